@@ -56,6 +56,20 @@ def test_photo_is_stored_unchanged(api: Api) -> None:
     assert api.bench.store.get(key) == photo
 
 
+def test_harmonise_is_read_as_harmonize(api: Api) -> None:
+    parent = run_whole_job(api, background="auto", harmonize="0.9")
+    harmonise = {"recipe": {"harmonise": 0.4}}
+
+    answers = [
+        api.post(PHOTO, {"harmonise": "0.4"}),
+        api.client.post("/v1/jobs", json={"photo_base64": BASE64, **harmonise}),
+        api.client.post(f"/v1/jobs/{parent}/derive", json=harmonise),
+        api.client.post(f"/v1/jobs/{parent}/derive", files={"harmonise": (None, "0.4")}),
+    ]
+
+    assert [answer.json()["recipe"]["harmonize"] for answer in answers] == ["0.4"] * 4
+
+
 def test_priority_and_time_of_a_job_are_answered(api: Api) -> None:
     run_at = next_week()
     job = api.job(api.submit(priority="batch", run_at=run_at.replace("Z", "+00:00")))
@@ -369,17 +383,13 @@ def test_photo_is_shown_upright_or_as_sent_once_it_is_prepared(api: Api) -> None
     assert original.headers["x-content-type-options"] == "nosniff"
 
 
-def test_photo_without_a_preview_is_returned_as_sent(api: Api) -> None:
+def test_photo_that_cannot_be_read_is_not_found(api: Api) -> None:
     unreadable = api.submit()
     api.fail(StageName.PREPARE, Failure("image_unreadable", "It cannot be read", "its end is off"))
-    of_an_older_worker = prepare(api, {})
 
-    answers = [fetch_photo(api, job_id) for job_id in (unreadable, of_an_older_worker)]
+    answer = fetch_photo(api, unreadable)
 
-    for answer in answers:
-        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert "original=1" in answers[1].json()["detail"]
-    assert fetch_photo(api, of_an_older_worker, "?original=1").content == a_photo()
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(

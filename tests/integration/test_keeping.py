@@ -24,7 +24,7 @@ from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import StoredObject
 from smart_filter_shared.storage.s3 import S3Store
-from smart_filter_tests.bench import KEEPING, TENANT, Bench
+from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.databases import an_empty_database, connect
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.retention_api import (
@@ -169,17 +169,6 @@ def test_failed_job_can_be_redriven_while_its_photo_is_kept(retention_api: Reten
 
     assert (kept, redriven.status_code) == (None, 202)
     assert retention_seconds(retention_api.api.job(job_id)) == MINUTE
-
-
-def test_row_of_an_earlier_version_is_kept_as_the_settings_say(retention_api: RetentionApi) -> None:
-    job_id = retention_api.api.submit(outputs="image,faces")
-    retention_api.api.bench.execute(
-        "UPDATE jobs SET keep_input_seconds = NULL, keep_result_seconds = NULL"
-    )
-    for stage in StageName:
-        retention_api.run(stage)
-
-    assert retention_seconds(retention_api.api.job(job_id)) == KEEPING.result_seconds
 
 
 def test_nothing_is_kept_once_all_outputs_are_fetched(retention_api: RetentionApi) -> None:

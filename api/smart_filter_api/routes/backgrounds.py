@@ -83,11 +83,13 @@ async def get_background_thumbnail(
     pictures = await services.pictures(caller.tenant)
     picture = next((one for one in pictures if one.preset.name == name), None)
     if picture is None:
-        raise NotFound(f"you have no background named {quote_value(name)}")
+        raise _missing_background(name)
     file = StoredObject(keys.thumbnail(picture.key), thumbnails.MEDIA_TYPE)
     try:
         return await stored_object.serve_object(services, file, if_none_match)
-    except ObjectMissing:
-        raise NotFound(
-            f"{name} has no thumbnail: an older version added it; add its file again"
-        ) from None
+    except ObjectMissing:  # it was removed meanwhile
+        raise _missing_background(name) from None
+
+
+def _missing_background(name: str) -> NotFound:
+    return NotFound(f"you have no background named {quote_value(name)}")

@@ -62,8 +62,6 @@ def store_picture(
     with sessions.transaction(servers.engine) as connection:
         was = stock.find(connection, tenant, called.name)
     if was is not None and was.digest == digest:
-        if not servers.store.has(keys.thumbnail(was.key)):  # stored before thumbnails existed
-            _store_thumbnail(servers, was.key, images.decode(content).srgb)
         return update_description(servers, was, called, origin=origin, stamp=stamp)
     if was is not None and not (may_replace or (origin and was.origin == origin)):
         raise _name_taken_error(was)
