@@ -33,8 +33,8 @@ def run_two(worker: FaceWorker, meanwhile: Callable[[Task], None]) -> tuple[JobI
     second: list[Future[None]] = []
 
     def wait_for_second() -> None:
-        second.append(threads.submit(runner.run, worker.services))
         (first,) = worker.services.heartbeat.in_time()
+        second.append(threads.submit(runner.run, worker.services))
         while len(held := worker.services.heartbeat.in_time()) == 1:
             pass
         (waiting,) = (task for task in held if task is not first)
