@@ -14,11 +14,11 @@ kind=${1:-run}
 venv=.venv
 with_browser= with_proxies=
 case $kind in
-  run) lock=requirements.lock ;;
-  dev) lock=requirements-dev.lock ;;
-  browser) kind=dev lock=requirements-dev.lock with_browser=yes ;;
-  proxies) kind=dev lock=requirements-dev.lock with_proxies=yes ;;
-  models) lock=requirements-models.lock venv=.venv-models ;;
+  run) lock=requirements/run.lock ;;
+  dev) lock=requirements/dev.lock ;;
+  browser) kind=dev lock=requirements/dev.lock with_browser=yes ;;
+  proxies) kind=dev lock=requirements/dev.lock with_proxies=yes ;;
+  models) lock=requirements/models.lock venv=.venv-models ;;
   *) echo "usage: deploy/bootstrap.sh run|dev|browser|proxies|models" >&2; exit 2 ;;
 esac
 # The index of torch for CPUs, as for images; empty: pip's configuration has one.
@@ -60,9 +60,9 @@ is_done() {
 
 wanted_stamp() {
   case $1 in
-    dev) set -- requirements-dev.lock ;;
-    models) set -- requirements-models.lock "$(cat requirements-torch.lock)" ;;
-    *) set -- requirements.lock ;;
+    dev) set -- requirements/dev.lock ;;
+    models) set -- requirements/models.lock "$(cat requirements/torch.lock)" ;;
+    *) set -- requirements/run.lock ;;
   esac
   { cat "$1" pyproject.toml; pwd; echo "$@"; } | sha256sum
 }
@@ -116,7 +116,7 @@ install() {
 
 # Only torch: the lock file has no build of torchvision for every Python, and no test needs it.
 install_torch() {
-  sed -n '/^torch==/,/[^\\]$/p' requirements-torch.lock > "$venv/torch.lock"
+  sed -n '/^torch==/,/[^\\]$/p' requirements/torch.lock > "$venv/torch.lock"
   install --no-deps --require-hashes ${torch_index:+--extra-index-url "$torch_index"} -r "$venv/torch.lock"
 }
 

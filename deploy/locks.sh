@@ -5,28 +5,28 @@
 #   deploy/locks.sh api build worker      # only those of the images
 #
 # They name no index, so that any mirror can serve them. Images use the tested versions from
-# requirements-dev.lock, and nothing that is not pinned by digest. Written by hand is only
-# requirements-torch.lock: PyPI has torch for CUDA alone, and https://download.pytorch.org/whl/cpu the
+# requirements/dev.lock, and nothing that is not pinned by digest. Written by hand is only
+# requirements/torch.lock: PyPI has torch for CUDA alone, and https://download.pytorch.org/whl/cpu the
 # builds for CPUs, whose digests its pages torch/ and torchvision/ name.
 set -eu
 cd "$(dirname "$0")/.."
 
-lock() { # NAME PYTHON ARGUMENT…: requirements-NAME.lock
+lock() { # NAME PYTHON ARGUMENT…: requirements/NAME.lock
   name=$1 python=$2
   shift 2
-  echo "requirements$name.lock" >&2
+  echo "requirements/$name.lock" >&2
   uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-    --no-emit-index-url --python-version "$python" "$@" --output-file "requirements$name.lock"
+    --no-emit-index-url --python-version "$python" "$@" --output-file "requirements/$name.lock"
 }
 
-image() { # NAME ARGUMENT…: requirements-NAME.lock for the images' Python
+image() { # NAME ARGUMENT…: requirements/NAME.lock for the images' Python
   name=$1
   shift
-  lock "$name" 3.12 --constraint requirements-dev.lock "$@"
+  lock "$name" 3.12 --constraint requirements/dev.lock "$@"
 }
 
 pinned() { # PACKAGE: the version that models are tested with
-  sed -n "s/^\($1==[0-9.]*\).*/\1/p" requirements-models.lock
+  sed -n "s/^\($1==[0-9.]*\).*/\1/p" requirements/models.lock
 }
 
 # Frameworks, and the dependencies of torch and detectron2, which are installed without them.
@@ -40,21 +40,21 @@ frameworks() { # PACKAGE…: more of them
 worker() { # VARIANT ARGUMENT…: with the packages of the standard input
   variant=$1
   shift
-  image "-worker-$variant" --extra api --extra heic --extra live --extra otlp --extra worker \
+  image "worker-$variant" --extra api --extra heic --extra live --extra otlp --extra worker \
     "$@" pyproject.toml -
 }
 
 [ $# -gt 0 ] || set -- run dev models api build worker
 for name in "$@"; do
   case $name in
-    run) lock "" 3.11 --extra build --extra embedded pyproject.toml ;;
-    dev) lock -dev 3.11 --extra dev pyproject.toml ;;
+    run) lock run 3.11 --extra build --extra embedded pyproject.toml ;;
+    dev) lock dev 3.11 --extra dev pyproject.toml ;;
     models)
-      [ -e requirements-models.lock ] || cp requirements-dev.lock requirements-models.lock
-      lock -models 3.11 --extra test-models pyproject.toml
+      [ -e requirements/models.lock ] || cp requirements/dev.lock requirements/models.lock
+      lock models 3.11 --extra test-models pyproject.toml
       ;;
-    api) image -api --extra api --extra otlp pyproject.toml ;;
-    build) printf '%s\n' hatchling 'setuptools<81' wheel | image -build - ;;
+    api) image api --extra api --extra otlp pyproject.toml ;;
+    build) printf '%s\n' hatchling 'setuptools<81' wheel | image build - ;;
     worker)
       tensorflow=$(pinned tensorflow-cpu)
       worker cpu </dev/null
@@ -64,7 +64,7 @@ for name in "$@"; do
       # TensorFlow has no build for the CUDA of the other two.
       # shellcheck disable=SC2046
       frameworks "$tensorflow" "onnxruntime-gpu${onnxruntime#onnxruntime}" \
-        $(sed -n 's/^\(torch[a-z]*==[0-9.]*\).*/\1/p' requirements-torch.lock) |
+        $(sed -n 's/^\(torch[a-z]*==[0-9.]*\).*/\1/p' requirements/torch.lock) |
         worker gpu --no-emit-package onnxruntime
       ;;
     *) echo "deploy/locks.sh: no lock file is called $name: run, dev, models, api, build, worker" >&2; exit 2 ;;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes stand-ins for images of others from Debian's packages and from the wheels of
-# requirements-dev.lock, and tags them with the same names: for a machine that reaches a Debian mirror and
+# requirements/dev.lock, and tags them with the same names: for a machine that reaches a Debian mirror and
 # a Python index, but no image registry. Prints the name of each.
 #
 #   deploy/standins/make.sh IMAGE …
@@ -56,7 +56,7 @@ for image in "$@"; do
 done
 docker image inspect smart-filter-standin:base > /dev/null 2>&1 || make_base
 mkdir "$work/context"
-cp -r Dockerfile postgres storage ../../requirements-dev.lock "$work/context"
+cp -r Dockerfile postgres storage ../../requirements/dev.lock "$work/context"
 # Side by side, because packages download and unpack.
 builds=
 for image in "$@"; do

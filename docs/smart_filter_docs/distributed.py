@@ -130,9 +130,9 @@ def _pins(image: str) -> Iterator[tuple[str, str, list[str]]]:
 
     detectron2 has no digest.
     """
-    text = (ROOT / f"requirements-{image}.lock").read_text(encoding="utf-8")
+    text = (ROOT / f"requirements/{image}.lock").read_text(encoding="utf-8")
     if image == "worker-cpu-torch":
-        text += (ROOT / "requirements-torch.lock").read_text(encoding="utf-8")
+        text += (ROOT / "requirements/torch.lock").read_text(encoding="utf-8")
     for name, version, marker, hashes in _PIN.findall(text):
         if "sys_platform == 'win32'" not in marker:
             yield name.lower(), version, _DIGEST.findall(hashes)

@@ -19,7 +19,7 @@ PINNED = (
     *("deploy/compose.tls.yml", "deploy/compose.release.yml"),
 )
 VARIANTS = ("cpu", "cpu-torch", "gpu")
-LOCKS = ("-api", "-build", *(f"-worker-{name}" for name in VARIANTS))
+LOCKS = ("api", "build", *(f"worker-{name}" for name in VARIANTS))
 # The CUDA of each build on the registry, read from the nvidia packages that its extras need. A new
 # version needs a new line; None: it has no GPU code.
 BUILT_FOR_CUDA = {
@@ -108,7 +108,7 @@ def test_worker_image_builds_without_foreign_hosts_unless_arguments_name_them() 
     assert handed == {"VARIANT": "${WORKER_VARIANT:-cpu}", "TORCH": None, "DETECTRON2": None}
 
 
-@pytest.mark.parametrize(("name", "lock"), [(FILES[0], "-api"), (FILES[1], "-worker-${VARIANT}")])
+@pytest.mark.parametrize(("name", "lock"), [(FILES[0], "api"), (FILES[1], "worker-${VARIANT}")])
 def test_change_of_our_code_rebuilds_no_package(name: str, lock: str) -> None:
     given = instructions(name)
     sources = [
@@ -118,7 +118,7 @@ def test_change_of_our_code_rebuilds_no_package(name: str, lock: str) -> None:
 
     later = [rest for word, rest in given[code:] if word == "RUN"]
 
-    assert f"requirements{lock}.lock" in " ".join(rest for _, rest in given[:code])
+    assert f"requirements/{lock}.lock" in " ".join(rest for _, rest in given[:code])
     assert [rest for rest in later if "--require-hashes" in rest or "torch" in rest] == []
     final = [rest for word, rest in given if word == "COPY" and rest.startswith("--from=")]
     assert final[0].startswith("--from=packages ")
@@ -127,18 +127,18 @@ def test_change_of_our_code_rebuilds_no_package(name: str, lock: str) -> None:
 
 def pins(lock: str) -> dict[str, str]:
     """Return the version of each package of a lock file, markers included."""
-    text = (CHECKOUT / f"requirements{lock}.lock").read_text()
+    text = (CHECKOUT / f"requirements/{lock}.lock").read_text()
     return dict(re.findall(r"^([\w.-]+)==(.*?) \\$", text, re.MULTILINE))
 
 
 def test_frameworks_have_the_versions_of_the_model_tests() -> None:
-    tested, developed, torch = pins("-models"), pins("-dev"), pins("-torch")
+    tested, developed, torch = pins("models"), pins("dev"), pins("torch")
 
-    for lock in ("-worker-cpu-torch", "-worker-gpu"):
+    for lock in ("worker-cpu-torch", "worker-gpu"):
         pinned = pins(lock)
         assert pinned["tensorflow-cpu"] == tested["tensorflow-cpu"]
         assert (pinned["keras"], pinned["h5py"]) == (tested["keras"], tested["h5py"])
-    gpu, cpu = pins("-worker-gpu"), pins("-worker-cpu")
+    gpu, cpu = pins("worker-gpu"), pins("worker-cpu")
     assert torch.keys() == {"torch", "torchvision"}
     assert torch.items() <= gpu.items()
     assert "onnxruntime" not in gpu  # two builds would shadow each other
@@ -149,7 +149,7 @@ def test_gpu_image_has_one_cuda() -> None:
     given = dict(
         rest.split("=", 1) for word, rest in instructions(FILES[1]) if word == "ARG" and "=" in rest
     )
-    gpu = pins("-worker-gpu")
+    gpu = pins("worker-gpu")
     # torch needs NVIDIA's packages of this CUDA.
     torch_cuda = ".".join(gpu["cuda-toolkit"].split(".")[:2])
     images = [re.findall(r"cuda:([\d.]+)-", given[name]) for name in ("CUDA_BUILD", "CUDA_RUN")]
@@ -166,7 +166,7 @@ def test_gpu_image_has_one_cuda() -> None:
 
 
 def test_small_image_has_no_framework() -> None:
-    small, large = pins("-worker-cpu").keys(), pins("-worker-cpu-torch").keys()
+    small, large = pins("worker-cpu").keys(), pins("worker-cpu-torch").keys()
 
     assert {name for name in small if name in FRAMEWORKS or "tensorflow" in name} == set()
     assert large >= small | FRAMEWORKS
@@ -174,7 +174,7 @@ def test_small_image_has_no_framework() -> None:
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_images_have_the_tested_versions(lock: str) -> None:
-    tested = {name: version.partition(" ;")[0] for name, version in pins("-dev").items()}
+    tested = {name: version.partition(" ;")[0] for name, version in pins("dev").items()}
     # With Python 3.12, the lock for 3.11 and later selects another fork.
     forked = {"numpy", "scipy"}
 

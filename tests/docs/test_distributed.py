@@ -66,7 +66,7 @@ def test_sbom_has_the_digests_that_the_lock_files_pin(components: list[dict[str,
         for one in components
         if one["type"] == "library" and "hashes" in one
     }
-    pinned = (ROOT / "requirements-worker-cpu.lock").read_text(encoding="utf-8")
+    pinned = (ROOT / "requirements/worker-cpu.lock").read_text(encoding="utf-8")
     (numpy,) = re.findall(r"^numpy==.*\\\n((?: +--hash=.*\n)+)", pinned, re.MULTILINE)
 
     assert files["numpy"] == set(re.findall(r"sha256:(\w+)", numpy))
