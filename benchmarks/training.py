@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from smart_filter_tests import drawn_faces
 from smart_filter_training.keras_task import AugmentedPictures, Batches
-from smart_filter_training.models.expression import LOSS_WEIGHTS, augment, to_inputs
 from smart_filter_training.models.expression import network as networks
+from smart_filter_training.models.expression.train import LOSS_WEIGHTS, augment, to_inputs
 
 Network = Any  # keras ships no types
 

@@ -15,7 +15,7 @@ from smart_filter_deploy.cli.server import program
 CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs" / "extending.md"
 PHOTO = CHECKOUT / "tests" / "data" / "astronaut.png"
-FOLDERS = ("api", "client", "deploy", "shared", "workers")
+FOLDERS = ("api", "client", "deploy", "shared", "training", "workers")
 MAX_FILES = 8
 
 

@@ -12,9 +12,19 @@ CHECKOUT = Path(__file__).parents[2]
 MOST_LINES = 600
 SOURCES = sorted(
     path
-    for folder in ("api", "client", "deploy", "shared", "workers", "tests", "benchmarks")
+    for folder in (
+        "api",
+        "client",
+        "deploy",
+        "shared",
+        "training",
+        "workers",
+        "tests",
+        "benchmarks",
+    )
     for path in (CHECKOUT / folder).rglob("*.py")
 )
+LOCKS = sorted((CHECKOUT / "requirements").glob("*.lock"))
 
 
 def test_module_is_short_enough() -> None:
@@ -59,7 +69,9 @@ def test_no_text_names_a_path_of_one_machine() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("lock", sorted((CHECKOUT / "requirements").glob("*.lock")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "lock", sorted((CHECKOUT / "requirements").glob("*.lock")), ids=lambda path: path.name
+)
 def test_locks_hold_digests_of_all_and_torch_where_its_build_is_decided(lock: Path) -> None:
     # torch's builds for CPU and CUDA share a version; detectron2 is on no registry.
     has_torch = lock.name in {"torch.lock", "worker-gpu.lock"}

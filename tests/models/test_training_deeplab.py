@@ -13,8 +13,8 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.annotated_pictures import write_folder
 from smart_filter_training import torch_checkpoints
 from smart_filter_training.annotations import pictures
-from smart_filter_training.models import deeplab
-from smart_filter_training.models.deeplab import PERSON, Configuration, Data, Network
+from smart_filter_training.models.deeplab import train as deeplab
+from smart_filter_training.models.deeplab.train import PERSON, Configuration, Data, Network
 from smart_filter_training.run_record import RunRecord
 
 pytestmark = pytest.mark.timeout(300)

@@ -16,9 +16,9 @@ from smart_filter_tests.annotated_pictures import write_folder
 from smart_filter_training import trainable_models
 from smart_filter_training.annotations import outlines, pictures
 from smart_filter_training.annotations.splits import Splits
-from smart_filter_training.models.detectron2 import FACES
 from smart_filter_training.models.detectron2.configuration import Configuration
-from smart_filter_training.models.detectron2.training import Detector
+from smart_filter_training.models.detectron2.detector import Detector
+from smart_filter_training.models.detectron2.train import FACES
 from smart_filter_training.run_record import RunRecord
 
 pytestmark = [

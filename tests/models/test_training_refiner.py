@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from smart_filter_tests import drawn_people
-from smart_filter_training.models import refiner
-from smart_filter_training.models.refiner import Configuration, Data, Network, StoredNetwork
+from smart_filter_training.models.refiner import train as refiner
 from smart_filter_training.models.refiner.batches import Batches, read_examples
 from smart_filter_training.models.refiner.network import store_compactly
+from smart_filter_training.models.refiner.train import Configuration, Data, Network, StoredNetwork
 from smart_filter_training.run_record import RunRecord
 from smart_filter_workers.networks import modnet
 from smart_filter_workers.networks.network_input import sigmoid

@@ -21,9 +21,9 @@ from smart_filter_tests.annotated_pictures import (
 from smart_filter_training.annotations import outlines, pictures, splits
 from smart_filter_training.annotations.marks import AnnotationFile, InvalidMark, Mark, Runs
 from smart_filter_training.annotations.splits import SplitOptions, Splits
-from smart_filter_training.models.detectron2 import configuration, training
+from smart_filter_training.models.detectron2 import configuration, detector
 from smart_filter_training.models.detectron2.configuration import Configuration
-from smart_filter_training.models.detectron2.training import Batches
+from smart_filter_training.models.detectron2.detector import Batches
 from smart_filter_training.preflight import MAX_FINDINGS_PER_REMEDY, Finding, limit_findings
 from smart_filter_workers.networks.detectron2 import config_documents, config_keys
 
@@ -350,7 +350,7 @@ def test_random_backbone_is_never_frozen_by_default() -> None:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_boxes_follow_the_augmented_objects(faces: Splits, mirrored: bool) -> None:  # noqa: FBT001 - a case
-    found = training.make_example(
+    found = detector.make_example(
         faces.train[0],
         faces.labels,
         short_side_px=48,

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from smart_filter_shared.errors import FolderUnreadable, SetupFailed
 from smart_filter_tests import drawn_eyes, drawn_faces, drawn_people
 from smart_filter_training import trainable_models
-from smart_filter_training.models import expression, eyes, orientation, unet
+from smart_filter_training.models import eyes, orientation
+from smart_filter_training.models.expression import train as expression
 from smart_filter_training.models.expression import votes
+from smart_filter_training.models.unet import train as unet
 from smart_filter_training.trainable_models import ModelCode
 from smart_filter_workers.networks.eye_patches import SIZE_PX as EYE_PX
 from smart_filter_workers.networks.scene_orientation import SIZE_PX as SCENE_PX

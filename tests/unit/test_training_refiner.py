@@ -8,8 +8,8 @@ import pytest
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests import drawn_people
 from smart_filter_training import trainable_models
-from smart_filter_training.models import refiner
 from smart_filter_training.models.refiner import batches, faults
+from smart_filter_training.models.refiner import train as refiner
 from smart_filter_training.models.refiner.batches import Batches, Example
 from smart_filter_training.models.refiner.faults import Sample
 from smart_filter_workers.stages.segmentation.second_opinion import mix_where_alike

@@ -9,8 +9,8 @@ import pytest
 from smart_filter_shared.errors import Conflict, FolderUnreadable, SetupFailed
 from smart_filter_tests import drawn_people
 from smart_filter_tests.pictures import a_png
-from smart_filter_training.models import unet
 from smart_filter_training.models.unet import augmentation, batches, pairs, teaching
+from smart_filter_training.models.unet import train as unet
 from smart_filter_training.models.unet.batches import PairCache
 from smart_filter_training.models.unet.pairs import Example
 from smart_filter_training.preflight import Finding

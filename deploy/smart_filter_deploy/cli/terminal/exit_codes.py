@@ -64,7 +64,7 @@ def raise_for_missing_package(error: ModuleNotFoundError, extra: str) -> NoRetur
     if name == "smart_filter_training":
         raise CommandError(
             "this needs the distribution smart-filter-training: in a checkout,"
-            " pip install ./workers/smart_filter_training",
+            " pip install ./training",
             NO_SERVER,
         ) from error
     if name.startswith("smart_filter_") or not extra:

@@ -11,15 +11,12 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.extras import install_hint
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_training.evaluation.confidence_intervals import Figure
-from smart_filter_training.models import (
-    deeplab,
-    detectron2,
-    expression,
-    eyes,
-    orientation,
-    refiner,
-    unet,
-)
+from smart_filter_training.models import eyes, orientation
+from smart_filter_training.models.deeplab import train as deeplab
+from smart_filter_training.models.detectron2 import train as detectron2
+from smart_filter_training.models.expression import train as expression
+from smart_filter_training.models.refiner import train as refiner
+from smart_filter_training.models.unet import train as unet
 from smart_filter_training.onnx_export import Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
@@ -159,7 +156,7 @@ class TrainableModel:
         missing = [name for name in self.code.PACKAGES if importlib.util.find_spec(name) is None]
         if not missing:
             return None
-        usual = "pip install './workers/smart_filter_training[train]'"
+        usual = "pip install './training[train]'"
         remedies = dict.fromkeys(_REMEDIES.get(name, usual) for name in missing)
         return f"training {self.name} needs {', '.join(missing)}: {'; '.join(remedies)}"
 

@@ -1,9 +1,4 @@
-"""Expression: train the network that says how much a face smiles, and its emotion.
-
-It learns the votes of ten raters, not the majority's.
-votes     the data: crops, and the votes of raters on each
-network   the networks
-"""
+"""Train the network of expressions."""
 
 import json
 from collections.abc import Iterator, Mapping

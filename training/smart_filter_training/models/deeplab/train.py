@@ -1,8 +1,4 @@
-"""DeepLabV3+ for persons: retrain it on COCO; the product's `onnx` model runs it.
-
-The operator who trains it admits its weights: docs/training-detectors.md.
-network   the network, in torch
-"""
+"""Train DeepLabV3+ for persons on COCO; the product's `onnx` model runs it."""
 
 import contextlib
 import hashlib

@@ -1,9 +1,4 @@
-"""Matte refiner: train the network that corrects the mattes of `people`, from photos with masks.
-
-faults    the faults of mattes that it learns to correct
-batches   photos with the mattes of `people`, and batches of faulty crops
-network   MODNet with the matte as a second input, in torch and in ONNX
-"""
+"""Train the network that refines mattes."""
 
 import copy
 import importlib
@@ -29,11 +24,11 @@ from smart_filter_training.evaluation import (
 )
 from smart_filter_training.evaluation.base import Floats as Numbers
 from smart_filter_training.evaluation.confidence_intervals import Figure
-from smart_filter_training.models import unet
 from smart_filter_training.models.refiner import batches
 from smart_filter_training.models.refiner.batches import Batches, Example, Floats
 from smart_filter_training.models.refiner.faults import Sample
 from smart_filter_training.models.unet import pairs
+from smart_filter_training.models.unet import train as unet
 from smart_filter_training.models.unet.pairs import Pair
 from smart_filter_training.onnx_export import Exported
 from smart_filter_training.preflight import Finding

@@ -1,11 +1,4 @@
-"""Detectors of detectron2: fine-tune Faster R-CNN or RetinaNet for faces, Mask R-CNN for persons.
-
-They are built from the product's own checked configurations, trained by detectron2's own trainer,
-and exported as the two files that `smart-filter models admit` takes. The operator who trains a
-detector admits its weights: docs/training-detectors.md.
-configuration   the settings of a run, and detectron2's configuration from them
-training        batches and the training loop
-"""
+"""Train detectors from the product's own checked configurations."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,14 +27,14 @@ from smart_filter_training.evaluation import (
 from smart_filter_training.evaluation.base import Floats
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.models.detectron2 import configuration as settings
-from smart_filter_training.models.detectron2 import training
+from smart_filter_training.models.detectron2 import detector
 from smart_filter_training.models.detectron2.configuration import (
     FASTER_RCNN,
     MASK_RCNN,
     RETINANET,
     build_network,
 )
-from smart_filter_training.models.detectron2.training import Detector
+from smart_filter_training.models.detectron2.detector import Detector
 from smart_filter_training.onnx_export import PARITY, Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
@@ -104,7 +97,7 @@ class DetectorModel:
         self, data: Splits, configuration: settings.Configuration, record: RunRecord
     ) -> Detector:
         """Train on a folder's pictures, or resume the record's run.  Raises SetupFailed."""
-        return training.train(
+        return detector.train(
             data, configuration, record, architectures=self.architectures, label=self.LABEL
         )
 
