@@ -11,6 +11,7 @@ import anyio.to_thread
 from fastapi import Depends, FastAPI
 
 from smart_filter_api.auth import cors
+from smart_filter_api.auth.refusal_log import RefusalLog
 from smart_filter_api.http import request_checks, static_content
 from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_api.http.middleware import RequestMiddleware
@@ -46,7 +47,6 @@ from smart_filter_api.routes import live as live_video
 from smart_filter_api.routes import openapi as routes_openapi
 from smart_filter_api.routes import problems as routes_problems
 from smart_filter_api.services import container, live_access
-from smart_filter_api.services.refusal_log import RefusalLog
 from smart_filter_api.studio import route as studio
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from sqlalchemy import event, text
 
+from smart_filter_api.auth.refusal_log import RefusalLog
 from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.responses.long_poll import EventPage
 from smart_filter_api.services import container
 from smart_filter_api.services.container import Services
-from smart_filter_api.services.refusal_log import RefusalLog
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.queries import JobRow

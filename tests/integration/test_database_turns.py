@@ -10,10 +10,10 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.pool import QueuePool
 
 from smart_filter_api.auth.api_keys import Scope
+from smart_filter_api.auth.refusal_log import RefusalLog
 from smart_filter_api.services import container
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.database_turns import DatabaseTurns, Turns
-from smart_filter_api.services.refusal_log import RefusalLog
 from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import Tenant
 from smart_filter_tests import batches

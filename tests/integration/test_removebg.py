@@ -15,12 +15,12 @@ from sqlalchemy import text
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller, Scope
+from smart_filter_api.auth.refusal_log import RefusalLog
 from smart_filter_api.intake.body import PhotoRequest, SpooledPicture
 from smart_filter_api.removebg import coalescing
 from smart_filter_api.removebg.coalescing import Waiter
 from smart_filter_api.services import container
 from smart_filter_api.services.container import Services
-from smart_filter_api.services.refusal_log import RefusalLog
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.queries import JobRow

@@ -8,12 +8,12 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
+from smart_filter_api.auth.refusal_log import RefusalLog
 from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_api.http.middleware import RequestMiddleware
 from smart_filter_api.problems import catalog, render
 from smart_filter_api.problems import problem as problems_problem
 from smart_filter_api.problems.catalog import PAGES
-from smart_filter_api.services.refusal_log import RefusalLog
 from smart_filter_shared import errors
 from smart_filter_shared.errors import (
     DatabaseUnavailable,

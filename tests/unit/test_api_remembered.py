@@ -6,7 +6,7 @@ import pytest
 
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.services.recipe_cache import ParsedRecipe, RecipeCache, RecipeCacheKey
-from smart_filter_api.services.ttl_cache import KeyedTtlCache, TtlCache
+from smart_filter_api.ttl_cache import KeyedTtlCache, TtlCache
 from smart_filter_shared.errors import Contradiction, FieldError
 from smart_filter_shared.eta.snapshot import QueueSnapshot
 from smart_filter_shared.ids import Tenant

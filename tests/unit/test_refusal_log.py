@@ -2,7 +2,7 @@
 
 import uuid
 
-from smart_filter_api.services.refusal_log import RefusalLog
+from smart_filter_api.auth.refusal_log import RefusalLog
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.audit_log import AuditEntry, AuditEvent
 

@@ -23,7 +23,7 @@ from urllib.parse import quote, urlencode
 import anyio
 import jwt
 
-from smart_filter_api.services.ttl_cache import TtlCache
+from smart_filter_api.ttl_cache import TtlCache
 from smart_filter_shared.config.settings import OidcSettings, Settings
 from smart_filter_shared.config.values import GroupGrant, is_provider_url
 from smart_filter_shared.errors import SetupFailed, Unauthorized

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api.auth import api_keys
+from smart_filter_api.auth import api_keys, security_log
 from smart_filter_api.auth.api_keys import TENANT_PATTERN, Caller, IssuedKey, KeyRow
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
@@ -24,7 +24,7 @@ from smart_filter_api.schemas.tenants import (
     NewApiKey,
     TokenRequest,
 )
-from smart_filter_api.services import idempotency, security_log
+from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Submitter
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.services.recent_sign_in import RecentAdministrator

@@ -11,7 +11,7 @@ import anyio
 from fastapi import APIRouter, Header, Request, Response
 from sqlalchemy import Connection
 
-from smart_filter_api.auth import api_keys
+from smart_filter_api.auth import api_keys, security_log
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import etags
 from smart_filter_api.http.operators import OperatorsRoute
@@ -28,7 +28,6 @@ from smart_filter_api.schemas.operating import (
     Worker,
 )
 from smart_filter_api.schemas.parameters import parse_id
-from smart_filter_api.services import security_log
 from smart_filter_api.services.container import OpenServices, Operator, Services
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, WorkerId

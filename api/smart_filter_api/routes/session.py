@@ -5,7 +5,7 @@ from dataclasses import asdict
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api.auth import api_keys, csrf
+from smart_filter_api.auth import api_keys, csrf, security_log
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.sessions import NewSession, Session
 from smart_filter_api.http.documents import json_response
@@ -15,7 +15,6 @@ from smart_filter_api.routes.sign_in import SIGN_OUT_PATH
 from smart_filter_api.schemas import sessions as schemas_sessions
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.sessions import OpenSession, OpenSessions, SessionRequest
-from smart_filter_api.services import security_log
 from smart_filter_api.services.container import AnyKey, BrowserSession, OpenServices
 from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.tenants.audit_log import AuditEvent

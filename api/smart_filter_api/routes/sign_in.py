@@ -7,12 +7,11 @@ from fastapi import APIRouter, Query, Request, Response, status
 from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy import Connection
 
-from smart_filter_api.auth import api_keys, csrf, oidc
+from smart_filter_api.auth import api_keys, csrf, oidc, security_log
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.oidc import Person, SignInFailed
 from smart_filter_api.auth.sessions import NewSession
 from smart_filter_api.http.operators import is_from_operator
-from smart_filter_api.services import security_log
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR

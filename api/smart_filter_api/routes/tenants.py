@@ -3,13 +3,12 @@
 from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 
-from smart_filter_api.auth import api_keys
+from smart_filter_api.auth import api_keys, security_log
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes import tenant_changes
 from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
-from smart_filter_api.services import security_log
 from smart_filter_api.services.container import Administrator, OpenServices
 from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_shared.errors import NotFound

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
+from smart_filter_api.auth import security_log
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
@@ -15,7 +16,7 @@ from smart_filter_api.schemas.webhooks import (
     WebhookRequest,
     WebhookSecret,
 )
-from smart_filter_api.services import idempotency, security_log
+from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Reader, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.services.recent_sign_in import RecentAdministrator

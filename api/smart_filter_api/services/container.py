@@ -22,6 +22,7 @@ from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.failure_limit import FailureLimit
 from smart_filter_api.auth.link_signer import LinkSigner
 from smart_filter_api.auth.rate_limit import RateLimiter
+from smart_filter_api.auth.refusal_log import RefusalLog
 from smart_filter_api.auth.sessions import Lifetimes, Session
 from smart_filter_api.intake.body_budget import BodyBudget
 from smart_filter_api.services.database_turns import DatabaseTurns
@@ -35,10 +36,9 @@ from smart_filter_api.services.parsing_turns import ParsingTurns
 from smart_filter_api.services.partition_maker import PartitionMaker
 from smart_filter_api.services.queue_capacity import QueueCapacity
 from smart_filter_api.services.recipe_cache import RecipeCache
-from smart_filter_api.services.refusal_log import RefusalLog
 from smart_filter_api.services.shared_reads import SharedReads
-from smart_filter_api.services.ttl_cache import KeyedTtlCache, TtlCache
 from smart_filter_api.services.wait_budget import WaitBudget
+from smart_filter_api.ttl_cache import KeyedTtlCache, TtlCache
 from smart_filter_shared import stock
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.config.settings import Settings

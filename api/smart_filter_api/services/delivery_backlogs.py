@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from smart_filter_api.services.ttl_cache import KeyedTtlCache
+from smart_filter_api.ttl_cache import KeyedTtlCache
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import DeliveryBacklog
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from cachetools import LRUCache
 
-from smart_filter_api.services.ttl_cache import TtlCache
+from smart_filter_api.ttl_cache import TtlCache
 from smart_filter_shared.eta import estimate
 from smart_filter_shared.eta.backlog import Backlog
 from smart_filter_shared.eta.estimate import CompletionEstimate, PendingJob, PendingStage

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from smart_filter_api.services.ttl_cache import KeyedTtlCache
+from smart_filter_api.ttl_cache import KeyedTtlCache
 from smart_filter_shared.ids import Tenant
 
 # How long a count is used; other processes submit meanwhile, and jobs end.

@@ -23,15 +23,9 @@ from smart_filter_shared.queue.leases import CompleteResult, ImportedPhoto, Stag
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import quotas
+from smart_filter_workers import child_process
 from smart_filter_workers.learning.shadow_run import CompletedStage
-from smart_filter_workers.runtime import (
-    batching,
-    child_process,
-    claims,
-    error_policy,
-    reroute,
-    run_ahead,
-)
+from smart_filter_workers.runtime import batching, claims, error_policy, reroute, run_ahead
 from smart_filter_workers.runtime.claims import Claim, ClaimKind
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from starlette.types import Scope
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.services.refusal_log import RefusalLog
+from smart_filter_api.auth.refusal_log import RefusalLog
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.telemetry.logs import logger
