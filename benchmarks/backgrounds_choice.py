@@ -31,7 +31,8 @@ from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.recipe import Recipe
 from smart_filter_training.evaluation import dataset_files
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds import colors, library, moods, selection, subject_stats
+from smart_filter_workers.backgrounds import colors, library
+from smart_filter_workers.backgrounds.choice import moods, selection, subject_stats
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from smart_filter_workers.networks.selfie import GENERAL_SIZE_PX, SelfieNetworks
+from smart_filter_workers.networks.mattes.selfie import GENERAL_SIZE_PX, SelfieNetworks
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.system import threads
 

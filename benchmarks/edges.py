@@ -35,7 +35,7 @@ from smart_filter_workers.stages.composite.matting.edge_learning import Effort
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut
 from smart_filter_workers.stages.prepare.stage import make_proxy
-from smart_filter_workers.stages.segmentation.edges import refine_edges
+from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.system import threads
 
 WIDTH: Final = 1800

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_workers import images
-from smart_filter_workers.networks.face_mesh import FaceMesh, FaceView
+from smart_filter_workers.networks.faces.face_mesh import FaceMesh, FaceView
 from smart_filter_workers.stages.prepare.models import light
 from smart_filter_workers.stages.smile.models import expression, geometry, iris, lids
 

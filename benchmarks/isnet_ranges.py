@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_workers import images
-from smart_filter_workers.networks import isnet, isnet_eight_bits, onnx_runtime
+from smart_filter_workers.networks.mattes import isnet, isnet_eight_bits
+from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.weights import files

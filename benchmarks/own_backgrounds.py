@@ -14,7 +14,8 @@ from smart_filter_shared.presets import PICTURE, Mood, Preset
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.subjects import a_subject, mood_of
 from smart_filter_workers import images, resampling
-from smart_filter_workers.backgrounds import appearance, library, selection
+from smart_filter_workers.backgrounds import appearance, library
+from smart_filter_workers.backgrounds.choice import selection
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
 from smart_filter_workers.backgrounds.sources.stock import StockSource

@@ -21,31 +21,23 @@ from smart_filter_api.reference import route as reference
 from smart_filter_api.removebg import errors
 from smart_filter_api.removebg import route as removebg
 from smart_filter_api.routes import (
-    audit,
     backgrounds,
     batches,
     deliveries,
     derive,
     events,
-    filters,
-    health,
     jobs,
-    keys,
-    metrics,
-    models,
     operator,
     outputs,
     photo,
-    session,
-    sign_in,
-    tenants,
     uploads,
-    usage,
     webhooks,
 )
 from smart_filter_api.routes import live as live_video
-from smart_filter_api.routes import openapi as routes_openapi
-from smart_filter_api.routes import problems as routes_problems
+from smart_filter_api.routes.access import audit, keys, session, sign_in, tenants, usage
+from smart_filter_api.routes.reference import filters, health, metrics, models
+from smart_filter_api.routes.reference import openapi as routes_openapi
+from smart_filter_api.routes.reference import problems as routes_problems
 from smart_filter_api.services import container, live_access
 from smart_filter_api.studio import route as studio
 from smart_filter_shared.config.settings import Settings

@@ -8,14 +8,11 @@
 
 client, async_client          the two clients: one method for each operation of the server
 operations                    the operations as async functions, the methods of AsyncClient
-connection                    what operations use of a client, and the backend that they await
-blocking_backend, async_backend   requests, files and pauses; the only code that exists twice
-exchange                      sends requests and retries: backoff, Retry-After, Idempotency-Key
-requests, http_requests       requests, and their conversion to httpx
-recipe                        what a job asks for, as a type
-error_responses, fields, sse  parse responses
-files                         writes files that appear complete or not at all
+http                          sends requests and retries; its backends are the only code that
+                              exists twice
+requests, fields, recipe      what is sent
 models, printability          the contents of responses, as frozen values
+files                         writes files that appear complete or not at all
 webhook_signature             verifies requests to a webhook
 errors                        what is raised: ServerUnreachable, Refused with the server's `code`, …
 """

@@ -4,14 +4,14 @@ import datetime as dt
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 import anyio
 import httpx
 
-from smart_filter_client import http_requests, operations
-from smart_filter_client.async_backend import AsyncBackend
+from smart_filter_client import operations
+from smart_filter_client.http import http_requests
+from smart_filter_client.http.asynchronous import AsyncBackend
 from smart_filter_client.models import (
     AuditEvent,
     Batch,
@@ -77,12 +77,7 @@ class AsyncClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:

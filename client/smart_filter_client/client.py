@@ -4,13 +4,13 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 import httpx
 
-from smart_filter_client import http_requests, operations
-from smart_filter_client.blocking_backend import BlockingBackend, iterate_operation, run_operation
+from smart_filter_client import operations
+from smart_filter_client.http import http_requests
+from smart_filter_client.http.blocking import BlockingBackend, iterate_operation, run_operation
 from smart_filter_client.models import (
     AuditEvent,
     Batch,
@@ -81,12 +81,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from smart_filter_tests.full_stack import ENGINE, PHOTO, WORKER, RunningStack, r
 from smart_filter_tests.isolated_network import isolate_network
 from smart_filter_workers.artifacts import content_credentials
 from smart_filter_workers.models import catalog
-from smart_filter_workers.networks import expression
+from smart_filter_workers.networks.faces import expression
 from smart_filter_workers.weights import packaged
 
 PATIENCE_SECONDS = 240.0

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.presets import PRESETS, Preset, thumbnails
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds import color_layout, library
+from smart_filter_workers.backgrounds import library
+from smart_filter_workers.backgrounds.choice import color_layout
 from smart_filter_workers.results import Srgb8
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
@@ -77,7 +78,7 @@ def test_brightness_is_as_the_preset_says(preset: Preset) -> None:
 
 @each_preset
 def test_stored_impression_equals_the_drawings(preset: Preset) -> None:
-    """Renewed by `python -m smart_filter_workers.backgrounds.color_layout`."""
+    """Renewed by `python -m smart_filter_workers.backgrounds.choice.color_layout`."""
     shipped = color_layout.for_preset(preset)
 
     seen = color_layout.measure([drawn(preset.name, seed) for seed in SEEDS])

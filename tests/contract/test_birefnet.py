@@ -18,8 +18,8 @@ from smart_filter_tests.pictures import noise
 from smart_filter_tests.web import Site
 from smart_filter_workers.models import upstream
 from smart_filter_workers.models.upstream import UpstreamWeights
-from smart_filter_workers.networks import birefnet
-from smart_filter_workers.networks.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.mattes import birefnet
+from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
 
 Floats = NDArray[np.float32]
 

@@ -14,9 +14,9 @@ from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
-from smart_filter_workers.networks import onnx_runtime
-from smart_filter_workers.networks.cascades import Cascade
-from smart_filter_workers.networks.centerface import CenterFace
+from smart_filter_workers.networks.faces.centerface import CenterFace
+from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.runtimes.cascades import Cascade
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.face.models import haar, res10
 from smart_filter_workers.stages.face.models.base import FaceDetector

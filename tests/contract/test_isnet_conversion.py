@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from smart_filter_tests.pictures import noise
-from smart_filter_workers.networks import isnet, isnet_eight_bits, onnx_session
-from smart_filter_workers.networks.coverage_network import CoverageNetwork
-from smart_filter_workers.networks.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.mattes import isnet, isnet_eight_bits
+from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.runtimes import onnx_session
+from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
 
 Floats = NDArray[np.float32]
 

@@ -10,8 +10,8 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_workers.networks.movenet import MoveNet
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.segmentation.person_boxes import PersonBoxes
-from smart_filter_workers.stages.segmentation.persons import PersonFinder
+from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
+from smart_filter_workers.stages.segmentation.people.persons import PersonFinder
 
 GRAY = 120
 

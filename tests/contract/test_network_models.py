@@ -14,8 +14,8 @@ from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import RESEARCH_WEIGHTS_OFF
-from smart_filter_workers.networks import onnx_session
-from smart_filter_workers.networks.network_cache import MAX_OPEN
+from smart_filter_workers.networks.runtimes import onnx_session
+from smart_filter_workers.networks.runtimes.network_cache import MAX_OPEN
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx, yolo
 from smart_filter_workers.stages.segmentation.models.base import People

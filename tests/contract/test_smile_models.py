@@ -17,7 +17,7 @@ from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.networks.coordinates import scale_face
-from smart_filter_workers.networks.face_mesh import LEFT_EYE, FaceMesh, FaceView, Mesh
+from smart_filter_workers.networks.faces.face_mesh import LEFT_EYE, FaceMesh, FaceView, Mesh
 from smart_filter_workers.results import Eyes, Face, Smile, Srgb8
 from smart_filter_workers.stages.smile.eye_visibility import NOSE_TIP
 from smart_filter_workers.stages.smile.models import haar_eyes

@@ -12,7 +12,7 @@ from smart_filter_tests.bench import Bench
 from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.stages import FACE
 from smart_filter_workers.runtime import runner
-from smart_filter_workers.runtime.large_photos import LargePhotos
+from smart_filter_workers.runtime.claiming.large_photos import LargePhotos
 from smart_filter_workers.runtime.task import Task
 from smart_filter_workers.system.memory import MemoryLimit
 

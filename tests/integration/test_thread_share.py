@@ -14,7 +14,8 @@ from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.scenarios import KEEP_BACKGROUND
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE
-from smart_filter_workers.runtime import runner, thread_share
+from smart_filter_workers.runtime import runner
+from smart_filter_workers.runtime.claiming import thread_share
 
 ANN, BOB = Tenant("ann"), Tenant("bob")
 

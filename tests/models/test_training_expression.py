@@ -11,8 +11,8 @@ import pytest
 from smart_filter_tests import drawn_eyes, drawn_faces
 from smart_filter_tests.killed_training import kill_after_an_epoch
 from smart_filter_training import run, run_record, trainable_models
-from smart_filter_workers.networks.expression import ExpressionNetwork
-from smart_filter_workers.networks.eye_patches import SIZE_PX, EyePatchNetwork
+from smart_filter_workers.networks.faces.expression import ExpressionNetwork
+from smart_filter_workers.networks.faces.eye_patches import SIZE_PX, EyePatchNetwork
 
 SETTINGS = ("batch_size=32", "learning_rate=0.004", "half_precision=false", "dropout=0.1")
 

@@ -14,7 +14,7 @@ from smart_filter_tests import corrected_jobs, drawn_faces, portrait
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, an_api, serve_api
-from smart_filter_workers.networks import expression
+from smart_filter_workers.networks.faces import expression
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.smile.models import expression as expression_model
 

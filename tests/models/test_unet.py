@@ -19,7 +19,7 @@ import pytest
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.pictures import ODD_SIZES, noise, prepared_photo
 from smart_filter_workers.models import admission
-from smart_filter_workers.networks import keras_network
+from smart_filter_workers.networks.runtimes import keras_network
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.models import unet
 from smart_filter_workers.stages.segmentation.models.base import People

@@ -10,7 +10,7 @@ from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_workers.results import AttachedThing, Matte8, Segmentation
 from smart_filter_workers.stages.segmentation import stage
-from smart_filter_workers.stages.segmentation.attached_things import find_attached
+from smart_filter_workers.stages.segmentation.mattes.attached_things import find_attached
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.stage import Inputs
 

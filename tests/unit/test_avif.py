@@ -7,7 +7,8 @@ from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_workers import images
-from smart_filter_workers.images import avif, avif_strips, metadata
+from smart_filter_workers.images.heif import avif, avif_strips
+from smart_filter_workers.images.metadata import exif_filter
 from smart_filter_workers.results import Srgb8
 
 MOST_PIXELS = 1000
@@ -173,7 +174,7 @@ def test_strips_make_one_picture(width: int, height: int) -> None:
 
 def test_strips_keep_alpha_exactly_and_tags() -> None:
     alpha = np.random.default_rng(3).integers(0, 256, (200, 160), dtype=np.uint8)
-    tags = metadata.filter_exif(b"", width=160, height=200, dots_per_inch=300)
+    tags = exif_filter.filter_tags(b"", width=160, height=200, dots_per_inch=300)
 
     content = avif_strips.encode_strips(
         np.dstack([a_ramp(160, 200), alpha]), encoded, tags=tags, strip_px=160 * 64

@@ -7,19 +7,13 @@ from smart_filter_shared.errors import InputsExpired, StorageUnavailable
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset, find_preset, words
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.subjects import a_subject, mood_named, mood_of
-from smart_filter_workers.backgrounds import (
-    exclusions,
-    keywords,
-    library,
-    scoring,
-    side_light,
-    vocabulary,
-)
+from smart_filter_workers.backgrounds import keywords, library, vocabulary
+from smart_filter_workers.backgrounds.choice import exclusions, scoring, side_light
+from smart_filter_workers.backgrounds.choice.selection import choose_preset
+from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.backgrounds.selection import choose_preset
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
 from smart_filter_workers.backgrounds.sources.stock import StockSource
-from smart_filter_workers.backgrounds.subject_stats import SubjectStats
 from smart_filter_workers.results import ChosenBackground, Srgb8
 
 BY_NAME = {preset.name: preset for preset in PRESETS}

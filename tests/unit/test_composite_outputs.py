@@ -23,9 +23,9 @@ from smart_filter_workers.images import previews
 from smart_filter_workers.results import EncodedFile, InstanceMap, Segmentation
 from smart_filter_workers.stages.composite import persons
 from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.segmentation import instance_map
 from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.stages.segmentation.person_selection import select_persons
+from smart_filter_workers.stages.segmentation.people import instance_map
+from smart_filter_workers.stages.segmentation.people.person_selection import select_persons
 
 
 @pytest.mark.parametrize("background", ["auto", "keep", "preset:sky", "transparent", "blur:0"])

@@ -19,7 +19,7 @@ from smart_filter_tests import certificates
 from smart_filter_tests.composite_jobs import a_job, composite, decode_pixels
 from smart_filter_workers.artifacts import content_credentials
 from smart_filter_workers.artifacts.content_credentials import CredentialSigner
-from smart_filter_workers.images import xmp
+from smart_filter_workers.images.metadata import xmp
 from smart_filter_workers.results import CompositeResult, EncodedFile
 
 MARKED = Files(provenance=Provenance.C2PA)

@@ -45,7 +45,7 @@ from smart_filter_tests.heic import (
 from smart_filter_tests.pictures import a_png, encode, noise
 from smart_filter_tests.profiles import a_linear_profile
 from smart_filter_workers import images
-from smart_filter_workers.images.heic import sanitize
+from smart_filter_workers.images.heif.heic import sanitize
 
 
 def resized_jpeg(width: int, height: int) -> bytes:

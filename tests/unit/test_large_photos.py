@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from smart_filter_workers.runtime.large_photos import LargePhotos
+from smart_filter_workers.runtime.claiming.large_photos import LargePhotos
 from smart_filter_workers.system.memory import MemoryLimit
 
 MEGAPIXELS = 60  # for which there is room

@@ -37,7 +37,7 @@ from smart_filter_workers.live.session_registry import SessionRegistry
 from smart_filter_workers.live.shutter import FrameSummary, Shutter, SmilingFrame, summarize_frame
 from smart_filter_workers.live.smoothing import MatteSmoother
 from smart_filter_workers.results import Eyes, Matte8, Photo, Smile, Srgb8
-from smart_filter_workers.stages.segmentation.two_pass import Floats
+from smart_filter_workers.stages.segmentation.mattes.two_pass import Floats
 
 KEYS = ["k" * 32]
 

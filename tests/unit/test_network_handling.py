@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers.networks import handling, instances, keras_network, network_input
-from smart_filter_workers.networks.handling import (
+from smart_filter_workers.networks import instances
+from smart_filter_workers.networks.runtimes import handling, keras_network, network_input
+from smart_filter_workers.networks.runtimes.handling import (
     Activation,
     ChannelOrder,
     Fit,

@@ -9,7 +9,7 @@ from smart_filter_shared.recipe import PersonSelection
 from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_workers.results import Face, Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.stages.segmentation.person_selection import select_persons
+from smart_filter_workers.stages.segmentation.people.person_selection import select_persons
 
 WIDTH, HEIGHT = 640, 480
 # Each side of the photo, as the shares of its columns and rows that a crop of a tenth leaves.

@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 
 from smart_filter_tests.pictures import prepared_photo
-from smart_filter_workers.networks import birefnet, isnet
+from smart_filter_workers.networks.mattes import birefnet, isnet
 from smart_filter_workers.results import Matte8, PreparedPhoto
+from smart_filter_workers.stages.segmentation.mattes.salience_blend import (
+    Region,
+    blend,
+    find_region,
+)
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.models.best import Best
 from smart_filter_workers.stages.segmentation.models.quality import Detail, Quality
-from smart_filter_workers.stages.segmentation.salience_blend import Region, blend, find_region
 
 HEIGHT, WIDTH = 240, 320
 BODY = np.s_[60:160, 100:180]

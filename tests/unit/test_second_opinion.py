@@ -10,10 +10,10 @@ from smart_filter_shared.recipe import Edge, Recipe
 from smart_filter_tests.pictures import prepared_photo
 from smart_filter_workers.results import Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation import stage
+from smart_filter_workers.stages.segmentation.mattes.second_opinion import merge_opinion
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.models.people import AGREED_FROM, PeopleSegmenter
 from smart_filter_workers.stages.segmentation.regions import Region
-from smart_filter_workers.stages.segmentation.second_opinion import merge_opinion
 from smart_filter_workers.stages.segmentation.stage import Inputs
 
 HEIGHT, WIDTH = 240, 320

@@ -12,23 +12,24 @@ from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_tests.pictures import a_figure, noise, prepared_photo
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Face, Matte8, PreparedPhoto, Segmentation
-from smart_filter_workers.stages.segmentation import split_instances, stage
-from smart_filter_workers.stages.segmentation.edges import refine_edges
-from smart_filter_workers.stages.segmentation.fusion import add_faces, remove_bystanders
+from smart_filter_workers.stages.segmentation import stage
+from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
+from smart_filter_workers.stages.segmentation.mattes.fusion import add_faces, remove_bystanders
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter, Step
 from smart_filter_workers.stages.segmentation.models.ensemble import CARD, Ensemble
 from smart_filter_workers.stages.segmentation.models.grabcut import CARD as GRABCUT
 from smart_filter_workers.stages.segmentation.models.grabcut import GrabCut
 from smart_filter_workers.stages.segmentation.models.isnet import drop_guesses
-from smart_filter_workers.stages.segmentation.persons import Person, is_upright
+from smart_filter_workers.stages.segmentation.people import split_instances
+from smart_filter_workers.stages.segmentation.people.persons import Person, is_upright
+from smart_filter_workers.stages.segmentation.people.subject_filter import (
+    select_subject_faces,
+    split_bystanders,
+)
 from smart_filter_workers.stages.segmentation.stage import Inputs
 from smart_filter_workers.stages.segmentation.strokes import (
     parse_box,
     parse_strokes,
-)
-from smart_filter_workers.stages.segmentation.subject_filter import (
-    select_subject_faces,
-    split_bystanders,
 )
 
 GRAY = np.full((256, 256, 3), 128, np.uint8)

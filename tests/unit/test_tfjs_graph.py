@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from smart_filter_training.convert import tfjs_graph
-from smart_filter_workers.networks.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
 
 
 def _text(text: str) -> str:

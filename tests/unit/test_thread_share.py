@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from smart_filter_shared.ids import Tenant
-from smart_filter_workers.runtime import thread_share
-from smart_filter_workers.runtime.thread_share import ThreadShare
+from smart_filter_workers.runtime.claiming import thread_share
+from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
 
 ANN, BOB, CEM = Tenant("ann"), Tenant("bob"), Tenant("cem")
 

@@ -12,7 +12,7 @@ from smart_filter_training.models.refiner import batches, faults
 from smart_filter_training.models.refiner import train as refiner
 from smart_filter_training.models.refiner.batches import Batches, Example
 from smart_filter_training.models.refiner.faults import Sample
-from smart_filter_workers.stages.segmentation.second_opinion import mix_where_alike
+from smart_filter_workers.stages.segmentation.mattes.second_opinion import mix_where_alike
 
 Change = Callable[[np.random.Generator, Sample], Sample]
 

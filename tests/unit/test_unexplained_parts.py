@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.movenet import PersonBox
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.segmentation.fusion import CloserLook, add_unexplained
-from smart_filter_workers.stages.segmentation.person_boxes import PersonBoxes
+from smart_filter_workers.stages.segmentation.mattes.fusion import CloserLook, add_unexplained
+from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 
 Floats = NDArray[np.float32]
 PERSON, HORSE = np.s_[20:100, 10:40], np.s_[20:100, 60:90]

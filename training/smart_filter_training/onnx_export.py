@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers.networks import onnx_runtime
+from smart_filter_workers.networks.runtimes import onnx_runtime
 
 Network = Any  # keras ships no types
 Floats = NDArray[np.float32]

@@ -38,14 +38,14 @@ from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import ModelCatalog
 from smart_filter_workers.runtime import capabilities, runner
 from smart_filter_workers.runtime.capabilities import CapabilitySetup
-from smart_filter_workers.runtime.celery_queues import QueueSubscriptions
 from smart_filter_workers.runtime.celery_transport import TRANSPORT_OPTIONS, NoAckTransport
+from smart_filter_workers.runtime.claiming.celery_queues import QueueSubscriptions
+from smart_filter_workers.runtime.claiming.large_photos import LargePhotos
+from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.heartbeat import Heartbeat
-from smart_filter_workers.runtime.large_photos import LargePhotos
 from smart_filter_workers.runtime.shutdown import GracefulShutdown
-from smart_filter_workers.runtime.thread_share import ThreadShare
 from smart_filter_workers.runtime.tracing import BatchTracer
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system import gpu, memory

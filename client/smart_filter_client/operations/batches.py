@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smart_filter_client import exchange
-from smart_filter_client.connection import Connection
 from smart_filter_client.errors import Gone
+from smart_filter_client.http import exchange
+from smart_filter_client.http.connection import Connection
 from smart_filter_client.models import Batch, batch_from
 from smart_filter_client.operations import photos
 from smart_filter_client.operations.pagination import iterate_list

@@ -1,6 +1,6 @@
 """The models, backgrounds and filters of a server."""
 
-from smart_filter_client.connection import Connection
+from smart_filter_client.http.connection import Connection
 from smart_filter_client.models import (
     Filter,
     Keyword,

@@ -4,8 +4,8 @@ import base64
 import dataclasses
 from collections.abc import Sequence
 
-from smart_filter_client import exchange
-from smart_filter_client.connection import Connection
+from smart_filter_client.http import exchange
+from smart_filter_client.http.connection import Connection
 from smart_filter_client.models import Correction, FaceLabel, Stroke
 from smart_filter_client.models.corrections import correction_from
 from smart_filter_client.operations import photos

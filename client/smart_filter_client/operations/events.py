@@ -10,10 +10,10 @@ from typing import cast
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
-from smart_filter_client import exchange
-from smart_filter_client.body_limits import EVENT, BodyCount
-from smart_filter_client.connection import Connection
 from smart_filter_client.errors import UnexpectedAnswer
+from smart_filter_client.http import exchange
+from smart_filter_client.http.body_limits import EVENT, BodyCount
+from smart_filter_client.http.connection import Connection
 from smart_filter_client.models import Event, event_from
 from smart_filter_client.requests import Request, path
 

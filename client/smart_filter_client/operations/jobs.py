@@ -5,9 +5,9 @@ import datetime as dt
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
-from smart_filter_client import exchange
-from smart_filter_client.connection import Connection
 from smart_filter_client.errors import Forbidden, Gone, NotFound, ServerUnreachable
+from smart_filter_client.http import exchange
+from smart_filter_client.http.connection import Connection
 from smart_filter_client.models import Job, JobState, job_from
 from smart_filter_client.operations import photos
 from smart_filter_client.operations.pagination import iterate_list

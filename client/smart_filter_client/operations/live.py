@@ -1,7 +1,7 @@
 """Live video: tokens for connections; frames use a WebSocket (docs/live.md)."""
 
-from smart_filter_client import exchange
-from smart_filter_client.connection import Connection
+from smart_filter_client.http import exchange
+from smart_filter_client.http.connection import Connection
 from smart_filter_client.models.live import LiveTicket, live_ticket_from
 from smart_filter_client.requests import Request, path
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import httpx
 
-from smart_filter_client import exchange
-from smart_filter_client.body_limits import FILE, BodyCount
-from smart_filter_client.connection import Backend, Connection
 from smart_filter_client.files import PartialFile
+from smart_filter_client.http import exchange
+from smart_filter_client.http.body_limits import FILE, BodyCount
+from smart_filter_client.http.connection import Backend, Connection
 from smart_filter_client.models import Output
 from smart_filter_client.recipe import OutputName
 from smart_filter_client.requests import Request, path

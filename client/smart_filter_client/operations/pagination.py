@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TypeVar
 
-from smart_filter_client import exchange
-from smart_filter_client.connection import Connection
 from smart_filter_client.fields import Fields
+from smart_filter_client.http import exchange
+from smart_filter_client.http.connection import Connection
 from smart_filter_client.requests import Request
 
 T = TypeVar("T")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from smart_filter_client import exchange
-from smart_filter_client.connection import Connection
 from smart_filter_client.fields import Fields
+from smart_filter_client.http import exchange
+from smart_filter_client.http.connection import Connection
 from smart_filter_client.requests import Request, path
 
 # A form is held in memory while it is sent; an upload is not, and bypasses the API.

@@ -12,9 +12,9 @@ from typing import Generic, TypeVar
 
 import httpx
 
-from smart_filter_client import exchange
-from smart_filter_client.connection import Connection
 from smart_filter_client.errors import NotFinishedInTime, ServerUnreachable, TryLater
+from smart_filter_client.http import exchange
+from smart_filter_client.http.connection import Connection
 from smart_filter_client.models import FINAL_STATES, Batch, Job, batch_from, job_from
 from smart_filter_client.requests import Request, path
 

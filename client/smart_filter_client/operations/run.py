@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from smart_filter_client.connection import Connection
+from smart_filter_client.http.connection import Connection
 from smart_filter_client.models import Job, Output
 from smart_filter_client.operations import jobs, outputs, polling
 from smart_filter_client.operations.photos import Photo, Picture

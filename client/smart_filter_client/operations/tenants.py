@@ -3,8 +3,8 @@
 import datetime as dt
 from collections.abc import AsyncGenerator, Sequence
 
-from smart_filter_client import exchange
-from smart_filter_client.connection import Connection
+from smart_filter_client.http import exchange
+from smart_filter_client.http.connection import Connection
 from smart_filter_client.models import (
     AuditEvent,
     Key,

@@ -5,9 +5,9 @@
 
 from collections.abc import AsyncGenerator, Sequence
 
-from smart_filter_client import exchange
-from smart_filter_client.connection import Connection
 from smart_filter_client.fields import Fields
+from smart_filter_client.http import exchange
+from smart_filter_client.http.connection import Connection
 from smart_filter_client.models import (
     Delivery,
     DeliveryState,

@@ -21,8 +21,8 @@ from smart_filter_training.examples import Data, Examples
 from smart_filter_training.onnx_export import Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
-from smart_filter_workers.networks import eye_patches
-from smart_filter_workers.networks.eye_patches import (
+from smart_filter_workers.networks.faces import eye_patches
+from smart_filter_workers.networks.faces.eye_patches import (
     INPUT_NAME,
     SIZE_PX,
     EyePatchNetwork,

@@ -25,7 +25,7 @@ from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
 from smart_filter_workers.networks import scene_orientation
 from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.cascades import Cascade, DetectionOptions
+from smart_filter_workers.networks.runtimes.cascades import Cascade, DetectionOptions
 from smart_filter_workers.networks.scene_orientation import (
     INPUT_NAME,
     QUARTER_TURNS,

@@ -18,7 +18,7 @@ from PIL import Image
 from smart_filter_shared.config.settings import ProvenanceSettings
 from smart_filter_shared.errors import SetupFailed, TryAgain
 from smart_filter_shared.security import signing_certificate
-from smart_filter_workers.images import xmp
+from smart_filter_workers.images.metadata import xmp
 from smart_filter_workers.results import COMPOSING_EDITS, Edit, EncodedFile
 
 _NAME: Final = "Smart Filter"

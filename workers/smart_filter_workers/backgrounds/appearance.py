@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.presets import Mood
-from smart_filter_workers.backgrounds import color_layout, colors
+from smart_filter_workers.backgrounds import colors
+from smart_filter_workers.backgrounds.choice import color_layout
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink

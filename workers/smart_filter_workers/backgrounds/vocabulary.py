@@ -14,7 +14,8 @@ from coloraide import Color
 
 from smart_filter_shared.presets import PRESETS, Preset, synonyms
 from smart_filter_shared.presets.words import TONES, base_name, expand_word, list_tags, words_of
-from smart_filter_workers.backgrounds import color_layout, colors
+from smart_filter_workers.backgrounds import colors
+from smart_filter_workers.backgrounds.choice import color_layout
 
 # Shortest words with one and with two typos allowed: swapped neighbors, or a letter wrong, missing
 # or too many, count one each. Shorter words have too many neighbors.

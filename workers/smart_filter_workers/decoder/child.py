@@ -21,7 +21,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_workers import images
 from smart_filter_workers.decoder.answers import MESSAGE_BYTES, pack_message
-from smart_filter_workers.images.icc_profiles import srgb_profile
+from smart_filter_workers.images.metadata.icc_profiles import srgb_profile
 from smart_filter_workers.results import Photo
 from smart_filter_workers.system import landlock, memory, seccomp, threads
 

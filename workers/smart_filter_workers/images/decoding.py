@@ -17,9 +17,11 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_shared.security import isobmff
 from smart_filter_shared.security.photo_header import MAX_PIXELS, MAX_SIDE_PX
-from smart_filter_workers.images import avif, exif, heic, jpeg, metadata, png_chunks, tiff
-from smart_filter_workers.images.code_points import ColorDescription
-from smart_filter_workers.images.icc_profiles import flatten_to_srgb, to_srgb
+from smart_filter_workers.images import jpeg, png_chunks
+from smart_filter_workers.images.heif import avif, heic
+from smart_filter_workers.images.metadata import exif, exif_filter, tiff
+from smart_filter_workers.images.metadata.code_points import ColorDescription
+from smart_filter_workers.images.metadata.icc_profiles import flatten_to_srgb, to_srgb
 from smart_filter_workers.images.resize import apply_orientation
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Photo, Srgb8
@@ -115,7 +117,7 @@ def _photo(
 ) -> Photo:
     tags = tags.removeprefix(tiff.EXIF_PREFIX)
     # Longer EXIF than a JPEG can hold was not written by a camera.
-    short = tags if len(tags) <= metadata.MAX_BYTES else b""
+    short = tags if len(tags) <= exif_filter.MAX_BYTES else b""
     upright = apply_orientation(pixels, orientation)
     if alpha is not None:
         alpha = apply_orientation(alpha, orientation)
@@ -140,7 +142,7 @@ def _decode_with_pillow(
             xmp = image.info.get("xmp") or b""
             if image.format == "TIFF":  # Pillow has turned it; its tags are those of EXIF
                 width, height = image.size
-                tags, xmp = metadata.filter_exif(content, width=width, height=height), b""
+                tags, xmp = exif_filter.filter_tags(content, width=width, height=height), b""
             icc = image.info.get("icc_profile") or b""
             whole: Image.Image = image
             deep: NDArray[np.uint16] | None = None

@@ -15,8 +15,10 @@ import simplejpeg
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge
-from smart_filter_workers.images import avif_strips, metadata, png, tiff, webp
-from smart_filter_workers.images.icc_profiles import srgb_profile
+from smart_filter_workers.images import png, webp
+from smart_filter_workers.images.heif import avif_strips
+from smart_filter_workers.images.metadata import exif_filter, tiff
+from smart_filter_workers.images.metadata.icc_profiles import srgb_profile
 from smart_filter_workers.results import EncodedFile, Matte8, Matte16, Srgb8
 
 # Longest sides of the formats: WebP by its 14-bit fields, JPEG and AVIF by the limits of libjpeg
@@ -51,7 +53,7 @@ class EncodingOptions:
 
     format: `jpg`, `png`, `webp` or `avif`.  quality: 1..100, for all but png.
     small: whether to use a slower encoder for fewer bytes.
-    exif: the photo's original EXIF; the file gets the tags that `metadata.filter_exif` keeps.
+    exif: the photo's original EXIF; the file gets the tags that `exif_filter.filter_tags` keeps.
     dots_per_inch: print resolution to write; None writes none.
     xmp: an XMP packet, for all but avif.
     """
@@ -81,7 +83,9 @@ def _encode_format(pixels: Srgb8, manner: EncodingOptions) -> EncodedFile:
     quality, small, density = manner.quality, manner.small, manner.dots_per_inch
     # JPEG and PNG have fields of their own for the density.
     exif_density = density if manner.exif or manner.format in {"webp", "avif"} else None
-    tags = metadata.filter_exif(manner.exif, width=width, height=height, dots_per_inch=exif_density)
+    tags = exif_filter.filter_tags(
+        manner.exif, width=width, height=height, dots_per_inch=exif_density
+    )
     match manner.format:
         case "avif":
             return encode_avif(pixels, quality=quality, small=small, tags=tags)

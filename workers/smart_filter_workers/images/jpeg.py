@@ -14,8 +14,9 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import ImageUnreadable
-from smart_filter_workers.images import jpeg_segments, tiff
+from smart_filter_workers.images import jpeg_segments
 from smart_filter_workers.images.jpeg_segments import Marker, find_segments
+from smart_filter_workers.images.metadata import tiff
 
 SIGNATURE: Final = b"\xff\xd8\xff"
 # A progressive JPEG consists of scans, usually ten. A scan of a few bytes can cost much time, so

@@ -10,12 +10,12 @@ from typing import Final
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
-from smart_filter_workers.images.code_points import (
+from smart_filter_workers.images.metadata.code_points import (
     ColorDescription,
     from_code_points,
     from_gamma,
 )
-from smart_filter_workers.images.metadata import MAX_BYTES
+from smart_filter_workers.images.metadata.exif_filter import MAX_BYTES
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _BITS_AT: Final = 24  # the bits per sample, in the first chunk

@@ -32,7 +32,7 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers import images
 from smart_filter_workers.learning import examples, manifests
-from smart_filter_workers.networks import expression
+from smart_filter_workers.networks.faces import expression
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Face
 

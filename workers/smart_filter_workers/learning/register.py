@@ -20,7 +20,7 @@ from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers.learning import smoke_test
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import ModelCatalog
-from smart_filter_workers.networks import onnx_session
+from smart_filter_workers.networks.runtimes import onnx_session
 from smart_filter_workers.system import memory
 from smart_filter_workers.weights.trained_weights import TrainedWeights
 

@@ -25,7 +25,7 @@ from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers import child_process
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.results import Eyes, Faces, PreparedPhoto, Segmentation, Smiles
-from smart_filter_workers.stages.segmentation import agreement as of_mattes
+from smart_filter_workers.stages.segmentation.mattes import agreement as of_mattes
 
 # Length of the queue: each entry holds a proxy of 3 MB.
 _MAX_WAITING: Final = 4

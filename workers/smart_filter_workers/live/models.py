@@ -13,10 +13,10 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.live import refocus
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelCatalog
-from smart_filter_workers.networks import blazeface
-from smart_filter_workers.networks.blazeface import BlazeFace
-from smart_filter_workers.networks.centerface import CenterFace
-from smart_filter_workers.networks.selfie import SelfieNetworks
+from smart_filter_workers.networks.faces import blazeface
+from smart_filter_workers.networks.faces.blazeface import BlazeFace
+from smart_filter_workers.networks.faces.centerface import CenterFace
+from smart_filter_workers.networks.mattes.selfie import SelfieNetworks
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Face, Faces, PreparedPhoto, Smiles, Srgb8
 from smart_filter_workers.stages.composite.models.base import Compositor
@@ -24,8 +24,8 @@ from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stages.face.models import blazeface as blazeface_model
 from smart_filter_workers.stages.face.models import centerface
 from smart_filter_workers.stages.face.models.centerface import NearOrSearched
+from smart_filter_workers.stages.segmentation.mattes.two_pass import Floats, segment_in_two_passes
 from smart_filter_workers.stages.segmentation.models import selfie
-from smart_filter_workers.stages.segmentation.two_pass import Floats, segment_in_two_passes
 from smart_filter_workers.stages.smile import stage as smile_stage
 from smart_filter_workers.weights import files
 

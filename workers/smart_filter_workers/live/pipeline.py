@@ -23,7 +23,7 @@ from smart_filter_workers.results import (
     Srgb8,
 )
 from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
-from smart_filter_workers.stages.segmentation.edges import refine_edges
+from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from smart_filter_workers.results import Face
+from smart_filter_workers.stages.segmentation.mattes.two_pass import Floats
 from smart_filter_workers.stages.segmentation.regions import Region
-from smart_filter_workers.stages.segmentation.two_pass import Floats
 
 # Mean coverage of a face's box; it is below 1 because the box's corners show the background.
 MISSED_BELOW: Final = 0.7

@@ -15,9 +15,9 @@ from typing import Final
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.models import catalog, probe
-from smart_filter_workers.networks import handling
 from smart_filter_workers.networks.detectron2 import admission as detectron2_admission
 from smart_filter_workers.networks.detectron2 import predictor_cache
+from smart_filter_workers.networks.runtimes import handling
 from smart_filter_workers.stages.segmentation.models import unet
 from smart_filter_workers.weights import allowlist, files
 from smart_filter_workers.weights.allowlist import AdmittedFile

@@ -10,9 +10,9 @@ from typing import Any, Final
 from smart_filter_shared.catalog.model_card import Commercial, WeightsFile
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.models import admission
-from smart_filter_workers.networks import handling
 from smart_filter_workers.networks.detectron2 import predictor_cache, zoo
-from smart_filter_workers.networks.handling import Handling
+from smart_filter_workers.networks.runtimes import handling
+from smart_filter_workers.networks.runtimes.handling import Handling
 from smart_filter_workers.weights import allowlist, download, files, npm_package
 from smart_filter_workers.weights.allowlist import AdmittedFile
 

@@ -13,8 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.networks.boxes import box_iou
-from smart_filter_workers.networks.handling import Handling, OutputKind
-from smart_filter_workers.networks.network_input import NetworkInput, map_to_picture, sigmoid
+from smart_filter_workers.networks.runtimes.handling import Handling, OutputKind
+from smart_filter_workers.networks.runtimes.network_input import (
+    NetworkInput,
+    map_to_picture,
+    sigmoid,
+)
 from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8

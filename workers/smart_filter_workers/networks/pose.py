@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.boxes import Box, box_iou
-from smart_filter_workers.networks.litert import LiteRtNetwork
+from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8

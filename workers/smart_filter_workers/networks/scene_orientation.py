@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers.networks import onnx_runtime
+from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
 

@@ -14,10 +14,10 @@ from smart_filter_workers.learning.shadow_run import ShadowRunner
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import ModelCatalog
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
+from smart_filter_workers.runtime.claiming.large_photos import LargePhotos
+from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.heartbeat import Heartbeat
-from smart_filter_workers.runtime.large_photos import LargePhotos
-from smart_filter_workers.runtime.thread_share import ThreadShare
 from smart_filter_workers.runtime.tracing import BatchTracer
 
 

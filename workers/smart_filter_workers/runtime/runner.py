@@ -25,8 +25,9 @@ from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import quotas
 from smart_filter_workers import child_process
 from smart_filter_workers.learning.shadow_run import CompletedStage
-from smart_filter_workers.runtime import batching, claims, error_policy, reroute, run_ahead
-from smart_filter_workers.runtime.claims import Claim, ClaimKind
+from smart_filter_workers.runtime import error_policy
+from smart_filter_workers.runtime.claiming import batching, claims, reroute, run_ahead
+from smart_filter_workers.runtime.claiming.claims import Claim, ClaimKind
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task
 from smart_filter_workers.stages import registry

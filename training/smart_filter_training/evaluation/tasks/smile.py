@@ -19,7 +19,7 @@ from smart_filter_training.evaluation.base import (
     PreparePhoto,
     Score,
 )
-from smart_filter_workers.networks.face_mesh import FaceView
+from smart_filter_workers.networks.faces.face_mesh import FaceView
 from smart_filter_workers.results import Face, Point, Smile, Srgb8
 from smart_filter_workers.stages.smile.models.base import SmileRater
 

@@ -34,9 +34,9 @@ from smart_filter_training.onnx_export import OPSET, PARITY, Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
 from smart_filter_workers.models import admission
-from smart_filter_workers.networks import network_input
-from smart_filter_workers.networks.handling import Activation, Handling, TrainedTask
-from smart_filter_workers.networks.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.runtimes import network_input
+from smart_filter_workers.networks.runtimes.handling import Activation, Handling, TrainedTask
+from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx

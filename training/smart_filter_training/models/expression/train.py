@@ -20,8 +20,8 @@ from smart_filter_training.models.expression import votes
 from smart_filter_training.onnx_export import Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
-from smart_filter_workers.networks import expression
-from smart_filter_workers.networks.expression import ExpressionNetwork, ExpressionScores
+from smart_filter_workers.networks.faces import expression
+from smart_filter_workers.networks.faces.expression import ExpressionNetwork, ExpressionScores
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.weights.packaged import bundled_path
 

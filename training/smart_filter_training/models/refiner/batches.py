@@ -15,15 +15,18 @@ from smart_filter_training.models.refiner import faults
 from smart_filter_training.models.refiner.faults import Sample
 from smart_filter_training.models.unet import augmentation, pairs
 from smart_filter_training.models.unet.pairs import Pair
-from smart_filter_workers.networks import modnet
-from smart_filter_workers.networks.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.mattes import modnet
+from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.segmentation import salience_blend
+from smart_filter_workers.stages.segmentation.mattes import salience_blend
+from smart_filter_workers.stages.segmentation.mattes.second_opinion import (
+    LocalGate,
+    mix_where_alike,
+)
 from smart_filter_workers.stages.segmentation.models import people as people_model
 from smart_filter_workers.stages.segmentation.models.people import LONGEST_SIDE_PX
 from smart_filter_workers.stages.segmentation.regions import Region
-from smart_filter_workers.stages.segmentation.second_opinion import LocalGate, mix_where_alike
 
 Floats = NDArray[np.float32]
 Rng = np.random.Generator

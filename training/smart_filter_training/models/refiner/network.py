@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from smart_filter_training.onnx_export import OPSET
-from smart_filter_workers.stages.segmentation.salience_blend import LEAST, MOST
+from smart_filter_workers.stages.segmentation.mattes.salience_blend import LEAST, MOST
 
 Proto: TypeAlias = Any  # protobuf has no types
 

@@ -33,11 +33,12 @@ from smart_filter_training.models.unet.pairs import Pair
 from smart_filter_training.onnx_export import Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
-from smart_filter_workers.networks import modnet, onnx_runtime
-from smart_filter_workers.networks.network_input import sigmoid
+from smart_filter_workers.networks.mattes import modnet
+from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.runtimes.network_input import sigmoid
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.segmentation import salience_blend
+from smart_filter_workers.stages.segmentation.mattes import salience_blend
 from smart_filter_workers.stages.segmentation.models import people
 from smart_filter_workers.weights import files
 

@@ -32,10 +32,10 @@ from smart_filter_training.onnx_export import PARITY, Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
 from smart_filter_workers import images
-from smart_filter_workers.networks.litert import LiteRtNetwork
+from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.segmentation.edges import refine_edges
+from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.portrait import Portrait
 
 Network = Any  # keras ships no types

@@ -8,7 +8,8 @@ import numpy as np
 from smart_filter_shared.recipe import Effort, Format, Output, Provenance, Recipe
 from smart_filter_shared.recipe.framing import DOTS_PER_INCH
 from smart_filter_workers import images
-from smart_filter_workers.images import EncodingOptions, previews, xmp
+from smart_filter_workers.images import EncodingOptions, previews
+from smart_filter_workers.images.metadata import xmp
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (
     COMPOSING_EDITS,

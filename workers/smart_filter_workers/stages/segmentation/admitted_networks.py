@@ -7,9 +7,9 @@ from pathlib import Path
 from smart_filter_shared.catalog import parameters as read
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER
 from smart_filter_shared.catalog.parameters import Parameters
-from smart_filter_workers.networks import onnx_session
-from smart_filter_workers.networks.network_cache import NetworkCache
-from smart_filter_workers.networks.onnx_session import ConfiguredNetwork
+from smart_filter_workers.networks.runtimes import onnx_session
+from smart_filter_workers.networks.runtimes.network_cache import NetworkCache
+from smart_filter_workers.networks.runtimes.onnx_session import ConfiguredNetwork
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.weights import allowlist

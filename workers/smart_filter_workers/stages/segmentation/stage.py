@@ -16,18 +16,15 @@ from smart_filter_workers.results import (
     PreparedPhoto,
     Segmentation,
 )
-from smart_filter_workers.stages.segmentation import (
-    attached_things,
-    instance_map,
-    region_of_interest,
-    step_sheet,
-)
+from smart_filter_workers.stages.segmentation import region_of_interest, step_sheet
+from smart_filter_workers.stages.segmentation.mattes import attached_things
 from smart_filter_workers.stages.segmentation.models.base import (
     OutlineRefiner,
     People,
     Segmenter,
 )
-from smart_filter_workers.stages.segmentation.person_selection import select_persons
+from smart_filter_workers.stages.segmentation.people import instance_map
+from smart_filter_workers.stages.segmentation.people.person_selection import select_persons
 
 
 class Models(TypedDict):

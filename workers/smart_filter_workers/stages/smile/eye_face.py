@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_workers.networks.face_mesh import (
+from smart_filter_workers.networks.faces.face_mesh import (
     LEFT_EYE,
     MESH_POINTS,
     RIGHT_EYE,

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.face_mesh import LEFT_EYE, RIGHT_EYE, Mesh, square_around
+from smart_filter_workers.networks.faces.face_mesh import LEFT_EYE, RIGHT_EYE, Mesh, square_around
 from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]

@@ -10,7 +10,7 @@ import click
 from sqlalchemy import Engine
 
 from smart_filter_api.auth import output_links
-from smart_filter_api.routes import tenant_changes
+from smart_filter_api.routes.access import tenant_changes
 from smart_filter_api.schemas.defaults import TenantChange
 from smart_filter_deploy.cli.commands.operating.keys import validate_tenant
 from smart_filter_deploy.cli.commands.options import json_option

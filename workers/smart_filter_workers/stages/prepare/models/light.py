@@ -5,7 +5,7 @@ from typing import Final
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import centerface
+from smart_filter_workers.networks.faces import centerface
 from smart_filter_workers.stages.prepare.models.base import LightDetector
 
 CARD: Final = ModelCard(

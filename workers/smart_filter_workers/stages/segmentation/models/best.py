@@ -10,8 +10,8 @@ from smart_filter_shared.catalog import parameters as given
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import birefnet
-from smart_filter_workers.networks.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.mattes import birefnet
+from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.models.quality import Detail, refine_people

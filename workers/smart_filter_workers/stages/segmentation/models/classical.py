@@ -13,7 +13,7 @@ from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import PreparedPhoto, Srgb8
-from smart_filter_workers.stages.segmentation.contours import Tuning, trace_contours
+from smart_filter_workers.stages.segmentation.mattes.contours import Tuning, trace_contours
 from smart_filter_workers.stages.segmentation.models.base import People, Step
 
 CARD: Final = ModelCard(

@@ -21,9 +21,9 @@ from smart_filter_shared.catalog.model_card import (
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
-from smart_filter_workers.stages.segmentation import split_instances
-from smart_filter_workers.stages.segmentation.agreement import join_mattes, mean_agreement
+from smart_filter_workers.stages.segmentation.mattes.agreement import join_mattes, mean_agreement
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+from smart_filter_workers.stages.segmentation.people import split_instances
 
 
 class LowAgreementAction(StrEnum):

@@ -22,7 +22,7 @@ from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation import seeds
-from smart_filter_workers.stages.segmentation.edges import refine_edges
+from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter, Step
 from smart_filter_workers.stages.segmentation.seeds import Seeds
 from smart_filter_workers.stages.segmentation.strokes import (

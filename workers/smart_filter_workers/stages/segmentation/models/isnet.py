@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.connected_parts import label_parts
-from smart_filter_workers.networks import isnet
-from smart_filter_workers.networks.coverage_network import CoverageNetwork
-from smart_filter_workers.networks.isnet import WEIGHTS
+from smart_filter_workers.networks.mattes import isnet
+from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.mattes.isnet import WEIGHTS
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 

@@ -14,30 +14,27 @@ import numpy as np
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import centerface, movenet, refiner
-from smart_filter_workers.networks.blazeface import BlazeFace
+from smart_filter_workers.networks import movenet
 from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.networks.coordinates import scale_face
-from smart_filter_workers.networks.movenet import MoveNet
-from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
-from smart_filter_workers.networks.refiner import MatteRefiner
-from smart_filter_workers.networks.selfie import (
+from smart_filter_workers.networks.faces import centerface
+from smart_filter_workers.networks.faces.blazeface import BlazeFace
+from smart_filter_workers.networks.faces.centerface import CenterFace
+from smart_filter_workers.networks.mattes import refiner
+from smart_filter_workers.networks.mattes.refiner import MatteRefiner
+from smart_filter_workers.networks.mattes.selfie import (
     GENERAL_SIZE_PX,
     GENERAL_WEIGHTS,
     LANDSCAPE_WEIGHTS,
     SelfieNetworks,
 )
+from smart_filter_workers.networks.movenet import MoveNet
+from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import HALF_LEVEL, Face, PreparedPhoto, Srgb8
-from smart_filter_workers.stages.segmentation import (
-    fusion,
-    salience_blend,
-    second_opinion,
-    split_instances,
-)
-from smart_filter_workers.stages.segmentation.edges import refine_edges
-from smart_filter_workers.stages.segmentation.fusion import (
+from smart_filter_workers.stages.segmentation.mattes import fusion, salience_blend, second_opinion
+from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
+from smart_filter_workers.stages.segmentation.mattes.fusion import (
     CloserLook,
     add_faces,
     add_unexplained,
@@ -45,16 +42,17 @@ from smart_filter_workers.stages.segmentation.fusion import (
     region_iou,
     remove_bystanders,
 )
+from smart_filter_workers.stages.segmentation.mattes.two_pass import segment_in_two_passes
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
-from smart_filter_workers.stages.segmentation.person_boxes import PersonBoxes
-from smart_filter_workers.stages.segmentation.persons import PersonFinder
-from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX
-from smart_filter_workers.stages.segmentation.subject_filter import (
+from smart_filter_workers.stages.segmentation.people import split_instances
+from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
+from smart_filter_workers.stages.segmentation.people.persons import PersonFinder
+from smart_filter_workers.stages.segmentation.people.subject_filter import (
     GROUP_SIZE,
     select_subject_faces,
     split_bystanders,
 )
-from smart_filter_workers.stages.segmentation.two_pass import segment_in_two_passes
+from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX
 
 CARD: Final = ModelCard(
     name="people",

@@ -5,23 +5,23 @@ from typing import Final
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import blazeface
-from smart_filter_workers.networks.blazeface import BlazeFace
-from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
-from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
-from smart_filter_workers.networks.selfie import (
+from smart_filter_workers.networks.faces import blazeface
+from smart_filter_workers.networks.faces.blazeface import BlazeFace
+from smart_filter_workers.networks.mattes.selfie import (
     GENERAL_SIZE_PX,
     GENERAL_WEIGHTS,
     LANDSCAPE_WEIGHTS,
     SelfieNetworks,
 )
-from smart_filter_workers.stages.segmentation.fusion import CloserLook
+from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
+from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
+from smart_filter_workers.stages.segmentation.mattes.fusion import CloserLook
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
 from smart_filter_workers.stages.segmentation.models.people import (
     LONGEST_SIDE_PX,
     PeopleSegmenter,
 )
-from smart_filter_workers.stages.segmentation.persons import PersonFinder
+from smart_filter_workers.stages.segmentation.people.persons import PersonFinder
 
 CARD: Final = ModelCard(
     name="people-blazeface",

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard, WeightsFile
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.litert import LiteRtNetwork
+from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import PreparedPhoto, Srgb8
-from smart_filter_workers.stages.segmentation.edges import refine_edges
+from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 Floats = NDArray[np.float32]

@@ -12,17 +12,14 @@ from smart_filter_shared.catalog import parameters as given
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import isnet
-from smart_filter_workers.networks.coverage_network import CoverageNetwork
-from smart_filter_workers.networks.isnet import WEIGHTS
+from smart_filter_workers.networks.mattes import isnet
+from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.mattes.isnet import WEIGHTS
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
-from smart_filter_workers.stages.segmentation import (
-    attached_things,
-    salience_blend,
-    split_instances,
-)
+from smart_filter_workers.stages.segmentation.mattes import attached_things, salience_blend
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.models.isnet import CARD as ISNET
+from smart_filter_workers.stages.segmentation.people import split_instances
 from smart_filter_workers.stages.segmentation.regions import Region
 
 PEOPLE: Final = "people"

@@ -7,18 +7,18 @@ from typing import Final
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
-from smart_filter_workers.networks.selfie import (
+from smart_filter_workers.networks.mattes.selfie import (
     GENERAL_SIZE_PX,
     GENERAL_WEIGHTS,
     LANDSCAPE_WEIGHTS,
     SelfieNetworks,
 )
+from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import PreparedPhoto, Srgb8
-from smart_filter_workers.stages.segmentation.edges import REFINED_PX, refine_edges
+from smart_filter_workers.stages.segmentation.mattes.edges import REFINED_PX, refine_edges
+from smart_filter_workers.stages.segmentation.mattes.two_pass import segment_in_two_passes
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
-from smart_filter_workers.stages.segmentation.two_pass import segment_in_two_passes
 
 CARD: Final = ModelCard(
     name="selfie",

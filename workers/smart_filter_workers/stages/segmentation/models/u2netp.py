@@ -7,11 +7,11 @@ from typing import Final
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard, WeightsFile
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import network_input
-from smart_filter_workers.networks.handling import Activation, Handling
-from smart_filter_workers.networks.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.runtimes import network_input
+from smart_filter_workers.networks.runtimes.handling import Activation, Handling
+from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
 from smart_filter_workers.results import PreparedPhoto
-from smart_filter_workers.stages.segmentation.edges import refine_edges
+from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.weights import files
 

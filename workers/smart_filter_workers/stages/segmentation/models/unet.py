@@ -11,12 +11,12 @@ from smart_filter_shared.catalog import parameters as read
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import keras_network, network_input
-from smart_filter_workers.networks.handling import Handling, TrainedTask
-from smart_filter_workers.networks.keras_network import KerasNetwork
-from smart_filter_workers.networks.network_cache import NetworkCache
+from smart_filter_workers.networks.runtimes import keras_network, network_input
+from smart_filter_workers.networks.runtimes.handling import Handling, TrainedTask
+from smart_filter_workers.networks.runtimes.keras_network import KerasNetwork
+from smart_filter_workers.networks.runtimes.network_cache import NetworkCache
 from smart_filter_workers.results import PreparedPhoto
-from smart_filter_workers.stages.segmentation.edges import refine_edges
+from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.weights import allowlist
 from smart_filter_workers.weights.allowlist import AdmittedFile

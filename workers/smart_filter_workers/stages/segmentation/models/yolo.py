@@ -9,15 +9,16 @@ from smart_filter_shared.catalog import parameters as read
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import instances, network_input
-from smart_filter_workers.networks.onnx_session import ConfiguredNetwork
+from smart_filter_workers.networks import instances
+from smart_filter_workers.networks.runtimes import network_input
+from smart_filter_workers.networks.runtimes.onnx_session import ConfiguredNetwork
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.admitted_networks import (
     AdmittedNetworks,
     list_entries,
     load_networks,
 )
-from smart_filter_workers.stages.segmentation.edges import refine_edges
+from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People
 
 KIND: Final = "yolo"

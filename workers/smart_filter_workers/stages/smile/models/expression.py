@@ -12,9 +12,9 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_workers.networks import expression
-from smart_filter_workers.networks.expression import ExpressionNetwork
-from smart_filter_workers.networks.face_mesh import FaceView
+from smart_filter_workers.networks.faces import expression
+from smart_filter_workers.networks.faces.expression import ExpressionNetwork
+from smart_filter_workers.networks.faces.face_mesh import FaceView
 from smart_filter_workers.results import Smile
 
 RULE: Final = "rule"

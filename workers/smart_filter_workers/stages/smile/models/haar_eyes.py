@@ -19,10 +19,8 @@ from smart_filter_shared.catalog.parameters import (
     str_of,
 )
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import cascades
 from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.cascades import Cascade, DetectionOptions
-from smart_filter_workers.networks.face_mesh import (
+from smart_filter_workers.networks.faces.face_mesh import (
     LEFT_EYE,
     MESH_WEIGHTS,
     RIGHT_EYE,
@@ -30,6 +28,8 @@ from smart_filter_workers.networks.face_mesh import (
     FaceView,
     square_around,
 )
+from smart_filter_workers.networks.runtimes import cascades
+from smart_filter_workers.networks.runtimes.cascades import Cascade, DetectionOptions
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Eyes
 from smart_filter_workers.stages.smile.eye_visibility import check_visibility

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import eye_contours
-from smart_filter_workers.networks.eye_contours import EyeContour, EyeContourNetwork
-from smart_filter_workers.networks.face_mesh import (
+from smart_filter_workers.networks.faces import eye_contours
+from smart_filter_workers.networks.faces.eye_contours import EyeContour, EyeContourNetwork
+from smart_filter_workers.networks.faces.face_mesh import (
     MESH_WEIGHTS,
     FaceMesh,
 )
-from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
+from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.stages.smile.models.base import ContourEyeReader, EyeReader
 
 CARD: Final = ModelCard(

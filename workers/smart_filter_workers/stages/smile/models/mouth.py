@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_workers.networks.face_mesh import (
+from smart_filter_workers.networks.faces.face_mesh import (
     LEFT_EYE,
     MESH_WEIGHTS,
     RIGHT_EYE,
     FaceMesh,
 )
-from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
+from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.stages.smile.models.base import MeshSmileRater, SmileRater
 from smart_filter_workers.stages.smile.models.geometry import (
     MOUTH_CORNERS,

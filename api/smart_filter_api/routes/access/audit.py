@@ -1,0 +1,58 @@
+"""Endpoint of the security log."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from smart_filter_api.auth.api_keys import TENANT_PATTERN
+from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.routes.access.keys import resolve_tenant
+from smart_filter_api.schemas.audit import AuditPage, AuditRecord
+from smart_filter_api.services.container import Administrator, OpenServices
+from smart_filter_shared.tenants import audit_log
+
+router = APIRouter(tags=["tenants"])
+
+_MAX_PAGE_SIZE = 200
+
+
+@router.get(
+    "/v1/audit",
+    summary="List security events, newest first",
+    description="Sign-ins, keys, webhooks and settings of a tenant that were changed, and requests "
+    "that were refused for their key, scope or origin. Refused requests are counted for a minute. "
+    "The operator's tenant also has those whose tenant is not known.",
+    responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
+)
+async def list_audit_events(
+    services: OpenServices,
+    caller: Administrator,
+    *,
+    tenant: Annotated[str | None, Query(pattern=TENANT_PATTERN)] = None,
+    limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
+    cursor: Annotated[str | None, Query(pattern="^[0-9]{1,18}$")] = None,
+) -> AuditPage:
+    """Return a page of the log of the caller's tenant; the operator may name another tenant."""
+    whose = resolve_tenant(caller, tenant)
+    await services.refusals.write_due(services.database)
+    async with services.reading() as connection:
+        rows = await connection.run_sync(
+            audit_log.list_events,
+            whose,
+            before=None if cursor is None else int(cursor),
+            limit=limit + 1,  # one more row shows whether there is another page
+        )
+    return AuditPage(
+        items=[
+            AuditRecord(
+                at=row.at,
+                event=row.entry.event,
+                key_id=row.entry.key_id,
+                network=row.entry.network,
+                subject=row.entry.subject,
+                count=row.entry.count,
+            )
+            for row in rows[:limit]
+        ],
+        next_cursor=str(rows[limit - 1].number) if len(rows) > limit else None,
+    )

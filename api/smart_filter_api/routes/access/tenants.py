@@ -1,0 +1,90 @@
+"""Endpoints for tenants: read and change the overrides of the default settings."""
+
+from fastapi import APIRouter, Request
+from sqlalchemy import Connection
+
+from smart_filter_api.auth import api_keys, security_log
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.intake import json_document
+from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.routes.access import tenant_changes
+from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
+from smart_filter_api.services.container import Administrator, OpenServices
+from smart_filter_api.services.recent_sign_in import RecentAdministrator
+from smart_filter_shared.errors import NotFound
+from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_shared.tenants import settings
+from smart_filter_shared.tenants.audit_log import AuditEvent
+from smart_filter_shared.tenants.settings import TenantOverrides
+
+router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["tenants"])
+
+
+@router.get(
+    "",
+    summary="Get a tenant",
+    responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
+)
+async def get_tenant(tenant: str, services: OpenServices, caller: Administrator) -> TenantSettings:
+    """Return the overrides of the caller's tenant; the operator may name another tenant."""
+    name = _resolve_tenant(caller, tenant)
+
+    def look(connection: Connection) -> TenantOverrides:
+        if not settings.is_known(connection, name):
+            raise NotFound(f"there is no tenant {name}")
+        return settings.read_overrides(connection, name)
+
+    async with services.reading() as connection:
+        own = await connection.run_sync(look)
+    return tenant_changes.render_tenant(name, own)
+
+
+@router.patch(
+    "",
+    summary="Change a tenant",
+    description="Omitted fields stay; null restores the server's setting. Changes apply within a "
+    "second; existing jobs keep the retention they were submitted with. Only the operator can "
+    "change limits, or set a retention longer than the server's.",
+    openapi_extra=json_document.describe_body(TenantChange),
+    responses=describe_responses(
+        *("malformed_request", "unsupported_media", "invalid_request"),
+        *("invalid_recipe", "contradiction"),
+        *("not_available", "unauthorized", "scope", "sign_in_again", "not_found", "unavailable"),
+    ),
+)
+async def update_tenant(
+    tenant: str, request: Request, services: OpenServices, caller: RecentAdministrator
+) -> TenantSettings:
+    """Change the overrides of the caller's tenant; the operator may name another tenant."""
+    name = _resolve_tenant(caller, tenant)
+    payload = json_document.parse(TenantChange, await json_document.read(request))
+    tenant_changes.refuse_unauthorized(caller, payload, services.keeping)
+
+    def write(connection: Connection) -> TenantOverrides:
+        changed = tenant_changes.apply_change(
+            connection,
+            name,
+            payload,
+            pools=services.pools,
+            outbound=services.outbound,
+        )
+        security_log.record(
+            connection, request, caller, AuditEvent.TENANT_CHANGED, name, tenant=name
+        )
+        return changed
+
+    async with services.transaction() as connection:
+        own = await connection.run_sync(write)
+    services.callers.forget_all()
+    return tenant_changes.render_tenant(name, own)
+
+
+def _resolve_tenant(caller: Caller, name: str) -> Tenant:
+    """Return the tenant that a path names.
+
+    Raises the same NotFound for an invalid name and for another tenant, whether it exists or not.
+    """
+    own = name == caller.tenant
+    if not own and (caller.tenant != OPERATOR or not api_keys.is_tenant_name(name)):
+        raise NotFound(f"there is no tenant {name}")
+    return Tenant(name)

@@ -1,0 +1,1 @@
+"""Choose the background that suits the people in a photo."""

@@ -1,0 +1,48 @@
+"""Designs that do not suit a photo whatever their score, so that others are preferred.
+
+People are in front of a background, so heads and shoes would cross a frame. In daylight people do
+not stand under stars. Strong colors do not suit a photo in black and white.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from smart_filter_shared.presets import Preset
+from smart_filter_workers.backgrounds import colors
+from smart_filter_workers.backgrounds.choice import color_layout
+from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
+
+# The family with a border.
+FRAMED_FAMILY: Final = "framed"
+# A design with this tag and one of the outdoor tags shows a night outdoors, not just something
+# dark.
+_NIGHT_TAG: Final = "night"
+_OUTDOOR_TAGS: Final = frozenset({"stars", "lights"})
+# In OKLCH: mean chroma of a design, and chroma of any of its colors, from which it counts as
+# colored.
+_MUTED_BELOW: Final = 0.038
+_STRONG_FROM: Final = 0.075
+
+
+def is_suitable(preset: Preset, sitters: SubjectStats) -> bool:
+    """Return whether a design suits these people at all."""
+    if preset.family == FRAMED_FAMILY:
+        return False
+    if not sitters.in_the_dark and shows_night(preset):
+        return False
+    return not sitters.monochrome or is_muted(preset)
+
+
+def shows_night(preset: Preset) -> bool:
+    """Return whether a design shows a night outdoors."""
+    return _NIGHT_TAG in preset.tags and not _OUTDOOR_TAGS.isdisjoint(preset.tags)
+
+
+def is_muted(preset: Preset) -> bool:
+    """Return whether a design has little color, both on average and in its details."""
+    seen = color_layout.for_preset(preset).lab
+    drawn = colors.linear_to_oklab(colors.parse_hex(preset.palette))
+    strongest = float(np.hypot(drawn[:, 1], drawn[:, 2]).max())
+    whole = float(np.hypot(seen[..., 1], seen[..., 2]).mean())
+    return whole < _MUTED_BELOW and strongest < _STRONG_FROM

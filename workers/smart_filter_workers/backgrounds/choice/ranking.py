@@ -1,0 +1,87 @@
+"""Rank backgrounds by how well they suit the people in a photo."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+
+from smart_filter_shared.presets import Preset
+from smart_filter_workers.backgrounds.choice import exclusions, scoring
+from smart_filter_workers.backgrounds.choice.moods import InferredMood
+from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
+from smart_filter_workers.results import Candidate, ScoreTerms
+
+# Candidates reported in the answer, the chosen one first.
+MAX_REPORTED: Final = 5
+# Share of all designs that the chosen one must exceed in contrast to the people, so that variety
+# never costs contrast (0.5 would do in theory; drawings differ a little from their means).
+MIN_CONTRAST_RANK: Final = 0.55
+# A coat must not blend into the background where the hair stands out: least contrast of the worst
+# third of the outline, in OKLab, or this quantile over all designs if few reach it.
+MIN_WORST_CONTRAST: Final = 0.22
+MIN_WORST_RANK: Final = 0.8
+# The design as a whole must not have the color of a jacket or trousers: least distance in OKLab.
+# Cream before white is 0.06 to 0.1.
+MIN_CLOTHES_DISTANCE: Final = 0.13
+REPORTED_DIGITS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPreset:
+    """A background by name, with its preset, its score and the score's terms."""
+
+    preset: Preset
+    candidate: Candidate
+
+
+def rank(
+    named: Sequence[tuple[str, Preset]],
+    feeling: InferredMood,
+    sitters: SubjectStats,
+    *,
+    seed: int,
+    of: Sequence[Preset],
+) -> list[RankedPreset]:
+    """Return backgrounds, the best first.
+
+    Backgrounds that do not suit the photo come last; before them, those that people do not stand
+    out from, or not everywhere.
+    named: the backgrounds to rank, by name.  of: all available ones; people stand out from a
+    background if its contrast exceeds the quantile MIN_CONTRAST_RANK of these.
+    """
+    looks = scoring.measure_match(of, sitters)
+    stands_out = looks.apart >= np.quantile(looks.apart, MIN_CONTRAST_RANK)
+    melts_nowhere = looks.worst >= min(
+        MIN_WORST_CONTRAST, float(np.quantile(looks.worst, MIN_WORST_RANK))
+    )
+    # If no design meets every criterion, prefer one that differs from the clothes (weight 2): white
+    # before white is the worst. A design without the mood at all does not suit either.
+    everywhere = melts_nowhere.astype(int) + 2 * (looks.from_clothes >= MIN_CLOTHES_DISTANCE)
+    at = {preset.name: index for index, preset in enumerate(of)}
+    found = []
+    for name, preset in named:
+        terms = ScoreTerms(
+            mood=scoring.score_mood(preset, feeling.wanted),
+            contrast=float(looks.contrast[at[preset.name]]),
+            harmony=float(looks.harmony[at[preset.name]]),
+            variety=scoring.seeded_chance(name, seed),
+        )
+        ranked = RankedPreset(preset, Candidate(name, scoring.weigh_terms(terms), terms))
+        index = at[preset.name]
+        met = int(everywhere[index]) + (terms.mood > 0)
+        first = exclusions.is_suitable(preset, sitters), bool(stands_out[index]), met
+        found.append((first, ranked))
+    # Sorting is stable: among equals the library's order decides, the same on all machines.
+    found.sort(key=lambda one: (one[0], one[1].candidate.score), reverse=True)
+    return [ranked for _, ranked in found]
+
+
+def to_candidates(ranked: Sequence[RankedPreset]) -> tuple[Candidate, ...]:
+    """Return the reported candidates of a ranking, rounded to three digits."""
+    return tuple(_round_candidate(one.candidate) for one in ranked[:MAX_REPORTED])
+
+
+def _round_candidate(candidate: Candidate) -> Candidate:
+    terms = {name: round(value, REPORTED_DIGITS) for name, value in asdict(candidate.terms).items()}
+    return Candidate(candidate.name, round(candidate.score, REPORTED_DIGITS), ScoreTerms(**terms))

@@ -1,0 +1,1 @@
+"""HEIC and AVIF: files of boxes, checked before libheif or libavif decodes them."""

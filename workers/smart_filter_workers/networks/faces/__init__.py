@@ -1,0 +1,1 @@
+"""Networks that find faces, or look at one."""

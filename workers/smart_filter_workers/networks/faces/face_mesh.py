@@ -1,0 +1,129 @@
+"""Face mesh: 468 points on a face, by LiteRT.
+
+Source: Kartynnik, Ablavatski, Grishchenko & Grundmann 2019, "Real-time facial surface geometry from
+monocular video on mobile GPUs"; the network file ships with the package mediapipe.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
+from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.results import Face, Srgb8
+
+Floats = NDArray[np.float32]
+
+MESH_WEIGHTS = WeightsFile(
+    "face_landmark.tflite", "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814"
+)
+MESH_SIZE_PX = 192
+MESH_POINTS = 468
+# Side of the network's input squares, in widths of the face, as in its training.
+FACE_MARGIN = 1.5
+# Outer and inner corner of each eye among the 468 points.
+RIGHT_EYE = (33, 133)
+LEFT_EYE = (263, 362)
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """The points of one face.
+
+    points: (468, 2) float32, pixels of the picture; presence: the network's probability, 0..1, that
+    the square shows a face.
+    """
+
+    points: Floats
+    presence: float
+
+
+class FaceMesh:
+    """Finds 468 points on a face; any thread may call it."""
+
+    def __init__(self, weights: Path) -> None:
+        self._network = LiteRtNetwork(weights / MESH_WEIGHTS.name)
+
+    def __call__(self, picture: Srgb8, face: Face) -> Mesh:
+        """Return the points of `face`, whose coordinates are pixels of `picture`.
+
+        picture: (H, W, 3) uint8 sRGB.  A second pass crops by the first one's points, because a
+        detector's box is loose and its eyes give only a rough angle.
+        """
+        first = self._within(picture, _square_of(face))
+        return self._within(picture, square_around(first.points))
+
+    def _within(self, picture: Srgb8, square: Square) -> Mesh:
+        outputs = self._network(square.cut(picture, MESH_SIZE_PX)[np.newaxis])
+        points = outputs["conv2d_21"].reshape(MESH_POINTS, 3)[:, :2]
+        return Mesh(
+            points=square.to_picture(points, MESH_SIZE_PX),
+            presence=_sigmoid(float(outputs["conv2d_31"].item())),
+        )
+
+
+class FaceView:
+    """One face in a picture for several models; its mesh is computed once.
+
+    picture: (H, W, 3) uint8 sRGB; face: its coordinates are pixels of `picture`.
+    Not safe for several threads.
+    """
+
+    def __init__(self, picture: Srgb8, face: Face) -> None:
+        self.picture = picture
+        self.face = face
+        self._mesh: Mesh | None = None
+
+    def mesh(self, network: FaceMesh) -> Mesh:
+        """Return the points of the face, computed on the first call."""
+        if self._mesh is None:
+            self._mesh = network(self.picture, self.face)
+        return self._mesh
+
+
+def square_around(points: Floats) -> Square:
+    """Return the square that contains the mesh, turned by the line of its eyes."""
+    across = points[LEFT_EYE[0]] - points[RIGHT_EYE[0]]
+    angle = math.atan2(across[1], across[0])
+    along = np.array([math.cos(angle), math.sin(angle)])
+    axes = np.stack([along, [-along[1], along[0]]])
+    upright = points @ axes.T
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    center = (low + high) / 2 @ axes
+    return Square(
+        center=(float(center[0]), float(center[1])),
+        side=max(1.0, FACE_MARGIN * float(max(high - low))),
+        angle=angle,
+    )
+
+
+def square_around_eye(points: Floats, eye: tuple[int, int], *, side: float) -> Square:
+    """Return the square around an eye, turned by the line of its corners.
+
+    points: of a mesh; eye: RIGHT_EYE or LEFT_EYE; side: in lengths of the eye.
+    """
+    outer, inner = points[eye[0]], points[eye[1]]
+    start, end = (outer, inner) if eye == RIGHT_EYE else (inner, outer)
+    return Square(
+        center=(float(outer[0] + inner[0]) / 2, float(outer[1] + inner[1]) / 2),
+        side=max(1.0, side * float(np.linalg.norm(end - start))),
+        angle=math.atan2(end[1] - start[1], end[0] - start[0]),
+    )
+
+
+def _square_of(face: Face) -> Square:
+    left, top, width, height = face.box
+    right_eye, left_eye = face.landmarks[:2]
+    return Square(
+        center=(left + width / 2, top + height / 2),
+        side=max(1.0, FACE_MARGIN * max(width, height)),
+        angle=math.atan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0]),
+    )
+
+
+def _sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, logit))))

@@ -1,0 +1,1 @@
+"""Networks that give the coverage of people, or of things that stand out."""

@@ -1,0 +1,1 @@
+"""Run networks: ONNX Runtime, LiteRT, Keras files read as data, Haar cascades."""

@@ -1,0 +1,1 @@
+"""Claim tasks for the threads of a worker: batches, queues, memory, shares."""

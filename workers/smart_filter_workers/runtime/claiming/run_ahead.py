@@ -1,0 +1,148 @@
+"""Run the next stages of a job under the lease of the stage that was claimed.
+
+A worker that serves consecutive stages of a job runs them as one step: one claim, one completion,
+and results that pass from stage to stage in memory. The lease of the claimed stage covers them
+all. So a kill repeats all stages since the claim, at most _MAX_SECONDS and one stage.
+
+Run-ahead stages have no attempt to lose: if one of them raises, its work is dropped, the stages
+before it are completed, and it is claimed like any other stage. Only the first attempt of a claimed
+stage runs ahead, so a stage that kills its worker is soon claimed alone.
+"""
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from smart_filter_shared.jobs.queries import JobRow, StageRow
+from smart_filter_shared.pipeline import StageName, get_stage, needs_within
+from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.queue.states import StageState
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_shared.telemetry.metrics import WorkerStep
+from smart_filter_workers.runtime.claiming import claims, reroute
+from smart_filter_workers.runtime.context import WorkerContext
+from smart_filter_workers.runtime.task import Task
+from smart_filter_workers.stages import registry
+
+# No further stage begins when the claim is older: this bounds what a kill repeats, and for how long
+# more urgent jobs wait. A default job of 12 megapixels takes half a second.
+_MAX_SECONDS: Final = 1.0
+_log = logger("runner")
+
+
+def run(services: WorkerContext, lead: Task, *, begun_at: float) -> list[Task]:
+    """Run the stages that wait only for a claimed stage; return their tasks, in order.
+
+    lead: the claimed stage, alone in its batch, with its result.
+    begun_at: when it was claimed, by `time.perf_counter`.
+    """
+    if not _may_lead(lead):
+        return []
+    ran = [lead]
+    for row in lead.job.stages:
+        is_late = time.perf_counter() - begun_at > _MAX_SECONDS
+        if is_late or services.draining.is_set() or lead.lost.is_set():
+            break
+        if not _can_run(services, lead.job, row, {one.lease.stage for one in ran}):
+            continue
+        task = Task(_lease(lead.lease, row), lead.overdue_at, lead.row, run_ahead_of=lead)
+        # An address may answer slowly, or not: only a claimed stage is charged for that.
+        if not claims.is_readable(task.lease) or task.fetches_background:
+            continue
+        services.heartbeat.extend(lead, limit_seconds=services.settings.engine.stage_seconds)
+        try:
+            _run_stage(services, task, ran)
+            weak = reroute.find_weak_result(task.result, task.job.recipe)
+        except Exception as error:  # noqa: BLE001 - any error is met again, and settled, by a claim
+            _log.info("run_ahead_dropped", stage=row.name, job=str(lead.job.id), reason=str(error))
+            break
+        if weak is not None:
+            break  # only a claimed stage is rerouted
+        ran.append(task)
+    return ran[1:]
+
+
+def store(services: WorkerContext, tasks: Sequence[Task]) -> Iterator[Task]:
+    """Store results of run-ahead stages; yield the tasks before the first that fails."""
+    for task in tasks:
+        try:
+            with (
+                services.counters.timed(WorkerStep.STORE, task.lease.capability),
+                task.trail.step(WorkerStep.STORE, task.lease),
+            ):
+                task.stored = services.artifacts.store(task.job, task.lease, task.result)
+        except Exception as error:  # noqa: BLE001 - as above
+            _log.info("run_ahead_dropped", stage=task.lease.stage, reason=str(error))
+            return
+        yield task
+
+
+def ends_job(job: JobRow, ran: Collection[StageName]) -> bool:
+    """Return whether a job has no unfinished stage besides those that ran."""
+    return all(row.state == StageState.SUCCEEDED or row.name in ran for row in job.stages)
+
+
+def _may_lead(task: Task) -> bool:
+    """Return whether other stages may run under a lease.
+
+    Ranked albums and drawn corrections have rules of their own for what comes next.
+    """
+    lease = task.lease
+    is_first_run = lease.attempt == 1 and task.result is not None
+    return is_first_run and lease.album is None and not task.job.corrections
+
+
+def _can_run(
+    services: WorkerContext, job: JobRow, row: StageRow, ran: Collection[StageName]
+) -> bool:
+    """Return whether a stage of a job can run now, after the stages that ran under its lease."""
+    if row.state != StageState.WAITING or row.attempt or row.is_held:
+        return False
+    if row.capability not in services.serving.capabilities:
+        return False
+    # Claims fill the batches of a network that gains by them.
+    if services.catalog.batch_size(row.capability) > 1:
+        return False
+    rows = {one.name: one for one in job.stages}
+    return all(
+        need in ran or rows[need].state == StageState.SUCCEEDED
+        for need in needs_within(get_stage(row.name), rows)
+    )
+
+
+def _lease(lead: Lease, row: StageRow) -> Lease:
+    """Return the lease of a stage that the lease of another stage of its job covers."""
+    return Lease(
+        job_id=lead.job_id,
+        stage=row.name,
+        token=lead.token,
+        attempt=1,
+        releases=0,
+        mark=lead.mark,
+        capability=row.capability,
+        models=row.models,
+        parameters=row.parameters,
+        digests=row.digests,
+        shadows=row.shadows,
+    )
+
+
+def _run_stage(services: WorkerContext, task: Task, before: Sequence[Task]) -> None:
+    """Load, run and sign.  before: the tasks whose results are in memory."""
+    lease, started = task.lease, time.perf_counter()
+    code = registry.get_stage(lease.stage)
+    results = {one.lease.stage: one.result for one in before}
+    with (
+        services.counters.timed(WorkerStep.LOAD, lease.capability),
+        task.trail.step(WorkerStep.LOAD, lease),
+    ):
+        task.inputs = services.artifacts.load(task.job, code.Inputs, results)
+    loading = time.perf_counter()
+    models = services.models.for_stage(lease.models, lease.parameters, lease.digests)
+    running = time.perf_counter()
+    with task.trail.step(WorkerStep.INFER, lease):
+        (task.result,) = code.run(models, [task.inputs])
+    task.seconds = time.perf_counter() - running
+    task.loading_seconds = running - loading
+    task.result = services.signer.sign_files(task.result)
+    task.busy_seconds = time.perf_counter() - started

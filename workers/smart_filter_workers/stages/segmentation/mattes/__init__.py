@@ -1,0 +1,1 @@
+"""Join, correct and sharpen mattes."""
