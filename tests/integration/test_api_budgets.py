@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.services.wait_budget import WaitBudget
+from smart_filter_api.limits.wait_limit import WaitLimit
 from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.pipeline import StageName
@@ -168,7 +168,7 @@ def test_downloads_that_are_not_read_are_bounded(api: Api) -> None:
 
 
 def test_downloads_have_bounds_of_key_tenant_and_process() -> None:
-    waits = WaitBudget()
+    waits = WaitLimit()
     tenants = [Tenant(name) for name in ("one", "two", "three")]
     keys = [Caller(uuid.uuid4(), tenants[0], frozenset()) for _ in range(3)]
 
@@ -195,7 +195,7 @@ def test_downloads_have_bounds_of_key_tenant_and_process() -> None:
 
 
 def test_key_and_tenant_have_bounds_of_their_own() -> None:
-    waits = WaitBudget()
+    waits = WaitLimit()
     limits = Limits(requests_per_minute=600)
     keys = [Caller(uuid.uuid4(), _OTHER, frozenset(), limits=limits) for _ in range(5)]
     unlimited = Caller(uuid.uuid4(), _OTHER, frozenset())

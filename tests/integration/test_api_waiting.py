@@ -181,14 +181,14 @@ def test_followers_of_a_job_share_reads_and_renderings(api: Api) -> None:
         rows: list[JobRow] = []
 
         async def follow(services: Services) -> None:
-            with services.watching.watch(job_id):
+            with services.events.watch(job_id):
                 pages.append(await followed.read_events(services, after=0))
                 rows.append(await followed.read(services))
 
         async with container.open_services(api.bench.settings, RefusalLog()) as services:
-            with services.watching.watch(job_id):
+            with services.events.watch(job_id):
                 event.listen(
-                    services.reader.sync_engine,
+                    services.database.reader.sync_engine,
                     "before_cursor_execute",
                     lambda *about: statements.append(about[2]),
                 )

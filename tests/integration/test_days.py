@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from smart_filter_api.services.partition_maker import PartitionMaker
+from smart_filter_api.services.loops.partition_maker import PartitionMaker
 from smart_filter_shared.artifacts import expiry, partition_pruning
 from smart_filter_shared.db import partitions, sessions
 from smart_filter_shared.db.partitions import Partition

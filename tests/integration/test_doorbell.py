@@ -11,8 +11,8 @@ from celery.utils.log import get_logger
 from kombu import Connection, Queue
 from kombu.message import Message
 
-from smart_filter_api.services.end_listener import EndListener
-from smart_filter_api.services.event_poller import EventPoller
+from smart_filter_api.services.loops.end_listener import EndListener
+from smart_filter_api.services.loops.event_poller import EventPoller
 from smart_filter_shared.doorbell import Doorbell, queue_name
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.pipeline import StageName

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
+from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeCache, RecipeCacheKey
 from smart_filter_api.services.eta import EtaEstimator
-from smart_filter_api.services.recipe_cache import ParsedRecipe, RecipeCache, RecipeCacheKey
 from smart_filter_api.ttl_cache import KeyedTtlCache, TtlCache
 from smart_filter_shared.errors import Contradiction, FieldError
 from smart_filter_shared.eta.snapshot import QueueSnapshot

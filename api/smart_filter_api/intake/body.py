@@ -221,7 +221,7 @@ async def _receive_json(request: Request) -> AsyncIterator[PhotoRequest]:
     with ExitStack() as open_files:
         raw = await spool_body(request, open_files, most=json_body.MAX_BODY_BYTES)
         # A document is parsed in memory, so parse only one at a time, once it is complete.
-        async with parsing_turn(request, raw):
+        async with parsing(request, raw):
             sent = await anyio.to_thread.run_sync(lambda: json_body.parse_submission(raw.read()))
             upload = await spool_submission(sent, open_files)
             del sent  # free its photo, which is spooled now
@@ -277,15 +277,15 @@ async def spool_body(request: Request, open_files: ExitStack, *, most: int) -> I
 
 
 @asynccontextmanager
-async def parsing_turn(request: Request, raw: IO[bytes]) -> AsyncIterator[None]:
-    """Wait until a body can be parsed in memory, and hold the turn until the block ends.
+async def parsing(request: Request, raw: IO[bytes]) -> AsyncIterator[None]:
+    """Wait until a body can be parsed in memory, and keep others waiting until the block ends.
 
     raw: the whole body; its position becomes 0.
     """
     raw.seek(0, os.SEEK_END)
     length = raw.tell()
     raw.seek(0)
-    async with request.app.state.services.parsing.turn(request.state.caller, length):
+    async with request.app.state.services.limits.parsing.hold(request.state.caller, length):
         yield
 
 
@@ -318,7 +318,7 @@ async def read_chunks(
     """
     services = request.app.state.services
     sender = sender or BodySender.of(request.state.caller)
-    held = open_files.enter_context(services.bodies.hold(sender))
+    held = open_files.enter_context(services.limits.bodies.hold(sender))
     announced = request.headers.get("content-length", "")
     held.cover(min(int(announced), most) if announced.isdecimal() else 0)
     length = 0

@@ -60,7 +60,7 @@ async def get_account(services: Services, caller: Caller) -> RemoveBgAccount:
     most = caller.limits.megapixels_per_day
     left = float(UNLIMITED)
     if most:
-        async with services.reading() as connection:
+        async with services.database.reading() as connection:
             spent = await connection.run_sync(quotas.read_charged_today, caller.tenant)
         left = round(max(0.0, most - spent), 2)
     credit = RemoveBgCredits(total=left, subscription=left)

@@ -65,7 +65,7 @@ async def render_result(
         raise _error_of_job(job)
     if job.expired_at is not None:
         raise _result_expired()
-    shown = presenters_job.render_job(job, links=None, emotions=services.emotions)
+    shown = presenters_job.render_job(job, links=None, emotions=services.settings.engine.emotions)
     if shown.photo is not None:
         fault = payload.region.fault(shown.photo.width, shown.photo.height)
         if fault is not None:

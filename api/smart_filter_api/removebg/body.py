@@ -123,8 +123,8 @@ async def _read_multipart(request: Request, open_files: ExitStack) -> _ParsedBod
             await spools[name].take(piece)
     text = spools.pop(IMAGE_BASE64, None)
     if text is not None and text.length:
-        turns = request.app.state.services.parsing
-        async with turns.turn(request.state.caller, text.length):
+        limit = request.app.state.services.limits.parsing
+        async with limit.hold(request.state.caller, text.length):
             written = await anyio.to_thread.run_sync(text.content)
             spools[IMAGE_BASE64] = await _spool_image(written, open_files)
     return _ParsedBody(spools, form.fields)
@@ -132,7 +132,7 @@ async def _read_multipart(request: Request, open_files: ExitStack) -> _ParsedBod
 
 async def _read_urlencoded(request: Request, open_files: ExitStack) -> _ParsedBody:
     raw = await body.spool_body(request, open_files, most=json_body.MAX_BODY_BYTES)
-    async with body.parsing_turn(request, raw):
+    async with body.parsing(request, raw):
         written, rest = await anyio.to_thread.run_sync(lambda: split_image(raw.read()))
         spool = await _spool_image(written, open_files)
     try:
@@ -214,7 +214,7 @@ def _unquote_piece(piece: bytes) -> bytes:
 
 async def _read_json(request: Request, open_files: ExitStack) -> _ParsedBody:
     raw = await body.spool_body(request, open_files, most=json_body.MAX_BODY_BYTES)
-    async with body.parsing_turn(request, raw):
+    async with body.parsing(request, raw):
         document, written = await anyio.to_thread.run_sync(
             lambda: json_body.split_base64(raw.read(), IMAGE_BASE64)
         )

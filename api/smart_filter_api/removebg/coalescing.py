@@ -113,7 +113,7 @@ async def join_or_submit(
     """
     key = _PREFIX + hashlib.sha256(upload.fingerprint).hexdigest()
     while True:
-        async with services.transaction() as connection:
+        async with services.database.transaction() as connection:
             found = await connection.run_sync(_join_or_claim, caller.tenant, key)
         if isinstance(found, Waiter):
             return found
@@ -142,13 +142,13 @@ async def abandon(services: Services, seat: Waiter) -> JobRow | None:
             return None
         return None
 
-    async with services.transaction() as connection:
+    async with services.database.transaction() as connection:
         return await connection.run_sync(move)
 
 
 async def is_last(services: Services, seat: Waiter) -> bool:
     """Whether no later request waits for the same job."""
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         return bool((await connection.execute(_IS_LAST, seat.named)).scalar_one())
 
 
@@ -186,7 +186,7 @@ async def _submit(
     except BaseException:
         named = {"tenant": caller.tenant, "key": key, "joined_at": joined_at}
         with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-            async with services.transaction() as connection:
+            async with services.database.transaction() as connection:
                 await connection.run_sync(lambda open_one: open_one.execute(_FREE, named))
         raise
     services.ringer.ring(accepted.ringing)

@@ -19,7 +19,7 @@ from smart_filter_api.removebg.errors import PREFIX, Route, describe_responses, 
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.routes.outputs import mark_downloaded, stream_then
-from smart_filter_api.services import container
+from smart_filter_api.services import callers
 from smart_filter_api.services.container import OpenServices
 from smart_filter_api.submission import recipe_parser
 from smart_filter_shared.errors import InsufficientScope, RateLimited, Unauthorized
@@ -39,7 +39,7 @@ async def _authenticate(
     shown = key or (bearer.credentials if bearer is not None else "")
     if not shown:
         raise Unauthorized("the header X-Api-Key is missing")
-    caller = await container.identify_caller(request, services, shown)
+    caller = await callers.identify_caller(request, services, shown)
     request.state.is_known = True
     if caller.is_device:
         raise InsufficientScope("a device key can only submit photos through /v1/jobs")
@@ -53,7 +53,7 @@ async def _hold_wait(services: OpenServices, caller: AuthenticatedCaller) -> Asy
     """Count a wait until its answer is sent.  Raises InsufficientScope, RateLimited."""
     if Scope.SUBMIT not in caller.scopes:
         raise InsufficientScope(f"the key lacks the scope {Scope.SUBMIT}")
-    with services.waits.hold(caller):
+    with services.limits.waits.hold(caller):
         yield caller
 
 
@@ -83,7 +83,7 @@ async def remove_background(
     """Cut the people out of an image and return the result."""
     async with body.receive_body(request) as sent:
         # The time limit starts after the body has arrived.
-        ends_at = anyio.current_time() + services.removebg_seconds
+        ends_at = anyio.current_time() + services.settings.removebg.seconds
         image = sent.image
         header = None if image is None else image.header
         known = await recipe_parser.list_known(services)
@@ -113,7 +113,8 @@ async def remove_background(
     if job.finished_at is None:
         ended = await coalescing.abandon(services, seat)
         if ended is None:
-            detail = f"processing took longer than {services.removebg_seconds:g} s; try again later"
+            seconds = services.settings.removebg.seconds
+            detail = f"processing took longer than {seconds:g} s; try again later"
             raise refusal("timeout", detail)
         job = ended
     # With `keep_nothing`, the last request that waits for the job ends the retention of its files.

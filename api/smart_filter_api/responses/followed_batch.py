@@ -42,10 +42,10 @@ class FollowedBatch:
         """Return the batch.  Raises JobDeleted, DatabaseUnavailable."""
 
         async def read() -> BatchRow:
-            async with services.reading() as connection:
+            async with services.database.reading() as connection:
                 return await connection.run_sync(_find, self)
 
-        return await services.batch_reads.get(self, read, weigh=_estimate_bytes)
+        return await services.caches.batch_reads.get(self, read, weigh=_estimate_bytes)
 
     async def read_events(self, services: Services, *, after: int) -> EventPage:
         """Return the last event, unless it is not after this one.
@@ -55,10 +55,10 @@ class FollowedBatch:
         """
 
         async def read() -> EventPage:
-            async with services.reading() as connection:
+            async with services.database.reading() as connection:
                 return await connection.run_sync(_read_page, self)
 
-        page = await services.batch_reads.get(
+        page = await services.caches.batch_reads.get(
             (self, "events"), read, weigh=lambda page: sum(map(len, page.messages))
         )
         return page if page.last_id > after else replace(page, messages=(), last_id=after)

@@ -46,23 +46,23 @@ class FollowedJob:
         """Return the job.  Raises JobDeleted, DatabaseUnavailable."""
 
         async def read() -> JobRow:
-            async with services.reading() as connection:
+            async with services.database.reading() as connection:
                 return await connection.run_sync(_find, self)
 
-        return await services.job_reads.get(self._shared_as("job"), read)
+        return await services.caches.job_reads.get(self._shared_as("job"), read)
 
     async def read_events(self, services: Services, *, after: int) -> EventPage:
         """Return the events after one of them.  Raises JobDeleted, DatabaseUnavailable."""
 
         async def read() -> _JobEvents:
-            async with services.reading() as connection:
+            async with services.database.reading() as connection:
                 known = await connection.run_sync(_find_events, self)
             if known.row.finished_at is None:
                 with contextlib.suppress(DatabaseUnavailable):
-                    await services.forecasts.refresh()
+                    await services.eta.refresh()
             return known
 
-        known = await services.job_reads.get(self._shared_as("events"), read)
+        known = await services.caches.job_reads.get(self._shared_as("events"), read)
         found = [event for event in known.events if event.id > after]
         return EventPage(
             [known.message(event, services, self.links) for event in found],

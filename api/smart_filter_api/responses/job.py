@@ -21,9 +21,9 @@ def render_job_with_queue(
     """
     return presenters_job.render_job(
         row,
-        forecast or services.forecasts.estimate_row(row),
+        forecast or services.eta.estimate_row(row),
         links=links,
-        emotions=services.emotions,
+        emotions=services.settings.engine.emotions,
     )
 
 

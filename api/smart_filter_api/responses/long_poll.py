@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.services.container import Services
-from smart_filter_api.services.event_poller import JobWatch
+from smart_filter_api.services.loops.event_poller import JobWatch
 from smart_filter_shared.errors import DatabaseUnavailable, JobDeleted
 from smart_filter_shared.ids import JobId
 
@@ -98,7 +98,7 @@ async def wait_for_end(
     changed_from: the row as the caller knows it; the wait then ends as soon as it differs.
     Raises JobDeleted as soon as it is deleted, DatabaseUnavailable.
     """
-    with services.watching.watch(followed.watched_id, ends_only=changed_from is None) as watch:
+    with services.events.watch(followed.watched_id, ends_only=changed_from is None) as watch:
         row = await followed.read(services)
         return await wait_from(
             row, services, followed, watch, seconds=seconds, changed_from=changed_from
@@ -138,7 +138,7 @@ class EventStream(StreamingResponse):
     def __init__(self, services: Services, caller: Caller, messages: AsyncIterator[bytes]) -> None:
         headers = {"X-Accel-Buffering": "no"}
         super().__init__(messages, media_type=EVENT_STREAM, headers=headers)
-        self._waits = services.waits
+        self._waits = services.limits.waits
         self._caller = caller
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,7 +156,7 @@ async def stream_events(
     """
     ends_at = anyio.current_time() + _MAX_STREAM_SECONDS
     yield format_sse_event(retry=_RECONNECT_MS)
-    with services.watching.watch(followed.watched_id) as watch:
+    with services.events.watch(followed.watched_id) as watch:
         while anyio.current_time() < ends_at:
             try:
                 page = await followed.read_events(services, after=after)

@@ -12,7 +12,8 @@ from fastapi.responses import StreamingResponse
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import etags
-from smart_filter_api.services.container import OpenServices, Reader, Services
+from smart_filter_api.services.callers import Reader
+from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.errors import ObjectMissing, TryAgain
 from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.storage import keys
@@ -39,7 +40,7 @@ class StoredObject:
 
 async def _hold_download(services: OpenServices, caller: Reader) -> AsyncIterator[Caller]:
     """Count a download until its answer is sent.  Raises RateLimited, ServiceFull."""
-    with services.waits.hold_download(caller.tenant, caller):
+    with services.limits.waits.hold_download(caller.tenant, caller):
         yield caller
 
 
@@ -97,7 +98,7 @@ async def stop_sharing(services: Services, key: str) -> None:
     """Let no later job share an object that is missing, if the database is available."""
     _log.warning("artifact_missing", key=key)
     with contextlib.suppress(TryAgain):
-        async with services.transaction() as connection:
+        async with services.database.transaction() as connection:
             await connection.run_sync(result_cache.stop_sharing, keys.tenant_of(key), key)
 
 

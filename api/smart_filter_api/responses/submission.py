@@ -7,7 +7,7 @@ from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.responses import job, long_poll
 from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.services.container import Services
-from smart_filter_api.services.event_poller import JobWatch
+from smart_filter_api.services.loops.event_poller import JobWatch
 from smart_filter_api.submission.commit import AcceptedJob
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.jobs.queries import JobRow
@@ -53,21 +53,21 @@ async def respond_or_wait(
     Raises JobDeleted as soon as the job is deleted, DatabaseUnavailable.
     """
     seconds = long_poll.preferred_seconds(prefer)
-    if seconds is None or not services.waits.has_room(caller):
+    if seconds is None or not services.limits.waits.has_room(caller):
         if remembered is not None and accepted.job.finished_at is None:
             return remembered
         return respond(accepted.job, services, accepted.forecast, links=links)
     row = accepted.job
     if row.finished_at is None:
         followed = FollowedJob(caller.tenant, row.id, links)
-        with services.waits.hold(caller):
+        with services.limits.waits.hold(caller):
             if watch is None:
                 row = await long_poll.wait_for_end(services, followed, seconds=seconds)
             else:
                 row = await long_poll.wait_from(
                     row, services, followed, watch, seconds=seconds, changed_from=None
                 )
-        await services.forecasts.refresh()
+        await services.eta.refresh()
     answer = respond(row, services, links=links)
     if row.finished_at is not None:
         answer.status_code = status.HTTP_200_OK

@@ -10,7 +10,8 @@ from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import Downloader, StoredObject
 from smart_filter_api.schemas.choices import BackgroundPage, Keyword, KeywordPage
-from smart_filter_api.services.container import OpenServices, Reader
+from smart_filter_api.services.callers import Reader
+from smart_filter_api.services.container import OpenServices
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import NotFound, ObjectMissing
 from smart_filter_shared.presets import PRESETS, thumbnails, words

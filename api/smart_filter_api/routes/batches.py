@@ -23,7 +23,8 @@ from smart_filter_api.routes.jobs import Preferences
 from smart_filter_api.schemas.batches import Batch, BatchPage
 from smart_filter_api.schemas.parameters import Cursor, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
-from smart_filter_api.services.container import OpenServices, Reader, Services, Submitter
+from smart_filter_api.services.callers import Reader, Submitter
+from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey
 from smart_filter_api.submission import batch_intake, commit, submit_batch
 from smart_filter_shared.artifacts.retention import MarkedArtifact
@@ -108,10 +109,10 @@ async def create_batch(
     services.ringer.ring(accepted.ringing)
     await spans.record_submission(request, jobs=accepted.jobs, batch=accepted.batch.id)
     seconds = long_poll.preferred_seconds(prefer)
-    if seconds is None or not services.waits.has_room(caller):
+    if seconds is None or not services.limits.waits.has_room(caller):
         return once.remembered or await _submission_response(accepted.batch)
     followed = FollowedBatch(caller.tenant, accepted.batch.id)
-    with services.waits.hold(caller):
+    with services.limits.waits.hold(caller):
         row = await long_poll.wait_for_end(services, followed, seconds=seconds)
     answer = await _submission_response(row)
     answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
@@ -140,7 +141,7 @@ async def list_batches(
         # One more row shows whether there is another page.
         return batches.list_batches(connection, caller.tenant, before=before, limit=limit + 1)
 
-    async with services.listing(caller.tenant) as connection:
+    async with services.database.listing(caller.tenant) as connection:
         rows = await connection.run_sync(look)
     more = len(rows) > limit
     return BatchPage(
@@ -175,17 +176,17 @@ async def get_batch(
 
     async def read() -> tuple[BatchRow, bytes]:
         # It reads as many rows as a list.
-        async with services.listing(caller.tenant) as connection:
+        async with services.database.listing(caller.tenant) as connection:
             row = await connection.run_sync(_find_batch, batch_id, caller.tenant)
         return row, await _render_in_thread(row)
 
-    row, content = await services.batch_reads.get_now(followed, read)
+    row, content = await services.caches.batch_reads.get_now(followed, read)
     seconds = long_poll.preferred_seconds(prefer)
     known = etags.is_known(etags.etag(content), if_none_match)
     # A client whose ETag is outdated gets the current version without waiting.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
         changed_from = row if known else None
-        with services.waits.hold(caller):
+        with services.limits.waits.hold(caller):
             row = await long_poll.wait_for_end(
                 services, followed, seconds=seconds, changed_from=changed_from
             )
@@ -225,7 +226,7 @@ async def stream_batch_events(
             raise _missing_batch_error(connection, batch_id, caller.tenant)
         return row, events.find_last(connection, id_, EventType.BATCH_FINISHED)
 
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         row, end = await connection.run_sync(look)
     if row.finished_at is not None and (end is None or end.id <= last_event_id):
         return Response(status_code=status.HTTP_204_NO_CONTENT)
@@ -260,7 +261,7 @@ async def cancel_batch(
     async with idempotency.once(services, request, caller, idempotency_key) as once:
         if once.replayed is not None:
             return once.replayed
-        async with services.writing_batch(caller.tenant) as connection:
+        async with services.database.writing_batch(caller.tenant) as connection:
             row = await connection.run_sync(move)
             if once.is_named:
                 answer = await _render_response(row)
@@ -298,14 +299,14 @@ async def delete_batch(batch_id: str, services: OpenServices, caller: Submitter)
             connection, begun, caller.tenant, most=_DELETE_CHUNK_JOBS
         )
 
-    async with services.writing_batch(caller.tenant) as connection:
+    async with services.database.writing_batch(caller.tenant) as connection:
         begun = await connection.run_sync(begin)
     marked: dict[JobId, list[MarkedArtifact]] = {}
     is_left, ends_at = True, anyio.current_time() + _REMOVAL_TIMEOUT_SECONDS
     # Without a turn in time, retention removes the rest too: the batch is deleted already.
     with contextlib.suppress(RateLimited, ServiceFull):
         while is_left and anyio.current_time() < ends_at:
-            async with services.writing_batch(caller.tenant) as connection:
+            async with services.database.writing_batch(caller.tenant) as connection:
                 some = await connection.run_sync(go_on)
             marked |= some
             is_left = bool(some)

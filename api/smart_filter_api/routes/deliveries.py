@@ -20,7 +20,8 @@ from smart_filter_api.schemas.webhooks import (
     ReplayedDeliveries,
 )
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.container import Administrator, OpenServices, Reader
+from smart_filter_api.services.callers import Administrator, Reader
+from smart_filter_api.services.container import OpenServices
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_shared.errors import WebhookDisabled
 from smart_filter_shared.ids import DeliveryId, Tenant
@@ -96,7 +97,7 @@ async def list_deliveries(
             limit=limit + 1,  # one more row shows whether there is another page
         )
 
-    async with services.listing(caller.tenant) as connection:
+    async with services.database.listing(caller.tenant) as connection:
         rows = await connection.run_sync(look)
     more = len(rows) > limit
     return DeliveryPage(

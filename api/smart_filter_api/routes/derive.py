@@ -11,7 +11,7 @@ from smart_filter_api.http import spans
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.intake.base64_text import max_text_bytes
-from smart_filter_api.intake.body import parsing_turn
+from smart_filter_api.intake.body import parsing
 from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import submission as responses_submission
@@ -23,13 +23,8 @@ from smart_filter_api.schemas.deriving import (
 )
 from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.container import (
-    Deriver,
-    OpenServices,
-    Reader,
-    Services,
-    Submitter,
-)
+from smart_filter_api.services.callers import Deriver, Reader, Submitter
+from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey
 from smart_filter_api.services.link_options import LinkOptions
 from smart_filter_api.submission import correct as submission_correct
@@ -84,7 +79,7 @@ async def derive_job(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create a job for the photo of another job."""
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         parent = await connection.run_sync(jobs.find_job, job_id, caller.tenant)
     async with (
         derive_request.receive_derive_request(request) as sent,
@@ -130,13 +125,13 @@ async def create_correction(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Store a correction."""
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         await connection.run_sync(jobs.find_job, job_id, caller.tenant)
     with ExitStack() as open_files:
         spool = open_files.enter_context(SpooledTemporaryFile(max_size=json_document.MAX_BYTES))
         await json_document.read_large(request, spool, open_files, most=_MAX_BODY_BYTES)
         # A mask can be as large as a photo in JSON, so only one at a time is read into memory.
-        async with parsing_turn(request, spool):
+        async with parsing(request, spool):
             body = await services.in_thread(spool.read)
             return await _store_correction(
                 job_id, request, services, caller, idempotency_key=idempotency_key, body=body
@@ -155,12 +150,12 @@ async def _store_correction(
     async with idempotency.once(services, request, caller, idempotency_key, body) as once:
         if once.replayed is not None:
             return once.replayed
-        async with services.reading() as connection:
+        async with services.database.reading() as connection:
             job = await connection.run_sync(jobs.find_job, job_id, caller.tenant)
         asked = await services.in_thread(json_document.parse, CorrectionRequest, body)
         async with (
             submission_correct.store_correction(services, job, asked) as new,
-            services.transaction() as connection,
+            services.database.transaction() as connection,
         ):
             correction = await connection.run_sync(
                 submission_correct.insert_correction, services, caller, job, new
@@ -183,7 +178,7 @@ async def list_corrections(job_id: str, services: OpenServices, caller: Reader) 
             connection, jobs.find_job(connection, job_id, caller.tenant).id
         )
 
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         kept = await connection.run_sync(look)
     return CorrectionPage(items=[_render_correction(one) for one in kept])
 

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query
 
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.webhooks import EndedEvent, EndedEventPage
-from smart_filter_api.services.container import OpenServices, Reader
+from smart_filter_api.services.callers import Reader
+from smart_filter_api.services.container import OpenServices
 from smart_filter_shared.queue import events
 
 router = APIRouter(prefix="/v1/events", tags=["webhooks"])
@@ -30,7 +31,7 @@ async def list_events(
 ) -> EndedEventPage:
     """Return the ends of the tenant's jobs and batches since a cursor, the oldest first."""
     after = None if cursor is None else int(cursor)
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         found = await connection.run_sync(
             events.read_ends, caller.tenant, after=after, most=_MAX_PAGE_SIZE
         )

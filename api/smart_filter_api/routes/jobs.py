@@ -25,17 +25,11 @@ from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.schemas.jobs import Job, JobPage, JobView
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
-from smart_filter_api.services.container import (
-    JobReader,
-    OpenServices,
-    PhotoSender,
-    Reader,
-    Services,
-    Submitter,
-)
-from smart_filter_api.services.event_poller import JobWatch
+from smart_filter_api.services.callers import JobReader, PhotoSender, Reader, Submitter
+from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.services.link_options import LinkOptions
+from smart_filter_api.services.loops.event_poller import JobWatch
 from smart_filter_api.submission import commit, submit
 from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
 from smart_filter_shared.artifacts.retention import MarkedArtifact
@@ -169,10 +163,10 @@ async def list_jobs(
         before=None if cursor is None else _decode_cursor(cursor),
         limit=limit + 1,  # one more row shows whether there is another page
     )
-    async with services.listing(caller.tenant) as connection:
+    async with services.database.listing(caller.tenant) as connection:
         rows = await connection.run_sync(queries.list_jobs, listing)
     if any(row.finished_at is None for row in rows):
-        await services.forecasts.refresh()
+        await services.eta.refresh()
     more = len(rows) > limit
     items = [
         responses_job.render_job_with_queue(row, services, links=links) for row in rows[:limit]
@@ -219,13 +213,13 @@ async def get_job(
             ends_only=if_none_match is None,
         ) as watch,
     ):
-        async with services.reading() as connection:
+        async with services.database.reading() as connection:
             row = await connection.run_sync(
                 find_job, job_id, caller.tenant, device_key_id=caller.device_key_id
             )
         if watch is not None and seconds is not None and row.finished_at is None:
             known = if_none_match is not None and etags.is_known(
-                services.rendered.tag(row, links), if_none_match
+                services.caches.jobs.tag(row, links), if_none_match
             )
             # A client whose ETag is outdated gets the current version without waiting.
             if known or if_none_match is None:
@@ -239,9 +233,9 @@ async def get_job(
                 )
     foreseen = None
     if row.finished_at is None:
-        await services.forecasts.refresh()
-        foreseen = services.forecasts.estimate_row(row)
-    tag, content = services.rendered.content(row, links, foreseen)
+        await services.eta.refresh()
+        foreseen = services.eta.estimate_row(row)
+    tag, content = services.caches.jobs.content(row, links, foreseen)
     response = etags.json_response(content, if_none_match, tag=tag)
     if seconds is not None:
         response.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
@@ -278,7 +272,7 @@ async def stream_job_events(
         row = find_job(connection, job_id, caller.tenant, device_key_id=caller.device_key_id)
         return row, events.list_for_job(connection, row.id, after=last_event_id)
 
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         row, behind = await connection.run_sync(look)
     if row.finished_at is not None and not behind:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
@@ -360,10 +354,10 @@ async def redrive_job(
     async with idempotency.once(services, request, caller, idempotency_key) as once:
         if once.replayed is not None:
             return once.replayed
-        await services.forecasts.refresh()
+        await services.eta.refresh()
         if caller.tenant != OPERATOR:
             await services.refuse_when_full()
-        async with services.transaction() as connection:
+        async with services.database.transaction() as connection:
             answer, ready = await connection.run_sync(move)
     services.ringer.ring(ready)
     return answer
@@ -393,7 +387,7 @@ async def delete_job(job_id: str, services: OpenServices, caller: Submitter) -> 
             )
         return _move_job(connection, job_id, caller.tenant, CLIENT.delete)
 
-    async with services.transaction() as connection:
+    async with services.database.transaction() as connection:
         marked = await connection.run_sync(move)
     await object_cleanup.remove_job_objects(services, caller.tenant, named, marked)
 
@@ -440,7 +434,7 @@ def find_job(
 def _hold_wait(
     services: Services, caller: Caller, seconds: int | None
 ) -> AbstractContextManager[None]:
-    return contextlib.nullcontext() if seconds is None else services.waits.hold(caller)
+    return contextlib.nullcontext() if seconds is None else services.limits.waits.hold(caller)
 
 
 def _watch(
@@ -449,7 +443,7 @@ def _watch(
     """Return a watch of a job for a request that may wait; None for one that does not."""
     if seconds is None:
         return contextlib.nullcontext()
-    return services.watching.watch(job_id, ends_only=ends_only)
+    return services.events.watch(job_id, ends_only=ends_only)
 
 
 def _job_response(row: JobRow, services: Services, code: int) -> Response:

@@ -10,7 +10,8 @@ from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.live import LiveConnection, LiveRequest
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.container import OpenServices, Submitter
+from smart_filter_api.services.callers import Submitter
+from smart_filter_api.services.container import OpenServices
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.services.live_access import NOT_SET, LiveEndpoint
 from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest, NotAvailable
@@ -58,7 +59,7 @@ async def start_live(
         if live is None:
             raise NotAvailable([FieldError("", NOT_SET)])
         answer = _token_response(live, caller.tenant, payload, origin)
-        once.remember(connection, answer, secret=services.seal is not None)
+        once.remember(connection, answer, secret=services.secret_box is not None)
         return answer
 
     return await idempotency.write_once(

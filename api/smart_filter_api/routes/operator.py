@@ -28,7 +28,8 @@ from smart_filter_api.schemas.operating import (
     Worker,
 )
 from smart_filter_api.schemas.parameters import parse_id
-from smart_filter_api.services.container import OpenServices, Operator, Services
+from smart_filter_api.services.callers import Operator
+from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, WorkerId
 from smart_filter_shared.operations import (
@@ -77,7 +78,7 @@ async def get_service_state(
     """Return the current state of the service."""
     del caller
     read = partial(overview.read, cell=DEFAULT_CELL, silent_seconds=services.silent_seconds)
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         found = await connection.run_sync(read)
     return etags.json_response(
         operations.render_overview(found).model_dump_json().encode(), if_none_match
@@ -101,7 +102,7 @@ async def get_service_history(
     """Return the history of jobs and queues."""
     del caller
     steps = timeseries.make_steps(span, dt.datetime.now(dt.UTC))
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         found = await connection.run_sync(timeseries.read_history, steps)
         problems = await connection.run_sync(
             dead_letters.list_since, steps.first, most=_MAX_PROBLEMS
@@ -121,7 +122,7 @@ async def list_busiest_tenants(services: OpenServices, caller: Operator) -> Busi
     del caller
     today = dt.datetime.now(dt.UTC).date()
     first = today - _TENANTS_DAYS
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         busy = await connection.run_sync(usage.list_busiest, first, today, tenants=_MAX_TENANTS)
     items = [
         TenantJobs(tenant=one.tenant, today=dict(one.last_day), days=dict(one.jobs)) for one in busy
@@ -147,7 +148,7 @@ async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operat
         )
         return MovableJobs(tenant=name, unfinished=unfinished, failed=failed)
 
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         return await connection.run_sync(look)
 
 
@@ -277,7 +278,7 @@ async def _change_queue(
             log.write(connection, capability)
         return operations.render_queue(find(connection))
 
-    async with services.transaction() as connection:
+    async with services.database.transaction() as connection:
         return await connection.run_sync(make)
 
 
@@ -293,7 +294,7 @@ async def _change_worker(
                     return operations.render_worker(one)
         raise NotFound(f"there is no worker {named}")
 
-    async with services.transaction() as connection:
+    async with services.database.transaction() as connection:
         return await connection.run_sync(make)
 
 
@@ -306,13 +307,13 @@ async def _move_jobs(
         name = _require_tenant(connection, tenant)
         return name, bulk.find(connection, move, name, after=after, most=_MOVE_CHUNK_JOBS)
 
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         name, found = await connection.run_sync(look)
     moved = 0
     try:
         for job_id in found:
             try:
-                async with services.transaction() as connection:
+                async with services.database.transaction() as connection:
                     await connection.run_sync(bulk.apply, move, name, job_id)
             except bulk.SKIP_ERRORS:
                 continue
@@ -320,7 +321,7 @@ async def _move_jobs(
     finally:  # log the jobs that were moved, even when the rest failed or the client left
         if moved:
             with anyio.CancelScope(shield=True):
-                async with services.transaction() as connection:
+                async with services.database.transaction() as connection:
                     await connection.run_sync(
                         partial(log.write, subject=name, tenant=name, count=moved)
                     )

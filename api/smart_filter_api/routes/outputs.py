@@ -27,13 +27,9 @@ from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import StoredObject, StreamWrapper
 from smart_filter_api.routes import jobs
 from smart_filter_api.schemas.jobs import Face, Rating
-from smart_filter_api.services import container
-from smart_filter_api.services.container import (
-    Credentials,
-    OpenServices,
-    Services,
-    SessionCookie,
-)
+from smart_filter_api.services import callers
+from smart_filter_api.services.callers import Credentials, SessionCookie
+from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.artifacts import expiry, retention
 from smart_filter_shared.errors import (
     JobNotFinished,
@@ -109,14 +105,14 @@ async def _authorize(
     shared with could use up.
     """
     if signature is None and expires is None:
-        caller = await container.authorize(
+        caller = await callers.authorize(
             request, services, credentials, Scope.READ, also_devices=True
         )
         return _Access(caller.tenant, download, caller=caller)
     ends = link_signer.parse_expiry(expires, signature)
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         target = await connection.run_sync(_find_target, job_id, name, ends, download)
-    target = link_signer.verify(services.links, target, signature)
+    target = link_signer.verify(services.links.signer, target, signature)
     return _Access(target.tenant, download, target.expires)
 
 
@@ -124,7 +120,7 @@ async def _hold_download(
     services: OpenServices, access: Annotated[_Access, Depends(_authorize)]
 ) -> AsyncIterator[_Access]:
     """Count a download until its answer is sent.  Raises RateLimited, ServiceFull."""
-    with services.waits.hold_download(access.tenant, access.caller):
+    with services.limits.waits.hold_download(access.tenant, access.caller):
         yield access
 
 
@@ -191,11 +187,11 @@ async def get_output(
 
     def look(connection: Connection) -> tuple[JobRow, Output, Json | None]:
         job = jobs.find_job(connection, job_id, access.tenant, device_key_id=access.device_key_id)
-        job = job if services.emotions else presenters_job.hide_emotions(job)
+        job = job if services.settings.engine.emotions else presenters_job.hide_emotions(job)
         output = _parse_output(job, name)
         return job, output, _find_file(connection, job, output)
 
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         job, output, file = await connection.run_sync(look)
     disposition = _disposition(job, output, file, access.download)
     # With `keep_nothing` the service must know when the download ends, which a link would hide.
@@ -210,7 +206,9 @@ async def get_output(
             if link is None:
                 expires = math.ceil(time.time()) + seconds
                 target = LinkTarget(access.tenant, job.id, name, expires, access.download)
-                link = output_links.output_url(services.signer, services.base_url(request), target)
+                link = output_links.output_url(
+                    services.links.required_signer, services.links.base_url(request), target
+                )
             return RedirectResponse(link, status_code=_REDIRECT, headers=_embedding(access))
     then = partial(mark_downloaded, services, job, output) if job.keep_nothing else None
     sent = None if then is None else partial(stream_then, request, then)
@@ -333,5 +331,5 @@ async def mark_downloaded(services: Services, job: JobRow, output: Output) -> No
     """Record that a client has downloaded an output of a job with `keep_nothing`."""
     # If this fails, the files are deleted when their retention ends.
     with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-        async with services.transaction() as connection:
+        async with services.database.transaction() as connection:
             await connection.run_sync(expiry.mark_downloaded, job.id, job.tenant, str(output))

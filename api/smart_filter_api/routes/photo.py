@@ -74,7 +74,7 @@ async def get_photo(
             raise _expired_error(job_id)
         return file
 
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         file = await connection.run_sync(look)
     try:
         return await stored_object.serve_object(services, file, if_none_match)

@@ -21,14 +21,9 @@ from smart_filter_api.openapi import bodies
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas import uploads as schemas_uploads
 from smart_filter_api.schemas.uploads import UploadRequest
-from smart_filter_api.services import container, idempotency
-from smart_filter_api.services.container import (
-    Credentials,
-    OpenServices,
-    Services,
-    SessionCookie,
-    Submitter,
-)
+from smart_filter_api.services import callers, idempotency
+from smart_filter_api.services.callers import Credentials, SessionCookie, Submitter
+from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.submission import commit
 from smart_filter_shared.artifacts import uploads
@@ -85,9 +80,9 @@ async def create_upload(
             media_type=payload.content_type,
             length=payload.bytes,
         )
-        answer = _upload_response(services, services.base_url(request), upload)
+        answer = _upload_response(services, services.links.base_url(request), upload)
         # The link itself authorizes the upload, so it is stored as a secret.
-        once.remember(connection, answer, secret=services.seal is not None)
+        once.remember(connection, answer, secret=services.secret_box is not None)
         return answer
 
     return await idempotency.write_once(
@@ -122,13 +117,13 @@ async def _authorize(
     A link is not counted against the tenant's requests per minute.
     """
     if signature is None and expires is None:
-        caller = await container.authorize(
+        caller = await callers.authorize(
             request, services, credentials, Scope.SUBMIT, also_devices=False
         )
         return _Access(await _find_upload(services, upload_id, caller.tenant), by_link=False)
     ends = link_signer.parse_expiry(expires, signature)
     grant = None if (known := _parse_id(upload_id)) is None else UploadGrant(known, ends)
-    link_signer.verify(services.links, grant, signature)
+    link_signer.verify(services.links.signer, grant, signature)
     upload = await _find_upload(services, upload_id)
     # As a store does, by the headers that its link signs.
     if request.headers.get("content-type") != upload.media_type or request.headers.get(
@@ -194,7 +189,7 @@ async def _find_upload(services: Services, upload_id: str, tenant: Tenant | None
     )
     if (known := _parse_id(upload_id)) is None:
         raise unknown
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         upload = await connection.run_sync(uploads.find, known, tenant)
     if upload is None:
         raise unknown
@@ -246,7 +241,7 @@ def _upload_response(services: Services, base_url: str, upload: Upload) -> Respo
     )
     shown = schemas_uploads.Upload(
         upload_id=upload.id,
-        put_url=link or upload_links.upload_url(services.signer, base_url, upload),
+        put_url=link or upload_links.upload_url(services.links.required_signer, base_url, upload),
         # HTTP clients add Content-Length themselves.
         headers={"Content-Type": upload.media_type},
         expires_at=upload.expires_at,

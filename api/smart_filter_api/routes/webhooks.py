@@ -17,7 +17,8 @@ from smart_filter_api.schemas.webhooks import (
     WebhookSecret,
 )
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.container import Administrator, OpenServices, Reader, Services
+from smart_filter_api.services.callers import Administrator, Reader
+from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_api.submission.commit import WEBHOOKS_DISABLED
@@ -85,7 +86,7 @@ async def create_webhook(
 @router.get("", summary="List webhooks", responses=describe_responses(*_COMMON_PROBLEMS))
 async def list_webhooks(services: OpenServices, caller: Reader) -> WebhookPage:
     """Return all webhooks of the caller's tenant."""
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         found = await connection.run_sync(endpoints.list_webhooks, caller.tenant)
     return WebhookPage(items=[_render_webhook(one) for one in found])
 
@@ -99,7 +100,7 @@ async def get_webhook(
     webhook_id: str, services: OpenServices, caller: Reader
 ) -> schemas_webhooks.Webhook:
     """Return a webhook, without its secret."""
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         return _render_webhook(await connection.run_sync(find_webhook, webhook_id, caller.tenant))
 
 
@@ -140,7 +141,7 @@ async def update_webhook(
         security_log.record(connection, request, caller, AuditEvent.WEBHOOK_CHANGED, changed.id)
         return changed
 
-    async with services.transaction() as connection:
+    async with services.database.transaction() as connection:
         return _render_webhook(await connection.run_sync(write))
 
 
@@ -160,7 +161,7 @@ async def delete_webhook(
         endpoints.remove(connection, webhook)
         security_log.record(connection, request, caller, AuditEvent.WEBHOOK_DELETED, webhook.id)
 
-    async with services.transaction() as connection:
+    async with services.database.transaction() as connection:
         await connection.run_sync(write)
 
 
@@ -212,9 +213,9 @@ def resolve_name(connection: Connection, webhook_id: str, tenant: Tenant) -> str
 
 def require_seal(services: Services, field: str) -> SecretBox:
     """Return the box that encrypts secrets.  Raises NotAvailable when the setting is missing."""
-    if services.seal is None:
+    if services.secret_box is None:
         raise NotAvailable([FieldError(field, WEBHOOKS_DISABLED)])
-    return services.seal
+    return services.secret_box
 
 
 def _check_url(services: Services, url: str) -> None:

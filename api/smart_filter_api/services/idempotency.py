@@ -191,7 +191,7 @@ async def once(
     if replayed is not None:
         yield IdempotentRequest(named, replayed)
         return
-    claim = IdempotentRequest(named, None, services.seal)
+    claim = IdempotentRequest(named, None, services.secret_box)
     try:
         yield claim
     except BaseException as error:
@@ -199,11 +199,11 @@ async def once(
             answer = problem.respond_to_error(request, error)
             if len(answer.body) > _MAX_REFUSAL_BYTES:
                 answer = problem.problem_response(request, error.code, _REFUSED_BEFORE)
-            async with services.transaction() as connection:
+            async with services.database.transaction() as connection:
                 await connection.run_sync(claim.remember, answer)
             raise
         with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-            async with services.transaction() as connection:
+            async with services.database.transaction() as connection:
                 await connection.run_sync(lambda open_one: open_one.execute(_FREE, named))
         raise
 
@@ -224,7 +224,7 @@ async def write_once(
     async with once(services, request, caller, key, payload) as claimed:
         if claimed.replayed is not None:
             return claimed.replayed
-        async with services.transaction() as connection:
+        async with services.database.transaction() as connection:
             return await connection.run_sync(write, claimed)
 
 
@@ -288,14 +288,14 @@ async def _claim_or_replay(services: Services, named: dict[str, object]) -> Resp
         if before.location is not None:
             headers["Location"] = before.location
         return Response(
-            _unseal(before.body, named, services.seal),
+            _unseal(before.body, named, services.secret_box),
             status_code=before.status,
             media_type=before.media_type,
             headers=headers,
         )
 
     # The claim commits by itself; only what it lost to is read after it.
-    async with services.autocommit() as connection:
+    async with services.database.autocommit() as connection:
         found = await connection.run_sync(claim)
     if isinstance(found, Error):
         raise found

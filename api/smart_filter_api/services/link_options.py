@@ -31,12 +31,12 @@ async def _link_terms(
 ) -> LinkTerms | None:
     """Return how the links of the answer to a request are made; None without a secrets key."""
     services = services_of(request)
-    if services.links is None:
+    if services.links.signer is None:
         return None
     return LinkTerms(
-        services.links,
-        base_url=services.base_url(request),
-        default_seconds=services.link_seconds,
+        services.links.signer,
+        base_url=services.links.base_url(request),
+        default_seconds=services.links.seconds,
         seconds=expires_in,
         download=download,
     )

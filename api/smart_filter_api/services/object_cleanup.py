@@ -24,7 +24,7 @@ async def remove_job_objects(
     died between storing and committing.
     """
     # Shielded: the removal continues when the client disconnects.
-    in_time = anyio.move_on_after(services.patience_seconds, shield=True)
+    in_time = anyio.move_on_after(services.database.patience_seconds, shield=True)
     with contextlib.suppress(TryAgain), in_time:
         stored = await anyio.to_thread.run_sync(
             _remove_marked,
@@ -33,7 +33,7 @@ async def remove_job_objects(
             keys.job_prefix(tenant, job_id),
             abandon_on_cancel=True,
         )
-        async with services.transaction() as connection:
+        async with services.database.transaction() as connection:
             await connection.run_sync(retention.delete_rows, marked)
             # Keep objects that other jobs use: rows reference them.
             unnamed = await connection.run_sync(retention.unreferenced, stored)

@@ -6,7 +6,7 @@ from fastapi import Depends
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.auth.sessions import FRESH
-from smart_filter_api.services.container import Administrator
+from smart_filter_api.services.callers import Administrator
 from smart_filter_shared.errors import SignInAgain
 
 

@@ -8,10 +8,10 @@ import anyio
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.caches.recipe_cache import ParsedRecipe, Plans
 from smart_filter_api.intake.body import SpooledPicture
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.eta import EtaEstimator
-from smart_filter_api.services.recipe_cache import ParsedRecipe, Plans
 from smart_filter_api.submission import deadline_policy
 from smart_filter_api.submission.deadline_policy import RunOption
 from smart_filter_shared.artifacts import retention
@@ -84,7 +84,7 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
     Raises Contradiction, QueueFull, RateLimited, DeadlineInfeasible, InputsExpired when the photo
     of the parent has expired, and DatabaseUnavailable.
     """
-    order, forecasts = request.order, services.forecasts
+    order, forecasts = request.order, services.eta
     asked = order.recipe
     starts_in_seconds = forecasts.seconds_until(asked.run_at)
     deadline_policy.refuse_contradiction(asked, starts_in_seconds=starts_in_seconds)
@@ -96,10 +96,14 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
     is_atomic = asked.deadline_ms is not None
     async with contextlib.AsyncExitStack() as undo:
         if is_bounded and not is_atomic:
-            async with services.transaction() as connection:
+            async with services.database.transaction() as connection:
                 await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
             undo.push_async_callback(refund, services, caller, request.charged_megapixels)
-        async with services.transaction() if is_atomic else services.autocommit() as connection:
+        async with (
+            services.database.transaction()
+            if is_atomic
+            else services.database.autocommit() as connection
+        ):
             if is_bounded and is_atomic:
                 await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
             place, hits = await connection.run_sync(_reserve_place, services, caller, request)
@@ -149,12 +153,12 @@ async def admit_batch(
     """
     async with contextlib.AsyncExitStack() as undo:
         if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
-            async with services.transaction() as connection:
+            async with services.database.transaction() as connection:
                 await connection.run_sync(
                     _charge_batch, caller, jobs=len(orders), megapixels=megapixels
                 )
             undo.push_async_callback(refund, services, caller, megapixels)
-        async with services.autocommit() as connection:
+        async with services.database.autocommit() as connection:
             places = await connection.run_sync(_reserve_places, caller.tenant, orders)
         undo.pop_all()
     return places
@@ -165,7 +169,7 @@ async def refund(services: Services, caller: Caller, megapixels: float) -> None:
     if not megapixels or not caller.limits.megapixels_per_day:
         return
     with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-        async with services.transaction() as connection:
+        async with services.database.transaction() as connection:
             await connection.run_sync(quotas.refund, caller.tenant, megapixels)
 
 
@@ -179,10 +183,10 @@ async def hold_deliveries(
     """
 
     async def count(most: int) -> DeliveryBacklog:
-        async with services.reading() as connection:
+        async with services.database.reading() as connection:
             return await connection.run_sync(quotas.count_deliveries, caller.tenant, most=most)
 
-    await services.backlogs.hold(
+    await services.limits.deliveries.hold(
         caller.tenant,
         caller.limits.deliveries_waiting,
         count,
@@ -201,7 +205,7 @@ async def check_stored_bytes(
     if not caller.limits.stored_bytes:
         return
     new = sum(one.length for one in pictures if one is not None)
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         await connection.run_sync(
             quotas.check_stored_bytes, caller.tenant, caller.limits, new, exactly=False
         )
@@ -209,10 +213,10 @@ async def check_stored_bytes(
 
 async def _has_room(services: Services, caller: Caller) -> bool:
     async def count(most: int) -> int:
-        async with services.reading() as connection:
+        async with services.database.reading() as connection:
             return await connection.run_sync(quotas.count_unfinished, caller.tenant, most=most)
 
-    return await services.room.admit(caller.tenant, caller.limits.jobs_waiting, count)
+    return await services.limits.queues.admit(caller.tenant, caller.limits.jobs_waiting, count)
 
 
 def _charge_job(
@@ -224,7 +228,7 @@ def _charge_job(
     has_room: bool,
 ) -> None:
     if not has_room:
-        full_seconds = services.forecasts.seconds_until_room(caller.limits.jobs_waiting)
+        full_seconds = services.eta.seconds_until_room(caller.limits.jobs_waiting)
         quotas.check_queue_quota(
             connection, caller.tenant, caller.limits, exactly=False, full_seconds=full_seconds
         )
@@ -241,7 +245,7 @@ def _reserve_place(
 ) -> tuple[Reservation, CacheHits]:
     """Reserve a place for the stages that cannot be reused; return it with what can be reused."""
     tenant, plans = caller.tenant, request.order.plans
-    keeping = caller.keeping.within(services.keeping)
+    keeping = caller.keeping.within(services.retention)
     since = result_cache.first_cached_id(keeping)
     if request.order.recipe.run_at is not None:
         later = fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)

@@ -63,7 +63,7 @@ async def receive_batch(
     with ExitStack() as open_files:
         raw = await body.spool_body(request, open_files, most=batch_body.MAX_BODY_BYTES)
         # A document is parsed in memory, so parse only one at a time, once it is complete.
-        async with body.parsing_turn(request, raw):
+        async with body.parsing(request, raw):
             sent = await anyio.to_thread.run_sync(lambda: batch_body.parse(raw.read()))
             items = [await _receive_item(item, open_files) for item in sent.items]
             received = UploadedBatch(items, sent.common, sent.faults, sent.best, sent.webhook_url)

@@ -112,7 +112,7 @@ def check_webhook_url(services: Services, webhook_url: str | None) -> str | None
     """
     if webhook_url is None:
         return None
-    if services.seal is None:
+    if services.secret_box is None:
         raise NotAvailable([FieldError("/webhook_url", WEBHOOKS_DISABLED)])
     return outbound_url.check(services, "webhook_url", webhook_url, InvalidWebhookUrl)
 
@@ -138,13 +138,14 @@ async def open_submission(
         begun: list[str] = []
         undo.push_async_callback(_remove_pictures, services, begun)
         await _store_pictures(services, submission.pictures, begun)
+        database = services.database
         if isinstance(submission, BatchSubmission):
-            opened = services.writing_batch(caller.tenant)
+            opened = database.writing_batch(caller.tenant)
         else:
-            opened = services.autocommit() if commits_itself else services.transaction()
+            opened = database.autocommit() if commits_itself else database.transaction()
         async with opened as connection:
             if isinstance(submission, JobSubmission):
-                services.forecasts.accept(submission.admitted.outstanding)
+                services.eta.accept(submission.admitted.outstanding)
             try:
                 yield connection
             except BaseException as error:
@@ -157,7 +158,7 @@ async def open_submission(
             # them if no row references them.
             undo.pop_all()
     if isinstance(submission, BatchSubmission):
-        services.room.forget(caller.tenant)
+        services.limits.queues.forget(caller.tenant)
 
 
 def insert_job(connection: Connection, caller: Caller, submission: JobSubmission) -> AcceptedJob:
@@ -194,7 +195,9 @@ def insert_batch(
 
 async def store_picture(services: Services, key: str, picture: SpooledPicture) -> None:
     """Store a picture.  Raises StorageUnavailable."""
-    large = services.large_pictures if picture.length > PART_BYTES else contextlib.nullcontext()
+    large = (
+        services.limits.large_pictures if picture.length > PART_BYTES else contextlib.nullcontext()
+    )
     async with large:
         await services.in_thread(
             services.storage.put,
@@ -291,8 +294,8 @@ def _hold_room(
 
 
 def _ensure_webhook_secret(connection: Connection, services: Services, caller: Caller) -> None:
-    assert services.seal is not None, "`check_webhook_url` was called"
-    endpoints.ensure_default(connection, services.seal, caller.tenant)
+    assert services.secret_box is not None, "`check_webhook_url` was called"
+    endpoints.ensure_default(connection, services.secret_box, caller.tenant)
 
 
 async def _store_pictures(

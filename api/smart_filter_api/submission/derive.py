@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.caches.recipe_cache import ParsedRecipe
 from smart_filter_api.intake import json_body
 from smart_filter_api.services.container import Services
-from smart_filter_api.services.recipe_cache import ParsedRecipe
 from smart_filter_api.submission import admission, commit, recipe_parser
 from smart_filter_api.submission.admission import AdmissionRequest, AdmittedJob
 from smart_filter_api.submission.commit import JobSubmission
@@ -85,7 +85,7 @@ async def prepare_derivation(
         parent,
         admitted,
         photo_key=parent.photo_key,
-        keeping=caller.keeping.within(services.keeping),
+        keeping=caller.keeping.within(services.retention),
         applied=applied,
         asked=asked,
         link_seconds=link_seconds or caller.link_seconds,
@@ -116,7 +116,7 @@ async def _find_correction(
     except ValueError:
         found = None
     else:
-        async with services.reading() as connection:
+        async with services.database.reading() as connection:
             found = await connection.run_sync(corrections.find, parent.id, wanted)
     if found is None:
         raise InvalidRequest(

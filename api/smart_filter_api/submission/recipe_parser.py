@@ -6,8 +6,8 @@ from functools import partial
 from typing import Final
 
 from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeCacheKey
 from smart_filter_api.services.container import Services
-from smart_filter_api.services.recipe_cache import ParsedRecipe, RecipeCacheKey
 from smart_filter_api.submission import tenant_defaults
 from smart_filter_shared.catalog import emotions
 from smart_filter_shared.errors import FieldError, InvalidRecipe
@@ -49,23 +49,24 @@ async def read_recipe(
         pictures,
         why_emotions_off(services, caller),
     )
-    parse = partial(_parse_fields, services.outbound, services.signs)
+    signs = services.settings.provenance.certificate is not None
+    parse = partial(_parse_fields, services.outbound, signs)
     try:
-        return _check_start(services, services.orders.get(asked, parse))
+        return _check_start(services, services.caches.recipes.get(asked, parse))
     except InvalidRecipe:
         if not may_reload:
             raise
         # The requested model or picture may be newer than the cache: reload and try again.
-        services.models.forget()
-        services.stock.forget(caller.tenant)
+        services.caches.models.forget()
+        services.caches.stock.forget(caller.tenant)
     known, pictures = await _read_snapshot(services, caller.tenant)
     asked = replace(asked, known=known, pictures=pictures)
-    return _check_start(services, services.orders.get(asked, parse))
+    return _check_start(services, services.caches.recipes.get(asked, parse))
 
 
 def _check_start(services: Services, order: ParsedRecipe) -> ParsedRecipe:
     """Return the recipe.  Raises InvalidRecipe when its job would keep its photo for too long."""
-    if services.forecasts.seconds_until(order.recipe.run_at) > MAX_AHEAD_DAYS * 24 * 3600:
+    if services.eta.seconds_until(order.recipe.run_at) > MAX_AHEAD_DAYS * 24 * 3600:
         detail = f"is more than {MAX_AHEAD_DAYS} days ahead; submit the job later"
         raise InvalidRecipe([FieldError("/run_at", detail)])
     return order
@@ -73,12 +74,12 @@ def _check_start(services: Services, order: ParsedRecipe) -> ParsedRecipe:
 
 async def list_known(services: Services) -> Sequence[PublishedModel]:
     """Return every published model, as it was some seconds ago."""
-    return await services.models.get(lambda: _read_models(services))
+    return await services.caches.models.get(lambda: _read_models(services))
 
 
 def why_emotions_off(services: Services, caller: Caller) -> str | None:
     """Return why models that read emotions are turned off for a caller; None: they are not."""
-    if not services.emotions:
+    if not services.settings.engine.emotions:
         return emotions.OFF
     return emotions.OFF_FOR_TENANT if caller.emotions is False else None
 
@@ -116,5 +117,7 @@ def _parse_fields(
 
 
 async def _read_models(services: Services) -> list[PublishedModel]:
-    async with services.reading() as connection:
-        return await connection.run_sync(published_models.list_models, pools=services.pools)
+    async with services.database.reading() as connection:
+        return await connection.run_sync(
+            published_models.list_models, pools=services.settings.engine.pools
+        )

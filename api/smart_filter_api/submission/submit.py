@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.caches.recipe_cache import ParsedRecipe
 from smart_filter_api.intake.body import PhotoRequest, RemotePhoto
 from smart_filter_api.services.container import Services
-from smart_filter_api.services.recipe_cache import ParsedRecipe
 from smart_filter_api.submission import admission, commit, photo_source, recipe_parser
 from smart_filter_api.submission.admission import AdmissionRequest
 from smart_filter_api.submission.commit import JobSubmission
@@ -43,7 +43,7 @@ async def prepare_submission(
         _refuse_addresses(upload)
     if tenant != OPERATOR:
         await services.refuse_when_full()
-    await services.forecasts.refresh()
+    await services.eta.refresh()
     order, photo, webhook_url = await _read_request(services, caller, upload)
     if caller.is_device and order.recipe.background.kind == BackgroundKind.URL:
         _refuse_background_address(upload)
@@ -57,14 +57,14 @@ async def prepare_submission(
             order,
             photo.megapixels,
             charged_megapixels=photo.megapixels,
-            digest=digest if services.remember else None,
+            digest=digest if services.settings.engine.remember else None,
         ),
     )
     recipe = admitted.recipe
     job_id = new_job_id()
     # The low bits of the id are random; asking the system for more random bytes is slower.
     seed = job_id.int & recipe_fields.MAX_SEED if recipe.seed is None else recipe.seed
-    keeping = caller.keeping.within(services.keeping)
+    keeping = caller.keeping.within(services.retention)
     # With `keep_nothing` each job's photo goes with it.
     photo_key = lent_photo = None if keeping.nothing else admitted.equal_photo
     background_key = None

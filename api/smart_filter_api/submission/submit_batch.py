@@ -8,9 +8,9 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.caches.recipe_cache import ParsedRecipe
 from smart_filter_api.problems import problem
 from smart_filter_api.services.container import Services
-from smart_filter_api.services.recipe_cache import ParsedRecipe
 from smart_filter_api.submission import admission, batch_body, commit, photo_source, recipe_parser
 from smart_filter_api.submission.batch_intake import UploadedBatch
 from smart_filter_api.submission.commit import BatchSubmission
@@ -288,7 +288,7 @@ def _build_batch(
                 photo_key=None if spooled is None else photo_key,
                 photo_digest=None if spooled is None else spooled.digest,
                 background_key=None,
-                keeping=caller.keeping.within(services.keeping),
+                keeping=caller.keeping.within(services.retention),
                 plans=item.order.plans,
                 megapixels=item.photo.megapixels,
                 photo_url=item.photo.url,

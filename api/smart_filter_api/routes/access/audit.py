@@ -8,7 +8,8 @@ from smart_filter_api.auth.api_keys import TENANT_PATTERN
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.access.keys import resolve_tenant
 from smart_filter_api.schemas.audit import AuditPage, AuditRecord
-from smart_filter_api.services.container import Administrator, OpenServices
+from smart_filter_api.services.callers import Administrator
+from smart_filter_api.services.container import OpenServices
 from smart_filter_shared.tenants import audit_log
 
 router = APIRouter(tags=["tenants"])
@@ -34,8 +35,8 @@ async def list_audit_events(
 ) -> AuditPage:
     """Return a page of the log of the caller's tenant; the operator may name another tenant."""
     whose = resolve_tenant(caller, tenant)
-    await services.refusals.write_due(services.database)
-    async with services.reading() as connection:
+    await services.refusals.write_due(services.database.engine)
+    async with services.database.reading() as connection:
         rows = await connection.run_sync(
             audit_log.list_events,
             whose,

@@ -25,7 +25,8 @@ from smart_filter_api.schemas.tenants import (
     TokenRequest,
 )
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.container import Administrator, OpenServices, Submitter
+from smart_filter_api.services.callers import Administrator, Submitter
+from smart_filter_api.services.container import OpenServices
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_shared.errors import InsufficientScope
@@ -79,7 +80,7 @@ async def create_key(
         security_log.record(
             connection, request, caller, AuditEvent.KEY_ISSUED, made.key_id, tenant=tenant
         )
-        return _remember_key(connection, once, made, can_seal=services.seal is not None)
+        return _remember_key(connection, once, made, can_seal=services.secret_box is not None)
 
     return await idempotency.write_once(
         services, request, caller, idempotency_key, write, payload=body
@@ -121,7 +122,7 @@ async def create_token(
             valid_for=dt.timedelta(seconds=payload.ttl_seconds or DEFAULT_TOKEN_SECONDS),
             max_jobs=payload.max_jobs or DEFAULT_TOKEN_JOBS,
         )
-        return _remember_key(connection, once, made, can_seal=services.seal is not None)
+        return _remember_key(connection, once, made, can_seal=services.secret_box is not None)
 
     return await idempotency.write_once(
         services, request, caller, idempotency_key, write, payload=body
@@ -144,7 +145,7 @@ async def list_keys(
 ) -> ApiKeyPage:
     """Return a page of the keys of the caller's tenant; the operator may name another tenant."""
     whose = resolve_tenant(caller, tenant)
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         rows = await connection.run_sync(api_keys.list_keys, whose, after=cursor, limit=limit + 1)
     more = len(rows) > limit
     return ApiKeyPage(
@@ -184,7 +185,7 @@ async def revoke_key(
                 connection, request, caller, AuditEvent.KEY_REVOKED, row.key_id, tenant=row.tenant
             )
 
-    async with services.transaction() as connection:
+    async with services.database.transaction() as connection:
         await connection.run_sync(write)
 
 

@@ -15,7 +15,8 @@ from smart_filter_api.routes.access.sign_in import SIGN_OUT_PATH
 from smart_filter_api.schemas import sessions as schemas_sessions
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.sessions import OpenSession, OpenSessions, SessionRequest
-from smart_filter_api.services.container import AnyKey, BrowserSession, OpenServices
+from smart_filter_api.services.callers import AnyKey, BrowserSession
+from smart_filter_api.services.container import OpenServices
 from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.tenants.audit_log import AuditEvent
 
@@ -39,7 +40,7 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
     """Open a session; the browser's previous session ends."""
     csrf.verify_origin(request)
     payload = json_document.parse(SessionRequest, await json_document.read(request))
-    lifetimes, secure = services.lifetimes, services.session_secure
+    lifetimes, secure = services.sign_in.lifetimes, services.sign_in.secure
     former = csrf.read_cookie(request, always_secure=secure)
 
     def begun(connection: Connection) -> NewSession:
@@ -53,8 +54,8 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
         return opened
 
     digest = api_keys.hash_key(payload.key or str(payload.code))
-    with services.sign_in_failures.attempt(client_network(request.scope), digest):
-        async with services.transaction() as connection:
+    with services.limits.sign_in_failures.attempt(client_network(request.scope), digest):
+        async with services.database.transaction() as connection:
             opened = await connection.run_sync(begun)
     answer = _session_response(opened.session, opened.cookie, status.HTTP_201_CREATED)
     csrf.set_cookie(
@@ -79,7 +80,7 @@ async def get_session(
     request: Request, services: OpenServices, session: BrowserSession
 ) -> Response:
     """Return the session and its CSRF token."""
-    cookie = csrf.read_cookie(request, always_secure=services.session_secure)
+    cookie = csrf.read_cookie(request, always_secure=services.sign_in.secure)
     return _session_response(session, str(cookie), status.HTTP_200_OK)
 
 
@@ -91,17 +92,19 @@ async def get_session(
 )
 async def sign_out(request: Request, services: OpenServices, session: BrowserSession) -> Response:
     """End the session."""
-    secure = services.session_secure
+    secure = services.sign_in.secure
     cookie = csrf.read_cookie(request, always_secure=secure)
 
     def end(connection: Connection) -> None:
         browser_sessions.end(connection, str(cookie))
         security_log.record(connection, request, session.caller, AuditEvent.SIGNED_OUT)
 
-    async with services.transaction() as connection:
+    async with services.database.transaction() as connection:
         await connection.run_sync(end)
     answer = Response(status_code=status.HTTP_204_NO_CONTENT)
-    if services.oidc is not None and csrf.is_from_provider(request, always_secure=secure):
+    if services.sign_in.provider is not None and csrf.is_from_provider(
+        request, always_secure=secure
+    ):
         # The page goes there next, so that the provider's own session ends too.
         answer.headers["Location"] = SIGN_OUT_PATH
         csrf.set_provider_cookie(request, answer, seconds=0, always_secure=secure)
@@ -118,10 +121,13 @@ async def sign_out(request: Request, services: OpenServices, session: BrowserSes
 )
 async def list_sessions(request: Request, services: OpenServices, caller: AnyKey) -> OpenSessions:
     """Return the sessions of the caller's key."""
-    cookie = csrf.read_cookie(request, always_secure=services.session_secure)
-    async with services.reading() as connection:
+    cookie = csrf.read_cookie(request, always_secure=services.sign_in.secure)
+    async with services.database.reading() as connection:
         rows = await connection.run_sync(
-            browser_sessions.list_of_key, caller.key_id, services.lifetimes, cookie=cookie or ""
+            browser_sessions.list_of_key,
+            caller.key_id,
+            services.sign_in.lifetimes,
+            cookie=cookie or "",
         )
     return OpenSessions(items=[OpenSession(**asdict(row)) for row in rows])
 
@@ -143,7 +149,7 @@ async def delete_session(
         browser_sessions.end_of_key(connection, caller.key_id, named)
         security_log.record(connection, request, caller, AuditEvent.SIGNED_OUT, named)
 
-    async with services.transaction() as connection:
+    async with services.database.transaction() as connection:
         await connection.run_sync(end)
 
 

@@ -68,7 +68,7 @@ async def begin(
         answer,
         attempt.cookie,
         seconds=oidc.ATTEMPT_SECONDS,
-        always_secure=services.session_secure,
+        always_secure=services.sign_in.secure,
     )
     return answer
 
@@ -77,7 +77,7 @@ async def begin(
 async def finish(request: Request, services: OpenServices) -> Response:
     """Open a session for the person whom the provider names.  Raises NotFound, RateLimited."""
     provider = _require_way(request, services).provider
-    secure, lifetimes = services.session_secure, services.lifetimes
+    secure, lifetimes = services.sign_in.secure, services.sign_in.lifetimes
     cookie = csrf.read_attempt_cookie(request, always_secure=secure)
     former = csrf.read_cookie(request, always_secure=secure)
     digest = api_keys.hash_key(cookie or "")
@@ -104,11 +104,11 @@ async def finish(request: Request, services: OpenServices) -> Response:
     try:
         # Not counted: any page can make a browser ask for this address without its cookie.
         kept = provider.match(request.query_params, cookie)
-        with services.sign_in_failures.attempt(client_network(request.scope), digest):
+        with services.limits.sign_in_failures.attempt(client_network(request.scope), digest):
             person = await provider.finish(request.query_params, kept)
     except SignInFailed as error:
         return _refused(request, services, error, "/")
-    async with services.transaction() as connection:
+    async with services.database.transaction() as connection:
         opened = await connection.run_sync(begun, person)
     answer = _redirect(person.return_path)
     csrf.set_attempt_cookie(request, answer, "", seconds=0, always_secure=secure)
@@ -142,7 +142,7 @@ async def sign_out(request: Request, services: OpenServices) -> Response:
 
 def _find_way(request: Request, services: Services) -> _Way | None:
     """Return the provider for browsers at the port of a request; None without one."""
-    provider = services.oidc
+    provider = services.sign_in.provider
     if provider is None:
         return None
     base_url = provider.operators_url if is_from_operator(request) else provider.public_url
@@ -164,7 +164,7 @@ def _refused(request: Request, services: Services, error: SignInFailed, path: st
         AuditEntry(OPERATOR, AuditEvent.SIGN_IN_FAILED, network=network, subject="oidc")
     )
     answer = _redirect(f"{path}#sign-in-failed={error.reason}")
-    csrf.set_attempt_cookie(request, answer, "", seconds=0, always_secure=services.session_secure)
+    csrf.set_attempt_cookie(request, answer, "", seconds=0, always_secure=services.sign_in.secure)
     return answer
 
 

@@ -9,7 +9,8 @@ from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.access import tenant_changes
 from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
-from smart_filter_api.services.container import Administrator, OpenServices
+from smart_filter_api.services.callers import Administrator
+from smart_filter_api.services.container import OpenServices
 from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
@@ -34,7 +35,7 @@ async def get_tenant(tenant: str, services: OpenServices, caller: Administrator)
             raise NotFound(f"there is no tenant {name}")
         return settings.read_overrides(connection, name)
 
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         own = await connection.run_sync(look)
     return tenant_changes.render_tenant(name, own)
 
@@ -58,14 +59,14 @@ async def update_tenant(
     """Change the overrides of the caller's tenant; the operator may name another tenant."""
     name = _resolve_tenant(caller, tenant)
     payload = json_document.parse(TenantChange, await json_document.read(request))
-    tenant_changes.refuse_unauthorized(caller, payload, services.keeping)
+    tenant_changes.refuse_unauthorized(caller, payload, services.retention)
 
     def write(connection: Connection) -> TenantOverrides:
         changed = tenant_changes.apply_change(
             connection,
             name,
             payload,
-            pools=services.pools,
+            pools=services.settings.engine.pools,
             outbound=services.outbound,
         )
         security_log.record(
@@ -73,9 +74,9 @@ async def update_tenant(
         )
         return changed
 
-    async with services.transaction() as connection:
+    async with services.database.transaction() as connection:
         own = await connection.run_sync(write)
-    services.callers.forget_all()
+    services.caches.callers.forget_all()
     return tenant_changes.render_tenant(name, own)
 
 

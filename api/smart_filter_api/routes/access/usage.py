@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.parameters import Day
 from smart_filter_api.schemas.tenants import DayUsage, Usage, UsagePage
-from smart_filter_api.services.container import OpenServices, Reader
+from smart_filter_api.services.callers import Reader
+from smart_filter_api.services.container import OpenServices
 from smart_filter_shared.errors import MalformedRequest
 from smart_filter_shared.tenants import usage
 
@@ -45,7 +46,7 @@ async def get_usage(
         raise MalformedRequest(
             f"`from` to `to` is not a range of 1 to {_MAX_DAYS} days", pointer="/from"
         )
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         days = await connection.run_sync(usage.list_days, caller.tenant, since, until)
     return UsagePage(items=[_render_day(day) for day in days])
 

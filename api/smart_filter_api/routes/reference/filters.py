@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.choices import FilterPage
-from smart_filter_api.services.container import Reader
+from smart_filter_api.services.callers import Reader
 from smart_filter_shared.catalog.filters import FILTERS
 
 router = APIRouter(prefix="/v1/filters", tags=["filters"])

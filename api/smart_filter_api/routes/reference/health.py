@@ -58,7 +58,7 @@ async def get_readiness(request: Request, services: OpenServices) -> Health | Re
 
     async def ask(name: str, question: Callable[[Services], Awaitable[str | None]]) -> None:
         fault: str | None = _UNAVAILABLE
-        with anyio.move_on_after(min(_MAX_CHECK_SECONDS, services.patience_seconds)):
+        with anyio.move_on_after(min(_MAX_CHECK_SECONDS, services.database.patience_seconds)):
             fault = await question(services)
         if fault is not None:
             faults[name] = fault
@@ -84,7 +84,7 @@ async def get_readiness(request: Request, services: OpenServices) -> Health | Re
 
 async def _database_fault(services: Services) -> str | None:
     try:
-        async with services.reading() as connection:
+        async with services.database.reading() as connection:
             if not await connection.run_sync(is_read_only):
                 return None
             # Drop the connection, since the host name may resolve to another server now. No failed
@@ -97,7 +97,7 @@ async def _database_fault(services: Services) -> str | None:
 
 async def _workers_fault(services: Services) -> str | None:
     try:
-        async with services.reading() as connection:
+        async with services.database.reading() as connection:
             waiting = await connection.run_sync(
                 worker_registry.list_unattended,
                 waited_seconds=_WAIT_SECONDS,

@@ -42,13 +42,13 @@ _OUTCOMES = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
 async def get_metrics(request: Request, services: OpenServices) -> Response:
     """Return every metric of `metrics.METRICS`, in that order."""
     latencies: LatencyHistogram = request.app.state.latencies
-    text = await services.exposition.get(lambda: _render(services, latencies))
+    text = await services.caches.exposition.get(lambda: _render(services, latencies))
     return Response(text, media_type=exposition.MEDIA_TYPE)
 
 
 async def _render(services: Services, latencies: LatencyHistogram) -> str:
     try:
-        reading = await services.measured.get(lambda: _read_counters(services))
+        reading = await services.caches.measured.get(lambda: _read_counters(services))
     except DatabaseUnavailable:
         reading = None
     samples: dict[Metric, list[Sample]] = {metric: [] for metric in metrics.METRICS}
@@ -61,7 +61,7 @@ async def _render(services: Services, latencies: LatencyHistogram) -> str:
 
 async def _read_counters(services: Services) -> ServiceMetrics:
     read = partial(counters.read, silent_seconds=services.silent_seconds)
-    async with services.reading() as connection:
+    async with services.database.reading() as connection:
         if await connection.run_sync(is_read_only):
             await connection.invalidate()
             raise DatabaseUnavailable("the database is read-only")

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query
 from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.choices import ModelPage
-from smart_filter_api.services.container import OpenServices, Reader
+from smart_filter_api.services.callers import Reader
+from smart_filter_api.services.container import OpenServices
 from smart_filter_api.submission import recipe_parser
 from smart_filter_shared.model_registry import published_models, weight_versions
 from smart_filter_shared.queue import worker_registry
@@ -30,8 +31,10 @@ async def list_models(
 ) -> ModelPage:
     """Return the card of every model that a recipe can name."""
     silent_seconds = services.silent_seconds
-    async with services.reading() as connection:
-        known = await connection.run_sync(published_models.list_models, pools=services.pools)
+    async with services.database.reading() as connection:
+        known = await connection.run_sync(
+            published_models.list_models, pools=services.settings.engine.pools
+        )
         trained = await connection.run_sync(weight_versions.list_versions)
         failed = await connection.run_sync(
             worker_registry.list_failed, silent_seconds=silent_seconds

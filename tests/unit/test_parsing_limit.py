@@ -5,7 +5,7 @@ import uuid
 import anyio
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.services.parsing_turns import ParsingTurns
+from smart_filter_api.limits.parsing_limit import ParsingLimit
 from smart_filter_shared.ids import Tenant
 
 LARGE = 65_537
@@ -17,11 +17,11 @@ def caller(tenant: str) -> Caller:
 
 def test_tenant_waits_for_one_body_of_another_tenant_at_most() -> None:
     async def parse_all() -> list[str]:
-        turns, parsed = ParsingTurns(), list[str]()
+        limit, parsed = ParsingLimit(), list[str]()
         arrived = anyio.Event()
 
         async def parse(tenant: str) -> None:
-            async with turns.turn(caller(tenant), LARGE):
+            async with limit.hold(caller(tenant), LARGE):
                 await arrived.wait()
                 parsed.append(tenant)
 
@@ -37,10 +37,10 @@ def test_tenant_waits_for_one_body_of_another_tenant_at_most() -> None:
 
 def test_small_body_does_not_wait() -> None:
     async def parse_small() -> None:
-        turns = ParsingTurns()
-        async with turns.turn(caller("acme"), LARGE):
+        limit = ParsingLimit()
+        async with limit.hold(caller("acme"), LARGE):
             with anyio.fail_after(0):
-                async with turns.turn(caller("acme"), LARGE - 1):
+                async with limit.hold(caller("acme"), LARGE - 1):
                     pass
 
     anyio.run(parse_small)

@@ -14,11 +14,11 @@ from smart_filter_shared.ids import Tenant
 _SMALL_BYTES: Final = 65_536
 
 
-class ParsingTurns:
-    """The turns of this process to parse a large body, which may take 150 MB for a moment.
+class ParsingLimit:
+    """Has this process parse one large body at a time, which may take 150 MB for a moment.
 
-    There is one turn. A tenant's bodies wait for each other before one of them waits for the turn,
-    so each tenant gets it after at most one body of every other.
+    A tenant's bodies wait for each other before one of them waits for other tenants', so each
+    tenant waits for at most one body of every other.
     """
 
     def __init__(self) -> None:
@@ -27,8 +27,8 @@ class ParsingTurns:
         self._by_tenant: WeakValueDictionary[Tenant | None, anyio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def turn(self, caller: Caller | None, length: int) -> AsyncIterator[None]:
-        """Wait for the turn, and hold it until the block ends; small bodies need none.
+    async def hold(self, caller: Caller | None, length: int) -> AsyncIterator[None]:
+        """Wait until a body may be parsed, until the block ends; small bodies never wait.
 
         caller: None for a request without a key.  length: of the body, in bytes.
         """

@@ -13,10 +13,10 @@ from smart_filter_shared.ids import Tenant
 _RETRY_SECONDS: Final = 5
 
 
-class Turns:
-    """Turns at one kind of work in this process; each tenant's requests wait in order.
+class TenantSemaphore:
+    """Bounds one kind of work in this process; each tenant's requests wait in order.
 
-    work: the kind, for messages.  most: turns at a time.  most_each: of them, those of one tenant.
+    work: the kind, for messages.  most: at a time.  most_each: of one tenant at a time.
     """
 
     def __init__(self, work: str, *, most: int, most_each: int) -> None:
@@ -29,10 +29,10 @@ class Turns:
 
     @asynccontextmanager
     async def hold(self, tenant: Tenant, *, seconds: float) -> AsyncIterator[None]:
-        """Wait for a turn, and hold it until the block ends.
+        """Wait until the work may begin, and count it until the block ends.
 
-        Raises after this many seconds RateLimited when the tenant's other requests have the turns,
-        ServiceFull when those of all tenants have them.
+        Raises after this many seconds RateLimited when the tenant's other requests are in the way,
+        ServiceFull when requests of all tenants are.
         """
         own = self._by_tenant.setdefault(tenant, anyio.Semaphore(self._most_each))
         is_counted = False
@@ -61,27 +61,27 @@ class Turns:
         )
 
 
-class DatabaseTurns:
-    """Turns at lists and at writes of whole batches, which leave a connection to other requests.
+class DatabaseLimit:
+    """Bounds lists and writes of whole batches, so that other requests have a connection.
 
     Both handle many rows, over the database connections of all tenants. Requests beyond a bound
     wait, because programs and pages send a few at once, and hold no connection while they wait.
-    connections: of this process.  seconds: the longest wait for a turn.
+    connections: of this process.  seconds: the longest wait.
     """
 
     def __init__(self, connections: int, *, seconds: float) -> None:
         self._seconds = seconds
-        self._lists = Turns("lists", most=connections - 1, most_each=connections // 2)
+        self._lists = TenantSemaphore("lists", most=connections - 1, most_each=connections // 2)
         # A tenant's batches wait for each other's check of the quota anyway.
-        self._writes = Turns("writes of batches", most=connections // 2, most_each=1)
+        self._writes = TenantSemaphore("writes of batches", most=connections // 2, most_each=1)
 
     def list_rows(self, tenant: Tenant) -> AbstractAsyncContextManager[None]:
-        """Hold a turn to read a list of a tenant.  Raises RateLimited, ServiceFull."""
+        """Count a list of a tenant.  Raises RateLimited, ServiceFull."""
         return self._lists.hold(tenant, seconds=self._seconds)
 
     @asynccontextmanager
     async def write_batch(self, tenant: Tenant) -> AsyncIterator[None]:
-        """Hold a turn to write a batch of a tenant.  Raises RateLimited, ServiceFull."""
+        """Count a write of a batch of a tenant.  Raises RateLimited, ServiceFull."""
         # It counts as a list too, so that both together leave the connection.
         async with self._writes.hold(tenant, seconds=self._seconds), self.list_rows(tenant):
             yield

@@ -1,4 +1,4 @@
-"""Turns at lists and at writes of whole batches, and the connections left to other tenants."""
+"""Limits of lists and at writes of whole batches, and the connections left to other tenants."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
@@ -11,9 +11,9 @@ from sqlalchemy.pool import QueuePool
 
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.auth.refusal_log import RefusalLog
+from smart_filter_api.limits.database_limit import DatabaseLimit, TenantSemaphore
 from smart_filter_api.services import container
 from smart_filter_api.services.container import Services
-from smart_filter_api.services.database_turns import DatabaseTurns, Turns
 from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import Tenant
 from smart_filter_tests import batches
@@ -24,7 +24,7 @@ _OTHER, _THIRD = Tenant("other"), Tenant("third")
 
 
 def test_tenant_has_its_turns_at_a_time() -> None:
-    lists = Turns("lists", most=3, most_each=2)
+    lists = TenantSemaphore("lists", most=3, most_each=2)
 
     async def run() -> None:
         async with lists.hold(TENANT, seconds=60):
@@ -41,7 +41,7 @@ def test_tenant_has_its_turns_at_a_time() -> None:
 
 
 def test_tenants_together_leave_a_connection_for_other_requests() -> None:
-    lists = Turns("lists", most=3, most_each=2)
+    lists = TenantSemaphore("lists", most=3, most_each=2)
 
     async def run() -> None:
         async with (
@@ -59,26 +59,26 @@ def test_tenants_together_leave_a_connection_for_other_requests() -> None:
 
 
 def test_tenants_write_two_batches_at_a_time() -> None:
-    turns = DatabaseTurns(4, seconds=0.01)
+    limit = DatabaseLimit(4, seconds=0.01)
 
     async def run() -> None:
-        async with turns.write_batch(TENANT), turns.write_batch(_OTHER):
+        async with limit.write_batch(TENANT), limit.write_batch(_OTHER):
             with pytest.raises(ServiceFull, match="too many writes of batches of all tenants"):
-                async with turns.write_batch(_THIRD):
+                async with limit.write_batch(_THIRD):
                     pass
-        async with turns.write_batch(_THIRD):
+        async with limit.write_batch(_THIRD):
             pass
 
     anyio.run(run)
 
 
 def test_lists_and_writes_of_batches_together_leave_a_connection() -> None:
-    turns = DatabaseTurns(4, seconds=0.01)
+    limit = DatabaseLimit(4, seconds=0.01)
 
     async def run() -> None:
-        async with turns.write_batch(TENANT), turns.write_batch(_OTHER), turns.list_rows(_THIRD):
+        async with limit.write_batch(TENANT), limit.write_batch(_OTHER), limit.list_rows(_THIRD):
             with pytest.raises(ServiceFull, match=r"too many lists of all tenants .* is 3"):
-                async with turns.list_rows(_THIRD):
+                async with limit.list_rows(_THIRD):
                     pass
 
     anyio.run(run)
@@ -88,17 +88,20 @@ def test_second_batch_of_a_tenant_waits_without_a_connection(bench: Bench) -> No
     order: list[object] = []
 
     async def write(services: Services) -> None:
-        async with services.writing_batch(TENANT):
+        async with services.database.writing_batch(TENANT):
             order.append("second")
 
     async def run() -> None:
         async with container.open_services(bench.settings, RefusalLog()) as services:
-            pool = services.database.pool
+            pool = services.database.engine.pool
             assert isinstance(pool, QueuePool)
-            async with anyio.create_task_group() as writers, services.writing_batch(TENANT):
+            async with (
+                anyio.create_task_group() as writers,
+                services.database.writing_batch(TENANT),
+            ):
                 writers.start_soon(write, services)
                 await anyio.wait_all_tasks_blocked()
-                async with services.transaction(), services.transaction():
+                async with services.database.transaction(), services.database.transaction():
                     order.append(pool.checkedout())
                 order.append("first")
 
@@ -111,7 +114,7 @@ def test_second_batch_of_a_tenant_waits_without_a_connection(bench: Bench) -> No
 def test_batch_that_waits_too_long_for_its_turn_is_refused_until_there_is_one(api: Api) -> None:
     batch = {"items": batches.items(1)}
     with (
-        # A batch waits as long for its turn as another one for the database.
+        # A batch waits as long for other batches as another one for the database.
         serve_with(api.bench, SMART_FILTER_DATABASE_PATIENCE_SECONDS="3") as site,
         open_api(site, api.bench, api.key(*Scope)) as impatient,
         ThreadPoolExecutor(4) as senders,

@@ -9,7 +9,7 @@ import redis.exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from smart_filter_api.services.event_poller import EventPoller
+from smart_filter_api.services.loops.event_poller import EventPoller
 from smart_filter_shared.config.settings import BrokerSettings
 from smart_filter_shared.doorbell import ENDS_CHANNEL
 from smart_filter_shared.ids import JobId

@@ -27,7 +27,7 @@ class _CountedBacklog:
     admitted: int = 0
 
 
-class DeliveryBacklogs:
+class DeliveryCapacity:
     """Remembered delivery backlogs of tenants; for one event loop.
 
     clock: monotonic seconds.

@@ -23,7 +23,7 @@ _MOST_DOWNLOADS: Final = 400
 _RETRY_SECONDS: Final = 5
 
 
-class WaitBudget:
+class WaitLimit:
     """The open streams and waits of each key and tenant, and their downloads, in this process.
 
     A tenant without a limit of requests has none of waits either, but of downloads.

@@ -1,0 +1,1 @@
+"""Answers, recipes and reads that a process remembers."""

@@ -1,0 +1,115 @@
+"""The database of a process: transactions, reads and lists, each with a time limit."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from smart_filter_api.limits.database_limit import DatabaseLimit
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import DatabaseUnavailable, ListTooSlow, StatementTimedOut
+from smart_filter_shared.ids import Tenant
+
+_LIST_RETRY_SECONDS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The connections of a process.
+
+    engine, reader, lister: transactions; single statements; lists, whose statements may be slow.
+    limit: limits lists and writes of batches.
+    patience_seconds: time limit of a connection's block, after which the server counts as
+    unavailable.
+    """
+
+    engine: AsyncEngine
+    reader: AsyncEngine
+    lister: AsyncEngine
+    limit: DatabaseLimit
+    patience_seconds: float
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that commits when the block succeeds, else rolls back.
+
+        Raises DatabaseUnavailable, also when the whole block takes too long: a network that
+        drops packets silently would block the request forever.
+        """
+        async with (
+            limit_seconds(self.patience_seconds),
+            sessions.async_transaction(self.engine) as connection,
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def writing_batch(self, tenant: Tenant) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that writes a whole batch of a tenant.
+
+        Raises RateLimited or ServiceFull when other batches have not been written in time,
+        DatabaseUnavailable.
+        """
+        async with self.limit.write_batch(tenant), self.transaction() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for one statement that is its own transaction.
+
+        It saves the two round trips of BEGIN and COMMIT.  Raises DatabaseUnavailable.
+        """
+        async with self.reading() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection on which each statement sees the data committed before it.
+
+        Raises DatabaseUnavailable, as `transaction` does.
+        """
+        async with (
+            limit_seconds(self.patience_seconds),
+            sessions.async_connection(self.reader) as connection,
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def listing(self, tenant: Tenant) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for a list of a tenant, which may read many rows.
+
+        Raises ListTooSlow when a statement takes longer than `sessions.LISTING_SECONDS`,
+        RateLimited or ServiceFull when other lists have not ended in time, DatabaseUnavailable.
+        """
+        async with self.limit.list_rows(tenant):
+            try:
+                async with (
+                    limit_seconds(self.patience_seconds),
+                    sessions.async_transaction(self.lister) as connection,
+                ):
+                    yield connection
+            except StatementTimedOut as error:
+                raise ListTooSlow(
+                    f"the list takes longer than {sessions.LISTING_SECONDS} s; narrow it, such as"
+                    f" by created_after, or retry in {_LIST_RETRY_SECONDS} s",
+                    retry_after_seconds=_LIST_RETRY_SECONDS,
+                ) from error
+
+
+@asynccontextmanager
+async def limit_seconds(seconds: float) -> AsyncIterator[None]:
+    """Limit the time of a block that uses a connection.  Raises DatabaseUnavailable.
+
+    A client that disconnects cancels all awaits of its request, including those in which
+    SQLAlchemy returns the connection to the pool; the connection would be lost until garbage
+    collection. The block is therefore shielded, and the cancellation takes effect after it.
+    """
+    await anyio.lowlevel.checkpoint_if_cancelled()
+    try:
+        with anyio.fail_after(seconds, shield=True):
+            yield
+    except TimeoutError as error:
+        raise DatabaseUnavailable(f"no answer within {seconds} s") from error
