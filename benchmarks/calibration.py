@@ -1,4 +1,4 @@
-"""Measure forecasts: the share of 500 mixed jobs that end before the time given at acceptance.
+"""Measure estimates: the share of 500 mixed jobs that end before the time given at acceptance.
 
 python -m benchmarks.calibration [service|stub] [SEED]
 
@@ -61,7 +61,7 @@ _THREADS, _SPREAD = 4, 0.3
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The forecast that a job got at acceptance, in seconds."""
+    """The estimate that a job got at acceptance, in seconds."""
 
     job_id: str
     priority: str
@@ -79,16 +79,16 @@ class Place:
 
 
 def measure(variant: str, seed: int) -> list[Figure]:
-    """Send jobs at random times; return how their durations compare with the forecasts."""
+    """Send jobs at random times; return how their durations compare with the estimates."""
     begin = {"service": _with_service, "stub": _with_stub}[variant]
     with begin(seed) as run:
-        forecasts, took = run(random.Random(seed))
-    return list(_figures(forecasts, took))
+        estimates, took = run(random.Random(seed))
+    return list(_figures(estimates, took))
 
 
-def _figures(forecasts: list[Forecast], took: Mapping[str, float]) -> Iterator[Figure]:
+def _figures(estimates: list[Forecast], took: Mapping[str, float]) -> Iterator[Figure]:
     for name in ("all", *_PRIORITIES):
-        jobs = [job for job in forecasts if name in {"all", job.priority}]
+        jobs = [job for job in estimates if name in {"all", job.priority}]
         for quantile in ("p50", "p90"):
             ended = [took[job.job_id] <= getattr(job, quantile) for job in jobs]
             yield Figure(
@@ -100,11 +100,11 @@ def _figures(forecasts: list[Forecast], took: Mapping[str, float]) -> Iterator[F
             )
         for what, seconds in (
             ("took", [took[job.job_id] for job in jobs]),
-            ("p50 forecast", [job.p50 for job in jobs]),
-            ("p90 forecast", [job.p90 for job in jobs]),
+            ("p50 estimate", [job.p50 for job in jobs]),
+            ("p90 estimate", [job.p90 for job in jobs]),
         ):
             yield Figure(name=f"{name}: {what}", unit="s", samples=seconds)
-    share = 100 * statistics.mean(took[job.job_id] <= job.p90 for job in forecasts)
+    share = 100 * statistics.mean(took[job.job_id] <= job.p90 for job in estimates)
     yield Figure(
         name="all: ended before p90, no more", unit="%", samples=[share], goal=_MOST_PERCENT
     )
@@ -173,35 +173,35 @@ async def _send_all(
     place: Place, rng: random.Random, rate: float
 ) -> tuple[list[Forecast], dict[str, float]]:
     sys.stderr.write(f"{rate:.2f} jobs a second\n")
-    forecasts: list[Forecast] = []
+    estimates: list[Forecast] = []
     due = anyio.current_time()
     async with anyio.create_task_group() as group:
         for _ in range(_WARM_UP + _JOBS):
             due += rng.expovariate(rate)
             await anyio.sleep_until(due)
-            group.start_soon(_submit, place, *_draw_job(rng), forecasts)
-    took = {job.job_id: await place.took(job.job_id) for job in forecasts}
-    return forecasts[_WARM_UP:], took
+            group.start_soon(_submit, place, *_draw_job(rng), estimates)
+    took = {job.job_id: await place.took(job.job_id) for job in estimates}
+    return estimates[_WARM_UP:], took
 
 
 async def _capacity(place: Place, rng: random.Random, jobs: int) -> float:
     """Return how many mixed jobs a second end while a few are always running."""
     waiting_jobs = [_draw_job(rng) for _ in range(jobs)]
-    forecasts: list[Forecast] = []
+    estimates: list[Forecast] = []
 
     async def keep_busy() -> None:
         while waiting_jobs:
             side, fields = waiting_jobs.pop()
-            own_forecast: list[Forecast] = []
-            await _submit(place, side, fields, own_forecast)
-            await place.took(own_forecast[0].job_id)
-            forecasts.extend(own_forecast)
+            own_estimate: list[Forecast] = []
+            await _submit(place, side, fields, own_estimate)
+            await place.took(own_estimate[0].job_id)
+            estimates.extend(own_estimate)
 
     began = anyio.current_time()
     async with anyio.create_task_group() as group:
         for _ in range(_BUSY):
             group.start_soon(keep_busy)
-    return len(forecasts) / (anyio.current_time() - began)
+    return len(estimates) / (anyio.current_time() - began)
 
 
 def _draw_job(rng: random.Random) -> tuple[int, dict[str, str]]:
@@ -220,14 +220,14 @@ def _draw_job(rng: random.Random) -> tuple[int, dict[str, str]]:
 
 
 async def _submit(
-    place: Place, side: int, fields: dict[str, str], forecasts: list[Forecast]
+    place: Place, side: int, fields: dict[str, str], estimates: list[Forecast]
 ) -> None:
     photo = next(place.photos[side])
     answer = await place.client.post("/v1/jobs", files={"photo": ("photo.jpg", photo)}, data=fields)
     answer.raise_for_status()
     job = answer.json()
     queue = job["queue"]
-    forecasts.append(
+    estimates.append(
         Forecast(job["id"], fields["priority"], queue["eta_p50_s"], queue["eta_p90_s"])
     )
 

@@ -217,7 +217,7 @@ def test_statistics_read_open_days_alone(bench: Bench) -> None:
         overview.list_workers(connection, **SILENT)
 
     assert len(plans) > 7
-    # The outlook also reads the last minutes, which may belong to yesterday.
+    # The snapshot also reads the last minutes, which may belong to yesterday.
     yesterday = {f"{today_of(bench.engine) - dt.timedelta(days=1):%Y_%m_%d}"}
     found = set().union(*map(days_in, plans.values()))
     assert found - yesterday == open_days(bench) - yesterday

@@ -333,7 +333,7 @@ def a_submission(recipe: Recipe) -> NewPhotoJob:
         photo_key=f"{TENANT}/{job_id}",
         photo_digest="ab" * 32,
         background_key=f"{TENANT}/{job_id}/background",
-        keeping=RetentionPolicy(3600.5, 7200.25),
+        retention=RetentionPolicy(3600.5, 7200.25),
         plans={
             stage: StagePlan(
                 capability(stage),
@@ -370,7 +370,7 @@ def test_job_with_every_field_is_read_as_it_was_written(bench: Bench) -> None:
         parent_id=new_job_id(),
         corrections=({"form": "label", "label": {"faces": []}},),
         degraded=("edge=fast", "a, b"),
-        foreseen=(0.1, 0.2),
+        eta=(0.1, 0.2),
         membership=BatchMember(new_batch_id(), 3, is_ranked=True),
     )
 

@@ -260,7 +260,7 @@ class Bench:
         submission = dataclasses.replace(
             self._default_submission(),
             photo_key=photo,
-            borrows=(photo,),
+            references=(photo,),
             results=self.results(parent, *taken),
             parent_id=parent,
         )
@@ -276,7 +276,7 @@ class Bench:
         photo = self.job(earlier).photo_key
         assert photo is not None
         made = self._default_submission()
-        return self._submit(dataclasses.replace(made, photo_key=photo, borrows=(photo,)))
+        return self._submit(dataclasses.replace(made, photo_key=photo, references=(photo,)))
 
     def submit_elsewhere(
         self, *, photo_url: str | None = None, upload: UploadRef | None = None
@@ -464,7 +464,7 @@ def _submission(
         photo_key=f"{job_id}",
         photo_digest="none",
         background_key=None,
-        keeping=KEEPING,
+        retention=KEEPING,
         plans={
             stage: StagePlan(capability(stage), {LEADING_TASK[stage]: model}, {})
             for stage in required_stages(recipe)

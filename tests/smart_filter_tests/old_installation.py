@@ -84,7 +84,7 @@ def fill(addresses: Addresses, folder: Path) -> None:
             published_models.publish(connection, _offers(bench))
             said = settings.lock_overrides(connection, OPERATOR)
             settings.write_overrides(
-                connection, OPERATOR, dataclasses.replace(said, keeping=_OPERATOR_KEEPS)
+                connection, OPERATOR, dataclasses.replace(said, retention=_OPERATOR_KEEPS)
             )
         with serve_api(bench.settings) as site:
             groups = _live(bench, site)

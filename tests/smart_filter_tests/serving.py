@@ -100,9 +100,9 @@ class Api:
     def keep(self, tenant: Tenant = TENANT, **own: float) -> None:
         with self.bench.transaction() as connection:
             said = tenants_settings.lock_overrides(connection, tenant)
-            keeping = RetentionOverrides(**own)  # type: ignore[arg-type]  # its fields
+            retention = RetentionOverrides(**own)  # type: ignore[arg-type]  # its fields
             tenants_settings.write_overrides(
-                connection, tenant, dataclasses.replace(said, keeping=keeping)
+                connection, tenant, dataclasses.replace(said, retention=retention)
             )
         # The API caches a known key for a second; a new one is not cached.
         self.client.headers.update(self.headers(*Scope))

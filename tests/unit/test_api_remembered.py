@@ -140,10 +140,10 @@ def looks(*steps: tuple[float, bool], look_seconds: float = 0.0) -> int:
 
     async def ask() -> None:
         nonlocal now
-        forecasts = EtaEstimator(look, clock=lambda: now)
+        estimator = EtaEstimator(look, clock=lambda: now)
         for at, judges in steps:
             now = at
-            await (forecasts.refresh_for_deadline() if judges else forecasts.refresh())
+            await (estimator.refresh_for_deadline() if judges else estimator.refresh())
 
     anyio.run(ask)
     return taken

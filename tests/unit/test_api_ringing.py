@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import anyio
 import anyio.to_thread
 
-from smart_filter_api.services.loops.doorbell import Ringer
+from smart_filter_api.services.loops.doorbell import QueuedDoorbell
 from smart_filter_shared.ids import Capability
 
 FACE, SMILE = Capability("face.bench"), Capability("smile.bench")
@@ -33,7 +33,7 @@ def ring_meanwhile(bell: Bell, *due: list[Capability]) -> None:
     """Ring for a face; while that ring blocks, ring for these."""
 
     async def ring() -> None:
-        ringer = Ringer(bell)
+        ringer = QueuedDoorbell(bell)
         async with anyio.create_task_group() as group:
             group.start_soon(ringer.run)
             ringer.ring([FACE])

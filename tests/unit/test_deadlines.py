@@ -48,12 +48,12 @@ def estimate(recipe: Recipe, plans: Mapping[StageName, StagePlan]) -> Completion
     return CompletionEstimate(11, seconds / 2, seconds, seconds / 2, seconds)
 
 
-def chosen(recipe: Recipe, outlook: QueueSnapshot = OUTLOOK) -> RunOption:
+def chosen(recipe: Recipe, snapshot: QueueSnapshot = OUTLOOK) -> RunOption:
     plans = stage_plan.plan_stages(KNOWN, recipe)
     options = (
         RunOption(variant, variant_plans, degraded, estimate(variant, variant_plans))
         for variant, variant_plans, degraded in deadline_policy.list_variants(
-            recipe, plans, known=KNOWN, outlook=outlook
+            recipe, plans, known=KNOWN, snapshot=snapshot
         )
     )
     return deadline_policy.choose_option(options, deadline_ms=recipe.deadline_ms)
@@ -110,9 +110,9 @@ def test_model_that_the_recipe_needs_is_not_replaced(recipe: Recipe) -> None:
 
 def test_model_without_workers_is_no_substitute() -> None:
     without = frozenset(card.capability for card in CARDS if card.name != "selfie")
-    outlook = QueueSnapshot(pools=[Pool(without, 2)], paces=OUTLOOK.paces)
+    snapshot = QueueSnapshot(pools=[Pool(without, 2)], paces=OUTLOOK.paces)
 
-    assert model_of(chosen(Recipe(deadline_ms=500), outlook)) == "outlines"
+    assert model_of(chosen(Recipe(deadline_ms=500), snapshot)) == "outlines"
 
 
 def test_deadline_before_the_start_time_is_a_contradiction() -> None:

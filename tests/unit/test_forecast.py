@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from smart_filter_shared.eta import estimate as forecasts
+from smart_filter_shared.eta import estimate as estimates
 from smart_filter_shared.eta import stage_times
 from smart_filter_shared.eta.backlog import Backlog
 from smart_filter_shared.eta.calibration import Calibration, Observation
@@ -38,15 +38,15 @@ CERTAIN = {
 
 
 def an_outlook(*ranks: float, threads: int = 2, **more: object) -> QueueSnapshot:
-    """Return an outlook with whole jobs of these ranks, served by one pool of all stages."""
+    """Return a snapshot with whole jobs of these ranks, served by one pool of all stages."""
     queue = ReadyQueue(ranks, range(1, len(ranks) + 1))
-    outlook = QueueSnapshot(
+    snapshot = QueueSnapshot(
         pools=[Pool(frozenset(ALL), threads)],
         paces=CERTAIN,
         queues={capability_of(PREPARE): queue} if ranks else {},
         waiting=[SampledStage(capability_of(PREPARE), rank, 1.0, ALL[1:]) for rank in ranks],
     )
-    return dataclasses.replace(outlook, **more)  # type: ignore[arg-type]  # its fields
+    return dataclasses.replace(snapshot, **more)  # type: ignore[arg-type]  # its fields
 
 
 def a_job(rank: float = 10.0, **more: object) -> PendingJob:
@@ -62,8 +62,8 @@ def a_job(rank: float = 10.0, **more: object) -> PendingJob:
     return dataclasses.replace(job, **more)  # type: ignore[arg-type]  # its fields
 
 
-def forecast(outlook: QueueSnapshot, job: PendingJob) -> CompletionEstimate:
-    return forecasts.estimate_completion(Backlog(outlook), job)
+def estimate(snapshot: QueueSnapshot, job: PendingJob) -> CompletionEstimate:
+    return estimates.estimate_completion(Backlog(snapshot), job)
 
 
 APART = [Pool(frozenset([capability]), 1) for capability in ALL]
@@ -71,7 +71,7 @@ ONE_AFTER_ANOTHER = sum(SECONDS.values())
 
 
 @pytest.mark.parametrize(
-    ("outlook", "position", "seconds"),
+    ("snapshot", "position", "seconds"),
     [
         (an_outlook(), 1, LONGEST_WAY),
         (an_outlook(threads=1), 1, ONE_AFTER_ANOTHER),
@@ -83,25 +83,25 @@ ONE_AFTER_ANOTHER = sum(SECONDS.values())
     ids=["alone", "one thread", "behind two", "a pool for each stage"],
 )
 def test_job_takes_the_longest_path_behind_those_before_it(
-    outlook: QueueSnapshot, position: int, seconds: float
+    snapshot: QueueSnapshot, position: int, seconds: float
 ) -> None:
-    foreseen = forecast(outlook, a_job(rank=10.0))
+    eta = estimate(snapshot, a_job(rank=10.0))
 
-    assert foreseen.position == position
-    assert foreseen.p50_seconds == pytest.approx(seconds, rel=0.02)
-    assert foreseen.p50_seconds < foreseen.p90_seconds < seconds * 1.1
+    assert eta.position == position
+    assert eta.p50_seconds == pytest.approx(seconds, rel=0.02)
+    assert eta.p50_seconds < eta.p90_seconds < seconds * 1.1
 
 
 @pytest.mark.parametrize("asked_before", [False, True])
 def test_jobs_accepted_since_the_outlook_count_too(*, asked_before: bool) -> None:
     ahead = Backlog(an_outlook(1.0))
     if asked_before:
-        assert forecasts.estimate_completion(ahead, a_job()) == forecast(an_outlook(1.0), a_job())
+        assert estimates.estimate_completion(ahead, a_job()) == estimate(an_outlook(1.0), a_job())
 
     for rank in (9.0, 11.0):
         ahead.add(SampledStage(capability_of(PREPARE), rank, 1.0, ALL[1:]))
 
-    assert forecasts.estimate_completion(ahead, a_job()) == forecast(an_outlook(1.0, 9.0), a_job())
+    assert estimates.estimate_completion(ahead, a_job()) == estimate(an_outlook(1.0, 9.0), a_job())
 
 
 def test_position_is_exact_near_the_head_and_a_minimum_further_back() -> None:

@@ -122,7 +122,7 @@ class Caller:
     scopes: frozenset[str]
     is_device: bool = False
     limits: Limits = _NO_LIMITS
-    keeping: RetentionOverrides = RetentionOverrides()  # noqa: RUF009 - frozen
+    retention: RetentionOverrides = RetentionOverrides()  # noqa: RUF009 - frozen
     recipe: Mapping[str, object] = field(default_factory=dict)
     link_seconds: int | None = None
     emotions: bool | None = None
@@ -288,7 +288,7 @@ def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
         scopes=frozenset(row.scopes),
         is_device=row.max_jobs is not None,
         limits=own.within(tenant, usual),
-        keeping=RetentionOverrides(
+        retention=RetentionOverrides(
             row.keep_input_seconds, row.keep_result_seconds, nothing=bool(row.keep_nothing)
         ),
         recipe=row.recipe or {},

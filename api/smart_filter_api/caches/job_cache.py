@@ -20,13 +20,13 @@ _MAX_ENTRIES: Final = 512
 class _Rendered:
     """A job's answer without a queue, its tag, and its last content with a queue.
 
-    foreseen: the estimate in `content`.
+    eta: the estimate in `content`.
     """
 
     row: JobRow
     answer: Job
     tag: str
-    foreseen: CompletionEstimate | None
+    eta: CompletionEstimate | None
     content: bytes
 
 
@@ -48,17 +48,17 @@ class JobCache:
         return self._render(row, links).tag
 
     def content(
-        self, row: JobRow, links: LinkTerms | None, foreseen: CompletionEstimate | None
+        self, row: JobRow, links: LinkTerms | None, eta: CompletionEstimate | None
     ) -> tuple[str, bytes]:
         """Return a job's ETag and its answer as JSON.
 
-        links: as in `tag`.  foreseen: its estimate; None for an ended job.
+        links: as in `tag`.  eta: its estimate; None for an ended job.
         """
         known = self._render(row, links)
-        if known.foreseen is not foreseen:
-            queue = job.render_queue_position(foreseen)
+        if known.eta is not eta:
+            queue = job.render_queue_position(eta)
             answer = known.answer.model_copy(update={"queue": queue})
-            known.foreseen, known.content = foreseen, answer.model_dump_json().encode()
+            known.eta, known.content = eta, answer.model_dump_json().encode()
         return known.tag, known.content
 
     def _render(self, row: JobRow, links: LinkTerms | None) -> _Rendered:

@@ -32,7 +32,7 @@ class ParsedRecipe:
 
     recipe: Recipe
     plans: Plans
-    works: Mapping[StageName, str]
+    cache_keys: Mapping[StageName, str]
     known: Sequence[PublishedModel]
     pictures: Sequence[Picture]
 

@@ -59,14 +59,14 @@ _PRINTABILITY = TypeAdapter(Printability)
 
 def render_job(
     row: JobRow,
-    foreseen: CompletionEstimate | None = None,
+    eta: CompletionEstimate | None = None,
     *,
     links: LinkTerms | None,
     emotions: bool,
 ) -> Job:
     """Return the answer for a job.
 
-    foreseen: its place in the queue and its estimated completion; None when the job has ended.
+    eta: its place in the queue and its estimated completion; None when the job has ended.
     links: how its outputs' links are signed; None: not at all.
     emotions: whether the server shows emotions, unless the job's tenant turns them off.
     """
@@ -111,7 +111,7 @@ def render_job(
         filters=_filters(row),
         frame=_frame(row),
         stages=[_stage(stage) for stage in row.stages],
-        queue=render_queue_position(foreseen),
+        queue=render_queue_position(eta),
         degraded=list(row.degraded),
         rank=row.rank,
         rank_terms=None if row.rank_terms is None else RankTerms.model_validate(row.rank_terms),
@@ -143,14 +143,14 @@ def with_remedy(error: Json) -> dict[str, Any]:
     return {**error, "remedy": catalog.find_remedy(error["code"], of_job=is_of_job)}
 
 
-def render_queue_position(foreseen: CompletionEstimate | None) -> QueuePosition | None:
+def render_queue_position(eta: CompletionEstimate | None) -> QueuePosition | None:
     """Return a job's place in the queue and its ETA; None when it has ended."""
-    if foreseen is None:
+    if eta is None:
         return None
     return QueuePosition(
-        position=foreseen.position,
-        eta_p50_s=None if foreseen.is_held else round(foreseen.p50_seconds, 2),
-        eta_p90_s=None if foreseen.is_held else round(foreseen.p90_seconds, 2),
+        position=eta.position,
+        eta_p50_s=None if eta.is_held else round(eta.p50_seconds, 2),
+        eta_p90_s=None if eta.is_held else round(eta.p90_seconds, 2),
     )
 
 

@@ -189,5 +189,5 @@ async def _submit(
             async with services.database.transaction() as connection:
                 await connection.run_sync(lambda open_one: open_one.execute(_FREE, named))
         raise
-    services.ringer.ring(accepted.ringing)
+    services.doorbell.ring(accepted.ringing)
     return waiter

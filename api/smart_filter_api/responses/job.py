@@ -11,17 +11,17 @@ from smart_filter_shared.jobs.queries import JobRow
 def render_job_with_queue(
     row: JobRow,
     services: Services,
-    forecast: CompletionEstimate | None = None,
+    estimate: CompletionEstimate | None = None,
     *,
     links: LinkTerms | None,
 ) -> Job:
     """Return the answer for a job, with an estimate from the last snapshot of the queues.
 
-    forecast: the estimate to use in place of that one.  links: as in `render_job`.
+    estimate: the estimate to use in place of that one.  links: as in `render_job`.
     """
     return presenters_job.render_job(
         row,
-        forecast or services.eta.estimate_row(row),
+        estimate or services.eta.estimate_row(row),
         links=links,
         emotions=services.settings.engine.emotions,
     )
@@ -30,9 +30,9 @@ def render_job_with_queue(
 def render_job_json(
     row: JobRow,
     services: Services,
-    forecast: CompletionEstimate | None = None,
+    estimate: CompletionEstimate | None = None,
     *,
     links: LinkTerms | None,
 ) -> bytes:
     """Return the answer for a job as JSON; parameters as in `render_job_with_queue`."""
-    return render_job_with_queue(row, services, forecast, links=links).model_dump_json().encode()
+    return render_job_with_queue(row, services, estimate, links=links).model_dump_json().encode()

@@ -16,16 +16,16 @@ from smart_filter_shared.jobs.queries import JobRow
 def respond(
     row: JobRow,
     services: Services,
-    forecast: CompletionEstimate | None = None,
+    estimate: CompletionEstimate | None = None,
     *,
     links: LinkTerms | None = None,
 ) -> Response:
     """Return the answer to a submission.
 
-    forecast: the estimate to show; None: as in `render_job_with_queue`.  links: as in `render_job`.
+    estimate: the estimate to show; None: as in `render_job_with_queue`.  links: as in `render_job`.
     """
     return Response(
-        job.render_job_json(row, services, forecast, links=links),
+        job.render_job_json(row, services, estimate, links=links),
         status_code=status.HTTP_202_ACCEPTED,
         media_type="application/json",
         headers={"Location": f"/v1/jobs/{row.id}"},
@@ -56,7 +56,7 @@ async def respond_or_wait(
     if seconds is None or not services.limits.waits.has_room(caller):
         if remembered is not None and accepted.job.finished_at is None:
             return remembered
-        return respond(accepted.job, services, accepted.forecast, links=links)
+        return respond(accepted.job, services, accepted.estimate, links=links)
     row = accepted.job
     if row.finished_at is None:
         followed = FollowedJob(caller.tenant, row.id, links)

@@ -106,7 +106,7 @@ async def create_batch(
             if once.is_named:
                 answer = await _submission_response(accepted.batch)
                 await connection.run_sync(once.remember, answer, job_id=JobId(accepted.batch.id))
-    services.ringer.ring(accepted.ringing)
+    services.doorbell.ring(accepted.ringing)
     await spans.record_submission(request, jobs=accepted.jobs, batch=accepted.batch.id)
     seconds = long_poll.preferred_seconds(prefer)
     if seconds is None or not services.limits.waits.has_room(caller):

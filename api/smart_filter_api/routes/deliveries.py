@@ -127,8 +127,8 @@ async def replay_failed_deliveries(
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         named = _require_enabled(connection, webhook_id, caller.tenant)
-        room = quotas.check_deliveries(connection, caller.tenant, caller.limits)
-        replayed = outbox.replay_failed(connection, caller.tenant, named, most=room)
+        capacity = quotas.check_deliveries(connection, caller.tenant, caller.limits)
+        replayed = outbox.replay_failed(connection, caller.tenant, named, most=capacity)
         answer = json_response(ReplayedDeliveries(replayed=replayed), status.HTTP_202_ACCEPTED)
         once.remember(connection, answer)
         return answer

@@ -95,7 +95,7 @@ async def derive_job(
             link_seconds=None if links is None else links.seconds,
         )
         accepted = await jobs.write_submission(services, caller, submission, once)
-    services.ringer.ring(accepted.ringing)
+    services.doorbell.ring(accepted.ringing)
     await spans.record_submission(request, jobs=[accepted.job.id])
     return await responses_submission.respond_or_wait(
         services, caller, accepted, remembered=once.remembered, prefer=prefer, links=links

@@ -121,7 +121,7 @@ async def submit_job(
                 _watch(services, submission.job.job_id, seconds, ends_only=True)
             )
             accepted = await write_submission(services, caller, submission, once)
-        services.ringer.ring(accepted.ringing)
+        services.doorbell.ring(accepted.ringing)
         await spans.record_submission(request, jobs=[accepted.job.id])
         return await responses_submission.respond_or_wait(
             services,
@@ -231,11 +231,11 @@ async def get_job(
                     seconds=seconds,
                     changed_from=row if known else None,
                 )
-    foreseen = None
+    eta = None
     if row.finished_at is None:
         await services.eta.refresh()
-        foreseen = services.eta.estimate_row(row)
-    tag, content = services.caches.jobs.content(row, links, foreseen)
+        eta = services.eta.estimate_row(row)
+    tag, content = services.caches.jobs.content(row, links, eta)
     response = etags.json_response(content, if_none_match, tag=tag)
     if seconds is not None:
         response.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
@@ -359,7 +359,7 @@ async def redrive_job(
             await services.refuse_when_full()
         async with services.database.transaction() as connection:
             answer, ready = await connection.run_sync(move)
-    services.ringer.ring(ready)
+    services.doorbell.ring(ready)
     return answer
 
 

@@ -23,7 +23,7 @@ from smart_filter_api.services import process_limits
 from smart_filter_api.services.database import Database, limit_seconds
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.services.links import Links
-from smart_filter_api.services.loops.doorbell import Ringer
+from smart_filter_api.services.loops.doorbell import QueuedDoorbell
 from smart_filter_api.services.loops.end_listener import EndListener
 from smart_filter_api.services.loops.event_poller import EventPoller
 from smart_filter_api.services.loops.partition_maker import PartitionMaker
@@ -63,7 +63,8 @@ class Services:
     """The services of one API process.
 
     storage_threads: limits blocking calls to storage.
-    ringer: rings the doorbell of workers.  events: wakes requests that wait for jobs.
+    broker: where workers listen.  doorbell: rings for them without waiting.
+    events: wakes requests that wait for jobs.
     eta: places of jobs in the queue, and when they end.
     secret_box: encrypts secrets; None when the operator has set no key.
     outbound: hosts that may be reached for callers.
@@ -75,8 +76,8 @@ class Services:
     database: Database
     storage: ObjectStore
     storage_threads: anyio.CapacityLimiter
-    doorbell: Doorbell
-    ringer: Ringer
+    broker: Doorbell
+    doorbell: QueuedDoorbell
     events: EventPoller
     eta: EtaEstimator
     limits: ProcessLimits
@@ -158,8 +159,8 @@ async def open_services(
         ),
         storage=open_store(settings.storage, connections=_STORAGE_THREADS),
         storage_threads=anyio.CapacityLimiter(_STORAGE_THREADS),
-        doorbell=doorbell,
-        ringer=Ringer(doorbell.ring),
+        broker=doorbell,
+        doorbell=QueuedDoorbell(doorbell.ring),
         events=poller,
         eta=EtaEstimator(take_snapshot, clock=clock),
         limits=process_limits.open_limits(settings, clock=clock),
@@ -181,7 +182,7 @@ async def open_services(
     end_listener = EndListener(settings.broker, services.events)
     try:
         async with anyio.create_task_group() as ringing:
-            ringing.start_soon(services.ringer.run)
+            ringing.start_soon(services.doorbell.run)
             try:
                 async with anyio.create_task_group() as loops:
                     loops.start_soon(partition_maker.run)
@@ -193,7 +194,7 @@ async def open_services(
                     loops.cancel_scope.cancel()
             finally:
                 # Not canceled: pending rings are sent first.
-                services.ringer.end()
+                services.doorbell.end()
     finally:
         await end_listener.close()
         await services.limits.rates.close()

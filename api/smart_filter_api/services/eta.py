@@ -51,8 +51,8 @@ class EtaEstimator:
     ) -> None:
         self._read = read
         self._now = now
-        self._remembered: TtlCache[Backlog] = TtlCache(_SNAPSHOT_TTL_SECONDS, clock=clock)
-        self._ahead = Backlog(QueueSnapshot())
+        self._cached: TtlCache[Backlog] = TtlCache(_SNAPSHOT_TTL_SECONDS, clock=clock)
+        self._backlog = Backlog(QueueSnapshot())
         # Estimates of polled jobs; they hold while the backlog does not change.
         self._estimates: LRUCache[JobId, tuple[JobRow, CompletionEstimate]] = LRUCache(
             _MAX_ESTIMATES
@@ -62,9 +62,9 @@ class EtaEstimator:
         self._look_seconds = 0.0
 
     @property
-    def outlook(self) -> QueueSnapshot:
+    def snapshot(self) -> QueueSnapshot:
         """Return the last snapshot."""
-        return self._ahead.outlook
+        return self._backlog.snapshot
 
     async def refresh(self) -> None:
         """Renew the snapshot if it is older than a second.  Raises DatabaseUnavailable."""
@@ -82,10 +82,10 @@ class EtaEstimator:
 
     async def _refresh(self, seconds: float) -> None:
         if self._clock() - self._looked_at > seconds:
-            self._remembered.forget()
-        ahead = await self._remembered.get(self._look)
-        if ahead is not self._ahead:
-            self._ahead = ahead
+            self._cached.forget()
+        backlog = await self._cached.get(self._read_backlog)
+        if backlog is not self._backlog:
+            self._backlog = backlog
             self._estimates.clear()
 
     def accept(self, job: PendingJob) -> None:
@@ -94,11 +94,13 @@ class EtaEstimator:
             first, *behind = job.steps
             capabilities = tuple(step.capability for step in behind)
             self._estimates.clear()
-            self._ahead.add(SampledStage(first.capability, job.rank, job.megapixels, capabilities))
+            self._backlog.add(
+                SampledStage(first.capability, job.rank, job.megapixels, capabilities)
+            )
 
     def estimate(self, job: PendingJob) -> CompletionEstimate:
         """Return the completion estimate of a job."""
-        return estimate.estimate_completion(self._ahead, job)
+        return estimate.estimate_completion(self._backlog, job)
 
     def estimate_row(self, row: JobRow) -> CompletionEstimate | None:
         """Return the completion estimate of a stored job; None when it has ended."""
@@ -143,7 +145,7 @@ class EtaEstimator:
 
     def seconds_until_room(self, most_jobs: int) -> float:
         """Return the estimated seconds until a twentieth of a full queue is done."""
-        seconds = estimate.estimate_drain_seconds(self.outlook, max(1, most_jobs // 20))
+        seconds = estimate.estimate_drain_seconds(self.snapshot, max(1, most_jobs // 20))
         return RETRY_AFTER_SECONDS if seconds is None else min(seconds, _MAX_RETRY_AFTER_SECONDS)
 
     def seconds_until(self, run_at: dt.datetime | None) -> float:
@@ -168,13 +170,13 @@ class EtaEstimator:
             stretched={StageName.COMPOSITE: _EDGE_TIME_FACTORS[recipe.edge]},
         )
 
-    async def _look(self) -> Backlog:
+    async def _read_backlog(self) -> Backlog:
         self._looked_at = self._clock()
-        known = self._ahead
+        known = self._backlog
         before = len(known.added)
-        ahead = Backlog(await self._read())
+        backlog = Backlog(await self._read())
         self._look_seconds = self._clock() - self._looked_at
         # Jobs accepted while the snapshot was taken may be missing from it, so add them.
         for work in known.added[before:]:
-            ahead.add(work)
-        return ahead
+            backlog.add(work)
+        return backlog

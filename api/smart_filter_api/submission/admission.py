@@ -14,7 +14,7 @@ from smart_filter_api.services.container import Services
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.submission import deadline_policy
 from smart_filter_api.submission.deadline_policy import RunOption
-from smart_filter_shared.artifacts import retention
+from smart_filter_shared.artifacts import retention as artifact_retention
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.errors import InputsExpired, TryAgain
 from smart_filter_shared.eta.estimate import CompletionEstimate, PendingJob
@@ -42,7 +42,7 @@ class AdmissionRequest:
     parent: the job that it is derived from, whose photo must still be available.
     """
 
-    order: ParsedRecipe
+    parsed_recipe: ParsedRecipe
     megapixels: float
     charged_megapixels: float
     digest: str | None
@@ -53,14 +53,14 @@ class AdmissionRequest:
 class AdmittedJob:
     """A job with a reserved place, and how it will run.
 
-    works: cache keys of its stages.  results: of earlier jobs, which those stages reuse.
+    cache_keys: of its stages.  results: of earlier jobs, which those stages reuse.
     equal_photo: key of the same photo in an earlier job, which the job can borrow; None if there is
         none.
     degraded: recipe fields that were reduced to meet its deadline.
-    foreseen: estimated seconds to completion, median and 90th percentile, before correction; None
+    eta: estimated seconds to completion, median and 90th percentile, before correction; None
         for a scheduled or paused job, whose time does not depend on the queues, and for a job that
         reuses every result.
-    forecast: the estimate that clients see.
+    estimate: the estimate that clients see.
     outstanding: its pending work, which counts for the estimates of other jobs.
     has_room: whether it certainly fits into its tenant's queue; else the write must count again.
     """
@@ -68,12 +68,12 @@ class AdmittedJob:
     place: Reservation
     recipe: Recipe
     plans: Plans
-    works: Mapping[StageName, str]
+    cache_keys: Mapping[StageName, str]
     results: Results
     equal_photo: str | None
     degraded: tuple[str, ...]
-    foreseen: tuple[float, float] | None
-    forecast: CompletionEstimate
+    eta: tuple[float, float] | None
+    estimate: CompletionEstimate
     outstanding: PendingJob
     has_room: bool
 
@@ -84,12 +84,12 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
     Raises Contradiction, QueueFull, RateLimited, DeadlineInfeasible, InputsExpired when the photo
     of the parent has expired, and DatabaseUnavailable.
     """
-    order, forecasts = request.order, services.eta
-    asked = order.recipe
-    starts_in_seconds = forecasts.seconds_until(asked.run_at)
+    parsed_recipe, estimator = request.parsed_recipe, services.eta
+    asked = parsed_recipe.recipe
+    starts_in_seconds = estimator.seconds_until(asked.run_at)
     deadline_policy.refuse_contradiction(asked, starts_in_seconds=starts_in_seconds)
     if asked.deadline_ms is not None:
-        await forecasts.refresh_for_deadline()
+        await estimator.refresh_for_deadline()
     has_room = await _has_room(services, caller)
     is_bounded = bool(not has_room or caller.limits.megapixels_per_day)
     # A deadline needs one transaction: a rejected job is not charged and keeps no place.
@@ -108,31 +108,37 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
                 await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
             place, hits = await connection.run_sync(_reserve_place, services, caller, request)
             done = hits.results
-            options = _estimate_options(forecasts, caller.tenant, request, place, done)
+            options = _estimate_options(estimator, caller.tenant, request, place, done)
             choice = deadline_policy.choose_option(options, deadline_ms=asked.deadline_ms)
         undo.pop_all()
-    works = order.works
+    cache_keys = parsed_recipe.cache_keys
     if choice.degraded:
-        works = result_cache.cache_keys(choice.recipe, choice.plans, order.known, order.pictures)
-    results = {stage: one for stage, one in done.items() if works.get(stage) == order.works[stage]}
+        cache_keys = result_cache.cache_keys(
+            choice.recipe, choice.plans, parsed_recipe.known, parsed_recipe.pictures
+        )
+    results = {
+        stage: one
+        for stage, one in done.items()
+        if cache_keys.get(stage) == parsed_recipe.cache_keys[stage]
+    }
     # Estimates must not learn from scheduled times and pauses, which do not depend on the queues,
     # nor from a job that runs nothing.
     is_guess = (
-        asked.run_at is not None or choice.forecast.is_held or results.keys() == choice.plans.keys()
+        asked.run_at is not None or choice.estimate.is_held or results.keys() == choice.plans.keys()
     )
-    foreseen = None if is_guess else (choice.forecast.raw_p50, choice.forecast.raw_p90)
+    eta = None if is_guess else (choice.estimate.raw_p50, choice.estimate.raw_p90)
     return AdmittedJob(
         place=place,
         recipe=choice.recipe,
         plans=choice.plans,
-        works=works,
+        cache_keys=cache_keys,
         results=results,
         equal_photo=hits.photo_key,
         degraded=choice.degraded,
-        foreseen=foreseen,
-        forecast=choice.forecast,
+        eta=eta,
+        estimate=choice.estimate,
         outstanding=_pending_job(
-            forecasts,
+            estimator,
             caller.tenant,
             request,
             place=place,
@@ -145,7 +151,7 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
 
 
 async def admit_batch(
-    services: Services, caller: Caller, orders: Sequence[ParsedRecipe], *, megapixels: float
+    services: Services, caller: Caller, parsed_recipes: Sequence[ParsedRecipe], *, megapixels: float
 ) -> list[Reservation]:
     """Check quotas and reserve a place for each job of a batch; return the places in order.
 
@@ -155,11 +161,11 @@ async def admit_batch(
         if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
             async with services.database.transaction() as connection:
                 await connection.run_sync(
-                    _charge_batch, caller, jobs=len(orders), megapixels=megapixels
+                    _charge_batch, caller, jobs=len(parsed_recipes), megapixels=megapixels
                 )
             undo.push_async_callback(refund, services, caller, megapixels)
         async with services.database.autocommit() as connection:
-            places = await connection.run_sync(_reserve_places, caller.tenant, orders)
+            places = await connection.run_sync(_reserve_places, caller.tenant, parsed_recipes)
         undo.pop_all()
     return places
 
@@ -244,12 +250,12 @@ def _reserve_place(
     connection: Connection, services: Services, caller: Caller, request: AdmissionRequest
 ) -> tuple[Reservation, CacheHits]:
     """Reserve a place for the stages that cannot be reused; return it with what can be reused."""
-    tenant, plans = caller.tenant, request.order.plans
-    keeping = caller.keeping.within(services.retention)
-    since = result_cache.first_cached_id(keeping)
-    if request.order.recipe.run_at is not None:
+    tenant, plans = caller.tenant, request.parsed_recipe.plans
+    retention = caller.retention.within(services.retention)
+    since = result_cache.first_cached_id(retention)
+    if request.parsed_recipe.recipe.run_at is not None:
         later = fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)
-        return later, _find_hits(connection, tenant, request, keeping)
+        return later, _find_hits(connection, tenant, request, retention)
     if request.digest is not None and request.parent is None:
         # For most photos, which are new, one statement is enough.
         wanted = [plan.capability for plan in plans.values()]
@@ -258,77 +264,83 @@ def _reserve_place(
         )
         if place is not None:
             return place, CacheHits()
-    hits = _find_hits(connection, tenant, request, keeping)
+    hits = _find_hits(connection, tenant, request, retention)
     skipped = result_cache.skipped_stages(hits.results, plans)
     wanted = [plan.capability for stage, plan in plans.items() if stage not in skipped]
     return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL), hits
 
 
 def _find_hits(
-    connection: Connection, tenant: Tenant, request: AdmissionRequest, keeping: RetentionPolicy
+    connection: Connection, tenant: Tenant, request: AdmissionRequest, retention: RetentionPolicy
 ) -> CacheHits:
     """Return what can be reused of earlier jobs.  Raises InputsExpired."""
     parent = request.parent
     if parent is not None and not (
-        parent.photo_key and retention.is_available(connection, tenant, parent.photo_key)
+        parent.photo_key and artifact_retention.is_available(connection, tenant, parent.photo_key)
     ):
         raise InputsExpired(f"the photo of job {parent.id} has expired")
     found = result_cache.lookup(
         connection,
         tenant,
         request.digest,
-        request.order.works,
-        running=request.order.plans,
-        since=result_cache.first_cached_id(keeping),
+        request.parsed_recipe.cache_keys,
+        running=request.parsed_recipe.plans,
+        since=result_cache.first_cached_id(retention),
         parent=None if parent is None else parent.id,
     )
     running: set[StageName] = set()
-    if request.order.recipe.run_at is not None:
+    if request.parsed_recipe.recipe.run_at is not None:
         # The last stage, else the job would end before it is due.
-        running.add(max(request.order.plans, key=list(StageName).index))
-    if keeping.nothing:
+        running.add(max(request.parsed_recipe.plans, key=list(StageName).index))
+    if retention.nothing:
         running.add(StageName.COMPOSITE)  # a picture of its own is deleted
     left = {stage: one for stage, one in found.results.items() if stage not in running}
     return replace(found, results=left)
 
 
 def _reserve_places(
-    connection: Connection, tenant: Tenant, orders: Sequence[ParsedRecipe]
+    connection: Connection, tenant: Tenant, parsed_recipes: Sequence[ParsedRecipe]
 ) -> list[Reservation]:
     """Reserve a place for each job; scheduled jobs get a provisional one until they are due."""
     later = fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)
     wanted = [
-        [plan.capability for plan in order.plans.values()]
-        for order in orders
-        if order.recipe.run_at is None
+        [plan.capability for plan in parsed_recipe.plans.values()]
+        for parsed_recipe in parsed_recipes
+        if parsed_recipe.recipe.run_at is None
     ]
     taken = iter(
         fair_queueing.reserve_many(connection, tenant, wanted, cell=DEFAULT_CELL) if wanted else ()
     )
-    return [next(taken) if order.recipe.run_at is None else later for order in orders]
+    return [
+        next(taken) if parsed_recipe.recipe.run_at is None else later
+        for parsed_recipe in parsed_recipes
+    ]
 
 
 def _estimate_options(
-    forecasts: EtaEstimator,
+    estimator: EtaEstimator,
     tenant: Tenant,
     request: AdmissionRequest,
     place: Reservation,
     done: Results,
 ) -> Iterator[RunOption]:
     """Yield the ways to run a job with their estimates, the requested one first."""
-    order = request.order
+    parsed_recipe = request.parsed_recipe
     variants = deadline_policy.list_variants(
-        order.recipe, order.plans, known=order.known, outlook=forecasts.outlook
+        parsed_recipe.recipe,
+        parsed_recipe.plans,
+        known=parsed_recipe.known,
+        snapshot=estimator.snapshot,
     )
     for recipe, plans, degraded in variants:
         pending = _pending_job(
-            forecasts, tenant, request, place=place, recipe=recipe, plans=plans, done=done
+            estimator, tenant, request, place=place, recipe=recipe, plans=plans, done=done
         )
-        yield RunOption(recipe, plans, degraded, forecasts.estimate(pending))
+        yield RunOption(recipe, plans, degraded, estimator.estimate(pending))
 
 
 def _pending_job(
-    forecasts: EtaEstimator,
+    estimator: EtaEstimator,
     tenant: Tenant,
     request: AdmissionRequest,
     *,
@@ -345,7 +357,7 @@ def _pending_job(
     left = {
         stage: plan
         for stage, plan in plans.items()
-        if stage not in skipped or plan != request.order.plans[stage]
+        if stage not in skipped or plan != request.parsed_recipe.plans[stage]
     }
     rank = fair_queueing.rank(place, recipe.priority)
-    return forecasts.plan_job(tenant, recipe, left, rank=rank, megapixels=request.megapixels)
+    return estimator.plan_job(tenant, recipe, left, rank=rank, megapixels=request.megapixels)

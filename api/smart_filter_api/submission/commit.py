@@ -83,13 +83,13 @@ class BatchSubmission:
 class AcceptedJob:
     """A job that was written.
 
-    ringing: capabilities to ring after the commit.  forecast: its estimate at admission; None for
+    ringing: capabilities to ring after the commit.  estimate: its estimate at admission; None for
     a job that has ended at once.
     """
 
     job: JobRow
     ringing: list[Capability]
-    forecast: CompletionEstimate | None
+    estimate: CompletionEstimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +171,8 @@ def insert_job(connection: Connection, caller: Caller, submission: JobSubmission
     _hold_room(connection, caller, [job], submission.pictures, has_room=admitted.has_room)
     written = submit_job(connection, job)
     row = queries.from_submission(job, written)
-    forecast = admitted.forecast if row.finished_at is None else None
-    return AcceptedJob(row, written.ringing, forecast)
+    estimate = admitted.estimate if row.finished_at is None else None
+    return AcceptedJob(row, written.ringing, estimate)
 
 
 def insert_batch(
@@ -248,7 +248,7 @@ def _is_one_statement(caller: Caller, submission: JobSubmission | BatchSubmissio
         or job.webhook_url
         or job.upload
         or job.results
-        or job.borrows
+        or job.references
     )
 
 

@@ -128,7 +128,7 @@ def insert_correction(
             "models": dict(models),
             "points": new.content.points,
         },
-        keeping=caller.keeping.within(services.retention),
+        retention=caller.retention.within(services.retention),
     )
 
 

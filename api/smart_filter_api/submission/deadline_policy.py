@@ -40,7 +40,7 @@ class RunOption:
     recipe: Recipe
     plans: Mapping[StageName, StagePlan]
     degraded: tuple[str, ...]
-    forecast: CompletionEstimate
+    estimate: CompletionEstimate
 
 
 def refuse_contradiction(recipe: Recipe, *, starts_in_seconds: float) -> None:
@@ -55,11 +55,11 @@ def list_variants(
     plans: Mapping[StageName, StagePlan],
     *,
     known: Sequence[PublishedModel],
-    outlook: QueueSnapshot,
+    snapshot: QueueSnapshot,
 ) -> Iterator[tuple[Recipe, Mapping[StageName, StagePlan], tuple[str, ...]]]:
     """Yield a recipe with its plans, then lighter ones, each with the fields that it reduces."""
     yield recipe, plans, ()
-    for lighter, degraded in _lighter_recipes(recipe, plans, known, outlook):
+    for lighter, degraded in _lighter_recipes(recipe, plans, known, snapshot):
         try:
             lighter_plans = stage_plan.plan_stages(known, lighter)
         except InvalidRecipe:
@@ -75,16 +75,16 @@ def choose_option(options: Iterable[RunOption], *, deadline_ms: int | None) -> R
     """
     best: RunOption | None = None
     for option in options:
-        if best is None or option.forecast.p90_seconds < best.forecast.p90_seconds:
+        if best is None or option.estimate.p90_seconds < best.estimate.p90_seconds:
             best = option
-        if deadline_ms is None or best.forecast.p90_seconds <= deadline_ms / 1000:
+        if deadline_ms is None or best.estimate.p90_seconds <= deadline_ms / 1000:
             return best
     assert best is not None, "the requested recipe is an option"
     raise DeadlineInfeasible(
         f"the deadline of {deadline_ms} ms would be missed; estimated completion:"
-        f" p50 {best.forecast.p50_seconds:.1f} s, p90 {best.forecast.p90_seconds:.1f} s;"
+        f" p50 {best.estimate.p50_seconds:.1f} s, p90 {best.estimate.p90_seconds:.1f} s;"
         " retry later or extend the deadline",
-        retry_after_seconds=best.forecast.p50_seconds,
+        retry_after_seconds=best.estimate.p50_seconds,
     )
 
 
@@ -92,7 +92,7 @@ def _lighter_recipes(
     recipe: Recipe,
     plans: Mapping[StageName, StagePlan],
     known: Sequence[PublishedModel],
-    outlook: QueueSnapshot,
+    snapshot: QueueSnapshot,
 ) -> Iterator[tuple[Recipe, tuple[str, ...]]]:
     """Yield lighter and lighter recipes, each with the fields that it reduces."""
     degraded: tuple[str, ...] = ()
@@ -104,7 +104,7 @@ def _lighter_recipes(
     for task in (one for one in CHOOSABLE_TASKS if one in LEADING_TASK.values()):
         given_up = degraded
         chosen = recipe
-        for card in _substitutes(recipe, task, plans, known, outlook):
+        for card in _substitutes(recipe, task, plans, known, snapshot):
             chosen = dataclasses.replace(recipe, models={**recipe.models, task: card.name})
             given_up = (*degraded, f"{task}.model={card.name}")
             yield chosen, given_up
@@ -116,7 +116,7 @@ def _substitutes(
     task: TaskName,
     plans: Mapping[StageName, StagePlan],
     known: Sequence[PublishedModel],
-    outlook: QueueSnapshot,
+    snapshot: QueueSnapshot,
 ) -> list[ModelCard]:
     """Return the models that may replace the default model of a task, the slowest first."""
     if recipe.models[task] != AUTO or recipe.params.get(task) or recipe.subject == Subject.ANY:
@@ -125,14 +125,14 @@ def _substitutes(
     usual = next((card for card in offered if card.default), None)
     if usual is None or usual.stage not in plans:
         return []
-    most = outlook.pace(usual.capability).of(None).mean
+    most = snapshot.pace(usual.capability).of(None).mean
     lighter = [
         (found, card)
         for card in offered
-        if (found := outlook.pace(card.capability).of(None).mean) <= _MAX_TIME_SHARE * most
+        if (found := snapshot.pace(card.capability).of(None).mean) <= _MAX_TIME_SHARE * most
         and _supports_recipe(card, recipe)
         and _has_similar_quality(card, usual)
-        and outlook.serves(card.capability)
+        and snapshot.serves(card.capability)
     ]
     return [card for _, card in sorted(lighter, key=lambda pair: -pair[0])]
 

@@ -63,18 +63,18 @@ async def prepare_derivation(
         parent.background_key is not None and fields.get("background") == [str(BackgroundKind.FILE)]
     )
     # The parent's recipe is complete, so the tenant's defaults do not apply.
-    order = await recipe_parser.read_recipe(
+    parsed_recipe = await recipe_parser.read_recipe(
         services, caller, fields, defaults={}, with_background_file=with_file
     )
     applied = _combine_corrections(parent, correction)
-    _refuse_other_faces(parent, order, applied)
+    _refuse_other_faces(parent, parsed_recipe, applied)
     await admission.hold_deliveries(services, caller, jobs=1, webhook_url=asked.webhook_url)
     await admission.check_stored_bytes(services, caller, asked.background)
     admitted = await admission.admit_job(
         services,
         caller,
         AdmissionRequest(
-            order,
+            parsed_recipe,
             parent.megapixels,
             charged_megapixels=0.0,  # the photo was charged when it was submitted
             digest=parent.photo_digest,
@@ -85,7 +85,7 @@ async def prepare_derivation(
         parent,
         admitted,
         photo_key=parent.photo_key,
-        keeping=caller.keeping.within(services.retention),
+        retention=caller.retention.within(services.retention),
         applied=applied,
         asked=asked,
         link_seconds=link_seconds or caller.link_seconds,
@@ -157,14 +157,14 @@ def _combine_corrections(
 
 
 def _refuse_other_faces(
-    parent: JobRow, order: ParsedRecipe, applied: tuple[Mapping[str, Any], ...]
+    parent: JobRow, parsed_recipe: ParsedRecipe, applied: tuple[Mapping[str, Any], ...]
 ) -> None:
     """Reject another face model for labels, which number the parent's faces.
 
     Raises Contradiction.
     """
     labels = any(one["form"] == "label" for one in applied)
-    plan = order.plans.get(StageName.FACE)
+    plan = parsed_recipe.plans.get(StageName.FACE)
     before = next((stage.models for stage in parent.stages if stage.name == StageName.FACE), None)
     if labels and plan is not None and before is not None and dict(plan.models) != dict(before):
         detail = "labels number the faces that the parent's model found; omit the labels or this"
@@ -176,7 +176,7 @@ def _build_submission(
     admitted: AdmittedJob,
     *,
     photo_key: str,
-    keeping: RetentionPolicy,
+    retention: RetentionPolicy,
     applied: tuple[Mapping[str, Any], ...],
     asked: DeriveRecipe,
     link_seconds: int | None,
@@ -184,13 +184,13 @@ def _build_submission(
 ) -> JobSubmission:
     recipe = admitted.recipe
     job_id = new_job_id()
-    own_file = lent_file = None
+    own_file = referenced_file = None
     pictures = {}
     if asked.background is not None:
         own_file = keys.background(parent.tenant, job_id)
         pictures[own_file] = asked.background
     elif recipe.background.kind == BackgroundKind.FILE:
-        lent_file = parent.background_key
+        referenced_file = parent.background_key
     masks = [one["key"] for one in applied if one["key"] is not None]
     job = NewPhotoJob(
         job_id=job_id,
@@ -200,16 +200,16 @@ def _build_submission(
         place=admitted.place,
         photo_key=photo_key,
         photo_digest=parent.photo_digest,
-        background_key=own_file or lent_file,
-        keeping=keeping,
+        background_key=own_file or referenced_file,
+        retention=retention,
         plans=admitted.plans,
         webhook_url=asked.webhook_url,
-        works=admitted.works,
+        cache_keys=admitted.cache_keys,
         results=admitted.results,
         degraded=admitted.degraded,
-        foreseen=admitted.foreseen,
+        eta=admitted.eta,
         parent_id=parent.id,
-        borrows=tuple(dict.fromkeys(key for key in (photo_key, lent_file, *masks) if key)),
+        references=tuple(dict.fromkeys(key for key in (photo_key, referenced_file, *masks) if key)),
         corrections=applied,
         lengths={key: picture.length for key, picture in pictures.items()},
         link_seconds=link_seconds,

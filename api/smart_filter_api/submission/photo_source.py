@@ -160,9 +160,9 @@ class _ObjectReader(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        room = memoryview(buffer).cast("B")
-        here = self._read_piece()[: len(room)]
-        room[: len(here)] = here
+        target = memoryview(buffer).cast("B")
+        here = self._read_piece()[: len(target)]
+        target[: len(here)] = here
         self._at += len(here)
         return len(here)
 

@@ -64,12 +64,12 @@ async def read_recipe(
     return _check_start(services, services.caches.recipes.get(asked, parse))
 
 
-def _check_start(services: Services, order: ParsedRecipe) -> ParsedRecipe:
+def _check_start(services: Services, parsed_recipe: ParsedRecipe) -> ParsedRecipe:
     """Return the recipe.  Raises InvalidRecipe when its job would keep its photo for too long."""
-    if services.eta.seconds_until(order.recipe.run_at) > MAX_AHEAD_DAYS * 24 * 3600:
+    if services.eta.seconds_until(parsed_recipe.recipe.run_at) > MAX_AHEAD_DAYS * 24 * 3600:
         detail = f"is more than {MAX_AHEAD_DAYS} days ahead; submit the job later"
         raise InvalidRecipe([FieldError("/run_at", detail)])
-    return order
+    return parsed_recipe
 
 
 async def list_known(services: Services) -> Sequence[PublishedModel]:
@@ -112,8 +112,8 @@ def _parse_fields(
         asked.defaults, asked.fields, parse, with_background_file=asked.with_background_file
     )
     plans = stage_plan.plan_stages(known, recipe)
-    works = result_cache.cache_keys(recipe, plans, known, asked.pictures)
-    return ParsedRecipe(recipe, plans, works, known, asked.pictures)
+    cache_keys = result_cache.cache_keys(recipe, plans, known, asked.pictures)
+    return ParsedRecipe(recipe, plans, cache_keys, known, asked.pictures)
 
 
 async def _read_models(services: Services) -> list[PublishedModel]:

@@ -44,8 +44,8 @@ async def prepare_submission(
     if tenant != OPERATOR:
         await services.refuse_when_full()
     await services.eta.refresh()
-    order, photo, webhook_url = await _read_request(services, caller, upload)
-    if caller.is_device and order.recipe.background.kind == BackgroundKind.URL:
+    parsed_recipe, photo, webhook_url = await _read_request(services, caller, upload)
+    if caller.is_device and parsed_recipe.recipe.background.kind == BackgroundKind.URL:
         _refuse_background_address(upload)
     await admission.hold_deliveries(services, caller, jobs=1, webhook_url=webhook_url)
     await admission.check_stored_bytes(services, caller, photo.spooled, upload.background)
@@ -54,7 +54,7 @@ async def prepare_submission(
         services,
         caller,
         AdmissionRequest(
-            order,
+            parsed_recipe,
             photo.megapixels,
             charged_megapixels=photo.megapixels,
             digest=digest if services.settings.engine.remember else None,
@@ -64,9 +64,9 @@ async def prepare_submission(
     job_id = new_job_id()
     # The low bits of the id are random; asking the system for more random bytes is slower.
     seed = job_id.int & recipe_fields.MAX_SEED if recipe.seed is None else recipe.seed
-    keeping = caller.keeping.within(services.retention)
+    retention = caller.retention.within(services.retention)
     # With `keep_nothing` each job's photo goes with it.
-    photo_key = lent_photo = None if keeping.nothing else admitted.equal_photo
+    photo_key = referenced_photo = None if retention.nothing else admitted.equal_photo
     background_key = None
     pictures = {}
     if photo.spooled is not None and photo_key is None:
@@ -85,21 +85,21 @@ async def prepare_submission(
         photo_digest=digest,
         background_key=background_key,
         lengths={key: picture.length for key, picture in pictures.items()},
-        keeping=keeping,
+        retention=retention,
         plans=admitted.plans,
         webhook_url=webhook_url,
         megapixels=photo.megapixels,
         photo_url=photo.url,
         upload=photo.upload,
-        works=admitted.works,
+        cache_keys=admitted.cache_keys,
         results=admitted.results,
-        borrows=() if lent_photo is None else (lent_photo,),
+        references=() if referenced_photo is None else (referenced_photo,),
         degraded=admitted.degraded,
         link_seconds=link_seconds or caller.link_seconds,
         device_key_id=caller.device_key_id,
         key_id=caller.key_id,
         # The time includes a download from a remote server, so estimates must not learn from it.
-        foreseen=None if photo.url is not None else admitted.foreseen,
+        eta=None if photo.url is not None else admitted.eta,
     )
     return JobSubmission(job, admitted, pictures, photo.megapixels)
 
@@ -133,13 +133,13 @@ async def _read_request(
     that are not about a field are raised only when nothing else is wrong.
     """
     faults: list[InvalidRecipe] = []
-    order = photo = webhook_url = None
+    parsed_recipe = photo = webhook_url = None
     try:
         webhook_url = commit.check_webhook_url(services, upload.webhook_url)
     except InvalidRecipe as error:
         faults.append(error)
     try:
-        order = await recipe_parser.read_recipe(
+        parsed_recipe = await recipe_parser.read_recipe(
             services,
             caller,
             upload.fields,
@@ -155,9 +155,9 @@ async def _read_request(
     except (Rejected, UploadMissing):
         if not faults:
             raise
-    if order is None or photo is None or faults:
+    if parsed_recipe is None or photo is None or faults:
         raise _combine_faults(faults)
-    return order, photo, webhook_url
+    return parsed_recipe, photo, webhook_url
 
 
 def _combine_faults(faults: Sequence[InvalidRecipe]) -> InvalidRecipe:

@@ -51,7 +51,7 @@ class _Item:
 
     index: int
     photo: ResolvedPhoto
-    order: ParsedRecipe
+    parsed_recipe: ParsedRecipe
 
 
 async def prepare_batch(services: Services, caller: Caller, sent: UploadedBatch) -> BatchSubmission:
@@ -81,7 +81,7 @@ async def prepare_batch(services: Services, caller: Caller, sent: UploadedBatch)
     await admission.check_stored_bytes(services, caller, *(item.photo.spooled for item in items))
     megapixels = sum(item.photo.megapixels for item in items)
     places = await admission.admit_batch(
-        services, caller, [item.order for item in items], megapixels=megapixels
+        services, caller, [item.parsed_recipe for item in items], megapixels=megapixels
     )
     batch = _build_batch(services, caller, sent, items=items, places=places, gaps=gaps)
     pictures = {
@@ -101,8 +101,8 @@ async def _read_items(
     Raises one error for everything that is wrong when a common field is, when no item is valid, or
     when too many recipes are wrong.
     """
-    orders, refused = await _read_each_recipe(services, caller, sent)
-    read = await _read_each_photo(services, caller, sent, orders, refused)
+    parsed_recipes, refused = await _read_each_recipe(services, caller, sent)
+    read = await _read_each_photo(services, caller, sent, parsed_recipes, refused)
     if sent.faults or not read:
         common = await _check_common_recipe(services, caller, sent)
         # Items whose recipe was not read because of their photo cannot name its errors.
@@ -122,7 +122,7 @@ async def _read_each_recipe(
 
     Raises one error for all of them once MAX_WRONG_ITEMS are wrong.
     """
-    orders: dict[int, ParsedRecipe] = {}
+    parsed_recipes: dict[int, ParsedRecipe] = {}
     refused: dict[int, Error] = {}
     wrong = 0
     for index, item in enumerate(sent.items):
@@ -131,7 +131,7 @@ async def _read_each_recipe(
             continue
         try:
             # The first invalid item reloads models and pictures; a thousand need not.
-            orders[index] = await _read_recipe(
+            parsed_recipes[index] = await _read_recipe(
                 services, caller, sent, item.fields, may_reload=not wrong
             )
         except Rejected as error:
@@ -140,22 +140,22 @@ async def _read_each_recipe(
         if wrong == batch_body.MAX_WRONG_ITEMS:
             raise _combine_errors([batch_body.too_many_wrong(index)], refused, [])
         await anyio.lowlevel.checkpoint()  # other requests have a turn
-    return orders, refused
+    return parsed_recipes, refused
 
 
 async def _read_each_photo(
     services: Services,
     caller: Caller,
     sent: UploadedBatch,
-    orders: Mapping[int, ParsedRecipe],
+    parsed_recipes: Mapping[int, ParsedRecipe],
     refused: dict[int, Error],
 ) -> list[_Item]:
     """Return the valid items in order; add the errors of the others to `refused`."""
     read: list[_Item] = []
-    left = iter(orders.items())
+    left = iter(parsed_recipes.items())
 
     async def read_some() -> None:
-        for index, order in left:
+        for index, parsed_recipe in left:
             item = sent.items[index]
             assert not isinstance(item, Rejected)  # it has a recipe
             try:
@@ -163,9 +163,9 @@ async def _read_each_photo(
             except (Rejected, UploadMissing) as error:
                 refused[index] = error
             else:
-                read.append(_Item(index, photo, order))
+                read.append(_Item(index, photo, parsed_recipe))
 
-    await commit.run_concurrently(read_some, tasks=len(orders))
+    await commit.run_concurrently(read_some, tasks=len(parsed_recipes))
     read.sort(key=lambda item: item.index)
     return read
 
@@ -184,7 +184,7 @@ async def _check_common_recipe(
 async def _read_recipe(
     services: Services, caller: Caller, sent: UploadedBatch, fields: Fields, *, may_reload: bool
 ) -> ParsedRecipe:
-    order = await recipe_parser.read_recipe(
+    parsed_recipe = await recipe_parser.read_recipe(
         services,
         caller,
         fields,
@@ -192,9 +192,9 @@ async def _read_recipe(
         with_background_file=False,
         may_reload=may_reload,
     )
-    if sent.best is not None and StageName.COMPOSITE not in order.plans:
+    if sent.best is not None and StageName.COMPOSITE not in parsed_recipe.plans:
         raise Contradiction([FieldError("/outputs", _NOTHING_TO_COMPOSE)])
-    return order
+    return parsed_recipe
 
 
 def _combine_errors(
@@ -275,27 +275,27 @@ def _build_batch(
     batch_id, tenant = new_batch_id(), caller.tenant
     jobs = []
     for item, place in zip(items, places, strict=True):
-        job_id, seed = new_job_id(), item.order.recipe.seed
+        job_id, seed = new_job_id(), item.parsed_recipe.recipe.seed
         spooled = item.photo.spooled
         photo_key = keys.photo(tenant, job_id)
         jobs.append(
             NewPhotoJob(
                 job_id=job_id,
                 tenant=tenant,
-                recipe=item.order.recipe,
+                recipe=item.parsed_recipe.recipe,
                 seed=secrets.randbelow(recipe_fields.MAX_SEED + 1) if seed is None else seed,
                 place=place,
                 photo_key=None if spooled is None else photo_key,
                 photo_digest=None if spooled is None else spooled.digest,
                 background_key=None,
-                keeping=caller.keeping.within(services.retention),
-                plans=item.order.plans,
+                retention=caller.retention.within(services.retention),
+                plans=item.parsed_recipe.plans,
                 megapixels=item.photo.megapixels,
                 photo_url=item.photo.url,
                 upload=item.photo.upload,
                 lengths={} if spooled is None else {photo_key: spooled.length},
                 # A batch does not reuse earlier results; later jobs can reuse its results.
-                works=item.order.works,
+                cache_keys=item.parsed_recipe.cache_keys,
                 link_seconds=caller.link_seconds,
                 key_id=caller.key_id,
                 membership=BatchMember(batch_id, item.index, sent.best is not None),

@@ -83,7 +83,7 @@ def add_references(
     tenant: Tenant,
     job_id: JobId,
     keys: Collection[str],
-    keeping: RetentionPolicy,
+    retention: RetentionPolicy,
 ) -> set[str]:
     """Let a job borrow artifacts of its tenant's other jobs; return the keys still available."""
     if not keys:
@@ -95,8 +95,8 @@ def add_references(
             "job_id": job_id,
             "keys": list(keys),
             "result": str(ArtifactKind.RESULT),
-            "result_seconds": keeping.seconds(ArtifactKind.RESULT),
-            "input_seconds": keeping.seconds(ArtifactKind.INTERMEDIATE),
+            "result_seconds": retention.seconds(ArtifactKind.RESULT),
+            "input_seconds": retention.seconds(ArtifactKind.INTERMEDIATE),
         },
     )
     return {row.key for row in rows}

@@ -191,7 +191,7 @@ def record(
     lengths: Mapping[str, int],
     *,
     kind: ArtifactKind,
-    keeping: RetentionPolicy,
+    retention: RetentionPolicy,
 ) -> None:
     """Insert the artifact rows of objects that this transaction's rows name.
 
@@ -205,7 +205,7 @@ def record(
             "keys": list(lengths),
             "lengths": list(lengths.values()),
             "kind": kind,
-            "kept_seconds": keeping.seconds(kind),
+            "kept_seconds": retention.seconds(kind),
         },
     )
 

@@ -54,11 +54,11 @@ class Backlog:
     added: the work of those jobs.
     """
 
-    def __init__(self, outlook: QueueSnapshot) -> None:
-        self.outlook = outlook
+    def __init__(self, snapshot: QueueSnapshot) -> None:
+        self.snapshot = snapshot
         self.added: list[SampledStage] = []
         self._sums: dict[CapabilitySet, _SetTotals] = {}
-        self._linked = _connected_pools(outlook)
+        self._linked = _connected_pools(snapshot)
         self._bottlenecks: dict[CapabilitySet, list[CapabilitySet]] = {}
         self._overtaking: dict[Hashable, OvertakingLoad] = {}
         self._own: dict[Hashable, Duration] = {}
@@ -69,11 +69,11 @@ class Backlog:
         self.added.append(work)
         insort(self._ranks[work.capability], work.rank)
         for some, sums in self._sums.items():
-            sums.add(work.rank, self.outlook.cost(work.steps, work.megapixels, some))
+            sums.add(work.rank, self.snapshot.cost(work.steps, work.megapixels, some))
 
     def rows(self, capability: Capability, rank: float) -> int:
         """Return the number of rows of a queue that are claimed before this rank."""
-        queue = self.outlook.queues.get(capability)
+        queue = self.snapshot.queues.get(capability)
         known = 0 if queue is None else queue.ahead(rank)
         return known + bisect_left(self._ranks.get(capability, ()), rank)
 
@@ -98,7 +98,7 @@ class Backlog:
 
         Returns 0 when a thread is free at once.
         """
-        return self._of(some).work(rank, self.outlook.threads(some))
+        return self._of(some).work(rank, self.snapshot.threads(some))
 
     def overtaking(
         self, some: CapabilitySet, tenant: Tenant, priority: Priority, rank: float
@@ -112,7 +112,7 @@ class Backlog:
 
     def passing(self, rank: float) -> tuple[Priority, ...]:
         """Return the priorities with which a job submitted now overtakes a rank."""
-        now = self.outlook.virtual_time
+        now = self.snapshot.virtual_time
         return tuple(
             group
             for group, ahead in HEAD_START_SECONDS.items()
@@ -145,9 +145,9 @@ class Backlog:
 
     def _of(self, some: CapabilitySet) -> "_SetTotals":
         if some not in self._sums:
-            made = _build_totals(self.outlook, some)
+            made = _build_totals(self.snapshot, some)
             for work in self.added:
-                made.add(work.rank, self.outlook.cost(work.steps, work.megapixels, some))
+                made.add(work.rank, self.snapshot.cost(work.steps, work.megapixels, some))
             self._sums[some] = made
         return self._sums[some]
 
@@ -219,27 +219,27 @@ class _SetTotals:
         return queued + self.left + self.behind.before(rank)
 
 
-def _build_totals(outlook: QueueSnapshot, some: CapabilitySet) -> _SetTotals:
+def _build_totals(snapshot: QueueSnapshot, some: CapabilitySet) -> _SetTotals:
     by_queue: dict[Capability, list[SampledStage]] = defaultdict(list)
-    for work in outlook.waiting:
+    for work in snapshot.waiting:
         by_queue[work.capability].append(work)
     queues = [
-        (queue, _accumulate_costs(outlook, by_queue[capability], some))
-        for capability, queue in outlook.queues.items()
+        (queue, _accumulate_costs(snapshot, by_queue[capability], some))
+        for capability, queue in snapshot.queues.items()
     ]
-    running = [work for work in outlook.running if work.capability in some]
+    running = [work for work in snapshot.running if work.capability in some]
     behind = _PrefixSums()
-    for work in outlook.running:
-        cost = outlook.cost(work.behind, work.megapixels, some)
+    for work in snapshot.running:
+        cost = snapshot.cost(work.behind, work.megapixels, some)
         if cost.mean:
             behind.add(work.rank, cost)
     own: dict[tuple[Tenant, Priority], OvertakingLoad] = defaultdict(OvertakingLoad)
     arrivals: dict[Priority, OvertakingLoad] = defaultdict(OvertakingLoad)
-    threads = outlook.threads(some)
-    for group in outlook.arrivals:
+    threads = snapshot.threads(some)
+    for group in snapshot.arrivals:
         rates = {one: rate for one, rate in group.rates.items() if one in some}
         if rates:
-            share = sum(outlook.pace(one).of(None).mean * rate for one, rate in rates.items())
+            share = sum(snapshot.pace(one).of(None).mean * rate for one, rate in rates.items())
             load = share / threads
             # Job costs vary widely with size: their second moment is about twice the squared mean.
             one = OvertakingLoad(load, 2 * load**2 / max(rates.values()))
@@ -249,7 +249,7 @@ def _build_totals(outlook: QueueSnapshot, some: CapabilitySet) -> _SetTotals:
         queues=[pair for pair in queues if pair[1].means and pair[1].means[-1]],
         busy=len(running),
         left=sum(
-            (outlook.pace(work.capability).of(work.megapixels).left() for work in running),
+            (snapshot.pace(work.capability).of(work.megapixels).left() for work in running),
             start=Duration(),
         ),
         behind=behind,
@@ -259,10 +259,10 @@ def _build_totals(outlook: QueueSnapshot, some: CapabilitySet) -> _SetTotals:
 
 
 def _accumulate_costs(
-    outlook: QueueSnapshot, works: Iterable[SampledStage], some: CapabilitySet
+    snapshot: QueueSnapshot, stages: Iterable[SampledStage], some: CapabilitySet
 ) -> _CumulativeCosts:
-    ordered = sorted(works, key=lambda work: work.rank)
-    costs = [(work.weight, outlook.cost(work.steps, work.megapixels, some)) for work in ordered]
+    ordered = sorted(stages, key=lambda work: work.rank)
+    costs = [(work.weight, snapshot.cost(work.steps, work.megapixels, some)) for work in ordered]
     return _CumulativeCosts(
         ranks=[work.rank for work in ordered],
         weights=list(accumulate(weight for weight, _ in costs)),
@@ -271,9 +271,9 @@ def _accumulate_costs(
     )
 
 
-def _connected_pools(outlook: QueueSnapshot) -> list[CapabilitySet]:
+def _connected_pools(snapshot: QueueSnapshot) -> list[CapabilitySet]:
     linked: list[CapabilitySet] = []
-    for pool in outlook.pools:
+    for pool in snapshot.pools:
         touching = [one for one in linked if one & pool.capabilities]
         linked = [one for one in linked if one not in touching]
         linked.append(pool.capabilities.union(*touching))

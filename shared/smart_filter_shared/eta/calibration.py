@@ -1,8 +1,8 @@
-"""Adaptive conformal calibration: factors that correct forecasts by their earlier errors.
+"""Adaptive conformal calibration: factors that correct estimates by their earlier errors.
 
 Each end of a job moves the two factors of its priority by a small step: up when the job took
-longer than forecast, down when it took less. The step sizes are balanced so that 50 %, or 90 %,
-of the jobs end within the corrected forecast in the long run, whatever its errors are.
+longer than estimate, down when it took less. The step sizes are balanced so that 50 %, or 90 %,
+of the jobs end within the corrected estimate in the long run, whatever its errors are.
 
 Source: I. Gibbs, E. Candès, "Adaptive Conformal Inference Under Distribution Shift", NeurIPS
 2021, here on the logarithm of the ratio; H. Robbins, S. Monro, 1951, for the step's form.
@@ -37,7 +37,7 @@ _WRITE = text("""
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The forecast quantiles of a job and its real duration, in seconds."""
+    """The estimate quantiles of a job and its real duration, in seconds."""
 
     p50: float
     p90: float
@@ -46,7 +46,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The factors for forecasts of one priority, as logarithms; jobs: number of observations."""
+    """The factors for estimates of one priority, as logarithms; jobs: number of observations."""
 
     jobs: int = 0
     p50_log: float = 0.0
@@ -102,7 +102,7 @@ def read(connection: Connection) -> dict[Priority, Calibration]:
     }
 
 
-def _adjust(log: float, seconds: float, foreseen: float, quantile: float) -> float:
-    is_late = seconds > foreseen * math.exp(log)
+def _adjust(log: float, seconds: float, eta: float, quantile: float) -> float:
+    is_late = seconds > eta * math.exp(log)
     step = _STEP * (quantile if is_late else quantile - 1)
     return min(max(log + step, -_MAX_LOG), _MAX_LOG)

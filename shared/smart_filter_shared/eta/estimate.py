@@ -3,7 +3,7 @@
 A pure function of the queue snapshot. Claims are in rank order, so all stages with a lower rank
 are ahead of a job. Later arrivals that overtake the job stretch the wait, as in a delay cycle.
 Then the job's own stages take their critical path. The sum is modeled as log-normal, and its
-quantiles are corrected by the errors of earlier forecasts (calibration.py).
+quantiles are corrected by the errors of earlier estimates (calibration.py).
 
 Sources: R. Conway, W. Maxwell, L. Miller, "Theory of Scheduling", 1967, 8-3 (mean and variance
 of a delay cycle); H. Sakasegawa, "An approximation formula Lq ≈ αρ^β/(1−ρ)", 1977 (waiting for
@@ -85,7 +85,7 @@ def estimate_completion(ahead: Backlog, job: PendingJob) -> CompletionEstimate:
     left = Duration(max(0.0, wait.mean - idle), wait.variance if wait.mean > idle else 0.0)
     own = ahead.own(_shape(ahead, job), lambda: _own_duration(ahead, job))
     p50, p90 = _quantiles(left + own)
-    known = ahead.outlook.foresight.get(job.priority, Calibration())
+    known = ahead.snapshot.foresight.get(job.priority, Calibration())
     corrected_p50, corrected_p90 = known.corrected(p50, p90)
     return CompletionEstimate(
         position=queue_position(ahead, job),
@@ -94,7 +94,7 @@ def estimate_completion(ahead: Backlog, job: PendingJob) -> CompletionEstimate:
         raw_p50=p50,
         raw_p90=p90,
         is_held=any(
-            step.capability in ahead.outlook.paused and step.state != StageState.RUNNING
+            step.capability in ahead.snapshot.paused and step.state != StageState.RUNNING
             for step in job.steps
         ),
     )
@@ -113,17 +113,17 @@ def queue_position(ahead: Backlog, job: PendingJob) -> int:
     return 1 + max((ahead.rows(step.capability, job.rank) for step in heads), default=0)
 
 
-def estimate_drain_seconds(outlook: QueueSnapshot, jobs: int) -> float | None:
+def estimate_drain_seconds(snapshot: QueueSnapshot, jobs: int) -> float | None:
     """Return the seconds until this many waiting jobs have ended; None when unknown."""
-    total = sum(work.weight for work in outlook.waiting)
-    if not total or not outlook.pools:
+    total = sum(work.weight for work in snapshot.waiting)
+    if not total or not snapshot.pools:
         return None
     seconds = sum(
-        work.weight * outlook.pace(one).of(work.megapixels).mean
-        for work in outlook.waiting
+        work.weight * snapshot.pace(one).of(work.megapixels).mean
+        for work in snapshot.waiting
         for one in work.steps
     )
-    threads = sum(pool.threads for pool in outlook.pools)
+    threads = sum(pool.threads for pool in snapshot.pools)
     return jobs * seconds / total / max(1, threads)
 
 
@@ -132,7 +132,7 @@ def _wait(ahead: Backlog, job: PendingJob, some: frozenset[Capability]) -> Durat
     work = ahead.work(some, job.rank)
     if not work.mean:
         return Duration()
-    threads = ahead.outlook.threads(some)
+    threads = ahead.snapshot.threads(some)
     overtaking = ahead.overtaking(some, job.tenant, job.priority, job.rank)
     mean, spare = work.mean / threads, 1 - overtaking.load
     return Duration(
@@ -163,13 +163,13 @@ def _own_duration(ahead: Backlog, job: PendingJob) -> Duration:
             ends[stage.name] = latest + spans[stage.name]
     longest = max(ends.values(), key=lambda span: span.mean, default=Duration())
     shared = sum(spans.values(), start=Duration())
-    threads = ahead.outlook.threads(frozenset(step.capability for step in job.steps))
+    threads = ahead.snapshot.threads(frozenset(step.capability for step in job.steps))
     return longest if longest.mean >= shared.mean / threads else shared.times(1 / threads)
 
 
 def _stage_duration(ahead: Backlog, job: PendingJob, step: PendingStage) -> Duration:
     """Return the duration of a stage, with its wait for jobs that have overtaken meanwhile."""
-    pace = ahead.outlook.pace(step.capability)
+    pace = ahead.snapshot.pace(step.capability)
     span = pace.of(job.megapixels).times((job.stretched or {}).get(step.stage, 1.0))
     if step.state == StageState.RUNNING:
         return span.left()
@@ -177,7 +177,7 @@ def _stage_duration(ahead: Backlog, job: PendingJob, step: PendingStage) -> Dura
     load = ahead.overtaking(shared, job.tenant, job.priority, job.rank).load
     if not load:
         return span
-    threads = ahead.outlook.threads(shared)
+    threads = ahead.snapshot.threads(shared)
     queue = pace.of(None).mean * load ** (math.sqrt(2 * (threads + 1)) - 1)
     wait = queue / (threads * (1 - load))
     return span + Duration(wait, wait**2)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, func, select, text
 
-from smart_filter_shared.artifacts import retention
+from smart_filter_shared.artifacts import retention as artifact_retention
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
 from smart_filter_shared.db.tables import objects as tables
 from smart_filter_shared.ids import CorrectionId, JobId, Tenant
@@ -98,18 +98,18 @@ def create(
     label: Json | None,
     consent: bool,
     provenance: Json,
-    keeping: RetentionPolicy,
+    retention: RetentionPolicy,
 ) -> Correction:
     """Write and return a correction; its mask or strokes are already stored under `key`.
 
     length: of that object, in bytes.
     """
     table = tables.corrections
-    seconds = keeping.seconds(ArtifactKind.PHOTO)
+    seconds = retention.seconds(ArtifactKind.PHOTO)
     now = func.statement_timestamp()
     if key is not None:
-        retention.record(
-            connection, tenant, job_id, {key: length}, kind=ArtifactKind.PHOTO, keeping=keeping
+        artifact_retention.record(
+            connection, tenant, job_id, {key: length}, kind=ArtifactKind.PHOTO, retention=retention
         )
     row = connection.execute(
         table.insert()

@@ -153,7 +153,7 @@ def write(
         retention.record(
             *(connection, tenant, correction.job_id, lengths),
             kind=ArtifactKind.RESULT,
-            keeping=_KEEP_FOREVER,
+            retention=_KEEP_FOREVER,
         )
         files = {
             name: {"key": file.key, "sha256": file.sha256, "bytes": file.bytes}

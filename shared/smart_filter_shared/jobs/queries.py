@@ -228,7 +228,7 @@ def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
         background_key=job.background_key,
         photo_url=job.photo_url,
         upload=job.upload,
-        keep_nothing=job.keeping.nothing,
+        keep_nothing=job.retention.nothing,
         photo_digest=job.photo_digest,
         parent_id=job.parent_id,
         corrections=job.corrections,

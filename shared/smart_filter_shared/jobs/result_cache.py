@@ -66,7 +66,7 @@ _LOOKUP = """
     FROM (
         SELECT DISTINCT ON (stage) stages.stage, stages.job_id, stages.result
         FROM stages JOIN unnest(
-            CAST(:stages AS text[]), CAST(:works AS text[])
+            CAST(:stages AS text[]), CAST(:cache_keys AS text[])
         ) AS wanted (stage, work) USING (stage, work)
         WHERE stages.job_id = ANY(ARRAY(
             SELECT id FROM jobs
@@ -140,12 +140,12 @@ def cache_keys(
     return found
 
 
-def first_cached_id(keeping: RetentionPolicy) -> uuid.UUID:
+def first_cached_id(retention: RetentionPolicy) -> uuid.UUID:
     """Return the smallest id of the jobs whose artifacts may still exist under this retention.
 
     The retention begins when an artifact is made, up to a day after the job was submitted.
     """
-    kept = dt.timedelta(seconds=max(keeping.input_seconds, keeping.result_seconds), days=1)
+    kept = dt.timedelta(seconds=max(retention.input_seconds, retention.result_seconds), days=1)
     return partitions.first_id((dt.datetime.now(dt.UTC) - kept).date())
 
 
@@ -176,7 +176,7 @@ def lookup(
             "most": _LATEST_JOBS,
             "parent": parent,
             "stages": [str(stage) for stage in wanted],
-            "works": list(wanted.values()),
+            "cache_keys": list(wanted.values()),
         },
     ).all()
     found = {StageName(row.stage): row.result for row in rows}

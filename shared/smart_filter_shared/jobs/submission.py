@@ -50,16 +50,16 @@ class NewPhotoJob:
     webhook_url: an address that is notified of its end, in addition to the tenant's webhooks.
     megapixels: of the photo, by its header; 0 until it is known.
     photo_key, photo_digest: None for a photo that `prepare` imports from photo_url or upload.
-    works: the cache key of each stage; results: those of earlier jobs that stages reuse
+    cache_keys: the cache key of each stage; results: those of earlier jobs that stages reuse
     (result_cache.py).
     lengths: of the stored photo and background in bytes, by key.
-    parent_id: the job that it was derived from.  borrows: keys of other jobs' objects it needs.
+    parent_id: the job that it was derived from.  references: keys of other jobs' objects it needs.
     corrections: the user corrections that apply to it (feedback/corrections.py).
     degraded: the recipe features that were dropped to meet the deadline.
     link_seconds: lifetime of its signed links; None: the setting applies.
     device_key_id: the device key that submits it; None for any other key.
     key_id: the key that submits it.
-    foreseen: the forecast p50 and p90, in seconds until its end; None when the forecast is not
+    eta: the estimate p50 and p90, in seconds until its end; None when the estimate is not
     used for calibration.
     """
 
@@ -71,20 +71,20 @@ class NewPhotoJob:
     photo_key: str | None
     photo_digest: str | None
     background_key: str | None
-    keeping: RetentionPolicy
+    retention: RetentionPolicy
     plans: Mapping[StageName, StagePlan]
     webhook_url: str | None = None
     megapixels: float = 0.0
     photo_url: str | None = None
     upload: UploadRef | None = None
-    works: Mapping[StageName, str] = field(default_factory=dict)
+    cache_keys: Mapping[StageName, str] = field(default_factory=dict)
     results: Mapping[StageName, result_cache.Result] = field(default_factory=dict)
     lengths: Mapping[str, int] = field(default_factory=dict)
     parent_id: JobId | None = None
-    borrows: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
     corrections: tuple[Mapping[str, object], ...] = ()
     degraded: tuple[str, ...] = ()
-    foreseen: tuple[float, float] | None = None
+    eta: tuple[float, float] | None = None
     membership: BatchMember | None = None
     link_seconds: int | None = None
     device_key_id: uuid.UUID | None = None
@@ -124,7 +124,7 @@ def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
     results = _exclude_own_picture(job, job.results)
     named = {key for result in results.values() for key in references.artifact_keys(result)}
     available = references.add_references(
-        connection, job.tenant, job.job_id, {*job.borrows, *named}, job.keeping
+        connection, job.tenant, job.job_id, {*job.references, *named}, job.retention
     )
     _require_borrowed(job, available)
     reused = result_cache.keep_usable(results, available, job.plans)
@@ -170,7 +170,7 @@ def _exclude_own_picture(
     A picture with corrections is not shared, because the cache key does not cover them, nor one
     that is deleted after its download.
     """
-    if job.corrections or job.keeping.nothing:
+    if job.corrections or job.retention.nothing:
         return {stage: one for stage, one in by_stage.items() if stage != StageName.COMPOSITE}
     return by_stage
 
@@ -183,7 +183,7 @@ def _as_rows(job: NewPhotoJob, reused: Mapping[StageName, result_cache.Result]) 
         {
             key: job.lengths.get(key, 0)
             for key in (job.photo_key, job.background_key)
-            if key is not None and key not in job.borrows
+            if key is not None and key not in job.references
         },
     )
 
@@ -195,7 +195,7 @@ def _stage_rows(job: NewPhotoJob, reused: Collection[StageName] = ()) -> list[di
     """
     recipe = job.recipe
     running = [stage for stage in required_stages(recipe) if stage not in reused]
-    works = _exclude_own_picture(job, job.works)
+    cache_keys = _exclude_own_picture(job, job.cache_keys)
     return [
         {
             "job_id": job.job_id,
@@ -210,7 +210,7 @@ def _stage_rows(job: NewPhotoJob, reused: Collection[StageName] = ()) -> list[di
                 if shadow.follows(job.job_id)
             },
             "batch_key": _first_batch_key(job, stage.name),
-            "work": works.get(stage.name),
+            "work": cache_keys.get(stage.name),
             # In an album the gated stage also waits for the ranking.
             "open_needs": len(needs_within(stage, running))
             + (job.album is not None and stage.gated_by_album),
@@ -239,7 +239,7 @@ def _first_state(stage: Stage, recipe: Recipe, running: Collection[StageName]) -
 
 def _job_row(job: NewPhotoJob) -> dict[str, object]:
     recipe, member = job.recipe, job.membership
-    p50, p90 = job.foreseen or (None, None)
+    p50, p90 = job.eta or (None, None)
     return {
         "id": job.job_id,
         "tenant": job.tenant,
@@ -255,9 +255,9 @@ def _job_row(job: NewPhotoJob) -> dict[str, object]:
         "estimated_seconds": job.place.estimated_seconds,
         "webhook_url": job.webhook_url,
         "megapixels": job.megapixels,
-        "keep_input_seconds": job.keeping.input_seconds,
-        "keep_result_seconds": job.keeping.result_seconds,
-        "keep_nothing": job.keeping.nothing,
+        "keep_input_seconds": job.retention.input_seconds,
+        "keep_result_seconds": job.retention.result_seconds,
+        "keep_nothing": job.retention.nothing,
         "parent_id": job.parent_id,
         "corrections": [dict(one) for one in job.corrections],
         "batch_id": None if member is None else member.batch_id,
@@ -278,7 +278,7 @@ def _require_borrowed(job: NewPhotoJob, available: Collection[str]) -> None:
     Raises InputsExpired for a derived job, and EqualPhotoDeleted for one whose equal photo was
     deleted after its admission: it can be submitted again.
     """
-    if set(job.borrows) <= set(available):
+    if set(job.references) <= set(available):
         return
     if job.parent_id is None:
         raise EqualPhotoDeleted(

@@ -1,7 +1,7 @@
 """Settle ended jobs: correct the accounts of their tenants, and count what happened.
 
 A job is charged an estimate when it is submitted (queue/fair_queueing.py). Once it has ended, its
-measured cost is known, and it counts in usage, forecasts and failures.
+measured cost is known, and it counts in usage, estimates and failures.
 """
 
 from collections import Counter
@@ -36,7 +36,7 @@ _SETTLE = text("""
                     recipe ->> 'priority', foreseen_p50, foreseen_p90,
                     extract(epoch FROM finished_at - created_at)
                 )
-            END AS foreseen,
+            END AS eta,
             CASE WHEN outcome = 'failed' THEN json_build_object(
                 'job_id', id, 'code', error ->> 'code', 'failed_at', finished_at, 'capability', (
                     SELECT capability FROM open_stages AS stages
@@ -69,7 +69,7 @@ _SETTLE = text("""
         SELECT tenant, day, outcome, seconds - estimated_seconds AS owed,
             -- A job that ends again after a redrive brings no new photo.
             CASE WHEN counted_seconds IS NULL THEN megapixels ELSE 0 END AS megapixels,
-            seconds - coalesce(counted_seconds, 0) AS seconds, foreseen, failure
+            seconds - coalesce(counted_seconds, 0) AS seconds, eta, failure
         FROM ran
         UNION ALL
         SELECT tenant, ended_on, outcome, owed, megapixels, seconds, NULL, NULL FROM graves
@@ -83,7 +83,7 @@ _SETTLE = text("""
         FROM measured WHERE tenants.name = measured.name
     )
     SELECT tenant, day, outcome, count(*) AS jobs, sum(megapixels) AS megapixels,
-        sum(seconds) AS seconds, json_agg(foreseen) FILTER (WHERE foreseen IS NOT NULL) AS foreseen,
+        sum(seconds) AS seconds, json_agg(eta) FILTER (WHERE eta IS NOT NULL) AS eta,
         json_agg(failure) FILTER (WHERE failure IS NOT NULL) AS failures
     FROM due GROUP BY tenant, day, outcome
 """)
@@ -98,7 +98,7 @@ class Settlement:
 
 
 def settle(connection: Connection) -> Settlement:
-    """Settle ended jobs and return them: correct `finish`, calibrate forecasts, count what ended.
+    """Settle ended jobs and return them: correct `finish`, calibrate estimates, count what ended.
 
     The difference between estimated and measured cost is added to the `finish` of the tenant.
     A deleted job left this difference on its tombstone: writing it at the deletion would make a
@@ -120,7 +120,7 @@ def settle(connection: Connection) -> Settlement:
         [
             (Priority(priority), Observation(p50, p90, seconds))
             for row in rows
-            for priority, p50, p90, seconds in row.foreseen or ()
+            for priority, p50, p90, seconds in row.eta or ()
         ],
     )
     ended: Counter[JobState] = Counter()

@@ -54,7 +54,7 @@ class TenantOverrides:
     """
 
     limits: LimitOverrides = field(default_factory=LimitOverrides)
-    keeping: RetentionOverrides = field(default_factory=RetentionOverrides)
+    retention: RetentionOverrides = field(default_factory=RetentionOverrides)
     recipe: Mapping[str, object] = field(default_factory=dict)
     link_seconds: int | None = None
     emotions: bool | None = None
@@ -94,9 +94,9 @@ def write_overrides(connection: Connection, tenant: Tenant, own: TenantOverrides
             "jobs_waiting": own.limits.jobs_waiting,
             "megapixels_per_day": own.limits.megapixels_per_day,
             "stored_bytes": own.limits.stored_bytes,
-            "keep_input_seconds": own.keeping.input_seconds,
-            "keep_result_seconds": own.keeping.result_seconds,
-            "keep_nothing": own.keeping.nothing,
+            "keep_input_seconds": own.retention.input_seconds,
+            "keep_result_seconds": own.retention.result_seconds,
+            "keep_nothing": own.retention.nothing,
             "recipe": json.dumps(own.recipe) if own.recipe else None,
             "link_seconds": own.link_seconds,
             "emotions": own.emotions,

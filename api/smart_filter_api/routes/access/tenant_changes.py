@@ -57,13 +57,13 @@ def apply_change(
     own = TenantOverrides(
         replace(before.limits, **{name: wanted[name] for name in _LIMITS if name in wanted}),
         replace(
-            before.keeping,
+            before.retention,
             **{
                 name: wanted[f"keep_{name}"]
                 for name in ("input_seconds", "result_seconds")
                 if f"keep_{name}" in wanted
             },
-            nothing=bool(wanted.get("keep_nothing", before.keeping.nothing)),
+            nothing=bool(wanted.get("keep_nothing", before.retention.nothing)),
         ),
         (wanted["recipe"] or {}) if "recipe" in wanted else before.recipe,
         wanted.get("link_seconds", before.link_seconds),
@@ -93,9 +93,9 @@ def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantSettings:
         jobs_waiting=own.limits.jobs_waiting,
         megapixels_per_day=own.limits.megapixels_per_day,
         stored_bytes=own.limits.stored_bytes,
-        keep_input_seconds=own.keeping.input_seconds,
-        keep_result_seconds=own.keeping.result_seconds,
-        keep_nothing=own.keeping.nothing,
+        keep_input_seconds=own.retention.input_seconds,
+        keep_result_seconds=own.retention.result_seconds,
+        keep_nothing=own.retention.nothing,
         recipe=dict(own.recipe),
         link_seconds=own.link_seconds,
         emotions=own.emotions,

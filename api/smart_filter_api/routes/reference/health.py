@@ -126,5 +126,5 @@ async def _storage_fault(services: Services) -> str | None:
 
 
 async def _broker_fault(services: Services) -> str | None:
-    answers = await anyio.to_thread.run_sync(services.doorbell.answers, abandon_on_cancel=True)
+    answers = await anyio.to_thread.run_sync(services.broker.answers, abandon_on_cancel=True)
     return None if answers else _UNAVAILABLE

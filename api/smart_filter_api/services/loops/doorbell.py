@@ -17,7 +17,7 @@ from smart_filter_shared.supervision import SupervisedLoop
 _MAX_PENDING = 1000
 
 
-class Ringer:
+class QueuedDoorbell:
     """A buffer of pending rings and the task that sends them; for one event loop.
 
     doorbell: rings once for each entry; it may block.

@@ -58,11 +58,11 @@ class JobWatch:
 class EventPoller:
     """All watches of one process; for one event loop.
 
-    look: reads the changes of jobs since a horizon from the database.
+    poll: reads the changes of jobs since a horizon from the database.
     """
 
-    def __init__(self, look: PollEvents) -> None:
-        self._look = look
+    def __init__(self, poll: PollEvents) -> None:
+        self._poll = poll
         self._watches: defaultdict[JobId, set[JobWatch]] = defaultdict(set)
         self._begun = anyio.Event()
         self._followers = 0  # watches that wait for more than ends
@@ -125,7 +125,7 @@ class EventPoller:
             if not self._watches:
                 return
             with self._looks.step():
-                news = await self._look(horizon)
+                news = await self._poll(horizon)
                 if news.is_first:
                     # The first poll misses events committed since the first watch started.
                     self._wake_all()

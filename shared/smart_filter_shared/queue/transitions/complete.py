@@ -150,7 +150,7 @@ def _complete(connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs)
             "job_id": str(done.lease.job_id),
             "kind": kind,
             "length": done.lengths.get(key, 0),
-            "kept_seconds": job.keeping.seconds(kind),
+            "kept_seconds": job.retention.seconds(kind),
             "token": str(done.lease.token),
             "stage": str(done.lease.stage),
         }

@@ -31,7 +31,7 @@ class LockedJob:
 
     tenant: Tenant
     outcome: str | None
-    keeping: RetentionPolicy
+    retention: RetentionPolicy
     batch_id: BatchId | None = None
 
 

@@ -310,7 +310,7 @@ def _to_targets(
     """Return the targets of each output: the votes, or the answers that the network keeps.
 
     The shares of raters by emotion, (N, 8), and the count of 0 to 10 who saw a smile, (N, 11), by
-    either rule.  Source of keeping: Li & Hoiem 2016, "Learning without forgetting".
+    either rule.  Source of retention: Li & Hoiem 2016, "Learning without forgetting".
     """
     counts = np.eye(votes.RATERS + 1, dtype=np.float32)
     targets = {
