@@ -190,19 +190,37 @@ def test_mismatched_photo_or_mask_is_named(
 
 
 @pytest.mark.slow
-def test_tiers_are_compared_with_masks_and_on_sheets(command: Command, masks: Path) -> None:
+def test_tiers_are_compared_with_masks_and_on_sheets(
+    command: Command, masks: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     (masks / "images" / "him.png").write_bytes((masks / "images" / "her.png").read_bytes())
+    (masks / "images" / "him.jpg").write_bytes((masks / "images" / "her.png").read_bytes())
+    folder = tmp_path_factory.mktemp("of") / "sheets"
 
-    report = command(
-        *("eval", "segmentation", "--data", str(masks), "--tiers", str(masks / "sheets"))
-    )
+    report = command("eval", "segmentation", "--data", str(masks), "--tiers", str(folder))
 
-    assert (report["photos"], report["masks"]) == (2, 1)
+    assert (report["photos"], report["masks"]) == (3, 1)
     assert [tier["edge"] for tier in report["tiers"]] == ["fast", "balanced", "best"]
     assert all(0.7 < tier["iou"] < 1 for tier in report["tiers"])
     assert all(0 < tier["near_edge"] < 0.5 < tier["cpu_ms"] for tier in report["tiers"])
-    sheets = sorted(path.name for path in (masks / "sheets").iterdir())
-    assert sheets == ["her.png", "him.png"]
+    sheets = sorted(path.name for path in folder.iterdir())
+    assert sheets == ["her.png.png", "him.jpg.png", "him.png.png"]
+
+
+@pytest.mark.parametrize(
+    ("sheets", "why"),
+    [("images", "is in --data"), ("images/new", "is in --data"), (".", "is not empty")],
+)
+def test_sheets_never_replace_photos(command: Command, masks: Path, sheets: str, why: str) -> None:
+    photos = masks / "images"
+    before = (photos / "her.png").read_bytes()
+
+    said = command.usage_error(
+        *("eval", "segmentation", "--data", str(photos), "--tiers", str(masks / sheets))
+    )
+
+    assert why in said
+    assert [path.read_bytes() for path in photos.iterdir()] == [before]
 
 
 def test_tiers_are_of_segmentation_alone(command: Command, masks: Path) -> None:

@@ -64,7 +64,7 @@ def compare_tiers(
     """Cut out each photo of a folder with each tier, and write a sheet for each photo.
 
     data: holds photos, or `images` and perhaps `masks` as for segmentation.  sheets: the folder of
-    the sheets.  research, limit: as for `measure.evaluate`.
+    the sheets, empty.  research, limit: as for `measure.evaluate`.
     Raises FolderUnreadable, ModelNotLoaded.
     """
     folder = data / "images" if (data / "images").is_dir() else data
@@ -80,7 +80,6 @@ def compare_tiers(
     )
     scores: dict[Edge, list[tuple[float, float]]] = {edge: [] for edge in TIERS}
     seconds = dict.fromkeys(TIERS, 0.0)
-    sheets.mkdir(parents=True, exist_ok=True)
     with open_prepare_stage(weights, turning=False, research=research) as prepare:
         for index, path in enumerate(photos, start=1):
             photo = dataset_files.read_photo(path)
@@ -111,7 +110,7 @@ def compare_tiers(
             drawn = contact_sheet.draw(
                 Comparison(photo.srgb, cuts), title=path.name, picture_px=_PICTURE_PX
             )
-            (sheets / f"{path.stem}.png").write_bytes(images.encode_png(drawn).content)
+            (sheets / f"{path.name}.png").write_bytes(images.encode_png(drawn).content)
             tell("tiers", index, len(photos))
     return TierComparison(
         [

@@ -115,6 +115,7 @@ def evaluate(
 
 
 def _compare_tiers(data: Path, sheets: Path, *, limit: int | None, as_json: bool) -> None:
+    _make_sheets_folder(sheets, data)
     named = local_models.list_default_first(TaskName.SEGMENTATION, None)
     weights = local_models.fetch_weights(TaskName.SEGMENTATION, named, data_folder() / "weights")
     research = local_models.load_catalog().research
@@ -149,6 +150,18 @@ def _compare_tiers(data: Path, sheets: Path, *, limit: int | None, as_json: bool
         table.add_row(name, *figures, f"{one.cpu_ms:.0f} ms")
     print_table(EscapingConsole(highlight=False), table)
     click.echo(f"sheets: {sheets}")
+
+
+def _make_sheets_folder(sheets: Path, data: Path) -> None:
+    """Make the folder of the sheets.  Raises CommandError where a sheet could replace a file."""
+    if sheets.resolve().is_relative_to(data.resolve()):
+        raise CommandError(f"{sheets} is in --data: name a folder outside {data}", WRONG_USAGE)
+    try:
+        sheets.mkdir(parents=True, exist_ok=True)
+        if any(sheets.iterdir()):
+            raise CommandError(f"{sheets} is not empty: name a new folder", WRONG_USAGE)
+    except OSError as error:
+        raise CommandError(f"{sheets}: {error.strerror}", WRONG_USAGE) from error
 
 
 def _format_number(value: float) -> str:
