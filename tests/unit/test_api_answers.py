@@ -16,7 +16,14 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.batches import BatchItem, BatchRow
 from smart_filter_shared.queue.states import JobState
-from smart_filter_shared.recipe import Background, BackgroundKind, Filter, Output, Recipe
+from smart_filter_shared.recipe import (
+    Background,
+    BackgroundKind,
+    Filter,
+    Output,
+    PersonSelection,
+    Recipe,
+)
 from smart_filter_shared.webhooks.outbox import ClaimedDelivery
 from smart_filter_tests.job_rows import CREATED_AT, Facts, a_job_row
 
@@ -71,6 +78,38 @@ def test_people_are_counted_where_no_faces_are_searched(
     recipe = Recipe(background=Background(BackgroundKind.TRANSPARENT))
 
     assert answer_with({SEGMENTATION: segmented}, recipe).people == people
+
+
+@pytest.mark.parametrize(
+    ("degraded", "confidence", "needs_review"),
+    [
+        ((), None, False),
+        (("edge=fast",), None, False),
+        (("edge=fast", "segmentation.model=selfie"), None, True),
+        (("edge=fast", "segmentation.model=selfie"), 0.97, False),
+    ],
+)
+def test_lighter_model_that_does_not_judge_its_matte_needs_a_review(
+    degraded: tuple[str, ...], confidence: float | None, *, needs_review: bool
+) -> None:
+    facts = {SEGMENTATION: {"coverage": 0.3, "confidence": confidence}}
+
+    assert render(a_job_row(facts, degraded=degraded)).needs_review is needs_review
+    assert not render(a_job_row(degraded=degraded)).needs_review
+
+
+@pytest.mark.parametrize(
+    ("persons", "needs_review"),
+    [(PersonSelection.ALL, False), ((2,), False), ((1, 2), False), ((3,), True), ((1, 99), True)],
+)
+def test_number_that_no_person_has_needs_a_review(
+    persons: PersonSelection | tuple[int, ...], *, needs_review: bool
+) -> None:
+    found = [{"number": number, "box": [0, 0, 9, 9], "kept": True} for number in (1, 2)]
+
+    job = answer_with({SEGMENTATION: {"coverage": 0.3, "found": found}}, Recipe(persons=persons))
+
+    assert job.needs_review is needs_review
 
 
 def test_attached_things_are_shown_and_null_where_none_are_looked_for() -> None:

@@ -9,9 +9,11 @@ from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.ttl_cache import KeyedTtlCache, TtlCache
 from smart_filter_shared.errors import Contradiction, FieldError
 from smart_filter_shared.eta.snapshot import QueueSnapshot
-from smart_filter_shared.ids import Tenant
+from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.model_registry.published_models import PublishedModel
-from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.model_registry.stage_plan import StagePlan
+from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.recipe import Edge, Recipe
 from smart_filter_shared.stock import Picture
 
 
@@ -170,6 +172,26 @@ def test_outlook_is_refreshed(
     steps: list[tuple[float, bool]], look_seconds: float, taken: int
 ) -> None:
     assert looks(*steps, look_seconds=look_seconds) == taken
+
+
+@pytest.mark.parametrize(
+    ("edge", "model", "share"),
+    [("fast", "people", 0.6), ("fast", "selfie", None), ("balanced", "people", None)],
+)
+def test_fast_edge_saves_the_second_network_of_people(
+    edge: str, model: str, share: float | None
+) -> None:
+    async def look() -> QueueSnapshot:
+        return QueueSnapshot()
+
+    models = {TaskName.SEGMENTATION: model}
+    plans = {StageName.SEGMENTATION: StagePlan(Capability("segmentation.x"), models, {})}
+
+    job = EtaEstimator(look).plan_job(
+        Tenant("tests"), Recipe(edge=Edge(edge)), plans, rank=0.0, megapixels=1.0
+    )
+
+    assert (job.stretched or {}).get(StageName.SEGMENTATION) == share
 
 
 KNOWN: list[PublishedModel] = []

@@ -189,6 +189,14 @@ def test_refusal_names_every_wrong_field(details: dict[str, str], message: str) 
     assert str(connection.to_command_error(error, {"format": "-o x.jpg"})) == message
 
 
+def test_refusal_for_now_gives_the_reason_of_the_server_alone() -> None:
+    error = client_errors.TryLater("unavailable", status=503, detail="the deadline would be missed")
+
+    assert str(connection.to_command_error(error)) == (
+        "the server refuses for now: the deadline would be missed"
+    )
+
+
 def test_photos_with_one_stem_are_numbered() -> None:
     paths = [Path(name) for name in ("a.png", "sub/a.jpg", "a-2.jpg", "b.png")]
 

@@ -18,13 +18,14 @@ from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.recipe import Edge, Output, PersonSelection, Recipe
 from smart_filter_tests import recipes
 
-MODELS = {"people": 1.0, "selfie": 0.4, "outlines": 0.2, "rough": 0.1}
+MODELS = {"people": 1.0, "coarse": 0.6, "selfie": 0.4, "outlines": 0.2, "rough": 0.1}
+QUALITY = {"coarse": 0.75, "selfie": 0.85, "outlines": 0.8, "rough": 0.3}
 
 
 def a_card(task: TaskName, name: str, *, default: bool = True) -> ModelCard:
-    """Return a card; `people` separates persons, and `rough` is the model of lower quality."""
+    """Return a card; `people` separates persons, `rough` has too low a quality to replace it."""
     card = recipes.a_card(task, name, default=default, able=name == "people")
-    return replace(card, quality={"iou": 0.3 if name == "rough" else 0.9})
+    return replace(card, quality={"iou": QUALITY.get(name, 0.9)})
 
 
 CARDS = [
@@ -41,17 +42,21 @@ OUTLOOK = QueueSnapshot(
 )
 
 
-def estimate(recipe: Recipe, plans: Mapping[StageName, StagePlan]) -> CompletionEstimate:
-    """Return ETAs with these segmentation times, 0.5 s for the edge, and ten jobs before it."""
+def estimate(
+    recipe: Recipe, plans: Mapping[StageName, StagePlan], *, position: int
+) -> CompletionEstimate:
+    """Return ETAs with these segmentation times, and 0.5 s for the edge."""
     edge = {Edge.FAST: 0.0, Edge.BALANCED: 0.5, Edge.BEST: 2.0}[recipe.edge]
     seconds = edge + OUTLOOK.pace(plans[StageName.SEGMENTATION].capability).seconds
-    return CompletionEstimate(11, seconds / 2, seconds, seconds / 2, seconds)
+    return CompletionEstimate(position, seconds / 2, seconds, seconds / 2, seconds)
 
 
-def chosen(recipe: Recipe, snapshot: QueueSnapshot = OUTLOOK) -> RunOption:
+def chosen(recipe: Recipe, outlook: QueueSnapshot = OUTLOOK, *, position: int = 11) -> RunOption:
     plans = stage_plan.plan_stages(KNOWN, recipe)
     options = (
-        RunOption(variant, variant_plans, degraded, estimate(variant, variant_plans))
+        RunOption(
+            variant, variant_plans, degraded, estimate(variant, variant_plans, position=position)
+        )
         for variant, variant_plans, degraded in deadline_policy.list_variants(
             recipe, plans, known=KNOWN, snapshot=snapshot
         )
@@ -69,6 +74,7 @@ def model_of(choice: RunOption) -> str:
         (None, "people", ()),
         (1500, "people", ()),
         (1000, "people", ("edge=fast",)),
+        (700, "selfie", ("edge=fast", "segmentation.model=selfie")),
         (500, "selfie", ("edge=fast", "segmentation.model=selfie")),
         (200, "outlines", ("edge=fast", "segmentation.model=outlines")),
     ],
@@ -82,11 +88,28 @@ def test_quality_is_reduced_no_more_than_the_deadline_requires(
     assert choice.recipe.edge == (Edge.FAST if degraded else Edge.BALANCED)
 
 
-def test_deadline_that_no_model_can_meet_is_refused_with_the_estimate() -> None:
-    with pytest.raises(
-        DeadlineInfeasible, match=r"150 ms.*p50 0\.1 s, p90 0\.2 s; retry"
-    ) as raised:
-        chosen(Recipe(deadline_ms=150))
+def test_less_time_never_gets_a_slower_or_better_way() -> None:
+    edges = [Edge.BEST, Edge.BALANCED, Edge.FAST]
+    choices = [chosen(Recipe(deadline_ms=ms, edge=Edge.BEST)) for ms in range(3000, 200, -100)]
+
+    ways = [(edges.index(one.recipe.edge), -QUALITY.get(model_of(one), 0.9)) for one in choices]
+    assert ways == sorted(ways)
+    assert set(ways) == {(0, -0.9), (1, -0.9), (2, -0.9), (2, -0.85), (2, -0.8)}
+
+
+@pytest.mark.parametrize(
+    ("position", "reason"),
+    [(11, "; 10 jobs wait before it; retry later or extend"), (1, "; no job waits before it; ext")],
+)
+def test_deadline_that_no_model_can_meet_is_refused_with_the_estimate(
+    position: int, reason: str
+) -> None:
+    with pytest.raises(DeadlineInfeasible) as raised:
+        chosen(Recipe(deadline_ms=150), position=position)
+
+    assert "150 ms" in str(raised.value)
+    assert "100 ms (p50) to 200 ms (p90)" in str(raised.value)
+    assert reason in str(raised.value)
 
     assert raised.value.code == "unavailable"
     assert raised.value.retry_after_seconds == pytest.approx(0.1)

@@ -350,9 +350,24 @@ def is_subject_certain(row: JobRow) -> bool:
 
 
 def _needs_review(row: JobRow) -> bool:
-    """Return whether members of an ensemble disagree, or what was cut out may be no person."""
+    """Return whether the cutout may be wrong: `needs_review` in docs/api/jobs.md has the cases."""
+    segmented = _stage_facts(row, StageName.SEGMENTATION)
+    if segmented is None:
+        return False
     is_doubtful = _subject(row) == "people" and not is_subject_certain(row)
-    return is_doubtful or bool(_segmentation_fact(row, "needs_review"))
+    # The client did not choose the lighter model, which does not judge its matte.
+    is_unjudged = segmented.get("confidence") is None and any(
+        one.startswith("segmentation.model=") for one in row.degraded
+    )
+    return is_doubtful or is_unjudged or _misses_person(row) or bool(segmented.get("needs_review"))
+
+
+def _misses_person(row: JobRow) -> bool:
+    """Return whether the recipe keeps a number that no person has."""
+    found = _segmentation_fact(row, "found")
+    # A model that separates no persons makes one of all.
+    count = 1 if found is None else len(found)
+    return isinstance(row.recipe.persons, tuple) and max(row.recipe.persons) > count
 
 
 def _subject(row: JobRow) -> Literal["people", "object"] | None:

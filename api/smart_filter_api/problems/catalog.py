@@ -317,6 +317,7 @@ PAGES: Mapping[str, ProblemPage] = {
             "All tenants together have the maximum of unfinished jobs, or of bodies under way.",
             "More lists at a time than a process reads for all tenants.",
             "A list takes too long: narrow it.",
+            "The job would end after its `deadline_ms`: extend the deadline.",
         ),
         "Retry after the number of seconds in `Retry-After`, with the same `Idempotency-Key`.",
         "database, storage or room on a disk is missing; retry the request",

@@ -375,8 +375,9 @@ class Job(BaseModel):
     )
     needs_review: bool = Field(
         description="Whether `confidence` is low, for an ensemble below the recipe's threshold, "
-        "or subject=auto cut "
-        "out what may be no person, since the server has no model for things"
+        "or null after a deadline lowered the model; or `persons` names a number that no person "
+        "has; or subject=auto cut out what may be no person, since the server has no model for "
+        "things"
     )
     image: Image | None
     faces: list[Face] | None

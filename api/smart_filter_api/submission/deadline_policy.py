@@ -1,10 +1,12 @@
 """Fit jobs to their deadlines: reduce a recipe that would miss its deadline, or reject the job.
 
 The reductions are a faster edge, then models that measurably take less time, the slowest of them
-first. A model that the recipe names is never replaced.
+first; less time never gets a better model than more time. A model that the recipe names is never
+replaced.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +28,12 @@ from smart_filter_shared.recipe import (
     Subject,
 )
 
+# The edges that take less time than each, the slowest first.
+_FASTER_EDGES: Mapping[Edge, tuple[Edge, ...]] = {
+    Edge.BEST: (Edge.BALANCED, Edge.FAST),
+    Edge.BALANCED: (Edge.FAST,),
+    Edge.FAST: (),
+}
 # A substitute takes at most this share of the model's time; a smaller gain is not worth another
 # result.
 _MAX_TIME_SHARE = 0.75
@@ -80,12 +88,21 @@ def choose_option(options: Iterable[RunOption], *, deadline_ms: int | None) -> R
         if deadline_ms is None or best.estimate.p90_seconds <= deadline_ms / 1000:
             return best
     assert best is not None, "the requested recipe is an option"
-    raise DeadlineInfeasible(
-        f"the deadline of {deadline_ms} ms would be missed; estimated completion:"
-        f" p50 {best.estimate.p50_seconds:.1f} s, p90 {best.estimate.p90_seconds:.1f} s;"
-        " retry later or extend the deadline",
-        retry_after_seconds=best.estimate.p50_seconds,
+    forecast = best.forecast
+    ahead = forecast.position - 1
+    reason = (
+        f"{ahead} jobs wait before it; retry later or" if ahead > 0 else "no job waits before it;"
     )
+    raise DeadlineInfeasible(
+        f"the deadline of {deadline_ms} ms would be missed: the fastest way to run the job ends in"
+        f" {_format_ms(forecast.p50_seconds)} (p50) to {_format_ms(forecast.p90_seconds)} (p90);"
+        f" {reason} extend the deadline",
+        retry_after_seconds=forecast.p50_seconds,
+    )
+
+
+def _format_ms(seconds: float) -> str:
+    return f"{math.ceil(1000 * seconds)} ms"
 
 
 def _lighter_recipes(
@@ -96,10 +113,11 @@ def _lighter_recipes(
 ) -> Iterator[tuple[Recipe, tuple[str, ...]]]:
     """Yield lighter and lighter recipes, each with the fields that it reduces."""
     degraded: tuple[str, ...] = ()
-    if StageName.COMPOSITE in plans and recipe.edge != Edge.FAST:
-        recipe = dataclasses.replace(recipe, edge=Edge.FAST)
-        degraded = ("edge=fast",)
-        yield recipe, degraded
+    if StageName.COMPOSITE in plans:
+        for edge in _FASTER_EDGES[recipe.edge]:
+            recipe = dataclasses.replace(recipe, edge=edge)
+            degraded = (f"edge={edge}",)
+            yield recipe, degraded
     # Only leading models: the times of a stage's other models are not measured separately.
     for task in (one for one in CHOOSABLE_TASKS if one in LEADING_TASK.values()):
         given_up = degraded
@@ -134,7 +152,19 @@ def _substitutes(
         and _has_similar_quality(card, usual)
         and snapshot.serves(card.capability)
     ]
-    return [card for _, card in sorted(lighter, key=lambda pair: -pair[0])]
+    ordered = [card for _, card in sorted(lighter, key=lambda pair: -pair[0])]
+    # A model that takes longer than a better one is never worth its time.
+    return [
+        card
+        for place, card in enumerate(ordered)
+        if all(_is_better(card, faster) for faster in ordered[place + 1 :])
+    ]
+
+
+def _is_better(card: ModelCard, faster: ModelCard) -> bool:
+    """Return whether a card states more quality, over the figures that both state, if any."""
+    shared = card.quality.keys() & faster.quality.keys()
+    return not shared or sum(card.quality[one] - faster.quality[one] for one in shared) > 0
 
 
 def _supports_recipe(card: ModelCard, recipe: Recipe) -> bool:

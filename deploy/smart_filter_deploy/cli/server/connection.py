@@ -104,7 +104,7 @@ def to_command_error(
     if isinstance(error, client_errors.InvalidAddress):
         return CommandError(f"SMART_FILTER_URL or SMART_FILTER_API_KEY: {error}", WRONG_USAGE)
     if isinstance(error, client_errors.TryLater):
-        return CommandError(f"the server is overloaded, try again later: {error}", NO_SERVER)
+        return CommandError(f"the server refuses for now: {error}", NO_SERVER)
     if isinstance(error, client_errors.Refused):
         status = WRONG_USAGE if error.code in _USAGE_CODES else PHOTO_FAILED
         return CommandError(describe_refusal(error, called), status)
