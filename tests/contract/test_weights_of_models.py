@@ -293,7 +293,7 @@ def test_only_a_missing_or_broken_network_is_fetched_again(folder: Path, site: S
         ({}, {"sha256": "0" * 64}, "do not use it"),
         ({}, {"most_bytes": 10}, "more than 10 bytes"),
         ({}, {"address": "http://127.0.0.1:9/net.onnx"}, "models admit"),
-        ({"/net.onnx": web.answer(404)}, {}, "answers 404"),
+        ({"/net.onnx": web.answer(404)}, {}, "answers 404: .*models admit"),
         ({"/net.onnx": leads_to("/forbidden")}, {}, "only https"),
         ({"/net.onnx": leads_to("/net.onnx")}, {}, "cannot be fetched"),
     ],
@@ -309,6 +309,23 @@ def test_failed_or_wrong_download_leaves_nothing(
 
     assert "\n" not in str(caught.value)
     assert left_in(folder) == []
+
+
+@pytest.mark.parametrize("is_reachable", [True, False], ids=["missing", "unreachable"])
+def test_failed_download_of_a_models_own_file_names_the_paths_for_a_mirror(
+    folder: Path, site: Site, *, is_reachable: bool
+) -> None:
+    site.answers |= {"/net.onnx": web.answer(404)}
+    address = f"{site.url if is_reachable else 'http://127.0.0.1:9'}/net.onnx"
+    file = RemoteFile(address, DIGEST, len(NETWORK), place="net.onnx")
+    entry = replace(an_entry(site), name="", files=(file,))
+
+    with pytest.raises(SetupFailed) as caught:
+        pull(folder, entry)
+
+    path = address.removeprefix("http://")
+    assert f"name a server that has {path} below URL with --mirror URL" in str(caught.value)
+    assert "models admit" not in str(caught.value)
 
 
 def test_redirects_are_followed(folder: Path, site: Site) -> None:

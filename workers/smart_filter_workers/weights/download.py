@@ -26,11 +26,13 @@ class Source:
     """A file to download.
 
     sha256: its digest, lower-case hex, "" if unknown; most_bytes: its size, or an upper limit.
+    remedy: another way to get the file, for the message of a failed download.
     """
 
     address: str
     sha256: str
     most_bytes: int
+    remedy: str
 
 
 @contextmanager
@@ -102,7 +104,9 @@ def _download(source: Source, file: BinaryIO, permits: AddressCheck) -> None:
             if there and response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return  # nothing is missing; the digest tells whether it is the right file
             if not response.is_success:
-                raise SetupFailed(f"{source.address} answers {response.status_code}")
+                raise SetupFailed(
+                    f"{source.address} answers {response.status_code}: {source.remedy}"
+                )
             if not response.headers.get("Content-Range", "").startswith(f"bytes {there}-"):
                 _empty(file)
             for piece in response.iter_bytes():
@@ -114,7 +118,7 @@ def _download(source: Source, file: BinaryIO, permits: AddressCheck) -> None:
         reason = str(error) or type(error).__name__
         raise SetupFailed(
             f"{source.address} cannot be fetched ({reason}): check the network and run the command"
-            " again, or fetch it elsewhere and admit it with `smart-filter models admit`"
+            f" again, or {source.remedy}"
         ) from error
 
 
