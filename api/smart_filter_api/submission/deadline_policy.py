@@ -88,16 +88,16 @@ def choose_option(options: Iterable[RunOption], *, deadline_ms: int | None) -> R
         if deadline_ms is None or best.estimate.p90_seconds <= deadline_ms / 1000:
             return best
     assert best is not None, "the requested recipe is an option"
-    forecast = best.forecast
-    ahead = forecast.position - 1
+    estimate = best.estimate
+    ahead = estimate.position - 1
     reason = (
         f"{ahead} jobs wait before it; retry later or" if ahead > 0 else "no job waits before it;"
     )
     raise DeadlineInfeasible(
         f"the deadline of {deadline_ms} ms would be missed: the fastest way to run the job ends in"
-        f" {_format_ms(forecast.p50_seconds)} (p50) to {_format_ms(forecast.p90_seconds)} (p90);"
+        f" {_format_ms(estimate.p50_seconds)} (p50) to {_format_ms(estimate.p90_seconds)} (p90);"
         f" {reason} extend the deadline",
-        retry_after_seconds=forecast.p50_seconds,
+        retry_after_seconds=estimate.p50_seconds,
     )
 
 
