@@ -1,7 +1,9 @@
 """Words that code, documents and texts of the interface do not use (plain American English)."""
 
+import ast
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
@@ -15,6 +17,9 @@ WORDS = (
 PATTERN = re.compile(
     rf"(?<![A-Za-z])({'|'.join(WORDS).replace(' ', '[ _]')})(?![A-Za-z])", re.IGNORECASE
 )
+# Names for what has another name: estimate, snapshot, retention, doorbell, references, limit.
+FORMER_NAMES = re.compile("(^|_)(forecasts?|foreseen|outlook|keeping|ringers?|lent|borrows)(_|$)")
+PACKAGES = ("api", "client", "deploy", "shared", "training", "workers")
 # The name of a Unix user.
 EXCEPTIONS = {
     "deploy/smart_filter_deploy/embedded/server_user.py",
@@ -45,4 +50,30 @@ def test_texts_use_plain_words() -> None:
     ]
 
     assert len(paths) > 1000
+    assert found == []
+
+
+def names_in(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and name of each variable, parameter, function and class."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.lineno, node.name
+            case ast.arg():
+                yield node.lineno, node.arg
+            case ast.Name(ctx=ast.Store()):
+                yield node.lineno, node.id
+
+
+def test_one_idea_has_one_name() -> None:
+    paths = [path for folder in PACKAGES for path in (CHECKOUT / folder).rglob("*.py")]
+
+    found = [
+        f"{path.relative_to(CHECKOUT)}:{line}: {name}"
+        for path in paths
+        for line, name in names_in(path)
+        if FORMER_NAMES.search(name.lower())
+    ]
+
+    assert len(paths) > 800
     assert found == []

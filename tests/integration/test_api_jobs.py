@@ -517,7 +517,7 @@ def test_job_that_misses_its_deadline_fails_and_is_redriven_without_one(api: Api
     assert api.bench.work(WORKER.fail_overdue) == []
 
 
-def test_forecast_of_an_ended_job_is_learned_from_once(api: Api) -> None:
+def test_estimate_of_an_ended_job_is_learned_from_once(api: Api) -> None:
     submitted(api)
     api.bench.advance(PREPARE, COMPOSITE)
 

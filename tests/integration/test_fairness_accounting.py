@@ -339,7 +339,7 @@ def test_job_visible_before_its_stages_is_not_settled_yet(bench: Bench) -> None:
     assert bench.work(settlement.settle) == Settlement({}, [])
 
 
-def test_forecasts_learn_from_jobs_that_succeeded_without_interruption(bench: Bench) -> None:
+def test_estimates_learn_from_jobs_that_succeeded_without_interruption(bench: Bench) -> None:
     recipe = dataclasses.replace(KEEP_BACKGROUND, priority=Priority.INTERACTIVE)
     bench.submit(recipe, place=Reservation(0, 0))
     bench.submit(KEEP_BACKGROUND, place=Reservation(0, 0))

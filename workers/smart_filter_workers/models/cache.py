@@ -93,12 +93,12 @@ class ModelCache:
             loaded = self._load(place)
             with self._lock:
                 self._loaded[place] = loaded
-        self.relieve(keeping={place})
+        self.relieve(except_for={place})
         return loaded
 
-    def relieve(self, *, keeping: Iterable[ModelKey] = ()) -> None:
+    def relieve(self, *, except_for: Iterable[ModelKey] = ()) -> None:
         """Drop the least recently used models while the process exceeds its memory limit."""
-        kept = set(keeping)
+        kept = set(except_for)
         while self._memory_limit.is_exceeded():
             with self._lock:
                 oldest = next((place for place in self._loaded if place not in kept), None)

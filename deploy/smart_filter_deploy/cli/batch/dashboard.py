@@ -118,7 +118,7 @@ class Dashboard:
             head.add_column(max_width=_BAR_WIDTH, ratio=1)
             head.add_column(no_wrap=True, overflow="ellipsis", style="dim")
             bar = ProgressBar(total=max(1, self._total()), completed=self._done())
-            head.add_row(f"{self._done()}/{self._total()}", bar, self._outlook())
+            head.add_row(f"{self._done()}/{self._total()}", bar, self._eta())
             parts: list[RenderableType] = [head]
             if self._moving:
                 # The terminal's height, less the lines around the table.
@@ -128,7 +128,7 @@ class Dashboard:
                 parts.append(Text(self._note, style="yellow", overflow="ellipsis", no_wrap=True))
             return Group(*parts)
 
-    def _outlook(self) -> str:
+    def _eta(self) -> str:
         parts = []
         if self._failed:
             parts.append(f"{self._failed} failed")

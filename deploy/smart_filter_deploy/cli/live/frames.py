@@ -173,7 +173,7 @@ class FrameLoop:
 
     def _encoded(self, frame: Frame) -> tuple[bytes, bytes | None]:
         """Return a frame's JPEG to send, and its JPEG to keep (None without a shutter folder)."""
-        kept = None if self.moments is None else video.encode_for_keeping(frame)
+        kept = None if self.moments is None else video.encode_kept_frame(frame)
         return video.encode_for_sending(frame, self.size), kept
 
     def _remember(self, number: int, kept: bytes | None) -> None:

@@ -28,7 +28,7 @@ _SLOWEST, _FASTEST = 1.0, 120.0
 _MAX_SIDE_PX = 1280
 _MAX_PIXELS = 1280 * 720
 _SENDING_QUALITY = 90
-_KEEPING_QUALITY = 95
+_KEPT_QUALITY = 95
 # Source: FFmpeg, libavutil/log.h, AV_LOG_QUIET.
 _AV_LOG_QUIET = "-8"
 
@@ -161,9 +161,9 @@ def encode_for_sending(frame: Frame, size: tuple[int, int]) -> bytes:
     return _encode_jpeg(_resize(frame, size), _SENDING_QUALITY)
 
 
-def encode_for_keeping(frame: Frame) -> bytes:
+def encode_kept_frame(frame: Frame) -> bytes:
     """Return a frame as a JPEG of the quality that jobs need."""
-    return _encode_jpeg(frame, _KEEPING_QUALITY)
+    return _encode_jpeg(frame, _KEPT_QUALITY)
 
 
 def decode(jpeg: bytes) -> Frame:

@@ -136,7 +136,7 @@ def test_pace_finds_the_seconds_of_a_megapixel() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
-def test_wrong_first_forecasts_converge(scale: float) -> None:
+def test_wrong_first_estimates_converge(scale: float) -> None:
     chance = random.Random(5)
     known = Calibration()
     in_time = {0.5: 0, 0.9: 0}
