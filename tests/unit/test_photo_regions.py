@@ -6,7 +6,7 @@ from smart_filter_workers.photo_regions import MAX_REGIONS, PhotoRegions
 
 # A person on the left, a chair that the matte took for one in the middle, a wall elsewhere.
 HEIGHT, WIDTH = 240, 320
-PERSON, CHAIR = np.s_[40:, 20:120], np.s_[120:, 120:220]
+PERSON, CHAIR = np.s_[40:, 20:120], np.s_[180:, 120:220]
 
 
 def a_photo() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -25,9 +25,16 @@ def parts(regions: PhotoRegions) -> NDArray[np.int32]:
 def test_part_ends_at_an_edge_of_the_photo_and_holds_what_looks_alike() -> None:
     found = parts(photo_regions.find_regions(*a_photo()))
 
-    chair = found == found[180, 170]
+    chair = found == found[210, 170]
     assert chair[CHAIR].mean() > 0.95
     assert chair[PERSON].mean() < 0.02
+
+
+def test_part_that_is_most_of_the_matte_is_left_in_its_small_regions() -> None:
+    found = photo_regions.find_regions(*a_photo())
+
+    inside = set(found.small[PERSON].ravel()) - set(found.small[CHAIR].ravel())
+    assert len({int(found.part_of[region]) for region in inside}) == len(inside) > 20
 
 
 def test_region_lies_on_one_side_of_the_matte() -> None:

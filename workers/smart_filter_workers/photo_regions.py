@@ -31,6 +31,10 @@ MATTE_WEIGHT: Final = 0.2
 # An island of the matte below this share of the largest one is one part, whatever its colors: it
 # often is a bystander. The same holds for a hole.
 ISLAND_SHARE: Final = 0.25
+# A part of the matte above this share of it is left in its small regions: it is mostly a person.
+# Of 707 clicks on leftovers of 1,200 training photos, 14 remove more than a fifth of the people
+# with it, 109 without it; it leaves every part that is at most 5 % people.
+MAX_PART_SHARE: Final = 0.25
 # Both numbers of a pixel share the 24 bits of its color; the last number takes the rest.
 MAX_REGIONS: Final = 4096
 
@@ -122,11 +126,15 @@ def _group(small: Labels, lab: Srgb8, coverage: Matte8) -> Labels:
     island_area = np.bincount(island, area)
     largest = island_area[island[inside.round() > 0]].max(initial=0)
     gaps[island_area[island[pairs[0]]] < ISLAND_SHARE * largest] = 0
-    return _join(pairs, gaps, area / small.size)
+    part = _join(pairs, gaps, area / small.size)
+    inside_area = area * inside.round()
+    is_large = np.bincount(part, inside_area)[part] > MAX_PART_SHARE * inside_area.sum()
+    part = np.where(is_large, count + np.arange(count), part)
+    return np.unique(part, return_inverse=True)[1].astype(np.int32)
 
 
 def _join(pairs: Labels, gaps: NDArray[np.float64], shares: NDArray[np.float64]) -> Labels:
-    """Return the part of each region; pairs that differ least join first."""
+    """Return for each region the number of one of its part; pairs that differ least join first."""
     # Plain lists: a NumPy scalar takes ten times as long.
     part, size, most = list(range(shares.size)), shares.tolist(), [0.0] * shares.size
 
@@ -142,8 +150,7 @@ def _join(pairs: Labels, gaps: NDArray[np.float64], shares: NDArray[np.float64])
             part[b] = a
             size[a] += size[b]
             most[a] = gap
-    roots = [find(region) for region in range(shares.size)]
-    return np.unique(roots, return_inverse=True)[1].astype(np.int32)
+    return np.array([find(region) for region in range(shares.size)], np.int32)
 
 
 def _connect(pairs: Labels, count: int) -> Labels:

@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from smart_filter_api.intake.base64_text import max_text_bytes
 from smart_filter_api.schemas.moments import UtcDatetime
@@ -40,14 +40,15 @@ class Stroke(BaseModel):
 
     keep: true where the line covers people, false where it covers background.
     snap: each point marks the area around it in place of the line: `part`, all that resembles it
-    up to the next edge, or `region`, a small piece of that.  width: needed without snap.
+    up to the next edge, at most a quarter of the matte, or `region`, a small piece of that.
+    width: needed without snap.
     """
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
     points: list[Point] = Field(min_length=1, max_length=MAX_POINTS)
     width: float | None = Field(default=None, gt=0, le=MAX_WIDTH_PX)
-    keep: StrictBool
+    keep: bool
     snap: Literal["part", "region"] | None = None
 
 
@@ -59,7 +60,7 @@ class FaceLabel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    number: int = Field(ge=1, le=MAX_FACES)
+    number: StrictInt = Field(ge=1, le=MAX_FACES)
     smile: SmileLevel | None = None
     left_open: StrictBool | None = None
     right_open: StrictBool | None = None
