@@ -162,7 +162,27 @@ def test_correction_above_the_limit_leaves_no_object(api: Api) -> None:
     answer = send(api, job_id, masked(a_mask()))
 
     assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/mask"]
     assert len(drawn(api)) == 20
+
+
+@pytest.mark.parametrize(
+    ("stroke", "pointer"),
+    [
+        ({**STROKE, "points": [[True, False]]}, "/strokes/0/points/0/0"),
+        ({**STROKE, "points": [["1", 2]]}, "/strokes/0/points/0/0"),
+        ({**STROKE, "width": True}, "/strokes/0/width"),
+    ],
+)
+def test_number_of_a_stroke_is_no_boolean_and_no_text(
+    api: Api, stroke: dict[str, object], pointer: str
+) -> None:
+    job_id = run_whole_job(api, background="auto")
+
+    answer = send(api, job_id, {**STROKES, "strokes": [stroke]})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == pointer
 
 
 def test_matte_that_was_never_made_cannot_be_corrected(api: Api) -> None:

@@ -109,7 +109,7 @@ def insert_correction(
     if job.photo_key is None or not retention.is_available(connection, job.tenant, job.photo_key):
         raise InputsExpired(f"the photo of job {job.id} has expired")
     if len(corrections.list_for_job(connection, job.id)) >= MAX_PER_JOB:
-        _refuse("", f"the job has {MAX_PER_JOB} corrections, the maximum")
+        _refuse(f"/{new.content.form}", f"the job has {MAX_PER_JOB} corrections, the maximum")
     asked = new.asked
     models = next(stage.models for stage in job.stages if stage.name == asked.stage)
     return corrections.create(
