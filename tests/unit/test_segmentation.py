@@ -72,6 +72,31 @@ def test_person_smaller_than_the_minimum_is_none(share: float, persons: int) -> 
 
 
 @pytest.mark.parametrize(
+    "persons", [PersonSelection.MAIN, PersonSelection.FRONT, PersonSelection.LARGEST, (1,)]
+)
+def test_chosen_person_is_kept_whatever_its_size(
+    persons: PersonSelection | tuple[int, ...],
+) -> None:
+    mattes = [np.zeros((100, 100), np.uint8) for _ in range(3)]
+    for place, matte in enumerate(mattes):
+        matte[40:46, 40 + 15 * place : 45 + 15 * place] = 255
+
+    segmented = found(People(np.maximum.reduce(mattes), tuple(mattes)), Recipe(persons=persons))
+
+    assert segmented.coverage == pytest.approx(0.009)
+    assert segmented.persons
+    assert segmented.matte.any()
+
+
+def test_number_that_no_person_has_covers_nothing() -> None:
+    matte = a_matte(0.3)
+
+    segmented = found(People(matte, persons=(matte,)), Recipe(persons=(2,)))
+
+    assert (segmented.coverage, segmented.persons) == (0.0, 0)
+
+
+@pytest.mark.parametrize(
     ("levels", "seen", "expected"),
     [
         ([(INSIDE, 1), (CORNER, 0.45)], np.s_[:60, :60], 0),

@@ -208,7 +208,8 @@ class Segmentation:
     """The result of `segmentation`.
 
     matte: (h, w) uint8 at the proxy's size.
-    coverage: the share of the photo, 0..1, where the matte is above one half.
+    coverage: the share of the photo, 0..1, where the matte of all persons, kept or not, is above
+        one half; 0 when none is kept.
     persons: how many kept persons the model tells apart; None if it does not.
     confidence: how far an ensemble's members, or the networks of a model, agree, 0..1; None if
         that is unknown.

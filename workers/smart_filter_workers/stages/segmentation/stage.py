@@ -75,7 +75,8 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         people = region_of_interest.crop_people(people, recipe.framing.roi, inputs.prepared)
     kept = select_persons(people, recipe.persons, inputs.prepared)
     matte = _matte(people, kept, recipe)
-    coverage = measure_coverage(matte)
+    # Of all persons: a chosen one is kept whatever its size.
+    coverage = measure_coverage(people.matte) if matte.any() else 0.0
     if coverage < MIN_PEOPLE_SHARE:
         kept = {}
     is_counted = people.persons is not None or recipe.persons != PersonSelection.ALL
