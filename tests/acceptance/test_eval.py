@@ -207,6 +207,17 @@ def test_tiers_are_compared_with_masks_and_on_sheets(
     assert sheets == ["her.png.png", "him.jpg.png", "him.png.png"]
 
 
+@pytest.mark.slow
+def test_tiers_say_that_the_best_one_had_no_network_of_its_own(
+    command: Command, masks: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("of") / "sheets"
+
+    said = command.output("eval", "segmentation", "--data", str(masks), "--tiers", str(folder))
+
+    assert "edge=best ran without BiRefNet: smart-filter models pull best" in said
+
+
 @pytest.mark.parametrize(
     ("sheets", "why"),
     [("images", "is in --data"), ("images/new", "is in --data"), (".", "is not empty")],

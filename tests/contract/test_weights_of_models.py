@@ -314,7 +314,9 @@ def test_failed_or_wrong_download_leaves_nothing(
 def test_failed_download_of_a_models_own_file_names_its_path_for_a_mirror(folder: Path) -> None:
     file = RemoteFile("http://127.0.0.1:9/net.onnx", DIGEST, len(NETWORK), place="net.onnx")
 
-    with pytest.raises(SetupFailed, match="has 127.0.0.1:9/net.onnx below URL with --mirror URL$"):
+    with pytest.raises(
+        SetupFailed, match=r"has 127\.0\.0\.1:9/net\.onnx below URL with --mirror URL$"
+    ):
         pull(folder, UpstreamWeights("onnx", "", "", "", "MIT", "none", (file,)))
 
 

@@ -138,6 +138,26 @@ def test_report_has_a_line(fields: dict[str, object], line: str) -> None:
     assert line in report_of(**fields)
 
 
+@pytest.mark.parametrize(
+    ("edge", "asked", "used", "is_said"),
+    [
+        ("best", "auto", "people", True),
+        ("best", "auto", "best", False),
+        ("best", "people", "people", False),
+        ("balanced", "auto", "people", False),
+    ],
+)
+def test_report_says_that_the_best_edge_had_no_network_of_its_own(
+    edge: str, asked: str, used: str, *, is_said: bool
+) -> None:
+    shown = report_of(
+        recipe={"edge": edge, "segmentation": {"model": asked, "params": {}}},
+        stages=[{"name": "segmentation", "model": used, "state": "succeeded", "attempt": 1}],
+    )
+
+    assert ("best without BiRefNet" in shown) is is_said
+
+
 def test_report_is_silent_about_agreement_that_needs_no_review() -> None:
     assert "agreement" not in report_of(confidence=0.95, needs_review=False)
 

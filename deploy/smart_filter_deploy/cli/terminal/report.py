@@ -152,6 +152,8 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
     lines: list[tuple[str, Text | str]] = [
         (label, text) for label, text in queue.items() if text is not None
     ]
+    if _lacks_best_model(job):
+        lines.append(("edge", "best without BiRefNet, which no worker has: models pull best"))
     if job.people is not None:
         lines.append(("people", _people(job)))
     if job.needs_review and job.confidence is not None:
@@ -175,6 +177,19 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
             lines.append(("", Text(f"also good: {', '.join(others)}", style="dim")))
     lines += [("filter", _filters_text(one)) for one in job.filters if one.applied is not None]
     return lines
+
+
+def _lacks_best_model(job: Job) -> bool:
+    """Return whether `edge=best` was asked for and its model, `best`, was not there."""
+    document = Fields(job.document, "a job")
+    recipe = document.object_or_none("recipe")
+    if recipe is None or recipe.text_or_none("edge") != "best":
+        return False
+    chosen = recipe.object_or_none("segmentation")
+    is_auto = chosen is not None and chosen.text_or_none("model") == "auto"
+    is_object = document.text_or_none("subject") == "object"
+    used = {stage.model for stage in job.stages if stage.name == "segmentation"}
+    return is_auto and not is_object and bool(used - {"best"})
 
 
 def _failure_rows(failure: Failure) -> list[tuple[str, Text]]:

@@ -14,10 +14,11 @@ from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
-from smart_filter_deploy.cli.terminal.text import examples, print_json
+from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.recipe import Edge
 from smart_filter_training.evaluation import html_report, measure, tiers
 from smart_filter_training.evaluation.base import Metric
 from smart_filter_training.evaluation.confidence_intervals import Figure
@@ -126,6 +127,9 @@ def _compare_tiers(data: Path, sheets: Path, *, limit: int | None, as_json: bool
             )
     except FolderUnreadable as error:
         raise CommandError(str(error), WRONG_USAGE) from error
+    used = {one.edge: one.model for one in compared.tiers}
+    if used[Edge.BEST] == used[Edge.BALANCED]:
+        print_line("edge=best ran without BiRefNet: smart-filter models pull best", err=True)
     if as_json:
         rows = [
             {
