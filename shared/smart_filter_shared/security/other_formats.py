@@ -3,7 +3,7 @@
 from typing import Final
 
 _VECTOR = "export it as PNG"
-_RAW = "a camera's raw file; export it as JPEG or TIFF"
+RAW = "a camera's raw file; export it as JPEG or TIFF"
 _STARTS: Final = {
     b"%PDF": f"a PDF; {_VECTOR}",
     b"PK\x03\x04": "a zip file; send each photo of it",
@@ -22,21 +22,19 @@ _STARTS: Final = {
     b"MM\0+": "a BigTIFF; save it as TIFF or PNG",
     b"\x76\x2f\x31\x01": "an OpenEXR; save it as JPEG or PNG",
     b"#?RADIANCE": "a Radiance HDR; save it as JPEG or PNG",
-    b"FUJIFILMCCD-RAW": _RAW,
-    b"IIRO": _RAW,
-    b"IIRS": _RAW,
-    b"MMOR": _RAW,
-    b"IIU\0": _RAW,
-    b"\0MRM": _RAW,
-    b"FOVb": _RAW,
+    b"FUJIFILMCCD-RAW": RAW,
+    b"IIRO": RAW,
+    b"IIRS": RAW,
+    b"MMOR": RAW,
+    b"IIU\0": RAW,
+    b"\0MRM": RAW,
+    b"FOVb": RAW,
 }
 _BRANDS: Final = {
-    b"crx ": _RAW,
+    b"crx ": RAW,
     b"jxl ": "a JPEG XL; save it as JPEG or PNG",
     b"jp2 ": "a JPEG 2000; save it as JPEG or PNG",
 }
-_CANON_AT: Final = slice(8, 10)
-_SUBFILE_TYPE, _SUB_DIRECTORIES, _DNG_VERSION = 254, 330, 50706
 
 
 def describe(start: bytes) -> str:
@@ -50,19 +48,3 @@ def describe(start: bytes) -> str:
             if content.startswith(magic):
                 return name
     return "not a picture"
-
-
-def describe_tiff(start: bytes, tags: dict[int, int]) -> str | None:
-    """Return the name of a TIFF that holds no finished picture; None for one that does.
-
-    tags: the first value of each number in the first directory.  Source: Adobe DNG 1.7, chapter 4;
-    TIFF 6.0, section 8 (NewSubfileType); TIFF/EP (ISO 12234-2), whose first picture is a preview.
-    """
-    is_preview = tags.get(_SUBFILE_TYPE, 0) & 1
-    if (
-        start[_CANON_AT] == b"CR"
-        or _DNG_VERSION in tags
-        or (is_preview and _SUB_DIRECTORIES in tags)
-    ):
-        return _RAW
-    return None

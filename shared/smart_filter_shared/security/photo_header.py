@@ -14,7 +14,7 @@ from functools import cache
 from typing import IO
 
 from smart_filter_shared.errors import PhotoTooLarge, SizeUnreadable, UnsupportedMedia
-from smart_filter_shared.security import isobmff, other_formats
+from smart_filter_shared.security import isobmff, other_formats, tiff_header
 
 MAX_PIXELS = 50_000_000
 # Longest side of a photo in pixels: libjpeg's limit. Sides are limited in addition to the product,
@@ -45,11 +45,6 @@ _WEBP_LOSSLESS_SIGNATURE = 0x2F
 _WEBP_LOSSY_START = b"\x9d\x01\x2a"
 _14_BITS = 0x3FFF
 _BMP_CORE_BYTES = 12  # the second header of OS/2, with sides of 16 bits
-# Scanners write a few dozen entries; the directory is in the order of the tags.
-_MAX_TIFF_ENTRIES = 1000
-_TIFF_ENTRY_BYTES = 12
-_TIFF_SHORT, _TIFF_LONG = 3, 4
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 
 
 class PhotoFormat(StrEnum):
@@ -69,8 +64,7 @@ _SIMPLE_STARTS = {
     b"GIF87a": PhotoFormat.GIF,
     b"GIF89a": PhotoFormat.GIF,
     b"BM": PhotoFormat.BMP,
-    b"II*\0": PhotoFormat.TIFF,
-    b"MM\0*": PhotoFormat.TIFF,
+    **dict.fromkeys(tiff_header.SIGNATURES, PhotoFormat.TIFF),
 }
 
 
@@ -246,24 +240,10 @@ def _bmp_size(file: IO[bytes]) -> tuple[int, int]:
 
 
 def _tiff_size(file: IO[bytes]) -> tuple[int, int]:
-    """Read the first directory. Source: TIFF 6.0, section 2 and 8."""
-    file.seek(0)
-    start = file.read(10)
-    order = "<" if start.startswith(b"II") else ">"
-    (directory,) = struct.unpack_from(order + "I", start, 4)
-    file.seek(directory)
-    (count,) = struct.unpack(order + "H", file.read(2))
-    tags = {}
-    for _ in range(min(count, _MAX_TIFF_ENTRIES)):
-        tag, kind = struct.unpack_from(order + "HH", entry := file.read(_TIFF_ENTRY_BYTES))
-        layout = {_TIFF_SHORT: "H", _TIFF_LONG: "I"}.get(kind, "I")
-        (tags[tag],) = struct.unpack_from(order + layout, entry, 8)
-    other = other_formats.describe_tiff(start, tags)
-    if other is not None:
-        raise _OtherKind(other)
-    if _TIFF_WIDTH not in tags or _TIFF_HEIGHT not in tags:
-        raise _BrokenHeader
-    return tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]
+    page = tiff_header.find_photo(file)
+    if page.refusal is not None:
+        raise _OtherKind(page.refusal)
+    return page.width, page.height
 
 
 def _largest_size(file: IO[bytes]) -> tuple[int, int]:

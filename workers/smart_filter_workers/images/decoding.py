@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
-from smart_filter_shared.security import isobmff
+from smart_filter_shared.security import isobmff, other_formats, tiff_header
 from smart_filter_shared.security.photo_header import MAX_PIXELS, MAX_SIDE_PX
 from smart_filter_workers.images import jpeg, png_chunks
 from smart_filter_workers.images.heif import avif, heic
@@ -26,7 +26,7 @@ from smart_filter_workers.images.resize import apply_orientation
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Photo, Srgb8
 
-# Formats that need no check before Pillow opens them: name of Pillow, and of results.
+# Names of Pillow, and of results.
 _PILLOW_FORMATS: Final = {
     "PNG": "png",
     "WEBP": "webp",
@@ -35,9 +35,9 @@ _PILLOW_FORMATS: Final = {
     "TIFF": "tiff",
     "AVIF": "avif",
 }
-_SIMPLE_FORMATS: Final = tuple(name for name in _PILLOW_FORMATS if name != "AVIF")
-_SCIENTIFIC_MODES: Final = frozenset({"I", "F"})
-_TIFF_BITS: Final = frozenset({1, 2, 4, 8, 16})
+_SIMPLE_FORMATS: Final = ("PNG", "WEBP", "GIF", "BMP")
+# Pillow's own reader of uncompressed TIFFs mixes up separate planes of 16 bits or with alpha.
+TiffImagePlugin.READ_LIBTIFF = True
 # Errors that Pillow's readers raise on bad bytes; any other is a bug here.
 _PILLOW_ERRORS: Final = (
     OSError,
@@ -88,10 +88,12 @@ def decode(content: bytes) -> Photo:
             orientation = exif.read_orientation(oriented)
             tags = avif.read_exif(content)
             return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
-    # Pillow also takes files for AVIF that were not sanitized above: it may not read them.
-    pixels, alpha, tags, xmp, format_ = _decode_with_pillow(
-        png_chunks.drop_broken(content), *_SIMPLE_FORMATS
-    )
+    # Pillow also takes other files for AVIF and TIFF, which were not checked: it may not read them.
+    if content.startswith(tiff_header.SIGNATURES):
+        decoded = _decode_with_pillow(_begin_with_photo(content), "TIFF")
+    else:
+        decoded = _decode_with_pillow(png_chunks.drop_broken(content), *_SIMPLE_FORMATS)
+    pixels, alpha, tags, xmp, format_ = decoded
     orientation = exif.read_orientation(tags, xmp)
     return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
 
@@ -136,7 +138,6 @@ def _decode_with_pillow(
         with Image.open(io.BytesIO(content), formats=formats) as image:
             _check_size(*image.size)
             png_chunks.refuse_bomb(packed, *image.size)
-            _refuse_scientific(image)
             image.load()
             tags = image.info.get("exif") or png_chunks.read_raw_profile(image.info)
             xmp = image.info.get("xmp") or b""
@@ -160,7 +161,7 @@ def _decode_with_pillow(
             flat = flatten_to_srgb(whole, icc, description=color, deep=deep)
             return *flat, tags, xmp, _PILLOW_FORMATS[str(image.format)]
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooLarge(str(error)) from error
+        raise ImageTooLarge(f"more than {MAX_PIXELS} pixels, which is the limit") from error
     except _PILLOW_ERRORS as error:
         # Pillow limits the expanded size of compressed text and profiles, and reports it only in
         # the message.
@@ -169,8 +170,9 @@ def _decode_with_pillow(
         if isinstance(error, UnidentifiedImageError):
             # Its message contains the buffer's memory address.
             raise ImageUnreadable(
-                "this is not a picture, or only the beginning of one; JPEG, PNG, WebP, AVIF, GIF, "
-                "BMP and TIFF are accepted, HEIC with the extra `heic`"
+                f"this is {other_formats.describe(content[: isobmff.SIGNATURE_BYTES])}, or only "
+                "the beginning of a picture; JPEG, PNG, WebP, AVIF, GIF, BMP and TIFF are "
+                "accepted, HEIC with the extra `heic`"
             ) from error
         raise ImageUnreadable(f"not a whole picture: {error}") from error
 
@@ -193,14 +195,21 @@ def _read_deep(content: bytes, bits: int, size: tuple[int, int]) -> NDArray[np.u
     return deep
 
 
-def _refuse_scientific(image: Image.Image) -> None:
-    """Refuse TIFFs whose samples are no levels between black and white, or of odd length."""
-    tiff_bits = getattr(image, "tag_v2", {}).get(ExifTags.Base.BitsPerSample, (_PILLOW_BITS,))
-    if image.mode in _SCIENTIFIC_MODES or not {*tiff_bits} <= _TIFF_BITS:
-        raise ImageUnreadable(
-            "the TIFF's samples are signed, floating or of a rare length; save it with 8 or 16 "
-            "bits a sample"
-        )
+def _begin_with_photo(content: bytes) -> bytes:
+    """Return a TIFF whose first page is the photo, not a thumbnail of it.
+
+    Raises ImageUnreadable for a kind that Pillow refuses or decodes to wrong pixels.
+    """
+    try:
+        page = tiff_header.find_photo(io.BytesIO(content))
+    except struct.error as error:
+        raise ImageUnreadable("the TIFF's header is broken") from error
+    if page.refusal is not None:
+        raise ImageUnreadable(f"the photo is {page.refusal}")
+    at = tiff_header.DIRECTORY_AT
+    if page.directory == content[at]:
+        return content
+    return content[: at.start] + page.directory + content[at.stop :]
 
 
 def _check_size(width: int, height: int) -> None:
