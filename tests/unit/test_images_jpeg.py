@@ -94,6 +94,18 @@ TALL = encode(Image.fromarray(noise(480, 64)), "JPEG", quality=90)
 TALL_IN_SCANS = encode(Image.fromarray(noise(480, 64)), "JPEG", quality=90, progressive=True)
 
 
+@pytest.mark.parametrize("content", [TALL, TALL_IN_SCANS], ids=["baseline", "progressive"])
+@pytest.mark.parametrize(
+    "marker", [b"\x01", b"\xc0", b"\xc4", b"\xd0", b"\xd8", b"\xda", b"\xdb", b"\xe1", b"\xfe"]
+)
+def test_trailer_of_a_jpeg_without_end_may_hold_any_marker(content: bytes, marker: bytes) -> None:
+    trailer = b"SEFT\xff" + marker + b"\0\x08\1\2\3\4\5\6\xff\xda\0\3rest"
+
+    seen = images.decode(content[:-2] + trailer).srgb
+
+    assert np.array_equal(seen, images.decode(content).srgb)
+
+
 def test_jpeg_cut_within_its_last_row_of_blocks_keeps_the_other_rows() -> None:
     whole = images.decode(TALL).srgb
 

@@ -16,12 +16,13 @@ from smart_filter_shared.errors import ImageUnreadable
 # Large files have hundreds of segments; millions of a few bytes each would take minutes.
 _MAX_SEGMENTS: Final = 10_000
 # Excludes zeros after 0xFF, which are pixels, restart markers, and fill bytes.
-_NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+_NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 class Marker(IntEnum):
     """The markers used here (ITU-T T.81, table B.1)."""
 
+    TEMPORARY = 0x01
     BASELINE_FRAME = 0xC0
     EXTENDED_FRAME = 0xC1
     PROGRESSIVE_FRAME = 0xC2
@@ -29,6 +30,7 @@ class Marker(IntEnum):
     ARITHMETIC_PROGRESSIVE_FRAME = 0xCA
     ARITHMETIC_TABLES = 0xCC
     LAST_FRAME = 0xCF
+    START = 0xD8
     END = 0xD9
     SCAN = 0xDA
     QUANTIZATION_TABLES = 0xDB
@@ -41,6 +43,8 @@ class Marker(IntEnum):
 
 # Codes among the frame markers for Huffman tables, an extension and arithmetic tables.
 FRAMES: Final = frozenset(range(Marker.BASELINE_FRAME, Marker.LAST_FRAME + 1)) - {0xC4, 0xC8, 0xCC}
+# Markers that no length follows.
+_STANDALONE: Final = frozenset({Marker.TEMPORARY, Marker.START, Marker.END})
 _PROGRESSIVE: Final = frozenset({Marker.PROGRESSIVE_FRAME, Marker.ARITHMETIC_PROGRESSIVE_FRAME})
 # The segments that the pixels depend on: the others are metadata.
 _NEEDED: Final = FRAMES | {
@@ -53,6 +57,7 @@ _NEEDED: Final = FRAMES | {
     Marker.APP14_ADOBE,
 }
 _END: Final = b"\xff\xd9"
+_RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
 _COEFFICIENTS: Final = 64
 # Selection of a sequential scan: coefficients 0 to 63, all of their bits (B.2.3).
 _WHOLE_SELECTION: Final = bytes((0, _COEFFICIENTS - 1, 0))
@@ -76,9 +81,11 @@ def find_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
         if found is None:
             return
         marker, at = content[found.end() - 1], found.end()
-        if marker == Marker.END:
+        if marker in _STANDALONE:
             yield marker, at, at
-            return
+            if marker == Marker.END:
+                return
+            continue
         if at + 2 > len(content):
             return
         length = max(2, int.from_bytes(content[at : at + 2]))
@@ -90,19 +97,23 @@ def find_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
 def repair(content: bytes) -> tuple[bool, bytes]:
     """Return whether a JPEG has an end, and its copy: what its pixels depend on, and an end.
 
+    Markers behind the last pixels of a file without an end are bytes of something else.
     Raises ImageUnreadable when the file has no end and lacks scans of its pixels.
     """
-    parts, scans, frame = [b"\xff\xd8"], [], (0, b"")
+    parts, frame, has_restarts = [b"\xff\xd8"], (0, b""), False
+    scans: list[bytes] = []
     scan_at: int | None = None
     for marker, start, end in find_segments(content):
         body = content[start:end]
         if scan_at is not None:
-            parts.append(content[scan_at : start - (2 if marker == Marker.END else 4)])
+            marker_at = start - (2 if marker in _STANDALONE else 4)
+            parts.append(_cut_trailer(content[scan_at:marker_at], has_restarts=has_restarts))
+        if marker == Marker.END or (scan_at is not None and _are_complete(*frame, scans)):
+            return marker == Marker.END, b"".join((*parts, _END))
         scan_at = end if marker == Marker.SCAN else None
-        if marker == Marker.END:
-            return True, b"".join((*parts, _END))
         if marker in FRAMES:
             frame = (marker, body)
+        has_restarts |= marker == Marker.RESTART_INTERVAL
         if marker == Marker.SCAN:
             scans.append(body)
             if frame[0] not in _PROGRESSIVE:
@@ -110,7 +121,8 @@ def repair(content: bytes) -> tuple[bool, bytes]:
         if marker in _NEEDED:
             parts.append(struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body)
     if scan_at is not None:
-        parts.append(content[scan_at:].removesuffix(b"\xff"))
+        pixels = content[scan_at:].removesuffix(b"\xff")
+        parts.append(_cut_trailer(pixels, has_restarts=has_restarts))
     if not _are_complete(*frame, scans):
         raise ImageUnreadable("JPEG: truncated before its last scan")
     return False, b"".join((*parts, _END))
@@ -132,7 +144,8 @@ def fill_gaps(content: bytes, marker: int, length: int) -> Iterator[bytes]:
 def shorten(content: bytes) -> bytes | None:
     """Return a sequential JPEG without its last row of blocks; None if that is much of it.
 
-    The data of that row remain behind the others, as bytes without effect.
+    The data of that row remain behind the others, as bytes without effect. A progressive one has
+    such data behind each scan, where they hide whether more is missing; it is refused.
     """
     for marker, start, end in find_segments(content):
         if marker in FRAMES:
@@ -148,6 +161,11 @@ def shorten(content: bytes) -> bytes | None:
             body[_HEIGHT] = ((height - 1) // row * row).to_bytes(2)
             return content[:start] + body + content[end:]
     return None
+
+
+def _cut_trailer(pixels: bytes, *, has_restarts: bool) -> bytes:
+    """Return a scan's pixels up to a restart marker where the file has none of these."""
+    return pixels if has_restarts else _RESTART.split(pixels, maxsplit=1)[0]
 
 
 def _are_complete(marker: int, frame: bytes, scans: list[bytes]) -> bool:
