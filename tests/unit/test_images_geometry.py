@@ -156,6 +156,14 @@ def test_crop_without_pixels_is_refused(crop: bytes) -> None:
 
 XMP = b"<x:xmpmeta><rdf:Description %s/></x:xmpmeta>"
 SIX = XMP % b'tiff:Orientation="6"'
+
+
+def typed_orientation(kind: int, layout: str) -> bytes:
+    """Return EXIF with orientation 6 in a type of integers, big-endian."""
+    entry = struct.pack(">HHI", 0x0112, kind, 1) + struct.pack(f">{layout}", 6).ljust(4, b"\0")
+    return b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 1) + entry + bytes(4)
+
+
 # Turned by orientation 6: clockwise by a quarter.
 TURNED = [WHITE, RED, GREEN, BLUE]
 RAW = "\nexif\n%8d\n%s\n"
@@ -200,6 +208,13 @@ TURNING = {
         encode(quarters(), "JPEG", quality=95, exif=exif(0), xmp=SIX),
         TURNED,
     ),
+    **{
+        f"EXIF in type {kind}": (
+            encode(quarters(), "JPEG", quality=95, exif=typed_orientation(kind, layout)),
+            TURNED,
+        )
+        for kind, layout in {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}.items()
+    },
     "XMP without meaning": (
         encode(quarters(), "JPEG", quality=95, xmp=XMP % b'tiff:Orientation="9"'),
         [RED, GREEN, BLUE, WHITE],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from smart_filter_shared.errors import ImageUnreadable
+from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_tests.four_colors import (
     BLUE,
     GREEN,
@@ -155,3 +155,11 @@ NOISE = Image.fromarray(noise(64, 64))
 def test_cut_or_scientific_file_is_refused(content: bytes) -> None:
     with pytest.raises(ImageUnreadable):
         images.decode(content)
+
+
+def test_file_that_declares_far_too_many_pixels_is_refused_with_our_limit() -> None:
+    content = bytearray(encode(quarters(), "GIF"))
+    content[6:10] = (60_000).to_bytes(2, "little") * 2
+
+    with pytest.raises(ImageTooLarge, match="more than 50000000 pixels"):
+        images.decode(bytes(content))

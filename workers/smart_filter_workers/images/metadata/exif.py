@@ -9,10 +9,12 @@ from typing import Final
 
 from smart_filter_workers.images.metadata.tiff import Tiff
 
-_ORIENTATION_TAG: Final = 0x0112  # CIPA DC-008 4.6.4; values 1..8, type SHORT
+_ORIENTATION_TAG: Final = 0x0112  # CIPA DC-008 4.6.4; values 1..8
+# By the type of the value: EXIF demands SHORT, and some programs write another one.
+_ORIENTATION_LAYOUTS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
 _TAKEN_TAG: Final = 0x9003  # 4.6.5: DateTimeOriginal
 _ZONE_TAG: Final = 0x9011  # 4.6.5: OffsetTimeOriginal
-_TEXT, _SHORT = 2, 3
+_TEXT: Final = 2
 UPRIGHT: Final = 1
 _ORIENTATIONS: Final = range(1, 9)
 # As an attribute or an element. Source: XMP specification part 2, 2.9 (the TIFF schema).
@@ -31,8 +33,8 @@ def read_orientation(exif: bytes, xmp: bytes = b"") -> int:
     """
     tiff = Tiff(exif)
     for entry in tiff.photo():
-        if entry.tag == _ORIENTATION_TAG and entry.kind == _SHORT:
-            orientation = tiff.number("H", entry.at)
+        if entry.tag == _ORIENTATION_TAG and entry.kind in _ORIENTATION_LAYOUTS:
+            orientation = tiff.number(_ORIENTATION_LAYOUTS[entry.kind], entry.at)
             if orientation in _ORIENTATIONS:
                 return orientation
     named = _XMP_ORIENTATION.search(xmp[:_MAX_XMP_BYTES])
