@@ -412,7 +412,7 @@ def test_interrupted_pull_says_how_to_continue(data: Path) -> None:
             connection.close()
 
     said = "smart-filter: interrupted: the same command continues where this one stopped"
-    assert (process.returncode, err.splitlines().count(said)) == (130, 1)
+    assert (process.returncode, err.splitlines().count(said)) == (130, 1), err
 
 
 def test_pull_announces_its_downloads(
