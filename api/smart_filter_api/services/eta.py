@@ -31,7 +31,7 @@ _MAX_SNAPSHOT_TIME_SHARE = 0.05
 # Source: docs/measurements.md, Composite and Edges of the matte.
 _EDGE_TIME_FACTORS: Mapping[Edge, float] = {Edge.FAST: 0.8, Edge.BALANCED: 1.0, Edge.BEST: 2.5}
 # The model that asks a second network about outlines except with `edge=fast`, and the share of the
-# time of its stage that `edge=fast` takes: 0.16 s and 0.28 s of processor time for 26 photos, and
+# time of its stage that `edge=fast` takes: 0.16 s and 0.3 s of processor time for 26 photos, and
 # 0.05 s of loading and storing for both.
 _REFINED_MODEL = "people"
 _UNREFINED_TIME_SHARE = 0.6
