@@ -161,7 +161,7 @@ class Job:
     printability: how well the picture prints; None unless people were rated.
     confidence: the agreement on the matte, 0 to 1: of an ensemble's members, or of the networks of
         `people`; None for other models, and when no person was found.
-    needs_review: whether that is low, or it may be no person that was cut out.
+    needs_review: whether the cutout may be wrong (docs/api/jobs.md).
     outputs: the path on the server of each available output.
     files: the outputs in memory, of a job that `run` returned.
     output_links: signed URLs of the outputs, which need no key, until output_links_expire_at.
