@@ -105,7 +105,7 @@ def test_report_shows_every_fact_of_a_job_on_a_line() -> None:
     assert [line.strip() for line in shown.splitlines()] == [
         "degraded    edge=fast, segmentation.model=selfie",
         "people      2 people, 5 faces",
-        "agreement   0.87 of 1: needs review",
+        "review      look at the cutout, agreement 0.87 of 1",
         "face 1      mild smile, both eyes open, 30 × 40 px at 10, 20",
         "face 2      mild smile, both eyes closed, 30 × 40 px at 10, 20",
         "face 3      mild smile, eyes not seen, 30 × 40 px at 10, 20",
@@ -131,6 +131,7 @@ def test_report_shows_every_fact_of_a_job_on_a_line() -> None:
             {"people": 1, "faces": [], "needs_review": True},
             "not certain: things need the model isnet",
         ),
+        ({"people": 0, "needs_review": True}, "review  look at the cutout\n"),
         ({"people": 40, "faces": [a_face()] * 40}, "and 28 more"),
     ],
 )

@@ -156,8 +156,9 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
         lines.append(("edge", "best without BiRefNet, which no worker has: models pull best"))
     if job.people is not None:
         lines.append(("people", _people(job)))
-    if job.needs_review and job.confidence is not None:
-        lines.append(("agreement", f"{job.confidence:.2f} of 1: needs review"))
+    if job.needs_review:
+        agreement = "" if job.confidence is None else f", agreement {job.confidence:.2f} of 1"
+        lines.append(("review", f"look at the cutout{agreement}"))
     shown = (job.faces or ())[:_MAX_FACES]
     for number, face in enumerate(shown, start=1):
         label = "face" if len(shown) == 1 else f"face {number}"
@@ -214,7 +215,7 @@ def _people(job: Job) -> str:
         return people
     faces = {0: "no face", 1: "1 face"}.get(len(job.faces), f"{len(job.faces)} faces")
     told = f"{people}, {faces}"
-    if job.needs_review and not job.faces:
+    if job.needs_review and not job.faces and describe_degraded(job) is None:
         told += "; not certain: things need the model isnet (`smart-filter models show isnet`)"
     return told
 
