@@ -73,7 +73,9 @@ def draw_over_matte(
             for stroke in strokes:
                 _paint(canvas, stroke, prepared)
     matte = _apply_strokes(matte, canvas)
-    coverage = float(np.count_nonzero(matte > HALF_LEVEL)) / matte.size
+    before, after = (np.count_nonzero(one > HALF_LEVEL) for one in (segmented.matte, matte))
+    # The coverage counts persons that the recipe does not keep, too.
+    coverage = segmented.coverage + (after - before) / matte.size if after else 0.0
     return replace(segmented, matte=matte, coverage=coverage)
 
 
