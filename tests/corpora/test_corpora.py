@@ -42,7 +42,11 @@ REASONS: Final = {
     (Outcome.REFUSED, "10ct_32bit_128.tiff"): SAMPLES,
     (Outcome.REFUSED, "12bit.cropped.tif"): SAMPLES,
     (Outcome.REFUSED, "16_bit_binary_pgm.tiff"): SAMPLES,
+    (Outcome.REFUSED, "16bit.r.tif"): "its 16-bit samples have their lowest bit first",
     (Outcome.REFUSED, "16bit.s.tif"): SAMPLES,
+    (Outcome.REFUSED, "8bit.s.tif"): SAMPLES,
+    (Outcome.REFUSED, "separate_planar_extra_samples.tiff"): SAMPLES,
+    (Outcome.REFUSED, "hopper_bigtiff.tif"): "BigTIFF is no accepted format",
     (Outcome.REFUSED, "hopper_bad_exif.jpg"): "its pixels are damaged: Pillow returns stripes",
     (Outcome.DIFFERENT, "avif/xmp_tags_orientation.avif"): "only its own properties turn an AVIF",
     (

@@ -146,7 +146,7 @@ REFUSED = {
         joined(GRAY, ALPHA), BLACK_IS_0, {EXTRA: 2, PLANES: 2}
     ),
     "8-bit gray whose white is 0 with alpha": page(joined(GRAY, ALPHA), WHITE_IS_0, {EXTRA: 2}),
-    "8-bit gray with 2 more samples": page(RGB, BLACK_IS_0, {}),
+    "8-bit gray with more samples a pixel": page(RGB, BLACK_IS_0, {}),
     "8-bit CMYK with alpha": page(joined(RGB, GRAY, ALPHA), INK, {EXTRA: 2}),
     "32-bit floating-point gray": page(GRAY.astype(np.float32), BLACK_IS_0, {FORMAT: 3}),
     "32-bit floating-point RGB": page(RGB.astype(np.float32), COLOR, {FORMAT: 3}),

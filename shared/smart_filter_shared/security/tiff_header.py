@@ -186,7 +186,7 @@ def _find_refusal(page: _Directory) -> str | None:
         _FORMATS.get(min(formats, default=_UNSIGNED), ""),
         _COLOR_NAMES.get(color, f"colors of number {color}"),
         " with alpha" * has_alpha,
-        f" with {samples - needed} more samples" * (samples > needed and not has_alpha),
+        " with more samples a pixel" * (samples > needed and not has_alpha),
         " in separate planes" * is_planar,
         " in reversed bits" * is_reversed,
     )

@@ -3,6 +3,8 @@
 Two photos of 49 megapixels take half a gigabyte more than one. Photos that do not fit into the
 process's memory limit wait in order for those before them; one that would never fit runs alone.
 The photos of most phones never wait: how many of these run at once is the number of threads.
+A photo that waits keeps its thread and its place in the queue: small photos behind it get the other
+threads. A thread that gave it back would claim it again at once, because its rank is the lowest.
 """
 
 import threading
