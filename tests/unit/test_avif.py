@@ -245,5 +245,5 @@ def test_avif_that_hides_its_brand_is_not_decoded_unchecked() -> None:
     brands = b"msf1" + bytes(4) + b"msf1" * 20 + b"avifmif1miaf"
     moved = box(b"ftyp", brands) + content[length:]
 
-    with pytest.raises(ImageUnreadable, match="not a picture"):
+    with pytest.raises(ImageUnreadable, match="it is a video"):
         images.decode(moved)
