@@ -17,9 +17,11 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_shared.security import isobmff, other_formats, tiff_header
 from smart_filter_shared.security.photo_header import ACCEPTED, MAX_PIXELS, MAX_SIDE_PX
-from smart_filter_workers.images import avif, exif, heic, jpeg, metadata, png_chunks, tiff
-from smart_filter_workers.images.code_points import ColorDescription
-from smart_filter_workers.images.icc_profiles import flatten_to_srgb, to_srgb
+from smart_filter_workers.images import jpeg, png_chunks
+from smart_filter_workers.images.heif import avif, heic
+from smart_filter_workers.images.metadata import exif, exif_filter, tiff
+from smart_filter_workers.images.metadata.code_points import ColorDescription
+from smart_filter_workers.images.metadata.icc_profiles import flatten_to_srgb, to_srgb
 from smart_filter_workers.images.resize import apply_orientation
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Photo, Srgb8
