@@ -34,8 +34,9 @@ import asyncio, json, sys, httpx, websockets
 url, key = sys.argv[1:]
 let_in = httpx.post(url + "/v1/live", json={}, headers={"Authorization": "Bearer " + key}).json()
 async def open_live():
-    async with websockets.connect(let_in["url"]) as socket:
-        await socket.send(json.dumps({"token": let_in["token"]}))
+    offered = ["smart-filter-live", let_in["token"]]
+    async with websockets.connect(let_in["url"], subprotocols=offered) as socket:
+        await socket.send("{}")
         assert json.loads(await socket.recv())["type"] == "ready"
 asyncio.run(open_live())
 """

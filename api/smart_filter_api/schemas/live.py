@@ -26,7 +26,7 @@ class LiveConnection(BaseModel):
     url: str = Field(description="URL of a WebSocket: `ws://` or `wss://`")
     token: str = Field(
         description="Send it in the WebSocket's handshake, as the second "
-        "subprotocol after `smart-filter-live`, or as the first message; never put it into the URL"
+        "subprotocol after `smart-filter-live`; never put it into the URL"
     )
     expires_at: UtcDatetime = Field(
         description="The connection must start before this time, and ends at it unless the client "
