@@ -21,7 +21,7 @@ from smart_filter_tests.containers import images
 from smart_filter_tests.containers.compose_stack import PATIENCE_SECONDS, PHOTO, ComposeStack
 from smart_filter_tests.containers.engine import CHECKOUT, Engine
 from smart_filter_tests.containers.images import OwnImages, copy_checkout
-from smart_filter_tests.live_worker import Viewer
+from smart_filter_tests.live_worker import Viewer, offer
 from smart_filter_tests.page_walk import Walk, of_the_test, type_all, walk
 from smart_filter_tests.webhook_receiver import ReceivedRequest
 
@@ -161,11 +161,17 @@ def assert_tls(hour: FirstHour, link: str, picture: bytes) -> None:
     trust = ssl.create_default_context(cafile=str(folder / "caddy.pem"))
     frame = np.asarray(Image.open(PHOTO).convert("RGB"))
     to_caddy = socket.create_connection(("127.0.0.1", 443))
+    offered = offer(announced["token"])
     with connect(
-        announced["url"], sock=to_caddy, ssl=trust, compression=None, max_size=None
+        announced["url"],
+        sock=to_caddy,
+        ssl=trust,
+        subprotocols=offered,
+        compression=None,
+        max_size=None,
     ) as opened:
         viewer = Viewer(opened)
-        viewer.tell(token=announced["token"])
+        viewer.tell()
         ready = viewer.hear()
         seen = viewer.ask(1, frame)
 

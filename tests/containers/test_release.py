@@ -29,7 +29,7 @@ from smart_filter_tests.containers.compose_stack import (
 )
 from smart_filter_tests.containers.engine import CHECKOUT, Engine
 from smart_filter_tests.containers.images import OwnImages
-from smart_filter_tests.live_worker import Viewer
+from smart_filter_tests.live_worker import Viewer, offer
 
 # The first test builds the images.
 pytestmark = pytest.mark.timeout(1500)
@@ -164,11 +164,17 @@ def test_nginx_with_tls_serves_the_api_pictures_and_live_video(
         hidden = {ask("GET", place).status_code for place in ("/metrics", "/readyz", "/admin")}
         announced = ask("POST", "/v1/live", json={"background": "color:#336699"}).json()
         socket_to_nginx = socket.create_connection(("127.0.0.1", tls_port))
+        offered = offer(announced["token"])
         with connect(
-            announced["url"], sock=socket_to_nginx, ssl=trust, compression=None, max_size=None
+            announced["url"],
+            sock=socket_to_nginx,
+            ssl=trust,
+            subprotocols=offered,
+            compression=None,
+            max_size=None,
         ) as live:
             viewer = Viewer(live)
-            viewer.tell(token=announced["token"])
+            viewer.tell()
             ready = viewer.hear()
             seen = viewer.ask(1, frame)
 

@@ -24,7 +24,7 @@ from smart_filter_tests.containers.compose_stack import (
 )
 from smart_filter_tests.containers.engine import Engine
 from smart_filter_tests.containers.images import OwnImages
-from smart_filter_tests.live_worker import Viewer
+from smart_filter_tests.live_worker import Viewer, offer
 
 # The first test builds the images.
 pytestmark = pytest.mark.timeout(1500)
@@ -139,9 +139,10 @@ def test_live_video_replaces_the_background(stack: ComposeStack) -> None:
     frame = np.asarray(Image.open(PHOTO).convert("RGB"))
     opened = httpx.post(f"{stack.url}/v1/live", headers=headers, json={"background": BACKGROUND})
     announced = opened.raise_for_status().json()
-    with connect(announced["url"], compression=None, max_size=None) as socket:
+    offered = offer(announced["token"])
+    with connect(announced["url"], subprotocols=offered, compression=None, max_size=None) as socket:
         viewer = Viewer(socket)
-        viewer.tell(token=announced["token"])
+        viewer.tell()
         ready = viewer.hear()
         seen = viewer.ask(1, frame)
 

@@ -41,6 +41,11 @@ class Answer:
     srgb: Srgb8
 
 
+def offer(token: str) -> list[Subprotocol]:
+    """Return what a client offers in the handshake."""
+    return [Subprotocol(SUBPROTOCOL), Subprotocol(token)]
+
+
 @dataclass(slots=True)
 class Viewer:
     socket: ClientConnection
@@ -122,7 +127,7 @@ class LiveWorker:
             max_size=None,
             close_timeout=1,
             origin=None if origin is None else Origin(origin),
-            subprotocols=[Subprotocol(SUBPROTOCOL), Subprotocol(token or self.token(tenant))],
+            subprotocols=offer(token or self.token(tenant)),
         ) as socket:
             yield Viewer(socket)
 
