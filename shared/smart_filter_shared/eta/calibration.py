@@ -1,7 +1,7 @@
 """Adaptive conformal calibration: factors that correct estimates by their earlier errors.
 
 Each end of a job moves the two factors of its priority by a small step: up when the job took
-longer than estimate, down when it took less. The step sizes are balanced so that 50 %, or 90 %,
+longer than estimated, down when it took less. The step sizes are balanced so that 50 %, or 90 %,
 of the jobs end within the corrected estimate in the long run, whatever its errors are.
 
 Source: I. Gibbs, E. Candès, "Adaptive Conformal Inference Under Distribution Shift", NeurIPS
@@ -37,7 +37,7 @@ _WRITE = text("""
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The estimate quantiles of a job and its real duration, in seconds."""
+    """The estimated quantiles of a job and its real duration, in seconds."""
 
     p50: float
     p90: float

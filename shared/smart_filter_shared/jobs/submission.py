@@ -59,7 +59,7 @@ class NewPhotoJob:
     link_seconds: lifetime of its signed links; None: the setting applies.
     device_key_id: the device key that submits it; None for any other key.
     key_id: the key that submits it.
-    eta: the estimate p50 and p90, in seconds until its end; None when the estimate is not
+    eta: the estimated p50 and p90, in seconds until its end; None when the estimate is not
     used for calibration.
     """
 
