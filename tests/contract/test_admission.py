@@ -401,7 +401,11 @@ def test_interrupted_pull_says_how_to_continue(data: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         mirror = f"https://127.0.0.1:{silent.getsockname()[1]}"
         with subprocess.Popen(
-            program.command("models", "pull", "onnx/u2netp", "--mirror", mirror),
+            # A shell's background job, and all that it starts, ignores SIGINT.
+            (
+                *("env", "--default-signal=INT"),
+                *program.command("models", "pull", "onnx/u2netp", "--mirror", mirror),
+            ),
             env={**os.environ, "SMART_FILTER_DATA": str(data)},
             stderr=subprocess.PIPE,
             text=True,
