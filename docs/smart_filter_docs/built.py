@@ -30,7 +30,9 @@ _NOT_FOUND: Final = "404.html"
 
 def faults(site: Path) -> list[str]:
     """Return a line for each dead link and each address of another host in the site's pages."""
-    pages = {path: _read(path) for path in sorted(site.rglob("*.html")) if path.name != _NOT_FOUND}
+    pages = {
+        path: _read_page(path) for path in sorted(site.rglob("*.html")) if path.name != _NOT_FOUND
+    }
     found = [fault for page in pages for fault in _page_faults(site, page, pages)]
     sheets = [path for path in site.rglob("*.css") if _CSS_ADDRESS.search(path.read_text())]
     return found + [
@@ -63,7 +65,7 @@ class _Reader(HTMLParser):
                 self.page.links.append(value)
 
 
-def _read(path: Path) -> _Page:
+def _read_page(path: Path) -> _Page:
     reader = _Reader()
     reader.feed(path.read_text())
     return reader.page

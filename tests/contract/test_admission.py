@@ -75,7 +75,7 @@ def test_handling_of_a_name_changes_only_after_removal(folder: Path, tmp_path: P
     allowlist.remove(folder, "onnx", "mine")
     admit(folder, tmp_path / "a", NETWORK, handling=sigmoid)
 
-    (listed,) = allowlist.read(folder)
+    (listed,) = allowlist.read_allowlist(folder)
     assert listed.handling["activation"] == "sigmoid"
 
 
@@ -85,7 +85,7 @@ def test_file_is_admitted_again_with_its_terms(folder: Path, tmp_path: Path) -> 
 
     admission.admit_file(folder, tmp_path / "a", replace(listed, handling=same, license="MIT"))
 
-    assert [one.license for one in allowlist.read(folder)] == ["MIT"]
+    assert [one.license for one in allowlist.read_allowlist(folder)] == ["MIT"]
 
 
 @pytest.mark.parametrize("entry", ["", "../up", "Mine", "a b", "a" * 65])
@@ -146,11 +146,11 @@ OTHER = AdmittedFile("b.onnx", "b" * 64, "onnx")
 
 
 def test_admitted_files_are_listed(tmp_path: Path) -> None:
-    assert allowlist.read(tmp_path) == ()
+    assert allowlist.read_allowlist(tmp_path) == ()
     allowlist.add(tmp_path, ONE)
     allowlist.add(tmp_path, OTHER)
 
-    assert allowlist.read(tmp_path) == (OTHER, ONE)
+    assert allowlist.read_allowlist(tmp_path) == (OTHER, ONE)
     assert [path.name for path in tmp_path.iterdir()] == [allowlist.LIST_FILE]
 
 
@@ -164,7 +164,7 @@ def test_files_admitted_simultaneously_are_all_on_the_list(tmp_path: Path) -> No
 
     run_in_threads(4, admit_some)
 
-    assert len(allowlist.read(tmp_path)) == 8
+    assert len(allowlist.read_allowlist(tmp_path)) == 8
 
 
 def test_removed_file_is_gone_from_the_list_and_the_folder(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_removed_file_is_gone_from_the_list_and_the_folder(tmp_path: Path) -> No
 
     assert allowlist.remove(tmp_path, "onnx", "mine") == mine
 
-    assert allowlist.read(tmp_path) == (OTHER,)
+    assert allowlist.read_allowlist(tmp_path) == (OTHER,)
     assert [path.name for path in tmp_path.iterdir()] == [allowlist.LIST_FILE]
 
 
@@ -223,7 +223,7 @@ def test_malformed_list_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / allowlist.LIST_FILE).write_text(text.replace("DIGEST", "0" * 64))
 
     with pytest.raises(SetupFailed, match="remove it and admit again"):
-        allowlist.read(tmp_path)
+        allowlist.read_allowlist(tmp_path)
 
 
 ZOO = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x"
@@ -255,7 +255,7 @@ def test_file_equal_to_a_manifest_entry_is_used_as_that_entry(
 
     status = run_command_line(models, ["admit", str(path), "--like", "yolo/rtmdet-ins-tiny"])
 
-    listed = allowlist.read(data / "weights")
+    listed = allowlist.read_allowlist(data / "weights")
     assert status == 0, capsys.readouterr().err
     assert [(one.kind, one.entry, one.handling["order"]) for one in listed] == [
         ("yolo", "end2end", "bgr")
@@ -267,7 +267,7 @@ def test_verify_names_the_remedy_of_each_missing_file(
 ) -> None:
     run_command_line(models, ["admit", network, *SQUARE])
     folder = data / "weights"
-    [mine] = allowlist.read(folder)
+    [mine] = allowlist.read_allowlist(folder)
     (pinned,) = upstream.find("onnx/u2netp").files
     (unpinned,) = upstream.find(f"detectron2/{ZOO}").files
     pulled = AdmittedFile("a", "a" * 64, "onnx", entry="u2netp", source=pinned.address)

@@ -93,7 +93,7 @@ def test_stored_impression_equals_the_drawings(preset: Preset) -> None:
 @each_preset
 def test_stored_thumbnail_equals_the_drawing(preset: Preset) -> None:
     """Users choose by it; `make thumbnails` renews it."""
-    shipped = images.decode(thumbnails.read(preset)).srgb
+    shipped = images.decode(thumbnails.read_thumbnail(preset)).srgb
 
     assert shipped.shape == (thumbnails.HEIGHT_PX, thumbnails.WIDTH_PX, 3)
     # WebP loses fine detail, smaller than a block except for golden rain and the like.

@@ -90,7 +90,7 @@ def test_installed_networks_are_the_choices_of_the_offered_cards(folder: Path) -
 def test_offered_card_has_the_license_terms_of_the_installed_networks(folder: Path) -> None:
     mine = networks.put_network(folder, "onnx", "mine", networks.red_logit_network(), SQUARE)
     terms = {"red": "MIT OR Apache-2.0", "mine": "AGPL-3.0-only"}
-    for one in allowlist.read(folder):
+    for one in allowlist.read_allowlist(folder):
         if one.kind == "onnx":
             data = "my photos" if one.name == mine else ""
             allowlist.add(folder, replace(one, license=terms[one.entry], data_terms=data))
@@ -111,7 +111,7 @@ def test_without_research_weights_only_networks_for_commercial_use_are_choices(
     folder: Path,
 ) -> None:
     networks.put_network(folder, "onnx", "mine", networks.red_logit_network(), SQUARE)
-    for one in allowlist.read(folder):
+    for one in allowlist.read_allowlist(folder):
         if one.entry == "mine":
             allowlist.add(folder, replace(one, commercial=Commercial.YES))
     known = catalog.discover_models(research=False)

@@ -261,7 +261,7 @@ def test_pulled_network_is_offered_and_listed_with_its_terms(folder: Path, site:
     choices = offers["onnx"].card.parameter("entry")
     assert choices is not None
     assert choices.choices == ("red",)
-    (listed,) = allowlist.read(folder)
+    (listed,) = allowlist.read_allowlist(folder)
     assert (listed.license, listed.data_terms, listed.sha256) == ("Apache-2.0", "none", DIGEST)
     assert listed.source == f"{site.url}/net.onnx"
     assert left_in(folder) == ["admitted.json", f"onnx/{DIGEST}.onnx"]
@@ -342,7 +342,7 @@ def test_file_of_unknown_digest_is_fetched_only_when_admitted(folder: Path, site
     assert asked(site) == []
     pull(folder, entry, admit=True)
 
-    assert [one.sha256 for one in allowlist.read(folder)] == [DIGEST]
+    assert [one.sha256 for one in allowlist.read_allowlist(folder)] == [DIGEST]
 
 
 def test_file_of_unknown_digest_must_have_the_given_one(folder: Path, site: Site) -> None:

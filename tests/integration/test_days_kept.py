@@ -210,9 +210,9 @@ def test_statistics_read_open_days_alone(bench: Bench) -> None:
     with explained(bench.engine, bench, given=True) as plans, bench.transaction() as connection:
         fair_queueing.advance_virtual_time(connection, cell=DEFAULT_CELL, **SILENT)
         worker_registry.queues_needing_wakeup(connection, **SILENT)
-        counters.read(connection, **SILENT)
+        counters.read_counters(connection, **SILENT)
         quotas.count_all_unfinished(connection, most=10)
-        snapshot.read(connection, cell=DEFAULT_CELL, now=dt.datetime.now(dt.UTC), **SILENT)
+        snapshot.read_snapshot(connection, cell=DEFAULT_CELL, now=dt.datetime.now(dt.UTC), **SILENT)
         overview.list_queues(connection, **SILENT)
         overview.list_workers(connection, **SILENT)
 

@@ -361,7 +361,7 @@ def test_estimates_learn_from_jobs_that_succeeded_without_interruption(bench: Be
 
     bench.work(settlement.settle)
 
-    assert bench.do(calibration.read) == {
+    assert bench.do(calibration.read_calibrations) == {
         Priority.INTERACTIVE: Calibration().after(Observation(p50=60, p90=7200, seconds=3600))
     }
 

@@ -63,7 +63,7 @@ def scraped(url: str) -> dict[str, float]:
 
 
 def read(bench: Bench) -> ServiceMetrics:
-    return bench.do(counters.read, silent_seconds=30)
+    return bench.do(counters.read_counters, silent_seconds=30)
 
 
 def sweep(bench: Bench, sweeper: Sweeper, times: int = 1) -> None:

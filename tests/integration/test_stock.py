@@ -107,7 +107,7 @@ def test_endless_or_too_large_file_is_refused(tmp_path: Path) -> None:
         (large, f"it has {3 * MAX_BYTES} bytes"),
     ):
         with pytest.raises(PictureRefused, match=words):
-            files.read(path)
+            files.read_file(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,7 +182,7 @@ def test_file_modified_after_its_admission_is_not_loaded(
     admitted: AdmittedModels, tmp_path: Path, suffix: str
 ) -> None:
     (tmp_path / "detectron2").mkdir()
-    for file in allowlist.read(admitted.folder):
+    for file in allowlist.read_allowlist(admitted.folder):
         content = (admitted.folder / file.name).read_bytes()
         changed = content + b"\n" if file.name.endswith(suffix) else content
         (tmp_path / file.name).write_bytes(changed)

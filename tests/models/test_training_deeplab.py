@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def persons(folder: Path) -> Data:
-    return deeplab.read(folder, SMALL)
+    return deeplab.read_folder(folder, SMALL)
 
 
 @pytest.fixture(scope="module")

@@ -112,7 +112,7 @@ def test_killed_run_has_the_weights_of_an_uninterrupted_one(
 
     resumed = recipe.train(folder, tmp_path / "killed", "epochs=2")
 
-    assert run_record.read(tmp_path / "killed")["resumed"] == 1
+    assert run_record.read_record(tmp_path / "killed")["resumed"] == 1
     assert weights_of(resumed.file) == weights_of(whole.file)
 
 

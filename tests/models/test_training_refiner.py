@@ -37,7 +37,7 @@ def small(weights_folder: Path) -> Configuration:
 
 @pytest.fixture(scope="module")
 def people(small: Configuration, tmp_path_factory: pytest.TempPathFactory) -> Data:
-    return refiner.read(drawn_people.folder(tmp_path_factory.mktemp("drawn"), 12), small)
+    return refiner.read_folder(drawn_people.folder(tmp_path_factory.mktemp("drawn"), 12), small)
 
 
 @pytest.fixture(scope="module")

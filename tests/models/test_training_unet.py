@@ -57,7 +57,7 @@ def test_record_contains_metrics_curves_a_sheet_and_the_cost_of_every_file(
     trained: run.Outcome,
 ) -> None:
     run_folder = trained.file.parent
-    facts = run_record.read(run_folder)
+    facts = run_record.read_record(run_folder)
     files = json.loads((run_folder / "export.json").read_text())
 
     assert (facts["state"], facts["parity"] < 1e-3) == ("done", True)
@@ -74,7 +74,7 @@ def test_record_contains_metrics_curves_a_sheet_and_the_cost_of_every_file(
 def test_joined_runs_are_measured_together(trained: run.Outcome, folder: Path) -> None:
     model = trainable_models.find_model("unet")
     joined = model.configure([*SETTINGS, f"join={trained.file.parent}"])
-    read = unet.read(folder, joined)
+    read = unet.read_folder(folder, joined)
 
     figures = unet.compute_figures(unet.load_network(trained.file.parent), read)
 
@@ -87,7 +87,7 @@ def test_killed_run_has_the_weights_of_an_uninterrupted_one(folder: Path, tmp_pa
 
     resumed = trained_alone(folder, tmp_path / "killed", "epochs=2")
 
-    assert run_record.read(tmp_path / "killed")["resumed"] == 1
+    assert run_record.read_record(tmp_path / "killed")["resumed"] == 1
     assert all((one == other).all() for one, other in zip(resumed, whole, strict=True))
 
 
@@ -108,7 +108,7 @@ def test_converted_network_answers_like_its_file(weights_folder: Path) -> None:
 def trained_alone(folder: Path, run_folder: Path, *settings: str) -> list[np.ndarray]:
     """Train, or go on, as a run does, and return the weights; nothing is exported."""
     configuration = trainable_models.find_model("unet").configure([*SETTINGS, *settings])
-    read = unet.read(folder, configuration)
+    read = unet.read_folder(folder, configuration)
     record = run_record.begin(
         run_folder, model="unet", configuration=dataclasses.asdict(configuration), data=read.digest
     )

@@ -131,7 +131,7 @@ def test_network_of_any_size_must_be_given_one(tmp_path: Path, softmax: bytes) -
     with pytest.raises(SetupFailed, match="width"):
         admit(tmp_path / "weights", tmp_path / "a.keras", softmax, "sizeless")
 
-    assert allowlist.read(tmp_path / "weights") == ()
+    assert allowlist.read_allowlist(tmp_path / "weights") == ()
 
 
 def changed(content: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:

@@ -102,6 +102,6 @@ def build_predictor(address: str, folder: Path) -> model_builder.BuiltModel:
 def own_config(address: str, folder: Path) -> AdmittedFile:
     return next(
         one
-        for one in allowlist.read(folder)
+        for one in allowlist.read_allowlist(folder)
         if one.kind == predictor_cache.CONFIG_KIND and one.address == address
     )

@@ -105,7 +105,7 @@ FILES = [
 
 @pytest.mark.parametrize(("content", "expected"), FILES)
 def test_pixels_are_right_in_every_layout(content: bytes, expected: NDArray[np.generic]) -> None:
-    photo_header.read(io.BytesIO(content))
+    photo_header.read_header(io.BytesIO(content))
 
     seen = images.decode(content).srgb
 
@@ -169,7 +169,7 @@ def test_kind_without_decoder_is_refused_by_name(kind: str, order: str) -> None:
     content = write_tiff(REFUSED[kind], order=order)
 
     with pytest.raises(UnsupportedMedia, match=words):
-        photo_header.read(io.BytesIO(content))
+        photo_header.read_header(io.BytesIO(content))
     with pytest.raises(ImageUnreadable, match=words):
         images.decode(content)
 
@@ -187,7 +187,7 @@ def test_kind_without_decoder_is_refused_by_name(kind: str, order: str) -> None:
 )
 def test_rare_compression_or_palette_is_refused_by_name(content: Page, words: str) -> None:
     with pytest.raises(UnsupportedMedia, match=f"a TIFF {words}"):
-        photo_header.read(io.BytesIO(write_tiff(content)))
+        photo_header.read_header(io.BytesIO(write_tiff(content)))
 
 
 THUMBNAIL = page(RGB[::8, ::8], COLOR, {254: 1})
@@ -210,7 +210,7 @@ def test_photo_is_the_first_page_that_is_no_thumbnail(
 ) -> None:
     content = write_tiff(*pages)
 
-    header = photo_header.read(io.BytesIO(content))
+    header = photo_header.read_header(io.BytesIO(content))
 
     assert (header.height, header.width) == expected.shape[:2]
     assert (images.decode(content).srgb == expected).all()

@@ -327,7 +327,7 @@ def test_arbitrary_text_is_refused_with_the_reason(text: str) -> None:
 )
 def test_other_background_is_refused_with_a_remedy(text: str, remedy: str) -> None:
     with pytest.raises(ValueError, match=remedy):
-        backgrounds.read(text)
+        backgrounds.parse_background(text)
 
 
 SERIOUS = FrameSummary(smile=0.1, smiling=False, eyes_open=True)

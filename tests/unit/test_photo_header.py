@@ -28,7 +28,7 @@ def encoded(format_: str, mode: str = "RGB", **options: object) -> bytes:
 
 
 def read(content: bytes, *, heic: bool = False) -> PhotoHeader:
-    return photo_header.read(io.BytesIO(content), heic=heic)
+    return photo_header.read_header(io.BytesIO(content), heic=heic)
 
 
 def segment(marker: int, content: bytes) -> bytes:

@@ -225,10 +225,10 @@ def test_file_is_split_alike_in_any_order(tmp_path: Path) -> None:
     for one in drawings:
         Image.fromarray(one.srgb).save(tmp_path / one.name)
     (tmp_path / "a.json").write_text(json.dumps(coco_document(drawings)))
-    first = splits.read(tmp_path, FACES)
+    first = splits.read_splits(tmp_path, FACES)
 
     (tmp_path / "a.json").write_text(json.dumps(coco_document(drawings[::-1])))
-    second = splits.read(tmp_path, FACES)
+    second = splits.read_splits(tmp_path, FACES)
 
     assert {one.path for one in first.validation} == {one.path for one in second.validation}
     assert 0 < len(first.validation) < len(first.train)
@@ -251,7 +251,7 @@ def test_corrupt_and_mismatched_pictures_are_found(two_splits: Path) -> None:
 
     assert "cannot be decoded" in found["train_1.png"]
     assert "50×40 pixels upright, and annotated as 128×96" in found["train_2.png"]
-    for picture in splits.read(two_splits, FACES).train[1:]:
+    for picture in splits.read_splits(two_splits, FACES).train[1:]:
         with pytest.raises(FolderUnreadable):
             pictures.load(picture)
 
@@ -260,7 +260,7 @@ def test_missing_label_is_found_and_refused(two_splits: Path) -> None:
     where = SplitOptions(labels=("unicorn",))
 
     with pytest.raises(FolderUnreadable, match="has no unicorn marked in its 3 pictures"):
-        splits.read(two_splits, where)
+        splits.read_splits(two_splits, where)
     assert [one.fatal for one in splits.check_data(two_splits, where)] == [True, True]
 
 
@@ -272,8 +272,8 @@ def test_faults_below_the_limit_do_not_stop_a_run(two_splits: Path) -> None:
     lenient = SplitOptions(labels=("face",), most_faults=1)
 
     with pytest.raises(FolderUnreadable, match="its box is empty"):
-        splits.read(two_splits, FACES)
-    assert len(splits.read(two_splits, lenient).train) == 3
+        splits.read_splits(two_splits, FACES)
+    assert len(splits.read_splits(two_splits, lenient).train) == 3
     assert [one.fatal for one in splits.check_data(two_splits, lenient)] == [False]
 
 
@@ -286,7 +286,7 @@ def test_ambiguous_folder_is_refused(tmp_path: Path, names: tuple[str, ...], why
         (tmp_path / name).write_text("{}")
 
     with pytest.raises(FolderUnreadable, match=why):
-        splits.read(tmp_path, FACES)
+        splits.read_splits(tmp_path, FACES)
 
 
 def test_pipe_is_not_a_file_of_annotations(tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ SMALL = Configuration(batch_size=3, short_side=64, long_side=96)
 @pytest.fixture
 def faces(tmp_path: Path) -> Splits:
     folder = write_folder(tmp_path / "data", train=4, validation=1)
-    return splits.read(folder, SMALL.split_options("face"))
+    return splits.read_splits(folder, SMALL.split_options("face"))
 
 
 def of(faces: Splits, config: Configuration = SMALL, start: int = 0) -> Batches:

@@ -169,7 +169,7 @@ def test_every_row_with_malformed_votes_is_found_by_name(tmp_path: Path, malform
 
     assert found == ["drawn00003.png", "drawn00007.png"]
     with pytest.raises(FolderUnreadable, match=r"drawn00003\.png has '.*' votes"):
-        expression.read(folder, FACES)
+        expression.read_folder(folder, FACES)
 
 
 def npy(values: np.ndarray) -> bytes:
@@ -285,7 +285,7 @@ def test_eyes_of_one_person_are_on_one_side_of_the_split(eye_crops: Path) -> Non
     ]
 
     groups = [{eyes.group_of(f"open/{name}") for name in names} for names in persons]
-    read = eyes.read(eye_crops, HALF)
+    read = eyes.read_folder(eye_crops, HALF)
 
     assert [len(group) for group in groups] == [1] * len(persons)
     assert len(set().union(*groups)) == len(persons)
@@ -344,7 +344,7 @@ def test_duplicate_crop_and_name_that_is_not_utf8_are_found(eye_crops: Path) -> 
     assert "closed/drawn_closed-0-0000_R.png" in twice.what
     assert r"caf\xe9.png" in unprintable.what
     with pytest.raises(FolderUnreadable, match="not UTF-8"):
-        eyes.read(eye_crops, HALF)
+        eyes.read_folder(eye_crops, HALF)
 
 
 def test_open_eye_that_looks_shut_becomes_unknown() -> None:
@@ -393,7 +393,7 @@ def test_photos_too_small_for_crops_are_refused(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((20, 20, 3), np.uint8))
 
     with pytest.raises(FolderUnreadable, match="no photo with room"):
-        orientation.read(tmp_path, HALF_OF_SCENES)
+        orientation.read_folder(tmp_path, HALF_OF_SCENES)
     assert "has 3 of photos" in " ".join(
         finding.what for finding in orientation.check_data(tmp_path, HALF_OF_SCENES)
     )

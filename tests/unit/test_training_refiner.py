@@ -108,7 +108,7 @@ def test_outlines_are_merged_where_mattes_nearly_agree() -> None:
 def test_pairs_are_split_as_for_portraits(tmp_path: Path) -> None:
     folder = drawn_people.folder(tmp_path, 20)
 
-    data = refiner.read(folder, refiner.Configuration())
+    data = refiner.read_folder(folder, refiner.Configuration())
 
     assert len(data.train) + len(data.checked) == 20
     assert not set(data.train) & set(data.checked)

@@ -79,7 +79,7 @@ def test_both_sides_of_the_split_share_no_person(tmp_path: Path) -> None:
         write(folder / "images" / f"again_{number:03}.png", cv2.add(photo, (9, 9, 9, 0)))
         write(folder / "masks" / f"again_{number:03}.png", mask)
 
-    read = unet.read(folder, CONFIGURATION)
+    read = unet.read_folder(folder, CONFIGURATION)
 
     sides = [{pair.name[-3:] for pair in side.pairs} for side in (read.train, read.validation)]
     assert not sides[0] & sides[1]
@@ -88,7 +88,7 @@ def test_both_sides_of_the_split_share_no_person(tmp_path: Path) -> None:
 
 def test_missing_corrupt_and_unequal_files_are_found_by_name(tmp_path: Path) -> None:
     with pytest.raises(FolderUnreadable, match="holds neither images/ and masks/ nor"):
-        unet.read(tmp_path, CONFIGURATION)
+        unet.read_folder(tmp_path, CONFIGURATION)
     assert fatal(tmp_path)
     folder = drawn_people.folder(tmp_path, 24)
     assert fatal(folder) == []

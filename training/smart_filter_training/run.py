@@ -111,7 +111,7 @@ def _run(
     measure: Path | None,
     tell: ProgressCallback,
 ) -> Outcome:
-    data = model.code.read(folder, configuration)
+    data = model.code.read_folder(folder, configuration)
     record = run_record.begin(
         run_folder,
         model=model.name,

@@ -90,7 +90,7 @@ def begin(folder: Path, *, model: str, configuration: Mapping[str, Any], data: s
             )
         record.note(state="running")
         return record
-    facts = read(folder)
+    facts = read_record(folder)
     for name, value in asked.items():
         if facts.get(name) != value:
             raise SetupFailed(
@@ -105,7 +105,7 @@ def begin(folder: Path, *, model: str, configuration: Mapping[str, Any], data: s
     return record
 
 
-def read(folder: Path) -> Facts:
+def read_record(folder: Path) -> Facts:
     """Return the facts of a run's record.  Raises FolderUnreadable."""
     try:
         facts = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))

@@ -77,7 +77,7 @@ class ModelCode(Protocol):
         """The settings of a run."""
         ...
 
-    def read(self, folder: Path, configuration: RunSettings, /) -> Data:
+    def read_folder(self, folder: Path, configuration: RunSettings, /) -> Data:
         """Read a folder; the result has a `digest`.  Raises FolderUnreadable."""
         ...
 

@@ -38,7 +38,7 @@ REFERENCE: Final = "#/components/schemas/{model}"
 Document = TypeVar("Document", bound=BaseModel)
 
 
-async def read(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
     """Return the body of a request.
 
     Raises MalformedRequest when it is too large, UnsupportedMedia when it is compressed or its

@@ -77,7 +77,7 @@ async def render_result(
         raise refusal("unknown_foreground", _describe_empty(job, known))
     try:
         stream = partial(services.storage.stream, length=int(file["bytes"]))
-        pieces = await stored_object.read(services, stream, str(file["key"]))
+        pieces = await stored_object.read_stored_object(services, stream, str(file["key"]))
     except ObjectMissing as error:
         raise _result_expired() from error
     headers = {

@@ -71,17 +71,17 @@ async def serve_object(
     headers = etags.caching_headers(tag)
     if sent is None and file.length is not None and file.length <= _WHOLE_BYTES:
         get = partial(services.storage.get, length=file.length)
-        content = await read(services, get, file.key)
+        content = await read_stored_object(services, get, file.key)
         return Response(content, media_type=file.media_type, headers=headers)
     stream = partial(services.storage.stream, length=file.length)
-    pieces = await read(services, stream, file.key)
+    pieces = await read_stored_object(services, stream, file.key)
     if file.length is not None:
         headers["Content-Length"] = str(file.length)
     whole = iterate_in_threadpool(pieces) if sent is None else sent(pieces)
     return StreamingResponse(_closing(whole, pieces), media_type=file.media_type, headers=headers)
 
 
-async def read(services: Services, how: Callable[[str], Answer], key: str) -> Answer:
+async def read_stored_object(services: Services, how: Callable[[str], Answer], key: str) -> Answer:
     """Read an object in a thread by a method of the store.
 
     Later jobs do not share an object that was found missing, or damaged.

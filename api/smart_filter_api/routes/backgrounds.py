@@ -75,7 +75,7 @@ async def get_background_thumbnail(
     """Return a small picture of a background."""
     design = next((preset for preset in PRESETS if preset.name == name), None)
     if design is not None:
-        content = thumbnails.read(design)
+        content = thumbnails.read_thumbnail(design)
         tag = etags.etag(content)
         if etags.is_known(tag, if_none_match):
             return etags.not_modified(tag, fresh_seconds=_MAX_AGE_SECONDS)

@@ -45,7 +45,7 @@ async def start_live(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Return a token that opens one connection within a minute, or extends one."""
-    body = await json_document.read(request)
+    body = await json_document.read_body(request)
     payload = json_document.parse(LiveRequest, body)
 
     live: LiveEndpoint | None = request.app.state.live
@@ -81,6 +81,6 @@ def _token_response(
 def _validate_background(background: str) -> None:
     """Raise InvalidRequest for a background that live workers do not support."""
     try:
-        backgrounds.read(background)
+        backgrounds.parse_background(background)
     except ValueError as error:
         raise InvalidRequest([FieldError("/background", str(error))]) from None

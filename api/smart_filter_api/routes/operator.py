@@ -77,7 +77,9 @@ async def get_service_state(
 ) -> Response:
     """Return the current state of the service."""
     del caller
-    read = partial(overview.read, cell=DEFAULT_CELL, silent_seconds=services.silent_seconds)
+    read = partial(
+        overview.read_overview, cell=DEFAULT_CELL, silent_seconds=services.silent_seconds
+    )
     async with services.database.reading() as connection:
         found = await connection.run_sync(read)
     return etags.json_response(

@@ -65,7 +65,7 @@ async def create_upload(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Return a link to upload a photo, valid for an hour."""
-    body = await json_document.read(request)
+    body = await json_document.read_body(request)
     payload = json_document.parse(UploadRequest, body)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:

@@ -62,7 +62,7 @@ async def create_webhook(
 ) -> Response:
     """Create a webhook for the final events of jobs; its secret is shown only in this answer."""
     seal = require_seal(services, "/url")
-    body = await json_document.read(request)
+    body = await json_document.read_body(request)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         asked = json_document.parse(WebhookRequest, body, webhook_field="url")
@@ -123,7 +123,7 @@ async def update_webhook(
     webhook_id: str, request: Request, services: OpenServices, caller: RecentAdministrator
 ) -> schemas_webhooks.Webhook:
     """Change the given fields; `enabled: false` fails waiting deliveries, which can be replayed."""
-    body = await json_document.read(request)
+    body = await json_document.read_body(request)
     asked = json_document.parse(WebhookChange, body, webhook_field="url")
     if asked.url is not None:
         _check_url(services, asked.url)

@@ -213,7 +213,7 @@ async def _take_snapshot(
     reader: AsyncEngine, patience_seconds: float, silent_seconds: float
 ) -> QueueSnapshot:
     def look(connection: Connection) -> QueueSnapshot:
-        found = snapshot.read(
+        found = snapshot.read_snapshot(
             connection,
             cell=DEFAULT_CELL,
             silent_seconds=silent_seconds,

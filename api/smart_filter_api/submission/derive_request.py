@@ -63,7 +63,7 @@ async def receive_derive_request(request: Request) -> AsyncIterator[DeriveBody]:
     if sent_as not in {MULTIPART, JSON}:
         raise intake_body.unsupported_type(content_type, (JSON, MULTIPART))
     if sent_as == JSON:
-        body = await json_document.read(request)
+        body = await json_document.read_body(request)
         yield DeriveBody(body, partial(_parse_document, body))
         return
     intake_body.refuse_compressed(request)

@@ -355,23 +355,23 @@ def load(*, uses_storage: bool = True) -> Settings:
     uses_storage: whether the object store's keys must be set.
     Raises SetupFailed with one line that names the variable, what is wrong, and the remedy.
     """
-    links, secrets = _read(LinkSettings), _read(SecretsSettings)
+    links, secrets = _load_group(LinkSettings), _load_group(SecretsSettings)
     return Settings(
-        database=_read(DatabaseSettings),
-        broker=_read(BrokerSettings),
-        storage=_load_storage() if uses_storage else _read(StorageSettings),
+        database=_load_group(DatabaseSettings),
+        broker=_load_group(BrokerSettings),
+        storage=_load_storage() if uses_storage else _load_group(StorageSettings),
         engine=load_engine(),
-        keep=_read(RetentionSettings),
-        outbound=_read(OutboundSettings),
+        keep=_load_group(RetentionSettings),
+        outbound=_load_group(OutboundSettings),
         secrets=secrets,
-        limits=_read(LimitSettings),
+        limits=_load_group(LimitSettings),
         browser=load_browser(),
         oidc=_load_oidc(links, secrets),
         links=links,
-        removebg=_read(RemovebgSettings),
+        removebg=_load_group(RemovebgSettings),
         live=load_live(),
         provenance=load_provenance(),
-        otlp=_read(OtlpSettings),
+        otlp=_load_group(OtlpSettings),
         data=paths.data_folder(),
     )
 
@@ -391,12 +391,12 @@ def ensure_readable() -> None:
     servers = {DatabaseSettings, BrokerSettings, StorageSettings}
     for group in get_type_hints(Settings).values():
         if issubclass(group, BaseSettings) and group not in servers:
-            _read(group)
+            _load_group(group)
 
 
 def load_engine() -> EngineSettings:
     """Read only the engine's settings.  Raises SetupFailed, as `load` does."""
-    read = _read(EngineSettings)
+    read = _load_group(EngineSettings)
     if read.heartbeat_seconds * 2 > read.lease_seconds:
         raise SetupFailed(
             "SMART_FILTER_HEARTBEAT_SECONDS must be at most half of SMART_FILTER_LEASE_SECONDS, "
@@ -407,21 +407,21 @@ def load_engine() -> EngineSettings:
 
 def load_live() -> LiveSettings:
     """Read only the settings of live video.  Raises SetupFailed, as `load` does."""
-    return _read(LiveSettings)
+    return _load_group(LiveSettings)
 
 
 def load_provenance() -> ProvenanceSettings:
     """Read only the settings of Content Credentials.  Raises SetupFailed, as `load` does."""
-    return _read(ProvenanceSettings)
+    return _load_group(ProvenanceSettings)
 
 
 def load_browser() -> BrowserSettings:
     """Read only the browser settings.  Raises SetupFailed, as `load` does."""
-    return _read(BrowserSettings)
+    return _load_group(BrowserSettings)
 
 
 def _load_storage() -> StorageSettings:
-    read = _read(StorageSettings)
+    read = _load_group(StorageSettings)
     for name, key in (("ACCESS_KEY", read.access_key), ("SECRET_KEY", read.secret_key)):
         if read.folder is None and key is None:
             raise SetupFailed(f"SMART_FILTER_STORAGE_{name} is not set; set it, {values.OR_UP}")
@@ -437,7 +437,7 @@ def _load_storage() -> StorageSettings:
 
 
 def _load_oidc(links: LinkSettings, secrets: SecretsSettings) -> OidcSettings:
-    read = _read(OidcSettings)
+    read = _load_group(OidcSettings)
     if read.issuer is not None:
         needed = {
             "OIDC_CLIENT_ID": read.client_id,
@@ -456,15 +456,15 @@ def _load_oidc(links: LinkSettings, secrets: SecretsSettings) -> OidcSettings:
 
 def load_database() -> DatabaseSettings:
     """Read only the database settings.  Raises SetupFailed, as `load` does."""
-    return _read(DatabaseSettings)
+    return _load_group(DatabaseSettings)
 
 
 def load_backends() -> tuple[DatabaseSettings, StorageSettings]:
     """Read only the settings of database and object store.  Raises SetupFailed, as `load` does."""
-    return _read(DatabaseSettings), _load_storage()
+    return _load_group(DatabaseSettings), _load_storage()
 
 
-def _read(group: type[_Group]) -> _Group:
+def _load_group(group: type[_Group]) -> _Group:
     try:
         return group()
     except ValidationError as error:

@@ -70,7 +70,7 @@ def learn(connection: Connection, ended: Sequence[tuple[Priority, Observation]])
     """Update the stored calibrations with jobs that have ended."""
     if not ended:
         return
-    known = read(connection)
+    known = read_calibrations(connection)
     learned = apply_observations(known, ended)
     changed = sorted(priority for priority in learned if learned[priority] != known.get(priority))
     connection.execute(
@@ -94,7 +94,7 @@ def apply_observations(
     return learned
 
 
-def read(connection: Connection) -> dict[Priority, Calibration]:
+def read_calibrations(connection: Connection) -> dict[Priority, Calibration]:
     """Return the stored calibration of each priority."""
     return {
         Priority(row.priority): Calibration(row.jobs, row.p50_log, row.p90_log)

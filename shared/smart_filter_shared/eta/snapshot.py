@@ -188,7 +188,7 @@ class QueueSnapshot:
         return any(capability in pool.capabilities for pool in self.pools)
 
 
-def read(
+def read_snapshot(
     connection: Connection, *, cell: str, silent_seconds: float, now: dt.datetime
 ) -> QueueSnapshot:
     """Read and return the queue snapshot.
@@ -203,12 +203,12 @@ def read(
     return QueueSnapshot(
         virtual_time=connection.execute(_VIRTUAL_TIME, {"cell": cell}).scalar_one(),
         pools=pools,
-        paces=stage_times.read(connection),
+        paces=stage_times.read_stage_times(connection),
         queues=queues,
         waiting=waiting,
         running=running,
         arrivals=_arrivals(connection, now),
-        foresight=calibration.read(connection),
+        foresight=calibration.read_calibrations(connection),
         paused=pauses.list_paused(connection),
     )
 

@@ -198,7 +198,7 @@ def add(connection: Connection, timed: Mapping[Capability, Moments]) -> None:
     )
 
 
-def read(connection: Connection) -> dict[Capability, StageTime]:
+def read_stage_times(connection: Connection) -> dict[Capability, StageTime]:
     """Return the stage time of every measured capability."""
     rows = connection.execute(
         text("""

@@ -130,14 +130,14 @@ def create(
         )
         .returning(table)
     )
-    return _read(row.mappings().one())
+    return _read_correction(row.mappings().one())
 
 
 def list_for_job(connection: Connection, job_id: JobId) -> list[Correction]:
     """Return the unexpired corrections of a job, the oldest first."""
     table = tables.corrections
     query = select(table).where(table.c.job_id == job_id, _is_kept()).order_by(table.c.id)
-    return [_read(row) for row in connection.execute(query).mappings()]
+    return [_read_correction(row) for row in connection.execute(query).mappings()]
 
 
 def find(connection: Connection, job_id: JobId, correction_id: CorrectionId) -> Correction | None:
@@ -190,7 +190,7 @@ def _is_kept() -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler t
     return expires_at.is_(None) | (expires_at > func.statement_timestamp())
 
 
-def _read(row: RowMapping) -> Correction:
+def _read_correction(row: RowMapping) -> Correction:
     return Correction(
         id=CorrectionId(row["id"]),
         job_id=JobId(row["job_id"]),

@@ -112,7 +112,7 @@ def list_datasets(
 ) -> list[Dataset]:
     """Return dataset versions ordered by task, the latest first."""
     rows = connection.execute(_LIST, {"task": task, "version": version})
-    return [_read(row) for row in rows.mappings()]
+    return [_read_dataset(row) for row in rows.mappings()]
 
 
 def latest(connection: Connection, task: TaskName) -> Dataset | None:
@@ -158,7 +158,7 @@ def list_examples(connection: Connection, task: TaskName, version: int) -> list[
         .where(table.c.task == str(task), table.c.versions.contains([version]))
         .order_by(table.c.corrected_at, table.c.correction_id)
     )
-    return [examples.read(row) for row in connection.execute(query).mappings()]
+    return [examples.read_example(row) for row in connection.execute(query).mappings()]
 
 
 def list_stale(connection: Connection, *, most: int) -> list[tuple[TaskName, int]]:
@@ -201,7 +201,7 @@ def record_manifest(connection: Connection, claimed: ManifestClaim, manifest_dig
     )
 
 
-def _read(row: RowMapping) -> Dataset:
+def _read_dataset(row: RowMapping) -> Dataset:
     items: Sequence[Mapping[str, Any]] = row["items"]
     counts: dict[Split, dict[str, int]] = {part: {} for part in Split}
     for item in items:

@@ -201,7 +201,7 @@ def count_uncollected(connection: Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def read(row: RowMapping) -> TrainingExample:
+def read_example(row: RowMapping) -> TrainingExample:
     """Return the training example of a row."""
     files = {name: ExampleFile(**file) for name, file in row["files"].items()}
     return TrainingExample(

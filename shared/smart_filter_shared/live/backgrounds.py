@@ -19,12 +19,12 @@ _REFUSED: Final = {
 }
 
 
-def read(text: str) -> Background:
+def parse_background(text: str) -> Background:
     """Parse a background of live video.  Raises ValueError, which says what to do."""
     kind, _, value = text.partition(":")
     if kind == BackgroundKind.PRESET and "/" in value:
         raise ValueError(f"live video has only the generated designs; {_SEND_IT}")
-    asked = words.read(text)
+    asked = words.parse_background(text)
     if asked.kind in _REFUSED:
         raise ValueError(_REFUSED[asked.kind])
     if asked.kind == BackgroundKind.COLOR and _is_translucent(asked.value or ""):

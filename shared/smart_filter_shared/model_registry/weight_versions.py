@@ -124,7 +124,7 @@ def list_versions(
     digits: the leading hex digits of their digests.
     """
     where = {"task": task, "model": model, "digits": digits}
-    return [_read(row) for row in connection.execute(_LIST, where)]
+    return [_read_version(row) for row in connection.execute(_LIST, where)]
 
 
 def find(connection: Connection, digits: str) -> WeightVersion:
@@ -341,7 +341,7 @@ def _replace(connection: Connection, digest: str, replaced: str | None) -> None:
     )
 
 
-def _read(row: Row[Any]) -> WeightVersion:
+def _read_version(row: Row[Any]) -> WeightVersion:
     trained = {one.name: getattr(row, one.name) for one in dataclasses.fields(TrainingRecord)}
     return WeightVersion(
         trained=TrainingRecord(**{**trained, "task": TaskName(row.task)}),

@@ -116,7 +116,7 @@ def add(connection: Connection, amounts: Mapping[CounterKey, CounterValue]) -> N
     )
 
 
-def read(connection: Connection, *, silent_seconds: float) -> ServiceMetrics:
+def read_counters(connection: Connection, *, silent_seconds: float) -> ServiceMetrics:
     """Return the current metrics of the service.
 
     silent_seconds: a worker without a heartbeat for this long is unhealthy.

@@ -150,7 +150,7 @@ class Overview:
     read_only: bool = False
 
 
-def read(connection: Connection, *, cell: str, silent_seconds: float) -> Overview:
+def read_overview(connection: Connection, *, cell: str, silent_seconds: float) -> Overview:
     """Read and return the overview; ended jobs are not read."""
     clock = connection.execute(_CELL, {"cell": cell}).one()
     return Overview(

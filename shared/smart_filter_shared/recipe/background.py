@@ -23,7 +23,7 @@ _COLOR_CODE = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 _DECIMAL = re.compile(r"[0-9]{0,3}(\.[0-9]{1,9})?(?<=[0-9])")
 
 
-def read(
+def parse_background(
     text: str, presets: Iterable[Preset] = PRESETS, *, outbound: OutboundRules | None = None
 ) -> Background:
     """Parse the `background` field; return the background.

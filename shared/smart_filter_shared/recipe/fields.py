@@ -295,7 +295,7 @@ class _Reader:
     ) -> Background:
         """Return the background; by default an uploaded file, when there is one."""
         default = Background(BackgroundKind.FILE) if with_file else Background()
-        read = partial(background.read, presets=presets, outbound=outbound)
+        read = partial(background.parse_background, presets=presets, outbound=outbound)
         asked = self.text("background", read, default)
         if asked.kind == BackgroundKind.FILE and not with_file:
             self._refuse(BACKGROUND_FILE, "is missing; send the background as this part")

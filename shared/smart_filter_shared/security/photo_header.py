@@ -77,7 +77,7 @@ class PhotoHeader:
     height: int
 
 
-def read(
+def read_header(
     file: IO[bytes], *, called: str = "photo", sent_as: str = "photo", heic: bool = False
 ) -> PhotoHeader:
     """Read and return the header of a photo; the file is left at any position.

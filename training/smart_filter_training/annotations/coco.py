@@ -28,7 +28,7 @@ Entry: TypeAlias = Mapping[str, object]
 _LISTS: Final = ("images", "annotations", "categories")
 
 
-def read(path: Path, folder: Path, *, labels: Collection[str] = ()) -> AnnotationFile:
+def read_annotations(path: Path, folder: Path, *, labels: Collection[str] = ()) -> AnnotationFile:
     """Read an annotation file.
 
     folder: holds the pictures; labels: which marks are read, in lower case, () for all.

@@ -27,7 +27,7 @@ from smart_filter_training.preflight import Finding
 Entry: TypeAlias = Mapping[str, object]
 
 
-def read(path: Path, folder: Path, *, labels: Collection[str] = ()) -> AnnotationFile:
+def read_annotations(path: Path, folder: Path, *, labels: Collection[str] = ()) -> AnnotationFile:
     """Read an annotation file.
 
     folder: holds the pictures; labels: which marks are read, in lower case, () for all.

@@ -70,7 +70,7 @@ class AnnotationFiles:
         return [*self.train.findings, *(self.validation.findings if self.validation else ())]
 
 
-def read(folder: Path, options: SplitOptions) -> Splits:
+def read_splits(folder: Path, options: SplitOptions) -> Splits:
     """Read a folder's annotations; pictures are decoded later, one by one.
 
     Raises FolderUnreadable when more entries are faulty than may be left out.
@@ -132,8 +132,8 @@ def find_files(
 def read_file(path: Path, folder: Path, *, labels: Collection[str] = ()) -> AnnotationFile:
     """Read one annotation file of either format.  Raises FolderUnreadable."""
     if _is_dataturks(path):
-        return dataturks.read(path, folder, labels=labels)
-    return coco.read(path, folder, labels=labels)
+        return dataturks.read_annotations(path, folder, labels=labels)
+    return coco.read_annotations(path, folder, labels=labels)
 
 
 def _read_files(folder: Path, options: SplitOptions) -> AnnotationFiles:

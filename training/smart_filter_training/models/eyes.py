@@ -116,7 +116,7 @@ class Configuration:
     held_out_share: float = 0.12
 
 
-def read(folder: Path, configuration: Configuration) -> Data:
+def read_folder(folder: Path, configuration: Configuration) -> Data:
     """Read a folder; the label is whether the eye is open, (N,) bool.
 
     Both eyes of a photo are on one side of the split.  Raises FolderUnreadable.

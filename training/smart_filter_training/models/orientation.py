@@ -106,7 +106,7 @@ class Configuration:
     held_out_share: float = 0.15
 
 
-def read(folder: Path, configuration: Configuration) -> Data:
+def read_folder(folder: Path, configuration: Configuration) -> Data:
     """Read a folder: upright crops, (N, SIDE_PX, SIDE_PX, 3) uint8 sRGB, stretched.
 
     The name of a crop is its photo's path in the folder; all crops of a photo are on one side of

@@ -77,7 +77,7 @@ def _decode(content: bytes, decoder: Decoder, bounds: _Limits) -> Srgb8:
 def _check_header(content: bytes, bounds: _Limits) -> None:
     """Refuse images that would take too long, or too much memory, to decode."""
     try:
-        header = photo_header.read(io.BytesIO(content))
+        header = photo_header.read_header(io.BytesIO(content))
     except PhotoTooLarge as error:
         raise ImageTooLarge(str(error)) from error
     except UnsupportedMedia as error:

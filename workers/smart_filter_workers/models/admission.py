@@ -85,7 +85,7 @@ def _check_entry(folder: Path, file: AdmittedFile) -> None:
         raise SetupFailed(f"{file.kind!r} is not a kind of weights: {', '.join(SUFFIXES)}")
     if not ENTRY_NAME.fullmatch(file.entry):
         raise SetupFailed(f"{file.entry!r} is no name: lower-case letters, digits and . _ -")
-    for other in allowlist.read(folder):
+    for other in allowlist.read_allowlist(folder):
         if other.kind != file.kind:
             continue
         if other.entry == file.entry and other.sha256 != file.sha256:

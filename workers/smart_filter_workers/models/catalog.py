@@ -134,7 +134,7 @@ class ModelCatalog:
         if card.parameter(ENTRY_PARAMETER) is None:
             return card.digest
         entry = card.completed(given)[ENTRY_PARAMETER]
-        there = {one.full_name: one.sha256 for one in allowlist.read(weights_folder)}
+        there = {one.full_name: one.sha256 for one in allowlist.read_allowlist(weights_folder)}
         return there.get(f"{name}/{entry}", card.digest)
 
     def batch_size(self, capability: Capability) -> int:
@@ -199,7 +199,7 @@ class ModelCatalog:
         names = _entries(file, weights_folder)
         if names is None or self.research:
             return names
-        listed = {one.full_name: one for one in allowlist.read(weights_folder)}
+        listed = {one.full_name: one for one in allowlist.read_allowlist(weights_folder)}
         return tuple(
             name
             for name in names
@@ -281,7 +281,7 @@ def _restrict_choices(card: ModelCard, entries: tuple[str, ...], weights_folder:
     """
     if not entries:
         return card
-    listed = {one.full_name: one for one in allowlist.read(weights_folder)}
+    listed = {one.full_name: one for one in allowlist.read_allowlist(weights_folder)}
     files = {name: listed.get(f"{card.name}/{name}") for name in entries}
     licenses = {
         name: file.license or NO_ASSERTION for name, file in files.items() if file is not None

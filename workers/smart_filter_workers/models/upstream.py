@@ -216,7 +216,7 @@ def _is_there(folder: Path, entry: UpstreamWeights, file: RemoteFile, digest: st
     # A file of unknown digest keeps the digest with which it was first admitted.
     return any(
         one.sha256 == (digest or one.sha256) and files.find_fault(folder, one.file) is None
-        for one in allowlist.read(folder)
+        for one in allowlist.read_allowlist(folder)
         if one.kind == entry.model and entry.name in {one.entry, one.config}
     )
 

@@ -8,7 +8,7 @@ from smart_filter_shared.errors import PictureRefused
 from smart_filter_workers.stock.ingest import MAX_BYTES, too_large_error
 
 
-def read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
     """Return the content of a file.
 
     Raises PictureRefused when it cannot be read, has more than MAX_BYTES, or is not a regular

@@ -69,7 +69,7 @@ class AdmittedFile:
         return f"{self.kind}/{self.address}"
 
 
-def read(folder: Path) -> tuple[AdmittedFile, ...]:
+def read_allowlist(folder: Path) -> tuple[AdmittedFile, ...]:
     """Return every admitted file of a weights folder, by name.
 
     Raises SetupFailed when the list cannot be read.
@@ -91,7 +91,7 @@ def entries(folder: Path, kind: str) -> dict[str, AdmittedFile]:
     """
     return {
         one.entry: one
-        for one in read(folder)
+        for one in read_allowlist(folder)
         if one.kind == kind and one.entry and (folder / one.name).is_file()
     }
 
@@ -99,7 +99,7 @@ def entries(folder: Path, kind: str) -> dict[str, AdmittedFile]:
 def add(folder: Path, file: AdmittedFile) -> None:
     """Add a file to the list, or replace its entry; in one atomic step."""
     with _hold_lock(folder):
-        _write(folder, {one.name: one for one in read(folder)} | {file.name: file})
+        _write(folder, {one.name: one for one in read_allowlist(folder)} | {file.name: file})
 
 
 def remove(folder: Path, kind: str, entry: str) -> AdmittedFile:
@@ -111,7 +111,7 @@ def remove(folder: Path, kind: str, entry: str) -> AdmittedFile:
     if not (folder / LIST_FILE).is_file():
         raise SetupFailed(f"{folder} has no admitted files")
     with _hold_lock(folder):
-        files = {one.name: one for one in read(folder)}
+        files = {one.name: one for one in read_allowlist(folder)}
         named = [one for one in files.values() if entry and one.full_name == f"{kind}/{entry}"]
         found = named[0] if named else None
         if found is None:

@@ -65,7 +65,7 @@ async def create_key(
 
     Only the operator's tenant issues keys without an end.
     """
-    body = await json_document.read(request)
+    body = await json_document.read_body(request)
     payload = json_document.parse(KeyRequest, body)
     tenant = resolve_tenant(caller, payload.tenant)
     seconds = payload.expires_in_seconds
@@ -112,7 +112,7 @@ async def create_token(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Issue a short-lived key that may submit a limited number of jobs."""
-    body = await json_document.read(request)
+    body = await json_document.read_body(request)
     payload = json_document.parse(TokenRequest, body)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:

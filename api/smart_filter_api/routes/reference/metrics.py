@@ -60,7 +60,7 @@ async def _render(services: Services, latencies: LatencyHistogram) -> str:
 
 
 async def _read_counters(services: Services) -> ServiceMetrics:
-    read = partial(counters.read, silent_seconds=services.silent_seconds)
+    read = partial(counters.read_counters, silent_seconds=services.silent_seconds)
     async with services.database.reading() as connection:
         if await connection.run_sync(is_read_only):
             await connection.invalidate()

@@ -14,7 +14,7 @@ HEIGHT_PX: Final = 160
 MEDIA_TYPE: Final = "image/webp"
 
 
-def read(preset: Preset) -> bytes:
+def read_thumbnail(preset: Preset) -> bytes:
     """Return the thumbnail of a generated background, a file of MEDIA_TYPE."""
     return files(__name__).joinpath(file_name(preset)).read_bytes()
 

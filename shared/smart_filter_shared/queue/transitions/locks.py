@@ -48,13 +48,13 @@ class UnlockedJob:
 def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
     """Lock jobs in open partitions, then their stages, in the global order; return the jobs."""
     rows = connection.execute(sql.LOCK, {"ids": list(job_ids)})
-    return {JobId(row.id): _read(row) for row in rows}
+    return {JobId(row.id): _read_locked_job(row) for row in rows}
 
 
 def lock_of_any_day(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
     """Lock jobs as `lock` does, also in closed partitions; return the jobs."""
     rows = connection.execute(sql.LOCK_OF_ANY_DAY, {"ids": list(job_ids)})
-    return {JobId(row.id): _read(row) for row in rows}
+    return {JobId(row.id): _read_locked_job(row) for row in rows}
 
 
 def lock_idle(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
@@ -63,7 +63,7 @@ def lock_idle(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId,
     All stages are locked, because a job that ends also changes the siblings of the moved stage.
     """
     rows = connection.execute(sql.LOCK_IDLE, {"ids": list(job_ids)})
-    return {JobId(row.id): _read(row) for row in rows}
+    return {JobId(row.id): _read_locked_job(row) for row in rows}
 
 
 def get_owned(connection: Connection, job_id: JobId, tenant: Tenant) -> UnlockedJob:
@@ -92,7 +92,7 @@ def lease_lost(lease: Lease) -> LeaseLost:
     return LeaseLost(f"{lease.stage} of job {lease.job_id}, attempt {lease.attempt}")
 
 
-def _read(row: Row[tuple[object, ...]]) -> LockedJob:
+def _read_locked_job(row: Row[tuple[object, ...]]) -> LockedJob:
     return LockedJob(
         Tenant(row.tenant),
         row.outcome,

@@ -182,9 +182,9 @@ class Batches:
         return crop_randomly(srgb, classes, self.configuration, rng)
 
 
-def read(folder: Path, configuration: Configuration) -> Data:
+def read_folder(folder: Path, configuration: Configuration) -> Data:
     """Read a folder of pictures with outlines of persons.  Raises FolderUnreadable."""
-    return splits.read(folder, configuration.split_options)
+    return splits.read_splits(folder, configuration.split_options)
 
 
 def check_data(folder: Path, configuration: Configuration) -> Iterator[Finding]:

@@ -85,9 +85,9 @@ class DetectorModel:
         """The settings of a run."""
         return settings.Configuration
 
-    def read(self, folder: Path, configuration: settings.Configuration) -> Splits:
+    def read_folder(self, folder: Path, configuration: settings.Configuration) -> Splits:
         """Read a folder of annotated pictures.  Raises FolderUnreadable."""
-        return splits.read(folder, configuration.split_options(self.LABEL))
+        return splits.read_splits(folder, configuration.split_options(self.LABEL))
 
     def check_data(self, folder: Path, configuration: settings.Configuration) -> Iterator[Finding]:
         """Find the problems of a folder.  Raises FolderUnreadable."""

@@ -114,9 +114,9 @@ class Configuration:
     held_out_share: float = 0.1
 
 
-def read(folder: Path, configuration: Configuration) -> Data:
+def read_folder(folder: Path, configuration: Configuration) -> Data:
     """Read a folder of crops with votes.  Raises FolderUnreadable."""
-    return votes.read(folder, held_out_share=configuration.held_out_share)
+    return votes.read_votes(folder, held_out_share=configuration.held_out_share)
 
 
 def check_data(folder: Path, configuration: Configuration) -> Iterator[Finding]:

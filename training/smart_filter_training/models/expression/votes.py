@@ -51,7 +51,7 @@ _TOO_FEW: Final = "has too few faces to train and to validate on"
 _Rows = list[dict[str, str]]
 
 
-def read(folder: Path, *, held_out_share: float) -> Data:
+def read_votes(folder: Path, *, held_out_share: float) -> Data:
     """Read a folder, without crops in which most raters saw no face or no emotion.
 
     Crops are (N, 48, 48) uint8 gray; labels are votes, (N, 10) int64 of COLUMNS.  The name of a

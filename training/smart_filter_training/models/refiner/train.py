@@ -162,9 +162,11 @@ class StoredNetwork:
 Answering: TypeAlias = Network | StoredNetwork
 
 
-def read(folder: Path, configuration: Configuration) -> Data:
+def read_folder(folder: Path, configuration: Configuration) -> Data:
     """Find the pairs of a folder and split them.  Raises FolderUnreadable in one line."""
-    found = unet.read(folder, unet.Configuration(validation_share=configuration.validation_share))
+    found = unet.read_folder(
+        folder, unet.Configuration(validation_share=configuration.validation_share)
+    )
     weights = configuration.weights_folder
     return Data(found.train.pairs, found.validation.pairs, found.digest, weights)
 

@@ -131,7 +131,7 @@ class Data:
     joined: tuple[Path, ...] = ()
 
 
-def read(folder: Path, configuration: Configuration) -> Data:
+def read_folder(folder: Path, configuration: Configuration) -> Data:
     """Find the pairs of a folder and split them; photos that look alike stay on one side.
 
     Raises FolderUnreadable in one line.

@@ -72,7 +72,9 @@ def admit_weights(
     source, license, data_terms, commercial: its origin and its terms, for the list.
     Raises SetupFailed when the file holds more than arrays, or does not fit the configuration.
     """
-    configs = [one for one in allowlist.read(folder) if one.kind == predictor_cache.CONFIG_KIND]
+    configs = [
+        one for one in allowlist.read_allowlist(folder) if one.kind == predictor_cache.CONFIG_KIND
+    ]
     own = next((one for one in configs if one.address == config), None)
     document = (
         predictor_cache.load_zoo_config(config)
@@ -119,7 +121,7 @@ def probe(built: BuiltModel) -> None:
 
 def _refuse_replacement(folder: Path, file: AdmittedFile) -> None:
     """Refuse to replace a configuration's weights: results under one name must not change."""
-    for one in allowlist.read(folder):
+    for one in allowlist.read_allowlist(folder):
         is_same_use = (one.kind, one.config) == (file.kind, file.config)
         if is_same_use and one.sha256 != file.sha256 and (folder / one.name).is_file():
             raise SetupFailed(

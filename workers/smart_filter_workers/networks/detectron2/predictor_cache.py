@@ -104,7 +104,7 @@ class PredictorCache:
 
 def list_models(folder: Path, *, kind: str = WEIGHTS_KIND) -> Mapping[str, AdmittedModel]:
     """Return the models by address.  Raises SetupFailed for an unreadable list."""
-    there = [one for one in allowlist.read(folder) if (folder / one.name).is_file()]
+    there = [one for one in allowlist.read_allowlist(folder) if (folder / one.name).is_file()]
     configs = {f"{DIGEST_PREFIX}{one.sha256}": one for one in there if one.kind == CONFIG_KIND}
     found: dict[str, AdmittedModel] = {}
     for one in there:

@@ -74,7 +74,7 @@ class ExpressionNetwork:
             )
             cuts = self._session.get_modelmeta().custom_metadata_map[THRESHOLDS_KEY]
             self.cuts: dict[str, LevelThresholds] = {
-                rule: _read(json.loads(cuts)[rule]) for rule in _COUNTS
+                rule: _read_cuts(json.loads(cuts)[rule]) for rule in _COUNTS
             }
         except Exception as error:
             # ONNX Runtime has an error class for each kind of failure, and no common one.
@@ -138,6 +138,6 @@ def face_square(face: Face) -> Square:
     return Square(center=(float(center[0]), float(center[1])), side=side, angle=angle)
 
 
-def _read(cuts: list[float]) -> LevelThresholds:
+def _read_cuts(cuts: list[float]) -> LevelThresholds:
     mild, moderate, huge = (float(cut) for cut in cuts)
     return mild, moderate, huge

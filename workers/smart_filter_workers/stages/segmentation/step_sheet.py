@@ -30,11 +30,11 @@ def draw_step_sheet(steps: Sequence[Step]) -> Srgb8:
         top = GAP_PX + row * (CELL_PX + TITLE_PX + GAP_PX)
         title = (left, top + TITLE_PX - 10)
         cv2.putText(paper, step.title, title, cv2.FONT_HERSHEY_SIMPLEX, 0.55, INK, 1, cv2.LINE_AA)
-        _put(paper, step, left=left, top=top + TITLE_PX)
+        _draw_step(paper, step, left=left, top=top + TITLE_PX)
     return paper
 
 
-def _put(paper: Srgb8, step: Step, *, left: int, top: int) -> None:
+def _draw_step(paper: Srgb8, step: Step, *, left: int, top: int) -> None:
     """Draw a picture into its cell, shrunk or enlarged to fill it."""
     shown = step.picture
     if shown.ndim == 2:  # noqa: PLR2004 - no color channels

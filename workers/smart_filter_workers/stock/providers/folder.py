@@ -53,12 +53,12 @@ class Folder:
                     length=path.stat().st_size,
                     stamp="",
                     given=notes.get(name, GivenDescription()),
-                    read=partial(files.read, path),
+                    read=partial(files.read_file, path),
                 )
 
 
 def _text(path: Path) -> str:
     try:
-        return files.read(path).decode()
+        return files.read_file(path).decode()
     except UnicodeDecodeError as error:
         raise PictureRefused(f"{path.name} is not UTF-8 text") from error

@@ -325,7 +325,7 @@ def _list_expected(folder: Path) -> dict[WeightsFile, str]:
             if file.place and (folder / file.place).is_file():
                 remedy = f"run `smart-filter models pull {entry.full_name}`"
                 expected[WeightsFile(file.place, file.sha256)] = remedy
-    for one in allowlist.read(folder):
+    for one in allowlist.read_allowlist(folder):
         expected[one.file] = "add it again with `smart-filter models admit`"
         known = entries.get(one.full_name)
         # A source URL means that the file was downloaded, perhaps from a mirror.

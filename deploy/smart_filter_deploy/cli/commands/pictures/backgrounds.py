@@ -125,7 +125,7 @@ def add(
             try:
                 kept = ingest.store_picture(
                     there.servers,
-                    stored_files.read(file),
+                    stored_files.read_file(file),
                     descriptions.describe(file.name, given),
                     tenant=tenant,
                     may_replace=may_replace,
