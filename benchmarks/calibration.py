@@ -281,7 +281,7 @@ def _mean_cost() -> float:
                 StageName.SMILE: rates_people,
                 StageName.COMPOSITE: composes,
             }.get(stage, True)
-            total += cost.of(megapixels) * noise if needed else 0.0
+            total += cost.mean_seconds(megapixels) * noise if needed else 0.0
     return total / draws
 
 

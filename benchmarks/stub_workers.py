@@ -34,7 +34,7 @@ class Cost:
     seconds: float
     seconds_per_megapixel: float
 
-    def of(self, megapixels: float) -> float:
+    def mean_seconds(self, megapixels: float) -> float:
         """Return the mean time for a photo, in seconds."""
         return self.seconds + self.seconds_per_megapixel * megapixels
 
@@ -94,7 +94,9 @@ class StubWorkers:
         return True
 
     def _run(self, lease: Lease, megapixels: float, rng: random.Random, started_at: float) -> None:
-        seconds = self.costs[lease.stage].of(megapixels) * rng.lognormvariate(0, self.spread)
+        seconds = self.costs[lease.stage].mean_seconds(megapixels) * rng.lognormvariate(
+            0, self.spread
+        )
         time.sleep(seconds)
         outcomes = [StageOutcome(lease, {}, seconds, {})]
         with sessions.transaction(self.engine) as connection:

@@ -84,7 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def a_run(name: str, folder: Path, config: Configuration, into: Path) -> tuple[Detector, Splits]:
     code = trainable_models.find_model(name).code
-    read = code.read(folder, config)
+    read = code.read_folder(folder, config)
     return code.train(read, config, RunRecord(into, {})), read
 
 

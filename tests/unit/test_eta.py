@@ -94,14 +94,16 @@ def test_job_takes_the_longest_path_behind_those_before_it(
 
 @pytest.mark.parametrize("asked_before", [False, True])
 def test_jobs_accepted_since_the_outlook_count_too(*, asked_before: bool) -> None:
-    ahead = Backlog(an_outlook(1.0))
+    backlog = Backlog(an_outlook(1.0))
     if asked_before:
-        assert estimates.estimate_completion(ahead, a_job()) == estimate(an_outlook(1.0), a_job())
+        assert estimates.estimate_completion(backlog, a_job()) == estimate(an_outlook(1.0), a_job())
 
     for rank in (9.0, 11.0):
-        ahead.add(SampledStage(capability_of(PREPARE), rank, 1.0, ALL[1:]))
+        backlog.add(SampledStage(capability_of(PREPARE), rank, 1.0, ALL[1:]))
 
-    assert estimates.estimate_completion(ahead, a_job()) == estimate(an_outlook(1.0, 9.0), a_job())
+    assert estimates.estimate_completion(backlog, a_job()) == estimate(
+        an_outlook(1.0, 9.0), a_job()
+    )
 
 
 def test_position_is_exact_near_the_head_and_a_minimum_further_back() -> None:

@@ -247,7 +247,7 @@ def test_filter_keeps_the_values_sent_and_has_defaults_for_the_rest() -> None:
 def test_every_default_of_a_filter_can_be_sent() -> None:
     for card in FILTERS:
         for parameter in card.parameters:
-            assert parameter.read(str(parameter.default)) == parameter.default
+            assert parameter.read_value(str(parameter.default)) == parameter.default
 
 
 # The minimum and maximum of each field.

@@ -417,7 +417,7 @@ def test_malformed_text_is_refused_with_the_expected_format(
 
 def test_card_refuses_a_long_text_of_strokes_quickly() -> None:
     with pytest.raises(ValueError, match="strokes such as"):
-        GRABCUT.parameter("strokes").read("keep 1,1" + " 1,1" * 900 + "!")
+        GRABCUT.parameter("strokes").read_value("keep 1,1" + " 1,1" * 900 + "!")
 
 
 WITH_FACE = replace(FIGURE, proposals=(FACE,))

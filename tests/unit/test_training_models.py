@@ -63,7 +63,7 @@ def test_too_few_validation_pictures_are_found_before_a_run_refuses_them(
     folder, configuration = few(tmp_path / "few"), code.Configuration(**settings)
 
     with pytest.raises(FolderUnreadable, match="too few"):
-        code.read(folder, configuration)
+        code.read_folder(folder, configuration)
     assert "too few" in list(code.check_data(folder, configuration))[-1].what
 
 
@@ -85,11 +85,11 @@ def test_each_picture_is_on_one_side_of_the_split(
 ) -> None:
     folder = made(tmp_path / "data")
 
-    read = code.read(folder, configuration)
+    read = code.read_folder(folder, configuration)
 
     assert len(read.train.names) + len(read.validation.names) == count
     assert not set(read.train.names) & set(read.validation.names)
-    assert code.read(folder, configuration).digest == read.digest
+    assert code.read_folder(folder, configuration).digest == read.digest
     assert not any(finding.fatal for finding in code.check_data(folder, configuration))
 
 

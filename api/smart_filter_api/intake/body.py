@@ -317,7 +317,7 @@ async def read_chunks(
     ServiceFull when too many bytes are under way.
     """
     services = request.app.state.services
-    sender = sender or BodySender.of(request.state.caller)
+    sender = sender or BodySender.from_caller(request.state.caller)
     held = open_files.enter_context(services.limits.bodies.hold(sender))
     announced = request.headers.get("content-length", "")
     held.cover(min(int(announced), most) if announced.isdecimal() else 0)

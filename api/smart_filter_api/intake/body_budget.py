@@ -33,7 +33,7 @@ class BodySender:
     device: uuid.UUID | None = None
 
     @classmethod
-    def of(cls, caller: Caller | None) -> "BodySender | None":
+    def from_caller(cls, caller: Caller | None) -> "BodySender | None":
         """Return the sender of a request; None without a key."""
         return None if caller is None else cls(caller.tenant, caller.device_key_id)
 

@@ -217,7 +217,7 @@ def _crop_width(margin: str, frame: Frame, photo_width: int) -> float:
     # A border that cuts the people off bounds the crop.
     near = framing.TOUCHES_WITHIN * photo_width + 1
     return people + sum(
-        min(side.of(people), max(gap, 0.0)) if gap < near else side.of(people)
+        min(side.to_px(people), max(gap, 0.0)) if gap < near else side.to_px(people)
         for side, gap in zip((left, right), gaps, strict=True)
     )
 

@@ -134,13 +134,13 @@ def parse(
     if has_background + (BACKGROUND_COLOR in sent) + (BACKGROUND_URL in sent) > 1:
         reader.add_fault("multiple_bg_sources", "send one of bg_color, bg_image_url, bg_image_file")
     type_ = reader.choice("type", TYPES)
-    reader.read("semitransparency", _read_boolean, default=True)
+    reader.read_field("semitransparency", _read_boolean, default=True)
     format_ = reader.choice("format", FORMATS)
     output = _output(format_, reader.choice("channels", CHANNELS))
     background = _background(reader, format_, background_url, has_background=has_background)
     wanted = region.parse_region("")
     if "roi" in sent:
-        wanted = reader.read("roi", region.parse_region, wanted)
+        wanted = reader.read_field("roi", region.parse_region, wanted)
         reader.add(wanted.fault_in_any_orientation(size))
     recipe: Fields = {
         **_framing(reader),
@@ -178,7 +178,7 @@ class _FieldReader:
         self._sent = sent
         self._faults: list[Fault] = []
 
-    def read(self, name: str, read: Callable[[str], Value], default: Value) -> Value:
+    def read_field(self, name: str, read: Callable[[str], Value], default: Value) -> Value:
         """Return the value of a field, or the default when it is absent or wrong."""
         if name not in self._sent:
             return default
@@ -193,7 +193,7 @@ class _FieldReader:
 
         unreachable: the code of the fault that it can never be fetched.
         """
-        url = self.read(name, urls.parse, None)
+        url = self.read_field(name, urls.parse, None)
         fault = None if url is None else outbound.find_fault(url)
         if fault is not None:
             self.add_fault(unreachable, f"{name} {fault}")
@@ -201,7 +201,7 @@ class _FieldReader:
 
     def choice(self, name: str, choices: Collection[str]) -> str:
         """Return one of the choices in any case, by default the first."""
-        return self.read(name, partial(_read_choice, choices), next(iter(choices)))
+        return self.read_field(name, partial(_read_choice, choices), next(iter(choices)))
 
     def add_fault(self, code: str, detail: str) -> None:
         """Record a fault."""
@@ -234,7 +234,7 @@ def _output(format_: str, channels: str) -> Output:
 
 def _background(reader: _FieldReader, format_: str, url: str, *, has_background: bool) -> str:
     opaque = format_ == "jpg"
-    color = reader.read(BACKGROUND_COLOR, _read_color, "white" if opaque else "transparent")
+    color = reader.read_field(BACKGROUND_COLOR, _read_color, "white" if opaque else "transparent")
     if has_background:
         return "file"
     if url:
@@ -245,10 +245,10 @@ def _background(reader: _FieldReader, format_: str, url: str, *, has_background:
 
 
 def _framing(reader: _FieldReader) -> Fields:
-    crops = reader.read("crop", _read_boolean, default=False)
-    margin = reader.read("crop_margin", _checked_text(framing.read_margin), "0px")
-    scale = reader.read("scale", _checked_text(framing.read_scale), "original")
-    position = reader.read("position", _checked_text(framing.read_position), "original")
+    crops = reader.read_field("crop", _read_boolean, default=False)
+    margin = reader.read_field("crop_margin", _checked_text(framing.read_margin), "0px")
+    scale = reader.read_field("scale", _checked_text(framing.read_scale), "original")
+    position = reader.read_field("position", _checked_text(framing.read_position), "original")
     if scale != "original" and position == "original":
         position = "center"
     return {
@@ -262,8 +262,8 @@ def _framing(reader: _FieldReader) -> Fields:
 
 def _shadow(reader: _FieldReader) -> str:
     kind = SHADOWS[reader.choice("shadow_type", SHADOWS)]
-    opacity = reader.read("shadow_opacity", _read_opacity, _DEFAULT_OPACITY)
-    if reader.read("add_shadow", _read_boolean, default=False) and kind == "none":
+    opacity = reader.read_field("shadow_opacity", _read_opacity, _DEFAULT_OPACITY)
+    if reader.read_field("add_shadow", _read_boolean, default=False) and kind == "none":
         kind = _GROUND_SHADOWS
     return kind if kind == "none" else f"{kind}:{format_number(opacity / _MAX_OPACITY)}"
 

@@ -34,8 +34,8 @@ class Region:
 
     def fault(self, width: int, height: int) -> Fault | None:
         """Return the fault of the region for an upright photo of this size; None if it fits."""
-        across = self.left.of(width), self.right.of(width)
-        down = self.top.of(height), self.bottom.of(height)
+        across = self.left.to_px(width), self.right.to_px(width)
+        down = self.top.to_px(height), self.bottom.to_px(height)
         if min(*across, *down) < 0 or across[1] > width or down[1] > height:
             return Fault(
                 "roi_exceeds_bounds", f"the region {self} exceeds the image, {width}x{height}px"

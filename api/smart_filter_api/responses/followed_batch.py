@@ -41,11 +41,11 @@ class FollowedBatch:
     async def read(self, services: Services) -> BatchRow:
         """Return the batch.  Raises JobDeleted, DatabaseUnavailable."""
 
-        async def read() -> BatchRow:
+        async def read_row() -> BatchRow:
             async with services.database.reading() as connection:
                 return await connection.run_sync(_find, self)
 
-        return await services.caches.batch_reads.get(self, read, weigh=_estimate_bytes)
+        return await services.caches.batch_reads.get(self, read_row, weigh=_estimate_bytes)
 
     async def read_events(self, services: Services, *, after: int) -> EventPage:
         """Return the last event, unless it is not after this one.
@@ -54,12 +54,12 @@ class FollowedBatch:
         batch.  Raises JobDeleted, DatabaseUnavailable.
         """
 
-        async def read() -> EventPage:
+        async def read_page() -> EventPage:
             async with services.database.reading() as connection:
                 return await connection.run_sync(_read_page, self)
 
         page = await services.caches.batch_reads.get(
-            (self, "events"), read, weigh=lambda page: sum(map(len, page.messages))
+            (self, "events"), read_page, weigh=lambda page: sum(map(len, page.messages))
         )
         return page if page.last_id > after else replace(page, messages=(), last_id=after)
 

@@ -45,16 +45,16 @@ class FollowedJob:
     async def read(self, services: Services) -> JobRow:
         """Return the job.  Raises JobDeleted, DatabaseUnavailable."""
 
-        async def read() -> JobRow:
+        async def read_row() -> JobRow:
             async with services.database.reading() as connection:
                 return await connection.run_sync(_find, self)
 
-        return await services.caches.job_reads.get(self._shared_as("job"), read)
+        return await services.caches.job_reads.get(self._shared_as("job"), read_row)
 
     async def read_events(self, services: Services, *, after: int) -> EventPage:
         """Return the events after one of them.  Raises JobDeleted, DatabaseUnavailable."""
 
-        async def read() -> _JobEvents:
+        async def read_job_events() -> _JobEvents:
             async with services.database.reading() as connection:
                 known = await connection.run_sync(_find_events, self)
             if known.row.finished_at is None:
@@ -62,7 +62,7 @@ class FollowedJob:
                     await services.eta.refresh()
             return known
 
-        known = await services.caches.job_reads.get(self._shared_as("events"), read)
+        known = await services.caches.job_reads.get(self._shared_as("events"), read_job_events)
         found = [event for event in known.events if event.id > after]
         return EventPage(
             [known.message(event, services, self.links) for event in found],

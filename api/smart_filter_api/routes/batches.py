@@ -174,13 +174,13 @@ async def get_batch(
     """Return a batch with the current state of every item."""
     followed = FollowedBatch(caller.tenant, BatchId(parse_id(batch_id, "batch")))
 
-    async def read() -> tuple[BatchRow, bytes]:
+    async def read_batch() -> tuple[BatchRow, bytes]:
         # It reads as many rows as a list.
         async with services.database.listing(caller.tenant) as connection:
             row = await connection.run_sync(_find_batch, batch_id, caller.tenant)
         return row, await _render_in_thread(row)
 
-    row, content = await services.caches.batch_reads.get_now(followed, read)
+    row, content = await services.caches.batch_reads.get_now(followed, read_batch)
     seconds = long_poll.preferred_seconds(prefer)
     known = etags.is_known(etags.etag(content), if_none_match)
     # A client whose ETag is outdated gets the current version without waiting.

@@ -143,11 +143,11 @@ def _substitutes(
     usual = next((card for card in offered if card.default), None)
     if usual is None or usual.stage not in plans:
         return []
-    most = snapshot.pace(usual.capability).of(None).mean
+    most = snapshot.pace(usual.capability).duration(None).mean
     lighter = [
         (found, card)
         for card in offered
-        if (found := snapshot.pace(card.capability).of(None).mean) <= _MAX_TIME_SHARE * most
+        if (found := snapshot.pace(card.capability).duration(None).mean) <= _MAX_TIME_SHARE * most
         and _supports_recipe(card, recipe)
         and _has_similar_quality(card, usual)
         and snapshot.serves(card.capability)

@@ -114,7 +114,7 @@ def parse_parameters(
                 f"--set {text}: expected MODEL.PARAMETER=VALUE of {listed}", WRONG_USAGE
             )
         try:
-            given[name][wanted] = parameter.read(value)
+            given[name][wanted] = parameter.read_value(value)
         except ValueError as error:
             raise CommandError(f"--set {place}: {error}", WRONG_USAGE) from error
     return dict(given)

@@ -54,7 +54,7 @@ class Parameter:
     pattern: str = ""
     form: str = ""
 
-    def read(self, value: Scalar) -> Scalar:
+    def read_value(self, value: Scalar) -> Scalar:
         """Return a client's value in the parameter's type.
 
         Raises ValueError, which says what is allowed.

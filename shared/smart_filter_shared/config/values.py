@@ -105,7 +105,7 @@ def _broker(url: SecretStr) -> SecretStr:
 def _endpoint(*schemes: str) -> Callable[[str], str]:
     """Return a validator of URLs without path and credentials, which have settings of their own."""
 
-    def read(url: str) -> str:
+    def validate(url: str) -> str:
         parts = _split(url, *schemes)
         if "@" in parts.netloc:
             raise ValueError("has a user or a password; leave them out")
@@ -115,7 +115,7 @@ def _endpoint(*schemes: str) -> Callable[[str], str]:
             raise ValueError("has a path or a query after the host; leave it out")
         return url
 
-    return read
+    return validate
 
 
 def _storage(url: str) -> str:
@@ -204,12 +204,12 @@ def _split(url: str, *schemes: str) -> SplitResult:
 
 
 def _matching(pattern: re.Pattern[str], wrong: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
+    def validate(text: str) -> str:
         if pattern.fullmatch(text) is None:
             raise ValueError(wrong)
         return text
 
-    return read
+    return validate
 
 
 def _check_secret_length(secret: SecretStr) -> SecretStr:

@@ -98,7 +98,7 @@ class Backlog:
 
         Returns 0 when a thread is free at once.
         """
-        return self._of(some).work(rank, self.snapshot.threads(some))
+        return self._totals(some).work(rank, self.snapshot.threads(some))
 
     def overtaking(
         self, some: CapabilitySet, tenant: Tenant, priority: Priority, rank: float
@@ -131,7 +131,7 @@ class Backlog:
     def _compute_overtaking_load(
         self, some: CapabilitySet, tenant: Tenant, priority: Priority, passing: Sequence[Priority]
     ) -> OvertakingLoad:
-        sums = self._of(some)
+        sums = self._totals(some)
         total = OvertakingLoad()
         for group, ahead in HEAD_START_SECONDS.items():
             own = sums.own.get((tenant, group), OvertakingLoad())
@@ -143,7 +143,7 @@ class Backlog:
             min(max(total.load, 0.0), _MAX_OVERTAKING_LOAD), max(total.squares, 0.0)
         )
 
-    def _of(self, some: CapabilitySet) -> "_SetTotals":
+    def _totals(self, some: CapabilitySet) -> "_SetTotals":
         if some not in self._sums:
             made = _build_totals(self.snapshot, some)
             for work in self.added:
@@ -161,7 +161,7 @@ class _CumulativeCosts:
     means: Sequence[float]
     squares: Sequence[float]
 
-    def of(self, rows: int, rank: float) -> Duration:
+    def sum_rows(self, rows: int, rank: float) -> Duration:
         """Return the cost of a number of rows, from the mean of the samples before this rank."""
         # Without a sample before the rank, the mean of all samples is used.
         index = (bisect_left(self.ranks, rank) or len(self.ranks)) - 1
@@ -213,7 +213,7 @@ class _SetTotals:
     def work(self, rank: float, threads: int) -> Duration:
         queued = self.added.before(rank)
         for queue, costs in self.queues:
-            queued += costs.of(queue.ahead(rank), rank)
+            queued += costs.sum_rows(queue.ahead(rank), rank)
         if not queued.mean and self.busy < threads:
             return Duration()
         return queued + self.left + self.behind.before(rank)
@@ -239,7 +239,9 @@ def _build_totals(snapshot: QueueSnapshot, some: CapabilitySet) -> _SetTotals:
     for group in snapshot.arrivals:
         rates = {one: rate for one, rate in group.rates.items() if one in some}
         if rates:
-            share = sum(snapshot.pace(one).of(None).mean * rate for one, rate in rates.items())
+            share = sum(
+                snapshot.pace(one).duration(None).mean * rate for one, rate in rates.items()
+            )
             load = share / threads
             # Job costs vary widely with size: their second moment is about twice the squared mean.
             one = OvertakingLoad(load, 2 * load**2 / max(rates.values()))
@@ -249,7 +251,7 @@ def _build_totals(snapshot: QueueSnapshot, some: CapabilitySet) -> _SetTotals:
         queues=[pair for pair in queues if pair[1].means and pair[1].means[-1]],
         busy=len(running),
         left=sum(
-            (snapshot.pace(work.capability).of(work.megapixels).left() for work in running),
+            (snapshot.pace(work.capability).duration(work.megapixels).left() for work in running),
             start=Duration(),
         ),
         behind=behind,

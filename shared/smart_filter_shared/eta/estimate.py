@@ -72,35 +72,35 @@ class CompletionEstimate:
     is_held: bool = False
 
 
-def estimate_completion(ahead: Backlog, job: PendingJob) -> CompletionEstimate:
+def estimate_completion(backlog: Backlog, job: PendingJob) -> CompletionEstimate:
     """Estimate and return a job's queue position and completion time."""
     wanted = frozenset(step.capability for step in job.steps)
     wait = max(
-        (_wait(ahead, job, some) for some in ahead.bottlenecks(wanted)),
+        (_wait(backlog, job, some) for some in backlog.bottlenecks(wanted)),
         key=lambda span: span.mean,
         default=Duration(),
     )
     # The work ahead of the job runs down while the job may not start yet.
     idle = max(0.0, job.starts_in_seconds)
     left = Duration(max(0.0, wait.mean - idle), wait.variance if wait.mean > idle else 0.0)
-    own = ahead.own(_shape(ahead, job), lambda: _own_duration(ahead, job))
+    own = backlog.own(_shape(backlog, job), lambda: _own_duration(backlog, job))
     p50, p90 = _quantiles(left + own)
-    known = ahead.snapshot.foresight.get(job.priority, Calibration())
+    known = backlog.snapshot.foresight.get(job.priority, Calibration())
     corrected_p50, corrected_p90 = known.corrected(p50, p90)
     return CompletionEstimate(
-        position=queue_position(ahead, job),
+        position=queue_position(backlog, job),
         p50_seconds=idle + corrected_p50,
         p90_seconds=idle + corrected_p90,
         raw_p50=p50,
         raw_p90=p90,
         is_held=any(
-            step.capability in ahead.snapshot.paused and step.state != StageState.RUNNING
+            step.capability in backlog.snapshot.paused and step.state != StageState.RUNNING
             for step in job.steps
         ),
     )
 
 
-def queue_position(ahead: Backlog, job: PendingJob) -> int:
+def queue_position(backlog: Backlog, job: PendingJob) -> int:
     """Return a job's place in its queue, from 1; 0 when one of its stages runs."""
     if any(step.state == StageState.RUNNING for step in job.steps):
         return 0
@@ -110,7 +110,7 @@ def queue_position(ahead: Backlog, job: PendingJob) -> int:
         for step in job.steps
         if step.state == StageState.READY or not needs_within(_STAGES[step.stage], names)
     ]
-    return 1 + max((ahead.rows(step.capability, job.rank) for step in heads), default=0)
+    return 1 + max((backlog.rows(step.capability, job.rank) for step in heads), default=0)
 
 
 def estimate_drain_seconds(snapshot: QueueSnapshot, jobs: int) -> float | None:
@@ -119,7 +119,7 @@ def estimate_drain_seconds(snapshot: QueueSnapshot, jobs: int) -> float | None:
     if not total or not snapshot.pools:
         return None
     seconds = sum(
-        work.weight * snapshot.pace(one).of(work.megapixels).mean
+        work.weight * snapshot.pace(one).duration(work.megapixels).mean
         for work in snapshot.waiting
         for one in work.steps
     )
@@ -127,13 +127,13 @@ def estimate_drain_seconds(snapshot: QueueSnapshot, jobs: int) -> float | None:
     return jobs * seconds / total / max(1, threads)
 
 
-def _wait(ahead: Backlog, job: PendingJob, some: frozenset[Capability]) -> Duration:
+def _wait(backlog: Backlog, job: PendingJob, some: frozenset[Capability]) -> Duration:
     """Return how long the work ahead of a job keeps the threads of these capabilities busy."""
-    work = ahead.work(some, job.rank)
+    work = backlog.work(some, job.rank)
     if not work.mean:
         return Duration()
-    threads = ahead.snapshot.threads(some)
-    overtaking = ahead.overtaking(some, job.tenant, job.priority, job.rank)
+    threads = backlog.snapshot.threads(some)
+    overtaking = backlog.overtaking(some, job.tenant, job.priority, job.rank)
     mean, spare = work.mean / threads, 1 - overtaking.load
     return Duration(
         mean / spare,
@@ -141,21 +141,21 @@ def _wait(ahead: Backlog, job: PendingJob, some: frozenset[Capability]) -> Durat
     )
 
 
-def _shape(ahead: Backlog, job: PendingJob) -> Hashable:
+def _shape(backlog: Backlog, job: PendingJob) -> Hashable:
     """Return the cache key of a job's own duration: everything that the duration depends on."""
     stretched = tuple((job.stretched or {}).items())
-    passing = ahead.passing(job.rank)
+    passing = backlog.passing(job.rank)
     return job.tenant, job.priority, passing, job.megapixels, tuple(job.steps), stretched
 
 
-def _own_duration(ahead: Backlog, job: PendingJob) -> Duration:
+def _own_duration(backlog: Backlog, job: PendingJob) -> Duration:
     """Return the duration of the job's own stages.
 
     This is their critical path, or their sum divided by the threads when that is longer.
     """
     names = {step.stage for step in job.steps}
     ends: dict[StageName, Duration] = {}
-    spans = {step.stage: _stage_duration(ahead, job, step) for step in job.steps}
+    spans = {step.stage: _stage_duration(backlog, job, step) for step in job.steps}
     for stage in PIPELINE:
         if stage.name in names:
             before = [ends[need] for need in needs_within(stage, names)]
@@ -163,22 +163,22 @@ def _own_duration(ahead: Backlog, job: PendingJob) -> Duration:
             ends[stage.name] = latest + spans[stage.name]
     longest = max(ends.values(), key=lambda span: span.mean, default=Duration())
     shared = sum(spans.values(), start=Duration())
-    threads = ahead.snapshot.threads(frozenset(step.capability for step in job.steps))
+    threads = backlog.snapshot.threads(frozenset(step.capability for step in job.steps))
     return longest if longest.mean >= shared.mean / threads else shared.times(1 / threads)
 
 
-def _stage_duration(ahead: Backlog, job: PendingJob, step: PendingStage) -> Duration:
+def _stage_duration(backlog: Backlog, job: PendingJob, step: PendingStage) -> Duration:
     """Return the duration of a stage, with its wait for jobs that have overtaken meanwhile."""
-    pace = ahead.snapshot.pace(step.capability)
-    span = pace.of(job.megapixels).times((job.stretched or {}).get(step.stage, 1.0))
+    pace = backlog.snapshot.pace(step.capability)
+    span = pace.duration(job.megapixels).times((job.stretched or {}).get(step.stage, 1.0))
     if step.state == StageState.RUNNING:
         return span.left()
-    shared = ahead.shared(step.capability)
-    load = ahead.overtaking(shared, job.tenant, job.priority, job.rank).load
+    shared = backlog.shared(step.capability)
+    load = backlog.overtaking(shared, job.tenant, job.priority, job.rank).load
     if not load:
         return span
-    threads = ahead.snapshot.threads(shared)
-    queue = pace.of(None).mean * load ** (math.sqrt(2 * (threads + 1)) - 1)
+    threads = backlog.snapshot.threads(shared)
+    queue = pace.duration(None).mean * load ** (math.sqrt(2 * (threads + 1)) - 1)
     wait = queue / (threads * (1 - load))
     return span + Duration(wait, wait**2)
 

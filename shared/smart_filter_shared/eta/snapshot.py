@@ -175,7 +175,7 @@ class QueueSnapshot:
     ) -> Duration:
         """Return the duration of those stages of a photo that are among these capabilities."""
         return sum(
-            (self.pace(one).of(megapixels) for one in steps if one in among), start=Duration()
+            (self.pace(one).duration(megapixels) for one in steps if one in among), start=Duration()
         )
 
     def threads(self, capabilities: frozenset[Capability]) -> int:

@@ -68,7 +68,7 @@ class StageTime:
     usual_megapixels: float = 0.0
     spread: float = _DEFAULT_SPREAD
 
-    def of(self, megapixels: float | None) -> "Duration":
+    def duration(self, megapixels: float | None) -> "Duration":
         """Return the duration for a photo of this size; None or 0: for the usual size."""
         size = megapixels or self.usual_megapixels
         mean = self.seconds + self.seconds_per_megapixel * size

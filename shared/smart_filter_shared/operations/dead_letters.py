@@ -53,7 +53,7 @@ class JobFailure:
     failed_at: dt.datetime
 
     @classmethod
-    def of(cls, stored: Mapping[str, str | None]) -> "JobFailure":
+    def from_json(cls, stored: Mapping[str, str | None]) -> "JobFailure":
         """Return the failure of the JSON that settlement reads."""
         return cls(
             JobId(uuid.UUID(str(stored["job_id"]))),

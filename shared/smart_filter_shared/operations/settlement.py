@@ -127,7 +127,7 @@ def settle(connection: Connection) -> Settlement:
     failures: list[JobFailure] = []
     for row in rows:
         ended[JobState(row.outcome)] += row.jobs
-        failures += [JobFailure.of(failure) for failure in row.failures or ()]
+        failures += [JobFailure.from_json(failure) for failure in row.failures or ()]
     dead = Counter(one.capability for one in failures if one.is_dead)
     counters.add(
         connection,

@@ -266,12 +266,12 @@ class _Reader:
     ) -> Parsed | Default:
         """Return the value of a field, or the default when it is absent or wrong."""
         value = self._take(name)
-        return default if value is None else self._read(name, read, value, default)
+        return default if value is None else self._read_value(name, read, value, default)
 
     def text(self, name: str, read: Callable[[str], Parsed], default: Default) -> Parsed | Default:
         """Return the value of a field that is a text, or the default when it is absent or wrong."""
         value = self._take(name)
-        return default if value is None else self._read(name, read, as_text(value), default)
+        return default if value is None else self._read_value(name, read, as_text(value), default)
 
     def choice(self, name: str, default: Member) -> Member:
         """Return the value of a field that is a word of the default's enumeration."""
@@ -287,7 +287,7 @@ class _Reader:
         if len(parts) > _MAX_LISTED:
             self._refuse(name, f"has {len(parts)} values; at most {_MAX_LISTED} are allowed")
             return default
-        values = [self._read(name, read, part, None) for part in parts]
+        values = [self._read_value(name, read, part, None) for part in parts]
         return tuple(dict.fromkeys(value for value in values if value is not None)) or default
 
     def background(
@@ -357,7 +357,7 @@ class _Reader:
         for field in self._names_below(prefix):
             known = card.parameter(field.removeprefix(prefix))
             if known is not None:
-                values[known.name] = self.one(field, known.read, known.default)
+                values[known.name] = self.one(field, known.read_value, known.default)
             else:
                 names = ", ".join(one.name for one in card.parameters) or "none"
                 near = did_you_mean(
@@ -412,7 +412,7 @@ class _Reader:
         (value,) = values
         return value.strip() if isinstance(value, str) else value
 
-    def _read(
+    def _read_value(
         self, name: str, read: Callable[[Given], Parsed], value: Given, default: Default
     ) -> Parsed | Default:
         try:

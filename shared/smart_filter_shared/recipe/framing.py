@@ -64,7 +64,7 @@ class Length:
     value: float
     percent: bool
 
-    def of(self, whole_px: float) -> float:
+    def to_px(self, whole_px: float) -> float:
         """Return the length in pixels.  whole_px: the length that percents refer to."""
         return self.value * whole_px / 100 if self.percent else self.value
 

@@ -70,10 +70,10 @@ class FrameLoop:
         """Process every frame of a file, one at a time, so that the worker drops none."""
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
             writing: Future[None] | None = None
-            upcoming = reader.submit(self._read, frames)
+            upcoming = reader.submit(self._read_frame, frames)
             number = 0
             while (read := upcoming.result()) is not None and not self.stop.requested:
-                upcoming = reader.submit(self._read, frames)
+                upcoming = reader.submit(self._read_frame, frames)
                 jpeg, kept = read
                 self._remember(number, kept)
                 back = self._through(number, jpeg, figures)
@@ -167,7 +167,7 @@ class FrameLoop:
             elif answer.number == number:
                 return answer if isinstance(answer, CompositedFrame) else None
 
-    def _read(self, frames: Iterator[Frame]) -> tuple[bytes, bytes | None] | None:
+    def _read_frame(self, frames: Iterator[Frame]) -> tuple[bytes, bytes | None] | None:
         frame = next(frames, None)
         return None if frame is None else self._encoded(frame)
 

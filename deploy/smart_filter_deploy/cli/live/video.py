@@ -81,7 +81,7 @@ class LatestFrame:
         self._frame: Frame | None = None
         self._number = -1
         self._has_ended = False
-        threading.Thread(target=self._read, args=(frames,), daemon=True).start()
+        threading.Thread(target=self._read_frames, args=(frames,), daemon=True).start()
 
     def next(self, after: int, seconds: float) -> tuple[int, Frame] | None:
         """Return the number and pixels of the newest frame, if newer than `after`.
@@ -97,7 +97,7 @@ class LatestFrame:
                 raise EOFError
             return None
 
-    def _read(self, frames: Iterator[Frame]) -> None:
+    def _read_frames(self, frames: Iterator[Frame]) -> None:
         for frame in frames:
             with self._changed:
                 self._frame = frame

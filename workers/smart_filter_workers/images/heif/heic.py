@@ -138,7 +138,7 @@ def sanitize(content: bytes, *, most_pixels: int) -> SanitizedFile:
     try:
         items = _items(file)
         costs = _Costs(items)
-        canvas_px, decoded_px = costs.of(items.primary)
+        canvas_px, decoded_px = costs.count(items.primary)
         boxes = [held.box for held in items.properties.get(items.primary, ())]
         # Some cameras describe the color of the tiles, and not of the picture made of them.
         parts = [
@@ -203,34 +203,34 @@ class _Costs:
 
     def __init__(self, items: _Items) -> None:
         self._items = items
-        self._known: dict[int, tuple[int, int]] = {}
+        self._pixels: dict[int, tuple[int, int]] = {}
 
     @property
     def counted(self) -> frozenset[int]:
         """The items counted up to now, with the items that they consist of."""
-        return frozenset(self._known)
+        return frozenset(self._pixels)
 
-    def of(self, number: int, depth: int = 0) -> tuple[int, int]:
+    def count(self, number: int, depth: int = 0) -> tuple[int, int]:
         """Return the pixels of the largest canvas, and of all decoded pictures.
 
         Raises IndexError for circular references, KeyError for missing items.
         """
         if depth > _MAX_DEPTH:
             raise IndexError("pictures are nested without end")
-        if number not in self._known:
-            self._known[number] = self._found(number, depth + 1)
-        return self._known[number]
+        if number not in self._pixels:
+            self._pixels[number] = self._count(number, depth + 1)
+        return self._pixels[number]
 
-    def _found(self, number: int, depth: int) -> tuple[int, int]:
+    def _count(self, number: int, depth: int) -> tuple[int, int]:
         items, kind = self._items, self._items.kinds[number]
-        below = [self.of(one, depth) for one in items.alphas.get(number, ())]
+        below = [self.count(one, depth) for one in items.alphas.get(number, ())]
         if kind == _CODED:
             width, height = hevc.largest_size(items.codings[number], items.contents[number])
             canvas = width * height
             below.append((canvas, canvas))
         elif kind in {_GRID, _OVERLAY, _SAME}:
             canvas = _canvas(kind, items.contents.get(number, b""))
-            below += [self.of(one, depth) for one in items.parts[number]]
+            below += [self.count(one, depth) for one in items.parts[number]]
         else:
             raise IndexError(f"its picture has the kind {kind!r}")
         return max((canvas, *(own for own, _ in below))), sum(decoded for _, decoded in below)

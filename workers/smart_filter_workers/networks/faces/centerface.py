@@ -85,7 +85,7 @@ class CenterFace:
                 outputs = self._network.session.run(OUTPUTS, {INPUT: inputs.transpose(0, 3, 1, 2)})
             for index, *maps in zip(indices, *outputs, strict=True):
                 height, width = pictures[index].shape[:2]
-                faces = _Detections.read(*maps, threshold=self._threshold)
+                faces = _Detections.from_maps(*maps, threshold=self._threshold)
                 found[index] = tuple(faces.in_picture(width, height, input_size=size))
         return [found[index] for index in range(len(pictures))]
 
@@ -122,7 +122,7 @@ class _Detections:
     landmarks: Floats
 
     @classmethod
-    def read(
+    def from_maps(
         cls, heat: Floats, scale: Floats, offset: Floats, points: Floats, *, threshold: float
     ) -> "_Detections":
         """Return the faces in the network's maps of one picture, each (C, H / 4, W / 4) float32."""

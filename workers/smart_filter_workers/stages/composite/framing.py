@@ -116,10 +116,10 @@ def _window(asked: Framing, seen: FramingSubject) -> Box:
     top, right, bottom, left = asked.margin
     line = 0.0 if seen.outline is None else _line(seen.outline, box)
     around = Box(
-        box.left - left.of(box.width) - line,
-        box.top - top.of(box.height) - line,
-        box.right + right.of(box.width) + line,
-        box.bottom + bottom.of(box.height) + line,
+        box.left - left.to_px(box.width) - line,
+        box.top - top.to_px(box.height) - line,
+        box.right + right.to_px(box.width) + line,
+        box.bottom + bottom.to_px(box.height) + line,
     )
     stop_left, stop_top, stop_right, stop_bottom = seen.stops()
     return Box(
@@ -133,7 +133,7 @@ def _window(asked: Framing, seen: FramingSubject) -> Box:
 def _line(outline: Length, box: Box) -> float:
     """Return the width of an outline in a picture that has room for both it and the box."""
     longer = max(box.width, box.height)
-    return outline.of(longer) / (1 - outline.of(2)) if outline.percent else outline.value
+    return outline.to_px(longer) / (1 - outline.to_px(2)) if outline.percent else outline.value
 
 
 def _shape(asked: Framing, lying_as: Box) -> float | None:

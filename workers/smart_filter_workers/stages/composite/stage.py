@@ -156,7 +156,7 @@ def _crop_to_region(cut: CutOut, roi: tuple[Length, Length, Length, Length] | No
         return cut
     height, width = cut.matte.shape
     left, top, right, bottom = (
-        round(length.of(side)) for length, side in zip(roi, (width, height) * 2, strict=True)
+        round(length.to_px(side)) for length, side in zip(roi, (width, height) * 2, strict=True)
     )
     matte = np.zeros_like(cut.matte)
     matte[top:bottom, left:right] = cut.matte[top:bottom, left:right]

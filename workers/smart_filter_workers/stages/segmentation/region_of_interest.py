@@ -20,7 +20,7 @@ def crop_people(people: People, roi: Roi, prepared: PreparedPhoto) -> People:
     """Return the people inside a region, cut at its border; it may extend beyond the photo."""
     height, width = people.matte.shape
     left, top, right, bottom = (
-        round(length.of(side) * pixels / side)
+        round(length.to_px(side) * pixels / side)
         for length, side, pixels in zip(
             roi,
             (prepared.width, prepared.height) * 2,

@@ -61,7 +61,7 @@ class Bucket:
                         length=stored.length,
                         stamp=stored.etag,
                         given=notes.get(path, GivenDescription()),
-                        read=partial(self._read, stored.key),
+                        read=partial(self._read_object, stored.key),
                     )
         except BucketMissing as error:
             raise PictureRefused(f"there is no bucket {self.name}") from error
@@ -74,7 +74,7 @@ class Bucket:
         except UnicodeDecodeError as error:
             raise PictureRefused(f"{NOTES_FILE} is not UTF-8 text") from error
 
-    def _read(self, key: str) -> bytes:
+    def _read_object(self, key: str) -> bytes:
         try:
             return self.store.get(key)
         except ObjectMissing as error:

@@ -47,7 +47,7 @@ class OutlineLine:
 
 def find_line(matte: Matte8, outline: Outline) -> OutlineLine:
     """Return the line around people; matte: (H, W) uint8."""
-    width_px = max(1.0, outline.width.of(max(matte.shape)))
+    width_px = max(1.0, outline.width.to_px(max(matte.shape)))
     grid = coarse_grid.make_grid(*matte.shape, longest_px=LONGEST_PX)
     people = grid.shrink_matte(matte)
     past = _distance_outside(people < PEOPLE_FROM, width_px / grid.step) * np.float32(grid.step)

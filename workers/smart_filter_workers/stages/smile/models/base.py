@@ -72,9 +72,9 @@ class ContourEyeReader:
 
     def __call__(self, faces: Sequence[FaceView]) -> list[Eyes]:
         """Return the eyes of each face; None for one too small, turned away or covered."""
-        return [self._read(face) for face in faces]
+        return [self._read_eyes(face) for face in faces]
 
-    def _read(self, face: FaceView) -> Eyes:
+    def _read_eyes(self, face: FaceView) -> Eyes:
         mesh = face.mesh(self.face_mesh)
         sight = check_visibility(face.picture, mesh)
         read = {

@@ -88,9 +88,9 @@ class HaarEyes:
 
     def __call__(self, faces: Sequence[FaceView], *, parameters: Parameters) -> list[Eyes]:
         """Return the eyes of each face; None for one too small, turned away or covered."""
-        return [self._read(face, parameters) for face in faces]
+        return [self._read_eyes(face, parameters) for face in faces]
 
-    def _read(self, face: FaceView, parameters: Parameters) -> Eyes:
+    def _read_eyes(self, face: FaceView, parameters: Parameters) -> Eyes:
         mesh = face.mesh(self.mesh)
         sight = check_visibility(face.picture, mesh)
         if not (sight.right or sight.left):
