@@ -123,16 +123,16 @@ def rank_album(shots: Sequence[AlbumPhoto]) -> Album:
     )
 
 
-def describe_ranks(album: Album, known: Mapping[str, AlbumPhoto]) -> list[dict[str, object]]:
+def describe_ranks(album: Album, photos: Mapping[str, AlbumPhoto]) -> list[dict[str, object]]:
     """Return the terms of each photo's rank, as JSON, in the order of the ranking.
 
-    known: the album's photos by id.
+    photos: the album's photos by id.
     """
     # A count, not a list of ids: all photos of an album may show one scene.
     alike = {id_: len(group.ids) for group in album.groups for id_ in group.ids}
     return [
         {
-            "rating": known[ranked.id].rating,
+            "rating": photos[ranked.id].rating,
             "of": len(album.ranking),
             "alike": alike[ranked.id],
             "better": ranked.better,
@@ -142,19 +142,19 @@ def describe_ranks(album: Album, known: Mapping[str, AlbumPhoto]) -> list[dict[s
     ]
 
 
-def distance(one: AlbumPhoto, other: AlbumPhoto) -> float:
+def distance(first: AlbumPhoto, second: AlbumPhoto) -> float:
     """Return the distance of two photos; up to 1 they count as one scene.
 
     It is the number of differing bits divided by the allowed number; infinite without a
     fingerprint.
     """
-    if one.fingerprint is None or other.fingerprint is None:
+    if first.fingerprint is None or second.fingerprint is None:
         return math.inf
-    differing = (one.fingerprint ^ other.fingerprint).bit_count()
+    differing = (first.fingerprint ^ second.fingerprint).bit_count()
     is_one_moment = (
-        one.taken_at is not None
-        and other.taken_at is not None
-        and abs(one.taken_at - other.taken_at) <= BURST_WINDOW
+        first.taken_at is not None
+        and second.taken_at is not None
+        and abs(first.taken_at - second.taken_at) <= BURST_WINDOW
     )
     return differing / (MAX_HAMMING_BITS_IN_BURST if is_one_moment else MAX_HAMMING_BITS)
 
@@ -182,7 +182,7 @@ def _sort_key(shot: AlbumPhoto) -> tuple[object, ...]:
 
 def _group_scenes(shots: Sequence[AlbumPhoto]) -> list[list[int]]:
     """Return the indices of the photos of each scene, each scene in ascending order."""
-    known = [
+    hashes = [
         (place, shot.fingerprint)
         for place, shot in enumerate(shots)
         if shot.fingerprint is not None
@@ -190,8 +190,8 @@ def _group_scenes(shots: Sequence[AlbumPhoto]) -> list[list[int]]:
     # A thousand photos have half a million pairs; this cheap test removes nearly all of them.
     candidates = [
         (first, second)
-        for (first, one), (second, other) in combinations(known, 2)
-        if (one ^ other).bit_count() <= MAX_HAMMING_BITS_IN_BURST
+        for (first, first_hash), (second, second_hash) in combinations(hashes, 2)
+        if (first_hash ^ second_hash).bit_count() <= MAX_HAMMING_BITS_IN_BURST
     ]
     near = {
         (first, second): unlike
@@ -245,16 +245,16 @@ def _split_by_average_linkage(
         if first not in groups or second not in groups:
             continue
         number = next(numbers)
-        one, other = groups.pop(first), groups.pop(second)
+        merged, absorbed = groups.pop(first), groups.pop(second)
         for third in groups:
             unlike = (
-                len(one) * between[min(first, third), max(first, third)]
-                + len(other) * between[min(second, third), max(second, third)]
-            ) / (len(one) + len(other))
+                len(merged) * between[min(first, third), max(first, third)]
+                + len(absorbed) * between[min(second, third), max(second, third)]
+            ) / (len(merged) + len(absorbed))
             between[third, number] = unlike
             if unlike <= 1:
                 heapq.heappush(closest, (unlike, (third, number)))
-        groups[number] = one + other
+        groups[number] = merged + absorbed
     return [sorted(group) for group in groups.values()]
 
 

@@ -71,6 +71,6 @@ def list_places(root: Path = _CGROUPS, own_groups: Path = _OWN_GROUPS) -> list[P
         lines = own_groups.read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    own = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
-    second_version = [root / group / "memory.max" for group in (*own, "")]
+    groups = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
+    second_version = [root / group / "memory.max" for group in (*groups, "")]
     return [*second_version, root / "memory" / "memory.limit_in_bytes"]

@@ -73,7 +73,7 @@ class InvalidInput(Rejected):
     @classmethod
     def of_fields(cls, errors: list[FieldError]) -> Self:
         """Return the error for several places."""
-        made = cls("; ".join(f"{one.pointer}: {one.detail}" for one in errors))
+        made = cls("; ".join(f"{error.pointer}: {error.detail}" for error in errors))
         made.errors = errors
         return made
 

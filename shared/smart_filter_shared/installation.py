@@ -56,10 +56,10 @@ def confirm(engine: Engine, store: ObjectStore) -> dt.datetime | None:
     Raises DatabaseUnavailable or StorageUnavailable.
     """
     with sessions.transaction(engine) as connection:
-        found = connection.execute(_READ).one()
-    row = _Row(found.id, found.token, found.next_token, found.confirmed_at)
-    own = keys.installation(row.id)
-    held = _read_marker(store, own)
+        stored = connection.execute(_READ).one()
+    row = _Row(stored.id, stored.token, stored.next_token, stored.confirmed_at)
+    marker_key = keys.installation(row.id)
+    held = _read_marker(store, marker_key)
     fault = _find_fault(store, row, held)
     token = uuid.uuid4()
     # Also with a fault, so that the other installation sees this one.
@@ -67,7 +67,7 @@ def confirm(engine: Engine, store: ObjectStore) -> dt.datetime | None:
         # The row gets the token before the marker does, as a process may die at any line.
         with sessions.transaction(engine) as connection:
             connection.execute(_WRITE_NEXT_TOKEN, {"held": held, "token": token})
-        _write_marker(store, own, token)
+        _write_marker(store, marker_key, token)
     with sessions.transaction(engine) as connection:
         if fault is not None:
             connection.execute(_NOTE_FAULT, {"fault": fault})
@@ -78,16 +78,16 @@ def confirm(engine: Engine, store: ObjectStore) -> dt.datetime | None:
 
 def read_fault(connection: Connection) -> str | None:
     """Return why unreferenced objects are not removed, in one line; None while they are."""
-    found = connection.execute(_FAULT).scalar_one()
-    return None if found is None else str(found)
+    fault = connection.execute(_FAULT).scalar_one()
+    return None if fault is None else str(fault)
 
 
 def _find_fault(store: ObjectStore, row: _Row, held: str | None) -> str | None:
     markers = f"s3://{store.bucket}/{keys.INSTALLATION_PREFIX}"
     others = [
-        one.key.removeprefix(keys.INSTALLATION_PREFIX)
-        for one in store.stored(keys.INSTALLATION_PREFIX)
-        if one.key != keys.installation(row.id)
+        marker.key.removeprefix(keys.INSTALLATION_PREFIX)
+        for marker in store.stored(keys.INSTALLATION_PREFIX)
+        if marker.key != keys.installation(row.id)
     ]
     if others:
         return (

@@ -81,7 +81,7 @@ def list_usable(connection: Connection, tenant: Tenant) -> list[Picture]:
     """Return the pictures that a tenant may use: the operator's, then its own, by name."""
     table = tables.backgrounds
     query = select(table).where(table.c.tenant.in_([_SHARED_TENANT, tenant]))
-    return [one.picture for one in _read_pictures(connection, query)]
+    return [entry.picture for entry in _read_pictures(connection, query)]
 
 
 def list_all(connection: Connection) -> list[StoredPicture]:
@@ -97,8 +97,8 @@ def list_owned(connection: Connection, tenant: Tenant | None) -> list[StoredPict
 
 def find(connection: Connection, tenant: Tenant | None, name: str) -> Picture | None:
     """Return the picture of this owner and name, or None."""
-    found = _read_pictures(connection, select(tables.backgrounds).where(_matches(tenant, name)))
-    return found[0].picture if found else None
+    entries = _read_pictures(connection, select(tables.backgrounds).where(_matches(tenant, name)))
+    return entries[0].picture if entries else None
 
 
 def add(connection: Connection, picture: Picture) -> bool:

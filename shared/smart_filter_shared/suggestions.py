@@ -12,20 +12,20 @@ _MAX_CHARACTERS: Final = 200
 _MAX_REMEMBERED: Final = 256
 
 
-def find_nearest(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
+def find_nearest(name: str, candidates: Iterable[str], *, most: int = 1) -> list[str]:
     """Return up to `most` known names that are similar to a name, the most similar first.
 
     Upper and lower case are the same.
     """
-    return list(_search(name[:_MAX_CHARACTERS].casefold(), tuple(known), most))
+    return list(_search(name[:_MAX_CHARACTERS].casefold(), tuple(candidates), most))
 
 
-def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
+def did_you_mean(name: str, candidates: Iterable[str], *, most: int = 1) -> str:
     """Return the end of a sentence that suggests known names, such as `; did you mean jpg?`.
 
     It is empty when no known name is similar.
     """
-    return suggest(find_nearest(name, known, most=most))
+    return suggest(find_nearest(name, candidates, most=most))
 
 
 def suggest(near: Sequence[str]) -> str:
@@ -34,10 +34,10 @@ def suggest(near: Sequence[str]) -> str:
 
 
 @functools.lru_cache(maxsize=_MAX_REMEMBERED)
-def _search(folded: str, known: tuple[str, ...], most: int) -> tuple[str, ...]:
-    by_folded = {one.casefold(): one for one in known}
+def _search(folded: str, candidates: tuple[str, ...], most: int) -> tuple[str, ...]:
+    by_folded = {candidate.casefold(): candidate for candidate in candidates}
     # A unit that is left out, such as `ttl` for `ttl_seconds`, makes names too different.
-    found = difflib.get_close_matches(folded, by_folded, n=most) or [
-        one for one in by_folded if one.startswith(f"{folded}_")
+    similar = difflib.get_close_matches(folded, by_folded, n=most) or [
+        folded_name for folded_name in by_folded if folded_name.startswith(f"{folded}_")
     ]
-    return tuple(by_folded[one] for one in found[:most])
+    return tuple(by_folded[folded_name] for folded_name in similar[:most])

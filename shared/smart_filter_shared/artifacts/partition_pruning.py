@@ -127,8 +127,8 @@ def drop(connection: Connection, span: Partition) -> list[str]:
 def _delete_batches(connection: Connection, span: Partition) -> list[str]:
     """Delete the batches of a day; return the reasons that keep them, else []."""
     jobs = f"jobs_{span.name}"
-    found = connection.execute(text(_BATCHES.format(jobs=jobs)), _bounds(span))
-    ids = list(found.scalars())
+    rows = connection.execute(text(_BATCHES.format(jobs=jobs)), _bounds(span))
+    ids = list(rows.scalars())
     if not ids:
         return []
     if held := _find_blockers(connection, span, _BATCH_BLOCKERS, ids):
@@ -137,7 +137,7 @@ def _delete_batches(connection: Connection, span: Partition) -> list[str]:
         connection.execute(_BATCHES_OF_OTHER_DAYS, {"ids": ids, **_bounds(span)}).scalars()
     )
     connection.execute(text(_INSERT_GAPS.format(jobs=jobs)), {"ids": list(staying)})
-    going = [one for one in ids if one not in staying]
+    going = [batch_id for batch_id in ids if batch_id not in staying]
     for statement in _DELETE_BATCHES:
         connection.execute(statement, {"ids": going})
     return []
@@ -151,11 +151,11 @@ def _find_blockers(
 ) -> list[str]:
     """Return the names of the queries that find a row."""
     each = ", ".join(f"EXISTS (SELECT FROM {query})" for query in queries.values())
-    found = connection.execute(
+    answers = connection.execute(
         text(f"SELECT {each.format(jobs=f'jobs_{span.name}')}"),
         {"ids": list(ids), **_bounds(span)},
     ).one()
-    return [name for name, is_there in zip(queries, found, strict=True) if is_there]
+    return [name for name, is_there in zip(queries, answers, strict=True) if is_there]
 
 
 def _bounds(span: Partition) -> dict[str, uuid.UUID]:

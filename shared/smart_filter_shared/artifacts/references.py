@@ -112,11 +112,11 @@ def drop_references(connection: Connection, job_id: JobId) -> list[MarkedArtifac
 
     An artifact with other users passes to one of them.
     """
-    named = {"job_id": job_id}
+    parameters = {"job_id": job_id}
     lock_used(connection, job_id)
-    connection.execute(_TRANSFER_OWNERSHIP, named)
-    connection.execute(_DELETE_REFERENCES, named)
-    rows = connection.execute(_MARK, named)
+    connection.execute(_TRANSFER_OWNERSHIP, parameters)
+    connection.execute(_DELETE_REFERENCES, parameters)
+    rows = connection.execute(_MARK, parameters)
     return [MarkedArtifact(Tenant(row.tenant), row.key) for row in rows]
 
 

@@ -238,8 +238,8 @@ def lag_seconds(connection: Connection) -> float:
 
     An artifact is overdue when it has expired and is not held, or is marked, and still exists.
     """
-    found = connection.execute(_OLDEST_OVERDUE, {"most": _FIRST_MARKED}).scalar_one()
-    return 0.0 if found is None else max(0.0, float(found))
+    seconds = connection.execute(_OLDEST_OVERDUE, {"most": _FIRST_MARKED}).scalar_one()
+    return 0.0 if seconds is None else max(0.0, float(seconds))
 
 
 def delete_old_requests(connection: Connection, *, most: int) -> int:
@@ -284,7 +284,7 @@ def delete_rows(connection: Connection, removed: Collection[MarkedArtifact]) -> 
 
 def is_available(connection: Connection, tenant: Tenant, key: str) -> bool:
     """Return whether an artifact may be given out."""
-    found = connection.execute(
+    result = connection.execute(
         text("""
             SELECT FROM artifacts
             WHERE tenant = :tenant AND key = :key AND marked_at IS NULL
@@ -292,18 +292,18 @@ def is_available(connection: Connection, tenant: Tenant, key: str) -> bool:
         """),
         {"tenant": tenant, "key": key},
     )
-    return found.one_or_none() is not None
+    return result.one_or_none() is not None
 
 
 def is_unmarked(connection: Connection, tenant: Tenant, key: str) -> bool:
     """Return whether an artifact exists, expired or not: an unfinished job keeps its inputs."""
-    found = connection.execute(
+    result = connection.execute(
         text("""
             SELECT FROM artifacts WHERE tenant = :tenant AND key = :key AND marked_at IS NULL
         """),
         {"tenant": tenant, "key": key},
     )
-    return found.one_or_none() is not None
+    return result.one_or_none() is not None
 
 
 def unreferenced(connection: Connection, keys: Collection[str]) -> list[str]:

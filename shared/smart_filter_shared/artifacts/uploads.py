@@ -181,10 +181,10 @@ def lock(connection: Connection, upload_id: UploadId, tenant: Tenant) -> bool:
 
 def is_unmarked(connection: Connection, upload_id: UploadId) -> bool:
     """Return whether a job that names an upload can still import it."""
-    found = connection.execute(
+    result = connection.execute(
         text("SELECT FROM uploads WHERE id = :id AND marked_at IS NULL"), {"id": upload_id}
     )
-    return found.one_or_none() is not None
+    return result.one_or_none() is not None
 
 
 def mark(connection: Connection, upload_id: UploadId) -> None:
@@ -237,5 +237,5 @@ def delete_rows(connection: Connection, removed: Collection[MarkedArtifact]) -> 
     """Delete the rows of uploads whose objects are gone."""
     connection.execute(
         text("DELETE FROM uploads WHERE key = ANY(:keys)"),
-        {"keys": [one.key for one in removed]},
+        {"keys": [upload.key for upload in removed]},
     )

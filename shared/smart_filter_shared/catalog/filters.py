@@ -56,7 +56,7 @@ class FilterCard:
 
     def parameter(self, name: str) -> Parameter | None:
         """Return one parameter, or None when the filter has none of that name."""
-        return next((one for one in self.parameters if one.name == name), None)
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)
 
     def completed(self, given: Parameters) -> dict[str, Scalar]:
         """Return the value of every parameter: the given value, or the default."""

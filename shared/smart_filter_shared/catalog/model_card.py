@@ -151,8 +151,12 @@ class ModelCard:
         list of entries is left out, because it differs between machines; rows name their entries.
         """
         settable = [
-            (one.name, one.kind, None if one.name == ENTRY_PARAMETER else one.schema)
-            for one in self.parameters
+            (
+                parameter.name,
+                parameter.kind,
+                None if parameter.name == ENTRY_PARAMETER else parameter.schema,
+            )
+            for parameter in self.parameters
         ]
         content = [
             *(self.task, self.name, self.version, self.family, settable, self.ascending),
@@ -187,7 +191,7 @@ class ModelCard:
 
     def parameter(self, name: str) -> Parameter | None:
         """Return one parameter, or None when the model has none of that name."""
-        return next((one for one in self.parameters if one.name == name), None)
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)
 
     def completed(self, given: Parameters) -> dict[str, Scalar]:
         """Return the value of every parameter: the given value, or the default."""

@@ -131,12 +131,14 @@ def text(
 
 def fill_defaults(parameters: Iterable[Parameter], given: Parameters) -> dict[str, Scalar]:
     """Return every parameter's value: the given value, or the default."""
-    return {one.name: given.get(one.name, one.default) for one in parameters}
+    return {
+        parameter.name: given.get(parameter.name, parameter.default) for parameter in parameters
+    }
 
 
 def schema(parameters: Iterable[Parameter]) -> dict[str, object]:
     """Return the parameters as one JSON Schema object."""
-    properties = {one.name: one.schema for one in parameters}
+    properties = {parameter.name: parameter.schema for parameter in parameters}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 

@@ -14,11 +14,11 @@ def data_folder(environ: Mapping[str, str] = os.environ, *, uid: int | None = No
     Raises SetupFailed when the user has no home folder.
     """
     user = os.geteuid() if uid is None else uid
-    named = environ.get("SMART_FILTER_DATA")
-    if not named and user == 0:
+    folder = environ.get("SMART_FILTER_DATA")
+    if not folder and user == 0:
         return Path("/var/lib/smart-filter")
     try:
-        return Path(named or "~/.local/share/smart-filter").expanduser().absolute()
+        return Path(folder or "~/.local/share/smart-filter").expanduser().absolute()
     except RuntimeError as error:
         raise SetupFailed(
             f"user {user} has no home folder: set a data folder with --data or SMART_FILTER_DATA"

@@ -184,7 +184,7 @@ def _grants(listed: object) -> object:
 def _split(url: str, *schemes: str) -> SplitResult:
     """Return the parts of a URL.  Raises ValueError, whose message repeats no part of it."""
     expected = " or ".join(f"{scheme}://" for scheme in schemes)
-    if any(one.isspace() or not one.isprintable() for one in url):
+    if any(character.isspace() or not character.isprintable() for character in url):
         raise ValueError("has a space or an unprintable character")
     try:
         parts = urlsplit(url)

@@ -155,7 +155,7 @@ def apply(connection: Connection) -> None:
 
     For the owner of the tables, in one transaction.
     """
-    functions = ", ".join(one for several in _FUNCTION_GRANTS.values() for one in several)
+    functions = ", ".join(function for several in _FUNCTION_GRANTS.values() for function in several)
     # PostgreSQL's default; a restored backup may lack the opposite.
     connection.exec_driver_sql(f"REVOKE ALL ON FUNCTION {functions} FROM PUBLIC")
     # No day is created or dropped meanwhile.
@@ -188,5 +188,5 @@ def _build_statements(connection: Connection, role: ProcessRole) -> list[str]:
         f"GRANT USAGE ON SCHEMA {schema} TO {role}",
         *(f"GRANT {rights} ON {table} TO {role}" for table, rights in TABLE_GRANTS[role].items()),
         f"GRANT SELECT ON {', '.join(days)} TO {role}",
-        *(f"GRANT EXECUTE ON FUNCTION {one} TO {role}" for one in _FUNCTION_GRANTS[role]),
+        *(f"GRANT EXECUTE ON FUNCTION {function} TO {role}" for function in _FUNCTION_GRANTS[role]),
     ]

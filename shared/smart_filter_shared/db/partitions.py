@@ -73,7 +73,7 @@ def day_condition(key: str, ids: Collection[uuid.UUID]) -> str:
     The bounds are constants, so every plan, even a generic one, names only the partitions of these
     days.  ids: at least one.
     """
-    numbers = sorted({(one.int >> _TIMESTAMP_SHIFT) // _DAY_MS for one in ids})
+    numbers = sorted({(id_.int >> _TIMESTAMP_SHIFT) // _DAY_MS for id_ in ids})
     days = [(_id_at(number * _DAY_MS), _id_at((number + 1) * _DAY_MS)) for number in numbers]
     ranges = " OR ".join(f"{key} >= '{first}' AND {key} < '{after}'" for first, after in days)
     return f"({ranges})"
@@ -86,9 +86,9 @@ def until_suffix(day: dt.date) -> str:
 
 def today(connection: Connection) -> dt.date:
     """Return the current UTC day by the database's clock."""
-    found = connection.scalar(text("SELECT (statement_timestamp() AT TIME ZONE 'UTC')::date"))
-    assert isinstance(found, dt.date)
-    return found
+    day = connection.scalar(text("SELECT (statement_timestamp() AT TIME ZONE 'UTC')::date"))
+    assert isinstance(day, dt.date)
+    return day
 
 
 def create_upcoming(connection: Connection) -> list[dt.date]:
@@ -156,11 +156,11 @@ def widen_jobs_view(connection: Connection) -> None:
 
 def replace_stages_view(connection: Connection) -> None:
     """Replace `open_stages` by a view of the open days, among those that `open_jobs` shows."""
-    known = set(_read_shown(connection, "jobs") or ())
+    partitions = set(_read_shown(connection, "jobs") or ())
     shown: set[Partition] | None = None
     # Read again after the view is replaced: the replacement waits for every claim that used the old
     # view, so claims have committed and no stage of a closed day runs.
-    while (spans := known & set(_list_open(connection)) or known) != shown:
+    while (spans := partitions & set(_list_open(connection)) or partitions) != shown:
         _replace_view(connection, "stages", spans)
         shown = spans
 
@@ -186,16 +186,16 @@ def _missing(connection: Connection, days: Collection[dt.date]) -> list[dt.date]
     return [
         day
         for day in days
-        if not any(day < one.until and (one.since is None or one.since <= day) for one in spans)
+        if not any(day < span.until and (span.since is None or span.since <= day) for span in spans)
     ]
 
 
 def _parse_partition_name(table: str) -> Partition:
-    named = _PARTITION_NAME.search(table)
-    assert named is not None, table
-    day = dt.datetime.strptime(named[2], "%Y_%m_%d").replace(tzinfo=dt.UTC).date()
+    match = _PARTITION_NAME.search(table)
+    assert match is not None, table
+    day = dt.datetime.strptime(match[2], "%Y_%m_%d").replace(tzinfo=dt.UTC).date()
     name = table.removeprefix("jobs_")
-    if named[1]:
+    if match[1]:
         return Partition(day, None, name)
     return Partition(day + dt.timedelta(days=1), day, name)
 
@@ -217,12 +217,12 @@ def first_recent_day(connection: Connection, *, grace: dt.timedelta = _GRACE) ->
 
     grace: how long after midnight the day before still counts as today.
     """
-    found = connection.scalar(
+    day = connection.scalar(
         text("SELECT ((statement_timestamp() - :grace) AT TIME ZONE 'UTC')::date"),
         {"grace": grace},
     )
-    assert isinstance(found, dt.date)
-    return found
+    assert isinstance(day, dt.date)
+    return day
 
 
 def _read_shown(connection: Connection, table: str) -> list[Partition] | None:
@@ -230,10 +230,10 @@ def _read_shown(connection: Connection, table: str) -> list[Partition] | None:
 
     None: the view does not exist or has no comment.
     """
-    found = connection.scalar(
+    listed = connection.scalar(
         text("SELECT obj_description(to_regclass(:view), 'pg_class')"), {"view": f"open_{table}"}
     )
-    return None if found is None else [_parse_partition_name(name) for name in str(found).split()]
+    return None if listed is None else [_parse_partition_name(name) for name in str(listed).split()]
 
 
 def _filter_unfinished(connection: Connection, spans: Collection[Partition]) -> list[Partition]:
@@ -247,8 +247,8 @@ def _filter_unfinished(connection: Connection, spans: Collection[Partition]) -> 
         """  # noqa: S608 - constant names
         for span in spans
     )
-    found = connection.execute(text(f"SELECT {each}")).one()
-    return [span for span, is_open in zip(spans, found, strict=True) if is_open]
+    answers = connection.execute(text(f"SELECT {each}")).one()
+    return [span for span, is_open in zip(spans, answers, strict=True) if is_open]
 
 
 def _replace_view(connection: Connection, table: str, days: Collection[Partition]) -> None:

@@ -40,8 +40,8 @@ def revision(connection: Connection) -> str | None:
     """Return the migration that the database is at; None when it has none."""
     if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
         return None
-    found = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return None if found is None else str(found)
+    number = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return None if number is None else str(number)
 
 
 def explain_mismatch(connection: Connection) -> str | None:
@@ -49,10 +49,10 @@ def explain_mismatch(connection: Connection) -> str | None:
 
     Raises SetupFailed when this code is too old for the database.
     """
-    found, newest = revision(connection), newest_revision()
-    if is_ahead(connection) or found == newest:
+    current, newest = revision(connection), newest_revision()
+    if is_ahead(connection) or current == newest:
         return None
-    state = "has no tables yet" if found is None else f"is at revision {found}"
+    state = "has no tables yet" if current is None else f"is at revision {current}"
     return f"the database {state}, and this version needs {newest}"
 
 
@@ -109,17 +109,17 @@ def is_ahead(connection: Connection) -> bool:
 
     Raises SetupFailed when it is newer and not compatible.
     """
-    found = revision(connection)
+    current = revision(connection)
     newest = newest_revision()
-    if found is None or found <= newest:
+    if current is None or current <= newest:
         return False
     served_from = connection.scalar(
         text("SELECT obj_description(to_regclass('alembic_version'), 'pg_class')")
     )
     if served_from is None or newest < served_from:
         raise SetupFailed(
-            f"the database is at revision {found}, and this version ({newest}) is too old for it:"
-            f" install a version that knows {served_from or found}, or restore the backup from"
+            f"the database is at revision {current}, and this version ({newest}) is too old for it:"
+            f" install a version that knows {served_from or current}, or restore the backup from"
             " before the upgrade"
         )
     return True

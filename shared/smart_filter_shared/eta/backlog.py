@@ -74,8 +74,8 @@ class Backlog:
     def rows(self, capability: Capability, rank: float) -> int:
         """Return the number of rows of a queue that are claimed before this rank."""
         queue = self.snapshot.queues.get(capability)
-        known = 0 if queue is None else queue.ahead(rank)
-        return known + bisect_left(self._ranks.get(capability, ()), rank)
+        listed = 0 if queue is None else queue.ahead(rank)
+        return listed + bisect_left(self._ranks.get(capability, ()), rank)
 
     def bottlenecks(self, wanted: CapabilitySet) -> list[CapabilitySet]:
         """Return the sets of capabilities that can be the bottleneck of a job.
@@ -84,14 +84,14 @@ class Backlog:
         through others: the work ahead in a set is done only by the threads that serve the set.
         """
         if wanted not in self._bottlenecks:
-            self._bottlenecks[wanted] = [frozenset([one]) for one in sorted(wanted)] + [
-                one for one in self._linked if one & wanted
+            self._bottlenecks[wanted] = [frozenset([each]) for each in sorted(wanted)] + [
+                pool for pool in self._linked if pool & wanted
             ]
         return self._bottlenecks[wanted]
 
     def shared(self, capability: Capability) -> CapabilitySet:
         """Return all capabilities that share threads with this one, directly or through others."""
-        return next((one for one in self._linked if capability in one), frozenset([capability]))
+        return next((pool for pool in self._linked if capability in pool), frozenset([capability]))
 
     def work(self, some: CapabilitySet, rank: float) -> Duration:
         """Return the work in these capabilities ahead of a rank, in thread seconds.
@@ -105,10 +105,10 @@ class Backlog:
     ) -> OvertakingLoad:
         """Return the load in these capabilities of later arrivals that overtake a job."""
         key = (some, tenant, priority, self.passing(rank))
-        known = self._overtaking.get(key)
-        if known is None:
-            known = self._overtaking[key] = self._compute_overtaking_load(*key)
-        return known
+        load = self._overtaking.get(key)
+        if load is None:
+            load = self._overtaking[key] = self._compute_overtaking_load(*key)
+        return load
 
     def passing(self, rank: float) -> tuple[Priority, ...]:
         """Return the priorities with which a job submitted now overtakes a rank."""
@@ -121,12 +121,12 @@ class Backlog:
 
     def own(self, shape: Hashable, compute: Callable[[], Duration]) -> Duration:
         """Return the duration of a job's own stages from the cache, or compute it."""
-        known = self._own.get(shape)
-        if known is None:
+        duration = self._own.get(shape)
+        if duration is None:
             if len(self._own) >= _MAX_CACHED_SHAPES:
                 self._own.clear()
-            known = self._own[shape] = compute()
-        return known
+            duration = self._own[shape] = compute()
+        return duration
 
     def _compute_overtaking_load(
         self, some: CapabilitySet, tenant: Tenant, priority: Priority, passing: Sequence[Priority]
@@ -134,11 +134,11 @@ class Backlog:
         sums = self._totals(some)
         total = OvertakingLoad()
         for group, ahead in HEAD_START_SECONDS.items():
-            own = sums.own.get((tenant, group), OvertakingLoad())
+            load = sums.own_arrivals.get((tenant, group), OvertakingLoad())
             if ahead > HEAD_START_SECONDS[priority]:
-                total += own
+                total += load
             if group in passing:
-                total += sums.arrivals.get(group, OvertakingLoad()) - own
+                total += sums.arrivals.get(group, OvertakingLoad()) - load
         return OvertakingLoad(
             min(max(total.load, 0.0), _MAX_OVERTAKING_LOAD), max(total.squares, 0.0)
         )
@@ -203,7 +203,7 @@ class _SetTotals:
     left: Duration
     behind: _PrefixSums
     arrivals: dict[Priority, OvertakingLoad]
-    own: dict[tuple[Tenant, Priority], OvertakingLoad]
+    own_arrivals: dict[tuple[Tenant, Priority], OvertakingLoad]
     added: _PrefixSums = field(default_factory=_PrefixSums)
 
     def add(self, rank: float, cost: Duration) -> None:
@@ -233,20 +233,21 @@ def _build_totals(snapshot: QueueSnapshot, some: CapabilitySet) -> _SetTotals:
         cost = snapshot.cost(work.behind, work.megapixels, some)
         if cost.mean:
             behind.add(work.rank, cost)
-    own: dict[tuple[Tenant, Priority], OvertakingLoad] = defaultdict(OvertakingLoad)
+    own_arrivals: dict[tuple[Tenant, Priority], OvertakingLoad] = defaultdict(OvertakingLoad)
     arrivals: dict[Priority, OvertakingLoad] = defaultdict(OvertakingLoad)
     threads = snapshot.threads(some)
     for group in snapshot.arrivals:
-        rates = {one: rate for one, rate in group.rates.items() if one in some}
+        rates = {capability: rate for capability, rate in group.rates.items() if capability in some}
         if rates:
             share = sum(
-                snapshot.pace(one).duration(None).mean * rate for one, rate in rates.items()
+                snapshot.pace(capability).duration(None).mean * rate
+                for capability, rate in rates.items()
             )
             load = share / threads
             # Job costs vary widely with size: their second moment is about twice the squared mean.
-            one = OvertakingLoad(load, 2 * load**2 / max(rates.values()))
-            own[group.tenant, group.priority] += one
-            arrivals[group.priority] += one
+            arriving = OvertakingLoad(load, 2 * load**2 / max(rates.values()))
+            own_arrivals[group.tenant, group.priority] += arriving
+            arrivals[group.priority] += arriving
     return _SetTotals(
         queues=[pair for pair in queues if pair[1].means and pair[1].means[-1]],
         busy=len(running),
@@ -256,7 +257,7 @@ def _build_totals(snapshot: QueueSnapshot, some: CapabilitySet) -> _SetTotals:
         ),
         behind=behind,
         arrivals=dict(arrivals),
-        own=dict(own),
+        own_arrivals=dict(own_arrivals),
     )
 
 
@@ -276,7 +277,7 @@ def _accumulate_costs(
 def _connected_pools(snapshot: QueueSnapshot) -> list[CapabilitySet]:
     linked: list[CapabilitySet] = []
     for pool in snapshot.pools:
-        touching = [one for one in linked if one & pool.capabilities]
-        linked = [one for one in linked if one not in touching]
+        touching = [pool_set for pool_set in linked if pool_set & pool.capabilities]
+        linked = [pool_set for pool_set in linked if pool_set not in touching]
         linked.append(pool.capabilities.union(*touching))
     return linked

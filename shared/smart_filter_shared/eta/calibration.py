@@ -70,9 +70,9 @@ def learn(connection: Connection, ended: Sequence[tuple[Priority, Observation]])
     """Update the stored calibrations with jobs that have ended."""
     if not ended:
         return
-    known = read_calibrations(connection)
-    learned = apply_observations(known, ended)
-    changed = sorted(priority for priority in learned if learned[priority] != known.get(priority))
+    stored = read_calibrations(connection)
+    learned = apply_observations(stored, ended)
+    changed = sorted(priority for priority in learned if learned[priority] != stored.get(priority))
     connection.execute(
         _WRITE,
         {
@@ -85,10 +85,10 @@ def learn(connection: Connection, ended: Sequence[tuple[Priority, Observation]])
 
 
 def apply_observations(
-    known: Mapping[Priority, Calibration], ended: Iterable[tuple[Priority, Observation]]
+    stored: Mapping[Priority, Calibration], ended: Iterable[tuple[Priority, Observation]]
 ) -> dict[Priority, Calibration]:
     """Return the calibrations after these observations, applied in this order."""
-    learned = dict(known)
+    learned = dict(stored)
     for priority, job in ended:
         learned[priority] = learned.get(priority, Calibration()).after(job)
     return learned

@@ -83,10 +83,10 @@ def estimate_completion(backlog: Backlog, job: PendingJob) -> CompletionEstimate
     # The work ahead of the job runs down while the job may not start yet.
     idle = max(0.0, job.starts_in_seconds)
     left = Duration(max(0.0, wait.mean - idle), wait.variance if wait.mean > idle else 0.0)
-    own = backlog.own(_shape(backlog, job), lambda: _own_duration(backlog, job))
-    p50, p90 = _quantiles(left + own)
-    known = backlog.snapshot.foresight.get(job.priority, Calibration())
-    corrected_p50, corrected_p90 = known.corrected(p50, p90)
+    duration = backlog.own(_shape(backlog, job), lambda: _own_duration(backlog, job))
+    p50, p90 = _quantiles(left + duration)
+    calibration = backlog.snapshot.foresight.get(job.priority, Calibration())
+    corrected_p50, corrected_p90 = calibration.corrected(p50, p90)
     return CompletionEstimate(
         position=queue_position(backlog, job),
         p50_seconds=idle + corrected_p50,
@@ -119,9 +119,9 @@ def estimate_drain_seconds(snapshot: QueueSnapshot, jobs: int) -> float | None:
     if not total or not snapshot.pools:
         return None
     seconds = sum(
-        work.weight * snapshot.pace(one).duration(work.megapixels).mean
+        work.weight * snapshot.pace(capability).duration(work.megapixels).mean
         for work in snapshot.waiting
-        for one in work.steps
+        for capability in work.steps
     )
     threads = sum(pool.threads for pool in snapshot.pools)
     return jobs * seconds / total / max(1, threads)

@@ -175,7 +175,12 @@ class QueueSnapshot:
     ) -> Duration:
         """Return the duration of those stages of a photo that are among these capabilities."""
         return sum(
-            (self.pace(one).duration(megapixels) for one in steps if one in among), start=Duration()
+            (
+                self.pace(capability).duration(megapixels)
+                for capability in steps
+                if capability in among
+            ),
+            start=Duration(),
         )
 
     def threads(self, capabilities: frozenset[Capability]) -> int:
@@ -197,8 +202,8 @@ def read_snapshot(
     """
     rows = connection.execute(_POOLS, {"silent_seconds": silent_seconds})
     pools = [Pool(frozenset(map(Capability, row.capabilities)), row.threads) for row in rows]
-    found = connection.execute(_QUEUES, {"most": MAX_COUNTED, "exact": _EXACT, "step": _STEP})
-    queues = {Capability(row.capability): ReadyQueue(row.ranks, row.places) for row in found}
+    queue_rows = connection.execute(_QUEUES, {"most": MAX_COUNTED, "exact": _EXACT, "step": _STEP})
+    queues = {Capability(row.capability): ReadyQueue(row.ranks, row.places) for row in queue_rows}
     waiting, running = _sample_stages(connection)
     return QueueSnapshot(
         virtual_time=connection.execute(_VIRTUAL_TIME, {"cell": cell}).scalar_one(),
@@ -227,14 +232,14 @@ def _sample_stages(connection: Connection) -> tuple[list[SampledStage], list[Sam
         },
     )
     for row in rows:
-        one = SampledStage(
+        sampled = SampledStage(
             Capability(row.capability),
             row.rank,
             row.megapixels or 0.0,
             tuple(map(Capability, row.waiting or ())),
             float(_EVERY) if row.place > _HEADS else 1.0,
         )
-        (waiting if row.place else running).append(one)
+        (waiting if row.place else running).append(sampled)
     return waiting, running
 
 

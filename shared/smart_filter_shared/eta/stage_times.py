@@ -135,13 +135,13 @@ def add_defaults(
             continue
         times[card.capability] = StageTime(cost / 1000 + _OVERHEAD_SECONDS)
         reference = default_cards.get(card.task)
-        known = None if reference is None else measured.get(reference.capability)
-        if reference is not None and known is not None and reference.speed.get("cpu_ms"):
+        reference_time = None if reference is None else measured.get(reference.capability)
+        if reference is not None and reference_time is not None and reference.speed.get("cpu_ms"):
             scale = cost / reference.speed["cpu_ms"]
             times[card.capability] = replace(
-                known,
-                seconds=known.seconds * scale,
-                seconds_per_megapixel=known.seconds_per_megapixel * scale,
+                reference_time,
+                seconds=reference_time.seconds * scale,
+                seconds_per_megapixel=reference_time.seconds_per_megapixel * scale,
             )
     return times
 

@@ -142,8 +142,8 @@ def list_for_job(connection: Connection, job_id: JobId) -> list[Correction]:
 
 def find(connection: Connection, job_id: JobId, correction_id: CorrectionId) -> Correction | None:
     """Return a correction of a job, or None when the job does not have it."""
-    found = list_for_job(connection, job_id)
-    return next((one for one in found if one.id == correction_id), None)
+    corrections = list_for_job(connection, job_id)
+    return next((correction for correction in corrections if correction.id == correction_id), None)
 
 
 def apply_labels(stage: StageName, result: Json | None, corrections: Sequence[Json]) -> Json | None:
@@ -151,7 +151,7 @@ def apply_labels(stage: StageName, result: Json | None, corrections: Sequence[Js
 
     The score of a labeled smile becomes the weight of its level.
     """
-    labels = [one["label"] for one in corrections if one["form"] == "label"]
+    labels = [correction["label"] for correction in corrections if correction["form"] == "label"]
     if result is None or stage != StageName.SMILE or not labels:
         return result
     facts = dict(result["facts"])

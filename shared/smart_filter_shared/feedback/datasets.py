@@ -117,8 +117,8 @@ def list_datasets(
 
 def latest(connection: Connection, task: TaskName) -> Dataset | None:
     """Return the latest dataset version of a task, or None when none was built."""
-    found = list_datasets(connection, task=task)
-    return found[0] if found else None
+    datasets = list_datasets(connection, task=task)
+    return datasets[0] if datasets else None
 
 
 def build(connection: Connection, task: TaskName) -> Dataset | None:
@@ -178,8 +178,8 @@ def claim_manifest(connection: Connection, task: TaskName, version: int) -> Mani
     ).one_or_none()
     if row is None:
         return None
-    (found,) = list_datasets(connection, task=task, version=version)
-    return ManifestClaim(found, row.leased_until)
+    (dataset,) = list_datasets(connection, task=task, version=version)
+    return ManifestClaim(dataset, row.leased_until)
 
 
 def record_manifest(connection: Connection, claimed: ManifestClaim, manifest_digest: str) -> None:

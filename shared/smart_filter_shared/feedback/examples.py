@@ -118,8 +118,8 @@ _DELETE_FOR_JOB = text("""
 def list_uncollected(connection: Connection, *, most: int) -> list[Correction]:
     """Return corrections with consent that have not been collected, the oldest first."""
     rows = connection.execute(_UNCOLLECTED, {"most": most}).all()
-    found = (corrections.find(connection, JobId(row.job_id), row.id) for row in rows)
-    return [one for one in found if one is not None]
+    corrected = (corrections.find(connection, JobId(row.job_id), row.id) for row in rows)
+    return [correction for correction in corrected if correction is not None]
 
 
 def write(

@@ -301,23 +301,23 @@ def find_owner(connection: Connection, job_id: JobId) -> Tenant | None:
         select(jobs.c.tenant).where(jobs.c.id == job_id),
         select(tombstones.c.tenant).where(tombstones.c.job_id == job_id),
     )
-    found = connection.execute(query).scalars().first()
-    return None if found is None else Tenant(found)
+    tenant = connection.execute(query).scalars().first()
+    return None if tenant is None else Tenant(tenant)
 
 
 def list_jobs(connection: Connection, listing: JobFilter) -> list[JobRow]:
     """Return a page of a tenant's jobs, newest first, without unreadable ones."""
-    found: list[JobRow] = []
-    while len(found) < listing.limit:
-        rest = dataclasses.replace(listing, limit=listing.limit - len(found))
+    jobs: list[JobRow] = []
+    while len(jobs) < listing.limit:
+        rest = dataclasses.replace(listing, limit=listing.limit - len(jobs))
         rows = _page(connection, rest)
         for row in rows:
             with contextlib.suppress(RowUnreadable):
-                found.append(_job_row(row))
+                jobs.append(_job_row(row))
         if len(rows) < rest.limit:
             break
         listing = dataclasses.replace(listing, before=JobId(rows[-1]["id"]))
-    return found
+    return jobs
 
 
 def _page(connection: Connection, listing: JobFilter) -> Sequence[RowMapping]:

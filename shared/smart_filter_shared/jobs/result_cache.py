@@ -111,16 +111,16 @@ class CacheHits:
 def cache_keys(
     recipe: Recipe,
     plans: Mapping[StageName, StagePlan],
-    known: Sequence[PublishedModel],
+    published: Sequence[PublishedModel],
     pictures: Sequence[Picture],
 ) -> dict[StageName, str]:
     """Return the cache key of each stage that can be cached, as a SHA-256 in lower-case hex.
 
-    plans: the models and parameters of each stage.  known: every published model.
+    plans: the models and parameters of each stage.  published: every published model.
     pictures: the picture backgrounds that the tenant may use.
     """
-    models = {(one.card.task, one.card.name): one for one in known}
-    found: dict[StageName, str] = {}
+    models = {(model.card.task, model.card.name): model for model in published}
+    keys_by_stage: dict[StageName, str] = {}
     for stage in PIPELINE:
         if stage.name not in plans:
             continue
@@ -132,12 +132,12 @@ def cache_keys(
             "stage": stage.name,
             "models": {task: _versions(models, task, name) for task, name in plan.models.items()},
             "parameters": plan.parameters,
-            "recipe": _recipe_inputs(stage.name, recipe, known, pictures),
-            "needs": [found[need] for need in needs_within(stage, plans)],
+            "recipe": _recipe_inputs(stage.name, recipe, published, pictures),
+            "needs": [keys_by_stage[need] for need in needs_within(stage, plans)],
         }
         text_ = json.dumps(asked, sort_keys=True, default=str)
-        found[stage.name] = hashlib.sha256(text_.encode()).hexdigest()
-    return found
+        keys_by_stage[stage.name] = hashlib.sha256(text_.encode()).hexdigest()
+    return keys_by_stage
 
 
 def first_cached_id(retention: RetentionPolicy) -> uuid.UUID:
@@ -179,8 +179,8 @@ def lookup(
             "cache_keys": list(wanted.values()),
         },
     ).all()
-    found = {StageName(row.stage): row.result for row in rows}
-    results = {stage: found[stage] for stage in _keep_complete(found, running)}
+    cached = {StageName(row.stage): row.result for row in rows}
+    results = {stage: cached[stage] for stage in _keep_complete(cached, running)}
     photo_key = next((row.photo_key for row in rows if row.photo_key is not None), None)
     return CacheHits(results, photo_key if results else None)
 
@@ -192,14 +192,14 @@ def _lookup_statement(since: uuid.UUID, oldest: uuid.UUID) -> TextClause:
 
 
 def skipped_stages(
-    found: Collection[StageName], running: Mapping[StageName, StagePlan]
+    cached: Collection[StageName], running: Mapping[StageName, StagePlan]
 ) -> set[StageName]:
     """Return the stages that need no place in a queue: the found ones, without the job's last.
 
     The job may have to run the last one after all: when a result has expired since, and when its
     own picture is not shared.
     """
-    return set(found) - {max(running, key=list(StageName).index)}
+    return set(cached) - {max(running, key=list(StageName).index)}
 
 
 def stop_sharing(connection: Connection, tenant: Tenant, key: str) -> None:
@@ -217,19 +217,21 @@ def keep_usable(
     available: keys of the artifacts that the job has borrowed.
     """
     whole = [
-        stage for stage, one in results.items() if references.artifact_keys(one) <= set(available)
+        stage
+        for stage, result in results.items()
+        if references.artifact_keys(result) <= set(available)
     ]
     return {stage: results[stage] for stage in _keep_complete(whole, running)}
 
 
 def _keep_complete(
-    found: "Mapping[StageName, object] | Sequence[StageName]",
+    cached: "Mapping[StageName, object] | Sequence[StageName]",
     running: Mapping[StageName, StagePlan],
 ) -> list[StageName]:
     """Return the found stages whose needs are found too, because a stage may read any of them."""
     whole: list[StageName] = []
     for stage in PIPELINE:
-        if stage.name in found and all(need in whole for need in needs_within(stage, running)):
+        if stage.name in cached and all(need in whole for need in needs_within(stage, running)):
             whole.append(stage.name)
     return whole
 
@@ -243,9 +245,11 @@ def _versions(
         return [name]
     called: list[PublishedModel] = []
     if model.card.combines:
-        others = (one for one in models.values() if one.card.task == task and one is not model)
-        called = sorted(others, key=lambda one: one.card.name)
-    return [_version(one) for one in (model, *called)]
+        others = (
+            other for other in models.values() if other.card.task == task and other is not model
+        )
+        called = sorted(others, key=lambda other: other.card.name)
+    return [_version(other) for other in (model, *called)]
 
 
 def _version(model: PublishedModel) -> list[object]:
@@ -257,24 +261,24 @@ def _version(model: PublishedModel) -> list[object]:
 def _recipe_inputs(
     stage: StageName,
     recipe: Recipe,
-    known: Sequence[PublishedModel],
+    published: Sequence[PublishedModel],
     pictures: Sequence[Picture],
 ) -> list[object] | None:
     """Return what a stage reads of a recipe; None for a stage that reads only pictures."""
     match stage:
         case StageName.SEGMENTATION:
-            return [*_segmentation_inputs(recipe), _fallback_models(recipe, known)]
+            return [*_segmentation_inputs(recipe), _fallback_models(recipe, published)]
         case StageName.COMPOSITE:
             return _composite_inputs(recipe, pictures)
         case _:
             return None
 
 
-def _fallback_models(recipe: Recipe, known: Sequence[PublishedModel]) -> list[object]:
+def _fallback_models(recipe: Recipe, published: Sequence[PublishedModel]) -> list[object]:
     """Return the versions of the models that may run instead on a photo without people."""
     if recipe.subject != Subject.AUTO:
         return []
-    return [_version(one) for one in known if one.offered and one.card.any_subject]
+    return [_version(model) for model in published if model.offered and model.card.any_subject]
 
 
 def _segmentation_inputs(recipe: Recipe) -> list[object]:

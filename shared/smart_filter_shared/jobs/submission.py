@@ -122,9 +122,9 @@ def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
     caller must then roll back.
     """
     results = _exclude_own_picture(job, job.results)
-    named = {key for result in results.values() for key in references.artifact_keys(result)}
+    result_keys = {key for result in results.values() for key in references.artifact_keys(result)}
     available = references.add_references(
-        connection, job.tenant, job.job_id, {*job.references, *named}, job.retention
+        connection, job.tenant, job.job_id, {*job.references, *result_keys}, job.retention
     )
     _require_borrowed(job, available)
     reused = result_cache.keep_usable(results, available, job.plans)
@@ -171,7 +171,7 @@ def _exclude_own_picture(
     that is deleted after its download.
     """
     if job.corrections or job.retention.nothing:
-        return {stage: one for stage, one in by_stage.items() if stage != StageName.COMPOSITE}
+        return {stage: value for stage, value in by_stage.items() if stage != StageName.COMPOSITE}
     return by_stage
 
 
@@ -259,7 +259,7 @@ def _job_row(job: NewPhotoJob) -> dict[str, object]:
         "keep_result_seconds": job.retention.result_seconds,
         "keep_nothing": job.retention.nothing,
         "parent_id": job.parent_id,
-        "corrections": [dict(one) for one in job.corrections],
+        "corrections": [dict(correction) for correction in job.corrections],
         "batch_id": None if member is None else member.batch_id,
         "batch_index": None if member is None else member.index,
         "degraded": list(job.degraded) or None,

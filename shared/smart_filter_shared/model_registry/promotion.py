@@ -80,37 +80,37 @@ def find_regression(metrics: Metrics, task: TaskName, live: str | None) -> str |
     except VersionRefused as error:
         # Registered before these checks existed.
         return str(error)
-    theirs, own = metrics.get("live"), metrics.get("candidate", {})
+    theirs, candidate = metrics.get("live"), metrics.get("candidate", {})
     if theirs is None:
         return "it was never compared with the live weights"
     if metrics.get("against") != live:
         compared = _describe_weights(metrics.get("against"))
         return f"it was compared with {compared}, but {_describe_weights(live)} is live"
-    both = [name for name in own if name in theirs]
+    both = [name for name in candidate if name in theirs]
     if not both:
         return "it has no figure in common with the live weights"
-    regressions = (_describe_regression(name, own[name], theirs[name], task) for name in both)
+    regressions = (_describe_regression(name, candidate[name], theirs[name], task) for name in both)
     return next((reason for reason in regressions if reason is not None), None)
 
 
 def _describe_regression(
-    name: str, own: list[float], theirs: list[float], task: TaskName
+    name: str, candidate: list[float], live: list[float], task: TaskName
 ) -> str | None:
-    if _is_significantly_worse(name, own, theirs):
-        return f"its {name} is {own[0]:g}, significantly worse than {theirs[0]:g}"
-    if name == DECIDING_METRIC.get(task) and _gain(name, own[0], theirs[0]) < 0:
-        return f"its {name} is {own[0]:g}, worse than {theirs[0]:g}"
+    if _is_significantly_worse(name, candidate, live):
+        return f"its {name} is {candidate[0]:g}, significantly worse than {live[0]:g}"
+    if name == DECIDING_METRIC.get(task) and _gain(name, candidate[0], live[0]) < 0:
+        return f"its {name} is {candidate[0]:g}, worse than {live[0]:g}"
     return None
 
 
-def _is_significantly_worse(name: str, own: list[float], theirs: list[float]) -> bool:
+def _is_significantly_worse(name: str, candidate: list[float], live: list[float]) -> bool:
     """Return whether the candidate's whole interval is worse than the live one's."""
-    best, least = (own[1], theirs[2]) if name in LOWER_IS_BETTER else (own[2], theirs[1])
+    best, least = (candidate[1], live[2]) if name in LOWER_IS_BETTER else (candidate[2], live[1])
     return _gain(name, best, least) < 0
 
 
-def _gain(name: str, own: float, theirs: float) -> float:
-    return theirs - own if name in LOWER_IS_BETTER else own - theirs
+def _gain(name: str, candidate: float, live: float) -> float:
+    return live - candidate if name in LOWER_IS_BETTER else candidate - live
 
 
 def _describe_weights(digest: str | None) -> str:

@@ -165,39 +165,41 @@ def list_models(connection: Connection, *, pools: Collection[str] = ()) -> list[
     ]
 
 
-def without_emotions(known: Sequence[PublishedModel], *, why: str) -> list[PublishedModel]:
+def without_emotions(published: Sequence[PublishedModel], *, why: str) -> list[PublishedModel]:
     """Return the models with those that read emotions turned off, and others as the defaults.
 
     why: the reason, as the fault of the models that are turned off.
     """
-    replaced = {one.card.task for one in known if one.card.emotions and one.card.default}
+    replaced = {
+        model.card.task for model in published if model.card.emotions and model.card.default
+    }
     return [
         dataclasses.replace(
-            one, card=dataclasses.replace(one.card, default=False), offered=False, fault=why
+            model, card=dataclasses.replace(model.card, default=False), offered=False, fault=why
         )
-        if one.card.emotions
-        else dataclasses.replace(one, card=dataclasses.replace(one.card, default=True))
-        if one.card.stands_in and one.card.task in replaced
-        else one
-        for one in known
+        if model.card.emotions
+        else dataclasses.replace(model, card=dataclasses.replace(model.card, default=True))
+        if model.card.stands_in and model.card.task in replaced
+        else model
+        for model in published
     ]
 
 
-def list_offered(known: Iterable[PublishedModel]) -> dict[TaskName, list[ModelCard]]:
+def list_offered(published: Iterable[PublishedModel]) -> dict[TaskName, list[ModelCard]]:
     """Return the offered models of each task."""
-    found: dict[TaskName, list[ModelCard]] = defaultdict(list)
-    for one in known:
-        if one.offered:
-            found[one.card.task].append(one.card)
-    return found
+    offered: dict[TaskName, list[ModelCard]] = defaultdict(list)
+    for model in published:
+        if model.offered:
+            offered[model.card.task].append(model.card)
+    return offered
 
 
-def list_faults(known: Iterable[PublishedModel]) -> dict[tuple[TaskName, str], str]:
+def list_faults(published: Iterable[PublishedModel]) -> dict[tuple[TaskName, str], str]:
     """Return the reason why each model that is not offered is not, by task and name."""
     return {
-        (one.card.task, one.card.name): one.fault or "no worker offered it for a month"
-        for one in known
-        if not one.offered
+        (model.card.task, model.card.name): model.fault or "no worker offered it for a month"
+        for model in published
+        if not model.offered
     }
 
 
@@ -243,7 +245,7 @@ def _decode_card(card: str) -> ModelCard:
             "devices": tuple(stored["devices"]),
             "requires": tuple(stored["requires"]),
             "ascending": tuple((low, high) for low, high in stored["ascending"]),
-            "parameters": tuple(_decode_parameter(one) for one in stored["parameters"]),
+            "parameters": tuple(_decode_parameter(parameter) for parameter in stored["parameters"]),
         }
     )
 
@@ -258,7 +260,7 @@ def _known_fields(kind: type[ModelCard | Parameter], stored: Mapping[str, Any]) 
 
     An empty field of a later version has no effect, so it is ignored.
     """
-    names = {one.name for one in dataclasses.fields(kind)}
+    names = {field.name for field in dataclasses.fields(kind)}
     unknown = sorted(name for name in stored.keys() - names if stored[name])
     if unknown:
         raise ValueError(f"this version does not know the fields {', '.join(unknown)}")

@@ -45,14 +45,14 @@ class StagePlan:
     shadows: Mapping[TaskName, ShadowWeights] = field(default_factory=dict)
 
 
-def plan_stages(known: Sequence[PublishedModel], recipe: Recipe) -> dict[StageName, StagePlan]:
+def plan_stages(published: Sequence[PublishedModel], recipe: Recipe) -> dict[StageName, StagePlan]:
     """Return the plan of each stage that a recipe runs.
 
-    known: every published model.
+    published: every published model.
     Raises NotAvailable when no declared pool of workers offers a model, InvalidRecipe when an
     ensemble cannot run its members.
     """
-    return {stage: _plan_stage(stage, known, recipe) for stage in required_stages(recipe)}
+    return {stage: _plan_stage(stage, published, recipe) for stage in required_stages(recipe)}
 
 
 def with_entry(card: ModelCard, params: Parameters) -> Parameters:
@@ -70,9 +70,9 @@ def is_ensemble(card: ModelCard) -> bool:
     return card.parameter(MEMBERS_PARAMETER) is not None
 
 
-def _plan_stage(stage: StageName, known: Sequence[PublishedModel], recipe: Recipe) -> StagePlan:
+def _plan_stage(stage: StageName, published: Sequence[PublishedModel], recipe: Recipe) -> StagePlan:
     chosen = {
-        task: _choose_model(known, task, recipe)
+        task: _choose_model(published, task, recipe)
         for task, its_stage in STAGE_OF_TASK.items()
         if its_stage == stage
     }
@@ -82,7 +82,7 @@ def _plan_stage(stage: StageName, known: Sequence[PublishedModel], recipe: Recip
     leading = LEADING_TASK[stage]
     return StagePlan(
         _choose_capability(
-            known,
+            published,
             chosen[leading].card,
             parameters[leading],
             tells_apart=recipe.persons != PersonSelection.ALL,
@@ -95,19 +95,19 @@ def _plan_stage(stage: StageName, known: Sequence[PublishedModel], recipe: Recip
 
 
 def _choose_model(
-    known: Sequence[PublishedModel], task: TaskName, recipe: Recipe
+    published: Sequence[PublishedModel], task: TaskName, recipe: Recipe
 ) -> PublishedModel:
     name, subject = recipe.models.get(task, AUTO), recipe.subject
-    of_task = [one for one in known if one.card.task == task]
-    meant = [one for one in of_task if is_meant(one.card, name, subject)]
+    of_task = [model for model in published if model.card.task == task]
+    meant = [model for model in of_task if is_meant(model.card, name, subject)]
     if name == AUTO and recipe.edge == Edge.BEST and subject != Subject.ANY:
         # Without a worker that has its weights, the usual model does.
-        meant = [one for one in of_task if one.card.best_edge and one.served] + meant
-    for one in meant:
-        if one.offered:
-            return one
-    names = ", ".join(one.card.name for one in of_task if one.offered) or "none"
-    fault = next((one.fault for one in meant if one.fault), None)
+        meant = [model for model in of_task if model.card.best_edge and model.served] + meant
+    for model in meant:
+        if model.offered:
+            return model
+    names = ", ".join(model.card.name for model in of_task if model.offered) or "none"
+    fault = next((model.fault for model in meant if model.fault), None)
     why = f" ({fault})" if fault else ""
     if name == AUTO and task == TaskName.SEGMENTATION and subject == Subject.ANY:
         detail = f"any needs a model that no worker offers{why}; auto takes people"
@@ -120,7 +120,7 @@ def _choose_model(
 
 
 def _choose_capability(
-    known: Sequence[PublishedModel], card: ModelCard, given: Parameters, *, tells_apart: bool
+    published: Sequence[PublishedModel], card: ModelCard, given: Parameters, *, tells_apart: bool
 ) -> Capability:
     """Return the capability that can run a model, with its members if it is an ensemble.
 
@@ -133,19 +133,21 @@ def _choose_capability(
     if not names:
         return card.capability
     _check_weights(card, given, names)
-    joined = [_member(known, card, name) for name in names]
-    own = [member for member in joined if not member.everywhere]
-    if len(own) > 1:
-        listed = " and ".join(member.name for member in own)
+    joined = [_member(published, card, name) for name in names]
+    special = [member for member in joined if not member.everywhere]
+    if len(special) > 1:
+        listed = " and ".join(member.name for member in special)
         detail = f"{listed} run in separate pools; an ensemble can have one such member"
         raise _parameter_error(card, MEMBERS_PARAMETER, detail)
     if tells_apart and not any(member.instances for member in joined):
-        able = ", ".join(one.name for one in _list_joinable(known, card) if one.instances)
+        able = ", ".join(
+            joinable.name for joinable in _list_joinable(published, card) if joinable.instances
+        )
         raise _parameter_error(
             card, MEMBERS_PARAMETER, f"no member separates persons; these models do: {able}"
         )
-    _check_stronger_model(known, card, given, tells_apart=tells_apart)
-    return own[0].capability if own else card.capability
+    _check_stronger_model(published, card, given, tells_apart=tells_apart)
+    return special[0].capability if special else card.capability
 
 
 def _member_names(card: ModelCard, given: Parameters) -> list[str]:
@@ -162,7 +164,7 @@ def _check_weights(card: ModelCard, given: Parameters, names: Sequence[str]) -> 
         )
     listed = card.completed(given).get(WEIGHTS_PARAMETER)
     weights = listed.split(",") if isinstance(listed, str) and listed else []
-    if weights and (len(weights) != len(names) or not any(float(one) for one in weights)):
+    if weights and (len(weights) != len(names) or not any(float(weight) for weight in weights)):
         detail = (
             f"gives {len(weights)} weights for {len(names)} members; give one for each, not all 0"
         )
@@ -170,42 +172,42 @@ def _check_weights(card: ModelCard, given: Parameters, names: Sequence[str]) -> 
 
 
 def _check_stronger_model(
-    known: Sequence[PublishedModel], card: ModelCard, given: Parameters, *, tells_apart: bool
+    published: Sequence[PublishedModel], card: ModelCard, given: Parameters, *, tells_apart: bool
 ) -> None:
     """Raise InvalidRecipe for a stronger model that is unknown or cannot run the recipe."""
     name = given.get(STRONGER_PARAMETER)
     if not name:
         return
     able = [
-        one.card
-        for one in known
-        if one.card.task == card.task
-        and not is_ensemble(one.card)
-        and (one.card.instances or not tells_apart)
+        model.card
+        for model in published
+        if model.card.task == card.task
+        and not is_ensemble(model.card)
+        and (model.card.instances or not tells_apart)
     ]
-    if name not in {one.name for one in able}:
-        listed = ", ".join(one.name for one in able)
+    if name not in {stronger.name for stronger in able}:
+        listed = ", ".join(stronger.name for stronger in able)
         raise _parameter_error(
             card, STRONGER_PARAMETER, f"{name!r} cannot be the stronger model; these can: {listed}"
         )
 
 
-def _member(known: Sequence[PublishedModel], card: ModelCard, name: str) -> ModelCard:
-    joinable = _list_joinable(known, card)
-    for one in joinable:
-        if one.name == name:
-            return one
-    listed = ", ".join(one.name for one in joinable)
+def _member(published: Sequence[PublishedModel], card: ModelCard, name: str) -> ModelCard:
+    joinable = _list_joinable(published, card)
+    for member in joinable:
+        if member.name == name:
+            return member
+    listed = ", ".join(member.name for member in joinable)
     raise _parameter_error(
         card, MEMBERS_PARAMETER, f"{name!r} cannot be a member; these can: {listed}"
     )
 
 
-def _list_joinable(known: Sequence[PublishedModel], card: ModelCard) -> list[ModelCard]:
+def _list_joinable(published: Sequence[PublishedModel], card: ModelCard) -> list[ModelCard]:
     return [
-        one.card
-        for one in known
-        if one.card.task == card.task and one.offered and not is_ensemble(one.card)
+        model.card
+        for model in published
+        if model.card.task == card.task and model.offered and not is_ensemble(model.card)
     ]
 
 

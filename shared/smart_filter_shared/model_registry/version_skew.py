@@ -16,11 +16,11 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.queue.leases import VersionGuard
 
 
-def select_cards(capability: Capability, known: Iterable[ModelCard]) -> VersionGuard:
+def select_cards(capability: Capability, cards: Iterable[ModelCard]) -> VersionGuard:
     """Return the cards that decide a capability's results, with its stage's light models."""
     return to_guard(
         card
-        for card in known
+        for card in cards
         if card.capability == capability or capability.startswith(f"{card.capability}.")
     )
 
@@ -48,7 +48,7 @@ def reset_release(connection: Connection) -> None:
     )
 
 
-def find_skew(connection: Connection, own: Sequence[ModelCard]) -> dict[Capability, str]:
+def find_skew(connection: Connection, cards: Sequence[ModelCard]) -> dict[Capability, str]:
     """Return the capabilities whose published cards differ from one's own, with the remedy."""
     rows = connection.execute(
         text("""
@@ -59,17 +59,17 @@ def find_skew(connection: Connection, own: Sequence[ModelCard]) -> dict[Capabili
             WHERE models.fingerprint <> own.fingerprint
             ORDER BY task, name
         """),
-        asdict(to_guard(own)),
+        asdict(to_guard(cards)),
     )
-    found: dict[Capability, str] = {}
+    reasons: dict[Capability, str] = {}
     for row in rows:
-        card = next(one for one in own if (one.task, one.name) == (row.task, row.name))
+        card = next(card for card in cards if (card.task, card.name) == (row.task, row.name))
         why = (
             f"{card.task} {card.name} has version {card.version} here, but jobs are accepted for"
             f" version {row.version} with other parameters or weights: run workers and API of one"
             " version"
         )
-        for capability in {one.capability for one in own if one.stage == card.stage}:
+        for capability in {other.capability for other in cards if other.stage == card.stage}:
             if not card.leads or capability == card.capability:
-                found.setdefault(capability, why)
-    return found
+                reasons.setdefault(capability, why)
+    return reasons

@@ -136,12 +136,12 @@ def find(connection: Connection, digits: str) -> WeightVersion:
         raise VersionRefused(f"{digits!r} is too short: give {MIN_DIGITS} digits or more")
     if _DIGITS.fullmatch(digits) is None:
         raise VersionRefused(f"{digits!r:.80} is not a digest: give its first digits, 0-9 and a-f")
-    found = list_versions(connection, digits=digits)
-    if not found:
+    versions = list_versions(connection, digits=digits)
+    if not versions:
         raise VersionRefused(f"no version begins with {digits}: see `smart-filter models versions`")
-    if len(found) > 1:
-        raise VersionRefused(f"{len(found)} versions begin with {digits}: give more digits")
-    return found[0]
+    if len(versions) > 1:
+        raise VersionRefused(f"{len(versions)} versions begin with {digits}: give more digits")
+    return versions[0]
 
 
 def find_live(connection: Connection, task: TaskName, model: str) -> WeightVersion | None:
@@ -286,8 +286,8 @@ def _check_origin(connection: Connection, trained: TrainingRecord, card: Mapping
             {"task": trained.task, "version": trained.data_set},
         ):
             raise VersionRefused(f"there is no data set {trained.task} {trained.data_set}")
-    own = {file["sha256"] for file in card["weights"]}
-    if trained.parent is not None and trained.parent not in own:
+    digests = {file["sha256"] for file in card["weights"]}
+    if trained.parent is not None and trained.parent not in digests:
         if _DIGEST.fullmatch(trained.parent) is None:
             raise VersionRefused(
                 f"the parent {trained.parent!r:.80} is not a digest of 64 hex digits"
@@ -308,10 +308,10 @@ _LOCK_MODEL = text("SELECT card FROM models WHERE task = :task AND name = :model
 
 
 def _lock_model(connection: Connection, task: TaskName, model: str) -> Mapping[str, Any]:
-    found = connection.execute(_LOCK_MODEL, {"task": task, "model": model}).one_or_none()
-    if found is None:
+    row = connection.execute(_LOCK_MODEL, {"task": task, "model": model}).one_or_none()
+    if row is None:
         raise VersionRefused(f"no worker has ever offered {task}/{model}: see `models list --all`")
-    card: Mapping[str, Any] = found.card
+    card: Mapping[str, Any] = row.card
     return card
 
 
@@ -319,7 +319,7 @@ def _find_in_state(
     connection: Connection, task: TaskName, model: str, state: VersionState
 ) -> WeightVersion | None:
     versions = list_versions(connection, task=task, model=model)
-    return next((one for one in versions if one.state == state), None)
+    return next((version for version in versions if version.state == state), None)
 
 
 _MOVE = text("""
@@ -342,7 +342,7 @@ def _replace(connection: Connection, digest: str, replaced: str | None) -> None:
 
 
 def _read_version(row: Row[Any]) -> WeightVersion:
-    trained = {one.name: getattr(row, one.name) for one in dataclasses.fields(TrainingRecord)}
+    trained = {field.name: getattr(row, field.name) for field in dataclasses.fields(TrainingRecord)}
     return WeightVersion(
         trained=TrainingRecord(**{**trained, "task": TaskName(row.task)}),
         state=VersionState(row.state),

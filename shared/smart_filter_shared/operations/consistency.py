@@ -60,10 +60,10 @@ class Finding:
 
 def check_rows(connection: Connection, *, most: int) -> list[Finding]:
     """Return violations of the rules of rows, at most `most` per rule."""
-    found = connection.execute(_CHECK_ROWS, {"most": most}).all()
+    rows = connection.execute(_CHECK_ROWS, {"most": most}).all()
     return [
         Finding(RULES[row.place].fault, RULES[row.place].name, row.subject, RULES[row.place].fix)
-        for row in sorted(found, key=lambda row: (row.place, row.subject))
+        for row in sorted(rows, key=lambda row: (row.place, row.subject))
     ]
 
 

@@ -191,7 +191,7 @@ def webhook_lag_seconds(connection: Connection) -> float:
     """
     # Jumps from lane to lane in the index, as claims do, so the size of a lane does not matter.
     # Only a delivery that failed is due in the future.
-    found = connection.execute(
+    seconds = connection.execute(
         text("""
             WITH RECURSIVE heads AS (
                 (SELECT lane, due_at FROM deliveries WHERE state = 'waiting'
@@ -222,4 +222,4 @@ def webhook_lag_seconds(connection: Connection) -> float:
         """),
         {"sender": SENDER_ROLE, "silent_seconds": _SILENT_SENDER_SECONDS},
     ).scalar_one()
-    return max(0.0, float(found))
+    return max(0.0, float(seconds))

@@ -91,10 +91,10 @@ def count_failures(connection: Connection, failures: Sequence[JobFailure]) -> No
     connection.execute(
         _COUNT,
         {
-            "capabilities": [one.capability for one in failures],
-            "codes": [one.code for one in failures],
-            "jobs": [one.job_id for one in failures],
-            "failed_at": [one.failed_at for one in failures],
+            "capabilities": [failure.capability for failure in failures],
+            "codes": [failure.code for failure in failures],
+            "jobs": [failure.job_id for failure in failures],
+            "failed_at": [failure.failed_at for failure in failures],
         },
     )
 

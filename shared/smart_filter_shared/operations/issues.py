@@ -71,7 +71,7 @@ def find_issues(standing: Overview) -> list[Issue]:
         *_worker_issues(standing.workers),
         *_failure_issues(standing),
     ]
-    return sorted(every, key=lambda one: one.gravity != Severity.BAD)
+    return sorted(every, key=lambda issue: issue.gravity != Severity.BAD)
 
 
 def _service_issues(standing: Overview) -> Iterator[Issue]:
@@ -169,37 +169,37 @@ def _queue_issues(standing: Overview) -> Iterator[Issue]:
 
 
 def _worker_issues(workers: Sequence[WorkerInfo]) -> Iterator[Issue]:
-    for one in workers:
-        where = f"{one.host}, process {one.pid}"
-        kind = "worker" if _is_worker(one) else "sender"
-        left = _describe_unserved(one, workers)
-        if one.state == WorkerState.UNHEALTHY:
+    for worker in workers:
+        where = f"{worker.host}, process {worker.pid}"
+        kind = "worker" if _is_worker(worker) else "sender"
+        left = _describe_unserved(worker, workers)
+        if worker.state == WorkerState.UNHEALTHY:
             yield Issue(
                 Severity.FAIR,
-                str(one.id),
+                str(worker.id),
                 f"A {kind} is unhealthy",
                 f"{where}: its heartbeats have stopped, or it does not hear from the broker. "
                 + (f"No other {kind} {left}." if left else "Others take over its work."),
-                one.seen_at,
+                worker.seen_at,
             )
-        elif _is_drained(one):
+        elif _is_drained(worker):
             yield Issue(
                 Severity.FAIR,
-                str(one.id),
+                str(worker.id),
                 f"A {kind} is drained",
                 f"{where}: it claims no more. "
                 + (f"No other {kind} {left}: resume it." if left else "Resume it, or stop it."),
-                one.drained_from,
+                worker.drained_from,
             )
-        elif one.failed:
-            name, why = next(iter(one.failed.items()))
-            more = len(one.failed) - 1
+        elif worker.failed:
+            name, why = next(iter(worker.failed.items()))
+            more = len(worker.failed) - 1
             yield Issue(
-                Severity.BAD if one.state == WorkerState.SETUP_FAILED else Severity.FAIR,
-                str(one.id),
+                Severity.BAD if worker.state == WorkerState.SETUP_FAILED else Severity.FAIR,
+                str(worker.id),
                 f"A worker cannot serve {name}" + (f" and {more} more" if more else ""),
                 f"{where}: {why}",
-                one.started_at,
+                worker.started_at,
             )
 
 
@@ -224,7 +224,7 @@ def _format_waiting(count: int) -> str:
 
 
 def _has_live_worker(workers: Sequence[WorkerInfo]) -> bool:
-    return any(_is_worker(one) and one.state != WorkerState.UNHEALTHY for one in workers)
+    return any(_is_worker(worker) and worker.state != WorkerState.UNHEALTHY for worker in workers)
 
 
 def _is_worker(member: WorkerInfo) -> bool:
@@ -238,15 +238,15 @@ def _is_drained(member: WorkerInfo) -> bool:
 
 def _served_by_drained_only(workers: Sequence[WorkerInfo]) -> set[Capability]:
     """Return the capabilities that only drained workers serve."""
-    drained = [one for one in workers if _is_drained(one)]
-    return {name for one in drained for name in one.intended_capabilities} - _served_reliably(
+    drained = [worker for worker in workers if _is_drained(worker)]
+    return {name for worker in drained for name in worker.intended_capabilities} - _served_reliably(
         workers
     )
 
 
 def _served_reliably(workers: Sequence[WorkerInfo]) -> set[Capability]:
-    reliable = [one for one in workers if one.state not in _UNRELIABLE_STATES]
-    return {name for one in reliable for name in one.intended_capabilities}
+    reliable = [worker for worker in workers if worker.state not in _UNRELIABLE_STATES]
+    return {name for worker in reliable for name in worker.intended_capabilities}
 
 
 def _describe_unserved(member: WorkerInfo, workers: Sequence[WorkerInfo]) -> str:
@@ -255,5 +255,5 @@ def _describe_unserved(member: WorkerInfo, workers: Sequence[WorkerInfo]) -> str
     if left == [SENDER_ROLE]:
         return "sends webhooks"
     more = len(left) - _MAX_NAMES
-    named = ", ".join(left[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
-    return f"serves {named}" if left else ""
+    listed = ", ".join(left[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return f"serves {listed}" if left else ""

@@ -128,7 +128,7 @@ def settle(connection: Connection) -> Settlement:
     for row in rows:
         ended[JobState(row.outcome)] += row.jobs
         failures += [JobFailure.from_json(failure) for failure in row.failures or ()]
-    dead = Counter(one.capability for one in failures if one.is_dead)
+    dead = Counter(failure.capability for failure in failures if failure.is_dead)
     counters.add(
         connection,
         {

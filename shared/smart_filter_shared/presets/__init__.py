@@ -35,9 +35,9 @@ def find_preset(name: str, among: Iterable[Preset] = PRESETS) -> tuple[Preset, P
 
     Raises KeyError when there is no such preset, or the second one is not a surface.
     """
-    known = {preset.name: preset for preset in among}
+    by_name = {preset.name: preset for preset in among}
     first, plus, second = name.partition("+")
-    surface = known[second] if plus else None
+    surface = by_name[second] if plus else None
     if surface is not None and surface.family not in SURFACE_FAMILIES:
         raise KeyError(name)
-    return known[first], surface
+    return by_name[first], surface

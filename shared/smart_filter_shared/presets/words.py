@@ -64,14 +64,14 @@ def list_words(among: Iterable[Preset]) -> list[Word]:
                 return moods[synonyms.MOODS[word]]
             case _:
                 wanted = expand_word(word, answering.keys())
-                return len(set().union(*(answering.get(one, ()) for one in wanted)))
+                return len(set().union(*(answering.get(asked, ()) for asked in wanted)))
 
     words = [
         Word(word.replace("-", " "), kind, count(word, kind))
         for word, kind in _classify_words(presets).items()
     ]
     # Leave out synonyms of tags that no background has.
-    return sorted((one for one in words if one.count != 0), key=lambda one: one.word)
+    return sorted((listed for listed in words if listed.count != 0), key=lambda listed: listed.word)
 
 
 def list_tags(among: Iterable[Preset] = PRESETS) -> frozenset[str]:

@@ -167,7 +167,7 @@ def _with_items(
             )
         )
     return {
-        BatchId(row.id): _row(row, Counter(one.state for one in items[row.id]), items[row.id])
+        BatchId(row.id): _row(row, Counter(item.state for item in items[row.id]), items[row.id])
         for row in rows
     }
 

@@ -32,7 +32,7 @@ class EventType(StrEnum):
 
 
 FINAL_TYPES = frozenset({EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED})
-_FINAL_NAMES: Final = ", ".join(f"'{one}'" for one in sorted(FINAL_TYPES))
+_FINAL_NAMES: Final = ", ".join(f"'{type_}'" for type_ in sorted(FINAL_TYPES))
 # The last event of a job or a batch: a client that waits for it can stop.
 _ENDING_TYPES = FINAL_TYPES | {EventType.BATCH_FINISHED}
 
@@ -259,12 +259,12 @@ def record(
         return
     ends = _RECORD_ENDS_OF_ANY_DAY if of_any_day else _RECORD_ENDS
     connection.execute(
-        ends if any(one.type in FINAL_TYPES for one in happened) else _RECORD,
+        ends if any(event.type in FINAL_TYPES for event in happened) else _RECORD,
         {
-            "job_ids": [one.job_id for one in happened],
-            "types": [str(one.type) for one in happened],
-            "stages": [None if one.stage is None else str(one.stage) for one in happened],
-            "states": [str(one.state) for one in happened],
+            "job_ids": [event.job_id for event in happened],
+            "types": [str(event.type) for event in happened],
+            "stages": [None if event.stage is None else str(event.stage) for event in happened],
+            "states": [str(event.state) for event in happened],
         },
     )
 
@@ -323,16 +323,16 @@ def read_ends(connection: Connection, tenant: Tenant, *, after: int | None, most
             "tenant": tenant,
             "after": after,
             "most": most,
-            "ends": [str(one) for one in _ENDING_TYPES],
+            "ends": [str(type_) for type_ in _ENDING_TYPES],
         },
     ).all()
-    found = [row for row in rows if row.id is not None]
+    ended = [row for row in rows if row.id is not None]
     cursor: int = rows[0].cursor
-    if len(found) == most:
+    if len(ended) == most:
         # The rest of the last transaction is read again; a full page of one is passed over.
-        is_whole = found[0].written_in == found[-1].written_in
-        cursor = min(cursor, found[-1].written_in + is_whole)
-    return Ends([_end(row) for row in found], cursor)
+        is_whole = ended[0].written_in == ended[-1].written_in
+        cursor = min(cursor, ended[-1].written_in + is_whole)
+    return Ends([_end(row) for row in ended], cursor)
 
 
 def _end(row: Row[tuple[object, ...]]) -> End:
@@ -369,7 +369,7 @@ def read_changes(connection: Connection, horizon: str | None) -> JobChanges:
     """
     if horizon is None:
         return JobChanges(connection.execute(_FIRST).scalar_one(), {}, is_first=True)
-    where = {"horizon": horizon, "finals": [str(one) for one in _ENDING_TYPES]}
+    where = {"horizon": horizon, "finals": [str(type_) for type_ in _ENDING_TYPES]}
     rows = connection.execute(_READ_CHANGES, where).all()
     jobs = {
         JobId(uuid.UUID(str(row.job_id))): bool(row.ends) for row in rows if row.job_id is not None

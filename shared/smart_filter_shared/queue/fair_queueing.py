@@ -222,7 +222,7 @@ def reserve_many(
     costs = {row.name: row.seconds for row in rows}
     places, start = [], whole.start
     for capabilities in wanted:
-        seconds = sum(costs[one] for one in capabilities)
+        seconds = sum(costs[capability] for capability in capabilities)
         places.append(Reservation(start, seconds))
         start += seconds / rows[0].weight
     return places

@@ -46,10 +46,10 @@ def next_capability(
         heads = connection.execute(_HEADS_OF_OTHERS, {**parameters, "excluded": list(excluded)})
     else:
         heads = connection.execute(_HEADS, parameters)
-    found = heads.all()
-    if not found:
+    ready = heads.all()
+    if not ready:
         return None
-    lowest = min(found, key=lambda head: (head.rank, -stage_index(stage_of(head.capability))))
+    lowest = min(ready, key=lambda head: (head.rank, -stage_index(stage_of(head.capability))))
     return Capability(lowest.capability)
 
 

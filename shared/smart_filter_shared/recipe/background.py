@@ -78,11 +78,11 @@ def _suggest_background(text: str, presets: Iterable[Preset]) -> str:
 
 
 def _preset(name: str, presets: Iterable[Preset]) -> str:
-    known = {preset.name: preset for preset in presets}
+    by_name = {preset.name: preset for preset in presets}
     try:
-        find_preset(name, known.values())
+        find_preset(name, by_name.values())
     except KeyError:
-        hint = did_you_mean(name, known, most=3)
+        hint = did_you_mean(name, by_name, most=3)
         detail = f"{quote_value(name)} is not a preset that GET /v1/backgrounds lists{hint}"
         raise ValueError(detail) from None
     return name
@@ -107,7 +107,7 @@ def _keywords(text: str) -> str:
 
 def _is_keyword(text: str) -> bool:
     words = text.replace("-", " ").split()
-    return bool(words) and all(one.isalnum() or _COLOR_CODE.fullmatch(one) for one in words)
+    return bool(words) and all(word.isalnum() or _COLOR_CODE.fullmatch(word) for word in words)
 
 
 def _address(text: str, outbound: OutboundRules | None) -> str:

@@ -34,7 +34,7 @@ def reject_contradictions(
     segmenters: the offered segmentation models.  background_file: the name of the form part of
     an uploaded background, None without one.
     """
-    found = [
+    contradictions = [
         *_background(recipe, background_file),
         *_subject(recipe, segmenters),
         *_framing(recipe.framing),
@@ -45,8 +45,8 @@ def reject_contradictions(
         *_exact_size_png(recipe),
         *_model(recipe, segmenters),
     ]
-    if found:
-        raise Contradiction(found)
+    if contradictions:
+        raise Contradiction(contradictions)
 
 
 def find_card(cards: Sequence[ModelCard], name: str, subject: Subject) -> ModelCard | None:
@@ -206,13 +206,13 @@ def _model(recipe: Recipe, cards: Sequence[ModelCard]) -> Iterator[FieldError]:
         return
     yield from _wrong_order(card, recipe.params.get(TaskName.SEGMENTATION, {}))
     if recipe.persons != PersonSelection.ALL and not card.instances:
-        able = [one.name for one in cards if one.instances]
+        able = [card.name for card in cards if card.instances]
         yield from _missing_ability(card, "persons", "does not separate persons", able)
     if Output.PERSONS in recipe.outputs and not card.instances:
-        able = [one.name for one in cards if one.instances]
+        able = [card.name for card in cards if card.instances]
         yield from _missing_ability(card, "outputs", "does not separate persons", able)
     if Output.DEBUG in recipe.outputs and not card.explains:
-        able = [one.name for one in cards if one.explains]
+        able = [card.name for card in cards if card.explains]
         yield from _missing_ability(card, "outputs", "has no debug output", able)
 
 

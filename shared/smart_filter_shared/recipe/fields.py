@@ -108,16 +108,16 @@ def parse(
     """
     reader = _Reader(fields)
     models = {task: reader.model(task, offered.get(task, ()), faults) for task in CHOOSABLE_TASKS}
-    own = _read_own_fields(reader)
+    simple_fields = _read_own_fields(reader)
     recipe = replace(
-        own,
+        simple_fields,
         background=reader.background(presets, outbound, with_file=with_background_file),
         filters=reader.filters(),
         models=models,
         params={
             task: given
             for task, name in models.items()
-            if (card := find_card(offered.get(task, ()), name, own.subject)) is not None
+            if (card := find_card(offered.get(task, ()), name, simple_fields.subject)) is not None
             and (given := reader.parameters(f"{task}.params.", card))
         },
         metadata=reader.metadata(),
@@ -152,9 +152,16 @@ def from_json(
     recipe = replace(
         _read_own_fields(reader),
         background=Background(BackgroundKind(kind), value or None),
-        filters=tuple(Filter(one["name"], one["params"]) for one in stored.get("filters", ())),
+        filters=tuple(
+            Filter(stored_filter["name"], stored_filter["params"])
+            for stored_filter in stored.get("filters", ())
+        ),
         models={task: choice["model"] for task, choice in choices.items()},
-        params={task: given for task, one in choices.items() if (given := one.get("params"))},
+        params={
+            task: given
+            for task, stored_filter in choices.items()
+            if (given := stored_filter.get("params"))
+        },
         seed=seed,
         metadata=metadata,
     )
@@ -304,7 +311,9 @@ class _Reader:
     def filters(self) -> tuple[Filter, ...]:
         """Return the filters of the recipe, in order, with the parameters that were set."""
         asked = self.listed("filters", filters.read_name, ())
-        found = tuple(Filter(name, self._filter_parameters(Filter(name).card)) for name in asked)
+        asked_filters = tuple(
+            Filter(name, self._filter_parameters(Filter(name).card)) for name in asked
+        )
         names = [card.name for card in FILTERS]
         for field in self._names_below(_FILTER_PREFIX):
             name = field.removeprefix(_FILTER_PREFIX).partition(".")[0]
@@ -315,7 +324,7 @@ class _Reader:
                 else f"is a parameter of {quote_value(name)}, which is not a filter"
                 f"{did_you_mean(name, names) or '; use one of ' + ', '.join(names)}",
             )
-        return found
+        return asked_filters
 
     def _filter_parameters(self, card: FilterCard) -> dict[str, Scalar]:
         prefix = f"{_FILTER_PREFIX}{card.name}."
@@ -355,13 +364,13 @@ class _Reader:
         """Return the parameters of a model or a filter that were set."""
         values = {}
         for field in self._names_below(prefix):
-            known = card.parameter(field.removeprefix(prefix))
-            if known is not None:
-                values[known.name] = self.one(field, known.read_value, known.default)
+            parameter = card.parameter(field.removeprefix(prefix))
+            if parameter is not None:
+                values[parameter.name] = self.one(field, parameter.read_value, parameter.default)
             else:
-                names = ", ".join(one.name for one in card.parameters) or "none"
+                names = ", ".join(parameter.name for parameter in card.parameters) or "none"
                 near = did_you_mean(
-                    field.removeprefix(prefix), (one.name for one in card.parameters)
+                    field.removeprefix(prefix), (parameter.name for parameter in card.parameters)
                 )
                 self._refuse(field, f"is not a parameter of {card.name}; it has {names}{near}")
         return values

@@ -35,7 +35,7 @@ class Filter:
 
 def as_json(asked: Sequence[Filter]) -> list[dict[str, object]]:
     """Return the filters as JSON, in order, with only the parameters that were set."""
-    return [{"name": one.name, "params": dict(one.params)} for one in asked]
+    return [{"name": filter_.name, "params": dict(filter_.params)} for filter_ in asked]
 
 
 def read_name(text: str) -> str:

@@ -139,8 +139,8 @@ def read_margin(text: str) -> tuple[Length, Length, Length, Length]:
     """Return top, right, bottom and left from one, two or four lengths, in the order of CSS."""
     lengths = [_length(part) for part in text.split()]
     match lengths:
-        case [one]:
-            margin = (one, one, one, one)
+        case [length]:
+            margin = (length, length, length, length)
         case [across, down]:
             margin = (across, down, across, down)
         case [top, right, bottom, left]:

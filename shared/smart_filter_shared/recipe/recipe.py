@@ -164,7 +164,7 @@ class Recipe:
             or Output.FACES in self.outputs
             or Output.RATING in self.outputs
             or Output.PRINTABILITY in self.outputs
-            or any(one.need == FilterNeed.SMILES for one in self.filters)
+            or any(filter_.need == FilterNeed.SMILES for filter_ in self.filters)
         )
 
     def as_json(self) -> dict[str, object]:

@@ -14,9 +14,9 @@ AUTO: Final = "auto"
 def is_color(text: str) -> bool:
     """Return whether a text is a CSS color with finite sRGB levels."""
     try:
-        found = Color.match(text, fullmatch=True)
-        return found is not None and all(
-            math.isfinite(level) for level in found.color.convert("srgb").fit().coords(nans=False)
+        match = Color.match(text, fullmatch=True)
+        return match is not None and all(
+            math.isfinite(level) for level in match.color.convert("srgb").fit().coords(nans=False)
         )
     except OverflowError:
         return False

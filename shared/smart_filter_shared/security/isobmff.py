@@ -67,7 +67,7 @@ def detect_format(start: bytes) -> StillFormat | None:
         return None
     listed = start[: min(int.from_bytes(start[:4]), SIGNATURE_BYTES)]
     brands = {listed[8:12], *(listed[at : at + 4] for at in range(16, len(listed), 4))}
-    return next((kind for kind, known in _BRANDS.items() if known & brands), None)
+    return next((kind for kind, kind_brands in _BRANDS.items() if kind_brands & brands), None)
 
 
 def find(file: IO[bytes], *path: bytes) -> Iterator[Box]:

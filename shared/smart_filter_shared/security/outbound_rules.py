@@ -50,10 +50,10 @@ class OutboundRules:
         """
         if host in self._hosts:
             return [*addresses]
-        opened = [one for one in addresses if self._is_allowed(one)]
+        opened = [address for address in addresses if self._is_allowed(address)]
         if opened:
             return opened
-        is_fine = port in ALLOWED_PORTS and all(is_public(one) for one in addresses)
+        is_fine = port in ALLOWED_PORTS and all(is_public(address) for address in addresses)
         return [*addresses] if is_fine else []
 
     def find_fault(self, url: WebUrl) -> str | None:
@@ -72,7 +72,7 @@ class OutboundRules:
             return None if url.port in ALLOWED_PORTS else _describe_port(url.port)
         if self.permit(url.host, url.port, addresses):
             return None
-        if all(is_public(one) for one in addresses):
+        if all(is_public(address) for address in addresses):
             return _describe_port(url.port)
         return _NOT_PUBLIC
 
@@ -104,7 +104,7 @@ def _is_local_name(host: str) -> bool:
 
 
 def _describe_port(port: int) -> str:
-    ports = ", ".join(str(one) for one in sorted(ALLOWED_PORTS))
+    ports = ", ".join(str(allowed) for allowed in sorted(ALLOWED_PORTS))
     return (
         f"has the port {port}, but only {ports} are reached; the server's setting {SETTING} can "
         "allow its host"

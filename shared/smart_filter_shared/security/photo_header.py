@@ -183,11 +183,11 @@ def _jpeg_marker(file: IO[bytes]) -> int:
     """Return the next marker; stray bytes before it are skipped, as decoders do."""
     read = file.read(_MAX_JPEG_STRAY_BYTES)
     # At least one 0xFF precedes a marker; more are fill bytes, and 0 after it is no marker.
-    found = re.search(rb"\xff([^\x00\xff])", read)
-    if found is None:
+    match = re.search(rb"\xff([^\x00\xff])", read)
+    if match is None:
         raise _BrokenHeader
-    file.seek(found.end() - len(read), 1)
-    return found[1][0]
+    file.seek(match.end() - len(read), 1)
+    return match[1][0]
 
 
 def _png_size(file: IO[bytes]) -> tuple[int, int]:

@@ -62,7 +62,10 @@ def parse(text: str) -> WebUrl:
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"is longer than {MAX_CHARACTERS} characters")
     # Other programs drop tabs and line ends, and read a backslash as a slash.
-    if any(one.isspace() or not one.isprintable() or one == "\\" for one in text):
+    if any(
+        character.isspace() or not character.isprintable() or character == "\\"
+        for character in text
+    ):
         raise ValueError(
             "has a space, a backslash or an unprintable character; write it encoded, such as %20"
         )
@@ -122,7 +125,10 @@ def follow_redirect(address: WebUrl, location: str) -> WebUrl:
 
 def _join(address: WebUrl, location: str) -> str:
     # Reject the characters that urljoin would silently remove or replace.
-    if any(one.isspace() or not one.isprintable() or one == "\\" for one in location):
+    if any(
+        character.isspace() or not character.isprintable() or character == "\\"
+        for character in location
+    ):
         raise ValueError("has a space, a backslash or an unprintable character")
     try:
         return urljoin(str(address), location)

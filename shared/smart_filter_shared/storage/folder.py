@@ -169,9 +169,9 @@ class FolderStore:
                     key = path.relative_to(self._folder).as_posix()
                     if key.startswith(prefix):
                         with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                            found = path.stat()
-                            etag = f"{found.st_mtime_ns:x}-{found.st_size:x}"
-                            yield _describe(key, found, etag)
+                            status = path.stat()
+                            etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+                            yield _describe(key, status, etag)
 
     def presigned_get(self, key: str, *, seconds: int, disposition: str) -> None:
         """Return None: clients cannot reach a folder."""
@@ -278,9 +278,9 @@ def _pieces(file: io.FileIO) -> Generator[bytes, None, None]:
             yield piece
 
 
-def _describe(key: str, found: os.stat_result, etag: str) -> StoredObject:
-    written_at = dt.datetime.fromtimestamp(found.st_mtime, dt.UTC)
-    return StoredObject(key, written_at, length=found.st_size, etag=etag)
+def _describe(key: str, status: os.stat_result, etag: str) -> StoredObject:
+    written_at = dt.datetime.fromtimestamp(status.st_mtime, dt.UTC)
+    return StoredObject(key, written_at, length=status.st_size, etag=etag)
 
 
 def _tag(file: BinaryIO | io.FileIO) -> str:

@@ -112,12 +112,12 @@ class S3Store:
     def look(self, key: str) -> StoredObject:
         """See `ObjectStore.look`."""
         with self._translated(key):
-            found = self._client.stat_object(bucket_name=self._bucket, object_name=key)
+            status = self._client.stat_object(bucket_name=self._bucket, object_name=key)
         return StoredObject(
             key,
-            found.last_modified or dt.datetime.now(dt.UTC),
-            length=found.size or 0,
-            etag=(found.etag or "").strip('"'),
+            status.last_modified or dt.datetime.now(dt.UTC),
+            length=status.size or 0,
+            etag=(status.etag or "").strip('"'),
         )
 
     def stream(self, key: str, *, length: int | None = None) -> Generator[bytes, None, None]:
@@ -155,21 +155,21 @@ class S3Store:
     def folders(self) -> list[str]:
         """See `ObjectStore.folders`."""
         with self._translated(self._bucket):
-            found = self._client.list_objects(bucket_name=self._bucket)
-            return [entry.object_name for entry in found if entry.object_name and entry.is_dir]
+            buckets = self._client.list_objects(bucket_name=self._bucket)
+            return [entry.object_name for entry in buckets if entry.object_name and entry.is_dir]
 
     def stored(self, prefix: str = "") -> Iterator[StoredObject]:
         """See `ObjectStore.stored`."""
         with self._translated(prefix):
-            for found in self._client.list_objects(
+            for entry in self._client.list_objects(
                 bucket_name=self._bucket, prefix=prefix, recursive=True
             ):
-                if found.object_name is not None and found.last_modified is not None:
+                if entry.object_name is not None and entry.last_modified is not None:
                     yield StoredObject(
-                        found.object_name,
-                        found.last_modified,
-                        length=found.size or 0,
-                        etag=found.etag or "",
+                        entry.object_name,
+                        entry.last_modified,
+                        length=entry.size or 0,
+                        etag=entry.etag or "",
                     )
 
     def presigned_get(self, key: str, *, seconds: int, disposition: str) -> str:

@@ -41,7 +41,9 @@ def configure(process: str) -> None:
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one, _LibraryLogHandler)]
+    root.handlers = [
+        handler for handler in root.handlers if not isinstance(handler, _LibraryLogHandler)
+    ]
     root.addHandler(_LibraryLogHandler())
 
 

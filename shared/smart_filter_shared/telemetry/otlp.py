@@ -75,8 +75,8 @@ class OtlpTraces:
         """Record the first span of a trace."""
         links = []
         if caller is not None:
-            found = TraceContextTextMapPropagator().extract({"traceparent": caller})
-            context = api.get_current_span(found).get_span_context()
+            parent = TraceContextTextMapPropagator().extract({"traceparent": caller})
+            context = api.get_current_span(parent).get_span_context()
             if context.is_valid:
                 links = [Link(context)]
         with self._ids.use_trace(trace):

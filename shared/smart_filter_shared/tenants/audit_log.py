@@ -103,7 +103,7 @@ def write_as_operator(
 ) -> None:
     """Log what the command line does, for the operator and for the tenant that it is done to."""
     owners = dict.fromkeys((OPERATOR, tenant))
-    write(connection, [AuditEntry(one, event, subject=subject, count=count) for one in owners])
+    write(connection, [AuditEntry(owner, event, subject=subject, count=count) for owner in owners])
 
 
 def list_events(

@@ -336,5 +336,5 @@ def refund(connection: Connection, tenant: Tenant, megapixels: float) -> None:
     connection.execute(_REFUND, {"tenant": tenant, "megapixels": megapixels})
 
 
-def _override_or_default(own: Number | None, usual: Number) -> Number:
-    return usual if own is None else own
+def _override_or_default(override: Number | None, usual: Number) -> Number:
+    return usual if override is None else override

@@ -73,8 +73,8 @@ def is_known(connection: Connection, tenant: Tenant) -> bool:
 
 def suggest_tenant(connection: Connection, name: str) -> Tenant | None:
     """Return the known tenant whose name is most similar to an unknown name, if any."""
-    known = connection.execute(_FIND_SIMILAR, {"tenant": name}).scalars().all()
-    return next(map(Tenant, suggestions.find_nearest(name, known)), None)
+    tenants = connection.execute(_FIND_SIMILAR, {"tenant": name}).scalars().all()
+    return next(map(Tenant, suggestions.find_nearest(name, tenants)), None)
 
 
 def lock_overrides(connection: Connection, tenant: Tenant) -> TenantOverrides:
@@ -83,23 +83,23 @@ def lock_overrides(connection: Connection, tenant: Tenant) -> TenantOverrides:
     return _read_row(connection.execute(_LOCK, {"tenant": tenant}).one())
 
 
-def write_overrides(connection: Connection, tenant: Tenant, own: TenantOverrides) -> None:
+def write_overrides(connection: Connection, tenant: Tenant, overrides: TenantOverrides) -> None:
     """Replace all overrides of a tenant; API processes apply them within a second."""
     connection.execute(_ENSURE, {"tenant": tenant})
     connection.execute(
         _WRITE,
         {
             "tenant": tenant,
-            "requests_per_minute": own.limits.requests_per_minute,
-            "jobs_waiting": own.limits.jobs_waiting,
-            "megapixels_per_day": own.limits.megapixels_per_day,
-            "stored_bytes": own.limits.stored_bytes,
-            "keep_input_seconds": own.retention.input_seconds,
-            "keep_result_seconds": own.retention.result_seconds,
-            "keep_nothing": own.retention.nothing,
-            "recipe": json.dumps(own.recipe) if own.recipe else None,
-            "link_seconds": own.link_seconds,
-            "emotions": own.emotions,
+            "requests_per_minute": overrides.limits.requests_per_minute,
+            "jobs_waiting": overrides.limits.jobs_waiting,
+            "megapixels_per_day": overrides.limits.megapixels_per_day,
+            "stored_bytes": overrides.limits.stored_bytes,
+            "keep_input_seconds": overrides.retention.input_seconds,
+            "keep_result_seconds": overrides.retention.result_seconds,
+            "keep_nothing": overrides.retention.nothing,
+            "recipe": json.dumps(overrides.recipe) if overrides.recipe else None,
+            "link_seconds": overrides.link_seconds,
+            "emotions": overrides.emotions,
         },
     )
 

@@ -245,11 +245,14 @@ def read_secrets(
     wanted = list(set(owners))
     rows = connection.execute(
         _SECRETS,
-        {"tenants": [one for one, _ in wanted], "webhooks": [one for _, one in wanted]},
+        {
+            "tenants": [tenant for tenant, _ in wanted],
+            "webhooks": [webhook for _, webhook in wanted],
+        },
     )
     return {
         (Tenant(row.tenant), row.webhook): [
-            one for one in (row.sealed, row.former) if one is not None
+            secret for secret in (row.sealed, row.former) if secret is not None
         ]
         for row in rows
     }
@@ -262,7 +265,7 @@ def open_secrets(
 
     Raises SetupFailed when they were sealed with another key.
     """
-    return [seal.open(one, about=_seal_context(tenant, webhook)) for one in sealed]
+    return [seal.open(secret, about=_seal_context(tenant, webhook)) for secret in sealed]
 
 
 def _seal_secret(seal: SecretBox, tenant: Tenant, webhook: str, key: bytes) -> dict[str, object]:

@@ -295,7 +295,10 @@ def recover(connection: Connection) -> int:
 
 def release(connection: Connection, claimed: Collection[ClaimedDelivery]) -> None:
     """Release claimed deliveries that were not sent; their attempts are refunded."""
-    held = {"ids": [one.id for one in claimed], "tokens": [one.token for one in claimed]}
+    held = {
+        "ids": [delivery.id for delivery in claimed],
+        "tokens": [delivery.token for delivery in claimed],
+    }
     connection.execute(_RELEASE, held)
 
 
@@ -381,8 +384,8 @@ def replay_failed(
 
     most: limit of the failed ones, the oldest first; None: no limit.
     """
-    named = {"tenant": tenant, "webhook": webhook, "id": None, "most": most}
-    return connection.execute(_REPLAY, named).rowcount
+    parameters = {"tenant": tenant, "webhook": webhook, "id": None, "most": most}
+    return connection.execute(_REPLAY, parameters).rowcount
 
 
 def delete_old(connection: Connection, *, most: int) -> int:

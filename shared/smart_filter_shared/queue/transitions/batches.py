@@ -173,9 +173,9 @@ def with_locked_jobs(
                 if whole
                 else lock(connection, job_ids)
             )
-            own = {job_id: job for job_id, job in jobs.items() if job_id in set(job_ids)}
-            answer = move(own)
-            stand = _read_progress(connection, own)
+            moved = {job_id: job for job_id, job in jobs.items() if job_id in set(job_ids)}
+            answer = move(moved)
+            stand = _read_progress(connection, moved)
             due = _lock_due_albums(connection, stand, ranked)
             if due <= whole:
                 return answer, _apply_side_effects(connection, stand, due, hooks)
@@ -210,8 +210,8 @@ def rank_immediately(connection: Connection, batch_id: BatchId, *, hooks: JobHoo
 
 def is_unranked(connection: Connection, batch_id: BatchId) -> bool:
     """Lock a batch's row; return whether it is an album that is still to be ranked."""
-    found = connection.execute(_LOCK_BATCHES, {"ids": [batch_id]}).one_or_none()
-    return found is not None and bool(found.unranked)
+    batch = connection.execute(_LOCK_BATCHES, {"ids": [batch_id]}).one_or_none()
+    return batch is not None and bool(batch.unranked)
 
 
 def reopen_batch(connection: Connection, batch_id: BatchId, job_id: JobId) -> bool:
@@ -219,13 +219,13 @@ def reopen_batch(connection: Connection, batch_id: BatchId, job_id: JobId) -> bo
 
     A job in a closed partition is not: a ranking before the next sweep does not see the job.
     """
-    found = connection.execute(_LOCK_BATCHES, {"ids": [batch_id]}).one_or_none()
-    if found is None:
+    batch = connection.execute(_LOCK_BATCHES, {"ids": [batch_id]}).one_or_none()
+    if batch is None:
         return False
     connection.execute(_REOPEN_BATCH, {"id": batch_id})
     events.record_batches(connection, moved=[batch_id], finished=[])
     shown = connection.execute(_IS_SHOWN, {"job_id": job_id})
-    return bool(found.unranked) and bool(shown.scalar_one())
+    return bool(batch.unranked) and bool(shown.scalar_one())
 
 
 def cancel_batch(
@@ -294,10 +294,10 @@ def _lock_due_albums(
     connection: Connection, stand: _BatchProgress, ranked: Collection[BatchId]
 ) -> frozenset[BatchId]:
     """Lock and return the albums that are to be ranked now."""
-    perhaps = stand.rated & frozenset(ranked)
-    if not perhaps:
+    rankable = stand.rated & frozenset(ranked)
+    if not rankable:
         return frozenset()
-    rows = connection.execute(_LOCK_BATCHES, {"ids": sorted(perhaps | stand.ended)}).all()
+    rows = connection.execute(_LOCK_BATCHES, {"ids": sorted(rankable | stand.ended)}).all()
     return frozenset(
         BatchId(row.id)
         for row in rows
@@ -328,8 +328,8 @@ def _apply_side_effects(
             followed = _rank_album(connection, batch, hooks)
             ready += followed.ready
             succeeded += followed.succeeded
-    known = {"ids": [batch.id for batch in batches]}
-    finished = [BatchId(row.id) for row in connection.execute(_FINISH_BATCHES, known)]
+    parameters = {"ids": [batch.id for batch in batches]}
+    finished = [BatchId(row.id) for row in connection.execute(_FINISH_BATCHES, parameters)]
     moved = [BatchId(batch.id) for batch in batches if batch.id not in finished]
     events.record_batches(connection, moved=moved, finished=finished)
     return SideEffects(ready, succeeded)
@@ -356,12 +356,12 @@ def _rank_album(
     ringing = [Capability(row.capability) for row in ready if row.state == StageState.READY]
     connection.execute(_DELETE_GATED_STAGES, {"ids": others})
     ended = [JobId(row.id) for row in connection.execute(_FINISH_JOBS, {"ids": others})]
-    events.record(connection, [NewEvent.for_job(one, JobState.SUCCEEDED) for one in ended])
+    events.record(connection, [NewEvent.for_job(job_id, JobState.SUCCEEDED) for job_id in ended])
     return SideEffects(ringing, ended)
 
 
 def _require_batch(connection: Connection, batch_id: BatchId, tenant: Tenant) -> None:
     where = {"id": batch_id, "tenant": tenant}
-    found = connection.execute(_FIND_BATCH, where).one_or_none()
-    if found is None or found.deleted:
+    batch = connection.execute(_FIND_BATCH, where).one_or_none()
+    if batch is None or batch.deleted:
         raise NotFound(f"there is no batch {batch_id}")

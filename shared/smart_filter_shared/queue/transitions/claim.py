@@ -207,31 +207,31 @@ def claim(
     else:
         claimed = connection.execute(_CLAIM, parameters)
     rows = claimed.all()
-    perhaps = {
+    first_claims = {
         JobId(row.job_id): StageName(row.stage)
         for row in rows
         if row.begins_job and row.stage != _IMPORTING_STAGE
     }
-    begun = _find_first_claims(connection, perhaps) if perhaps else []
-    events.record(connection, [NewEvent.for_job(job_id, JobState.RUNNING) for job_id in begun])
+    begun_ids = _find_first_claims(connection, first_claims) if first_claims else []
+    events.record(connection, [NewEvent.for_job(job_id, JobState.RUNNING) for job_id in begun_ids])
     return [_lease(row) for row in rows]
 
 
-def _find_first_claims(connection: Connection, perhaps: Mapping[JobId, StageName]) -> list[JobId]:
+def _find_first_claims(connection: Connection, claimed: Mapping[JobId, StageName]) -> list[JobId]:
     """Return the jobs that begin with the stages that were just claimed.
 
     A job that reuses another job's `prepare` can have two stages claimed at the same moment: the
     second claim then waits until the first has committed, and sees it. No transaction that holds
     a job waits for a claim, so these locks cannot deadlock.
     """
-    ids = list(perhaps)
+    ids = list(claimed)
     connection.execute(_LOCK_JOBS, {"ids": ids})
     # A separate statement, so that its snapshot is taken after the wait.
     others = connection.execute(
-        _LIST_STARTED, {"ids": ids, "stages": [str(one) for one in perhaps.values()]}
+        _LIST_STARTED, {"ids": ids, "stages": [str(stage) for stage in claimed.values()]}
     )
-    begun = {row.job_id for row in others}
-    return [job_id for job_id in ids if job_id not in begun]
+    started_ids = {row.job_id for row in others}
+    return [job_id for job_id in ids if job_id not in started_ids]
 
 
 def _lease(row: Row[tuple[object, ...]]) -> Lease:
@@ -282,8 +282,8 @@ def expire(
     find, stages = (
         (_FIND_ABANDONED, _ABANDONED_STAGES) if ended else (_FIND_EXPIRED, _EXPIRED_STAGES)
     )
-    found = connection.execute(find, where).all()
-    job_ids = sorted({JobId(row.job_id) for row in found})
+    rows = connection.execute(find, where).all()
+    job_ids = sorted({JobId(row.job_id) for row in rows})
 
     def move(jobs: Jobs) -> list[Capability]:
         expired = connection.execute(stages, {**where, "ids": list(jobs)}).all()
@@ -291,7 +291,7 @@ def expire(
             connection, expired, max_attempts=max_attempts, give_up_seconds=give_up_seconds
         )
 
-    albums = [None if row.album is None else BatchId(row.album) for row in found]
+    albums = [None if row.album is None else BatchId(row.album) for row in rows]
     expired, _ = batches.with_locked_jobs(
         connection, job_ids, move, hooks=hooks, albums=albums, lock=locks.lock_idle
     )

@@ -195,7 +195,9 @@ def _list_run_ahead(connection: Connection, batch: Sequence[StageOutcome]) -> li
             "lead": lead,
             "token": lease.token,
             "stages": stages,
-            "needs": [len(ran.intersection(get_stage(one.lease.stage).needs)) for one in outcomes],
+            "needs": [
+                len(ran.intersection(get_stage(outcome.lease.stage).needs)) for outcome in outcomes
+            ],
         },
     ).one_or_none()
     return [] if fits is None else stages

@@ -65,8 +65,8 @@ def fail_overdue(connection: Connection, *, hooks: JobHooks) -> list[JobId]:
 
     A job with a running stage goes on until that stage has ended, because it may be the last.
     """
-    found = connection.execute(_FIND_OVERDUE, {"most": _MAX_JOBS_PER_SWEEP}).all()
-    job_ids = sorted(JobId(row.id) for row in found)
+    overdue = connection.execute(_FIND_OVERDUE, {"most": _MAX_JOBS_PER_SWEEP}).all()
+    job_ids = sorted(JobId(row.id) for row in overdue)
 
     def move(jobs: Jobs) -> list[JobId]:
         order = [str(stage.name) for stage in PIPELINE]
@@ -78,7 +78,7 @@ def fail_overdue(connection: Connection, *, hooks: JobHooks) -> list[JobId]:
         events.record(connection, [NewEvent.for_job(job_id, JobState.FAILED) for job_id in lapsed])
         return lapsed
 
-    albums = [None if row.album is None else BatchId(row.album) for row in found]
+    albums = [None if row.album is None else BatchId(row.album) for row in overdue]
     lapsed, _ = batches.with_locked_jobs(
         connection, job_ids, move, hooks=hooks, albums=albums, lock=locks.lock_idle
     )

@@ -154,7 +154,7 @@ def cancel(connection: Connection, job_id: JobId, tenant: Tenant, *, hooks: JobH
 
     Raises NotFound when the tenant has no such job, JobFinal when it has ended.
     """
-    found = locks.get_owned(connection, job_id, tenant)
+    owned = locks.get_owned(connection, job_id, tenant)
 
     def move(jobs: Jobs) -> None:
         outcome = locks.require(jobs, job_id).outcome
@@ -163,7 +163,7 @@ def cancel(connection: Connection, job_id: JobId, tenant: Tenant, *, hooks: JobH
         batches.cancel_jobs(connection, [job_id])
 
     batches.with_locked_jobs_of_any_day(
-        connection, [job_id], move, hooks=hooks, albums=[found.album]
+        connection, [job_id], move, hooks=hooks, albums=[owned.album]
     )
 
 
@@ -174,7 +174,7 @@ def delete(
 
     A tombstone stays: the job's id, its tenant and the time.  Raises NotFound.
     """
-    found = locks.get_owned(connection, job_id, tenant)
+    owned = locks.get_owned(connection, job_id, tenant)
 
     def move(jobs: Jobs) -> list[MarkedArtifact]:
         job = locks.require(jobs, job_id)
@@ -188,7 +188,7 @@ def delete(
         return artifacts
 
     artifacts, _ = batches.with_locked_jobs_of_any_day(
-        connection, [job_id], move, hooks=hooks, albums=[found.album]
+        connection, [job_id], move, hooks=hooks, albums=[owned.album]
     )
     return artifacts
 

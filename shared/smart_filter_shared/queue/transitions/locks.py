@@ -69,14 +69,14 @@ def lock_idle(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId,
 def get_owned(connection: Connection, job_id: JobId, tenant: Tenant) -> UnlockedJob:
     """Return a tenant's job without locking it.  Raises NotFound."""
     where = {"job_id": job_id, "tenant": tenant}
-    found = connection.execute(_FIND_JOB, where).one_or_none()
-    if found is None:
+    row = connection.execute(_FIND_JOB, where).one_or_none()
+    if row is None:
         raise NotFound(f"there is no job {job_id}")
     return UnlockedJob(
-        found.photo_key,
-        None if found.upload_id is None else UploadId(found.upload_id),
-        found.expired_at is not None,
-        None if found.album is None else BatchId(found.album),
+        row.photo_key,
+        None if row.upload_id is None else UploadId(row.upload_id),
+        row.expired_at is not None,
+        None if row.album is None else BatchId(row.album),
     )
 
 

@@ -131,5 +131,5 @@ def _open_needs(
 
 def _all_needs(name: StageName) -> frozenset[StageName]:
     """Return all stages that a stage needs, directly or not."""
-    stage: Stage = next(one for one in PIPELINE if one.name == name)
+    stage: Stage = next(candidate for candidate in PIPELINE if candidate.name == name)
     return frozenset(stage.needs).union(*(_all_needs(need) for need in stage.needs))

@@ -198,7 +198,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     locks.get_owned(connection, job_id, tenant)  # raises before a job of another tenant is locked
     job = locks.require(locks.lock_of_any_day(connection, [job_id]), job_id)
     # Read under the lock: the job may have expired while this transaction waited for it.
-    found = locks.get_owned(connection, job_id, tenant)
+    owned = locks.get_owned(connection, job_id, tenant)
     outcome = job.outcome
     if outcome is None:
         raise JobNotFinished(f"job {job_id} has not ended; only a failed one can be redriven")
@@ -206,11 +206,11 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
         raise JobFinal(
             f"job {job_id} {locks.OUTCOME_PHRASES[outcome]}; only a failed one can be redriven"
         )
-    if found.photo_key is not None:
-        is_there = retention.is_available(connection, tenant, found.photo_key)
+    if owned.photo_key is not None:
+        is_there = retention.is_available(connection, tenant, owned.photo_key)
     else:  # a photo at an address may still be there; `prepare` will find out
-        is_there = found.upload_id is None or uploads.is_unmarked(connection, found.upload_id)
-    if not is_there or found.is_expired:
+        is_there = owned.upload_id is None or uploads.is_unmarked(connection, owned.upload_id)
+    if not is_there or owned.is_expired:
         raise InputsExpired(f"the photo of job {job_id} is not kept any more; submit it again")
     unfinished = {
         StageName(row.stage): Capability(row.capability)

@@ -99,6 +99,10 @@ def wake(connection: Connection) -> list[Capability]:
     jobs = locks.lock_idle(connection, [JobId(row.job_id) for row in due])
     if not jobs:
         return []
-    found = {"ids": list(jobs), "cell": DEFAULT_CELL, "unknown": fair_queueing.DEFAULT_COST_SECONDS}
-    rows = connection.execute(_WAKE, found)
+    parameters = {
+        "ids": list(jobs),
+        "cell": DEFAULT_CELL,
+        "unknown": fair_queueing.DEFAULT_COST_SECONDS,
+    }
+    rows = connection.execute(_WAKE, parameters)
     return [Capability(row.capability) for row in rows if row.state == StageState.READY]
