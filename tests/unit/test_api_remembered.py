@@ -194,7 +194,7 @@ def test_fast_edge_saves_the_second_network_of_people(
     assert (job.stretched or {}).get(StageName.SEGMENTATION) == share
 
 
-KNOWN: list[PublishedModel] = []
+PUBLISHED: list[PublishedModel] = []
 PICTURES: list[Picture] = []
 
 
@@ -203,19 +203,19 @@ def asked(
     *,
     edge: str = "best",
     defaults: dict[str, object] | None = None,
-    known: list[PublishedModel] = KNOWN,
+    published: list[PublishedModel] = PUBLISHED,
     pictures: list[Picture] = PICTURES,
     with_file: bool = False,
     emotions_off: str | None = None,
 ) -> RecipeCacheKey:
     return RecipeCacheKey(
-        Tenant(tenant), {"edge": edge}, defaults or {}, with_file, known, pictures, emotions_off
+        Tenant(tenant), {"edge": edge}, defaults or {}, with_file, published, pictures, emotions_off
     )
 
 
 def an_order(asked: RecipeCacheKey) -> ParsedRecipe:
     del asked
-    return ParsedRecipe(Recipe(), {}, {}, KNOWN, PICTURES)
+    return ParsedRecipe(Recipe(), {}, {}, PUBLISHED, PICTURES)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def an_order(asked: RecipeCacheKey) -> ParsedRecipe:
         (asked("other"), True),
         (asked(edge="fast"), True),
         (asked(defaults={"edge": "fast"}), True),
-        (asked(known=[]), True),
+        (asked(published=[]), True),
         (asked(pictures=[]), True),
         (asked(with_file=True), True),
         (asked(emotions_off="off"), True),

@@ -32,7 +32,7 @@ CARDS = [
     *(a_card(TaskName.SEGMENTATION, name, default=name == "people") for name in MODELS),
     *(a_card(task, f"the-{task}") for task in TaskName if task != TaskName.SEGMENTATION),
 ]
-KNOWN = [PublishedModel(card, offered=True) for card in CARDS]
+PUBLISHED = [PublishedModel(card, offered=True) for card in CARDS]
 SNAPSHOT = QueueSnapshot(
     pools=[Pool(frozenset(card.capability for card in CARDS), 2)],
     paces={
@@ -52,13 +52,13 @@ def estimate(
 
 
 def chosen(recipe: Recipe, snapshot: QueueSnapshot = SNAPSHOT, *, position: int = 11) -> RunOption:
-    plans = stage_plan.plan_stages(KNOWN, recipe)
+    plans = stage_plan.plan_stages(PUBLISHED, recipe)
     options = (
         RunOption(
             variant, variant_plans, degraded, estimate(variant, variant_plans, position=position)
         )
         for variant, variant_plans, degraded in deadline_policy.list_variants(
-            recipe, plans, known=KNOWN, snapshot=snapshot
+            recipe, plans, published=PUBLISHED, snapshot=snapshot
         )
     )
     return deadline_policy.choose_option(options, deadline_ms=recipe.deadline_ms)

@@ -278,7 +278,7 @@ def select_callers() -> Select[Any]:
 
 def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
     """Return the caller of a row of `select_callers`; usual: as in `authenticate`."""
-    own = LimitOverrides(
+    overrides = LimitOverrides(
         row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day, row.stored_bytes
     )
     tenant = Tenant(row.tenant)
@@ -287,7 +287,7 @@ def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
         tenant=tenant,
         scopes=frozenset(row.scopes),
         is_device=row.max_jobs is not None,
-        limits=own.within(tenant, usual),
+        limits=overrides.within(tenant, usual),
         retention=RetentionOverrides(
             row.keep_input_seconds, row.keep_result_seconds, nothing=bool(row.keep_nothing)
         ),
@@ -349,22 +349,22 @@ def revoke(
     mine = keys.c.id == key_id
     if tenant is not None:
         mine = and_(mine, keys.c.tenant == tenant)
-    found = connection.execute(select(keys.c.scopes).where(mine)).one_or_none()
-    if found is None:
+    key = connection.execute(select(keys.c.scopes).where(mine)).one_or_none()
+    if key is None:
         raise NotFound(f"there is no key {key_id}")
-    if spare_operators and Scope.OPERATOR in found.scopes:
+    if spare_operators and Scope.OPERATOR in key.scopes:
         raise InsufficientScope(
             f"an operator key can only be revoked on the server: smart-filter keys revoke {key_id}"
         )
     revoked: list[RevokedKey] = []
-    named = [key_id]
+    key_ids = [key_id]
     # One generation at a time: each is locked and revoked before the next is read, so that a key
     # which a member issues at this moment is either refused or found.
-    while named:
-        rows = connection.execute(_REVOKE, {"ids": named})
+    while key_ids:
+        rows = connection.execute(_REVOKE, {"ids": key_ids})
         revoked += [RevokedKey(row.id, Tenant(row.tenant)) for row in rows]
-        named = list(
-            connection.execute(_LIST_ISSUED, {"ids": named, "with_issued": with_issued}).scalars()
+        key_ids = list(
+            connection.execute(_LIST_ISSUED, {"ids": key_ids, "with_issued": with_issued}).scalars()
         )
     return revoked
 

@@ -129,13 +129,13 @@ def verify_origin(request: Request) -> None:
 
 def _is_same_origin(request: Request, origin: str) -> bool:
     try:
-        named = urlsplit(origin)
+        sender = urlsplit(origin)
     except ValueError:
         return False
     # Behind a proxy that terminates TLS, this process sees http where the browser saw https.
     schemes = {"https"} if request.url.scheme == "https" else {"http", "https"}
-    own = request.headers.get("Host", "").lower()
-    return named.scheme in schemes and named.netloc.lower() == own
+    host = request.headers.get("Host", "").lower()
+    return sender.scheme in schemes and sender.netloc.lower() == host
 
 
 def _cookie_name(request: Request, *, always_secure: bool) -> str:

@@ -255,23 +255,23 @@ class OidcProvider:
             raise
 
     async def _read_addresses(self) -> _Addresses:
-        found = await self._ask(
+        document = await self._ask(
             "GET", self._issuer.rstrip("/") + "/.well-known/openid-configuration"
         )
-        if found.get("issuer") != self._issuer:
+        if document.get("issuer") != self._issuer:
             raise SignInFailed(Reason.PROVIDER_AWAY, "discovery names another issuer")
-        named = [found.get(f"{one}_endpoint") for one in ("authorization", "token")]
-        named.append(found.get("jwks_uri"))
-        if not all(isinstance(url, str) and is_provider_url(url) for url in named):
+        urls = [document.get(f"{name}_endpoint") for name in ("authorization", "token")]
+        urls.append(document.get("jwks_uri"))
+        if not all(isinstance(url, str) and is_provider_url(url) for url in urls):
             raise SignInFailed(Reason.PROVIDER_AWAY, "discovery names no valid addresses")
-        authorization, token, jwks = cast(list[str], named)
-        end = found.get("end_session_endpoint")
+        authorization, token, jwks = cast(list[str], urls)
+        end = document.get("end_session_endpoint")
         return _Addresses(
             authorization,
             token,
             jwks,
             end if isinstance(end, str) and is_provider_url(end) else None,
-            found.get("authorization_response_iss_parameter_supported") is True,
+            document.get("authorization_response_iss_parameter_supported") is True,
         )
 
     async def _redeem(self, addresses: _Addresses, code: str, kept: Json) -> str:
@@ -337,17 +337,17 @@ class OidcProvider:
         """Return the provider's key of this id; an unknown id fetches the keys once more."""
         kept = self._keys
         if kept is not None and kept[0] > self._clock():
-            found = _select_key(kept[1], kid, algorithm)
-            if found is not None:
-                return found
+            key_ = _select_key(kept[1], kid, algorithm)
+            if key_ is not None:
+                return key_
         answer = await self._ask("GET", addresses.jwks)
         listed = answer.get("keys")
-        keys = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        keys = [key for key in listed if isinstance(key, dict)] if isinstance(listed, list) else []
         self._keys = (self._clock() + _CACHE_SECONDS, keys)
-        found = _select_key(keys, kid, algorithm)
-        if found is None:
+        key_ = _select_key(keys, kid, algorithm)
+        if key_ is None:
             raise SignInFailed(Reason.INVALID, "the provider has no such key")
-        return found
+        return key_
 
     async def _ask(
         self,
@@ -439,17 +439,17 @@ def _verify_times(claims: Json, *, since: float | None) -> None:
 
 def _select_key(keys: list[Json], kid: str | None, algorithm: str) -> jwt.PyJWK | None:
     """Return the signing key of this id and algorithm; without an id, the only one."""
-    found = []
+    matching = []
     for key in keys:
         if key.get("use", "sig") != "sig" or (kid is not None and key.get("kid") != kid):
             continue
         if key.get("alg", algorithm) != algorithm or key.get("kty") == "oct":
             continue
         try:
-            found.append(jwt.PyJWK(key, algorithm=algorithm))
+            matching.append(jwt.PyJWK(key, algorithm=algorithm))
         except (jwt.PyJWTError, ValueError, TypeError):
             continue  # of another type than the algorithm's, or malformed
-    return found[0] if len(found) == 1 else None
+    return matching[0] if len(matching) == 1 else None
 
 
 def _with_query(url: str, asked: Mapping[str, str]) -> str:

@@ -42,8 +42,8 @@ def record(
     network = client_network(request.scope)
     about = None if subject is None else str(subject)
     entries = [
-        AuditEntry(one, event, caller.key_id, network=network, subject=about, count=count)
-        for one in dict.fromkeys((caller.tenant, tenant or caller.tenant))
+        AuditEntry(owner, event, caller.key_id, network=network, subject=about, count=count)
+        for owner in dict.fromkeys((caller.tenant, tenant or caller.tenant))
     ]
     audit_log.write(connection, entries)
     _log.info(

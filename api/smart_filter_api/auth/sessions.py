@@ -200,14 +200,14 @@ def list_of_key(
         .order_by(columns.created_at.desc())
         .limit(MAX_SESSIONS_OF_KEY)
     )
-    own = _digest(cookie)
+    digest = _digest(cookie)
     return [
         SessionRow(
             uuid.UUID(bytes=row.digest[:_ID_BYTES]),
             row.created_at,
             row.used_at,
             row.expires_at,
-            is_current=row.digest == own,
+            is_current=row.digest == digest,
         )
         for row in rows
     ]
@@ -216,8 +216,8 @@ def list_of_key(
 def end_of_key(connection: Connection, key_id: uuid.UUID, session_id: uuid.UUID) -> None:
     """Delete a session of a key.  Raises NotFound when the key has no such session."""
     columns = browser_sessions.c
-    named = func.substring(columns.digest, 1, _ID_BYTES) == session_id.bytes
-    ended = connection.execute(delete(browser_sessions).where(columns.key_id == key_id, named))
+    is_session = func.substring(columns.digest, 1, _ID_BYTES) == session_id.bytes
+    ended = connection.execute(delete(browser_sessions).where(columns.key_id == key_id, is_session))
     if not ended.rowcount:
         raise NotFound(f"there is no session {session_id}")
 

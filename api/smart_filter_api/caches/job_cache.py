@@ -54,22 +54,22 @@ class JobCache:
 
         links: as in `tag`.  eta: its estimate; None for an ended job.
         """
-        known = self._render(row, links)
-        if known.eta is not eta:
+        rendered = self._render(row, links)
+        if rendered.eta is not eta:
             queue = job.render_queue_position(eta)
-            answer = known.answer.model_copy(update={"queue": queue})
-            known.eta, known.content = eta, answer.model_dump_json().encode()
-        return known.tag, known.content
+            answer = rendered.answer.model_copy(update={"queue": queue})
+            rendered.eta, rendered.content = eta, answer.model_dump_json().encode()
+        return rendered.tag, rendered.content
 
     def _render(self, row: JobRow, links: LinkTerms | None) -> _Rendered:
-        known = self._kept.get(row.id)
-        if known is None or known.row is not row:
+        rendered = self._kept.get(row.id)
+        if rendered is None or rendered.row is not row:
             answer = job.render_job(row, links=links, emotions=self._emotions)
             content = answer.model_dump_json().encode()
             tag = etags.etag(content) if row.finished_at else etags.weak_etag(content)
-            known = _Rendered(row, answer, tag, None, content)
+            rendered = _Rendered(row, answer, tag, None, content)
         if row.finished_at is None:
-            self._kept[row.id] = known
+            self._kept[row.id] = rendered
         else:
             self._kept.pop(row.id, None)
-        return known
+        return rendered

@@ -27,13 +27,13 @@ _MAX_KEY_BYTES: Final = 2000
 class ParsedRecipe:
     """A recipe, its stage plans, and the cache keys of its stages (jobs/result_cache.py).
 
-    known: the models that its models were chosen from.  pictures: those that the tenant may use.
+    published: the models to choose from.  pictures: those that the tenant may use.
     """
 
     recipe: Recipe
     plans: Plans
     cache_keys: Mapping[StageName, str]
-    known: Sequence[PublishedModel]
+    published: Sequence[PublishedModel]
     pictures: Sequence[Picture]
 
 
@@ -41,7 +41,7 @@ class ParsedRecipe:
 class RecipeCacheKey:
     """All inputs of a parsed recipe: the submitted fields, the models and the pictures.
 
-    known: every published model.  pictures: those that the tenant may use.
+    published: every published model.  pictures: those that the tenant may use.
     emotions_off: why models that read emotions are turned off; None: they are not.
     """
 
@@ -49,7 +49,7 @@ class RecipeCacheKey:
     fields: Fields
     defaults: Mapping[str, object]
     with_background_file: bool
-    known: Sequence[PublishedModel]
+    published: Sequence[PublishedModel]
     pictures: Sequence[Picture]
     emotions_off: str | None
 
@@ -65,7 +65,7 @@ class RecipeCacheKey:
 
     def shares_snapshot_with(self, other: "RecipeCacheKey") -> bool:
         """Whether both use the same snapshot of models and pictures."""
-        return self.known is other.known and self.pictures is other.pictures
+        return self.published is other.published and self.pictures is other.pictures
 
 
 class RecipeCache:
@@ -84,14 +84,14 @@ class RecipeCache:
         Raises the InvalidRecipe that `read` raises, which is cached as well.
         """
         sent = asked.sent
-        known = self._kept.get(sent)
-        if known is None or not asked.shares_snapshot_with(known[0]):
-            known = asked, _outcome(asked, read)
+        cached = self._kept.get(sent)
+        if cached is None or not asked.shares_snapshot_with(cached[0]):
+            cached = asked, _outcome(asked, read)
         if len(sent) <= _MAX_KEY_BYTES:
-            self._kept[sent] = known
-        if isinstance(known[1], InvalidRecipe):
-            raise type(known[1]).of_fields(known[1].errors)
-        return known[1]
+            self._kept[sent] = cached
+        if isinstance(cached[1], InvalidRecipe):
+            raise type(cached[1]).of_fields(cached[1].errors)
+        return cached[1]
 
 
 def _outcome(

@@ -20,7 +20,7 @@ class _SharedRead:
     """The last value of one thing, and how many events were known when its read began."""
 
     reading: anyio.Lock = field(default_factory=anyio.Lock)
-    known: int = -1
+    count_before: int = -1
     value: Any = None  # of the type that its key's readers return
     weight: int = 1
 
@@ -78,10 +78,10 @@ class SharedReads:
             shared = _SharedRead()
             self._reads[key] = shared
         async with shared.reading:
-            if shared.known < needed:
-                known = count()
+            if shared.count_before < needed:
+                started = count()
                 shared.value = await read()
-                shared.known = known
+                shared.count_before = started
                 shared.weight = weigh(shared.value)
                 self._reads[key] = shared
             value: Value = shared.value

@@ -30,7 +30,11 @@ def content_disposition(name: str | None, *, fallback: str, suffix: str, media_t
     fallback: used when nothing of the name is left.  suffix: added before the extension.
     """
     kind = "inline" if name is None else "attachment"
-    allowed = "".join(one for one in name or "" if one.isprintable() and one not in _RESERVED)
+    allowed = "".join(
+        character
+        for character in name or ""
+        if character.isprintable() and character not in _RESERVED
+    )
     stem = _KNOWN_EXTENSION.sub("", allowed)[:MAX_NAME_CHARACTERS].strip(". ")
     file_name = f"{stem or fallback}{suffix}.{_EXTENSIONS.get(media_type.partition(';')[0], 'bin')}"
     if file_name.isascii():

@@ -34,7 +34,7 @@ def caching_headers(tag: str, *, fresh_seconds: int = 0) -> dict[str, str]:
 def is_known(tag: str, if_none_match: str | None) -> bool:
     """Whether the header If-None-Match names this tag."""
     tag = tag.removeprefix("W/")
-    tags = [known.strip().removeprefix("W/") for known in (if_none_match or "").split(",")]
+    tags = [shown.strip().removeprefix("W/") for shown in (if_none_match or "").split(",")]
     return "*" in tags or tag in tags
 
 

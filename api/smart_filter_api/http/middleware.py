@@ -198,9 +198,9 @@ def _rate_limit_headers(scope: Scope) -> Mapping[str, str]:
 
 def _add_headers(
     message: MutableMapping[str, Any],  # an ASGI message
-    own: Mapping[str, str],
+    response_headers: Mapping[str, str],
 ) -> None:
-    set_here = [(name.lower().encode(), value.encode()) for name, value in own.items()]
+    set_here = [(name.lower().encode(), value.encode()) for name, value in response_headers.items()]
     names = {name for name, _ in set_here}
     headers = [header for header in message["headers"] if header[0] not in names]
     present = {name for name, _ in headers}

@@ -34,15 +34,15 @@ class PrefixedParameters:
 
     async def __call__(self, request: Request) -> dict[str, str]:
         """Return the parameters of a request.  Raises MalformedRequest for NUL characters."""
-        found = {}
+        values = {}
         for name, value in request.query_params.multi_items():
             if name.startswith(self.prefix):
                 if "\0" in name + value:
                     raise MalformedRequest(
                         f"{self.prefix}* cannot contain NUL characters", pointer=f"/{name}"
                     )
-                found[name.removeprefix(self.prefix)] = value
-        return found
+                values[name.removeprefix(self.prefix)] = value
+        return values
 
 
 async def check_headers(request: Request) -> None:
@@ -66,7 +66,7 @@ async def check_headers(request: Request) -> None:
             "there is more than one Idempotency-Key header; send one", pointer="/Idempotency-Key"
         )
     # The header of a proxy's own password, such as `Basic`, holds no key.
-    bearers = [one for one in authorizations if one.lower().startswith("bearer ")]
+    bearers = [scheme for scheme in authorizations if scheme.lower().startswith("bearer ")]
     if len(keys) + len(bearers) > 1:
         raise MalformedRequest(
             "there is more than one key, in X-Api-Key and Authorization; send one"
@@ -87,18 +87,20 @@ async def check_parameters(request: Request) -> None:
     if not request.query_params:
         return
     dependants = list(_flatten(request.scope["route"].dependant))
-    known = [parameter.alias for one in dependants for parameter in one.query_params]
+    names = [parameter.alias for dependant in dependants for parameter in dependant.query_params]
     prefixes = tuple(
-        one.call.prefix for one in dependants if isinstance(one.call, PrefixedParameters)
+        dependant.call.prefix
+        for dependant in dependants
+        if isinstance(dependant.call, PrefixedParameters)
     )
-    if "signature" in known and "signature" in request.query_params:
+    if "signature" in names and "signature" in request.query_params:
         return
     unknown = (
-        name for name in request.query_params if name not in known and not name.startswith(prefixes)
+        name for name in request.query_params if name not in names and not name.startswith(prefixes)
     )
     counts = Counter(name for name, _ in request.query_params.multi_items())
     descriptions = itertools.chain(
-        ((name, _describe_unknown(name, known, prefixes)) for name in unknown),
+        ((name, _describe_unknown(name, names, prefixes)) for name in unknown),
         (
             (name, f"is given {times} times; give it once")
             for name, times in counts.items()
@@ -116,14 +118,14 @@ async def check_parameters(request: Request) -> None:
 
 def _flatten(dependant: Dependant) -> Iterator[Dependant]:
     yield dependant
-    for one in dependant.dependencies:
-        yield from _flatten(one)
+    for child in dependant.dependencies:
+        yield from _flatten(child)
 
 
-def _describe_unknown(name: str, known: Sequence[str], prefixes: Sequence[str]) -> str:
-    if not known and not prefixes:
+def _describe_unknown(name: str, accepted: Sequence[str], prefixes: Sequence[str]) -> str:
+    if not accepted and not prefixes:
         return "is not a query parameter of this operation, which has none"
     rest = name[:_MAX_NAME_CHARACTERS].partition(".")[2]
-    hint = did_you_mean(name, [*known, *(f"{prefix}{rest}" for prefix in prefixes)])
-    names = ", ".join([*known, *(f"{prefix}NAME" for prefix in prefixes)])
+    hint = did_you_mean(name, [*accepted, *(f"{prefix}{rest}" for prefix in prefixes)])
+    names = ", ".join([*accepted, *(f"{prefix}NAME" for prefix in prefixes)])
     return f"is not a query parameter of this operation{hint or f'; it has {names}'}"

@@ -70,17 +70,17 @@ def bind(host: str, port: int, *, options: str = "--host and --port") -> socket.
 
     options: the options that choose the address, for the error.
     """
-    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        found.bind((host, port))
+        listener.bind((host, port))
     except OSError as error:
-        found.close()
+        listener.close()
         raise SetupFailed(
             f"port {port} of {host} is not available ({error.strerror}): stop the process that has"
             f" it, or choose others with {options}"
         ) from error
-    return found
+    return listener
 
 
 def serve(config: uvicorn.Config, listening: Sequence[socket.socket]) -> None:

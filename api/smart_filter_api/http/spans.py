@@ -36,13 +36,13 @@ async def record_submission(
 
     def record_all() -> None:
         for trace in (*jobs, *([] if batch is None else [batch])):
-            own = {} if trace == batch else {Attribute.JOB: str(trace)}
+            of_job = {} if trace == batch else {Attribute.JOB: str(trace)}
             span = Span(
                 f"{request.method} {route}",
                 began_ns,
                 ended_ns,
                 SpanKind.SERVER,
-                {**of_all, **own},
+                {**of_all, **of_job},
             )
             traces.begin(trace, span, caller=caller)
 

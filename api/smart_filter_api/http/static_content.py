@@ -35,9 +35,9 @@ def serve_file(
     """
     if etags.is_known(file.tag, request.headers.get("If-None-Match")):
         # A cached page is shown under the security policy of this answer, so send the policy.
-        known = etags.not_modified(file.tag)
-        known.headers.update(headers)
-        return known
+        response = etags.not_modified(file.tag)
+        response.headers.update(headers)
+        return response
     sent = {**etags.caching_headers(file.tag), "Vary": "Accept-Encoding", **headers}
     accepted = request.headers.get("Accept-Encoding", "")
     if file.gzipped is not None and "gzip" in accepted:

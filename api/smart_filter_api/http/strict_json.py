@@ -56,10 +56,10 @@ class _RefusedJson(ValueError):
 
 
 def _unique_object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    document = dict(pairs)
+    if len(document) < len(pairs):
         raise _RefusedJson("an object has the same name more than once")
-    return found
+    return document
 
 
 def _parse_integer(text: str) -> int:

@@ -159,14 +159,14 @@ async def receive_photo_request(request: Request) -> AsyncIterator[PhotoRequest]
                     spools[name] = open_spool(open_files)
                 await spools[name].take(piece)
         _require_one_photo(form, spools)
-        own = (WEBHOOK_URL, *PHOTO_REFERENCES)
-        texts = {name: _single_value(name, form.fields.get(name, [])) for name in own}
+        references = (WEBHOOK_URL, *PHOTO_REFERENCES)
+        texts = {name: _single_value(name, form.fields.get(name, [])) for name in references}
         pictures = {name: await spools[name].judged(PICTURES[name], name) for name in spools}
         photo = pictures.get(PHOTO) or resolve_reference(texts[PHOTO_URL], texts[UPLOAD_ID])
         fields = respell_names(
-            {name: texts for name, texts in form.fields.items() if name not in own}
+            {name: texts for name, texts in form.fields.items() if name not in references}
         )
-        refuse_misspelled_names(fields, (PHOTO, BACKGROUND, *own))
+        refuse_misspelled_names(fields, (PHOTO, BACKGROUND, *references))
         yield PhotoRequest(photo, pictures.get(BACKGROUND), fields, texts[WEBHOOK_URL])
 
 
@@ -191,7 +191,7 @@ def _require_one_photo(form: multipart.Form, pictures: Collection[str]) -> None:
     )
 
 
-def refuse_misspelled_names(fields: Fields, own: Sequence[str]) -> None:
+def refuse_misspelled_names(fields: Fields, references: Sequence[str]) -> None:
     """Refuse names that are more similar to the form's own than to a recipe's, and JSON in fields.
 
     Raises InvalidRecipe, or its kind for the form's own field that is misspelled.
@@ -200,11 +200,11 @@ def refuse_misspelled_names(fields: Fields, own: Sequence[str]) -> None:
     wrong: list[FieldError] = []
     meant: list[str] = []
     for name in unknown[:_MAX_SUGGESTIONS]:
-        near = next(iter(find_nearest(name, [*own, *NAMES])), "")
+        near = next(iter(find_nearest(name, [*references, *NAMES])), "")
         if name.partition(".")[0] == _RECIPE or _is_object(fields[name]):
             wrong.append(FieldError(json_pointer(name), _JSON_IN_A_FORM))
             meant.append(_RECIPE)
-        elif near in own:
+        elif near in references:
             detail = f"is not a field of this form; did you mean {near}?"
             wrong.append(FieldError(json_pointer(name), detail))
             meant.append(near)
@@ -213,7 +213,7 @@ def refuse_misspelled_names(fields: Fields, own: Sequence[str]) -> None:
 
 
 def _is_object(value: Value) -> bool:
-    return any(as_text(one).lstrip().startswith("{") for one in as_list(value))
+    return any(as_text(text).lstrip().startswith("{") for text in as_list(value))
 
 
 @asynccontextmanager

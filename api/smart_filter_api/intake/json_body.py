@@ -157,16 +157,16 @@ def split_base64(body: bytes, name: str) -> tuple[dict[str, Any], memoryview | N
 
     Raises MalformedRequest, PhotoTooLarge.
     """
-    found = re.search(_PHOTO_TEXT % name.encode(), body)
-    rest = body if found is None else body[: found.end(1)] + body[found.end(2) :]
+    match = re.search(_PHOTO_TEXT % name.encode(), body)
+    rest = body if match is None else body[: match.end(1)] + body[match.end(2) :]
     if len(rest) > MAX_OTHER_BYTES:
         raise PhotoTooLarge(
             f"the body is too large; without {name} at most {MAX_OTHER_BYTES} bytes are accepted"
         )
     document = strict_json.read_object(rest)
-    if found is None or document.get(name) != "":
+    if match is None or document.get(name) != "":
         return document, None
-    return document, memoryview(body)[found.start(2) : found.end(2)]
+    return document, memoryview(body)[match.start(2) : match.end(2)]
 
 
 def read_fields(recipe: object) -> dict[str, list[Scalar]]:
@@ -193,11 +193,13 @@ def read_fields(recipe: object) -> dict[str, list[Scalar]]:
                 pointer="/recipe",
             )
         given = value if isinstance(value, list) else [value]
-        fields[name] = [one for one in given[: MAX_PARTS + 1] if isinstance(one, str | int | float)]
+        fields[name] = [
+            item for item in given[: MAX_PARTS + 1] if isinstance(item, str | int | float)
+        ]
         if len(fields[name]) < len(given[: MAX_PARTS + 1]):
             wrong.append(FieldError(json_pointer(name), "is not a string, number or Boolean"))
         elif len(given) > MAX_PARTS or any(
-            len(as_text(one).encode()) > MAX_VALUE_BYTES for one in fields[name]
+            len(as_text(item).encode()) > MAX_VALUE_BYTES for item in fields[name]
         ):
             raise MalformedRequest(
                 f"{name} has more than {MAX_PARTS} values, or one of more than {MAX_VALUE_BYTES}"
@@ -237,17 +239,17 @@ def _spell_out(
         if isinstance(value, dict) and depth < _MAX_DEPTH:
             yield from _spell_out(value, f"{name}.", depth + 1)
         elif name == _FILTERS and isinstance(value, list):
-            names = [_filter_name(one) for one in value]
+            names = [_filter_name(entry) for entry in value]
             yield name, names
-            for called, one in zip(names, value, strict=True):
-                params = one.get("params") if called is not one else None
+            for called, entry in zip(names, value, strict=True):
+                params = entry.get("params") if called is not entry else None
                 for parameter, setting in params.items() if isinstance(params, dict) else ():
                     yield f"{name}.{called}.{parameter}", None if setting is None else [setting]
         else:
             yield name, value
 
 
-def _filter_name(one: object) -> object:
+def _filter_name(entry: object) -> object:
     """Return the name of a filter that is given with parameters; anything else is unchanged."""
-    name = one.get("name") if isinstance(one, dict) else None
-    return name if isinstance(name, str) else one
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return name if isinstance(name, str) else entry

@@ -95,18 +95,18 @@ def parse(kind: type[Document], body: bytes, *, webhook_field: str = _WEBHOOK_FI
             detail = f"has more than {_MAX_DESCRIBED_ERRORS} errors; compare it with the reference"
             raise InvalidRequest([FieldError("", detail)]) from None
         errors = error.errors(include_url=False)[:_MAX_ERRORS]
-        found = [validation.describe_document_error(wrong, kind) for wrong in errors]
+        faults = [validation.describe_document_error(wrong, kind) for wrong in errors]
         if all(validation.is_recipe_field(wrong, kind) for wrong in errors):
-            raise InvalidRecipe(found) from None
+            raise InvalidRecipe(faults) from None
         only_webhook = all(validation.is_about(webhook_field, wrong, kind) for wrong in errors)
         # pydantic's error would repeat the client's values.
-        raise (InvalidWebhookUrl if only_webhook else InvalidRequest)(found) from None
+        raise (InvalidWebhookUrl if only_webhook else InvalidRequest)(faults) from None
 
 
 def describe_body(kind: type[BaseModel]) -> dict[str, Any]:  # OpenAPI's own type
     """Return the OpenAPI description of a body; openapi/document.py lifts its `$defs`."""
     schema = kind.model_json_schema(ref_template=REFERENCE)
-    named = {**schema.pop("$defs", {}), kind.__name__: schema}
-    reference = {"$ref": REFERENCE.format(model=kind.__name__), "$defs": named}
+    definitions = {**schema.pop("$defs", {}), kind.__name__: schema}
+    reference = {"$ref": REFERENCE.format(model=kind.__name__), "$defs": definitions}
     content = {"application/json": {"schema": reference}}
     return {"requestBody": {"required": True, "content": content}}

@@ -34,11 +34,11 @@ class TenantSemaphore:
         Raises after this many seconds RateLimited when the tenant's other requests are in the way,
         ServiceFull when requests of all tenants are.
         """
-        own = self._by_tenant.setdefault(tenant, anyio.Semaphore(self._most_each))
+        semaphore = self._by_tenant.setdefault(tenant, anyio.Semaphore(self._most_each))
         is_counted = False
         try:
             with anyio.move_on_after(seconds) as waiting:
-                await own.acquire()
+                await semaphore.acquire()
                 is_counted = True
                 await self._all.acquire()
             if waiting.cancelled_caught:
@@ -49,7 +49,7 @@ class TenantSemaphore:
                 self._all.release()
         finally:
             if is_counted:
-                own.release()
+                semaphore.release()
 
     def _refusal(self, *, of_tenant: bool) -> RateLimited | ServiceFull:
         refusal = RateLimited if of_tenant else ServiceFull

@@ -36,6 +36,6 @@ class ParsingLimit:
             yield
             return
         tenant = None if caller is None else caller.tenant
-        own = self._by_tenant.setdefault(tenant, anyio.Lock())
-        async with own, self._all:
+        lock = self._by_tenant.setdefault(tenant, anyio.Lock())
+        async with lock, self._all:
             yield

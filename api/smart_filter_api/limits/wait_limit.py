@@ -70,7 +70,7 @@ class WaitLimit:
         name = (tenant, None if caller is None else caller.key_id)
         is_device = caller is not None and caller.is_device
         most = _MOST_DOWNLOADS_OF_DEVICE if is_device else _MOST_DOWNLOADS_OF_KEY
-        of_tenant = sum(count for (one, _), count in self._downloads.items() if one == tenant)
+        of_tenant = sum(count for (holder, _), count in self._downloads.items() if holder == tenant)
         if self._downloads[name] >= most or of_tenant >= _MOST_DOWNLOADS_OF_TENANT:
             raise RateLimited(
                 f"at most {most} downloads of this key, or by signed links, and"

@@ -37,11 +37,11 @@ def _properties(kind: type[Recipe | ModelChoice | FilterChoice | SubmitJobReques
 
 def _as_form_field(field: Schema) -> Schema:
     """Return the schema of a JSON field for a form, which has texts and no null."""
-    choices = [one for one in field.get("anyOf", ()) if one != _NULL]
+    choices = [choice for choice in field.get("anyOf", ()) if choice != _NULL]
     rest = {name: value for name, value in field.items() if name not in {"anyOf", "title"}}
     if not choices:
         return rest
-    words = [one for one in choices if "$ref" in one]
+    words = [choice for choice in choices if "$ref" in choice]
     if len(choices) > 1 and not words:
         return {"type": "string", **rest}
     return {**(words or choices)[0], **rest}

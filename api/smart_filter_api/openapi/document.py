@@ -105,7 +105,7 @@ def operation_id(route: APIRoute) -> str:
 
 def _without_null(schema: Schema) -> Schema:
     """Return the schema of an optional parameter without null: a query or header is never null."""
-    choices = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
+    choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
     if len(choices) != 1:
         return schema
     return {**choices[0], **{name: value for name, value in schema.items() if name != "anyOf"}}

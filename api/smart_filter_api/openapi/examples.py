@@ -87,17 +87,18 @@ def _fill_defaults(value: Json, schema: Mapping[str, Any], schemas: Mapping[str,
     if "$ref" in schema:
         return _fill_defaults(value, schemas[schema["$ref"].rpartition("/")[2]], schemas)
     if isinstance(value, list) and "items" in schema:
-        return [_fill_defaults(one, schema["items"], schemas) for one in value]
+        return [_fill_defaults(item, schema["items"], schemas) for item in value]
     if not isinstance(value, dict):
         return value
-    known = schema.get("properties", {})
+    properties = schema.get("properties", {})
     missing = {
         name: about["default"]
-        for name, about in known.items()
+        for name, about in properties.items()
         if name not in value and name in schema.get("required", []) and "default" in about
     }
     return {
-        name: _fill_defaults(one, known.get(name, {}), schemas) for name, one in value.items()
+        name: _fill_defaults(item, properties.get(name, {}), schemas)
+        for name, item in value.items()
     } | missing
 
 

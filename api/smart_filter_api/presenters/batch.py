@@ -15,7 +15,7 @@ from smart_filter_shared.queue.states import JobState
 
 def render_batch(row: BatchRow) -> Batch:
     """Return the answer for a batch whose items were loaded."""
-    items = [_item(one) for one in row.items or ()]
+    items = [_item(item) for item in row.items or ()]
     return Batch(**dict(render_summary(row)), items=items)
 
 

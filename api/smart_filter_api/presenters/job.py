@@ -81,7 +81,7 @@ def render_job(
             finished_at=row.finished_at,
             job_seconds=row.link_seconds,
         )
-    found = render_faces(row)
+    faces = render_faces(row)
     path = f"/v1/jobs/{row.id}"
     return Job(
         id=row.id,
@@ -102,10 +102,10 @@ def render_job(
         confidence=_segmentation_fact(row, "confidence"),
         needs_review=_needs_review(row),
         image=_image(find_output_file(row, Output.IMAGE)),
-        faces=found,
+        faces=faces,
         emotions_notice=NOTICE if row.emotions and _has_emotions(row) else None,
-        rating=None if found is None else render_rating(found),
-        rating_reason=_rating_reason(row.recipe, found),
+        rating=None if faces is None else render_rating(faces),
+        rating_reason=_rating_reason(row.recipe, faces),
         printability=render_printability(row),
         background=_background(row),
         filters=_filters(row),
@@ -155,15 +155,15 @@ def render_queue_position(eta: CompletionEstimate | None) -> QueuePosition | Non
 
 
 def render_model(
-    known: PublishedModel, failed: Mapping[Capability, str], trained: Sequence[WeightVersion]
+    model: PublishedModel, failed: Mapping[Capability, str], trained: Sequence[WeightVersion]
 ) -> Model:
     """Return the answer for a model.
 
     failed: capabilities that no live worker serves because their models do not load, and why.
     trained: weight versions, of this model and of others.
     """
-    card = known.card
-    fault = failed.get(card.capability) if known.offered else known.fault
+    card = model.card
+    fault = failed.get(card.capability) if model.offered else model.fault
     return Model(
         name=card.name,
         version=card.version,
@@ -179,8 +179,8 @@ def render_model(
         emotions=card.emotions,
         default=card.default,
         weights=[ModelWeights(name=file.name, sha256=file.sha256) for file in card.weights],
-        digest=known.live or card.digest,
-        versions=[_version(one) for one in trained if _is_version_of(one, card)],
+        digest=model.live or card.digest,
+        versions=[_version(version) for version in trained if _is_version_of(version, card)],
         input_size=None if card.input_size is None else list(card.input_size),
         batch_size=card.batch_size,
         quality=dict(card.quality),
@@ -190,7 +190,7 @@ def render_model(
         needs=ModelRequirements(packages=list(card.requires), extra=card.extra or None),
         capability=card.capability,
         tells_persons_apart=card.instances,
-        offered=known.offered,
+        offered=model.offered,
         fault=fault,
     )
 
@@ -212,28 +212,28 @@ def _version(version: WeightVersion) -> ModelVersion:
     )
 
 
-def render_preset(known: Preset) -> Background:
+def render_preset(preset: Preset) -> Background:
     """Return the answer for a background."""
     return Background(
-        name=known.name,
-        title=known.title,
-        source=known.source,
-        family=known.family,
-        tags=list(known.tags),
-        moods=list(known.moods),
-        palette=list(known.palette),
-        brightness=known.brightness,
-        surface=known.family in SURFACE_FAMILIES,
-        thumbnail=f"/v1/backgrounds/{known.name}/thumbnail",
+        name=preset.name,
+        title=preset.title,
+        source=preset.source,
+        family=preset.family,
+        tags=list(preset.tags),
+        moods=list(preset.moods),
+        palette=list(preset.palette),
+        brightness=preset.brightness,
+        surface=preset.family in SURFACE_FAMILIES,
+        thumbnail=f"/v1/backgrounds/{preset.name}/thumbnail",
     )
 
 
-def render_filter(known: FilterCard) -> Filter:
+def render_filter(card: FilterCard) -> Filter:
     """Return the answer for a filter."""
-    schema = parameters.schema(known.parameters)
-    if known.required:
-        schema["required"] = list(known.required)
-    return Filter(name=known.name, title=known.title, needs=known.needs, parameters=schema)
+    schema = parameters.schema(card.parameters)
+    if card.required:
+        schema["required"] = list(card.required)
+    return Filter(name=card.name, title=card.title, needs=card.needs, parameters=schema)
 
 
 def render_faces(row: JobRow) -> list[Face] | None:
@@ -261,18 +261,18 @@ def render_faces(row: JobRow) -> list[Face] | None:
 def find_output_file(row: JobRow, output: Output) -> Json | None:
     """Return the file entry of an output; None when no stage has stored one."""
     results = (row.result(stage.name) for stage in row.stages)
-    found = [result["files"].get(str(output)) for result in results if result is not None]
-    return next((one for one in found if one is not None), None)
+    files = [result["files"].get(str(output)) for result in results if result is not None]
+    return next((file for file in files if file is not None), None)
 
 
-def render_rating(found: list[Face]) -> Rating | None:
+def render_rating(faces: list[Face]) -> Rating | None:
     """Return the rating of a photo with these faces; None without faces."""
-    if not found:
+    if not faces:
         return None
     open_eyes = sum(
-        is_open is True for face in found for is_open in (face.eyes.left_open, face.eyes.right_open)
+        is_open is True for face in faces for is_open in (face.eyes.left_open, face.eyes.right_open)
     )
-    rated = rate([face.smile.level for face in found], open_eyes)
+    rated = rate([face.smile.level for face in faces], open_eyes)
     return Rating(
         score=rated.score,
         avg_smiling_score=rated.avg_smiling_score,
@@ -314,10 +314,10 @@ def _hides_reasons(row: JobRow) -> bool:
     return not row.emotions and _has_emotions(row)
 
 
-def _rating_reason(recipe: Recipe, found: list[Face] | None) -> str | None:
+def _rating_reason(recipe: Recipe, faces: list[Face] | None) -> str | None:
     if not recipe.rates_people:
         return "not_requested"
-    return "no_face" if found == [] else None
+    return "no_face" if faces == [] else None
 
 
 def _count_people(row: JobRow) -> int | None:
@@ -357,16 +357,16 @@ def _needs_review(row: JobRow) -> bool:
     is_doubtful = _subject(row) == "people" and not is_subject_certain(row)
     # The client did not choose the lighter model, which does not judge its matte.
     is_unjudged = segmented.get("confidence") is None and any(
-        one.startswith("segmentation.model=") for one in row.degraded
+        degradation.startswith("segmentation.model=") for degradation in row.degraded
     )
     return is_doubtful or is_unjudged or _misses_person(row) or bool(segmented.get("needs_review"))
 
 
 def _misses_person(row: JobRow) -> bool:
     """Return whether the recipe keeps a number that no person has."""
-    found = _segmentation_fact(row, "found")
+    found_people = _segmentation_fact(row, "found")
     # A model that separates no persons makes one of all.
-    count = 1 if found is None else len(found)
+    count = 1 if found_people is None else len(found_people)
     return isinstance(row.recipe.persons, tuple) and max(row.recipe.persons) > count
 
 
@@ -408,8 +408,13 @@ def _filters(row: JobRow) -> list[AppliedFilter]:
     composed = _stage_facts(row, StageName.COMPOSITE)
     if composed is not None and composed.get("filters"):
         hidden = {"reason": None} if _hides_reasons(row) else {}
-        return [AppliedFilter.model_validate({**one, **hidden}) for one in composed["filters"]]
-    return [AppliedFilter(name=one.name, applied=None, reason=None) for one in row.recipe.filters]
+        return [
+            AppliedFilter.model_validate({**filter_, **hidden}) for filter_ in composed["filters"]
+        ]
+    return [
+        AppliedFilter(name=filter_.name, applied=None, reason=None)
+        for filter_ in row.recipe.filters
+    ]
 
 
 def _stage(row: StageRow) -> Stage:
@@ -421,7 +426,7 @@ def _stage(row: StageRow) -> Stage:
         digest=digests.get(leading),
         models=[
             StageModel(task=TaskName(task), name=name, digest=digests.get(task))
-            for task, name in sorted(row.models.items(), key=lambda one: one[0] != leading)
+            for task, name in sorted(row.models.items(), key=lambda item: item[0] != leading)
         ],
         state=StageState(row.state),
         attempt=row.attempt,
@@ -435,12 +440,12 @@ def _available_outputs(row: JobRow) -> tuple[Output, ...]:
     return list_outputs(row) if row.state == JobState.SUCCEEDED else ()
 
 
-def _image(known: Json | None) -> Image | None:
-    return None if known is None else Image.model_validate(known)
+def _image(image: Json | None) -> Image | None:
+    return None if image is None else Image.model_validate(image)
 
 
-def _photo(known: Json | None) -> Photo | None:
-    return None if known is None else Photo.model_validate(known)
+def _photo(photo: Json | None) -> Photo | None:
+    return None if photo is None else Photo.model_validate(photo)
 
 
 def _stage_facts(row: JobRow, stage: StageName) -> Json | None:

@@ -33,34 +33,35 @@ _MAX_REASON_CHARACTERS: Final = 500
 
 def render_overview(standing: Overview) -> ServiceState:
     """Return the answer for the current state of the service."""
-    standing = replace(standing, workers=[_truncate_worker(one) for one in standing.workers])
+    standing = replace(standing, workers=[_truncate_worker(worker) for worker in standing.workers])
     workers = sorted(
-        standing.workers, key=lambda one: (one.state not in _UNHEALTHY_STATES, not one.failed)
+        standing.workers,
+        key=lambda worker: (worker.state not in _UNHEALTHY_STATES, not worker.failed),
     )
     return ServiceState(
         concerns=[
-            ServiceIssue(**asdict(one)) for one in issues.find_issues(standing)[:_MAX_ISSUES]
+            ServiceIssue(**asdict(issue)) for issue in issues.find_issues(standing)[:_MAX_ISSUES]
         ],
-        queues=[render_queue(one) for one in standing.queues],
-        workers=[render_worker(one) for one in workers[:_MAX_WORKERS]],
-        workers_by_state=dict(Counter(one.state for one in standing.workers)),
+        queues=[render_queue(queue) for queue in standing.queues],
+        workers=[render_worker(worker) for worker in workers[:_MAX_WORKERS]],
+        workers_by_state=dict(Counter(worker.state for worker in standing.workers)),
         unfinished=standing.unfinished,
         webhook_lag_seconds=round(standing.webhook_lag_seconds, _DECIMALS),
     )
 
 
-def render_queue(found: QueueStats) -> Queue:
+def render_queue(queue: QueueStats) -> Queue:
     """Return the answer for a queue."""
-    length = found.length
+    length = queue.length
     return Queue(
-        capability=found.capability,
+        capability=queue.capability,
         waiting=length.waiting,
         ready=length.ready,
         running=length.running,
         oldest_wait_seconds=round(length.oldest_wait_seconds, _DECIMALS),
-        workers=found.workers,
-        threads=found.threads,
-        paused_at=found.paused_at,
+        workers=queue.workers,
+        threads=queue.threads,
+        paused_at=queue.paused_at,
     )
 
 
@@ -83,19 +84,19 @@ def render_worker(member: WorkerInfo) -> Worker:
 
 
 def render_history(
-    span: TimeRange, found: History, problems: Sequence[FailureCount]
+    span: TimeRange, history: History, problems: Sequence[FailureCount]
 ) -> ServiceHistory:
     """Return the answer for a time range: its history, and why jobs failed in it."""
     return ServiceHistory(
         span=span,
-        first=found.steps.first,
-        step_seconds=int(found.steps.long.total_seconds()),
-        jobs=JobsHistory.model_validate(found.jobs),
+        first=history.steps.first,
+        step_seconds=int(history.steps.long.total_seconds()),
+        jobs=JobsHistory.model_validate(history.jobs),
         queues=[
-            QueueHistory.model_validate({"capability": name, **found.queues[name]})
-            for name in sorted(found.queues)
+            QueueHistory.model_validate({"capability": name, **history.queues[name]})
+            for name in sorted(history.queues)
         ],
-        problems=[FailureGroup.model_validate(one, from_attributes=True) for one in problems],
+        problems=[FailureGroup.model_validate(group, from_attributes=True) for group in problems],
     )
 
 

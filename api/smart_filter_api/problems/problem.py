@@ -161,7 +161,8 @@ def build_problem(
         instance=f"urn:uuid:{request_id}",
         code=code,
         remedy=catalog.find_remedy(code, of_job=False),
-        errors=[ProblemError(detail=one.sentence, pointer=one.pointer) for one in errors] or None,
+        errors=[ProblemError(detail=error.sentence, pointer=error.pointer) for error in errors]
+        or None,
     )
 
 
@@ -259,7 +260,7 @@ def _allowed_methods(request: Request) -> str:
 async def _handle_invalid_parameters(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    found = MalformedRequest.of_fields(
+    error_ = MalformedRequest.of_fields(
         [validation.describe_parameter_error(wrong) for wrong in error.errors()]
     )
-    return respond_to_error(request, found)
+    return respond_to_error(request, error_)

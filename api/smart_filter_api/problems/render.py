@@ -56,7 +56,7 @@ def render_index() -> str:
     """Return the index of all pages as Markdown."""
     rows = "\n".join(
         f"| {kind.status.value} | [`{code}`]({code}.md) | {kind.title} |"
-        for code, kind in sorted(KINDS.items(), key=lambda one: (one[1].status, one[0]))
+        for code, kind in sorted(KINDS.items(), key=lambda item: (item[1].status, item[0]))
     )
     return (
         "# Problems\n\nEvery error is a problem document (RFC 9457). The service shows each of "

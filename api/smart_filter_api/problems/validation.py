@@ -36,11 +36,11 @@ def describe_document_error(error: ErrorDetails, kind: type[BaseModel]) -> Field
 
 def is_about(field: str, error: ErrorDetails, kind: type[BaseModel]) -> bool:
     """Whether an error of a document is about a field, or a misspelled name of it."""
-    known = kind.model_fields
-    if field not in known or not error["loc"]:
+    fields = kind.model_fields
+    if field not in fields or not error["loc"]:
         return False
     name = str(error["loc"][0])
-    return name == field or (name not in known and find_nearest(name, known) == [field])
+    return name == field or (name not in fields and find_nearest(name, fields) == [field])
 
 
 def is_recipe_field(error: ErrorDetails, kind: type[BaseModel]) -> bool:
@@ -53,19 +53,19 @@ def is_recipe_field(error: ErrorDetails, kind: type[BaseModel]) -> bool:
     )
 
 
-def describe_unknown_name(name: str, known: Sequence[str]) -> str:
+def describe_unknown_name(name: str, names: Sequence[str]) -> str:
     """Return the error of a name that an object of a document does not have.
 
-    known: the names that it has; when `recipe` is one of them, recipe fields belong there.
+    names: the names that it has; when `recipe` is one of them, recipe fields belong there.
     """
-    if "recipe" in known and is_recipe_name(name):
+    if "recipe" in names and is_recipe_name(name):
         return UNDER_RECIPE
-    return describe_absent_name(find_nearest(name, known), known)
+    return describe_absent_name(find_nearest(name, names), names)
 
 
-def describe_absent_name(near: Sequence[str], known: Sequence[str]) -> str:
-    """Return the error of a name that is not one of `known`; near: those it resembles."""
-    return f"is not a field of this document{suggest(near) or '; it has ' + ', '.join(known)}"
+def describe_absent_name(near: Sequence[str], names: Sequence[str]) -> str:
+    """Return the error of a name that is not one of `names`; near: those it resembles."""
+    return f"is not a field of this document{suggest(near) or '; it has ' + ', '.join(names)}"
 
 
 def is_recipe_name(name: str) -> bool:
@@ -79,10 +79,10 @@ def _names_at(kind: type[BaseModel], path: list[int | str]) -> list[str]:
     for part in path:
         if isinstance(part, str):
             models = [
-                found
+                model_
                 for model in models
                 if part in model.model_fields
-                for found in _models_in(model.model_fields[part].annotation)
+                for model_ in _models_in(model.model_fields[part].annotation)
             ]
     return [field.alias or name for model in models for name, field in model.model_fields.items()]
 
@@ -92,7 +92,7 @@ def _models_in(annotation: object) -> list[type[BaseModel]]:
         return [annotation]
     if get_origin(annotation) is Literal:
         return []
-    return [found for part in get_args(annotation) for found in _models_in(part)]
+    return [model_ for part in get_args(annotation) for model_ in _models_in(part)]
 
 
 def _describe(error: Mapping[str, Any]) -> str:  # as pydantic reports it
@@ -122,9 +122,9 @@ def _number(value: object) -> str:
 
 def _not_one_of(value: object, context: Mapping[str, Any]) -> str:
     # pydantic has the expected values as text: `'a', 'b' or 'c'`, or `<Scope.READ: 'read'>, …`.
-    known = re.findall("'([^']*)'", str(context["expected"]))
-    hint = did_you_mean(value, known) if isinstance(value, str) else ""
-    return f"{_shown(value)} is not one of {', '.join(known)}{hint}"
+    values = re.findall("'([^']*)'", str(context["expected"]))
+    hint = did_you_mean(value, values) if isinstance(value, str) else ""
+    return f"{_shown(value)} is not one of {', '.join(values)}{hint}"
 
 
 def _count(number: object, thing: str) -> str:

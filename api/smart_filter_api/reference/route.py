@@ -53,13 +53,13 @@ async def load(request: Request, name: str) -> Response:
 @cache
 def _load() -> Mapping[str, StaticFile]:
     """Return all files by name, read and compressed once per process."""
-    own = resources.files(__package__) / "page"
+    page = resources.files(__package__) / "page"
     swagger = resources.files("fastapi_standalone_docs") / "static" / "swagger"
-    found = {
-        **{name: own / name for name in _OWN_FILES},
+    files = {
+        **{name: page / name for name in _OWN_FILES},
         **{name: swagger / name for name in _SWAGGER_FILES},
     }
     return {
         name: static_content.prepare_file(file.read_bytes(), _TYPES[name.rpartition(".")[2]])
-        for name, file in found.items()
+        for name, file in files.items()
     }

@@ -73,8 +73,8 @@ async def render_result(
     file = presenters_job.find_output_file(job, payload.output)
     where = _foreground(shown)
     if file is None or where is None or not presenters_job.is_subject_certain(job):
-        known = await recipe_parser.list_known(services)
-        raise refusal("unknown_foreground", _describe_empty(job, known))
+        published = await recipe_parser.list_known(services)
+        raise refusal("unknown_foreground", _describe_empty(job, published))
     try:
         stream = partial(services.storage.stream, length=int(file["bytes"]))
         pieces = await stored_object.read_stored_object(services, stream, str(file["key"]))
@@ -105,12 +105,14 @@ def wants_json(accept: str) -> bool:
     Source: RFC 9110, 12.5.1.
     """
     best: dict[bool, tuple[float, int]] = {}
-    for place, named in enumerate(accept.lower().split(",")):
-        kind, *parameters = (part.strip() for part in named.split(";"))
+    for place, media_range in enumerate(accept.lower().split(",")):
+        kind, *parameters = (part.strip() for part in media_range.split(";"))
         is_json = kind == JSON
         if not is_json and not kind.startswith("image/") and kind != "application/zip":
             continue
-        weight = next((one[2:] for one in parameters if one.startswith("q=")), "1")
+        weight = next(
+            (parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1"
+        )
         try:
             rank = (float(weight), -place)
         except ValueError:
@@ -137,10 +139,10 @@ def _result_expired() -> RequestRefused:
     return refusal("unavailable", "the result has expired; send the request again")
 
 
-def _describe_empty(job: JobRow, known: Sequence[PublishedModel]) -> str:
+def _describe_empty(job: JobRow, published: Sequence[PublishedModel]) -> str:
     if presenters_job.has_any_subject(job):
         return "nothing in the image stands out"
-    faults = published_models.list_faults(one for one in known if one.card.any_subject)
+    faults = published_models.list_faults(model for model in published if model.card.any_subject)
     if job.recipe.subject != Subject.AUTO or not faults:
         return "no person was found in the image"
     (_, name), fault = next(iter(faults.items()))
@@ -153,12 +155,12 @@ def _describe_empty(job: JobRow, known: Sequence[PublishedModel]) -> str:
 def _error_of_job(job: JobRow) -> RequestRefused:
     error = job.error or {"code": "unavailable", "detail": "the job was canceled", "stage": None}
     code = str(error["code"])
-    named = _CODES.get(code, "internal")
+    name = _CODES.get(code, "internal")
     if error["stage"] == StageName.COMPOSITE:
-        named = _BACKGROUND_CODES.get(code, named)
-        if named == "failed_bg_download" and job.background_key is not None:
-            named = "failed_to_read_image"
-    return refusal(named, str(error["detail"]))
+        name = _BACKGROUND_CODES.get(code, name)
+        if name == "failed_bg_download" and job.background_key is not None:
+            name = "failed_to_read_image"
+    return refusal(name, str(error["detail"]))
 
 
 def _charged_credits(shown: Job, price: float) -> float:

@@ -180,8 +180,8 @@ def _find_image(form: bytes) -> int:
     if form.startswith(_IMAGE_NAME):
         return len(_IMAGE_NAME)
     # A regular expression takes a hundred times as long, and no thread runs meanwhile.
-    found = form.find(b"&" + _IMAGE_NAME)
-    return found if found < 0 else found + 1 + len(_IMAGE_NAME)
+    start = form.find(b"&" + _IMAGE_NAME)
+    return start if start < 0 else start + 1 + len(_IMAGE_NAME)
 
 
 def _unquote(quoted: memoryview) -> bytes:

@@ -93,7 +93,7 @@ class Waiter:
     is_first: bool
 
     @property
-    def named(self) -> dict[str, object]:
+    def parameters(self) -> dict[str, object]:
         """Return the parameters of the SQL statements."""
         return {
             "tenant": self.tenant,
@@ -114,11 +114,11 @@ async def join_or_submit(
     key = _PREFIX + hashlib.sha256(upload.fingerprint).hexdigest()
     while True:
         async with services.database.transaction() as connection:
-            found = await connection.run_sync(_join_or_claim, caller.tenant, key)
-        if isinstance(found, Waiter):
-            return found
-        if found is not None:
-            return await _submit(services, caller, upload, key, found)
+            claim = await connection.run_sync(_join_or_claim, caller.tenant, key)
+        if isinstance(claim, Waiter):
+            return claim
+        if claim is not None:
+            return await _submit(services, caller, upload, key, claim)
         if anyio.current_time() > ends_at:
             raise refusal("timeout", "the same image is still being received; try again later")
         await anyio.sleep(_POLL_SECONDS)
@@ -131,8 +131,8 @@ async def abandon(services: Services, seat: Waiter) -> JobRow | None:
     """
 
     def move(connection: Connection) -> JobRow | None:
-        connection.execute(_HOLD_JOB, seat.named)
-        if connection.execute(_LEAVE, seat.named).one_or_none() is None:
+        connection.execute(_HOLD_JOB, seat.parameters)
+        if connection.execute(_LEAVE, seat.parameters).one_or_none() is None:
             return None
         try:
             CLIENT.cancel(connection, seat.job_id, seat.tenant)
@@ -149,7 +149,7 @@ async def abandon(services: Services, seat: Waiter) -> JobRow | None:
 async def is_last(services: Services, seat: Waiter) -> bool:
     """Whether no later request waits for the same job."""
     async with services.database.reading() as connection:
-        return bool((await connection.execute(_IS_LAST, seat.named)).scalar_one())
+        return bool((await connection.execute(_IS_LAST, seat.parameters)).scalar_one())
 
 
 def _join_or_claim(connection: Connection, tenant: Tenant, key: str) -> Waiter | dt.datetime | None:
@@ -158,17 +158,19 @@ def _join_or_claim(connection: Connection, tenant: Tenant, key: str) -> Waiter |
     Returns a waiter for a job under way, the time of a new claim that must be submitted, or None
     when another request is submitting the job.
     """
-    named: dict[str, object] = {"tenant": tenant, "key": key}
-    at: dt.datetime | None = connection.execute(_CLAIM, named).scalar_one_or_none()
+    parameters: dict[str, object] = {"tenant": tenant, "key": key}
+    at: dt.datetime | None = connection.execute(_CLAIM, parameters).scalar_one_or_none()
     if at is not None:
         return at
-    claimed = connection.execute(_LOCK, {**named, "seconds": _ABANDONED_SECONDS}).one_or_none()
+    claimed = connection.execute(_LOCK, {**parameters, "seconds": _ABANDONED_SECONDS}).one_or_none()
     if claimed is None or (claimed.job_id is None and not claimed.is_old):
         return None
     job_id = claimed.job_id
     if not connection.execute(_IS_UNDER_WAY, {"job_id": job_id}).scalar_one():
         job_id = None
-    joined_at: dt.datetime = connection.execute(_TOUCH, {**named, "job_id": job_id}).scalar_one()
+    joined_at: dt.datetime = connection.execute(
+        _TOUCH, {**parameters, "job_id": job_id}
+    ).scalar_one()
     if job_id is None:
         return joined_at
     return Waiter(tenant, key, JobId(job_id), joined_at, is_first=False)
@@ -182,12 +184,12 @@ async def _submit(
         waiter = Waiter(caller.tenant, key, submission.job.job_id, joined_at, is_first=True)
         async with commit.open_submission(services, caller, submission) as connection:
             accepted = await connection.run_sync(commit.insert_job, caller, submission)
-            await connection.execute(_NAME_JOB, waiter.named)
+            await connection.execute(_NAME_JOB, waiter.parameters)
     except BaseException:
-        named = {"tenant": caller.tenant, "key": key, "joined_at": joined_at}
+        parameters = {"tenant": caller.tenant, "key": key, "joined_at": joined_at}
         with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
             async with services.database.transaction() as connection:
-                await connection.run_sync(lambda open_one: open_one.execute(_FREE, named))
+                await connection.run_sync(lambda open_one: open_one.execute(_FREE, parameters))
         raise
     services.doorbell.ring(accepted.ringing)
     return waiter

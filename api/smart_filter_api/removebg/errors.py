@@ -235,10 +235,12 @@ def describe_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]
 
 
 def _example(code: str) -> dict[str, Any]:
-    one = {"title": KINDS[code].title, "code": code}
+    error = {"title": KINDS[code].title, "code": code}
     return {
         "errors": [
-            one if code == "auth_failed" else {**one, "detail": "what the service expects instead"}
+            error
+            if code == "auth_failed"
+            else {**error, "detail": "what the service expects instead"}
         ]
     }
 
@@ -246,8 +248,8 @@ def _example(code: str) -> dict[str, Any]:
 def _render_faults(faults: Sequence[Fault], *, retry_after_seconds: int | None = None) -> Response:
     document = RemoveBgErrors(
         errors=[
-            RemoveBgError(title=KINDS[one.code].title, code=one.code, detail=one.detail)
-            for one in faults
+            RemoveBgError(title=KINDS[fault.code].title, code=fault.code, detail=fault.detail)
+            for fault in faults
         ]
     )
     headers = {} if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}

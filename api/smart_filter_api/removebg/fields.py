@@ -269,9 +269,9 @@ def _shadow(reader: _FieldReader) -> str:
 
 
 def _read_choice(choices: Collection[str], text: str) -> str:
-    for one in choices:
-        if one.lower() == text.lower():
-            return one
+    for choice in choices:
+        if choice.lower() == text.lower():
+            return choice
     raise ValueError(f"{quote_value(text)} is not one of {', '.join(choices)}")
 
 

@@ -53,7 +53,10 @@ class Region:
             width, height = size
             return self.fault(width, height) and self.fault(height, width)
         corners = (self.left, self.top, self.right, self.bottom)
-        if any(one.value < 0 or (one.percent and one.value > _ALL_PERCENT) for one in corners):
+        if any(
+            corner.value < 0 or (corner.percent and corner.value > _ALL_PERCENT)
+            for corner in corners
+        ):
             return Fault("roi_exceeds_bounds", f"the region {self} exceeds any image")
         for low, high in ((self.left, self.right), (self.top, self.bottom)):
             if low.percent == high.percent and low.value >= high.value:
@@ -67,7 +70,9 @@ def parse_region(text: str) -> Region:
     Raises ValueError, which names the expected form.
     """
     matches = [_LENGTH.fullmatch(part) for part in (text or _WHOLE).split()]
-    found = [Length(float(one[1]), percent=one[2] == "%") for one in matches if one is not None]
-    if len(matches) != _SIDES or len(found) != _SIDES:
+    lengths = [
+        Length(float(match[1]), percent=match[2] == "%") for match in matches if match is not None
+    ]
+    if len(matches) != _SIDES or len(lengths) != _SIDES:
         raise ValueError(f"{quote_value(text)} is not x1 y1 x2 y2 such as 10% 0% 90% 100%")
-    return Region(*found)
+    return Region(*lengths)

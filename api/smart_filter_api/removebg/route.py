@@ -86,10 +86,10 @@ async def remove_background(
         ends_at = anyio.current_time() + services.settings.removebg.seconds
         image = sent.image
         header = None if image is None else image.header
-        known = await recipe_parser.list_known(services)
+        published = await recipe_parser.list_known(services)
         payload = fields.parse(
             sent.fields,
-            takes_any_subject=any(one.offered and one.card.any_subject for one in known),
+            takes_any_subject=any(model.offered and model.card.any_subject for model in published),
             has_image=image is not None,
             has_background=sent.background is not None,
             outbound=services.outbound,

@@ -56,19 +56,19 @@ class FollowedJob:
 
         async def read_job_events() -> _JobEvents:
             async with services.database.reading() as connection:
-                known = await connection.run_sync(_find_events, self)
-            if known.row.finished_at is None:
+                job_events = await connection.run_sync(_find_events, self)
+            if job_events.row.finished_at is None:
                 with contextlib.suppress(DatabaseUnavailable):
                     await services.eta.refresh()
-            return known
+            return job_events
 
-        known = await services.caches.job_reads.get(self._shared_as("events"), read_job_events)
-        found = [event for event in known.events if event.id > after]
+        job_events = await services.caches.job_reads.get(self._shared_as("events"), read_job_events)
+        following = [event for event in job_events.events if event.id > after]
         return EventPage(
-            [known.message(event, services, self.links) for event in found],
-            last_id=found[-1].id if found else after,
-            is_last=known.row.finished_at is not None
-            and (not found or found[-1].type in FINAL_TYPES),
+            [job_events.message(event, services, self.links) for event in following],
+            last_id=following[-1].id if following else after,
+            is_last=job_events.row.finished_at is not None
+            and (not following or following[-1].type in FINAL_TYPES),
         )
 
     def _shared_as(self, what: str) -> Hashable:
@@ -102,11 +102,11 @@ def _find(connection: Connection, job: FollowedJob) -> JobRow:
 def _find_events(connection: Connection, job: FollowedJob) -> _JobEvents:
     # Read the job after its events, so it is at least as new. If it ended in between, read the
     # events again.
-    found = events.list_for_job(connection, job.watched_id)
+    listed = events.list_for_job(connection, job.watched_id)
     row = _find(connection, job)
     if row.finished_at is not None:
-        found = events.list_for_job(connection, job.watched_id)
-    return _JobEvents(found, row)
+        listed = events.list_for_job(connection, job.watched_id)
+    return _JobEvents(listed, row)
 
 
 def _format_event(event: Event, row: JobRow, services: Services, links: LinkTerms | None) -> bytes:

@@ -79,11 +79,11 @@ def preferred_seconds(prefer: str | None) -> int | None:
 
     Source: RFC 7240, 4.3; unknown preferences are ignored (2).
     """
-    found = _WAIT.search(prefer or "")
-    if found is None:
+    match = _WAIT.search(prefer or "")
+    if match is None:
         return None
     # Three digits are enough to tell, and Python parses no number of thousands.
-    return min(int(found[1][:3]), MAX_WAIT_SECONDS)
+    return min(int(match[1][:3]), MAX_WAIT_SECONDS)
 
 
 async def wait_for_end(

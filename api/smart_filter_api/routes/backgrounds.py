@@ -44,12 +44,12 @@ async def list_backgrounds(services: OpenServices, caller: Reader) -> Background
 )
 async def list_keywords(services: OpenServices, caller: Reader) -> KeywordPage:
     """Return the words that `keywords:` understands, for the caller's backgrounds."""
-    known = words.list_words(await services.presets(caller.tenant))
+    listed = words.list_words(await services.presets(caller.tenant))
     return KeywordPage(
         items=[
-            Keyword(word=one.word, kind=one.kind, count=one.count)
-            for one in known
-            if len(one.word) <= MAX_KEYWORD_CHARACTERS
+            Keyword(word=word.word, kind=word.kind, count=word.count)
+            for word in listed
+            if len(word.word) <= MAX_KEYWORD_CHARACTERS
         ]
     )
 
@@ -82,7 +82,7 @@ async def get_background_thumbnail(
         headers = etags.caching_headers(tag, fresh_seconds=_MAX_AGE_SECONDS)
         return Response(content, media_type=thumbnails.MEDIA_TYPE, headers=headers)
     pictures = await services.pictures(caller.tenant)
-    picture = next((one for one in pictures if one.preset.name == name), None)
+    picture = next((candidate for candidate in pictures if candidate.preset.name == name), None)
     if picture is None:
         raise _missing_background(name)
     file = StoredObject(keys.thumbnail(picture.key), thumbnails.MEDIA_TYPE)

@@ -182,10 +182,10 @@ async def get_batch(
 
     row, content = await services.caches.batch_reads.get_now(followed, read_batch)
     seconds = long_poll.preferred_seconds(prefer)
-    known = etags.is_known(etags.etag(content), if_none_match)
+    is_known = etags.is_known(etags.etag(content), if_none_match)
     # A client whose ETag is outdated gets the current version without waiting.
-    if seconds is not None and row.finished_at is None and (known or if_none_match is None):
-        changed_from = row if known else None
+    if seconds is not None and row.finished_at is None and (is_known or if_none_match is None):
+        changed_from = row if is_known else None
         with services.limits.waits.hold(caller):
             row = await long_poll.wait_for_end(
                 services, followed, seconds=seconds, changed_from=changed_from
@@ -281,26 +281,26 @@ async def delete_batch(batch_id: str, services: OpenServices, caller: Submitter)
     """Delete a batch, its jobs and their files."""
 
     def begin(connection: Connection) -> BatchId:
-        named = BatchId(parse_id(batch_id, "batch"))
+        batch = BatchId(parse_id(batch_id, "batch"))
         if Scope.ADMIN not in caller.scopes and queries.is_batch_of_other_keys(
-            connection, named, caller.tenant, caller.key_id
+            connection, batch, caller.tenant, caller.key_id
         ):
             raise InsufficientScope(
                 "another key submitted the batch; the scope admin is needed to delete it"
             )
         try:
-            CLIENT.begin_batch_deletion(connection, named, caller.tenant)
+            CLIENT.begin_batch_deletion(connection, batch, caller.tenant)
         except NotFound:
             raise _missing_batch_error(connection, batch_id, caller.tenant) from None
-        return named
+        return batch
 
     def go_on(connection: Connection) -> dict[JobId, list[MarkedArtifact]]:
         return CLIENT.continue_batch_deletion(
-            connection, begun, caller.tenant, most=_DELETE_CHUNK_JOBS
+            connection, batch, caller.tenant, most=_DELETE_CHUNK_JOBS
         )
 
     async with services.database.writing_batch(caller.tenant) as connection:
-        begun = await connection.run_sync(begin)
+        batch = await connection.run_sync(begin)
     marked: dict[JobId, list[MarkedArtifact]] = {}
     is_left, ends_at = True, anyio.current_time() + _REMOVAL_TIMEOUT_SECONDS
     # Without a turn in time, retention removes the rest too: the batch is deleted already.

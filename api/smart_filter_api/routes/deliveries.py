@@ -126,9 +126,9 @@ async def replay_failed_deliveries(
     """Queue all failed deliveries again, those that wait for another attempt included."""
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
-        named = _require_enabled(connection, webhook_id, caller.tenant)
+        webhook = _require_enabled(connection, webhook_id, caller.tenant)
         capacity = quotas.check_deliveries(connection, caller.tenant, caller.limits)
-        replayed = outbox.replay_failed(connection, caller.tenant, named, most=capacity)
+        replayed = outbox.replay_failed(connection, caller.tenant, webhook, most=capacity)
         answer = json_response(ReplayedDeliveries(replayed=replayed), status.HTTP_202_ACCEPTED)
         once.remember(connection, answer)
         return answer
@@ -157,9 +157,9 @@ async def replay_delivery(
     """Queue one delivery again."""
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
-        named = _require_enabled(connection, webhook_id, caller.tenant)
+        webhook = _require_enabled(connection, webhook_id, caller.tenant)
         again = outbox.replay(
-            connection, caller.tenant, named, DeliveryId(parse_id(delivery_id, "delivery"))
+            connection, caller.tenant, webhook, DeliveryId(parse_id(delivery_id, "delivery"))
         )
         answer = json_response(_render_delivery(again), status.HTTP_202_ACCEPTED)
         once.remember(connection, answer)
@@ -197,12 +197,12 @@ def _render_delivery(delivery: Delivery) -> schemas_webhooks.Delivery:
         next_at=delivery.due_at if waits else None,
         attempts=[
             DeliveryAttempt(
-                at=one.at,
-                seconds=round(one.tried.seconds, _DECIMALS),
-                status=one.tried.status,
-                answer=one.tried.answer,
-                error=one.tried.error,
+                at=attempt.at,
+                seconds=round(attempt.tried.seconds, _DECIMALS),
+                status=attempt.tried.status,
+                answer=attempt.tried.answer,
+                error=attempt.tried.error,
             )
-            for one in delivery.attempts
+            for attempt in delivery.attempts
         ],
     )

@@ -180,7 +180,7 @@ async def list_corrections(job_id: str, services: OpenServices, caller: Reader) 
 
     async with services.database.reading() as connection:
         kept = await connection.run_sync(look)
-    return CorrectionPage(items=[_render_correction(one) for one in kept])
+    return CorrectionPage(items=[_render_correction(correction) for correction in kept])
 
 
 def _render_correction(correction: Correction) -> schemas_deriving.Correction:

@@ -32,19 +32,19 @@ async def list_events(
     """Return the ends of the tenant's jobs and batches since a cursor, the oldest first."""
     after = None if cursor is None else int(cursor)
     async with services.database.reading() as connection:
-        found = await connection.run_sync(
+        page = await connection.run_sync(
             events.read_ends, caller.tenant, after=after, most=_MAX_PAGE_SIZE
         )
     return EndedEventPage(
         items=[
             EndedEvent(
-                id=str(one.id),
-                type=one.type,
-                timestamp=one.at,
-                job_id=one.job_id,
-                batch_id=one.batch_id,
+                id=str(end.id),
+                type=end.type,
+                timestamp=end.at,
+                job_id=end.job_id,
+                batch_id=end.batch_id,
             )
-            for one in found.ends
+            for end in page.ends
         ],
-        next_cursor=str(found.cursor),
+        next_cursor=str(page.cursor),
     )

@@ -218,18 +218,18 @@ async def get_job(
                 find_job, job_id, caller.tenant, device_key_id=caller.device_key_id
             )
         if watch is not None and seconds is not None and row.finished_at is None:
-            known = if_none_match is not None and etags.is_known(
+            is_known = if_none_match is not None and etags.is_known(
                 services.caches.jobs.tag(row, links), if_none_match
             )
             # A client whose ETag is outdated gets the current version without waiting.
-            if known or if_none_match is None:
+            if is_known or if_none_match is None:
                 row = await long_poll.wait_from(
                     row,
                     services,
                     FollowedJob(caller.tenant, row.id, links),
                     watch,
                     seconds=seconds,
-                    changed_from=row if known else None,
+                    changed_from=row if is_known else None,
                 )
     eta = None
     if row.finished_at is None:
@@ -376,11 +376,11 @@ async def redrive_job(
 )
 async def delete_job(job_id: str, services: OpenServices, caller: Submitter) -> None:
     """Delete a job and its files."""
-    named = JobId(parse_id(job_id, "job"))
+    job = JobId(parse_id(job_id, "job"))
 
     def move(connection: Connection) -> list[MarkedArtifact]:
         if Scope.ADMIN not in caller.scopes and queries.is_job_of_other_keys(
-            connection, named, caller.tenant, caller.key_id
+            connection, job, caller.tenant, caller.key_id
         ):
             raise InsufficientScope(
                 "another key submitted the job; the scope admin is needed to delete it"
@@ -389,7 +389,7 @@ async def delete_job(job_id: str, services: OpenServices, caller: Submitter) -> 
 
     async with services.database.transaction() as connection:
         marked = await connection.run_sync(move)
-    await object_cleanup.remove_job_objects(services, caller.tenant, named, marked)
+    await object_cleanup.remove_job_objects(services, caller.tenant, job, marked)
 
 
 async def write_submission(

@@ -81,9 +81,9 @@ async def get_service_state(
         overview.read_overview, cell=DEFAULT_CELL, silent_seconds=services.silent_seconds
     )
     async with services.database.reading() as connection:
-        found = await connection.run_sync(read)
+        standing = await connection.run_sync(read)
     return etags.json_response(
-        operations.render_overview(found).model_dump_json().encode(), if_none_match
+        operations.render_overview(standing).model_dump_json().encode(), if_none_match
     )
 
 
@@ -105,11 +105,11 @@ async def get_service_history(
     del caller
     steps = timeseries.make_steps(span, dt.datetime.now(dt.UTC))
     async with services.database.reading() as connection:
-        found = await connection.run_sync(timeseries.read_history, steps)
+        history = await connection.run_sync(timeseries.read_history, steps)
         problems = await connection.run_sync(
             dead_letters.list_since, steps.first, most=_MAX_PROBLEMS
         )
-    answer = operations.render_history(span, found, problems)
+    answer = operations.render_history(span, history, problems)
     return etags.json_response(answer.model_dump_json().encode(), if_none_match)
 
 
@@ -127,7 +127,8 @@ async def list_busiest_tenants(services: OpenServices, caller: Operator) -> Busi
     async with services.database.reading() as connection:
         busy = await connection.run_sync(usage.list_busiest, first, today, tenants=_MAX_TENANTS)
     items = [
-        TenantJobs(tenant=one.tenant, today=dict(one.last_day), days=dict(one.jobs)) for one in busy
+        TenantJobs(tenant=tenant.tenant, today=dict(tenant.last_day), days=dict(tenant.jobs))
+        for tenant in busy
     ]
     return BusiestTenants(first_day=first, items=items)
 
@@ -269,9 +270,9 @@ async def _change_queue(
     services: Services, log: _Log, name: str, change: Callable[[Connection, Capability], bool]
 ) -> Queue:
     def find(connection: Connection) -> QueueStats:
-        for one in overview.list_queues(connection, silent_seconds=services.silent_seconds):
-            if one.capability == name:
-                return one
+        for queue in overview.list_queues(connection, silent_seconds=services.silent_seconds):
+            if queue.capability == name:
+                return queue
         raise NotFound(f"there is no queue {name}")
 
     def make(connection: Connection) -> Queue:
@@ -285,16 +286,16 @@ async def _change_queue(
 
 
 async def _change_worker(
-    services: Services, log: _Log, named: str, change: Callable[[Connection, WorkerId], bool]
+    services: Services, log: _Log, worker: str, change: Callable[[Connection, WorkerId], bool]
 ) -> Worker:
     def make(connection: Connection) -> Worker:
-        worker_id = WorkerId(parse_id(named, "worker"))
+        worker_id = WorkerId(parse_id(worker, "worker"))
         if change(connection, worker_id):
             log.write(connection, worker_id)
-            for one in overview.list_workers(connection, silent_seconds=services.silent_seconds):
-                if one.id == worker_id:
-                    return operations.render_worker(one)
-        raise NotFound(f"there is no worker {named}")
+            for listed in overview.list_workers(connection, silent_seconds=services.silent_seconds):
+                if listed.id == worker_id:
+                    return operations.render_worker(listed)
+        raise NotFound(f"there is no worker {worker}")
 
     async with services.database.transaction() as connection:
         return await connection.run_sync(make)
@@ -310,10 +311,10 @@ async def _move_jobs(
         return name, bulk.find(connection, move, name, after=after, most=_MOVE_CHUNK_JOBS)
 
     async with services.database.reading() as connection:
-        name, found = await connection.run_sync(look)
+        name, job_ids = await connection.run_sync(look)
     moved = 0
     try:
-        for job_id in found:
+        for job_id in job_ids:
             try:
                 async with services.database.transaction() as connection:
                     await connection.run_sync(bulk.apply, move, name, job_id)
@@ -327,19 +328,19 @@ async def _move_jobs(
                     await connection.run_sync(
                         partial(log.write, subject=name, tenant=name, count=moved)
                     )
-    is_all = len(found) < _MOVE_CHUNK_JOBS
+    is_all = len(job_ids) < _MOVE_CHUNK_JOBS
     return MovedJobs(
-        moved=moved, left=len(found) - moved, next_cursor=None if is_all else found[-1]
+        moved=moved, left=len(job_ids) - moved, next_cursor=None if is_all else job_ids[-1]
     )
 
 
-def _require_tenant(connection: Connection, named: str) -> Tenant:
-    if not api_keys.is_tenant_name(named):
+def _require_tenant(connection: Connection, name: str) -> Tenant:
+    if not api_keys.is_tenant_name(name):
         raise NotFound(
             "not a tenant name: expected letters, digits, dots, underscores, hyphens, at most 100"
         )
-    if not settings.is_known(connection, Tenant(named)):
-        near = settings.suggest_tenant(connection, named)
+    if not settings.is_known(connection, Tenant(name)):
+        near = settings.suggest_tenant(connection, name)
         remedy = f"did you mean {near}?" if near else "no tenant has a similar name"
-        raise NotFound(f"there is no tenant {named}; {remedy}")
-    return Tenant(named)
+        raise NotFound(f"there is no tenant {name}; {remedy}")
+    return Tenant(name)

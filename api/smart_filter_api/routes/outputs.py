@@ -129,11 +129,11 @@ def _find_target(
 ) -> LinkTarget | None:
     """Return what a link names; None when there is no such job, deleted ones included."""
     try:
-        named = JobId(uuid.UUID(job_id))
+        job = JobId(uuid.UUID(job_id))
     except ValueError:
         return None
-    tenant = queries.find_owner(connection, named)
-    return None if tenant is None else LinkTarget(tenant, named, name, expires, download)
+    tenant = queries.find_owner(connection, job)
+    return None if tenant is None else LinkTarget(tenant, job, name, expires, download)
 
 
 @router.get(
@@ -215,7 +215,7 @@ async def get_output(
     if file is None:
         answer = _json_response(job, output, if_none_match, sent)
     else:
-        answer = await _picture_response(services, file, known=if_none_match, sent=sent)
+        answer = await _picture_response(services, file, if_none_match=if_none_match, sent=sent)
     answer.headers["Content-Disposition"] = disposition
     answer.headers.update(_embedding(access))
     if access.link_ends is not None:
@@ -281,9 +281,9 @@ def _expired_error() -> OutputExpired:
 
 
 def _json_response(
-    job: JobRow, output: Output, known: str | None, sent: StreamWrapper | None
+    job: JobRow, output: Output, if_none_match: str | None, sent: StreamWrapper | None
 ) -> Response:
-    answer = etags.json_response(_render_json(job, output), known)
+    answer = etags.json_response(_render_json(job, output), if_none_match)
     if sent is None or answer.status_code == _NOT_MODIFIED:
         return answer
     return StreamingResponse(sent(iter([bytes(answer.body)])), headers=dict(answer.headers))
@@ -299,11 +299,11 @@ def _render_json(job: JobRow, output: Output) -> bytes:
 
 
 async def _picture_response(
-    services: Services, file: Json, *, known: str | None, sent: StreamWrapper | None
+    services: Services, file: Json, *, if_none_match: str | None, sent: StreamWrapper | None
 ) -> Response:
     stored = StoredObject(str(file["key"]), str(file["media_type"]), int(file["bytes"]))
     try:
-        return await stored_object.serve_object(services, stored, known, sent=sent)
+        return await stored_object.serve_object(services, stored, if_none_match, sent=sent)
     except ObjectMissing as error:
         raise _expired_error() from error
 

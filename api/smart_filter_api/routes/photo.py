@@ -95,8 +95,8 @@ def _prepare_stage_result(job: JobRow) -> Json:
 
 
 def _preview_object(prepared: Json) -> StoredObject:
-    known = prepared["files"][_PREVIEW]
-    return StoredObject(str(known["key"]), str(known["media_type"]), int(known["bytes"]))
+    preview = prepared["files"][_PREVIEW]
+    return StoredObject(str(preview["key"]), str(preview["media_type"]), int(preview["bytes"]))
 
 
 def _original_object(job: JobRow, prepared: Json) -> StoredObject:

@@ -122,7 +122,7 @@ async def _authorize(
         )
         return _Access(await _find_upload(services, upload_id, caller.tenant), by_link=False)
     ends = link_signer.parse_expiry(expires, signature)
-    grant = None if (known := _parse_id(upload_id)) is None else UploadGrant(known, ends)
+    grant = None if (id_ := _parse_id(upload_id)) is None else UploadGrant(id_, ends)
     link_signer.verify(services.links.signer, grant, signature)
     upload = await _find_upload(services, upload_id)
     # As a store does, by the headers that its link signs.
@@ -187,10 +187,10 @@ async def _find_upload(services: Services, upload_id: str, tenant: Tenant | None
     unknown = NotFound(
         f"upload {upload_id} does not exist or has expired; create one with POST /v1/uploads"
     )
-    if (known := _parse_id(upload_id)) is None:
+    if (id_ := _parse_id(upload_id)) is None:
         raise unknown
     async with services.database.reading() as connection:
-        upload = await connection.run_sync(uploads.find, known, tenant)
+        upload = await connection.run_sync(uploads.find, id_, tenant)
     if upload is None:
         raise unknown
     return upload
@@ -225,7 +225,9 @@ def _validate_announcement(payload: UploadRequest) -> None:
     if payload.bytes > MAX_PHOTO_BYTES:
         raise picture_too_large(part="bytes")
     heic = photo_header.reads_heic()
-    if payload.content_type not in {one for one in PhotoFormat if heic or one != PhotoFormat.HEIC}:
+    if payload.content_type not in {
+        format_ for format_ in PhotoFormat if heic or format_ != PhotoFormat.HEIC
+    }:
         accepted = photo_header.ACCEPTED_WITH_HEIC if heic else photo_header.ACCEPTED
         raise UnsupportedMedia(
             f"{payload.content_type!r} is not accepted; {accepted}"

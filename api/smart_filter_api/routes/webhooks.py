@@ -87,8 +87,8 @@ async def create_webhook(
 async def list_webhooks(services: OpenServices, caller: Reader) -> WebhookPage:
     """Return all webhooks of the caller's tenant."""
     async with services.database.reading() as connection:
-        found = await connection.run_sync(endpoints.list_webhooks, caller.tenant)
-    return WebhookPage(items=[_render_webhook(one) for one in found])
+        webhooks = await connection.run_sync(endpoints.list_webhooks, caller.tenant)
+    return WebhookPage(items=[_render_webhook(webhook) for webhook in webhooks])
 
 
 @router.get(
@@ -186,10 +186,10 @@ async def rotate_webhook_secret(
     seal = require_seal(services, "/id")
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
-        named = resolve_name(connection, webhook_id, caller.tenant)
-        rotated = endpoints.rotate(connection, seal, caller.tenant, named)
-        security_log.record(connection, request, caller, AuditEvent.WEBHOOK_SECRET_ROTATED, named)
-        shown = WebhookSecret(id=named, secret=rotated.secret, former_until=rotated.former_until)
+        webhook = resolve_name(connection, webhook_id, caller.tenant)
+        rotated = endpoints.rotate(connection, seal, caller.tenant, webhook)
+        security_log.record(connection, request, caller, AuditEvent.WEBHOOK_SECRET_ROTATED, webhook)
+        shown = WebhookSecret(id=webhook, secret=rotated.secret, former_until=rotated.former_until)
         answer = json_response(shown)
         once.remember(connection, answer, secret=True)
         return answer

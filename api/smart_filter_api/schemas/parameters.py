@@ -24,15 +24,15 @@ IDEMPOTENCY_KEY_SCHEMA: Final = {
 }
 
 
-def parse_id(named: str, kind: str) -> uuid.UUID:
+def parse_id(text: str, kind: str) -> uuid.UUID:
     """Return the id that a path names; kind: what it is the id of, for the message.
 
     Raises NotFound for a malformed id, as for an unknown one.
     """
     try:
-        return uuid.UUID(named)
+        return uuid.UUID(text)
     except ValueError:
-        raise NotFound(f"there is no {kind} {named}") from None
+        raise NotFound(f"there is no {kind} {text}") from None
 
 
 def _parse_instant(text: object) -> object:

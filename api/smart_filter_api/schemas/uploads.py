@@ -29,7 +29,7 @@ class UploadRequest(BaseModel):
 
     content_type: Annotated[str, AfterValidator(_to_registered_type)] = Field(
         max_length=_MAX_TYPE_CHARACTERS,
-        json_schema_extra={"enum": [str(one) for one in PhotoFormat]},
+        json_schema_extra={"enum": [str(format_) for format_ in PhotoFormat]},
         description="Type of the photo: `image/jpeg`, `image/png`, `image/webp`, `image/avif`, "
         "`image/gif`, `image/bmp`, `image/tiff`, or `image/heic` where the server reads it",
     )

@@ -123,8 +123,8 @@ async def _count_request(request: Request, services: Services, caller: Caller) -
         return
     if caller.is_device:
         # First, so that what is refused here costs its tenant nothing.
-        own = max(1, min(_DEVICE_REQUESTS_PER_MINUTE, per_minute // _DEVICE_SHARE))
-        await _take_request(request, services, f"{caller.tenant} {caller.key_id}", own)
+        per_device = max(1, min(_DEVICE_REQUESTS_PER_MINUTE, per_minute // _DEVICE_SHARE))
+        await _take_request(request, services, f"{caller.tenant} {caller.key_id}", per_device)
     await _take_request(request, services, caller.tenant, per_minute)
 
 

@@ -109,9 +109,9 @@ class EtaEstimator:
 
     def estimate_row(self, row: JobRow) -> CompletionEstimate | None:
         """Return the completion estimate of a stored job; None when it has ended."""
-        known = self._estimates.get(row.id)
-        if known is not None and known[0] is row:
-            return known[1]
+        cached = self._estimates.get(row.id)
+        if cached is not None and cached[0] is row:
+            return cached[1]
         steps = [
             PendingStage(stage.name, stage.capability, StageState(stage.state))
             for stage in row.stages
@@ -121,7 +121,7 @@ class EtaEstimator:
             return None
         rank = next(stage.rank for stage in row.stages)
         models = {task: name for stage in row.stages for task, name in stage.models.items()}
-        found = self.estimate(
+        estimated = self.estimate(
             PendingJob(
                 tenant=row.tenant,
                 priority=row.recipe.priority,
@@ -133,8 +133,8 @@ class EtaEstimator:
             )
         )
         if row.recipe.run_at is None:  # else it also depends on the time
-            self._estimates[row.id] = (row, found)
-        return found
+            self._estimates[row.id] = (row, estimated)
+        return estimated
 
     def plan_job(
         self,
@@ -177,12 +177,12 @@ class EtaEstimator:
 
     async def _read_backlog(self) -> Backlog:
         self._looked_at = self._clock()
-        known = self._backlog
-        before = len(known.added)
+        before_ = self._backlog
+        before = len(before_.added)
         backlog = Backlog(await self._read())
         self._look_seconds = self._clock() - self._looked_at
         # Jobs accepted while the snapshot was taken may be missing from it, so add them.
-        for work in known.added[before:]:
+        for work in before_.added[before:]:
             backlog.add(work)
         return backlog
 

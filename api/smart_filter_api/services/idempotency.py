@@ -111,13 +111,13 @@ class IdempotentRequest:
 
     def __init__(
         self,
-        named: dict[str, object] | None,
+        parameters: dict[str, object] | None,
         replayed: Response | None,
         seal: SecretBox | None = None,
     ) -> None:
         self.replayed = replayed
         self.remembered: Response | None = None
-        self._named = named
+        self._named = parameters
         self._seal = seal
 
     @property
@@ -182,16 +182,16 @@ async def once(
     if key is None:
         yield IdempotentRequest(None, None)
         return
-    named: dict[str, object] = {
+    parameters: dict[str, object] = {
         "tenant": caller.tenant,
         "key": _private_key(caller, key),
         "fingerprint": fingerprint or compute_fingerprint(request, [payload]),
     }
-    replayed = await _claim_or_replay(services, named)
+    replayed = await _claim_or_replay(services, parameters)
     if replayed is not None:
-        yield IdempotentRequest(named, replayed)
+        yield IdempotentRequest(parameters, replayed)
         return
-    claim = IdempotentRequest(named, None, services.secret_box)
+    claim = IdempotentRequest(parameters, None, services.secret_box)
     try:
         yield claim
     except BaseException as error:
@@ -204,7 +204,7 @@ async def once(
             raise
         with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
             async with services.database.transaction() as connection:
-                await connection.run_sync(lambda open_one: open_one.execute(_FREE, named))
+                await connection.run_sync(lambda open_one: open_one.execute(_FREE, parameters))
         raise
 
 
@@ -243,16 +243,16 @@ def parse_key(key: str) -> str:
     """Return the key in a header.  Raises MalformedRequest."""
     quoted = _QUOTED.fullmatch(key.strip())
     if quoted is not None:
-        found = re.sub(r'\\(["\\])', r"\1", quoted[1])
+        text = re.sub(r'\\(["\\])', r"\1", quoted[1])
     else:
-        found = key.strip() if _BARE.fullmatch(key.strip()) else ""
-    if not 0 < len(found) <= IDEMPOTENCY_KEY_CHARACTERS:
+        text = key.strip() if _BARE.fullmatch(key.strip()) else ""
+    if not 0 < len(text) <= IDEMPOTENCY_KEY_CHARACTERS:
         raise MalformedRequest(
             f"Idempotency-Key is not 1 to {IDEMPOTENCY_KEY_CHARACTERS} printable ASCII characters; "
             "spaces need quotes around the key",
             pointer="/Idempotency-Key",
         )
-    return found
+    return text
 
 
 def _private_key(caller: Caller, key: str) -> str:
@@ -262,21 +262,23 @@ def _private_key(caller: Caller, key: str) -> str:
     return parsed if caller.device_key_id is None else f"{caller.device_key_id}\n{parsed}"
 
 
-async def _claim_or_replay(services: Services, named: dict[str, object]) -> Response | None:
+async def _claim_or_replay(services: Services, parameters: dict[str, object]) -> Response | None:
     """Claim a key and set `claimed_at`, or return its stored answer."""
 
     def claim(connection: Connection) -> Response | Error | None:
         limits = {"kept_hours": IDEMPOTENCY_KEY_HOURS, "abandoned_seconds": _ABANDONED_SECONDS}
-        claimed = connection.execute(_CLAIM, {**named, **limits}).one_or_none()
+        claimed = connection.execute(_CLAIM, {**parameters, **limits}).one_or_none()
         if claimed is not None:
-            named["claimed_at"] = claimed.claimed_at
+            parameters["claimed_at"] = claimed.claimed_at
             return None
-        before = connection.execute(_FIND, named).one_or_none()
-        if before is None or (before.status is None and before.fingerprint == named["fingerprint"]):
+        before = connection.execute(_FIND, parameters).one_or_none()
+        if before is None or (
+            before.status is None and before.fingerprint == parameters["fingerprint"]
+        ):
             return IdempotencyInProgress(
                 "the first request with this Idempotency-Key is still in progress"
             )
-        if before.fingerprint != named["fingerprint"]:
+        if before.fingerprint != parameters["fingerprint"]:
             return IdempotencyMismatch(
                 "this Idempotency-Key was used for another request; generate a new one"
             )
@@ -288,7 +290,7 @@ async def _claim_or_replay(services: Services, named: dict[str, object]) -> Resp
         if before.location is not None:
             headers["Location"] = before.location
         return Response(
-            _unseal(before.body, named, services.secret_box),
+            _unseal(before.body, parameters, services.secret_box),
             status_code=before.status,
             media_type=before.media_type,
             headers=headers,
@@ -296,20 +298,20 @@ async def _claim_or_replay(services: Services, named: dict[str, object]) -> Resp
 
     # The claim commits by itself; only what it lost to is read after it.
     async with services.database.autocommit() as connection:
-        found = await connection.run_sync(claim)
-    if isinstance(found, Error):
-        raise found
-    return found
+        outcome = await connection.run_sync(claim)
+    if isinstance(outcome, Error):
+        raise outcome
+    return outcome
 
 
-def _unseal(stored: str, named: dict[str, object], seal: SecretBox | None) -> bytes:
+def _unseal(stored: str, parameters: dict[str, object], seal: SecretBox | None) -> bytes:
     body = stored.encode()
     if seal is None or not body.startswith(_SEALED_PREFIX):
         return body
     return seal.open(
-        base64.b64decode(body.removeprefix(_SEALED_PREFIX)), about=_seal_context(named)
+        base64.b64decode(body.removeprefix(_SEALED_PREFIX)), about=_seal_context(parameters)
     )
 
 
-def _seal_context(named: dict[str, object]) -> str:
-    return f"request {named['key']} of {named['tenant']}"
+def _seal_context(parameters: dict[str, object]) -> str:
+    return f"request {parameters['key']} of {parameters['tenant']}"

@@ -55,18 +55,18 @@ class StudioFiles:
 def load() -> StudioFiles:
     """Return all files of the studio, read once per process."""
     folder = resources.files(__package__) / "page"
-    found = dict(sorted(_collect_files(folder, "")))
-    studio, admin = found.pop(_STUDIO), found.pop(_ADMIN)
+    contents = dict(sorted(_collect_files(folder, "")))
+    studio, admin = contents.pop(_STUDIO), contents.pop(_ADMIN)
     (source,) = {_import_map_source(page) for page in (studio, admin)}
     return StudioFiles(
-        studio=_prepare_page(_STUDIO, studio, found),
-        admin=_prepare_page(_ADMIN, admin, found),
-        by_path={path: _prepare(path, content) for path, content in found.items()},
+        studio=_prepare_page(_STUDIO, studio, contents),
+        admin=_prepare_page(_ADMIN, admin, contents),
+        by_path={path: _prepare(path, content) for path, content in contents.items()},
         import_map_source=source,
     )
 
 
-def _prepare_page(name: str, page: bytes, found: Mapping[str, bytes]) -> StaticFile:
+def _prepare_page(name: str, page: bytes, contents: Mapping[str, bytes]) -> StaticFile:
     (entry,) = _ENTRY_PATTERN.findall(page)
     (inline,) = _IMPORT_MAP_PATTERN.findall(page)
     bare = json.loads(inline)["imports"]
@@ -76,27 +76,27 @@ def _prepare_page(name: str, page: bytes, found: Mapping[str, bytes]) -> StaticF
         path = left.pop()
         if path not in needed:
             needed.add(path)
-            named = (one.decode() for one in _IMPORT_PATTERN.findall(found[path]))
-            left += [_resolve_import(one, path, bare) for one in named]
+            imports = (name_.decode() for name_ in _IMPORT_PATTERN.findall(contents[path]))
+            left += [_resolve_import(name_, path, bare) for name_ in imports]
     preloaded = (f'<link rel="modulepreload" href="{FOLDER}{path}">' for path in sorted(needed))
     return _prepare(name, page.replace(_PRELOAD_MARKER, "\n".join(preloaded).encode()))
 
 
-def _resolve_import(named: str, importer: str, bare: Mapping[str, str]) -> str:
+def _resolve_import(imported: str, importer: str, bare: Mapping[str, str]) -> str:
     """Return the path of a module that another module imports."""
-    if named in bare:
-        return bare[named].removeprefix(FOLDER)
-    return posixpath.normpath(posixpath.join(posixpath.dirname(importer), named))
+    if imported in bare:
+        return bare[imported].removeprefix(FOLDER)
+    return posixpath.normpath(posixpath.join(posixpath.dirname(importer), imported))
 
 
 def _collect_files(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
-    found: list[tuple[str, bytes]] = []
+    files: list[tuple[str, bytes]] = []
     for entry in folder.iterdir():
         if entry.is_dir():
-            found += _collect_files(entry, f"{prefix}{entry.name}/")
+            files += _collect_files(entry, f"{prefix}{entry.name}/")
         elif entry.name.rpartition(".")[2] in _TYPES:
-            found.append((prefix + entry.name, entry.read_bytes()))
-    return found
+            files.append((prefix + entry.name, entry.read_bytes()))
+    return files
 
 
 def _prepare(path: str, content: bytes) -> StaticFile:

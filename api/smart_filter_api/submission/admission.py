@@ -114,11 +114,11 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
     cache_keys = parsed_recipe.cache_keys
     if choice.degraded:
         cache_keys = result_cache.cache_keys(
-            choice.recipe, choice.plans, parsed_recipe.known, parsed_recipe.pictures
+            choice.recipe, choice.plans, parsed_recipe.published, parsed_recipe.pictures
         )
     results = {
-        stage: one
-        for stage, one in done.items()
+        stage: result
+        for stage, result in done.items()
         if cache_keys.get(stage) == parsed_recipe.cache_keys[stage]
     }
     # Estimates must not learn from scheduled times and pauses, which do not depend on the queues,
@@ -210,7 +210,7 @@ async def check_stored_bytes(
     """
     if not caller.limits.stored_bytes:
         return
-    new = sum(one.length for one in pictures if one is not None)
+    new = sum(picture.length for picture in pictures if picture is not None)
     async with services.database.reading() as connection:
         await connection.run_sync(
             quotas.check_stored_bytes, caller.tenant, caller.limits, new, exactly=False
@@ -279,7 +279,7 @@ def _find_hits(
         parent.photo_key and artifact_retention.is_available(connection, tenant, parent.photo_key)
     ):
         raise InputsExpired(f"the photo of job {parent.id} has expired")
-    found = result_cache.lookup(
+    hits = result_cache.lookup(
         connection,
         tenant,
         request.digest,
@@ -294,8 +294,8 @@ def _find_hits(
         running.add(max(request.parsed_recipe.plans, key=list(StageName).index))
     if retention.nothing:
         running.add(StageName.COMPOSITE)  # a picture of its own is deleted
-    left = {stage: one for stage, one in found.results.items() if stage not in running}
-    return replace(found, results=left)
+    left = {stage: result for stage, result in hits.results.items() if stage not in running}
+    return replace(hits, results=left)
 
 
 def _reserve_places(
@@ -329,7 +329,7 @@ def _estimate_options(
     variants = deadline_policy.list_variants(
         parsed_recipe.recipe,
         parsed_recipe.plans,
-        known=parsed_recipe.known,
+        published=parsed_recipe.published,
         snapshot=estimator.snapshot,
     )
     for recipe, plans, degraded in variants:

@@ -126,8 +126,8 @@ def too_many_wrong(last: int) -> InvalidRecipe:
 def _find_photos(body: bytes) -> list[tuple[int, int]]:
     """Return where the texts of photos begin and end.  Raises InvalidRequest for too many."""
     # Each match takes ten times its bytes, so stop at the bound.
-    found = islice(_PHOTO_TEXT.finditer(body), MAX_ITEMS + 1)
-    photos = [one.span(2) for one in found]
+    matches = islice(_PHOTO_TEXT.finditer(body), MAX_ITEMS + 1)
+    photos = [match.span(2) for match in matches]
     if len(photos) > MAX_ITEMS:
         raise _wrong_number_of_items()
     return photos
@@ -192,8 +192,12 @@ def _parse_item(
             raise MalformedRequest('the item is not an object such as {"photo_base64": …}')
         json_body.refuse_unknown_names(item, _ITEM_NAMES, InvalidRecipe)
         source = json_body.require_one_source(item)
-        own = json_body.read_fields(item.get("recipe"))
-        fields = {**drop_replaced(common, own), **own, **_metadata_fields(item.get("metadata"))}
+        fields_of_item = json_body.read_fields(item.get("recipe"))
+        fields = {
+            **drop_replaced(common, fields_of_item),
+            **fields_of_item,
+            **_metadata_fields(item.get("metadata")),
+        }
         fields = _with_rating(fields) if is_ranked else fields
         texts = json_body.read_texts(item, (PHOTO_URL, UPLOAD_ID))
         photo = _decode_photo(item[PHOTO], photos) if source == PHOTO else None
@@ -206,7 +210,7 @@ def _read_common(recipe: object) -> Mapping[str, Value]:
     """Return the fields of the common recipe.  Raises InvalidRecipe, also when it is too large."""
     fields = json_body.read_fields(recipe)
     length = sum(
-        len(name.encode()) + sum(len(as_text(one).encode()) for one in as_list(values))
+        len(name.encode()) + sum(len(as_text(value).encode()) for value in as_list(values))
         for name, values in fields.items()
     )
     if length > _MAX_COMMON_BYTES:
@@ -216,10 +220,10 @@ def _read_common(recipe: object) -> Mapping[str, Value]:
 
 
 def _decode_photo(mark: object, photos: Sequence[memoryview]) -> bytes:
-    found = _PHOTO_PLACEHOLDER.fullmatch(mark) if isinstance(mark, str) else None
-    if found is None or int(found[1]) >= len(photos):
+    match = _PHOTO_PLACEHOLDER.fullmatch(mark) if isinstance(mark, str) else None
+    if match is None or int(match[1]) >= len(photos):
         raise MalformedRequest(f"{PHOTO} is not a base64 string", pointer=json_pointer(PHOTO))
-    return json_body.decode_photo(photos[int(found[1])])
+    return json_body.decode_photo(photos[int(match[1])])
 
 
 def _metadata_fields(metadata: object) -> dict[str, Value]:

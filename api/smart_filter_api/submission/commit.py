@@ -135,9 +135,9 @@ async def open_submission(
     commits_itself = not adds_rows and _is_one_statement(caller, submission)
     async with contextlib.AsyncExitStack() as undo:
         undo.push_async_callback(admission.refund, services, caller, submission.charged_megapixels)
-        begun: list[str] = []
-        undo.push_async_callback(_remove_pictures, services, begun)
-        await _store_pictures(services, submission.pictures, begun)
+        stored_keys: list[str] = []
+        undo.push_async_callback(_remove_pictures, services, stored_keys)
+        await _store_pictures(services, submission.pictures, stored_keys)
         database = services.database
         if isinstance(submission, BatchSubmission):
             opened = database.writing_batch(caller.tenant)
@@ -299,17 +299,17 @@ def _ensure_webhook_secret(connection: Connection, services: Services, caller: C
 
 
 async def _store_pictures(
-    services: Services, pictures: Mapping[str, SpooledPicture], begun: list[str]
+    services: Services, pictures: Mapping[str, SpooledPicture], stored_keys: list[str]
 ) -> None:
     """Store pictures, a few at a time.  Raises StorageUnavailable for the first that fails.
 
-    begun: gets the key of each picture before it is stored.
+    stored_keys: gets the key of each picture before it is stored.
     """
     left = iter(pictures.items())
 
     async def store_some() -> None:
         for key, picture in left:
-            begun.append(key)
+            stored_keys.append(key)
             await store_picture(services, key, picture)
 
     await run_concurrently(store_some, tasks=len(pictures))

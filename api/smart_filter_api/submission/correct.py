@@ -168,8 +168,10 @@ def _decode_mask(text: str, size: tuple[int, int]) -> bytes:
     if tuple(kind) != _GRAY_8_BIT:
         _refuse("/mask", "is not grayscale with 8 bits per pixel and without alpha")
     if (width, height) != size:
-        found, wanted = f"{width}×{height}", f"{size[0]}×{size[1]}"
-        _refuse("/mask", f"is {found}, but the upright photo is {wanted}; send a mask of that size")
+        actual, wanted = f"{width}×{height}", f"{size[0]}×{size[1]}"
+        _refuse(
+            "/mask", f"is {actual}, but the upright photo is {wanted}; send a mask of that size"
+        )
     return content
 
 
@@ -191,11 +193,11 @@ def _encode_strokes(strokes: list[Stroke], size: tuple[int, int]) -> bytes:
 def _validate_label(asked: CorrectionRequest, result: Mapping[str, Any]) -> None:
     """Reject labels for unknown faces, and repeated labels for a face.  Raises InvalidRequest."""
     assert asked.label is not None, "the form was checked"
-    found = len(result["facts"]["smiles"])
+    count = len(result["facts"]["smiles"])
     numbers = [face.number for face in asked.label.faces]
     for place, number in enumerate(numbers):
-        if number > found:
-            _refuse(f"/label/faces/{place}/number", f"is not one of the {found} detected faces")
+        if number > count:
+            _refuse(f"/label/faces/{place}/number", f"is not one of the {count} detected faces")
         if number in numbers[:place]:
             _refuse(f"/label/faces/{place}/number", "is given more than once")
 

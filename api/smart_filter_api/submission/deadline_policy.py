@@ -62,14 +62,14 @@ def list_variants(
     recipe: Recipe,
     plans: Mapping[StageName, StagePlan],
     *,
-    known: Sequence[PublishedModel],
+    published: Sequence[PublishedModel],
     snapshot: QueueSnapshot,
 ) -> Iterator[tuple[Recipe, Mapping[StageName, StagePlan], tuple[str, ...]]]:
     """Yield a recipe with its plans, then lighter ones, each with the fields that it reduces."""
     yield recipe, plans, ()
-    for lighter, degraded in _lighter_recipes(recipe, plans, known, snapshot):
+    for lighter, degraded in _lighter_recipes(recipe, plans, published, snapshot):
         try:
-            lighter_plans = stage_plan.plan_stages(known, lighter)
+            lighter_plans = stage_plan.plan_stages(published, lighter)
         except InvalidRecipe:
             continue
         yield lighter, lighter_plans, degraded
@@ -108,7 +108,7 @@ def _format_ms(seconds: float) -> str:
 def _lighter_recipes(
     recipe: Recipe,
     plans: Mapping[StageName, StagePlan],
-    known: Sequence[PublishedModel],
+    published: Sequence[PublishedModel],
     snapshot: QueueSnapshot,
 ) -> Iterator[tuple[Recipe, tuple[str, ...]]]:
     """Yield lighter and lighter recipes, each with the fields that it reduces."""
@@ -119,10 +119,10 @@ def _lighter_recipes(
             degraded = (f"edge={edge}",)
             yield recipe, degraded
     # Only leading models: the times of a stage's other models are not measured separately.
-    for task in (one for one in CHOOSABLE_TASKS if one in LEADING_TASK.values()):
+    for task in (choosable for choosable in CHOOSABLE_TASKS if choosable in LEADING_TASK.values()):
         given_up = degraded
         chosen = recipe
-        for card in _substitutes(recipe, task, plans, known, snapshot):
+        for card in _substitutes(recipe, task, plans, published, snapshot):
             chosen = dataclasses.replace(recipe, models={**recipe.models, task: card.name})
             given_up = (*degraded, f"{task}.model={card.name}")
             yield chosen, given_up
@@ -133,21 +133,21 @@ def _substitutes(
     recipe: Recipe,
     task: TaskName,
     plans: Mapping[StageName, StagePlan],
-    known: Sequence[PublishedModel],
+    published: Sequence[PublishedModel],
     snapshot: QueueSnapshot,
 ) -> list[ModelCard]:
     """Return the models that may replace the default model of a task, the slowest first."""
     if recipe.models[task] != AUTO or recipe.params.get(task) or recipe.subject == Subject.ANY:
         return []
-    offered = [one.card for one in known if one.offered and one.card.task == task]
+    offered = [model.card for model in published if model.offered and model.card.task == task]
     usual = next((card for card in offered if card.default), None)
     if usual is None or usual.stage not in plans:
         return []
     most = snapshot.pace(usual.capability).duration(None).mean
     lighter = [
-        (found, card)
+        (mean, card)
         for card in offered
-        if (found := snapshot.pace(card.capability).duration(None).mean) <= _MAX_TIME_SHARE * most
+        if (mean := snapshot.pace(card.capability).duration(None).mean) <= _MAX_TIME_SHARE * most
         and _supports_recipe(card, recipe)
         and _has_similar_quality(card, usual)
         and snapshot.serves(card.capability)
@@ -164,7 +164,9 @@ def _substitutes(
 def _is_better(card: ModelCard, faster: ModelCard) -> bool:
     """Return whether a card states more quality, over the figures that both state, if any."""
     shared = card.quality.keys() & faster.quality.keys()
-    return not shared or sum(card.quality[one] - faster.quality[one] for one in shared) > 0
+    return (
+        not shared or sum(card.quality[measure] - faster.quality[measure] for measure in shared) > 0
+    )
 
 
 def _supports_recipe(card: ModelCard, recipe: Recipe) -> bool:

@@ -58,7 +58,7 @@ async def prepare_derivation(
     if caller.tenant != OPERATOR:
         await services.refuse_when_full()
     correction = await _find_correction(services, parent, asked.correction_id)
-    fields = merge_fields(parent, asked.given, asked.named)
+    fields = merge_fields(parent, asked.given, asked.names)
     with_file = asked.background is not None or (
         parent.background_key is not None and fields.get("background") == [str(BackgroundKind.FILE)]
     )
@@ -93,17 +93,17 @@ async def prepare_derivation(
     )
 
 
-def merge_fields(parent: JobRow, given: Fields, named: Collection[str]) -> dict[str, Value]:
+def merge_fields(parent: JobRow, given: Fields, names: Collection[str]) -> dict[str, Value]:
     """Merge the given fields into those of the parent's recipe.
 
-    named: names of parent fields to drop; those not in `given` return to their defaults.
+    names: names of parent fields to drop; those not in `given` return to their defaults.
     """
     base: dict[str, Value] = {
         **json_body.read_fields(parent.recipe.as_json()),
         "seed": parent.seed,
         **{f"metadata.{name}": text for name, text in parent.recipe.metadata.items()},
     }
-    return drop_replaced(base, {*named, *_NOT_INHERITED}) | dict(given)
+    return drop_replaced(base, {*names, *_NOT_INHERITED}) | dict(given)
 
 
 async def _find_correction(
@@ -114,15 +114,15 @@ async def _find_correction(
     try:
         wanted = CorrectionId(uuid.UUID(correction_id))
     except ValueError:
-        found = None
+        correction = None
     else:
         async with services.database.reading() as connection:
-            found = await connection.run_sync(corrections.find, parent.id, wanted)
-    if found is None:
+            correction = await connection.run_sync(corrections.find, parent.id, wanted)
+    if correction is None:
         raise InvalidRequest(
             [FieldError("/correction_id", f"is not a correction of job {parent.id}")]
         )
-    return found
+    return correction
 
 
 def _combine_corrections(
@@ -133,7 +133,7 @@ def _combine_corrections(
     if correction is None:
         return tuple(before)
     if correction.form == "mask":
-        before = [one for one in before if one["stage"] != correction.stage]
+        before = [earlier for earlier in before if earlier["stage"] != correction.stage]
     applied = (*before, correction.as_json())
     if len(applied) > corrections.MAX_APPLIED:
         raise InvalidRequest(
@@ -146,7 +146,7 @@ def _combine_corrections(
             ]
         )
     # Corrections stored before points were counted lack the field.
-    points = sum(one.get("points", 0) for one in applied)
+    points = sum(change.get("points", 0) for change in applied)
     if points > corrections.MAX_POINTS_DRAWN:
         detail = (
             f"gives the job {points} stroke points, but the maximum is "
@@ -163,7 +163,7 @@ def _refuse_other_faces(
 
     Raises Contradiction.
     """
-    labels = any(one["form"] == "label" for one in applied)
+    labels = any(change["form"] == "label" for change in applied)
     plan = parsed_recipe.plans.get(StageName.FACE)
     before = next((stage.models for stage in parent.stages if stage.name == StageName.FACE), None)
     if labels and plan is not None and before is not None and dict(plan.models) != dict(before):
@@ -191,7 +191,7 @@ def _build_submission(
         pictures[own_file] = asked.background
     elif recipe.background.kind == BackgroundKind.FILE:
         referenced_file = parent.background_key
-    masks = [one["key"] for one in applied if one["key"] is not None]
+    masks = [change["key"] for change in applied if change["key"] is not None]
     job = NewPhotoJob(
         job_id=job_id,
         tenant=parent.tenant,

@@ -28,13 +28,13 @@ _NON_RECIPE_FIELDS: Final = ("correction_id", "webhook_url")
 class DeriveRecipe:
     """The changes to the parent's recipe.
 
-    given: recipe fields that replace the parent's.  named: names of all changed fields: those of
+    given: recipe fields that replace the parent's.  names: of all changed fields: those of
     `given`, and those that return to their defaults.
     background: the background picture; its file is closed when `receive_derive_request` ends.
     """
 
     given: Fields
-    named: Collection[str]
+    names: Collection[str]
     background: SpooledPicture | None
     correction_id: str | None
     webhook_url: str | None
@@ -87,17 +87,17 @@ def _parse_document(body: bytes) -> DeriveRecipe:
     asked = json_document.parse(DeriveRequest, body)
     recipe = asked.recipe or {}
     given = json_body.read_fields(recipe)
-    named = {*given, *json_body.list_names(recipe)}
-    return DeriveRecipe(given, named, None, asked.correction_id, asked.webhook_url)
+    names = {*given, *json_body.list_names(recipe)}
+    return DeriveRecipe(given, names, None, asked.correction_id, asked.webhook_url)
 
 
 def _parse_form(fields: Mapping[str, list[str]], background: SpooledPicture | None) -> DeriveRecipe:
     # A repeated field becomes a list, which the model rejects as not being a string.
-    own = {name: fields[name] for name in _NON_RECIPE_FIELDS if name in fields}
-    single = {name: texts[0] if len(texts) == 1 else texts for name, texts in own.items()}
+    settings = {name: fields[name] for name in _NON_RECIPE_FIELDS if name in fields}
+    single = {name: texts[0] if len(texts) == 1 else texts for name, texts in settings.items()}
     asked = json_document.parse(DeriveRequest, json.dumps(single).encode())
-    given = respell_names({name: texts for name, texts in fields.items() if name not in own})
+    given = respell_names({name: texts for name, texts in fields.items() if name not in settings})
     intake_body.refuse_misspelled_names(given, (BACKGROUND, *_NON_RECIPE_FIELDS))
     # A submitted file replaces the parent's background.
-    named = {*given, *(() if background is None else ("background",))}
-    return DeriveRecipe(given, named, background, asked.correction_id, asked.webhook_url)
+    names = {*given, *(() if background is None else ("background",))}
+    return DeriveRecipe(given, names, background, asked.correction_id, asked.webhook_url)

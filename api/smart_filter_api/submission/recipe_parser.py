@@ -39,13 +39,13 @@ async def read_recipe(
     defaults: the tenant's defaults for fields that are not given (see tenant_defaults.py).
     may_reload: whether an invalid recipe is parsed again with the newest models and pictures.
     """
-    known, pictures = await _read_snapshot(services, caller.tenant)
+    published, pictures = await _read_snapshot(services, caller.tenant)
     asked = RecipeCacheKey(
         caller.tenant,
         fields,
         defaults,
         with_background_file,
-        known,
+        published,
         pictures,
         why_emotions_off(services, caller),
     )
@@ -59,8 +59,8 @@ async def read_recipe(
         # The requested model or picture may be newer than the cache: reload and try again.
         services.caches.models.forget()
         services.caches.stock.forget(caller.tenant)
-    known, pictures = await _read_snapshot(services, caller.tenant)
-    asked = replace(asked, known=known, pictures=pictures)
+    published, pictures = await _read_snapshot(services, caller.tenant)
+    asked = replace(asked, published=published, pictures=pictures)
     return _check_start(services, services.caches.recipes.get(asked, parse))
 
 
@@ -96,13 +96,13 @@ def _parse_fields(
     signs: bool,  # noqa: FBT001 - partial
     asked: RecipeCacheKey,
 ) -> ParsedRecipe:
-    known = asked.known
+    published = asked.published
     if asked.emotions_off is not None:
-        known = published_models.without_emotions(known, why=asked.emotions_off)
+        published = published_models.without_emotions(published, why=asked.emotions_off)
     parse = partial(
         recipe_fields.parse,
-        offered=published_models.list_offered(known),
-        faults=published_models.list_faults(known),
+        offered=published_models.list_offered(published),
+        faults=published_models.list_faults(published),
         presets=[*PRESETS, *(picture.preset for picture in asked.pictures)],
         with_background_file=asked.with_background_file,
         outbound=outbound,
@@ -111,9 +111,9 @@ def _parse_fields(
     recipe = tenant_defaults.apply_defaults(
         asked.defaults, asked.fields, parse, with_background_file=asked.with_background_file
     )
-    plans = stage_plan.plan_stages(known, recipe)
-    cache_keys = result_cache.cache_keys(recipe, plans, known, asked.pictures)
-    return ParsedRecipe(recipe, plans, cache_keys, known, asked.pictures)
+    plans = stage_plan.plan_stages(published, recipe)
+    cache_keys = result_cache.cache_keys(recipe, plans, published, asked.pictures)
+    return ParsedRecipe(recipe, plans, cache_keys, published, asked.pictures)
 
 
 async def _read_models(services: Services) -> list[PublishedModel]:

@@ -164,4 +164,4 @@ def _combine_faults(faults: Sequence[InvalidRecipe]) -> InvalidRecipe:
     """Return the error that names all faults; its kind is that of the faults if they share one."""
     kinds = {type(fault) for fault in faults}
     kind = kinds.pop() if len(kinds) == 1 else InvalidRequest
-    return kind([one for fault in faults for one in fault.errors])
+    return kind([error for fault in faults for error in fault.errors])

@@ -106,7 +106,7 @@ async def _read_items(
     if sent.faults or not read:
         common = await _check_common_recipe(services, caller, sent)
         # Items whose recipe was not read because of their photo cannot name its errors.
-        is_unread = all(isinstance(one, Rejected) for one in sent.items)
+        is_unread = all(isinstance(item, Rejected) for item in sent.items)
         faults = [*sent.faults, common] if common is not None and is_unread else sent.faults
         raise _combine_errors(faults, refused, [] if common is None else common.errors)
     return read, [
@@ -209,19 +209,25 @@ def _combine_errors(
     kind = kinds.pop() if len(kinds) == 1 else InvalidRequest
     if not issubclass(kind, InvalidInput):
         return _combine_missing(refused)
-    found = dict.fromkeys(one for fault in faults for one in fault.errors)
+    fields = dict.fromkeys(field for fault in faults for field in fault.errors)
     more = 0
-    shared = {one.pointer: one for one in common}
+    shared = {field.pointer: field for field in common}
     for index, error in sorted(refused.items()):
-        own = error.errors if isinstance(error, InvalidInput) else [FieldError("", str(error))]
-        found.update(dict.fromkeys(one for one in own if shared.get(one.pointer) == one))
-        left = list(dict.fromkeys(one for one in own if shared.get(one.pointer) != one))
-        listed = left[: max(0, _MAX_ERRORS - len(found))]
-        found.update(dict.fromkeys(_place_below(listed, f"/items/{index}")))
+        faults_of_item = (
+            error.errors if isinstance(error, InvalidInput) else [FieldError("", str(error))]
+        )
+        fields.update(
+            dict.fromkeys(field for field in faults_of_item if shared.get(field.pointer) == field)
+        )
+        left = list(
+            dict.fromkeys(field for field in faults_of_item if shared.get(field.pointer) != field)
+        )
+        listed = left[: max(0, _MAX_ERRORS - len(fields))]
+        fields.update(dict.fromkeys(_place_below(listed, f"/items/{index}")))
         more += len(left) - len(listed)
-    more += max(0, len(found) - _MAX_ERRORS)
+    more += max(0, len(fields) - _MAX_ERRORS)
     end = [FieldError("", f"{more} more errors are not listed")] if more else []
-    return kind.of_fields([*list(found)[:_MAX_ERRORS], *end])
+    return kind.of_fields([*list(fields)[:_MAX_ERRORS], *end])
 
 
 def _combine_missing(refused: Mapping[int, Error]) -> Error:
@@ -229,17 +235,17 @@ def _combine_missing(refused: Mapping[int, Error]) -> Error:
     first = refused[min(refused)]
     if not isinstance(first, UploadMissing) or len(refused) == 1:
         return first
-    named = [f"/items/{index}" for index in sorted(refused)]
-    more = "" if len(named) <= _MAX_ERRORS else f" and {len(named) - _MAX_ERRORS} more"
+    pointers = [f"/items/{index}" for index in sorted(refused)]
+    more = "" if len(pointers) <= _MAX_ERRORS else f" and {len(pointers) - _MAX_ERRORS} more"
     return UploadMissing(
-        f"{', '.join(named[:_MAX_ERRORS])}{more}: {first}",
+        f"{', '.join(pointers[:_MAX_ERRORS])}{more}: {first}",
         retry_after_seconds=first.retry_after_seconds,
     )
 
 
 def _place_below(errors: Sequence[FieldError], prefix: str) -> list[FieldError]:
     """Return the errors of an item with pointers that start at the body."""
-    return [FieldError(prefix + one.pointer, one.detail) for one in errors]
+    return [FieldError(prefix + error.pointer, error.detail) for error in errors]
 
 
 def _error_document(error: Error, prefix: str) -> dict[str, object]:
@@ -252,8 +258,8 @@ def _error_document(error: Error, prefix: str) -> dict[str, object]:
     }
     if isinstance(error, InvalidInput):
         document["errors"] = [
-            {"detail": _replace_nul(one.sentence), "pointer": _replace_nul(one.pointer)}
-            for one in _place_below(error.errors, prefix)
+            {"detail": _replace_nul(field.sentence), "pointer": _replace_nul(field.pointer)}
+            for field in _place_below(error.errors, prefix)
         ]
     return document
 

@@ -59,8 +59,10 @@ def apply_defaults(
             theirs = {json_pointer(name) for name in _defaults_at_fault(left, error)}
             raise type(error)(
                 [
-                    FieldError(one.pointer, one.detail + (_HINT if one.pointer in theirs else ""))
-                    for one in error.errors
+                    FieldError(
+                        fault.pointer, fault.detail + (_HINT if fault.pointer in theirs else "")
+                    )
+                    for fault in error.errors
                 ]
             ) from None
 
@@ -82,9 +84,9 @@ def validate_defaults(
     """
     if not _can_be_stored(defaults):
         raise InvalidRecipe([FieldError("", "contains NUL or lone surrogates; remove them")])
-    known = published_models.list_models(connection, pools=pools)
+    published = published_models.list_models(connection, pools=pools)
     if not with_emotions:
-        known = published_models.without_emotions(known, why=emotions.OFF_FOR_TENANT)
+        published = published_models.without_emotions(published, why=emotions.OFF_FOR_TENANT)
     fields = json_body.read_fields(defaults)
     never = [
         FieldError(json_pointer(name), why) for name, why in _NOT_ALLOWED.items() if name in fields
@@ -93,8 +95,8 @@ def validate_defaults(
         raise InvalidRecipe(never)
     recipe_fields.parse(
         fields,
-        offered=published_models.list_offered(known),
-        faults=published_models.list_faults(known),
+        offered=published_models.list_offered(published),
+        faults=published_models.list_faults(published),
         presets=[*PRESETS, *(picture.preset for picture in stock.list_usable(connection, tenant))],
         outbound=outbound,
     )
@@ -112,5 +114,5 @@ def _can_be_stored(defaults: object) -> bool:
 
 def _defaults_at_fault(defaults: Fields, error: InvalidRecipe) -> list[str]:
     """Return the names of the defaults that an error points to."""
-    pointers = {one.pointer for one in error.errors}
+    pointers = {fault.pointer for fault in error.errors}
     return [name for name in defaults if json_pointer(name) in pointers]

@@ -173,12 +173,12 @@ async def revoke_key(
     with_issued: bool = False,
 ) -> None:
     """Revoke a key of the caller's tenant; the operator may revoke any tenant's."""
-    named = parse_id(key_id, "key")
+    key = parse_id(key_id, "key")
     tenant = None if caller.tenant == OPERATOR else caller.tenant
 
     def write(connection: Connection) -> None:
         revoked = api_keys.revoke(
-            connection, named, tenant=tenant, with_issued=with_issued, spare_operators=True
+            connection, key, tenant=tenant, with_issued=with_issued, spare_operators=True
         )
         for row in revoked:
             security_log.record(
@@ -189,16 +189,16 @@ async def revoke_key(
         await connection.run_sync(write)
 
 
-def resolve_tenant(caller: Caller, named: str | None) -> Tenant:
+def resolve_tenant(caller: Caller, name: str | None) -> Tenant:
     """Return the tenant whose keys the request concerns.
 
     Raises InsufficientScope for another tenant, whether it exists or not.
     """
-    if named is None or named == caller.tenant:
+    if name is None or name == caller.tenant:
         return caller.tenant
     if caller.tenant != OPERATOR:
         raise InsufficientScope("the key can only administer its own tenant; omit `tenant`")
-    return Tenant(named)
+    return Tenant(name)
 
 
 def _remember_key(

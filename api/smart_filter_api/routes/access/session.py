@@ -143,11 +143,11 @@ async def delete_session(
     session_id: str, request: Request, services: OpenServices, caller: AnyKey
 ) -> None:
     """End a session of the caller's key."""
-    named = parse_id(session_id, "session")
+    session = parse_id(session_id, "session")
 
     def end(connection: Connection) -> None:
-        browser_sessions.end_of_key(connection, caller.key_id, named)
-        security_log.record(connection, request, caller, AuditEvent.SIGNED_OUT, named)
+        browser_sessions.end_of_key(connection, caller.key_id, session)
+        security_log.record(connection, request, caller, AuditEvent.SIGNED_OUT, session)
 
     async with services.database.transaction() as connection:
         await connection.run_sync(end)

@@ -54,7 +54,7 @@ def apply_change(
     """
     before = settings.lock_overrides(connection, tenant)
     wanted = change.model_dump(include=change.model_fields_set)
-    own = TenantOverrides(
+    overrides = TenantOverrides(
         replace(before.limits, **{name: wanted[name] for name in _LIMITS if name in wanted}),
         replace(
             before.retention,
@@ -74,31 +74,31 @@ def apply_change(
             tenant_defaults.validate_defaults(
                 connection,
                 tenant,
-                own.recipe,
+                overrides.recipe,
                 pools=pools,
                 outbound=outbound,
-                with_emotions=own.emotions is not False,
+                with_emotions=overrides.emotions is not False,
             )
         except InvalidRecipe as error:
-            raise type(error)([_prefix_pointer(one) for one in error.errors]) from None
-    settings.write_overrides(connection, tenant, own)
-    return own
+            raise type(error)([_prefix_pointer(fault) for fault in error.errors]) from None
+    settings.write_overrides(connection, tenant, overrides)
+    return overrides
 
 
-def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantSettings:
+def render_tenant(tenant: Tenant, overrides: TenantOverrides) -> TenantSettings:
     """Return the answer for a tenant."""
     return TenantSettings(
         tenant=tenant,
-        requests_per_minute=own.limits.requests_per_minute,
-        jobs_waiting=own.limits.jobs_waiting,
-        megapixels_per_day=own.limits.megapixels_per_day,
-        stored_bytes=own.limits.stored_bytes,
-        keep_input_seconds=own.retention.input_seconds,
-        keep_result_seconds=own.retention.result_seconds,
-        keep_nothing=own.retention.nothing,
-        recipe=dict(own.recipe),
-        link_seconds=own.link_seconds,
-        emotions=own.emotions,
+        requests_per_minute=overrides.limits.requests_per_minute,
+        jobs_waiting=overrides.limits.jobs_waiting,
+        megapixels_per_day=overrides.limits.megapixels_per_day,
+        stored_bytes=overrides.limits.stored_bytes,
+        keep_input_seconds=overrides.retention.input_seconds,
+        keep_result_seconds=overrides.retention.result_seconds,
+        keep_nothing=overrides.retention.nothing,
+        recipe=dict(overrides.recipe),
+        link_seconds=overrides.link_seconds,
+        emotions=overrides.emotions,
     )
 
 

@@ -36,8 +36,8 @@ async def get_tenant(tenant: str, services: OpenServices, caller: Administrator)
         return settings.read_overrides(connection, name)
 
     async with services.database.reading() as connection:
-        own = await connection.run_sync(look)
-    return tenant_changes.render_tenant(name, own)
+        overrides = await connection.run_sync(look)
+    return tenant_changes.render_tenant(name, overrides)
 
 
 @router.patch(
@@ -75,9 +75,9 @@ async def update_tenant(
         return changed
 
     async with services.database.transaction() as connection:
-        own = await connection.run_sync(write)
+        overrides = await connection.run_sync(write)
     services.caches.callers.forget_all()
-    return tenant_changes.render_tenant(name, own)
+    return tenant_changes.render_tenant(name, overrides)
 
 
 def _resolve_tenant(caller: Caller, name: str) -> Tenant:
@@ -85,7 +85,7 @@ def _resolve_tenant(caller: Caller, name: str) -> Tenant:
 
     Raises the same NotFound for an invalid name and for another tenant, whether it exists or not.
     """
-    own = name == caller.tenant
-    if not own and (caller.tenant != OPERATOR or not api_keys.is_tenant_name(name)):
+    is_own = name == caller.tenant
+    if not is_own and (caller.tenant != OPERATOR or not api_keys.is_tenant_name(name)):
         raise NotFound(f"there is no tenant {name}")
     return Tenant(name)

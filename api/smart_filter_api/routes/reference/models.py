@@ -32,7 +32,7 @@ async def list_models(
     """Return the card of every model that a recipe can name."""
     silent_seconds = services.silent_seconds
     async with services.database.reading() as connection:
-        known = await connection.run_sync(
+        published = await connection.run_sync(
             published_models.list_models, pools=services.settings.engine.pools
         )
         trained = await connection.run_sync(weight_versions.list_versions)
@@ -44,7 +44,7 @@ async def list_models(
         )
     off = recipe_parser.why_emotions_off(services, caller)
     if off is not None:
-        known = published_models.without_emotions(known, why=off)
-    nowhere = {one: why for one, why in failed.items() if one not in served}
-    shown = [one for one in known if one.offered or every]
-    return ModelPage(items=[job.render_model(one, nowhere, trained) for one in shown])
+        published = published_models.without_emotions(published, why=off)
+    nowhere = {capability: why for capability, why in failed.items() if capability not in served}
+    shown = [model for model in published if model.offered or every]
+    return ModelPage(items=[job.render_model(model, nowhere, trained) for model in shown])
