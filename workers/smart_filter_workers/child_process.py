@@ -97,7 +97,7 @@ def serve() -> None:
 
 
 def _answer(request: ChildRequest) -> ChildResult:
-    known = catalog.discover_models(
+    discovered = catalog.discover_models(
         (importlib.import_module(name) for name in request.extra_models),
         research=request.settings.engine.research_weights,
         emotions=request.settings.engine.emotions,
@@ -105,7 +105,9 @@ def _answer(request: ChildRequest) -> ChildResult:
     memory_limit = memory.get_limit(request.settings.engine.memory_mb)
     store = open_store(request.settings.storage, connections=1)
     trained = TrainedWeights(request.settings.weights, store)
-    models = ModelCache(known, request.settings.weights, memory_limit=memory_limit, trained=trained)
+    models = ModelCache(
+        discovered, request.settings.weights, memory_limit=memory_limit, trained=trained
+    )
     engine = sessions.open_engine(request.settings.database, connections=1)
     nothing = LruCache(0)
     fetcher = Fetcher(request.settings.outbound)

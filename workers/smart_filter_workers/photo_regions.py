@@ -102,8 +102,8 @@ def _flood(lab: Srgb8) -> Labels:
 def _split(labels: Labels) -> Labels:
     """Return a number from 0 for each connected area of equal labels."""
     pixels = _touching(np.arange(labels.size, dtype=np.int32).reshape(labels.shape))
-    one, other = _touching(labels)
-    areas = _connect(pixels[:, one == other], labels.size).reshape(labels.shape)
+    first, second = _touching(labels)
+    areas = _connect(pixels[:, first == second], labels.size).reshape(labels.shape)
     return np.minimum(areas, MAX_REGIONS - 1)
 
 
@@ -116,10 +116,10 @@ def _group(small: Labels, lab: Srgb8, coverage: Matte8) -> Labels:
     count = int(small.max()) + 1
     area = np.bincount(small.ravel(), minlength=count)
     levels = [*np.moveaxis(lab, 2, 0), coverage * MATTE_WEIGHT, coverage > HALF_LEVEL]
-    sums = [np.bincount(small.ravel(), one.ravel(), count) for one in levels]
+    sums = [np.bincount(small.ravel(), level.ravel(), count) for level in levels]
     *colors, inside = np.stack(sums) / area
-    one, other = np.sort(_touching(small), axis=0)
-    pairs = np.stack(np.divmod(np.unique((one * count + other)[one != other]), count))
+    first, second = np.sort(_touching(small), axis=0)
+    pairs = np.stack(np.divmod(np.unique((first * count + second)[first != second]), count))
     pairs = pairs[:, inside[pairs[0]].round() == inside[pairs[1]].round()]
     gaps = np.linalg.norm(np.diff(np.stack(colors)[:, pairs], axis=1)[:, 0], axis=0)
     island = _connect(pairs, count)
@@ -144,8 +144,8 @@ def _join(pairs: Labels, gaps: NDArray[np.float64], shares: NDArray[np.float64])
         return region
 
     order = np.argsort(gaps, kind="stable")
-    for one, other, gap in zip(*pairs[:, order].tolist(), gaps[order].tolist(), strict=True):
-        a, b = find(one), find(other)
+    for first, second, gap in zip(*pairs[:, order].tolist(), gaps[order].tolist(), strict=True):
+        a, b = find(first), find(second)
         if a != b and gap <= min(most[a] + SCALE / size[a], most[b] + SCALE / size[b]):
             part[b] = a
             size[a] += size[b]

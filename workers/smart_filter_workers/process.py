@@ -81,7 +81,7 @@ def serve(
     """
     memory.configure_malloc()
     system_threads.limit_native_threads()
-    known = catalog.discover_models(
+    discovered = catalog.discover_models(
         extra_models,
         research=settings.engine.research_weights,
         emotions=settings.engine.emotions,
@@ -89,7 +89,9 @@ def serve(
     signer = CredentialSigner(settings.provenance)
     if StageName.COMPOSITE in stages:
         signer.ensure_works()
-    parts = _wire(settings, known, stages, models, signer=signer, threads=threads, traces=traces)
+    parts = _wire(
+        settings, discovered, stages, models, signer=signer, threads=threads, traces=traces
+    )
     services = parts.services
     stopping = threading.Event()
     side_threads: list[threading.Thread] = []
@@ -145,7 +147,7 @@ class _Parts:
 
 def _wire(
     settings: Settings,
-    known: ModelCatalog,
+    discovered: ModelCatalog,
     stages: Sequence[StageName],
     models: Sequence[str],
     *,
@@ -153,7 +155,7 @@ def _wire(
     threads: int,
     traces: Traces,
 ) -> _Parts:
-    offers = [one for one in known.offers(settings.weights) if one.card.stage in stages]
+    offers = [offer for offer in discovered.offers(settings.weights) if offer.card.stage in stages]
     beating = sessions.open_engine(settings.database, connections=1)
     shared = sessions.open_engine(settings.database, connections=_SHARED_CONNECTIONS)
     by_key = sessions.for_key_lookups(shared)
@@ -168,7 +170,7 @@ def _wire(
     worker = new_worker_id()
     memory_limit = memory.get_limit(settings.engine.memory_mb)
     trained = TrainedWeights(settings.weights, store)
-    loaded = ModelCache(known, settings.weights, memory_limit=memory_limit, trained=trained)
+    loaded = ModelCache(discovered, settings.weights, memory_limit=memory_limit, trained=trained)
     gpu_fault = gpu.find_gpu_fault()
     demanded = gpu_fault if settings.engine.device == gpu.GPU else None
     setup = capabilities.plan_capabilities(offers, stages=stages, models=models, gpu_fault=demanded)
@@ -190,21 +192,23 @@ def _wire(
         doorbell=doorbell,
         artifacts=ArtifactStore(store, recent, backgrounds, fetcher, decoder),
         signer=signer,
-        catalog=known,
+        catalog=discovered,
         models=loaded,
         heartbeat=heartbeat,
         counters=WorkerCounters(),
         thread_share=ThreadShare(threads),
         large_photos=LargePhotos(memory_limit),
         batch_tracer=BatchTracer(
-            traces, worker, on_gpu=known.on_gpu if gpu_fault is None else frozenset()
+            traces, worker, on_gpu=discovered.on_gpu if gpu_fault is None else frozenset()
         ),
-        shadow_runner=ShadowRunner(by_key, loaded, settings=settings, extra_models=known.extra),
+        shadow_runner=ShadowRunner(
+            by_key, loaded, settings=settings, extra_models=discovered.extra
+        ),
         settings=settings,
         worker=worker,
         serving=setup.serving,
         draining=draining.begun,
-        extra_models=known.extra,
+        extra_models=discovered.extra,
     )
     collecting = (
         ExampleCollector(shared, store, services.artifacts) if settings.engine.collect else None
@@ -286,7 +290,9 @@ def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
 
 def _celery(settings: Settings, served: Sequence[Capability]) -> Celery:
     celery = Celery("smart-filter-worker", set_as_current=False)
-    queues = [Queue(queue_name(one), routing_key=queue_name(one)) for one in served]
+    queues = [
+        Queue(queue_name(capability), routing_key=queue_name(capability)) for capability in served
+    ]
     celery.conf.update(
         broker_url=settings.broker.url.get_secret_value(),
         broker_transport=NoAckTransport,

@@ -93,7 +93,7 @@ class CredentialSigner:
         """
         # mypy cannot see that `result` is a dataclass; every result is.
         fields = dataclasses.fields(result)  # type: ignore[arg-type]
-        files = {one.name: getattr(result, one.name) for one in fields}
+        files = {field.name: getattr(result, field.name) for field in fields}
         signed = {
             name: self.sign(file)
             for name, file in files.items()
@@ -166,8 +166,8 @@ def find_fault(content: bytes, media_type: str) -> str | None:
     ):
         if reader.get_validation_state() in _VALID:
             return None
-        found = (reader.get_validation_results() or {}).get("activeManifest", {})
-        return ", ".join(one["code"] for one in found.get("failure", ())) or "not valid"
+        manifest = (reader.get_validation_results() or {}).get("activeManifest", {})
+        return ", ".join(failure["code"] for failure in manifest.get("failure", ())) or "not valid"
 
 
 def _ingredient(title: str, relationship: str) -> dict[str, str]:

@@ -65,14 +65,14 @@ def _fetch_url(fetcher: Fetcher, url: str) -> bytes:
 
 def _read_upload(store: ObjectStore, job: JobRow, upload: UploadRef) -> bytes:
     try:
-        found = store.get_tagged(keys.upload(job.tenant, upload.id))
+        stored = store.get_tagged(keys.upload(job.tenant, upload.id))
     except ObjectMissing as error:
         raise InputsExpired(
             f"upload {upload.id} no longer exists; put the photo into a new one and submit that"
         ) from error
-    if found.etag != upload.etag:
+    if stored.etag != upload.etag:
         raise InputsExpired(
             f"upload {upload.id} was replaced after this job was submitted; put the photo into "
             "a new one and submit that"
         )
-    return found.content
+    return stored.content

@@ -262,9 +262,9 @@ class ArtifactStore:
     def _drawn(self, job: JobRow) -> tuple[MatteDrawing, ...]:
         """Return the drawn corrections of the matte, in order."""
         return tuple(
-            self._drawing(one["form"], self._store.get(one["key"]))
-            for one in job.corrections
-            if one["key"] is not None
+            self._drawing(correction["form"], self._store.get(correction["key"]))
+            for correction in job.corrections
+            if correction["key"] is not None
         )
 
     def _drawing(self, form: str, content: bytes) -> MatteDrawing:
@@ -358,8 +358,8 @@ def _proxy_key(job: JobRow, quarter_turns: int) -> str:
 def _freeze(result: object) -> object:
     """Return a result whose arrays are read-only, as loaded ones are."""
     # mypy cannot see that `result` is a dataclass; every result is.
-    for one in dataclasses.fields(result):  # type: ignore[arg-type]
-        value = getattr(result, one.name)
+    for field in dataclasses.fields(result):  # type: ignore[arg-type]
+        value = getattr(result, field.name)
         if isinstance(value, np.ndarray):
             value.flags.writeable = False
     return result

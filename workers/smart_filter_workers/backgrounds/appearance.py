@@ -73,11 +73,11 @@ def _palette(light: Colors) -> tuple[str, ...]:
     centers = _choose_initial_colors(lab)
     for _ in range(_ROUNDS):
         nearest = _nearest(lab, centers)
-        centers = np.stack([lab[nearest == one].mean(axis=0) for one in np.unique(nearest)])
+        centers = np.stack([lab[nearest == index].mean(axis=0) for index in np.unique(nearest)])
     nearest = _nearest(lab, centers)
     shares = np.bincount(nearest, minlength=len(centers))
     order = np.argsort(-shares, kind="stable")
-    means = np.stack([light[nearest == one].mean(axis=0) for one in order if shares[one]])
+    means = np.stack([light[nearest == index].mean(axis=0) for index in order if shares[index]])
     return tuple(
         f"#{red:02x}{green:02x}{blue:02x}"
         for red, green, blue in np.round(colors.linear_to_srgb(means)).astype(int)
@@ -90,16 +90,16 @@ def _choose_initial_colors(lab: Colors) -> Colors:
     Source: Gonzalez 1985, "Clustering to minimize the maximum intercluster distance".
     """
     away = ((lab - lab.mean(axis=0)) ** 2).sum(axis=-1)
-    found = [lab[int(away.argmin())]]
-    while len(found) < PALETTE_SIZE:
-        away = np.stack([((lab - one) ** 2).sum(axis=-1) for one in found]).min(axis=0)
+    centers = [lab[int(away.argmin())]]
+    while len(centers) < PALETTE_SIZE:
+        away = np.stack([((lab - center) ** 2).sum(axis=-1) for center in centers]).min(axis=0)
         if away.max() < _MERGE_DISTANCE**2:
             break
-        found.append(lab[int(away.argmax())])
-    return np.stack(found)
+        centers.append(lab[int(away.argmax())])
+    return np.stack(centers)
 
 
 def _nearest(lab: Colors, centers: Colors) -> NDArray[np.intp]:
     """Return the index of the center nearest to each color."""
-    away = np.stack([((lab - one) ** 2).sum(axis=-1) for one in centers])
+    away = np.stack([((lab - center) ** 2).sum(axis=-1) for center in centers])
     return np.asarray(away.argmin(axis=0), np.intp)

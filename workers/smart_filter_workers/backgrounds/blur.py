@@ -62,14 +62,14 @@ def _fill_gaps(light: Colors, share: NDArray[np.float32]) -> Colors:
     if max(height, width) == 1:
         return light
     half = (width + 1) // 2, (height + 1) // 2
-    known = share[..., np.newaxis]
+    weight = share[..., np.newaxis]
     coarse_share = cv2.resize(share, half, interpolation=cv2.INTER_AREA)
-    mixed = cv2.resize(light * known, half, interpolation=cv2.INTER_AREA)
+    mixed = cv2.resize(light * weight, half, interpolation=cv2.INTER_AREA)
     coarse = np.asarray(mixed / coarse_share[..., np.newaxis], np.float32)
     # A coarse pixel counts as much as the known parts of its four pixels, at most 1.
     around = _fill_gaps(coarse, np.minimum(4 * coarse_share, np.float32(1), dtype=np.float32))
     enlarged = cv2.resize(around, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(light * known + enlarged * (1 - known), np.float32)
+    return np.asarray(light * weight + enlarged * (1 - weight), np.float32)
 
 
 def _disc(radius: float) -> NDArray[np.float32]:

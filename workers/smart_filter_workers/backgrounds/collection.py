@@ -44,13 +44,13 @@ class Collection:
     _by_name: Mapping[str, tuple[Preset, Source]] = field(init=False, repr=False, hash=False)
 
     def __post_init__(self) -> None:
-        found = {
-            one.name: (one, source)
+        by_name = {
+            preset.name: (preset, source)
             for source in self.sources
-            for one in source.presets
-            if one.name not in self.missing
+            for preset in source.presets
+            if preset.name not in self.missing
         }
-        object.__setattr__(self, "_by_name", found)  # dataclasses are frozen
+        object.__setattr__(self, "_by_name", by_name)  # dataclasses are frozen
 
     @property
     def presets(self) -> tuple[Preset, ...]:

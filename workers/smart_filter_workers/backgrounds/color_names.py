@@ -114,7 +114,7 @@ class NamedColor:
 
 def to_named_color(lab: NDArray[np.float32], share: float) -> NamedColor:
     """Return an OKLab color, (3,), as a named color."""
-    lightness, green_red, blue_yellow = (float(one) for one in lab)
+    lightness, green_red, blue_yellow = (float(value) for value in lab)
     hue = float(np.rad2deg(np.arctan2(blue_yellow, green_red))) % 360
     return NamedColor(lightness, float(np.hypot(green_red, blue_yellow)), hue, share)
 
@@ -134,20 +134,20 @@ def find_dominant(lab: Colors) -> tuple[NamedColor, ...]:
     sector[np.hypot(lab[:, 1], lab[:, 2]) < NEUTRAL_BELOW] = _HUES
     bins = sector * _LIGHTNESSES + lightness
     count = np.bincount(bins, minlength=(_HUES + 1) * _LIGHTNESSES)
-    found = []
+    dominant = []
     for fullest in np.argsort(-count, kind="stable")[:MAX_COLORS]:
         share = float(count[fullest]) / len(lab)
         if share >= MIN_SHARE:
-            found.append(to_named_color(lab[bins == fullest].mean(axis=0), share))
-    return tuple(found)
+            dominant.append(to_named_color(lab[bins == fullest].mean(axis=0), share))
+    return tuple(dominant)
 
 
-def color_spread(found: Sequence[NamedColor]) -> float:
+def color_spread(colors: Sequence[NamedColor]) -> float:
     """Return the difference of colors: the root mean square distance from their mean, in OKLab."""
-    if not found:
+    if not colors:
         return 0.0
-    lab = np.array([one.lab for one in found])
-    shares = np.array([one.share for one in found])
+    lab = np.array([color.lab for color in colors])
+    shares = np.array([color.share for color in colors])
     mean = np.average(lab, axis=0, weights=shares)
     return float(np.sqrt(np.average(((lab - mean) ** 2).sum(axis=-1), weights=shares)))
 

@@ -46,10 +46,10 @@ class _Match:
 
     def to(self, meaning: Meaning) -> float:
         """Return how well it matches a keyword, 0 to 1."""
-        own = meaning.fits(self.preset)
+        fit = meaning.fits(self.preset)
         if self.surface is None or not meaning.of_surfaces:
-            return own
-        return max(own, meaning.fits(self.surface))
+            return fit
+        return max(fit, meaning.fits(self.surface))
 
 
 def choose_by_keywords(
@@ -70,17 +70,21 @@ def choose_by_keywords(
         chosen = selection.choose_preset(feeling, sitters, seed=seed, among=among)
         reason = f"{_list_unknown(unknown)}, so chosen as for auto: {chosen.reason}"
         return replace(chosen, keywords=(), reason=reason)
-    best = {one.name: one for one in _find_best(meanings, offered)}
+    best = {answer.name: answer for answer in _find_best(meanings, offered)}
     ranked = ranking.rank(
-        [(one.name, one.preset) for one in best.values()], feeling, sitters, seed=seed, of=among
+        [(answer.name, answer.preset) for answer in best.values()],
+        feeling,
+        sitters,
+        seed=seed,
+        of=among,
     )
-    found = best[ranked[0].candidate.name]
-    answered = [one for one in meanings if found.to(one) >= _ANSWERED_FROM]
+    choice = best[ranked[0].candidate.name]
+    answered = [meaning for meaning in meanings if choice.to(meaning) >= _ANSWERED_FROM]
     return ChosenBackground(
         kind="preset",
-        name=found.name,
-        keywords=tuple(one.read_as for one in answered),
-        reason=_reason(found, meanings, answered, unknown),
+        name=choice.name,
+        keywords=tuple(meaning.read_as for meaning in answered),
+        reason=_reason(choice, meanings, answered, unknown),
         candidates=ranking.to_candidates(ranked),
         light=round(sitters.light, 3),
     )
@@ -88,8 +92,8 @@ def choose_by_keywords(
 
 def _list_candidates(meanings: Sequence[Meaning], among: Sequence[Preset]) -> Sequence[Preset]:
     """Return the candidates: framed designs only if a keyword has no other match."""
-    framed = [one for one in among if one.family == exclusions.FRAMED_FAMILY]
-    others = [one for one in among if one.family != exclusions.FRAMED_FAMILY]
+    framed = [preset for preset in among if preset.family == exclusions.FRAMED_FAMILY]
+    others = [preset for preset in among if preset.family != exclusions.FRAMED_FAMILY]
     asked = any(
         _best_fit(meaning, framed) >= _ANSWERED_FROM > _best_fit(meaning, others)
         for meaning in meanings
@@ -104,7 +108,9 @@ def _best_fit(meaning: Meaning, among: Sequence[Preset]) -> float:
 def _find_best(meanings: Sequence[Meaning], among: Sequence[Preset]) -> list[_Match]:
     """Return the matches that are as good as the best, in the library's order."""
     answers = [_Match(preset, None) for preset in among]
-    if any(one.of_surfaces for one in meanings) and not all(one.of_surfaces for one in meanings):
+    if any(meaning.of_surfaces for meaning in meanings) and not all(
+        meaning.of_surfaces for meaning in meanings
+    ):
         surfaces = _surfaces(meanings, among)
         answers += [
             _Match(preset, surface)
@@ -113,17 +119,18 @@ def _find_best(meanings: Sequence[Meaning], among: Sequence[Preset]) -> list[_Ma
             for surface in surfaces
         ]
     scores = [
-        sum(meaning.weight * one.to(meaning) for meaning in meanings)
-        - (_TWO_DESIGNS_PENALTY if one.surface else 0)
-        for one in answers
+        sum(meaning.weight * answer.to(meaning) for meaning in meanings)
+        - (_TWO_DESIGNS_PENALTY if answer.surface else 0)
+        for answer in answers
     ]
     # If the best score is poor, the margin shrinks, so that non-matches stay out.
     least = max(scores) - _TIE_MARGIN * min(max(scores), 1)
-    best = [one for one, score in zip(answers, scores, strict=True) if score >= least]
+    best = [answer for answer, score in zip(answers, scores, strict=True) if score >= least]
     whole = [
-        one
-        for one in best
-        if one.surface is None and all(one.to(meaning) >= _ANSWERED_FROM for meaning in meanings)
+        answer
+        for answer in best
+        if answer.surface is None
+        and all(answer.to(meaning) >= _ANSWERED_FROM for meaning in meanings)
     ]
     return whole or best
 
@@ -135,7 +142,7 @@ def _surfaces(meanings: Sequence[Meaning], among: Sequence[Preset]) -> list[Pres
     for preset in among:
         if preset.family not in SURFACE_FAMILIES:
             continue
-        score = sum(one.fits(preset) for one in meanings if one.of_surfaces)
+        score = sum(meaning.fits(preset) for meaning in meanings if meaning.of_surfaces)
         if score > best:
             reliefs, best = {}, score
         if score == best:
@@ -150,12 +157,14 @@ def _reason(
     answered: Sequence[Meaning],
     unknown: Sequence[str],
 ) -> str:
-    words = ", ".join(one.read_as for one in answered)
+    words = ", ".join(meaning.read_as for meaning in answered)
     parts = [f"asked for {words}: {chosen.title}" if words else f"the nearest is {chosen.title}"]
     parts += [
-        f'"{one.word}" was read as {one.read_as}' for one in meanings if one.word != one.read_as
+        f'"{meaning.word}" was read as {meaning.read_as}'
+        for meaning in meanings
+        if meaning.word != meaning.read_as
     ]
-    unanswered = [one.read_as for one in meanings if one not in answered]
+    unanswered = [meaning.read_as for meaning in meanings if meaning not in answered]
     if unanswered:
         also = " as well" if answered else ""
         parts.append(f"no design is {' or '.join(unanswered)}{also}")
@@ -165,5 +174,5 @@ def _reason(
 
 
 def _list_unknown(words: Sequence[str]) -> str:
-    named = ", ".join(f'"{word}"' for word in words)
-    return f"unknown: {named}" if words else "no words were given"
+    listed = ", ".join(f'"{word}"' for word in words)
+    return f"unknown: {listed}" if words else "no words were given"

@@ -78,26 +78,28 @@ def parse_words(text: str, among: Iterable[Preset] = PRESETS) -> tuple[list[Mean
     for part in text.lower().split(","):
         words = _WORD.findall(part)
         while words:
-            found, read = _parse_first(words, tags)
-            if found is not None:
-                meanings.append(found)
+            meaning, read = _parse_first(words, tags)
+            if meaning is not None:
+                meanings.append(meaning)
             elif words[0] not in synonyms.STOP_WORDS:
                 unknown.append(words[0])
             words = words[read:]
     # Keep each keyword once, or a repeated one would outweigh the others.
-    return list({one.read_as: one for one in meanings}.values()), list(dict.fromkeys(unknown))
+    return list({meaning.read_as: meaning for meaning in meanings}.values()), list(
+        dict.fromkeys(unknown)
+    )
 
 
 def _parse_first(words: list[str], tags: frozenset[str]) -> tuple[Meaning | None, int]:
     """Return the meaning of the longest keyword at the start, and its number of words."""
     for count in range(min(_MAX_NAME_WORDS, len(words)), 1, -1):
-        found = _parse_word("-".join(words[:count]), tags)
-        if found is not None:
-            return found, count
-        found = _parse_word("".join(words[:count]), tags)
-        if found is not None:
+        meaning = _parse_word("-".join(words[:count]), tags)
+        if meaning is not None:
+            return meaning, count
+        meaning = _parse_word("".join(words[:count]), tags)
+        if meaning is not None:
             name = " ".join(words[:count])
-            return replace(found, word=name, read_as=name), count
+            return replace(meaning, word=name, read_as=name), count
     if words[0] in synonyms.STOP_WORDS:
         return None, 1
     return _parse_word(words[0], tags) or _match_misspelled(words[0], tags), 1
@@ -107,7 +109,7 @@ def _parse_word(word: str, tags: frozenset[str]) -> Meaning | None:
     """Return the meaning of a word, also in its singular or plural form."""
     forms = (word, word.removesuffix("s"), word.removesuffix("es"), f"{word}s")
     readings = (_match_exactly(form, word, tags) for form in forms)
-    return next((found for found in readings if found is not None), None)
+    return next((meaning for meaning in readings if meaning is not None), None)
 
 
 def _match_exactly(form: str, word: str, tags: frozenset[str]) -> Meaning | None:
@@ -135,16 +137,16 @@ def _match_exactly(form: str, word: str, tags: frozenset[str]) -> Meaning | None
 def _match_misspelled(word: str, tags: frozenset[str]) -> Meaning | None:
     slips = 2 if len(word) >= _TWO_TYPOS_FROM else int(len(word) >= _ONE_TYPO_FROM)
     near = [
-        (distance, known[0] != word[0], known)
-        for known in {
+        (distance, candidate[0] != word[0], candidate)
+        for candidate in {
             *tags,
             *synonyms.SYNONYMS,
             *synonyms.MOODS,
             *TONES,
             *synonyms.COLOR_WORDS,
         }
-        if len(known) >= _ONE_TYPO_FROM
-        and (distance := _edit_distance(word, known, most=slips)) <= slips
+        if len(candidate) >= _ONE_TYPO_FROM
+        and (distance := _edit_distance(word, candidate, most=slips)) <= slips
     ]
     if not near:
         return None
@@ -155,20 +157,20 @@ def _match_misspelled(word: str, tags: frozenset[str]) -> Meaning | None:
     return replace(meaning, word=word, read_as=correct)
 
 
-def _edit_distance(one: str, other: str, *, most: int) -> int:
+def _edit_distance(word: str, other: str, *, most: int) -> int:
     """Return the number of typos between two words; `most` + 1 if there are more.
 
     Source: the optimal string alignment distance, after Damerau 1964.
     """
-    if abs(len(one) - len(other)) > most:
+    if abs(len(word) - len(other)) > most:
         return most + 1
     before: list[int] = []
     row = list(range(len(other) + 1))
-    for i, left in enumerate(one):
+    for i, left in enumerate(word):
         above, row = row, [i + 1]
         for j, right in enumerate(other):
             cost = min(above[j] + (left != right), above[j + 1] + 1, row[j] + 1)
-            if i and j and left == other[j - 1] and one[i - 1] == right:
+            if i and j and left == other[j - 1] and word[i - 1] == right:
                 cost = min(cost, before[j - 1] + 1)
             row.append(cost)
         before = above
@@ -179,8 +181,8 @@ def _score_tags(preset: Preset, wanted: list[str]) -> float:
     """Return 1 for a design of this name, less for the first tag, and less for further tags."""
     if base_name(preset) == wanted[0] != preset.family:
         return 1.0
-    own = words_of(preset)
-    return next((_TAG_WEIGHT - 0.15 * rank for rank, tag in enumerate(wanted) if tag in own), 0.0)
+    tags = words_of(preset)
+    return next((_TAG_WEIGHT - 0.15 * rank for rank, tag in enumerate(wanted) if tag in tags), 0.0)
 
 
 def _parse_color(word: str) -> colors.Colors | None:
@@ -188,10 +190,10 @@ def _parse_color(word: str) -> colors.Colors | None:
     code = word.removeprefix("#")
     if word in synonyms.NO_COLORS or not code.isascii() or not (code != word or word.isalpha()):
         return None
-    found = Color.match(synonyms.MORE_COLORS.get(word, word), fullmatch=True)
-    if found is None:
+    match = Color.match(synonyms.MORE_COLORS.get(word, word), fullmatch=True)
+    if match is None:
         return None
-    written = found.color.convert("srgb").to_string(hex=True, alpha=False)
+    written = match.color.convert("srgb").to_string(hex=True, alpha=False)
     return np.asarray(colors.linear_to_oklab(colors.parse_hex([written]))[0], np.float32)
 
 
@@ -200,9 +202,12 @@ def _score_color(preset: Preset, word: str, wanted: colors.Colors) -> float:
     if word.startswith("#"):  # a color code means this color all over the picture
         seen = color_layout.for_preset(preset).lab
         return float(np.exp(-((seen - wanted) ** 2).sum(axis=-1) / _EXACT_DISTANCE**2).mean())
-    own = colors.linear_to_oklab(colors.parse_hex(preset.palette))
-    own_chroma, chroma = np.hypot(own[:, 1], own[:, 2]), float(np.hypot(wanted[1], wanted[2]))
-    apart = ((own - wanted) ** 2).sum(axis=-1) - (1 - _CHROMA_WEIGHT**2) * (
+    palette = colors.linear_to_oklab(colors.parse_hex(preset.palette))
+    own_chroma, chroma = (
+        np.hypot(palette[:, 1], palette[:, 2]),
+        float(np.hypot(wanted[1], wanted[2])),
+    )
+    apart = ((palette - wanted) ** 2).sum(axis=-1) - (1 - _CHROMA_WEIGHT**2) * (
         own_chroma - chroma
     ) ** 2
     away = np.sqrt(np.maximum(apart, 0))

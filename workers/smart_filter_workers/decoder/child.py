@@ -150,7 +150,7 @@ def _describe(picture: Photo) -> Sequence[bytes | memoryview]:
         "exif_bytes": len(picture.exif),
         "taken_at": None if picture.taken_at is None else picture.taken_at.isoformat(),
     }
-    planes = [one for one in (picture.srgb, picture.alpha) if one is not None]
+    planes = [pixels for pixels in (picture.srgb, picture.alpha) if pixels is not None]
     return (
         pack_message(fields),
         *(np.ascontiguousarray(plane).data for plane in planes),

@@ -78,17 +78,17 @@ def resolve_host(host: str) -> Sequence[str]:
     Raises OSError when no name server answers now.
     """
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        places = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         if error.errno == socket.EAI_AGAIN:
             raise
         return []
     except UnicodeError:  # a label that is too long for the codec
         return []
-    return list(dict.fromkeys(str(place[0]) for *_, place in found))
+    return list(dict.fromkeys(str(place[0]) for *_, place in places))
 
 
 def _parse_addresses(answers: Sequence[str]) -> list[IpAddress]:
     """Return the parsed addresses; if one is invalid, return none."""
-    found = [parse_address(one) for one in answers]
-    return [] if None in found else [one for one in found if one is not None]
+    addresses = [parse_address(answer) for answer in answers]
+    return [] if None in addresses else [address for address in addresses if address is not None]

@@ -108,10 +108,10 @@ def decode_mask(content: bytes) -> NDArray[np.uint8]:
     if not content.startswith(png_chunks.SIGNATURE):
         raise ImageUnreadable("the mask of a correction is not a PNG")
     png_chunks.count_pixel_bytes(content)
-    found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if found is None:
+    mask = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if mask is None:
         raise ImageUnreadable("the mask of a correction is truncated or corrupt")
-    return np.asarray(found, dtype=np.uint8)
+    return np.asarray(mask, dtype=np.uint8)
 
 
 def _photo(

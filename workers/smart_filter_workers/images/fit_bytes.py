@@ -77,9 +77,9 @@ def _plan_encoding(pixels: Srgb8, manner: EncodingOptions, budget_bytes: float) 
     whole = encode(sample, fast)
     if len(whole.content) <= share * budget_bytes:
         return _plan(pixels, manner, whole, share)
-    found = _lower_quality(sample, fast, whole, share * budget_bytes)
-    if found is not None:
-        return _plan(pixels, manner, found, share)
+    quality = _lower_quality(sample, fast, whole, share * budget_bytes)
+    if quality is not None:
+        return _plan(pixels, manner, quality, share)
     least = min(manner.quality, MIN_QUALITY)
     return _shrink_to_fit(
         pixels, replace(manner, quality=least), budget_bytes, len(whole.content) / share

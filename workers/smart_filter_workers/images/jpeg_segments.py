@@ -77,10 +77,10 @@ def find_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     """
     at = 2
     for _ in range(_MAX_SEGMENTS):
-        found = _NEXT_MARKER.search(content, at)
-        if found is None:
+        match = _NEXT_MARKER.search(content, at)
+        if match is None:
             return
-        marker, at = content[found.end() - 1], found.end()
+        marker, at = content[match.end() - 1], match.end()
         if marker in _STANDALONE:
             yield marker, at, at
             if marker == Marker.END:
@@ -134,11 +134,11 @@ def fill_gaps(content: bytes, marker: int, length: int) -> Iterator[bytes]:
     Fill bytes may precede any marker (B.1.1.2); other bytes there are a fault without effect.
     """
     previous = None
-    for found, start, _ in find_segments(content):
+    for segment_marker, start, _ in find_segments(content):
         at = start - 4
-        if previous == Marker.SCAN and found == marker:
+        if previous == Marker.SCAN and segment_marker == marker:
             yield content[: at - length] + b"\xff" * length + content[at:]
-        previous = found
+        previous = segment_marker
 
 
 def shorten(content: bytes) -> bytes | None:
@@ -153,7 +153,7 @@ def shorten(content: bytes) -> bytes | None:
             samplings = body[7::3]
             if marker in _PROGRESSIVE or not samplings:
                 return None
-            largest = max(one & 15 for one in samplings) if len(samplings) > 1 else 1
+            largest = max(sampling & 15 for sampling in samplings) if len(samplings) > 1 else 1
             row = _BLOCK_PX * largest
             height = int.from_bytes(body[_HEIGHT])
             if row > _MAX_LAST_ROW * height:
@@ -181,5 +181,5 @@ def _are_complete(marker: int, frame: bytes, scans: list[bytes]) -> bool:
         first, last, bits = scan[-3:]
         if not bits & 15:
             held = scan[1 : 1 + 2 * scan[0] : 2]
-            missing -= {(one, number) for one in held for number in range(first, last + 1)}
+            missing -= {(which, number) for which in held for number in range(first, last + 1)}
     return not missing

@@ -73,9 +73,9 @@ def export_dataset(
     if folder.exists() and any(folder.iterdir()):
         raise SetupFailed(f"{folder} is not empty: name a new folder")
     with sessions.transaction(engine) as connection:
-        found = datasets.list_datasets(connection, task=task, version=version)
+        matching = datasets.list_datasets(connection, task=task, version=version)
         items = datasets.list_examples(connection, task, version)
-    if not found:
+    if not matching:
         raise SetupFailed(
             f"there is no data set {task} {version}: see `smart-filter feedback list`"
         )
@@ -87,9 +87,9 @@ def export_dataset(
             _write_mattes(store, of_part, below)
         elif of_part:
             _write_faces(task, _faces(store, of_part), below)
-    manifest = json.dumps(manifests.build_document(found[0], items), indent=1)
+    manifest = json.dumps(manifests.build_document(matching[0], items), indent=1)
     (folder / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
-    return ExportedDataset(found[0], folder)
+    return ExportedDataset(matching[0], folder)
 
 
 def _content(store: ObjectStore, item: TrainingExample, name: str) -> bytes:
@@ -120,10 +120,10 @@ def _faces(store: ObjectStore, items: Sequence[TrainingExample]) -> Archive:
         with np.load(io.BytesIO(content), allow_pickle=False) as packed:
             arrays = {name: packed[name] for name in packed.files}
         for row, number in enumerate(arrays["number"].tolist()):
-            one = {name: values[row] for name, values in arrays.items()}
-            latest[str(item.job_id), number] = f"{item.correction_id}-{number}", one
+            example = {name: values[row] for name, values in arrays.items()}
+            latest[str(item.job_id), number] = f"{item.correction_id}-{number}", example
     rows = list(latest.values())
-    stacked = {name: np.stack([one[name] for _, one in rows]) for name in rows[0][1]}
+    stacked = {name: np.stack([example[name] for _, example in rows]) for name in rows[0][1]}
     return {**stacked, "name": np.array([name for name, _ in rows])}
 
 
@@ -149,7 +149,7 @@ def _write_smiles(faces: Archive, folder: Path) -> None:
             level = examples.LEVELS[smile]
             happy = _HAPPY_VOTES_OF_TEN[level]
             votes = {"happiness": happy, "neutral": 10 - happy}
-            rows.writerow([name, *(votes.get(one, 0) for one in _VOTES), level, level])
+            rows.writerow([name, *(votes.get(choice, 0) for choice in _VOTES), level, level])
 
 
 def _write_eyes(faces: Archive, folder: Path) -> None:

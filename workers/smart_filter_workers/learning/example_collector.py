@@ -49,16 +49,16 @@ class ExampleCollector:
         Raises TryAgain while servers are away: then the remaining corrections wait.
         """
         with sessions.transaction(self._engine) as connection:
-            found = feedback_examples.list_uncollected(connection, most=most)
-            jobs = queries.get_many(connection, {one.job_id for one in found})
-        for correction in found:
+            uncollected = feedback_examples.list_uncollected(connection, most=most)
+            jobs = queries.get_many(connection, {example.job_id for example in uncollected})
+        for correction in uncollected:
             job = jobs.get(correction.job_id)
             if job is None:
                 # Mark it: only the oldest corrections are read, and this one would block others.
                 self._record_miss(correction, "its job is gone")
             else:
                 self._collect(job, correction)
-        return len(found)
+        return len(uncollected)
 
     def _collect(self, job: JobRow, correction: Correction) -> None:
         try:
@@ -69,7 +69,7 @@ class ExampleCollector:
             # The artifacts are gone or in an unknown format: a retry would not help.
             self._record_miss(correction, f"{type(error).__name__}: {error}")
             return
-        stored = [self._stored(job, correction, one) for one in made]
+        stored = [self._stored(job, correction, files) for files in made]
         prepared = job.result(StageName.PREPARE) or {}
         corrected = job.result(StageName(correction.stage)) or {}
         with sessions.transaction(self._engine) as connection:

@@ -83,16 +83,16 @@ def from_faces(wanted: FaceInputs, label: Mapping[str, Any]) -> list[ExampleFile
     `number` of the face in its photo; `smile`, an index of LEVELS; `open` (n, 2), of the right
     eye and the left; -1: no label.
     """
-    found = wanted.faces.faces
-    labeled = [face for face in label["faces"] if face["number"] <= len(found)]
+    faces = wanted.faces.faces
+    labeled = [face for face in label["faces"] if face["number"] <= len(faces)]
     made = []
     for task, teaches in ((TaskName.SMILE, _smile_labels), (TaskName.EYES, _eye_labels)):
         rows = [face for face in labeled if teaches(face)]
         if rows:
             counts: dict[str, int] = {}
-            for what in (one for face in rows for one in teaches(face)):
+            for what in (taught for face in rows for taught in teaches(face)):
                 counts[what] = counts.get(what, 0) + 1
-            made.append(ExampleFiles(task, {FACES_FILE: _archive(wanted, found, rows)}, counts))
+            made.append(ExampleFiles(task, {FACES_FILE: _archive(wanted, faces, rows)}, counts))
     return made
 
 
@@ -102,13 +102,13 @@ def _smile_labels(face: Mapping[str, Any]) -> list[str]:
 
 def _eye_labels(face: Mapping[str, Any]) -> list[str]:
     eyes = (face.get("right_open"), face.get("left_open"))
-    return ["open" if one else "closed" for one in eyes if one is not None]
+    return ["open" if is_open else "closed" for is_open in eyes if is_open is not None]
 
 
-def _archive(wanted: FaceInputs, found: Sequence[Face], rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _archive(wanted: FaceInputs, faces: Sequence[Face], rows: Sequence[Mapping[str, Any]]) -> bytes:
     crops, landmarks = [], []
     for row in rows:
-        face = to_proxy(found[row["number"] - 1], wanted.prepared)
+        face = to_proxy(faces[row["number"] - 1], wanted.prepared)
         points = np.array(face.landmarks, np.float32)
         square = _face_square(points)
         cut = square.cut(wanted.prepared.proxy_srgb, FACE_SIDE_PX)

@@ -66,7 +66,7 @@ def export_latest(engine: Engine, store: ObjectStore, task: TaskName, folder: Pa
 
     Raises SetupFailed when there is none, and as `dataset_export.export_dataset` does.
     """
-    found = latest_dataset(engine, task)
-    if found is None:
+    dataset = latest_dataset(engine, task)
+    if dataset is None:
         raise SetupFailed(f"no data set of {task} was built: `smart-filter feedback build {task}`")
-    return dataset_export.export_dataset(engine, store, task, found.version, folder).data_set
+    return dataset_export.export_dataset(engine, store, task, dataset.version, folder).data_set

@@ -48,7 +48,7 @@ class RegistrationContext:
 
     engine: Engine
     store: ObjectStore
-    known: ModelCatalog
+    catalog: ModelCatalog
     weights: Path
 
 
@@ -95,9 +95,9 @@ def ensure_stored(store: ObjectStore, version: WeightVersion) -> None:
 
 
 def _card(place: RegistrationContext, task: TaskName, model: str) -> ModelCard:
-    file = place.known.files.get((task, model))
+    file = place.catalog.files.get((task, model))
     if file is None or not file.CARD.learns:
-        learning = sorted(f"{card.task}/{card.name}" for card in place.known.cards if card.learns)
+        learning = sorted(f"{card.task}/{card.name}" for card in place.catalog.cards if card.learns)
         raise VersionRefused(
             f"{task}/{model} has no weights that are trained here; these have:"
             f" {', '.join(learning) or 'none'}"
@@ -115,7 +115,7 @@ def _run(place: RegistrationContext, card: ModelCard, content: bytes) -> None:
             onnx_session.check(content)
         digests = {card.task: trained.keep(content)}
         loaded = ModelCache(
-            place.known, place.weights, memory_limit=memory.get_limit(None), trained=trained
+            place.catalog, place.weights, memory_limit=memory.get_limit(None), trained=trained
         )
         models = loaded.for_stage({card.task: card.name}, {}, digests)
     except (ModelNotLoaded, SetupFailed) as error:

@@ -94,10 +94,10 @@ class ShadowRunner:
     def _run_shadow(self, ran: CompletedStage, task: TaskName, digest: str) -> None:
         lease = ran.lease
         counted = self._models.digests(lease.models, lease.parameters, lease.digests)
-        found, failed = None, None
+        shares, failed = None, None
         try:
             answer = self._run(ran, task, digest)
-            found = measure_agreement(task, ran.result, answer.result)
+            shares = measure_agreement(task, ran.result, answer.result)
         except ModelNotLoaded as error:
             failed = str(error)[:_MAX_ERROR_LENGTH]
         except Poison as error:
@@ -112,9 +112,9 @@ class ShadowRunner:
             # Shadow weights may raise anything; it must not affect a job.
             _log.exception("shadow_model_raised", digest=digest, stage=lease.stage)
             failed = f"{type(error).__name__}: {error}"[:_MAX_ERROR_LENGTH]
-        if found is None and failed is None:
+        if shares is None and failed is None:
             return
-        agreement = None if found is None else {**found, "seconds": answer.seconds}
+        agreement = None if shares is None else {**shares, "seconds": answer.seconds}
         try:
             with sessions.transaction(self._engine) as connection:
                 shadow_results.record(
@@ -159,15 +159,15 @@ def measure_agreement(task: TaskName, counted: object, tried: object) -> dict[st
 
 def _compare_smiles(task: TaskName, counted: Smiles, tried: Smiles) -> dict[str, float]:
     if task == TaskName.EYES:
-        own, other = _eye_states(counted.eyes), _eye_states(tried.eyes)
-        same = [one == two for one, two in zip(own, other, strict=True)]
+        counted_eyes, tried_eyes = _eye_states(counted.eyes), _eye_states(tried.eyes)
+        same = [before == after for before, after in zip(counted_eyes, tried_eyes, strict=True)]
         return {"eyes": sum(same) / len(same)}
     pairs = list(zip(counted.smiles, tried.smiles, strict=True))
     return {
-        "level": sum(one.level == other.level for one, other in pairs) / len(pairs),
-        "score": sum(abs(one.score - other.score) for one, other in pairs) / len(pairs),
+        "level": sum(smile.level == other.level for smile, other in pairs) / len(pairs),
+        "score": sum(abs(smile.score - other.score) for smile, other in pairs) / len(pairs),
     }
 
 
 def _eye_states(eyes: tuple[Eyes, ...]) -> list[bool | None]:
-    return [is_open for one in eyes for is_open in (one.left_open, one.right_open)]
+    return [is_open for pair in eyes for is_open in (pair.left_open, pair.right_open)]

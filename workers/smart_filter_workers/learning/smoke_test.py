@@ -47,7 +47,12 @@ def check_numbers(content: bytes) -> None:
     import onnx  # noqa: PLC0415 - reading the cards of models loads no framework
 
     graph = onnx.load_model_from_string(content).graph
-    constants = [one.t for node in graph.node for one in node.attribute if one.HasField("t")]
+    constants = [
+        attribute.t
+        for node in graph.node
+        for attribute in node.attribute
+        if attribute.HasField("t")
+    ]
     for tensor in (*graph.initializer, *constants):
         numbers = onnx.numpy_helper.to_array(tensor)
         if numbers.dtype.kind == "f" and np.isnan(numbers).any():

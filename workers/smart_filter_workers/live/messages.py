@@ -79,7 +79,7 @@ def parse_subprotocols(offered: Sequence[str]) -> str:
 
 def parse_hello(text: str) -> Hello:
     """Parse the first message.  Raises MalformedRequest, InvalidRecipe."""
-    fields = _parse_message(text, known={"background", "max_side", "rate"})
+    fields = _parse_message(text, fields={"background", "max_side", "rate"})
     side = fields.get("max_side", frames.MAX_SIDE_PX)
     # `type`, because bool is a subclass of int.
     if type(side) is not int or not _MIN_SIDE_PX <= side <= frames.MAX_SIDE_PX:
@@ -102,7 +102,7 @@ def parse_change(text: str) -> Background | AnotherToken:
 
     Raises MalformedRequest, InvalidRecipe.
     """
-    fields = _parse_message(text, known={"background", "background_file", "token"})
+    fields = _parse_message(text, fields={"background", "background_file", "token"})
     if len(fields) != 1 or fields.get("background_file", True) is not True:
         raise MalformedRequest(
             'send {"background": "…"}, {"background_file": true} or {"token": "…"}'
@@ -206,7 +206,7 @@ def _background(value: object) -> Background:
     return parse_background(value)
 
 
-def _parse_message(text: str, *, known: set[str]) -> Mapping[str, Any]:  # JSON holds any type
+def _parse_message(text: str, *, fields: set[str]) -> Mapping[str, Any]:  # JSON holds any type
     if len(text) > MAX_TEXT_CHARACTERS:
         raise MalformedRequest(f"a message has at most {MAX_TEXT_CHARACTERS} characters")
     try:
@@ -215,10 +215,10 @@ def _parse_message(text: str, *, known: set[str]) -> Mapping[str, Any]:  # JSON 
         raise MalformedRequest("a message must be JSON, or a binary frame") from None
     if not isinstance(document, dict):
         raise MalformedRequest("a message must be a JSON object")
-    unknown = sorted(set(document) - known)
+    unknown = sorted(set(document) - fields)
     if unknown:
         names = ", ".join(map(ascii, unknown))[:100]
-        raise MalformedRequest(f"{names}: unknown here; known: {', '.join(sorted(known))}")
+        raise MalformedRequest(f"{names}: unknown here; known: {', '.join(sorted(fields))}")
     return document
 
 

@@ -73,17 +73,17 @@ class LiveModels:
 
     def look(self, prepared: PreparedPhoto) -> FrameFaces:
         """Return the largest faces of a frame, with their smiles and eyes."""
-        (found,) = face_stage.run(self.faces, [face_stage.Inputs(prepared)])
-        faces = _largest(found)
+        (detected,) = face_stage.run(self.faces, [face_stage.Inputs(prepared)])
+        faces = _largest(detected)
         (smiles,) = smile_stage.run(self.smiles, [smile_stage.Inputs(prepared, faces)])
         return FrameFaces(faces, smiles)
 
 
-def _largest(found: Faces) -> Faces:
+def _largest(faces: Faces) -> Faces:
     """Return the widest faces, still from left to right."""
-    widths = sorted((face.box[2] for face in found.faces), reverse=True)
+    widths = sorted((face.box[2] for face in faces.faces), reverse=True)
     least = widths[:MAX_FACES][-1] if widths else 0.0
-    return Faces(tuple(face for face in found.faces if face.box[2] >= least)[:MAX_FACES])
+    return Faces(tuple(face for face in faces.faces if face.box[2] >= least)[:MAX_FACES])
 
 
 def check_weights(folder: Path, *, research: bool) -> None:
@@ -100,7 +100,7 @@ def load(folder: Path, *, research: bool, emotions: bool) -> LiveModels:
     Raises SetupFailed.
     """
     check_weights(folder, research=research)
-    known = catalog.discover_models(research=research, emotions=emotions)
+    discovered = catalog.discover_models(research=research, emotions=emotions)
     detector = (
         CenterFace(folder, longest_side_px=FINDING_SIDE_PX, threshold=centerface.THRESHOLD)
         if research
@@ -110,16 +110,16 @@ def load(folder: Path, *, research: bool, emotions: bool) -> LiveModels:
         people=SelfieNetworks(folder),
         faces=face_stage.Models(face=NearOrSearched(detector)),
         smiles=smile_stage.Models(
-            smile=_default(TaskName.SMILE, known, folder),
-            eyes=_default(TaskName.EYES, known, folder),
+            smile=_default(TaskName.SMILE, discovered, folder),
+            eyes=_default(TaskName.EYES, discovered, folder),
         ),
-        compositor=_default(TaskName.COMPOSITE, known, folder),
+        compositor=_default(TaskName.COMPOSITE, discovered, folder),
     )
 
 
-def _default(task: TaskName, known: ModelCatalog, folder: Path) -> Any:  # noqa: ANN401 - by task
+def _default(task: TaskName, models: ModelCatalog, folder: Path) -> Any:  # noqa: ANN401 - by task
     """Return a task's default model, which has the type of the task's Protocol."""
-    card = next(card for card in known.cards if card.task == task and card.default)
+    card = next(card for card in models.cards if card.task == task and card.default)
     files.verify(folder, card.weights)
-    model: Any = known.files[task, card.name].load(folder)  # the Protocol depends on the task
+    model: Any = models.files[task, card.name].load(folder)  # the Protocol depends on the task
     return partial(model, parameters=card.completed({})) if card.parameters else model

@@ -153,5 +153,5 @@ def _rate_faces(seen: FrameFaces) -> Rating | None:
     if not seen.smiles.smiles:
         return None
     levels = [smile.level for smile in seen.smiles.smiles]
-    eyes = [eye for one in seen.smiles.eyes for eye in (one.left_open, one.right_open)]
+    eyes = [eye for pair in seen.smiles.eyes for eye in (pair.left_open, pair.right_open)]
     return rate(levels, sum(eye is True for eye in eyes))

@@ -41,7 +41,7 @@ def find_regions(coverage: Floats, faces: Sequence[Face], *, scale: float) -> It
         mean = float(box.mean()) if box.size else 1.0
         if mean < MISSED_BELOW:
             missed.append((mean, face))
-    missed.sort(key=lambda one: one[0])
+    missed.sort(key=lambda region: region[0])
     for _, face in missed[:MAX_REGIONS]:
         left, top, across, down = face.box
         middle = left + across / 2

@@ -91,11 +91,11 @@ class Shutter:
             self._state, self._since = _State.READY, None
 
     def _take(self, frame: SmilingFrame) -> None:
-        least = max(one.smile for one in [*self._peak, frame]) - SAME_SCORE_WITHIN
-        self._peak = [one for one in [*self._peak, frame] if one.smile >= least]
+        least = max(summary.smile for summary in [*self._peak, frame]) - SAME_SCORE_WITHIN
+        self._peak = [summary for summary in [*self._peak, frame] if summary.smile >= least]
 
     def _is_over(self, look: FrameSummary, at: float) -> bool:
-        smile = max(one.smile for one in self._peak)
+        smile = max(summary.smile for summary in self._peak)
         if look.smiling and look.eyes_open and look.smile >= STOPPED_SMILING_SHARE * smile:
             self._since = None
             return at - self._peak[0].at >= PEAK_SECONDS
@@ -103,7 +103,7 @@ class Shutter:
 
     def _finish_moment(self) -> SmilingFrame:
         middle = (self._peak[0].at + self._peak[-1].at) / 2
-        best = min(self._peak, key=lambda one: abs(one.at - middle))
+        best = min(self._peak, key=lambda summary: abs(summary.at - middle))
         self._state, self._peak, self._since = _State.RESTING, [], None
         return best
 
@@ -135,5 +135,5 @@ def summarize_frame(
 
 
 def _has_open_eyes(eyes: Eyes) -> bool:
-    known = {eyes.left_open, eyes.right_open}
-    return True in known and False not in known
+    states = {eyes.left_open, eyes.right_open}
+    return True in states and False not in states

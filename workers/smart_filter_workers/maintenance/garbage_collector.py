@@ -181,10 +181,10 @@ class GarbageCollector:
                 put += uploads.claim(connection, most=max_put)
         if not made and not put:
             return 0, is_done
-        refused = self._store.remove_many([one.key for one in (*made, *put)])
+        refused = self._store.remove_many([file.key for file in (*made, *put)])
         with sessions.transaction(self._engine) as connection:
-            retention.delete_rows(connection, [one for one in made if one.key not in refused])
-            uploads.delete_rows(connection, [one for one in put if one.key not in refused])
+            retention.delete_rows(connection, [file for file in made if file.key not in refused])
+            uploads.delete_rows(connection, [file for file in put if file.key not in refused])
         if refused:
             # They are tried again when their claim ends.
             key, code = next(iter(refused.items()))

@@ -89,7 +89,9 @@ class Sweeper:
         with self._step("ended"), sessions.transaction(self._engine) as connection:
             processes = worker_registry.list_processes(connection)
             ended = [
-                one for one, process in processes.items() if process_identity.has_ended(process)
+                worker_id
+                for worker_id, process in processes.items()
+                if process_identity.has_ended(process)
             ]
             if ended:
                 self._expire(connection, ended)
@@ -136,8 +138,8 @@ class Sweeper:
         if lost:
             _log.warning("leases_expired", leases=len(lost))
         counted = {
-            CounterKey(CounterName.EXPIRIES, one): CounterValue(lost.count(one))
-            for one in set(lost)
+            CounterKey(CounterName.EXPIRIES, capability): CounterValue(lost.count(capability))
+            for capability in set(lost)
         }
         counters.add(connection, counted)
         worker_registry.delete_silent(connection, silent_seconds=self._settings.lease_seconds)

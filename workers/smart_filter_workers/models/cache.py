@@ -72,12 +72,12 @@ class ModelCache:
         digests: Mapping[TaskName, str] = NO_DIGESTS,
     ) -> dict[TaskName, str]:
         """Return the digests of the weights that `for_stage` would use, if a model has any."""
-        found = {
+        by_task = {
             task: digests.get(task)
             or self._catalog.digest(task, name, parameters.get(task, {}), self._folder)
             for task, name in names.items()
         }
-        return {task: digest for task, digest in found.items() if digest is not None}
+        return {task: digest for task, digest in by_task.items() if digest is not None}
 
     def model(self, task: TaskName, name: str, digest: str = "") -> Model:
         """Return one model as its module loads it.  Raises ModelNotLoaded, StorageUnavailable."""

@@ -96,8 +96,8 @@ class ModelCatalog:
     @property
     def refused_files(self) -> frozenset[WeightsFile]:
         """The files of weights that only models read that must not run here."""
-        allowed = {one for card in self.cards if not self.refusal(card) for one in card.weights}
-        return frozenset(one for card in self.cards for one in card.weights) - allowed
+        allowed = {name for card in self.cards if not self.refusal(card) for name in card.weights}
+        return frozenset(name for card in self.cards for name in card.weights) - allowed
 
     def ensure_may_run(self, card: ModelCard) -> None:
         """Raise SetupFailed when a model must not run here."""
@@ -134,7 +134,10 @@ class ModelCatalog:
         if card.parameter(ENTRY_PARAMETER) is None:
             return card.digest
         entry = card.completed(given)[ENTRY_PARAMETER]
-        there = {one.full_name: one.sha256 for one in allowlist.read_allowlist(weights_folder)}
+        there = {
+            weights.full_name: weights.sha256
+            for weights in allowlist.read_allowlist(weights_folder)
+        }
         return there.get(f"{name}/{entry}", card.digest)
 
     def batch_size(self, capability: Capability) -> int:
@@ -150,8 +153,8 @@ class ModelCatalog:
     def _with_effective_default(self, card: ModelCard) -> ModelCard:
         cards = [file.CARD for file in self.files.values()]
         choice = _choose_defaults(cards, card.task, self.refusal)
-        own = replace(card, default=any(one is card for one in choice))
-        return own if self.research else self._without_refused_names(own)
+        effective = replace(card, default=any(chosen is card for chosen in choice))
+        return effective if self.research else self._without_refused_names(effective)
 
     def _without_refused_names(self, card: ModelCard) -> ModelCard:
         """Return a card whose parameters name no model that is turned off.
@@ -159,23 +162,23 @@ class ModelCatalog:
         In defaults the model that stands in for the task's default takes its place.
         """
         of_task = [file.CARD for file in self.files.values() if file.CARD.task == card.task]
-        refused = {one.name for one in of_task if self.refusal(one) is not None}
-        stand_in = next((one.name for one in of_task if one.stands_in), "")
+        refused = {model.name for model in of_task if self.refusal(model) is not None}
+        stand_in = next((model.name for model in of_task if model.stands_in), "")
 
         def replaced(names: str) -> str:
-            return ",".join(stand_in if one in refused else one for one in names.split(","))
+            return ",".join(stand_in if name in refused else name for name in names.split(","))
 
         return replace(
             card,
             parameters=tuple(
                 replace(
-                    one,
-                    default=replaced(str(one.default)),
-                    choices=tuple(name for name in one.choices if name not in refused),
+                    parameter,
+                    default=replaced(str(parameter.default)),
+                    choices=tuple(name for name in parameter.choices if name not in refused),
                 )
-                if one.name in MODEL_NAME_PARAMETERS
-                else one
-                for one in card.parameters
+                if parameter.name in MODEL_NAME_PARAMETERS
+                else parameter
+                for parameter in card.parameters
             ),
         )
 
@@ -183,7 +186,11 @@ class ModelCatalog:
         lacking = missing_packages(card) or missing_memory(card, container_memory.read_available())
         if lacking is not None:
             return Offer(card, lacking)
-        absent = [one.name for one in card.weights if not (weights_folder / one.name).is_file()]
+        absent = [
+            weights.name
+            for weights in card.weights
+            if not (weights_folder / weights.name).is_file()
+        ]
         if absent:
             return Offer(card, f"weights file {absent[0]} is missing: {_remedy(card, absent[0])}")
         names = self._entries(file, weights_folder)
@@ -199,12 +206,12 @@ class ModelCatalog:
         names = _entries(file, weights_folder)
         if names is None or self.research:
             return names
-        listed = {one.full_name: one for one in allowlist.read_allowlist(weights_folder)}
+        listed = {entry.full_name: entry for entry in allowlist.read_allowlist(weights_folder)}
         return tuple(
             name
             for name in names
-            if (one := listed.get(f"{file.CARD.name}/{name}")) is not None
-            and one.commercial == Commercial.YES
+            if (entry := listed.get(f"{file.CARD.name}/{name}")) is not None
+            and entry.commercial == Commercial.YES
         )
 
 
@@ -281,7 +288,7 @@ def _restrict_choices(card: ModelCard, entries: tuple[str, ...], weights_folder:
     """
     if not entries:
         return card
-    listed = {one.full_name: one for one in allowlist.read_allowlist(weights_folder)}
+    listed = {file.full_name: file for file in allowlist.read_allowlist(weights_folder)}
     files = {name: listed.get(f"{card.name}/{name}") for name in entries}
     licenses = {
         name: file.license or NO_ASSERTION for name, file in files.items() if file is not None
@@ -290,14 +297,14 @@ def _restrict_choices(card: ModelCard, entries: tuple[str, ...], weights_folder:
     each = ", ".join(f"{name} ({license})" for name, license in licenses.items())
     parameters = tuple(
         replace(
-            one,
-            title=f"{one.title}: {each}" if each else one.title,
+            parameter,
+            title=f"{parameter.title}: {each}" if each else parameter.title,
             choices=entries,
-            default=one.default if one.default in entries else entries[0],
+            default=parameter.default if parameter.default in entries else entries[0],
         )
-        if one.name == ENTRY_PARAMETER
-        else one
-        for one in card.parameters
+        if parameter.name == ENTRY_PARAMETER
+        else parameter
+        for parameter in card.parameters
     )
     return replace(
         card,
@@ -312,22 +319,24 @@ def _restrict_choices(card: ModelCard, entries: tuple[str, ...], weights_folder:
 def _least(allowed: Collection[Commercial]) -> Commercial | None:
     """Return the strictest of some values; None of none."""
     strictest_first = (Commercial.NO, Commercial.ASK, Commercial.YES)
-    return next((one for one in strictest_first if one in allowed), None)
+    return next((commercial for commercial in strictest_first if commercial in allowed), None)
 
 
 def _join_licenses(licenses: Collection[str]) -> str:
     """Return the SPDX expression for files under all of several licenses."""
     if len(licenses) == 1:
         return next(iter(licenses))
-    return " AND ".join(f"({one})" if " " in one else one for one in sorted(licenses))
+    return " AND ".join(
+        f"({license_})" if " " in license_ else license_ for license_ in sorted(licenses)
+    )
 
 
 def _model_modules(stage: StageName) -> list[ModuleType]:
     package = importlib.import_module(f"smart_filter_workers.stages.{stage}.models")
     return [
-        _module(f"{package.__name__}.{found.name}")
-        for found in pkgutil.iter_modules(package.__path__)
-        if found.name != _PROTOCOL_MODULE
+        _module(f"{package.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(package.__path__)
+        if module.name != _PROTOCOL_MODULE
     ]
 
 
@@ -348,24 +357,24 @@ def _module(name: str) -> ModuleType:
     return module
 
 
-def _ensure_defaults(known: ModelCatalog, where: str) -> None:
+def _ensure_defaults(discovered: ModelCatalog, where: str) -> None:
     """Raise SetupFailed unless each task has one default, in the family of its stand-in."""
     for task in TaskName:
-        names = [card.name for card in known.cards if card.task == task and card.default]
+        names = [card.name for card in discovered.cards if card.task == task and card.default]
         if len(names) != 1:
             raise SetupFailed(f"{task} needs exactly one default model{where}, has {names}")
-        own = [file.CARD for file in known.files.values() if file.CARD.task == task]
-        families = {card.family for card in own if card.default or card.stands_in}
+        cards = [file.CARD for file in discovered.files.values() if file.CARD.task == task]
+        families = {card.family for card in cards if card.default or card.stands_in}
         if len(families) > 1:
-            named = ", ".join(sorted(families))
-            raise SetupFailed(f"{task}: default and stand-in are of different families: {named}")
+            listed = ", ".join(sorted(families))
+            raise SetupFailed(f"{task}: default and stand-in are of different families: {listed}")
 
 
 def _choose_defaults(
     cards: Iterable[ModelCard], task: TaskName, refusal: Callable[[ModelCard], str | None]
 ) -> list[ModelCard]:
     """Return the default models of a task, or their stand-ins where these are turned off."""
-    own = [card for card in cards if card.task == task]
-    able = [card for card in own if card.default and refusal(card) is None]
-    stand_ins = [card for card in own if card.stands_in and refusal(card) is None]
+    of_task = [card for card in cards if card.task == task]
+    able = [card for card in of_task if card.default and refusal(card) is None]
+    stand_ins = [card for card in of_task if card.stands_in and refusal(card) is None]
     return able or stand_ins

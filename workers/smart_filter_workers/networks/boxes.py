@@ -21,9 +21,9 @@ def box_iou(box: Box | Floats, boxes: Floats) -> Floats:
     end = np.minimum(np.asarray(box[2:], np.float32), boxes[:, 2:])
     shared = np.prod(np.maximum(end - start, 0), axis=1)
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
-    own = max(0.0, float(box[2] - box[0])) * max(0.0, float(box[3] - box[1]))
+    area = max(0.0, float(box[2] - box[0])) * max(0.0, float(box[3] - box[1]))
     # The lower bound, a millionth of a pixel, avoids dividing by 0 for two empty boxes.
-    return np.asarray(shared / np.maximum(areas + own - shared, 1e-6), dtype=np.float32)
+    return np.asarray(shared / np.maximum(areas + area - shared, 1e-6), dtype=np.float32)
 
 
 def box_side(box: Box) -> float:

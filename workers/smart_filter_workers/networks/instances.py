@@ -73,17 +73,18 @@ def find_persons(
     """
     match handling.answer:
         case OutputKind.YOLO:
-            found = _yolo(answers, handling, threshold)
+            detections = _yolo(answers, handling, threshold)
         case OutputKind.RTMDET:
-            found = _rtmdet(answers, handling, threshold)
+            detections = _rtmdet(answers, handling, threshold)
         case OutputKind.MATTE:
             raise ValueError("a matte does not separate persons")
         case _:
             assert_never(handling.answer)
     everyone = [
-        _to_picture(found, index, placed, handling, srgb) for index in range(len(found.scores))
+        _to_picture(detections, index, placed, handling, srgb)
+        for index in range(len(detections.scores))
     ]
-    return sorted(everyone, key=lambda one: one.box[0] + one.box[2])
+    return sorted(everyone, key=lambda person: person.box[0] + person.box[2])
 
 
 def _yolo(answers: Sequence[Floats], handling: Handling, threshold: float) -> _Detections:
@@ -107,7 +108,7 @@ def _yolo_parts(answers: Sequence[Floats]) -> tuple[Floats, Floats]:
 
     Raises ValueError.
     """
-    shapes = [one.shape for one in answers]
+    shapes = [answer.shape for answer in answers]
     # Axes of (1, 4 + classes + M, N) and (1, M, h, w).
     if [len(shape) for shape in shapes] != [3, 4] or {shape[0] for shape in shapes} != {1}:
         raise ValueError(f"outputs of shapes {shapes} are not those of a YOLO-seg network")
@@ -115,12 +116,12 @@ def _yolo_parts(answers: Sequence[Floats]) -> tuple[Floats, Floats]:
 
 
 def _rtmdet(answers: Sequence[Floats], handling: Handling, threshold: float) -> _Detections:
-    shapes = [one.shape for one in answers]
+    shapes = [answer.shape for answer in answers]
     # Axes of (1, N, 5), (1, N) and (1, N, h, w).
     are_right = [len(shape) for shape in shapes] == [3, 2, 4] and shapes[0][2] == _BOX_VALUES + 1
     if not are_right or {shape[:2] for shape in shapes} != {(1, shapes[0][1])}:
         raise ValueError(f"outputs of shapes {shapes} are not those of an RTMDet-Ins network")
-    boxes, labels, masks = (one[0] for one in answers)
+    boxes, labels, masks = (answer[0] for answer in answers)
     scores = boxes[:, _BOX_VALUES]
     chosen = np.flatnonzero((scores >= threshold) & (labels == handling.channel))
     kept = chosen[non_max_suppression(boxes[chosen, :_BOX_VALUES], scores[chosen])]
@@ -142,21 +143,21 @@ def non_max_suppression(boxes: Floats, scores: Floats) -> list[int]:
 
 
 def _to_picture(
-    found: _Detections, index: int, placed: NetworkInput, handling: Handling, srgb: Srgb8
+    detections: _Detections, index: int, placed: NetworkInput, handling: Handling, srgb: Srgb8
 ) -> Instance:
     height, width = srgb.shape[:2]
     start = np.array([placed.left, placed.top])
     per_input = np.array([width / placed.width, height / placed.height])
-    corners = (found.boxes[index].reshape(2, 2) - start) * per_input
+    corners = (detections.boxes[index].reshape(2, 2) - start) * per_input
     (left, top), (right, bottom) = np.clip(np.nan_to_num(corners), 0, (width, height))
-    mask = map_to_picture(found.masks[index], placed, handling, srgb)
-    coverage = sigmoid(mask) if found.are_logits else np.clip(mask, 0, 1)
+    mask = map_to_picture(detections.masks[index], placed, handling, srgb)
+    coverage = sigmoid(mask) if detections.are_logits else np.clip(mask, 0, 1)
     inside = np.zeros_like(coverage)
     # A mask is valid inside its box only: the same prototypes also show other persons.
     rows, columns = slice(int(top), int(np.ceil(bottom))), slice(int(left), int(np.ceil(right)))
     inside[rows, columns] = np.nan_to_num(coverage[rows, columns])
     return Instance(
         box=(float(left), float(top), float(right), float(bottom)),
-        score=float(found.scores[index]),
+        score=float(detections.scores[index]),
         coverage=inside,
     )

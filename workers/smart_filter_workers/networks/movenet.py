@@ -67,10 +67,10 @@ class MoveNet:
         scale = self._longest_side_px / max(height, width)
         seen = resize(picture, width=_side(width * scale), height=_side(height * scale))
         centers, sizes, offsets = self._network(seen[np.newaxis].astype(np.float32))
-        found = decode_boxes(centers[0, :, :, 0], sizes[0], offsets[0], threshold=self._threshold)
+        boxes = decode_boxes(centers[0, :, :, 0], sizes[0], offsets[0], threshold=self._threshold)
         return [
             PersonBox(score, (left * width, top * height, right * width, bottom * height))
-            for score, (left, top, right, bottom) in found
+            for score, (left, top, right, bottom) in boxes
         ]
 
 
@@ -84,15 +84,15 @@ def decode_boxes(
     side = 2 * PEAK_RADIUS + 1
     highest = cv2.dilate(centers, np.ones((side, side), np.uint8))
     rows, columns = np.nonzero((centers >= highest) & (centers > threshold))
-    found = []
+    boxes = []
     for row, column in zip(rows, columns, strict=True):
         x, y = column + offsets[row, column, 1], row + offsets[row, column, 0]
         half_y, half_x = np.maximum(sizes[row, column], 1) / 2
         edges = np.array([x - half_x, y - half_y, x + half_x, y + half_y])
         edges /= np.tile(centers.shape[::-1], 2)
         left, top, right, bottom = (float(edge) for edge in edges.clip(0, 1))
-        found.append((float(centers[row, column]), (left, top, right, bottom)))
-    return sorted(found, reverse=True)
+        boxes.append((float(centers[row, column]), (left, top, right, bottom)))
+    return sorted(boxes, reverse=True)
 
 
 def _side(length_px: float) -> int:

@@ -46,7 +46,10 @@ class ServedCapabilities:
         self._offered = tuple(offered)
         self._clock = clock
         self._offered_at = clock()
-        self._own = {one: version_skew.select_cards(one, self._cards) for one in self.wanted}
+        self._own = {
+            capability: version_skew.select_cards(capability, self._cards)
+            for capability in self.wanted
+        }
         self._skewed: dict[Capability, str] = {}
         self._resting = False
         self._lock = threading.Lock()
@@ -65,7 +68,11 @@ class ServedCapabilities:
         """The capabilities served now: none at rest, none whose published card differs."""
         able = self.able
         with self._lock:
-            return () if self._resting else tuple(one for one in able if one not in self._skewed)
+            return (
+                ()
+                if self._resting
+                else tuple(capability for capability in able if capability not in self._skewed)
+            )
 
     @property
     def able(self) -> tuple[Capability, ...]:
@@ -73,7 +80,7 @@ class ServedCapabilities:
         with self._lock:
             if not self._is_open:
                 return ()
-            return tuple(one for one in self.wanted if one not in self._failed)
+            return tuple(capability for capability in self.wanted if capability not in self._failed)
 
     @property
     def serves_all(self) -> bool:
@@ -97,7 +104,11 @@ class ServedCapabilities:
     def failed(self) -> dict[Capability, str]:
         """The capabilities that it cannot serve, each with the reason."""
         with self._lock:
-            skewed = {one: why for one, why in self._skewed.items() if one in self.wanted}
+            skewed = {
+                capability: why
+                for capability, why in self._skewed.items()
+                if capability in self.wanted
+            }
             return {**skewed, **self._failed}
 
     def fail(self, capability: Capability, why: str) -> None:
@@ -114,7 +125,11 @@ class ServedCapabilities:
         """Find capabilities whose published cards differ from ours; these are not served."""
         skewed = version_skew.find_skew(connection, self._cards)
         with self._lock:
-            new = {one: why for one, why in skewed.items() if one not in self._skewed}
+            new = {
+                capability: why
+                for capability, why in skewed.items()
+                if capability not in self._skewed
+            }
             self._skewed = skewed
         for capability, why in new.items():
             if capability in self.wanted:
@@ -133,7 +148,10 @@ class ServedCapabilities:
                 for card in self._offered
                 # A light model belongs to every family of its stage.
                 if card.capability in able
-                or (not card.leads and any(one.startswith(f"{card.stage}.") for one in able))
+                or (
+                    not card.leads
+                    and any(capability.startswith(f"{card.stage}.") for capability in able)
+                )
             ],
         )
         self._offered_at = now
@@ -189,11 +207,11 @@ def plan_capabilities(
             f"no model of these stages is named {', '.join(unknown)}; there are {names}"
         )
     narrowed = {offer.card.stage for offer in leading if offer.card.name in models}
-    named = {offer.card.capability for offer in leading if offer.card.name in models}
+    chosen = {offer.card.capability for offer in leading if offer.card.name in models}
     leading = [
         offer
         for offer in leading
-        if offer.card.capability in named or offer.card.stage not in narrowed
+        if offer.card.capability in chosen or offer.card.stage not in narrowed
     ]
     allowed = {offer.card.capability for offer in leading if not offer.withdrawn}
     leading = [
@@ -212,7 +230,14 @@ def plan_capabilities(
         for offer in missed
         if offer.card.capability not in faults
     ] + [
-        (offer.card, [one for one in sorted(wanted) if one.startswith(f"{offer.card.stage}.")])
+        (
+            offer.card,
+            [
+                capability
+                for capability in sorted(wanted)
+                if capability.startswith(f"{offer.card.stage}.")
+            ],
+        )
         for offer in light
         if offer.card.default
     ]

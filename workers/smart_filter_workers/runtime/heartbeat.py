@@ -121,7 +121,7 @@ class Heartbeat:
         thread = threading.get_ident()
         with self._lock:
             self._overdue_at[thread] = overdue_at
-            self._held.update({one.lease.token: one for one in held})
+            self._held.update({entry.lease.token: entry for entry in held})
             # Setting the timer takes the GIL and 0.2 ms. A later deadline waits for the next beat.
             if overdue_at < self._armed_for:
                 self._arm()
@@ -130,8 +130,8 @@ class Heartbeat:
         finally:
             with self._lock:
                 self._overdue_at[thread] = math.inf
-                for one in held:
-                    self._held.pop(one.lease.token, None)
+                for entry in held:
+                    self._held.pop(entry.lease.token, None)
                 if not self._held:
                     self._arm()
 
@@ -162,7 +162,7 @@ class Heartbeat:
         """Return the tasks whose work is within its time limit."""
         now = time.monotonic()
         with self._lock:
-            return [one for one in self._held.values() if one.overdue_at > now]
+            return [entry for entry in self._held.values() if entry.overdue_at > now]
 
     def beat(self) -> None:
         """Renew the held leases that are in time; mark those that this process has lost.
@@ -189,12 +189,12 @@ class Heartbeat:
         with sessions.transaction(self._engine) as connection:
             alive = WORKER.renew(
                 connection,
-                [one.lease for one in held],
+                [entry.lease for entry in held],
                 lease_seconds=self._settings.lease_seconds,
             )
-        for one in held:
-            if one.lease.token not in alive:
-                one.lost.set()
+        for entry in held:
+            if entry.lease.token not in alive:
+                entry.lost.set()
 
     def announce(self) -> None:
         """Publish the state of the worker.  Raises DatabaseUnavailable."""
@@ -302,7 +302,7 @@ class Heartbeat:
 
     def _arm(self) -> None:
         """Set the timer in C to the first time limit that can be exceeded."""
-        self._armed_for = min((one.overdue_at for one in self._held.values()), default=math.inf)
+        self._armed_for = min((entry.overdue_at for entry in self._held.values()), default=math.inf)
         if not self._held:
             faulthandler.cancel_dump_traceback_later()
             return

@@ -142,11 +142,11 @@ class Sender:
             sending.start_soon(self._recover)
             while not stopping.is_set():
                 self._ended = anyio.Event()
-                found = 0
+                claimed = 0
                 with looks.step():
-                    found = 0 if self.resting else await self._look(sending)
+                    claimed = 0 if self.resting else await self._look(sending)
                 await anyio.sleep(self._pace.rest_seconds)
-                if not found:
+                if not claimed:
                     with anyio.move_on_after(looks.pause_seconds):
                         await (
                             stopping.wait() if looks.is_failing else self._wait_for_wakeup(stopping)
@@ -188,7 +188,7 @@ class Sender:
     def _shares(self) -> list[ClaimLimits]:
         free_slots = self._pace.most - len(self._in_flight)
         troubled = self._lanes.failing
-        of_troubled = sum(one.lane in troubled for one in self._in_flight.values())
+        of_troubled = sum(delivery.lane in troubled for delivery in self._in_flight.values())
         theirs = min(free_slots, self._pace.most // 2 - of_troubled)
         again = self._lanes.due_for_retry(time.monotonic())
         shares = []
@@ -311,9 +311,9 @@ def _claim_due(
 ) -> list[PendingDelivery]:
     """Claim what is due; deliveries that cannot be sent any more fail at once."""
     claimed = [
-        one
+        delivery
         for share in shares
-        for one in outbox.claim(
+        for delivery in outbox.claim(
             connection,
             most=share.most,
             few=share.few,
@@ -326,40 +326,44 @@ def _claim_due(
     ]
     if not claimed:
         return []
-    known = endpoints.get_many(
+    webhooks = endpoints.get_many(
         connection,
         {
-            WebhookId(uuid.UUID(one.webhook))
-            for one in claimed
-            if one.webhook != endpoints.DEFAULT_WEBHOOK
+            WebhookId(uuid.UUID(delivery.webhook))
+            for delivery in claimed
+            if delivery.webhook != endpoints.DEFAULT_WEBHOOK
         },
     )
-    jobs = queries.get_many(connection, {one.job_id for one in claimed if one.job_id is not None})
-    ended = batches.get_many(
-        connection, {one.batch_id for one in claimed if one.batch_id is not None}
+    jobs = queries.get_many(
+        connection, {delivery.job_id for delivery in claimed if delivery.job_id is not None}
     )
-    secrets = endpoints.read_secrets(connection, [(one.tenant, one.webhook) for one in claimed])
+    ended = batches.get_many(
+        connection, {delivery.batch_id for delivery in claimed if delivery.batch_id is not None}
+    )
+    secrets = endpoints.read_secrets(
+        connection, [(delivery.tenant, delivery.webhook) for delivery in claimed]
+    )
     letters = []
-    for one in claimed:
-        url = one.url or _url_of(one, known)
+    for delivery in claimed:
+        url = delivery.url or _url_of(delivery, webhooks)
         job: JobRow | BatchRow | None = None
-        if one.job_id is not None:
-            job = jobs.get(one.job_id)
-        elif one.batch_id is not None:
-            job = ended.get(one.batch_id)
-        keys = _keys(seal, one, secrets.get((one.tenant, one.webhook), []))
-        is_there = job is not None or one.job_id in jobs or one.type == outbox.TEST_EVENT
+        if delivery.job_id is not None:
+            job = jobs.get(delivery.job_id)
+        elif delivery.batch_id is not None:
+            job = ended.get(delivery.batch_id)
+        keys = _keys(seal, delivery, secrets.get((delivery.tenant, delivery.webhook), []))
+        is_there = job is not None or delivery.job_id in jobs or delivery.type == outbox.TEST_EVENT
         if url is None or not keys or not is_there:
-            outbox.record_attempt(connection, one, _UNDELIVERABLE, DeliveryState.FAILED)
+            outbox.record_attempt(connection, delivery, _UNDELIVERABLE, DeliveryState.FAILED)
         else:
-            letters.append(PendingDelivery(one, url, keys, job))
+            letters.append(PendingDelivery(delivery, url, keys, job))
     return letters
 
 
-def _url_of(claimed: ClaimedDelivery, known: dict[WebhookId, Webhook]) -> str | None:
+def _url_of(claimed: ClaimedDelivery, webhooks: dict[WebhookId, Webhook]) -> str | None:
     if claimed.webhook == endpoints.DEFAULT_WEBHOOK:
         return None
-    webhook = known.get(WebhookId(uuid.UUID(claimed.webhook)))
+    webhook = webhooks.get(WebhookId(uuid.UUID(claimed.webhook)))
     return None if webhook is None or webhook.disabled is not None else webhook.url
 
 

@@ -92,12 +92,12 @@ class NameResolver:
         Raises OSError when no name server answers.
         """
         try:
-            found = await self._channel.getaddrinfo(host, type=socket.SOCK_STREAM)
+            answer = await self._channel.getaddrinfo(host, type=socket.SOCK_STREAM)
         except aiodns.error.DNSError as error:
             if error.args[0] in _NO_SUCH_NAME:
                 return []
             raise OSError(f"no name server answers: {error}") from error
-        return list(dict.fromkeys(node.addr[0].decode() for node in found.nodes))
+        return list(dict.fromkeys(node.addr[0].decode() for node in answer.nodes))
 
     async def close(self) -> None:
         """End its look-ups."""

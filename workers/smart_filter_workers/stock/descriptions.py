@@ -73,7 +73,7 @@ def check_name(name: str) -> str:
 
 def split_tags(text: str) -> tuple[str, ...]:
     """Return the tags of a comma-separated list."""
-    return tuple(part for part in (one.strip() for one in text.split(",")) if part)
+    return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)
 
 
 def parse_mood(word: str) -> Mood:
@@ -111,7 +111,7 @@ def extract_tags(parts: Iterable[str]) -> tuple[str, ...]:
 
 def _name(parts: Iterable[str]) -> str:
     plain = unicodedata.normalize("NFKD", "-".join(parts).casefold())
-    plain = "".join(one for one in plain if not unicodedata.combining(one))
+    plain = "".join(character for character in plain if not unicodedata.combining(character))
     name = re.sub(r"[^a-z0-9]+", "-", plain)[:MAX_NAME_CHARACTERS].strip("-")
     if not name:
         raise PictureRefused("its path yields no name; give it one")
@@ -148,6 +148,6 @@ def _read_list(entry: Mapping[str, object], key: str) -> tuple[str, ...] | None:
     value = entry.get(key)
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise PictureRefused(f'{key} must be a list of strings, such as {key} = ["calm"]')
     return tuple(value)

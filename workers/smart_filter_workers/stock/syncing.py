@@ -24,7 +24,9 @@ _PROTOCOL_MODULE: Final = "base"
 class SyncReport:
     """The outcome of a sync, by preset name.  refused: the reason for each refused path."""
 
-    done: dict[Outcome, list[str]] = field(default_factory=lambda: {one: [] for one in Outcome})
+    done: dict[Outcome, list[str]] = field(
+        default_factory=lambda: {outcome: [] for outcome in Outcome}
+    )
     removed: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
 
@@ -60,27 +62,29 @@ def sync_pictures(
     to be removed; TryAgain while servers are away.
     """
     with sessions.transaction(servers.engine) as connection:
-        known = {one.picture.name: one.picture for one in stock.list_owned(connection, tenant)}
+        owned = {
+            entry.picture.name: entry.picture for entry in stock.list_owned(connection, tenant)
+        }
     synced = SyncReport()
     paths: dict[str, str] = {}
     is_empty = True
-    for found in provider.pictures():
+    for arrived in provider.pictures():
         is_empty = False
         try:
-            its = describe(found.path, found.given)
-            _take_name(paths, its.name, found.path)
-            was = known.get(its.name)
+            its = describe(arrived.path, arrived.given)
+            _take_name(paths, its.name, arrived.path)
+            was = owned.get(its.name)
             kept = _store_found(
-                servers, provider, found, its, tenant=tenant, was=was, may_replace=may_replace
+                servers, provider, arrived, its, tenant=tenant, was=was, may_replace=may_replace
             )
         except (PictureRefused, UnusablePhoto) as error:
-            synced.refused[found.path] = str(error)
+            synced.refused[arrived.path] = str(error)
         else:
             synced.done[kept.outcome].append(kept.picture.preset.name)
     if delete:
         gone = [
             name
-            for name, picture in known.items()
+            for name, picture in owned.items()
             if picture.origin == provider.origin and name not in paths
         ]
         if gone and is_empty:
@@ -89,7 +93,7 @@ def sync_pictures(
                 " pictures, use `backgrounds remove`"
             )
         removed = ingest.remove_pictures(servers, tenant, gone)
-        synced.removed = [one.preset.name for one in removed]
+        synced.removed = [entry.preset.name for entry in removed]
     return synced
 
 
@@ -104,29 +108,29 @@ def _take_name(paths: dict[str, str], name: str, path: str) -> None:
 def _store_found(
     servers: Backends,
     provider: Provider,
-    found: FoundPicture,
+    picture: FoundPicture,
     its: Description,
     *,
     tenant: Tenant | None,
     was: Picture | None,
     may_replace: bool,
 ) -> StoredPicture:
-    if found.length > ingest.MAX_BYTES:
-        raise ingest.too_large_error(found.length)
+    if picture.length > ingest.MAX_BYTES:
+        raise ingest.too_large_error(picture.length)
     if (
         was is not None
-        and found.stamp
-        and (was.origin, was.stamp) == (provider.origin, found.stamp)
+        and picture.stamp
+        and (was.origin, was.stamp) == (provider.origin, picture.stamp)
     ):
         return ingest.update_description(
-            servers, was, its, origin=provider.origin, stamp=found.stamp
+            servers, was, its, origin=provider.origin, stamp=picture.stamp
         )
     return ingest.store_picture(
         servers,
-        found.read(),
+        picture.read(),
         its,
         tenant=tenant,
         origin=provider.origin,
-        stamp=found.stamp,
+        stamp=picture.stamp,
         may_replace=may_replace,
     )

@@ -75,7 +75,7 @@ class TenantBackgrounds:
         if names_a_picture and name not in pictures:
             # The API has accepted the name, so the picture is newer than the cache.
             pictures = self._look(tenant)
-        presets = [one.preset for one in pictures.values()]
+        presets = [picture.preset for picture in pictures.values()]
         return Collection(
             (
                 DesignSource(),
@@ -108,15 +108,17 @@ class TenantBackgrounds:
     def _seen_by(self, tenant: Tenant) -> dict[str, Picture]:
         """Return the pictures that a tenant may use, by their presets' names."""
         with self._lock:
-            known = self._known.get(tenant)
-        if known is not None and self._clock() - known[0] < _REFRESH_SECONDS:
-            return known[1]
+            cached = self._known.get(tenant)
+        if cached is not None and self._clock() - cached[0] < _REFRESH_SECONDS:
+            return cached[1]
         return self._look(tenant)
 
     def _look(self, tenant: Tenant) -> dict[str, Picture]:
         now = self._clock()
         with sessions.transaction(self._engine) as connection:
-            pictures = {one.preset.name: one for one in stock.list_usable(connection, tenant)}
+            pictures = {
+                picture.preset.name: picture for picture in stock.list_usable(connection, tenant)
+            }
         with self._lock:
             self._known[tenant] = (now, pictures)
         return pictures

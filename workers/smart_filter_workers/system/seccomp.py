@@ -80,11 +80,11 @@ def restrict() -> str | None:
     file, make a socket, start a process or a program, make memory executable, or signal or trace
     another process: these calls fail with EPERM. A call by another architecture's numbers ends it.
     """
-    found = _ARCHITECTURES.get(platform.machine())
+    architecture_entry = _ARCHITECTURES.get(platform.machine())
     system = ctypes.CDLL(None, use_errno=True)
-    if found is None or not hasattr(system, "prctl"):
+    if architecture_entry is None or not hasattr(system, "prctl"):
         return f"no seccomp filter is known for {platform.system()} on {platform.machine()}"
-    place, architecture, seccomp = found
+    place, architecture, seccomp = architecture_entry
     code = b"".join(_program(place, architecture))
     instructions = ctypes.create_string_buffer(code, len(code))
     # struct sock_fprog: the number of instructions and their address.

@@ -60,8 +60,8 @@ class AdmittedFile:
     @property
     def address(self) -> str:
         """Its name in recipes; an own configuration is named by the beginning of its digest."""
-        own = self.entry or self.config or f"{DIGEST_PREFIX}{self.sha256}"
-        return own[:ADDRESS_LENGTH] if own.startswith(DIGEST_PREFIX) else own
+        name = self.entry or self.config or f"{DIGEST_PREFIX}{self.sha256}"
+        return name[:ADDRESS_LENGTH] if name.startswith(DIGEST_PREFIX) else name
 
     @property
     def full_name(self) -> str:
@@ -90,16 +90,18 @@ def entries(folder: Path, kind: str) -> dict[str, AdmittedFile]:
     Raises SetupFailed when the list cannot be read.
     """
     return {
-        one.entry: one
-        for one in read_allowlist(folder)
-        if one.kind == kind and one.entry and (folder / one.name).is_file()
+        file.entry: file
+        for file in read_allowlist(folder)
+        if file.kind == kind and file.entry and (folder / file.name).is_file()
     }
 
 
 def add(folder: Path, file: AdmittedFile) -> None:
     """Add a file to the list, or replace its entry; in one atomic step."""
     with _hold_lock(folder):
-        _write(folder, {one.name: one for one in read_allowlist(folder)} | {file.name: file})
+        _write(
+            folder, {listed.name: listed for listed in read_allowlist(folder)} | {file.name: file}
+        )
 
 
 def remove(folder: Path, kind: str, entry: str) -> AdmittedFile:
@@ -111,20 +113,24 @@ def remove(folder: Path, kind: str, entry: str) -> AdmittedFile:
     if not (folder / LIST_FILE).is_file():
         raise SetupFailed(f"{folder} has no admitted files")
     with _hold_lock(folder):
-        files = {one.name: one for one in read_allowlist(folder)}
-        named = [one for one in files.values() if entry and one.full_name == f"{kind}/{entry}"]
-        found = named[0] if named else None
-        if found is None:
-            there = ", ".join(one.full_name for one in files.values()) or "none"
+        files = {file.name: file for file in read_allowlist(folder)}
+        matching = [
+            file for file in files.values() if entry and file.full_name == f"{kind}/{entry}"
+        ]
+        removed = matching[0] if matching else None
+        if removed is None:
+            there = ", ".join(file.full_name for file in files.values()) or "none"
             raise SetupFailed(f"{kind}/{entry} was never admitted here; there are {there}")
-        needing = [one for one in files.values() if one.config == f"{DIGEST_PREFIX}{found.sha256}"]
+        needing = [
+            file for file in files.values() if file.config == f"{DIGEST_PREFIX}{removed.sha256}"
+        ]
         if needing:
             raise SetupFailed(f"{needing[0].full_name} needs it: remove that first")
-        del files[found.name]
+        del files[removed.name]
         _write(folder, files)
         # The list comes first: a file that is not listed is never loaded.
-        (folder / found.name).unlink(missing_ok=True)
-    return found
+        (folder / removed.name).unlink(missing_ok=True)
+    return removed
 
 
 @contextmanager
@@ -140,8 +146,8 @@ def _hold_lock(folder: Path) -> Iterator[None]:
 
 def _write(folder: Path, files: Mapping[str, AdmittedFile]) -> None:
     entries_json = {
-        name: {key: value for key, value in asdict(one).items() if key != "name" and value}
-        for name, one in sorted(files.items())
+        name: {key: value for key, value in asdict(file).items() if key != "name" and value}
+        for name, file in sorted(files.items())
     }
     handle, scratch = tempfile.mkstemp(prefix=".admitted-", dir=folder)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -163,11 +169,11 @@ def _entry(name: str, fields: Mapping[str, object]) -> AdmittedFile:
     if not isinstance(digest, str) or not _SHA256_PATTERN.fullmatch(digest):
         raise ValueError(f"{name}: {digest!r} is not a SHA-256")
     classes, handling = fields.get("classes", []), fields.get("handling", {})
-    if not isinstance(classes, list) or not all(isinstance(one, str) for one in classes):
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise TypeError(f"{name}: classes must be a list of strings")
     if not isinstance(handling, dict):
         raise TypeError(f"{name}: handling must be an object")
-    texts = {one: fields.get(one, "") for one in _TEXT_FIELDS}
+    texts = {field: fields.get(field, "") for field in _TEXT_FIELDS}
     if not fields.get("kind") or not all(isinstance(value, str) for value in texts.values()):
         raise TypeError(f"{name}: {', '.join(_TEXT_FIELDS)} must be strings, kind not empty")
     return AdmittedFile(

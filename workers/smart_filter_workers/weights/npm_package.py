@@ -30,8 +30,8 @@ def tarball_address(name: str, version: str) -> str:
 
     Raises SetupFailed when neither the environment nor npm names a registry.
     """
-    named = (os.environ.get(variable) for variable in _REGISTRY_VARIABLES)
-    registry = next(filter(None, named), "") or _ask_npm(name)
+    configured = (os.environ.get(variable) for variable in _REGISTRY_VARIABLES)
+    registry = next(filter(None, configured), "") or _ask_npm(name)
     return f"{registry.rstrip('/')}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
 
 

@@ -93,7 +93,7 @@ def list_bundled() -> tuple[BundledFile, ...]:
 def list_files(*, without: Collection[WeightsFile] = ()) -> list[WeightsFile]:
     """Return every file that `pull` installs, except `without`."""
     packed = [packed.file for package in read_manifest() for packed in package.holds]
-    listed = [*(one.file for one in list_bundled()), *packed]
+    listed = [*(bundled.file for bundled in list_bundled()), *packed]
     return [file for file in listed if file not in without]
 
 
@@ -113,9 +113,9 @@ def pull(
     folder.mkdir(parents=True, exist_ok=True)
     # The bundled files first: they need no network.
     fetched = [
-        _copy_bundled(one, folder)
-        for one in (list_bundled() if ours is None else ours)
-        if one.file not in without and files.find_fault(folder, one.file)
+        _copy_bundled(bundled, folder)
+        for bundled in (list_bundled() if ours is None else ours)
+        if bundled.file not in without and files.find_fault(folder, bundled.file)
     ]
     for package in read_manifest() if packages is None else packages:
         wanted = [
@@ -140,15 +140,15 @@ def _read_toml() -> dict[str, Any]:  # TOML; callers parse what they read
     return tomllib.loads(manifest.read_text(encoding="utf-8"))
 
 
-def _copy_bundled(one: BundledFile, folder: Path) -> WeightsFile:
+def _copy_bundled(bundled: BundledFile, folder: Path) -> WeightsFile:
     """Check a bundled file, and copy it into `folder`."""
-    content = one.path.read_bytes() if one.path.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != one.file.sha256:
+    content = bundled.path.read_bytes() if bundled.path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != bundled.file.sha256:
         raise SetupFailed(
-            f"{one.path} is missing or has a wrong SHA-256: install smart-filter again"
+            f"{bundled.path} is missing or has a wrong SHA-256: install smart-filter again"
         )
-    files.write_file(folder, one.file.name, content)
-    return one.file
+    files.write_file(folder, bundled.file.name, content)
+    return bundled.file
 
 
 def _download(package: Package, scratch: Path) -> Path:

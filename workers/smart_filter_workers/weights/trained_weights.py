@@ -77,9 +77,9 @@ def make_overlay(folder: Path, name: str, file: Path) -> Path:
     for part in PurePosixPath(name).parts:
         there.mkdir(parents=True, exist_ok=True)
         if here.is_dir():
-            for one in here.iterdir():
-                if one.name not in {part, FOLDER}:
-                    _link(there / one.name, one)
+            for entry in here.iterdir():
+                if entry.name not in {part, FOLDER}:
+                    _link(there / entry.name, entry)
         here, there = here / part, there / part
     _link(there, file)
     return over

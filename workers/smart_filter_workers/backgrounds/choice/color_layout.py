@@ -58,9 +58,10 @@ def for_preset(preset: Preset) -> ColorLayout:
 @functools.lru_cache(maxsize=8)
 def for_presets(presets: tuple[Preset, ...]) -> ColorLayout:
     """Return the layouts of designs, stacked along the first axis."""
-    found = [for_preset(preset) for preset in presets]
+    layouts = [for_preset(preset) for preset in presets]
     return ColorLayout(
-        np.stack([one.lab for one in found]), np.stack([one.spread for one in found])
+        np.stack([layout.lab for layout in layouts]),
+        np.stack([layout.spread for layout in layouts]),
     )
 
 
@@ -93,11 +94,11 @@ def _mean_per_cell(field: Colors) -> Colors:
 def _load_file() -> dict[str, ColorLayout]:
     """Return the layouts in the file, by the designs' names."""
     text = resources("smart_filter_workers.backgrounds.choice").joinpath(_FILE).read_text("ascii")
-    found = {}
+    colors = {}
     for line in text.splitlines():
         name, hex_digits = line.split()
-        found[name] = _from_hex(hex_digits)
-    return found
+        colors[name] = _from_hex(hex_digits)
+    return colors
 
 
 def _from_hex(text: str) -> ColorLayout:

@@ -146,26 +146,26 @@ def mean_emotion(
     A face that fills half of a picture counts more than one in the crowd behind.
     """
     weights = [1.0] * len(emotions) if sizes is None else sizes
-    known = [pair for pair in zip(emotions, weights, strict=True) if pair[0] is not None]
-    if not sum(weight for _, weight in known):
+    weighted = [pair for pair in zip(emotions, weights, strict=True) if pair[0] is not None]
+    if not sum(weight for _, weight in weighted):
         return None
-    shares, sized = zip(*known, strict=True)
+    shares, sized = zip(*weighted, strict=True)
     return tuple(np.average(shares, axis=0, weights=sized).tolist())
 
 
 def mood_from_emotions(shares: Emotion, *, looking: bool) -> Mood:
     """Return the mood of emotions, whose shares sum to 1.  looking: whether eyes are open."""
-    found = score_moods(shares)
+    scores = score_moods(shares)
     # The first mood of the table wins a draw, so a draw is never called sad.
-    mood = max(found, key=lambda one: found[one])
+    mood = max(scores, key=lambda mood: scores[mood])
     return Mood.CALM if mood == Mood.SERIOUS and not looking else mood
 
 
 def score_moods(shares: Emotion) -> dict[Mood, float]:
     """Return how well backgrounds of each mood suit emotions, 0 to 1, by MOOD_FITS."""
-    named = dict(zip(EMOTIONS, shares, strict=True))
+    by_emotion = dict(zip(EMOTIONS, shares, strict=True))
     return {
-        mood: sum(fit * named[emotion] for emotion, fit in table.items())
+        mood: sum(fit * by_emotion[emotion] for emotion, fit in table.items())
         for mood, table in MOOD_FITS.items()
     }
 

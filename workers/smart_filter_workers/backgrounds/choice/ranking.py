@@ -36,7 +36,7 @@ class RankedPreset:
 
 
 def rank(
-    named: Sequence[tuple[str, Preset]],
+    presets: Sequence[tuple[str, Preset]],
     feeling: InferredMood,
     sitters: SubjectStats,
     *,
@@ -47,7 +47,7 @@ def rank(
 
     Backgrounds that do not suit the photo come last; before them, those that people do not stand
     out from, or not everywhere.
-    named: the backgrounds to rank, by name.  of: all available ones; people stand out from a
+    presets: the backgrounds to rank, by name.  of: all available ones; people stand out from a
     background if its contrast exceeds the quantile MIN_CONTRAST_RANK of these.
     """
     looks = scoring.measure_match(of, sitters)
@@ -59,8 +59,8 @@ def rank(
     # before white is the worst. A design without the mood at all does not suit either.
     everywhere = melts_nowhere.astype(int) + 2 * (looks.from_clothes >= MIN_CLOTHES_DISTANCE)
     at = {preset.name: index for index, preset in enumerate(of)}
-    found = []
-    for name, preset in named:
+    entries = []
+    for name, preset in presets:
         terms = ScoreTerms(
             mood=scoring.score_mood(preset, feeling.wanted),
             contrast=float(looks.contrast[at[preset.name]]),
@@ -71,15 +71,15 @@ def rank(
         index = at[preset.name]
         met = int(everywhere[index]) + (terms.mood > 0)
         first = exclusions.is_suitable(preset, sitters), bool(stands_out[index]), met
-        found.append((first, ranked))
+        entries.append((first, ranked))
     # Sorting is stable: among equals the library's order decides, the same on all machines.
-    found.sort(key=lambda one: (one[0], one[1].candidate.score), reverse=True)
-    return [ranked for _, ranked in found]
+    entries.sort(key=lambda entry: (entry[0], entry[1].candidate.score), reverse=True)
+    return [ranked for _, ranked in entries]
 
 
 def to_candidates(ranked: Sequence[RankedPreset]) -> tuple[Candidate, ...]:
     """Return the reported candidates of a ranking, rounded to three digits."""
-    return tuple(_round_candidate(one.candidate) for one in ranked[:MAX_REPORTED])
+    return tuple(_round_candidate(choice.candidate) for choice in ranked[:MAX_REPORTED])
 
 
 def _round_candidate(candidate: Candidate) -> Candidate:

@@ -32,13 +32,13 @@ def describe_match(preset: Preset, sitters: SubjectStats) -> str:
     parts = [_light(preset, sitters.light)]
     if sitters.clothes:
         clothes = sitters.clothes[0]
-        own = color_names.to_named_color(look.reshape(-1, 3).mean(axis=0), 1.0)
-        parts = [_lightness(own, clothes), _hue(own, clothes), *parts]
+        color = color_names.to_named_color(look.reshape(-1, 3).mean(axis=0), 1.0)
+        parts = [_lightness(color, clothes), _hue(color, clothes), *parts]
     return "".join(f", {part}" for part in parts if part)
 
 
-def _lightness(own: NamedColor, clothes: NamedColor) -> str:
-    lighter = own.lightness - clothes.lightness
+def _lightness(color: NamedColor, clothes: NamedColor) -> str:
+    lighter = color.lightness - clothes.lightness
     name = clothes.certain_name
     # "Darker than the dark clothes" is true but useless.
     if abs(lighter) <= _LIGHTER_BY or name in {"", "dark" if lighter < 0 else "light"}:
@@ -46,15 +46,17 @@ def _lightness(own: NamedColor, clothes: NamedColor) -> str:
     return f"{'lighter' if lighter > 0 else 'darker'} than the {name} clothes"
 
 
-def _hue(own: NamedColor, clothes: NamedColor) -> str:
-    if min(own.chroma, clothes.chroma) < _COLORED_FROM:
+def _hue(color: NamedColor, clothes: NamedColor) -> str:
+    if min(color.chroma, clothes.chroma) < _COLORED_FROM:
         return ""
-    if not _NOT_COLORS.isdisjoint((own.certain_name, clothes.certain_name)):
+    if not _NOT_COLORS.isdisjoint((color.certain_name, clothes.certain_name)):
         return ""
-    apart = float(np.abs((own.hue - clothes.hue + 180) % 360 - 180))
+    apart = float(np.abs((color.hue - clothes.hue + 180) % 360 - 180))
     if apart <= _SAME_HUE_DEGREES:
-        return f"in the clothes' own {clothes.name}" if own.name == clothes.name else ""
-    return f"its {own.name} opposite their {clothes.name}" if apart >= _OPPOSITE_HUE_DEGREES else ""
+        return f"in the clothes' own {clothes.name}" if color.name == clothes.name else ""
+    return (
+        f"its {color.name} opposite their {clothes.name}" if apart >= _OPPOSITE_HUE_DEGREES else ""
+    )
 
 
 def _light(preset: Preset, light: float) -> str:

@@ -121,8 +121,9 @@ def weigh_terms(terms: ScoreTerms) -> float:
 def score_mood(preset: Preset, mood: Mood) -> float:
     """Return how well a design suits a mood, 0..1."""
     near = [
-        rank * (1.0 if own == mood else RELATED_MOODS.get(frozenset({own, mood}), 0.0))
-        for rank, own in zip(MOOD_RANK_SCORES, preset.moods, strict=False)
+        rank
+        * (1.0 if preset_mood == mood else RELATED_MOODS.get(frozenset({preset_mood, mood}), 0.0))
+        for rank, preset_mood in zip(MOOD_RANK_SCORES, preset.moods, strict=False)
     ]
     return max(near, default=0.0)
 
@@ -143,8 +144,8 @@ def score_harmony(look: ColorLayout, sitters: SubjectStats) -> Scores:
         return np.ones(len(look.lab), np.float32)
     chroma = np.hypot(cells[..., 1], cells[..., 2])[..., None]
     hue = np.rad2deg(np.arctan2(cells[..., 2], cells[..., 1]))[..., None]
-    own_chroma = np.array([one.chroma for one, _ in worn])
-    own_hue = np.array([one.hue for one, _ in worn])
+    own_chroma = np.array([color.chroma for color, _ in worn])
+    own_hue = np.array([color.hue for color, _ in worn])
     shares = np.array([share for _, share in worn])
     apart = np.abs((hue - own_hue + 180) % 360 - 180)
     agreeing = np.interp(apart, HARMONY_ANGLES, HARMONY_SCORES)
@@ -186,9 +187,9 @@ def _distance_across_outline(
 def _distance_from_clothes(look: ColorLayout, sitters: SubjectStats) -> Scores:
     mean = look.lab.mean(axis=(1, 2))
     away = [
-        np.linalg.norm(mean - np.array(one.lab, np.float32), axis=-1)
-        for one in sitters.clothes
-        if one.share >= MIN_CLOTHES_SHARE
+        np.linalg.norm(mean - np.array(color.lab, np.float32), axis=-1)
+        for color in sitters.clothes
+        if color.share >= MIN_CLOTHES_SHARE
     ]
     if not away:
         return np.ones(len(mean), np.float32)
@@ -197,7 +198,7 @@ def _distance_from_clothes(look: ColorLayout, sitters: SubjectStats) -> Scores:
 
 def _weigh_subject_colors(sitters: SubjectStats) -> list[tuple[NamedColor, float]]:
     """Return the colors that a background must suit, with their weights."""
-    worn = [(one, one.share) for one in sitters.clothes]
+    worn = [(color, color.share) for color in sitters.clothes]
     if sitters.hair is not None:
         worn.append((sitters.hair, HAIR_WEIGHT))
     if sitters.skin is not None:

@@ -137,7 +137,7 @@ def _shrink_photo(
     height, width = matte.shape
     ratio = min(1.0, LONGEST_SIDE_PX / max(height, width))
     srgb = shrink(proxy_srgb, longest_side=LONGEST_SIDE_PX)
-    boxes = [tuple(one * ratio / scale for one in face.box) for face in faces]
+    boxes = [tuple(side * ratio / scale for side in face.box) for face in faces]
     boxes.sort(key=lambda box: -box[2] * box[3])
     return _SmallPhoto(
         lab=colors.linear_to_oklab(colors.picture_to_linear(srgb)),
@@ -150,17 +150,17 @@ def _mask_around_faces(
     small: _SmallPhoto, *, left: float, above: float, below: float
 ) -> NDArray[np.bool_]:
     """Return the area of faces with margins, as shares of their width and height."""
-    found = np.zeros(small.matte.shape, np.bool_)
+    mask = np.zeros(small.matte.shape, np.bool_)
     for x, y, w, h in small.faces:
         rows = slice(_to_index(y - above * h), _to_index(y + (1 + below) * h))
-        found[rows, _to_index(x - left * w) : _to_index(x + (1 + left) * w)] = True
-    return found
+        mask[rows, _to_index(x - left * w) : _to_index(x + (1 + left) * w)] = True
+    return mask
 
 
 def _skin(small: _SmallPhoto) -> tuple[NamedColor | None, NDArray[np.bool_]]:
     """Return the common color of all faces, and the mask of skin."""
     skin = np.zeros(small.matte.shape, np.bool_)
-    found = []
+    tones = []
     for x, y, w, h in small.faces[:MAX_FACES]:
         middle = (
             slice(_to_index(y + 0.3 * h), _to_index(y + 0.8 * h)),
@@ -174,9 +174,9 @@ def _skin(small: _SmallPhoto) -> tuple[NamedColor | None, NDArray[np.bool_]]:
         skin |= (np.hypot(away[..., 1], away[..., 2]) < _SKIN_HUE) & (
             away[..., 0] < _SKIN_LIGHTNESS
         )
-        found.append(tone)
+        tones.append(tone)
     skin &= small.matte >= _WHOLE_FROM
-    return (color_names.to_named_color(np.mean(found, axis=0), 1.0) if found else None), skin
+    return (color_names.to_named_color(np.mean(tones, axis=0), 1.0) if tones else None), skin
 
 
 def _hair(small: _SmallPhoto, skin: NDArray[np.bool_]) -> NamedColor | None:
@@ -226,8 +226,12 @@ def _outline(small: _SmallPhoto) -> tuple[NDArray[np.int64], Colors, Field]:
     inside = places - INSIDE_SHARE * longer * outward
     column = np.clip(np.round(inside[:, 0]), 0, width - 1).astype(np.int64)
     row = np.clip(np.round(inside[:, 1]), 0, height - 1).astype(np.int64)
-    known = weight[row, column] > 0
-    return places[known], np.asarray(mean[row, column][known], np.float32), outward[known]
+    is_weighted = weight[row, column] > 0
+    return (
+        places[is_weighted],
+        np.asarray(mean[row, column][is_weighted], np.float32),
+        outward[is_weighted],
+    )
 
 
 def _light(small: _SmallPhoto, skin: NDArray[np.bool_]) -> float:

@@ -34,8 +34,8 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
         light *= 1 - SHADOW * np.exp(-((np.maximum(-below, 0) / SHADOW_LENGTH) ** 1.2))
         cover = np.clip(below * unit + 0.5, 0, 1)
         # Paper is cut with a bevel: a bright rim, then slightly darker downward.
-        own = 1.0 - 0.05 * np.clip(below / (0.8 * reach_y), 0, 1)
-        light += cover * (own - light)
+        shade = 1.0 - 0.05 * np.clip(below / (0.8 * reach_y), 0, 1)
+        light += cover * (shade - light)
         tone += cover * (np.float32(index / (sheets - 1)) - tone)
     light *= 1 + 0.011 * sheet.clouds(SMALL_SIDE_PX, cells=200, octaves=2)
     return sheet.finish(colors.ramp(palette, tone) * light[..., None])

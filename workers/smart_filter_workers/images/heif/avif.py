@@ -99,7 +99,9 @@ def read_properties(content: bytes) -> AvifProperties:
         # Source: AV1 in ISO base media files, 2.3.3: high_bitdepth and twelve_bit.
         deep = coding[2] & _HIGH_BIT_DEPTH if len(coding) > 2 else 0  # noqa: PLR2004 - the byte
         bits = (12 if coding[2] & _TWELVE_BITS else 10) if deep else 8
-        crops = [one for one in read_transforms(file, boxes) if one.kind == b"clap"]
+        crops = [
+            transform for transform in read_transforms(file, boxes) if transform.kind == b"clap"
+        ]
         return AvifProperties(bits, read_color(file, boxes), crops)
     except (struct.error, IndexError) as error:
         raise ImageUnreadable(f"not a whole AVIF: {error}") from error

@@ -90,22 +90,22 @@ def _part(content: bytes) -> _Part:
 def _item_properties(ipma: bytes) -> dict[int, bytes]:
     """Return the properties of items, from libavif's one byte for each."""
     (count,) = struct.unpack_from(">4xI", ipma)
-    found, at = {}, 8
+    properties_by_item, at = {}, 8
     for _ in range(count):
         item, properties = struct.unpack_from(">HB", ipma, at)
-        found[item] = ipma[at + 3 : at + 3 + properties]
+        properties_by_item[item] = ipma[at + 3 : at + 3 + properties]
         at += 3 + properties
-    return found
+    return properties_by_item
 
 
 def _contents(content: bytes, iloc: bytes) -> dict[int, bytes]:
     """Return the bytes of items, from libavif's table: one extent, 4 bytes for each number."""
     (count,) = struct.unpack_from(">6xH", iloc)
-    found = {}
+    contents = {}
     for index in range(count):
         item, _, _, start, length = struct.unpack_from(">HHHII", iloc, 8 + 14 * index)
-        found[item] = content[start : start + length]
-    return found
+        contents[item] = content[start : start + length]
+    return contents
 
 
 # --- write the combined file ------------------------------------------------------------
@@ -165,17 +165,17 @@ def _items(parts: Sequence[_Part], *, width: int, height: int) -> Iterator[_Item
         if which not in first.holding:
             return
         kept = bytes(
-            one
-            for one in first.holding[which]
-            if first.properties[(one & 127) - 1][4:8] not in _PART_PROPERTIES
+            association
+            for association in first.holding[which]
+            if first.properties[(association & 127) - 1][4:8] not in _PART_PROPERTIES
         )
         numbers = range(number + 1, number + 1 + len(parts))
         references = _reference(b"dimg", number, numbers)
         if which == _ALPHA:
             references += _reference(b"auxl", number, [primary])
         yield _Item(number, _GRID, layout, bytes([whole_size]) + kept, references)
-        for one, part in zip(numbers, parts, strict=True):
-            yield _Item(one, _CODED, part.contents[which], part.holding[which])
+        for number, part in zip(numbers, parts, strict=True):
+            yield _Item(number, _CODED, part.contents[which], part.holding[which])
         number = numbers[-1] + 1
 
 

@@ -223,17 +223,19 @@ class _Costs:
 
     def _count(self, number: int, depth: int) -> tuple[int, int]:
         items, kind = self._items, self._items.kinds[number]
-        below = [self.count(one, depth) for one in items.alphas.get(number, ())]
+        below = [self.count(item, depth) for item in items.alphas.get(number, ())]
         if kind == _CODED:
             width, height = hevc.largest_size(items.codings[number], items.contents[number])
             canvas = width * height
             below.append((canvas, canvas))
         elif kind in {_GRID, _OVERLAY, _SAME}:
             canvas = _canvas(kind, items.contents.get(number, b""))
-            below += [self.count(one, depth) for one in items.parts[number]]
+            below += [self.count(item, depth) for item in items.parts[number]]
         else:
             raise IndexError(f"its picture has the kind {kind!r}")
-        return max((canvas, *(own for own, _ in below))), sum(decoded for _, decoded in below)
+        return max((canvas, *(canvas_px for canvas_px, _ in below))), sum(
+            decoded for _, decoded in below
+        )
 
 
 def _canvas(kind: bytes, content: bytes) -> int:
@@ -279,10 +281,10 @@ def _items(file: IO[bytes]) -> _Items:
             elif kind == b"auxl" and auxiliary.get(source, b"").startswith(_ALPHA):
                 for target in targets:
                     alphas.setdefault(target, []).append(source)
-    wanted = {one for one, kind in kinds.items() if kind in {_CODED, _GRID, _OVERLAY, _EXIF}}
+    wanted = {item for item, kind in kinds.items() if kind in {_CODED, _GRID, _OVERLAY, _EXIF}}
     idat = boxes[b"idat"].start if b"idat" in boxes else 0
     contents = dict(read_contents(file, boxes[b"iloc"].read(file), wanted, idat))
-    exif = next((contents[one] for one in contents if kinds[one] == _EXIF), b"")
+    exif = next((contents[item] for item in contents if kinds[item] == _EXIF), b"")
     return _Items(
         primary=read_primary(file, boxes[b"pitm"]),
         properties=properties,

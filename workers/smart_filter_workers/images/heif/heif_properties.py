@@ -97,7 +97,7 @@ class Transform:
 def read_transforms(file: IO[bytes], boxes: Sequence[Box]) -> list[Transform]:
     """Return what is to be done to a decoded item, in order.  Raises struct.error if one is cut."""
     transforms = [Transform(box.kind, box.read(file)) for box in boxes if box.kind in TRANSFORMS]
-    if any(len(one.content) < _LENGTHS[one.kind] for one in transforms):
+    if any(len(transform.content) < _LENGTHS[transform.kind] for transform in transforms):
         raise struct.error("a crop or turn is cut")
     return transforms
 

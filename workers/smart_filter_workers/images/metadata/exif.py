@@ -37,8 +37,8 @@ def read_orientation(exif: bytes, xmp: bytes = b"") -> int:
             orientation = tiff.number(_ORIENTATION_LAYOUTS[entry.kind], entry.at)
             if orientation in _ORIENTATIONS:
                 return orientation
-    named = _XMP_ORIENTATION.search(xmp[:_MAX_XMP_BYTES])
-    return UPRIGHT if named is None else int(named[1])
+    match = _XMP_ORIENTATION.search(xmp[:_MAX_XMP_BYTES])
+    return UPRIGHT if match is None else int(match[1])
 
 
 def read_taken_at(exif: bytes) -> dt.datetime | None:

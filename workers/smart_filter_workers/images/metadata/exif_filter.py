@@ -122,13 +122,13 @@ def _values(
     tiff: Tiff, entries: Iterable[TiffEntry], wanted: Mapping[int, _TiffType]
 ) -> dict[int, _Value]:
     """Return the wanted values that have the expected type."""
-    found = {}
+    values = {}
     for entry in entries:
         if wanted.get(entry.tag) == entry.kind and entry.count:
             value = _value(tiff, entry)
             if value is not None:
-                found[entry.tag] = value
-    return found
+                values[entry.tag] = value
+    return values
 
 
 def _value(tiff: Tiff, entry: TiffEntry) -> _Value | None:

@@ -79,8 +79,8 @@ class Tiff:
         first = directory + 2
         there = max(0, len(self.content) - first) // _ENTRY_BYTES
         count = min(self.number("H", directory), there, MAX_ENTRIES)
-        found = []
+        entries = []
         for at in range(first, first + _ENTRY_BYTES * count, _ENTRY_BYTES):
             tag, kind, values = struct.unpack_from(self.order + "HHI", self.content, at)
-            found.append(TiffEntry(tag, kind, values, at + 8))
-        return found
+            entries.append(TiffEntry(tag, kind, values, at + 8))
+        return entries

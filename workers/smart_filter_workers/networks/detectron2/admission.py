@@ -73,29 +73,35 @@ def admit_weights(
     Raises SetupFailed when the file holds more than arrays, or does not fit the configuration.
     """
     configs = [
-        one for one in allowlist.read_allowlist(folder) if one.kind == predictor_cache.CONFIG_KIND
+        listed
+        for listed in allowlist.read_allowlist(folder)
+        if listed.kind == predictor_cache.CONFIG_KIND
     ]
-    own = next((one for one in configs if one.address == config), None)
+    config_file = next((listed for listed in configs if listed.address == config), None)
     document = (
         predictor_cache.load_zoo_config(config)
-        if own is None
-        else predictor_cache.load_own_config(folder, own)
+        if config_file is None
+        else predictor_cache.load_own_config(folder, config_file)
     )
-    classes = tuple(names) or (own.classes if own else ())
+    classes = tuple(names) or (config_file.classes if config_file else ())
     content = files.read_content(path)
     checkpoint = checkpoints.parse(content, path.name)
     built = model_builder.build_model(document, device=model_builder.choose_device(), names=classes)
     model_builder.load_weights(built, checkpoint)
     probe(built)
     suffix = ".npz" if content.startswith(b"PK") else ".pkl"
-    stem = zoo.find(config).weights_name.removesuffix(".pkl") if own is None else own.name[:-5]
+    stem = (
+        zoo.find(config).weights_name.removesuffix(".pkl")
+        if config_file is None
+        else config_file.name[:-5]
+    )
     # The same weights admitted for another model are stored in a file of their own.
     kind_suffix = "" if kind == predictor_cache.WEIGHTS_KIND else f"-{kind}"
     let_in = AdmittedFile(
         f"{stem}{kind_suffix}{suffix}",
         hashlib.sha256(content).hexdigest(),
         kind,
-        config=config if own is None else f"{allowlist.DIGEST_PREFIX}{own.sha256}",
+        config=config if config_file is None else f"{allowlist.DIGEST_PREFIX}{config_file.sha256}",
         classes=classes,
         source=source,
         license=license,
@@ -121,10 +127,10 @@ def probe(built: BuiltModel) -> None:
 
 def _refuse_replacement(folder: Path, file: AdmittedFile) -> None:
     """Refuse to replace a configuration's weights: results under one name must not change."""
-    for one in allowlist.read_allowlist(folder):
-        is_same_use = (one.kind, one.config) == (file.kind, file.config)
-        if is_same_use and one.sha256 != file.sha256 and (folder / one.name).is_file():
+    for other in allowlist.read_allowlist(folder):
+        is_same_use = (other.kind, other.config) == (file.kind, file.config)
+        if is_same_use and other.sha256 != file.sha256 and (folder / other.name).is_file():
             raise SetupFailed(
                 f"{file.config} has other weights here: results under one name must not change;"
-                f" `smart-filter models remove {one.full_name}` first"
+                f" `smart-filter models remove {other.full_name}` first"
             )

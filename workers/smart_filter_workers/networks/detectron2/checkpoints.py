@@ -67,14 +67,14 @@ def _to_checkpoint(content: object) -> Checkpoint:
     arrays = content.get("model", content)
     if not isinstance(arrays, dict):
         raise ValueError("its model is not a mapping")  # noqa: TRY004 - as above
-    found = {}
+    values = {}
     for name, value in arrays.items():
         if not isinstance(name, str) or not isinstance(value, _ArrayStub):
             raise ValueError(f"{name!r} is not an array")  # noqa: TRY004 - as above
-        found[name] = value.made()
+        values[name] = value.made()
     author = content.get("__author__", "")
     return Checkpoint(
-        found,
+        values,
         by_likeness=content.get("matching_heuristics") is True,
         author=author if isinstance(author, str) else "",
     )
@@ -85,10 +85,10 @@ class _RestrictedUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - pickle's own signature
         """Return the stub for a name.  Raises UnpicklingError for any other name."""
-        found = _NAMES.get((module, name))
-        if found is None:
+        class_ = _NAMES.get((module, name))
+        if class_ is None:
             raise pickle.UnpicklingError(f"it uses {module}.{name}, which weights do not need")
-        return found
+        return class_
 
 
 class _DtypeStub:

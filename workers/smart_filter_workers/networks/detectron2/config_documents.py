@@ -98,8 +98,8 @@ def _merge_bases(document: Document, name: str, read: ReadZooFile) -> Document:
         name = posixpath.normpath(posixpath.join(posixpath.dirname(name), base))
         chain.append(parse(read_zoo_file(name, read), name))
     merged: Document = {}
-    for one in reversed(chain):
-        merged = _merge(merged, one)
+    for base in reversed(chain):
+        merged = _merge(merged, base)
     return merged
 
 
@@ -162,7 +162,7 @@ def _value(value: object, title: str) -> Value:
     if isinstance(value, dict):
         return _check_mapping(value, title)
     if isinstance(value, list):
-        return [_value(one, title) for one in value]
+        return [_value(item, title) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise SetupFailed(f"{title} is {value}, which is not a finite number")
     if value is None or isinstance(value, bool | int | float | str):

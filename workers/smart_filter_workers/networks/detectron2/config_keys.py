@@ -62,14 +62,15 @@ def _problem(key: str, value: object) -> str | None:  # noqa: PLR0911 - one retu
         longest, least, most = allowed["series"][key]
         numbers = list(_leaves(value))
         is_right = len(numbers) <= longest and all(
-            type(one) in {int, float} and least <= cast("float", one) <= most for one in numbers
+            type(number) in {int, float} and least <= cast("float", number) <= most
+            for number in numbers
         )
         return None if is_right else f"is not at most {longest} numbers from {least} to {most}"
     if key in allowed["names"]:
         longest, pattern = allowed["names"][key]
         names = list(_leaves(value))
         is_right = len(names) <= longest and all(
-            isinstance(one, str) and re.fullmatch(pattern, one) for one in names
+            isinstance(name, str) and re.fullmatch(pattern, name) for name in names
         )
         return None if is_right else f"is not at most {longest} words that match {pattern}"
     if key in allowed["flags"]:
@@ -89,8 +90,8 @@ def _flatten(document: Mapping[str, Value], prefix: str = "") -> Iterator[tuple[
 
 def _leaves(value: object) -> Iterator[object]:
     if isinstance(value, list | tuple):
-        for one in value:
-            yield from _leaves(one)
+        for item in value:
+            yield from _leaves(item)
     else:
         yield value
 

@@ -90,15 +90,15 @@ def load_weights(built: BuiltModel, checkpoint: Checkpoint) -> None:
     needed = set(state).difference(_CONFIG_BUFFERS)
     given = {name for name in tensors if name not in _CONFIG_BUFFERS and _ANCHORS not in name}
     unlike = {name for name in needed & given if state[name].shape != tensors[name].shape}
-    for what, found in (
+    for what, names in (
         ("lacks", needed - given),
         ("has the extra array", given - needed),
         ("has another shape of", unlike),
     ):
-        if found:
+        if names:
             raise SetupFailed(
-                f"the weights do not fit the configuration: the file {what} {min(found)}"
-                f" (and {len(found) - 1} more)"
+                f"the weights do not fit the configuration: the file {what} {min(names)}"
+                f" (and {len(names) - 1} more)"
             )
     built.model.load_state_dict({name: tensors[name] for name in needed}, strict=False)
 
@@ -117,19 +117,19 @@ def _classes(config: Foreign, names: Sequence[str]) -> ClassNames:
     things = head.NUM_CLASSES if counts else 0
     stuff = model.SEM_SEG_HEAD.NUM_CLASSES if has_stuff else 0
     if names:
-        found = ClassNames(tuple(names[:things]), tuple(names[things:]))
+        classes = ClassNames(tuple(names[:things]), tuple(names[things:]))
     else:
         catalog = importlib.import_module("detectron2.data").MetadataCatalog
         title = config.DATASETS.TEST[0] if config.DATASETS.TEST else ""
         # Getting an unknown data set would create it.
-        known = catalog.get(title).as_dict() if title in catalog.list() else {}
-        found = ClassNames(
-            tuple(known.get("thing_classes", ())) if counts else (),
-            tuple(known.get("stuff_classes", ())) if has_stuff else (),
+        metadata = catalog.get(title).as_dict() if title in catalog.list() else {}
+        classes = ClassNames(
+            tuple(metadata.get("thing_classes", ())) if counts else (),
+            tuple(metadata.get("stuff_classes", ())) if has_stuff else (),
         )
-    if (len(found.things), len(found.stuff)) != (things, stuff):
+    if (len(classes.things), len(classes.stuff)) != (things, stuff):
         raise SetupFailed(
             f"the configuration has {things} + {stuff} classes, and"
-            f" {len(found.things)} + {len(found.stuff)} are named: name them with --classes"
+            f" {len(classes.things)} + {len(classes.stuff)} are named: name them with --classes"
         )
-    return found
+    return classes

@@ -90,9 +90,9 @@ class Predictor:
         """
         alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
         inputs = [self._input(picture, options) for picture in pictures]
-        for index, one in enumerate(inputs):
+        for index, entry in enumerate(inputs):
             # On a CPU a batch takes more memory and saves no time.
-            shape = tuple(-side // SIDE_MULTIPLE_PX for side in one["image"].shape[1:])
+            shape = tuple(-side // SIDE_MULTIPLE_PX for side in entry["image"].shape[1:])
             alike[shape if self._device != "cpu" else (index,)].append(index)
         seen: dict[int, Prediction] = {}
         for indices in alike.values():
@@ -178,15 +178,15 @@ def _read_instances(
     if "panoptic_seg" in output:
         return _read_panoptic(output, classes, wanted)
     if "instances" in output:
-        found = output["instances"]
-        labels = [classes.things[index] for index in found.pred_classes.tolist()]
-        has_outlines = found.has("pred_masks")
+        predicted = output["instances"]
+        labels = [classes.things[index] for index in predicted.pred_classes.tolist()]
+        has_outlines = predicted.has("pred_masks")
         instances = (
             Instance(
                 label,
-                score=float(found.scores[index]),
-                box=_box(found, index),
-                outline=_bools(found.pred_masks[index]) if has_outlines else None,
+                score=float(predicted.scores[index]),
+                box=_box(predicted, index),
+                outline=_bools(predicted.pred_masks[index]) if has_outlines else None,
             )
             for index, label in enumerate(labels)
             if label in wanted
@@ -204,27 +204,27 @@ def _read_panoptic(
 ) -> Prediction:
     """Return a panoptic output, in which each pixel belongs to at most one segment."""
     segments, entries = output["panoptic_seg"]
-    found = output["instances"]
+    predicted = output["instances"]
     instances = (
         Instance(
-            classes.things[one["category_id"]],
-            score=float(one["score"]),
-            box=_box(found, one["instance_id"]),
-            outline=_bools(segments == one["id"]),
+            classes.things[entry["category_id"]],
+            score=float(entry["score"]),
+            box=_box(predicted, entry["instance_id"]),
+            outline=_bools(segments == entry["id"]),
         )
-        for one in entries
-        if one["isthing"] and classes.things[one["category_id"]] in wanted
+        for entry in entries
+        if entry["isthing"] and classes.things[entry["category_id"]] in wanted
     )
     areas = {
-        classes.stuff[one["category_id"]]: _bools(segments == one["id"])
-        for one in entries
-        if not one["isthing"] and classes.stuff[one["category_id"]] in wanted
+        classes.stuff[entry["category_id"]]: _bools(segments == entry["id"])
+        for entry in entries
+        if not entry["isthing"] and classes.stuff[entry["category_id"]] in wanted
     }
     return Prediction(tuple(instances), areas)
 
 
-def _box(found: Foreign, index: int) -> Box:
-    left, top, right, bottom = (float(side) for side in found.pred_boxes.tensor[index].tolist())
+def _box(instances: Foreign, index: int) -> Box:
+    left, top, right, bottom = (float(side) for side in instances.pred_boxes.tensor[index].tolist())
     return left, top, right, bottom
 
 

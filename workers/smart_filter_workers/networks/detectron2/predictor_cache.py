@@ -35,11 +35,11 @@ MAX_LOADED: Final = 2
 class AdmittedModel:
     """A configuration with weights.
 
-    own: the operator's file; None for a configuration of the zoo, which `weights` names.
+    config: the operator's file; None for a configuration of the zoo, which `weights` names.
     """
 
     weights: AdmittedFile
-    own: AdmittedFile | None
+    config: AdmittedFile | None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -72,49 +72,49 @@ class PredictorCache:
             raise ModelNotLoaded(f"{self._kind}: {error}", leads=False) from error
 
     def _found(self, address: str) -> AdmittedModel:
-        found = list_models(self._folder, kind=self._kind).get(address)
-        if found is None:
+        model = list_models(self._folder, kind=self._kind).get(address)
+        if model is None:
             raise SetupFailed(f"no weights for {address} here: {allowlist.REMEDY}")
-        return found
+        return model
 
-    def _predictor(self, found: AdmittedModel) -> Predictor:
+    def _predictor(self, model: AdmittedModel) -> Predictor:
         # Load one at a time: two at once would take twice the memory.
         with self._lock:
-            predictor = self._loaded.get(found.key)
+            predictor = self._loaded.get(model.key)
             if predictor is None:
                 if len(self._loaded) == MAX_LOADED:  # before loading, which needs its memory
                     self._loaded.popitem()
-                predictor = self._load(found)
-                self._loaded[found.key] = predictor
+                predictor = self._load(model)
+                self._loaded[model.key] = predictor
             return predictor
 
-    def _load(self, found: AdmittedModel) -> Predictor:
+    def _load(self, model: AdmittedModel) -> Predictor:
         document = (
-            load_zoo_config(found.weights.config)
-            if found.own is None
-            else load_own_config(self._folder, found.own)
+            load_zoo_config(model.weights.config)
+            if model.config is None
+            else load_own_config(self._folder, model.config)
         )
         device = model_builder.choose_device()
-        names = found.weights.classes or (found.own.classes if found.own else ())
+        names = model.weights.classes or (model.config.classes if model.config else ())
         built = model_builder.build_model(document, device=device, names=names)
-        content = files.read_verified(self._folder, found.weights.file)
-        model_builder.load_weights(built, checkpoints.parse(content, found.weights.name))
+        content = files.read_verified(self._folder, model.weights.file)
+        model_builder.load_weights(built, checkpoints.parse(content, model.weights.name))
         return Predictor(built)
 
 
 def list_models(folder: Path, *, kind: str = WEIGHTS_KIND) -> Mapping[str, AdmittedModel]:
     """Return the models by address.  Raises SetupFailed for an unreadable list."""
-    there = [one for one in allowlist.read_allowlist(folder) if (folder / one.name).is_file()]
-    configs = {f"{DIGEST_PREFIX}{one.sha256}": one for one in there if one.kind == CONFIG_KIND}
-    found: dict[str, AdmittedModel] = {}
-    for one in there:
-        if one.kind != kind:
+    there = [file for file in allowlist.read_allowlist(folder) if (folder / file.name).is_file()]
+    configs = {f"{DIGEST_PREFIX}{file.sha256}": file for file in there if file.kind == CONFIG_KIND}
+    by_address: dict[str, AdmittedModel] = {}
+    for file in there:
+        if file.kind != kind:
             continue
-        if one.config in configs:
-            found[one.address] = AdmittedModel(one, configs[one.config])
-        elif one.config in zoo.list_configs():
-            found[one.config] = AdmittedModel(one, None)
-    return found
+        if file.config in configs:
+            by_address[file.address] = AdmittedModel(file, configs[file.config])
+        elif file.config in zoo.list_configs():
+            by_address[file.config] = AdmittedModel(file, None)
+    return by_address
 
 
 def load_zoo_config(name: str) -> Document:

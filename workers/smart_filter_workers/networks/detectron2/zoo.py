@@ -42,12 +42,12 @@ class ZooConfig:
 
 def find(name: str) -> ZooConfig:
     """Return a configuration by name.  Raises SetupFailed when it is not on the list."""
-    found = list_configs().get(name)
-    if found is None:
+    config = list_configs().get(name)
+    if config is None:
         raise SetupFailed(
             f"{name!r} is not in the zoo: docs/detectron2.md lists the configurations"
         )
-    return found
+    return config
 
 
 @cache
@@ -56,9 +56,9 @@ def list_configs() -> Mapping[str, ZooConfig]:
     text = resources(__package__).joinpath("zoo.toml").read_text(encoding="utf-8")
     listed = tomllib.loads(text)
     persons: dict[str, str] = listed["persons"]
-    found = (
+    configs = (
         ZooConfig(name, makes, checkpoint, persons.get(name.partition("/")[0], "person"))
         for makes in OutputKind
         for name, checkpoint in listed[makes].items()
     )
-    return MappingProxyType({one.name: one for one in found})
+    return MappingProxyType({config.name: config for config in configs})

@@ -78,12 +78,12 @@ class BlazeFace:
 
     def _find(self, picture: Srgb8) -> Iterator[Face]:
         height, width = picture.shape[:2]
-        found = [self._look(shrink(picture, longest_side=SIZE_PX)).stretched(width, height)]
+        looks = [self._look(shrink(picture, longest_side=SIZE_PX)).stretched(width, height)]
         large = shrink(picture, longest_side=self._longest_side_px)
         if max(large.shape) > SIZE_PX:
-            found += [look.stretched(width, height) for look in self._look_at_tiles(large)]
-        scores = np.concatenate([one.scores for one in found])
-        places = np.concatenate([one.places for one in found])
+            looks += [look.stretched(width, height) for look in self._look_at_tiles(large)]
+        scores = np.concatenate([look.scores for look in looks])
+        places = np.concatenate([look.places for look in looks])
         order = np.argsort(-scores, kind="stable")
         scores, places = scores[order], places[order]
         boxes = places[:, :2].clip(0, (width, height)).reshape(-1, 4).astype(np.float32)
@@ -101,9 +101,9 @@ class BlazeFace:
         for top in _starts(rows):
             for left in _starts(columns):
                 tile = large[top : top + SIZE_PX, left : left + SIZE_PX]
-                found = self._look(tile)
+                look = self._look(tile)
                 start, end = (left, top), (left + tile.shape[1], top + tile.shape[0])
-                yield found.uncut(start, end, (columns, rows))
+                yield look.uncut(start, end, (columns, rows))
 
     def _look(self, small: Srgb8) -> "_Detections":
         """Return the likely faces in a picture that fits the network's input."""

@@ -74,7 +74,7 @@ class CenterFace:
         alike: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, picture in enumerate(pictures):
             alike[self._input_size(picture)].append(index)
-        found: dict[int, tuple[Face, ...]] = {}
+        by_picture: dict[int, tuple[Face, ...]] = {}
         for size, indices in alike.items():
             inputs = np.stack(
                 [resize(pictures[index], width=size[0], height=size[1]) for index in indices],
@@ -86,8 +86,8 @@ class CenterFace:
             for index, *maps in zip(indices, *outputs, strict=True):
                 height, width = pictures[index].shape[:2]
                 faces = _Detections.from_maps(*maps, threshold=self._threshold)
-                found[index] = tuple(faces.in_picture(width, height, input_size=size))
-        return [found[index] for index in range(len(pictures))]
+                by_picture[index] = tuple(faces.in_picture(width, height, input_size=size))
+        return [by_picture[index] for index in range(len(pictures))]
 
     def _input_size(self, picture: Srgb8) -> tuple[int, int]:
         """Return width and height in pixels of the network's input for this picture."""

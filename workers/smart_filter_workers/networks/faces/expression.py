@@ -91,7 +91,10 @@ class ExpressionNetwork:
         # batch mates. It takes no longer.
         outputs = [self._session.run(self._outputs, {self._input: crop[None]}) for crop in crops]
         columns = zip(*outputs, strict=True)
-        return {name: np.concatenate(one) for name, one in zip(self._outputs, columns, strict=True)}
+        return {
+            name: np.concatenate(column)
+            for name, column in zip(self._outputs, columns, strict=True)
+        }
 
 
 def score_crops(run: RunNetwork, crops: Bytes) -> ExpressionScores:

@@ -68,25 +68,29 @@ class FaceOrientation:
             limits,
         )
 
-    def __call__(self, picture: Srgb8, found: Sequence[Face]) -> int | None:
+    def __call__(self, picture: Srgb8, found_faces: Sequence[Face]) -> int | None:
         """Return the counter-clockwise quarter turns of a picture; None when no face decides.
 
-        picture: (H, W, 3) uint8 sRGB; found: its faces without a turn.  The single best face
+        picture: (H, W, 3) uint8 sRGB; found_faces: its faces without a turn.  The single best face
         decides, not the number of faces.
         """
-        if best_upright_score(found) >= self._limits.upright_above:
+        if best_upright_score(found_faces) >= self._limits.upright_above:
             return 0
         turned = [np.ascontiguousarray(np.rot90(picture, turns)) for turns in (1, 2, 3)]
         scores = [best_upright_score(faces) for faces in self._detect(turned)]
         best = int(np.argmax(scores))
         if scores[best] < self._limits.closer_above:
-            return 0 if best_upright_score(found) >= self._limits.closer_above else None
+            return 0 if best_upright_score(found_faces) >= self._limits.closer_above else None
         upright, other = (
             best_upright_score(faces) for faces in self._detect_closer([picture, turned[best]])
         )
         if other >= self._limits.sure_above and other >= upright + self._limits.min_lead:
             return best + 1
-        return 0 if max(upright, best_upright_score(found)) >= self._limits.closer_above else None
+        return (
+            0
+            if max(upright, best_upright_score(found_faces)) >= self._limits.closer_above
+            else None
+        )
 
 
 def best_upright_score(faces: Sequence[Face]) -> float:

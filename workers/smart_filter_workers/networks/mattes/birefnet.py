@@ -104,7 +104,9 @@ def _merge_convolution(nodes: Iterable[Any], scope: str) -> tuple[str, Any]:
     }
     weights = inside[f"{scope}Conv"].input[1]
     # The two convolutions have the same size, stride and padding.
-    attributes = {one.name: helper.get_attribute_value(one) for one in offsets.attribute}
+    attributes = {
+        attribute.name: helper.get_attribute_value(attribute) for attribute in offsets.attribute
+    }
     return result, helper.make_node(
         "DeformConv",
         [offsets.input[0], weights, offsets.output[0], "", mask],
@@ -122,7 +124,7 @@ def _raise_version(model: Any) -> None:  # noqa: ANN401
     from onnx import helper, numpy_helper  # noqa: PLC0415
 
     for node in model.graph.node:
-        axes = [one for one in node.attribute if one.name == "axes"]
+        axes = [attribute for attribute in node.attribute if attribute.name == "axes"]
         if node.op_type.startswith("Reduce") and axes:
             name = f"{node.output[0]}_axes"
             values = np.array(helper.get_attribute_value(axes[0]), np.int64)

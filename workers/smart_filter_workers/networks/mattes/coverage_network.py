@@ -95,7 +95,10 @@ class CoverageNetwork:
         """
         if pictures and self._network.device != onnx_session.CPU:
             return self._pass(pictures, side_px, side_px)
-        sizes = [self._form.input_size(one.shape[1], one.shape[0], side_px) for one in pictures]
+        sizes = [
+            self._form.input_size(picture.shape[1], picture.shape[0], side_px)
+            for picture in pictures
+        ]
         return [self._pass([srgb], *size)[0] for srgb, size in zip(pictures, sizes, strict=True)]
 
     def _pass(self, pictures: Sequence[Srgb8], across: int, down: int) -> list[Floats]:

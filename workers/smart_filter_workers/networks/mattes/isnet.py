@@ -79,7 +79,7 @@ def _resize_by_factors(graph: Any) -> None:  # noqa: ANN401
     from onnx import numpy_helper  # noqa: PLC0415
 
     makers = {output: node for node in graph.node for output in node.output}
-    shapes = {one.name: one.type.tensor_type.shape for one in graph.value_info}
+    shapes = {value.name: value.type.tensor_type.shape for value in graph.value_info}
     for node in graph.node:
         if node.op_type == "Resize":
             picture, region, _, size = node.input

@@ -56,24 +56,24 @@ class Cascade:
 
     def __call__(self, gray: Gray8, looks: DetectionOptions) -> list[Box]:
         """Return the detections, as left, top, right and bottom in pixels, from left to right."""
-        found = self._classifier().detectMultiScale(
+        detected = self._classifier().detectMultiScale(
             gray,
             scaleFactor=looks.scale_factor,
             minNeighbors=looks.neighbors,
             minSize=(looks.least_px, looks.least_px),
         )
-        squares = [tuple(int(value) for value in square) for square in found]
+        squares = [tuple(int(value) for value in square) for square in detected]
         return [
             (float(left), float(top), float(left + width), float(top + height))
             for left, top, width, height in sorted(squares)
         ]
 
     def _classifier(self) -> cv2.CascadeClassifier:
-        own: cv2.CascadeClassifier | None = getattr(self._own, "classifier", None)
-        if own is None:
-            own = cv2.CascadeClassifier(str(self._path))
-            self._own.classifier = own
-        return own
+        classifier: cv2.CascadeClassifier | None = getattr(self._own, "classifier", None)
+        if classifier is None:
+            classifier = cv2.CascadeClassifier(str(self._path))
+            self._own.classifier = classifier
+        return classifier
 
 
 def _folder() -> Path:

@@ -107,7 +107,7 @@ class Handling:
     @property
     def non_defaults(self) -> dict[str, object]:
         """The fields that differ from the defaults, in the form that `parse` reads."""
-        plain = {one.name: one.default for one in fields(self)}
+        plain = {field.name: field.default for field in fields(self)}
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
@@ -131,7 +131,7 @@ def parse(given: RawHandling) -> Handling:
 
     Raises ValueError naming the error.
     """
-    unknown = sorted(given.keys() - {one.name for one in fields(Handling)})
+    unknown = sorted(given.keys() - {field.name for field in fields(Handling)})
     if unknown:
         raise ValueError(f"{', '.join(unknown)}: no such setting of a network")
     lacking = [f"{name}=PIXELS" for name in ("width", "height") if name not in given]
@@ -155,14 +155,14 @@ def parse(given: RawHandling) -> Handling:
     )
 
 
-def are_equivalent(one: RawHandling, other: RawHandling) -> bool:
+def are_equivalent(first: RawHandling, second: RawHandling) -> bool:
     """Return whether two handlings mean the same; an invalid one equals only its copy."""
     # A missing size is the network's own size.
     no_size = {"width": MAX_SIDE_PX, "height": MAX_SIDE_PX}
     try:
-        return parse({**no_size, **one}) == parse({**no_size, **other})
+        return parse({**no_size, **first}) == parse({**no_size, **second})
     except ValueError:
-        return dict(one) == dict(other)
+        return dict(first) == dict(second)
 
 
 def _parse_choice(given: RawHandling, name: str, default: Word) -> Word:
@@ -185,9 +185,9 @@ def _parse_integer(
 def _parse_triple(given: RawHandling, name: str, *, default: Triple) -> Triple:
     values = given.get(name, default)
     is_three = isinstance(values, list | tuple) and len(values) == 3  # noqa: PLR2004 - colors
-    if not is_three or not all(_is_number(one) for one in cast("list[object]", values)):
+    if not is_three or not all(_is_number(number) for number in cast("list[object]", values)):
         raise ValueError(f"{name}: {values!r} is not three numbers")
-    first, second, third = (float(one) for one in cast("list[float]", values))
+    first, second, third = (float(number) for number in cast("list[float]", values))
     if name == "std" and 0.0 in {first, second, third}:
         raise ValueError(f"std: {values!r} divides by 0")
     return first, second, third

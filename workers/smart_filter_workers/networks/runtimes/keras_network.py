@@ -115,8 +115,8 @@ def resolve_handling(network: KerasNetwork, file: AdmittedFile) -> Handling:
     Raises SetupFailed when the entry is invalid, or no size is known.
     """
     given = {"layout": Layout.NHWC, **file.handling}
-    own = zip(("width", "height"), network.size, strict=True)
-    return handling.for_file(file, given | {name: side for name, side in own if side is not None})
+    sides = zip(("width", "height"), network.size, strict=True)
+    return handling.for_file(file, given | {name: side for name, side in sides if side is not None})
 
 
 def check(content: bytes) -> None:
@@ -126,7 +126,7 @@ def check(content: bytes) -> None:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            sizes = {one.filename: one.file_size for one in archive.infolist()}
+            sizes = {member.filename: member.file_size for member in archive.infolist()}
             if sizes.keys() != {CONFIG_FILE, WEIGHTS_FILE, METADATA_FILE}:
                 raise SetupFailed(f"this is not a plain Keras 3 file: it holds {sorted(sizes)}")
             if sizes[CONFIG_FILE] > MAX_CONFIG_BYTES or sizes[WEIGHTS_FILE] > MAX_WEIGHTS_BYTES:
@@ -167,10 +167,10 @@ def _check_weights(content: bytes) -> None:
         for name in group:
             if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
                 raise SetupFailed(f"weights {name!r} are in another file")
-            one = group[name]
-            if isinstance(one, h5py.Group):
-                look(one)
-            elif one.external or one.is_virtual:
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                look(item)
+            elif item.external or item.is_virtual:
                 raise SetupFailed(f"weights {name!r} are in another file")
 
     try:

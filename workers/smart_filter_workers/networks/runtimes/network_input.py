@@ -101,21 +101,25 @@ def _values(canvas: Srgb8, handling: Handling) -> Floats:
 
 def _activate(maps: Floats, handling: Handling) -> Floats:
     """Return one of (C, h, w) maps as coverage 0..1; NaN counts as 0."""
-    one = maps[handling.channel]
+    coverage = maps[handling.channel]
     match handling.activation:
         case Activation.NONE:
             pass
         case Activation.SIGMOID:
-            one = sigmoid(one)
+            coverage = sigmoid(coverage)
         case Activation.SOFTMAX:
             powers = np.exp(maps - maps.max(axis=0))
-            one = powers[handling.channel] / powers.sum(axis=0)
+            coverage = powers[handling.channel] / powers.sum(axis=0)
         case Activation.MINMAX:
-            lowest, highest = float(one.min()), float(one.max())
-            one = (one - lowest) / (highest - lowest) if highest > lowest + SEEN_FROM else one
+            lowest, highest = float(coverage.min()), float(coverage.max())
+            coverage = (
+                (coverage - lowest) / (highest - lowest)
+                if highest > lowest + SEEN_FROM
+                else coverage
+            )
         case _:
             assert_never(handling.activation)
-    return np.asarray(np.clip(np.nan_to_num(one, posinf=1.0), 0, 1), dtype=np.float32)
+    return np.asarray(np.clip(np.nan_to_num(coverage, posinf=1.0), 0, 1), dtype=np.float32)
 
 
 def sigmoid(values: Floats) -> Floats:

@@ -63,7 +63,7 @@ class OnnxNetwork:
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != _PICTURE_AXES:
             raise SetupFailed(
-                f"the network takes {[one.shape for one in inputs]}, expected one picture:"
+                f"the network takes {[input_.shape for input_ in inputs]}, expected one picture:"
                 " batch, channels, height and width"
             )
         self._name = inputs[0].name
@@ -84,7 +84,7 @@ class OnnxNetwork:
         """
         values = picture.astype(self._kind, copy=False)
         answers = self._session.run(None, {self._name: values})
-        return [np.asarray(one, dtype=np.float32) for one in answers]
+        return [np.asarray(answer, dtype=np.float32) for answer in answers]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,6 @@ class QueueSubscriptions:
         if consumer.task_consumer is None:  # not connected; the first ring calls `follow` again
             return
         served = self._serving.capabilities
-        for one in self._able:
-            change = consumer.add_task_queue if one in served else consumer.cancel_task_queue
-            change(queue_name(one))
+        for capability in self._able:
+            change = consumer.add_task_queue if capability in served else consumer.cancel_task_queue
+            change(queue_name(capability))

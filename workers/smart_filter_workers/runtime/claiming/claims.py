@@ -99,5 +99,5 @@ def claim(services: WorkerContext, connection: Connection) -> Claim:
 
 def is_readable(lease: Lease) -> bool:
     """Return whether this version knows every task that a lease names."""
-    named = (lease.models, lease.parameters, lease.digests, lease.shadows)
-    return all(isinstance(one, Mapping) and set(one) <= _TASKS for one in named)
+    documents = (lease.models, lease.parameters, lease.digests, lease.shadows)
+    return all(isinstance(document, Mapping) and set(document) <= _TASKS for document in documents)

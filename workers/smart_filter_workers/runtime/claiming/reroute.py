@@ -42,20 +42,20 @@ def plan_reroute(
     """
     task = LEADING_TASK[lease.stage]
     served = worker_registry.list_served(connection, silent_seconds=settings.lease_seconds)
-    for known in published_models.list_models(connection, pools=settings.pools):
-        card = known.card
+    for model in published_models.list_models(connection, pools=settings.pools):
+        card = model.card
         wanted = card.any_subject if weak.stronger is None else card.name == weak.stronger
         if card.task != task or not wanted or stage_plan.is_ensemble(card):
             continue
         comes = card.capability in served or card.capability in settings.pools
-        if known.offered and comes and (card.instances or recipe.persons == PersonSelection.ALL):
+        if model.offered and comes and (card.instances or recipe.persons == PersonSelection.ALL):
             given = stage_plan.with_entry(card, {})
             parameters = {**lease.parameters, task: given}
-            digests = {**lease.digests, task: known.live}
+            digests = {**lease.digests, task: model.live}
             return StagePlan(
                 card.capability,
                 {**lease.models, task: card.name},
-                {one: values for one, values in parameters.items() if values},
-                {one: digest for one, digest in digests.items() if digest is not None},
+                {name: values for name, values in parameters.items() if values},
+                {name: digest for name, digest in digests.items() if digest is not None},
             )
     return None

@@ -43,7 +43,7 @@ def run(services: WorkerContext, lead: Task, *, begun_at: float) -> list[Task]:
         is_late = time.perf_counter() - begun_at > _MAX_SECONDS
         if is_late or services.draining.is_set() or lead.lost.is_set():
             break
-        if not _can_run(services, lead.job, row, {one.lease.stage for one in ran}):
+        if not _can_run(services, lead.job, row, {earlier.lease.stage for earlier in ran}):
             continue
         task = Task(_lease(lead.lease, row), lead.overdue_at, lead.row, run_ahead_of=lead)
         # An address may answer slowly, or not: only a claimed stage is charged for that.
@@ -103,7 +103,7 @@ def _can_run(
     # Claims fill the batches of a network that gains by them.
     if services.catalog.batch_size(row.capability) > 1:
         return False
-    rows = {one.name: one for one in job.stages}
+    rows = {listed.name: listed for listed in job.stages}
     return all(
         need in ran or rows[need].state == StageState.SUCCEEDED
         for need in needs_within(get_stage(row.name), rows)
@@ -131,7 +131,7 @@ def _run_stage(services: WorkerContext, task: Task, before: Sequence[Task]) -> N
     """Load, run and sign.  before: the tasks whose results are in memory."""
     lease, started = task.lease, time.perf_counter()
     code = registry.get_stage(lease.stage)
-    results = {one.lease.stage: one.result for one in before}
+    results = {earlier.lease.stage: earlier.result for earlier in before}
     with (
         services.counters.timed(WorkerStep.LOAD, lease.capability),
         task.trail.step(WorkerStep.LOAD, lease),

@@ -54,7 +54,7 @@ class ThreadShare:
         with self._lock:
             self._claiming.discard(me)
             tenants = _forget(self._long, now)
-            tenants.update(*(one.tenants for one in self._works.values() if one.is_long(now)))
+            tenants.update(*(share.tenants for share in self._works.values() if share.is_long(now)))
             others = [work for thread, work in self._works.items() if thread != me]
             if _forget(self._served, now) <= tenants:
                 return []  # no other tenant comes here
@@ -90,6 +90,6 @@ class ThreadShare:
 
 def _forget(ended_at: dict[Tenant, float], now: float) -> set[Tenant]:
     """Drop the tenants whose stages ended long ago; return the others."""
-    for tenant in [one for one, then in ended_at.items() if now - then > _REMEMBERED_SECONDS]:
+    for tenant in [idle for idle, then in ended_at.items() if now - then > _REMEMBERED_SECONDS]:
         del ended_at[tenant]
     return set(ended_at)

@@ -61,11 +61,11 @@ def draw_over_matte(
     matte = segmented.matte
     regions: PhotoRegions | None = None
     canvas = np.full(matte.shape, _UNTOUCHED, np.uint8)
-    for one in drawn:
-        if one.mask is not None:
-            matte = _shrink_mask(one.mask, like=matte)
+    for correction in drawn:
+        if correction.mask is not None:
+            matte = _shrink_mask(correction.mask, like=matte)
             canvas[:] = _UNTOUCHED
-        for snaps, strokes in groupby(one.strokes, lambda stroke: stroke.snap is not None):
+        for snaps, strokes in groupby(correction.strokes, lambda stroke: stroke.snap is not None):
             if snaps:
                 regions = regions or photo_regions.find_regions(prepared.proxy_srgb, model_matte)
                 _fill(canvas, strokes, regions, prepared, matte)
@@ -73,7 +73,7 @@ def draw_over_matte(
             for stroke in strokes:
                 _paint(canvas, stroke, prepared)
     matte = _apply_strokes(matte, canvas)
-    before, after = (np.count_nonzero(one > HALF_LEVEL) for one in (segmented.matte, matte))
+    before, after = (np.count_nonzero(alpha > HALF_LEVEL) for alpha in (segmented.matte, matte))
     # The coverage counts persons that the recipe does not keep, too.
     coverage = segmented.coverage + (after - before) / matte.size if after else 0.0
     return replace(segmented, matte=matte, coverage=coverage)

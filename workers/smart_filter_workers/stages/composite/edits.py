@@ -22,7 +22,7 @@ def list_picture_edits(made: CompositeResult, inputs: Inputs) -> tuple[Edit, ...
     replaced: list[Edit] = []
     if chosen is not None and not background.is_photo(chosen, inputs):
         replaced = [_EDITS.get(BackgroundKind(chosen.kind), Edit.BACKGROUND_REPLACED)]
-    drawn = [Edit.FILTERED] if any(one.applied for one in made.filters) else []
+    drawn = [Edit.FILTERED] if any(filter_.applied for filter_ in made.filters) else []
     return (*replaced, *drawn, *_frame_edits(made.frame, inputs.photo.srgb))
 
 

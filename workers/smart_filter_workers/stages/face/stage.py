@@ -25,13 +25,13 @@ class Inputs:
 def run(models: Models, batch: Sequence[Inputs]) -> list[Faces]:
     """Find the faces of each photo."""
     photos = [inputs.prepared for inputs in batch]
-    found = models["face"](
+    faces_by_photo = models["face"](
         [photo.proxy_srgb for photo in photos],
         [tuple(to_proxy(face, photo) for face in photo.proposals) for photo in photos],
     )
     return [
         Faces(tuple(sorted((to_photo(face, photo) for face in faces), key=_middle)))
-        for faces, photo in zip(found, photos, strict=True)
+        for faces, photo in zip(faces_by_photo, photos, strict=True)
     ]
 
 

@@ -34,11 +34,11 @@ class Inputs:
 def run(models: Models, batch: Sequence[Inputs]) -> list[PreparedPhoto]:
     """Return each photo upright, with its proxy and its proposed faces."""
     proxies = [make_proxy(inputs.photo.srgb) for inputs in batch]
-    found = models["prepare"](proxies)
-    turns = models["orientation"](proxies, found)
+    faces_by_proxy = models["prepare"](proxies)
+    turns = models["orientation"](proxies, faces_by_proxy)
     return [
         _prepare_photo(models["prepare"], inputs.photo, proxy, faces, turn)
-        for inputs, proxy, faces, turn in zip(batch, proxies, found, turns, strict=True)
+        for inputs, proxy, faces, turn in zip(batch, proxies, faces_by_proxy, turns, strict=True)
     ]
 
 

@@ -33,7 +33,7 @@ class AdmittedNetworks:
         if not batch:
             return []
         opened = self.networks.network(read.str_of(parameters, ENTRY_PARAMETER))
-        return [self.segment(opened, one, parameters) for one in batch]
+        return [self.segment(opened, photo, parameters) for photo in batch]
 
 
 def list_entries(weights: Path, kind: str) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ class Inputs:
 def run(models: Models, batch: Sequence[Inputs]) -> list[Segmentation]:
     """Return the segmentation of each photo."""
     segmenter = models["segmentation"]
-    found = segmenter([inputs.prepared for inputs in batch])
+    results = segmenter([inputs.prepared for inputs in batch])
     return [
         _result(
             segmenter.refine_outlines(people, inputs.prepared)
@@ -52,7 +52,7 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[Segmentation]:
             else people,
             inputs,
         )
-        for people, inputs in zip(found, batch, strict=True)
+        for people, inputs in zip(results, batch, strict=True)
     ]
 
 

@@ -45,9 +45,9 @@ def apply(
         picture = picture.copy()
     seen = _scene(inputs, chosen, frame)
     results = []
-    for one in asked:
-        verdict = load_plugin(one.name).draw(picture, seen, one.parameters)
-        results.append(FilterResult(one.name, verdict.applied, verdict.reason))
+    for filter_ in asked:
+        verdict = load_plugin(filter_.name).draw(picture, seen, filter_.parameters)
+        results.append(FilterResult(filter_.name, verdict.applied, verdict.reason))
     return picture, tuple(results)
 
 
@@ -100,7 +100,7 @@ def _visible_faces(
         for face, smile, eyes in zip(inputs.faces.faces, smiles.smiles, smiles.eyes, strict=True)
         if _is_visible(face, inputs, chosen)
     ]
-    return [one[0] for one in kept], [one[1] for one in kept], [one[2] for one in kept]
+    return [entry[0] for entry in kept], [entry[1] for entry in kept], [entry[2] for entry in kept]
 
 
 def _is_visible(face: Face, inputs: Inputs, chosen: ChosenBackground) -> bool:

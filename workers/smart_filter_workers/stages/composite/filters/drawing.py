@@ -136,8 +136,8 @@ class StickerSheet:
 
     def _places(self, box: tuple[slice, slice]) -> tuple[Field, Field]:
         rows, columns = (
-            (np.arange(one.start, one.stop, dtype=np.float32) + 0.5) / self._scale - self._reach
-            for one in box
+            (np.arange(side.start, side.stop, dtype=np.float32) + 0.5) / self._scale - self._reach
+            for side in box
         )
         x, y = np.meshgrid(columns, rows)
         return x.astype(np.float32), y.astype(np.float32)

@@ -180,7 +180,7 @@ def find_heads(
     faces: in pixels of the canvas; smiles, eyes: of the same faces in the same order, or empty.
     people: their coverage; a head ends where it ends.
     """
-    found = []
+    heads = []
     for index, face in enumerate(faces):
         head = Head(
             number=0,
@@ -190,9 +190,9 @@ def find_heads(
         )
         if people is not None:
             head = _measure_head(head, people, width, height)
-        found.append(head)
-    found.sort(key=lambda head: head.middle[0])
-    return tuple(replace(head, number=number) for number, head in enumerate(found, start=1))
+        heads.append(head)
+    heads.sort(key=lambda head: head.middle[0])
+    return tuple(replace(head, number=number) for number, head in enumerate(heads, start=1))
 
 
 def _measure_head(head: Head, people: Matte8, width: int, height: int) -> Head:
@@ -223,5 +223,5 @@ def _covers(people: Matte8, point: Point, width: int, height: int) -> bool:
     return 0 <= x < columns and 0 <= y < rows and bool(people[y, x] >= _PEOPLE_FROM)
 
 
-def _midpoint(one: Point, other: Point) -> Point:
-    return (one[0] + other[0]) / 2, (one[1] + other[1]) / 2
+def _midpoint(first: Point, second: Point) -> Point:
+    return (first[0] + second[0]) / 2, (first[1] + second[1]) / 2

@@ -84,16 +84,18 @@ def to_writable(text: str) -> tuple[str, list[str]]:
     missing = []
     for letter in dict.fromkeys(text):
         base, marks = _decompose(letter)
-        known = all(
+        is_drawable = all(
             mark in _MARKS_ABOVE or mark in _MARKS_BELOW or mark in _STRUCK_THROUGH
             for mark in marks
         )
-        if not known or (base != " " and _image(face, base) == lacking):
+        if not is_drawable or (base != " " and _image(face, base) == lacking):
             missing.append(letter)
     # Joiners and variation selectors of removed letters are invisible.
-    hidden = {one for one in text if unicodedata.category(one) in {"Cf", "Mn", "Cc"}}
+    hidden = {
+        character for character in text if unicodedata.category(character) in {"Cf", "Mn", "Cc"}
+    }
     kept = "".join(letter for letter in text if letter not in {*missing, *hidden})
-    return " ".join(kept.split()), [one for one in missing if one not in hidden]
+    return " ".join(kept.split()), [character for character in missing if character not in hidden]
 
 
 def _typeface(size: float) -> Typeface:
@@ -147,26 +149,26 @@ def _strokes(
     """Return the lines of a letter's marks; box: left, top, right, bottom from its origin."""
     x = at[0] + (box[0] + box[2]) / 2
     above = at[1] + box[1] - _GAP * size
-    found = []
+    strokes = []
     for accent in accents:
         if accent in _STRUCK_THROUGH:
             half = ((box[2] - box[0]) / 2, (box[3] - box[1]) / 2)
             y = at[1] + (box[1] + box[3]) / 2
-            found.append(
+            strokes.append(
                 [(x + half[0] * dx, y + half[1] * dy) for dx, dy in _STRUCK_THROUGH[accent][1]]
             )
         elif accent in _MARKS_ABOVE:
-            found += [
+            strokes += [
                 [(x + size * dx, above - size * dy) for dx, dy in line]
                 for line in _MARKS_ABOVE[accent]
             ]
             above -= _MARK_SPACING * size
         else:
             y = at[1] + box[3] + _GAP * size
-            found += [
+            strokes += [
                 [(x + size * dx, y + size * dy) for dx, dy in line] for line in _MARKS_BELOW[accent]
             ]
-    return found
+    return strokes
 
 
 def _remove_dot(

@@ -44,7 +44,7 @@ def paste_on_heads(
     got: list[Head] = []
     turned_away: list[Head] = []
     cut_off: dict[str, list[Head]] = {}
-    for head in sorted(meant, key=lambda one: one.unit):
+    for head in sorted(meant, key=lambda head: head.unit):
         thing = worn(head)
         if thing is None:
             turned_away.append(head)

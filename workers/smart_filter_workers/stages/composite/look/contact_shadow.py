@@ -77,14 +77,14 @@ def split_groups(people: Floats, *, photo_ends: float) -> tuple[PersonGroup, ...
         return ()
     height = people.shape[0]
     lowest = min(photo_ends, 1.0) * height - (TOUCHES_WITHIN * height + 1)
-    found = []
+    groups = []
     for number in np.argsort(-areas, kind="stable").tolist():
         if areas[number] < MIN_GROUP_SHARE * areas.max():
             break
         _, top, across, down, _ = stats[1 + number].tolist()
         size_px = float((across * down) ** 0.5)
-        found.append(PersonGroup(labels == 1 + number, size_px, stands=top + down <= lowest))
-    return tuple(found)
+        groups.append(PersonGroup(labels == 1 + number, size_px, stands=top + down <= lowest))
+    return tuple(groups)
 
 
 def compute_shade(people: Sequence[PersonGroup], *, opacity: float, light: float) -> Floats | None:

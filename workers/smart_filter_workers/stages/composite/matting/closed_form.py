@@ -67,7 +67,7 @@ def solve(coverage: Floats, srgb: Srgb8, *, doubt: Floats) -> Floats:
     hold = HOLD_WEIGHT + DOUBT_HOLD_WEIGHT * doubt.ravel()[pixels].astype(np.float64)
     matrix = csr_matrix((table[is_unknown], number[columns[is_unknown]], starts))
     matrix = matrix + diags_array(hold)
-    found, _ = cg(
+    solution, _ = cg(
         matrix,
         hold * levels[pixels] - pull,
         x0=levels[pixels],
@@ -75,7 +75,7 @@ def solve(coverage: Floats, srgb: Srgb8, *, doubt: Floats) -> Floats:
         maxiter=MAX_ROUNDS,
         M=diags_array(1 / matrix.diagonal()),
     )
-    levels[pixels] = np.clip(found, 0, 1)
+    levels[pixels] = np.clip(solution, 0, 1)
     return levels.reshape(coverage.shape).astype(np.float32)
 
 

@@ -50,7 +50,7 @@ class ColorLines:
         self._weighted = [weighted_red, weighted_green, weighted_blue, weight]
         *sums, share = self._window_means(*self._weighted)
         self._inverse_weight = np.reciprocal(share)
-        self._means = [one * self._inverse_weight for one in sums]
+        self._means = [total * self._inverse_weight for total in sums]
         products = self._window_means(
             weighted_red * red,
             weighted_red * green,
@@ -60,7 +60,7 @@ class ColorLines:
             weighted_blue * blue,
         )
         self._inverse = _invert_covariance(
-            [one * self._inverse_weight for one in products], self._means
+            [product * self._inverse_weight for product in products], self._means
         )
 
     def fit_lines(self, coverage: Floats) -> Floats:
@@ -74,8 +74,8 @@ class ColorLines:
         factors = self._through(shared)
         offset = mean - _dot(factors, self._means)
         planes = [*(np.zeros_like(coverage) for _ in factors), coverage.copy()]
-        for plane, one in zip(planes, [*factors, offset], strict=True):
-            plane.reshape(-1)[self._windows] = one
+        for plane, factor in zip(planes, [*factors, offset], strict=True):
+            plane.reshape(-1)[self._windows] = factor
         return self._blur(np.asarray(cv2.merge(planes), np.float32))
 
     def measure_explained(self, coverage: Floats) -> Floats:
@@ -101,8 +101,8 @@ class ColorLines:
 
     def _shared(self, coverage: Floats) -> tuple[list[Floats], Floats]:
         """Return each window's covariances of colors and coverage, and its mean coverage."""
-        means = self._window_means(*(one * coverage for one in self._weighted))
-        *products, mean = (one * self._inverse_weight for one in means)
+        means = self._window_means(*(plane * coverage for plane in self._weighted))
+        *products, mean = (plane_mean * self._inverse_weight for plane_mean in means)
         pairs = zip(products, self._means, strict=True)
         return [product - color * mean for product, color in pairs], mean
 
@@ -143,9 +143,9 @@ def _sum_channels(products: Floats) -> Floats:
     return np.asarray(products @ np.ones(products.shape[-1], np.float32), np.float32)
 
 
-def _dot(one: Sequence[Floats], other: Sequence[Floats]) -> Floats:
+def _dot(first: Sequence[Floats], second: Sequence[Floats]) -> Floats:
     """Return the scalar product of two vectors for each window."""
-    total: Floats = one[0] * other[0] + one[1] * other[1] + one[2] * other[2]
+    total: Floats = first[0] * second[0] + first[1] * second[1] + first[2] * second[2]
     return total
 
 
@@ -153,8 +153,8 @@ def _invert_covariance(products: Sequence[Floats], means: Sequence[Floats]) -> t
     """Return the inverse of each window's color covariance: six vectors, by Cramer's rule."""
     # In double precision: in gray pictures, whose colors lie along one line, the determinant is a
     # difference of numbers that are a million times larger.
-    red, green, blue = (one.astype(np.float64) for one in means)
-    rr, rg, rb, gg, gb, bb = (one.astype(np.float64) for one in products)
+    red, green, blue = (mean.astype(np.float64) for mean in means)
+    rr, rg, rb, gg, gb, bb = (product.astype(np.float64) for product in products)
     rr, gg, bb = rr - red * red + EPSILON, gg - green * green + EPSILON, bb - blue * blue + EPSILON
     rg, rb, gb = rg - red * green, rb - red * blue, gb - green * blue
     first, second, third = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb

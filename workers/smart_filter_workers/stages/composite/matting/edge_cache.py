@@ -45,12 +45,12 @@ class EdgeCache:
         # Hashing takes 0.3 ms, learning 10 to 20.
         key = _digest(inputs, effort, faces, scale)
         with self._lock:
-            known = self._edges.get(key)
-        if known is None:
-            known = edge_learning.learn_edge(inputs, effort=effort, faces=faces, scale=scale)
+            edge = self._edges.get(key)
+        if edge is None:
+            edge = edge_learning.learn_edge(inputs, effort=effort, faces=faces, scale=scale)
             with self._lock:
-                self._edges[key] = known
-        return known
+                self._edges[key] = edge
+        return edge
 
 
 def _digest(inputs: SmallInputs, effort: Effort, faces: Sequence[Face], scale: float) -> bytes:

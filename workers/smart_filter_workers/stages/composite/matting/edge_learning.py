@@ -146,19 +146,19 @@ def learn_edge(
     """
     small, srgb = inputs.matte, inputs.srgb
     coverage = np.divide(small, 255, dtype=np.float32)
-    known = trimap.from_matte(small, reach_px=REACH_PX)
-    if known.is_decided():
+    areas = trimap.from_matte(small, reach_px=REACH_PX)
+    if areas.is_decided():
         return LearnedEdge(srgb, coverage, None)
     scale *= inputs.proxy_width / small.shape[1]
     hair = head_regions.hair_likelihood(
         faces, scale=scale, size=(coverage.shape[0], coverage.shape[1])
     )
-    openness = np.maximum(hair, head_regions.fur_likelihood(faces, scale=scale, sure=known.sure))
+    openness = np.maximum(hair, head_regions.fur_likelihood(faces, scale=scale, sure=areas.sure))
     if effort.binds:
-        known = trimap.widen_outward(known, small, where=hair, reach_px=HAIR_REACH_PX)
-    coverage[known.people] = 1
-    coverage[known.backdrop] = 0
-    lines, explained = _lines(coverage, srgb, known, openness, effort)
+        areas = trimap.widen_outward(areas, small, where=hair, reach_px=HAIR_REACH_PX)
+    coverage[areas.people] = 1
+    coverage[areas.backdrop] = 0
+    lines, explained = _lines(coverage, srgb, areas, openness, effort)
     coverage = color_lines.evaluate_lines(lines, srgb)
     bound = None
     if effort.binds:
@@ -189,13 +189,13 @@ def learn_edge(
 
 
 def _lines(
-    coverage: Floats, srgb: Srgb8, known: Trimap, openness: Floats, effort: Effort
+    coverage: Floats, srgb: Srgb8, areas: Trimap, openness: Floats, effort: Effort
 ) -> tuple[Floats, Floats]:
     """Return (h, w, 4) lines, and the share of variance that they explain, (h, w), 0..1.
 
     coverage: changed in place.
     """
-    sure = known.sure
+    sure = areas.sure
     weight = np.where(sure, np.float32(1), np.float32(UNSURE_WEIGHT))
     fitted = ColorLines(srgb, weight, radius=effort.radius, unsure=~sure)
     otherwise = np.clip((coverage - 0.5) * MATTE_STEEPNESS + 0.5, 0, 1)

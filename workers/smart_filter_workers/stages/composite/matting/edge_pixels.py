@@ -54,8 +54,8 @@ class EdgePixels:
         x, y = self.x * np.float32(width), self.y * np.float32(height)
         x -= 0.5
         y -= 0.5
-        found = cv2.remap(small, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(found, np.float32)
+        enlarged = cv2.remap(small, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(enlarged, np.float32)
 
 
 def find_edge_pixels(matte: Matte8) -> Iterator[EdgePixels]:

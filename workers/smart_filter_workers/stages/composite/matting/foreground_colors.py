@@ -29,9 +29,9 @@ def estimate_colors(srgb: Srgb8, coverage: Floats) -> tuple[Floats, Floats]:
     """
     longest = max(coverage.shape)
     people, backdrop = _wide_means(srgb, coverage)
-    found = unmix_foreground(srgb.astype(np.float32), coverage[..., np.newaxis], people, backdrop)
+    colors = unmix_foreground(srgb.astype(np.float32), coverage[..., np.newaxis], people, backdrop)
     narrow = max(1, round(NARROW_RADIUS * longest))
-    return _mean(cv2.split(found), coverage, narrow), backdrop
+    return _mean(cv2.split(colors), coverage, narrow), backdrop
 
 
 def unmix_foreground(srgb: Floats, alpha: Floats, people: Floats, backdrop: Floats) -> Floats:
@@ -41,13 +41,13 @@ def unmix_foreground(srgb: Floats, alpha: Floats, people: Floats, backdrop: Floa
     """
     # Repeat the channel first: numpy takes five times as long to broadcast a single one.
     share = cv2.merge([alpha] * 3)
-    found = backdrop - people
-    found *= share
-    found -= backdrop
-    found += srgb
-    found *= share
-    found += people
-    return np.clip(found, 0, 255, out=found)
+    colors = backdrop - people
+    colors *= share
+    colors -= backdrop
+    colors += srgb
+    colors *= share
+    colors += people
+    return np.clip(colors, 0, 255, out=colors)
 
 
 def _wide_means(srgb: Srgb8, coverage: Floats) -> tuple[Floats, Floats]:

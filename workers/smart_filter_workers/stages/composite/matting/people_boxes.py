@@ -98,11 +98,11 @@ def join_maps(
     whole = np.zeros(
         (math.ceil(height * pitch), math.ceil(width * pitch), maps[0].shape[2]), np.float32
     )
-    for one, box in zip(maps, boxes, strict=True):
+    for part_map, box in zip(maps, boxes, strict=True):
         part = box.scaled(whole.shape[1] / width, whole.shape[0] / height)
         if part.width and part.height:
             size = (part.width, part.height)
-            cv2.resize(one, size, dst=whole[part.top : part.bottom, part.left : part.right])
+            cv2.resize(part_map, size, dst=whole[part.top : part.bottom, part.left : part.right])
     return whole
 
 
@@ -120,18 +120,18 @@ def _shown_cells(matte: Matte8) -> NDArray[np.bool_]:
 
 def _add(boxes: list[PeopleBox], box: PeopleBox) -> list[PeopleBox]:
     """Return boxes that do not overlap, with another one, joined with those that it overlaps."""
-    while touched := [one for one in boxes if _overlap(one, box)]:
-        boxes = [one for one in boxes if one not in touched]
+    while touched := [other for other in boxes if _overlap(other, box)]:
+        boxes = [other for other in boxes if other not in touched]
         box = _around([*touched, box])
     return [*boxes, box]
 
 
-def _overlap(one: PeopleBox, other: PeopleBox) -> bool:
+def _overlap(first: PeopleBox, second: PeopleBox) -> bool:
     return (
-        one.left < other.right
-        and other.left < one.right
-        and one.top < other.bottom
-        and other.top < one.bottom
+        first.left < second.right
+        and second.left < first.right
+        and first.top < second.bottom
+        and second.top < first.bottom
     )
 
 

@@ -44,12 +44,12 @@ def from_matte(matte: Matte8, *, reach_px: int) -> Trimap:
     return Trimap(people > 0, backdrop > 0)
 
 
-def widen_outward(known: Trimap, matte: Matte8, *, where: Floats, reach_px: int) -> Trimap:
+def widen_outward(areas: Trimap, matte: Matte8, *, where: Floats, reach_px: int) -> Trimap:
     """Return the trimap with a wider reach into the background where `where` is over one half.
 
     matte: (h, w) uint8; where: (h, w) float32, 0..1.
     """
     elsewhere = where <= 0.5  # noqa: PLR2004 - a half
     wider = from_matte(matte, reach_px=reach_px)
-    made = Trimap(known.people, known.backdrop & (elsewhere | wider.backdrop))
-    return known if made.is_decided() else made
+    made = Trimap(areas.people, areas.backdrop & (elsewhere | wider.backdrop))
+    return areas if made.is_decided() else made

@@ -56,17 +56,19 @@ def assess(
     """
     shown = _visible_faces(faces, matte=matte, photo_width=photo_srgb.shape[1], frame=frame)
     seen = [
-        _VisibleFace(person, face, eyes[person - 1], found)
+        _VisibleFace(person, face, eyes[person - 1], visible)
         for person, face in shown.items()
-        if (found := measure_face(photo_srgb, proxy_srgb, face)) is not None
+        if (visible := measure_face(photo_srgb, proxy_srgb, face)) is not None
     ]
     measured = _face_prints(seen)
     counting = [face for face in measured if face.counts]
     counted = {face.person for face in counting}
-    figures = {one.person: one.figures for one in seen if one.person in counted}
+    figures = {visible.person: visible.figures for visible in seen if visible.person in counted}
     head_room = _head_room(seen, matte, photo_srgb.shape[1], frame)
     gray = np.asarray(cv2.cvtColor(proxy_srgb, cv2.COLOR_RGB2GRAY), np.uint8)
-    noises = [one.noise for one in figures.values() if one.noise is not None]
+    noises = [
+        face_figures.noise for face_figures in figures.values() if face_figures.noise is not None
+    ]
     noise = (
         float(np.median(noises)) if noises else measure_noise(gray, block_px=PHOTO_NOISE_BLOCK_PX)
     )
@@ -84,7 +86,8 @@ def assess(
             detail=detail,
         ),
         exposure=verdicts.judge_exposure(
-            {person: one.levels for person, one in figures.items()}, photo=measure_levels(gray)
+            {person: face_figures.levels for person, face_figures in figures.items()},
+            photo=measure_levels(gray),
         ),
         noise=verdicts.judge_noise(noise),
         sharpness=verdicts.judge_sharpness(counting),
@@ -123,19 +126,19 @@ def _is_covered(face: Face, matte: Matte8, photo_width: int) -> bool:
 
 
 def _face_prints(seen: Sequence[_VisibleFace]) -> list[FacePrint]:
-    widest = max((one.face.box[2] for one in seen), default=0.0)
+    widest = max((visible.face.box[2] for visible in seen), default=0.0)
     return [
         FacePrint(
-            person=one.person,
-            blur_px=_round(one.figures.blur_px),
-            brightness=round(one.figures.levels.brightness, 3),
-            noise=_round(one.figures.noise),
-            blinks=_is_blinking(one.eyes),
-            one_eye_closed={one.eyes.left_open, one.eyes.right_open} == {True, False},
-            turned_away=measure_turn(one.face) > verdicts.TURNED_AWAY_ABOVE,
-            counts=one.face.box[2] >= MIN_FACE_SHARE * widest,
+            person=visible.person,
+            blur_px=_round(visible.figures.blur_px),
+            brightness=round(visible.figures.levels.brightness, 3),
+            noise=_round(visible.figures.noise),
+            blinks=_is_blinking(visible.eyes),
+            one_eye_closed={visible.eyes.left_open, visible.eyes.right_open} == {True, False},
+            turned_away=measure_turn(visible.face) > verdicts.TURNED_AWAY_ABOVE,
+            counts=visible.face.box[2] >= MIN_FACE_SHARE * widest,
         )
-        for one in seen
+        for visible in seen
     ]
 
 
@@ -152,7 +155,7 @@ def _head_room(
     """Return the distance of the topmost head from the upper edge, as a share of the height."""
     if not seen:
         return None
-    top = min(_head_top(one.face, matte, photo_width) for one in seen)
+    top = min(_head_top(visible.face, matte, photo_width) for visible in seen)
     return min(1.0, max(0.0, frame.place((0, top))[1] / frame.height))
 
 

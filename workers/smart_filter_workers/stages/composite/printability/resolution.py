@@ -88,8 +88,8 @@ def _strength(gray: NDArray[np.uint8], across: int, down: int) -> Floats:
     """Return the strength of each cell's edges in the direction with weaker ones."""
     slopes = (cv2.Sobel(gray, cv2.CV_32F, 1 - axis, axis, ksize=1) for axis in (0, 1))
     means = [
-        cv2.resize(cv2.multiply(one, one), (across, down), interpolation=cv2.INTER_AREA)
-        for one in slopes
+        cv2.resize(cv2.multiply(slope, slope), (across, down), interpolation=cv2.INTER_AREA)
+        for slope in slopes
     ]
     return np.minimum(*means).reshape(down, across).astype(np.float32)
 

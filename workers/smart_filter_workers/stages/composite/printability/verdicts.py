@@ -93,13 +93,13 @@ def judge_exposure(faces: Mapping[int, Levels], *, photo: Levels) -> Exposure:
     return Exposure(
         verdict,
         text,
-        brightness=round(sum(one.brightness for one in lit) / len(lit), 3),
-        brightest=round(min(one.brightest for one in lit), 3),
-        faces_dark=round(max(one.dark for one in lit), 3) if faces else None,
-        faces_bright=round(max(one.bright for one in lit), 3) if faces else None,
+        brightness=round(sum(levels.brightness for levels in lit) / len(lit), 3),
+        brightest=round(min(levels.brightest for levels in lit), 3),
+        faces_dark=round(max(levels.dark for levels in lit), 3) if faces else None,
+        faces_bright=round(max(levels.bright for levels in lit), 3) if faces else None,
         photo_dark=round(photo.dark, 3),
         photo_bright=round(photo.bright, 3),
-        faces_clipped=round(max(one.clipped for one in lit), 3) if faces else None,
+        faces_clipped=round(max(levels.clipped for levels in lit), 3) if faces else None,
     )
 
 
@@ -133,8 +133,8 @@ def judge_eyes(faces: Sequence[FacePrint]) -> Looks | None:
     blinking = tuple(face.person for face in ahead if face.blinks)
     winking = tuple(face.person for face in ahead if face.one_eye_closed)
     findings = [
-        f"{_name_persons(persons, faces)} {one if len(persons) in (1, len(faces)) else many}"
-        for persons, one, many in (
+        f"{_name_persons(persons, faces)} {single if len(persons) in (1, len(faces)) else many}"
+        for persons, single, many in (
             (blinking, "blinks", "blink"),
             (winking, "has one eye closed", "have one eye closed"),
             (turned, "looks away", "look away"),
@@ -156,9 +156,11 @@ def _judge_faces(faces: Mapping[int, Levels]) -> tuple[Verdict, str]:
         (Verdict.POOR, DARK_BELOW, BURNT_ABOVE, FLAT_SKIN_ABOVE, "far too dark", "burnt out"),
         (Verdict.FAIR, DIM_BELOW, GLARE_ABOVE, PALE_SKIN_ABOVE, "rather dark", "partly burnt out"),
     ):
-        dark = [person for person, one in faces.items() if one.brightest < darkest]
+        dark = [person for person, levels in faces.items() if levels.brightest < darkest]
         bright = [
-            person for person, one in faces.items() if one.bright > burnt or one.clipped > clipped
+            person
+            for person, levels in faces.items()
+            if levels.bright > burnt or levels.clipped > clipped
         ]
         if dark or bright:
             findings = [

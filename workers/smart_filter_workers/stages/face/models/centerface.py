@@ -53,12 +53,12 @@ class NearOrSearched:
         self, pictures: Sequence[Srgb8], proposals: Sequence[tuple[Face, ...]] = ()
     ) -> list[tuple[Face, ...]]:
         """Return the faces of each picture: the proposed ones where all of them are near."""
-        found = {
+        by_index = {
             index: faces
             for index, (picture, faces) in enumerate(zip(pictures, proposals, strict=False))
             if centerface.are_near(faces, picture)
         }
-        others = [index for index in range(len(pictures)) if index not in found]
+        others = [index for index in range(len(pictures)) if index not in by_index]
         searched = self.detect([pictures[index] for index in others])
-        found |= dict(zip(others, searched, strict=True))
-        return [found[index] for index in range(len(pictures))]
+        by_index |= dict(zip(others, searched, strict=True))
+        return [by_index[index] for index in range(len(pictures))]

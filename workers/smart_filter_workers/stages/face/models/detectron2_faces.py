@@ -57,11 +57,11 @@ def load(weights: Path) -> "Detectron2Faces":
 
     Raises SetupFailed when there is none, ModelNotLoaded when none loads.
     """
-    found = entries(weights)
-    if not found:
+    addresses = entries(weights)
+    if not addresses:
         raise SetupFailed(f"no weights of {CARD.name} in {weights}: {allowlist.REMEDY}")
     models = PredictorCache(weights, kind=predictor_cache.FACES_KIND)
-    open_first(found, models.predictor, kind=predictor_cache.FACES_KIND)
+    open_first(addresses, models.predictor, kind=predictor_cache.FACES_KIND)
     return Detectron2Faces(models)
 
 
@@ -101,7 +101,7 @@ class Detectron2Faces:
             most=int_of(parameters, "most") or None,
         )
         return [
-            tuple(_face(one) for one in seen.instances)
+            tuple(_face(instance) for instance in seen.instances)
             for seen in predictor(pictures, [FACE_CLASS], options)
         ]
 

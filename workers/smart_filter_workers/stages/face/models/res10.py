@@ -103,11 +103,11 @@ class CaffeNetwork:
         return np.array(network.forward(), dtype=np.float32)
 
     def _network(self) -> cv2.dnn.Net:
-        own: cv2.dnn.Net | None = getattr(self._own, "network", None)
-        if own is None:
-            own = cv2.dnn.readNetFromCaffe(self._layers, self._weights)
-            self._own.network = own
-        return own
+        network: cv2.dnn.Net | None = getattr(self._own, "network", None)
+        if network is None:
+            network = cv2.dnn.readNetFromCaffe(self._layers, self._weights)
+            self._own.network = network
+        return network
 
 
 def to_blob(picture: Srgb8) -> Floats:
@@ -126,8 +126,8 @@ def decode_faces(rows: Floats, *, width: int, height: int, threshold: float) -> 
     rows: (1, 1, N, 7) float32: picture, class, score, then the corners x1, y1, x2, y2 (not width
     and height) as shares of the picture. Corners may lie outside it.
     """
-    found = rows.reshape(-1, 7)
-    for _, kind, score, *corners in found[np.argsort(-found[:, 2], kind="stable")]:
+    detections = rows.reshape(-1, 7)
+    for _, kind, score, *corners in detections[np.argsort(-detections[:, 2], kind="stable")]:
         if kind != FACE_CLASS or score < threshold:
             continue
         left, top, right, bottom = (

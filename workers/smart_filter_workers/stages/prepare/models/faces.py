@@ -46,5 +46,5 @@ class FaceOrientationReader:
     def __call__(self, pictures: Sequence[Srgb8], faces: Sequence[tuple[Face, ...]]) -> list[int]:
         """Return the turn of each picture; 0 where no face decides it."""
         return [
-            self.turn(picture, found) or 0 for picture, found in zip(pictures, faces, strict=True)
+            self.turn(picture, seen) or 0 for picture, seen in zip(pictures, faces, strict=True)
         ]

@@ -45,10 +45,10 @@ class _SceneOrientationReader:
 
     def __call__(self, pictures: Sequence[Srgb8], faces: Sequence[tuple[Face, ...]]) -> list[int]:
         """Return the turn of each picture; 0 where neither a face nor the scene decides it."""
-        return [self._turn(picture, found) for picture, found in zip(pictures, faces, strict=True)]
+        return [self._turn(picture, seen) for picture, seen in zip(pictures, faces, strict=True)]
 
-    def _turn(self, picture: Srgb8, found: tuple[Face, ...]) -> int:
-        turn = self.by_faces(picture, found)
+    def _turn(self, picture: Srgb8, seen: tuple[Face, ...]) -> int:
+        turn = self.by_faces(picture, seen)
         if turn is None:
             turn = self.by_scene.turn(picture)
         return turn or 0

@@ -19,15 +19,15 @@ def mean_agreement(mattes: Sequence[Matte8]) -> float:
     mattes: at least two, all (h, w) uint8.
     """
     pairs = list(combinations(mattes, 2))
-    return sum(agreement(one, other) for one, other in pairs) / len(pairs)
+    return sum(agreement(first, second) for first, second in pairs) / len(pairs)
 
 
-def agreement(one: Matte8, other: Matte8) -> float:
+def agreement(matte: Matte8, other: Matte8) -> float:
     """Return the intersection over union, 0..1, of two mattes' persons; 1 when both are empty.
 
     one, other: (h, w) uint8; a pixel shows a person when it is above one half.
     """
-    first, second = one > HALF_LEVEL, other > HALF_LEVEL
+    first, second = matte > HALF_LEVEL, other > HALF_LEVEL
     either = int(np.count_nonzero(first | second))
     return int(np.count_nonzero(first & second)) / either if either else 1.0
 

@@ -75,10 +75,10 @@ def merge_persons(
         closer = segment_region(look, srgb, region)
         silhouette = person.coverage[region]
         agreed += person.area_px * region_iou(closer > HALF, silhouette > HALF)
-        own = SILHOUETTE_WEIGHT * silhouette + (1 - SILHOUETTE_WEIGHT) * closer
-        if region_iou(own > HALF, whole[region] > HALF) > AGREES_ABOVE:
-            own = (1 - WHOLE_WEIGHT) * own + WHOLE_WEIGHT * whole[region]
-        matte[region] = np.maximum(matte[region], own)
+        closer_01 = SILHOUETTE_WEIGHT * silhouette + (1 - SILHOUETTE_WEIGHT) * closer
+        if region_iou(closer_01 > HALF, whole[region] > HALF) > AGREES_ABOVE:
+            closer_01 = (1 - WHOLE_WEIGHT) * closer_01 + WHOLE_WEIGHT * whole[region]
+        matte[region] = np.maximum(matte[region], closer_01)
     return matte, agreed / sum(person.area_px for person in persons)
 
 
@@ -111,7 +111,9 @@ def add_unexplained(
     checked = 0
     confirmed: list[Outline] = []
     # Largest first: an added part may enclose smaller ones.
-    for label in sorted(range(1, len(stats)), key=lambda one: -int(stats[one][cv2.CC_STAT_AREA])):
+    for label in sorted(
+        range(1, len(stats)), key=lambda number: -int(stats[number][cv2.CC_STAT_AREA])
+    ):
         left, top, width, height, area_px = (int(value) for value in stats[label])
         share = area_px / whole.size
         if share < SMALLEST_PART:
@@ -164,9 +166,9 @@ def add_faces(
     return added
 
 
-def region_iou(one: Outline, other: Outline) -> float:
+def region_iou(outline: Outline, other: Outline) -> float:
     """Return the intersection over union, 0..1, of two regions of the same shape."""
-    shared, either = int(np.count_nonzero(one & other)), int(np.count_nonzero(one | other))
+    shared, either = int(np.count_nonzero(outline & other)), int(np.count_nonzero(outline | other))
     return shared / max(1, either)
 
 

@@ -53,12 +53,12 @@ def blend(people: Matte8, salient: Matte8) -> Matte8:
     return keep_to_band(decided, network_px=max(1.0, max(people.shape) / NETWORK_SIDE_PX))
 
 
-def mix_odds(one: Matte8, other: Matte8, *, weight: float) -> Matte8:
+def mix_odds(matte: Matte8, other: Matte8, *, weight: float) -> Matte8:
     """Return the weighted product of two mattes as odds, with faint pixels decided.
 
     one, other: (H, W) uint8.  weight: of the other, 0..1.  Returns (H, W) uint8.
     """
-    return np.asarray(_table(weight)[one, other])
+    return np.asarray(_table(weight)[matte, other])
 
 
 def _interval(counts: NDArray[np.int64]) -> slice:

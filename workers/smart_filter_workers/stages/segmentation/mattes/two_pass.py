@@ -36,10 +36,10 @@ def segment_in_two_passes(look: CoverageModel, srgb: Srgb8) -> Floats:
     unless that is almost the whole picture.
     """
     matte_01 = look(srgb)
-    found = find_region(matte_01, above=FOUND_FROM, margin=MARGIN, margin_px=MARGIN_PX)
-    if found is not None and matte_01[found].size < WHOLE_SHARE * matte_01.size:
-        closer = look(srgb[found])
-        matte_01[found] += CLOSER_LOOK_SHARE * (closer - matte_01[found])
+    region = find_region(matte_01, above=FOUND_FROM, margin=MARGIN, margin_px=MARGIN_PX)
+    if region is not None and matte_01[region].size < WHOLE_SHARE * matte_01.size:
+        closer = look(srgb[region])
+        matte_01[region] += CLOSER_LOOK_SHARE * (closer - matte_01[region])
     return matte_01
 
 

@@ -62,7 +62,7 @@ class Classical:
         if given.bool_of(parameters, "use_default"):
             parameters = CARD.completed({})
         tuning = _tuning(parameters)
-        return [_people(one.proxy_srgb, tuning) for one in batch]
+        return [_people(photo.proxy_srgb, tuning) for photo in batch]
 
 
 def _people(srgb: Srgb8, tuning: Tuning) -> People:

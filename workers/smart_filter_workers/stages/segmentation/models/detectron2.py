@@ -86,20 +86,20 @@ def load(weights: Path) -> "Detectron2":
     Others are loaded on first use.
     Raises SetupFailed when none has weights, ModelNotLoaded when none loads.
     """
-    found = entries(weights)
-    if not found:
+    addresses = entries(weights)
+    if not addresses:
         raise SetupFailed(f"no weights of detectron2 in {weights}: {allowlist.REMEDY}")
     models = PredictorCache(weights)
-    open_first(found, models.predictor, kind=predictor_cache.WEIGHTS_KIND)
+    open_first(addresses, models.predictor, kind=predictor_cache.WEIGHTS_KIND)
     return Detectron2(models)
 
 
 def entries(weights: Path) -> list[str]:
     """Return the configurations that have weights in the folder, the default first."""
-    found = predictor_cache.list_models(weights)
+    models = predictor_cache.list_models(weights)
     names = [
         address
-        for address in found
+        for address in models
         if address not in zoo.list_configs() or zoo.find(address).makes is not zoo.OutputKind.BOXES
     ]
     return sorted(names, key=lambda name: (name != DEFAULT, name))
@@ -166,7 +166,7 @@ def to_people(seen: Prediction, srgb: Srgb8, *, least_share: float, counts: bool
 
     srgb: (H, W, 3) uint8, the picture; least_share: smaller instances and areas are left out.
     """
-    outlines = [one.outline for one in seen.instances if one.outline is not None]
+    outlines = [instance.outline for instance in seen.instances if instance.outline is not None]
     kept = [outline for outline in outlines if outline.mean() >= least_share and outline.any()]
     kept = kept[:MAX_INSTANCES]
     areas = [area for area in seen.areas.values() if area.mean() >= least_share]

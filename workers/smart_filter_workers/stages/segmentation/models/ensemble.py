@@ -114,19 +114,19 @@ class Ensemble:
         names = _split_list(given.str_of(parameters, MEMBERS_PARAMETER))
         texts = _split_list(given.str_of(parameters, WEIGHTS_PARAMETER))
         weights = [float(text) for text in texts] or [1.0] * len(names)
-        found = [self.others(name)(batch) for name in names]
-        return [_people(list(of_one), weights, parameters) for of_one in zip(*found, strict=True)]
+        answers = [self.others(name)(batch) for name in names]
+        return [_people(list(of_one), weights, parameters) for of_one in zip(*answers, strict=True)]
 
 
-def _people(found: Sequence[People], weights: Sequence[float], parameters: Parameters) -> People:
-    mattes = [people.matte for people in found]
+def _people(answers: Sequence[People], weights: Sequence[float], parameters: Parameters) -> People:
+    mattes = [people.matte for people in answers]
     matte = join_mattes(mattes, weights)
     confidence = mean_agreement(mattes)
     is_unsure = confidence < given.float_of(parameters, "agreement")
     escalates = given.str_of(parameters, "below") == LowAgreementAction.ESCALATE
     return People(
         matte,
-        persons=_persons(matte, found),
+        persons=_persons(matte, answers),
         confidence=confidence,
         # Escalated photos too: if no pool serves the stronger model, a person reviews them.
         needs_review=is_unsure,
@@ -136,12 +136,12 @@ def _people(found: Sequence[People], weights: Sequence[float], parameters: Param
     )
 
 
-def _persons(matte: Matte8, found: Sequence[People]) -> tuple[Matte8, ...] | None:
+def _persons(matte: Matte8, answers: Sequence[People]) -> tuple[Matte8, ...] | None:
     """Split the joint matte among the persons of the first member that separates them."""
-    separated = next((people.persons for people in found if people.persons), None)
+    separated = next((people.persons for people in answers if people.persons), None)
     if separated is None:
         is_empty = not (matte > HALF_LEVEL).any()
-        return () if is_empty and any(people.persons == () for people in found) else None
+        return () if is_empty and any(people.persons == () for people in answers) else None
     return split_instances.split_by_person(matte, [person > HALF_LEVEL for person in separated])
 
 

@@ -137,7 +137,7 @@ class GrabCut:
             matte_model=given.str_of(parameters, "matte_model"),
             iterations=given.int_of(parameters, "iterations"),
         )
-        return [self._people(one, asked) for one in batch]
+        return [self._people(photo, asked) for photo in batch]
 
     def _people(self, prepared: PreparedPhoto, asked: _Request) -> People:
         srgb = shrink(prepared.proxy_srgb, longest_side=LONGEST_SIDE_PX)
@@ -189,15 +189,23 @@ def run_grabcut(srgb: Srgb8, seeded: Seeds, *, iterations: int) -> NDArray[np.bo
         return person  # GrabCut needs both kinds of pixels
     # GrabCut initializes its colors with OpenCV's random state, which is kept for each thread.
     cv2.setRNGSeed(0)
-    found = seeded.copy()
-    one, other = np.zeros(MODEL_SHAPE), np.zeros(MODEL_SHAPE)
-    cv2.grabCut(srgb, found, (0, 0, 1, 1), one, other, iterations, cv2.GC_INIT_WITH_MASK)
-    return _keep_touching(_is_person(found), person)
+    labels = seeded.copy()
+    background_model, foreground_model = np.zeros(MODEL_SHAPE), np.zeros(MODEL_SHAPE)
+    cv2.grabCut(
+        srgb,
+        labels,
+        (0, 0, 1, 1),
+        background_model,
+        foreground_model,
+        iterations,
+        cv2.GC_INIT_WITH_MASK,
+    )
+    return _keep_touching(_is_person(labels), person)
 
 
-def _keep_touching(found: NDArray[np.bool_], guessed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _keep_touching(is_person: NDArray[np.bool_], guessed: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the parts of the result that touch the guess: colors recur far away."""
-    labels, stats = label_parts(found)
+    labels, stats = label_parts(is_person)
     is_kept = np.zeros(len(stats), np.bool_)
     is_kept[labels[guessed]] = True
     is_kept[0] = False  # label 0 is everything outside the result

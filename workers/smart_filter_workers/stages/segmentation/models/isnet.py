@@ -54,11 +54,11 @@ class Salient:
         """Return what stands out in each picture, in one matte."""
         return [
             People(
-                np.rint(drop_guesses(self.network(one.proxy_srgb)) * 255).astype(np.uint8),
+                np.rint(drop_guesses(self.network(photo.proxy_srgb)) * 255).astype(np.uint8),
                 persons=None,
                 any_subject=True,
             )
-            for one in batch
+            for photo in batch
         ]
 
 

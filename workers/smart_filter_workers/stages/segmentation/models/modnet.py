@@ -43,5 +43,5 @@ class _ModNet:
 
     def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
         """Return the people of each picture; the network does not separate persons."""
-        mattes = [np.rint(self.network(one.proxy_srgb) * 255).astype(np.uint8) for one in batch]
+        mattes = [np.rint(self.network(photo.proxy_srgb) * 255).astype(np.uint8) for photo in batch]
         return [People(matte, persons=None) for matte in mattes]

@@ -141,7 +141,7 @@ class PeopleSegmenter:
 
     def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
         """Return the people of each picture, separated if possible."""
-        return [self._cut_out(one) for one in batch]
+        return [self._cut_out(photo) for photo in batch]
 
     def refine_outlines(self, people: People, prepared: PreparedPhoto) -> People:
         """Return the people with the matte corrected by the refiner where it nearly agrees."""

@@ -69,7 +69,7 @@ class Portrait:
         """Return the people of each picture; the network does not separate persons."""
         return [
             People(refine_edges(self.coverage(srgb), srgb), persons=None)
-            for srgb in (one.proxy_srgb for one in batch)
+            for srgb in (photo.proxy_srgb for photo in batch)
         ]
 
     def coverage(self, srgb: Srgb8) -> Floats:

@@ -96,12 +96,12 @@ def refine_people(
 
     side_px: as for `CoverageNetwork.segment_batch`.
     """
-    found = others(PEOPLE)(batch) if batch else []
-    regions = [salience_blend.find_region(people.matte) for people in found]
+    results = others(PEOPLE)(batch) if batch else []
+    regions = [salience_blend.find_region(people.matte) for people in results]
     # Without people, the network would find something else.
     parts = [
-        np.ascontiguousarray(one.proxy_srgb[region])
-        for one, region in zip(batch, regions, strict=True)
+        np.ascontiguousarray(photo.proxy_srgb[region])
+        for photo, region in zip(batch, regions, strict=True)
         if region is not None
     ]
     coverages = iter(network.segment_batch(parts, side_px=side_px))
@@ -109,7 +109,7 @@ def refine_people(
         people
         if region is None
         else _refine(people, region, np.rint(next(coverages) * 255).astype(np.uint8))
-        for people, region in zip(found, regions, strict=True)
+        for people, region in zip(results, regions, strict=True)
     ]
 
 

@@ -50,7 +50,7 @@ class _Selfie:
 
     def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
         """Return the people of each picture; the networks do not separate persons."""
-        return [self._cut_out(one.proxy_srgb) for one in batch]
+        return [self._cut_out(photo.proxy_srgb) for photo in batch]
 
     def _cut_out(self, proxy_srgb: Srgb8) -> People:
         # The networks take half of this, so a closer look at half the picture loses nothing.

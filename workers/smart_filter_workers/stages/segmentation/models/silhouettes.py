@@ -55,7 +55,7 @@ class _Silhouettes:
 
     def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
         """Return the persons of each picture, separated."""
-        return [self._people(one) for one in batch]
+        return [self._people(photo) for photo in batch]
 
     def _people(self, prepared: PreparedPhoto) -> People:
         proxy = prepared.proxy_srgb

@@ -58,7 +58,7 @@ class _U2NetP:
 
     def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
         """Return what stands out in each picture; the network does not separate persons."""
-        return [self._cut_out(one) for one in batch]
+        return [self._cut_out(photo) for photo in batch]
 
     def _cut_out(self, prepared: PreparedPhoto) -> People:
         placed = network_input.prepare(prepared.proxy_srgb, HANDLING)

@@ -77,7 +77,7 @@ class Unet:
         if not batch:
             return []
         network = self.networks.network(read.str_of(parameters, ENTRY_PARAMETER))
-        return [_people(network, one) for one in batch]
+        return [_people(network, photo) for photo in batch]
 
 
 def open_network(content: bytes, file: AdmittedFile) -> OpenedNetwork:
@@ -90,10 +90,10 @@ def open_network(content: bytes, file: AdmittedFile) -> OpenedNetwork:
     return OpenedNetwork(network, keras_network.resolve_handling(network, file))
 
 
-def _people(one: OpenedNetwork, prepared: PreparedPhoto) -> People:
-    srgb, used = prepared.proxy_srgb, one.handling
+def _people(opened: OpenedNetwork, prepared: PreparedPhoto) -> People:
+    srgb, used = prepared.proxy_srgb, opened.handling
     placed = network_input.prepare(srgb, used)
-    seen = network_input.read_coverage(one.network(placed.values), used)
+    seen = network_input.read_coverage(opened.network(placed.values), used)
     matte_01 = network_input.map_to_picture(seen, placed, used, srgb)
     if used.task == TrainedTask.SEGMENTATION:
         return People(refine_edges(matte_01, srgb), persons=None)

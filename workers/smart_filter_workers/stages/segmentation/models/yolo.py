@@ -60,9 +60,9 @@ def _people(opened: ConfiguredNetwork, prepared: PreparedPhoto, parameters: Para
     srgb, used = prepared.proxy_srgb, opened.handling
     placed = network_input.prepare(srgb, used)
     answers = opened.network(placed.values)
-    found = instances.find_persons(
+    persons = instances.find_persons(
         answers, placed, used, srgb, threshold=read.float_of(parameters, THRESHOLD)
     )
-    mattes = tuple(refine_edges(one.coverage, srgb) for one in found)
+    mattes = tuple(refine_edges(person.coverage, srgb) for person in persons)
     empty = np.zeros(srgb.shape[:2], np.uint8)
     return People(np.maximum.reduce(mattes) if mattes else empty, persons=mattes)

@@ -39,11 +39,11 @@ def build_instance_map(mattes: Mapping[int, Matte8], *, like: Matte8) -> Instanc
 
     mattes: (h, w) uint8 each, like `like`, by person number; numbers above 255 own nothing.
     """
-    found = np.zeros(like.shape, np.uint8)
+    numbers = np.zeros(like.shape, np.uint8)
     strongest = np.zeros(like.shape, np.uint8)
     for number, matte in mattes.items():
         if number <= _MAX_PERSONS:
             stronger = matte > strongest
-            found[stronger] = number
+            numbers[stronger] = number
             strongest[stronger] = matte[stronger]
-    return found
+    return numbers

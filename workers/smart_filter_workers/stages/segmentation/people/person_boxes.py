@@ -52,13 +52,15 @@ class PersonBoxes:
         boxes: Sequence[PersonBox] = () if self._find is None else self._find(self._picture)
         if boxes:
             self._inside = _draw_inside(boxes, self._picture.shape[:2])
-        known = np.array([_bounds(outline) for outline in outlines], np.float32).reshape(-1, 4)
+        outline_boxes = np.array([_bounds(outline) for outline in outlines], np.float32).reshape(
+            -1, 4
+        )
         return [
-            Body(found.score, found.box, _square_around(found.box))
-            for found in boxes
-            if found.score > PROPOSED_ABOVE
-            and _longer_side(found.box) >= SMALLEST_SIDE_PX
-            and box_iou(found.box, known).max(initial=0) <= SAME_PERSON_IOU
+            Body(box.score, box.box, _square_around(box.box))
+            for box in boxes
+            if box.score > PROPOSED_ABOVE
+            and _longer_side(box.box) >= SMALLEST_SIDE_PX
+            and box_iou(box.box, outline_boxes).max(initial=0) <= SAME_PERSON_IOU
         ]
 
     def may_hold(self, part: Outline) -> bool:
@@ -73,7 +75,7 @@ class PersonBoxes:
 def _draw_inside(boxes: Sequence[PersonBox], size: tuple[int, int]) -> Outline:
     """Return what lies in boxes, with a margin around each: (H, W) bool of this size."""
     inside = np.zeros(size, np.bool_)
-    for left, top, right, bottom in (found.box for found in boxes):
+    for left, top, right, bottom in (box.box for box in boxes):
         x = MARGIN * (right - left) + MARGIN_PX
         y = MARGIN * (bottom - top) + MARGIN_PX
         rows = slice(max(0, int(top - y)), int(bottom + y) + 1)

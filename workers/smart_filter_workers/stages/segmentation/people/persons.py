@@ -101,23 +101,23 @@ class PersonFinder:
 
         picture: (H, W, 3) uint8 sRGB; faces: in its pixels; boxes: of whole persons in it.
         """
-        found = _FoundPersons()
+        persons = _FoundPersons()
         whole = (slice(0, picture.shape[0]), slice(0, picture.shape[1]))
-        bodies = found.new(self._bodies(picture, [whole]))
-        bodies += found.new_below_faces(faces)
-        self._draw(picture, bodies, found, _Search.WHOLE)
+        bodies = persons.new(self._bodies(picture, [whole]))
+        bodies += persons.new_below_faces(faces)
+        self._draw(picture, bodies, persons, _Search.WHOLE)
         area_px = picture.shape[0] * picture.shape[1]
-        if found.largest_share(area_px) >= MISSED_SHARE:
-            return found.persons
-        missed = boxes.propose_bodies([person.outline for person in found.persons])
-        self._draw(picture, missed, found, _Search.BOXES)
+        if persons.largest_share(area_px) >= MISSED_SHARE:
+            return persons.persons
+        missed = boxes.propose_bodies([person.outline for person in persons.persons])
+        self._draw(picture, missed, persons, _Search.BOXES)
         for enough, share in SEARCHES:
-            if found.largest_share(area_px) >= enough:
+            if persons.largest_share(area_px) >= enough:
                 break
             regions = make_tiles(picture.shape[0], picture.shape[1], share=share)
-            bodies = found.new(self._bodies(picture, regions))
-            self._draw(picture, bodies, found, _Search.TILES)
-        return _drop_doubtful(found.persons, boxes)
+            bodies = persons.new(self._bodies(picture, regions))
+            self._draw(picture, bodies, persons, _Search.TILES)
+        return _drop_doubtful(persons.persons, boxes)
 
     def look(self, picture: Srgb8, square: Square) -> Floats:
         """Return the (H, W) float32 silhouette of the person in a square of the picture."""
@@ -132,11 +132,11 @@ class PersonFinder:
         ]
 
     def _draw(
-        self, picture: Srgb8, bodies: Iterable[Body], found: "_FoundPersons", search: _Search
+        self, picture: Srgb8, bodies: Iterable[Body], persons: "_FoundPersons", search: _Search
     ) -> None:
         """Add the silhouettes of the `bodies` of a search, the largest and highest-scored first."""
         for body in sorted(bodies, key=lambda body: -body.square.side * body.score):
-            if len(found.persons) >= MAX_PERSONS:
+            if len(persons.persons) >= MAX_PERSONS:
                 return
             first = self._silhouettes(picture, body.square)
             coverage = (
@@ -145,7 +145,7 @@ class PersonFinder:
                 else body.square.paste(first.coverage, picture.shape[0], picture.shape[1])
             )
             is_sure = first.presence >= SURE_PRESENCE and is_upright(body.square)
-            found.add(
+            persons.add(
                 coverage,
                 certain=search is _Search.WHOLE and is_sure,
                 boxed=search is _Search.BOXES,

@@ -75,8 +75,8 @@ def load(weights: Path) -> "HaarEyes":
 
     Raises SetupFailed when this OpenCV build ships no cascades.
     """
-    own = {name: Cascade(f"haarcascade_{name}") for name in (PLAIN, GLASSES)}
-    return HaarEyes(FaceMesh(weights), own)
+    cascades = {name: Cascade(f"haarcascade_{name}") for name in (PLAIN, GLASSES)}
+    return HaarEyes(FaceMesh(weights), cascades)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +106,10 @@ class HaarEyes:
             neighbors=int_of(parameters, "neighbors"),
             least_px=least_px,
         )
-        found = self.cascades[str_of(parameters, "cascade")](np.asarray(gray, np.uint8), looks)
+        boxes = self.cascades[str_of(parameters, "cascade")](np.asarray(gray, np.uint8), looks)
         points = square.to_cut(mesh.points, size)
         read = {
-            eye: _verdict(found, points[list(eye)], least_px=least_px, in_the_dark=sight.dark)
+            eye: _verdict(boxes, points[list(eye)], least_px=least_px, in_the_dark=sight.dark)
             for eye, is_seen in ((RIGHT_EYE, sight.right), (LEFT_EYE, sight.left))
             if is_seen
         }
@@ -117,13 +117,13 @@ class HaarEyes:
 
 
 def _verdict(
-    found: Sequence[Box], corners: NDArray[np.float32], *, least_px: int, in_the_dark: bool
+    boxes: Sequence[Box], corners: NDArray[np.float32], *, least_px: int, in_the_dark: bool
 ) -> bool | None:
     """Return whether the eye between two corners was found; None if it is too small or dark."""
     length = float(np.linalg.norm(corners[0] - corners[1]))
     if FOUND_PER_EYE * length < least_px:
         return None
     middle = corners.mean(axis=0)
-    middles = [((left + right) / 2, (top + bottom) / 2) for left, top, right, bottom in found]
-    is_found = any(float(np.linalg.norm(middle - one)) <= MAX_OFFSET * length for one in middles)
+    middles = [((left + right) / 2, (top + bottom) / 2) for left, top, right, bottom in boxes]
+    is_found = any(float(np.linalg.norm(middle - near)) <= MAX_OFFSET * length for near in middles)
     return True if is_found else (None if in_the_dark else False)

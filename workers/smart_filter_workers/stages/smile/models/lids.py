@@ -77,15 +77,17 @@ class _Lids:
 
     def __call__(self, faces: Sequence[FaceView]) -> list[Eyes]:
         """Return the eyes of each face; None for one too small, turned away or covered."""
-        seen = [one for index, face in enumerate(faces) for one in self._seen(index, face)]
+        seen = [
+            eye_view for index, face in enumerate(faces) for eye_view in self._seen(index, face)
+        ]
         is_open: dict[tuple[int, tuple[int, int]], bool | None] = {}
         if seen:
-            openness = self.eye_patches(np.stack([one.patch for one in seen])).tolist()
+            openness = self.eye_patches(np.stack([eye_view.patch for eye_view in seen])).tolist()
             is_open = {
-                (one.face, one.eye): judge_openness(
-                    value, self.eye_patches.cuts, in_the_dark=one.in_the_dark
+                (eye_view.face, eye_view.eye): judge_openness(
+                    value, self.eye_patches.cuts, in_the_dark=eye_view.in_the_dark
                 )
-                for one, value in zip(seen, openness, strict=True)
+                for eye_view, value in zip(seen, openness, strict=True)
             }
         return [
             Eyes(

@@ -89,7 +89,7 @@ def _spot(spots: NDArray[np.float64], scene: Scene) -> Point | None:
         if (
             inside
             and not scene.covered(point)
-            and not any(_is_on_head(point, one) for one in scene.heads)
+            and not any(_is_on_head(point, other) for other in scene.heads)
         ):
             return point
     return None
@@ -125,7 +125,7 @@ def _tile(size: int, light: bool, round_: bool) -> Tile:  # noqa: FBT001 - keys 
         glow = 0.5 * np.exp(-((far / 0.26) ** 2)) + 0.16 * edge**2
     alpha = np.clip(core + glow * (1 - core), 0, 1)
     alpha[alpha < _SEEN_FROM] = 0
-    inner, outer = (np.array(one, np.float32) for one in (_GOLD if light else _WHITE))
+    inner, outer = (np.array(color, np.float32) for color in (_GOLD if light else _WHITE))
     white = (core / np.maximum(alpha, 1e-6))[..., None]
     rgba = np.empty((size, size, 4), np.uint8)
     rgba[..., :3] = (white * inner + (1 - white) * outer) * alpha[..., None] + 0.5
@@ -148,5 +148,5 @@ def _describe_unsmiling(numbers: list[int], *, of: int) -> str:
         return "no face smiles"
     if len(numbers) == 1:
         return f"face {numbers[0]} of {of} does not smile"
-    named = f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
-    return f"faces {named} of {of} do not smile"
+    listed = f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+    return f"faces {listed} of {of} do not smile"
