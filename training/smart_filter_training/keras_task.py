@@ -108,11 +108,11 @@ def start(
     build: Callable[[Configuration], Network],
     configuration: Configuration,
     *,
-    own: Path | None = None,
+    trained: Path | None = None,
 ) -> Network:
     """Return the network that a run starts with: built, seeded, and with the weights of `start`.
 
-    own: the file of weights for the setting `start=own`.
+    trained: the file of weights for the setting `start=own`.
     Weights, dropout and shuffling are the same in every run. On one thread, results are equal to
     the last bit; several threads add numbers in a different order each time, and TensorFlow's own
     remedy for that takes twice as long.
@@ -123,7 +123,7 @@ def start(
         network = build(configuration)
     if not configuration.start:
         return network
-    file = own if configuration.start == "own" and own else Path(configuration.start)
+    file = trained if configuration.start == "own" and trained else Path(configuration.start)
     try:
         network.load_weights(file)
     except (OSError, ValueError, KeyError) as error:
@@ -304,14 +304,14 @@ class _Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]  # keras shi
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Draw the curves, save this epoch, and remove the previous one."""
         inputs, targets = self._validation
-        found = self.model.evaluate(inputs, targets, batch_size=256, verbose=0, return_dict=True)
+        figures = self.model.evaluate(inputs, targets, batch_size=256, verbose=0, return_dict=True)
         for name, value in (logs or {}).items():
             self._record.scalar(f"train/{name}", float(value), epoch + 1)
-        for name, value in found.items():
+        for name, value in figures.items():
             self._record.scalar(f"validation/{name}", float(value), epoch + 1)
         folder, before = self._record.checkpoint_folder, self._files()
         folder.mkdir(parents=True, exist_ok=True)
-        states = [keras.ops.convert_to_numpy(one).tolist() for one in _random_states(self.model)]
+        states = [keras.ops.convert_to_numpy(seed).tolist() for seed in _random_states(self.model)]
         states_file = folder / _RANDOM_STATES.format(epoch + 1)
         states_file.write_text(json.dumps(states), encoding="utf-8")
         file = folder / _CHECKPOINT.format(epoch + 1)

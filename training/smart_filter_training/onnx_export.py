@@ -46,9 +46,9 @@ def to_onnx(
     names = list(network.output) if isinstance(network.output, dict) else ["answer"]
 
     def answers(values: Any) -> dict[str, Any]:  # noqa: ANN401 - a tensor of TensorFlow
-        found = network(values, training=False)
-        named = found if isinstance(found, dict) else {names[0]: found}
-        return {name: tf.identity(value, name=name) for name, value in named.items()}
+        answer = network(values, training=False)
+        by_name = answer if isinstance(answer, dict) else {names[0]: answer}
+        return {name: tf.identity(value, name=name) for name, value in by_name.items()}
 
     shape = [None, *network.inputs[0].shape[1:]]
     signature = tf.TensorSpec(shape, tf.float32, name=network.inputs[0].name)
@@ -77,7 +77,9 @@ def _compare(file: Path, network: Network, inputs: Floats) -> float:
     )
     predicted = network.predict(inputs, verbose=0)
     trained = predicted if isinstance(predicted, dict) else {"answer": predicted}
-    parity = float(np.max([np.abs(exported[name] - one).max() for name, one in trained.items()]))
+    parity = float(
+        np.max([np.abs(exported[name] - value).max() for name, value in trained.items()])
+    )
     if not parity <= PARITY:  # also refuses NaN
         file.unlink()
         raise SetupFailed(

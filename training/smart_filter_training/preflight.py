@@ -62,7 +62,7 @@ def limit_findings(findings: Iterable[Finding]) -> list[Finding]:
 
 def check_run_folder(folder: Path) -> Iterator[Finding]:
     """Find that a run's folder, or its nearest parent, is full or not writable."""
-    existing = next(one for one in (folder, *folder.parents) if one.exists())
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():
         yield Finding(str(existing), "is not a folder", "name another one with --run")
         return

@@ -39,18 +39,18 @@ def check(
     model: TrainableModel, folder: Path, run_folder: Path, configuration: RunSettings
 ) -> list[Finding]:
     """Return every problem that a run would have, before it spends hours."""
-    found = list(preflight.check_run_folder(run_folder))
+    findings = list(preflight.check_run_folder(run_folder))
     missing = model.missing_packages()
     if missing is not None:
         what, _, remedy = missing.partition(": ")
-        found.append(Finding("this environment", f"is incomplete: {what}", remedy))
-    found += preflight.check_accelerator(model.code.PACKAGES)
+        findings.append(Finding("this environment", f"is incomplete: {what}", remedy))
+    findings += preflight.check_accelerator(model.code.PACKAGES)
     if not folder.is_dir():
-        found.append(
+        findings.append(
             Finding(str(folder), "is not a folder", "name the folder of pictures with --data")
         )
-        return found
-    return found + preflight.limit_findings(model.code.check_data(folder, configuration))
+        return findings
+    return findings + preflight.limit_findings(model.code.check_data(folder, configuration))
 
 
 def run(
@@ -74,7 +74,7 @@ def run(
         raise SetupFailed(
             f"{measure} is not a folder: name the folder to measure on with --measure"
         )
-    fatal = [one for one in check(model, folder, run_folder, configuration) if one.fatal]
+    fatal = [each for each in check(model, folder, run_folder, configuration) if each.fatal]
     if fatal:
         first = fatal[0]
         more = f" (and {len(fatal) - 1} more: --check lists them)" if len(fatal) > 1 else ""
@@ -158,7 +158,7 @@ def _find_outcome(facts: Mapping[str, Any], folder: Path) -> Outcome | None:
     file = folder / str(facts["file"])
     if not file.is_file() or preflight.compute_digest([file.read_bytes()]) != facts["sha256"]:
         return None
-    return Outcome(file, {name: Figure(**one) for name, one in facts["figures"].items()}, {})
+    return Outcome(file, {name: Figure(**figure) for name, figure in facts["figures"].items()}, {})
 
 
 def _to_facts(figures: Mapping[str, Figure]) -> dict[str, dict[str, float]]:

@@ -126,7 +126,7 @@ def machine() -> Facts:
         "cores": len(os.sched_getaffinity(0)),
         "machine": platform.machine(),
         "python": ".".join(map(str, sys.version_info[:3])),
-        "packages": {name: found for name in _PACKAGES if (found := _installed(name))},
+        "packages": {name: version for name in _PACKAGES if (version := _installed(name))},
     }
 
 
@@ -136,8 +136,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, "")
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "")
 
 
 def _installed(package: str) -> str | None:

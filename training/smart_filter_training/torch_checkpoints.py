@@ -40,11 +40,11 @@ def load(folder: Path, run: str) -> dict[str, Any] | None:  # Any: torch's own s
     try:
         # A pickle can run code; this reads tensors and plain values only.
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        found = state[_RUN]
+        stored = state[_RUN]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
         why = next(iter(str(error).splitlines()), type(error).__name__)
         raise SetupFailed(f"{path} is not a checkpoint ({why}): remove it to start over") from error
-    if found != run:
+    if stored != run:
         raise SetupFailed(
             f"{path} belongs to a run with other settings or pictures: use those, or remove it"
         )

@@ -127,15 +127,15 @@ class TrainableModel:
         Raises SetupFailed naming the setting that is wrong.
         """
         defaults = self.code.Configuration()
-        known = [one.name for one in dataclasses.fields(defaults)]
+        names = [field.name for field in dataclasses.fields(defaults)]
         # Code with both lengths checks them together.
-        above_zero = _ABOVE_ZERO - _LENGTHS if set(known) >= _LENGTHS else _ABOVE_ZERO
+        above_zero = _ABOVE_ZERO - _LENGTHS if set(names) >= _LENGTHS else _ABOVE_ZERO
         changes: dict[str, object] = {}
         for setting in settings:
             name, mark, text = setting.partition("=")
-            if not mark or name not in known:
+            if not mark or name not in names:
                 raise SetupFailed(
-                    f"--set {setting}: expected name=value with one of {', '.join(known)}"
+                    f"--set {setting}: expected name=value with one of {', '.join(names)}"
                 )
             default = getattr(defaults, name)
             changes[name] = _read_value(name, text, default, above_zero=name in above_zero)

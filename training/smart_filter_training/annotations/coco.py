@@ -67,24 +67,24 @@ class _Reader:
 
     def entries(self, values: list[object], what: str) -> Iterator[tuple[int, Entry]]:
         """Yield the entries of a list that have a unique id."""
-        counts = Counter(one.get("id") for one in values if isinstance(one, dict) and _has_id(one))
+        counts = Counter(row.get("id") for row in values if isinstance(row, dict) and _has_id(row))
         for id_, count in counts.items():
             if count > 1:
                 self.add_finding(f"{what} {id_} occurs {count} times", "give each its own id")
-        known = set()
-        for index, one in enumerate(values):
-            if not isinstance(one, dict) or not _has_id(one):
+        seen = set()
+        for index, entry in enumerate(values):
+            if not isinstance(entry, dict) or not _has_id(entry):
                 self.add_finding(
                     f"{what} number {index} has no whole number as its id", "give it one"
                 )
-            elif one["id"] not in known:
-                known.add(one["id"])
-                yield one["id"], one
+            elif entry["id"] not in seen:
+                seen.add(entry["id"])
+                yield entry["id"], entry
 
     def read_categories(self, values: list[object]) -> None:
         """Read the names of the labels."""
-        for id_, one in self.entries(values, "category"):
-            name = one.get("name")
+        for id_, entry in self.entries(values, "category"):
+            name = entry.get("name")
             if isinstance(name, str) and name.strip():
                 self.labels[id_] = name.strip().casefold()
             else:
@@ -93,8 +93,8 @@ class _Reader:
     def read_pictures(self, values: list[object]) -> None:
         """Read the list of pictures."""
         names: set[str] = set()
-        for id_, one in self.entries(values, "picture"):
-            name, width, height = one.get("file_name"), one.get("width"), one.get("height")
+        for id_, entry in self.entries(values, "picture"):
+            name, width, height = entry.get("file_name"), entry.get("width"), entry.get("height")
             self.refused.add(id_)
             if not isinstance(name, str) or not name:
                 self.add_finding(f"picture {id_} has no file_name", "name its file")
@@ -122,8 +122,8 @@ class _Reader:
     def read_annotations(self, values: list[object], labels: Collection[str]) -> None:
         """Read the marks."""
         wanted = {id_ for id_, name in self.labels.items() if not labels or name in labels}
-        for id_, one in self.entries(values, "annotation"):
-            picture, category = one.get("image_id"), one.get("category_id")
+        for id_, entry in self.entries(values, "annotation"):
+            picture, category = entry.get("image_id"), entry.get("category_id")
             if not isinstance(category, int) or category not in self.labels:
                 self.add_finding(f"annotation {id_} has no listed category", "correct it")
             elif not isinstance(picture, int) or picture not in self.marks:
@@ -131,12 +131,12 @@ class _Reader:
                 if not isinstance(picture, int) or picture not in self.refused:
                     self.add_finding(f"annotation {id_} has no listed picture", "correct it")
             elif category in wanted:
-                self._read_mark(id_, one, category, picture)
+                self._read_mark(id_, entry, category, picture)
 
-    def _read_mark(self, id_: int, one: Entry, category: int, picture_id: int) -> None:
+    def _read_mark(self, id_: int, entry: Entry, category: int, picture_id: int) -> None:
         picture = self.pictures[picture_id]
         try:
-            mark = _parse_mark(one, self.labels[category], picture.width, picture.height)
+            mark = _parse_mark(entry, self.labels[category], picture.width, picture.height)
         except InvalidMark as error:
             what = f"annotation {id_}: {error}"
             self.add_finding(what, "correct it or take it out", where=picture.path.name)
@@ -145,14 +145,14 @@ class _Reader:
 
     def to_file(self) -> AnnotationFile:
         """Return the content of the file."""
-        found = tuple(
+        drawn = tuple(
             replace(picture, marks=tuple(self.marks[id_])) for id_, picture in self.pictures.items()
         )
-        return AnnotationFile(self.path, found, tuple(self.labels.values()), tuple(self.findings))
+        return AnnotationFile(self.path, drawn, tuple(self.labels.values()), tuple(self.findings))
 
 
-def _parse_mark(one: Entry, label: str, width: int, height: int) -> Mark:
-    values = one.get("bbox")
+def _parse_mark(entry: Entry, label: str, width: int, height: int) -> Mark:
+    values = entry.get("bbox")
     if (
         not isinstance(values, list)
         or len(values) != 4  # noqa: PLR2004 - a box
@@ -161,8 +161,8 @@ def _parse_mark(one: Entry, label: str, width: int, height: int) -> Mark:
         raise InvalidMark("its bbox is not four numbers")
     left, top, across, down = (float(value) for value in values)
     box = marks.clip_box((left, top, left + across, top + down), width, height)
-    is_crowd = one.get("iscrowd") == 1
-    return Mark(label, box, _parse_outline(one.get("segmentation"), width, height), is_crowd)
+    is_crowd = entry.get("iscrowd") == 1
+    return Mark(label, box, _parse_outline(entry.get("segmentation"), width, height), is_crowd)
 
 
 def _parse_outline(value: object, width: int, height: int) -> Polygons | Runs | None:
@@ -174,8 +174,8 @@ def _parse_outline(value: object, width: int, height: int) -> Polygons | Runs | 
         return outlines.parse_runs(value.get("counts"), width, height)
     if not isinstance(value, list):
         raise InvalidMark("its outline is neither polygons nor run lengths")
-    return tuple(marks.clip_polygon(marks.to_polygon(one), width, height) for one in value)
+    return tuple(marks.clip_polygon(marks.to_polygon(part), width, height) for part in value)
 
 
-def _has_id(one: Entry) -> bool:
-    return type(one.get("id")) is int
+def _has_id(entry: Entry) -> bool:
+    return type(entry.get("id")) is int

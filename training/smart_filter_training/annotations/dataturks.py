@@ -33,8 +33,8 @@ def read_annotations(path: Path, folder: Path, *, labels: Collection[str] = ()) 
     folder: holds the pictures; labels: which marks are read, in lower case, () for all.
     Raises FolderUnreadable when it cannot be opened; other problems are findings.
     """
-    found: dict[Path, AnnotatedPicture] = {}
-    known: dict[str, None] = {}
+    files: dict[Path, AnnotatedPicture] = {}
+    seen: dict[str, None] = {}
     findings: list[Finding] = []
     for place, line in _read_lines(path):
         try:
@@ -43,20 +43,20 @@ def read_annotations(path: Path, folder: Path, *, labels: Collection[str] = ()) 
         except InvalidMark as error:
             findings.append(Finding(place, str(error), "correct the line or take it out"))
             continue
-        if picture.path in found:
+        if picture.path in files:
             findings.append(Finding(place, f"repeats {marks.escape(name)}", "join them"))
             continue
         drawn: list[Mark] = []
-        for index, one in enumerate(entries):
+        for index, entry in enumerate(entries):
             try:
-                drawn.extend(_parse_marks(one, picture))
+                drawn.extend(_parse_marks(entry, picture))
             except InvalidMark as error:
                 what = f"mark {index}: {error}"
                 findings.append(Finding(place, what, "correct it or take it out"))
-        known.update(dict.fromkeys(mark.label for mark in drawn))
+        seen.update(dict.fromkeys(mark.label for mark in drawn))
         wanted = tuple(mark for mark in drawn if not labels or mark.label in labels)
-        found[picture.path] = AnnotatedPicture(picture.path, picture.width, picture.height, wanted)
-    return AnnotationFile(path, tuple(found.values()), tuple(known), tuple(findings))
+        files[picture.path] = AnnotatedPicture(picture.path, picture.width, picture.height, wanted)
+    return AnnotationFile(path, tuple(files.values()), tuple(seen), tuple(findings))
 
 
 def _read_lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -80,10 +80,10 @@ def _parse_line(line: str) -> tuple[str, Sequence[Entry], tuple[int, int] | None
     if not isinstance(content, str) or not content:
         raise InvalidMark("has no content, which names the picture")
     entries = document.get("annotation") or []
-    if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InvalidMark("has an annotation that is not a list of marks")
     # The values may have any type.
-    sizes = [(one.get("imageWidth"), one.get("imageHeight")) for one in entries]
+    sizes = [(entry.get("imageWidth"), entry.get("imageHeight")) for entry in entries]
     if not sizes:
         return content, entries, None
     width, height = sizes[0]
@@ -116,7 +116,11 @@ def _parse_marks(entry: Entry, picture: AnnotatedPicture) -> Iterator[Mark]:
     """Yield a mark for each label: a shape in Dataturks may have several."""
     labels = entry.get("label")
     names = [labels] if isinstance(labels, str) else labels
-    if not isinstance(names, list) or not names or not all(isinstance(one, str) for one in names):
+    if (
+        not isinstance(names, list)
+        or not names
+        or not all(isinstance(label, str) for label in names)
+    ):
         raise InvalidMark("it has no label")
     corners = entry.get("points")
     if not isinstance(corners, list) or len(corners) < 2:  # noqa: PLR2004 - opposite corners

@@ -103,11 +103,11 @@ def is_side(value: object) -> TypeGuard[int]:
 
 def to_polygon(values: object) -> tuple[float, ...]:
     """Return x, y, x, y, … of an outline.  Raises InvalidMark when it is not a polygon."""
-    if not isinstance(values, list) or not all(is_finite(one) for one in values):
+    if not isinstance(values, list) or not all(is_finite(value) for value in values):
         raise InvalidMark("its outline holds a value that is not a number")
     if len(values) < 6 or len(values) % 2:  # noqa: PLR2004 - three corners
         raise InvalidMark("its outline has no three corners")
-    return tuple(float(one) for one in values)
+    return tuple(float(value) for value in values)
 
 
 def clip_box(box: Box, width: int, height: int) -> Box:
@@ -126,8 +126,8 @@ def clip_polygon(polygon: Sequence[float], width: int, height: int) -> tuple[flo
     """Return x, y, x, y, … clipped to a picture; raises InvalidMark as `clip_box`."""
     _refuse_outside(polygon, width, height, "outline")
     return tuple(
-        min(max(0.0, one), float(height if index % 2 else width))
-        for index, one in enumerate(polygon)
+        min(max(0.0, value), float(height if index % 2 else width))
+        for index, value in enumerate(polygon)
     )
 
 

@@ -58,7 +58,7 @@ def parse_runs(counts: object, width: int, height: int) -> Runs:
         lengths = counts
     else:
         raise InvalidMark("its run lengths are neither a list nor text")
-    if not all(type(one) is int and one >= 0 for one in lengths):
+    if not all(type(run) is int and run >= 0 for run in lengths):
         raise InvalidMark("its run lengths hold a value that is not a whole number")
     if sum(lengths) != width * height:
         raise InvalidMark(f"its run lengths do not cover {width}×{height} pixels")

@@ -51,15 +51,15 @@ def load(picture: AnnotatedPicture) -> Srgb8:
 
     Raises FolderUnreadable when it cannot be decoded or has not the size in its annotations.
     """
-    found = _load(picture)
-    if isinstance(found, Finding):
-        raise FolderUnreadable(f"{found.where} {found.what}: {found.remedy}")
-    return found
+    loaded = _load(picture)
+    if isinstance(loaded, Finding):
+        raise FolderUnreadable(f"{loaded.where} {loaded.what}: {loaded.remedy}")
+    return loaded
 
 
 def select_marked(pictures: Sequence[AnnotatedPicture]) -> list[AnnotatedPicture]:
     """Return the pictures with a mark that is not a crowd; COCO has as many others."""
-    return [one for one in pictures if any(not mark.is_crowd for mark in one.marks)]
+    return [picture for picture in pictures if any(not mark.is_crowd for mark in picture.marks)]
 
 
 def draw_picture(
@@ -81,14 +81,14 @@ def check_pictures(
     """Decode pictures; yield their problems, and pictures on both sides."""
     hashes, names, is_held_out = [], [], []
     for picture, is_held in (
-        *((one, False) for one in train),
-        *((one, True) for one in validation),
+        *((picture, False) for picture in train),
+        *((picture, True) for picture in validation),
     ):
-        found = _load(picture)
-        if isinstance(found, Finding):
-            yield found
+        loaded = _load(picture)
+        if isinstance(loaded, Finding):
+            yield loaded
             continue
-        hashes.append(hash_picture(np.asarray(cv2.cvtColor(found, cv2.COLOR_RGB2GRAY), np.uint8)))
+        hashes.append(hash_picture(np.asarray(cv2.cvtColor(loaded, cv2.COLOR_RGB2GRAY), np.uint8)))
         names.append(picture.path.name)
         is_held_out.append(is_held)
     yield from check_leakage(hashes, names, np.array(is_held_out, np.bool_))

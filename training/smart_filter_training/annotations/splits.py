@@ -90,7 +90,7 @@ def check_data(folder: Path, options: SplitOptions) -> Iterator[Finding]:
     """
     files = _read_files(folder, options)
     is_fatal = len(files.findings) > options.most_faults
-    yield from (replace(one, fatal=is_fatal) for one in files.findings)
+    yield from (replace(finding, fatal=is_fatal) for finding in files.findings)
     train, validation = _split(files, folder, options)
     yield from _check_labels("training", train, files, options.labels)
     yield from _check_labels("validation", validation, files, options.labels)
@@ -114,17 +114,17 @@ def find_files(
         return _read_pair(folder / train, other, folder, labels)
     if validation:
         raise FolderUnreadable("a file for validation needs one for training: set `annotations`")
-    found = _list_candidates(folder)
-    names = ", ".join(path.name for path in found)
-    if not found:
+    paths = _list_candidates(folder)
+    names = ", ".join(path.name for path in paths)
+    if not paths:
         raise FolderUnreadable(
             f"{folder} holds no annotations: put COCO JSON or Dataturks JSON lines there"
         )
-    if len(found) == 1:
-        return _read_pair(found[0], None, folder, labels)
-    training = [path for path in found if _TRAINING in path.stem]
-    validating = [path for path in found if _VALIDATION in path.stem]
-    if len(found) != 2 or len(training) != 1 or len(validating) != 1:  # noqa: PLR2004 - two splits
+    if len(paths) == 1:
+        return _read_pair(paths[0], None, folder, labels)
+    training = [path for path in paths if _TRAINING in path.stem]
+    validating = [path for path in paths if _VALIDATION in path.stem]
+    if len(paths) != 2 or len(training) != 1 or len(validating) != 1:  # noqa: PLR2004 - two splits
         raise FolderUnreadable(f"{folder} holds {names}: choose with `--set annotations=FILE`")
     return _read_pair(training[0], validating[0], folder, labels)
 
@@ -152,12 +152,12 @@ def _read_pair(
 
 
 def _list_candidates(folder: Path) -> list[Path]:
-    found: list[Path] = []
+    paths: list[Path] = []
     for place in (folder, folder / "annotations"):
         if place.is_dir():
-            found += (path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
-    dataset_files.refuse_unprintable(found)
-    return sorted(found)
+            paths += (path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
+    dataset_files.refuse_unprintable(paths)
+    return sorted(paths)
 
 
 def _is_dataturks(path: Path) -> bool:
@@ -187,9 +187,9 @@ def _split(
     share = options.validation_share
     if not 0 < share < 1:
         raise FolderUnreadable(f"validation_share is {share}: set a share between 0 and 1")
-    validates = hold_out((_relative_path(one, folder) for one in every), share=share)
-    train = tuple(one for one, is_out in zip(every, validates, strict=True) if not is_out)
-    return train, tuple(one for one, is_out in zip(every, validates, strict=True) if is_out)
+    validates = hold_out((_relative_path(picture, folder) for picture in every), share=share)
+    train = tuple(picture for picture, is_out in zip(every, validates, strict=True) if not is_out)
+    return train, tuple(picture for picture, is_out in zip(every, validates, strict=True) if is_out)
 
 
 def _relative_path(picture: AnnotatedPicture, folder: Path) -> str:
@@ -208,13 +208,13 @@ def _check_labels(
     if files.validation is not None and name == "validation":
         file = files.validation.path.name
     marked = {mark.label for picture in part for mark in picture.marks if not mark.is_crowd}
-    known = ", ".join(map(escape, files.train.labels[:_MAX_LABELS_SHOWN])) or "none"
+    shown = ", ".join(map(escape, files.train.labels[:_MAX_LABELS_SHOWN])) or "none"
     for label in labels:
         if label not in marked:
             yield Finding(
                 file,
                 f"has no {label} marked in its {len(part)} pictures for {name}",
-                f"mark some, or name another label; the file has {known}",
+                f"mark some, or name another label; the file has {shown}",
             )
 
 

@@ -93,7 +93,7 @@ def _in_order(nodes: Mapping[str, Json], picture: str, outputs: Mapping[str, str
         elif name not in seen and name in nodes and nodes[name]["op"] != "Const":
             seen.add(name)
             waiting.append((name, True))
-            waiting += [(one, False) for one in reversed(_picture_inputs(nodes[name]))]
+            waiting += [(before, False) for before in reversed(_picture_inputs(nodes[name]))]
 
 
 def _picture_inputs(node: Json) -> Sequence[str]:
@@ -125,7 +125,7 @@ class _Converter:
         if kind in _CONVOLUTIONS:
             self._convolution(node)
         elif kind in _BINARY:
-            self.add(_BINARY[kind], [self._value(one) for one in node["input"]], name)
+            self.add(_BINARY[kind], [self._value(input_) for input_ in node["input"]], name)
         elif kind == "ResizeBilinear":
             self._doubling(node)
         elif kind == "Sigmoid":
@@ -140,11 +140,11 @@ class _Converter:
         # (height, width, in, out) to (out, in, height, width)
         kernel = kernel.transpose((2, 3, 0, 1) if is_depthwise else (3, 2, 0, 1))
         fused = attributes["fused_ops"]["list"]["s"] if "fused_ops" in attributes else ()
-        activations = [one for one in map(_text, fused) if one in _ACTIVATIONS]
+        activations = [name for name in map(_text, fused) if name in _ACTIVATIONS]
         inputs = [node["input"][0], self._quantized(f"{name}/kernel", kernel)]
-        inputs += [self._value(one) for one in node["input"][2:3]]
+        inputs += [self._value(input_) for input_ in node["input"][2:3]]
         plain = f"{name}/plain" if activations else name
-        strides = [int(one) for one in attributes["strides"]["list"]["i"][1:3]]
+        strides = [int(step) for step in attributes["strides"]["list"]["i"][1:3]]
         padding = {"SAME": "SAME_UPPER", "VALID": "VALID"}[_text(attributes["padding"]["s"])]
         self.add(
             "Conv",
@@ -158,7 +158,7 @@ class _Converter:
         if activations == ["Relu"]:
             self.add("Relu", [plain], name)
         elif activations == ["Relu6"]:
-            bounds = [self._constant(f"relu6/{one}", np.float32(one)) for one in (0, 6)]
+            bounds = [self._constant(f"relu6/{level}", np.float32(level)) for level in (0, 6)]
             self.add("Clip", [plain, *bounds], name)
 
     def _doubling(self, node: Json) -> None:
@@ -183,7 +183,7 @@ class _Converter:
         return self._constant(name, value)
 
     def _constant(self, name: str, value: Floats | np.float32) -> str:
-        if all(one.name != name for one in self.tensors):
+        if all(made.name != name for made in self.tensors):
             tensor = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
             self.tensors.append(numpy_helper.from_array(tensor, name))
         return name

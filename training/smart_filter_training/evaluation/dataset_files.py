@@ -51,13 +51,13 @@ def list_pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise FolderUnreadable(f"{folder} is not a folder")
     try:
-        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
     except OSError as error:
         raise FolderUnreadable(f"{folder} cannot be read: {error.strerror}") from error
-    if not found:
+    if not paths:
         raise FolderUnreadable(f"{folder} holds no pictures")
-    refuse_unprintable(found)
-    return found
+    refuse_unprintable(paths)
+    return paths
 
 
 def refuse_unprintable(paths: Sequence[Path]) -> None:
@@ -107,16 +107,16 @@ def read_mask(path: Path, like: Srgb8) -> Matte8:
     return np.ascontiguousarray(level)
 
 
-def counted_pixels(known: Matte8) -> NDArray[np.bool_]:
+def counted_pixels(truth: Matte8) -> NDArray[np.bool_]:
     """Return which pixels of a mask count: (H, W) bool.
 
     In a mask with no levels other than 0, 128 and 255, 128 means "does not count"; in a soft
     matte it is an ordinary level.
     """
-    levels = np.flatnonzero(np.bincount(known.ravel(), minlength=256))
+    levels = np.flatnonzero(np.bincount(truth.ravel(), minlength=256))
     if set(levels.tolist()) <= {BACKGROUND, NOT_COUNTED, PERSON}:
-        return np.asarray(known != NOT_COUNTED)
-    return np.ones(known.shape, np.bool_)
+        return np.asarray(truth != NOT_COUNTED)
+    return np.ones(truth.shape, np.bool_)
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -157,8 +157,8 @@ def read_crops(folder: Path) -> tuple[NDArray[np.uint8], list[dict[str, str]]]:
     rows = read_table(labels[0], ["Image name", "level"])
     stem = labels[0].name.removesuffix("_labels.csv")
     packed, sheet = folder / f"{stem}.npz", folder / f"{stem}.png"
-    found = _read_archive(packed, len(rows)) if packed.is_file() else _read_sheet(sheet, len(rows))
-    return found, rows
+    crops = _read_archive(packed, len(rows)) if packed.is_file() else _read_sheet(sheet, len(rows))
+    return crops, rows
 
 
 def group_prefix(name: str) -> str:
@@ -189,8 +189,8 @@ def _read_archive(path: Path, count: int) -> NDArray[np.uint8]:
         raise FolderUnreadable(f"{path} is damaged or not an NPZ with `images`: {error}") from error
     if len(levels) != math.prod(shape):
         raise FolderUnreadable(f"{path} is damaged: it does not hold {count} crops")
-    found = np.frombuffer(levels, np.uint8).reshape(shape, order="F" if by_columns else "C")
-    return np.array(found, order="C")
+    crops = np.frombuffer(levels, np.uint8).reshape(shape, order="F" if by_columns else "C")
+    return np.array(crops, order="C")
 
 
 def _read_sheet(path: Path, count: int) -> NDArray[np.uint8]:

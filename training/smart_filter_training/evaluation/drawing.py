@@ -32,15 +32,15 @@ def draw_matte(matte: Matte8) -> Srgb8:
     return np.ascontiguousarray(np.repeat(matte[..., np.newaxis], 3, axis=2))
 
 
-def draw_difference(srgb: Srgb8, matte: Matte8, known: Matte8, counted: NDArray[np.bool_]) -> Srgb8:
+def draw_difference(srgb: Srgb8, matte: Matte8, truth: Matte8, counted: NDArray[np.bool_]) -> Srgb8:
     """Draw the errors of a matte over a faint photo, and return the picture.
 
-    srgb: (H, W, 3) uint8; matte, known: (H, W) uint8; counted: (H, W) bool, the pixels that
+    srgb: (H, W, 3) uint8; matte, truth: (H, W) uint8; counted: (H, W) bool, the pixels that
     are compared.  Returns (H, W, 3) uint8.
     """
     faint = _FADED_SHARE * cv2.cvtColor(srgb, cv2.COLOR_RGB2GRAY).astype(np.float32) + _PAPER
     ground = np.repeat(faint[..., np.newaxis], 3, axis=2)
-    excess = (matte.astype(np.float32) - known) / 255 * counted
+    excess = (matte.astype(np.float32) - truth) / 255 * counted
     for part, color in ((excess, FALSE_POSITIVE), (-excess, FALSE_NEGATIVE)):
         share = np.clip(part, 0, 1)[..., np.newaxis]
         ground = (1 - share) * ground + share * np.array(color, np.float32)

@@ -99,9 +99,9 @@ def _number(figure: Figure, sign: str) -> str:
 
 
 def _model(evaluation: Evaluation, measured: ModelResult) -> str:
-    shown = [one for one in measured.worst if one.score.badness > 0]
+    shown = [photo for photo in measured.worst if photo.score.badness > 0]
     heads = "".join(f"<span>{name}</span>" for name in _COLUMNS)
-    cards = "".join(_photo(rank, one) for rank, one in enumerate(shown, start=1))
+    cards = "".join(_photo(rank, photo) for rank, photo in enumerate(shown, start=1))
     summary = (
         f"The worst {len(shown)} of {evaluation.count}, the worst first."
         if shown
@@ -125,7 +125,7 @@ def _settings(measured: ModelResult) -> str:
 
 
 def _legend(shown: Iterable[ReportedPhoto]) -> str:
-    if not any(not isinstance(one.cells[3], str) for one in shown):
+    if not any(not isinstance(photo.cells[3], str) for photo in shown):
         return ""
     parts = (
         ("false positive", drawing.FALSE_POSITIVE),
@@ -156,8 +156,8 @@ def _photo(rank: int, shown: ReportedPhoto) -> str:
     # If the answer is a text, a large picture would only take room.
     words = isinstance(shown.cells[2], str)
     px = _SMALL_PX if words else _PICTURE_PX
-    named = zip(shown.cells, _COLUMNS, strict=True)
-    cells = "".join(f"<div>{_cell(cell, name, px)}</div>" for cell, name in named)
+    pairs = zip(shown.cells, _COLUMNS, strict=True)
+    cells = "".join(f"<div>{_cell(cell, name, px)}</div>" for cell, name in pairs)
     return (
         f'<figure><div class="row">{cells}</div><figcaption><b>{rank}</b> '
         f"{escape(shown.score.photo)} <span>{escape(shown.score.summary)}</span>"

@@ -109,7 +109,7 @@ def evaluate(
     """
     code = tasks.get_task(task)
     examples = sample_evenly(code.examples(data), limit)
-    known = catalog.discover_models(research=research)
+    discovered = catalog.discover_models(research=research)
     measured: list[ModelResult] = []
     with open_prepare_stage(weights, turning=False, research=research) as prepare:
         for name, parameters in models.items():
@@ -121,7 +121,7 @@ def evaluate(
             first = measured[0] if measured else None
             measured.append(
                 ModelResult(
-                    card=known.files[task, name].CARD,
+                    card=discovered.files[task, name].CARD,
                     parameters=parameters,
                     scores=scores,
                     figures=confidence_intervals.compute_figures(numbers, code.figures),
@@ -173,7 +173,7 @@ def _ask(
             if len(worst) > show:
                 heapq.heappop(worst)
             tell(index + 1, len(examples))
-    ordered = sorted(worst, key=lambda one: one[:2], reverse=True)
+    ordered = sorted(worst, key=lambda entry: entry[:2], reverse=True)
     shown = [
         ReportedPhoto(scores[-negative], code.cells(example, answer))
         for _, negative, example, answer in ordered

@@ -22,8 +22,8 @@ def measure_model(code: TaskCode, model: object, folder: Path) -> Mapping[str, F
 def score_model(code: TaskCode, model: object, folder: Path) -> list[Score]:
     """Return the score of each photo of a folder with known answers.  Raises FolderUnreadable."""
     return [
-        code.score(one, code.answer(model, code.question(one, _prepare)))
-        for one in code.examples(folder)
+        code.score(example, code.answer(model, code.question(example, _prepare)))
+        for example in code.examples(folder)
     ]
 
 

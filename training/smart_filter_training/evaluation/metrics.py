@@ -22,60 +22,60 @@ HALF: Final = 127
 CONTOUR_TOLERANCE: Final = 0.008
 
 
-def matte_iou(matte: Matte8, known: Matte8, counted: Mask) -> float:
+def matte_iou(matte: Matte8, truth: Matte8, counted: Mask) -> float:
     """Return the intersection over union, 0..1, of two mattes; 1 when both are empty.
 
-    matte, known: (H, W) uint8; counted: (H, W) bool, the pixels that are compared.
+    matte, truth: (H, W) uint8; counted: (H, W) bool, the pixels that are compared.
     """
-    found, person = (matte > HALF) & counted, (known > HALF) & counted
-    union = np.count_nonzero(found | person)
-    return np.count_nonzero(found & person) / union if union else 1.0
+    people, true_people = (matte > HALF) & counted, (truth > HALF) & counted
+    union = np.count_nonzero(people | true_people)
+    return np.count_nonzero(people & true_people) / union if union else 1.0
 
 
-def mean_difference(matte: Matte8, known: Matte8, counted: Mask) -> float:
+def mean_difference(matte: Matte8, truth: Matte8, counted: Mask) -> float:
     """Return the mean absolute difference, 0..1, of two soft mattes."""
     if not counted.any():
         return 0.0
-    return float(cv2.absdiff(matte, known)[counted].mean()) / 255
+    return float(cv2.absdiff(matte, truth)[counted].mean()) / 255
 
 
-def near_edge_difference(matte: Matte8, known: Matte8, counted: Mask) -> float:
+def near_edge_difference(matte: Matte8, truth: Matte8, counted: Mask) -> float:
     """Return the mean absolute difference, 0..1, within CONTOUR_TOLERANCE of the known outline."""
-    reach = math.ceil(CONTOUR_TOLERANCE * math.hypot(*known.shape))
-    near = _distance_to(_outline(known > HALF)) <= reach
-    return mean_difference(matte, known, counted & near)
+    reach = math.ceil(CONTOUR_TOLERANCE * math.hypot(*truth.shape))
+    near = _distance_to(_outline(truth > HALF)) <= reach
+    return mean_difference(matte, truth, counted & near)
 
 
-def boundary_f(matte: Matte8, known: Matte8, counted: Mask) -> float:
+def boundary_f(matte: Matte8, truth: Matte8, counted: Mask) -> float:
     """Return how well the outlines of two mattes agree, 0..1.
 
     The harmonic mean of the shares of either outline that lie within CONTOUR_TOLERANCE of the
     other one.  Outlines that close to pixels that do not count are left out.
     Source: Perazzi et al. 2016, section 5.1, "contour accuracy"; Martin, Fowlkes & Malik 2004.
     """
-    reach = math.ceil(CONTOUR_TOLERANCE * math.hypot(*known.shape))
+    reach = math.ceil(CONTOUR_TOLERANCE * math.hypot(*truth.shape))
     judged = _distance_to(~counted) > reach
-    found, person = _outline(matte > HALF) & judged, _outline(known > HALF) & judged
-    if not found.any() and not person.any():
+    outline, true_outline = _outline(matte > HALF) & judged, _outline(truth > HALF) & judged
+    if not outline.any() and not true_outline.any():
         return 1.0
-    if not found.any() or not person.any():
+    if not outline.any() or not true_outline.any():
         return 0.0
-    precision = float((_distance_to(person)[found] <= reach).mean())
-    recall = float((_distance_to(found)[person] <= reach).mean())
+    precision = float((_distance_to(true_outline)[outline] <= reach).mean())
+    recall = float((_distance_to(outline)[true_outline] <= reach).mean())
     return _ratio(2 * precision * recall, precision + recall, otherwise=0.0)
 
 
-def match_boxes(found: Sequence[Box], known: Sequence[Box], *, least: float) -> list[int | None]:
+def match_boxes(boxes_: Sequence[Box], truth: Sequence[Box], *, least: float) -> list[int | None]:
     """Return for each found box the index of the known box that it matches, or None.
 
-    found: left, top, right and bottom, best score first: each in turn takes the free known box
+    boxes_: left, top, right and bottom, best score first: each in turn takes the free known box
     that it overlaps most, if the IoU is at least `least`.
     Source: Everingham et al. 2010, "The PASCAL visual object classes challenge", section 4.2.
     """
-    free = np.ones(len(known), np.bool_)
-    boxes = np.array(known, np.float32).reshape(-1, 4)
+    free = np.ones(len(truth), np.bool_)
+    boxes = np.array(truth, np.float32).reshape(-1, 4)
     matches: list[int | None] = []
-    for box in found:
+    for box in boxes_:
         shared = np.where(free, box_iou(box, boxes), -1) if len(boxes) else np.array([-1.0])
         best = int(shared.argmax())
         matches.append(best if shared[best] >= least else None)

@@ -74,11 +74,11 @@ def compare_models(
     """
     with open_prepare_stage(weights, turning=True, research=research) as prepare:
         prepared = prepare(dataset_files.read_photo(photo))
-    known = catalog.discover_models(research=research)
-    loaded = ModelCache(known, weights, memory_limit=memory.get_limit(None))
+    discovered = catalog.discover_models(research=research)
+    loaded = ModelCache(discovered, weights, memory_limit=memory.get_limit(None))
     task = TaskName.COMPOSITE
     compositor = cast(
-        "Compositor", loaded.for_stage({task: default_model_name(task, known)}, {})[task]
+        "Compositor", loaded.for_stage({task: default_model_name(task, discovered)}, {})[task]
     )
     cuts: list[CutOutResult | FailedModel] = []
     for name, parameters in models.items():

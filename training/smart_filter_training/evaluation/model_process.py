@@ -123,8 +123,8 @@ def _serve(
     # Messages of native libraries do not belong into the figures.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     try:
-        known = catalog.discover_models(research=research)
-        models = ModelCache(known, weights, memory_limit=memory.get_limit(None))
+        discovered = catalog.discover_models(research=research)
+        models = ModelCache(discovered, weights, memory_limit=memory.get_limit(None))
         model = models.for_stage({task: name}, {task: parameters})[task]
         threads.limit_native_threads()
         code = tasks.get_task(task)

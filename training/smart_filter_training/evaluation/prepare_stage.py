@@ -31,17 +31,17 @@ def open_prepare_stage(
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        known = catalog.discover_models(research=research)
-        loaded = ModelCache(known, weights, memory_limit=memory.get_limit(None))
+        models = catalog.discover_models(research=research)
+        loaded = ModelCache(models, weights, memory_limit=memory.get_limit(None))
         tasks = [TaskName.PREPARE, TaskName.ORIENTATION] if turning else [TaskName.PREPARE]
-        yield partial(_prepare, loaded, {task: default_model_name(task, known) for task in tasks})
+        yield partial(_prepare, loaded, {task: default_model_name(task, models) for task in tasks})
     finally:
         cv2.setNumThreads(threads)
 
 
-def default_model_name(task: TaskName, known: ModelCatalog) -> str:
+def default_model_name(task: TaskName, models: ModelCatalog) -> str:
     """Return the name of the model that `auto` stands for."""
-    return next(card.name for card in known.cards if card.task == task and card.default)
+    return next(card.name for card in models.cards if card.task == task and card.default)
 
 
 def _prepare(loaded: ModelCache, names: Mapping[TaskName, str], photo: Photo) -> PreparedPhoto:

@@ -69,14 +69,14 @@ def compare_tiers(
     """
     folder = data / "images" if (data / "images").is_dir() else data
     photos = sample_evenly(dataset_files.list_pictures(folder), limit)
-    known = catalog.discover_models(research=research)
-    loaded = ModelCache(known, weights, memory_limit=memory.get_limit(None))
-    models = _choose_models(known, weights)
+    discovered = catalog.discover_models(research=research)
+    loaded = ModelCache(discovered, weights, memory_limit=memory.get_limit(None))
+    models = _choose_models(discovered, weights)
     compositor = cast(
         "Compositor",
-        loaded.for_stage({TaskName.COMPOSITE: default_model_name(TaskName.COMPOSITE, known)}, {})[
-            TaskName.COMPOSITE
-        ],
+        loaded.for_stage(
+            {TaskName.COMPOSITE: default_model_name(TaskName.COMPOSITE, discovered)}, {}
+        )[TaskName.COMPOSITE],
     )
     # As in a worker: else OpenBLAS spins, and `best` seems to take up to four times its time.
     threads.limit_native_threads()
@@ -124,11 +124,13 @@ def compare_tiers(
     )
 
 
-def _choose_models(known: catalog.ModelCatalog, weights: Path) -> Mapping[Edge, str]:
+def _choose_models(models: catalog.ModelCatalog, weights: Path) -> Mapping[Edge, str]:
     """Return the segmentation model of each tier, as the service chooses it."""
-    usual = default_model_name(TaskName.SEGMENTATION, known)
-    offers = known.offers(weights)
-    best = next((one.card.name for one in offers if one.card.best_edge and not one.fault), usual)
+    usual = default_model_name(TaskName.SEGMENTATION, models)
+    offers = models.offers(weights)
+    best = next(
+        (offer.card.name for offer in offers if offer.card.best_edge and not offer.fault), usual
+    )
     return {edge: best if edge == Edge.BEST else usual for edge in TIERS}
 
 

@@ -110,12 +110,12 @@ def time_model(
     with ModelProcess(task, name, weights, parameters, research=research) as subject:
         subject.ask(question)
         answers = [subject.ask(question) for _ in range(runs)]
-    cpu_ms = [1000 * one.cpu_seconds for one in answers]
+    cpu_ms = [1000 * answer.cpu_seconds for answer in answers]
     return Timing(
         cpu_ms=float(np.median(cpu_ms)),
         slowest_cpu_ms=float(np.quantile(cpu_ms, SLOW_QUANTILE)),
-        ms=float(np.median([1000 * one.seconds for one in answers])),
-        peak_mb=max(one.peak_mb for one in answers),
+        ms=float(np.median([1000 * answer.seconds for answer in answers])),
+        peak_mb=max(answer.peak_mb for answer in answers),
     )
 
 

@@ -147,7 +147,7 @@ def read_crops(folder: Path, *, only: str = "") -> Examples:
 
 def check_data(folder: Path, configuration: Configuration) -> Iterator[Finding]:
     """Find the problems of a folder."""
-    found: list[tuple[str, bool, Bytes]] = []
+    crops: list[tuple[str, bool, Bytes]] = []
     for name, opened in CLASSES:
         try:
             paths = _list_crops(folder / name, configuration.only)
@@ -166,9 +166,9 @@ def check_data(folder: Path, configuration: Configuration) -> Iterator[Finding]:
                 yield preflight.describe_unreadable(f"{name}/{path.name}", path, error, remedy)
                 continue
             yield from _check_size(f"{name}/{path.name}", srgb.shape[0], srgb.shape[1])
-            found.append((f"{name}/{path.name}", opened, _to_gray_square(srgb)))
-    yield from _check_look_alikes(found, configuration)
-    yield from _check_split(found, folder, configuration)
+            crops.append((f"{name}/{path.name}", opened, _to_gray_square(srgb)))
+    yield from _check_look_alikes(crops, configuration)
+    yield from _check_split(crops, folder, configuration)
 
 
 def group_of(name: str) -> str:
@@ -212,7 +212,7 @@ def train(data: Data, configuration: Configuration, record: RunRecord) -> Networ
     from smart_filter_training import keras_task  # noqa: PLC0415 - as above
 
     return keras_task.train(
-        keras_task.start(build_network, configuration, own=OWN_WEIGHTS),
+        keras_task.start(build_network, configuration, trained=OWN_WEIGHTS),
         data,
         configuration,
         record,
@@ -306,15 +306,15 @@ def _split(crops: Examples, configuration: Configuration) -> tuple[Examples, Exa
 
 
 def _check_look_alikes(
-    found: list[tuple[str, bool, Bytes]], configuration: Configuration
+    crops: list[tuple[str, bool, Bytes]], configuration: Configuration
 ) -> Iterator[Finding]:
     """Find crops that occur twice: as open and as closed, or with different groups."""
-    if not found:
+    if not crops:
         return
-    names = [name for name, _, _ in found]
-    hashes = [preflight.hash_picture(crop) for _, _, crop in found]
+    names = [name for name, _, _ in crops]
+    hashes = [preflight.hash_picture(crop) for _, _, crop in crops]
     first: dict[int, tuple[str, bool]] = {}
-    for (name, opened, _), code in zip(found, hashes, strict=True):
+    for (name, opened, _), code in zip(crops, hashes, strict=True):
         other, other_opened = first.setdefault(code, (name, opened))
         if opened != other_opened:
             yield Finding(name, f"looks like {other}", "remove the one that is in the wrong class")
@@ -327,11 +327,11 @@ def _check_look_alikes(
 
 
 def _check_split(
-    found: list[tuple[str, bool, Bytes]], folder: Path, configuration: Configuration
+    labeled: list[tuple[str, bool, Bytes]], folder: Path, configuration: Configuration
 ) -> Iterator[Finding]:
     """Find that a side of the split lacks a class; another check finds a missing class."""
-    names, is_open, pictures = zip(*found, strict=True) if found else ((), (), ())
-    if not _MIN_PER_CLASS <= sum(is_open) <= len(found) - _MIN_PER_CLASS:
+    names, is_open, pictures = zip(*labeled, strict=True) if labeled else ((), (), ())
+    if not _MIN_PER_CLASS <= sum(is_open) <= len(labeled) - _MIN_PER_CLASS:
         return
     crops = Examples(names, np.stack(pictures), np.array(is_open))
     if not all(_has_both_classes(part) for part in _split(crops, configuration)):

@@ -117,9 +117,9 @@ def read_folder(folder: Path, configuration: Configuration) -> Data:
     crops: list[Bytes] = []
     for path in list_photos(folder):
         name = str(path.relative_to(folder))
-        found = _cut_crops(name, dataset_files.read_photo(path).srgb, cascade, configuration)
-        names += [name] * len(found)
-        crops += found
+        cut = _cut_crops(name, dataset_files.read_photo(path).srgb, cascade, configuration)
+        names += [name] * len(cut)
+        crops += cut
     if not crops:
         raise FolderUnreadable(f"{folder} has no photo with room next to its faces")
     scenes = Examples(tuple(names), np.stack(crops), np.zeros(len(crops), np.int64))
@@ -135,7 +135,7 @@ def list_photos(folder: Path) -> list[Path]:
     Raises FolderUnreadable.
     """
     inner = sorted(path for path in folder.rglob(_IMAGES) if path.is_dir())
-    return [path for one in (inner or [folder]) for path in dataset_files.list_pictures(one)]
+    return [path for place in (inner or [folder]) for path in dataset_files.list_pictures(place)]
 
 
 def check_data(folder: Path, configuration: Configuration) -> Iterator[Finding]:

@@ -68,14 +68,14 @@ def answer(model: object, question: Srgb8) -> Eyes:
 
 def score(example: Example, answer: Eyes) -> Score:
     """Compare the answer with the truth."""
-    found = _list_answers(answer)
+    given = _list_answers(answer)
     crop = dataset_files.read_photo(example.crop).srgb
-    is_answered = found is not None
-    is_wrong = is_answered and found != example.is_open
+    is_answered = given is not None
+    is_wrong = is_answered and given != example.is_open
     return Score(
         photo=example.name,
         group="colour" if (crop[..., 0] != crop[..., 2]).any() else "grey",
-        numbers=(example.is_open, 2 if found is None else found),
+        numbers=(example.is_open, 2 if given is None else given),
         badness=2.0 if is_wrong else float(example.is_open and not is_answered),
         summary="",
     )
@@ -83,12 +83,12 @@ def score(example: Example, answer: Eyes) -> Score:
 
 def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
     """Return the accuracy of all answers, and of those that are not unknown."""
-    is_open, found = numbers.T
-    answered = (found < len(TRUTHS)).astype(np.float64)
+    is_open, given = numbers.T
+    answered = (given < len(TRUTHS)).astype(np.float64)
     return {
-        "accuracy": metrics.weighted_mean(((found == 1) == is_open).astype(np.float64), weights),
+        "accuracy": metrics.weighted_mean(((given == 1) == is_open).astype(np.float64), weights),
         "accuracy_told": metrics.weighted_mean(
-            (found == is_open).astype(np.float64), weights * answered
+            (given == is_open).astype(np.float64), weights * answered
         ),
         "told": metrics.weighted_mean(answered, weights),
     }
@@ -105,9 +105,9 @@ def confusion(numbers: Floats) -> Confusion:
 
 def cells(example: Example, answer: Eyes) -> tuple[Cell, Cell, Cell, Cell]:
     """Return the crop, the truth, the answer, and whether it is right."""
-    found = _list_answers(answer)
-    answered = ANSWERS[2] if found is None else ANSWERS[found]
-    verdict = "right" if found == example.is_open else ("unknown" if found is None else "wrong")
+    given = _list_answers(answer)
+    answered = ANSWERS[2] if given is None else ANSWERS[given]
+    verdict = "right" if given == example.is_open else ("unknown" if given is None else "wrong")
     return dataset_files.read_photo(example.crop).srgb, TRUTHS[example.is_open], answered, verdict
 
 

@@ -101,23 +101,23 @@ def cells(example: Example, answer: Faces) -> tuple[Cell, Cell, Cell, Cell]:
     """Return the photo, the marked boxes, the found ones, and the errors."""
     srgb = dataset_files.read_photo(example.photo).srgb
     judged = _match_boxes(example, answer)
-    known = drawing.draw_boxes(srgb, {drawing.CORRECT: example.faces, drawing.DIM: example.ignored})
-    found = drawing.draw_boxes(srgb, {drawing.CORRECT: _boxes(answer)})
+    truth = drawing.draw_boxes(srgb, {drawing.CORRECT: example.faces, drawing.DIM: example.ignored})
+    answered = drawing.draw_boxes(srgb, {drawing.CORRECT: _boxes(answer)})
     errors = {
         drawing.CORRECT: judged.right,
         drawing.FALSE_POSITIVE: judged.wrong,
         drawing.FALSE_NEGATIVE: judged.missed,
     }
-    return srgb, known, found, drawing.draw_boxes(srgb, errors)
+    return srgb, truth, answered, drawing.draw_boxes(srgb, errors)
 
 
 def _match_boxes(example: Example, answer: Faces) -> _MatchedBoxes:
-    found = _boxes(answer)
-    matches = metrics.match_boxes(found, example.faces, least=SAME_FACE_IOU)
-    others = [box for box, face in zip(found, matches, strict=True) if face is None]
+    boxes = _boxes(answer)
+    matches = metrics.match_boxes(boxes, example.faces, least=SAME_FACE_IOU)
+    others = [box for box, face in zip(boxes, matches, strict=True) if face is None]
     excused = metrics.match_boxes(others, example.ignored, least=SAME_FACE_IOU)
     return _MatchedBoxes(
-        right=[box for box, face in zip(found, matches, strict=True) if face is not None],
+        right=[box for box, face in zip(boxes, matches, strict=True) if face is not None],
         wrong=[box for box, face in zip(others, excused, strict=True) if face is None],
         missed=[box for index, box in enumerate(example.faces) if index not in matches],
     )

@@ -70,9 +70,9 @@ def question(example: Example, prepare: PreparePhoto) -> Question:
         for quarters in range(LOOKS)
     ]
     return Question(
-        turned=tuple(one.proxy_srgb for one in prepared),
+        turned=tuple(photo.proxy_srgb for photo in prepared),
         # The proxies serve as the photos here, so the proposals are already in their coordinates.
-        faces=tuple(one.proposals for one in prepared),
+        faces=tuple(photo.proposals for photo in prepared),
     )
 
 
@@ -86,10 +86,10 @@ def answer(model: object, question: Question) -> Answer:
 
 def score(example: Example, answer: Answer) -> Score:
     """Count right answers, turned photos, both, and whether the upright photo was turned."""
-    right = [found == needed for found, needed in _pair_with_expected(answer)]
-    turned = [found != 0 for found in answer.quarters]
-    turned_right = sum(one and other for one, other in zip(right, turned, strict=True))
-    left = sum(not one and not other for one, other in zip(right, turned, strict=True))
+    right = [turn == needed for turn, needed in _pair_with_expected(answer)]
+    turned = [turn != 0 for turn in answer.quarters]
+    turned_right = sum(fits and moved for fits, moved in zip(right, turned, strict=True))
+    left = sum(not fits and not moved for fits, moved in zip(right, turned, strict=True))
     harmed = not right[0]
     return Score(
         photo=example.name,
@@ -122,13 +122,13 @@ def cells(example: Example, answer: Answer) -> tuple[Cell, Cell, Cell, Cell]:
     """Return a wrongly answered photo: as given, upright, as answered, and how far it is off."""
     proxy = stage.make_proxy(dataset_files.read_photo(example.photo).srgb)
     quarters = _pair_with_expected(answer)
-    given = next((k for k, (found, needed) in enumerate(quarters) if found != needed), 0)
-    found, needed = quarters[given]
+    given = next((k for k, (turn, needed) in enumerate(quarters) if turn != needed), 0)
+    turn, needed = quarters[given]
     met = np.rot90(proxy, given)
-    off = f"{90 * ((found - needed) % LOOKS)}° off" if found != needed else "the same"
-    return np.ascontiguousarray(met), proxy, np.ascontiguousarray(np.rot90(met, found)), off
+    off = f"{90 * ((turn - needed) % LOOKS)}° off" if turn != needed else "the same"
+    return np.ascontiguousarray(met), proxy, np.ascontiguousarray(np.rot90(met, turn)), off
 
 
 def _pair_with_expected(answer: Answer) -> list[tuple[int, int]]:
     """Return each answer with the quarters, counter-clockwise, that would be right."""
-    return [(found % LOOKS, (LOOKS - given) % LOOKS) for given, found in enumerate(answer.quarters)]
+    return [(turn % LOOKS, (LOOKS - given) % LOOKS) for given, turn in enumerate(answer.quarters)]

@@ -41,14 +41,14 @@ class Example:
 
 def examples(folder: Path) -> list[Example]:
     """Return the photos of `images`, each with its mask.  Raises FolderUnreadable."""
-    found = [
+    pairs = [
         Example(photo.name, photo, folder / "masks" / f"{photo.stem}.png")
         for photo in dataset_files.list_pictures(folder / "images")
     ]
-    missing = [one.mask for one in found if not one.mask.is_file()]
+    missing = [pair.mask for pair in pairs if not pair.mask.is_file()]
     if missing:
         raise FolderUnreadable(f"{len(missing)} masks are missing, the first is {missing[0]}")
-    return found
+    return pairs
 
 
 def question(example: Example, prepare: PreparePhoto) -> PreparedPhoto:
@@ -65,11 +65,11 @@ def answer(model: object, question: PreparedPhoto, *, edge: Edge = Edge.BALANCED
 
 def score(example: Example, answer: Segmentation) -> Score:
     """Compare the matte, at the photo's size, with the mask."""
-    known = dataset_files.read_mask(example.mask, dataset_files.read_photo(example.photo).srgb)
-    matte, counted = _enlarge(answer.matte, known), dataset_files.counted_pixels(known)
-    overlap = metrics.matte_iou(matte, known, counted)
-    outline = metrics.boundary_f(matte, known, counted)
-    difference = metrics.mean_difference(matte, known, counted)
+    truth = dataset_files.read_mask(example.mask, dataset_files.read_photo(example.photo).srgb)
+    matte, counted = _enlarge(answer.matte, truth), dataset_files.counted_pixels(truth)
+    overlap = metrics.matte_iou(matte, truth, counted)
+    outline = metrics.boundary_f(matte, truth, counted)
+    difference = metrics.mean_difference(matte, truth, counted)
     return Score(
         photo=example.name,
         group=dataset_files.group_prefix(example.name),
@@ -95,14 +95,14 @@ def confusion(numbers: Floats) -> None:
 def cells(example: Example, answer: Segmentation) -> tuple[Cell, Cell, Cell, Cell]:
     """Return the photo, the mask, the matte, and where they differ."""
     srgb = dataset_files.read_photo(example.photo).srgb
-    known = dataset_files.read_mask(example.mask, srgb)
-    matte = _enlarge(answer.matte, known)
-    differing = drawing.draw_difference(srgb, matte, known, dataset_files.counted_pixels(known))
-    return srgb, drawing.draw_matte(known), drawing.draw_matte(matte), differing
+    truth = dataset_files.read_mask(example.mask, srgb)
+    matte = _enlarge(answer.matte, truth)
+    differing = drawing.draw_difference(srgb, matte, truth, dataset_files.counted_pixels(truth))
+    return srgb, drawing.draw_matte(truth), drawing.draw_matte(matte), differing
 
 
-def _enlarge(matte: Matte8, known: Matte8) -> Matte8:
-    if matte.shape == known.shape:
+def _enlarge(matte: Matte8, truth: Matte8) -> Matte8:
+    if matte.shape == truth.shape:
         return matte
-    size = (known.shape[1], known.shape[0])
+    size = (truth.shape[1], truth.shape[0])
     return np.asarray(cv2.resize(matte, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)

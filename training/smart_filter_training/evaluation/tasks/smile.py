@@ -62,8 +62,8 @@ class Example:
 def examples(folder: Path) -> list[Example]:
     """Return the crops with a level.  Raises FolderUnreadable."""
     crops, rows = dataset_files.read_crops(folder)
-    named = zip(crops, rows, strict=True)
-    return [Example(row["Image name"], crop, _level(row["level"])) for crop, row in named]
+    pairs = zip(crops, rows, strict=True)
+    return [Example(row["Image name"], crop, _level(row["level"])) for crop, row in pairs]
 
 
 def question(example: Example, prepare: PreparePhoto) -> Srgb8:
@@ -81,22 +81,22 @@ def answer(model: object, question: Srgb8) -> Smile:
 
 def score(example: Example, answer: Smile) -> Score:
     """Compare the levels."""
-    truth, found = LEVELS.index(example.level), LEVELS.index(answer.level)
+    truth, given = LEVELS.index(example.level), LEVELS.index(answer.level)
     # Among photos with the same distance, those with the most confident wrong answer come first.
-    sureness = answer.score if found > truth else 1 - answer.score
+    sureness = answer.score if given > truth else 1 - answer.score
     return Score(
         photo=example.name,
         group="",
-        numbers=(truth, found, answer.score),
-        badness=abs(truth - found) + sureness if truth != found else 0.0,
+        numbers=(truth, given, answer.score),
+        badness=abs(truth - given) + sureness if truth != given else 0.0,
         summary=f"score {answer.score:.2f}",
     )
 
 
 def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
     """Return the figures of the levels, and of the score."""
-    truth, found, scores = numbers.T
-    counts = metrics.confusion_matrix(truth, found, weights, len(LEVELS))
+    truth, given, scores = numbers.T
+    counts = metrics.confusion_matrix(truth, given, weights, len(LEVELS))
     return {
         "accuracy": metrics.accuracy(counts),
         "macro_f1": metrics.macro_f1(counts),

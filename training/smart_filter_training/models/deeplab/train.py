@@ -219,16 +219,16 @@ def crop_randomly(
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     scaled = cv2.resize(srgb, size, interpolation=method)
     scaled_classes = cv2.resize(classes, size, interpolation=cv2.INTER_NEAREST)
-    left, top = (int(rng.integers(max(0, one - side) + 1)) for one in size)
+    left, top = (int(rng.integers(max(0, length - side) + 1)) for length in size)
     part = scaled[top : top + side, left : left + side]
     right, below = side - part.shape[1], side - part.shape[0]
     gray = [round(255 * level) for level in MEAN]
     part = cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_CONSTANT, value=gray)
-    found = scaled_classes[top : top + side, left : left + side]
-    found = cv2.copyMakeBorder(found, 0, below, 0, right, cv2.BORDER_CONSTANT, value=NOT_COUNTED)
+    cut = scaled_classes[top : top + side, left : left + side]
+    cut = cv2.copyMakeBorder(cut, 0, below, 0, right, cv2.BORDER_CONSTANT, value=NOT_COUNTED)
     if rng.random() < 0.5:  # noqa: PLR2004 - half of them
-        part, found = part[:, ::-1], found[:, ::-1]
-    return np.asarray(part, np.uint8), np.asarray(found, np.uint8)
+        part, cut = part[:, ::-1], cut[:, ::-1]
+    return np.asarray(part, np.uint8), np.asarray(cut, np.uint8)
 
 
 def normalize(srgb: Srgb8) -> Floats:
@@ -366,8 +366,8 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
     worst = 0.0
     for picture in data.validation[:_MAX_COMPARED]:
         srgb = pictures.load(picture)
-        (found,) = exported(network_input.prepare(srgb, handling).values)
-        worst = max(worst, float(np.abs(found[0] - _predict(network, srgb)).max()))
+        (answer,) = exported(network_input.prepare(srgb, handling).values)
+        worst = max(worst, float(np.abs(answer[0] - _predict(network, srgb)).max()))
     if worst > PARITY:
         raise SetupFailed(
             f"the answers of {FILE} differ from the network's by {worst:.2g}, at most {PARITY}"
@@ -401,7 +401,7 @@ def _train_batch(
     """Train on one batch; return its loss."""
     torch = importlib.import_module("torch")
     device = next(module.parameters()).device
-    inputs, classes = (torch.as_tensor(one).to(device) for one in batch)
+    inputs, classes = (torch.as_tensor(array).to(device) for array in batch)
     is_fast = device.type == "cuda"
     with torch.autocast("cuda", torch.float16) if is_fast else contextlib.nullcontext():
         scores = module(inputs)

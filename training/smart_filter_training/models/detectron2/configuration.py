@@ -122,8 +122,8 @@ def to_yaml(configuration: Configuration, architecture: str, classes: int) -> st
         RETINANET: _retinanet(configuration, classes),
     }
     if architecture not in documents:
-        known = ", ".join(documents)
-        raise SetupFailed(f"{architecture!r} is an unknown architecture: set one of {known}")
+        names = ", ".join(documents)
+        raise SetupFailed(f"{architecture!r} is an unknown architecture: set one of {names}")
     return yaml.safe_dump(documents[architecture], sort_keys=False)
 
 

@@ -88,7 +88,7 @@ class Batches:
         """Yield batch after batch, as detectron2's models take them."""
         number = self.start
         while True:
-            yield [_to_detectron2(one, self.order) for one in self.examples(number)]
+            yield [_to_detectron2(example, self.order) for example in self.examples(number)]
             number += 1
 
     def examples(self, number: int) -> list[Example]:
@@ -221,17 +221,19 @@ def _draw_outlines(marks: Sequence[Mark], width: int, height: int, size: tuple[i
     return np.array(drawn, np.bool_).reshape(-1, size[1], size[0])
 
 
-def _to_detectron2(one: Example, order: str) -> dict[str, Foreign]:
+def _to_detectron2(example: Example, order: str) -> dict[str, Foreign]:
     """Return an example in detectron2's own types."""
     torch = importlib.import_module("torch")
     structures = importlib.import_module("detectron2.structures")
-    channels = one.srgb[:, :, ::-1] if order == "BGR" else one.srgb
-    height, width = one.srgb.shape[:2]
+    channels = example.srgb[:, :, ::-1] if order == "BGR" else example.srgb
+    height, width = example.srgb.shape[:2]
     instances = structures.Instances((height, width))
-    instances.gt_boxes = structures.Boxes(torch.from_numpy(np.ascontiguousarray(one.boxes)))
-    instances.gt_classes = torch.from_numpy(one.classes)
-    if one.inside is not None:
-        instances.gt_masks = structures.BitMasks(torch.from_numpy(np.ascontiguousarray(one.inside)))
+    instances.gt_boxes = structures.Boxes(torch.from_numpy(np.ascontiguousarray(example.boxes)))
+    instances.gt_classes = torch.from_numpy(example.classes)
+    if example.inside is not None:
+        instances.gt_masks = structures.BitMasks(
+            torch.from_numpy(np.ascontiguousarray(example.inside))
+        )
     planes = np.ascontiguousarray(channels.transpose(2, 0, 1), dtype=np.float32)
     return {
         "image": torch.from_numpy(planes),

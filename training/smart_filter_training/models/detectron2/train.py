@@ -111,9 +111,9 @@ class DetectorModel:
         options = PredictOptions(threshold=network.configuration.threshold)
         rows = []
         for picture in data.validation:
-            (found,) = predictor([pictures.load(picture)], [self.LABEL], options)
-            overlap = _compute_iou(found.instances, picture) if self.has_outlines else 0.0
-            rows.append((*_count_matches(found.instances, picture), overlap))
+            (seen,) = predictor([pictures.load(picture)], [self.LABEL], options)
+            overlap = _compute_iou(seen.instances, picture) if self.has_outlines else 0.0
+            rows.append((*_count_matches(seen.instances, picture), overlap))
         numbers = np.array(rows, np.float64).reshape(-1, 4)
         compute = _figures_with_iou if self.has_outlines else _box_figures
         return confidence_intervals.compute_figures(numbers, compute)
@@ -138,10 +138,10 @@ class DetectorModel:
         worst = 0.0
         for picture in data.validation[:_MAX_COMPARED]:
             srgb = pictures.load(picture)
-            (one,), (other,) = (
+            (first,), (second,) = (
                 predictor([srgb], labels, options) for predictor in (trained, exported)
             )
-            worst = max(worst, _difference(one.instances, other.instances, max(srgb.shape)))
+            worst = max(worst, _difference(first.instances, second.instances, max(srgb.shape)))
         if worst > PARITY:
             raise SetupFailed(
                 f"the answers of {weights.name} differ from the trained network's by {worst:.2g},"
@@ -208,29 +208,29 @@ def _write_weights(network: BuiltModel, path: Path) -> None:
     partial_file.replace(path)
 
 
-def _count_matches(found: Sequence[Instance], picture: AnnotatedPicture) -> tuple[int, int, int]:
+def _count_matches(seen: Sequence[Instance], picture: AnnotatedPicture) -> tuple[int, int, int]:
     """Return the numbers of right, wrong and missed boxes; a match with a crowd does not count."""
-    boxes = [one.box for one in sorted(found, key=lambda one: one.score, reverse=True)]
-    known = [mark.box for mark in picture.marks if not mark.is_crowd]
+    boxes = [each.box for each in sorted(seen, key=lambda each: each.score, reverse=True)]
+    truth = [mark.box for mark in picture.marks if not mark.is_crowd]
     crowds = [mark.box for mark in picture.marks if mark.is_crowd]
-    matches = metrics.match_boxes(boxes, known, least=MATCH_IOU)
+    matches = metrics.match_boxes(boxes, truth, least=MATCH_IOU)
     others = [box for box, mark in zip(boxes, matches, strict=True) if mark is None]
     crowd_matches = metrics.match_boxes(others, crowds, least=MATCH_IOU)
     right = sum(mark is not None for mark in matches)
-    return right, sum(mark is None for mark in crowd_matches), len(known) - right
+    return right, sum(mark is None for mark in crowd_matches), len(truth) - right
 
 
-def _compute_iou(found: Sequence[Instance], picture: AnnotatedPicture) -> float:
+def _compute_iou(instances: Sequence[Instance], picture: AnnotatedPicture) -> float:
     """Return the IoU of all outlines together with all marks; crowds do not count."""
     size = (picture.height, picture.width)
-    matte, known, crowd = (np.zeros(size, np.bool_) for _ in range(3))
-    for one in found:
-        if one.outline is not None:
-            matte |= one.outline
+    matte, truth, crowd = (np.zeros(size, np.bool_) for _ in range(3))
+    for instance in instances:
+        if instance.outline is not None:
+            matte |= instance.outline
     for mark in picture.marks:
         inside = outlines.draw(mark, picture.width, picture.height)
-        (crowd if mark.is_crowd else known)[inside] = True
-    return metrics.matte_iou(_to_matte(matte), _to_matte(known), ~crowd)
+        (crowd if mark.is_crowd else truth)[inside] = True
+    return metrics.matte_iou(_to_matte(matte), _to_matte(truth), ~crowd)
 
 
 def _to_matte(inside: outlines.Bools) -> Matte8:
@@ -248,12 +248,12 @@ def _figures_with_iou(numbers: Floats, weights: Floats) -> Mapping[str, float]:
     return {**_box_figures(numbers, weights), "iou": iou}
 
 
-def _difference(one: Sequence[Instance], other: Sequence[Instance], side_px: int) -> float:
+def _difference(first: Sequence[Instance], second: Sequence[Instance], side_px: int) -> float:
     """Return the largest difference of scores, and of boxes as shares of a picture's side."""
-    if len(one) != len(other):
+    if len(first) != len(second):
         return 1.0
     rows = [
-        np.array([(*(side / side_px for side in found.box), found.score) for found in instances])
-        for instances in (one, other)
+        np.array([(*(side / side_px for side in each.box), each.score) for each in instances])
+        for instances in (first, second)
     ]
     return float(np.abs(rows[0] - rows[1]).max(initial=0.0))

@@ -144,7 +144,7 @@ def train(data: Data, configuration: Configuration, record: RunRecord) -> Networ
     """
     from smart_filter_training import keras_task  # noqa: PLC0415 - checks need no framework
 
-    network = keras_task.start(partial(_build_network, record), configuration, own=OWN_WEIGHTS)
+    network = keras_task.start(partial(_build_network, record), configuration, trained=OWN_WEIGHTS)
     return keras_task.train(
         network,
         data,
@@ -200,15 +200,15 @@ def choose_thresholds(scores: Floats, truth: Counts) -> Thresholds:
     candidates = np.unique(np.quantile(scores[truth > 0], np.linspace(0, 1, _CANDIDATES)))
     samples = (rng.integers(0, len(scores), len(scores)) for _ in range(_SAMPLES))
     best = [_find_thresholds(scores[sample], truth[sample], candidates) for sample in samples]
-    mild, moderate, huge = (float(one) for one in np.mean(best, axis=0))
+    mild, moderate, huge = (float(threshold) for threshold in np.mean(best, axis=0))
     return mild, moderate, huge
 
 
 def _find_thresholds(scores: Floats, truth: Counts, candidates: Floats) -> Floats:
     """Return the best three of the candidates, (3,) in rising order."""
     by_level = [np.sort(scores[truth == level]) for level in range(votes.LEVELS)]
-    below = np.stack([np.searchsorted(one, candidates) for one in by_level], axis=1)
-    totals = np.array([len(one) for one in by_level])
+    below = np.stack([np.searchsorted(level, candidates) for level in by_level], axis=1)
+    totals = np.array([len(level) for level in by_level])
     places = np.arange(len(candidates))
     mild, moderate, huge = (axis.ravel() for axis in np.meshgrid(places, places, places))
     is_rising = (mild <= moderate) & (moderate <= huge)
@@ -296,12 +296,12 @@ def _build_network(record: RunRecord, configuration: Configuration) -> Network:
             f"architecture is {configuration.architecture!r}: set compact or efficientnet-b0"
         )
     try:
-        found = network.build_efficientnet_b0(dropout=configuration.dropout, weights="imagenet")
+        built = network.build_efficientnet_b0(dropout=configuration.dropout, weights="imagenet")
     except Exception as error:  # noqa: BLE001 - keras raises a bare Exception when a download fails
         record.note(notice=f"ImageNet's weights are not available, random weights instead: {error}")
         return network.build_efficientnet_b0(dropout=configuration.dropout, weights=None)
     record.note(notice="started with ImageNet's weights")
-    return found
+    return built
 
 
 def _to_targets(
@@ -324,7 +324,8 @@ def _to_targets(
         raise SetupFailed("known is votes, or smile for a network that has a start")
     answers = network.predict(to_inputs(crops.pictures), verbose=0)
     return {
-        name: one if name == "smile" else np.asarray(answers[name]) for name, one in targets.items()
+        name: target if name == "smile" else np.asarray(answers[name])
+        for name, target in targets.items()
     }
 
 
@@ -362,10 +363,10 @@ def _compute_figures(
         truth = votes.levels(votes.count_smiles(crops.labels, rule))
         columns += [truth, expression.to_levels(score, thresholds[rule]), score]
     shares = votes.to_emotions(crops.labels)
-    found = np.maximum(scores.emotion, _MIN_PROBABILITY)
-    divergence = (shares * np.log(np.maximum(shares, _MIN_PROBABILITY) / found)).sum(axis=1)
+    predicted = np.maximum(scores.emotion, _MIN_PROBABILITY)
+    divergence = (shares * np.log(np.maximum(shares, _MIN_PROBABILITY) / predicted)).sum(axis=1)
     columns.append(votes.count_smiles(crops.labels, "happiness") >= _HALF)
-    columns += [divergence, shares.argmax(axis=1) == found.argmax(axis=1)]
+    columns += [divergence, shares.argmax(axis=1) == predicted.argmax(axis=1)]
     numbers = np.stack(columns, axis=1).astype(np.float64)
     return confidence_intervals.compute_figures(numbers, _figures)
 
@@ -386,9 +387,9 @@ def _figures(numbers: Numbers, weights: Numbers) -> dict[str, float]:
 
 
 def _level_figures(
-    prefix: str, truth: Numbers, found: Numbers, weights: Numbers
+    prefix: str, truth: Numbers, predicted: Numbers, weights: Numbers
 ) -> dict[str, float]:
-    counts = _count(truth, found, weights)
+    counts = _count(truth, predicted, weights)
     return {
         f"{prefix}accuracy": metrics.accuracy(counts),
         f"{prefix}macro_f1": metrics.macro_f1(counts),
@@ -396,5 +397,5 @@ def _level_figures(
     }
 
 
-def _count(truth: Numbers, found: Numbers, weights: Numbers) -> Numbers:
-    return metrics.confusion_matrix(truth, found, weights, votes.LEVELS)
+def _count(truth: Numbers, predicted: Numbers, weights: Numbers) -> Numbers:
+    return metrics.confusion_matrix(truth, predicted, weights, votes.LEVELS)

@@ -96,8 +96,8 @@ def check_data(folder: Path, *, held_out_share: float) -> Iterator[Finding]:
         if deviation < _MIN_DEVIATION:
             yield Finding(name, "has one color", "nothing: it is left out", fatal=False)
     usable = every.where(_is_usable(every))
-    found = levels(count_smiles(usable.labels, "happiness"))
-    counts = {f"level {level}": int((found == level).sum()) for level in range(LEVELS)}
+    by_crop = levels(count_smiles(usable.labels, "happiness"))
+    counts = {f"level {level}": int((by_crop == level).sum()) for level in range(LEVELS)}
     yield from preflight.check_class_sizes(counts, where=str(folder), least=2)
     if not all(part.names for part in _split(usable, held_out_share)):
         yield Finding(str(folder), _TOO_FEW, "add faces")

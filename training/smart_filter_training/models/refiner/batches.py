@@ -54,7 +54,7 @@ class Example:
     source: str
 
 
-def read_examples(found: Iterable[Pair], weights: Path) -> list[Example]:
+def read_examples(listed: Iterable[Pair], weights: Path) -> list[Example]:
     """Run the product's networks on pairs; return the examples, about 2 MB each.
 
     weights: the weights folder.  Raises FolderUnreadable naming the file that cannot be used.
@@ -62,7 +62,7 @@ def read_examples(found: Iterable[Pair], weights: Path) -> list[Example]:
     segment, outlines = people_model.load(weights), modnet.load(weights)
     examples = []
     with open_prepare_stage(weights, turning=False) as prepare:
-        for pair in found:
+        for pair in listed:
             shrunk = pairs.read_pair(pair, longest_side_px=LONGEST_SIDE_PX)
             height, width = shrunk.matte.shape
             (answer,) = segment([prepare(dataset_files.read_photo(pair.photo))])
@@ -129,8 +129,8 @@ def distort(rng: Rng, sample: Sample) -> Sample:
 
 def to_inputs(samples: Sequence[Sample]) -> Floats:
     """Return the input of the network: (n, 4, H, W) float32."""
-    mattes = to_shares(np.stack([one.people for one in samples])[:, np.newaxis])
-    pictures = modnet.FORM.scale_values(np.stack([one.srgb for one in samples]))
+    mattes = to_shares(np.stack([sample.people for sample in samples])[:, np.newaxis])
+    pictures = modnet.FORM.scale_values(np.stack([sample.srgb for sample in samples]))
     return np.concatenate([pictures, mattes], axis=1)
 
 

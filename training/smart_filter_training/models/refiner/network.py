@@ -158,7 +158,7 @@ def _store_weights(graph: Proto, name: str, weights: NDArray[np.float32]) -> lis
         counts, steps = _count_steps(weights, 7, (2, 3))
         high, low = np.split((counts + 8).astype(np.uint8), 2)
         both = add("nibbles", high << 4 | low)
-        four, sixteen = (add(str(one), np.array([one], np.uint8)) for one in (4, 16))
+        four, sixteen = (add(str(number), np.array([number], np.uint8)) for number in (4, 16))
         high_name, low_name, raised = f"{name}_high", f"{name}_low", f"{name}_raised"
         nodes = [
             helper.make_node("BitShift", [both, four], [high_name], direction="RIGHT"),
@@ -205,7 +205,7 @@ def _run_node(node: Proto, inputs: list[Any]) -> Any:  # noqa: ANN401 - a tensor
     if node.op_type in _PLAIN:
         return _PLAIN[node.op_type](*inputs)
     first, *others = inputs
-    options = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+    options = {option.name: helper.get_attribute_value(option) for option in node.attribute}
     match node.op_type:
         case "Conv":
             # MODNet pads all sides alike.

@@ -164,11 +164,11 @@ Answering: TypeAlias = Network | StoredNetwork
 
 def read_folder(folder: Path, configuration: Configuration) -> Data:
     """Find the pairs of a folder and split them.  Raises FolderUnreadable in one line."""
-    found = unet.read_folder(
+    pairs = unet.read_folder(
         folder, unet.Configuration(validation_share=configuration.validation_share)
     )
     weights = configuration.weights_folder
-    return Data(found.train.pairs, found.validation.pairs, found.digest, weights)
+    return Data(pairs.train.pairs, pairs.validation.pairs, pairs.digest, weights)
 
 
 def check_data(folder: Path, configuration: Configuration) -> Iterator[Finding]:
@@ -184,8 +184,8 @@ def train(data: Data, configuration: Configuration, record: RunRecord) -> Networ
     torch = importlib.import_module("torch")
     module = build_network(configuration).module
     average = copy.deepcopy(module)
-    added = {id(one) for one in module.added}
-    carried = [one for one in module.parameters() if one.requires_grad and id(one) not in added]
+    added = {id(part) for part in module.added}
+    carried = [each for each in module.parameters() if each.requires_grad and id(each) not in added]
     optimizer = torch.optim.AdamW(
         [{"params": carried, "share": 1}, {"params": module.added, "share": ADDED_RATE}],
         lr=configuration.learning_rate,
@@ -255,17 +255,17 @@ def compute_loss(module: Torch, samples: list[Sample]) -> Torch:
     inputs = torch.from_numpy(batches.to_inputs(samples))
     with torch.autocast("cpu", torch.bfloat16):
         logits = module(inputs).float()
-    targets = np.stack([one.target for one in samples])[:, np.newaxis]
+    targets = np.stack([sample.target for sample in samples])[:, np.newaxis]
     target = torch.from_numpy(batches.to_shares(targets))
-    counted = torch.from_numpy(np.stack([one.counted for one in samples])[:, np.newaxis]).float()
+    counted = torch.from_numpy(np.stack([each.counted for each in samples])[:, np.newaxis]).float()
     most, least = (
         functional.max_pool2d(sign * target, EDGE_PX, 1, EDGE_PX // 2) for sign in (1, -1)
     )
     weight = counted * (1 + EDGE_WEIGHT * (most + least).clamp(0, 1))
     entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    covered, known = torch.sigmoid(logits) * counted, target * counted
-    both = (covered * known).sum((1, 2, 3))
-    either = (covered + known).sum((1, 2, 3)) - both
+    covered, truth = torch.sigmoid(logits) * counted, target * counted
+    both = (covered * truth).sum((1, 2, 3))
+    either = (covered + truth).sum((1, 2, 3)) - both
     overlap = ((both + 1) / (either + 1)).mean()
     # A batch may have no pixel that counts.
     mean_entropy = (entropy * weight).sum() / weight.sum().clamp(min=1)
@@ -312,7 +312,7 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
     stored = StoredNetwork(partial)
     compared = data.validation[:_MAX_COMPARED]
     before, after = (
-        np.mean([_compute_iou(one, refine(answering, one.sample)) for one in compared])
+        np.mean([_compute_iou(example, refine(answering, example.sample)) for example in compared])
         for answering in (network, stored)
     )
     loss = abs(float(before - after))

@@ -171,5 +171,5 @@ def _warp(
 def _compress(rng: np.random.Generator, srgb: Srgb8) -> Srgb8:
     quality = int(rng.integers(*JPEG_QUALITY))
     _, content = cv2.imencode(".jpg", srgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    found = np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), dtype=np.uint8)
-    return np.ascontiguousarray(found[..., ::-1])
+    decoded = np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), dtype=np.uint8)
+    return np.ascontiguousarray(decoded[..., ::-1])

@@ -24,8 +24,8 @@ class PairCache:
     The cache evicts nothing: all pairs are read equally often.
     """
 
-    def __init__(self, found: Sequence[Pair], *, max_bytes: int = MAX_BYTES) -> None:
-        self.pairs = tuple(found)
+    def __init__(self, pairs: Sequence[Pair], *, max_bytes: int = MAX_BYTES) -> None:
+        self.pairs = tuple(pairs)
         self._free_bytes = max_bytes
         self._examples: dict[int, Example] = {}
         self._backgrounds: dict[int, Srgb8 | None] = {}
@@ -95,8 +95,8 @@ def stack(samples: Sequence[Sample]) -> tuple[Floats, Floats]:
     (N, S, S, 3) float32 of 0..1, and (N, S, S, 2) float32 of 0..1: the matte, and the weight of
     each pixel.
     """
-    inputs = np.stack([one.srgb for one in samples]).astype(np.float32) / np.float32(255)
-    targets = np.stack([np.stack([one.matte, one.weight], axis=-1) for one in samples])
+    inputs = np.stack([sample.srgb for sample in samples]).astype(np.float32) / np.float32(255)
+    targets = np.stack([np.stack([sample.matte, sample.weight], axis=-1) for sample in samples])
     return inputs, targets
 
 

@@ -168,10 +168,10 @@ class MatteLoss(keras.losses.Loss):  # type: ignore[misc]  # keras ships no type
         )
 
 
-def soft_overlap(matte: Tensor, counts: Tensor, found: Tensor) -> Tensor:
+def soft_overlap(matte: Tensor, counts: Tensor, person: Tensor) -> Tensor:
     """Return the intersection over union, (N,) float32, of two soft mattes (N, H, W, 1), 0..1."""
-    both = keras.ops.sum(counts * found * matte, axis=(1, 2, 3))
-    either = keras.ops.sum(counts * (found + matte - found * matte), axis=(1, 2, 3))
+    both = keras.ops.sum(counts * person * matte, axis=(1, 2, 3))
+    either = keras.ops.sum(counts * (person + matte - person * matte), axis=(1, 2, 3))
     return (both + _SMOOTH_PX) / (either + _SMOOTH_PX)
 
 
@@ -185,8 +185,8 @@ class Overlap(keras.metrics.Mean):  # type: ignore[misc]  # keras ships no types
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
         """Add a batch in the shape of the loss."""
         person = keras.ops.cast(y_true[..., :1] > 1 / 2, "float32")
-        found = keras.ops.cast(y_pred > 0, "float32")
-        super().update_state(soft_overlap(person, y_true[..., 1:], found), sample_weight)
+        is_person = keras.ops.cast(y_pred > 0, "float32")
+        super().update_state(soft_overlap(person, y_true[..., 1:], is_person), sample_weight)
 
 
 def _edges(matte: Tensor) -> Tensor:
@@ -247,7 +247,7 @@ def _find_maps(network: Network) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     side = int(network.input_shape[1])
     maps = [layer.output for layer in network.layers]
     places = {
-        size: [n for n, one in enumerate(maps) if one.shape[1] == size]
+        size: [n for n, map_ in enumerate(maps) if map_.shape[1] == size]
         for size in (side // 16, side // 8, side // 4)
     }
     bottom = places[side // 16][0]

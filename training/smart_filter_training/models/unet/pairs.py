@@ -69,7 +69,7 @@ def find_pairs(folder: Path) -> list[Pair]:
 
     Raises FolderUnreadable when it has neither layout.
     """
-    roots = [folder, *(one for one in _list_folders(folder) if _has_layout(one))]
+    roots = [folder, *(place for place in _list_folders(folder) if _has_layout(place))]
     pairs = [pair for root in roots for pair in _find_pairs_in(root)]
     if not pairs:
         raise FolderUnreadable(
@@ -115,19 +115,19 @@ def describe_too_few(pairs: Sequence[Pair]) -> str:
 def check_data(folder: Path, *, validation_share: float) -> Iterator[Finding]:
     """Find the problems of a folder: each file is read."""
     try:
-        found = find_pairs(folder)
+        pairs = find_pairs(folder)
     except FolderUnreadable as error:
         remedy = "docs/training.md shows both layouts"
         yield preflight.describe_unreadable(str(folder), folder, error, remedy)
         return
-    known: dict[str, Path] = {}
+    photos: dict[str, Path] = {}
     hashes: list[int] = []
     usable: list[Pair] = []
     empty = 0
-    for pair in found:
-        if pair.name in known:
-            yield Finding(str(pair.photo), f"has the name of {known[pair.name]}", "rename it")
-        known[pair.name] = pair.photo
+    for pair in pairs:
+        if pair.name in photos:
+            yield Finding(str(pair.photo), f"has the name of {photos[pair.name]}", "rename it")
+        photos[pair.name] = pair.photo
         try:
             example = read_pair(pair)
         except FolderUnreadable as error:
@@ -170,8 +170,8 @@ def _find_scenes(hashes: Sequence[int]) -> list[int]:
     for number in range(len(hashes)):
         distance = np.bitwise_count(bits[:number] ^ bits[number]).sum(axis=1)
         for other in np.flatnonzero(distance <= ALIKE_BITS):
-            one, two = sorted((_find_root(first, int(other)), _find_root(first, number)))
-            first[two] = one
+            low, high = sorted((_find_root(first, int(other)), _find_root(first, number)))
+            first[high] = low
     return [_find_root(first, number) for number in range(len(hashes))]
 
 
@@ -236,11 +236,11 @@ def _shrink(example: Example, longest_side_px: int) -> Example:
     if scale >= 1:
         return example
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    known = np.where(example.counted, example.matte, np.uint8(0))
+    matte = np.where(example.counted, example.matte, np.uint8(0))
     missing = (~example.counted).astype(np.uint8) * 255
     return Example(
         srgb=_resize(example.srgb, size),
-        matte=_resize(known, size),
+        matte=_resize(matte, size),
         counted=_resize(missing, size) == 0,
     )
 
@@ -275,7 +275,7 @@ def _list_pictures(folder: Path) -> list[Path]:
 def _list_folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise FolderUnreadable(f"{folder} is not a folder")
-    return sorted(one for one in folder.iterdir() if one.is_dir())
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir())
 
 
 def _has_layout(folder: Path) -> bool:

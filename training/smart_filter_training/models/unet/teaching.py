@@ -53,10 +53,10 @@ def teach(photos: Path, into: Path, *, teacher: str, weights: Path) -> None:
 def _describe_teacher(teacher: str) -> dict[str, object]:
     """Return the facts of a teacher for the provenance.  Raises SetupFailed."""
     cards = catalog.discover_models().cards
-    known = {card.name: card for card in cards if card.task == TaskName.SEGMENTATION}
-    if teacher not in known:
-        raise SetupFailed(f"teacher={teacher}: expected one of {', '.join(sorted(known))}")
-    card: ModelCard = known[teacher]
+    by_name = {card.name: card for card in cards if card.task == TaskName.SEGMENTATION}
+    if teacher not in by_name:
+        raise SetupFailed(f"teacher={teacher}: expected one of {', '.join(sorted(by_name))}")
+    card: ModelCard = by_name[teacher]
     return {
         "teacher": card.name,
         "version": card.version,

@@ -136,24 +136,24 @@ def read_folder(folder: Path, configuration: Configuration) -> Data:
 
     Raises FolderUnreadable in one line.
     """
-    found = pairs.find_pairs(folder)
-    missing = [pair.mask for pair in found if not pair.mask.is_file()]
+    listed = pairs.find_pairs(folder)
+    missing = [pair.mask for pair in listed if not pair.mask.is_file()]
     if missing:
         raise FolderUnreadable(
             f"{len(missing)} masks are missing, the first is {missing[0]}: see --check"
         )
     taught = _find_taught(configuration)
     learning, checking = pairs.split_pairs(
-        found,
-        [pairs.hash_photo(pair) for pair in found],
+        listed,
+        [pairs.hash_photo(pair) for pair in listed],
         validation_share=configuration.validation_share,
     )
     if not learning or not checking:
-        raise FolderUnreadable(f"{folder} {pairs.describe_too_few(found)}")
+        raise FolderUnreadable(f"{folder} {pairs.describe_too_few(listed)}")
     return Data(
         train=PairCache([*learning, *taught]),
         validation=PairCache(checking),
-        digest=_compute_digest([*found, *taught]),
+        digest=_compute_digest([*listed, *taught]),
         joined=tuple(Path(run) for run in configuration.join.split(",") if run),
     )
 
@@ -171,7 +171,7 @@ def train(data: Data, configuration: Configuration, record: RunRecord) -> Networ
     from smart_filter_training import keras_task  # noqa: PLC0415 - checks need no framework
     from smart_filter_training.models.unet import network as networks  # noqa: PLC0415 - as above
 
-    network = keras_task.start(build_network, configuration, own=OWN_WEIGHTS)
+    network = keras_task.start(build_network, configuration, trained=OWN_WEIGHTS)
     size_px, seed = configuration.size_px, configuration.seed
     augmented = AugmentedPairs(data.train, size_px, configuration.cut_out_share, seed)
     keras_task.fit(
@@ -227,10 +227,10 @@ def compute_figures(network: Network, data: Data) -> dict[str, Figure]:
 
     With runs to join, `ensemble_…` are the figures of the mean of their mattes and this network's.
     """
-    own = _predict(network, data.validation)
-    figures = _coverage_figures(own, data.validation)
+    coverage = _predict(network, data.validation)
+    figures = _coverage_figures(coverage, data.validation)
     if data.joined:
-        every = [own, *(_predict(load_network(run), data.validation) for run in data.joined)]
+        every = [coverage, *(_predict(load_network(run), data.validation) for run in data.joined)]
         means = [np.mean(coverages, axis=0) for coverages in zip(*every, strict=True)]
         joined = _coverage_figures(means, data.validation)
         figures |= {f"ensemble_{name}": figure for name, figure in joined.items()}
@@ -277,14 +277,14 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
     onnx = onnx_export.to_onnx(covering, folder / f"{Path(FILE).stem}.onnx", inputs=inputs)
     facts[onnx.file.name] = {"bytes": onnx.file.stat().st_size, "difference": onnx.parity}
     (folder / _FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    own = facts[FILE]
-    if own["bytes"] > MAX_FILE_BYTES:
+    file = facts[FILE]
+    if file["bytes"] > MAX_FILE_BYTES:
         raise SetupFailed(
-            f"{FILE} has {own['bytes']:.0f} bytes, at most {MAX_FILE_BYTES}: --set a smaller width"
+            f"{FILE} has {file['bytes']:.0f} bytes, at most {MAX_FILE_BYTES}: --set a smaller width"
         )
-    if own["difference"] > PARITY:
-        raise SetupFailed(f"the answers of {FILE} differ from Keras by {own['difference']:.4f}")
-    return Exported(folder / FILE, own["difference"])
+    if file["difference"] > PARITY:
+        raise SetupFailed(f"the answers of {FILE} differ from Keras by {file['difference']:.4f}")
+    return Exported(folder / FILE, file["difference"])
 
 
 def to_probability(logits: Floats) -> Floats:
@@ -307,9 +307,9 @@ def _find_taught(configuration: Configuration) -> list[Pair]:
     return pairs.find_pairs(into)
 
 
-def _compute_digest(found: Iterable[Pair]) -> str:
+def _compute_digest(listed: Iterable[Pair]) -> str:
     whole = hashlib.sha256()
-    for pair in found:
+    for pair in listed:
         whole.update(pair.name.encode())
         whole.update(pair.photo.read_bytes())
         whole.update(pair.mask.read_bytes())
@@ -368,9 +368,9 @@ def _figures_by_source(numbers: Numbers, sources: Sequence[str]) -> dict[str, Fi
     compute = tasks.get_task(TASK).figures
     figures = confidence_intervals.compute_figures(numbers, compute)
     for source in sorted(set(sources)):
-        own = numbers[[one == source for one in sources]]
-        if source and len(own) >= MIN_OF_SOURCE:
-            figures[f"iou_{source}"] = confidence_intervals.compute_figures(own, compute)["iou"]
+        some = numbers[[name == source for name in sources]]
+        if source and len(some) >= MIN_OF_SOURCE:
+            figures[f"iou_{source}"] = confidence_intervals.compute_figures(some, compute)["iou"]
     return figures
 
 
@@ -415,7 +415,7 @@ def _write_sheet(file: Path, pairs: PairCache, coverages: Sequence[Floats]) -> N
     coverages: (S, S) float32, 0..1, of each photo.  Each photo has four cells: the photo, the
     truth, the answer, and over the faint photo what the answer adds and misses.
     """
-    mattes = [_to_matte(one, pairs.example(n)) for n, one in enumerate(coverages)]
+    mattes = [_to_matte(map_, pairs.example(n)) for n, map_ in enumerate(coverages)]
     overlaps = [
         metrics.matte_iou(matte, pairs.example(n).matte, pairs.example(n).counted)
         for n, matte in enumerate(mattes)
