@@ -83,8 +83,8 @@ def _method(kind: Kind, module: str, name: str) -> str:
     ]
     takes = operation.args
     takes.args[0] = ast.arg("self")
-    given = ["self", *(one.arg for one in takes.args[1:])]
-    given += [f"{one.arg}={one.arg}" for one in takes.kwonlyargs]
+    given = ["self", *(name.arg for name in takes.args[1:])]
+    given += [f"{name.arg}={name.arg}" for name in takes.kwonlyargs]
     gives = ast.unparse(operation.returns or ast.Constant(None))
     is_listing = gives.startswith("AsyncGenerator[")
     returns = gives.replace("AsyncGenerator", kind.listing)

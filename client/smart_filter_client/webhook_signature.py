@@ -35,7 +35,7 @@ def verify_webhook(
     Raises NotGenuine; UnexpectedAnswer for a genuine request with an unreadable body;
     ValueError for a malformed secret.
     """
-    secrets = [_decode_secret(one) for one in ([secret] if isinstance(secret, str) else secret)]
+    secrets = [_decode_secret(text) for text in ([secret] if isinstance(secret, str) else secret)]
     by_name = {name.lower(): value for name, value in headers.items()}
     event_id, timestamp = by_name.get("webhook-id", ""), by_name.get("webhook-timestamp", "")
     if not event_id or not timestamp or not by_name.get("webhook-signature"):
@@ -43,9 +43,9 @@ def verify_webhook(
     _check_time(timestamp, tolerance, now or dt.datetime.now(dt.UTC))
     signed = b"%b.%b.%b" % (event_id.encode(), timestamp.encode(), body)
     wanted = [hmac.new(key, signed, hashlib.sha256).digest() for key in secrets]
-    found = _parse_signatures(by_name["webhook-signature"])
+    sent = _parse_signatures(by_name["webhook-signature"])
     # Every pair is compared in constant time, so that the duration reveals nothing.
-    matches = [hmac.compare_digest(one, other) for one in wanted for other in found]
+    matches = [hmac.compare_digest(expected, other) for expected in wanted for other in sent]
     if not any(matches):
         raise NotGenuine("no signature matches this secret and body")
     try:
@@ -67,7 +67,7 @@ def _check_time(text: str, tolerance: dt.timedelta, now: dt.datetime) -> None:
 
 def _parse_signatures(text: str) -> list[bytes]:
     """Return the signatures of scheme v1; other and malformed ones are skipped."""
-    found = []
+    signatures = []
     for word in text.split(" "):
         scheme, _, encoded = word.partition(",")
         try:
@@ -75,8 +75,8 @@ def _parse_signatures(text: str) -> list[bytes]:
         except (binascii.Error, ValueError):
             continue
         if scheme == _SCHEME:
-            found.append(signature)
-    return found
+            signatures.append(signature)
+    return signatures
 
 
 def _decode_secret(secret: str) -> bytes:

@@ -75,11 +75,11 @@ def _read_names(certificate: Path, now: dt.datetime) -> tuple[str, ...]:
             " correct this machine's clock"
         )
     try:
-        named = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound as error:
         raise SetupFailed(
             f"the certificate {certificate} names no host, so that clients reject it: {_REMEDY}"
         ) from error
-    hosts = named.get_values_for_type(x509.DNSName)
-    addresses = named.get_values_for_type(x509.IPAddress)
+    hosts = extension.get_values_for_type(x509.DNSName)
+    addresses = extension.get_values_for_type(x509.IPAddress)
     return (*(host.lower() for host in hosts), *map(str, addresses))

@@ -296,7 +296,7 @@ def list_offers(settings: Settings) -> list[Offer]:
     """Return every model of this installation, with the reason if this machine cannot run it."""
     from smart_filter_workers.models import catalog  # noqa: PLC0415 - the API's image has no workers
 
-    known = catalog.discover_models(
+    discovered = catalog.discover_models(
         research=settings.engine.research_weights, emotions=settings.engine.emotions
     )
-    return known.offers(settings.weights)
+    return discovered.offers(settings.weights)

@@ -233,8 +233,8 @@ class Job:
             raise NoOutput(f"job {self.id} {self.state}: {self.error.code}, {self.error.detail}")
         if name in self.outputs:
             raise NoOutput(f"{name} of job {self.id} is on the server: use the client's `download`")
-        known = ", ".join(self.outputs) or "none"
-        raise NoOutput(f"job {self.id} ({self.state}) has no output {name!r}; it has {known}")
+        names = ", ".join(self.outputs) or "none"
+        raise NoOutput(f"job {self.id} ({self.state}) has no output {name!r}; it has {names}")
 
 
 def job_from(document: object) -> Job:
@@ -262,7 +262,7 @@ def job_from(document: object) -> Job:
         rating_reason=fields.text_or_none("rating_reason"),
         printability=printability_from(fields.object_or_none("printability")),
         background=_background(fields.object_or_none("background")),
-        filters=tuple(_filtered(one) for one in fields.objects_or_none("filters") or ()),
+        filters=tuple(_filtered(filter_) for filter_ in fields.objects_or_none("filters") or ()),
         stages=tuple(_stage(stage) for stage in fields.objects_or_none("stages") or ()),
         outputs=cast("Mapping[OutputName, str]", fields.texts_by_name("outputs")),
         error=failure_from(fields.object_or_none("error")),
@@ -277,7 +277,9 @@ def job_from(document: object) -> Job:
         rank=fields.integer_or_none("rank"),
         rank_terms=rank_terms_from(fields.object_or_none("rank_terms")),
         persons=None if persons is None else tuple(person_from(person) for person in persons),
-        attached=None if attached is None else tuple(attached_thing_from(one) for one in attached),
+        attached=None
+        if attached is None
+        else tuple(attached_thing_from(thing) for thing in attached),
         output_links=fields.texts_by_name("output_links"),
         output_links_expire_at=fields.time_or_none("output_links_expire_at"),
     )

@@ -165,11 +165,11 @@ def audit_event_from(document: object) -> AuditEvent:
 
 def new_key_from(document: object) -> NewKey:
     """Parse a new key.  Raises KeyLost, UnexpectedAnswer."""
-    known = key_from(document)
+    key_ = key_from(document)
     key = Fields(document, "a new key").text_or_none("key")
     if key is None:
-        raise KeyLost(known.key_id)
-    return NewKey(key=key, known=known)
+        raise KeyLost(key_.key_id)
+    return NewKey(key=key, known=key_)
 
 
 def used_day_from(document: object) -> UsedDay:

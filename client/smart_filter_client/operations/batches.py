@@ -46,7 +46,7 @@ async def submit_batch(
     An error of one photo is in its item, and the others run.
     Raises OSError when a file cannot be read.
     """
-    wanted = [one if isinstance(one, Item) else Item(one) for one in items]
+    wanted = [given if isinstance(given, Item) else Item(given) for given in items]
     held: list[Path | bytes | str | Upload] = []
     size = 0
     for item in wanted:
@@ -58,8 +58,8 @@ async def submit_batch(
     shown: list[dict[str, object]] = []
     for item, photo in zip(wanted, held, strict=True):
         source = await _photo_source(client, photo, is_uploaded=size > photos.LARGE_BYTES)
-        own = {} if item.recipe is None else {"recipe": to_form_fields(item.recipe)}
-        shown.append({**source, **own})
+        set_here = {} if item.recipe is None else {"recipe": to_form_fields(item.recipe)}
+        shown.append({**source, **set_here})
     body: dict[str, object] = {"items": shown, "recipe": to_form_fields(recipe)}
     if best is not None:
         body["album"] = {"best": best}

@@ -88,8 +88,8 @@ async def derive(
     Raises OSError when a file cannot be read.
     """
     fields = to_form_fields(recipe)
-    own = {"correction_id": correction_id, "webhook_url": webhook_url}
-    extra = {name: text for name, text in own.items() if text is not None}
+    options = {"correction_id": correction_id, "webhook_url": webhook_url}
+    extra = {name: text for name, text in options.items() if text is not None}
     where = path("jobs", job_id, "derive")
     if background_file is None:
         request = Request(method="POST", path=where, json={"recipe": fields, **extra})

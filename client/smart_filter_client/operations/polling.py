@@ -122,7 +122,7 @@ class _WaitState(Generic[T]):
 class _PollResult(Generic[T]):
     """Result of one poll: the resource, None if unchanged; whether the server held the request."""
 
-    found: T | None
+    resource: T | None
     was_held: bool
 
 
@@ -146,8 +146,8 @@ async def _next(waiting: _WaitState[T]) -> T:
             for _ in range(min(_MAX_POLLS_PER_ROUND, len(waiting.left))):
                 look = await _poll(waiting)
                 was_held = look.was_held
-                if look.found is not None and _record_state(waiting, look.found):
-                    return look.found
+                if look.resource is not None and _record_state(waiting, look.resource):
+                    return look.resource
         except (ServerUnreachable, TryLater) as error:
             asked_pause = getattr(error, "retry_after", None) or 0.0
             is_away = waiting.client.clock() - waiting.last_heard > _MAX_AWAY_SECONDS
@@ -162,18 +162,18 @@ async def _next(waiting: _WaitState[T]) -> T:
         waiting.pause = min(MAX_PAUSE_SECONDS, waiting.pause * _PAUSE_GROWTH)
 
 
-def _record_state(waiting: _WaitState[T], found: T) -> bool:
+def _record_state(waiting: _WaitState[T], state: T) -> bool:
     """Record the state of a resource; return whether it is final."""
     if waiting.on_progress is not None:
-        waiting.on_progress(found)
-    if found.is_final:
+        waiting.on_progress(state)
+    if state.is_final:
         waiting.left.popleft()
         waiting.pause = FIRST_PAUSE_SECONDS
         waiting.tag = None
         return True
     waiting.left.rotate(-1)
-    if found.id not in waiting.ending and _is_in_last_stage(found):
-        waiting.ending.add(found.id)
+    if state.id not in waiting.ending and _is_in_last_stage(state):
+        waiting.ending.add(state.id)
         waiting.pause = FIRST_PAUSE_SECONDS
     return False
 
@@ -209,8 +209,8 @@ async def _poll(waiting: _WaitState[T]) -> _PollResult[T]:
     )
 
 
-def _is_in_last_stage(found: Job | Batch) -> bool:
-    if isinstance(found, Batch):
+def _is_in_last_stage(state: Job | Batch) -> bool:
+    if isinstance(state, Batch):
         return False
-    left = [stage for stage in found.stages if stage.state not in FINAL_STATES]
+    left = [stage for stage in state.stages if stage.state not in FINAL_STATES]
     return len(left) == 1 and left[0].state == "running"

@@ -53,5 +53,5 @@ def _to_texts(value: object) -> list[str]:
     if isinstance(value, str | int | float):
         return [str(value)]
     if isinstance(value, Sequence):
-        return [str(one) for one in value]
+        return [str(item) for item in value]
     raise TypeError(f"{value!r} is not a value of a recipe")

@@ -38,15 +38,15 @@ def parse_models(task: str, models: str) -> list[str]:
     Ends the command when a name is unknown, with a list of the known ones, or when a model is
     turned off.
     """
-    known = load_catalog()
-    cards = {card.name: card for card in known.cards if card.task == task}
+    discovered = load_catalog()
+    cards = {card.name: card for card in discovered.cards if card.task == task}
     default = next(card.name for card in cards.values() if card.default)
     names = [default if name.strip() == AUTO else name.strip() for name in models.split(",")]
     for name in names:
         if name not in cards:
             listed = ", ".join(sorted(cards))
             raise CommandError(f"{task} has no model {name!r}; there are {listed}", WRONG_USAGE)
-        refusal = known.refusal(cards[name])
+        refusal = discovered.refusal(cards[name])
         if refusal is not None:
             raise CommandError(f"{name} is {refusal}", WRONG_USAGE)
     return list(dict.fromkeys(names))
@@ -60,13 +60,13 @@ def list_runnable(task: str, folder: Path) -> list[str]:
 
 def fetch_weights(task: str, models: Iterable[str], folder: Path) -> Path:
     """Download the missing weights of the models and of `prepare`; return the weights folder."""
-    wanted, known = {*models}, load_catalog()
+    wanted, discovered = {*models}, load_catalog()
     needed = [
         weight
-        for card in known.cards
+        for card in discovered.cards
         if (card.task == task and card.name in wanted) or card.stage == StageName.PREPARE
         for weight in card.weights
-        if weight not in known.refused_files
+        if weight not in discovered.refused_files
     ]
     if any(not (folder / weight.name).is_file() for weight in needed):
         fetch_missing(folder)
@@ -108,7 +108,9 @@ def parse_parameters(
         name, _, wanted = place.partition(".")
         parameter = offers[name].parameter(wanted) if name in given else None
         if not equals or parameter is None:
-            there_are = [f"{one}.{each.name}" for one in given for each in offers[one].parameters]
+            there_are = [
+                f"{model}.{each.name}" for model in given for each in offers[model].parameters
+            ]
             listed = ", ".join(there_are) or "nothing"
             raise CommandError(
                 f"--set {text}: expected MODEL.PARAMETER=VALUE of {listed}", WRONG_USAGE

@@ -25,7 +25,11 @@ def load_into(environ: MutableMapping[str, str]) -> None:
     The program's entry point calls it once, so that this process and its children see the values.
     Raises SetupFailed with one line that names the variable, the fault and the remedy.
     """
-    for name in [one for one in environ if one.startswith(_PREFIX) and one.endswith(_SUFFIX)]:
+    for name in [
+        variable
+        for variable in environ
+        if variable.startswith(_PREFIX) and variable.endswith(_SUFFIX)
+    ]:
         plain = name.removesuffix(_SUFFIX)
         place = environ.pop(name)
         if not place:

@@ -56,17 +56,17 @@ def _checks(
         secrets.add(up.api_key)
         for url in (up.servers.database_url, up.servers.broker_url):
             secrets |= findings.find_passwords(url)
-    named = os.environ.get("SMART_FILTER_URL")
+    address = os.environ.get("SMART_FILTER_URL")
     if os.environ.get(signing_certificate.CERTIFICATE):
         yield "c2pa", _check_signature()
-    for url in filter(None, (named, None if up is None else up.https_url)):
+    for url in filter(None, (address, None if up is None else up.https_url)):
         yield "https", _check_https(url)
-    if named:
-        yield "api", service.check_api(named, os.environ.get("SMART_FILTER_API_KEY", ""))
+    if address:
+        yield "api", service.check_api(address, os.environ.get("SMART_FILTER_API_KEY", ""))
     elif up is not None:
         yield "api", service.check_api(up.url, up.api_key)
-    if named or managed or up is not None:
-        yield "browsers", _check_browsers(named or (None if up is None else up.url))
+    if address or managed or up is not None:
+        yield "browsers", _check_browsers(address or (None if up is None else up.url))
         yield "outbound", service.check_outbound()
     if managed or up is not None:
         yield "servers", _check_servers(None if managed or up is None else up.servers)
@@ -119,11 +119,11 @@ def _check_servers(addresses: Addresses | None) -> Iterator[Finding]:
     from smart_filter_shared.config import settings  # noqa: PLC0415
 
     if addresses is None:
-        named = settings.load()
-        found = (named.database, named.broker, named.storage)
+        loaded = settings.load()
+        addressed = (loaded.database, loaded.broker, loaded.storage)
     else:
-        found = servers.settings_of(addresses)
-    database, broker, storage = found
+        addressed = servers.settings_of(addresses)
+    database, broker, storage = addressed
     yield from servers.check_database(database)
     yield from servers.check_broker(broker)
     yield from servers.check_storage(storage)

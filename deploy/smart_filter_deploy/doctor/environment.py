@@ -26,16 +26,16 @@ _FOREIGN_NAMES: Final = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT\w*|PORT(_\d+_
 
 def check_variables(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     """Check the names of variables SMART_FILTER_…: a misspelled one has no effect."""
-    known = _known_names()
+    names = _known_names()
     unknown = [
         name
         for name in sorted(environ)
         if name.upper().startswith(_PREFIX)
-        and name.upper().removeprefix(_PREFIX) not in known
+        and name.upper().removeprefix(_PREFIX) not in names
         and not _FOREIGN_NAMES.fullmatch(name.upper())
     ]
     for name in unknown:
-        near = suggestions.find_nearest(name.upper().removeprefix(_PREFIX), known)
+        near = suggestions.find_nearest(name.upper().removeprefix(_PREFIX), names)
         fix = f"did you mean {_PREFIX}{near[0]}?" if near else "docs/settings.md lists all names"
         yield warn("variables", f"{name} is not read by any program", fix)
     if not unknown:
@@ -44,6 +44,8 @@ def check_variables(environ: Mapping[str, str] = os.environ) -> Iterator[Finding
 
 def _known_names() -> set[str]:
     """Return the names of variables that are read, without their prefix."""
-    groups = [one for one in get_type_hints(Settings).values() if issubclass(one, BaseSettings)]
+    groups = [
+        group for group in get_type_hints(Settings).values() if issubclass(group, BaseSettings)
+    ]
     read = {name.removeprefix(_PREFIX) for name in settings.variable_names(*groups)}
     return {*_OTHER_NAMES, *_CHECKOUT_NAMES} | read

@@ -65,7 +65,7 @@ def redact(findings: Iterable[Finding], secrets: Iterable[str]) -> Iterator[Find
     """Yield the findings with every secret replaced."""
     # The longest first, as one secret may be part of another.
     hidden = sorted(
-        (one for one in secrets if len(one) >= _MIN_SECRET_CHARACTERS), key=len, reverse=True
+        (text for text in secrets if len(text) >= _MIN_SECRET_CHARACTERS), key=len, reverse=True
     )
     for finding in findings:
         said, fix = finding.said, finding.fix
@@ -76,16 +76,16 @@ def redact(findings: Iterable[Finding], secrets: Iterable[str]) -> Iterator[Find
 
 def find_secrets(environ: Mapping[str, str] = os.environ) -> set[str]:
     """Return the secrets in variables SMART_FILTER_…: keys, and passwords in URLs."""
-    found: set[str] = set()
+    secrets: set[str] = set()
     for name, value in environ.items():
         if not name.startswith("SMART_FILTER_"):
             continue
         # An access key is only a name; the secret key belongs to it.
         if name.endswith("_KEY") and not name.endswith("_ACCESS_KEY"):
-            found.add(value)
+            secrets.add(value)
         if name.endswith("_URL"):
-            found |= find_passwords(value)
-    return found
+            secrets |= find_passwords(value)
+    return secrets
 
 
 def find_passwords(url: str) -> set[str]:

@@ -62,7 +62,7 @@ def has_models() -> bool:
 
 def check_disk(folder: Path) -> Iterator[Finding]:
     """Check the free disk space at a folder that exists or will be created."""
-    place = next(one for one in (folder, *folder.parents) if one.exists())
+    place = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(place).free
     said = f"{free / _GIGA:.1f} GB free for {folder}"
     fix = "free disk space, or choose another folder with --data or SMART_FILTER_DATA"

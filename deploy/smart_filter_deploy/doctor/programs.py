@@ -54,9 +54,9 @@ def check_weights(path: Path) -> Iterator[Finding]:
 
 def check_terms(path: Path) -> Iterator[Finding]:
     """Tell which models that run here may be used commercially."""
-    known = _load_catalog()
+    models = _load_catalog()
     by_answer: dict[str, list[str]] = defaultdict(list)
-    for offer in known.offers(path):
+    for offer in models.offers(path):
         if offer.fault is None:
             marked = f"{offer.card.name} *" if offer.card.default else offer.card.name
             by_answer[offer.card.commercial].append(f"{offer.card.task} {marked}")
@@ -64,7 +64,7 @@ def check_terms(path: Path) -> Iterator[Finding]:
         if by_answer[answer]:
             yield ok("commercial", f"{answer:<4} {', '.join(by_answer[answer])}")
     setting = "SMART_FILTER_RESEARCH_WEIGHTS"
-    if known.research:
+    if models.research:
         yield ok("commercial", f"{setting}=off turns off all models but those with yes")
     else:
         yield ok("commercial", f"{setting} is off: no other models run here")

@@ -100,7 +100,10 @@ def _database_findings(connection: Connection) -> Iterator[Finding]:
     stages = {heads.stage_of(capability) for capability in served}
     drained = _drained_processes(members)
     resting = {
-        heads.stage_of(one) for member in drained for one in member.wanted if one != SENDER_ROLE
+        heads.stage_of(wanted)
+        for member in drained
+        for wanted in member.wanted
+        if wanted != SENDER_ROLE
     } - stages
     missing = [stage for stage in StageName if stage not in stages | resting]
     for member in drained:
@@ -166,16 +169,16 @@ def check_broker(settings: BrokerSettings) -> Iterator[Finding]:
         socket_connect_timeout=_TIMEOUT_SECONDS,
     )
     try:
-        known = client.info()
+        info = client.info()
     except (redis.RedisError, OSError) as error:
         fix = "start it, or correct SMART_FILTER_BROKER_URL; until then accepted jobs wait"
         yield fail("broker", f"does not answer ({error})", fix)
         return
     finally:
         client.close()
-    name = "Valkey" if "valkey_version" in known else "Redis"
-    said = f"{name} {known.get('valkey_version') or known.get('redis_version')} answers"
-    policy = known.get("maxmemory_policy", "noeviction")
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    said = f"{name} {info.get('valkey_version') or info.get('redis_version')} answers"
+    policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         said = f"{said}, and drops messages when it is full ({policy})"
         yield warn("broker", said, "set maxmemory-policy noeviction")

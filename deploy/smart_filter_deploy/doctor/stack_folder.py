@@ -14,7 +14,7 @@ _CHOOSE_ANOTHER_FOLDER = "choose another folder with --data or SMART_FILTER_DATA
 
 def check_folder(path: Path) -> Iterator[Finding]:
     """Check whether this user can use the folder, or create it."""
-    place = next(one for one in (path, *path.parents) if one.exists())
+    place = next(parent for parent in (path, *path.parents) if parent.exists())
     if not place.is_dir():
         yield fail("data folder", f"{place} is not a folder", _CHOOSE_ANOTHER_FOLDER)
     elif not os.access(place, os.W_OK | os.X_OK):
@@ -74,12 +74,12 @@ def _find_lock_holders(lock: Path) -> list[str]:
     """Return the ids of processes with a lock file open, when a process holds the lock."""
     if not is_locked(lock):
         return []
-    found = []
+    holders = []
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
             same = link.readlink() == lock
         except OSError:
             continue
         if same:
-            found.append(link.parts[2])
-    return sorted(set(found), key=int) or ["unknown"]
+            holders.append(link.parts[2])
+    return sorted(set(holders), key=int) or ["unknown"]

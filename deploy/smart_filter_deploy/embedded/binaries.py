@@ -51,7 +51,7 @@ def _package(name: str) -> list[Path]:
 
 
 def _on_path(*names: str) -> list[Path]:
-    return [Path(found) for name in names if (found := shutil.which(name))]
+    return [Path(path) for name in names if (path := shutil.which(name))]
 
 
 def _first(candidates: Iterable[Path], program: str) -> Path:

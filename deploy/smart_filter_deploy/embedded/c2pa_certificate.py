@@ -71,7 +71,9 @@ def make(*, now: dt.datetime, days: int = _VALID_DAYS) -> tuple[str, str]:
         )
         .sign(authority_key, hashes.SHA256())
     )
-    chain = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in (signing, authority))
+    chain = b"".join(
+        certificate.public_bytes(serialization.Encoding.PEM) for certificate in (signing, authority)
+    )
     return chain.decode(), encode_key(key).decode()
 
 

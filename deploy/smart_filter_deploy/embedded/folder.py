@@ -67,14 +67,14 @@ class DataFolder:
         except OSError as error:
             raise SetupFailed(f"cannot write in {folder.path} ({error}): {_REMEDY}") from error
         for place in (folder.path, folder.path / "secrets", folder.path / "logs"):
-            found = place.lstat()
-            if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
+            status = place.lstat()
+            if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
                 raise SetupFailed(f"{place} belongs to another user: {_REMEDY}, or chown -R it")
-            if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
                 raise SetupFailed(f"others can write in {place}: chmod go-w {place}, or {_REMEDY}")
-            if found.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+            if status.st_mode & (stat.S_IRGRP | stat.S_IROTH):
                 # The right to enter stays: PostgreSQL can run as another user.
-                place.chmod(found.st_mode & 0o7711)
+                place.chmod(status.st_mode & 0o7711)
         return folder
 
     def part(self, name: str) -> Path:

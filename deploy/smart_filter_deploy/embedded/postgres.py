@@ -77,9 +77,9 @@ class Postgres:
         The roles get their rights with the tables (db/grants.py).
         """
         with _connect(self.port, self.password) as connection:
-            known = connection.execute("SELECT rolname FROM pg_roles").fetchall()
+            roles = connection.execute("SELECT rolname FROM pg_roles").fetchall()
             for role in ProcessRole:
-                change = "ALTER" if (role,) in known else "CREATE"
+                change = "ALTER" if (role,) in roles else "CREATE"
                 statement = sql.SQL(f"{change} ROLE {{}} LOGIN PASSWORD {{}}")
                 password = password_of_role(self.password, role)
                 connection.execute(statement.format(sql.Identifier(role), sql.Literal(password)))

@@ -118,14 +118,14 @@ class Journal:
         with self._lock:
             return sorted(self._entries.values(), key=lambda entry: entry.photo)
 
-    def is_done(self, found: FoundPhoto, recipe: str) -> bool:
+    def is_done(self, photo: FoundPhoto, recipe: str) -> bool:
         """Return whether no work is left for a photo, judged by its size and modification time."""
-        entry = self.entry(found.name)
+        entry = self.entry(photo.name)
         return (
             entry is not None
             and entry.recipe == recipe
             and entry.is_final
-            and (entry.bytes, entry.modified_ns) == found.version
+            and (entry.bytes, entry.modified_ns) == photo.version
             and (entry.state != SUCCEEDED or self.has_pictures(entry))
         )
 
@@ -144,9 +144,9 @@ class Journal:
 
     def place(self, photo: str) -> str:
         """Return the output path of a photo; later photos of the same name get a number."""
-        known = self._entries.get(photo)
-        if known is not None:
-            return known.place
+        entry = self._entries.get(photo)
+        if entry is not None:
+            return entry.place
         path = PurePosixPath(photo)
         with self._lock:
             place, number = path.with_suffix(""), 1
@@ -171,21 +171,21 @@ def _parse_entry(line: Mapping[str, object]) -> JournalEntry:
 
     Raises ValueError, TypeError or AttributeError if the line is damaged.
     """
-    kinds = {one.name: one.type for one in dataclasses.fields(JournalEntry)}
-    known = {name: value for name, value in line.items() if name in kinds}
-    smile, outputs = known.pop("smile", []), known.pop("outputs", {})
+    kinds = {field.name: field.type for field in dataclasses.fields(JournalEntry)}
+    values = {name: value for name, value in line.items() if name in kinds}
+    smile, outputs = values.pop("smile", []), values.pop("outputs", {})
     if not (isinstance(smile, list) and isinstance(outputs, dict)):
         raise TypeError("expected a list in smile and an object in outputs")
-    for name, value in known.items():
+    for name, value in values.items():
         # JSON has no float type: a whole number is an int.
         kind = float | int | None if kinds[name] == float | None else kinds[name]
         if not isinstance(value, kind):  # type: ignore[arg-type]  # Field.type may be a str
             raise TypeError(f"{name} is not {kind}")
     if not all(isinstance(level, str) for level in smile):
         raise TypeError("expected a string for each smile level")
-    for path in (known.get("place"), *outputs.values()):
+    for path in (values.get("place"), *outputs.values()):
         _refuse_outside_path(path)
-    return JournalEntry(**known, smile=tuple(smile), outputs=outputs)  # type: ignore[arg-type]  # as checked
+    return JournalEntry(**values, smile=tuple(smile), outputs=outputs)  # type: ignore[arg-type]  # as checked
 
 
 def _refuse_outside_path(path: object) -> None:

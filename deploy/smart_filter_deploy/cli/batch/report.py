@@ -57,8 +57,8 @@ def _csv(rows: Sequence[dict[str, object]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)
-    for one in rows:
-        writer.writerow([_escape_cell(one[name]) for name in _COLUMNS])
+    for row in rows:
+        writer.writerow([_escape_cell(row[name]) for name in _COLUMNS])
     return text.getvalue()
 
 

@@ -101,18 +101,18 @@ class BatchRunner:
 
     def _queue_due(self) -> None:
         """Queue the new, changed and retried photos of the last scan."""
-        busy = {found.name for found in (*self._due, *self._under_way.values())}
-        for found in self._look.photos:
-            if found.name in busy or self._seen.get(found.name) == found.version:
+        busy = {photo.name for photo in (*self._due, *self._under_way.values())}
+        for photo in self._look.photos:
+            if photo.name in busy or self._seen.get(photo.name) == photo.version:
                 continue
-            self._seen[found.name] = found.version
-            if self._journal.is_done(found, self._recipe) and not self._should_retry(found):
+            self._seen[photo.name] = photo.version
+            if self._journal.is_done(photo, self._recipe) and not self._should_retry(photo):
                 self._before += 1
             else:
-                self._due.append(found)
+                self._due.append(photo)
 
-    def _should_retry(self, found: FoundPhoto) -> bool:
-        entry = self._journal.entry(found.name)
+    def _should_retry(self, photo: FoundPhoto) -> bool:
+        entry = self._journal.entry(photo.name)
         return self._retry_failed and entry is not None and entry.state != SUCCEEDED
 
     def _is_unfinished(self) -> bool:
@@ -168,9 +168,9 @@ class BatchRunner:
 
     def _feed(self, pool: ThreadPoolExecutor, conveyor: PhotoWorker) -> None:
         while self._due and len(self._under_way) < _MAX_CONCURRENT and not self._stop.requested:
-            found = self._due.popleft()
-            taken = pool.submit(conveyor.take, found, again=self._retry_failed)
-            self._under_way[taken] = found
+            photo = self._due.popleft()
+            taken = pool.submit(conveyor.take, photo, again=self._retry_failed)
+            self._under_way[taken] = photo
 
     def _collect(self, dashboard: Dashboard) -> bool:
         """Wait up to a tick for finished photos and report them; return whether there were any."""
@@ -179,12 +179,12 @@ class BatchRunner:
             return False
         ended, _ = wait(self._under_way, _TICK_SECONDS, FIRST_COMPLETED)
         for taken in ended:
-            found = self._under_way.pop(taken)
+            photo = self._under_way.pop(taken)
             try:
                 entry = taken.result()
             except StoppedWhileAway:
-                self._due.append(found)  # for the next run
-                dashboard.left(found.name)
+                self._due.append(photo)  # for the next run
+                dashboard.left(photo.name)
                 continue
             dashboard.ended(entry)
             self._reported.add(entry.photo)

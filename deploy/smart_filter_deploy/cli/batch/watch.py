@@ -76,12 +76,12 @@ class WatchedFolder:
                 skipped += 1
                 continue
             name = path.relative_to(self.root).as_posix()
-            found = FoundPhoto(name, path, (status.st_size, status.st_mtime_ns))
-            if self._is_settled(found):
-                photos.append(found)
+            photo = FoundPhoto(name, path, (status.st_size, status.st_mtime_ns))
+            if self._is_settled(photo):
+                photos.append(photo)
             else:
                 unfinished += 1
-        photos.sort(key=lambda found: found.name)
+        photos.sort(key=lambda photo: photo.name)
         return FolderScan(photos, unfinished, skipped, tuple(closed))
 
     def _files(self, closed: list[str]) -> Iterator[Path]:
@@ -108,13 +108,13 @@ class WatchedFolder:
         """Return whether the file is a link out of the folder, which must not be sent."""
         return path.is_symlink() and not path.resolve().is_relative_to(self.root.resolve())
 
-    def _is_settled(self, found: FoundPhoto) -> bool:
+    def _is_settled(self, photo: FoundPhoto) -> bool:
         """Return whether a file is unchanged for a while, by its date or by our own scans."""
         moment = self.monotonic()
-        version, since = self._since.get(found.name, (None, moment))
-        if version != found.version:
+        version, since = self._since.get(photo.name, (None, moment))
+        if version != photo.version:
             since = moment
-        self._since[found.name] = (found.version, since)
+        self._since[photo.name] = (photo.version, since)
         # A date in the future comes from another clock.
-        is_old = self.now() - found.version[1] / 1e9 >= SETTLE_SECONDS
+        is_old = self.now() - photo.version[1] / 1e9 >= SETTLE_SECONDS
         return is_old or moment - since >= SETTLE_SECONDS

@@ -55,15 +55,15 @@ class PhotoWorker:
         self._stop = stop
         self._tell = tell
 
-    def take(self, found: FoundPhoto, *, again: bool) -> JournalEntry:
+    def take(self, photo: FoundPhoto, *, again: bool) -> JournalEntry:
         """Process a photo; return its final entry.
 
         again: whether to retry a photo that failed before.
         Raises StoppedWhileAway, and CommandError for an error that every photo would meet.
         """
         started = time.monotonic()
-        self._tell(found.name, "reading")
-        entry, content = self._begin(found, again=again)
+        self._tell(photo.name, "reading")
+        entry, content = self._begin(photo, again=again)
         if entry.is_final:
             return entry
         try:
@@ -82,14 +82,14 @@ class PhotoWorker:
             return self._end(entry, None, submit_and_fetch.write_failure(error), started)
         return self._end(entry, job, submit_and_fetch.find_failure(job), started)
 
-    def _begin(self, found: FoundPhoto, *, again: bool) -> tuple[JournalEntry, bytes]:
+    def _begin(self, photo: FoundPhoto, *, again: bool) -> tuple[JournalEntry, bytes]:
         """Read a photo; return its recorded entry, or a new one."""
-        size, modified_ns = found.version
-        content, failure = _read_photo(found)
-        known = self._journal.entry(found.name)
+        size, modified_ns = photo.version
+        content, failure = _read_photo(photo)
+        earlier = self._journal.entry(photo.name)
         entry = JournalEntry(
-            photo=found.name,
-            place=self._journal.place(found.name),
+            photo=photo.name,
+            place=self._journal.place(photo.name),
             bytes=size,
             modified_ns=modified_ns,
             digest=hashlib.sha256(content).hexdigest(),
@@ -97,9 +97,9 @@ class PhotoWorker:
         )
         if failure is not None:
             return self._end(entry, None, failure, time.monotonic()), b""
-        if known is None or (known.digest, known.recipe) != (entry.digest, entry.recipe):
+        if earlier is None or (earlier.digest, earlier.recipe) != (entry.digest, entry.recipe):
             return self._noted(entry), content
-        entry = dataclasses.replace(known, bytes=size, modified_ns=modified_ns)
+        entry = dataclasses.replace(earlier, bytes=size, modified_ns=modified_ns)
         if entry.state == SUCCEEDED and not self._journal.has_pictures(entry):
             entry = dataclasses.replace(entry, state=SENT)  # its job may still have the outputs
         elif entry.is_final and entry.state != SUCCEEDED and again:
@@ -206,14 +206,14 @@ def recipe_digest(wanted: PhotoRequest) -> str:
     return digest.hexdigest()
 
 
-def _read_photo(found: FoundPhoto) -> tuple[bytes, Failure | None]:
+def _read_photo(photo: FoundPhoto) -> tuple[bytes, Failure | None]:
     """Return a photo's bytes, or why they cannot be read."""
-    size, _ = found.version
+    size, _ = photo.version
     if size > _MAX_PHOTO_BYTES:
         detail = f"{size / 1e6:.0f} MB; the limit is {_MAX_PHOTO_BYTES / 1e6:.0f} MB"
         return b"", Failure("photo_too_large", "The photo is too large", detail, None)
     try:
-        return found.path.read_bytes(), None
+        return photo.path.read_bytes(), None
     except OSError as error:
         return b"", submit_and_fetch.read_failure(error)
 

@@ -101,11 +101,11 @@ class FrameLoop:
         while not self.stop.requested:
             try:
                 if len(under_way) < _MAX_FRAMES_IN_FLIGHT:
-                    found = newest.next(last, 0.0 if under_way else _IDLE_SECONDS)
-                    if found is not None:
-                        last = found[0]
+                    frame = newest.next(last, 0.0 if under_way else _IDLE_SECONDS)
+                    if frame is not None:
+                        last = frame[0]
                         under_way[last] = time.monotonic()
-                        self._send(*found)
+                        self._send(*frame)
                 answer = self.session.receive(_BUSY_SECONDS) if under_way else None
             except EOFError:
                 return
@@ -118,7 +118,9 @@ class FrameLoop:
             elif answer is not None and answer.number in under_way:
                 sent = under_way[answer.number]
                 # The worker dropped the older frames.
-                under_way = {one: when for one, when in under_way.items() if one > answer.number}
+                under_way = {
+                    number: when for number, when in under_way.items() if number > answer.number
+                }
                 self._note(answer, sent, clock, figures)
 
     def _send(self, number: int, frame: Frame) -> None:

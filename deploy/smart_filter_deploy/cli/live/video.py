@@ -40,17 +40,17 @@ class VideoSource:
     width, height: in pixels.
     """
 
-    def __init__(self, named: str) -> None:
+    def __init__(self, source: str) -> None:
         """Open a file, `/dev/videoN`, or a camera by its number.  Raises CommandError."""
-        found = re.fullmatch(r"(?:/dev/video)?([0-9]{1,3})", named)
-        self.is_camera = found is not None
-        if found is None and not Path(named).is_file():
-            raise CommandError(f"{named} is neither a video file nor a camera", WRONG_USAGE)
+        match = re.fullmatch(r"(?:/dev/video)?([0-9]{1,3})", source)
+        self.is_camera = match is not None
+        if match is None and not Path(source).is_file():
+            raise CommandError(f"{source} is neither a video file nor a camera", WRONG_USAGE)
         with _silence_opencv():
-            self._capture = cv2.VideoCapture(named if found is None else int(found[1]))
+            self._capture = cv2.VideoCapture(source if match is None else int(match[1]))
         if not self._capture.isOpened():
-            what = "not a readable video" if found is None else "not an available camera"
-            raise CommandError(f"{named} is {what}", WRONG_USAGE)
+            what = "not a readable video" if match is None else "not an available camera"
+            raise CommandError(f"{source} is {what}", WRONG_USAGE)
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if _SLOWEST <= rate <= _FASTEST else _DEFAULT_RATE
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))

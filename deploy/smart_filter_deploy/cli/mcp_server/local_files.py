@@ -19,12 +19,12 @@ class LocalFolders:
     folders: tuple[Path, ...]
 
     @classmethod
-    def at(cls, named: Iterable[Path]) -> Self:
+    def at(cls, paths: Iterable[Path]) -> Self:
         """Return the named folders, else the working directory unless that is the whole disk.
 
         Desktop programs start their servers in `/`.
         """
-        folders = [folder.resolve() for folder in named] or [Path.cwd()]
+        folders = [folder.resolve() for folder in paths] or [Path.cwd()]
         return cls(tuple(folder for folder in folders if folder != Path(folder.anchor)))
 
     def photo(self, text: str) -> Path:

@@ -80,7 +80,7 @@ def job_facts(job: Job) -> JobFacts:
         facts.error = _describe(job.error)
     if job.rating is not None:
         facts.rating = round(job.rating.score, 3)
-    for face in sorted(job.faces or (), key=lambda one: one.box)[:MAX_LISTED]:
+    for face in sorted(job.faces or (), key=lambda each: each.box)[:MAX_LISTED]:
         facts.faces.append(
             FaceFacts(
                 smile=face.smile.level if face.smile else None,
@@ -91,7 +91,9 @@ def job_facts(job: Job) -> JobFacts:
     if job.background is not None:
         facts.background = job.background.name or job.background.kind
         facts.background_reason = job.background.reason
-        facts.other_backgrounds = [f"preset:{one.name}" for one in job.background.candidates[1:]]
+        facts.other_backgrounds = [
+            f"preset:{candidate.name}" for candidate in job.background.candidates[1:]
+        ]
     if job.image is not None:
         facts.picture = f"{job.image.width} × {job.image.height} {job.image.format}"
     facts.links = {name: url for name, url in job.output_links.items() if name not in _SHOWN}
@@ -128,9 +130,9 @@ def album_facts(batch: Batch, ranked: Sequence[tuple[BatchItem, Job]]) -> AlbumF
 def to_result(facts: BaseModel, previews: Sequence[Output] = ()) -> CallToolResult:
     """Return the result of a tool: facts as JSON, for programs and as text, and pictures."""
     content: list[ContentBlock] = [TextContent(text=facts.model_dump_json(exclude_defaults=True))]
-    for one in previews:
-        picture = base64.b64encode(one.content).decode()
-        content.append(ImageContent(data=picture, mime_type=one.media_type))
+    for preview in previews:
+        picture = base64.b64encode(preview.content).decode()
+        content.append(ImageContent(data=picture, mime_type=preview.media_type))
     return CallToolResult(content=content, structured_content=facts.model_dump(mode="json"))
 
 

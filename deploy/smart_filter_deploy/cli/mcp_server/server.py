@@ -104,9 +104,9 @@ class _Server(MCPServer):
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool; return its result, or its error as a sentence."""
         for tool in await self.list_tools():
-            known = tool.input_schema["properties"] if tool.name == name else arguments
-            for unknown in arguments.keys() - known.keys():
-                near = suggestions.did_you_mean(unknown, known)
+            properties = tool.input_schema["properties"] if tool.name == name else arguments
+            for unknown in arguments.keys() - properties.keys():
+                near = suggestions.did_you_mean(unknown, properties)
                 return results.to_error(f"{name} has no argument {unknown!r}{near}")
         try:
             return await super().call_tool(name, arguments, context)
@@ -140,9 +140,9 @@ def _describe_argument(error: ErrorDetails) -> str:
         case "missing":
             return f"{name} is missing"
         case "literal_error":
-            known = _QUOTED.findall(error["ctx"]["expected"])
-            near = suggestions.did_you_mean(str(error["input"]), known)
-            return f"{name}: {given} is none of {', '.join(known)}{near}"
+            values = _QUOTED.findall(error["ctx"]["expected"])
+            near = suggestions.did_you_mean(str(error["input"]), values)
+            return f"{name}: {given} is none of {', '.join(values)}{near}"
         case "string_pattern_mismatch":
             return f"{name}: {given} is not an id; use one that another tool returned"
     return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}"

@@ -108,18 +108,18 @@ class Tools:
         """List the backgrounds that match all words, with their titles, tags and moods."""
         async with self._client(ctx) as client:
             presets = await client.backgrounds()
-        found = {
-            f"preset:{one.name}": f"{one.title}: {', '.join((*one.tags, *one.moods))}"
-            for one in presets
+        texts = {
+            f"preset:{preset.name}": f"{preset.title}: {', '.join((*preset.tags, *preset.moods))}"
+            for preset in presets
         }
         wanted = words.casefold().split()
         matches = {
             name: text
-            for name, text in found.items()
+            for name, text in texts.items()
             if all(word in f"{name} {text}".casefold() for word in wanted)
         }
         if not matches:
-            raise ToolError(_describe_no_match(wanted, found))
+            raise ToolError(_describe_no_match(wanted, texts))
         return matches
 
     async def choose_background(
@@ -194,12 +194,12 @@ class Tools:
         return self.folders.photo(photo)
 
 
-def _describe_no_match(wanted: Sequence[str], found: Mapping[str, str]) -> str:
-    """Return the error for words that no background has; found: the texts by name."""
-    every = " ".join((*found, *found.values())).casefold()
-    known = sorted(set(_WORD.findall(every)))
+def _describe_no_match(wanted: Sequence[str], texts: Mapping[str, str]) -> str:
+    """Return the error for words that no background has; texts: the texts by name."""
+    every = " ".join((*texts, *texts.values())).casefold()
+    words = sorted(set(_WORD.findall(every)))
     hints = [
-        f"none has {word!r}{suggestions.did_you_mean(word, known).removesuffix('?')}"
+        f"none has {word!r}{suggestions.did_you_mean(word, words).removesuffix('?')}"
         for word in wanted
         if word not in every
     ]
@@ -217,10 +217,10 @@ def _recipe(background: str, outputs: Sequence[OutputName], others: dict[str, _V
 
 def _with_suffix(place: Path, media_type: str) -> Path:
     """Return a path with the extension of a media type.  Raises ToolError if the file exists."""
-    named = place.with_suffix(f".{suffix_of_media_type(media_type)}")
-    if named.exists():
-        raise ToolError(f"{named} exists already; name a new file")
-    return named
+    path = place.with_suffix(f".{suffix_of_media_type(media_type)}")
+    if path.exists():
+        raise ToolError(f"{path} exists already; name a new file")
+    return path
 
 
 @asynccontextmanager
@@ -265,7 +265,9 @@ async def _wait_for_album(
                 reported = done
                 await ctx.report_progress(done, total)
     batch = await client.batch(album_id)
-    ranks = sorted((one.rank, one.job_id, one) for one in batch.items if one.rank and one.job_id)
+    ranks = sorted(
+        (photo.rank, photo.job_id, photo) for photo in batch.items if photo.rank and photo.job_id
+    )
     ranked = [(item, await client.job(job_id)) for _, job_id, item in ranks[: results.MAX_LISTED]]
     pictures = await _previews(client, [job for _, job in ranked])
     return results.to_result(results.album_facts(batch, ranked), pictures)

@@ -278,25 +278,25 @@ def _replace(kind: Kind, line: str, url: str) -> str | None:
     """Return the new text of a line where the change is mechanical."""
     if kind == Kind.ADDRESS:
         return _ADDRESS.sub(partial(_replace_address, url), line)
-    if kind == Kind.PYTHON and (found := _PYTHON_STATEMENT.match(line)):
+    if kind == Kind.PYTHON and (match := _PYTHON_STATEMENT.match(line)):
         return _add_lines(
             line,
-            f"{found[1]}import removebg.removebg as removebg_client",
-            f'{found[1]}removebg_client.API_ENDPOINT = "{url}/v1.0/removebg"',
+            f"{match[1]}import removebg.removebg as removebg_client",
+            f'{match[1]}removebg_client.API_ENDPOINT = "{url}/v1.0/removebg"',
         )
-    if kind == Kind.PHP and (found := _PHP_STATEMENT.match(line)):
-        return _add_lines(line, f"{found[1]}{found[2]}->endpoint = '{url}/v1.0/removebg';")
+    if kind == Kind.PHP and (match := _PHP_STATEMENT.match(line)):
+        return _add_lines(line, f"{match[1]}{match[2]}->endpoint = '{url}/v1.0/removebg';")
     return None
 
 
-def _replace_address(url: str, found: re.Match[str]) -> str:
+def _replace_address(url: str, match: re.Match[str]) -> str:
     # PHP's json_encode escapes slashes.
-    return url.replace("/", "\\/") if found[1] == "\\/" else url
+    return url.replace("/", "\\/") if match[1] == "\\/" else url
 
 
 def _add_lines(line: str, *added: str) -> str:
     """Return a line and lines after it, with the same line ends."""
     end = "\r\n" if line.endswith("\r\n") else "\n"
     start = line if line.endswith("\n") else f"{line}{end}"
-    lines = start + "".join(f"{one}{end}" for one in added)
+    lines = start + "".join(f"{added_line}{end}" for added_line in added)
     return lines if line.endswith("\n") else lines.removesuffix(end)

@@ -129,7 +129,7 @@ def _read_authority(folder: Path, now: dt.datetime) -> _Authority | None:
         raise SetupFailed(unusable.format(f"{_CA_KEY_FILE} is the key of another certificate"))
     if certificate.not_valid_after_utc <= now:
         raise SetupFailed(unusable.format(f"expired {certificate.not_valid_after_utc:%Y-%m-%d}"))
-    hosts = tuple(str(one.value) for one in allowed.permitted_subtrees or ())
+    hosts = tuple(str(subtree.value) for subtree in allowed.permitted_subtrees or ())
     return _Authority(certificate, key, hosts, is_new=False)
 
 

@@ -44,13 +44,17 @@ class Answer:
         """Return the code and the text of each error; a text without a code for other bodies."""
         document = self.document()
         listed = document.get("errors") if isinstance(document, dict) else None
-        found = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        entries = (
+            [entry for entry in listed if isinstance(entry, dict)]
+            if isinstance(listed, list)
+            else []
+        )
         return [
             (
-                str(one.get("code") or ""),
-                ": ".join(str(one[name]) for name in ("title", "detail") if one.get(name)),
+                str(entry.get("code") or ""),
+                ": ".join(str(entry[name]) for name in ("title", "detail") if entry.get(name)),
             )
-            for one in found
+            for entry in entries
         ] or [("", f"HTTP {self.status}")]
 
     def document(self) -> object:

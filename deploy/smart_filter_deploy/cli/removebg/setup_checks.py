@@ -71,15 +71,15 @@ def _run(server: Server, ca: Path | None) -> Iterator[Finding]:
     )
     with interface.open_interface(server.url, server.api_key, ca=ca) as api:
         for what, check in checks:
-            found = []
+            findings = []
             try:
                 for finding in check(api, server):
-                    found.append(finding)
+                    findings.append(finding)
                     yield finding
             except RequestFailed as error:
-                found.append(fail(what, f"no answer ({error})", "run the check again"))
-                yield found[-1]
-            if any(one.level == Level.FAIL and one.what in _NEEDED for one in found):
+                findings.append(fail(what, f"no answer ({error})", "run the check again"))
+                yield findings[-1]
+            if any(past.level == Level.FAIL and past.what in _NEEDED for past in findings):
                 return
     yield from check_fixed_host(server, ca)
 
@@ -200,8 +200,8 @@ def check_fixed_host(
     what = "fixed host"
     there = resolve(host)
     if not points_here(there, server.url):
-        known = f"{host} is not this server here: programs with a fixed address do not reach it"
-        yield ok(what, f"{known} ({_CERTIFICATE} changes that)")
+        fault = f"{host} is not this server here: programs with a fixed address do not reach it"
+        yield ok(what, f"{fault} ({_CERTIFICATE} changes that)")
         return
     address = f"https://{host}" if port == HTTPS_PORT else f"https://{host}:{port}"
     try:
@@ -220,15 +220,15 @@ def check_fixed_host(
 def resolve(host: str) -> set[str]:
     """Return the IP addresses of a host; empty when it has none."""
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        places = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return set()
-    return {str(one[4][0]) for one in found}
+    return {str(place[4][0]) for place in places}
 
 
 def points_here(addresses: set[str], url: str) -> bool:
     """Return whether a host's addresses are of this network, or of the server at a URL."""
-    if any(not ipaddress.ip_address(one.partition("%")[0]).is_global for one in addresses):
+    if any(not ipaddress.ip_address(address.partition("%")[0]).is_global for address in addresses):
         return True
     return bool(addresses & resolve(urlsplit(url).hostname or ""))
 
@@ -323,8 +323,8 @@ def _largest_photo() -> bytes:
 
 def _chunk(name: bytes, content: bytes) -> bytes:
     """Return a chunk of a PNG.  Source: PNG, third edition, 5.3."""
-    named = name + content
-    return struct.pack(">I", len(content)) + named + struct.pack(">I", zlib.crc32(named))
+    checked = name + content
+    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
 
 
 def _total_credits(answer: Answer) -> float | None:

@@ -38,9 +38,9 @@ _MAX_KEPT_LINES = 20
 @contextlib.contextmanager
 def open_server(console: Console) -> Iterator[Server]:
     """Give a server, and show what it waits for.  Raises CommandError, SetupFailed."""
-    named = server_from_environment()
-    if named is not None:
-        yield named
+    given = server_from_environment()
+    if given is not None:
+        yield given
         return
     with _show_status(console) as on_status, _share_stack(on_status) as server:
         on_status("")
@@ -56,23 +56,23 @@ def _share_stack(on_status: Callable[[str], None]) -> Iterator[Server]:
     Raises CommandError or SetupFailed when the stack cannot start.
     """
     folder = DataFolder.at()
-    own = None
+    started = None
     with _hold_lock(folder, "users.lock", fcntl.LOCK_SH, on_status) as users:
         try:
             # One command at a time: the first of several starts the stack for all.
             with _hold_lock(folder, "starting.lock", fcntl.LOCK_EX, on_status):
-                found = _wait_until_settled(folder, on_status)
-                if found is None:
+                server = _wait_until_settled(folder, on_status)
+                if server is None:
                     starting = _UpProcess(on_status)
-                    found = starting.server()
-                    own = starting
-            yield found
-            if own is not None:
+                    server = starting.server()
+                    started = starting
+            yield server
+            if started is not None:
                 _lock(users, fcntl.LOCK_EX, on_status, "other commands still use these servers")
         finally:
-            if own is not None:
+            if started is not None:
                 on_status("stopping the servers")
-                own.stop()
+                started.stop()
 
 
 class _UpProcess:
@@ -143,9 +143,9 @@ def _wait_until_settled(folder: DataFolder, on_status: Callable[[str], None]) ->
     """
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
-        found = running_server()
-        if found is not None or not is_held(folder.path) or time.monotonic() > deadline:
-            return found
+        server = running_server()
+        if server is not None or not is_held(folder.path) or time.monotonic() > deadline:
+            return server
         on_status("waiting for the stack on this folder to start or stop")
         time.sleep(_POLL_SECONDS)
 

@@ -52,7 +52,9 @@ class LazyGroup(click.Group):
         super().__init__(**rest)  # type: ignore[arg-type]  # click's own options
         self._package = package
         self._sections = sections
-        self._listed = {name: one for each in sections.values() for name, one in each.items()}
+        self._listed = {
+            name: command for each in sections.values() for name, command in each.items()
+        }
         self._entries = {**self._listed, **(hidden or {})}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -94,13 +96,13 @@ class LazyGroup(click.Group):
         del ctx
         for title, entries in self._sections.items():
             with formatter.section(title):
-                formatter.write_dl([(name, one.summary) for name, one in entries.items()])
+                formatter.write_dl([(name, command.summary) for name, command in entries.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """Return the commands that complete a word; click's own method would import them all."""
         commands = [
-            CompletionItem(name, help=one.summary)
-            for name, one in self._listed.items()
+            CompletionItem(name, help=command.summary)
+            for name, command in self._listed.items()
             if name.startswith(incomplete)
         ]
         return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]

@@ -131,15 +131,15 @@ def _safe_suffix(suffix: str) -> str:
 def _plan_in_folder(folder: Path, photos: Sequence[Path]) -> list[OutputPaths]:
     _refuse_unwritable(folder)
     taken: set[str] = set()
-    found = []
+    planned = []
     for photo in photos:
         stem, number = photo.stem, 1
         while stem in taken:
             number += 1
             stem = f"{photo.stem}-{number}"
         taken.add(stem)
-        found.append(OutputPaths(photo, folder, stem, None))
-    return found
+        planned.append(OutputPaths(photo, folder, stem, None))
+    return planned
 
 
 def _make_folder(folder: Path) -> None:

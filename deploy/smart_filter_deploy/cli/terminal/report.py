@@ -129,7 +129,7 @@ def describe_completion(jobs: Iterable[Job]) -> str | None:
     ends = [eta for queue in queues if (eta := _parse_range(queue)) is not None]
     if not queues or len(ends) < len(queues):
         return None
-    return f"all done in {_format_range(max(one[0] for one in ends), max(one[1] for one in ends))}"
+    return f"all done in {_format_range(max(end[0] for end in ends), max(end[1] for end in ends))}"
 
 
 def describe_degraded(job: Job) -> str | None:
@@ -173,10 +173,12 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
     # Before it is chosen, and where no output shows it, it is only the requested one.
     if job.background is not None and job.succeeded and _shows_background(job.background, job):
         lines.append(("background", _background(job.background)))
-        others = [one.name for one in job.background.candidates[1:]]
+        others = [candidate.name for candidate in job.background.candidates[1:]]
         if others:
             lines.append(("", Text(f"also good: {', '.join(others)}", style="dim")))
-    lines += [("filter", _filters_text(one)) for one in job.filters if one.applied is not None]
+    lines += [
+        ("filter", _filters_text(filter_)) for filter_ in job.filters if filter_.applied is not None
+    ]
     return lines
 
 

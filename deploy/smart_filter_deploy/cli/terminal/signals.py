@@ -18,8 +18,8 @@ def handle_signals(
     try:
         yield
     finally:
-        for number, one in before.items():
-            signal.signal(number, one)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 @contextmanager

@@ -57,10 +57,10 @@ def bench(
     """
     timings = _measure(data_folder() / "weights", names, photo=photo, runs=runs)
     if as_json:
-        click.echo(json.dumps({"runs": runs, "models": [one.document for one in timings]}))
+        click.echo(json.dumps({"runs": runs, "models": [timing_.document for timing_ in timings]}))
     else:
         _print_results(EscapingConsole(highlight=False), timings)
-    ctx.exit(PHOTO_FAILED if any(one.fault for one in timings) else ALL_SUCCEEDED)
+    ctx.exit(PHOTO_FAILED if any(timing_.fault for timing_ in timings) else ALL_SUCCEEDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +108,24 @@ def _measure(
     """
     # `prepare` always runs first, because it finds the faces that models work on.
     local_models.fetch_weights("", (), folder)
-    known = local_models.load_catalog()
-    offers = [one for one in known.offers(folder) if one.card.task in TASKS]
-    wanted = [one for name in names for one in _select_targets(offers, name)]
+    discovered = local_models.load_catalog()
+    offers = [offer for offer in discovered.offers(folder) if offer.card.task in TASKS]
+    wanted = [target for name in names for target in _select_targets(offers, name)]
     if not names:
-        wanted = [_BenchTarget(one, one.card.name, {}) for one in offers if one.fault is None]
+        wanted = [
+            _BenchTarget(offer, offer.card.name, {}) for offer in offers if offer.fault is None
+        ]
     try:
         with (
-            timing.open_sample(photo, folder, research=known.research) as sample,
+            timing.open_sample(photo, folder, research=discovered.research) as sample,
             Status("", console=_stderr_console()) as status,
         ):
             measured = []
-            for one in wanted:
-                status.update(f"{one.offer.card.task} {one.name}")
-                measured.append(_measure_one(one, sample, folder, runs, research=known.research))
+            for target in wanted:
+                status.update(f"{target.offer.card.task} {target.name}")
+                measured.append(
+                    _measure_one(target, sample, folder, runs, research=discovered.research)
+                )
             return measured
     except FolderUnreadable as error:
         raise CommandError(str(error), WRONG_USAGE) from error
@@ -134,16 +138,18 @@ def _print_results(console: EscapingConsole, measured: Sequence[_BenchResult]) -
     table.add_column("model", no_wrap=True)
     for column in ("CPU ms", "p90", "ms", "peak MB"):
         table.add_column(column, justify="right", no_wrap=True)
-    for one in measured:
-        if one.timing is None:
-            table.add_row(one.task, Text(one.name, "bold red"), Text(one.fault or "", "red"))
+    for result in measured:
+        if result.timing is None:
+            table.add_row(
+                result.task, Text(result.name, "bold red"), Text(result.fault or "", "red")
+            )
             continue
-        figures = (one.timing.cpu_ms, one.timing.slowest_cpu_ms, one.timing.ms)
+        figures = (result.timing.cpu_ms, result.timing.slowest_cpu_ms, result.timing.ms)
         table.add_row(
-            one.task,
-            Text(one.name, "bold"),
+            result.task,
+            Text(result.name, "bold"),
             *(f"{figure:.1f}" for figure in figures),
-            f"{one.timing.peak_mb:.0f}",
+            f"{result.timing.peak_mb:.0f}",
         )
     print_table(console, table)
 
@@ -173,18 +179,18 @@ def _measure_one(
 
 def _select_targets(offers: Sequence[Offer], name: str) -> list[_BenchTarget]:
     model, slash, entry = name.partition("/")
-    found = [one for one in offers if one.card.name == model]
-    if not found:
-        known = ", ".join(sorted({one.card.name for one in offers}))
-        raise CommandError(f"there is no model {model!r}; there are {known}", WRONG_USAGE)
+    named_model = [offer for offer in offers if offer.card.name == model]
+    if not named_model:
+        names = ", ".join(sorted({offer.card.name for offer in offers}))
+        raise CommandError(f"there is no model {model!r}; there are {names}", WRONG_USAGE)
     if not slash:
-        return [_BenchTarget(one, name, {}) for one in found]
-    choosing = [one for one in found if _has_entry(one, entry)]
+        return [_BenchTarget(offer, name, {}) for offer in named_model]
+    choosing = [offer for offer in named_model if _has_entry(offer, entry)]
     if not choosing:
         raise CommandError(
             f"{name} has no weights here: `smart-filter models pull {name}`", WRONG_USAGE
         )
-    return [_BenchTarget(one, name, {ENTRY_PARAMETER: entry}) for one in choosing]
+    return [_BenchTarget(offer, name, {ENTRY_PARAMETER: entry}) for offer in choosing]
 
 
 def _has_entry(offer: Offer, entry: str) -> bool:

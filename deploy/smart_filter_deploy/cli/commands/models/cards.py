@@ -33,22 +33,22 @@ from smart_filter_shared.config.paths import data_folder
 def list_(*, every: bool, as_json: bool) -> None:
     """List the models of the server, by its own settings."""
     with open_client() as client:
-        known = client.models(every=every)
+        models = client.models(every=every)
     if as_json:
-        click.echo(json.dumps({"items": [model.document for model in known]}))
+        click.echo(json.dumps({"items": [model.document for model in models]}))
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("task", "model", "version", "license", "commercial"):
         table.add_column(column, no_wrap=True)
     table.add_column("title or fault")
-    for model in known:
+    for model in models:
         title = Text(model.title)
         if model.fault is not None:
             title = Text(model.fault, style="yellow")
         table.add_row(
             Text(model.task),
             _full_name(model),
-            *(Text(one) for one in (model.version, model.license, model.commercial)),
+            *(Text(text) for text in (model.version, model.license, model.commercial)),
             title,
         )
     console = EscapingConsole(highlight=False)
@@ -67,16 +67,18 @@ def list_(*, every: bool, as_json: bool) -> None:
 def show(name: str, *, as_json: bool) -> None:
     """Show the cards of all models with this name."""
     with open_client() as client:
-        known = client.models(every=True)
-    found = [model for model in known if model.name == name]
-    if not found:
-        names = ", ".join(sorted({model.name for model in known}))
+        models = client.models(every=True)
+    named_models = [model for model in models if model.name == name]
+    if not named_models:
+        names = ", ".join(sorted({model.name for model in models}))
         raise CommandError(f"there is no model {name!r}; there are {names}", WRONG_USAGE)
     if as_json:
-        click.echo(json.dumps({"items": [model.document for model in found]}))
+        click.echo(json.dumps({"items": [model.document for model in named_models]}))
         return
-    ready = _list_ready_here() if any(_lacks_weights(model) for model in found) else frozenset()
-    for model in found:
+    ready = (
+        _list_ready_here() if any(_lacks_weights(model) for model in named_models) else frozenset()
+    )
+    for model in named_models:
         _print_card(EscapingConsole(highlight=False), explain_fault(model, ready))
 
 
@@ -103,7 +105,9 @@ def _list_ready_here() -> frozenset[tuple[str, str]]:
     from smart_filter_deploy.cli import local_models  # noqa: PLC0415
 
     offers = local_models.load_catalog().offers(data_folder() / "weights")
-    return frozenset((str(one.card.task), one.card.name) for one in offers if one.fault is None)
+    return frozenset(
+        (str(offer.card.task), offer.card.name) for offer in offers if offer.fault is None
+    )
 
 
 def _full_name(model: Model) -> Text:
@@ -144,11 +148,15 @@ def _print_card(console: EscapingConsole, model: Model) -> None:
 
 def _describe_versions(versions: object) -> Iterator[str]:
     """Yield one line per version of trained weights."""
-    for one in versions if isinstance(versions, list) else []:
-        on = f"data set {one['data_set']}" if one.get("data_set") else one.get("trained_on", "")
-        deletions = one.get("deletions")
+    for version in versions if isinstance(versions, list) else []:
+        on = (
+            f"data set {version['data_set']}"
+            if version.get("data_set")
+            else version.get("trained_on", "")
+        )
+        deletions = version.get("deletions")
         before = f", trained before {deletions} of its photos were deleted" if deletions else ""
-        yield f"{one.get('digest')}: {one.get('state')}, on {on or 'unknown data'}{before}"
+        yield f"{version.get('digest')}: {version.get('state')}, on {on or 'unknown data'}{before}"
 
 
 def _parameter_schemas(schema: object) -> Mapping[str, Mapping[str, object]]:
@@ -161,7 +169,7 @@ def _describe_parameter(schema: Mapping[str, object]) -> str:
     least, most, choices = (schema.get(name) for name in ("minimum", "maximum", "enum"))
     allowed = f", {least} to {most}" if most is not None else ""
     if isinstance(choices, list):
-        allowed = f", one of {', '.join(str(one) for one in choices)}"
+        allowed = f", one of {', '.join(str(choice) for choice in choices)}"
     return f"{schema.get('title', '')} ({schema.get('default')}{allowed})"
 
 
@@ -178,4 +186,4 @@ def _format_figures(figures: object) -> str:
 
 
 def _join_words(words: object) -> str:
-    return ", ".join(str(one) for one in words) if isinstance(words, list) else ""
+    return ", ".join(str(word) for word in words) if isinstance(words, list) else ""

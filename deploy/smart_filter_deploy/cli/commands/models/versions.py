@@ -73,14 +73,14 @@ def versions(*, model: tuple[TaskName, str] | None, as_json: bool) -> None:
     """
     task, name = model or (None, None)
     with database.transaction() as connection:
-        found = weight_versions.list_versions(connection, task=task, model=name)
+        listed = weight_versions.list_versions(connection, task=task, model=name)
     if as_json:
-        click.echo(json.dumps({"items": [_document(one) for one in found]}))
+        click.echo(json.dumps({"items": [_document(version) for version in listed]}))
         return
-    if not found:
+    if not listed:
         click.echo("no registered weights; add some with `smart-filter models register`")
-    for one in found:
-        print_line(_format_version(one))
+    for version in listed:
+        print_line(_format_version(version))
 
 
 @click.command(
@@ -127,9 +127,9 @@ def register(
     training = TrainingInfo(figures, trained_on, dt.datetime.now(dt.UTC), data_set, parent)
     # Logs go to standard error: programs read standard output.
     with backends.open_backends() as reached, _translate_refusals(), redirect_stdout(sys.stderr):
-        found = reached.servers
+        servers = reached.servers
         place = RegistrationContext(
-            found.engine, found.store, catalog.discover_models(), data_folder() / "weights"
+            servers.engine, servers.store, catalog.discover_models(), data_folder() / "weights"
         )
         version = learning_register.register_weights(
             place, file.read_bytes(), task=task, model=name, training=training
@@ -172,18 +172,18 @@ def compare_shadow(digest: str, *, as_json: bool) -> None:
     with _translate_refusals(), database.transaction() as connection:
         version = weight_versions.find(connection, digest)
         place = version.trained.task, version.trained.model
-        known = published_models.list_models(connection)
+        published = published_models.list_models(connection)
         against = next(
             (
-                one.live or one.card.digest
-                for one in known
-                if (one.card.task, one.card.name) == place
+                model.live or model.card.digest
+                for model in published
+                if (model.card.task, model.card.name) == place
             ),
             None,
         )
         report = shadow_results.read_report(connection, version.digest, against=against)
     if as_json:
-        figures = {name: dataclasses.asdict(one) for name, one in report.figures.items()}
+        figures = {name: dataclasses.asdict(figure) for name, figure in report.figures.items()}
         document = {"digest": version.digest, "against": against, "photos": report.photos}
         click.echo(json.dumps({**document, "errors": report.errors, "figures": figures}))
         return
@@ -196,9 +196,9 @@ def compare_shadow(digest: str, *, as_json: bool) -> None:
     if compared:
         print_line(f"agreement with the live weights, on {_count_photos(compared)}")
         click.echo("(agreement, not accuracy: mean ± 95 %, minimum to maximum)")
-    for name, one in report.figures.items():
+    for name, figure in report.figures.items():
         meaning = f", {_FIGURE_MEANINGS[name]}" if name in _FIGURE_MEANINGS else ""
-        shown = f"{one.mean:.4f} ± {one.half:.4f}, {one.least:.4f} to {one.most:.4f}"
+        shown = f"{figure.mean:.4f} ± {figure.half:.4f}, {figure.least:.4f} to {figure.most:.4f}"
         print_line(f"  {name}{meaning}: {shown}")
     if report.error is not None:
         print_line(f"  example of an error: {report.error}")

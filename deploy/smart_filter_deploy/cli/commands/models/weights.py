@@ -279,9 +279,9 @@ def _admit_file(folder: Path, source: Path, given: _FileDescription) -> Admitted
     like = upstream.find(given.like) if given.like else None
     kind = given.kind or (like.model if like else _KIND_OF_SUFFIX.get(source.suffix.lower(), ""))
     if not kind:
-        known = ", ".join(_KIND_OF_SUFFIX)
+        names = ", ".join(_KIND_OF_SUFFIX)
         raise CommandError(
-            f"{source.name}: name the model that reads it with --kind; known extensions: {known}",
+            f"{source.name}: name the model that reads it with --kind; known extensions: {names}",
             WRONG_USAGE,
         )
     admission.ensure_runs_here(kind)
@@ -290,7 +290,7 @@ def _admit_file(folder: Path, source: Path, given: _FileDescription) -> Admitted
         raise CommandError("--config is missing: the configuration of these weights", WRONG_USAGE)
     digest = files.sha256_of(source)
     # A file with the digest of a known entry has that entry's terms.
-    terms = like if like and digest in {one.sha256 for one in like.files} else given
+    terms = like if like and digest in {name.sha256 for name in like.files} else given
     handling = {} if like is None or like.handling is None else like.handling.non_defaults
     listed = admission.admit_file(
         folder,
@@ -300,7 +300,7 @@ def _admit_file(folder: Path, source: Path, given: _FileDescription) -> Admitted
             sha256=digest,
             kind=kind,
             config=given.config if needs_config else "",
-            classes=tuple(one.strip() for one in given.classes.split(",") if one.strip()),
+            classes=tuple(name.strip() for name in given.classes.split(",") if name.strip()),
             entry=given.name or _NOT_IN_NAMES.sub("-", source.stem.lower()).strip("-._")[:64],
             handling={**handling, **_parse_handling(given.settings)},
             source=like.source if like and terms is like else f"admitted from {source.name}",
@@ -325,13 +325,13 @@ def _list_expected(folder: Path) -> dict[WeightsFile, str]:
             if file.place and (folder / file.place).is_file():
                 remedy = f"run `smart-filter models pull {entry.full_name}`"
                 expected[WeightsFile(file.place, file.sha256)] = remedy
-    for one in allowlist.read_allowlist(folder):
-        expected[one.file] = "add it again with `smart-filter models admit`"
-        known = entries.get(one.full_name)
+    for admitted in allowlist.read_allowlist(folder):
+        expected[admitted.file] = "add it again with `smart-filter models admit`"
+        pinned = entries.get(admitted.full_name)
         # A source URL means that the file was downloaded, perhaps from a mirror.
-        if known is not None and "://" in one.source:
-            digest = "" if known.is_pinned else f" --sha256 {one.sha256}"
-            expected[one.file] = f"run `smart-filter models pull {known.full_name}{digest}`"
+        if pinned is not None and "://" in admitted.source:
+            digest = "" if pinned.is_pinned else f" --sha256 {admitted.sha256}"
+            expected[admitted.file] = f"run `smart-filter models pull {pinned.full_name}{digest}`"
     return expected
 
 

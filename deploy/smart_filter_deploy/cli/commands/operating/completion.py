@@ -33,10 +33,10 @@ _WORD_BREAKS = ":="
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the shell completion script (commands, options, designs, models and jobs)."""
-    found = _Bash if shell == _Bash.name else get_completion_class(shell)
-    assert found is not None, "click knows these shells"
+    class_ = _Bash if shell == _Bash.name else get_completion_class(shell)
+    assert class_ is not None, "click knows these shells"
     program = ctx.find_root().command
-    click.echo(found(program, {}, PROGRAM, COMPLETE_VARIABLE).source())
+    click.echo(class_(program, {}, PROGRAM, COMPLETE_VARIABLE).source())
 
 
 def answer_shell(program: click.Command) -> int:

@@ -38,16 +38,16 @@ def doctor(ctx: click.Context, data: Path | None, port: int | None, *, as_json: 
     """
     console = EscapingConsole(highlight=False)
     looking = Spinner("dots", style="cyan")
-    found = []
+    findings = []
     with nullcontext() if as_json else live_display(console, lambda: looking, transient=True):
         examined = checkup.run_checks(
             data, port=port, on_check=lambda name: looking.update(text=f"checking {name}")
         )
         for finding in examined:
-            found.append(finding)
+            findings.append(finding)
             if not as_json:
                 print_finding(console, finding)
-    failed = any(finding.level == Level.FAIL for finding in found)
+    failed = any(finding.level == Level.FAIL for finding in findings)
     if as_json:
-        print_json({"ok": not failed, "findings": [finding.as_json() for finding in found]})
+        print_json({"ok": not failed, "findings": [finding.as_json() for finding in findings]})
     ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)

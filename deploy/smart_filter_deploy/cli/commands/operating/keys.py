@@ -37,8 +37,8 @@ class _DurationType(click.ParamType[int]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        found = re.fullmatch(r"([0-9]{1,12})([smhd])", str(value))
-        seconds = int(found[1]) * _SECONDS_PER_UNIT[found[2]] if found else 0
+        match = re.fullmatch(r"([0-9]{1,12})([smhd])", str(value))
+        seconds = int(match[1]) * _SECONDS_PER_UNIT[match[2]] if match else 0
         if not 0 < seconds <= _MAX_SECONDS:
             self.fail(f"{value!r} is not a time such as 12h or 30d", param, ctx)
         return seconds
@@ -144,17 +144,17 @@ def revoke(
     with database.transaction() as connection:
         for key_id in key_ids:
             try:
-                found = api_keys.revoke(connection, key_id, tenant=None, with_issued=with_issued)
+                rows = api_keys.revoke(connection, key_id, tenant=None, with_issued=with_issued)
             except NotFound:
                 unknown.append(key_id)
             else:
-                issued = [row.key_id for row in found] if with_issued else []
+                issued = [row.key_id for row in rows] if with_issued else []
                 revoked |= dict.fromkeys([key_id, *issued])
                 audit_log.write(
                     connection,
                     [
                         AuditEntry(row.tenant, AuditEvent.KEY_REVOKED, subject=str(row.key_id))
-                        for row in found
+                        for row in rows
                     ],
                 )
     if as_json:
@@ -180,14 +180,14 @@ def validate_tenant(name: str) -> Tenant:
 
 def _list_keys(owner: Tenant | None) -> list[KeyRow]:
     """Return all keys, or those of one tenant."""
-    found: list[KeyRow] = []
+    keys: list[KeyRow] = []
     with database.transaction() as connection:
         while True:
-            after = found[-1].key_id if found else None
+            after = keys[-1].key_id if keys else None
             page = api_keys.list_keys(connection, owner, after=after, limit=_PAGE_SIZE)
-            found += page
+            keys += page
             if len(page) < _PAGE_SIZE:
-                return sorted(found, key=lambda row: (row.tenant, row.created_at))
+                return sorted(keys, key=lambda row: (row.tenant, row.created_at))
 
 
 def _table_row(row: KeyRow) -> tuple[str, ...]:

@@ -74,12 +74,12 @@ def show(name: str, *, limit: int, as_json: bool) -> None:
         head = overview.peek(connection, capability, most=limit)
     items = [
         {
-            "job_id": str(one.job_id),
-            "tenant": one.tenant,
-            "attempts_spent": one.attempt,
-            "ready_at": format_utc(one.ready_at),
+            "job_id": str(stage.job_id),
+            "tenant": stage.tenant,
+            "attempts_spent": stage.attempt,
+            "ready_at": format_utc(stage.ready_at),
         }
-        for one in head
+        for stage in head
     ]
     if as_json:
         print_json({"items": items})
@@ -140,11 +140,11 @@ def _require_queue(connection: Connection, name: str) -> Capability:
         raise CommandError(
             "webhooks have no queue: `smart-filter workers drain ID` drains a sender", WRONG_USAGE
         )
-    known = [queue.capability for queue in _list_queues(connection)]
-    if name not in known:
-        near = suggestions.find_nearest(name, known)
+    names = [queue.capability for queue in _list_queues(connection)]
+    if name not in names:
+        near = suggestions.find_nearest(name, names)
         remedy = (
-            f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none yet'}"
+            f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none yet'}"
         )
         raise CommandError(f"there is no queue {name[:100]!r}: {remedy}", WRONG_USAGE)
     return Capability(name)

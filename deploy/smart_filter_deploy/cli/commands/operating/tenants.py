@@ -124,16 +124,18 @@ def list_(*, as_json: bool) -> None:
     """List tenants that have submitted a job or have settings."""
     with database.transaction() as connection:
         listed = tenant_settings.list_tenants(connection)
-    items = [tenant_changes.render_tenant(name, own).model_dump() for name, own in listed.items()]
+    items = [
+        tenant_changes.render_tenant(name, changed).model_dump() for name, changed in listed.items()
+    ]
     if as_json:
         print_json({"items": items})
         return
     for item in items:
         name = item.pop("tenant")
         overrides = [
-            f"{one.replace('_', '-')} {_format_value(value)}"
-            for one, value in item.items()
-            if value not in (None, {}) and (value is not False or one == "emotions")
+            f"{field.replace('_', '-')} {_format_value(value)}"
+            for field, value in item.items()
+            if value not in (None, {}) and (value is not False or field == "emotions")
         ]
         # The operator has no limits, neither the settings' nor its own.
         usual = "no limits; lifetimes from the server" if name == OPERATOR else _DEFAULT_DESCRIPTION

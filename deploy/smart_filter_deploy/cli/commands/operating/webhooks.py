@@ -113,8 +113,8 @@ class _Forwarder:
         while True:
             time.sleep(pause)
             try:
-                found = self._client.ends(cursor)
-                for end in found.items:
+                page = self._client.ends(cursor)
+                for end in page.items:
                     if end.id not in self._seen:
                         self._forward(end)
                         self._seen.append(end.id)
@@ -125,7 +125,7 @@ class _Forwarder:
                 continue
             if pause != _POLL_SECONDS:
                 print_line("connected again", err=True)
-            cursor, pause = found.cursor, _POLL_SECONDS
+            cursor, pause = page.cursor, _POLL_SECONDS
 
     def _forward(self, end: End) -> None:
         post = None if self._url is None else self._post(self._url, end)

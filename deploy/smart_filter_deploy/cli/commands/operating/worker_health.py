@@ -30,18 +30,18 @@ def worker_health(*, as_json: bool) -> None:
             connection, socket.gethostname(), silent_seconds=settings.load_engine().lease_seconds
         )
     # A killed process stays in the database until its lease time passes.
-    here = [one for one in signs if _is_alive(one.pid)]
+    here = [sign for sign in signs if _is_alive(sign.pid)]
     well = {WorkerState.READY, WorkerState.BUSY, WorkerState.DRAINING}
-    is_well = bool(here) and all(one.state in well for one in here)
+    is_well = bool(here) and all(sign.state in well for sign in here)
     if as_json:
         workers = [
             {
-                "pid": one.pid,
-                "state": one.state,
-                "age_seconds": round(one.age_seconds, 1),
-                "failed": dict(one.failed),
+                "pid": sign.pid,
+                "state": sign.state,
+                "age_seconds": round(sign.age_seconds, 1),
+                "failed": dict(sign.failed),
             }
-            for one in here
+            for sign in here
         ]
         print_json({"well": is_well, "workers": workers})
         raise click.exceptions.Exit(ALL_SUCCEEDED if is_well else PHOTO_FAILED)
@@ -50,9 +50,9 @@ def worker_health(*, as_json: bool) -> None:
             "no worker or sender of this machine has reached the database", PHOTO_FAILED
         )
     lines = [
-        f"worker {one.pid}: {one.state}, last heartbeat {one.age_seconds:.0f} s ago"
-        + "".join(f"; {capability}: {why}" for capability, why in sorted(one.failed.items()))
-        for one in here
+        f"worker {sign.pid}: {sign.state}, last heartbeat {sign.age_seconds:.0f} s ago"
+        + "".join(f"; {capability}: {why}" for capability, why in sorted(sign.failed.items()))
+        for sign in here
     ]
     if not is_well:
         raise CommandError("; ".join(lines), PHOTO_FAILED)

@@ -69,12 +69,12 @@ def show(begins: str, *, as_json: bool) -> None:
         at_hand = overview.list_held_leases(connection, member.id)
     stages = [
         {
-            "job_id": str(one.job_id),
-            "stage": str(one.stage),
-            "attempt": one.attempt,
-            "leased_until": format_utc(one.leased_until),
+            "job_id": str(lease.job_id),
+            "stage": str(lease.stage),
+            "attempt": lease.attempt,
+            "leased_until": format_utc(lease.leased_until),
         }
-        for one in at_hand
+        for lease in at_hand
     ]
     if as_json:
         print_json({**_document(member), "stages": stages})
@@ -139,11 +139,13 @@ def _require_worker(connection: Connection, begins: str) -> WorkerInfo:
     """Return the worker of an id, or of a unique prefix of one."""
     start = begins.replace("-", "").lower()
     # An empty prefix, as from an unset shell variable, would match every worker.
-    found = [one for one in _list_workers(connection) if start and one.id.hex.startswith(start)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        message = f"{len(found)} worker ids begin with {begins}: give more characters"
+    matching = [
+        worker for worker in _list_workers(connection) if start and worker.id.hex.startswith(start)
+    ]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        message = f"{len(matching)} worker ids begin with {begins}: give more characters"
     else:
         remedy = "see `smart-filter workers list`"
         message = f"there is no worker {begins[:100]!r}: {remedy}"

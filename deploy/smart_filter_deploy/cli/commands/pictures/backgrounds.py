@@ -276,7 +276,9 @@ def _parse_words(
             name=None if name is None else descriptions.check_name(name),
             title=title,
             tags=None if tags is None else descriptions.split_tags(tags),
-            moods=None if listed is None else tuple(descriptions.parse_mood(one) for one in listed),
+            moods=None
+            if listed is None
+            else tuple(descriptions.parse_mood(word) for word in listed),
         )
     except PictureRefused as error:
         raise CommandError(str(error), WRONG_USAGE) from error
@@ -288,7 +290,7 @@ def _list_pictures(tenant: Tenant | None) -> list[StoredPicture]:
         listed = stock.list_all(connection)
     if tenant is None:
         return listed
-    return [one for one in listed if one.picture.tenant in {None, tenant}]
+    return [entry for entry in listed if entry.picture.tenant in {None, tenant}]
 
 
 def _end(ctx: click.Context, done: SyncReport, *, as_json: bool) -> None:

@@ -169,10 +169,10 @@ def cancel(job_id: str | None, tenant: str | None, *, yes: bool, as_json: bool) 
     SMART_FILTER_DATABASE_URL, else on that of the local stack of `smart-filter up`; on a terminal
     it prints the number of jobs and asks for confirmation.
     """
-    named = _parse_job_id(job_id, tenant)
+    job_id_ = _parse_job_id(job_id, tenant)
     if tenant is None:
         with open_client() as client:
-            job = client.cancel(named)
+            job = client.cancel(job_id_)
         _print(job, as_json=as_json)
         return
     # A bare install has only jobs of the API, here and below.
@@ -197,10 +197,10 @@ def redrive(job_id: str | None, tenant: str | None, *, yes: bool, as_json: bool)
 
     Uses the same servers, and asks for confirmation, as `cancel` does.
     """
-    named = _parse_job_id(job_id, tenant)
+    job_id_ = _parse_job_id(job_id, tenant)
     if tenant is None:
         with open_client() as client:
-            job = client.redrive(named)
+            job = client.redrive(job_id_)
         _print(job, as_json=as_json)
         return
     from smart_filter_deploy.cli.commands.operating import tenants  # noqa: PLC0415

@@ -94,8 +94,8 @@ def run(
                 progress=progress,
                 on_outcome=on_outcome,
             )
-            own = server_from_environment() is None
-            models = (model.document for model in client.models()) if own else ()
+            is_own = server_from_environment() is None
+            models = (model.document for model in client.models()) if is_own else ()
             told = describe_defaults(models)
         ended = [outcome for outcome in outcomes if outcome is not None]
         if not as_json:

@@ -43,11 +43,11 @@ def certificate(folder: Path, hosts: tuple[str, ...], days: int) -> None:
     A second run renews the server's certificate with the same CA, so that clients need no change.
     """
     try:
-        named = [certificates.normalize_host(host) for host in hosts]
+        names = [certificates.normalize_host(host) for host in hosts]
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--host") from error
     issued = certificates.issue(
-        folder.absolute(), hosts=named, server_days=days, now=dt.datetime.now(dt.UTC)
+        folder.absolute(), hosts=names, server_days=days, now=dt.datetime.now(dt.UTC)
     )
     click.echo(_describe(issued))
 

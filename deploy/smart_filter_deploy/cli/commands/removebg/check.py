@@ -54,15 +54,15 @@ def check(
     server = _choose_server(url, key)
     console = EscapingConsole(highlight=False)
     looking = Spinner("dots", "checking", style="cyan")
-    found = []
+    findings = []
     with nullcontext() if as_json else live_display(console, lambda: looking, transient=True):
         for finding in setup_checks.run_checks(server, ca=ca):
-            found.append(finding)
+            findings.append(finding)
             if not as_json:
                 print_finding(console, finding)
-    failed = [finding.what for finding in found if finding.level == Level.FAIL]
+    failed = [finding.what for finding in findings if finding.level == Level.FAIL]
     if as_json:
-        print_json({"ok": not failed, "findings": [finding.as_json() for finding in found]})
+        print_json({"ok": not failed, "findings": [finding.as_json() for finding in findings]})
     if "server" in failed:
         ctx.exit(NO_SERVER)
     ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)

@@ -70,10 +70,10 @@ def scan(
     files = 0
     for file in read_sources(folder, skipped):
         files += 1
-        found = list(find_call_sites(file, base_url))[: _MAX_SITES - len(sites)]
-        sites += found
+        in_file = list(find_call_sites(file, base_url))[: _MAX_SITES - len(sites)]
+        sites += in_file
         if as_diff:
-            _print_diff(file, found)
+            _print_diff(file, in_file)
         if len(sites) == _MAX_SITES:
             skipped.is_cut = True
             break
@@ -160,8 +160,8 @@ def _summarize(sites: Sequence[CallSite], skipped: SkippedFiles, files: int) -> 
     left_out = [f"{count} {why}" for why, count in counts.items() if count]
     if left_out:
         yield f"left out: {', '.join(left_out)}"
-    for one in skipped.unreadable:
-        yield f"cannot read {one}"
+    for path in skipped.unreadable:
+        yield f"cannot read {path}"
     if skipped.is_cut:
         yield "the scan ended at a limit: scan parts of the folder"
 

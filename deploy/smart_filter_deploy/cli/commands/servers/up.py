@@ -290,7 +290,9 @@ class _WorkerPoll:
     def _read_warm(self) -> Iterator[int]:
         place = (self._port, "/v1/operator/standing", self._api_key)
         shown = _ask_api(*place, timeout_seconds=_ASK_TIMEOUT_SECONDS)
-        yield from (one["pid"] for one in shown.get("workers", ()) if one["state"] != "starting")
+        yield from (
+            worker["pid"] for worker in shown.get("workers", ()) if worker["state"] != "starting"
+        )
 
 
 def _ask_api(
@@ -346,8 +348,8 @@ def _start_processes(
     https: _Https | None,
 ) -> StackAddress:
     """Start API and workers; return the API's address once a worker has loaded its models."""
-    named = "the workers" if workers > 1 else "a worker"
-    _print_progress(f"preparing the database, starting the API and {named}")
+    subject = "the workers" if workers > 1 else "a worker"
+    _print_progress(f"preparing the database, starting the API and {subject}")
     api_key = f"sf_local_{stack.folder.secret('api-key')}"
     # A separate process, because it imports modules that should not stay in memory. The others wait
     # for the schema.
@@ -379,7 +381,7 @@ def _start_processes(
             argv=worker,
             env=outbound,
             database_role=ProcessRole.WORKER,
-            ready=lambda: any(poll.is_warm(stack.pid(one)) for one in names),
+            ready=lambda: any(poll.is_warm(stack.pid(worker)) for worker in names),
             ready_seconds=_WARM_SECONDS,
         )
         for name in names

@@ -85,10 +85,10 @@ def evaluate(
             raise CommandError("--tiers takes segmentation, --data and --limit only", WRONG_USAGE)
         _compare_tiers(data, sheets, limit=limit, as_json=as_json)
         return
-    named = local_models.list_default_first(task, models)
-    weights = local_models.fetch_weights(task, named, data_folder() / "weights")
-    local_models.ensure_runnable(task, named, weights)
-    given = local_models.parse_parameters(task, named, settings, weights)
+    names = local_models.list_default_first(task, models)
+    weights = local_models.fetch_weights(task, names, data_folder() / "weights")
+    local_models.ensure_runnable(task, names, weights)
+    given = local_models.parse_parameters(task, names, settings, weights)
     if html is not None and not html.absolute().parent.is_dir():
         raise CommandError(f"{html.parent} is not a folder", WRONG_USAGE)
     try:
@@ -117,8 +117,8 @@ def evaluate(
 
 def _compare_tiers(data: Path, sheets: Path, *, limit: int | None, as_json: bool) -> None:
     _make_sheets_folder(sheets, data)
-    named = local_models.list_default_first(TaskName.SEGMENTATION, None)
-    weights = local_models.fetch_weights(TaskName.SEGMENTATION, named, data_folder() / "weights")
+    names = local_models.list_default_first(TaskName.SEGMENTATION, None)
+    weights = local_models.fetch_weights(TaskName.SEGMENTATION, names, data_folder() / "weights")
     research = local_models.load_catalog().research
     try:
         with _progress() as tell:
@@ -127,19 +127,19 @@ def _compare_tiers(data: Path, sheets: Path, *, limit: int | None, as_json: bool
             )
     except FolderUnreadable as error:
         raise CommandError(str(error), WRONG_USAGE) from error
-    used = {one.edge: one.model for one in compared.tiers}
+    used = {tier.edge: tier.model for tier in compared.tiers}
     if used[Edge.BEST] == used[Edge.BALANCED]:
         print_line("edge=best ran without BiRefNet: smart-filter models pull best", err=True)
     if as_json:
         rows = [
             {
-                "edge": str(one.edge),
-                "model": one.model,
-                "iou": _json_number(one.iou),
-                "near_edge": _json_number(one.near_edge),
-                "cpu_ms": round(one.cpu_ms, 2),
+                "edge": str(tier.edge),
+                "model": tier.model,
+                "iou": _json_number(tier.iou),
+                "near_edge": _json_number(tier.near_edge),
+                "cpu_ms": round(tier.cpu_ms, 2),
             }
-            for one in compared.tiers
+            for tier in compared.tiers
         ]
         counts = {"photos": compared.photos, "masks": compared.masks}
         print_json({"data": str(data), **counts, "sheets": str(sheets), "tiers": rows})
@@ -148,10 +148,10 @@ def _compare_tiers(data: Path, sheets: Path, *, limit: int | None, as_json: bool
     table.add_column(f"{compared.photos} photos, {compared.masks} masks", no_wrap=True)
     for title in ("IoU", "near edges", "CPU"):
         table.add_column(title, justify="right", no_wrap=True)
-    for one in compared.tiers:
-        name = Text.assemble((str(one.edge), "bold"), f" {one.model}")
-        figures = (_format_number(one.iou), _format_number(one.near_edge))
-        table.add_row(name, *figures, f"{one.cpu_ms:.0f} ms")
+    for tier in compared.tiers:
+        name = Text.assemble((str(tier.edge), "bold"), f" {tier.model}")
+        figures = (_format_number(tier.iou), _format_number(tier.near_edge))
+        table.add_row(name, *figures, f"{tier.cpu_ms:.0f} ms")
     print_table(EscapingConsole(highlight=False), table)
     click.echo(f"sheets: {sheets}")
 
@@ -216,7 +216,9 @@ def _entry(evaluation: Evaluation, measured: ModelResult) -> dict[str, object]:
         "parts": {
             group.name: {
                 "count": group.count,
-                "metrics": {name: _json_number(one.value) for name, one in group.figures.items()},
+                "metrics": {
+                    name: _json_number(figure.value) for name, figure in group.figures.items()
+                },
                 "intervals": _intervals(group.figures),
             }
             for group in measured.groups
@@ -224,7 +226,9 @@ def _entry(evaluation: Evaluation, measured: ModelResult) -> dict[str, object]:
     }
     if measured.against:
         entry["less_default"] = {
-            "metrics": {name: _json_number(one.value) for name, one in measured.against.items()},
+            "metrics": {
+                name: _json_number(figure.value) for name, figure in measured.against.items()
+            },
             "intervals": _intervals(measured.against),
         }
     if measured.confusion is not None:
@@ -238,7 +242,10 @@ def _entry(evaluation: Evaluation, measured: ModelResult) -> dict[str, object]:
 
 
 def _intervals(figures: Mapping[str, Figure]) -> dict[str, list[float | None]]:
-    return {name: [_json_number(one.low), _json_number(one.high)] for name, one in figures.items()}
+    return {
+        name: [_json_number(figure.low), _json_number(figure.high)]
+        for name, figure in figures.items()
+    }
 
 
 def _json_number(value: float) -> float | None:

@@ -39,14 +39,14 @@ def feedback() -> None:
 def list_(*, as_json: bool) -> None:
     """List data sets, latest first."""
     with database.transaction() as connection:
-        found = datasets.list_datasets(connection)
+        listed = datasets.list_datasets(connection)
     if as_json:
-        print_json({"items": [_document(one) for one in found]})
+        print_json({"items": [_document(dataset) for dataset in listed]})
         return
-    if not found:
+    if not listed:
         click.echo("no data sets; build one with `smart-filter feedback build TASK`")
-    for one in found:
-        print_line(_format_version(one))
+    for dataset in listed:
+        print_line(_format_version(dataset))
 
 
 @feedback.command(
@@ -83,16 +83,16 @@ def build(task: str, *, as_json: bool) -> None:
 def show(task: str, version: int, *, as_json: bool) -> None:
     """Show the contents of a version and the tenants that contributed."""
     with database.transaction() as connection:
-        found = datasets.list_datasets(connection, task=TaskName(task), version=version)
+        matching = datasets.list_datasets(connection, task=TaskName(task), version=version)
         items = datasets.list_examples(connection, TaskName(task), version)
-    if not found:
+    if not matching:
         raise CommandError(
             f"there is no data set {task} {version}: see `feedback list`", WRONG_USAGE
         )
     if as_json:
-        print_json(manifests.build_document(found[0], items))
+        print_json(manifests.build_document(matching[0], items))
         return
-    print_line(_format_version(found[0]))
+    print_line(_format_version(matching[0]))
     for item in items:
         counts = ", ".join(f"{number} {what}" for what, number in item.example.counts.items())
         print_line(f"  {item.part} {item.correction_id} of job {item.job_id}: {counts}")

@@ -154,7 +154,7 @@ def _fine_tune(
     Raises SetupFailed, VersionRefused, and TryAgain while servers are unavailable.
     """
     task, name = model.code.TASK, model.code.MODEL
-    known, weights = catalog.discover_models(), data_folder() / "weights"
+    discovered, weights = catalog.discover_models(), data_folder() / "weights"
     configuration = model.configure_fine_tuning(settings)
     _print_progress("gathering corrections")
     began = dt.datetime.now(dt.UTC)
@@ -171,7 +171,9 @@ def _fine_tune(
         file = weights / model.code.FILE
         if live is not None:
             trained = TrainedWeights(weights, servers.store)
-            file = trained.folder_of(known.files[task, name].CARD, live.digest) / model.code.FILE
+            file = (
+                trained.folder_of(discovered.files[task, name].CARD, live.digest) / model.code.FILE
+            )
         live_figures = model.code.measure(file, frozen)
     training = TrainingInfo(
         {
@@ -185,7 +187,7 @@ def _fine_tune(
         data_set=data.version,
     )
     version = register.register_weights(
-        RegistrationContext(servers.engine, servers.store, known, weights),
+        RegistrationContext(servers.engine, servers.store, discovered, weights),
         outcome.file.read_bytes(),
         task=task,
         model=name,
@@ -232,12 +234,12 @@ def _comparable_figures(
     model: TrainableModel, figures: Mapping[str, Figure]
 ) -> dict[str, list[float]]:
     """Return the figures that `smart-filter eval` has too, each with its interval."""
-    known = {metric.name for metric in tasks.get_task(model.code.TASK).METRICS}
+    metrics = {metric.name for metric in tasks.get_task(model.code.TASK).METRICS}
     return {
         name: [figure.value, figure.low, figure.high]
         for name, figure in figures.items()
         # With a single class, some figures are NaN.
-        if name in known and all(map(math.isfinite, dataclasses.astuple(figure)))
+        if name in metrics and all(map(math.isfinite, dataclasses.astuple(figure)))
     }
 
 
