@@ -35,7 +35,7 @@ class Axis:
 
     def part(self, value: float) -> float:
         """Return how far along the axis a value is, 0 to 1."""
-        least, most, at = (self._scaled(one) for one in (self.least, self.most, value))
+        least, most, at = (self._scaled(number) for number in (self.least, self.most, value))
         return (at - least) / (most - least)
 
     def _scaled(self, value: float) -> float:
@@ -96,7 +96,9 @@ class Panel:
     def _names(self, place: Callable[[Point], Point], right: float) -> list[str]:
         """Write names next to the ends of lines, without overlaps."""
         told = [curve for curve in self.curves if curve.name]
-        wanted = sorted(((place(one.points[-1])[1], one) for one in told), key=lambda one: one[0])
+        wanted = sorted(
+            ((place(curve.points[-1])[1], curve) for curve in told), key=lambda curve: curve[0]
+        )
         names, last = [], -math.inf
         for y, curve in wanted:
             last = max(y + 4, last + 17)
@@ -117,10 +119,10 @@ class Panel:
 
 def main() -> None:
     """Draw all of them."""
-    found, figures = answers.read_answers(), fleet.read_figures()
+    measured, figures = answers.read_answers(), fleet.read_figures()
     _gpus(figures)
-    _p95(found)
-    _crowd(found)
+    _p95(measured)
+    _crowd(measured)
     _validated()
 
 
@@ -146,14 +148,14 @@ def _gpus(figures: Figures) -> None:
     _save("capacity-gpus", 440, told, [Panel("GPUs that a load needs", across, up, curves)])
 
 
-def _p95(found: Answers) -> None:
+def _p95(measured: Answers) -> None:
     curves = [
         Curve(
-            f"{one.rate:,.0f} photos/s",
-            [(100 * load, p95) for load, _, p95 in one.points],
+            f"{at_rate.rate:,.0f} photos/s",
+            [(100 * load, p95) for load, _, p95 in at_rate.points],
             color,
         )
-        for color, one in zip(COLORS, found.curves, strict=False)
+        for color, at_rate in zip(COLORS, measured.curves, strict=False)
     ]
     highest = max(p95 for curve in curves for _, p95 in curve.points)
     across = Axis(
@@ -169,10 +171,12 @@ def _p95(found: Answers) -> None:
     _save("capacity-p95", 440, told, [Panel(title, across, up, curves)])
 
 
-def _crowd(found: Answers) -> None:
+def _crowd(measured: Answers) -> None:
     chosen: list[tuple[str, str, SpikeResult]] = [
         (_told(crowd), color, crowd)
-        for color, crowd in zip(COLORS, (found.crowds[number] for number in CROWDS), strict=False)
+        for color, crowd in zip(
+            COLORS, (measured.crowds[number] for number in CROWDS), strict=False
+        )
     ]
     across = Axis(
         "minutes since the crowd began to come; it ends after 15",
@@ -216,12 +220,14 @@ def _validated() -> None:
         ("fours", "Segmentation in batches of up to four"),
     ):
         curves = []
-        some = [one for one in validation.read_comparisons() if one.fleet == name and one.load < 1]
-        for color, one in zip(COLORS, some, strict=False):
-            for told, is_dashed in ((one.seen, False), (one.foretold, True)):
+        some = [
+            each for each in validation.read_comparisons() if each.fleet == name and each.load < 1
+        ]
+        for color, each in zip(COLORS, some, strict=False):
+            for told, is_dashed in ((each.seen, False), (each.foretold, True)):
                 points = [(percent + 1.0, one_s) for percent, one_s in enumerate(told.percentiles)]
                 curves.append(
-                    Curve("" if is_dashed else f"load {one.load:g}", points, color, is_dashed)
+                    Curve("" if is_dashed else f"load {each.load:g}", points, color, is_dashed)
                 )
         highest = math.ceil(2 * max(y for curve in curves for _, y in curve.points)) / 2
         ticks = [(y / 2, f"{y / 2:g}") for y in range(int(2 * highest) + 1)]

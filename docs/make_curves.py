@@ -106,8 +106,8 @@ class Panel:
 
 def read_document(name: str) -> Document:
     """Return the stored output of a benchmark."""
-    found: Document = json.loads((MEASURED / f"{name}.json").read_text())
-    return found
+    document: Document = json.loads((MEASURED / f"{name}.json").read_text())
+    return document
 
 
 def curve(document: Document, name: str) -> list[Point]:

@@ -89,7 +89,7 @@ def draw_bars(bar: Bar, left: float, row: int, px_per_sample: float) -> Iterator
         f' rx="3" fill="{bar.color}" stroke="{ACCENT}" stroke-opacity=".25"/>{label}</g>'
     )
     yield row, drawn
-    for above in sorted(bar.above.values(), key=lambda one: one.samples, reverse=True):
+    for above in sorted(bar.above.values(), key=lambda child: child.samples, reverse=True):
         yield from draw_bars(above, left, row + 1, px_per_sample)
         left += above.samples * px_per_sample
 

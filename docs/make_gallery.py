@@ -146,10 +146,12 @@ def main() -> None:
 def options(entry: Entry) -> list[str]:
     """Return the options of `smart-filter run` for an entry, with a fixed seed."""
     fields = {**entry.fields, "seed": "1"}
-    found: list[str] = []
+    arguments: list[str] = []
     for name, value in fields.items():
-        found += ["--background", value] if name == "background" else ["--set", f"{name}={value}"]
-    return found
+        arguments += (
+            ["--background", value] if name == "background" else ["--set", f"{name}={value}"]
+        )
+    return arguments
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def tutorial(client: Client) -> None:
     _, first = picture(client, HOPPER, portrait)
     _, second = picture(client, ASTRONAUT, sticker)
     pictures = [shown(first["image"]), shown(second["image"])]
-    width = sum(one.width for one in pictures) + GAP_PX
+    width = sum(each.width for each in pictures) + GAP_PX
     both = Image.new("RGB", (width, pictures[0].height), "white")
     both.paste(pictures[0], (0, 0))
     both.paste(pictures[1], (pictures[0].width + GAP_PX, 0))
@@ -72,7 +72,7 @@ def edges(client: Client) -> None:
         picture(client, ASTRONAUT, {"background": "color:navy", "edge": effort})[1]["image"]
         for effort in ("fast", "balanced", "best")
     ]
-    save("edges", [one.crop(HAIR) for one in (photo, *made)])
+    save("edges", [each.crop(HAIR) for each in (photo, *made)])
 
 
 def picture(
@@ -112,8 +112,8 @@ def marked(photo: Image.Image, job: Job) -> Image.Image:
 def save(name: str, pictures: Sequence[Image.Image], *, side_px: int = TILE_PX) -> None:
     """Write square pictures side by side."""
     whole = Image.new("RGB", (len(pictures) * (side_px + GAP_PX) - GAP_PX, side_px), "white")
-    for index, one in enumerate(pictures):
-        tile = one.convert("RGB").resize((side_px, side_px), Image.Resampling.LANCZOS)
+    for index, picture in enumerate(pictures):
+        tile = picture.convert("RGB").resize((side_px, side_px), Image.Resampling.LANCZOS)
         whole.paste(tile, (index * (side_px + GAP_PX), 0))
     write(name, whole)
 

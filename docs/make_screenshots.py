@@ -51,13 +51,13 @@ SETTLED: Final = """
 
 def main(names: Sequence[str]) -> None:
     """Take the named shots, or all, and remove pictures of shots that no longer exist."""
-    known = shots.find()
-    unknown = sorted(set(names) - {shot.name for shot in known})
+    all_shots = shots.find()
+    unknown = sorted(set(names) - {shot.name for shot in all_shots})
     if unknown:
-        sys.exit(f"no shot {', '.join(unknown)}: {', '.join(shot.name for shot in known)}")
+        sys.exit(f"no shot {', '.join(unknown)}: {', '.join(shot.name for shot in all_shots)}")
     IMAGES.mkdir(exist_ok=True)
     for stale in set(IMAGES.glob("studio-*.webp")) - {
-        place(shot, look) for shot in known for look in shot.looks
+        place(shot, look) for shot in all_shots for look in shot.looks
     }:
         stale.unlink()
     with (
@@ -66,7 +66,7 @@ def main(names: Sequence[str]) -> None:
         chromium(camera.write_film(Path(folder))) as browser,
     ):
         photos = Photos(Path(folder))
-        for shot in known:
+        for shot in all_shots:
             for look in shot.looks if shot.name in names or not names else ():
                 place(shot, look).write_bytes(small(taken(shot, look, browser, operator, photos)))
                 sys.stdout.write(f"{place(shot, look)}\n")

@@ -33,9 +33,9 @@ def faults(site: Path) -> list[str]:
     pages = {
         path: _read_page(path) for path in sorted(site.rglob("*.html")) if path.name != _NOT_FOUND
     }
-    found = [fault for page in pages for fault in _page_faults(site, page, pages)]
+    broken = [fault for page in pages for fault in _page_faults(site, page, pages)]
     sheets = [path for path in site.rglob("*.css") if _CSS_ADDRESS.search(path.read_text())]
-    return found + [
+    return broken + [
         f"{path.relative_to(site)} fetches from another host" for path in sorted(sheets)
     ]
 

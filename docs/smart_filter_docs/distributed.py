@@ -92,10 +92,10 @@ def list_packages() -> list[DistributedPackage]:
             name,
             version,
             stated.get(name) or read_license(name),
-            tuple(found),
+            tuple(images_with),
             tuple(sorted(digests[name, version])),
         )
-        for (name, version), found in images.items()
+        for (name, version), images_with in images.items()
     )
 
 
@@ -116,7 +116,7 @@ def list_weights() -> list[DistributedWeights]:
             )
             for file in packaged.list_files()
         ),
-        key=lambda one: one.file.name,
+        key=lambda weights: weights.file.name,
     )
 
 
@@ -137,8 +137,8 @@ def _pins(image: str) -> Iterator[tuple[str, str, list[str]]]:
         if "sys_platform == 'win32'" not in marker:
             yield name.lower(), version, _DIGEST.findall(hashes)
     if image in {"worker-cpu-torch", "worker-gpu"}:
-        found = _DETECTRON2.findall((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-        yield from ((name, version, []) for name, version in found)
+        pins = _DETECTRON2.findall((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        yield from ((name, version, []) for name, version in pins)
 
 
 def read_license(name: str) -> str:
@@ -149,11 +149,11 @@ def read_license(name: str) -> str:
     metadata = importlib.metadata.metadata(name)
     for expression in metadata.get_all("License-Expression") or ():
         return str(expression)
-    named = [
-        one.rpartition(" :: ")[2]
-        for one in metadata.get_all("Classifier") or ()
-        if one.startswith("License :: ") and not one.endswith("OSI Approved")
+    licenses = [
+        line.rpartition(" :: ")[2]
+        for line in metadata.get_all("Classifier") or ()
+        if line.startswith("License :: ") and not line.endswith("OSI Approved")
     ]
     stated = metadata.get_all("License") or ["see its files"]
-    words = named or [stated[0].partition("\n")[0].strip()]
-    return " AND ".join(sorted({_SPDX.get(one, one) for one in words}))
+    words = licenses or [stated[0].partition("\n")[0].strip()]
+    return " AND ".join(sorted({_SPDX.get(name, name) for name in words}))

@@ -39,11 +39,11 @@ def rewritten(
     def address(target: str) -> str:
         path, hash_, anchor = target.partition("#")
         joined = os.path.normpath(PurePosixPath(source).parent / path)
-        found = places.get(joined) or places.get(f"{joined}/README.md")
-        if found is None:
+        place = places.get(joined) or places.get(f"{joined}/README.md")
+        if place is None:
             raise DeadLink(f"{source}: {target} is no file of the site")
         here = places[source].parent
-        return f"{os.path.relpath(found, here)}{hash_}{anchor}"
+        return f"{os.path.relpath(place, here)}{hash_}{anchor}"
 
     def linked(match: re.Match[str]) -> str:
         before, target, after = match.groups()
@@ -61,8 +61,8 @@ def rewritten(
 
 def title(page: str) -> str:
     """Return the first heading of a page."""
-    found = re.search(r"^# (.+)$", page, re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(r"^# (.+)$", page, re.MULTILINE)
+    return match[1] if match else ""
 
 
 def _file_of(mention: str, places: Mapping[str, PurePosixPath]) -> str | None:

@@ -38,11 +38,11 @@ def _lines(image: str) -> Iterator[str]:
     yield ""
     yield "Weights that come with Smart Filter, in this image"
     yield "--------------------------------------------------"
-    for one in distributed.list_weights():
-        if not one.origin:
-            card = one.only
+    for weights in distributed.list_weights():
+        if not weights.origin:
+            card = weights.only
             yield ""
-            yield f"{one.file.name} (SHA-256 {one.file.sha256})"
+            yield f"{weights.file.name} (SHA-256 {weights.file.sha256})"
             yield f"  license: {card.license}"
             yield f"  data: {card.data_terms}"
             yield f"  commercial use: {card.commercial}"

@@ -51,23 +51,26 @@ def make_release_compose() -> str:
         for name, definition in given["services"].items()
         if _PROFILE in definition.get("profiles", [_PROFILE])
     }
-    held = {name: one.pop("secrets", []) for name, one in services.items()}
+    held = {name: service.pop("secrets", []) for name, service in services.items()}
     held = {name: secrets for name, secrets in held.items() if secrets}
     volume_of = _share_volumes(held)
     folders: dict[str, str] = {}
-    for name, one in services.items():
-        _convert(one, volume_of.get(name))
-        folders.update(_replace_folders(name, one))
+    for name, service in services.items():
+        _convert(service, volume_of.get(name))
+        folders.update(_replace_folders(name, service))
     by_volume = {volume_of[name]: secrets for name, secrets in held.items()}
     services = {"secrets": _secrets_service(services["api"], by_volume, folders), **services}
     used = {
-        volume.partition(":")[0] for one in services.values() for volume in one.get("volumes", ())
+        volume.partition(":")[0]
+        for service in services.values()
+        for volume in service.get("volumes", ())
     }
-    networks = {network for one in services.values() for network in one.get("networks", ())}
+    networks = {network for service in services.values() for network in service.get("networks", ())}
     document = {
         "name": given["name"],
         "services": {
-            name: {key: one[key] for key in _KEYS if key in one} for name, one in services.items()
+            name: {key: service[key] for key in _KEYS if key in service}
+            for name, service in services.items()
         },
         "networks": {
             name: given["networks"][name] for name in given["networks"] if name in networks

@@ -31,8 +31,8 @@ def make_sbom() -> str:
     """Return the document as JSON text."""
     bom = Bom(
         components=[
-            *(_package_component(one) for one in distributed.list_packages()),
-            *(_weights_component(one) for one in distributed.list_weights()),
+            *(_package_component(package) for package in distributed.list_packages()),
+            *(_weights_component(weights) for weights in distributed.list_weights()),
         ]
     )
     library = "cyclonedx-python-lib"
@@ -72,29 +72,29 @@ def _package_component(package: DistributedPackage) -> Component:
         version=package.version,
         purl=purl,
         bom_ref=str(purl),
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=one) for one in package.sha256],
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest) for digest in package.sha256],
         licenses=[LicenseFactory().make_from_string(package.license)],
         properties=[Property(name=f"{_PREFIX}:image", value=image) for image in package.images],
     )
 
 
-def _weights_component(one: DistributedWeights) -> Component:
-    card = one.only
-    tasks = sorted({f"{card.task}/{card.name}" for card in one.cards})
+def _weights_component(weights: DistributedWeights) -> Component:
+    card = weights.only
+    tasks = sorted({f"{card.task}/{card.name}" for card in weights.cards})
     facts = {
         "commercial": str(card.commercial),
         "data_terms": card.data_terms,
         "models": ", ".join(tasks),
-        "origin": one.origin or "trained for Smart Filter, in the images",
+        "origin": weights.origin or "trained for Smart Filter, in the images",
     }
     return Component(
         type=ComponentType.MACHINE_LEARNING_MODEL,
-        name=Path(one.file.name).name,
+        name=Path(weights.file.name).name,
         version=card.version,
-        bom_ref=f"weights:{one.file.name}",
+        bom_ref=f"weights:{weights.file.name}",
         description=card.source,
-        supplier=None if one.origin else OrganizationalEntity(name="Smart Filter"),
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=one.file.sha256)],
+        supplier=None if weights.origin else OrganizationalEntity(name="Smart Filter"),
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=weights.file.sha256)],
         licenses=[LicenseFactory().make_from_string(card.license)],
         properties=[Property(name=f"{_PREFIX}:{name}", value=v) for name, v in facts.items()],
     )

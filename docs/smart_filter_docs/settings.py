@@ -34,19 +34,19 @@ def page(text: str) -> str:
     A default that depends on something else (`–; …`, or words) stays as it is.
     Raises Undescribed with every variable that has no row.
     """
-    known = dict(_variables())
+    variables = dict(_variables())
     described: set[str] = set()
 
     def row(match: re.Match[str]) -> str:
         names = [name.strip() for name in match[1].split(",")]
         described.update(names)
-        defaults = [known[name] for name in names if name in known]
+        defaults = [variables[name] for name in names if name in variables]
         if not defaults or set(defaults) == {_NOTHING}:
             return match[0]
         return f"| {match[1]} | {', '.join(dict.fromkeys(defaults))} | {match[3]} |"
 
     updated = _ROW.sub(row, text)
-    missing = sorted(set(known) - described)
+    missing = sorted(set(variables) - described)
     if missing:
         raise Undescribed(f"docs/settings.md has no row for {', '.join(missing)}")
     return updated

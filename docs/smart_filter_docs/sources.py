@@ -41,8 +41,8 @@ def site_places() -> Mapping[str, PurePosixPath]:
         for path in sorted((CHECKOUT / folder).rglob("*"))
         if path.is_file() and _INSTALLED not in path.parts
     ]
-    found = {path: _place(path) for path in (*_OUTSIDE, *studio_files, *inside)}
-    return {path: place for path, place in found.items() if place is not None}
+    placed = {path: _place(path) for path in (*_OUTSIDE, *studio_files, *inside)}
+    return {path: place for path, place in placed.items() if place is not None}
 
 
 def _place(path: str) -> PurePosixPath | None:

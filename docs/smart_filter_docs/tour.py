@@ -116,7 +116,8 @@ def _cut(value: object) -> object:
 
 def _first_steps(history: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: one[:_MOST_ITEMS] if isinstance(one, list) else one for name, one in history.items()
+        name: items[:_MOST_ITEMS] if isinstance(items, list) else items
+        for name, items in history.items()
     }
 
 
@@ -203,8 +204,8 @@ def _batches(tour: Tour) -> dict[str, Any]:
     """Call the operations of batches; return the event of a finished album."""
     photos = [base64.b64encode(_jpeg(PHOTO.read_bytes(), side=side)).decode() for side in (8, 9)]
     items: list[dict[str, Any]] = [{"photo_base64": photo} for photo in photos]
-    own = {"metadata": {"who": "ann"}, "recipe": {"background": "keep", "quality": 80}}
-    album = {"items": [items[0] | own, items[1]], "album": {"best": 1}}
+    settings = {"metadata": {"who": "ann"}, "recipe": {"background": "keep", "quality": 80}}
+    album = {"items": [items[0] | settings, items[1]], "album": {"best": 1}}
     waits = {"Prefer": "wait=30"}
     ranked = tour.stop("createBatch", "album", json_body=album, headers=waits).json()
     tour.stop("getBatch", "ranked_album", batch_id=ranked["id"])

@@ -17,7 +17,7 @@ from smart_filter_docs.reference import client, commands, designs, metrics, mode
 
 def pages() -> Mapping[str, str]:
     """Return every generated page by its path below docs/."""
-    found = {
+    texts = {
         "backgrounds.md": designs.page(),
         "client.md": client.page(),
         "commands.md": commands.page(),
@@ -26,4 +26,4 @@ def pages() -> Mapping[str, str]:
         "recipe.md": recipe.page(),
         **rest.pages(),
     }
-    return {f"reference/{name}": text for name, text in found.items()}
+    return {f"reference/{name}": text for name, text in texts.items()}

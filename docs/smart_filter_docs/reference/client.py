@@ -93,9 +93,9 @@ def _value(kind: type) -> Iterator[str]:
     yield f"### {kind.__name__}"
     yield from _paragraphs(inspect.getdoc(kind))
     rows = [
-        (code(one.name), code(_annotation(one.type)))
-        for one in dataclasses.fields(kind)
-        if one.repr and not one.name.startswith("_")
+        (code(field.name), code(_annotation(field.type)))
+        for field in dataclasses.fields(kind)
+        if field.repr and not field.name.startswith("_")
     ]
     yield table(("field", "type"), rows)
 
@@ -125,15 +125,15 @@ def _items(paragraph: str) -> Iterator[str]:
 def _spread(name: str, signature: inspect.Signature) -> str:
     """Return a signature, with one parameter a line when one line is too short."""
     parameters: list[str] = []
-    for one in signature.parameters.values():
-        if one.name == "self":
+    for given in signature.parameters.values():
+        if given.name == "self":
             continue
-        if one.kind is one.KEYWORD_ONLY and "*" not in parameters:
+        if given.kind is given.KEYWORD_ONLY and "*" not in parameters:
             parameters.append("*")
-        kind = "" if one.annotation is one.empty else f": {_annotation(one.annotation)}"
+        kind = "" if given.annotation is given.empty else f": {_annotation(given.annotation)}"
         # A default that is a function is shown by its name.
-        default = "" if one.default is one.empty else f" = {_default(one.default)}"
-        parameters.append(f"{one.name}{kind}{default}")
+        default = "" if given.default is given.empty else f" = {_default(given.default)}"
+        parameters.append(f"{given.name}{kind}{default}")
     gives = signature.return_annotation
     returns = "" if gives in {signature.empty, None} else f" -> {_annotation(gives)}"
     whole = f"{name}({', '.join(parameters)}){returns}"
@@ -158,5 +158,5 @@ def _annotation(annotation: object) -> str:
 
 def _literals() -> dict[str, object]:
     """Return the sets of words that the client names, by name."""
-    named = {name: getattr(_home(name), name) for name in _names()}
-    return {name: kind for name, kind in named.items() if get_origin(kind) is Literal}
+    by_name = {name: getattr(_home(name), name) for name in _names()}
+    return {name: kind for name, kind in by_name.items() if get_origin(kind) is Literal}

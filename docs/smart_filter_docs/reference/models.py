@@ -61,8 +61,13 @@ def _card(card: ModelCard) -> str:
         table(
             ("parameter", "default", "allowed", "meaning"),
             [
-                (code(one.name), code(_plain(one.default)), _allowed(one), sentence(one.title))
-                for one in card.parameters
+                (
+                    code(given.name),
+                    code(_plain(given.default)),
+                    _allowed(given),
+                    sentence(given.title),
+                )
+                for given in card.parameters
             ],
         ),
     )

@@ -21,12 +21,12 @@ _LONGEST: Final = 120
 def pages() -> Mapping[str, str]:
     """Return every page by its path."""
     document = json.loads(_DOCUMENT.read_text())
-    found = {
+    texts = {
         **{_page_of(tag["name"]): _tag(document, tag) for tag in document["tags"]},
         schemas.OBJECTS: _objects(document),
         "index.md": _index(document),
     }
-    return {f"{_FOLDER}/{name}": text for name, text in found.items()}
+    return {f"{_FOLDER}/{name}": text for name, text in texts.items()}
 
 
 def _page_of(tag: str) -> str:
@@ -91,13 +91,13 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
 def _parameters(operation: Schema) -> str:
     rows = [
         (
-            code(one["name"]),
-            one["in"],
-            schemas.kind(one["schema"], from_page=""),
-            "required" if one.get("required") else "",
-            sentence(one.get("description", "")),
+            code(parameter["name"]),
+            parameter["in"],
+            schemas.kind(parameter["schema"], from_page=""),
+            "required" if parameter.get("required") else "",
+            sentence(parameter.get("description", "")),
         )
-        for one in operation.get("parameters", ())
+        for parameter in operation.get("parameters", ())
     ]
     return table(("parameter", "in", "type", "", "meaning"), rows)
 
@@ -163,8 +163,8 @@ def _shorten(value: object) -> object:
     if isinstance(value, str) and len(value) > _LONGEST:
         return f"{value[:_LONGEST]}…"
     if isinstance(value, dict):
-        return {name: _shorten(one) for name, one in value.items()}
-    return [_shorten(one) for one in value] if isinstance(value, list) else value
+        return {name: _shorten(item) for name, item in value.items()}
+    return [_shorten(item) for item in value] if isinstance(value, list) else value
 
 
 def _objects(document: Schema) -> str:

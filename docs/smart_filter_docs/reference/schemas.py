@@ -57,9 +57,9 @@ def _kinds(schema: Schema, from_page: str) -> Iterator[str]:
         yield f"[{name}]({page}#{anchor(name)})"
         return
     for choices in ("anyOf", "oneOf", "allOf"):
-        for one in schema.get(choices, ()):
-            if "$ref" in one or "type" in one:
-                yield from _kinds(one, from_page)
+        for choice in schema.get(choices, ()):
+            if "$ref" in choice or "type" in choice:
+                yield from _kinds(choice, from_page)
     if "enum" in schema:
         yield " ".join(code(_plain(value)) for value in schema["enum"])
         return
@@ -95,7 +95,7 @@ def _default(schema: Schema, *, required: bool) -> str:
     if value is None or value in ("", [], {}):
         return ""
     if isinstance(value, list):
-        return " ".join(code(_plain(one)) for one in value)
+        return " ".join(code(_plain(item)) for item in value)
     return code(_plain(value))
 
 

@@ -42,11 +42,11 @@ def find() -> list[Shot]:
 
     Raises ValueError when two shots have the same name.
     """
-    found: list[Shot] = []
+    listed: list[Shot] = []
     for part in pkgutil.iter_modules(shots.__path__, f"{shots.__name__}."):
-        found += getattr(importlib.import_module(part.name), "SHOTS", ())
-    names = [shot.name for shot in found]
+        listed += getattr(importlib.import_module(part.name), "SHOTS", ())
+    names = [shot.name for shot in listed]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"two shots have the same name: {', '.join(twice)}")
-    return sorted(found, key=lambda shot: shot.name)
+    return sorted(listed, key=lambda shot: shot.name)
