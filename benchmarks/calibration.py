@@ -60,7 +60,7 @@ _THREADS, _SPREAD = 4, 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class Estimate:
     """The estimate that a job got at acceptance, in seconds."""
 
     job_id: str
@@ -86,7 +86,7 @@ def measure(variant: str, seed: int) -> list[Figure]:
     return list(_figures(estimates, took))
 
 
-def _figures(estimates: list[Forecast], took: Mapping[str, float]) -> Iterator[Figure]:
+def _figures(estimates: list[Estimate], took: Mapping[str, float]) -> Iterator[Figure]:
     for name in ("all", *_PRIORITIES):
         jobs = [job for job in estimates if name in {"all", job.priority}]
         for quantile in ("p50", "p90"):
@@ -110,7 +110,7 @@ def _figures(estimates: list[Forecast], took: Mapping[str, float]) -> Iterator[F
     )
 
 
-Run = Callable[[random.Random], tuple[list[Forecast], dict[str, float]]]
+Run = Callable[[random.Random], tuple[list[Estimate], dict[str, float]]]
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def _with_service(seed: int) -> Iterator[Run]:
     del seed
     with service.folder() as data, service.up(data) as running:
 
-        async def run(rng: random.Random) -> tuple[list[Forecast], dict[str, float]]:
+        async def run(rng: random.Random) -> tuple[list[Estimate], dict[str, float]]:
             async with _client(running.client.url, running.api_key) as client:
                 own = {side: photos.selfies(side) for side in _SIDES}
                 place = Place(client, own, partial(_seconds_from_api, client))
@@ -143,7 +143,7 @@ def _with_stub(seed: int) -> Iterator[Run]:
         workers = StubWorkers(engine, _COSTS, served, _THREADS, _SPREAD, WorkerCounters())
         stack.enter_context(workers.working(seed))
 
-        async def run(rng: random.Random) -> tuple[list[Forecast], dict[str, float]]:
+        async def run(rng: random.Random) -> tuple[list[Estimate], dict[str, float]]:
             async with _client(site.url, key) as client:
                 own = {side: _same(a_photo(size=(side, side))) for side in _SIDES}
                 place = Place(client, own, partial(_seconds_from_database, engine))
@@ -171,9 +171,9 @@ def _client(url: str, key: str) -> httpx.AsyncClient:
 
 async def _send_all(
     place: Place, rng: random.Random, rate: float
-) -> tuple[list[Forecast], dict[str, float]]:
+) -> tuple[list[Estimate], dict[str, float]]:
     sys.stderr.write(f"{rate:.2f} jobs a second\n")
-    estimates: list[Forecast] = []
+    estimates: list[Estimate] = []
     due = anyio.current_time()
     async with anyio.create_task_group() as group:
         for _ in range(_WARM_UP + _JOBS):
@@ -187,12 +187,12 @@ async def _send_all(
 async def _capacity(place: Place, rng: random.Random, jobs: int) -> float:
     """Return how many mixed jobs a second end while a few are always running."""
     waiting_jobs = [_draw_job(rng) for _ in range(jobs)]
-    estimates: list[Forecast] = []
+    estimates: list[Estimate] = []
 
     async def keep_busy() -> None:
         while waiting_jobs:
             side, fields = waiting_jobs.pop()
-            own_estimate: list[Forecast] = []
+            own_estimate: list[Estimate] = []
             await _submit(place, side, fields, own_estimate)
             await place.took(own_estimate[0].job_id)
             estimates.extend(own_estimate)
@@ -220,7 +220,7 @@ def _draw_job(rng: random.Random) -> tuple[int, dict[str, str]]:
 
 
 async def _submit(
-    place: Place, side: int, fields: dict[str, str], estimates: list[Forecast]
+    place: Place, side: int, fields: dict[str, str], estimates: list[Estimate]
 ) -> None:
     photo = next(place.photos[side])
     answer = await place.client.post("/v1/jobs", files={"photo": ("photo.jpg", photo)}, data=fields)
@@ -228,7 +228,7 @@ async def _submit(
     job = answer.json()
     queue = job["queue"]
     estimates.append(
-        Forecast(job["id"], fields["priority"], queue["eta_p50_s"], queue["eta_p90_s"])
+        Estimate(job["id"], fields["priority"], queue["eta_p50_s"], queue["eta_p90_s"])
     )
 
 

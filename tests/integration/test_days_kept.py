@@ -27,7 +27,7 @@ from smart_filter_shared.queue import fair_queueing, heads, worker_registry
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import quotas
 from smart_filter_tests import partitioned_database, scenarios
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, stage_result
+from smart_filter_tests.bench import RETENTION, TENANT, Bench, capability, stage_result
 from smart_filter_tests.partitioned_database import HALF_A_YEAR, today_of
 from smart_filter_tests.scenarios import Scenario
 from smart_filter_tests.stages import FACE, PREPARE, SEGMENTATION
@@ -239,7 +239,7 @@ def test_request_about_a_job_reads_its_day_alone(bench: Bench) -> None:
 
 def test_cached_results_are_looked_up_in_the_days_that_keep_them(bench: Bench) -> None:
     now = dt.datetime.now(dt.UTC)
-    since = result_cache.first_cached_id(KEEPING)  # a week, and a day for its processing
+    since = result_cache.first_cached_id(RETENTION)  # a week, and a day for its processing
     kept = {f"{(now - dt.timedelta(days=back)).date():%Y_%m_%d}" for back in range(9)}
 
     with explained(bench.engine, bench) as plans, bench.transaction() as connection:

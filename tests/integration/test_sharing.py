@@ -28,7 +28,7 @@ from smart_filter_shared.queue.leases import (
 )
 from smart_filter_shared.tenants import quotas
 from smart_filter_tests import invariants, races, scenarios
-from smart_filter_tests.bench import KEEPING, TENANT, Bench
+from smart_filter_tests.bench import RETENTION, TENANT, Bench
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, Action, Scenario
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers import images
@@ -183,7 +183,7 @@ def parent(bench: Bench) -> Scenario:
 
 def child(scenario: Scenario) -> JobId:
     job_id = scenario.bench.submit(KEEP_BACKGROUND)
-    assert scenario.bench.do(references.add_references, TENANT, job_id, [PHOTO], KEEPING) == {PHOTO}
+    assert scenario.bench.do(references.add_references, TENANT, job_id, [PHOTO], RETENTION) == {PHOTO}
     return job_id
 
 
@@ -210,7 +210,7 @@ def borrow(job_id: JobId) -> Action:
         "borrow",
         None,
         lambda connection, _: references.add_references(
-            connection, TENANT, job_id, [PHOTO], KEEPING
+            connection, TENANT, job_id, [PHOTO], RETENTION
         ),
     )
 

@@ -68,7 +68,7 @@ _TABLES = (
     *("paces", "foresight", "pauses", "samples", "queue_samples", "failures"),
     *("model_versions", "shadow_results", "data_items", "data_sets", "data_removals"),
 )
-KEEPING = RetentionPolicy(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
+RETENTION = RetentionPolicy(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
 
 
 def settings_of(addresses: Addresses, **more: str) -> Settings:
@@ -464,7 +464,7 @@ def _submission(
         photo_key=f"{job_id}",
         photo_digest="none",
         background_key=None,
-        retention=KEEPING,
+        retention=RETENTION,
         plans={
             stage: StagePlan(capability(stage), {LEADING_TASK[stage]: model}, {})
             for stage in required_stages(recipe)

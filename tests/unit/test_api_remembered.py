@@ -168,7 +168,7 @@ def looks(*steps: tuple[float, bool], look_seconds: float = 0.0) -> int:
         "to judge less often where a look takes long",
     ],
 )
-def test_outlook_is_refreshed(
+def test_snapshot_is_refreshed(
     steps: list[tuple[float, bool]], look_seconds: float, taken: int
 ) -> None:
     assert looks(*steps, look_seconds=look_seconds) == taken

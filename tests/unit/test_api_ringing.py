@@ -33,15 +33,15 @@ def ring_meanwhile(bell: Bell, *due: list[Capability]) -> None:
     """Ring for a face; while that ring blocks, ring for these."""
 
     async def ring() -> None:
-        ringer = QueuedDoorbell(bell)
+        doorbell = QueuedDoorbell(bell)
         async with anyio.create_task_group() as group:
-            group.start_soon(ringer.run)
-            ringer.ring([FACE])
+            group.start_soon(doorbell.run)
+            doorbell.ring([FACE])
             await anyio.to_thread.run_sync(bell.stuck.wait)
             for one in due:
-                ringer.ring(one)
+                doorbell.ring(one)
             bell.may_ring.set()
-            ringer.end()
+            doorbell.end()
 
     anyio.run(ring)
 

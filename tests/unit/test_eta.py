@@ -37,7 +37,7 @@ CERTAIN = {
 }
 
 
-def an_outlook(*ranks: float, threads: int = 2, **more: object) -> QueueSnapshot:
+def a_snapshot(*ranks: float, threads: int = 2, **more: object) -> QueueSnapshot:
     """Return a snapshot with whole jobs of these ranks, served by one pool of all stages."""
     queue = ReadyQueue(ranks, range(1, len(ranks) + 1))
     snapshot = QueueSnapshot(
@@ -73,12 +73,12 @@ ONE_AFTER_ANOTHER = sum(SECONDS.values())
 @pytest.mark.parametrize(
     ("snapshot", "position", "seconds"),
     [
-        (an_outlook(), 1, LONGEST_WAY),
-        (an_outlook(threads=1), 1, ONE_AFTER_ANOTHER),
+        (a_snapshot(), 1, LONGEST_WAY),
+        (a_snapshot(threads=1), 1, ONE_AFTER_ANOTHER),
         # Two jobs of lower rank go first, on two threads; the others do not count.
-        (an_outlook(1.0, 2.0, 11.0, 12.0), 3, ONE_AFTER_ANOTHER + LONGEST_WAY),
+        (a_snapshot(1.0, 2.0, 11.0, 12.0), 3, ONE_AFTER_ANOTHER + LONGEST_WAY),
         # The slowest pool is the bottleneck.
-        (an_outlook(1.0, 2.0, 3.0, pools=APART), 4, 3 * SECONDS[SEGMENTATION] + LONGEST_WAY),
+        (a_snapshot(1.0, 2.0, 3.0, pools=APART), 4, 3 * SECONDS[SEGMENTATION] + LONGEST_WAY),
     ],
     ids=["alone", "one thread", "behind two", "a pool for each stage"],
 )
@@ -93,16 +93,16 @@ def test_job_takes_the_longest_path_behind_those_before_it(
 
 
 @pytest.mark.parametrize("asked_before", [False, True])
-def test_jobs_accepted_since_the_outlook_count_too(*, asked_before: bool) -> None:
-    backlog = Backlog(an_outlook(1.0))
+def test_jobs_accepted_since_the_snapshot_count_too(*, asked_before: bool) -> None:
+    backlog = Backlog(a_snapshot(1.0))
     if asked_before:
-        assert estimates.estimate_completion(backlog, a_job()) == estimate(an_outlook(1.0), a_job())
+        assert estimates.estimate_completion(backlog, a_job()) == estimate(a_snapshot(1.0), a_job())
 
     for rank in (9.0, 11.0):
         backlog.add(SampledStage(capability_of(PREPARE), rank, 1.0, ALL[1:]))
 
     assert estimates.estimate_completion(backlog, a_job()) == estimate(
-        an_outlook(1.0, 9.0), a_job()
+        a_snapshot(1.0, 9.0), a_job()
     )
 
 
@@ -115,8 +115,8 @@ def test_position_is_exact_near_the_head_and_a_minimum_further_back() -> None:
 def test_queue_room_appears_at_the_rate_of_ended_jobs() -> None:
     ranks = [float(rank) for rank in range(10)]
 
-    assert estimate_drain_seconds(an_outlook(*ranks), 4) == pytest.approx(4 * 11 / 2)
-    assert estimate_drain_seconds(an_outlook(), 4) is None
+    assert estimate_drain_seconds(a_snapshot(*ranks), 4) == pytest.approx(4 * 11 / 2)
+    assert estimate_drain_seconds(a_snapshot(), 4) is None
 
 
 def test_pace_finds_the_seconds_of_a_megapixel() -> None:

@@ -337,17 +337,17 @@ class OidcProvider:
         """Return the provider's key of this id; an unknown id fetches the keys once more."""
         kept = self._keys
         if kept is not None and kept[0] > self._clock():
-            key_ = _select_key(kept[1], kid, algorithm)
-            if key_ is not None:
-                return key_
+            match = _select_key(kept[1], kid, algorithm)
+            if match is not None:
+                return match
         answer = await self._ask("GET", addresses.jwks)
         listed = answer.get("keys")
         keys = [key for key in listed if isinstance(key, dict)] if isinstance(listed, list) else []
         self._keys = (self._clock() + _CACHE_SECONDS, keys)
-        key_ = _select_key(keys, kid, algorithm)
-        if key_ is None:
+        match = _select_key(keys, kid, algorithm)
+        if match is None:
             raise SignInFailed(Reason.INVALID, "the provider has no such key")
-        return key_
+        return match
 
     async def _ask(
         self,

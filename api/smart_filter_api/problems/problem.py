@@ -260,7 +260,7 @@ def _allowed_methods(request: Request) -> str:
 async def _handle_invalid_parameters(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    error_ = MalformedRequest.of_fields(
+    refusal = MalformedRequest.of_fields(
         [validation.describe_parameter_error(wrong) for wrong in error.errors()]
     )
-    return respond_to_error(request, error_)
+    return respond_to_error(request, refusal)

@@ -79,10 +79,10 @@ def _names_at(kind: type[BaseModel], path: list[int | str]) -> list[str]:
     for part in path:
         if isinstance(part, str):
             models = [
-                model_
+                inner
                 for model in models
                 if part in model.model_fields
-                for model_ in _models_in(model.model_fields[part].annotation)
+                for inner in _models_in(model.model_fields[part].annotation)
             ]
     return [field.alias or name for model in models for name, field in model.model_fields.items()]
 
@@ -92,7 +92,7 @@ def _models_in(annotation: object) -> list[type[BaseModel]]:
         return [annotation]
     if get_origin(annotation) is Literal:
         return []
-    return [model_ for part in get_args(annotation) for model_ in _models_in(part)]
+    return [inner for part in get_args(annotation) for inner in _models_in(part)]
 
 
 def _describe(error: Mapping[str, Any]) -> str:  # as pydantic reports it

@@ -213,14 +213,14 @@ async def _take_snapshot(
     reader: AsyncEngine, patience_seconds: float, silent_seconds: float
 ) -> QueueSnapshot:
     def look(connection: Connection) -> QueueSnapshot:
-        snapshot_ = snapshot.read_snapshot(
+        queues = snapshot.read_snapshot(
             connection,
             cell=DEFAULT_CELL,
             silent_seconds=silent_seconds,
             now=dt.datetime.now(dt.UTC),
         )
         cards = [model.card for model in published_models.list_models(connection)]
-        return replace(snapshot_, paces=stage_times.add_defaults(snapshot_.paces, cards))
+        return replace(queues, paces=stage_times.add_defaults(queues.paces, cards))
 
     async with limit_seconds(patience_seconds), sessions.async_connection(reader) as connection:
         return await connection.run_sync(look)

@@ -177,12 +177,12 @@ class EtaEstimator:
 
     async def _read_backlog(self) -> Backlog:
         self._looked_at = self._clock()
-        before_ = self._backlog
-        before = len(before_.added)
+        backlog = self._backlog
+        before = len(backlog.added)
         backlog = Backlog(await self._read())
         self._look_seconds = self._clock() - self._looked_at
         # Jobs accepted while the snapshot was taken may be missing from it, so add them.
-        for work in before_.added[before:]:
+        for work in backlog.added[before:]:
             backlog.add(work)
         return backlog
 

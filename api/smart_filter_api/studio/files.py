@@ -76,8 +76,8 @@ def _prepare_page(name: str, page: bytes, contents: Mapping[str, bytes]) -> Stat
         path = left.pop()
         if path not in needed:
             needed.add(path)
-            imports = (name_.decode() for name_ in _IMPORT_PATTERN.findall(contents[path]))
-            left += [_resolve_import(name_, path, bare) for name_ in imports]
+            imports = (imported.decode() for imported in _IMPORT_PATTERN.findall(contents[path]))
+            left += [_resolve_import(imported, path, bare) for imported in imports]
     preloaded = (f'<link rel="modulepreload" href="{FOLDER}{path}">' for path in sorted(needed))
     return _prepare(name, page.replace(_PRELOAD_MARKER, "\n".join(preloaded).encode()))
 

@@ -119,7 +119,7 @@ class Backlog:
             if now - ahead < rank - _RANK_TOLERANCE
         )
 
-    def own(self, shape: Hashable, compute: Callable[[], Duration]) -> Duration:
+    def own_duration(self, shape: Hashable, compute: Callable[[], Duration]) -> Duration:
         """Return the duration of a job's own stages from the cache, or compute it."""
         duration = self._own.get(shape)
         if duration is None:

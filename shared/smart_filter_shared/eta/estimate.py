@@ -83,7 +83,7 @@ def estimate_completion(backlog: Backlog, job: PendingJob) -> CompletionEstimate
     # The work ahead of the job runs down while the job may not start yet.
     idle = max(0.0, job.starts_in_seconds)
     left = Duration(max(0.0, wait.mean - idle), wait.variance if wait.mean > idle else 0.0)
-    duration = backlog.own(_shape(backlog, job), lambda: _own_duration(backlog, job))
+    duration = backlog.own_duration(_shape(backlog, job), lambda: _own_duration(backlog, job))
     p50, p90 = _quantiles(left + duration)
     calibration = backlog.snapshot.foresight.get(job.priority, Calibration())
     corrected_p50, corrected_p90 = calibration.corrected(p50, p90)

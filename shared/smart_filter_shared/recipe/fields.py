@@ -204,19 +204,19 @@ def _read_own_fields(reader: "_Reader") -> Recipe:
     return Recipe(
         outputs=reader.listed("outputs", partial(_member, Output), default.outputs),
         format=reader.text("format", _format, default.format),
-        quality=reader.one("quality", partial(read_integer, least=1, most=100), default.quality),
+        quality=reader.scalar("quality", partial(read_integer, least=1, most=100), default.quality),
         files=_files(reader),
         edge=reader.choice("edge", default.edge),
         framing=_framing(reader),
         look=_look(reader),
         subject=reader.choice("subject", default.subject),
-        require_person=reader.one("require_person", read_boolean, default.require_person),
+        require_person=reader.scalar("require_person", read_boolean, default.require_person),
         priority=reader.choice("priority", default.priority),
         run_at=reader.text("run_at", _moment, None),
-        deadline_ms=reader.one(
+        deadline_ms=reader.scalar(
             "deadline_ms", partial(read_integer, least=1, most=MAX_DEADLINE_MS), None
         ),
-        seed=reader.one("seed", partial(read_integer, least=0, most=MAX_SEED), None),
+        seed=reader.scalar("seed", partial(read_integer, least=0, most=MAX_SEED), None),
         persons=reader.text("persons", _persons, default.persons),
     )
 
@@ -226,7 +226,7 @@ def _files(reader: "_Reader") -> Files:
     return Files(
         matte_bits=reader.text("matte_bits", files.read_matte_bits, default.matte_bits),
         max_bytes=reader.text("max_bytes", files.read_max_bytes, None),
-        keep_metadata=reader.one("keep_metadata", read_boolean, default.keep_metadata),
+        keep_metadata=reader.scalar("keep_metadata", read_boolean, default.keep_metadata),
         effort=reader.choice("effort", default.effort),
         provenance=reader.choice("provenance", default.provenance),
     )
@@ -268,7 +268,7 @@ class _Reader:
         self._wrong: list[FieldError] = []
         self._later: list[FieldError] = []
 
-    def one(
+    def scalar(
         self, name: str, read: Callable[[Scalar], Parsed], default: Default
     ) -> Parsed | Default:
         """Return the value of a field, or the default when it is absent or wrong."""
@@ -366,7 +366,7 @@ class _Reader:
         for field in self._names_below(prefix):
             parameter = card.parameter(field.removeprefix(prefix))
             if parameter is not None:
-                values[parameter.name] = self.one(field, parameter.read_value, parameter.default)
+                values[parameter.name] = self.scalar(field, parameter.read_value, parameter.default)
             else:
                 names = ", ".join(parameter.name for parameter in card.parameters) or "none"
                 near = did_you_mean(

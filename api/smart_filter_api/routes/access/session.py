@@ -43,7 +43,7 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
     lifetimes, secure = services.sign_in.lifetimes, services.sign_in.secure
     former = csrf.read_cookie(request, always_secure=secure)
 
-    def begun(connection: Connection) -> NewSession:
+    def open_session(connection: Connection) -> NewSession:
         if former is not None:
             browser_sessions.end(connection, former)
         if payload.key is not None:
@@ -56,7 +56,7 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
     digest = api_keys.hash_key(payload.key or str(payload.code))
     with services.limits.sign_in_failures.attempt(client_network(request.scope), digest):
         async with services.database.transaction() as connection:
-            opened = await connection.run_sync(begun)
+            opened = await connection.run_sync(open_session)
     answer = _session_response(opened.session, opened.cookie, status.HTTP_201_CREATED)
     csrf.set_cookie(
         request,

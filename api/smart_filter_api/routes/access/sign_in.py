@@ -82,7 +82,7 @@ async def finish(request: Request, services: OpenServices) -> Response:
     former = csrf.read_cookie(request, always_secure=secure)
     digest = api_keys.hash_key(cookie or "")
 
-    def begun(connection: Connection, person: Person) -> NewSession:
+    def open_session(connection: Connection, person: Person) -> NewSession:
         if former is not None:
             browser_sessions.end(connection, former)
         opened = browser_sessions.open_for_person(
@@ -109,7 +109,7 @@ async def finish(request: Request, services: OpenServices) -> Response:
     except SignInFailed as error:
         return _refused(request, services, error, "/")
     async with services.database.transaction() as connection:
-        opened = await connection.run_sync(begun, person)
+        opened = await connection.run_sync(open_session, person)
     answer = _redirect(person.return_path)
     csrf.set_attempt_cookie(request, answer, "", seconds=0, always_secure=secure)
     csrf.set_cookie(
