@@ -22,7 +22,7 @@ class TtlCache(Generic[Value]):
         self._clock = clock
         self._asking = anyio.Lock()
         # The time at which a value was asked for, and the value.
-        self._known: tuple[float, Value] | None = None
+        self._stored: tuple[float, Value] | None = None
         self._forgotten = 0
 
     async def get(self, ask: Callable[[], Awaitable[Value]]) -> Value:
@@ -33,15 +33,15 @@ class TtlCache(Generic[Value]):
         # Judged by the time at which this caller arrived: an answer that takes longer than
         # `seconds` is still fresh to all who waited for it.
         stale_until = self._clock() - self._seconds
-        if self._known is None or self._known[0] <= stale_until:
+        if self._stored is None or self._stored[0] <= stale_until:
             async with self._asking:
-                if self._known is None or self._known[0] <= stale_until:
+                if self._stored is None or self._stored[0] <= stale_until:
                     return await self._refresh(ask)
-        return self._known[1]
+        return self._stored[1]
 
     def forget(self) -> None:
         """Discard the value, so that the next `get` calls `ask`."""
-        self._known = None
+        self._stored = None
         self._forgotten += 1
 
     async def _refresh(self, ask: Callable[[], Awaitable[Value]]) -> Value:
@@ -49,7 +49,7 @@ class TtlCache(Generic[Value]):
         value = await ask()
         # A value that was asked for before `forget` may be the one to forget.
         if forgotten == self._forgotten:
-            self._known = asked_at, value
+            self._stored = asked_at, value
         return value
 
 

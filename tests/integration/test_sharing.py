@@ -183,7 +183,9 @@ def parent(bench: Bench) -> Scenario:
 
 def child(scenario: Scenario) -> JobId:
     job_id = scenario.bench.submit(KEEP_BACKGROUND)
-    assert scenario.bench.do(references.add_references, TENANT, job_id, [PHOTO], RETENTION) == {PHOTO}
+    assert scenario.bench.do(references.add_references, TENANT, job_id, [PHOTO], RETENTION) == {
+        PHOTO
+    }
     return job_id
 
 

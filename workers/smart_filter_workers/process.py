@@ -182,7 +182,7 @@ def _wire(
         worker=worker,
         serving=setup.serving,
         threads=threads,
-        draining=draining.begun,
+        draining=draining.started,
         broker_answers=doorbell.answers,
         on_hang=lambda: draining.drain_after_failure(heartbeat),
         on_change=listening.follow,
@@ -207,7 +207,7 @@ def _wire(
         settings=settings,
         worker=worker,
         serving=setup.serving,
-        draining=draining.begun,
+        draining=draining.started,
         extra_models=discovered.extra,
     )
     collecting = (

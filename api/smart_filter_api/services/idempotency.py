@@ -117,13 +117,13 @@ class IdempotentRequest:
     ) -> None:
         self.replayed = replayed
         self.remembered: Response | None = None
-        self._named = parameters
+        self._parameters = parameters
         self._seal = seal
 
     @property
     def is_named(self) -> bool:
         """Whether the request has a key, so that its answer is stored."""
-        return self._named is not None
+        return self._parameters is not None
 
     def remember(
         self,
@@ -138,16 +138,16 @@ class IdempotentRequest:
         secret: whether the answer holds a secret; it is then stored encrypted.
         Raises IdempotencyInProgress when another request has taken over the claim.
         """
-        if self._named is not None:
+        if self._parameters is not None:
             body = bytes(answer.body)
             if secret:
                 assert self._seal is not None, "an answer with a secret needs a secrets key"
-                about = _seal_context(self._named)
+                about = _seal_context(self._parameters)
                 body = _SEALED_PREFIX + base64.b64encode(self._seal.close(body, about=about))
             stored = connection.execute(
                 _STORE,
                 {
-                    **self._named,
+                    **self._parameters,
                     "status": answer.status_code,
                     "media_type": answer.media_type,
                     "location": answer.headers.get("Location"),

@@ -108,7 +108,7 @@ def _bodies(document: Schema, operation: Schema) -> Iterator[str]:
         yield f"**Body, `{media_type}`**"
         schema = content.get("schema", {})
         if "$ref" in schema:
-            schema = document["components"]["schemas"][schemas.named(schema["$ref"])]
+            schema = document["components"]["schemas"][schemas.schema_name(schema["$ref"])]
         yield sentence(schema.get("description", ""))
         yield schemas.fields(schema, from_page="")
         yield from _examples("Body", [content])

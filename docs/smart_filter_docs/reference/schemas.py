@@ -45,14 +45,14 @@ def anchor(name: str) -> str:
     return name.lower()
 
 
-def named(reference: str) -> str:
+def schema_name(reference: str) -> str:
     """Return the name of the object of a `$ref`."""
     return reference.removeprefix(_REFERENCE)
 
 
 def _kinds(schema: Schema, from_page: str) -> Iterator[str]:
     if "$ref" in schema:
-        name = named(schema["$ref"])
+        name = schema_name(schema["$ref"])
         page = "" if from_page == OBJECTS else f"{from_page}{OBJECTS}"
         yield f"[{name}]({page}#{anchor(name)})"
         return

@@ -61,7 +61,7 @@ class Backlog:
         self._linked = _connected_pools(snapshot)
         self._bottlenecks: dict[CapabilitySet, list[CapabilitySet]] = {}
         self._overtaking: dict[Hashable, OvertakingLoad] = {}
-        self._own: dict[Hashable, Duration] = {}
+        self._durations: dict[Hashable, Duration] = {}
         self._ranks: dict[Capability, list[float]] = defaultdict(list)
 
     def add(self, work: SampledStage) -> None:
@@ -121,11 +121,11 @@ class Backlog:
 
     def own_duration(self, shape: Hashable, compute: Callable[[], Duration]) -> Duration:
         """Return the duration of a job's own stages from the cache, or compute it."""
-        duration = self._own.get(shape)
+        duration = self._durations.get(shape)
         if duration is None:
-            if len(self._own) >= _MAX_CACHED_SHAPES:
-                self._own.clear()
-            duration = self._own[shape] = compute()
+            if len(self._durations) >= _MAX_CACHED_SHAPES:
+                self._durations.clear()
+            duration = self._durations[shape] = compute()
         return duration
 
     def _compute_overtaking_load(

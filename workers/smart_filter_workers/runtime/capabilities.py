@@ -46,7 +46,7 @@ class ServedCapabilities:
         self._offered = tuple(offered)
         self._clock = clock
         self._offered_at = clock()
-        self._own = {
+        self._guards = {
             capability: version_skew.select_cards(capability, self._cards)
             for capability in self.wanted
         }
@@ -119,7 +119,7 @@ class ServedCapabilities:
 
     def cards_of(self, capability: Capability) -> VersionGuard:
         """Return the cards with which this process runs a capability."""
-        return self._own[capability]
+        return self._guards[capability]
 
     def compare(self, connection: Connection) -> None:
         """Find capabilities whose published cards differ from ours; these are not served."""

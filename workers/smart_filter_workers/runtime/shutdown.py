@@ -23,7 +23,7 @@ from smart_filter_workers.runtime.heartbeat import Heartbeat
 from smart_filter_workers.runtime.task import Task
 
 _POLL_SECONDS = 0.05
-# A claim takes milliseconds, on a busy machine a second or two. Nothing claims after `begun`.
+# A claim takes milliseconds, on a busy machine a second or two. Nothing claims after `started`.
 _CLAIM_SECONDS = 5.0
 _log = logger("worker")
 
@@ -31,14 +31,14 @@ _log = logger("worker")
 class GracefulShutdown:
     """Ends a process after a signal, when work hangs, or when one of its threads gives up.
 
-    begun: set as soon as the process should claim no more.
+    started: set as soon as the process should claim no more.
     traces: the traces that are still unsent are sent before the process ends itself.
     """
 
     def __init__(
         self, engine: Engine, doorbell: Doorbell, settings: EngineSettings, traces: Traces
     ) -> None:
-        self.begun = threading.Event()
+        self.started = threading.Event()
         self._engine = engine
         self._doorbell = doorbell
         self._settings = settings
@@ -46,7 +46,7 @@ class GracefulShutdown:
 
     def drain_after_signal(self, heartbeat: Heartbeat) -> None:
         """Drain in a thread of its own; Celery ends the process if all work ends in time."""
-        if not self.begun.is_set():
+        if not self.started.is_set():
             self._begin(heartbeat, status=0, seconds=self._settings.drain_seconds)
 
     def drain_after_failure(self, heartbeat: Heartbeat, *, seconds: float | None = None) -> None:
@@ -58,7 +58,7 @@ class GracefulShutdown:
         self._begin(heartbeat, status=1, seconds=patience)
 
     def _begin(self, heartbeat: Heartbeat, *, status: int, seconds: float) -> None:
-        self.begun.set()
+        self.started.set()
         threading.Thread(
             target=self._end, args=(heartbeat, status, seconds), name="drain", daemon=status == 0
         ).start()

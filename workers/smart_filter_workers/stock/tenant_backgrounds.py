@@ -58,7 +58,7 @@ class TenantBackgrounds:
         self._recent = recent
         self._decoder = decoder
         self._clock = clock
-        self._known: LRUCache[Tenant, tuple[float, dict[str, Picture]]] = LRUCache(_MAX_TENANTS)
+        self._cached: LRUCache[Tenant, tuple[float, dict[str, Picture]]] = LRUCache(_MAX_TENANTS)
         self._lock = threading.Lock()
 
     def collection(self, tenant: Tenant, asked: Background) -> Collection:
@@ -108,7 +108,7 @@ class TenantBackgrounds:
     def _seen_by(self, tenant: Tenant) -> dict[str, Picture]:
         """Return the pictures that a tenant may use, by their presets' names."""
         with self._lock:
-            cached = self._known.get(tenant)
+            cached = self._cached.get(tenant)
         if cached is not None and self._clock() - cached[0] < _REFRESH_SECONDS:
             return cached[1]
         return self._look(tenant)
@@ -120,5 +120,5 @@ class TenantBackgrounds:
                 picture.preset.name: picture for picture in stock.list_usable(connection, tenant)
             }
         with self._lock:
-            self._known[tenant] = (now, pictures)
+            self._cached[tenant] = (now, pictures)
         return pictures

@@ -64,7 +64,7 @@ class EventPoller:
     def __init__(self, poll: PollEvents) -> None:
         self._poll = poll
         self._watches: defaultdict[JobId, set[JobWatch]] = defaultdict(set)
-        self._begun = anyio.Event()
+        self._first_read = anyio.Event()
         self._followers = 0  # watches that wait for more than ends
         self.wakes = 0  # times that watches were woken, or began when there were none
         self._are_ends_announced = False
@@ -84,7 +84,7 @@ class EventPoller:
             self.wakes += 1  # events were not counted without watches
         watch = JobWatch(ends_only=ends_only)
         self._watches[job_id].add(watch)
-        self._begun.set()
+        self._first_read.set()
         if not ends_only:
             self._followers += 1
             self._hurried.set()
@@ -113,9 +113,9 @@ class EventPoller:
         Raises the last error when too many unexpected ones follow each other.
         """
         while True:
-            await self._begun.wait()
+            await self._first_read.wait()
             await self._poll_while_watched()
-            self._begun = anyio.Event()
+            self._first_read = anyio.Event()
 
     async def _poll_while_watched(self) -> None:
         horizon: str | None = None

@@ -67,11 +67,11 @@ class PredictorCache:
         admitted ones: another worker may have good ones.
         """
         try:
-            return self._predictor(self._found(address))
+            return self._predictor(self._find_model(address))
         except SetupFailed as error:
             raise ModelNotLoaded(f"{self._kind}: {error}", leads=False) from error
 
-    def _found(self, address: str) -> AdmittedModel:
+    def _find_model(self, address: str) -> AdmittedModel:
         model = list_models(self._folder, kind=self._kind).get(address)
         if model is None:
             raise SetupFailed(f"no weights for {address} here: {allowlist.REMEDY}")

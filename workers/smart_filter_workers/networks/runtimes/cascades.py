@@ -51,7 +51,7 @@ class Cascade:
         self._path = _folder() / f"{name}.xml"
         if not self._path.is_file():
             raise SetupFailed(f"{self._path} is missing: install opencv-python-headless<5")
-        self._own = threading.local()
+        self._per_thread = threading.local()
         self._classifier()  # a file that cannot be read fails here, not with the first photo
 
     def __call__(self, gray: Gray8, looks: DetectionOptions) -> list[Box]:
@@ -69,10 +69,10 @@ class Cascade:
         ]
 
     def _classifier(self) -> cv2.CascadeClassifier:
-        classifier: cv2.CascadeClassifier | None = getattr(self._own, "classifier", None)
+        classifier: cv2.CascadeClassifier | None = getattr(self._per_thread, "classifier", None)
         if classifier is None:
             classifier = cv2.CascadeClassifier(str(self._path))
-            self._own.classifier = classifier
+            self._per_thread.classifier = classifier
         return classifier
 
 

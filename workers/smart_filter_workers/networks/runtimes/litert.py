@@ -27,7 +27,7 @@ class LiteRtNetwork:
 
     def __init__(self, path: Path) -> None:
         self._content = path.read_bytes()
-        self._own = threading.local()
+        self._per_thread = threading.local()
         self._interpreter()  # a file that cannot run fails here, not with the first photo
 
     def __call__(self, picture: Floats) -> Mapping[str, Floats]:
@@ -44,11 +44,11 @@ class LiteRtNetwork:
         }
 
     def _interpreter(self) -> Any:  # noqa: ANN401 - LiteRT ships no types
-        if not hasattr(self._own, "interpreter"):
+        if not hasattr(self._per_thread, "interpreter"):
             # Import here, so that reading model cards loads no framework.
             from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
             interpreter = Interpreter(model_content=self._content, num_threads=1)
             interpreter.allocate_tensors()
-            self._own.interpreter = interpreter
-        return self._own.interpreter
+            self._per_thread.interpreter = interpreter
+        return self._per_thread.interpreter

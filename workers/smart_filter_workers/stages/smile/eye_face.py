@@ -32,12 +32,12 @@ class KnownFace(FaceView):
 
     def __init__(self, picture: Srgb8, face: Face, mesh: Mesh) -> None:
         super().__init__(picture, face)
-        self._known = mesh
+        self._given_mesh = mesh
 
     def mesh(self, network: FaceMesh) -> Mesh:
         """Return the known mesh."""
         del network
-        return self._known
+        return self._given_mesh
 
 
 def build_face(crop: Srgb8) -> FaceView:

@@ -93,7 +93,7 @@ class CaffeNetwork:
     def __init__(self, *, layers: Path, weights: Path) -> None:
         self._layers = np.frombuffer(layers.read_bytes(), np.uint8)
         self._weights = np.frombuffer(weights.read_bytes(), np.uint8)
-        self._own = threading.local()
+        self._per_thread = threading.local()
         self._network()  # a file that cannot run fails here, not with the first photo
 
     def __call__(self, blob: Floats) -> Floats:
@@ -103,10 +103,10 @@ class CaffeNetwork:
         return np.array(network.forward(), dtype=np.float32)
 
     def _network(self) -> cv2.dnn.Net:
-        network: cv2.dnn.Net | None = getattr(self._own, "network", None)
+        network: cv2.dnn.Net | None = getattr(self._per_thread, "network", None)
         if network is None:
             network = cv2.dnn.readNetFromCaffe(self._layers, self._weights)
-            self._own.network = network
+            self._per_thread.network = network
         return network
 
 
