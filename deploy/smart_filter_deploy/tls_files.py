@@ -12,7 +12,7 @@ _REMEDY = "`smart-filter removebg certificate` makes one"
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """A server's certificate, followed by those that lead to its CA, and its key; both PEM.
+    """A server's certificate, followed by its chain to the CA, and its key; both PEM.
 
     names: the hosts and addresses that the certificate is for, in lower case.
     """

@@ -16,7 +16,7 @@ _CONTAINER_MARKS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
 def read_limit(places: Sequence[Path] | None = None) -> int | None:
     """Return the limit in bytes; None without one.
 
-    places: files that may hold it, by default those of `list_places`; the first that exists counts.
+    places: files that may hold it, by default from `list_places`; the first that exists counts.
     cgroup v1 states no limit as a number above the memory of any machine.
     """
     for place in list_places() if places is None else places:

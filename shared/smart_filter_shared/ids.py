@@ -53,7 +53,7 @@ def new_delivery_id() -> DeliveryId:
 
 
 def new_upload_id() -> UploadId:
-    """Return a fresh UUIDv7: storage keys of uploads begin with its day, like those of jobs."""
+    """Return a fresh UUIDv7: storage keys of uploads and jobs begin with its day."""
     return UploadId(uuid_utils.compat.uuid7())
 
 

@@ -36,7 +36,7 @@ class TaskName(StrEnum):
 class Stage:
     """One stage of the pipeline.
 
-    needs: the stages whose results it reads. It is ready when those of them that the job runs
+    needs: the stages whose results it reads. It is ready when all of them that the job runs
         have succeeded.
     task: the task of its leading model, whose family names the stage's capability.
     result: the field of a stage's `Inputs` that requests its result.

@@ -1,6 +1,6 @@
 """Rate how well the people in a photo look into the camera, by smiles and open eyes.
 
-The weights are those of Image Printability Rating. Every term is part of the answer, so that a
+The weights come from Image Printability Rating. Every term is part of the answer, so that a
 client can recompute the score.
 """
 

@@ -38,7 +38,7 @@ class ChildRequest:
     """A stage for the child to run.
 
     extra_models: names of modules with models besides those in the stages' own folders.
-    inputs: the inputs of the stage; None: the child loads those of the job.
+    inputs: the inputs of the stage; None: the child loads the job's.
     """
 
     settings: Settings

@@ -26,7 +26,7 @@ SUPERPIXELS: Final = 800
 # part's share of the photo. A click repairs 0.28 of a mistake with it, 0.24 with a fifth of it,
 # 0.19 with three times as much.
 SCALE: Final = 0.1
-# Weight of the matte's levels against those of colors.
+# Weight of the matte's levels against levels of colors.
 MATTE_WEIGHT: Final = 0.2
 # An island of the matte below this share of the largest one is one part, whatever its colors: it
 # often is a bystander. The same holds for a hole.

@@ -46,7 +46,7 @@ _LIST_ISSUED = text("""
 
 
 class Scope(StrEnum):
-    """What a key allows.
+    """The permissions of a key.
 
     submit: submit and cancel jobs.  read: read them.  admin: administer its own tenant; a key of
     the operator's tenant administers any tenant.  operator: see and stop the whole service; this

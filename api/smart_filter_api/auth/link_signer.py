@@ -21,7 +21,7 @@ _SIGNATURE: Final = re.compile("[A-Za-z0-9_-]{43}")
 
 
 class LinkGrant(Protocol):
-    """What a link grants."""
+    """The access that a link grants."""
 
     @property
     def purpose(self) -> bytes:

@@ -215,7 +215,7 @@ class OidcProvider:
         )
 
     async def sign_out_url(self, base_url: str) -> str | None:
-        """Return the address that ends the provider's own session; None when it has none.
+        """Return the address that ends the provider's own session; None without such an address.
 
         base_url: as for `begin`.
         Raises SignInFailed when the provider does not answer.

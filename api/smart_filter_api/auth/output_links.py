@@ -23,7 +23,7 @@ _STEPS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class LinkTarget:
-    """What a link grants: one output of one job, until a time.
+    """The access that a link grants: one output of one job, until a time.
 
     expires: Unix time in seconds.  download: `1` or a file name to save the output under; None:
     browsers show the output.

@@ -32,7 +32,7 @@ _MAX_JOB_READS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """What is remembered, for a second or two unless it is bounded by number.
+    """The caches of a process. Entries live for a second or two, or until newer ones replace them.
 
     callers: by the digest of their key.  models: all known ones.
     stock: the pictures that each tenant may use.

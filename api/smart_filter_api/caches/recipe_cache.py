@@ -27,7 +27,7 @@ _MAX_KEY_BYTES: Final = 2000
 class ParsedRecipe:
     """A recipe, its stage plans, and the cache keys of its stages (jobs/result_cache.py).
 
-    published: the models to choose from.  pictures: those that the tenant may use.
+    published: the models to choose from.  pictures: the tenant's choices.
     """
 
     recipe: Recipe
@@ -41,7 +41,7 @@ class ParsedRecipe:
 class RecipeCacheKey:
     """All inputs of a parsed recipe: the submitted fields, the models and the pictures.
 
-    published: every published model.  pictures: those that the tenant may use.
+    published: every published model.  pictures: the tenant's choices.
     emotions_off: why models that read emotions are turned off; None: they are not.
     """
 

@@ -26,7 +26,7 @@ def content_disposition(name: str | None, *, fallback: str, suffix: str, media_t
     """Return the header's value for a file of a media type.
 
     name: as the client wishes to save it; characters that a file name cannot have are dropped, and
-    its extension is replaced by that of the media type.  None: browsers show the file.
+    the extension of the media type replaces its own.  None: browsers show the file.
     fallback: used when nothing of the name is left.  suffix: added before the extension.
     """
     kind = "inline" if name is None else "attachment"

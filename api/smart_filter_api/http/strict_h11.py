@@ -39,7 +39,7 @@ _CHUNK_DETAIL: Final = (
 # nothing for some seconds: the kernel accepts more bytes when a third of its buffer is free.
 _READ_SECONDS: Final = 60.0
 _READ_BYTES: Final = 60_000
-# What is read of a body after its answer, and for how long: a client that still writes would lose
+# Bytes read of a body after its answer, and for how long: a client that still writes would lose
 # the answer when the connection ends. Enough for five pictures of the largest size.
 _REST_SECONDS: Final = 30.0
 _REST_BYTES: Final = 200_000_000

@@ -125,7 +125,7 @@ class PhotoRequest:
     def fingerprint(self) -> bytes:
         """Return bytes that are equal only for identical requests."""
         background = None if self.background is None else self.background.digest
-        # As text, so that JSON and a form with the same recipe are the same request.
+        # Text, so that JSON and a form with the same recipe are the same request.
         fields = sorted(
             (name, [as_text(value) for value in as_list(values)])
             for name, values in self.fields.items()

@@ -24,7 +24,7 @@ _RETRY_SECONDS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class BodySender:
-    """Whose bytes those of a body are.
+    """The tenant, and the device if any, that sends a body.
 
     device: the id of a device's key, or of the upload that a link names; None: a key of the tenant.
     """
@@ -41,8 +41,8 @@ class BodySender:
 class BodyBudget:
     """The bytes of bodies under way in this process.
 
-    most_bytes: of all senders; those of one tenant can have half of them, and a device key as many
-        as the largest form has.
+    most_bytes: the limit of all senders. The senders of a tenant have half of it, and a device key
+        has the length of the largest form.
     """
 
     def __init__(self, most_bytes: int) -> None:

@@ -170,7 +170,7 @@ def split_base64(body: bytes, name: str) -> tuple[dict[str, Any], memoryview | N
 
 
 def read_fields(recipe: object) -> dict[str, list[Scalar]]:
-    """Return the fields of a recipe as JSON, by dotted names; those that are null are left out.
+    """Return the fields of a recipe as JSON, by dotted names, without null fields.
 
     Raises InvalidRecipe for a wrong structure, MalformedRequest for a recipe that is too large.
     """
@@ -212,7 +212,7 @@ def read_fields(recipe: object) -> dict[str, list[Scalar]]:
 
 
 def list_names(recipe: Mapping[str, object]) -> list[str]:
-    """Return the dotted names in a recipe as JSON, including those that are null."""
+    """Return the dotted names in a recipe as JSON, including null fields."""
     return [name for name, _ in _spell_out(recipe)]
 
 

@@ -54,7 +54,7 @@ class Form:
         """Raise MalformedRequest unless the content type is multipart/form-data.
 
         pictures: the parts that are pictures, and their names in error messages.
-        in_base64: the pictures encoded as base64; their limit is that of the decoded bytes.
+        in_base64: the pictures encoded as base64; their limit counts decoded bytes.
         """
         self.fields: dict[str, list[str]] = {}
         self.other_files: list[str] = []

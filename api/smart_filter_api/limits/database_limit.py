@@ -31,8 +31,8 @@ class TenantSemaphore:
     async def hold(self, tenant: Tenant, *, seconds: float) -> AsyncIterator[None]:
         """Wait until the work may begin, and count it until the block ends.
 
-        Raises after this many seconds RateLimited when the tenant's other requests are in the way,
-        ServiceFull when requests of all tenants are.
+        Raises, after this many seconds, RateLimited when the tenant is at its limit, or ServiceFull
+        when all tenants together are at theirs.
         """
         semaphore = self._by_tenant.setdefault(tenant, anyio.Semaphore(self._most_each))
         is_counted = False

@@ -26,7 +26,7 @@ _RETRY_SECONDS: Final = 5
 class WaitLimit:
     """The open streams and waits of each key and tenant, and their downloads, in this process.
 
-    A tenant without a limit of requests has none of waits either, but of downloads.
+    Streams and waits of a tenant without a limit of requests are not limited. Its downloads are.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,8 @@ class WaitLimit:
         """Count a download of a tenant until the block ends.
 
         caller: None for a signed link.
-        Raises RateLimited beyond the bounds of the key or tenant, ServiceFull beyond that of all.
+        Raises RateLimited beyond the limit of the key or tenant, ServiceFull beyond the limit of
+        the process.
         """
         name = (tenant, None if caller is None else caller.key_id)
         is_device = caller is not None and caller.is_device

@@ -209,7 +209,7 @@ async def _handle_os_error(request: Request, error: Exception) -> Response:
 
 
 def translate_full_disk(error: Exception) -> StorageUnavailable | None:
-    """Return the error of a volume without room, such as that of temporary files; else None."""
+    """Return the error of a full volume, such as the volume of temporary files; else None."""
     if isinstance(error, OSError) and error.errno in _FULL:
         return StorageUnavailable(f"a volume of the API takes no file: {error}")
     return None
@@ -245,7 +245,7 @@ async def respond_to_framework_error(request: Request, error: Exception) -> Resp
 
 
 def _allowed_methods(request: Request) -> str:
-    # Starlette lists only the methods of the first route with the path, not those of the others.
+    # Starlette lists only the methods of the first route with the path.
     return ", ".join(
         method
         for method in _METHODS

@@ -194,7 +194,7 @@ def _size_headers(shown: Job, file: Json) -> dict[str, str]:
 
 
 def _full_size(shown: Job, file: Json) -> tuple[int, int]:
-    """Return the size with `size=full`: that of the photo, or of the crop."""
+    """Return the size with `size=full`: the size of the photo, or of the crop."""
     width, height = int(file["width"]), int(file["height"])
     if shown.photo is None or shown.frame is None:
         return width, height

@@ -203,7 +203,7 @@ def _unquote(quoted: memoryview) -> bytes:
 
 
 def _unquote_piece(piece: bytes) -> bytes:
-    # The escapes of quoted-printable (RFC 2045, 6.7) are those of forms (RFC 3986, 2.1) with an
+    # Quoted-printable (RFC 2045, 6.7) has the escapes of forms (RFC 3986, 2.1) with an
     # equals sign. Its decoder takes a twentieth of the time of unquote_to_bytes.
     if b"%25" in piece or b"%\r" in piece or b"%\n" in piece:  # it removes the last two
         return piece

@@ -1,6 +1,6 @@
 """Parse the fields of remove.bg's interface and translate them to a recipe.
 
-Names, values and defaults are those of remove.bg's OpenAPI document 1.0.0 and of its changelog;
+Names, values and defaults follow remove.bg's OpenAPI document 1.0.0 and its changelog;
 docs/removebg.md lists the differences. Empty fields count as absent and unknown ones are ignored,
 so that old and new clients work.
 """

@@ -123,7 +123,7 @@ async def replay_failed_deliveries(
     caller: Administrator,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Queue all failed deliveries again, those that wait for another attempt included."""
+    """Queue all failed deliveries again, also deliveries that wait for another attempt."""
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         webhook = _require_enabled(connection, webhook_id, caller.tenant)

@@ -12,7 +12,7 @@ class Links:
     """How links to outputs and for uploads are made.
 
     signer: None when the operator has set no key.
-    public_url: their scheme and host; None: those of the request.
+    public_url: their scheme and host; None: the scheme and host of the request.
     seconds: the usual lifetime of links to outputs.
     """
 

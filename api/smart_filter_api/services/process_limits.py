@@ -18,14 +18,14 @@ from smart_filter_shared.tenants.quotas import Limits
 
 # Each holds two parts of 5 MB in memory.
 _MAX_LARGE_PICTURES: Final = 4
-# Of a network in one process: unknown keys and sessions, a query each; failed sign-ins.
+# Limits of a network in one process: unknown keys and sessions, a query each; failed sign-ins.
 _KEY_FAILURES_PER_MINUTE: Final = 600
 _SIGN_IN_FAILURES_PER_MINUTE: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessLimits:
-    """What requests must pass before they cost anything.
+    """The limits that a request must pass before it costs anything.
 
     usual: of tenants without overrides.  rates: their requests a minute.
     key_failures, sign_in_failures: of networks with unknown keys and sessions.

@@ -94,7 +94,7 @@ async def prepare_derivation(
 
 
 def merge_fields(parent: JobRow, given: Fields, names: Collection[str]) -> dict[str, Value]:
-    """Merge the given fields into those of the parent's recipe.
+    """Merge the given fields into the parent's recipe.
 
     names: names of parent fields to drop; those not in `given` return to their defaults.
     """
@@ -128,7 +128,7 @@ async def _find_correction(
 def _combine_corrections(
     parent: JobRow, correction: Correction | None
 ) -> tuple[Mapping[str, Any], ...]:
-    """Return the parent's corrections and the new one, without those that a mask replaces."""
+    """Return the parent's corrections and the new one, without corrections that a mask replaces."""
     before = list(parent.corrections)
     if correction is None:
         return tuple(before)

@@ -28,8 +28,8 @@ _NON_RECIPE_FIELDS: Final = ("correction_id", "webhook_url")
 class DeriveRecipe:
     """The changes to the parent's recipe.
 
-    given: recipe fields that replace the parent's.  names: of all changed fields: those of
-    `given`, and those that return to their defaults.
+    given: recipe fields that replace the parent's.  names: all changed fields, also
+    fields that return to their defaults.
     background: the background picture; its file is closed when `receive_derive_request` ends.
     """
 

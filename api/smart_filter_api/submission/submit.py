@@ -65,7 +65,7 @@ async def prepare_submission(
     # The low bits of the id are random; asking the system for more random bytes is slower.
     seed = job_id.int & recipe_fields.MAX_SEED if recipe.seed is None else recipe.seed
     retention = caller.retention.within(services.retention)
-    # With `keep_nothing` each job's photo goes with it.
+    # With `keep_nothing` a job's photo is deleted with the job, so no other job may share it.
     photo_key = referenced_photo = None if retention.nothing else admitted.equal_photo
     background_key = None
     pictures = {}
@@ -161,7 +161,7 @@ async def _read_request(
 
 
 def _combine_faults(faults: Sequence[InvalidRecipe]) -> InvalidRecipe:
-    """Return the error that names all faults; its kind is that of the faults if they share one."""
+    """Return an error that names all faults; it has the kind of the faults if all have the same."""
     kinds = {type(fault) for fault in faults}
     kind = kinds.pop() if len(kinds) == 1 else InvalidRequest
     return kind([error for fault in faults for error in fault.errors])

@@ -1,4 +1,4 @@
-"""Send requests to a server, and retry those that can succeed later.
+"""Send requests to a server, and retry requests that can succeed later.
 
 A retry is the same request: POSTs carry an Idempotency-Key, so that a request whose response was
 lost is not executed twice.
@@ -42,7 +42,7 @@ async def ask(
 ) -> httpx.Response:
     """Return the response to a request: 2xx or 304, with its body.
 
-    attempts: maximum attempts; None: those of the client.
+    attempts: maximum attempts; None: the client's maximum.
     Raises ServerUnreachable, Refused, UnexpectedAnswer.
     """
     attempts = attempts or client.attempts

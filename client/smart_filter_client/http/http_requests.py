@@ -66,7 +66,7 @@ def build_request(
 
 
 def body_arguments(request: Request) -> Mapping[str, Any]:  # httpx's own keyword arguments
-    """Return a request's body as keyword arguments of httpx, without that of a file."""
+    """Return a request's body, unless it is a file, as keyword arguments of httpx."""
     if request.json is not None:
         return {"json": request.json}
     if request.content is not None:

@@ -8,7 +8,7 @@ from typing import Final
 from smart_filter_client.errors import InvalidRecipe
 from smart_filter_client.requests import Request
 
-# Fields of a submission's form that stand next to those of its recipe.
+# Fields of a submission's form that do not belong to its recipe.
 _FORM_FIELDS: Final = {
     *("photo", "photo_url", "photo_base64", "upload_id"),
     *("background_file", "webhook_url", "correction_id"),

@@ -25,7 +25,7 @@ def load_catalog() -> ModelCatalog:
 
 
 def list_default_first(task: str, models: str | None) -> list[str]:
-    """Return a task's default model, then those of a comma-separated list, without repeats.
+    """Return a task's default model, then the models of a comma-separated list, each once.
 
     Ends the command when a name is unknown, and lists the known ones.
     """

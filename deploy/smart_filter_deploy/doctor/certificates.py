@@ -1,4 +1,4 @@
-"""Check when certificates expire: that of Content Credentials, and those that https serves."""
+"""Check when the certificates of Content Credentials and of https expire."""
 
 import datetime as dt
 import ssl

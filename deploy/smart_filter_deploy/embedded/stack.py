@@ -130,7 +130,7 @@ class Stack:
             self._stop.wait(_POLL_SECONDS)
 
     def tend(self) -> None:
-        """Check every child once; restart those that died and whose backoff is over."""
+        """Check every child once; restart each dead child whose backoff is over."""
         for child in self._children():
             child.restart_if_dead()
             child.bound_log()

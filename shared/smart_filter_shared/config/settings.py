@@ -57,7 +57,7 @@ class StorageSettings(BaseSettings):
     access_key, secret_key: credentials of the S3 endpoint.
     public_url: the endpoint in presigned URLs; None: `url`.
     upload_access_key, upload_secret_key: credentials that sign the links that clients put photos
-        to; None: those of the service.
+        to; None: the service's.
     """
 
     model_config = _config("STORAGE_")
@@ -231,7 +231,7 @@ class BrowserSettings(BaseSettings):
     session_secure: whether cookies are for https only although requests arrive by http, as behind
         a proxy that terminates TLS.
     trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are
-        believed; empty: those of FORWARDED_ALLOW_IPS, uvicorn's own variable.
+        believed; empty: from FORWARDED_ALLOW_IPS, uvicorn's own variable.
     """
 
     model_config = _config()
@@ -279,7 +279,7 @@ class RemovebgSettings(BaseSettings):
 class ProvenanceSettings(BaseSettings):
     """The signature of Content Credentials; without a certificate no recipe can ask for them.
 
-    certificate: the signing certificate and those that signed it, in PEM; API and workers.
+    certificate: the signing certificate and its chain, in PEM; API and workers.
     key: its private key, in PEM, without a password; workers only.
     """
 

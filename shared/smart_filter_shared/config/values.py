@@ -142,7 +142,7 @@ def _collector(url: str) -> str:
 
 
 class GroupGrant(BaseModel):
-    """What the members of a provider's group may do: a tenant and its scopes."""
+    """The access of a provider's group: a tenant and its scopes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

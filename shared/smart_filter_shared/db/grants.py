@@ -1,4 +1,4 @@
-"""What the database role of each process may do.
+"""The permissions of each process's database role.
 
 The owner of the tables migrates. API, workers and senders can each have a role that reads and
 writes the tables and columns it needs and nothing else; none can create, change or drop a table.

@@ -155,7 +155,7 @@ def widen_jobs_view(connection: Connection) -> None:
 
 
 def replace_stages_view(connection: Connection) -> None:
-    """Replace `open_stages` by a view of the open days, among those that `open_jobs` shows."""
+    """Replace `open_stages` by a view of the open days, among the days that `open_jobs` shows."""
     partitions = set(_read_shown(connection, "jobs") or ())
     shown: set[Partition] | None = None
     # Read again after the view is replaced: the replacement waits for every claim that used the old

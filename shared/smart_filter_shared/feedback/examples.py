@@ -62,7 +62,7 @@ class TrainingExample:
     """A stored training example.
 
     photo: the digest of the photo.
-    provenance: that of the correction, plus `digests` of the corrected weights.
+    provenance: the correction's, plus `digests` of the corrected weights.
     """
 
     example: ExampleContent

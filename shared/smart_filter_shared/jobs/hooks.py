@@ -1,4 +1,4 @@
-"""What albums and feedback do when the queue moves a photo job."""
+"""Update albums and feedback when the queue moves a photo job."""
 
 import json
 

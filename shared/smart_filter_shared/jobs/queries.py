@@ -55,7 +55,7 @@ _STAGES = """
         FROM {stages} AS stages WHERE stages.job_id = jobs.id{own}
     )
 """
-# What a worker must know to run a stage without claiming it.
+# The facts that a worker needs to run a stage without claiming it.
 _OF_LEASES = """,
             'parameters', parameters, 'digests', digests, 'shadows', shadows,
             'is_held', not_before IS NOT NULL OR EXISTS (
@@ -332,7 +332,7 @@ def _page(connection: Connection, listing: JobFilter) -> Sequence[RowMapping]:
             jobs.c.id >= partitions.first_id(since.date()),  # leaves out the days before
         )
     if listing.metadata:
-        # The second condition is that of the index, and follows from the first.
+        # The second condition lets PostgreSQL use the index; it follows from the first.
         query = query.where(jobs.c.metadata.contains(dict(listing.metadata)), _HAS_METADATA)
     if listing.state is not None:
         query = query.where(_state_condition(listing.state))

@@ -98,7 +98,7 @@ _STOP_SHARING = text("""
 
 @dataclass(frozen=True, slots=True)
 class CacheHits:
-    """What a new job can reuse.
+    """The results and the photo that a new job can reuse.
 
     results: of earlier jobs, by the stages that need not run again.
     photo_key: the same photo in one of them, which it can borrow; None if there is none.

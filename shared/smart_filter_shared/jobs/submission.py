@@ -50,7 +50,7 @@ class NewPhotoJob:
     webhook_url: an address that is notified of its end, in addition to the tenant's webhooks.
     megapixels: of the photo, by its header; 0 until it is known.
     photo_key, photo_digest: None for a photo that `prepare` imports from photo_url or upload.
-    cache_keys: the cache key of each stage; results: those of earlier jobs that stages reuse
+    cache_keys: the cache key of each stage; results: of earlier jobs, which stages reuse
     (result_cache.py).
     lengths: of the stored photo and background in bytes, by key.
     parent_id: the job that it was derived from.  references: keys of other jobs' objects it needs.

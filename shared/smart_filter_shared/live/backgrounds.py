@@ -1,4 +1,4 @@
-"""Parse the backgrounds that live video allows, a subset of those of recipes.
+"""Parse the backgrounds of live video, a subset of the backgrounds of recipes.
 
 A live worker has neither database nor storage, and does not fetch URLs. Its frames are JPEG.
 """

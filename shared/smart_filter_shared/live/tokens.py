@@ -39,7 +39,7 @@ class TokenClaims:
 
     nonce: unique for each token.  background: the initial background, in the form that
     `backgrounds.read` parses; None: the worker's default.  origin: of the page that asked for the
-    token, whose connections alone it opens; None: no page did, and it opens those of any client.
+    token, whose connections alone it opens; None: no page did, and any client may use it.
     """
 
     tenant: Tenant

@@ -166,7 +166,7 @@ def list_models(connection: Connection, *, pools: Collection[str] = ()) -> list[
 
 
 def without_emotions(published: Sequence[PublishedModel], *, why: str) -> list[PublishedModel]:
-    """Return the models with those that read emotions turned off, and others as the defaults.
+    """Turn off the models that read emotions; return all models, with others as the defaults.
 
     why: the reason, as the fault of the models that are turned off.
     """
@@ -208,7 +208,7 @@ def _read_model(row: Row[Any], pools: Collection[str]) -> PublishedModel:
         card = _decode_card(row.card)
     except (KeyError, TypeError, ValueError):
         return PublishedModel(_decode_identity(row.card), offered=False, fault=_NEWER_VERSION_FAULT)
-    # Models that do not lead a stage, such as those of eyes, are stored under the stage alone
+    # Models that do not lead a stage, such as models of eyes, are stored under the stage alone
     # and run wherever the stage is served.
     declared = any(row.capability in {pool, pool.partition(".")[0]} for pool in pools)
     return PublishedModel(

@@ -41,7 +41,7 @@ def current_release() -> tuple[int, ...]:
 
 
 def reset_release(connection: Connection) -> None:
-    """Let cards of this version replace those of a later one, as after a rollback."""
+    """Let cards of this version replace the cards of a later one, as after a rollback."""
     connection.execute(
         text("UPDATE models SET release = :own WHERE release > CAST(:own AS integer[])"),
         {"own": list(current_release())},

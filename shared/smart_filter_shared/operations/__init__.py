@@ -1,1 +1,1 @@
-"""What operators see and do: statistics, issues, consistency checks and bulk changes."""
+"""Statistics, issues, consistency checks and bulk changes for operators."""

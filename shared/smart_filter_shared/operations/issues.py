@@ -1,6 +1,6 @@
 """Issues of the service, described for operators, the most severe first.
 
-The thresholds are those of the alerts (deploy/prometheus/alerts.yml), without their delays: an
+The thresholds equal the alerts' (deploy/prometheus/alerts.yml), without their delays: an
 operator who looks should see an issue when it begins.
 """
 

@@ -251,7 +251,7 @@ _READ_CHANGES = text(f"""
 def record(
     connection: Connection, happened: Sequence[NewEvent], *, of_any_day: bool = False
 ) -> None:
-    """Write events in this order, and the webhook deliveries of those that are ends.
+    """Write events in this order, and the webhook deliveries of final events.
 
     of_any_day: whether jobs that have ended may be in closed partitions (db/partitions.py).
     """

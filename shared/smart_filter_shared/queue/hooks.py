@@ -1,4 +1,4 @@
-"""What the queue asks of the jobs that it moves; it knows nothing else of their content."""
+"""The Protocol by which the queue asks about the jobs that it moves, and never their content."""
 
 from typing import Protocol
 

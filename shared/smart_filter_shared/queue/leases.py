@@ -43,7 +43,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class VersionGuard:
-    """What a claimer would run stages with, as the parallel arrays that statements take.
+    """The models that a claimer runs stages with, as the parallel arrays that statements take.
 
     A claim takes nothing while a task and name are published with another fingerprint.
     """
@@ -81,7 +81,7 @@ class StageOutcome:
     fetching_seconds: how long the thread was fetching addresses of the job; charged as well.
     lengths: of these objects in bytes, by key.
     run_ahead_of: the stage of the same job whose lease covers this run, which has no lease of its
-        own; the token in `lease` is that of the covering lease. None: the stage was claimed.
+        own; `lease` has the token of the covering lease. None: the stage was claimed.
     """
 
     lease: Lease

@@ -14,7 +14,7 @@ from smart_filter_shared.queue.states import StageState
 
 @dataclass(frozen=True, slots=True)
 class StagePayload:
-    """What a stage runs: JSON objects of its row, by task (see Lease).
+    """The models of a stage: JSON objects of its row, by task (see Lease).
 
     batch_key: rows with the same key can share a forward pass.
     """
@@ -85,7 +85,7 @@ def _encode(rows: Sequence[Mapping[str, object]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WrittenJob:
-    """What was written of a job: the time, its stages, and the capabilities to ring.
+    """The written job: the time, its stages, and the capabilities to ring.
 
     expires_at: when the results of a job that has ended at once will be deleted, else None.
     """

@@ -56,7 +56,7 @@ class QueueWorker:
     def renew(
         self, connection: Connection, leases: Sequence[Lease], *, lease_seconds: float
     ) -> set[LeaseToken]:
-        """Extend leases; return the tokens of those that still hold."""
+        """Extend leases; return the tokens of leases that still hold."""
         return transitions.renew(connection, leases, lease_seconds=lease_seconds)
 
     def charge(self, connection: Connection, lease: Lease, seconds: float) -> None:
@@ -135,7 +135,7 @@ class QueueWorker:
         give_up_seconds: float,
         ended: Collection[WorkerId] = (),
     ) -> list[Capability]:
-        """Revoke expired leases, or those of `ended` workers; return an entry for each."""
+        """Revoke expired leases, or the leases of `ended` workers; return an entry for each."""
         return transitions.expire(
             connection,
             max_attempts=max_attempts,

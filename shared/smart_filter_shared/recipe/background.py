@@ -16,7 +16,7 @@ MAX_KEYWORDS = 12
 _MAX_SHOWN_CHARACTERS = 60
 MAX_KEYWORD_CHARACTERS = 40
 
-# What clients write for no color, and the background that they mean.
+# Words that clients write for no color, and the background that they mean.
 _NO_COLOR = "none"
 _TRANSPARENT_HINT = f"; did you mean {BackgroundKind.TRANSPARENT}?"
 _COLOR_CODE = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)

@@ -179,7 +179,7 @@ def _exact_size_png(recipe: Recipe) -> Iterator[FieldError]:
     if recipe.files.max_bytes is None or (size.exact is None and size.paper is None):
         return
     is_png = {
-        # As the encoder chooses: a picture with transparency is a png unless a format is set.
+        # The encoder chooses alike: a picture with transparency is a png unless a format is set.
         Output.IMAGE: recipe.format == Format.PNG
         or (recipe.format == Format.AUTO and _is_transparent(recipe)),
         Output.CUTOUT: recipe.format in {Format.PNG, Format.AUTO, Format.JPG},

@@ -1,6 +1,6 @@
 """Parse a recipe from its fields, collecting every error, and read stored recipes again.
 
-Names, values and defaults are those of docs/api/recipes.md. A value is what JSON has for it, or the
+Names, values and defaults are in docs/api/recipes.md. A value is what JSON has for it, or the
 text of a form, which `catalog.scalars` reads by the field's type.
 """
 
@@ -70,7 +70,7 @@ _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
 # The names at the top of a recipe in JSON.
 NAMES = (*Recipe().as_json(), "seed", "metadata")
 _TASK_NAMES = tuple(str(task) for task in CHOOSABLE_TASKS)
-# The names that are compared with an unknown one; those of parameters depend on the model.
+# The names that are compared with an unknown one; names of parameters depend on the model.
 _KNOWN_NAMES = (
     *(name for name in NAMES if name not in _TASK_NAMES),
     *(f"{task}.model" for task in _TASK_NAMES),
@@ -181,7 +181,7 @@ def respell_names(fields: Mapping[str, Given]) -> dict[str, Given]:
 
 
 def drop_replaced(fields: Fields, names: Collection[str]) -> dict[str, Value]:
-    """Return the fields without those of these names and what belongs to them.
+    """Return the fields without these names and without the names below them.
 
     Its parameters belong to a model, and to any other name what is below it, such as
     `filters.hat.kind` to `filters`.

@@ -19,7 +19,7 @@ _SIZE = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,3})?) ?([KkMm]?[Bb])?")
 
 
 class Effort(StrEnum):
-    """What the encoder optimizes for: speed, or fewer bytes."""
+    """The goal of the encoder: speed, or fewer bytes."""
 
     FAST = "fast"
     SMALL = "small"

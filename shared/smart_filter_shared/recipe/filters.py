@@ -24,7 +24,7 @@ class Filter:
 
     @property
     def need(self) -> FilterNeed | None:
-        """What the filter needs to know of the people, with these parameters."""
+        """The facts about people that the filter needs, with these parameters."""
         return self.card.need(self.params)
 
     @property

@@ -1,6 +1,6 @@
 """Parse and format framing fields: crop, scale, position, region of interest, size and aspect.
 
-Names and meanings are those of remove.bg; `aspect`, `crop=faces` and paper sizes are additions.
+Names and meanings follow remove.bg; `aspect`, `crop=faces` and paper sizes are additions.
 `str` of each value is its text in a recipe.
 """
 

@@ -95,7 +95,7 @@ class PersonSelection(StrEnum):
 
 
 class Subject(StrEnum):
-    """What to cut out: people, whatever stands out, or the latter only if there are no people."""
+    """The subject to cut out: people, anything that stands out, or people if any (`auto`)."""
 
     AUTO = "auto"
     PEOPLE = "people"

@@ -18,7 +18,7 @@ _STARTS: Final = {
     b"\xff\x0a": f"a JPEG XL; {_PLAIN}",
     b"\xff\xd8\xff\xf7": f"a JPEG-LS; {_PLAIN}",
     b"\0\0\1\0": "an ICO; save it as PNG",
-    # Of color or gray, plain or compressed; the number of pictures in a cursor is never 0.
+    # TGA: color or gray, plain or compressed; the number of pictures in a cursor is never 0.
     **{bytes((0, 0, kind, 0, 0, 0, 0, 0)): f"a TGA; {_PLAIN}" for kind in (2, 3, 10, 11)},
     b"\0\0\2\0": "a cursor; save it as PNG",
     **{b"P%d%c" % (kind, end): f"a PNM; {_PLAIN}" for kind in range(1, 7) for end in b"\n\r\t #"},

@@ -43,7 +43,7 @@ class OutboundRules:
         self._networks = tuple(network for _, network in entries if network is not None)
 
     def permit(self, host: str, port: int, addresses: Sequence[IpAddress]) -> list[IpAddress]:
-        """Return those of a host's addresses that may be connected to; none if it is not public.
+        """Return the addresses of a host that may be connected to; none if it is not public.
 
         Addresses that the operator allows come first. Otherwise every address of a name must be
         public: a mix is an attack or a mistake.

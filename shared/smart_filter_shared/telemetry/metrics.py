@@ -194,7 +194,7 @@ LIVE_FRAME = Metric(
     "Duration from the arrival of a frame to the last byte of its answer, for shown frames.",
 )
 
-# Metrics of the API; then those of a live worker.
+# Metrics of the API, then of a live worker.
 METRICS = (
     DATABASE_UP,
     STAGES,

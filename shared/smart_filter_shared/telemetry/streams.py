@@ -28,7 +28,7 @@ def replace_standard_streams(*names: str) -> None:
             )
         except io.UnsupportedOperation:
             continue
-        except OSError:  # it is closed, and its number may become that of any other file
+        except OSError:  # it is closed, and another file may get its number
             file = _LossyFile(os.open(os.devnull, os.O_WRONLY))
         setattr(sys, name, io.TextIOWrapper(file, "utf-8", "backslashreplace", write_through=True))
 

@@ -32,7 +32,7 @@ class Attribute(StrEnum):
 
     device: the best device that the stage's model can use and this machine has.
     batch_size: number of stages that ran together.  trouble: error code of a failed span.
-    Names without `smart_filter.` are those of OpenTelemetry's semantic conventions.
+    Names without `smart_filter.` come from OpenTelemetry's semantic conventions.
     """
 
     JOB = "smart_filter.job_id"

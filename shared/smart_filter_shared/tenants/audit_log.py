@@ -22,7 +22,7 @@ MIN_KEPT_SECONDS: Final = 30 * 24 * 3600
 
 
 class AuditEvent(StrEnum):
-    """What a row of the security log reports."""
+    """The event that a row of the security log reports."""
 
     SIGNED_IN = "signed_in"
     SIGNED_OUT = "signed_out"

@@ -24,7 +24,7 @@ _MOST_LETTERS_OF_A_RUN: Final = 8
 
 
 def draw(mark: Mark, width: int, height: int) -> Bools:
-    """Return the pixels of a mark, (H, W) bool; those of its box when it has no outline."""
+    """Return the pixels of a mark, (H, W) bool; the pixels of its box when it has no outline."""
     if mark.outline is None:
         left, top, right, bottom = (round(side) for side in mark.box)
         inside = np.zeros((height, width), np.bool_)

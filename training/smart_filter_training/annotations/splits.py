@@ -180,7 +180,7 @@ def _is_dataturks(path: Path) -> bool:
 def _split(
     files: AnnotationFiles, folder: Path, options: SplitOptions
 ) -> tuple[tuple[AnnotatedPicture, ...], tuple[AnnotatedPicture, ...]]:
-    """Return the pictures of both files, or those of one, split by their names alone."""
+    """Return the pictures of both files, or the pictures of one split by their names."""
     every = files.train.pictures
     if files.validation is not None:
         return every, files.validation.pictures

@@ -41,7 +41,7 @@ def compute_figures(numbers: Floats, compute: ComputeFigures) -> dict[str, Figur
 def compute_differences(
     numbers: Floats, others: Floats, compute: ComputeFigures
 ) -> dict[str, Figure]:
-    """Return how far each figure of `numbers` is above that of `others`, with its interval.
+    """Return how far each figure of `numbers` exceeds the figure of `others`, with its interval.
 
     Rows of both belong to the same photos, and both are resampled alike: a photo that is hard for
     both does not blur the difference.

@@ -58,7 +58,7 @@ class ReportedPhoto:
 class ModelResult:
     """The results of one model.
 
-    parameters: those that differ from their defaults.
+    parameters: all that differ from their defaults.
     cpu_ms: processor time per photo on one thread; peak_mb: memory of a process that runs only
         this model.
     against: how far its figures are above the first model's; empty for the first model.

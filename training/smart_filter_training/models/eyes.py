@@ -300,7 +300,7 @@ def _list_crops(folder: Path, only: str) -> list[Path]:
 
 
 def _split(crops: Examples, configuration: Configuration) -> tuple[Examples, Examples]:
-    """Split crops by photo; those that look the same are on one side."""
+    """Split crops by photo; crops that look the same are on one side."""
     groups = examples.group_look_alikes([group_of(name) for name in crops.names], crops.pictures)
     return examples.split(crops, groups, share=configuration.held_out_share)
 

@@ -1,6 +1,6 @@
 """Thumbnails of backgrounds, for choosing one.
 
-Thumbnails of pictures are made on upload, those of designs are shipped
+Thumbnails of pictures are made on upload; thumbnails of designs are shipped
 (`smart_filter_shared.presets.thumbnails`): drawing all takes seconds, and the API does not draw.
 """
 

@@ -1,4 +1,4 @@
-"""What a decoder child answers, parsed as input of an attacker.
+"""Parse the answers of a decoder child as input of an attacker.
 
 Messages are JSON, padded with spaces to MESSAGE_BYTES. A request is {"kind": "photo" | "mask",
 "bytes", "seconds"}, and the bytes of the picture follow it. The answer is one of

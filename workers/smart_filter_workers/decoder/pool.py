@@ -90,7 +90,7 @@ class DecoderPool:
         """Return an uploaded photo: upright, 8-bit sRGB, read-only; see `images.decode`.
 
         Raises ImageUnreadable, ImageTooLarge; Poison when the picture ends its decoder, exceeds
-        the limit of time or memory, or the answer is not that of a decoder; DecoderUnavailable when
+        the limit of time or memory, or the answer is not a decoder's; DecoderUnavailable when
         no child can be started.
         """
         return self._ask(content, kind="photo")

@@ -59,7 +59,7 @@ class Fetcher:
     """Fetches files from addresses named by clients; safe for threads.
 
     outbound: the non-public hosts that may be reached.  resolve, dial: look up names and open
-    connections.  trusted: the trusted certificates; by default those that browsers trust, or
+    connections.  trusted: the trusted certificates; by default the browsers', or
     those in SSL_CERT_FILE.
     """
 

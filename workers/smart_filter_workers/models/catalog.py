@@ -1,4 +1,4 @@
-"""List the models, which are found as files, and those that this machine can run.
+"""List the models, which are files, and tell which of them this machine can run.
 
 A model is a file `stages/<stage>/models/<name>.py` with `CARD` and `load`; adding the file
 adds the model. No module registers itself: `discover_models` looks for the files.

@@ -89,7 +89,7 @@ class UpstreamWeights:
 
 
 def read_manifest() -> dict[str, UpstreamWeights]:
-    """Return every entry by its full name: those of `upstream.toml`, then detectron2's zoo."""
+    """Return every entry by its full name: `upstream.toml`, then detectron2's zoo."""
     manifest = resources.files("smart_filter_workers.models").joinpath("upstream.toml")
     tables = tomllib.loads(manifest.read_text(encoding="utf-8"))["entry"]
     listed = [_entry(table) for table in tables]
@@ -123,7 +123,7 @@ def pull(
     mirror: str = "",
     permits: download.AddressCheck | None = None,
 ) -> list[WeightsFile]:
-    """Fetch an entry's files into the weights folder; return those that were fetched.
+    """Fetch an entry's files into the weights folder; return the fetched files.
 
     sha256: the digest that the file must have if the manifest has none.
     admit: whether to accept a file of unknown digest as it comes, and pin its digest.

@@ -1,4 +1,4 @@
-"""The capabilities that a worker serves: those that it wants and whose models load."""
+"""The capabilities that a worker serves: wanted, and their models have loaded."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ _log = logger("worker")
 
 
 class ServedCapabilities:
-    """The capabilities that a process claims from, and those that failed; safe for threads.
+    """The capabilities that a process claims from, and the failed ones; safe for threads.
 
     wanted: the capabilities that the process was started for; it serves none before `open`.
     faults: the reasons why some of them cannot be served.
@@ -59,7 +59,7 @@ class ServedCapabilities:
 
     @property
     def is_open(self) -> bool:
-        """Whether the models have been loaded, except those that failed."""
+        """Whether all models have been loaded or have failed."""
         with self._lock:
             return self._is_open
 

@@ -165,7 +165,7 @@ class Heartbeat:
             return [entry for entry in self._held.values() if entry.overdue_at > now]
 
     def beat(self) -> None:
-        """Renew the held leases that are in time; mark those that this process has lost.
+        """Renew the held leases that are in time; mark the leases that this process has lost.
 
         Raises DatabaseUnavailable.
         """

@@ -78,7 +78,7 @@ class Task:
         return is_composed and self.job.recipe.background.kind == BackgroundKind.URL
 
     def outcome(self, digests: Mapping[TaskName, str | None]) -> StageOutcome:
-        """Return the outcome of the stage; digests: those of the weights that ran, by task."""
+        """Return the outcome of the stage; digests: of the weights that ran, by task."""
         row = {} if self.stored is None else self.stored.row
         photo = self.photo
         if photo is not None and isinstance(self.result, PreparedPhoto):

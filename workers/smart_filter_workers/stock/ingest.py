@@ -109,7 +109,7 @@ def update_description(
 def remove_pictures(
     servers: Backends, tenant: Tenant | None, names: Collection[str]
 ) -> list[Picture]:
-    """Remove pictures by their names, rows first; return those that existed.
+    """Remove pictures by their names, rows first; return the names that existed.
 
     Raises DatabaseUnavailable, and StorageUnavailable: then the orphan scan removes the objects.
     """

@@ -54,7 +54,7 @@ def sync_pictures(
     delete: bool = False,
     may_replace: bool = False,
 ) -> SyncReport:
-    """Store new and changed pictures; with `delete`, remove those that are gone from the place.
+    """Store new and changed pictures; with `delete`, remove pictures that are gone from the place.
 
     A refused picture is reported and does not stop the others; its earlier version stays.
     may_replace: whether a picture of the same name from elsewhere may be replaced.

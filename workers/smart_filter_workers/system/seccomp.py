@@ -1,4 +1,4 @@
-"""Limit the system calls of this process to those of a computation, by a seccomp filter.
+"""Limit this process to the system calls of a computation, by a seccomp filter.
 
 A filter is a program of the kernel's packet filter that sees a call's number and arguments. It
 lasts for the life of the process. No package is used: docs/decisions/0017 says why.
@@ -74,7 +74,7 @@ _ARCHITECTURES: Final = {
 
 
 def restrict() -> str | None:
-    """Refuse all calls but those of a computation, in all threads; return why it cannot, or None.
+    """Refuse calls that no computation needs, in all threads; return why it cannot, or None.
 
     Afterwards the process can use its open files and memory, and start threads. It cannot open a
     file, make a socket, start a process or a program, make memory executable, or signal or trace
@@ -97,7 +97,7 @@ def restrict() -> str | None:
 
 
 def _program(place: int, architecture: int) -> Iterator[bytes]:
-    """Yield the instructions; jumps count those that are left out."""
+    """Yield the instructions; jumps count the instructions to skip."""
     refuse = _REFUSE | errno.EPERM
     yield _instruction(_LOAD, _ARCHITECTURE)
     yield _instruction(_IF_EQUAL, architecture, if_true=1)

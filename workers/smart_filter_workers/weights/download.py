@@ -13,7 +13,7 @@ import httpx
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.weights import files
 
-# Release files of the usual hosts need one redirect; those of mirrors two.
+# Release files need one redirect from the usual hosts, two from mirrors.
 MAX_REDIRECTS: Final = 5
 TIMEOUT_SECONDS: Final = 30.0
 
@@ -54,7 +54,7 @@ def fetch(source: Source, folder: Path, permits: AddressCheck) -> Iterator[tuple
                 _download(source, file, permits)
                 file.flush()
                 if is_resumed and files.sha256_of(path) != source.sha256:
-                    # What was there before is damaged, or the end of another file follows it.
+                    # The earlier part is damaged, or the end of another file follows it.
                     _empty(file)
                     _download(source, file, permits)
             finally:

@@ -106,7 +106,7 @@ def pull(
 ) -> list[WeightsFile]:
     """Fetch the files that `folder` lacks or holds with a wrong digest; return those fetched.
 
-    packages, ours: the sources; those of the manifest when None.  without: files to leave out.
+    packages, ours: the sources; None: the manifest's.  without: files to leave out.
     Raises SetupFailed, in one line with the remedy, when a package cannot be downloaded or is
     not the pinned one, or when a bundled file is missing or damaged.
     """

@@ -1,4 +1,4 @@
-"""Endpoints for browser sessions: sign in, read it, sign out; list and end those of a key."""
+"""Endpoints for browser sessions: sign in, read, sign out; list and end the sessions of a key."""
 
 from dataclasses import asdict
 

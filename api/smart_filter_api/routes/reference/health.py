@@ -24,7 +24,7 @@ operators_router = APIRouter(tags=["health"], route_class=OperatorsRoute)
 # A photo that no busy worker explains: the sweeper rings each second.
 _WAIT_SECONDS = 10.0
 _OPTIONAL = frozenset({"broker", "workers", "temporary_files"})
-# Time-out of each check in seconds; shorter than that of a request, since probes time out soon.
+# Time-out of each check in seconds; shorter than a request's, since probes time out soon.
 _MAX_CHECK_SECONDS = 2.0
 _UNAVAILABLE = "cannot be reached"
 

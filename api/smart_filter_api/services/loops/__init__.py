@@ -1,1 +1,1 @@
-"""What a process does between requests."""
+"""Loops that a process runs between requests."""

@@ -24,7 +24,7 @@ class FaceFacts(BaseModel):
 
 
 class JobFacts(BaseModel):
-    """What is known of the job of one photo."""
+    """The facts of a photo's job."""
 
     job_id: str
     state: JobState
@@ -57,7 +57,7 @@ class RankedPhoto(BaseModel):
 
 
 class AlbumFacts(BaseModel):
-    """What is known of an album."""
+    """The facts of an album."""
 
     album_id: str
     state: str

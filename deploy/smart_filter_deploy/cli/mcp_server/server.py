@@ -40,7 +40,7 @@ _ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent
 
 
 def build_server(folders: LocalFolders | None) -> MCPServer:
-    """Return the server; folders: those of stdio, None over HTTP, where no file is read."""
+    """Return the server; folders: of stdio; None over HTTP, where no file is read."""
     photos = (
         "https:// addresses" if folders is None else f"files below {folders}, or https:// addresses"
     )

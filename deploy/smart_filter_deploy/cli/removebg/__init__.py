@@ -1,4 +1,4 @@
-"""What `smart-filter removebg` does: move programs written for remove.bg to this service."""
+"""`smart-filter removebg`: move programs written for remove.bg to this service."""
 
 from typing import Final
 

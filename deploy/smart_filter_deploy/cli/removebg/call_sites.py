@@ -24,7 +24,7 @@ _MAX_WRITTEN_CHARACTERS: Final = 2000
 
 
 class Kind(StrEnum):
-    """What a call site is, which decides what to change."""
+    """The kind of a call site, which decides the change."""
 
     ADDRESS = "address"
     HOST = "host"
@@ -46,7 +46,7 @@ _ANSWER_AS_HOST = (
     "its address is fixed: let this server answer as api.remove.bg inside your network"
     " (`smart-filter removebg certificate`, docs/removebg.md)"
 )
-# What to do about each kind; {url} stands for the server's base URL.
+# The remedy of each kind; {url} stands for the server's base URL.
 ADVICE: Final = {
     Kind.ADDRESS: "replace https://api.remove.bg by {url}; the path stays",
     Kind.HOST: "replace the host and port by those of {url}; the path /v1.0/… stays",
@@ -160,7 +160,7 @@ _PYTHON_MANIFESTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A pattern, and the files in which it is looked for: all, or those of a suffix or name."""
+    """A pattern, and the files to search: all, or files of a suffix or name."""
 
     kind: Kind
     pattern: re.Pattern[str]

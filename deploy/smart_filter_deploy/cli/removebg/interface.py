@@ -115,7 +115,7 @@ class Interface:
 def open_interface(url: str, key: str, *, ca: Path | None = None) -> Iterator[Interface]:
     """Give the interface at a base URL.
 
-    ca: file with a certificate authority to trust, besides those of the system.
+    ca: file with a certificate authority to trust, besides the system's authorities.
     Raises CommandError when URL, key or file cannot be used.
     """
     if not key.isascii() or not key.isprintable() or " " in key:

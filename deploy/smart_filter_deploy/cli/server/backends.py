@@ -27,7 +27,7 @@ class OperatorBackends:
 
 @contextmanager
 def open_backends() -> Iterator[OperatorBackends]:
-    """Open the database and object store in SMART_FILTER_*_URL, else those of the local stack.
+    """Open the database and object store in SMART_FILTER_*_URL, else the local stack's.
 
     Ends the command when there is neither.
     """

@@ -14,7 +14,7 @@ from smart_filter_shared.db import sessions
 
 @contextmanager
 def open_engine() -> Iterator[Engine]:
-    """Open the database in SMART_FILTER_DATABASE_URL, else that of the local stack.
+    """Open the database in SMART_FILTER_DATABASE_URL, else the local stack's.
 
     Ends the command when there is neither.
     """

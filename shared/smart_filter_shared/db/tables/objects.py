@@ -67,7 +67,7 @@ uploads = Table(
     Column("id", Uuid, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("key", Text, nullable=False),
-    # As announced by the client; the uploaded object must match both.
+    # The client announces both; the uploaded object must match them.
     Column("media_type", Text, nullable=False),
     Column("length", BigInteger, nullable=False),
     Column("expires_at", Moment, nullable=False),

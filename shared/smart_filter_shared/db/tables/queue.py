@@ -246,7 +246,7 @@ events = Table(
     Column("job_id", Uuid, primary_key=True),
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("type", Text, nullable=False),
-    # The stage, for a stage's event; state: that of the job or stage after the event.
+    # The stage, for a stage's event; state: the state of the job or stage after the event.
     Column("stage", Text),
     Column("state", Text, nullable=False),
     Column("at", Moment, nullable=False),

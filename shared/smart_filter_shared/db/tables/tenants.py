@@ -151,7 +151,7 @@ deliveries = Table(
     Column("webhook", Text, nullable=False),
     # URL that the job named; null: the webhook's URL at the time of sending.
     Column("url", Text),
-    # Deliveries of one lane can delay each other: those of a tenant to a receiver.
+    # A lane is a tenant's deliveries to one receiver; they can delay each other.
     Column("lane", Text, nullable=False),
     # Null for a test.
     Column("job_id", Uuid),

@@ -254,7 +254,7 @@ def _lease(row: Row[tuple[object, ...]]) -> Lease:
 def renew(
     connection: Connection, leases: Sequence[Lease], *, lease_seconds: float
 ) -> set[LeaseToken]:
-    """Renew leases; return the tokens of those that still hold."""
+    """Renew leases; return the tokens of leases that still hold."""
     rows = connection.execute(_RENEW, {**as_arrays(leases), "lease_seconds": lease_seconds})
     return {LeaseToken(row.lease_token) for row in rows}
 

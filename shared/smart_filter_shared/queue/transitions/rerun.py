@@ -93,7 +93,7 @@ def rerun(connection: Connection, lease: Lease, gone: Collection[str]) -> list[C
 def _find_stages_to_rerun(
     states: Mapping[StageName, str], lost: Collection[StageName]
 ) -> frozenset[StageName]:
-    """Return the stages to run again: those that lost their artifacts, and the stages in between.
+    """Return the stages to run again: stages that lost their artifacts, and the stages in between.
 
     For example, `smile` needs `face` and also reads the artifacts of `prepare`. `face` runs again
     with `prepare`, so that `smile` waits for both.

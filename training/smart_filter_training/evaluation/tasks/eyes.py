@@ -82,7 +82,7 @@ def score(example: Example, answer: Eyes) -> Score:
 
 
 def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
-    """Return the accuracy of all answers, and of those that are not unknown."""
+    """Return the accuracy of all answers, and of the answers that are not unknown."""
     is_open, given = numbers.T
     answered = (given < len(TRUTHS)).astype(np.float64)
     return {

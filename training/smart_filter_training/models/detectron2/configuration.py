@@ -179,7 +179,7 @@ def _retinanet(configuration: Configuration, classes: int) -> Document:
 
 
 def _backbone(configuration: Configuration) -> dict[str, Value]:
-    # Small batches have useless statistics; FrozenBN uses those of the weights to start with.
+    # Small batches have useless statistics; FrozenBN uses the first weights' statistics.
     settings: dict[str, Value] = {
         "DEPTH": configuration.depth,
         "NORM": configuration.norm or ("FrozenBN" if configuration.weights else "GN"),

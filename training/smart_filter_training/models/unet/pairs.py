@@ -98,7 +98,7 @@ def hash_photo(pair: Pair) -> int:
 def split_pairs(
     pairs: Sequence[Pair], hashes: Sequence[int], *, validation_share: float
 ) -> tuple[list[Pair], list[Pair]]:
-    """Return the pairs to train on and to validate on; those of one scene are on one side."""
+    """Return the pairs to train on and to validate on; pairs of one scene are on one side."""
     names = [pairs[first].name for first in _find_scenes(hashes)]
     validates = examples.hold_out(names, share=validation_share)
     sides: tuple[list[Pair], list[Pair]] = ([], [])
@@ -252,7 +252,7 @@ def _resize(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 def _find_pairs_in(root: Path) -> Iterator[Pair]:
     """Yield the pairs of a folder, without its inner folders."""
     for photo in _list_pictures(root / IMAGES):
-        # A name without a source gets that of its folder.
+        # A name without a source gets the source of its folder.
         has_source = dataset_files.group_prefix(photo.stem)
         name = photo.stem if has_source else f"{root.name}_{photo.stem}"
         yield Pair(name, photo, root / MASKS / f"{photo.stem}.png")

@@ -3,7 +3,7 @@
     score = 0.31 mood + 0.24 contrast + 0.23 harmony + 0.22 variety          each term 0..1
 
 mood: how well the design suits the faces' mood. contrast: how well the people stand out from it
-along their outline. harmony: how well its hues suit those of clothes, hair and skin. variety: a
+along their outline. harmony: how well its hues suit clothes, hair and skin. variety: a
 random number by the seed, so that similar photos get different designs; it only decides between
 designs with enough contrast.
 """
@@ -34,7 +34,7 @@ WEIGHTS: Final[Mapping[str, float]] = {
     "harmony": 0.23,
     "variety": 0.22,
 }
-# Score of the term by the rank of the mood among those of a design: first, second …
+# Score of the term by the rank of the mood among a design's moods: first, second …
 MOOD_RANK_SCORES: Final = (1.0, 0.95, 0.9, 0.85)
 # Similarity of moods; pairs that are not listed count 0.
 RELATED_MOODS: Final[Mapping[frozenset[Mood], float]] = {
@@ -137,7 +137,7 @@ def score_contrast(apart: NDArray[np.float32]) -> Scores:
 
 
 def score_harmony(look: ColorLayout, sitters: SubjectStats) -> Scores:
-    """Return how well the hues of designs suit those of the people, 0..1."""
+    """Return how well the hues of designs suit the people's, 0..1."""
     worn = _weigh_subject_colors(sitters)
     cells = look.lab.reshape(len(look.lab), -1, 3)
     if not worn:

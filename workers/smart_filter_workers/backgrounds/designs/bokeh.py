@@ -1,6 +1,6 @@
 """Bokeh: lights far out of focus, each drawn as a disc by the lens.
 
-palette: two colors of the ground, from the corners to the middle, then those of the lights.
+palette: two colors of the ground, from the corners to the middle, then the colors of the lights.
 day: 1 for sunlight glittering on a bright ground, instead of lamps in the dark.
 """
 

@@ -138,7 +138,7 @@ def _items(file: IO[bytes], kind: bytes) -> Iterator[bytes]:
 
 
 def _refuse_many_items(file: IO[bytes]) -> None:
-    """Raise IndexError when the boxes that name items are longer than those of any photo."""
+    """Raise IndexError when the boxes that name items are longer than in any photo."""
     for path in _METAS:
         for meta in isobmff.find(file, *path):
             inside = list(isobmff.children(file, meta))

@@ -1,1 +1,1 @@
-"""What a file says about its picture: EXIF, XMP, color profiles and color code points."""
+"""Metadata of picture files: EXIF, XMP, color profiles and color code points."""

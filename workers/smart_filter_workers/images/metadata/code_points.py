@@ -181,7 +181,7 @@ def _decoder(description: ColorDescription, *, bits: int) -> Callable[[Samples],
 
 
 def _light_of(signal: NDArray[np.float64], description: ColorDescription) -> NDArray[np.float64]:
-    """Return linear light, 1 for white; for HLG, that of the scene, 1 for its brightest."""
+    """Return linear light, 1 for white; for HLG, the light of the scene, 1 for its brightest."""
     if description.gamma is not None:
         return signal**description.gamma
     if description.transfer == _PQ:
@@ -240,7 +240,7 @@ def _srgb_levels() -> Srgb8:
 
 
 def _to_srgb_matrix(chromaticities: Chromaticities) -> NDArray[np.float64]:
-    """Return the matrix from light of these primaries to that of sRGB, white to white."""
+    """Return the matrix from light of these primaries to light of sRGB, white to white."""
     source, target = _to_xyz_matrix(chromaticities), _to_xyz_matrix(_SRGB)
     cones = _BRADFORD @ target.sum(axis=1) / (_BRADFORD @ source.sum(axis=1))
     adapted = np.linalg.solve(_BRADFORD, cones[:, None] * (_BRADFORD @ source))

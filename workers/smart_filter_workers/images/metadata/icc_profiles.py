@@ -151,7 +151,7 @@ def _is_gray_profile(icc: bytes) -> bool:
 def _drop_equal_channels(image: Image.Image) -> Image.Image:
     """Return a gray picture that has been read as color in mode L or LA, another one unchanged.
 
-    WebP has no gray, and Pillow returns that of AVIF as color.
+    WebP has no gray, and Pillow returns gray AVIF as color.
     """
     whole = image.convert("RGBA" if image.has_transparency_data else "RGB")
     red, green, blue, *alpha = whole.split()

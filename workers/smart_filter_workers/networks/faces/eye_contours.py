@@ -57,7 +57,7 @@ class EyeContourNetwork:
     def __call__(
         self, picture: Srgb8, mesh: Mesh, eye: tuple[int, int]
     ) -> tuple[EyeContour, EyeContour]:
-        """Return the contours of the eye, and those of its mirror image.
+        """Return the contours of the eye, and of its mirror image.
 
         picture: (H, W, 3) uint8 sRGB; eye: RIGHT_EYE or LEFT_EYE.  The network was trained on eyes
         of one side. Where it is sure both contours agree, and their mean is better than either.

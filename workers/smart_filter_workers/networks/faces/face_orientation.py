@@ -18,7 +18,7 @@ CLOSER_SIDE_PX: Final = 640
 
 @dataclass(frozen=True, slots=True)
 class ScoreLimits:
-    """What a detector's scores of upright and turned faces mean.
+    """Thresholds for a detector's scores of upright and turned faces.
 
     upright_above: a face with this score is upright for certain: skip the other turns.
     closer_above: score of a turned face that triggers a closer look.

@@ -3,7 +3,7 @@
 The files spell each deformable convolution out in a hundred operators. As one operator each, they
 give the same with half of the memory and in two thirds of the time.
 Source: Zheng, Gao, Fan, Liu, Laaksonen, Ouyang & Sebe 2024, "Bilateral reference for
-high-resolution dichotomous image segmentation"; the files are those of the authors' release.
+high-resolution dichotomous image segmentation"; the files come from the authors' release.
 """
 
 import os

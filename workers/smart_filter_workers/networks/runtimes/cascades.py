@@ -1,7 +1,7 @@
 """Haar cascades, callable from any thread: each thread has a classifier of its own.
 
 Source: Viola & Jones 2001, "Rapid object detection using a boosted cascade of simple features";
-Lienhart & Maydt 2002 for the features. The cascade files are those that OpenCV 4 ships.
+Lienhart & Maydt 2002 for the features. OpenCV 4 ships the cascade files.
 """
 
 import threading

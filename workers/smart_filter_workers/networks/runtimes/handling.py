@@ -72,7 +72,7 @@ class Activation(StrEnum):
 
 
 class TrainedTask(StrEnum):
-    """The network's task: edges of a SEGMENTATION are refined, those of a MATTING are kept."""
+    """The network's task: edges of a SEGMENTATION are refined, edges of a MATTING are kept."""
 
     MATTING = "matting"
     SEGMENTATION = "segmentation"
@@ -116,7 +116,7 @@ class Handling:
 
 
 def for_file(file: AdmittedFile, given: RawHandling | None = None) -> Handling:
-    """Return the handling of an admitted file: `given`, or that of its entry.
+    """Return the handling of an admitted file: `given`, or its entry's.
 
     Raises SetupFailed when it cannot be parsed.
     """

@@ -78,7 +78,7 @@ def store(services: WorkerContext, tasks: Sequence[Task]) -> Iterator[Task]:
 
 
 def ends_job(job: JobRow, ran: Collection[StageName]) -> bool:
-    """Return whether a job has no unfinished stage besides those that ran."""
+    """Return whether a job has no unfinished stage besides the stages that ran."""
     return all(row.state == StageState.SUCCEEDED or row.name in ran for row in job.stages)
 
 

@@ -23,7 +23,7 @@ from smart_filter_workers.stages.composite.inputs import Inputs
 
 # Fractional bits of the corners' coordinates: sixteenths of a pixel.
 _FIXED_POINT_BITS: Final = 4
-# Softness of a stroke's edge, in pixels of the matte: that of the models' mattes.
+# Softness of a stroke's edge, in pixels of the matte, like the models' mattes.
 _RIM_PX: Final = 0.8
 # Width of the faint pixels around the outline of a model's matte, as a share of its longest side.
 # They go with the region next to them: else a removed chair leaves its outline.

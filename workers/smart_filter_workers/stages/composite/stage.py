@@ -144,7 +144,7 @@ def _cut(compositor: Compositor, inputs: Inputs, chosen: ChosenBackground | None
         faces=_faces(inputs),
     )
     if inputs.photo.alpha is not None:
-        # What is transparent in the photo is no part of a person, whatever is drawn there.
+        # Transparent pixels of the photo are no part of a person, whatever is drawn there.
         cut = replace(cut, matte=np.minimum(cut.matte, inputs.photo.alpha))
     # Users can draw people beyond the region.
     return cut if inputs.drawn else _crop_to_region(cut, recipe.framing.roi)

@@ -1,6 +1,6 @@
 """Draw stickers: filled outlines with relief, lines and shadows on a small square sheet.
 
-Units are those of the sheet, with its middle at 0, 0 and y downward; colors are sRGB levels 0..255.
+Units count from the sheet's middle, 0, 0, with y downward; colors are sRGB levels 0..255.
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """Harmonize the people's colors with the light of the background.
 
 White balance, exposure and contrast are three curves, one for each channel, computed from a few
-thousand pixels. The tint is that of a gray object in the background's light minus that of one in
+thousand pixels. The tint is the color of a gray object in the background's light minus its color in
 the photo's. The exposure follows the background's lightness, and the contrast the spread of its
 lightness. Means and spreads in a perceptual space are Reinhard's. Measuring the light on grays, not
 on the mean color of all pixels, keeps faces and a red dress unchanged.

@@ -119,7 +119,7 @@ def _shown_cells(matte: Matte8) -> NDArray[np.bool_]:
 
 
 def _add(boxes: list[PeopleBox], box: PeopleBox) -> list[PeopleBox]:
-    """Return boxes that do not overlap, with another one, joined with those that it overlaps."""
+    """Add a box, joined with the boxes that it overlaps; return boxes that do not overlap."""
     while touched := [other for other in boxes if _overlap(other, box)]:
         boxes = [other for other in boxes if other not in touched]
         box = _around([*touched, box])
