@@ -104,7 +104,7 @@ def measure(folder: Path) -> list[figures.Figure]:
     by_mood: dict[str, list[MeasuredChoice]] = defaultdict(list)
     for one in choices:
         by_mood[one.mood].append(one)
-    used = Counter(one.chosen.name for one in choices)
+    used = Counter(choice.chosen.name for choice in choices)
     print(", ".join(f"{name} {count}" for name, count in used.most_common()), file=sys.stderr)
     figure = figures.Figure
     return [
@@ -117,24 +117,30 @@ def measure(folder: Path) -> list[figures.Figure]:
         figure(
             name=f"photos whose worst third is below {MELTS_BELOW}",
             unit="of 1",
-            samples=[sum(one.worst < MELTS_BELOW for one in choices) / len(choices)],
+            samples=[sum(choice.worst < MELTS_BELOW for choice in choices) / len(choices)],
         ),
-        figure(name="worst third, chosen", unit="OKLab", samples=[one.worst for one in choices]),
-        figure(name="contrast, chosen", unit="OKLab", samples=[one.contrast for one in choices]),
         figure(
-            name="contrast, median design", unit="OKLab", samples=[one.median for one in choices]
+            name="worst third, chosen", unit="OKLab", samples=[choice.worst for choice in choices]
+        ),
+        figure(
+            name="contrast, chosen", unit="OKLab", samples=[choice.contrast for choice in choices]
+        ),
+        figure(
+            name="contrast, median design",
+            unit="OKLab",
+            samples=[choice.median for choice in choices],
         ),
         figure(
             name="looking and choosing",
             unit="ms",
-            samples=[one.ms for one in choices],
+            samples=[choice.ms for choice in choices],
             goal=MOST_MS,
         ),
     ]
 
 
 def _share(name: str, choices: Sequence[MeasuredChoice], goal: float | None) -> figures.Figure:
-    share = sum(one.stands_out for one in choices) / len(choices)
+    share = sum(choice.stands_out for choice in choices) / len(choices)
     return figures.Figure(
         name=f"{name} ({len(choices)} photos)",
         unit="of 1",
@@ -206,10 +212,10 @@ def _measure_choice(photo: ModelResults, seed: int) -> MeasuredChoice:
     others = [
         float(
             np.linalg.norm(
-                people - _resize_design(one.name, seed % SEEDS, shape, size)[nearby], axis=-1
+                people - _resize_design(preset.name, seed % SEEDS, shape, size)[nearby], axis=-1
             ).mean()
         )
-        for one in PRESETS
+        for preset in PRESETS
     ]
     distances = np.sort(np.linalg.norm(people - own[nearby], axis=-1))
     return MeasuredChoice(

@@ -85,19 +85,19 @@ def _round(databases: Sequence[DaysDatabase]) -> tuple[dict[str, list[float]], d
     times: dict[str, list[float]] = defaultdict(list)
     cpu: dict[int, float] = defaultdict(float)
     for claim in range(_CLAIMS):
-        for one in databases:
+        for database in databases:
             if claim % _FEW == 0:
-                copies.write_copies(one.client.engine, one.template, _FEW)
+                copies.write_copies(database.client.engine, database.template, _FEW)
             started = time.perf_counter()
-            leases = one.bench.claim(StageName.FACE)
-            cpu_before = _cpu_ms(one.process)
+            leases = database.bench.claim(StageName.FACE)
+            cpu_before = _cpu_ms(database.process)
             claimed = time.perf_counter()
-            one.bench.complete(*leases)
+            database.bench.complete(*leases)
             completed = time.perf_counter()
-            cpu[one.days] += _cpu_ms(one.process) - cpu_before
-            job_id = one.client.submit()
+            cpu[database.days] += _cpu_ms(database.process) - cpu_before
+            job_id = database.client.submit()
             submitted = time.perf_counter()
-            one.client.job(job_id)
+            database.client.job(job_id)
             read = time.perf_counter()
             for what, seconds in (
                 ("claim", claimed - started),
@@ -105,7 +105,7 @@ def _round(databases: Sequence[DaysDatabase]) -> tuple[dict[str, list[float]], d
                 ("submission", submitted - completed),
                 ("look at a job", read - submitted),
             ):
-                times[f"{what}, {one.days} days"].append(1000 * seconds)
+                times[f"{what}, {database.days} days"].append(1000 * seconds)
     return times, cpu
 
 

@@ -209,7 +209,7 @@ def _real(folder: Path) -> Iterator[Scene]:
 
 
 def _means(errors: Sequence[Errors]) -> list[str]:
-    rows = [dataclasses.astuple(one) for one in errors]
+    rows = [dataclasses.astuple(error) for error in errors]
     return [f"{statistics.mean(column):.3g}" for column in zip(*rows, strict=True)]
 
 

@@ -44,12 +44,17 @@ def measure() -> list[figures.Figure]:
         for small in (False, True):
             options = EncodingOptions(format_, small=small)
             what = f"{format_}, {'small' if small else 'fast'}"
-            found += _figures(what, [partial(images.encode, one, options) for one in pictures])
+            found += _figures(
+                what, [partial(images.encode, picture, options) for picture in pictures]
+            )
         most = LIMITS[format_]
         limited = partial(images.encode_to_fit, manner=EncodingOptions(format_), most_bytes=most)
         what = f"{format_} of at most {most // 1000} kB"
-        found += _figures(what, [partial(limited, one) for one in pictures])
-    return [*found, *(_peak_memory(one, small) for one in FORMATS for small in (False, True))]
+        found += _figures(what, [partial(limited, picture) for picture in pictures])
+    return [
+        *found,
+        *(_peak_memory(format_, small) for format_ in FORMATS for small in (False, True)),
+    ]
 
 
 def _peak_memory(format_: str, small: bool) -> figures.Figure:  # noqa: FBT001 - it has one caller

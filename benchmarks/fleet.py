@@ -118,7 +118,9 @@ def _wait_until(
 ) -> None:
     gives_up_at = time.monotonic() + _READY_SECONDS
     while not is_reached():
-        if time.monotonic() > gives_up_at or any(one.poll() is not None for one in processes):
+        if time.monotonic() > gives_up_at or any(
+            process.poll() is not None for process in processes
+        ):
             raise RuntimeError("the worker processes did not become ready")
         time.sleep(_LOOK_SECONDS)
 

@@ -74,7 +74,7 @@ def _measure_removal(
             _store(servers, names)
         if has_rows:
             _write_rows(servers, names, "statement_timestamp() - interval '1 hour'")
-        spent = {one: -servers.processor_seconds(one) for one in _PROCESSES}
+        spent = {process: -servers.processor_seconds(process) for process in _PROCESSES}
         spent["client"] = -time.process_time()
         started = time.perf_counter()
         remove(servers, names)
@@ -92,7 +92,10 @@ def _measure_removal(
             goal=_GOAL,
             kind="at least",
         ),
-        *(Figure(name=f"{name}: {one}, per 1,000", unit="ms", samples=times[one]) for one in times),
+        *(
+            Figure(name=f"{name}: {time}, per 1,000", unit="ms", samples=times[time])
+            for time in times
+        ),
     ]
 
 

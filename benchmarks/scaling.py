@@ -132,7 +132,7 @@ def _time_single_photos(servers: Servers, pool: Pool) -> list[float]:
             while copies.count_unfinished(bench.engine, template):
                 time.sleep(_ONE_SECONDS / 10)
     times = copies.read_job_times(bench.engine, template)
-    return [1000 * (one.ended - one.accepted) for one in times]
+    return [1000 * (time.ended - time.accepted) for time in times]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def _run(servers: Servers, pool: Pool, jobs: int) -> _Run:
         while copies.count_unfinished(bench.engine, template):
             time.sleep(_LOOK_SECONDS)
         used = {name: servers.processor_seconds(name) - before[name] for name in _SERVERS}
-    ends = [one.ended for one in copies.read_job_times(bench.engine, template)]
+    ends = [time.ended for time in copies.read_job_times(bench.engine, template)]
     cut = int(len(ends) * _EDGE)
     middle = ends[cut : len(ends) - cut]
     return _Run(

@@ -219,7 +219,11 @@ def _system(pools: Sequence[Pool], constants: Mapping[StageName, Constants]) -> 
             for pool in pools
         },
         servers={_SENDER: 1},
-        accept=(Visit(_SENDER, statistics.median(one.send_seconds for one in constants.values())),),
+        accept=(
+            Visit(
+                _SENDER, statistics.median(constant.send_seconds for constant in constants.values())
+            ),
+        ),
     )
 
 
@@ -242,7 +246,7 @@ def _constants(servers: Servers, pool: Pool) -> Constants:
         servers.bench.doorbell.ring([capability(pool.stage)])
         time.sleep(pool.seconds / pool.processes)
     _wait_for_all(servers, template)
-    crowd = [one for one in _batches(engine, template) if one.photos == pool.batch_size]
+    crowd = [batch for batch in _batches(engine, template) if batch.photos == pool.batch_size]
     one_seconds, full_seconds = (
         statistics.median(one.finished - one.started for one in some) for some in (alone, crowd)
     )

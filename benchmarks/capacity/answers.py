@@ -103,10 +103,12 @@ def read_answers() -> Answers:
     kept = json.loads(FILE.read_text())
     return Answers(
         digest=kept["digest"],
-        plans=[_plan(one) for one in kept["plans"]],
-        cells=[_plan(one) for one in kept["cells"]],
-        curves=[Curve(**one) for one in kept["curves"]],
-        crowds=[SpikeResult(**{**one, "rule": Rule(**one["rule"])}) for one in kept["crowds"]],
+        plans=[_plan(plan) for plan in kept["plans"]],
+        cells=[_plan(cell) for cell in kept["cells"]],
+        curves=[Curve(**curve) for curve in kept["curves"]],
+        crowds=[
+            SpikeResult(**{**crowd, "rule": Rule(**crowd["rule"])}) for crowd in kept["crowds"]
+        ],
     )
 
 
@@ -152,7 +154,10 @@ def _crowd(figures: Figures, rule: Rule) -> SpikeResult:
         over=seen.over_seconds,
         most=seen.most_gpus,
         hours=seen.gpu_hours,
-        moments=[(one.at - seen.begins, one.waiting, one.gpus) for one in seen.moments[::_MOMENTS]],
+        moments=[
+            (moment.at - seen.begins, moment.waiting, moment.gpus)
+            for moment in seen.moments[::_MOMENTS]
+        ],
     )
 
 

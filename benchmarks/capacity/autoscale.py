@@ -61,7 +61,9 @@ class Spike:
 
     def p95(self, *, since: float, until: float) -> float:
         """Return the p95 of the photos that arrived between two times, in seconds."""
-        return percentile([one.seconds for one in self.photos if since <= one.arrived < until], 95)
+        return percentile(
+            [photo.seconds for photo in self.photos if since <= photo.arrived < until], 95
+        )
 
     @property
     def over_seconds(self) -> float:
@@ -79,12 +81,12 @@ class Spike:
     @property
     def gpu_hours(self) -> float:
         """The GPU hours of all GPUs together."""
-        return sum(one.gpus for one in self.moments) * _MOMENT_SECONDS / 3600
+        return sum(moment.gpus for moment in self.moments) * _MOMENT_SECONDS / 3600
 
     @property
     def most_gpus(self) -> int:
         """The most GPUs at one time."""
-        return max(one.gpus for one in self.moments)
+        return max(moment.gpus for moment in self.moments)
 
 
 def simulate_spike(

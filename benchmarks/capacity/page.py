@@ -75,7 +75,7 @@ def _needs(figures: Figures, found: Answers) -> Rows:
                 f"{rate:,.0f}",
                 str(plans[0].fleet.cells),
                 f"{plans[0].fleet.cores + plans[0].fleet.api_cores:,}",
-                *(f"{one.fleet.gpus:,} ({one.p95:.2f})" for one in plans),
+                *(f"{plan.fleet.gpus:,} ({plan.p95:.2f})" for plan in plans),
             )
             for rate, plans in _by_rate(found).items()
         ),
@@ -89,14 +89,14 @@ def _costs(figures: Figures, found: Answers) -> Rows:
         *(
             (
                 f"a month at {rate:,.0f} photos/s",
-                *(_thousands(sum(one.monthly.values())) for one in plans),
+                *(_thousands(sum(plan.monthly.values())) for plan in plans),
             )
             for rate, plans in by_rate.items()
         ),
         *(
             (
                 f"a million photos at {rate:,.0f}",
-                *(f"{one.dollars_per_million:,.0f}" for one in plans),
+                *(f"{plan.dollars_per_million:,.0f}" for plan in plans),
             )
             for rate, plans in by_rate.items()
         ),
@@ -111,22 +111,22 @@ def _crowds(found: Answers) -> Rows:
         ),
         *(
             (
-                f"{one.rule.least} to {one.rule.most:,}",
-                str(one.rule.rows_per_worker),
-                _seconds(one.first_p95),
-                _seconds(one.last_p95),
-                f"{one.over / _SECONDS_PER_MINUTE:.0f} min",
-                f"{one.most:,}",
-                f"{one.hours:.0f}",
+                f"{crowd.rule.least} to {crowd.rule.most:,}",
+                str(crowd.rule.rows_per_worker),
+                _seconds(crowd.first_p95),
+                _seconds(crowd.last_p95),
+                f"{crowd.over / _SECONDS_PER_MINUTE:.0f} min",
+                f"{crowd.most:,}",
+                f"{crowd.hours:.0f}",
             )
-            for one in found.crowds
+            for crowd in found.crowds
         ),
     ]
 
 
 def _by_rate(found: Answers) -> dict[float, list[Plan]]:
-    rates = dict.fromkeys(one.rate for one in found.plans)
-    return {rate: [one for one in found.plans if one.rate == rate] for rate in rates}
+    rates = dict.fromkeys(plan.rate for plan in found.plans)
+    return {rate: [plan for plan in found.plans if plan.rate == rate] for rate in rates}
 
 
 def _thousands(dollars: float) -> str:

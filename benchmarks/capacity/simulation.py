@@ -110,8 +110,8 @@ class SimulationRun:
         self._system = system
         self._chance = random.Random(seed)
         self._followers = {
-            one.name: [other for other in system.stages if one.name in other.needs]
-            for one in system.stages
+            stage.name: [other for other in system.stages if stage.name in other.needs]
+            for stage in system.stages
         }
         self._places = {one.name: place for place, one in enumerate(system.stages)}
 

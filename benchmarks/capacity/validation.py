@@ -49,8 +49,8 @@ class Comparison:
 def read_comparisons() -> list[Comparison]:
     """Return the stored comparisons of every fleet."""
     return [
-        Comparison(**{**one, **{key: LatencyFigures(**one[key]) for key in ("seen", "foretold")}})
-        for one in json.loads(FILE.read_text())
+        Comparison(**{**load, **{key: LatencyFigures(**load[key]) for key in ("seen", "foretold")}})
+        for load in json.loads(FILE.read_text())
     ]
 
 

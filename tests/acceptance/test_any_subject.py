@@ -78,7 +78,7 @@ def test_person_is_cut_out_by_the_model_for_people(stack: RunningStack) -> None:
     job = stack.run(PHOTO.read_bytes(), background="color:red")
 
     assert job["subject"] == "people"
-    (segmentation,) = (one for one in job["stages"] if one["name"] == "segmentation")
+    (segmentation,) = (stage for stage in job["stages"] if stage["name"] == "segmentation")
     assert segmentation["models"][0]["name"] == "people"
 
 
@@ -92,7 +92,7 @@ def test_file_of_isnet_also_serves_the_finer_model(stack: RunningStack) -> None:
     )
 
     assert (job["state"], job["subject"], job["people"]) == ("succeeded", "people", 1)
-    (segmentation,) = (one for one in job["stages"] if one["name"] == "segmentation")
+    (segmentation,) = (stage for stage in job["stages"] if stage["name"] == "segmentation")
     assert segmentation["models"][0]["name"] == "quality"
     finer, coarser = (stack.pixels(one["id"], "matte") > 127 for one in (job, usual))
     assert 0.95 < (finer & coarser).sum() / (finer | coarser).sum() < 1
@@ -137,5 +137,7 @@ def test_check_for_removebg_finds_the_model(
 
     written = Command(capsys).output("removebg", "check", "--url", url, "--key", KEY, "--json")
 
-    (things,) = (one for one in json.loads(written)["findings"] if one["what"] == "things")
+    (things,) = (
+        finding for finding in json.loads(written)["findings"] if finding["what"] == "things"
+    )
     assert things["level"] == "ok", things

@@ -250,11 +250,11 @@ def test_compare_draws_one_sheet_of_several_models(command: Command, tmp_path: P
     report = command("compare", str(PHOTO), "--models", "people,selfie", "-o", str(sheet))
 
     assert (report["photo"], report["sheet"]) == (str(PHOTO), str(sheet))
-    assert [(one["name"], one["error"]) for one in report["models"]] == [
+    assert [(model["name"], model["error"]) for model in report["models"]] == [
         ("people", None),
         ("selfie", None),
     ]
-    assert all(0.2 < one["people_share"] < 0.9 for one in report["models"])
+    assert all(0.2 < model["people_share"] < 0.9 for model in report["models"])
     drawn = images.decode(sheet.read_bytes())
     assert drawn.format == "jpg"
     # The photo and two models next to each other.

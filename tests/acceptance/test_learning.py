@@ -118,7 +118,7 @@ def test_list_omits_unavailable_models_unless_asked(at_server: Command) -> None:
 
     assert "centerface *" in offered
     assert "unet" not in offered
-    [line] = [one for one in every.splitlines() if " unet " in one]
+    [line] = [line for line in every.splitlines() if " unet " in line]
     assert "install the extra `tensorflow`" in line
 
 
@@ -167,7 +167,7 @@ def rated(running: RunningStack) -> tuple[float, str | None]:
     """Return the present rating of a photo's smile, and its weights."""
     job = running.run(outputs="faces", smile__model="learned")
     assert job["state"] == "succeeded", job["error"]
-    (stage,) = [one for one in job["stages"] if one["name"] == "smile"]
+    (stage,) = [stage for stage in job["stages"] if stage["name"] == "smile"]
     assert stage["models"][0]["digest"] == stage["digest"]
     return job["faces"][0]["smile"]["score"], stage["digest"]
 
@@ -185,7 +185,7 @@ def test_promoted_weights_are_used_until_they_are_rolled_back(
     running_stack.until(lambda: rated(running_stack) == (0.125, OWN))
 
     models = running_stack.client.get("/v1/models").json()["items"]
-    assert {one["name"]: one["digest"] for one in models}["learned"] == OWN
+    assert {model["name"]: model["digest"] for model in models}["learned"] == OWN
 
 
 @pytest.mark.slow
@@ -229,5 +229,5 @@ def test_correction_over_http_is_collected_for_training(
     )
 
     assert [sum(one["items"].values()) for one in built] == [1, 1]
-    removed = [one["removed"] for one in command("feedback", "list")["items"]]
+    removed = [item["removed"] for item in command("feedback", "list")["items"]]
     assert removed == [1, 1]

@@ -186,7 +186,7 @@ def test_wrong_message_is_an_error_and_the_next_frame_is_served(
             errors.append(viewer.hear())
         answer = viewer.ask(6, person)
 
-    assert [(one["type"], one["code"], one["frame"]) for one in errors] == [
+    assert [(error["type"], error["code"], error["frame"]) for error in errors] == [
         ("error", "image_unreadable", 5),
         ("error", "image_unreadable", 5),
         ("error", "image_too_large", 5),

@@ -42,14 +42,18 @@ def test_mutants_give_a_picture_or_a_clear_failure_within_memory_and_time(
     of_whole, outcomes = outcomes[: len(whole)], outcomes[len(whole) :]
     assert {one["outcome"] for one in of_whole} == {"picture"}
     clear = {"picture", "image_unreadable", "image_too_large"}
-    unclear = [describe(mutants, one) for one in outcomes if one["outcome"] not in clear]
+    unclear = [
+        describe(mutants, outcome) for outcome in outcomes if outcome["outcome"] not in clear
+    ]
     slow = [
-        describe(mutants, one) for one in outcomes if float(str(one["seconds"])) > SLOWEST_SECONDS
+        describe(mutants, outcome)
+        for outcome in outcomes
+        if float(str(outcome["seconds"])) > SLOWEST_SECONDS
     ]
     assert not unclear
     assert not slow
     assert len(outcomes) == len(mutants), f"the process died after {outcomes[-1]}"
-    assert {one["outcome"] for one in outcomes} == clear
+    assert {outcome["outcome"] for outcome in outcomes} == clear
 
 
 def decoded(contents: dict[int, bytes]) -> list[dict[str, object]]:

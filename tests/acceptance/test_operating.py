@@ -127,7 +127,7 @@ def test_drained_worker_takes_neither_work_nor_rings_until_it_is_resumed(
 ) -> None:
     def worker() -> dict[str, Any]:
         items = command("workers", "list")["items"]
-        return dict(*[one for one in items if one["wanted"] != [SENDER_ROLE]])
+        return dict(*[item for item in items if item["wanted"] != [SENDER_ROLE]])
 
     running_stack.until(lambda: worker().get("capabilities", []) != [])
     served = worker()["capabilities"]

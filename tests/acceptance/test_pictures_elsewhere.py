@@ -121,7 +121,7 @@ def test_unusable_picture_at_an_address_fails_its_job_at_once(
     assert (job["error"]["code"], job["error"]["stage"]) == (code, stage)
     assert detail in job["error"]["detail"]
     assert not any(part in job["error"]["detail"] for part in ("signature", "10.0"))
-    assert {one["name"]: one["attempt"] for one in job["stages"]}[stage] == 1
+    assert {stage["name"]: stage["attempt"] for stage in job["stages"]}[stage] == 1
     assert kind == "background" or objects(stack_bench, job_id) == set()
 
 
@@ -277,7 +277,7 @@ def test_picture_that_was_added_is_listed_until_it_is_removed(
 
     assert command(*add)["added"] == ["site/moss"]
     assert command(*add)["unchanged"] == ["site/moss"]
-    listed = [one for one in command("backgrounds", "list")["items"] if one["source"] == "site"]
+    listed = [item for item in command("backgrounds", "list")["items"] if item["source"] == "site"]
     assert [(one["name"], one["width"], one["tags"]) for one in listed] == [
         ("site/moss", 1100, ["dark-moss", "wood"])
     ]
@@ -299,6 +299,9 @@ def test_picture_that_was_added_is_listed_until_it_is_removed(
 def test_wrong_usage_is_refused_in_one_line(
     command: Command, folder: Path, arguments: tuple[str, ...], what: str
 ) -> None:
-    placed = [str(folder / one) if (folder / one).exists() else one for one in arguments]
+    placed = [
+        str(folder / argument) if (folder / argument).exists() else argument
+        for argument in arguments
+    ]
 
     assert what in command.usage_error("backgrounds", *placed, "--json")

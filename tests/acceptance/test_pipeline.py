@@ -208,7 +208,7 @@ def two_persons() -> bytes:
 
 
 def segmentation(job: dict[str, Any]) -> tuple[str, int]:
-    (stage,) = [one for one in job["stages"] if one["name"] == "segmentation"]
+    (stage,) = [stage for stage in job["stages"] if stage["name"] == "segmentation"]
     return stage["model"], stage["attempt"]
 
 

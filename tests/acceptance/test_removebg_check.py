@@ -19,7 +19,7 @@ def check(command: Command, stack: RunningStack, key: str) -> dict[str, Any]:
     arguments = ("--url", str(stack.client.base_url), "--key", key, "--json")
     written = command.output("removebg", "check", *arguments)
     assert key not in written
-    return {one["what"]: one for one in json.loads(written)["findings"]}
+    return {finding["what"]: finding for finding in json.loads(written)["findings"]}
 
 
 def a_key(stack: RunningStack, *scopes: str) -> str:

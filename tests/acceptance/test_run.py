@@ -216,7 +216,10 @@ def test_photos_are_listed_in_order_including_a_failed_one(up: Machine) -> None:
     lines = up.lines("run", "a.png", "text.png", "broken.png", "other/a.png", status=1)
 
     assert [line["state"] for line in lines] == ["succeeded", "failed", "failed", "succeeded"]
-    assert [one["error"]["code"] for one in lines[1:3]] == ["unsupported_media", "image_unreadable"]
+    assert [line["error"]["code"] for line in lines[1:3]] == [
+        "unsupported_media",
+        "image_unreadable",
+    ]
     assert "image_unreadable" in up.run("jobs", "list", "--state", "failed").stdout
     assert Path(lines[0]["image"]["path"]).name == "a.smart-filter.jpg"
     assert Path(lines[3]["image"]["path"]).name == "a-2.smart-filter.jpg"
@@ -342,7 +345,7 @@ def test_first_line_of_up_means_that_a_worker_has_loaded_its_models(
     with httpx.Client(base_url=first_line["operators_url"], headers=headers) as client:
         workers = client.get("/v1/operator/standing").json()["workers"]
 
-    serving = [one for one in workers if "prepare.light" in one["capabilities"]]
+    serving = [worker for worker in workers if "prepare.light" in worker["capabilities"]]
     # It is busy when an earlier test's photo was in progress at its last heartbeat.
     [worker] = serving
     assert worker["state"] in {"ready", "busy"}
@@ -451,7 +454,7 @@ def test_doctor_warns_of_the_certificate_that_up_serves(
 
     [found] = machine.lines("doctor")
 
-    levels = {one["what"]: one["level"] for one in found["findings"]}
+    levels = {finding["what"]: finding["level"] for finding in found["findings"]}
     assert levels["https"] == "warn"
 
 

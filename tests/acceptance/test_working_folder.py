@@ -141,7 +141,7 @@ def read_servers(data: Path) -> dict[str, str]:
 def is_ready(pid: int, operators_url: str, headers: dict[str, str]) -> bool:
     standing = httpx.get(f"{operators_url}/v1/operator/standing", headers=headers, timeout=10)
     workers = standing.json()["workers"]
-    return any(one["pid"] == pid and one["state"] != "starting" for one in workers)
+    return any(worker["pid"] == pid and worker["state"] != "starting" for worker in workers)
 
 
 @pytest.mark.parametrize(

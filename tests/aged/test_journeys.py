@@ -78,7 +78,8 @@ def test_new_photo_is_processed_and_its_cached_results_are_looked_up_in_few_days
 def test_job_scheduled_39_days_ago_runs_with_the_weights_of_its_day(aged: AgedStack) -> None:
     with aged.client_of(WEEKLY) as client:
         (job_id, *_) = [
-            one["id"] for one in client.get("/v1/jobs", params={"state": "queued"}).json()["items"]
+            item["id"]
+            for item in client.get("/v1/jobs", params={"state": "queued"}).json()["items"]
         ]
         aged.scalar(
             "UPDATE stages SET not_before = statement_timestamp()"
@@ -229,8 +230,10 @@ def test_admin_page_shows_a_healthy_service_and_a_month(aged: AgedStack) -> None
 
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     # One journey has a model that raises.
-    concerns = [one for one in standing["concerns"] if one["subject"] != "segmentation.raises"]
-    assert [one["title"] for one in concerns if one["gravity"] == "bad"] == []
+    concerns = [
+        concern for concern in standing["concerns"] if concern["subject"] != "segmentation.raises"
+    ]
+    assert [concern["title"] for concern in concerns if concern["gravity"] == "bad"] == []
     assert standing["unfinished"] <= SCHEDULED
     given = [number for number in month["jobs"]["succeeded"] if number is not None]
     assert len(given) == len(month["jobs"]["succeeded"]) == 90
@@ -317,7 +320,7 @@ def test_webhook_attempt_days_after_the_end_of_a_job_is_sent(aged: AgedStack, ag
         (given,) = aged.client.get(log).json()["items"]
         aged.client.delete(f"/v1/webhooks/{hook['id']}")
     assert (first, second) == ([1], [1])
-    assert (given["state"], [one["status"] for one in given["attempts"]]) == (
+    assert (given["state"], [attempt["status"] for attempt in given["attempts"]]) == (
         "succeeded",
         [500, 204],
     )

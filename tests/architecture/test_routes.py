@@ -14,16 +14,16 @@ import smart_filter_api
 
 def routes() -> Iterator[APIRoute]:
     for found in walk_packages(smart_filter_api.__path__, f"{smart_filter_api.__name__}."):
-        for one in vars(import_module(found.name)).values():
-            if isinstance(one, APIRouter):
-                yield from (route for route in one.routes if isinstance(route, APIRoute))
+        for value in vars(import_module(found.name)).values():
+            if isinstance(value, APIRouter):
+                yield from (route for route in value.routes if isinstance(route, APIRoute))
 
 
 def dependencies(of: Dependant) -> Iterator[Callable[..., object]]:
-    for one in of.dependencies:
-        assert one.call is not None
-        yield one.call
-        yield from dependencies(one)
+    for dependency in of.dependencies:
+        assert dependency.call is not None
+        yield dependency.call
+        yield from dependencies(dependency)
 
 
 def is_async(call: Callable[..., object]) -> bool:

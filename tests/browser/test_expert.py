@@ -41,7 +41,7 @@ def test_every_model_of_a_task_is_listed(page: Page, visitor: Visitor, panel: Lo
     part = _open(panel, "Cutting out")
     part.get_by_text("Not available here").click()
 
-    for card in (one for one in cards if one["task"] == "segmentation"):
+    for card in (card for card in cards if card["task"] == "segmentation"):
         if card["offered"]:
             expect(part.get_by_role("radio", name=re.compile(f"^{card['name']} "))).to_be_enabled()
         else:

@@ -108,7 +108,7 @@ def test_restored_backup_serves_finished_jobs_and_continues_the_others(
         picture = stack.output(ended["id"], "image")
         (queue,) = [
             stage
-            for stage in (one["capability"] for one in command("queues", "list")["items"])
+            for stage in (item["capability"] for item in command("queues", "list")["items"])
             if stage.startswith("composite.")
         ]
         command("queues", "pause", queue)

@@ -203,7 +203,7 @@ def query_of(expression: str) -> str:
 
 def alerts_of(request: ReceivedRequest) -> set[str]:
     """Return the names of the alerts in a request of Alertmanager."""
-    return {one["labels"]["alertname"] for one in json.loads(request.body)["alerts"]}
+    return {alert["labels"]["alertname"] for alert in json.loads(request.body)["alerts"]}
 
 
 def publish_version(origin: Path) -> None:

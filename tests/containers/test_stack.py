@@ -185,7 +185,7 @@ def test_operator_sees_workers_and_pauses_a_queue(stack: ComposeStack) -> None:
         resumed = http.delete(address).raise_for_status().json()
 
     assert (page.status_code, hidden.status_code) == (200, 404)
-    assert {one["host"] for one in state["workers"]} >= _hosts_of(stack, "segmentation")
+    assert {worker["host"] for worker in state["workers"]} >= _hosts_of(stack, "segmentation")
     assert (paused["capability"], resumed["capability"]) == (capability, capability)
     assert paused["paused_at"]
     assert resumed["paused_at"] is None

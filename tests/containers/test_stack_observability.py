@@ -83,7 +83,7 @@ def test_paused_queue_is_reported_in_place_of_a_stalled_one(
     operator = {"authorization": f"Bearer {stack.create_key('local', 'operator')}"}
     with httpx.Client(base_url=stack.operators_url, headers=operator, timeout=60) as http:
         queues = http.get("/v1/operator/standing").raise_for_status().json()["queues"]
-        names = [one["capability"] for one in queues]
+        names = [queue["capability"] for queue in queues]
         address = f"/v1/operator/queues/{next(n for n in names if n.startswith('smile'))}/pause"
         http.put(address).raise_for_status()
         job = client.submit(draw_photos(1)[0])

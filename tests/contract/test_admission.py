@@ -301,7 +301,7 @@ def test_verify_fails_for_a_modified_file(
     status = run_command_line(models, ["verify", "--json"])
 
     files = json.loads(capsys.readouterr().out)["files"]
-    assert (status, [one["name"] for one in files if one["fault"]]) == (1, [f"onnx/{file.name}"])
+    assert (status, [file["name"] for file in files if file["fault"]]) == (1, [f"onnx/{file.name}"])
 
 
 def test_removed_file_is_reported(

@@ -101,7 +101,7 @@ def test_stored_thumbnail_equals_the_drawing(preset: Preset) -> None:
 
 
 @pytest.mark.parametrize(
-    "preset", [one for one in PRESETS if one.parameters], ids=lambda preset: preset.name
+    "preset", [preset for preset in PRESETS if preset.parameters], ids=lambda preset: preset.name
 )
 def test_family_accepts_the_parameters_of_its_presets(preset: Preset) -> None:
     def drawing(one: Preset) -> Srgb8:

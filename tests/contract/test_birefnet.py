@@ -99,7 +99,7 @@ def a_network(side_px: int = SIDE_PX, *, scope: str = SCOPE) -> bytes:
 
 
 def _node(kind: str, inputs: Sequence[str], scope: str, *outputs: str, **more: object) -> NodeProto:
-    names = [scope + one for one in outputs]
+    names = [scope + output for output in outputs]
     return helper.make_node(kind, inputs, names, names[0], **more)
 
 

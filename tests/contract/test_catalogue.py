@@ -47,7 +47,7 @@ def test_wrong_model_file_is_named_in_one_line(
 def test_model_file_of_the_docs_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
     part = page.partition("## Adding a model")[2]
-    indented = [one for one in part.splitlines()[1:] if not one or one.startswith("    ")]
+    indented = [line for line in part.splitlines()[1:] if not line or line.startswith("    ")]
     (tmp_path / "bright.py").write_text(textwrap.dedent("\n".join(indented)))
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
 

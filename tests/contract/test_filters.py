@@ -101,7 +101,9 @@ def test_undrawn_transparent_pixels_stay_transparent(card: FilterCard) -> None:
 
 
 @pytest.mark.parametrize(
-    "card", [one for one in FILTERS if one.needs == FilterNeed.FACES], ids=lambda card: card.name
+    "card",
+    [filter_ for filter_ in FILTERS if filter_.needs == FilterNeed.FACES],
+    ids=lambda card: card.name,
 )
 def test_worn_filter_follows_the_heads_rotation(card: FilterCard) -> None:
     flat = np.full_like(a_picture(201, 201), 128)

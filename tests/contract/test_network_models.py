@@ -98,7 +98,7 @@ def test_offered_card_has_the_license_terms_of_the_installed_networks(folder: Pa
     known = catalog.discover_models()
     cards = [known.card(TaskName.SEGMENTATION, name, folder) for name in ("onnx", "yolo")]
 
-    assert [one.license for one in cards] == [
+    assert [card.license for card in cards] == [
         "AGPL-3.0-only AND (MIT OR Apache-2.0)",
         "NOASSERTION",
     ]
@@ -145,7 +145,7 @@ def test_persons_have_mattes_of_their_own_from_left_to_right(
     assert people.persons is not None
     assert len(people.persons) == count
     assert np.array_equal(np.maximum.reduce(people.persons), people.matte)
-    middles = [np.nonzero(one)[1].mean() for one in people.persons]
+    middles = [np.nonzero(person)[1].mean() for person in people.persons]
     assert middles == sorted(middles)
     assert people.persons[0][100, 60] == 255, "the left person's middle"
 

@@ -165,12 +165,12 @@ def bounds() -> Iterator[tuple[str, dict[str, Scalar]]]:
     """Yield every model with each of its parameters at each of its ends, and every choice."""
     for card in catalog.discover_models().cards:
         if card.task is TaskName.SEGMENTATION and card.name in FOUND:
-            for one in card.parameters:
-                exact = int if one.kind is ParameterKind.INTEGER else float
-                ends = [exact(end) for end in (one.least, one.most) if end is not None]
-                switch = (True, False) if one.kind is ParameterKind.BOOLEAN else ()
-                for value in (*one.choices, *switch, *ends):
-                    yield card.name, {one.name: value}
+            for parameter in card.parameters:
+                exact = int if parameter.kind is ParameterKind.INTEGER else float
+                ends = [exact(end) for end in (parameter.least, parameter.most) if end is not None]
+                switch = (True, False) if parameter.kind is ParameterKind.BOOLEAN else ()
+                for value in (*parameter.choices, *switch, *ends):
+                    yield card.name, {parameter.name: value}
 
 
 @pytest.mark.parametrize(("model", "given"), list(bounds()), ids=str)

@@ -79,8 +79,8 @@ def test_expression_uses_exported_metrics(name: str) -> None:
     assert selectors
     for selector in selectors:
         assert selector.name in SHOWN
-        assert {one.name for one in selector.matchers.matchers} <= SHOWN[selector.name]
-    assert grouped <= set.union(*(SHOWN[one.name] for one in selectors))
+        assert {matcher.name for matcher in selector.matchers.matchers} <= SHOWN[selector.name]
+    assert grouped <= set.union(*(SHOWN[selector.name] for selector in selectors))
 
 
 @EVERY_ALERT
@@ -106,7 +106,7 @@ def test_alert_has_a_test_where_it_fires_and_one_where_it_is_silent(alert: dict[
 
 def test_dashboards_use_provisioned_sources() -> None:
     entry = yaml.safe_load((GRAFANA / "provisioning/datasources/smart-filter.yaml").read_text())
-    sources = {one["uid"] for one in entry["datasources"]}
+    sources = {datasource["uid"] for datasource in entry["datasources"]}
 
     for path in DASHBOARDS:
         asked = set(

@@ -216,8 +216,8 @@ def test_secrets_are_files_given_to_the_service(name: str) -> None:
     ]
     mounted = [
         path.read_text()
-        for one in folders
-        for path in (CHECKOUT / one).rglob("*.*")
+        for folder in folders
+        for path in (CHECKOUT / folder).rglob("*.*")
         if path.is_file()
     ]
 
@@ -407,8 +407,8 @@ def test_script_gives_api_and_workers_only_the_rights_of_their_policies(tmp_path
     folder = draw_secrets(tmp_path)
     written = json.loads((folder / "storage_roles.json").read_text())
 
-    policies = {one["name"]: json.loads(one["content"]) for one in written["policies"]}
-    identities = {one.pop("name"): one for one in written["identities"]}
+    policies = {policy["name"]: json.loads(policy["content"]) for policy in written["policies"]}
+    identities = {identity.pop("name"): identity for identity in written["identities"]}
 
     storage = CHECKOUT / "deploy" / "storage"
     assert policies == {

@@ -191,7 +191,9 @@ def test_packages_are_installed_by_their_digest(name: str) -> None:
     installs = re.findall(r"pip (?:--python \S+ )?(?:install|wheel) (.*?)(?= && |$)", runs)
 
     # detectron2 is an argument, and wheels were built before.
-    others = [one for one in installs if not re.search(r"--require-hashes|--no-index", one)]
+    others = [
+        install for install in installs if not re.search(r"--require-hashes|--no-index", install)
+    ]
 
     found = [re.findall(r"DETECTRON2|--no-deps .* \.$", one) for one in others]
     assert found[:-1] == ([] if name == "Dockerfile.api" else [["DETECTRON2"]])
@@ -203,7 +205,7 @@ def test_torch_of_tests_is_installed_by_its_digest() -> None:
 
     installs = re.findall(r"^ *(?:\[.*\] \|\| )?install (.*)$", script, re.MULTILINE)
 
-    assert [one for one in installs if "--require-hashes" not in one] == [
+    assert [install for install in installs if "--require-hashes" not in install] == [
         "--no-deps --no-build-isolation -e ."
     ]
 

@@ -72,7 +72,7 @@ def test_helm_lint_has_no_warnings() -> None:
 
     assert found["errors"] == []
     # Severity 1 is advice: an icon for catalogs of charts.
-    assert [one for one in found["messages"] if one["severity"] > 1] == []
+    assert [message for message in found["messages"] if message["severity"] > 1] == []
 
 
 def test_versions_equal_those_of_the_project() -> None:
@@ -141,20 +141,20 @@ def test_every_deployment_has_one_disruption_budget(rendered: RenderedChart) -> 
 
 def test_database_is_prepared_before_other_parts_of_a_version(rendered: RenderedChart) -> None:
     hooks = [
-        one
-        for one in rendered.manifests
-        if "helm.sh/hook" in one["metadata"].get("annotations", {})
+        manifest
+        for manifest in rendered.manifests
+        if "helm.sh/hook" in manifest["metadata"].get("annotations", {})
     ]
 
-    stated = [(one["kind"], one["metadata"]["annotations"]["helm.sh/hook"]) for one in hooks]
+    stated = [(hook["kind"], hook["metadata"]["annotations"]["helm.sh/hook"]) for hook in hooks]
 
     assert sorted(stated) == [
         ("Job", "pre-install,pre-upgrade"),
         ("NetworkPolicy", "pre-install,pre-upgrade"),
     ]
-    (pod,) = (one["spec"]["template"]["spec"] for one in hooks if one["kind"] == "Job")
-    assert [one["args"] for one in pod["initContainers"]] == [["models", "pull"]]
-    assert [one["args"] for one in pod["containers"]] == [["prepare"]]
+    (pod,) = (hook["spec"]["template"]["spec"] for hook in hooks if hook["kind"] == "Job")
+    assert [container["args"] for container in pod["initContainers"]] == [["models", "pull"]]
+    assert [container["args"] for container in pod["containers"]] == [["prepare"]]
 
 
 def taken(values: Mapping[str, Any], release: str = chart.RELEASE) -> RenderedChart:
@@ -177,7 +177,7 @@ def test_longest_names_fit_and_stay_distinct() -> None:
 
     rendered = taken({"capabilities": pools}, release=LONGEST_RELEASE)
 
-    names = [(one["kind"], one["metadata"]["name"]) for one in rendered.manifests]
+    names = [(manifest["kind"], manifest["metadata"]["name"]) for manifest in rendered.manifests]
     assert len(names) == len(set(names))
     assert all(len(name) <= LONGEST_LABEL for _, name in names)
     selectors = []
@@ -199,7 +199,7 @@ def test_api_reaches_the_sign_in_provider() -> None:
 
     policies = chart.render(values).of_kind("NetworkPolicy")
 
-    allowed = [one["metadata"]["name"] for one in policies if "192.0.2.7/32" in str(one)]
+    allowed = [policy["metadata"]["name"] for policy in policies if "192.0.2.7/32" in str(policy)]
     assert [name.rpartition("-")[2] for name in allowed] == ["api"]
 
 
@@ -456,7 +456,7 @@ def test_pods_reach_their_servers_and_no_other_address(rendered: RenderedChart) 
     names = {str(network[name]): name for name in ("database", "broker", "storage")}
 
     def destination(rule: Manifest) -> str:
-        ports = [one["port"] for one in rule["ports"]]
+        ports = [port["port"] for port in rule["ports"]]
         if rule["to"] == network["dns"]:
             return "names"
         if rule["to"] == network["public"]["to"] and ports == network["public"]["ports"]:
@@ -467,8 +467,10 @@ def test_pods_reach_their_servers_and_no_other_address(rendered: RenderedChart) 
     for name, pod in rendered.pods().items():
         labels = pod["metadata"]["labels"]
         policies = [one for one in rendered.of_kind("NetworkPolicy") if selects(one, labels)]
-        assert any(one["spec"]["policyTypes"] == ["Ingress", "Egress"] for one in policies), name
-        rules = [rule for one in policies for rule in one["spec"].get("egress", ())]
+        assert any(policy["spec"]["policyTypes"] == ["Ingress", "Egress"] for policy in policies), (
+            name
+        )
+        rules = [rule for policy in policies for rule in policy["spec"].get("egress", ())]
         reached[name] = {destination(rule) for rule in rules}
 
     rows = {"names", "database", "broker", "storage"}
@@ -494,7 +496,7 @@ def connections(rendered: RenderedChart) -> dict[tuple[str, int], list[Manifest]
         for policy in rendered.of_kind("NetworkPolicy"):
             if selects(policy, pod["metadata"]["labels"]):
                 for rule in policy["spec"].get("ingress", ()):
-                    found |= {(name, one["port"]): rule["from"] for one in rule["ports"]}
+                    found |= {(name, port["port"]): rule["from"] for port in rule["ports"]}
     return found
 
 

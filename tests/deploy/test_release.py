@@ -62,7 +62,7 @@ def test_workflow_builds_and_publishes_every_image_after_a_tag() -> None:
     assert jobs["publish"]["strategy"]["matrix"]["image"] == IMAGES
     assert jobs["publish"]["needs"] == ["build", "sbom"]
     commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
-    assert [one for one in commands if one.startswith("deploy/release.sh")] == [
+    assert [command for command in commands if command.startswith("deploy/release.sh")] == [
         "deploy/release.sh push ${{ matrix.image }}",
         "deploy/release.sh publish ${{ matrix.image }}",
         "deploy/release.sh compose",
@@ -99,9 +99,9 @@ def test_architectures_of_the_workflow_are_those_that_are_joined(tmp_path: Path)
         folder.mkdir()
         ended, calls = run_script(folder, "publish", image, IMAGES="registry.test/Acme")
         assert ended.returncode == 0, ended.stderr
-        [create] = [one for one in calls if "imagetools create" in one]
+        [create] = [call for call in calls if "imagetools create" in call]
         joined |= {(image, one) for one in re.findall(r"-(amd64|arm64)\b", create)}
-        [signed] = [one for one in calls if one.startswith("cosign")]
+        [signed] = [call for call in calls if call.startswith("cosign")]
         assert re.fullmatch(r"cosign sign --yes registry\.test/acme/\S+@sha256:0123", signed)
 
     assert joined == built

@@ -42,7 +42,11 @@ def test_images_hold_license_and_notice(dockerfile: str, notice: str) -> None:
 
 
 def test_every_package_states_a_license() -> None:
-    silent = [one.name for one in distributed.list_packages() if "see its files" in one.license]
+    silent = [
+        package.name
+        for package in distributed.list_packages()
+        if "see its files" in package.license
+    ]
 
     assert silent == []
 
@@ -52,29 +56,31 @@ def test_sbom_is_valid(document: str) -> None:
 
 
 def test_sbom_has_each_package_of_the_lock_files(components: list[dict[str, Any]]) -> None:
-    libraries = {one["purl"]: one for one in components if one["type"] == "library"}
+    libraries = {
+        component["purl"]: component for component in components if component["type"] == "library"
+    }
 
     assert libraries.keys() == {
-        f"pkg:pypi/{one.name}@{one.version}" for one in distributed.list_packages()
+        f"pkg:pypi/{package.name}@{package.version}" for package in distributed.list_packages()
     }
-    assert all(one["licenses"] for one in libraries.values())
+    assert all(library["licenses"] for library in libraries.values())
 
 
 def test_sbom_has_the_digests_that_the_lock_files_pin(components: list[dict[str, Any]]) -> None:
     files = {
-        one["name"]: {digest["content"] for digest in one["hashes"]}
-        for one in components
-        if one["type"] == "library" and "hashes" in one
+        component["name"]: {digest["content"] for digest in component["hashes"]}
+        for component in components
+        if component["type"] == "library" and "hashes" in component
     }
     pinned = (ROOT / "requirements/worker-cpu.lock").read_text(encoding="utf-8")
     (numpy,) = re.findall(r"^numpy==.*\\\n((?: +--hash=.*\n)+)", pinned, re.MULTILINE)
 
     assert files["numpy"] == set(re.findall(r"sha256:(\w+)", numpy))
-    assert len(files) == sum(bool(one.sha256) for one in distributed.list_packages())
+    assert len(files) == sum(bool(package.sha256) for package in distributed.list_packages())
 
 
 def test_packages_of_other_systems_are_in_no_image() -> None:
-    names = {one.name for one in distributed.list_packages()}
+    names = {package.name for package in distributed.list_packages()}
 
     assert names & {"colorama", "tzdata", "uvloop"} == {"uvloop"}
 
@@ -93,7 +99,11 @@ def test_sbom_names_a_package_of_unknown_license(
 def test_sbom_has_weights_with_digest_license_and_terms(
     components: list[dict[str, Any]],
 ) -> None:
-    models = {one["name"]: one for one in components if one["type"] == "machine-learning-model"}
+    models = {
+        component["name"]: component
+        for component in components
+        if component["type"] == "machine-learning-model"
+    }
 
     def terms(name: str) -> str:
         facts = {one["name"]: one["value"] for one in models[name]["properties"]}
@@ -102,5 +112,5 @@ def test_sbom_has_weights_with_digest_license_and_terms(
     assert {name: one["hashes"] for name, one in models.items()} == {
         file.name: [{"alg": "SHA-256", "content": file.sha256}] for file in packaged.list_files()
     }
-    assert all(one["licenses"] for one in models.values())
+    assert all(model["licenses"] for model in models.values())
     assert (terms("face_landmark.tflite"), terms("centerface.onnx")) == ("yes", "no")

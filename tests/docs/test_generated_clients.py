@@ -103,7 +103,7 @@ def test_generated_python_client_processes_photos(
     by_form, by_json = (running_stack.job(str(one["id"])) for one in shown)
     assert {by_form["state"], by_json["state"]} == {"succeeded"}
     assert by_form["recipe"]["background"] == by_json["recipe"]["background"] == "color:teal"
-    assert [one["name"] for one in by_form["recipe"]["filters"]] == ["grade"]
+    assert [filter_["name"] for filter_ in by_form["recipe"]["filters"]] == ["grade"]
     assert by_json["metadata"] == {"order": "17"}
     with Image.open(picture) as opened:
         assert opened.format == "PNG"

@@ -155,7 +155,7 @@ def _fitting(correction: Mapping[str, Any]) -> dict[str, Any]:
     """Return a correction of the photos sent here, as near to the given one as possible."""
     stage, forms = _CORRECTIONS.get(correction.get("kind", ""), _CORRECTIONS["matte"])
     kept = {name: correction[name] for name in ("kind", "consent") if name in correction}
-    form = next((one for one in forms if correction.get(one) is not None), forms[0])
+    form = next((form for form in forms if correction.get(form) is not None), forms[0])
     drawn = correction.get(form)
     if form == "strokes" and isinstance(drawn, list):
         drawn = [_within(stroke) for stroke in drawn]

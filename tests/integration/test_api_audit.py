@@ -203,7 +203,7 @@ def test_request_line_names_key_tenant_and_network(api: Api, tenant: Tenant) -> 
         wait_until(lambda: any(line["event"] == "request" for line in lines), seconds=30)
 
     assert answer.status_code == 200
-    line = next(one for one in lines if one["event"] == "request")
+    line = next(line for line in lines if line["event"] == "request")
     assert (line["key_id"], line["tenant"]) == (str(key.key_id), tenant)
     assert line["network"] == "127.0.0.1"
 

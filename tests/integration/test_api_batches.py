@@ -115,7 +115,7 @@ def test_batch_of_empty_uploads_names_every_item(api: Api) -> None:
     uploads = [api.client.post("/v1/uploads", json=wish).json()["upload_id"] for _ in range(2)]
 
     answer = api.client.post(
-        "/v1/batches", json={"items": [{"upload_id": one} for one in uploads], "recipe": KEEP}
+        "/v1/batches", json={"items": [{"upload_id": upload} for upload in uploads], "recipe": KEEP}
     )
 
     assert (answer.status_code, answer.json()["code"]) == (409, "upload_missing")

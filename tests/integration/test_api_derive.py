@@ -70,7 +70,7 @@ def keys_of(api: Api, job_id: str, stage: StageName) -> dict[str, str]:
 
 
 def states(job: dict[str, Any]) -> dict[str, str]:
-    return {one["name"]: one["state"] for one in job["stages"]}
+    return {stage["name"]: stage["state"] for stage in job["stages"]}
 
 
 def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -> None:
@@ -81,13 +81,13 @@ def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -
     assert job["parent_id"] == parent
     assert job["recipe"]["background"] == "color:red"
     assert {
-        one["name"]: (one["state"], one["attempt"], one["seconds"]) for one in job["stages"]
+        row["name"]: (row["state"], row["attempt"], row["seconds"]) for row in job["stages"]
     } == {
         "prepare": ("succeeded", 0, 0.0),
         "segmentation": ("succeeded", 0, 0.0),
         "composite": ("ready", 0, None),
     }
-    assert [one["name"] for one in job["stages"] if one["reused"]] == ["prepare", "segmentation"]
+    assert [row["name"] for row in job["stages"] if row["reused"]] == ["prepare", "segmentation"]
     for stage in (PREPARE, SEGMENTATION):
         assert keys_of(api, job["id"], stage) == keys_of(api, parent, stage)
     assert [api.bench.claim(stage) for stage in (PREPARE, SEGMENTATION, FACE, SMILE)] == [[]] * 4
@@ -211,7 +211,7 @@ def test_job_whose_results_are_all_reused_ends_at_once(caching: Api) -> None:
     job = again.json()
     assert (again.status_code, job["state"], job["queue"]) == (202, "succeeded", None)
     assert job["finished_at"] == job["created_at"] < job["expires_at"]
-    assert {one["reused"] for one in job["stages"]} == {True}
+    assert {stage["reused"] for stage in job["stages"]} == {True}
     assert caching.job(job["id"]) == job
     assert caching.client.get(f"/v1/jobs/{job['id']}/outputs/faces").json() == job["faces"]
     with caching.bench.transaction() as connection:
@@ -222,7 +222,7 @@ def test_job_whose_results_are_all_reused_ends_at_once(caching: Api) -> None:
     assert [one.type for one in happened] == [
         *(EventType.QUEUED, EventType.RUNNING, *stages, EventType.SUCCEEDED)
     ]
-    assert [one.stage for one in happened[2:-1]] == [one["name"] for one in job["stages"]]
+    assert [one.stage for one in happened[2:-1]] == [stage["name"] for stage in job["stages"]]
     assert deliveries == ["job.succeeded"]
 
 
@@ -338,7 +338,7 @@ def test_picture_that_was_found_missing_or_cut_off_is_made_again(
     again = caching.submit(background="auto", seed="5")
 
     assert (answer.status_code, answer.json()["code"]) == (410, "output_expired")
-    assert {one["reused"] for one in caching.job(again)["stages"]} == {False}
+    assert {stage["reused"] for stage in caching.job(again)["stages"]} == {False}
 
 
 def test_restored_picture_is_given_out_again(caching: Api) -> None:
@@ -393,7 +393,7 @@ def test_keep_nothing_job_lends_nothing(caching: Api) -> None:
 
     again = caching.submit(background="auto", seed="5")
 
-    assert {one["reused"] for one in caching.job(again)["stages"]} == {False}
+    assert {stage["reused"] for stage in caching.job(again)["stages"]} == {False}
     caching.client.delete(f"/v1/jobs/{first}")
     run_stages(caching, PREPARE)
     assert caching.client.get(f"/v1/jobs/{again}/photo?original=1").content == a_photo()

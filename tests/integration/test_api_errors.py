@@ -167,9 +167,11 @@ def test_errors_have_their_field_as_subject(api: Api) -> None:
     field = api.client.post("/v1/tokens", json={"max_jobs": 0}).json()
     missing = api.client.post("/v1/keys", json={}).json()
 
-    assert [one["detail"] for one in parameter["errors"]] == ["limit is 500; the maximum is 200"]
-    assert [one["detail"] for one in field["errors"]] == ["max_jobs is 0; the minimum is 1"]
-    assert [one["detail"] for one in missing["errors"]] == ["scopes is missing"]
+    assert [error["detail"] for error in parameter["errors"]] == [
+        "limit is 500; the maximum is 200"
+    ]
+    assert [error["detail"] for error in field["errors"]] == ["max_jobs is 0; the minimum is 1"]
+    assert [error["detail"] for error in missing["errors"]] == ["scopes is missing"]
 
 
 def test_misspelled_values_of_documents_name_the_nearest(api: Api) -> None:

@@ -238,7 +238,7 @@ def test_database_that_takes_no_writes_is_reported(api: Api) -> None:
     assert answer.json()["detail"] == "database is read-only"
     assert "smart_filter_database_up 0" in metrics
     assert "smart_filter_workers{" not in metrics
-    assert [one["title"] for one in concerns] == ["The database is read-only"]
+    assert [concern["title"] for concern in concerns] == ["The database is read-only"]
 
 
 def test_readiness_check_replaces_the_connections_to_a_replica(api: Api) -> None:

@@ -142,12 +142,12 @@ def test_numbers_of_a_job_are_rounded(api: Api) -> None:
 
     job = api.job(job_id)
 
-    assert [one["smile"]["score"] for one in job["faces"]] == [0.9918]
-    assert {one["name"]: one["seconds"] for one in job["stages"]}["face"] == 0.034
+    assert [face["smile"]["score"] for face in job["faces"]] == [0.9918]
+    assert {stage["name"]: stage["seconds"] for stage in job["stages"]}["face"] == 0.034
 
 
 def test_filters_are_listed_with_their_parameters(api: Api) -> None:
-    items = {one["name"]: one for one in api.client.get("/v1/filters").json()["items"]}
+    items = {item["name"]: item for item in api.client.get("/v1/filters").json()["items"]}
 
     assert set(items) == {card.name for card in FILTERS}
     assert items["hat"]["needs"] == "faces"
@@ -325,7 +325,10 @@ def test_documents_belong_to_the_job_and_a_known_output_is_not_sent_again(api: A
 def test_output_and_photo_are_refused_before_the_end_and_after_a_cancel(api: Api) -> None:
     job_id = api.submit()
 
-    early = [fetch(api, job_id, "image"), *(fetch_photo(api, job_id, one) for one in PICTURES)]
+    early = [
+        fetch(api, job_id, "image"),
+        *(fetch_photo(api, job_id, picture) for picture in PICTURES),
+    ]
     not_asked_for = fetch(api, job_id, "matte")
     api.client.post(f"/v1/jobs/{job_id}/cancel")
     late = fetch(api, job_id, "image")
@@ -407,8 +410,8 @@ def test_photo_after_its_retention_has_expired(api: Api, change: str) -> None:
 
     answers = [fetch_photo(api, job_id, query) for query in PICTURES]
 
-    assert [one.status_code for one in answers] == [410, 410]
-    assert {one.json()["code"] for one in answers} == {"inputs_expired"}
+    assert [answer.status_code for answer in answers] == [410, 410]
+    assert {answer.json()["code"] for answer in answers} == {"inputs_expired"}
 
 
 def test_output_or_photo_with_a_missing_object_has_expired(api: Api) -> None:
@@ -418,8 +421,8 @@ def test_output_or_photo_with_a_missing_object_has_expired(api: Api) -> None:
 
     answers = [fetch(api, finished, "image"), fetch_photo(api, running)]
 
-    assert [one.status_code for one in answers] == [410, 410]
-    assert [one.json()["code"] for one in answers] == ["output_expired", "inputs_expired"]
+    assert [answer.status_code for answer in answers] == [410, 410]
+    assert [answer.json()["code"] for answer in answers] == ["output_expired", "inputs_expired"]
 
 
 def submitted(api: Api, headers: dict[str, str] | None = None, **fields: str) -> httpx.Response:

@@ -158,7 +158,7 @@ def test_ensemble_that_no_pool_can_run_is_refused(api: Api, parameter: str, valu
     )
 
     assert answer.status_code == 422
-    pointers = [one["pointer"] for one in answer.json()["errors"]]
+    pointers = [error["pointer"] for error in answer.json()["errors"]]
     assert pointers == [f"/segmentation/params/{parameter}"]
 
 
@@ -238,10 +238,10 @@ def test_tenant_sees_shared_pictures_and_its_own_with_their_words(api: Api) -> N
         items = client.get("/v1/backgrounds").json()["items"]
         words = client.get("/v1/backgrounds/keywords").json()["items"]
 
-    assert {one["source"] for one in items[: len(PRESETS)]} == {"generated"}
-    pictures = [(one["name"], one["source"], one["family"]) for one in items[len(PRESETS) :]]
+    assert {item["source"] for item in items[: len(PRESETS)]} == {"generated"}
+    pictures = [(item["name"], item["source"], item["family"]) for item in items[len(PRESETS) :]]
     assert pictures == [("site/lobby", "site", "picture"), ("tenant/quay", "tenant", "picture")]
-    seen = {one["word"]: (one["kind"], one["count"]) for one in words}
+    seen = {word["word"]: (word["kind"], word["count"]) for word in words}
     assert (seen["zeppelin"], seen["quay"]) == (("tag", 1), ("name", 1))
     assert seen["turquoise"] == ("color", None)
     assert seen.keys().isdisjoint({"cave", "stalactite"})
@@ -263,8 +263,8 @@ def test_picture_of_another_tenant_is_unknown(api: Api) -> None:
 
     answers = [ask(api.client, f"preset:tenant/{name}") for name in ("cave", "nosuch")]
 
-    assert {one.status_code for one in answers} == {422}
-    foreign, unknown = (one.json()["errors"] for one in answers)
+    assert {answer.status_code for answer in answers} == {422}
+    foreign, unknown = (answer.json()["errors"] for answer in answers)
     assert foreign[0]["detail"].replace("cave", "nosuch") == unknown[0]["detail"]
     assert api.leftovers() == {}
 
@@ -272,7 +272,7 @@ def test_picture_of_another_tenant_is_unknown(api: Api) -> None:
 def test_every_listed_design_has_a_thumbnail_that_is_cached_for_a_day(api: Api) -> None:
     items = api.client.get("/v1/backgrounds").json()["items"][: len(PRESETS)]
 
-    shown = [api.client.get(one["thumbnail"]) for one in items]
+    shown = [api.client.get(item["thumbnail"]) for item in items]
     known = {"If-None-Match": shown[0].headers["etag"]}
     again = api.client.get(items[0]["thumbnail"], headers=known)
 
@@ -363,5 +363,5 @@ def test_any_subject_contradicts_what_is_about_people(api: Api, field: str, valu
     refused = api.post(a_photo(), {"subject": "any", field: value})
 
     assert (refused.status_code, refused.json()["code"]) == (422, "contradiction")
-    pointers = [one["pointer"] for one in refused.json()["errors"]]
+    pointers = [error["pointer"] for error in refused.json()["errors"]]
     assert pointers == ["/" + field.replace(".", "/"), "/subject"]

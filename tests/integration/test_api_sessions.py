@@ -180,7 +180,7 @@ def test_sessions_of_the_key_are_listed_and_ended(api: Api, browser: Browser) ->
         for one in (lost, other)
     ]
     assert statuses == [401, 200]
-    assert [one["session_id"] for one in browser.client.get("/v1/sessions").json()["items"]] == [
+    assert [item["session_id"] for item in browser.client.get("/v1/sessions").json()["items"]] == [
         mine["session_id"]
     ]
 
@@ -423,7 +423,7 @@ def test_operator_administers_every_tenant(api: Api) -> None:
     listed = api.client.get("/v1/keys", params={"tenant": "acme"}, headers=operator).json()
     revoked = api.client.delete(f"/v1/keys/{key['key_id']}", headers=operator)
 
-    assert [one["key_id"] for one in listed["items"]] == [key["key_id"]]
+    assert [item["key_id"] for item in listed["items"]] == [key["key_id"]]
     assert revoked.status_code == 204
     assert api.submit_with(key["key"]).status_code == 401
 
@@ -460,12 +460,12 @@ def test_live_video_token_names_the_origin_of_the_page_that_asked(api: Api) -> N
     origins = ("https://photos.example.com", "null", None)
 
     answers = [
-        api.client.post("/v1/live", json={}, headers={} if one is None else {"Origin": one})
-        for one in origins
+        api.client.post("/v1/live", json={}, headers={} if origin is None else {"Origin": origin})
+        for origin in origins
     ]
     long = api.client.post("/v1/live", json={}, headers={"Origin": f"https://{'a' * 300}"})
 
-    assert [admission(api, one.json()["token"]).origin for one in answers] == [*origins]
+    assert [admission(api, answer.json()["token"]).origin for answer in answers] == [*origins]
     assert (long.status_code, long.json()["code"]) == (400, "malformed_request")
 
 

@@ -177,7 +177,7 @@ def test_recipe_that_cannot_be_served_is_refused_as_a_default(
     answer = change(api, recipe=recipe)
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
-    assert pointer in [one["pointer"] for one in answer.json()["errors"]]
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
     assert api.client.get(f"/v1/tenants/{TENANT}").json()["recipe"] == {}
 
 

@@ -143,12 +143,12 @@ def test_events_list_every_transition_in_order(api: Api) -> None:
 
     events_ = followed(api, job_id)
 
-    assert [one.type for one in events_] == [
+    assert [event.type for event in events_] == [
         *("job.queued", "job.running"),
         *("job.stage", "job.stage", "job.succeeded"),
     ]
-    assert [one.data["stage"] for one in events_] == [None, None, "prepare", "composite", None]
-    assert [one.id for one in events_] == sorted({one.id for one in events_})
+    assert [event.data["stage"] for event in events_] == [None, None, "prepare", "composite", None]
+    assert [event.id for event in events_] == sorted({event.id for event in events_})
     assert events_[-1].data["type"] == "job.succeeded"
     assert events_[-1].data["data"] == api.job(job_id)
     assert events_[0].data["timestamp"].endswith("Z")
@@ -167,7 +167,7 @@ def test_events_come_as_they_happen(api: Api) -> None:
 
         assert [next(events).type, next(events).type] == ["job.running", "job.stage"]
         run_stages(api, COMPOSITE)
-        assert [one.type for one in events] == ["job.stage", "job.succeeded"]
+        assert [event.type for event in events] == ["job.stage", "job.succeeded"]
 
 
 def test_followers_of_a_job_share_reads_and_renderings(api: Api) -> None:
@@ -202,7 +202,7 @@ def test_followers_of_a_job_share_reads_and_renderings(api: Api) -> None:
     assert {page.is_last for page in pages} == {True}
     assert [len(page.messages) for page in pages] == [5] * 100
     # Without sharing, at least 100 of each; a look at new events may begin another read.
-    assert 0 < len([one for one in statements if "FROM events" in one]) < 50
+    assert 0 < len([statement for statement in statements if "FROM events" in statement]) < 50
     assert len({id(row) for row in rows}) < 20
     assert len({id(page.messages[0]) for page in pages}) < 20
 

@@ -162,7 +162,7 @@ def test_every_kind_of_damage_to_rows_is_found(bench: Bench, samples: SampleJobs
     for rule in RULES:
         with bench.engine.connect() as connection:  # rolled back at the end of the block
             connection.execute(text(DAMAGE[rule.name]), jobs)
-            if rule.name not in [one.rule for one in consistency.check_rows(connection, most=10)]:
+            if rule.name not in [row.rule for row in consistency.check_rows(connection, most=10)]:
                 unnoticed.append(rule.name)
 
     assert before == []

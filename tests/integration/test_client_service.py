@@ -113,7 +113,7 @@ def test_webhook_deliveries_are_genuine(client: ClientDriver, api: Api) -> None:
     [test, delivery] = client.all("deliveries", made.id)
     assert (test.type, test.job_id) == ("webhook.test", None)
     assert (delivery.id, delivery.job_id) == (event.id, job.id)
-    assert [one.status for one in delivery.attempts] == [204]
+    assert [attempt.status for attempt in delivery.attempts] == [204]
 
 
 def test_webhook_is_changed_replayed_and_deleted(client: ClientDriver, api: Api) -> None:

@@ -55,8 +55,8 @@ def test_allowed_origin_can_call_with_a_key_and_read_a_refusal(api: Api, open_ur
     refused = httpx.get(f"{open_url}/v1/jobs", headers={"Origin": APP}, timeout=60)
 
     answers = (asked, answer, refused)
-    assert [one.status_code for one in answers] == [200, 200, 401]
-    assert {one.headers["access-control-allow-origin"] for one in answers} == {APP}
+    assert [answer.status_code for answer in answers] == [200, 200, 401]
+    assert {answer.headers["access-control-allow-origin"] for answer in answers} == {APP}
     assert "POST" in asked.headers["access-control-allow-methods"]
     shown = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
     assert shown >= {

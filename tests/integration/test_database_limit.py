@@ -124,7 +124,7 @@ def test_batch_that_waits_too_long_for_its_turn_is_refused_until_there_is_one(ap
             writer.execute(text("LOCK TABLE batches IN SHARE MODE"))
             sent = [senders.submit(batches.post, impatient, batch) for _ in range(4)]
             answers = (one.result() for one in as_completed(sent))
-            refused = next(one for one in answers if one.status_code == 429)
+            refused = next(answer for answer in answers if answer.status_code == 429)
         wait(sent)
         written = batches.post(impatient, batch)
 
@@ -148,10 +148,10 @@ def test_cancel_of_an_ended_batch_reads_no_items(api: Api) -> None:
     finally:
         event.remove(Engine, "before_cursor_execute", note_statement)
 
-    assert [one["state"] for one in canceled.json()["items"]] == ["canceled"] * 3
+    assert [item["state"] for item in canceled.json()["items"]] == ["canceled"] * 3
     assert (again.status_code, again.json()["code"]) == (409, "job_final")
-    assert any("FROM batches" in one for one in statements)
-    assert not any("batch_gaps" in one for one in statements)
+    assert any("FROM batches" in statement for statement in statements)
+    assert not any("batch_gaps" in statement for statement in statements)
 
 
 def test_cancel_names_deleted_and_unknown_batches(api: Api) -> None:
@@ -163,8 +163,12 @@ def test_cancel_names_deleted_and_unknown_batches(api: Api) -> None:
         for batch_id in (deleted, str(uuid.uuid4()), "malformed")
     ]
 
-    assert [one.status_code for one in answers] == [410, 404, 404]
-    assert [one.json()["code"] for one in answers] == ["job_deleted", "not_found", "not_found"]
+    assert [answer.status_code for answer in answers] == [410, 404, 404]
+    assert [answer.json()["code"] for answer in answers] == [
+        "job_deleted",
+        "not_found",
+        "not_found",
+    ]
 
 
 def test_repeated_cancel_gets_the_first_answer(api: Api) -> None:

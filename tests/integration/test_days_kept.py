@@ -113,7 +113,7 @@ def reopen(connection: Connection, scenario: Scenario) -> object:
 
 def named(name: str) -> Act:
     def act(connection: Connection, scenario: Scenario) -> object:
-        (action,) = (one for one in scenarios.actions(scenario) if str(one) == name)
+        (action,) = (action for action in scenarios.actions(scenario) if str(action) == name)
         return action(connection, scenario)
 
     return act

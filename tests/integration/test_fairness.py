@@ -124,7 +124,7 @@ def test_tenants_get_model_seconds_by_their_weight(
 
 def test_interactive_overtakes_standard_which_overtakes_batch(bench: Bench) -> None:
     priorities = (Priority.BATCH, Priority.STANDARD, Priority.INTERACTIVE)
-    submitted = [bench.submit(Recipe(priority=one)) for one in priorities]
+    submitted = [bench.submit(Recipe(priority=priority)) for priority in priorities]
 
     claimed = [bench.claim_one(PREPARE).job_id for _ in submitted]
 

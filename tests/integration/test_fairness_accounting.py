@@ -197,7 +197,9 @@ def test_places_are_spaced_by_cost_and_weight(bench: Bench) -> None:
 
     # A stage of A costs 0.3 s; B has never run.
     costs = [(40, 0.4), (40.2, 0.1), (41, 0.3), (40, 0.7)]
-    assert [dataclasses.astuple(place) for place in places] == [pytest.approx(one) for one in costs]
+    assert [dataclasses.astuple(place) for place in places] == [
+        pytest.approx(cost) for cost in costs
+    ]
     assert finishes(bench) == pytest.approx({"first": 40.25, "second": 41.15, "third": 40.7})
 
 
@@ -443,7 +445,9 @@ def test_scheduled_job_costs_its_tenant_nothing_until_it_is_due(bench: Bench) ->
 def test_scheduled_jobs_are_placed_and_charged_in_sequence(bench: Bench) -> None:
     scheduled = dataclasses.replace(KEEP_BACKGROUND, run_at=bench.now() + dt.timedelta(days=1))
     tenants = (FIRST, SECOND)
-    jobs = {one: [bench.submit(scheduled, tenant=one) for _ in range(2)] for one in tenants}
+    jobs = {
+        tenant: [bench.submit(scheduled, tenant=tenant) for _ in range(2)] for tenant in tenants
+    }
     set_virtual_time(bench, 1000)
     bench.execute("UPDATE stages SET not_before = now() WHERE not_before IS NOT NULL")
 

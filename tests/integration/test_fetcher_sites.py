@@ -251,7 +251,7 @@ def test_worker_charges_the_time_of_a_slow_address_that_failed(running_stack: Ru
         assert answer.status_code == 202, answer.text
         job = running_stack.wait(str(answer.json()["id"]))
 
-    (prepare,) = [one for one in job["stages"] if one["name"] == "prepare"]
+    (prepare,) = [stage for stage in job["stages"] if stage["name"] == "prepare"]
     assert job["error"]["code"] == "photo_unreachable"
     assert prepare["seconds"] >= SLOW_SECONDS
 

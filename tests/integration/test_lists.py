@@ -186,7 +186,7 @@ def test_readers_of_batches_count_as_lists(api: Api) -> None:
             answer = httpx.get(f"{api.url}/v1/webhooks", headers=other, timeout=60)
 
             waiting = api.bench.scalar(_WAITING_FOR_LOCK)
-        statuses = {one.result() for one in readers}
+        statuses = {reader.result() for reader in readers}
 
     assert answer.status_code == 200
     assert waiting <= _LISTS - 1

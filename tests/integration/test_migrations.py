@@ -163,7 +163,7 @@ def test_previous_version_works_on_the_new_schema(servers: Stack, tmp_path: Path
             [sys.executable, "-c", JOURNEY, str(tmp_path)],
             env={
                 "PATH": os.environ["PATH"],
-                "PYTHONPATH": os.pathsep.join(str(tmp_path / one) for one in PACKAGES),
+                "PYTHONPATH": os.pathsep.join(str(tmp_path / package) for package in PACKAGES),
                 **environment(servers, engine),
             },
             capture_output=True,

@@ -53,7 +53,7 @@ def asked(api: Api, path: str, **params: str) -> dict[str, Any]:
 
 def history_of_queue(api: Api, **params: str) -> dict[str, Any]:
     queues = asked(api, "history", **params)["queues"]
-    (found,) = [one for one in queues if one["capability"] == PREPARE]
+    (found,) = [queue for queue in queues if queue["capability"] == PREPARE]
     return dict(found)
 
 
@@ -140,7 +140,7 @@ def test_status_begins_with_the_queue_without_a_worker(api: Api) -> None:
 
     standing = asked(api, "standing")
 
-    first, *others = [one["title"] for one in standing["concerns"]]
+    first, *others = [concern["title"] for concern in standing["concerns"]]
     assert first == f"No worker serves {PREPARE}"
     assert "A worker cannot serve face.x" in others
     assert standing["unfinished"] == 1
@@ -213,7 +213,7 @@ def test_failure_is_listed_without_the_photo_and_redriven(
 
     (tenant,) = asked(api, "tenants")["items"]
     (problem,) = asked(api, "history")["problems"]
-    concerns = [one["title"] for one in asked(api, "standing")["concerns"]]
+    concerns = [concern["title"] for concern in asked(api, "standing")["concerns"]]
     moved = api.operators.post(f"/v1/operator/tenants/{TENANT}/redrive").json()
 
     assert tenant == {"tenant": TENANT, "today": {"failed": 1}, "days": {"failed": 1}}
@@ -309,7 +309,7 @@ def test_queue_is_listed_with_its_length_and_workers_and_shown_with_its_head(
     items = command("queues", "list")["items"]
     head = command("queues", "show", PREPARE)["items"]
 
-    (queue,) = [one for one in items if one["capability"] == PREPARE]
+    (queue,) = [item for item in items if item["capability"] == PREPARE]
     shown = {name: queue[name] for name in ("ready", "running", "workers", "threads", "paused_at")}
     assert shown == {"ready": 2, "running": 1, "workers": 1, "threads": 2, "paused_at": None}
     assert [one["job_id"] for one in head] == job_ids[1:]

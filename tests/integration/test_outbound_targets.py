@@ -112,7 +112,7 @@ def test_job_names_all_faults_at_once(strict: Api, url: str) -> None:
     answer = strict.client.post("/v1/jobs", json=document)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert [one["pointer"] for one in answer.json()["errors"]] == [
+    assert [error["pointer"] for error in answer.json()["errors"]] == [
         *("/webhook_url", "/crop", "/photo_url")
     ]
 
@@ -123,7 +123,7 @@ def test_batch_names_every_url_that_cannot_be_reached(strict: Api) -> None:
     answer = strict.client.post("/v1/batches", json={"items": items, "webhook_url": HERE})
 
     assert answer.status_code == 422, answer.text
-    assert [one["pointer"] for one in answer.json()["errors"]] == [
+    assert [error["pointer"] for error in answer.json()["errors"]] == [
         *("/webhook_url", "/items/0/photo_url", "/items/2/photo_url")
     ]
 

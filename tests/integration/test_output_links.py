@@ -190,9 +190,11 @@ def test_redirect_leads_to_the_storage_for_no_longer_than_the_link(api: Api) -> 
 
     redirects = [opened(f"{link}&redirect=1") for link in (long, short)]
 
-    assert [one.status_code for one in redirects] == [307, 307]
+    assert [redirect.status_code for redirect in redirects] == [307, 307]
     assert redirects[0].headers["cross-origin-resource-policy"] == "cross-origin"
-    seconds = [int(query_of(one.headers["location"])["X-Amz-Expires"]) for one in redirects]
+    seconds = [
+        int(query_of(redirect.headers["location"])["X-Amz-Expires"]) for redirect in redirects
+    ]
     assert seconds[0] == 60
     assert seconds[1] <= 30
     stored = opened(redirects[0].headers["location"])

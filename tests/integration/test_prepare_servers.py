@@ -91,7 +91,7 @@ def test_prepare_waits_for_a_database_that_starts_at_the_same_time(bench: Bench)
         prepared = pool.submit(
             lambda: wiring.prepare_servers(late, local_key=None, wait_seconds=240)
         )
-        wait_until(lambda: "waiting" in [one["event"] for one in events])
+        wait_until(lambda: "waiting" in [event["event"] for event in events])
         proxy.mode = Mode.PASS
 
         assert prepared.result() is None

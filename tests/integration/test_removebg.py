@@ -370,7 +370,7 @@ def test_identical_requests_to_two_processes_share_one_job(client: RemoveBgClien
         answers = [client.begin(crop="true"), client.join(crop="true"), other.join(crop="true")]
         client.work()
 
-        assert [one.result().content for one in answers] == [PICTURE] * 3
+        assert [answer.result().content for answer in answers] == [PICTURE] * 3
     assert client.jobs() == 1
 
 
@@ -510,6 +510,6 @@ def test_last_picture_sent_ends_the_job_of_a_keep_nothing_tenant(client: RemoveB
     answers = [client.begin(), client.join()]
     client.work()
 
-    assert [one.result().content for one in answers] == [PICTURE, PICTURE]
+    assert [answer.result().content for answer in answers] == [PICTURE, PICTURE]
     picture = client.job()["outputs"]["image"]
     wait_until(lambda: client.api.client.get(picture).status_code == 410)

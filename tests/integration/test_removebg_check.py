@@ -100,7 +100,9 @@ def service() -> Iterator[Service]:
 def findings(command: Command, service: Service) -> dict[str, Any]:
     """Check a service; return its findings by name."""
     arguments = ("removebg", "check", "--url", service.url, "--key", KEY, "--json")
-    return {one["what"]: one for one in json.loads(command.output(*arguments))["findings"]}
+    return {
+        finding["what"]: finding for finding in json.loads(command.output(*arguments))["findings"]
+    }
 
 
 def test_proxy_that_refuses_large_bodies_is_named(command: Command, service: Service) -> None:

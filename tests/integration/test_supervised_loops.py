@@ -343,7 +343,7 @@ def test_claim_skips_a_row_with_a_task_of_a_later_version(bench: Bench) -> None:
 
     leases = [bench.claim_one(PREPARE), bench.claim_one(PREPARE)]
 
-    assert [one.job_id for one in leases] == [first, second]
+    assert [lease.job_id for lease in leases] == [first, second]
     assert leases[0].models == {"telepathy": "x"}
 
 
@@ -363,7 +363,9 @@ def test_worker_releases_an_unreadable_row_and_runs_the_rest(running_stack: Runn
     with connect(settings, connections=1) as engine:
         with sessions.transaction(engine) as connection:
             served = connection.execute(text("SELECT DISTINCT unnest(capabilities) FROM workers"))
-            (prepare,) = [Capability(one) for one in served.scalars() if one.startswith("prepare.")]
+            (prepare,) = [
+                Capability(name) for name in served.scalars() if name.startswith("prepare.")
+            ]
             pauses.pause(connection, prepare)
         unreadable, other = [running_stack.submit() for _ in range(2)]
         its_first_stage = f"job_id = '{unreadable}' AND stage = 'prepare'"

@@ -104,9 +104,9 @@ def _read(got: ReceivedRequest) -> Iterator[Seen]:
     request = ExportTraceServiceRequest.FromString(got.body)
     for resource in request.resource_spans:
         service = next(
-            one.value.string_value
-            for one in resource.resource.attributes
-            if one.key == "service.name"
+            attribute.value.string_value
+            for attribute in resource.resource.attributes
+            if attribute.key == "service.name"
         )
         for scope in resource.scope_spans:
             for span in scope.spans:
@@ -118,8 +118,8 @@ def _read(got: ReceivedRequest) -> Iterator[Seen]:
                     above=span.parent_span_id.hex(),
                     links=frozenset(link.span_id.hex() for link in span.links),
                     attributes={
-                        one.key: one.value.string_value or one.value.int_value
-                        for one in span.attributes
+                        attribute.key: attribute.value.string_value or attribute.value.int_value
+                        for attribute in span.attributes
                     },
                     began_ns=span.start_time_unix_nano,
                     ended_ns=span.end_time_unix_nano,
@@ -201,8 +201,8 @@ def test_stage_span_has_its_model_device_batch_attempt_and_steps(reported: Telem
     )
     stage = reported.of_alone("face")
     steps = [one for one in reported.trace(reported.alone) if one.above == stage.span]
-    assert [one.name for one in steps] == ["claim", "load", "infer", "store"]
-    assert all(stage.began_ns <= one.began_ns <= one.ended_ns <= stage.ended_ns for one in steps)
+    assert [step.name for step in steps] == ["claim", "load", "infer", "store"]
+    assert all(stage.began_ns <= step.began_ns <= step.ended_ns <= stage.ended_ns for step in steps)
 
 
 def test_batch_span_links_to_every_photo_in_it_and_back(reported: Telemetry) -> None:
@@ -279,7 +279,7 @@ class _Api:
         document = {"items": [item] * 3, "recipe": recipe, "webhook_url": webhook}
         answer = self._posted("/v1/batches", json=document)
         shown = self.client.get(f"/v1/batches/{answer['id']}").json()
-        return uuid.UUID(answer["id"]), [uuid.UUID(one["job_id"]) for one in shown["items"]]
+        return uuid.UUID(answer["id"]), [uuid.UUID(item["job_id"]) for item in shown["items"]]
 
     def _posted(self, path: str, **what: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
         answer = self.client.post(path, **what)

@@ -118,7 +118,7 @@ def test_completion_names_the_job_that_it_ends(bench: Bench) -> None:
 
     completions = [bench.complete(bench.claim_one(stage)) for stage in (PREPARE, COMPOSITE)]
 
-    assert [one.succeeded for one in completions] == [[], [job_id]]
+    assert [completion.succeeded for completion in completions] == [[], [job_id]]
 
 
 def test_fetched_photo_belongs_to_its_job(bench: Bench) -> None:

@@ -163,7 +163,7 @@ def test_restarted_receiver_loses_nothing(api: Api) -> None:
     assert len({one.headers["webhook-id"] for one in receiver.got}) == 1
     (delivery,) = log(api, webhook["id"])
     assert delivery["state"] == "succeeded"
-    assert [one["status"] for one in delivery["attempts"]] == [500, 503, 204]
+    assert [attempt["status"] for attempt in delivery["attempts"]] == [500, 503, 204]
     assert delivery["attempts"][0]["answer"] == "down"
 
 
@@ -275,7 +275,7 @@ def test_receiver_has_a_bounded_number_in_flight_over_webhooks_and_tenants(api: 
     api.bench.do(outbox.release, of_lanes)
     of_host = claim(at_host=3)
 
-    assert sorted(Counter(one.tenant for one in of_lanes).values()) == [1, 4]
+    assert sorted(Counter(lane.tenant for lane in of_lanes).values()) == [1, 4]
     assert len(of_host) == 3
 
 
@@ -552,7 +552,7 @@ def test_fifty_webhooks_at_most_are_created(api: Api) -> None:
         answers = list(pool.map(make, range(58)))
 
     assert Counter(answer.status_code for answer in answers) == {201: 50, 422: 8}
-    assert all("50" in one.json()["detail"] for one in answers if one.status_code == 422)
+    assert all("50" in answer.json()["detail"] for answer in answers if answer.status_code == 422)
 
 
 def test_webhook_with_null_events_receives_all(api: Api) -> None:

@@ -73,10 +73,10 @@ def test_ends_since_a_cursor_are_listed(api: Api) -> None:
     later = ends(api, found["next_cursor"])
 
     assert start["items"] == []
-    assert job_id in [one["job_id"] for one in found["items"]]
-    assert {(one["type"], one["batch_id"]) for one in found["items"]} == {("job.canceled", None)}
+    assert job_id in [item["job_id"] for item in found["items"]]
+    assert {(item["type"], item["batch_id"]) for item in found["items"]} == {("job.canceled", None)}
     # An end comes again only under its id, while an older transaction of another test runs.
-    assert {one["id"] for one in later["items"]} <= {one["id"] for one in found["items"]}
+    assert {item["id"] for item in later["items"]} <= {item["id"] for item in found["items"]}
 
 
 def test_end_that_is_committed_after_later_ones_is_not_missed(api: Api) -> None:
@@ -89,8 +89,8 @@ def test_end_that_is_committed_after_later_ones_is_not_missed(api: Api) -> None:
         between = ends(api, start)
 
     after = ends(api, between["next_cursor"])
-    assert [one["job_id"] for one in between["items"]] == [quick]
-    assert slow in [one["job_id"] for one in after["items"]]
+    assert [item["job_id"] for item in between["items"]] == [quick]
+    assert slow in [item["job_id"] for item in after["items"]]
 
 
 def test_end_of_a_batch_is_listed(api: Api) -> None:
@@ -126,7 +126,7 @@ def test_cursor_of_any_age_is_answered(api: Api, cursor: str) -> None:
 
     found = ends(api, cursor)
 
-    assert (job_id in [one["job_id"] for one in found["items"]]) == (cursor != "9" * 18)
+    assert (job_id in [item["job_id"] for item in found["items"]]) == (cursor != "9" * 18)
     assert int(found["next_cursor"]) < int("9" * 18)
 
 

@@ -227,7 +227,7 @@ def test_health_needs_a_database(command: Command, monkeypatch: pytest.MonkeyPat
 def test_worker_that_can_serve_nothing_reports_it_and_claims_nothing(
     bench: Bench, tmp_path: Path
 ) -> None:
-    (card,) = [one for one in catalog.discover_models().cards if one.name == "people"]
+    (card,) = [card for card in catalog.discover_models().cards if card.name == "people"]
     (tmp_path / "weights").mkdir()
     for file in card.weights:
         (tmp_path / "weights" / file.name).write_bytes(b"spoilt")

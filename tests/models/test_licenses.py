@@ -13,7 +13,8 @@ BY_FILE = {"libclang", "namex", "pycocotools"}
 def test_stated_licenses_are_those_of_the_installed_packages() -> None:
     stated = tomllib.loads(distributed.LICENSES.read_text(encoding="utf-8"))
     installed = {
-        re.sub("[-_.]+", "-", one.name).lower() for one in importlib.metadata.distributions()
+        re.sub("[-_.]+", "-", distribution.name).lower()
+        for distribution in importlib.metadata.distributions()
     }
     checked = (stated.keys() & installed) - BY_FILE
 

@@ -33,7 +33,7 @@ class RedIsPeople(torch.nn.Module):
         self.calls: list[tuple[int, float, bool, torch.dtype]] = []
 
     def forward(self, inputs: Sequence[dict[str, torch.Tensor]]) -> list[dict[str, torch.Tensor]]:
-        scores = [self.scores(one["image"][None]) for one in inputs]
+        scores = [self.scores(input_["image"][None]) for input_ in inputs]
         self.calls.append(
             (len(inputs), self.test_score_thresh, scores[0].requires_grad, scores[0].dtype)
         )
@@ -82,7 +82,7 @@ def test_batch_of_any_sizes_gives_what_one_by_one_gives_in_every_thread() -> Non
     together = people(predictor, *pictures)
 
     # Four threads, as a worker may have.
-    alone = run_in_threads(4, lambda: [people(predictor, one)[0] for one in pictures])
+    alone = run_in_threads(4, lambda: [people(predictor, picture)[0] for picture in pictures])
     for seen in alone:
         for one, other, picture in zip(together, seen, pictures, strict=True):
             assert one.areas["person"].shape == picture.shape[:2]

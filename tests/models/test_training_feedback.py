@@ -74,7 +74,7 @@ def test_corrections_become_a_candidate_without_leaving_pictures(
     runs = list((tmp_path / "training").iterdir())
     assert len(runs) == 2
     versions = command("models", "versions")["items"]
-    assert sorted(one["deletions"] for one in versions) == [0, 1]
+    assert sorted(version["deletions"] for version in versions) == [0, 1]
 
 
 def labeled(api: Api, number: int) -> str:

@@ -67,7 +67,7 @@ def a_network(*, channels: int, side_px: int | None = SIDE_PX) -> Any:  # noqa: 
     both = layers.Concatenate()([picture, layers.Dropout(0.5)(up)])
     last = layers.Conv2D(channels, 1, activation="sigmoid" if channels == 1 else "softmax")
     network = keras.Model(picture, last(both))
-    kernel, bias = (np.zeros(one.shape, np.float32) for one in last.get_weights())
+    kernel, bias = (np.zeros(weight.shape, np.float32) for weight in last.get_weights())
     # Red above one half is people.
     kernel[0, 0, 0, -1], bias[-1] = 40, -20
     last.set_weights([kernel, bias])

@@ -145,8 +145,8 @@ def work(bench: Bench, chance: random.Random, kind: str) -> None:
     for lease in leases if kind != "work" else []:
         gone = [
             key
-            for one in bench.job(lease.job_id).stages
-            for key in references.artifact_keys(one.result)
+            for stage in bench.job(lease.job_id).stages
+            for key in references.artifact_keys(stage.result)
         ]
         with bench.transaction() as connection:
             if kind == "fail":

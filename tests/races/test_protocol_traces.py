@@ -56,7 +56,7 @@ def test_every_recorded_transaction_is_a_step_of_the_model(bench: Bench, seed: i
 
 @pytest.mark.timeout(600)
 def test_trace_of_a_completion_under_a_lost_lease_is_refused(bench: Bench) -> None:
-    (mutant,) = [one for one in MUTANTS if one.guard == "complete: token"]
+    (mutant,) = [mutant for mutant in MUTANTS if mutant.guard == "complete: token"]
     with traces.recording(bench):
         bench.submit()
         lost = bench.claim_one(StageName.PREPARE)

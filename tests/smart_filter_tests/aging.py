@@ -202,7 +202,9 @@ def _make_days(connection: Connection, number: int, ids: Sequence[uuid.UUID] | N
     ).all()
     spans = partitions.list_partitions(connection)
     for day in wanted:
-        if not any(day < one.until and (one.since is None or one.since <= day) for one in spans):
+        if not any(
+            day < span.until and (span.since is None or span.since <= day) for span in spans
+        ):
             partitions.create_day(connection, day)
 
 

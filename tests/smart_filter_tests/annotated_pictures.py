@@ -17,7 +17,7 @@ from smart_filter_workers.results import Srgb8
 FACE_SRGB = (224, 172, 140)
 PERSON_SRGB = (40, 70, 160)
 CATEGORIES = ({"id": 1, "name": "person"}, {"id": 7, "name": "face"})
-PERSON, FACE = (one["id"] for one in CATEGORIES)
+PERSON, FACE = (category["id"] for category in CATEGORIES)
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ def write_folder(folder: Path, *, train: int, validation: int) -> Path:
     (folder / "annotations").mkdir()
     for part, seeds in (("train", range(train)), ("val", range(1000, 1000 + validation))):
         pictures = [draw_picture(f"{part}_{seed}.png", seed) for seed in seeds]
-        for one in pictures:
-            Image.fromarray(one.srgb).save(folder / "images" / one.name)
+        for picture in pictures:
+            Image.fromarray(picture.srgb).save(folder / "images" / picture.name)
         content = json.dumps(coco_document(pictures))
         (folder / "annotations" / f"instances_{part}.json").write_text(content)
     return folder

@@ -353,7 +353,7 @@ class Bench:
         ]
         batch = NewPhotoBatch(batch_id, TENANT, best, webhook_url, submissions, ())
         self.do(submit_batch, encode_batch(batch))
-        return batch_id, [one.job_id for one in submissions]
+        return batch_id, [submission.job_id for submission in submissions]
 
     def batch(self, batch_id: BatchId) -> BatchRow:
         found = self.do(batches.find, batch_id, TENANT)

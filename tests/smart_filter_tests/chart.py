@@ -26,7 +26,7 @@ class RenderedChart:
     notes: str
 
     def of_kind(self, kind: str) -> list[Manifest]:
-        return [one for one in self.manifests if one["kind"] == kind]
+        return [manifest for manifest in self.manifests if manifest["kind"] == kind]
 
     def named(self, kind: str, name: str) -> Manifest:
         (found,) = (
@@ -37,9 +37,9 @@ class RenderedChart:
     def pods(self) -> dict[str, Manifest]:
         """Every pod template, by the name of its controller without the release's name."""
         return {
-            one["metadata"]["name"].removeprefix(f"{RELEASE}-"): one["spec"]["template"]
-            for one in self.manifests
-            if one["kind"] in {"Deployment", "Job"}
+            manifest["metadata"]["name"].removeprefix(f"{RELEASE}-"): manifest["spec"]["template"]
+            for manifest in self.manifests
+            if manifest["kind"] in {"Deployment", "Job"}
         }
 
     def containers(self) -> Iterator[Manifest]:

@@ -185,4 +185,4 @@ def _offers(url: str, model: str) -> bool:
         answer = httpx.get(f"{url}/v1/models", headers=headers, timeout=5)
     except httpx.TransportError:
         return False
-    return answer.is_success and any(one["name"] == model for one in answer.json()["items"])
+    return answer.is_success and any(item["name"] == model for item in answer.json()["items"])

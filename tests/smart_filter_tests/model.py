@@ -167,7 +167,7 @@ class Model:
 
     def renew(self, leases: Sequence[Lease]) -> Change:
         """Predict a renewal.  Raises WouldWait."""
-        held = {(one.job_id, one.stage): one.token for one in leases if self.holds(one)}
+        held = {(lease.job_id, lease.stage): lease.token for lease in leases if self.holds(lease)}
         self._wait_for(held)
         renewed = {key: replace(self.stages[key], late=False) for key in held}
         return Change(set(held.values()), stages=renewed, locked=frozenset(held))
@@ -413,4 +413,4 @@ def own(job_id: JobId, tenant: Tenant) -> JobId:
 
 
 def stages_of(capabilities: Sequence[str]) -> list[StageName]:
-    return sorted(StageName(one.partition(".")[0]) for one in capabilities)
+    return sorted(StageName(capability.partition(".")[0]) for capability in capabilities)

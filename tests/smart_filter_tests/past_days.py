@@ -25,7 +25,9 @@ def empty_past_days(bench: Bench) -> Bench:
     with bench.transaction() as connection:
         for back in (BACK, BACK + 1):
             day = today_of(bench.engine) - dt.timedelta(days=back)
-            if not any(one.since == day for one in partitions.list_partitions(connection)):
+            if not any(
+                partition.since == day for partition in partitions.list_partitions(connection)
+            ):
                 partitions.create_day(connection, day)
         partitions.refresh_views(connection)
     return bench

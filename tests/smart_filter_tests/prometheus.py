@@ -46,12 +46,12 @@ class Prometheus:
     def list_firing(self) -> set[str]:
         """Return the names of the alerts that fire now."""
         alerts = self._get("/alerts")["alerts"]
-        return {one["labels"]["alertname"] for one in alerts if one["state"] == "firing"}
+        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
     def read_targets(self) -> dict[str, str]:
         """Return by job whether its target is `up`, `down` or `unknown`."""
         targets = self._get("/targets")["activeTargets"]
-        return {one["labels"]["job"]: one["health"] for one in targets}
+        return {target["labels"]["job"]: target["health"] for target in targets}
 
     def wait_until_scraped(self, *jobs: str) -> None:
         """Wait until the target of each of these jobs is up."""
@@ -139,7 +139,7 @@ def _replace_names(path: Path, targets: Mapping[str, Collection[str]]) -> None:
     """Replace the names of services by addresses; there is no Alertmanager."""
     configuration = yaml.safe_load(path.read_text())
     del configuration["alerting"]
-    assert {one["job_name"] for one in configuration["scrape_configs"]} == set(targets)
+    assert {config["job_name"] for config in configuration["scrape_configs"]} == set(targets)
     for job in configuration["scrape_configs"]:
         del job["dns_sd_configs"]
         job["static_configs"] = [{"targets": list(targets[job["job_name"]])}]

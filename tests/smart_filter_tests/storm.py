@@ -137,7 +137,7 @@ class Storm:
         """Let no worker claim a stage, or run ahead with it, while the block lasts."""
         with self.bench.transaction() as connection:
             found = connection.execute(text("SELECT DISTINCT unnest(capabilities) FROM workers"))
-            served = [Capability(one) for one in found.scalars()]
+            served = [Capability(name) for name in found.scalars()]
             held = [one for one in served if heads.stage_of(one) == stage]
             for capability in held:
                 pauses.pause(connection, capability)

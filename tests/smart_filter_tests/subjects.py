@@ -51,13 +51,13 @@ def smiles_of(*levels: SmileLevel, eyes: Eyes = OPEN) -> Smiles:
 
 
 def emotion_of(named: Shares) -> Emotion:
-    return tuple(named.get(one, 0.0) for one in EMOTIONS)
+    return tuple(named.get(emotion, 0.0) for emotion in EMOTIONS)
 
 
 def faces_showing(*faces: Shares | None) -> Smiles:
     """Return faces that do not smile, have open eyes, and show these emotions."""
     smiles = [
-        Smile(SmileLevel.NONE, 0.1, None if one is None else emotion_of(one)) for one in faces
+        Smile(SmileLevel.NONE, 0.1, None if face is None else emotion_of(face)) for face in faces
     ]
     return Smiles(tuple(smiles), (OPEN,) * len(smiles))
 

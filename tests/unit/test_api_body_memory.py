@@ -121,7 +121,7 @@ def test_fingerprint_of_a_batch_takes_the_memory_of_few_items() -> None:
 @pytest.mark.parametrize("items", [0, 1, 3])
 def test_fingerprint_of_a_batch_is_that_of_former_versions(items: int) -> None:
     sent = _uploaded(items=items)
-    texts = [one.fingerprint.decode() for one in sent.items if isinstance(one, PhotoRequest)]
+    texts = [item.fingerprint.decode() for item in sent.items if isinstance(item, PhotoRequest)]
 
     assert b"".join(sent.identify()) == json.dumps([texts, None, None]).encode()
 
@@ -143,7 +143,7 @@ def test_largest_batch_is_parsed() -> None:
 
     sent = batch_body.parse(json.dumps({"items": [item] * MAX_ITEMS}).encode())
 
-    assert not any(isinstance(one, Rejected) for one in sent.items)
+    assert not any(isinstance(item, Rejected) for item in sent.items)
 
 
 def test_batch_of_too_many_photos_is_refused_before_they_are_cut() -> None:

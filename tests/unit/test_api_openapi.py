@@ -115,7 +115,7 @@ def test_form_has_the_fields_of_a_recipe(document: dict[str, Any]) -> None:
 
 def test_ids_in_paths_have_the_format_of_ids_in_bodies(document: dict[str, Any]) -> None:
     parameters = document["paths"]["/v1/jobs/{job_id}"]["get"]["parameters"]
-    (job_id,) = (one["schema"] for one in parameters if one["name"] == "job_id")
+    (job_id,) = (parameter["schema"] for parameter in parameters if parameter["name"] == "job_id")
 
     assert (
         job_id["format"] == document["components"]["schemas"]["Job"]["properties"]["id"]["format"]
@@ -123,7 +123,7 @@ def test_ids_in_paths_have_the_format_of_ids_in_bodies(document: dict[str, Any])
 
 
 def test_every_body_has_examples_that_match_its_schema(document: dict[str, Any]) -> None:
-    webhooks = [one for methods in document["webhooks"].values() for one in methods.values()]
+    webhooks = [method for methods in document["webhooks"].values() for method in methods.values()]
     for operation in (*(one for _, one in operations(document)), *webhooks):
         for content in contents(operation):
             schema = {**content.get("schema", {}), "components": document["components"]}
@@ -145,8 +145,8 @@ def test_no_example_shows_a_real_secret(document: dict[str, Any]) -> None:
 
 def test_exceptions_of_the_fuzz_tests_name_operations_of_the_api(document: dict[str, Any]) -> None:
     listed = [
-        one.get("include-operation-id", [])
-        for one in tomllib.loads(FUZZ_SETTINGS.read_text())["operations"]
+        operation.get("include-operation-id", [])
+        for operation in tomllib.loads(FUZZ_SETTINGS.read_text())["operations"]
     ]
     named = {name for ids in listed for name in ([ids] if isinstance(ids, str) else ids)}
 

@@ -70,7 +70,7 @@ def test_document_with_very_many_errors_names_none_of_them() -> None:
     with pytest.raises(InvalidRequest) as refusal:
         json_document.parse(CorrectionRequest, json.dumps(asked).encode())
 
-    assert [one.pointer for one in refusal.value.errors] == [""]
+    assert [error.pointer for error in refusal.value.errors] == [""]
     assert "more than 20000 errors" in refusal.value.errors[0].detail
 
 

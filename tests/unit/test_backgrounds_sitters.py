@@ -34,7 +34,7 @@ def seen(srgb: Srgb8, matte: Matte8) -> SubjectStats:
 def test_hair_clothes_and_skin_are_distinguished() -> None:
     found = seen(*a_person())
 
-    assert (found.hair.name, [one.name for one in found.clothes]) == ("black", ["red"])
+    assert (found.hair.name, [color.name for color in found.clothes]) == ("black", ["red"])
     assert found.skin.hue == pytest.approx(47, abs=12)
 
 

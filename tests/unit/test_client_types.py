@@ -66,7 +66,9 @@ def test_recipe_has_every_field_of_the_service() -> None:
     known = get_type_hints(ClientRecipe)
 
     parameters = {
-        f"filters.{card.name}.{one.name}": one for card in FILTERS for one in card.parameters
+        f"filters.{card.name}.{parameter.name}": parameter
+        for card in FILTERS
+        for parameter in card.parameters
     }
     dotted = {name: kind for name, kind in known.items() if "." in name}
     assert dotted.keys() == parameters.keys()

@@ -52,7 +52,7 @@ def test_filters_apply_to_the_photo_itself_without_a_cutout() -> None:
 
     seen = decode_pixels(result.image)
     assert changed_pixels(job.photo.srgb, seen.astype(np.uint8))[60:70, 110:130].any()
-    assert [(one.name, one.applied) for one in result.filters] == [("hat", True)]
+    assert [(filter_.name, filter_.applied) for filter_ in result.filters] == [("hat", True)]
 
 
 def test_decoded_photo_is_not_modified() -> None:

@@ -119,8 +119,8 @@ def test_only_elements_that_were_added_make_a_composite(
     image = signed(signer, background, **recipe).image
 
     actions = actions_of(image)
-    assert [one["description"] for one in actions if "description" in one] == edits
-    assert any("digitalSourceType" in one for one in actions) == is_composite
+    assert [action["description"] for action in actions if "description" in action] == edits
+    assert any("digitalSourceType" in action for action in actions) == is_composite
     assert (source_type(image) == xmp.COMPOSITE) == is_composite
 
 
@@ -164,7 +164,10 @@ def test_credentials_hold_neither_a_thumbnail_nor_the_name_of_a_background(
     manifest = credentials_of(signed(signer, "preset:sky").image)
 
     assert "thumbnail" not in manifest
-    assert [one["title"] for one in manifest["ingredients"]] == ["photo", "background"]
+    assert [ingredient["title"] for ingredient in manifest["ingredients"]] == [
+        "photo",
+        "background",
+    ]
     assert "sky" not in json.dumps(manifest)
 
 

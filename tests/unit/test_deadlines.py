@@ -92,7 +92,9 @@ def test_less_time_never_gets_a_slower_or_better_way() -> None:
     edges = [Edge.BEST, Edge.BALANCED, Edge.FAST]
     choices = [chosen(Recipe(deadline_ms=ms, edge=Edge.BEST)) for ms in range(3000, 200, -100)]
 
-    ways = [(edges.index(one.recipe.edge), -QUALITY.get(model_of(one), 0.9)) for one in choices]
+    ways = [
+        (edges.index(choice.recipe.edge), -QUALITY.get(model_of(choice), 0.9)) for choice in choices
+    ]
     assert ways == sorted(ways)
     assert set(ways) == {(0, -0.9), (1, -0.9), (2, -0.9), (2, -0.85), (2, -0.8)}
 
@@ -142,6 +144,6 @@ def test_deadline_before_the_start_time_is_a_contradiction() -> None:
     with pytest.raises(Contradiction) as raised:
         deadline_policy.refuse_contradiction(Recipe(deadline_ms=1000), starts_in_seconds=1.0)
 
-    assert [one.pointer for one in raised.value.errors] == ["/deadline_ms", "/run_at"]
+    assert [error.pointer for error in raised.value.errors] == ["/deadline_ms", "/run_at"]
     deadline_policy.refuse_contradiction(Recipe(deadline_ms=1000), starts_in_seconds=0.9)
     deadline_policy.refuse_contradiction(Recipe(), starts_in_seconds=1e9)

@@ -284,7 +284,7 @@ def test_content_above_the_limit_is_refused(
 
 def allowed(host: str, names: Names, *, port: int = 443, allow: tuple[str, ...] = ()) -> list[str]:
     guard = SsrfGuard(OutboundSettings(allow=allow), names)
-    return [str(one) for one in guard.addresses(host, port, seconds=5)]
+    return [str(address) for address in guard.addresses(host, port, seconds=5)]
 
 
 # With the metadata services of Alibaba, Azure, most clouds, AWS (containers) and Oracle.

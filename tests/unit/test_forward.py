@@ -225,4 +225,4 @@ def test_cache_hits_store_no_entries() -> None:
 
 def count_entries(recent: LruCache) -> int:
     """Return the number of entries in all of its dictionaries."""
-    return sum(len(one) for one in vars(recent).values() if hasattr(one, "__len__"))
+    return sum(len(value) for value in vars(recent).values() if hasattr(value, "__len__"))

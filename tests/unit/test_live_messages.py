@@ -371,7 +371,7 @@ def test_each_peak_is_captured_once_within_300_ms(width: float, noise: float) ->
         for look in wave(*peaks, seconds=14, width=width)
     ]
 
-    at = [one.at for one in shutter_answers(looks)]
+    at = [answer.at for answer in shutter_answers(looks)]
 
     assert len(at) == len(peaks)
     assert max(abs(one - peak) for one, peak in zip(at, peaks, strict=True)) <= 0.3

@@ -232,7 +232,7 @@ def test_whole_photo_is_shown_without_a_region() -> None:
 def test_filters_are_separated_by_comma_or_repeated_and_keep_their_order() -> None:
     recipe = parse_fields(filters=["hat,grade", "caption"], filters__caption__text="Hi")
 
-    assert [one.name for one in recipe.filters] == ["hat", "grade", "caption"]
+    assert [filter_.name for filter_ in recipe.filters] == ["hat", "grade", "caption"]
 
 
 def test_filter_keeps_the_values_sent_and_has_defaults_for_the_rest() -> None:

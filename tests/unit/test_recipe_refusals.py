@@ -89,7 +89,7 @@ def test_wrong_value_of_json_is_shown_as_json(name: str, value: Scalar, detail: 
     with pytest.raises(InvalidRecipe) as refusal:
         parse({name: value}, offered=OFFERED)
 
-    assert [one.detail for one in refusal.value.errors] == [detail]
+    assert [error.detail for error in refusal.value.errors] == [detail]
 
 
 @pytest.mark.parametrize("value", ["a,b", ["image", "nope"], "image,"])

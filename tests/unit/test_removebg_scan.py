@@ -80,8 +80,8 @@ class Scan:
 
     def found(self, *arguments: str | Path) -> set[str]:
         return {
-            f"{one['file']}:{one['line']} {one['kind']}{' *' * one['mechanical']}"
-            for one in json.loads(self.text(*arguments, "--json"))["items"]
+            f"{item['file']}:{item['line']} {item['kind']}{' *' * item['mechanical']}"
+            for item in json.loads(self.text(*arguments, "--json"))["items"]
         }
 
 

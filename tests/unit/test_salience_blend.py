@@ -79,7 +79,7 @@ class FakeNetwork:
 
     def segment_batch(self, pictures: Sequence[np.ndarray], *, side_px: int) -> list[np.ndarray]:
         self.shown.extend((side_px, *picture.shape) for picture in pictures)
-        coverages = [np.zeros(one.shape[:2], np.float32) for one in pictures]
+        coverages = [np.zeros(picture.shape[:2], np.float32) for picture in pictures]
         for coverage in coverages:
             coverage[: len(coverage) // 2] = 1
         return coverages

@@ -29,4 +29,4 @@ def test_field_of_a_request_overrides_its_default(
     recipe = tenant_defaults.apply_defaults(DEFAULTS, json_body.read_fields(sent), parse_offered)
 
     assert recipe.quality == quality
-    assert [one.name for one in recipe.filters] == names
+    assert [filter_.name for filter_ in recipe.filters] == names

@@ -196,7 +196,9 @@ def test_line_that_is_not_json_does_not_affect_the_others(folder: Path, one: Dra
     sheet = read_lines(folder, without_marks, "", "not this", "")
 
     assert "lines.jsonl, line 3 is not JSON" in wrong(sheet)
-    assert [(one.width, one.height, one.marks) for one in sheet.pictures] == [(128, 96, ())]
+    assert [(picture.width, picture.height, picture.marks) for picture in sheet.pictures] == [
+        (128, 96, ())
+    ]
 
 
 def test_mark_is_parsed_from_its_box_or_run_lengths() -> None:
@@ -369,7 +371,7 @@ def test_batch_depends_only_on_the_seed_and_its_number(faces: Splits) -> None:
     other_seed = dataclasses.replace(SMALL, seed=1)
 
     first, again, other = (
-        [(one.srgb.tobytes(), one.boxes.tobytes()) for one in examples]
+        [(example.srgb.tobytes(), example.boxes.tobytes()) for example in examples]
         for examples in (
             of(faces).examples(5),
             of(faces, start=2).examples(5),

@@ -42,7 +42,7 @@ def test_items_after_the_hundredth_wrong_one_are_not_parsed() -> None:
     sent = batch_body.parse(json.dumps({"items": items}).encode())
 
     assert len(sent.items) == 200
-    assert sum(isinstance(one, Rejected) for one in sent.items) == 100
+    assert sum(isinstance(item, Rejected) for item in sent.items) == 100
     assert [fault.errors for fault in sent.faults] == [
         [FieldError("/items", _LAST_READ.format(199))]
     ]

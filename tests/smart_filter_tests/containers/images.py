@@ -111,8 +111,8 @@ def built(engine: Engine, *, previous: bool = False) -> Iterator[OwnImages]:
                 # Dependencies stay, so that their layers are built once.
                 restore_previous(context, *_OUR_CODE)
             builds = [pool.submit(_build, engine, context, kind, registry) for kind in _DOCKERFILES]
-            for one in builds:
-                one.result()
+            for build in builds:
+                build.result()
         yield OwnImages(registry, api, worker)
     finally:
         _remove(engine, api, worker)

@@ -162,7 +162,7 @@ def _ends_match(state: State) -> bool:
     states = [row.state for row in job.rows]
     if job.outcome == "succeeded":
         return set(states) == {"succeeded"}
-    if bool(job.outcome) == any(one in UNFINISHED for one in states):
+    if bool(job.outcome) == any(state in UNFINISHED for state in states):
         return False
     return states.count("failed") == (job.outcome == "failed")
 
