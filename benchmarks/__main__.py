@@ -17,12 +17,12 @@ from benchmarks import (
 
 def main() -> None:
     """Measure all parts and print the figures; exit with status 1 when a goal was missed."""
-    found = []
+    results = []
     for part in (start, latency, throughput, memory, broker, backgrounds, composite, look):
         print(f"{part.__name__} …", file=sys.stderr, flush=True)
-        found += part.measure()
-    figures.print_figures(found)
-    sys.exit(any(figure.reached is False for figure in found))
+        results += part.measure()
+    figures.print_figures(results)
+    sys.exit(any(figure.reached is False for figure in results))
 
 
 if __name__ == "__main__":

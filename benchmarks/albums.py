@@ -44,7 +44,7 @@ def main(photos: Sequence[Path]) -> None:
             ]
             missed["burst"].append((frames[0] ^ originals[-1]).bit_count())
             bursts.append([originals[-1], *frames])
-    distances = [(one ^ other).bit_count() for one, other in itertools.combinations(originals, 2)]
+    distances = [(left ^ right).bit_count() for left, right in itertools.combinations(originals, 2)]
     limits = (albums.MAX_HAMMING_BITS, albums.MAX_HAMMING_BITS_IN_BURST)
     for limit in limits:
         within = sum(bits <= limit for bits in distances)
@@ -67,7 +67,7 @@ def _print_groups(bursts: Sequence[Sequence[int]], *, with_time: bool) -> None:
         for scene, burst in enumerate(bursts)
         for frame, fingerprint in enumerate(burst)
     ]
-    groups = [[one.split("-")[0] for one in group.ids] for group in albums.rank_album(shots).groups]
+    groups = [[id_.split("-")[0] for id_ in group.ids] for group in albums.rank_album(shots).groups]
     whole = sum(len(scenes) == FRAMES and len(set(scenes)) == 1 for scenes in groups)
     mixed = sum(len(set(scenes)) > 1 for scenes in groups)
     times = "with times" if with_time else "without times"

@@ -139,9 +139,9 @@ def measure_masks(folder: Path, find_mattes: Mattes) -> Table:
     groups: dict[str, list[tuple[float, float]]] = {}
     for example in _examples(folder):
         photo, mattes = find_mattes(example.photo)
-        known = dataset_files.read_mask(example.mask, photo)
-        counted = dataset_files.counted_pixels(known)
-        _, before, after = (metrics.matte_iou(matte, known, counted) for matte in mattes)
+        truth = dataset_files.read_mask(example.mask, photo)
+        counted = dataset_files.counted_pixels(truth)
+        _, before, after = (metrics.matte_iou(matte, truth, counted) for matte in mattes)
         bags.add(~counted, mattes)
         group = dataset_files.group_prefix(example.name)
         groups.setdefault(group, []).append((before, after))

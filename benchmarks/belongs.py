@@ -83,8 +83,8 @@ def main() -> None:
     console = Console(highlight=False, width=110)
     console.print(_make_table(kept))
     if "regions" in sys.argv[1:]:
-        for (label, persons), found in kept.items():
-            for region, share in found:
+        for (label, persons), shares in kept.items():
+            for region, share in shares:
                 if not region.is_right(share):
                     console.print(f"{persons} {label} {region.photo} {region.what}: {share:.0%}")
 
@@ -124,17 +124,17 @@ def _make_table(kept: dict[tuple[str, PersonSelection], list[tuple[Region, float
         table.add_column(column, no_wrap=True)
     for label in LABELS:
         for persons in SELECTIONS:
-            found = kept[label, persons]
-            mean = float(np.mean([share for _, share in found]))
-            right = sum(region.is_right(share) for region, share in found)
-            low, high = wilson_interval(right, len(found))
+            shares = kept[label, persons]
+            mean = float(np.mean([share for _, share in shares]))
+            right = sum(region.is_right(share) for region, share in shares)
+            low, high = wilson_interval(right, len(shares))
             table.add_row(
                 label,
-                str(len(found)),
+                str(len(shares)),
                 str(persons),
                 f"{mean:.1%}",
                 f"{1 - mean:.1%}",
-                f"{right} = {right / len(found):.0%} ({low:.0%} to {high:.0%})",
+                f"{right} = {right / len(shares):.0%} ({low:.0%} to {high:.0%})",
             )
     return table
 

@@ -43,7 +43,7 @@ def measure() -> list[Figure]:
                     client.submit(next(selfies))
                 round_ms = [_ms(lambda: client.submit(next(selfies))) for _ in range(_PHOTOS)]
                 took[mode].append(round_ms)
-    well, swallowed = ([ms for one in took[mode] for ms in one] for mode in took)
+    well, swallowed = ([ms for times in took[mode] for ms in times] for mode in took)
     later = [
         percentile(bad, 99) - percentile(good, 99)
         for good, bad in zip(took[Mode.PASS], took[Mode.SWALLOW], strict=True)

@@ -120,8 +120,8 @@ def _with_service(seed: int) -> Iterator[Run]:
 
         async def run(rng: random.Random) -> tuple[list[Estimate], dict[str, float]]:
             async with _client(running.client.url, running.api_key) as client:
-                own = {side: photos.selfies(side) for side in _SIDES}
-                place = Place(client, own, partial(_seconds_from_api, client))
+                contents = {side: photos.selfies(side) for side in _SIDES}
+                place = Place(client, contents, partial(_seconds_from_api, client))
                 await _capacity(place, rng, _FIRST_JOBS)
                 capacity = await _capacity(place, rng, _BUSY_JOBS)
                 return await _send_all(place, rng, _LOAD * capacity)
@@ -145,8 +145,8 @@ def _with_stub(seed: int) -> Iterator[Run]:
 
         async def run(rng: random.Random) -> tuple[list[Estimate], dict[str, float]]:
             async with _client(site.url, key) as client:
-                own = {side: _same(a_photo(size=(side, side))) for side in _SIDES}
-                place = Place(client, own, partial(_seconds_from_database, engine))
+                contents = {side: _same(a_photo(size=(side, side))) for side in _SIDES}
+                place = Place(client, contents, partial(_seconds_from_database, engine))
                 return await _send_all(place, rng, _LOAD * _THREADS / _mean_cost())
 
         yield lambda rng: anyio.run(run, rng)

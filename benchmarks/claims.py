@@ -66,8 +66,8 @@ Round = tuple[list[float], list[float]]  # ms of each claim: full table, empty t
 
 def _figures(name: str, rounds: list[Round], goal: float | None) -> Iterator[Figure]:
     for percent in (_P50, _P99):
-        full = [figures.percentile(one, percent) for one, _ in rounds]
-        empty = [figures.percentile(one, percent) for _, one in rounds]
+        full = [figures.percentile(full_ms, percent) for full_ms, _ in rounds]
+        empty = [figures.percentile(empty_ms, percent) for _, empty_ms in rounds]
         yield Figure(name=name, at=percent, unit="ms", samples=full)
         yield Figure(name=f"{name}: nothing else there", at=percent, unit="ms", samples=empty)
     times = [full_ms / empty_ms for full_ms, empty_ms in zip(full, empty, strict=True)]
@@ -114,9 +114,9 @@ def _measure_held(full: Table, empty: Table, seconds: float) -> list[Round]:
 
 
 def _claim_ms(bench: Bench) -> float:
-    begun = time.perf_counter()
+    began = time.perf_counter()
     leases = bench.claim(StageName.FACE)
-    samples = 1000 * (time.perf_counter() - begun)
+    samples = 1000 * (time.perf_counter() - began)
     bench.complete(*leases)
     return samples
 
@@ -149,7 +149,7 @@ def _second_bench(servers: Servers) -> Iterator[Bench]:
 
 
 if __name__ == "__main__":
-    _given = [one.replace(",", "") for one in sys.argv[1:]]
+    _given = [argument.replace(",", "") for argument in sys.argv[1:]]
     _defaults = [str(READY), str(FINISHED), str(HELD_SECONDS)]
     _ready, _finished, _held_seconds = [*_given, *_defaults[len(_given) :]]
     figures.print_figures(measure(int(_ready), int(_finished), float(_held_seconds)))

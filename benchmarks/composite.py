@@ -44,11 +44,11 @@ def measure() -> list[figures.Figure]:
     """Return times by size and format, ratios to the floor and between edges, and memory."""
     cv2.setNumThreads(1)
     threads.limit_native_threads()
-    found = []
+    results = []
     for size, side in SIDES.items():
         for format_ in (Format.JPG, Format.PNG):
-            found += _times(size, side, format_)
-    return [*found, _memory()]
+            results += _times(size, side, format_)
+    return [*results, _memory()]
 
 
 def _times(size: str, side: int, format_: Format) -> list[figures.Figure]:

@@ -131,8 +131,8 @@ def _with_days(servers: Servers, number: int) -> Iterator[DaysDatabase]:
     try:
         migrate.upgrade(plain)
         settings = replace(bench.settings, database=database)
-        own = replace(bench, settings=settings, engine=engine, worker_engine=engine)
-        client = replace(own, engine=plain)
+        copied = replace(bench, settings=settings, engine=engine, worker_engine=engine)
+        client = replace(copied, engine=plain)
         if number:
             with sessions.transaction(plain) as connection:
                 _make_past(connection, number)
@@ -142,7 +142,7 @@ def _with_days(servers: Servers, number: int) -> Iterator[DaysDatabase]:
             process = connection.scalar(text("SELECT pg_backend_pid()"))
         template = copies.write_prepared_job(client, [StageName.FACE])
         copies.vacuum_analyze(plain)
-        yield DaysDatabase(number, own, client, template, process)
+        yield DaysDatabase(number, copied, client, template, process)
     finally:
         engine.dispose()
         plain.dispose()
@@ -185,4 +185,4 @@ def _fill(bench: Bench, number: int) -> None:
 
 
 if __name__ == "__main__":
-    figures.print_figures(measure([int(one) for one in sys.argv[1:]] or DAYS))
+    figures.print_figures(measure([int(days) for days in sys.argv[1:]] or DAYS))

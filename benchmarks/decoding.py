@@ -28,20 +28,20 @@ def measure() -> list[figures.Figure]:
     """Return the time of both ways, and their difference, for each size."""
     memory.configure_malloc()
     threads.limit_native_threads()
-    found = []
+    results = []
     with contextlib.closing(DecoderPool()) as decoder:
         decoder.start()
         start_ms = 1000 * sum(map(_used_seconds, process_tree(os.getpid())[1:]))
-        found.append(figures.Figure(name="start of a child", unit="ms", samples=[start_ms]))
+        results.append(figures.Figure(name="start of a child", unit="ms", samples=[start_ms]))
         for name, (side_px, goal) in _SIZES.items():
             within, apart = _measure_pairs(decoder, list(islice(photos.selfies(side_px), 3)))
-            added = [other - one for one, other in zip(within, apart, strict=True)]
-            found += [
+            added = [outside - inside for inside, outside in zip(within, apart, strict=True)]
+            results += [
                 figures.Figure(name=f"{name}: in the process", unit="ms", samples=within),
                 figures.Figure(name=f"{name}: in the child", unit="ms", samples=apart),
                 figures.Figure(name=f"{name}: added", unit="ms", samples=added, goal=goal),
             ]
-    return found
+    return results
 
 
 def _measure_pairs(decoder: DecoderPool, files: list[bytes]) -> tuple[list[float], list[float]]:
@@ -51,18 +51,18 @@ def _measure_pairs(decoder: DecoderPool, files: list[bytes]) -> tuple[list[float
     for number in range(-2, _ROUNDS):
         file = files[number % len(files)]
         if number % 2:
-            one, other = (
+            within_ms, apart_ms = (
                 _time(processes, images.decode, file),
                 _time(processes, decoder.decode, file),
             )
         else:
-            other, one = (
+            apart_ms, within_ms = (
                 _time(processes, decoder.decode, file),
                 _time(processes, images.decode, file),
             )
         if number >= 0:
-            within.append(one)
-            apart.append(other)
+            within.append(within_ms)
+            apart.append(apart_ms)
     return within, apart
 
 

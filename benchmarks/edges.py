@@ -79,19 +79,21 @@ def main() -> None:
     efforts = STEPS if steps else {str(edge): edge_learning.EFFORTS[edge] for edge in Edge}
     console = Console(highlight=False, width=130)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    named = ("SAD", "MAD near edges", "gradient", "ΔE near edges", "rim", "cut ms", "over ms")
-    for column in ("scenes", "matte", "effort", *named):
+    columns = ("SAD", "MAD near edges", "gradient", "ΔE near edges", "rim", "cut ms", "over ms")
+    for column in ("scenes", "matte", "effort", *columns):
         table.add_column(column, no_wrap=True)
     for group, scenes in groups():
         for matte_name, make_matte in (("network's", simulate_network), ("truth's", shrink_truth)):
-            found: dict[str, list[Errors]] = {"enlarged only": []}
+            errors_by: dict[str, list[Errors]] = {"enlarged only": []}
             for number, scene in enumerate(scenes):
                 proxy = make_proxy(scene.photo_srgb)
                 matte = make_matte(scene.matte, proxy, number)
-                found["enlarged only"].append(measure_errors(scene, matte, proxy, None))
+                errors_by["enlarged only"].append(measure_errors(scene, matte, proxy, None))
                 for name, effort in efforts.items():
-                    found.setdefault(name, []).append(measure_errors(scene, matte, proxy, effort))
-            for name, errors in found.items():
+                    errors_by.setdefault(name, []).append(
+                        measure_errors(scene, matte, proxy, effort)
+                    )
+            for name, errors in errors_by.items():
                 table.add_row(group, matte_name, name, *_means(errors))
     console.print(table)
 

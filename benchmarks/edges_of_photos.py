@@ -73,18 +73,18 @@ def main() -> None:
     folder, weights = Path(os.environ[VARIABLE]), data_folder() / "weights"
     most = int(sys.argv[1]) if len(sys.argv) > 1 else sys.maxsize
     table = Table(box=None, pad_edge=False, header_style="dim")
-    named = ("IoU", "less the row above (95 %)", "near edges", "haze", "cut ms")
-    for column in ("photos", "edge", *named):
+    columns = ("IoU", "less the row above (95 %)", "near edges", "haze", "cut ms")
+    for column in ("photos", "edge", *columns):
         table.add_column(column, no_wrap=True)
     segmenter = load_segmenter(weights)
     with prepare_stage.open_prepare_stage(weights, turning=False) as prepare:
         for group, examples in _groups(folder, most).items():
-            found: dict[str, list[MatteErrors]] = {}
+            errors_of: dict[str, list[MatteErrors]] = {}
             for example in examples:
                 for edge, errors in _measure(example, prepare, segmenter):
-                    found.setdefault(edge, []).append(errors)
+                    errors_of.setdefault(edge, []).append(errors)
             above: list[MatteErrors] = []
-            for edge, rows in found.items():
+            for edge, rows in errors_of.items():
                 table.add_row(f"{len(rows)} {group}", edge, *_cells(rows, above))
                 above = rows
     Console(highlight=False, width=110).print(table)
@@ -92,9 +92,9 @@ def main() -> None:
 
 def load_segmenter(weights: Path) -> Segmenter:
     """Return the default segmentation model."""
-    known, task = catalog.discover_models(), TaskName.SEGMENTATION
-    cache = ModelCache(known, weights, memory_limit=memory.get_limit(None))
-    name = prepare_stage.default_model_name(task, known)
+    discovered, task = catalog.discover_models(), TaskName.SEGMENTATION
+    cache = ModelCache(discovered, weights, memory_limit=memory.get_limit(None))
+    name = prepare_stage.default_model_name(task, discovered)
     return cast("Segmenter", cache.for_stage({task: name}, {})[task])
 
 
@@ -112,7 +112,7 @@ def _measure(
 ) -> Iterator[tuple[str, MatteErrors]]:
     """Yield each effort's name and errors, first those of a matte that is enlarged only."""
     photo = dataset_files.read_photo(example.photo)
-    known = dataset_files.read_mask(example.mask, photo.srgb)
+    truth = dataset_files.read_mask(example.mask, photo.srgb)
     prepared = prepare(photo)
     mattes = {
         edge: clean_matte(
@@ -122,7 +122,7 @@ def _measure(
     }
     for edge, matte in mattes.items():
         large = resize(matte, width=prepared.width, height=prepared.height)
-        yield f"{edge}, enlarged only", _compare(large, known, 0.0)
+        yield f"{edge}, enlarged only", _compare(large, truth, 0.0)
     for edge, effort in EFFORTS.items():
         began = time.thread_time()
         cut = layers.cut_out(
@@ -133,24 +133,24 @@ def _measure(
             effort=effort,
             edges=EdgeCache(),
         )
-        yield str(edge), _compare(cut.matte, known, 1000 * (time.thread_time() - began))
+        yield str(edge), _compare(cut.matte, truth, 1000 * (time.thread_time() - began))
 
 
-def _compare(matte: Matte8, known: Matte8, cut_ms: float) -> MatteErrors:
-    counted = dataset_files.counted_pixels(known)
-    near = _near_outline(known) & counted
+def _compare(matte: Matte8, truth: Matte8, cut_ms: float) -> MatteErrors:
+    counted = dataset_files.counted_pixels(truth)
+    near = _near_outline(truth) & counted
     is_hazy = (matte[near] >= HAZE_FROM) & (matte[near] <= HAZE_TO)
     return MatteErrors(
-        iou=metrics.matte_iou(matte, known, counted),
-        near=metrics.mean_difference(matte, known, near),
+        iou=metrics.matte_iou(matte, truth, counted),
+        near=metrics.mean_difference(matte, truth, near),
         haze=float(is_hazy.mean()) if is_hazy.size else 0.0,
         cut_ms=cut_ms,
     )
 
 
-def _near_outline(known: Matte8) -> NDArray[np.bool_]:
+def _near_outline(truth: Matte8) -> NDArray[np.bool_]:
     """Return the pixels near the outline of a mask, (H, W)."""
-    person = (known > metrics.HALF).astype(np.uint8)
+    person = (truth > metrics.HALF).astype(np.uint8)
     reach = max(1, round(NEAR_SHARE * math.sqrt(cv2.countNonZero(person))))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
     return np.asarray(cv2.morphologyEx(person, cv2.MORPH_GRADIENT, disc) > 0)
@@ -159,7 +159,7 @@ def _near_outline(known: Matte8) -> NDArray[np.bool_]:
 def _cells(rows: Sequence[MatteErrors], above: Sequence[MatteErrors]) -> list[str]:
     gain = ""
     if above:
-        gains = [one.iou - other.iou for one, other in zip(rows, above, strict=True)]
+        gains = [row.iou - other.iou for row, other in zip(rows, above, strict=True)]
         mean = compute_figures(np.array([gains]).T, _mean)["mean"]
         gain = f"{mean.value:+.4f} ({mean.low:+.4f} to {mean.high:+.4f})"
     iou, near, haze, cut_ms = (

@@ -43,12 +43,12 @@ def main() -> None:
     for _ in range(ROUNDS):
         for name, work in networks.items():
             samples_ms[name].append(_ms(work))
-    found = {name: statistics.median(each) for name, each in samples_ms.items()}
-    for name, ms in found.items():
+    medians = {name: statistics.median(each) for name, each in samples_ms.items()}
+    for name, ms in medians.items():
         print(f"{name}: {ms:.2f} ms (least {min(samples_ms[name]):.2f})")
-    both = found["expression"] + found["lids"]
+    both = medians["expression"] + medians["lids"]
     print(f"expression and lids: {both:.2f} ms, goal {GOAL_MS}")
-    print(f"with the mesh: {both + found['mesh']:.2f} ms")
+    print(f"with the mesh: {both + medians['mesh']:.2f} ms")
 
 
 def _ms(work: Callable[[], object]) -> float:

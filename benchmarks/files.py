@@ -39,20 +39,20 @@ def measure() -> list[figures.Figure]:
     cv2.setNumThreads(1)
     threads.limit_native_threads()
     pictures = list(_pictures())
-    found = []
+    results = []
     for format_ in FORMATS:
         for small in (False, True):
             options = EncodingOptions(format_, small=small)
             what = f"{format_}, {'small' if small else 'fast'}"
-            found += _figures(
+            results += _figures(
                 what, [partial(images.encode, picture, options) for picture in pictures]
             )
         most = LIMITS[format_]
         limited = partial(images.encode_to_fit, manner=EncodingOptions(format_), most_bytes=most)
         what = f"{format_} of at most {most // 1000} kB"
-        found += _figures(what, [partial(limited, picture) for picture in pictures])
+        results += _figures(what, [partial(limited, picture) for picture in pictures])
     return [
-        *found,
+        *results,
         *(_peak_memory(format_, small) for format_ in FORMATS for small in (False, True)),
     ]
 

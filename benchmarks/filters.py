@@ -46,7 +46,7 @@ def measure() -> list[figures.Figure]:
     """Return the time of each filter, after one drawing that fills its caches, as in a worker."""
     cv2.setNumThreads(1)
     threads.limit_native_threads()
-    found = []
+    lines = []
     for title, (width, height, across, down, unit) in SCENES.items():
         faces = [
             a_face((column + 0.5) * width / across, (row + 0.55) * height / down, unit)
@@ -58,13 +58,13 @@ def measure() -> list[figures.Figure]:
             picture = a_picture(width, height, channels=channels)
             kind = title if channels == 3 else f"{title}, RGBA"  # noqa: PLR2004 - no alpha
             for name, params in WORN:
-                found.append(_figure(kind, picture, scene, Filter(name, params), share=len(faces)))
+                lines.append(_figure(kind, picture, scene, Filter(name, params), share=len(faces)))
             for name, params in WHOLE:
                 megapixels = width * height / 1e6 if name == "grade" else 1
                 wanted = Filter(name, params)
-                found.append(_figure(kind, picture, scene, wanted, share=megapixels))
-    found.append(figures.Figure(name="first hat of a process, 1 MP", unit="ms", samples=[_first()]))
-    return found
+                lines.append(_figure(kind, picture, scene, wanted, share=megapixels))
+    lines.append(figures.Figure(name="first hat of a process, 1 MP", unit="ms", samples=[_first()]))
+    return lines
 
 
 def _figure(

@@ -20,7 +20,7 @@ _MOST_ADDED_MS = 60.0
 
 def measure() -> list[Figure]:
     """Send small and large selfies one after the other, and return their times."""
-    found: list[Figure] = []
+    results: list[Figure] = []
     with service.folder() as data, service.up(data) as running:
         for megapixels, side, goal in (
             (1, photos.SIDE_OF_1_MP, 500.0),
@@ -34,8 +34,8 @@ def measure() -> list[Figure]:
             runs: list[tuple[float, Job]] = []
             while len(runs) < _PHOTOS and time.monotonic() < ends_at:
                 runs.append(_through(running.client, next(selfies)))
-            found += _figures(name, runs, goal, judged=megapixels == 1)
-    return found
+            results += _figures(name, runs, goal, judged=megapixels == 1)
+    return results
 
 
 def _figures(

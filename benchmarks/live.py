@@ -50,10 +50,13 @@ def measure() -> list[Figure]:
     """Return the figures of streams, mattes and the shutter."""
     weights = paths.data_folder() / "weights"
     with live_worker(weights) as worker:
-        found = [*_measure_streams(worker, camera_fps=15), *_measure_streams(worker, camera_fps=30)]
+        lines = [
+            *_measure_streams(worker, camera_fps=15),
+            *_measure_streams(worker, camera_fps=30),
+        ]
     threads.limit_native_threads()
     models = live_models.load(weights, research=True, emotions=True)
-    return [*found, *_mattes(models), *_shutter(models)]
+    return [*lines, *_mattes(models), *_shutter(models)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def _measure_streams(worker: LiveWorker, *, camera_fps: int) -> Iterator[Figure]
     yield Figure(
         name=f"live: frames a second, {camera}",
         unit="frames/s",
-        samples=[len(one.latencies) / one.seconds for one in rounds],
+        samples=[len(round_.latencies) / round_.seconds for round_ in rounds],
         # A camera of 15 frames/s cannot give more; the last frame may still be on its way.
         goal=LEAST_FPS if camera_fps > LEAST_FPS else LEAST_FPS - 0.5,
         kind="at least",
@@ -81,7 +84,7 @@ def _measure_streams(worker: LiveWorker, *, camera_fps: int) -> Iterator[Figure]
         yield Figure(
             name=f"live: frame to frame, p{percent}, {camera}",
             unit="ms",
-            samples=[1e3 * figures.percentile(one.latencies, percent) for one in rounds],
+            samples=[1e3 * figures.percentile(round_.latencies, percent) for round_ in rounds],
             goal=goal,
         )
 
@@ -103,10 +106,10 @@ def _stream(worker: LiveWorker, content: Sequence[bytes], camera_fps: int) -> _S
         looking = threading.Thread(target=look)
         looking.start()
         started = time.perf_counter()
-        for number, one in enumerate(content):
+        for number, frame in enumerate(content):
             time.sleep(max(0.0, started + number / camera_fps - time.perf_counter()))
             sent[number] = time.perf_counter()
-            viewer.show(number, one)
+            viewer.show(number, frame)
         looking.join()
         return _Stream(list(latencies.values()), time.perf_counter() - started)
 
@@ -178,8 +181,8 @@ def _compute_mattes(
 
 
 def _overlap(matte: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
-    one, other = matte > _HALF, true > _HALF
-    return float((one & other).sum() / (one | other).sum())
+    ours, truth = matte > _HALF, true > _HALF
+    return float((ours & truth).sum() / (ours | truth).sum())
 
 
 def _shutter(models: LiveModels) -> Iterator[Figure]:

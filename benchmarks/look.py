@@ -41,7 +41,7 @@ def measure() -> list[figures.Figure]:
     """Return the time that each effect adds to composing a portrait, and a full figure."""
     cv2.setNumThreads(1)
     threads.limit_native_threads()
-    found = []
+    results = []
     for (width, height), goal in SIZES:
         for who, matte in (
             ("portrait", portrait(width, height)),
@@ -50,15 +50,15 @@ def measure() -> list[figures.Figure]:
             cut = a_cut(matte)
             plain = _samples(cut, look.NO_LOOK)
             name = f"{who}, {width * height / 1e6:.0f} MP"
-            found.append(figures.Figure(name=f"{name}: laid on", unit="ms", samples=plain))
+            results.append(figures.Figure(name=f"{name}: laid on", unit="ms", samples=plain))
             plain_median = sorted(plain)[len(plain) // 2]
             for effect, effect_look in LOOKS.items():
                 added = [sample - plain_median for sample in _samples(cut, effect_look)]
                 limit = goal if effect == "all of auto" else None
-                found.append(
+                results.append(
                     figures.Figure(name=f"{name}: {effect}", unit="ms", samples=added, goal=limit)
                 )
-    return found
+    return results
 
 
 def portrait(width: int, height: int) -> Matte8:

@@ -32,10 +32,10 @@ class OneProcess:
         # The same set-up as in a worker.
         memory.configure_malloc()
         threads.limit_native_threads()
-        known = catalog.discover_models()
-        self._models = ModelCache(known, weights, memory_limit=memory.get_limit(None))
+        discovered = catalog.discover_models()
+        self._models = ModelCache(discovered, weights, memory_limit=memory.get_limit(None))
         self._defaults: dict[StageName, dict[TaskName, str]] = defaultdict(dict)
-        for card in known.cards:
+        for card in discovered.cards:
             if card.default:
                 self._models.model(card.task, card.name)
                 self._defaults[card.stage][card.task] = card.name

@@ -32,18 +32,18 @@ def measure() -> list[figures.Figure]:
     cv2.setNumThreads(1)
     threads.limit_native_threads()
     picture = _like_a_photo(4000, 3000)
-    found = [_figure("look at 12 MP, once", partial(appearance.describe, picture))]
+    results = [_figure("look at 12 MP, once", partial(appearance.describe, picture))]
     for width, height in ((4000, 3000), (8660, 5773)):
         file = images.encode_jpeg(_like_a_photo(width, height), quality=90).content
-        found.append(_figure(f"fetch {width}x{height}", partial(_decode_and_shrink, file)))
-    one = _with_pictures(1, picture)
+        results.append(_figure(f"fetch {width}x{height}", partial(_decode_and_shrink, file)))
+    library = _with_pictures(1, picture)
     for width, height in FRAMES:
-        fill = partial(one.draw, "tenant/p0", seed=3, width=width, height=height)
-        found.append(_figure(f"12 MP fills {width}x{height}", fill))
+        fill = partial(library.draw, "tenant/p0", seed=3, width=width, height=height)
+        results.append(_figure(f"12 MP fills {width}x{height}", fill))
     for count in (0, 100, 1000):
         presets = _with_pictures(count, picture).presets
-        found.append(_figure(f"choose among {len(presets)}", partial(_choose, presets)))
-    return found
+        results.append(_figure(f"choose among {len(presets)}", partial(_choose, presets)))
+    return results
 
 
 def _like_a_photo(width: int, height: int) -> Srgb8:

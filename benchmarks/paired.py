@@ -107,21 +107,21 @@ class Server:
 
 
 def measure_pairs(
-    one: Measured, other: Measured, *, photos: int = _PHOTOS
+    first: Measured, second: Measured, *, photos: int = _PHOTOS
 ) -> list[tuple[Round, Round]]:
     """Return the rounds of one way, each with the other's round next to it.
 
     photos: of each round.
     """
-    one.measure(photos)  # loads models and fills caches
-    other.measure(photos)
+    first.measure(photos)  # loads models and fills caches
+    second.measure(photos)
     of_one, of_other = [], []
     for number in range(_ROUNDS):
         if number % 2:
-            of_other.append(other.measure(photos))
-        of_one.append(one.measure(photos))
+            of_other.append(second.measure(photos))
+        of_one.append(first.measure(photos))
         if not number % 2:
-            of_other.append(other.measure(photos))
+            of_other.append(second.measure(photos))
     return list(zip(_without_rest(of_one), _without_rest(of_other), strict=True))
 
 
@@ -140,12 +140,12 @@ def compare(
     costs = cost_ratios(pairs)
     return [
         Figure(name=f"{name}: bare", unit="ms", samples=[bare.cost_ms for bare, _ in pairs]),
-        Figure(name=f"{name}: server", unit="ms", samples=[one.cost_ms for _, one in pairs]),
+        Figure(name=f"{name}: server", unit="ms", samples=[server.cost_ms for _, server in pairs]),
         Figure(name=f"{name}: processor time", unit="× bare", samples=costs, goal=max_cost),
         Figure(
             name=f"{name}: photos a second",
             unit="of bare",
-            samples=[one.rate / bare.rate for bare, one in pairs],
+            samples=[server.rate / bare.rate for bare, server in pairs],
             goal=min_rate,
             kind="at least",
         ),
@@ -157,7 +157,7 @@ def cost_ratios(pairs: list[tuple[Round, Round]]) -> list[float]:
 
     Raises NoFigures when the ratios differ by more than 25 % from their median.
     """
-    costs = [other.cost_ms / one.cost_ms for one, other in pairs]
+    costs = [server.cost_ms / bare.cost_ms for bare, server in pairs]
     middle = statistics.median(costs)
     if max(abs(cost - middle) for cost in costs) > _MAX_SPREAD * middle:
         listed = ", ".join(f"{cost:.2f}" for cost in costs)
@@ -167,5 +167,5 @@ def cost_ratios(pairs: list[tuple[Round, Round]]) -> list[float]:
 
 def _without_rest(rounds: Sequence[Usage]) -> list[Round]:
     # Servers rest in bursts, so one round's rest is not the rest during its photos.
-    rest = statistics.median(one.rest for one in rounds)
-    return [one.less(rest) for one in rounds]
+    rest = statistics.median(round_.rest for round_ in rounds)
+    return [round_.less(rest) for round_ in rounds]

@@ -55,24 +55,24 @@ def measure() -> list[Figure]:
     with fleet.run_servers() as servers, _service(servers) as client:
         store = servers.bench.store
         _submit(servers, client, selfies, _WARM_UP)
-        stored_before = {one.key for one in store.stored()}
+        stored_before = {entry.key for entry in store.stored()}
         before, started = _counts(servers), time.monotonic()
         _submit(servers, client, selfies, _PHOTOS)
         after, seconds = _counts(servers), time.monotonic() - started
-        stored = {one.key: one.length for one in store.stored() if one.key not in stored_before}
+        stored = {file.key: file.length for file in store.stored() if file.key not in stored_before}
         rest_begin, started = _counts(servers), time.monotonic()
         time.sleep(seconds - _SETTLE_SECONDS)
         rest_end = _counts(servers)
         rest_seconds = time.monotonic() - started
-        found = list(_storage_figures(stored))
+        results = list(_storage_figures(stored))
         for name, unit in _UNITS.items():
             per_second = (rest_end[name] - rest_begin[name]) / rest_seconds
             per_photo = (after[name] - before[name] - per_second * seconds) / _PHOTOS
-            found.append(Figure(name=f"{name}, a photo", unit=unit, samples=[per_photo]))
-            found.append(
+            results.append(Figure(name=f"{name}, a photo", unit=unit, samples=[per_photo]))
+            results.append(
                 Figure(name="when nothing comes, a second", unit=unit, samples=[per_second])
             )
-        return [*found, _ring_figure(servers), _statements_figure(servers, client, selfies)]
+        return [*results, _ring_figure(servers), _statements_figure(servers, client, selfies)]
 
 
 def _submit(servers: Servers, client: Client, selfies: Iterator[bytes], count: int) -> None:

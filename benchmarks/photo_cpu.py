@@ -60,17 +60,17 @@ class Jobs:
 
 def measure() -> list[Figure]:
     """Return cost and rate of the bare function and of each job, and their ratios."""
-    found: list[Figure] = []
+    lines: list[Figure] = []
     with service.folder() as data, service.up(data) as running:
         bare = BareFunction(BareCutOut(data / "weights"), photos.selfies(photos.SIDE_OF_1_MP))
         for name, recipe in _JOBS.items():
             server = _server(running, recipe, photos.SIDE_OF_1_MP)
             pairs = paired.measure_pairs(bare, server, photos=_PHOTOS)
-            found += paired.compare(name, pairs, max_cost=_MAX_COST[name], min_rate=_MIN_RATE[name])
+            lines += paired.compare(name, pairs, max_cost=_MAX_COST[name], min_rate=_MIN_RATE[name])
         large, small = (
             _server(running, {}, side) for side in (photos.SIDE_OF_12_MP, photos.SIDE_OF_1_MP)
         )
-        found.append(
+        lines.append(
             Figure(
                 name="default job of 12 MP: processor time",
                 unit="× 1 MP",
@@ -78,7 +78,7 @@ def measure() -> list[Figure]:
                 goal=_MAX_COST_OF_12_MP,
             )
         )
-    return found
+    return lines
 
 
 def _server(running: Service, recipe: Recipe, side: int) -> Server:

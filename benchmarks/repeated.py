@@ -32,14 +32,14 @@ _RECIPES: dict[str, Recipe] = {"cut-out": CUT_OUT, "default job with a seed": {"
 
 def measure() -> list[Figure]:
     """Return the cost of new photos, of the same ones sent again, and their ratio."""
-    found: list[Figure] = []
+    results: list[Figure] = []
     with service.folder() as data, service.up(data, remember=True) as running:
         selfies = photos.selfies(photos.SIDE_OF_1_MP)
         for name, recipe in _RECIPES.items():
             _send(running, recipe, list(islice(selfies, _WARM_UP)))
             rounds = [_measure_round(running, recipe, selfies) for _ in range(_ROUNDS)]
-            found += _figures(name, rounds)
-    return found
+            results += _figures(name, rounds)
+    return results
 
 
 def _measure_round(

@@ -142,7 +142,7 @@ def _submit(port: int, path: str, key: str = _KEY) -> Load:
 
 
 def _poll(port: int, path: str, ids: list[str]) -> Load:
-    gets = (_request_head("GET", f"{path}/{one}") + b"\r\n" for one in itertools.cycle(ids))
+    gets = (_request_head("GET", f"{path}/{job_id}") + b"\r\n" for job_id in itertools.cycle(ids))
     return raw_http.send(port, gets, count=_POLLED, at_once=_AT_ONCE, expect=200)
 
 

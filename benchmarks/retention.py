@@ -43,18 +43,18 @@ def measure(objects: int, kept: int) -> list[Figure]:
             connection.execute(text("ANALYZE artifacts"))
         # These objects stay, so the folders of day and tenant stay too.
         _store(servers, _names(_A_PHOTO))
-        found: list[Figure] = []
-        found += _measure_removal(servers, "rows alone", objects, _remove_rows, has_objects=False)
-        found += _measure_removal(
+        results: list[Figure] = []
+        results += _measure_removal(servers, "rows alone", objects, _remove_rows, has_objects=False)
+        results += _measure_removal(
             servers, "objects alone", objects, _remove_objects, has_rows=False
         )
-        found += _measure_removal(
+        results += _measure_removal(
             servers, "one process", objects, lambda at, _: _remove_both(at, 1)
         )
-        found += _measure_removal(
+        results += _measure_removal(
             servers, "two processes", objects, lambda at, _: _remove_both(at, 2)
         )
-        return found
+        return results
 
 
 def _measure_removal(
@@ -67,7 +67,7 @@ def _measure_removal(
     has_objects: bool = True,
 ) -> list[Figure]:
     speeds: list[float] = []
-    times: dict[str, list[float]] = {one: [] for one in (*_PROCESSES, "client")}
+    times: dict[str, list[float]] = {each: [] for each in (*_PROCESSES, "client")}
     for _ in range(_ROUNDS):
         names = _names(objects)
         if has_objects:
@@ -80,10 +80,10 @@ def _measure_removal(
         remove(servers, names)
         speeds.append(objects / (time.perf_counter() - started))
         spent["client"] += time.process_time()
-        for one in _PROCESSES:
-            spent[one] += servers.processor_seconds(one)
-        for one, seconds in spent.items():
-            times[one].append(1e6 * seconds / objects)
+        for each in _PROCESSES:
+            spent[each] += servers.processor_seconds(each)
+        for each, seconds in spent.items():
+            times[each].append(1e6 * seconds / objects)
     return [
         Figure(
             name=f"{name}: objects a second",
@@ -161,5 +161,5 @@ def _remove_both(servers: Servers, processes: int) -> None:
 
 
 if __name__ == "__main__":
-    numbers = [int(one) for one in sys.argv[1:]]
+    numbers = [int(argument) for argument in sys.argv[1:]]
     figures.print_figures(measure(*[*numbers, *(OBJECTS, KEPT)[len(numbers) :]]))

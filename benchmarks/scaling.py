@@ -44,21 +44,21 @@ _SERVERS = ("postgres", "valkey", "s3")
 
 def measure(seconds: float = _SECONDS) -> list[Figure]:
     """Return the figures of all parts; seconds: approximate length of each measurement."""
-    found = []
+    results = []
     with fleet.run_servers() as servers:
         alone = 0.0
         for processes in PROCESSES:
             pool = Pool(stage=StageName.FACE, seconds=SLEEP_SECONDS, processes=processes)
             run = _run(servers, pool, int(seconds * processes / SLEEP_SECONDS))
             alone = alone or run.rate
-            found.append(
+            results.append(
                 Figure(name=PROCESSES_CURVE, at=processes, unit="stages/s", samples=[run.rate])
             )
-        found.append(
+        results.append(
             Figure(
                 name=f"{PROCESSES[-1]} processes, of as many times one",
                 unit="%",
-                samples=[100 * found[-1].median / (PROCESSES[-1] * alone)],
+                samples=[100 * results[-1].median / (PROCESSES[-1] * alone)],
                 goal=LEAST_EFFICIENCY_PERCENT,
                 kind="at least",
             )
@@ -72,7 +72,7 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
                 batch_size=batch_size,
             )
             run = _run(servers, pool, int(seconds * _JOBS * (1 + batch_size)))
-            found.append(
+            results.append(
                 Figure(
                     name=BATCHES_CURVE,
                     at=batch_size,
@@ -82,12 +82,12 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
                     kind="at least",
                 )
             )
-            found += [
+            results += [
                 Figure(name=f"of it {server}, a stage", unit="ms of a core", samples=[used])
                 for server, used in run.processor_ms.items()
             ]
-        found += _measure_batches(servers, seconds)
-    return found
+        results += _measure_batches(servers, seconds)
+    return results
 
 
 def _measure_batches(servers: Servers, seconds: float) -> list[Figure]:

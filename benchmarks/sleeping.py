@@ -32,7 +32,7 @@ def model(stage: StageName, *, seconds: float, growth: float, batch_size: int) -
 
     def no_people(batch: Sequence[PreparedPhoto]) -> list[People]:
         sleep(len(batch))
-        return [People(np.zeros(one.proxy_srgb.shape[:2], np.uint8), None) for one in batch]
+        return [People(np.zeros(photo.proxy_srgb.shape[:2], np.uint8), None) for photo in batch]
 
     def no_face(
         batch: Sequence[Srgb8], _: Sequence[tuple[Face, ...]] = (), /

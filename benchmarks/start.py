@@ -31,11 +31,11 @@ def measure(*, cold: bool = False) -> list[Figure]:
                 accepted.append(time.monotonic() - running.started_at)
                 running.client.wait(job.id, 60)
                 done.append(time.monotonic() - running.started_at)
-    found = [
+    results = [
         Figure(name="warm start to first accepted job", unit="s", samples=accepted, goal=6),
         Figure(name="warm start to first result", unit="s", samples=done),
     ]
-    return [*found, _cold_set_up()] if cold else found
+    return [*results, _cold_set_up()] if cold else results
 
 
 def _cold_set_up() -> Figure:

@@ -192,7 +192,7 @@ def _box(center: Point, half: Point, rounding: float = 0.02) -> Distance:
 def _can(center: Point, radius: float, half: float, axis: int = 1) -> Distance:
     """Return the distance of a cylinder along an axis."""
     middle = np.array(center, np.float32)
-    others = [one for one in range(3) if one != axis]
+    others = [side for side in range(3) if side != axis]
 
     def distance(at: Points) -> Floats:
         away = at - middle
@@ -207,7 +207,7 @@ def _can(center: Point, radius: float, half: float, axis: int = 1) -> Distance:
 
 def _ring(center: Point, radius: float, thickness: float, axis: int = 2) -> Distance:
     middle = np.array(center, np.float32)
-    others = [one for one in range(3) if one != axis]
+    others = [side for side in range(3) if side != axis]
 
     def distance(at: Points) -> Floats:
         away = at - middle

@@ -37,7 +37,7 @@ def main() -> None:
     threads.limit_native_threads()
     weights = data_folder() / "weights"
     people, isnet = _load("people", weights), _load("isnet", weights)
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    errors_of: dict[str, dict[str, list[tuple[float, float]]]] = {}
     counted = {"PNG": 0, **{f"JPEG {quality}": 0 for quality in JPEG_QUALITIES}}
     isnet_ms = []
     with prepare_stage.open_prepare_stage(weights, turning=False) as prepare:
@@ -54,10 +54,10 @@ def main() -> None:
                 counted[f"JPEG {quality}"] += _has_people(compressed)
             chosen = persons if _has_people(persons) else salient
             ways = {"people": persons, "isnet": salient, "auto": chosen}
-            thing = found.setdefault(scene.name.split()[0], {name: [] for name in ways})
+            thing = errors_of.setdefault(scene.name.split()[0], {name: [] for name in ways})
             for name, result in ways.items():
                 thing[name].append(_errors(result.matte, scene.matte))
-    _print(found)
+    _print(errors_of)
     count = len(isnet_ms)
     print(f"photos of {count} that count as people: {counted}")
     print(f"isnet: {statistics.median(isnet_ms):.0f} ms of one core a photo")
@@ -91,7 +91,7 @@ def _errors(matte: Matte8, truth: Matte8) -> tuple[float, float]:
     ) / 1000
 
 
-def _print(found: dict[str, dict[str, list[tuple[float, float]]]]) -> None:
+def _print(errors_of: dict[str, dict[str, list[tuple[float, float]]]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in (
         "thing",
@@ -99,7 +99,7 @@ def _print(found: dict[str, dict[str, list[tuple[float, float]]]]) -> None:
     ):
         table.add_column(column, no_wrap=True)
     everything: dict[str, list[tuple[float, float]]] = {}
-    for thing, ways in found.items():
+    for thing, ways in errors_of.items():
         table.add_row(thing, *_means(ways))
         for way, errors in ways.items():
             everything.setdefault(way, []).extend(errors)

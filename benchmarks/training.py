@@ -63,7 +63,9 @@ def _print_large_rate(rng: np.random.Generator) -> None:
         name: _random_shares(rng, len(crops), shape[-1]) for name, shape in _shapes(network).items()
     }
     network.fit(
-        crops[:LARGE_BATCH], {name: one[:LARGE_BATCH] for name, one in wanted.items()}, verbose=0
+        crops[:LARGE_BATCH],
+        {name: part[:LARGE_BATCH] for name, part in wanted.items()},
+        verbose=0,
     )
     seconds = _seconds(lambda: network.fit(crops, wanted, batch_size=LARGE_BATCH, verbose=0))
     print(f"EfficientNet-B0 at 224: {len(crops) / seconds:.1f} crops a second")

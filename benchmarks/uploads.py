@@ -32,11 +32,11 @@ def measure() -> list[Figure]:
     photo = next(photos.selfies(256)).ljust(
         PHOTO_BYTES, b"\0"
     )  # decoders ignore bytes after the end mark
-    found = []
+    results = []
     for name, send_photo in (("straight to storage", _upload_directly), ("multipart", _multipart)):
         with service.folder() as data, service.up(data) as running:
-            found += _load(running, name, send_photo, photo)
-    return found
+            results += _load(running, name, send_photo, photo)
+    return results
 
 
 def _load(running: Service, name: str, send_photo: UploadMethod, photo: bytes) -> list[Figure]:
@@ -53,12 +53,12 @@ def _load(running: Service, name: str, send_photo: UploadMethod, photo: bytes) -
         started = time.monotonic()
         sent = [pool.submit(send_photo, client, photo) for _ in range(AT_ONCE)]
         peak = before
-        while not all(one.done() for one in sent):
+        while not all(upload.done() for upload in sent):
             peak = max(peak, running.memory_mb("api", "VmRSS"))
             time.sleep(_SAMPLE_SECONDS)
         seconds = time.monotonic() - started
-        for one in sent:
-            one.result()
+        for upload in sent:
+            upload.result()
     return [
         Figure(name=f"api grows by, {name}", unit="MB", samples=[peak - before], goal=MOST_MB),
         Figure(name=f"{AT_ONCE} photos of 30 MB, {name}", unit="s", samples=[seconds]),

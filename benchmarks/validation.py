@@ -58,7 +58,7 @@ class SentJob:
     """The times of a sent job, in seconds since the epoch."""
 
     due: float
-    begun: float
+    began: float
     rung: float
 
 
@@ -94,7 +94,7 @@ class Constants:
 
 def measure(names: Sequence[str] = tuple(FLEETS), seconds: float = _SECONDS) -> list[Figure]:
     """Run all loads of these fleets, and compare each with the simulation; return the figures."""
-    found: list[Figure] = []
+    results: list[Figure] = []
     for name in names:
         pools = FLEETS[name]
         with fleet.run_servers() as servers, fleet.run_workers(servers, pools):
@@ -107,22 +107,22 @@ def measure(names: Sequence[str] = tuple(FLEETS), seconds: float = _SECONDS) -> 
                 / constants[pool.stage].busy_seconds(pool.batch_size)
                 for pool in pools
             )
-            found += _constants_figures(name, constants)
+            results += _constants_figures(name, constants)
             comparisons = []
             for load in LOADS:
                 sent, jobs = _run(servers, [pool.stage for pool in pools], load * most, seconds)
                 comparisons.append(_compare(name, load, system_model, jobs))
-                found += _figures(comparisons[-1], sent)
+                results += _figures(comparisons[-1], sent)
         validation.write_comparison(name, comparisons)
-    return found
+    return results
 
 
 def _compare(
     name: str, load: float, system_model: System, jobs: Sequence[FinishedPhoto]
 ) -> Comparison:
     """Return the comparison of a load; jobs: when each was due and when it ended."""
-    begun = jobs[0].arrived
-    due = [job.arrived - begun for job in jobs]
+    began = jobs[0].arrived
+    due = [job.arrived - began for job in jobs]
     others = [
         _latency_figures(
             replay(
@@ -137,7 +137,7 @@ def _compare(
         jobs=len(jobs),
         seen=_latency_figures(jobs),
         foretold=_latency_figures(replay(system_model, due)),
-        others_p95=sorted(one.percentiles[_P95 - 1] for one in others),
+        others_p95=sorted(row.percentiles[_P95 - 1] for row in others),
     )
 
 
@@ -153,26 +153,28 @@ def _latency_figures(photos: Sequence[FinishedPhoto]) -> LatencyFigures:
 
 
 def _constants_figures(name: str, constants: Mapping[StageName, Constants]) -> Iterator[Figure]:
-    for stage, one in constants.items():
-        for what in fields(one):
+    for stage, stage_costs in constants.items():
+        for what in fields(stage_costs):
             yield Figure(
                 name=f"{name}, {stage}: {what.name.replace('_', ' ')}",
                 unit="ms",
-                samples=[1000 * getattr(one, what.name)],
+                samples=[1000 * getattr(stage_costs, what.name)],
             )
 
 
-def _figures(one: Comparison, sent: Sequence[SentJob]) -> list[Figure]:
-    late_ms = [1000 * (job.begun - job.due) for job in sent]
-    p95s = [latency.percentiles[_P95 - 1] for latency in (one.seen, one.foretold)]
+def _figures(row: Comparison, sent: Sequence[SentJob]) -> list[Figure]:
+    late_ms = [1000 * (job.began - job.due) for job in sent]
+    p95s = [latency.percentiles[_P95 - 1] for latency in (row.seen, row.foretold)]
     return [
         Figure(
-            name=f"{one.fleet}, load {one.load:g}: seen", unit="jobs/s", samples=[one.seen.rate]
+            name=f"{row.fleet}, load {row.load:g}: seen",
+            unit="jobs/s",
+            samples=[row.seen.rate],
         ),
-        Figure(name="foretold", unit="jobs/s", samples=[one.foretold.rate]),
+        Figure(name="foretold", unit="jobs/s", samples=[row.foretold.rate]),
         Figure(name="p95 seen", unit="s", samples=[p95s[0]]),
         Figure(name="p95 foretold", unit="s", samples=[p95s[1]]),
-        Figure(name="p95 of jobs at other times", unit="s", samples=one.others_p95),
+        Figure(name="p95 of jobs at other times", unit="s", samples=row.others_p95),
         Figure(
             name="p99 of how late jobs were sent",
             unit="ms",
@@ -181,15 +183,15 @@ def _figures(one: Comparison, sent: Sequence[SentJob]) -> list[Figure]:
         Figure(
             name="rate is off by, whichever way",
             unit="%",
-            samples=[abs(one.rate_off_percent)],
+            samples=[abs(row.rate_off_percent)],
             goal=MOST_RATE_PERCENT,
         ),
         Figure(
             name="p95 is off by, whichever way",
             unit="%",
-            samples=[abs(one.p95_off_percent)],
+            samples=[abs(row.p95_off_percent)],
             # Above the capacity, durations depend on how long the load lasts.
-            goal=MOST_P95_PERCENT if one.load < 1 else None,
+            goal=MOST_P95_PERCENT if row.load < 1 else None,
         ),
     ]
 
@@ -248,7 +250,7 @@ def _constants(servers: Servers, pool: Pool) -> Constants:
     _wait_for_all(servers, template)
     crowd = [batch for batch in _batches(engine, template) if batch.photos == pool.batch_size]
     one_seconds, full_seconds = (
-        statistics.median(one.finished - one.started for one in some) for some in (alone, crowd)
+        statistics.median(job.finished - job.started for job in some) for some in (alone, crowd)
     )
     more = pool.batch_size - 1
     photo_seconds = (full_seconds - one_seconds) / more if more else 0.0
@@ -259,7 +261,7 @@ def _constants(servers: Servers, pool: Pool) -> Constants:
         next_seconds=statistics.median(_pauses(crowd)),
         batch_seconds=one_seconds - photo_seconds,
         photo_seconds=photo_seconds,
-        send_seconds=statistics.median(job.rung - job.begun for job in sent),
+        send_seconds=statistics.median(job.rung - job.began for job in sent),
     )
 
 
@@ -296,17 +298,17 @@ def _run(
 ) -> tuple[list[SentJob], list[FinishedPhoto]]:
     """Send jobs at random times; return the times of sending, and when jobs were due and ended."""
     template = copies.write_prepared_job(servers.bench, stages)
-    begun = time.time()
+    began = time.time()
     sent = []
     for due in itertools.islice(_arrivals(rate, seed=1), int(rate * seconds)):
-        time.sleep(max(0.0, begun + due - time.time()))
-        sent.append(_send(servers, template, stages, due=begun + due))
+        time.sleep(max(0.0, began + due - time.time()))
+        sent.append(_send(servers, template, stages, due=began + due))
     _wait_for_all(servers, template)
     # One thread sends, so jobs were accepted in the order of their times.
     ended = sorted(
         copies.read_job_times(servers.bench.engine, template), key=lambda job: job.accepted
     )
-    return sent, [FinishedPhoto(one.due, job.ended) for one, job in zip(sent, ended, strict=True)]
+    return sent, [FinishedPhoto(job_.due, job.ended) for job_, job in zip(sent, ended, strict=True)]
 
 
 def _arrivals(rate: float, seed: int) -> Iterator[float]:
@@ -317,10 +319,10 @@ def _arrivals(rate: float, seed: int) -> Iterator[float]:
 
 
 def _send(servers: Servers, template: JobId, stages: list[StageName], *, due: float) -> SentJob:
-    begun = time.time()
+    began = time.time()
     copies.write_copies(servers.bench.engine, template, 1)
     servers.bench.doorbell.ring([capability(stage) for stage in stages])
-    return SentJob(due, begun, time.time())
+    return SentJob(due, began, time.time())
 
 
 def _wait_for_all(servers: Servers, template: JobId) -> None:

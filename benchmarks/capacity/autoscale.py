@@ -71,8 +71,8 @@ class Spike:
 
         Infinite when the queue is never gone; a later queue does not count.
         """
-        late = itertools.dropwhile(lambda one: one.waiting < _FEW_ROWS, self.moments)
-        gone = itertools.dropwhile(lambda one: one.waiting >= _FEW_ROWS, late)
+        late = itertools.dropwhile(lambda moment: moment.waiting < _FEW_ROWS, self.moments)
+        gone = itertools.dropwhile(lambda moment: moment.waiting >= _FEW_ROWS, late)
         over = next(gone, None)
         if over is not None:
             return over.at - self.begins
@@ -156,15 +156,15 @@ class _Scaler:
             asked = self.wanted
         asked = max(rule.least, min(rule.most, asked))
         self.asked = [
-            *(one for one in self.asked if one[0] > now - WINDOW_SECONDS),
+            *(wish for wish in self.asked if wish[0] > now - WINDOW_SECONDS),
             (now, asked),
         ]
         if asked > self.wanted:
             return min(asked, max(self.wanted * MOST_TIMES, self.wanted + MOST_MORE))
-        self.shrunk = [one for one in self.shrunk if one[0] > now - FEWER_SECONDS]
+        self.shrunk = [entry for entry in self.shrunk if entry[0] > now - FEWER_SECONDS]
         removed = sum(count for _, count in self.shrunk)
         least = math.ceil((self.wanted + removed) * (1 - FEWER_SHARE))
-        return min(self.wanted, max(least, *(one for _, one in self.asked)))
+        return min(self.wanted, max(least, *(count for _, count in self.asked)))
 
     def _start(self, more: int, start_seconds: float) -> Steps:
         yield self.running.environment.timeout(start_seconds)

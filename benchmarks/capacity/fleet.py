@@ -48,14 +48,14 @@ class Figures:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The known kinds of GPU."""
-        return tuple(name for name, one in self.measured["kinds"].items() if isinstance(one, dict))
+        return tuple(name for name, row in self.measured["kinds"].items() if isinstance(row, dict))
 
     def gpu_seconds(self, kind: str) -> float:
         """Return the seconds that one photo occupies a GPU of this kind."""
-        kinds, known = self.measured["kinds"], self.measured["gpu"]
-        one, reference = kinds[kind], kinds[known["kind"]]
-        faster = min(one[what] / reference[what] for what in ("teraflops", "gigabytes_per_second"))
-        return float(known["seconds"] / faster)
+        kinds, gpu = self.measured["kinds"], self.measured["gpu"]
+        card, reference = kinds[kind], kinds[gpu["kind"]]
+        faster = min(card[what] / reference[what] for what in ("teraflops", "gigabytes_per_second"))
+        return float(gpu["seconds"] / faster)
 
     def gpu_threads(self, kind: str) -> int:
         """Return how many threads share a GPU of this kind: as few as can keep it busy.
@@ -133,22 +133,22 @@ class Figures:
     def system(self, kind: str, workers: Mapping[str, int]) -> System:
         """Return one cell with the given number of workers in each pool.
 
-        Every claim costs the database as much as a single one: batches are rarely full.
+        Every claim costs the database as much as a single stage: batches are rarely full.
         """
-        own, wake_seconds = self.measured["workers"], self.measured["doorbell"]["wake_seconds"]
+        host, wake_seconds = self.measured["workers"], self.measured["doorbell"]["wake_seconds"]
         return System(
-            stages=tuple(self._stage(one.name, one.needs, kind) for one in PIPELINE),
+            stages=tuple(self._stage(stage.name, stage.needs, kind) for stage in PIPELINE),
             pools={
                 CPU: Pool(
                     workers[CPU],
-                    threads=own["threads"],
-                    slots=own["cores"],
+                    threads=host["threads"],
+                    slots=host["cores"],
                     wake_seconds=wake_seconds,
                 ),
                 GPU: Pool(
                     workers[GPU],
                     threads=self.gpu_threads(kind),
-                    batch_size=own["batch_size"],
+                    batch_size=host["batch_size"],
                     wake_seconds=wake_seconds,
                 ),
             },
@@ -215,8 +215,8 @@ class Figures:
         each = self._megabytes_per_second / _TRANSFERS
         return tuple(
             visit
-            for one in what
-            for visit in (Visit(server, seconds), Visit(NETWORK, self._megabytes(one) / each))
+            for part in what
+            for visit in (Visit(server, seconds), Visit(NETWORK, self._megabytes(part) / each))
         )
 
     def _megabytes(self, what: str) -> float:
@@ -242,7 +242,7 @@ def _on_gpu(name: StageName) -> bool:
 def _figures_of(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return a table and its inner tables without their texts."""
     return {
-        name: _figures_of(one) if isinstance(one, dict) else one
-        for name, one in table.items()
-        if not isinstance(one, str)
+        name: _figures_of(value) if isinstance(value, dict) else value
+        for name, value in table.items()
+        if not isinstance(value, str)
     }

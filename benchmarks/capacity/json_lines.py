@@ -16,7 +16,7 @@ def to_json_lines(some: Iterable["DataclassInstance"]) -> str:
     return "[\n" + ",\n".join(map(_line, some)) + "\n]"
 
 
-def _line(one: "DataclassInstance") -> str:
-    exact = json.dumps(asdict(one))
+def _line(record: "DataclassInstance") -> str:
+    exact = json.dumps(asdict(record))
     rounded = json.loads(exact, parse_float=lambda number: round(float(number), _DIGITS))
     return json.dumps(rounded, separators=(",", ":"))

@@ -16,13 +16,13 @@ _SECONDS_PER_MINUTE: Final = 60
 Rows = Sequence[Sequence[str]]
 
 
-def render_page(text: str, figures: Figures, found: Answers) -> str:
+def render_page(text: str, figures: Figures, answers: Answers) -> str:
     """Return the page with its tables replaced.  Raises KeyError for an unknown table."""
     tables: Mapping[str, Callable[[], Rows]] = {
         "servers": lambda: _servers(figures),
-        "needs": lambda: _needs(figures, found),
-        "costs": lambda: _costs(figures, found),
-        "crowds": lambda: _crowds(found),
+        "needs": lambda: _needs(figures, answers),
+        "costs": lambda: _costs(figures, answers),
+        "crowds": lambda: _crowds(answers),
     }
     return _PLACE.sub(
         lambda place: f"{place[1]}{_markdown(tables[place[2]]())}\n{place[3]}",
@@ -30,9 +30,9 @@ def render_page(text: str, figures: Figures, found: Answers) -> str:
     )
 
 
-def write_page(figures: Figures, found: Answers) -> None:
+def write_page(figures: Figures, answers: Answers) -> None:
     """Replace the tables of the page."""
-    PAGE.write_text(render_page(PAGE.read_text(), figures, found))
+    PAGE.write_text(render_page(PAGE.read_text(), figures, answers))
 
 
 def _markdown(rows: Rows) -> str:
@@ -67,7 +67,7 @@ def _servers(figures: Figures) -> Rows:
     ]
 
 
-def _needs(figures: Figures, found: Answers) -> Rows:
+def _needs(figures: Figures, answers: Answers) -> Rows:
     return [
         ("photos/s", "cells", "cores", *figures.kinds),
         *(
@@ -77,13 +77,13 @@ def _needs(figures: Figures, found: Answers) -> Rows:
                 f"{plans[0].fleet.cores + plans[0].fleet.api_cores:,}",
                 *(f"{plan.fleet.gpus:,} ({plan.p95:.2f})" for plan in plans),
             )
-            for rate, plans in _by_rate(found).items()
+            for rate, plans in _by_rate(answers).items()
         ),
     ]
 
 
-def _costs(figures: Figures, found: Answers) -> Rows:
-    by_rate = _by_rate(found)
+def _costs(figures: Figures, answers: Answers) -> Rows:
+    by_rate = _by_rate(answers)
     return [
         ("dollars", *figures.kinds),
         *(
@@ -103,7 +103,7 @@ def _costs(figures: Figures, found: Answers) -> Rows:
     ]
 
 
-def _crowds(found: Answers) -> Rows:
+def _crowds(answers: Answers) -> Rows:
     return [
         (
             *("GPUs, least to most", "rows for each", "p95, first 5 min", "p95, last 5 min"),
@@ -119,14 +119,14 @@ def _crowds(found: Answers) -> Rows:
                 f"{crowd.most:,}",
                 f"{crowd.hours:.0f}",
             )
-            for crowd in found.crowds
+            for crowd in answers.crowds
         ),
     ]
 
 
-def _by_rate(found: Answers) -> dict[float, list[Plan]]:
-    rates = dict.fromkeys(plan.rate for plan in found.plans)
-    return {rate: [plan for plan in found.plans if plan.rate == rate] for rate in rates}
+def _by_rate(answers: Answers) -> dict[float, list[Plan]]:
+    rates = dict.fromkeys(plan.rate for plan in answers.plans)
+    return {rate: [plan for plan in answers.plans if plan.rate == rate] for rate in rates}
 
 
 def _thousands(dollars: float) -> str:

@@ -113,7 +113,7 @@ class SimulationRun:
             stage.name: [other for other in system.stages if stage.name in other.needs]
             for stage in system.stages
         }
-        self._places = {one.name: place for place, one in enumerate(system.stages)}
+        self._places = {listed.name: place for place, listed in enumerate(system.stages)}
 
     def arrive(self, rate: Callable[[float], float]) -> Steps:
         """Let photos arrive for ever; rate: photos a second at a given time."""
@@ -177,7 +177,7 @@ class SimulationRun:
     def _work(
         self, pool: WorkerPool, worker: Worker, stage: Stage, batch: list[PhotoInFlight]
     ) -> Steps:
-        begun = self.environment.now
+        began = self.environment.now
         pool.under_way += len(batch)
         yield from self._visit(stage.claim)
         for _ in batch:
@@ -192,7 +192,7 @@ class SimulationRun:
             worker.slots.leave(seconds)
             pool.used += seconds
         else:
-            pool.used += self.environment.now - begun
+            pool.used += self.environment.now - began
         for _ in batch:
             yield from self._visit(stage.store)
         yield from self._visit(stage.complete)

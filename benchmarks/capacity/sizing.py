@@ -81,19 +81,19 @@ def count_workers(figures: Figures, kind: str, rate: float) -> dict[str, int]:
 
 def max_rate(figures: Figures, kind: str, workers: Mapping[str, int]) -> float:
     """Return the photos a second that saturate these workers."""
-    return min(workers[name] / one for name, one in _worker_seconds(figures, kind).items())
+    return min(workers[name] / seconds for name, seconds in _worker_seconds(figures, kind).items())
 
 
 def _worker_seconds(figures: Figures, kind: str) -> dict[str, float]:
     """Return the seconds that one photo keeps one worker of each pool busy."""
     system = figures.system(kind, {CPU: 1, GPU: 1})
-    found = {}
+    seconds = {}
     for name, pool in system.pools.items():
         stages = [stage for stage in system.stages if stage.pool == name]
         computing = sum(stage.forward_seconds for stage in stages) / pool.slots
         holding = sum(stage.alone_seconds for stage in stages) / pool.threads
-        found[name] = max(computing, holding)
-    return found
+        seconds[name] = max(computing, holding)
+    return seconds
 
 
 def make_plan(figures: Figures, kind: str, rate: float, *, cells: int | None = None) -> Plan:

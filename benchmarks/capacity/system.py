@@ -36,8 +36,8 @@ class Stage:
     def alone_seconds(self) -> float:
         """The time that one photo keeps a thread busy when the servers are idle."""
         visits = (*self.claim, *self.load, *self.store, *self.complete)
-        own = self.batch_seconds + self.photo_seconds + self.forward_seconds
-        return own + sum(visit.seconds for visit in visits)
+        seconds = self.batch_seconds + self.photo_seconds + self.forward_seconds
+        return seconds + sum(visit.seconds for visit in visits)
 
 
 @dataclass(frozen=True, slots=True)

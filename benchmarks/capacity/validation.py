@@ -57,6 +57,6 @@ def read_comparisons() -> list[Comparison]:
 def write_comparison(fleet: str, compared: Sequence[Comparison]) -> None:
     """Store the comparisons of a fleet in place of its previous ones."""
     before = read_comparisons() if FILE.exists() else []
-    kept = [*(one for one in before if one.fleet != fleet), *compared]
-    kept.sort(key=lambda one: (one.fleet, one.load))
+    kept = [*(row for row in before if row.fleet != fleet), *compared]
+    kept.sort(key=lambda row: (row.fleet, row.load))
     FILE.write_text(to_json_lines(kept) + "\n")

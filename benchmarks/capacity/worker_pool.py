@@ -107,7 +107,7 @@ class WorkerPool:
         """Remove workers; they finish the rows that they have claimed."""
         for _ in range(workers):
             self._workers.pop().is_leaving = True
-        self._listening = deque(one for one in self._listening if not one.is_leaving)
+        self._listening = deque(worker for worker in self._listening if not worker.is_leaving)
 
     def put(self, way: PhotoInFlight, stage: Stage, place: int) -> None:
         """Queue a row by its photo's number."""

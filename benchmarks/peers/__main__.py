@@ -89,7 +89,7 @@ def main() -> None:
     """Print the figures of each server that can be measured, and the reasons of the others."""
     names = sys.argv[1:] or [*_OURS, *(peer.name for peer in _PEERS)]
     selfies = photos.selfies(photos.SIDE_OF_1_MP)
-    found: list[Figure] = []
+    results: list[Figure] = []
     with service.folder() as data:
         bare = BareFunction(BareCutOut(data / "weights"), selfies)
         for name in names:
@@ -98,10 +98,10 @@ def main() -> None:
                 with _up(name, data, selfies) as server:
                     limit = _MAX_DIFFERENCES.get(name, _MAX_DIFFERENCE_OF_PEERS)
                     _compare_pictures(bare.cut_out, server, next(selfies), limit)
-                    found += paired.compare(name, paired.measure_pairs(bare, server))
+                    results += paired.compare(name, paired.measure_pairs(bare, server))
             except NoFigures as error:
                 print(f"{name}: {error}", flush=True)
-    figures.print_figures(found)
+    figures.print_figures(results)
 
 
 @contextmanager
