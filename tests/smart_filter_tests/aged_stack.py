@@ -85,7 +85,7 @@ class AgedStack:
     def sample(self, tenant: Tenant, condition: str, *, ago: int, most: int = 1) -> Sequence[str]:
         """Return ids of a tenant's jobs that are at least `ago` days old."""
         with self.bench.transaction() as connection:
-            found = connection.scalars(
+            ids = connection.scalars(
                 text(f"""
                     SELECT id FROM jobs WHERE tenant = :tenant AND {condition}
                         AND created_at < statement_timestamp() - make_interval(days => :ago)
@@ -93,8 +93,8 @@ class AgedStack:
                 """),
                 {"tenant": tenant, "ago": ago, "most": most},
             ).all()
-        assert len(found) == most
-        return [str(uuid.UUID(str(one))) for one in found]
+        assert len(ids) == most
+        return [str(uuid.UUID(str(id_))) for id_ in ids]
 
 
 @contextmanager

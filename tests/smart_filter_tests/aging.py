@@ -55,12 +55,12 @@ class Column:
 
 
 def columns(connection: Connection) -> Mapping[str, Sequence[Column]]:
-    found: dict[str, list[Column]] = {}
+    by_table: dict[str, list[Column]] = {}
     for row in connection.execute(_COLUMNS):
         is_id = row.name in _IDS or (row.name == "id" and row.table in _TABLES_OF_IDS)
         column = Column(row.name, row.type, row.is_identity, is_id)
-        found.setdefault(row.table, []).append(column)
-    return found
+        by_table.setdefault(row.table, []).append(column)
+    return by_table
 
 
 def shift_sql(column: Column, name: str, by: str, *, tail: str | None = None) -> str | None:
@@ -99,10 +99,10 @@ def pass_days(connection: Connection, number: int) -> None:
     # Rows of the security log cannot be changed otherwise.
     connection.execute(text("ALTER TABLE audit_events DISABLE TRIGGER USER"))
     by = f"interval '{number} days'"
-    for table, found in columns(connection).items():
+    for table, listed in columns(connection).items():
         ways = (f"({by} + {_FAR})", f"(-{_FAR})") if table in _KEYED_BY_TIME else (by,)
         for way in ways:
-            if changes := _shift_columns_sql(found, way):
+            if changes := _shift_columns_sql(listed, way):
                 connection.execute(text(f"UPDATE {table} SET {changes}"))
     connection.execute(text("ALTER TABLE audit_events ENABLE TRIGGER USER"))
     partitions.refresh_views(connection)
@@ -116,11 +116,11 @@ def age_jobs(
     A job that was derived from one of them names it only when it is among them. The views of open
     days are left to the sweeper: replacing them needs more patience while workers run.
     """
-    which = [uuid.UUID(str(one)) for one in job_ids]
+    which = [uuid.UUID(str(job_id)) for job_id in job_ids]
     by = f"interval '{number} days'"
     _make_days(connection, number, which)
-    for table, found in _order_tables(columns(connection)):
-        names = {column.name for column in found}
+    for table, listed in _order_tables(columns(connection)):
+        names = {column.name for column in listed}
         if table == "delivery_attempts":
             where = "delivery_id IN (SELECT id FROM deliveries WHERE job_id = ANY(:ids))"
         elif table == "jobs":
@@ -129,9 +129,9 @@ def age_jobs(
             where = "job_id = ANY(:ids)"
         else:
             continue
-        if changes := _shift_columns_sql(found, by):
+        if changes := _shift_columns_sql(listed, by):
             connection.execute(text(f"UPDATE {table} SET {changes} WHERE {where}"), {"ids": which})
-    return [older_id(one, number=number) for one in which]
+    return [older_id(job_id, number=number) for job_id in which]
 
 
 def clean_up(bench: Bench) -> None:
@@ -187,7 +187,7 @@ def _order_tables(
 ) -> Iterator[tuple[str, Sequence[Column]]]:
     """Order tables so that attempts are updated before the deliveries that lead to their jobs."""
     yield "delivery_attempts", tables["delivery_attempts"]
-    yield from ((name, found) for name, found in tables.items() if name != "delivery_attempts")
+    yield from ((name, listed) for name, listed in tables.items() if name != "delivery_attempts")
 
 
 def _make_days(connection: Connection, number: int, ids: Sequence[uuid.UUID] | None = None) -> None:
@@ -208,7 +208,7 @@ def _make_days(connection: Connection, number: int, ids: Sequence[uuid.UUID] | N
             partitions.create_day(connection, day)
 
 
-def _shift_columns_sql(found: Sequence[Column], by: str) -> str:
+def _shift_columns_sql(listed: Sequence[Column], by: str) -> str:
     """Return SQL that shifts a row's columns into the past; empty when none of them changes."""
-    changed = {column.name: shift_sql(column, f'"{column.name}"', by) for column in found}
+    changed = {column.name: shift_sql(column, f'"{column.name}"', by) for column in listed}
     return ", ".join(f'"{name}" = {sql}' for name, sql in changed.items() if sql is not None)

@@ -46,15 +46,17 @@ def draw_picture(name: str, seed: int, *, width: int = 128, height: int = 96) ->
         cv2.circle(srgb, (x, y), radius, FACE_SRGB, cv2.FILLED)
         faces.append((x - radius, y - radius, 2 * radius + 1.0, 2 * radius + 1.0))
         corners = cv2.ellipse2Poly((x, y), (radius, radius), 0, 180, 360, 15)
-        persons.append(tuple(float(one) for one in (*corners.ravel(), right, height, left, height)))
+        persons.append(
+            tuple(float(value) for value in (*corners.ravel(), right, height, left, height))
+        )
     return DrawnPicture(name, srgb, tuple(faces), tuple(persons))
 
 
 def coco_document(pictures: list[DrawnPicture]) -> dict[str, Any]:
     annotations: list[dict[str, Any]] = []
-    for number, one in enumerate(pictures, start=1):
-        marks = [(FACE, list(box), []) for box in one.faces]
-        marks += [(PERSON, _bounds(points), [list(points)]) for points in one.persons]
+    for number, picture in enumerate(pictures, start=1):
+        marks = [(FACE, list(box), []) for box in picture.faces]
+        marks += [(PERSON, _bounds(points), [list(points)]) for points in picture.persons]
         annotations += [
             {
                 "id": len(annotations) + place,
@@ -70,18 +72,18 @@ def coco_document(pictures: list[DrawnPicture]) -> dict[str, Any]:
     images = [
         {
             "id": number,
-            "file_name": one.name,
-            "width": one.srgb.shape[1],
-            "height": one.srgb.shape[0],
+            "file_name": picture.name,
+            "width": picture.srgb.shape[1],
+            "height": picture.srgb.shape[0],
         }
-        for number, one in enumerate(pictures, start=1)
+        for number, picture in enumerate(pictures, start=1)
     ]
     return {"images": images, "annotations": annotations, "categories": list(CATEGORIES)}
 
 
-def dataturks_line(one: DrawnPicture) -> dict[str, Any]:
+def dataturks_line(picture: DrawnPicture) -> dict[str, Any]:
     """Return the faces of a picture as one line of a Dataturks file."""
-    height, width = one.srgb.shape[:2]
+    height, width = picture.srgb.shape[:2]
     marks = [
         {
             "label": ["Face"],
@@ -92,9 +94,9 @@ def dataturks_line(one: DrawnPicture) -> dict[str, Any]:
             "imageWidth": width,
             "imageHeight": height,
         }
-        for left, top, across, down in one.faces
+        for left, top, across, down in picture.faces
     ]
-    return {"content": f"https://example.org/uploads/{one.name}", "annotation": marks}
+    return {"content": f"https://example.org/uploads/{picture.name}", "annotation": marks}
 
 
 def write_folder(folder: Path, *, train: int, validation: int) -> Path:

@@ -268,8 +268,8 @@ class Bench:
 
     def results(self, job_id: JobId, *stages: StageName) -> dict[StageName, Result]:
         """Return the stored results of a job's stages."""
-        found = self.job(job_id)
-        return {stage: result for stage in stages if (result := found.result(stage)) is not None}
+        job = self.job(job_id)
+        return {stage: result for stage in stages if (result := job.result(stage)) is not None}
 
     def submit_equal(self, earlier: JobId) -> JobId:
         """Write a job that borrows the photo of another job, which got the same photo."""
@@ -356,9 +356,9 @@ class Bench:
         return batch_id, [submission.job_id for submission in submissions]
 
     def batch(self, batch_id: BatchId) -> BatchRow:
-        found = self.do(batches.find, batch_id, TENANT)
-        assert found is not None
-        return found
+        row = self.do(batches.find, batch_id, TENANT)
+        assert row is not None
+        return row
 
     def reserve(self, tenant: Tenant, recipe: Recipe) -> Reservation:
         """Reserve a tenant's next place, as the API does."""
@@ -410,20 +410,20 @@ class Bench:
         return self.work(WORKER.wake)
 
     def job(self, job_id: JobId, *, tenant: Tenant = TENANT) -> JobRow:
-        found = self.do(queries.find, job_id, tenant)
-        assert found is not None
-        return found
+        row = self.do(queries.find, job_id, tenant)
+        assert row is not None
+        return row
 
     def states(self, job_id: JobId) -> dict[str, str]:
         return {str(stage.name): stage.state for stage in self.job(job_id).stages}
 
     def row(self, job_id: JobId, stage: StageName) -> dict[str, object]:
         with self.transaction() as connection:
-            found = connection.execute(
+            answer = connection.execute(
                 text("SELECT * FROM stages WHERE job_id = :job_id AND stage = :stage"),
                 {"job_id": job_id, "stage": str(stage)},
             )
-            return dict(found.mappings().one())
+            return dict(answer.mappings().one())
 
     def rings(self, stage: StageName) -> int:
         return int(self.broker.llen(queue_name(capability(stage))))

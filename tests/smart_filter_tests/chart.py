@@ -29,10 +29,10 @@ class RenderedChart:
         return [manifest for manifest in self.manifests if manifest["kind"] == kind]
 
     def named(self, kind: str, name: str) -> Manifest:
-        (found,) = (
-            one for one in self.of_kind(kind) if one["metadata"]["name"] == f"{RELEASE}-{name}"
+        (manifest,) = (
+            each for each in self.of_kind(kind) if each["metadata"]["name"] == f"{RELEASE}-{name}"
         )
-        return found
+        return manifest
 
     def pods(self) -> dict[str, Manifest]:
         """Every pod template, by the name of its controller without the release's name."""
@@ -68,9 +68,9 @@ def merge_values(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str
 
 def environment(container: Manifest) -> dict[str, Manifest]:
     """Return a container's environment variables by name."""
-    named = {one["name"]: one for one in container["env"]}
-    assert len(named) == len(container["env"]), "a variable stands there twice"
-    return named
+    variables = {variable["name"]: variable for variable in container["env"]}
+    assert len(variables) == len(container["env"]), "a variable stands there twice"
+    return variables
 
 
 def render(values: Mapping[str, Any], *, release: str = RELEASE) -> RenderedChart:

@@ -46,7 +46,7 @@ class ClientDriver:
 
         async def ask() -> list[Any]:
             async with self._awaited() as client:
-                return [one async for one in getattr(client, name)(*args, **kwargs)]
+                return [item async for item in getattr(client, name)(*args, **kwargs)]
 
         return anyio.run(ask)
 

@@ -59,8 +59,8 @@ def parse(words: Sequence[str]) -> None:
     command: click.Command = smart_filter
     left = list(words)
     while isinstance(command, click.Group):
-        found = command.get_command(click.Context(command), left[0])
-        assert found is not None, f"no command {' '.join(words)}"
-        command = found
+        below = command.get_command(click.Context(command), left[0])
+        assert below is not None, f"no command {' '.join(words)}"
+        command = below
         left.pop(0)
     command.make_context(words[0], left)

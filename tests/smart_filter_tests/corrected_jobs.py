@@ -58,15 +58,15 @@ def submit_finished(
     )
     assert answer.status_code == 202, answer.text
     job_id = JobId(api.bench.job(answer.json()["id"]).id)
-    known = portrait.a_portrait(SIDE)
+    sample = portrait.a_portrait(SIDE)
     # Scenes differ from each other in more bits than photos of one scene.
     fingerprint = int.from_bytes(np.random.default_rng(scene).bytes(8), "big")
-    prepared = dataclasses.replace(known.prepared, fingerprint=fingerprint)
+    prepared = dataclasses.replace(sample.prepared, fingerprint=fingerprint)
     made: Mapping[StageName, object] = {
         StageName.PREPARE: prepared,
-        StageName.SEGMENTATION: Segmentation(known.segmented.matte.copy(), 0.4, 1),
-        StageName.FACE: Faces(known.faces),
-        StageName.SMILE: Smiles(known.smiles, known.eyes),
+        StageName.SEGMENTATION: Segmentation(sample.segmented.matte.copy(), 0.4, 1),
+        StageName.FACE: Faces(sample.faces),
+        StageName.SMILE: Smiles(sample.smiles, sample.eyes),
         StageName.COMPOSITE: CompositeResult(None, None, None),
     }
     artifacts = artifacts_of(api)

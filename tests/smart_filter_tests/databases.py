@@ -22,9 +22,9 @@ def an_empty_database(url: str, name: str) -> Iterator[DatabaseSettings]:
     outside = create_engine(url, isolation_level="AUTOCOMMIT")
     with outside.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    own = make_url(url).set(database=name).render_as_string(hide_password=False)
+    address = make_url(url).set(database=name).render_as_string(hide_password=False)
     try:
-        yield DatabaseSettings(url=SecretStr(own))
+        yield DatabaseSettings(url=SecretStr(address))
     finally:
         with outside.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))

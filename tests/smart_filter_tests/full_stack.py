@@ -126,7 +126,7 @@ def run_stack(
     trainable_model.link_weights(data.path / "weights", weights)
     flags = data.part("faults")
     port, operators_port = free_port(), free_port()
-    url, operators_url = (f"http://{LOOPBACK}:{one}" for one in (port, operators_port))
+    url, operators_url = (f"http://{LOOPBACK}:{each}" for each in (port, operators_port))
     tests_folder = Path(smart_filter_tests.__file__).parents[1]
     with kind(data) as stack:
         environment = {**environment, **detour(stack.addresses)}

@@ -50,8 +50,8 @@ def job(fields: Mapping[str, str], *, seed: int = SEED) -> stage.Inputs:
 
 def render(jobs: Sequence[stage.Inputs]) -> list[EncodedFile]:
     models: stage.Models = {"composite": layers.load(Path())}
-    found = [result.image for result in stage.run(models, jobs)]
-    return [image for image in found if image is not None]
+    images = [result.image for result in stage.run(models, jobs)]
+    return [image for image in images if image is not None]
 
 
 def read(name: str) -> Srgb8:

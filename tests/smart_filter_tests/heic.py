@@ -113,8 +113,8 @@ def coded_item(
     references: tuple[tuple[bytes, Sequence[int]], ...] = (),
 ) -> Item:
     """Return a coded picture of 64×64 pixels."""
-    known = (ispe(64, 64), box(b"hvcC", picture.setup))
-    return Item(b"hvc1", picture.content, (*known, *properties), references)
+    described = (ispe(64, 64), box(b"hvcC", picture.setup))
+    return Item(b"hvc1", picture.content, (*described, *properties), references)
 
 
 def alpha_of(number: int, picture: CodedPicture = HALF) -> Item:
@@ -149,7 +149,7 @@ def quarters(*properties: bytes) -> bytes:
 
 def a_heic(*items: Item, brand: bytes = b"heic") -> bytes:
     start = box(b"ftyp", brand + bytes(4) + b"mif1" + brand)
-    properties = [one for item in items for one in item.properties]
+    properties = [property_ for item in items for property_ in item.properties]
     listed, places, references, associations, first = b"", b"", b"", b"", 1
     for number, item in enumerate(items, 1):
         listed += box(b"infe", struct.pack(">IHH4sB", 2 << 24, number, 0, item.kind, 0))

@@ -8,5 +8,5 @@ _MOST = 20
 
 def broken(bench: Bench) -> list[str]:
     """Return the rules that do not hold, each with the rows that break it."""
-    found = bench.do(consistency.check_rows, most=_MOST)
-    return [f"{finding.rule}: {finding.subject}" for finding in found]
+    findings = bench.do(consistency.check_rows, most=_MOST)
+    return [f"{finding.rule}: {finding.subject}" for finding in findings]

@@ -102,9 +102,9 @@ def _serve(folder: Path, *hosts: str) -> None:
     """Bring this process's namespaces up and answer every query that the name is unknown."""
     libc = ctypes.CDLL(None, use_errno=True)
     for path, text in _RESOLVING.items():
-        own = folder / Path(path).name
-        own.write_text(text.format(" ".join(hosts)))
-        if libc.mount(bytes(own), path.encode(), None, _MS_BIND, None) != 0:
+        copy = folder / Path(path).name
+        copy.write_text(text.format(" ".join(hosts)))
+        if libc.mount(bytes(copy), path.encode(), None, _MS_BIND, None) != 0:
             error = ctypes.get_errno()
             raise OSError(error, os.strerror(error), path)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:

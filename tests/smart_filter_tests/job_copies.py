@@ -69,9 +69,9 @@ def write(connection: Connection, group: Group) -> None:
     )
     tables = aging.columns(connection)
     for table, key in _KEYS.items():
-        own = [column for column in tables[table] if not column.is_identity]
-        names = ", ".join(f'"{column.name}"' for column in own)
-        values = ", ".join(_value(table, key, column) for column in own)
+        columns = [column for column in tables[table] if not column.is_identity]
+        names = ", ".join(f'"{column.name}"' for column in columns)
+        values = ", ".join(_value(table, key, column) for column in columns)
         rows = f"{table} AS original"
         if table == "delivery_attempts":
             rows += " JOIN deliveries AS of ON of.id = original.delivery_id"
@@ -92,12 +92,12 @@ def _value(table: str, key: str, column: Column) -> str:
     if (table, column.name) in _DELIVERIES:
         return f"CAST({_random_digits(name)} AS uuid)"
     if (table, column.name) in _OBJECTS:
-        own = f"original.{key}"
+        original = f"original.{key}"
         copied = aging.shift_sql(
-            Column(key, "uuid", False, True), own, "copies.by", tail=_random_digits(own)
+            Column(key, "uuid", False, True), original, "copies.by", tail=_random_digits(original)
         )
         return (
-            f"CAST(replace(CAST({name} AS text), CAST({own} AS text), CAST({copied} AS text))"
+            f"CAST(replace(CAST({name} AS text), CAST({original} AS text), CAST({copied} AS text))"
             f" AS {column.type})"
         )
     if column.name == "written_in":

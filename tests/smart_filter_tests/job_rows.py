@@ -22,7 +22,7 @@ def a_job_row(
     **fields: object,
 ) -> JobRow:
     """Make a job whose stages with facts have succeeded; the others wait."""
-    known = facts or {}
+    given = facts or {}
     wanted = recipe or Recipe()
     row: dict[str, object] = {
         "id": JobId(uuid.UUID(int=1)),
@@ -34,7 +34,7 @@ def a_job_row(
         "created_at": CREATED_AT,
         "finished_at": None,
         "error": None,
-        "stages": tuple(_a_stage_row(stage, known.get(stage)) for stage in required_stages(wanted)),
+        "stages": tuple(_a_stage_row(stage, given.get(stage)) for stage in required_stages(wanted)),
     }
     return JobRow(**{**row, **fields})  # type: ignore[arg-type]  # its fields
 

@@ -5,7 +5,7 @@ from smart_filter_deploy.cli.batch.journal import JournalEntry
 
 def an_entry(photo: str = "a.jpg", **fields: object) -> JournalEntry:
     """Make an entry: the photo succeeded, unless `fields` say otherwise."""
-    known: dict[str, object] = {
+    defaults: dict[str, object] = {
         "photo": photo,
         "place": photo.rpartition(".")[0],
         "bytes": 1,
@@ -14,4 +14,4 @@ def an_entry(photo: str = "a.jpg", **fields: object) -> JournalEntry:
         "recipe": "r",
         "state": "succeeded",
     }
-    return JournalEntry(**{**known, **fields})  # type: ignore[arg-type]  # its fields
+    return JournalEntry(**{**defaults, **fields})  # type: ignore[arg-type]  # its fields

@@ -367,8 +367,8 @@ class Model:
         return self._lock([job_id])
 
     def _lock(self, job_ids: Collection[JobId]) -> frozenset[Lockable]:
-        known = [job_id for job_id in job_ids if job_id in self.jobs]
-        wanted = frozenset([*known, *(key for job_id in known for key in self.of(job_id))])
+        ids = [job_id for job_id in job_ids if job_id in self.jobs]
+        wanted = frozenset([*ids, *(key for job_id in ids for key in self.of(job_id))])
         self._wait_for(wanted)
         return wanted
 

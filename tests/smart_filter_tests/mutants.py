@@ -155,8 +155,8 @@ def _repeat_chunk(content: bytes, dice: random.Random) -> bytes:
 
 def _swap_chunks(content: bytes, dice: random.Random) -> bytes:
     parts = _parts(content)
-    one, other = (dice.randrange(len(parts)) for _ in range(2))
-    parts[one], parts[other] = parts[other], parts[one]
+    first, second = (dice.randrange(len(parts)) for _ in range(2))
+    parts[first], parts[second] = parts[second], parts[first]
     return b"".join(parts)
 
 

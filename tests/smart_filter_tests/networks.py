@@ -209,7 +209,7 @@ def _constant(answers: Mapping[str, Floats]) -> bytes:
     for name, values in answers.items():
         constants += _constants(**{f"{name}_is": values.astype(np.float32)})
         nodes.append(helper.make_node("Add", [f"{name}_is", "nothing"], [name]))
-    shapes = {name: list(one.shape) for name, one in answers.items()}
+    shapes = {name: list(answer.shape) for name, answer in answers.items()}
     return _network(nodes, shapes, constants, size=("rows", "columns"))
 
 

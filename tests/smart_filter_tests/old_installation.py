@@ -168,7 +168,7 @@ def _live(bench: Bench, site: Site) -> list[Group]:
                 _keep_an_hour(api, tenant)
                 groups += [
                     Group(
-                        [aging.older_id(one, number=DAYS - 1) for one in ids],
+                        [aging.older_id(id_, number=DAYS - 1) for id_ in ids],
                         int(HOURLY[tenant] * _HOURLY_UNITS * _SHARES[end] / 1000),
                         3 * _HOUR,
                         DAYS * _DAY,
@@ -286,8 +286,8 @@ def _publish_as_an_older_version(connection: Connection) -> None:
 
 def _store_pictures(bench: Bench) -> None:
     with bench.transaction() as connection:
-        named = set(connection.scalars(text("SELECT key FROM artifacts")))
-    missing = named - {stored.key for stored in bench.store.stored()}
+        keys = set(connection.scalars(text("SELECT key FROM artifacts")))
+    missing = keys - {stored.key for stored in bench.store.stored()}
 
     def put(key: str) -> None:
         content = sample_jobs.PICTURE

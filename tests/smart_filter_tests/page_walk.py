@@ -66,7 +66,7 @@ def blocks(page: str, shown: Collection[str] = ()) -> list[Block]:
     """
     if _INDENTED.search(_BLOCK.sub("", page)):
         raise ValueError("the page has an indented block: fence it, so that it is run")
-    found: list[Block] = []
+    listed: list[Block] = []
     matches = list(_BLOCK.finditer(page))
     if len(matches) * 2 != len(re.findall(r"^```", page, re.MULTILINE)):
         raise ValueError("the page has a block without a language: name one, or output")
@@ -81,7 +81,7 @@ def blocks(page: str, shown: Collection[str] = ()) -> list[Block]:
             and behind["language"] == _PRINTED
             and not page[match.end() : behind.start()].strip()
         )
-        found.append(
+        listed.append(
             Block(
                 language=match["language"],
                 code=match["code"],
@@ -90,7 +90,7 @@ def blocks(page: str, shown: Collection[str] = ()) -> list[Block]:
                 prints=behind["code"] if behind is not None and shows else None,
             )
         )
-    return found
+    return listed
 
 
 def shows(printed: str, expected: str) -> bool:
@@ -157,16 +157,16 @@ class Walk:
         return _asked(self.interpreter, f"{program}\t{self.page}\t{mark}\n", mark)
 
     def _stay(self, block: Block) -> str:
-        begun = subprocess.Popen(
+        process = subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-c", f"exec {block.code}"],
             env=self._environment(),
             cwd=self.folder,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.others.append(begun)
-        assert begun.stdout is not None
-        first = begun.stdout.readline()
+        self.others.append(process)
+        assert process.stdout is not None
+        first = process.stdout.readline()
         assert first, f"{self.page}:{block.line} ended at once:\n{block.code}"
         return first
 
@@ -247,13 +247,13 @@ def type_all(terminal: Walk, page: str, shown: Collection[str] = ()) -> int:
 
     page: the text.  shown: languages of blocks that readers only read.
     """
-    found = blocks(page, shown)
-    for block in found:
+    typed = blocks(page, shown)
+    for block in typed:
         printed = terminal.type(block)
         if block.prints is not None:
             where = f"{terminal.page}:{block.line}"
             assert shows(printed, block.prints), f"{where} prints\n{printed}"
-    return len(found)
+    return len(typed)
 
 
 def of_the_test(code: str, *, language: str = "sh", stays: bool = False) -> Block:

@@ -67,12 +67,12 @@ def partitions_exist(bench: Bench, *, back: int = BACK) -> bool:
     """Return whether both partitions of a past day exist; else neither does."""
     name = partition_of(bench, back=back).name
     with bench.transaction() as connection:
-        found = connection.execute(
+        there = connection.execute(
             text("SELECT to_regclass(:jobs) IS NOT NULL, to_regclass(:stages) IS NOT NULL"),
             {"jobs": f"jobs_{name}", "stages": f"stages_{name}"},
         ).one()
-    assert found[0] == found[1]
-    return bool(found[0])
+    assert there[0] == there[1]
+    return bool(there[0])
 
 
 def drop(bench: Bench, *, back: int = BACK) -> list[str]:

@@ -30,10 +30,10 @@ _PATIENCE_SECONDS = 240.0
 
 def find_pgbouncer() -> str:
     """Return the path of PgBouncer; skip the test where there is none."""
-    found = shutil.which(os.environ.get(VARIABLE, "pgbouncer"), path=_PLACES)
-    if found is None:
+    program = shutil.which(os.environ.get(VARIABLE, "pgbouncer"), path=_PLACES)
+    if program is None:
         pytest.skip(f"no PgBouncer: sudo apt install pgbouncer, or set {VARIABLE} to its path")
-    return found
+    return program
 
 
 def tracks_prepared_statements() -> bool:
@@ -54,10 +54,10 @@ def count_connections(stack: RunningStack, name: str) -> int:
     for pid in stack.stack.pids(name):
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             try:
-                found = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
+                match = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
             except FileNotFoundError:
                 continue
-            count += found is not None and found[1] in inodes
+            count += match is not None and match[1] in inodes
     return count
 
 

@@ -95,8 +95,8 @@ def find_programs() -> Path:
 
     Skips the test where neither is to be had.
     """
-    if (found := shutil.which("prometheus")) and shutil.which("promtool"):
-        return Path(found).parent
+    if (program := shutil.which("prometheus")) and shutil.which("promtool"):
+        return Path(program).parent
     if not _UNPACKED.exists():
         _unpack()
     return _UNPACKED

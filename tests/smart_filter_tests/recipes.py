@@ -55,7 +55,7 @@ def parse_fields(**fields: str | list[str]) -> Recipe:
 
 def error_fields(error: InvalidRecipe) -> list[str]:
     """Return the fields that an error names."""
-    return [one.pointer for one in error.errors]
+    return [field.pointer for field in error.errors]
 
 
 def refused_fields(**fields: str | list[str]) -> list[str]:

@@ -58,8 +58,8 @@ class RetentionApi:
 
     def bucket(self, job_id: str) -> list[str]:
         """Return which objects of a job are stored: the names of stages, or `photo`."""
-        found = (one.key.split("/") for one in self.api.bench.store.stored())
-        return sorted(parts[3].partition(".")[0] for parts in found if parts[2] == job_id)
+        paths = (entry.key.split("/") for entry in self.api.bench.store.stored())
+        return sorted(parts[3].partition(".")[0] for parts in paths if parts[2] == job_id)
 
     def fetch(self, job_id: str, name: str, **query: str) -> httpx.Response:
         return self.api.client.get(f"/v1/jobs/{job_id}/outputs/{name}", params=query)
@@ -92,5 +92,7 @@ class RetentionApi:
 
 def retention_seconds(job: dict[str, str]) -> float:
     """Return how long a job's answer promises to keep results after its end, in seconds."""
-    ended, expires = (dt.datetime.fromisoformat(job[one]) for one in ("finished_at", "expires_at"))
+    ended, expires = (
+        dt.datetime.fromisoformat(job[name]) for name in ("finished_at", "expires_at")
+    )
     return (expires - ended).total_seconds()

@@ -75,13 +75,13 @@ def _batch(api: Api) -> list[uuid.UUID]:
     assert answer.status_code == 202, answer.text
     finish(api.bench)
     shown = answer.json()
-    return [uuid.UUID(one) for one in (shown["id"], *(item["job_id"] for item in shown["items"]))]
+    return [uuid.UUID(id_) for id_ in (shown["id"], *(item["job_id"] for item in shown["items"]))]
 
 
 def _ready(bench: Bench) -> list[Capability]:
     with bench.transaction() as connection:
-        found = connection.scalars(text("SELECT capability FROM stages WHERE state = 'ready'"))
-        return [Capability(one) for one in found]
+        listed = connection.scalars(text("SELECT capability FROM stages WHERE state = 'ready'"))
+        return [Capability(name) for name in listed]
 
 
 def _claimed(bench: Bench) -> Lease:
@@ -99,9 +99,9 @@ def _claimed(bench: Bench) -> Lease:
 def _complete(bench: Bench, lease: Lease) -> None:
     """Complete a stage, with its results in storage."""
     with bench.transaction() as connection:
-        found = connection.execute(
+        owner = connection.execute(
             text("SELECT tenant FROM jobs WHERE id = :id"), {"id": lease.job_id}
         )
-        tenant = Tenant(found.scalar_one())
+        tenant = Tenant(owner.scalar_one())
     folder = keys.artifact(tenant, lease.job_id, lease.stage, lease.token, "")
     complete(bench, lease, folder, PICTURE)

@@ -89,18 +89,18 @@ class Api:
         files = {"photo": ("photo", a_photo())}
         return self.client.post("/v1/jobs", files=files, headers={**as_bearer(key), **headers})
 
-    def limit(self, tenant: Tenant = TENANT, **own: float) -> None:
+    def limit(self, tenant: Tenant = TENANT, **numbers: float) -> None:
         with self.bench.transaction() as connection:
             said = tenants_settings.lock_overrides(connection, tenant)
-            limits = LimitOverrides(**own)  # type: ignore[arg-type]  # its fields
+            limits = LimitOverrides(**numbers)  # type: ignore[arg-type]  # its fields
             tenants_settings.write_overrides(
                 connection, tenant, dataclasses.replace(said, limits=limits)
             )
 
-    def keep(self, tenant: Tenant = TENANT, **own: float) -> None:
+    def keep(self, tenant: Tenant = TENANT, **seconds: float) -> None:
         with self.bench.transaction() as connection:
             said = tenants_settings.lock_overrides(connection, tenant)
-            retention = RetentionOverrides(**own)  # type: ignore[arg-type]  # its fields
+            retention = RetentionOverrides(**seconds)  # type: ignore[arg-type]  # its fields
             tenants_settings.write_overrides(
                 connection, tenant, dataclasses.replace(said, retention=retention)
             )
@@ -163,7 +163,7 @@ def fetch_and_disconnect(request: httpx.Request) -> bytes:
     place = (request.url.host, request.url.port or 80)
     with socket.create_connection(place, timeout=_TIMEOUT_SECONDS) as connection:
         head = b"".join(
-            b"%s: %s\r\n" % one for one in request.headers.raw if one[0] != b"Connection"
+            b"%s: %s\r\n" % header for header in request.headers.raw if header[0] != b"Connection"
         )
         line = b"%s %s HTTP/1.1\r\n" % (request.method.encode(), request.url.raw_path)
         connection.sendall(line + head + b"Connection: close\r\n\r\n" + request.read())

@@ -169,8 +169,8 @@ class Simulation:
         done = [StageOutcome(lease, {}, self._seconds(lease), {}) for lease in leases]
         completion = self._bench.work(WORKER.complete, done)
         self._tally.record_runs(done)
-        for one in done:
-            self.model_seconds[self.tenant_of[one.lease.job_id]] += one.seconds
+        for visit in done:
+            self.model_seconds[self.tenant_of[visit.lease.job_id]] += visit.seconds
         for job_id in completion.succeeded:
             self.ended_at[job_id] = self.now
             self.on_end(self.tenant_of[job_id])

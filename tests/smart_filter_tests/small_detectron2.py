@@ -93,15 +93,15 @@ def random_arrays(address: str, folder: Path) -> dict[str, NDArray[Any]]:
 
 
 def build_predictor(address: str, folder: Path) -> model_builder.BuiltModel:
-    own = own_config(address, folder)
+    config = own_config(address, folder)
     return model_builder.build_model(
-        predictor_cache.load_own_config(folder, own), device="cpu", names=own.classes
+        predictor_cache.load_own_config(folder, config), device="cpu", names=config.classes
     )
 
 
 def own_config(address: str, folder: Path) -> AdmittedFile:
     return next(
-        one
-        for one in allowlist.read_allowlist(folder)
-        if one.kind == predictor_cache.CONFIG_KIND and one.address == address
+        file
+        for file in allowlist.read_allowlist(folder)
+        if file.kind == predictor_cache.CONFIG_KIND and file.address == address
     )

@@ -136,9 +136,9 @@ class Storm:
     def holding_back(self, stage: StageName) -> Iterator[None]:
         """Let no worker claim a stage, or run ahead with it, while the block lasts."""
         with self.bench.transaction() as connection:
-            found = connection.execute(text("SELECT DISTINCT unnest(capabilities) FROM workers"))
-            served = [Capability(name) for name in found.scalars()]
-            held = [one for one in served if heads.stage_of(one) == stage]
+            listed = connection.execute(text("SELECT DISTINCT unnest(capabilities) FROM workers"))
+            served = [Capability(name) for name in listed.scalars()]
+            held = [name for name in served if heads.stage_of(name) == stage]
             for capability in held:
                 pauses.pause(connection, capability)
         try:
@@ -184,8 +184,8 @@ class Storm:
     def count(self, condition: str) -> int:
         """Return the number of stages that meet a condition."""
         with self.bench.transaction() as connection:
-            found = connection.execute(text(f"SELECT count(*) FROM stages WHERE {condition}"))
-            return int(found.scalar_one())
+            answer = connection.execute(text(f"SELECT count(*) FROM stages WHERE {condition}"))
+            return int(answer.scalar_one())
 
     def ends(self) -> int:
         """Return how many jobs have ended."""
@@ -194,7 +194,7 @@ class Storm:
 
     def damage(self, job_ids: Sequence[str]) -> list[str]:
         """Return the invariants that are broken after the storm."""
-        found = [
+        faults = [
             f"job {job_id} {job['state']}: {job['error']}"
             for job_id in job_ids
             if (job := self._read(job_id))["state"] != "succeeded"
@@ -206,17 +206,17 @@ class Storm:
                     GROUP BY id HAVING count(ends.*) <> 1
                 """)
             )
-            found += [f"job {row.id} has ended {row.ends} times" for row in rows]
-        found += invariants.broken(self.bench)
-        found += [
+            faults += [f"job {row.id} has ended {row.ends} times" for row in rows]
+        faults += invariants.broken(self.bench)
+        faults += [
             f"{fault.rule}: {fault.subject}"
             for fault in consistency.check_objects(self.bench.engine, self.bench.store, most=20)
         ]
         if leases := self.count("lease_token IS NOT NULL"):
-            found.append(f"{leases} leases left")
-        found += self._stray_objects(set(job_ids))
-        self.checked.append((len(job_ids), len(found)))
-        return found
+            faults.append(f"{leases} leases left")
+        faults += self._stray_objects(set(job_ids))
+        self.checked.append((len(job_ids), len(faults)))
+        return faults
 
     def _read(self, job_id: str) -> dict[str, Any]:
         """Return a job; a 503 after a server's restart is asked again, as its answer says."""
@@ -243,8 +243,8 @@ class Storm:
 
     def _unfinished(self) -> int:
         with self.bench.transaction() as connection:
-            found = connection.execute(text("SELECT count(*) FROM jobs WHERE outcome IS NULL"))
-            return int(found.scalar_one())
+            answer = connection.execute(text("SELECT count(*) FROM jobs WHERE outcome IS NULL"))
+            return int(answer.scalar_one())
 
     def _stray_objects(self, job_ids: Collection[str]) -> list[str]:
         retention = GarbageCollector(self.bench.worker_engine, self.bench.store, cell=DEFAULT_CELL)
@@ -254,10 +254,10 @@ class Storm:
             # This includes objects of this very second; workers may still drop late work.
             retention.clear_unreferenced(older_than=-dt.timedelta(minutes=1))
             with self.bench.transaction() as connection:
-                named = {row.key for row in connection.execute(text("SELECT key FROM artifacts"))}
+                keys = {row.key for row in connection.execute(text("SELECT key FROM artifacts"))}
             stored = {stored.key for stored in self.bench.store.stored()}
             difference.clear()
-            difference.update(key for key in named ^ stored if key.split("/")[2] in job_ids)
+            difference.update(key for key in keys ^ stored if key.split("/")[2] in job_ids)
             return not difference
 
         try:

@@ -50,8 +50,8 @@ def smiles_of(*levels: SmileLevel, eyes: Eyes = OPEN) -> Smiles:
     return Smiles(tuple(Smile(level, 0.5) for level in levels), (eyes,) * len(levels))
 
 
-def emotion_of(named: Shares) -> Emotion:
-    return tuple(named.get(emotion, 0.0) for emotion in EMOTIONS)
+def emotion_of(shares: Shares) -> Emotion:
+    return tuple(shares.get(emotion, 0.0) for emotion in EMOTIONS)
 
 
 def faces_showing(*faces: Shares | None) -> Smiles:

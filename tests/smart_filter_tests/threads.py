@@ -19,9 +19,9 @@ def run_together(work: Sequence[Callable[[], Result]]) -> list[Result]:
     """Run all functions at the same time, each in a thread; return the answers in their order."""
     start = threading.Barrier(len(work))
 
-    def wait_and_do(one: Callable[[], Result]) -> Result:
+    def wait_and_do(action: Callable[[], Result]) -> Result:
         start.wait(_PATIENCE_SECONDS)
-        return one()
+        return action()
 
     with ThreadPoolExecutor(len(work)) as pool:
-        return [future.result() for future in [pool.submit(wait_and_do, one) for one in work]]
+        return [future.result() for future in [pool.submit(wait_and_do, action) for action in work]]

@@ -34,7 +34,7 @@ def page(
         262: [photometric],
         277: [count],
         278: [height],
-        **{tag: [one] if isinstance(one, int) else one for tag, one in tags.items()},
+        **{tag: [value] if isinstance(value, int) else value for tag, value in tags.items()},
     }
     planes = np.moveaxis(samples, -1, 0) if tags.get(PLANES) == 2 else [samples]
     strips = [plane.tobytes() for plane in planes]
@@ -46,8 +46,12 @@ def page(
 def write_tiff(*pages: Page, order: str = "<") -> bytes:
     """Return a TIFF of these pages, all values as numbers of 32 bits."""
     content = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
-    for number, one in enumerate(pages):
-        tags = {**one.tags, 273: [0] * len(one.strips), 279: [len(strip) for strip in one.strips]}
+    for number, page in enumerate(pages):
+        tags = {
+            **page.tags,
+            273: [0] * len(page.strips),
+            279: [len(strip) for strip in page.strips],
+        }
         lengths = [4 * len(values) if len(values) > 1 else 0 for values in tags.values()]
         strips_at = len(content) + 2 + 12 * len(tags) + 4 + sum(lengths)
         ends = np.cumsum(tags[279]).tolist()
@@ -62,5 +66,5 @@ def write_tiff(*pages: Page, order: str = "<") -> bytes:
             entries += struct.pack(order + "HHI", tag, 4, len(values)) + packed
         following = strips_at + ends[-1] if number + 1 < len(pages) else 0
         content += struct.pack(order + "H", len(tags)) + entries
-        content += struct.pack(order + "I", following) + longer + b"".join(one.strips)
+        content += struct.pack(order + "I", following) + longer + b"".join(page.strips)
     return content

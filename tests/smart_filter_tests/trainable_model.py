@@ -83,9 +83,9 @@ def load(weights: Path) -> SmileRater:
 def link_weights(folder: Path, weights: Path) -> None:
     """Make a weights folder with links to another folder's files, and this model's weights."""
     folder.mkdir(parents=True)
-    own = Path(FILE).parent
-    for one in weights.iterdir():
-        if one.name not in {trained_weights.FOLDER, own.name}:
-            (folder / one.name).symlink_to(one)
-    (folder / own).mkdir()
+    place = Path(FILE).parent
+    for entry in weights.iterdir():
+        if entry.name not in {trained_weights.FOLDER, place.name}:
+            (folder / entry.name).symlink_to(entry)
+    (folder / place).mkdir()
     (folder / FILE).write_bytes(OWN)

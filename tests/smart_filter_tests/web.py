@@ -26,11 +26,11 @@ class Names:
     asked: the names looked up, in order.
     """
 
-    known: Mapping[str, Sequence[Sequence[str] | OSError]] = field(default_factory=dict)
+    addresses: Mapping[str, Sequence[Sequence[str] | OSError]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def __call__(self, host: str) -> Sequence[str]:
-        answers = self.known.get(host, [[]])
+        answers = self.addresses.get(host, [[]])
         answer = answers[min(self.asked.count(host), len(answers) - 1)]
         self.asked.append(host)
         if isinstance(answer, OSError):

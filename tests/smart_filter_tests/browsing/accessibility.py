@@ -10,8 +10,8 @@ _GRAVE = {"serious", "critical"}
 
 def assert_accessible(page: Page) -> None:
     """Fail with a list when axe-core finds a serious or critical fault on the page."""
-    found = Axe().run(page).response["violations"]
-    grave = [violation for violation in found if violation["impact"] in _GRAVE]
+    violations = Axe().run(page).response["violations"]
+    grave = [violation for violation in violations if violation["impact"] in _GRAVE]
     assert not grave, "\n".join(["axe-core:", *map(_describe, grave)])
 
 

@@ -30,8 +30,8 @@ PATIENCE_MS: Final = 120_000
 
 def find_chromium() -> str:
     """Return the path of Chromium.  Raises FileNotFoundError."""
-    named = os.environ.get(VARIABLE)
-    names = _NAMES if named is None else (named,)
+    program = os.environ.get(VARIABLE)
+    names = _NAMES if program is None else (program,)
     for name in names:
         place = shutil.which(name)
         if place is not None:

@@ -87,7 +87,7 @@ class Photos:
         with Image.open(self.smiling) as opened, Image.open(self.serious) as other:
             smiling, serious = opened.convert("RGB"), other.convert("RGB")
         turned, turned_serious = (
-            one.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for one in (smiling, serious)
+            face.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for face in (smiling, serious)
         )
         pictures = {
             "smile": smiling,

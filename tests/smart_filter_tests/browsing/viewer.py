@@ -100,6 +100,6 @@ def bytes_of(visitor: Visitor, path: str) -> bytes:
     return answer.content
 
 
-def mean_difference(one: Pixels, other: Pixels) -> float:
+def mean_difference(pixels: Pixels, other: Pixels) -> float:
     """Return the mean difference of two pictures, in levels of 255."""
-    return float(np.abs(one.astype(float) - other).mean())
+    return float(np.abs(pixels.astype(float) - other).mean())

@@ -82,8 +82,8 @@ class Visitor:
     def jobs(self) -> list[dict[str, Any]]:
         answer = self.client.get("/v1/jobs")
         assert answer.status_code == httpx.codes.OK, answer.text
-        found: list[dict[str, Any]] = answer.json()["items"]
-        return found
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
 
     def newest(self) -> dict[str, Any]:
         return self.jobs()[0]

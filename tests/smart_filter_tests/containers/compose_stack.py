@@ -194,7 +194,7 @@ class ComposeStack:
 
     def _has_failed(self) -> bool:
         """Return whether a service has ended with an error and is not started again."""
-        states = [one["State"] for one in self.inspect()]
+        states = [container["State"] for container in self.inspect()]
         return any(state["Status"] == "exited" and state["ExitCode"] for state in states)
 
     def _worker_image(self) -> str:
@@ -256,7 +256,7 @@ def _stack_in(engine: Engine, folder: Path, chosen: Mapping[str, str]) -> Iterat
         if _OVERRIDE not in chosen.get("COMPOSE_FILE", "") or (folder / _OVERRIDE).exists():
             # With the profiles of services that a test has started by their names.
             stack.compose("--profile=*", "down", "--volumes", "--remove-orphans", "--timeout=10")
-    assert not (found := stack.list_leftovers()), found
+    assert not (leftovers := stack.list_leftovers()), leftovers
 
 
 def draw_photos(count: int) -> list[bytes]:
@@ -278,7 +278,7 @@ def submit_until_running(client: Client, stage: str, *, photos: int) -> list[Job
         jobs += [client.submit(photo) for photo in draw_photos(photos)]
         for job in jobs[-photos:]:
             stages = client.job(job.id).stages
-            if any(one.name == stage and one.state == "running" for one in stages):
+            if any(listed.name == stage and listed.state == "running" for listed in stages):
                 return jobs
     raise AssertionError(f"no worker had {stage} of {len(jobs)} jobs")
 

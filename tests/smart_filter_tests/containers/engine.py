@@ -250,10 +250,10 @@ def _unpack(folder: Path) -> None:
                 wanted,
             )
         )
-    for one in ended:
-        if one.returncode != 0:
+    for ran in ended:
+        if ran.returncode != 0:
             pytest.skip(
-                f"Debian's packages cannot be downloaded; {_INSTALL}: {one.stderr.strip()[-500:]}"
+                f"Debian's packages cannot be downloaded; {_INSTALL}: {ran.stderr.strip()[-500:]}"
             )
     # dpkg's alternatives would make this link.
     (folder / "own/usr/sbin/iptables").symlink_to("iptables-nft")
@@ -288,12 +288,12 @@ def _wait_for(daemon: subprocess.Popen[bytes], environment: Mapping[str, str], f
 
 def _list_processes(folder: Path) -> list[str]:
     """Return the command lines that name a folder, such as those of an engine's helpers."""
-    found = []
+    commands = []
     for place in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = place.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
         if str(folder) in command:
-            found.append(command)
-    return found
+            commands.append(command)
+    return commands

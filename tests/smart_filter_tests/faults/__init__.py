@@ -40,4 +40,4 @@ def flag(name: str) -> Path:
 
 def people_everywhere(batch: Sequence[PreparedPhoto]) -> list[People]:
     """Return mattes that show people everywhere: the answer of a fault model that is not armed."""
-    return [People(np.full(one.proxy_srgb.shape[:2], 255, np.uint8), None) for one in batch]
+    return [People(np.full(photo.proxy_srgb.shape[:2], 255, np.uint8), None) for photo in batch]

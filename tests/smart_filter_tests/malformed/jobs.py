@@ -139,12 +139,12 @@ def _faulty(
     **values: str | Sequence[str],
 ) -> Row:
     """Make a row in which every field is wrong, unless `pointers` says otherwise."""
-    named = [f"/{field.replace('__', '/')}" for field in values]
+    listed = [f"/{field.replace('__', '/')}" for field in values]
     return Row(
         name,
         _JOBS,
         *answer,
-        pointers=named if pointers is None else pointers,
+        pointers=listed if pointers is None else pointers,
         headers=FORM,
         content=fields(**values),
     )

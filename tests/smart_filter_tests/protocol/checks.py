@@ -189,10 +189,10 @@ def lost_completion(bench: Bench) -> None:
 
         row = bench.row(job_id, FACE)
         assert (row["state"], row["attempt"]) == ("succeeded", 2)
-        found = consistency.check_objects(
+        findings = consistency.check_objects(
             bench.engine, bench.store, most=_MOST, old=dt.timedelta(seconds=-60)
         )
-        assert [one for one in found if one.fault == "orphaned"] == []
+        assert [finding for finding in findings if finding.fault == "orphaned"] == []
 
 
 def lost_before_storing(bench: Bench) -> None:
@@ -233,11 +233,14 @@ def failed_claim(bench: Bench) -> None:
 def draining(bench: Bench) -> None:
     """A worker that ends completes its stage and claims no other."""
     with _worker(bench) as worker:
-        one, two = worker.submit(), worker.submit()
+        first, second = worker.submit(), worker.submit()
 
         worker.run(meanwhile=worker.services.draining.set)
 
-        assert [bench.row(job_id, FACE)["state"] for job_id in (one, two)] == ["succeeded", "ready"]
+        assert [bench.row(job_id, FACE)["state"] for job_id in (first, second)] == [
+            "succeeded",
+            "ready",
+        ]
 
 
 # --- the heartbeat and the end of a process ---------------------------------------------------

@@ -67,8 +67,8 @@ def explore(  # noqa: C901 - one loop
         state = waiting.popleft()
         number = numbers[state]
         if broken := _broken_in(state):
-            found = violation(broken, number, "")
-            return Exploration(len(numbers), taken_steps, depths[-1], found)
+            fault = violation(broken, number, "")
+            return Exploration(len(numbers), taken_steps, depths[-1], fault)
         if state.job.outcome:
             ended.append(number)
         helpful = _HELPFUL_WHEN_OVERDUE if state.job.deadline == PAST else _HELPFUL
@@ -77,8 +77,8 @@ def explore(  # noqa: C901 - one loop
             if taken.after == state and not taken.ends:
                 continue
             if broken := _broken_by(state, taken):
-                found = violation(broken, number, str(taken.step))
-                return Exploration(len(numbers), taken_steps, depths[-1], found)
+                fault = violation(broken, number, str(taken.step))
+                return Exploration(len(numbers), taken_steps, depths[-1], fault)
             after = _canonical(taken.after)
             place = numbers.get(after)
             if place is None:
@@ -109,8 +109,8 @@ def _canonical(state: State) -> State:
     """Return the state with its two workers in a fixed order."""
     if len(state.works_on) == 1:
         return state
-    one, two = state.works_on
-    here, there = (-1 if one is None else one), (-1 if two is None else two)
+    first, second = state.works_on
+    here, there = (-1 if first is None else first), (-1 if second is None else second)
     if here < there:
         return state
     swapped = {1: 2, 2: 1}
@@ -118,7 +118,7 @@ def _canonical(state: State) -> State:
         row._replace(holder=swapped[row.holder]) if row.holder > 0 else row
         for row in state.job.rows
     )
-    other = State(state.job._replace(rows=rows), (two, one))
+    other = State(state.job._replace(rows=rows), (second, first))
     if here > there:
         return other
     return min(state, other, key=lambda each: [row.holder for row in each.job.rows])

@@ -365,22 +365,22 @@ MUTANTS: tuple[Mutant, ...] = (
     _worker(
         "heartbeat: tells the task that its lease is lost",
         "heartbeat Heartbeat.beat",
-        "one.lost.set()",
+        "entry.lost.set()",
         "pass",
         "heartbeat of a lost lease",
     ),
     _worker(
         "heartbeat: renews",
         "heartbeat Heartbeat.beat",
-        "[one.lease for one in held]",
+        "[entry.lease for entry in held]",
         "[]",
         "heartbeat",
     ),
     _worker(
         "heartbeat: proves progress, not life",
         "heartbeat Heartbeat.in_time",
-        "if one.overdue_at > now",
-        "if one",
+        "if entry.overdue_at > now",
+        "if entry",
         "hang",
     ),
     _worker(
@@ -416,19 +416,19 @@ def _patched(patch: Patch) -> Iterator[None]:
     *path, name = patch.name.split(".")
     for part in path:
         owner = getattr(owner, part)
-    found = getattr(owner, name)
-    if isinstance(found, TextClause):
-        with mock.patch.object(owner, name, text(_replaced(found.text, patch))):
+    original = getattr(owner, name)
+    if isinstance(original, TextClause):
+        with mock.patch.object(owner, name, text(_replaced(original.text, patch))):
             yield
         return
-    code = found.__code__
-    found.__code__ = _code(
-        module, found, _replaced(textwrap.dedent(inspect.getsource(found)), patch)
+    code = original.__code__
+    original.__code__ = _code(
+        module, original, _replaced(textwrap.dedent(inspect.getsource(original)), patch)
     )
     try:
         yield
     finally:
-        found.__code__ = code
+        original.__code__ = code
 
 
 def _replaced(source: str, patch: Patch) -> str:

@@ -49,7 +49,7 @@ def _check_pair(bench: Bench, way: Sequence[str], first: str, second: str) -> No
     job = RealJob.submit(bench)
     for name in way:
         job.follow(find_step(job.state, name))
-    start, begun = job.state, job.ends
+    start, ends_before = job.state, job.ends
     pair = [find_step(start, name).step for name in (first, second)]
     with ThreadPoolExecutor(1) as pool:
         with bench.transaction() as connection:
@@ -73,10 +73,10 @@ def _check_pair(bench: Bench, way: Sequence[str], first: str, second: str) -> No
         foretold = foretell_answer(now, find_step(now, second))
         if answer != foretold:
             noticed["the answer"] = f"{answer}, not {foretold}"
-    if (after, ends - begun) not in [(state.job, told) for state, told in possible]:
+    if (after, ends - ends_before) not in [(state.job, told) for state, told in possible]:
         noticed["the model"] = f"{after}, {ends} ends"
     if broken := invariants.broken(bench):
-        noticed.update({f"audit: {found.partition(': ')[0]}": found for found in broken})
+        noticed.update({f"audit: {fault.partition(': ')[0]}": fault for fault in broken})
     if noticed:
         raise Diverged(pair[1], noticed)
 
@@ -88,16 +88,16 @@ def check_batches(bench: Bench) -> None:
         batch_id, _ = bench.submit_batch(2)
         for stage in (PREPARE, FACE, SMILE, SEGMENTATION):
             bench.complete(*bench.claim(stage, batch_size=2))
-        one, two = bench.claim_one(COMPOSITE), bench.claim_one(COMPOSITE)
+        lease, other_lease = bench.claim_one(COMPOSITE), bench.claim_one(COMPOSITE)
 
         with ThreadPoolExecutor(1) as pool:
             with bench.transaction() as connection:
-                WORKER.complete(connection, [stage_result(one)])
-                other = pool.submit(_end_other, bench, second, two, batch_id)
+                WORKER.complete(connection, [stage_result(lease)])
+                other = pool.submit(_end_other, bench, second, other_lease, batch_id)
                 races.wait_for_lock_waiters(bench, other)
             other.result()
         noticed: dict[str, object] = {
-            f"audit: {found.partition(': ')[0]}": found for found in invariants.broken(bench)
+            f"audit: {fault.partition(': ')[0]}": fault for fault in invariants.broken(bench)
         }
         told = [event.type for event in bench.do(events.list_for_job, JobId(batch_id))]
         if told.count(EventType.BATCH_FINISHED) != 1:

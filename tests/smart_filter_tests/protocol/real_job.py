@@ -126,12 +126,12 @@ class RealJob:
 
     def audit(self) -> None:
         """Let the auditor look at all rows.  Raises Diverged."""
-        if found := self._audit():
-            raise Diverged(Step("audit"), found)
+        if faults := self._audit():
+            raise Diverged(Step("audit"), faults)
 
     def _audit(self) -> dict[str, object]:
         broken = invariants.broken(self.bench)
-        return {f"audit: {found.partition(': ')[0]}": found for found in broken}
+        return {f"audit: {fault.partition(': ')[0]}": fault for fault in broken}
 
     def read(self) -> tuple[Job, int, int]:
         """Return the job as the model describes it, and the numbers of its ends and results."""
@@ -141,11 +141,11 @@ class RealJob:
             job = connection.execute(_READ_JOB, where).one()
         holders = {lease.token: worker for worker, lease in self.leases.items()}
         deadline = {None: "", True: PAST, False: AHEAD}[job.is_overdue]
-        found = tuple(describe(rows[stage.name], holders) for stage in PIPELINE)
+        described = tuple(describe(rows[stage.name], holders) for stage in PIPELINE)
         self.patience = {
             name: row["patience_since"] for name, row in rows.items() if row["patience_since"]
         }
-        return Job(job.outcome or "", deadline, found), job.ends, job.artifacts
+        return Job(job.outcome or "", deadline, described), job.ends, job.artifacts
 
     def make(self, connection: Connection, step: Step) -> object:
         """Make a step's transition; return its answer, if it has one that tells something."""

@@ -115,7 +115,7 @@ def _snapshots(written: list[list[Mapping[str, object]]]) -> list[Snapshot]:
     places = {stage.name: place for place, stage in enumerate(PIPELINE)}
     rows: dict[int, Mapping[str, object]] = {}
     job: Mapping[str, object] = {}
-    found = []
+    snapshots = []
     for transaction in written:
         for row in transaction:
             if row["stage"] is None:
@@ -132,8 +132,8 @@ def _snapshots(written: list[list[Mapping[str, object]]]) -> list[Snapshot]:
         deadline = {None: "", True: PAST, False: AHEAD}[job["is_overdue"]]  # type: ignore[index]
         described = tuple(describe(rows[place], tokens) for place in sorted(rows))
         made = {place: str(row["made"]) for place, row in rows.items() if row["made"]}
-        found.append(Snapshot(Job(content["outcome"] or "", deadline, described), tokens, made))
-    return found
+        snapshots.append(Snapshot(Job(content["outcome"] or "", deadline, described), tokens, made))
+    return snapshots
 
 
 def _explain(before: Snapshot, after: Snapshot) -> tuple[str, ...] | None:
@@ -146,18 +146,18 @@ def _explain(before: Snapshot, after: Snapshot) -> tuple[str, ...] | None:
     for place, row in enumerate(before.job.rows):
         if row.holder > 0:
             works_on[row.holder - 1] = place
-    found: list[tuple[State, tuple[str, ...]]] = [(State(before.job, tuple(works_on)), ())]
+    reached: list[tuple[State, tuple[str, ...]]] = [(State(before.job, tuple(works_on)), ())]
     for _ in range(_MOST_STEPS):
-        for state, ways in found:
+        for state, ways in reached:
             if state.job == goal:
                 return ways
-        found = [
+        reached = [
             (taken.after, (*ways, taken.step.name))
-            for state, ways in found
+            for state, ways in reached
             for taken in steps(state)
             if taken.step.name != "worker dies" and taken.after.job != state.job
         ]
-    return next((ways for state, ways in found if state.job == goal), None)
+    return next((ways for state, ways in reached if state.job == goal), None)
 
 
 def _renamed(snapshot: Snapshot, names: Mapping[str, int]) -> Job:

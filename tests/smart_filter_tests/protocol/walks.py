@@ -102,14 +102,14 @@ def _walk(chance: random.Random, seen: set[Hashable]) -> tuple[list[Taken], int]
     state, walk, last_new = first_state(), [], 0
     for _ in range(_LONGEST):
         possible = list(steps(state))
-        fresh = [one for one in possible if kind_of(state, one.step) not in seen]
+        fresh = [step for step in possible if kind_of(state, step.step) not in seen]
         # A refused step costs little and leads nowhere; the others lead on.
-        moving = [one for one in possible if one.after != state]
-        refused = [one for one in fresh if one.after == state]
+        moving = [step for step in possible if step.after != state]
+        refused = [step for step in fresh if step.after == state]
         if refused:
             taken = refused[0]
         else:
-            among = [one for one in fresh if one in moving] or moving or possible
+            among = [step for step in fresh if step in moving] or moving or possible
             weights = [_AHEAD_WEIGHTS.get(taken.step.name, 1) for taken in among]
             (taken,) = chance.choices(among, weights)
         kind = kind_of(state, taken.step)
