@@ -207,13 +207,13 @@ async def _capacity(place: Place, rng: random.Random, jobs: int) -> float:
 def _draw_job(rng: random.Random) -> tuple[int, dict[str, str]]:
     """Return the side of a photo and the fields of its form, both random."""
 
-    def one(weights: Mapping[str, int]) -> str:
+    def draw(weights: Mapping[str, int]) -> str:
         return rng.choices(list(weights), list(weights.values()))[0]
 
     fields = {
-        "outputs": one(_OUTPUTS),
-        "background": one(_BACKGROUNDS),
-        "priority": one(_PRIORITIES),
+        "outputs": draw(_OUTPUTS),
+        "background": draw(_BACKGROUNDS),
+        "priority": draw(_PRIORITIES),
         "seed": str(rng.randrange(1000)),
     }
     return rng.choices(list(_SIDES), list(_SIDES.values()))[0], fields

@@ -73,10 +73,10 @@ class StubWorkers:
 
     def _work(self, worker: Worker, stop: threading.Event, rng: random.Random) -> None:
         while not stop.is_set():
-            if not self._one(worker, rng):
+            if not self._run_next(worker, rng):
                 stop.wait(_LOOK_SECONDS)
 
-    def _one(self, worker: Worker, rng: random.Random) -> bool:
+    def _run_next(self, worker: Worker, rng: random.Random) -> bool:
         started_at = time.perf_counter()
         with sessions.transaction(self.engine) as connection:
             chosen = heads.next_capability(connection, self.capabilities)
