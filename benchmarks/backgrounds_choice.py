@@ -29,6 +29,7 @@ from smart_filter_shared.config import paths
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.results import ChosenBackground, Faces, Smiles
 from smart_filter_training.evaluation import dataset_files
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import colors, library
@@ -36,13 +37,7 @@ from smart_filter_workers.backgrounds.choice import moods, selection, subject_st
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
-from smart_filter_workers.results import (
-    ChosenBackground,
-    Faces,
-    PreparedPhoto,
-    Segmentation,
-    Smiles,
-)
+from smart_filter_workers.results import PreparedPhoto, Segmentation
 from smart_filter_workers.stages import registry
 from smart_filter_workers.system import memory, threads
 from smart_filter_workers.weights import packaged

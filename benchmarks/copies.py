@@ -44,7 +44,7 @@ def write_prepared_job(bench: Bench, stages: Collection[StageName]) -> JobId:
     fetcher = Fetcher(bench.settings.outbound)
     artifacts = ArtifactStore(bench.store, recent, backgrounds, fetcher, images)
     proxy = np.zeros((_SIDE_PX, _SIDE_PX, 3), np.uint8)
-    result = PreparedPhoto(_SIDE_PX, _SIDE_PX, "jpg", proxy, ())
+    result = PreparedPhoto(_SIDE_PX, _SIDE_PX, "jpg", proxy_srgb=proxy)
     kept = artifacts.store(bench.job(job_id), lease, result)
     with bench.transaction() as connection:
         done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)

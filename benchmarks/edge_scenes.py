@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.results import Face
 from smart_filter_workers.backgrounds import library
-from smart_filter_workers.results import Face, Matte8, Srgb8
+from smart_filter_workers.results import Matte8, Srgb8
 
 WIDTH, HEIGHT = 3, 4  # aspect ratio of every scene
 FINER: Final = 4  # coverage is drawn this many times larger than the scene

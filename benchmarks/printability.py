@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.printability import FacePrint, Verdict
+from smart_filter_shared.results import Face, Frame
 from smart_filter_workers import images
-from smart_filter_workers.results import Face, Frame, PreparedPhoto, Srgb8
+from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.composite.printability import verdicts
 from smart_filter_workers.stages.composite.printability.face_measurements import (
     FaceMeasurements,
@@ -78,7 +79,9 @@ def _portraits(weights: Path, photos: Iterable[Path]) -> Iterable[Portrait]:
     for path in photos:
         photo = images.decode(path.read_bytes())
         height, width = photo.srgb.shape[:2]
-        prepared = PreparedPhoto(width, height, photo.format, make_proxy(photo.srgb), ())
+        prepared = PreparedPhoto(
+            width, height, photo.format, proxy_srgb=make_proxy(photo.srgb), proposals=()
+        )
         (seen,) = face_stage.run({"face": detect}, [face_stage.Inputs(prepared)])
         large = [face for face in seen.faces if face.box[2] >= LEAST_FACE_PX]
         if len(large) == 1:

@@ -17,7 +17,8 @@ from smart_filter_deploy import wiring
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.config import settings
 from smart_filter_shared.pipeline import LEADING_TASK, StageName
-from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
+from smart_filter_shared.results import Face
+from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People
 
 # The model's name; `smart_filter_tests.bench` writes jobs for it.

@@ -54,8 +54,10 @@ def _a_job(side: int, strokes: tuple[Stroke, ...]) -> Inputs:
     return Inputs(
         photo=Photo(pixels, "jpg"),  # corrections do not look at it
         background=None,
-        prepared=PreparedPhoto(side, side, "jpg", pixels, ()),
-        segmented=Segmentation(np.full((small, small), 100, np.uint8), 0.0, None),
+        prepared=PreparedPhoto(side, side, "jpg", proxy_srgb=pixels),
+        segmented=Segmentation(
+            matte=np.full((small, small), 100, np.uint8), coverage=0.0, persons=None
+        ),
         faces=None,
         smiles=None,
         recipe=Recipe(background=Background(BackgroundKind.AUTO)),

@@ -19,11 +19,12 @@ from rich.table import Table
 from benchmarks import edge_errors, thing_scenes
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.results import MIN_PEOPLE_SHARE
 from smart_filter_training.evaluation import prepare_stage
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import MIN_PEOPLE_SHARE, Matte8, Photo, Srgb8
+from smart_filter_workers.results import Matte8, Photo, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.stage import measure_coverage
 from smart_filter_workers.system import memory, threads

@@ -10,6 +10,7 @@ import pytest
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.results import Face
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import catalog
@@ -17,7 +18,7 @@ from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.networks.faces.centerface import CenterFace
 from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.networks.runtimes.cascades import Cascade
-from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.face.models import haar, res10
 from smart_filter_workers.stages.face.models.base import FaceDetector
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.results import Face
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.networks.faces.face_orientation import best_upright_score
-from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.prepare.models import light
 from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
 

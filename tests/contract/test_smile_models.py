@@ -11,6 +11,7 @@ import pytest
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.results import Eyes, Face, Smile
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.portrait import ASTRONAUTS_FACE
 from smart_filter_tests.threads import run_in_threads
@@ -18,7 +19,7 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.faces.face_mesh import LEFT_EYE, FaceMesh, FaceView, Mesh
-from smart_filter_workers.results import Eyes, Face, Smile, Srgb8
+from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.smile.eye_visibility import NOSE_TIP
 from smart_filter_workers.stages.smile.models import haar_eyes
 from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater

@@ -47,7 +47,7 @@ def prepare_and_segment(api: Api, side: int) -> tuple[JobId, PreparedPhoto, Segm
     prepared = dataclasses.replace(
         drawn, width=side, height=side, proxy_srgb=proxy.copy(), quarter_turns=1
     )
-    segmented = Segmentation(proxy[:, :, 0].copy(), 0.5, None)
+    segmented = Segmentation(matte=proxy[:, :, 0].copy(), coverage=0.5)
     finish(api, job_id, StageName.PREPARE, prepared)
     finish(api, job_id, StageName.SEGMENTATION, segmented)
     return job_id, prepared, segmented

@@ -413,7 +413,7 @@ def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:
     lease = bench.claim_one(PREPARE)
     proxy = np.zeros((4, 6, 3), np.uint8)
     kept = artifacts(bench).store(
-        bench.job(job_id), lease, PreparedPhoto(60, 40, "jpg", proxy_srgb=proxy, proposals=())
+        bench.job(job_id), lease, PreparedPhoto(60, 40, "jpg", proxy_srgb=proxy)
     )
     done = StageOutcome(lease, kept.row, 0.1, kept.artifacts)
     bench.work(WORKER.complete, [done])

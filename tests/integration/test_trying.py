@@ -54,9 +54,13 @@ class Trial:
             shadows={SEGMENTATION: hashlib.sha256(self.content).hexdigest()},
         )
         everywhere = np.full((8, 8), 255, np.uint8)
-        prepared = PreparedPhoto(8, 8, "png", np.zeros((8, 8, 3), np.uint8), proposals=())
+        prepared = PreparedPhoto(
+            8, 8, "png", proxy_srgb=np.zeros((8, 8, 3), np.uint8), proposals=()
+        )
         return CompletedStage(
-            lease, stage.Inputs(prepared, Recipe()), Segmentation(everywhere, 1.0, None)
+            lease,
+            stage.Inputs(prepared, Recipe()),
+            Segmentation(matte=everywhere, coverage=1.0),
         )
 
     def make_runner(self, *, seconds: float) -> ShadowRunner:

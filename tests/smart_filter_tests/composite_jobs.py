@@ -39,8 +39,8 @@ def a_job(background: str = "keep", **recipe: object) -> stage.Inputs:
     return stage.Inputs(
         photo=Photo(srgb, "jpg"),
         background=None,
-        prepared=PreparedPhoto(WIDTH, HEIGHT, "jpg", proxy, ()),
-        segmented=Segmentation(matte, float((matte > 127).mean()), None),
+        prepared=PreparedPhoto(WIDTH, HEIGHT, "jpg", proxy_srgb=proxy),
+        segmented=Segmentation(matte=matte, coverage=float((matte > 127).mean())),
         faces=None,
         smiles=None,
         recipe=Recipe(

@@ -15,12 +15,13 @@ from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import StageOutcome
+from smart_filter_shared.results import Faces, Smiles
 from smart_filter_tests import portrait
 from smart_filter_tests.serving import Api
 from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
-from smart_filter_workers.results import CompositeResult, Faces, Segmentation, Smiles, Srgb8
+from smart_filter_workers.results import CompositeResult, Segmentation, Srgb8
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system.lru_cache import LruCache
 
@@ -64,10 +65,12 @@ def submit_finished(
     prepared = dataclasses.replace(sample.prepared, fingerprint=fingerprint)
     made: Mapping[StageName, object] = {
         StageName.PREPARE: prepared,
-        StageName.SEGMENTATION: Segmentation(sample.segmented.matte.copy(), 0.4, 1),
+        StageName.SEGMENTATION: Segmentation(
+            matte=sample.segmented.matte.copy(), coverage=0.4, persons=1
+        ),
         StageName.FACE: Faces(sample.faces),
         StageName.SMILE: Smiles(sample.smiles, sample.eyes),
-        StageName.COMPOSITE: CompositeResult(None, None, None),
+        StageName.COMPOSITE: CompositeResult(image=None, matte=None, background=None),
     }
     artifacts = artifacts_of(api)
     for stage, result in made.items():

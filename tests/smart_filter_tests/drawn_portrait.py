@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-from smart_filter_workers.results import Face, Matte8, Srgb8
+from smart_filter_shared.results import Face
+from smart_filter_workers.results import Matte8, Srgb8
 
 WIDTH, HEIGHT = 640, 480
 

@@ -13,13 +13,14 @@ from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import LEADING_TASK
 from smart_filter_shared.queue.leases import StageOutcome
 from smart_filter_shared.recipe import Output, Recipe
+from smart_filter_shared.results import Face
 from smart_filter_shared.telemetry.tracing import NULL_TRACES
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.stages import FACE, PREPARE
 from smart_filter_workers import process as worker_process
 from smart_filter_workers.artifacts.content_credentials import CredentialSigner
 from smart_filter_workers.models import catalog
-from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
+from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.runtime.context import WorkerContext
 
 
@@ -35,7 +36,7 @@ class FaceWorker:
         """Write a job whose photo is prepared and whose face stage is ready."""
         job_id = self.bench.submit(Recipe(outputs=(Output.FACES,)), tenant=tenant)
         lease = self.bench.claim_one(PREPARE)
-        result = PreparedPhoto(8, 8, "jpg", np.zeros((8, 8, 3), np.uint8), ())
+        result = PreparedPhoto(8, 8, "jpg", proxy_srgb=np.zeros((8, 8, 3), np.uint8))
         job = self.bench.job(job_id, tenant=tenant)
         kept = self.services.artifacts.store(job, lease, result)
         done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)

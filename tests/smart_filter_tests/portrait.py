@@ -10,18 +10,9 @@ import cv2
 
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.results import Eyes, Face, Faces, Smile, Smiles
 from smart_filter_workers.networks.coordinates import scale_face
-from smart_filter_workers.results import (
-    Eyes,
-    Face,
-    Faces,
-    Photo,
-    PreparedPhoto,
-    Segmentation,
-    Smile,
-    Smiles,
-    Srgb8,
-)
+from smart_filter_workers.results import Photo, PreparedPhoto, Segmentation, Srgb8
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.prepare.stage import make_proxy
 
@@ -59,8 +50,8 @@ def a_portrait(side: int = _SIDE) -> Portrait:
     face = scale_face(ASTRONAUTS_FACE, x=side / _SIDE, y=side / _SIDE)
     return Portrait(
         srgb=srgb,
-        prepared=PreparedPhoto(side, side, "png", proxy, (face,)),
-        segmented=Segmentation(matte, float((matte > 127).mean()), _PERSONS),
+        prepared=PreparedPhoto(side, side, "png", proxy_srgb=proxy, proposals=(face,)),
+        segmented=Segmentation(matte=matte, coverage=float((matte > 127).mean()), persons=_PERSONS),
         faces=(face,),
         smiles=(Smile(SmileLevel.HUGE, 0.98),),
         eyes=(Eyes(left_open=True, right_open=True),),

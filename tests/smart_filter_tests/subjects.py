@@ -8,12 +8,12 @@ import numpy as np
 from smart_filter_shared.catalog.emotions import EMOTIONS
 from smart_filter_shared.presets import Mood
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.results import Emotion, Eyes, Smile, Smiles
 from smart_filter_workers.backgrounds import color_names, colors
 from smart_filter_workers.backgrounds.choice import moods
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 from smart_filter_workers.backgrounds.color_names import NamedColor
-from smart_filter_workers.results import Emotion, Eyes, Smile, Smiles
 
 # The share of each emotion by name; absent names are 0.
 Shares: TypeAlias = Mapping[str, float]

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard, WeightsFile
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.results import Smile
 from smart_filter_workers.networks.faces.face_mesh import FaceView
 from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
-from smart_filter_workers.results import Smile
 from smart_filter_workers.stages.smile.models.base import SmileRater
 from smart_filter_workers.weights import trained_weights
 

@@ -7,8 +7,9 @@ import pytest
 
 from smart_filter_shared.recipe import Framing, Recipe
 from smart_filter_shared.recipe.framing import read_roi
+from smart_filter_shared.results import AttachedThing
 from smart_filter_tests.pictures import noise, prepared_photo
-from smart_filter_workers.results import AttachedThing, Matte8, Segmentation
+from smart_filter_workers.results import Matte8, Segmentation
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.mattes.attached_things import find_attached
 from smart_filter_workers.stages.segmentation.models.base import People

@@ -6,6 +6,7 @@ import pytest
 from smart_filter_shared.errors import InputsExpired, StorageUnavailable
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset, find_preset, words
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.results import ChosenBackground
 from smart_filter_tests.subjects import a_subject, mood_named, mood_of
 from smart_filter_workers.backgrounds import keywords, library, vocabulary
 from smart_filter_workers.backgrounds.choice import exclusions, scoring, side_light
@@ -14,7 +15,7 @@ from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
 from smart_filter_workers.backgrounds.sources.stock import StockSource
-from smart_filter_workers.results import ChosenBackground, Srgb8
+from smart_filter_workers.results import Srgb8
 
 BY_NAME = {preset.name: preset for preset in PRESETS}
 SOME_CLOTHES = ["#15151a", "#f2f2f0", "#7d7f83", "#a3182c", "#2f4f9a", "#4f8f4a", "#d8b13a"]

@@ -3,11 +3,12 @@ import pytest
 
 from smart_filter_shared.presets import PICTURE, Mood, Preset
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.results import Eyes, Face
 from smart_filter_tests.subjects import OPEN, SHUT, Shares, faces_showing, mood_of, smiles_of
 from smart_filter_workers.backgrounds import appearance
 from smart_filter_workers.backgrounds.choice import color_layout, moods, subject_stats
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
-from smart_filter_workers.results import Eyes, Face, Matte8, Srgb8
+from smart_filter_workers.results import Matte8, Srgb8
 
 # A person of blocks, in pixels of the photo: the face, hair around it, clothes below.
 FACE = Face((80, 60, 40, 50), 0.9, ((90, 80), (110, 80), (100, 90), (92, 100), (108, 100)))

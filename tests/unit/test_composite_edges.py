@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.recipe import Edge
+from smart_filter_shared.results import Face
 from smart_filter_tests.pictures import noise
-from smart_filter_workers.results import Face, Matte8, Srgb8
+from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import (
     closed_form,
     color_lines,

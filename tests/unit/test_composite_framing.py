@@ -4,9 +4,10 @@ import pytest
 
 from smart_filter_shared.recipe import Format, Framing, Length, Output
 from smart_filter_shared.recipe.fields import parse
+from smart_filter_shared.results import Face, Frame
 from smart_filter_tests.composite_jobs import a_job, composite, decode_pixels
 from smart_filter_tests.products import covering
-from smart_filter_workers.results import CompositeResult, Face, Frame
+from smart_filter_workers.results import CompositeResult
 from smart_filter_workers.stages.composite import framing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 

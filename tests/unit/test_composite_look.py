@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Format, Look, Shadow, ShadowKind
 from smart_filter_shared.recipe.look import read_outline
+from smart_filter_shared.results import Face
 from smart_filter_tests.composite_jobs import a_job, composite
 from smart_filter_workers.backgrounds import colors
-from smart_filter_workers.results import Face, Matte8, Photo, Srgb8
+from smart_filter_workers.results import Matte8, Photo, Srgb8
 from smart_filter_workers.stages.composite import look
 from smart_filter_workers.stages.composite.look import (
     LookContext,

@@ -94,7 +94,9 @@ def of_two(*, touching: bool = False) -> Inputs:
     matte[20:70, right:90], whose[20:70, right:89] = 255, 2
     inputs = a_job("keep", outputs=(Output.PERSONS,))
     coverage = float((matte > 0).mean())
-    return replace(inputs, segmented=Segmentation(matte, coverage, 2, owners=whose))
+    return replace(
+        inputs, segmented=Segmentation(matte=matte, coverage=coverage, persons=2, owners=whose)
+    )
 
 
 def test_each_person_is_a_file_cropped_to_it() -> None:
@@ -112,7 +114,9 @@ def test_each_person_is_a_file_cropped_to_it() -> None:
 
 
 def test_archive_without_people_has_no_pictures() -> None:
-    empty = Segmentation(np.zeros(SMALL, np.uint8), 0.0, 0, owners=np.zeros(SMALL, np.uint8))
+    empty = Segmentation(
+        matte=np.zeros(SMALL, np.uint8), coverage=0.0, persons=0, owners=np.zeros(SMALL, np.uint8)
+    )
 
     files = unpacked(composite(replace(of_two(), segmented=empty)).persons)
 

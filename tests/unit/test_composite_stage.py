@@ -98,7 +98,7 @@ def test_people_leave_no_halo_on_the_blurred_background(strength: str) -> None:
         inputs,
         photo=Photo(photo, "png"),
         prepared=replace(inputs.prepared, proxy_srgb=photo),
-        segmented=Segmentation(matte, float((matte > 0).mean()), None),
+        segmented=Segmentation(matte=matte, coverage=float((matte > 0).mean())),
     )
 
     seen = decode_pixels(composite(inputs).image)
@@ -117,8 +117,8 @@ def test_photos_of_any_size_get_their_background(size: tuple[int, int], backgrou
         a_job(background, format=Format.PNG),
         photo=Photo(srgb, "png"),
         background=Photo(srgb[:1, :1], "png"),
-        prepared=PreparedPhoto(width, height, "png", srgb, ()),
-        segmented=Segmentation(matte, 0.5, None),
+        prepared=PreparedPhoto(width, height, "png", proxy_srgb=srgb),
+        segmented=Segmentation(matte=matte, coverage=0.5),
     )
 
     result = composite(inputs)

@@ -8,6 +8,7 @@ import pytest
 
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.results import Face, Faces
 from smart_filter_training.evaluation import (
     confidence_intervals,
     contact_sheet,
@@ -20,7 +21,7 @@ from smart_filter_training.evaluation.base import Score
 from smart_filter_training.evaluation.measure import Evaluation, ModelResult, ReportedPhoto
 from smart_filter_training.evaluation.model_comparison import Comparison, CutOutResult, FailedModel
 from smart_filter_training.evaluation.tasks import face, orientation, smile
-from smart_filter_workers.results import Face, Faces, Matte8
+from smart_filter_workers.results import Matte8
 
 SIDE = 200
 # 0.8 % of the diagonal of 200 × 200 pixels, rounded up.

@@ -16,13 +16,13 @@ from PIL import AvifImagePlugin
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.results import Eyes, Smile, Smiles
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.job_rows import a_job_row
 from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.networks.runtimes import onnx_runtime
-from smart_filter_workers.results import Eyes, Smile, Smiles
 from smart_filter_workers.runtime.claiming.batching import is_out_of_memory, run_in_passes
 from smart_filter_workers.runtime.runner import exclude_claimed
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds

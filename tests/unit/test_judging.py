@@ -11,8 +11,9 @@ from smart_filter_shared.feedback.examples import Split
 from smart_filter_shared.model_registry import promotion
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.results import Eyes, Face, Faces, Smile, Smiles
 from smart_filter_workers.learning import shadow_run
-from smart_filter_workers.results import Eyes, Face, Faces, Segmentation, Smile, Smiles
+from smart_filter_workers.results import Segmentation
 
 LIVE = "f" * 64
 
@@ -107,7 +108,10 @@ TRIED = Smiles(
 
 
 def test_shadow_results_are_compared_with_the_live_ones() -> None:
-    mattes = Segmentation(LEFT, 0.5, None), Segmentation(MIDDLE, 0.25, None)
+    mattes = (
+        Segmentation(matte=LEFT, coverage=0.5),
+        Segmentation(matte=MIDDLE, coverage=0.25),
+    )
 
     assert shadow_run.measure_agreement(TaskName.SEGMENTATION, *mattes) == {
         "iou": 8 / 24,

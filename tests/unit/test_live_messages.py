@@ -25,6 +25,7 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live import backgrounds
 from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.results import Eyes, Smile
 from smart_filter_shared.telemetry import metrics
 from smart_filter_tests.drawn_portrait import a_face
 from smart_filter_tests.pictures import noise
@@ -36,7 +37,7 @@ from smart_filter_workers.live.metrics import LiveMetrics
 from smart_filter_workers.live.session_registry import SessionRegistry
 from smart_filter_workers.live.shutter import FrameSummary, Shutter, SmilingFrame, summarize_frame
 from smart_filter_workers.live.smoothing import MatteSmoother
-from smart_filter_workers.results import Eyes, Matte8, Photo, Smile, Srgb8
+from smart_filter_workers.results import Matte8, Photo, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.two_pass import Floats
 
 KEYS = ["k" * 32]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.recipe import PersonSelection
+from smart_filter_shared.results import Face
 from smart_filter_tests.pictures import noise, prepared_photo
-from smart_filter_workers.results import Face, Matte8, PreparedPhoto, Srgb8
+from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.people.person_selection import select_persons
 

@@ -7,9 +7,10 @@ import pytest
 from smart_filter_shared.printability import Printability, Verdict
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Output
+from smart_filter_shared.results import Eyes, Face, Faces, Frame, Smile, Smiles
 from smart_filter_tests.composite_jobs import a_job, composite
 from smart_filter_tests.drawn_portrait import HEIGHT, WIDTH, a_face, a_portrait
-from smart_filter_workers.results import Eyes, Face, Faces, Frame, Matte8, Smile, Smiles, Srgb8
+from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite.printability import paper_size
 from smart_filter_workers.stages.composite.printability.assessment import assess
 from smart_filter_workers.stages.composite.printability.face_measurements import measure_face

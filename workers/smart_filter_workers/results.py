@@ -1,13 +1,12 @@
-"""The results of each stage, which later stages read: pictures and numbers only.
+"""The results of each stage with their pictures, which later stages read.
 
-Every coordinate is in pixels of the upright photo, x to the right and y down, the origin
-at the top left corner of the top left pixel. Array fields become artifacts in storage;
-all other fields are kept in the stage's row. "left" and "right" are the person's own.
+Array fields become artifacts in storage; the facts, which smart_filter_shared.results has with the
+meaning of coordinates, are kept in the stage's row.
 """
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
@@ -15,8 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.printability import Printability
-from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.results import (
+    CompositeFacts,
+    Faces,
+    Point,
+    PreparedFacts,
+    SegmentationFacts,
+    Smiles,
+)
 
 # (H, W, 3) uint8, RGB, sRGB transfer curve.
 Srgb8: TypeAlias = NDArray[np.uint8]
@@ -30,14 +35,6 @@ InstanceMap: TypeAlias = NDArray[np.uint8]
 # A pixel shows a person when the matte is above one half. An integer: numpy would convert the
 # matte to compare it with a float.
 HALF_LEVEL: Final = 127
-# A photo has no person when people cover less than this share of it, by the API contract.
-MIN_PEOPLE_SHARE: Final = 0.005
-
-Point: TypeAlias = tuple[float, float]
-
-# Shares of a face's expression, summing to 1, in the order of
-# `smart_filter_shared.catalog.emotions`.
-Emotion: TypeAlias = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,206 +116,34 @@ class MatteDrawing:
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
-    """One detected face.
-
-    box: x, y, width, height; score: the detector's confidence, 0..1.
-    landmarks: right eye, left eye, nose, right mouth corner, left mouth corner.
-    """
-
-    box: tuple[float, float, float, float]
-    score: float
-    landmarks: tuple[Point, Point, Point, Point, Point]
-
-
-@dataclass(frozen=True, slots=True)
-class Smile:
-    """How much one face smiles: its level and the score 0..1 that the level was cut from.
-
-    emotion: the expression of the face; None if the model does not read it, or cannot here.
-    """
-
-    level: SmileLevel
-    score: float
-    emotion: Emotion | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Eyes:
-    """Whether each eye is open; None if that is unknown, which counts as not open."""
-
-    left_open: bool | None
-    right_open: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedPhoto:
+class PreparedPhoto(PreparedFacts):
     """The result of `prepare`.
 
-    width, height: the upright photo's; format: the format of the upload.
     proxy_srgb: (h, w, 3) uint8 sRGB, the upright photo shrunk for models; x scales by
         width / w and y by height / h.
-    proposals: faces found by a light detector; a better detector may find others.
-    quarter_turns: how often the decoded photo was turned by 90° counter-clockwise to stand
-        upright, 0 to 3.
-    fingerprint: 64 bits that are alike for photos of one scene
-        (smart_filter_shared.albums).
-    taken_at: by the camera's clock.
     preview: the proxy as a JPEG without metadata, for display.
     """
 
-    width: int
-    height: int
-    format: str
-    proxy_srgb: Srgb8
-    proposals: tuple[Face, ...]
-    quarter_turns: int = 0
-    fingerprint: int | None = None
-    taken_at: dt.datetime | None = None
+    proxy_srgb: Srgb8 = field(kw_only=True)
     preview: EncodedFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class DetectedPerson:
-    """A person that a model tells apart from the others in a photo.
-
-    number: from left to right, 1 the leftmost, counting all persons.  box: x, y, width, height.
-    kept: whether the recipe selects this person.
-    """
-
-    number: int
-    box: tuple[float, float, float, float]
-    kept: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AttachedThing:
-    """A thing that a person holds or wears, or a lost part of the person, added to the matte.
-
-    box: x, y, width, height.  person: the number of its person; None if the model does not tell
-    persons apart.
-    """
-
-    box: tuple[float, float, float, float]
-    person: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Segmentation:
+class Segmentation(SegmentationFacts):
     """The result of `segmentation`.
 
     matte: (h, w) uint8 at the proxy's size.
-    coverage: the share of the photo, 0..1, where the matte of all persons, kept or not, is above
-        one half; 0 when none is kept.
-    persons: how many kept persons the model tells apart; None if it does not.
-    confidence: how far an ensemble's members, or the networks of a model, agree, 0..1; None if
-        that is unknown.
-    needs_review: whether they agree less than the recipe, or the model, requires.
-    stronger: the model to reroute the stage to, if the recipe asks for that.
-    certain: whether a face or a body was recognized; if not, the matte may show something else.
-    any_subject: whether the matte shows whatever stands out, not people alone.
     debug: a picture of the model's steps, if requested.
     owners: the person of each pixel, (h, w) uint8, if persons were requested one by one.
-    found: all persons that the model tells apart, kept or not; None if it does not.
-    attached: what was added to the kept persons; None if the model looks for no attached things.
     """
 
-    matte: Matte8
-    coverage: float
-    persons: int | None
-    confidence: float | None = None
-    needs_review: bool = False
-    stronger: str | None = None
-    certain: bool = True
-    any_subject: bool = False
+    matte: Matte8 = field(kw_only=True)
     debug: EncodedFile | None = None
     owners: InstanceMap | None = None
-    found: tuple[DetectedPerson, ...] | None = None
-    attached: tuple[AttachedThing, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Faces:
-    """The result of `face`: faces from left to right by the middle of their boxes."""
-
-    faces: tuple[Face, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Smiles:
-    """The result of `smile`: smile and eyes of each face of `Faces`, in the same order."""
-
-    smiles: tuple[Smile, ...]
-    eyes: tuple[Eyes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreTerms:
-    """The terms of a background's score, 0..1 each (`backgrounds/scoring.py`)."""
-
-    mood: float
-    contrast: float
-    harmony: float
-    variety: float
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A background that was considered, its score 0..1, and the terms of the score."""
-
-    name: str
-    score: float
-    terms: ScoreTerms
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenBackground:
-    """The background that was used, and why.
-
-    kind: keep, transparent, color, preset, blur or file; name: the preset's, or None.
-    reason: a sentence for people, built from the deciding scores.
-    candidates: the best five by score, the used one first; empty if the photo did not decide.
-    light: the direction of the light on the people, -1 left to 1 right; 0 if not measured.
-    """
-
-    kind: str
-    name: str | None
-    keywords: tuple[str, ...]
-    reason: str
-    candidates: tuple[Candidate, ...] = ()
-    light: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """The position of the photo on the picture's canvas.
-
-    width, height: the canvas, in pixels.  scale: canvas pixels per pixel of the photo.
-    left, top: the photo's upper left corner, in pixels of the canvas.
-    """
-
-    width: int
-    height: int
-    scale: float
-    left: float
-    top: float
-
-    def place(self, point: Point) -> Point:
-        """Return the position of a point of the photo on the canvas."""
-        return self.left + self.scale * point[0], self.top + self.scale * point[1]
-
-
-@dataclass(frozen=True, slots=True)
-class FilterResult:
-    """The outcome of a filter: whether it drew anything, and a reason for people."""
-
-    name: str
-    applied: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class CompositeResult:
+class CompositeResult(CompositeFacts):
     """The result of `composite`: the files that the job requested.
 
     cutout: the people on a transparent background, with straight alpha.
@@ -326,24 +151,15 @@ class CompositeResult:
     zip: a zip of the people's colors, without alpha, and of the matte.
     regions: the map of the photo's regions (`photo_regions.encode_map`).
     thumbnail: the image, small.
-    frame: the position of the photo in all of them.
-    foreground: x, y, width, height around the people, in whole pixels; None without people.
-    printability: how well the files print; None unless requested.
-    filters: the outcomes of the requested filters, in order.
     """
 
-    image: EncodedFile | None
-    matte: EncodedFile | None
-    background: ChosenBackground | None
+    image: EncodedFile | None = None
+    matte: EncodedFile | None = None
     cutout: EncodedFile | None = None
     persons: EncodedFile | None = None
     zip: EncodedFile | None = None
     regions: EncodedFile | None = None
     thumbnail: EncodedFile | None = None
-    frame: Frame | None = None
-    foreground: tuple[int, int, int, int] | None = None
-    printability: Printability | None = None
-    filters: tuple[FilterResult, ...] = ()
 
 
 # The result of each stage; `Stage.result` names the field of an `Inputs` that requests it.

@@ -5,9 +5,9 @@ The fields of a job are null until the stage that produces them has succeeded.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel
 
 from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.problems import catalog
@@ -21,21 +21,26 @@ from smart_filter_api.schemas.choices import (
 )
 from smart_filter_api.schemas.jobs import (
     AppliedFilter,
+    AttachedThing,
     ChosenBackground,
+    Eyes,
     Face,
     Frame,
     Image,
     Job,
     JobError,
     JobLinks,
+    Person,
     Photo,
     QueuePosition,
     RankTerms,
     Rating,
     ResolvedRecipe,
+    Smile,
     Stage,
     StageModel,
 )
+from smart_filter_shared import results
 from smart_filter_shared.catalog import parameters
 from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
 from smart_filter_shared.catalog.filters import FilterCard
@@ -51,10 +56,17 @@ from smart_filter_shared.printability import Printability
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, rate
 from smart_filter_shared.recipe import COMPOSED_OUTPUTS, BackgroundKind, Output, Recipe, Subject
+from smart_filter_shared.results import (
+    MIN_PEOPLE_SHARE,
+    CompositeFacts,
+    Faces,
+    PreparedFacts,
+    SegmentationFacts,
+    Smiles,
+    read_facts,
+)
 
-# A matte that covers a smaller share of the photo counts as noise: no people.
-MIN_PERSON_COVERAGE = 0.005
-_PRINTABILITY = TypeAdapter(Printability)
+Answer = TypeVar("Answer", bound=BaseModel)
 
 
 def render_job(
@@ -82,6 +94,7 @@ def render_job(
             job_seconds=row.link_seconds,
         )
     faces = render_faces(row)
+    segmented = _segmentation(row) or SegmentationFacts()
     path = f"/v1/jobs/{row.id}"
     return Job(
         id=row.id,
@@ -94,12 +107,12 @@ def render_job(
         recipe=ResolvedRecipe.model_validate(row.recipe.as_json()),
         seed=row.seed,
         metadata=dict(row.recipe.metadata),
-        photo=_photo(_stage_facts(row, StageName.PREPARE)),
+        photo=_photo(row),
         subject=_subject(row),
         people=_count_people(row),
-        persons=_segmentation_fact(row, "found"),
-        attached=_segmentation_fact(row, "attached"),
-        confidence=_segmentation_fact(row, "confidence"),
+        persons=_list_as(Person, segmented.found),
+        attached=_list_as(AttachedThing, segmented.attached),
+        confidence=segmented.confidence,
         needs_review=_needs_review(row),
         image=_image(find_output_file(row, Output.IMAGE)),
         faces=faces,
@@ -241,20 +254,19 @@ def render_faces(row: JobRow) -> list[Face] | None:
 
     Emotions are left out unless `row.emotions`.
     """
-    detected = _stage_facts(row, StageName.FACE)
-    rated = _stage_facts(row, StageName.SMILE)
+    detected, rated = _faces(row), _smiles(row)
     if detected is None or rated is None:
         return None
     return [
-        Face.model_validate(
-            {
-                **face,
-                "smile": smile,
-                "eyes": eyes,
-                "emotion": _emotion(smile) if row.emotions else None,
-            }
+        Face(
+            box=list(face.box),
+            score=face.score,
+            landmarks=[list(point) for point in face.landmarks],
+            smile=Smile(level=smile.level, score=smile.score),
+            eyes=Eyes(left_open=eyes.left_open, right_open=eyes.right_open),
+            emotion=_emotion(smile) if row.emotions else None,
         )
-        for face, smile, eyes in zip(detected["faces"], rated["smiles"], rated["eyes"], strict=True)
+        for face, smile, eyes in zip(detected.faces, rated.smiles, rated.eyes, strict=True)
     ]
 
 
@@ -286,9 +298,8 @@ def render_rating(faces: list[Face]) -> Rating | None:
 
 def render_printability(row: JobRow) -> Printability | None:
     """Return how well the picture prints; None until it is composed, or without rated people."""
-    composed = _stage_facts(row, StageName.COMPOSITE)
-    judged = None if composed is None else composed.get("printability")
-    return None if judged is None else _PRINTABILITY.validate_python(judged)
+    composed = _composite(row)
+    return None if composed is None else composed.printability
 
 
 def list_outputs(row: JobRow) -> tuple[Output, ...]:
@@ -298,15 +309,16 @@ def list_outputs(row: JobRow) -> tuple[Output, ...]:
     return tuple(output for output in row.recipe.outputs if output not in COMPOSED_OUTPUTS)
 
 
-def _emotion(smile: Json) -> dict[str, float] | None:
+def _emotion(smile: results.Smile) -> dict[str, float] | None:
     # None where no model rates emotions.
-    shares = smile.get("emotion")
-    return shares and {name: round(share, 4) for name, share in zip(EMOTIONS, shares, strict=True)}
+    if smile.emotion is None:
+        return None
+    return {name: round(share, 4) for name, share in zip(EMOTIONS, smile.emotion, strict=True)}
 
 
 def _has_emotions(row: JobRow) -> bool:
-    rated = _stage_facts(row, StageName.SMILE)
-    return rated is not None and any(smile.get("emotion") for smile in rated["smiles"])
+    rated = _smiles(row)
+    return rated is not None and any(smile.emotion for smile in rated.smiles)
 
 
 def _hides_reasons(row: JobRow) -> bool:
@@ -326,68 +338,66 @@ def _count_people(row: JobRow) -> int | None:
     None without segmentation, and when a model that separates none found people whose faces were
     not searched.
     """
-    segmented = _stage_facts(row, StageName.SEGMENTATION)
+    segmented = _segmentation(row)
     if segmented is None:
         return None
-    if segmented.get("persons") is not None:
-        return int(segmented["persons"])
-    if segmented["coverage"] < MIN_PERSON_COVERAGE:
+    if segmented.persons is not None:
+        return segmented.persons
+    if segmented.coverage < MIN_PEOPLE_SHARE:
         return 0
-    detected = _stage_facts(row, StageName.FACE)
-    least = 0 if has_any_subject(row) else 1
-    return None if detected is None else max(least, len(detected["faces"]))
+    detected = _faces(row)
+    least = 0 if segmented.any_subject else 1
+    return None if detected is None else max(least, len(detected.faces))
 
 
 def has_any_subject(row: JobRow) -> bool:
     """Return whether whatever stands out was looked for, not people alone."""
-    return bool(_segmentation_fact(row, "any_subject"))
+    segmented = _segmentation(row)
+    return segmented is not None and segmented.any_subject
 
 
 def is_subject_certain(row: JobRow) -> bool:
     """Return whether `subject=auto` found people for certain; true for other subjects."""
+    segmented = _segmentation(row)
     is_open = row.recipe.subject == Subject.AUTO and not has_any_subject(row)
-    return not is_open or _segmentation_fact(row, "certain") is not False
+    return not is_open or segmented is None or segmented.certain
 
 
 def _needs_review(row: JobRow) -> bool:
     """Return whether the cutout may be wrong: `needs_review` in docs/api/jobs.md has the cases."""
-    segmented = _stage_facts(row, StageName.SEGMENTATION)
+    segmented = _segmentation(row)
     if segmented is None:
         return False
     is_doubtful = _subject(row) == "people" and not is_subject_certain(row)
     # The client did not choose the lighter model, which does not judge its matte.
-    is_unjudged = segmented.get("confidence") is None and any(
+    is_unjudged = segmented.confidence is None and any(
         degradation.startswith("segmentation.model=") for degradation in row.degraded
     )
-    return is_doubtful or is_unjudged or _misses_person(row) or bool(segmented.get("needs_review"))
+    return is_doubtful or is_unjudged or _misses_person(row) or segmented.needs_review
 
 
 def _misses_person(row: JobRow) -> bool:
     """Return whether the recipe keeps a number that no person has."""
-    found_people = _segmentation_fact(row, "found")
+    segmented = _segmentation(row)
     # A model that separates no persons makes one of all.
-    count = 1 if found_people is None else len(found_people)
+    count = 1
+    if segmented is not None and segmented.found is not None:
+        count = len(segmented.found)
     return isinstance(row.recipe.persons, tuple) and max(row.recipe.persons) > count
 
 
 def _subject(row: JobRow) -> Literal["people", "object"] | None:
     """Return what was found; None when nothing was, or was searched."""
-    segmented = _stage_facts(row, StageName.SEGMENTATION)
-    if segmented is None or segmented.get("coverage", 0) < MIN_PERSON_COVERAGE:
+    segmented = _segmentation(row)
+    if segmented is None or segmented.coverage < MIN_PEOPLE_SHARE:
         return None
-    return "object" if has_any_subject(row) else "people"
-
-
-def _segmentation_fact(row: JobRow, fact: str) -> Any:  # noqa: ANN401 - JSON; the answer's type checks it
-    """Return one fact of the segmentation result; None when it is absent or not there yet."""
-    segmented = _stage_facts(row, StageName.SEGMENTATION)
-    return None if segmented is None else segmented.get(fact)
+    return "object" if segmented.any_subject else "people"
 
 
 def _background(row: JobRow) -> ChosenBackground:
-    composed = _stage_facts(row, StageName.COMPOSITE)
-    if composed is not None and composed.get("background") is not None:
-        chosen = ChosenBackground.model_validate(composed["background"])
+    composed = _composite(row)
+    if composed is not None and composed.background is not None:
+        chosen = ChosenBackground.model_validate(composed.background, from_attributes=True)
         if _hides_reasons(row):
             # The candidates' scores depend on moods too.
             return chosen.model_copy(update={"reason": None, "candidates": []})
@@ -398,18 +408,22 @@ def _background(row: JobRow) -> ChosenBackground:
 
 
 def _frame(row: JobRow) -> Frame | None:
-    composed = _stage_facts(row, StageName.COMPOSITE) or {}
-    if composed.get("frame") is None:
+    composed = _composite(row)
+    if composed is None or composed.frame is None:
         return None
-    return Frame.model_validate({**composed["frame"], "foreground": composed.get("foreground")})
+    foreground = composed.foreground and list(composed.foreground)
+    return Frame(**dataclasses.asdict(composed.frame), foreground=foreground)
 
 
 def _filters(row: JobRow) -> list[AppliedFilter]:
-    composed = _stage_facts(row, StageName.COMPOSITE)
-    if composed is not None and composed.get("filters"):
-        hidden = {"reason": None} if _hides_reasons(row) else {}
+    composed = _composite(row)
+    if composed is not None and composed.filters:
+        hides = _hides_reasons(row)
         return [
-            AppliedFilter.model_validate({**filter_, **hidden}) for filter_ in composed["filters"]
+            AppliedFilter(
+                name=filter_.name, applied=filter_.applied, reason=None if hides else filter_.reason
+            )
+            for filter_ in composed.filters
         ]
     return [
         AppliedFilter(name=filter_.name, applied=None, reason=None)
@@ -444,10 +458,35 @@ def _image(image: Json | None) -> Image | None:
     return None if image is None else Image.model_validate(image)
 
 
-def _photo(photo: Json | None) -> Photo | None:
-    return None if photo is None else Photo.model_validate(photo)
+def _photo(row: JobRow) -> Photo | None:
+    prepared = read_facts(row.result(StageName.PREPARE), PreparedFacts)
+    if prepared is None:
+        return None
+    return Photo(
+        width=prepared.width,
+        height=prepared.height,
+        format=prepared.format,
+        quarter_turns=prepared.quarter_turns,
+    )
 
 
-def _stage_facts(row: JobRow, stage: StageName) -> Json | None:
-    result = row.result(stage)
-    return None if result is None else result["facts"]
+def _segmentation(row: JobRow) -> SegmentationFacts | None:
+    return read_facts(row.result(StageName.SEGMENTATION), SegmentationFacts)
+
+
+def _faces(row: JobRow) -> Faces | None:
+    return read_facts(row.result(StageName.FACE), Faces)
+
+
+def _smiles(row: JobRow) -> Smiles | None:
+    return read_facts(row.result(StageName.SMILE), Smiles)
+
+
+def _composite(row: JobRow) -> CompositeFacts | None:
+    return read_facts(row.result(StageName.COMPOSITE), CompositeFacts)
+
+
+def _list_as(kind: type[Answer], facts: Sequence[object] | None) -> list[Answer] | None:
+    if facts is None:
+        return None
+    return [kind.model_validate(fact, from_attributes=True) for fact in facts]

@@ -14,6 +14,7 @@ from smart_filter_shared.artifacts import retention
 from smart_filter_shared.errors import InputsExpired, JobNotFinished, NotFound, ObjectMissing
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.results import PreparedFacts, read_facts
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/photo", tags=["jobs"])
 
@@ -102,8 +103,10 @@ def _preview_object(prepared: Json) -> StoredObject:
 def _original_object(job: JobRow, prepared: Json) -> StoredObject:
     if job.photo_key is None:
         raise _expired_error(str(job.id))
-    format_ = str(prepared["facts"]["format"])
-    return StoredObject(job.photo_key, f"image/{_MEDIA_SUBTYPES.get(format_, format_)}")
+    facts = read_facts(prepared, PreparedFacts)
+    assert facts is not None, "there is a result"
+    subtype = _MEDIA_SUBTYPES.get(facts.format, facts.format)
+    return StoredObject(job.photo_key, f"image/{subtype}")
 
 
 def _expired_error(job_id: str) -> InputsExpired:

@@ -2,10 +2,10 @@
 
 import json
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from sqlalchemy import Connection
 
@@ -34,6 +34,7 @@ from smart_filter_shared.feedback.corrections import (
 from smart_filter_shared.ids import CorrectionId, new_correction_id
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.results import PreparedFacts, Smiles, read_facts
 from smart_filter_shared.storage import keys
 
 # Start of a PNG: its signature and the chunk IHDR, with width, height, bit depth and color type.
@@ -143,10 +144,11 @@ def _validate(job: JobRow, asked: CorrectionRequest) -> _CorrectionContent:
         _refuse("/stage", f"is not {_STAGE_OF_KIND[asked.kind]}, the stage of kind {asked.kind}")
     if len(given) != 1 or given[0] not in forms:
         _refuse("/kind", f"{asked.kind} needs {' or '.join(forms)}, and nothing else")
-    photo, result = job.result(StageName.PREPARE), job.result(StageName(asked.stage))
+    photo = read_facts(job.result(StageName.PREPARE), PreparedFacts)
+    result = job.result(StageName(asked.stage))
     if photo is None or result is None:
         _refuse("/stage", f"{asked.stage} has no result in job {job.id}")
-    size = int(photo["facts"]["width"]), int(photo["facts"]["height"])
+    size = photo.width, photo.height
     if asked.mask is not None:
         return _CorrectionContent("mask", _decode_mask(asked.mask, size), "image/png")
     if asked.strokes is not None:
@@ -154,7 +156,9 @@ def _validate(job: JobRow, asked: CorrectionRequest) -> _CorrectionContent:
         return _CorrectionContent(
             "strokes", _encode_strokes(asked.strokes, size), "application/json", points
         )
-    _validate_label(asked, result)
+    rated = read_facts(result, Smiles)
+    assert rated is not None, "there is a result"
+    _validate_label(asked, faces=len(rated.smiles))
     return _CorrectionContent("label", None, "")
 
 
@@ -190,14 +194,13 @@ def _encode_strokes(strokes: list[Stroke], size: tuple[int, int]) -> bytes:
     ).encode()
 
 
-def _validate_label(asked: CorrectionRequest, result: Mapping[str, Any]) -> None:
+def _validate_label(asked: CorrectionRequest, *, faces: int) -> None:
     """Reject labels for unknown faces, and repeated labels for a face.  Raises InvalidRequest."""
     assert asked.label is not None, "the form was checked"
-    count = len(result["facts"]["smiles"])
     numbers = [face.number for face in asked.label.faces]
     for place, number in enumerate(numbers):
-        if number > count:
-            _refuse(f"/label/faces/{place}/number", f"is not one of the {count} detected faces")
+        if number > faces:
+            _refuse(f"/label/faces/{place}/number", f"is not one of the {faces} detected faces")
         if number in numbers[:place]:
             _refuse(f"/label/faces/{place}/number", "is given more than once")
 

@@ -30,4 +30,6 @@ def score_model(code: TaskCode, model: object, folder: Path) -> list[Score]:
 def _prepare(photo: Photo) -> PreparedPhoto:
     """Return the result of the stage `prepare` without the proposals of its face detector."""
     height, width = photo.srgb.shape[:2]
-    return PreparedPhoto(width, height, photo.format, make_proxy(photo.srgb), proposals=())
+    return PreparedPhoto(
+        width, height, photo.format, proxy_srgb=make_proxy(photo.srgb), proposals=()
+    )

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import cast
 
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.results import Face
 from smart_filter_training.evaluation.base import PreparePhoto
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import ModelCatalog
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Face, Photo, PreparedPhoto, Srgb8
+from smart_filter_workers.results import Photo, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.prepare import stage
 from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
 from smart_filter_workers.system import memory

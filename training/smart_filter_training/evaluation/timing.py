@@ -11,12 +11,13 @@ import numpy as np
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.results import Face
 from smart_filter_training.evaluation import dataset_files
 from smart_filter_training.evaluation.model_process import ModelProcess
 from smart_filter_training.evaluation.prepare_stage import open_prepare_stage
 from smart_filter_training.evaluation.tasks import orientation
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Face, Photo, PreparedPhoto, Srgb8
+from smart_filter_workers.results import Photo, PreparedPhoto, Srgb8
 
 SLOW_QUANTILE: Final = 0.9
 # Size of the drawn picture: that of a phone's photo as a proxy.

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, Preset
+from smart_filter_shared.results import ChosenBackground
 from smart_filter_workers.backgrounds import vocabulary
 from smart_filter_workers.backgrounds.choice import exclusions, ranking, selection
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 from smart_filter_workers.backgrounds.vocabulary import Meaning
-from smart_filter_workers.results import ChosenBackground
 
 # Penalty of a match by two designs: one design that matches everything is better.
 _TWO_DESIGNS_PENALTY: Final = 0.15

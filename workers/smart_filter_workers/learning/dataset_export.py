@@ -29,12 +29,12 @@ from smart_filter_shared.feedback.datasets import Dataset
 from smart_filter_shared.feedback.examples import Split, TrainingExample
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.results import Face
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers import images
 from smart_filter_workers.learning import examples, manifests
 from smart_filter_workers.networks.faces import expression
 from smart_filter_workers.networks.squares import Square
-from smart_filter_workers.results import Face
 
 Archive = dict[str, NDArray[Any]]  # the arrays that examples.from_faces packs, by name
 

@@ -21,10 +21,11 @@ from smart_filter_shared.errors import ModelNotLoaded, Poison, TryAgain
 from smart_filter_shared.model_registry import shadow_results
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.results import Eyes, Faces, Smiles
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers import child_process
 from smart_filter_workers.models.cache import ModelCache
-from smart_filter_workers.results import Eyes, Faces, PreparedPhoto, Segmentation, Smiles
+from smart_filter_workers.results import PreparedPhoto, Segmentation
 from smart_filter_workers.stages.segmentation.mattes import agreement as of_mattes
 
 # Length of the queue: each entry holds a proxy of 3 MB.

@@ -65,7 +65,7 @@ def _sample_inputs(task: TaskName) -> tuple[Sequence[object], ...]:
         return ([build_face(_eye())],)
     person = _person()
     if task == TaskName.SEGMENTATION:
-        return ([PreparedPhoto(_WIDTH, _HEIGHT, "png", person, proposals=())],)
+        return ([PreparedPhoto(_WIDTH, _HEIGHT, "png", proxy_srgb=person)],)
     return ([person], [()]) if task == TaskName.ORIENTATION else ([person],)
 
 

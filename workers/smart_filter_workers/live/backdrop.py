@@ -4,16 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind, Recipe
+from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Frame
 from smart_filter_workers.live.models import FrameFaces
-from smart_filter_workers.results import (
-    MIN_PEOPLE_SHARE,
-    ChosenBackground,
-    Frame,
-    Photo,
-    PreparedPhoto,
-    Segmentation,
-    Srgb8,
-)
+from smart_filter_workers.results import Photo, PreparedPhoto, Segmentation, Srgb8
 from smart_filter_workers.stages.composite import background, choose_background
 from smart_filter_workers.stages.composite.inputs import Inputs
 

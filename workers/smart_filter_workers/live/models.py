@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.results import Face, Faces, Smiles
 from smart_filter_workers.live import refocus
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelCatalog
@@ -18,7 +19,7 @@ from smart_filter_workers.networks.faces.blazeface import BlazeFace
 from smart_filter_workers.networks.faces.centerface import CenterFace
 from smart_filter_workers.networks.mattes.selfie import SelfieNetworks
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Face, Faces, PreparedPhoto, Smiles, Srgb8
+from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.composite.models.base import Compositor
 from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stages.face.models import blazeface as blazeface_model

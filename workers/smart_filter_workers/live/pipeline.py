@@ -6,6 +6,7 @@ import numpy as np
 
 from smart_filter_shared.rating import Rating, rate
 from smart_filter_shared.recipe import Edge
+from smart_filter_shared.results import MIN_PEOPLE_SHARE, Face
 from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.live import frames
 from smart_filter_workers.live.backdrop import Backdrop, BackgroundChoice
@@ -13,15 +14,7 @@ from smart_filter_workers.live.models import FACES_SIDE_PX, PEOPLE_SIDE_PX, Fram
 from smart_filter_workers.live.smoothing import MatteSmoother
 from smart_filter_workers.networks.coordinates import to_proxy
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import (
-    HALF_LEVEL,
-    MIN_PEOPLE_SHARE,
-    Face,
-    Matte8,
-    PreparedPhoto,
-    Segmentation,
-    Srgb8,
-)
+from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Segmentation, Srgb8
 from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 
@@ -105,7 +98,9 @@ class FramePipeline:
         seconds: the time since the previous frame.
         """
         faces = seen.faces.faces
-        segmented = Segmentation(matte, float(np.mean(matte > HALF_LEVEL)), persons=None)
+        segmented = Segmentation(
+            matte=matte, coverage=float(np.mean(matte > HALF_LEVEL)), persons=None
+        )
         segmented = clean_matte(segmented, frame.for_people, faces)
         self._faces = tuple(to_proxy(face, frame.for_faces) for face in faces)
         choice = backdrop.choose(frame.srgb, frame.for_people, segmented, seen)
@@ -146,7 +141,7 @@ class FramePipeline:
 def _shrink_frame(srgb: Srgb8, longest_side_px: int) -> PreparedPhoto:
     height, width = srgb.shape[:2]
     small = shrink(srgb, longest_side=longest_side_px)
-    return PreparedPhoto(width, height, "jpg", small, proposals=())
+    return PreparedPhoto(width, height, "jpg", proxy_srgb=small)
 
 
 def _rate_faces(seen: FrameFaces) -> Rating | None:

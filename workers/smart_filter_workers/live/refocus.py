@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from smart_filter_workers.results import Face
+from smart_filter_shared.results import Face
 from smart_filter_workers.stages.segmentation.mattes.two_pass import Floats
 from smart_filter_workers.stages.segmentation.regions import Region
 

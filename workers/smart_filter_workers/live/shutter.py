@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Final
 
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_workers.results import Eyes, Face, Smile
+from smart_filter_shared.results import Eyes, Face, Smile
 
 # A peak this long is enough to find its middle.
 PEAK_SECONDS: Final = 1.0

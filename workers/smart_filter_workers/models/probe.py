@@ -132,7 +132,7 @@ def _ensure_segments(folder: Path, file: AdmittedFile) -> None:
     model = catalog.discover_models().files[TaskName.SEGMENTATION, file.kind]
     srgb = _gradient()
     height, width = srgb.shape[:2]
-    prepared = PreparedPhoto(width, height, format="png", proxy_srgb=srgb, proposals=())
+    prepared = PreparedPhoto(width, height, format="png", proxy_srgb=srgb)
     (people,) = _load_segmenter(model, folder, file.entry)([prepared])
     if people.matte.shape != (height, width):
         raise SetupFailed(f"its matte is {people.matte.shape}, expected {(height, width)}")

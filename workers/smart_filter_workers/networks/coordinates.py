@@ -1,6 +1,7 @@
 """Convert faces between the pixels of one picture at different sizes."""
 
-from smart_filter_workers.results import Face, Point, PreparedPhoto
+from smart_filter_shared.results import Face, Point
+from smart_filter_workers.results import PreparedPhoto
 
 
 def photo_per_proxy(prepared: PreparedPhoto) -> tuple[float, float]:

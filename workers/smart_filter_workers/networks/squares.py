@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.results import Point
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Point, Srgb8
+from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]
 

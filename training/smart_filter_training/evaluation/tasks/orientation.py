@@ -8,9 +8,10 @@ from typing import Final, cast
 
 import numpy as np
 
+from smart_filter_shared.results import Face
 from smart_filter_training.evaluation import dataset_files, metrics
 from smart_filter_training.evaluation.base import Cell, Floats, Metric, PreparePhoto, Score
-from smart_filter_workers.results import Face, Photo, Srgb8
+from smart_filter_workers.results import Photo, Srgb8
 from smart_filter_workers.stages.prepare import stage
 from smart_filter_workers.stages.prepare.models.base import OrientationReader
 

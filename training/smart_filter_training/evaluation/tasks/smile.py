@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.results import Face, Point, Smile
 from smart_filter_training.evaluation import dataset_files, metrics
 from smart_filter_training.evaluation.base import (
     Cell,
@@ -20,7 +21,7 @@ from smart_filter_training.evaluation.base import (
     Score,
 )
 from smart_filter_workers.networks.faces.face_mesh import FaceView
-from smart_filter_workers.results import Face, Point, Smile, Srgb8
+from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.smile.models.base import SmileRater
 
 HOW: Final = (

@@ -14,7 +14,7 @@ import numpy as np
 from smart_filter_shared.catalog.emotions import EMOTIONS
 from smart_filter_shared.presets import Mood
 from smart_filter_shared.rating import EYES_PER_FACE, SmileLevel, rate
-from smart_filter_workers.results import Emotion, Smiles
+from smart_filter_shared.results import Emotion, Smiles
 
 # Mean smile of the faces with the rating's weights (none 0.2, mild 0.5, moderate 0.7, huge 1):
 # joyful needs all to smile well or some to beam, tender at least a little smile from most.

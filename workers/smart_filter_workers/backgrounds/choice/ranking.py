@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.presets import Preset
+from smart_filter_shared.results import Candidate, ScoreTerms
 from smart_filter_workers.backgrounds.choice import exclusions, scoring
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
-from smart_filter_workers.results import Candidate, ScoreTerms
 
 # Candidates reported in the answer, the chosen one first.
 MAX_REPORTED: Final = 5

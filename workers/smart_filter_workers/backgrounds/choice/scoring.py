@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.presets import Mood, Preset
+from smart_filter_shared.results import ScoreTerms
 from smart_filter_workers.backgrounds.choice import color_layout
 from smart_filter_workers.backgrounds.choice.color_layout import ColorLayout
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 from smart_filter_workers.backgrounds.color_names import NamedColor
-from smart_filter_workers.results import ScoreTerms
 
 Scores = NDArray[np.float32]  # (N,), one a design
 

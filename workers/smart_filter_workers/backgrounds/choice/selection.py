@@ -8,10 +8,10 @@ uses the same scores after the keywords.
 from collections.abc import Sequence
 
 from smart_filter_shared.presets import PRESETS, Preset
+from smart_filter_shared.results import ChosenBackground
 from smart_filter_workers.backgrounds.choice import ranking, reasons
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
-from smart_filter_workers.results import ChosenBackground
 
 
 def choose_preset(

@@ -11,12 +11,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.results import Face
 from smart_filter_workers.backgrounds import color_names, colors
 from smart_filter_workers.backgrounds.color_names import NamedColor
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize, shrink
-from smart_filter_workers.results import Face, Matte8, Srgb8
+from smart_filter_workers.results import Matte8, Srgb8
 
 Field = NDArray[np.float32]  # (h, w)
 Box = tuple[float, float, float, float]  # x, y, width, height in pixels of the small picture

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_shared.results import Face
 from smart_filter_workers.networks.boxes import box_iou
 from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh
 from smart_filter_workers.networks.faces.mesh_faces import read_landmarks
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.resampling import resize, shrink
-from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.floating]
 

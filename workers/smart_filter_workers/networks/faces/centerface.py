@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_shared.results import Face, Point
 from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Face, Point, Srgb8
+from smart_filter_workers.results import Srgb8
 
 # Source: the authors' README; the data set's card.
 DATA_TERMS = (

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.results import Face
 from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

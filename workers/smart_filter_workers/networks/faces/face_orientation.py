@@ -8,9 +8,10 @@ from typing import Final, Self
 
 import numpy as np
 
+from smart_filter_shared.results import Face
 from smart_filter_workers.networks.faces.blazeface import BlazeFace
 from smart_filter_workers.networks.faces.centerface import CenterFace
-from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.results import Srgb8
 
 LONGEST_SIDE_PX: Final = 256
 CLOSER_SIDE_PX: Final = 640

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from smart_filter_workers.results import Point
+from smart_filter_shared.results import Point
 
 # Shares of the box, from its top left corner: right eye, left eye, nose, right and left mouth
 # corner. Means over 1,201 faces in training photos as CenterFace sees them, made symmetrical. The

@@ -9,7 +9,8 @@ from smart_filter_shared.pipeline import LEADING_TASK
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.recipe import PersonSelection, Recipe, Subject
-from smart_filter_workers.results import MIN_PEOPLE_SHARE, Segmentation
+from smart_filter_shared.results import MIN_PEOPLE_SHARE
+from smart_filter_workers.results import Segmentation
 from smart_filter_workers.stages.segmentation import stage as segmentation
 
 

@@ -7,10 +7,11 @@ import numpy as np
 from coloraide import Color
 
 from smart_filter_shared.recipe import Background, BackgroundKind
+from smart_filter_shared.results import ChosenBackground, Frame
 from smart_filter_workers.backgrounds import blur, cover_crop, library
 from smart_filter_workers.backgrounds.choice import side_light
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import ChosenBackground, Frame, Matte8, Srgb8
+from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite import compose
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.models.base import Srgba8

@@ -4,11 +4,11 @@ from dataclasses import replace
 from functools import partial
 
 from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind
+from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground
 from smart_filter_workers.backgrounds import keywords
 from smart_filter_workers.backgrounds.choice import moods, selection, subject_stats
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.results import MIN_PEOPLE_SHARE, ChosenBackground
 from smart_filter_workers.stages.composite.inputs import Inputs
 
 

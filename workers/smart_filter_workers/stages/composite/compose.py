@@ -6,8 +6,9 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.results import Face, Frame, Point
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Face, Frame, Point, Srgb8
+from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.composite.models.base import CutOut
 
 Level = TypeVar("Level", np.uint8, np.float32)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from smart_filter_shared.recipe import BackgroundKind
-from smart_filter_workers.results import CompositeResult, Edit, Frame, Srgb8
+from smart_filter_shared.results import Frame
+from smart_filter_workers.results import CompositeResult, Edit, Srgb8
 from smart_filter_workers.stages.composite import background
 from smart_filter_workers.stages.composite.inputs import Inputs
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from smart_filter_shared.recipe import Crop, Framing, Length
 from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
-from smart_filter_workers.results import Face, Frame
+from smart_filter_shared.results import Face, Frame
 
 # Shares of the picture's height: a face in a portrait, and its eyes from the top (the upper third).
 FACE_SHARE: Final = 0.28

@@ -3,15 +3,9 @@
 from dataclasses import dataclass, field
 
 from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.results import Faces, Smiles
 from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.results import (
-    Faces,
-    MatteDrawing,
-    Photo,
-    PreparedPhoto,
-    Segmentation,
-    Smiles,
-)
+from smart_filter_workers.results import MatteDrawing, Photo, PreparedPhoto, Segmentation
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,9 @@ from smart_filter_shared.recipe import (
     Length,
     Output,
 )
+from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Face, Frame
 from smart_filter_workers import images, photo_regions
-from smart_filter_workers.results import (
-    MIN_PEOPLE_SHARE,
-    ChosenBackground,
-    CompositeResult,
-    Face,
-    Frame,
-    Segmentation,
-    Srgb8,
-)
+from smart_filter_workers.results import CompositeResult, Segmentation, Srgb8
 from smart_filter_workers.stages.composite import (
     apply_corrections,
     background,

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from smart_filter_shared.results import Face, Faces
 from smart_filter_workers.networks.coordinates import to_photo, to_proxy
-from smart_filter_workers.results import Face, Faces, PreparedPhoto
+from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.face.models.base import FaceDetector
 
 

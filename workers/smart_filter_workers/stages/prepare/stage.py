@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypedDict
 
+from smart_filter_shared.results import Face
 from smart_filter_workers import images
 from smart_filter_workers.networks.coordinates import to_photo
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import Face, Photo, PreparedPhoto, Srgb8
+from smart_filter_workers.results import Photo, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
 from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
 

@@ -8,14 +8,9 @@ import numpy as np
 
 from smart_filter_shared.errors import NoPerson
 from smart_filter_shared.recipe import Edge, Output, PersonSelection, Recipe
+from smart_filter_shared.results import MIN_PEOPLE_SHARE
 from smart_filter_workers import images
-from smart_filter_workers.results import (
-    HALF_LEVEL,
-    MIN_PEOPLE_SHARE,
-    Matte8,
-    PreparedPhoto,
-    Segmentation,
-)
+from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Segmentation
 from smart_filter_workers.stages.segmentation import region_of_interest, step_sheet
 from smart_filter_workers.stages.segmentation.mattes import attached_things
 from smart_filter_workers.stages.segmentation.models.base import (

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from smart_filter_shared.results import Face
 from smart_filter_workers.networks.faces.face_mesh import (
     LEFT_EYE,
     MESH_POINTS,
@@ -13,7 +14,7 @@ from smart_filter_workers.networks.faces.face_mesh import (
     Mesh,
 )
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.results import Srgb8
 
 # An eye fills a little over half of its crop. The square around it that the contours' network
 # sees is 2.3 times as long as the eye, that is a third larger than the crop. The figures of the

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from smart_filter_shared.results import Faces, Smiles
 from smart_filter_workers.networks.coordinates import to_proxy
 from smart_filter_workers.networks.faces.face_mesh import FaceView
-from smart_filter_workers.results import Faces, PreparedPhoto, Smiles
+from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater
 
 

@@ -6,17 +6,9 @@ from typing import Final, cast
 
 import numpy as np
 
+from smart_filter_shared.results import ChosenBackground, Eyes, Face, FilterResult, Frame, Smile
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import (
-    ChosenBackground,
-    Eyes,
-    Face,
-    FilterResult,
-    Frame,
-    Matte8,
-    Smile,
-    Srgb8,
-)
+from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite import background, choose_background, compose
 from smart_filter_workers.stages.composite.filters import plugins, scene
 from smart_filter_workers.stages.composite.filters.base import Filter

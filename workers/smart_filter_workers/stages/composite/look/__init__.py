@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from smart_filter_shared.recipe import Look, Shadow, ShadowKind
-from smart_filter_workers.results import Face, Srgb8
+from smart_filter_shared.results import Face
+from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.composite.background import parse_css_color
 from smart_filter_workers.stages.composite.look import (
     coarse_grid,

@@ -17,9 +17,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.results import Face
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.composite.look import coarse_grid
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8

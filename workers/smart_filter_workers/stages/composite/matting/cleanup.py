@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from smart_filter_workers.results import Face, PreparedPhoto, Segmentation
+from smart_filter_shared.results import Face
+from smart_filter_workers.results import PreparedPhoto, Segmentation
 from smart_filter_workers.stages.composite.matting import head_regions, islands
 
 

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from cachetools import LRUCache
 
-from smart_filter_workers.results import Face, Matte8, Srgb8
+from smart_filter_shared.results import Face
+from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import edge_learning
 from smart_filter_workers.stages.composite.matting.edge_learning import (
     Effort,

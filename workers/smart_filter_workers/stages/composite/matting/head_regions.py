@@ -6,8 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Face, Matte8
+from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 
 # Widths of a face's box to either side of its middle, heights above its upper and below its lower

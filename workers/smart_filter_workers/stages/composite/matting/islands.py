@@ -4,9 +4,10 @@ from typing import Final
 
 import numpy as np
 
+from smart_filter_shared.results import Face
 from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Face, Matte8
+from smart_filter_workers.results import Matte8
 
 # Parts smaller than this share of the largest one, without a face, are removed.
 MAX_ISLAND_SHARE: Final = 0.02

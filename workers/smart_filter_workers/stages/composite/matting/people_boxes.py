@@ -12,9 +12,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.results import Face
 from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Face, Matte8
+from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 from smart_filter_workers.stages.composite.matting.trimap import SURELY_NONE
 

@@ -14,8 +14,9 @@ import numpy as np
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Edge
+from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Face, Matte8, Srgb8
+from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import (
     foreground_colors,
     people_boxes,

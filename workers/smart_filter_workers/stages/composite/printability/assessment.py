@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.printability import FacePrint, Printability
+from smart_filter_shared.results import Eyes, Face, Frame
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Eyes, Face, Frame, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
 from smart_filter_workers.stages.composite.printability import paper_size, verdicts
 from smart_filter_workers.stages.composite.printability.face_measurements import (
     FaceMeasurements,

@@ -11,8 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.composite.printability.levels import (
     BLACK,
     WHITE,

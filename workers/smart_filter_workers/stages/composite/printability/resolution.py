@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.results import Frame
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Frame, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
 from smart_filter_workers.stages.composite.printability.face_measurements import (
     measure_blur,
     measure_noise,

@@ -10,6 +10,7 @@ import numpy as np
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters, float_of, int_of, integer, number
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.results import Face
 from smart_filter_workers.networks.boxes import Floats, box_iou
 from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh
@@ -18,7 +19,7 @@ from smart_filter_workers.networks.runtimes import cascades
 from smart_filter_workers.networks.runtimes.cascades import Cascade, DetectionOptions
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.results import Srgb8
 
 CARD: Final = ModelCard(
     name="haar",

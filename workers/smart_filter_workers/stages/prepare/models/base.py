@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from smart_filter_workers.results import Face, Srgb8
+from smart_filter_shared.results import Face
+from smart_filter_workers.results import Srgb8
 
 
 class LightDetector(Protocol):

@@ -7,9 +7,10 @@ from typing import Final
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.results import Face
 from smart_filter_workers.networks.faces import centerface
 from smart_filter_workers.networks.faces.face_orientation import FaceOrientation
-from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.prepare.models.base import OrientationReader
 
 CARD: Final = ModelCard(

@@ -14,10 +14,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.results import AttachedThing
 from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.networks.coordinates import photo_per_proxy
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, AttachedThing, Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 
 # Chosen on the labeled photos of `benchmarks/attached_things.json` and on 977 training photos with

@@ -14,6 +14,7 @@ import numpy as np
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.results import Face
 from smart_filter_workers.networks import movenet
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.coordinates import scale_face
@@ -31,7 +32,7 @@ from smart_filter_workers.networks.mattes.selfie import (
 from smart_filter_workers.networks.movenet import MoveNet
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import HALF_LEVEL, Face, PreparedPhoto, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.mattes import fusion, salience_blend, second_opinion
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.mattes.fusion import (

@@ -5,9 +5,10 @@ from typing import Final
 
 import numpy as np
 
+from smart_filter_shared.results import DetectedPerson
 from smart_filter_workers.networks.coordinates import photo_per_proxy
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import DetectedPerson, InstanceMap, Matte8, PreparedPhoto
+from smart_filter_workers.results import InstanceMap, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 
 _MAX_PERSONS: Final = 255

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import PersonSelection
+from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize, shrink
-from smart_filter_workers.results import HALF_LEVEL, Face, Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 
 # The shape of a person is compared at this size: mattes of 256 pixels have all that the rules use.

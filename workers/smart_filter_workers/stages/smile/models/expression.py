@@ -12,10 +12,10 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.results import Smile
 from smart_filter_workers.networks.faces import expression
 from smart_filter_workers.networks.faces.expression import ExpressionNetwork
 from smart_filter_workers.networks.faces.face_mesh import FaceView
-from smart_filter_workers.results import Smile
 
 RULE: Final = "rule"
 CARD: Final = ModelCard(

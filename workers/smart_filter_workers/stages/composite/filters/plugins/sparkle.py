@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.parameters import Parameters, float_of
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_workers.results import Point, Srgb8
+from smart_filter_shared.results import Point
+from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.composite.filters import tiles, wearables
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Head, Scene
