@@ -15,11 +15,11 @@ LINES = {
     "client": 5_450,
     "deploy": 15_400,
     "docs": 4_000,
-    "shared": 24_400,
+    "shared": 24_600,
     "tests": 78_000,
     "tests/smart_filter_tests": 14_700,
     "training": 10_250,
-    "workers": 37_100,
+    "workers": 36_900,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}
