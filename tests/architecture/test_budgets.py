@@ -18,8 +18,8 @@ LINES = {
     "shared": 24_600,
     "tests": 78_000,
     "tests/smart_filter_tests": 14_700,
-    "training": 10_250,
-    "workers": 36_900,
+    "training": 10_300,
+    "workers": 36_950,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}

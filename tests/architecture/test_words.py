@@ -26,7 +26,7 @@ FILLERS = {"begun", "found", "known", "named", "one", "own", "perhaps"}
 FIELDS = {
     "client/smart_filter_client/models/tenants.py: known",
     "training/smart_filter_training/models/expression/train.py: known",
-    "workers/smart_filter_workers/results.py: found",
+    "shared/smart_filter_shared/results.py: found",
 }
 # The name of a Unix user.
 EXCEPTIONS = {
