@@ -15,7 +15,14 @@ from typing import Any, Final
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.printability import Printability, Verdict
-from smart_filter_shared.rating import SmileLevel, rate
+from smart_filter_shared.rating import rate
+from smart_filter_shared.results import (
+    Faces,
+    PreparedFacts,
+    SegmentationFacts,
+    Smiles,
+    read_facts,
+)
 
 # Differing bits, of 64, up to which two photos show the same scene. Of 214,832 pairs of different
 # photos one pair is within the limit: two frames of one broadcast. Of photos cropped by up to 5 %,
@@ -91,13 +98,12 @@ class Album:
 
 def build_album_photo(job_id: JobId, results: Results) -> AlbumPhoto:
     """Return the album photo of a job, from the results of the stages before `composite`."""
-    prepared = _facts(results, StageName.PREPARE)
-    taken_at = prepared.get("taken_at")
+    prepared = read_facts(results.get(StageName.PREPARE), PreparedFacts)
     return AlbumPhoto(
         str(job_id),
-        fingerprint=prepared.get("fingerprint"),
-        taken_at=None if taken_at is None else dt.datetime.fromisoformat(taken_at),
-        rating=_rating(_facts(results, StageName.SMILE)),
+        fingerprint=None if prepared is None else prepared.fingerprint,
+        taken_at=None if prepared is None else prepared.taken_at,
+        rating=_rating(read_facts(results.get(StageName.SMILE), Smiles)),
         people=_people(results),
     )
 
@@ -272,19 +278,18 @@ def _reasons(shot: AlbumPhoto, better: str | None) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _rating(smiled: Mapping[str, Any]) -> float | None:
-    levels = [SmileLevel(smile["level"]) for smile in smiled.get("smiles", ())]
-    eyes = [eye for face in smiled.get("eyes", ()) for eye in face.values()]
-    return rate(levels, sum(eye is True for eye in eyes)).score if levels else None
+def _rating(smiled: Smiles | None) -> float | None:
+    if smiled is None or not smiled.smiles:
+        return None
+    levels = [smile.level for smile in smiled.smiles]
+    open_eyes = sum(eyes.left_open is True for eyes in smiled.eyes)
+    open_eyes += sum(eyes.right_open is True for eyes in smiled.eyes)
+    return rate(levels, open_eyes).score
 
 
 def _people(results: Results) -> int | None:
-    persons = _facts(results, StageName.SEGMENTATION).get("persons")
-    faces = _facts(results, StageName.FACE).get("faces", ())
-    return int(persons) if persons is not None else len(faces) or None
-
-
-def _facts(results: Results, stage: StageName) -> Mapping[str, Any]:
-    result = results.get(stage) or {}
-    facts: Mapping[str, Any] = result.get("facts", {})
-    return facts
+    segmented = read_facts(results.get(StageName.SEGMENTATION), SegmentationFacts)
+    if segmented is not None and segmented.persons is not None:
+        return segmented.persons
+    faces = read_facts(results.get(StageName.FACE), Faces)
+    return None if faces is None else len(faces.faces) or None

@@ -15,7 +15,7 @@ from smart_filter_shared.queue.leases import Lease, StageOutcome
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Output, Recipe
 from smart_filter_tests import invariants, races
-from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.bench import FACTS_WITHOUT_PEOPLE, TENANT, Bench
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 
@@ -308,11 +308,11 @@ def test_deleted_job_counts_in_its_last_state(bench: Bench) -> None:
 
 def test_photo_of_the_same_scene_is_ranked_behind_the_best_of_another(bench: Bench) -> None:
     _, job_ids = bench.submit_batch(3, RECIPE, best=2)
-    same, other = {"fingerprint": 0}, {"fingerprint": 2**64 - 1}
-    scenes = dict(zip(job_ids, (same, same, other), strict=True))
+    scenes = dict(zip(job_ids, (0, 0, 2**64 - 1), strict=True))
     levels = dict(zip(job_ids, ("huge", "moderate", "none"), strict=True))
     for lease in bench.claim(PREPARE, batch_size=3):
-        done = StageOutcome(lease, {"facts": scenes[lease.job_id]}, 0.1, {})
+        facts = {**FACTS_WITHOUT_PEOPLE[PREPARE], "fingerprint": scenes[lease.job_id]}
+        done = StageOutcome(lease, {"facts": facts}, 0.1, {})
         bench.work(WORKER.complete, [done])
     for stage in (SEGMENTATION, FACE):
         bench.complete(*bench.claim(stage, batch_size=3))

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -69,6 +69,13 @@ _TABLES = (
     *("model_versions", "shadow_results", "data_items", "data_sets", "data_removals"),
 )
 RETENTION = RetentionPolicy(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
+FACTS_WITHOUT_PEOPLE: Mapping[StageName, dict[str, object]] = {
+    StageName.PREPARE: {"width": 48, "height": 32, "format": "jpg"},
+    StageName.SEGMENTATION: {},
+    StageName.FACE: {"faces": []},
+    StageName.SMILE: {"smiles": [], "eyes": []},
+    StageName.COMPOSITE: {},
+}
 
 
 def settings_of(addresses: Addresses, **more: str) -> Settings:
@@ -113,7 +120,8 @@ def environment_of(settings: Settings) -> dict[str, str]:
 def stage_result(lease: Lease) -> StageOutcome:
     """Return a stage result with one array, whose key is the lease's token."""
     key = f"{lease.token}"
-    return StageOutcome(lease, {"arrays": {"made": key}}, 0.1, {key: ArtifactKind.RESULT})
+    result = {"facts": FACTS_WITHOUT_PEOPLE[lease.stage], "arrays": {"made": key}}
+    return StageOutcome(lease, result, 0.1, {key: ArtifactKind.RESULT})
 
 
 def run_ahead_result(lead: Lease, stage: StageName) -> StageOutcome:
@@ -122,7 +130,7 @@ def run_ahead_result(lead: Lease, stage: StageName) -> StageOutcome:
     key = f"{lead.token} {stage}"
     return StageOutcome(
         lease,
-        {"arrays": {"made": key}},
+        {"facts": FACTS_WITHOUT_PEOPLE[stage], "arrays": {"made": key}},
         0.2,
         {key: ArtifactKind.RESULT},
         run_ahead_of=lead.stage,

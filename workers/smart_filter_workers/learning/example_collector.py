@@ -20,6 +20,7 @@ from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import PersonSelection
+from smart_filter_shared.results import PreparedFacts, read_facts
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
@@ -70,7 +71,7 @@ class ExampleCollector:
             self._record_miss(correction, f"{type(error).__name__}: {error}")
             return
         stored = [self._stored(job, correction, files) for files in made]
-        prepared = job.result(StageName.PREPARE) or {}
+        prepared = read_facts(job.result(StageName.PREPARE), PreparedFacts)
         corrected = job.result(StageName(correction.stage)) or {}
         with sessions.transaction(self._engine) as connection:
             is_written = feedback_examples.write(
@@ -78,7 +79,7 @@ class ExampleCollector:
                 correction,
                 stored,
                 photo=job.photo_digest,
-                fingerprint=prepared.get("facts", {}).get("fingerprint"),
+                fingerprint=None if prepared is None else prepared.fingerprint,
                 digests=corrected.get("digests", {}),
             )
         if not is_written:
