@@ -5,20 +5,21 @@ crash the next program that reads the picture. The place where the photo was tak
 Source: CIPA DC-008 (EXIF 2.32), 4.6; TIFF 6.0, section 2.
 """
 
-import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from smart_filter_workers.images.metadata.tiff import INLINE_BYTES, Tiff, TiffEntry
+from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
+
+from smart_filter_workers.images.metadata.tiff import Tiff, TiffEntry
 
 # Size of one JPEG segment. Other formats allow more, which no camera needs.
 MAX_BYTES: Final = 65_535
 
 _UPRIGHT: Final = 1
 _MAX_TEXT_BYTES: Final = 256
-_ENTRY: Final = struct.Struct("<HHI4s")
+_RATIONAL_BYTES: Final = 8
+_HEADER: Final = b"II*\0\x08\0\0\0"  # little-endian; the first directory follows
 _SPACE: Final = 0x20
 
 
@@ -76,21 +77,6 @@ _CAMERA_TAGS: Final[Mapping[int, _TiffType]] = {
     0xA433: _TiffType.ASCII,  # lens maker
     0xA434: _TiffType.ASCII,  # lens model
 }
-_BYTES: Final[Mapping[_TiffType, int]] = {
-    _TiffType.SHORT: 2,
-    _TiffType.LONG: 4,
-    _TiffType.RATIONAL: 8,
-    _TiffType.SIGNED_RATIONAL: 8,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """A value to write: its type, the number of elements, and their bytes, little-endian."""
-
-    kind: _TiffType
-    count: int
-    content: bytes
 
 
 def filter_tags(exif: bytes, *, width: int, height: int, dots_per_inch: int | None = None) -> bytes:
@@ -99,83 +85,63 @@ def filter_tags(exif: bytes, *, width: int, height: int, dots_per_inch: int | No
     exif: the photo's original EXIF.  dots_per_inch: print resolution to write.
     """
     tiff = Tiff(exif)
-    photo = _values(tiff, tiff.photo(), _PHOTO_TAGS)
-    camera = _values(tiff, tiff.camera(), _CAMERA_TAGS)
+    photo, camera = ImageFileDirectory_v2(), ImageFileDirectory_v2()
+    _copy(tiff, tiff.photo(), _PHOTO_TAGS, photo)
+    _copy(tiff, tiff.camera(), _CAMERA_TAGS, camera)
     if not photo and not camera and dots_per_inch is None:
         return b""
     if dots_per_inch is not None:
-        density = _Value(_TiffType.RATIONAL, 1, struct.pack("<II", dots_per_inch, 1))
-        photo |= {_ACROSS: density, _DOWN: density, _DENSITY_UNIT: _short(_PER_INCH)}
-    photo[_ORIENTATION] = _short(_UPRIGHT)
-    camera[0x9000] = _Value(_TiffType.UNDEFINED, 4, b"0232")  # the version of EXIF
-    camera[0xA001] = _short(1)  # sRGB
-    camera[0xA002] = _Value(_TiffType.LONG, 1, struct.pack("<I", width))
-    camera[0xA003] = _Value(_TiffType.LONG, 1, struct.pack("<I", height))
-    photo[_CAMERA_TAGS_AT] = _Value(_TiffType.LONG, 1, bytes(4))  # placeholder for the position
-    header = b"II*\0" + struct.pack("<I", 8)
-    behind = len(header) + len(_directory(photo, at=len(header)))
-    photo[_CAMERA_TAGS_AT] = _Value(_TiffType.LONG, 1, struct.pack("<I", behind))
-    return header + _directory(photo, at=len(header)) + _directory(camera, at=behind)
+        photo[_ACROSS] = photo[_DOWN] = dots_per_inch  # Pillow knows their types
+        photo[_DENSITY_UNIT] = _PER_INCH
+    photo[_ORIENTATION] = _UPRIGHT
+    _set(camera, 0x9000, _TiffType.UNDEFINED, b"0232")  # the version of EXIF
+    _set(camera, 0xA001, _TiffType.SHORT, 1)  # sRGB
+    _set(camera, 0xA002, _TiffType.LONG, width)
+    _set(camera, 0xA003, _TiffType.LONG, height)
+    _set(photo, _CAMERA_TAGS_AT, _TiffType.LONG, 0)  # placeholder for the position
+    behind = len(_HEADER) + len(photo.tobytes(len(_HEADER)))
+    _set(photo, _CAMERA_TAGS_AT, _TiffType.LONG, behind)
+    return _HEADER + photo.tobytes(len(_HEADER)) + camera.tobytes(behind)
 
 
-def _values(
-    tiff: Tiff, entries: Iterable[TiffEntry], wanted: Mapping[int, _TiffType]
-) -> dict[int, _Value]:
-    """Return the wanted values that have the expected type."""
-    values = {}
+def _copy(
+    tiff: Tiff,
+    entries: Iterable[TiffEntry],
+    wanted: Mapping[int, _TiffType],
+    directory: ImageFileDirectory_v2,
+) -> None:
+    """Copy the wanted values that have the expected type into a directory."""
     for entry in entries:
         if wanted.get(entry.tag) == entry.kind and entry.count:
-            value = _value(tiff, entry)
+            value = _read_value(tiff, entry)
             if value is not None:
-                values[entry.tag] = value
-    return values
+                _set(directory, entry.tag, _TiffType(entry.kind), value)
 
 
-def _value(tiff: Tiff, entry: TiffEntry) -> _Value | None:
-    kind, place = _TiffType(entry.kind), entry.at
-    if kind == _TiffType.ASCII:
-        return _text(tiff.text(entry, most_bytes=_MAX_TEXT_BYTES).strip())
-    size = _BYTES[kind]
-    if size > INLINE_BYTES:
-        place = tiff.number("I", place)
-    if place + size > len(tiff.content):
+def _set(
+    directory: ImageFileDirectory_v2, tag: int, kind: _TiffType, value: bytes | float | IFDRational
+) -> None:
+    directory.tagtype[tag] = kind  # Pillow guesses the types of most of the camera's tags
+    directory[tag] = value
+
+
+def _read_value(tiff: Tiff, entry: TiffEntry) -> bytes | int | IFDRational | None:
+    """Return the text, or the first number, of an entry; None if it is missing."""
+    if entry.kind == _TiffType.ASCII:
+        return _check_text(tiff.text(entry, most_bytes=_MAX_TEXT_BYTES).strip())
+    if entry.kind == _TiffType.SHORT:
+        return tiff.number("H", entry.at)
+    place = tiff.number("I", entry.at)
+    if place + _RATIONAL_BYTES > len(tiff.content):
         return None
-    letters = {
-        _TiffType.SHORT: "H",
-        _TiffType.LONG: "I",
-        _TiffType.RATIONAL: "II",
-        _TiffType.SIGNED_RATIONAL: "ii",
-    }[kind]
-    numbers = struct.unpack_from(tiff.order + letters, tiff.content, place)
-    return _Value(kind, 1, struct.pack("<" + letters, *numbers))
+    layout = "i" if entry.kind == _TiffType.SIGNED_RATIONAL else "I"
+    above, below = (tiff.number(layout, at) for at in (place, place + _RATIONAL_BYTES // 2))
+    return IFDRational(above, below) if below else None
 
 
-def _text(text: bytes) -> _Value | None:
+def _check_text(text: bytes) -> bytes | None:
     try:
         text.decode()
     except UnicodeDecodeError:
         return None
-    if not text or min(text) < _SPACE:
-        return None
-    return _Value(_TiffType.ASCII, len(text) + 1, text + b"\0")
-
-
-def _short(number: int) -> _Value:
-    return _Value(_TiffType.SHORT, 1, struct.pack("<H", number))
-
-
-def _directory(values: Mapping[int, _Value], *, at: int) -> bytes:
-    """Return a directory for a position in the file, followed by its longer values."""
-    head = struct.pack("<H", len(values))
-    behind = at + len(head) + len(values) * _ENTRY.size + 4
-    entries, longer = b"", b""
-    for tag in sorted(values):
-        value = values[tag]
-        content = value.content.ljust(INLINE_BYTES, b"\0")
-        if len(content) > INLINE_BYTES:
-            content += bytes(len(content) % 2)
-            place = struct.pack("<I", behind + len(longer))
-            longer += content
-            content = place
-        entries += _ENTRY.pack(tag, value.kind, value.count, content)
-    return head + entries + bytes(4) + longer
+    return text if text and min(text) >= _SPACE else None
