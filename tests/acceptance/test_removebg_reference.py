@@ -1,7 +1,7 @@
 """remove.bg's reference, line by line, in the pixels and headers of the answers.
 
 A photo of 512 x 512 pixels with one person, unless a row says otherwise. What the fields become,
-and their limits, is in tests/unit/test_removebg_reference.py.
+and their limits, is in tests/unit/api/removebg/test_reference.py.
 """
 
 import base64

@@ -82,3 +82,18 @@ def test_locks_hold_digests_of_all_and_torch_where_its_build_is_decided(lock: Pa
     assert {"torch", "torchvision", "detectron2"} & set(pinned) == torch
     assert text.count("--hash=sha256:") >= len(pinned) > 0
     assert "://" not in text
+
+
+def test_folders_of_unit_tests_mirror_the_packages() -> None:
+    unit = CHECKOUT / "tests" / "unit"
+    folders = {path.parent.relative_to(unit) for path in unit.rglob("test_*.py")}
+
+    unmatched = [
+        folder
+        for folder in folders
+        if not any(
+            (CHECKOUT / Path(*folder.parts[:1]) / package / Path(*folder.parts[1:])).is_dir()
+            for package in (f"smart_filter_{folder.parts[0]}", "")
+        )
+    ]
+    assert unmatched == []

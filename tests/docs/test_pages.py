@@ -56,7 +56,7 @@ def environment(checkout: Path, weights_folder: Path) -> Mapping[str, str]:
         "PATH": f"{checkout}/.venv/bin:{own['PATH']}",
         "SMART_FILTER_DATA": str(data),
         # The tests that `make test` runs here: one file, and not this one again.
-        "TESTS": "tests/unit/test_rating.py",
+        "TESTS": "tests/unit/shared/test_rating.py",
         "COLUMNS": "120",
     }
 

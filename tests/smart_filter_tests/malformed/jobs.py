@@ -1,7 +1,7 @@
 """Malformed requests about jobs: their submission, lists, moves, derivations and corrections.
 
-The rules of forms and of each field of a recipe are tested by `tests/unit/test_api_multipart.py`
-and `tests/unit/test_recipe*.py`; here are the names, and a value of each kind of field.
+The rules of forms and of each field of a recipe are tested in `tests/unit/api/intake`
+and `tests/unit/shared/recipe`; here are the names, and a value of each kind of field.
 
 `{rated_id}` stands for a job whose stages have all run on a photo of 48 by 32 pixels with one face,
 `{waiting_id}` for one that has not ended.

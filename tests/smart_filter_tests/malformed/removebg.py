@@ -1,6 +1,6 @@
 """Malformed requests of remove.bg clients, which are answered in remove.bg's format.
 
-The rules of each field are tested by `tests/unit/test_removebg_fields.py`.
+The rules of each field are tested by `tests/unit/api/removebg/test_fields.py`.
 """
 
 from smart_filter_tests.malformed.rows import END, FORM, JSON, Row, part, photo, text

@@ -23,7 +23,7 @@ BRITISH = re.compile(
     r"\b\w*(?:colour|grey|centre|favour|behaviour|neighbour|licence|harmonis|cancell|organis)\w*",
     re.IGNORECASE,
 )
-FUZZ_SETTINGS = Path(__file__).parents[1] / "fuzz" / "schemathesis.toml"
+FUZZ_SETTINGS = Path(__file__).parents[3] / "fuzz" / "schemathesis.toml"
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

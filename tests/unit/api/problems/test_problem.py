@@ -24,7 +24,7 @@ from smart_filter_shared.errors import (
     Unauthorized,
 )
 
-PAGES_FOLDER = Path(__file__).parents[2] / "docs" / "problems"
+PAGES_FOLDER = Path(__file__).parents[4] / "docs" / "problems"
 SECRET = "host 10.0.0.7 user smart"
 
 

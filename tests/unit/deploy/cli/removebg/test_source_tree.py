@@ -11,7 +11,7 @@ import pytest
 from smart_filter_deploy import cli
 from smart_filter_deploy.cli.removebg.source_tree import MAX_DEPTH, SkippedFiles, read_sources
 
-SOURCES = Path(__file__).parents[1] / "data" / "removebg-sources"
+SOURCES = Path(__file__).parents[4] / "data" / "removebg-sources"
 SERVER = "https://cutout.example.com"
 ADDRESS = 'url = "https://api.remove.bg/v1.0/removebg"\n'
 # File, line, kind, and whether the diff changes it.

@@ -9,7 +9,7 @@ from benchmarks.capacity.simulation import simulate
 from benchmarks.capacity.system import Pool, Stage, System
 
 FIGURES = fleet.read_figures()
-CHART = Path(__file__).parents[2] / "deploy" / "kubernetes"
+CHART = Path(__file__).parents[3] / "deploy" / "kubernetes"
 
 
 def test_photos_wait_as_the_formula_of_fixed_times_says() -> None:
