@@ -29,17 +29,14 @@ from smart_filter_tests.heic import (
     BLACK,
     QUARTERS,
     SIZE,
-    TEN_BITS,
     CodedPicture,
     Item,
     a_heic,
-    alpha_of,
     coded_item,
     crop_box,
     exif_of,
     grid,
     overlay,
-    profile,
     rotation_box,
 )
 from smart_filter_tests.pictures import a_png, encode, noise
@@ -105,65 +102,6 @@ def test_broken_exif_is_ignored(broken: bytes) -> None:
     content = encode(quarters(), "JPEG", quality=95, exif=broken)
 
     assert images.decode(content).srgb.shape == (48, 64, 3)
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "AVIF"])
-def test_color_profile_is_applied(kind: str) -> None:
-    gray = Image.new("RGB", (32, 32), (64, 64, 64))
-
-    seen = corners(encode(gray, kind, icc_profile=a_linear_profile(), quality=95))
-
-    # IEC 61966-2-1: linear 64/255 is 1.055 (64/255)^(1/2.4) − 0.055, level 137.
-    assert near(seen, [(137, 137, 137)] * 4, 2)
-
-
-BROKEN_PROFILES = [b"not a profile at all", a_linear_profile().replace(b"RGB XYZ", b"GRAYXYZ")]
-
-
-@pytest.mark.parametrize("profile", BROKEN_PROFILES, ids=["garbage", "gray"])
-def test_broken_profile_changes_no_pixel(profile: bytes) -> None:
-    with_profile = images.decode(encode(quarters(), "PNG", icc_profile=profile))
-
-    assert np.array_equal(with_profile.srgb, np.asarray(quarters()))
-
-
-SIXTEEN_BITS = b"".join(
-    b"\x00" + struct.pack(">3H", 0xC800, 0x1E00, 0x1E00) * 30 for _ in range(20)
-)
-GRAY_OF_16_BITS = Image.fromarray(np.full((20, 30), 0x8000, np.uint16))
-HALF_BLACK = Image.new("RGBA", (30, 20), (0, 0, 0, 128))
-PALETTE = Image.new("P", (30, 20), 0)
-PALETTE.putpalette([255, 0, 0, 0, 255, 0])
-MODES = {
-    **{mode: (encode(Image.new(mode, (30, 20), "white"), "PNG"), 255) for mode in ("1", "L", "P")},
-    "gray with alpha": (encode(Image.new("LA", (30, 20), (255, 255)), "PNG"), 255),
-    "color with alpha": (encode(Image.new("RGBA", (30, 20), "white"), "PNG"), 255),
-    "palette with alpha": (encode(Image.new("RGBA", (30, 20), RED).quantize(4), "PNG"), RED),
-    "gray of 16 bits": (encode(GRAY_OF_16_BITS, "PNG"), 128),
-    "color of 16 bits": (a_png(30, 20, depth=16, pixels=zlib.compress(SIXTEEN_BITS)), RED),
-    "PNG over white": (encode(HALF_BLACK, "PNG"), 127),
-    "AVIF over white": (encode(HALF_BLACK, "AVIF"), 127),
-    "transparent entry": (encode(PALETTE, "PNG", transparency=b"\x00\xff"), 255),
-}
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_every_mode_decodes_to_opaque_colors(mode: str) -> None:
-    content, expected = MODES[mode]
-
-    assert images.decode(content).srgb.shape == (20, 30, 3)
-    assert near(corners(content), [np.broadcast_to(expected, 3)] * 4, 1)
-
-
-@pytest.mark.parametrize(
-    ("mode", "expected"),
-    [("L", None), ("color with alpha", None), ("PNG over white", 128), ("transparent entry", 0)],
-)
-def test_alpha_is_kept_of_pictures_that_are_not_opaque(mode: str, expected: int | None) -> None:
-    alpha = images.decode(MODES[mode][0]).alpha
-
-    assert (alpha is None) == (expected is None)
-    assert alpha is None or (alpha.shape, set(alpha.ravel())) == ((20, 30), {expected})
 
 
 def test_alpha_is_turned_upright_with_its_colors() -> None:
@@ -409,15 +347,6 @@ def test_heic_is_rotated_once_and_not_again_by_its_exif(orientation: int) -> Non
     assert near(corners(photo.srgb), [GREEN, BLUE, WHITE, RED], JPEG_LEVELS)
     # libheif frees its pixels with its picture; an earlier version read them later and crashed.
     assert photo.srgb.flags.owndata
-
-
-def test_ten_bits_with_a_profile_become_srgb_with_alpha_over_white() -> None:
-    gray = a_heic(coded_item(TEN_BITS, crop_box(*SIZE), profile(a_linear_profile())))
-    half = a_heic(coded_item(BLACK, crop_box(*SIZE)), alpha_of(1))
-
-    # IEC 61966-2-1: linear 64/255 is 1.055 (64/255)^(1/2.4) − 0.055, level 137.
-    assert near(corners(gray), [(137, 137, 137)] * 4, JPEG_LEVELS)
-    assert near(corners(half), [(127, 127, 127)] * 4, JPEG_LEVELS)
 
 
 def test_tiles_are_joined() -> None:

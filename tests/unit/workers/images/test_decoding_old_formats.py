@@ -48,12 +48,9 @@ COLORS = {
         for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits")
     },
     "TIFF, JPEG": encode(quarters(), "TIFF", compression="jpeg", quality=98),
-    "TIFF of 16 bits": deep_tiff(DEEP[..., ::-1], 1),
     "TIFF of 16 bits, LZW": deep_tiff(DEEP[..., ::-1], 5),
     "TIFF in strips": tiled_tiff(),
-    "TIFF in planes": encode(quarters(), "TIFF", tiffinfo={284: 1}),
     "TIFF of pages": encode(quarters(), "TIFF", **PAGES),
-    "TIFF of a palette": encode(quarters().quantize(8), "TIFF"),
     "TIFF on its side": encode(
         quarters().transpose(Image.Transpose.ROTATE_90), "TIFF", tiffinfo={ORIENTATION: 6}
     ),
@@ -81,12 +78,6 @@ def test_colors_and_orientation_are_those_of_the_file(kind: str) -> None:
 
 
 GRAY = np.linspace(0, 255, 64, dtype=np.uint8)[None].repeat(48, 0)
-
-
-def test_cmyk_of_a_tiff_is_ink() -> None:
-    ink = quarters().convert("CMYK")
-
-    assert near(corners(encode(ink, "TIFF", compression="tiff_lzw")), FOUR, 1)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
