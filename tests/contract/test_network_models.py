@@ -10,7 +10,7 @@ from smart_filter_shared.catalog.model_card import Commercial
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_tests import networks
-from smart_filter_tests.pictures import noise, prepared_photo
+from smart_filter_tests.pictures import half_red, noise, prepared_photo
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import RESEARCH_WEIGHTS_OFF
@@ -52,12 +52,6 @@ def three_things() -> bytes:
     return networks.rtmdet(
         np.array(boxes, np.float32), np.array([0, 16, 0]), np.ones((3, 64, 64), np.float32)
     )
-
-
-def half_red(height: int, width: int) -> Srgb8:
-    srgb = np.zeros((height, width, 3), np.uint8)
-    srgb[:, : width // 2, 0] = 255
-    return srgb
 
 
 def cut_out_by_onnx(folder: Path, srgb: Srgb8, entry: str = "red") -> People:

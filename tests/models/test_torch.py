@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_tests.pictures import ODD_SIZES, noise
+from smart_filter_tests.pictures import ODD_SIZES, half_red, noise
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.networks.detectron2 import model_builder
 from smart_filter_workers.networks.detectron2.checkpoints import Arrays, Checkpoint
@@ -55,12 +55,6 @@ def built(given: Arrays | None = None) -> BuiltModel:
     empty = BuiltModel(RedIsPeople(), types.SimpleNamespace(INPUT=options), CLASSES, "cpu")
     model_builder.load_weights(empty, Checkpoint(arrays() if given is None else given))
     return empty
-
-
-def half_red(height: int, width: int) -> Srgb8:
-    srgb = np.zeros((height, width, 3), np.uint8)
-    srgb[:, : width // 2, 0] = 255
-    return srgb
 
 
 def people(predictor: Predictor, *pictures: Srgb8) -> list[Prediction]:

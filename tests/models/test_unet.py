@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_tests.pictures import ODD_SIZES, noise, prepared_photo
+from smart_filter_tests.pictures import ODD_SIZES, half_red, noise, prepared_photo
 from smart_filter_workers.models import admission
 from smart_filter_workers.networks.runtimes import keras_network
 from smart_filter_workers.results import Srgb8
@@ -92,12 +92,6 @@ def admit(
     digest = hashlib.sha256(content).hexdigest()
     admitted = AdmittedFile("", digest, "unet", entry=entry, handling=handling or {})
     return admission.admit_file(folder, source, admitted)
-
-
-def half_red(height: int, width: int) -> Srgb8:
-    srgb = np.zeros((height, width, 3), np.uint8)
-    srgb[:, : width // 2, 0] = 255
-    return srgb
 
 
 def cut_out(folder: Path, srgb: Srgb8, entry: str) -> People:

@@ -1,21 +1,19 @@
 """PNG and AVIF files that describe their colors by numbers."""
 
 import struct
-import zlib
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from smart_filter_tests.pictures import chunk
 
 
 def a_png(samples: NDArray[np.unsignedinteger], *chunks: tuple[bytes, bytes]) -> bytes:
     """Return a PNG of (H, W) or (H, W, 3), RGB, with more chunks."""
     ok, plain = cv2.imencode(".png", samples[..., ::-1] if samples.ndim == 3 else samples)
     assert ok
-    inside = b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
-    )
+    inside = b"".join(chunk(*described) for described in chunks)
     return plain.tobytes()[:33] + inside + plain.tobytes()[33:]
 
 

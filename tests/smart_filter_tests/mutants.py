@@ -5,7 +5,6 @@ bytes, cut ends, chunks that are lost, repeated, swapped or describe another pic
 are recomputed half of the time; otherwise every reader would stop there.
 """
 
-import io
 import random
 import struct
 import zlib
@@ -17,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from smart_filter_tests.described_colors import a_png, an_avif, cicp
+from smart_filter_tests.pictures import encode
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _SIZE = (120, 90)
@@ -60,32 +60,32 @@ def originals() -> dict[str, bytes]:
     frames = {"save_all": True, "append_images": [photo.rotate(90), photo.rotate(180)]}
     deep = (rgb.astype(np.uint16) << 8) + 7
     return {
-        "jpeg": _saved(photo, "JPEG", exif=exif, icc_profile=icc),
-        "jpeg-444": _saved(photo, "JPEG", quality=98, subsampling=0),
-        "jpeg-progressive": _saved(photo, "JPEG", progressive=True, exif=exif),
-        "jpeg-grey": _saved(photo.convert("L"), "JPEG"),
-        "jpeg-cmyk": _saved(photo.convert("CMYK"), "JPEG"),
-        "png": _saved(photo, "PNG", exif=exif, icc_profile=icc),
-        "png-alpha": _saved(alpha, "PNG"),
-        "png-palette": _saved(palette, "PNG", transparency=bytes(range(0, 256, 4))),
+        "jpeg": encode(photo, "JPEG", exif=exif, icc_profile=icc),
+        "jpeg-444": encode(photo, "JPEG", quality=98, subsampling=0),
+        "jpeg-progressive": encode(photo, "JPEG", progressive=True, exif=exif),
+        "jpeg-grey": encode(photo.convert("L"), "JPEG"),
+        "jpeg-cmyk": encode(photo.convert("CMYK"), "JPEG"),
+        "png": encode(photo, "PNG", exif=exif, icc_profile=icc),
+        "png-alpha": encode(alpha, "PNG"),
+        "png-palette": encode(palette, "PNG", transparency=bytes(range(0, 256, 4))),
         "png-16-bit": cv2.imencode(".png", deep)[1].tobytes(),
         "png-16-bit-grey": cv2.imencode(".png", deep[..., 0])[1].tobytes(),
         "png-hdr": a_png(deep, cicp(9, 16)),
         "png-linear": a_png(deep, (b"gAMA", struct.pack(">I", 100_000))),
         "avif-hdr": an_avif(deep >> 6, 10, 9, 16),
-        "png-animated": _saved(photo, "PNG", **frames),
-        "webp": _saved(photo, "WEBP", exif=exif, icc_profile=icc),
-        "webp-alpha": _saved(alpha, "WEBP"),
-        "gif": _saved(palette, "GIF", **frames),
-        "bmp": _saved(photo, "BMP"),
-        "bmp-palette": _saved(palette, "BMP"),
-        "tiff": _saved(alpha, "TIFF"),
-        "tiff-lzw": _saved(photo, "TIFF", compression="tiff_lzw"),
-        "tiff-jpeg": _saved(photo, "TIFF", compression="jpeg"),
-        "tiff-cmyk": _saved(photo.convert("CMYK"), "TIFF", compression="tiff_adobe_deflate"),
+        "png-animated": encode(photo, "PNG", **frames),
+        "webp": encode(photo, "WEBP", exif=exif, icc_profile=icc),
+        "webp-alpha": encode(alpha, "WEBP"),
+        "gif": encode(palette, "GIF", **frames),
+        "bmp": encode(photo, "BMP"),
+        "bmp-palette": encode(palette, "BMP"),
+        "tiff": encode(alpha, "TIFF"),
+        "tiff-lzw": encode(photo, "TIFF", compression="tiff_lzw"),
+        "tiff-jpeg": encode(photo, "TIFF", compression="jpeg"),
+        "tiff-cmyk": encode(photo.convert("CMYK"), "TIFF", compression="tiff_adobe_deflate"),
         "tiff-16-bit": cv2.imencode(".tiff", deep)[1].tobytes(),
-        "webp-lossless": _saved(alpha, "WEBP", lossless=True),
-        "webp-animated": _saved(photo, "WEBP", **frames),
+        "webp-lossless": encode(alpha, "WEBP", lossless=True),
+        "webp-animated": encode(photo, "WEBP", **frames),
     }
 
 
@@ -217,12 +217,6 @@ def _with_checksums(content: bytes) -> bytes:
         whole = len(part) == _png_chunk_length(part, 0)
         mended.append(part[:4] + body + struct.pack(">I", zlib.crc32(body)) if whole else part)
     return _PNG_START + b"".join(mended)
-
-
-def _saved(picture: Image.Image, kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
 
 
 def _exif() -> bytes:

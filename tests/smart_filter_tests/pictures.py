@@ -57,6 +57,13 @@ def a_figure() -> Srgb8:
     return np.asarray(cv2.GaussianBlur(picture, (5, 5), 0), dtype=np.uint8)
 
 
+def half_red(height: int, width: int) -> Srgb8:
+    """Return (height, width, 3) sRGB: red on the left, black on the right."""
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[:, : width // 2, 0] = 255
+    return picture
+
+
 def red_figure() -> Srgb8:
     """Return (480, 360, 3) sRGB: the outline of `a_figure` in red in front of a gray wall."""
     picture = np.full((480, 360, 3), 128, np.uint8)
@@ -77,7 +84,9 @@ def a_png(
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0))]
     chunks += [extra] if extra else []
     chunks += [(b"IDAT", pixels), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        for name, body in chunks
-    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*described) for described in chunks)
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    """Return a chunk of a PNG. Source: third edition of PNG, 5.3."""
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))

@@ -6,6 +6,8 @@ import pytest
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
+from smart_filter_tests.heic import box
+from smart_filter_tests.pictures import encode
 from smart_filter_workers import images
 from smart_filter_workers.images.heif import avif, avif_strips
 from smart_filter_workers.images.metadata import exif_filter
@@ -14,21 +16,11 @@ from smart_filter_workers.results import Srgb8
 MOST_PIXELS = 1000
 
 
-def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
-
-
 def bits(*numbers: tuple[int, int]) -> bytes:
     """Pack numbers of given bit widths, highest bit first, padded with zeros."""
     text = "".join(f"{number:0{count}b}" for number, count in numbers)
     text += "0" * (-len(text) % 8)
     return bytes(int(text[at : at + 8], 2) for at in range(0, len(text), 8))
-
-
-def box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I4s", len(content) + 8, kind) + content
 
 
 def unit(kind: int, content: bytes) -> bytes:
@@ -132,7 +124,7 @@ def test_overlapping_parts_are_not_joined() -> None:
 def coded_larger_than_it_says(width: int, height: int, *, animated: bool) -> bytes:
     large = Image.new("RGB", (width, height))
     frames = {"save_all": True, "append_images": [large]} if animated else {}
-    content = saved(large, "AVIF", speed=10, **frames)
+    content = encode(large, "AVIF", speed=10, **frames)
     says = struct.pack(">II", width, height)
     assert says in content
     return content.replace(says, struct.pack(">II", 64, 64))
@@ -231,7 +223,7 @@ def with_meta_at_the_end(content: bytes, more: bytes) -> bytes:
     ],
 )
 def test_avif_of_too_many_items_or_boxes_is_refused(more: bytes, words: str) -> None:
-    content = saved(Image.new("RGB", (16, 16), "red"), "AVIF")
+    content = encode(Image.new("RGB", (16, 16), "red"), "AVIF")
 
     with pytest.raises(ImageUnreadable, match=words):
         images.decode(with_meta_at_the_end(content, more))
@@ -240,7 +232,7 @@ def test_avif_of_too_many_items_or_boxes_is_refused(more: bytes, words: str) -> 
 
 
 def test_avif_that_hides_its_brand_is_not_decoded_unchecked() -> None:
-    content = saved(Image.new("RGB", (16, 16), "red"), "AVIF")
+    content = encode(Image.new("RGB", (16, 16), "red"), "AVIF")
     length = int.from_bytes(content[:4])
     brands = b"msf1" + bytes(4) + b"msf1" * 20 + b"avifmif1miaf"
     moved = box(b"ftyp", brands) + content[length:]

@@ -163,7 +163,6 @@ def test_color_of_a_grid_is_that_of_its_tiles_when_it_has_none() -> None:
 
 
 LINEAR_EIGHT = levels_of(EIGHT / 255)
-GAMMA_P3 = to_srgb((EIGHT / 255) ** 2.2, P3_TO_XYZ)
 GRAY = SIXTEEN[..., 0]
 PNG_CHUNKS = {
     "linear": (EIGHT, [gamma(1)], LINEAR_EIGHT),

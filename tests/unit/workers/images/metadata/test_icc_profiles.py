@@ -22,7 +22,7 @@ from smart_filter_tests.heic import (
     crop_box,
     profile,
 )
-from smart_filter_tests.pictures import encode
+from smart_filter_tests.pictures import chunk, encode
 from smart_filter_tests.profiles import a_cmyk_profile, a_gray_profile, a_linear_profile
 from smart_filter_workers import images
 from smart_filter_workers.results import Srgb8
@@ -80,10 +80,7 @@ def a_png(
     rows = b"".join(b"\0" + pack(row.ravel(), bits) for row in samples)
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, bits, color_type, 0, 0, 0)
     every = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in every
-    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*described) for described in every)
 
 
 def pack(row: NDArray[np.uint16], bits: int) -> bytes:
