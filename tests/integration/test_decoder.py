@@ -1,6 +1,7 @@
 """The process that decodes clients' pictures can do nothing else, and its worker survives it."""
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -86,13 +87,19 @@ def count_open_files() -> int:
 
 def attempt(locks: str, action: str) -> str:
     """Return `done` or the error's name, of an action in a process with these locks."""
-    return subprocess.run(
-        [sys.executable, "-m", "smart_filter_tests.locked_process", locks, action],
+    return outcomes(locks)[action]
+
+
+@functools.cache
+def outcomes(locks: str) -> dict[str, str]:
+    lines = subprocess.run(
+        [sys.executable, "-m", "smart_filter_tests.locked_process", locks, *ACTIONS],
         env={**os.environ, "PYTHONPATH": str(TESTS)},
         capture_output=True,
         text=True,
-        check=False,
-    ).stdout.strip()
+        check=True,
+    ).stdout.splitlines()
+    return dict(zip(ACTIONS, lines, strict=True))
 
 
 @needs_linux

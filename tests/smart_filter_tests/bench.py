@@ -190,8 +190,8 @@ class Bench:
             # TRUNCATE makes new files, 100 ms of them; DELETE of a few rows takes 2 ms.
             if many:
                 connection.execute(text(f"TRUNCATE {', '.join(_TABLES)}"))
-            for table in _TABLES:
-                connection.execute(text(f"DELETE FROM {table}"))
+            # One message to the server: it takes a quarter of the time of one for each table.
+            connection.exec_driver_sql("; ".join(f"DELETE FROM {table}" for table in _TABLES))
             connection.execute(
                 text("""
                     UPDATE cells SET swept_at = '2000-01-01', expires_from = '2000-01-01',
