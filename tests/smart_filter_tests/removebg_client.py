@@ -126,7 +126,9 @@ def open_client(api: Api, *, url: str = "") -> Iterator[RemoveBgClient]:
     """
     headers = {"X-Api-Key": api.key(Scope.SUBMIT, tenant=TENANT)}
     with (
-        httpx.Client(base_url=url or api.url, headers=headers, timeout=_TIMEOUT_SECONDS) as client,
+        httpx.Client(
+            base_url=url or api.url, headers=headers, timeout=_TIMEOUT_SECONDS, verify=False
+        ) as client,
         ThreadPoolExecutor(8) as pool,
     ):
         yield RemoveBgClient(api, client, pool)

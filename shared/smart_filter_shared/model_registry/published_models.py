@@ -95,6 +95,7 @@ def publish(
     even if some workers can run it. Rows are written in the order of their keys, so that two
     publishers cannot deadlock.
     """
+    published_by = list(version_skew.current_release() if release is None else release)
     for offer in sorted(offers, key=lambda offer: (offer.card.task, offer.card.name)):
         card = offer.card
         runs = offer.fault is None
@@ -106,7 +107,7 @@ def publish(
                 "capability": card.capability,
                 "card": _encode_card(card),
                 "fingerprint": card.fingerprint,
-                "release": list(version_skew.current_release() if release is None else release),
+                "release": published_by,
                 "fault": offer.fault,
                 "runs": runs,
                 "decides": runs or offer.withdrawn,
