@@ -19,7 +19,7 @@ LINES = {
     "tests": 78_000,
     "tests/smart_filter_tests": 14_700,
     "training": 10_300,
-    "workers": 36_950,
+    "workers": 37_250,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}
