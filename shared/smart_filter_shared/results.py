@@ -174,6 +174,7 @@ class ChosenBackground:
     reason: a sentence for people, built from the deciding scores.
     candidates: the best five by score, the used one first; empty if the photo did not decide.
     light: the direction of the light on the people, -1 left to 1 right; 0 if not measured.
+    blur: the strength of a blur, 0..1; 0 for other kinds.
     """
 
     kind: str
@@ -182,6 +183,7 @@ class ChosenBackground:
     reason: str
     candidates: tuple[Candidate, ...] = ()
     light: float = 0.0
+    blur: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
