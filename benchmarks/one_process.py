@@ -51,6 +51,18 @@ class OneProcess:
 
         around: returns the context manager that a stage runs in.
         """
+        composited = self.composite(photo, seed=seed, around=around)
+        assert composited.image is not None
+        return composited.image.content
+
+    def composite(
+        self,
+        photo: bytes,
+        *,
+        seed: int,
+        around: Callable[[StageName], AbstractContextManager[object]] = nullcontext,
+    ) -> CompositeResult:
+        """Return what the last stage of a job with the default recipe makes."""
         made: dict[str, object] = {
             "photo": images.decode(photo),
             "background": None,
@@ -66,5 +78,4 @@ class OneProcess:
                 [made[_NAMES[stage.name]]] = code.run(models, [inputs])
         composited = made["composited"]
         assert isinstance(composited, CompositeResult)
-        assert composited.image is not None
-        return composited.image.content
+        return composited

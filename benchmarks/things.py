@@ -1,8 +1,8 @@
 """Measure what is cut out of photos of things: `PYTHONPATH=tests python -m benchmarks.things`.
 
 The scenes are drawn and their mattes known (`thing_scenes`). Needs `smart-filter models pull
-isnet`. `auto` is what the service does: `people`, and `isnet` where it finds no person for certain.
-Which photos count as people is measured of JPEG files too: their noise moves what is certain.
+isnet`. `auto` is what the service does: `people`, and `isnet` where it finds no person.
+Which photos count as people is measured of JPEG files too.
 """
 
 import io
@@ -72,7 +72,7 @@ def _load(name: str, weights: Path) -> Segmenter:
 
 def _has_people(result: People) -> bool:
     """Return whether `subject=auto` takes the photo for one of people."""
-    return result.certain and measure_coverage(result.matte) >= MIN_PEOPLE_SHARE
+    return measure_coverage(result.matte) >= MIN_PEOPLE_SHARE
 
 
 def _as_jpeg(photo_srgb: Srgb8, quality: int) -> Srgb8:

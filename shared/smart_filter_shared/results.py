@@ -132,7 +132,6 @@ class SegmentationFacts:
         that is unknown.
     needs_review: whether they agree less than the recipe, or the model, requires.
     stronger: the model to reroute the stage to, if the recipe asks for that.
-    certain: whether a face or a body was recognized; if not, the matte may show something else.
     any_subject: whether the matte shows whatever stands out, not people alone.
     found: all persons that the model tells apart, kept or not; None if it does not.
     attached: what was added to the kept persons; None if the model looks for no attached things.
@@ -143,7 +142,6 @@ class SegmentationFacts:
     confidence: float | None = None
     needs_review: bool = False
     stronger: str | None = None
-    certain: bool = True
     any_subject: bool = False
     found: tuple[DetectedPerson, ...] | None = None
     attached: tuple[AttachedThing, ...] | None = None
@@ -176,6 +174,7 @@ class ChosenBackground:
     reason: a sentence for people, built from the deciding scores.
     candidates: the best five by score, the used one first; empty if the photo did not decide.
     light: the direction of the light on the people, -1 left to 1 right; 0 if not measured.
+    blur: the strength of a blur, 0..1; 0 for other kinds.
     """
 
     kind: str
@@ -184,6 +183,7 @@ class ChosenBackground:
     reason: str
     candidates: tuple[Candidate, ...] = ()
     light: float = 0.0
+    blur: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,15 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
     "api": 20_450,
-    "benchmarks": 10_000,
+    "benchmarks": 10_050,
     "client": 5_450,
     "deploy": 15_300,
     "docs": 4_000,
     "shared": 24_600,
-    "tests": 77_800,
+    "tests": 78_000,
     "tests/smart_filter_tests": 14_700,
     "training": 10_300,
-    "workers": 36_900,
+    "workers": 37_200,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}

@@ -28,7 +28,7 @@ def test_portrait_needs_no_review(segment: Segmenter, astronaut: Srgb8) -> None:
 def test_person_in_a_very_blurred_photo_needs_a_review(
     segment: Segmenter, astronaut: Srgb8
 ) -> None:
-    blurred = cv2.GaussianBlur(astronaut, (0, 0), 16).astype(np.uint8)
+    blurred = cv2.GaussianBlur(astronaut, (0, 0), 5).astype(np.uint8)
 
     (found,) = segment([prepared_photo(blurred)])
 
@@ -51,3 +51,22 @@ def test_photo_without_a_person_has_no_confidence(segment: Segmenter) -> None:
 
     assert found.confidence is None
     assert not found.needs_review
+
+
+def test_drawn_figure_is_no_person(segment: Segmenter) -> None:
+    drawing = np.full((540, 720, 3), 230, np.uint8)
+    ink = (60, 40, 20)
+    cv2.circle(drawing, (360, 130), 50, ink, -1)
+    for start, end, width in (
+        ((360, 180), (360, 340), 90),
+        ((360, 210), (270, 300), 34),
+        ((360, 210), (450, 300), 34),
+        ((345, 340), (310, 500), 40),
+        ((375, 340), (410, 500), 40),
+    ):
+        cv2.line(drawing, start, end, ink, width)
+
+    (people_seen,) = segment([prepared_photo(drawing)])
+
+    assert people_seen.persons == ()
+    assert not people_seen.matte.any()

@@ -181,15 +181,13 @@ def test_unreadable_background_file_is_an_unreadable_image(client: RemoveBgClien
     ("fields", "work", "code"),
     [
         ({"type": "car"}, {"people": None}, "unknown_foreground"),
-        ({"type": "car"}, {"certain": False}, "unknown_foreground"),
-        ({}, {"certain": False}, "unknown_foreground"),
+        ({}, {"people": None}, "unknown_foreground"),
         # It exceeds the photo only after the photo is rotated upright.
         ({"roi": "0px 0px 500px 700px"}, {"prepared": PREPARED}, "roi_exceeds_bounds"),
     ],
     ids=[
         "no-person-in-the-cutout",
-        "perhaps-no-car",
-        "perhaps-no-person",
+        "no-person",
         "region-exceeds-the-turned-photo",
     ],
 )
@@ -200,23 +198,6 @@ def test_job_that_succeeds_may_still_be_a_removebg_error(
     client.work(**work)
 
     assert code_of(answer.result()) == (400, code)
-
-
-def test_uncertain_person_is_cut_out_by_the_type_person(client: RemoveBgClient) -> None:
-    answer = client.begin(type="person")
-    client.work(certain=False)
-
-    assert (answer.result().status_code, answer.result().headers["X-Type"]) == (200, "person")
-
-
-@pytest.mark.parametrize("is_certain", [True, False])
-def test_uncertain_person_needs_review(client: RemoveBgClient, *, is_certain: bool) -> None:
-    answer = client.begin()
-    path = f"/v1/jobs/{client.job()['id']}"
-    client.work(certain=is_certain)
-    answer.result()
-
-    assert client.api.client.get(path).json()["needs_review"] is not is_certain
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])

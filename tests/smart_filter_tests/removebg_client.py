@@ -88,11 +88,10 @@ class RemoveBgClient:
         media_type: str = "image/png",
         people: list[int] | None = PEOPLE,
         prepared: dict[str, Any] = PREPARED,
-        certain: bool = True,
     ) -> None:
         """Make all stages of the one job that waits."""
         self.api.finish(StageName.PREPARE, prepared)
-        segmented = {"coverage": 0.4 if people else 0.0, "certain": certain}
+        segmented = {"coverage": 0.4 if people else 0.0}
         self.api.finish(StageName.SEGMENTATION, {"facts": segmented, "arrays": {}, "files": {}})
         key = f"results/{uuid.uuid4()}"
         self.api.bench.store.put(key, PICTURE, length=len(PICTURE), media_type=media_type)

@@ -61,6 +61,7 @@ class Edit(StrEnum):
     BACKGROUND_REPLACED = "The background was replaced."
     BACKGROUND_REMOVED = "The background was removed."
     BACKGROUND_BLURRED = "The background was blurred."
+    LIGHT_CORRECTED = "The light was corrected."
     FILTERED = "Filters were drawn on the picture."
     RESIZED = "The picture was resized."
     CROPPED = "The picture was cropped or extended."

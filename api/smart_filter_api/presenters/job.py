@@ -55,7 +55,7 @@ from smart_filter_shared.presets import SURFACE_FAMILIES, Preset
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, rate
-from smart_filter_shared.recipe import COMPOSED_OUTPUTS, BackgroundKind, Output, Recipe, Subject
+from smart_filter_shared.recipe import COMPOSED_OUTPUTS, BackgroundKind, Output, Recipe
 from smart_filter_shared.results import (
     MIN_PEOPLE_SHARE,
     CompositeFacts,
@@ -356,24 +356,16 @@ def has_any_subject(row: JobRow) -> bool:
     return segmented is not None and segmented.any_subject
 
 
-def is_subject_certain(row: JobRow) -> bool:
-    """Return whether `subject=auto` found people for certain; true for other subjects."""
-    segmented = _segmentation(row)
-    is_open = row.recipe.subject == Subject.AUTO and not has_any_subject(row)
-    return not is_open or segmented is None or segmented.certain
-
-
 def _needs_review(row: JobRow) -> bool:
     """Return whether the cutout may be wrong: `needs_review` in docs/api/jobs.md has the cases."""
     segmented = _segmentation(row)
     if segmented is None:
         return False
-    is_doubtful = _subject(row) == "people" and not is_subject_certain(row)
     # The client did not choose the lighter model, which does not judge its matte.
     is_unjudged = segmented.confidence is None and any(
         degradation.startswith("segmentation.model=") for degradation in row.degraded
     )
-    return is_doubtful or is_unjudged or _misses_person(row) or segmented.needs_review
+    return is_unjudged or _misses_person(row) or segmented.needs_review
 
 
 def _misses_person(row: JobRow) -> bool:

@@ -72,7 +72,7 @@ async def render_result(
             raise RequestRefused([fault])
     file = presenters_job.find_output_file(job, payload.output)
     where = _foreground(shown)
-    if file is None or where is None or not presenters_job.is_subject_certain(job):
+    if file is None or where is None:
         published = await recipe_parser.list_known(services)
         raise refusal("unknown_foreground", _describe_empty(job, published))
     try:
@@ -146,10 +146,7 @@ def _describe_empty(job: JobRow, published: Sequence[PublishedModel]) -> str:
     if job.recipe.subject != Subject.AUTO or not faults:
         return "no person was found in the image"
     (_, name), fault = next(iter(faults.items()))
-    return (
-        "no person was found for certain in the image, and other subjects need the model"
-        f" {name}: {fault}; type=person cuts out people without certainty"
-    )
+    return f"no person was found in the image, and other subjects need the model {name}: {fault}"
 
 
 def _error_of_job(job: JobRow) -> RequestRefused:

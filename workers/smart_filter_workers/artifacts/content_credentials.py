@@ -27,6 +27,7 @@ _ACTIONS: Final[Mapping[Edit, str]] = {
     Edit.BACKGROUND_REPLACED: "c2pa.edited",
     Edit.BACKGROUND_REMOVED: "c2pa.edited",
     Edit.BACKGROUND_BLURRED: "c2pa.filtered",
+    Edit.LIGHT_CORRECTED: "c2pa.color_adjustments",
     Edit.FILTERED: "c2pa.edited",
     Edit.RESIZED: "c2pa.resized",
     Edit.CROPPED: "c2pa.cropped",

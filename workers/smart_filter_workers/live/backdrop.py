@@ -61,7 +61,7 @@ class Backdrop:
             return None
         inputs = self._inputs(srgb, prepared, segmented, self._asked)
         self._chosen = choose_background.resolve(
-            replace(inputs, faces=seen.faces, smiles=seen.smiles)
+            replace(inputs, faces=seen.faces, smiles=seen.smiles), may_keep=False
         )
         return BackgroundChoice(self._chosen.name, self._chosen.reason)
 
@@ -78,7 +78,7 @@ class Backdrop:
     def _draw(self, chosen: ChosenBackground, inputs: Inputs) -> Srgb8:
         height, width = inputs.photo.srgb.shape[:2]
         frame = Frame(width, height, scale=1, left=0, top=0)
-        if background.is_photo(chosen, inputs):
+        if background.is_photo(chosen):
             return inputs.photo.srgb.copy()
         return background.draw(chosen, inputs, frame)
 
@@ -99,4 +99,5 @@ class Backdrop:
 
 def _use_requested(asked: Background) -> ChosenBackground:
     name = asked.value if asked.kind == BackgroundKind.PRESET else None
-    return ChosenBackground(asked.kind, name, (), "asked for")
+    blur = float(asked.value or 0) if asked.kind == BackgroundKind.BLUR else 0.0
+    return ChosenBackground(asked.kind, name, (), "asked for", blur=blur)

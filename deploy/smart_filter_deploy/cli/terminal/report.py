@@ -216,10 +216,7 @@ def _people(job: Job) -> str:
     if job.faces is None:
         return people
     faces = {0: "no face", 1: "1 face"}.get(len(job.faces), f"{len(job.faces)} faces")
-    told = f"{people}, {faces}"
-    if job.needs_review and not job.faces and describe_degraded(job) is None:
-        told += "; not certain: things need the model isnet (`smart-filter models show isnet`)"
-    return told
+    return f"{people}, {faces}"
 
 
 def _face(face: Face) -> str:

@@ -127,10 +127,7 @@ def test_report_shows_every_fact_of_a_job_on_a_line() -> None:
     [
         ({"people": 1, "faces": [a_face()]}, "1 person, 1 face\n"),
         ({"people": 0, "faces": []}, "none\n"),
-        (
-            {"people": 1, "faces": [], "needs_review": True},
-            "not certain: things need the model isnet",
-        ),
+        ({"people": 1, "faces": []}, "1 person, no face\n"),
         ({"people": 0, "needs_review": True}, "review  look at the cutout\n"),
         ({"people": 40, "faces": [a_face()] * 40}, "and 28 more"),
     ],

@@ -22,7 +22,7 @@ def find_weak_result(result: object, recipe: Recipe) -> Segmentation | None:
     if not isinstance(result, Segmentation):
         return None
     segmentation.require_person(result, recipe)
-    lacks_people = result.coverage < MIN_PEOPLE_SHARE or not result.certain
+    lacks_people = result.coverage < MIN_PEOPLE_SHARE
     lacks_subject = recipe.subject == Subject.AUTO and not result.any_subject and lacks_people
     return result if lacks_subject or result.stronger is not None else None
 

@@ -1,6 +1,5 @@
 """Draw the background behind the people at the size of the picture."""
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -12,7 +11,8 @@ from smart_filter_workers.backgrounds import blur, cover_crop, library
 from smart_filter_workers.backgrounds.choice import side_light
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite import compose
+from smart_filter_workers.stages.composite import compose, correct_light
+from smart_filter_workers.stages.composite.correct_light import Curve
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
@@ -33,7 +33,7 @@ def draw(chosen: ChosenBackground, inputs: Inputs, frame: Frame) -> Srgb8 | Srgb
                 raise ValueError(f"background {chosen.kind} needs a background")
             return cover_crop.crop_to_cover(inputs.background.srgb, width=width, height=height)
         case BackgroundKind.BLUR if inputs.segmented is not None:
-            return _draw_blurred(inputs, inputs.segmented.matte, frame)
+            return _draw_blurred(inputs, inputs.segmented.matte, chosen.blur, frame)
         case _:
             return fill_color(_color_levels(inputs.recipe.background), width=width, height=height)
 
@@ -47,17 +47,29 @@ def _preset(name: str, light: float, inputs: Inputs, frame: Frame) -> Srgb8:
     return side_light.mirror_to_match(drawing, light=light)
 
 
-def is_photo(chosen: ChosenBackground, inputs: Inputs) -> bool:
+def is_photo(chosen: ChosenBackground) -> bool:
     """Return whether the chosen background is the photo itself, so nothing is drawn."""
-    blurred_by = inputs.recipe.background.value
     return chosen.kind == BackgroundKind.KEEP or (
-        chosen.kind == BackgroundKind.BLUR and not float(blurred_by or 0)
+        chosen.kind == BackgroundKind.BLUR and not chosen.blur
     )
 
 
-def keep_photo(inputs: Inputs, frame: Frame) -> Srgb8:
+def find_light_curve(chosen: ChosenBackground | None, inputs: Inputs) -> Curve | None:
+    """Return the curve that corrects a photo that `auto` keeps; None to leave it as it is."""
+    is_kept = chosen is not None and chosen.kind == BackgroundKind.KEEP
+    if not is_kept or inputs.recipe.background.kind != BackgroundKind.AUTO:
+        return None
+    return correct_light.find_curve(inputs.prepared.proxy_srgb)
+
+
+def keep_photo(chosen: ChosenBackground, inputs: Inputs, frame: Frame) -> Srgb8:
     """Return the photo placed on the canvas, (H, W, 3) uint8 sRGB; itself if it is the canvas."""
+    curve = find_light_curve(chosen, inputs)
     srgb = inputs.photo.srgb
+    return _place(srgb if curve is None else correct_light.apply_curve(srgb, curve), frame)
+
+
+def _place(srgb: Srgb8, frame: Frame) -> Srgb8:
     height, width = srgb.shape[:2]
     if compose.is_whole(frame, width=width, height=height):
         return srgb
@@ -83,8 +95,7 @@ def make_transparent(*, width: int, height: int) -> Srgba8:
     return fill_color(_TRANSPARENT, width=width, height=height)
 
 
-def _draw_blurred(inputs: Inputs, matte: Matte8, frame: Frame) -> Srgb8:
-    strength = float(inputs.recipe.background.value or 0)
+def _draw_blurred(inputs: Inputs, matte: Matte8, strength: float, frame: Frame) -> Srgb8:
     height, width = inputs.photo.srgb.shape[:2]
     sheet = library.new_sheet("blur", seed=inputs.seed, width=width, height=height)
     whole = blur.draw(inputs.prepared.proxy_srgb, matte, strength=strength, sheet=sheet)
@@ -92,7 +103,7 @@ def _draw_blurred(inputs: Inputs, matte: Matte8, frame: Frame) -> Srgb8:
     if asked.scale is not None or asked.position is not None:
         # The people have moved, so the background no longer fits behind them: fill the frame.
         return cover_crop.crop_to_cover(whole, width=frame.width, height=frame.height)
-    return keep_photo(replace(inputs, photo=replace(inputs.photo, srgb=whole)), frame)
+    return _place(whole, frame)
 
 
 def _color_levels(background: Background) -> tuple[int, int, int, int]:

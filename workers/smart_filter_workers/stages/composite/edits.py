@@ -21,8 +21,10 @@ def list_picture_edits(made: CompositeResult, inputs: Inputs) -> tuple[Edit, ...
     """
     chosen = made.background
     replaced: list[Edit] = []
-    if chosen is not None and not background.is_photo(chosen, inputs):
+    if chosen is not None and not background.is_photo(chosen):
         replaced = [_EDITS.get(BackgroundKind(chosen.kind), Edit.BACKGROUND_REPLACED)]
+    if background.find_light_curve(chosen, inputs) is not None:
+        replaced = [Edit.LIGHT_CORRECTED]
     drawn = [Edit.FILTERED] if any(filter_.applied for filter_ in made.filters) else []
     return (*replaced, *drawn, *_frame_edits(made.frame, inputs.photo.srgb))
 

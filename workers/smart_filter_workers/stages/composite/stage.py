@@ -190,8 +190,8 @@ def _picture(
     frame: Frame,
 ) -> Srgb8 | Srgba8:
     """Return the picture, (H, W, 3), or (H, W, 4) with transparency."""
-    if cut is None or background.is_photo(chosen, inputs):
-        return background.keep_photo(inputs, frame)
+    if cut is None or background.is_photo(chosen):
+        return background.keep_photo(chosen, inputs, frame)
     behind = background.draw(chosen, inputs, frame)
     scene = look.LookContext(
         drawn=chosen.kind == BackgroundKind.PRESET,

@@ -83,7 +83,6 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         confidence=people.confidence,
         needs_review=people.needs_review,
         stronger=people.stronger,
-        certain=people.certain,
         any_subject=people.any_subject,
         debug=images.encode_png(step_sheet.draw_step_sheet(people.steps)) if wants_steps else None,
         owners=instance_map.build_instance_map(kept, like=matte)

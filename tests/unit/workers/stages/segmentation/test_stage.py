@@ -216,7 +216,9 @@ def a_person(left: int, top: int, width: int, height: int, *, boxed: bool = Fals
     coverage = np.zeros((ROWS, COLUMNS), np.float32)
     coverage[top : top + height, left : left + width] = 1
     region = (slice(top, top + height), slice(left, left + width))
-    return Person(coverage, coverage > 0.5, region, width * height, certain=True, boxed=boxed)
+    return Person(
+        coverage, coverage > 0.5, region, width * height, presence=1.0, certain=True, boxed=boxed
+    )
 
 
 def _halves(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:

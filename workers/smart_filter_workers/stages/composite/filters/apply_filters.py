@@ -97,7 +97,7 @@ def _visible_faces(
 
 def _is_visible(face: Face, inputs: Inputs, chosen: ChosenBackground) -> bool:
     """Return whether a face is in the picture, not in a background that was replaced."""
-    if inputs.segmented is None or background.is_photo(chosen, inputs):
+    if inputs.segmented is None or background.is_photo(chosen):
         return True
     matte = inputs.segmented.matte
     scale = matte.shape[1] / inputs.prepared.width

@@ -25,7 +25,6 @@ class People:
     matte: (h, w) uint8, 0 none to 255 whole, at the size of the proxy.
     persons: a (h, w) uint8 matte of each person, from left to right by the middle of their boxes;
         None when the model does not separate persons.
-    certain: whether a face or a body was recognized; if not, the matte may show something else.
     any_subject: whether the matte shows whatever stands out, not people alone.
     attached: (h, w) uint8, how much of the matte is due to things that people hold or wear; None
         when the model does not look for them.
@@ -35,7 +34,6 @@ class People:
 
     matte: Matte8
     persons: tuple[Matte8, ...] | None
-    certain: bool = True
     any_subject: bool = False
     attached: Matte8 | None = None
     steps: tuple[Step, ...] = ()

@@ -77,7 +77,8 @@ class Person:
     """One person in a picture.
 
     coverage: (H, W) float32, 0..1, the silhouette; outline: (H, W) bool, where it is above one
-    half; region: its bounds with a margin; area_px: its area in pixels; certain: whether it
+    half; region: its bounds with a margin; area_px: its area in pixels; presence: the
+    network's belief, 0..1, that it shows a person, 0 of a body that leans; certain: whether it
     can be nothing but a person; boxed: whether only a detector's box shows it.
     """
 
@@ -85,6 +86,7 @@ class Person:
     outline: NDArray[np.bool_]
     region: Region
     area_px: int
+    presence: float
     certain: bool
     boxed: bool
 
@@ -144,10 +146,11 @@ class PersonFinder:
                 if _needs_second_pass(body.square, first.square)
                 else body.square.paste(first.coverage, picture.shape[0], picture.shape[1])
             )
-            is_sure = first.presence >= SURE_PRESENCE and is_upright(body.square)
+            presence = first.presence if is_upright(body.square) else 0.0
             persons.add(
                 coverage,
-                certain=search is _Search.WHOLE and is_sure,
+                presence=presence,
+                certain=search is _Search.WHOLE and presence >= SURE_PRESENCE,
                 boxed=search is _Search.BOXES,
             )
 
@@ -185,7 +188,7 @@ class _FoundPersons:
         self.heads.extend(alone)
         return [Body(1.0, face, _square_below(face)) for face in alone]
 
-    def add(self, coverage: Floats, *, certain: bool, boxed: bool) -> None:
+    def add(self, coverage: Floats, *, presence: float, certain: bool, boxed: bool) -> None:
         """Add the person of a silhouette, unless it is empty or already known."""
         region = find_region(coverage, above=HALF, margin=MARGIN, margin_px=MARGIN_PX)
         if region is None:
@@ -196,7 +199,7 @@ class _FoundPersons:
             shared = int(np.count_nonzero(person.outline & outline))
             if shared > SAME_PERSON_IOU * (person.area_px + area_px - shared):
                 return
-        self.persons.append(Person(coverage, outline, region, area_px, certain, boxed))
+        self.persons.append(Person(coverage, outline, region, area_px, presence, certain, boxed))
 
     def _overlap(self, box: Box) -> float:
         heads = np.array(self.heads, np.float32).reshape(-1, 4)

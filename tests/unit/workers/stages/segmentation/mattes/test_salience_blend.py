@@ -99,7 +99,7 @@ def refine(network: FakeNetwork, *found: People, detail: str = "fine") -> list[P
 
 def test_only_the_region_of_people_is_looked_at() -> None:
     network = FakeNetwork()
-    empty = People(a_matte(0), persons=(), certain=False)
+    empty = People(a_matte(0), persons=())
 
     kept, refined = refine(network, empty, People(a_matte(), persons=None), detail="fast")
 

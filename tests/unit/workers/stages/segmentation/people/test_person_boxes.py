@@ -1,6 +1,7 @@
 """Person boxes: decoded from the network's cells; missed persons, and parts that are none."""
 
 import numpy as np
+import pytest
 
 from smart_filter_workers.networks.movenet import PersonBox, decode_boxes
 from smart_filter_workers.stages.segmentation.people.person_boxes import (
@@ -61,6 +62,35 @@ def an_outline(rows: slice, columns: slice) -> Outline:
     outline = np.zeros((300, 300), np.bool_)
     outline[rows, columns] = True
     return outline
+
+
+@pytest.mark.parametrize(
+    ("scores", "presence", "agree"),
+    [
+        ([0.95], 0.6, True),
+        ([0.95], 0.4, False),
+        ([0.85], 0.75, True),
+        ([0.85], 0.6, False),
+        ([0.6, 0.5], 0.92, True),
+        ([0.6, 0.5], 0.85, False),
+        ([0.3, 0.25, 0.24], 0.99, True),
+        ([0.3, 0.25, 0.19], 0.99, False),
+        ([], 1.0, False),
+    ],
+)
+def test_surer_boxes_ask_for_less_of_the_pose_network(
+    scores: list[float], presence: float, *, agree: bool
+) -> None:
+    boxes = boxes_of(*(PersonBox(score, (100, 50, 180, 250)) for score in scores))
+
+    assert boxes.agree_with(presence) is agree
+
+
+def test_without_boxes_only_a_sure_pose_is_a_person() -> None:
+    boxes = PersonBoxes(None, np.zeros((300, 300, 3), np.uint8))
+
+    assert boxes.agree_with(0.95)
+    assert not boxes.agree_with(0.85)
 
 
 def test_a_box_without_a_silhouette_becomes_an_upright_body_around_it() -> None:

@@ -12,9 +12,11 @@ export function nameOf(job, recipe = job.recipe) {
   if (kind === "file" || kind === "url") return "Your picture";
   if (kind === "transparent") return "Transparent";
   if (kind === "keep") return "Original background";
-  const chosen = wanted === job.recipe.background ? job.background?.name : null;
+  const used = wanted === job.recipe.background ? job.background : null;
   const asked = kind === "keywords" ? `“${said.replaceAll(",", ", ")}”` : "Chosen for you";
-  return chosen ? `${asked}: ${designName(chosen)}` : asked;
+  if (used?.kind === "keep") return `${asked}: original background`;
+  if (used?.kind === "blur") return `${asked}: blurred background`;
+  return used?.name ? `${asked}: ${designName(used.name)}` : asked;
 }
 
 /** Return the name of a design, with its surface texture. */

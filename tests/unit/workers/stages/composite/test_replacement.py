@@ -1,0 +1,87 @@
+"""Whether `background=auto` replaces, blurs or keeps."""
+
+import dataclasses
+
+import numpy as np
+
+from smart_filter_shared.recipe import BackgroundKind
+from smart_filter_shared.results import DetectedPerson, SegmentationFacts
+from smart_filter_workers.stages.composite import correct_light, replacement
+
+PHOTO_HEIGHT = 1000
+SURE = SegmentationFacts(
+    coverage=0.3,
+    confidence=0.97,
+    found=(DetectedPerson(1, (0, 100, 300, 900), kept=True),),
+)
+
+
+def decide(**changes: object) -> replacement.Replacement | None:
+    return replacement.decide(
+        dataclasses.replace(SURE, **changes),  # type: ignore[arg-type]
+        photo_height=PHOTO_HEIGHT,
+    )
+
+
+def test_background_of_certain_large_people_is_replaced() -> None:
+    assert decide() is None
+
+
+def test_place_with_small_people_is_kept() -> None:
+    small = (DetectedPerson(1, (0, 100, 100, 400), kept=True),)
+
+    kept = decide(coverage=0.06, found=small)
+
+    assert kept is not None
+    assert (kept.kind, kept.reason[:31]) == (BackgroundKind.KEEP, "people take 6% of the photo: th")
+
+
+def test_tall_person_in_a_wide_photo_is_the_subject() -> None:
+    assert decide(coverage=0.06) is None
+
+
+def test_background_of_doubtful_people_is_blurred() -> None:
+    blurred = decide(confidence=0.8, needs_review=True)
+
+    assert blurred is not None
+    chosen = blurred.to_chosen()
+    assert chosen.kind == BackgroundKind.BLUR
+    assert chosen.blur == replacement.BLUR_STRENGTH
+
+
+def test_photo_of_people_without_an_end_is_kept() -> None:
+    kept = decide(confidence=0.5, needs_review=True)
+
+    assert kept is not None
+    assert kept.kind == BackgroundKind.KEEP
+
+
+def test_people_of_a_model_without_confidence_are_replaced() -> None:
+    assert decide(confidence=None, found=None) is None
+
+
+def test_photo_with_good_light_is_left_as_it_is() -> None:
+    gray = np.arange(256).astype(np.uint8)
+    even = np.concatenate([gray, np.full(200, 118, np.uint8)])
+
+    assert correct_light.find_curve(np.dstack([even[None]] * 3)) is None
+
+
+def test_dull_photo_gets_black_white_and_a_brighter_middle() -> None:
+    dull = np.linspace(12, 150, 400).astype(np.uint8)
+
+    curve = correct_light.find_curve(np.dstack([dull[None]] * 3))
+
+    assert curve is not None
+    assert curve[12] == 0
+    assert curve[81] > 81
+    assert (np.diff(curve.astype(int)) >= 0).all()
+
+
+def test_night_stays_night() -> None:
+    night = np.concatenate([np.full(300, 3), np.full(100, 40)]).astype(np.uint8)
+
+    curve = correct_light.find_curve(np.dstack([night[None]] * 3))
+
+    assert curve is not None
+    assert curve[40] < 70
