@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from smart_filter_shared import albums
-from smart_filter_shared.albums import AlbumPhoto
+from smart_filter_shared.best_shot import AlbumPhoto
 from smart_filter_workers import images
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash

@@ -8,13 +8,14 @@ import datetime as dt
 import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, count
 from typing import Any, Final
 
+from smart_filter_shared import best_shot
+from smart_filter_shared.best_shot import AlbumPhoto
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.printability import Printability, Verdict
 from smart_filter_shared.rating import rate
 from smart_filter_shared.results import (
     Faces,
@@ -31,30 +32,8 @@ MAX_HAMMING_BITS: Final = 12
 # The limit within BURST_WINDOW: people move, but two photos of one moment likely show one scene.
 MAX_HAMMING_BITS_IN_BURST: Final = 18
 BURST_WINDOW: Final = dt.timedelta(seconds=30)
-# Ratings (0 to 1) are rounded to this step: smaller differences are not visible in a face.
-RATING_STEP: Final = 0.05
-# Blur is rounded to this step, in pixels.
-BLUR_STEP_PX: Final = 0.1
-_UNKNOWN_BLUR: Final = math.inf
 
 Results = Mapping[StageName, Mapping[str, Any] | None]  # what JSONB columns hold
-
-
-@dataclass(frozen=True, slots=True)
-class AlbumPhoto:
-    """One photo of an album, with the known inputs of its ranking.
-
-    fingerprint: 64 bits; None for a photo that is in no group.
-    taken_at: by the camera's clock.
-    rating: 0..1, None when no face is rated.
-    """
-
-    id: str
-    fingerprint: int | None = None
-    taken_at: dt.datetime | None = None
-    rating: float | None = None
-    people: int | None = None
-    printability: Printability | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +78,22 @@ class Album:
 def build_album_photo(job_id: JobId, results: Results) -> AlbumPhoto:
     """Return the album photo of a job, from the results of the stages before `composite`."""
     prepared = read_facts(results.get(StageName.PREPARE), PreparedFacts)
-    return AlbumPhoto(
+    faces = read_facts(results.get(StageName.FACE), Faces)
+    smiles = read_facts(results.get(StageName.SMILE), Smiles)
+    photo = AlbumPhoto(
         str(job_id),
         fingerprint=None if prepared is None else prepared.fingerprint,
         taken_at=None if prepared is None else prepared.taken_at,
-        rating=_rating(read_facts(results.get(StageName.SMILE), Smiles)),
-        people=_people(results),
+        rating=_rate(smiles),
+        people=_count_people(results, faces),
+    )
+    if prepared is None or faces is None or smiles is None or not faces.faces:
+        return photo
+    size = prepared.width, prepared.height
+    return replace(
+        photo,
+        faces=best_shot.measure_faces(faces.faces, smiles, size=size),
+        seen=best_shot.count_seen(faces.faces),
     )
 
 
@@ -115,16 +104,24 @@ def rank_album(shots: Sequence[AlbumPhoto]) -> Album:
     """
     if len({shot.id for shot in shots}) < len(shots):
         raise ValueError("two photos of an album have the same id")
-    by_merit = sorted(shots, key=_sort_key)
-    scenes = sorted(_group_scenes(by_merit))
-    groups = [[by_merit[place] for place in scene] for scene in scenes]
-    better = {shot.id: group[0].id for group in groups for shot in group[1:]}
-    ranking = sorted(by_merit, key=lambda shot: shot.id in better)
+    by_id = sorted(shots, key=lambda shot: shot.id)
+    scenes = [
+        best_shot.order_scene([by_id[place] for place in scene]) for scene in _group_scenes(by_id)
+    ]
+    scenes.sort(key=lambda scene: best_shot.sort_key(scene[0]))
+    ranking = sorted(
+        (
+            (place, best_shot.sort_key(shot), shot, scene)
+            for scene in scenes
+            for place, shot in enumerate(scene)
+        ),
+        key=lambda entry: entry[:2],
+    )
     return Album(
-        groups=tuple(Group(tuple(shot.id for shot in group)) for group in groups),
+        groups=tuple(Group(tuple(shot.id for shot in scene)) for scene in scenes),
         ranking=tuple(
-            RankedPhoto(shot.id, rank, better.get(shot.id), _reasons(shot, better.get(shot.id)))
-            for rank, shot in enumerate(ranking, start=1)
+            RankedPhoto(shot.id, rank, scene[0].id if place else None, _reasons(shot, place, scene))
+            for rank, (place, _, shot, scene) in enumerate(ranking, start=1)
         ),
     )
 
@@ -163,27 +160,6 @@ def distance(first: AlbumPhoto, second: AlbumPhoto) -> float:
         and abs(first.taken_at - second.taken_at) <= BURST_WINDOW
     )
     return differing / (MAX_HAMMING_BITS_IN_BURST if is_one_moment else MAX_HAMMING_BITS)
-
-
-def _sort_key(shot: AlbumPhoto) -> tuple[object, ...]:
-    """Return the sort key of a photo, smallest for the best; its last two items break ties."""
-    print_ = shot.printability
-    blinking, distracted, blur, dark, pixels = 0, 0, _UNKNOWN_BLUR, 0, 0
-    poor_parts = 0
-    if print_ is not None:
-        parts = [part for part in (print_.sharpness, print_.exposure) if part is not None]
-        poor_parts = sum(part.verdict == Verdict.POOR for part in parts)
-        dark = int(print_.exposure.verdict != Verdict.GOOD)
-        pixels = print_.size.width * print_.size.height
-        if print_.looks is not None:
-            blinking = len(print_.looks.blinking)
-            distracted = len({*print_.looks.one_eye_closed, *print_.looks.turned_away})
-        if print_.sharpness is not None:
-            blur = round(print_.sharpness.blur_px / BLUR_STEP_PX)
-    rating = -1 if shot.rating is None else round(shot.rating / RATING_STEP)
-    taken = math.inf if shot.taken_at is None else shot.taken_at.timestamp()
-    faults = blinking + poor_parts
-    return (faults, -rating, distracted, blur, dark, -pixels, taken, shot.id)
 
 
 def _group_scenes(shots: Sequence[AlbumPhoto]) -> list[list[int]]:
@@ -264,21 +240,27 @@ def _split_by_average_linkage(
     return [sorted(group) for group in groups.values()]
 
 
-def _reasons(shot: AlbumPhoto, better: str | None) -> tuple[str, ...]:
-    """Return the reasons for a photo's rank, as sentences for people."""
+def _reasons(shot: AlbumPhoto, place: int, scene: Sequence[AlbumPhoto]) -> tuple[str, ...]:
+    """Return the reasons for a photo's rank, as sentences for people.
+
+    place: in its scene, 0 for the best.
+    """
     reasons = []
-    if better is not None:
-        reasons.append(f"Photo {better} shows the same scene and is better.")
+    if place:
+        reasons.append(f"Photo {scene[0].id} shows the same scene and is better.")
     if shot.rating is not None:
         reasons.append(f"It is rated {shot.rating:.2f}.")
     elif shot.people == 0:
         reasons.append("No person is in it.")
-    if shot.printability is not None:
-        reasons += shot.printability.reasons or ("It is suitable for printing.",)
+    if place:
+        reasons.append(f"The better photo {best_shot.describe_lead(scene[0], shot)}.")
+    elif len(scene) > 1:
+        lead = best_shot.describe_lead(shot, scene[1])
+        reasons.append(f"Compared with the next best photo of its scene, it {lead}.")
     return tuple(reasons)
 
 
-def _rating(smiled: Smiles | None) -> float | None:
+def _rate(smiled: Smiles | None) -> float | None:
     if smiled is None or not smiled.smiles:
         return None
     levels = [smile.level for smile in smiled.smiles]
@@ -287,9 +269,8 @@ def _rating(smiled: Smiles | None) -> float | None:
     return rate(levels, open_eyes).score
 
 
-def _people(results: Results) -> int | None:
+def _count_people(results: Results, faces: Faces | None) -> int | None:
     segmented = read_facts(results.get(StageName.SEGMENTATION), SegmentationFacts)
     if segmented is not None and segmented.persons is not None:
         return segmented.persons
-    faces = read_facts(results.get(StageName.FACE), Faces)
     return None if faces is None else len(faces.faces) or None

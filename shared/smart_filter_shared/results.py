@@ -61,6 +61,24 @@ class Eyes:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """How well one face is seen in the proxy; what is not measured is None.
+
+    turn: 0 straight ahead, the tangent of the head's yaw times about 0.6.
+    blur_px: as in `smart_filter_shared.printability.FacePrint`.
+    grain: noise in levels of 255; features of a small face count as noise.
+    brightest: the luma that a twentieth of the pixels reaches, 0..1.
+    clipped: share of pixels with a clipped red, green or blue, 0..1.
+    """
+
+    turn: float = 0.0
+    blur_px: float | None = None
+    grain: float | None = None
+    brightest: float | None = None
+    clipped: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Faces:
     """The result of `face`: faces from left to right by the middle of their boxes."""
 
@@ -69,10 +87,11 @@ class Faces:
 
 @dataclass(frozen=True, slots=True)
 class Smiles:
-    """The result of `smile`: smile and eyes of each face of `Faces`, in the same order."""
+    """The result of `smile`: smile, eyes and quality of each face of `Faces`, in the same order."""
 
     smiles: tuple[Smile, ...]
     eyes: tuple[Eyes, ...]
+    qualities: tuple[FaceQuality, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

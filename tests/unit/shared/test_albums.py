@@ -1,38 +1,24 @@
-import dataclasses
 import datetime as dt
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from smart_filter_shared.albums import (
     MAX_HAMMING_BITS,
     MAX_HAMMING_BITS_IN_BURST,
     Album,
-    AlbumPhoto,
     rank_album,
 )
-from smart_filter_shared.printability import Printability, Sharpness, Verdict
-from smart_filter_tests.print_results import PRINTABILITY
+from smart_filter_shared.best_shot import AlbumFace, AlbumPhoto
 
 NOON = dt.datetime(2031, 5, 6, 12, tzinfo=dt.UTC)
-BLINKS = TypeAdapter(Printability).validate_python(PRINTABILITY)
 SCENE, OTHER_SCENE = 0x0F1E2D3C4B5A6978, ~0x0F1E2D3C4B5A6978 % 2**64
 
 
 def flipped(fingerprint: int, bits: int) -> int:
     return fingerprint ^ ((1 << bits) - 1)
-
-
-def prints_well(*, blur_px: float = 1.0, verdict: Verdict = Verdict.GOOD) -> Printability:
-    return dataclasses.replace(
-        BLINKS,
-        reasons=(),
-        sharpness=Sharpness(verdict, "It is as it is.", blur_px),
-        looks=dataclasses.replace(BLINKS.looks, blinking=()),
-    )
 
 
 def groups_of(album: Album) -> list[tuple[str, ...]]:
@@ -70,9 +56,9 @@ def test_chain_of_similar_photos_is_not_one_scene() -> None:
     assert len(groups) < len(steps)
 
 
-def test_open_eyes_win_over_a_better_rating_in_a_group() -> None:
-    laughing = AlbumPhoto("laughing", SCENE, rating=0.9, printability=BLINKS)
-    calm = AlbumPhoto("calm", SCENE, rating=0.5, printability=prints_well())
+def test_open_eyes_win_over_a_better_rating_in_a_scene() -> None:
+    laughing = AlbumPhoto("laughing", SCENE, rating=0.9, faces=(AlbumFace(closed_eyes=2),))
+    calm = AlbumPhoto("calm", SCENE, rating=0.5, faces=(AlbumFace(),))
 
     album = rank_album([laughing, calm])
 
@@ -81,27 +67,54 @@ def test_open_eyes_win_over_a_better_rating_in_a_group() -> None:
     assert album.ranking[1].reasons == (
         "Photo calm shows the same scene and is better.",
         "It is rated 0.90.",
-        "The person blinks.",
+        "The better photo shows no closed eyes.",
     )
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ((0.9, prints_well(blur_px=4, verdict=Verdict.POOR)), (0.6, prints_well())),
-        ((0.80, prints_well(blur_px=1.6)), (0.79, prints_well(blur_px=1.0))),
-    ],
-    ids=["blurred but smiling", "as happy but less sharp"],
-)
-def test_sharper_photo_of_a_scene_is_the_best(
-    first: tuple[float, Printability], second: tuple[float, Printability]
-) -> None:
-    shots = [
-        AlbumPhoto(name, SCENE, rating=rating, printability=printability)
-        for name, (rating, printability) in (("a", first), ("b", second))
-    ]
+def test_rating_decides_between_scenes() -> None:
+    happy = AlbumPhoto("happy", SCENE, rating=0.9, faces=(AlbumFace(blur_px=4),))
+    sharp = AlbumPhoto("sharp", OTHER_SCENE, rating=0.5, faces=(AlbumFace(),))
 
-    assert rank_album(shots).groups[0].best == "b"
+    assert [ranked.id for ranked in rank_album([sharp, happy]).ranking] == ["happy", "sharp"]
+
+
+@pytest.mark.parametrize(
+    ("faces", "words"),
+    [
+        ((AlbumFace(closed_eyes=1), AlbumFace()), "shows no closed eyes"),
+        ((AlbumFace(), AlbumFace(turned_away=1)), "has more faces turned to the camera"),
+        ((AlbumFace(blur_px=2), AlbumFace(blur_px=3)), "is sharper on both faces"),
+        ((AlbumFace(), AlbumFace(grain=8)), "is less noisy on 1 of 2 faces"),
+        ((AlbumFace(dark=0.3), AlbumFace(dark=0.3)), "is brighter on both faces"),
+        ((AlbumFace(burnt=0.3), AlbumFace()), "is less overexposed on 1 of 2 faces"),
+        ((AlbumFace(sadness=0.8), AlbumFace()), "has a better smile on 1 of 2 faces"),
+        ((AlbumFace(cut=0.2), AlbumFace()), "cuts no head"),
+        ((AlbumFace(),), "shows 1 more face"),
+        ((AlbumFace(blur_px=3), AlbumFace(cut=0.2)), "is sharper on 1 of 2 faces and cuts no head"),
+    ],
+)
+def test_equally_rated_photos_are_ranked_by_their_faces_and_say_why(
+    faces: tuple[AlbumFace, ...], words: str
+) -> None:
+    worse = AlbumPhoto("a", SCENE, NOON, rating=0.8, faces=faces)
+    good = AlbumPhoto("b", SCENE, NOON, rating=0.8, faces=(AlbumFace(), AlbumFace()))
+
+    best, other = rank_album([worse, good]).ranking
+
+    assert (best.id, other.better) == ("b", "b")
+    assert best.reasons[-1] == f"Compared with the next best photo of its scene, it {words}."
+    assert other.reasons[-1] == f"The better photo {words}."
+
+
+def test_tie_is_broken_by_time_and_not_by_the_order_of_files() -> None:
+    first, second = NOON, NOON + dt.timedelta(seconds=2)
+
+    best, other = rank_album(
+        [AlbumPhoto("a", SCENE, second, rating=0.8), AlbumPhoto("b", SCENE, first, rating=0.8)]
+    ).ranking
+
+    assert best.id == "b"
+    assert other.reasons[-1] == "The better photo was taken first."
 
 
 @given(st.randoms(use_true_random=False), st.integers(0, 12))

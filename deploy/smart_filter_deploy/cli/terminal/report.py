@@ -1,7 +1,7 @@
 """Prints the findings and outputs of jobs, and describes when they will have ended."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -167,7 +167,7 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
     if left > 0:
         lines.append(("", Text(f"and {left} more", style="dim")))
     if job.rating is not None:
-        lines.append(("rating", _rating(job.rating)))
+        lines.append(("rating", _rating(job.rating, job.faces or ())))
     if job.printability is not None:
         lines.append(("print", _print(job.printability)))
     # Before it is chosen, and where no output shows it, it is only the requested one.
@@ -246,13 +246,20 @@ def _eye(is_open: bool | None) -> str:  # noqa: FBT001 - the value to print
     return "not seen" if is_open is None else ("open" if is_open else "closed")
 
 
-def _rating(rating: Rating) -> Text:
+def _rating(rating: Rating, faces: Sequence[Face]) -> Text:
     smiles = rating.shares.get("smile", 0.0)
     eyes = rating.shares.get("eyes", 0.0)
+    unseen = sum(
+        is_open is None
+        for face in faces
+        if face.eyes is not None
+        for is_open in (face.eyes.left_open, face.eyes.right_open)
+    )
     return Text.assemble(
         (f"{rating.score:.2f}", "bold"),
         f" = {smiles:g} × {rating.avg_smiling_score:.2f} smiles"
-        f" + {eyes:g} × {rating.open_eye_ratio:.2f} open eyes",
+        f" + {eyes:g} × {rating.open_eye_ratio:.2f} open eyes"
+        + (f" ({unseen} not seen)" if unseen else ""),
     )
 
 

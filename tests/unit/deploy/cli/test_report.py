@@ -111,7 +111,7 @@ def test_report_shows_every_fact_of_a_job_on_a_line() -> None:
         "face 3      mild smile, eyes not seen, 30 × 40 px at 10, 20",
         "face 4      mild smile, left eye closed, right eye open, 30 × 40 px at 10, 20",
         "face 5      mild smile, left eye not seen, right eye open, 30 × 40 px at 10, 20",
-        "rating      0.58 = 0.8 × 0.60 smiles + 0.2 × 0.50 open eyes",
+        "rating      0.58 = 0.8 × 0.60 smiles + 0.2 × 0.50 open eyes (3 not seen)",
         f"print       poor – The person blinks. {PRINTS}",
         "background  paper – calm [0.7]",
         "also good: sky, mint",

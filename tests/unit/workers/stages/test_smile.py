@@ -41,6 +41,7 @@ def test_each_face_gets_its_own_smile_and_eyes_in_order() -> None:
     assert [eyes.left_open for eyes in first.eyes] == [False, True]
     assert (second.smiles, second.eyes) == ((), ())
     assert [smile.score for smile in third.smiles] == [0.03]
+    assert [len(smiles.qualities) for smiles in (first, second, third)] == [2, 0, 1]
 
 
 def _inputs(*, lefts: tuple[int, ...]) -> Inputs:

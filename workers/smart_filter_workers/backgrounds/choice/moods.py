@@ -124,6 +124,7 @@ def infer_mood(
     description = (
         f"{crowd}, {_describe_smiles(levels, people)} ({rating.avg_smiling_score:.2f} of 1), "
         f"{rating.open_eyes} of {EYES_PER_FACE * len(levels)} eyes open"
+        + (f", {eyes.count(None)} not seen" if None in eyes else "")
     )
     shares = mean_emotion([smile.emotion for smile in smiles.smiles], sizes)
     if shares is None:

@@ -1,14 +1,20 @@
-"""Smile stage: rate how much each face smiles, and read whether its eyes are open."""
+"""Smile stage: rate how much each face smiles, read its eyes, and measure how well it is seen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Final, TypedDict
 
-from smart_filter_shared.results import Faces, Smiles
+from smart_filter_shared.results import FaceQuality, Faces, Smiles
+from smart_filter_workers.measurements.face_measurements import measure_face, measure_turn
 from smart_filter_workers.networks.coordinates import to_proxy
 from smart_filter_workers.networks.faces.face_mesh import FaceView
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater
+
+# Digits that are stored: smaller differences of a face are not visible.
+_DIGITS: Final = 3
+# JSON has no infinity, which is the turn of a face seen from the side.
+_MOST_TURN: Final = 9.0
 
 
 class Models(TypedDict):
@@ -34,10 +40,28 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[Smiles]:
         for face in inputs.faces.faces
     ]
     smiles, eyes = iter(models["smile"](views)), iter(models["eyes"](views))
+    qualities = iter([_measure_quality(view) for view in views])
     return [
         Smiles(
             smiles=tuple(next(smiles) for _ in inputs.faces.faces),
             eyes=tuple(next(eyes) for _ in inputs.faces.faces),
+            qualities=tuple(next(qualities) for _ in inputs.faces.faces),
         )
         for inputs in batch
     ]
+
+
+def _measure_quality(view: FaceView) -> FaceQuality:
+    """Return how well a face of the proxy is seen."""
+    turn = round(min(measure_turn(view.face), _MOST_TURN), _DIGITS)
+    measured = measure_face(view.picture, view.picture, view.face)
+    if measured is None:
+        return FaceQuality(turn=turn)
+    levels = measured.levels
+    return FaceQuality(
+        turn=turn,
+        blur_px=None if measured.blur_px is None else round(measured.blur_px, _DIGITS),
+        grain=round(measured.grain, _DIGITS),
+        brightest=round(levels.brightest, _DIGITS),
+        clipped=round(levels.clipped, _DIGITS),
+    )

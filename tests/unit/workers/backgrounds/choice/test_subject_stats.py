@@ -168,3 +168,11 @@ def test_reason_lists_the_faces_with_their_numbers(
     levels: list[SmileLevel], people: int, text: str
 ) -> None:
     assert mood_of(*levels, people=people).read_from == text
+
+
+def test_reason_does_not_call_unseen_eyes_closed() -> None:
+    behind_glasses = smiles_of(HUGE, HUGE, eyes=Eyes(left_open=True, right_open=None))
+
+    assert moods.infer_mood(behind_glasses, people=2).read_from.endswith(
+        "2 of 4 eyes open, 2 not seen"
+    )

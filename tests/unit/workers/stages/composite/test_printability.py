@@ -10,10 +10,10 @@ from smart_filter_shared.recipe import Output
 from smart_filter_shared.results import Eyes, Face, Faces, Frame, Smile, Smiles
 from smart_filter_tests.composite_jobs import a_job, composite
 from smart_filter_tests.drawn_portrait import HEIGHT, WIDTH, a_face, a_portrait
+from smart_filter_workers.measurements.face_measurements import measure_face
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite.printability import paper_size
 from smart_filter_workers.stages.composite.printability.assessment import assess
-from smart_filter_workers.stages.composite.printability.face_measurements import measure_face
 
 WHOLE = Frame(width=WIDTH, height=HEIGHT, scale=1, left=0, top=0)
 # A print size for albums, so that the picture's size causes no finding.

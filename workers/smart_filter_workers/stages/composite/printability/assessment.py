@@ -8,16 +8,16 @@ import numpy as np
 
 from smart_filter_shared.printability import FacePrint, Printability
 from smart_filter_shared.results import Eyes, Face, Frame
-from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
-from smart_filter_workers.stages.composite.printability import paper_size, verdicts
-from smart_filter_workers.stages.composite.printability.face_measurements import (
+from smart_filter_workers.measurements.face_measurements import (
     FaceMeasurements,
     measure_face,
     measure_noise,
     measure_turn,
 )
-from smart_filter_workers.stages.composite.printability.levels import measure_levels
+from smart_filter_workers.measurements.levels import measure_levels
+from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
+from smart_filter_workers.stages.composite.printability import paper_size, verdicts
 from smart_filter_workers.stages.composite.printability.resolution import Region, measure_detail
 
 # Share of the largest face's width below which a face does not count: it is in the background, and

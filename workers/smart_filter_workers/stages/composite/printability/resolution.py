@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.results import Frame
-from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
-from smart_filter_workers.stages.composite.printability.face_measurements import (
+from smart_filter_workers.measurements.face_measurements import (
     measure_blur,
     measure_noise,
 )
+from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
 
 TILE_PX: Final = 128
 # Smaller tiles have too few edges.

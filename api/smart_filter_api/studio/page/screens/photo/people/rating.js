@@ -4,8 +4,10 @@ import { html } from "../../../html.js";
 
 /** The rating, its two terms, and the formula. */
 export function Rating({ job }) {
-  const { score, shares, avg_smiling_score: smiles, open_eye_ratio: eyes } = job.rating;
+  const { score, shares, avg_smiling_score: smiles, open_eye_ratio: ratio } = job.rating;
   const { faces, open_eyes: open } = job.rating;
+  const eyes = job.faces.flatMap((face) => [face.eyes.left_open, face.eyes.right_open]);
+  const unseen = eyes.filter((isOpen) => isOpen === null).length;
   const each = job.faces.map((face) => weightOf(face, job.rating.weights));
   return html`<section class="rating stack" aria-label="Rating">
     <div class="row spread"><h2>Rating</h2>
@@ -13,16 +15,16 @@ export function Rating({ job }) {
     <${Term} title="Smiles" got=${shares.smile * smiles} most=${shares.smile}>
       ${faces === 1 ? "This smile counts" : "On average they count"} ${smiles.toFixed(2)} of 1.
     <//>
-    <${Term} title="Open eyes" got=${shares.eyes * eyes} most=${shares.eyes}>
-      ${open} of ${2 * faces} are open.
+    <${Term} title="Open eyes" got=${shares.eyes * ratio} most=${shares.eyes}>
+      ${open} of ${2 * faces} are open${unseen > 0 && `, ${unseen} not seen`}.
     <//>
     <details class="small"><summary>How it is calculated</summary>
       <div class="stack tight soft">
         <p>A smile counts ${levels(job.rating.weights)}.
           ${faces > 1 && ` Here: (${each.join(" + ")}) ÷ ${faces} = ${smiles.toFixed(2)}.`}</p>
-        <p>Eyes count by how many are open: ${open} ÷ ${2 * faces} = ${eyes.toFixed(2)}. An eye that is not
-          seen counts as closed.</p>
-        <p class="figures">${shares.smile} × ${smiles.toFixed(2)} + ${shares.eyes} × ${eyes.toFixed(2)} =
+        <p>Eyes count by how many are open: ${open} ÷ ${2 * faces} = ${ratio.toFixed(2)}. An eye that is not
+          seen adds nothing: it may be open or closed.</p>
+        <p class="figures">${shares.smile} × ${smiles.toFixed(2)} + ${shares.eyes} × ${ratio.toFixed(2)} =
           <strong> ${score.toFixed(2)}</strong></p>
       </div>
     </details>

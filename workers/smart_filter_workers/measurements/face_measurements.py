@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face
-from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.printability.levels import (
+from smart_filter_workers.measurements.levels import (
     BLACK,
     WHITE,
     Levels,
     measure_levels,
 )
+from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]
 
@@ -54,11 +54,14 @@ class FaceMeasurements:
         the face at most FACE_PX wide; None when the face is too small.
     levels: of its middle: skin, eyes and mouth.
     noise: standard deviation in levels of 255; None when the face is too small.
+    grain: the noise also of a small face, whose features count as noise: it compares photos of one
+        scene only.
     """
 
     blur_px: float | None
     levels: Levels
     noise: float | None
+    grain: float
 
 
 def measure_face(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> FaceMeasurements | None:
@@ -80,6 +83,7 @@ def measure_face(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> FaceMeasur
         blur_px=None if narrow < MIN_FACE_PX else measure_blur(gray, noise=noise),
         levels=measure_levels(gray[skin], shown[skin]),
         noise=None if narrow < MIN_SKIN_PX else noise,
+        grain=noise,
     )
 
 
