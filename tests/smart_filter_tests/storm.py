@@ -151,19 +151,16 @@ class Storm:
     def spoil(self, chance: random.Random) -> int:
         """Remove or cut short what stages of unfinished jobs have stored; return the number.
 
-        Then both workers are killed: their memory would serve the next stages.
+        Both workers are killed first: their memory would serve the next stages, and a job that
+        ends meanwhile would never read what is missing.
         """
-        with self.bench.transaction() as connection:
-            rows = connection.execute(
-                text("""
-                    SELECT made.value AS key FROM stages JOIN jobs ON jobs.id = job_id,
-                        jsonb_each_text(stages.result -> 'arrays') AS made
-                    WHERE outcome IS NULL ORDER BY key
-                """)
-            )
-            keys = {row.key for row in rows} - self._spoiled
-        for key in keys:
-            with suppress(ObjectMissing):  # its job has ended just now
+        if not self._list_artifacts():
+            return 0
+        for worker in WORKERS:
+            self.running.stack.kill(worker)
+        keys = self._list_artifacts()
+        for key in sorted(keys):
+            with suppress(ObjectMissing):  # its job had ended just before
                 content = self.bench.store.get(key)
                 half = content[: len(content) // 2]
                 if chance.random() < _REMOVED_SHARE:
@@ -171,10 +168,19 @@ class Storm:
                 else:
                     self.bench.store.put(key, half, length=len(half), media_type="image/png")
         self._spoiled |= keys
-        if keys:
-            for worker in WORKERS:
-                self.running.stack.kill(worker)
         return len(keys)
+
+    def _list_artifacts(self) -> set[str]:
+        """Return the keys of unfinished jobs' artifacts that are not spoiled yet."""
+        with self.bench.transaction() as connection:
+            rows = connection.execute(
+                text("""
+                    SELECT made.value AS key FROM stages JOIN jobs ON jobs.id = job_id,
+                        jsonb_each_text(stages.result -> 'arrays') AS made
+                    WHERE outcome IS NULL
+                """)
+            )
+            return {row.key for row in rows} - self._spoiled
 
     def attempts(self, job_ids: Sequence[str]) -> list[int]:
         return [
