@@ -20,7 +20,7 @@ from smart_filter_shared.queue import worker_registry as queue_workers
 from smart_filter_shared.queue.leases import Lease, StageOutcome
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
-from smart_filter_tests.bench import Bench, capability
+from smart_filter_tests.bench import FACTS_WITHOUT_PEOPLE, Bench, capability
 from smart_filter_workers.runtime.counters import WorkerCounters
 
 SERVED = tuple(capability(stage) for stage in StageName)
@@ -166,7 +166,12 @@ class Simulation:
         return leases
 
     def _complete(self, leases: list[Lease]) -> None:
-        done = [StageOutcome(lease, {}, self._seconds(lease), {}) for lease in leases]
+        done = [
+            StageOutcome(
+                lease, {"facts": FACTS_WITHOUT_PEOPLE[lease.stage]}, self._seconds(lease), {}
+            )
+            for lease in leases
+        ]
         completion = self._bench.work(WORKER.complete, done)
         self._tally.record_runs(done)
         for visit in done:
