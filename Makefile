@@ -7,7 +7,7 @@
 
 .PHONY: help run setup setup-dev setup-browser setup-models clean check lint format test test-all \
 	test-slow test-contract test-races test-mutants test-chaos chaos test-soak test-aged test-fuzz test-browser test-alerts \
-	test-containers test-corpora test-docs test-models nightly coverage bench docs docs-serve openapi client examples notices sbom release-compose golden gallery \
+	test-containers test-corpora test-docs test-models nightly coverage bench bench-gpu docs docs-serve openapi client examples notices sbom release-compose golden gallery \
 	images thumbnails screenshots
 
 # Exported unexpanded, so that a blank, a quote, # or $ arrives as typed.
@@ -24,6 +24,7 @@ TEST_PROCESSES ?= 2
 SUITE_SECONDS ?= 1800
 NIGHTLY_SECONDS ?= 7200
 BENCH_SECONDS ?= 900
+BENCH_PYTHON ?= .venv/bin/python
 
 LIMIT = --session-timeout $(SUITE_SECONDS)
 PYTEST = .venv/bin/python -m pytest $(LIMIT)
@@ -39,7 +40,7 @@ run: setup ## Composite a photo: PHOTO=me.jpg BACKGROUND=preset:studio.
 	@set -- ; \
 	if [ -n "$$RUN_BACKGROUND" ]; then set -- --background "$$RUN_BACKGROUND"; fi; \
 	if [ -n "$$RUN_PHOTO" ]; then set -- "$$@" -- "$$RUN_PHOTO"; fi; \
-	exec .venv/bin/smart-filter run "$$@"
+	./smart-filter run "$$@" && echo "  next        ./smart-filter up starts a server and names the studio"
 
 ##@ Change
 check: lint ## Lint and run the unit tests.
@@ -68,7 +69,7 @@ test-slow: setup-dev ## Run tests of several seconds and full products.
 test-contract: setup-dev ## Run one suite over every model, design, filter and provider.
 	@$(PYTEST) $(PARALLEL) tests/contract
 
-test-races: setup-dev ## Run pairs of transitions on the same rows, random walks, storms.
+test-races: setup-dev ## Run pairs of transitions on the same rows, walks of a model, storms.
 	@$(PYTEST) $(PARALLEL) tests/races
 
 # A file would run in one process: the mutants are distributed one by one.
@@ -133,6 +134,9 @@ coverage: setup-dev ## Print the line and branch coverage of test, slow, contrac
 
 bench: setup-dev ## Measure speed next to limits and peers (6 min on an idle machine).
 	@PYTHONPATH=tests timeout --foreground --kill-after=30 $(BENCH_SECONDS) .venv/bin/python -m benchmarks
+
+bench-gpu: ## Measure networks alone and through their stages, without network (10 min).
+	@PYTHONPATH=tests $(BENCH_PYTHON) -m benchmarks.gpu
 
 ##@ Document
 docs: setup-dev ## Build the documentation as a site in build/site.

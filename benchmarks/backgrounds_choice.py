@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 from benchmarks import figures
 from smart_filter_shared.config import paths
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
-from smart_filter_shared.presets import PRESETS
+from smart_filter_shared.presets import PRESETS, Style
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.results import ChosenBackground, Faces, Smiles
 from smart_filter_training.evaluation import dataset_files
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import colors, library
-from smart_filter_workers.backgrounds.choice import moods, selection, subject_stats
+from smart_filter_workers.backgrounds.choice import moods, selection, styles, subject_stats
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
@@ -43,6 +43,8 @@ from smart_filter_workers.system import memory, threads
 from smart_filter_workers.weights import packaged
 
 VARIABLE = "SMART_FILTER_EVAL_DATA"
+# What `auto` chooses from by default.
+AMONG = styles.filter_by_style(PRESETS, Style.CLEAN)
 FOLDERS = ("portrait", "seg")
 MIN_COVERAGE = 0.005
 LEAST_SHARE = 0.9
@@ -195,7 +197,7 @@ def _measure_choice(photo: ModelResults, seed: int) -> MeasuredChoice:
         faces,
         scale=photo.prepared.width / matte.shape[1],
     )
-    chosen = selection.choose_preset(mood, subjects, seed=seed)
+    chosen = selection.choose_preset(mood, subjects, seed=seed, among=AMONG)
     took = (time.thread_time() - began) * 1000
 
     scale = LONGEST_SIDE_PX / max(matte.shape)
@@ -210,7 +212,7 @@ def _measure_choice(photo: ModelResults, seed: int) -> MeasuredChoice:
                 people - _resize_design(preset.name, seed % SEEDS, shape, size)[nearby], axis=-1
             ).mean()
         )
-        for preset in PRESETS
+        for preset in AMONG
     ]
     distances = np.sort(np.linalg.norm(people - look[nearby], axis=-1))
     return MeasuredChoice(

@@ -4,11 +4,10 @@ import dataclasses
 from collections.abc import Collection
 
 import numpy as np
-from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy import Connection, Engine, text
 
 from benchmarks import photos
 from smart_filter_shared.db import sessions
-from smart_filter_shared.db.tables import queue as tables
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
@@ -80,14 +79,14 @@ def write_copies(engine: Engine, template: JobId, count: int) -> None:
                 text("INSERT INTO copies SELECT uuidv7() FROM generate_series(1, :count)"),
                 {"count": min(_AT_ONCE, count - start)},
             )
-            _copy(connection, tables.jobs, "id", template, {"created_at": "clock_timestamp()"})
+            _copy(connection, "jobs", "id", template, {"created_at": "clock_timestamp()"})
             changed = {
                 "rank": "rank + extract(epoch FROM clock_timestamp())",  # first come, first served
                 "state": "CASE state WHEN 'waiting' THEN 'ready' ELSE state END",
                 "not_before": "NULL",
                 "ready_at": "clock_timestamp()",
             }
-            _copy(connection, tables.stages, "job_id", template, changed)
+            _copy(connection, "stages", "job_id", template, changed)
 
 
 def vacuum_analyze(engine: Engine) -> None:
@@ -132,15 +131,15 @@ def count_unfinished(engine: Engine, template: JobId) -> int:
 
 
 def _copy(
-    connection: Connection, table: Table, key: str, template: JobId, changed: dict[str, str]
+    connection: Connection, table: str, key: str, template: JobId, changed: dict[str, str]
 ) -> None:
-    names = [column.name for column in table.columns]
+    names = connection.execute(text(f"SELECT * FROM {table} LIMIT 0")).keys()
     values = ["copies.id" if name == key else changed.get(name, name) for name in names]
     quoted = ", ".join(f'"{name}"' for name in names)
     connection.execute(
         text(
-            f"INSERT INTO {table.name} ({quoted}) SELECT {', '.join(values)} "
-            f"FROM {table.name} original, copies WHERE original.{key} = :of"
+            f"INSERT INTO {table} ({quoted}) SELECT {', '.join(values)} "
+            f"FROM {table} original, copies WHERE original.{key} = :of"
         ),
         {"of": template},
     )

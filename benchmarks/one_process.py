@@ -1,28 +1,21 @@
 """Run the same stages one after the other in one process, without queue, rows or storage."""
 
 import dataclasses
+import itertools
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.pipeline import PIPELINE, Stage, StageName, TaskName
 from smart_filter_shared.recipe import Recipe
 from smart_filter_workers import images
 from smart_filter_workers.models import catalog
-from smart_filter_workers.models.cache import ModelCache
+from smart_filter_workers.models.cache import Model, ModelCache
 from smart_filter_workers.results import CompositeResult
 from smart_filter_workers.stages import registry
 from smart_filter_workers.system import memory, threads
-
-# The field of later stages' inputs that holds a stage's result.
-_NAMES = {
-    StageName.PREPARE: "prepared",
-    StageName.SEGMENTATION: "segmented",
-    StageName.FACE: "faces",
-    StageName.SMILE: "smiles",
-    StageName.COMPOSITE: "composited",
-}
 
 
 class OneProcess:
@@ -63,19 +56,49 @@ class OneProcess:
         around: Callable[[StageName], AbstractContextManager[object]] = nullcontext,
     ) -> CompositeResult:
         """Return what the last stage of a job with the default recipe makes."""
+        made = self._run(photo, PIPELINE, seed=seed, around=around)
+        composited = made["composited"]
+        assert isinstance(composited, CompositeResult)
+        return composited
+
+    def make_inputs(self, photo: bytes, stage: StageName) -> object:
+        """Return the inputs of a stage, of a job with the default recipe."""
+        before = itertools.takewhile(lambda code: code.name != stage, PIPELINE)
+        return _select_inputs(stage, self._run(photo, before, seed=0, around=nullcontext))
+
+    def choose_models(
+        self,
+        stage: StageName,
+        names: Mapping[TaskName, str],
+        parameters: Mapping[TaskName, Parameters],
+    ) -> dict[TaskName, Model]:
+        """Return the models of a stage: these, or the default ones.  Raises ModelNotLoaded."""
+        return self._models.for_stage({**self._defaults[stage], **names}, parameters)
+
+    def _run(
+        self,
+        photo: bytes,
+        stages: Iterable[Stage],
+        *,
+        seed: int,
+        around: Callable[[StageName], AbstractContextManager[object]],
+    ) -> dict[str, object]:
         made: dict[str, object] = {
             "photo": images.decode(photo),
             "background": None,
             "recipe": Recipe(seed=seed),
             "seed": seed,
         }
-        for stage in PIPELINE:
-            code = registry.get_stage(stage.name)
-            wanted = {field.name for field in dataclasses.fields(code.Inputs)}
-            inputs = code.Inputs(**{name: made[name] for name in wanted & made.keys()})
-            models = self._models.for_stage(self._defaults[stage.name], {})
+        for stage in stages:
+            inputs = _select_inputs(stage.name, made)
+            models = self.choose_models(stage.name, {}, {})
             with around(stage.name):
-                [made[_NAMES[stage.name]]] = code.run(models, [inputs])
-        composited = made["composited"]
-        assert isinstance(composited, CompositeResult)
-        return composited
+                [made[stage.result]] = registry.get_stage(stage.name).run(models, [inputs])
+        return made
+
+
+def _select_inputs(stage: StageName, made: Mapping[str, object]) -> object:
+    """Return a stage's inputs among what was made."""
+    kind = registry.get_stage(stage).Inputs
+    wanted = {field.name for field in dataclasses.fields(kind)}
+    return kind(**{name: made[name] for name in wanted & made.keys()})

@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Protocol
 
 from benchmarks import service
-from benchmarks.bare_cut_out import BareCutOut
 from benchmarks.figures import Figure
 
 _CLIENTS = 8
@@ -67,7 +66,7 @@ class Measured(Protocol):
 class BareFunction:
     """The bare function, called by threads of this process."""
 
-    cut_out: BareCutOut
+    run: Callable[[bytes], bytes]
     selfies: Iterator[bytes]
 
     def measure(self, photos: int) -> Usage:
@@ -75,7 +74,7 @@ class BareFunction:
         work = list(islice(self.selfies, photos))
         started_at, used = time.perf_counter(), time.process_time()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(self.cut_out, work))
+            list(pool.map(self.run, work))
         return Usage(photos, time.process_time() - used, time.perf_counter() - started_at)
 
 

@@ -129,7 +129,7 @@ def _blur(figures: FaceMeasurements) -> float:
 
 def _sharpness(figures: FaceMeasurements) -> Verdict:
     face = FacePrint(1, figures.blur_px, 0, 0, None, False, False, True)
-    check = verdicts.judge_sharpness([face])
+    check = verdicts.judge_sharpness([face], paper=None)
     return Verdict.GOOD if check is None else check.verdict
 
 

@@ -1,8 +1,8 @@
 """Measure what is cut out of photos of things: `PYTHONPATH=tests python -m benchmarks.things`.
 
 The scenes are drawn and their mattes known (`thing_scenes`). Needs `smart-filter models pull
-isnet`. `auto` is what the service does: `people`, and `isnet` where it finds no person.
-Which photos count as people is measured of JPEG files too.
+isnet`. `full` is its network in single precision, at its own 1024². `auto` is what the service
+does: `people`, and `isnet` where it finds no person; JPEG files are measured for that too.
 """
 
 import io
@@ -13,8 +13,6 @@ from typing import cast
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks import edge_errors, thing_scenes
 from smart_filter_shared.config.paths import data_folder
@@ -23,22 +21,32 @@ from smart_filter_shared.results import MIN_PEOPLE_SHARE
 from smart_filter_training.evaluation import prepare_stage
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
+from smart_filter_workers.networks.mattes import isnet as isnet_network
+from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Matte8, Photo, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Matte8, Photo, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+from smart_filter_workers.stages.segmentation.models.isnet import drop_guesses
 from smart_filter_workers.stages.segmentation.stage import measure_coverage
 from smart_filter_workers.system import memory, threads
+from smart_filter_workers.weights import files
 
+FULL_PX = 1024
+WAYS = ("full", "people", "isnet", "auto", "u2netp")
 GOOD_IOU = 0.9
 JPEG_QUALITIES = (75, 85, 93)
+# IoU at one half, and the mean absolute error, 0..1, of all pixels and of those near true edges.
+Errors = tuple[float, float, float]
 
 
 def main() -> None:
     """Print a row for each thing: mean IoU and errors of each way to cut it out."""
     threads.limit_native_threads()
     weights = data_folder() / "weights"
-    people, isnet = _load("people", weights), _load("isnet", weights)
-    errors_of: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    people, isnet, u2netp = (_load(name, weights) for name in ("people", "isnet", "u2netp"))
+    content = isnet_network.widen(files.read_verified(weights, isnet_network.WEIGHTS))
+    full = CoverageNetwork(content, isnet_network.FORM, side_px=FULL_PX)
+    errors_of: dict[str, dict[str, list[Errors]]] = {}
     counted = {"PNG": 0, **{f"JPEG {quality}": 0 for quality in JPEG_QUALITIES}}
     isnet_ms = []
     with prepare_stage.open_prepare_stage(weights, turning=False) as prepare:
@@ -54,13 +62,14 @@ def main() -> None:
                 (compressed,) = people([prepare(photo)])
                 counted[f"JPEG {quality}"] += _has_people(compressed)
             chosen = persons if _has_people(persons) else salient
-            ways = {"people": persons, "isnet": salient, "auto": chosen}
-            thing = errors_of.setdefault(scene.name.split()[0], {name: [] for name in ways})
-            for name, result in ways.items():
-                thing[name].append(_errors(result.matte, scene.matte))
+            (small,) = u2netp([prepared])
+            whole = np.rint(drop_guesses(full(prepared.proxy_srgb)) * 255).astype(np.uint8)
+            results = (whole, *(each.matte for each in (persons, salient, chosen, small)))
+            thing = errors_of.setdefault(scene.name.split()[0], {name: [] for name in WAYS})
+            for way, matte in zip(WAYS, results, strict=True):
+                thing[way].append(_errors(matte, scene.matte))
     _print(errors_of)
-    count = len(isnet_ms)
-    print(f"photos of {count} that count as people: {counted}")
+    print(f"photos of {len(isnet_ms)} that count as people: {counted}")
     print(f"isnet: {statistics.median(isnet_ms):.0f} ms of one core a photo")
 
 
@@ -82,42 +91,34 @@ def _as_jpeg(photo_srgb: Srgb8, quality: int) -> Srgb8:
     return np.asarray(Image.open(file), np.uint8)
 
 
-def _errors(matte: Matte8, truth: Matte8) -> tuple[float, float]:
-    """Return the IoU at one half and the mean absolute error, 0..1, at the photo's size."""
-    height, width = truth.shape
-    full = resize(matte, width=width, height=height)
-    made, true = full > 127, truth > 127  # noqa: PLR2004 - one half
-    return float((made & true).sum() / (made | true).sum()), edge_errors.absolute(
-        full, truth
-    ) / 1000
+def _errors(matte: Matte8, truth: Matte8) -> Errors:
+    full = resize(matte, width=truth.shape[1], height=truth.shape[0])
+    made, true = full > HALF_LEVEL, truth > HALF_LEVEL
+    iou = float((made & true).sum() / (made | true).sum())
+    absolute, near = edge_errors.absolute(full, truth), edge_errors.absolute_near(full, truth)
+    return iou, absolute / 1000, near / 1000
 
 
-def _print(errors_of: dict[str, dict[str, list[tuple[float, float]]]]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in (
-        "thing",
-        *(f"{way} {what}" for way in ("people", "isnet", "auto") for what in ("IoU", "MAE")),
-    ):
-        table.add_column(column, no_wrap=True)
-    everything: dict[str, list[tuple[float, float]]] = {}
+def _print(errors_of: dict[str, dict[str, list[Errors]]]) -> None:
+    print("thing", *WAYS)
+    everything: dict[str, list[Errors]] = {}
     for thing, ways in errors_of.items():
-        table.add_row(thing, *_means(ways))
+        print(thing, *(f"{_means(errors)[0]:.3f}" for errors in ways.values()))
         for way, errors in ways.items():
             everything.setdefault(way, []).extend(errors)
-    table.add_row("all", *_means(everything))
-    Console(highlight=False, width=110).print(table)
     for way, errors in everything.items():
-        ious = [iou for iou, _ in errors]
-        good = sum(iou >= GOOD_IOU for iou in ious)
-        print(f"{way}: {good} of {len(ious)} at least {GOOD_IOU}, median {np.median(ious):.3f}")
+        means = " ".join(f"{mean:.4f}" for mean in _means(errors))
+        good = sum(each[0] >= GOOD_IOU for each in errors)
+        print(f"{way}: IoU, error, error near edges {means}; {good} reach {GOOD_IOU}")
+    pairs = zip(everything["isnet"], everything["full"], strict=True)
+    difference = np.array([mine[0] - its[0] for mine, its in pairs])
+    drawn = np.random.default_rng(0).choice(difference, (10_000, len(difference))).mean(axis=1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    print(f"IoU of isnet less full: {difference.mean():.4f} ({low:.4f} to {high:.4f})")
 
 
-def _means(ways: dict[str, list[tuple[float, float]]]) -> list[str]:
-    return [
-        f"{statistics.mean(errors[at] for errors in each):.3f}"
-        for each in ways.values()
-        for at in (0, 1)
-    ]
+def _means(errors: list[Errors]) -> list[float]:
+    return [statistics.mean(each) for each in zip(*errors, strict=True)]
 
 
 if __name__ == "__main__":

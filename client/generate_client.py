@@ -28,7 +28,9 @@ _OPERATIONS = {
         " deliveries ends replay replay_failed"
     ),
     "tenants": "issue_key keys revoke_key audit_events issue_token usage tenant change_tenant",
-    "catalog": "models backgrounds background_keywords thumbnail filters",
+    "catalog": (
+        "models backgrounds background_keywords thumbnail filters recipes save_recipe delete_recipe"
+    ),
     "live": "open_live",
 }
 

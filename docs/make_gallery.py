@@ -193,7 +193,7 @@ def page() -> str:
         arguments = " ".join(shlex.quote(option) for option in options(entry))
         parts.append(
             f"**{entry.title}**\n\n![{entry.title}]({entry.name}.jpg)\n\n"
-            f"    smart-filter run {entry.photo} {arguments}"
+            f"    ./smart-filter run {entry.photo} {arguments}"
         )
     return "\n\n".join(parts) + "\n"
 

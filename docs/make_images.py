@@ -38,8 +38,8 @@ def main() -> None:
 
 
 def before_after(client: Client) -> None:
-    """Make the README's picture: the sample photo, and the result with another sky."""
-    _, made = picture(client, ASTRONAUT, {"background": "preset:sky"})
+    """Make the README's picture: the sample photo, and what the default recipe makes of it."""
+    _, made = picture(client, ASTRONAUT, {"background": "auto"})
     save("before-after", [Image.open(PHOTOS / ASTRONAUT), made["image"]], side_px=SIDE_PX)
 
 

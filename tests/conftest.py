@@ -38,9 +38,7 @@ OWN_TARGET = {
 _CHOOSING = ("markexpr", "keyword", "collectonly", "deselect", "lf", "maxfail")
 
 # `make test` runs half a minute of examples; `make nightly` chooses the longer profile.
-hypothesis.settings.register_profile(
-    "test", max_examples=100, stateful_step_count=40, deadline=None, print_blob=True
-)
+hypothesis.settings.register_profile("test", max_examples=100, deadline=None, print_blob=True)
 hypothesis.settings.register_profile(
     "nightly", parent=hypothesis.settings.get_profile("test"), max_examples=3000
 )

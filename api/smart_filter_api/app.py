@@ -30,6 +30,8 @@ from smart_filter_api.routes import (
     operator,
     outputs,
     photo,
+    recipes,
+    s3_events,
     uploads,
     webhooks,
 )
@@ -38,6 +40,9 @@ from smart_filter_api.routes.access import audit, keys, session, sign_in, tenant
 from smart_filter_api.routes.reference import filters, health, metrics, models
 from smart_filter_api.routes.reference import openapi as routes_openapi
 from smart_filter_api.routes.reference import problems as routes_problems
+from smart_filter_api.s3_folders import start_check
+from smart_filter_api.s3_folders.folder_stores import FolderStores
+from smart_filter_api.s3_folders.service import open_s3_folders
 from smart_filter_api.services import container, live_access
 from smart_filter_api.studio import route as studio
 from smart_filter_shared.config.settings import Settings
@@ -56,13 +61,20 @@ def create(
     operators_port: the only port that serves the routes for operators; None: no port does.
     traces: receives a span for each submission; closed when the application stops.
     clock: monotonic seconds, used to expire cached values.
+    Raises SetupFailed when the server or a recipe of the S3 folders cannot be used.
     """
+    start_check.check_recipes(settings.s3_folders)
+    folder_stores = FolderStores(settings) if settings.s3_folders.folders else None
     refusals = RefusalLog(clock=clock)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with container.open_services(settings, refusals, clock=clock) as services:
+        async with (
+            container.open_services(settings, refusals, clock=clock) as services,
+            open_s3_folders(services, folder_stores) as folders,
+        ):
             app.state.services = services
+            app.state.s3_folders = folders
             try:
                 yield
             finally:
@@ -98,7 +110,20 @@ def create(
     checks = [Depends(request_checks.check_parameters)]
     for resource in (
         *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
-        *(events, uploads, live_video, batches, keys, audit, session, tenants, usage, operator),
+        *(
+            events,
+            s3_events,
+            uploads,
+            live_video,
+            recipes,
+            batches,
+            keys,
+            audit,
+            session,
+            tenants,
+            usage,
+            operator,
+        ),
         *(routes_problems, routes_openapi),
     ):
         app.include_router(resource.router, dependencies=checks)

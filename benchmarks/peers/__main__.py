@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def main() -> None:
             try:
                 with _up(name, data, selfies) as server:
                     limit = _MAX_DIFFERENCES.get(name, _MAX_DIFFERENCE_OF_PEERS)
-                    _compare_pictures(bare.cut_out, server, next(selfies), limit)
+                    _compare_pictures(bare.run, server, next(selfies), limit)
                     results += paired.compare(name, paired.measure_pairs(bare, server))
             except NoFigures as error:
                 print(f"{name}: {error}", flush=True)
@@ -132,7 +132,9 @@ def _rembg_home(data: Path) -> Path:
     return data / "rembg"
 
 
-def _compare_pictures(bare: BareCutOut, server: Server, photo: bytes, limit: float) -> None:
+def _compare_pictures(
+    bare: Callable[[bytes], bytes], server: Server, photo: bytes, limit: float
+) -> None:
     expected, actual = _alpha(bare(photo)), _alpha(server.cut_out(photo))
     if expected.shape != actual.shape:
         raise NoFigures(f"not reported: its picture is {actual.shape}, not {expected.shape}")

@@ -22,6 +22,7 @@ from smart_filter_client.client import Client
 from smart_filter_client.models import (
     Batch,
     Event,
+    FaceChanges,
     FaceLabel,
     Job,
     JobState,
@@ -39,6 +40,7 @@ __all__ = [
     "Batch",
     "Client",
     "Event",
+    "FaceChanges",
     "FaceLabel",
     "FilterName",
     "Format",

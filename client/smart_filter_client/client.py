@@ -4,7 +4,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import httpx
 
@@ -19,6 +19,7 @@ from smart_filter_client.models import (
     DeliveryState,
     Ends,
     Event,
+    FaceChanges,
     FaceLabel,
     Filter,
     Job,
@@ -32,6 +33,7 @@ from smart_filter_client.models import (
     NewWebhook,
     Output,
     Preset,
+    SavedRecipe,
     Scope,
     Stroke,
     TenantChange,
@@ -43,7 +45,7 @@ from smart_filter_client.models import (
 from smart_filter_client.operations.batches import Item
 from smart_filter_client.operations.photos import Photo, Picture, Upload
 from smart_filter_client.operations.polling import OnProgress
-from smart_filter_client.recipe import NO_FIELDS, OutputName, Recipe
+from smart_filter_client.recipe import NO_FIELDS, OutputName, Place, Recipe
 
 
 class Client:
@@ -126,6 +128,9 @@ class Client:
         recipe: Recipe = NO_FIELDS,
         *,
         background_file: Picture | None = None,
+        mask_file: Picture | None = None,
+        strokes: Sequence[Stroke] | None = None,
+        photo_name: str | None = None,
         webhook_url: str | None = None,
         wait: float | None = None,
         upload: bool | None = None,
@@ -135,22 +140,16 @@ class Client:
     ) -> Job:
         """Submit a photo with a recipe; return the job, which is queued.
 
-        photo: a file, its bytes, an open binary file, an address (`https://…`) that the server
-            fetches, or an Upload.
-        recipe: fields by name, such as {"background": "auto", "outputs": ["image", "matte"],
-            "metadata": {"album": "beach"}}.
-        background_file: a picture as background; it sets the background `file`
-            unless the recipe names one.
-        webhook_url: an address that is notified when the job has ended, in addition to the
-            webhooks.
+        photo: a file, its bytes, an open binary file, an address (`https://…`), or an Upload.
+        recipe: fields by name, such as {"background": "auto", "metadata": {"album": "beach"}}.
+        background_file: a picture; it sets the background `file` unless the recipe names one.
+        mask_file: a gray PNG of the photo's size, white where people are: the matte exactly.
+        strokes: drawn over the photo as it is sent, and what they mark is people or not.
+        photo_name: of the photo's file, shown in the job; None: the name of a Path.
+        webhook_url: an address that is notified of the end, in addition to the webhooks.
         wait: return the job when it is final, or after this many seconds, 60 at most.
-        upload: whether the photo is uploaded straight to the storage instead of through the API;
-            None: if it is large, and the server and its storage support that. Not with an
-            idempotency_key of your own: each upload is another, so a repeated request would differ.
-        expires_in: lifetime of `output_links` in seconds, in all answers about the job.
-        download: browsers save what the `output_links` of this answer open: "1", or a file name.
-        idempotency_key: a repetition with the same key within a day returns the same job, also from
-            another process; without it every call makes one job, even if it had to be retried.
+        upload: straight to the storage; None: if large. Not with an idempotency_key of your own.
+        expires_in, download: as for `job`.  idempotency_key: repeated within a day, the same job.
         Raises OSError when a file cannot be read.
         """
         return run_operation(
@@ -159,6 +158,9 @@ class Client:
                 photo,
                 recipe,
                 background_file=background_file,
+                mask_file=mask_file,
+                strokes=strokes,
+                photo_name=photo_name,
                 webhook_url=webhook_url,
                 wait=wait,
                 upload=upload,
@@ -175,6 +177,7 @@ class Client:
         *,
         background_file: Picture | None = None,
         correction_id: str | None = None,
+        faces: Mapping[int, int] | None = None,
         webhook_url: str | None = None,
         wait: float | None = None,
         expires_in: int | None = None,
@@ -184,9 +187,9 @@ class Client:
         """Make another picture of a job's photo; stages with the same work do not run again.
 
         recipe: the fields that differ from the job's own recipe.
-        background_file: a picture as background.
         correction_id: a correction of the job to apply.
-        webhook_url, wait, expires_in, download, idempotency_key: as for `submit`.
+        faces: of a take, the item of each person's face; not with a background_file.
+        background_file, webhook_url, wait, expires_in, download, idempotency_key: as for `submit`.
         Raises OSError when a file cannot be read.
         """
         return run_operation(
@@ -196,6 +199,7 @@ class Client:
                 recipe,
                 background_file=background_file,
                 correction_id=correction_id,
+                faces=faces,
                 webhook_url=webhook_url,
                 wait=wait,
                 expires_in=expires_in,
@@ -255,10 +259,7 @@ class Client:
         return run_operation(operations.jobs.redrive(self, job_id))
 
     def delete(self, job_id: str) -> None:
-        """Delete a job, its photo and its results; an unfinished job is canceled first.
-
-        Deleting twice is no error.
-        """
+        """Delete a job, canceled first, its photo and its results; a deleted job is no error."""
         return run_operation(operations.jobs.delete(self, job_id))
 
     def upload(self, photo: Picture) -> Upload:
@@ -327,10 +328,9 @@ class Client:
         strokes: Sequence[Stroke] | None = None,
         consent: bool = False,
     ) -> Correction:
-        """Correct a matte, by a mask of the photo's size or by strokes.
+        """Correct a matte, by a mask (a gray PNG of its size, white is people) or by strokes.
 
-        mask: a gray PNG, white is people.  consent: whether it can be kept as a training example.
-        Raises OSError when a file cannot be read.
+        consent: whether it can be kept as a training example.  Raises OSError: unreadable file.
         """
         return run_operation(
             operations.corrections.correct_matte(
@@ -339,11 +339,11 @@ class Client:
         )
 
     def correct_faces(
-        self, job_id: str, faces: Sequence[FaceLabel], *, consent: bool = False
+        self, job_id: str, faces: Sequence[FaceLabel] | FaceChanges, *, consent: bool = False
     ) -> Correction:
-        """Correct smiles and open eyes of faces.
+        """Correct smiles and open eyes, or which faces count.
 
-        consent: whether it can be kept as a training example.
+        consent: as for `correct_matte`, for labels only.  Raises ValueError for unclear changes.
         """
         return run_operation(
             operations.corrections.correct_faces(self, job_id, faces, consent=consent)
@@ -358,19 +358,18 @@ class Client:
         items: Sequence[Photo | Item],
         recipe: Recipe = NO_FIELDS,
         *,
-        best: int | None = None,
+        best: int | Literal["take"] | None = None,
         webhook_url: str | None = None,
         wait: float | None = None,
         idempotency_key: str | None = None,
     ) -> Batch:
         """Submit photos together; return their batch, whose jobs are queued.
 
-        items: at most 1,000 photos as for `submit`.  Files and bytes are sent in the request if
-            they are few and small; else they are uploaded one after the other.  To upload
-            concurrently, call `upload` for each photo, and pass the Uploads here.
+        items: at most 1,000 photos as for `submit`. Files and bytes that are many or large are
+            uploaded one after the other; to upload concurrently, pass the Uploads of `upload`.
         best: makes the batch an album: the photos are ranked, and only the first `best` composed.
-        idempotency_key: as for `submit`; for large photos pass Uploads, because each upload is
-            another.
+            "take": one picture of 2 to 12 photos, with each person's best face (`Batch.take`).
+        idempotency_key: as for `submit`; for large photos pass Uploads.
         An error of one photo is in its item, and the others run.
         Raises OSError when a file cannot be read.
         """
@@ -414,20 +413,17 @@ class Client:
         """
         return run_operation(operations.outputs.photo(self, job_id, original=original))
 
-    def download(self, job_id: str, name: OutputName, to: Path | Callable[[str], Path]) -> Path:
+    def download(self, job_id: str, name: OutputName, to: Place, *, filename: str = "") -> Path:
         """Write an output of a job, such as `image`, to a file; return its path.
 
         The file appears complete or not at all; the output is never in memory as a whole.
-        to: the file, or a function that returns it for a media type such as `image/jpeg`.
-        Raises OSError when it cannot be written.
+        to: the file, or a function of its media type, such as `image/jpeg`, and its name or "".
+        filename: of the name, as in a recipe.  Raises OSError when the file cannot be written.
         """
-        return run_operation(operations.outputs.download(self, job_id, name, to))
+        return run_operation(operations.outputs.download(self, job_id, name, to, filename=filename))
 
     def create_webhook(self, url: str, events: Sequence[WebhookEvent] | None = None) -> NewWebhook:
-        """Create a webhook for the ends of jobs; its secret is shown only once.
-
-        events: None: all.
-        """
+        """Create a webhook for these ends of jobs, None: all; its secret is shown only once."""
         return run_operation(operations.webhooks.create_webhook(self, url, events))
 
     def webhooks(self) -> list[Webhook]:
@@ -561,10 +557,7 @@ class Client:
         return run_operation(operations.tenants.tenant(self, name))
 
     def change_tenant(self, name: str, changes: TenantChange) -> TenantSettings:
-        """Change the given settings of a tenant; return all of them.
-
-        Only the operator can change limits, or set a retention longer than the server's.
-        """
+        """Change the given settings of a tenant, limits only as the operator; return all."""
         return run_operation(operations.tenants.change_tenant(self, name, changes))
 
     def models(self, *, every: bool = False) -> list[Model]:
@@ -586,6 +579,18 @@ class Client:
     def filters(self) -> list[Filter]:
         """Return the filters that `filters` of a recipe can name."""
         return run_operation(operations.catalog.filters(self))
+
+    def recipes(self) -> list[SavedRecipe]:
+        """Return the recipes that `recipe` can name: your tenant's, then built-in ones."""
+        return run_operation(operations.catalog.recipes(self))
+
+    def save_recipe(self, name: str, recipe: Recipe) -> SavedRecipe:
+        """Save a recipe of your tenant under a name; one of that name is replaced."""
+        return run_operation(operations.catalog.save_recipe(self, name, recipe))
+
+    def delete_recipe(self, name: str) -> None:
+        """Delete a saved recipe of your tenant; jobs that used it are unchanged."""
+        return run_operation(operations.catalog.delete_recipe(self, name))
 
     def open_live(self, background: str | None = None) -> LiveTicket:
         """Return the address for live video, and a token for one connection within a minute.

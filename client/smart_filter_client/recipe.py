@@ -1,6 +1,7 @@
 """The recipe of a job as a type: names, values and defaults are those of docs/api/recipes.md."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, Literal, TypedDict
 
 OutputName = Literal[
@@ -16,7 +17,20 @@ OutputName = Literal[
     "printability",
     "debug",
 ]
+# Where an output is saved: a file, or a function of its media type and of the server's name for it.
+Place = Path | Callable[[str, str], Path]
 Format = Literal["auto", "png", "webp", "jpg", "avif"]
+LogoPlace = Literal[
+    "top-left",
+    "top",
+    "top-right",
+    "left",
+    "center",
+    "right",
+    "bottom-left",
+    "bottom",
+    "bottom-right",
+]
 FilterName = Literal["grade", "sparkle", "glasses", "hat", "sticker", "caption"]
 
 _Color = Literal[
@@ -58,12 +72,14 @@ class ModelChoice(TypedDict, total=False):
 class Recipe(_FilterParameters, total=False):
     """What to make of a photo; every name is optional.
 
+    recipe: a name that `recipes` lists, or several; a later one takes precedence.
     background: `auto`, `keep`, `transparent`, `color:navy`, `blur:0.5`, `preset:rainbow`,
         `keywords:beach,sunset`, `file` or `url:https://…`.
     persons: `all`, `main`, `front`, `largest`, or numbers from the left such as `1,3`.
     run_at: RFC 3339.  deadline_ms: from the submission.
     """
 
+    recipe: str | Sequence[str]
     background: str
     outputs: OutputName | Sequence[OutputName]
     format: Format
@@ -73,7 +89,11 @@ class Recipe(_FilterParameters, total=False):
     matte_bits: Literal[8, 16]
     keep_metadata: bool
     provenance: Literal["none", "c2pa"]
-    edge: Literal["balanced", "fast", "best"]
+    filename: str
+    style: Literal["clean", "playful", "brand", "seasonal", "spring", "summer", "autumn", "winter"]
+    edge: Literal["balanced", "fast", "best", "hard"]
+    grow: int
+    mask: Literal["model", "upload"]
     crop: bool | Literal["faces"]
     margin: str
     scale: str
@@ -85,6 +105,10 @@ class Recipe(_FilterParameters, total=False):
     outline: str
     light_wrap: float | Literal["auto"]
     harmonize: float | Literal["auto"]
+    logo: str
+    logo_place: LogoPlace
+    logo_size: str
+    logo_margin: str
     filters: FilterName | Sequence[FilterName]
     segmentation: ModelChoice
     face: ModelChoice

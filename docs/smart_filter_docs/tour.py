@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from PIL import Image
@@ -136,6 +137,7 @@ def walk(stack: RunningStack) -> dict[str, Any]:
     _deriving(tour, stack)
     events["batch.finished"] = _batches(tour)
     _lists(tour)
+    _recipes(tour)
     _uploads(tour)
     _webhooks(tour)
     _keys(tour)
@@ -232,11 +234,23 @@ def _lists(tour: Tour) -> None:
     tour.stop("explainProblem", "not_found", code="not_found")
 
 
+def _recipes(tour: Tour) -> None:
+    name = "spring-shop"
+    fields = {"background": "preset:linen", "size": "1080x1350", "filename": "{name}-{background}"}
+    tour.stop("updateRecipe", "shop", recipe_name=name, json_body={"recipe": fields})
+    tour.stop("listRecipes", "all")
+    tour.stop("getRecipe", "shop", recipe_name=name)
+    tour.stop("deleteRecipe", "deleted", recipe_name=name)
+
+
 def _uploads(tour: Tour) -> None:
     photo = _jpeg(PHOTO.read_bytes())
     wish = {"content_type": "image/jpeg", "bytes": len(photo)}
     upload = tour.stop("createUpload", "jpeg", json_body=wish).json()
-    httpx.put(upload["put_url"], content=photo, headers=upload["headers"]).raise_for_status()
+    # Its address is public, and this service's is not.
+    address = urlsplit(upload["put_url"])._replace(scheme="", netloc="").geturl()
+    sent = tour.client.put(address, content=photo, headers=upload["headers"])
+    sent.raise_for_status()
     tour.stop("uploadPhoto", "through_the_service", upload_id=upload["upload_id"], content=photo)
     body = {"upload_id": upload["upload_id"], "recipe": {"background": "blur:0.5"}}
     tour.stop("submitJob", "upload", json_body=body)

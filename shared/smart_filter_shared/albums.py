@@ -120,7 +120,12 @@ def rank_album(shots: Sequence[AlbumPhoto]) -> Album:
     return Album(
         groups=tuple(Group(tuple(shot.id for shot in scene)) for scene in scenes),
         ranking=tuple(
-            RankedPhoto(shot.id, rank, scene[0].id if place else None, _reasons(shot, place, scene))
+            RankedPhoto(
+                shot.id,
+                rank,
+                scene[0].id if place else None,
+                _reasons(shot, place, scene, ranking[rank - 2][2] if rank > 1 else None),
+            )
             for rank, (place, _, shot, scene) in enumerate(ranking, start=1)
         ),
     )
@@ -240,10 +245,12 @@ def _split_by_average_linkage(
     return [sorted(group) for group in groups.values()]
 
 
-def _reasons(shot: AlbumPhoto, place: int, scene: Sequence[AlbumPhoto]) -> tuple[str, ...]:
+def _reasons(
+    shot: AlbumPhoto, place: int, scene: Sequence[AlbumPhoto], before: AlbumPhoto | None
+) -> tuple[str, ...]:
     """Return the reasons for a photo's rank, as sentences for people.
 
-    place: in its scene, 0 for the best.
+    place: in its scene, 0 for the best.  before: the photo with the rank before it.
     """
     reasons = []
     if place:
@@ -257,6 +264,14 @@ def _reasons(shot: AlbumPhoto, place: int, scene: Sequence[AlbumPhoto]) -> tuple
     elif len(scene) > 1:
         lead = best_shot.describe_lead(shot, scene[1])
         reasons.append(f"Compared with the next best photo of its scene, it {lead}.")
+    if (
+        not place
+        and before is not None
+        and before.rating_steps == shot.rating_steps
+        and (shot.rating or 0.0) >= (before.rating or 1.0)
+    ):
+        lead = best_shot.describe_tie_break(before, shot)
+        reasons.append(f"The photo before it counts as rated the same and {lead}.")
     return tuple(reasons)
 
 

@@ -12,7 +12,8 @@ from smart_filter_shared.results import Eyes, Face, FaceQuality, Smile, Smiles
 
 # Ratings (0 to 1) are rounded to this step: smaller differences are not visible in a face.
 RATING_STEP: Final = 0.05
-# Sideways shift of the nose, in units of the eyes' distance: from about 40 degrees on.
+# Sideways shift of the nose, in units of the eyes' distance: from about 40 degrees on. A
+# three-quarter view is a portrait.
 TURNED_AWAY_ABOVE: Final = 0.45
 # Share of the widest face's width below which a face is in the background, and does not count. A
 # face counts as missing only where none of the second share takes its place.
@@ -126,15 +127,15 @@ def measure_faces(
 
     size: width and height of the photo, in pixels.
     """
-    least = MIN_FACE_SHARE * _widest(faces)
     qualities = smiled.qualities or (FaceQuality(),) * len(faces)
-    return tuple(
-        _measure_face(face, smile, eyes, quality, size)
-        for face, smile, eyes, quality in zip(
-            faces, smiled.smiles, smiled.eyes, qualities, strict=True
-        )
-        if face.box[2] >= least
-    )
+    given = list(zip(faces, smiled.smiles, smiled.eyes, qualities, strict=True))
+    return tuple(_measure_face(*given[index], size) for index in list_counted(faces))
+
+
+def list_counted(faces: Sequence[Face]) -> list[int]:
+    """Return the indices of the faces that count."""
+    least = MIN_FACE_SHARE * _widest(faces)
+    return [index for index, face in enumerate(faces) if face.box[2] >= least]
 
 
 def count_seen(faces: Sequence[Face]) -> int:
@@ -187,16 +188,16 @@ def describe_lead(better: AlbumPhoto, other: AlbumPhoto) -> str:
     missing = len(better.faces) - max(other.seen, len(other.faces))
     if missing > 0 and other.faces:
         leads.insert(0, f"shows {missing} more face{'s' if missing > 1 else ''}")
-    if not leads:
-        leads = [
-            _word_lead(term, better, other)
-            for term in Term
-            if round(other.fault(term) / term.fine) > round(better.fault(term) / term.fine)
-        ][:1]
-    if not leads and better.taken_at != other.taken_at:
-        leads = ["was taken first"]
-    *first, last = leads or ["is as good"]
+    *first, last = leads or [describe_tie_break(better, other)]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def describe_tie_break(better: AlbumPhoto, other: AlbumPhoto) -> str:
+    """Return why a photo comes before another one that counts as rated the same."""
+    for term in Term:
+        if round(other.fault(term) / term.fine) > round(better.fault(term) / term.fine):
+            return _word_lead(term, better, other)
+    return "is as good" if better.taken_at == other.taken_at else "was taken first"
 
 
 def _word_lead(term: Term, better: AlbumPhoto, other: AlbumPhoto) -> str:

@@ -279,6 +279,12 @@ class NoPerson(UnusablePhoto):
     code = "no_person"
 
 
+class NoMask(UnusablePhoto):
+    """The recipe has `mask=upload`, and the photo no transparency, or a mask has another size."""
+
+    code = "no_mask"
+
+
 class ParameterRefused(UnusablePhoto):
     """A parameter names something that the model does not have."""
 
@@ -450,6 +456,13 @@ class ModelNotLoaded(TryAgain):
         """Return the pickled form with keywords, for errors that a child sends to its parent."""
         rebuild = partial(type(self), leads=self.leads, capability=self.capability)
         return rebuild, self.args
+
+
+class S3FolderMisconfigured(TryAgain):
+    """An S3 folder's recipe or server cannot be used; its objects wait for the operator.
+
+    The message is for the tenant too: it has no address.
+    """
 
 
 # --- set-up -----------------------------------------------------------------------------

@@ -103,6 +103,10 @@ PIPELINE: Final = (
     ),
 )
 
+# The stage of an album's photo that waits for the ranking, and the one of its take.
+(GATE,) = (stage.name for stage in PIPELINE if stage.gated_by_album)
+(GATE_OF_TAKE,) = (stage.name for stage in PIPELINE if stage.imports_photo)
+
 LEADING_TASK: Final[Mapping[StageName, TaskName]] = {stage.name: stage.task for stage in PIPELINE}
 STAGE_OF_TASK: Final[Mapping[TaskName, StageName]] = {
     task: stage.name for stage in PIPELINE for task in (stage.task, *stage.light_tasks)

@@ -33,11 +33,13 @@ class Face:
 
     box: x, y, width, height; score: the detector's confidence, 0..1.
     landmarks: right eye, left eye, nose, right mouth corner, left mouth corner.
+    added: whether a user added it.
     """
 
     box: tuple[float, float, float, float]
     score: float
     landmarks: tuple[Point, Point, Point, Point, Point]
+    added: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ class ScoreTerms:
     mood: float
     contrast: float
     harmony: float
+    blending: float
     variety: float
 
 
@@ -186,6 +189,19 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class OutlineContrast:
+    """The contrast of people to the background along their outline, in CIE L*a*b*.
+
+    lightness: mean difference of L*.  chroma: mean distance in a* and b*.  weakest: distance in
+    L*a*b* that four fifths of the outline exceed; about 2 is just visible.
+    """
+
+    lightness: float
+    chroma: float
+    weakest: float
+
+
+@dataclass(frozen=True, slots=True)
 class ChosenBackground:
     """The background that was used, and why.
 
@@ -194,6 +210,7 @@ class ChosenBackground:
     candidates: the best five by score, the used one first; empty if the photo did not decide.
     light: the direction of the light on the people, -1 left to 1 right; 0 if not measured.
     blur: the strength of a blur, 0..1; 0 for other kinds.
+    contrast: how far the people stand out; None for the photo's own background and transparency.
     """
 
     kind: str
@@ -203,6 +220,7 @@ class ChosenBackground:
     candidates: tuple[Candidate, ...] = ()
     light: float = 0.0
     blur: float = 0.0
+    contrast: OutlineContrast | None = None
 
 
 @dataclass(frozen=True, slots=True)

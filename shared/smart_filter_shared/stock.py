@@ -7,13 +7,14 @@ objects without a row.
 
 import datetime as dt
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from smart_filter_shared.db.tables import objects as tables
+from smart_filter_shared.db import tables
+from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PICTURE, BackgroundSource, Mood, Preset
 from smart_filter_shared.storage.keys import THUMBNAIL_SUFFIX
@@ -36,6 +37,7 @@ class Picture:
     width, height: in pixels, upright.
     origin: the folder or bucket that it is synced from; "" when it was added by hand.
     stamp: change stamp there, which shows a change without reading the file; "" for none.
+    is_logo: whether recipes can name it as their logo instead of as a background.
     """
 
     tenant: Tenant | None
@@ -52,6 +54,7 @@ class Picture:
     height: int
     origin: str = ""
     stamp: str = ""
+    is_logo: bool = False
 
     @property
     def preset(self) -> Preset:
@@ -75,6 +78,16 @@ class StoredPicture:
 
     picture: Picture
     created_at: dt.datetime
+
+
+def presets_of(pictures: Iterable[Picture]) -> list[Preset]:
+    """Return the pictures that recipes can name as backgrounds."""
+    return [picture.preset for picture in pictures if not picture.is_logo]
+
+
+def logos_of(pictures: Iterable[Picture]) -> list[str]:
+    """Return the names of the pictures that recipes can name as their logo."""
+    return [picture.preset.name for picture in pictures if picture.is_logo]
 
 
 def list_usable(connection: Connection, tenant: Tenant) -> list[Picture]:
@@ -167,41 +180,14 @@ def _read_pictures(
 
 
 def _values(picture: Picture) -> dict[str, object]:
-    return {
-        "tenant": _owner(picture.tenant),
-        "name": picture.name,
-        "title": picture.title,
-        "tags": list(picture.tags),
-        "moods": [str(mood) for mood in picture.moods],
-        "palette": list(picture.palette),
-        "brightness": picture.brightness,
-        "impression": picture.impression,
-        "key": picture.key,
-        "digest": picture.digest,
-        "width": picture.width,
-        "height": picture.height,
-        "origin": picture.origin,
-        "stamp": picture.stamp,
-    }
+    values = asdict(picture)
+    lists = {name: [str(word) for word in values[name]] for name in ("tags", "moods", "palette")}
+    return {**values, **lists, "tenant": _owner(picture.tenant)}
 
 
 def _picture(row: RowMapping) -> Picture:
-    return Picture(
-        tenant=Tenant(row["tenant"]) if row["tenant"] != _SHARED_TENANT else None,
-        name=row["name"],
-        title=row["title"],
-        tags=tuple(row["tags"]),
-        moods=_moods(row["moods"]),
-        palette=tuple(row["palette"]),
-        brightness=row["brightness"],
-        impression=row["impression"],
-        key=row["key"],
-        digest=row["digest"],
-        width=row["width"],
-        height=row["height"],
-        origin=row["origin"],
-        stamp=row["stamp"],
-    )
+    tenant = None if row["tenant"] == _SHARED_TENANT else row["tenant"]
+    return read_row(Picture, row, tenant=tenant, moods=_moods(row["moods"]))
 
 
 def _moods(words: Sequence[str]) -> tuple[Mood, ...]:

@@ -2,9 +2,6 @@
 
 import datetime as dt
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smart_filter_deploy.cli.server import program
 from smart_filter_shared.config import settings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.model_registry.weight_versions import WeightVersion
@@ -37,53 +33,32 @@ OWN = trainable_model.digest_of(trainable_model.OWN)
 
 
 @pytest.fixture
-def data(data_folder: Path, weights_folder: Path, tmp_path: Path) -> Path:
-    """A data folder with the default weights."""
-    folder = data_folder / f"models-{tmp_path.name}"
-    folder.mkdir(mode=0o711)
-    shutil.copytree(weights_folder, folder / "weights")
-    return folder
-
-
-@pytest.fixture
 def local(
-    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    weights_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Command:
-    monkeypatch.setenv("SMART_FILTER_DATA", str(data))
+    (tmp_path / "weights").symlink_to(weights_folder)
+    monkeypatch.setenv("SMART_FILTER_DATA", str(tmp_path))
     return Command(capsys)
 
 
-@pytest.fixture
-def admitted(local: Command, tmp_path: Path) -> str:
-    """An operator's network that treats red as people."""
+def test_admitted_network_is_served_at_once_and_cuts_out_a_photo(
+    running_stack: RunningStack, local: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMART_FILTER_DATA", str(running_stack.stack.folder.path))
     path = tmp_path / "My Red.onnx"
     path.write_bytes(networks.red_matte_network())
     square = ("--set", f"width={networks.SIDE_PX}", "--set", f"height={networks.SIDE_PX}")
+
     assert local("models", "admit", str(path), *square) == {"model": "onnx", "entry": "my-red"}
-    return "my-red"
 
-
-@pytest.mark.slow
-def test_admitted_network_cuts_out_a_photo(data: Path, admitted: str) -> None:
-    ended = subprocess.run(
-        program.command(
-            *("run", str(PHOTO), "-o", "out.png", "--outputs", "image,matte", "--json"),
-            *("--set", "segmentation.model=onnx"),
-            *("--set", f"segmentation.params.entry={admitted}"),
-        ),
-        cwd=data,
-        env={**os.environ, "SMART_FILTER_DATA": str(data)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-
-    assert ended.returncode == 0, ended.stderr
-    job = json.loads(ended.stdout)
+    running_stack.until(lambda: "segmentation.onnx" in served(running_stack))
+    recipe = {"segmentation.model": "onnx", "segmentation.params.entry": "my-red"}
+    job = running_stack.run(outputs="matte", **recipe)
     assert {stage["name"]: stage["model"] for stage in job["stages"]}["segmentation"] == "onnx"
-    [path] = data.glob("*.matte.png")
-    matte = np.asarray(Image.open(path), dtype=np.float32)
+    matte = running_stack.pixels(job["id"], "matte").astype(np.float32)
     red = np.asarray(Image.open(PHOTO).convert("RGB"))[..., 0]
     small = cv2.resize(red, (networks.SIDE_PX,) * 2, interpolation=cv2.INTER_AREA)
     seen = cv2.resize(small, red.shape, interpolation=cv2.INTER_LINEAR)
@@ -91,6 +66,15 @@ def test_admitted_network_cuts_out_a_photo(data: Path, admitted: str) -> None:
     assert matte[seen > SURE].mean() > SURE
     assert matte[seen < 255 - SURE].mean() < 255 - SURE
     assert np.corrcoef(matte.ravel(), seen.ravel())[0, 1] > 0.9
+
+
+def served(running: RunningStack) -> list[str]:
+    """Return the capabilities that the API lists as served by workers."""
+    return [
+        model["capability"]
+        for model in running.client.get("/v1/models").json()["items"]
+        if model["offered"]
+    ]
 
 
 def test_bench_on_a_photo_without_faces_names_the_model_that_could_not_run(

@@ -240,6 +240,7 @@ def test_connections_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorke
     assert dict(response_headers.SAFE).items() <= metrics.headers.items()
 
 
+@pytest.mark.slow  # it waits 5 s
 def test_connection_without_a_first_message_ends_in_time(worker: LiveWorker) -> None:
     with worker.connect() as silent:
         assert silent.closing() == (

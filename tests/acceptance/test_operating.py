@@ -18,7 +18,7 @@ from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests import commands
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
-from smart_filter_tests.full_stack import ENGINE, PHOTO, WORKER, RunningStack, run_stack
+from smart_filter_tests.full_stack import ENGINE, PHOTO, RunningStack, run_stack
 from smart_filter_tests.isolated_network import isolate_network
 from smart_filter_workers.artifacts import content_credentials
 from smart_filter_workers.models import catalog
@@ -55,19 +55,6 @@ def attempts(job: dict[str, Any]) -> dict[str, int]:
     return {stage["name"]: stage["attempt"] for stage in job["stages"]}
 
 
-def test_worker_killed_inside_a_stage_loses_nothing(running_stack: RunningStack) -> None:
-    with running_stack.arm("hangs"):
-        job_id = hanging(running_stack)
-        pid = running_stack.stack.pid(WORKER)
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-    job = running_stack.wait(job_id)
-
-    assert job["state"] == "succeeded"
-    # The worker ran ahead: the lease of `prepare` covered the stage that hung.
-    assert attempts(job) == {"prepare": 2, "segmentation": 1, "composite": 1}
-
-
 def test_job_canceled_while_a_stage_runs_stays_canceled(running_stack: RunningStack) -> None:
     with running_stack.arm("hangs"):
         job_id = hanging(running_stack)
@@ -80,17 +67,6 @@ def test_job_canceled_while_a_stage_runs_stays_canceled(running_stack: RunningSt
 
 
 @pytest.mark.slow
-def test_stage_that_raises_fails_its_job_after_three_attempts(running_stack: RunningStack) -> None:
-    with running_stack.arm("raises"):
-        job = running_stack.run(segmentation__model="raises")
-
-    assert job["state"] == "failed"
-    assert (job["error"]["code"], job["error"]["stage"]) == ("model_failed", "segmentation")
-    assert "raised as asked" not in job["error"]["detail"]
-    assert attempts(job)["segmentation"] == 3
-
-
-@pytest.mark.slow
 def test_last_attempt_in_a_process_of_its_own_can_succeed(running_stack: RunningStack) -> None:
     with running_stack.arm("raises") as flag:
         # The worker first runs ahead with `segmentation`, which spends no attempt of it.
@@ -98,20 +74,6 @@ def test_last_attempt_in_a_process_of_its_own_can_succeed(running_stack: Running
         job = running_stack.run(segmentation__model="raises")
 
     assert (job["state"], attempts(job)["segmentation"]) == ("succeeded", 3)
-
-
-@pytest.mark.slow
-def test_photo_that_kills_every_worker_fails_and_its_batch_mates_succeed(
-    running_stack: RunningStack,
-) -> None:
-    with running_stack.arm("kills-always"):
-        poison = running_stack.submit(segmentation__model="kills")
-        neighbors = [running_stack.submit(background="color:blue") for _ in range(3)]
-        job = running_stack.wait(poison)
-        states = [running_stack.wait(job_id)["state"] for job_id in neighbors]
-
-    assert (job["state"], job["error"]["code"]) == ("failed", "poison")
-    assert states == ["succeeded"] * 3
 
 
 @pytest.fixture

@@ -285,6 +285,35 @@ def test_picture_that_was_added_is_listed_until_it_is_removed(
     assert command.status("backgrounds", "remove", "site/moss") == 1
 
 
+def test_brand_is_a_saved_recipe_with_a_wall_and_a_logo(
+    running_stack: RunningStack, command: Command, folder: Path
+) -> None:
+    logo = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
+    logo.paste((255, 0, 0, 255), (0, 0, 30, 60))
+    logo.save(folder / "acme.png")
+    command("backgrounds", "add", str(folder / "moss.jpg"))
+    command("backgrounds", "add", str(folder / "acme.png"), "--logo")
+    fields = {
+        "background": "preset:site/moss",
+        "logo": "site/acme",
+        "logo_place": "top-right",
+        "logo_size": "40%",
+        "logo_margin": "0px",
+    }
+    running_stack.client.put("/v1/recipes/brand", json={"recipe": fields}).raise_for_status()
+
+    job = running_stack.run(recipe="brand,instagram-square", format="png", size="100x100")
+    again = running_stack.run(recipe="brand", format="png", size="100x100", logo="none")
+
+    pixels = running_stack.pixels(job["id"]).astype(int)
+    assert (job["state"], job["recipe"]["logo"]) == ("succeeded", "site/acme")
+    assert (pixels[4:36, 64:76] == (255, 0, 0)).all()
+    assert np.abs(pixels[4:36, 84:96].mean(axis=(0, 1)) - MOSS).max() <= 4
+    # Another logo is another picture, never one of the cache.
+    assert not (running_stack.pixels(again["id"])[4:36, 64:76] == (255, 0, 0)).all()
+    running_stack.client.delete("/v1/recipes/brand").raise_for_status()
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [

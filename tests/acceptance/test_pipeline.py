@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -178,14 +179,6 @@ def test_heic_photo_is_processed(running_stack: RunningStack) -> None:
     assert running_stack.pixels(job["id"]).shape == (48, 64, 3)
 
 
-def test_photo_without_a_required_person_fails(running_stack: RunningStack) -> None:
-    gradient = encode(Image.linear_gradient("L").convert("RGB"), "PNG")
-
-    job = running_stack.run(gradient, background="transparent", require_person="true")
-
-    assert (job["state"], job["error"]["code"]) == ("failed", "no_person")
-
-
 def test_photo_without_people_stays_unchanged(running_stack: RunningStack) -> None:
     gradient = Image.linear_gradient("L").convert("RGB")
 
@@ -295,6 +288,45 @@ def derived(running: RunningStack, job: dict[str, Any], **asked: object) -> dict
 
 def ran(job: dict[str, Any]) -> list[str]:
     return [stage["name"] for stage in job["stages"] if stage["attempt"]]
+
+
+def test_mask_that_is_sent_with_a_photo_is_the_matte_exactly(
+    running_stack: RunningStack, tmp_path: Path
+) -> None:
+    drawn = np.zeros(original().shape[:2], np.uint8)
+    drawn[100:200, 50:300] = 255
+    drawn[200:210, 50:300] = 77
+    mask = tmp_path / "mask.png"
+    Image.fromarray(drawn).save(mask)
+    turned = Image.open(PHOTO).convert("RGB").rotate(90, expand=True)
+    sideways = tmp_path / "sideways.png"
+    turned.save(sideways)
+    Image.fromarray(np.rot90(drawn)).save(tmp_path / "turned.png")
+
+    for photo, sent in ((PHOTO, mask), (sideways, tmp_path / "turned.png")):
+        files = {"photo": photo.read_bytes(), "mask_file": sent.read_bytes()}
+        fields = {"background": "color:red", "outputs": "image,matte", "format": "png"}
+        job = running_stack.client.post("/v1/jobs", files=files, data=fields).json()
+        assert running_stack.wait(job["id"])["state"] == "succeeded"
+
+        assert np.array_equal(running_stack.pixels(job["id"], "matte"), drawn)
+        picture = running_stack.pixels(job["id"])
+        assert np.all(picture[drawn == 0] == RED)
+        inside = np.s_[110:190, 60:290]
+        assert np.abs(picture[inside].astype(int) - original()[inside]).max() <= 2
+
+
+def test_strokes_that_are_sent_with_a_photo_correct_its_matte(running_stack: RunningStack) -> None:
+    strokes = [
+        {"points": OUTSIDE, "width": 24, "keep": True},
+        {"points": INSIDE, "width": 24, "keep": False},
+    ]
+
+    job = running_stack.run(outputs="matte", strokes=json.dumps(strokes))
+
+    matte = running_stack.pixels(job["id"], "matte")
+    assert matte[16:24, 24:76].min() >= 250
+    assert matte[416:424, 244:296].max() <= 5
 
 
 def test_another_background_runs_no_model(

@@ -10,9 +10,7 @@ from PIL import Image
 
 from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
 from smart_filter_tests.pictures import plain
-from smart_filter_tests.web import a_site, ok
 
-GREEN = (20, 160, 60)
 # The photo's own sides; its preview has a quarter of a megapixel.
 SIDE, PREVIEW_SIDE = 512, 500
 PATH = "/v1.0/removebg"
@@ -53,43 +51,10 @@ def test_person_is_cut_out_of_a_preview(client: httpx.Client) -> None:
     assert np.abs(np.array(corner) - seen).max() <= 2, "the box is in pixels of the photo"
 
 
-def test_photo_and_background_are_fetched_from_their_addresses(client: httpx.Client) -> None:
-    with a_site({"/me.png": ok(PHOTO.read_bytes()), "/green": ok(plain(90, 30, GREEN))}) as site:
-        answer = client.post(
-            PATH,
-            data={
-                "image_url": f"{site.url}/me.png",
-                "bg_image_url": f"{site.url}/green",
-                "roi": "0% 0% 100% 100%",
-                "format": "png",
-            },
-        )
+def test_photo_in_which_nothing_stands_out_is_a_removebg_error(client: httpx.Client) -> None:
+    photo = plain(320, 240, (20, 160, 60), "JPEG")
 
-    assert answer.status_code == 200, answer.text
-    picture = opened(answer.content)
-    assert (picture.mode, picture.size) == ("RGB", (PREVIEW_SIDE, PREVIEW_SIDE))
-    assert np.abs(np.asarray(picture)[2, 2].astype(int) - GREEN).max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("fields", "code"),
-    [
-        ({"image_url": "http://169.254.169.254/latest/meta-data/"}, "failed_image_download"),
-        ({"image_url": "{site}/me.png", "bg_image_url": "{site}/gone"}, "failed_bg_download"),
-        ({"image_url": "{site}/empty", "type": "product"}, "unknown_foreground"),
-    ],
-    ids=["private", "background missing", "no person"],
-)
-def test_photo_that_cannot_be_cut_out_is_a_removebg_error(
-    client: httpx.Client, fields: dict[str, str], code: str
-) -> None:
-    said = {
-        "/me.png": ok(PHOTO.read_bytes()),
-        "/empty": ok(plain(320, 240, GREEN, "JPEG")),
-    }
-    with a_site(said) as site:
-        body = {name: value.format(site=site.url) for name, value in fields.items()}
-        answer = client.post(PATH, json=body)
+    answer = client.post(PATH, files={"image_file": ("a.jpg", photo)}, data={"type": "product"})
 
     (error,) = answer.json()["errors"]
-    assert (answer.status_code, error["code"]) == (400, code)
+    assert (answer.status_code, error["code"]) == (400, "unknown_foreground")

@@ -1,7 +1,8 @@
-"""remove.bg's reference, line by line, in the pixels and headers of the answers.
+"""remove.bg's reference in the pixels and headers of the answers.
 
 A photo of 512 x 512 pixels with one person, unless a row says otherwise. What the fields become,
-and their limits, is in tests/unit/api/removebg/test_reference.py.
+and their limits, is in tests/unit/api/removebg; what a recipe draws, in
+tests/unit/workers/stages/composite.
 """
 
 import base64
@@ -113,13 +114,6 @@ def test_crop_of_scaled_people_tells_its_full_size(
     assert np.abs(np.subtract(told[1], full.picture.size) / full.picture.size).max() <= 0.02
 
 
-@pytest.mark.parametrize("size", ["preview", "full", "auto", "medium", "hd", "4k"])
-def test_small_photo_is_not_enlarged(client: httpx.Client, size: str) -> None:
-    photo = encode(Image.open(PHOTO).convert("RGB").resize((400, 400)), "JPEG")
-
-    assert cut_out(client, photo, size=size).picture.size == (400, 400)
-
-
 @pytest.mark.parametrize(
     ("fields", "media_type", "mode"),
     [
@@ -162,12 +156,6 @@ def test_zip_holds_a_color_and_an_alpha_that_make_the_cutout(client: httpx.Clien
         assert difference.mean() < 4
 
 
-def test_alpha_mask_is_the_alpha_of_the_cutout(client: httpx.Client) -> None:
-    mask = np.asarray(cut_out(client, channels="alpha").picture)
-
-    assert np.array_equal(mask, cut_out(client).alpha)
-
-
 @pytest.mark.parametrize(
     ("margin", "across", "down"),
     [
@@ -196,10 +184,6 @@ def test_crop_margin_is_added_to_the_subject(
     assert np.abs(np.subtract(found.picture.size, expected)).max() <= ROUNDING_PX
 
 
-def test_crop_margin_without_crop_has_no_effect(client: httpx.Client) -> None:
-    assert cut_out(client, crop_margin="30px").picture.size == (SIDE, SIDE)
-
-
 @pytest.mark.parametrize("scale", ["10%", "50%", "100%"])
 def test_scale_is_of_the_whole_image_and_centers(client: httpx.Client, scale: str) -> None:
     found = cut_out(client, a_figure_with_space(), scale=scale)
@@ -212,51 +196,12 @@ def test_scale_is_of_the_whole_image_and_centers(client: httpx.Client, scale: st
     assert abs(top - (height - bottom)) <= ROUNDING_PX
 
 
-@pytest.mark.parametrize(
-    ("position", "across", "down"),
-    [
-        ("center", 0.5, 0.5),
-        ("0%", 0, 0),
-        ("100%", 1, 1),
-        ("0% 100%", 0, 1),
-        ("25% 75%", 0.25, 0.75),
-    ],
-)
-def test_position_divides_the_space_around_the_subject(
-    client: httpx.Client, position: str, across: float, down: float
-) -> None:
-    found = cut_out(client, a_figure_with_space(), scale="40%", position=position)
-
-    left, top, right, bottom = found.box
-    width, height = found.picture.size
-    assert abs(left - across * (width - (right - left))) <= ROUNDING_PX
-    assert abs(top - down * (height - (bottom - top))) <= ROUNDING_PX
-
-
 @pytest.mark.parametrize("roi", ["0% 0% 50% 100%", "0px 0px 256px 512px", "0 0 50% 512px"])
 def test_nothing_outside_the_region_is_foreground(client: httpx.Client, roi: str) -> None:
     alpha = cut_out(client, roi=roi).alpha
 
     assert alpha[:, : SIDE // 2].max() == 255
     assert alpha[:, SIDE // 2 :].max() == 0
-
-
-@pytest.mark.parametrize(
-    ("color", "rgba"),
-    [
-        ("81d4fa", (0x81, 0xD4, 0xFA, 255)),
-        ("fff", (255, 255, 255, 255)),
-        ("81d4fa77", (0x81, 0xD4, 0xFA, 0x77)),
-        ("f008", (255, 0, 0, 0x88)),
-        ("green", (0, 128, 0, 255)),
-    ],
-)
-def test_background_has_the_color(
-    client: httpx.Client, color: str, rgba: tuple[int, int, int, int]
-) -> None:
-    corner = cut_out(client, bg_color=color, format="png").picture.convert("RGBA").getpixel((1, 1))
-
-    assert np.abs(np.subtract(corner, rgba)).max() <= 1
 
 
 def test_background_image_is_centered_and_fills_the_canvas(client: httpx.Client) -> None:

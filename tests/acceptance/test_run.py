@@ -1,17 +1,11 @@
-"""`run`, `batch`, `submit` and `up`: real processes, servers and photos."""
+"""`run`, `submit` and `up`: real processes, servers and photos."""
 
 import contextlib
-import csv
 import datetime as dt
-import fcntl
-import io
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,74 +13,19 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image
 
-from smart_filter_deploy.cli.batch.journal import FILE_NAME
 from smart_filter_deploy.cli.removebg import certificate
-from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded import folder
 from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_shared.security.outbound_rules import SETTING
-from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
+from smart_filter_tests.full_stack import PHOTO, RunningStack
+from smart_filter_tests.machine import PATIENCE_SECONDS, Machine
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.web import a_site, ok
 from smart_filter_tests.webhook_receiver import a_receiver
 
-# For hangs: eight seconds on a quiet machine were ninety on a busy one.
-PATIENCE_SECONDS = 240.0
-LONG_AGO = 10**9
 STAGES = ["prepare", "segmentation", "face", "smile", "composite"]
-
-
-class Machine:
-    """A data folder and a working directory, and commands that run there."""
-
-    def __init__(self, data: Path, here: Path) -> None:
-        self.data = data
-        self.here = here
-
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a command in its own process group, as a shell does."""
-        return subprocess.Popen(
-            program.command(*arguments),
-            cwd=self.here,
-            env={**os.environ, "SMART_FILTER_DATA": str(self.data), **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        )
-
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        with self.start(*arguments, **environment) as process:
-            out, err = process.communicate(timeout=PATIENCE_SECONDS)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
-
-    def lines(self, *arguments: str, status: int = 0) -> list[dict[str, Any]]:
-        """Run a command with --json and return its lines."""
-        ended = self.run(*arguments, "--json")
-        assert ended.returncode == status, ended.stderr
-        return [json.loads(line) for line in ended.stdout.splitlines()]
-
-    def picture(self, name: str) -> NDArray[np.uint8]:
-        return np.asarray(Image.open(self.here / name))
-
-    def is_quiet(self) -> bool:
-        """Return whether no process of a stack is left: each holds these locks during its life."""
-        return all(_is_free(self.data / name) for name in ("lock", "children.lock", "users.lock"))
-
-
-def _is_free(path: Path) -> bool:
-    if not path.exists():
-        return True
-    with path.open("rb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
 
 
 def a_folder(data: Path, weights: Path) -> Path:
@@ -114,15 +53,6 @@ def machine(quiet_folder: Path, tmp_path: Path) -> Machine:
     return machine
 
 
-@pytest.fixture
-def up(running_stack: RunningStack, tmp_path: Path) -> Iterator[Machine]:
-    """A stack runs on the data folder."""
-    stack = running_stack.stack
-    stack.announce(url=str(running_stack.client.base_url), api_key=KEY)
-    yield Machine(stack.folder.path, tmp_path)
-    stack.folder.withdraw()
-
-
 def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: Machine) -> None:
     ended = machine.run("run")
 
@@ -135,7 +65,8 @@ def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: M
         assert printed in ended.stdout
     assert "astronaut.smart-filter.jpg  512 × 512 jpg" in ended.stdout
     (told,) = [line for line in ended.stdout.splitlines() if "research weights" in line]
-    assert "SMART_FILTER_RESEARCH_WEIGHTS=off" in told
+    assert "(centerface, expression, faces, lids, light, people): under Apache-2.0 and MIT" in told
+    assert "for commercial use set SMART_FILTER_RESEARCH_WEIGHTS=off" in told
     assert "emotions are read in faces: SMART_FILTER_EMOTIONS=off" in told
     assert not {"\x1b", "\r", "\b"} & set(ended.stdout + ended.stderr)
 
@@ -468,122 +399,25 @@ def test_list_of_models_says_whose_they_are(https_up: tuple[Machine, dict[str, A
     assert "people *" in listed
 
 
-def output_of(up: Machine) -> Path:
-    return up.here / "photos.smart-filter"
+def test_mask_of_the_command_line_is_the_matte(up: Machine) -> None:
+    shutil.copy(PHOTO, up.here / "astronaut.png")
+    drawn = np.zeros((512, 512), np.uint8)
+    drawn[100:300] = 255
+    Image.fromarray(drawn).save(up.here / "mask.png")
 
+    up.run(
+        *("run", "astronaut.png", "--mask", "mask.png", "--background", "transparent"),
+        *("-o", "cut.png"),
+    )
 
-def journal(up: Machine) -> list[dict[str, Any]]:
-    path = output_of(up) / FILE_NAME
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def states(up: Machine) -> dict[str, str]:
-    return {entry["photo"]: entry["state"] for entry in journal(up)}
-
-
-def until_done(up: Machine, process: subprocess.Popen[str], *, done: int) -> None:
-    gives_up_at = time.monotonic() + PATIENCE_SECONDS
-    while list(states(up).values()).count("succeeded") < done:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < gives_up_at
-        time.sleep(0.02)
-
-
-def put(up: Machine, count: int, folder: str = "", *, first: int = 0) -> None:
-    """Put photos with distinct pixels into the folder, with old timestamps."""
-    photo = Image.open(PHOTO).convert("RGB").resize((256, 256))
-    for number in range(first, first + count):
-        path = up.here / "photos" / folder / f"{number}.jpg"
-        path.parent.mkdir(exist_ok=True, parents=True)
-        ImageEnhance.Brightness(photo).enhance(0.9 + number / 100).save(path)
-        os.utime(path, (LONG_AGO + number, LONG_AGO + number))
-
-
-def pictures(up: Machine) -> set[str]:
-    return {path.relative_to(output_of(up)).as_posix() for path in output_of(up).rglob("*.jpg")}
-
-
-def jobs_of(up: Machine) -> dict[str, set[str]]:
-    jobs: dict[str, set[str]] = {}
-    for entry in journal(up):
-        jobs.setdefault(entry["photo"], set()).update({entry["job_id"]} - {None})
-    return jobs
-
-
-def test_folder_is_processed_and_failures_and_other_files_are_reported(up: Machine) -> None:
-    put(up, 2)
-    put(up, 1, "sub")
-    (up.here / "photos" / "text.jpg").write_text("no picture")
-    (up.here / "photos" / "notes.txt").write_text("notes")
-    os.utime(up.here / "photos" / "text.jpg", (LONG_AGO, LONG_AGO))
-    wish = ("batch", "photos", "--recursive", "--background", "color:red", "--report", "r.csv")
-
-    ended = up.run(*wish, "--json")
-
-    lines = {line["file"]: line for line in map(json.loads, ended.stdout.splitlines())}
-    assert ended.returncode == 1, ended.stderr
-    assert set(lines) == {"0.jpg", "1.jpg", "sub/0.jpg", "text.jpg"}
-    assert pictures(up) == {*("0.smart-filter.jpg", "1.smart-filter.jpg", "sub/0.smart-filter.jpg")}
-    done = lines["sub/0.jpg"]
-    assert (done["state"], done["people"], done["faces"]) == ("succeeded", 1, 1)
-    assert done["output"] == str(output_of(up) / "sub/0.smart-filter.jpg")
-    assert lines["text.jpg"]["error"]["code"] == "unsupported_media"
-    rows = list(csv.DictReader(io.StringIO((up.here / "r.csv").read_text(), newline="")))
-    assert {row["file"]: row["state"] for row in rows} == {
-        name: line["state"] for name, line in lines.items()
-    }
-
-    again = up.run(*wish)
-    before = jobs_of(up)
-    retried = up.run(*wish, "--retry-failed")
-
-    assert again.returncode == 1
-    assert "3 done, 1 failed, 1 other file skipped" in again.stdout
-    assert "text.jpg" in again.stdout
-    assert "[4/4] text.jpg" in retried.stdout
-    assert jobs_of(up) == before
-    assert not {"\x1b", "\r", "\b"} & set(ended.stderr + again.stdout + retried.stdout)
-
-
-def test_killed_batch_resumes_and_repeats_nothing(up: Machine, running_stack: RunningStack) -> None:
-    put(up, 6)
-    wish = ("batch", "photos", "--background", "color:green")
-    known = {job["id"] for job in running_stack.client.get("/v1/jobs?limit=200").json()["items"]}
-
-    for done in (1, 3):
-        with up.start(*wish) as process:
-            until_done(up, process, done=done)
-            process.kill()
-    ended = up.run(*wish)
-
-    assert ended.returncode == 0, ended.stderr + ended.stdout
-    assert "6 photos" in ended.stdout
-    assert "6 done" in ended.stdout
-    assert len(pictures(up)) == 6
-    assert {len(jobs) for jobs in jobs_of(up).values()} == {1}
-    jobs = {job["id"] for job in running_stack.client.get("/v1/jobs?limit=200").json()["items"]}
-    assert len(jobs - known) == 6
-
-
-@pytest.mark.slow
-def test_watched_folder_is_processed_as_it_fills_until_ctrl_c(up: Machine) -> None:
-    put(up, 1)
-    with up.start("batch", "photos", "--background", "color:navy", "--watch") as process:
-        until_done(up, process, done=1)
-        put(up, 1, first=1)
-        until_done(up, process, done=2)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
-
-    assert process.returncode == 0, err
-    assert states(up) == {"0.jpg": "succeeded", "1.jpg": "succeeded"}
-    assert "2 photos" in out
+    assert np.array_equal(np.asarray(Image.open(up.here / "cut.png"))[..., 3], drawn)
 
 
 def test_submitted_photos_are_listed_and_not_waited_for(
     up: Machine, running_stack: RunningStack
 ) -> None:
-    put(up, 1)
+    (up.here / "photos").mkdir()
+    shutil.copy(PHOTO, up.here / "photos" / "0.jpg")
     (up.here / "photos" / "text.jpg").write_text("no picture")
 
     ended = up.run("submit", "photos/0.jpg", "photos/text.jpg", "--json")

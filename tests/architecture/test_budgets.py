@@ -10,16 +10,16 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 20_450,
-    "benchmarks": 10_350,
-    "client": 5_450,
-    "deploy": 15_300,
+    "api": 22_305,
+    "benchmarks": 10_635,
+    "client": 5_685,
+    "deploy": 16_705,
     "docs": 4_000,
-    "shared": 24_900,
-    "tests": 78_250,
-    "tests/smart_filter_tests": 14_700,
-    "training": 10_300,
-    "workers": 37_200,
+    "shared": 23_630,
+    "tests": 81_355,
+    "tests/smart_filter_tests": 14_465,
+    "training": 10_350,
+    "workers": 39_355,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}

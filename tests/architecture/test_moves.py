@@ -1,6 +1,6 @@
 """Compare the tables of moves in the docs with those in the code.
 
-tests/races/test_moves.py and test_model.py check on a real database that the code makes only these.
+tests/races/test_moves.py checks on a real database that the code makes only these.
 """
 
 import re

@@ -1,6 +1,7 @@
 """Words that code, documents and texts of the interface do not use (plain American English)."""
 
 import ast
+import functools
 import re
 import subprocess
 from collections.abc import Iterator
@@ -61,9 +62,14 @@ def test_texts_use_plain_words() -> None:
     assert found == []
 
 
-def names_in(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield line and name of each variable, parameter, attribute, function and class."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+@functools.cache
+def names_in(path: Path) -> tuple[tuple[int, str], ...]:
+    """Return line and name of each variable, parameter, attribute, function and class."""
+    return tuple(_list_names(ast.parse(path.read_text("utf-8"))))
+
+
+def _list_names(module: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(module):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 yield node.lineno, node.name

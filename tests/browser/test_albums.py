@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from smart_filter_tests.browsing.accessibility import assert_accessible
@@ -17,6 +18,8 @@ from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, on_screens
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.waits import wait_until
 from smart_filter_tests.proxy import Mode, Proxy
+
+DATA = Path(__file__).parent.parent / "data"
 
 
 def _begin(page: Page, files: Sequence[Path], *, best: int) -> None:
@@ -97,6 +100,45 @@ def test_other_photo_is_composed_later_and_all_are_shown_large(
     assert_accessible(page)
     page.keyboard.press("Escape")
     expect(show).to_be_hidden()
+
+
+def _shots(folder: Path) -> list[Path]:
+    """Return two photos of a woman and a man, between which the camera moved by some pixels."""
+    woman, man = (Image.open(DATA / name) for name in ("astronaut.png", "grace_hopper.jpg"))
+    couple = Image.new("RGB", (2 * woman.width, woman.height))
+    couple.paste(woman.convert("RGB"))
+    couple.paste(man.convert("RGB").resize(woman.size), (woman.width, 0))
+    paths = [folder / name for name in ("first.jpg", "second.jpg")]
+    for shift, path in enumerate(paths):
+        couple.transform(
+            couple.size, Image.Transform.AFFINE, (1, 0, 4 * shift, 0, 1, -3 * shift)
+        ).save(path, quality=95)
+    return paths
+
+
+def test_faces_of_a_take_are_chosen(page: Page, visitor: Visitor, tmp_path: Path) -> None:
+    page.get_by_role("link", name="Albums").click()
+    page.get_by_role("link", name="New album").click()
+    page.locator("input[data-way=album]").set_input_files(_shots(tmp_path))
+    page.get_by_label("One picture with everyone's best face").check()
+    page.get_by_role("button", name="Find the best of 2").click()
+    take = page.get_by_role("region", name="Best take")
+    person = take.get_by_role("group", name="Person 1")
+    expect(person.get_by_role("radio")).to_have_count(2, timeout=60_000)
+    (batch,) = visitor.client.get("/v1/batches").json()["items"]
+    assert batch["album"]["best"] == "take"
+    base = visitor.client.get(f"/v1/batches/{batch['id']}").json()["take"]["base"]
+    other = ("second.jpg", "first.jpg")[base]
+    assert_accessible(page)
+
+    person.get_by_label(f"The face of {other}").check()
+
+    expect(take).to_contain_text(f"Person 1 from {other}: it was chosen.", timeout=60_000)
+    expect(person.get_by_label(f"The face of {other}")).to_be_checked()
+    derived = visitor.jobs()[0]
+    assert derived["take"]["swaps"] == [{"person": 1, "item": 1 - base, "reason": "it was chosen"}]
+    shown = take.get_by_role("img", name="The best take")
+    wait_until(page, lambda: shown.evaluate("image => image.complete && image.naturalWidth > 0"))
 
 
 def test_deleted_album_is_removed_from_the_service(

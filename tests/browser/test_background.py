@@ -85,7 +85,8 @@ def test_choice_is_explained_and_can_be_changed_with_a_click(
 
     second = photo["background"]["candidates"][1]["name"]
     expect(candidates.nth(1)).to_have_attribute("aria-pressed", "true")
-    _made(page, second[:1].upper())
+    designs = visitor.client.get("/v1/backgrounds").json()["items"]
+    _made(page, next(design["title"] for design in designs if design["name"] == second))
     assert visitor.newest()["recipe"]["background"] == f"preset:{second}"
     expect(candidates).to_have_count(5)
 

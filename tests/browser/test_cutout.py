@@ -289,6 +289,22 @@ def test_strokes_stay_when_the_service_is_away(
     assert len(_corrections(visitor, job)) == 1
 
 
+def test_limit_of_corrections_is_shown_in_words_of_the_painter(
+    page: Page, visitor: Visitor, page_errors: PageErrors, job: dict[str, Any]
+) -> None:
+    page_errors.expect("422")
+    stroke = {"points": [[1, 1]], "width": 2, "keep": False}
+    body = {"kind": "matte", "stage": "segmentation", "strokes": [stroke]}
+    for _ in range(20):
+        visitor.client.post(f"/v1/jobs/{job['id']}/corrections", json=body).raise_for_status()
+    _remove_helmet(page)
+
+    page.get_by_role("button", name="Apply").click()
+
+    expect(page.get_by_role("alert")).to_contain_text("the maximum number of corrections")
+    expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
+
+
 @on_screens(DESKTOP_DARK, PHONE_DARK)
 def test_cutout_panel_is_accessible(page: Page, visitor: Visitor, photos: Photos) -> None:
     _correct(page, visitor, photos.pair)

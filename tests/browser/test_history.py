@@ -23,7 +23,7 @@ _TURN_BACK = "document.dispatchEvent(new Event('visibilitychange'))"
 
 def _submit(visitor: Visitor, photos: Photos, name: str, **fields: str) -> str:
     """Submit a photo as a program does; return its job's id."""
-    return str(visitor.submit(photos.smiling, metadata__name=name, **fields)["id"])
+    return str(visitor.submit(photos.smiling, photo_name=name, **fields)["id"])
 
 
 def _status(visitor: Visitor, job_id: str) -> int:

@@ -44,6 +44,7 @@ def test_key_signs_in_and_a_wrong_one_is_refused(
     page_errors.expect("status of 401")
     anonymous_page.goto(url)
 
+    expect(anonymous_page.get_by_label("Key")).to_be_focused()
     anonymous_page.get_by_label("Key").fill("sf_live_wrong")
     anonymous_page.get_by_role("button", name="Sign in").click()
     expect(anonymous_page.get_by_role("alert")).to_contain_text("This key is not valid")

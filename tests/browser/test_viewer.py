@@ -124,14 +124,15 @@ def test_matte_and_cutout_are_shown_unchanged(
 def test_faces_are_outlined_in_place(page: Page, visitor: Visitor, photos: Photos) -> None:
     job = open_result(page, visitor, photos.group, crop="true")
     page.get_by_role("tab", name="People").click()
-    left, top, width, _ = place_of(page)
-    frame, faces = job["frame"], job["faces"]
-    zoom = width / frame["width"]
 
+    # This scrolls the page.
     page.get_by_role("button", name="Person 2: show in the picture").hover()
 
     outlines = page.locator(".faces .outline")
+    frame, faces = job["frame"], job["faces"]
     expect(outlines).to_have_count(len(faces))
+    left, top, width, _ = place_of(page)
+    zoom = width / frame["width"]
     for index, face in enumerate(faces):
         x, y, across, down = face["box"]
         assert box_of(outlines.nth(index)) == pytest.approx(

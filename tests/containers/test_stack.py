@@ -194,7 +194,7 @@ def test_operator_sees_workers_and_pauses_a_queue(stack: ComposeStack) -> None:
 def test_scaled_and_killed_workers_lose_no_photo(stack: ComposeStack, client: Client) -> None:
     stack.up("--scale", "segmentation=2")
     assert len(_hosts_of(stack, "segmentation")) == 2
-    jobs = submit_until_running(client, "segmentation", photos=PHOTOS)
+    jobs = submit_until_running(stack, client, "segmentation", photos=PHOTOS)
 
     stack.kill("prepare", "segmentation", "face", "smile")
 
@@ -207,7 +207,7 @@ def test_scaled_and_killed_workers_lose_no_photo(stack: ComposeStack, client: Cl
 
 
 def test_killed_servers_lose_no_photo(stack: ComposeStack, client: Client) -> None:
-    jobs = submit_until_running(client, "segmentation", photos=PHOTOS)
+    jobs = submit_until_running(stack, client, "segmentation", photos=PHOTOS)
 
     stack.kill("postgres", "valkey", "storage")
     stack.up()

@@ -189,7 +189,7 @@ def _put(
         implementation="py",
         abi="none",
         platform="any",
-        holds=tuple(PackagedFile(f"tiny/{name}", WeightsFile(name, digest)) for name in names),
+        holds=tuple(PackagedFile(f"tiny/{name}", name, digest) for name in names),
     )
 
 

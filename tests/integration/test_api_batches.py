@@ -186,6 +186,47 @@ def test_album_shows_ranks_and_gives_only_the_best_an_image(api: Api) -> None:
     assert codes == [404, 200]
 
 
+def test_take_is_a_job_besides_the_items_of_its_batch(api: Api) -> None:
+    batch_ = submit(api, {"items": items(2), "album": {"best": "take"}, "recipe": KEEP})
+    assert (batch_["total"], batch_["album"]["best"]) == (2, "take")
+    waiting = batch_["take"]
+    assert (waiting["state"], waiting["base"], waiting["swaps"]) == ("queued", None, [])
+
+    finish(api, 2, PREPARE, SEGMENTATION, FACE, SMILE)
+    running = batch(api, batch_["id"])
+    finish(api, 1, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
+
+    ended = batch(api, batch_["id"])
+    assert (running["state"], running["succeeded"]) == ("running", 2)
+    assert (ended["state"], ended["succeeded"]) == ("finished", 2)
+    assert [item["rank"] for item in ended["items"]] == [1, 2]
+    take = api.client.get(ended["take"]["link"]).json()
+    assert (take["state"], take["recipe"]["background"]) == ("succeeded", "keep")
+    assert sorted(take["outputs"]) == ["image", "rating"]
+    listed = api.client.get("/v1/batches").json()["items"]
+    assert [(row["total"], row["succeeded"]) for row in listed] == [(2, 2)]
+
+
+@pytest.mark.parametrize("count", [1, 13])
+def test_take_of_too_few_or_many_photos_is_refused_with_what_to_do(api: Api, count: int) -> None:
+    answer = post(api, {"items": items(count), "album": {"best": "take"}, "recipe": KEEP})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == "/album/best"
+    assert f"2 to 12 photos of the same people; the batch has {count}" in error["detail"]
+    assert api.leftovers() == {}
+
+
+def test_take_counts_as_a_job_of_the_queue(api: Api) -> None:
+    api.limit(jobs_waiting=3)
+
+    refused = post(api, {"items": items(3), "album": {"best": "take"}, "recipe": KEEP})
+    taken = post(api, {"items": items(2), "album": {"best": "take"}, "recipe": KEEP})
+
+    assert (refused.status_code, taken.status_code) == (422, 202)
+
+
 def test_wait_ends_when_its_batch_is_deleted(api: Api) -> None:
     address = f"/v1/batches/{submit(api, {'items': items(2), 'recipe': KEEP})['id']}"
 

@@ -130,23 +130,6 @@ def test_format_has_other_names(api: Api, name: str, format_: str) -> None:
     assert answer.json()["recipe"]["format"] == format_
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "meant"),
-    [
-        ("size", "hdd", "hd"),
-        ("aspect", "4x5", "4:5"),
-        ("background", "color:none", "transparent"),
-    ],
-)
-def test_wrong_value_of_a_recipe_names_the_nearest(
-    api: Api, field: str, value: str, meant: str
-) -> None:
-    answer = api.post(a_photo(), {field: value})
-
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["detail"].endswith(f"; did you mean {meant}?")
-
-
 @pytest.mark.parametrize("content_type", ["image/jpg", "jpeg", "jpg"])
 def test_upload_of_image_jpg_is_of_image_jpeg(api: Api, content_type: str) -> None:
     photo = a_photo()

@@ -110,6 +110,7 @@ def place(_bench: Bench, _site: Site) -> Iterator[Place]:
             "session_id": str(uuid.uuid4()),
             "worker_id": str(uuid.uuid4()),
             "name": "image",
+            "recipe_name": "story",
             "code": "not_found",
         }
         place = Place(api, names, openapi_document.openapi())
@@ -228,8 +229,8 @@ def test_every_operation_answers_an_unknown_id_with_not_found(place: Place, unkn
         f"{method} {path}": place.api.operators.request(
             method, path.format(**names), json={} if method == "patch" else None
         )
-        for path, method, _ in operations(place)
-        if "{" in path
+        for path, method, operation in operations(place)
+        if "{" in path and operation["operationId"] != "updateRecipe"  # it creates unknown ones
     }
 
     assert {answer.status_code for answer in answers.values()} == {404}

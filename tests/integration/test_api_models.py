@@ -2,6 +2,7 @@
 
 import dataclasses
 import uuid
+from functools import partial
 
 import httpx
 import pytest
@@ -258,14 +259,28 @@ def test_newly_added_picture_can_be_requested(api: Api, name: str) -> None:
     assert answer.json()["background"]["name"] == name
 
 
-def test_picture_of_another_tenant_is_unknown(api: Api) -> None:
-    add(api, "cave", OTHER)
+def test_style_brand_needs_a_picture_of_ones_own(api: Api) -> None:
+    tenant = Tenant("brand")
+    add(api, "beach", OTHER)
+    with as_tenant(api, tenant) as client:
+        send = partial(client.post, "/v1/jobs", files={"photo": a_photo()}, data={"style": "brand"})
+        refused = send()
+        add(api, "shop", tenant)
+        accepted = send()
 
-    answers = [ask(api.client, f"preset:tenant/{name}") for name in ("cave", "nosuch")]
+    assert refused.status_code == 422
+    assert "add one with" in refused.json()["errors"][0]["detail"]
+    assert accepted.status_code == 202, accepted.text
+
+
+def test_picture_of_another_tenant_is_unknown(api: Api) -> None:
+    add(api, "cave-1", OTHER)
+
+    answers = [ask(api.client, f"preset:tenant/{name}") for name in ("cave-1", "cave-2")]
 
     assert {answer.status_code for answer in answers} == {422}
     foreign, unknown = (answer.json()["errors"] for answer in answers)
-    assert foreign[0]["detail"].replace("cave", "nosuch") == unknown[0]["detail"]
+    assert foreign[0]["detail"].replace("cave-1", "cave-2") == unknown[0]["detail"]
     assert api.leftovers() == {}
 
 
@@ -341,6 +356,20 @@ def test_any_subject_is_cut_out_by_the_model_for_it(api: Api) -> None:
     assert row["models"] == {"segmentation": "salient"}
     assert row["capability"] == "segmentation.salient"
     assert people["models"] != row["models"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"), [(None, "finer"), ("run `smart-filter models pull finer`", "apt")]
+)
+def test_finer_model_of_any_subject_is_preferred_where_it_is_offered(
+    api: Api, fault: str | None, expected: str
+) -> None:
+    finer = named("finer", any_subject=True, without_people=True)
+    publish(api, Offer(named("apt", any_subject=True)), Offer(finer, fault))
+
+    row = segmentation_row(api, api.submit(subject="any"))
+
+    assert row["models"] == {"segmentation": expected}
 
 
 def test_any_subject_without_its_model_is_refused_with_the_command(api: Api) -> None:

@@ -363,12 +363,6 @@ def test_wrong_credentials_open_no_session(
     assert "set-cookie" not in answer.headers
 
 
-def test_form_of_another_page_is_not_a_document(api: Api, browser: Browser) -> None:
-    answer = httpx.post(f"{api.url}/v1/session", data={"key": browser.key}, timeout=60)
-
-    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media")
-
-
 def test_attempts_are_bounded(api: Api) -> None:
     tried = 0
     # A separate API: attempts of other tests do not count here.

@@ -17,11 +17,9 @@ from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.errors import RateLimited
 from smart_filter_shared.ids import OPERATOR, JobId, Tenant
-from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName, TaskName
-from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.tenants import quotas
@@ -32,13 +30,12 @@ from smart_filter_tests.serving import Api, Clock, a_card, a_photo, an_api, serv
 
 OTHER = Tenant("other")
 STRANGER = Tenant("stranger")
-# Path parameters that belong to no tenant.
-COMMON: Mapping[str, str] = {"name": "image", "code": "not_found"}
+# Path parameters that belong to no tenant, and names of recipes: see test_api_recipes.py.
+COMMON: Mapping[str, str] = {"name": "image", "code": "not_found", "recipe_name": "story"}
 # Bodies of requests that would otherwise be refused before the look-up.
 CHANGE: Mapping[str, object] = {"PATCH": {"enabled": False}}
 PHOTO = a_photo(size=(1000, 100))  # a tenth of a megapixel
 KEEP = Recipe(background=Background(BackgroundKind.KEEP))
-BROKE = Failure("internal", "It broke", "why")
 FAIL_RESERVATIONS = """
     CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN RAISE EXCEPTION 'cannot reserve' USING ERRCODE = 'serialization_failure'; END
@@ -164,7 +161,7 @@ def test_default_that_is_no_longer_served_is_named_as_a_default(api: Api, clock:
     [
         ({"color": "red"}, "invalid_recipe", "/recipe/color"),
         ({"run_at": "2030-01-01T00:00:00Z"}, "invalid_recipe", "/recipe/run_at"),
-        ({"background": "file"}, "invalid_recipe", "/recipe/background_file"),
+        ({"background": "file"}, "invalid_recipe", "/recipe/background"),
         ({"background": "preset:tenant/none"}, "invalid_recipe", "/recipe/background"),
         ({"segmentation": {"model": "none"}}, "invalid_recipe", "/recipe/segmentation/model"),
         ({"metadata": {"a": "\0"}}, "invalid_recipe", "/recipe"),
@@ -307,7 +304,7 @@ def test_lists_contain_only_the_tenants_own(api: Api) -> None:
     own = all_made(api)
     headers = api.headers(*Scope, tenant=STRANGER)
 
-    for name in ("jobs", "batches", "keys", "usage", "backgrounds", "webhooks"):
+    for name in ("jobs", "batches", "keys", "usage", "backgrounds", "webhooks", "recipes"):
         answer = api.client.get(f"/v1/{name}", headers=headers)
 
         assert answer.status_code == 200
@@ -529,24 +526,6 @@ def test_jobs_are_counted_once_by_their_outcome_even_when_deleted(api: Api) -> N
     }
 
 
-def test_redriven_job_adds_the_seconds_of_its_additional_stages(api: Api) -> None:
-    job_id = submit(api)
-    api.bench.advance(StageName.PREPARE)
-    api.fail(StageName.COMPOSITE, BROKE)
-    settle(api)
-    api.bench.do(CLIENT.redrive, JobId(uuid.UUID(job_id)), TENANT)
-    api.bench.advance(StageName.COMPOSITE)
-
-    settle(api)
-
-    (day,) = used(api)
-    assert {state: one["jobs"] for state, one in day["by_state"].items()} == {
-        "failed": 1,
-        "succeeded": 1,
-    }
-    assert (day["megapixels"], day["model_seconds"]) == pytest.approx((0.1, 0.2))
-
-
 def test_days_are_filtered_and_sorted_with_exact_sums(api: Api) -> None:
     api.bench.execute("""
         INSERT INTO usage (tenant, day, state, jobs, megapixels, model_seconds)
@@ -560,21 +539,6 @@ def test_days_are_filtered_and_sorted_with_exact_sums(api: Api) -> None:
     assert [day["day"] for day in days] == ["2026-03-02", "2026-03-03"]
     assert [day["megapixels"] for day in days] == [0.3] * 2  # 0.1 + 0.2 is 0.30000000000000004
     assert [used(api, to=day) for day in ("0001-01-01", "9999-12-31")] == [[], []]
-
-
-def test_usage_of_several_tenants_is_counted_separately(api: Api) -> None:
-    tenants = [Tenant("b"), Tenant("a")]
-    for tenant in tenants:
-        job_id: JobId = api.bench.submit(tenant=tenant)
-        api.bench.do(CLIENT.cancel, job_id, tenant)
-
-    settle(api)
-
-    for tenant in tenants:
-        headers = api.headers(Scope.READ, tenant=tenant)
-        assert [
-            day["jobs"] for day in api.client.get("/v1/usage", headers=headers).json()["items"]
-        ] == [1]
 
 
 def test_device_leaves_its_tenant_requests(api: Api) -> None:

@@ -2,29 +2,19 @@
 
 import base64
 import json
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
 import httpx
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
-from smart_filter_api.auth.refusal_log import RefusalLog
-from smart_filter_api.responses.followed_job import FollowedJob
-from smart_filter_api.responses.long_poll import EventPage
-from smart_filter_api.services import container
-from smart_filter_api.services.container import Services
 from smart_filter_shared.artifacts import retention
-from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_tests.batches import KEEP, items
-from smart_filter_tests.bench import TENANT
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_tests.stored_results import objects, run_stages, run_whole_job
 
@@ -168,43 +158,6 @@ def test_events_come_as_they_happen(api: Api) -> None:
         assert [next(events).type, next(events).type] == ["job.running", "job.stage"]
         run_stages(api, COMPOSITE)
         assert [event.type for event in events] == ["job.stage", "job.succeeded"]
-
-
-def test_followers_of_a_job_share_reads_and_renderings(api: Api) -> None:
-    job_id = JobId(uuid.UUID(api.submit(background="keep")))
-    run_stages(api, PREPARE, COMPOSITE)
-    followed = FollowedJob(TENANT, job_id, None)
-    statements: list[str] = []
-
-    async def follow_all() -> tuple[list[EventPage], list[JobRow]]:
-        pages: list[EventPage] = []
-        rows: list[JobRow] = []
-
-        async def follow(services: Services) -> None:
-            with services.events.watch(job_id):
-                pages.append(await followed.read_events(services, after=0))
-                rows.append(await followed.read(services))
-
-        async with container.open_services(api.bench.settings, RefusalLog()) as services:
-            with services.events.watch(job_id):
-                event.listen(
-                    services.database.reader.sync_engine,
-                    "before_cursor_execute",
-                    lambda *about: statements.append(about[2]),
-                )
-                async with anyio.create_task_group() as followers:
-                    for _ in range(100):
-                        followers.start_soon(follow, services)
-        return pages, rows
-
-    pages, rows = anyio.run(follow_all)
-
-    assert {page.is_last for page in pages} == {True}
-    assert [len(page.messages) for page in pages] == [5] * 100
-    # Without sharing, at least 100 of each; a look at new events may begin another read.
-    assert 0 < len([statement for statement in statements if "FROM events" in statement]) < 50
-    assert len({id(row) for row in rows}) < 20
-    assert len({id(page.messages[0]) for page in pages}) < 20
 
 
 def post(api: Api, key: str, *, photo: bytes = PHOTO, **fields: str) -> httpx.Response:

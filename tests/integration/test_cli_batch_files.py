@@ -5,13 +5,19 @@ import dataclasses
 import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from smart_filter_deploy.cli.batch import report as batch_report
+from smart_filter_deploy.cli.batch.album import find_album
+from smart_filter_deploy.cli.batch.dashboard import album_lines
+from smart_filter_deploy.cli.batch.hot_folder import HotFolder
 from smart_filter_deploy.cli.batch.journal import FILE_NAME, Journal
 from smart_filter_deploy.cli.batch.watch import FoundPhoto, WatchedFolder
 from smart_filter_deploy.cli.terminal.exit_codes import CommandError
@@ -53,7 +59,7 @@ def test_only_the_photos_of_the_folder_are_found(tmp_path: Path) -> None:
     (tmp_path / "folder.jpg").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
 
-    look = WatchedFolder(tmp_path, tmp_path / "out", recursive=False).look()
+    look = WatchedFolder(tmp_path, (tmp_path / "out",), recursive=False).look()
 
     assert [found.name for found in look.photos] == ["a.png", "again.jpg", "b.JPG"]
     assert (look.skipped, look.unfinished) == (3, 0)
@@ -62,7 +68,7 @@ def test_only_the_photos_of_the_folder_are_found(tmp_path: Path) -> None:
 def test_subfolders_are_searched_on_request_but_the_output_is_not(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", "sub/deep/b.jpg", "out/a.jpg", ".git/c.jpg")
 
-    found = names(WatchedFolder(tmp_path, tmp_path / "out", recursive=True))
+    found = names(WatchedFolder(tmp_path, (tmp_path / "out",), recursive=True))
 
     assert found == ["a.jpg", "sub/deep/b.jpg"]
 
@@ -72,7 +78,7 @@ def test_photo_that_is_being_written_is_left_until_it_stops_changing(tmp_path: P
     path.write_bytes(b"x")
     now = path.stat().st_mtime
     clock = [0.0]
-    folder = WatchedFolder(tmp_path, tmp_path / "out", False, lambda: clock[0], lambda: now)
+    folder = WatchedFolder(tmp_path, (tmp_path / "out",), False, lambda: clock[0], lambda: now)
     seen = []
 
     for moment, size in ((0.0, 1), (1.0, 2), (2.0, 2), (2.9, 2), (3.0, 2)):
@@ -86,6 +92,88 @@ def test_photo_that_is_being_written_is_left_until_it_stops_changing(tmp_path: P
     assert seen == [(0, 1), (0, 1), (0, 1), (0, 1), (1, 0)]
 
 
+def test_photo_that_a_program_has_open_to_write_is_not_ready(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg")
+    folder = WatchedFolder(tmp_path, (), recursive=False)
+
+    with (tmp_path / "a.jpg").open("r+b"):
+        during = folder.look()
+    after = folder.look()
+
+    assert (during.photos, during.unfinished) == ([], 1)
+    assert [photo.name for photo in after.photos] == ["a.jpg"]
+
+
+@pytest.mark.parametrize("suffix", [".part", ".crdownload", ".filepart"])
+def test_photo_that_is_still_fetched_into_a_partial_file_is_not_ready(
+    tmp_path: Path, suffix: str
+) -> None:
+    put(tmp_path, "a.jpg", f"a.jpg{suffix}")
+    folder = WatchedFolder(tmp_path, (), recursive=False)
+
+    during = folder.look()
+    (tmp_path / f"a.jpg{suffix}").replace(tmp_path / "a.jpg")
+
+    assert (during.photos, during.unfinished) == ([], 1)
+    assert names(folder) == ["a.jpg"]
+
+
+def test_writer_that_comes_while_a_photo_is_checked_ends_nothing(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg")
+    checking = f"""
+from pathlib import Path
+from smart_filter_deploy.cli.batch.watch import WatchedFolder
+folder = WatchedFolder(Path({str(tmp_path)!r}), (), recursive=False)
+for _ in range(5000):
+    folder.look()
+"""
+
+    with subprocess.Popen([sys.executable, "-c", checking]) as process:
+        while process.poll() is None:
+            (tmp_path / "a.jpg").open("r+b").close()
+
+    assert process.returncode == 0
+
+
+def test_ended_photos_are_moved_without_replacing_others(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", "sub/b.jpg", "done/a.jpg")
+    hot = HotFolder(tmp_path)
+    photos = WatchedFolder(tmp_path, hot.folders, recursive=True).look().photos
+
+    moved = [hot.put_away(photo, succeeded=photo.name == "a.jpg") for photo in photos]
+
+    assert moved == ["done/a-2.jpg", "failed/sub/b.jpg"]
+    assert all((tmp_path / path).is_file() for path in ("done/a.jpg", *map(str, moved)))
+
+
+def test_photo_that_was_changed_or_removed_meanwhile_is_not_moved(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", "b.jpg")
+    first, second = WatchedFolder(tmp_path, (), recursive=False).look().photos
+    first.path.write_bytes(b"another photo")
+    second.path.unlink()
+    hot = HotFolder(tmp_path)
+
+    assert [hot.put_away(photo, succeeded=True) for photo in (first, second)] == [None, None]
+    assert first.path.exists()
+
+
+def test_new_photo_of_an_old_name_gets_a_name_that_no_photo_had(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", "a-2.jpg")
+    folder = WatchedFolder(tmp_path, (), recursive=False)
+    [photo] = [photo for photo in folder.look().photos if photo.name == "a.jpg"]
+
+    HotFolder(tmp_path).set_apart(photo, {"a.jpg", "a-3.jpg"}.__contains__)
+
+    assert names(folder) == ["a-2.jpg", "a-4.jpg"]
+
+
+def test_folder_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+
+    with not_root(), pytest.raises(CommandError, match=r"done .Permission denied.*let this user"):
+        HotFolder(tmp_path).prepare()
+
+
 def test_folder_that_cannot_be_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +184,7 @@ def test_folder_that_cannot_be_read_is_named(
     monkeypatch.chdir(tmp_path)
 
     with not_root():
-        look = WatchedFolder(Path(), Path("out"), recursive=True).look()
+        look = WatchedFolder(Path(), (Path("out"),), recursive=True).look()
 
     assert look.closed == ("./closed (Permission denied)",)
 
@@ -160,6 +248,42 @@ def test_photo_is_done_until_photo_recipe_or_picture_changes(tmp_path: Path) -> 
         assert journal.is_done(found, "r")
 
 
+def test_album_is_continued_only_for_exactly_its_photos(tmp_path: Path) -> None:
+    photos = [FoundPhoto(name, tmp_path / name, (1, 2)) for name in ("a.jpg", "b.jpg")]
+    more = FoundPhoto("c.jpg", tmp_path / "c.jpg", (1, 2))
+    changed = FoundPhoto("b.jpg", tmp_path / "b.jpg", (1, 3))
+
+    with Journal.opened(tmp_path) as journal:
+        before = find_album(journal, photos, "r")
+        for name in ("a.jpg", "b.jpg"):
+            journal.note(an_entry(name, album="one"))
+        found = [
+            find_album(journal, wanted, recipe)
+            for wanted, recipe in (
+                *((photos, "r"), (photos, "another"), ([*photos, more], "r")),
+                *((photos[:1], "r"), ([photos[0], changed], "r")),
+            )
+        ]
+
+    assert before is None
+    assert found == ["one", None, None, None, None]
+
+
+def test_pictures_of_an_earlier_run_are_named_when_they_are_not_among_the_best(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path, "a.smart-filter.jpg", "sub/b[1].smart-filter.jpg", "c.smart-filter.jpg")
+    entries = [
+        an_entry("a.jpg", place="a", rank=1, outputs={"image": "a.smart-filter.jpg"}),
+        an_entry("sub/b[1].jpg", place="sub/b[1]", rank=2),
+        an_entry("d.jpg", place="d", rank=3),
+    ]
+
+    *_, last = album_lines(entries, 1, None, folder=tmp_path)
+
+    assert last.endswith("still there: b[1].smart-filter.jpg")
+
+
 def test_csv_has_a_line_for_each_photo_without_formulas_and_json_is_exact(tmp_path: Path) -> None:
     entries = [
         an_entry("=cmd|'x'.jpg", smile=("mild", "none"), rating=0.5),
@@ -168,7 +292,7 @@ def test_csv_has_a_line_for_each_photo_without_formulas_and_json_is_exact(tmp_pa
     in_csv, in_json = tmp_path / "report.csv", tmp_path / "report.json"
 
     for path in (in_csv, in_json):
-        batch_report.write(path, entries, tmp_path)
+        batch_report.write(path, entries, photos=tmp_path, output=tmp_path)
 
     rows = list(csv.DictReader(io.StringIO(in_csv.read_text(), newline="")))
     assert [row["file"] for row in rows] == ["'=cmd|'x'.jpg", 'a, "b".jpg']
@@ -180,6 +304,30 @@ def test_csv_has_a_line_for_each_photo_without_formulas_and_json_is_exact(tmp_pa
     assert {one.name for one in tmp_path.iterdir()} == {"report.csv", "report.json"}
 
 
+def test_page_holds_pictures_and_escaped_text_and_needs_nothing_else(tmp_path: Path) -> None:
+    photo, picture = tmp_path / "photos", tmp_path / "pictures"
+    for folder, name in ((photo / "done", "a&b.jpg"), (picture, "a.png")):
+        folder.mkdir(parents=True)
+        Image.new("RGB" if name.endswith("jpg") else "RGBA", (900, 600)).save(folder / name)
+    entries = [
+        an_entry("<script>alert(1)</script>.jpg", state="failed", code="x", error='"><img src=x>'),
+        an_entry("b.jpg", rank=2, reasons=("The better photo is <b>sharper</b>.",)),
+        an_entry("a&b.jpg", rank=1, moved="done/a&b.jpg", outputs={"image": "a.png"}),
+        an_entry("caf\udce9.jpg"),
+    ]
+
+    batch_report.write(tmp_path / "report.html", entries, photos=photo, output=picture)
+
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.index("1. a&amp;b.jpg") < page.index("2. b.jpg") < page.index("caf\ufffd.jpg")
+    assert page.count('src="data:image/webp;base64,') == page.count("<img alt=") == 2
+    assert "<script" not in page
+    assert "&lt;b&gt;sharper&lt;/b&gt;" in page
+    assert "&quot;&gt;&lt;img src=x&gt;" in page
+    assert "http:" not in page
+    assert "https:" not in page
+
+
 def damaged(**fields: object) -> str:
     return json.dumps({**dataclasses.asdict(an_entry()), **fields})
 
@@ -187,11 +335,12 @@ def damaged(**fields: object) -> str:
 @pytest.mark.parametrize(
     "line",
     [
-        *(damaged(photo=1), damaged(photo=[]), damaged(bytes="1"), damaged(seconds="1")),
+        *(damaged(photo=1), damaged(photo=[]), damaged(bytes="a"), damaged(seconds="a")),
         *(damaged(place=place) for place in (1, None, "", "../EVIL", "/EVIL", "a/../../b", "a\0")),
         damaged(place="\ud800"),
         *(damaged(outputs=[]), damaged(outputs={"image": 1}), damaged(outputs={"image": "../a"})),
         damaged(outputs={"image": "/etc/passwd"}),
+        *(damaged(photo="../a.jpg"), damaged(moved="/etc/a.jpg"), damaged(reasons="sharp")),
         *(damaged(smile="huge"), damaged(smile=[1]), damaged(smile=None)),
         *(damaged(error=["no"]), damaged(state=None)),
         pytest.param("[" * 100_000, id="nested-without-end"),
@@ -203,3 +352,30 @@ def test_damaged_line_of_the_journal_is_skipped(tmp_path: Path, line: str) -> No
 
     with Journal.opened(tmp_path) as journal:
         assert [entry.photo for entry in journal.entries()] == ["b.jpg"]
+
+
+def test_photos_keep_their_numbers_in_a_later_run(tmp_path: Path) -> None:
+    with Journal.opened(tmp_path) as journal:
+        assert [journal.number(name) for name in ("a.jpg", "b.jpg", "a.jpg")] == [1, 2, 1]
+        journal.note(an_entry("b.jpg", number=2))
+
+    with Journal.opened(tmp_path) as journal:
+        assert [journal.number(name) for name in ("c.jpg", "b.jpg")] == [3, 2]
+
+
+def test_two_photos_never_share_a_file_and_each_keeps_its_own(tmp_path: Path) -> None:
+    put(tmp_path, "other.jpg")
+    with Journal.opened(tmp_path) as journal:
+        for name in ("a.jpg", "b.jpg"):
+            journal.note(an_entry(name))
+        claimed = [
+            journal.claim_file(photo, "image", tmp_path / "party.jpg").name
+            for photo in ("a.jpg", "b.jpg", "a.jpg")
+        ]
+        # A file of another program is not replaced.
+        foreign = journal.claim_file("a.jpg", "cutout", tmp_path / "other.jpg").name
+
+    with Journal.opened(tmp_path) as journal:
+        later = journal.claim_file("b.jpg", "image", tmp_path / "party.jpg").name
+    assert claimed == ["party.jpg", "party-2.jpg", "party.jpg"]
+    assert (foreign, later) == ("other-2.jpg", "party-2.jpg")

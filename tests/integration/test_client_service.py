@@ -8,6 +8,7 @@ import pytest
 
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_client import Item, Recipe, errors, verify_webhook
+from smart_filter_client.errors import InvalidRequest
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_tests.bench import TENANT
@@ -181,6 +182,16 @@ def test_batch_is_submitted_canceled_and_followed_to_its_end(client: ClientDrive
     assert events[-1].type == "batch.finished"
     assert events[-1].batch.canceled == 2
     assert [one.id for one in client.all("batches")] == [batch.id]
+
+
+def test_take_of_a_batch_is_read(client: ClientDriver) -> None:
+    batch = client.do("submit_batch", [a_photo(), a_photo()], KEEP, best="take")
+
+    assert (batch.album.best, batch.total) == ("take", 2)
+    assert (batch.take.state, batch.take.base, batch.take.swaps) == ("queued", None, ())
+    client.do("cancel_batch", batch.id)
+    with pytest.raises(InvalidRequest, match="is not a take"):
+        client.do("derive", batch.items[0].job_id, faces={1: 0})
 
 
 def test_run_waits_and_its_picture_is_saved(client: ClientDriver, api: Api, tmp_path: Path) -> None:

@@ -6,12 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import anyio
-import psycopg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
@@ -26,6 +25,7 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import DatabaseUnavailable, StorageMisconfigured, StorageUnavailable
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.storage.opening import open_store
+from smart_filter_tests import outages
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.proxy import Mode, Proxy, before_broker
@@ -155,32 +155,18 @@ def test_reader_leaves_the_transaction_mode_of_its_connection_unchanged(bench: B
     assert anyio.run(look) == 0
 
 
-@contextmanager
-def read_only(bench: Bench) -> Iterator[None]:
-    """Make connections that begin meanwhile permanently read-only, like those to a replica."""
-    url = bench.settings.database.url.get_secret_value().replace("+psycopg", "")
-    with psycopg.connect(url, autocommit=True) as outside:
-        database = outside.info.dbname
-        outside.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
-        try:
-            yield
-        finally:
-            outside.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
-
-
 def test_connections_leave_a_replica_after_a_failover(bench: Bench) -> None:
     engine = sessions.open_engine(bench.settings.database, connections=2)
     try:
-        with (
-            read_only(bench),
-            sessions.transaction(engine) as other,
-        ):
-            others = other.execute(BACKEND).scalar_one()
-            with pytest.raises(DatabaseUnavailable, match="read-only"):
-                write(engine)
+        with outages.read_only(bench):
+            with sessions.transaction(engine) as other:
+                others = other.execute(BACKEND).scalar_one()
+                with pytest.raises(DatabaseUnavailable, match="read-only"):
+                    write(engine)
+            outages.point_name_at_primary(bench)
 
-        backends = [use(engine), use(engine)]  # the pool uses its connections in turn
-        write(engine)
+            backends = [use(engine), use(engine)]  # the pool uses its connections in turn
+            write(engine)
     finally:
         engine.dispose()
     assert others not in backends

@@ -4,10 +4,9 @@ import dataclasses
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
 from smart_filter_shared.artifacts import references, uploads
 from smart_filter_shared.ids import BatchId, JobId, new_upload_id
@@ -250,19 +249,6 @@ def test_next_stage_is_claimed_by_the_completing_transaction(
     assert _written(bench, first, "job.stage") == _written(bench, second, "job.running")
 
 
-def test_stage_takes_six_round_trips_from_one_claim_to_the_next(worker: FaceWorker) -> None:
-    """BEGIN, the locks, the completion with its artifacts, the claim, the job, COMMIT."""
-    trips = []
-    for stages in (1, 3):
-        for _ in range(stages):
-            worker.submit()
-        with _counted_statements(worker.services.engine) as statements:
-            runner.run(worker.services)
-        trips.append(len(statements))
-
-    assert trips[1] - trips[0] == 2 * 6
-
-
 def test_completion_holds_when_the_next_stage_cannot_be_read(
     bench: Bench, worker: FaceWorker
 ) -> None:
@@ -299,26 +285,6 @@ def test_thread_pauses_while_another_locks_the_ready_stage(
 
     assert pauses.left == 0
     assert bench.row(job_id, FACE)["state"] == "ready"
-
-
-@contextmanager
-def _counted_statements(engine: Engine) -> Iterator[list[str]]:
-    """Collect the statements and commits of an engine while the block runs."""
-    statements: list[str] = []
-
-    def note_statement(*given: object) -> None:
-        statements.append(str(given[2]))
-
-    def note_commit(_: object) -> None:
-        statements.append("COMMIT")
-
-    event.listen(engine, "before_cursor_execute", note_statement)
-    event.listen(engine, "commit", note_commit)
-    try:
-        yield statements
-    finally:
-        event.remove(engine, "before_cursor_execute", note_statement)
-        event.remove(engine, "commit", note_commit)
 
 
 def _written(bench: Bench, job_id: JobId, kind: str) -> object:

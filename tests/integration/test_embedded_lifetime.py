@@ -233,6 +233,7 @@ def test_second_stack_on_a_folder_is_refused(start: Start, folder: Path) -> None
     assert found.servers.database_url == stack.servers["database_url"]
 
 
+@pytest.mark.slow  # a database is created
 def test_interrupted_creation_of_the_database_starts_over(start: Start, unused: Path) -> None:
     half = unused / "postgres" / "data.new"
     half.mkdir(parents=True)
@@ -245,6 +246,7 @@ def test_interrupted_creation_of_the_database_starts_over(start: Start, unused: 
     assert not half.exists()
 
 
+@pytest.mark.slow  # 2 s
 def test_process_with_the_pid_of_a_killed_postgres_is_not_postgres(
     start: Start, folder: Path
 ) -> None:

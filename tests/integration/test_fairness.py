@@ -83,18 +83,6 @@ def test_newcomer_does_not_wait_for_others_photos(
     assert max(waits) <= MOST_BATCHES
 
 
-def test_tenant_of_twice_the_weight_soon_gets_more_model_seconds(bench: Bench) -> None:
-    simulation = Simulation(bench, workers=2, batch_size=4)
-    tenants = [simulation.tenant(f"{weight}", stage_seconds=1, weight=weight) for weight in (1, 2)]
-    for tenant in tenants:
-        keep_busy(simulation, tenant, 20, Priority.STANDARD)
-
-    got = shares(simulation, settling=50, measured=80)
-
-    print_figure(f"{got}")
-    assert got[tenants[1]] == pytest.approx(2 * got[tenants[0]], rel=0.35)
-
-
 @slow
 @pytest.mark.parametrize(
     ("stage_seconds", "weight", "priority"),

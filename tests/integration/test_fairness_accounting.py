@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -526,33 +526,6 @@ def reserve(connection: Connection) -> Reservation:
     return fair_queueing.reserve(connection, TENANT, [Capability("a")], cell=DEFAULT_CELL)
 
 
-def reserve_for_new(connection: Connection) -> Reservation | None:
-    return fair_queueing.reserve_for_new_photo(
-        connection, TENANT, [Capability("a")], cell=DEFAULT_CELL, digest="none", since=UUID(int=0)
-    )
-
-
-@pytest.mark.parametrize("take_place", [reserve, reserve_for_new])
-def test_place_is_reserved_without_waiting_for_the_disk(
-    bench: Bench, take_place: Callable[[Connection], Reservation | None]
-) -> None:
-    alone = bench.engine.execution_options(isolation_level="AUTOCOMMIT")
-    with alone.connect() as connection:
-        connection.execute(text("SET synchronous_commit = on"))
-        connection.execute(text(_WATCH_COMMITS))
-        try:
-            place = take_place(connection)
-            at_commit = connection.execute(text("SELECT how FROM commits")).scalars().all()
-            afterwards = connection.execute(text("SHOW synchronous_commit")).scalar_one()
-        finally:
-            connection.execute(text("DROP FUNCTION watch_commit CASCADE; DROP TABLE commits"))
-            connection.invalidate()
-
-    assert place == Reservation(0, fair_queueing.DEFAULT_COST_SECONDS)
-    assert at_commit == ["off"]
-    assert afterwards == "on"
-
-
 def test_redrive_waits_for_the_disk(bench: Bench) -> None:
     job_id = bench.submit(photo="photo")
     lease = bench.claim_one(PREPARE)
@@ -564,16 +537,3 @@ def test_redrive_waits_for_the_disk(bench: Bench) -> None:
         at_commit = connection.execute(text("SHOW synchronous_commit")).scalar_one()
 
     assert at_commit == "on"
-
-
-# Deferred, it runs when the transaction commits.
-_WATCH_COMMITS = """
-    CREATE TABLE commits (how text);
-    CREATE FUNCTION watch_commit() RETURNS trigger AS $$
-    BEGIN
-        INSERT INTO commits VALUES (current_setting('synchronous_commit'));
-        RETURN NULL;
-    END $$ LANGUAGE plpgsql;
-    CREATE CONSTRAINT TRIGGER watch_commit AFTER INSERT OR UPDATE ON tenants
-        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION watch_commit();
-"""

@@ -8,14 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 from sqlalchemy import event, text
 
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import StatementTimedOut
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.queries import JobFilter
@@ -139,19 +137,6 @@ def test_any_moment_can_be_listed_after(api: Api, created_after: str) -> None:
 
     expected = [job_id] if created_after < "2000" else []
     assert [job["id"] for job in answer.json()["items"]] == expected
-
-
-def test_statement_of_a_list_ends_after_its_time_limit(bench: Bench) -> None:
-    async def run() -> None:
-        engine = sessions.open_async_engine(bench.settings.database, connections=1)
-        try:
-            async with sessions.async_transaction(sessions.for_lists(engine)) as connection:
-                await connection.execute(text("SELECT pg_sleep(60)"))
-        finally:
-            await engine.dispose()
-
-    with pytest.raises(StatementTimedOut, match="statement timeout"):
-        anyio.run(run)
 
 
 @contextmanager

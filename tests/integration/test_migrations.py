@@ -13,16 +13,13 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, text
 
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.config.settings import DatabaseSettings
-from smart_filter_shared.db import grants, migrate, schema, sessions, tables
+from smart_filter_shared.db import grants, migrate, schema, sessions
 from smart_filter_shared.db.process_roles import ProcessRole
-from smart_filter_shared.db.tables import models, objects, queue, tenants  # noqa: F401 - they declare tables
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests import pgbouncer, races
 from smart_filter_tests.bench import Bench, as_role
@@ -112,20 +109,6 @@ def columns(engine: Engine) -> dict[str, Column]:
             f"{row.table_name}.{row.column_name}": Column(row.table_name, row.kind, row.demanded)
             for row in rows
         }
-
-
-def test_tables_are_declared_as_the_migrations_create_them(servers: Stack) -> None:
-    # The partitions of days are declared nowhere.
-    options = {
-        "compare_type": True,
-        "include_name": lambda name, kind, _: kind != "table" or name in tables.metadata.tables,
-    }
-    with a_database(servers, "declared") as engine:
-        bring_to(engine, "head")
-        with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts=options)
-
-            assert compare_metadata(context, tables.metadata) == []
 
 
 def test_migrations_only_add_what_the_previous_version_can_ignore(servers: Stack) -> None:

@@ -111,10 +111,17 @@ def a_browser(bench: Bench, issuer: str) -> Iterator[Browser]:
         yield Browser(client)
 
 
-@pytest.fixture
-def provider() -> Iterator[Provider]:
+@pytest.fixture(scope="module")
+def _provider() -> Iterator[Provider]:
     with a_provider() as provider:
         yield provider
+
+
+@pytest.fixture
+def provider(_provider: Provider) -> Provider:
+    """The provider, without an earlier test's faults."""
+    _provider.set(groups=["editors"], fault=None, claims={}, remembered_seconds=0)
+    return _provider
 
 
 @pytest.fixture

@@ -72,13 +72,18 @@ def settle(api: Api) -> None:
         settlement.settle(connection)
 
 
+FAR_MINUTES = 10_000_000
+
+
 def age(api: Api, minutes: int) -> None:
     with api.bench.transaction() as connection:
         for table, column in (("samples", "at"), ("queue_samples", "at"), ("failures", "minute")):
-            connection.execute(
-                text(f"UPDATE {table} SET {column} = {column} - make_interval(mins => :minutes)"),
-                {"minutes": minutes},
-            )
+            # By way of a far time: a moved row may not meet one that is still to be moved.
+            for step in (FAR_MINUTES, minutes - FAR_MINUTES):
+                connection.execute(
+                    text(f"UPDATE {table} SET {column} = {column} - make_interval(mins => :step)"),
+                    {"step": step},
+                )
 
 
 def sample(api: Api) -> None:

@@ -211,8 +211,12 @@ def test_redirect_leads_to_the_storage_for_no_longer_than_the_link(api: Api) -> 
         ("1", 'attachment; filename="{job_id}.png"'),
         ("beach.jpeg", 'attachment; filename="beach.png"'),
         ('../..\\a"b\r\nSet-Cookie: c', 'attachment; filename="abSet-Cookie c.png"'),
-        ("Küste", "attachment; filename*=UTF-8''K%C3%BCste.png"),
+        (
+            "Küste",
+            "attachment; filename=\"{job_id}.png\"; filename*=UTF-8''K%C3%BCste.png",
+        ),
         ("///", 'attachment; filename="{job_id}.png"'),
+        ("{other}", 'attachment; filename="{{other}}.png"'),
     ],
 )
 def test_download_is_saved_under_a_harmless_name(api: Api, download: str, disposition: str) -> None:

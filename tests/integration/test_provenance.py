@@ -42,7 +42,13 @@ def test_with_a_certificate_the_field_is_accepted_and_shown(bench: Bench) -> Non
     assert (job["recipe"]["provenance"], plain["recipe"]["provenance"]) == ("c2pa", "none")
 
 
-@pytest.mark.parametrize("command", [("api", "--port", "1"), ("worker", "--stages", "composite")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("api", "--port", "1"),
+        pytest.param(("worker", "--stages", "composite"), marks=pytest.mark.slow),
+    ],
+)
 def test_process_with_an_expired_certificate_ends_with_one_line(
     bench: Bench, command: tuple[str, ...]
 ) -> None:

@@ -200,6 +200,14 @@ def test_job_that_succeeds_may_still_be_a_removebg_error(
     assert code_of(answer.result()) == (400, code)
 
 
+def test_job_keeps_the_name_of_the_image(client: RemoveBgClient) -> None:
+    answer = client.begin()
+
+    assert client.job()["photo_name"] == "photo.jpg"
+    client.work()
+    assert answer.result().status_code == 200
+
+
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_job_canceled_or_deleted_meanwhile_is_unavailable(
     client: RemoveBgClient, method: str
@@ -494,3 +502,48 @@ def test_last_picture_sent_ends_the_job_of_a_keep_nothing_tenant(client: RemoveB
     assert [answer.result().content for answer in answers] == [PICTURE, PICTURE]
     picture = client.job()["outputs"]["image"]
     wait_until(lambda: client.api.client.get(picture).status_code == 410)
+
+
+def test_saved_recipe_applies_where_the_request_says_nothing(client: RemoveBgClient) -> None:
+    fields = {"background": "color:teal", "format": "jpg", "crop": True, "size": "hd"}
+    saved = client.api.client.put("/v1/recipes/shop", json={"recipe": fields})
+    begun = client.begin(recipe="shop", size="preview")
+    job = client.job()
+    client.work()
+
+    assert (saved.status_code, begun.result().status_code) == (200, 200)
+    recipe = job["recipe"]
+    asked = {name: recipe[name] for name in ("background", "format", "crop", "size", "outputs")}
+    assert asked == {
+        "background": "color:teal",
+        "format": "jpg",
+        "crop": "true",
+        "size": "preview",
+        "outputs": ["image"],
+    }
+    assert (recipe["shadow"], job["recipe"]["priority"]) == ("none", "interactive")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "background"),
+    [("youtube-thumbnail", "transparent"), ("jpgs", "color:white"), ("jpgs,pngs", "transparent")],
+)
+def test_background_stays_removed_unless_the_saved_recipe_has_one(
+    client: RemoveBgClient, recipe: str, background: str
+) -> None:
+    for name, format_ in (("jpgs", "jpeg"), ("pngs", "png")):
+        fields = {"size": "1280x720", "format": format_}
+        client.api.client.put(f"/v1/recipes/{name}", json={"recipe": fields}).raise_for_status()
+    begun = client.begin(recipe=recipe)
+    job = client.job()
+    client.work()
+
+    assert begun.result().status_code == 200
+    assert (job["recipe"]["background"], job["recipe"]["size"]) == (background, "1280x720")
+
+
+def test_unknown_recipe_is_refused(client: RemoveBgClient) -> None:
+    answer = client.post(recipe="shpo")
+
+    assert answer.status_code == 400
+    assert "shpo" in answer.text

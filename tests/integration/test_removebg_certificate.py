@@ -116,7 +116,7 @@ def test_only_the_owner_reads_the_keys(folder: Path) -> None:
 def test_first_run_names_the_same_file_for_each_client_as_the_page(
     tmp_path: Path, command: Command
 ) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "removebg.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "removebg-network.md").read_text()
     setting = re.compile(
         r"\b(?:NODE_EXTRA_CA_CERTS|REQUESTS_CA_BUNDLE|SSL_CERT_FILE)=[\w.]+|cat .+ > \w+\.pem"
     )

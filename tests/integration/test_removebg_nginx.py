@@ -1,4 +1,4 @@
-"""The nginx of docs/removebg.md, which answers as api.remove.bg, in a real nginx."""
+"""The nginx of docs/removebg-network.md, which answers as api.remove.bg, in a real nginx."""
 
 import datetime as dt
 import re
@@ -18,7 +18,7 @@ from smart_filter_tests.bench import TENANT
 from smart_filter_tests.removebg_client import PHOTO, PICTURE, RemoveBgClient, open_client
 from smart_filter_tests.serving import Api
 
-PAGE = Path(__file__).parents[2] / "docs" / "removebg.md"
+PAGE = Path(__file__).parents[2] / "docs" / "removebg-network.md"
 HOST = "api.remove.bg"
 
 pytestmark = reverse_proxies.skip_without("nginx")

@@ -9,6 +9,7 @@ the lengths that depend on them are replaced.
 import http.client
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,143 +20,7 @@ from smart_filter_tests.bench import TENANT
 from smart_filter_tests.removebg_client import PHOTO, PICTURE, RemoveBgClient, open_client
 from smart_filter_tests.serving import Api
 
-RUBY_FILE = """\
-POST /v1.0/removebg HTTP/1.1
-User-Agent: remove-bg-ruby-2.2.2.pre
-X-Api-Key: {key}
-Content-Type: multipart/form-data; boundary=-----------RubyMultipartPost-7affec83e7d864f2f3b83
-Content-Length: {length}
-Accept-Encoding: gzip;q=1.0,deflate;q=0.6,identity;q=0.3
-Accept: */*
-Host: api.remove.bg
-
--------------RubyMultipartPost-7affec83e7d864f2f3b83
-Content-Disposition: form-data; name="format"
-
-zip
--------------RubyMultipartPost-7affec83e7d864f2f3b83
-Content-Disposition: form-data; name="size"
-
-full
--------------RubyMultipartPost-7affec83e7d864f2f3b83
-Content-Disposition: form-data; name="crop"
-
-true
--------------RubyMultipartPost-7affec83e7d864f2f3b83
-Content-Disposition: form-data; name="bg_color"
-
-
--------------RubyMultipartPost-7affec83e7d864f2f3b83
-Content-Disposition: form-data; name="image_file"; filename="photo.png"
-Content-Length: {photo_length}
-Content-Type: image/png
-Content-Transfer-Encoding: binary
-
-{photo}
--------------RubyMultipartPost-7affec83e7d864f2f3b83--
-
-"""
-RUBY_URL = """\
-POST /v1.0/removebg HTTP/1.1
-User-Agent: remove-bg-ruby-2.2.2.pre
-X-Api-Key: {key}
-Content-Type: application/x-www-form-urlencoded
-Accept-Encoding: gzip;q=1.0,deflate;q=0.6,identity;q=0.3
-Accept: */*
-Host: api.remove.bg
-Content-Length: {length}
-
-image_url=https%3A%2F%2Fstatic.remove.bg%2Fsample-gallery%2Fpeople%2Fadult.jpg&size=auto"""
-GO_FILE = """\
-POST /v1.0/removebg HTTP/1.1
-Host: api.remove.bg
-User-Agent: remove-bg-go-1.0.0
-Content-Length: {length}
-Content-Type: multipart/form-data; boundary=61b27af03c5d91abb309d044fa31e99ce85d99f1238aec7221e3a9
-X-Api-Key: {key}
-Accept-Encoding: gzip
-
---61b27af03c5d91abb309d044fa31e99ce85d99f1238aec7221e3a9
-Content-Disposition: form-data; name="image_file"; filename="photo.png"
-Content-Type: application/octet-stream
-
-{photo}
---61b27af03c5d91abb309d044fa31e99ce85d99f1238aec7221e3a9
-Content-Disposition: form-data; name="size"
-
-auto
---61b27af03c5d91abb309d044fa31e99ce85d99f1238aec7221e3a9
-Content-Disposition: form-data; name="format"
-
-zip
---61b27af03c5d91abb309d044fa31e99ce85d99f1238aec7221e3a9
-Content-Disposition: form-data; name="type"
-
-auto
---61b27af03c5d91abb309d044fa31e99ce85d99f1238aec7221e3a9
-Content-Disposition: form-data; name="channels"
-
-rgba
---61b27af03c5d91abb309d044fa31e99ce85d99f1238aec7221e3a9--
-"""
-PHP_FILE = """\
-POST /v1.0/removebg HTTP/1.1
-Host: api.remove.bg
-Content-Type: multipart/form-data; boundary=009b6b7ba3cb1119953ac7fae881bd428d49fe65
-User-Agent: Mtownsend/RemoveBg (github.com/mtownsend5512/remove-bg)
-X-API-Key: {key}
-Content-Length: {length}
-
---009b6b7ba3cb1119953ac7fae881bd428d49fe65
-Content-Disposition: form-data; name="image_file"; filename="photo.png"
-Content-Length: {photo_length}
-Content-Type: image/png
-
-{photo}
---009b6b7ba3cb1119953ac7fae881bd428d49fe65
-Content-Disposition: form-data; name="size"
-Content-Length: 2
-
-4k
---009b6b7ba3cb1119953ac7fae881bd428d49fe65
-Content-Disposition: form-data; name="bg_color"
-Content-Length: 7
-
-#CC0000
---009b6b7ba3cb1119953ac7fae881bd428d49fe65
-Content-Disposition: form-data; name="channels"
-Content-Length: 4
-
-rgba
---009b6b7ba3cb1119953ac7fae881bd428d49fe65--
-"""
-PHP_URL = """\
-POST /v1.0/removebg HTTP/1.1
-Host: api.remove.bg
-Expect: 100-Continue
-Content-Type: application/x-www-form-urlencoded
-User-Agent: Mtownsend/RemoveBg (github.com/mtownsend5512/remove-bg)
-X-API-Key: {key}
-Accept: application/json
-Content-Length: {length}
-
-image_url=https%3A%2F%2Fstatic.remove.bg%2Fsample-gallery%2Fpeople%2Fadult.jpg&size=regular"""
-RUBY_ACCOUNT = """\
-GET /v1.0/account HTTP/1.1
-User-Agent: remove-bg-ruby-2.2.2.pre
-X-Api-Key: {key}
-Accept-Encoding: gzip;q=1.0,deflate;q=0.6,identity;q=0.3
-Accept: */*
-Host: api.remove.bg
-
-"""
-PHP_ACCOUNT = """\
-GET /v1.0/account HTTP/1.1
-Host: api.remove.bg
-User-Agent: Mtownsend/RemoveBg (github.com/mtownsend5512/remove-bg)
-X-API-Key: {key}
-
-"""
+REQUESTS = Path(__file__).parents[1] / "data" / "removebg-requests"
 TIMEOUT_SECONDS = 60
 
 
@@ -173,7 +38,8 @@ def client(api: Api) -> Iterator[RemoveBgClient]:
 
 def replay(client: RemoveBgClient, recorded: str, *, key: str) -> Answer:
     """Send a recorded request and return the answer."""
-    head, body = (part.replace("\n", "\r\n").encode() for part in recorded.split("\n\n", 1))
+    request = (REQUESTS / f"{recorded}.http").read_text("ascii")
+    head, body = (part.replace("\n", "\r\n").encode() for part in request.split("\n\n", 1))
     body = body.replace(b"{photo_length}", str(len(PHOTO)).encode()).replace(b"{photo}", PHOTO)
     head = head.replace(b"{length}", str(len(body)).encode()).replace(b"{key}", key.encode())
     place = urlsplit(client.api.url)
@@ -187,12 +53,11 @@ def replay(client: RemoveBgClient, recorded: str, *, key: str) -> Answer:
 @pytest.mark.parametrize(
     ("recorded", "output", "recipe"),
     [
-        (RUBY_FILE, "zip", {"crop": "true", "size": "full", "background": "transparent"}),
-        (RUBY_URL, "image", {"size": "full"}),
-        (GO_FILE, "zip", {"subject": "auto", "size": "full"}),
-        (PHP_FILE, "image", {"background": "color:#CC0000", "size": "full"}),
+        ("ruby-file", "zip", {"crop": "true", "size": "full", "background": "transparent"}),
+        ("ruby-url", "image", {"size": "full"}),
+        ("go-file", "zip", {"subject": "auto", "size": "full"}),
+        ("php-file", "image", {"background": "color:#CC0000", "size": "full"}),
     ],
-    ids=["ruby", "ruby-url", "go", "php"],
 )
 def test_recorded_request_gets_a_picture(
     client: RemoveBgClient, recorded: str, output: str, recipe: dict[str, str]
@@ -211,14 +76,14 @@ def test_recorded_request_gets_a_picture(
 def test_recorded_request_gets_json(client: RemoveBgClient) -> None:
     key = client.api.key(Scope.SUBMIT, tenant=TENANT)
 
-    answer = client.begin_request(lambda: replay(client, PHP_URL, key=key))
+    answer = client.begin_request(lambda: replay(client, "php-url", key=key))
     client.work()
 
     assert answer.result()[:2] == (200, "application/json")
     assert answer.result().body.startswith(b'{"data":{"result_b64":"')
 
 
-@pytest.mark.parametrize("recorded", [RUBY_ACCOUNT, PHP_ACCOUNT], ids=["ruby", "php"])
+@pytest.mark.parametrize("recorded", ["ruby-account", "php-account"])
 def test_recorded_request_gets_the_account(client: RemoveBgClient, recorded: str) -> None:
     key = client.api.key(Scope.SUBMIT, tenant=TENANT)
 
@@ -228,7 +93,7 @@ def test_recorded_request_gets_the_account(client: RemoveBgClient, recorded: str
     assert b'"credits":{"total":' in answer.body
 
 
-@pytest.mark.parametrize("recorded", [RUBY_FILE, GO_FILE, PHP_FILE, RUBY_ACCOUNT])
+@pytest.mark.parametrize("recorded", ["ruby-file", "go-file", "php-file", "ruby-account"])
 def test_recorded_request_with_an_unknown_key_is_refused_literally(
     client: RemoveBgClient, recorded: str
 ) -> None:

@@ -82,27 +82,6 @@ def files(bench: Bench) -> StoredFiles:
     return StoredFiles(bench, GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL))
 
 
-@pytest.mark.parametrize(
-    ("passed", "left"),
-    [
-        (DAY - HOUR, {"photo", "prepare", "composite"}),
-        (DAY, {"composite"}),
-        (7 * DAY - HOUR, {"composite"}),
-        (7 * DAY, set()),
-    ],
-    ids=["within a day", "after a day", "within a week", "after a week"],
-)
-def test_photos_and_intermediates_are_removed_after_a_day_and_results_after_a_week(
-    files: StoredFiles, passed: dt.timedelta, left: set[str]
-) -> None:
-    files.whole_job()
-
-    files.pass_time(passed)
-    removed = files.retention.remove_expired()
-
-    assert (removed, files.stored(), files.rows()) == (3 - len(left), left, len(left))
-
-
 def test_artifact_is_readable_by_its_tenant_until_it_is_marked(files: StoredFiles) -> None:
     key = keys.photo(TENANT, files.whole_job())
 
@@ -161,32 +140,6 @@ def test_unnamed_objects_of_many_days_are_removed_in_steps(files: StoredFiles) -
         files.put(f"2020-01-0{1 + number % 2}/{TENANT}/{new_job_id()}/photo")
 
     assert files.retention.clear_unreferenced(older_than=NOW) == 230
-    assert files.objects() == set()
-
-
-def test_delete_removes_every_object_of_the_job_and_no_other(files: StoredFiles) -> None:
-    deleted, other = files.whole_job(), files.whole_job()
-
-    files.bench.do(CLIENT.delete, deleted, TENANT)
-    files.retention.remove_expired()
-
-    assert {key.split("/")[2] for key in files.objects()} == {str(other)}
-    assert files.rows() == 3
-
-
-def test_delete_while_a_stage_runs_leaves_nothing_of_the_job(files: StoredFiles) -> None:
-    job_id = files.photo()
-    lease = files.bench.claim_one(StageName.PREPARE)
-    key = keys.artifact(TENANT, job_id, StageName.PREPARE, lease.token, "made")
-    files.put(key)
-
-    files.bench.do(CLIENT.delete, job_id, TENANT)
-    done = StageOutcome(lease, {}, 0.1, {key: ArtifactKind.INTERMEDIATE})
-    late = files.bench.work(WORKER.complete, [done])
-    files.retention.remove_expired()
-    files.retention.clear_unreferenced(older_than=NOW)
-
-    assert late.lost == [lease]
     assert files.objects() == set()
 
 

@@ -2,7 +2,7 @@
 
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs import queries
-from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
+from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import events, pauses
 from smart_filter_shared.queue.events import EventType
@@ -81,17 +81,6 @@ def test_stage_that_was_claimed_before_is_not_completed_unclaimed(bench: Bench) 
 
     assert [lease.stage for lease in completion.lost] == [SMILE]
     assert states(bench, job_id)[SMILE] == "ready"
-
-
-def test_lost_lease_completes_nothing(bench: Bench) -> None:
-    job_id = bench.submit()
-    lead = bench.claim_one(PREPARE)
-    bench.do(CLIENT.cancel, job_id, bench.job(job_id).tenant)
-
-    completion = complete(bench, lead, SEGMENTATION)
-
-    assert len(completion.lost) == 2
-    assert set(states(bench, job_id).values()) == {"canceled"}
 
 
 def test_paused_capability_is_read_as_held(bench: Bench) -> None:

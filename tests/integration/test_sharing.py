@@ -14,7 +14,6 @@ from smart_filter_shared.errors import (
     ArtifactsGone,
     EqualPhotoDeleted,
     InputsExpired,
-    LeaseLost,
 )
 from smart_filter_shared.ids import JobId, UploadId, new_upload_id
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
@@ -30,7 +29,7 @@ from smart_filter_shared.tenants import quotas
 from smart_filter_tests import invariants, races, scenarios
 from smart_filter_tests.bench import RETENTION, TENANT, Bench
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, Action, Scenario
-from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION
 from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
@@ -318,43 +317,6 @@ def test_stage_with_a_missing_artifact_runs_again_and_its_dependents_wait(bench:
     assert [bench.row(scenario.job_id, stage)["attempt"] for stage in StageName] == [0] * 5
     scenarios.drain(bench)
     assert bench.job(scenario.job_id).state == "succeeded"
-
-
-def test_stages_that_succeeded_meanwhile_do_not_run_again(bench: Bench) -> None:
-    job_id = bench.submit(photo="photo")
-    bench.advance(PREPARE, SEGMENTATION, FACE, SMILE)
-
-    reopen(bench, bench.claim_one(COMPOSITE), PREPARE)
-
-    succeeded = dict.fromkeys(("segmentation", "face", "smile"), "succeeded")
-    assert bench.states(job_id) == {"prepare": "ready", **succeeded, "composite": "waiting"}
-    bench.advance(PREPARE, COMPOSITE)
-    assert bench.job(job_id).state == "succeeded"
-
-
-def test_second_stage_that_misses_it_loses_its_lease(bench: Bench) -> None:
-    scenario = scenarios.joining_stages(bench)
-    gone = made(bench, scenario.job_id, PREPARE)
-    reopen(bench, scenario.leases[SEGMENTATION], PREPARE)
-
-    with pytest.raises(LeaseLost):
-        bench.work(WORKER.rerun, scenario.leases[SMILE], gone)
-
-    assert bench.row(scenario.job_id, PREPARE)["state"] == "ready"
-
-
-def test_artifact_is_made_again_at_most_twice_per_job(bench: Bench) -> None:
-    bench.submit(scenarios.KEEP_BACKGROUND, photo="photo")
-    # The photo is kept for the job while it waits, however long ago it expired.
-    bench.execute("UPDATE artifacts SET expires_at = now() - interval '1 day'")
-    for _ in range(2):
-        bench.advance(PREPARE)
-        reopen(bench, bench.claim_one(COMPOSITE), PREPARE)
-    bench.advance(PREPARE)
-    lease = bench.claim_one(COMPOSITE)
-
-    with pytest.raises(InputsExpired):
-        reopen(bench, lease, PREPARE)
 
 
 def test_nothing_is_made_again_without_the_photo(bench: Bench) -> None:

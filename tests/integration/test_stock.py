@@ -19,7 +19,7 @@ from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, InputsExp
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PRESETS, BackgroundSource, Mood
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
-from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
+from smart_filter_shared.recipe import Background, BackgroundKind, Logo, Recipe
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
@@ -443,3 +443,77 @@ def test_absent_place_is_refused(bench: Bench, there: Backends, address: str) ->
         syncing.sync_pictures(
             there, syncing.find_provider(address, bench.settings.storage), tenant=None, delete=True
         )
+
+
+def a_logo_file() -> bytes:
+    """Make a PNG: left half opaque red, right half transparent."""
+    picture = Image.new("RGBA", (40, 20), (255, 0, 0, 255))
+    picture.paste((9, 200, 30, 0), (20, 0, 40, 20))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def keep_logo(bench: Bench, name: str, content: bytes = b"") -> Picture:
+    servers = Backends(bench.engine, bench.store)
+    called = Description(name, name, (), None)
+    content = content or a_logo_file()
+    return ingest.store_picture(servers, content, called, tenant=TENANT, is_logo=True).picture
+
+
+def test_logo_is_no_background_and_a_background_no_logo(bench: Bench) -> None:
+    keep_logo(bench, "acme")
+    keep(bench, "beach")
+
+    with bench.transaction() as connection:
+        pictures = stock.list_usable(connection, TENANT)
+
+    assert names(collection(bench)) == ["tenant/beach"]
+    assert [preset.name for preset in stock.presets_of(pictures)] == ["tenant/beach"]
+    assert stock.logos_of(pictures) == ["tenant/acme"]
+
+
+def test_logo_is_loaded_with_its_transparency(bench: Bench) -> None:
+    keep_logo(bench, "acme")
+
+    rgba = tenant_backgrounds(bench).logo(TENANT, Logo("tenant/acme"))
+
+    assert rgba is not None
+    assert (rgba[:, :20] == (255, 0, 0, 255)).all()
+    assert (rgba[:, 20:] == 0).all()
+
+
+def test_large_logo_is_made_smaller(bench: Bench) -> None:
+    file = io.BytesIO()
+    Image.new("RGBA", (5000, 100), (0, 0, 255, 128)).save(file, "PNG")
+    keep_logo(bench, "wide", file.getvalue())
+
+    rgba = tenant_backgrounds(bench).logo(TENANT, Logo("tenant/wide"))
+
+    assert rgba is not None
+    assert rgba.shape == (41, 2048, 4)
+    assert np.abs(rgba.astype(int) - (0, 0, 128, 128)).max() <= 1  # the rounding of the mean
+
+
+@pytest.mark.parametrize("name", ["tenant/gone", "tenant/cave"])
+def test_logo_that_is_gone_or_of_another_tenant_fails_the_job(bench: Bench, name: str) -> None:
+    servers = Backends(bench.engine, bench.store)
+    called = Description("cave", "cave", (), None)
+    other = Tenant("other-tenant")
+    ingest.store_picture(servers, a_logo_file(), called, tenant=other, is_logo=True)
+
+    with pytest.raises(InputsExpired, match=f"the logo {name} does not exist any more"):
+        tenant_backgrounds(bench).logo(TENANT, Logo(name))
+
+
+@pytest.mark.parametrize("content", [b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a"])
+def test_logo_is_a_picture_of_pixels(bench: Bench, content: bytes) -> None:
+    with pytest.raises(ImageUnreadable):
+        keep_logo(bench, "acme", content)
+
+
+def test_picture_stays_a_logo_or_a_background(bench: Bench) -> None:
+    keep_logo(bench, "acme")
+
+    with pytest.raises(PictureRefused, match="tenant/acme is a logo"):
+        keep(bench, "acme")

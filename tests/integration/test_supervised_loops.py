@@ -95,7 +95,7 @@ class Parts:
             draining=threading.Event(),
             broker_answers=self._count,
             on_hang=self.hung.set,
-            on_change=lambda: None,
+            on_announced=lambda: None,
             standstill_seconds=0,
         )
         self.retention = GarbageCollector(self.engine, self.bench.store, cell=DEFAULT_CELL)
@@ -248,6 +248,7 @@ def test_worker_whose_stage_thread_died_ends(parts: Parts) -> None:
         assert parts.hung.wait(60)
 
 
+@pytest.mark.slow  # a worker process starts
 def test_worker_whose_heartbeat_gives_up_ends(bench: Bench, tmp_path: Path) -> None:
     environment = {
         **os.environ,

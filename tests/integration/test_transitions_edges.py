@@ -113,14 +113,6 @@ def test_stage_costs_its_charges_and_its_last_run(bench: Bench) -> None:
     assert costs == [3.5, 0.1, None]
 
 
-def test_completion_names_the_job_that_it_ends(bench: Bench) -> None:
-    job_id = bench.submit(KEEP_BACKGROUND)
-
-    completions = [bench.complete(bench.claim_one(stage)) for stage in (PREPARE, COMPOSITE)]
-
-    assert [completion.succeeded for completion in completions] == [[], [job_id]]
-
-
 def test_fetched_photo_belongs_to_its_job(bench: Bench) -> None:
     job_id, other = bench.submit_elsewhere(photo_url="https://example.org/a.jpg"), bench.submit()
     lease = next(one for one in bench.claim(PREPARE, batch_size=2) if one.job_id == job_id)
@@ -184,51 +176,6 @@ def test_returned_stage_holds_no_lease(bench: Bench, act: Callable[[Bench, Lease
     assert (row["lease_token"], row["leased_until"]) == (None, None)
     assert (other["not_before"] is None) == (act is fail)
     assert (row["ready_at"] > an_hour_ago) == (act is release)
-
-
-def test_failure_takes_the_lease_of_a_running_sibling(bench: Bench) -> None:
-    job_id = bench.submit()
-    bench.advance(PREPARE)
-    sibling = bench.claim_one(SEGMENTATION)
-
-    fail(bench, bench.claim_one(FACE))
-
-    row = bench.row(job_id, SEGMENTATION)
-    assert (row["state"], row["lease_token"], row["leased_until"]) == ("canceled", None, None)
-    assert bench.complete(sibling).lost == [sibling]
-
-
-def test_lost_lease_takes_no_lease_of_a_sibling(bench: Bench) -> None:
-    bench.submit()
-    bench.advance(PREPARE)
-    lost, kept = bench.claim_one(SEGMENTATION), bench.claim_one(FACE)
-    bench.age(lost, seconds=31)
-
-    bench.sweep()
-
-    assert bench.complete(lost, kept).lost == [lost]
-
-
-def test_expiry_and_waking_name_the_capability_of_a_lost_lease(bench: Bench) -> None:
-    bench.submit()
-    bench.age(bench.claim_one(PREPARE), seconds=31)
-
-    expired = bench.work(WORKER.expire, max_attempts=3, give_up_seconds=3600)
-    woken = bench.work(WORKER.wake)
-
-    assert (expired, woken) == ([capability(PREPARE)], [capability(PREPARE)])
-
-
-def test_lost_lease_uses_an_attempt_and_the_last_one_is_refunded(bench: Bench) -> None:
-    job_id = bench.submit()
-
-    leases = [lose(bench) for _ in range(bench.settings.engine.max_attempts + 2)]
-
-    assert [(lease.attempt, lease.releases) for lease in leases] == [
-        *((1, 0), (2, 0), (3, 0)),
-        *((3, 1), (3, 2)),
-    ]
-    assert bench.job(job_id).state == JobState.RUNNING
 
 
 def renew_all(connection: Connection, leases: list[Lease]) -> object:
@@ -386,25 +333,6 @@ def test_overdue_job_fails_at_its_next_stage(
     }
     assert [stage for stage, row in rows.items() if row["error"] is not None] == [failed]
     assert all(row["finished_at"] is not None for row in rows.values())
-
-
-def test_overdue_job_continues_while_a_stage_runs(bench: Bench) -> None:
-    job_id = bench.submit()
-    bench.advance(PREPARE)
-    lease = bench.claim_one(FACE)
-    bench.execute(PAST_DEADLINE)
-
-    lapsed = bench.work(WORKER.fail_overdue)
-
-    assert lapsed == []
-    assert bench.states(job_id)["segmentation"] == "ready"
-    assert bench.complete(lease).lost == []
-
-
-def test_job_with_a_later_deadline_does_not_fail(bench: Bench) -> None:
-    bench.submit(Recipe(deadline_ms=60_000))
-
-    assert bench.work(WORKER.fail_overdue) == []
 
 
 def test_simultaneous_claim_does_not_keep_other_overdue_jobs_from_failing(bench: Bench) -> None:

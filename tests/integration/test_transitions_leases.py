@@ -30,7 +30,6 @@ from smart_filter_shared.queue.fair_queueing import DEFAULT_COST_SECONDS, Reserv
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Filter, Recipe, required_stages
-from smart_filter_tests import races, scenarios
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
@@ -206,30 +205,6 @@ def test_stage_is_ready_when_the_last_of_its_needs_succeeds(bench: Bench) -> Non
     assert bench.states(job_id)["composite"] == "ready"
 
 
-def test_needs_completed_at_the_same_time_wake_their_dependent_once(bench: Bench) -> None:
-    job_id = bench.submit()
-    bench.advance(PREPARE, FACE)
-    leases = [bench.claim_one(SEGMENTATION), bench.claim_one(SMILE)]
-
-    completions = races.at_once([lambda lease=lease: bench.complete(lease) for lease in leases])
-
-    woken = [ready for completion in completions for ready in completion.ready]
-    assert woken == [capability(COMPOSITE)]
-    assert bench.row(job_id, COMPOSITE)["open_needs"] == 0
-
-
-def test_repeated_completion_meets_no_need_twice(bench: Bench) -> None:
-    job_id = bench.submit()
-    bench.advance(PREPARE)
-    lease = bench.claim_one(SEGMENTATION)
-    bench.complete(lease)
-
-    again = bench.complete(lease)
-
-    assert again.lost == [lease]
-    assert bench.row(job_id, COMPOSITE)["open_needs"] == 1
-
-
 def test_stage_that_raised_on_its_last_attempt_fails_its_job(bench: Bench) -> None:
     job_id = bench.submit()
     bench.advance(PREPARE)
@@ -278,26 +253,6 @@ def test_failed_job_whose_photo_is_gone_is_not_redriven(bench: Bench) -> None:
 
     with pytest.raises(InputsExpired):
         bench.do(CLIENT.redrive, job_id, TENANT)
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "state"),
-    [
-        ("cancel", "complete composite", JobState.CANCELED),
-        ("complete composite", "cancel", JobState.SUCCEEDED),
-    ],
-)
-def test_cancel_and_complete_at_once_end_the_job_once(
-    bench: Bench, first: str, second: str, state: JobState
-) -> None:
-    scenario = scenarios.last_stage(bench)
-    actions = {str(action): action for action in scenarios.actions(scenario)}
-
-    answers = races.run_overlapped(scenario, actions[first], actions[second])
-
-    refused = "JobFinal" if second == "cancel" else ([], 0, 1)
-    assert answers[1] == refused
-    assert bench.job(scenario.job_id).state == state
 
 
 def test_running_overdue_jobs_do_not_keep_others_from_failing(bench: Bench) -> None:
@@ -368,7 +323,7 @@ def test_job_with_every_field_is_read_as_it_was_written(bench: Bench) -> None:
         webhook_url="https://example.org/hook",
         upload=UploadRef(new_upload_id(), '"etag"'),
         parent_id=new_job_id(),
-        corrections=({"form": "label", "label": {"faces": []}},),
+        corrections=({"form": "label", "key": None, "label": {"faces": []}},),
         degraded=("edge=fast", "a, b"),
         eta=(0.1, 0.2),
         membership=BatchMember(new_batch_id(), 3, is_ranked=True),

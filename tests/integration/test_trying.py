@@ -89,6 +89,7 @@ class Trial:
             return [(row.agreement, row.error) for row in rows]
 
 
+@pytest.mark.slow  # four children import everything
 @pytest.mark.parametrize(
     ("content", "seconds", "why"),
     [

@@ -91,7 +91,7 @@ def with_two_answers() -> bytes:
         (
             trainable_model.network(0.5),
             {"metrics": {"candidate": {"\0": [1, 1, 1]}}},
-            "a figure with an unprintable name",
+            "the name of a figure is not printable",
         ),
     ],
     ids=["nan", "infinite", "two answers", "wrong metric"],
@@ -163,7 +163,7 @@ def test_metrics_that_are_not_numbers_are_refused_in_one_line(
         *("--metrics", str(metrics), "--data-set", "99999999999999"),
     )
 
-    assert said.startswith("smart-filter: metrics: candidate must be an object")
+    assert said.startswith("smart-filter: metrics: 'candidate.macro_f1.0': Input should be")
     assert states(api) == {}
 
 
@@ -340,7 +340,9 @@ def test_malformed_metrics_of_an_earlier_version_are_listed(api: Api, command: C
     )
 
     assert "candidate: a ?, b ?" in command.output("models", "versions")
-    assert "metrics: candidate must be an object" in command.output("models", "promote", digest)
+    assert "metrics: 'candidate.a.0': Input should be" in command.output(
+        "models", "promote", digest
+    )
 
 
 def test_version_counts_the_deleted_photos_of_its_training(api: Api, command: Command) -> None:

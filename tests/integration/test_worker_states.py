@@ -1,5 +1,7 @@
 """Workers: heartbeats, container health, pauses, drains, and the choice of the sweeper."""
 
+import dataclasses
+import hashlib
 import os
 import signal
 import socket
@@ -9,15 +11,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER
+from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.ids import Capability, new_worker_id
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue import heads, pauses, worker_registry
 from smart_filter_shared.queue.worker_registry import (
     DEFAULT_CELL,
@@ -28,10 +32,17 @@ from smart_filter_shared.queue.worker_registry import (
 from smart_filter_shared.telemetry.tracing import NULL_TRACES
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.commands import Command
+from smart_filter_tests.serving import a_card
 from smart_filter_workers.models import catalog
+from smart_filter_workers.models.cache import ModelCache
+from smart_filter_workers.models.catalog import ModelCatalog, ModelFile
+from smart_filter_workers.runtime import capabilities
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
+from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.heartbeat import Heartbeat
 from smart_filter_workers.runtime.shutdown import GracefulShutdown
+from smart_filter_workers.runtime.weights_watch import WeightsWatch
+from smart_filter_workers.system import memory
 
 FACE, SMILE = capability(StageName.FACE), capability(StageName.SMILE)
 ELSEWHERE = "another machine"
@@ -64,7 +75,7 @@ class Beating:
             draining=self.draining,
             broker_answers=lambda: self.broker_answers,
             on_hang=lambda: None,
-            on_change=lambda: None,
+            on_announced=lambda: None,
         )
 
     def census(self) -> dict[tuple[Capability, WorkerState], int]:
@@ -224,6 +235,7 @@ def test_health_needs_a_database(command: Command, monkeypatch: pytest.MonkeyPat
     assert command.status("worker-health") == NO_SERVER
 
 
+@pytest.mark.slow  # a worker process starts
 def test_worker_that_can_serve_nothing_reports_it_and_claims_nothing(
     bench: Bench, tmp_path: Path
 ) -> None:
@@ -312,3 +324,34 @@ def test_one_process_sweeps_and_expires_unless_no_heartbeat_was_possible(
 
     assert won is not None
     assert (won.may_expire, second) == (may_expire, None)
+
+
+@pytest.mark.parametrize(("content", "works"), [(b"late", True), (b"cut off", False)])
+def test_model_is_served_when_its_weights_arrive(
+    bench: Bench, tmp_path: Path, content: bytes, *, works: bool
+) -> None:
+    weights = WeightsFile("late.bin", hashlib.sha256(b"late").hexdigest())
+    late = dataclasses.replace(a_card(TaskName.FACE), default=True, weights=(weights,))
+    file = cast(ModelFile, SimpleNamespace(CARD=late, load=lambda _: "network"))
+    known = ModelCatalog({(TaskName.FACE, late.name): file})
+    offers = known.offers(tmp_path)
+    setup = capabilities.plan_capabilities(offers, stages=[StageName.FACE])
+    setup.serving.open()
+    services = SimpleNamespace(
+        settings=SimpleNamespace(weights=tmp_path),
+        catalog=known,
+        models=ModelCache(known, tmp_path, memory_limit=memory.get_limit(None)),
+        engine=bench.engine,
+        serving=setup.serving,
+        heartbeat=SimpleNamespace(announce=lambda: None),
+    )
+    watch = WeightsWatch(
+        cast(WorkerContext, services), offers, stages=[StageName.FACE], models=(), gpu_fault=None
+    )
+    watch.look()
+    assert "late.bin is missing" in setup.serving.failed[late.capability]
+
+    (tmp_path / "late.bin").write_bytes(content)
+    watch.look()
+
+    assert setup.serving.capabilities == ((late.capability,) if works else ())

@@ -54,6 +54,7 @@ from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Recipe, required_stages
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.storage.opening import open_store
+from smart_filter_shared.takes import Take
 
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
@@ -63,7 +64,7 @@ _TABLES = (
     *("jobs", "stages", "workers", "keys", "models", "artifacts", "tenants", "capabilities"),
     *("tombstones", "measures", "backgrounds", "events", "requests", "usage"),
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
-    *("browser_sessions", "browser_codes", "batches", "batch_gaps"),
+    *("browser_sessions", "browser_codes", "batches", "batch_gaps", "s3_objects", "recipes"),
     *("borrowers", "corrections", "stored_changes"),
     *("paces", "foresight", "pauses", "samples", "queue_samples", "failures"),
     *("model_versions", "shadow_results", "data_items", "data_sets", "data_removals"),
@@ -346,10 +347,11 @@ class Bench:
         recipe: Recipe | None = None,
         *,
         best: int | None = None,
+        with_take: bool = False,
         webhook_url: str | None = None,
         job_ids: Sequence[JobId] = (),
     ) -> tuple[BatchId, list[JobId]]:
-        """Write a batch; with `best` it is an album."""
+        """Write a batch; with `best` it is an album, whose take can be a further job."""
         batch_id, wanted = new_batch_id(), recipe or Recipe()
         ids = job_ids or [new_job_id() for _ in range(jobs)]
         submissions = [
@@ -359,7 +361,16 @@ class Bench:
             )
             for index in range(jobs)
         ]
-        batch = NewPhotoBatch(batch_id, TENANT, best, webhook_url, submissions, ())
+        take = dataclasses.replace(
+            _submission(new_job_id(), TENANT, wanted, Reservation(jobs, 0.5)),
+            photo_key=None,
+            photo_digest=None,
+            membership=BatchMember(batch_id, None, is_ranked=False),
+            take=Take(),
+        )
+        batch = NewPhotoBatch(
+            batch_id, TENANT, best, webhook_url, submissions, (), take if with_take else None
+        )
         self.do(submit_batch, encode_batch(batch))
         return batch_id, [submission.job_id for submission in submissions]
 

@@ -41,7 +41,7 @@ def photo_of(scene: int, shot: int, srgb: Srgb8 | None = None) -> bytes:
     pixels = (portrait.a_portrait(SIDE).prepared.proxy_srgb if srgb is None else srgb).copy()
     pixels[0, 0] = scene, shot, 0
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

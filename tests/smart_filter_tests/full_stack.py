@@ -42,6 +42,8 @@ ENGINE = {
     # One photo is submitted repeatedly, each time to see all of its stages run.
     "SMART_FILTER_REMEMBER": "false",
 }
+# The API closes connections that are idle for 5 s: a request could meet one that is just closing.
+LIMITS = httpx.Limits(keepalive_expiry=2)
 _PATIENCE_SECONDS = 240.0
 # Starting workers import and load everything; many test processes share two cores.
 _READY_SECONDS = 110.0
@@ -165,8 +167,10 @@ def run_stack(
         headers = {"Authorization": f"Bearer {KEY}"}
         broker = redis.Redis.from_url(stack.addresses.broker_url)
         with (
-            httpx.Client(base_url=url, headers=headers, timeout=60) as client,
-            httpx.Client(base_url=operators_url, headers=headers, timeout=60) as operators,
+            httpx.Client(base_url=url, headers=headers, timeout=60, limits=LIMITS) as client,
+            httpx.Client(
+                base_url=operators_url, headers=headers, timeout=60, limits=LIMITS
+            ) as operators,
         ):
             yield RunningStack(stack, client, operators, flags, broker)
         broker.close()

@@ -17,7 +17,6 @@ from smart_filter_shared.ids import JobId
 from smart_filter_tests.bench import Bench, as_role
 from smart_filter_tests.databases import an_empty_database, connect
 
-BEFORE: Final = "0017"
 # The upper bound of the first partition.
 WEEK: Final = dt.timedelta(days=7)
 _MONTH: Final = 30

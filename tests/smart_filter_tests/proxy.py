@@ -46,6 +46,7 @@ class Proxy:
     cuts some connections instead of forwarding the answer to a COMMIT; FAIL answers some HTTP
     requests with 500; SLOW forwards each piece of bytes after `slow_seconds`.
     chance: decides which; one in five.
+    is_holding: whether `hold_after` has held bytes.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -60,6 +61,7 @@ class Proxy:
         self._open: set[socket.socket] = set()
         self._most_sent: int | None = None
         self._may_send = threading.Event()
+        self.is_holding = False
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> Self:
@@ -128,6 +130,7 @@ class Proxy:
             while piece := source.recv(_PIECE_BYTES):
                 sent += len(piece)
                 if source is client and self._most_sent is not None and sent > self._most_sent:
+                    self.is_holding = True
                     self._may_send.wait()
                 if source is not client and doomed.is_set():
                     break

@@ -43,19 +43,14 @@ def a_cutout(left: int, width: int = 64) -> bytes:
 class Service:
     """A service with the interface of remove.bg: what it answers, and the photos that it got.
 
-    status: 0 closes the connection instead of answering.  kind: media type of a 200.
-    failures: statuses of the first answers.
+    failures: statuses of the first answers; 0 closes the connection instead.
     """
 
     url: str = ""
-    status: int = 200
-    kind: str = "image/png"
     content: bytes = field(default_factory=lambda: a_cutout(16))
     headers: dict[str, str] = field(default_factory=lambda: dict(HEADERS))
-    account: object = field(default_factory=lambda: ACCOUNT)
     failures: list[int] = field(default_factory=list)
     photos: list[bytes] = field(default_factory=list)
-    keys: set[str | None] = field(default_factory=set)
 
 
 @contextlib.contextmanager
@@ -64,17 +59,16 @@ def a_service() -> Iterator[Service]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            service.keys.add(self.headers["X-Api-Key"])
-            document = {"status": "ok"} if self.path == "/livez" else service.account
+            document = {"status": "ok"} if self.path == "/livez" else ACCOUNT
             self.answer(200, json.dumps(document).encode(), "application/json")
 
         def do_POST(self) -> None:
             service.photos.append(self.rfile.read(int(self.headers["Content-Length"])))
-            status = service.failures.pop(0) if service.failures else service.status
+            status = service.failures.pop(0) if service.failures else 200
             if status == 0:
                 self.close_connection = True
                 return
-            kind = service.kind if status == 200 else "application/json"
+            kind = "image/png" if status == 200 else "application/json"
             self.answer(status, service.content, kind)
 
         def answer(self, status: int, content: bytes, kind: str) -> None:

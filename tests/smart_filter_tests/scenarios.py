@@ -178,6 +178,16 @@ def overdue_album(bench: Bench) -> Scenario:
     return _past_its_deadline(Scenario(bench, job_ids[-1], {}))
 
 
+def overdue_take(bench: Bench) -> Scenario:
+    """Make a take that has failed by its deadline before its album was ranked."""
+    batch_id, _ = bench.submit_batch(2, best=0, with_take=True)
+    take_id = bench.batch(batch_id).take_id
+    assert take_id is not None
+    set_deadline_past(bench, take_id)
+    bench.sweep()
+    return Scenario(bench, take_id, {})
+
+
 SCENARIOS: tuple[Callable[[Bench], Scenario], ...] = (
     new_job,
     running_stages,
@@ -193,6 +203,7 @@ SCENARIOS: tuple[Callable[[Bench], Scenario], ...] = (
     overdue_and_ready,
     album,
     overdue_album,
+    overdue_take,
 )
 
 

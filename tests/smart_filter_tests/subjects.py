@@ -28,15 +28,26 @@ def a_tone(color: str, share: float = 1.0) -> NamedColor:
 
 
 def a_subject(
-    *, hair: str | None = "#2a211c", clothes: str = "#5b5d61", light: float = 0.0
+    *,
+    hair: str | None = "#2a211c",
+    clothes: str = "#5b5d61",
+    light: float = 0.0,
+    behind: str | None = None,
 ) -> SubjectStats:
-    """Return a person in the middle: hair in the upper half of the outline, clothes below."""
+    """Return a person in the middle: hair in the upper half of the outline, clothes below.
+
+    behind: the photo's own background; None if it cannot be told from the person.
+    """
     down = np.linspace(0.2, 0.95, PLACES, dtype=np.float32)
     side = np.where(np.arange(PLACES) % 2, 0.3, 0.7).astype(np.float32)
     upper, lower = colors.linear_to_oklab(colors.parse_hex([hair or clothes, clothes]))
+    outline = np.where((down < 0.5)[:, None], upper, lower).astype(np.float32)
+    ground = outline if behind is None else colors.linear_to_oklab(colors.parse_hex([behind]))
     return SubjectStats(
-        outline_lab=np.where((down < 0.5)[:, None], upper, lower).astype(np.float32),
+        outline_lab=outline,
         outline_at=np.stack([side, down], axis=-1),
+        behind_lab=np.broadcast_to(ground, outline.shape),
+        hair_outline=down < 0.5,
         hair=None if hair is None else a_tone(hair),
         skin=None if hair is None else a_tone(SKIN),
         clothes=(a_tone(clothes),),

@@ -137,7 +137,8 @@ def redirect(location: str, status: int = 302) -> bytes:
 def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
     """Return an HTTP answer with this status and body, well-formed or not."""
     said = "".join(f"{name.replace('__', '-')}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 {status} Said\r\n{said}\r\n".encode() + body
+    # A site answers once: a client that kept the connection could be reset on its next request.
+    return f"HTTP/1.1 {status} Said\r\nconnection: close\r\n{said}\r\n".encode() + body
 
 
 def _serve(

@@ -47,6 +47,7 @@ from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.heartbeat import Heartbeat
 from smart_filter_workers.runtime.shutdown import GracefulShutdown
 from smart_filter_workers.runtime.tracing import BatchTracer
+from smart_filter_workers.runtime.weights_watch import WeightsWatch
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system import gpu, memory
 from smart_filter_workers.system import threads as system_threads
@@ -58,6 +59,8 @@ _CACHE_BYTES = 96 * 1024 * 1024
 # For all threads: transactions are short compared with a stage. The heartbeat has a connection of
 # its own and never waits for one of these.
 _SHARED_CONNECTIONS = 2
+# A worker that serves nothing waits so long before it looks for served models again.
+_WEIGHTS_POLL_SECONDS = 1.0
 _log = logger("worker")
 
 
@@ -76,8 +79,8 @@ def serve(
     threads: how many stages run at once; download, decoding and upload overlap the forward pass.
     traces: receives the spans; closed at the end.
     A worker that can serve none of the stages reports `setup_failed`, claims nothing, and waits
-    for the stop signal.  Raises SetupFailed for unknown model names, and DatabaseUnavailable or
-    DecoderUnavailable at the start.
+    for weights or the stop signal.  Raises SetupFailed for unknown model names, and
+    DatabaseUnavailable or DecoderUnavailable at the start.
     """
     memory.configure_malloc()
     system_threads.limit_native_threads()
@@ -105,14 +108,16 @@ def serve(
     begin("Heartbeat", services.heartbeat.run)
     try:
         parts.setup.load(services.models)
+        begin("Weights", parts.weights_watch.run)
         # Before it is announced: an operator may stop a worker that serves nothing.
         stop = None if services.serving.able else _catch_stop_signals()
         with contextlib.suppress(TryAgain):  # the next heartbeat announces it
             services.heartbeat.announce()
         if stop is not None:
             _log.error("no_capability_served", failed=services.serving.failed)
-            stop.wait()
-            return
+            while not services.serving.able:  # until weights arrive
+                if stop.wait(_WEIGHTS_POLL_SECONDS):
+                    return
         parts.decoder.start()
         begin("Sweeper", parts.sweeper.run)
         begin("Retention", parts.retention.run)
@@ -139,6 +144,7 @@ class _Parts:
     beating: Engine
     decoder: DecoderPool
     setup: CapabilitySetup
+    weights_watch: WeightsWatch
     sweeper: Sweeper
     retention: GarbageCollector
     draining: GracefulShutdown
@@ -185,7 +191,7 @@ def _wire(
         draining=draining.started,
         broker_answers=doorbell.answers,
         on_hang=lambda: draining.drain_after_failure(heartbeat),
-        on_change=listening.follow,
+        on_announced=listening.follow,
     )
     services = WorkerContext(
         engine=by_key,
@@ -210,6 +216,7 @@ def _wire(
         draining=draining.started,
         extra_models=discovered.extra,
     )
+    weights_watch = WeightsWatch(services, offers, stages=stages, models=models, gpu_fault=demanded)
     collecting = (
         ExampleCollector(shared, store, services.artifacts) if settings.engine.collect else None
     )
@@ -229,7 +236,9 @@ def _wire(
         retention=retention,
         cell=DEFAULT_CELL,
     )
-    return _Parts(services, beating, decoder, setup, sweeper, retention, draining, listening)
+    return _Parts(
+        services, beating, decoder, setup, weights_watch, sweeper, retention, draining, listening
+    )
 
 
 def _run(run: Callable[[threading.Event], None], parts: _Parts, stopping: threading.Event) -> None:
@@ -260,8 +269,7 @@ def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
 
     @celery.task(name=RING_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
     def ring(_capability: str) -> None:
-        if not services.serving.serves_all:  # a change from before the connection to the broker
-            parts.listening.follow()
+        parts.listening.follow()  # a change from before the connection to the broker
         runner.run(services)
 
     def drain(**_: object) -> None:

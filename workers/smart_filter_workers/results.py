@@ -58,17 +58,21 @@ class Photo:
 class Edit(StrEnum):
     """A change of the photo that a file shows, as a sentence for its provenance."""
 
+    FACES_REPLACED = "Faces were replaced by the same people's in other photos."
     BACKGROUND_REPLACED = "The background was replaced."
     BACKGROUND_REMOVED = "The background was removed."
     BACKGROUND_BLURRED = "The background was blurred."
     LIGHT_CORRECTED = "The light was corrected."
     FILTERED = "Filters were drawn on the picture."
+    LOGO_ADDED = "A logo was drawn on the picture."
     RESIZED = "The picture was resized."
     CROPPED = "The picture was cropped or extended."
 
 
 # Edits that put something else into the photo.
-COMPOSING_EDITS: Final = frozenset({Edit.BACKGROUND_REPLACED, Edit.FILTERED})
+COMPOSING_EDITS: Final = frozenset(
+    {Edit.FACES_REPLACED, Edit.BACKGROUND_REPLACED, Edit.FILTERED, Edit.LOGO_ADDED}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class EncodedFile:
     quality: 1..100; None where the format has none.
     blurhash: a short text from which a blurred preview is drawn; None when it was not requested.
     edits: what was changed, of a file that is to carry its provenance; None: it carries none.
+    swaps: the person of each replaced face, from left to right, and the number of the photo that
+        the face is from; both from 1.
     """
 
     content: bytes
@@ -88,6 +94,7 @@ class EncodedFile:
     quality: int | None = None
     blurhash: str | None = None
     edits: tuple[Edit, ...] | None = None
+    swaps: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +117,13 @@ class MatteDrawing:
     """A drawn correction of a matte: a complete mask, or strokes over the matte.
 
     mask: (H, W) uint8 at the upright photo's size, 255 people; None for strokes.
+    as_sent: whether it is in the pixels of the photo as it was sent; a mask is then the matte
+        exactly.
     """
 
     mask: Matte8 | None = None
     strokes: tuple[Stroke, ...] = ()
+    as_sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,26 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, case, func, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from smart_filter_shared.artifacts.retention import RetentionOverrides
-from smart_filter_shared.db.tables import tenants as tables
+from smart_filter_shared.db import tables
+from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.errors import InsufficientScope, NotFound, TokenUsedUp, Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import LimitOverrides, Limits
@@ -26,13 +41,26 @@ from smart_filter_shared.tenants.quotas import LimitOverrides, Limits
 _PREFIX = "sf_live_"
 _SECRET_BYTES = 32
 _INVALID_KEY = "the key is not valid: unknown, expired or revoked"
-_KEY_COLUMNS = tuple(
-    tables.keys.c[name]
+_KEY_COLUMNS = (
+    tables.keys.c.id.label("key_id"),
+    *(
+        tables.keys.c[name]
+        for name in (
+            *("tenant", "scopes", "created_at", "expires_at", "revoked_at", "parent"),
+            *("max_jobs", "jobs", "issued_by"),
+        )
+    ),
+)
+
+_TENANT_COLUMNS = tuple(
+    tables.tenants.c[name]
     for name in (
-        *("id", "tenant", "scopes", "created_at", "expires_at", "revoked_at", "parent"),
-        *("max_jobs", "jobs", "issued_by"),
+        *("requests_per_minute", "jobs_waiting", "megapixels_per_day", "stored_bytes"),
+        *("keep_input_seconds", "keep_result_seconds", "keep_nothing", "recipe", "link_seconds"),
+        "emotions",
     )
 )
+_NO_KEY = uuid.UUID(int=0)
 
 _REVOKE = text("""
     UPDATE keys SET revoked_at = statement_timestamp()
@@ -165,7 +193,7 @@ def issue(
         )
         .returning(*_KEY_COLUMNS)
     ).one()
-    return IssuedKey(_row(row), key)
+    return IssuedKey(read_row(KeyRow, row), key)
 
 
 def issue_for_person(
@@ -218,7 +246,7 @@ def issue_for_device(
         )
         .returning(*_KEY_COLUMNS)
     ).one()
-    return IssuedKey(_row(row), key)
+    return IssuedKey(read_row(KeyRow, row), key)
 
 
 def ensure(connection: Connection, key: str, *, tenant: Tenant, scopes: Collection[Scope]) -> None:
@@ -260,20 +288,29 @@ def select_callers() -> Select[Any]:
     """Return the query for all callers with a valid key, for `caller_from_row`."""
     keys, tenants = tables.keys, tables.tenants
     return (
-        select(
-            *(keys.c.id, keys.c.tenant, keys.c.scopes, keys.c.max_jobs),
-            *(tenants.c.requests_per_minute, tenants.c.jobs_waiting, tenants.c.megapixels_per_day),
-            tenants.c.stored_bytes,
-            *(tenants.c.keep_input_seconds, tenants.c.keep_result_seconds),
-            *(tenants.c.keep_nothing, tenants.c.recipe, tenants.c.link_seconds),
-            tenants.c.emotions,
-        )
+        select(*(keys.c.id, keys.c.tenant, keys.c.scopes, keys.c.max_jobs), *_TENANT_COLUMNS)
         .outerjoin_from(keys, tenants, tenants.c.name == keys.c.tenant)
         .where(
             keys.c.revoked_at.is_(None),
             or_(keys.c.expires_at.is_(None), keys.c.expires_at > func.statement_timestamp()),
         )
     )
+
+
+def call_for_tenant(connection: Connection, tenant: Tenant, *, usual: Limits) -> Caller:
+    """Return a caller without a key, for jobs that the service submits for a tenant.
+
+    usual: as in `authenticate`.
+    """
+    asked = select(literal(tenant).label("name")).subquery()
+    no_key = (
+        *(literal(_NO_KEY).label("id"), asked.c.name.label("tenant")),
+        *(literal([str(Scope.SUBMIT)], ARRAY(Text)).label("scopes"), null().label("max_jobs")),
+    )
+    query = select(*no_key, *_TENANT_COLUMNS).outerjoin_from(
+        asked, tables.tenants, tables.tenants.c.name == asked.c.name
+    )
+    return caller_from_row(connection.execute(query).one(), usual)
 
 
 def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
@@ -327,7 +364,7 @@ def list_keys(
         query = query.where(keys.c.tenant == tenant)
     if after is not None:
         query = query.where(keys.c.id > after)
-    return [_row(row) for row in connection.execute(query)]
+    return [read_row(KeyRow, row) for row in connection.execute(query)]
 
 
 def revoke(
@@ -391,21 +428,6 @@ def _lock_issuer(connection: Connection, issuer: Caller) -> dt.datetime | None:
         raise Unauthorized(_INVALID_KEY)
     expires_at: dt.datetime | None = live.expires_at
     return expires_at
-
-
-def _row(row: Row[Any]) -> KeyRow:
-    return KeyRow(
-        key_id=row.id,
-        tenant=Tenant(row.tenant),
-        scopes=tuple(Scope(scope) for scope in row.scopes),
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
-        parent=row.parent,
-        max_jobs=row.max_jobs,
-        jobs=row.jobs,
-        issued_by=row.issued_by,
-    )
 
 
 def _generate_key() -> str:

@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, sel
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_shared.db.tables.tenants import browser_codes, browser_sessions, keys
+from smart_filter_shared.db.tables import browser_codes, browser_sessions, keys
 from smart_filter_shared.errors import InsufficientScope, NotFound, Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import Limits

@@ -1,6 +1,6 @@
 """All caches of a process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,11 +17,13 @@ from smart_filter_shared.stock import Picture
 # A revoked key, or a changed limit of a tenant, takes effect at most this much later.
 _CALLER_TTL_SECONDS: Final = 1.0
 _MAX_CALLERS: Final = 10_000
-# A new model or picture is listed at most this much later.
+# A new model, picture or saved recipe is listed at most this much later.
 _MODELS_TTL_SECONDS: Final = 1.0
 _STOCK_TTL_SECONDS: Final = 1.0
 # Tenants whose picture lists are cached, a few kB each.
 _MAX_STOCK_TENANTS: Final = 1000
+# Saved recipes that are cached, at most 16 kB each.
+_MAX_SAVED_RECIPES: Final = 1000
 # `/metrics` needs no key, so its text and the query behind it are cached.
 _METRICS_TTL_SECONDS: Final = 2.0
 # The limit of all jobs can be exceeded by the submissions of this time.
@@ -36,6 +38,7 @@ class Caches:
 
     callers: by the digest of their key.  models: all known ones.
     stock: the pictures that each tenant may use.
+    saved_recipes: fields by tenant and name; None: there is none of that name.
     measured: metrics from the database.  exposition: the text of all metrics.
     unfinished: the number of unfinished jobs of all tenants.
     jobs: answers for polled jobs.  recipes: parsed ones.
@@ -45,6 +48,7 @@ class Caches:
     callers: KeyedTtlCache[bytes, Caller]
     models: TtlCache[list[PublishedModel]]
     stock: KeyedTtlCache[Tenant, list[Picture]]
+    saved_recipes: KeyedTtlCache[tuple[Tenant, str], Mapping[str, object] | None]
     measured: TtlCache[ServiceMetrics]
     exposition: TtlCache[str]
     unfinished: TtlCache[int]
@@ -66,6 +70,7 @@ def open_caches(
         callers=KeyedTtlCache(_CALLER_TTL_SECONDS, most=_MAX_CALLERS, clock=clock),
         models=TtlCache(_MODELS_TTL_SECONDS, clock=clock),
         stock=KeyedTtlCache(_STOCK_TTL_SECONDS, most=_MAX_STOCK_TENANTS, clock=clock),
+        saved_recipes=KeyedTtlCache(_STOCK_TTL_SECONDS, most=_MAX_SAVED_RECIPES, clock=clock),
         measured=TtlCache(_METRICS_TTL_SECONDS, clock=clock),
         exposition=TtlCache(_METRICS_TTL_SECONDS, clock=clock),
         unfinished=TtlCache(_UNFINISHED_TTL_SECONDS, clock=clock),

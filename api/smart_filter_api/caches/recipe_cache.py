@@ -8,10 +8,12 @@ from typing import Final
 from cachetools import LRUCache
 
 from smart_filter_shared.errors import InvalidRecipe
+from smart_filter_shared.feedback.face_changes import FaceChanges
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.presets import Style
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.stock import Picture
@@ -28,6 +30,7 @@ class ParsedRecipe:
     """A recipe, its stage plans, and the cache keys of its stages (jobs/result_cache.py).
 
     published: the models to choose from.  pictures: the tenant's choices.
+    face_changes: by users, of the job's faces; only a derived job has them.
     """
 
     recipe: Recipe
@@ -35,31 +38,46 @@ class ParsedRecipe:
     cache_keys: Mapping[StageName, str]
     published: Sequence[PublishedModel]
     pictures: Sequence[Picture]
+    face_changes: FaceChanges | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeLayer:
+    """Fields that apply where a request or a stronger layer gives none, as in a JSON body.
+
+    hint: where they are from, for the end of an error's sentence.
+    """
+
+    fields: Mapping[str, object]
+    hint: str = " (this is one of your tenant's defaults; `GET /v1/tenants/NAME` lists them)"
 
 
 @dataclass(frozen=True, slots=True)
 class RecipeCacheKey:
     """All inputs of a parsed recipe: the submitted fields, the models and the pictures.
 
+    layers: the weakest first.
     published: every published model.  pictures: the tenant's choices.
     emotions_off: why models that read emotions are turned off; None: they are not.
+    season: today's.
     """
 
     tenant: Tenant
     fields: Fields
-    defaults: Mapping[str, object]
+    layers: Sequence[RecipeLayer]
     with_background_file: bool
     published: Sequence[PublishedModel]
     pictures: Sequence[Picture]
     emotions_off: str | None
+    season: Style
 
     @property
     def sent(self) -> str:
         """Return the submitted fields as one text."""
         return json.dumps(
             [
-                *(self.tenant, self.with_background_file, self.emotions_off),
-                *(dict(self.fields), dict(self.defaults)),
+                *(self.tenant, self.with_background_file, self.emotions_off, self.season),
+                *(dict(self.fields), [[layer.hint, dict(layer.fields)] for layer in self.layers]),
             ]
         )
 

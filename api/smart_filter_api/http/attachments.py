@@ -1,13 +1,17 @@
-"""The header Content-Disposition: the name of an answer, and whether browsers save or show it.
+"""Names of files: those of photos that clients send, and the header Content-Disposition of answers.
 
-Source: RFC 6266, 4.3 and appendix D: a name beyond plain ASCII is sent as `filename*`.
+Source: RFC 6266, 4.3 and appendix D: a name beyond plain ASCII is sent as `filename*`, after
+a plain one for clients such as `curl -OJ`, which do not read `filename*`.
 """
 
 import re
+import unicodedata
+from pathlib import PureWindowsPath
 from typing import Final
 from urllib.parse import quote
 
-MAX_NAME_CHARACTERS: Final = 100
+# File systems allow 255 bytes; a suffix, an extension and a number of the browser are added.
+_MAX_NAME_BYTES: Final = 200
 
 _EXTENSIONS: Final = {
     "image/jpeg": "jpg",
@@ -20,23 +24,53 @@ _EXTENSIONS: Final = {
 _KNOWN_EXTENSION: Final = re.compile(r"\.(?:jpe?g|png|webp|avif|zip|json)$", re.IGNORECASE)
 # Characters that a file system or a shell gives a meaning of their own.
 _RESERVED: Final = frozenset('/\\:*?"<>|%')
+# Joins the parts of an emoji, such as a family. Other invisible characters can hide an extension.
+_EMOJI_JOINER: Final = "\u200d"
+# Names that clients send for bytes without a name: our own, browsers and httpx.
+_PLACEHOLDERS: Final = frozenset({"photo", "blob", "upload"})
+# How browsers write a quote in a name.  Source: WHATWG HTML, multipart/form-data.
+_ESCAPED_QUOTE: Final = "%22"
 
 
-def content_disposition(name: str | None, *, fallback: str, suffix: str, media_type: str) -> str:
+def clean_file_name(sent: str | None) -> str | None:
+    """Return the name of a photo's file as clients see it, at most 200 bytes of UTF-8.
+
+    sent: as a client sent it. Folders and invisible characters are dropped; None when nothing is
+    left. The name is never a path on the server.
+    """
+    name = re.split(r"[/\\]", sent or "")[-1].replace(_ESCAPED_QUOTE, '"')
+    name = unicodedata.normalize("NFC", _drop_invisible(name)).strip(" ")
+    stem, dot, extension = name.rpartition(".")
+    if len(extension) <= len("jpeg"):
+        name = _cut(stem, _MAX_NAME_BYTES - len(f".{extension}".encode())) + dot + extension
+    name = _cut(name, _MAX_NAME_BYTES)
+    return None if not name.strip(". ") or name in _PLACEHOLDERS else name
+
+
+def content_disposition(
+    name: str, *, saves: bool, fallback: str, suffix: str, media_type: str
+) -> str:
     """Return the header's value for a file of a media type.
 
-    name: as the client wishes to save it; characters that a file name cannot have are dropped, and
-    the extension of the media type replaces its own.  None: browsers show the file.
+    name: of the file; characters that a file name cannot have are dropped, and the extension of
+    the media type replaces its own.  saves: whether browsers save the file instead of showing it.
     fallback: used when nothing of the name is left.  suffix: added before the extension.
     """
-    kind = "inline" if name is None else "attachment"
-    allowed = "".join(
-        character
-        for character in name or ""
-        if character.isprintable() and character not in _RESERVED
-    )
-    stem = _KNOWN_EXTENSION.sub("", allowed)[:MAX_NAME_CHARACTERS].strip(". ")
-    file_name = f"{stem or fallback}{suffix}.{_EXTENSIONS.get(media_type.partition(';')[0], 'bin')}"
+    kind = "attachment" if saves else "inline"
+    allowed = "".join(letter for letter in _drop_invisible(name) if letter not in _RESERVED)
+    stem = _cut(_KNOWN_EXTENSION.sub("", allowed), _MAX_NAME_BYTES).strip(". ")
+    ending = f"{suffix}.{_EXTENSIONS.get(media_type.partition(';')[0], 'bin')}"
+    file_name = f"{stem or fallback}{ending}"
+    if PureWindowsPath(file_name).is_reserved():  # such as CON.jpg, which Windows cannot save
+        file_name = f"_{file_name}"
     if file_name.isascii():
         return f'{kind}; filename="{file_name}"'
-    return f"{kind}; filename*=UTF-8''{quote(file_name)}"
+    return f"{kind}; filename=\"{fallback}{ending}\"; filename*=UTF-8''{quote(file_name)}"
+
+
+def _drop_invisible(name: str) -> str:
+    return "".join(letter for letter in name if letter.isprintable() or letter == _EMOJI_JOINER)
+
+
+def _cut(name: str, most_bytes: int) -> str:
+    return name.encode()[:most_bytes].decode(errors="ignore")

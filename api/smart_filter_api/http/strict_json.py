@@ -17,15 +17,23 @@ _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """Parse a body as one JSON object and return it.
+    """Parse a body as one JSON object and return it; raises MalformedRequest like `read_value`."""
+    document = read_value(body)
+    if not isinstance(document, dict):
+        raise MalformedRequest('the body is not a JSON object such as {"name": "value"}')
+    return document
 
-    Raises MalformedRequest when it is not an object, is not UTF-8 (RFC 8259, 8.1), repeats a name
-    in an object, holds NaN, infinities, lone surrogates or an integer of more than 20 characters,
-    is nested too deeply, or has more than MAX_MARKS commas and opening brackets, with those in
-    strings.
+
+def read_value(body: bytes, *, called: str = "the body") -> object:
+    """Parse one JSON value and return it.
+
+    called: its name in error messages.
+    Raises MalformedRequest when it is not UTF-8 (RFC 8259, 8.1), repeats a name in an object, holds
+    NaN, infinities, lone surrogates or an integer of more than 20 characters, is nested too deeply,
+    or has more than MAX_MARKS commas and opening brackets, with those in strings.
     """
     if sum(map(body.count, b"{[,")) > MAX_MARKS:
-        raise MalformedRequest(f"the body has more than {MAX_MARKS} commas and opening brackets")
+        raise MalformedRequest(f"{called} has more than {MAX_MARKS} commas and opening brackets")
     try:
         document = json.loads(
             body.decode("utf-8-sig"),
@@ -37,17 +45,15 @@ def read_object(body: bytes) -> dict[str, Any]:
             # JSON escapes can encode lone surrogates, which cannot be stored.
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
-        raise MalformedRequest(f"the body is not UTF-8, from byte {error.start} on") from error
+        raise MalformedRequest(f"{called} is not UTF-8, from byte {error.start} on") from error
     except UnicodeEncodeError as error:
-        raise MalformedRequest("the body holds half of a character (a lone surrogate)") from error
+        raise MalformedRequest(f"{called} holds half of a character (a lone surrogate)") from error
     except RecursionError as error:
-        raise MalformedRequest("the body's objects and lists are nested too deeply") from error
+        raise MalformedRequest(f"{called}'s objects and lists are nested too deeply") from error
     except json.JSONDecodeError as error:
-        raise MalformedRequest(f"the body is not JSON: {error}") from error
+        raise MalformedRequest(f"{called} is not JSON: {error}") from error
     except _RefusedJson as error:
-        raise MalformedRequest(f"the body is not acceptable JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise MalformedRequest('the body is not a JSON object such as {"name": "value"}')
+        raise MalformedRequest(f"{called} is not acceptable JSON: {error}") from error
     return document
 
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import IO, Final, TypeAlias
 
@@ -14,15 +14,19 @@ import anyio.to_thread
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
+from smart_filter_api.http import attachments
 from smart_filter_api.intake import json_body, multipart
 from smart_filter_api.intake.body_budget import BodySender
 from smart_filter_api.intake.json_body import JsonSubmission
 from smart_filter_api.intake.multipart import (
     BACKGROUND,
+    MASK,
     PHOTO,
+    PHOTO_NAME,
     PHOTO_REFERENCES,
     PHOTO_URL,
     PICTURES,
+    STROKES,
     UPLOAD_ID,
     WEBHOOK_URL,
 )
@@ -31,6 +35,7 @@ from smart_filter_shared.catalog.scalars import Value, as_list, as_text, quote_v
 from smart_filter_shared.errors import (
     FieldError,
     InvalidRecipe,
+    InvalidRequest,
     MalformedRequest,
     UnsupportedMedia,
 )
@@ -76,9 +81,27 @@ class SpooledPicture:
     header: PhotoHeader
 
     @property
+    def media_type(self) -> str:
+        """Return its media type."""
+        return self.header.format
+
+    @property
     def identity(self) -> str:
         """Return a text that is unique to this photo."""
         return self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledStrokes:
+    """Valid strokes as they are stored.  points: of all of them."""
+
+    file: IO[bytes]
+    length: int
+    points: int
+    media_type: str = JSON
+
+
+SpooledFile: TypeAlias = SpooledPicture | SpooledStrokes
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,25 +135,34 @@ PhotoSource: TypeAlias = SpooledPicture | RemotePhoto | UploadedPhoto
 class PhotoRequest:
     """The pictures of a request, and the fields of its recipe.
 
+    strokes: as JSON, as the client sent them, not validated.
+    mask: drawn over the photo as it was sent, a gray PNG whose white is people.
     webhook_url: an additional address, besides the tenant's webhooks, for the job's final event; as
         the client sent it, not validated.
+    photo_name: of the photo's file, cleaned; None if unknown. It makes no request another.
+    implied: recipe fields that apply where neither `fields` nor a saved recipe gives one.
     """
 
     photo: PhotoSource
     background: SpooledPicture | None
     fields: Fields
     webhook_url: str | None = None
+    photo_name: str | None = None
+    mask: SpooledPicture | None = None
+    strokes: str | None = None
+    implied: Fields = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> bytes:
         """Return bytes that are equal only for identical requests."""
-        background = None if self.background is None else self.background.digest
+        files = [file and file.digest for file in (self.background, self.mask)]
         # Text, so that JSON and a form with the same recipe are the same request.
         fields = sorted(
             (name, [as_text(value) for value in as_list(values)])
             for name, values in self.fields.items()
         )
-        return json.dumps([self.photo.identity, background, fields, self.webhook_url]).encode()
+        parts = [self.photo.identity, files, fields, self.webhook_url, self.strokes]
+        return json.dumps(parts).encode()
 
 
 @asynccontextmanager
@@ -158,16 +190,27 @@ async def receive_photo_request(request: Request) -> AsyncIterator[PhotoRequest]
                 if name not in spools:
                     spools[name] = open_spool(open_files)
                 await spools[name].take(piece)
+                if sum(spool.length for spool in spools.values()) > multipart.MAX_BODY_BYTES:
+                    raise multipart.picture_too_large(PICTURES[name], part=name)
         _require_one_photo(form, spools)
-        references = (WEBHOOK_URL, *PHOTO_REFERENCES)
+        references = (WEBHOOK_URL, PHOTO_NAME, STROKES, *PHOTO_REFERENCES)
         texts = {name: _single_value(name, form.fields.get(name, [])) for name in references}
         pictures = {name: await spools[name].judged(PICTURES[name], name) for name in spools}
         photo = pictures.get(PHOTO) or resolve_reference(texts[PHOTO_URL], texts[UPLOAD_ID])
         fields = respell_names(
             {name: texts for name, texts in form.fields.items() if name not in references}
         )
-        refuse_misspelled_names(fields, (PHOTO, BACKGROUND, *references))
-        yield PhotoRequest(photo, pictures.get(BACKGROUND), fields, texts[WEBHOOK_URL])
+        refuse_misspelled_names(fields, (*PICTURES, *references))
+        photo_name = attachments.clean_file_name(texts[PHOTO_NAME] or form.file_names.get(PHOTO))
+        yield PhotoRequest(
+            photo,
+            pictures.get(BACKGROUND),
+            fields,
+            texts[WEBHOOK_URL],
+            photo_name,
+            pictures.get(MASK),
+            texts[STROKES],
+        )
 
 
 def _require_one_photo(form: multipart.Form, pictures: Collection[str]) -> None:
@@ -196,12 +239,16 @@ def refuse_misspelled_names(fields: Fields, references: Sequence[str]) -> None:
 
     Raises InvalidRecipe, or its kind for the form's own field that is misspelled.
     """
-    unknown = [name for name in fields if not validation.is_recipe_name(name)]
+    unknown = [
+        name
+        for name in fields
+        if not validation.is_recipe_name(name) or (name == _RECIPE and _is_object(fields[name]))
+    ]
     wrong: list[FieldError] = []
     meant: list[str] = []
     for name in unknown[:_MAX_SUGGESTIONS]:
         near = next(iter(find_nearest(name, [*references, *NAMES])), "")
-        if name.partition(".")[0] == _RECIPE or _is_object(fields[name]):
+        if _is_object(fields[name]):
             wrong.append(FieldError(json_pointer(name), _JSON_IN_A_FORM))
             meant.append(_RECIPE)
         elif near in references:
@@ -233,13 +280,16 @@ async def spool_submission(sent: JsonSubmission, open_files: ExitStack) -> Photo
 
     Raises PhotoTooLarge, UnsupportedMedia, MalformedRequest, InvalidRecipe.
     """
+    name = attachments.clean_file_name(sent.photo_name)
     if sent.photo is None:
         reference = resolve_reference(sent.photo_url, sent.upload_id)
-        return PhotoRequest(reference, None, sent.fields, sent.webhook_url)
+        return PhotoRequest(
+            reference, None, sent.fields, sent.webhook_url, name, strokes=sent.strokes
+        )
     arrived = open_spool(open_files)
     await arrived.take(sent.photo)
     photo = await arrived.judged(PICTURES[PHOTO], json_body.PHOTO)
-    return PhotoRequest(photo, None, sent.fields, sent.webhook_url)
+    return PhotoRequest(photo, None, sent.fields, sent.webhook_url, name, strokes=sent.strokes)
 
 
 def resolve_reference(photo_url: str | None, upload_id: str | None) -> RemotePhoto | UploadedPhoto:
@@ -414,7 +464,7 @@ class Spool:
         """Check the header of the complete picture and return the picture.
 
         called: its name in error messages.  sent_as: the field that they point to.
-        Raises UnsupportedMedia, PhotoTooLarge.
+        Raises UnsupportedMedia, PhotoTooLarge; InvalidRequest for a mask that is no picture.
         """
         if self._length <= _MEMORY_BYTES:
             header = _read_header(self._file, called, sent_as)
@@ -426,4 +476,10 @@ class Spool:
 
 def _read_header(file: IO[bytes], called: str, sent_as: str) -> PhotoHeader:
     heic = photo_header.reads_heic()
-    return photo_header.read_header(file, called=called, sent_as=sent_as, heic=heic)
+    try:
+        return photo_header.read_header(file, called=called, sent_as=sent_as, heic=heic)
+    except UnsupportedMedia:
+        if sent_as != MASK:
+            raise
+        # The message would name formats that a mask may not have.
+        raise InvalidRequest([FieldError(json_pointer(MASK), "is not a PNG")]) from None

@@ -4,6 +4,7 @@ The photo's text is cut out of the body before parsing. The rest has the same li
 fields, in total and for each name.
 """
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from smart_filter_api.intake.multipart import (
     MAX_PARTS,
     MAX_PHOTO_BYTES,
     MAX_VALUE_BYTES,
+    PHOTO_NAME,
     PHOTO_URL,
+    STROKES,
     UPLOAD_ID,
     WEBHOOK_URL,
     picture_too_large,
@@ -44,14 +47,17 @@ MAX_BODY_BYTES: Final = MAX_BASE64_BYTES + MAX_OTHER_BYTES
 _MAX_DEPTH: Final = 8
 PHOTO: Final = "photo_base64"
 SOURCES: Final = (PHOTO, PHOTO_URL, UPLOAD_ID)
-_NAMES: Final = (*SOURCES, WEBHOOK_URL, "recipe")
+_NAMES: Final = (*SOURCES, PHOTO_NAME, WEBHOOK_URL, STROKES, "recipe")
 # The error of each field that is not part of the recipe.
 KIND_OF_NAME: Final[Mapping[str, type[InvalidRequest]]] = {
     PHOTO_URL: InvalidPhotoUrl,
     UPLOAD_ID: InvalidRequest,
+    PHOTO_NAME: InvalidRequest,
+    STROKES: InvalidRequest,
     WEBHOOK_URL: InvalidWebhookUrl,
 }
 _FILTERS: Final = "filters"
+_LISTS: Final = (_FILTERS, "outputs", "recipe")
 # Unknown names that one error describes; the nearest name of each takes about 40 microseconds.
 _MAX_UNKNOWN_NAMES: Final = 20
 
@@ -64,7 +70,8 @@ class JsonSubmission:
     """A photo and the fields of its recipe, parsed from JSON.
 
     photo: its bytes; None when photo_url or upload_id refers to it.
-    photo_url, upload_id, webhook_url: as the client sent them, not validated.
+    photo_url, upload_id, webhook_url, photo_name: as the client sent them, not validated.
+    strokes: as JSON, not validated.
     """
 
     photo: bytes | None
@@ -72,6 +79,8 @@ class JsonSubmission:
     photo_url: str | None = None
     upload_id: str | None = None
     webhook_url: str | None = None
+    photo_name: str | None = None
+    strokes: str | None = None
 
 
 def parse_submission(body: bytes) -> JsonSubmission:
@@ -83,7 +92,9 @@ def parse_submission(body: bytes) -> JsonSubmission:
     document, photo = split_base64(body, PHOTO)
     refuse_unknown_names(document, _NAMES, InvalidRecipe)
     source = require_one_source(document)
-    texts = read_texts(document, (PHOTO_URL, UPLOAD_ID, WEBHOOK_URL))
+    texts = read_texts(document, (PHOTO_URL, UPLOAD_ID, WEBHOOK_URL, PHOTO_NAME))
+    drawn = document.get(STROKES)
+    texts[STROKES] = None if drawn is None else json.dumps(drawn)
     fields = read_fields(document.get("recipe"))
     if source != PHOTO:
         return JsonSubmission(None, fields, **texts)
@@ -177,7 +188,12 @@ def read_fields(recipe: object) -> dict[str, list[Scalar]]:
     if recipe is None:
         return {}
     if not isinstance(recipe, dict):
-        hint = "; it is a text: leave out the quotes around it" if isinstance(recipe, str) else ""
+        hint = (
+            '; it is a text: leave out the quotes around it, or name a saved recipe as {"recipe": '
+            "NAME}"
+            if isinstance(recipe, str)
+            else ""
+        )
         raise InvalidRecipe([FieldError("/recipe", f"is not an object of recipe fields{hint}")])
     fields: dict[str, list[Scalar]] = {}
     wrong: list[FieldError] = []
@@ -209,6 +225,16 @@ def read_fields(recipe: object) -> dict[str, list[Scalar]]:
     if wrong:
         raise InvalidRecipe(wrong)
     return respell_names(fields)
+
+
+def refuse_lists(recipe: Mapping[str, object]) -> None:
+    """Raise InvalidRecipe for lists in fields with one value, which submissions may repeat."""
+    listed = [name for name, value in _spell_out(recipe) if isinstance(value, list)]
+    wrong = [name for name in listed if name not in _LISTS]
+    if wrong:
+        raise InvalidRecipe(
+            [FieldError(json_pointer(name), "is a list; give one value") for name in wrong]
+        )
 
 
 def list_names(recipe: Mapping[str, object]) -> list[str]:
@@ -244,7 +270,10 @@ def _spell_out(
             for called, entry in zip(names, value, strict=True):
                 params = entry.get("params") if called is not entry else None
                 for parameter, setting in params.items() if isinstance(params, dict) else ():
-                    yield f"{name}.{called}.{parameter}", None if setting is None else [setting]
+                    yield (
+                        f"{name}.{called}.{parameter}",
+                        [setting] if isinstance(setting, list) else setting,
+                    )
         else:
             yield name, value
 

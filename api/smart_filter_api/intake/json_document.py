@@ -1,6 +1,6 @@
 """Read and parse small JSON bodies; their size is checked while they arrive."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
 from typing import IO, Any, Final, TypeVar
 
@@ -19,10 +19,12 @@ from smart_filter_api.intake.body import (
 from smart_filter_api.problems import validation
 from smart_filter_shared.errors import (
     FieldError,
+    InvalidInput,
     InvalidRecipe,
     InvalidRequest,
     InvalidWebhookUrl,
     MalformedRequest,
+    PhotoTooLarge,
 )
 
 MAX_BYTES: Final = 65_536
@@ -51,24 +53,28 @@ async def read_body(request: Request) -> bytes:
 async def read_large(
     request: Request, file: IO[bytes], open_files: ExitStack, *, most: int
 ) -> None:
-    """Read the body of a request into a file, with the checks of `read`.
+    """Read the body of a request, which holds a picture, into a file, with the checks of `read`.
 
-    open_files: until it closes, the bytes count as under way.
+    open_files: until it closes, the bytes count as under way.  Raises PhotoTooLarge.
     """
-    async for piece in _read_pieces(request, open_files, most=most):
+    async for piece in _read_pieces(request, open_files, most=most, refusal=PhotoTooLarge):
         await anyio.to_thread.run_sync(file.write, piece)
     file.seek(0)
 
 
 async def _read_pieces(
-    request: Request, open_files: ExitStack, *, most: int
+    request: Request,
+    open_files: ExitStack,
+    *,
+    most: int,
+    refusal: type[InvalidInput] = MalformedRequest,
 ) -> AsyncIterator[bytes]:
     refuse_other_types(request)
     length = 0
     async for piece in read_chunks(request, open_files, most=most, seconds=_READ_TIMEOUT_SECONDS):
         length += len(piece)
         if length > most:
-            raise MalformedRequest(f"the document is larger than {most} bytes")
+            raise refusal(f"the document is larger than {most} bytes")
         yield piece
 
 
@@ -87,7 +93,13 @@ def parse(kind: type[Document], body: bytes, *, webhook_field: str = _WEBHOOK_FI
     Raises MalformedRequest when it is not JSON, and InvalidRequest, which names each invalid field,
     or InvalidWebhookUrl when only that is invalid, or InvalidRecipe for recipe fields at the top.
     """
-    values = strict_json.read_object(body)
+    return validate(kind, strict_json.read_object(body), webhook_field=webhook_field)
+
+
+def validate(
+    kind: type[Document], values: Mapping[str, object], *, webhook_field: str = _WEBHOOK_FIELD
+) -> Document:
+    """Return the document of a parsed body; raises InvalidRequest and its kinds as `parse` does."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:

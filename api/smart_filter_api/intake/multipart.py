@@ -26,14 +26,18 @@ MAX_VALUE_BYTES = 4096
 
 PHOTO = "photo"
 BACKGROUND = BACKGROUND_FILE
+MASK = "mask_file"
 # Fields that are not part of the recipe; the last two refer to the photo.
 WEBHOOK_URL = "webhook_url"
+PHOTO_NAME = "photo_name"
+STROKES = "strokes"
 PHOTO_URL = "photo_url"
 UPLOAD_ID = "upload_id"
 PHOTO_REFERENCES = (PHOTO_URL, UPLOAD_ID)
 # Parts that are pictures, each of at most MAX_PHOTO_BYTES, and their names in error messages.
-PICTURES = {PHOTO: "photo", BACKGROUND: "background"}
-MAX_BODY_BYTES = len(PICTURES) * MAX_PHOTO_BYTES + MAX_OTHER_BYTES
+PICTURES = {PHOTO: "photo", BACKGROUND: "background", MASK: "mask"}
+# A photo and a background of the largest size, or less with a mask.
+MAX_BODY_BYTES = 2 * MAX_PHOTO_BYTES + MAX_OTHER_BYTES
 
 
 class Form:
@@ -42,6 +46,7 @@ class Form:
     fields: the values of each name, filled while `pieces` is iterated; a file part that is
         not one of the pictures counts as a field with an empty value.
     other_files: the names of these file parts.
+    file_names: the file name of each picture that has one, as it was sent.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Form:
         self.fields: dict[str, list[str]] = {}
         self.other_files: list[str] = []
         self._parts = _PartHandler(self.fields, self.other_files, pictures, in_base64)
+        self.file_names = self._parts.file_names
         self._parser = _make_parser(content_type, self._parts, next(iter(pictures)))
 
     async def pieces(self, body: AsyncIterator[bytes]) -> AsyncGenerator[tuple[str, bytes], None]:
@@ -113,6 +119,7 @@ class _PartHandler:
     ) -> None:
         self.ended = False
         self.pictures: dict[str, int] = {}  # bytes received so far, by part name
+        self.file_names: dict[str, str] = {}
         self._fields = fields
         self._other_files = other_files
         self._called = called
@@ -172,6 +179,8 @@ class _PartHandler:
             self.pictures[self._name] = 0
             self._pieces.append((self._name, b""))
             self._kind = _PartKind.PICTURE
+            # A name in another encoding is no reason to refuse the photo.
+            self.file_names[self._name] = options.get(b"filename", b"").decode(errors="replace")
         elif b"filename" in options:
             self._other_files.append(self._name)
             self._kind = _PartKind.OTHER_FILE
@@ -186,7 +195,8 @@ class _PartHandler:
                 raise picture_too_large(self._called[self._name], part=self._name)
             self._pieces.append((self._name, data[start:end]))
         elif self._kind is _PartKind.FIELD:
-            if len(self._value) + end - start > MAX_VALUE_BYTES:
+            most = MAX_OTHER_BYTES if self._name == STROKES else MAX_VALUE_BYTES
+            if len(self._value) + end - start > most:
                 raise MalformedRequest(
                     f"the value of {self._name!r} is longer than {MAX_VALUE_BYTES} bytes; send a "
                     f"picture as a file, in the part {next(iter(self._called))!r}",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from smart_filter_api.intake import json_document
-from smart_filter_api.intake.multipart import BACKGROUND, MAX_PHOTO_BYTES, PICTURES
+from smart_filter_api.intake.multipart import BACKGROUND, MASK, MAX_PHOTO_BYTES, PICTURES, STROKES
 from smart_filter_api.schemas.deriving import DeriveRequest
 from smart_filter_api.schemas.submissions import (
     CreateBatchRequest,
@@ -14,6 +14,7 @@ from smart_filter_api.schemas.submissions import (
 )
 from smart_filter_shared import recipe
 from smart_filter_shared.catalog.filters import FILTERS
+from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES
 from smart_filter_shared.recipe import AUTO, CHOOSABLE_TASKS
 from smart_filter_shared.recipe.fields import MAX_METADATA, MAX_METADATA_CHARACTERS
 from smart_filter_shared.security.photo_header import MAX_PIXELS, MAX_SIDE_PX, PhotoFormat
@@ -129,15 +130,26 @@ SUBMISSION: Schema = {
                         f"{MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels, {MAX_SIDE_PX} a side"
                     ),
                     BACKGROUND: _BACKGROUND_FILE,
+                    MASK: _binary(
+                        "Mask to use as the matte exactly: a gray PNG of the photo's size, white "
+                        f"where people are; at most {MAX_MASK_BYTES} bytes"
+                    ),
                     **{
                         name: field
                         for name, field in _properties(SubmitJobRequest).items()
-                        if name not in {"photo_base64", "recipe"}
+                        if name not in {"photo_base64", "recipe", STROKES}
+                    },
+                    STROKES: {
+                        "type": "string",
+                        "description": "A JSON list, as in a JSON body",
                     },
                     **_recipe_form_fields(),
                 },
             },
-            "encoding": {name: {"contentType": _PICTURE_TYPES} for name in PICTURES},
+            "encoding": {
+                name: {"contentType": PhotoFormat.PNG if name == MASK else _PICTURE_TYPES}
+                for name in PICTURES
+            },
         },
     },
 }

@@ -30,6 +30,7 @@ TAGS = {
     "batches": "Submit photos together; an album composes only its best photos.",
     "models": "Models that a recipe can name.",
     "backgrounds": "Backgrounds that a recipe can name.",
+    "recipes": "Saved recipes, which submissions name with `recipe`.",
     "filters": "Filters that a recipe can name.",
     "webhooks": "Addresses that receive the final events of jobs, and their deliveries.",
     "tenants": "API keys, short-lived device keys, limits and usage.",

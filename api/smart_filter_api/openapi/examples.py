@@ -35,6 +35,7 @@ PARAMETERS: Mapping[str, tuple[str, str]] = {
     "capability": ("A stage and its model family", "face.centerface"),
     "worker_id": ("`worker_id` of a worker", "3f0c2b1a-9e8d-4c7b-a6f5-e4d3c2b1a098"),
     "name": ("Name of an output that the job's recipe requests", "image"),
+    "recipe_name": ("Name of a saved recipe", "spring-shop"),
     "code": ("`code` of a problem", "not_found"),
 }
 # Routes parse these themselves, because a malformed id is not found, as an unknown one.

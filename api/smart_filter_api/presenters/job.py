@@ -5,11 +5,10 @@ The fields of a job are null until the stage that produces them has succeeded.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar
-
-from pydantic import BaseModel
+from typing import Any, Literal
 
 from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems import catalog
 from smart_filter_api.schemas.choices import (
     Background,
@@ -17,26 +16,17 @@ from smart_filter_api.schemas.choices import (
     Model,
     ModelRequirements,
     ModelVersion,
-    ModelWeights,
 )
 from smart_filter_api.schemas.jobs import (
     AppliedFilter,
-    AttachedThing,
     ChosenBackground,
-    Eyes,
     Face,
     Frame,
-    Image,
     Job,
     JobError,
     JobLinks,
-    Person,
-    Photo,
     QueuePosition,
-    RankTerms,
     Rating,
-    ResolvedRecipe,
-    Smile,
     Stage,
     StageModel,
 )
@@ -46,6 +36,7 @@ from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
 from smart_filter_shared.catalog.filters import FilterCard
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.eta.estimate import CompletionEstimate
+from smart_filter_shared.feedback.face_changes import read_face_changes
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
 from smart_filter_shared.model_registry.published_models import PublishedModel
@@ -55,7 +46,14 @@ from smart_filter_shared.presets import SURFACE_FAMILIES, Preset
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, rate
-from smart_filter_shared.recipe import COMPOSED_OUTPUTS, BackgroundKind, Output, Recipe
+from smart_filter_shared.recipe import (
+    COMPOSED_OUTPUTS,
+    BackgroundKind,
+    Crop,
+    Output,
+    OutputSize,
+    Recipe,
+)
 from smart_filter_shared.results import (
     MIN_PEOPLE_SHARE,
     CompositeFacts,
@@ -66,7 +64,10 @@ from smart_filter_shared.results import (
     read_facts,
 )
 
-Answer = TypeVar("Answer", bound=BaseModel)
+# Screens of phones are 1,080 pixels wide and more: they enlarge a smaller picture about twice. A
+# photo that is enlarged more than this looks soft on any screen.
+SMALLEST_SIDE_PX = 600
+MOST_ENLARGED = 1.3
 
 
 def render_job(
@@ -83,7 +84,7 @@ def render_job(
     emotions: whether the server shows emotions, unless the job's tenant turns them off.
     """
     row = row if emotions else hide_emotions(row)
-    outputs = _available_outputs(row)
+    outputs = list_outputs(row) if row.state == JobState.SUCCEEDED else ()
     signed = None
     if links is not None and outputs and row.finished_at is not None:
         signed = links.sign(
@@ -96,38 +97,33 @@ def render_job(
     faces = render_faces(row)
     segmented = _segmentation(row) or SegmentationFacts()
     path = f"/v1/jobs/{row.id}"
-    return Job(
-        id=row.id,
-        state=row.state,
-        parent_id=row.parent_id,
-        batch_id=row.batch_id,
-        created_at=row.created_at,
-        finished_at=row.finished_at,
+    return render_as(
+        Job,
+        row,
         expires_at=row.expires_at if row.state == JobState.SUCCEEDED else None,
-        recipe=ResolvedRecipe.model_validate(row.recipe.as_json()),
-        seed=row.seed,
+        recipe=row.recipe.as_json(),
         metadata=dict(row.recipe.metadata),
-        photo=_photo(row),
+        photo=read_facts(row.result(StageName.PREPARE), PreparedFacts),
         subject=_subject(row),
         people=_count_people(row),
-        persons=_list_as(Person, segmented.found),
-        attached=_list_as(AttachedThing, segmented.attached),
+        persons=segmented.found,
+        attached=segmented.attached,
         confidence=segmented.confidence,
         needs_review=_needs_review(row),
-        image=_image(find_output_file(row, Output.IMAGE)),
+        image=find_output_file(row, Output.IMAGE),
         faces=faces,
+        faces_removed=None if faces is None else len(read_face_changes(row.corrections).removed),
         emotions_notice=NOTICE if row.emotions and _has_emotions(row) else None,
         rating=None if faces is None else render_rating(faces),
         rating_reason=_rating_reason(row.recipe, faces),
         printability=render_printability(row),
-        background=_background(row),
+        background=render_background(row),
         filters=_filters(row),
         frame=_frame(row),
         stages=[_stage(stage) for stage in row.stages],
         queue=render_queue_position(eta),
-        degraded=list(row.degraded),
-        rank=row.rank,
-        rank_terms=None if row.rank_terms is None else RankTerms.model_validate(row.rank_terms),
+        warnings=_list_warnings(row),
+        take=row.take and row.take.report,
         outputs={output: f"{path}/outputs/{output}" for output in outputs},
         output_links={} if signed is None else signed.urls,
         output_links_expire_at=None if signed is None else signed.expires_at,
@@ -146,7 +142,7 @@ def hide_emotions(row: JobRow) -> JobRow:
 def summarize_job(job: Job) -> Job:
     """Return a job without its largest parts, for lists."""
     background = job.background.model_copy(update={"candidates": []})
-    nothing = dict.fromkeys(("persons", "faces", "printability", "frame", "rank_terms"))
+    nothing = dict.fromkeys(("persons", "faces", "printability", "frame", "rank_terms", "take"))
     return job.model_copy(update={**nothing, "stages": [], "background": background})
 
 
@@ -176,35 +172,22 @@ def render_model(
     trained: weight versions, of this model and of others.
     """
     card = model.card
-    fault = failed.get(card.capability) if model.offered else model.fault
-    return Model(
-        name=card.name,
-        version=card.version,
-        task=card.task,
-        stage=card.stage,
-        family=card.family,
-        title=card.title,
-        source=card.source,
-        license=card.license,
-        data_terms=card.data_terms,
-        commercial=card.commercial,
-        research=card.research,
-        emotions=card.emotions,
-        default=card.default,
-        weights=[ModelWeights(name=file.name, sha256=file.sha256) for file in card.weights],
+    return render_as(
+        Model,
+        card,
         digest=model.live or card.digest,
-        versions=[_version(version) for version in trained if _is_version_of(version, card)],
-        input_size=None if card.input_size is None else list(card.input_size),
-        batch_size=card.batch_size,
-        quality=dict(card.quality),
-        speed=dict(card.speed),
-        devices=list(card.devices),
+        versions=[
+            render_as(
+                ModelVersion, version.trained, state=version.state, deletions=version.deletions
+            )
+            for version in trained
+            if _is_version_of(version, card)
+        ],
         parameters=parameters.schema(card.parameters),
         needs=ModelRequirements(packages=list(card.requires), extra=card.extra or None),
-        capability=card.capability,
         tells_persons_apart=card.instances,
         offered=model.offered,
-        fault=fault,
+        fault=failed.get(card.capability) if model.offered else model.fault,
     )
 
 
@@ -213,29 +196,11 @@ def _is_version_of(version: WeightVersion, card: ModelCard) -> bool:
     return place == (card.task, card.name) and version.state != VersionState.RETIRED
 
 
-def _version(version: WeightVersion) -> ModelVersion:
-    trained = version.trained
-    return ModelVersion(
-        digest=trained.digest,
-        state=version.state,
-        data_set=trained.data_set,
-        trained_on=trained.trained_on,
-        trained_at=trained.trained_at,
-        deletions=version.deletions,
-    )
-
-
 def render_preset(preset: Preset) -> Background:
     """Return the answer for a background."""
-    return Background(
-        name=preset.name,
-        title=preset.title,
-        source=preset.source,
-        family=preset.family,
-        tags=list(preset.tags),
-        moods=list(preset.moods),
-        palette=list(preset.palette),
-        brightness=preset.brightness,
+    return render_as(
+        Background,
+        preset,
         surface=preset.family in SURFACE_FAMILIES,
         thumbnail=f"/v1/backgrounds/{preset.name}/thumbnail",
     )
@@ -258,13 +223,13 @@ def render_faces(row: JobRow) -> list[Face] | None:
     if detected is None or rated is None:
         return None
     return [
-        Face(
-            box=list(face.box),
-            score=face.score,
-            landmarks=[list(point) for point in face.landmarks],
-            smile=Smile(level=smile.level, score=smile.score),
-            eyes=Eyes(left_open=eyes.left_open, right_open=eyes.right_open),
+        render_as(
+            Face,
+            face,
+            smile=smile,
+            eyes=eyes,
             emotion=_emotion(smile) if row.emotions else None,
+            added=face.added,
         )
         for face, smile, eyes in zip(detected.faces, rated.smiles, rated.eyes, strict=True)
     ]
@@ -285,15 +250,8 @@ def render_rating(faces: list[Face]) -> Rating | None:
         is_open is True for face in faces for is_open in (face.eyes.left_open, face.eyes.right_open)
     )
     rated = rate([face.smile.level for face in faces], open_eyes)
-    return Rating(
-        score=rated.score,
-        avg_smiling_score=rated.avg_smiling_score,
-        open_eye_ratio=rated.open_eye_ratio,
-        faces=rated.faces,
-        open_eyes=rated.open_eyes,
-        weights=dict(LEVEL_WEIGHTS),
-        shares={"smile": SMILE_SHARE, "eyes": EYES_SHARE},
-    )
+    shares = {"smile": SMILE_SHARE, "eyes": EYES_SHARE}
+    return render_as(Rating, rated, weights=dict(LEVEL_WEIGHTS), shares=shares)
 
 
 def render_printability(row: JobRow) -> Printability | None:
@@ -333,8 +291,9 @@ def _rating_reason(recipe: Recipe, faces: list[Face] | None) -> str | None:
 
 
 def _count_people(row: JobRow) -> int | None:
-    """Return the number of persons from the model, or an estimate from matte and faces.
+    """Return the number of persons that the model separates, or an estimate from matte and faces.
 
+    An outline with more faces than persons, as of a father who carries a child, counts its faces.
     None without segmentation, and when a model that separates none found people whose faces were
     not searched.
     """
@@ -342,12 +301,29 @@ def _count_people(row: JobRow) -> int | None:
     if segmented is None:
         return None
     if segmented.persons is not None:
-        return segmented.persons
+        return max(segmented.persons, _count_kept_faces(segmented, _faces(row)))
     if segmented.coverage < MIN_PEOPLE_SHARE:
         return 0
     detected = _faces(row)
     least = 0 if segmented.any_subject else 1
     return None if detected is None else max(least, len(detected.faces))
+
+
+def _count_kept_faces(segmented: SegmentationFacts, detected: Faces | None) -> int:
+    """Return how many faces are in the box of a kept person; each belongs to the smallest box."""
+    count = 0
+    for face in () if detected is None else detected.faces:
+        x, y, width, height = face.box
+        column, row = x + width / 2, y + height / 2
+        around = [
+            person
+            for person in segmented.found or ()
+            if 0 <= column - person.box[0] <= person.box[2]
+            and 0 <= row - person.box[1] <= person.box[3]
+        ]
+        if around and min(around, key=lambda person: person.box[2] * person.box[3]).kept:
+            count += 1
+    return count
 
 
 def has_any_subject(row: JobRow) -> bool:
@@ -368,6 +344,28 @@ def _needs_review(row: JobRow) -> bool:
     return is_unjudged or _misses_person(row) or segmented.needs_review
 
 
+def _list_warnings(row: JobRow) -> list[str]:
+    """Return sentences on a picture that looks worse than the photo allows."""
+    composed = _composite(row)
+    if composed is None or composed.frame is None:
+        return []
+    frame, warnings = composed.frame, []
+    framing = row.recipe.framing
+    is_sized = framing.size != OutputSize()
+    crop_less = ", or crop less" if framing.crop != Crop.NONE else ""
+    if min(frame.width, frame.height) < SMALLEST_SIDE_PX:
+        warnings.append(
+            f"The picture is {frame.width} × {frame.height} pixels, which is small for a post: "
+            + ("choose a larger size." if is_sized else f"send a larger photo{crop_less}.")
+        )
+    if frame.scale > MOST_ENLARGED:
+        warnings.append(
+            f"The photo is enlarged {frame.scale:.1f} times and looks soft: choose a smaller"
+            f" size{crop_less}."
+        )
+    return warnings
+
+
 def _misses_person(row: JobRow) -> bool:
     """Return whether the recipe keeps a number that no person has."""
     segmented = _segmentation(row)
@@ -386,10 +384,11 @@ def _subject(row: JobRow) -> Literal["people", "object"] | None:
     return "object" if segmented.any_subject else "people"
 
 
-def _background(row: JobRow) -> ChosenBackground:
+def render_background(row: JobRow) -> ChosenBackground:
+    """Return the background of a job; the requested one until it was chosen."""
     composed = _composite(row)
     if composed is not None and composed.background is not None:
-        chosen = ChosenBackground.model_validate(composed.background, from_attributes=True)
+        chosen = render_as(ChosenBackground, composed.background)
         if _hides_reasons(row):
             # The candidates' scores depend on moods too.
             return chosen.model_copy(update={"reason": None, "candidates": []})
@@ -404,23 +403,16 @@ def _frame(row: JobRow) -> Frame | None:
     if composed is None or composed.frame is None:
         return None
     foreground = composed.foreground and list(composed.foreground)
-    return Frame(**dataclasses.asdict(composed.frame), foreground=foreground)
+    return render_as(Frame, composed.frame, foreground=foreground)
 
 
 def _filters(row: JobRow) -> list[AppliedFilter]:
     composed = _composite(row)
-    if composed is not None and composed.filters:
-        hides = _hides_reasons(row)
-        return [
-            AppliedFilter(
-                name=filter_.name, applied=filter_.applied, reason=None if hides else filter_.reason
-            )
-            for filter_ in composed.filters
-        ]
-    return [
-        AppliedFilter(name=filter_.name, applied=None, reason=None)
-        for filter_ in row.recipe.filters
-    ]
+    if composed is None or not composed.filters:
+        asked = row.recipe.filters
+        return [AppliedFilter(name=each.name, applied=None, reason=None) for each in asked]
+    hidden = {"reason": None} if _hides_reasons(row) else {}
+    return [render_as(AppliedFilter, each, **hidden) for each in composed.filters]
 
 
 def _stage(row: StageRow) -> Stage:
@@ -442,26 +434,6 @@ def _stage(row: StageRow) -> Stage:
     )
 
 
-def _available_outputs(row: JobRow) -> tuple[Output, ...]:
-    return list_outputs(row) if row.state == JobState.SUCCEEDED else ()
-
-
-def _image(image: Json | None) -> Image | None:
-    return None if image is None else Image.model_validate(image)
-
-
-def _photo(row: JobRow) -> Photo | None:
-    prepared = read_facts(row.result(StageName.PREPARE), PreparedFacts)
-    if prepared is None:
-        return None
-    return Photo(
-        width=prepared.width,
-        height=prepared.height,
-        format=prepared.format,
-        quarter_turns=prepared.quarter_turns,
-    )
-
-
 def _segmentation(row: JobRow) -> SegmentationFacts | None:
     return read_facts(row.result(StageName.SEGMENTATION), SegmentationFacts)
 
@@ -476,9 +448,3 @@ def _smiles(row: JobRow) -> Smiles | None:
 
 def _composite(row: JobRow) -> CompositeFacts | None:
     return read_facts(row.result(StageName.COMPOSITE), CompositeFacts)
-
-
-def _list_as(kind: type[Answer], facts: Sequence[object] | None) -> list[Answer] | None:
-    if facts is None:
-        return None
-    return [kind.model_validate(fact, from_attributes=True) for fact in facts]

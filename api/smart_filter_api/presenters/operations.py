@@ -5,13 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
+from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.schemas.operating import (
-    FailureGroup,
-    JobsHistory,
     Queue,
-    QueueHistory,
     ServiceHistory,
-    ServiceIssue,
     ServiceState,
     Worker,
 )
@@ -25,7 +22,6 @@ from smart_filter_shared.queue.worker_registry import WorkerState
 _MAX_WORKERS: Final = 200
 _MAX_ISSUES: Final = 50
 _UNHEALTHY_STATES: Final = (WorkerState.SETUP_FAILED, WorkerState.UNHEALTHY)
-_DECIMALS: Final = 3
 # Maximum length of a DNS name (RFC 1035, 2.3.4).
 _MAX_HOST_CHARACTERS: Final = 253
 _MAX_REASON_CHARACTERS: Final = 500
@@ -38,48 +34,30 @@ def render_overview(standing: Overview) -> ServiceState:
         standing.workers,
         key=lambda worker: (worker.state not in _UNHEALTHY_STATES, not worker.failed),
     )
-    return ServiceState(
-        concerns=[
-            ServiceIssue(**asdict(issue)) for issue in issues.find_issues(standing)[:_MAX_ISSUES]
-        ],
+    return render_as(
+        ServiceState,
+        standing,
+        concerns=issues.find_issues(standing)[:_MAX_ISSUES],
         queues=[render_queue(queue) for queue in standing.queues],
         workers=[render_worker(worker) for worker in workers[:_MAX_WORKERS]],
         workers_by_state=dict(Counter(worker.state for worker in standing.workers)),
-        unfinished=standing.unfinished,
-        webhook_lag_seconds=round(standing.webhook_lag_seconds, _DECIMALS),
     )
 
 
 def render_queue(queue: QueueStats) -> Queue:
     """Return the answer for a queue."""
-    length = queue.length
-    return Queue(
-        capability=queue.capability,
-        waiting=length.waiting,
-        ready=length.ready,
-        running=length.running,
-        oldest_wait_seconds=round(length.oldest_wait_seconds, _DECIMALS),
-        workers=queue.workers,
-        threads=queue.threads,
-        paused_at=queue.paused_at,
-    )
+    return render_as(Queue, queue, **asdict(queue.length))
 
 
 def render_worker(member: WorkerInfo) -> Worker:
     """Return the answer for a worker."""
     member = _truncate_worker(member)
-    return Worker(
+    return render_as(
+        Worker,
+        member,
         worker_id=member.id,
-        host=member.host,
-        pid=member.pid,
-        state=member.state,
-        running=member.running,
-        threads=member.threads,
         capabilities=sorted(member.capabilities),
         wanted=sorted(member.wanted),
-        failed={str(name): why for name, why in member.failed.items()},
-        started_at=member.started_at,
-        seen_at=member.seen_at,
     )
 
 
@@ -87,16 +65,14 @@ def render_history(
     span: TimeRange, history: History, problems: Sequence[FailureCount]
 ) -> ServiceHistory:
     """Return the answer for a time range: its history, and why jobs failed in it."""
-    return ServiceHistory(
+    return render_as(
+        ServiceHistory,
+        history,
         span=span,
         first=history.steps.first,
         step_seconds=int(history.steps.long.total_seconds()),
-        jobs=JobsHistory.model_validate(history.jobs),
-        queues=[
-            QueueHistory.model_validate({"capability": name, **history.queues[name]})
-            for name in sorted(history.queues)
-        ],
-        problems=[FailureGroup.model_validate(group, from_attributes=True) for group in problems],
+        queues=[{"capability": name, **history.queues[name]} for name in sorted(history.queues)],
+        problems=problems,
     )
 
 

@@ -63,7 +63,8 @@ def _render_batch_payload(claimed: ClaimedDelivery, batch: BatchRow) -> bytes:
     if len(written) <= MAX_FULL_BYTES:
         return written
     items = {"count": len(shown["items"]), "url": shown["links"]["self"]}
-    return _encode_event(claimed, {**shown, "items": items})
+    take = shown["take"] and {**shown["take"], "people": [], "notes": []}
+    return _encode_event(claimed, {**shown, "items": items, "take": take})
 
 
 def _with_face_counts(job: Job) -> Job:
@@ -86,7 +87,13 @@ def _with_face_counts(job: Job) -> Job:
 
 def _without_details(job: Job) -> Job:
     background = {**job["background"], "candidates": []}
-    nothing: Job = {"persons": None, "printability": None, "filters": [], "frame": None}
+    nothing: Job = {
+        "persons": None,
+        "printability": None,
+        "filters": [],
+        "frame": None,
+        "take": None,
+    }
     return {**job, "background": background, **nothing}
 
 

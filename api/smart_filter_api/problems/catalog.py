@@ -201,8 +201,8 @@ PAGES: Mapping[str, ProblemPage] = {
             "The image header is truncated or declares zero pixels.",
             "The body is compressed (`Content-Encoding`).",
         ),
-        f"Send {_IMAGE}, without `Content-Encoding`. Operations that take a photo accept "
-        "`multipart/form-data` and `application/json`, others `application/json`.",
+        "Send JSON as `application/json`, a form with files as `multipart/form-data`, without "
+        f"`Content-Encoding`. Send pictures as {_IMAGE}.",
         "the photo is a JPEG 2000; save it as JPEG or PNG; accepted are JPEG, PNG, WebP, AVIF, "
         "GIF, BMP and TIFF",
         ("/photo",),
@@ -331,6 +331,8 @@ _REMEDIES_OF_JOBS: Mapping[str, str] = {
     "image_too_large": PAGES["photo_too_large"].remedy,
     "photo_unreachable": "Check that the address gives a picture to everyone, and submit it again.",
     "no_person": "Submit a photo that shows a person, or turn `require_person` off.",
+    "no_mask": "Send a png, webp or avif with transparency, or a mask of the photo's size, or leave"
+    " `mask` out.",
     "model_failed": _TRY_AGAIN,
     "poison": "Save the photo in another format and submit that. Tell the operator the id of the "
     "job.",

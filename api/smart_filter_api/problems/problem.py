@@ -6,6 +6,7 @@ installation; the header `Link` leads to its page in this one.
 """
 
 import errno
+import html
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from smart_filter_shared.errors import (
     InvalidInput,
     MalformedRequest,
     RetryAfter,
+    S3FolderMisconfigured,
     StorageUnavailable,
     TryAgain,
     Unauthorized,
@@ -132,14 +134,17 @@ def problem_response(
     errors: Iterable[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return a response with a problem document; code: one of KINDS."""
+    """Return a response with a problem document; code: one of KINDS.
+
+    A person who opens an address in a browser gets a page with the same texts.
+    """
+    document = build_problem(code, detail, request.state.request_id, errors)
+    is_page = request.headers.get("Sec-Fetch-Dest") == "document"
     return Response(
-        build_problem(code, detail, request.state.request_id, errors).model_dump_json(
-            exclude_none=True
-        ),
-        status_code=KINDS[code].status,
-        media_type=MEDIA_TYPE,
-        headers={"Link": help_link(code), **(headers or {})},
+        _render_page(document) if is_page else document.model_dump_json(exclude_none=True),
+        status_code=document.status,
+        media_type="text/html" if is_page else MEDIA_TYPE,
+        headers={"Link": help_link(code), "Vary": "Sec-Fetch-Dest", **(headers or {})},
     )
 
 
@@ -195,6 +200,18 @@ def describe_responses(*codes: str) -> dict[int | str, dict[str, Any]]:  # FastA
     }
 
 
+def _render_page(problem: Problem) -> str:
+    """Return a problem as HTML, without style or script."""
+    title, detail, remedy = map(html.escape, (problem.title, problem.detail, problem.remedy))
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{title}</title>\n<h1>{title}</h1>\n<p>{detail}</p>\n<p>{remedy}</p>\n"
+        f'<p><a href="/">Open the studio</a> · status {problem.status} · '
+        f'<a href="{PAGES_PATH}/{problem.code}">{problem.code}</a></p>\n</html>\n'
+    )
+
+
 async def _handle_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, Error):
         raise error
@@ -225,10 +242,11 @@ def respond_to_error(request: Request, error: Error) -> Response:
         headers = {"Retry-After": str(max(1, math.ceil(error.retry_after_seconds)))}
         return problem_response(request, error.code, str(error), headers=headers)
     if isinstance(error, TryAgain):
-        # The message may hold addresses and user names, so only the operator's log gets it.
+        # Most messages may hold addresses and user names, so only the operator's log gets them.
         logs.logger("api").warning("unavailable", reason=str(error))
+        detail = str(error) if isinstance(error, S3FolderMisconfigured) else UNAVAILABLE_DETAIL
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        return problem_response(request, error.code, UNAVAILABLE_DETAIL, headers=headers)
+        return problem_response(request, error.code, detail, headers=headers)
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}
     return problem_response(request, error.code, str(error), errors=errors, headers=headers)
 

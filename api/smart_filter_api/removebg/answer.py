@@ -142,7 +142,7 @@ def _result_expired() -> RequestRefused:
 def _describe_empty(job: JobRow, published: Sequence[PublishedModel]) -> str:
     if presenters_job.has_any_subject(job):
         return "nothing in the image stands out"
-    faults = published_models.list_faults(model for model in published if model.card.any_subject)
+    faults = published_models.list_faults(model for model in published if model.card.without_people)
     if job.recipe.subject != Subject.AUTO or not faults:
         return "no person was found in the image"
     (_, name), fault = next(iter(faults.items()))

@@ -11,6 +11,7 @@ import anyio.to_thread
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
+from smart_filter_api.http import attachments
 from smart_filter_api.intake import body, json_body, multipart
 from smart_filter_api.intake.body import Spool, SpooledPicture
 from smart_filter_api.removebg.errors import refusal
@@ -36,11 +37,13 @@ class RemovalBody:
     """The pictures and fields of a request.
 
     image: sent as a file or as base64; None for an image_url.  fields: the non-empty ones.
+    photo_name: as in `PhotoRequest`.
     """
 
     image: SpooledPicture | None
     background: SpooledPicture | None
     fields: Mapping[str, str]
+    photo_name: str | None
 
 
 @asynccontextmanager
@@ -76,6 +79,7 @@ async def receive_body(request: Request) -> AsyncIterator[RemovalBody]:
             image=await _validate_picture(image, "image"),
             background=await _validate_picture(sent.get(BACKGROUND_FILE), "background"),
             fields=parts.single(),
+            photo_name=attachments.clean_file_name(parts.photo_name),
         )
 
 
@@ -85,6 +89,7 @@ class _ParsedBody:
 
     spools: Mapping[str, Spool]
     fields: Mapping[str, Sequence[str]]
+    photo_name: str | None = None
 
     def single(self) -> dict[str, str]:
         """Return the non-empty fields.  Raises MalformedRequest for one sent twice."""
@@ -127,7 +132,7 @@ async def _read_multipart(request: Request, open_files: ExitStack) -> _ParsedBod
         async with limit.hold(request.state.caller, text.length):
             written = await anyio.to_thread.run_sync(text.content)
             spools[IMAGE_BASE64] = await _spool_image(written, open_files)
-    return _ParsedBody(spools, form.fields)
+    return _ParsedBody(spools, form.fields, form.file_names.get(IMAGE_FILE))
 
 
 async def _read_urlencoded(request: Request, open_files: ExitStack) -> _ParsedBody:

@@ -1,12 +1,12 @@
 """Parse the fields of remove.bg's interface and translate them to a recipe.
 
 Names, values and defaults follow remove.bg's OpenAPI document 1.0.0 and its changelog;
-docs/removebg.md lists the differences. Empty fields count as absent and unknown ones are ignored,
-so that old and new clients work.
+docs/removebg-reference.md lists the differences. Empty fields count as absent and unknown ones are
+ignored, so that old and new clients work.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -31,6 +31,21 @@ IMAGE_URL: Final = "image_url"
 BACKGROUND_FILE: Final = "bg_image_file"
 BACKGROUND_URL: Final = "bg_image_url"
 BACKGROUND_COLOR: Final = "bg_color"
+# Ours: saved recipes, as in POST /v1/jobs.
+RECIPE: Final = "recipe"
+# The fields that set a field of the recipe; where none was sent, a saved recipe applies.
+_SENT_AS: Final[Mapping[str, Collection[str]]] = {
+    "background": (BACKGROUND_COLOR, BACKGROUND_URL),
+    "crop": ("crop",),
+    "margin": ("crop", "crop_margin"),
+    "scale": ("scale",),
+    "position": ("scale", "position"),
+    "roi": ("roi",),
+    "shadow": ("shadow_type", "add_shadow"),
+    "format": ("format",),
+    "size": ("size",),
+    "subject": ("type",),
+}
 
 # The recipe's name of each remove.bg size. Here `full` is limited only by the photo's own size.
 SIZES: Final[Mapping[str, str]] = {
@@ -88,7 +103,8 @@ Value = TypeVar("Value")
 class RemovalOptions:
     """The parsed options of a request.
 
-    recipe: fields of the equivalent recipe.  output: the job's output that is answered.
+    recipe: fields of the equivalent recipe.  implied: more of them, which saved recipes override.
+    output: the job's output that is answered.
     region: where to look for people.
     object_type: X-Type of an object; empty when the answer has no header X-Type.
     image_url: normalized URL of the photo; empty when the request holds the photo itself.
@@ -101,6 +117,7 @@ class RemovalOptions:
     object_type: str
     image_url: str
     takes_background: bool
+    implied: Fields
 
 
 def parse(
@@ -161,14 +178,31 @@ def parse(
     }
     object_type = _object_type(type_, reader.choice("type_level", TYPE_LEVELS))
     reader.raise_errors()
+    implied: Fields = {}
+    if RECIPE in sent:
+        given = {"outputs", "priority", *(("background",) if has_background else ())}
+        given |= {name for name, names in _SENT_AS.items() if not sent.keys().isdisjoint(names)}
+        implied = {name: value for name, value in recipe.items() if name not in given}
+        recipe = {RECIPE: sent[RECIPE], **{name: recipe[name] for name in given}}
     return RemovalOptions(
         recipe=recipe,
+        implied=implied,
         output=output,
         region=wanted,
         object_type=object_type,
         image_url=image_url,
         takes_background=has_background and output == Output.IMAGE,
     )
+
+
+def imply_white(implied: Fields, saved: Sequence[Mapping[str, object]]) -> Fields:
+    """Return implied fields with a white background if saved recipes, the weakest first, want jpg.
+
+    As where the request itself has format=jpg.
+    """
+    formats = [str(fields["format"]) for fields in saved if "format" in fields]
+    is_opaque = bool(formats) and formats[-1].removeprefix("image/") in {"jpg", "jpeg"}
+    return {**implied, "background": "color:white"} if is_opaque else implied
 
 
 class _FieldReader:

@@ -12,6 +12,7 @@ from smart_filter_api.removebg.fields import (
     OBJECT_CLASSES,
     OTHER_CLASS,
     PERSON_CLASS,
+    RECIPE,
     SHADOWS,
     SIZES,
     TYPE_LEVELS,
@@ -65,6 +66,9 @@ _FIELDS: Final[Schema] = {
     ),
     "shadow_opacity": {"type": "number", "minimum": 0, "maximum": 100, "default": 50},
     "bg_color": _string_schema("", "3, 4, 6 or 8 hexadecimal digits, or the name of a color"),
+    RECIPE: _string_schema(
+        "", "Ours: names from `GET /v1/recipes`; their fields apply where the request gives none"
+    ),
     "bg_image_url": {
         "type": "string",
         "format": "uri",

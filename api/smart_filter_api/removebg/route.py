@@ -95,8 +95,16 @@ async def remove_background(
             outbound=services.outbound,
             size=None if header is None else (header.width, header.height),
         )
+        saved = await recipe_parser.saved_layers(services, caller.tenant, payload.recipe)
         background = sent.background if payload.takes_background else None
-        upload = PhotoRequest(image or RemotePhoto(payload.image_url), background, payload.recipe)
+        photo = image or RemotePhoto(payload.image_url)
+        upload = PhotoRequest(
+            photo,
+            background,
+            payload.recipe,
+            photo_name=sent.photo_name,
+            implied=fields.imply_white(payload.implied, [layer.fields for layer in saved]),
+        )
         try:
             seat = await coalescing.join_or_submit(services, caller, upload, ends_at=ends_at)
         except (

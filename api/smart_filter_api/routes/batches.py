@@ -53,7 +53,6 @@ _MAX_CONCURRENT_REMOVALS = 8
 # Longest time that a delete request takes for the jobs, and again for their objects; retention
 # removes the rest.
 _REMOVAL_TIMEOUT_SECONDS = 10.0
-_IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
 _BATCH_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavailable")
 
 
@@ -77,7 +76,7 @@ _BATCH_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavail
         "invalid_photo_url",
         "invalid_webhook_url",
         "upload_missing",
-        *_IDEMPOTENCY_PROBLEMS,
+        *idempotency.PROBLEMS,
         "job_deleted",
         "queue_full",
         "unavailable",
@@ -239,7 +238,7 @@ async def stream_batch_events(
     "/{batch_id}/cancel",
     summary="Cancel a batch",
     response_model=Batch,
-    responses=describe_responses(*_IDEMPOTENCY_PROBLEMS, *_BATCH_PROBLEMS, "job_final"),
+    responses=describe_responses(*idempotency.PROBLEMS, *_BATCH_PROBLEMS, "job_final"),
 )
 async def cancel_batch(
     batch_id: str,

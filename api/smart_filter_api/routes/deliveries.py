@@ -6,12 +6,9 @@ from fastapi import APIRouter, Query, Request, Response, status
 from sqlalchemy import Connection
 
 from smart_filter_api.http.documents import json_response
+from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.routes.webhooks import (
-    IDEMPOTENCY_PROBLEMS,
-    find_webhook,
-    resolve_name,
-)
+from smart_filter_api.routes.webhooks import find_webhook, resolve_name
 from smart_filter_api.schemas import webhooks as schemas_webhooks
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.webhooks import (
@@ -34,7 +31,6 @@ router = APIRouter(prefix="/v1/webhooks/{webhook_id}", tags=["webhooks"])
 
 _COMMON_PROBLEMS = ("unauthorized", "scope", "not_found", "unavailable")
 _MAX_PAGE_SIZE = 200
-_DECIMALS = 3  # milliseconds, as for the stages of a job
 
 
 @router.post(
@@ -45,7 +41,7 @@ _DECIMALS = 3  # milliseconds, as for the stages of a job
     "retries.",
     response_model=schemas_webhooks.Delivery,
     responses=describe_responses(
-        *_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled", "queue_full"
+        *_COMMON_PROBLEMS, *idempotency.PROBLEMS, "webhook_disabled", "queue_full"
     ),
 )
 async def send_test_event(
@@ -114,7 +110,7 @@ async def list_deliveries(
     "that wait for another attempt are sent at once. When the tenant's limit of waiting deliveries "
     "is near, the oldest that fit are replayed; the answer has their number.",
     response_model=ReplayedDeliveries,
-    responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
+    responses=describe_responses(*_COMMON_PROBLEMS, *idempotency.PROBLEMS, "webhook_disabled"),
 )
 async def replay_failed_deliveries(
     webhook_id: str,
@@ -143,7 +139,7 @@ async def replay_failed_deliveries(
     description="It keeps its id and starts again with all its attempts; one that waits for "
     "another attempt is sent at once.",
     response_model=schemas_webhooks.Delivery,
-    responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
+    responses=describe_responses(*_COMMON_PROBLEMS, *idempotency.PROBLEMS, "webhook_disabled"),
 )
 async def replay_delivery(
     webhook_id: str,
@@ -186,23 +182,13 @@ def _require_enabled(connection: Connection, webhook_id: str, tenant: Tenant) ->
 
 def _render_delivery(delivery: Delivery) -> schemas_webhooks.Delivery:
     waits = delivery.state is DeliveryState.WAITING
-    return schemas_webhooks.Delivery(
-        id=delivery.id,
-        type=delivery.type,
-        job_id=delivery.job_id,
-        batch_id=delivery.batch_id,
-        url=delivery.url,
-        state=delivery.state,
+    return render_as(
+        schemas_webhooks.Delivery,
+        delivery,
         timestamp=delivery.happened_at,
         next_at=delivery.due_at if waits else None,
         attempts=[
-            DeliveryAttempt(
-                at=attempt.at,
-                seconds=round(attempt.tried.seconds, _DECIMALS),
-                status=attempt.tried.status,
-                answer=attempt.tried.answer,
-                error=attempt.tried.error,
-            )
+            render_as(DeliveryAttempt, attempt.tried, at=attempt.at)
             for attempt in delivery.attempts
         ],
     )

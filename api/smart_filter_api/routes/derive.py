@@ -13,6 +13,7 @@ from smart_filter_api.intake import json_document
 from smart_filter_api.intake.base64_text import max_text_bytes
 from smart_filter_api.intake.body import parsing
 from smart_filter_api.openapi import bodies as openapi_bodies
+from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import submission as responses_submission
 from smart_filter_api.routes import jobs
@@ -32,6 +33,7 @@ from smart_filter_api.submission import derive as submission_derive
 from smart_filter_api.submission import derive_request
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES, Correction
+from smart_filter_shared.pipeline import StageName
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 
@@ -112,6 +114,7 @@ async def derive_job(
     responses=describe_responses(
         *_COMMON_PROBLEMS,
         *_SUBMISSION_PROBLEMS,
+        "photo_too_large",
         "job_not_finished",
         "inputs_expired",
         "invalid_request",
@@ -184,17 +187,16 @@ async def list_corrections(job_id: str, services: OpenServices, caller: Reader) 
 
 
 def _render_correction(correction: Correction) -> schemas_deriving.Correction:
-    return schemas_deriving.Correction.model_validate(
-        {
-            "id": correction.id,
-            "job_id": correction.job_id,
-            "kind": correction.kind,
-            "stage": correction.stage,
-            "form": correction.form,
-            "label": correction.label,
-            "consent": correction.consent,
-            "models": correction.provenance["models"],
-            "created_at": correction.created_at,
-            "expires_at": correction.expires_at,
-        }
-    )
+    models = correction.provenance["models"]
+    # Changes of faces are stored as a label of their stage.
+    if correction.stage == StageName.FACE:
+        return render_as(
+            schemas_deriving.Correction,
+            correction,
+            models=models,
+            kind="faces",
+            form="faces",
+            label=None,
+            faces=correction.label,
+        )
+    return render_as(schemas_deriving.Correction, correction, models=models, faces=None)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.webhooks import EndedEvent, EndedEventPage
 from smart_filter_api.services.callers import Reader
@@ -36,15 +37,6 @@ async def list_events(
             events.read_ends, caller.tenant, after=after, most=_MAX_PAGE_SIZE
         )
     return EndedEventPage(
-        items=[
-            EndedEvent(
-                id=str(end.id),
-                type=end.type,
-                timestamp=end.at,
-                job_id=end.job_id,
-                batch_id=end.batch_id,
-            )
-            for end in page.ends
-        ],
+        items=[render_as(EndedEvent, end, id=str(end.id), timestamp=end.at) for end in page.ends],
         next_cursor=str(page.cursor),
     )

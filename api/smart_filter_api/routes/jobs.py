@@ -48,8 +48,6 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 _MAX_PAGE_SIZE = 200
 _METADATA = "metadata."
 _MAX_EVENT_ID = 2**63 - 1
-# Problems that a request with an Idempotency-Key may get.
-_IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
 
 
 async def _read_preferences(
@@ -86,7 +84,7 @@ Answer = TypeVar("Answer")
         "invalid_webhook_url",
         "token_used_up",
         "upload_missing",
-        *_IDEMPOTENCY_PROBLEMS,
+        *idempotency.PROBLEMS,
         "job_deleted",
         "queue_full",
         "unavailable",
@@ -286,7 +284,7 @@ async def stream_job_events(
     summary="Cancel a job",
     response_model=Job,
     responses=describe_responses(
-        *_IDEMPOTENCY_PROBLEMS,
+        *idempotency.PROBLEMS,
         "unauthorized",
         "scope",
         "not_found",
@@ -320,7 +318,7 @@ async def cancel_job(
     summary="Redrive a failed job",
     response_model=Job,
     responses=describe_responses(
-        *_IDEMPOTENCY_PROBLEMS,
+        *idempotency.PROBLEMS,
         "unauthorized",
         "scope",
         "not_found",

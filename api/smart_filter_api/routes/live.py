@@ -33,7 +33,7 @@ router = APIRouter(prefix="/v1/live", tags=["jobs"])
     response_model=LiveConnection,
     openapi_extra=json_document.describe_body(LiveRequest),
     responses=describe_responses(
-        *("malformed_request", "idempotency_in_progress", "idempotency_mismatch"),
+        *idempotency.PROBLEMS,
         *("invalid_request", "not_available", "unsupported_media"),
         *("unauthorized", "scope", "unavailable"),
     ),

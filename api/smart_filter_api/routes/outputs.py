@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PurePath
 from typing import Annotated
 
 import anyio
@@ -44,6 +45,7 @@ from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Output
+from smart_filter_shared.recipe.files import NAME_PARTS
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/outputs", tags=["jobs"])
 
@@ -96,7 +98,10 @@ async def _authorize(
     ] = None,
     download: Annotated[
         str | None,
-        Query(description="Browsers save the output: `1`, or a file name to use"),
+        Query(
+            description="Browsers save the output: `1`, or a file name to use, which can hold "
+            "`{name}`, `{n}` and `{background}` as the recipe's `filename`"
+        ),
     ] = None,
 ) -> _Access:
     """Return what a request may read, by its signed link or by its key.
@@ -241,13 +246,29 @@ def _seconds_left(job: JobRow, access: _Access) -> int:
 
 def _disposition(job: JobRow, output: Output, file: Json | None, download: str | None) -> str:
     """Return the header that names an output; with `download`, browsers save it."""
+    saves, asked = download is not None, None if download == "1" else download
+    # Who opens a link to look at a picture need not learn what its owner calls the photo.
+    name = asked or job.recipe.files.filename or ("{name}" if saves else "")
     return attachments.content_disposition(
-        "" if download == "1" else download,
+        NAME_PARTS.sub(lambda part: _name_part(job, part[1]), name),
+        saves=saves,
         fallback=str(job.id),
         # Several outputs of one job can be saved into one folder.
         suffix="" if output == Output.IMAGE else f"-{output}",
         media_type="application/json" if file is None else str(file["media_type"]),
     )
+
+
+def _name_part(job: JobRow, part: str) -> str:
+    """Return the text for one of NAME_PARTS."""
+    match part:
+        case "name":
+            return PurePath(job.photo_name or str(job.id)).stem
+        case "n":
+            return str((job.batch_index or 0) + 1)
+    background = presenters_job.render_background(job)
+    names = (background.name or background.kind).split("+")
+    return "+".join(name.rpartition("/")[2] for name in names)
 
 
 def _parse_output(job: JobRow, name: str) -> Output:

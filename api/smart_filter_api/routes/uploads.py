@@ -53,7 +53,7 @@ router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
     response_model=schemas_uploads.Upload,
     openapi_extra=json_document.describe_body(UploadRequest),
     responses=describe_responses(
-        *("malformed_request", "idempotency_in_progress", "idempotency_mismatch"),
+        *idempotency.PROBLEMS,
         *("invalid_request", "photo_too_large", "unsupported_media"),
         *("unauthorized", "scope", "queue_full", "unavailable"),
     ),

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 from smart_filter_api.auth import security_log
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
+from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas import webhooks as schemas_webhooks
 from smart_filter_api.schemas.parameters import parse_id
@@ -33,7 +34,6 @@ from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK, Webhook
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
-IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
 _COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
 
 
@@ -45,7 +45,7 @@ _COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
     openapi_extra=json_document.describe_body(WebhookRequest),
     responses=describe_responses(
         *_COMMON_PROBLEMS,
-        *IDEMPOTENCY_PROBLEMS,
+        *idempotency.PROBLEMS,
         "sign_in_again",
         "invalid_request",
         "invalid_webhook_url",
@@ -72,7 +72,7 @@ async def create_webhook(
             connection, seal, caller.tenant, url=asked.url, events=asked.wanted_events
         )
         security_log.record(connection, request, caller, AuditEvent.WEBHOOK_CREATED, made.id)
-        shown = NewWebhook(id=made.id, url=made.url, events=list(made.events), secret=secret)
+        shown = render_as(NewWebhook, made, secret=secret)
         answer = json_response(shown, status.HTTP_201_CREATED)
         answer.headers["Location"] = f"{router.prefix}/{made.id}"
         once.remember(connection, answer, secret=True)
@@ -172,7 +172,7 @@ async def delete_webhook(
     "carry the signatures of both the new and the former secret.",
     response_model=WebhookSecret,
     responses=describe_responses(
-        *(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "sign_in_again", "not_found", "not_available")
+        *(*_COMMON_PROBLEMS, *idempotency.PROBLEMS, "sign_in_again", "not_found", "not_available")
     ),
 )
 async def rotate_webhook_secret(
@@ -226,11 +226,4 @@ def _check_url(services: Services, url: str) -> None:
 
 
 def _render_webhook(webhook: Webhook) -> schemas_webhooks.Webhook:
-    return schemas_webhooks.Webhook(
-        id=webhook.id,
-        url=webhook.url,
-        events=list(webhook.events),
-        enabled=webhook.disabled is None,
-        disabled=webhook.disabled,
-        created_at=webhook.created_at,
-    )
+    return render_as(schemas_webhooks.Webhook, webhook, enabled=webhook.disabled is None)

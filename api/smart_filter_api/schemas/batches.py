@@ -1,15 +1,18 @@
 """Response models of batches and albums."""
 
 import uuid
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from smart_filter_api.problems.problem import ProblemError
 from smart_filter_api.schemas.moments import UtcDatetime
+from smart_filter_api.schemas.takes import TakeReport
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.batches import BatchState
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.takes import TAKE
 
 
 class BatchItemError(BaseModel):
@@ -43,10 +46,22 @@ class BatchItem(BaseModel):
 
 
 class Album(BaseModel):
-    """How many photos of an album are composed, and when it was ranked."""
+    """How many photos of an album are composed, or their take, and when it was ranked."""
 
-    best: int
+    best: int | Annotated[str, Field(pattern=f"^{TAKE}$")]
     ranked_at: UtcDatetime | None
+
+
+class Take(TakeReport):
+    """One picture with the best face of each person.
+
+    job_id: its job, whose outputs are the picture; link: of that job.
+    """
+
+    job_id: uuid.UUID
+    state: JobState
+    error: BatchItemError | None
+    link: str
 
 
 class BatchLinks(BaseModel):
@@ -73,9 +88,10 @@ class BatchSummary(BaseModel):
 
 
 class Batch(BatchSummary):
-    """A batch: photos that were submitted together."""
+    """A batch: photos that were submitted together; take: null without one."""
 
     items: list[BatchItem]
+    take: Take | None = None
 
 
 class BatchPage(BaseModel):

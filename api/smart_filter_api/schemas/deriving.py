@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from smart_filter_api.intake.base64_text import max_text_bytes
 from smart_filter_api.schemas.moments import UtcDatetime
+from smart_filter_api.schemas.strokes import Stroke
 from smart_filter_api.schemas.submissions import RecipeFields
 from smart_filter_api.schemas.webhooks import Address
 from smart_filter_shared.feedback.corrections import (
+    MAX_ADDED_FACES,
     MAX_FACES,
     MAX_MASK_BYTES,
-    MAX_POINTS,
     MAX_STROKES,
-    MAX_WIDTH_PX,
 )
 from smart_filter_shared.rating import SmileLevel
 
@@ -23,6 +23,7 @@ class DeriveRequest(BaseModel):
     """Changes to the parent's recipe; null resets a field to its default.
 
     correction_id: a correction of the parent to apply.
+    faces: of a take, the item that each person's face is to be from, by the person's number.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -30,26 +31,9 @@ class DeriveRequest(BaseModel):
     recipe: RecipeFields | None = None
     correction_id: str | None = Field(default=None, max_length=100)
     webhook_url: Address | None = None
-
-
-Point = Annotated[list[float], Field(min_length=2, max_length=2, description="x, y")]
-
-
-class Stroke(BaseModel):
-    """A line drawn on the photo, in pixels of the upright photo.
-
-    keep: true where the line covers people, false where it covers background.
-    snap: each point marks the area around it in place of the line: `part`, all that resembles it
-    up to the next edge, at most a quarter of the matte, or `region`, a small piece of that.
-    width: needed without snap.
-    """
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
-
-    points: list[Point] = Field(min_length=1, max_length=MAX_POINTS)
-    width: float | None = Field(default=None, gt=0, le=MAX_WIDTH_PX)
-    keep: bool
-    snap: Literal["part", "region"] | None = None
+    faces: (
+        dict[Annotated[str, Field(pattern=r"^[1-9]\d?$")], Annotated[int, Field(ge=0)]] | None
+    ) = Field(default=None, min_length=1)
 
 
 class FaceLabel(BaseModel):
@@ -74,16 +58,40 @@ class Label(BaseModel):
     faces: list[FaceLabel] = Field(min_length=1, max_length=MAX_FACES)
 
 
-class CorrectionRequest(BaseModel):
-    """A correction of a job's results: for `matte` a mask or strokes, for `label` a label.
+class FaceChanges(BaseModel):
+    """Faces that do not count and faces that were missed.
 
+    remove: positions in `faces`, starting at 1.  add: boxes in pixels of the upright photo.
+    restore: true alone brings back the faces as the model found them.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+
+    remove: list[Annotated[int, Field(ge=1)]] | None = Field(default=None, max_length=MAX_FACES)
+    add: (
+        list[
+            Annotated[
+                list[float],
+                Field(min_length=4, max_length=4, description="x, y, width, height"),
+            ]
+        ]
+        | None
+    ) = Field(default=None, max_length=MAX_ADDED_FACES)
+    restore: bool | None = None
+
+
+class CorrectionRequest(BaseModel):
+    """A correction of a job's results, in the field that its kind names.
+
+    `matte` needs a mask or strokes.
     consent: whether it may be kept as training data until the job is deleted; false by default.
+    Nothing is learned from `faces`.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["matte", "label"]
-    stage: Literal["segmentation", "smile"]
+    kind: Literal["matte", "label", "faces"]
+    stage: Literal["segmentation", "smile", "face"]
     mask: str | None = Field(
         default=None,
         max_length=max_text_bytes(MAX_MASK_BYTES),
@@ -91,22 +99,25 @@ class CorrectionRequest(BaseModel):
     )
     strokes: list[Stroke] | None = Field(default=None, min_length=1, max_length=MAX_STROKES)
     label: Label | None = None
+    faces: FaceChanges | None = None
     consent: StrictBool | None = None
 
 
 class Correction(BaseModel):
     """A stored correction.
 
-    form: mask, strokes or label.  label: as submitted.  models: the corrected models, by task.
+    form: mask, strokes, label or faces.  label, faces: as submitted.
+    models: the corrected models, by task.
     expires_at: when it is deleted; null when it is kept with consent.
     """
 
     id: uuid.UUID
     job_id: uuid.UUID
-    kind: Literal["matte", "label"]
-    stage: Literal["segmentation", "smile"]
-    form: Literal["mask", "strokes", "label"]
+    kind: Literal["matte", "label", "faces"]
+    stage: Literal["segmentation", "smile", "face"]
+    form: Literal["mask", "strokes", "label", "faces"]
     label: Label | None
+    faces: FaceChanges | None
     consent: bool
     models: dict[str, str]
     created_at: UtcDatetime

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from smart_filter_api.schemas.moments import UtcDatetime
+from smart_filter_api.schemas.takes import TakeReport
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.presets import Style
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.events import EventType
@@ -19,37 +21,30 @@ from smart_filter_shared.recipe import (
     Edge,
     Effort,
     Format,
+    LogoPlace,
+    Mask,
     Output,
     Provenance,
     Subject,
 )
 
 
-def _round_to_hundredths(pixels: float) -> float:
-    return round(pixels, 2)
+def rounded(digits: int) -> AfterValidator:
+    """Return a validator that rounds a number."""
+    return AfterValidator(lambda value: round(value, digits))
 
 
-def _round_to_milliseconds(value: float) -> float:
-    """Return seconds with three decimals; 0 stays for stages that took a result over."""
-    return max(0.001, round(value, 3)) if value else value
-
-
-def _round_to_ten_thousandths(value: float) -> float:
-    return round(value, 4)
-
-
-def _round_to_millionths(scale: float) -> float:
-    return round(scale, 6)
-
-
+Thousandths = Annotated[float, rounded(3)]
 # No detector is precise to a hundredth of a pixel. A scale is multiplied by thousands of pixels, so
 # it keeps more digits.
-Pixels = Annotated[float, AfterValidator(_round_to_hundredths)]
-Scale = Annotated[float, AfterValidator(_round_to_millionths)]
+Pixels = Annotated[float, rounded(2)]
+Scale = Annotated[float, rounded(6)]
 # No model rates more precisely.
-Score = Annotated[float, AfterValidator(_round_to_ten_thousandths)]
-# People compare stages by milliseconds.
-StageSeconds = Annotated[float, AfterValidator(_round_to_milliseconds)]
+Score = Annotated[float, rounded(4)]
+# People compare stages by milliseconds; 0 stays for stages that took a result over.
+StageSeconds = Annotated[
+    float, AfterValidator(lambda value: max(0.001, round(value, 3)) if value else value)
+]
 _DURATION_DESCRIPTION = (
     "Seconds from now; null while an operator has paused a queue that the job still needs"
 )
@@ -81,7 +76,11 @@ class ResolvedRecipe(BaseModel):
     keep_metadata: bool
     effort: Effort
     provenance: Provenance
+    filename: str | None = None
+    style: Style
     edge: Edge
+    grow: int
+    mask: Mask
     crop: Crop
     margin: str
     scale: str
@@ -93,6 +92,10 @@ class ResolvedRecipe(BaseModel):
     outline: str
     light_wrap: str
     harmonize: str
+    logo: str = "none"
+    logo_place: LogoPlace = LogoPlace.BOTTOM_RIGHT
+    logo_size: str = "15%"
+    logo_margin: str = "4% 4% 4% 4%"
     filters: list[ResolvedFilter]
     subject: Subject
     require_person: bool
@@ -154,6 +157,8 @@ class Eyes(BaseModel):
 class Face(BaseModel):
     """One face, in pixels of the upright photo.
 
+    added: whether a user added it.
+
     Landmarks: right eye, left eye, nose, right and left mouth corner.
     Emotion: the shares of neutral, happiness, surprise, sadness, anger, disgust, fear and contempt,
     which sum to 1; null when the smile model does not rate them, or emotions are turned off.
@@ -167,6 +172,7 @@ class Face(BaseModel):
     smile: Smile
     emotion: dict[str, float] | None = None
     eyes: Eyes
+    added: bool = False
 
 
 class Person(BaseModel):
@@ -211,6 +217,9 @@ class BackgroundTerms(BaseModel):
     mood: float = Field(description="How well it matches the mood of the faces")
     contrast: float = Field(description="How well the people stand out from it")
     harmony: float = Field(description="How well its hues match clothes, hair and skin")
+    blending: float = Field(
+        description="How little remains of the old background in hair show on it"
+    )
     variety: float = Field(description="Random, from the seed")
 
 
@@ -220,6 +229,16 @@ class BackgroundCandidate(BaseModel):
     name: str
     score: float
     terms: BackgroundTerms
+
+
+class OutlineContrast(BaseModel):
+    """How far the people stand out from the background along their outline, in CIE L*a*b*."""
+
+    lightness: float = Field(description="Mean difference of L*, 0 to 100")
+    chroma: float = Field(description="Mean distance in the plane of a* and b*")
+    weakest: float = Field(
+        description="Distance that four fifths of the outline exceed; about 2 is just visible"
+    )
 
 
 class ChosenBackground(BaseModel):
@@ -233,6 +252,10 @@ class ChosenBackground(BaseModel):
         default=[],
         description="The five best backgrounds when it was chosen automatically, the chosen one "
         "first",
+    )
+    contrast: OutlineContrast | None = Field(
+        default=None,
+        description="Null before it is drawn, for the photo's own background and transparency",
     )
 
 
@@ -352,14 +375,18 @@ class Job(BaseModel):
     recipe: ResolvedRecipe
     seed: int
     metadata: dict[str, str]
+    photo_name: str | None = Field(
+        default=None, description="Name of the photo's file, without folders; null if unknown"
+    )
     photo: Photo | None
     subject: Literal["people", "object"] | None = Field(
         description="What was cut out: people, or else whatever stands out; null when nothing was "
         "found"
     )
     people: int | None = Field(
-        description="How many persons the model separates, or those kept by `persons`; null before "
-        "people were searched, and when they are neither separated nor counted by their faces"
+        description="How many persons the model separates, or those kept by `persons`; more where "
+        "their outlines hold more faces. Null before people were searched, and when they are "
+        "neither separated nor counted by their faces"
     )
     persons: list[Person] | None = Field(
         description="The persons in the photo; null when the model does not separate persons"
@@ -381,6 +408,9 @@ class Job(BaseModel):
     )
     image: Image | None
     faces: list[Face] | None
+    faces_removed: int | None = Field(
+        default=None, description="The number of found faces that users removed; they do not count"
+    )
     emotions_notice: str | None = Field(
         default=None,
         description="What the people in the photo must be told, set when `faces` has emotions "
@@ -404,10 +434,18 @@ class Job(BaseModel):
     )
     rank: int | None = Field(default=None, description="Rank in its album, 1 for the best")
     rank_terms: RankTerms | None = None
+    take: TakeReport | None = Field(
+        default=None, description="How the photo was composed of those of a batch; else null"
+    )
     queue: QueuePosition | None = Field(default=None, description="Null once the job has ended")
     degraded: list[str] = Field(
         default=[],
         description="Recipe fields that were reduced to meet the deadline, such as `edge=fast`",
+    )
+    warnings: list[str] = Field(
+        default=[],
+        description="Sentences on a picture with a side of less than 600 pixels, or with the photo "
+        "enlarged more than 1.3 times",
     )
     links: JobLinks
     error: JobError | None

@@ -5,6 +5,7 @@ import uuid
 
 from pydantic import BaseModel, Field
 
+from smart_filter_api.schemas.jobs import Thousandths
 from smart_filter_api.schemas.moments import UtcDatetime
 from smart_filter_shared.operations.issues import Severity
 from smart_filter_shared.operations.timeseries import TimeRange
@@ -29,7 +30,9 @@ class Queue(BaseModel):
     waiting: int = Field(description="Stages that wait for an earlier stage or for their time")
     ready: int = Field(description="Stages that can be claimed now")
     running: int
-    oldest_wait_seconds: float = Field(description="Age of the oldest ready stage; 0 without any")
+    oldest_wait_seconds: Thousandths = Field(
+        description="Age of the oldest ready stage; 0 without any"
+    )
     workers: int
     threads: int
     paused_at: UtcDatetime | None
@@ -74,7 +77,7 @@ class ServiceState(BaseModel):
     workers: list[Worker] = Field(description="Unhealthy workers first")
     workers_by_state: dict[WorkerState, int]
     unfinished: int = Field(description="Unfinished jobs, counted up to a million")
-    webhook_lag_seconds: float
+    webhook_lag_seconds: Thousandths
 
 
 class JobsHistory(BaseModel):

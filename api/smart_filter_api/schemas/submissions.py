@@ -14,8 +14,10 @@ from pydantic_core import CoreSchema
 
 from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES
 from smart_filter_api.schemas.parameters import Instant
+from smart_filter_api.schemas.strokes import Strokes
 from smart_filter_shared.catalog.filters import FILTERS
 from smart_filter_shared.catalog.scalars import Scalar
+from smart_filter_shared.presets import Style
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.batches import MAX_ITEMS
 from smart_filter_shared.recipe import (
@@ -23,18 +25,22 @@ from smart_filter_shared.recipe import (
     Edge,
     Effort,
     Format,
+    LogoPlace,
+    Mask,
     Output,
     Provenance,
     Subject,
 )
 from smart_filter_shared.recipe.fields import (
     MAX_DEADLINE_MS,
+    MAX_GROW_PX,
     MAX_METADATA,
     MAX_METADATA_CHARACTERS,
     MAX_SEED,
 )
-from smart_filter_shared.recipe.files import MAX_BYTES_LOWER_BOUND
+from smart_filter_shared.recipe.files import MAX_BYTES_LOWER_BOUND, MAX_NAME_CHARACTERS
 from smart_filter_shared.security import urls
+from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS, TAKE
 
 
 def _drop_null_defaults(schema: dict[str, Any]) -> None:  # JSON Schema of any shape
@@ -60,6 +66,7 @@ _UPLOAD_DESCRIPTION = (
     "In place of the photo: the `upload_id` from `POST /v1/uploads`, after the photo was uploaded "
     "there"
 )
+_NAME_DESCRIPTION = "Name of the photo's file; by default the one of the form's part `photo`"
 _WEBHOOK_DESCRIPTION = "Receives the final event, signed with the secret of the webhook `default`"
 
 
@@ -92,6 +99,11 @@ class Recipe(BaseModel):
 
     model_config = _OPTIONAL
 
+    recipe: str | list[str] | None = Field(
+        default=None,
+        description="A name from `GET /v1/recipes`, or up to 4: their fields apply where the "
+        "request gives none, and a later recipe takes precedence",
+    )
     background: str | None = Field(
         default=None,
         description="`auto`, the default, `keep`, `transparent`, `color:CSS-COLOR`, `preset:NAME`, "
@@ -131,9 +143,33 @@ class Recipe(BaseModel):
         description="`c2pa`: image and cutout carry signed Content Credentials and the IPTC's "
         "digital source type; `none` by default",
     )
+    filename: str | None = Field(
+        default=None,
+        max_length=MAX_NAME_CHARACTERS,
+        description="Name of downloads: `{name}` of the photo, its number `{n}` in the batch, "
+        "`{background}`",
+    )
+    style: Style | None = Field(
+        default=None,
+        description="The backgrounds that `auto` chooses from: `clean`, the default: places and "
+        "light; `playful`: patterns; `brand`: your own pictures; `seasonal`: the season of the "
+        "northern year; or one season",
+    )
     edge: Edge | None = Field(
         default=None,
-        description="Effort spent on the edge of the people; `balanced` by default",
+        description="Effort spent on the edge of the people; `balanced` by default; `hard` leaves "
+        "no partial transparency",
+    )
+    mask: Mask | None = Field(
+        default=None,
+        description="`upload`: the transparency of the photo is the matte, exactly; `model` by "
+        "default",
+    )
+    grow: int | None = Field(
+        default=None,
+        ge=-MAX_GROW_PX,
+        le=MAX_GROW_PX,
+        description="Pixels of the photo by which the people's outline moves outward",
     )
     crop: Crop | bool | None = Field(
         default=None,
@@ -186,6 +222,22 @@ class Recipe(BaseModel):
         default=None,
         description="How far the people's colors move toward the background's light, 0 to 1; "
         "`auto` by default",
+    )
+    logo: str | None = Field(
+        default=None,
+        description="A logo that is drawn on the finished image: `none`, the default, or a name of "
+        "`logos` in `GET /v1/recipes`",
+    )
+    logo_place: LogoPlace | None = Field(
+        default=None, description="Where the logo is; `bottom-right` by default"
+    )
+    logo_size: str | None = Field(
+        default=None, description="The logo's share of the image's width, `1%` to `100%`; `15%`"
+    )
+    logo_margin: str | None = Field(
+        default=None,
+        description="Border that stays free of the logo: 1, 2 or 4 values such as `30px` or `10%` "
+        "of the image's sides; `4%` by default",
     )
     filters: list[FilterName | FilterChoice] | None = Field(
         default=None, description="Drawn in this order; none by default"
@@ -255,7 +307,12 @@ class SubmitJobRequest(BaseModel):
     )
     photo_url: Url | None = Field(default=None, description=_URL_DESCRIPTION)
     upload_id: uuid.UUID | None = Field(default=None, description=_UPLOAD_DESCRIPTION)
+    photo_name: str | None = Field(default=None, description=_NAME_DESCRIPTION)
     webhook_url: Url | None = Field(default=None, description=_WEBHOOK_DESCRIPTION)
+    strokes: Strokes | None = Field(
+        default=None,
+        description="Drawn over the photo as it is sent, in its pixels as EXIF turns them",
+    )
     recipe: Recipe | None = None
 
 
@@ -271,6 +328,7 @@ class CreateBatchItem(BaseModel):
     )
     photo_url: Url | None = Field(default=None, description=_URL_DESCRIPTION)
     upload_id: uuid.UUID | None = Field(default=None, description=_UPLOAD_DESCRIPTION)
+    photo_name: str | None = Field(default=None, description=_NAME_DESCRIPTION)
     recipe: Recipe | None = Field(
         default=None, description="Its fields override those of the batch's `recipe`"
     )
@@ -280,12 +338,15 @@ class CreateBatchItem(BaseModel):
 
 
 class AlbumRequest(BaseModel):
-    """Rank the photos of a batch, and compose the best."""
+    """Rank the photos of a batch, and compose the best, or one picture of them all."""
 
     model_config = ConfigDict(extra="forbid")
 
-    best: int = Field(
-        ge=0, le=MAX_ITEMS, description="Number of photos to compose, the best by rank"
+    best: Annotated[int, Field(ge=0, le=MAX_ITEMS)] | Annotated[str, Field(pattern=f"^{TAKE}$")] = (
+        Field(
+            description="Number of photos to compose, the best by rank; or `take`: one picture of "
+            f"{MIN_SHOTS} to {MAX_SHOTS} photos of the same people, with each person's best face"
+        )
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 
 from smart_filter_api.auth.api_keys import TENANT_PATTERN, Scope
+from smart_filter_api.schemas.jobs import Thousandths
 from smart_filter_api.schemas.moments import UtcDatetime
 from smart_filter_shared.queue.states import JobState
 
@@ -118,8 +119,8 @@ class Usage(BaseModel):
     """Usage: number of jobs, megapixels of their photos, and run time of models for them."""
 
     jobs: int
-    megapixels: float
-    model_seconds: float
+    megapixels: Thousandths
+    model_seconds: Thousandths
 
 
 class DayUsage(Usage):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from smart_filter_api.schemas.jobs import Thousandths
 from smart_filter_api.schemas.moments import UtcDatetime
 from smart_filter_shared.security import urls
 from smart_filter_shared.webhooks.outbox import DeliveryState
@@ -99,7 +100,7 @@ class DeliveryAttempt(BaseModel):
     """
 
     at: UtcDatetime
-    seconds: float
+    seconds: Thousandths
     status: int | None
     answer: str | None
     error: str | None

@@ -96,7 +96,7 @@ class Services:
 
     async def presets(self, tenant: Tenant) -> list[Preset]:
         """Return the backgrounds that a tenant may name: designs, the operator's, its own."""
-        return [*PRESETS, *(picture.preset for picture in await self.pictures(tenant))]
+        return [*PRESETS, *stock.presets_of(await self.pictures(tenant))]
 
     async def pictures(self, tenant: Tenant) -> list[Picture]:
         """Return the pictures that a tenant may use: the operator's and its own."""

@@ -29,7 +29,12 @@ _DEADLINE_SNAPSHOT_TTL_SECONDS = 0.1
 _MAX_SNAPSHOT_TIME_SHARE = 0.05
 # Factor of each edge on the time of the whole composite, which is mostly measured with `balanced`.
 # Source: docs/measurements.md, Composite and Edges of the matte.
-_EDGE_TIME_FACTORS: Mapping[Edge, float] = {Edge.FAST: 0.8, Edge.BALANCED: 1.0, Edge.BEST: 2.5}
+_EDGE_TIME_FACTORS: Mapping[Edge, float] = {
+    Edge.FAST: 0.8,
+    Edge.BALANCED: 1.0,
+    Edge.HARD: 1.0,
+    Edge.BEST: 2.5,
+}
 # The model that asks a second network about outlines except with `edge=fast`, and the share of the
 # time of its stage that `edge=fast` takes: 0.16 s and 0.3 s of processor time for 26 photos, and
 # 0.05 s of loading and storing for both.

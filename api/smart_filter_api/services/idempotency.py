@@ -43,6 +43,8 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.security.secretbox import SecretBox
 
+# Problems that a request with a key may get.
+PROBLEMS: Final = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
 # A claim without an answer is abandoned after this time: no request takes longer once its body has
 # arrived, so its process has died.

@@ -6,8 +6,8 @@ from fastapi import Depends, Query, Request
 
 from smart_filter_api.auth import output_links
 from smart_filter_api.auth.output_links import LinkTerms
-from smart_filter_api.http import attachments
 from smart_filter_api.services.container import services_of
+from smart_filter_shared.recipe.files import MAX_NAME_CHARACTERS
 
 
 async def _link_terms(
@@ -24,7 +24,7 @@ async def _link_terms(
         str | None,
         Query(
             min_length=1,
-            max_length=attachments.MAX_NAME_CHARACTERS,
+            max_length=MAX_NAME_CHARACTERS,
             description="Browsers save what `output_links` open: `1`, or a file name to use",
         ),
     ] = None,

@@ -114,7 +114,11 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
     cache_keys = parsed_recipe.cache_keys
     if choice.degraded:
         cache_keys = result_cache.cache_keys(
-            choice.recipe, choice.plans, parsed_recipe.published, parsed_recipe.pictures
+            choice.recipe,
+            choice.plans,
+            parsed_recipe.published,
+            parsed_recipe.pictures,
+            parsed_recipe.face_changes,
         )
     results = {
         stage: result

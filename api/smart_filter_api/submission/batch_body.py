@@ -16,6 +16,7 @@ from smart_filter_api.intake.json_body import PHOTO, SOURCES, JsonSubmission
 from smart_filter_api.intake.multipart import (
     MAX_BASE64_BYTES,
     MAX_PARTS,
+    PHOTO_NAME,
     PHOTO_URL,
     UPLOAD_ID,
     WEBHOOK_URL,
@@ -34,6 +35,7 @@ from smart_filter_shared.queue.batches import MAX_ITEMS
 from smart_filter_shared.recipe import Output
 from smart_filter_shared.recipe.fields import Fields, drop_replaced
 from smart_filter_shared.recipe.words import json_pointer
+from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS, TAKE, Best
 
 # Size limit without the photos: a thousand items, each with a URL or a recipe of its own.
 MAX_OTHER_BYTES: Final = 4_000_000
@@ -47,7 +49,7 @@ _MAX_COMMON_BYTES: Final = 32_768
 MAX_WRONG_ITEMS: Final = 100
 
 _NAMES: Final = ("items", "recipe", "album", WEBHOOK_URL)
-_ITEM_NAMES: Final = (*SOURCES, "recipe", "metadata")
+_ITEM_NAMES: Final = (*SOURCES, PHOTO_NAME, "recipe", "metadata")
 _METADATA: Final = "metadata."
 _OUTPUTS: Final = "outputs"
 # Base64 has no quotes, and other JSON strings escape theirs, so this cannot match inside them.
@@ -63,14 +65,14 @@ class SentBatch:
     items: those up to the last wrong one that is accepted; a fault says that others follow.
     common: the common recipe, which the items' recipes include.
     faults: the errors of the common fields, which reject the batch.
-    best: number of photos that an album composes; None without an album.
+    best: number of photos that an album composes, or its take; None without an album.
     webhook_url: as the client sent it, not validated.
     """
 
     items: Sequence[JsonSubmission | Rejected]
     common: Fields
     faults: Sequence[InvalidRecipe]
-    best: int | None
+    best: Best | None
     webhook_url: str | None
 
 
@@ -105,6 +107,8 @@ def parse(body: bytes) -> SentBatch:
     best = None
     with _collect(faults):
         best = _parse_best(document.get("album"))
+        if best == TAKE and items and not MIN_SHOTS <= len(items) <= MAX_SHOTS:
+            raise InvalidRequest([FieldError("/album/best", _describe_wrong_shots(len(items)))])
     texts = [memoryview(body)[start:end] for start, end in photos]
     parsed: list[JsonSubmission | Rejected] = []
     wrong = 0
@@ -157,7 +161,14 @@ def _collect(faults: list[InvalidRecipe]) -> Iterator[None]:
         faults.append(error)
 
 
-def _parse_best(album: object) -> int | None:
+def _describe_wrong_shots(count: int) -> str:
+    return (
+        f"is {TAKE}, which composes one picture of {MIN_SHOTS} to {MAX_SHOTS} photos of the same"
+        f" people; the batch has {count}: send that many, or set a number of best photos"
+    )
+
+
+def _parse_best(album: object) -> Best | None:
     if album is None:
         return None
     unknown = (
@@ -173,10 +184,11 @@ def _parse_best(album: object) -> int | None:
             ]
         )
     best = album.get("best") if isinstance(album, dict) else None
+    if best == TAKE:
+        return TAKE
     if isinstance(best, bool) or not isinstance(best, int) or not 0 <= best <= MAX_ITEMS:
-        raise InvalidRequest(
-            [FieldError("/album/best", f"is not a whole number from 0 to {MAX_ITEMS}")]
-        )
+        detail = f"is neither a whole number from 0 to {MAX_ITEMS} nor {TAKE}"
+        raise InvalidRequest([FieldError("/album/best", detail)])
     return best
 
 
@@ -193,13 +205,13 @@ def _parse_item(
         json_body.refuse_unknown_names(item, _ITEM_NAMES, InvalidRecipe)
         source = json_body.require_one_source(item)
         fields_of_item = json_body.read_fields(item.get("recipe"))
-        fields = {
+        fields: Fields = {
             **drop_replaced(common, fields_of_item),
             **fields_of_item,
             **_metadata_fields(item.get("metadata")),
         }
-        fields = _with_rating(fields) if is_ranked else fields
-        texts = json_body.read_texts(item, (PHOTO_URL, UPLOAD_ID))
+        fields = with_rating(fields) if is_ranked else fields
+        texts = json_body.read_texts(item, (PHOTO_URL, UPLOAD_ID, PHOTO_NAME))
         photo = _decode_photo(item[PHOTO], photos) if source == PHOTO else None
         return JsonSubmission(photo, fields, **texts)
     except Rejected as error:
@@ -235,7 +247,7 @@ def _metadata_fields(metadata: object) -> dict[str, Value]:
     return {name: value for name, value in fields.items() if name.startswith(_METADATA)}
 
 
-def _with_rating(fields: dict[str, Value]) -> dict[str, Value]:
+def with_rating(fields: Fields) -> Fields:
     """Return the fields of a photo of an album, with `rating` added to its outputs."""
     outputs = as_list(fields.get(_OUTPUTS, Output.IMAGE))
     if any(Output.RATING in as_text(value).split(",") for value in outputs):

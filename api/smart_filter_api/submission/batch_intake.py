@@ -15,6 +15,7 @@ from smart_filter_api.services import idempotency
 from smart_filter_api.submission import batch_body
 from smart_filter_shared.errors import InvalidRecipe, Rejected
 from smart_filter_shared.recipe.fields import Fields
+from smart_filter_shared.takes import Best
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class UploadedBatch:
 
     common: the common recipe, which the items' recipes include.
     faults: the errors of the common fields, which reject the batch.
-    best: number of photos that an album composes; None without an album.
+    best: number of photos that an album composes, or its take; None without an album.
     webhook_url: an additional address, besides the tenant's webhooks, for the final event; as the
         client sent it, not validated.
     fingerprint: equal only for identical batches; None where it was not requested.
@@ -32,7 +33,7 @@ class UploadedBatch:
     items: Sequence[PhotoRequest | Rejected]
     common: Fields
     faults: Sequence[InvalidRecipe]
-    best: int | None
+    best: Best | None
     webhook_url: str | None
     fingerprint: str | None = None
 

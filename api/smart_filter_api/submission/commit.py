@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.intake.body import SpooledPicture
+from smart_filter_api.intake.body import SpooledFile
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import admission, outbound_url, photo_source
 from smart_filter_api.submission.admission import AdmittedJob
@@ -62,7 +62,7 @@ class JobSubmission:
 
     job: NewPhotoJob
     admitted: AdmittedJob
-    pictures: Mapping[str, SpooledPicture]
+    pictures: Mapping[str, SpooledFile]
     charged_megapixels: float
 
 
@@ -75,7 +75,7 @@ class BatchSubmission:
 
     batch: NewPhotoBatch
     rows: NewBatch
-    pictures: Mapping[str, SpooledPicture]
+    pictures: Mapping[str, SpooledFile]
     charged_megapixels: float
 
 
@@ -193,7 +193,7 @@ def insert_batch(
     return AcceptedBatch(row, [job.job_id for job in batch.jobs], ringing)
 
 
-async def store_picture(services: Services, key: str, picture: SpooledPicture) -> None:
+async def store_picture(services: Services, key: str, picture: SpooledFile) -> None:
     """Store a picture.  Raises StorageUnavailable."""
     large = (
         services.limits.large_pictures if picture.length > PART_BYTES else contextlib.nullcontext()
@@ -205,7 +205,7 @@ async def store_picture(services: Services, key: str, picture: SpooledPicture) -
             # A spooled file behaves like BinaryIO but is not declared as such.
             cast("BinaryIO", picture.file),
             length=picture.length,
-            media_type=picture.header.format,
+            media_type=picture.media_type,
         )
 
 
@@ -264,7 +264,7 @@ def _hold_room(
     connection: Connection,
     caller: Caller,
     jobs: Sequence[NewPhotoJob],
-    pictures: Mapping[str, SpooledPicture],
+    pictures: Mapping[str, SpooledFile],
     *,
     has_room: bool,
 ) -> None:
@@ -299,7 +299,7 @@ def _ensure_webhook_secret(connection: Connection, services: Services, caller: C
 
 
 async def _store_pictures(
-    services: Services, pictures: Mapping[str, SpooledPicture], stored_keys: list[str]
+    services: Services, pictures: Mapping[str, SpooledFile], stored_keys: list[str]
 ) -> None:
     """Store pictures, a few at a time.  Raises StorageUnavailable for the first that fails.
 

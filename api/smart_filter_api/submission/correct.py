@@ -1,19 +1,18 @@
 """Validate corrections against the job that they correct, and store them."""
 
-import json
-import struct
-from collections.abc import AsyncIterator
+import io
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake.base64_text import decode_base64
-from smart_filter_api.schemas.deriving import CorrectionRequest, Stroke
+from smart_filter_api.schemas.deriving import CorrectionRequest, FaceChanges, Label
 from smart_filter_api.services.container import Services
-from smart_filter_api.submission import commit
+from smart_filter_api.submission import commit, derive, drawing
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.errors import (
     Conflict,
@@ -26,33 +25,35 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.feedback.corrections import (
-    MAX_MASK_BYTES,
     MAX_PER_JOB,
-    MAX_POINTS_DRAWN,
     Correction,
 )
+from smart_filter_shared.feedback.face_changes import Box, index_of_same
 from smart_filter_shared.ids import CorrectionId, new_correction_id
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.results import PreparedFacts, Smiles, read_facts
+from smart_filter_shared.results import Faces, PreparedFacts, read_facts
 from smart_filter_shared.storage import keys
 
-# Start of a PNG: its signature and the chunk IHDR, with width, height, bit depth and color type.
-# Source: W3C PNG, 5.2 and 11.2.1.
-_PNG_START: Final = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
-_GRAY_8_BIT: Final = (8, 0)
-_STAGE_OF_KIND: Final = {"matte": "segmentation", "label": "smile"}
-_FORMS_OF_KIND: Final = {"matte": ("mask", "strokes"), "label": ("label",)}
+_STAGE_OF_KIND: Final = {"matte": "segmentation", "label": "smile", "faces": "face"}
+_FORMS_OF_KIND: Final = {
+    "matte": ("mask", "strokes"),
+    "label": ("label",),
+    "faces": ("faces",),
+}
+# Sides of an added face, in pixels of the photo: no model reads a smaller one.
+_MIN_FACE_PX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _CorrectionContent:
-    """The stored form of a correction: its bytes, None for a label; points: of all its strokes."""
+    """The stored form of a correction: its bytes or its label; points: of all its strokes."""
 
     form: str
     content: bytes | None
-    media_type: str
+    media_type: str = ""
     points: int = 0
+    label: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ async def store_correction(
     """
     if job.finished_at is None:
         raise JobNotFinished(f"job {job.id} is {job.state}; correct it when it has ended")
-    drawn = _validate(job, asked)
+    drawn = await services.in_thread(_validate, job, asked)
     correction_id = new_correction_id()
     key = None
     if drawn.content is not None:
@@ -103,26 +104,30 @@ def insert_correction(
     """Insert a correction of a job and return it.
 
     Raises InputsExpired when the photo has expired, JobDeleted when the job was deleted, and
-    InvalidRequest when the job has its maximum of corrections.
+    InvalidRequest when the job has its maximum of corrections, or a derived one would exceed it.
     """
     if not corrections.lock_job(connection, job.id):
         raise JobDeleted(f"job {job.id} was deleted")
     if job.photo_key is None or not retention.is_available(connection, job.tenant, job.photo_key):
         raise InputsExpired(f"the photo of job {job.id} has expired")
     if len(corrections.list_for_job(connection, job.id)) >= MAX_PER_JOB:
-        _refuse(f"/{new.content.form}", f"the job has {MAX_PER_JOB} corrections, the maximum")
+        detail = (
+            f"the job has {MAX_PER_JOB} corrections, the maximum; derive a job that applies one,"
+            " and correct the derived job"
+        )
+        _refuse(f"/{new.content.form}", detail)
     asked = new.asked
     models = next(stage.models for stage in job.stages if stage.name == asked.stage)
-    return corrections.create(
+    correction = corrections.create(
         connection,
         job.tenant,
         correction_id=new.id,
         job_id=job.id,
         stage=asked.stage,
-        form=new.content.form,
+        form=new.content.form if new.content.label is None else "label",
         key=new.key,
         length=len(new.content.content or b""),
-        label=None if asked.label is None else asked.label.model_dump(mode="json"),
+        label=new.content.label,
         consent=bool(asked.consent),
         provenance={
             "key_id": str(caller.key_id),
@@ -131,6 +136,8 @@ def insert_correction(
         },
         retention=caller.retention.within(services.retention),
     )
+    derive.combine_corrections(job, correction)  # refuses one that no job could apply
+    return correction
 
 
 def _validate(job: JobRow, asked: CorrectionRequest) -> _CorrectionContent:
@@ -138,7 +145,9 @@ def _validate(job: JobRow, asked: CorrectionRequest) -> _CorrectionContent:
 
     Raises InvalidRequest, MalformedRequest.
     """
-    given = [name for name in ("mask", "strokes", "label") if getattr(asked, name) is not None]
+    given = [
+        name for name in ("mask", "strokes", "label", "faces") if getattr(asked, name) is not None
+    ]
     forms = _FORMS_OF_KIND[asked.kind]
     if asked.stage != _STAGE_OF_KIND[asked.kind]:
         _refuse("/stage", f"is not {_STAGE_OF_KIND[asked.kind]}, the stage of kind {asked.kind}")
@@ -147,62 +156,80 @@ def _validate(job: JobRow, asked: CorrectionRequest) -> _CorrectionContent:
     photo = read_facts(job.result(StageName.PREPARE), PreparedFacts)
     result = job.result(StageName(asked.stage))
     if photo is None or result is None:
-        _refuse("/stage", f"{asked.stage} has no result in job {job.id}")
+        outputs = "image,matte" if asked.kind == "matte" else "image,faces"
+        _refuse(
+            "/stage",
+            f"{asked.stage} has no result in job {job.id}; derive a job with outputs={outputs},"
+            " and correct that job",
+        )
     size = photo.width, photo.height
     if asked.mask is not None:
         return _CorrectionContent("mask", _decode_mask(asked.mask, size), "image/png")
     if asked.strokes is not None:
         points = sum(len(stroke.points) for stroke in asked.strokes)
         return _CorrectionContent(
-            "strokes", _encode_strokes(asked.strokes, size), "application/json", points
+            "strokes", drawing.encode_strokes(asked.strokes, size), "application/json", points
         )
-    rated = read_facts(result, Smiles)
-    assert rated is not None, "there is a result"
-    _validate_label(asked, faces=len(rated.smiles))
-    return _CorrectionContent("label", None, "")
+    detected = read_facts(job.result(StageName.FACE), Faces)
+    assert detected is not None, "smile needs it"
+    if asked.label is not None:
+        _validate_label(asked.label, faces=len(detected.faces))
+        return _CorrectionContent("label", None, label=asked.label.model_dump(mode="json"))
+    assert asked.faces is not None, "the form was checked"
+    if asked.consent:
+        _refuse("/consent", "is true, but nothing is learned from faces; leave it out")
+    _validate_faces(asked.faces, [face.box for face in detected.faces], size)
+    return _CorrectionContent("faces", None, label=asked.faces.model_dump(mode="json"))
 
 
 def _decode_mask(text: str, size: tuple[int, int]) -> bytes:
     content = decode_base64(text.encode(), "mask")
-    if len(content) > MAX_MASK_BYTES:
-        _refuse("/mask", f"has more than {MAX_MASK_BYTES} bytes")
-    if not content.startswith(_PNG_START) or len(content) < len(_PNG_START) + 10:
-        _refuse("/mask", "is not a PNG")
-    width, height, *kind = struct.unpack_from(">IIBB", content, len(_PNG_START))
-    if tuple(kind) != _GRAY_8_BIT:
-        _refuse("/mask", "is not grayscale with 8 bits per pixel and without alpha")
-    if (width, height) != size:
-        actual, wanted = f"{width}×{height}", f"{size[0]}×{size[1]}"
-        _refuse(
-            "/mask", f"is {actual}, but the upright photo is {wanted}; send a mask of that size"
-        )
+    file = io.BytesIO(content)
+    actual = drawing.read_mask_size(file, len(content), "/mask")
+    if actual != size:
+        drawing.refuse_mask_size("/mask", actual, size)
+    drawing.check_pixels(file, actual, "/mask")
     return content
 
 
-def _encode_strokes(strokes: list[Stroke], size: tuple[int, int]) -> bytes:
-    if sum(len(stroke.points) for stroke in strokes) > MAX_POINTS_DRAWN:
-        _refuse("/strokes", f"have more than {MAX_POINTS_DRAWN} points in total")
-    for number, stroke in enumerate(strokes):
-        if (stroke.width is None) == (stroke.snap is None):
-            _refuse(f"/strokes/{number}/width", "is needed without snap, and only then")
-        for place, (x, y) in enumerate(stroke.points):
-            if not (0 <= x <= size[0] and 0 <= y <= size[1]):
-                where = f"/strokes/{number}/points/{place}"
-                _refuse(where, f"is outside the upright photo of {size[0]}×{size[1]} pixels")
-    return json.dumps(
-        [stroke.model_dump(mode="json", exclude_none=True) for stroke in strokes]
-    ).encode()
-
-
-def _validate_label(asked: CorrectionRequest, *, faces: int) -> None:
+def _validate_label(label: Label, *, faces: int) -> None:
     """Reject labels for unknown faces, and repeated labels for a face.  Raises InvalidRequest."""
-    assert asked.label is not None, "the form was checked"
-    numbers = [face.number for face in asked.label.faces]
+    numbers = [face.number for face in label.faces]
+    _validate_numbers(numbers, "/label/faces/{}/number", faces=faces)
+
+
+def _validate_faces(asked: FaceChanges, faces: Sequence[Box], size: tuple[int, int]) -> None:
+    """Reject changes that are empty, unclear or outside the photo.  Raises InvalidRequest.
+
+    faces: boxes of the listed ones.  size: width and height of the upright photo.
+    """
+    removed, added = asked.remove or [], asked.add or []
+    if bool(removed or added) == bool(asked.restore):
+        _refuse("/faces", "needs `remove`, `add` or both, or `restore` alone")
+    _validate_numbers(removed, "/faces/remove/{}", faces=len(faces))
+    left = [box for number, box in enumerate(faces, 1) if number not in removed]
+    for place, (x, y, width, height) in enumerate(added):
+        pointer = f"/faces/add/{place}"
+        if min(x, y) < 0 or x + width > size[0] or y + height > size[1]:
+            _refuse(pointer, f"is not within the upright photo, which is {size[0]}×{size[1]}")
+        if min(width, height) < _MIN_FACE_PX:
+            _refuse(pointer, f"is less than {_MIN_FACE_PX} pixels wide or high")
+        same = index_of_same((x, y, width, height), left)
+        if same is not None:
+            _refuse(pointer, f"covers a face that counts already, at {_in_words(left[same])}")
+        left.append((x, y, width, height))
+
+
+def _in_words(box: Box) -> str:
+    return ", ".join(f"{side:.0f}" for side in box)
+
+
+def _validate_numbers(numbers: Sequence[int], pointer: str, *, faces: int) -> None:
     for place, number in enumerate(numbers):
         if number > faces:
-            _refuse(f"/label/faces/{place}/number", f"is not one of the {faces} detected faces")
+            _refuse(pointer.format(place), f"is not one of the {faces} detected faces")
         if number in numbers[:place]:
-            _refuse(f"/label/faces/{place}/number", "is given more than once")
+            _refuse(pointer.format(place), "is given more than once")
 
 
 def _refuse(pointer: str, detail: str) -> NoReturn:

@@ -33,6 +33,7 @@ _FASTER_EDGES: Mapping[Edge, tuple[Edge, ...]] = {
     Edge.BEST: (Edge.BALANCED, Edge.FAST),
     Edge.BALANCED: (Edge.FAST,),
     Edge.FAST: (),
+    Edge.HARD: (),
 }
 # A substitute takes at most this share of the model's time; a smaller gain is not worth another
 # result.

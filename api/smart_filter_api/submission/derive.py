@@ -3,10 +3,11 @@
 import secrets
 import uuid
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe
+from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeLayer
 from smart_filter_api.intake import json_body
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import admission, commit, recipe_parser
@@ -24,16 +25,21 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.feedback.corrections import Correction
+from smart_filter_shared.feedback.face_changes import FaceChanges, read_face_changes
 from smart_filter_shared.ids import OPERATOR, CorrectionId, new_job_id
+from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import BackgroundKind
 from smart_filter_shared.recipe.fields import MAX_SEED, Fields, drop_replaced
+from smart_filter_shared.results import Faces, read_facts
 from smart_filter_shared.storage import keys
+from smart_filter_shared.takes import Take
 
 # Fields that only make sense for the parent's own submission.
 _NOT_INHERITED: Final = ("run_at", "deadline_ms")
+_OF_PARENT: Final = " (this is from the job that the request derives from)"
 
 
 async def prepare_derivation(
@@ -57,17 +63,29 @@ async def prepare_derivation(
         raise InputsExpired(f"the photo of job {parent.id} was never received; submit it again")
     if caller.tenant != OPERATOR:
         await services.refuse_when_full()
+    take = _choose_faces(parent, asked.faces) if asked.faces else None
     correction = await _find_correction(services, parent, asked.correction_id)
+    saved = await recipe_parser.saved_layers(services, caller.tenant, asked.given)
     fields = merge_fields(parent, asked.given, asked.names)
+    keeps_background = not any("background" in layer.fields for layer in saved)
     with_file = asked.background is not None or (
-        parent.background_key is not None and fields.get("background") == [str(BackgroundKind.FILE)]
+        parent.background_key is not None
+        and keeps_background
+        and fields.get("background") == [str(BackgroundKind.FILE)]
     )
-    # The parent's recipe is complete, so the tenant's defaults do not apply.
+    # The parent's recipe is complete, so the tenant's defaults do not apply. Under a saved recipe
+    # the parent's fields are a layer, so that those which contradict it give way.
     parsed_recipe = await recipe_parser.read_recipe(
-        services, caller, fields, defaults={}, with_background_file=with_file
+        services,
+        caller,
+        asked.given if saved else fields,
+        layers=[RecipeLayer(merge_fields(parent, {}, asked.names), _OF_PARENT)] if saved else [],
+        with_background_file=with_file,
     )
-    applied = _combine_corrections(parent, correction)
-    _refuse_other_faces(parent, parsed_recipe, applied)
+    applied = combine_corrections(parent, correction)
+    parsed_recipe = _with_face_changes(parsed_recipe, applied)
+    if take is not None and applied:
+        raise Contradiction([FieldError("/faces", "cannot be combined with corrections")])
     await admission.hold_deliveries(services, caller, jobs=1, webhook_url=asked.webhook_url)
     await admission.check_stored_bytes(services, caller, asked.background)
     admitted = await admission.admit_job(
@@ -77,14 +95,16 @@ async def prepare_derivation(
             parsed_recipe,
             parent.megapixels,
             charged_megapixels=0.0,  # the photo was charged when it was submitted
-            digest=parent.photo_digest,
-            parent=parent,
+            # Another take has another photo, so no result can be reused.
+            digest=parent.photo_digest if take is None else None,
+            parent=parent if take is None else None,
         ),
     )
     return _build_submission(
         parent,
         admitted,
-        photo_key=parent.photo_key,
+        photo_key=parent.photo_key if take is None else None,
+        take=parent.take if take is None else take,
         retention=caller.retention.within(services.retention),
         applied=applied,
         asked=asked,
@@ -125,57 +145,107 @@ async def _find_correction(
     return correction
 
 
-def _combine_corrections(
+def _choose_faces(parent: JobRow, faces: Mapping[int, int]) -> Take:
+    """Return the parent's take with other faces, the base first.  Raises InvalidRequest."""
+    take = parent.take
+    if take is None or take.report is None:
+        raise InvalidRequest([FieldError("/faces", f"job {parent.id} is not a take")])
+    base = take.report.base
+    items = {person.person: person.items for person in take.report.people}
+    wrong = [
+        FieldError(f"/faces/{person}", _describe_wrong_face(items.get(person)))
+        for person, item in faces.items()
+        if item not in items.get(person, ())
+    ]
+    if wrong:
+        raise InvalidRequest(wrong)
+    shots = sorted(take.shots, key=lambda shot: shot.item != base)
+    return Take(tuple(shots), {**take.chosen, **faces})
+
+
+def _describe_wrong_face(items: Collection[int] | None) -> str:
+    if items is None:
+        return "is no person of the take; `take.people` lists them"
+    return f"is none of the items whose face fits: {', '.join(map(str, items))}"
+
+
+def combine_corrections(
     parent: JobRow, correction: Correction | None
 ) -> tuple[Mapping[str, Any], ...]:
-    """Return the parent's corrections and the new one, without corrections that a mask replaces."""
+    """Return the parent's corrections and the new one, without corrections that a mask replaces.
+
+    Raises InvalidRequest when they are too many for one job.
+    """
     before = list(parent.corrections)
     if correction is None:
         return tuple(before)
-    if correction.form == "mask":
+    if correction.form == "mask" or correction.stage == StageName.FACE:
         before = [earlier for earlier in before if earlier["stage"] != correction.stage]
-    applied = (*before, correction.as_json())
-    if len(applied) > corrections.MAX_APPLIED:
-        raise InvalidRequest(
-            [
-                FieldError(
-                    "/correction_id",
-                    f"exceeds the maximum of {corrections.MAX_APPLIED} corrections per job; "
-                    "combine them into one",
-                )
-            ]
-        )
+    applied = (*before, _applied_form(parent, correction))
     # Corrections stored before points were counted lack the field.
     points = sum(change.get("points", 0) for change in applied)
-    if points > corrections.MAX_POINTS_DRAWN:
-        detail = (
-            f"gives the job {points} stroke points, but the maximum is "
-            f"{corrections.MAX_POINTS_DRAWN}; send a mask instead"
-        )
-        raise InvalidRequest([FieldError("/correction_id", detail)])
+    for kind, number, most in (
+        ("corrections", len(applied), corrections.MAX_APPLIED),
+        ("stroke points", points, corrections.MAX_POINTS_DRAWN),
+    ):
+        if number > most:
+            detail = (
+                f"would give a derived job {number} {kind}, but the maximum is {most}; send a mask,"
+                " which replaces all strokes, or combine corrections of an earlier job into one"
+            )
+            form = "faces" if correction.stage == StageName.FACE else correction.form
+            raise InvalidRequest([FieldError(f"/{form}", detail)])
     return applied
 
 
-def _refuse_other_faces(
-    parent: JobRow, parsed_recipe: ParsedRecipe, applied: tuple[Mapping[str, Any], ...]
-) -> None:
-    """Reject another face model for labels, which number the parent's faces.
+def _applied_form(parent: JobRow, correction: Correction) -> Mapping[str, Any]:
+    """Return the JSON that the derived job stores of a correction.
 
-    Raises Contradiction.
+    Boxes replace the numbers of faces, because the derived job can number its faces differently.
+    Raises InvalidRequest.
     """
-    labels = any(change["form"] == "label" for change in applied)
-    plan = parsed_recipe.plans.get(StageName.FACE)
-    before = next((stage.models for stage in parent.stages if stage.name == StageName.FACE), None)
-    if labels and plan is not None and before is not None and dict(plan.models) != dict(before):
-        detail = "labels number the faces that the parent's model found; omit the labels or this"
-        raise Contradiction([FieldError("/face/model", detail)])
+    stored = correction.as_json()
+    label, detected = correction.label, read_facts(parent.result(StageName.FACE), Faces)
+    if label is None or detected is None:
+        return stored
+    if correction.stage == StageName.SMILE:
+        boxed = [
+            {**face, "box": list(detected.faces[face["number"] - 1].box)} for face in label["faces"]
+        ]
+        return {**stored, "label": {"faces": boxed}}
+    changes = read_face_changes(parent.corrections).then(label, detected.faces)
+    if len(changes.added) > corrections.MAX_ADDED_FACES:
+        detail = (
+            f"would give a derived job {len(changes.added)} added faces, but the maximum is "
+            f"{corrections.MAX_ADDED_FACES}; add fewer, or remove added ones with them"
+        )
+        raise InvalidRequest([FieldError("/faces/add", detail)])
+    return {**stored, "label": changes.as_json()}
+
+
+def _with_face_changes(
+    parsed_recipe: ParsedRecipe, applied: tuple[Mapping[str, Any], ...]
+) -> ParsedRecipe:
+    """Return the recipe with cache keys that cover the changes of the faces, if there are any."""
+    changes = read_face_changes(applied)
+    if changes == FaceChanges():
+        return parsed_recipe
+    keys_by_stage = result_cache.cache_keys(
+        parsed_recipe.recipe,
+        parsed_recipe.plans,
+        parsed_recipe.published,
+        parsed_recipe.pictures,
+        changes,
+    )
+    return replace(parsed_recipe, cache_keys=keys_by_stage, face_changes=changes)
 
 
 def _build_submission(
     parent: JobRow,
     admitted: AdmittedJob,
     *,
-    photo_key: str,
+    photo_key: str | None,
+    take: Take | None,
     retention: RetentionPolicy,
     applied: tuple[Mapping[str, Any], ...],
     asked: DeriveRecipe,
@@ -199,7 +269,8 @@ def _build_submission(
         seed=secrets.randbelow(MAX_SEED + 1) if recipe.seed is None else recipe.seed,
         place=admitted.place,
         photo_key=photo_key,
-        photo_digest=parent.photo_digest,
+        photo_digest=None if photo_key is None else parent.photo_digest,
+        photo_name=parent.photo_name,
         background_key=own_file or referenced_file,
         retention=retention,
         plans=admitted.plans,
@@ -211,6 +282,7 @@ def _build_submission(
         parent_id=parent.id,
         references=tuple(dict.fromkeys(key for key in (photo_key, referenced_file, *masks) if key)),
         corrections=applied,
+        take=take,
         lengths={key: picture.length for key, picture in pictures.items()},
         link_seconds=link_seconds,
         key_id=key_id,

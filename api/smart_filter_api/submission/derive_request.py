@@ -6,7 +6,7 @@ Both have the same fields; only a form can hold a file.
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -31,6 +31,7 @@ class DeriveRecipe:
     given: recipe fields that replace the parent's.  names: all changed fields, also
     fields that return to their defaults.
     background: the background picture; its file is closed when `receive_derive_request` ends.
+    faces: of a take, the item that each person's face is to be from.
     """
 
     given: Fields
@@ -38,6 +39,7 @@ class DeriveRecipe:
     background: SpooledPicture | None
     correction_id: str | None
     webhook_url: str | None
+    faces: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ def _parse_document(body: bytes) -> DeriveRecipe:
     recipe = asked.recipe or {}
     given = json_body.read_fields(recipe)
     names = {*given, *json_body.list_names(recipe)}
-    return DeriveRecipe(given, names, None, asked.correction_id, asked.webhook_url)
+    faces = {int(person): item for person, item in (asked.faces or {}).items()}
+    return DeriveRecipe(given, names, None, asked.correction_id, asked.webhook_url, faces)
 
 
 def _parse_form(fields: Mapping[str, list[str]], background: SpooledPicture | None) -> DeriveRecipe:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe
-from smart_filter_api.intake.body import PhotoRequest, RemotePhoto
+from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeLayer
+from smart_filter_api.intake.body import PhotoRequest, RemotePhoto, SpooledFile
 from smart_filter_api.services.container import Services
-from smart_filter_api.submission import admission, commit, photo_source, recipe_parser
+from smart_filter_api.submission import admission, commit, drawing, photo_source, recipe_parser
 from smart_filter_api.submission.admission import AdmissionRequest
 from smart_filter_api.submission.commit import JobSubmission
 from smart_filter_api.submission.photo_source import ResolvedPhoto
@@ -17,7 +17,8 @@ from smart_filter_shared.errors import (
     Rejected,
     UploadMissing,
 )
-from smart_filter_shared.ids import OPERATOR, new_job_id
+from smart_filter_shared.feedback.corrections import sent_with_photo
+from smart_filter_shared.ids import OPERATOR, new_correction_id, new_job_id
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.recipe import BackgroundKind
 from smart_filter_shared.recipe import fields as recipe_fields
@@ -48,8 +49,15 @@ async def prepare_submission(
     if caller.is_device and parsed_recipe.recipe.background.kind == BackgroundKind.URL:
         _refuse_background_address(upload)
     await admission.hold_deliveries(services, caller, jobs=1, webhook_url=webhook_url)
-    await admission.check_stored_bytes(services, caller, photo.spooled, upload.background)
+    await services.in_thread(drawing.check_mask, upload, parsed_recipe.recipe, photo)
+    strokes = await services.in_thread(drawing.read_strokes, upload, photo)
+    await admission.check_stored_bytes(
+        services, caller, photo.spooled, upload.background, upload.mask
+    )
     digest = None if photo.spooled is None else photo.spooled.digest
+    drawn: SpooledFile | None = upload.mask or strokes
+    # A picture with a mask or strokes is no result of the photo and the recipe alone.
+    is_shared = services.settings.engine.remember and drawn is None
     admitted = await admission.admit_job(
         services,
         caller,
@@ -57,7 +65,7 @@ async def prepare_submission(
             parsed_recipe,
             photo.megapixels,
             charged_megapixels=photo.megapixels,
-            digest=digest if services.settings.engine.remember else None,
+            digest=digest if is_shared else None,
         ),
     )
     recipe = admitted.recipe
@@ -68,13 +76,20 @@ async def prepare_submission(
     # With `keep_nothing` a job's photo is deleted with the job, so no other job may share it.
     photo_key = referenced_photo = None if retention.nothing else admitted.equal_photo
     background_key = None
-    pictures = {}
+    pictures: dict[str, SpooledFile] = {}
     if photo.spooled is not None and photo_key is None:
         photo_key = keys.photo(tenant, job_id)
         pictures[photo_key] = photo.spooled
     if upload.background is not None:
         background_key = keys.background(tenant, job_id)
         pictures[background_key] = upload.background
+    corrections = []
+    if drawn is not None:
+        correction_id = new_correction_id()
+        key = keys.correction(tenant, job_id, correction_id)
+        pictures[key] = drawn
+        form, points = ("mask", 0) if strokes is None else ("strokes", strokes.points)
+        corrections.append(sent_with_photo(correction_id, form, key, points))
     job = NewPhotoJob(
         job_id=job_id,
         tenant=tenant,
@@ -91,9 +106,11 @@ async def prepare_submission(
         megapixels=photo.megapixels,
         photo_url=photo.url,
         upload=photo.upload,
+        photo_name=upload.photo_name,
         cache_keys=admitted.cache_keys,
         results=admitted.results,
         references=() if referenced_photo is None else (referenced_photo,),
+        corrections=tuple(corrections),
         degraded=admitted.degraded,
         link_seconds=link_seconds or caller.link_seconds,
         device_key_id=caller.device_key_id,
@@ -143,7 +160,7 @@ async def _read_request(
             services,
             caller,
             upload.fields,
-            defaults=caller.recipe,
+            layers=[RecipeLayer(caller.recipe), RecipeLayer(upload.implied, "")],
             with_background_file=upload.background is not None,
         )
     except InvalidRecipe as error:

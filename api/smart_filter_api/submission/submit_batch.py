@@ -8,7 +8,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe
+from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeLayer
 from smart_filter_api.problems import problem
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import admission, batch_body, commit, photo_source, recipe_parser
@@ -39,6 +39,7 @@ from smart_filter_shared.queue.submission import RejectedItem
 from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.storage import keys
+from smart_filter_shared.takes import TAKE, Take
 
 # Errors that one answer lists; a thousand items would make an answer of hundreds of kilobytes.
 _MAX_ERRORS = 50
@@ -51,6 +52,7 @@ class _Item:
 
     index: int
     photo: ResolvedPhoto
+    photo_name: str | None
     parsed_recipe: ParsedRecipe
 
 
@@ -67,23 +69,30 @@ async def prepare_batch(services: Services, caller: Caller, sent: UploadedBatch)
     except InvalidWebhookUrl as error:
         sent = replace(sent, faults=[*sent.faults, error])
     items, gaps = await _read_items(services, caller, sent)
+    recipes = [item.parsed_recipe for item in items]
+    megapixels = sum(item.photo.megapixels for item in items)
+    if sent.best == TAKE:
+        fields = batch_body.with_rating(sent.common)
+        recipes.append(await _read_recipe(services, caller, sent, fields, may_reload=True))
+        megapixels += _max_megapixels(items)
     most = caller.limits.jobs_waiting
-    if most and len(items) > most:
+    if most and len(recipes) > most:
         # Not QueueFull, since retrying would not help.
-        detail = f"has {len(items)} photos, but at most {most} jobs may wait; send smaller batches"
+        detail = (
+            f"has {len(recipes)} photos, but at most {most} jobs may wait; send smaller batches"
+        )
         raise InvalidRequest([FieldError("/items", detail)])
     if caller.tenant != OPERATOR:
-        await services.refuse_when_full(jobs=len(items))
+        await services.refuse_when_full(jobs=len(recipes))
     # The batch ends as well.
     await admission.hold_deliveries(
-        services, caller, jobs=len(items) + 1, webhook_url=sent.webhook_url
+        services, caller, jobs=len(recipes) + 1, webhook_url=sent.webhook_url
     )
     await admission.check_stored_bytes(services, caller, *(item.photo.spooled for item in items))
-    megapixels = sum(item.photo.megapixels for item in items)
-    places = await admission.admit_batch(
-        services, caller, [item.parsed_recipe for item in items], megapixels=megapixels
+    places = await admission.admit_batch(services, caller, recipes, megapixels=megapixels)
+    batch = _build_batch(
+        services, caller, sent, items=items, recipes=recipes, places=places, gaps=gaps
     )
-    batch = _build_batch(services, caller, sent, items=items, places=places, gaps=gaps)
     pictures = {
         job.photo_key: item.photo.spooled
         for item, job in zip(items, batch.jobs, strict=True)
@@ -163,7 +172,7 @@ async def _read_each_photo(
             except (Rejected, UploadMissing) as error:
                 refused[index] = error
             else:
-                read.append(_Item(index, photo, parsed_recipe))
+                read.append(_Item(index, photo, item.photo_name, parsed_recipe))
 
     await commit.run_concurrently(read_some, tasks=len(parsed_recipes))
     read.sort(key=lambda item: item.index)
@@ -188,7 +197,7 @@ async def _read_recipe(
         services,
         caller,
         fields,
-        defaults=caller.recipe,
+        layers=[RecipeLayer(caller.recipe)],
         with_background_file=False,
         may_reload=may_reload,
     )
@@ -275,36 +284,60 @@ def _build_batch(
     sent: UploadedBatch,
     *,
     items: Sequence[_Item],
+    recipes: Sequence[ParsedRecipe],
     places: Sequence[Reservation],
     gaps: Sequence[RejectedItem],
 ) -> NewPhotoBatch:
-    batch_id, tenant = new_batch_id(), caller.tenant
+    """Return the batch; recipes, places: of the items, and then of the take, if there is one."""
+    batch_id = new_batch_id()
     jobs = []
-    for item, place in zip(items, places, strict=True):
-        job_id, seed = new_job_id(), item.parsed_recipe.recipe.seed
-        spooled = item.photo.spooled
-        photo_key = keys.photo(tenant, job_id)
-        jobs.append(
-            NewPhotoJob(
-                job_id=job_id,
-                tenant=tenant,
-                recipe=item.parsed_recipe.recipe,
-                seed=secrets.randbelow(recipe_fields.MAX_SEED + 1) if seed is None else seed,
-                place=place,
-                photo_key=None if spooled is None else photo_key,
-                photo_digest=None if spooled is None else spooled.digest,
-                background_key=None,
-                retention=caller.retention.within(services.retention),
-                plans=item.parsed_recipe.plans,
-                megapixels=item.photo.megapixels,
-                photo_url=item.photo.url,
-                upload=item.photo.upload,
-                lengths={} if spooled is None else {photo_key: spooled.length},
-                # A batch does not reuse earlier results; later jobs can reuse its results.
-                cache_keys=item.parsed_recipe.cache_keys,
-                link_seconds=caller.link_seconds,
-                key_id=caller.key_id,
-                membership=BatchMember(batch_id, item.index, sent.best is not None),
-            )
-        )
-    return NewPhotoBatch(batch_id, tenant, sent.best, sent.webhook_url, jobs, gaps)
+    for index, (parsed_recipe, place) in enumerate(zip(recipes, places, strict=True)):
+        job = _build_job(services, caller, parsed_recipe, place)
+        if index < len(items):
+            member = BatchMember(batch_id, items[index].index, is_ranked=sent.best is not None)
+            photo_job = replace(job, membership=member, photo_name=items[index].photo_name)
+            jobs.append(_with_photo(photo_job, items[index].photo))
+    if sent.best != TAKE:
+        return NewPhotoBatch(batch_id, caller.tenant, sent.best, sent.webhook_url, jobs, gaps)
+    take = replace(
+        job,
+        membership=BatchMember(batch_id, None, is_ranked=False),
+        take=Take(),
+    )
+    return NewPhotoBatch(batch_id, caller.tenant, 0, sent.webhook_url, jobs, gaps, take)
+
+
+def _build_job(
+    services: Services, caller: Caller, parsed_recipe: ParsedRecipe, place: Reservation
+) -> NewPhotoJob:
+    """Return a job without its photo."""
+    seed = parsed_recipe.recipe.seed
+    return NewPhotoJob(
+        job_id=new_job_id(),
+        tenant=caller.tenant,
+        recipe=parsed_recipe.recipe,
+        seed=secrets.randbelow(recipe_fields.MAX_SEED + 1) if seed is None else seed,
+        place=place,
+        photo_key=None,
+        photo_digest=None,
+        background_key=None,
+        retention=caller.retention.within(services.retention),
+        plans=parsed_recipe.plans,
+        # A batch does not reuse earlier results; later jobs can reuse its results.
+        cache_keys=parsed_recipe.cache_keys,
+        link_seconds=caller.link_seconds,
+        key_id=caller.key_id,
+    )
+
+
+def _with_photo(job: NewPhotoJob, photo: ResolvedPhoto) -> NewPhotoJob:
+    spooled = photo.spooled
+    job = replace(job, megapixels=photo.megapixels, photo_url=photo.url, upload=photo.upload)
+    if spooled is None:
+        return job
+    key = keys.photo(job.tenant, job.job_id)
+    return replace(job, photo_key=key, photo_digest=spooled.digest, lengths={key: spooled.length})
+
+
+def _max_megapixels(items: Sequence[_Item]) -> float:
+    return max(item.photo.megapixels for item in items)

@@ -71,7 +71,7 @@ def body_arguments(request: Request) -> Mapping[str, Any]:  # httpx's own keywor
         return {"json": request.json}
     if request.content is not None:
         return {"content": request.content}
-    # File names are private; only the bytes are sent.
+    # The photo's name is a field, because an upload has no part.
     files = {name: (name, part, _BINARY_TYPE) for name, part in request.parts.items()}
     return {"data": dict(request.fields), "files": files} if files else {}
 

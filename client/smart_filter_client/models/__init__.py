@@ -11,20 +11,29 @@ corrections    corrections of a job's results
 events         events of a job or a batch
 webhooks       webhooks and their deliveries
 tenants        keys, tokens, usage, settings
-catalog        the models, backgrounds and filters of a server
+catalog        the models, backgrounds, filters and saved recipes of a server
 live           tickets for live video connections
 """
 
-from smart_filter_client.models.batches import Album, Batch, BatchItem, BatchState, batch_from
+from smart_filter_client.models.batches import (
+    Album,
+    Batch,
+    BatchItem,
+    BatchState,
+    Swap,
+    Take,
+    batch_from,
+)
 from smart_filter_client.models.catalog import (
     Filter,
     Keyword,
     Model,
     Preset,
+    SavedRecipe,
     model_from,
     preset_from,
 )
-from smart_filter_client.models.corrections import Correction, FaceLabel, Stroke
+from smart_filter_client.models.corrections import Correction, FaceChanges, FaceLabel, Stroke
 from smart_filter_client.models.events import FINAL_EVENTS, Event, event_from
 from smart_filter_client.models.faces import (
     AttachedThing,
@@ -96,6 +105,7 @@ __all__ = [
     "Event",
     "Eyes",
     "Face",
+    "FaceChanges",
     "FaceLabel",
     "Failure",
     "Filter",
@@ -119,12 +129,15 @@ __all__ = [
     "Queue",
     "RankTerms",
     "Rating",
+    "SavedRecipe",
     "Scope",
     "Smile",
     "SmileLevel",
     "Stage",
     "StageState",
     "Stroke",
+    "Swap",
+    "Take",
     "TenantChange",
     "TenantSettings",
     "Used",

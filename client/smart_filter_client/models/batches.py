@@ -27,10 +27,36 @@ class BatchItem:
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """How many of the best photos are composed, and when the album was ranked."""
+    """How many of the best photos are composed, or their take, and when the album was ranked."""
 
-    best: int
+    best: int | Literal["take"]
     ranked_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """A face of a take that is from the photo of another item, and why."""
+
+    person: int
+    item: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """One picture with the best face of each person.
+
+    job_id: its job.  base: the item of the photo that gets the faces, once it is composed.
+    fallback: why it is that photo as it is.  notes: why other photos or faces were not used.
+    """
+
+    job_id: str
+    state: JobState
+    error: Failure | None
+    base: int | None
+    swaps: tuple[Swap, ...]
+    fallback: str | None
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +64,7 @@ class Batch:
     """Photos that were submitted together; those in none of the three counts are unfinished.
 
     items: one for each photo, in order; empty in lists and events.
+    take: None without one, and in lists and events.
     document: the unparsed JSON.
     """
 
@@ -51,6 +78,7 @@ class Batch:
     album: Album | None
     created_at: dt.datetime | None
     finished_at: dt.datetime | None
+    take: Take | None
     document: JsonObject = field(repr=False, compare=False)
 
     @property
@@ -75,6 +103,7 @@ def batch_from(document: object) -> Batch:
         album=_album_from(fields.object_or_none("album")),
         created_at=fields.time_or_none("created_at"),
         finished_at=fields.time_or_none("finished_at"),
+        take=_take_from(fields.object_or_none("take")),
         document=fields.document,
     )
 
@@ -92,4 +121,22 @@ def _item_from(fields: Fields) -> BatchItem:
 def _album_from(fields: Fields | None) -> Album | None:
     if fields is None:
         return None
-    return Album(fields.integer("best"), fields.time_or_none("ranked_at"))
+    is_take = fields.document.get("best") == "take"
+    return Album("take" if is_take else fields.integer("best"), fields.time_or_none("ranked_at"))
+
+
+def _take_from(fields: Fields | None) -> Take | None:
+    if fields is None:
+        return None
+    return Take(
+        job_id=fields.text("job_id"),
+        state=cast("JobState", fields.text("state")),
+        error=failure_from(fields.object_or_none("error")),
+        base=fields.integer_or_none("base"),
+        swaps=tuple(
+            Swap(swap.integer("person"), swap.integer("item"), swap.text("reason"))
+            for swap in fields.objects_or_none("swaps") or ()
+        ),
+        fallback=fields.text_or_none("fallback"),
+        notes=fields.texts("notes"),
+    )

@@ -1,4 +1,4 @@
-"""The models, backgrounds and filters of a server."""
+"""The models, backgrounds, filters and saved recipes of a server."""
 
 from dataclasses import dataclass, field
 
@@ -50,6 +50,20 @@ class Preset:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedRecipe:
+    """Recipe fields under a name, which a recipe names as `recipe`.
+
+    title: of a built-in recipe.  source: the page that states the figures of a built-in recipe.
+    """
+
+    name: str
+    title: str | None
+    built_in: bool
+    recipe: JsonObject
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Keyword:
     """A word that `keywords:` in a recipe understands.
 
@@ -80,6 +94,19 @@ def keyword_from(document: object) -> Keyword:
     """Parse a keyword.  Raises UnexpectedAnswer."""
     fields = Fields(document, "a keyword")
     return Keyword(fields.text("word"), fields.text("kind"), fields.integer_or_none("count"))
+
+
+def saved_recipe_from(document: object) -> SavedRecipe:
+    """Parse a saved recipe.  Raises UnexpectedAnswer."""
+    fields = Fields(document, "a saved recipe")
+    recipe = fields.document.get("recipe")
+    return SavedRecipe(
+        name=fields.text("name"),
+        title=fields.text_or_none("title"),
+        built_in=fields.boolean_or_none("built_in") or False,
+        recipe=recipe if isinstance(recipe, dict) else {},
+        source=fields.text_or_none("source"),
+    )
 
 
 def filter_from(document: object) -> Filter:

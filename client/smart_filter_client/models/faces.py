@@ -32,6 +32,7 @@ class Face:
     box: x, y of its top left, width, height, in pixels of the upright photo.
     landmarks: right eye, left eye, nose, right and left mouth corner, as x, y.
     emotion: the share of each emotion, 0 to 1; None if no model reads it.
+    added: whether a user added it.
     """
 
     box: tuple[float, ...]
@@ -40,6 +41,7 @@ class Face:
     smile: Smile | None
     eyes: Eyes | None
     emotion: Mapping[str, float] | None = None
+    added: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def face_from(fields: Fields) -> Face:
         smile=None if smile is None else _smile(smile),
         eyes=None if eyes is None else _eyes(eyes),
         emotion=fields.numbers_by_name("emotion") or None,
+        added=fields.boolean_or_none("added") is True,
     )
 
 

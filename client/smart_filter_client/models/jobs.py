@@ -59,7 +59,8 @@ class Candidate:
 class Background:
     """The background, and the reason for the choice.
 
-    candidates: the best few if the photo decided, the chosen one first.
+    candidates: the best few if the photo decided, the chosen one first.  contrast: of the outline
+    against it, by the names of the API; None for the photo's own and for transparency.
     """
 
     kind: str
@@ -67,6 +68,7 @@ class Background:
     keywords: tuple[str, ...]
     reason: str | None
     candidates: tuple[Candidate, ...] = ()
+    contrast: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class Job:
 
     parent_id: the job that it was derived from.  batch_id: the batch that it belongs to.
     rank, rank_terms: in a ranked album: 1 is the best, and the reasons.
-    expires_at: when its pictures expire.
+    expires_at: when its pictures expire.  photo_name: of the photo's file.
     recipe: the recipe with defaults filled in.
     queue: its position and ETA, if the server gives them.  degraded: what was simplified to meet
     the deadline.
@@ -157,6 +159,7 @@ class Job:
     attached: what the model added to kept persons because it is in one piece with them; None if it
         looks for no such things.
     people, faces, rating: None when the job does not need them, or does not know them yet.
+    faces_removed: the number of found faces that users removed; None as for faces.
     emotions_notice: what the people in the photo must be told; None unless faces have emotions.
     printability: how well the picture prints; None unless people were rated.
     confidence: the agreement on the matte, 0 to 1: of an ensemble's members, or of the networks of
@@ -194,8 +197,10 @@ class Job:
     recipe: JsonObject = field(default_factory=dict, repr=False)
     queue: Queue | None = None
     degraded: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     frame: Frame | None = None
     batch_id: str | None = None
+    photo_name: str | None = None
     rank: int | None = None
     rank_terms: RankTerms | None = None
     persons: tuple[Person, ...] | None = None
@@ -205,6 +210,7 @@ class Job:
     subject: Literal["people", "object"] | None = None
     attached: tuple[AttachedThing, ...] | None = None
     emotions_notice: str | None = None
+    faces_removed: int | None = None
 
     @property
     def is_final(self) -> bool:
@@ -250,6 +256,7 @@ def job_from(document: object) -> Job:
         finished_at=fields.time_or_none("finished_at"),
         seed=fields.integer_or_none("seed"),
         metadata=fields.texts_by_name("metadata"),
+        photo_name=fields.text_or_none("photo_name"),
         photo=_picture(fields.object_or_none("photo")),
         image=_picture(fields.object_or_none("image")),
         subject=cast("Literal['people', 'object'] | None", fields.text_or_none("subject")),
@@ -258,6 +265,7 @@ def job_from(document: object) -> Job:
         confidence=fields.number_or_none("confidence"),
         needs_review=fields.document.get("needs_review") is True,
         faces=None if faces is None else tuple(face_from(face) for face in faces),
+        faces_removed=fields.integer_or_none("faces_removed"),
         rating=rating_from(fields.object_or_none("rating")),
         rating_reason=fields.text_or_none("rating_reason"),
         printability=printability_from(fields.object_or_none("printability")),
@@ -272,6 +280,7 @@ def job_from(document: object) -> Job:
         recipe=fields.mapping("recipe"),
         queue=_queue(fields.object_or_none("queue")),
         degraded=fields.texts("degraded"),
+        warnings=fields.texts("warnings"),
         frame=_frame(fields.object_or_none("frame")),
         batch_id=fields.text_or_none("batch_id"),
         rank=fields.integer_or_none("rank"),
@@ -321,6 +330,7 @@ def _background(fields: Fields | None) -> Background | None:
         keywords=fields.texts("keywords"),
         reason=fields.text_or_none("reason"),
         candidates=tuple(map(_candidate, fields.objects_or_none("candidates") or ())),
+        contrast=fields.numbers_by_name("contrast") or None,
     )
 
 

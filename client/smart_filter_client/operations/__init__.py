@@ -10,7 +10,7 @@ events       the events of a job, as they happen
 outputs      the outputs and the photo of a job, as files
 webhooks     the endpoints that are notified when jobs end
 tenants      keys, tokens, usage, settings
-catalog      models, backgrounds, filters
+catalog      models, backgrounds, filters, saved recipes
 live         tokens for live video connections
 """
 

@@ -4,6 +4,7 @@ import base64
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from smart_filter_client.errors import Gone
 from smart_filter_client.http import exchange
@@ -19,10 +20,14 @@ from smart_filter_client.requests import Request, path
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A photo of a batch, with recipe fields of its own."""
+    """A photo of a batch, with recipe fields of its own.
+
+    photo_name: of the photo's file; None: a file's own name.
+    """
 
     photo: Photo
     recipe: Recipe | None = None
+    photo_name: str | None = None
 
 
 async def submit_batch(
@@ -30,19 +35,18 @@ async def submit_batch(
     items: Sequence[Photo | Item],
     recipe: Recipe = NO_FIELDS,
     *,
-    best: int | None = None,
+    best: int | Literal["take"] | None = None,
     webhook_url: str | None = None,
     wait: float | None = None,
     idempotency_key: str | None = None,
 ) -> Batch:
     """Submit photos together; return their batch, whose jobs are queued.
 
-    items: at most 1,000 photos as for `submit`.  Files and bytes are sent in the request if
-        they are few and small; else they are uploaded one after the other.  To upload
-        concurrently, call `upload` for each photo, and pass the Uploads here.
+    items: at most 1,000 photos as for `submit`. Files and bytes that are many or large are
+        uploaded one after the other; to upload concurrently, pass the Uploads of `upload`.
     best: makes the batch an album: the photos are ranked, and only the first `best` composed.
-    idempotency_key: as for `submit`; for large photos pass Uploads, because each upload is
-        another.
+        "take": one picture of 2 to 12 photos, with each person's best face (`Batch.take`).
+    idempotency_key: as for `submit`; for large photos pass Uploads.
     An error of one photo is in its item, and the others run.
     Raises OSError when a file cannot be read.
     """
@@ -59,7 +63,7 @@ async def submit_batch(
     for item, photo in zip(wanted, held, strict=True):
         source = await _photo_source(client, photo, is_uploaded=size > photos.LARGE_BYTES)
         set_here = {} if item.recipe is None else {"recipe": to_form_fields(item.recipe)}
-        shown.append({**source, **set_here})
+        shown.append({**source, **photos.name_field(item.photo, item.photo_name), **set_here})
     body: dict[str, object] = {"items": shown, "recipe": to_form_fields(recipe)}
     if best is not None:
         body["album"] = {"best": best}

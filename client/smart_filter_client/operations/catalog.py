@@ -1,5 +1,6 @@
-"""The models, backgrounds and filters of a server."""
+"""The models, backgrounds, filters and saved recipes of a server."""
 
+from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
 from smart_filter_client.models import (
     Filter,
@@ -10,10 +11,16 @@ from smart_filter_client.models import (
     model_from,
     preset_from,
 )
-from smart_filter_client.models.catalog import filter_from, keyword_from
+from smart_filter_client.models.catalog import (
+    SavedRecipe,
+    filter_from,
+    keyword_from,
+    saved_recipe_from,
+)
 from smart_filter_client.operations.outputs import fetch_file
 from smart_filter_client.operations.pagination import fetch_list
-from smart_filter_client.requests import path
+from smart_filter_client.recipe import Recipe
+from smart_filter_client.requests import Request, path
 
 
 async def models(client: Connection, *, every: bool = False) -> list[Model]:
@@ -40,3 +47,19 @@ async def background_keywords(client: Connection) -> list[Keyword]:
 async def filters(client: Connection) -> list[Filter]:
     """Return the filters that `filters` of a recipe can name."""
     return await fetch_list(client, path("filters"), filter_from)
+
+
+async def recipes(client: Connection) -> list[SavedRecipe]:
+    """Return the recipes that `recipe` can name: your tenant's, then built-in ones."""
+    return await fetch_list(client, path("recipes"), saved_recipe_from)
+
+
+async def save_recipe(client: Connection, name: str, recipe: Recipe) -> SavedRecipe:
+    """Save a recipe of your tenant under a name; one of that name is replaced."""
+    request = Request(method="PUT", path=path("recipes", name), json={"recipe": recipe})
+    return saved_recipe_from(await exchange.ask_json(client, request))
+
+
+async def delete_recipe(client: Connection, name: str) -> None:
+    """Delete a saved recipe of your tenant; jobs that used it are unchanged."""
+    await exchange.ask(client, Request(method="DELETE", path=path("recipes", name)))

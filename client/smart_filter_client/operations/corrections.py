@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import Correction, FaceLabel, Stroke
+from smart_filter_client.models import Correction, FaceChanges, FaceLabel, Stroke
 from smart_filter_client.models.corrections import correction_from
 from smart_filter_client.operations import photos
 from smart_filter_client.operations.pagination import fetch_list
@@ -22,10 +22,9 @@ async def correct_matte(
     strokes: Sequence[Stroke] | None = None,
     consent: bool = False,
 ) -> Correction:
-    """Correct a matte, by a mask of the photo's size or by strokes.
+    """Correct a matte, by a mask (a gray PNG of its size, white is people) or by strokes.
 
-    mask: a gray PNG, white is people.  consent: whether it can be kept as a training example.
-    Raises OSError when a file cannot be read.
+    consent: whether it can be kept as a training example.  Raises OSError: unreadable file.
     """
     if mask is None:
         drawn = [_given_fields(stroke) for stroke in strokes or ()]
@@ -38,14 +37,25 @@ async def correct_matte(
 
 
 async def correct_faces(
-    client: Connection, job_id: str, faces: Sequence[FaceLabel], *, consent: bool = False
+    client: Connection,
+    job_id: str,
+    faces: Sequence[FaceLabel] | FaceChanges,
+    *,
+    consent: bool = False,
 ) -> Correction:
-    """Correct smiles and open eyes of faces.
+    """Correct smiles and open eyes, or which faces count.
 
-    consent: whether it can be kept as a training example.
+    consent: as for `correct_matte`, for labels only.  Raises ValueError for unclear changes.
     """
-    label = {"faces": [_given_fields(face) for face in faces]}
-    body = {"kind": "label", "stage": "smile", "label": label, "consent": consent}
+    if isinstance(faces, FaceChanges):
+        if consent:
+            raise ValueError("nothing is learned from FaceChanges: leave out `consent`")
+        body: dict[str, object] = {"kind": "faces", "stage": "face", "faces": faces.as_json()}
+    elif not isinstance(faces, Sequence) or any(not isinstance(face, FaceLabel) for face in faces):
+        raise TypeError(f"`faces` must be FaceChanges or a list of FaceLabel, not {faces!r}")
+    else:
+        label = {"faces": [_given_fields(face) for face in faces]}
+        body = {"kind": "label", "stage": "smile", "label": label, "consent": consent}
     return await _post_correction(client, job_id, body)
 
 

@@ -2,13 +2,14 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import AsyncGenerator, Mapping
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
 from smart_filter_client.errors import Forbidden, Gone, NotFound, ServerUnreachable
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import Job, JobState, job_from
+from smart_filter_client.models import Job, JobState, Stroke, job_from
 from smart_filter_client.operations import photos
 from smart_filter_client.operations.pagination import iterate_list
 from smart_filter_client.operations.photos import Photo, Picture, Upload
@@ -23,6 +24,9 @@ async def submit(
     recipe: Recipe = NO_FIELDS,
     *,
     background_file: Picture | None = None,
+    mask_file: Picture | None = None,
+    strokes: Sequence[Stroke] | None = None,
+    photo_name: str | None = None,
     webhook_url: str | None = None,
     wait: float | None = None,
     upload: bool | None = None,
@@ -32,36 +36,37 @@ async def submit(
 ) -> Job:
     """Submit a photo with a recipe; return the job, which is queued.
 
-    photo: a file, its bytes, an open binary file, an address (`https://…`) that the server
-        fetches, or an Upload.
-    recipe: fields by name, such as {"background": "auto", "outputs": ["image", "matte"],
-        "metadata": {"album": "beach"}}.
-    background_file: a picture as background; it sets the background `file`
-        unless the recipe names one.
-    webhook_url: an address that is notified when the job has ended, in addition to the
-        webhooks.
+    photo: a file, its bytes, an open binary file, an address (`https://…`), or an Upload.
+    recipe: fields by name, such as {"background": "auto", "metadata": {"album": "beach"}}.
+    background_file: a picture; it sets the background `file` unless the recipe names one.
+    mask_file: a gray PNG of the photo's size, white where people are: the matte exactly.
+    strokes: drawn over the photo as it is sent, and what they mark is people or not.
+    photo_name: of the photo's file, shown in the job; None: the name of a Path.
+    webhook_url: an address that is notified of the end, in addition to the webhooks.
     wait: return the job when it is final, or after this many seconds, 60 at most.
-    upload: whether the photo is uploaded straight to the storage instead of through the API;
-        None: if it is large, and the server and its storage support that. Not with an
-        idempotency_key of your own: each upload is another, so a repeated request would differ.
-    expires_in: lifetime of `output_links` in seconds, in all answers about the job.
-    download: browsers save what the `output_links` of this answer open: "1", or a file name.
-    idempotency_key: a repetition with the same key within a day returns the same job, also from
-        another process; without it every call makes one job, even if it had to be retried.
+    upload: straight to the storage; None: if large. Not with an idempotency_key of your own.
+    expires_in, download: as for `job`.  idempotency_key: repeated within a day, the same job.
     Raises OSError when a file cannot be read.
     """
     fields = to_form_fields(recipe)
+    extra = photos.name_field(photo, photo_name)
+    if webhook_url is not None:
+        extra["webhook_url"] = webhook_url
     if not isinstance(photo, str | Upload):
         if upload is None and idempotency_key is not None:
             upload = False
         photo = await _upload_when_large(client, photo, upload=upload)
-    if background_file is None and isinstance(photo, str | Upload):
-        body: dict[str, object] = {**photos.photo_reference(photo), "recipe": fields}
-        if webhook_url is not None:
-            body["webhook_url"] = webhook_url
+    files = {"background_file": background_file, "mask_file": mask_file}
+    parts = {name: file for name, file in files.items() if file is not None}
+    drawn = [dataclasses.asdict(stroke) for stroke in strokes or ()]
+    if not parts and isinstance(photo, str | Upload):
+        more = {"strokes": drawn} if drawn else {}
+        body = {**photos.photo_reference(photo), "recipe": fields, **extra, **more}
         request = Request(method="POST", path=path("jobs"), json=body)
     else:
-        request = await _with_files(client, photo, background_file, fields, webhook_url)
+        if drawn:
+            extra["strokes"] = json.dumps(drawn)
+        request = await _with_files(client, photo, parts, fields, extra)
     request = dataclasses.replace(request, params=_link_params(expires_in, download))
     return job_from(await exchange.post(client, with_wait(request, wait), idempotency_key))
 
@@ -73,6 +78,7 @@ async def derive(
     *,
     background_file: Picture | None = None,
     correction_id: str | None = None,
+    faces: Mapping[int, int] | None = None,
     webhook_url: str | None = None,
     wait: float | None = None,
     expires_in: int | None = None,
@@ -82,9 +88,9 @@ async def derive(
     """Make another picture of a job's photo; stages with the same work do not run again.
 
     recipe: the fields that differ from the job's own recipe.
-    background_file: a picture as background.
     correction_id: a correction of the job to apply.
-    webhook_url, wait, expires_in, download, idempotency_key: as for `submit`.
+    faces: of a take, the item of each person's face; not with a background_file.
+    background_file, webhook_url, wait, expires_in, download, idempotency_key: as for `submit`.
     Raises OSError when a file cannot be read.
     """
     fields = to_form_fields(recipe)
@@ -92,7 +98,10 @@ async def derive(
     extra = {name: text for name, text in options.items() if text is not None}
     where = path("jobs", job_id, "derive")
     if background_file is None:
-        request = Request(method="POST", path=where, json={"recipe": fields, **extra})
+        body: dict[str, object] = {"recipe": fields, **extra}
+        if faces is not None:
+            body["faces"] = {str(person): item for person, item in faces.items()}
+        request = Request(method="POST", path=where, json=body)
     else:
         background = await photos.make_resendable(client, background_file)
         parts = {"background_file": await photos.read_photo(client, background)}
@@ -160,10 +169,7 @@ async def redrive(client: Connection, job_id: str) -> Job:
 
 
 async def delete(client: Connection, job_id: str) -> None:
-    """Delete a job, its photo and its results; an unfinished job is canceled first.
-
-    Deleting twice is no error.
-    """
+    """Delete a job, canceled first, its photo and its results; a deleted job is no error."""
     try:
         await exchange.ask(client, Request(method="DELETE", path=path("jobs", job_id)))
     except Gone:
@@ -200,20 +206,19 @@ async def _upload_when_large(
 async def _with_files(
     client: Connection,
     photo: Path | bytes | str | Upload,
-    background_file: Picture | None,
+    files: Mapping[str, Picture],
     fields: Mapping[str, list[str]],
-    webhook_url: str | None,
+    extra: Mapping[str, str],
 ) -> Request:
-    """Return a submission with its files."""
-    form, parts = dict(fields), {}
+    """Return a submission with files by name.  extra: fields that are not part of the recipe."""
+    form = {**fields, **{name: [text] for name, text in extra.items()}}
+    parts = {}
     if isinstance(photo, str | Upload):
         form |= {name: [value] for name, value in photos.photo_reference(photo).items()}
     else:
         parts["photo"] = await photos.read_photo(client, photo)
-    if background_file is not None:
-        background = await photos.make_resendable(client, background_file)
-        parts["background_file"] = await photos.read_photo(client, background)
+    for name, file in files.items():
+        parts[name] = await photos.read_photo(client, await photos.make_resendable(client, file))
+    if "background_file" in files:
         form.setdefault("background", ["file"])
-    if webhook_url is not None:
-        form["webhook_url"] = [webhook_url]
     return Request(method="POST", path=path("jobs"), fields=form, parts=parts)

@@ -1,8 +1,10 @@
 """The outputs and the photo of a job, as files."""
 
 import functools
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 
@@ -11,7 +13,7 @@ from smart_filter_client.http import exchange
 from smart_filter_client.http.body_limits import FILE, BodyCount
 from smart_filter_client.http.connection import Backend, Connection
 from smart_filter_client.models import Output
-from smart_filter_client.recipe import OutputName
+from smart_filter_client.recipe import OutputName, Place
 from smart_filter_client.requests import Request, path
 
 _BINARY_TYPE = "application/octet-stream"
@@ -42,20 +44,21 @@ async def fetch_file(
 
 
 async def download(
-    client: Connection, job_id: str, name: OutputName, to: Path | Callable[[str], Path]
+    client: Connection, job_id: str, name: OutputName, to: Place, *, filename: str = ""
 ) -> Path:
     """Write an output of a job, such as `image`, to a file; return its path.
 
     The file appears complete or not at all; the output is never in memory as a whole.
-    to: the file, or a function that returns it for a media type such as `image/jpeg`.
-    Raises OSError when it cannot be written.
+    to: the file, or a function of its media type, such as `image/jpeg`, and its name or "".
+    filename: of the name, as in a recipe.  Raises OSError when the file cannot be written.
     """
-    request = Request(method="GET", path=_path(job_id, name))
+    params = {"download": filename} if filename else {}
+    request = Request(method="GET", path=_path(job_id, name), params=params)
     attempt = 0
     while True:
         attempt += 1
         async with exchange.open_response(client, request) as response:
-            place = to if isinstance(to, Path) else to(_media_type(response))
+            place = to if isinstance(to, Path) else to(_media_type(response), _file_name(response))
             try:
                 count = BodyCount.begin(client, request, FILE)
                 await _save(client.backend, response, place, count)
@@ -80,6 +83,17 @@ async def _save(backend: Backend, response: httpx.Response, place: Path, count: 
 
 def _path(job_id: str, name: str) -> str:
     return path("jobs", job_id, "outputs", name)
+
+
+def _file_name(response: httpx.Response) -> str:
+    """Return the name in Content-Disposition, without what makes it a path or hides it."""
+    header = response.headers.get("Content-Disposition", "")
+    encoded = re.search(r"filename\*=UTF-8''([^;\s]+)", header)
+    plain = re.search(r'filename="([^"]*)"', header)
+    name = unquote(encoded[1]) if encoded else plain[1] if plain else ""
+    return "".join(
+        letter for letter in name if letter.isprintable() and letter not in '/\\:*?"<>|'
+    ).strip(". ")
 
 
 def _media_type(response: httpx.Response) -> str:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import functools
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,14 @@ def photo_reference(photo: str | Upload) -> dict[str, str]:
     if photo.startswith(("http://", "https://")):
         return {"photo_url": photo}
     raise ValueError("a text is a photo's address, http:// or https://; name a file by a Path")
+
+
+def name_field(photo: Photo, name: str | None) -> dict[str, str]:
+    """Return the field with a photo's name: the given one, else a file's own; empty without."""
+    if name is None and isinstance(photo, Path):
+        name = photo.name
+    # Names of files that are not UTF-8 hold surrogates, which no request can.
+    return {} if name is None else {"photo_name": os.fsencode(name).decode(errors="replace")}
 
 
 async def make_resendable(client: Connection, photo: Picture) -> Path | bytes:

@@ -107,9 +107,6 @@ async def tenant(client: Connection, name: str) -> TenantSettings:
 
 
 async def change_tenant(client: Connection, name: str, changes: TenantChange) -> TenantSettings:
-    """Change the given settings of a tenant; return all of them.
-
-    Only the operator can change limits, or set a retention longer than the server's.
-    """
+    """Change the given settings of a tenant, limits only as the operator; return all."""
     request = Request(method="PATCH", path=path("tenants", name), json=changes)
     return tenant_settings_from(await exchange.ask_json(client, request))

@@ -31,10 +31,7 @@ from smart_filter_client.requests import Request, path
 async def create_webhook(
     client: Connection, url: str, events: Sequence[WebhookEvent] | None = None
 ) -> NewWebhook:
-    """Create a webhook for the ends of jobs; its secret is shown only once.
-
-    events: None: all.
-    """
+    """Create a webhook for these ends of jobs, None: all; its secret is shown only once."""
     body = {"url": url} | ({} if events is None else {"events": list(events)})
     request = Request(method="POST", path=path("webhooks"), json=body)
     return new_webhook_from(await exchange.post(client, request))

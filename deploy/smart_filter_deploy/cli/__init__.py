@@ -37,6 +37,9 @@ SECTIONS = {
             "pictures.live", "Replace the background of a camera or video.", "live"
         ),
         "jobs": CommandEntry("pictures.jobs", "List, show, download and delete jobs.", "api"),
+        "recipes": CommandEntry(
+            "pictures.recipes", "List, save, export and import saved recipes.", "worker"
+        ),
         "backgrounds": CommandEntry(
             "pictures.backgrounds", "List backgrounds; upload and delete your own.", "worker"
         ),

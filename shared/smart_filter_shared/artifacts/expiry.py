@@ -42,17 +42,22 @@ _EXPIRE_ARTIFACTS = text("""
         )
 """)
 
-# A locked job is being moved by another transaction; the next sweep comes in a second.
+# A locked job is being moved by another transaction; the next sweep comes in a second. A take reads
+# the results of its batch's jobs.
 _FIND_DUE = text("""
     SELECT id FROM jobs
-    WHERE expired_at IS NULL AND expires_at <= statement_timestamp()
+    WHERE expired_at IS NULL AND expires_at <= statement_timestamp() AND NOT EXISTS (
+        SELECT FROM batches JOIN jobs AS takes ON takes.id = batches.take_id
+        WHERE batches.id = jobs.batch_id AND takes.outcome IS NULL
+    )
     ORDER BY expires_at LIMIT :most
     FOR NO KEY UPDATE SKIP LOCKED
 """)
 # A separate statement: joined with the rows above, the planner reads all jobs of all days.
 _MARK_EXPIRED = text("""
     UPDATE jobs SET expired_at = statement_timestamp(), photo_digest = NULL,
-        photo_url = NULL, corrections = '[]', album_terms = NULL
+        photo_url = NULL, corrections = '[]', album_terms = NULL,
+        take = CASE WHEN take IS NOT NULL THEN CAST('{}' AS jsonb) END
     WHERE id = ANY(:ids)
 """)
 _DELETE_RESULTS = (

@@ -73,7 +73,8 @@ _BATCHES_OF_OTHER_DAYS: Final = text("""
 """)
 _INSERT_GAPS: Final = """
     INSERT INTO batch_gaps (batch_id, index, job_id, outcome)
-    SELECT batch_id, batch_index, id, outcome FROM {jobs} WHERE batch_id = ANY(:ids)
+    SELECT batch_id, batch_index, id, outcome FROM {jobs}
+    WHERE batch_id = ANY(:ids) AND batch_index IS NOT NULL
 """
 _DELETE_BATCHES: Final = (
     text("DELETE FROM batch_gaps WHERE batch_id = ANY(:ids)"),

@@ -47,6 +47,11 @@ _MARK_EXPIRED = text("""
             SELECT FROM borrowers JOIN jobs ON jobs.id = borrowers.job_id
             WHERE borrowers.tenant = due.tenant AND borrowers.key = due.key
                 AND jobs.outcome IS NULL
+        ) OR EXISTS (
+            -- A take composes its photo of those of its batch.
+            SELECT FROM jobs JOIN batches ON batches.id = jobs.batch_id
+            JOIN jobs AS takes ON takes.id = batches.take_id
+            WHERE jobs.id = due.job_id AND takes.outcome IS NULL
         ) AS by_job, EXISTS (
             SELECT FROM corrections
             WHERE corrections.job_id = due.job_id AND corrections.key = due.key

@@ -79,9 +79,11 @@ class ModelCard:
         them.
     combines: whether it is loaded with access to the other models of its task.
     instances: whether it separates persons.  explains: whether it can show its steps as the
-        output `debug`.  any_subject: whether it cuts out whatever stands out, not people alone;
-        true for one card.  best_edge: whether `auto` means it with edge=best, where a worker
-        serves it; true for at most one card.  All four are for segmentation only.
+        output `debug`.  any_subject: whether it cuts out whatever stands out, not people alone.
+        without_people: whether it does so unasked, for photos without people (subject=auto): it
+        finds nothing where nothing stands out.  best_edge: whether `auto` means it with edge=best,
+        where a worker serves it; true for at most one card, as without_people is.  All five are
+        for segmentation only.
     learns: name of the one of `weights` that training replaces; "" when the model cannot be
         trained here.
     """
@@ -113,6 +115,7 @@ class ModelCard:
     instances: bool = False
     explains: bool = False
     any_subject: bool = False
+    without_people: bool = False
     best_edge: bool = False
     learns: str = ""
 

@@ -74,6 +74,11 @@ class StorageSettings(BaseSettings):
     upload_secret_key: SecretStr | None = None
 
     @property
+    def variables(self) -> str:
+        """The beginning of the names of the variables, as messages name them."""
+        return "SMART_FILTER_STORAGE"
+
+    @property
     def folder(self) -> Path | None:
         """The folder that holds the bucket; None for an S3 endpoint."""
         path = self.url.removeprefix("file://")
@@ -276,6 +281,57 @@ class RemovebgSettings(BaseSettings):
     seconds: float = Field(default=18, gt=0, le=300)
 
 
+class _S3Server(StorageSettings):
+    """Connection to the server of S3 folders."""
+
+    @property
+    def variables(self) -> str:
+        return "SMART_FILTER_S3"
+
+
+class S3FolderSettings(BaseSettings):
+    """S3 folders: photos that are put under a prefix become jobs, and results go to another.
+
+    folders: tenant, source, target and recipe of each.
+    url, access_key, secret_key, region: of their server; None: the service's own storage.
+    sweep_seconds: pause between two searches for objects whose events were lost.
+    """
+
+    model_config = _config("S3_")
+
+    folders: values.S3Folders = ()
+    url: values.HttpEndpoint | None = None
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    region: values.Region | None = Field(default=None, examples=["eu-west-1"])
+    sweep_seconds: Seconds = 300
+
+    def server(self, storage: StorageSettings) -> StorageSettings:
+        """Return the settings of the folders' server; its bucket has no meaning.
+
+        Raises SetupFailed for a part of a server, and when the service stores in a folder.
+        """
+        given = (self.url, self.access_key, self.secret_key)
+        # The keys of the service's storage must not be sent to another server.
+        if None in given and given != (None, None, None):
+            raise SetupFailed(
+                "SMART_FILTER_S3_URL, SMART_FILTER_S3_ACCESS_KEY and SMART_FILTER_S3_SECRET_KEY"
+                " belong together; set all, or none to use the service's own storage"
+            )
+        if self.url is None and storage.folder is not None:
+            raise SetupFailed(
+                "SMART_FILTER_S3_FOLDERS needs SMART_FILTER_S3_URL, since the service stores in a"
+                " folder; set it to the endpoint of an S3 server, with its keys"
+            )
+        server = {
+            "url": self.url or storage.url,
+            "access_key": self.access_key or storage.access_key,
+            "secret_key": self.secret_key or storage.secret_key,
+            "region": self.region or storage.region,
+        }
+        return _S3Server.model_construct(**{**vars(storage), "public_url": None, **server})
+
+
 class ProvenanceSettings(BaseSettings):
     """The signature of Content Credentials; without a certificate no recipe can ask for them.
 
@@ -334,6 +390,7 @@ class Settings:
     oidc: OidcSettings
     links: LinkSettings
     removebg: RemovebgSettings
+    s3_folders: S3FolderSettings
     live: LiveSettings
     provenance: ProvenanceSettings
     otlp: OtlpSettings
@@ -369,6 +426,7 @@ def load(*, uses_storage: bool = True) -> Settings:
         oidc=_load_oidc(links, secrets),
         links=links,
         removebg=_load_group(RemovebgSettings),
+        s3_folders=load_s3_folders(),
         live=load_live(),
         provenance=load_provenance(),
         otlp=_load_group(OtlpSettings),
@@ -392,6 +450,11 @@ def ensure_readable() -> None:
     for group in get_type_hints(Settings).values():
         if issubclass(group, BaseSettings) and group not in servers:
             _load_group(group)
+
+
+def load_s3_folders() -> S3FolderSettings:
+    """Read only the settings of S3 folders.  Raises SetupFailed, as `load` does."""
+    return _load_group(S3FolderSettings)
 
 
 def load_engine() -> EngineSettings:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -181,6 +181,81 @@ def _grants(listed: object) -> object:
         raise ValueError("is not a JSON list of group, tenant and scopes") from None
 
 
+def _prefix(url: str) -> tuple[str, str]:
+    """Return the bucket and the prefix of `s3://bucket/prefix/`.  Raises ValueError."""
+    bucket, slash, prefix = url.removeprefix("s3://").partition("/")
+    segments = prefix.split("/")
+    if (
+        not (url.startswith("s3://") and slash and _BUCKET.fullmatch(bucket))
+        or (prefix and segments.pop())
+        or (prefix and {"", ".", ".."}.intersection(segments))
+        or not prefix.isprintable()
+    ):
+        raise ValueError("it is not s3://BUCKET/ or s3://BUCKET/PREFIX/, with a / at its end")
+    return bucket, prefix
+
+
+class S3Folder(BaseModel):
+    """Objects under `source` become a tenant's photos, with a recipe; results go to `target`.
+
+    source, target: `s3://bucket/prefix/`.  recipe: as the query of a URL, `background=keep&…`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    source: Annotated[str, AfterValidator(lambda url: _prefix(url) and url)]
+    target: Annotated[str, AfterValidator(lambda url: _prefix(url) and url)]
+    recipe: str = ""
+
+    @property
+    def source_prefix(self) -> tuple[str, str]:
+        """The bucket and the prefix of the source."""
+        return _prefix(self.source)
+
+    @property
+    def target_prefix(self) -> tuple[str, str]:
+        """The bucket and the prefix of the target."""
+        return _prefix(self.target)
+
+    @property
+    def fields(self) -> Mapping[str, str | list[str]]:
+        """The fields of the recipe; a repeated one is a list.  Raises ValueError."""
+        fields: dict[str, list[str]] = {}
+        pairs = parse_qsl(self.recipe, keep_blank_values=True, strict_parsing=bool(self.recipe))
+        for name, value in pairs:
+            fields.setdefault(name, []).append(value)
+        return {name: each if each[1:] else each[0] for name, each in fields.items()}
+
+
+def _folders(listed: object) -> object:
+    """Return the S3 folders of a JSON text; return any other value unchanged."""
+    if not isinstance(listed, str):
+        return listed
+    try:
+        folders = tuple(S3Folder.model_validate(entry) for entry in json.loads(listed))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        text = f"has no valid {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        # `describe_error` formats it.
+        raise ValueError(text.replace("{", "{{").replace("}", "}}")) from None
+    except (ValueError, TypeError):
+        raise ValueError("is not a JSON list of tenant, source, target and recipe") from None
+    for folder in folders:
+        try:
+            _ = folder.fields
+        except ValueError:
+            raise ValueError("has a recipe that is not like background=keep&format=png") from None
+    sources = [folder.source for folder in folders]
+    for number, source in enumerate(sources):
+        # Results in a source would become photos again; a photo in two sources, two jobs.
+        for other in (*(folder.target for folder in folders), *sources[:number]):
+            if source.startswith(other) or other.startswith(source):
+                text = f"has {other} inside {source}, or the reverse; separate them"
+                raise ValueError(text.replace("{", "{{").replace("}", "}}"))
+    return folders
+
+
 def _split(url: str, *schemes: str) -> SplitResult:
     """Return the parts of a URL.  Raises ValueError, whose message repeats no part of it."""
     expected = " or ".join(f"{scheme}://" for scheme in schemes)
@@ -251,6 +326,12 @@ GroupGrants = Annotated[
     NoDecode,
     BeforeValidator(_grants),
     Field(examples=['[{"group": "photos", "tenant": "shop", "scopes": ["submit", "read"]}]']),
+]
+S3Folders = Annotated[
+    tuple[S3Folder, ...],
+    NoDecode,
+    BeforeValidator(_folders),
+    Field(examples=['[{"tenant": "shop", "source": "s3://in/", "target": "s3://out/"}]']),
 ]
 SocketEndpoint = Annotated[
     str, AfterValidator(_endpoint("ws", "wss")), Field(examples=["wss://live.example.com"])

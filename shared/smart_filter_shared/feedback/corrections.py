@@ -1,9 +1,9 @@
 """User corrections of a job's results.
 
-A mask or strokes correct the matte; a label says how faces smile and whether eyes are open. A
-correction is applied by a job that is derived from the corrected one. It is kept as long as its
-photo. With consent it is kept as training material until its job is deleted; the deletion
-withdraws the consent.
+A mask or strokes correct the matte; a label says which faces there are, how they smile and whether
+their eyes are open. A correction is applied by a job that is derived from the corrected one. It is
+kept as long as its photo. With consent it is kept as training material until its job is deleted;
+the deletion withdraws the consent.
 """
 
 import datetime as dt
@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from smart_filter_shared.artifacts import retention as artifact_retention
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
-from smart_filter_shared.db.tables import objects as tables
+from smart_filter_shared.db import tables
+from smart_filter_shared.db.rows import read_row
+from smart_filter_shared.feedback.face_changes import Box, index_of_same
 from smart_filter_shared.ids import CorrectionId, JobId, Tenant
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.rating import LEVEL_WEIGHTS, SmileLevel
@@ -26,6 +28,8 @@ MAX_STROKES: Final = 200
 MAX_POINTS: Final = 2_000
 MAX_WIDTH_PX: Final = 2_000
 MAX_FACES: Final = 200
+# Faces that users add to one job: a worker looks at each for about 50 ms.
+MAX_ADDED_FACES: Final = 50
 # Corrections stored for one job, and corrections applied to one derived job.
 MAX_PER_JOB: Final = 20
 MAX_APPLIED: Final = 16
@@ -64,7 +68,7 @@ class Correction:
     expires_at: dt.datetime | None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the JSON that a derived job stores of the correction."""
+        """Return the JSON that a derived job stores of the correction; labels get boxes there."""
         return {
             "id": str(self.id),
             "stage": self.stage,
@@ -74,6 +78,23 @@ class Correction:
             # Rows written before points were counted have none.
             "points": int(self.provenance.get("points", 0)),
         }
+
+
+def sent_with_photo(correction_id: CorrectionId, form: str, key: str, points: int) -> Json:
+    """Return the JSON that a job stores of a mask or strokes which were sent with its photo.
+
+    It is no correction of a result: nothing is learned from it. It is in the pixels of the photo
+    as it was sent, before the service turned it upright.
+    """
+    return {
+        "id": str(correction_id),
+        "stage": str(StageName.SEGMENTATION),
+        "form": form,
+        "key": key,
+        "label": None,
+        "points": points,
+        "as_sent": True,
+    }
 
 
 def lock_job(connection: Connection, job_id: JobId) -> bool:
@@ -130,14 +151,14 @@ def create(
         )
         .returning(table)
     )
-    return _read_correction(row.mappings().one())
+    return read_row(Correction, row.mappings().one())
 
 
 def list_for_job(connection: Connection, job_id: JobId) -> list[Correction]:
     """Return the unexpired corrections of a job, the oldest first."""
     table = tables.corrections
     query = select(table).where(table.c.job_id == job_id, _is_kept()).order_by(table.c.id)
-    return [_read_correction(row) for row in connection.execute(query).mappings()]
+    return [read_row(Correction, row) for row in connection.execute(query).mappings()]
 
 
 def find(connection: Connection, job_id: JobId, correction_id: CorrectionId) -> Correction | None:
@@ -146,19 +167,17 @@ def find(connection: Connection, job_id: JobId, correction_id: CorrectionId) -> 
     return next((correction for correction in corrections if correction.id == correction_id), None)
 
 
-def apply_labels(stage: StageName, result: Json | None, corrections: Sequence[Json]) -> Json | None:
-    """Return a stage's stored result with user labels applied; only `smile` has labels.
+def apply_labels(result: Json, labels: Sequence[Json], faces: Sequence[Box]) -> Json:
+    """Return the stored result of `smile` with user labels applied.
 
+    labels: of faces, with their `box`.  faces: boxes of the rated ones.
     The score of a labeled smile becomes the weight of its level.
     """
-    labels = [correction["label"] for correction in corrections if correction["form"] == "label"]
-    if result is None or stage != StageName.SMILE or not labels:
-        return result
     facts = dict(result["facts"])
     smiles, eyes = list(facts["smiles"]), list(facts["eyes"])
     for face in (face for label in labels for face in label["faces"]):
-        at = face["number"] - 1
-        if at >= len(smiles):
+        at = index_of_same(face["box"], faces)
+        if at is None:
             continue
         if face.get("smile") is not None:
             level = SmileLevel(face["smile"])
@@ -188,19 +207,3 @@ def delete_expired(connection: Connection, *, most: int) -> int:
 def _is_kept() -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
     expires_at = tables.corrections.c.expires_at
     return expires_at.is_(None) | (expires_at > func.statement_timestamp())
-
-
-def _read_correction(row: RowMapping) -> Correction:
-    return Correction(
-        id=CorrectionId(row["id"]),
-        job_id=JobId(row["job_id"]),
-        kind=row["kind"],
-        stage=row["stage"],
-        form=row["form"],
-        key=row["key"],
-        label=row["label"],
-        consent=row["consent"],
-        provenance=row["provenance"],
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-    )

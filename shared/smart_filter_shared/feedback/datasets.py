@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, select, text
 
-from smart_filter_shared.db.tables import models as model_tables
+from smart_filter_shared.db import tables
 from smart_filter_shared.feedback import examples
 from smart_filter_shared.feedback.examples import Split, TrainingExample
 from smart_filter_shared.pipeline import TaskName
@@ -152,7 +152,7 @@ def build(connection: Connection, task: TaskName) -> Dataset | None:
 
 def list_examples(connection: Connection, task: TaskName, version: int) -> list[TrainingExample]:
     """Return the training examples of a version, ordered by the time of their correction."""
-    table = model_tables.data_items
+    table = tables.data_items
     query = (
         select(table)
         .where(table.c.task == str(task), table.c.versions.contains([version]))

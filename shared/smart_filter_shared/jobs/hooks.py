@@ -8,18 +8,19 @@ from smart_filter_shared import albums
 from smart_filter_shared.feedback import examples
 from smart_filter_shared.ids import BatchId, JobId
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.takes import MAX_SHOTS, Take, TakeShot
 
 # The inputs of the ranking; failed and canceled jobs are not ranked.
 _RATING_RESULTS = text("""
-    SELECT jobs.id, prepared.result AS prepared, faces.result AS faces, smiled.result AS smiled,
-        segmented.result AS segmented
+    SELECT jobs.id, jobs.batch_index AS item, prepared.result AS prepared,
+        faces.result AS faces, smiled.result AS smiled, segmented.result AS segmented
     FROM open_jobs AS jobs
     LEFT JOIN open_stages AS prepared ON prepared.job_id = jobs.id AND prepared.stage = 'prepare'
     LEFT JOIN open_stages AS faces ON faces.job_id = jobs.id AND faces.stage = 'face'
     LEFT JOIN open_stages AS smiled ON smiled.job_id = jobs.id AND smiled.stage = 'smile'
     LEFT JOIN open_stages AS segmented
         ON segmented.job_id = jobs.id AND segmented.stage = 'segmentation'
-    WHERE jobs.batch_id = :id AND jobs.outcome IS NULL
+    WHERE jobs.batch_id = :id AND jobs.outcome IS NULL AND jobs.take IS NULL
         -- While a day is opened, its jobs are visible before its stages (db/partitions.py).
         AND EXISTS (SELECT FROM open_stages WHERE job_id = jobs.id)
 """)
@@ -30,6 +31,11 @@ _STORE_RANKS = text("""
     FROM unnest(CAST(:ids AS uuid[]), CAST(:ranks AS integer[]), CAST(:terms AS text[]))
         AS ranked (id, rank, terms)
     WHERE jobs.id = ANY(:ids) AND jobs.id = ranked.id
+""")
+
+_STORE_SHOTS = text("""
+    UPDATE open_jobs SET take = CAST(:take AS jsonb)
+    WHERE batch_id = :id AND take IS NOT NULL AND outcome IS NULL
 """)
 
 
@@ -62,6 +68,9 @@ class PhotoJobHooks:
                 "terms": [json.dumps(terms) for terms in albums.describe_ranks(album, photos)],
             },
         )
+        items = {JobId(row.id): row.item for row in rows}
+        take = Take(tuple(TakeShot(job_id, items[job_id]) for job_id in ranked[:MAX_SHOTS]))
+        connection.execute(_STORE_SHOTS, {"id": batch_id, "take": json.dumps(take.as_json())})
         return ranked
 
     def forget_job(self, connection: Connection, job_id: JobId) -> None:

@@ -13,8 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text, union_all
 
 from smart_filter_shared.artifacts.uploads import UploadRef
-from smart_filter_shared.db import partitions
-from smart_filter_shared.db.tables import queue as tables
+from smart_filter_shared.db import partitions, tables
 from smart_filter_shared.errors import RowUnreadable
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId
@@ -24,6 +23,7 @@ from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.submission import WrittenJob
 from smart_filter_shared.recipe import Recipe, from_json
+from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
 
 # Rows that do not name their key count as submitted by another one.
@@ -65,7 +65,8 @@ _OF_LEASES = """,
 # recipes are cached by that text.
 _JOB_COLUMNS: Final = (
     *("id", "tenant", "seed", "metadata", "photo_key", "background_key", "photo_url"),
-    *("upload_id", "upload_etag", "batch_id", "album_rank", "album_terms", "created_at"),
+    *("upload_id", "upload_etag", "photo_name", "batch_id", "batch_index", "album_rank"),
+    *("album_terms", "take", "created_at"),
     *("finished_at", "outcome", "error", "keep_nothing", "expires_at", "expired_at"),
     *("megapixels", "degraded", "photo_digest", "parent_id", "corrections"),
     *("link_seconds", "device_key_id"),
@@ -96,7 +97,7 @@ _FIND_FOR_LEASES = text(f"""
     FROM open_jobs AS jobs WHERE id = ANY(:ids)
 """)  # noqa: S608 - as above
 # An id begins with the time of the API's clock, `created_at` is of the database's. The first
-# partition allows for as much difference between clocks (migration 0020).
+# partition allows for as much difference between clocks (migration 0001).
 _CLOCKS_DIFFER: Final = dt.timedelta(days=7)
 _FIRST_MOMENT: Final = dt.datetime(1971, 1, 1, tzinfo=dt.UTC)  # no id is older than 1970
 _HAS_METADATA: Final = text("jobs.metadata <> '{}'")
@@ -138,12 +139,14 @@ class JobRow:
     """One job; stages in the pipeline's order.
 
     photo_key: None until `prepare` has imported the photo from photo_url or upload.
+    photo_name: the file's name as its sender calls it.  batch_index: its index in the batch.
     keep_nothing: whether everything is deleted once the outputs have been downloaded.
     expires_at: when its results will be deleted.
     expired_at: when its results and the stages' findings were deleted.
     megapixels: of the photo.
     degraded: the recipe features that were dropped to meet the deadline.
     rank, rank_terms: its rank in its album and the reasons; None before the album is ranked.
+    take: of a job whose photo is composed of the shots of its batch.
     link_seconds: lifetime of its signed links; None: the setting applies.
     device_key_id: the device key that submitted it; None for any other key.
     emotions: whether its tenant's settings allow that emotions are shown.
@@ -162,6 +165,7 @@ class JobRow:
     background_key: str | None = None
     photo_url: str | None = None
     upload: UploadRef | None = None
+    photo_name: str | None = None
     keep_nothing: bool = False
     expires_at: dt.datetime | None = None
     expired_at: dt.datetime | None = None
@@ -171,8 +175,10 @@ class JobRow:
     megapixels: float = 0.0
     degraded: tuple[str, ...] = ()
     batch_id: BatchId | None = None
+    batch_index: int | None = None
     rank: int | None = None
     rank_terms: Json | None = None
+    take: Take | None = None
     link_seconds: int | None = None
     device_key_id: uuid.UUID | None = None
     emotions: bool = True
@@ -182,9 +188,21 @@ class JobRow:
 
         None when the stage has not succeeded, or the job does not run it.
         """
+        stored = self._stored_result(stage)
+        labels = [
+            change["label"]
+            for change in self.corrections
+            if change["form"] == "label" and change["stage"] == stage
+        ]
+        rated = self._stored_result(StageName.FACE)
+        if stage != StageName.SMILE or not labels or stored is None or rated is None:
+            return stored
+        boxes = [face["box"] for face in rated["facts"]["faces"]]
+        return corrections.apply_labels(stored, labels, boxes)
+
+    def _stored_result(self, stage: StageName) -> Json | None:
         done = (row for row in self.stages if row.state == StageState.SUCCEEDED)
-        stored = next((row.result for row in done if row.name == stage), None)
-        return corrections.apply_labels(stage, stored, self.corrections)
+        return next((row.result for row in done if row.name == stage), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +246,7 @@ def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
         background_key=job.background_key,
         photo_url=job.photo_url,
         upload=job.upload,
+        photo_name=job.photo_name,
         keep_nothing=job.retention.nothing,
         photo_digest=job.photo_digest,
         parent_id=job.parent_id,
@@ -235,6 +254,8 @@ def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
         megapixels=job.megapixels,
         degraded=job.degraded,
         batch_id=None if job.membership is None else job.membership.batch_id,
+        batch_index=None if job.membership is None else job.membership.index,
+        take=job.take,
         link_seconds=job.link_seconds,
         device_key_id=job.device_key_id,
     )
@@ -441,9 +462,12 @@ def _read_job(job: Row) -> JobRow:
         background_key=job["background_key"],
         photo_url=job["photo_url"],
         upload=_upload_ref(job),
+        photo_name=job["photo_name"],
         batch_id=None if job["batch_id"] is None else BatchId(job["batch_id"]),
+        batch_index=job["batch_index"],
         rank=job["album_rank"],
         rank_terms=job["album_terms"],
+        take=None if job["take"] is None else read_take(job["take"]),
         created_at=job["created_at"],
         finished_at=job["finished_at"],
         error=job["error"],

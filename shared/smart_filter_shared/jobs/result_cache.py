@@ -22,6 +22,7 @@ from sqlalchemy import Connection, TextClause, text
 from smart_filter_shared.artifacts import references
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.db import partitions
+from smart_filter_shared.feedback.face_changes import FaceChanges
 from smart_filter_shared.ids import JobId, Tenant, day_of
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.stage_plan import StagePlan
@@ -44,8 +45,8 @@ _LATEST_JOBS: Final = 32
 # Backgrounds that are the same for every seed, and those whose pixels the key does not cover.
 _UNSEEDED_KINDS: Final = {BackgroundKind.KEEP, BackgroundKind.TRANSPARENT, BackgroundKind.COLOR}
 _OUTSIDE_KINDS: Final = {BackgroundKind.FILE, BackgroundKind.URL}
-# Recipe fields that only the queue reads.
-_QUEUE_FIELDS: Final = {"priority", "run_at", "deadline_ms"}
+# Recipe fields that no stage reads: those of the queue, and the name of downloads.
+_UNREAD_FIELDS: Final = {"priority", "run_at", "deadline_ms", "filename"}
 
 Result = Mapping[str, Any]  # what a stage stored, as JSON of any shape
 
@@ -113,11 +114,13 @@ def cache_keys(
     plans: Mapping[StageName, StagePlan],
     published: Sequence[PublishedModel],
     pictures: Sequence[Picture],
+    face_changes: FaceChanges | None = None,
 ) -> dict[StageName, str]:
     """Return the cache key of each stage that can be cached, as a SHA-256 in lower-case hex.
 
     plans: the models and parameters of each stage.  published: every published model.
     pictures: the picture backgrounds that the tenant may use.
+    face_changes: those that users made of the faces.
     """
     models = {(model.card.task, model.card.name): model for model in published}
     keys_by_stage: dict[StageName, str] = {}
@@ -132,7 +135,9 @@ def cache_keys(
             "stage": stage.name,
             "models": {task: _versions(models, task, name) for task, name in plan.models.items()},
             "parameters": plan.parameters,
-            "recipe": _recipe_inputs(stage.name, recipe, published, pictures),
+            "recipe": face_changes.as_json()
+            if stage.name == StageName.FACE and face_changes
+            else _recipe_inputs(stage.name, recipe, published, pictures),
             "needs": [keys_by_stage[need] for need in needs_within(stage, plans)],
         }
         text_ = json.dumps(asked, sort_keys=True, default=str)
@@ -278,7 +283,7 @@ def _fallback_models(recipe: Recipe, published: Sequence[PublishedModel]) -> lis
     """Return the versions of the models that may run instead on a photo without people."""
     if recipe.subject != Subject.AUTO:
         return []
-    return [_version(model) for model in published if model.offered and model.card.any_subject]
+    return [_version(model) for model in published if model.offered and model.card.without_people]
 
 
 def _segmentation_inputs(recipe: Recipe) -> list[object]:
@@ -307,12 +312,13 @@ def _reads_seed(recipe: Recipe) -> bool:
 
 
 def _composite_inputs(recipe: Recipe, pictures: Sequence[Picture]) -> list[object]:
-    read = {name: asked for name, asked in recipe.as_json().items() if name not in _QUEUE_FIELDS}
+    read = {name: asked for name, asked in recipe.as_json().items() if name not in _UNREAD_FIELDS}
     chooses = recipe.background.kind in {*SUBJECT_MATCHED_KINDS, BackgroundKind.PRESET}
     seed = recipe.seed if _reads_seed(recipe) else None
     read["outputs"] = sorted(recipe.outputs)  # their order changes nothing
     # The code of this stage changes with most releases.
-    return [_code_version(), read, seed, list(pictures) if chooses else []]
+    drawn = [picture for picture in pictures if chooses or picture.preset.name == recipe.logo.name]
+    return [_code_version(), read, seed, drawn]
 
 
 @functools.cache

@@ -16,7 +16,15 @@ from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
 from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.model_registry.stage_plan import StagePlan
-from smart_filter_shared.pipeline import PIPELINE, Stage, StageName, get_stage, needs_within
+from smart_filter_shared.pipeline import (
+    GATE,
+    GATE_OF_TAKE,
+    PIPELINE,
+    Stage,
+    StageName,
+    get_stage,
+    needs_within,
+)
 from smart_filter_shared.queue import fair_queueing
 from smart_filter_shared.queue.fair_queueing import Reservation
 from smart_filter_shared.queue.states import StageState
@@ -29,16 +37,20 @@ from smart_filter_shared.queue.submission import (
     encode_jobs,
 )
 from smart_filter_shared.recipe import Recipe, required_stages
+from smart_filter_shared.takes import Take
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class BatchMember:
-    """A job's place in a batch: its index from 0, and whether the job is ranked in the batch."""
+    """A job's place in a batch, and whether the job is ranked in the batch.
+
+    index: from 0; None for the take of the batch.
+    """
 
     batch_id: BatchId
-    index: int
+    index: int | None
     is_ranked: bool
 
 
@@ -52,13 +64,16 @@ class NewPhotoJob:
     photo_key, photo_digest: None for a photo that `prepare` imports from photo_url or upload.
     cache_keys: the cache key of each stage; results: of earlier jobs, which stages reuse
     (result_cache.py).
+    photo_name: its file's name, cleaned.
     lengths: of the stored photo and background in bytes, by key.
     parent_id: the job that it was derived from.  references: keys of other jobs' objects it needs.
-    corrections: the user corrections that apply to it (feedback/corrections.py).
+    corrections: the user corrections that apply to it, and what was drawn over its photo before it
+    was sent (feedback/corrections.py).
     degraded: the recipe features that were dropped to meet the deadline.
     link_seconds: lifetime of its signed links; None: the setting applies.
     device_key_id: the device key that submits it; None for any other key.
     key_id: the key that submits it.
+    take: of a job that composes its photo of the shots of its batch.
     eta: the estimated p50 and p90, in seconds until its end; None when the estimate is not
     used for calibration.
     """
@@ -77,6 +92,7 @@ class NewPhotoJob:
     megapixels: float = 0.0
     photo_url: str | None = None
     upload: UploadRef | None = None
+    photo_name: str | None = None
     cache_keys: Mapping[StageName, str] = field(default_factory=dict)
     results: Mapping[StageName, result_cache.Result] = field(default_factory=dict)
     lengths: Mapping[str, int] = field(default_factory=dict)
@@ -89,12 +105,19 @@ class NewPhotoJob:
     link_seconds: int | None = None
     device_key_id: uuid.UUID | None = None
     key_id: uuid.UUID | None = None
+    take: Take | None = None
 
     @property
     def album(self) -> BatchId | None:
         """The batch that the job is ranked in, if any."""
         member = self.membership
         return member.batch_id if member is not None and member.is_ranked else None
+
+    @property
+    def gate(self) -> StageName | None:
+        """The stage that waits for the ranking of the batch, if any."""
+        is_take = self.take is not None and not self.take.shots
+        return GATE_OF_TAKE if is_take else GATE if self.album is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +126,7 @@ class NewPhotoBatch:
 
     best: how many photos of an album are composed; None for a batch that is not an album.
     webhook_url: an address that is notified of its end, in addition to the tenant's webhooks.
+    take: the job that composes its take, if any.
     """
 
     batch_id: BatchId
@@ -111,6 +135,7 @@ class NewPhotoBatch:
     webhook_url: str | None
     jobs: Sequence[NewPhotoJob]
     gaps: Sequence[RejectedItem]
+    take: NewPhotoJob | None = None
 
 
 def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
@@ -136,13 +161,15 @@ def encode_batch(batch: NewPhotoBatch) -> NewBatch:
 
     It takes 0.5 s for a thousand jobs: call it in a thread.
     """
+    jobs = [*batch.jobs, *([] if batch.take is None else [batch.take])]
     return NewBatch(
         batch.batch_id,
         batch.tenant,
         batch.best,
         batch.webhook_url,
-        encode_jobs([_as_rows(job, {}) for job in batch.jobs]),
+        encode_jobs([_as_rows(job, {}) for job in jobs]),
         batch.gaps,
+        None if batch.take is None else batch.take.job_id,
     )
 
 
@@ -182,10 +209,16 @@ def _as_rows(job: NewPhotoJob, reused: Mapping[StageName, result_cache.Result]) 
         [*_reused_rows(job, reused), *_stage_rows(job, reused)],
         {
             key: job.lengths.get(key, 0)
-            for key in (job.photo_key, job.background_key)
+            for key in (job.photo_key, job.background_key, *map(_drawing_key, job.corrections))
             if key is not None and key not in job.references
         },
     )
+
+
+def _drawing_key(correction: Mapping[str, object]) -> str | None:
+    """Return the key of the object that holds a correction; None for a label."""
+    key = correction["key"]
+    return None if key is None else str(key)
 
 
 def _stage_rows(job: NewPhotoJob, reused: Collection[StageName] = ()) -> list[dict[str, object]]:
@@ -212,9 +245,8 @@ def _stage_rows(job: NewPhotoJob, reused: Collection[StageName] = ()) -> list[di
             "batch_key": _first_batch_key(job, stage.name),
             "work": cache_keys.get(stage.name),
             # In an album the gated stage also waits for the ranking.
-            "open_needs": len(needs_within(stage, running))
-            + (job.album is not None and stage.gated_by_album),
-            "state": str(_first_state(stage, recipe, running)),
+            "open_needs": len(needs_within(stage, running)) + (stage.name == job.gate),
+            "state": str(_first_state(stage, recipe, running, job.gate)),
             "not_before": None if needs_within(stage, running) else recipe.run_at,
             "rank": fair_queueing.rank(job.place, recipe.priority),
             "album": job.album,
@@ -227,13 +259,16 @@ def _stage_rows(job: NewPhotoJob, reused: Collection[StageName] = ()) -> list[di
 
 def _first_batch_key(job: NewPhotoJob, stage: StageName) -> str:
     key = stage_payload(job.plans[stage]).batch_key
-    # A photo from an address gets a unique key: a slow remote server delays no other job.
-    alone = job.photo_url is not None and get_stage(stage).imports_photo
+    # Such a photo gets a unique key: a slow remote server, or a take, delays no other job.
+    is_slow = job.photo_url is not None or (job.take is not None and job.photo_key is None)
+    alone = is_slow and get_stage(stage).imports_photo
     return f"{key} {job.job_id}" if alone else key
 
 
-def _first_state(stage: Stage, recipe: Recipe, running: Collection[StageName]) -> StageState:
-    waits = bool(needs_within(stage, running)) or recipe.run_at is not None
+def _first_state(
+    stage: Stage, recipe: Recipe, running: Collection[StageName], gate: StageName | None
+) -> StageState:
+    waits = bool(needs_within(stage, running)) or recipe.run_at is not None or stage.name == gate
     return StageState.WAITING if waits else StageState.READY
 
 
@@ -251,6 +286,7 @@ def _job_row(job: NewPhotoJob) -> dict[str, object]:
         "photo_url": job.photo_url,
         "upload_id": None if job.upload is None else job.upload.id,
         "upload_etag": None if job.upload is None else job.upload.etag,
+        "photo_name": job.photo_name,
         "background_key": job.background_key,
         "estimated_seconds": job.place.estimated_seconds,
         "webhook_url": job.webhook_url,
@@ -262,6 +298,7 @@ def _job_row(job: NewPhotoJob) -> dict[str, object]:
         "corrections": [dict(correction) for correction in job.corrections],
         "batch_id": None if member is None else member.batch_id,
         "batch_index": None if member is None else member.index,
+        "take": None if job.take is None else job.take.as_json(),
         "degraded": list(job.degraded) or None,
         "foreseen_p50": p50,
         "foreseen_p90": p90,

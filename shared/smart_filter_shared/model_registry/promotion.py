@@ -10,9 +10,10 @@ Each figure has its value and the bounds of its interval. Both sides were measur
 model's own.
 """
 
-import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.pipeline import TaskName
@@ -27,47 +28,46 @@ DECIDING_METRIC: Final[Mapping[TaskName, str]] = {
 }
 # Figures for which a smaller value is better.
 LOWER_IS_BETTER: Final = frozenset({"mad", "mae_levels", "harmed", "kl"})
-# Items of a figure: the value, and the lower and upper bound of its interval.
-_FIGURE_LENGTH: Final = 3
-# Bound of the absolute value of a figure.
-_MAX_FIGURE: Final = 1e12
-_KEYS: Final = frozenset({"count", "against", "candidate", "live"})
-_DIGEST: Final = re.compile("[0-9a-f]{64}")
+
+
+def _check_printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("the name of a figure is not printable")
+    return name
+
+
+_Bounded = Annotated[float, Field(strict=True, ge=-1e12, le=1e12)]
+_Name = Annotated[str, Field(min_length=1), AfterValidator(_check_printable)]
+_Figures = dict[_Name, tuple[_Bounded, _Bounded, _Bounded]]
 
 Metrics = Mapping[str, Any]
 
 
+class _Metrics(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    candidate: _Figures
+    live: _Figures | None = None
+    against: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    count: Annotated[int, Field(strict=True, ge=0)] | None = None
+
+
 def check_metrics(metrics: Metrics, task: TaskName) -> None:
     """Raise VersionRefused unless metrics have the form above and include the deciding figure."""
-    unknown = sorted(set(metrics) - _KEYS)
-    if unknown:
+    try:
+        read = _Metrics.model_validate(metrics)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place, why = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
         raise VersionRefused(
-            f"metrics: {unknown[0]!r:.80} is not one of {', '.join(sorted(_KEYS))}"
-        )
-    for side in ("candidate", "live"):
-        figures = metrics.get(side)
-        if figures is None and side == "live":
-            continue
-        if not isinstance(figures, Mapping) or not all(map(_is_figure, figures.values())):
-            raise VersionRefused(
-                f'metrics: {side} must be an object such as {{"accuracy": [0.91, 0.88, 0.93]}}'
-                f" with numbers within ±{_MAX_FIGURE:g}"
-            )
-        if not all(name and name.isprintable() for name in figures):
-            raise VersionRefused(f"metrics: {side} has a figure with an unprintable name")
-        if (
-            metrics.get("live") is not None
-            and task in DECIDING_METRIC
-            and DECIDING_METRIC[task] not in figures
-        ):
-            raise VersionRefused(
-                f"metrics: {side} lacks the deciding figure {DECIDING_METRIC[task]}"
-            )
-    against, count = metrics.get("against"), metrics.get("count")
-    if against is not None and not (isinstance(against, str) and _DIGEST.fullmatch(against)):
-        raise VersionRefused("metrics: against must be a digest of 64 hex digits or null")
-    if count is not None and not (_is_number(count) and isinstance(count, int) and count >= 0):
-        raise VersionRefused("metrics: count must be a number of photos, 0 or more")
+            f"metrics: {place!r:.80}: {why}; write them as in"
+            ' {"candidate": {"accuracy": [0.91, 0.88, 0.93]}}'
+        ) from error
+    deciding = DECIDING_METRIC.get(task)
+    if read.live is not None and deciding is not None:
+        for side, figures in (("candidate", read.candidate), ("live", read.live)):
+            if deciding not in figures:
+                raise VersionRefused(f"metrics: {side} lacks the deciding figure {deciding}")
 
 
 def find_regression(metrics: Metrics, task: TaskName, live: str | None) -> str | None:
@@ -115,15 +115,3 @@ def _gain(name: str, candidate: float, live: float) -> float:
 
 def _describe_weights(digest: str | None) -> str:
     return "its own weights" if digest is None else f"{digest[:12]}"
-
-
-def _is_figure(value: object) -> bool:
-    return isinstance(value, list) and len(value) == _FIGURE_LENGTH and all(map(_is_number, value))
-
-
-def _is_number(value: object) -> bool:
-    """Return whether a value is a number within the bounds; NaN and booleans are not."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    # Compared without conversion: an integer of 400 digits does not fit a float.
-    return abs(value) <= _MAX_FIGURE

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, text
 
-from smart_filter_shared.catalog.model_card import Commercial, ModelCard, Offer, WeightsFile
-from smart_filter_shared.catalog.parameters import Parameter, ParameterKind
+from smart_filter_shared.catalog.model_card import ModelCard, Offer
+from smart_filter_shared.catalog.parameters import Parameter
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.model_registry import version_skew
 from smart_filter_shared.pipeline import TaskName
@@ -22,6 +23,7 @@ POOL_TTL_DAYS: Final = 30
 _NEWER_VERSION_FAULT = "published by a later version that this API cannot read: upgrade the API"
 # Leading digest bits used for sampling.
 _SAMPLING_BITS: Final = 32
+_CARD: Final = TypeAdapter(ModelCard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,25 +237,10 @@ def _decode_card(card: str) -> ModelCard:
     Raises KeyError, TypeError or ValueError when this version cannot read it.
     """
     stored = _known_fields(ModelCard, json.loads(card))
-    size = stored["input_size"]
-    return ModelCard(
-        **{
-            **stored,
-            "task": TaskName(stored["task"]),
-            "commercial": Commercial(stored["commercial"]),
-            "weights": tuple(WeightsFile(**file) for file in stored["weights"]),
-            "input_size": None if size is None else (size[0], size[1]),
-            "devices": tuple(stored["devices"]),
-            "requires": tuple(stored["requires"]),
-            "ascending": tuple((low, high) for low, high in stored["ascending"]),
-            "parameters": tuple(_decode_parameter(parameter) for parameter in stored["parameters"]),
-        }
-    )
-
-
-def _decode_parameter(stored: Mapping[str, Any]) -> Parameter:
-    kind, choices = ParameterKind(stored["kind"]), tuple(stored["choices"])
-    return Parameter(**{**_known_fields(Parameter, stored), "kind": kind, "choices": choices})
+    stored["parameters"] = [
+        _known_fields(Parameter, parameter) for parameter in stored["parameters"]
+    ]
+    return _CARD.validate_python(stored)
 
 
 def _known_fields(kind: type[ModelCard | Parameter], stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,6 +100,7 @@ def _choose_model(
     name, subject = recipe.models.get(task, AUTO), recipe.subject
     of_task = [model for model in published if model.card.task == task]
     meant = [model for model in of_task if is_meant(model.card, name, subject)]
+    meant.sort(key=lambda model: model.card.any_subject and not model.card.without_people)
     if name == AUTO and recipe.edge == Edge.BEST and subject != Subject.ANY:
         # Without a worker that has its weights, the usual model does.
         meant = [model for model in of_task if model.card.best_edge and model.served] + meant

@@ -60,7 +60,10 @@ _STAGES = (
             WHERE pair.stage = stages.stage AND needed.state <> 'succeeded'
         ) + (
             SELECT count(*) FROM batches
-            WHERE batches.id = stages.album AND ranked_at IS NULL AND stage = 'composite'
+            WHERE ranked_at IS NULL AND (
+                batches.id = stages.album AND stage = 'composite'
+                OR batches.take_id = stages.job_id AND stage = 'prepare'
+            )
         )
         """,  # noqa: S608 - constants of this module
     ),
@@ -242,7 +245,9 @@ _BATCHES = (
         "delete the batch (DELETE /v1/batches/ID) and submit its photos again",
         """
         SELECT CAST(id AS text) AS subject FROM batches
-        WHERE total <> (SELECT count(*) FROM jobs WHERE batch_id = batches.id)
+        WHERE total <> (
+            SELECT count(*) FROM jobs WHERE batch_id = batches.id AND batch_index IS NOT NULL
+        )
             + (SELECT count(*) FROM batch_gaps WHERE batch_id = batches.id)
         """,
     ),

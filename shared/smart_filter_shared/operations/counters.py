@@ -7,6 +7,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts import retention
+from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.queue import pauses
 from smart_filter_shared.queue import worker_registry as queue_workers
@@ -152,7 +153,7 @@ def read_queue_lengths(connection: Connection) -> dict[str, QueueLength]:
     rows = connection.execute(
         text("""
             SELECT capability, sum(waiting) AS waiting, sum(ready) AS ready,
-                sum(running) AS running, coalesce(max(wait), 0) AS wait
+                sum(running) AS running, coalesce(max(wait), 0) AS oldest_wait_seconds
             FROM (
                 SELECT name AS capability, 0 AS waiting, 0 AS ready, 0 AS running,
                     CAST(NULL AS float8) AS wait
@@ -171,15 +172,7 @@ def read_queue_lengths(connection: Connection) -> dict[str, QueueLength]:
             GROUP BY capability
         """)
     )
-    return {
-        row.capability: QueueLength(
-            waiting=int(row.waiting),
-            ready=int(row.ready),
-            running=int(row.running),
-            oldest_wait_seconds=float(row.wait),
-        )
-        for row in rows
-    }
+    return {row.capability: read_row(QueueLength, row) for row in rows}
 
 
 def webhook_lag_seconds(connection: Connection) -> float:

@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import Capability, JobId
 
 # Error codes of dead letters: no fault of the photo is known, so an operator must look into them
@@ -101,12 +102,8 @@ def count_failures(connection: Connection, failures: Sequence[JobFailure]) -> No
 
 def list_since(connection: Connection, moment: dt.datetime, *, most: int) -> list[FailureCount]:
     """Return the failure counts since a moment, the latest failure first."""
-    return [
-        FailureCount(
-            Capability(row.capability), row.code, int(row.jobs), row.last_at, JobId(row.last_job_id)
-        )
-        for row in connection.execute(_LIST_SINCE, {"since": moment, "most": most})
-    ]
+    rows = connection.execute(_LIST_SINCE, {"since": moment, "most": most})
+    return [read_row(FailureCount, row) for row in rows]
 
 
 def is_dead(capability: Capability, code: str) -> bool:

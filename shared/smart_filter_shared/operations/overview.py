@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, text
 from smart_filter_shared import installation
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.db.read_only import is_read_only
+from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import Capability, JobId, Tenant, WorkerId
 from smart_filter_shared.operations import counters, dead_letters
 from smart_filter_shared.operations.counters import QueueLength
@@ -191,38 +192,19 @@ def list_queues(connection: Connection, *, silent_seconds: float) -> list[QueueS
 def peek(connection: Connection, capability: Capability, *, most: int) -> list[ReadyStage]:
     """Return the next ready stages of a capability, at most `most`, in claim order."""
     rows = connection.execute(_PEEK, {"capability": capability, "most": most})
-    return [ReadyStage(row.job_id, Tenant(row.tenant), row.attempt, row.ready_at) for row in rows]
+    return [read_row(ReadyStage, row) for row in rows]
 
 
 def list_workers(connection: Connection, *, silent_seconds: float) -> list[WorkerInfo]:
     """Return all registered workers, ordered by host."""
     rows = connection.execute(_WORKERS, {"silent_seconds": silent_seconds})
-    return [
-        WorkerInfo(
-            id=WorkerId(row.id),
-            host=row.host,
-            pid=row.pid,
-            state=_state(row),
-            running=row.running,
-            threads=row.threads,
-            capabilities=row.capabilities,
-            wanted=row.wanted,
-            failed=row.failed,
-            drained_from=row.drained_from,
-            started_at=row.started_at,
-            seen_at=row.seen_at,
-        )
-        for row in rows
-    ]
+    return [read_row(WorkerInfo, row, state=_state(row)) for row in rows]
 
 
 def list_held_leases(connection: Connection, worker: WorkerId) -> list[HeldLease]:
     """Return the leases that a worker holds."""
     rows = connection.execute(_HELD_LEASES, {"worker": worker})
-    return [
-        HeldLease(JobId(row.job_id), StageName(row.stage), row.attempt, row.leased_until)
-        for row in rows
-    ]
+    return [read_row(HeldLease, row) for row in rows]
 
 
 def _state(row: Row[Any]) -> WorkerState:

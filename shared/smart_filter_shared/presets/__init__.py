@@ -2,17 +2,23 @@
 
 Pure data: the API checks names against it. The workers choose by mood and by the impression of
 each design, and draw by family and palette. Backgrounds that are pictures are rows of a table
-instead (stock.py). A new look of a family is one entry here; a new family also needs one file
-among the workers' background designs.
+instead (stock.py). A new look of a family is one row of `designs.csv`; a new family also needs one
+file among the workers' background designs.
 """
 
+import csv
 from collections.abc import Iterable
+from importlib.resources import files
 
-from smart_filter_shared.presets.patterns import PATTERNS
-from smart_filter_shared.presets.preset import PICTURE, BackgroundSource, Mood, Preset
-from smart_filter_shared.presets.scenes import SCENES
-from smart_filter_shared.presets.soft import SOFT
-from smart_filter_shared.presets.surfaces import SURFACES
+from smart_filter_shared.presets.preset import (
+    PICTURE,
+    BackgroundSource,
+    Mood,
+    Preset,
+    Style,
+    parse_preset,
+    season_of,
+)
 
 __all__ = [
     "PICTURE",
@@ -21,10 +27,13 @@ __all__ = [
     "BackgroundSource",
     "Mood",
     "Preset",
+    "Style",
     "find_preset",
+    "season_of",
 ]
 
-PRESETS: tuple[Preset, ...] = (*SOFT, *SCENES, *SURFACES, *PATTERNS)
+_DESIGNS = files(__name__).joinpath("designs.csv").read_text("utf-8").splitlines()
+PRESETS: tuple[Preset, ...] = tuple(map(parse_preset, csv.DictReader(_DESIGNS)))
 
 # Families on which other designs can be printed.
 SURFACE_FAMILIES = frozenset({"fabric", "paper", "plaster"})

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.queue.states import JobState
 
@@ -19,7 +20,7 @@ MAX_ITEMS = 1000
 
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
 
-_COLUMNS = "id, tenant, total, best, ranked_at, created_at, finished_at, webhook_url"
+_COLUMNS = "id, tenant, total, best, take_id, ranked_at, created_at, finished_at, webhook_url"
 _FIND = text(f"""
     SELECT {_COLUMNS} FROM batches
     WHERE id = :id AND tenant = :tenant AND deleted_at IS NULL
@@ -34,23 +35,31 @@ _LIST = text(f"""
     ORDER BY id DESC LIMIT :limit
 """)  # noqa: S608 - the columns stand above
 _ITEMS = text("""
-    SELECT batch_id, batch_index AS place, id AS job_id, error, album_rank AS rank,
+    SELECT batch_id, batch_index AS index, id AS job_id, error, album_rank AS rank,
         coalesce(outcome, CASE WHEN EXISTS (
             SELECT FROM stages WHERE stages.job_id = jobs.id AND started_at IS NOT NULL
-        ) THEN 'running' ELSE 'queued' END) AS state, false AS deleted
-    FROM jobs WHERE batch_id = ANY(:ids)
+        ) THEN 'running' ELSE 'queued' END) AS state, false AS is_deleted
+    FROM jobs WHERE batch_id = ANY(:ids) AND batch_index IS NOT NULL
     UNION ALL
     SELECT batch_id, index, job_id, error, NULL, outcome, job_id IS NOT NULL
     FROM batch_gaps WHERE batch_id = ANY(:ids)
-    ORDER BY batch_id, place
+    ORDER BY batch_id, index
 """)
 # Jobs are counted from the index `jobs_of_batch` alone. It cannot tell queued from running, so
-# every unfinished job counts as running.
+# every unfinished job counts as running. The job of a take is no item.
 _COUNTS = text("""
     SELECT batch_id, coalesce(outcome, 'running') AS state, count(*) AS items
     FROM jobs WHERE batch_id = ANY(:ids) GROUP BY 1, 2
     UNION ALL
+    SELECT batch_id, coalesce(outcome, 'running'), -1 FROM jobs WHERE id = ANY(:takes)
+    UNION ALL
     SELECT batch_id, outcome, count(*) FROM batch_gaps WHERE batch_id = ANY(:ids) GROUP BY 1, 2
+""")
+_TAKES = text("""
+    SELECT id AS job_id, error, take, coalesce(outcome, CASE WHEN EXISTS (
+        SELECT FROM stages WHERE stages.job_id = jobs.id AND started_at IS NOT NULL
+    ) THEN 'running' ELSE 'queued' END) AS state
+    FROM jobs WHERE id = ANY(:ids)
 """)
 _DELETED = text("""
     SELECT FROM tombstones WHERE job_id = :id AND tenant = :tenant
@@ -85,10 +94,26 @@ class BatchItem:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchTake:
+    """The job that composes an album's take.
+
+    error: why it failed; None when it did not.
+    take: as the job stores it, which the queue does not read.
+    """
+
+    job_id: JobId
+    state: JobState
+    error: Json | None
+    take: Json
+
+
+@dataclass(frozen=True, slots=True)
 class BatchRow:
     """One batch.
 
     best: how many photos of an album are composed; None for a batch that is not an album.
+    take_id: the job of its take, which is no item; None without a take.
+    take: that job; None in a list, without a take, and after the job's deletion.
     counts: number of items by state; in a list every unfinished item counts as running.
     items: None in a list.
     """
@@ -103,6 +128,8 @@ class BatchRow:
     webhook_url: str | None
     counts: Mapping[JobState, int]
     items: Sequence[BatchItem] | None
+    take_id: JobId | None = None
+    take: BatchTake | None = None
 
     @property
     def state(self) -> BatchState:
@@ -146,9 +173,10 @@ def is_deleted(connection: Connection, batch_id: BatchId, tenant: Tenant) -> boo
 
 def _with_counts(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[BatchRow]:
     counts: dict[BatchId, Counter[JobState]] = {BatchId(row.id): Counter() for row in rows}
-    for count in connection.execute(_COUNTS, {"ids": list(counts)}):
+    takes = [row.take_id for row in rows if row.take_id is not None]
+    for count in connection.execute(_COUNTS, {"ids": list(counts), "takes": takes}):
         counts[count.batch_id][JobState(count.state)] += count.items
-    return [_row(row, counts[BatchId(row.id)], None) for row in rows]
+    return [_row(row, counts[BatchId(row.id)], None, {}) for row in rows]
 
 
 def _with_items(
@@ -156,34 +184,27 @@ def _with_items(
 ) -> dict[BatchId, BatchRow]:
     items: dict[BatchId, list[BatchItem]] = {BatchId(row.id): [] for row in rows}
     for row in connection.execute(_ITEMS, {"ids": list(items)}):
-        items[row.batch_id].append(
-            BatchItem(
-                index=row.place,
-                job_id=None if row.job_id is None else JobId(row.job_id),
-                state=JobState(row.state),
-                error=row.error,
-                rank=row.rank,
-                is_deleted=row.deleted,
-            )
-        )
+        items[row.batch_id].append(read_row(BatchItem, row))
+    takes = _read_takes(connection, [row.take_id for row in rows if row.take_id is not None])
     return {
-        BatchId(row.id): _row(row, Counter(item.state for item in items[row.id]), items[row.id])
+        BatchId(row.id): _row(
+            row, Counter(item.state for item in items[row.id]), items[row.id], takes
+        )
         for row in rows
     }
 
 
+def _read_takes(connection: Connection, job_ids: Sequence[JobId]) -> dict[JobId, BatchTake]:
+    if not job_ids:
+        return {}
+    rows = connection.execute(_TAKES, {"ids": job_ids})
+    return {JobId(row.job_id): read_row(BatchTake, row) for row in rows}
+
+
 def _row(
-    row: Row[tuple[object, ...]], counts: Mapping[JobState, int], items: Sequence[BatchItem] | None
+    row: Row[tuple[object, ...]],
+    counts: Mapping[JobState, int],
+    items: Sequence[BatchItem] | None,
+    takes: Mapping[JobId, BatchTake],
 ) -> BatchRow:
-    return BatchRow(
-        id=BatchId(row.id),
-        tenant=Tenant(row.tenant),
-        total=row.total,
-        best=row.best,
-        ranked_at=row.ranked_at,
-        created_at=row.created_at,
-        finished_at=row.finished_at,
-        webhook_url=row.webhook_url,
-        counts=counts,
-        items=items,
-    )
+    return read_row(BatchRow, row, counts=counts, items=items, take=takes.get(row.take_id))

@@ -13,6 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Row, text
 
+from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.states import JobState, StageState
@@ -291,23 +292,13 @@ def record_batches(
 def find_last(connection: Connection, batch_id: BatchId, type_: EventType) -> Event | None:
     """Return the last event of a batch that has this type."""
     row = connection.execute(_FIND_LAST, {"id": batch_id, "type": str(type_)}).one_or_none()
-    return None if row is None else _event(row)
+    return None if row is None else read_row(Event, row)
 
 
 def list_for_job(connection: Connection, job_id: JobId, *, after: int = 0) -> list[Event]:
     """Return the events of a job after the event `after`, in order."""
     rows = connection.execute(_LIST_FOR_JOB, {"job_id": job_id, "after": after})
-    return [_event(row) for row in rows]
-
-
-def _event(row: Row[tuple[object, ...]]) -> Event:
-    return Event(
-        id=row.id,
-        type=EventType(row.type),
-        stage=None if row.stage is None else StageName(row.stage),
-        state=row.state,
-        at=row.at,
-    )
+    return [read_row(Event, row) for row in rows]
 
 
 def read_ends(connection: Connection, tenant: Tenant, *, after: int | None, most: int) -> Ends:

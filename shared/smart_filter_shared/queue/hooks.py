@@ -13,7 +13,8 @@ class JobHooks(Protocol):
     def rank_album(self, connection: Connection, batch_id: BatchId) -> list[JobId]:
         """Rank the unfinished jobs of an album, store their ranks, and return them, best first.
 
-        The queue then lets the best run their gated stage, and ends the others.
+        The album's take, which is none of them, gets the list of its shots. The queue then lets
+        the best, or the take, run their gated stage, and ends the others.
         """
         ...
 

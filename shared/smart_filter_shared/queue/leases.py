@@ -58,16 +58,18 @@ NO_GUARD = VersionGuard([], [], [])
 
 @dataclass(frozen=True, slots=True)
 class ImportedPhoto:
-    """A photo that `prepare` has imported from an address or an upload.
+    """A photo that `prepare` has imported from an address or an upload, or composed.
 
     key: its object key.  digest: lower-case hex SHA-256 of its bytes.
     megapixels: by its header until `prepare` has decoded it.  length: in bytes.
+    take: of a composed photo, as the job stores it.
     """
 
     key: str
     digest: str
     megapixels: float = 0.0
     length: int = 0
+    take: Payload | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,15 @@
 A stage:
 
     waiting ─▶ ready ─▶ running ─▶ succeeded ─ rerun ─▶ waiting, ready
-    ▲  │        ▲ │      │ │ └───▶ failed ─ redrive ─▶ ready
+    ▲  │        ▲ │      │ │ └───▶ failed ─ redrive ─▶ waiting, ready
     │  │        └─┼──────┘ │       (release, reroute)
     │  └▶ canceled┴────────┴─────▶ canceled ─ redrive ─▶ waiting, ready
     └─ retry, release and expire with `not_before`; rerun of a stage that it needs
 
 When a job's deadline passes, a waiting or ready stage fails and its siblings are canceled
 (fail_overdue). The transition that ends the last rating of an album ranks it: `composite` of the
-best photos moves from `waiting` to `ready`, and the other jobs succeed without that stage
-(transitions/batches.py).
+best photos, or `prepare` of the take, moves from `waiting` to `ready`, and the other jobs succeed
+without that stage (transitions/batches.py).
 
 A job is queued until one of its stages is claimed, then running until a transition ends it as
 succeeded, failed or canceled.
@@ -84,6 +84,8 @@ STAGE_MOVES = (
     Move(StageState.SUCCEEDED, StageState.WAITING, by=("rerun",)),
     Move(StageState.SUCCEEDED, StageState.READY, by=("rerun",)),
     Move(StageState.FAILED, StageState.READY, by=("redrive",)),
+    # `prepare` of a take whose deadline passed before the ranking.
+    Move(StageState.FAILED, StageState.WAITING, by=("redrive",)),
     Move(StageState.CANCELED, StageState.READY, by=("redrive",)),
     Move(StageState.CANCELED, StageState.WAITING, by=("redrive",)),
 )
@@ -96,4 +98,6 @@ JOB_MOVES = (
     Move(JobState.RUNNING, JobState.FAILED, by=(*_CAN_FAIL_JOB, "fail_overdue")),
     Move(JobState.RUNNING, JobState.CANCELED, by=("cancel",)),
     Move(JobState.FAILED, JobState.RUNNING, by=("redrive",)),
+    # None of its stages was claimed before its deadline.
+    Move(JobState.FAILED, JobState.QUEUED, by=("redrive",)),
 )

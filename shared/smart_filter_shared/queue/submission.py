@@ -109,6 +109,7 @@ class NewBatch:
     """A batch about to be written.
 
     best: for an album, the number of photos to composite.
+    take_id: the job of its take, which is no item; None without a take.
     webhook_url: notified of the batch's end in addition to the tenant's webhooks.
     """
 
@@ -118,3 +119,4 @@ class NewBatch:
     webhook_url: str | None
     jobs: EncodedJobs
     gaps: Sequence[RejectedItem]
+    take_id: JobId | None = None

@@ -7,7 +7,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, delete, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from smart_filter_shared.db.tables import queue as tables
+from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Capability, WorkerId
 
 # Missed sweeps before the sweeper counts as having been down.

@@ -8,6 +8,7 @@ from smart_filter_shared.recipe.fields import from_json
 from smart_filter_shared.recipe.files import Effort, Files, Provenance
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Crop, Framing, Length, OutputSize
+from smart_filter_shared.recipe.logo import Logo, LogoPlace
 from smart_filter_shared.recipe.look import Look, Outline, Shadow, ShadowKind
 from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
@@ -19,6 +20,7 @@ from smart_filter_shared.recipe.recipe import (
     BackgroundKind,
     Edge,
     Format,
+    Mask,
     Output,
     PersonSelection,
     Recipe,
@@ -46,7 +48,10 @@ __all__ = [
     "Format",
     "Framing",
     "Length",
+    "Logo",
+    "LogoPlace",
     "Look",
+    "Mask",
     "Outline",
     "Output",
     "OutputSize",

@@ -17,6 +17,7 @@ from smart_filter_shared.recipe.recipe import (
     PICTURE_OUTPUTS,
     BackgroundKind,
     Format,
+    Mask,
     Output,
     PersonSelection,
     Recipe,
@@ -37,9 +38,11 @@ def reject_contradictions(
     contradictions = [
         *_background(recipe, background_file),
         *_subject(recipe, segmenters),
+        *_mask(recipe),
         *_framing(recipe.framing),
         *_kept_background(recipe),
         *_filters(recipe),
+        *_logo(recipe),
         *_files(recipe),
         *_provenance(recipe),
         *_exact_size_png(recipe),
@@ -99,6 +102,15 @@ def _subject(recipe: Recipe, segmenters: Sequence[ModelCard]) -> Iterator[FieldE
         yield from _each(remedy, "segmentation.model", "subject")
 
 
+def _mask(recipe: Recipe) -> Iterator[FieldError]:
+    if recipe.mask == Mask.UPLOAD and recipe.persons != PersonSelection.ALL:
+        remedy = "mask=upload has no separate persons: leave persons out, or mask"
+        yield from _each(remedy, "persons", "mask")
+    if recipe.mask == Mask.UPLOAD and recipe.grow > 0:
+        remedy = "a transparent photo has no colors beyond its outline: set grow to 0 or less"
+        yield from _each(remedy, "grow", "mask")
+
+
 def _framing(asked: Framing) -> Iterator[FieldError]:
     if asked.crop == Crop.NONE and any(side.value for side in asked.margin):
         remedy = "margin needs a crop: set crop=true or crop=faces, or leave margin out"
@@ -137,6 +149,14 @@ def _filters(recipe: Recipe) -> Iterator[FieldError]:
             "out"
         )
         yield from _each(remedy, "filters", "outputs")
+
+
+def _logo(recipe: Recipe) -> Iterator[FieldError]:
+    if recipe.logo.name is not None and not PICTURE_OUTPUTS & set(recipe.outputs):
+        remedy = (
+            "the logo is drawn on the image, which is not in outputs: add image, or leave logo out"
+        )
+        yield from _each(remedy, "logo", "outputs")
 
 
 def _files(recipe: Recipe) -> Iterator[FieldError]:

@@ -26,12 +26,13 @@ from smart_filter_shared.catalog.scalars import (
 )
 from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_shared.presets import PRESETS, Preset
-from smart_filter_shared.recipe import background, files, filters, framing, look
+from smart_filter_shared.presets import PRESETS, BackgroundSource, Preset, Style
+from smart_filter_shared.recipe import background, files, filters, framing, logo, look
 from smart_filter_shared.recipe.contradictions import find_card, reject_contradictions
 from smart_filter_shared.recipe.files import Files, Provenance
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Framing
+from smart_filter_shared.recipe.logo import Logo
 from smart_filter_shared.recipe.look import Look
 from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
@@ -52,6 +53,7 @@ Given = TypeVar("Given")
 
 # JSON numbers above this lose digits in JavaScript clients (ECMA-262 Number.MAX_SAFE_INTEGER).
 MAX_SEED = 2**53 - 1
+MAX_GROW_PX = 3
 # The form part of an uploaded background, which `background=file` refers to.
 BACKGROUND_FILE = "background_file"
 # Longest deadline: a week.
@@ -67,8 +69,8 @@ MAX_METADATA_CHARACTERS = 256
 _FILTER_PREFIX = "filters."
 _METADATA_PREFIX = "metadata."
 _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
-# The names at the top of a recipe in JSON.
-NAMES = (*Recipe().as_json(), "seed", "metadata")
+# The names at the top of a recipe in JSON; `recipe` names saved recipes.
+NAMES = (*Recipe().as_json(), "seed", "metadata", "recipe")
 _TASK_NAMES = tuple(str(task) for task in CHOOSABLE_TASKS)
 # The names that are compared with an unknown one; names of parameters depend on the model.
 _KNOWN_NAMES = (
@@ -78,6 +80,10 @@ _KNOWN_NAMES = (
 _NO_CERTIFICATE = (
     "c2pa needs a certificate, and this server has none: set SMART_FILTER_C2PA_CERTIFICATE and"
     " SMART_FILTER_C2PA_KEY, or leave it out"
+)
+_NO_PICTURE = (
+    "brand needs a background of your own, and there is none: add one with"
+    " `smart-filter backgrounds add`, or choose another style"
 )
 # The other usual name of the format jpg, and the start of media types.
 _JPEG = "jpeg"
@@ -91,6 +97,7 @@ def parse(
     offered: Mapping[TaskName, Sequence[ModelCard]],
     faults: Mapping[tuple[TaskName, str], str] = MappingProxyType({}),
     presets: Sequence[Preset] = PRESETS,
+    logos: Collection[str] = (),
     with_background_file: bool = False,
     outbound: OutboundRules | None = None,
     signs: bool = True,
@@ -99,7 +106,7 @@ def parse(
 
     offered: by task, the models that a pool of workers serves.
     faults: why other known models are not offered, by task and name.
-    presets: backgrounds that the caller may name.
+    presets: backgrounds that the caller may name.  logos: names of its logos.
     with_background_file: whether a background file was sent; `file` is then the default.
     outbound: refuses backgrounds at URLs that can never be fetched; None: a worker decides.
     signs: whether workers have a certificate for Content Credentials.
@@ -122,6 +129,11 @@ def parse(
         },
         metadata=reader.metadata(),
     )
+    reader.check_logo(recipe.logo.name, logos)
+    if recipe.style == Style.BRAND and all(
+        preset.source == BackgroundSource.GENERATED for preset in presets
+    ):
+        reader.refuse_for_now("style", _NO_PICTURE)
     if recipe.files.provenance == Provenance.C2PA and not signs:
         reader.refuse_for_now("provenance", _NO_CERTIFICATE)
     reader.refuse_rest()
@@ -202,13 +214,19 @@ def _read_own_fields(reader: "_Reader") -> Recipe:
     """Return a recipe with the fields whose values do not depend on what is offered."""
     default = Recipe()
     return Recipe(
+        style=reader.choice("style", default.style),
         outputs=reader.listed("outputs", partial(_member, Output), default.outputs),
         format=reader.text("format", _format, default.format),
         quality=reader.scalar("quality", partial(read_integer, least=1, most=100), default.quality),
         files=_files(reader),
         edge=reader.choice("edge", default.edge),
+        mask=reader.choice("mask", default.mask),
+        grow=reader.scalar(
+            "grow", partial(read_integer, least=-MAX_GROW_PX, most=MAX_GROW_PX), default.grow
+        ),
         framing=_framing(reader),
         look=_look(reader),
+        logo=_logo(reader),
         subject=reader.choice("subject", default.subject),
         require_person=reader.scalar("require_person", read_boolean, default.require_person),
         priority=reader.choice("priority", default.priority),
@@ -229,6 +247,7 @@ def _files(reader: "_Reader") -> Files:
         keep_metadata=reader.scalar("keep_metadata", read_boolean, default.keep_metadata),
         effort=reader.choice("effort", default.effort),
         provenance=reader.choice("provenance", default.provenance),
+        filename=reader.scalar("filename", files.read_filename, None),
     )
 
 
@@ -252,6 +271,16 @@ def _look(reader: "_Reader") -> Look:
         outline=reader.text("outline", look.read_outline, default.outline),
         light_wrap=reader.text("light_wrap", look.read_share, default.light_wrap),
         harmonize=reader.text("harmonize", look.read_share, default.harmonize),
+    )
+
+
+def _logo(reader: "_Reader") -> Logo:
+    default = Logo()
+    return Logo(
+        name=reader.text("logo", logo.read_logo, default.name),
+        place=reader.choice("logo_place", default.place),
+        width=reader.text("logo_size", logo.read_logo_size, default.width),
+        margin=reader.text("logo_margin", framing.read_margin, default.margin),
     )
 
 
@@ -307,6 +336,16 @@ class _Reader:
         if asked.kind == BackgroundKind.FILE and not with_file:
             self._refuse(BACKGROUND_FILE, "is missing; send the background as this part")
         return asked
+
+    def check_logo(self, name: str | None, logos: Collection[str]) -> None:
+        """Record an error for a logo that the caller does not have."""
+        if name is not None and name not in logos:
+            near = did_you_mean(name, logos) or (
+                "; add it with `smart-filter backgrounds add FILE --logo`"
+            )
+            self._refuse(
+                "logo", f"{quote_value(name)} is not a logo that GET /v1/recipes lists{near}"
+            )
 
     def filters(self) -> tuple[Filter, ...]:
         """Return the filters of the recipe, in order, with the parameters that were set."""

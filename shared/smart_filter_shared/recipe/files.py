@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from smart_filter_shared.catalog.scalars import quote_value
+from smart_filter_shared.catalog.scalars import Scalar, quote_value
 
 MAX_BYTES_LOWER_BOUND: Final = 10_000
 MAX_BYTES_UPPER_BOUND: Final = 1_000_000_000
 # Bits of one pixel of a matte.
 MATTE_BITS: Final = (8, 16)
+# What `filename` may name: the photo's name, its number in its batch, the background.
+NAME_PARTS: Final = re.compile(r"\{(name|n|background)\}")
+MAX_NAME_CHARACTERS: Final = 100
 
 # Units of 1,000 bytes, as in file managers, not of 1,024.
 _UNITS: Final[Mapping[str, int]] = {"": 1, "b": 1, "kb": 1_000, "mb": 1_000_000}
@@ -41,6 +44,7 @@ class Files:
     keep_metadata: whether image and cutout carry the photo's metadata, always without the
         location.
     provenance: whether image and cutout carry Content Credentials.
+    filename: the name of downloads, with NAME_PARTS; None for the service's own.
     """
 
     matte_bits: int = MATTE_BITS[0]
@@ -48,6 +52,7 @@ class Files:
     keep_metadata: bool = False
     effort: Effort = Effort.FAST
     provenance: Provenance = Provenance.NONE
+    filename: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return each value as JSON."""
@@ -57,6 +62,7 @@ class Files:
             "keep_metadata": self.keep_metadata,
             "effort": str(self.effort),
             "provenance": str(self.provenance),
+            "filename": self.filename,
         }
 
 
@@ -78,3 +84,15 @@ def read_max_bytes(text: str) -> int:
         f"{quote_value(text)} is not a size from {MAX_BYTES_LOWER_BOUND} to"
         f" {MAX_BYTES_UPPER_BOUND} bytes, such as 200000, 200kB or 1.5MB"
     )
+
+
+def read_filename(text: Scalar) -> str:
+    """Return the name of downloads as it was given, such as `{name}-{n}-{background}`."""
+    rest = NAME_PARTS.sub("", str(text))
+    if not isinstance(text, str) or not 0 < len(text) <= MAX_NAME_CHARACTERS or "\0" in rest:
+        problem = f"{quote_value(text)} is not a name of 1 to {MAX_NAME_CHARACTERS} characters"
+    elif unknown := re.search(r"\{[^{}]*\}?|\}", rest):
+        problem = f"{quote_value(unknown[0])} is unknown"
+    else:
+        return text
+    raise ValueError(f"{problem}; a name can hold {{name}}, {{n}} and {{background}}")

@@ -14,11 +14,13 @@ from coloraide import Color
 from smart_filter_shared.catalog.filters import FilterNeed
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
+from smart_filter_shared.presets import Style
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.recipe import filters
 from smart_filter_shared.recipe.files import Files
 from smart_filter_shared.recipe.filters import Filter
-from smart_filter_shared.recipe.framing import Framing
+from smart_filter_shared.recipe.framing import Crop, Framing
+from smart_filter_shared.recipe.logo import Logo
 from smart_filter_shared.recipe.look import Look
 from smart_filter_shared.recipe.words import AUTO
 
@@ -78,11 +80,19 @@ class Format(StrEnum):
 
 
 class Edge(StrEnum):
-    """The effort spent on the edge between people and background."""
+    """The edge between people and background: the effort spent on it, or none that is soft."""
 
     BALANCED = "balanced"
     FAST = "fast"
     BEST = "best"
+    HARD = "hard"
+
+
+class Mask(StrEnum):
+    """The source of the matte: the model, or the transparency of the upload."""
+
+    MODEL = "model"
+    UPLOAD = "upload"
 
 
 class PersonSelection(StrEnum):
@@ -122,6 +132,10 @@ class Background:
 class Recipe:
     """The validated recipe of a job.
 
+    style: the style of the backgrounds that `auto` chooses from.
+    mask: UPLOAD uses the transparency of the upload in place of the model's matte.
+    grow: pixels of the photo by which the people's outline moves outward, -MAX_GROW_PX to
+        MAX_GROW_PX.
     run_at: the earliest start of its first stage; None for now.
     deadline_ms: milliseconds from acceptance to the deadline, after which the result is useless;
         None for no deadline.
@@ -135,13 +149,17 @@ class Recipe:
     """
 
     background: Background = field(default_factory=Background)
+    style: Style = Style.CLEAN
     outputs: tuple[Output, ...] = (Output.IMAGE,)
     format: Format = Format.AUTO
     quality: int = 90
     files: Files = field(default_factory=Files)
     edge: Edge = Edge.BALANCED
+    grow: int = 0
+    mask: Mask = Mask.MODEL
     framing: Framing = field(default_factory=Framing)
     look: Look = field(default_factory=Look)
+    logo: Logo = field(default_factory=Logo)
     filters: tuple[Filter, ...] = ()
     subject: Subject = Subject.AUTO
     require_person: bool = False
@@ -171,13 +189,17 @@ class Recipe:
         """Return the recipe as JSON, without seed and metadata, which a job shows separately."""
         return {
             "background": str(self.background),
+            "style": str(self.style),
             "outputs": [str(output) for output in self.outputs],
             "format": str(self.format),
             "quality": self.quality,
             **self.files.as_json(),
             "edge": str(self.edge),
+            "grow": self.grow,
+            "mask": str(self.mask),
             **self.framing.as_json(),
             **self.look.as_json(),
+            **self.logo.as_json(),
             "filters": filters.as_json(self.filters),
             "subject": str(self.subject),
             "require_person": self.require_person,
@@ -197,6 +219,8 @@ def required_stages(recipe: Recipe) -> tuple[StageName, ...]:
     asked = set(recipe.outputs)
     if recipe.rates_people:
         asked.add(Output.RATING)
+    if recipe.framing.crop == Crop.FACES:
+        asked.add(Output.FACES)
     replaces_background = recipe.background.kind != BackgroundKind.KEEP
     if recipe.require_person or (
         PICTURE_OUTPUTS & asked and (replaces_background or recipe.framing.asks_for_people)

@@ -13,7 +13,9 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.errors import BucketMissing, StorageMisconfigured, StorageUnavailable
 
-_URL: Final = "SMART_FILTER_STORAGE_URL"
+# The messages name the variables of the service's storage; S3 folders have others.
+_STORAGE: Final = "SMART_FILTER_STORAGE"
+_URL: Final = f"{_STORAGE}_URL"
 _KEYS: Final = "SMART_FILTER_STORAGE_ACCESS_KEY and SMART_FILTER_STORAGE_SECRET_KEY"
 _START_REMEDY: Final = f"start it, or correct {_URL}"
 # Stores say `InternalError` for a full volume.
@@ -84,7 +86,9 @@ def translate_error(
 
 def no_bucket(settings: StorageSettings) -> BucketMissing:
     """Return the error for a missing bucket."""
-    remedy = "run `smart-filter prepare`, or correct SMART_FILTER_STORAGE_BUCKET"
+    remedy = f"create it, or correct {settings.variables}_FOLDERS"
+    if settings.variables == _STORAGE:
+        remedy = "run `smart-filter prepare`, or correct SMART_FILTER_STORAGE_BUCKET"
     return BucketMissing(_line(settings, f"has no bucket {settings.bucket}", remedy))
 
 
@@ -114,4 +118,5 @@ def _describe_tls_error(error: object) -> tuple[str, str]:
 
 
 def _line(settings: StorageSettings, what: str, remedy: str) -> str:
+    remedy = remedy.replace(_STORAGE, settings.variables)
     return f"the object store at {urlsplit(settings.url).netloc} {what}; {remedy}"

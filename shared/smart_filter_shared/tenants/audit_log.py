@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select, text
 
-from smart_filter_shared.db.tables.tenants import audit_events
+from smart_filter_shared.db.tables import audit_events
 from smart_filter_shared.ids import OPERATOR, Tenant
 
 # The triggers of migration 0024 refuse to delete newer rows.
@@ -33,6 +33,8 @@ class AuditEvent(StrEnum):
     SCOPE_REFUSED = "scope_refused"
     CSRF_REFUSED = "csrf_refused"
     TENANT_CHANGED = "tenant_changed"
+    RECIPE_SAVED = "recipe_saved"
+    RECIPE_DELETED = "recipe_deleted"
     WEBHOOK_CREATED = "webhook_created"
     WEBHOOK_CHANGED = "webhook_changed"
     WEBHOOK_DELETED = "webhook_deleted"

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
+from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.errors import FieldError, InvalidRequest, NotFound
 from smart_filter_shared.ids import Tenant, WebhookId, new_webhook_id
 from smart_filter_shared.security.secretbox import SecretBox
@@ -136,13 +137,13 @@ def create(
         raise InvalidRequest(
             [FieldError("/url", f"you have {MAX_WEBHOOKS} webhooks, the maximum; delete one")]
         )
-    webhook = _webhook(row)
+    webhook = read_row(Webhook, row)
     return webhook, rotate(connection, seal, tenant, str(webhook.id)).secret
 
 
 def list_webhooks(connection: Connection, tenant: Tenant) -> list[Webhook]:
     """Return a tenant's webhooks, the oldest first."""
-    return [_webhook(row) for row in connection.execute(_LIST, {"tenant": tenant})]
+    return [read_row(Webhook, row) for row in connection.execute(_LIST, {"tenant": tenant})]
 
 
 def find(connection: Connection, tenant: Tenant, webhook_id: WebhookId) -> Webhook:
@@ -153,7 +154,7 @@ def find(connection: Connection, tenant: Tenant, webhook_id: WebhookId) -> Webho
     row = connection.execute(_FIND, {"tenant": tenant, "id": webhook_id}).one_or_none()
     if row is None:
         raise NotFound(f"there is no webhook {webhook_id}")
-    return _webhook(row)
+    return read_row(Webhook, row)
 
 
 def get_many(
@@ -161,7 +162,7 @@ def get_many(
 ) -> dict[WebhookId, Webhook]:
     """Return the webhooks that exist, of any tenant, by id."""
     rows = connection.execute(_GET_MANY, {"ids": list(webhook_ids)})
-    return {WebhookId(row.id): _webhook(row) for row in rows}
+    return {WebhookId(row.id): read_row(Webhook, row) for row in rows}
 
 
 def change(
@@ -275,14 +276,3 @@ def _seal_secret(seal: SecretBox, tenant: Tenant, webhook: str, key: bytes) -> d
 
 def _seal_context(tenant: Tenant, webhook: str) -> str:
     return f"webhook {webhook} of {tenant}"
-
-
-def _webhook(row: Row[tuple[object, ...]]) -> Webhook:
-    return Webhook(
-        id=WebhookId(row.id),
-        tenant=Tenant(row.tenant),
-        url=row.url,
-        events=tuple(row.events),
-        created_at=row.created_at,
-        disabled=row.disabled,
-    )

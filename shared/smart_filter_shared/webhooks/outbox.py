@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
+from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import (
     BatchId,
@@ -82,7 +83,7 @@ _CLAIM = text("""
         leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
     FROM chosen WHERE deliveries.id = chosen.id
     RETURNING deliveries.id, tenant, webhook, url, lane, job_id, batch_id, type, happened_at,
-        attempt, lease_token
+        attempt, lease_token AS token
 """)
 _RECOVER = text("""
     UPDATE deliveries SET
@@ -270,22 +271,7 @@ def claim(
             "lanes": list(never if only is None else only),
         },
     )
-    return [
-        ClaimedDelivery(
-            id=DeliveryId(row.id),
-            tenant=Tenant(row.tenant),
-            webhook=row.webhook,
-            url=row.url,
-            lane=row.lane,
-            job_id=None if row.job_id is None else JobId(row.job_id),
-            type=row.type,
-            happened_at=row.happened_at,
-            attempt=row.attempt,
-            token=LeaseToken(row.lease_token),
-            batch_id=_batch_id(row),
-        )
-        for row in rows
-    ]
+    return [read_row(ClaimedDelivery, row) for row in rows]
 
 
 def recover(connection: Connection) -> int:
@@ -340,7 +326,7 @@ def write_test(connection: Connection, tenant: Tenant, webhook: str) -> Delivery
     """Write and return a test delivery to a webhook."""
     where = {"id": new_delivery_id(), "tenant": tenant, "webhook": webhook}
     connection.execute(_WRITE_TEST, {**where, "type": TEST_EVENT})
-    return _delivery(connection.execute(_FIND, where).one(), {})
+    return read_row(Delivery, connection.execute(_FIND, where).one(), attempts=())
 
 
 def list_deliveries(
@@ -364,7 +350,7 @@ def list_deliveries(
         },
     ).all()
     attempts = _attempts(connection, [row.id for row in rows])
-    return [_delivery(row, attempts) for row in rows]
+    return [read_row(Delivery, row, attempts=attempts.get(row.id, ())) for row in rows]
 
 
 def replay(connection: Connection, tenant: Tenant, webhook: str, id_: DeliveryId) -> Delivery:
@@ -374,7 +360,8 @@ def replay(connection: Connection, tenant: Tenant, webhook: str, id_: DeliveryId
     row = connection.execute(_FIND, where).one_or_none()
     if row is None:
         raise NotFound(f"there is no delivery {id_}")
-    return _delivery(row, _attempts(connection, [row.id]))
+    attempts = _attempts(connection, [row.id])
+    return read_row(Delivery, row, attempts=attempts.get(row.id, ()))
 
 
 def replay_failed(
@@ -399,23 +386,3 @@ def _attempts(connection: Connection, ids: Collection[object]) -> Mapping[object
         tried = AttemptResult(row.seconds, row.status, row.answer, row.error)
         attempts.setdefault(row.delivery_id, []).append(Attempt(row.at, tried))
     return attempts
-
-
-def _delivery(row: Row[tuple[object, ...]], attempts: Mapping[object, list[Attempt]]) -> Delivery:
-    return Delivery(
-        id=DeliveryId(row.id),
-        number=row.number,
-        webhook=row.webhook,
-        url=row.url,
-        job_id=None if row.job_id is None else JobId(row.job_id),
-        type=row.type,
-        happened_at=row.happened_at,
-        state=DeliveryState(row.state),
-        due_at=row.due_at,
-        attempts=tuple(attempts.get(row.id, ())),
-        batch_id=_batch_id(row),
-    )
-
-
-def _batch_id(row: Row[tuple[object, ...]]) -> BatchId | None:
-    return None if row.batch_id is None else BatchId(row.batch_id)

@@ -15,7 +15,7 @@ from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_shared.db import sessions
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.browsing.chromium import PATIENCE_MS
-from smart_filter_tests.full_stack import RunningStack
+from smart_filter_tests.full_stack import LIMITS, RunningStack
 
 _SCOPES: Final = ("admin", "read", "submit")
 _TIMEOUT_SECONDS = 70.0
@@ -99,7 +99,9 @@ def a_visitor(operator: httpx.Client) -> Visitor:
     assert answer.status_code == httpx.codes.CREATED, answer.text
     key = answer.json()["key"]
     headers = {"Authorization": f"Bearer {key}"}
-    client = httpx.Client(base_url=operator.base_url, headers=headers, timeout=_TIMEOUT_SECONDS)
+    client = httpx.Client(
+        base_url=operator.base_url, headers=headers, timeout=_TIMEOUT_SECONDS, limits=LIMITS
+    )
     return Visitor(tenant, key, client, operator)
 
 

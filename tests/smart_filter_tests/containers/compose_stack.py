@@ -267,15 +267,20 @@ def draw_photos(count: int) -> list[bytes]:
     return [_encode(photo.crop((x, y, 400 + x, 400 + y))) for y, x in corners]
 
 
-def submit_until_running(client: Client, stage: str, *, photos: int) -> list[Job]:
+def submit_until_running(
+    stack: ComposeStack, client: Client, stage: str, *, photos: int
+) -> list[Job]:
     """Submit photos until a worker is seen with this stage of one of them; return their jobs.
 
-    photos: how many at a time. A fast worker may end them before its stage is seen.
+    photos: how many wait at a time for the stage's workers, which are paused meanwhile: else a
+    fast worker ends each before its stage is seen.
     """
     jobs: list[Job] = []
     gives_up_at = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < gives_up_at:
+        stack.compose("pause", stage)
         jobs += [client.submit(photo) for photo in draw_photos(photos)]
+        stack.compose("unpause", stage)
         for job in jobs[-photos:]:
             stages = client.job(job.id).stages
             if any(listed.name == stage and listed.state == "running" for listed in stages):

@@ -19,6 +19,7 @@ _KEYS, _TOKENS, _HOOKS = "POST /v1/keys", "POST /v1/tokens", "POST /v1/webhooks"
 _CHANGE = "PATCH /v1/webhooks/{webhook_id}"
 _DELIVERIES = "GET /v1/webhooks/{webhook_id}/deliveries"
 _LIVE = "POST /v1/live"
+_RECIPE = "PUT /v1/recipes/{recipe_name}"
 _SUBMIT = {"scopes": ["submit"]}
 _URL = {"url": "https://example.org/told"}
 
@@ -62,6 +63,8 @@ ACCOUNTS = (
     *parameter_rows("GET /v1/keys", "cursor", "x"),
     *parameter_rows("GET /v1/keys", "tenant", "", "a b"),
     Row("keys of another tenant", "GET /v1/keys", 403, "scope", params=(("tenant", "local"),)),
+    unread(_RECIPE),
+    json_row(_RECIPE, "bare fields", {"background": "keep"}, "/background", "/recipe"),
     json_row(_LIVE, "unknown background", {"background": "preset:nowhere"}, "/background"),
     json_row(_LIVE, "color that shows through", {"background": "color:#fff8"}, "/background"),
     json_row(_LIVE, "background at an address", {"background": "url:https://a.b/c"}, "/background"),

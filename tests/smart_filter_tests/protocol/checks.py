@@ -386,7 +386,7 @@ def _beating(bench: Bench, *, limit_seconds: float) -> Iterator[tuple[Heartbeat,
         draining=threading.Event(),
         broker_answers=lambda: True,
         on_hang=lambda: None,
-        on_change=lambda: None,
+        on_announced=lambda: None,
     )
     with beats.at_work(), beats.holding([_claim(bench)], limit_seconds=limit_seconds) as (task,):
         yield beats, task

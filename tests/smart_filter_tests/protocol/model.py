@@ -3,7 +3,7 @@
 A step is one transaction of the real system, or a moment that passes. `steps` returns every step
 that is possible in a state, also the refused ones, which change nothing. Times are abstract: a
 lease is late or not, a backoff and a deadline are ahead or past, patience lasts or is over.
-Rerun, reroute, delete and albums are left to tests/races/test_model.py.
+Rerun, reroute, delete and albums are left to test_races.py and test_crossing_storm.py.
 """
 
 from collections.abc import Iterator, Sequence

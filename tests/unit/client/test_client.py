@@ -3,13 +3,14 @@ import base64
 import datetime as dt
 import io
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from smart_filter_client import Client, FaceLabel, Item, Stroke, Upload, errors
+from smart_filter_client import Client, FaceChanges, FaceLabel, Item, Stroke, Upload, errors
 from smart_filter_client.models import AttachedThing, Eyes, Face, Person, Picture, RankTerms, Smile
 from smart_filter_client.operations import photos
 from smart_filter_tests.clients import MakeClient, Script, job_answer, problem, request_of
@@ -66,6 +67,7 @@ def test_job_is_parsed_and_its_document_kept(make_client: MakeClient) -> None:
         created_at="2031-05-06T07:08:09Z",
         photo={"width": 512, "height": 384, "format": "png", "quarter_turns": 3},
         faces=[face],
+        faces_removed=2,
         stages=[{"name": "face", "model": "centerface", "state": "succeeded", "seconds": 0.1}],
         persons=[{"number": 2, "box": [1, 2, 3.5, 4], "kept": False}],
         attached=[{"box": [5, 6, 7, 8.5], "person": 2}],
@@ -81,6 +83,7 @@ def test_job_is_parsed_and_its_document_kept(make_client: MakeClient) -> None:
     eyes = Eyes(left_open=True, right_open=None)
     assert job.created_at == dt.datetime(2031, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
     assert job.photo == Picture(512, 384, "png", quarter_turns=3)
+    assert job.faces_removed == 2
     assert job.faces == (Face((10, 20, 30, 40.5), 0.9, landmarks, Smile("huge", 0.98), eyes),)
     assert job.stages[0].seconds == 0.1
     assert job.persons == (Person(2, (1, 2, 3.5, 4), kept=False),)
@@ -248,13 +251,14 @@ def a_place(upload_id: str = "u1") -> httpx.Response:
     return httpx.Response(201, json={**place, "expires_at": "2031-05-06T07:08:09Z"})
 
 
-def test_file_is_read_without_sending_its_name(make_client: MakeClient) -> None:
+def test_file_is_sent_with_its_name_and_without_its_folder(make_client: MakeClient) -> None:
     body = request_of(
         make_client, "submit", Path(__file__), webhook_url="https://example.com/told"
     ).content
 
     assert b"its_name_stays_here" in body
-    assert Path(__file__).name.encode() not in body
+    assert Path(__file__).name.encode() in body
+    assert Path(__file__).parent.name.encode() + b"/" not in body
     assert b"https://example.com/told" in body
 
 
@@ -378,14 +382,17 @@ def test_derivation_sends_its_changes_as_json_or_with_a_background_as_a_form(
 
 def test_corrections_are_sent_as_masks_strokes_and_labels(make_client: MakeClient) -> None:
     kept = {"id": "c1", "job_id": "j1", "kind": "matte", "consent": True}
+    kept |= {"stage": "segmentation", "form": "mask", "label": None, "faces": None}
     listed = {"items": [kept], "next_cursor": None}
-    server = Script(*[httpx.Response(201, json=kept)] * 4, httpx.Response(200, json=listed))
+    server = Script(*[httpx.Response(201, json=kept)] * 6, httpx.Response(200, json=listed))
     client = make_client(server)
 
     client.do("correct_matte", "j1", mask=b"a png", consent=True)
     client.do("correct_matte", "j1", strokes=[Stroke([(1, 2), (3, 4)], 5, keep=False)])
     client.do("correct_matte", "j1", strokes=[Stroke([(1, 2)], keep=True, snap="part")])
     client.do("correct_faces", "j1", [FaceLabel(1, smile="huge"), FaceLabel(2, left_open=False)])
+    client.do("correct_faces", "j1", FaceChanges([2], [(1, 2, 30, 40)]))
+    client.do("correct_faces", "j1", FaceChanges(restore=True))
 
     matte = {"kind": "matte", "stage": "segmentation"}
     assert [json.loads(one.content) for one in server.seen] == [
@@ -406,9 +413,55 @@ def test_corrections_are_sent_as_masks_strokes_and_labels(make_client: MakeClien
             "label": {"faces": [{"number": 1, "smile": "huge"}, {"number": 2, "left_open": False}]},
             "consent": False,
         },
+        {
+            "kind": "faces",
+            "stage": "face",
+            "faces": {"remove": [2], "add": [[1, 2, 30, 40]]},
+        },
+        {"kind": "faces", "stage": "face", "faces": {"restore": True}},
     ]
     assert {one.url.path for one in server.seen} == {"/v1/jobs/j1/corrections"}
     assert [one.consent for one in client.do("corrections", "j1")] == [True]
+
+
+def test_listed_corrections_have_what_was_sent(make_client: MakeClient) -> None:
+    common = {"id": "c1", "job_id": "j1", "consent": False, "label": None, "faces": None}
+    label = {"faces": [{"number": 1, "smile": "huge", "left_open": None, "right_open": True}]}
+    faces = {"remove": [2], "add": [[1, 2, 30, 40.5]], "restore": None}
+    items = [
+        {**common, "kind": "label", "stage": "smile", "form": "label", "label": label},
+        {**common, "kind": "faces", "stage": "face", "form": "faces", "faces": faces},
+    ]
+    client = make_client(Script(httpx.Response(200, json={"items": items, "next_cursor": None})))
+
+    labeled, changed = client.do("corrections", "j1")
+
+    assert labeled.label == (FaceLabel(1, "huge", right_open=True),)
+    assert (changed.stage, changed.form, changed.label) == ("face", "faces", None)
+    assert changed.faces == FaceChanges((2,), ((1, 2, 30, 40.5),))
+
+
+@pytest.mark.parametrize(
+    ("faces", "consent", "error", "words"),
+    [
+        (FaceChanges(), False, ValueError, "`restore=True` alone"),
+        (FaceChanges(remove=[1], restore=True), False, ValueError, "`restore=True` alone"),
+        (FaceChanges(add=[(1, 2, math.nan, 9)]), False, ValueError, "no finite number"),
+        (FaceChanges(remove=[1]), True, ValueError, "leave out `consent`"),
+        ({"remove": [1]}, False, TypeError, "must be FaceChanges or a list of FaceLabel"),
+        (None, False, TypeError, "must be FaceChanges or a list of FaceLabel"),
+        ([1], False, TypeError, "must be FaceChanges or a list of FaceLabel"),
+    ],
+)
+def test_unclear_correction_of_faces_is_refused_before_it_is_sent(
+    make_client: MakeClient, faces: object, consent: object, error: type[Exception], words: str
+) -> None:
+    server = Script()
+
+    with pytest.raises(error, match=words):
+        make_client(server).do("correct_faces", "j1", faces, consent=consent)
+
+    assert server.seen == []
 
 
 def a_batch(**fields: object) -> httpx.Response:
@@ -451,7 +504,7 @@ def test_large_photos_of_a_batch_are_uploaded(make_client: MakeClient, tmp_path:
     make_client(server).do("submit_batch", [photo, b"small"])
 
     items = json.loads(server.seen[-1].content)["items"]
-    assert items == [{"upload_id": "u1"}, {"upload_id": "u2"}]
+    assert items == [{"upload_id": "u1", "photo_name": "large.jpg"}, {"upload_id": "u2"}]
 
 
 def test_batch_wait_ends_when_all_photos_have_ended(make_client: MakeClient) -> None:

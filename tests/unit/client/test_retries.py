@@ -234,7 +234,7 @@ def test_download_appears_whole_with_the_extension_of_its_type(
     server = Script(body(b"half", breaks=True), body(b"half", b" and half"))
 
     place = make_client(server).do(
-        "download", "j1", "image", lambda kind: tmp_path / f"out.{kind.rpartition('/')[2]}"
+        "download", "j1", "image", lambda kind, _: tmp_path / f"out.{kind.rpartition('/')[2]}"
     )
 
     assert place == tmp_path / "out.webp"

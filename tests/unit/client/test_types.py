@@ -76,7 +76,7 @@ def test_recipe_has_every_field_of_the_service() -> None:
         if parameter.choices:
             assert get_args(dotted[name]) == parameter.choices
     plain = known.keys() - dotted.keys() - {"metadata"}
-    assert plain == Recipe().as_json().keys() | {"seed"} | set(CHOOSABLE_TASKS)
+    assert plain == Recipe().as_json().keys() | {"seed", "recipe"} | set(CHOOSABLE_TASKS)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,19 @@ def test_rating_decides_between_scenes() -> None:
     assert [ranked.id for ranked in rank_album([sharp, happy]).ranking] == ["happy", "sharp"]
 
 
+def test_photo_behind_one_of_another_scene_that_is_rated_lower_says_why() -> None:
+    blurred = AlbumPhoto("blurred", SCENE, rating=0.87, faces=(AlbumFace(blur_px=4),))
+    sharp = AlbumPhoto("sharp", OTHER_SCENE, rating=0.83, faces=(AlbumFace(),))
+
+    first, second = rank_album([blurred, sharp]).ranking
+
+    assert (first.id, first.reasons) == ("sharp", ("It is rated 0.83.",))
+    assert second.reasons == (
+        "It is rated 0.87.",
+        "The photo before it counts as rated the same and is sharper on the face.",
+    )
+
+
 @pytest.mark.parametrize(
     ("faces", "words"),
     [

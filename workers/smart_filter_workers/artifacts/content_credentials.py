@@ -24,11 +24,13 @@ from smart_filter_workers.results import COMPOSING_EDITS, Edit, EncodedFile
 _NAME: Final = "Smart Filter"
 _PHOTO, _BACKGROUND = "photo", "background"
 _ACTIONS: Final[Mapping[Edit, str]] = {
+    Edit.FACES_REPLACED: "c2pa.edited",
     Edit.BACKGROUND_REPLACED: "c2pa.edited",
     Edit.BACKGROUND_REMOVED: "c2pa.edited",
     Edit.BACKGROUND_BLURRED: "c2pa.filtered",
     Edit.LIGHT_CORRECTED: "c2pa.color_adjustments",
     Edit.FILTERED: "c2pa.edited",
+    Edit.LOGO_ADDED: "c2pa.edited",
     Edit.RESIZED: "c2pa.resized",
     Edit.CROPPED: "c2pa.cropped",
 }
@@ -147,7 +149,13 @@ def make_manifest(file: EncodedFile) -> dict[str, object]:
         }
         if edit in COMPOSING_EDITS:
             action["digitalSourceType"] = xmp.COMPOSITE
+        if edit == Edit.FACES_REPLACED:
+            action["description"] = _describe_swaps(edit, file.swaps)
         actions.append(action)
+        if edit == Edit.FACES_REPLACED:
+            for source in dict.fromkeys(source for _, source in file.swaps):
+                ingredients.append(_ingredient(f"photo {source}", "componentOf"))
+                actions.append(_action_with("c2pa.placed", f"photo {source}"))
         if edit == Edit.BACKGROUND_REPLACED:
             ingredients.append(_ingredient(_BACKGROUND, "componentOf"))
             actions.append(_action_with("c2pa.placed", _BACKGROUND))
@@ -156,6 +164,11 @@ def make_manifest(file: EncodedFile) -> dict[str, object]:
         "ingredients": ingredients,
         "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": actions}}],
     }
+
+
+def _describe_swaps(edit: Edit, swaps: tuple[tuple[int, int], ...]) -> str:
+    listed = ", ".join(f"person {person} from photo {source}" for person, source in swaps)
+    return f"{edit.removesuffix('.')}: {listed}."
 
 
 def find_fault(content: bytes, media_type: str) -> str | None:

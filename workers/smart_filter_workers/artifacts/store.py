@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from smart_filter_shared.artifacts.retention import ArtifactKind
@@ -34,6 +35,8 @@ from smart_filter_shared.errors import (
     PictureTemporarilyUnreachable,
     Poison,
 )
+from smart_filter_shared.feedback.face_changes import read_face_changes
+from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue.leases import ImportedPhoto, Lease
@@ -42,7 +45,7 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers import images
-from smart_filter_workers.artifacts import photo_import
+from smart_filter_workers.artifacts import photo_import, take_import
 from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.opencv import cv2
@@ -116,6 +119,12 @@ class ArtifactStore:
         """Store the photo that a job names elsewhere.  Raises what `import_photo` raises."""
         return photo_import.import_photo(self._store, self._fetcher, job, lease)
 
+    def import_take(
+        self, job: JobRow, lease: Lease, shots: Mapping[JobId, JobRow | None]
+    ) -> ImportedPhoto:
+        """Store the photo of a take.  Raises what `take_import.import_take` raises."""
+        return take_import.import_take(self._store, self._photo, job, lease, shots)
+
     def load(
         self,
         job: JobRow,
@@ -134,9 +143,12 @@ class ArtifactStore:
             "photo": lambda: self._photo(job),
             "background": lambda: self._background(job),
             "collection": lambda: self._backgrounds.collection(job.tenant, job.recipe.background),
+            "logo": lambda: self._logo(job),
             "recipe": lambda: job.recipe,
             "seed": lambda: job.seed,
+            "take": lambda: None if job.take is None else job.take.report,
             "drawn": lambda: self._drawn(job),
+            "changes": lambda: read_face_changes(job.corrections),
             **{
                 name: functools.partial(self._result, job, stage, made)
                 for name, (stage, made) in _RESULTS.items()
@@ -243,6 +255,11 @@ class ArtifactStore:
         except (ImageUnreadable, ImageTooLarge, Poison) as error:
             raise type(error)(f"the background file: {error}") from error
 
+    def _logo(self, job: JobRow) -> NDArray[np.uint8] | None:
+        if not PICTURE_OUTPUTS & set(job.recipe.outputs):
+            return None
+        return self._backgrounds.logo(job.tenant, job.recipe.logo)
+
     def _fetched(self, job: JobRow, url: str) -> Photo:
         """Return the background at an address; the memory cache keeps it for its job."""
         try:
@@ -262,7 +279,10 @@ class ArtifactStore:
     def _drawn(self, job: JobRow) -> tuple[MatteDrawing, ...]:
         """Return the drawn corrections of the matte, in order."""
         return tuple(
-            self._drawing(correction["form"], self._store.get(correction["key"]))
+            dataclasses.replace(
+                self._drawing(correction["form"], self._store.get(correction["key"])),
+                as_sent=correction.get("as_sent", False),
+            )
             for correction in job.corrections
             if correction["key"] is not None
         )

@@ -23,7 +23,7 @@ _ROUNDS: Final = 12
 # In OKLab: colors closer than this are merged. The eye sees a difference from 0.02 on.
 _MERGE_DISTANCE: Final = 0.04
 # Mean luma from which a picture is light, and below which it is dark; mean chroma in OKLab from
-# which it is colorful. For 95 of the 104 generated designs these limits suggest one of their moods.
+# which it is colorful. For 95 of the 134 generated designs these limits suggest one of their moods.
 _LIGHT_FROM: Final = 0.6
 _DARK_BELOW: Final = 0.38
 _COLORFUL_FROM: Final = 0.075

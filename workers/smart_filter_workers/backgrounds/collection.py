@@ -7,6 +7,7 @@ from typing import Protocol
 from smart_filter_shared.errors import InputsExpired
 from smart_filter_shared.presets import Preset, find_preset
 from smart_filter_workers.backgrounds import library
+from smart_filter_workers.backgrounds.sheet import DEFAULT_CAMERA, Camera
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
 from smart_filter_workers.results import Srgb8
 
@@ -23,10 +24,10 @@ class Source(Protocol):
         """Return whether a preset can be drawn now.  Raises StorageUnavailable."""
         ...
 
-    def draw(self, preset: Preset, *, seed: int, width: int, height: int) -> Srgb8:
+    def draw(self, preset: Preset, *, seed: int, width: int, height: int, camera: Camera) -> Srgb8:
         """Return a preset as a new (height, width, 3) uint8 sRGB, free to be drawn on.
 
-        seed: 0 or more; it decides all random choices.
+        seed: 0 or more; it decides all random choices.  camera: the photo's, for designs.
         Raises UnusablePhoto when the picture no longer exists, and StorageUnavailable.
         """
         ...
@@ -78,9 +79,11 @@ class Collection:
         preset, _ = self.get(name)
         return replace(self, missing=self.missing | {preset.name})
 
-    def draw(self, name: str, *, seed: int, width: int, height: int) -> Srgb8:
+    def draw(
+        self, name: str, *, seed: int, width: int, height: int, camera: Camera = DEFAULT_CAMERA
+    ) -> Srgb8:
         """Return a background, printed on its surface if it has one; see `Source.draw`."""
         preset, surface = self.get(name)
         _, source = self._by_name[preset.name]
-        drawing = source.draw(preset, seed=seed, width=width, height=height)
+        drawing = source.draw(preset, seed=seed, width=width, height=height, camera=camera)
         return drawing if surface is None else library.print_on(drawing, surface, seed=seed)

@@ -14,7 +14,7 @@ import numpy as np
 
 from smart_filter_shared.presets import Preset, find_preset
 from smart_filter_workers.backgrounds import designs
-from smart_filter_workers.backgrounds.sheet import Field, Sheet
+from smart_filter_workers.backgrounds.sheet import DEFAULT_CAMERA, Camera, Field, Sheet
 from smart_filter_workers.results import Srgb8
 
 
@@ -40,21 +40,25 @@ MAX_CACHED_PIXELS: Final = 2_000_000
 MAX_CACHED_DRAWINGS: Final = 8
 
 
-def draw(name: str, *, seed: int, width: int, height: int) -> Srgb8:
+def draw(
+    name: str, *, seed: int, width: int, height: int, camera: Camera = DEFAULT_CAMERA
+) -> Srgb8:
     """Return the background `name`, free to be drawn on; (height, width, 3) uint8 sRGB.
 
-    seed: 0 or more; it decides all random choices of the design.
+    seed: 0 or more; it decides all random choices of the design.  camera: the photo's.
     Raises KeyError for an unknown preset or family; names are checked on submission.
     """
     if width * height > MAX_CACHED_PIXELS:
-        return draw_uncached(name, seed=seed, width=width, height=height)
-    return _draw_cached(name, seed, width, height).copy()
+        return draw_uncached(name, seed=seed, width=width, height=height, camera=camera)
+    return _draw_cached(name, seed, width, height, camera).copy()
 
 
-def draw_uncached(name: str, *, seed: int, width: int, height: int) -> Srgb8:
+def draw_uncached(
+    name: str, *, seed: int, width: int, height: int, camera: Camera = DEFAULT_CAMERA
+) -> Srgb8:
     """Return the background `name`, always drawn again from the design; otherwise as `draw`."""
     preset, surface = find_preset(name)
-    empty = new_sheet(preset.name, seed=seed, width=width, height=height)
+    empty = new_sheet(preset.name, seed=seed, width=width, height=height, camera=camera)
     drawing = load_design(preset.family).draw(preset, empty)
     return drawing if surface is None else print_on(drawing, surface, seed=seed)
 
@@ -70,17 +74,25 @@ def print_on(drawing: Srgb8, surface: Preset, *, seed: int) -> Srgb8:
     return below.shade(drawing, family.texture(surface, below))
 
 
-def new_sheet(name: str, *, seed: int, width: int, height: int) -> Sheet:
+def new_sheet(
+    name: str, *, seed: int, width: int, height: int, camera: Camera = DEFAULT_CAMERA
+) -> Sheet:
     """Return an empty sheet for the background `name`, with random generators by the seed."""
     # Include the name, or designs with one seed would share their random choices.
     random, grain = np.random.default_rng([seed, zlib.crc32(name.encode())]).spawn(2)
-    return Sheet(width, height, random, grain)
+    return Sheet(width, height, random, grain, camera)
+
+
+def list_families() -> frozenset[str]:
+    """Return the families that can be drawn: the names of the modules among the designs."""
+    return frozenset(_find_modules())
 
 
 @functools.cache
-def list_families() -> frozenset[str]:
-    """Return the families that can be drawn: the names of the modules among the designs."""
-    return frozenset(module.name for module in pkgutil.iter_modules(designs.__path__))
+def _find_modules() -> dict[str, str]:
+    """Return the modules of the families, in any folder of the designs, by family."""
+    modules = pkgutil.walk_packages(designs.__path__, f"{designs.__name__}.")
+    return {module.name.rpartition(".")[2]: module.name for module in modules if not module.ispkg}
 
 
 def load_design(family: str) -> Design:
@@ -88,11 +100,11 @@ def load_design(family: str) -> Design:
     if family not in list_families():
         raise KeyError(family)
     # A contract test checks that each module implements Design.
-    return cast("Design", importlib.import_module(f"{designs.__name__}.{family}"))
+    return cast("Design", importlib.import_module(_find_modules()[family]))
 
 
 @functools.lru_cache(maxsize=MAX_CACHED_DRAWINGS)
-def _draw_cached(name: str, seed: int, width: int, height: int) -> Srgb8:
-    drawing = draw_uncached(name, seed=seed, width=width, height=height)
+def _draw_cached(name: str, seed: int, width: int, height: int, camera: Camera) -> Srgb8:
+    drawing = draw_uncached(name, seed=seed, width=width, height=height, camera=camera)
     drawing.flags.writeable = False
     return drawing

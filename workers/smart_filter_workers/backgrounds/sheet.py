@@ -27,8 +27,25 @@ _MAX_ENLARGEMENT = 8.0
 
 
 @dataclass(frozen=True, slots=True)
+class Camera:
+    """The photo's camera, which a place behind the people must share.
+
+    horizon: row of eye level.  floor: row where a wall some steps behind the people meets the
+    floor.  Both are shares of the height, beyond 0..1 outside of the picture.
+    grain_levels: the photo's noise, in levels.
+    """
+
+    horizon: float = 0.42
+    floor: float = 0.8
+    grain_levels: float = GRAIN_LEVELS
+
+
+DEFAULT_CAMERA = Camera()
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
-    """A sheet to draw on: its size in pixels, and its random generators.
+    """A sheet to draw on: its size in pixels, its random generators, and the photo's camera.
 
     random: for the drawing.  grain: only for the grain, which draws more numbers on a larger sheet;
     the drawing must be the same at every size.
@@ -38,6 +55,7 @@ class Sheet:
     height: int
     random: np.random.Generator
     grain: np.random.Generator
+    camera: Camera = DEFAULT_CAMERA
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -137,7 +155,7 @@ class Sheet:
         """Return triangular noise, large enough to be shifted."""
         side = (_GRAIN_TILE, _GRAIN_TILE)
         tile = self.grain.random(side, np.float32) - self.grain.random(side, np.float32)
-        tile *= np.float32(GRAIN_LEVELS)
+        tile *= np.float32(self.camera.grain_levels)
         noise = cv2.copyMakeBorder(tile, 0, STRIP_ROWS, 0, self.width, cv2.BORDER_WRAP)
         return noise.astype(np.float32, copy=False)
 

@@ -106,11 +106,11 @@ def decode_mask(content: bytes) -> NDArray[np.uint8]:
     Raises ImageUnreadable.
     """
     if not content.startswith(png_chunks.SIGNATURE):
-        raise ImageUnreadable("the mask of a correction is not a PNG")
+        raise ImageUnreadable("the mask is not a PNG")
     png_chunks.count_pixel_bytes(content)
     mask = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     if mask is None:
-        raise ImageUnreadable("the mask of a correction is truncated or corrupt")
+        raise ImageUnreadable("the mask is truncated or corrupt")
     return np.asarray(mask, dtype=np.uint8)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from smart_filter_shared.best_shot import MIN_FACE_SHARE
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Eyes, Face, Smile
 
@@ -27,8 +28,6 @@ SERIOUS_SECONDS: Final = 0.3
 SAME_SCORE_WITHIN: Final = 0.05
 # Share of the peak's score below which people have stopped smiling at the camera.
 STOPPED_SMILING_SHARE: Final = 0.75
-# Faces less than half as wide as the largest are passers-by, as for printability.
-MIN_FACE_SHARE: Final = 0.5
 _SMILING_LEVELS: Final = frozenset({SmileLevel.MODERATE, SmileLevel.HUGE})
 
 

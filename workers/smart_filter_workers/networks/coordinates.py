@@ -1,5 +1,7 @@
 """Convert faces between the pixels of one picture at different sizes."""
 
+from dataclasses import replace
+
 from smart_filter_shared.results import Face, Point
 from smart_filter_workers.results import PreparedPhoto
 
@@ -28,9 +30,9 @@ def scale_face(face: Face, *, x: float, y: float) -> Face:
     right_eye, left_eye, nose, right_mouth, left_mouth = (
         _scale_point(point, x, y) for point in face.landmarks
     )
-    return Face(
+    return replace(
+        face,
         box=(left * x, top * y, width * x, height * y),
-        score=face.score,
         landmarks=(right_eye, left_eye, nose, right_mouth, left_mouth),
     )
 

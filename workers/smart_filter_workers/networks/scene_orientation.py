@@ -1,13 +1,11 @@
 """Scene orientation: which way up a photo without faces is, by a network trained here."""
 
-import json
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
-from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
@@ -33,20 +31,9 @@ class SceneNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
-        onnxruntime = onnx_runtime.load()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # the worker's own threads already share the cores
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
-            self.sure_above = float(
-                json.loads(self._session.get_modelmeta().custom_metadata_map[THRESHOLD_KEY])
-            )
-        except Exception as error:
-            # ONNX Runtime has an error class for each kind of failure, and no common one.
-            raise SetupFailed(f"this is not a scene network: {error}") from error
+        self._session, self.sure_above = onnx_runtime.open_trained(
+            content, THRESHOLD_KEY, float, what="a scene network"
+        )
 
     def __call__(self, scenes: Bytes) -> Floats:
         """Return the probability of each turn to upright, (N, QUARTER_TURNS) float32, sum 1.

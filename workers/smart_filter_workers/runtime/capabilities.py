@@ -25,7 +25,7 @@ _log = logger("worker")
 class ServedCapabilities:
     """The capabilities that a process claims from, and the failed ones; safe for threads.
 
-    wanted: the capabilities that the process was started for; it serves none before `open`.
+    wanted: the capabilities that the process is meant to serve; it serves none before `open`.
     faults: the reasons why some of them cannot be served.
     cards: the cards of this process's models.  offered: the cards that this process has just
     published as models that it can run.  clock: monotonic seconds.
@@ -83,11 +83,6 @@ class ServedCapabilities:
             return tuple(capability for capability in self.wanted if capability not in self._failed)
 
     @property
-    def serves_all(self) -> bool:
-        """Whether it serves all that it is able to serve now."""
-        return self.capabilities == self.able
-
-    @property
     def resting(self) -> bool:
         """Whether an operator has told this worker to claim no more."""
         with self._lock:
@@ -112,7 +107,7 @@ class ServedCapabilities:
             return {**skewed, **self._failed}
 
     def fail(self, capability: Capability, why: str) -> None:
-        """Stop serving a capability until the process starts again."""
+        """Stop serving a capability until the process starts again, or new weights arrive."""
         with self._lock:
             self._failed.setdefault(capability, why)
         _log.error("capability_setup_failed", capability=capability, reason=why)
@@ -160,6 +155,13 @@ class ServedCapabilities:
         """Start to serve the capabilities that have not failed."""
         with self._lock:
             self._is_open = True
+
+    def extend(self, planned: "ServedCapabilities") -> None:
+        """Serve the capabilities of a plan with more models, which are loaded."""
+        with self._lock:
+            self.wanted, self._failed = planned.wanted, planned._failed  # noqa: SLF001 - this class
+            self._cards, self._offered = planned._cards, planned._offered  # noqa: SLF001 - as above
+            self._guards = planned._guards  # noqa: SLF001 - as above
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,7 @@ class Heartbeat:
     draining: set when it claims no more.  broker_answers: whether the broker answers.
     on_hang: called once, when work has exceeded its time limit, or no thread takes work. It should
         make the process end, and must return at once: other leases are renewed until then.
-    on_change: called when the served capabilities change, for example because an operator
-        drains the worker.
+    on_announced: called after the state was published: the served capabilities may have changed.
     standstill_seconds: time for which stages may wait without a turn, before the process ends.
     """
 
@@ -68,7 +67,7 @@ class Heartbeat:
         draining: threading.Event,
         broker_answers: Callable[[], bool],
         on_hang: Callable[[], None],
-        on_change: Callable[[], None],
+        on_announced: Callable[[], None],
         standstill_seconds: float = _STANDSTILL_SECONDS,
     ) -> None:
         self._engine = engine
@@ -86,7 +85,7 @@ class Heartbeat:
         self._broker_answers = broker_answers
         self._broker_heard_at = time.monotonic()
         self._on_hang = on_hang
-        self._on_change = on_change
+        self._on_announced = on_announced
         self._held: dict[LeaseToken, Task] = {}
         self._overdue_at: dict[int, float] = {}  # by thread, for the threads at work
         self._armed_for = math.inf  # the deadline that the timer in C was set to
@@ -199,7 +198,6 @@ class Heartbeat:
     def announce(self) -> None:
         """Publish the state of the worker.  Raises DatabaseUnavailable."""
         serving = self._serving
-        served = serving.capabilities
         with sessions.transaction(self._engine) as connection:
             serving.compare(connection)
             serving.renew(connection)
@@ -217,8 +215,7 @@ class Heartbeat:
             _log.info("worker_drained" if resting else "worker_resumed")
             # The state published above is out of date, and counts until the next heartbeat.
             self.announce()
-        if serving.capabilities != served:
-            self._on_change()
+        self._on_announced()
 
     def state(self) -> WorkerState:
         """Return the state of the worker."""

@@ -20,10 +20,12 @@ from smart_filter_shared.jobs.submission import stage_payload
 from smart_filter_shared.pipeline import get_stage
 from smart_filter_shared.queue import heads
 from smart_filter_shared.queue.leases import CompleteResult, ImportedPhoto, StageOutcome
+from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import quotas
 from smart_filter_workers import child_process
+from smart_filter_workers.artifacts import take_import
 from smart_filter_workers.learning.shadow_run import CompletedStage
 from smart_filter_workers.runtime import error_policy
 from smart_filter_workers.runtime.claiming import batching, claims, reroute, run_ahead
@@ -223,6 +225,9 @@ def _import_photo(services: WorkerContext, task: Task) -> None:
     """Import the photo when the job names it elsewhere; such a stage is claimed alone."""
     if task.job.photo_key is not None or not get_stage(task.lease.stage).imports_photo:
         return
+    if task.job.take is not None:
+        _compose_take(services, task, task.job.take)
+        return
     with (
         _time_step(services, WorkerStep.LOAD, task),
         task.measure_fetch(task.job.photo_url is not None),
@@ -231,12 +236,32 @@ def _import_photo(services: WorkerContext, task: Task) -> None:
     task.row = replace(task.job, photo_key=task.photo.key)
 
 
+def _compose_take(services: WorkerContext, task: Task, take: Take) -> None:
+    """Compose the photo of a take, once its shots fit into memory."""
+    with sessions.transaction(services.engine) as connection:
+        shots = queries.get_many(connection, [shot.job_id for shot in take.shots])
+    megapixels = take_import.ROOM_PHOTOS * take_import.get_largest_megapixels(shots)
+    _wait_for_room(services, task, megapixels)
+    # Composing takes seconds, which the tenant is charged.
+    with _time_step(services, WorkerStep.LOAD, task), task.measure_fetch(True):
+        task.photo = services.artifacts.import_take(task.job, task.lease, shots)
+    composed = None if task.photo.take is None else read_take(task.photo.take)
+    task.row = replace(task.job, photo_key=task.photo.key, take=composed)
+
+
 def _await_room(services: WorkerContext, task: Task) -> None:
-    """Wait until a large photo fits into memory; its time limit begins then.
+    """Wait until a large photo fits into memory; a take has waited already."""
+    if task.photo is None:
+        _wait_for_room(services, task, task.job.megapixels)
+    elif task.photo.take is None:
+        _wait_for_room(services, task, task.photo.megapixels)
+
+
+def _wait_for_room(services: WorkerContext, task: Task, megapixels: float) -> None:
+    """Wait until pictures fit into memory; the task's time limit begins then.
 
     Raises LeaseLost, or TryAgain when the worker shuts down.
     """
-    megapixels = task.job.megapixels if task.photo is None else task.photo.megapixels
     limit_seconds = task.overdue_at - time.monotonic()
     while not services.large_photos.begin(megapixels, seconds=_ROOM_SECONDS):
         if task.lost.is_set():

@@ -27,7 +27,8 @@ class Task:
     seconds: how long its code ran.
     busy_seconds: how long a run-ahead stage kept its thread.
     loading_seconds: its share of the time to load models, which the next batch does not need.
-    fetching_seconds: how long fetches from addresses that its job names have kept its thread.
+    fetching_seconds: how long fetches from addresses that its job names, or the composing of its
+        take, have kept its thread.
     is_read_again: whether stages of its job are left to read its result after this batch.
     trouble: the error code, if the work did not succeed.
     lost: set when the lease no longer holds.

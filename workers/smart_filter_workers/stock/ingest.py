@@ -47,6 +47,7 @@ def store_picture(
     origin: str = "",
     stamp: str = "",
     may_replace: bool = False,
+    is_logo: bool = False,
 ) -> StoredPicture:
     """Store the picture in a file's bytes as a tenant's background, or as the operator's.
 
@@ -54,6 +55,7 @@ def store_picture(
     called: the description.  origin, stamp: see `stock.Picture`.
     may_replace: whether another picture of the name may be replaced; one of the same origin always
         may, because it is kept in step.
+    is_logo: whether it is a logo instead of a background; a picture of the name must be alike.
     Raises PictureRefused, ImageUnreadable, ImageTooLarge, and TryAgain while servers are away.
     """
     if len(content) > MAX_BYTES:
@@ -61,12 +63,17 @@ def store_picture(
     digest = hashlib.sha256(content).hexdigest()
     with sessions.transaction(servers.engine) as connection:
         was = stock.find(connection, tenant, called.name)
+    if was is not None and was.is_logo != is_logo:
+        raise PictureRefused(
+            f"{was.preset.name} is a {'logo' if was.is_logo else 'background'}: choose another name"
+        )
     if was is not None and was.digest == digest:
         return update_description(servers, was, called, origin=origin, stamp=stamp)
     if was is not None and not (may_replace or (origin and was.origin == origin)):
         raise _name_taken_error(was)
     srgb = images.decode(content).srgb
     picture = _describe_picture(srgb, digest, called, tenant=tenant, origin=origin, stamp=stamp)
+    picture = replace(picture, is_logo=is_logo)
     servers.store.put(
         picture.key, content, length=len(content), media_type="application/octet-stream"
     )

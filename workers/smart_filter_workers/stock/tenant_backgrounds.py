@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import numpy as np
 from cachetools import LRUCache
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from smart_filter_shared import stock
@@ -18,13 +20,19 @@ from smart_filter_shared.errors import (
     Poison,
 )
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind
+from smart_filter_shared.recipe import (
+    SUBJECT_MATCHED_KINDS,
+    Background,
+    BackgroundKind,
+    Logo,
+)
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
 from smart_filter_workers.backgrounds.sources.stock import StockSource
 from smart_filter_workers.decoder.pool import Decoder
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.system.lru_cache import LruCache
@@ -32,6 +40,8 @@ from smart_filter_workers.system.lru_cache import LruCache
 # Longest side of a decoded picture in the cache, 50 MB at most. It serves many jobs, whose photos
 # need the memory. Behind larger photos it is enlarged.
 _MAX_CACHED_PX: Final = 4096
+# Longest side of a logo in the cache, 17 MB at most.
+_MAX_LOGO_PX: Final = 2048
 # The same as in the API: a new picture can be chosen after at most a second.
 _REFRESH_SECONDS: Final = 1.0
 # Tenants in the cache: a few kB each.
@@ -75,13 +85,52 @@ class TenantBackgrounds:
         if names_a_picture and name not in pictures:
             # The API has accepted the name, so the picture is newer than the cache.
             pictures = self._look(tenant)
-        presets = [picture.preset for picture in pictures.values()]
+        presets = stock.presets_of(pictures.values())
         return Collection(
             (
                 DesignSource(),
                 StockSource(presets, lambda name: self._loaded(tenant, pictures[name])),
             )
         )
+
+    def logo(self, tenant: Tenant, asked: Logo) -> NDArray[np.uint8] | None:
+        """Return the logo of a job, (H, W, 4) uint8 premultiplied, not to be written to.
+
+        asked: of the job's recipe; None without a logo.
+        Raises InputsExpired when it does not exist, ImageUnreadable, ImageTooLarge, Poison,
+        StorageUnavailable and DatabaseUnavailable.
+        """
+        if asked.name is None:
+            return None
+        pictures = self._seen_by(tenant)
+        if asked.name not in pictures:
+            pictures = self._look(tenant)
+        try:
+            picture = pictures[asked.name]
+            try:
+                return self._decoded_logo(picture.key)
+            except ObjectMissing:
+                return self._decoded_logo(self._look(tenant)[asked.name].key)
+        except (ObjectMissing, KeyError) as error:
+            raise InputsExpired(f"the logo {asked.name} does not exist any more") from error
+        except (ImageUnreadable, ImageTooLarge, Poison) as error:
+            raise type(error)(f"the logo {asked.name}: {error}") from error
+
+    def _decoded_logo(self, key: str) -> NDArray[np.uint8]:
+        def fetch() -> tuple[NDArray[np.uint8], int]:
+            photo = self._decoder.decode(self._store.get(key))
+            srgb = photo.srgb
+            alpha = photo.alpha
+            if alpha is None:
+                alpha = np.full(srgb.shape[:2], 255, np.uint8)
+            # The decoder blends with white, so that the rest is the color times its alpha.
+            colors = cv2.subtract(srgb, cv2.merge([cv2.bitwise_not(alpha)] * 3))
+            whole = np.asarray(cv2.merge([*cv2.split(colors), alpha]), np.uint8)
+            rgba = shrink(whole, longest_side=_MAX_LOGO_PX)
+            rgba.flags.writeable = False
+            return rgba, rgba.nbytes
+
+        return self._recent.get(f"logo {key}", fetch)
 
     def _loaded(self, tenant: Tenant, picture: Picture) -> Srgb8:
         name = picture.preset.name

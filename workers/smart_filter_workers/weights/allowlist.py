@@ -7,13 +7,14 @@ No code loads a file that is neither pinned nor admitted.
 import fcntl
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Final, cast
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from smart_filter_shared.catalog.model_card import Commercial, WeightsFile
 from smart_filter_shared.errors import SetupFailed
@@ -24,8 +25,13 @@ REMEDY: Final = "admit it with `smart-filter models admit`"
 # and the first 12 digits.
 DIGEST_PREFIX: Final = "sha256:"
 ADDRESS_LENGTH: Final = len(DIGEST_PREFIX) + 12
-_SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
-_TEXT_FIELDS = ("kind", "config", "entry", "source", "license", "data_terms")
+
+
+def _check_path(name: str) -> str:
+    place = PurePosixPath(name)
+    if place.is_absolute() or ".." in place.parts or "\\" in name:
+        raise ValueError("is not a path below the folder")
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +46,9 @@ class AdmittedFile:
     commercial: whether these allow commercial use.
     """
 
-    name: str
-    sha256: str
-    kind: str
+    name: Annotated[str, AfterValidator(_check_path)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    kind: Annotated[str, Field(min_length=1)]
     config: str = ""
     classes: tuple[str, ...] = ()
     entry: str = ""
@@ -69,6 +75,9 @@ class AdmittedFile:
         return f"{self.kind}/{self.address}"
 
 
+_FILE: Final = TypeAdapter(AdmittedFile)
+
+
 def read_allowlist(folder: Path) -> tuple[AdmittedFile, ...]:
     """Return every admitted file of a weights folder, by name.
 
@@ -79,9 +88,10 @@ def read_allowlist(folder: Path) -> tuple[AdmittedFile, ...]:
         return ()
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
-        return tuple(_entry(name, files[name]) for name in sorted(files))
+        return tuple(_FILE.validate_python({**files[name], "name": name}) for name in sorted(files))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SetupFailed(f"{path} cannot be read ({error}): remove it and admit again") from error
+        reason = " ".join(str(error).split())
+        raise SetupFailed(f"{path} cannot be read ({reason}): remove it and admit again") from error
 
 
 def entries(folder: Path, kind: str) -> dict[str, AdmittedFile]:
@@ -158,29 +168,3 @@ def _write(folder: Path, files: Mapping[str, AdmittedFile]) -> None:
     # mkstemp makes files readable only by their owner; workers of other users read this one.
     Path(scratch).chmod(0o644)
     Path(scratch).replace(folder / LIST_FILE)
-
-
-def _entry(name: str, fields: Mapping[str, object]) -> AdmittedFile:
-    """Return an entry of the list.  Raises ValueError or TypeError when it is not valid."""
-    place = PurePosixPath(name)
-    if place.is_absolute() or ".." in place.parts or "\\" in name:
-        raise ValueError(f"{name!r} is not a path below the folder")
-    digest = fields["sha256"]
-    if not isinstance(digest, str) or not _SHA256_PATTERN.fullmatch(digest):
-        raise ValueError(f"{name}: {digest!r} is not a SHA-256")
-    classes, handling = fields.get("classes", []), fields.get("handling", {})
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise TypeError(f"{name}: classes must be a list of strings")
-    if not isinstance(handling, dict):
-        raise TypeError(f"{name}: handling must be an object")
-    texts = {field: fields.get(field, "") for field in _TEXT_FIELDS}
-    if not fields.get("kind") or not all(isinstance(value, str) for value in texts.values()):
-        raise TypeError(f"{name}: {', '.join(_TEXT_FIELDS)} must be strings, kind not empty")
-    return AdmittedFile(
-        name,
-        digest,
-        classes=tuple(cast("list[str]", classes)),
-        handling=handling,
-        commercial=Commercial(str(fields.get("commercial", Commercial.ASK))),
-        **cast("dict[str, str]", texts),
-    )

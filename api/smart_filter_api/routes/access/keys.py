@@ -36,7 +36,6 @@ from smart_filter_shared.tenants.audit_log import AuditEvent
 router = APIRouter(tags=["tenants"])
 
 _MAX_PAGE_SIZE = 200
-_IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
 
 
 @router.post(
@@ -46,7 +45,7 @@ _IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempo
     response_model=NewApiKey,
     openapi_extra=json_document.describe_body(KeyRequest),
     responses=describe_responses(
-        *_IDEMPOTENCY_PROBLEMS,
+        *idempotency.PROBLEMS,
         "invalid_request",
         "unsupported_media",
         "unauthorized",
@@ -97,7 +96,7 @@ async def create_key(
     response_model=NewApiKey,
     openapi_extra=json_document.describe_body(TokenRequest),
     responses=describe_responses(
-        *_IDEMPOTENCY_PROBLEMS,
+        *idempotency.PROBLEMS,
         "invalid_request",
         "unsupported_media",
         "unauthorized",

@@ -6,17 +6,17 @@ from typing import Final
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
-from smart_filter_api.submission import tenant_defaults
+from smart_filter_api.submission import recipe_layers
 from smart_filter_shared.artifacts.retention import RetentionPolicy
-from smart_filter_shared.errors import FieldError, InsufficientScope, InvalidRecipe
+from smart_filter_shared.errors import InsufficientScope
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.tenants import settings
 from smart_filter_shared.tenants.settings import TenantOverrides
 
 _LIMITS: Final = ("requests_per_minute", "jobs_waiting", "megapixels_per_day", "stored_bytes")
-_RECIPE: Final = "/recipe"
 
 
 def refuse_unauthorized(caller: Caller, change: TenantChange, usual: RetentionPolicy) -> None:
@@ -70,29 +70,24 @@ def apply_change(
         wanted.get("emotions", before.emotions),
     )
     if wanted.get("recipe"):
-        try:
-            tenant_defaults.validate_defaults(
-                connection,
-                tenant,
-                overrides.recipe,
-                pools=pools,
-                outbound=outbound,
-                with_emotions=overrides.emotions is not False,
-            )
-        except InvalidRecipe as error:
-            raise type(error)([_prefix_pointer(fault) for fault in error.errors]) from None
+        recipe_layers.validate_stored(
+            connection,
+            tenant,
+            overrides.recipe,
+            pools=pools,
+            outbound=outbound,
+            with_emotions=overrides.emotions is not False,
+        )
     settings.write_overrides(connection, tenant, overrides)
     return overrides
 
 
 def render_tenant(tenant: Tenant, overrides: TenantOverrides) -> TenantSettings:
     """Return the answer for a tenant."""
-    return TenantSettings(
+    return render_as(
+        TenantSettings,
+        overrides.limits,
         tenant=tenant,
-        requests_per_minute=overrides.limits.requests_per_minute,
-        jobs_waiting=overrides.limits.jobs_waiting,
-        megapixels_per_day=overrides.limits.megapixels_per_day,
-        stored_bytes=overrides.limits.stored_bytes,
         keep_input_seconds=overrides.retention.input_seconds,
         keep_result_seconds=overrides.retention.result_seconds,
         keep_nothing=overrides.retention.nothing,
@@ -100,8 +95,3 @@ def render_tenant(tenant: Tenant, overrides: TenantOverrides) -> TenantSettings:
         link_seconds=overrides.link_seconds,
         emotions=overrides.emotions,
     )
-
-
-def _prefix_pointer(error: FieldError) -> FieldError:
-    inside = error.pointer.removeprefix(_RECIPE)
-    return FieldError(_RECIPE + inside, error.detail)

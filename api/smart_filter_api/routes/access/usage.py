@@ -1,14 +1,14 @@
 """Endpoint for the daily usage of a tenant."""
 
 import datetime as dt
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.parameters import Day
-from smart_filter_api.schemas.tenants import DayUsage, Usage, UsagePage
+from smart_filter_api.schemas.tenants import DayUsage, UsagePage
 from smart_filter_api.services.callers import Reader
 from smart_filter_api.services.container import OpenServices
 from smart_filter_shared.errors import MalformedRequest
@@ -18,7 +18,6 @@ router = APIRouter(prefix="/v1/usage", tags=["tenants"])
 
 _DEFAULT_DAYS = 30
 _MAX_DAYS = 366
-_DECIMALS = 3
 
 
 @router.get(
@@ -48,14 +47,6 @@ async def get_usage(
         )
     async with services.database.reading() as connection:
         days = await connection.run_sync(usage.list_days, caller.tenant, since, until)
-    return UsagePage(items=[_render_day(day) for day in days])
-
-
-def _render_day(day: usage.DailyUsage) -> DayUsage:
-    by_state = {state: Usage(**_round_usage(used)) for state, used in day.by_state.items()}
-    return DayUsage(day=day.day, by_state=by_state, **_round_usage(day.whole))
-
-
-def _round_usage(used: usage.UsageTotals) -> dict[str, Any]:  # the fields of Usage
-    # Milliseconds, and thousands of pixels; sums of floats give 3.6863999999999995.
-    return {name: round(value, _DECIMALS) for name, value in asdict(used).items()}
+    return UsagePage(
+        items=[render_as(DayUsage, day.whole, day=day.day, by_state=day.by_state) for day in days]
+    )

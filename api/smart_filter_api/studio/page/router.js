@@ -4,9 +4,12 @@ import { signal } from "@preact/signals";
 
 /** The words between slashes: `#/photo/ID` is `["photo", "ID"]`, `#/` is `[""]`. */
 export const place = signal(read());
+/** What follows a question mark in them: `#/booth?recipe=NAME`. */
+export const query = signal(readQuery());
 
 addEventListener("hashchange", () => {
   place.value = read();
+  query.value = readQuery();
 });
 
 /** Go to a place, such as `photo/ID`. */
@@ -15,7 +18,11 @@ export function go(path) {
 }
 
 function read() {
-  return location.hash.replace(/^#\/?/, "").split("/").map(decoded);
+  return location.hash.replace(/^#\/?/, "").replace(/\?.*/, "").split("/").map(decoded);
+}
+
+function readQuery() {
+  return new URLSearchParams(location.hash.replace(/^[^?]*/, ""));
 }
 
 function decoded(word) {

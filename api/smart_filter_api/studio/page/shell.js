@@ -9,18 +9,20 @@ import { Theme } from "./controls/theme.js";
 import { html } from "./html.js";
 import { place } from "./router.js";
 import { screens } from "./screens/all.js";
+import { BulkBar } from "./screens/bulk-bar.js";
 import { Sessions } from "./screens/sessions.js";
 import { SignIn } from "./screens/sign-in.js";
 import { reachable } from "./service/api.js";
+import { startHeartbeat } from "./service/heartbeat.js";
 import { albumDrafts, giveUp, startSendingAlbums } from "./state/album-drafts.js";
 import { forgetAlbums } from "./state/albums.js";
+import { dismissBulk } from "./state/bulk.js";
 import { startFollowing } from "./state/following.js";
 import { forgetAll, isLoaded, loadOlder } from "./state/jobs.js";
 import { drop, pending, startSending } from "./state/pending.js";
 import { session, signOut } from "./state/session.js";
+import { loadPicture } from "./state/wanted.js";
 import { counted } from "./words.js";
-
-const AGAIN_MS = 2000;
 
 /** The whole page. */
 export function Shell() {
@@ -31,9 +33,10 @@ export function Shell() {
     former.current = state === "in" ? tenant : null;
     if (isAnother) say(`You are now signed in as ${tenant}.`);
     if (state !== "in") return undefined;
+    loadPicture(tenant);
     const ends = [
       ...[startSending(tenant), startSendingAlbums(tenant), startFollowing()],
-      ...[forgetAll, forgetAlbums],
+      ...[forgetAll, forgetAlbums, dismissBulk],
     ];
     return () => {
       for (const end of ends) end();
@@ -51,7 +54,7 @@ function Frame() {
   useEffect(() => {
     if (mayLoad) loadOlder().catch(sayTrouble);
   }, [mayLoad]);
-  useComingBack();
+  useEffect(startHeartbeat, []);
   useLayoutEffect(() => {
     // The sheet restores its own scroll position.
     if (screen.word !== "") scrollTo(0, 0);
@@ -59,6 +62,9 @@ function Frame() {
   useEffect(() => {
     document.title = `${screen.title} · Smart Filter`;
   }, [screen]);
+  if (screen.isBare) {
+    return html`<main class="bare" id="main"><${screen.Screen} /></main><${Toasts} />`;
+  }
   return html`<div class="shell">
     <div>
       <a class="skip button unseen" href="#main" onClick=${skip}>Skip to the pictures</a>
@@ -83,6 +89,7 @@ function Frame() {
     <main class="screen" id="main" tabindex="-1">
       <${screen.Screen} key=${rest.join("/")} words=${rest} />
     </main>
+    <${BulkBar} />
     <${Toasts} />
   </div>`;
 }
@@ -107,24 +114,6 @@ function SignOut() {
       <p>${counted(unsent, "photo has", "photos have")} not been sent yet. Signing out removes
         ${unsent === 1 ? " it" : " them"} from this page.</p>
     <//>`}`;
-}
-
-/** Poll an unreachable service; waiting uploads continue when it is back. */
-function useComingBack() {
-  const isAway = !reachable.value;
-  useEffect(() => {
-    if (!isAway) return undefined;
-    const timer = setInterval(async () => {
-      try {
-        await fetch("/livez");
-        clearInterval(timer);
-        reachable.value = true;
-      } catch {
-        // Still unreachable.
-      }
-    }, AGAIN_MS);
-    return () => clearInterval(timer);
-  }, [isAway]);
 }
 
 function skip(event) {

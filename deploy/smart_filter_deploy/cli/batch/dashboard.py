@@ -1,9 +1,11 @@
 """Progress display of a batch: a live table on a terminal, else one line per photo."""
 
+import glob
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
@@ -14,11 +16,13 @@ from rich.text import Text
 
 from smart_filter_deploy.cli.batch.journal import SUCCEEDED, JournalEntry
 from smart_filter_deploy.cli.terminal.console import can_redraw, live_display
+from smart_filter_deploy.cli.terminal.outputs import OUTPUT_MARK
 from smart_filter_deploy.cli.terminal.report import format_duration, format_seconds, state_mark
 
 _BAR_WIDTH = 40
 # Minimum of finished photos for an ETA; an average over fewer is too noisy.
 _MIN_ENDED_FOR_ETA = 3
+_MAX_LISTED_OTHERS = 20
 
 
 class Dashboard:
@@ -161,3 +165,35 @@ def summary_line(entry: JournalEntry) -> str:
         parts.append(f"rating {entry.rating:.2f}")
     parts.append(format_seconds(entry.seconds))
     return f"{entry.photo}: {', '.join(parts)}"
+
+
+def album_lines(
+    entries: Sequence[JournalEntry], best: int, take: JournalEntry | None, *, folder: Path
+) -> list[str]:
+    """Return an album's take, and the ranks of its photos with the reasons, the best first.
+
+    best: the number of composed photos.  folder: of the pictures.
+    """
+    ranked = sorted(
+        (entry for entry in entries if entry.rank is not None), key=lambda entry: entry.rank or 0
+    )
+    lines = []
+    for entry in (*([] if take is None else [take]), *ranked[:best]):
+        picture = entry.outputs.get("image")
+        rank = "" if entry.rank is None else f"{entry.rank}. "
+        lines.append(f"{rank}{entry.photo}" + (f"  {folder / picture}" if picture else ""))
+        lines += [f"     {reason}" for reason in entry.reasons]
+    for entry in ranked[best : best + _MAX_LISTED_OTHERS]:
+        lines.append(f"{entry.rank}. {entry.photo}: {' '.join(entry.reasons)}")
+    if len(ranked) > best + _MAX_LISTED_OTHERS:
+        lines.append(f"and {len(ranked) - best - _MAX_LISTED_OTHERS} more; --report lists all")
+    older = [
+        path.name
+        for entry in ranked
+        if not entry.outputs
+        for path in folder.glob(f"{glob.escape(entry.place)}.{OUTPUT_MARK}.*")
+    ]
+    if older:
+        listed = ", ".join(sorted(older)[:_MAX_LISTED_OTHERS])
+        lines.append(f"{len(older)} of an earlier run, not among the best, still there: {listed}")
+    return lines

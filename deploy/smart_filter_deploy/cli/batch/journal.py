@@ -14,13 +14,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, TypeAdapter
 
 from smart_filter_deploy.cli.batch.watch import FoundPhoto
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 
 FILE_NAME = ".smart-filter-batch.jsonl"
-WAITING, SENT, SUCCEEDED = "waiting", "sent", "succeeded"
+WAITING, SENT, SUCCEEDED, FAILED = "waiting", "sent", "succeeded", "failed"
+
+
+def _refuse_outside(path: str) -> str:
+    """Return a path below the folder.  Raises ValueError: another program may have written it."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or b"\0" in os.fsencode(path):
+        raise ValueError(f"{path!r} is not a path below the folder")
+    return path
+
+
+_PathBelow = Annotated[str, AfterValidator(_refuse_outside)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,20 +43,27 @@ class JournalEntry:
     photo: its name below the folder.  place: path of its pictures, below the output folder and
         without the suffix that `OutputPaths` adds; unique per photo.
     bytes, modified_ns, digest: of the file as read; SHA-256 in hexadecimal.
-    recipe: digest of the recipe.  again: "" for the first try, random for each retry.
+    number: its `{n}` in names of files, from 1; 0 until it has one.
+    copy: from 2 on, what the names of its files end in, because others have the first names.
+    recipe: digest of the recipe, saved ones included.
+    again: "" for the first try, random for each retry.
     state: waiting, sent, or the final state of its job.  outputs: files below the output folder,
         by name.
     smile: one level per face.  seconds: from reading the photo to the written picture.
     code, error: why there is no picture.
+    moved: where `--watch` has put the photo, below the folder; "" before.
+    album: the id of its album; "" without.  rank, reasons: in it: 1 is the best, and why.
     """
 
-    photo: str
-    place: str
+    photo: _PathBelow
+    place: _PathBelow
     bytes: int
     modified_ns: int
     digest: str
     recipe: str
     again: str = ""
+    number: int = 0
+    copy: int = 1
     job_id: str | None = None
     state: str = WAITING
     people: int | None = None
@@ -52,20 +72,30 @@ class JournalEntry:
     rating: float | None = None
     printability: str | None = None
     seconds: float | None = None
-    outputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, _PathBelow] = field(default_factory=dict)
     code: str | None = None
     error: str | None = None
+    moved: _PathBelow | Literal[""] = ""
+    album: str = ""
+    rank: int | None = None
+    reasons: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
-        """The Idempotency-Key: a photo and a recipe are one job however often they are sent."""
-        text = f"{self.digest} {self.recipe} {self.again}"
+        """The Idempotency-Key: a photo and a recipe are one job however often they are sent.
+
+        So is the photo's name, which names of files may hold.
+        """
+        text = f"{self.digest} {self.recipe} {self.again} {PurePosixPath(self.photo).name!r}"
         return f"batch-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
 
     @property
     def is_final(self) -> bool:
         """Whether no work is left for the photo."""
         return self.state not in {WAITING, SENT}
+
+
+_ENTRY: Final = TypeAdapter(JournalEntry)
 
 
 class Journal:
@@ -76,6 +106,10 @@ class Journal:
         self._file = file
         self._entries = entries
         self._places = {entry.place for entry in entries.values()}
+        self._numbers = {entry.photo: entry.number for entry in entries.values() if entry.number}
+        self._owners = {
+            path: entry.photo for entry in entries.values() for path in entry.outputs.values()
+        }
         self._lock = threading.Lock()
 
     @classmethod
@@ -142,6 +176,35 @@ class Journal:
             os.write(self._file, line.encode())
             self._entries[entry.photo] = entry
 
+    def number(self, photo: str) -> int:
+        """Return the number of a photo; a new photo gets the next one."""
+        with self._lock:
+            return self._numbers.setdefault(photo, max(self._numbers.values(), default=0) + 1)
+
+    def claim_file(self, photo: str, output: str, file: Path) -> Path:
+        """Return the path for an output of a photo: `file`, or with a number where that is taken.
+
+        All outputs of a photo end in the same number, unless other files are in the way.
+        The journal keeps it, so that a later run writes to the same file.  Raises OSError.
+        """
+        with self._lock:
+            entry = self._entries[photo]
+            copy = entry.copy
+            path = _numbered(file, copy)
+            while self._owner(path) not in {photo, None}:
+                copy += 1
+                path = _numbered(file, copy)
+            place = path.relative_to(self.folder).as_posix()
+            self._owners[place] = photo
+        outputs = {**entry.outputs, output: place}
+        self.note(dataclasses.replace(entry, copy=copy, outputs=outputs))
+        return path
+
+    def _owner(self, path: Path) -> str | None:
+        """Return the photo whose output a file is, "" for another file, None for a free path."""
+        owner = self._owners.get(path.relative_to(self.folder).as_posix())
+        return "" if owner is None and path.exists() else owner
+
     def place(self, photo: str) -> str:
         """Return the output path of a photo; later photos of the same name get a number."""
         entry = self._entries.get(photo)
@@ -157,41 +220,14 @@ class Journal:
         return str(place)
 
 
+def _numbered(file: Path, copy: int) -> Path:
+    return file if copy == 1 else file.with_name(f"{file.stem}-{copy}{file.suffix}")
+
+
 def _parse_lines(text: str) -> Iterator[JournalEntry]:
     for line in text.split("\n"):
         try:
-            yield _parse_entry(json.loads(line))
-        except (ValueError, TypeError, AttributeError, RecursionError):
+            yield _ENTRY.validate_python(json.loads(line))
+        except (ValueError, RecursionError):
             # An incomplete or foreign line: its photo counts as new.
             continue
-
-
-def _parse_entry(line: Mapping[str, object]) -> JournalEntry:
-    """Return the entry of a line.
-
-    Raises ValueError, TypeError or AttributeError if the line is damaged.
-    """
-    kinds = {field.name: field.type for field in dataclasses.fields(JournalEntry)}
-    values = {name: value for name, value in line.items() if name in kinds}
-    smile, outputs = values.pop("smile", []), values.pop("outputs", {})
-    if not (isinstance(smile, list) and isinstance(outputs, dict)):
-        raise TypeError("expected a list in smile and an object in outputs")
-    for name, value in values.items():
-        # JSON has no float type: a whole number is an int.
-        kind = float | int | None if kinds[name] == float | None else kinds[name]
-        if not isinstance(value, kind):  # type: ignore[arg-type]  # Field.type may be a str
-            raise TypeError(f"{name} is not {kind}")
-    if not all(isinstance(level, str) for level in smile):
-        raise TypeError("expected a string for each smile level")
-    for path in (values.get("place"), *outputs.values()):
-        _refuse_outside_path(path)
-    return JournalEntry(**values, smile=tuple(smile), outputs=outputs)  # type: ignore[arg-type]  # as checked
-
-
-def _refuse_outside_path(path: object) -> None:
-    """Reject a path outside the folder: another program may have written the journal."""
-    if not isinstance(path, str):
-        raise TypeError("expected a string as path")
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or b"\0" in os.fsencode(path):
-        raise ValueError(f"{path!r} is not a path below the folder")

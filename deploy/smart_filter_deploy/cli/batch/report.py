@@ -1,4 +1,4 @@
-"""Report of a batch as CSV or JSON."""
+"""Report of a batch as CSV, JSON or HTML."""
 
 import csv
 import io
@@ -9,10 +9,10 @@ from pathlib import Path
 
 from smart_filter_deploy.cli.batch.journal import JournalEntry
 
-SUFFIXES = (".csv", ".json")
+SUFFIXES = (".csv", ".json", ".html")
 _COLUMNS = (
     *("file", "job_id", "state", "people", "faces", "smile", "rating", "printability"),
-    *("seconds", "output", "error"),
+    *("seconds", "output", "error", "rank", "reasons"),
 )
 # First characters that make a spreadsheet evaluate a cell.  Source: OWASP, CSV Injection.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -37,13 +37,27 @@ def to_row(entry: JournalEntry, output: Path) -> dict[str, object]:
         "seconds": entry.seconds,
         "output": str(output.absolute() / files[0]) if files else None,
         "error": None if entry.code is None else {"code": entry.code, "detail": entry.error},
+        "rank": entry.rank,
+        "reasons": list(entry.reasons),
     }
 
 
-def write(path: Path, entries: Sequence[JournalEntry], output: Path) -> None:
-    """Write a report as CSV or JSON, by the file's extension, atomically.  Raises OSError."""
+def write(path: Path, entries: Sequence[JournalEntry], *, photos: Path, output: Path) -> None:
+    """Write a report in the format of the file's extension, atomically.
+
+    photos: the folder of the batch.  output: the folder of its pictures.  Raises OSError.
+    """
     rows = [to_row(entry, output) for entry in entries]
-    text = _csv(rows) if path.suffix.lower() == ".csv" else json.dumps(rows, indent=1) + "\n"
+    match path.suffix.lower():
+        case ".csv":
+            text = _csv(rows)
+        case ".html":
+            # Pillow is in the extra `worker`.
+            from smart_filter_deploy.cli.batch import html_report  # noqa: PLC0415
+
+            text = html_report.render_page(entries, photos=photos, output=output)
+        case _:
+            text = json.dumps(rows, indent=1) + "\n"
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         # File names may contain bytes that are not valid UTF-8.

@@ -1,18 +1,25 @@
 """Runs a batch: scans the folder, keeps the workers busy, reports the outcomes."""
 
+import contextlib
+import dataclasses
 import json
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import cast
 
 import click
 from rich.console import Console
 
+from smart_filter_client import Client, Upload
+from smart_filter_client.errors import InvalidRequest, TryLater
+from smart_filter_client.models import SavedRecipe
+from smart_filter_deploy.cli.batch import album
 from smart_filter_deploy.cli.batch import report as batch_report
-from smart_filter_deploy.cli.batch.dashboard import Dashboard, summary_line
+from smart_filter_deploy.cli.batch.dashboard import Dashboard, album_lines, summary_line
+from smart_filter_deploy.cli.batch.hot_folder import HotFolder
 from smart_filter_deploy.cli.batch.journal import SUCCEEDED, Journal, JournalEntry
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
 from smart_filter_deploy.cli.batch.watch import FoundPhoto, WatchedFolder
@@ -42,13 +49,16 @@ _MAX_CONCURRENT = 8
 _SCAN_SECONDS = 1.0
 _TICK_SECONDS = 0.1
 _MAX_LISTED_FAILURES = 20
+# Version of a photo that was moved away; no file has it.
+_MOVED = (-1, 0)
 
 
 class BatchRunner:
     """A batch from its first scan to its end; progress goes to the console.
 
     photos: the input folder.  journal: of the output folder.
-    watch: whether to run until stopped.  retry_failed: whether to retry failed photos.
+    hot_folder: where photos go that have ended; None: they stay, and the batch ends with the last.
+    retry_failed: whether to retry failed photos.
     report_file: report of all photos.  as_json: whether standard output is JSON.
     """
 
@@ -59,7 +69,7 @@ class BatchRunner:
         wanted: PhotoRequest,
         *,
         console: Console,
-        watch: bool,
+        hot_folder: HotFolder | None,
         retry_failed: bool,
         report_file: Path | None,
         as_json: bool,
@@ -69,7 +79,8 @@ class BatchRunner:
         self._wanted = wanted
         self._recipe = recipe_digest(wanted)
         self._console = console
-        self._watch = watch
+        self._hot_folder = hot_folder
+        self._watch = hot_folder is not None
         self._retry_failed = retry_failed
         self._report_file = report_file
         self._as_json = as_json
@@ -79,14 +90,29 @@ class BatchRunner:
         self._before = 0
         self._due: deque[FoundPhoto] = deque()
         self._under_way: dict[Future[JournalEntry], FoundPhoto] = {}
+        self._needs_album = self._retries_album = self._needs_take = False
         self._reported: set[str] = set()
 
     def do(self) -> int:
         """Run the batch; return the exit status.  Raises CommandError."""
         started = time.monotonic()
+        with contextlib.ExitStack() as opened:
+            if self._wanted.recipe.get("recipe"):
+                # Saved recipes may have changed since the last run.
+                server = opened.enter_context(open_server(self._console))
+                self._recipe = recipe_digest(self._wanted, _named_recipes(server, self._wanted))
+            return self._run(started)
+
+    def _run(self, started: float) -> int:
         for closed in self._look.closed:
             print_error(f"skipped: {closed}")
         self._queue_due()
+        is_empty = not (self._look.photos or self._look.unfinished)
+        is_album = self._wanted.best is not None and not is_empty
+        self._retries_album = any(map(self._should_retry, self._look.photos))
+        self._needs_album = is_album and (self._retries_album or self._find_album() is None)
+        is_take = is_album and self._wanted.best == album.TAKE
+        self._needs_take = is_take and (self._needs_album or not self._has_take())
         # A finished batch needs no server; do not start one.
         if self._watch or self._is_unfinished():
             with open_server(self._console) as server:
@@ -105,23 +131,120 @@ class BatchRunner:
         for photo in self._look.photos:
             if photo.name in busy or self._seen.get(photo.name) == photo.version:
                 continue
+            if self._hot_folder is not None and self._has_ended(photo, self._hot_folder):
+                continue
             self._seen[photo.name] = photo.version
             if self._journal.is_done(photo, self._recipe) and not self._should_retry(photo):
                 self._before += 1
             else:
+                self._journal.number(photo.name)  # in the order of their names
                 self._due.append(photo)
 
-    def _should_retry(self, photo: FoundPhoto) -> bool:
+    def _has_ended(self, photo: FoundPhoto, hot_folder: HotFolder) -> bool:
+        """Rename or move a photo of a watched folder whose name has ended; return whether it did.
+
+        Cameras reuse names: another photo of a name must not replace the first one's picture.
+        """
         entry = self._journal.entry(photo.name)
-        return self._retry_failed and entry is not None and entry.state != SUCCEEDED
+        if entry is None or not entry.is_final:
+            return False
+        if (entry.bytes, entry.modified_ns) != photo.version:
+            hot_folder.set_apart(photo, lambda name: self._journal.entry(name) is not None)
+            return True
+        if self._should_retry(photo) or not self._journal.is_done(photo, self._recipe):
+            return False
+        # An earlier run ended before it moved the photo, or someone has put it back.
+        self._put_away(photo, entry)
+        return True
+
+    def _put_away(self, photo: FoundPhoto, entry: JournalEntry) -> None:
+        if self._hot_folder is None:
+            return
+        moved = self._hot_folder.put_away(photo, succeeded=entry.state == SUCCEEDED)
+        if moved is not None:
+            self._journal.note(dataclasses.replace(entry, moved=moved))
+            self._seen[photo.name] = _MOVED
+
+    def _should_retry(self, photo: FoundPhoto) -> bool:
+        """Return whether a photo failed and is retried: on request, or because it was put back."""
+        entry = self._journal.entry(photo.name)
+        if entry is None or not entry.is_final or entry.state == SUCCEEDED:
+            return False
+        return self._retry_failed or bool(entry.moved)
 
     def _is_unfinished(self) -> bool:
-        return bool(self._due or self._under_way or self._look.unfinished)
+        return bool(
+            self._due
+            or self._under_way
+            or self._look.unfinished
+            or self._needs_album
+            or self._needs_take
+        )
+
+    def _has_take(self) -> bool:
+        album_id = self._find_album()
+        return album_id is not None and album.has_take(self._journal, album_id)
+
+    def _find_album(self) -> str | None:
+        """Return the album of the folder's photos."""
+        return album.find_album(self._journal, self._look.photos, self._recipe)
+
+    def _prepare_album(self, patience: RetryingClient, dashboard: Dashboard) -> bool:
+        """Submit the folder as an album, unless the server has it; return whether it is new.
+
+        Not in the main thread, because it waits.  Raises StoppedWhileAway, CommandError.
+        """
+        while self._look.unfinished and not self._stop.requested:
+            self._stop.wait(_SCAN_SECONDS)
+            self._look = self._photos.look()
+        earlier = self._find_album()
+        is_new = (
+            self._retries_album
+            or earlier is None
+            or (bool(self._due) and not album.is_known(patience, earlier))
+        )
+        if is_new:
+            album.submit_album(
+                patience,
+                self._journal,
+                self._look.photos,
+                self._wanted,
+                recipe=self._recipe,
+                is_stopped=lambda: self._stop.requested,
+                tell=dashboard.moved,
+            )
+        self._needs_album = self._find_album() is None
+        return is_new
+
+    def _open_album(
+        self, pool: ThreadPoolExecutor, patience: RetryingClient, dashboard: Dashboard
+    ) -> None:
+        """Submit the album, and queue its photos; report those that were refused."""
+        preparing = pool.submit(self._prepare_album, patience, dashboard)
+        while not preparing.done():
+            wait([preparing], _TICK_SECONDS)
+            dashboard.count(waiting=len(self._due) + self._look.unfinished, before=self._before)
+            if self._stop.requested:
+                dashboard.show_finishing()
+        is_new = False
+        with contextlib.suppress(StoppedWhileAway):
+            is_new = preparing.result()
+        self._seen.clear()
+        self._due.clear()
+        self._before = 0
+        self._queue_due()
+        refused = self._failed() if is_new else []
+        self._before -= len(refused)
+        dashboard.count(waiting=len(self._due) + len(refused), before=self._before)
+        for entry in refused:
+            self._report(dashboard, entry)
 
     def _put_through(self, server: Server) -> None:
         with open_client_for(server) as client:
-            # Report a wrong server or key before waiting starts.
+            # Report a wrong server or key before waiting starts, and a wrong recipe.
             next(client.jobs(limit=1), None)
+            if self._watch:
+                _check_recipe(client, self._wanted)
 
         def find() -> Server | None:
             # A restarted stack listens on another port.
@@ -129,13 +252,22 @@ class BatchRunner:
 
         with (
             Dashboard(self._console) as dashboard,
-            closing(RetryingClient(find, stop=self._stop, tell=dashboard.say)) as patience,
+            contextlib.closing(
+                RetryingClient(find, stop=self._stop, tell=dashboard.say)
+            ) as patience,
             stop_on_signals(self._stop),
             self._pool() as pool,
         ):
             conveyor = PhotoWorker(
-                patience, self._journal, self._wanted, stop=self._stop, tell=dashboard.moved
+                patience,
+                self._journal,
+                self._wanted,
+                recipe=self._recipe,
+                stop=self._stop,
+                tell=dashboard.moved,
             )
+            if self._needs_album or (self._wanted.best is not None and self._due):
+                self._open_album(pool, patience, dashboard)
             looked = time.monotonic()
             while self._has_work():
                 self._feed(pool, conveyor)
@@ -150,13 +282,38 @@ class BatchRunner:
                 ):
                     self._look, looked = self._photos.look(), time.monotonic()
                     self._queue_due()
+            if self._needs_take and not self._stop.requested:
+                self._finish_take(pool, patience, conveyor, dashboard)
+
+    def _finish_take(
+        self,
+        pool: ThreadPoolExecutor,
+        patience: RetryingClient,
+        conveyor: PhotoWorker,
+        dashboard: Dashboard,
+    ) -> None:
+        """Write the take of the album, whose photos have ended."""
+        album_id = self._find_album()
+        if album_id is None:
+            return
+        fetching = pool.submit(album.fetch_take, patience, self._journal, conveyor, album_id)
+        while not fetching.done():
+            wait([fetching], _TICK_SECONDS)
+            dashboard.count(waiting=1, before=self._before)
+            if self._stop.requested:
+                dashboard.show_finishing()
+        with contextlib.suppress(StoppedWhileAway):
+            entry = fetching.result()
+            self._needs_take = False
+            if entry is not None:
+                self._report(dashboard, entry)
 
     def _has_work(self) -> bool:
         if self._stop.requested:
             return bool(self._under_way)
-        return self._watch or self._is_unfinished()
+        return self._watch or bool(self._due or self._under_way or self._look.unfinished)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _pool(self) -> Iterator[ThreadPoolExecutor]:
         """Give a thread pool; an exception in the block stops its photos at once."""
         with ThreadPoolExecutor(_MAX_CONCURRENT) as pool:
@@ -169,7 +326,7 @@ class BatchRunner:
     def _feed(self, pool: ThreadPoolExecutor, conveyor: PhotoWorker) -> None:
         while self._due and len(self._under_way) < _MAX_CONCURRENT and not self._stop.requested:
             photo = self._due.popleft()
-            taken = pool.submit(conveyor.take, photo, again=self._retry_failed)
+            taken = pool.submit(conveyor.take, photo, again=self._should_retry(photo))
             self._under_way[taken] = photo
 
     def _collect(self, dashboard: Dashboard) -> bool:
@@ -186,15 +343,20 @@ class BatchRunner:
                 self._due.append(photo)  # for the next run
                 dashboard.left(photo.name)
                 continue
-            dashboard.ended(entry)
-            self._reported.add(entry.photo)
-            if self._as_json:
-                click.echo(json.dumps(batch_report.to_row(entry, self._journal.folder)))
+            self._put_away(photo, entry)
+            self._report(dashboard, entry)
         return bool(ended)
+
+    def _report(self, dashboard: Dashboard, entry: JournalEntry) -> None:
+        dashboard.ended(entry)
+        self._reported.add(entry.photo)
+        if self._as_json:
+            click.echo(json.dumps(batch_report.to_row(entry, self._journal.folder)))
 
     def _failed(self) -> list[JournalEntry]:
         """Return the photos of the folder that failed and have not succeeded since."""
-        entries = (self._journal.entry(name) for name in sorted(self._seen))
+        take = [album.TAKE] if self._wanted.best == album.TAKE else []
+        entries = (self._journal.entry(name) for name in (*sorted(self._seen), *take))
         return [
             entry
             for entry in entries
@@ -205,7 +367,12 @@ class BatchRunner:
         if self._report_file is None:
             return
         try:
-            batch_report.write(self._report_file, self._journal.entries(), self._journal.folder)
+            batch_report.write(
+                self._report_file,
+                self._journal.entries(),
+                photos=self._photos.root,
+                output=self._journal.folder,
+            )
         except OSError as error:
             raise CommandError(
                 f"cannot write {self._report_file} ({error.strerror})", WRONG_USAGE
@@ -213,7 +380,7 @@ class BatchRunner:
 
     def _print_summary(self, failed: Sequence[JournalEntry], seconds: float) -> None:
         left = len(self._due) + self._look.unfinished
-        done = len(self._seen) - left - len(failed)
+        done = len(self._seen) - left - sum(entry.photo != album.TAKE for entry in failed)
         others = self._look.skipped
         parts = {
             f"{done} done": done or not (failed or left),
@@ -231,7 +398,37 @@ class BatchRunner:
             lines.append(f"  and {len(before) - _MAX_LISTED_FAILURES} more; --report lists all")
         if failed:
             lines.append("--retry-failed retries them")
+        if self._wanted.best is not None:
+            entries = filter(None, (self._journal.entry(name) for name in sorted(self._seen)))
+            take = self._journal.entry(album.TAKE) if self._wanted.best == album.TAKE else None
+            best = self._wanted.best if isinstance(self._wanted.best, int) else 0
+            lines += album_lines(list(entries), best, take, folder=self._journal.folder)
         if left:
             lines.append("run the same command again to do the rest")
         for line in lines:
             self._console.print(line, soft_wrap=True, markup=False)
+
+
+def _named_recipes(server: Server, wanted: PhotoRequest) -> list[SavedRecipe]:
+    """Return the saved recipes that a recipe names; others are refused at submission."""
+    names = {
+        name.strip()
+        for text in cast("list[str]", wanted.recipe.get("recipe", []))
+        for name in text.split(",")
+    }
+    with open_client_for(server) as client:
+        return [saved for saved in client.recipes() if saved.name in names]
+
+
+def _check_recipe(client: Client, wanted: PhotoRequest) -> None:
+    """Raise InvalidRequest when the server refuses a recipe; no job is made."""
+    # The server names every fault of a submission, and this upload is always one.
+    missing = Upload("00000000-0000-0000-0000-000000000000", None)
+    try:
+        client.submit(missing, wanted.recipe, background_file=wanted.background_file)
+    except InvalidRequest as error:
+        error.errors = tuple(fault for fault in error.errors if fault.pointer != "/upload_id")
+        if error.errors:
+            raise
+    except TryLater:
+        return  # photos wait for the server too

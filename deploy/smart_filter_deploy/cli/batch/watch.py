@@ -1,6 +1,9 @@
 """Scans a folder for photos, and tells complete files from those still being written."""
 
+import errno
+import fcntl
 import os
+import signal
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +18,8 @@ PHOTO_SUFFIXES = frozenset(
 _OUTPUT_MARK = ".smart-filter."
 # A file unchanged for this long is complete; programs that copy or save write more often.
 SETTLE_SECONDS = 2.0
+# Added to a file's name while a browser or a sync program still fetches it.
+_PARTIAL_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,12 @@ class FolderScan:
 class WatchedFolder:
     """A folder that is scanned repeatedly.
 
-    without: a folder in it to exclude: the output folder.
+    without: folders in it to exclude, such as the output folder.
     monotonic, now: clocks in seconds; files are dated by `now`.
     """
 
     root: Path
-    without: Path
+    without: tuple[Path, ...]
     recursive: bool
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
@@ -88,7 +93,7 @@ class WatchedFolder:
         def note(error: OSError) -> None:
             closed.append(f"{error.filename} ({error.strerror})")
 
-        without = self.without.resolve()
+        without = {folder.resolve() for folder in self.without}
         for folder, folders, files in os.walk(self.root, onerror=note):
             here = Path(folder)
             folders[:] = [
@@ -96,7 +101,7 @@ class WatchedFolder:
                 for name in sorted(folders)
                 if self.recursive
                 and not name.startswith(".")
-                and (here / name).resolve() != without
+                and (here / name).resolve() not in without
             ]
             yield from (
                 here / name
@@ -117,4 +122,27 @@ class WatchedFolder:
         self._since[photo.name] = (photo.version, since)
         # A date in the future comes from another clock.
         is_old = self.now() - photo.version[1] / 1e9 >= SETTLE_SECONDS
-        return is_old or moment - since >= SETTLE_SECONDS
+        is_unchanged = is_old or moment - since >= SETTLE_SECONDS
+        return is_unchanged and not _is_being_written(photo.path)
+
+
+def _is_being_written(path: Path) -> bool:
+    """Return whether a program still fetches a file, or has it open to write."""
+    if any(path.with_name(path.name + suffix).exists() for suffix in _PARTIAL_SUFFIXES):
+        return True
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False  # it cannot be read, which its outcome will say
+    try:
+        # The kernel gives a read lease only while no program has the file open to write. When a
+        # writer comes meanwhile it sends a signal, by default one that ends this process.
+        fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        # Any other error: a file system without leases, or another user's file.
+        return error.errno == errno.EAGAIN
+    finally:
+        os.close(file)
+    return False

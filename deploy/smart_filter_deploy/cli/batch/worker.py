@@ -2,18 +2,19 @@
 
 import dataclasses
 import errno
+import functools
 import hashlib
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
 from smart_filter_client import Client, Job
 from smart_filter_client.errors import Gone, InvalidRequest, NotFinishedInTime, NotFound, Refused
-from smart_filter_client.models import Failure
-from smart_filter_deploy.cli.batch.journal import SENT, SUCCEEDED, Journal, JournalEntry
+from smart_filter_client.models import Failure, SavedRecipe
+from smart_filter_deploy.cli.batch.journal import FAILED, SENT, SUCCEEDED, Journal, JournalEntry
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
 from smart_filter_deploy.cli.batch.watch import FoundPhoto
 from smart_filter_deploy.cli.server import submit_and_fetch
@@ -35,7 +36,7 @@ _IMAGE = "image"
 class PhotoWorker:
     """Processes one photo: read, submit, wait, write.
 
-    journal: of the output folder.  wanted: the recipe.
+    journal: of the output folder.  wanted: the recipe.  recipe: its digest.
     tell: called from any thread with a photo's name and its current step, in one or two words.
     """
 
@@ -45,13 +46,14 @@ class PhotoWorker:
         journal: Journal,
         wanted: PhotoRequest,
         *,
+        recipe: str,
         stop: StopFlag,
         tell: Callable[[str, str], None],
     ) -> None:
         self._patience = patience
         self._journal = journal
         self._wanted = wanted
-        self.recipe: Final = recipe_digest(wanted)
+        self.recipe: Final = recipe
         self._stop = stop
         self._tell = tell
 
@@ -64,8 +66,14 @@ class PhotoWorker:
         started = time.monotonic()
         self._tell(photo.name, "reading")
         entry, content = self._begin(photo, again=again)
-        if entry.is_final:
-            return entry
+        return entry if entry.is_final else self.finish(entry, content, started=started)
+
+    def finish(self, entry: JournalEntry, content: bytes, *, started: float) -> JournalEntry:
+        """Submit a photo unless its job exists, and write its outputs; return its final entry.
+
+        content: the photo's bytes.  started: when its work began, on the monotonic clock.
+        Raises as `take` does.
+        """
         try:
             entry, job = self._finish(entry, content)
         except Refused as error:
@@ -85,7 +93,7 @@ class PhotoWorker:
     def _begin(self, photo: FoundPhoto, *, again: bool) -> tuple[JournalEntry, bytes]:
         """Read a photo; return its recorded entry, or a new one."""
         size, modified_ns = photo.version
-        content, failure = _read_photo(photo)
+        content, failure = read_photo(photo)
         earlier = self._journal.entry(photo.name)
         entry = JournalEntry(
             photo=photo.name,
@@ -94,6 +102,7 @@ class PhotoWorker:
             modified_ns=modified_ns,
             digest=hashlib.sha256(content).hexdigest(),
             recipe=self.recipe,
+            number=self._journal.number(photo.name),
         )
         if failure is not None:
             return self._end(entry, None, failure, time.monotonic()), b""
@@ -118,7 +127,12 @@ class PhotoWorker:
             except (Gone, NotFound, InvalidRequest) as error:
                 # The job expired, or belongs to another server.
                 may_be_old = not isinstance(error, InvalidRequest)
-                if is_new or not (may_be_old or error.code == "idempotency_mismatch"):
+                # Alone, a photo of an album would not be ranked.
+                if (
+                    is_new
+                    or entry.album
+                    or not (may_be_old or error.code == "idempotency_mismatch")
+                ):
                     raise
                 is_new = True
                 entry = self._noted(_restart_entry(entry))
@@ -129,6 +143,7 @@ class PhotoWorker:
                 content,
                 self._wanted.recipe,
                 background_file=self._wanted.background_file,
+                photo_name=PurePosixPath(entry.photo).name,
                 idempotency_key=entry.key,
             )
 
@@ -165,6 +180,15 @@ class PhotoWorker:
         folder = self._journal.folder / place.parent
         folder.mkdir(parents=True, exist_ok=True)
         where = OutputPaths(self._journal.folder / entry.photo, folder, place.name, None)
+        pattern = job.recipe.get("filename")
+        if pattern:
+            # In an album the server knows the numbers.
+            number = "{n}" if entry.album else str(self._journal.number(entry.photo))
+            where = dataclasses.replace(
+                where,
+                filename=str(pattern).replace("{n}", number),
+                claim=functools.partial(self._journal.claim_file, entry.photo),
+            )
         image, others = self._patience.ask(
             lambda client: submit_and_fetch.fetch_outputs(client, job, where)
         )
@@ -172,21 +196,48 @@ class PhotoWorker:
         outputs = {
             name: path.relative_to(self._journal.folder).as_posix() for name, path in files.items()
         }
-        return dataclasses.replace(entry, outputs=outputs)
+        # With the number that its files got.
+        return dataclasses.replace(self._journal.entry(entry.photo) or entry, outputs=outputs)
 
     def _end(
         self, entry: JournalEntry, job: Job | None, failure: Failure | None, started: float
     ) -> JournalEntry:
         """Record the outcome of a photo; return its entry."""
-        result = entry if job is None else _with_findings(entry, job)
+        result = entry if job is None else self._with_findings(entry, job)
         return self._noted(
             dataclasses.replace(
                 result,
-                state="failed" if job is None else job.state,
+                state=FAILED if job is None else job.state,
                 seconds=round(time.monotonic() - started, 3),
                 code=None if failure is None else failure.code,
                 error=None if failure is None else failure.detail or failure.title,
             )
+        )
+
+    def _with_findings(self, entry: JournalEntry, job: Job) -> JournalEntry:
+        faces = job.faces
+        levels = [face.smile.level for face in faces or () if face.smile is not None]
+        return dataclasses.replace(
+            entry,
+            people=job.people,
+            faces=None if faces is None else len(faces),
+            smile=tuple(levels),
+            rating=None if job.rating is None else round(job.rating.score, 4),
+            printability=None if job.printability is None else job.printability.verdict,
+            rank=job.rank,
+            reasons=self._name_reasons(job),
+        )
+
+    def _name_reasons(self, job: Job) -> tuple[str, ...]:
+        """Return the reasons for a photo's rank, with the name of a better photo for its id."""
+        terms = job.rank_terms
+        if terms is None:
+            return ()
+        names = (entry.photo for entry in self._journal.entries() if entry.job_id == terms.better)
+        better = next(names, terms.better)
+        return tuple(
+            reason.replace(terms.better, better) if terms.better and better else reason
+            for reason in terms.reasons
         )
 
     def _noted(self, entry: JournalEntry) -> JournalEntry:
@@ -195,18 +246,21 @@ class PhotoWorker:
         return entry
 
 
-def recipe_digest(wanted: PhotoRequest) -> str:
+def recipe_digest(wanted: PhotoRequest, saved: Sequence[SavedRecipe] = ()) -> str:
     """Return a digest of the recipe, background file included: SHA-256 in hexadecimal.
 
-    Raises OSError when that file cannot be read.
+    saved: the recipes that it names.  Raises OSError when that file cannot be read.
     """
-    digest = hashlib.sha256(json.dumps(dict(wanted.recipe), sort_keys=True).encode())
+    album = {} if wanted.best is None else {"best of an album": wanted.best}
+    contents = {"saved recipes": {entry.name: entry.recipe for entry in saved}} if saved else {}
+    whole = {**wanted.recipe, **album, **contents}
+    digest = hashlib.sha256(json.dumps(whole, sort_keys=True, default=dict).encode())
     if wanted.background_file is not None:
         digest.update(wanted.background_file.read_bytes())
     return digest.hexdigest()
 
 
-def _read_photo(photo: FoundPhoto) -> tuple[bytes, Failure | None]:
+def read_photo(photo: FoundPhoto) -> tuple[bytes, Failure | None]:
     """Return a photo's bytes, or why they cannot be read."""
     size, _ = photo.version
     if size > _MAX_PHOTO_BYTES:
@@ -223,22 +277,18 @@ def _restart_entry(entry: JournalEntry) -> JournalEntry:
     return JournalEntry(
         **{
             name: getattr(entry, name)
-            for name in ("photo", "place", "bytes", "modified_ns", "digest", "recipe")
+            for name in (
+                "photo",
+                "place",
+                "bytes",
+                "modified_ns",
+                "digest",
+                "recipe",
+                "number",
+                "copy",
+            )
         },
         again=secrets.token_hex(8),
-    )
-
-
-def _with_findings(entry: JournalEntry, job: Job) -> JournalEntry:
-    faces = job.faces
-    levels = [face.smile.level for face in faces or () if face.smile is not None]
-    return dataclasses.replace(
-        entry,
-        people=job.people,
-        faces=None if faces is None else len(faces),
-        smile=tuple(levels),
-        rating=None if job.rating is None else round(job.rating.score, 4),
-        printability=None if job.printability is None else job.printability.verdict,
     )
 
 

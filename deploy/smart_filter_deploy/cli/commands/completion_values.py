@@ -41,6 +41,12 @@ def complete_job_ids(ctx: click.Context, parameter: click.Parameter, typed: str)
     return _with_prefix(ask_in_time(_list_newest_jobs), typed)
 
 
+def complete_recipes(ctx: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """Complete the saved recipes of the configured or running server."""
+    del ctx, parameter
+    return _with_prefix(ask_in_time(_list_recipes), typed)
+
+
 def complete_model_names(ctx: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
     """Complete the models of the configured or running server."""
     del ctx, parameter
@@ -74,6 +80,13 @@ def _list_newest_jobs() -> list[str]:
 
     with open_client() as client:
         return [job.id for job in client.jobs(limit=_MAX_JOBS)]
+
+
+def _list_recipes() -> list[str]:
+    from smart_filter_deploy.cli.server.connection import open_client  # noqa: PLC0415 - brings httpx
+
+    with open_client() as client:
+        return [recipe.name for recipe in client.recipes()]
 
 
 def _list_model_names() -> list[str]:

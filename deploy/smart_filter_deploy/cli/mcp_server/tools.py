@@ -215,7 +215,7 @@ def _recipe(background: str, outputs: Sequence[OutputName], others: dict[str, _V
     return cast("Recipe", {"background": background, "outputs": list(every), **others})
 
 
-def _with_suffix(place: Path, media_type: str) -> Path:
+def _with_suffix(place: Path, media_type: str, _file_name: str) -> Path:
     """Return a path with the extension of a media type.  Raises ToolError if the file exists."""
     path = place.with_suffix(f".{suffix_of_media_type(media_type)}")
     if path.exists():

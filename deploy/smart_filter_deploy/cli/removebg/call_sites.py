@@ -44,7 +44,7 @@ class Kind(StrEnum):
 
 _ANSWER_AS_HOST = (
     "its address is fixed: let this server answer as api.remove.bg inside your network"
-    " (`smart-filter removebg certificate`, docs/removebg.md)"
+    " (`smart-filter removebg certificate`, docs/removebg-network.md)"
 )
 # The remedy of each kind; {url} stands for the server's base URL.
 ADVICE: Final = {

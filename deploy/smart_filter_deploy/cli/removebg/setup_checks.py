@@ -49,6 +49,9 @@ _NEEDED: Final = frozenset({"server", "key"})
 _NEW_KEY: Final = "make one: smart-filter keys create --tenant removebg --scopes submit"
 _PRESET: Final = "smart-filter tenants set TENANT --preset removebg"
 _RESEARCH: Final = "SMART_FILTER_RESEARCH_WEIGHTS"
+# As on the cards of both models.
+_ISNET_TERMS: Final = "weights MIT; commercial use: ask the authors of its data, DIS5K"
+_U2NETP_TERMS: Final = "weights Apache-2.0; its data, DUTS-TR, states no license"
 _CERTIFICATE: Final = "`smart-filter removebg certificate`"
 
 
@@ -178,12 +181,17 @@ def check_person(api: Interface, server: Server) -> Iterator[Finding]:
 
 
 def check_thing(api: Interface, server: Server) -> Iterator[Finding]:
-    """Check that a photo without people is cut out, which needs a model of its own."""
+    """Check that a photo without people is cut out, also if the request does not name its type."""
     del server
     what = "things"
     answer = _cut_out(api, "thing.jpg", size="full", type="product")
     if answer.status == HTTPStatus.OK and answer.headers.get("X-Type") != "person":
-        yield ok(what, f"a mug is cut out in {answer.seconds:.1f} s")
+        untyped = _cut_out(api, "thing.jpg", size="full")
+        if untyped.status == HTTPStatus.OK:
+            yield ok(what, f"a mug is cut out in {untyped.seconds:.1f} s by isnet ({_ISNET_TERMS})")
+            return
+        said = f"a mug is cut out in {answer.seconds:.1f} s by u2netp ({_U2NETP_TERMS}), but only"
+        yield warn(what, f"{said} if `type` names what it is", _remedy_for_thing(untyped))
     elif answer.status == HTTPStatus.OK or "unknown_foreground" in dict(answer.errors()):
         yield warn(what, "photos without people are not cut out", _remedy_for_thing(answer))
     else:
@@ -287,7 +295,7 @@ def _refused(what: str, answer: Answer) -> Finding:
         "auth_failed": f"the key lacks the scope submit; {_NEW_KEY}",
         "insufficient_credits": "smart-filter tenants set TENANT --megapixels-per-day 0",
         "rate_limit_exceeded": f"wait a minute, or {_PRESET}",
-        "timeout": "start more workers, or raise SMART_FILTER_REMOVEBG_SECONDS (docs/removebg.md)",
+        "timeout": "start more workers, or raise SMART_FILTER_REMOVEBG_SECONDS (docs/settings.md)",
         "unavailable": "start a worker: smart-filter worker, or see `smart-filter doctor`",
         "unknown_foreground": "see `smart-filter models list` on the server",
     }
@@ -357,7 +365,7 @@ def _remedy_for_connection(error: RequestFailed) -> str:
 
 
 def _remedy_for_thing(answer: Answer) -> str:
-    pull = "run `smart-filter models pull isnet` on the server, and restart its workers"
+    pull = f"run `smart-filter models pull isnet` on the server ({_ISNET_TERMS})"
     # The error names what keeps the model from running.
     if _RESEARCH not in dict(answer.errors()).get("unknown_foreground", ""):
         return pull

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from smart_filter_client import Client
 from smart_filter_client import errors as client_errors
+from smart_filter_deploy.cli.server.program import typed_command
 from smart_filter_deploy.cli.terminal.exit_codes import (
     NO_SERVER,
     PHOTO_FAILED,
@@ -57,7 +58,8 @@ def require_running_stack(*, or_name: str) -> StackAddress:
     stack = running_stack()
     if stack is None:
         raise CommandError(
-            f"no stack is running on {data_folder()}: start one with `smart-filter up`, set"
+            f"no stack is running on {data_folder()}: start one with"
+            f" `{typed_command()} up`, set"
             " SMART_FILTER_DATA to the --data folder of a running one, or name servers with"
             f" {or_name}",
             NO_SERVER,
@@ -125,6 +127,9 @@ def describe_refusal(
     """
     if error.code == "unauthorized":
         return f"the server rejects the API key; set SMART_FILTER_API_KEY ({error})"
+    if error.code == "scope":
+        issue = f"{typed_command()} keys create --tenant NAME --scopes submit,read,admin"
+        return f"{error}; on the server, `{issue}` issues a key with more scopes"
     names: dict[str, list[str]] = {}
     for wrong in error.errors:
         name = ".".join(wrong.pointer.split("/")[1:])

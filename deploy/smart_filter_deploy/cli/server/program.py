@@ -1,6 +1,8 @@
-"""Builds the command lines of this program's child processes."""
+"""Builds the command lines of this program: of its child processes, and as people type it."""
 
 import os
+import shlex
+import shutil
 import signal
 import sys
 import sysconfig
@@ -31,3 +33,17 @@ def tied_command(*arguments: str) -> tuple[str, ...]:
         *(str(os.getpid()), str(int(signal.SIGTERM)), "-", "-", "--"),
         *command(*arguments),
     )
+
+
+def typed_command() -> str:
+    """Return how this program is typed here: its name on the PATH, else a path to it."""
+    script = Path(sys.argv[0]).absolute()
+    on_path = shutil.which(PROGRAM)
+    # In a checkout, the launcher at its top runs `.venv/bin/smart-filter`.
+    launcher = script.parent.parent.parent / PROGRAM
+    if not launcher.is_file():
+        launcher = script
+    if on_path and Path(on_path).resolve() in {script.resolve(), launcher.resolve()}:
+        return PROGRAM
+    is_here = launcher.parent == Path.cwd()
+    return f"./{PROGRAM}" if is_here else shlex.quote(str(launcher))

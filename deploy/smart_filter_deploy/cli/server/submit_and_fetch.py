@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from smart_filter_client import Client, Job, OutputName, Recipe
+from smart_filter_client import Client, Job, OutputName, Recipe, Stroke
 from smart_filter_client import errors as client_errors
 from smart_filter_client.errors import NotFinishedInTime, Refused, TryLater
 from smart_filter_client.models import Failure
@@ -23,10 +24,17 @@ SEPARATE_FILES: frozenset[OutputName] = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PhotoRequest:
-    """The request for every photo: recipe fields, and the background's file."""
+    """The request for every photo: recipe fields, the background's file, and what is drawn over it.
+
+    best: makes the photos one album, and how many of it are composed, or their take; None: no
+    album.
+    """
 
     recipe: Recipe
     background_file: Path | None = None
+    mask_file: Path | None = None
+    strokes: Sequence[Stroke] = ()
+    best: int | Literal["take"] | None = None
 
 
 def process_photos(
@@ -86,7 +94,13 @@ def submit_photo(
     Raises the client's errors that do not concern this photo alone.
     """
     try:
-        return client.submit(photo, wanted.recipe, background_file=wanted.background_file), None
+        job = client.submit(
+            photo,
+            wanted.recipe,
+            background_file=wanted.background_file,
+            mask_file=wanted.mask_file,
+            strokes=wanted.strokes,
+        )
     except TryLater:
         raise
     except Refused as error:
@@ -95,6 +109,7 @@ def submit_photo(
         return None, refusal_failure(error)
     except OSError as error:
         return None, read_failure(error)
+    return job, None
 
 
 def find_failure(job: Job) -> Failure | None:
@@ -130,11 +145,12 @@ def fetch_outputs(
     image: Path | None = None
     others: dict[str, Path] = {}
     if "image" in job.outputs and job.image is not None:
-        image = place.image(job.image.format)
-        client.download(job.id, "image", image)
+        name_picture = functools.partial(place.picture, job.image.format)
+        image = client.download(job.id, "image", name_picture, filename=place.filename)
     for name in sorted(SEPARATE_FILES & set(job.outputs)):
         # The response's media type decides the file's extension.
-        others[name] = client.download(job.id, name, functools.partial(place.other, name))
+        name_file = functools.partial(place.other, name)
+        others[name] = client.download(job.id, name, name_file, filename=place.filename)
     return image, others
 
 

@@ -48,8 +48,9 @@ def run_command_line(program: click.Command, arguments: Sequence[str] | None) ->
     except Error as error:
         print_error(_describe_error(error))
         return NO_SERVER
-    except OSError as error:
-        return _end_by_system_error(error)
+    except (OSError, UnicodeEncodeError) as error:
+        given = sys.argv[1:] if arguments is None else arguments
+        return _end_by_system_error(error, given)
     return ended if isinstance(ended, int) else ALL_SUCCEEDED
 
 
@@ -74,8 +75,17 @@ def raise_for_missing_package(error: ModuleNotFoundError, extra: str) -> NoRetur
     ) from error
 
 
-def _end_by_system_error(error: OSError) -> int:
-    """Return the status for a closed pipe, a full volume or another user's file; raise others."""
+def _end_by_system_error(error: OSError | UnicodeEncodeError, arguments: Sequence[str]) -> int:
+    """Return the status for a closed pipe, a full volume or another user's file; raise others.
+
+    An argument with bytes that are not UTF-8 is wrong usage where it is written as text.
+    """
+    if isinstance(error, UnicodeEncodeError):
+        for argument in arguments:
+            if any("\udc80" <= byte <= "\udcff" for byte in argument):  # Source: PEP 383
+                print_error(f"the argument {os.fsencode(argument)!r} is not UTF-8")
+                return WRONG_USAGE
+        raise error
     if isinstance(error, BrokenPipeError):
         # The reader of our output closed the pipe, like `head`. Without the redirect, the
         # interpreter would report the error again when it flushes at exit.

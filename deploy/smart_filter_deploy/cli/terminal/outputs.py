@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ import click
 from smart_filter_client import Format
 from smart_filter_client.models import Failure, Job
 
-_OUTPUT_MARK = "smart-filter"
+OUTPUT_MARK = "smart-filter"
 _CHECKOUT = Path(__file__).parents[4]
 # Format by the output file's extension, when no format is given.
 _FORMAT_OF_SUFFIX: Final[Mapping[str, Format]] = {
@@ -32,27 +32,37 @@ class OutputPaths:
 
     folder: exists.  stem: unique among the photos of this run.
     exact: the picture's own path, when the user named one.
+    filename: how the server is asked to name them.  claim: returns a free path, by an output's name
+    and its file of that name.
     """
 
     photo: Path
     folder: Path
     stem: str
     exact: Path | None
+    filename: str = ""
+    claim: Callable[[str, Path], Path] | None = None
+
+    def picture(self, image_format: str, _media_type: str, file_name: str) -> Path:
+        """Return the picture's path for a format."""
+        if self.claim is not None and file_name:
+            return self.claim("image", self.folder / file_name)
+        return self.image(image_format)
 
     def image(self, image_format: str) -> Path:
         """Return the picture's path for a format."""
-        return (
-            self.exact or self.folder / f"{self.stem}.{_OUTPUT_MARK}.{_safe_suffix(image_format)}"
-        )
+        return self.exact or self.folder / f"{self.stem}.{OUTPUT_MARK}.{_safe_suffix(image_format)}"
 
-    def other(self, output: str, media_type: str) -> Path:
+    def other(self, output: str, media_type: str, file_name: str = "") -> Path:
         """Return the path of an output other than the picture, such as its matte.
 
         media_type: the output's, such as `image/png`.
         """
+        if self.claim is not None and file_name:
+            return self.claim(output, self.folder / file_name)
         ending = suffix_of_media_type(media_type)
         name = ending if output == ending else f"{output}.{ending}"
-        return self.folder / f"{self.stem}.{_OUTPUT_MARK}.{name}"
+        return self.folder / f"{self.stem}.{OUTPUT_MARK}.{name}"
 
 
 @dataclass(frozen=True, slots=True)

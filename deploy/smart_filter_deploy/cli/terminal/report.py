@@ -159,6 +159,7 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
     if job.needs_review:
         agreement = "" if job.confidence is None else f", agreement {job.confidence:.2f} of 1"
         lines.append(("review", f"look at the cutout{agreement}"))
+    lines.extend(("warning", warning) for warning in job.warnings)
     shown = (job.faces or ())[:_MAX_FACES]
     for number, face in enumerate(shown, start=1):
         label = "face" if len(shown) == 1 else f"face {number}"

@@ -47,12 +47,16 @@ def describe_defaults(models: Iterable[Mapping[str, object]]) -> str:
     models: the API's documents of its models; the default ones are described.
     """
     defaults = [model for model in models if model["default"]]
-    research = sorted(str(model["name"]) for model in defaults if model.get("research"))
+    research = [model for model in defaults if model.get("research")]
+    names = ", ".join(sorted(str(model["name"]) for model in research))
+    # A license of several files, such as "Apache-2.0 AND MIT".
+    licenses = {part for model in research for part in str(model["license"]).split(" AND ")}
     parts = []
     if research:
         parts.append(
-            f"research weights are in use ({', '.join(research)}), which are not for"
-            " commercial use: SMART_FILTER_RESEARCH_WEIGHTS=off turns them off"
+            f"research weights are in use ({names}): under {' and '.join(sorted(licenses))}, but"
+            " trained on photos for research only or without stated terms; for commercial use set"
+            " SMART_FILTER_RESEARCH_WEIGHTS=off"
         )
     if any(model.get("emotions") is True for model in defaults):
         parts.append("emotions are read in faces: SMART_FILTER_EMOTIONS=off turns that off")

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, text
 
 from smart_filter_shared.errors import JobFinal, NotFound
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
-from smart_filter_shared.pipeline import PIPELINE
+from smart_filter_shared.pipeline import GATE, GATE_OF_TAKE, StageName
 from smart_filter_shared.queue import events, fair_queueing
 from smart_filter_shared.queue.events import NewEvent
 from smart_filter_shared.queue.hooks import JobHooks
@@ -27,10 +27,8 @@ Jobs = Mapping[JobId, LockedJob]
 Answer = TypeVar("Answer")
 LockFunction = Callable[[Connection, Collection[JobId]], Jobs]
 
-# The stage that waits for the ranking. In SQL it is a literal, so that the planner uses the partial
-# index `stages_rating`.
-(_GATED_STAGE,) = (stage.name for stage in PIPELINE if stage.gated_by_album)
-_GATED = f"'{_GATED_STAGE}'"
+# In SQL it is a literal, so that the planner uses the partial index `stages_rating`.
+_GATED = f"'{GATE}'"
 
 _FINISH_JOBS = text("""
     UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
@@ -54,7 +52,7 @@ _STANDING = text(f"""
 """)  # noqa: S608 - a name of our own
 
 _LOCK_BATCHES = text("""
-    SELECT id, tenant, best, best IS NOT NULL AND ranked_at IS NULL AS unranked
+    SELECT id, tenant, best, take_id, best IS NOT NULL AND ranked_at IS NULL AS unranked
     FROM batches WHERE id = ANY(:ids) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE
 """)
 
@@ -70,25 +68,27 @@ _IS_RATING = text(f"""
 
 # Virtual time has advanced while the album was rated: with the ranks of their submission, all of
 # the best would overtake every other tenant. They start now, one behind the other, as in wake.py.
+# Of a take every stage waits, of other jobs the gated one.
 _PLACE_BEST = text(f"""
     WITH costs AS (
-        SELECT stages.job_id, best.place, coalesce(known.mean_seconds, :unknown) AS seconds,
+        SELECT stages.job_id, stages.stage, best.place,
+            coalesce(known.mean_seconds, :unknown) AS seconds,
             greatest(known.mark, cells.virtual_time) AS v, coalesce(tenants.weight, 1) AS weight
         FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS best (id, place)
-        JOIN open_stages AS stages ON stages.job_id = best.id AND stages.stage = {_GATED}
+        JOIN open_stages AS stages ON stages.job_id = best.id AND {sql.STATE_NO_INDEX} = 'waiting'
         JOIN cells ON cells.name = :cell
         LEFT JOIN capabilities AS known ON known.name = stages.capability
         LEFT JOIN tenants ON tenants.name = :tenant
         WHERE stages.job_id = ANY(:ids)
     ), places AS (
-        SELECT job_id, v + (sum(seconds) OVER (ORDER BY place) - seconds) / weight AS start
+        SELECT job_id, stage, v + (sum(seconds) OVER (ORDER BY place) - seconds) / weight AS start
         FROM costs
     )
     UPDATE open_stages AS stages SET rank = greatest(rank, places.start - head_start)
     FROM places
     WHERE stages.job_id = ANY(:ids) AND stages.job_id = places.job_id
-        AND stages.stage = {_GATED} AND stages.state = 'waiting'
-""")  # noqa: S608 - a name of our own
+        AND stages.stage = places.stage
+""")  # noqa: S608 - the part stands in this package
 
 # A photo that is not among the best has run every other stage: without this row its job succeeds.
 _DELETE_GATED_STAGES = text(f"""
@@ -214,18 +214,20 @@ def is_unranked(connection: Connection, batch_id: BatchId) -> bool:
     return batch is not None and bool(batch.unranked)
 
 
-def reopen_batch(connection: Connection, batch_id: BatchId, job_id: JobId) -> bool:
-    """Reopen a batch for a job that runs again; return whether the job is still to be ranked.
+def reopen_batch(connection: Connection, batch_id: BatchId, job_id: JobId) -> StageName | None:
+    """Reopen a batch for a job that runs again; return its stage that waits for the ranking.
 
-    A job in a closed partition is not: a ranking before the next sweep does not see the job.
+    In a closed partition none does: a ranking before the next sweep does not see the job.
     """
     batch = connection.execute(_LOCK_BATCHES, {"ids": [batch_id]}).one_or_none()
     if batch is None:
-        return False
+        return None
     connection.execute(_REOPEN_BATCH, {"id": batch_id})
     events.record_batches(connection, moved=[batch_id], finished=[])
     shown = connection.execute(_IS_SHOWN, {"job_id": job_id})
-    return bool(batch.unranked) and bool(shown.scalar_one())
+    if not batch.unranked or not shown.scalar_one():
+        return None
+    return GATE_OF_TAKE if batch.take_id == job_id else GATE
 
 
 def cancel_batch(
@@ -338,10 +340,15 @@ def _apply_side_effects(
 def _rank_album(
     connection: Connection, batch: Row[tuple[object, ...]], hooks: JobHooks
 ) -> SideEffects:
-    """Rank an album: its best jobs run their gated stage, the others succeed without it."""
+    """Rank an album: its best jobs run their gated stage, the others succeed without it.
+
+    The job of a take runs in place of the best.
+    """
     ranked = hooks.rank_album(connection, BatchId(batch.id))
     connection.execute(_MARK_RANKED, {"id": batch.id})
-    best, others = ranked[: batch.best], ranked[batch.best :]
+    best, others, gate = ranked[: batch.best], ranked[batch.best :], GATE
+    if batch.take_id is not None:
+        best, gate = [JobId(batch.take_id)], GATE_OF_TAKE
     connection.execute(
         _PLACE_BEST,
         {
@@ -351,7 +358,7 @@ def _rank_album(
             "unknown": fair_queueing.DEFAULT_COST_SECONDS,
         },
     )
-    met = {"job_ids": best, "stages": [str(_GATED_STAGE)] * len(best)}
+    met = {"job_ids": best, "stages": [str(gate)] * len(best)}
     ready = connection.execute(sql.DECREMENT_NEEDS, met)
     ringing = [Capability(row.capability) for row in ready if row.state == StageState.READY]
     connection.execute(_DELETE_GATED_STAGES, {"ids": others})

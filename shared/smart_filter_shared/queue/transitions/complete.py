@@ -112,7 +112,7 @@ _CHECK_RUN_AHEAD = text(f"""
 # The photo's address may contain credentials, and is not needed any more.
 _RECORD_PHOTO = text("""
     UPDATE open_jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
-        photo_url = NULL
+        photo_url = NULL, take = coalesce(CAST(:take AS jsonb), take)
     WHERE id = :job_id
 """)
 
@@ -172,7 +172,10 @@ def _complete(connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs)
     for done in batch:
         job_id = done.lease.job_id
         if done.photo is not None and (job_id, done.lease.stage) in completed:
-            connection.execute(_RECORD_PHOTO, {"job_id": job_id, **asdict(done.photo)})
+            photo = {**asdict(done.photo), "take": None}
+            if done.photo.take is not None:
+                photo["take"] = json.dumps(done.photo.take)
+            connection.execute(_RECORD_PHOTO, {"job_id": job_id, **photo})
     return CompleteResult(
         ready=[Capability(row.name) for row in rows if row.what == "ready"],
         succeeded=[JobId(row.job_id) for row in rows if row.what == "finished"],

@@ -62,7 +62,7 @@ _DELETE_JOB = (
 _INSERT_GAP = text("""
     INSERT INTO batch_gaps (batch_id, index, job_id, outcome)
     SELECT batch_id, batch_index, id, coalesce(outcome, 'canceled') FROM jobs
-    WHERE id = :job_id AND batch_id IS NOT NULL
+    WHERE id = :job_id AND batch_index IS NOT NULL
 """)
 
 _FAIL_STAGE = text("""

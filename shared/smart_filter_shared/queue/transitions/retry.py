@@ -219,7 +219,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     }
     again = [stage for stage in PIPELINE if stage.name in unfinished]
     # The job returns to its album when that is not ranked yet; else it is composed without a rank.
-    waits = job.batch_id is not None and batches.reopen_batch(connection, job.batch_id, job_id)
+    gate = job.batch_id and batches.reopen_batch(connection, job.batch_id, job_id)
     # At its old place the job would overtake every job submitted since. The tenant's row is last
     # in the lock order, so the tenant's submissions continue while another holds the batch.
     place = fair_queueing.reserve(
@@ -235,8 +235,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
             "start": place.start,
             "stages": [str(stage.name) for stage in again],
             "needs": [
-                len(needs_within(stage, unfinished)) + (waits and stage.gated_by_album)
-                for stage in again
+                len(needs_within(stage, unfinished)) + (stage.name == gate) for stage in again
             ],
         },
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, func, text
 
-from smart_filter_shared.db.tables import queue as tables
+from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName, get_stage
 from smart_filter_shared.queue import events
@@ -31,32 +31,33 @@ _INSERT = """
         FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) AS job (
             id uuid, tenant text, recipe jsonb, seed bigint, metadata jsonb,
             photo_key text, photo_digest text, photo_url text, upload_id uuid, upload_etag text,
+            photo_name text,
             parent_id uuid, corrections jsonb, background_key text,
             estimated_seconds float8, megapixels float8, webhook_url text,
             keep_input_seconds float8, keep_result_seconds float8, keep_nothing boolean,
             degraded text[], foreseen_p50 float8, foreseen_p90 float8,
-            batch_id uuid, batch_index int, deadline_ms float8,
+            batch_id uuid, batch_index int, take jsonb, deadline_ms float8,
             link_seconds int, device_key_id uuid, key_id uuid, has_ended boolean
         )
     ), written AS (
         INSERT INTO jobs (
             id, tenant, recipe, seed, metadata,
-            photo_key, photo_digest, photo_url, upload_id, upload_etag,
+            photo_key, photo_digest, photo_url, upload_id, upload_etag, photo_name,
             parent_id, corrections, background_key,
             estimated_seconds, megapixels, webhook_url,
             keep_input_seconds, keep_result_seconds, keep_nothing,
             degraded, foreseen_p50, foreseen_p90,
-            batch_id, batch_index, created_at, deadline_at, link_seconds, device_key_id, key_id,
-            outcome, finished_at, expires_at
+            batch_id, batch_index, take, created_at, deadline_at, link_seconds, device_key_id,
+            key_id, outcome, finished_at, expires_at
         )
         SELECT id, tenant, recipe, seed, metadata,
-            photo_key, photo_digest, photo_url, upload_id, upload_etag,
+            photo_key, photo_digest, photo_url, upload_id, upload_etag, photo_name,
             parent_id, corrections, background_key,
             estimated_seconds, megapixels, webhook_url,
             keep_input_seconds, keep_result_seconds, keep_nothing,
             degraded, foreseen_p50, foreseen_p90,
-            batch_id, batch_index, statement_timestamp(), deadline_at, link_seconds, device_key_id,
-            key_id,
+            batch_id, batch_index, take, statement_timestamp(), deadline_at, link_seconds,
+            device_key_id, key_id,
             CASE WHEN has_ended THEN 'succeeded' END,
             CASE WHEN has_ended THEN statement_timestamp() END,
             CASE WHEN has_ended
@@ -124,8 +125,9 @@ def submit_batch(connection: Connection, batch: NewBatch, *, hooks: JobHooks) ->
         tables.batches.insert().values(
             id=batch.batch_id,
             tenant=batch.tenant,
-            total=batch.jobs.count + len(batch.gaps),
+            total=batch.jobs.count + len(batch.gaps) - (batch.take_id is not None),
             best=batch.best,
+            take_id=batch.take_id,
             webhook_url=batch.webhook_url,
             created_at=func.statement_timestamp(),
         )
@@ -144,7 +146,7 @@ def submit_batch(connection: Connection, batch: NewBatch, *, hooks: JobHooks) ->
             ],
         )
     written = _insert_jobs(connection, batch.jobs, _INSERT_JOBS)
-    if any(_is_rating(row) for row in written.stages):
+    if any(_is_rating(row) for row in written.stages if row["job_id"] != batch.take_id):
         return written.ringing
     ranked = batches.rank_immediately(connection, batch.batch_id, hooks=hooks)
     return [*written.ringing, *ranked.ready]

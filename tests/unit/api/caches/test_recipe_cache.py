@@ -4,7 +4,12 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeCache, RecipeCacheKey
+from smart_filter_api.caches.recipe_cache import (
+    ParsedRecipe,
+    RecipeCache,
+    RecipeCacheKey,
+    RecipeLayer,
+)
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.ttl_cache import KeyedTtlCache, TtlCache
 from smart_filter_shared.errors import Contradiction, FieldError
@@ -13,6 +18,7 @@ from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.presets import Style
 from smart_filter_shared.recipe import Edge, Recipe
 from smart_filter_shared.stock import Picture
 
@@ -207,9 +213,17 @@ def asked(
     pictures: list[Picture] = PICTURES,
     with_file: bool = False,
     emotions_off: str | None = None,
+    season: Style = Style.WINTER,
 ) -> RecipeCacheKey:
     return RecipeCacheKey(
-        Tenant(tenant), {"edge": edge}, defaults or {}, with_file, published, pictures, emotions_off
+        Tenant(tenant),
+        {"edge": edge},
+        [RecipeLayer(defaults or {})],
+        with_file,
+        published,
+        pictures,
+        emotions_off,
+        season,
     )
 
 
@@ -223,6 +237,7 @@ def an_order(asked: RecipeCacheKey) -> ParsedRecipe:
     [
         (asked(), False),
         (asked("other"), True),
+        (asked(season=Style.SPRING), True),
         (asked(edge="fast"), True),
         (asked(defaults={"edge": "fast"}), True),
         (asked(published=[]), True),

@@ -94,7 +94,7 @@ def test_schemas_hold_nothing_that_generators_refuse(document: dict[str, Any]) -
 def test_recipe_of_a_request_has_every_field_of_a_resolved_recipe() -> None:
     resolved = set(ResolvedRecipe.model_fields)
 
-    assert set(Recipe.model_fields) == resolved | {"seed", "metadata"}
+    assert set(Recipe.model_fields) == resolved | {"seed", "metadata", "recipe"}
 
 
 def test_every_field_of_a_recipe_is_described(document: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from smart_filter_api.auth.link_signer import LinkSigner
 from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.presenters import batch as batch_answers
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.presenters import webhook_payload
 from smart_filter_api.schemas.jobs import Job
@@ -14,7 +15,7 @@ from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
 from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue.batches import BatchItem, BatchRow
+from smart_filter_shared.queue.batches import BatchItem, BatchRow, BatchTake
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import (
     Background,
@@ -24,6 +25,7 @@ from smart_filter_shared.recipe import (
     PersonSelection,
     Recipe,
 )
+from smart_filter_shared.takes import MAX_SHOTS, Take, TakePerson, TakeReport, TakeShot
 from smart_filter_shared.webhooks.outbox import ClaimedDelivery
 from smart_filter_tests.job_rows import CREATED_AT, Facts, a_job_row
 
@@ -68,6 +70,26 @@ def test_people_are_counted_by_the_model_or_judged_by_matte_and_faces(
     assert answer_with({SEGMENTATION: segmented, **faces(found)}).people == people
 
 
+@pytest.mark.parametrize(("kept", "people"), [((True, True), 3), ((True, False), 2)])
+def test_people_in_one_outline_are_counted_by_their_faces(
+    kept: tuple[bool, bool], people: int
+) -> None:
+    boxes = ([0, 0, 100, 100], [90, 0, 50, 100])
+    found = [
+        {"number": number, "box": box, "kept": is_kept}
+        for number, (box, is_kept) in enumerate(zip(boxes, kept, strict=True), start=1)
+    ]
+    # The first outline holds two faces, the second one; the last face is on a poster.
+    detected = [
+        {"box": [x, 10, 8, 8], "score": 0.9, "landmarks": [[1, 2]] * 5} for x in (10, 40, 91, 300)
+    ]
+    segmented = {"coverage": 0.3, "persons": sum(kept), "found": found}
+
+    job = answer_with({SEGMENTATION: segmented, FACE: {"faces": detected}})
+
+    assert job.people == people
+
+
 @pytest.mark.parametrize(
     ("segmented", "people"),
     [({"coverage": 0.3, "persons": 2}, 2), ({"coverage": 0.0}, 0), ({"coverage": 0.3}, None)],
@@ -110,6 +132,24 @@ def test_number_that_no_person_has_needs_a_review(
     job = answer_with({SEGMENTATION: {"coverage": 0.3, "found": found}}, Recipe(persons=persons))
 
     assert job.needs_review is needs_review
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        ({"width": 900, "height": 1200, "scale": 1.0}, []),
+        ({"width": 599, "height": 1200, "scale": 1.0}, ["599 × 1200 pixels"]),
+        ({"width": 900, "height": 1200, "scale": 1.3}, []),
+        ({"width": 300, "height": 400, "scale": 2.5}, ["300 × 400 pixels", "enlarged 2.5 times"]),
+    ],
+)
+def test_small_or_enlarged_picture_has_a_warning(frame: dict[str, float], words: list[str]) -> None:
+    row = a_job_row({COMPOSITE: {"frame": {**frame, "left": 0.0, "top": 0.0}}})
+
+    warnings = render(row).warnings
+
+    assert len(warnings) == len(words)
+    assert all(word in warning for word, warning in zip(words, warnings, strict=True))
 
 
 def test_attached_things_are_shown_and_null_where_none_are_looked_for() -> None:
@@ -294,6 +334,43 @@ def a_batch(items: int) -> BatchRow:
             for index in range(items)
         ],
     )
+
+
+def a_take(people: int) -> BatchTake:
+    shots = tuple(TakeShot(JobId(uuid.UUID(int=item)), item) for item in range(MAX_SHOTS))
+    found = tuple(
+        TakePerson(person, (1234.5,) * 4, 1, "the smile is better", tuple(range(MAX_SHOTS)))
+        for person in range(1, people + 1)
+    )
+    report = TakeReport(0, found, ("Photo 3 was not used: it has another size.",) * 250, None)
+    job_id = JobId(uuid.UUID(int=9))
+    return BatchTake(job_id, JobState.SUCCEEDED, None, Take(shots, report=report).as_json())
+
+
+def test_batch_shows_its_take() -> None:
+    batch = dataclasses.replace(a_batch(items=2), best=0, take_id=JobId(uuid.UUID(int=9)))
+
+    running = batch_answers.render_batch(batch)
+    shown = batch_answers.render_batch(dataclasses.replace(batch, take=a_take(people=1))).take
+
+    assert (running.album and running.album.best, running.take) == ("take", None)
+    assert shown is not None
+    assert shown.link == f"/v1/jobs/{uuid.UUID(int=9)}"
+    assert [swap.model_dump() for swap in shown.swaps] == [
+        {"person": 1, "item": 1, "reason": "the smile is better"}
+    ]
+    assert [person.items for person in shown.people] == [list(range(MAX_SHOTS))]
+
+
+def test_large_take_keeps_its_swaps_in_the_webhook() -> None:
+    batch = dataclasses.replace(a_batch(items=12), take=a_take(people=40))
+    claimed = dataclasses.replace(a_claimed(None), type="batch.finished", batch_id=batch.id)
+
+    body = webhook_payload.render_payload(claimed, batch, links=LINKS, emotions=True)
+
+    take = json.loads(body)["data"]["take"]
+    assert len(body) < webhook_payload.MAX_BYTES
+    assert (len(take["swaps"]), take["people"], take["notes"]) == (40, [], [])
 
 
 def test_items_of_a_large_batch_become_a_count_and_a_link() -> None:

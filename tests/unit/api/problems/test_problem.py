@@ -28,7 +28,12 @@ PAGES_FOLDER = Path(__file__).parents[4] / "docs" / "problems"
 SECRET = "host 10.0.0.7 user smart"
 
 
-def ask(error: Exception | None = None, method: str = "GET", path: str = "/") -> httpx.Response:
+def ask(
+    error: Exception | None = None,
+    method: str = "GET",
+    path: str = "/",
+    headers: dict[str, str] | None = None,
+) -> httpx.Response:
     app = FastAPI(openapi_url=None)
     problems_problem.install(app)
     app.add_middleware(RequestMiddleware, latencies=LatencyHistogram(), refusals=RefusalLog())
@@ -42,9 +47,18 @@ def ask(error: Exception | None = None, method: str = "GET", path: str = "/") ->
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            return await client.request(method, path)
+            return await client.request(method, path, headers=headers)
 
     return anyio.run(send)
+
+
+def test_browser_that_opens_an_address_gets_a_page() -> None:
+    answer = ask(NotFound("<job>"), headers={"Sec-Fetch-Dest": "document"})
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<h1>Not found</h1>\n<p>&lt;job&gt;</p>" in answer.text
+    assert '<a href="/">' in answer.text
 
 
 def test_problem_document_has_every_member() -> None:
@@ -107,6 +121,7 @@ NEVER_ANSWERED = {
     "image_unreadable",
     "image_too_large",
     "no_person",
+    "no_mask",
     "photo_unreachable",
     "model_failed",
     "poison",

@@ -105,6 +105,26 @@ def test_field_becomes_a_recipe(sent: dict[str, str], recipe: dict[str, object])
     assert read_recipe(found.recipe, offered={}, with_background_file=False)
 
 
+@pytest.mark.parametrize(
+    ("sent", "given"),
+    [
+        ({}, {}),
+        ({"size": "hd"}, {"size": "hd"}),
+        ({"format": "jpg"}, {"format": "jpg"}),
+        ({"bg_color": "fff", "format": "jpg"}, {"format": "jpg", "background": "color:#fff"}),
+        ({"crop": "true"}, {"crop": True, "margin": "0px"}),
+    ],
+)
+def test_saved_recipe_gives_way_to_what_was_sent(
+    sent: dict[str, str], given: dict[str, object]
+) -> None:
+    found = wanted_image(recipe="shop", **sent)
+
+    always = {"recipe": "shop", "outputs": "image", "priority": "interactive"}
+    assert found.recipe == {**always, **given}
+    assert found.implied.keys() == wanted_image(**sent).recipe.keys() - found.recipe.keys()
+
+
 # A code, and the fields that are refused with it.
 WRONG = """
     invalid_size                size=huge

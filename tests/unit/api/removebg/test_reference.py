@@ -10,7 +10,6 @@ import pytest
 from smart_filter_api.removebg import fields
 from smart_filter_api.removebg.errors import error_response, refusal
 from smart_filter_shared.errors import Error, RateLimited, Unauthorized
-from smart_filter_shared.recipe import framing
 from smart_filter_shared.security.outbound_rules import OutboundRules
 
 # A code, and the title of its errors. remove.bg's titles go on with an address or a link where
@@ -83,21 +82,6 @@ def test_other_error_has_its_status_and_title(
 
     assert (answer.status_code, json.loads(answer.body)["errors"][0]["title"]) == (status, title)
     assert answer.headers.get("Retry-After") == retry_after
-
-
-@pytest.mark.parametrize(
-    ("size", "megapixels"),
-    [
-        *((name, 0.25) for name in ("preview", "small", "regular")),
-        ("medium", 1.5),
-        ("hd", 4.0),
-        *((name, None) for name in ("full", "4k", "auto", "50MP")),
-    ],
-)
-def test_size_is_a_limit_in_megapixels(size: str, megapixels: float | None) -> None:
-    recipe = read(size=size).recipe
-
-    assert framing.read_size(str(recipe["size"])).megapixels == megapixels
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client import errors
-from smart_filter_client.models import Job, Model, job_from
+from smart_filter_client.models import Job, job_from
 from smart_filter_deploy.cli.batch.dashboard import Dashboard
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
-from smart_filter_deploy.cli.commands.models import cards
 from smart_filter_deploy.cli.commands.pictures import backgrounds
 from smart_filter_deploy.cli.server.connection import Server
 from smart_filter_deploy.cli.terminal import report
@@ -28,7 +27,6 @@ from smart_filter_tests.print_results import PRINTABILITY
 
 DONE = {"name": "face", "model": "centerface", "state": "succeeded", "attempt": 1, "seconds": 0.123}
 ROOMY = 100
-LACKS_WEIGHTS = "weights file isnet.onnx is missing: run `smart-filter models pull isnet`"
 LONG_REASON = {"kind": "auto", "reason": "because " * 20}
 
 
@@ -257,12 +255,17 @@ def test_every_design_is_listed_under_its_family_and_as_json(
     assert rainbow["tags"]
 
 
-def test_idempotency_key_depends_on_photo_and_recipe_alone() -> None:
+def test_idempotency_key_depends_on_photo_its_name_and_recipe_alone() -> None:
     first = an_entry()
-    others = [an_entry(digest="e"), an_entry(recipe="s"), an_entry(again="1")]
+    others = [
+        an_entry("b.jpg"),
+        an_entry(digest="e"),
+        an_entry(recipe="s"),
+        an_entry(again="1"),
+    ]
 
-    assert first.key == an_entry("b.jpg", state="sent", job_id="j").key
-    assert len({first.key, *(other.key for other in others)}) == 4
+    assert first.key == an_entry("in/a.jpg", state="sent", job_id="j").key
+    assert len({first.key, *(other.key for other in others)}) == 5
 
 
 def test_dashboard_in_a_pipe_is_a_plain_line_for_each_photo() -> None:
@@ -434,29 +437,3 @@ def test_motion_photo_name_sends_no_terminal_commands() -> None:
     written = file.getvalue()
     assert "\\x1b]0;owned" in written
     assert not any(sign in written for sign in ("\x1b]", "\x07", "\x9b", "\u202e"))
-
-
-@pytest.mark.parametrize(
-    ("fault", "ready", "shown"),
-    [
-        (LACKS_WEIGHTS, {("segmentation", "isnet")}, "start the workers again"),
-        (LACKS_WEIGHTS, {("segmentation", "other")}, "smart-filter models pull isnet"),
-        ("isnet needs onnxruntime", {("segmentation", "isnet")}, "isnet needs onnxruntime"),
-    ],
-)
-def test_model_whose_weights_are_there_asks_for_a_restart(
-    fault: str, ready: set[tuple[str, str]], shown: str
-) -> None:
-    model = Model(
-        "segmentation",
-        "isnet",
-        "1",
-        "",
-        "MIT",
-        default=False,
-        offered=False,
-        fault=fault,
-        document={},
-    )
-
-    assert shown in (cards.explain_fault(model, ready).fault or "")

@@ -1,15 +1,18 @@
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_type_hints
 
 import pytest
+from minio.error import S3Error
 from pydantic_settings import BaseSettings
 
 from smart_filter_docs import settings as documented
 from smart_filter_shared.config import settings
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.storage import troubles
 
 SERVERS = {
     "SMART_FILTER_DATABASE_URL": "postgresql+psycopg://u:hush@127.0.0.1/d",
@@ -57,6 +60,44 @@ def test_process_without_a_store_needs_no_keys(environment: pytest.MonkeyPatch, 
 
     with pytest.raises(SetupFailed, match=f"SMART_FILTER_STORAGE_{name} is not set"):
         settings.load()
+
+
+def a_folder(**more: str) -> str:
+    folder = {"tenant": "shop", "source": "s3://bucket/in/", "target": "s3://bucket/out/"}
+    return json.dumps([{**folder, **more}])
+
+
+@pytest.mark.parametrize("missing", ["URL", "ACCESS_KEY", "SECRET_KEY"])
+def test_server_of_s3_folders_gets_no_keys_of_the_storage(
+    environment: pytest.MonkeyPatch, missing: str
+) -> None:
+    for name, value in {"URL": "https://s3.test", "ACCESS_KEY": "a", "SECRET_KEY": "b"}.items():
+        environment.setenv(f"SMART_FILTER_S3_{name}", value)
+    environment.delenv(f"SMART_FILTER_S3_{missing}")
+    read = settings.load()
+
+    with pytest.raises(SetupFailed, match="belong together"):
+        read.s3_folders.server(read.storage)
+
+
+def test_s3_folders_need_a_server_when_the_storage_is_a_folder(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("SMART_FILTER_STORAGE_URL", "file:///srv/photos")
+    read = settings.load()
+
+    with pytest.raises(SetupFailed, match="needs SMART_FILTER_S3_URL"):
+        read.s3_folders.server(read.storage)
+
+
+@pytest.mark.usefixtures("environment")
+def test_errors_of_s3_folders_name_their_variables() -> None:
+    read = settings.load()
+    server = read.s3_folders.server(read.storage).model_copy(update={"bucket": "photos"})
+
+    refused = S3Error(None, "InvalidAccessKeyId", None, None, None, None)  # type: ignore[arg-type]
+    assert "SMART_FILTER_S3_ACCESS_KEY" in str(troubles.translate_error(refused, server, about="a"))
+    assert str(troubles.no_bucket(server)).endswith("or correct SMART_FILTER_S3_FOLDERS")
 
 
 NO_SECONDS = ("soon", "0", "-1", "nan", "inf", "1e12")
@@ -143,6 +184,19 @@ WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_OIDC_LABEL": ("x" * 61,),
     "SMART_FILTER_TRUSTED_PROXIES": ("proxy.internal", "10.0.0.5/8", "*"),
     "SMART_FILTER_REMOVEBG_SECONDS": ("soon", "0", "301"),
+    "SMART_FILTER_S3_FOLDERS": (
+        *("hush", "{}x", "[1]", '[{"tenant": "a", "source": "s3://bucket/in/"}]'),
+        *(a_folder(source=source) for source in ("s3://bucket", "bucket/in/", "s3://bucket/in")),
+        *(a_folder(source=f"s3://bucket/{bad}/") for bad in ("", "a//b", "..", "a/.", "a\n")),
+        *(a_folder(target=f"s3://bucket/{bad}") for bad in ("", "in/", "in/out/")),
+        *(a_folder(recipe="background"), a_folder(tenant="a/b"), a_folder(other="a")),
+        f"[{a_folder()[1:-1]}, {a_folder(target='s3://else/')[1:-1]}]",
+    ),
+    "SMART_FILTER_S3_URL": ("s3.example.org", "https://u:hush@s3.example.org"),
+    "SMART_FILTER_S3_ACCESS_KEY": (),
+    "SMART_FILTER_S3_SECRET_KEY": (),
+    "SMART_FILTER_S3_REGION": ("eu west",),
+    "SMART_FILTER_S3_SWEEP_SECONDS": NO_SECONDS,
     "SMART_FILTER_LIVE_URL": (
         *("https://live.example.org", "wss://live.example.org;script-src", "wss://*"),
         *("wss://live.example.org,a", "wss://live.example.org/path"),

@@ -16,6 +16,7 @@ from smart_filter_shared.recipe import (
     Background,
     BackgroundKind,
     Edge,
+    Logo,
     Output,
     PersonSelection,
     Recipe,
@@ -96,6 +97,7 @@ PICTURE = Picture(None, "beach", "Beach", (), (), (), 0.5, "", "a-key", "0" * 64
         ({"background": RED}, False),
         ({"outputs": (Output.IMAGE, Output.MATTE)}, False),
         ({"filters": (Filter("sparkle"),)}, False),
+        ({"logo": Logo("site/acme")}, False),
         ({"metadata": {"who": "ours"}}, True),
         ({"priority": Priority.BATCH, "deadline_ms": 60_000}, True),
         ({"run_at": dt.datetime(2027, 1, 1, tzinfo=dt.UTC)}, True),
@@ -146,3 +148,17 @@ def test_other_picture_backgrounds_change_the_cache_key_of_a_chosen_background()
 
     assert len({works[COMPOSITE] for works in chosen}) == len(chosen)
     assert cache_keys_of(red, [PICTURE]) == cache_keys_of(red)
+
+
+def test_other_picture_of_the_same_logo_changes_the_cache_key() -> None:
+    logo = dataclasses.replace(PICTURE, name="acme", is_logo=True)
+    other = dataclasses.replace(logo, key="another-key")
+    asked = Recipe(background=RED, logo=Logo("site/acme"))
+
+    first, second, same = (
+        cache_keys_of(asked, [*more, picture])[COMPOSITE]
+        for picture, more in ((logo, ()), (other, ()), (logo, (PICTURE,)))
+    )
+
+    assert first != second
+    assert first == same

@@ -45,7 +45,7 @@ GOOD, FAIR = [0.8, 0.7, 0.9], [0.7, 0.6, 0.8]
         (
             {"macro_f1": [10**400, 0, 1]},
             {"macro_f1": [0.5, 0, 1]},
-            "metrics: candidate must be an object",
+            "metrics: 'candidate.macro_f1.0': Input should be",
         ),
     ],
     ids=["better", "worse", "surely worse by another figure", "perhaps as good", "unreadable"],

@@ -389,7 +389,7 @@ def test_recipe_is_restored_from_the_database(
 
 
 def test_names_are_those_of_a_recipe_as_json() -> None:
-    assert set(fields.NAMES) == {*Recipe().as_json(), "seed", "metadata"}
+    assert set(fields.NAMES) == {*Recipe().as_json(), "seed", "metadata", "recipe"}
 
 
 @pytest.mark.parametrize(

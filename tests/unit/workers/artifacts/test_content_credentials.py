@@ -15,6 +15,7 @@ from PIL import Image
 from smart_filter_shared.config.settings import ProvenanceSettings
 from smart_filter_shared.errors import SetupFailed, TryAgain
 from smart_filter_shared.recipe import Effort, Files, Filter, Format, Output, Provenance
+from smart_filter_shared.takes import TakePerson, TakeReport
 from smart_filter_tests import certificates
 from smart_filter_tests.composite_jobs import a_job, composite, decode_pixels
 from smart_filter_workers.artifacts import content_credentials
@@ -136,6 +137,41 @@ def test_cutout_says_that_the_background_was_removed(signer: CredentialSigner) -
         assert file is not None
         with pytest.raises(c2pa.C2paError.ManifestNotFound):
             c2pa.Reader(file.media_type, io.BytesIO(file.content))
+
+
+def test_take_names_the_swaps_and_their_sources(signer: CredentialSigner) -> None:
+    box = (1.0, 1.0, 2.0, 2.0)
+    people = (
+        TakePerson(1, box, 2, "the eyes are open", (0, 2)),
+        TakePerson(2, box, 0, None, (0, 2)),
+        TakePerson(3, box, 2, "it was chosen", (0, 2)),
+    )
+    inputs = a_job("keep", files=MARKED, outputs=BOTH)
+    inputs = dataclasses.replace(inputs, take=TakeReport(0, people, (), None))
+
+    result = signer.sign_files(composite(inputs))
+
+    for file in (result.image, result.cutout):
+        _, swapped, placed, *_ = actions_of(file)
+        assert swapped["description"] == (
+            "Faces were replaced by the same people's in other photos:"
+            " person 1 from photo 3, person 3 from photo 3."
+        )
+        assert swapped["digitalSourceType"] == xmp.COMPOSITE == source_type(file)
+        assert placed["action"] == "c2pa.placed"
+        titles = [ingredient["title"] for ingredient in credentials_of(file)["ingredients"]]
+        assert titles == ["photo", "photo 3"]
+
+
+def test_take_without_a_swap_is_a_photo(signer: CredentialSigner) -> None:
+    inputs = dataclasses.replace(
+        a_job("keep", files=MARKED), take=TakeReport(0, (), (), "The photos show other scenes.")
+    )
+
+    image = signer.sign_files(composite(inputs)).image
+
+    assert [action["action"] for action in actions_of(image)] == ["c2pa.opened"]
+    assert source_type(image) is None
 
 
 @pytest.mark.parametrize("keep", [False, True])

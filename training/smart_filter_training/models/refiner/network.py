@@ -9,6 +9,7 @@ decomposition".
 import io
 import operator
 import warnings
+from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -19,6 +20,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
+from smart_filter_training.models.refiner import eight_bits
 from smart_filter_training.onnx_export import OPSET
 from smart_filter_workers.stages.segmentation.mattes.salience_blend import LEAST, MOST
 
@@ -96,10 +98,11 @@ def load_modnet(content: bytes) -> Refiner:
     return Refiner(onnx.load_from_string(content).graph)
 
 
-def to_onnx(network: Refiner) -> bytes:
-    """Return the network as ONNX, its weights in few bits, for any number of pictures of any size.
+def to_onnx(network: Refiner, inputs: Iterable[NDArray[np.float32]]) -> bytes:
+    """Return the network as ONNX, in few bits, for any number of pictures of any size.
 
     ONNX Runtime widens the weights when it loads the file.
+    inputs: examples, (1, 4, H, W) float32, which set the ranges of eight bits.
     """
     axes = {0: "batch_size", 2: "height", 3: "width"}
     content = io.BytesIO()
@@ -117,7 +120,7 @@ def to_onnx(network: Refiner) -> bytes:
             output_names=[LOGITS],
             dynamic_axes=dict.fromkeys((INPUT, LOGITS), axes),
         )
-    model = onnx.load_from_string(content.getvalue())
+    model = onnx.load_from_string(eight_bits.quantize(content.getvalue(), inputs))
     nodes = [*store_compactly(model.graph), *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)

@@ -1,7 +1,8 @@
 """Designs that do not suit a photo whatever their score, so that others are preferred.
 
 People are in front of a background, so heads and shoes would cross a frame. In daylight people do
-not stand under stars. Strong colors do not suit a photo in black and white.
+not stand under stars, and their feet stand on a floor. Strong colors do not suit a photo in black
+and white.
 """
 
 from typing import Final
@@ -15,6 +16,8 @@ from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 
 # The family with a border.
 FRAMED_FAMILY: Final = "framed"
+# Families whose ground is out of focus: a person who stands on it seems to hover.
+OUT_OF_FOCUS_FAMILIES: Final = frozenset({"garden", "horizon", "street"})
 # A design with this tag and one of the outdoor tags shows a night outdoors, not just something
 # dark.
 _NIGHT_TAG: Final = "night"
@@ -30,6 +33,8 @@ def is_suitable(preset: Preset, sitters: SubjectStats) -> bool:
     if preset.family == FRAMED_FAMILY:
         return False
     if not sitters.in_the_dark and shows_night(preset):
+        return False
+    if sitters.full_length and preset.family in OUT_OF_FOCUS_FAMILIES:
         return False
     return not sitters.monochrome or is_muted(preset)
 

@@ -119,13 +119,9 @@ def infer_mood(
         return InferredMood(Mood.CALM, f"{crowd}, no visible face")
     levels = [smile.level for smile in smiles.smiles]
     eyes = [open_ for pair in smiles.eyes for open_ in (pair.left_open, pair.right_open)]
-    rating = rate(levels, sum(open_ is True for open_ in eyes))
+    rating = rate(levels, eyes.count(True))
     looking = rating.open_eye_ratio >= SERIOUS_FROM / EYES_PER_FACE
-    description = (
-        f"{crowd}, {_describe_smiles(levels, people)} ({rating.avg_smiling_score:.2f} of 1), "
-        f"{rating.open_eyes} of {EYES_PER_FACE * len(levels)} eyes open"
-        + (f", {eyes.count(None)} not seen" if None in eyes else "")
-    )
+    description = f"{crowd}, {_describe_smiles(levels, people)}, {_describe_eyes(eyes)}"
     shares = mean_emotion([smile.emotion for smile in smiles.smiles], sizes)
     if shares is None:
         mood = mood_from_smiles(rating.avg_smiling_score, people=people, looking=looking)
@@ -133,10 +129,7 @@ def infer_mood(
     mood = mood_from_emotions(shares, looking=looking)
     # Several faces may look different: the description is of their mean.
     whole = "" if len(levels) == 1 else " on the whole"
-    fit = max(score_moods(shares).values())
-    return InferredMood(
-        mood, f"{description}, looking {MOOD_PHRASES[mood]}{whole} ({fit:.2f} of 1)"
-    )
+    return InferredMood(mood, f"{description}, looking {MOOD_PHRASES[mood]}{whole}")
 
 
 def mean_emotion(
@@ -181,6 +174,13 @@ def mood_from_smiles(average: float, *, people: int, looking: bool) -> Mood:
     if average >= TENDER_FROM:
         return Mood.TENDER
     return Mood.SERIOUS if looking else Mood.CALM
+
+
+def _describe_eyes(eyes: Sequence[bool | None]) -> str:
+    closed = eyes.count(False)
+    if closed:
+        return "all eyes closed" if closed == len(eyes) else f"{closed} of {len(eyes)} eyes closed"
+    return "eyes open" if True in eyes else "eyes not seen"
 
 
 def _describe_smiles(levels: Sequence[SmileLevel], people: int) -> str:

@@ -15,15 +15,17 @@ from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 # Candidates reported in the answer, the chosen one first.
 MAX_REPORTED: Final = 5
 # Share of all designs that the chosen one must exceed in contrast to the people, so that variety
-# never costs contrast (0.5 would do in theory; drawings differ a little from their means).
-MIN_CONTRAST_RANK: Final = 0.55
+# never costs contrast.
+MIN_CONTRAST_RANK: Final = 0.5
 # A coat must not blend into the background where the hair stands out: least contrast of the worst
 # third of the outline, in OKLab, or this quantile over all designs if few reach it.
 MIN_WORST_CONTRAST: Final = 0.22
 MIN_WORST_RANK: Final = 0.8
-# The design as a whole must not have the color of a jacket or trousers: least distance in OKLab.
+# The design must not have the color of a jacket, of hair or of skin: least distance in OKLab.
 # Cream before white is 0.06 to 0.1.
 MIN_CLOTHES_DISTANCE: Final = 0.13
+# Least share of hair's outline on which nothing remains of the old background that shows.
+MIN_BLENDING: Final = 0.6
 REPORTED_DIGITS: Final = 3
 
 
@@ -57,7 +59,7 @@ def rank(
     )
     # If no design meets every criterion, prefer one that differs from the clothes (weight 2): white
     # before white is the worst. A design without the mood at all does not suit either.
-    everywhere = melts_nowhere.astype(int) + 2 * (looks.from_clothes >= MIN_CLOTHES_DISTANCE)
+    everywhere = melts_nowhere.astype(int) + 2 * (looks.from_wearer >= MIN_CLOTHES_DISTANCE)
     at = {preset.name: index for index, preset in enumerate(of)}
     entries = []
     for name, preset in presets:
@@ -65,11 +67,12 @@ def rank(
             mood=scoring.score_mood(preset, feeling.wanted),
             contrast=float(looks.contrast[at[preset.name]]),
             harmony=float(looks.harmony[at[preset.name]]),
+            blending=float(looks.blending[at[preset.name]]),
             variety=scoring.seeded_chance(name, seed),
         )
         ranked = RankedPreset(preset, Candidate(name, scoring.weigh_terms(terms), terms))
         index = at[preset.name]
-        met = int(everywhere[index]) + (terms.mood > 0)
+        met = int(everywhere[index]) + (terms.mood > 0) + (terms.blending >= MIN_BLENDING)
         first = exclusions.is_suitable(preset, sitters), bool(stands_out[index]), met
         entries.append((first, ranked))
     # Sorting is stable: among equals the library's order decides, the same on all machines.

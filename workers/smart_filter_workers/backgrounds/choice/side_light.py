@@ -8,7 +8,9 @@ from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 # Families that show a sun, a moon, a window or a lamp; bright areas of the others are not lights.
-SIDE_LIT_FAMILIES: Final = frozenset({"hills", "night", "studio", "window"})
+SIDE_LIT_FAMILIES: Final = frozenset(
+    {"garden", "hills", "horizon", "interior", "night", "street", "sweep", "wall"}
+)
 # Least certainty, of -1..1, that light comes from a side before a design is mirrored; half of 159
 # training photos exceed it.
 CERTAIN_FROM: Final = 0.4

@@ -60,6 +60,10 @@ _LIT_FROM_A_SIDE: Final = 0.5
 # same photos 39 are; the next ones show gray streets).
 _MONOCHROME_SHARE: Final = 0.97
 _MONOCHROME_DISTANCE: Final = 0.018
+# People who reach this share of the height above the lower border are cut off by it.
+_BORDER_SHARE: Final = 0.015
+# Height of the largest face, as a share of the photo's, below which more than a bust is shown.
+_SMALL_FACE_SHARE: Final = 0.13
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +73,21 @@ class SubjectStats:
     outline_lab: (N, 3) float32 OKLab, their colors just inside points along their outline; N may be
         0 if people fill the photo. Points are equally spaced, so a coat counts as much as the hair.
     outline_at: (N, 2) float32, x and y just outside these points, 0..1 of the picture.
+    behind_lab: (N, 3) float32 OKLab, the photo's own background there.
+    hair_outline: (N,) bool, whether the outline may be hair, which keeps some of that background.
     hair, skin: their color; None without a face, or without hair.
     clothes: the other main colors, by falling share.
     pattern: how much these colors of the clothes differ, in OKLab.
     light: direction of their light, -1 left of the picture to 1 right of it.
     in_the_dark: whether they are in a dark place: dim, or lit from a side.
     monochrome: whether the photo has no colors, like one in black and white.
+    full_length: whether people are shown from head to foot, or small.
     """
 
     outline_lab: Colors
     outline_at: NDArray[np.float32]
+    behind_lab: Colors
+    hair_outline: NDArray[np.bool_]
     hair: NamedColor | None
     skin: NamedColor | None
     clothes: tuple[NamedColor, ...]
@@ -86,6 +95,7 @@ class SubjectStats:
     light: float
     in_the_dark: bool = False
     monochrome: bool = False
+    full_length: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +128,14 @@ def measure_subjects(
     longer = max(width, height)
     at = (places + 0.5 + OUTSIDE_SHARE * longer * outward) / np.array([width, height])
     shown = ((at >= 0) & (at < 1)).all(axis=-1)
+    column, row = np.clip(at * (width, height), 0, (width - 1, height - 1)).astype(np.int64).T
+    manes = _mask_around_faces(small, left=0.7, above=0.8, below=0.8)
     light = _light(small, skin)
     return SubjectStats(
         outline_lab=lab[shown],
         outline_at=at[shown].astype(np.float32),
+        behind_lab=small.lab[row, column][shown],
+        hair_outline=manes[places[shown, 1], places[shown, 0]],
         hair=hair,
         skin=skin_tone,
         clothes=clothes,
@@ -129,7 +143,27 @@ def measure_subjects(
         light=light,
         in_the_dark=_is_in_the_dark(small, skin, light),
         monochrome=_is_monochrome(small.lab),
+        full_length=_is_full_length(small),
     )
+
+
+def find_outline(photo_srgb: Srgb8, matte: Matte8, ground_srgb: Srgb8) -> tuple[Colors, Colors]:
+    """Return the CIE L*a*b* colors of people and of the ground across the outline, (N, 3) each.
+
+    All three pictures are small and of one size.
+    """
+    places, lab, outward = _outline(_SmallPhoto(_to_cie_lab(photo_srgb), matte, ()))
+    height, width = matte.shape
+    longer = max(height, width)
+    outside = np.round(places + OUTSIDE_SHARE * longer * outward).astype(np.int64)
+    shown = ((outside >= 0) & (outside < (width, height))).all(axis=-1)
+    ground = _to_cie_lab(ground_srgb)[outside[shown, 1], outside[shown, 0]]
+    return lab[shown], ground
+
+
+def _to_cie_lab(srgb: Srgb8) -> Colors:
+    scaled = srgb.astype(np.float32) / np.float32(255)
+    return cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB).astype(np.float32, copy=False)
 
 
 def _shrink_photo(
@@ -277,6 +311,14 @@ def _is_in_the_dark(small: _SmallPhoto, skin: NDArray[np.bool_], light: float) -
         and np.quantile(people, _MONOCHROME_SHARE) < _DIM_WHITE
     )
     return darkness <= _DARK_BEHIND and bool(dim)
+
+
+def _is_full_length(small: _SmallPhoto) -> bool:
+    """Return whether people end above the lower border, or have small faces."""
+    height = len(small.matte)
+    edge = max(1, round(_BORDER_SHARE * height))
+    small_faces = bool(small.faces) and small.faces[0][3] < _SMALL_FACE_SHARE * height
+    return small_faces or not bool((small.matte[-edge:] >= _WHOLE_FROM).any())
 
 
 def _is_monochrome(lab: Colors) -> bool:

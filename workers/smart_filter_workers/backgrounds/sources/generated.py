@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_workers.backgrounds import library
+from smart_filter_workers.backgrounds.sheet import Camera
 from smart_filter_workers.results import Srgb8
 
 
@@ -22,6 +23,6 @@ class DesignSource:
         del preset
         return True
 
-    def draw(self, preset: Preset, *, seed: int, width: int, height: int) -> Srgb8:
+    def draw(self, preset: Preset, *, seed: int, width: int, height: int, camera: Camera) -> Srgb8:
         """Return a design; see `Source.draw`."""
-        return library.draw(preset.name, seed=seed, width=width, height=height)
+        return library.draw(preset.name, seed=seed, width=width, height=height, camera=camera)

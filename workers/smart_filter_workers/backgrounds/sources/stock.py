@@ -10,6 +10,7 @@ import numpy as np
 from smart_filter_shared.errors import UnusablePhoto
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import cover_crop
+from smart_filter_workers.backgrounds.sheet import Camera
 from smart_filter_workers.results import Srgb8
 
 # Position of the crop, as a share of the excess: near the middle, so that the subject stays in view
@@ -37,11 +38,12 @@ class StockSource:
             return False
         return True
 
-    def draw(self, preset: Preset, *, seed: int, width: int, height: int) -> Srgb8:
+    def draw(self, preset: Preset, *, seed: int, width: int, height: int, camera: Camera) -> Srgb8:
         """Return a picture scaled to fill the size; see `Source.draw`.
 
         The excess is cropped, with a little more from one side than from the other, by the seed.
         """
+        del camera  # the picture was taken by its own
         random = np.random.default_rng([seed, zlib.crc32(preset.name.encode())])
         across, down = random.uniform(_MIN_CROP_SHARE, _MAX_CROP_SHARE, 2)
         srgb = self.load(preset.name)

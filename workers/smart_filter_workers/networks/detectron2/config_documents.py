@@ -5,26 +5,28 @@ opens any path or address. Here a document is checked before it is loaded, and a
 another file of the same zoo.
 """
 
-import math
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import yaml
+from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers import plain_yaml
+from smart_filter_workers.plain_yaml import NotPlainError
 
-Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
+Value: TypeAlias = JsonValue
 Document: TypeAlias = dict[str, Value]
 # Returns the text of a zoo file by its path in the zoo; raises FileNotFoundError.
 ReadZooFile: TypeAlias = Callable[[str], str]
 
 BASE_KEY: Final = "_BASE_"
-# The zoo's largest file has 2 kB, three levels and two bases.
+# The zoo's largest file has 2 kB and two bases.
 MAX_BYTES: Final = 65_536
-MAX_DEPTH: Final = 12
 MAX_BASES: Final = 5
+_DOCUMENT: Final = TypeAdapter(Document, config=ConfigDict(strict=True, allow_inf_nan=False))
 _PATH = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 # Sections that only training reads: they do not affect the model.
 TRAINING_KEYS: Final = ("SOLVER", "DATALOADER", "OUTPUT_DIR", "SEED", "VIS_PERIOD")
@@ -56,15 +58,22 @@ def parse(text: str, title: str) -> Document:
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise SetupFailed(f"{title} is larger than {MAX_BYTES} bytes")
     try:
-        # Check the whole document before any object is created from it.
-        _check_events(yaml.parse(text, yaml.SafeLoader), title)
-        _refuse_duplicate_keys(yaml.compose(text, yaml.SafeLoader), title)
-        document = yaml.safe_load(text)
+        document = plain_yaml.load(text)
+    except NotPlainError as error:
+        raise SetupFailed(f"{title} {error}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise SetupFailed(f"{title} is not plain YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
         raise SetupFailed(f"{title} is not a mapping of keys to values")
-    return _check_mapping(document, title)
+    try:
+        return _DOCUMENT.validate_python(document)
+    except ValidationError as error:
+        # Keys that are no strings, numbers that are not finite, dates and bytes.
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise SetupFailed(
+            f"{title}: {place}: only plain values are read ({first['msg']})"
+        ) from error
 
 
 def strip_training(document: Document) -> Document:
@@ -112,60 +121,3 @@ def _merge(under: Document, over: Document) -> Document:
         else:
             merged[key] = value
     return merged
-
-
-def _check_events(events: Iterable[yaml.Event], title: str) -> None:
-    """Refuse everything but plain data, and nesting that would exhaust the stack.
-
-    Events are a flat stream, so the check itself does not recurse.
-    """
-    depth = 0
-    for event in events:
-        tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
-        if tag is not None:
-            raise SetupFailed(f"{title} has the tag {tag!r}: only plain values are read")
-        if anchor is not None:  # an alias has one too
-            raise SetupFailed(f"{title} has the anchor or alias {anchor!r}: write the value out")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_DEPTH:
-            raise SetupFailed(f"{title} is nested deeper than {MAX_DEPTH} levels")
-
-
-def _refuse_duplicate_keys(node: yaml.Node | None, title: str) -> None:
-    """Refuse duplicate keys: YAML keeps one of them, and a person may read the other."""
-    if isinstance(node, yaml.MappingNode):
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        if twice:
-            raise SetupFailed(f"{title} has the key {twice[0]!r} twice")
-        for _, value in node.value:
-            _refuse_duplicate_keys(value, title)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_duplicate_keys(value, title)
-
-
-def _check_mapping(document: Mapping[object, object], title: str) -> Document:
-    """Return a mapping whose keys are strings and whose values are plain data."""
-    checked: Document = {}
-    for key, value in document.items():
-        if not isinstance(key, str):
-            raise SetupFailed(f"{title} has the key {key!r}, which is not a string")
-        checked[key] = _value(value, f"{title}: {key}")
-    return checked
-
-
-def _value(value: object, title: str) -> Value:
-    if isinstance(value, dict):
-        return _check_mapping(value, title)
-    if isinstance(value, list):
-        return [_value(item, title) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        raise SetupFailed(f"{title} is {value}, which is not a finite number")
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    # YAML also reads dates and bytes.
-    raise SetupFailed(f"{title} is a {type(value).__name__}: only plain values are read")

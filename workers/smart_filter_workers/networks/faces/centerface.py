@@ -218,7 +218,6 @@ def _open(path: Path) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
     # Import here, so that reading model cards loads no framework.
     import onnx  # noqa: PLC0415
 
-    onnxruntime = onnx_runtime.load()
     model = onnx.load(path)
     picture = next(value for value in model.graph.input if value.name == INPUT)
     for value, prefix in ((picture, "picture"), *((value, "map") for value in model.graph.output)):
@@ -229,15 +228,7 @@ def _open(path: Path) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
     inputs = [value for value in model.graph.input if value.name not in weights]
     del model.graph.input[:]
     model.graph.input.extend(inputs)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    # Memory patterns for each input size cost 30 MB and save no time.
-    options.enable_mem_pattern = False
-    # Log errors only: at lower levels it warns of every declared size in the graph that differs.
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    return onnx_runtime.open_small(model.SerializeToString())
 
 
 def _points(points: Floats) -> tuple[Point, Point, Point, Point, Point]:

@@ -1,6 +1,5 @@
 """Expression: the votes of ten raters on a face, predicted by a small network trained here."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
-from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.results import Face
 from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.networks.squares import Square
@@ -65,21 +63,9 @@ class ExpressionNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
-        onnxruntime = onnx_runtime.load()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # the worker's own threads already share the cores
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
-            cuts = self._session.get_modelmeta().custom_metadata_map[THRESHOLDS_KEY]
-            self.cuts: dict[str, LevelThresholds] = {
-                rule: _read_cuts(json.loads(cuts)[rule]) for rule in _COUNTS
-            }
-        except Exception as error:
-            # ONNX Runtime has an error class for each kind of failure, and no common one.
-            raise SetupFailed(f"this is not an expression network: {error}") from error
+        self._session, self.cuts = onnx_runtime.open_trained(
+            content, THRESHOLDS_KEY, _read_cuts, what="an expression network"
+        )
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
 
@@ -142,6 +128,9 @@ def face_square(face: Face) -> Square:
     return Square(center=(float(center[0]), float(center[1])), side=side, angle=angle)
 
 
-def _read_cuts(cuts: list[float]) -> LevelThresholds:
-    mild, moderate, huge = (float(cut) for cut in cuts)
-    return mild, moderate, huge
+def _read_cuts(cuts: Mapping[str, list[float]]) -> dict[str, LevelThresholds]:
+    levels = {}
+    for rule in _COUNTS:
+        mild, moderate, huge = (float(cut) for cut in cuts[rule])
+        levels[rule] = mild, moderate, huge
+    return levels

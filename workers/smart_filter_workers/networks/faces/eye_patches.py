@@ -1,6 +1,6 @@
 """Eye patches: rate how open eyes are on small gray patches, by a network trained here."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
-from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.opencv import cv2
@@ -44,21 +43,9 @@ class EyePatchNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
-        onnxruntime = onnx_runtime.load()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # the worker's own threads already share the cores
-        # Memory patterns for each number of eyes save no time.
-        options.enable_mem_pattern = False
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
-            cuts = json.loads(self._session.get_modelmeta().custom_metadata_map[THRESHOLDS_KEY])
-            self.cuts = EyeThresholds(float(cuts["shut_below"]), float(cuts["open_above"]))
-        except Exception as error:
-            # ONNX Runtime has an error class for each kind of failure, and no common one.
-            raise SetupFailed(f"this is not an eye patch network: {error}") from error
+        self._session, self.cuts = onnx_runtime.open_trained(
+            content, THRESHOLDS_KEY, _read_cuts, what="an eye patch network"
+        )
 
     def __call__(self, patches: Floats) -> Floats:
         """Return how open each eye looks, (N,) float32 in 0..1, all in one pass.
@@ -79,3 +66,7 @@ def crop_eye(picture: Srgb8, square: Square) -> Floats:
     part, there = square.near(picture)
     gray = cv2.cvtColor(there.cut(part, SIZE_PX), cv2.COLOR_RGB2GRAY)
     return np.asarray(gray, dtype=np.float32)
+
+
+def _read_cuts(cuts: Mapping[str, float]) -> EyeThresholds:
+    return EyeThresholds(float(cuts["shut_below"]), float(cuts["open_above"]))

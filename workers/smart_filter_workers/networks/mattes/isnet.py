@@ -31,14 +31,13 @@ SIDE_PX: Final = 768
 FORM: Final = InputForm(mean=128.0, standard_deviation=256.0, side_multiple_px=64)
 
 
-def load(weights: Path, *, in_eight_bits: bool = False) -> CoverageNetwork:
-    """Load the network from the weights folder.
+def load(weights: Path) -> CoverageNetwork:
+    """Load the network from the weights folder; on a CPU it runs in eight bits.
 
-    in_eight_bits: whether it runs in eight bits on a CPU.
     Raises SetupFailed when the file is missing or does not load.
     """
     content = widen(files.read_verified(weights, WEIGHTS))
-    if in_eight_bits and not onnx_session.has_gpu_provider():
+    if not onnx_session.has_gpu_provider():
         content = isnet_eight_bits.quantize(content)
     return CoverageNetwork(content, FORM, side_px=SIDE_PX)
 

@@ -7,7 +7,9 @@ of an admitted file states them, and this module parses them.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Annotated, ClassVar, Final, TypeAlias
+
+from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.weights.allowlist import AdmittedFile
@@ -18,8 +20,16 @@ MAX_CHANNELS: Final = 4096
 
 # Handling as written in a manifest.
 RawHandling: TypeAlias = Mapping[str, object]
-Triple: TypeAlias = tuple[float, float, float]
-Word = TypeVar("Word", bound=StrEnum)
+Triple: TypeAlias = tuple[
+    Annotated[float, Strict()], Annotated[float, Strict()], Annotated[float, Strict()]
+]
+_Side: TypeAlias = Annotated[int, Strict(), Field(ge=1, le=MAX_SIDE_PX)]
+
+
+def _refuse_zero(divisors: Triple) -> Triple:
+    if 0.0 in divisors:
+        raise ValueError("divides by 0")
+    return divisors
 
 
 class Fit(StrEnum):
@@ -89,18 +99,20 @@ class Handling:
         a person.
     """
 
-    width: int
-    height: int
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    width: _Side
+    height: _Side
     fit: Fit = Fit.STRETCH
-    padding: int = 0
+    padding: Annotated[int, Strict(), Field(ge=0, le=255)] = 0
     order: ChannelOrder = ChannelOrder.RGB
     layout: Layout = Layout.NCHW
     mean: Triple = (0.0, 0.0, 0.0)
-    std: Triple = (1.0, 1.0, 1.0)
-    brightest: bool = False
+    std: Annotated[Triple, AfterValidator(_refuse_zero)] = (1.0, 1.0, 1.0)
+    brightest: Annotated[bool, Strict()] = False
     answer: OutputKind = OutputKind.MATTE
-    output: int = 0
-    channel: int = 0
+    output: Annotated[int, Strict(), Field(ge=0, le=MAX_OUTPUTS)] = 0
+    channel: Annotated[int, Strict(), Field(ge=0, le=MAX_CHANNELS)] = 0
     activation: Activation = Activation.NONE
     task: TrainedTask = TrainedTask.MATTING
 
@@ -113,6 +125,9 @@ class Handling:
             for name, value in asdict(self).items()
             if value != plain[name]
         }
+
+
+_HANDLING: Final = TypeAdapter(Handling)
 
 
 def for_file(file: AdmittedFile, given: RawHandling | None = None) -> Handling:
@@ -131,28 +146,14 @@ def parse(given: RawHandling) -> Handling:
 
     Raises ValueError naming the error.
     """
-    unknown = sorted(given.keys() - {field.name for field in fields(Handling)})
-    if unknown:
-        raise ValueError(f"{', '.join(unknown)}: no such setting of a network")
     lacking = [f"{name}=PIXELS" for name in ("width", "height") if name not in given]
     if lacking:
         raise ValueError(f"its input size is missing: give --set {' --set '.join(lacking)}")
-    return Handling(
-        width=_parse_integer(given, "width", least=1, most=MAX_SIDE_PX),
-        height=_parse_integer(given, "height", least=1, most=MAX_SIDE_PX),
-        fit=_parse_choice(given, "fit", Fit.STRETCH),
-        padding=_parse_integer(given, "padding", least=0, most=255, default=0),
-        order=_parse_choice(given, "order", ChannelOrder.RGB),
-        layout=_parse_choice(given, "layout", Layout.NCHW),
-        mean=_parse_triple(given, "mean", default=(0.0, 0.0, 0.0)),
-        std=_parse_triple(given, "std", default=(1.0, 1.0, 1.0)),
-        brightest=given.get("brightest", False) is True,
-        answer=_parse_choice(given, "answer", OutputKind.MATTE),
-        output=_parse_integer(given, "output", least=0, most=MAX_OUTPUTS, default=0),
-        channel=_parse_integer(given, "channel", least=0, most=MAX_CHANNELS, default=0),
-        activation=_parse_choice(given, "activation", Activation.NONE),
-        task=_parse_choice(given, "task", TrainedTask.MATTING),
-    )
+    try:
+        return _HANDLING.validate_python(dict(given))
+    except ValidationError as error:
+        faults = (f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
+        raise ValueError("; ".join(dict.fromkeys(faults))) from error
 
 
 def are_equivalent(first: RawHandling, second: RawHandling) -> bool:
@@ -163,35 +164,3 @@ def are_equivalent(first: RawHandling, second: RawHandling) -> bool:
         return parse({**no_size, **first}) == parse({**no_size, **second})
     except ValueError:
         return dict(first) == dict(second)
-
-
-def _parse_choice(given: RawHandling, name: str, default: Word) -> Word:
-    value, kind = given.get(name, default), type(default)
-    try:
-        return kind(str(value))
-    except ValueError as error:
-        raise ValueError(f"{name}: {value!r} is not one of {', '.join(kind)}") from error
-
-
-def _parse_integer(
-    given: RawHandling, name: str, *, least: int, most: int, default: int | None = None
-) -> int:
-    value = given.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"{name}: {value!r} is not an integer from {least} to {most}")
-    return value
-
-
-def _parse_triple(given: RawHandling, name: str, *, default: Triple) -> Triple:
-    values = given.get(name, default)
-    is_three = isinstance(values, list | tuple) and len(values) == 3  # noqa: PLR2004 - colors
-    if not is_three or not all(_is_number(number) for number in cast("list[object]", values)):
-        raise ValueError(f"{name}: {values!r} is not three numbers")
-    first, second, third = (float(number) for number in cast("list[float]", values))
-    if name == "std" and 0.0 in {first, second, third}:
-        raise ValueError(f"std: {values!r} divides by 0")
-    return first, second, third
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

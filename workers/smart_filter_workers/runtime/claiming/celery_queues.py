@@ -4,7 +4,6 @@ A ring that a worker took for another capability, for example while it rests, wo
 other worker until the next sweep.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from smart_filter_shared.doorbell import queue_name
@@ -17,12 +16,12 @@ class QueueSubscriptions:
 
     def __init__(self, serving: ServedCapabilities) -> None:
         self._serving = serving
-        self._able: tuple[Capability, ...] = ()
+        self._subscribed: tuple[Capability, ...] = ()
         self._worker: Any = None  # Celery ships no types
 
-    def begin(self, worker: Any, able: Iterable[Capability]) -> None:  # noqa: ANN401 - as above
-        """Remember the Celery worker that consumes the queues, and all queues it may consume."""
-        self._able = tuple(able)
+    def begin(self, worker: Any, subscribed: tuple[Capability, ...]) -> None:  # noqa: ANN401 - as above
+        """Remember the Celery worker that consumes the queues, and those it starts with."""
+        self._subscribed = subscribed
         self._worker = worker
 
     def follow(self) -> None:
@@ -31,13 +30,20 @@ class QueueSubscriptions:
         The change is made in the thread of the Celery worker.
         """
         consumer = getattr(self._worker, "consumer", None)
-        if consumer is not None:
+        if consumer is not None and self._serving.capabilities != self._subscribed:
             consumer.call_soon(self._follow, consumer)
 
     def _follow(self, consumer: Any) -> None:  # noqa: ANN401 - as above
-        if consumer.task_consumer is None:  # not connected; the first ring calls `follow` again
+        if consumer.task_consumer is None:  # not connected; `follow` is called again
             return
         served = self._serving.capabilities
-        for capability in self._able:
-            change = consumer.add_task_queue if capability in served else consumer.cancel_task_queue
-            change(queue_name(capability))
+        queues = consumer.app.amqp.queues
+        for capability in {*self._subscribed, *served}:
+            name = queue_name(capability)
+            if capability not in served:
+                consumer.cancel_task_queue(name)
+                continue
+            if name not in queues:
+                queues.add(name, routing_key=name)
+            consumer.add_task_queue(name)
+        self._subscribed = served

@@ -45,7 +45,7 @@ def plan_reroute(
     served = worker_registry.list_served(connection, silent_seconds=settings.lease_seconds)
     for model in published_models.list_models(connection, pools=settings.pools):
         card = model.card
-        wanted = card.any_subject if weak.stronger is None else card.name == weak.stronger
+        wanted = card.without_people if weak.stronger is None else card.name == weak.stronger
         if card.task != task or not wanted or stage_plan.is_ensemble(card):
             continue
         comes = card.capability in served or card.capability in settings.pools

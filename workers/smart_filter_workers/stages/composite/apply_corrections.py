@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers import photo_regions
+from smart_filter_shared.errors import NoMask
+from smart_filter_workers import images, photo_regions
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.photo_regions import PhotoRegions
 from smart_filter_workers.results import (
@@ -17,6 +18,7 @@ from smart_filter_workers.results import (
     MatteDrawing,
     PreparedPhoto,
     Segmentation,
+    Srgb8,
     Stroke,
 )
 from smart_filter_workers.stages.composite.inputs import Inputs
@@ -34,6 +36,38 @@ _REMOVED: Final = 1
 _KEPT: Final = 2
 
 Canvas = NDArray[np.uint8]  # (h, w), the matte's size
+
+
+def turn_drawing(drawing: MatteDrawing, photo_srgb: Srgb8, quarter_turns: int) -> MatteDrawing:
+    """Return a drawing over a photo as it was sent, turned upright with the photo.
+
+    photo_srgb: (H, W, 3) uint8, before the turn.  quarter_turns: counter-clockwise, 0 to 3.
+    Raises NoMask when a mask has another size than the photo.
+    """
+    height, width = photo_srgb.shape[:2]
+    mask, strokes = drawing.mask, drawing.strokes
+    if mask is not None:
+        if mask.shape != (height, width):
+            raise NoMask(
+                f"the mask is {mask.shape[1]}×{mask.shape[0]}, but the photo is {width}×{height} as"
+                " its EXIF orientation shows it; send a mask of that size"
+            )
+        mask = images.rotate_quarter_turns(mask, quarter_turns)
+    # Those of a photo at an address were not compared with its size.
+    strokes = tuple(
+        replace(
+            stroke,
+            points=tuple((min(x, width), min(y, height)) for x, y in stroke.points),
+        )
+        for stroke in strokes
+    )
+    for turn in range(quarter_turns):
+        side = height if turn % 2 else width
+        strokes = tuple(
+            replace(stroke, points=tuple((y, side - x) for x, y in stroke.points))
+            for stroke in strokes
+        )
+    return replace(drawing, mask=mask, strokes=strokes)
 
 
 def correct_matte(inputs: Inputs, model_matte: Matte8) -> Inputs:

@@ -11,7 +11,7 @@ from smart_filter_workers.backgrounds import blur, cover_crop, library
 from smart_filter_workers.backgrounds.choice import side_light
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite import compose, correct_light
+from smart_filter_workers.stages.composite import camera, compose, correct_light
 from smart_filter_workers.stages.composite.correct_light import Curve
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.models.base import Srgba8
@@ -40,7 +40,13 @@ def draw(chosen: ChosenBackground, inputs: Inputs, frame: Frame) -> Srgb8 | Srgb
 
 def _preset(name: str, light: float, inputs: Inputs, frame: Frame) -> Srgb8:
     width, height = frame.width, frame.height
-    drawing = inputs.collection.draw(name, seed=inputs.seed, width=width, height=height)
+    drawing = inputs.collection.draw(
+        name,
+        seed=inputs.seed,
+        width=width,
+        height=height,
+        camera=camera.estimate(inputs, frame),
+    )
     preset, _ = inputs.collection.get(name)
     if preset.family not in side_light.SIDE_LIT_FAMILIES:
         return drawing

@@ -1,17 +1,17 @@
 """Choose the background: the one that the recipe asks for, or one that suits the people."""
 
-from dataclasses import replace
-from functools import partial
-
-from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind
-from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground
+from smart_filter_shared.best_shot import MIN_FACE_SHARE
+from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind, Mask
+from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Smiles
 from smart_filter_workers.backgrounds import keywords
-from smart_filter_workers.backgrounds.choice import moods, selection, subject_stats
+from smart_filter_workers.backgrounds.choice import moods, selection, styles, subject_stats
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.results import Segmentation
-from smart_filter_workers.stages.composite import replacement
+from smart_filter_workers.stages.composite import framing, replacement
+from smart_filter_workers.stages.composite.framing import Box
 from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.composite.matting.covered_faces import is_covered
 
 
 def resolve(inputs: Inputs, *, may_keep: bool = True) -> ChosenBackground:
@@ -23,67 +23,95 @@ def resolve(inputs: Inputs, *, may_keep: bool = True) -> ChosenBackground:
     A stored picture that has been deleted is skipped, unless the recipe names it. Raises
     InputsExpired in that case, and StorageUnavailable.
     """
-    choice = _choose_kind(inputs, may_keep=may_keep)
-    is_free = inputs.recipe.background.kind in SUBJECT_MATCHED_KINDS
-    while is_free and choice.name is not None and not inputs.collection.has(choice.name):
-        inputs = replace(inputs, collection=inputs.collection.excluding(choice.name))
-        choice = _choose_kind(inputs, may_keep=may_keep)
-    return choice
-
-
-def infer_mood(inputs: Inputs) -> InferredMood:
-    """Return the mood of a photo with at least one person, or an object."""
-    faces = inputs.faces.faces if inputs.faces is not None else ()
-    persons = inputs.segmented.persons if inputs.segmented is not None else None
-    least = 0 if inputs.segmented is not None and inputs.segmented.any_subject else 1
-    sizes = [face.box[2] * face.box[3] for face in faces]
-    return moods.infer_mood(
-        inputs.smiles, people=persons or max(least, len(faces)), sizes=sizes or None
-    )
-
-
-def _choose_kind(inputs: Inputs, *, may_keep: bool) -> ChosenBackground:
     asked, segmented = inputs.recipe.background, inputs.segmented
     if asked.kind == BackgroundKind.KEEP:
         return ChosenBackground(asked.kind, None, (), "asked for: the photo's own background")
     if segmented is None:
         raise ValueError(f"background {asked} needs the people's matte")
-    if segmented.coverage < MIN_PEOPLE_SHARE:
-        seen = f"no person was found ({segmented.coverage:.1%} of the photo)"
+    given = inputs.has_mask and segmented.matte.any()
+    if segmented.coverage < MIN_PEOPLE_SHARE and not given:
+        missing = "nothing stands out" if segmented.any_subject else "no person was found"
+        seen = f"{missing} ({segmented.coverage:.1%} of the photo)"
         return ChosenBackground(BackgroundKind.KEEP, None, (), f"{seen}: the photo is kept")
     if asked.kind not in SUBJECT_MATCHED_KINDS:
         return _use_requested(asked, inputs.collection)
     kept = replacement.decide(segmented, photo_height=inputs.prepared.height)
-    if kept is not None and may_keep and _is_free(inputs, segmented):
+    may_keep = may_keep and _is_free(inputs, segmented)
+    # A photo whose own background is shown ends at its borders, which may cut heads off.
+    if kept is not None and may_keep and (kept.kind == BackgroundKind.KEEP or _shows_heads(inputs)):
         return kept.to_chosen()
-    by_words = asked.kind == BackgroundKind.KEYWORDS
-    choice = (
-        partial(keywords.choose_by_keywords, str(asked.value))
-        if by_words
-        else selection.choose_preset
+    return _match_subjects(inputs, segmented)
+
+
+def infer_mood(inputs: Inputs) -> InferredMood:
+    """Return the mood of the people who stay in a photo, at least one, or of an object.
+
+    All faces count where the photo is shown whole, or the matte covers none of them.
+    """
+    faces = inputs.faces.faces if inputs.faces is not None else ()
+    smiles, segmented = inputs.smiles, inputs.segmented
+    stay = [
+        index
+        for index, face in enumerate(faces)
+        if segmented is not None and is_covered(face, segmented.matte, inputs.prepared.width)
+    ]
+    if stay and inputs.recipe.background.kind != BackgroundKind.KEEP:
+        faces = tuple(faces[index] for index in stay)
+        if smiles is not None:
+            smiles = Smiles(
+                tuple(smiles.smiles[index] for index in stay),
+                tuple(smiles.eyes[index] for index in stay),
+            )
+    persons = segmented.persons if segmented is not None else None
+    is_any = segmented is not None and segmented.any_subject
+    least = 0 if is_any or inputs.recipe.mask == Mask.UPLOAD else 1
+    sizes = [face.box[2] * face.box[3] for face in faces]
+    return moods.infer_mood(smiles, people=persons or max(least, len(faces)), sizes=sizes or None)
+
+
+def _match_subjects(inputs: Inputs, segmented: Segmentation) -> ChosenBackground:
+    """Return the background that suits the people, among those that exist."""
+    asked, collection = inputs.recipe.background, inputs.collection
+    feeling = infer_mood(inputs)
+    sitters = subject_stats.measure_subjects(
+        inputs.prepared.proxy_srgb,
+        segmented.matte,
+        inputs.faces.faces if inputs.faces is not None else (),
+        scale=inputs.prepared.width / segmented.matte.shape[1],
     )
-    return choice(
-        infer_mood(inputs),
-        subject_stats.measure_subjects(
-            inputs.prepared.proxy_srgb,
-            segmented.matte,
-            inputs.faces.faces if inputs.faces is not None else (),
-            scale=inputs.prepared.width / segmented.matte.shape[1],
-        ),
-        seed=inputs.seed,
-        among=inputs.collection.presets,
-    )
+    while True:
+        among = collection.presets
+        if asked.kind == BackgroundKind.KEYWORDS:
+            choice = keywords.choose_by_keywords(
+                str(asked.value), feeling, sitters, seed=inputs.seed, among=among
+            )
+        else:
+            among = styles.filter_by_style(among, inputs.recipe.style)
+            choice = selection.choose_preset(feeling, sitters, seed=inputs.seed, among=among)
+        if choice.name is None or collection.has(choice.name):
+            return choice
+        collection = collection.excluding(choice.name)
+
+
+def _shows_heads(inputs: Inputs) -> bool:
+    """Return whether the requested shape, inside the photo, can show the heads of its people."""
+    faces = inputs.faces.faces if inputs.faces is not None else ()
+    widest = max((face.box[2] for face in faces), default=0.0)
+    near = [face for face in faces if face.box[2] >= MIN_FACE_SHARE * widest]
+    photo = Box(0, 0, inputs.prepared.width, inputs.prepared.height)
+    return framing.holds_heads(inputs.recipe.framing, photo, near)
 
 
 def _is_free(inputs: Inputs, segmented: Segmentation) -> bool:
     """Return whether the recipe leaves the decision to the service, and it is about people.
 
-    Users who place the people elsewhere, or have drawn the matte, have decided.
+    Users who place the people elsewhere, or have drawn or sent the matte, have decided.
     """
     framing = inputs.recipe.framing
     is_auto = inputs.recipe.background.kind == BackgroundKind.AUTO
     is_placed = framing.scale is not None or framing.position is not None
-    return is_auto and not inputs.drawn and not is_placed and not segmented.any_subject
+    given = inputs.drawn or inputs.recipe.mask == Mask.UPLOAD
+    return is_auto and not given and not is_placed and not segmented.any_subject
 
 
 def _use_requested(asked: Background, collection: Collection) -> ChosenBackground:

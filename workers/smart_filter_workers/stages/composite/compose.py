@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face, Frame, Point
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite.models.base import CutOut
 
-Level = TypeVar("Level", np.uint8, np.float32)
+Level = TypeVar("Level", np.uint8, np.int16, np.float32)
 
 # Smallest factor of one linear interpolation; a smaller one would skip pixels.
 _MIN_SHRINK_STEP: Final = 0.5
 _SCALE_TOLERANCE: Final = 1e-9
+_WEIGHT: Final = 8  # a level times its alpha, divided by this, has 16 bits
 
 
 def frame_cut_out(cut: CutOut, frame: Frame) -> CutOut:
@@ -34,13 +35,36 @@ def frame_cut_out(cut: CutOut, frame: Frame) -> CutOut:
         left=frame.left / scale,
         top=frame.top / scale,
     )
+    matte = place_photo(cut.matte, frame, beyond=cv2.BORDER_CONSTANT)
+    if cut.own_colors:  # those of transparent pixels may not mix in
+        alpha = cv2.merge([cut.matte] * 3)
+        weighed = cv2.multiply(cut.photo_srgb, alpha, scale=1 / _WEIGHT, dtype=cv2.CV_16S)
+        # Cubic interpolation leaves the range of 8 bits.
+        placed, deep = (
+            place_photo(np.asarray(levels, np.int16), frame, beyond=cv2.BORDER_CONSTANT)
+            for levels in (weighed, cut.matte)
+        )
+        photo = _divide_by_alpha(placed, deep, _WEIGHT)
+    else:
+        photo = place_photo(cut.photo_srgb, frame, beyond=cv2.BORDER_REPLICATE)
     return replace(
         cut,
-        photo_srgb=place_photo(cut.photo_srgb, frame, beyond=cv2.BORDER_REPLICATE),
-        matte=place_photo(cut.matte, frame, beyond=cv2.BORDER_CONSTANT),
+        photo_srgb=photo,
+        matte=matte,
         people_srgb=_warp(cut.people_srgb, small, beyond=cv2.BORDER_REPLICATE),
         backdrop_srgb=_warp(cut.backdrop_srgb, small, beyond=cv2.BORDER_REPLICATE),
     )
+
+
+def take_white_away(flat: Srgb8, alpha: Matte8) -> Srgb8:
+    """Return the colors of a photo, (H, W, 3), that the decoder has laid on white."""
+    lacking = _divide_by_alpha(np.asarray(cv2.bitwise_not(flat), np.uint8), alpha, 255)
+    return np.asarray(cv2.bitwise_not(lacking, dst=lacking), np.uint8)
+
+
+def _divide_by_alpha(weighed: NDArray[Level], alpha: NDArray[Level], scale: int) -> Srgb8:
+    shares = cv2.merge([alpha] * 3)
+    return np.asarray(cv2.divide(weighed, shares, scale=scale, dtype=cv2.CV_8U), np.uint8)
 
 
 def is_whole(frame: Frame, *, width: int, height: int) -> bool:
@@ -52,8 +76,8 @@ def is_whole(frame: Frame, *, width: int, height: int) -> bool:
     )
 
 
-def place_photo(pixels: Srgb8, frame: Frame, *, beyond: int) -> Srgb8:
-    """Return (H, W[, 3]) uint8: the photo placed on the canvas.
+def place_photo(pixels: NDArray[Level], frame: Frame, *, beyond: int) -> NDArray[Level]:
+    """Return (H, W[, 3]): the photo placed on the canvas.
 
     beyond: OpenCV's border mode for the area that the photo does not cover.
     """
@@ -77,12 +101,12 @@ def face_to_canvas(face: Face, frame: Frame) -> Face:
     )
 
 
-def _halve(pixels: Srgb8) -> Srgb8:
+def _halve(pixels: NDArray[Level]) -> NDArray[Level]:
     """Return each 2 × 2 block of pixels as one; an odd last row or column is left out."""
     height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
     even = pixels[: 2 * height, : 2 * width]
     return np.asarray(
-        cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
+        cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), dtype=pixels.dtype
     )
 
 

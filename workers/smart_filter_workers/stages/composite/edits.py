@@ -26,12 +26,27 @@ def list_picture_edits(made: CompositeResult, inputs: Inputs) -> tuple[Edit, ...
     if background.find_light_curve(chosen, inputs) is not None:
         replaced = [Edit.LIGHT_CORRECTED]
     drawn = [Edit.FILTERED] if any(filter_.applied for filter_ in made.filters) else []
-    return (*replaced, *drawn, *_frame_edits(made.frame, inputs.photo.srgb))
+    if inputs.logo is not None:
+        drawn.append(Edit.LOGO_ADDED)
+    frame = _frame_edits(made.frame, inputs.photo.srgb)
+    return (*_take_edits(inputs), *replaced, *drawn, *frame)
 
 
 def list_cut_out_edits(made: CompositeResult, inputs: Inputs) -> tuple[Edit, ...]:
     """Return the edits of the people alone.  made: the result with its frame."""
-    return (Edit.BACKGROUND_REMOVED, *_frame_edits(made.frame, inputs.photo.srgb))
+    frame = _frame_edits(made.frame, inputs.photo.srgb)
+    return (*_take_edits(inputs), Edit.BACKGROUND_REMOVED, *frame)
+
+
+def list_swaps(inputs: Inputs) -> tuple[tuple[int, int], ...]:
+    """Return the replaced faces, as a file lists them."""
+    swaps = () if inputs.take is None else inputs.take.swaps
+    return tuple((swap.person, swap.item + 1) for swap in swaps)
+
+
+def _take_edits(inputs: Inputs) -> Iterator[Edit]:
+    if list_swaps(inputs):
+        yield Edit.FACES_REPLACED
 
 
 def _frame_edits(frame: Frame | None, photo_srgb: Srgb8) -> Iterator[Edit]:

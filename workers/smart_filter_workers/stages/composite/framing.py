@@ -12,13 +12,26 @@ from smart_filter_shared.recipe import Crop, Framing, Length
 from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
 from smart_filter_shared.results import Face, Frame
 
-# Shares of the picture's height: a face in a portrait, and its eyes from the top (the upper third).
+# Shares of the picture's height: a face in a tall portrait and in others, and its eyes from the
+# top.  A tall picture ends at the waist, others at the chest.
+TALL_FACE_SHARE: Final = 0.21
 FACE_SHARE: Final = 0.28
-EYES_FROM_TOP: Final = 0.36
-# In heights of a face: hair above its box, air above the hair, and air at the sides of a group.
+EYES_FROM_TOP: Final = 1 / 3
+TALL_BELOW: Final = 0.9
+# In heights of a face: hair above its box, a hat above the hair, air above both, the least of it,
+# air at the sides of a group, and the part of a shoulder that is always shown.
 HAIR_HEIGHT: Final = 0.45
+HAT_HEIGHT: Final = 0.8
 HEAD_ROOM: Final = 0.25
+LEAST_HEAD_ROOM: Final = 0.1
 GROUP_MARGIN: Final = 0.9
+SHOULDER: Final = 0.5
+# From the eyes to where a portrait may end, in heights of a face: the chest, the waist, the middle
+# of the thighs.  Elbows, hips, knees and ankles are between them.
+CUTS: Final = (2.3, 3.2, 4.6)
+# People fill at least this share of a tall picture's height where the photo's sides already cut
+# them off.
+FILLED_SHARE: Final = 0.65
 # Air around a subject when a window is fitted to a shape, as a share of the subject.
 AIR_SHARE: Final = 0.04
 # From this shape (width by height) on, a person who looks aside is placed on a third and looks into
@@ -103,6 +116,16 @@ def compute_frame(asked: Framing, seen: FramingSubject) -> Frame:
     return _place_people(framed, asked, seen, seen.subject)
 
 
+def holds_heads(asked: Framing, photo: Box, faces: Sequence[Face]) -> bool:
+    """Return whether a window of the requested shape inside the photo can show all these heads."""
+    shape = _shape(asked, photo)
+    if shape is None or not faces:
+        return True
+    heads = _heads(FramingSubject(photo, None, faces, may_extend=False))
+    width = min(photo.width, photo.height * shape)
+    return heads.width <= width and heads.height <= width / shape
+
+
 def _window(asked: Framing, seen: FramingSubject) -> Box:
     """Return the window that `crop` asks for, before any shape."""
     if asked.crop == Crop.FACES and seen.faces:
@@ -151,6 +174,7 @@ def _shape(asked: Framing, lying_as: Box) -> float | None:
 def _fit_to_shape(window: Box, shape: float, asked: Framing, seen: FramingSubject) -> Box:
     """Return a window in a shape: a whole photo is cut down, a crop is extended."""
     if asked.crop != Crop.NONE and seen.subject is not None:
+        window = _fill_height(window, shape, seen, seen.subject)
         return _keep_within_borders(_smallest_around(window, shape), seen)
     inside = _largest_inside(window, shape)
     must = _required_box(seen)
@@ -164,6 +188,22 @@ def _fit_to_shape(window: Box, shape: float, asked: Framing, seen: FramingSubjec
     )
 
 
+def _fill_height(window: Box, shape: float, seen: FramingSubject, subject: Box) -> Box:
+    """Return a window that cut-off people fill more of, in a shape much taller than they are.
+
+    It loses a part of those sides at which the photo cuts people off, but no head.
+    """
+    excess = window.width - subject.height / FILLED_SHARE * shape
+    if not seen.faces or excess <= 0:
+        return window
+    heads, margin = _heads(seen), SHOULDER * _face_height(seen)
+    stop_left, _, stop_right, _ = seen.stops()
+    left = stop_left * max(0.0, heads.left - margin - window.left)
+    right = stop_right * max(0.0, window.right - heads.right - margin)
+    share = min(1.0, excess / max(left + right, 1.0))
+    return replace(window, left=window.left + share * left, right=window.right - share * right)
+
+
 def _required_box(seen: FramingSubject) -> Box | None:
     """Return the box that the picture must show: the people with some air.
 
@@ -173,7 +213,7 @@ def _required_box(seen: FramingSubject) -> Box | None:
         box = seen.subject
         x, y = AIR_SHARE * box.width, AIR_SHARE * box.height
         return Box(box.left - x, box.top - y, box.right + x, box.bottom + y)
-    return _heads(seen.faces) if seen.faces else seen.subject
+    return _heads(seen) if seen.faces else seen.subject
 
 
 def _position_window(window: Box, must: Box, seen: FramingSubject) -> Box:
@@ -181,7 +221,7 @@ def _position_window(window: Box, must: Box, seen: FramingSubject) -> Box:
     x = must.middle[0] - window.middle[0]
     y = must.middle[1] - window.middle[1]
     if seen.faces:
-        heads = _heads(seen.faces)
+        heads = _heads(seen)
         x = (heads.middle[0] + must.middle[0]) / 2 - window.middle[0]
         # A third from the top, without cutting off the heads for it.
         y = min(_eyes(seen.faces) - EYES_FROM_TOP * window.height, heads.top) - window.top
@@ -194,10 +234,9 @@ def _portrait(seen: FramingSubject, shape: float) -> Box:
     The window is no larger than the photo, and not so large that a person who is cut off below
     would sink in it, unless the heads need the room.
     """
-    heads, eyes = _heads(seen.faces), _eyes(seen.faces)
-    face_px = _median([face.box[3] for face in seen.faces])
+    heads, eyes, face_px = _heads(seen), _eyes(seen.faces), _face_height(seen)
     wanted = max(
-        face_px / FACE_SHARE,
+        face_px / (TALL_FACE_SHARE if shape < TALL_BELOW else FACE_SHARE),
         heads.height / (1 - EYES_FROM_TOP),
         (heads.width + 2 * GROUP_MARGIN * face_px * (len(seen.faces) > 1)) / shape,
     )
@@ -205,8 +244,10 @@ def _portrait(seen: FramingSubject, shape: float) -> Box:
     *_, stops_below = seen.stops()
     if stops_below:
         room = min(room, (seen.photo.bottom - eyes) / (1 - EYES_FROM_TOP))
+    if heads.height > room:
+        heads = _heads(seen, LEAST_HEAD_ROOM)
     least = max(heads.height, (1 + 2 * AIR_SHARE) * heads.width / shape)
-    height = max(least, min(wanted, room))
+    height = _end_between_joints(max(least, min(wanted, room)), least, room, seen)
     width = height * shape
     across = 0.5
     if len(seen.faces) == 1 and shape > WIDE_FROM:
@@ -214,6 +255,18 @@ def _portrait(seen: FramingSubject, shape: float) -> Box:
     x = heads.middle[0] - across * width
     y = min(eyes - EYES_FROM_TOP * height, heads.top)
     return Box(x, y, x + width, y + height)
+
+
+def _end_between_joints(height: float, least: float, room: float, seen: FramingSubject) -> float:
+    """Return a portrait's height, changed so that it does not end at a joint of the people."""
+    eyes, face_px = _eyes(seen.faces), _face_height(seen)
+    ends = [cut * face_px for cut in CUTS]
+    if seen.subject is not None and seen.subject.bottom < seen.photo.bottom:
+        feet = seen.subject.bottom - eyes + AIR_SHARE * seen.subject.height
+        ends = [*(end for end in ends if end < feet), feet]
+    heights = [end / (1 - EYES_FROM_TOP) for end in ends]
+    fitting = [each for each in heights if least <= each <= room]
+    return min(fitting, key=lambda each: abs(each - height), default=height)
 
 
 def _third(face: Face) -> float:
@@ -226,18 +279,24 @@ def _third(face: Face) -> float:
     return THIRD if aside > 0 else 1 - THIRD
 
 
-def _heads(faces: Sequence[Face]) -> Box:
-    """Return the box around all heads: faces, hair, and the air above."""
-    boxes = [
-        Box(x, y - (HAIR_HEIGHT + HEAD_ROOM) * height, x + width, y + height)
-        for x, y, width, height in (face.box for face in faces)
-    ]
+def _heads(seen: FramingSubject, air: float = HEAD_ROOM) -> Box:
+    """Return the box around all heads: faces, hair or hat, and the air above, in face heights."""
+    boxes = [face.box for face in seen.faces]
+    _, y, _, height = min(boxes, key=lambda box: box[1])
+    hair = y - HAIR_HEIGHT * height
+    if seen.subject is not None and seen.subject.top > hair - HAT_HEIGHT * height:
+        hair = min(seen.subject.top, y)
     return Box(
-        min(box.left for box in boxes),
-        min(box.top for box in boxes),
-        max(box.right for box in boxes),
-        max(box.bottom for box in boxes),
+        min(x for x, *_ in boxes),
+        hair - air * height,
+        max(x + width for x, _, width, _ in boxes),
+        max(y + height for _, y, _, height in boxes),
     )
+
+
+def _face_height(seen: FramingSubject) -> float:
+    """Return the median height of the faces, in pixels of the photo."""
+    return _median([face.box[3] for face in seen.faces])
 
 
 def _eyes(faces: Sequence[Face]) -> float:
@@ -275,7 +334,7 @@ def _keep_within_borders(window: Box, seen: FramingSubject) -> Box:
     share = min(1.0, most_x / window.width, most_y / window.height)
     if share < 1:
         # Shrink toward the heads, not the middle, so that the lower part is lost.
-        anchor = _heads(seen.faces).middle if seen.faces else window.middle
+        anchor = _heads(seen).middle if seen.faces else window.middle
         window = Box(
             anchor[0] + share * (window.left - anchor[0]),
             anchor[1] + share * (window.top - anchor[1]),

@@ -98,7 +98,8 @@ def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs, changes: tuple[Edit, ...]) 
         xmp=xmp.make_packet(xmp.COMPOSITE) if marks and COMPOSING_EDITS & set(changes) else b"",
     )
     if marks:
-        return replace(images.encode(pixels, manner), edits=changes)
+        file = images.encode(pixels, manner)
+        return replace(file, edits=changes, swaps=edits.list_swaps(inputs))
     if recipe.files.max_bytes is None:
         return images.encode(pixels, manner)
     return images.encode_to_fit(pixels, manner, most_bytes=recipe.files.max_bytes)

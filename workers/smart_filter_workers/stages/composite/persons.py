@@ -7,10 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.recipe import Effort, Recipe
+from smart_filter_shared.recipe import Edge, Effort, Recipe
 from smart_filter_workers import images
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import EncodedFile, InstanceMap, Matte8
+from smart_filter_workers.stages.composite.matting.shaping import harden_matte
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
 INDEX_FILE: Final = "persons.json"
@@ -36,7 +37,7 @@ def zip_persons(rgba: Srgba8, owners: InstanceMap, recipe: Recipe) -> EncodedFil
     """
     small = recipe.files.effort == Effort.SMALL
     files, index = {}, []
-    for person in split_persons(rgba, owners):
+    for person in split_persons(rgba, owners, hard=recipe.edge == Edge.HARD):
         name = f"person-{person.number}.png"
         files[name] = images.encode_png(person.rgba, small=small).content
         index.append({"number": person.number, "file": name, "box": person.box})
@@ -46,8 +47,10 @@ def zip_persons(rgba: Srgba8, owners: InstanceMap, recipe: Recipe) -> EncodedFil
     return EncodedFile(images.make_zip(files), "application/zip", width, height, "zip")
 
 
-def split_persons(rgba: Srgba8, owners: InstanceMap) -> Iterator[Person]:
+def split_persons(rgba: Srgba8, owners: InstanceMap, *, hard: bool = False) -> Iterator[Person]:
     """Yield each person, by number, as a part of the picture of all of them.
+
+    hard: whether each pixel belongs to one person, wholly.
 
     An edge pixel without an owner belongs to the nearest one.
     """
@@ -59,7 +62,9 @@ def split_persons(rgba: Srgba8, owners: InstanceMap) -> Iterator[Person]:
     for number in numbers:
         share = np.where(nearest == number, np.uint8(_WHOLE), np.uint8(0))
         if len(numbers) > 1:
-            share = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+            share = np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+            if hard:
+                share = harden_matte(share)
             alpha: Matte8 = np.asarray(
                 cv2.multiply(rgba[..., 3], share, scale=1 / _WHOLE), dtype=np.uint8
             )

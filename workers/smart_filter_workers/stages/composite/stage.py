@@ -6,22 +6,33 @@ from typing import TypedDict
 
 import numpy as np
 
+from smart_filter_shared.errors import NoMask
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.recipe import (
     CUTOUT_OUTPUTS,
     PICTURE_OUTPUTS,
     BackgroundKind,
+    Edge,
     Length,
+    Mask,
     Output,
 )
-from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Face, Frame
+from smart_filter_shared.results import (
+    MIN_PEOPLE_SHARE,
+    ChosenBackground,
+    Frame,
+    OutlineContrast,
+)
 from smart_filter_workers import images, photo_regions
-from smart_filter_workers.results import CompositeResult, Segmentation, Srgb8
+from smart_filter_workers.backgrounds.choice import outline_contrast
+from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import HALF_LEVEL, CompositeResult, Segmentation, Srgb8
 from smart_filter_workers.stages.composite import (
     apply_corrections,
     background,
     choose_background,
     compose,
+    draw_logo,
     framing,
     look,
     outputs,
@@ -30,6 +41,7 @@ from smart_filter_workers.stages.composite.filters import apply_filters
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
+from smart_filter_workers.stages.composite.matting.shaping import grow_matte, harden_matte
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 from smart_filter_workers.stages.composite.printability import assessment
 
@@ -57,14 +69,23 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
         model_matte = inputs.segmented.matte
         if Output.REGIONS in asked:
             regions = photo_regions.encode_map(inputs.prepared.proxy_srgb, model_matte)
-        cleaned = _clean_matte(_turn_upright(inputs), inputs.segmented)
+        upright = _turn_upright(inputs)
+        if inputs.recipe.mask == Mask.UPLOAD:
+            cleaned = _use_transparency(upright, inputs.segmented)
+        else:
+            cleaned = _clean_matte(upright, inputs.segmented)
         inputs = apply_corrections.correct_matte(cleaned, model_matte)
+        exact = inputs.exact_matte
+        if exact is not None and not exact.any():
+            raise NoMask("the mask is empty: it keeps nothing of the photo")
     else:
         inputs = _turn_upright(inputs)
     chosen = choose_background.resolve(inputs) if PICTURE_OUTPUTS & asked else None
     whole = _cut(compositor, inputs, chosen)
     frame = framing.compute_frame(inputs.recipe.framing, _framing_subject(inputs, whole, chosen))
     cut = None if whole is None else compose.frame_cut_out(whole, frame)
+    if cut is not None and cut is not whole and inputs.recipe.edge == Edge.HARD:
+        cut = replace(cut, matte=harden_matte(cut.matte))
     made = CompositeResult(
         image=None,
         matte=None,
@@ -75,8 +96,11 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
         printability=_printability(inputs, frame),
     )
     if chosen is not None:
-        picture = _picture(compositor, cut, chosen, inputs, frame)
+        picture, contrast = _picture(compositor, cut, chosen, inputs, frame)
+        chosen = replace(chosen, contrast=contrast)
+        made = replace(made, background=chosen)
         picture, filtered = apply_filters.apply(picture, inputs, chosen, frame)
+        picture = draw_logo.draw(picture, inputs)
         made = outputs.add_picture_files(replace(made, filters=filtered), picture, inputs)
     if cut is not None and whole is not None:
         made = outputs.add_cut_out_files(made, compositor, cut, whole, inputs)
@@ -106,17 +130,29 @@ def _turn_upright(inputs: Inputs) -> Inputs:
     photo, turns = inputs.photo, inputs.prepared.quarter_turns
     srgb = images.rotate_quarter_turns(photo.srgb, turns)
     alpha = None if photo.alpha is None else images.rotate_quarter_turns(photo.alpha, turns)
-    return replace(inputs, photo=replace(photo, srgb=srgb, alpha=alpha))
+    drawn = tuple(
+        apply_corrections.turn_drawing(drawing, photo.srgb, turns) if drawing.as_sent else drawing
+        for drawing in inputs.drawn
+    )
+    return replace(inputs, photo=replace(photo, srgb=srgb, alpha=alpha), drawn=drawn)
 
 
 def _clean_matte(inputs: Inputs, segmented: Segmentation) -> Inputs:
     """Return the inputs with faces completed and islands removed in the matte."""
-    return replace(inputs, segmented=clean_matte(segmented, inputs.prepared, _faces(inputs)))
+    return replace(
+        inputs, segmented=clean_matte(segmented, inputs.prepared, inputs.faces_of_people)
+    )
 
 
-def _faces(inputs: Inputs) -> tuple[Face, ...]:
-    """Return the detected faces, or the proposed ones when the face stage did not run."""
-    return inputs.prepared.proposals if inputs.faces is None else inputs.faces.faces
+def _use_transparency(inputs: Inputs, segmented: Segmentation) -> Inputs:
+    """Return the inputs with the photo's transparency as their matte; raises NoMask without any."""
+    alpha = inputs.photo.alpha
+    if alpha is None:
+        raise NoMask("the photo has no transparency, which mask=upload takes as the matte")
+    size = segmented.matte.shape[::-1]
+    matte = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.uint8)
+    coverage = np.count_nonzero(matte > HALF_LEVEL) / matte.size
+    return replace(inputs, segmented=replace(segmented, matte=matte, coverage=coverage))
 
 
 def _cut(compositor: Compositor, inputs: Inputs, chosen: ChosenBackground | None) -> CutOut | None:
@@ -127,18 +163,27 @@ def _cut(compositor: Compositor, inputs: Inputs, chosen: ChosenBackground | None
     if segmented is None or (keeps and not wants_them and not recipe.framing.asks_for_people):
         return None
     matte = segmented.matte
-    if segmented.coverage < MIN_PEOPLE_SHARE:
+    if segmented.coverage < MIN_PEOPLE_SHARE and not inputs.has_mask:
         matte = np.zeros_like(matte)
     cut = compositor.cut(
         inputs.photo.srgb,
         proxy_srgb=inputs.prepared.proxy_srgb,
         matte=matte,
         edge=recipe.edge,
-        faces=_faces(inputs),
+        faces=inputs.faces_of_people,
     )
-    if inputs.photo.alpha is not None:
+    exact = inputs.exact_matte
+    if exact is not None:
+        cut = replace(cut, matte=exact)
+    if exact is not None and exact is inputs.photo.alpha:
+        colors = compose.take_white_away(inputs.photo.srgb, exact)
+        cut = replace(cut, photo_srgb=colors, own_colors=True)
+    elif inputs.photo.alpha is not None:
         # Transparent pixels of the photo are no part of a person, whatever is drawn there.
         cut = replace(cut, matte=np.minimum(cut.matte, inputs.photo.alpha))
+    cut = replace(cut, matte=grow_matte(cut.matte, recipe.grow))
+    if recipe.edge == Edge.HARD:
+        cut = replace(cut, matte=harden_matte(cut.matte))
     # Users can draw people beyond the region.
     return cut if inputs.drawn else _crop_to_region(cut, recipe.framing.roi)
 
@@ -167,7 +212,7 @@ def _framing_subject(
     return FramingSubject(
         photo=Box(0, 0, width, height),
         subject=None if box is None else Box(box[0], box[1], box[0] + box[2], box[1] + box[3]),
-        faces=_faces(inputs),
+        faces=inputs.detected_faces,
         may_extend=not shows_photo,
         outline=None if line is None else line.width,
     )
@@ -188,15 +233,19 @@ def _picture(
     chosen: ChosenBackground,
     inputs: Inputs,
     frame: Frame,
-) -> Srgb8 | Srgba8:
-    """Return the picture, (H, W, 3), or (H, W, 4) with transparency."""
+) -> tuple[Srgb8 | Srgba8, OutlineContrast | None]:
+    """Return the picture, (H, W, 3), or (H, W, 4) with transparency, and the outline's contrast."""
     if cut is None or background.is_photo(chosen):
-        return background.keep_photo(chosen, inputs, frame)
+        return background.keep_photo(chosen, inputs, frame), None
     behind = background.draw(chosen, inputs, frame)
+    has_alpha = behind.shape[2] > 3  # noqa: PLR2004 - red, green and blue
+    contrast = None
+    if not has_alpha:
+        contrast = outline_contrast.measure(cut.photo_srgb, cut.matte, behind)
     scene = look.LookContext(
         drawn=chosen.kind == BackgroundKind.PRESET,
         light=chosen.light,
-        faces=[compose.face_to_canvas(face, frame) for face in _faces(inputs)],
+        faces=[compose.face_to_canvas(face, frame) for face in inputs.detected_faces],
         photo_ends=frame.place((0, inputs.photo.srgb.shape[0]))[1] / frame.height,
     )
-    return look.join_people(compositor, cut, behind, inputs.recipe.look, scene)
+    return look.join_people(compositor, cut, behind, inputs.recipe.look, scene), contrast

@@ -6,7 +6,7 @@ import { reachable } from "../service/api.js";
 import { Icon } from "./icon.js";
 
 const FIRST_PAUSE_MS = 1000;
-const MOST_RETRIES = 4;
+const MOST_PAUSE_MS = 60_000;
 const BROKEN = "The picture cannot be shown";
 const NONE = { failures: 0, isBroken: false };
 
@@ -26,9 +26,8 @@ export function ServiceImage({ src, instead = html`<${NoPicture} words=${BROKEN}
       setLast({ src, failures: 1, isBroken });
       return undefined;
     }
-    if (failures > MOST_RETRIES) return undefined;
     const retry = () => setLast({ src, failures, isBroken: false });
-    const timer = setTimeout(retry, FIRST_PAUSE_MS * 4 ** (failures - 1));
+    const timer = setTimeout(retry, Math.min(FIRST_PAUSE_MS * 4 ** (failures - 1), MOST_PAUSE_MS));
     return () => clearTimeout(timer);
   }, [src, failures, isBroken, isHere]);
   if (isBroken) return instead;

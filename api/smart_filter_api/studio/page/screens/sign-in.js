@@ -1,6 +1,6 @@
 /** Sign-in screen. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../controls/button.js";
 import { TextField } from "../controls/fields.js";
 import { Trouble } from "../controls/notices.js";
@@ -29,6 +29,10 @@ export function SignIn({ why, isAway, about = STUDIO, command = USUAL }) {
     const timer = setInterval(begin, AGAIN_MS);
     return () => clearInterval(timer);
   }, [isAway]);
+  const form = useRef(null);
+  useEffect(() => {
+    form.current?.elements.key.focus();
+  }, [isAway]);
   const submit = async (event) => {
     event.preventDefault();
     setBusy(true);
@@ -47,7 +51,7 @@ export function SignIn({ why, isAway, about = STUDIO, command = USUAL }) {
       ? html`<${Trouble} error=${why}><${Button} onClick=${begin}>Try again<//><//>`
       : html`${provider && html`<a class="button primary" href=${`/sign-in/oidc?then=${location.pathname}`}>
           Sign in with ${provider.label}</a>`}
-        <form class="stack" onSubmit=${submit}>
+        <form class="stack" ref=${form} onSubmit=${submit}>
           ${why && !error && html`<${Trouble} error=${why} />`}
           ${error && html`<${Trouble} error=${error} />`}
           <${TextField} label="Key" name="key" type="password" required autocomplete="off"

@@ -15,6 +15,11 @@ let onStale = async () => true;
 
 export const reachable = signal(true);
 
+/** Note the status of an answer: a proxy answers these for a service that does not run. */
+export function noteAnswer(status) {
+  if (![502, 503, 504].includes(status)) reachable.value = true;
+}
+
 /**
  * Set the session's CSRF token for all requests.
  *
@@ -83,7 +88,7 @@ async function once(method, path, { json, form, headers, signal: aborted }) {
     reachable.value = false;
     throw new Away();
   }
-  reachable.value = true;
+  noteAnswer(response.status);
   if (response.ok || response.status === 304) return response;
   throw noted(
     problemFrom(

@@ -7,6 +7,8 @@
  */
 
 const STORE = "photos";
+// Each tenant's own background picture, by the tenant's name.
+const PICTURES = "pictures";
 // Time for other tabs to answer with the photos that they are sending.
 const ANSWER_MS = 250;
 const channel = new BroadcastChannel("smart-filter.drafts");
@@ -23,6 +25,22 @@ export async function discard(...ids) {
   await change((store) => {
     for (const id of ids) store.delete(id);
   });
+}
+
+/** Store a tenant's own background picture, in place of the former one. */
+export async function keepPicture(tenant, file) {
+  await change((store) => store.put(file, tenant), PICTURES);
+}
+
+/** Return a tenant's own background picture, or null. */
+export async function keptPicture(tenant) {
+  const database = await opened();
+  if (database === null) return null;
+  try {
+    return (await resultOf(database.transaction(PICTURES).objectStore(PICTURES).get(tenant))) ?? null;
+  } catch {
+    return null;
+  }
 }
 
 /** Return a tenant's stored photos that no other tab is sending, in the order they were added. */
@@ -62,15 +80,15 @@ function heldElsewhere() {
 }
 
 /** Return true when a change has been written, null when it failed. */
-async function change(make) {
+async function change(make, name = STORE) {
   const database = await opened();
   if (database === null) return null;
   return new Promise((resolve) => {
     try {
-      const transaction = database.transaction(STORE, "readwrite");
+      const transaction = database.transaction(name, "readwrite");
       transaction.addEventListener("complete", () => resolve(true));
       transaction.addEventListener("abort", () => resolve(null));
-      make(transaction.objectStore(STORE));
+      make(transaction.objectStore(name));
     } catch {
       resolve(null);
     }
@@ -81,9 +99,10 @@ function opened() {
   opening ??= new Promise((resolve) => {
     try {
       const request = indexedDB.open("smart-filter", 1);
-      request.addEventListener("upgradeneeded", () =>
-        request.result.createObjectStore(STORE, { keyPath: "id" }),
-      );
+      request.addEventListener("upgradeneeded", () => {
+        request.result.createObjectStore(STORE, { keyPath: "id" });
+        request.result.createObjectStore(PICTURES);
+      });
       request.addEventListener("success", () => resolve(request.result));
       request.addEventListener("error", () => resolve(null));
     } catch {
@@ -94,7 +113,10 @@ function opened() {
 }
 
 async function all(database) {
-  const request = database.transaction(STORE).objectStore(STORE).getAll();
+  return resultOf(database.transaction(STORE).objectStore(STORE).getAll());
+}
+
+function resultOf(request) {
   return new Promise((resolve, reject) => {
     request.addEventListener("success", () => resolve(request.result));
     request.addEventListener("error", () => reject(request.error));

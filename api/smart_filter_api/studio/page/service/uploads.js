@@ -1,6 +1,6 @@
 /** Uploads with progress, which `fetch` does not report. */
 
-import { noteStale, reachable, refusals, sessionHeaders } from "./api.js";
+import { noteAnswer, noteStale, reachable, refusals, sessionHeaders } from "./api.js";
 import { Away, problemFrom } from "./problems.js";
 
 // A connection without progress for this long counts as broken.
@@ -60,7 +60,7 @@ function send(method, path, body, { headers, read, onProgress, signal }) {
     });
     request.addEventListener("error", away);
     request.addEventListener("load", () => {
-      reachable.value = true;
+      noteAnswer(request.status);
       const answer = request.status < 300 ? read(request.responseText) : null;
       if (answer !== null) {
         end(resolve, answer);

@@ -5,6 +5,7 @@
  */
 
 const MOST_BYTES = 0xffff_ffff;
+const PIECE_BYTES = 1_000_000;
 const UTF8_NAMES = 0x0800;
 const VERSION = 20;
 const LOCAL = 0x04034b50;
@@ -18,13 +19,13 @@ const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
 });
 
 /**
- * Return a zip as a Blob. Browsers keep large blobs on disk, so only one file at a time is in
- * memory.
+ * Return a zip as a Blob. Browsers keep large blobs on disk, so only a piece of one file is in
+ * memory at a time.
  *
  * files: `[{name, load: () => promise of a Blob}]`. onFile: called after each file. Throws what `load`
  * throws, and `{title, …}` when the archive would be too large.
  */
-export async function zip(files, { onFile }) {
+export async function zip(files, { onFile = () => {} } = {}) {
   const parts = [];
   const directory = [];
   const moment = dosMoment(new Date());
@@ -32,7 +33,7 @@ export async function zip(files, { onFile }) {
   for (const { name, load } of files) {
     const content = await load();
     const about = { name: new TextEncoder().encode(name), offset, moment };
-    const head = header(LOCAL, { ...about, crc: crcOf(await content.arrayBuffer()), size: content.size });
+    const head = header(LOCAL, { ...about, crc: await crcOf(content), size: content.size });
     parts.push(head.bytes, content);
     directory.push(header(CENTRAL, head.about).bytes);
     offset += head.bytes.length + content.size;
@@ -85,9 +86,15 @@ function header(kind, about) {
   return { bytes, about };
 }
 
-function crcOf(buffer) {
+/** Read a Blob in pieces, so that the page stays responsive and only a piece is in memory. */
+async function crcOf(content) {
   let crc = 0xffff_ffff;
-  for (const byte of new Uint8Array(buffer)) crc = CRC[(crc ^ byte) & 0xff] ^ (crc >>> 8);
+  for (let at = 0; at < content.size; at += PIECE_BYTES) {
+    const piece = new Uint8Array(await content.slice(at, at + PIECE_BYTES).arrayBuffer());
+    for (let index = 0; index < piece.length; index += 1) {
+      crc = CRC[(crc ^ piece[index]) & 0xff] ^ (crc >>> 8);
+    }
+  }
   return (crc ^ 0xffff_ffff) >>> 0;
 }
 

@@ -206,7 +206,7 @@ async function submitAlbum({ id, name, best, fields, photos, attempt = 0 }, stop
         upload_id: upload.id,
         metadata: { studio, name: file.name.slice(0, 256), album: id, album_name: name },
       })),
-      recipe: { background: fields.background, outputs: fields.outputs.split(",") },
+      recipe: { ...fields, outputs: fields.outputs.split(",") },
       album: { best },
     },
     // The service remembers refused keys: a retry after a refusal, or with new uploads, needs

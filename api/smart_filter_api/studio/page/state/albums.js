@@ -103,7 +103,7 @@ export async function cancelAlbum(id) {
 
 /** Delete an album and all its jobs, here and on the service. Throws as `call` does. */
 export async function deleteAlbum(album) {
-  const own = new Set(album.items.map((item) => item.job_id));
+  const own = new Set([...album.items.map((item) => item.job_id), album.take?.job_id]);
   const photoIds = new Set([...own].map((id) => jobs.value.get(id)).filter(Boolean).map(photoIdOf));
   const derived = [...jobs.value.values()].filter(
     (job) => !own.has(job.id) && photoIds.has(photoIdOf(job)),

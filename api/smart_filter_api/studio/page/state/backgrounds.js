@@ -29,7 +29,8 @@ export function designOf(name) {
   return { design: named(first), surface: named(second) };
 }
 
-function held(path, arranged = (items) => items) {
+/** Return a list of the service that is read at its first use: `{items, error, load}`. */
+export function held(path, arranged = (items) => items) {
   const list = { items: signal(null), error: signal(null), load };
   let asking = null;
   function load() {

@@ -105,6 +105,20 @@ export async function send(photoId, job, drawn) {
   return correction.id;
 }
 
+/**
+ * Return a correction of faces for `change` (changes.js): `{remove}` by their numbers, `{add}` by
+ * their boxes, or `{restore: true}`.
+ */
+export function facesCorrection(faces) {
+  const key = newId();
+  const send = async (job) => {
+    const json = { kind: "faces", stage: "face", faces };
+    const headers = { "Idempotency-Key": `"${key}"` };
+    return (await ask("POST", `/v1/jobs/${job.id}/corrections`, { json, headers })).id;
+  };
+  return { send, done: () => {} };
+}
+
 /** Return the corrections of jobs, newest first. Throws Problem or Away. */
 export async function given(jobs) {
   const lists = await Promise.all(jobs.map((job) => ask("GET", `/v1/jobs/${job.id}/corrections`)));

@@ -4,7 +4,8 @@ import { signal } from "@preact/signals";
 import { ask, call } from "../service/api.js";
 
 const FINAL = new Set(["succeeded", "failed", "canceled"]);
-const PAGE = 60;
+// More cards at once would block the page for more than 100 ms.
+const PAGE = 40;
 
 /** Jobs by id. */
 export const jobs = signal(new Map());

@@ -9,7 +9,7 @@ import { ask } from "../service/api.js";
 import { shortened } from "./recipes.js";
 
 /** Fields of the form of `POST /v1/jobs` that do not belong to the recipe. */
-const NO_RECIPE = /^(photo|background_file|upload_id|webhook_url)/;
+const NO_RECIPE = /^(photo|background_file|upload_id|webhook_url|recipe$)/;
 
 /**
  * `{fields: {name: JSON Schema}, tasks: [{name, models: cards}], filters}`, or null until `load`.

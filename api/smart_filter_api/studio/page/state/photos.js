@@ -24,7 +24,9 @@ const CUT_OF = "cut-of";
 const CORRECTED = "corrected";
 const OF_PEOPLE = ["cutout", "matte", "persons", "zip", "regions"];
 /** Recipe fields that do not change the cutout. */
-const BEHIND = new Set("background shadow outline light_wrap harmonize filters seed".split(" "));
+const BEHIND = new Set(
+  "background shadow outline light_wrap harmonize filters seed priority".split(" "),
+);
 
 /** Version of each photo that is shown, if it is not the newest (after undo). */
 const shown = signal(JSON.parse(sessionStorage.getItem(SHOWN) ?? "{}"));
@@ -92,7 +94,8 @@ export function show(job) {
  * Derive another version of a job's photo, and show it; return its job.
  *
  * recipe: the changed names, as `POST …/derive` takes them. correctionId: a correction of that job to
- * apply. file: a background to send along. Throws Problem, Away or AbortError.
+ * apply. file: a background to send along. faces: of a take, the item of a person's face, by the
+ * person's number. Throws Problem, Away or AbortError.
  */
 export async function derive(job, recipe, options) {
   const derived = await askToDerive(job, recipe, options);
@@ -101,9 +104,15 @@ export async function derive(job, recipe, options) {
   return derived;
 }
 
-/** Derive a version as `derive` does; return its job without storing it in the page. */
-export async function askToDerive(job, recipe, { correctionId, file, signal: aborted } = {}) {
-  const isBehind = !correctionId && Object.keys(recipe).every((name) => BEHIND.has(name));
+/**
+ * Derive a version as `derive` does; return its job without storing it in the page.
+ *
+ * key: an idempotency key, the same for all attempts at one version.
+ */
+export async function askToDerive(
+  job, recipe, { correctionId, file, faces, key, signal: aborted } = {},
+) {
+  const isBehind = !correctionId && !faces && Object.keys(recipe).every((name) => BEHIND.has(name));
   const had = Object.keys({ image: 1, thumbnail: 1, ...job.outputs });
   const wanted = {
     // The user waits for it: photos uploaded in bulk may wait.
@@ -119,11 +128,11 @@ export async function askToDerive(job, recipe, { correctionId, file, signal: abo
   };
   const body =
     file == null
-      ? { json: { recipe: wanted, correction_id: correctionId } }
+      ? { json: { recipe: wanted, correction_id: correctionId, faces } }
       : { form: formOf(wanted, { background_file: file, correction_id: correctionId }) };
   return ask("POST", `/v1/jobs/${job.id}/derive`, {
     ...body,
-    headers: { "Idempotency-Key": `"${newId()}"` },
+    headers: { "Idempotency-Key": `"${key ?? newId()}"` },
     signal: aborted,
   });
 }

@@ -1,8 +1,7 @@
 """`smart-filter models list` and `show`: the models of the server."""
 
-import dataclasses
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 import click
@@ -12,11 +11,10 @@ from rich.text import Text
 from smart_filter_client.models import Model
 from smart_filter_deploy.cli.commands import completion_values
 from smart_filter_deploy.cli.commands.options import json_option
-from smart_filter_deploy.cli.server.connection import open_client, server_from_environment
+from smart_filter_deploy.cli.server.connection import open_client
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples
-from smart_filter_shared.config.paths import data_folder
 
 
 @click.command(
@@ -75,39 +73,8 @@ def show(name: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"items": [model.document for model in named_models]}))
         return
-    ready = (
-        _list_ready_here() if any(_lacks_weights(model) for model in named_models) else frozenset()
-    )
     for model in named_models:
-        _print_card(EscapingConsole(highlight=False), explain_fault(model, ready))
-
-
-def explain_fault(model: Model, ready: Collection[tuple[str, str]]) -> Model:
-    """Return a model without the remedy that has been applied; ready: tasks and names, see below.
-
-    The server knows only the files that its workers found when they started.
-    """
-    if not _lacks_weights(model) or (model.task, model.name) not in ready:
-        return model
-    fault = "its weights are there now: start the workers again (`smart-filter up`)"
-    return dataclasses.replace(model, fault=fault)
-
-
-def _lacks_weights(model: Model) -> bool:
-    return "smart-filter models pull" in (model.fault or "")
-
-
-def _list_ready_here() -> frozenset[tuple[str, str]]:
-    """Return tasks and names of the models that can run here, if the server is the local stack."""
-    if server_from_environment() is not None:
-        return frozenset()
-    # A bare install, which has no stack, lacks the workers' packages.
-    from smart_filter_deploy.cli import local_models  # noqa: PLC0415
-
-    offers = local_models.load_catalog().offers(data_folder() / "weights")
-    return frozenset(
-        (str(offer.card.task), offer.card.name) for offer in offers if offer.fault is None
-    )
+        _print_card(EscapingConsole(highlight=False), model)
 
 
 def _full_name(model: Model) -> Text:

@@ -99,7 +99,7 @@ def pull(
         click.echo(json.dumps({"folder": str(folder), "fetched": names_fetched}))
     elif fetched:
         files = "1 file" if len(fetched) == 1 else f"{len(fetched)} files"
-        print_line(f"{files} downloaded to {folder}; running workers read them after a restart")
+        print_line(f"{files} downloaded to {folder}; running workers serve them now")
     else:
         print_line(f"all weights are in {folder} with the right digests")
 
@@ -161,7 +161,7 @@ def admit(
     """Add your own weights file: .onnx, .keras, .pkl, .npz or .yaml.
 
     The file is inspected without executing it, run once on a small picture, copied to the weights
-    folder and pinned by digest. Workers offer it after a restart.
+    folder and pinned by digest. Workers that read the folder offer it within seconds.
     """
     given = _FileDescription(
         name, kind, like, settings, config, classes, license, data_terms, commercial
@@ -174,7 +174,7 @@ def admit(
         return
     task = TaskName.FACE if model.endswith("-faces") else TaskName.SEGMENTATION
     print_line(f"{file.name} is now {model}'s entry {entry}.")
-    click.echo("Workers offer it after a restart. To use it:")
+    click.echo("Workers offer it within seconds. To use it:")
     print_line(f"  --set {task}.model={model} --set {task}.params.entry={entry}")
 
 

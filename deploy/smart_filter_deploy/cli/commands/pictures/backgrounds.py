@@ -78,6 +78,7 @@ def backgrounds() -> None:
     short_help="Add pictures as backgrounds.",
     epilog=examples(
         "smart-filter backgrounds add lobby.jpg",
+        "smart-filter backgrounds add logo.png --logo --tenant acme",
         "smart-filter backgrounds add beach/*.jpg --tenant acme --tags beach,sea --moods calm",
     ),
 )
@@ -99,6 +100,12 @@ def backgrounds() -> None:
 @click.option(
     "--moods", metavar="A,B", help="Moods that fit. Default: estimated from brightness and color."
 )
+@click.option(
+    "--logo",
+    "is_logo",
+    is_flag=True,
+    help="Add logos, which recipes name as `logo`; they keep their transparency.",
+)
 @_replace_option
 @json_option
 @click.pass_context
@@ -111,6 +118,7 @@ def add(
     title: str | None,
     tags: str | None,
     moods: str | None,
+    is_logo: bool,
     may_replace: bool,
     as_json: bool,
 ) -> None:
@@ -129,12 +137,14 @@ def add(
                     descriptions.describe(file.name, given),
                     tenant=tenant,
                     may_replace=may_replace,
+                    is_logo=is_logo,
                 )
             except (PictureRefused, UnusablePhoto) as error:
                 done.refused[str(file)] = str(error)
                 continue
             done.done[kept.outcome].append(kept.picture.preset.name)
-            _warn_when_small(kept.picture)
+            if not is_logo:
+                _warn_when_small(kept.picture)
     _end(ctx, done, as_json=as_json)
 
 
@@ -254,8 +264,8 @@ def print_backgrounds(pictures: Sequence[StoredPicture] | None) -> None:
     if not pictures:
         click.echo("no pictures added; add some with `smart-filter backgrounds add FILE`")
         return
-    click.echo("added pictures; use as background=preset:NAME")
-    columns = ("  name", "owner", "size", "moods", "tags")
+    click.echo("added pictures; use as background=preset:NAME, logos as logo=NAME")
+    columns = ("  name", "owner", "use", "size", "moods", "tags")
     print_columns(columns, map(_table_row, pictures), wrapped=("tags",))
 
 
@@ -329,6 +339,7 @@ def _table_row(listed: StoredPicture) -> tuple[Text | str, ...]:
     return (
         Text(f"  {picture.preset.name}", "bold"),
         picture.tenant or "all tenants",
+        "logo" if picture.is_logo else "background",
         f"{picture.width}×{picture.height}",
         ", ".join(picture.moods),
         ", ".join(picture.tags),
@@ -353,6 +364,7 @@ def _picture(listed: StoredPicture) -> dict[str, object]:
     return {
         **_design(picture.preset),
         "tenant": picture.tenant,
+        "logo": picture.is_logo,
         "width": picture.width,
         "height": picture.height,
         "sha256": picture.digest,

@@ -1,10 +1,14 @@
 """`smart-filter batch`: processes a folder of photos, and resumes where it stopped."""
 
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from smart_filter_deploy.cli.batch import report as batch_report
+from smart_filter_deploy.cli.batch.album import MAX_PHOTOS, TAKE
+from smart_filter_deploy.cli.batch.hot_folder import HotFolder
 from smart_filter_deploy.cli.batch.journal import Journal
 from smart_filter_deploy.cli.batch.runner import BatchRunner
 from smart_filter_deploy.cli.batch.watch import WatchedFolder
@@ -14,15 +18,29 @@ from smart_filter_deploy.cli.terminal.console import EscapingConsole
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.signals import exit_on_signals
 from smart_filter_deploy.cli.terminal.text import examples
+from smart_filter_shared.extras import install_hint
 
 # The picture, and the findings that a report lists.
 _OUTPUTS = "image,faces,rating,printability"
+
+
+def _read_best(
+    _context: click.Context, _option: click.Parameter, text: str | None
+) -> int | Literal["take"] | None:
+    if text is None or text == TAKE:
+        return None if text is None else TAKE
+    if text.isdecimal() and 1 <= int(text) <= MAX_PHOTOS:
+        return int(text)
+    raise click.BadParameter(f"{text!r} is neither a number from 1 to {MAX_PHOTOS} nor {TAKE}")
 
 
 @click.command(
     epilog=examples(
         "smart-filter batch holiday/ --background preset:studio",
         "smart-filter batch holiday/ -o cut-out/ --background transparent --report holiday.csv",
+        "smart-filter batch holiday/ --recipe our-brand,instagram-portrait",
+        "smart-filter batch holiday/ --best 3 --report best.html",
+        "smart-filter batch burst/ --best take --background keep",
         "smart-filter batch inbox/ --watch          # until Ctrl-C",
         "smart-filter batch holiday/ --retry-failed",
     )
@@ -38,15 +56,24 @@ _OUTPUTS = "image,faces,rating,printability"
     help="Output folder, also for the journal. Default: <DIR>.smart-filter in this folder.",
 )
 @recipe_options
+@click.option(
+    "--best",
+    callback=_read_best,
+    metavar="N|take",
+    help="Rank all photos of the folder, compose the best N, and print why. take: compose one"
+    " picture of 2 to 12 photos of the same people, with the best face of each.",
+)
 @click.option("--recursive", is_flag=True, help="Include subfolders; the output mirrors them.")
-@click.option("--watch", is_flag=True, help="Keep running and process new photos.")
+@click.option(
+    "--watch", is_flag=True, help="Keep running; move each photo to done/ or failed/ in DIR."
+)
 @click.option("--retry-failed", is_flag=True, help="Retry photos that failed before.")
 @click.option(
     "--report",
     "report_file",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the outcome of every photo to a .csv or .json file.",
+    help="Write the outcome of every photo to a .csv, .json or .html file, .html with thumbnails.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per photo.")
 @click.pass_context
@@ -56,6 +83,7 @@ def batch(
     output: Path | None,
     *,
     asked: RecipeOptions,
+    best: int | Literal["take"] | None,
     recursive: bool,
     watch: bool,
     retry_failed: bool,
@@ -69,19 +97,34 @@ def batch(
     changed photo or recipe is processed again. The command waits for a server that goes away.
     Ctrl-C stops after the photos in progress; a second Ctrl-C stops at once.
 
+    With --watch each photo moves to done/ or failed/ in DIR when it has ended; one that is moved
+    back from failed/ is tried again.
+
     Chooses the server as `smart-filter run` does.
     """
+    if best is not None and watch:
+        raise click.UsageError("--best ranks a whole folder, and --watch never ends: leave one out")
+    if best is not None and asked.background_file is not None:
+        raise click.UsageError(
+            "--best takes no --background-file: add the picture with `smart-filter backgrounds"
+            " add`, and name it with --background preset:…"
+        )
     place = output or Path(f"{folder.resolve().name}.smart-filter")
     recipe = asked.recipe(outputs=_OUTPUTS)
     _make_output_folder(folder, place, report_file)
-    photos = WatchedFolder(folder, place, recursive)
+    hot_folder = HotFolder(folder) if watch else None
+    moved_to: tuple[Path, ...] = ()
+    if hot_folder is not None:
+        hot_folder.prepare()
+        moved_to = hot_folder.folders
+    photos = WatchedFolder(folder, (place, *moved_to), recursive)
     with Journal.opened(place) as journal, exit_on_signals():
         work = BatchRunner(
             photos,
             journal,
-            PhotoRequest(recipe, asked.background_file),
+            PhotoRequest(recipe, asked.background_file, best=best),
             console=EscapingConsole(stderr=as_json, highlight=False),
-            watch=watch,
+            hot_folder=hot_folder,
             retry_failed=retry_failed,
             report_file=report_file,
             as_json=as_json,
@@ -98,8 +141,11 @@ def _make_output_folder(folder: Path, place: Path, report_file: Path | None) -> 
         )
     if report_file is not None and report_file.suffix.lower() not in batch_report.SUFFIXES:
         raise click.BadParameter(
-            f"{report_file} is not {' or '.join(batch_report.SUFFIXES)}", param_hint="--report"
+            f"{report_file} ends in none of {', '.join(batch_report.SUFFIXES)}",
+            param_hint="--report",
         )
+    if report_file is not None and report_file.suffix.lower() == ".html" and not find_spec("PIL"):
+        raise CommandError(f"an HTML report needs Pillow: {install_hint('worker')}", WRONG_USAGE)
     if report_file is not None and not report_file.absolute().parent.is_dir():
         raise click.BadParameter(f"there is no folder {report_file.parent}", param_hint="--report")
     try:

@@ -12,6 +12,7 @@ from rich.text import Text
 from smart_filter_client import Client, Job, JobState, OutputName
 from smart_filter_deploy.cli.commands import completion_values
 from smart_filter_deploy.cli.server.connection import open_client
+from smart_filter_deploy.cli.server.program import typed_command
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns
 from smart_filter_deploy.cli.terminal.exit_codes import (
     PHOTO_FAILED,
@@ -68,7 +69,7 @@ def list_(state: JobState | None, limit: int, *, as_json: bool) -> None:
     elif not listed:
         click.echo("no jobs")
     else:
-        columns = ("id", "state", "created", "background", "score", "error")
+        columns = ("id", "state", "created", "photo", "background", "score", "error")
         print_columns(columns, map(_table_row, listed))
 
 
@@ -106,7 +107,8 @@ def show(job_id: str, *, as_json: bool) -> None:
     "-o",
     "destination",
     metavar="FILE|DIR",
-    help="The picture's file, or a folder (DIR/ creates it). Default: here, named by the id.",
+    help="The picture's file, or a folder (DIR/ creates it). Default: here, named as the recipe's"
+    " `filename` says, else by the id.",
 )
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @_json_option
@@ -241,10 +243,18 @@ def _save_output(
 
 
 def _choose_file(
-    job: Job, name: OutputName, place: OutputPaths, media_type: str, *, replaces: bool
+    job: Job,
+    name: OutputName,
+    place: OutputPaths,
+    media_type: str,
+    file_name: str,
+    *,
+    replaces: bool,
 ) -> Path:
     """Return the file of an output; ends the command when it exists and must not be replaced."""
-    if name == "image" and job.image is not None:
+    if job.recipe.get("filename") and file_name and not (name == "image" and place.exact):
+        file = place.folder / file_name
+    elif name == "image" and job.image is not None:
         file = place.image(job.image.format)
     else:
         file = place.other(name, media_type)
@@ -261,13 +271,22 @@ def _print(job: Job, *, as_json: bool) -> None:
         return
     console = EscapingConsole(highlight=False)
     console.print(
-        Text.assemble((job.id, "bold"), "  ", _state(job), "  ", (_format_created(job), "dim"))
+        Text("  ").join(
+            [
+                Text(job.id, style="bold"),
+                _state(job),
+                Text(_format_created(job), style="dim"),
+                Text(job.photo_name or ""),
+            ]
+        )
     )
     print_stages(console, job)
     print_findings(console, job)
     if job.outputs:
         console.print(
-            Text(f"  outputs     {', '.join(job.outputs)}: smart-filter jobs download {job.id}"),
+            Text(
+                f"  outputs     {', '.join(job.outputs)}: {typed_command()} jobs download {job.id}"
+            ),
             soft_wrap=True,
         )
 
@@ -278,6 +297,7 @@ def _table_row(job: Job) -> tuple[Text | str, ...]:
         job.id,
         _state(job),
         _format_created(job),
+        job.photo_name or "",
         "" if background is None else background.name or background.kind,
         "" if job.rating is None else f"{job.rating.score:.2f}",
         "" if job.error is None else job.error.code,

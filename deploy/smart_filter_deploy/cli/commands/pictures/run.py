@@ -6,7 +6,12 @@ from pathlib import Path
 
 import click
 
-from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions, recipe_options
+from smart_filter_deploy.cli.commands.recipe_options import (
+    Drawing,
+    RecipeOptions,
+    drawing_options,
+    recipe_options,
+)
 from smart_filter_deploy.cli.server import submit_and_fetch
 from smart_filter_deploy.cli.server.connection import open_client_for, server_from_environment
 from smart_filter_deploy.cli.server.find import open_server
@@ -40,6 +45,7 @@ from smart_filter_deploy.cli.terminal.text import describe_defaults, examples, p
     help="Output file. Default: <photo>.smart-filter.<format> in this folder.",
 )
 @recipe_options
+@drawing_options
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -55,6 +61,7 @@ def run(
     timeout: float | None,
     *,
     asked: RecipeOptions,
+    drawn: Drawing,
     as_json: bool,
 ) -> None:
     """Cut people out of photos, rate their smiles, and replace the background.
@@ -62,6 +69,7 @@ def run(
     Without PHOTO, uses a sample. Uses the server in SMART_FILTER_URL (with SMART_FILTER_API_KEY),
     else the local stack of `smart-filter up`, else starts a temporary one.
     """
+    drawn.refuse_for_many(photos_given)
     places = outputs.plan_outputs(photos_given or (outputs.sample_photo(),), destination)
     # The printed report shows faces, whatever the background is.
     recipe = asked.recipe(outputs="" if as_json else "image,faces,rating")
@@ -89,7 +97,7 @@ def run(
             submit_and_fetch.process_photos(
                 client,
                 places,
-                PhotoRequest(recipe, asked.background_file),
+                PhotoRequest(recipe, asked.background_file, drawn.mask_file, drawn.strokes),
                 timeout=timeout,
                 progress=progress,
                 on_outcome=on_outcome,

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import click
 
-from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions, recipe_options
+from smart_filter_deploy.cli.commands.recipe_options import (
+    Drawing,
+    RecipeOptions,
+    drawing_options,
+    recipe_options,
+)
 from smart_filter_deploy.cli.server import submit_and_fetch
 from smart_filter_deploy.cli.server.connection import open_client
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
@@ -27,17 +32,26 @@ from smart_filter_deploy.cli.terminal.text import examples, print_json, print_li
     type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
 )
 @recipe_options
+@drawing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per photo.")
 @click.pass_context
 def submit(
-    ctx: click.Context, photos: tuple[Path, ...], *, asked: RecipeOptions, as_json: bool
+    ctx: click.Context,
+    photos: tuple[Path, ...],
+    *,
+    asked: RecipeOptions,
+    drawn: Drawing,
+    as_json: bool,
 ) -> None:
     """Submit photos and print their job ids, without waiting for results.
 
     Uses the server in SMART_FILTER_URL (with SMART_FILTER_API_KEY), else the local stack of
     `smart-filter up`. Exits with 1 if a photo was rejected.
     """
-    wanted = PhotoRequest(asked.recipe(outputs=""), asked.background_file)
+    drawn.refuse_for_many(photos)
+    wanted = PhotoRequest(
+        asked.recipe(outputs=""), asked.background_file, drawn.mask_file, drawn.strokes
+    )
     refused = False
     with open_client() as client:
         for photo in photos:

@@ -23,6 +23,7 @@ def preflight(data: Path | None) -> None:
     """Check the settings, and download missing weights; print a live worker's variables as JSON."""
     settings.ensure_readable()
     _refuse_unusable_signature()
+    _refuse_wrong_folders()
     folder = DataFolder.at(data)
     # SIGTERM then also ends the child process pip, as Ctrl-C does.
     with handle_signals((signal.SIGTERM,), signal.default_int_handler):
@@ -48,3 +49,13 @@ def _refuse_unusable_signature() -> None:
     from smart_filter_workers.artifacts.content_credentials import CredentialSigner  # noqa: PLC0415
 
     CredentialSigner(provenance).ensure_works()
+
+
+def _refuse_wrong_folders() -> None:
+    """Raise SetupFailed when the recipe of an S3 folder is never valid."""
+    folders = settings.load_s3_folders()
+    if folders.folders:
+        # As above: most operators have none.
+        from smart_filter_api.s3_folders import start_check  # noqa: PLC0415
+
+        start_check.check_recipes(folders)

@@ -429,7 +429,7 @@ def _print_addresses(
     if for_people:
         click.echo(
             f"\nSmart Filter is up; its data is in {folder.path}. Try it:\n\n"
-            f"  {PROGRAM} run photo.jpg\n\n"
+            f"  {program.typed_command()} run photo.jpg\n\n"
             f"  KEY={address.api_key}\n"
             f'  curl -H "Authorization: Bearer $KEY" -F photo=@photo.jpg \\\n'
             f"    {address.url}/v1/jobs\n\n"

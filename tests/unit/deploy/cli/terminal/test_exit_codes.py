@@ -47,6 +47,8 @@ def line_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
         f"run -o picture.jpg {__file__} {__file__}",
         f"run -o {__file__} {__file__}",
         f"run --background-file there-is-no-such-picture.jpg {__file__}",
+        f"run --mask {__file__}",
+        f"submit --mask {__file__} {__file__} {__file__}",
         "up --port 0",
         "up --port 65535",
         "up --port 8000 --operators-port 8000",

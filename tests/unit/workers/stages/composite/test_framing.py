@@ -6,7 +6,6 @@ from smart_filter_shared.recipe import Format, Framing, Length, Output
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_shared.results import Face, Frame
 from smart_filter_tests.composite_jobs import a_job, composite, decode_pixels
-from smart_filter_tests.products import covering
 from smart_filter_workers.results import CompositeResult
 from smart_filter_workers.stages.composite import framing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
@@ -75,15 +74,10 @@ def test_crop_is_around_the_people_with_its_margins(
     assert (frame.width, frame.height) == size
 
 
-@pytest.mark.parametrize(
-    ("aspect", "subject", "crop", "may_extend"),
-    covering(
-        ["1:1", "4:5", "9:16", "3:2", "16:9", "2:1"],
-        [WHOLE, BUST, Box(0, 100, 1200, 800), PHOTO, None],
-        ["false", "true", "faces"],
-        [True, False],
-    ),
-)
+@pytest.mark.parametrize("aspect", ["1:1", "4:5", "9:16", "3:2", "16:9", "2:1"])
+@pytest.mark.parametrize("subject", [WHOLE, BUST, Box(0, 100, 1200, 800), PHOTO, None])
+@pytest.mark.parametrize("crop", ["false", "true", "faces"])
+@pytest.mark.parametrize("may_extend", [True, False])
 def test_no_shape_shows_a_straight_cut_below_the_people(
     aspect: str, subject: Box | None, crop: str, *, may_extend: bool
 ) -> None:
@@ -99,13 +93,64 @@ def test_no_shape_shows_a_straight_cut_below_the_people(
     assert not any(stop and beyond for stop, beyond in zip(stops, past, strict=True))
 
 
-def test_eyes_are_a_third_from_the_top_with_room_above() -> None:
-    seen = shown({"crop": "faces", "aspect": "4:5"}, BUST, a_face(560, 300))
+@pytest.mark.parametrize(("aspect", "people"), [("4:5", 0.84), ("9:16", 0.84), ("1:1", 0.91)])
+def test_portrait_has_eyes_at_a_third_and_people_fill_it(aspect: str, people: float) -> None:
+    seen = shown({"crop": "faces", "aspect": aspect}, Box(450, 264, 750, 800), a_face(560, 300))
 
-    eyes = (300 + 0.4 * 80 - seen.top) / seen.height
-    assert 0.3 < eyes < 0.45
-    assert seen.top < 300 - 30, "hair and some air"
+    assert (300 + 0.4 * 80 - seen.top) / seen.height == pytest.approx(1 / 3, abs=0.01)
+    assert (seen.bottom - 264) / seen.height == pytest.approx(people, abs=0.01)
     assert seen.middle[0] == pytest.approx(600, abs=2)
+
+
+@pytest.mark.parametrize("side", [20, 40, 60])
+@pytest.mark.parametrize("aspect", ["4:5", "1:1", "16:9", "3:1"])
+@pytest.mark.parametrize("faces", [1, 3])
+def test_portrait_of_whole_people_ends_at_no_joint(side: int, aspect: str, faces: int) -> None:
+    eyes = 150 + 0.4 * side
+    people = Box(300, 150 - 0.4 * side, 900, eyes + 8 * side)
+    heads = (a_face(400 + 150 * at, 150, side) for at in range(faces))
+
+    seen = shown({"crop": "faces", "aspect": aspect}, people, *heads)
+
+    ends = (seen.bottom - eyes) / side
+    # An adult's eyes are at 160 cm, elbows at 105, hips and wrists at 85, knees at 50, ankles at 9.
+    assert all(abs(ends - joint) > 0.35 for joint in (2.75, 3.75, 5.5, 7.55)), ends
+
+
+def test_hat_is_part_of_the_head_and_a_raised_arm_is_not() -> None:
+    bare, hat, arm = (
+        shown({"crop": "faces", "aspect": "1:1"}, Box(450, top, 750, 800), a_face(500, 300, 200))
+        for top in (250, 110, 0)
+    )
+
+    assert hat.top < 110 < bare.top
+    assert arm.top > 110
+
+
+@pytest.mark.parametrize(
+    ("aspect", "apart", "holds"),
+    [("9:16", 200, True), ("9:16", 700, False), ("1:1", 700, True), ("4:5", 700, False)],
+)
+def test_heads_fit_into_a_shape_inside_the_photo(aspect: str, apart: int, *, holds: bool) -> None:
+    faces = a_face(100, 300), a_face(100 + apart, 300)
+
+    assert framing.holds_heads(asked(crop="faces", aspect=aspect), PHOTO, faces) == holds
+    assert framing.holds_heads(asked(crop="faces"), PHOTO, faces)
+
+
+def test_people_whom_the_photo_cuts_off_fill_a_tall_picture() -> None:
+    group = Box(0, 300, 1200, 800)
+    faces = a_face(500, 350), a_face(620, 350)
+    whole = Box(100, 300, 1100, 800)
+
+    fills = shown({"crop": "true", "aspect": "4:5"}, group, *faces)
+    keeps = shown({"crop": "true", "aspect": "4:5"}, whole, *faces)
+
+    assert 500 / fills.height == pytest.approx(framing.FILLED_SHARE, abs=0.01)
+    assert fills.left < 500 - 40, "head and shoulder"
+    assert fills.right > 700 + 40
+    assert keeps.left <= 100, "whole people lose nothing"
+    assert keeps.right >= 1100
 
 
 def test_face_that_looks_aside_has_room_in_front_in_a_wide_picture() -> None:
@@ -149,11 +194,20 @@ def test_scale_is_relative_to_the_picture_and_centers_the_people() -> None:
     assert (left + right, top + bottom) == pytest.approx((1200, 800))
 
 
-def test_position_works_as_for_backgrounds_of_css() -> None:
-    corner = framed({"position": "0% 100%"}, WHOLE)
+@pytest.mark.parametrize(
+    ("position", "across", "down"),
+    [("center", 0.5, 0.5), ("100%", 1, 1), ("0% 100%", 0, 1), ("25% 75%", 0.25, 0.75)],
+)
+def test_position_divides_the_space_around_the_people(
+    position: str, across: float, down: float
+) -> None:
+    frame = framed({"position": position}, WHOLE)
 
-    assert corner.place((WHOLE.left, WHOLE.bottom)) == (0, 800)
-    assert corner.scale == 1
+    left, top = frame.place((WHOLE.left, WHOLE.top))
+    right, bottom = frame.place((WHOLE.right, WHOLE.bottom))
+    assert left == pytest.approx(across * (frame.width - (right - left)), abs=1)
+    assert top == pytest.approx(down * (frame.height - (bottom - top)), abs=1)
+    assert frame.scale == 1
 
 
 def test_size_by_name_shrinks_and_never_enlarges() -> None:

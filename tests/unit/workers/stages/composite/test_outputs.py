@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smart_filter_shared.recipe import Effort, Files, Format, Output, PersonSelection
+from smart_filter_shared.errors import NoMask
+from smart_filter_shared.recipe import (
+    BackgroundKind,
+    Edge,
+    Effort,
+    Files,
+    Format,
+    Framing,
+    Mask,
+    Output,
+    PersonSelection,
+)
+from smart_filter_shared.recipe.framing import read_size
 from smart_filter_tests.composite_jobs import (
     HEIGHT,
     INSIDE,
@@ -19,10 +31,20 @@ from smart_filter_tests.composite_jobs import (
     decode_pixels,
 )
 from smart_filter_tests.pictures import noise, prepared_photo
+from smart_filter_workers import images
 from smart_filter_workers.images import previews
-from smart_filter_workers.results import EncodedFile, InstanceMap, Segmentation
+from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import (
+    EncodedFile,
+    InstanceMap,
+    Matte8,
+    MatteDrawing,
+    Segmentation,
+    Stroke,
+)
 from smart_filter_workers.stages.composite import persons
 from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.composite.look import NO_LOOK
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.people import instance_map
 from smart_filter_workers.stages.segmentation.people.person_selection import select_persons
@@ -206,3 +228,178 @@ def test_thumbnail_is_a_small_jpeg(background: str) -> None:
     assert (result.image, small.format) == (None, "jpg")
     assert max(small.width, small.height) <= previews.THUMBNAIL_PX
     assert abs(small.width / small.height - WIDTH / HEIGHT) < 0.02
+
+
+@pytest.mark.parametrize("grow", [-3, 0, 1, 3])
+@pytest.mark.parametrize("size", ["full", "500x375", "97x61"])
+def test_hard_edge_has_no_partial_transparency(grow: int, size: str) -> None:
+    framing = Framing(size=read_size(size))
+    inputs = a_job(
+        "transparent",
+        format=Format.PNG,
+        edge=Edge.HARD,
+        grow=grow,
+        framing=framing,
+        outputs=(Output.IMAGE, Output.CUTOUT, Output.MATTE),
+    )
+
+    result = composite(inputs)
+
+    matte = decode_pixels(result.matte, sized=False)
+    assert set(np.unique(matte)) == {0, 255}
+    for rgba in (result.image, result.cutout):
+        assert np.array_equal(decode_pixels(rgba, sized=False)[..., 3], matte)
+
+
+@pytest.mark.parametrize("grow", [-3, -1, 1, 3])
+def test_grow_moves_the_outline_by_pixels_of_the_photo(grow: int) -> None:
+    def widths(pixels: int) -> tuple[int, int]:
+        """Return the people's pixels in a row, and at the photo's lower border in a column."""
+        inputs = a_job("keep", grow=pixels, edge=Edge.HARD, outputs=(Output.MATTE,))
+        people = decode_pixels(composite(inputs).matte) > 0
+        return int(people[HEIGHT // 2].sum()), int(people[:, WIDTH // 2].sum())
+
+    before, after = widths(0), widths(grow)
+
+    assert after == (before[0] + 2 * grow, before[1] + grow), "the photo's border is no edge"
+
+
+def cut_out_photo(**recipe: object) -> Inputs:
+    """Return a job whose photo is a disc on a transparent ground of another color."""
+    inputs = a_job(**recipe, format=Format.PNG, look=NO_LOOK, mask=Mask.UPLOAD)
+    alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.circle(alpha, (80, 60), 40, 255, -1, cv2.LINE_AA)
+    srgb = images.flatten_on_white(np.dstack([inputs.photo.srgb, alpha]))
+    return replace(inputs, photo=replace(inputs.photo, srgb=srgb, alpha=alpha))
+
+
+def test_transparency_of_the_upload_is_the_matte_exactly() -> None:
+    inputs = cut_out_photo(background="transparent", outputs=(Output.CUTOUT, Output.MATTE))
+
+    result = composite(inputs)
+
+    assert np.array_equal(decode_pixels(result.matte), inputs.photo.alpha)
+    seen = decode_pixels(result.cutout)
+    assert np.array_equal(seen[..., 3], inputs.photo.alpha)
+    again = images.flatten_on_white(seen.astype(np.uint8)).astype(int)
+    assert np.abs(again - inputs.photo.srgb).max() <= 1
+
+
+@pytest.mark.parametrize("size", ["full", "500x375", "40x30"])
+@pytest.mark.parametrize("edge", [Edge.BALANCED, Edge.HARD])
+def test_colors_of_the_upload_are_free_of_white(size: str, edge: Edge) -> None:
+    framing = Framing(size=read_size(size))
+    inputs = cut_out_photo(background="color:black", edge=edge, framing=framing)
+    red = np.full_like(inputs.photo.srgb, (200, 0, 0))
+    flat = images.flatten_on_white(np.dstack([red, inputs.photo.alpha]))
+
+    shown = decode_pixels(
+        composite(replace(inputs, photo=replace(inputs.photo, srgb=flat))).image, sized=False
+    )
+
+    assert abs(shown[..., 0].max() - 200) <= 2
+    assert shown[..., 1:].max() <= 2
+
+
+def test_auto_replaces_the_background_of_a_photo_that_is_cut_out() -> None:
+    inputs = cut_out_photo(background="auto")
+    unsure = replace(inputs, segmented=replace(inputs.segmented, needs_review=True))
+
+    assert composite(unsure).background.kind == BackgroundKind.PRESET
+
+
+def test_small_thing_that_is_cut_out_gets_its_background() -> None:
+    inputs = cut_out_photo(background="preset:sky")
+    alpha = np.zeros_like(inputs.photo.alpha)
+    alpha[60:63, 80:83] = 255
+    small = replace(inputs, photo=replace(inputs.photo, alpha=alpha))
+
+    assert composite(small).background.kind == BackgroundKind.PRESET
+
+
+def test_mask_of_the_upload_needs_transparency() -> None:
+    with pytest.raises(NoMask, match="no transparency"):
+        composite(a_job("transparent", mask=Mask.UPLOAD))
+
+
+def with_mask(inputs: Inputs, mask: Matte8, quarter_turns: int = 0) -> Inputs:
+    """Return a job with a mask that was sent with its photo; it is turned as the photo was."""
+    turned = images.rotate_quarter_turns(mask, (4 - quarter_turns) % 4)
+    photo = images.rotate_quarter_turns(inputs.photo.srgb, (4 - quarter_turns) % 4)
+    return replace(
+        inputs,
+        photo=replace(inputs.photo, srgb=photo),
+        prepared=replace(inputs.prepared, quarter_turns=quarter_turns),
+        drawn=(MatteDrawing(mask=turned, as_sent=True),),
+    )
+
+
+def a_ring() -> Matte8:
+    """Return a mask with a soft edge and a hole, which no model makes."""
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.circle(mask, (70, 60), 40, 255, -1, cv2.LINE_AA)
+    cv2.circle(mask, (70, 60), 12, 0, -1)
+    mask[0:3, 0:3] = 128
+    return mask
+
+
+@pytest.mark.parametrize("quarter_turns", range(4))
+def test_mask_of_the_submission_is_the_matte_exactly(quarter_turns: int) -> None:
+    inputs = a_job("transparent", outputs=(Output.CUTOUT, Output.MATTE), format=Format.PNG)
+
+    result = composite(with_mask(inputs, a_ring(), quarter_turns))
+
+    assert np.array_equal(decode_pixels(result.matte), a_ring())
+    assert np.array_equal(decode_pixels(result.cutout)[..., 3], a_ring())
+
+
+def test_strokes_after_the_submission_are_drawn_over_its_mask() -> None:
+    inputs = with_mask(a_job("transparent", outputs=(Output.MATTE,)), a_ring())
+    stroke = Stroke(points=((70, 60),), keep=True, width=40)
+
+    result = composite(replace(inputs, drawn=(*inputs.drawn, MatteDrawing(strokes=(stroke,)))))
+
+    assert decode_pixels(result.matte)[60, 70] == 255
+
+
+@pytest.mark.parametrize("name", ["image", "cutout"])
+@pytest.mark.parametrize("as_file", [False, True])
+def test_faint_mask_is_used_exactly(name: str, *, as_file: bool) -> None:
+    faint = np.zeros((HEIGHT, WIDTH), np.uint8)
+    faint[20:70, 30:90] = 120
+    outputs = (Output.IMAGE, Output.CUTOUT)
+    if as_file:
+        inputs = with_mask(a_job("transparent", outputs=outputs, format=Format.PNG), faint)
+    else:
+        inputs = cut_out_photo(background="transparent", outputs=outputs)
+        inputs = replace(inputs, photo=replace(inputs.photo, alpha=faint))
+
+    result = composite(inputs)
+
+    assert np.array_equal(decode_pixels(getattr(result, name))[..., 3], faint)
+
+
+def test_empty_mask_is_refused() -> None:
+    inputs = with_mask(a_job("color:black"), np.zeros((HEIGHT, WIDTH), np.uint8))
+    with pytest.raises(NoMask, match="mask is empty"):
+        composite(inputs)
+
+
+def test_mask_of_another_size_is_refused_with_the_size_to_send() -> None:
+    with pytest.raises(NoMask, match=rf"is 9×7, but the photo is {WIDTH}×{HEIGHT} .* send a mask"):
+        composite(with_mask(a_job("transparent"), np.zeros((7, 9), np.uint8)))
+
+
+@pytest.mark.parametrize("quarter_turns", range(4))
+def test_strokes_of_the_submission_turn_with_the_photo(quarter_turns: int) -> None:
+    upright = a_job("transparent", outputs=(Output.MATTE,))
+    sent = with_mask(upright, np.zeros((HEIGHT, WIDTH), np.uint8), quarter_turns)
+    x, y = 30, 20  # without people
+    marked = np.zeros((HEIGHT, WIDTH), np.uint8)
+    marked[y, x] = 255
+    (row,), (column,) = np.nonzero(images.rotate_quarter_turns(marked, (4 - quarter_turns) % 4))
+    stroke = Stroke(points=((column + 0.5, row + 0.5),), keep=True, width=24)
+
+    result = composite(replace(sent, drawn=(MatteDrawing(strokes=(stroke,), as_sent=True),)))
+
+    assert decode_pixels(result.matte)[y, x] > 250

@@ -198,6 +198,8 @@ def test_size_counts_pixels_of_the_photo_whatever_background_is_around_it(
 
     assert (size.width, size.height) == photo
     assert f"{photo[0]} × {photo[1]} pixels" in size.text
+    is_partly = (width, height) != photo
+    assert (f"It has {width} × {height} pixels; the photo gives" in size.text) == is_partly
     fine = size.prints[0]
     assert fine.width_cm / fine.height_cm == pytest.approx(width / height, rel=0.05)
 

@@ -9,8 +9,10 @@ from PIL import Image
 
 from smart_filter_shared.errors import ImageUnreadable, InputsExpired
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
+from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Format, Framing, Output
 from smart_filter_shared.recipe.framing import read_roi
+from smart_filter_shared.results import Face, Faces
 from smart_filter_tests.composite_jobs import (
     HEIGHT,
     INSIDE,
@@ -21,6 +23,7 @@ from smart_filter_tests.composite_jobs import (
     decode_pixels,
 )
 from smart_filter_tests.pictures import encode
+from smart_filter_tests.subjects import smiles_of
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
@@ -34,6 +37,7 @@ from smart_filter_workers.results import (
     Stroke,
 )
 from smart_filter_workers.stages.composite import apply_corrections
+from smart_filter_workers.stages.composite.choose_background import infer_mood
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.look import NO_LOOK
 
@@ -319,3 +323,17 @@ def test_mask_that_is_no_whole_png_is_unreadable(kind: str) -> None:
 
     with pytest.raises(ImageUnreadable, match="mask"):
         images.decode_mask(content)
+
+
+def test_mood_is_that_of_the_people_who_stay() -> None:
+    passer_by, subject = (
+        Face((x, y, 30, 30), 0.9, ((x, y),) * 5)  # type: ignore[arg-type]  # five of one type
+        for x, y in ((10, 10), (105, 90))
+    )
+    inputs = replace(
+        a_job("auto"),
+        faces=Faces((passer_by, subject)),
+        smiles=smiles_of(SmileLevel.NONE, SmileLevel.HUGE),
+    )
+
+    assert infer_mood(inputs).read_from == "1 person, smiling broadly, eyes open"

@@ -12,7 +12,7 @@ from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_shared.results import Face
 from smart_filter_tests.pictures import a_figure, noise, prepared_photo
 from smart_filter_workers.networks.squares import Square
-from smart_filter_workers.results import Matte8, PreparedPhoto, Segmentation
+from smart_filter_workers.results import Matte8, PreparedPhoto, Segmentation, Srgb8
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.mattes.fusion import add_faces, remove_bystanders
@@ -20,7 +20,7 @@ from smart_filter_workers.stages.segmentation.models.base import People, Segment
 from smart_filter_workers.stages.segmentation.models.ensemble import CARD, Ensemble
 from smart_filter_workers.stages.segmentation.models.grabcut import CARD as GRABCUT
 from smart_filter_workers.stages.segmentation.models.grabcut import GrabCut
-from smart_filter_workers.stages.segmentation.models.isnet import drop_guesses
+from smart_filter_workers.stages.segmentation.models.isnet import Salient, drop_guesses
 from smart_filter_workers.stages.segmentation.people import split_instances
 from smart_filter_workers.stages.segmentation.people.persons import Person, is_upright
 from smart_filter_workers.stages.segmentation.people.subject_filter import (
@@ -483,6 +483,30 @@ def test_glass_that_is_nowhere_sure_stays() -> None:
     coverage[5:30, 5:20] = 0.6
 
     assert (drop_guesses(coverage) == coverage).all()
+
+
+@pytest.mark.parametrize(
+    ("edge", "margin", "looks"),
+    [(1.0, 40, [(100, 100)]), (0.5, 40, [(100, 100), (40, 40)]), (0.5, 2, [(100, 100)])],
+    ids=["sure", "unsure", "unsure across the picture"],
+)
+def test_thing_with_an_unsure_outline_is_looked_at_closely(
+    edge: float, margin: int, looks: list[tuple[int, int]]
+) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def network(srgb: Srgb8) -> NDArray[np.float32]:
+        seen.append(srgb.shape[:2])
+        coverage = np.zeros(srgb.shape[:2], np.float32)
+        coverage[margin:-margin, margin:-margin] = edge
+        coverage[45:55, 45:55] = 1
+        return coverage if len(seen) == 1 else np.ones_like(coverage)
+
+    (result,) = Salient(network)([prepared_photo(noise(100, 100))])
+
+    # The closer look sees the thing with a margin of a tenth and 8 pixels.
+    assert seen == looks
+    assert (result.matte[30:70, 30:70] == 255).all() == (len(looks) > 1)
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,7 @@ def _visible_faces(
     """Return the faces, smiles and eyes that are still in the picture."""
     smiles = inputs.smiles
     if inputs.faces is None or smiles is None:
-        # Without the face stage, use the light detector's faces.
-        faces = inputs.prepared.proposals if inputs.faces is None else inputs.faces.faces
-        return [face for face in faces if _is_visible(face, inputs, chosen)], [], []
+        return [face for face in inputs.detected_faces if _is_visible(face, inputs, chosen)], [], []
     kept = [
         (face, smile, eyes)
         for face, smile, eyes in zip(inputs.faces.faces, smiles.smiles, smiles.eyes, strict=True)

@@ -47,9 +47,9 @@ class ShadowLayer:
 
 
 # The dark line along the soles, the shade of the feet, and the wide pool of the whole body.
-LINE_LAYER: Final = ShadowLayer(across=0.012, down=0.006, most=0.9, breadth=0.02, aside=0.0)
-SHADE_LAYER: Final = ShadowLayer(across=0.045, down=0.015, most=0.7, breadth=0.08, aside=0.02)
-POOL_LAYER: Final = ShadowLayer(across=0.13, down=0.028, most=0.45, breadth=0.2, aside=0.06)
+LINE_LAYER: Final = ShadowLayer(across=0.012, down=0.008, most=0.9, breadth=0.02, aside=0.0)
+SHADE_LAYER: Final = ShadowLayer(across=0.05, down=0.025, most=0.75, breadth=0.08, aside=0.02)
+POOL_LAYER: Final = ShadowLayer(across=0.16, down=0.05, most=0.6, breadth=0.2, aside=0.08)
 
 
 @dataclass(frozen=True, slots=True)

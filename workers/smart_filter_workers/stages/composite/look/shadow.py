@@ -24,7 +24,7 @@ DROP_DOWN: Final = 0.05
 DROP_ASIDE: Final = 0.04  # with the light fully from one side
 AUTO_SOFTNESS: Final = 0.06
 AUTO_DROP: Final = 0.16
-AUTO_CONTACT: Final = 0.55
+AUTO_CONTACT: Final = 0.85
 # Weaker shadows are invisible, less than one level of most colors.
 _SEEN_FROM: Final = 0.004
 _WHOLE: Final = 255

@@ -97,6 +97,7 @@ class LearnedEdge:
 EFFORTS: Final = {
     Edge.FAST: Effort(small_size=55_000, radius=4, rounds=2, last_radius=None),
     Edge.BALANCED: Effort(small_size=55_000, radius=4, rounds=4, last_radius=2),
+    Edge.HARD: Effort(small_size=55_000, radius=4, rounds=4, last_radius=2),
     Edge.BEST: Effort(small_size=76_800, radius=4, rounds=4, last_radius=2, solved_size=307_200),
 }
 # Up to this many groups of people each get a whole effort; more share the effort of these.

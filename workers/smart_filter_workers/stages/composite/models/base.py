@@ -23,6 +23,8 @@ class CutOut:
     photo_srgb: (H, W, 3) uint8; matte: (H, W) uint8.
     people_srgb, backdrop_srgb: (h, w, 3) float32, 0..255, far smaller than the photo: the colors of
         the people and of the old background near each point of the edge.
+    own_colors: whether the photo's colors are the people's along the edge too, without any of the
+        background: true of a photo that was cut out before.
     curves: (256, 3) uint8, the new level of each level of the photo's red, green and blue; None
         leaves levels unchanged. They are applied to the photo part by part, when it is composited.
     """
@@ -32,6 +34,7 @@ class CutOut:
     people_srgb: NDArray[np.float32]
     backdrop_srgb: NDArray[np.float32]
     curves: NDArray[np.uint8] | None = None
+    own_colors: bool = False
 
     def apply_curves(self, srgb: Srgb8) -> Srgb8:
         """Return some of the photo's pixels, (h, w, 3) uint8, with the curves applied."""

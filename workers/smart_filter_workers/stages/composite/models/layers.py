@@ -173,8 +173,11 @@ def _lay_whole(cut: CutOut, ground: Srgb8 | Srgba8) -> None:
 def _unmix(cut: CutOut, edge: EdgePixels) -> tuple[Floats, Floats]:
     """Return alpha, (1, n, 1), and the people's colors, (1, n, 3), of edge pixels."""
     alpha = np.divide(edge.take(cut.matte), WHOLE, dtype=np.float32)[..., np.newaxis]
+    colors = cut.apply_curves(edge.take(cut.photo_srgb)).astype(np.float32)
+    if cut.own_colors:
+        return alpha, colors
     people = foreground_colors.unmix_foreground(
-        cut.apply_curves(edge.take(cut.photo_srgb)).astype(np.float32),
+        colors,
         alpha,
         edge.enlarge(cut.people_srgb),
         edge.enlarge(cut.backdrop_srgb),

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from smart_filter_shared.best_shot import MIN_FACE_SHARE, TURNED_AWAY_ABOVE
 from smart_filter_shared.printability import FacePrint, Printability
 from smart_filter_shared.results import Eyes, Face, Frame
 from smart_filter_workers.measurements.face_measurements import (
@@ -17,12 +18,10 @@ from smart_filter_workers.measurements.face_measurements import (
 from smart_filter_workers.measurements.levels import measure_levels
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
+from smart_filter_workers.stages.composite.matting.covered_faces import is_covered
 from smart_filter_workers.stages.composite.printability import paper_size, verdicts
 from smart_filter_workers.stages.composite.printability.resolution import Region, measure_detail
 
-# Share of the largest face's width below which a face does not count: it is in the background, and
-# blinking there does not matter.
-MIN_FACE_SHARE: Final = 0.5
 # Height of the hair above a face's box, as a share of the box's height, used without a matte.
 HAIR_HEIGHT: Final = 0.25
 PHOTO_NOISE_BLOCK_PX: Final = 16
@@ -79,19 +78,24 @@ def assess(
     photo_width = min(right, frame.width) - max(left, 0)
     photo_height = min(bottom, frame.height) - max(top, 0)
     detail = measure_detail(photo_srgb, gray, Region(frame, matte))
+    size = paper_size.judge_size(
+        round(frame.width / enlarged),
+        round(frame.height / enlarged),
+        photo=(round(photo_width / enlarged), round(photo_height / enlarged)),
+        picture=(frame.width, frame.height),
+        detail=detail,
+    )
+    paper = next((print_.paper for print_ in size.prints if print_.paper is not None), None)
     return verdicts.combine(
-        size=paper_size.judge_size(
-            round(frame.width / enlarged),
-            round(frame.height / enlarged),
-            photo=(round(photo_width / enlarged), round(photo_height / enlarged)),
-            detail=detail,
-        ),
+        size=size,
         exposure=verdicts.judge_exposure(
             {person: face_figures.levels for person, face_figures in figures.items()},
             photo=measure_levels(gray),
         ),
         noise=verdicts.judge_noise(noise),
-        sharpness=verdicts.judge_sharpness(counting),
+        sharpness=verdicts.judge_sharpness(
+            counting, paper=None if paper is None else paper_size.format_paper(paper)
+        ),
         head_room=None if head_room is None else verdicts.judge_head_room(head_room),
         looks=verdicts.judge_eyes(counting),
         faces=tuple(measured),
@@ -105,7 +109,7 @@ def _visible_faces(
     return {
         person: face
         for person, face in enumerate(faces, start=1)
-        if _is_visible(face, frame) and (matte is None or _is_covered(face, matte, photo_width))
+        if _is_visible(face, frame) and (matte is None or is_covered(face, matte, photo_width))
     }
 
 
@@ -114,16 +118,6 @@ def _is_visible(face: Face, frame: Frame) -> bool:
     x, y, width, height = face.box
     across, down = frame.place((x + width / 2, y + height / 2))
     return 0 <= across < frame.width and 0 <= down < frame.height
-
-
-def _is_covered(face: Face, matte: Matte8, photo_width: int) -> bool:
-    """Return whether the matte covers the inner half of a face."""
-    scale = matte.shape[1] / photo_width
-    x, y, width, height = (side * scale for side in face.box)
-    rows = slice(max(0, int(y + height / 4)), max(1, int(y + height * 3 / 4) + 1))
-    columns = slice(max(0, int(x + width / 4)), max(1, int(x + width * 3 / 4) + 1))
-    inner = matte[rows, columns]
-    return bool(inner.size) and float(inner.mean()) > HALF_LEVEL
 
 
 def _face_prints(seen: Sequence[_VisibleFace]) -> list[FacePrint]:
@@ -136,7 +130,7 @@ def _face_prints(seen: Sequence[_VisibleFace]) -> list[FacePrint]:
             noise=_round(visible.figures.noise),
             blinks=_is_blinking(visible.eyes),
             one_eye_closed={visible.eyes.left_open, visible.eyes.right_open} == {True, False},
-            turned_away=measure_turn(visible.face) > verdicts.TURNED_AWAY_ABOVE,
+            turned_away=measure_turn(visible.face) > TURNED_AWAY_ABOVE,
             counts=visible.face.box[2] >= MIN_FACE_SHARE * widest,
         )
         for visible in seen

@@ -28,12 +28,18 @@ SOFT_BELOW: Final = 0.9
 
 
 def judge_size(
-    width: int, height: int, *, photo: tuple[int, int] | None = None, detail: float = 1.0
+    width: int,
+    height: int,
+    *,
+    photo: tuple[int, int] | None = None,
+    picture: tuple[int, int] | None = None,
+    detail: float = 1.0,
 ) -> PrintSize:
     """Return how large a picture of this many pixels, none of them enlarged, may be printed.
 
     photo: the part of the pixels that shows the photo, width and height; None: all.  A background
         beyond the photo makes the print larger, but no finer.
+    picture: width and height of the picture's file, which may be enlarged; None: not.
     detail: share of the pixels along a side that its edges resolve, above 0 to 1.
     """
     photo = photo or (width, height)
@@ -41,6 +47,10 @@ def judge_size(
     fine, coarse = (_print(*resolved, dpi) for dpi in (FINE_DPI, COARSE_DPI))
     is_large_enough = _print(width, height, COARSE_DPI).paper is not None
     verdict, text = _judge(photo, detail, fine, coarse, is_large_enough=is_large_enough)
+    picture = picture or (width, height)
+    if photo != picture:
+        given = _format_pixels(photo)
+        text += f" It has {_format_pixels(picture)} pixels; the photo gives {given}."
     return PrintSize(verdict, text, *photo, (fine, coarse), detail=round(detail, 2))
 
 

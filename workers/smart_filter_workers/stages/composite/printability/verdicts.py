@@ -34,9 +34,6 @@ PALE_SKIN_ABOVE, FLAT_SKIN_ABOVE = 0.25, 0.6
 # A photo without faces and with a mean luma above this is almost white.
 PALE_ABOVE: Final = 0.9
 GRAIN_ABOVE, NOISY_ABOVE = 4.0, 9.0
-# Sideways shift of the nose, in units of the eyes' distance: from about 40 degrees on. A
-# three-quarter view is a portrait.
-TURNED_AWAY_ABOVE: Final = 0.45
 # Shares of the picture's height: less room above the heads is a cut, more is empty.
 CUT_BELOW, EMPTY_ABOVE = 0.01, 0.4
 # A picture in which this share of the people blinks is not worth a print.
@@ -70,8 +67,11 @@ def combine(
     )
 
 
-def judge_sharpness(faces: Sequence[FacePrint]) -> Sharpness | None:
-    """Return the verdict on the most blurred face; None when none is large enough."""
+def judge_sharpness(faces: Sequence[FacePrint], *, paper: str | None) -> Sharpness | None:
+    """Return the verdict on the most blurred face; None when none is large enough.
+
+    paper: the largest paper that the picture prints well on, with its unit.
+    """
     blurs = {face.person: face.blur_px for face in faces if face.blur_px is not None}
     if not blurs:
         return None
@@ -82,7 +82,8 @@ def judge_sharpness(faces: Sequence[FacePrint]) -> Sharpness | None:
         text = f"{_name_faces(blurred, faces)} blurred."
         return Sharpness(Verdict.POOR, text, worst)
     if soft:
-        return Sharpness(Verdict.FAIR, f"{_name_faces(soft, faces)} a little soft.", worst)
+        up_to = "" if paper is None else f"; fine up to {paper}"
+        return Sharpness(Verdict.FAIR, f"{_name_faces(soft, faces)} a little soft{up_to}.", worst)
     return Sharpness(Verdict.GOOD, f"{_name_faces(list(blurs), faces)} sharp.", worst)
 
 
@@ -184,11 +185,11 @@ def _judge_photo(photo: Levels) -> tuple[Verdict, str]:
 
 
 def _name_faces(persons: Sequence[int], among: Collection[object]) -> str:
-    """Return the faces and the verb: `The face is`, `The faces are`, `Person 2's face is`."""
+    """Return the faces and the verb: `The face is`, `All faces are`, `Person 2's face is`."""
     if len(among) == 1:
         return "The face is"
     if len(persons) == len(among):
-        return "The faces are"
+        return "Both faces are" if len(among) == 2 else "All faces are"  # noqa: PLR2004 - both
     if len(persons) == 1:
         return f"Person {persons[0]}'s face is"
     return f"The faces of {_name_persons(persons, among)} are"

@@ -65,21 +65,21 @@ def merge_persons(
     """Return the (H, W) float32 matte, 0..1, of all `persons`, and how sure it is, 0..1.
 
     srgb: (H, W, 3) uint8; whole: (H, W) float32, the matte of the picture as a whole; persons: at
-    least one.  The second is the agreement (IoU) of silhouettes with closer looks, weighted by the
-    persons' areas.
+    least one.  The second is the agreement (IoU) of all silhouettes with all closer looks: a closer
+    look shows neighbors too.
     """
-    matte = np.zeros_like(whole)
-    agreed = 0.0
+    matte, silhouettes, closer_looks = (np.zeros_like(whole) for _ in range(3))
     for person in persons:
         region = person.region
         closer = segment_region(look, srgb, region)
         silhouette = person.coverage[region]
-        agreed += person.area_px * region_iou(closer > HALF, silhouette > HALF)
+        silhouettes[region] = np.maximum(silhouettes[region], silhouette)
+        closer_looks[region] = np.maximum(closer_looks[region], closer)
         closer_01 = SILHOUETTE_WEIGHT * silhouette + (1 - SILHOUETTE_WEIGHT) * closer
         if region_iou(closer_01 > HALF, whole[region] > HALF) > AGREES_ABOVE:
             closer_01 = (1 - WHOLE_WEIGHT) * closer_01 + WHOLE_WEIGHT * whole[region]
         matte[region] = np.maximum(matte[region], closer_01)
-    return matte, agreed / sum(person.area_px for person in persons)
+    return matte, region_iou(closer_looks > HALF, silhouettes > HALF)
 
 
 def remove_bystanders(whole: Floats, matte: Floats, bystanders: Sequence[Person]) -> Floats:

@@ -66,7 +66,7 @@ CARD: Final = ModelCard(
 
 def load(weights: Path, others: Callable[[str], Segmenter]) -> "Quality":
     """Load the network from the weights folder; `people` is loaded on first use."""
-    return Quality(others, isnet.load(weights, in_eight_bits=True))
+    return Quality(others, isnet.load(weights))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,9 @@ NEVER_MAIN, ALWAYS_MAIN = 0.3, 0.75
 SHARP_SHARE: Final = 0.3
 # A face that looks at the camera belongs to the group if it has this share of a main person's face.
 GROUP_FACE: Final = 0.5
+# So does a silhouette without a face that main persons surround by this share: faces of a group are
+# now and then assigned to a neighbor.
+GROUP_CONTACT: Final = 0.15
 # Share of a silhouette's outline, or of its box inside the other one's box, that makes a smaller
 # silhouette without a face of its own a part of a larger one.
 PART_CONTACT, PART_INSIDE = 0.25, 0.8
@@ -107,10 +110,17 @@ def _select_main(figures: Sequence[_Figure]) -> list[_Figure]:
         figure.face_px for figure, is_main in zip(figures, ranked, strict=True) if is_main
     )
     sharp = _sharp_figures(figures)
-    return [
+    main = [
         figure
         for figure, is_main in zip(figures, ranked, strict=True)
         if is_main or (figure in sharp and figure.facing * figure.face_px > GROUP_FACE * face_px)
+    ]
+    outlines = np.logical_or.reduce([figure.outline for figure in main])
+    return [
+        figure
+        for figure in figures
+        if figure in main
+        or (figure in sharp and not figure.face_px and _contact(figure, outlines) >= GROUP_CONTACT)
     ]
 
 
@@ -215,10 +225,14 @@ def _is_part(figure: _Figure, whole: _Figure) -> bool:
     inside = shared / ((right - left) * (bottom - top))
     if figure.face_px:
         return inside >= CARRIED_INSIDE and figure.area_px <= CARRIED_AREA * whole.area_px
+    return inside >= PART_INSIDE or _contact(figure, whole.outline) >= PART_CONTACT
+
+
+def _contact(figure: _Figure, other: Mask) -> float:
+    """Return the share of a silhouette's surroundings that is another one."""
     around = cv2.dilate(figure.outline.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     rim = around & ~figure.outline
-    contact = int(np.count_nonzero(rim & whole.outline)) / max(1, int(np.count_nonzero(rim)))
-    return inside >= PART_INSIDE or contact >= PART_CONTACT
+    return int(np.count_nonzero(rim & other)) / max(1, int(np.count_nonzero(rim)))
 
 
 def _join(whole: _Figure, part: _Figure) -> _Figure:

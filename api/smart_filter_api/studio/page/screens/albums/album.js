@@ -19,6 +19,7 @@ import { isRated, membersOf, pictureOf } from "./members.js";
 import { nameOfAlbum, outcome } from "./naming.js";
 import { Refused } from "./on-its-way.js";
 import { Show } from "./show.js";
+import { Take } from "./take.js";
 import { Zip } from "./zip-button.js";
 
 const GONE = {
@@ -60,7 +61,8 @@ function Whole({ album }) {
   return html`
     <${Head} album=${album} members=${members} />
     ${left.length > 0 && html`<${Refused} photos=${left} />`}
-    ${isRanked && best.rank === 1 && html`<${BestShot} member=${best} onShow=${() => show(best)} />`}
+    ${album.take && html`<${Take} album=${album} members=${members} />`}
+    ${isRanked && !album.take && best.rank === 1 && html`<${BestShot} member=${best} onShow=${() => show(best)} />`}
     ${parts(album, members, isRanked).map(({ title, about, those }) => those.length > 0 && html`
       <section class="day" key=${title} aria-label=${title}>
         <h2>${title}</h2>
@@ -136,6 +138,7 @@ function parts(album, members, isRanked) {
   if (!isRanked) {
     return [{ title: album.state === "running" ? "Being rated" : "Photos", those: good }, ended];
   }
+  if (album.take) return [{ title: "The photos", about: "Rated and ranked; each can be composited too.", those: good }, ended];
   const isWinner = ({ rank }) => rank !== null && rank <= album.album.best;
   const rest = good.filter((member) => !isWinner(member) && member.rank !== 1);
   return [
@@ -153,6 +156,7 @@ function parts(album, members, isRanked) {
 function progressOf(album, done) {
   const { total } = album;
   if (!album.album?.ranked_at) return `Rating: ${done} of ${counted(total, "photo")} done`;
+  if (album.take) return "Ranked. Composing the take";
   return `Ranked. Composing the winners: ${done} of ${counted(total, "photo")} done`;
 }
 

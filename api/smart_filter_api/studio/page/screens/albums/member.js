@@ -19,7 +19,7 @@ export function Member({ member, onShow }) {
   const { photo, name, rank, item } = member;
   return html`<li class="card album-member" data-state=${photo?.current.state ?? item.state}>
     <div class="frame">
-      ${photo && !item.deleted ? html`<${Picture} entry=${{ id: photo.id, photo }} />` : html`<div class="picture"><span class="no-picture">${
+      ${photo && !item.deleted ? html`<${Picture} id=${photo.id} photo=${photo} />` : html`<div class="picture"><span class="no-picture">${
         item.deleted ? "Deleted" : ""}</span></div>`}
       ${rank !== null && html`<span class="rank figures"><span class="unseen">Rank </span>${rank}</span>`}
     </div>

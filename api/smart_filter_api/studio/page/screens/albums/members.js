@@ -17,7 +17,7 @@ export function membersOf(album) {
       item,
       job,
       photo: job && byId.get(photoIdOf(job)),
-      name: job?.metadata.name ?? `Photo ${item.index + 1}`,
+      name: job?.metadata.name ?? job?.photo_name ?? `Photo ${item.index + 1}`,
       rank: item.rank,
       terms: job?.rank_terms ?? null,
     };

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { useRef, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
-import { Range, TextField } from "../../controls/fields.js";
+import { Check, Range, TextField } from "../../controls/fields.js";
 import { Icon } from "../../controls/icon.js";
 import { say } from "../../controls/notices.js";
 import { html } from "../../html.js";
@@ -21,6 +21,9 @@ import { Preview } from "./on-its-way.js";
 
 const USUAL_BEST = 3;
 const MOST_BEST = 50;
+// Photos of a take (docs/api/batches.md).
+const LEAST_SHOTS = 2;
+const MOST_SHOTS = 12;
 // Maximum number of thumbnails; more only slow the page down.
 const MOST_SHOWN = 60;
 
@@ -32,14 +35,17 @@ export function NewAlbum() {
   const picker = useRef(null);
   const [name, setName] = useState("");
   const [best, setBest] = useState(USUAL_BEST);
+  const [isTake, setTake] = useState(false);
   const isOver = useWholePage(take);
   const photos = chosen.value;
   const most = Math.max(1, Math.min(photos.length, MOST_BEST));
   const winners = Math.min(best, most);
+  const mayTake = photos.length >= LEAST_SHOTS && photos.length <= MOST_SHOTS;
   const begin = () => {
     chosen.value = [];
     const called = name.trim() || usualName(Date.now());
-    go(`albums/${beginAlbum(photos, { name: called, best: winners, fields: fieldsWanted() })}`);
+    const best = isTake && mayTake ? "take" : winners;
+    go(`albums/${beginAlbum(photos, { name: called, best, fields: fieldsWanted({ mayUpload: false }) })}`);
   };
   const bytes = photos.reduce((sum, { file }) => sum + file.size, 0);
   return html`
@@ -69,11 +75,13 @@ export function NewAlbum() {
       <section class="panel album-settings stack" aria-label="Settings">
         <${TextField} label="Name" value=${name} maxlength="100" placeholder=${usualName(Date.now())}
           onInput=${(event) => setName(event.currentTarget.value)} />
-        <${Range} label="Winners" min="1" max=${most} value=${winners} disabled=${most < 2}
+        ${mayTake && html`<${Check} checked=${isTake} onChange=${setTake}
+          hint="For photos of one group, taken one after another">One picture with everyone's best face<//>`}
+        <${Range} label="Winners" min="1" max=${most} value=${winners} disabled=${most < 2 || (isTake && mayTake)}
           shown=${counted(winners, "photo")} onInput=${setBest} />
         <p class="soft small">All photos are cut out, rated and ranked. The winners get a background;
           the others can get one later.</p>
-        <${Wanted} label="Winners get" />
+        <${Wanted} label="Winners get" mayUpload=${false} />
         <${Button} kind="primary" icon="album" disabled=${photos.length === 0} onClick=${begin}>
           ${photos.length === 0 ? "Find the best" : `Find the best of ${photos.length}`}<//>
       </section>

@@ -5,14 +5,12 @@ import { Button } from "../../controls/button.js";
 import { say, sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { fetchBlob } from "../../service/api.js";
+import { saveBlob } from "../../service/downloads.js";
 import { stemOf } from "../../service/file-names.js";
 import { distinct, zip } from "../../service/zip.js";
 import { counted } from "../../words.js";
 import { fileNameOf } from "./member.js";
 import { pictureOf } from "./members.js";
-
-// Time until the object URL is revoked; the browser must have started the download.
-const HANDED_OVER_MS = 60_000;
 
 /** members: those with finished pictures. */
 export function Zip({ name, members }) {
@@ -29,7 +27,7 @@ export function Zip({ name, members }) {
         name: names[index],
         load: () => fetchBlob(pictureOf(member), { signal }),
       }));
-      hand(await zip(files, { onFile: () => setDone((before) => before + 1) }), name);
+      saveBlob(await zip(files, { onFile: () => setDone((before) => before + 1) }), `${stemOf(name)}.zip`);
       say(`${counted(members.length, "picture")} put into one zip.`);
     } catch (error) {
       sayTrouble(error);
@@ -43,12 +41,4 @@ export function Zip({ name, members }) {
   }
   return html`<${Button} kind="primary" icon="download" onClick=${make}>
     Download ${counted(members.length, "picture")} as zip<//>`;
-}
-
-function hand(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = `${stemOf(name)}.zip`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), HANDED_OVER_MS);
 }

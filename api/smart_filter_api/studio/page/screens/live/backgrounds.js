@@ -10,8 +10,8 @@ import { html } from "../../html.js";
 import { library, useHeld } from "../../state/backgrounds.js";
 import { chosen } from "../../state/live.js";
 import { setBackground, setPicture, settings } from "../../state/live-settings.js";
-import { designName, split } from "../photo/panels/background/names.js";
-import { Thumbnail } from "../photo/panels/background/thumbnail.js";
+import { designName, split } from "../background/names.js";
+import { Thumbnail } from "../background/thumbnail.js";
 
 // Formats that browsers decode; most browsers do not decode HEIC.
 const ACCEPTED = "image/jpeg,image/png,image/webp,image/avif";

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
 import { sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
+import { reachable } from "../../service/api.js";
 import { cancel } from "../../state/jobs.js";
 import { durationInWords, momentInWords } from "../../words.js";
 
@@ -15,6 +16,9 @@ const DOING = {
   smile: "Rating smiles",
   composite: "Composing the picture",
 };
+
+// What happens meanwhile is unknown, so nothing is promised.
+const AWAY = "Waiting for the service";
 
 /** photo: see state/photos.js; its current version is unfinished. */
 export function AtWork({ photo }) {
@@ -39,10 +43,10 @@ function Steps({ job }) {
   const { stages } = job;
   const done = stages.filter(({ state }) => state === "succeeded").length;
   const doing = stages.find(({ state }) => state === "running");
-  const words = doing ? DOING[doing.name] : waitOf(job, done);
+  const words = !reachable.value ? AWAY : doing ? DOING[doing.name] : waitOf(job, done);
   return html`
     <p class="soft">${words}</p>
-    <div class="steps" role="progressbar" aria-label="Steps" aria-valuemin="0"
+    <div class=${`steps ${reachable.value ? "" : "away"}`} role="progressbar" aria-label="Steps" aria-valuemin="0"
       aria-valuemax=${stages.length} aria-valuenow=${done} aria-valuetext=${`${done} of ${stages.length} steps done. ${words}`}>
       ${stages.map(({ name, state }) => html`<span key=${name} data-state=${state} title=${DOING[name]} />`)}
     </div>`;

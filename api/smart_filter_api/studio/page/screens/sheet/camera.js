@@ -13,30 +13,8 @@ const QUALITY = 0.95;
 /** Dialog to take and use a photo. onTaken: called with the photo's file. */
 export function Camera({ onTaken, onClose }) {
   const video = useRef(null);
-  const [error, setError] = useState(null);
-  const [isLive, setLive] = useState(false);
+  const { isLive, error, again } = useCamera(video);
   const [taken, setTaken] = useState(null);
-  const [attempt, setAttempt] = useState(0);
-  useEffect(() => {
-    let isOpen = true;
-    let stream = null;
-    const open = async () => {
-      stream = await openCamera();
-      // The dialog was closed before the browser gave the camera.
-      if (!isOpen) return closeCamera(stream);
-      video.current.srcObject = stream;
-      await video.current.play();
-      setLive(true);
-      return undefined;
-    };
-    setError(null);
-    open().catch((refusal) => isOpen && setError(refusal));
-    return () => {
-      isOpen = false;
-      setLive(false);
-      if (stream !== null) closeCamera(stream);
-    };
-  }, [attempt]);
   useEffect(() => () => taken && URL.revokeObjectURL(taken.address), [taken]);
   const take = async () => {
     const file = await photoOf(video.current);
@@ -51,7 +29,7 @@ export function Camera({ onTaken, onClose }) {
         <${Button} kind="primary" icon="check" onClick=${use}>Use it<//>`
     : html`<${Button} kind="primary" icon="camera" disabled=${!isLive} onClick=${take}>Take it<//>`}>
     ${error && html`<${Trouble} error=${error}>
-      <${Button} kind="small" icon="refresh" onClick=${() => setAttempt(attempt + 1)}>Try again<//>
+      <${Button} kind="small" icon="refresh" onClick=${again}>Try again<//>
     <//>`}
     <div class="camera" hidden=${error !== null}>
       <video ref=${video} muted playsinline hidden=${taken !== null} aria-label="Camera picture" />
@@ -61,7 +39,36 @@ export function Camera({ onTaken, onClose }) {
   <//>`;
 }
 
-function photoOf(video) {
+/** Show the camera in a video element: `{isLive, error, again}`. */
+export function useCamera(video) {
+  const [error, setError] = useState(null);
+  const [isLive, setLive] = useState(false);
+  const [attempt, setAttempt] = useState(0);
+  useEffect(() => {
+    let isOpen = true;
+    let stream = null;
+    const open = async () => {
+      stream = await openCamera();
+      // The element was removed before the browser gave the camera.
+      if (!isOpen) return closeCamera(stream);
+      video.current.srcObject = stream;
+      await video.current.play();
+      setLive(true);
+      return undefined;
+    };
+    setError(null);
+    open().catch((refusal) => isOpen && setError(refusal));
+    return () => {
+      isOpen = false;
+      setLive(false);
+      if (stream !== null) closeCamera(stream);
+    };
+  }, [attempt]);
+  return { isLive, error, again: () => setAttempt(attempt + 1) };
+}
+
+/** Return a promise of the photo that a video element shows, as a file. */
+export function photoOf(video) {
   const canvas = document.createElement("canvas");
   canvas.width = video.videoWidth;
   canvas.height = video.videoHeight;

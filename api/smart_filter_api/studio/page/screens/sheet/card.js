@@ -4,10 +4,11 @@ import { html } from "../../html.js";
 import { isFinal } from "../../state/jobs.js";
 import { nameOf } from "../naming.js";
 import { AtWork } from "./at-work.js";
+import { Choice } from "./choosing.js";
 import { Ended } from "./ended.js";
 import { Finished } from "./finished.js";
 import { Picture } from "./picture.js";
-import { isSelecting, selected, toggle } from "./selection.js";
+import { isSelecting } from "./selection.js";
 import { Sending } from "./sending.js";
 
 /**
@@ -18,13 +19,10 @@ export function Card({ id, sending, photo }) {
   const entry = { id, sending, photo };
   const name = nameOf(entry);
   const state = sending?.state ?? photo.current.state;
-  const isChosen = isSelecting.value && selected.value.has(id);
-  return html`<li class=${`card ${isChosen ? "chosen" : ""}`} data-state=${state}>
+  return html`<li class="card" data-id=${id} data-state=${state}>
     <div class="frame">
-      <${Picture} entry=${entry} />
-      ${isSelecting.value && html`<label class="choose">
-        <input type="checkbox" checked=${isChosen} aria-label=${name} onChange=${() => toggle(id)} />
-      </label>`}
+      <${Picture} ...${entry} isInert=${isSelecting.value} />
+      <${Choice} id=${id} name=${name} />
     </div>
     <div class="about" inert=${isSelecting.value}>
       <h3 title=${name}>${name}</h3>

@@ -7,7 +7,9 @@ import { Dialog } from "../../controls/dialog.js";
 import { Trouble, say, sayTrouble } from "../../controls/notices.js";
 import { Progress } from "../../controls/progress.js";
 import { html } from "../../html.js";
+import { act, dismissBulk } from "../../state/bulk.js";
 import { jobsOf, jobsOfAll, removeAll } from "../../state/deleting.js";
+import { remove } from "../../state/jobs.js";
 import { drop, pending } from "../../state/pending.js";
 import { forgetPreview } from "../../state/previews.js";
 import { counted } from "../../words.js";
@@ -51,6 +53,12 @@ export function Deleting({ entries }) {
   const total = useRef(0);
   const go = async () => {
     setError(null);
+    if (entries?.length > 1) {
+      drop(...unsent.map(({ sending }) => sending.id));
+      removeEach(entries.filter((one) => one.photo), lists);
+      deleting.value = null;
+      return;
+    }
     if (total.current === 0) {
       total.current = lists.length;
       drop(...unsent.map(({ sending }) => sending.id));
@@ -87,6 +95,20 @@ export function Deleting({ entries }) {
       <p role="status" class="figures">${done} of ${counted(total.current, "photo")} deleted</p>
       <${Progress} done=${total.current ? done / total.current : 1} label="Deleted" />`}
   <//>`;
+}
+
+/** Delete entries' photos as an action of state/bulk.js. lists: ids of jobs, by entry. */
+async function removeEach(entries, lists) {
+  const ids = new Map(entries.map(({ id }, index) => [id, lists[index]]));
+  stopSelecting();
+  const { done, failures, isStopped } = await act(entries, {
+    title: "Deleting photos",
+    begin: ({ id }) => remove(...ids.get(id)),
+    again: (others) => removeEach(others, others.map(({ id }) => ids.get(id))),
+  });
+  if (failures.length > 0 || isStopped) return;
+  dismissBulk();
+  say(`${counted(done, "photo")} deleted from the service.`);
 }
 
 function titleOf(entries) {

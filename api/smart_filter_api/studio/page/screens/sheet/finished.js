@@ -48,9 +48,9 @@ function tagsOf(job) {
   if (job.needs_review) {
     tags.push({ words: "Needs review", tone: "fair", why: "The models disagree on the cutout." });
   }
+  for (const why of job.warnings) tags.push({ words: "Check the size", tone: "fair", why });
   if (job.people === 0) tags.push({ words: "No person found", tone: "fair" });
-  // When there are more faces than cut-out people, show the number of faces.
-  if (job.people > 1 && job.people >= (job.faces?.length ?? 0)) tags.push({ words: counted(job.people, "person", "people") });
+  if (job.people > 1) tags.push({ words: counted(job.people, "person", "people") });
   if (job.faces?.length) tags.push({ words: smilesOf(job.faces) });
   if (job.faces?.length === 0 && job.people !== 0) tags.push({ words: "No face found" });
   if (job.printability) {

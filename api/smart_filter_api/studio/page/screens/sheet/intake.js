@@ -32,13 +32,12 @@ export function Intake({ isWide }) {
         ? "People are cut out, smiles are rated, and a matching background is chosen. JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF, up to 40\u00a0MB each."
         : "Drop or paste photos or folders anywhere on this page."}</p>
     </div>
-    ${!isWide && html`<${Wanted} />`}
+    <${Wanted} />
     <div class="row wrap">
       <${Button} kind="primary" icon="upload" onClick=${() => picker.current.click()}>
         Choose photos<//>
       <${Button} icon="camera" onClick=${shoot}>Take one<//>
     </div>
-    ${isWide && html`<${Wanted} />`}
     <input ref=${picker} type="file" accept=${ACCEPTED} multiple hidden data-way="pick"
       onChange=${picked} />
     <input ref=${shooter} type="file" accept="image/*" capture="user" hidden data-way="shoot"

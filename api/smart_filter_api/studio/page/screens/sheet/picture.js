@@ -5,27 +5,25 @@ import { html } from "../../html.js";
 import { hasExpired, isFinal } from "../../state/jobs.js";
 import { knownPreview, previewOf } from "../../state/previews.js";
 import { nameOf } from "../naming.js";
-import { isSelecting } from "./selection.js";
 
 // Largest transparent picture shown itself; thumbnails have a white background.
 const MOST_BYTES_SHOWN = 3_000_000;
 // Pictures with a larger aspect ratio are shown whole; a square would crop more than half.
 const WIDEST = 2;
 
-/** entry: of entries.js. A finished picture links to its photo. */
-export function Picture({ entry }) {
-  const { id, sending, photo } = entry;
+/** An entry of entries.js. A finished picture links to its photo; isInert: while photos are selected. */
+export function Picture({ id, sending, photo, isInert }) {
   const local = sending ? previewOf(id, sending.file) : knownPreview(id);
   const shown = sending ? { address: local.value } : shownOf(photo.current, local?.value);
-  const name = nameOf(entry);
+  const name = nameOf({ sending, photo });
   const inside = shown.address
     ? html`<${ServiceImage} src=${shown.address} alt=${isFinished(photo) ? `${name}, finished` : ""}
         class=${`${shown.isWhole ? "whole" : ""} ${shown.isTransparent ? "checkerboard" : ""}`}
-        style=${{ objectPosition: shown.position }} loading="lazy" decoding="async" />`
+        style=${{ objectPosition: shown.position }} loading="lazy" decoding="async" draggable=${false} />`
     : html`<${NoPicture} words=${wordsFor(shown)} />`;
-  const isLink = photo && isFinal(photo.current) && !isSelecting.value;
+  const isLink = photo && isFinal(photo.current);
   if (!isLink) return html`<div class="picture">${inside}</div>`;
-  return html`<a class="picture" href=${`#/photo/${encodeURIComponent(id)}`} aria-label=${`Open ${name}`}>${inside}</a>`;
+  return html`<a class="picture" inert=${isInert} draggable=${false} href=${`#/photo/${encodeURIComponent(id)}`} aria-label=${`Open ${name}`}>${inside}</a>`;
 }
 
 /** Return the address of a job's picture, and the part that a square shows. */

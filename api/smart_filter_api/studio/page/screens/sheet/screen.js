@@ -8,11 +8,13 @@ import { pending } from "../../state/pending.js";
 import { photos } from "../../state/photos.js";
 import { Announcements } from "./announcements.js";
 import { Card } from "./card.js";
+import { Choosing } from "./choosing.js";
 import { Deleting, deleting } from "./deleting.js";
 import { byDay, isNarrowed, narrowed, widen } from "./entries.js";
 import { Intake } from "./intake.js";
+import { Preparing } from "./many/actions.js";
 import { Older } from "./older.js";
-import { stopSelecting } from "./selection.js";
+import { isSelecting, stopSelecting } from "./selection.js";
 import { Toolbar } from "./toolbar.js";
 
 /** Scroll position, restored on return from a photo. */
@@ -36,7 +38,7 @@ export function Sheet() {
     ${!isLoaded.value && html`<${Skeleton} />`}
     ${!isEmpty && isLoaded.value && html`<${Toolbar} shown=${entries} />`}
     ${byDay(entries).map(
-      ({ day, members }) => html`<section key=${day} class="day">
+      ({ day, members }) => html`<section key=${day} class=${`day ${isSelecting.value ? "selects" : ""}`}>
         <h2>${day}</h2>
         <ul class="sheet" aria-label=${`Photos: ${day}`}>
           ${members.map((entry) => html`<${Card} key=${entry.id} ...${entry} />`)}
@@ -46,6 +48,8 @@ export function Sheet() {
     ${isLoaded.value && !isEmpty && entries.length === 0 && html`<${Nothing} />`}
     <${Older} shown=${entries.length} />
     <${Announcements} />
+    <${Choosing} />
+    <${Preparing} />
     ${deleting.value && html`<${Deleting} ...${deleting.value} />`}`;
 }
 

@@ -23,7 +23,7 @@ export function Sending({ sending }) {
       </div>`;
   }
   return html`
-    ${state === "sending" ? html`<${OnItsWay} ...${sending} />` : html`<${Waiting} ...${sending} />`}
+    ${state === "sending" && reachable.value ? html`<${OnItsWay} ...${sending} />` : html`<${Waiting} ...${sending} />`}
     <div class="row actions">
       ${state === "waiting" && sending.until !== null && html`<${Button} kind="small" icon="refresh"
         onClick=${() => again(id)}>Try now<//>`}

@@ -1,12 +1,12 @@
-/** Toolbar of the sheet: filter, selection, delete. */
+/** Toolbar of the sheet: filter, search, selection and its actions. */
 
 import { useEffect, useId, useRef } from "preact/hooks";
 import { Button } from "../../controls/button.js";
 import { Segmented } from "../../controls/choices.js";
 import { html } from "../../html.js";
-import { counted } from "../../words.js";
-import { deleteAll, deleteThese } from "./deleting.js";
+import { deleteAll } from "./deleting.js";
 import { KINDS, kind, words } from "./entries.js";
+import { Actions } from "./many/actions.js";
 import { isSelecting, select, selected, startSelecting, stopSelecting } from "./selection.js";
 
 /** shown: the entries that the sheet shows. */
@@ -29,23 +29,19 @@ export function Toolbar({ shown }) {
 function Selecting({ shown }) {
   const bar = useRef(null);
   useEffect(() => {
-    bar.current.querySelector("button").focus();
-    const leave = (event) => {
-      if (event.key === "Escape" && !document.querySelector("dialog[open]")) stopSelecting();
-    };
-    addEventListener("keydown", leave);
-    return () => removeEventListener("keydown", leave);
+    // The button "Select" is gone; a card that started the selection keeps the focus.
+    if (document.activeElement === document.body) bar.current.querySelector("button").focus();
   }, []);
-  const chosen = shown.filter((entry) => selected.value.has(entry.id));
+  const byId = new Map(shown.map((entry) => [entry.id, entry]));
+  const chosen = [...selected.value].map((id) => byId.get(id)).filter(Boolean);
   const isAll = chosen.length === shown.length;
   return html`<div class="toolbar selecting" ref=${bar} role="toolbar" aria-label="Chosen photos">
-    <p role="status"><strong>${counted(chosen.length, "photo")}</strong> chosen</p>
     <div class="row">
+      <${Button} kind="quiet" icon="close" label="End the selection" onClick=${stopSelecting} />
+      <p role="status"><strong>${chosen.length.toLocaleString()}</strong> <span>chosen</span></p>
       <${Button} kind="quiet" onClick=${() => select(isAll ? [] : shown.map(({ id }) => id))}>
         ${isAll ? "Choose none" : "Choose all"}<//>
-      <${Button} kind="danger" icon="clear" disabled=${chosen.length === 0}
-        onClick=${() => deleteThese(chosen)}>Delete<//>
-      <${Button} kind="primary" onClick=${stopSelecting}>Done<//>
     </div>
+    <${Actions} entries=${chosen} />
   </div>`;
 }

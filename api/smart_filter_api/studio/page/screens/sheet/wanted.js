@@ -1,34 +1,48 @@
-/** Background of new photos: shows and changes it. */
+/** Settings of new photos: their background, shape, size and format. */
 
-import { useId } from "preact/hooks";
+import { useState } from "preact/hooks";
+import { Button } from "../../controls/button.js";
+import { Dialog } from "../../controls/dialog.js";
+import { Select } from "../../controls/fields.js";
 import { html } from "../../html.js";
-import { want, wanted } from "../../state/wanted.js";
+import { hasShape, want, wanted } from "../../state/wanted.js";
+import { BackgroundChoice } from "../background/choice.js";
+import { FORMATS, FRAMINGS, SHAPES } from "../shapes.js";
+import { RecipeChoice, RecipeForm } from "./saved-recipe.js";
 
-const KINDS = [
-  { value: "auto", label: "A background chosen for me" },
-  { value: "keep", label: "Their own background" },
-  { value: "transparent", label: "A transparent background" },
-  { value: "color", label: "A color" },
-  { value: "blur", label: "Their own background, blurred" },
-  { value: "keywords", label: "A background by keywords" },
-];
-
-/** label: text before the choice. */
-export function Wanted({ label = "New photos get" }) {
-  const id = useId();
-  const { kind, color, blur, keywords } = wanted.value;
+/** label: text before the choice. mayUpload: whether an own picture can be the background. */
+export function Wanted({ label = "New photos get", mayUpload }) {
+  const [isOpen, open] = useState(false);
+  const { shape, framing, format, recipe } = wanted.value;
+  const saved = recipe?.fields ?? {};
+  const isBehind = "background" in saved;
+  const isUsual = shape === "" && framing === "false" && format === "auto";
   return html`<div class="wanted">
-    <label for=${id}>${label}</label>
-    <select class="select" id=${id} onChange=${(event) => want({ kind: event.currentTarget.value })}>
-      ${KINDS.map(({ value, label }) => html`<option key=${value} value=${value}
-        selected=${value === kind}>${label}</option>`)}
-    </select>
-    ${kind === "color" && html`<input class="input swatch" type="color" aria-label="Color"
-      value=${color} onInput=${(event) => want({ color: event.currentTarget.value })} />`}
-    ${kind === "blur" && html`<input class="range" type="range" aria-label="Blur" min="0.1" max="1"
-      step="0.1" value=${blur} onInput=${(event) => want({ blur: Number(event.currentTarget.value) })} />`}
-    ${kind === "keywords" && html`<input class="input" type="text" aria-label="Keywords"
-      placeholder="beach, sunset" value=${keywords} maxlength="200"
-      onInput=${(event) => want({ keywords: event.currentTarget.value })} />`}
+    ${!isBehind && html`<${BackgroundChoice} label=${label} choice=${wanted.value} onChange=${want}
+      mayUpload=${mayUpload} />`}
+    <${RecipeChoice} label=${isBehind && label} />
+    <${Button} kind="small quiet" icon="sliders" onClick=${() => open(true)}>
+      ${isUsual ? "Shape and format" : summary(wanted.value)}<//>
+    ${isOpen && html`<${Dialog} title="Shape, size and format" onClose=${() => open(false)}
+      actions=${html`<${Button} kind="primary" onClick=${() => open(false)}>Done<//>`}>
+      <p class="soft">For photos that you add from now on.</p>
+      ${recipe && html`<p class="small soft">The recipe ${recipe.name} sets the rest.</p>`}
+      ${!hasShape(saved) && html`<${Select} label="Shape and size" options=${SHAPES} value=${shape}
+        onChange=${(value) => want({ shape: value })} />`}
+      ${!("crop" in saved) && html`<${Select} label="Framing" options=${FRAMINGS} value=${framing}
+        onChange=${(value) => want({ framing: value })} />`}
+      ${!("format" in saved) && html`<${Select} label="Format" options=${FORMATS} value=${format}
+        onChange=${(value) => want({ format: value })} />`}
+      <${RecipeForm} />
+    <//>`}
   </div>`;
+}
+
+function summary({ shape, framing, format }) {
+  const labelOf = (options, value) => options.find((option) => option.value === value)?.label ?? value;
+  return [
+    shape !== "" && labelOf(SHAPES, shape).split(",")[0],
+    framing !== "false" && labelOf(FRAMINGS, framing).toLowerCase(),
+    format !== "auto" && labelOf(FORMATS, format).split(",")[0],
+  ].filter(Boolean).join(", ");
 }

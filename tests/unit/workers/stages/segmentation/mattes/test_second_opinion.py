@@ -135,4 +135,4 @@ def test_fast_edge_leaves_outlines_as_they_were_found() -> None:
     results = stage.run({"segmentation": FakeSegmenter()}, batch)
 
     shown = {edge: int(one.matte[130, 200]) for edge, one in zip(Edge, results, strict=True)}
-    assert shown == {Edge.FAST: 255, Edge.BALANCED: 0, Edge.BEST: 0}
+    assert shown == {Edge.FAST: 255, Edge.BALANCED: 0, Edge.BEST: 0, Edge.HARD: 0}

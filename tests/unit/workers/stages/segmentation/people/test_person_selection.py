@@ -119,6 +119,8 @@ def encode_badly(photo: PreparedPhoto) -> PreparedPhoto:
         ([NEAR, replace(NEAR, height=90, face=0)], {1, 2}),
         # A child on the arm.
         ([NEAR, Figure(340, 280, 110)], {1, 2}),
+        ([replace(NEAR, hidden_px=290), Figure(404, 250, 120, face=0)], {1, 2}),
+        ([replace(NEAR, hidden_px=290), Figure(440, 250, 120, face=0)], {1}),
     ],
     ids=[
         "passer-by",
@@ -129,6 +131,8 @@ def encode_badly(photo: PreparedPhoto) -> PreparedPhoto:
         "at the side, from behind",
         "part of a person",
         "child on the arm",
+        "without a face, touching",
+        "without a face, apart",
     ],
 )
 def test_main_persons_are_those_whom_the_photo_is_of(figures: list[Figure], main: set[int]) -> None:

@@ -6,6 +6,7 @@ import { Icon } from "../../../controls/icon.js";
 import { Trouble } from "../../../controls/notices.js";
 import { html } from "../../../html.js";
 import { isPassing } from "../../../service/problems.js";
+import { changesTo } from "../../../state/background-choice.js";
 import { useHeld, library } from "../../../state/backgrounds.js";
 import {
   change,
@@ -22,16 +23,12 @@ import { Chosen } from "./background/chosen.js";
 import { Color } from "./background/color.js";
 import { Designs } from "./background/designs.js";
 import { Look } from "./background/look.js";
-import { nameOf } from "./background/names.js";
+import { nameOf } from "../../background/names.js";
 import { OwnPicture } from "./background/own-picture.js";
 import { Versions } from "./background/versions.js";
 import { Words } from "./background/words.js";
 
 export const background = { id: "background", title: "Background", icon: "swatch", Panel };
-
-// Recipe fields that need a new background.
-const JOINED = ["shadow", "outline", "light_wrap", "harmonize"];
-const MOVED = ["scale", "position"];
 
 /**
  * Kinds of background. `asks`: the background that a click requests at once; other kinds first
@@ -87,10 +84,7 @@ const KINDS = [
     title: "Transparent",
     icon: "transparent",
     has: (background) => background === "transparent",
-    asks: ({ format }) => ({
-      background: "transparent",
-      ...(format === "jpg" ? { format: "auto" } : {}),
-    }),
+    asks: (recipe) => changesTo("transparent", recipe),
     Body: () => html`<p class="soft small">The people alone, with transparency. Saved as a PNG, for
       any use.</p>`,
   },
@@ -99,10 +93,7 @@ const KINDS = [
     title: "Original",
     icon: "image",
     has: (background) => background === "keep",
-    asks: (recipe) => ({
-      background: "keep",
-      ...asIfUnsaid([...JOINED, ...MOVED.filter((name) => recipe[name] !== "original")]),
-    }),
+    asks: (recipe) => changesTo("keep", recipe),
     Body: () => html`<p class="soft small">The photo's own background stays.</p>`,
   },
 ];
@@ -171,10 +162,6 @@ function Failure({ photo }) {
       onClick=${() => changeAgain(photo)}>Try again<//>`}
     <${Button} kind="small quiet" onClick=${() => giveUp(photo)}>Keep the current one<//>
   <//>`;
-}
-
-function asIfUnsaid(names) {
-  return Object.fromEntries(names.map((name) => [name, null]));
 }
 
 function whyNot(photo) {

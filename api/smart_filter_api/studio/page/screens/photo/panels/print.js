@@ -21,9 +21,11 @@ function Panel({ photo }) {
     <h2 class=${`verdict ${printability.verdict}`}><${Icon} name=${printability.verdict === "good" ? "check" : "alert"} />
       ${VERDICTS[printability.verdict]}</h2>
     ${job.needs_review && html`<${Review} job=${job} />`}
+    ${job.warnings.map((warning) => html`<div class="notice fair" key=${warning}><${Icon} name="alert" />
+      <p>${warning}</p></div>`)}
     <${Sizes} size=${printability.size} image=${job.outputs.thumbnail ?? job.outputs.image} />
     <ul class="verdicts">
-      ${termsOf(printability).map((term) => html`<li key=${term.title} class=${term.verdict}>
+      ${termsOf(job).map((term) => html`<li key=${term.title} class=${term.verdict}>
         <div class="row spread"><h3>${term.title}</h3>
           <span class=${`tag ${term.verdict}`}>${WORDS[term.verdict]}</span></div>
         <p>${term.text}</p>

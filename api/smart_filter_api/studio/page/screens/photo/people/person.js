@@ -1,6 +1,8 @@
 /** One person: face, smile, eyes and mood. */
 
+import { Button } from "../../../controls/button.js";
 import { html } from "../../../html.js";
+import { useFocusHandedOn } from "../viewer/focus.js";
 
 const SMILES = {
   none: "Not smiling",
@@ -24,8 +26,12 @@ const LEAST_SHARE = 0.02;
 // Side of the crop, as a multiple of the face box's larger side: includes hair and chin.
 const CROP = 1.5;
 
-/** A row of the list. faces: overlay of people/faces.js, for highlighting. */
-export function Person({ face, number, job, preview, view, faces }) {
+/**
+ * A row of the list. faces: overlay of people/faces.js, for highlighting. onRemove: removes the
+ * face; undefined while it cannot be removed.
+ */
+export function Person({ face, number, job, preview, view, faces, onRemove }) {
+  const element = useFocusHandedOn();
   const index = number - 1;
   const isMarked = faces.marked.value === index;
   const mark = () => {
@@ -35,15 +41,18 @@ export function Person({ face, number, job, preview, view, faces }) {
     if (faces.marked.value === index) faces.marked.value = null;
   };
   const { smile, eyes, emotion } = face;
-  return html`<li class=${`person ${isMarked ? "marked" : ""}`} onPointerEnter=${mark}
+  return html`<li class=${`person ${isMarked ? "marked" : ""}`} ref=${element} onPointerEnter=${mark}
     onPointerLeave=${unmark} onFocusIn=${mark} onFocusOut=${unmark}>
     <button type="button" class="portrait" aria-label=${`Person ${number}: show in the picture`}
       title="Show in the picture" onClick=${() => view.show(around(face.box))}>
       ${preview && html`<${Portrait} face=${face} photo=${job.photo} preview=${preview} />`}
     </button>
     <div class="stack tight">
-      <div class="row spread wrap"><h3>Person ${number}</h3>
-        ${smile && html`<span class=${`tag ${TONES[smile.level]}`}>${SMILES[smile.level]}${" "}
+      <div class="row spread"><h3>Person ${number}</h3>
+        ${face.added && html`<span class="tag">Added</span>`}
+        <${Button} kind="quiet" icon="clear" label=${`Remove the face of person ${number}`}
+          aria-disabled=${onRemove ? undefined : "true"} onClick=${onRemove} /></div>
+      <div class="row wrap">${smile && html`<span class=${`tag ${TONES[smile.level]}`}>${SMILES[smile.level]}${" "}
           <span class="figures">${smile.score.toFixed(2)}</span></span>`}</div>
       <p class="small">${eyesInWords(eyes)}</p>
       ${emotion && html`<${Moods} emotion=${emotion} />`}

@@ -1,27 +1,22 @@
 /** Terms of printability, each with its figures as text. */
 
+/** Smaller shares of lost light are not worth a word. */
+const MOST_LOST = 0.01;
 const WORST_FIRST = ["poor", "fair", "good"];
 
 /** Return `[{title, verdict, text, figures?}]` of a job's `printability`, worst first. */
-export function termsOf(printability) {
+export function termsOf({ printability, image }) {
   return [
-    term("Size", printability.size, ({ width, height, detail }) => [
-      `${width} × ${height} pixels of the photo`,
-      detail < 1 && `effective resolution ${percent(detail)} of each side`,
-    ]),
-    term("Sharpness", printability.sharpness, ({ blur_px: blur }) => [
-      `Edges of the face are ${blur.toFixed(1)} pixels soft; visible from 1.8`,
-    ]),
+    // The text says how many of these pixels the photo gives, as in the terminal.
+    term("Size", printability.size, () => [image && `${image.width} × ${image.height} pixels`]),
+    term("Sharpness", printability.sharpness, () => []),
     term("Light", printability.exposure, (light) => [
-      light.brightness !== null && `${light.faces_bright === null ? "The photo is" : "Faces are"} ${percent(light.brightness)} bright`,
-      light.brightest !== null && `brightest ${percent(light.brightest)}`,
-      light.faces_bright !== null && `${percent(light.faces_bright)} of them overexposed`,
-      light.faces_dark !== null && `${percent(light.faces_dark)} black`,
-      `of the whole photo ${percent(light.photo_bright)} and ${percent(light.photo_dark)}`,
+      light.faces_bright > MOST_LOST && `${percent(light.faces_bright)} of a face is burnt out`,
+      light.faces_dark > MOST_LOST && `${percent(light.faces_dark)} of a face is black`,
+      light.photo_bright > MOST_LOST && `${percent(light.photo_bright)} of the photo is burnt out`,
+      light.photo_dark > MOST_LOST && `${percent(light.photo_dark)} of the photo is black`,
     ]),
-    term("Noise", printability.noise, ({ sigma }) => [
-      `${sigma.toFixed(1)} of 255 levels; visible from 4`,
-    ]),
+    term("Noise", printability.noise, () => []),
     term("Head room", printability.head_room, ({ share }) => [
       `${percent(share)} of the height is free above the topmost head`,
     ]),

@@ -1,6 +1,7 @@
 /** Downloads outputs as files. */
 
 import { fetchBlob } from "../../../service/api.js";
+import { saveBlob } from "../../../service/downloads.js";
 import { stemOf } from "../../../service/file-names.js";
 
 const ENDINGS = {
@@ -13,25 +14,20 @@ const ENDINGS = {
 };
 
 /** Fetch an output of a job as a File with a descriptive name. Throws Problem or Away. */
-export async function fetchFile(job, output) {
-  const blob = await fetchBlob(job.outputs[output]);
+export async function fetchFile(job, output, options) {
+  const blob = await fetchBlob(job.outputs[output], options);
   return new File([blob], fileName(job, output, blob.type), { type: blob.type });
 }
 
 /** Let the browser save an output of a job. Throws Problem or Away. */
 export async function download(job, output) {
   const file = await fetchFile(job, output);
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = file.name;
-  link.click();
-  // Time for the browser to start the download.
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  saveBlob(file, file.name);
 }
 
 /** Return a file name: the photo's name, followed by the output's unless it is the image. */
 export function fileName(job, output, type) {
-  const stem = stemOf(job.metadata.name ?? "");
+  const stem = stemOf(job.metadata.name ?? job.photo_name ?? "");
   const ending = ENDINGS[type.split(";")[0]] ?? "bin";
   return `${stem}.${output === "image" ? "smart-filter" : output}.${ending}`;
 }

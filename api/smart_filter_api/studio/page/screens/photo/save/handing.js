@@ -12,8 +12,8 @@ const NOT_SHARED = {
   remedy: "Try once more, or save the picture.",
 };
 
-/** Buttons for the ways that this browser supports. */
-export function Handing({ job }) {
+/** Buttons for the ways that this browser supports. isGuest: without copying. */
+export function Handing({ job, isGuest = false }) {
   const [busy, setBusy] = useState(null);
   const during = (name, run) => async () => {
     if (busy !== null) return;
@@ -25,11 +25,11 @@ export function Handing({ job }) {
   return html`<div class="row wrap">
     <${Button} icon="download" aria-disabled=${busy === "save"}
       onClick=${during("save", (one) => download(one, "image"))}>Save picture<//>
-    <${Button} icon="copy" disabled=${!isSecureContext} aria-disabled=${busy === "copy"}
-      onClick=${during("copy", copy)}>Copy<//>
+    ${!isGuest && html`<${Button} icon="copy" disabled=${!isSecureContext}
+      aria-disabled=${busy === "copy"} onClick=${during("copy", copy)}>Copy<//>`}
     ${canShare && html`<${Button} icon="share" aria-disabled=${busy === "share"}
       onClick=${during("share", share)}>Share<//>`}
-    ${!isSecureContext && html`<p class="small soft">Browsers let pages copy and share pictures only
+    ${!isSecureContext && !isGuest && html`<p class="small soft">Browsers let pages copy and share pictures only
       over https. Save the picture instead.</p>`}
   </div>`;
 }

@@ -7,34 +7,8 @@ import { Trouble, say } from "../../../controls/notices.js";
 import { html } from "../../../html.js";
 import { ended } from "../../../state/jobs.js";
 import { derive, show } from "../../../state/photos.js";
+import { FORMATS, FRAMINGS, SHAPES, changesOfShape } from "../../shapes.js";
 import { download } from "./download.js";
-
-const SHAPES = [
-  { value: "", label: "Unchanged" },
-  { value: "1080x1080", label: "Square post, 1080 × 1080" },
-  { value: "1080x1350", label: "Portrait post 4:5, 1080 × 1350" },
-  { value: "1080x1920", label: "Story 9:16, 1080 × 1920" },
-  { value: "1920x1080", label: "Wide 16:9, 1920 × 1080" },
-  { value: "medium", label: "Smaller, for the web" },
-  ...["9x13", "10x15", "13x18", "15x20", "20x30"].map((paper) => {
-    return { value: `print:${paper}`, label: `Print ${paper.replace("x", " × ")} cm, 300 dpi` };
-  }),
-  ...["a6", "a5", "a4"].map((paper) => {
-    return { value: `print:${paper}`, label: `Print ${paper.toUpperCase()}, 300 dpi` };
-  }),
-];
-const FRAMINGS = [
-  { value: "false", label: "The whole photo" },
-  { value: "true", label: "Around the people" },
-  { value: "faces", label: "A portrait of the faces" },
-];
-const FORMATS = [
-  { value: "auto", label: "Best for this picture" },
-  { value: "jpg", label: "JPEG" },
-  { value: "png", label: "PNG, lossless" },
-  { value: "webp", label: "WebP" },
-  { value: "avif", label: "AVIF, smallest file" },
-];
 
 /** A form that makes a version and saves it. */
 export function Making({ job }) {
@@ -51,7 +25,8 @@ export function Making({ job }) {
     setBusy(true);
     setError(null);
     try {
-      await makeAndSave(job, recipe({ job, shape, framing, format, quality }));
+      const outputs = [...new Set([...job.recipe.outputs, "image"])];
+      await makeAndSave(job, { ...changesOfShape({ shape, framing, format, quality }), outputs });
     } catch (problem) {
       setError(problem);
     }
@@ -69,17 +44,6 @@ export function Making({ job }) {
     <div class="row"><${Button} kind="primary" icon="download" aria-disabled=${isBusy}
       onClick=${make}>${isBusy ? "In progress" : "Make and save"}<//></div>
   </section>`;
-}
-
-/** Return the recipe changes of a version; null resets a field. */
-function recipe({ job, shape, framing, format, quality }) {
-  return {
-    ...(shape === "" ? {} : { size: shape, aspect: null }),
-    ...(framing === "false" ? { crop: null, margin: null } : { crop: framing }),
-    format,
-    quality: format === "png" ? null : quality,
-    outputs: [...new Set([...job.recipe.outputs, "image"])],
-  };
 }
 
 async function makeAndSave(job, otherwise) {

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Range } from "../../../../controls/fields.js";
 import { html } from "../../../../html.js";
 import { change } from "../../../../state/changes.js";
-import { split } from "./names.js";
+import { split } from "../../../background/names.js";
 
 /** Amount of blur; the picture updates when the slider is released. */
 export function Blur({ photo, recipe }) {

@@ -4,13 +4,14 @@ import { Button } from "../../../../controls/button.js";
 import { html } from "../../../../html.js";
 import { designOf } from "../../../../state/backgrounds.js";
 import { change } from "../../../../state/changes.js";
-import { designName } from "./names.js";
-import { Thumbnail } from "./thumbnail.js";
+import { designName } from "../../../background/names.js";
+import { Thumbnail } from "../../../background/thumbnail.js";
 
 const TERMS = [
   ["mood", "Mood"],
   ["contrast", "Contrast"],
   ["harmony", "Harmony"],
+  ["blending", "Clean hair"],
   ["variety", "Surprise"],
 ];
 

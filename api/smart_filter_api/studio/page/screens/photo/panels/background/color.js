@@ -7,7 +7,7 @@ import { Icon } from "../../../../controls/icon.js";
 import { html } from "../../../../html.js";
 import { designOf } from "../../../../state/backgrounds.js";
 import { change } from "../../../../state/changes.js";
-import { split } from "./names.js";
+import { split } from "../../../background/names.js";
 import { colorsOf } from "./photo-colors.js";
 
 const PLAIN = ["#ffffff", "#efefef", "#9b9b9b", "#000000", "#f4e9dc", "#dbe7f3", "#c8d8c4", "#ff6f61"];

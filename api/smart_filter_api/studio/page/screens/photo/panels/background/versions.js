@@ -5,7 +5,7 @@ import { NoPicture, ServiceImage } from "../../../../controls/service-image.js";
 import { html } from "../../../../html.js";
 import { giveUp, isChanging } from "../../../../state/changes.js";
 import { show } from "../../../../state/photos.js";
-import { nameOf } from "./names.js";
+import { nameOf } from "../../../background/names.js";
 
 /** A strip of thumbnails; each returns to its version. */
 export function Versions({ photo }) {

@@ -6,7 +6,7 @@ import { Icon } from "../../../../controls/icon.js";
 import { html } from "../../../../html.js";
 import { useHeld, vocabulary } from "../../../../state/backgrounds.js";
 import { change } from "../../../../state/changes.js";
-import { split } from "./names.js";
+import { split } from "../../../background/names.js";
 
 // The service's limits on keywords.
 const MOST = 12;

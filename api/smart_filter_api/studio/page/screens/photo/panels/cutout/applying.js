@@ -4,9 +4,8 @@ import { change } from "../../../../state/changes.js";
 import { send, settle, strokesOf } from "../../../../state/corrections.js";
 import { picture } from "../../viewer/pictures.js";
 
-// JSON pointers of the refusals (docs/api/corrections.md).
-const TOO_MANY_HERE = "";
-const TOO_MANY_IN_ALL = "/correction_id";
+// JSON pointer of refusals that are about no single stroke (docs/api/corrections.md).
+const TOO_MANY = "/strokes";
 
 /** Make a picture with the painted strokes; keeps them until it is finished. */
 export function apply(photo, view) {
@@ -27,18 +26,12 @@ export function apply(photo, view) {
 export function inWords(error) {
   const pointers = (error.errors ?? []).map(({ pointer }) => pointer);
   if (error.code !== "invalid_request") return error;
-  if (pointers.includes(TOO_MANY_IN_ALL)) {
+  if (pointers.includes(TOO_MANY)) {
     return {
       title: "This picture has the maximum number of corrections",
-      detail: "The limits are 16 rounds of corrections and 20,000 points of strokes.",
+      detail: "The limits are 20 corrections of one version, and 16 rounds of corrections and 20,000 points of strokes"
+        + " in all. Your strokes are still here.",
       remedy: "Go back to an earlier version, and paint all corrections there at once.",
-    };
-  }
-  if (pointers.includes(TOO_MANY_HERE)) {
-    return {
-      title: "This version was corrected 20 times",
-      detail: "This is the limit for one version. Your strokes are still here.",
-      remedy: "Go back to an earlier version, and apply them there.",
     };
   }
   return error;

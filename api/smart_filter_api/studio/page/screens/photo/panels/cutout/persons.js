@@ -41,8 +41,9 @@ export function Persons({ photo, view }) {
       them with Keep.</p>`;
   }
   if (persons.length === 1) {
-    return html`<p class="soft small">Only one person was found. Paint with Keep and Remove to
-      change their outline.</p>`;
+    return html`<p class="soft small">${job.people > 1
+      ? "The people touch and have one outline. Paint with Keep and Remove to change it."
+      : "Only one person was found. Paint with Keep and Remove to change their outline."}</p>`;
   }
   return html`<div class="stack">
     <p class="soft small">Click people in the picture, or here, to keep or remove them.</p>

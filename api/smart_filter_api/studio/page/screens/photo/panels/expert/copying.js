@@ -18,7 +18,7 @@ export function Copying({ job, recipe, onClose }) {
   const [said, setSaid] = useState("");
   const text = useRef(null);
   const whole = isSeeded ? { seed: job.seed, ...recipe } : recipe;
-  const code = LANGUAGES[language].write(whole, pathOf(job.metadata.name ?? ""));
+  const code = LANGUAGES[language].write(whole, pathOf(job.metadata.name ?? job.photo_name ?? ""));
   const copy = async () => {
     text.current.select();
     try {

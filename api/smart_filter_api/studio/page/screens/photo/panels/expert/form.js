@@ -13,11 +13,12 @@ import { TITLES, Task } from "./task.js";
 
 /** Groups of fields; all other fields of the service are under "More". */
 const PARTS = [
-  { title: "Picture", names: ["background", "outputs", "subject", "persons", "require_person", "seed"] },
+  { title: "Picture", names: ["background", "style", "outputs", "subject", "persons", "require_person", "seed"] },
   { title: "Frame", names: ["crop", "margin", "aspect", "size", "scale", "position", "roi"] },
-  { title: "Edge and light", names: ["edge", "shadow", "outline", "light_wrap", "harmonize"] },
+  { title: "Edge and light", names: ["mask", "edge", "grow", "shadow", "outline", "light_wrap", "harmonize"] },
   { title: "File", names: ["format", "quality", "max_bytes", "effort", "matte_bits", "keep_metadata", "provenance"] },
   { title: "Filters", names: ["filters"] },
+  { title: "Logo", names: ["logo", "logo_place", "logo_size", "logo_margin"] },
   { title: "When it runs", names: ["priority", "deadline_ms", "run_at"] },
 ];
 const MODEL = /\.model$/;

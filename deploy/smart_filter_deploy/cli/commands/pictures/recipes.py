@@ -1,0 +1,241 @@
+"""`smart-filter recipes`: lists, saves, deletes, exports and imports saved recipes."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from smart_filter_client import Client
+from smart_filter_client import errors as client_errors
+from smart_filter_deploy.cli.commands import completion_values, recipe_file
+from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.commands.recipe_file import RecipeFile
+from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions, recipe_options
+from smart_filter_deploy.cli.server.backends import open_backends
+from smart_filter_deploy.cli.server.connection import open_client
+from smart_filter_deploy.cli.terminal.console import print_columns
+from smart_filter_deploy.cli.terminal.exit_codes import (
+    ALL_SUCCEEDED,
+    PHOTO_FAILED,
+    WRONG_USAGE,
+    CommandError,
+    print_error,
+)
+from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
+from smart_filter_shared.errors import PictureRefused, UnusablePhoto
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.tenants import saved_recipes
+
+_names_argument = click.argument(
+    "names", nargs=-1, metavar="[NAME]...", shell_complete=completion_values.complete_recipes
+)
+_tenant_option = click.option(
+    "--tenant", metavar="NAME", help="Owner of the pictures. Default: the API key's tenant."
+)
+
+
+@click.group(
+    epilog=examples(
+        "smart-filter recipes save our-brand --background preset:linen --set logo=tenant/acme",
+        "smart-filter batch holiday/ --recipe our-brand",
+        "smart-filter recipes export brand.yaml our-brand --pictures",
+    )
+)
+def recipes() -> None:
+    """List, save, delete, export and import recipes that photos can be processed with.
+
+    Chooses the server as `smart-filter run` does.
+    """
+
+
+@recipes.command("list", epilog=examples("smart-filter recipes list"))
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List your saved recipes and the built-in ones."""
+    with open_client() as client:
+        listed = client.recipes()
+    if as_json:
+        shown = [
+            {"name": entry.name, "built_in": entry.built_in, "recipe": dict(entry.recipe)}
+            for entry in listed
+        ]
+        print_json({"items": shown})
+        return
+    rows = [
+        (
+            entry.name,
+            "built in" if entry.built_in else "yours",
+            ", ".join(f"{name}={value}" for name, value in entry.recipe.items()),
+        )
+        for entry in listed
+    ]
+    print_columns(("name", "owner", "fields"), rows, wrapped=("fields",))
+
+
+@recipes.command(
+    epilog=examples(
+        "smart-filter recipes save our-brand --background preset:linen --format jpg",
+        "smart-filter recipes save story-dark --recipe story --background color:#111",
+    )
+)
+@click.argument("name", metavar="NAME")
+@recipe_options
+def save(name: str, *, asked: RecipeOptions) -> None:
+    """Save the options as a recipe; one of that name is replaced.
+
+    --recipe copies the fields of other recipes.
+    """
+    _check_name(name)
+    if asked.background_file is not None:
+        raise CommandError(
+            "a recipe names stored pictures: add yours with `smart-filter backgrounds add`, and"
+            " name it with --background preset:…",
+            WRONG_USAGE,
+        )
+    fields: dict[str, object] = {}
+    options: dict[str, Any] = dict(asked.recipe(outputs=""))  # lists of texts
+    given = {name: texts[0] if len(texts) == 1 else texts for name, texts in options.items()}
+    copied = given.pop("recipe", None)
+    if copied is None and not given:
+        raise CommandError("an empty recipe changes nothing: give options to save", WRONG_USAGE)
+    with open_client() as client:
+        recipes_by_name = {entry.name: entry for entry in client.recipes()}
+        for source in copied.split(",") if copied else ():
+            if source not in recipes_by_name:
+                raise CommandError(f"there is no saved recipe {source}", WRONG_USAGE)
+            fields |= recipes_by_name[source].recipe
+        client.save_recipe(name, {**fields, **given})  # type: ignore[typeddict-item]  # checked there
+    hides = name in recipes_by_name and recipes_by_name[name].built_in
+    hidden = f"; it hides the built-in {name} until you delete it" if hides else ""
+    print_line(f"saved {name}; use it with --recipe {name}{hidden}")
+
+
+@recipes.command(epilog=examples("smart-filter recipes delete our-brand"))
+@click.argument("name", metavar="NAME", shell_complete=completion_values.complete_recipes)
+def delete(name: str) -> None:
+    """Delete a saved recipe; pictures made with it are unchanged."""
+    _check_name(name)
+    with open_client() as client:
+        client.delete_recipe(name)
+    print_line(f"deleted {name}")
+
+
+@recipes.command(
+    epilog=examples(
+        "smart-filter recipes export brand.yaml",
+        "smart-filter recipes export brand.yaml our-brand --pictures",
+    )
+)
+@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@_names_argument
+@click.option(
+    "--pictures",
+    "with_pictures",
+    is_flag=True,
+    help="Embed your own backgrounds and logos, which are otherwise only named.",
+)
+@_tenant_option
+def export(file: Path, names: tuple[str, ...], *, with_pictures: bool, tenant: str | None) -> None:
+    """Write your saved recipes, or the named ones, to a YAML file.
+
+    --pictures reads the servers of SMART_FILTER_DATABASE_URL and SMART_FILTER_STORAGE_URL, else
+    those of the local stack.
+    """
+    with open_client() as client:
+        saved = {entry.name: entry.recipe for entry in client.recipes() if not entry.built_in}
+    unknown = [name for name in names if name not in saved]
+    if unknown:
+        raise CommandError(f"you have no saved recipe {', '.join(unknown)}", WRONG_USAGE)
+    chosen = {name: saved[name] for name in names or saved}
+    owner = _find_owner(tenant) if with_pictures else None
+    try:
+        pictures = {}
+        if owner is not None:
+            with open_backends() as there:
+                pictures = recipe_file.read_pictures(there.servers, owner, chosen.values())
+        text = recipe_file.write_yaml(RecipeFile(chosen, pictures))
+        file.write_text(text, encoding="utf-8")
+    except PictureRefused as error:
+        raise CommandError(str(error), PHOTO_FAILED) from error
+    except OSError as error:
+        raise CommandError(f"cannot write {file} ({error.strerror})", WRONG_USAGE) from error
+    print_line(f"wrote {', '.join([*chosen, *pictures]) or 'no recipe'} to {file}")
+
+
+@recipes.command("import", epilog=examples("smart-filter recipes import brand.yaml"))
+@click.argument(
+    "file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--replace", "may_replace", is_flag=True, help="Replace recipes and pictures of these names."
+)
+@_tenant_option
+@click.pass_context
+def import_(ctx: click.Context, file: Path, *, may_replace: bool, tenant: str | None) -> None:
+    """Save the recipes of a YAML file, and add the pictures that it holds.
+
+    The server checks each recipe as it checks a submission. If one is refused, the others are
+    saved and the exit status is 1.
+    """
+    try:
+        content = recipe_file.read_yaml(file)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{file}: {error}", WRONG_USAGE) from error
+    failed = False
+    if content.pictures:
+        owner = _find_owner(tenant)
+        with open_backends() as there:
+            for name, picture in content.pictures.items():
+                try:
+                    outcome = recipe_file.store_embedded(
+                        there.servers, owner, name, picture, may_replace=may_replace
+                    )
+                    print_line(f"{outcome} {name}")
+                except (PictureRefused, UnusablePhoto) as error:
+                    failed = True
+                    print_error(f"{name}: {error}")
+    with open_client() as client:
+        failed |= _save_all(client, content, may_replace=may_replace)
+    ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)
+
+
+def _check_name(name: str) -> None:
+    """End the command for a text that is no name, which could be a path of another endpoint."""
+    if fault := saved_recipes.describe_name_fault(name):
+        raise CommandError(f"name: {fault}", WRONG_USAGE)
+
+
+def _find_owner(tenant: str | None) -> Tenant:
+    """Return the tenant that an option names, else that of the API key."""
+    if tenant is not None:
+        return Tenant(tenant)
+    with open_client() as client:
+        try:
+            return Tenant(next(client.keys()).tenant)
+        except (client_errors.Forbidden, StopIteration):
+            raise CommandError(
+                "this API key does not show its tenant: name it with --tenant", WRONG_USAGE
+            ) from None
+
+
+def _save_all(client: Client, content: RecipeFile, *, may_replace: bool) -> bool:
+    """Save recipes; return whether one was refused."""
+    failed = False
+    saved = {entry.name: entry.recipe for entry in client.recipes() if not entry.built_in}
+    for name, fields in content.recipes.items():
+        if name in saved and saved[name] != fields and not may_replace:
+            failed = True
+            print_error(f"{name}: you have another recipe of this name: rename it, or --replace")
+            continue
+        if fault := saved_recipes.describe_name_fault(name):
+            failed = True
+            print_error(f"name: {fault}")
+            continue
+        try:
+            client.save_recipe(name, fields)  # type: ignore[arg-type]  # the server checks it
+        except client_errors.Refused as error:
+            failed = True
+            print_error(f"{name}: {error}")
+        else:
+            print_line(f"saved {name}")
+    return failed

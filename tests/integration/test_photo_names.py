@@ -1,0 +1,171 @@
+"""The name of a photo's file: kept from every kind of request, shown, and used for downloads."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from smart_filter_api.auth.api_keys import Scope
+from smart_filter_api.routes import outputs
+from smart_filter_client import Client
+from smart_filter_tests.batches import KEEP, PHOTO, batch, items, submit
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.commands import on_servers
+from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.stages import COMPOSITE, PREPARE
+from smart_filter_tests.stored_results import derive, run_stages
+from smart_filter_tests.webhook_receiver import a_receiver, send_due
+
+NAME = 'Вася, "лето" 👩‍👩‍👧.jpg'
+CYRILLIC = (
+    "attachment; filename=\"{id}.png\"; filename*=UTF-8''%D0%92%D0%B0%D1%81%D1%8F%2C%20%D0%B0.png"
+)
+
+
+def sent(api: Api, name: str | None, **fields: str) -> dict[str, object]:
+    photo = a_photo() if name is None else (name, a_photo())
+    answer = api.client.post("/v1/jobs", files={"photo": photo}, data=fields)
+    assert answer.status_code == 202, answer.text
+    job: dict[str, object] = answer.json()
+    return job
+
+
+def test_name_of_the_file_is_shown_by_the_job_and_in_lists(api: Api) -> None:
+    job = sent(api, NAME, **{"metadata.order": "17"})
+
+    [listed] = api.client.get("/v1/jobs", params={"view": "summary"}).json()["items"]
+    assert job["photo_name"] == listed["photo_name"] == NAME
+    assert api.client.get(f"/v1/jobs/{job['id']}").json()["photo_name"] == NAME
+    assert job["metadata"] == {"order": "17"}
+
+
+def test_field_names_a_photo_better_than_its_part(api: Api) -> None:
+    assert sent(api, "tmp8q2x.jpg", photo_name="../me.jpg")["photo_name"] == "me.jpg"
+    assert sent(api, None)["photo_name"] is None
+
+
+def test_json_batches_and_derived_jobs_keep_the_name(api: Api) -> None:
+    document = {"photo_base64": PHOTO, "photo_name": NAME, "recipe": KEEP}
+    single = api.client.post("/v1/jobs", json=document).json()
+    run_stages(api, PREPARE, COMPOSITE)
+    many = submit(api, {"items": items(1, photo_name=NAME)})
+    member = batch(api, many["id"])["items"][0]["job_id"]
+    derived = derive(api, single["id"], recipe={"quality": 80})
+
+    assert single["photo_name"] == NAME
+    assert api.client.get(f"/v1/jobs/{member}").json()["photo_name"] == NAME
+    assert derived["photo_name"] == NAME
+
+
+def test_name_that_is_no_text_is_refused_by_its_field(api: Api) -> None:
+    answer = api.client.post("/v1/jobs", json={"photo_base64": PHOTO, "photo_name": 7})
+
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["pointer"] == "/photo_name"
+
+
+def test_same_photo_under_another_name_is_the_same_request(api: Api) -> None:
+    headers = {"Idempotency-Key": "one"}
+    first, second = (
+        api.client.post("/v1/jobs", files={"photo": (name, a_photo())}, headers=headers).json()
+        for name in ("a.jpg", "b.jpg")
+    )
+
+    assert second["id"] == first["id"]
+    assert second["photo_name"] == "a.jpg"
+
+
+def test_client_for_python_sends_the_name_of_a_file(api: Api, tmp_path: Path) -> None:
+    photo = tmp_path / NAME
+    photo.write_bytes(a_photo())
+
+    with Client(api.url, api.key(*Scope)) as client:
+        job = client.submit(photo)
+        unnamed = client.submit(photo.read_bytes())
+        batched = client.submit_batch([photo])
+        [member] = batched.items
+        assert member.job_id is not None
+        assert client.job(member.job_id).photo_name == NAME
+
+    assert job.photo_name == NAME
+    assert unnamed.photo_name is None
+
+
+def test_webhook_carries_the_name(api: Api) -> None:
+    with a_receiver() as receiver:
+        sent(api, NAME, webhook_url=receiver.url, background="keep")
+        run_stages(api, PREPARE, COMPOSITE)
+        send_due(api.bench)
+
+    [got] = receiver.got
+    assert json.loads(got.body)["data"]["photo_name"] == NAME
+
+
+@pytest.mark.parametrize(
+    ("template", "download", "disposition"),
+    [
+        (None, None, 'inline; filename="{id}.png"'),
+        (None, "1", CYRILLIC),
+        ("{n} {background}", None, 'inline; filename="1 keep.png"'),
+        ("{n}-{background}.jpg", "1", 'attachment; filename="1-keep.png"'),
+        ("shop", "{n}", 'attachment; filename="1.png"'),
+    ],
+)
+def test_download_is_named_by_the_recipe_or_the_request(
+    api: Api, template: str | None, download: str | None, disposition: str
+) -> None:
+    fields = {"background": "keep"} | ({} if template is None else {"filename": template})
+    job = sent(api, "Вася, а.jpg", **fields)
+    run_stages(api, PREPARE, COMPOSITE)
+
+    answer = api.client.get(
+        f"/v1/jobs/{job['id']}/outputs/image",
+        params={} if download is None else {"download": download},
+    )
+
+    assert answer.headers["content-disposition"] == disposition.format(id=job["id"])
+
+
+def test_own_background_is_named_without_its_owner(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = sent(api, "c.jpg", background="keep", filename="{name}-{background}")
+    run_stages(api, PREPARE, COMPOSITE)
+    own = SimpleNamespace(kind="preset", name="tenant/wall+linen")
+    monkeypatch.setattr(outputs.presenters_job, "render_background", lambda _job: own)
+
+    answer = api.client.get(f"/v1/jobs/{job['id']}/outputs/image")
+
+    assert answer.headers["content-disposition"] == 'inline; filename="c-wall+linen.png"'
+
+
+def test_command_saves_under_the_name_of_the_recipe_and_replaces_nothing(
+    api: Api,
+    tmp_path: Path,
+    bench: Bench,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = sent(api, "Вася.jpg", background="keep", filename="{name}-{n}-{background}")
+    run_stages(api, PREPARE, COMPOSITE)
+    command = on_servers(bench.settings, capsys, monkeypatch)
+    monkeypatch.setenv("SMART_FILTER_URL", api.url)
+    monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(*Scope))
+    wish = ("jobs", "download", str(job["id"]), "--output", "image", "-o", f"{tmp_path}/out/")
+
+    assert command.output(*wish) == f"{tmp_path}/out/Вася-1-keep.png\n"
+    assert "exists already" in command.output(*wish)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["Вася-1-keep.png"]
+
+
+@pytest.mark.parametrize("template", ["", "{", "{name!r}", "{date}", "x" * 101])
+def test_template_with_another_part_is_refused(api: Api, template: str) -> None:
+    answer = api.client.post(
+        "/v1/jobs", json={"photo_base64": PHOTO, "recipe": {"filename": template}}
+    )
+
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["pointer"] == "/filename"

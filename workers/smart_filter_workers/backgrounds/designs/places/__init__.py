@@ -1,0 +1,1 @@
+"""Places far out of focus."""

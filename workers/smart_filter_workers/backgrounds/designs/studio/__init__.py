@@ -1,0 +1,1 @@
+"""Studio backgrounds: paper, walls and the light on them."""

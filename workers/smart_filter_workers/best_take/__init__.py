@@ -1,0 +1,1 @@
+"""Compose the best take of a group: one picture with the best face of each person."""
