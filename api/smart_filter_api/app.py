@@ -32,6 +32,7 @@ from smart_filter_api.routes import (
     photo,
     recipes,
     s3_events,
+    tenant_pictures,
     uploads,
     webhooks,
 )
@@ -116,6 +117,7 @@ def create(
             uploads,
             live_video,
             recipes,
+            tenant_pictures,
             batches,
             keys,
             audit,

@@ -9,40 +9,10 @@ from typing import Final, Literal, Self
 import anyio
 import httpx
 
+from smart_filter_client import models as kinds
 from smart_filter_client import operations
 from smart_filter_client.http import http_requests
 from smart_filter_client.http.asynchronous import AsyncBackend
-from smart_filter_client.models import (
-    AuditEvent,
-    Batch,
-    Correction,
-    Delivery,
-    DeliveryState,
-    Ends,
-    Event,
-    FaceChanges,
-    FaceLabel,
-    Filter,
-    Job,
-    JobState,
-    Key,
-    Keyword,
-    LiveTicket,
-    Model,
-    NewKey,
-    NewSecret,
-    NewWebhook,
-    Output,
-    Preset,
-    SavedRecipe,
-    Scope,
-    Stroke,
-    TenantChange,
-    TenantSettings,
-    UsedDay,
-    Webhook,
-    WebhookEvent,
-)
 from smart_filter_client.operations.batches import Item
 from smart_filter_client.operations.photos import Photo, Picture, Upload
 from smart_filter_client.operations.polling import OnProgress
@@ -97,7 +67,7 @@ class AsyncClient:
         timeout: float | None = None,
         expires_in: int | None = None,
         idempotency_key: str | None = None,
-    ) -> Job:
+    ) -> kinds.Job:
         """Submit a photo, wait for its job and fetch its outputs; return the job.
 
         job.save("out.jpg") writes its image, job.save("out.png", "cutout") another output.
@@ -123,7 +93,7 @@ class AsyncClient:
         *,
         background_file: Picture | None = None,
         mask_file: Picture | None = None,
-        strokes: Sequence[Stroke] | None = None,
+        strokes: Sequence[kinds.Stroke] | None = None,
         photo_name: str | None = None,
         webhook_url: str | None = None,
         wait: float | None = None,
@@ -131,7 +101,7 @@ class AsyncClient:
         expires_in: int | None = None,
         download: str | None = None,
         idempotency_key: str | None = None,
-    ) -> Job:
+    ) -> kinds.Job:
         """Submit a photo with a recipe; return the job, which is queued.
 
         photo: a file, its bytes, an open binary file, an address (`https://…`), or an Upload.
@@ -175,7 +145,7 @@ class AsyncClient:
         expires_in: int | None = None,
         download: str | None = None,
         idempotency_key: str | None = None,
-    ) -> Job:
+    ) -> kinds.Job:
         """Make another picture of a job's photo; stages with the same work do not run again.
 
         recipe: the fields that differ from the job's own recipe.
@@ -200,7 +170,7 @@ class AsyncClient:
 
     async def job(
         self, job_id: str, *, expires_in: int | None = None, download: str | None = None
-    ) -> Job:
+    ) -> kinds.Job:
         """Return a job as it is now.
 
         expires_in: lifetime of its `output_links` in seconds; None: as it was submitted.
@@ -211,14 +181,14 @@ class AsyncClient:
     def jobs(
         self,
         *,
-        state: JobState | None = None,
+        state: kinds.JobState | None = None,
         created_after: dt.datetime | None = None,
         metadata: Mapping[str, str] | None = None,
         limit: int | None = None,
         summary: bool = False,
         expires_in: int | None = None,
         download: str | None = None,
-    ) -> AsyncGenerator[Job]:
+    ) -> AsyncGenerator[kinds.Job]:
         """Yield jobs, newest first.
 
         state, created_after, metadata: filters.  limit: maximum number; None: all.
@@ -236,11 +206,11 @@ class AsyncClient:
             download=download,
         )
 
-    async def cancel(self, job_id: str) -> Job:
+    async def cancel(self, job_id: str) -> kinds.Job:
         """Cancel a job; return it afterward.  Raises Conflict when it has ended."""
         return await operations.jobs.cancel(self, job_id)
 
-    async def redrive(self, job_id: str) -> Job:
+    async def redrive(self, job_id: str) -> kinds.Job:
         """Continue a failed job after its succeeded stages; return it afterward."""
         return await operations.jobs.redrive(self, job_id)
 
@@ -257,8 +227,11 @@ class AsyncClient:
         return await operations.photos.upload(self, photo)
 
     async def wait(
-        self, job_id: str, timeout: float | None = None, on_progress: OnProgress[Job] | None = None
-    ) -> Job:
+        self,
+        job_id: str,
+        timeout: float | None = None,
+        on_progress: OnProgress[kinds.Job] | None = None,
+    ) -> kinds.Job:
         """Return a job when it is final.
 
         timeout: seconds for the whole call, also if the server is slow; None: no limit.
@@ -271,8 +244,8 @@ class AsyncClient:
         self,
         job_ids: Sequence[str],
         timeout: float | None = None,
-        on_progress: OnProgress[Job] | None = None,
-    ) -> AsyncGenerator[Job]:
+        on_progress: OnProgress[kinds.Job] | None = None,
+    ) -> AsyncGenerator[kinds.Job]:
         """Yield each of the jobs when it is final, in the order of their ends.
 
         Tolerates a server that is unreachable for some seconds.
@@ -284,8 +257,8 @@ class AsyncClient:
         self,
         batch_id: str,
         timeout: float | None = None,
-        on_progress: OnProgress[Batch] | None = None,
-    ) -> Batch:
+        on_progress: OnProgress[kinds.Batch] | None = None,
+    ) -> kinds.Batch:
         """Return a batch when all of its photos have ended.
 
         timeout: seconds for the whole call, also if the server is slow; None: no limit.
@@ -294,7 +267,7 @@ class AsyncClient:
         """
         return await operations.polling.wait_batch(self, batch_id, timeout, on_progress)
 
-    def stream(self, job_id: str, after: str | None = None) -> AsyncGenerator[Event]:
+    def stream(self, job_id: str, after: str | None = None) -> AsyncGenerator[kinds.Event]:
         """Yield the events of a job, from its beginning to its end.
 
         A broken connection is reopened after the last event: no event is missed or repeated.
@@ -302,7 +275,7 @@ class AsyncClient:
         """
         return operations.events.stream(self, job_id, after)
 
-    def stream_batch(self, batch_id: str, after: str | None = None) -> AsyncGenerator[Event]:
+    def stream_batch(self, batch_id: str, after: str | None = None) -> AsyncGenerator[kinds.Event]:
         """Yield the events of a batch as a whole, like `stream` for a job."""
         return operations.events.stream_batch(self, batch_id, after)
 
@@ -311,9 +284,9 @@ class AsyncClient:
         job_id: str,
         *,
         mask: Picture | None = None,
-        strokes: Sequence[Stroke] | None = None,
+        strokes: Sequence[kinds.Stroke] | None = None,
         consent: bool = False,
-    ) -> Correction:
+    ) -> kinds.Correction:
         """Correct a matte, by a mask (a gray PNG of its size, white is people) or by strokes.
 
         consent: whether it can be kept as a training example.  Raises OSError: unreadable file.
@@ -323,15 +296,19 @@ class AsyncClient:
         )
 
     async def correct_faces(
-        self, job_id: str, faces: Sequence[FaceLabel] | FaceChanges, *, consent: bool = False
-    ) -> Correction:
+        self,
+        job_id: str,
+        faces: Sequence[kinds.FaceLabel] | kinds.FaceChanges,
+        *,
+        consent: bool = False,
+    ) -> kinds.Correction:
         """Correct smiles and open eyes, or which faces count.
 
         consent: as for `correct_matte`, for labels only.  Raises ValueError for unclear changes.
         """
         return await operations.corrections.correct_faces(self, job_id, faces, consent=consent)
 
-    async def corrections(self, job_id: str) -> list[Correction]:
+    async def corrections(self, job_id: str) -> list[kinds.Correction]:
         """Return the corrections of a job, the oldest first."""
         return await operations.corrections.corrections(self, job_id)
 
@@ -344,7 +321,7 @@ class AsyncClient:
         webhook_url: str | None = None,
         wait: float | None = None,
         idempotency_key: str | None = None,
-    ) -> Batch:
+    ) -> kinds.Batch:
         """Submit photos together; return their batch, whose jobs are queued.
 
         items: at most 1,000 photos as for `submit`. Files and bytes that are many or large are
@@ -365,15 +342,15 @@ class AsyncClient:
             idempotency_key=idempotency_key,
         )
 
-    async def batch(self, batch_id: str) -> Batch:
+    async def batch(self, batch_id: str) -> kinds.Batch:
         """Return a batch as it is now."""
         return await operations.batches.batch(self, batch_id)
 
-    def batches(self, *, limit: int | None = None) -> AsyncGenerator[Batch]:
+    def batches(self, *, limit: int | None = None) -> AsyncGenerator[kinds.Batch]:
         """Yield batches without their items, newest first; at most `limit`."""
         return operations.batches.batches(self, limit=limit)
 
-    async def cancel_batch(self, batch_id: str) -> Batch:
+    async def cancel_batch(self, batch_id: str) -> kinds.Batch:
         """Cancel all unfinished jobs of a batch; return the batch afterward."""
         return await operations.batches.cancel_batch(self, batch_id)
 
@@ -381,11 +358,11 @@ class AsyncClient:
         """Delete a batch, its jobs and their results; a deleted batch is no error."""
         return await operations.batches.delete_batch(self, batch_id)
 
-    async def output(self, job_id: str, name: OutputName) -> Output:
+    async def output(self, job_id: str, name: OutputName) -> kinds.Output:
         """Return an output of a job, such as `image`, in memory."""
         return await operations.outputs.output(self, job_id, name)
 
-    async def photo(self, job_id: str, *, original: bool = False) -> Output:
+    async def photo(self, job_id: str, *, original: bool = False) -> kinds.Output:
         """Return the photo of a job, upright and small enough for a screen, as JPEG.
 
         original: the submitted bytes, with all their metadata; to turn them upright, apply the EXIF
@@ -405,16 +382,16 @@ class AsyncClient:
         return await operations.outputs.download(self, job_id, name, to, filename=filename)
 
     async def create_webhook(
-        self, url: str, events: Sequence[WebhookEvent] | None = None
-    ) -> NewWebhook:
+        self, url: str, events: Sequence[kinds.WebhookEvent] | None = None
+    ) -> kinds.NewWebhook:
         """Create a webhook for these ends of jobs, None: all; its secret is shown only once."""
         return await operations.webhooks.create_webhook(self, url, events)
 
-    async def webhooks(self) -> list[Webhook]:
+    async def webhooks(self) -> list[kinds.Webhook]:
         """Return all webhooks, the oldest first."""
         return await operations.webhooks.webhooks(self)
 
-    async def webhook(self, webhook_id: str) -> Webhook:
+    async def webhook(self, webhook_id: str) -> kinds.Webhook:
         """Return a webhook as it is now."""
         return await operations.webhooks.webhook(self, webhook_id)
 
@@ -423,9 +400,9 @@ class AsyncClient:
         webhook_id: str,
         *,
         url: str | None = None,
-        events: Sequence[WebhookEvent] | None = None,
+        events: Sequence[kinds.WebhookEvent] | None = None,
         enabled: bool | None = None,
-    ) -> Webhook:
+    ) -> kinds.Webhook:
         """Change the given fields of a webhook; enabled: whether deliveries are sent."""
         return await operations.webhooks.change_webhook(
             self, webhook_id, url=url, events=events, enabled=enabled
@@ -435,24 +412,24 @@ class AsyncClient:
         """Delete a webhook, its secret and its deliveries."""
         return await operations.webhooks.delete_webhook(self, webhook_id)
 
-    async def rotate_webhook(self, webhook_id: str) -> NewSecret:
+    async def rotate_webhook(self, webhook_id: str) -> kinds.NewSecret:
         """Generate a new secret, shown only once; the former one also signs for a day."""
         return await operations.webhooks.rotate_webhook(self, webhook_id)
 
-    async def test_webhook(self, webhook_id: str) -> Delivery:
+    async def test_webhook(self, webhook_id: str) -> kinds.Delivery:
         """Send a `webhook.test`, once; return the delivery."""
         return await operations.webhooks.test_webhook(self, webhook_id)
 
     def deliveries(
-        self, webhook_id: str, *, state: DeliveryState | None = None, limit: int | None = None
-    ) -> AsyncGenerator[Delivery]:
+        self, webhook_id: str, *, state: kinds.DeliveryState | None = None, limit: int | None = None
+    ) -> AsyncGenerator[kinds.Delivery]:
         """Yield the deliveries of the last days to a webhook, newest first.
 
         state: only those in this state.
         """
         return operations.webhooks.deliveries(self, webhook_id, state=state, limit=limit)
 
-    async def ends(self, cursor: str | None = None) -> Ends:
+    async def ends(self, cursor: str | None = None) -> kinds.Ends:
         """Return the ends of jobs and batches since a cursor, where no webhook can be received.
 
         cursor: of the page before; None: no ends, but a cursor to begin with. Poll every second or
@@ -460,7 +437,7 @@ class AsyncClient:
         """
         return await operations.webhooks.ends(self, cursor)
 
-    async def replay(self, webhook_id: str, delivery_id: str) -> Delivery:
+    async def replay(self, webhook_id: str, delivery_id: str) -> kinds.Delivery:
         """Send a delivery again; return it."""
         return await operations.webhooks.replay(self, webhook_id, delivery_id)
 
@@ -470,12 +447,12 @@ class AsyncClient:
 
     async def issue_key(
         self,
-        scopes: Sequence[Scope],
+        scopes: Sequence[kinds.Scope],
         *,
         expires_in_seconds: int | None = None,
         tenant: str | None = None,
         idempotency_key: str | None = None,
-    ) -> NewKey:
+    ) -> kinds.NewKey:
         """Issue a key; it is shown only once.
 
         tenant: its tenant; only the operator can name another.
@@ -490,7 +467,7 @@ class AsyncClient:
             idempotency_key=idempotency_key,
         )
 
-    def keys(self, *, tenant: str | None = None) -> AsyncGenerator[Key]:
+    def keys(self, *, tenant: str | None = None) -> AsyncGenerator[kinds.Key]:
         """Yield keys, including expired and revoked ones."""
         return operations.tenants.keys(self, tenant=tenant)
 
@@ -503,7 +480,7 @@ class AsyncClient:
 
     def audit_events(
         self, *, tenant: str | None = None, limit: int | None = None
-    ) -> AsyncGenerator[AuditEvent]:
+    ) -> AsyncGenerator[kinds.AuditEvent]:
         """Yield the security log, newest first.
 
         tenant: whose; only the operator can name another.  limit: maximum number; None: all.
@@ -512,7 +489,7 @@ class AsyncClient:
 
     async def issue_token(
         self, *, ttl_seconds: int = 600, max_jobs: int = 1, idempotency_key: str | None = None
-    ) -> NewKey:
+    ) -> kinds.NewKey:
         """Issue a short-lived key for an end user's device, which can submit `max_jobs` jobs.
 
         idempotency_key: as for `issue_key`.  Raises KeyLost.
@@ -523,46 +500,46 @@ class AsyncClient:
 
     async def usage(
         self, first: dt.date | None = None, last: dt.date | None = None
-    ) -> list[UsedDay]:
+    ) -> list[kinds.UsedDay]:
         """Return the usage of each day, in UTC, on which jobs ended.
 
         first, last: both included; None: 30 days ago, and today.
         """
         return await operations.tenants.usage(self, first, last)
 
-    async def tenant(self, name: str) -> TenantSettings:
+    async def tenant(self, name: str) -> kinds.TenantSettings:
         """Return the settings of a tenant; only the operator can name another than its own."""
         return await operations.tenants.tenant(self, name)
 
-    async def change_tenant(self, name: str, changes: TenantChange) -> TenantSettings:
+    async def change_tenant(self, name: str, changes: kinds.TenantChange) -> kinds.TenantSettings:
         """Change the given settings of a tenant, limits only as the operator; return all."""
         return await operations.tenants.change_tenant(self, name, changes)
 
-    async def models(self, *, every: bool = False) -> list[Model]:
+    async def models(self, *, every: bool = False) -> list[kinds.Model]:
         """Return the offered models, or with `every` all known ones."""
         return await operations.catalog.models(self, every=every)
 
-    async def backgrounds(self) -> list[Preset]:
+    async def backgrounds(self) -> list[kinds.Preset]:
         """Return the backgrounds that `preset:NAME` can name."""
         return await operations.catalog.backgrounds(self)
 
-    async def background_keywords(self) -> list[Keyword]:
+    async def background_keywords(self) -> list[kinds.Keyword]:
         """Return the words that `keywords:WORD` understands."""
         return await operations.catalog.background_keywords(self)
 
-    async def thumbnail(self, name: str) -> Output:
+    async def thumbnail(self, name: str) -> kinds.Output:
         """Return the thumbnail of a background such as `sunrise` or `site/lobby`."""
         return await operations.catalog.thumbnail(self, name)
 
-    async def filters(self) -> list[Filter]:
+    async def filters(self) -> list[kinds.Filter]:
         """Return the filters that `filters` of a recipe can name."""
         return await operations.catalog.filters(self)
 
-    async def recipes(self) -> list[SavedRecipe]:
+    async def recipes(self) -> list[kinds.SavedRecipe]:
         """Return the recipes that `recipe` can name: your tenant's, then built-in ones."""
         return await operations.catalog.recipes(self)
 
-    async def save_recipe(self, name: str, recipe: Recipe) -> SavedRecipe:
+    async def save_recipe(self, name: str, recipe: Recipe) -> kinds.SavedRecipe:
         """Save a recipe of your tenant under a name; one of that name is replaced."""
         return await operations.catalog.save_recipe(self, name, recipe)
 
@@ -570,9 +547,24 @@ class AsyncClient:
         """Delete a saved recipe of your tenant; jobs that used it are unchanged."""
         return await operations.catalog.delete_recipe(self, name)
 
-    async def open_live(self, background: str | None = None) -> LiveTicket:
-        """Return the address for live video, and a token for one connection within a minute.
+    async def add_picture(
+        self, name: str, picture: Picture, *, logo: bool = False, tags: Sequence[str] = ()
+    ) -> kinds.OwnPicture:
+        """Add or replace your own picture; return it once it is read, a refused one too.
 
-        background: the initial background, as in a recipe.
+        name: such as `lobby`, or a file's.  tags: keywords; none: the words of the name.
+        Raises NotFinishedInTime after a minute, and OSError.
         """
+        return await operations.pictures.add_picture(self, name, picture, logo=logo, tags=tags)
+
+    async def own_pictures(self) -> list[kinds.OwnPicture]:
+        """Return the backgrounds and logos of your tenant, by name."""
+        return await operations.pictures.own_pictures(self)
+
+    async def delete_picture(self, name: str) -> None:
+        """Delete your own picture, such as `lobby`; unfinished jobs that name it fail."""
+        return await operations.pictures.delete_picture(self, name)
+
+    async def open_live(self, background: str | None = None) -> kinds.LiveTicket:
+        """Return a live video's address and a token for a minute; background: the initial one."""
         return await operations.live.open_live(self, background)

@@ -12,6 +12,7 @@ import io
 import json
 import re
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,6 +139,7 @@ def walk(stack: RunningStack) -> dict[str, Any]:
     events["batch.finished"] = _batches(tour)
     _lists(tour)
     _recipes(tour)
+    _pictures(tour, stack)
     _uploads(tour)
     _webhooks(tour)
     _keys(tour)
@@ -241,6 +243,16 @@ def _recipes(tour: Tour) -> None:
     tour.stop("listRecipes", "all")
     tour.stop("getRecipe", "shop", recipe_name=name)
     tour.stop("deleteRecipe", "deleted", recipe_name=name)
+
+
+def _pictures(tour: Tour, stack: RunningStack) -> None:
+    photo, name = _jpeg(PHOTO.read_bytes()), "lobby-wall"
+    tour.stop("addTenantPicture", "wall", picture_name="Lobby wall.jpg", content=photo)
+    while stack.operators.get("/v1/backgrounds/tenant/lobby-wall").json()["state"] == "pending":
+        time.sleep(0.1)
+    tour.stop("listTenantPictures", "all")
+    tour.stop("getTenantPicture", "ready", picture_name=name)
+    tour.stop("deleteTenantPicture", "deleted", picture_name=name)
 
 
 def _uploads(tour: Tour) -> None:

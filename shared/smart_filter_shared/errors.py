@@ -237,9 +237,16 @@ class NotAvailable(InvalidRecipe):
 
 
 class PictureRefused(Rejected):
-    """The picture cannot be added as a background under this name; the message says why."""
+    """The picture cannot be added as a background under this name; the message says why.
+
+    field: the part of its description that is at fault.
+    """
 
     code = "picture_refused"
+
+    def __init__(self, message: str, *, field: str = "name") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class VersionRefused(Rejected):

@@ -10,16 +10,16 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 22_305,
+    "api": 22_710,
     "benchmarks": 10_635,
-    "client": 5_685,
+    "client": 5_815,
     "deploy": 16_705,
-    "docs": 4_000,
-    "shared": 23_630,
-    "tests": 81_355,
+    "docs": 4_010,
+    "shared": 24_090,
+    "tests": 81_905,
     "tests/smart_filter_tests": 14_465,
     "training": 10_350,
-    "workers": 39_355,
+    "workers": 39_365,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}

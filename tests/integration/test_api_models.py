@@ -203,10 +203,11 @@ def add(api: Api, name: str, tenant: Tenant | None, *tags: str) -> Picture:
         palette=("#1f6fb0",),
         brightness=0.4,
         impression="",
-        key=keys.new_library_background(),
+        key=keys.new_background(None),
         digest="ab" * 32,
         width=12,
         height=8,
+        length=1000,
     )
     assert api.bench.do(stock.add, picture)
     return picture

@@ -24,7 +24,7 @@ def keep_logo(bench: Bench, tenant: Tenant, name: str) -> None:
     with bench.transaction() as connection:
         picture = Picture(
             *(tenant, name, name, (), (), ("#ffffff",), 0.5, "", f"backgrounds/{uuid.uuid4()}"),
-            *("0" * 64, 40, 20),
+            *("0" * 64, 40, 20, 1000),
             is_logo=True,
         )
         assert stock.add(connection, picture)

@@ -30,8 +30,13 @@ from smart_filter_tests.serving import Api, Clock, a_card, a_photo, an_api, serv
 
 OTHER = Tenant("other")
 STRANGER = Tenant("stranger")
-# Path parameters that belong to no tenant, and names of recipes: see test_api_recipes.py.
-COMMON: Mapping[str, str] = {"name": "image", "code": "not_found", "recipe_name": "story"}
+# Path parameters that belong to no tenant, and names of recipes and pictures: see their tests.
+COMMON: Mapping[str, str] = {
+    "name": "image",
+    "code": "not_found",
+    "recipe_name": "story",
+    "picture_name": "wall",
+}
 # Bodies of requests that would otherwise be refused before the look-up.
 CHANGE: Mapping[str, object] = {"PATCH": {"enabled": False}}
 PHOTO = a_photo(size=(1000, 100))  # a tenth of a megapixel

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from smart_filter_api.services.loops.partition_maker import PartitionMaker
 from smart_filter_shared.artifacts import expiry, partition_pruning
+from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.db import partitions, sessions
 from smart_filter_shared.db.partitions import Partition
 from smart_filter_shared.db.process_roles import ProcessRole
@@ -37,9 +38,11 @@ from smart_filter_tests.past_days import (
     write_expired_batch,
     write_expired_job,
 )
+from smart_filter_workers import images
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
+from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 GONE = Failure("unavailable", "Away", "away")
 # Rows of jobs that this transaction has read, by indexes and in scans of whole tables.
@@ -129,6 +132,7 @@ def test_unfinished_job_of_an_old_day_is_claimed_after_the_next_sweep(month: Ben
         month.settings.engine,
         counters=WorkerCounters(),
         retention=GarbageCollector(month.worker_engine, month.store, cell=DEFAULT_CELL),
+        pictures=IncomingPictures(Backends(month.worker_engine, month.store), images),
         cell=DEFAULT_CELL,
     )
 

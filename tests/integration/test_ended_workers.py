@@ -8,14 +8,17 @@ from contextlib import contextmanager
 
 import pytest
 
+from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.ids import WorkerId, new_worker_id
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.stages import PREPARE
+from smart_filter_workers import images
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
+from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 from smart_filter_workers.system import process_identity
 
 _PROCESS = """
@@ -64,6 +67,7 @@ def start_worker(bench: Bench) -> None:
         bench.settings.engine,
         counters=WorkerCounters(),
         retention=GarbageCollector(engine, bench.store, cell=DEFAULT_CELL),
+        pictures=IncomingPictures(Backends(engine, bench.store), images),
         cell=DEFAULT_CELL,
     ).expire_ended()
 

@@ -5,6 +5,7 @@ import re
 import httpx
 import pytest
 
+from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.ids import new_worker_id
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.operations import counters
@@ -22,9 +23,11 @@ from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.outages import without_table
 from smart_filter_tests.serving import Api, an_api, serve_api
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
+from smart_filter_workers import images
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
+from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
 PREPARED = (CounterName.ATTEMPTS, CounterName.BATCHES, CounterName.BATCHED)
@@ -50,6 +53,7 @@ def sweeper(bench: Bench, worker_counters: WorkerCounters) -> Sweeper:
         bench.settings.engine,
         counters=worker_counters,
         retention=GarbageCollector(bench.worker_engine, bench.store, cell="default"),
+        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), images),
         cell="default",
     )
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_api.auth.api_keys import Scope
+from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, WorkerId
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.operations import counters, settlement, timeseries
@@ -24,9 +25,11 @@ from smart_filter_shared.tenants import audit_log
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api
+from smart_filter_workers import images
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
+from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 PREPARE = capability(StageName.PREPARE)
 OTHER = Tenant("other")
@@ -99,6 +102,7 @@ def a_new_worker_sweeps(bench: Bench) -> None:
         engine,
         counters=WorkerCounters(),
         retention=retention,
+        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), images),
         cell=DEFAULT_CELL,
     )
     bench.execute("UPDATE cells SET swept_at = now() - interval '2 s'")

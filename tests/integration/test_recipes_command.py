@@ -14,11 +14,11 @@ from smart_filter_deploy.cli.commands import recipe_file
 from smart_filter_shared import stock
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.stock.descriptions import Description
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.commands import Command, on_servers
 from smart_filter_tests.serving import Api
 from smart_filter_workers.stock import ingest
-from smart_filter_workers.stock.descriptions import Description
 
 OTHER = Tenant("other")
 

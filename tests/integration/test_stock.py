@@ -21,6 +21,7 @@ from smart_filter_shared.presets import PRESETS, BackgroundSource, Mood
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Background, BackgroundKind, Logo, Recipe
 from smart_filter_shared.stock import Picture
+from smart_filter_shared.stock.descriptions import Description
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import races
@@ -31,7 +32,6 @@ from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.stock import files, ingest, syncing
-from smart_filter_workers.stock.descriptions import Description
 from smart_filter_workers.stock.ingest import MAX_BYTES, Outcome
 from smart_filter_workers.stock.providers import bucket, folder
 from smart_filter_workers.stock.providers.base import Provider
@@ -54,10 +54,11 @@ def a_picture(name: str = "beach", tenant: Tenant | None = TENANT) -> Picture:
         palette=("#1f6fb0", "#e8d9b0"),
         brightness=0.6,
         impression="",
-        key=keys.new_library_background(),
+        key=keys.new_background(None),
         digest="ab" * 32,
         width=1200,
         height=800,
+        length=1000,
     )
 
 
@@ -81,7 +82,7 @@ def test_conflicting_concurrent_change_is_dropped(bench: Bench) -> None:
 def test_named_picture_is_kept_and_a_stray_one_is_removed_when_it_is_old(
     bench: Bench, older_than: dt.timedelta
 ) -> None:
-    kept, stray = a_picture(), keys.new_library_background()
+    kept, stray = a_picture(), keys.new_background(None)
     add(bench, kept)
     named, unnamed = ({key, keys.thumbnail(key)} for key in (kept.key, stray))
     for key in named | unnamed:

@@ -19,6 +19,7 @@ import urllib3
 
 from smart_filter_deploy.doctor import servers
 from smart_filter_shared import installation
+from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.operations import consistency
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
@@ -26,7 +27,9 @@ from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.corrected_jobs import photo_of, submit_finished
 from smart_filter_tests.serving import Api, a_photo
+from smart_filter_workers import images
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
+from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 POLICIES = Path(__file__).parents[2] / "deploy" / "storage"
 BUCKET = "arn:aws:s3:::smart-filter"
@@ -105,10 +108,12 @@ def test_requests_of_the_api_are_within_its_policy(api: Api) -> None:
         large = api.client.post("/v1/jobs", files={"photo": a_photo() + bytes(LARGE)})
         by_upload = api.client.post("/v1/jobs", json={"upload_id": upload(api)})
         deleted = api.client.delete(f"/v1/jobs/{job['id']}")
+        picture = api.client.put("/v1/backgrounds/tenant/wall", content=a_photo())
+        api.client.delete("/v1/backgrounds/tenant/wall")
         ready = api.operators.get("/readyz")
 
     assert (large.status_code, by_upload.status_code, deleted.status_code) == (202, 202, 204)
-    assert ready.status_code == 200
+    assert (picture.status_code, ready.status_code) == (202, 200)
     assert {action for action, _ in made} >= {
         *("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket")
     }
@@ -117,10 +122,12 @@ def test_requests_of_the_api_are_within_its_policy(api: Api) -> None:
 
 def test_requests_of_workers_are_within_their_policy(api: Api) -> None:
     bench = api.bench
-    orphans = [keys.new_library_background(), keys.weights("ab" * 32)]
+    orphans = [keys.new_background(None), keys.weights("ab" * 32)]
     for key in orphans:
         bench.store.put(key, b"x", length=1, media_type="image/png")
     retention = GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL)
+    pictures = IncomingPictures(Backends(bench.worker_engine, bench.store), images)
+    api.client.put("/v1/backgrounds/tenant/wall", content=a_photo())
     with recorded() as made:
         submit_finished(api)
         for key in orphans:
@@ -128,6 +135,7 @@ def test_requests_of_workers_are_within_their_policy(api: Api) -> None:
         installation.confirm(bench.worker_engine, bench.store)
         bench.execute("UPDATE artifacts SET expires_at = now() - interval '1 day'")
         retention.remove_expired()
+        assert pictures.describe_next()
         retention.clear_unreferenced(older_than=-dt.timedelta(minutes=1))
 
     with pytest.raises(ObjectMissing):

@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 
 from smart_filter_api.http import server
 from smart_filter_deploy.cli.server import program
+from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Capability, JobId, new_worker_id
@@ -50,12 +51,14 @@ from smart_filter_tests.webhook_receiver import (
     send_due,
     sending,
 )
+from smart_filter_workers import images
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.heartbeat import Heartbeat
 from smart_filter_workers.sender.delivery_loop import SendLimits
+from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 TROUBLES = {
     "a replica after a failover": read_only,
@@ -105,6 +108,7 @@ class Parts:
             quick,
             counters=WorkerCounters(),
             retention=self.retention,
+            pictures=IncomingPictures(Backends(self.engine, self.bench.store), images),
             cell=DEFAULT_CELL,
         )
 

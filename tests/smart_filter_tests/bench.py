@@ -63,6 +63,7 @@ TENANT = Tenant("tests")
 _TABLES = (
     *("jobs", "stages", "workers", "keys", "models", "artifacts", "tenants", "capabilities"),
     *("tombstones", "measures", "backgrounds", "events", "requests", "usage"),
+    "incoming_pictures",
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
     *("browser_sessions", "browser_codes", "batches", "batch_gaps", "s3_objects", "recipes"),
     *("borrowers", "corrections", "stored_changes"),

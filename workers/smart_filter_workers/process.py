@@ -14,6 +14,7 @@ from celery.exceptions import SecurityWarning
 from kombu.entity import Queue
 from sqlalchemy import Engine
 
+from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import RING_TASK, Doorbell, queue_name
@@ -48,6 +49,7 @@ from smart_filter_workers.runtime.heartbeat import Heartbeat
 from smart_filter_workers.runtime.shutdown import GracefulShutdown
 from smart_filter_workers.runtime.tracing import BatchTracer
 from smart_filter_workers.runtime.weights_watch import WeightsWatch
+from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system import gpu, memory
 from smart_filter_workers.system import threads as system_threads
@@ -122,6 +124,7 @@ def serve(
         begin("Sweeper", parts.sweeper.run)
         begin("Retention", parts.retention.run)
         begin("Clearing", parts.retention.run_slow)
+        begin("Pictures", parts.pictures.run)
         _log.info("worker_ready", capabilities=services.serving.capabilities, threads=threads)
         _consume(settings, parts, threads)
     finally:
@@ -147,6 +150,7 @@ class _Parts:
     weights_watch: WeightsWatch
     sweeper: Sweeper
     retention: GarbageCollector
+    pictures: IncomingPictures
     draining: GracefulShutdown
     listening: QueueSubscriptions
 
@@ -228,16 +232,27 @@ def _wire(
         record_seconds=settings.keep.record_seconds,
         audit_seconds=settings.keep.audit_seconds,
     )
+    pictures = IncomingPictures(Backends(shared, store), decoder)
     sweeper = Sweeper(
         shared,
         doorbell,
         settings.engine,
         counters=services.counters,
         retention=retention,
+        pictures=pictures,
         cell=DEFAULT_CELL,
     )
     return _Parts(
-        services, beating, decoder, setup, weights_watch, sweeper, retention, draining, listening
+        services,
+        beating,
+        decoder,
+        setup,
+        weights_watch,
+        sweeper,
+        retention,
+        pictures,
+        draining,
+        listening,
     )
 
 

@@ -56,6 +56,7 @@ _TENANT_COLUMNS = tuple(
     tables.tenants.c[name]
     for name in (
         *("requests_per_minute", "jobs_waiting", "megapixels_per_day", "stored_bytes"),
+        "pictures",
         *("keep_input_seconds", "keep_result_seconds", "keep_nothing", "recipe", "link_seconds"),
         "emotions",
     )
@@ -316,7 +317,11 @@ def call_for_tenant(connection: Connection, tenant: Tenant, *, usual: Limits) ->
 def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
     """Return the caller of a row of `select_callers`; usual: as in `authenticate`."""
     overrides = LimitOverrides(
-        row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day, row.stored_bytes
+        row.requests_per_minute,
+        row.jobs_waiting,
+        row.megapixels_per_day,
+        row.stored_bytes,
+        row.pictures,
     )
     tenant = Tenant(row.tenant)
     return Caller(

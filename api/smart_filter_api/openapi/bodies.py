@@ -112,6 +112,14 @@ RAW_PHOTO: Schema = {
     },
 }
 
+# The body of PUT /v1/backgrounds/tenant/{picture_name}; the bytes tell its type.
+RAW_PICTURE: Schema = {
+    "required": True,
+    "content": {
+        "application/octet-stream": {"schema": _binary("The picture, with the limits of a photo")}
+    },
+}
+
 # The body of POST /v1/jobs.
 SUBMISSION: Schema = {
     "required": True,

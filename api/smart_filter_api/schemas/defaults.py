@@ -47,6 +47,7 @@ class TenantChange(BaseModel):
     jobs_waiting: Count | None = None
     megapixels_per_day: Megapixels | None = None
     stored_bytes: Bytes | None = None
+    pictures: Count | None = None
     keep_input_seconds: InputSeconds | None = None
     keep_result_seconds: ResultSeconds | None = None
     keep_nothing: StrictBool | None = None
@@ -59,10 +60,11 @@ class TenantSettings(BaseModel):
     """The overrides of a tenant; null: the server's setting applies."""
 
     tenant: str
-    requests_per_minute: int | None = Field(description="0: no limit; same for the next three")
+    requests_per_minute: int | None = Field(description="0: no limit; same for the next four")
     jobs_waiting: int | None
     megapixels_per_day: float | None
     stored_bytes: int | None
+    pictures: int | None
     keep_input_seconds: float | None = Field(
         description="Retention of photos and intermediate files"
     )

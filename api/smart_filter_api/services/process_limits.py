@@ -55,6 +55,7 @@ def open_limits(settings: Settings, *, clock: Callable[[], float]) -> ProcessLim
             jobs_waiting=limits.jobs_waiting,
             megapixels_per_day=limits.megapixels_per_day,
             stored_bytes=limits.stored_bytes,
+            pictures=limits.pictures,
             deliveries_waiting=limits.deliveries_waiting,
         ),
         rates=RateLimiter(settings.broker),

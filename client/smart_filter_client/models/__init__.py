@@ -11,6 +11,7 @@ corrections    corrections of a job's results
 events         events of a job or a batch
 webhooks       webhooks and their deliveries
 tenants        keys, tokens, usage, settings
+pictures       your own backgrounds and logos
 catalog        the models, backgrounds, filters and saved recipes of a server
 live           tickets for live video connections
 """
@@ -61,6 +62,7 @@ from smart_filter_client.models.jobs import (
     job_from,
 )
 from smart_filter_client.models.live import LiveTicket
+from smart_filter_client.models.pictures import OwnPicture
 from smart_filter_client.models.ranking import RankTerms
 from smart_filter_client.models.tenants import (
     AuditEvent,
@@ -121,6 +123,7 @@ __all__ = [
     "NewSecret",
     "NewWebhook",
     "Output",
+    "OwnPicture",
     "Part",
     "Person",
     "Picture",

@@ -79,7 +79,7 @@ class UsedDay:
 class TenantSettings:
     """The settings of a tenant; None: the server's setting applies.
 
-    requests_per_minute, jobs_waiting, megapixels_per_day, stored_bytes: limits; 0: no limit.
+    requests_per_minute, jobs_waiting, megapixels_per_day, stored_bytes, pictures: limits; 0: none.
     keep_input_seconds, keep_result_seconds: retention of photos, and of results.
     keep_nothing: whether files are deleted once the outputs are downloaded.
     recipe: default fields of the tenant's recipes.
@@ -98,6 +98,7 @@ class TenantSettings:
     emotions: bool | None = None
     link_seconds: int | None = None
     stored_bytes: int | None = None
+    pictures: int | None = None
 
 
 class TenantChange(TypedDict, total=False):
@@ -107,6 +108,7 @@ class TenantChange(TypedDict, total=False):
     jobs_waiting: int | None
     megapixels_per_day: float | None
     stored_bytes: int | None
+    pictures: int | None
     keep_input_seconds: int | None
     keep_result_seconds: int | None
     keep_nothing: bool
@@ -130,6 +132,7 @@ def tenant_settings_from(document: object) -> TenantSettings:
         emotions=fields.boolean_or_none("emotions"),
         link_seconds=fields.integer_or_none("link_seconds"),
         stored_bytes=fields.integer_or_none("stored_bytes"),
+        pictures=fields.integer_or_none("pictures"),
     )
 
 

@@ -10,6 +10,7 @@ events       the events of a job, as they happen
 outputs      the outputs and the photo of a job, as files
 webhooks     the endpoints that are notified when jobs end
 tenants      keys, tokens, usage, settings
+pictures     your own backgrounds and logos
 catalog      models, backgrounds, filters, saved recipes
 live         tokens for live video connections
 """
@@ -23,6 +24,7 @@ from smart_filter_client.operations import (
     live,
     outputs,
     photos,
+    pictures,
     polling,
     run,
     tenants,
@@ -38,6 +40,7 @@ __all__ = [
     "live",
     "outputs",
     "photos",
+    "pictures",
     "polling",
     "run",
     "tenants",

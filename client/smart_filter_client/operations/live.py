@@ -7,10 +7,7 @@ from smart_filter_client.requests import Request, path
 
 
 async def open_live(client: Connection, background: str | None = None) -> LiveTicket:
-    """Return the address for live video, and a token for one connection within a minute.
-
-    background: the initial background, as in a recipe.
-    """
+    """Return a live video's address and a token for a minute; background: the initial one."""
     body = {} if background is None else {"background": background}
     request = Request(method="POST", path=path("live"), json=body)
     return live_ticket_from(await exchange.post(client, request))

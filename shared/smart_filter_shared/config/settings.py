@@ -186,7 +186,8 @@ class SecretsSettings(BaseSettings):
 class LimitSettings(BaseSettings):
     """Default quotas of a tenant, which its row in `tenants` can override; 0: no limit.
 
-    stored_bytes: of photos, uploads, intermediates and results that are stored.
+    stored_bytes: of photos, uploads, intermediates, results and own pictures that are stored.
+    pictures: own backgrounds and logos; each has at most 40 MB.
     deliveries_waiting: webhook deliveries that have not ended, and those that unfinished jobs will
         cause; a hundred thousand take about 60 MB of the database.
     jobs_in_all: limit of unfinished jobs of all tenants together.
@@ -200,6 +201,7 @@ class LimitSettings(BaseSettings):
     jobs_waiting: int = Field(default=10_000, ge=0, le=10_000_000)
     megapixels_per_day: float = Field(default=0, ge=0, allow_inf_nan=False)
     stored_bytes: int = Field(default=0, ge=0, le=10**15)
+    pictures: int = Field(default=100, ge=0, le=10_000)
     deliveries_waiting: int = Field(default=100_000, ge=0, le=10_000_000)
     jobs_in_all: int = Field(default=100_000, ge=0, le=10_000_000)
     body_megabytes: int = Field(default=400, ge=170, le=1_000_000)

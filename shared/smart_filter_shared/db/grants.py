@@ -30,7 +30,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "artifacts": _ALL,
         # The table sets `at`: a row cannot be older than it is.
         "audit_events": "SELECT, INSERT (tenant, event, key_id, network, subject, count)",
-        "backgrounds": "SELECT",
+        "backgrounds": "SELECT, DELETE",
         "batch_gaps": "SELECT, INSERT, DELETE",
         "batches": _ALL,
         "borrowers": "SELECT, INSERT, DELETE",
@@ -46,6 +46,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "events": f"SELECT, {_INSERT_EVENTS}, DELETE",
         "failures": "SELECT",
         "foresight": "SELECT",
+        "incoming_pictures": _ALL,
         "installation": "SELECT",
         "jobs": _ALL,
         "keys": "SELECT, INSERT, UPDATE",
@@ -75,7 +76,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
     ProcessRole.WORKER: {
         "alembic_version": "SELECT",
         "artifacts": _ALL,
-        "backgrounds": "SELECT",
+        "backgrounds": "SELECT, INSERT, UPDATE",
         "batch_gaps": "SELECT, INSERT, DELETE",
         "batches": "SELECT, UPDATE, DELETE",
         "borrowers": "SELECT, INSERT, DELETE",
@@ -90,6 +91,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "events": f"SELECT, {_INSERT_EVENTS}, DELETE",
         "failures": _ALL,
         "foresight": "SELECT, INSERT, UPDATE",
+        "incoming_pictures": "SELECT, UPDATE, DELETE",
         "installation": "SELECT, UPDATE",
         "jobs": "SELECT, UPDATE, DELETE",
         "measures": "SELECT, INSERT, UPDATE",

@@ -75,6 +75,7 @@ backgrounds = table(
     *_columns(_TEXTS, "tags moods palette"),
     *_columns(Double(), "brightness"),
     *_columns(Integer(), "width height"),
+    *_columns(BigInteger(), "length"),
     *_columns(Boolean(), "is_logo"),
     *_columns(_MOMENT, "created_at"),
 )
@@ -99,7 +100,7 @@ data_items = table(
 tenants = table(
     "tenants",
     *_columns(Text(), "name"),
-    *_columns(Integer(), "requests_per_minute jobs_waiting link_seconds"),
+    *_columns(Integer(), "requests_per_minute jobs_waiting pictures link_seconds"),
     *_columns(BigInteger(), "stored_bytes"),
     *_columns(Double(), "megapixels_per_day keep_input_seconds keep_result_seconds"),
     *_columns(Boolean(), "keep_nothing emotions"),

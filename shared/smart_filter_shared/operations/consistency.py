@@ -42,7 +42,11 @@ _LIST_ARTIFACTS = text("""
     ORDER BY tenant, key LIMIT :most
 """)
 # Objects that belong to no job: stock backgrounds and trained weights.
-_LIST_STANDALONE_KEYS = text("SELECT key FROM backgrounds UNION ALL SELECT key FROM model_versions")
+_LIST_STANDALONE_KEYS = text("""
+    SELECT key FROM backgrounds
+    UNION ALL SELECT key FROM incoming_pictures WHERE code IS NULL
+    UNION ALL SELECT key FROM model_versions
+""")
 
 
 @dataclass(frozen=True, slots=True)

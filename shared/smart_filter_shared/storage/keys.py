@@ -8,6 +8,8 @@
     2026-11-20/<tenant>/<job id>/data/<correction id>/<task>/<name>
     backgrounds/<random id>
     backgrounds/<random id>.thumbnail
+    backgrounds/tenants/<random id>
+    backgrounds/tenants/<random id>.thumbnail
     models/<digest>
     data/<task>/<version>.json
     installations/<id>
@@ -61,9 +63,13 @@ def upload(tenant: Tenant, upload_id: UploadId) -> str:
     return f"{day_of(upload_id).isoformat()}/{tenant}/{upload_id}/upload"
 
 
-def new_library_background() -> str:
-    """Return a new key for a stored background."""
-    return f"{BACKGROUND_PREFIX}{uuid.uuid4()}"
+def new_background(tenant: Tenant | None) -> str:
+    """Return a new key for a stored background; tenant: its owner, None: the operator.
+
+    The folder of tenants is the only one that the API may write to (deploy/storage).
+    """
+    folder = BACKGROUND_PREFIX if tenant is None else f"{BACKGROUND_PREFIX}tenants/"
+    return f"{folder}{uuid.uuid4()}"
 
 
 def thumbnail(stock_key: str) -> str:

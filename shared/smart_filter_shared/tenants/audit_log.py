@@ -35,6 +35,8 @@ class AuditEvent(StrEnum):
     TENANT_CHANGED = "tenant_changed"
     RECIPE_SAVED = "recipe_saved"
     RECIPE_DELETED = "recipe_deleted"
+    PICTURE_ADDED = "picture_added"
+    PICTURE_DELETED = "picture_deleted"
     WEBHOOK_CREATED = "webhook_created"
     WEBHOOK_CHANGED = "webhook_changed"
     WEBHOOK_DELETED = "webhook_deleted"

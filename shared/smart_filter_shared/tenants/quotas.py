@@ -3,7 +3,8 @@
 The settings hold the defaults; tenants/settings.py holds overrides of single tenants. The
 operator's own tenant has no quotas. The API counts requests (auth/rate_limit.py); jobs and
 megapixels are counted here, in the transactions of a submission, and webhook deliveries before it.
-Stored bytes are counted with the rows of the objects, by triggers, until retention deletes these.
+Stored bytes are counted with the rows of the objects, by triggers, until retention deletes these;
+those of the few pictures are summed up.
 """
 
 from dataclasses import dataclass
@@ -56,6 +57,10 @@ _COUNT_DELIVERIES = text("""
 _COUNT_STORED = text("""
     SELECT coalesce((SELECT used_bytes FROM tenants WHERE name = :tenant), 0)
         + coalesce((SELECT sum(bytes) FROM stored_changes WHERE tenant = :tenant), 0)
+        + coalesce((SELECT sum(length) FROM backgrounds WHERE tenant = :tenant), 0)
+        + coalesce((
+            SELECT sum(length) FROM incoming_pictures WHERE tenant = :tenant AND code IS NULL
+        ), 0)
 """)
 # Tenant rows are locked by name, as everywhere (transitions/sql.py).
 _FOLD_STORED = text("""
@@ -117,6 +122,7 @@ class Limits:
     jobs_waiting: int = 0
     megapixels_per_day: float = 0.0
     stored_bytes: int = 0
+    pictures: int = 0
     deliveries_waiting: int = 0
 
 
@@ -128,6 +134,7 @@ class LimitOverrides:
     jobs_waiting: int | None = None
     megapixels_per_day: float | None = None
     stored_bytes: int | None = None
+    pictures: int | None = None
 
     def within(self, tenant: Tenant, usual: Limits) -> Limits:
         """Return the quotas that apply to the tenant."""
@@ -138,6 +145,7 @@ class LimitOverrides:
             _override_or_default(self.jobs_waiting, usual.jobs_waiting),
             _override_or_default(self.megapixels_per_day, usual.megapixels_per_day),
             _override_or_default(self.stored_bytes, usual.stored_bytes),
+            _override_or_default(self.pictures, usual.pictures),
             usual.deliveries_waiting,
         )
 
@@ -237,8 +245,8 @@ def check_stored_bytes(
         stored = count_stored_bytes(connection, tenant)
     if stored + max(1, new) > most:
         raise QueueFull(
-            f"your jobs and uploads store {stored} bytes of at most {most}, and this request adds"
-            f" {new}; delete jobs, or retry when some have expired",
+            f"your jobs, uploads and pictures store {stored} bytes of at most {most}, and this"
+            f" request adds {new}; delete some, or retry when jobs have expired",
             retry_after_seconds=_STORED_RETRY_SECONDS,
         )
 

@@ -17,7 +17,7 @@ _ENSURE = text("""
     INSERT INTO tenants (name, finish) VALUES (:tenant, 0) ON CONFLICT (name) DO NOTHING
 """)
 _COLUMNS = """
-    name, requests_per_minute, jobs_waiting, megapixels_per_day, stored_bytes,
+    name, requests_per_minute, jobs_waiting, megapixels_per_day, stored_bytes, pictures,
     keep_input_seconds, keep_result_seconds, keep_nothing, recipe, link_seconds, emotions
 """
 _FIND = text(f"SELECT {_COLUMNS} FROM tenants WHERE name = :tenant")  # noqa: S608 - stands here
@@ -37,6 +37,7 @@ _WRITE = text("""
     UPDATE tenants SET
         requests_per_minute = :requests_per_minute, jobs_waiting = :jobs_waiting,
         megapixels_per_day = :megapixels_per_day, stored_bytes = :stored_bytes,
+        pictures = :pictures,
         keep_input_seconds = :keep_input_seconds, keep_result_seconds = :keep_result_seconds,
         keep_nothing = :keep_nothing,
         recipe = CAST(:recipe AS jsonb), link_seconds = :link_seconds, emotions = :emotions
@@ -94,6 +95,7 @@ def write_overrides(connection: Connection, tenant: Tenant, overrides: TenantOve
             "jobs_waiting": overrides.limits.jobs_waiting,
             "megapixels_per_day": overrides.limits.megapixels_per_day,
             "stored_bytes": overrides.limits.stored_bytes,
+            "pictures": overrides.limits.pictures,
             "keep_input_seconds": overrides.retention.input_seconds,
             "keep_result_seconds": overrides.retention.result_seconds,
             "keep_nothing": overrides.retention.nothing,
@@ -112,7 +114,11 @@ def list_tenants(connection: Connection) -> dict[Tenant, TenantOverrides]:
 def _read_row(row: Row[Any]) -> TenantOverrides:
     return TenantOverrides(
         LimitOverrides(
-            row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day, row.stored_bytes
+            row.requests_per_minute,
+            row.jobs_waiting,
+            row.megapixels_per_day,
+            row.stored_bytes,
+            row.pictures,
         ),
         RetentionOverrides(row.keep_input_seconds, row.keep_result_seconds, row.keep_nothing),
         row.recipe or {},

@@ -26,6 +26,7 @@ from smart_filter_shared.feedback import corrections
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.model_registry import shadow_results, weight_versions
 from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.stock import incoming
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore, list_written_before
 from smart_filter_shared.supervision import SupervisedLoop
@@ -63,6 +64,7 @@ _ROW_CLEANUPS = (
     retention.delete_old_requests,
     outbox.delete_old,
     corrections.delete_expired,
+    incoming.delete_refused,
     shadow_results.delete_old,
 )
 _log = logger("retention")

@@ -25,6 +25,7 @@ from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.tenants import quotas
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.runtime.counters import WorkerCounters
+from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 from smart_filter_workers.system import process_identity
 
 _log = logger("sweeper")
@@ -41,6 +42,7 @@ class Sweeper:
         *,
         counters: WorkerCounters,
         retention: GarbageCollector,
+        pictures: IncomingPictures,
         cell: str,
     ) -> None:
         self._engine = engine
@@ -48,6 +50,7 @@ class Sweeper:
         self._settings = settings
         self._tally = counters
         self._retention = retention
+        self._pictures = pictures
         self._cell = cell
         self._steps: dict[str, SupervisedLoop] = {}
 
@@ -77,6 +80,7 @@ class Sweeper:
         self._alone("refresh", self._refresh)
         self._alone("history", timeseries.record_sample)
         self._retention.request_run()
+        self._pictures.request_run()
         with self._step("ring"):
             self._ring()
         return True

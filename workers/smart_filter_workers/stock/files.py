@@ -5,7 +5,8 @@ import stat
 from pathlib import Path
 
 from smart_filter_shared.errors import PictureRefused
-from smart_filter_workers.stock.ingest import MAX_BYTES, too_large_error
+from smart_filter_shared.stock import MAX_BYTES
+from smart_filter_workers.stock.ingest import too_large_error
 
 
 def read_file(path: Path) -> bytes:

@@ -1,25 +1,25 @@
-"""Ingest a picture as a background: decode it, store it, and write its row, in that order."""
+"""Ingest a picture as a background: decode it, store it, and write its row, in that order.
+
+An operator's pictures, from the terminal, take this path at once. Pictures that tenants add over
+REST are stored first, and described by a worker (incoming_pictures.py).
+"""
 
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
 
 from smart_filter_shared import stock
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.stock import Picture
+from smart_filter_shared.stock import MAX_BYTES, Picture, incoming
+from smart_filter_shared.stock.descriptions import Description
 from smart_filter_shared.storage import keys
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import appearance, thumbnails
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stock.descriptions import Description
-
-# The same limit as for an upload.
-MAX_BYTES: Final = 40_000_000
 
 
 class Outcome(StrEnum):
@@ -36,6 +36,15 @@ class StoredPicture:
 
     picture: Picture
     outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBytes:
+    """The object of a picture: its key, the hex SHA-256 of its bytes, and their number."""
+
+    key: str
+    digest: str
+    length: int
 
 
 def store_picture(
@@ -63,28 +72,35 @@ def store_picture(
     digest = hashlib.sha256(content).hexdigest()
     with sessions.transaction(servers.engine) as connection:
         was = stock.find(connection, tenant, called.name)
-    if was is not None and was.is_logo != is_logo:
-        raise PictureRefused(
-            f"{was.preset.name} is a {'logo' if was.is_logo else 'background'}: choose another name"
-        )
+    stock.check_use(was, is_logo=is_logo)
     if was is not None and was.digest == digest:
         return update_description(servers, was, called, origin=origin, stamp=stamp)
     if was is not None and not (may_replace or (origin and was.origin == origin)):
         raise _name_taken_error(was)
     srgb = images.decode(content).srgb
-    picture = _describe_picture(srgb, digest, called, tenant=tenant, origin=origin, stamp=stamp)
-    picture = replace(picture, is_logo=is_logo)
+    picture = describe_picture(
+        srgb,
+        StoredBytes(keys.new_background(tenant), digest, len(content)),
+        called,
+        tenant=tenant,
+        is_logo=is_logo,
+    )
+    picture = replace(picture, origin=origin, stamp=stamp)
     servers.store.put(
         picture.key, content, length=len(content), media_type="application/octet-stream"
     )
-    _store_thumbnail(servers, picture.key, srgb)
+    store_thumbnail(servers, picture.key, srgb)
     with sessions.transaction(servers.engine) as connection:
         if was is None:
             is_written = stock.add(connection, picture)
         else:
             is_written = stock.change(connection, picture, was=was)
+        # The newest picture of a name wins.
+        dropped = incoming.remove(connection, tenant, [called.name]) if tenant else []
+    for key in dropped:
+        servers.store.remove(key)
     if not is_written:
-        _remove(servers, picture)
+        remove_objects(servers, picture.key)
         return _accept_concurrent(servers, picture)
     # A job may still read the replaced object; the orphan scan removes it later.
     return StoredPicture(picture, Outcome.ADDED if was is None else Outcome.CHANGED)
@@ -122,38 +138,23 @@ def remove_pictures(
     """
     with sessions.transaction(servers.engine) as connection:
         gone = stock.remove(connection, tenant, names)
+        waiting = incoming.remove(connection, tenant, names) if tenant else []
+    for key in waiting:
+        servers.store.remove(key)
     for picture in gone:
-        _remove(servers, picture)
+        remove_objects(servers, picture.key)
     return gone
 
 
-def too_large_error(length: int) -> PictureRefused:
-    """Return the error for a file of the given size."""
-    return PictureRefused(f"it has {length} bytes; at most {MAX_BYTES} are allowed")
-
-
-def _store_thumbnail(servers: Backends, key: str, srgb: Srgb8) -> None:
-    made = thumbnails.from_picture(srgb)
-    servers.store.put(
-        keys.thumbnail(key), made.content, length=len(made.content), media_type=made.media_type
-    )
-
-
-def _remove(servers: Backends, picture: Picture) -> None:
-    """Remove the objects of a picture that no row names."""
-    for key in (picture.key, keys.thumbnail(picture.key)):
-        servers.store.remove(key)
-
-
-def _describe_picture(
+def describe_picture(
     srgb: Srgb8,
-    digest: str,
+    content: StoredBytes,
     called: Description,
     *,
     tenant: Tenant | None,
-    origin: str,
-    stamp: str,
+    is_logo: bool,
 ) -> Picture:
+    """Return the row of a decoded picture, (H, W, 3) uint8 sRGB, with its appearance."""
     seen = appearance.describe(srgb)
     return Picture(
         tenant=tenant,
@@ -164,13 +165,32 @@ def _describe_picture(
         palette=seen.palette,
         brightness=seen.brightness,
         impression=seen.impression,
-        key=keys.new_library_background(),
-        digest=digest,
+        key=content.key,
+        digest=content.digest,
         width=srgb.shape[1],
         height=srgb.shape[0],
-        origin=origin,
-        stamp=stamp,
+        length=content.length,
+        is_logo=is_logo,
     )
+
+
+def store_thumbnail(servers: Backends, key: str, srgb: Srgb8) -> None:
+    """Store the thumbnail of a picture, next to it.  key: the picture's."""
+    made = thumbnails.from_picture(srgb)
+    servers.store.put(
+        keys.thumbnail(key), made.content, length=len(made.content), media_type=made.media_type
+    )
+
+
+def too_large_error(length: int) -> PictureRefused:
+    """Return the error for a file of the given size."""
+    return PictureRefused(f"it has {length} bytes; at most {MAX_BYTES} are allowed")
+
+
+def remove_objects(servers: Backends, key: str) -> None:
+    """Remove a picture that no row names, and its thumbnail.  key: the picture's."""
+    for stored in (key, keys.thumbnail(key)):
+        servers.store.remove(stored)
 
 
 def _accept_concurrent(servers: Backends, picture: Picture) -> StoredPicture:

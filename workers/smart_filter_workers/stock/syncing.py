@@ -12,8 +12,8 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import PictureRefused, UnusablePhoto
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.stock import Picture
+from smart_filter_shared.stock.descriptions import Description, describe
 from smart_filter_workers.stock import ingest, providers
-from smart_filter_workers.stock.descriptions import Description, describe
 from smart_filter_workers.stock.ingest import Outcome, StoredPicture
 from smart_filter_workers.stock.providers.base import FoundPicture, Provider, ProviderFile
 
@@ -115,7 +115,7 @@ def _store_found(
     was: Picture | None,
     may_replace: bool,
 ) -> StoredPicture:
-    if picture.length > ingest.MAX_BYTES:
+    if picture.length > stock.MAX_BYTES:
         raise ingest.too_large_error(picture.length)
     if (
         was is not None

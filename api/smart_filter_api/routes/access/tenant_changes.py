@@ -16,7 +16,9 @@ from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.tenants import settings
 from smart_filter_shared.tenants.settings import TenantOverrides
 
-_LIMITS: Final = ("requests_per_minute", "jobs_waiting", "megapixels_per_day", "stored_bytes")
+_LIMITS: Final = (
+    *("requests_per_minute", "jobs_waiting", "megapixels_per_day", "stored_bytes", "pictures"),
+)
 
 
 def refuse_unauthorized(caller: Caller, change: TenantChange, usual: RetentionPolicy) -> None:

@@ -15,10 +15,11 @@ from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.stock import descriptions
+from smart_filter_shared.stock.descriptions import GivenDescription
 from smart_filter_shared.tenants.saved_recipes import MAX_RECIPES
 from smart_filter_workers import plain_yaml
-from smart_filter_workers.stock import descriptions, ingest
-from smart_filter_workers.stock.descriptions import GivenDescription
+from smart_filter_workers.stock import ingest
 from smart_filter_workers.stock.ingest import Outcome
 
 _VERSION: Final = 1

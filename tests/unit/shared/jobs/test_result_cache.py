@@ -86,7 +86,9 @@ def test_other_version_or_weights_change_the_cache_keys_of_all_later_stages() ->
 
 
 SEEDED = Recipe(background=Background(BackgroundKind.AUTO), seed=5)
-PICTURE = Picture(None, "beach", "Beach", (), (), (), 0.5, "", "a-key", "0" * 64, width=9, height=9)
+PICTURE = Picture(
+    None, "beach", "Beach", (), (), (), 0.5, "", "a-key", "0" * 64, width=9, height=9, length=9
+)
 
 
 @pytest.mark.parametrize(

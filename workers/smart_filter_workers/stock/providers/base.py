@@ -8,8 +8,8 @@ from typing import Final, Protocol
 
 from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.errors import PictureRefused
-from smart_filter_workers.stock import descriptions
-from smart_filter_workers.stock.descriptions import GivenDescription
+from smart_filter_shared.stock import descriptions
+from smart_filter_shared.stock.descriptions import GivenDescription
 
 # A file of this name next to the pictures gives titles, tags and moods, by path.
 NOTES_FILE: Final = "backgrounds.toml"

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.errors import BucketMissing, ObjectMissing, PictureRefused
+from smart_filter_shared.stock.descriptions import GivenDescription
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.storage.opening import open_store
-from smart_filter_workers.stock.descriptions import GivenDescription
 from smart_filter_workers.stock.providers.base import (
     NOTES_FILE,
     FoundPicture,

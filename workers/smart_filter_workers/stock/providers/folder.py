@@ -7,8 +7,8 @@ from pathlib import Path
 
 from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.errors import PictureRefused
+from smart_filter_shared.stock.descriptions import GivenDescription
 from smart_filter_workers.stock import files
-from smart_filter_workers.stock.descriptions import GivenDescription
 from smart_filter_workers.stock.providers.base import (
     NOTES_FILE,
     FoundPicture,

@@ -27,10 +27,10 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import PictureRefused, UnusablePhoto
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PRESETS, Preset
-from smart_filter_shared.stock import Picture, StoredPicture
-from smart_filter_workers.stock import descriptions, ingest, syncing
+from smart_filter_shared.stock import Picture, StoredPicture, descriptions
+from smart_filter_shared.stock.descriptions import GivenDescription
 from smart_filter_workers.stock import files as stored_files
-from smart_filter_workers.stock.descriptions import GivenDescription
+from smart_filter_workers.stock import ingest, syncing
 from smart_filter_workers.stock.ingest import Outcome
 from smart_filter_workers.stock.syncing import SyncReport
 

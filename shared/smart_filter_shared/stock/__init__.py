@@ -2,7 +2,7 @@
 
 A row of the table `backgrounds` describes a picture; its bytes are an object under a write-once
 key. Objects are stored before their rows and removed after them; the garbage collector removes
-objects without a row.
+objects without a row. Pictures that tenants add over REST come through incoming.py.
 """
 
 import datetime as dt
@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.db import tables
 from smart_filter_shared.db.rows import read_row
+from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PICTURE, BackgroundSource, Mood, Preset
 from smart_filter_shared.storage.keys import THUMBNAIL_SUFFIX
@@ -22,6 +23,8 @@ from smart_filter_shared.storage.keys import THUMBNAIL_SUFFIX
 # Pattern of a name after `site/` or `tenant/`: without slash and plus, which join names.
 NAME_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 MAX_NAME_CHARACTERS = 64
+# Bytes of one picture: the same limit as for an upload.
+MAX_BYTES = 40_000_000
 
 _SHARED_TENANT = ""
 
@@ -34,7 +37,7 @@ class Picture:
     name: without `site/` or `tenant/`.
     tags, moods, palette, brightness, impression: like a preset's.
     key: storage key of its bytes.  digest: lower-case hex SHA-256 of the bytes.
-    width, height: in pixels, upright.
+    width, height: in pixels, upright.  length: in bytes.
     origin: the folder or bucket that it is synced from; "" when it was added by hand.
     stamp: change stamp there, which shows a change without reading the file; "" for none.
     is_logo: whether recipes can name it as their logo instead of as a background.
@@ -52,6 +55,7 @@ class Picture:
     digest: str
     width: int
     height: int
+    length: int
     origin: str = ""
     stamp: str = ""
     is_logo: bool = False
@@ -110,8 +114,14 @@ def list_owned(connection: Connection, tenant: Tenant | None) -> list[StoredPict
 
 def find(connection: Connection, tenant: Tenant | None, name: str) -> Picture | None:
     """Return the picture of this owner and name, or None."""
+    stored = find_stored(connection, tenant, name)
+    return None if stored is None else stored.picture
+
+
+def find_stored(connection: Connection, tenant: Tenant | None, name: str) -> StoredPicture | None:
+    """Return the picture of this owner and name with its creation time, or None."""
     entries = _read_pictures(connection, select(tables.backgrounds).where(_matches(tenant, name)))
-    return entries[0].picture if entries else None
+    return entries[0] if entries else None
 
 
 def add(connection: Connection, picture: Picture) -> bool:
@@ -138,6 +148,29 @@ def change(connection: Connection, picture: Picture, *, was: Picture) -> bool:
     return changed.one_or_none() is not None
 
 
+def add_or_replace(connection: Connection, picture: Picture) -> bool:
+    """Insert a picture, or replace one of its name; return False when that one has another use."""
+    table = tables.backgrounds
+    values = _values(picture)
+    row = insert(table).values(**values, created_at=func.statement_timestamp())
+    written = connection.execute(
+        row.on_conflict_do_update(
+            index_elements=[table.c.tenant, table.c.name],
+            set_=values,
+            where=table.c.is_logo == picture.is_logo,
+        ).returning(table.c.name)
+    )
+    return written.one_or_none() is not None
+
+
+def check_use(was: Picture | None, *, is_logo: bool) -> None:
+    """Raise PictureRefused when a picture would replace a logo by a background, or vice versa."""
+    if was is not None and was.is_logo != is_logo:
+        raise PictureRefused(
+            f"{was.preset.name} is a {'logo' if was.is_logo else 'background'}: choose another name"
+        )
+
+
 def remove(connection: Connection, tenant: Tenant | None, names: Collection[str]) -> list[Picture]:
     """Delete pictures by name; return the deleted ones."""
     table = tables.backgrounds
@@ -156,6 +189,10 @@ def unreferenced(connection: Connection, keys: Collection[str]) -> list[str]:
             SELECT stored.key
             FROM unnest(CAST(:keys AS text[]), CAST(:named AS text[])) AS stored (key, named)
             WHERE NOT EXISTS (SELECT FROM backgrounds WHERE backgrounds.key = stored.named)
+                AND NOT EXISTS (
+                    SELECT FROM incoming_pictures
+                    WHERE incoming_pictures.key = stored.named AND code IS NULL
+                )
         """),
         {"keys": list(keys), "named": [key.removesuffix(THUMBNAIL_SUFFIX) for key in keys]},
     )

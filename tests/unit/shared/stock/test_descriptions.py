@@ -2,8 +2,8 @@ import pytest
 
 from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.presets import Mood
-from smart_filter_workers.stock import descriptions
-from smart_filter_workers.stock.descriptions import GivenDescription
+from smart_filter_shared.stock import descriptions
+from smart_filter_shared.stock.descriptions import GivenDescription
 from smart_filter_workers.stock.providers.base import parse_notes
 
 

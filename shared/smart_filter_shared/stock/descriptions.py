@@ -51,11 +51,11 @@ def describe(path: str, given: GivenDescription) -> Description:
     Raises PictureRefused when a given word is invalid, or the path yields no name.
     """
     parts = PurePosixPath(path).with_suffix("").parts
+    from_words = " ".join(parts[-1].replace("_", " ").replace("-", " ").split())
     read = extract_tags(parts) if given.tags is None else given.tags
-    words = parts[-1].replace("_", " ").replace("-", " ").split()
     return Description(
         name=_name(parts) if given.name is None else check_name(given.name),
-        title=_title(" ".join(words)) if given.title is None else _title(given.title),
+        title=_title(from_words[:MAX_TITLE_CHARACTERS] if given.title is None else given.title),
         tags=_tags(read),
         moods=given.moods,
     )
@@ -122,7 +122,8 @@ def _title(text: str) -> str:
     if not text or len(text) > MAX_TITLE_CHARACTERS or not text.isprintable():
         shown = text[:MAX_TITLE_CHARACTERS]
         raise PictureRefused(
-            f"{shown!r} cannot be a title; use 1 to {MAX_TITLE_CHARACTERS} characters"
+            f"{shown!r} cannot be a title; use 1 to {MAX_TITLE_CHARACTERS} characters",
+            field="title",
         )
     return text[0].upper() + text[1:]
 
@@ -132,7 +133,8 @@ def _tags(words: Iterable[str]) -> tuple[str, ...]:
     tags = dict.fromkeys("-".join(re.findall(r"[^\W_]+", word.lower())) for word in words)
     if len(tags) > MAX_TAGS or not all(0 < len(tag) <= MAX_TAG_CHARACTERS for tag in tags):
         raise PictureRefused(
-            f"tags: at most {MAX_TAGS}, each of 1 to {MAX_TAG_CHARACTERS} letters and digits"
+            f"tags: at most {MAX_TAGS}, each of 1 to {MAX_TAG_CHARACTERS} letters and digits",
+            field="tags",
         )
     return tuple(tags)
 

@@ -1,0 +1,63 @@
+"""A tenant's own pictures: backgrounds and logos."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from smart_filter_client.errors import NotFinishedInTime
+from smart_filter_client.http import exchange
+from smart_filter_client.http.connection import Connection
+from smart_filter_client.models.pictures import PENDING, OwnPicture, own_picture_from
+from smart_filter_client.operations.pagination import fetch_list
+from smart_filter_client.operations.photos import Picture, make_resendable
+from smart_filter_client.operations.polling import MAX_PAUSE_SECONDS
+from smart_filter_client.requests import Request, path
+
+_FOLDER = "tenant"
+# A worker reads a picture within seconds; more mean that none is running.
+_MAX_SECONDS = 60.0
+
+
+async def add_picture(
+    client: Connection, name: str, picture: Picture, *, logo: bool = False, tags: Sequence[str] = ()
+) -> OwnPicture:
+    """Add or replace your own picture; return it once it is read, a refused one too.
+
+    name: such as `lobby`, or a file's.  tags: keywords; none: the words of the name.
+    Raises NotFinishedInTime after a minute, and OSError.
+    """
+    sent = await make_resendable(client, picture)
+    words = {"tags": ",".join(tags)} if tags else {}
+    request = Request(
+        method="PUT",
+        path=path("backgrounds", _FOLDER, name),
+        params={"use": "logo" if logo else "background", **words},
+        file=sent if isinstance(sent, Path) else None,
+        content=sent if isinstance(sent, bytes) else None,
+    )
+    until = client.clock() + _MAX_SECONDS
+    added = own_picture_from(await exchange.ask_json(client, request))
+    while added.state == PENDING:
+        if client.clock() >= until:
+            raise NotFinishedInTime([added.name], _MAX_SECONDS)
+        await client.backend.sleep(MAX_PAUSE_SECONDS)
+        added = await _read_picture(client, added.name)
+    return added
+
+
+async def own_pictures(client: Connection) -> list[OwnPicture]:
+    """Return the backgrounds and logos of your tenant, by name."""
+    return await fetch_list(client, path("backgrounds", _FOLDER), own_picture_from)
+
+
+async def delete_picture(client: Connection, name: str) -> None:
+    """Delete your own picture, such as `lobby`; unfinished jobs that name it fail."""
+    await exchange.ask(client, Request(method="DELETE", path=_path(name)))
+
+
+async def _read_picture(client: Connection, name: str) -> OwnPicture:
+    request = Request(method="GET", path=_path(name))
+    return own_picture_from(await exchange.ask_json(client, request))
+
+
+def _path(name: str) -> str:
+    return path("backgrounds", _FOLDER, name.removeprefix(f"{_FOLDER}/"))
