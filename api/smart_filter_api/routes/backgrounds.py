@@ -11,11 +11,13 @@ from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import Downloader, StoredObject
 from smart_filter_api.schemas.choices import BackgroundPage, Keyword, KeywordPage
 from smart_filter_api.services.callers import Reader
-from smart_filter_api.services.container import OpenServices
+from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import NotFound, ObjectMissing
+from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PRESETS, thumbnails, words
 from smart_filter_shared.recipe.background import MAX_KEYWORD_CHARACTERS
+from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
 
 router = APIRouter(prefix="/v1/backgrounds", tags=["backgrounds"])
@@ -81,15 +83,23 @@ async def get_background_thumbnail(
             return etags.not_modified(tag, fresh_seconds=_MAX_AGE_SECONDS)
         headers = etags.caching_headers(tag, fresh_seconds=_MAX_AGE_SECONDS)
         return Response(content, media_type=thumbnails.MEDIA_TYPE, headers=headers)
-    pictures = await services.pictures(caller.tenant)
-    picture = next((candidate for candidate in pictures if candidate.preset.name == name), None)
-    if picture is None:
-        raise _missing_background(name)
+    picture = await _find_picture(services, caller.tenant, name)
     file = StoredObject(keys.thumbnail(picture.key), thumbnails.MEDIA_TYPE)
     try:
         return await stored_object.serve_object(services, file, if_none_match)
     except ObjectMissing:  # it was removed meanwhile
         raise _missing_background(name) from None
+
+
+async def _find_picture(services: Services, tenant: Tenant, name: str) -> Picture:
+    """Return a picture that a tenant may use.  Raises NotFound."""
+    for _ in range(2):
+        for picture in await services.pictures(tenant):
+            if picture.preset.name == name:
+                return picture
+        # It may be newer than the cache.
+        services.caches.stock.forget(tenant)
+    raise _missing_background(name)
 
 
 def _missing_background(name: str) -> NotFound:

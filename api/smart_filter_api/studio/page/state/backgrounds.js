@@ -29,9 +29,13 @@ export function designOf(name) {
   return { design: named(first), surface: named(second) };
 }
 
-/** Return a list of the service that is read at its first use: `{items, error, load}`. */
+/**
+ * Return a list of the service that is read at its first use: `{items, error, load, reload}`.
+ *
+ * arranged: returns the items to hold, of those of an answer and the whole answer.
+ */
 export function held(path, arranged = (items) => items) {
-  const list = { items: signal(null), error: signal(null), load };
+  const list = { items: signal(null), error: signal(null), load, reload: read };
   let asking = null;
   function load() {
     if (list.items.value === null) asking ??= read();
@@ -39,7 +43,8 @@ export function held(path, arranged = (items) => items) {
   async function read() {
     list.error.value = null;
     try {
-      list.items.value = arranged((await ask("GET", path)).items);
+      const answer = await ask("GET", path);
+      list.items.value = arranged(answer.items, answer);
     } catch (error) {
       list.error.value = error;
     }

@@ -1,12 +1,18 @@
 /** Saved recipes: the tenant's own, then the built-in ones. */
 
+import { signal } from "@preact/signals";
 import { call, ask } from "../service/api.js";
 import { held } from "./backgrounds.js";
 
 const PATH = "/v1/recipes";
 
+/** Names of the logos that recipes can name, the operator's too; read with the recipes. */
+export const serviceLogos = signal([]);
 /** `{name, title, built_in, recipe}` each, from `GET /v1/recipes`. */
-export const savedRecipes = held(PATH);
+export const savedRecipes = held(PATH, (items, { logos }) => {
+  serviceLogos.value = logos;
+  return items;
+});
 
 /** Return the name of a recipe that words make, empty if they have no letters a to z and no digits. */
 export function nameFrom(words) {

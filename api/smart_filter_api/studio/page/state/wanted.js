@@ -7,12 +7,14 @@ import { FIRST_CHOICE, backgroundOf } from "./background-choice.js";
 const PLACE = "smart-filter.wanted";
 /** Outputs that the studio shows for each photo. */
 export const OUTPUTS = "image,cutout,matte,regions,thumbnail,faces,rating,printability";
-const FIRST = { ...FIRST_CHOICE, shape: "", framing: "false", format: "auto", recipe: null };
+const FIRST = { ...FIRST_CHOICE, shape: "", framing: "false", format: "auto", recipe: null,
+  logo: "", logoPlace: "bottom-right" };
 
 /**
- * A background choice (state/background-choice.js), with shape, framing, format and recipe.
+ * A background choice (state/background-choice.js), with shape, framing, format, recipe and logo.
  *
  * recipe: the saved one as `{name, fields}`, or null; its fields take precedence over the others.
+ * logo: the name of one; "" for none.
  */
 export const wanted = signal(read());
 
@@ -35,7 +37,7 @@ export function want(fields) {
 
 /** Return the form fields of the settings. mayUpload: whether an own picture can be sent along. */
 export function fieldsWanted({ mayUpload = true } = {}) {
-  const { shape, framing, format, picture, recipe } = wanted.value;
+  const { shape, framing, format, picture, recipe, logo, logoPlace } = wanted.value;
   const saved = recipe?.fields ?? {};
   const background = backgroundOf(wanted.value);
   const isTransparent = (saved.background ?? background) === "transparent";
@@ -48,6 +50,7 @@ export function fieldsWanted({ mayUpload = true } = {}) {
     outputs: OUTPUTS,
     ...(shape === "" || hasShape(saved) ? {} : { size: shape }),
     ...(framing === "false" || "crop" in saved ? {} : { crop: framing }),
+    ...(logo === "" || "logo" in saved ? {} : { logo, logo_place: logoPlace }),
     // JPEG has no transparency.
     ...(format === "auto" || "format" in saved || (format === "jpg" && isTransparent) ? {} : { format }),
   };

@@ -174,7 +174,10 @@ def list_(*, as_json: bool) -> None:
     "--stored-bytes",
     type=_OverrideType(click.IntRange(0, 10**15)),
     metavar="N",
-    help="Maximum bytes of stored photos, intermediate files and results.",
+    help="Maximum bytes of stored photos, intermediate files, results and pictures of its own.",
+)
+@click.option(
+    "--pictures", type=_bound_type, metavar="N", help="Maximum backgrounds and logos of its own."
 )
 @click.option(
     "--keep-input-seconds",

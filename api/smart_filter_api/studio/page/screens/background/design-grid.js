@@ -8,6 +8,7 @@ import { Trouble } from "../../controls/notices.js";
 import { RovingGrid } from "../../controls/roving.js";
 import { html } from "../../html.js";
 import { library, useHeld } from "../../state/backgrounds.js";
+import { OwnPictures } from "./own-pictures.js";
 import { Palette, Thumbnail } from "./thumbnail.js";
 
 const SOURCES = { tenant: "Your pictures", site: "Pictures of this service" };
@@ -40,6 +41,7 @@ export function DesignGrid({ current, onPick }) {
         <span class="title">${design.title}</span>
         ${isCurrent && html`<span class="in-use"><${Icon} name="check" /></span>`}`}
     <//>
+    <${OwnPictures} use="background" onAdded=${({ name }) => onPick(name)} />
   </div>`;
 }
 

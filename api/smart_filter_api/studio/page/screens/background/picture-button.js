@@ -17,8 +17,8 @@ export function faultOf(file) {
   return "";
 }
 
-/** kind: of the button. onPick: called with a usable File. */
-export function PictureButton({ kind, onPick, children }) {
+/** kind: of the button. label: of the file input. onPick: called with a usable File. */
+export function PictureButton({ kind, label = "Picture for the background", onPick, children }) {
   const picker = useRef(null);
   const [wrong, setWrong] = useState("");
   const picked = ({ currentTarget }) => {
@@ -30,7 +30,7 @@ export function PictureButton({ kind, onPick, children }) {
     if (fault === "") onPick(file);
   };
   return html`<${Button} kind=${kind} icon="upload" onClick=${() => picker.current.click()}>${children}<//>
-    <input ref=${picker} type="file" accept=${ACCEPTED} hidden aria-label="Picture for the background"
+    <input ref=${picker} type="file" accept=${ACCEPTED} hidden aria-label=${label}
       onChange=${picked} />
     ${wrong && html`<p class="wrong" role="alert">${wrong}</p>`}`;
 }
