@@ -10,14 +10,14 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 22_720,
+    "api": 22_730,
     "benchmarks": 10_635,
     "client": 5_815,
     "deploy": 16_705,
     "docs": 4_010,
     "shared": 24_090,
     "tests": 81_930,
-    "tests/smart_filter_tests": 14_465,
+    "tests/smart_filter_tests": 14_470,
     "training": 10_350,
     "workers": 39_365,
 }

@@ -134,6 +134,7 @@ async def delete_tenant_picture(
     picture_name: str, request: Request, services: OpenServices, caller: RecentAdministrator
 ) -> Response:
     """Delete a picture of the caller's tenant; unfinished jobs that name it fail."""
+    _require_name(picture_name)
 
     def delete(connection: Connection) -> list[str]:
         gone = stock.remove(connection, caller.tenant, [picture_name])
@@ -268,6 +269,7 @@ def _list(connection: Connection, tenant: Tenant) -> list[TenantPicture]:
 
 
 def _get(connection: Connection, tenant: Tenant, name: str) -> TenantPicture:
+    _require_name(name)
     waiting = incoming.find(connection, tenant, name)
     stored = stock.find_stored(connection, tenant, name)
     if stored is None and waiting is None:
@@ -314,6 +316,14 @@ def _render_newest(
         thumbnail=thumbnail,
         **{"width": None, "height": None, "error": None, **more},
     )
+
+
+def _require_name(name: str) -> None:
+    """Raise NotFound for a text that no picture can be named."""
+    try:
+        descriptions.check_name(name)
+    except PictureRefused:
+        raise _missing(name) from None
 
 
 def _full_name(name: str) -> str:

@@ -20,6 +20,7 @@ _CHANGE = "PATCH /v1/webhooks/{webhook_id}"
 _DELIVERIES = "GET /v1/webhooks/{webhook_id}/deliveries"
 _LIVE = "POST /v1/live"
 _RECIPE = "PUT /v1/recipes/{recipe_name}"
+_PICTURE = "PUT /v1/backgrounds/tenant/{picture_name}"
 _SUBMIT = {"scopes": ["submit"]}
 _URL = {"url": "https://example.org/told"}
 
@@ -64,6 +65,10 @@ ACCOUNTS = (
     *parameter_rows("GET /v1/keys", "tenant", "", "a b"),
     Row("keys of another tenant", "GET /v1/keys", 403, "scope", params=(("tenant", "local"),)),
     unread(_RECIPE),
+    raw_row(_PICTURE, "text", b"Dear Sir,", "/picture", MEDIA, headers={}),
+    compressed_row(_PICTURE, {}),
+    *parameter_rows(_PICTURE, "use", "poster", "LOGO"),
+    *parameter_rows(_PICTURE, "name", "wall", tells="it has use, title, tags"),
     json_row(_RECIPE, "bare fields", {"background": "keep"}, "/background", "/recipe"),
     json_row(_LIVE, "unknown background", {"background": "preset:nowhere"}, "/background"),
     json_row(_LIVE, "color that shows through", {"background": "color:#fff8"}, "/background"),
