@@ -92,8 +92,8 @@ def test_wrong_recipe_is_wrong_usage(recipes: Command) -> None:
     assert "'nowhere' is not a preset" in recipes.usage_error(
         "recipes", "save", "shop", "--background", "preset:nowhere"
     )
-    assert "nme: is not a field of a recipe; did you mean filename?" in recipes.usage_error(
-        "recipes", "save", "shop", "--set", "nme=x"
+    assert "filname: is not a field of a recipe; did you mean filename?" in recipes.usage_error(
+        "recipes", "save", "shop", "--set", "filname=x"
     )
     for named in (("save", "A/b", "--format", "png"), ("delete", "../x")):
         assert f"name: '{named[1]}' is not a name of" in recipes.usage_error("recipes", *named)
