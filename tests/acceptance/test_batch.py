@@ -135,6 +135,7 @@ def test_recipe_names_the_pictures_and_numbers_them(up: Machine) -> None:
     assert {len(jobs) for jobs in jobs_of(up).values()} == {1}
 
 
+@pytest.mark.slow
 def test_changed_saved_recipe_makes_the_pictures_again(up: Machine) -> None:
     put(up, 1)
     wish = ("batch", "photos", "--recipe", "brand")
@@ -308,6 +309,7 @@ def test_take_of_one_photo_is_refused_in_one_line(up: Machine) -> None:
     assert "2 to 12 photos" in said
 
 
+@pytest.mark.slow
 def test_album_without_a_readable_photo_ends(up: Machine) -> None:
     (up.here / "photos").mkdir()
     (up.here / "photos" / "gone.jpg").touch(mode=0o644)
@@ -385,6 +387,7 @@ def test_killed_watch_moves_every_photo_and_makes_each_picture_once(
     assert len(jobs - known) == 5
 
 
+@pytest.mark.slow
 def test_watch_keeps_the_pictures_of_a_name_apart_and_retries_what_is_put_back(
     up: Machine,
 ) -> None:
