@@ -16,10 +16,10 @@ LINES = {
     "deploy": 16_705,
     "docs": 4_000,
     "shared": 23_610,
-    "tests": 81_370,
+    "tests": 81_385,
     "tests/smart_filter_tests": 14_465,
     "training": 10_350,
-    "workers": 39_355,
+    "workers": 39_385,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}
