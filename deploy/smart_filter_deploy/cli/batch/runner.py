@@ -16,7 +16,7 @@ from rich.console import Console
 from smart_filter_client import Client, Upload
 from smart_filter_client.errors import InvalidRequest, TryLater
 from smart_filter_client.models import SavedRecipe
-from smart_filter_deploy.cli.batch import album
+from smart_filter_deploy.cli.batch import album, drawings
 from smart_filter_deploy.cli.batch import report as batch_report
 from smart_filter_deploy.cli.batch.dashboard import Dashboard, album_lines, summary_line
 from smart_filter_deploy.cli.batch.hot_folder import HotFolder
@@ -106,6 +106,9 @@ class BatchRunner:
     def _run(self, started: float) -> int:
         for closed in self._look.closed:
             print_error(f"skipped: {closed}")
+        if self._wanted.drawings is not None:
+            told = drawings.count_drawings(self._wanted.drawings, self._look.photos)
+            self._console.print(told, soft_wrap=True, markup=False)
         self._queue_due()
         is_empty = not (self._look.photos or self._look.unfinished)
         is_album = self._wanted.best is not None and not is_empty
@@ -134,11 +137,18 @@ class BatchRunner:
             if self._hot_folder is not None and self._has_ended(photo, self._hot_folder):
                 continue
             self._seen[photo.name] = photo.version
-            if self._journal.is_done(photo, self._recipe) and not self._should_retry(photo):
+            if self._is_done(photo) and not self._should_retry(photo):
                 self._before += 1
             else:
                 self._journal.number(photo.name)  # in the order of their names
                 self._due.append(photo)
+
+    def _is_done(self, photo: FoundPhoto) -> bool:
+        try:
+            _, recipe = drawings.add_drawings(self._wanted, photo.name, self._recipe)
+        except (OSError, ValueError):
+            return False  # its outcome will say why
+        return self._journal.is_done(photo, recipe)
 
     def _has_ended(self, photo: FoundPhoto, hot_folder: HotFolder) -> bool:
         """Rename or move a photo of a watched folder whose name has ended; return whether it did.
@@ -296,7 +306,9 @@ class BatchRunner:
         album_id = self._find_album()
         if album_id is None:
             return
-        fetching = pool.submit(album.fetch_take, patience, self._journal, conveyor, album_id)
+        fetching = pool.submit(
+            album.fetch_take, patience, self._journal, conveyor, self._wanted, album_id
+        )
         while not fetching.done():
             wait([fetching], _TICK_SECONDS)
             dashboard.count(waiting=1, before=self._before)
