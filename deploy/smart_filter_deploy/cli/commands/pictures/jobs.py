@@ -1,20 +1,32 @@
-"""`smart-filter jobs`: lists, shows, downloads, cancels, redrives and deletes jobs."""
+"""`smart-filter jobs`: lists, shows, downloads, corrects, cancels, redrives and deletes jobs."""
 
 import datetime as dt
 import functools
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final, cast
 
 import click
 from rich.text import Text
 
-from smart_filter_client import Client, Job, JobState, OutputName
+from smart_filter_client import (
+    Client,
+    FaceChanges,
+    FaceLabel,
+    Job,
+    JobState,
+    OutputName,
+)
+from smart_filter_client.models.faces import SmileLevel
 from smart_filter_deploy.cli.commands import completion_values
-from smart_filter_deploy.cli.server.connection import open_client
+from smart_filter_deploy.cli.commands.recipe_options import Drawing, drawing_options
+from smart_filter_deploy.cli.server.connection import choose_server, open_client, open_client_for
 from smart_filter_deploy.cli.server.program import typed_command
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns
 from smart_filter_deploy.cli.terminal.exit_codes import (
+    ALL_SUCCEEDED,
     PHOTO_FAILED,
     WRONG_USAGE,
     CommandError,
@@ -22,6 +34,10 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
 from smart_filter_deploy.cli.terminal.outputs import OutputPaths, plan_outputs
 from smart_filter_deploy.cli.terminal.report import STATE_STYLES, print_findings, print_stages
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
+
+_SMILES: Final = ("none", "mild", "moderate", "huge")
+_EYES: Final = {"open": True, "closed": False}
+_BOX_SIDES: Final = 4
 
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
@@ -41,7 +57,7 @@ _optional_job_argument = click.argument(
     )
 )
 def jobs() -> None:
-    """List, show, download, cancel, redrive and delete jobs."""
+    """List, show, download, correct, cancel, redrive and delete jobs."""
 
 
 @jobs.command(
@@ -131,6 +147,126 @@ def download(
         return
     for path in saved.values():
         print_line(str(path))
+
+
+def _read_boxes(
+    _context: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> list[list[float]]:
+    boxes = []
+    for text in texts:
+        try:
+            box = [float(side) for side in text.split(",")]
+        except ValueError:
+            box = []
+        if len(box) != _BOX_SIDES or not all(map(math.isfinite, box)):
+            raise click.BadParameter(f"{text!r} is not X,Y,WIDTH,HEIGHT in pixels of the photo")
+        boxes.append(box)
+    return boxes
+
+
+def _read_labels(
+    _context: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> list[FaceLabel]:
+    return [_read_label(text) for text in texts]
+
+
+def _read_label(text: str) -> FaceLabel:
+    number, _, rest = text.partition(":")
+    values = dict(part.partition("=")[::2] for part in rest.split(","))
+    is_right = number.isdecimal() and all(
+        value in (_SMILES if key == "smile" else _EYES) for key, value in values.items()
+    )
+    if not is_right or not values.keys() <= {"smile", "left-eye", "right-eye"}:
+        raise click.BadParameter(
+            f"{text!r} is not FACE:KEY=VALUE, such as 1:smile=huge,left-eye=closed; smiles are"
+            f" {', '.join(_SMILES)}, and left-eye and right-eye are open or closed"
+        )
+    return FaceLabel(
+        int(number),
+        cast("SmileLevel | None", values.get("smile")),
+        _EYES.get(values.get("left-eye", "")),
+        _EYES.get(values.get("right-eye", "")),
+    )
+
+
+@jobs.command(
+    epilog=examples(
+        "smart-filter jobs correct ID --remove-face 2 --add-face 310,120,80,96",
+        "smart-filter jobs correct ID --restore-faces",
+        "smart-filter jobs correct ID --label 1:smile=huge,left-eye=open",
+        "smart-filter jobs correct ID --mask mask.png --json | jq -r .id",
+    )
+)
+@_job_argument
+@click.option(
+    "--remove-face",
+    "removed",
+    type=click.IntRange(1),
+    multiple=True,
+    metavar="NUMBER",
+    help="Do not count a face, 1 the first of `faces`; repeatable.",
+)
+@click.option(
+    "--add-face",
+    "added",
+    multiple=True,
+    callback=_read_boxes,
+    metavar="X,Y,WIDTH,HEIGHT",
+    help="Count a missed face, by its box in the photo's pixels; repeatable.",
+)
+@click.option("--restore-faces", "restores", is_flag=True, help="Count the faces that were found.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    callback=_read_labels,
+    metavar="FACE:KEY=VALUE,…",
+    help="Right smile (none, mild, moderate, huge), left-eye and right-eye (open, closed) of a"
+    " face; repeatable.",
+)
+@drawing_options
+@_json_option
+@click.pass_context
+def correct(
+    ctx: click.Context,
+    job_id: str,
+    removed: tuple[int, ...],
+    added: list[list[float]],
+    labels: list[FaceLabel],
+    *,
+    restores: bool,
+    drawn: Drawing,
+    as_json: bool,
+) -> None:
+    """Correct faces, smiles or the outline of a finished job, and make its picture again.
+
+    The picture is a new job, which is printed when it has ended. One kind of correction at a time:
+    correct the new job for another one.
+    """
+    given = {
+        "faces": removed or added,
+        "restore": restores,
+        "label": labels,
+        "mask": drawn.mask_file,
+        "strokes": drawn.strokes,
+    }
+    if sum(map(bool, given.values())) != 1:
+        raise click.UsageError(
+            "give one kind of correction: --remove-face and --add-face, --restore-faces, --label,"
+            " --mask or --strokes"
+        )
+
+    changes = labels or FaceChanges(removed, added, restore=restores)
+    called = {f"faces.remove.{at}": f"--remove-face {face}" for at, face in enumerate(removed)}
+    called |= {f"faces.add.{at}": f"--add-face {box}" for at, box in enumerate(added)}
+    with open_client_for(choose_server(), called) as client:
+        if drawn.mask_file is not None or drawn.strokes:
+            correction = client.correct_matte(job_id, mask=drawn.mask_file, strokes=drawn.strokes)
+        else:
+            correction = client.correct_faces(job_id, changes)
+        job = client.wait(client.derive(job_id, correction_id=correction.id).id)
+    _print(job, as_json=as_json)
+    ctx.exit(ALL_SUCCEEDED if job.succeeded else PHOTO_FAILED)
 
 
 @jobs.command(
