@@ -253,8 +253,7 @@ class BatchRunner:
         with open_client_for(server) as client:
             # Report a wrong server or key before waiting starts, and a wrong recipe.
             next(client.jobs(limit=1), None)
-            if self._watch:
-                _check_recipe(client, self._wanted)
+            _check_recipe(client, self._wanted)
 
         def find() -> Server | None:
             # A restarted stack listens on another port.

@@ -1,5 +1,7 @@
 """`smart-filter batch`: processes a folder of photos, and resumes where it stopped."""
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -124,14 +126,16 @@ def batch(
         raise click.BadParameter("keep masks in a folder without photos", param_hint="--masks")
     place = output or Path(f"{folder.resolve().name}.smart-filter")
     recipe = asked.recipe(outputs=_OUTPUTS)
-    _make_output_folder(folder, place, report_file)
     hot_folder = HotFolder(folder) if watch else None
-    moved_to: tuple[Path, ...] = ()
-    if hot_folder is not None:
-        hot_folder.prepare()
-        moved_to = hot_folder.folders
+    moved_to = () if hot_folder is None else hot_folder.folders
     photos = WatchedFolder(folder, (place, *moved_to, *([masks] if masks else [])), recursive)
-    with Journal.opened(place) as journal, exit_on_signals():
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(_remove_new_if_empty((place, *moved_to)))
+        _make_output_folder(folder, place, report_file)
+        if hot_folder is not None:
+            hot_folder.prepare()
+        journal = opened.enter_context(Journal.opened(place))
+        opened.enter_context(exit_on_signals())
         work = BatchRunner(
             photos,
             journal,
@@ -144,6 +148,19 @@ def batch(
         )
         status = work.do()
     ctx.exit(status)
+
+
+@contextlib.contextmanager
+def _remove_new_if_empty(folders: Sequence[Path]) -> Iterator[None]:
+    """Remove these folders afterward where they are new and empty: a start was refused."""
+    paths = {path for folder in folders for path in (folder, *folder.parents)}
+    missing = [path for path in paths if not path.exists()]
+    try:
+        yield
+    finally:
+        for path in sorted(missing, reverse=True):
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def _make_output_folder(folder: Path, place: Path, report_file: Path | None) -> None:
