@@ -408,7 +408,8 @@ class BatchRunner:
         if len(before) > _MAX_LISTED_FAILURES:
             lines.append(f"  and {len(before) - _MAX_LISTED_FAILURES} more; --report lists all")
         if failed:
-            lines.append("--retry-failed retries them")
+            moved = "move them back from failed/ to retry them"
+            lines.append(moved if self._watch else "--retry-failed retries them")
         if self._wanted.best is not None:
             entries = filter(None, (self._journal.entry(name) for name in sorted(self._seen)))
             take = self._journal.entry(album.TAKE) if self._wanted.best == album.TAKE else None
