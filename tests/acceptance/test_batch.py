@@ -143,7 +143,7 @@ def test_changed_saved_recipe_makes_the_pictures_again(up: Machine) -> None:
     save = ("recipes", "save", "brand", "--set")
 
     up.run(*save, "filename=first", "--background", "color:teal")
-    first = up.run(*wish)
+    first = up.run(*wish, "--json")
     teal = (output_of(up) / "first.jpg").read_bytes()
     same = up.run(*wish)
     up.run(*save, "filename=second", "--background", "color:red")
@@ -151,6 +151,7 @@ def test_changed_saved_recipe_makes_the_pictures_again(up: Machine) -> None:
 
     ended = (first, same, second)
     assert [one.returncode for one in ended] == [0, 0, 0], second.stderr
+    assert json.loads(first.stdout)["rating"] > 0  # the saved recipe names no outputs
     assert (output_of(up) / "second.jpg").read_bytes() != teal
     assert len(jobs_of(up)["0.jpg"]) == 2
 

@@ -13,7 +13,7 @@ from typing import cast
 import click
 from rich.console import Console
 
-from smart_filter_client import Client, Upload
+from smart_filter_client import Client, Recipe, Upload
 from smart_filter_client.errors import InvalidRequest, TryLater
 from smart_filter_client.models import SavedRecipe
 from smart_filter_deploy.cli.batch import album, drawings
@@ -57,6 +57,7 @@ class BatchRunner:
     """A batch from its first scan to its end; progress goes to the console.
 
     photos: the input folder.  journal: of the output folder.
+    outputs: what to ask for where neither the recipe nor saved ones that it names say it.
     hot_folder: where photos go that have ended; None: they stay, and the batch ends with the last.
     retry_failed: whether to retry failed photos.
     report_file: report of all photos.  as_json: whether standard output is JSON.
@@ -68,6 +69,7 @@ class BatchRunner:
         journal: Journal,
         wanted: PhotoRequest,
         *,
+        outputs: str,
         console: Console,
         hot_folder: HotFolder | None,
         retry_failed: bool,
@@ -77,6 +79,7 @@ class BatchRunner:
         self._photos = photos
         self._journal = journal
         self._wanted = wanted
+        self._outputs = outputs
         self._recipe = recipe_digest(wanted)
         self._console = console
         self._hot_folder = hot_folder
@@ -100,7 +103,9 @@ class BatchRunner:
             if self._wanted.recipe.get("recipe"):
                 # Saved recipes may have changed since the last run.
                 server = opened.enter_context(open_server(self._console))
-                self._recipe = recipe_digest(self._wanted, _named_recipes(server, self._wanted))
+                saved = _named_recipes(server, self._wanted)
+                self._wanted = _with_findings(self._wanted, saved, self._outputs)
+                self._recipe = recipe_digest(self._wanted, saved)
             return self._run(started)
 
     def _run(self, started: float) -> int:
@@ -430,6 +435,16 @@ def _named_recipes(server: Server, wanted: PhotoRequest) -> list[SavedRecipe]:
     }
     with open_client_for(server) as client:
         return [saved for saved in client.recipes() if saved.name in names]
+
+
+def _with_findings(
+    wanted: PhotoRequest, saved: Sequence[SavedRecipe], outputs: str
+) -> PhotoRequest:
+    """Return the request with these outputs, unless its recipe or a saved one has others."""
+    if any("outputs" in recipe for recipe in (wanted.recipe, *(entry.recipe for entry in saved))):
+        return wanted
+    recipe = {**wanted.recipe, "outputs": [outputs]}
+    return dataclasses.replace(wanted, recipe=cast("Recipe", recipe))
 
 
 def _check_recipe(client: Client, wanted: PhotoRequest) -> None:

@@ -140,6 +140,7 @@ def batch(
             photos,
             journal,
             PhotoRequest(recipe, asked.background_file, drawings=masks, best=best),
+            outputs=_OUTPUTS,
             console=EscapingConsole(stderr=as_json, highlight=False),
             hot_folder=hot_folder,
             retry_failed=retry_failed,
