@@ -40,7 +40,7 @@ frameworks() { # PACKAGE…: more of them
 worker() { # VARIANT ARGUMENT…: with the packages of the standard input
   variant=$1
   shift
-  image "worker-$variant" --extra api --extra heic --extra live --extra otlp --extra worker \
+  image "worker-$variant" --extra api --extra live --extra otlp --extra worker \
     "$@" pyproject.toml -
 }
 

@@ -259,6 +259,8 @@ def _reasons(
         reasons.append(f"It is rated {shot.rating:.2f}.")
     elif shot.people == 0:
         reasons.append("No person is in it.")
+    else:
+        reasons.append("It has no face to rate.")
     if place:
         reasons.append(f"The better photo {best_shot.describe_lead(scene[0], shot)}.")
     elif len(scene) > 1:

@@ -10,8 +10,6 @@ _MAX_CHARACTERS: Final = 200
 # Searches that are remembered: the items of a batch often share their errors, and a search takes
 # a millisecond.
 _MAX_REMEMBERED: Final = 256
-# Similarity of difflib that suffices when nothing is more similar: `nme` is meant for `filename`.
-_WEAK_CUTOFF: Final = 0.5
 
 
 def find_nearest(name: str, candidates: Iterable[str], *, most: int = 1) -> list[str]:
@@ -39,9 +37,7 @@ def suggest(near: Sequence[str]) -> str:
 def _search(folded: str, candidates: tuple[str, ...], most: int) -> tuple[str, ...]:
     by_folded = {candidate.casefold(): candidate for candidate in candidates}
     # A unit that is left out, such as `ttl` for `ttl_seconds`, makes names too different.
-    similar = (
-        difflib.get_close_matches(folded, by_folded, n=most)
-        or [folded_name for folded_name in by_folded if folded_name.startswith(f"{folded}_")]
-        or difflib.get_close_matches(folded, by_folded, n=most, cutoff=_WEAK_CUTOFF)
-    )
+    similar = difflib.get_close_matches(folded, by_folded, n=most) or [
+        folded_name for folded_name in by_folded if folded_name.startswith(f"{folded}_")
+    ]
     return tuple(by_folded[folded_name] for folded_name in similar[:most])

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
@@ -135,13 +136,14 @@ def test_recipe_names_the_pictures_and_numbers_them(up: Machine) -> None:
     assert {len(jobs) for jobs in jobs_of(up).values()} == {1}
 
 
+@pytest.mark.slow
 def test_changed_saved_recipe_makes_the_pictures_again(up: Machine) -> None:
     put(up, 1)
     wish = ("batch", "photos", "--recipe", "brand")
     save = ("recipes", "save", "brand", "--set")
 
     up.run(*save, "filename=first", "--background", "color:teal")
-    first = up.run(*wish)
+    first = up.run(*wish, "--json")
     teal = (output_of(up) / "first.jpg").read_bytes()
     same = up.run(*wish)
     up.run(*save, "filename=second", "--background", "color:red")
@@ -149,6 +151,7 @@ def test_changed_saved_recipe_makes_the_pictures_again(up: Machine) -> None:
 
     ended = (first, same, second)
     assert [one.returncode for one in ended] == [0, 0, 0], second.stderr
+    assert json.loads(first.stdout)["rating"] > 0  # the saved recipe names no outputs
     assert (output_of(up) / "second.jpg").read_bytes() != teal
     assert len(jobs_of(up)["0.jpg"]) == 2
 
@@ -174,6 +177,53 @@ def test_pictures_of_one_photo_end_in_one_number_and_have_its_name(up: Machine) 
     assert all(cutout.replace("-cutout", "") == image for image, cutout in stems)
     named = {path.stem for path in (up.here / "own").glob("*.jpg")}
     assert named == {"0", "1", "2", "bad\ufffd"}
+
+
+def test_masks_and_strokes_of_a_folder_belong_to_the_photos_of_their_names(up: Machine) -> None:
+    put(up, 4)
+    masks = up.here / "masks"
+    masks.mkdir()
+    drawn = np.zeros((256, 256), np.uint8)
+    drawn[50:150] = 255
+    Image.fromarray(drawn).save(masks / "0.png")
+    Image.fromarray(drawn[:50]).save(masks / "1.png")
+    (masks / "2.json").write_text('[{"points": [[20, 20]], "width": 12, "keep": true}]')
+    wish = ("batch", "photos", "--masks", "masks", "--background", "transparent", "--json")
+
+    first = up.run(*wish)
+
+    lines = {line["file"]: line for line in map(json.loads, first.stdout.splitlines())}
+    assert "3 of 4 photos have a mask or strokes in masks" in first.stderr
+    assert {name for name, line in lines.items() if line["error"]} == {"1.jpg"}
+    assert "mask_file: is 256×50, but" in lines["1.jpg"]["error"]["detail"]
+    alpha = {
+        name: np.asarray(Image.open(line["output"]))[..., 3]
+        for name, line in lines.items()
+        if line["output"]
+    }
+    assert np.array_equal(alpha["0.jpg"], drawn)
+    assert (alpha["2.jpg"][20, 20], alpha["3.jpg"][20, 20]) == (255, 0)
+    (masks / "2.json").write_text('[{"points": [[20, 20]], "width": 12, "keep": false}]')
+    second = up.run(*wish)
+    assert [json.loads(line)["file"] for line in second.stdout.splitlines()] == ["2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (["--masks", "masks"], "those of 0.jpg are 0.png or 0.json there"),
+        (["--masks", "masks", "--best", "1"], "--masks goes with neither --best nor --watch"),
+        (["--masks", "photos"], "keep masks in a folder without photos"),
+    ],
+)
+def test_masks_that_fit_no_photo_are_wrong_usage(up: Machine, wish: list[str], said: str) -> None:
+    put(up, 1)
+    (up.here / "masks").mkdir()
+
+    ended = up.run("batch", "photos", *wish)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert said in ended.stderr
 
 
 def test_killed_batch_resumes_and_repeats_nothing(up: Machine, running_stack: RunningStack) -> None:
@@ -308,6 +358,7 @@ def test_take_of_one_photo_is_refused_in_one_line(up: Machine) -> None:
     assert "2 to 12 photos" in said
 
 
+@pytest.mark.slow
 def test_album_without_a_readable_photo_ends(up: Machine) -> None:
     (up.here / "photos").mkdir()
     (up.here / "photos" / "gone.jpg").touch(mode=0o644)
@@ -385,6 +436,7 @@ def test_killed_watch_moves_every_photo_and_makes_each_picture_once(
     assert len(jobs - known) == 5
 
 
+@pytest.mark.slow
 def test_watch_keeps_the_pictures_of_a_name_apart_and_retries_what_is_put_back(
     up: Machine,
 ) -> None:

@@ -102,6 +102,7 @@ def expire_uploads(stack: RunningStack) -> None:
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_same_bytes_may_be_put_again_before_they_are_imported(running_stack: RunningStack) -> None:
     upload = create_upload(running_stack)
     put(upload)

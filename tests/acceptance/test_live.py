@@ -301,6 +301,7 @@ def test_connection_ends_with_its_token(worker: LiveWorker, person: Srgb8) -> No
     assert (code, "POST /v1/live" in reason) == (4410, True)
 
 
+@pytest.mark.slow
 def test_another_token_of_the_tenant_extends_the_connection(
     worker: LiveWorker, person: Srgb8
 ) -> None:

@@ -218,6 +218,28 @@ def test_submitted_job_is_downloaded_and_deleted(up: Machine, running_stack: Run
     assert (gone.returncode, gone.stderr.count("\n")) == (1, 1)
 
 
+def test_corrections_make_the_picture_again(up: Machine, running_stack: RunningStack) -> None:
+    job_id = running_stack.submit(background="color:red", outputs="image,faces,matte")
+    running_stack.wait(job_id)
+    drawn = np.full((512, 512), 255, np.uint8)
+    Image.fromarray(drawn).save(up.here / "mask.png")
+
+    removed = up.run("jobs", "correct", job_id, "--remove-face", "1", "--json")
+    labeled = up.run("jobs", "correct", job_id, "--label", "1:smile=none,left-eye=closed", "--json")
+    masked = up.run("jobs", "correct", job_id, "--mask", "mask.png")
+    refused = up.run("jobs", "correct", job_id, "--remove-face", "7")
+
+    child, label = json.loads(removed.stdout), json.loads(labeled.stdout)
+    assert (child["parent_id"], child["faces"], child["faces_removed"]) == (job_id, [], 1)
+    assert label["faces"][0]["smile"]["level"] == "none"
+    assert label["faces"][0]["eyes"] == {"left_open": False, "right_open": True}
+    up.run("jobs", "download", masked.stdout.split()[0], "--output", "matte", "-o", "masked/")
+    [matte] = (up.here / "masked").iterdir()
+    assert np.array_equal(np.asarray(Image.open(matte)), drawn)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "--remove-face 7: is not one of the 1 detected faces" in refused.stderr
+
+
 @pytest.mark.slow
 def test_unwritable_result_fails_its_photo(up: Machine) -> None:
     (up.here / "out" / "astronaut.smart-filter.jpg").mkdir(parents=True)

@@ -162,6 +162,7 @@ def test_command_opens_nothing(
     assert opened.read() == set()
 
 
+@pytest.mark.slow
 def test_download_of_weights_opens_nothing(
     visitor: Visitor, opened: OpenedFiles, tmp_path: Path
 ) -> None:

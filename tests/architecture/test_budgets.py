@@ -10,16 +10,16 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 22_730,
-    "benchmarks": 10_635,
+    "api": 22_720,
+    "benchmarks": 10_630,
     "client": 5_815,
-    "deploy": 16_705,
+    "deploy": 17_070,
     "docs": 4_010,
-    "shared": 24_090,
-    "tests": 81_935,
+    "shared": 24_030,
+    "tests": 82_105,
     "tests/smart_filter_tests": 14_470,
     "training": 10_350,
-    "workers": 39_365,
+    "workers": 39_390,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}

@@ -174,6 +174,12 @@ def test_own_picture_is_the_background_of_all(page: Page, visitor: Visitor, phot
     expect(_bar(page)).to_contain_text("Finished: 2 of 2 photos done")
     expected = {"color:#336699", "file"}
     assert _backgrounds(visitor) == {"a.png": expected, "b.png": expected}
+    # Ready for the next action, and where they were.
+    _expect_chosen(page, "a.png", "b.png")
+    assert page.locator(".card .choose").evaluate_all("all => all.map((one) => one.ariaLabel)") == [
+        "Choose a.png",
+        "Choose b.png",
+    ]
 
 
 def test_all_are_saved_in_another_size_as_one_zip(

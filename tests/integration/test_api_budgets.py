@@ -90,6 +90,7 @@ def test_device_has_one_large_body_under_way(api: Api) -> None:
     assert "of this device" in refused.json()["detail"]
 
 
+@pytest.mark.slow
 def test_stored_body_gives_its_bytes_back(api: Api) -> None:
     photo = a_photo() + bytes(30_000_000)
 
@@ -138,6 +139,7 @@ def test_device_has_twenty_streams_and_waits(api: Api) -> None:
     assert others == 200
 
 
+@pytest.mark.slow
 def test_downloads_that_are_not_read_are_bounded(api: Api) -> None:
     asked = {"scopes": ["submit"], "ttl_seconds": 600, "max_jobs": 9}
     mine = {"Authorization": f"Bearer {api.client.post('/v1/tokens', json=asked).json()['key']}"}

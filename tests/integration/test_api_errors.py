@@ -5,7 +5,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from smart_filter_tests import batches
+from smart_filter_tests import batches, heic
 from smart_filter_tests.bench import TENANT
 from smart_filter_tests.serving import Api, a_photo
 
@@ -130,14 +130,21 @@ def test_format_has_other_names(api: Api, name: str, format_: str) -> None:
     assert answer.json()["recipe"]["format"] == format_
 
 
-@pytest.mark.parametrize("content_type", ["image/jpg", "jpeg", "jpg"])
-def test_upload_of_image_jpg_is_of_image_jpeg(api: Api, content_type: str) -> None:
-    photo = a_photo()
+@pytest.mark.parametrize(
+    ("content_type", "registered", "photo"),
+    [
+        *((name, "image/jpeg", a_photo()) for name in ("image/jpg", "jpeg", "jpg")),
+        ("image/heif", "image/heic", heic.quarters()),
+    ],
+)
+def test_upload_of_a_common_type_is_of_the_registered_one(
+    api: Api, content_type: str, registered: str, photo: bytes
+) -> None:
     wish = {"content_type": content_type, "bytes": len(photo)}
 
     upload = api.client.post("/v1/uploads", json=wish).json()
 
-    assert upload["headers"] == {"Content-Type": "image/jpeg"}
+    assert upload["headers"] == {"Content-Type": registered}
     put = httpx.put(upload["put_url"], content=photo, headers=upload["headers"], timeout=60)
     assert put.status_code == 200
     body = {"upload_id": upload["upload_id"], "recipe": {"background": "keep"}}

@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Any
 
 import httpx
+import pytest
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Scope
@@ -31,6 +32,7 @@ def test_leaked_key_is_revoked_with_the_keys_that_it_issued(api: Api, clock: Clo
     assert is_valid(api, token["key"])
 
 
+@pytest.mark.slow
 def test_unknown_keys_are_bounded_and_lock_no_known_key_out(api: Api) -> None:
     known = as_bearer(api.key(Scope.READ))
     # A separate API: unknown keys of other tests do not count here.

@@ -111,6 +111,7 @@ def test_second_batch_of_a_tenant_waits_without_a_connection(bench: Bench) -> No
     assert order == [3, "first", "second"]
 
 
+@pytest.mark.slow
 def test_batch_that_waits_too_long_for_its_turn_is_refused_until_there_is_one(api: Api) -> None:
     batch = {"items": batches.items(1)}
     with (

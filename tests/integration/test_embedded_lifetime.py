@@ -181,6 +181,16 @@ def ends(pid: int) -> bool:
         os.close(descriptor)
 
 
+def test_notice_is_shown_once_for_each_data_folder(tmp_path: Path) -> None:
+    folder = DataFolder.at(tmp_path / "data")
+
+    shown = [folder.is_news(notice) for notice in ("research", "research", "emotions", "emotions")]
+
+    assert shown == [True, False, True, False]
+    assert DataFolder.at(tmp_path / "other").is_news("research")
+    assert DataFolder(tmp_path / "missing").is_news("research")
+
+
 def test_request_to_stop_ends_everything_in_order(start: Start, folder: Path) -> None:
     stack = start()
 

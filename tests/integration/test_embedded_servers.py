@@ -320,6 +320,7 @@ def test_command_that_ignores_the_request_to_stop_is_killed(stack: Stack) -> Non
     assert not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.slow
 def test_tiers_stop_one_after_the_other_and_a_joined_command_with_its_tier(tmp_path: Path) -> None:
     files, log = [tmp_path / "first", tmp_path / "second"], tmp_path / "ended"
     first, second = (

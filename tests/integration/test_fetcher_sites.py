@@ -269,6 +269,7 @@ def test_failed_fetch_is_settled_despite_a_lost_database_connection(bench: Bench
     assert bench.row(job_id, StageName.PREPARE)["seconds"] == 30.0
 
 
+@pytest.mark.slow
 def test_start_of_a_child_process_is_not_charged_as_fetching(bench: Bench) -> None:
     background = Background(kind=BackgroundKind.URL, value="https://example.com/b")
     job_id = bench.submit(Recipe(background=background), photo="photo that is gone")

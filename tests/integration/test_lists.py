@@ -147,6 +147,7 @@ def jobs_locked(bench: Bench) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_list_that_takes_too_long_is_refused(api: Api) -> None:
     with jobs_locked(api.bench):
         answer = api.client.get("/v1/jobs", params={"state": "failed"})

@@ -18,6 +18,7 @@ from smart_filter_tests.stored_results import derive, run_stages
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
 
 NAME = 'Вася, "лето" 👩‍👩‍👧.jpg'
+NAMES = ("p {n}", "p {n}", "same", "same")
 CYRILLIC = (
     "attachment; filename=\"{id}.png\"; filename*=UTF-8''%D0%92%D0%B0%D1%81%D1%8F%2C%20%D0%B0.png"
 )
@@ -158,6 +159,33 @@ def test_command_saves_under_the_name_of_the_recipe_and_replaces_nothing(
     assert command.output(*wish) == f"{tmp_path}/out/Вася-1-keep.png\n"
     assert "exists already" in command.output(*wish)
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["Вася-1-keep.png"]
+
+
+def test_command_counts_the_jobs_of_one_call(
+    api: Api,
+    tmp_path: Path,
+    bench: Bench,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = [str(sent(api, "a.jpg", background="keep", filename=name)["id"]) for name in NAMES]
+    for _ in jobs:
+        run_stages(api, PREPARE, COMPOSITE)
+    command = on_servers(bench.settings, capsys, monkeypatch)
+    monkeypatch.setenv("SMART_FILTER_URL", api.url)
+    monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(*Scope))
+    wish = ("jobs", "download", *jobs, "gone", "--output", "image", "-o", f"{tmp_path}/out/")
+
+    first = command.output(*wish)
+    second = command.output(*wish, "--force", "--json")
+
+    names = ["p 1.png", "p 2.png", "same.png"]
+    for said in (first, second):
+        assert [f"{tmp_path}/out/{name}" in said for name in names] == [True] * 3
+        assert f"{jobs[3]}: {tmp_path}/out/same.png is another job's" in said
+        assert "smart-filter: gone: " in said
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == names
+    assert command.status(*wish) == 1
 
 
 @pytest.mark.parametrize("template", ["", "{", "{name!r}", "{date}", "x" * 101])

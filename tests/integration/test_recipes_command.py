@@ -17,7 +17,7 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.stock.descriptions import Description
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.commands import Command, on_servers
-from smart_filter_tests.serving import Api
+from smart_filter_tests.serving import Api, a_photo
 from smart_filter_workers.stock import ingest
 
 OTHER = Tenant("other")
@@ -92,8 +92,8 @@ def test_wrong_recipe_is_wrong_usage(recipes: Command) -> None:
     assert "'nowhere' is not a preset" in recipes.usage_error(
         "recipes", "save", "shop", "--background", "preset:nowhere"
     )
-    assert "nme: is not a field of a recipe; did you mean filename?" in recipes.usage_error(
-        "recipes", "save", "shop", "--set", "nme=x"
+    assert "filname: is not a field of a recipe; did you mean filename?" in recipes.usage_error(
+        "recipes", "save", "shop", "--set", "filname=x"
     )
     for named in (("save", "A/b", "--format", "png"), ("delete", "../x")):
         assert f"name: '{named[1]}' is not a name of" in recipes.usage_error("recipes", *named)
@@ -116,6 +116,7 @@ def test_refusal_of_a_scope_says_how_to_get_a_key_with_it(
     assert "keys create --tenant NAME --scopes submit,read,admin`" in error
 
 
+@pytest.mark.parametrize("watch", [["--watch"], []])
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
@@ -124,17 +125,20 @@ def test_refusal_of_a_scope_says_how_to_get_a_key_with_it(
         (("--background", "transparent", "--format", "jpg"), "jpg has no transparency"),
     ],
 )
-def test_wrong_recipe_ends_a_watch_before_it_waits(
-    recipes: Command, tmp_path: Path, wish: tuple[str, ...], said: str
+def test_wrong_recipe_ends_a_batch_before_it_begins(
+    recipes: Command, tmp_path: Path, wish: tuple[str, ...], said: str, watch: list[str]
 ) -> None:
-    (tmp_path / "inbox").mkdir()
+    photo = tmp_path / "inbox" / "a.jpg"
+    photo.parent.mkdir()
+    photo.write_bytes(a_photo())
 
     error = recipes.usage_error(
-        *("batch", str(tmp_path / "inbox"), "-o", str(tmp_path / "out"), "--watch", *wish)
+        *("batch", str(photo.parent), "-o", str(tmp_path / "new" / "out"), *watch, *wish)
     )
 
     assert said in error
     assert "upload_id" not in error
+    assert [path for path in tmp_path.rglob("*") if path != photo] == [photo.parent]
 
 
 def test_file_moves_recipes_and_their_pictures_to_another_tenant(

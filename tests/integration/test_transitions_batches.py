@@ -224,7 +224,8 @@ def test_ranking_uses_the_people_that_segmentation_found(bench: Bench) -> None:
         bench.complete(*bench.claim(stage, batch_size=2))
 
     terms = [bench.job(job_id).rank_terms or {} for job_id in job_ids]
-    assert [term["reasons"] for term in terms] == [["No person is in it."], []]
+    said = [["No person is in it."], ["It has no face to rate."]]
+    assert [term["reasons"] for term in terms] == said
 
 
 def test_canceled_winner_is_not_replaced(bench: Bench) -> None:

@@ -111,6 +111,7 @@ def test_weights_that_hang_or_crash_end_a_child_and_are_not_tried_again(
     assert (agreement, why in str(error)) == (None, True)
 
 
+@pytest.mark.slow
 def test_working_weights_are_compared(bench: Bench, tmp_path: Path) -> None:
     trial = Trial(bench, tmp_path, unproven.BEHAVES)
     runner = trial.make_runner(seconds=LIMIT_SECONDS)
@@ -135,6 +136,7 @@ def test_only_one_thread_runs_shadows_at_a_time(bench: Bench, tmp_path: Path) ->
     assert sorted(went) == [False, True]
 
 
+@pytest.mark.slow
 def test_teacher_labels_photos_once_and_records_its_name(
     tmp_path: Path, weights_folder: Path
 ) -> None:

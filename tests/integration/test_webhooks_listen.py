@@ -166,6 +166,7 @@ def test_secret_is_the_same_each_time_and_another_for_another_key(api: Api) -> N
     assert secrets[1] != secrets[2]
 
 
+@pytest.mark.slow
 def test_ends_during_an_outage_are_forwarded_afterward(api: Api) -> None:
     place = urlsplit(api.url)
     with (

@@ -475,9 +475,8 @@ class Spool:
 
 
 def _read_header(file: IO[bytes], called: str, sent_as: str) -> PhotoHeader:
-    heic = photo_header.reads_heic()
     try:
-        return photo_header.read_header(file, called=called, sent_as=sent_as, heic=heic)
+        return photo_header.read_header(file, called=called, sent_as=sent_as)
     except UnsupportedMedia:
         if sent_as != MASK:
             raise

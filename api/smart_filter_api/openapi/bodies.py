@@ -133,7 +133,7 @@ SUBMISSION: Schema = {
                 f"and upload_id, and at most {MAX_METADATA} metadata fields",
                 "properties": {
                     "photo": _binary(
-                        "JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, or HEIC where the server reads it; "
+                        "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF; "
                         "at most "
                         f"{MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels, {MAX_SIDE_PX} a side"
                     ),

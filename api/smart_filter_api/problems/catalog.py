@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _HEADER_OF_KEY = "`Authorization: Bearer KEY`"
-_IMAGE = "JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF (HEIC where the server reads it)"
+_IMAGE = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ PAGES: Mapping[str, ProblemPage] = {
         "Send JSON as `application/json`, a form with files as `multipart/form-data`, without "
         f"`Content-Encoding`. Send pictures as {_IMAGE}.",
         "the photo is a JPEG 2000; save it as JPEG or PNG; accepted are JPEG, PNG, WebP, AVIF, "
-        "GIF, BMP and TIFF",
+        "HEIC, GIF, BMP and TIFF",
         ("/photo",),
     ),
     "invalid_recipe": ProblemPage(

@@ -79,7 +79,7 @@ _FILES: Final[Schema] = {
     IMAGE_FILE: {
         "type": "string",
         "format": "binary",
-        "description": "JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, or HEIC where the server reads it; "
+        "description": "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF; "
         "at most "
         f"{MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels, {MAX_SIDE_PX} a side",
     },

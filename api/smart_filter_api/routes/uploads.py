@@ -224,13 +224,9 @@ def _validate_announcement(payload: UploadRequest) -> None:
     """Raise PhotoTooLarge or UnsupportedMedia for a photo that jobs would not accept."""
     if payload.bytes > MAX_PHOTO_BYTES:
         raise picture_too_large(part="bytes")
-    heic = photo_header.reads_heic()
-    if payload.content_type not in {
-        format_ for format_ in PhotoFormat if heic or format_ != PhotoFormat.HEIC
-    }:
-        accepted = photo_header.ACCEPTED_WITH_HEIC if heic else photo_header.ACCEPTED
+    if payload.content_type not in set(PhotoFormat):
         raise UnsupportedMedia(
-            f"{payload.content_type!r} is not accepted; {accepted}"
+            f"{payload.content_type!r} is not accepted; {photo_header.ACCEPTED}"
             f"{did_you_mean(payload.content_type, PhotoFormat)}",
             pointer="/content_type",
         )

@@ -11,14 +11,14 @@ from smart_filter_shared.security.photo_header import PhotoFormat
 
 _MAX_TYPE_CHARACTERS = 100
 _PREFIX = "image/"
-# Not registered with IANA, but common for JPEG.
-_OTHER_JPEG = f"{_PREFIX}jpg"
+# Common names of JPEG, which IANA lacks, and of HEIC, as browsers call files named .heif.
+_OTHER_NAMES = {f"{_PREFIX}jpg": PhotoFormat.JPEG, f"{_PREFIX}heif": PhotoFormat.HEIC}
 
 
 def _to_registered_type(content_type: str) -> str:
     """Return the registered type of a known one, which may lack its prefix."""
     whole = _PREFIX + content_type.removeprefix(_PREFIX)
-    registered = str(PhotoFormat.JPEG) if whole == _OTHER_JPEG else whole
+    registered = str(_OTHER_NAMES.get(whole, whole))
     return registered if registered in set(PhotoFormat) else content_type
 
 
@@ -31,7 +31,7 @@ class UploadRequest(BaseModel):
         max_length=_MAX_TYPE_CHARACTERS,
         json_schema_extra={"enum": [str(format_) for format_ in PhotoFormat]},
         description="Type of the photo: `image/jpeg`, `image/png`, `image/webp`, `image/avif`, "
-        "`image/gif`, `image/bmp`, `image/tiff`, or `image/heic` where the server reads it",
+        "`image/heic`, `image/gif`, `image/bmp` or `image/tiff`",
     )
     bytes: StrictInt = Field(
         ge=1,

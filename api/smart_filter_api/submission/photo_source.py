@@ -130,9 +130,7 @@ async def _refuse_wrong_length(services: Services, upload: Upload, length: int) 
 
 def _read_header(storage: ObjectStore, upload: Upload) -> PhotoHeader:
     with io.BufferedReader(_ObjectReader(storage, upload), _FIRST_PIECE_BYTES) as file:
-        return photo_header.read_header(
-            file, sent_as=_UPLOAD_POINTER[1:], heic=photo_header.reads_heic()
-        )
+        return photo_header.read_header(file, sent_as=_UPLOAD_POINTER[1:])
 
 
 class _ObjectReader(io.RawIOBase):

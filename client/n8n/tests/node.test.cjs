@@ -79,6 +79,15 @@ test('a photo is submitted, waited for and downloaded', async () => {
   assert.deepEqual([json.id, pairedItem], [job.id, { item: 0 }]);
 });
 
+test('strokes are sent with the photo', async () => {
+  const strokes = '[{"points": [[20, 20], [80, 20]], "width": 24, "keep": true}]';
+
+  const submitted = await run({ operation: 'submit', options: { strokes } }, [await photoItem()]);
+  const [{ json: job }] = await run({ operation: 'wait' }, submitted);
+
+  assert.equal(job.state, 'succeeded');
+});
+
 test('a photo is submitted by its address, and its failure is the error of wait', async () => {
   const wish = { operation: 'submit', source: 'url', photoUrl: 'https://none.invalid/none.jpg' };
 
@@ -108,6 +117,8 @@ test('errors say what the service says', async () => {
     [{ ...submit, options: { recipe: '{"sise": "10x10"}' } }, photo, {}, /sise/],
     [{ ...submit, options: { recipe: '[1]' } }, photo, {}, /not a JSON object/],
     [{ ...submit, options: { recipe: '{' } }, photo, {}, /not a JSON object/],
+    [{ ...submit, options: { strokes: '{}' } }, photo, {}, /Strokes is not a JSON list/],
+    [{ ...submit, options: { strokes: '[{"points": []}]' } }, photo, {}, /strokes/],
     [submit, text, {}, /picture/],
     [submit, photo, { credentials: { apiKey: 'sf_wrong', baseUrl } }, /key/],
     [{ operation: 'get', jobId: 'none' }, photo, {}, /job/],

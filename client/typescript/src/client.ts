@@ -6,7 +6,7 @@ import { SmartFilterError } from "./errors.js";
 import { readEvents, withinSilence } from "./events.js";
 import { appendRecipe } from "./recipes.js";
 import type { paths } from "./schema.js";
-import type { Job, JobEvent, Output, Recipe, Upload, UploadRequest } from "./types.js";
+import type { Job, JobEvent, Output, Recipe, Stroke, Upload, UploadRequest } from "./types.js";
 import {
   globalFetch,
   putPhoto,
@@ -44,6 +44,10 @@ export interface SubmitOptions {
   recipe?: Recipe;
   /** Background picture; selects the background `file`. */
   backgroundFile?: Blob | Uint8Array;
+  /** The matte exactly: a gray PNG of the photo's size, white where people are. */
+  maskFile?: Blob | Uint8Array;
+  /** What is drawn over the photo, and marks people or background. */
+  strokes?: Stroke[];
   /** Receives the final event, signed with the secret of the webhook `default`. */
   webhookUrl?: string;
   /** Seconds to wait for the end of the job, at most 60. */
@@ -269,13 +273,15 @@ export class SmartFilter {
 
 function submissionForm(
   photo: Photo,
-  { recipe, backgroundFile, webhookUrl }: SubmitOptions,
+  { recipe, backgroundFile, maskFile, strokes, webhookUrl }: SubmitOptions,
 ): FormData {
   const form = new FormData();
   if (photo instanceof Blob || photo instanceof Uint8Array) form.append("photo", blobOf(photo));
   else if ("uploadId" in photo) form.append("upload_id", photo.uploadId);
   else form.append("photo_url", photo.url);
   if (backgroundFile !== undefined) form.append("background_file", blobOf(backgroundFile));
+  if (maskFile !== undefined) form.append("mask_file", blobOf(maskFile));
+  if (strokes !== undefined) form.append("strokes", JSON.stringify(strokes));
   if (webhookUrl !== undefined) form.append("webhook_url", webhookUrl);
   if (recipe !== undefined) appendRecipe(form, recipe);
   return form;

@@ -15,5 +15,5 @@ export {
   type UploadOptions,
   type UploadProgress,
 } from "./uploads.js";
-export type { Job, JobEvent, Output, Recipe, Upload } from "./types.js";
+export type { Job, JobEvent, Output, Recipe, Stroke, Upload } from "./types.js";
 export type { components, operations, paths } from "./schema.js";

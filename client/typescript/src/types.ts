@@ -7,5 +7,6 @@ export type Output = components["schemas"]["Output"];
 export type Problem = components["schemas"]["Problem"];
 export type ProblemError = components["schemas"]["ProblemError"];
 export type Recipe = components["schemas"]["Recipe"];
+export type Stroke = components["schemas"]["Stroke"];
 export type Upload = components["schemas"]["Upload"];
 export type UploadRequest = components["schemas"]["UploadRequest"];

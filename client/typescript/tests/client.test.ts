@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { SmartFilter, SmartFilterError, type Job, type Recipe } from "smart-filter-client";
+import { SmartFilter, SmartFilterError, type Job, type Recipe, type Stroke } from "smart-filter-client";
 import { verifyWebhook, WebhookVerificationError } from "smart-filter-client/webhooks";
 import { Webhook } from "standardwebhooks";
 
@@ -75,6 +75,18 @@ test("a recipe becomes form fields", async () => {
       ["metadata.order", "17"],
     ],
   );
+});
+
+test("a mask or strokes are sent with the photo", async () => {
+  const { client, requests } = clientOf(Response.json(RUNNING), Response.json(RUNNING));
+  const strokes: Stroke[] = [{ points: [[1, 2]], width: 3, keep: true }];
+
+  await client.submit({ uploadId: "u" }, { maskFile: new Uint8Array([1, 2, 3]) });
+  await client.submit({ uploadId: "u" }, { strokes });
+
+  const [masked, marked] = await Promise.all(requests.map((request) => request.formData()));
+  assert.equal((masked?.get("mask_file") as File).size, 3);
+  assert.deepEqual(JSON.parse(String(marked?.get("strokes"))), strokes);
 });
 
 test("a misspelt field of a recipe is a type error", () => {

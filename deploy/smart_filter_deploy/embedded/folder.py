@@ -5,6 +5,7 @@
     secrets/NAME          one secret per file
     logs/NAME.log         output of each process
     postgres/ valkey/     the servers' data
+    told                  the notice that people were shown last
     objects/              photos, pictures and what stages make of them
 
 Only the folder's owner has access, except to the path of the PostgreSQL data.
@@ -109,6 +110,17 @@ class DataFolder:
             variable: (self.path / "secrets" / name).read_text()
             for variable, name in CERTIFICATE_SECRETS.items()
         }
+
+    def is_news(self, notice: str) -> bool:
+        """Return whether people were not shown this notice last, and remember it."""
+        path = self.path / "told"
+        try:
+            if path.is_file() and path.read_text() == notice:
+                return False
+            _write_private(path, notice).replace(path)
+        except (OSError, ValueError):
+            return True  # a notice too many is better than none
+        return True
 
     def log(self, name: str) -> Path:
         """Return the path of the log of the process of that name."""

@@ -4,13 +4,11 @@ A general library would read a WebP completely, and a broken EXIF block or profi
 fail; only the bytes below are needed. Corrupt pixels are found later, by the stage `prepare`.
 """
 
-import importlib.util
 import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from typing import IO
 
 from smart_filter_shared.errors import PhotoTooLarge, SizeUnreadable, UnsupportedMedia
@@ -20,9 +18,7 @@ MAX_PIXELS = 50_000_000
 # Longest side of a photo in pixels: libjpeg's limit. Sides are limited in addition to the product,
 # because some work is done per row or strip.
 MAX_SIDE_PX = 65_500
-ACCEPTED = "accepted are JPEG, PNG, WebP, AVIF, GIF, BMP and TIFF"
-ACCEPTED_WITH_HEIC = "accepted are JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF"
-NO_HEIC = "a HEIC, and this server lacks the extra `heic`, which reads them"
+ACCEPTED = "accepted are JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF"
 
 # Depth maps and long profiles fill hundreds of segments; more suggest a malicious file.
 _MAX_JPEG_SEGMENTS = 2000
@@ -77,29 +73,23 @@ class PhotoHeader:
     height: int
 
 
-def read_header(
-    file: IO[bytes], *, called: str = "photo", sent_as: str = "photo", heic: bool = False
-) -> PhotoHeader:
+def read_header(file: IO[bytes], *, called: str = "photo", sent_as: str = "photo") -> PhotoHeader:
     """Read and return the header of a photo; the file is left at any position.
 
     called: its name in error messages.  sent_as: the field that they point to.
-    heic: whether HEIC is accepted.
     Raises UnsupportedMedia for a file of another type, its subclass SizeUnreadable for a broken
     header or no pixels, and PhotoTooLarge for more than MAX_PIXELS or a side above MAX_SIDE_PX.
     """
-    accepted = ACCEPTED_WITH_HEIC if heic else ACCEPTED
     pointer = f"/{sent_as}"
     file.seek(0)
     start = file.read(isobmff.SIGNATURE_BYTES)
     if not start:
-        raise UnsupportedMedia(f"the {called} is empty; {accepted}", pointer=pointer)
+        raise UnsupportedMedia(f"the {called} is empty; {ACCEPTED}", pointer=pointer)
     format_ = _format_of(start)
     if format_ is None:
         raise UnsupportedMedia(
-            f"the {called} is {other_formats.describe(start)}; {accepted}", pointer=pointer
+            f"the {called} is {other_formats.describe(start)}; {ACCEPTED}", pointer=pointer
         )
-    if format_ == PhotoFormat.HEIC and not heic:
-        raise UnsupportedMedia(f"the {called} is {NO_HEIC}; {accepted}", pointer=pointer)
     try:
         width, height = _SIZES[format_](file)
     except _OtherKind as error:
@@ -107,11 +97,11 @@ def read_header(
     except (_BrokenHeader, struct.error):
         name = format_.name
         raise SizeUnreadable(
-            f"the {called}'s {name} header is broken; {accepted}", pointer=pointer
+            f"the {called}'s {name} header is broken; {ACCEPTED}", pointer=pointer
         ) from None
     if width == 0 or height == 0:
         raise SizeUnreadable(
-            f"the {called} is {width} × {height} pixels; {accepted}", pointer=pointer
+            f"the {called} is {width} × {height} pixels; {ACCEPTED}", pointer=pointer
         )
     if width * height > MAX_PIXELS:
         raise PhotoTooLarge(
@@ -126,12 +116,6 @@ def read_header(
             pointer=pointer,
         )
     return PhotoHeader(format_, width, height)
-
-
-@cache
-def reads_heic() -> bool:
-    """Whether HEIC is accepted: the API has the extra `heic`, and its workers should too."""
-    return importlib.util.find_spec("pi_heif") is not None
 
 
 class _BrokenHeader(Exception):

@@ -49,7 +49,7 @@ def import_photo(store: ObjectStore, fetcher: Fetcher, job: JobRow, lease: Lease
 def _megapixels(content: bytes) -> float:
     """Return the size by the photo's header; 0 if there is none, as decoding then says."""
     try:
-        header = photo_header.read_header(io.BytesIO(content), heic=True)
+        header = photo_header.read_header(io.BytesIO(content))
     except InvalidInput:
         return 0.0
     return header.width * header.height / 1e6

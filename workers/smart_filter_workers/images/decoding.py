@@ -171,8 +171,7 @@ def _decode_with_pillow(
             # Its message contains the buffer's memory address.
             raise ImageUnreadable(
                 "the file is cut, or it is "
-                f"{other_formats.describe(content[: isobmff.SIGNATURE_BYTES])}; {ACCEPTED}, HEIC "
-                "with the extra `heic`"
+                f"{other_formats.describe(content[: isobmff.SIGNATURE_BYTES])}; {ACCEPTED}"
             ) from error
         raise ImageUnreadable(f"not a whole picture: {error}") from error
 

@@ -125,6 +125,14 @@ export const submitFields: INodeProperties[] = [
         placeholder: '1080x1350',
         description: 'Size of the picture in pixels, or of a print such as print:10x15',
       },
+      {
+        displayName: 'Strokes (JSON)',
+        name: 'strokes',
+        type: 'json',
+        default: '[]',
+        placeholder: '[{"points": [[20, 20], [80, 20]], "width": 24, "keep": true}]',
+        description: 'Lines that mark people or background, in pixels of the photo',
+      },
     ],
   },
 ];

@@ -17,15 +17,17 @@ const FIRST_ERROR = 400;
 
 /** Submit a photo; return its job, which is queued. */
 export async function submit(this: IExecuteFunctions, index: number): Promise<INodeExecutionData> {
-  const { recipe, ...options } = this.getNodeParameter('options', index) as IDataObject;
+  const given = this.getNodeParameter('options', index) as IDataObject;
+  const { recipe, strokes, ...options } = given;
   const body: IDataObject = {
     recipe: {
       background: this.getNodeParameter('background', index),
       outputs: this.getNodeParameter('outputs', index),
       ...options,
-      ...parseRecipe.call(this, recipe, index),
+      ...(parseJson.call(this, 'Other Recipe Fields', recipe ?? {}, index) as IDataObject),
     },
   };
+  if (strokes) body.strokes = parseJson.call(this, 'Strokes', strokes, index);
   if (this.getNodeParameter('source', index) === 'url') {
     body.photo_url = this.getNodeParameter('photoUrl', index);
   } else {
@@ -95,18 +97,25 @@ function jobPath(this: IExecuteFunctions, index: number): string {
   return `/v1/jobs/${encodeURIComponent(id)}`;
 }
 
-function parseRecipe(this: IExecuteFunctions, given: unknown, index: number): IDataObject {
-  let recipe: unknown = given ?? {};
+/** Return a JSON object, or a list for strokes, which can be given as a text. */
+function parseJson(
+  this: IExecuteFunctions,
+  field: 'Other Recipe Fields' | 'Strokes',
+  given: unknown,
+  index: number,
+): IDataObject[string] {
+  const isList = field === 'Strokes';
+  let value: unknown = given;
   try {
-    if (typeof recipe === 'string') recipe = JSON.parse(recipe || '{}');
+    if (typeof given === 'string') value = JSON.parse(given || (isList ? '[]' : '{}'));
   } catch {
-    recipe = null;
+    value = null;
   }
-  if (typeof recipe !== 'object' || recipe === null || Array.isArray(recipe)) {
-    const message = 'Other Recipe Fields is not a JSON object';
+  if (typeof value !== 'object' || value === null || Array.isArray(value) !== isList) {
+    const message = `${field} is not a JSON ${isList ? 'list' : 'object'}`;
     throw new NodeOperationError(this.getNode(), message, { itemIndex: index });
   }
-  return recipe as IDataObject;
+  return value as IDataObject[string];
 }
 
 /** Send a request with the credentials; raise an error with the reason that the service gives. */

@@ -122,7 +122,11 @@ def submit_album(
 
 
 def fetch_take(
-    patience: RetryingClient, journal: Journal, worker: PhotoWorker, album: str
+    patience: RetryingClient,
+    journal: Journal,
+    worker: PhotoWorker,
+    wanted: PhotoRequest,
+    album: str,
 ) -> JournalEntry | None:
     """Wait for an album's take and write its picture; return its entry, None without a take.
 
@@ -145,7 +149,7 @@ def fetch_take(
         album=album,
     )
     journal.note(entry)
-    ended = worker.finish(entry, b"", started=started)
+    ended = worker.finish(entry, b"", wanted, started=started)
     reasons = _describe_take(patience.ask(lambda client: client.batch(album)), journal)
     ended = dataclasses.replace(ended, reasons=reasons)
     journal.note(ended)

@@ -115,7 +115,7 @@ class Journal:
     @classmethod
     @contextmanager
     def opened(cls, folder: Path) -> Iterator["Journal"]:
-        """Open the journal of an existing folder.
+        """Open the journal of an existing folder; one that stays empty is removed.
 
         Raises CommandError when another process holds it or the file cannot be written.
         """
@@ -128,18 +128,20 @@ class Journal:
                 WRONG_USAGE,
             ) from error
         try:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not _lock(file):
                 raise CommandError(
                     f"another batch writes into {folder}; choose another folder with -o",
                     WRONG_USAGE,
-                ) from error
+                )
             text = path.read_bytes().decode(errors="replace")
             if text and not text.endswith("\n"):
                 # The last write was interrupted: start a new line.
                 os.write(file, b"\n")
-            yield cls(folder, file, {entry.photo: entry for entry in _parse_lines(text)})
+            try:
+                yield cls(folder, file, {entry.photo: entry for entry in _parse_lines(text)})
+            finally:
+                if not os.fstat(file).st_size:
+                    path.unlink(missing_ok=True)
         finally:
             os.close(file)
 
@@ -218,6 +220,16 @@ class Journal:
                 place = path.with_name(f"{path.stem}-{number}")
             self._places.add(str(place))
         return str(place)
+
+
+def _lock(file: int) -> bool:
+    """Return whether this process holds a journal now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    # Another batch may just have removed it, because it was empty.
+    return os.fstat(file).st_nlink > 0
 
 
 def _numbered(file: Path, copy: int) -> Path:

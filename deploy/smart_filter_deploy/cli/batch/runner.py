@@ -13,10 +13,10 @@ from typing import cast
 import click
 from rich.console import Console
 
-from smart_filter_client import Client, Upload
+from smart_filter_client import Client, Recipe, Upload
 from smart_filter_client.errors import InvalidRequest, TryLater
 from smart_filter_client.models import SavedRecipe
-from smart_filter_deploy.cli.batch import album
+from smart_filter_deploy.cli.batch import album, drawings
 from smart_filter_deploy.cli.batch import report as batch_report
 from smart_filter_deploy.cli.batch.dashboard import Dashboard, album_lines, summary_line
 from smart_filter_deploy.cli.batch.hot_folder import HotFolder
@@ -57,6 +57,7 @@ class BatchRunner:
     """A batch from its first scan to its end; progress goes to the console.
 
     photos: the input folder.  journal: of the output folder.
+    outputs: what to ask for where neither the recipe nor saved ones that it names say it.
     hot_folder: where photos go that have ended; None: they stay, and the batch ends with the last.
     retry_failed: whether to retry failed photos.
     report_file: report of all photos.  as_json: whether standard output is JSON.
@@ -68,6 +69,7 @@ class BatchRunner:
         journal: Journal,
         wanted: PhotoRequest,
         *,
+        outputs: str,
         console: Console,
         hot_folder: HotFolder | None,
         retry_failed: bool,
@@ -77,6 +79,7 @@ class BatchRunner:
         self._photos = photos
         self._journal = journal
         self._wanted = wanted
+        self._outputs = outputs
         self._recipe = recipe_digest(wanted)
         self._console = console
         self._hot_folder = hot_folder
@@ -100,12 +103,17 @@ class BatchRunner:
             if self._wanted.recipe.get("recipe"):
                 # Saved recipes may have changed since the last run.
                 server = opened.enter_context(open_server(self._console))
-                self._recipe = recipe_digest(self._wanted, _named_recipes(server, self._wanted))
+                saved = _named_recipes(server, self._wanted)
+                self._wanted = _with_findings(self._wanted, saved, self._outputs)
+                self._recipe = recipe_digest(self._wanted, saved)
             return self._run(started)
 
     def _run(self, started: float) -> int:
         for closed in self._look.closed:
             print_error(f"skipped: {closed}")
+        if self._wanted.drawings is not None:
+            told = drawings.count_drawings(self._wanted.drawings, self._look.photos)
+            self._console.print(told, soft_wrap=True, markup=False)
         self._queue_due()
         is_empty = not (self._look.photos or self._look.unfinished)
         is_album = self._wanted.best is not None and not is_empty
@@ -134,11 +142,18 @@ class BatchRunner:
             if self._hot_folder is not None and self._has_ended(photo, self._hot_folder):
                 continue
             self._seen[photo.name] = photo.version
-            if self._journal.is_done(photo, self._recipe) and not self._should_retry(photo):
+            if self._is_done(photo) and not self._should_retry(photo):
                 self._before += 1
             else:
                 self._journal.number(photo.name)  # in the order of their names
                 self._due.append(photo)
+
+    def _is_done(self, photo: FoundPhoto) -> bool:
+        try:
+            _, recipe = drawings.add_drawings(self._wanted, photo.name, self._recipe)
+        except (OSError, ValueError):
+            return False  # its outcome will say why
+        return self._journal.is_done(photo, recipe)
 
     def _has_ended(self, photo: FoundPhoto, hot_folder: HotFolder) -> bool:
         """Rename or move a photo of a watched folder whose name has ended; return whether it did.
@@ -243,8 +258,7 @@ class BatchRunner:
         with open_client_for(server) as client:
             # Report a wrong server or key before waiting starts, and a wrong recipe.
             next(client.jobs(limit=1), None)
-            if self._watch:
-                _check_recipe(client, self._wanted)
+            _check_recipe(client, self._wanted)
 
         def find() -> Server | None:
             # A restarted stack listens on another port.
@@ -296,7 +310,9 @@ class BatchRunner:
         album_id = self._find_album()
         if album_id is None:
             return
-        fetching = pool.submit(album.fetch_take, patience, self._journal, conveyor, album_id)
+        fetching = pool.submit(
+            album.fetch_take, patience, self._journal, conveyor, self._wanted, album_id
+        )
         while not fetching.done():
             wait([fetching], _TICK_SECONDS)
             dashboard.count(waiting=1, before=self._before)
@@ -397,7 +413,8 @@ class BatchRunner:
         if len(before) > _MAX_LISTED_FAILURES:
             lines.append(f"  and {len(before) - _MAX_LISTED_FAILURES} more; --report lists all")
         if failed:
-            lines.append("--retry-failed retries them")
+            moved = "move them back from failed/ to retry them"
+            lines.append(moved if self._watch else "--retry-failed retries them")
         if self._wanted.best is not None:
             entries = filter(None, (self._journal.entry(name) for name in sorted(self._seen)))
             take = self._journal.entry(album.TAKE) if self._wanted.best == album.TAKE else None
@@ -418,6 +435,16 @@ def _named_recipes(server: Server, wanted: PhotoRequest) -> list[SavedRecipe]:
     }
     with open_client_for(server) as client:
         return [saved for saved in client.recipes() if saved.name in names]
+
+
+def _with_findings(
+    wanted: PhotoRequest, saved: Sequence[SavedRecipe], outputs: str
+) -> PhotoRequest:
+    """Return the request with these outputs, unless its recipe or a saved one has others."""
+    if any("outputs" in recipe for recipe in (wanted.recipe, *(entry.recipe for entry in saved))):
+        return wanted
+    recipe = {**wanted.recipe, "outputs": [outputs]}
+    return dataclasses.replace(wanted, recipe=cast("Recipe", recipe))
 
 
 def _check_recipe(client: Client, wanted: PhotoRequest) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 from smart_filter_client import Client, Job
 from smart_filter_client.errors import Gone, InvalidRequest, NotFinishedInTime, NotFound, Refused
 from smart_filter_client.models import Failure, SavedRecipe
+from smart_filter_deploy.cli.batch import drawings
 from smart_filter_deploy.cli.batch.journal import FAILED, SENT, SUCCEEDED, Journal, JournalEntry
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
 from smart_filter_deploy.cli.batch.watch import FoundPhoto
@@ -65,19 +66,30 @@ class PhotoWorker:
         """
         started = time.monotonic()
         self._tell(photo.name, "reading")
-        entry, content = self._begin(photo, again=again)
-        return entry if entry.is_final else self.finish(entry, content, started=started)
+        content, failure = read_photo(photo)
+        wanted, recipe = self._wanted, self.recipe
+        try:
+            wanted, recipe = drawings.add_drawings(wanted, photo.name, recipe)
+        except (OSError, ValueError) as error:
+            failure = failure or submit_and_fetch.read_failure(error)
+        entry = self._begin(photo, content, failure, recipe=recipe, again=again)
+        if entry.is_final:
+            return entry
+        return self.finish(entry, content, wanted, started=started)
 
-    def finish(self, entry: JournalEntry, content: bytes, *, started: float) -> JournalEntry:
+    def finish(
+        self, entry: JournalEntry, content: bytes, wanted: PhotoRequest, *, started: float
+    ) -> JournalEntry:
         """Submit a photo unless its job exists, and write its outputs; return its final entry.
 
-        content: the photo's bytes.  started: when its work began, on the monotonic clock.
+        content: the photo's bytes.  wanted: with its mask or strokes.
+        started: when its work began, on the monotonic clock.
         Raises as `take` does.
         """
         try:
-            entry, job = self._finish(entry, content)
+            entry, job = self._finish(entry, content, wanted)
         except Refused as error:
-            if is_about_usage(error):
+            if is_about_usage(error) and not drawings.is_about_drawing(error):
                 raise to_command_error(error) from error
             return self._end(entry, None, submit_and_fetch.refusal_failure(error), started)
         except OSError as error:
@@ -90,10 +102,17 @@ class PhotoWorker:
             return self._end(entry, None, submit_and_fetch.write_failure(error), started)
         return self._end(entry, job, submit_and_fetch.find_failure(job), started)
 
-    def _begin(self, photo: FoundPhoto, *, again: bool) -> tuple[JournalEntry, bytes]:
-        """Read a photo; return its recorded entry, or a new one."""
+    def _begin(
+        self,
+        photo: FoundPhoto,
+        content: bytes,
+        failure: Failure | None,
+        *,
+        recipe: str,
+        again: bool,
+    ) -> JournalEntry:
+        """Return the recorded entry of a photo, or a new one; the final one with a failure."""
         size, modified_ns = photo.version
-        content, failure = read_photo(photo)
         earlier = self._journal.entry(photo.name)
         entry = JournalEntry(
             photo=photo.name,
@@ -101,27 +120,29 @@ class PhotoWorker:
             bytes=size,
             modified_ns=modified_ns,
             digest=hashlib.sha256(content).hexdigest(),
-            recipe=self.recipe,
+            recipe=recipe,
             number=self._journal.number(photo.name),
         )
         if failure is not None:
-            return self._end(entry, None, failure, time.monotonic()), b""
+            return self._end(entry, None, failure, time.monotonic())
         if earlier is None or (earlier.digest, earlier.recipe) != (entry.digest, entry.recipe):
-            return self._noted(entry), content
+            return self._noted(entry)
         entry = dataclasses.replace(earlier, bytes=size, modified_ns=modified_ns)
         if entry.state == SUCCEEDED and not self._journal.has_pictures(entry):
             entry = dataclasses.replace(entry, state=SENT)  # its job may still have the outputs
         elif entry.is_final and entry.state != SUCCEEDED and again:
             entry = _restart_entry(entry)
-        return self._noted(entry), content
+        return self._noted(entry)
 
-    def _finish(self, entry: JournalEntry, content: bytes) -> tuple[JournalEntry, Job]:
+    def _finish(
+        self, entry: JournalEntry, content: bytes, wanted: PhotoRequest
+    ) -> tuple[JournalEntry, Job]:
         """Submit a photo unless its job exists, wait for the job, and write its outputs."""
         is_new = False
         while True:
             try:
                 if entry.job_id is None:
-                    entry = self._sent(entry, content)
+                    entry = self._sent(entry, content, wanted)
                 job = self._awaited(entry)
                 return self._fetched(entry, job), job
             except (Gone, NotFound, InvalidRequest) as error:
@@ -137,12 +158,14 @@ class PhotoWorker:
                 is_new = True
                 entry = self._noted(_restart_entry(entry))
 
-    def _sent(self, entry: JournalEntry, content: bytes) -> JournalEntry:
+    def _sent(self, entry: JournalEntry, content: bytes, wanted: PhotoRequest) -> JournalEntry:
         def submit(client: Client) -> Job:
             return client.submit(
                 content,
-                self._wanted.recipe,
-                background_file=self._wanted.background_file,
+                wanted.recipe,
+                background_file=wanted.background_file,
+                mask_file=wanted.mask_file,
+                strokes=wanted.strokes,
                 photo_name=PurePosixPath(entry.photo).name,
                 idempotency_key=entry.key,
             )

@@ -1,7 +1,6 @@
 """The options of commands that send photos: a recipe."""
 
 import functools
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 
 from smart_filter_client import Recipe, Stroke
 from smart_filter_deploy.cli.commands import completion_values
+from smart_filter_deploy.cli.server import submit_and_fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +112,9 @@ def _read_strokes(
     _context: click.Context, _parameter: click.Parameter, place: Path | None
 ) -> tuple[Stroke, ...]:
     try:
-        listed = () if place is None else json.loads(place.read_bytes())
-        return tuple(Stroke(**entry) for entry in listed)
-    except (TypeError, ValueError) as error:
-        raise click.BadParameter(f"{place} is not a JSON list of strokes: {error}") from None
+        return () if place is None else submit_and_fetch.read_strokes(place)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 _DRAWING_OPTIONS = (

@@ -1,6 +1,7 @@
 """Submits photos together, waits for their jobs, and downloads the outputs."""
 
 import functools
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ SEPARATE_FILES: frozenset[OutputName] = frozenset(
 class PhotoRequest:
     """The request for every photo: recipe fields, the background's file, and what is drawn over it.
 
+    drawings: folder of masks and strokes under the photos' names, in place of one for all.
     best: makes the photos one album, and how many of it are composed, or their take; None: no
     album.
     """
@@ -34,6 +36,7 @@ class PhotoRequest:
     background_file: Path | None = None
     mask_file: Path | None = None
     strokes: Sequence[Stroke] = ()
+    drawings: Path | None = None
     best: int | Literal["take"] | None = None
 
 
@@ -112,6 +115,14 @@ def submit_photo(
     return job, None
 
 
+def read_strokes(path: Path) -> tuple[Stroke, ...]:
+    """Return the strokes in a file.  Raises OSError, and ValueError when it has anything else."""
+    try:
+        return tuple(Stroke(**entry) for entry in json.loads(path.read_bytes()))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a JSON list of strokes: {error}") from error
+
+
 def find_failure(job: Job) -> Failure | None:
     """Return why a finished job has no result; None when it succeeded."""
     if job.succeeded:
@@ -159,8 +170,8 @@ def refusal_failure(error: Refused) -> Failure:
     return Failure(error.code, error.title, error.detail, None, error.remedy)
 
 
-def read_failure(error: OSError) -> Failure:
-    """Return the failure of a photo that cannot be read."""
+def read_failure(error: OSError | ValueError) -> Failure:
+    """Return the failure of a photo that cannot be read, or the drawing over it."""
     return Failure("unreadable", "The photo cannot be read", str(error), None)
 
 

@@ -2,6 +2,8 @@
 
 import uuid
 
+import pytest
+
 from smart_filter_api.auth.refusal_log import RefusalLog
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.audit_log import AuditEntry, AuditEvent
@@ -23,6 +25,7 @@ def test_requests_of_one_network_share_a_row() -> None:
     assert refusals.take() == []
 
 
+@pytest.mark.slow
 def test_rows_of_a_tenant_are_bounded_and_spare_the_others() -> None:
     refusals = RefusalLog(clock=lambda: 0.0)
 

@@ -114,7 +114,6 @@ def test_wrong_output_is_named(value: str | list[str]) -> None:
         ("segmentation.model", "selfi", "selfie"),
         ("segmentation.params.threshhold", "0.5", "threshold"),
         ("segmentation.modle", "auto", "segmentation.model"),
-        ("nme", "x", "filename"),
         ("filters.hatt.kind", "party", "hat"),
         ("outputs", "image,mate", "matte"),
         ("format", "JPG", "jpg"),

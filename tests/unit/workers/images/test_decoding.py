@@ -1,6 +1,5 @@
 import contextlib
 import struct
-import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -328,13 +327,6 @@ def with_exp_golomb(width: int, height: int) -> CodedPicture:
     unit = b"\x42\x01" + payload.replace(b"\0\0", b"\0\0\3")
     setup = bytes(21) + b"\x03\x01" + struct.pack(">BHH", 33, 1, len(unit)) + unit
     return CodedPicture(setup, b"")
-
-
-def test_worker_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pi_heif", None)
-
-    with pytest.raises(ImageUnreadable, match="lacks the extra `heic`"):
-        images.decode(heic.quarters())
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

@@ -1,4 +1,4 @@
-"""HEIC, the photos of many phones: checked, then decoded by libheif if it is installed.
+"""HEIC, the photos of many phones: checked, then decoded by libheif.
 
 A few kilobytes can name a picture of thousands of large tiles, or overlay one picture on itself ten
 thousand times. So all parts of the photo are added up before any of it is decoded.
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import IO, Final
 
 import numpy as np
+import pi_heif
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
@@ -70,16 +71,8 @@ def decode(
     The picture's orientation is set by its properties, never by EXIF (ISO/IEC 23008-12, 6.5.10 and
     annex A).
     Raises ImageTooLarge for more than `most_pixels`, a side above `most_side_px`, or when far more
-    must be decoded for them; ImageUnreadable when it is not a whole HEIC, or no decoder is
-    installed.
+    must be decoded for them; ImageUnreadable when it is not a whole HEIC.
     """
-    try:
-        # An optional extra, needed only for HEIC photos.
-        import pi_heif  # noqa: PLC0415
-    except ImportError as error:
-        raise ImageUnreadable(
-            "the photo is a HEIC, and this worker lacks the extra `heic`, which reads them"
-        ) from error
     picture_file = sanitize(content, most_pixels=most_pixels)
     color = picture_file.color
     is_deep = color is not None and color.is_hdr

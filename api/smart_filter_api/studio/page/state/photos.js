@@ -41,7 +41,10 @@ export function photoIdOf(job) {
 /** Shown jobs by the jobs of the service. */
 const lent = new WeakMap();
 
-/** Photos, the newest first: `{id, versions: jobs, oldest first, current: job}`. */
+/** When each photo was last changed as the page first saw it: later versions do not move its card. */
+const seen = new Map();
+
+/** Photos, the newest first: `{id, since: a time, versions: jobs, oldest first, current: job}`. */
 export const photos = computed(() => {
   const byPhoto = new Map();
   const known = [...jobs.value.values()].sort((a, b) => b.created_at.localeCompare(a.created_at));
@@ -49,10 +52,12 @@ export const photos = computed(() => {
     const id = photoIdOf(job);
     byPhoto.set(id, [job, ...(byPhoto.get(id) ?? [])]);
   }
-  return [...byPhoto].map(([id, ofPhoto]) => {
+  const all = [...byPhoto].map(([id, ofPhoto]) => {
     const versions = withParents(ofPhoto);
-    return { id, versions, current: currentOf(id, versions) };
+    if (!seen.has(id)) seen.set(id, versions.at(-1).created_at);
+    return { id, since: seen.get(id), versions, current: currentOf(id, versions) };
   });
+  return all.sort((one, other) => other.since.localeCompare(one.since));
 });
 
 /** Return versions, oldest first, with the outputs they share with their parents. */

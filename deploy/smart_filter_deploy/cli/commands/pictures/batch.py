@@ -1,5 +1,7 @@
 """`smart-filter batch`: processes a folder of photos, and resumes where it stopped."""
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -40,6 +42,7 @@ def _read_best(
         "smart-filter batch holiday/ -o cut-out/ --background transparent --report holiday.csv",
         "smart-filter batch holiday/ --recipe our-brand,instagram-portrait",
         "smart-filter batch holiday/ --best 3 --report best.html",
+        "smart-filter batch holiday/ --masks my-masks/",
         "smart-filter batch burst/ --best take --background keep",
         "smart-filter batch inbox/ --watch          # until Ctrl-C",
         "smart-filter batch holiday/ --retry-failed",
@@ -63,6 +66,13 @@ def _read_best(
     help="Rank all photos of the folder, compose the best N, and print why. take: compose one"
     " picture of 2 to 12 photos of the same people, with the best face of each.",
 )
+@click.option(
+    "--masks",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of masks and strokes: those of me.jpg are me.png, a gray PNG of its size, white"
+    " where people are, or me.json. Other photos are cut out as usual.",
+)
 @click.option("--recursive", is_flag=True, help="Include subfolders; the output mirrors them.")
 @click.option(
     "--watch", is_flag=True, help="Keep running; move each photo to done/ or failed/ in DIR."
@@ -84,6 +94,7 @@ def batch(
     *,
     asked: RecipeOptions,
     best: int | Literal["take"] | None,
+    masks: Path | None,
     recursive: bool,
     watch: bool,
     retry_failed: bool,
@@ -109,20 +120,27 @@ def batch(
             "--best takes no --background-file: add the picture with `smart-filter backgrounds"
             " add`, and name it with --background preset:…"
         )
+    if masks is not None and (best is not None or watch):
+        raise click.UsageError("--masks goes with neither --best nor --watch: leave one out")
+    if masks is not None and masks.resolve() == folder.resolve():
+        raise click.BadParameter("keep masks in a folder without photos", param_hint="--masks")
     place = output or Path(f"{folder.resolve().name}.smart-filter")
     recipe = asked.recipe(outputs=_OUTPUTS)
-    _make_output_folder(folder, place, report_file)
     hot_folder = HotFolder(folder) if watch else None
-    moved_to: tuple[Path, ...] = ()
-    if hot_folder is not None:
-        hot_folder.prepare()
-        moved_to = hot_folder.folders
-    photos = WatchedFolder(folder, (place, *moved_to), recursive)
-    with Journal.opened(place) as journal, exit_on_signals():
+    moved_to = () if hot_folder is None else hot_folder.folders
+    photos = WatchedFolder(folder, (place, *moved_to, *([masks] if masks else [])), recursive)
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(_remove_new_if_empty((place, *moved_to)))
+        _make_output_folder(folder, place, report_file)
+        if hot_folder is not None:
+            hot_folder.prepare()
+        journal = opened.enter_context(Journal.opened(place))
+        opened.enter_context(exit_on_signals())
         work = BatchRunner(
             photos,
             journal,
-            PhotoRequest(recipe, asked.background_file, best=best),
+            PhotoRequest(recipe, asked.background_file, drawings=masks, best=best),
+            outputs=_OUTPUTS,
             console=EscapingConsole(stderr=as_json, highlight=False),
             hot_folder=hot_folder,
             retry_failed=retry_failed,
@@ -131,6 +149,19 @@ def batch(
         )
         status = work.do()
     ctx.exit(status)
+
+
+@contextlib.contextmanager
+def _remove_new_if_empty(folders: Sequence[Path]) -> Iterator[None]:
+    """Remove these folders afterward where they are new and empty: a start was refused."""
+    paths = {path for folder in folders for path in (folder, *folder.parents)}
+    missing = [path for path in paths if not path.exists()]
+    try:
+        yield
+    finally:
+        for path in sorted(missing, reverse=True):
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def _make_output_folder(folder: Path, place: Path, report_file: Path | None) -> None:

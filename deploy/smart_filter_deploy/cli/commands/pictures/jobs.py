@@ -1,27 +1,51 @@
-"""`smart-filter jobs`: lists, shows, downloads, cancels, redrives and deletes jobs."""
+"""`smart-filter jobs`: lists, shows, downloads, corrects, cancels, redrives and deletes jobs."""
 
 import datetime as dt
 import functools
+import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, cast
 
 import click
 from rich.text import Text
 
-from smart_filter_client import Client, Job, JobState, OutputName
+from smart_filter_client import (
+    Client,
+    FaceChanges,
+    FaceLabel,
+    Job,
+    JobState,
+    OutputName,
+)
+from smart_filter_client.errors import Refused
+from smart_filter_client.models.faces import SmileLevel
 from smart_filter_deploy.cli.commands import completion_values
-from smart_filter_deploy.cli.server.connection import open_client
+from smart_filter_deploy.cli.commands.recipe_options import Drawing, drawing_options
+from smart_filter_deploy.cli.server.connection import (
+    choose_server,
+    open_client,
+    open_client_for,
+    to_command_error,
+)
 from smart_filter_deploy.cli.server.program import typed_command
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns
 from smart_filter_deploy.cli.terminal.exit_codes import (
+    ALL_SUCCEEDED,
     PHOTO_FAILED,
     WRONG_USAGE,
     CommandError,
+    print_error,
 )
 from smart_filter_deploy.cli.terminal.outputs import OutputPaths, plan_outputs
 from smart_filter_deploy.cli.terminal.report import STATE_STYLES, print_findings, print_stages
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
+
+_SMILES: Final = ("none", "mild", "moderate", "huge")
+_EYES: Final = {"open": True, "closed": False}
+_BOX_SIDES: Final = 4
 
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
@@ -41,7 +65,7 @@ _optional_job_argument = click.argument(
     )
 )
 def jobs() -> None:
-    """List, show, download, cancel, redrive and delete jobs."""
+    """List, show, download, correct, cancel, redrive and delete jobs."""
 
 
 @jobs.command(
@@ -92,10 +116,17 @@ def show(job_id: str, *, as_json: bool) -> None:
     epilog=examples(
         "smart-filter jobs download ID",
         "smart-filter jobs download ID -o beach.jpg",
+        "smart-filter jobs download ID ID ID -o results/",
         "smart-filter jobs download ID --output cutout --output matte -o results/",
     )
 )
-@_job_argument
+@click.argument(
+    "job_ids",
+    nargs=-1,
+    required=True,
+    metavar="ID...",
+    shell_complete=completion_values.complete_job_ids,
+)
 @click.option(
     "--output",
     "names",
@@ -111,26 +142,167 @@ def show(job_id: str, *, as_json: bool) -> None:
     " `filename` says, else by the id.",
 )
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-@_json_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per job.")
+@click.pass_context
 def download(
-    job_id: str, names: tuple[str, ...], destination: str | None, *, force: bool, as_json: bool
+    ctx: click.Context,
+    job_ids: tuple[str, ...],
+    names: tuple[str, ...],
+    destination: str | None,
+    *,
+    force: bool,
+    as_json: bool,
 ) -> None:
-    """Save the outputs of a job that has succeeded; files that exist are not replaced."""
-    [place] = plan_outputs([Path(job_id)], destination)
+    """Save the outputs of jobs that have succeeded; files that exist are not replaced.
+
+    For jobs outside batches, `{n}` in the recipe's `filename` is their place among the ids.
+    """
+    places = plan_outputs([Path(job_id) for job_id in job_ids], destination)
+    status = ALL_SUCCEEDED
+    written: set[Path] = set()
     with open_client() as client:
-        job = client.job(job_id)
-        wanted = _choose_outputs(job, names)
+        for number, (job_id, place) in enumerate(zip(job_ids, places, strict=True), 1):
+            try:
+                job = client.job(job_id)
+                wanted = _choose_outputs(job, names)
+                saving = _Download(
+                    job=job, place=place, number=number, written=written, replaces=force
+                )
+                saved = {name: saving.save(client, name) for name in wanted}
+            except (CommandError, Refused) as error:
+                if len(job_ids) == 1:
+                    raise
+                ended = to_command_error(error) if isinstance(error, Refused) else error
+                print_error(f"{job_id}: {ended.message}")
+                status = ended.status
+                continue
+            if as_json:
+                files = {name: str(path) for name, path in saved.items()}
+                print_json({"id": job.id, "files": files})
+                continue
+            for path in saved.values():
+                print_line(str(path))
+    ctx.exit(status)
+
+
+def _read_boxes(
+    _context: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> list[list[float]]:
+    boxes = []
+    for text in texts:
         try:
-            saved = {
-                name: _save_output(client, job, name, place, replaces=force) for name in wanted
-            }
-        except OSError as error:
-            raise CommandError(f"the result cannot be written: {error}", PHOTO_FAILED) from error
-    if as_json:
-        print_json({"id": job.id, "files": {name: str(path) for name, path in saved.items()}})
-        return
-    for path in saved.values():
-        print_line(str(path))
+            box = [float(side) for side in text.split(",")]
+        except ValueError:
+            box = []
+        if len(box) != _BOX_SIDES or not all(map(math.isfinite, box)):
+            raise click.BadParameter(f"{text!r} is not X,Y,WIDTH,HEIGHT in pixels of the photo")
+        boxes.append(box)
+    return boxes
+
+
+def _read_labels(
+    _context: click.Context, _option: click.Parameter, texts: Sequence[str]
+) -> list[FaceLabel]:
+    return [_read_label(text) for text in texts]
+
+
+def _read_label(text: str) -> FaceLabel:
+    number, _, rest = text.partition(":")
+    values = dict(part.partition("=")[::2] for part in rest.split(","))
+    is_right = number.isdecimal() and all(
+        value in (_SMILES if key == "smile" else _EYES) for key, value in values.items()
+    )
+    if not is_right or not values.keys() <= {"smile", "left-eye", "right-eye"}:
+        raise click.BadParameter(
+            f"{text!r} is not FACE:KEY=VALUE, such as 1:smile=huge,left-eye=closed; smiles are"
+            f" {', '.join(_SMILES)}, and left-eye and right-eye are open or closed"
+        )
+    return FaceLabel(
+        int(number),
+        cast("SmileLevel | None", values.get("smile")),
+        _EYES.get(values.get("left-eye", "")),
+        _EYES.get(values.get("right-eye", "")),
+    )
+
+
+@jobs.command(
+    epilog=examples(
+        "smart-filter jobs correct ID --remove-face 2 --add-face 310,120,80,96",
+        "smart-filter jobs correct ID --restore-faces",
+        "smart-filter jobs correct ID --label 1:smile=huge,left-eye=open",
+        "smart-filter jobs correct ID --mask mask.png --json | jq -r .id",
+    )
+)
+@_job_argument
+@click.option(
+    "--remove-face",
+    "removed",
+    type=click.IntRange(1),
+    multiple=True,
+    metavar="NUMBER",
+    help="Do not count a face, 1 the first of `faces`; repeatable.",
+)
+@click.option(
+    "--add-face",
+    "added",
+    multiple=True,
+    callback=_read_boxes,
+    metavar="X,Y,WIDTH,HEIGHT",
+    help="Count a missed face, by its box in the photo's pixels; repeatable.",
+)
+@click.option("--restore-faces", "restores", is_flag=True, help="Count the faces that were found.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    callback=_read_labels,
+    metavar="FACE:KEY=VALUE,…",
+    help="Right smile (none, mild, moderate, huge), left-eye and right-eye (open, closed) of a"
+    " face; repeatable.",
+)
+@drawing_options
+@_json_option
+@click.pass_context
+def correct(
+    ctx: click.Context,
+    job_id: str,
+    removed: tuple[int, ...],
+    added: list[list[float]],
+    labels: list[FaceLabel],
+    *,
+    restores: bool,
+    drawn: Drawing,
+    as_json: bool,
+) -> None:
+    """Correct faces, smiles or the outline of a finished job, and make its picture again.
+
+    The picture is a new job, which is printed when it has ended. One kind of correction at a time:
+    correct the new job for another one.
+    """
+    given = {
+        "faces": removed or added,
+        "restore": restores,
+        "label": labels,
+        "mask": drawn.mask_file,
+        "strokes": drawn.strokes,
+    }
+    if sum(map(bool, given.values())) != 1:
+        raise click.UsageError(
+            "give one kind of correction: --remove-face and --add-face, --restore-faces, --label,"
+            " --mask or --strokes"
+        )
+
+    changes = labels or FaceChanges(removed, added, restore=restores)
+    called = {f"faces.remove.{at}": f"--remove-face {face}" for at, face in enumerate(removed)}
+    called |= {f"faces.add.{at}": f"--add-face {box}" for at, box in enumerate(added)}
+    with open_client_for(choose_server(), called) as client:
+        if drawn.mask_file is not None or drawn.strokes:
+            correction = client.correct_matte(job_id, mask=drawn.mask_file, strokes=drawn.strokes)
+        else:
+            correction = client.correct_faces(job_id, changes)
+        job = client.wait(client.derive(job_id, correction_id=correction.id).id)
+    _print(job, as_json=as_json)
+    ctx.exit(ALL_SUCCEEDED if job.succeeded else PHOTO_FAILED)
 
 
 @jobs.command(
@@ -233,36 +405,49 @@ def _choose_outputs(job: Job, names: Sequence[str]) -> list[OutputName]:
     return [name for name in job.outputs if not names or name in names]
 
 
-def _save_output(
-    client: Client, job: Job, name: OutputName, place: OutputPaths, *, replaces: bool
-) -> Path:
-    """Download one output to its place; return the file."""
-    return client.download(
-        job.id, name, functools.partial(_choose_file, job, name, place, replaces=replaces)
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Download:
+    """Saves the outputs of one job.
 
+    number: of the job in this call.  written: the files of this call.
+    replaces: whether other files are replaced.
+    """
 
-def _choose_file(
-    job: Job,
-    name: OutputName,
-    place: OutputPaths,
-    media_type: str,
-    file_name: str,
-    *,
-    replaces: bool,
-) -> Path:
-    """Return the file of an output; ends the command when it exists and must not be replaced."""
-    if job.recipe.get("filename") and file_name and not (name == "image" and place.exact):
-        file = place.folder / file_name
-    elif name == "image" and job.image is not None:
-        file = place.image(job.image.format)
-    else:
-        file = place.other(name, media_type)
-    if file.is_file() and not replaces:
-        raise CommandError(
-            f"{file} exists already: name another with -o, or use --force", PHOTO_FAILED
-        )
-    return file
+    job: Job
+    place: OutputPaths
+    number: int
+    written: set[Path]
+    replaces: bool
+
+    def save(self, client: Client, name: OutputName) -> Path:
+        """Download an output; return its file.  Raises CommandError."""
+        pattern = str(self.job.recipe.get("filename") or "")
+        is_counted = "{n}" in pattern and self.job.batch_id is None
+        filename = pattern.replace("{n}", str(self.number)) if is_counted else ""
+        choose = functools.partial(self._choose_file, name)
+        try:
+            file = client.download(self.job.id, name, choose, filename=filename)
+        except OSError as error:
+            raise CommandError(f"the result cannot be written: {error}", PHOTO_FAILED) from error
+        self.written.add(file)
+        return file
+
+    def _choose_file(self, name: OutputName, media_type: str, file_name: str) -> Path:
+        """Return the file of an output; raises CommandError when it must not be replaced."""
+        job, place = self.job, self.place
+        if job.recipe.get("filename") and file_name and not (name == "image" and place.exact):
+            file = place.folder / file_name
+        elif name == "image" and job.image is not None:
+            file = place.image(job.image.format)
+        else:
+            file = place.other(name, media_type)
+        if file in self.written:
+            raise CommandError(f"{file} is another job's: save this one with -o", PHOTO_FAILED)
+        if file.is_file() and not self.replaces:
+            raise CommandError(
+                f"{file} exists already: name another with -o, or use --force", PHOTO_FAILED
+            )
+        return file
 
 
 def _print(job: Job, *, as_json: bool) -> None:

@@ -23,6 +23,8 @@ from smart_filter_deploy.cli.terminal.outputs import Outcome
 from smart_filter_deploy.cli.terminal.progress import Progress
 from smart_filter_deploy.cli.terminal.signals import exit_on_signals
 from smart_filter_deploy.cli.terminal.text import describe_defaults, examples, print_json
+from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_shared.config.paths import data_folder
 
 
 @click.command(
@@ -108,7 +110,7 @@ def run(
         ended = [outcome for outcome in outcomes if outcome is not None]
         if not as_json:
             _print_report(console, ended, time.monotonic() - started)
-        if told:
+        if told and DataFolder(data_folder()).is_news(told):
             console.print(f"[dim]{told}[/]", soft_wrap=True)
     failed = any(outcome.failure is not None for outcome in ended)
     ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)

@@ -181,7 +181,7 @@ def up(
                 https=https,
             )
             if not as_json:
-                _print_defaults(ports, address)
+                _print_defaults(ports, address, folder)
             _print_addresses(address, code, folder, for_people=not as_json)
             stack.supervise()
             _print_progress("stopping")
@@ -441,11 +441,12 @@ def _print_addresses(
         )
 
 
-def _print_defaults(ports: _Ports, address: StackAddress) -> None:
-    """Tell what is on by default, unless the API does not answer: it may be restarted next."""
+def _print_defaults(ports: _Ports, address: StackAddress, folder: DataFolder) -> None:
+    """Tell once what is on by default; not if the API does not answer: it may be restarted next."""
     place = (ports.public, "/v1/models", address.api_key)
     answer = _ask_api(*place, timeout_seconds=_MODELS_TIMEOUT_SECONDS)
-    if told := describe_defaults(answer.get("items", ())):
+    told = describe_defaults(answer.get("items", ()))
+    if told and folder.is_news(told):
         _print_progress(told)
 
 

@@ -57,7 +57,7 @@ from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX
 
 CARD: Final = ModelCard(
     name="people",
-    version="3",
+    version="4",
     task=TaskName.SEGMENTATION,
     family="people",
     title="Person by person: pose silhouettes fused with selfie segmentation",

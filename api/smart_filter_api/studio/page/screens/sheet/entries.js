@@ -60,7 +60,7 @@ export function widen() {
 export function byDay(shown) {
   const days = new Map();
   for (const entry of shown) {
-    const day = dayInWords(entry.photo?.versions.at(-1).created_at ?? Date.now());
+    const day = dayInWords(entry.photo?.since ?? Date.now());
     if (!days.has(day)) days.set(day, []);
     days.get(day).push(entry);
   }

@@ -53,6 +53,26 @@ def test_border_of_an_area_that_is_not_used_leaves_no_ring() -> None:
     assert not merged[:, 230:].any()
 
 
+@pytest.mark.parametrize(
+    ("leftover", "level", "left"),
+    [
+        (np.s_[60:110, 220:260], 0, 0.0),
+        (np.s_[60:110, 220:260], 90, 0.8),  # the refiner is unsure
+        (np.s_[40:220, 220:260], 0, 0.8),  # a third of the people
+    ],
+)
+def test_small_area_is_removed_when_the_refiner_is_sure(
+    leftover: Region, level: int, left: float
+) -> None:
+    refined = a_matte(BODY)
+    refined[leftover] = level
+
+    merged = merge_opinion(a_matte(BODY, leftover), refined)
+
+    assert (merged[leftover] > 127).mean() == pytest.approx(left, abs=0.25)
+    assert (merged[BODY] > 127).mean() > 0.97
+
+
 def test_person_whom_the_refiner_misses_stays() -> None:
     child = np.s_[120:220, 10:70]
 

@@ -11,7 +11,6 @@ import { counted } from "../../../words.js";
 import { BackgroundChoice, choiceInWords } from "../../background/choice.js";
 import { DesignGrid } from "../../background/design-grid.js";
 import { FRAMINGS } from "../../shapes.js";
-import { stopSelecting } from "../selection.js";
 
 /** The last choice, offered again. */
 let last = { ...FIRST_CHOICE, kind: "design" };
@@ -29,7 +28,6 @@ export function Background({ entries, onClose }) {
       recipeOf: ({ recipe }) => ({ ...changesTo(background, recipe), ...framingOf(framing) }),
       file: background === "file" ? choice.picture : undefined,
     });
-    stopSelecting();
     onClose();
   };
   return html`<${Dialog} title=${`Background of ${counted(entries.length, "photo")}`} onClose=${onClose}

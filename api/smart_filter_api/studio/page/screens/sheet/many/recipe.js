@@ -13,7 +13,6 @@ import { remake } from "../../../state/remaking.js";
 import { counted } from "../../../words.js";
 import { nameOf as nameOfBackground } from "../../background/names.js";
 import { nameOf } from "../../naming.js";
-import { stopSelecting } from "../selection.js";
 
 // Fields that belong to one photo, or to the studio.
 const OF_ONE = ["outputs", "priority", "persons", "roi", "seed"];
@@ -35,7 +34,6 @@ export function Recipe({ entries, onClose }) {
       title: `Recipe of ${nameOf(source)}`,
       recipeOf: (job) => changesFrom(asked(job, fields), recipe),
     });
-    stopSelecting();
     onClose();
   };
   return html`<${Dialog} title="Copy a recipe" onClose=${onClose} actions=${html`

@@ -42,7 +42,8 @@ export function SaveAs({ entries, onClose }) {
       hint="Transparent pictures stay PNG where JPEG is chosen." />
     ${!["", "png"].includes(format) && html`<${Range} label="Quality" min="40" max="100" value=${quality}
       onInput=${setQuality} />`}
-    <p class="soft small">Each photo gets another version; undo leads back to the one before.</p>
+    <p class="soft small">Choose a shape, a framing or a format: each photo gets another version, and undo leads back
+      to the one before. “Download” saves the pictures as they are.</p>
   <//>`;
 }
 
