@@ -247,9 +247,10 @@ def _recipes(tour: Tour) -> None:
 
 def _pictures(tour: Tour, stack: RunningStack) -> None:
     photo, name = _jpeg(PHOTO.read_bytes()), "lobby-wall"
-    tour.stop("addTenantPicture", "wall", picture_name="Lobby wall.jpg", content=photo)
+    tour.stop("uploadTenantPicture", "wall", picture_name="Lobby wall.jpg", content=photo)
     while stack.operators.get("/v1/backgrounds/tenant/lobby-wall").json()["state"] == "pending":
         time.sleep(0.1)
+    tour.stop("uploadTenantPicture", "again", picture_name=name, content=photo)
     tour.stop("listTenantPictures", "all")
     tour.stop("getTenantPicture", "ready", picture_name=name)
     tour.stop("deleteTenantPicture", "deleted", picture_name=name)

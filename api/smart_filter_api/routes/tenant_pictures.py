@@ -89,7 +89,7 @@ async def get_tenant_picture(
         ),
     },
 )
-async def add_tenant_picture(
+async def upload_tenant_picture(
     picture_name: str,
     request: Request,
     services: OpenServices,
