@@ -223,6 +223,27 @@ def test_card_shows_the_previous_picture_until_the_new_one_is_there(
     expect(card(page, "a.png").get_by_role("link", name="Open a.png")).to_be_visible()
 
 
+def test_zip_lists_its_files_in_the_order_of_the_sheet(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    _finish(visitor, photos, "a.png", "b.png", "c.png")
+    page.reload()
+    expect(card(page, "c.png")).to_be_visible()
+    held: list[Route] = []
+    # Playwright cannot call a builtin method such as `held.append`.
+    page.route(
+        f"**/v1/jobs/{visitor.newest()['id']}/outputs/image*", lambda one: held.extend([one])
+    )
+
+    with page.expect_download() as begun:
+        _act(page, "Download").get_by_role("button", name="As one zip").click()
+        expect(_bar(page)).to_contain_text("2 of 3 photos done")
+        held[0].continue_()
+
+    with zipfile.ZipFile(begun.value.path()) as opened:
+        assert opened.namelist() == [f"{stem}.smart-filter.jpg" for stem in "cba"]
+
+
 # A folder in the browser's own storage, in place of the one that the user would choose.
 _FOLDER = "() => { globalThis.showDirectoryPicker = () => navigator.storage.getDirectory(); }"
 _FILES = """async () => {
