@@ -205,13 +205,14 @@ def test_submitted_job_is_downloaded_and_deleted(up: Machine, running_stack: Run
 
     assert f"smart-filter jobs download {job_id}" in shown
     assert {path.name for path in (up.here / "all").iterdir()} == {
-        f"{job_id}.smart-filter.{ending}" for ending in ("jpg", "cutout.png", "rating.json")
+        f"{job_id}{number}.smart-filter.{ending}"
+        for number in ("", "-2")
+        for ending in ("jpg", "cutout.png")
     }
-    assert saved.stdout.count("\n") == 3
+    assert saved.stdout.count("\n") == 2
     assert json.loads(named.stdout) == {"id": job_id, "files": {"image": "red.jpg"}}
     assert up.picture("red.jpg").shape == (512, 512, 3)
-    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
-    assert ".jpg exists already: name another with -o, or use --force" in again.stderr
+    assert (again.returncode, again.stdout.count("\n")) == (0, 2)
     assert (forced.returncode, forced.stdout) == (0, saved.stdout)
     assert (missing.returncode, "it has image" in missing.stderr) == (2, True)
     assert (deleted.returncode, deleted.stdout) == (0, f"deleted job {job_id}\n")

@@ -1,6 +1,8 @@
 """The history: followed to the end of jobs, kept over a reload, deleted; and file names."""
 
+import shutil
 import uuid
+from pathlib import Path
 
 import httpx
 from playwright.sync_api import Page, expect
@@ -17,6 +19,8 @@ from smart_filter_tests.later import next_week
 from smart_filter_tests.proxy import Mode, Proxy
 
 _MANY = 70
+# The number of jobs that the sheet reads at once.
+_PAGE = 40
 # The page's action when its tab becomes visible again.
 _TURN_BACK = "document.dispatchEvent(new Event('visibilitychange'))"
 
@@ -151,6 +155,38 @@ def test_older_ones_are_loaded_by_scrolling_and_all_are_deleted(
     expect(page.get_by_text(f"{_MANY} photos deleted from the service.")).to_be_visible()
     assert visitor.jobs() == []
     assert _status(visitor, first) == httpx.codes.GONE
+
+
+def test_cards_keep_the_order_in_which_their_photos_were_chosen(
+    page: Page, visitor: Visitor, photos: Photos, tmp_path: Path
+) -> None:
+    def shown() -> list[str]:
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        return page.get_by_role("heading", level=3).all_text_contents()
+
+    page.get_by_label("New photos get").select_option("keep")
+    chosen = [tmp_path / f"chosen {number}.png" for number in range(4)]
+    for place in chosen:
+        shutil.copy(photos.smiling, place)
+    names = [place.name for place in chosen]
+    add(page, *chosen)
+    assert shown() == names
+    expect_finished(page, *names)
+    assert shown() == names
+
+    jobs = {job["metadata"]["name"]: job for job in visitor.jobs()}
+    later = [f"later {number}" for number in range(_PAGE)]
+    for name in reversed(later):
+        _submit(visitor, photos, name, run_at=next_week())
+    # Versions are made in another order, and are on another page than their photos.
+    for name in names[:0:-1]:
+        change = {"recipe": {"background": "color:#336699", "run_at": next_week()}}
+        answer = visitor.client.post(f"/v1/jobs/{jobs[name]['id']}/derive", json=change)
+        assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+    wait_until(page, lambda: shown() == later + names)
+    page.reload()
+
+    wait_until(page, lambda: shown() == later + names)
 
 
 def test_interrupted_deletion_continues(

@@ -5,11 +5,12 @@ import re
 import zipfile
 from pathlib import Path
 
+import httpx
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
 from smart_filter_tests.browsing.accessibility import assert_accessible
-from smart_filter_tests.browsing.cards import card, expect_finished
+from smart_filter_tests.browsing.cards import card, expect_finished, expect_state
 from smart_filter_tests.browsing.page_errors import LINE_CUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE, PHONE_DARK, on_screens
@@ -202,6 +203,45 @@ def test_all_are_saved_in_another_size_as_one_zip(
         sizes = {Image.open(io.BytesIO(opened.read(name))).size for name in names}
     assert sizes == {(1080, 1080)}
     expect(_bar(page)).to_contain_text("Finished: 2 of 2 photos done")
+
+
+def test_card_shows_the_previous_picture_until_the_new_one_is_there(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    _finish(visitor, photos, "a.png")
+    page.reload()
+    expect_finished(page, "a.png")
+    picture = card(page, "a.png").locator(".picture img").get_attribute("src")
+
+    job_id = visitor.newest()["id"]
+    change = {"size": "108x108", "run_at": next_week(), "metadata": {"studio": job_id}}
+    answer = visitor.client.post(f"/v1/jobs/{job_id}/derive", json={"recipe": change})
+
+    assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+    expect_state(card(page, "a.png"), "queued")
+    assert card(page, "a.png").locator(".picture img").get_attribute("src") == picture
+    expect(card(page, "a.png").get_by_role("link", name="Open a.png")).to_be_visible()
+
+
+def test_zip_lists_its_files_in_the_order_of_the_sheet(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    _finish(visitor, photos, "a.png", "b.png", "c.png")
+    page.reload()
+    expect(card(page, "c.png")).to_be_visible()
+    held: list[Route] = []
+    # Playwright cannot call a builtin method such as `held.append`.
+    page.route(
+        f"**/v1/jobs/{visitor.newest()['id']}/outputs/image*", lambda one: held.extend([one])
+    )
+
+    with page.expect_download() as begun:
+        _act(page, "Download").get_by_role("button", name="As one zip").click()
+        expect(_bar(page)).to_contain_text("2 of 3 photos done")
+        held[0].continue_()
+
+    with zipfile.ZipFile(begun.value.path()) as opened:
+        assert opened.namelist() == [f"{stem}.smart-filter.jpg" for stem in "cba"]
 
 
 # A folder in the browser's own storage, in place of the one that the user would choose.

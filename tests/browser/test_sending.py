@@ -1,6 +1,7 @@
 """Photos on their way: adding, progress on the page, and faults."""
 
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -225,6 +226,8 @@ def test_several_photos_become_pictures_with_their_notes(
     smiling = card(page, "astronaut.png")
     expect(smiling.get_by_text("Big smile")).to_be_visible()
     expect(smiling.get_by_text("1.00")).to_be_visible()
+    # The picture is small, so it prints poorly too, which is not said twice.
+    expect(smiling.get_by_text(re.compile("^Check|^Prints"))).to_have_text("Check the size")
     expect(card(page, "sunset.jpg").get_by_text("No person found")).to_be_visible()
     (job,) = (job for job in visitor.jobs() if job["metadata"]["name"] == "astronaut.png")
     picture_shown = smiling.get_by_role("img")

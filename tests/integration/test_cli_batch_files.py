@@ -21,6 +21,7 @@ from smart_filter_deploy.cli.batch.hot_folder import HotFolder
 from smart_filter_deploy.cli.batch.journal import FILE_NAME, Journal
 from smart_filter_deploy.cli.batch.watch import FoundPhoto, WatchedFolder
 from smart_filter_deploy.cli.terminal.exit_codes import CommandError
+from smart_filter_tests.commands import Command
 from smart_filter_tests.journals import an_entry
 
 LONG_AGO_NS = 10**18
@@ -49,6 +50,21 @@ def not_root() -> Iterator[None]:
         yield
     finally:
         os.seteuid(before)
+
+
+def test_folder_without_photos_ends_in_one_line_and_leaves_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path, "photos/notes.txt")
+    folder = tmp_path / "photos"
+
+    said = Command(capsys).output("batch", str(folder), "-o", str(tmp_path / "out"))
+
+    assert said == (
+        f"no photos in {folder} (1 other file): JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF"
+        " files count\n"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_only_the_photos_of_the_folder_are_found(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from smart_filter_tests.batches import KEEP, PHOTO, batch, items, submit
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import on_servers
 from smart_filter_tests.serving import Api, a_photo
-from smart_filter_tests.stages import COMPOSITE, PREPARE
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import derive, run_stages
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
 
@@ -186,6 +186,32 @@ def test_command_counts_the_jobs_of_one_call(
         assert "smart-filter: gone: " in said
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == names
     assert command.status(*wish) == 1
+
+
+def test_command_names_files_after_their_photos_and_counts_up(
+    api: Api,
+    tmp_path: Path,
+    bench: Bench,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("-beach: 1.jpg", "-beach: 1.jpg", None)
+    fields = {"background": "keep", "outputs": "image,rating"}
+    jobs = [str(sent(api, name, **fields)["id"]) for name in names]
+    for _ in jobs:
+        run_stages(api, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
+    command = on_servers(bench.settings, capsys, monkeypatch)
+    monkeypatch.setenv("SMART_FILTER_URL", api.url)
+    monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(*Scope))
+    wish = ("jobs", "download", *jobs, "-o", f"{tmp_path}/out/")
+
+    first = command.output(*wish)
+    again = command.output(*wish, "--force")
+    other = command.output(*wish[:3], "--output", "rating", *wish[-2:])
+
+    places = [f"{tmp_path}/out/{stem}.smart-filter" for stem in ("beach 1", "beach 1-2", jobs[2])]
+    assert first == again == "".join(f"{place}.png\n" for place in places)
+    assert other == f"{tmp_path}/out/beach 1-3.smart-filter.rating.json\n"
 
 
 @pytest.mark.parametrize("template", ["", "{", "{name!r}", "{date}", "x" * 101])

@@ -70,6 +70,13 @@ async def download(
         await client.backend.sleep(exchange.pause_seconds(attempt))
 
 
+def clean_file_name(name: str) -> str:
+    """Return a name that others chose, without what makes it a path or hides it; may be empty."""
+    return "".join(
+        letter for letter in name if letter.isprintable() and letter not in '/\\:*?"<>|'
+    ).strip(". ")
+
+
 async def _save(backend: Backend, response: httpx.Response, place: Path, count: BodyCount) -> None:
     writing = await backend.call(functools.partial(PartialFile.begin, place))
     try:
@@ -86,14 +93,11 @@ def _path(job_id: str, name: str) -> str:
 
 
 def _file_name(response: httpx.Response) -> str:
-    """Return the name in Content-Disposition, without what makes it a path or hides it."""
+    """Return the cleaned name in Content-Disposition."""
     header = response.headers.get("Content-Disposition", "")
     encoded = re.search(r"filename\*=UTF-8''([^;\s]+)", header)
     plain = re.search(r'filename="([^"]*)"', header)
-    name = unquote(encoded[1]) if encoded else plain[1] if plain else ""
-    return "".join(
-        letter for letter in name if letter.isprintable() and letter not in '/\\:*?"<>|'
-    ).strip(". ")
+    return clean_file_name(unquote(encoded[1]) if encoded else plain[1] if plain else "")
 
 
 def _media_type(response: httpx.Response) -> str:

@@ -55,7 +55,7 @@ def render_page(entries: Sequence[JournalEntry], *, photos: Path, output: Path) 
     done = sum(entry.state == SUCCEEDED for entry in entries)
     return _PAGE.format(
         title=f"Photos of {_text(photos.resolve().name)}",
-        summary=f"{len(entries)} photos: {done} done, {len(entries) - done} not done",
+        summary=f"{done} of {len(entries)} photos done",
         photos="\n".join(_render_photo(entry, photos, output) for entry in ranked),
     )
 

@@ -22,7 +22,7 @@ from smart_filter_deploy.cli.batch.dashboard import Dashboard, album_lines, summ
 from smart_filter_deploy.cli.batch.hot_folder import HotFolder
 from smart_filter_deploy.cli.batch.journal import SUCCEEDED, Journal, JournalEntry
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
-from smart_filter_deploy.cli.batch.watch import FoundPhoto, WatchedFolder
+from smart_filter_deploy.cli.batch.watch import PHOTO_FORMATS, FoundPhoto, WatchedFolder
 from smart_filter_deploy.cli.batch.worker import PhotoWorker, recipe_digest
 from smart_filter_deploy.cli.server.connection import (
     Server,
@@ -398,6 +398,11 @@ class BatchRunner:
         left = len(self._due) + self._look.unfinished
         done = len(self._seen) - left - sum(entry.photo != album.TAKE for entry in failed)
         others = self._look.skipped
+        if not self._seen and not left:
+            skipped = f" ({others} other file{'s' if others > 1 else ''})" if others else ""
+            none = f"no photos in {self._photos.root}{skipped}: {PHOTO_FORMATS} files count"
+            self._console.print(none, soft_wrap=True, markup=False)
+            return
         parts = {
             f"{done} done": done or not (failed or left),
             f"{len(failed)} failed": failed,

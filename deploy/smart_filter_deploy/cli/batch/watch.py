@@ -14,6 +14,7 @@ from pathlib import Path
 PHOTO_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .avif .heic .heif .gif .bmp .tif .tiff".split()
 )
+PHOTO_FORMATS = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF"
 # Part of the names of pictures that this program wrote; they are not input.
 _OUTPUT_MARK = ".smart-filter."
 # A file unchanged for this long is complete; programs that copy or save write more often.

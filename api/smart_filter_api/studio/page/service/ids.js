@@ -1,7 +1,36 @@
-/** Unique ids. */
+/** Unique ids that start with the time, as those of jobs do. */
 
-/** Return 128 random bits in hexadecimal; `crypto.randomUUID` needs https, which a LAN may lack. */
+const LAST_PLACE = 0xffff;
+
+/** Return a new id: 128 bits in hexadecimal. */
 export function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return newIds(1)[0];
+}
+
+/** Return ids of things that are added together; sorted by `newestFirst`, they keep their order. */
+export function newIds(count) {
+  const time = hex(Date.now(), 12);
+  // `crypto.randomUUID` needs https, which a LAN may lack.
+  const random = () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => hex(byte, 2));
+  return Array.from({ length: count }, (_, place) =>
+    [time, hex(Math.max(0, LAST_PLACE - place), 4), ...random()].join(""),
+  );
+}
+
+/** Return the time (ms) at which an id was made, here or by the service. */
+export function timeOf(id) {
+  return Number.parseInt(digitsOf(id).slice(0, 12), 16);
+}
+
+/** Compare things by their ids, for `sort`. */
+export function newestFirst({ id: one }, { id: other }) {
+  return digitsOf(one) < digitsOf(other) ? 1 : -1;
+}
+
+function digitsOf(id) {
+  return id.replaceAll("-", "");
+}
+
+function hex(number, length) {
+  return number.toString(16).padStart(length, "0");
 }

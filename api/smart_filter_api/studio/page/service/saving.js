@@ -1,20 +1,23 @@
 /** Places for many files: a zip to download, or a folder that the user chooses. */
 
 import { saveBlob } from "./downloads.js";
+import { newestFirst } from "./ids.js";
 import { distinct, zip } from "./zip.js";
 
 /** Whether this browser can write into a folder (File System Access API). */
 export const canChooseFolder = typeof globalThis.showDirectoryPicker === "function";
 
-/** Return a place that collects files, and lets the browser save them as one zip. */
+/** Return a place that collects photos' files, and lets the browser save them as one zip, sorted. */
 export function zipPlace(name) {
   let files = [];
   return {
-    put: async (file) => files.push(file),
+    put: async (file, id) => files.push({ file, id }),
     end: async () => {
       if (files.length === 0) return;
-      const names = distinct(files.map((file) => file.name));
-      const entries = files.map((file, index) => ({ name: names[index], load: async () => file }));
+      // As the sheet shows them; they were finished in another order.
+      files.sort(newestFirst);
+      const names = distinct(files.map(({ file }) => file.name));
+      const entries = files.map(({ file }, index) => ({ name: names[index], load: async () => file }));
       // Another attempt at the failed ones fills another zip.
       files = [];
       saveBlob(await zip(entries), name);

@@ -8,7 +8,7 @@ import { effect, signal } from "@preact/signals";
 import { reachable } from "../service/api.js";
 import { abandoned, answerOthers, discard, keep } from "../service/drafts.js";
 import { faultOf } from "../service/formats.js";
-import { newId } from "../service/ids.js";
+import { newIds } from "../service/ids.js";
 import { Away, Problem, isPassing } from "../service/problems.js";
 import { submit } from "../service/uploads.js";
 import { put } from "./jobs.js";
@@ -23,8 +23,8 @@ const USUAL_PAUSE_MS = 5000;
 
 /**
  * `[{id, file, fields, state: "looking"|"waiting"|"sending"|"refused", done: 0 to 1, until, error}]`,
- * newest first. id: becomes the photo's id, and the same for all attempts. fields: of the recipe.
- * until: time (ms) of the next attempt of a waiting photo, else null; error: the reason for it, or
+ * in the order of sending. id: becomes the photo's id, and the same for all attempts. fields: of the
+ * recipe. until: time (ms) of the next attempt of a waiting photo, else null; error: the reason for it, or
  * why the photo was refused.
  */
 export const pending = signal([]);
@@ -60,9 +60,8 @@ export function startSending(whose) {
 
 /** Send files, with fields of a recipe (`{background: "auto", …}`); return their ids. */
 export function add(files, fields) {
-  const added = Array.from(files, (file) => pendingOf({ id: newId(), file, fields }));
-  // The first file is sent first, and shown after the later ones.
-  pending.value = [...added.toReversed(), ...pending.value];
+  const added = newIds(files.length).map((id, index) => pendingOf({ id, file: files[index], fields }));
+  pending.value = [...pending.value, ...added];
   for (const [index, photo] of added.entries()) admit(photo, Date.now() + index / 1000);
   return added.map(({ id }) => id);
 }
@@ -106,7 +105,7 @@ async function restore() {
   // Photos of albums are uploaded by state/album-drafts.js.
   const found = drafts.filter((draft) => !known.has(draft.id) && draft.album === undefined);
   const added = found.map((draft) => ({ ...pendingOf(draft), state: "waiting", isKept: true }));
-  pending.value = [...pending.value, ...added.reverse()];
+  pending.value = [...added, ...pending.value];
   send();
 }
 
@@ -115,7 +114,7 @@ async function send() {
   if (!isSending || !reachable.value || stops.size >= AT_A_TIME) return;
   const waiting = pending.value.filter((photo) => photo.state === "waiting");
   const now = Date.now();
-  const next = waiting.findLast((photo) => photo.until === null || photo.until <= now);
+  const next = waiting.find((photo) => photo.until === null || photo.until <= now);
   if (next === undefined) {
     const soonest = Math.min(...waiting.map((photo) => photo.until));
     if (waiting.length > 0) timer = setTimeout(send, soonest - now);

@@ -15,7 +15,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { ask } from "../service/api.js";
-import { newId } from "../service/ids.js";
+import { newId, newestFirst } from "../service/ids.js";
 import { jobs, put } from "./jobs.js";
 import { photoIds } from "./origins.js";
 
@@ -41,10 +41,7 @@ export function photoIdOf(job) {
 /** Shown jobs by the jobs of the service. */
 const lent = new WeakMap();
 
-/** When each photo was last changed as the page first saw it: later versions do not move its card. */
-const seen = new Map();
-
-/** Photos, the newest first: `{id, since: a time, versions: jobs, oldest first, current: job}`. */
+/** Photos, newest first by the time in their ids: `{id, versions: jobs, oldest first, current: job}`. */
 export const photos = computed(() => {
   const byPhoto = new Map();
   const known = [...jobs.value.values()].sort((a, b) => b.created_at.localeCompare(a.created_at));
@@ -54,10 +51,9 @@ export const photos = computed(() => {
   }
   const all = [...byPhoto].map(([id, ofPhoto]) => {
     const versions = withParents(ofPhoto);
-    if (!seen.has(id)) seen.set(id, versions.at(-1).created_at);
-    return { id, since: seen.get(id), versions, current: currentOf(id, versions) };
+    return { id, versions, current: currentOf(id, versions) };
   });
-  return all.sort((one, other) => other.since.localeCompare(one.since));
+  return all.sort(newestFirst);
 });
 
 /** Return versions, oldest first, with the outputs they share with their parents. */

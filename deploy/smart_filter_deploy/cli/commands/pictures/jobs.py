@@ -1,5 +1,6 @@
 """`smart-filter jobs`: lists, shows, downloads, corrects, cancels, redrives and deletes jobs."""
 
+import dataclasses
 import datetime as dt
 import functools
 import math
@@ -22,6 +23,7 @@ from smart_filter_client import (
 )
 from smart_filter_client.errors import Refused
 from smart_filter_client.models.faces import SmileLevel
+from smart_filter_client.operations.outputs import clean_file_name
 from smart_filter_deploy.cli.commands import completion_values
 from smart_filter_deploy.cli.commands.recipe_options import Drawing, drawing_options
 from smart_filter_deploy.cli.server.connection import (
@@ -39,13 +41,19 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
     CommandError,
     print_error,
 )
-from smart_filter_deploy.cli.terminal.outputs import OutputPaths, plan_outputs
+from smart_filter_deploy.cli.terminal.outputs import (
+    OUTPUT_MARK,
+    OutputPaths,
+    plan_outputs,
+)
 from smart_filter_deploy.cli.terminal.report import STATE_STYLES, print_findings, print_stages
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 
 _SMILES: Final = ("none", "mild", "moderate", "huge")
 _EYES: Final = {"open": True, "closed": False}
 _BOX_SIDES: Final = 4
+# Outputs that `jobs show --json` shows; few who download pictures want their files.
+_JSON_OUTPUTS: Final = frozenset({"faces", "rating", "printability"})
 
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
@@ -132,14 +140,14 @@ def show(job_id: str, *, as_json: bool) -> None:
     "names",
     multiple=True,
     metavar="NAME",
-    help="Which output; repeatable. Default: all.",
+    help="Which output; repeatable. Default: all pictures.",
 )
 @click.option(
     "-o",
     "destination",
     metavar="FILE|DIR",
     help="The picture's file, or a folder (DIR/ creates it). Default: here, named as the recipe's"
-    " `filename` says, else by the id.",
+    " `filename` says, else after the photo, with a number where a file has that name.",
 )
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per job.")
@@ -153,7 +161,7 @@ def download(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Save the outputs of jobs that have succeeded; files that exist are not replaced.
+    """Save the pictures of jobs that have succeeded; files that exist are not replaced.
 
     For jobs outside batches, `{n}` in the recipe's `filename` is their place among the ids.
     """
@@ -166,7 +174,11 @@ def download(
                 job = client.job(job_id)
                 wanted = _choose_outputs(job, names)
                 saving = _Download(
-                    job=job, place=place, number=number, written=written, replaces=force
+                    job=job,
+                    place=_name_by_photo(job, place, written, replaces=force),
+                    number=number,
+                    written=written,
+                    replaces=force,
                 )
                 saved = {name: saving.save(client, name) for name in wanted}
             except (CommandError, Refused) as error:
@@ -402,7 +414,25 @@ def _choose_outputs(job: Job, names: Sequence[str]) -> list[OutputName]:
             f"job {job.id} has no output {', '.join(missing)}; it has {', '.join(job.outputs)}",
             WRONG_USAGE,
         )
-    return [name for name in job.outputs if not names or name in names]
+    pictures = [name for name in job.outputs if name not in _JSON_OUTPUTS]
+    return [name for name in job.outputs if name in names] or pictures or list(job.outputs)
+
+
+def _name_by_photo(
+    job: Job, place: OutputPaths, written: set[Path], *, replaces: bool
+) -> OutputPaths:
+    """Return a place whose stem is the photo's, numbered where files of that stem exist.
+
+    written: the files of this call, which no job replaces.
+    """
+    first = Path(clean_file_name(job.photo_name or "").lstrip("-. ")).stem or job.id
+    files = written if replaces else place.folder.iterdir()
+    taken = {file.name.partition(f".{OUTPUT_MARK}.")[0].lower() for file in files}
+    stem, number = first, 1
+    while stem.lower() in taken:
+        number += 1
+        stem = f"{first}-{number}"
+    return dataclasses.replace(place, stem=stem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ function Steps({ job }) {
 
 function waitOf({ queue, recipe: { run_at: start } }, done) {
   if (start !== null && Date.parse(start) > Date.now()) return `Starts at ${momentInWords(start)}`;
-  if (done > 0) return "Continuing in a moment";
+  if (done > 0) return "Waiting for its turn";
   if (!queue) return "Waiting in the queue";
   const soon = queue.eta_p50_s === null ? "" : `, ready in ${durationInWords(queue.eta_p50_s)}`;
   return queue.position > 1 ? `Number ${queue.position.toLocaleString()} in the queue${soon}` : `Next in the queue${soon}`;

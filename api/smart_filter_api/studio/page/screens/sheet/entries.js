@@ -1,6 +1,7 @@
 /** Entries of the sheet: photos being sent and photos of the service, filtered and by day. */
 
 import { computed, signal } from "@preact/signals";
+import { newestFirst, timeOf } from "../../service/ids.js";
 import { jobs } from "../../state/jobs.js";
 import { pending } from "../../state/pending.js";
 import { photos } from "../../state/photos.js";
@@ -36,7 +37,7 @@ const entries = computed(() => {
       .filter(({ id }) => !former.has(id))
       .map((sending) => ({ id: sending.id, sending })),
     ...[...former].map(([id, { photo }]) => ({ id, photo })),
-  ];
+  ].sort(newestFirst);
 });
 
 export const isNarrowed = computed(() => kind.value !== "all" || words.value.trim() !== "");
@@ -60,7 +61,7 @@ export function widen() {
 export function byDay(shown) {
   const days = new Map();
   for (const entry of shown) {
-    const day = dayInWords(entry.photo?.since ?? Date.now());
+    const day = dayInWords(timeOf(entry.id));
     if (!days.has(day)) days.set(day, []);
     days.get(day).push(entry);
   }

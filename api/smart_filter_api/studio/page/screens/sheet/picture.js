@@ -14,16 +14,22 @@ const WIDEST = 2;
 /** An entry of entries.js. A finished picture links to its photo; isInert: while photos are selected. */
 export function Picture({ id, sending, photo, isInert }) {
   const local = sending ? previewOf(id, sending.file) : knownPreview(id);
-  const shown = sending ? { address: local.value } : shownOf(photo.current, local?.value);
+  const job = photo && picturedBy(photo);
+  const shown = sending ? { address: local.value } : shownOf(job, local?.value);
   const name = nameOf({ sending, photo });
   const inside = shown.address
     ? html`<${ServiceImage} src=${shown.address} alt=${isFinished(photo) ? `${name}, finished` : ""}
         class=${`${shown.isWhole ? "whole" : ""} ${shown.isTransparent ? "checkerboard" : ""}`}
         style=${{ objectPosition: shown.position }} loading="lazy" decoding="async" draggable=${false} />`
     : html`<${NoPicture} words=${wordsFor(shown)} />`;
-  const isLink = photo && isFinal(photo.current);
-  if (!isLink) return html`<div class="picture">${inside}</div>`;
+  if (!job || !isFinal(job)) return html`<div class="picture">${inside}</div>`;
   return html`<a class="picture" inert=${isInert} draggable=${false} href=${`#/photo/${encodeURIComponent(id)}`} aria-label=${`Open ${name}`}>${inside}</a>`;
+}
+
+/** Return the version that a card shows: the previous one until the current one is finished. */
+function picturedBy({ current, versions }) {
+  const former = versions.find(({ id }) => id === current.parent_id);
+  return !isFinal(current) && former?.state === "succeeded" ? former : current;
 }
 
 /** Return the address of a job's picture, and the part that a square shows. */

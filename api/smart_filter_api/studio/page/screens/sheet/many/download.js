@@ -25,7 +25,7 @@ export function Download({ entries, onClose }) {
 function fetchAll(entries, place) {
   return act(entries, {
     title: "Downloading pictures",
-    begin: async (entry, options) => place.put(await fetchFile(pictureOf(entry), "image", options)),
+    begin: async (entry, options) => place.put(await fetchFile(pictureOf(entry), "image", options), entry.id),
     whole: place.end,
     again: (others) => fetchAll(others, place),
   });

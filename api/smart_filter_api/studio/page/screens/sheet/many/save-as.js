@@ -6,6 +6,7 @@ import { Dialog } from "../../../controls/dialog.js";
 import { Range, Select } from "../../../controls/fields.js";
 import { html } from "../../../html.js";
 import { patiently } from "../../../state/bulk.js";
+import { photoIdOf } from "../../../state/photos.js";
 import { remake } from "../../../state/remaking.js";
 import { counted } from "../../../words.js";
 import { fetchFile } from "../../photo/save/download.js";
@@ -27,7 +28,7 @@ export function SaveAs({ entries, onClose }) {
       title: "Saving pictures",
       recipeOf: ({ recipe }) => withoutJpeg(wanted, recipe),
       made: async (job, { signal }) =>
-        place.put(await patiently(() => fetchFile(job, "image", { signal }), signal)),
+        place.put(await patiently(() => fetchFile(job, "image", { signal }), signal), photoIdOf(job)),
       whole: place.end,
     });
     stopSelecting();
