@@ -16,10 +16,10 @@ LINES = {
     "deploy": 17_110,
     "docs": 4_015,
     "shared": 24_030,
-    "tests": 82_225,
+    "tests": 82_250,
     "tests/smart_filter_tests": 14_470,
     "training": 10_350,
-    "workers": 39_390,
+    "workers": 39_405,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}

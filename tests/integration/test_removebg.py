@@ -248,6 +248,24 @@ def test_bad_request_is_refused_before_a_job_exists(
     assert client.api.leftovers() == {}
 
 
+def test_chunked_body_over_the_limit_is_refused_though_each_picture_is_allowed(
+    client: RemoveBgClient,
+) -> None:
+    parts = {"image_file": 35, "bg_image_file": 35, "image_file_b64": 15}  # in MB
+    request = client.client.build_request(
+        "POST", "/v1.0/removebg", files={name: bytes(mb * 1_000_000) for name, mb in parts.items()}
+    )
+    body = request.read()
+    chunks = (body[start : start + 1_000_000] for start in range(0, len(body), 1_000_000))
+
+    answer = client.client.post(
+        request.url, content=chunks, headers={"Content-Type": request.headers["Content-Type"]}
+    )
+
+    assert code_of(answer) == (400, "file_too_large")
+    assert client.api.leftovers() == {}
+
+
 @pytest.mark.parametrize("path", ["/v1.0/removebg", "/v1.0/account", "/v1.0/improve"])
 @pytest.mark.parametrize("headers", [{}, {"X-Api-Key": "sf_live_wrong"}])
 def test_unknown_key_is_answered_literally(api: Api, path: str, headers: dict[str, str]) -> None:

@@ -34,6 +34,7 @@ from smart_filter_api.problems import validation
 from smart_filter_shared.catalog.scalars import Value, as_list, as_text, quote_value
 from smart_filter_shared.errors import (
     FieldError,
+    InvalidInput,
     InvalidRecipe,
     InvalidRequest,
     MalformedRequest,
@@ -181,17 +182,8 @@ async def receive_photo_request(request: Request) -> AsyncIterator[PhotoRequest]
     if parse_options_header(content_type)[0] != MULTIPART.encode():
         raise unsupported_type(content_type, (MULTIPART, JSON))
     form = multipart.Form(content_type)
-    refuse_oversized(request, multipart.MAX_BODY_BYTES)
     with ExitStack() as open_files:
-        spools: dict[str, Spool] = {}
-        chunks = read_chunks(request, open_files, most=multipart.MAX_BODY_BYTES)
-        async with aclosing(form.pieces(chunks)) as pieces:
-            async for name, piece in pieces:
-                if name not in spools:
-                    spools[name] = open_spool(open_files)
-                await spools[name].take(piece)
-                if sum(spool.length for spool in spools.values()) > multipart.MAX_BODY_BYTES:
-                    raise multipart.picture_too_large(PICTURES[name], part=name)
+        spools = await spool_pictures(request, form, open_files)
         _require_one_photo(form, spools)
         references = (WEBHOOK_URL, PHOTO_NAME, STROKES, *PHOTO_REFERENCES)
         texts = {name: _single_value(name, form.fields.get(name, [])) for name in references}
@@ -266,7 +258,7 @@ def _is_object(value: Value) -> bool:
 @asynccontextmanager
 async def _receive_json(request: Request) -> AsyncIterator[PhotoRequest]:
     with ExitStack() as open_files:
-        raw = await spool_body(request, open_files, most=json_body.MAX_BODY_BYTES)
+        raw = await spool_body(request, open_files, max_bytes=json_body.MAX_BODY_BYTES)
         # A document is parsed in memory, so parse only one at a time, once it is complete.
         async with parsing(request, raw):
             sent = await anyio.to_thread.run_sync(lambda: json_body.parse_submission(raw.read()))
@@ -308,19 +300,31 @@ def _single_value(name: str, texts: Sequence[str]) -> str | None:
     return texts[0] if texts else None
 
 
-async def spool_body(request: Request, open_files: ExitStack, *, most: int) -> IO[bytes]:
-    """Spool a body and return its file at position 0; open_files closes it.
+async def spool_pictures(
+    request: Request, form: multipart.Form, open_files: ExitStack
+) -> dict[str, "Spool"]:
+    """Read a form's body and return the spools of its pictures by name; open_files closes them.
 
     Raises MalformedRequest, PhotoTooLarge, and as `read_chunks` does.
     """
-    refuse_oversized(request, most)
+    spools: dict[str, Spool] = {}
+    chunks = read_chunks(request, open_files, max_bytes=multipart.MAX_BODY_BYTES)
+    async with aclosing(form.pieces(chunks)) as pieces:
+        async for name, piece in pieces:
+            if name not in spools:
+                spools[name] = open_spool(open_files)
+            await spools[name].take(piece)
+    return spools
+
+
+async def spool_body(request: Request, open_files: ExitStack, *, max_bytes: int) -> IO[bytes]:
+    """Spool a body and return its file at position 0; open_files closes it.
+
+    Raises as `read_chunks` does.
+    """
     raw: IO[bytes] = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed by open_files
     open_files.enter_context(raw)
-    length = 0
-    async for chunk in read_chunks(request, open_files, most=most):
-        length += len(chunk)
-        if length > most:
-            raise multipart.picture_too_large()
+    async for chunk in read_chunks(request, open_files, max_bytes=max_bytes):
         await anyio.to_thread.run_sync(raw.write, chunk)
     raw.seek(0)
     return raw
@@ -339,13 +343,6 @@ async def parsing(request: Request, raw: IO[bytes]) -> AsyncIterator[None]:
         yield
 
 
-def refuse_oversized(request: Request, most: int) -> None:
-    """Reject a body whose Content-Length is over the limit.  Raises PhotoTooLarge."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > most:
-        raise multipart.picture_too_large()
-
-
 def open_spool(open_files: ExitStack) -> "Spool":
     """Return a spool for a picture; open_files closes its file."""
     return Spool(open_files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES)))
@@ -355,26 +352,34 @@ async def read_chunks(
     request: Request,
     open_files: ExitStack,
     *,
-    most: int,
+    max_bytes: int,
     sender: BodySender | None = None,
     seconds: float = _READ_TIMEOUT_SECONDS,
+    refusal: InvalidInput | None = None,
 ) -> AsyncIterator[bytes]:
     """Yield a body's chunks as they arrive.
 
-    open_files: until it closes, the bytes count as under way.  most: the body's maximum length.
+    open_files: until it closes, the bytes count as under way.
     sender: whose they are; None: the caller's.  seconds: time-out for each chunk.
-    Raises MalformedRequest when the client stops sending or sends too slowly; RateLimited,
-    ServiceFull when too many bytes are under way.
+    refusal: the error for a body over max_bytes; None: PhotoTooLarge.
+    Raises it as soon as the length is announced or exceeded; MalformedRequest when the client
+    stops sending or sends too slowly; RateLimited, ServiceFull when too many bytes are under way.
     """
     services = request.app.state.services
     sender = sender or BodySender.from_caller(request.state.caller)
-    held = open_files.enter_context(services.limits.bodies.hold(sender))
+    too_large = refusal or multipart.picture_too_large()
     announced = request.headers.get("content-length", "")
-    held.cover(min(int(announced), most) if announced.isdecimal() else 0)
+    announced_bytes = int(announced) if announced.isdecimal() else 0
+    if announced_bytes > max_bytes:
+        raise too_large
+    held = open_files.enter_context(services.limits.bodies.hold(sender))
+    held.cover(announced_bytes)
     length = 0
     async for chunk in read_with_timeout(request.stream(), seconds=seconds):
         length += len(chunk)
-        held.cover(min(length, most))
+        if length > max_bytes:
+            raise too_large
+        held.cover(length)
         yield chunk
 
 

@@ -31,10 +31,11 @@ MAX_BYTES: Final = 65_536
 _READ_TIMEOUT_SECONDS: Final = 10.0
 # Errors that one answer names.
 _MAX_ERRORS: Final = 50
-# Above this number none is named: pydantic describes all or none, at 15 µs each.
+# Above this many errors none is described: pydantic describes all or none, 15 µs each.
 _MAX_DESCRIBED_ERRORS: Final = 20_000
 # The field of a document that names the address of a webhook, unless a caller says otherwise.
 _WEBHOOK_FIELD: Final = "webhook_url"
+_TOO_LARGE: Final = "the document is larger than {} bytes"
 REFERENCE: Final = "#/components/schemas/{model}"
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -46,36 +47,33 @@ async def read_body(request: Request) -> bytes:
     Raises MalformedRequest when it is too large, UnsupportedMedia when it is compressed or its
     Content-Type is not JSON.
     """
-    with ExitStack() as held:
-        return b"".join([piece async for piece in _read_pieces(request, held, most=MAX_BYTES)])
+    refusal = MalformedRequest(_TOO_LARGE.format(MAX_BYTES))
+    with ExitStack() as open_files:
+        pieces = _read_pieces(request, open_files, max_bytes=MAX_BYTES, refusal=refusal)
+        return b"".join([piece async for piece in pieces])
 
 
 async def read_large(
-    request: Request, file: IO[bytes], open_files: ExitStack, *, most: int
+    request: Request, file: IO[bytes], open_files: ExitStack, *, max_bytes: int
 ) -> None:
-    """Read the body of a request, which holds a picture, into a file, with the checks of `read`.
+    """Read the body of a request, which holds a picture, into a file.
 
-    open_files: until it closes, the bytes count as under way.  Raises PhotoTooLarge.
+    open_files: until it closes, the bytes count as under way.
+    Raises PhotoTooLarge, and UnsupportedMedia as `read_body` does.
     """
-    async for piece in _read_pieces(request, open_files, most=most, refusal=PhotoTooLarge):
+    refusal = PhotoTooLarge(_TOO_LARGE.format(max_bytes))
+    async for piece in _read_pieces(request, open_files, max_bytes=max_bytes, refusal=refusal):
         await anyio.to_thread.run_sync(file.write, piece)
     file.seek(0)
 
 
-async def _read_pieces(
-    request: Request,
-    open_files: ExitStack,
-    *,
-    most: int,
-    refusal: type[InvalidInput] = MalformedRequest,
+def _read_pieces(
+    request: Request, open_files: ExitStack, *, max_bytes: int, refusal: InvalidInput
 ) -> AsyncIterator[bytes]:
     refuse_other_types(request)
-    length = 0
-    async for piece in read_chunks(request, open_files, most=most, seconds=_READ_TIMEOUT_SECONDS):
-        length += len(piece)
-        if length > most:
-            raise refusal(f"the document is larger than {most} bytes")
-        yield piece
+    return read_chunks(
+        request, open_files, max_bytes=max_bytes, seconds=_READ_TIMEOUT_SECONDS, refusal=refusal
+    )
 
 
 def refuse_other_types(request: Request) -> None:
@@ -86,31 +84,33 @@ def refuse_other_types(request: Request) -> None:
         raise unsupported_type(content_type, (JSON,))
 
 
-def parse(kind: type[Document], body: bytes, *, webhook_field: str = _WEBHOOK_FIELD) -> Document:
+def parse_document(
+    kind: type[Document], body: bytes, *, webhook_field: str = _WEBHOOK_FIELD
+) -> Document:
     """Parse a body and return its document.
 
     webhook_field: the field that names the address of a webhook.
     Raises MalformedRequest when it is not JSON, and InvalidRequest, which names each invalid field,
     or InvalidWebhookUrl when only that is invalid, or InvalidRecipe for recipe fields at the top.
     """
-    return validate(kind, strict_json.read_object(body), webhook_field=webhook_field)
+    return validate_document(kind, strict_json.read_object(body), webhook_field=webhook_field)
 
 
-def validate(
+def validate_document(
     kind: type[Document], values: Mapping[str, object], *, webhook_field: str = _WEBHOOK_FIELD
 ) -> Document:
-    """Return the document of a parsed body; raises InvalidRequest and its kinds as `parse` does."""
+    """Return the document of a parsed body; raises the errors of its fields as `parse_document`."""
     try:
         return kind.model_validate(values)
-    except ValidationError as error:
-        if error.error_count() > _MAX_DESCRIBED_ERRORS:
+    except ValidationError as invalid:
+        if invalid.error_count() > _MAX_DESCRIBED_ERRORS:
             detail = f"has more than {_MAX_DESCRIBED_ERRORS} errors; compare it with the reference"
             raise InvalidRequest([FieldError("", detail)]) from None
-        errors = error.errors(include_url=False)[:_MAX_ERRORS]
-        faults = [validation.describe_document_error(wrong, kind) for wrong in errors]
-        if all(validation.is_recipe_field(wrong, kind) for wrong in errors):
+        errors = invalid.errors(include_url=False)[:_MAX_ERRORS]
+        faults = [validation.describe_document_error(error, kind) for error in errors]
+        if all(validation.is_recipe_field(error, kind) for error in errors):
             raise InvalidRecipe(faults) from None
-        only_webhook = all(validation.is_about(webhook_field, wrong, kind) for wrong in errors)
+        only_webhook = all(validation.is_about(webhook_field, error, kind) for error in errors)
         # pydantic's error would repeat the client's values.
         raise (InvalidWebhookUrl if only_webhook else InvalidRequest)(faults) from None
 

@@ -197,9 +197,13 @@ class _PartHandler:
         elif self._kind is _PartKind.FIELD:
             most = MAX_OTHER_BYTES if self._name == STROKES else MAX_VALUE_BYTES
             if len(self._value) + end - start > most:
+                remedy = (
+                    "send fewer strokes, or fewer points in each"
+                    if self._name == STROKES
+                    else f"send a picture as a file, in the part {next(iter(self._called))!r}"
+                )
                 raise MalformedRequest(
-                    f"the value of {self._name!r} is longer than {MAX_VALUE_BYTES} bytes; send a "
-                    f"picture as a file, in the part {next(iter(self._called))!r}",
+                    f"the value of {self._name!r} is longer than {most} bytes; {remedy}",
                     pointer=json_pointer(self._name),
                 )
             self._value += data[start:end]

@@ -2,7 +2,7 @@
 
 import binascii
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack, aclosing, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
@@ -118,14 +118,7 @@ async def _read_multipart(request: Request, open_files: ExitStack) -> _ParsedBod
     form = multipart.Form(
         request.headers.get("content-type"), PICTURES, in_base64=frozenset({IMAGE_BASE64})
     )
-    body.refuse_oversized(request, multipart.MAX_BODY_BYTES)
-    spools: dict[str, Spool] = {}
-    chunks = body.read_chunks(request, open_files, most=multipart.MAX_BODY_BYTES)
-    async with aclosing(form.pieces(chunks)) as pieces:
-        async for name, piece in pieces:
-            if name not in spools:
-                spools[name] = body.open_spool(open_files)
-            await spools[name].take(piece)
+    spools = await body.spool_pictures(request, form, open_files)
     text = spools.pop(IMAGE_BASE64, None)
     if text is not None and text.length:
         limit = request.app.state.services.limits.parsing
@@ -136,7 +129,7 @@ async def _read_multipart(request: Request, open_files: ExitStack) -> _ParsedBod
 
 
 async def _read_urlencoded(request: Request, open_files: ExitStack) -> _ParsedBody:
-    raw = await body.spool_body(request, open_files, most=json_body.MAX_BODY_BYTES)
+    raw = await body.spool_body(request, open_files, max_bytes=json_body.MAX_BODY_BYTES)
     async with body.parsing(request, raw):
         written, rest = await anyio.to_thread.run_sync(lambda: split_image(raw.read()))
         spool = await _spool_image(written, open_files)
@@ -218,7 +211,7 @@ def _unquote_piece(piece: bytes) -> bytes:
 
 
 async def _read_json(request: Request, open_files: ExitStack) -> _ParsedBody:
-    raw = await body.spool_body(request, open_files, most=json_body.MAX_BODY_BYTES)
+    raw = await body.spool_body(request, open_files, max_bytes=json_body.MAX_BODY_BYTES)
     async with body.parsing(request, raw):
         document, written = await anyio.to_thread.run_sync(
             lambda: json_body.split_base64(raw.read(), IMAGE_BASE64)

@@ -132,7 +132,7 @@ async def create_correction(
         await connection.run_sync(jobs.find_job, job_id, caller.tenant)
     with ExitStack() as open_files:
         spool = open_files.enter_context(SpooledTemporaryFile(max_size=json_document.MAX_BYTES))
-        await json_document.read_large(request, spool, open_files, most=_MAX_BODY_BYTES)
+        await json_document.read_large(request, spool, open_files, max_bytes=_MAX_BODY_BYTES)
         # A mask can be as large as a photo in JSON, so only one at a time is read into memory.
         async with parsing(request, spool):
             body = await services.in_thread(spool.read)
@@ -155,7 +155,7 @@ async def _store_correction(
             return once.replayed
         async with services.database.reading() as connection:
             job = await connection.run_sync(jobs.find_job, job_id, caller.tenant)
-        asked = await services.in_thread(json_document.parse, CorrectionRequest, body)
+        asked = await services.in_thread(json_document.parse_document, CorrectionRequest, body)
         async with (
             submission_correct.store_correction(services, job, asked) as new,
             services.database.transaction() as connection,

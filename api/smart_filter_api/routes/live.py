@@ -46,7 +46,7 @@ async def start_live(
 ) -> Response:
     """Return a token that opens one connection within a minute, or extends one."""
     body = await json_document.read_body(request)
-    payload = json_document.parse(LiveRequest, body)
+    payload = json_document.parse_document(LiveRequest, body)
 
     live: LiveEndpoint | None = request.app.state.live
     origin = request.headers.get("Origin")

@@ -84,7 +84,9 @@ async def update_recipe(
     recipe_name: str, request: Request, services: OpenServices, caller: RecentAdministrator
 ) -> schemas.SavedRecipe:
     """Check a recipe by the rules of a submission, and save it under this name."""
-    fields = json_document.parse(SaveRecipeRequest, await json_document.read_body(request)).recipe
+    fields = json_document.parse_document(
+        SaveRecipeRequest, await json_document.read_body(request)
+    ).recipe
     if fault := saved_recipes.describe_name_fault(recipe_name):
         raise InvalidRequest([FieldError("/name", fault)])
 

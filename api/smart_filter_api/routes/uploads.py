@@ -66,7 +66,7 @@ async def create_upload(
 ) -> Response:
     """Return a link to upload a photo, valid for an hour."""
     body = await json_document.read_body(request)
-    payload = json_document.parse(UploadRequest, body)
+    payload = json_document.parse_document(UploadRequest, body)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         _validate_announcement(payload)
@@ -161,11 +161,11 @@ async def upload_photo(
     upload = access.upload
     sender = BodySender(upload.tenant, upload.id) if access.by_link else None
     intake_body.refuse_compressed(request)
-    intake_body.refuse_oversized(request, MAX_PHOTO_BYTES)
     with ExitStack() as open_files:
         arrived = intake_body.open_spool(open_files)
-        chunks = intake_body.read_chunks(request, open_files, most=MAX_PHOTO_BYTES, sender=sender)
-        async for piece in chunks:
+        async for piece in intake_body.read_chunks(
+            request, open_files, max_bytes=MAX_PHOTO_BYTES, sender=sender
+        ):
             if arrived.length + len(piece) > upload.length:
                 raise _wrong_length_error(upload, f"more than {upload.length}")
             await arrived.take(piece)

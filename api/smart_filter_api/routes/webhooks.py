@@ -65,7 +65,7 @@ async def create_webhook(
     body = await json_document.read_body(request)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
-        asked = json_document.parse(WebhookRequest, body, webhook_field="url")
+        asked = json_document.parse_document(WebhookRequest, body, webhook_field="url")
         _check_url(services, asked.url)
         quotas.check_deliveries(connection, caller.tenant, caller.limits, webhooks=1)
         made, secret = endpoints.create(
@@ -124,7 +124,7 @@ async def update_webhook(
 ) -> schemas_webhooks.Webhook:
     """Change the given fields; `enabled: false` fails waiting deliveries, which can be replayed."""
     body = await json_document.read_body(request)
-    asked = json_document.parse(WebhookChange, body, webhook_field="url")
+    asked = json_document.parse_document(WebhookChange, body, webhook_field="url")
     if asked.url is not None:
         _check_url(services, asked.url)
 

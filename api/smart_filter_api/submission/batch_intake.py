@@ -62,7 +62,7 @@ async def receive_batch(
     """
     json_document.refuse_other_types(request)
     with ExitStack() as open_files:
-        raw = await body.spool_body(request, open_files, most=batch_body.MAX_BODY_BYTES)
+        raw = await body.spool_body(request, open_files, max_bytes=batch_body.MAX_BODY_BYTES)
         # A document is parsed in memory, so parse only one at a time, once it is complete.
         async with body.parsing(request, raw):
             sent = await anyio.to_thread.run_sync(lambda: batch_body.parse(raw.read()))

@@ -5,7 +5,7 @@ Both have the same fields; only a form can hold a file.
 
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import ExitStack, aclosing, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -72,12 +72,7 @@ async def receive_derive_request(request: Request) -> AsyncIterator[DeriveBody]:
     called = {BACKGROUND: PICTURES[BACKGROUND]}
     form = multipart.Form(content_type, called)
     with ExitStack() as open_files:
-        spool = None
-        chunks = intake_body.read_chunks(request, open_files, most=multipart.MAX_BODY_BYTES)
-        async with aclosing(form.pieces(chunks)) as pieces:
-            async for _, piece in pieces:
-                spool = spool or intake_body.open_spool(open_files)
-                await spool.take(piece)
+        spool = (await intake_body.spool_pictures(request, form, open_files)).get(BACKGROUND)
         picture = None if spool is None else await spool.judged(called[BACKGROUND], BACKGROUND)
         digest = None if picture is None else picture.digest
         fingerprint = json.dumps([digest, sorted(form.fields.items())]).encode()
@@ -86,7 +81,7 @@ async def receive_derive_request(request: Request) -> AsyncIterator[DeriveBody]:
 
 
 def _parse_document(body: bytes) -> DeriveRecipe:
-    asked = json_document.parse(DeriveRequest, body)
+    asked = json_document.parse_document(DeriveRequest, body)
     recipe = asked.recipe or {}
     given = json_body.read_fields(recipe)
     names = {*given, *json_body.list_names(recipe)}
@@ -98,7 +93,7 @@ def _parse_form(fields: Mapping[str, list[str]], background: SpooledPicture | No
     # A repeated field becomes a list, which the model rejects as not being a string.
     settings = {name: fields[name] for name in _NON_RECIPE_FIELDS if name in fields}
     single = {name: texts[0] if len(texts) == 1 else texts for name, texts in settings.items()}
-    asked = json_document.parse(DeriveRequest, json.dumps(single).encode())
+    asked = json_document.parse_document(DeriveRequest, json.dumps(single).encode())
     given = respell_names({name: texts for name, texts in fields.items() if name not in settings})
     intake_body.refuse_misspelled_names(given, (BACKGROUND, *_NON_RECIPE_FIELDS))
     # A submitted file replaces the parent's background.

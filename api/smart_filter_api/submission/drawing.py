@@ -66,7 +66,7 @@ def read_strokes(request: PhotoRequest, photo: ResolvedPhoto) -> SpooledStrokes 
         values = strict_json.read_value(request.strokes.encode(), called="the field")
     except MalformedRequest as error:
         _refuse(json_pointer(STROKES), str(error))
-    strokes = json_document.validate(SentStrokes, {STROKES: values}).strokes
+    strokes = json_document.validate_document(SentStrokes, {STROKES: values}).strokes
     header = photo.header
     # EXIF may turn the photo.
     side = MAX_SIDE_PX if header is None else max(header.width, header.height)

@@ -14,6 +14,7 @@ from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.srgb import LUMA_WEIGHTS
 
 PALETTE_SIZE: Final = 5
 
@@ -46,8 +47,7 @@ class Appearance:
 def describe(srgb: Srgb8) -> Appearance:
     """Return the appearance of a picture, (H, W, 3) uint8 sRGB; deterministic."""
     small = shrink(srgb, longest_side=_SIDE_PX)
-    red, green, blue, _ = cv2.mean(srgb)
-    brightness = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255  # ITU-R BT.709
+    brightness = float(np.dot(cv2.mean(srgb)[:3], LUMA_WEIGHTS)) / 255
     light = colors.srgb_to_linear(small.reshape(-1, 3).astype(np.float32))
     by_place = color_layout.to_hex(color_layout.measure([small]))
     return Appearance(_palette(light), round(brightness, 3), by_place)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
+from smart_filter_workers.srgb import decode_curve, encode_curve
 
 # (..., 3) float32, RGB; each function states whether gamma-coded 0..255 or linear light 0..1.
 Colors = NDArray[np.float32]
@@ -44,10 +45,8 @@ def parse_hex(palette: Sequence[str]) -> Colors:
 
 
 def srgb_to_linear(coded: Colors) -> Colors:
-    """Return linear light 0..1 of gamma-coded sRGB 0..255.  Source: IEC 61966-2-1."""
-    share = coded / np.float32(255)
-    low, high = share / 12.92, ((share + 0.055) / 1.055) ** 2.4
-    return np.where(share <= 0.04045, low, high).astype(np.float32)  # noqa: PLR2004 - the standard's
+    """Return linear light 0..1 of gamma-coded sRGB 0..255."""
+    return decode_curve(coded / np.float32(255)).astype(np.float32)
 
 
 def picture_to_linear(srgb: NDArray[np.uint8]) -> Colors:
@@ -70,10 +69,8 @@ def linear_to_srgb(light: Colors) -> Colors:
 
 @functools.cache
 def _coded_levels() -> NDArray[np.float32]:
-    """Return the gamma-coded levels of evenly spaced light.  Source: IEC 61966-2-1."""
-    light = np.linspace(0, 1, _LIGHT_STEPS)
-    coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004 - the standard's
-    return (255 * coded).astype(np.float32)
+    """Return the gamma-coded levels of evenly spaced light."""
+    return (255 * encode_curve(np.linspace(0, 1, _LIGHT_STEPS))).astype(np.float32)
 
 
 def mix(light: Colors, shares: NDArray[np.float32]) -> Colors:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.srgb import decode_curve, encode_curve
 
 Floats = NDArray[np.float64]
 
@@ -21,14 +22,13 @@ _LETTERS: Final = (
 )
 _MAX_AC_STEPS: Final = 82  # levels of the strongest wave's amplitude
 _WAVE_LEVELS: Final = 19
-_LINEAR_BELOW: Final = 0.04045  # coded share below which the curve is a line
 
 
 def encode(srgb: Srgb8) -> str:
     """Return the BlurHash of a picture, (h, w, 3) uint8; 32 pixels a side are enough."""
     height, width = srgb.shape[:2]
     across, down = (LONGER, SHORTER) if width >= height else (SHORTER, LONGER)
-    waves = _waves(_linear(srgb), across, down)
+    waves = _waves(decode_curve(srgb / 255.0), across, down)
     mean, others = waves[0], waves[1:]
     steps = min(_MAX_AC_STEPS, max(0, int(np.abs(others).max() * 166 - 0.5)))
     strongest = (steps + 1) / 166
@@ -54,16 +54,8 @@ def _waves(linear: Floats, across: int, down: int) -> Floats:
     return np.asarray(sums)
 
 
-def _linear(srgb: Srgb8) -> Floats:
-    share = srgb / 255.0
-    return np.where(share <= _LINEAR_BELOW, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-
-
 def _levels(linear: Floats) -> Floats:
-    share = np.clip(linear, 0, 1)
-    curved = 1.055 * share ** (1 / 2.4) - 0.055
-    coded = np.where(share <= _LINEAR_BELOW / 12.92, share * 12.92, curved)
-    return np.asarray(np.floor(coded * 255 + 0.5))
+    return np.asarray(np.floor(encode_curve(np.clip(linear, 0, 1)) * 255 + 0.5))
 
 
 def _digits(number: int, count: int) -> str:

@@ -14,7 +14,7 @@ from smart_filter_shared.results import Face, Faces, Smiles
 from smart_filter_workers.live import refocus
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelCatalog
-from smart_filter_workers.networks.faces import blazeface
+from smart_filter_workers.networks.faces import blazeface, centerface
 from smart_filter_workers.networks.faces.blazeface import BlazeFace
 from smart_filter_workers.networks.faces.centerface import CenterFace
 from smart_filter_workers.networks.mattes.selfie import SelfieNetworks
@@ -23,7 +23,7 @@ from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.composite.models.base import Compositor
 from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stages.face.models import blazeface as blazeface_model
-from smart_filter_workers.stages.face.models import centerface
+from smart_filter_workers.stages.face.models import centerface as centerface_model
 from smart_filter_workers.stages.face.models.centerface import NearOrSearched
 from smart_filter_workers.stages.segmentation.mattes.two_pass import Floats, segment_in_two_passes
 from smart_filter_workers.stages.segmentation.models import selfie
@@ -89,7 +89,7 @@ def _largest(faces: Faces) -> Faces:
 
 def check_weights(folder: Path, *, research: bool) -> None:
     """Check that the weights folder has what is needed.  Raises SetupFailed."""
-    for card in (selfie.CARD, centerface.CARD if research else blazeface_model.CARD):
+    for card in (selfie.CARD, centerface_model.CARD if research else blazeface_model.CARD):
         files.verify(folder, card.weights)
 
 

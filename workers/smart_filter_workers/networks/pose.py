@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.boxes import Box, box_iou
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
+from smart_filter_workers.networks.runtimes.network_input import sigmoid
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
@@ -90,7 +91,7 @@ class PoseDetector:
         outputs = self._network(
             np.divide(boxed[np.newaxis], 127.5, dtype=np.float32) - np.float32(1)
         )
-        scores = _sigmoid(outputs["Identity_1"][0, :, 0])
+        scores = sigmoid(outputs["Identity_1"][0, :, 0])
         likely = np.flatnonzero(scores > self._threshold)
         likely = likely[np.argsort(-scores[likely], kind="stable")]
         values, anchors = outputs["Identity"][0, likely], self._anchors[likely]
@@ -117,7 +118,7 @@ class SilhouetteNetwork:
         points = outputs["Identity"].reshape(39, 5)[[MIDDLE_OF_HIPS, ON_CIRCLE], :2]
         hips, on_circle = square.to_picture(points, SILHOUETTE_SIZE_PX)
         return Silhouette(
-            coverage=_sigmoid(outputs["Identity_2"][0, :, :, 0]),
+            coverage=sigmoid(outputs["Identity_2"][0, :, :, 0]),
             presence=float(outputs["Identity_1"][0, 0]),
             square=_square_around(hips, on_circle),
         )
@@ -160,7 +161,3 @@ def _square_around(hips: Floats, on_circle: Floats) -> Square:
         side=max(1.0, 2 * BODY_MARGIN * math.hypot(across, down)),
         angle=math.pi / 2 + math.atan2(down, across),
     )
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -50, 50))), dtype=np.float32)

@@ -65,7 +65,7 @@ async def create_key(
     Only the operator's tenant issues keys without an end.
     """
     body = await json_document.read_body(request)
-    payload = json_document.parse(KeyRequest, body)
+    payload = json_document.parse_document(KeyRequest, body)
     tenant = resolve_tenant(caller, payload.tenant)
     seconds = payload.expires_in_seconds
     if seconds is None and caller.tenant != OPERATOR:
@@ -112,7 +112,7 @@ async def create_token(
 ) -> Response:
     """Issue a short-lived key that may submit a limited number of jobs."""
     body = await json_document.read_body(request)
-    payload = json_document.parse(TokenRequest, body)
+    payload = json_document.parse_document(TokenRequest, body)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         made = api_keys.issue_for_device(

@@ -39,7 +39,7 @@ router = APIRouter(prefix="/v1", tags=["session"])
 async def sign_in(request: Request, services: OpenServices) -> Response:
     """Open a session; the browser's previous session ends."""
     csrf.verify_origin(request)
-    payload = json_document.parse(SessionRequest, await json_document.read_body(request))
+    payload = json_document.parse_document(SessionRequest, await json_document.read_body(request))
     lifetimes, secure = services.sign_in.lifetimes, services.sign_in.secure
     former = csrf.read_cookie(request, always_secure=secure)
 

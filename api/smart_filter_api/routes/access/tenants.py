@@ -58,7 +58,7 @@ async def update_tenant(
 ) -> TenantSettings:
     """Change the overrides of the caller's tenant; the operator may name another tenant."""
     name = _resolve_tenant(caller, tenant)
-    payload = json_document.parse(TenantChange, await json_document.read_body(request))
+    payload = json_document.parse_document(TenantChange, await json_document.read_body(request))
     tenant_changes.refuse_unauthorized(caller, payload, services.retention)
 
     def write(connection: Connection) -> TenantOverrides:

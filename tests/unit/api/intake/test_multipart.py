@@ -126,7 +126,11 @@ def test_parts_are_counted() -> None:
         (part("photo", b"p"), "last boundary is missing"),
         (part("photo", b"p") + part("a", b"\xff") + END, "the value of 'a' is not UTF-8"),
         (part("photo", b"p") + part("n" * 201, b"") + END, "name is longer than 200 bytes"),
-        (part("photo", b"p") + part("a", b"x" * 4097) + END, "longer than 4096 bytes"),
+        (part("photo", b"p") + part("a", b"x" * 4097) + END, "longer than 4096 bytes; send a pic"),
+        (
+            part("photo", b"p") + part("strokes", b"x" * 1_000_001) + END,
+            "longer than 1000000 bytes; send fewer strokes",
+        ),
         (b"--cut\r\nA: b\r\n\r\n\r\n" + END, "no Content-Disposition"),
         (b"GET / HTTP/1.1", "is broken"),
     ],

@@ -68,7 +68,7 @@ def test_document_with_very_many_errors_names_none_of_them() -> None:
     asked = {"kind": "matte", "stage": "segmentation", "consent": True, "strokes": [stroke] * 11}
 
     with pytest.raises(InvalidRequest) as refusal:
-        json_document.parse(CorrectionRequest, json.dumps(asked).encode())
+        json_document.parse_document(CorrectionRequest, json.dumps(asked).encode())
 
     assert [error.pointer for error in refusal.value.errors] == [""]
     assert "more than 20000 errors" in refusal.value.errors[0].detail

@@ -6,6 +6,7 @@ import numpy as np
 
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.srgb import LUMA_WEIGHTS
 
 # Families that show a sun, a moon, a window or a lamp; bright areas of the others are not lights.
 SIDE_LIT_FAMILIES: Final = frozenset(
@@ -38,7 +39,7 @@ def _measure_side_light(drawing: Srgb8) -> float:
     """Return how much lighter the right half is, in levels of luma; 0 if hardly at all."""
     height, width = drawing.shape[:2]
     step = max(1, min(height, width) // _SAMPLES_PER_SIDE)
-    luma = drawing[step // 2 :: step, step // 2 :: step] @ np.array([0.2126, 0.7152, 0.0722])
+    luma = drawing[step // 2 :: step, step // 2 :: step] @ LUMA_WEIGHTS
     half = luma.shape[1] // 2
     if not half:
         return 0.0

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.srgb import decode_curve, encode_curve
 
 # (H, W) of gray, or (H, W, 3).
 Samples: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
@@ -190,8 +191,7 @@ def _light_of(signal: NDArray[np.float64], description: ColorDescription) -> NDA
         # BT.2100, table 5: the inverse of the OETF.
         a, b, c = 0.17883277, 0.28466892, 0.55991073
         return np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)  # noqa: PLR2004 - the standard's
-    # IEC 61966-2-1.
-    return np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004 - the standard's
+    return decode_curve(signal)
 
 
 # BT.2100, table 4.
@@ -233,10 +233,8 @@ def _tone_factors(peak_nits: float) -> _Light:
 
 
 def _srgb_levels() -> Srgb8:
-    """Return the level for each of 65,536 steps of light. Source: IEC 61966-2-1."""
-    light = np.linspace(0, 1, 65536)
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004 - the standard's
-    return np.round(255 * encoded).astype(np.uint8)
+    """Return the level for each of 65,536 steps of light."""
+    return np.round(255 * encode_curve(np.linspace(0, 1, 65536))).astype(np.uint8)
 
 
 def _to_srgb_matrix(chromaticities: Chromaticities) -> NDArray[np.float64]:

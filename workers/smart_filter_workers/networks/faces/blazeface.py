@@ -20,6 +20,7 @@ from smart_filter_workers.networks.boxes import box_iou
 from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh
 from smart_filter_workers.networks.faces.mesh_faces import read_landmarks
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
+from smart_filter_workers.networks.runtimes.network_input import sigmoid
 from smart_filter_workers.resampling import resize, shrink
 from smart_filter_workers.results import Srgb8
 
@@ -117,7 +118,7 @@ class BlazeFace:
         outputs = self._network(
             np.divide(boxed[np.newaxis], 127.5, dtype=np.float32) - np.float32(1)
         )
-        scores = 1 / (1 + np.exp(-np.clip(outputs[SCORES][0, :, 0], -50, 50)))
+        scores = sigmoid(outputs[SCORES][0, :, 0])
         likely = np.flatnonzero(scores >= self._threshold)
         values = outputs[BOXES][0, likely]
         anchors = (np.stack([likely % CELLS, likely // CELLS], axis=1) + 0.5) * (SIZE_PX / CELLS)

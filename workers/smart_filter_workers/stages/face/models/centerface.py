@@ -36,12 +36,13 @@ CARD: Final = ModelCard(
     speed={"cpu_ms": 55.0, "peak_mb": 193.0},
 )
 LONGEST_SIDE_PX: Final = 640
-THRESHOLD: Final = 0.5
 
 
 def load(weights: Path) -> FaceDetector:
     """Load the detector from the weights folder."""
-    return NearOrSearched(CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=THRESHOLD))
+    return NearOrSearched(
+        CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=centerface.THRESHOLD)
+    )
 
 
 @dataclass(frozen=True, slots=True)

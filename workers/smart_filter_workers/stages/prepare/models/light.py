@@ -24,9 +24,10 @@ CARD: Final = ModelCard(
     quality={"faces_precision": 0.976, "faces_recall": 0.957, "faces_f1": 0.966},
 )
 LONGEST_SIDE_PX: Final = 256
-THRESHOLD: Final = 0.5
 
 
 def load(weights: Path) -> LightDetector:
     """Load the detector from the weights folder."""
-    return centerface.CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=THRESHOLD)
+    return centerface.CenterFace(
+        weights, longest_side_px=LONGEST_SIDE_PX, threshold=centerface.THRESHOLD
+    )

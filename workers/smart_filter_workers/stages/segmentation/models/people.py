@@ -100,7 +100,6 @@ CARD: Final = ModelCard(
 # A person that fills a third of the photo gains nothing from a larger picture: the networks take
 # 256 pixels.
 LONGEST_SIDE_PX: Final = 640
-FACE_THRESHOLD: Final = 0.5
 # A face of at least this score shows a person; one below, only with a silhouette of this presence
 # and a person's box: dogs and elephants have such faces.
 SURE_FACE, WEAK_FACE_PRESENCE = 0.75, 0.9
@@ -129,7 +128,7 @@ def load(weights: Path) -> Segmenter:
     """Load the networks from the weights folder."""
     return PeopleSegmenter(
         CloserLook(SelfieNetworks(weights), PersonFinder(weights)),
-        CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=FACE_THRESHOLD),
+        CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=centerface.THRESHOLD),
         MoveNet(weights, longest_side_px=PERSON_SIDE_PX, threshold=PERSON_THRESHOLD),
         MatteRefiner(weights),
     )

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from smart_filter_shared.catalog.parameters import Parameters, str_of
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.srgb import LUMA_WEIGHTS
 from smart_filter_workers.stages.composite.filters import text_rendering, tiles
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Scene
@@ -123,7 +124,7 @@ def _ground(part: Srgb8 | Srgba8) -> tuple[float, float, bool]:
         if float(pixels[:, 3].mean()) < 0.9:  # noqa: PLR2004 - nearly opaque
             return 0.0, 1.0, False
         pixels = pixels[:, :3]
-    luma = pixels @ np.array((0.2126, 0.7152, 0.0722), np.float32)
+    luma = pixels @ np.array(LUMA_WEIGHTS, np.float32)
     return float(luma.mean()), float(luma.std()), True
 
 

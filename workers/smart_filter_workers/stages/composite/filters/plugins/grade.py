@@ -11,6 +11,7 @@ from smart_filter_shared.catalog.parameters import Parameters, float_of, str_of
 from smart_filter_shared.presets import Mood
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.srgb import LUMA_WEIGHTS
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Scene
 from smart_filter_workers.stages.composite.models.base import Srgba8
@@ -18,8 +19,6 @@ from smart_filter_workers.stages.composite.models.base import Srgba8
 _RGBA: Final = 4
 # Rows processed at a time: intermediate results stay in the processor's cache.
 _ROWS: Final = 64
-# ITU-R BT.709.
-_LUMA: Final = (0.2126, 0.7152, 0.0722)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def _apply_grade(
 
 def _saturation_matrix(share: float) -> NDArray[np.float32]:
     """Return the matrix that moves colors away from their gray, or toward it."""
-    gray = np.tile(np.array(_LUMA, np.float32), (3, 1))
+    gray = np.tile(np.array(LUMA_WEIGHTS, np.float32), (3, 1))
     return np.asarray(share * np.eye(3) + (1 - share) * gray, np.float32)
 
 

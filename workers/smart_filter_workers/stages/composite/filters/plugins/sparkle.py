@@ -11,6 +11,7 @@ from smart_filter_shared.catalog.parameters import Parameters, float_of
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Point
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.srgb import LUMA_WEIGHTS
 from smart_filter_workers.stages.composite.filters import tiles, wearables
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Head, Scene
@@ -103,7 +104,7 @@ def _is_on_head(point: Point, head: Head) -> bool:
 def _level(picture: Srgb8 | Srgba8, point: Point) -> float:
     """Return the brightness of a picture at a point, 0..1; 0 where it is transparent."""
     pixel = picture[int(point[1]), int(point[0])]
-    return float(pixel[:3].astype(float) @ (0.2126, 0.7152, 0.0722)) / 255
+    return float(pixel[:3].astype(float) @ LUMA_WEIGHTS) / 255
 
 
 @functools.lru_cache(maxsize=wearables.MAX_CACHED_TILES)
