@@ -160,11 +160,11 @@ async def _receive(request: Request, open_files: ExitStack) -> SpooledPicture:
     Raises MalformedRequest, PhotoTooLarge, UnsupportedMedia.
     """
     intake_body.refuse_compressed(request)
-    intake_body.refuse_oversized(request, stock.MAX_BYTES)
+    too_large = picture_too_large(_PICTURE, part=_PICTURE)
     arrived = intake_body.open_spool(open_files)
-    async for piece in intake_body.read_chunks(request, open_files, most=stock.MAX_BYTES):
-        if arrived.length + len(piece) > stock.MAX_BYTES:
-            raise picture_too_large(_PICTURE, part=_PICTURE)
+    async for piece in intake_body.read_chunks(
+        request, open_files, max_bytes=stock.MAX_BYTES, refusal=too_large
+    ):
         await arrived.take(piece)
     return await arrived.judged(_PICTURE, _PICTURE)
 
