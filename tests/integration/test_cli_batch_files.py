@@ -248,6 +248,19 @@ def test_photos_with_one_stem_have_permanent_places_of_their_own(tmp_path: Path)
     assert again == ["a-2", "a"]
 
 
+def test_longest_file_name_is_seen_and_leaves_room_for_those_of_its_outputs(tmp_path: Path) -> None:
+    name = f"{'Ж' * 125}.jpg"
+    put(tmp_path, name)
+    folder = WatchedFolder(tmp_path, (), recursive=False)
+    with Journal.opened(tmp_path) as journal:
+        first, second = journal.place(name), journal.place(name.replace("jpg", "png"))
+
+    put(tmp_path, f"{first}-10.smart-filter.cutout.webp.{'0' * 8}.part")
+
+    assert names(folder) == [name]
+    assert first != second
+
+
 def test_photo_is_done_until_photo_recipe_or_picture_changes(tmp_path: Path) -> None:
     found = FoundPhoto("a.jpg", tmp_path / "a.jpg", (1, 2))
     put(tmp_path, "a.smart-filter.jpg")

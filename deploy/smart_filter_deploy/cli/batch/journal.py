@@ -20,6 +20,7 @@ from pydantic import AfterValidator, TypeAdapter
 
 from smart_filter_deploy.cli.batch.watch import FoundPhoto
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.outputs import output_stem
 
 FILE_NAME = ".smart-filter-batch.jsonl"
 WAITING, SENT, SUCCEEDED, FAILED = "waiting", "sent", "succeeded", "failed"
@@ -214,10 +215,11 @@ class Journal:
             return entry.place
         path = PurePosixPath(photo)
         with self._lock:
-            place, number = path.with_suffix(""), 1
+            stem, number = output_stem(path), 1
+            place = path.with_name(stem)
             while str(place) in self._places:
                 number += 1
-                place = path.with_name(f"{path.stem}-{number}")
+                place = path.with_name(f"{stem}-{number}")
             self._places.add(str(place))
         return str(place)
 

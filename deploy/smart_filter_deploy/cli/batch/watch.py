@@ -129,7 +129,7 @@ class WatchedFolder:
 
 def _is_being_written(path: Path) -> bool:
     """Return whether a program still fetches a file, or has it open to write."""
-    if any(path.with_name(path.name + suffix).exists() for suffix in _PARTIAL_SUFFIXES):
+    if any(_exists(path.with_name(path.name + suffix)) for suffix in _PARTIAL_SUFFIXES):
         return True
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -147,3 +147,10 @@ def _is_being_written(path: Path) -> bool:
     finally:
         os.close(file)
     return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False  # such as a name that is too long for the file system

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 import click
@@ -13,6 +13,9 @@ from smart_filter_client import Format
 from smart_filter_client.models import Failure, Job
 
 OUTPUT_MARK = "smart-filter"
+# File systems take 255 bytes for a name; a number, the mark, an output's name, and the ending of a
+# file that is being written follow the stem.
+_MAX_STEM_BYTES: Final = 180
 _CHECKOUT = Path(__file__).parents[4]
 # Format by the output file's extension, when no format is given.
 _FORMAT_OF_SUFFIX: Final[Mapping[str, Format]] = {
@@ -107,7 +110,15 @@ def plan_outputs(photos: Sequence[Path], destination: str | None) -> list[Output
     if path.exists() and path.samefile(photos[0]):
         raise click.BadParameter("the input photo would be overwritten", param_hint="-o")
     _refuse_unwritable(path.parent)
-    return [OutputPaths(photos[0], path.parent, photos[0].stem, path)]
+    return [OutputPaths(photos[0], path.parent, output_stem(photos[0]), path)]
+
+
+def output_stem(photo: PurePath) -> str:
+    """Return the start of the names of a photo's outputs: its stem, cut to fit a file system."""
+    stem = photo.stem
+    while len(os.fsencode(stem)) > _MAX_STEM_BYTES:
+        stem = stem[:-1]
+    return stem
 
 
 def format_from_name(destination: str | None) -> Format | None:
@@ -143,10 +154,11 @@ def _plan_in_folder(folder: Path, photos: Sequence[Path]) -> list[OutputPaths]:
     taken: set[str] = set()
     planned = []
     for photo in photos:
-        stem, number = photo.stem, 1
+        start, number = output_stem(photo), 1
+        stem = start
         while stem in taken:
             number += 1
-            stem = f"{photo.stem}-{number}"
+            stem = f"{start}-{number}"
         taken.add(stem)
         planned.append(OutputPaths(photo, folder, stem, None))
     return planned
