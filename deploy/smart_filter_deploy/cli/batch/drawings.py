@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from smart_filter_client.errors import Refused
-from smart_filter_deploy.cli.batch.watch import FoundPhoto
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest, read_strokes
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 
@@ -14,14 +13,14 @@ MASK, STROKES = ".png", ".json"
 _FIELDS = ("/mask_file", "/strokes")
 
 
-def count_drawings(folder: Path, photos: Sequence[FoundPhoto]) -> str:
+def count_drawings(folder: Path, photos: Sequence[str]) -> str:
     """Return a sentence with the number of photos that have a drawing in a folder.
 
-    Raises CommandError when there is none for any of these photos.
+    photos: their names.  Raises CommandError when there is none for any of these photos.
     """
-    drawn = sum(bool(_find_drawings(folder, photo.name)) for photo in photos)
+    drawn = sum(bool(_find_drawings(folder, photo)) for photo in photos)
     if photos and not drawn:
-        name = PurePosixPath(photos[0].name)
+        name = PurePosixPath(photos[0])
         raise CommandError(
             f"{folder} has no mask and no strokes for any photo: those of {name} are"
             f" {name.with_suffix(MASK)} or {name.with_suffix(STROKES)} there",

@@ -112,7 +112,7 @@ class BatchRunner:
         for closed in self._look.closed:
             print_error(f"skipped: {closed}")
         if self._wanted.drawings is not None:
-            told = drawings.count_drawings(self._wanted.drawings, self._look.photos)
+            told = drawings.count_drawings(self._wanted.drawings, self._look.names)
             self._console.print(told, soft_wrap=True, markup=False)
         self._queue_due()
         is_empty = not (self._look.photos or self._look.unfinished)
@@ -396,9 +396,10 @@ class BatchRunner:
 
     def _print_summary(self, failed: Sequence[JournalEntry], seconds: float) -> None:
         left = len(self._due) + self._look.unfinished
-        done = len(self._seen) - left - sum(entry.photo != album.TAKE for entry in failed)
+        total = len(self._seen) + self._look.unfinished
+        done = total - left - sum(entry.photo != album.TAKE for entry in failed)
         others = self._look.skipped
-        if not self._seen and not left:
+        if not total:
             skipped = f" ({others} other file{'s' if others > 1 else ''})" if others else ""
             none = f"no photos in {self._photos.root}{skipped}: {PHOTO_FORMATS} files count"
             self._console.print(none, soft_wrap=True, markup=False)
@@ -410,7 +411,7 @@ class BatchRunner:
             f"{others} other file{'s' if others > 1 else ''} skipped": others,
         }
         summary = ", ".join(text for text, is_shown in parts.items() if is_shown)
-        photos = "1 photo" if len(self._seen) == 1 else f"{len(self._seen)} photos"
+        photos = "1 photo" if total == 1 else f"{total} photos"
         lines = [f"{photos} in {format_duration(seconds)}: {summary}; {self._journal.folder}"]
         # Failures of this run were printed when they happened.
         before = [entry for entry in failed if entry.photo not in self._reported]

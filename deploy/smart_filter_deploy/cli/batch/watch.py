@@ -40,12 +40,14 @@ class FolderScan:
     """Result of one scan.
 
     photos: complete photos, by name.  unfinished: number of photos still being written.
+    names: of both, sorted.
     skipped: number of files that are not photos, or links out of the folder.
     closed: folders that cannot be read.
     """
 
     photos: list[FoundPhoto]
     unfinished: int
+    names: list[str]
     skipped: int
     closed: tuple[str, ...]
 
@@ -68,7 +70,8 @@ class WatchedFolder:
     def look(self) -> FolderScan:
         """Scan every file, except hidden ones and this program's outputs."""
         photos: list[FoundPhoto] = []
-        unfinished = skipped = 0
+        names: list[str] = []
+        skipped = 0
         closed: list[str] = []
         for path in self._files(closed):
             if path.suffix.lower() not in PHOTO_SUFFIXES:
@@ -83,12 +86,12 @@ class WatchedFolder:
                 continue
             name = path.relative_to(self.root).as_posix()
             photo = FoundPhoto(name, path, (status.st_size, status.st_mtime_ns))
+            names.append(name)
             if self._is_settled(photo):
                 photos.append(photo)
-            else:
-                unfinished += 1
         photos.sort(key=lambda photo: photo.name)
-        return FolderScan(photos, unfinished, skipped, tuple(closed))
+        unfinished = len(names) - len(photos)
+        return FolderScan(photos, unfinished, sorted(names), skipped, tuple(closed))
 
     def _files(self, closed: list[str]) -> Iterator[Path]:
         def note(error: OSError) -> None:
