@@ -101,7 +101,7 @@ def plan_outputs(photos: Sequence[Path], destination: str | None) -> list[Output
         return _plan_in_folder(path, photos)
     if len(photos) > 1:
         raise click.BadParameter(
-            f"{destination} is a file, and there are {len(photos)} photos; name a folder"
+            f"{destination} would be one file of {len(photos)} photos; name a folder"
             f" that exists, or {destination}/ to create one",
             param_hint="-o",
         )
