@@ -10,16 +10,16 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 22_300,
+    "api": 22_280,
     "benchmarks": 10_630,
     "client": 5_685,
-    "deploy": 17_070,
+    "deploy": 17_060,
     "docs": 4_000,
-    "shared": 23_610,
+    "shared": 23_620,
     "tests": 81_550,
     "tests/smart_filter_tests": 14_465,
     "training": 10_350,
-    "workers": 39_385,
+    "workers": 39_395,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}
