@@ -10,12 +10,12 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 22_720,
+    "api": 22_705,
     "benchmarks": 10_630,
     "client": 5_815,
-    "deploy": 17_130,
+    "deploy": 17_125,
     "docs": 4_015,
-    "shared": 24_030,
+    "shared": 24_040,
     "tests": 82_265,
     "tests/smart_filter_tests": 14_470,
     "training": 10_350,

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smart_filter_shared.presets import PRESETS, Preset, thumbnails
+from smart_filter_shared.presets import PRESETS, SIDE_LIT_FAMILIES, Preset, thumbnails
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import library
-from smart_filter_workers.backgrounds.choice import color_layout, side_light
+from smart_filter_workers.backgrounds.choice import color_layout
 from smart_filter_workers.results import Srgb8
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
@@ -86,7 +86,7 @@ def test_stored_impression_equals_the_drawings(preset: Preset) -> None:
     away = np.sqrt(((seen.lab - shipped.lab) ** 2).sum(axis=-1))
     # Four seeds against six others: arcs, which open to either side, differ by 0.1, and light from
     # either side by 0.06.
-    side_lit = preset.family in side_light.SIDE_LIT_FAMILIES
+    side_lit = preset.family in SIDE_LIT_FAMILIES
     most = 0.12 if preset.family == "stripes" else 0.075 if side_lit else 0.045
     assert away.mean() < most
     assert np.abs(seen.spread - shipped.spread).mean() < most

@@ -10,6 +10,7 @@ session in a custom header; Fetch Metadata; verifying origin with standard heade
 
 import hashlib
 import hmac
+from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -22,79 +23,51 @@ TOKEN_HEADER: Final = "X-CSRF-Token"  # noqa: S105 - the name of a header
 # path `/`.  Source: RFC 6265bis, 4.1.3.2.
 SECURE_COOKIE: Final = "__Host-smart-filter"
 PLAIN_COOKIE: Final = "smart-filter"
-_ATTEMPT: Final = "-oidc"
-_PROVIDER: Final = "-provider"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _TOKEN_CONTEXT: Final = b"smart-filter: what changes something"
 
 
-def read_cookie(request: Request, *, always_secure: bool) -> str | None:
-    """Return the session cookie of a request; None without one."""
-    return request.cookies.get(_cookie_name(request, always_secure=always_secure))
+class Cookie(StrEnum):
+    """A cookie of a browser, by the end of its name."""
+
+    SESSION = ""
+    # A sign-in under way at a provider.
+    ATTEMPT = "-oidc"
+    # The browser signed in at a provider, by its own word: it only chooses a page.
+    PROVIDER = "-provider"
+
+
+def read_cookie(
+    request: Request, cookie: Cookie = Cookie.SESSION, *, always_secure: bool
+) -> str | None:
+    """Return the content of a cookie of a request; None without one."""
+    return request.cookies.get(_cookie_name(request, cookie, always_secure=always_secure))
 
 
 def set_cookie(
-    request: Request, answer: Response, cookie: str, *, seconds: int, always_secure: bool
+    request: Request,
+    answer: Response,
+    content: str,
+    cookie: Cookie = Cookie.SESSION,
+    *,
+    seconds: int,
+    always_secure: bool,
 ) -> None:
-    """Set the session cookie on an answer.
+    """Set a cookie on an answer.
 
     seconds: lifetime of the cookie; 0 deletes it.
     always_secure: restrict it to https even when the request came by http.
     """
-    name = _cookie_name(request, always_secure=always_secure)
+    name = _cookie_name(request, cookie, always_secure=always_secure)
     answer.set_cookie(
         name,
-        cookie,
+        content,
         max_age=seconds,
         path="/",
-        secure=name == SECURE_COOKIE,
+        secure=name.startswith(SECURE_COOKIE),
         httponly=True,
-        samesite="strict",
-    )
-
-
-def read_attempt_cookie(request: Request, *, always_secure: bool) -> str | None:
-    """Return the cookie of a sign-in under way at a provider; None without one."""
-    return request.cookies.get(_cookie_name(request, always_secure=always_secure) + _ATTEMPT)
-
-
-def set_attempt_cookie(
-    request: Request, answer: Response, cookie: str, *, seconds: int, always_secure: bool
-) -> None:
-    """Set the cookie of a sign-in under way; parameters as for `set_cookie`.
-
-    It is SameSite=Lax, because the provider's page leads back to this service.
-    """
-    name = _cookie_name(request, always_secure=always_secure)
-    answer.set_cookie(
-        name + _ATTEMPT,
-        cookie,
-        max_age=seconds,
-        path="/",
-        secure=name == SECURE_COOKIE,
-        httponly=True,
-        samesite="lax",
-    )
-
-
-def is_from_provider(request: Request, *, always_secure: bool) -> bool:
-    """Whether the browser signed in at a provider, by its own word: it only chooses a page."""
-    return _cookie_name(request, always_secure=always_secure) + _PROVIDER in request.cookies
-
-
-def set_provider_cookie(
-    request: Request, answer: Response, *, seconds: int, always_secure: bool
-) -> None:
-    """Note that the browser signed in at a provider; parameters as for `set_cookie`."""
-    name = _cookie_name(request, always_secure=always_secure)
-    answer.set_cookie(
-        name + _PROVIDER,
-        "1",
-        max_age=seconds,
-        path="/",
-        secure=name == SECURE_COOKIE,
-        httponly=True,
-        samesite="strict",
+        # The provider's page leads back to this service.
+        samesite="lax" if cookie is Cookie.ATTEMPT else "strict",
     )
 
 
@@ -138,5 +111,6 @@ def _is_same_origin(request: Request, origin: str) -> bool:
     return sender.scheme in schemes and sender.netloc.lower() == host
 
 
-def _cookie_name(request: Request, *, always_secure: bool) -> str:
-    return SECURE_COOKIE if always_secure or request.url.scheme == "https" else PLAIN_COOKIE
+def _cookie_name(request: Request, cookie: Cookie, *, always_secure: bool) -> str:
+    is_secure = always_secure or request.url.scheme == "https"
+    return (SECURE_COOKIE if is_secure else PLAIN_COOKIE) + cookie

@@ -43,14 +43,3 @@ def not_modified(tag: str, *, fresh_seconds: int = 0) -> Response:
     return Response(
         status_code=_NOT_MODIFIED, headers=caching_headers(tag, fresh_seconds=fresh_seconds)
     )
-
-
-def json_response(content: bytes, if_none_match: str | None, *, tag: str | None = None) -> Response:
-    """Return a JSON document, or 304 when the client already has it.
-
-    tag: the tag to use in place of the one of its bytes.
-    """
-    tag = tag or etag(content)
-    if is_known(tag, if_none_match):
-        return not_modified(tag)
-    return Response(content, media_type="application/json", headers=caching_headers(tag))

@@ -1,8 +1,8 @@
-"""Bound the webhook deliveries of a tenant that have not ended.
+"""Limit the webhook deliveries of a tenant that have not ended.
 
 The end of a job writes its deliveries in its own transaction and cannot be refused, so submissions
 are refused instead: the deliveries that unfinished jobs will cause are counted as well. One count
-serves the submissions of two seconds, by which other processes can exceed the bound.
+serves the submissions of two seconds, by which other processes can exceed the limit.
 """
 
 import time
@@ -38,29 +38,29 @@ class DeliveryCapacity:
             _COUNT_TTL_SECONDS, most=_MAX_TENANTS, clock=clock
         )
 
-    async def hold(
+    async def reserve(
         self,
         tenant: Tenant,
-        bound: int,
+        limit: int,
         count: Callable[[int], Awaitable[DeliveryBacklog]],
         *,
         jobs: int,
         single: int,
     ) -> None:
-        """Hold room for the deliveries that a submission will cause.
+        """Reserve room for the deliveries that a submission will cause.
 
-        bound: limit of the tenant's deliveries; 0: none.
+        limit: maximum number of the tenant's deliveries; 0: none.
         count: returns its backlog, counted up to its argument.
         jobs, single: as in `DeliveryBacklog.count_new`.
         Raises QueueFull, and the errors of `count`.
         """
-        if not bound:
+        if not limit:
             return
 
         async def ask() -> _CountedBacklog:
-            return _CountedBacklog(await count(bound))
+            return _CountedBacklog(await count(limit))
 
         counted = await self._counted.get(tenant, ask)
         new = counted.backlog.count_new(jobs=jobs, single=single)
-        counted.backlog.check(new, bound, admitted=counted.admitted)
+        counted.backlog.check(new, limit, admitted=counted.admitted)
         counted.admitted += new

@@ -1,5 +1,6 @@
 """Build the OpenAPI document: FastAPI's own, completed with webhooks, links and examples."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
@@ -8,6 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from smart_filter_api.intake import json_document
 from smart_filter_api.openapi import answers as openapi_answers
 from smart_filter_api.openapi import examples as openapi_examples
 from smart_filter_api.openapi import links as openapi_links
@@ -56,42 +58,25 @@ def build_document(app: FastAPI) -> Schema:
         tags=[{"name": name, "description": about} for name, about in TAGS.items()],
         routes=app.routes,
     )
-    ends: list[tuple[EventType, type[BaseModel]]] = [
-        *((type_, JobEvent) for type_ in sorted(FINAL_TYPES)),
-        (EventType.BATCH_FINISHED, BatchEvent),
-    ]
     document["webhooks"] = {
-        str(type_): {"post": _webhook_operation(type_, of)} for type_, of in ends
+        **{type_.value: _webhook(type_, JobEvent) for type_ in sorted(FINAL_TYPES)},
+        EventType.BATCH_FINISHED.value: _webhook(EventType.BATCH_FINISHED, BatchEvent),
     }
-    # FastAPI adds a 422 response to each operation with parameters; this API never sends it.
-    for path in document["paths"].values():
-        for operation in path.values():
-            answers = operation["responses"]
-            if "HTTPValidationError" in str(answers.get("422")):
-                del answers["422"]
-    schemas = document["components"]["schemas"]
-    schemas.pop("HTTPValidationError", None)
-    schemas.pop("ValidationError", None)
-    _, problem = models_json_schema(
-        [
-            (Problem, "serialization"),
-            (JobEvent, "serialization"),
-            (BatchEvent, "serialization"),
-        ],
-        ref_template="#/components/schemas/{model}",
-    )
-    schemas.update(problem["$defs"])
     operations = {
         operation["operationId"]: operation
         for path in document["paths"].values()
         for operation in path.values()
     }
+    schemas = document["components"]["schemas"]
+    _remove_validation_errors(operations.values(), schemas)
+    _, added = models_json_schema(
+        [(model, "serialization") for model in (Problem, JobEvent, BatchEvent)],
+        ref_template=json_document.REFERENCE,
+    )
+    schemas.update(added["$defs"])
     for operation in operations.values():
         _lift_definitions(operation, schemas)
-        for parameter in operation.get("parameters", []):
-            parameter["schema"] = _without_null(parameter["schema"])
-            if parameter["in"] == "header":
-                parameter["name"] = parameter["name"].title()
+        _correct_parameters(operation)
     openapi_answers.add_shared_responses(document, operations.values())
     openapi_links.add_links(operations)
     openapi_examples.add_examples(document, operations)
@@ -102,6 +87,23 @@ def operation_id(route: APIRoute) -> str:
     """Return the operationId of a route: its function's name in camel case, such as `submitJob`."""
     first, *others = route.name.split("_")
     return first + "".join(map(str.capitalize, others))
+
+
+def _remove_validation_errors(operations: Iterable[Schema], schemas: Schema) -> None:
+    """Remove FastAPI's 422 of operations with parameters, which this API never sends."""
+    for operation in operations:
+        if "HTTPValidationError" in str(operation["responses"].get("422")):
+            del operation["responses"]["422"]
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+
+
+def _correct_parameters(operation: Schema) -> None:
+    """Remove null from the parameters' schemas, and capitalize the names of headers."""
+    for parameter in operation.get("parameters", []):
+        parameter["schema"] = _without_null(parameter["schema"])
+        if parameter["in"] == "header":
+            parameter["name"] = parameter["name"].title()
 
 
 def _without_null(schema: Schema) -> Schema:
@@ -119,15 +121,15 @@ def _lift_definitions(operation: Schema, schemas: Schema) -> None:
             schemas.setdefault(name, definition)
 
 
-def _webhook_operation(type_: EventType, of: type[BaseModel]) -> Schema:
-    """Return the operation of a webhook event.  Source: Standard Webhooks 1.0.0."""
+def _webhook(type_: EventType, model: type[BaseModel]) -> Schema:
+    """Return the path item of a webhook event.  Source: Standard Webhooks 1.0.0."""
     headers = (signatures.ID_HEADER, signatures.TIMESTAMP_HEADER, signatures.SIGNATURE_HEADER)
-    event = {"$ref": f"#/components/schemas/{of.__name__}"}
-    counted = "`items`" if type_ == EventType.BATCH_FINISHED else "`faces` and `rating`"
-    return {
+    event = {"$ref": f"#/components/schemas/{model.__name__}"}
+    shortened = "`items`" if type_ == EventType.BATCH_FINISHED else "`faces` and `rating`"
+    operation = {
         "summary": f"{type_.partition('.')[0].capitalize()} has ended: {type_}",
         "description": "Delivered at least once, always with the same `webhook-id`. The payload "
-        f"has less than 20 kB; above 16 kB, {counted} of `data` become counts and a link.",
+        f"has less than 20 kB; above 16 kB, {shortened} of `data` become counts and a link.",
         "parameters": [
             {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
             for name in headers
@@ -135,3 +137,4 @@ def _webhook_operation(type_: EventType, of: type[BaseModel]) -> Schema:
         "requestBody": {"required": True, "content": {"application/json": {"schema": event}}},
         "responses": {"2XX": {"description": "Received; any other status is retried"}},
     }
+    return {"post": operation}

@@ -27,20 +27,20 @@ _MAX_HOST_CHARACTERS: Final = 253
 _MAX_REASON_CHARACTERS: Final = 500
 
 
-def render_overview(standing: Overview) -> ServiceState:
+def render_overview(overview: Overview) -> ServiceState:
     """Return the answer for the current state of the service."""
-    standing = replace(standing, workers=[_truncate_worker(worker) for worker in standing.workers])
+    overview = replace(overview, workers=[_truncate_worker(worker) for worker in overview.workers])
     workers = sorted(
-        standing.workers,
+        overview.workers,
         key=lambda worker: (worker.state not in _UNHEALTHY_STATES, not worker.failed),
     )
     return render_as(
         ServiceState,
-        standing,
-        concerns=issues.find_issues(standing)[:_MAX_ISSUES],
-        queues=[render_queue(queue) for queue in standing.queues],
-        workers=[render_worker(worker) for worker in workers[:_MAX_WORKERS]],
-        workers_by_state=dict(Counter(worker.state for worker in standing.workers)),
+        overview,
+        concerns=issues.find_issues(overview)[:_MAX_ISSUES],
+        queues=[render_queue(queue) for queue in overview.queues],
+        workers=[_render_worker(worker) for worker in workers[:_MAX_WORKERS]],
+        workers_by_state=dict(Counter(worker.state for worker in overview.workers)),
     )
 
 
@@ -49,16 +49,9 @@ def render_queue(queue: QueueStats) -> Queue:
     return render_as(Queue, queue, **asdict(queue.length))
 
 
-def render_worker(member: WorkerInfo) -> Worker:
+def render_worker(worker: WorkerInfo) -> Worker:
     """Return the answer for a worker."""
-    member = _truncate_worker(member)
-    return render_as(
-        Worker,
-        member,
-        worker_id=member.id,
-        capabilities=sorted(member.capabilities),
-        wanted=sorted(member.wanted),
-    )
+    return _render_worker(_truncate_worker(worker))
 
 
 def render_history(
@@ -76,16 +69,26 @@ def render_history(
     )
 
 
-def _truncate_worker(member: WorkerInfo) -> WorkerInfo:
+def _render_worker(worker: WorkerInfo) -> Worker:
+    return render_as(
+        Worker,
+        worker,
+        worker_id=worker.id,
+        capabilities=sorted(worker.capabilities),
+        wanted=sorted(worker.wanted),
+    )
+
+
+def _truncate_worker(worker: WorkerInfo) -> WorkerInfo:
     """Return a worker with its host name and error messages shortened."""
     return replace(
-        member,
-        host=_truncate(member.host, _MAX_HOST_CHARACTERS),
+        worker,
+        host=_truncate(worker.host, _MAX_HOST_CHARACTERS),
         failed={
-            name: _truncate(why, _MAX_REASON_CHARACTERS) for name, why in member.failed.items()
+            name: _truncate(why, _MAX_REASON_CHARACTERS) for name, why in worker.failed.items()
         },
     )
 
 
-def _truncate(words: str, most: int) -> str:
-    return words if len(words) <= most else words[: most - 1] + "…"
+def _truncate(text: str, max_characters: int) -> str:
+    return text if len(text) <= max_characters else text[: max_characters - 1] + "…"

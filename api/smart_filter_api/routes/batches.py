@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_api.http import etags, spans
+from smart_filter_api.http import documents, etags, spans
 from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.presenters import batch as batch_answers
 from smart_filter_api.problems.problem import describe_responses
@@ -190,7 +190,7 @@ async def get_batch(
                 services, followed, seconds=seconds, changed_from=changed_from
             )
         content = await _render_in_thread(row)
-    answer = etags.json_response(content, if_none_match)
+    answer = documents.revalidated_response(content, if_none_match)
     if seconds is not None:
         answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return answer

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.http import etags, spans
+from smart_filter_api.http import documents, etags, spans
 from smart_filter_api.http.request_checks import PrefixedParameters
 from smart_filter_api.intake import body
 from smart_filter_api.openapi import bodies as openapi_bodies
@@ -234,7 +234,7 @@ async def get_job(
         await services.eta.refresh()
         eta = services.eta.estimate_row(row)
     tag, content = services.caches.jobs.content(row, links, eta)
-    response = etags.json_response(content, if_none_match, tag=tag)
+    response = documents.revalidated_response(content, if_none_match, tag=tag)
     if seconds is not None:
         response.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return response

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys, security_log
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.http import etags
+from smart_filter_api.http import documents
 from smart_filter_api.http.operators import OperatorsRoute
 from smart_filter_api.presenters import operations
 from smart_filter_api.problems.problem import describe_responses
@@ -82,7 +82,7 @@ async def get_service_state(
     )
     async with services.database.reading() as connection:
         standing = await connection.run_sync(read)
-    return etags.json_response(
+    return documents.revalidated_response(
         operations.render_overview(standing).model_dump_json().encode(), if_none_match
     )
 
@@ -110,7 +110,7 @@ async def get_service_history(
             dead_letters.list_since, steps.first, most=_MAX_PROBLEMS
         )
     answer = operations.render_history(span, history, problems)
-    return etags.json_response(answer.model_dump_json().encode(), if_none_match)
+    return documents.revalidated_response(answer.model_dump_json().encode(), if_none_match)
 
 
 @router.get(

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from smart_filter_api.auth import link_signer, output_links
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.output_links import MAX_SECONDS, LinkTarget
-from smart_filter_api.http import attachments, etags
+from smart_filter_api.http import attachments, documents
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import stored_object
@@ -304,7 +304,7 @@ def _expired_error() -> OutputExpired:
 def _json_response(
     job: JobRow, output: Output, if_none_match: str | None, sent: StreamWrapper | None
 ) -> Response:
-    answer = etags.json_response(_render_json(job, output), if_none_match)
+    answer = documents.revalidated_response(_render_json(job, output), if_none_match)
     if sent is None or answer.status_code == _NOT_MODIFIED:
         return answer
     return StreamingResponse(sent(iter([bytes(answer.body)])), headers=dict(answer.headers))

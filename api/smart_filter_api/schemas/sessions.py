@@ -19,7 +19,7 @@ class SessionRequest(BaseModel):
     code: str | None = Field(default=None, min_length=1, max_length=_MAX_CHARACTERS)
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> "SessionRequest":
+    def _require_one_credential(self) -> "SessionRequest":
         if (self.key is None) == (self.code is None):
             raise ValueError("send either key or code")
         return self

@@ -196,7 +196,7 @@ async def hold_deliveries(
         async with services.database.reading() as connection:
             return await connection.run_sync(quotas.count_deliveries, caller.tenant, most=most)
 
-    await services.limits.deliveries.hold(
+    await services.limits.deliveries.reserve(
         caller.tenant,
         caller.limits.deliveries_waiting,
         count,

@@ -3,7 +3,7 @@
 Pure data: the API checks names against it. The workers choose by mood and by the impression of
 each design, and draw by family and palette. Backgrounds that are pictures are rows of a table
 instead (stock.py). A new look of a family is one row of `designs.csv`; a new family also needs one
-file among the workers' background designs.
+file among the workers' background designs, and its place in the lists of families below.
 """
 
 import csv
@@ -21,8 +21,11 @@ from smart_filter_shared.presets.preset import (
 )
 
 __all__ = [
+    "FRAMED_FAMILY",
+    "OUT_OF_FOCUS_FAMILIES",
     "PICTURE",
     "PRESETS",
+    "SIDE_LIT_FAMILIES",
     "SURFACE_FAMILIES",
     "BackgroundSource",
     "Mood",
@@ -37,6 +40,14 @@ PRESETS: tuple[Preset, ...] = tuple(map(parse_preset, csv.DictReader(_DESIGNS)))
 
 # Families on which other designs can be printed.
 SURFACE_FAMILIES = frozenset({"fabric", "paper", "plaster"})
+# Families that show a sun, a moon, a window or a lamp; bright areas of the others are not lights.
+SIDE_LIT_FAMILIES = frozenset(
+    {"garden", "hills", "horizon", "interior", "night", "street", "sweep", "wall"}
+)
+# Families whose ground is out of focus: a person who stands on it seems to hover.
+OUT_OF_FOCUS_FAMILIES = frozenset({"garden", "horizon", "street"})
+# The family with a border.
+FRAMED_FAMILY = "framed"
 
 
 def find_preset(name: str, among: Iterable[Preset] = PRESETS) -> tuple[Preset, Preset | None]:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, Preset
+from smart_filter_shared.presets import FRAMED_FAMILY, PRESETS, SURFACE_FAMILIES, Preset
 from smart_filter_shared.results import ChosenBackground
 from smart_filter_workers.backgrounds import vocabulary
-from smart_filter_workers.backgrounds.choice import exclusions, ranking, selection
+from smart_filter_workers.backgrounds.choice import ranking, selection
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 from smart_filter_workers.backgrounds.vocabulary import Meaning
@@ -92,8 +92,8 @@ def choose_by_keywords(
 
 def _list_candidates(meanings: Sequence[Meaning], among: Sequence[Preset]) -> Sequence[Preset]:
     """Return the candidates: framed designs only if a keyword has no other match."""
-    framed = [preset for preset in among if preset.family == exclusions.FRAMED_FAMILY]
-    others = [preset for preset in among if preset.family != exclusions.FRAMED_FAMILY]
+    framed = [preset for preset in among if preset.family == FRAMED_FAMILY]
+    others = [preset for preset in among if preset.family != FRAMED_FAMILY]
     asked = any(
         _best_fit(meaning, framed) >= _ANSWERED_FROM > _best_fit(meaning, others)
         for meaning in meanings

@@ -46,8 +46,8 @@ def write(engine: Engine, store: ObjectStore, task: TaskName, version: int) -> N
         datasets.record_manifest(connection, claimed, hashlib.sha256(content).hexdigest())
 
 
-def build_document(data_set: Dataset, items: list[TrainingExample]) -> dict[str, Any]:
-    """Return the document of a manifest."""
+def describe_version(data_set: Dataset) -> dict[str, Any]:
+    """Return the document of a version, without its examples."""
     return {
         "task": data_set.task,
         "version": data_set.version,
@@ -56,6 +56,13 @@ def build_document(data_set: Dataset, items: list[TrainingExample]) -> dict[str,
         "items": {str(part): number for part, number in data_set.items.items()},
         "counts": {str(part): dict(counts) for part, counts in data_set.counts.items()},
         "removed": data_set.removed,
+    }
+
+
+def build_document(data_set: Dataset, items: list[TrainingExample]) -> dict[str, Any]:
+    """Return the document of a manifest."""
+    return {
+        **describe_version(data_set),
         "holds": [
             {
                 "id": str(item.correction_id),

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys, csrf, security_log
 from smart_filter_api.auth import sessions as browser_sessions
+from smart_filter_api.auth.csrf import Cookie
 from smart_filter_api.auth.sessions import NewSession, Session
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
@@ -65,8 +66,8 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
         seconds=int(lifetimes.whole.total_seconds()),
         always_secure=secure,
     )
-    if csrf.is_from_provider(request, always_secure=secure):
-        csrf.set_provider_cookie(request, answer, seconds=0, always_secure=secure)
+    if csrf.read_cookie(request, Cookie.PROVIDER, always_secure=secure):
+        csrf.set_cookie(request, answer, "", Cookie.PROVIDER, seconds=0, always_secure=secure)
     return answer
 
 
@@ -102,12 +103,12 @@ async def sign_out(request: Request, services: OpenServices, session: BrowserSes
     async with services.database.transaction() as connection:
         await connection.run_sync(end)
     answer = Response(status_code=status.HTTP_204_NO_CONTENT)
-    if services.sign_in.provider is not None and csrf.is_from_provider(
-        request, always_secure=secure
+    if services.sign_in.provider is not None and csrf.read_cookie(
+        request, Cookie.PROVIDER, always_secure=secure
     ):
         # The page goes there next, so that the provider's own session ends too.
         answer.headers["Location"] = SIGN_OUT_PATH
-        csrf.set_provider_cookie(request, answer, seconds=0, always_secure=secure)
+        csrf.set_cookie(request, answer, "", Cookie.PROVIDER, seconds=0, always_secure=secure)
     csrf.set_cookie(request, answer, "", seconds=0, always_secure=secure)
     return answer
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys, csrf, oidc, security_log
 from smart_filter_api.auth import sessions as browser_sessions
+from smart_filter_api.auth.csrf import Cookie
 from smart_filter_api.auth.oidc import Person, SignInFailed
 from smart_filter_api.auth.sessions import NewSession
 from smart_filter_api.http.operators import is_from_operator
@@ -63,10 +64,11 @@ async def begin(
     except SignInFailed as error:
         return _refused(request, services, error, path)
     answer = _redirect(attempt.url)
-    csrf.set_attempt_cookie(
+    csrf.set_cookie(
         request,
         answer,
         attempt.cookie,
+        Cookie.ATTEMPT,
         seconds=oidc.ATTEMPT_SECONDS,
         always_secure=services.sign_in.secure,
     )
@@ -78,7 +80,7 @@ async def finish(request: Request, services: OpenServices) -> Response:
     """Open a session for the person whom the provider names.  Raises NotFound, RateLimited."""
     provider = _require_way(request, services).provider
     secure, lifetimes = services.sign_in.secure, services.sign_in.lifetimes
-    cookie = csrf.read_attempt_cookie(request, always_secure=secure)
+    cookie = csrf.read_cookie(request, Cookie.ATTEMPT, always_secure=secure)
     former = csrf.read_cookie(request, always_secure=secure)
     digest = api_keys.hash_key(cookie or "")
 
@@ -111,17 +113,10 @@ async def finish(request: Request, services: OpenServices) -> Response:
     async with services.database.transaction() as connection:
         opened = await connection.run_sync(open_session, person)
     answer = _redirect(person.return_path)
-    csrf.set_attempt_cookie(request, answer, "", seconds=0, always_secure=secure)
-    csrf.set_cookie(
-        request,
-        answer,
-        opened.cookie,
-        seconds=int(lifetimes.whole.total_seconds()),
-        always_secure=secure,
-    )
-    csrf.set_provider_cookie(
-        request, answer, seconds=int(lifetimes.whole.total_seconds()), always_secure=secure
-    )
+    csrf.set_cookie(request, answer, "", Cookie.ATTEMPT, seconds=0, always_secure=secure)
+    seconds = int(lifetimes.whole.total_seconds())
+    for content, kind in ((opened.cookie, Cookie.SESSION), ("1", Cookie.PROVIDER)):
+        csrf.set_cookie(request, answer, content, kind, seconds=seconds, always_secure=secure)
     return answer
 
 
@@ -164,7 +159,9 @@ def _refused(request: Request, services: Services, error: SignInFailed, path: st
         AuditEntry(OPERATOR, AuditEvent.SIGN_IN_FAILED, network=network, subject="oidc")
     )
     answer = _redirect(f"{path}#sign-in-failed={error.reason}")
-    csrf.set_attempt_cookie(request, answer, "", seconds=0, always_secure=services.sign_in.secure)
+    csrf.set_cookie(
+        request, answer, "", Cookie.ATTEMPT, seconds=0, always_secure=services.sign_in.secure
+    )
     return answer
 
 

@@ -9,15 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.presets import Preset
+from smart_filter_shared.presets import FRAMED_FAMILY, OUT_OF_FOCUS_FAMILIES, Preset
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.choice import color_layout
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 
-# The family with a border.
-FRAMED_FAMILY: Final = "framed"
-# Families whose ground is out of focus: a person who stands on it seems to hover.
-OUT_OF_FOCUS_FAMILIES: Final = frozenset({"garden", "horizon", "street"})
 # A design with this tag and one of the outdoor tags shows a night outdoors, not just something
 # dark.
 _NIGHT_TAG: Final = "night"

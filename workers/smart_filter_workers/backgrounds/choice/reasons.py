@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.presets import Preset
+from smart_filter_shared.presets import SIDE_LIT_FAMILIES, Preset
 from smart_filter_workers.backgrounds import color_names
 from smart_filter_workers.backgrounds.choice import color_layout, side_light
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
@@ -60,6 +60,6 @@ def _hue(color: NamedColor, clothes: NamedColor) -> str:
 
 
 def _light(preset: Preset, light: float) -> str:
-    if preset.family not in side_light.SIDE_LIT_FAMILIES or not side_light.is_certain(light):
+    if preset.family not in SIDE_LIT_FAMILIES or not side_light.is_certain(light):
         return ""
     return f"with light from the {'right' if light > 0 else 'left'} as on them"

@@ -8,10 +8,6 @@ from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
 
-# Families that show a sun, a moon, a window or a lamp; bright areas of the others are not lights.
-SIDE_LIT_FAMILIES: Final = frozenset(
-    {"garden", "hills", "horizon", "interior", "night", "street", "sweep", "wall"}
-)
 # Least certainty, of -1..1, that light comes from a side before a design is mirrored; half of 159
 # training photos exceed it.
 CERTAIN_FROM: Final = 0.4
@@ -26,7 +22,7 @@ def is_certain(light: float) -> bool:
 
 
 def mirror_to_match(drawing: Srgb8, *, light: float) -> Srgb8:
-    """Return a drawing of a SIDE_LIT family, mirrored if its light comes from the other side.
+    """Return a drawing of SIDE_LIT_FAMILIES, mirrored if its light comes from the other side.
 
     drawing: (H, W, 3) uint8 sRGB.  light: direction of the people's light, -1 left to 1 right.
     """

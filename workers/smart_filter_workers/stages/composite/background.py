@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 from coloraide import Color
 
+from smart_filter_shared.presets import SIDE_LIT_FAMILIES
 from smart_filter_shared.recipe import Background, BackgroundKind
 from smart_filter_shared.results import ChosenBackground, Frame
 from smart_filter_workers.backgrounds import blur, cover_crop, library
@@ -48,7 +49,7 @@ def _preset(name: str, light: float, inputs: Inputs, frame: Frame) -> Srgb8:
         camera=camera.estimate(inputs, frame),
     )
     preset, _ = inputs.collection.get(name)
-    if preset.family not in side_light.SIDE_LIT_FAMILIES:
+    if preset.family not in SIDE_LIT_FAMILIES:
         return drawing
     return side_light.mirror_to_match(drawing, light=light)
 

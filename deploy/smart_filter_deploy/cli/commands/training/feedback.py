@@ -127,13 +127,7 @@ def export(task: str, version: int, folder: Path, *, as_json: bool) -> None:
 
 def _document(data_set: Dataset) -> dict[str, object]:
     return {
-        "task": data_set.task,
-        "version": data_set.version,
-        "parent": data_set.parent,
-        "created_at": data_set.created_at.isoformat(),
-        "items": {str(part): number for part, number in data_set.items.items()},
-        "counts": {str(part): dict(counts) for part, counts in data_set.counts.items()},
-        "removed": data_set.removed,
+        **manifests.describe_version(data_set),
         "manifest_digest": data_set.manifest_digest,
     }
 

@@ -92,12 +92,12 @@ def remove_bystanders(whole: Floats, matte: Floats, bystanders: Sequence[Person]
         return whole
     around = np.ones((AROUND_BYSTANDER_PX, AROUND_BYSTANDER_PX), np.uint8)
     outlines = np.logical_or.reduce([person.outline for person in seen])
-    theirs = cv2.dilate(outlines.astype(np.uint8), around)
-    return np.where((theirs > 0) & (matte <= HALF), np.float32(0), whole)
+    bystander_mask = cv2.dilate(outlines.astype(np.uint8), around)
+    return np.where((bystander_mask > 0) & (matte <= HALF), np.float32(0), whole)
 
 
 def add_unexplained(
-    eyes: CloserLook, srgb: Srgb8, whole: Floats, matte: Floats, boxes: PersonBoxes
+    closer_look: CloserLook, srgb: Srgb8, whole: Floats, matte: Floats, boxes: PersonBoxes
 ) -> list[Outline]:
     """Add to `matte` those parts of `whole` that belong to no person but look like one.
 
@@ -105,8 +105,8 @@ def add_unexplained(
     silhouette confirms it.  Returns the parts that a silhouette confirms.
     """
     unexplained = ((whole > HALF) & (matte <= HALF)).astype(np.uint8)
-    brush = np.ones((NOISE_PX, NOISE_PX), np.uint8)
-    opened = cv2.morphologyEx(unexplained, cv2.MORPH_OPEN, brush)
+    kernel = np.ones((NOISE_PX, NOISE_PX), np.uint8)
+    opened = cv2.morphologyEx(unexplained, cv2.MORPH_OPEN, kernel)
     labels, stats = label_parts(opened > 0)
     checked = 0
     confirmed: list[Outline] = []
@@ -117,19 +117,18 @@ def add_unexplained(
         left, top, width, height, area_px = (int(value) for value in stats[label])
         share = area_px / whole.size
         if share < SMALLEST_PART:
-            continue
+            break
         region = (slice(top, top + height), slice(left, left + width))
-        part = labels[region] == label
-        sureness = float(whole[region][part].mean())
-        is_sure = sureness > SURE_ABOVE
-        if is_sure and (share >= LARGE_PART or _is_enclosed(labels == label, matte)):
-            if boxes.may_hold(labels == label):
-                seen = np.where(part, whole[region], np.float32(0))
+        part = labels == label
+        is_sure = float(whole[part].mean()) > SURE_ABOVE
+        if is_sure and (share >= LARGE_PART or _is_enclosed(part, matte)):
+            if boxes.may_hold(part):
+                seen = np.where(part[region], whole[region], np.float32(0))
                 matte[region] = np.maximum(matte[region], seen)
         elif checked < MAX_CHECKED:
             checked += 1
-            if _add_if_seen(eyes, srgb, matte, region, labels == label):
-                confirmed.append(labels == label)
+            if _add_if_seen(closer_look, srgb, matte, region, part):
+                confirmed.append(part)
     return confirmed
 
 
@@ -174,13 +173,13 @@ def region_iou(outline: Outline, other: Outline) -> float:
 
 def _is_enclosed(part: Outline, matte: Floats) -> bool:
     """Return whether most of a part's surroundings are matte."""
-    brush = np.ones((2 * NOISE_PX + 1, 2 * NOISE_PX + 1), np.uint8)
-    around = (cv2.dilate(part.astype(np.uint8), brush) > 0) & ~part
+    kernel = np.ones((2 * NOISE_PX + 1, 2 * NOISE_PX + 1), np.uint8)
+    around = (cv2.dilate(part.astype(np.uint8), kernel) > 0) & ~part
     return bool((matte[around] > HALF).mean() > ENCLOSED_ABOVE)
 
 
 def _add_if_seen(
-    eyes: CloserLook, srgb: Srgb8, matte: Floats, region: Region, part: Outline
+    closer_look: CloserLook, srgb: Srgb8, matte: Floats, region: Region, part: Outline
 ) -> bool:
     """Add a part, (H, W) bool, if a closer look and a silhouette agree on it; return whether."""
     rows, columns = region
@@ -191,14 +190,14 @@ def _add_if_seen(
         angle=0.0,
     )
     around = grow_region(region, PART_MARGIN, srgb.shape[0], srgb.shape[1])
-    closer = eyes.selfie(srgb[around])
-    silhouette = eyes.finder.look(srgb, square)[around]
+    closer = closer_look.selfie(srgb[around])
+    silhouette = closer_look.finder.look(srgb, square)[around]
     seen = (closer + silhouette) / 2
     is_sure = float(seen[part[around]].mean()) > SEEN_ABOVE
-    is_one = region_iou(closer > HALF, silhouette > HALF) > SEEN_ALIKE_ABOVE
-    if is_sure and is_one:
+    agrees = region_iou(closer > HALF, silhouette > HALF) > SEEN_ALIKE_ABOVE
+    if is_sure and agrees:
         matte[around] = np.maximum(matte[around], seen)
-    return is_sure and is_one
+    return is_sure and agrees
 
 
 def _connected_part(matte: Floats, *, x: int, y: int) -> Floats | None:
