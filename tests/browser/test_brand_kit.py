@@ -12,6 +12,7 @@ from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, on_screens
+from smart_filter_tests.browsing.viewer import open_result
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.waits import wait_until
 from smart_filter_tests.full_stack import RunningStack
@@ -105,8 +106,26 @@ def test_picture_that_cannot_be_read_is_refused_in_words(
         upload = {"name": name, "mimeType": "image/png", "buffer": content}
         designs.get_by_label("Picture to add").set_input_files(upload)  # type: ignore[arg-type]  # a FilePayload
         expect(designs.get_by_role("alert")).to_contain_text(words)
+        expect(designs.get_by_role("alert")).not_to_contain_text("application/json")
 
     assert visitor.client.get("/v1/backgrounds/tenant").json()["items"] == []
+
+
+def test_version_of_a_photo_whose_background_was_deleted_asks_for_another(
+    page: Page, visitor: Visitor, photos: Photos, page_errors: PageErrors, wall: Path
+) -> None:
+    page_errors.expect("status of 422")
+    designs = _open_designs(page)
+    designs.get_by_label("Picture to add").set_input_files(wall)
+    expect(page.get_by_text("Our wall is one of your pictures now.")).to_be_visible()
+    open_result(page, visitor, photos.smiling, background="preset:tenant/our-wall")
+    visitor.client.delete("/v1/backgrounds/tenant/our-wall").raise_for_status()
+    page.get_by_role("tab", name="Save").click()
+    page.get_by_role("button", name="Make and save").click()
+
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Its background was deleted: choose another one")
+    expect(alert).not_to_contain_text("openapi.json")
 
 
 def test_user_without_the_right_to_add_is_not_offered_it(

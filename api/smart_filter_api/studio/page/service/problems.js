@@ -1,8 +1,13 @@
 /**
  * Errors between the page and the service, with texts for people.
  *
- * The service returns problem documents (RFC 9457); their `remedy` says what to do.
+ * The service returns problem documents (RFC 9457) for programs: fields, headers and paths of the
+ * API are left out here.
  */
+
+// Names in the texts of a picture that a recipe names and the service does not have.
+const STORED = /^.(site|tenant)\//;
+const GONE = { "/background": "background", "/logo": "logo" };
 
 /** The service refused a request. */
 export class Problem extends Error {
@@ -44,9 +49,25 @@ export function problemFrom(status, text, retryAfter) {
     title: "Something went wrong",
     code: "internal",
     ...fields,
+    ...wordsFor(fields),
     status,
     retryAfterSeconds: Number.isNaN(seconds) ? null : seconds,
   });
+}
+
+/** Return the detail and remedy to show: the first invalid field alone says what to change. */
+function wordsFor({ detail = "", remedy = "", errors }) {
+  if (errors?.length > 0) return { detail: sentenceOf(errors[0]), remedy: "" };
+  const sentences = remedy.split(/(?<=\.) /).filter((sentence) => !sentence.includes("`"));
+  return { detail, remedy: sentences.join(" ") };
+}
+
+function sentenceOf({ pointer, detail }) {
+  const gone = GONE[pointer];
+  if (gone && STORED.test(detail)) return `Its ${gone} was deleted: choose another one`;
+  const name = pointer.slice(pointer.lastIndexOf("/") + 1).replace(/_/g, " ");
+  const words = /^(is|has|must|would|cannot) /.test(detail) ? `${name} ${detail}` : detail;
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
 }
 
 /** Return whether the same request may succeed later, unchanged. */
