@@ -124,7 +124,8 @@ def add(
 ) -> None:
     """Add pictures as backgrounds; adding the same picture again updates its metadata.
 
-    Accepts JPEG, PNG, WebP or AVIF within the limits for photos. Transparent areas become white.
+    Accepts photo formats and limits: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF. Transparent
+    areas become white.
     """
     given = _parse_words(files, name=name, title=title, tags=tags, moods=moods)
     done = SyncReport()
