@@ -15,6 +15,7 @@ from smart_filter_client.http import http_requests
 from smart_filter_client.http.asynchronous import AsyncBackend
 from smart_filter_client.operations.batches import Item
 from smart_filter_client.operations.photos import Photo, Picture, Upload
+from smart_filter_client.operations.pictures import Tags
 from smart_filter_client.operations.polling import OnProgress
 from smart_filter_client.recipe import NO_FIELDS, OutputName, Place, Recipe
 
@@ -548,14 +549,16 @@ class AsyncClient:
         return await operations.catalog.delete_recipe(self, name)
 
     async def add_picture(
-        self, name: str, picture: Picture, *, logo: bool = False, tags: Sequence[str] = ()
+        self, name: str, picture: Picture, *, logo: bool = False, title: str = "", tags: Tags = ()
     ) -> kinds.OwnPicture:
         """Add or replace your own picture; return it once it is read, a refused one too.
 
-        name: such as `lobby`, or a file's.  tags: keywords; none: the words of the name.
+        name: such as `lobby`, or a file's; its words are the default of title and tags.
         Raises NotFinishedInTime after a minute, and OSError.
         """
-        return await operations.pictures.add_picture(self, name, picture, logo=logo, tags=tags)
+        return await operations.pictures.add_picture(
+            self, name, picture, logo=logo, title=title, tags=tags
+        )
 
     async def own_pictures(self) -> list[kinds.OwnPicture]:
         """Return the backgrounds and logos of your tenant, by name."""

@@ -88,6 +88,7 @@ def test_added_picture_is_pending_until_a_worker_has_described_it(api: Api) -> N
     assert describe(api.bench) == 1
     ready = get(api, "lobby-wall")
     assert (ready["state"], ready["width"], ready["height"]) == ("ready", 60, 40)
+    assert ready["sha256"] == pending["sha256"]
     assert ready["tags"] == ["office", "glass-wall"]
     assert ready["bytes"] == len(a_picture())
     thumbnail = api.client.get(ready["thumbnail"])

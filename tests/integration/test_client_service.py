@@ -1,7 +1,7 @@
 """Both clients against the service: every method."""
 
 import datetime as dt
-import threading
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,17 +10,15 @@ import pytest
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_client import Item, Recipe, errors, verify_webhook
 from smart_filter_client.errors import InvalidRequest
-from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_tests.bench import TENANT
 from smart_filter_tests.clients import ClientDriver
 from smart_filter_tests.outages import wait_until
+from smart_filter_tests.picture_worker import picture_worker
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_tests.stored_results import run_stages
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
-from smart_filter_workers import images
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 PHOTO = a_photo()
 KEEP = {"background": "keep"}
@@ -252,25 +250,15 @@ def test_own_picture_is_added_listed_and_deleted(
 ) -> None:
     file = tmp_path / "mark.png"
     file.write_bytes(PHOTO)
-    worker = IncomingPictures(Backends(api.bench.worker_engine, api.bench.store), images)
-    stopping = threading.Event()
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(describe_until, stopping, worker)
-        try:
-            wall = client.do("add_picture", "Wall.jpg", PHOTO, tags=["brick"])
-            logo = client.do("add_picture", "mark", file, logo=True)
-            broken = client.do("add_picture", "broken", PHOTO[:200])
-        finally:
-            stopping.set()
+    with picture_worker(api.bench):
+        wall = client.do("add_picture", "Wall.jpg", PHOTO, title="Old wall", tags=["brick"])
+        logo = client.do("add_picture", "mark", file, logo=True)
+        broken = client.do("add_picture", "broken", PHOTO[:200])
 
     assert (wall.name, wall.state, wall.tags) == ("tenant/wall", "ready", ("brick",))
+    assert (wall.title, wall.sha256) == ("Old wall", hashlib.sha256(PHOTO).hexdigest())
     assert (logo.name, logo.is_logo) == ("tenant/mark", True)
     assert (broken.state, broken.code) == ("refused", "image_unreadable")
     client.do("delete_picture", "tenant/broken")
     assert [one.name for one in client.do("own_pictures")] == ["tenant/mark", "tenant/wall"]
-
-
-def describe_until(stopping: threading.Event, worker: IncomingPictures) -> None:
-    while not stopping.wait(0.05):
-        worker.describe_next()

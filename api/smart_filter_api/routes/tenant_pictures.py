@@ -313,6 +313,7 @@ def _render_newest(
         use=PictureUse.LOGO if newest.is_logo else PictureUse.BACKGROUND,
         state=state,
         bytes=newest.length,
+        sha256=newest.digest,
         thumbnail=thumbnail,
         **{"width": None, "height": None, "error": None, **more},
     )

@@ -42,6 +42,7 @@ class TenantPicture(BaseModel):
     tags: list[str]
     state: PictureState
     bytes: int
+    sha256: str = Field(description="Of the bytes that were sent last")
     width: int | None = Field(description="In pixels, like `height`; null until it is read")
     height: int | None
     thumbnail: str | None = Field(

@@ -14,7 +14,8 @@ class OwnPicture:
 
     name: such as `tenant/lobby`.
     state: pending until a worker has read the picture, then ready or refused.
-    code, detail: why it was refused.  width, height: in pixels; None until it is read.
+    sha256: of the bytes that were sent last.  width, height: in pixels; None until it is read.
+    code, detail: why it was refused.
     """
 
     name: str
@@ -23,6 +24,7 @@ class OwnPicture:
     state: str
     tags: tuple[str, ...]
     bytes: int | None
+    sha256: str
     width: int | None
     height: int | None
     code: str | None
@@ -40,6 +42,7 @@ def own_picture_from(document: object) -> OwnPicture:
         state=fields.text("state"),
         tags=fields.texts("tags"),
         bytes=fields.integer_or_none("bytes"),
+        sha256=fields.text("sha256"),
         width=fields.integer_or_none("width"),
         height=fields.integer_or_none("height"),
         code=None if error is None else error.text_or_none("code"),

@@ -12,25 +12,37 @@ from smart_filter_client.operations.photos import Picture, make_resendable
 from smart_filter_client.operations.polling import MAX_PAUSE_SECONDS
 from smart_filter_client.requests import Request, path
 
+# Keywords of a picture.
+Tags = Sequence[str]
+
 _FOLDER = "tenant"
 # A worker reads a picture within seconds; more mean that none is running.
 _MAX_SECONDS = 60.0
 
 
 async def add_picture(
-    client: Connection, name: str, picture: Picture, *, logo: bool = False, tags: Sequence[str] = ()
+    client: Connection,
+    name: str,
+    picture: Picture,
+    *,
+    logo: bool = False,
+    title: str = "",
+    tags: Tags = (),
 ) -> OwnPicture:
     """Add or replace your own picture; return it once it is read, a refused one too.
 
-    name: such as `lobby`, or a file's.  tags: keywords; none: the words of the name.
+    name: such as `lobby`, or a file's; its words are the default of title and tags.
     Raises NotFinishedInTime after a minute, and OSError.
     """
     sent = await make_resendable(client, picture)
-    words = {"tags": ",".join(tags)} if tags else {}
+    words = {"title": title, "tags": ",".join(tags)}
     request = Request(
         method="PUT",
         path=path("backgrounds", _FOLDER, name),
-        params={"use": "logo" if logo else "background", **words},
+        params={
+            "use": "logo" if logo else "background",
+            **{field: text for field, text in words.items() if text},
+        },
         file=sent if isinstance(sent, Path) else None,
         content=sent if isinstance(sent, bytes) else None,
     )

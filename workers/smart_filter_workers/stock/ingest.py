@@ -76,7 +76,7 @@ def store_picture(
     if was is not None and was.digest == digest:
         return update_description(servers, was, called, origin=origin, stamp=stamp)
     if was is not None and not (may_replace or (origin and was.origin == origin)):
-        raise _name_taken_error(was)
+        raise name_taken_error(was.preset.name, was.origin)
     srgb = images.decode(content).srgb
     picture = describe_picture(
         srgb,
@@ -202,9 +202,9 @@ def _accept_concurrent(servers: Backends, picture: Picture) -> StoredPicture:
     return StoredPicture(theirs, Outcome.UNCHANGED)
 
 
-def _name_taken_error(was: Picture) -> PictureRefused:
-    origin_note = f", kept in step with {was.origin}" if was.origin else ""
+def name_taken_error(name: str, origin: str = "") -> PictureRefused:
+    """Return the error for a name that another picture has, kept in step with its origin."""
+    origin_note = f", kept in step with {origin}" if origin else ""
     return PictureRefused(
-        f"another picture is named {was.preset.name}{origin_note}: choose another name,"
-        " or --replace"
+        f"another picture is named {name}{origin_note}: choose another name, or --replace"
     )

@@ -8,6 +8,13 @@ from rich.text import Text
 
 from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.server.backends import open_backends
+from smart_filter_deploy.cli.server.pictures import (
+    AddedPicture,
+    ListedPicture,
+    RestPictures,
+    document_of,
+    open_pictures,
+)
 from smart_filter_deploy.cli.terminal.console import (
     EscapingConsole,
     facts_table,
@@ -22,18 +29,17 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
     print_error,
 )
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
-from smart_filter_shared import stock
-from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import PictureRefused, UnusablePhoto
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.presets import PRESETS, Preset
-from smart_filter_shared.stock import Picture, StoredPicture, descriptions
+from smart_filter_shared.presets import PRESETS
+from smart_filter_shared.stock import descriptions
 from smart_filter_shared.stock.descriptions import GivenDescription
 from smart_filter_workers.stock import files as stored_files
-from smart_filter_workers.stock import ingest, syncing
+from smart_filter_workers.stock import syncing
 from smart_filter_workers.stock.ingest import Outcome
 from smart_filter_workers.stock.syncing import SyncReport
 
+_DATABASE = "the server's database: set SMART_FILTER_DATABASE_URL and SMART_FILTER_STORAGE_URL"
 # Smallest side without a warning; larger photos need the picture enlarged behind them.
 _MIN_SIDE_PX = 1080
 _replace_option = click.option(
@@ -70,7 +76,8 @@ def backgrounds() -> None:
     """List backgrounds; add your own pictures, for all tenants or for one.
 
     Uses SMART_FILTER_DATABASE_URL and SMART_FILTER_STORAGE_URL, else the local stack of
-    `smart-filter up`.
+    `smart-filter up`. With SMART_FILTER_URL and SMART_FILTER_API_KEY instead, add, list and remove
+    use your own pictures on that server.
     """
 
 
@@ -129,23 +136,23 @@ def add(
     """
     given = _parse_words(files, name=name, title=title, tags=tags, moods=moods)
     done = SyncReport()
-    with open_backends() as there:
+    with open_pictures(tenant) as pictures:
+        if moods is not None and isinstance(pictures, RestPictures):
+            raise CommandError(f"--moods needs {_DATABASE}", WRONG_USAGE)
         for file in files:
             try:
-                kept = ingest.store_picture(
-                    there.servers,
+                added = pictures.add(
                     stored_files.read_file(file),
                     descriptions.describe(file.name, given),
-                    tenant=tenant,
-                    may_replace=may_replace,
                     is_logo=is_logo,
+                    may_replace=may_replace,
                 )
             except (PictureRefused, UnusablePhoto) as error:
                 done.refused[str(file)] = str(error)
                 continue
-            done.done[kept.outcome].append(kept.picture.preset.name)
+            done.done[added.outcome].append(added.name)
             if not is_logo:
-                _warn_when_small(kept.picture)
+                _warn_when_small(added)
     _end(ctx, done, as_json=as_json)
 
 
@@ -209,12 +216,14 @@ def list_(*, tenant: Tenant | None, as_json: bool) -> None:
     """
     pictures = None
     try:
-        pictures = _list_pictures(tenant)
+        with open_pictures(tenant) as there:
+            pictures = there.list_pictures()
     except CommandError as ending:
         # Designs need no server.
         print_error(f"added pictures are not listed: {ending.message}")
     if as_json:
-        print_json({"items": [*map(_picture, pictures or ()), *map(_design, PRESETS)]})
+        documents = [picture.document for picture in pictures or ()]
+        print_json({"items": [*documents, *map(document_of, PRESETS)]})
     else:
         print_backgrounds(pictures)
 
@@ -236,11 +245,9 @@ def remove(
 
     Unfinished jobs that name a removed background fail with a clear error.
     """
-    prefix = "site/" if tenant is None else "tenant/"
-    wanted = [name.removeprefix(prefix) for name in names]
-    with open_backends() as there:
-        gone = ingest.remove_pictures(there.servers, tenant, wanted)
-    removed = {picture.name: picture.preset.name for picture in gone}
+    with open_pictures(tenant) as pictures:
+        wanted = [name.removeprefix(pictures.prefix) for name in names]
+        removed = pictures.remove(wanted)
     done = SyncReport(
         removed=list(removed.values()),
         refused={name: "no picture has this name" for name in wanted if name not in removed},
@@ -248,7 +255,7 @@ def remove(
     _end(ctx, done, as_json=as_json)
 
 
-def print_backgrounds(pictures: Sequence[StoredPicture] | None) -> None:
+def print_backgrounds(pictures: Sequence[ListedPicture] | None) -> None:
     """Print the names of the designs by family, and a table of the added pictures.
 
     pictures: None if they could not be read.
@@ -268,6 +275,9 @@ def print_backgrounds(pictures: Sequence[StoredPicture] | None) -> None:
     click.echo("added pictures; use as background=preset:NAME, logos as logo=NAME")
     columns = ("  name", "owner", "use", "size", "moods", "tags")
     print_columns(columns, map(_table_row, pictures), wrapped=("tags",))
+    for picture in pictures:
+        if picture.refusal is not None:
+            print_line(f"{picture.name} was refused: {picture.refusal}")
 
 
 def _parse_words(
@@ -295,15 +305,6 @@ def _parse_words(
         raise CommandError(str(error), WRONG_USAGE) from error
 
 
-def _list_pictures(tenant: Tenant | None) -> list[StoredPicture]:
-    """Return the pictures that a tenant can use; None: all pictures."""
-    with open_backends() as there, sessions.transaction(there.servers.engine) as connection:
-        listed = stock.list_all(connection)
-    if tenant is None:
-        return listed
-    return [entry for entry in listed if entry.picture.tenant in {None, tenant}]
-
-
 def _end(ctx: click.Context, done: SyncReport, *, as_json: bool) -> None:
     """Print the changes and the refused pictures, and exit with 1 if there is one."""
     if as_json:
@@ -329,46 +330,18 @@ def _end(ctx: click.Context, done: SyncReport, *, as_json: bool) -> None:
     ctx.exit(PHOTO_FAILED if done.refused else ALL_SUCCEEDED)
 
 
-def _warn_when_small(picture: Picture) -> None:
+def _warn_when_small(picture: AddedPicture) -> None:
     if min(picture.width, picture.height) < _MIN_SIDE_PX:
         size = f"{picture.width}×{picture.height}"
-        print_error(f"{picture.preset.name} is small ({size}): it is enlarged behind larger photos")
+        print_error(f"{picture.name} is small ({size}): it is enlarged behind larger photos")
 
 
-def _table_row(listed: StoredPicture) -> tuple[Text | str, ...]:
-    picture = listed.picture
+def _table_row(picture: ListedPicture) -> tuple[Text | str, ...]:
     return (
-        Text(f"  {picture.preset.name}", "bold"),
-        picture.tenant or "all tenants",
+        Text(f"  {picture.name}", "bold"),
+        picture.owner,
         "logo" if picture.is_logo else "background",
-        f"{picture.width}×{picture.height}",
+        picture.size,
         ", ".join(picture.moods),
         ", ".join(picture.tags),
     )
-
-
-def _design(preset: Preset) -> dict[str, object]:
-    return {
-        "name": preset.name,
-        "source": str(preset.source),
-        "family": preset.family,
-        "title": preset.title,
-        "tags": list(preset.tags),
-        "moods": list(preset.moods),
-        "palette": list(preset.palette),
-        "brightness": preset.brightness,
-    }
-
-
-def _picture(listed: StoredPicture) -> dict[str, object]:
-    picture = listed.picture
-    return {
-        **_design(picture.preset),
-        "tenant": picture.tenant,
-        "logo": picture.is_logo,
-        "width": picture.width,
-        "height": picture.height,
-        "sha256": picture.digest,
-        "origin": picture.origin or None,
-        "created_at": listed.created_at.isoformat(),
-    }

@@ -1,0 +1,29 @@
+"""A worker that reads the pictures that tenants add over REST."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from smart_filter_shared.artifacts.backends import Backends
+from smart_filter_tests.bench import Bench
+from smart_filter_workers import images
+from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+
+
+@contextmanager
+def picture_worker(bench: Bench) -> Iterator[None]:
+    """Read new pictures in a thread until the block ends."""
+    worker = IncomingPictures(Backends(bench.worker_engine, bench.store), images)
+    stopping = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_read_until, stopping, worker)
+        try:
+            yield
+        finally:
+            stopping.set()
+
+
+def _read_until(stopping: threading.Event, worker: IncomingPictures) -> None:
+    while not stopping.wait(0.05):
+        worker.describe_next()
