@@ -17,6 +17,7 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.stock.descriptions import Description
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.commands import Command, on_servers
+from smart_filter_tests.picture_worker import picture_worker
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_workers.stock import ingest
 
@@ -160,10 +161,13 @@ def test_file_moves_recipes_and_their_pictures_to_another_tenant(
 
     said = recipes.output("recipes", "export", str(file), "--pictures")
     as_tenant(api, monkeypatch, OTHER)
-    imported = recipes.output("recipes", "import", str(file))
+    with picture_worker(bench):
+        imported = recipes.output("recipes", "import", str(file))
+        again = recipes.output("recipes", "import", str(file))
 
     assert said == f"wrote shop, tenant/acme, tenant/wall to {file}\n"
     assert imported == "added tenant/acme\nadded tenant/wall\nsaved shop\n"
+    assert again == "unchanged tenant/acme\nunchanged tenant/wall\nsaved shop\n"
     theirs = api.client.get("/v1/recipes/shop", headers=api.headers(*Scope, tenant=OTHER))
     assert theirs.json()["recipe"] == fields
     with bench.transaction() as connection:
@@ -175,17 +179,31 @@ def test_file_moves_recipes_and_their_pictures_to_another_tenant(
     assert bench.store.get(pictures[1].key) == a_picture()
 
 
-def test_import_of_pictures_with_a_key_of_unknown_tenant_writes_nothing(
+def test_import_of_pictures_with_a_key_that_may_not_add_them_writes_nothing(
     api: Api, bench: Bench, recipes: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "brand.yaml"
     picture = {"base64": base64.b64encode(a_picture()).decode()}
     file.write_text(yaml.safe_dump({"version": 1, "pictures": {"tenant/wall": picture}}))
-    monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(Scope.SUBMIT))
+    monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(Scope.READ))
 
-    assert "--tenant" in recipes.usage_error("recipes", "import", str(file))
+    assert "the key lacks the scope admin" in recipes.usage_error("recipes", "import", str(file))
     with bench.transaction() as connection:
         assert stock.list_owned(connection, TENANT) == []
+
+
+def test_export_of_pictures_without_the_database_says_that_it_needs_it(
+    recipes: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SMART_FILTER_DATABASE_URL")
+    monkeypatch.setenv("SMART_FILTER_DATA", "/nonexistent")
+    file = tmp_path / "brand.yaml"
+
+    said = recipes.output("recipes", "export", str(file), "--pictures")
+
+    assert said.count("\n") == 1
+    assert "--pictures needs the server's database: no stack is running" in said
+    assert not file.exists()
 
 
 def test_import_replaces_nothing_unless_it_may(api: Api, recipes: Command, tmp_path: Path) -> None:

@@ -16,11 +16,9 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.stock import descriptions
-from smart_filter_shared.stock.descriptions import GivenDescription
+from smart_filter_shared.stock.descriptions import Description, GivenDescription
 from smart_filter_shared.tenants.saved_recipes import MAX_RECIPES
 from smart_filter_workers import plain_yaml
-from smart_filter_workers.stock import ingest
-from smart_filter_workers.stock.ingest import Outcome
 
 _VERSION: Final = 1
 # Bytes of one embedded picture, and of a file: its text is parsed in memory.
@@ -126,24 +124,10 @@ def read_pictures(
     return pictures
 
 
-def store_embedded(
-    servers: Backends, tenant: Tenant, name: str, picture: EmbeddedPicture, *, may_replace: bool
-) -> Outcome:
-    """Store a picture of a file as one of a tenant, and return the change that this made.
-
-    Raises PictureRefused, ImageUnreadable, ImageTooLarge, and TryAgain while servers are away.
-    """
-    given = GivenDescription(
-        name=descriptions.check_name(name.removeprefix(_OWN)), title=picture.title
-    )
-    return ingest.store_picture(
-        servers,
-        picture.content,
-        descriptions.describe(f"{name.removeprefix(_OWN)}.png", given),
-        tenant=tenant,
-        may_replace=may_replace,
-        is_logo=picture.is_logo,
-    ).outcome
+def describe_embedded(name: str, picture: EmbeddedPicture) -> Description:
+    """Return the description of a picture of a file.  Raises PictureRefused."""
+    short = descriptions.check_name(name.removeprefix(_OWN))
+    return descriptions.describe(short, GivenDescription(name=short, title=picture.title))
 
 
 def _own_pictures(fields: Mapping[str, object]) -> list[str]:

@@ -1,5 +1,6 @@
 """`smart-filter recipes`: lists, saves, deletes, exports and imports saved recipes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ from smart_filter_client import Client
 from smart_filter_client import errors as client_errors
 from smart_filter_deploy.cli.commands import completion_values, recipe_file
 from smart_filter_deploy.cli.commands.options import json_option
-from smart_filter_deploy.cli.commands.recipe_file import RecipeFile
+from smart_filter_deploy.cli.commands.recipe_file import EmbeddedPicture, RecipeFile
 from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions, recipe_options
 from smart_filter_deploy.cli.server.backends import open_backends
 from smart_filter_deploy.cli.server.connection import open_client
+from smart_filter_deploy.cli.server.pictures import RestPictures
 from smart_filter_deploy.cli.terminal.console import print_columns
 from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
@@ -22,7 +24,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
     print_error,
 )
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
-from smart_filter_shared.errors import PictureRefused, UnusablePhoto
+from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants import saved_recipes
 
@@ -138,8 +140,8 @@ def delete(name: str) -> None:
 def export(file: Path, names: tuple[str, ...], *, with_pictures: bool, tenant: str | None) -> None:
     """Write your saved recipes, or the named ones, to a YAML file.
 
-    --pictures reads the servers of SMART_FILTER_DATABASE_URL and SMART_FILTER_STORAGE_URL, else
-    those of the local stack.
+    --pictures reads original files, which REST does not give: it needs the server's own
+    SMART_FILTER_DATABASE_URL and SMART_FILTER_STORAGE_URL, or a local stack.
     """
     with open_client() as client:
         saved = {entry.name: entry.recipe for entry in client.recipes() if not entry.built_in}
@@ -147,12 +149,8 @@ def export(file: Path, names: tuple[str, ...], *, with_pictures: bool, tenant: s
     if unknown:
         raise CommandError(f"you have no saved recipe {', '.join(unknown)}", WRONG_USAGE)
     chosen = {name: saved[name] for name in names or saved}
-    owner = _find_owner(tenant) if with_pictures else None
     try:
-        pictures = {}
-        if owner is not None:
-            with open_backends() as there:
-                pictures = recipe_file.read_pictures(there.servers, owner, chosen.values())
+        pictures = _read_pictures(tenant, chosen) if with_pictures else {}
         text = recipe_file.write_yaml(RecipeFile(chosen, pictures))
         file.write_text(text, encoding="utf-8")
     except PictureRefused as error:
@@ -169,9 +167,8 @@ def export(file: Path, names: tuple[str, ...], *, with_pictures: bool, tenant: s
 @click.option(
     "--replace", "may_replace", is_flag=True, help="Replace recipes and pictures of these names."
 )
-@_tenant_option
 @click.pass_context
-def import_(ctx: click.Context, file: Path, *, may_replace: bool, tenant: str | None) -> None:
+def import_(ctx: click.Context, file: Path, *, may_replace: bool) -> None:
     """Save the recipes of a YAML file, and add the pictures that it holds.
 
     The server checks each recipe as it checks a submission. If one is refused, the others are
@@ -182,19 +179,20 @@ def import_(ctx: click.Context, file: Path, *, may_replace: bool, tenant: str | 
     except (OSError, ValueError) as error:
         raise CommandError(f"{file}: {error}", WRONG_USAGE) from error
     failed = False
-    if content.pictures:
-        owner = _find_owner(tenant)
-        with open_backends() as there:
-            for name, picture in content.pictures.items():
-                try:
-                    outcome = recipe_file.store_embedded(
-                        there.servers, owner, name, picture, may_replace=may_replace
-                    )
-                    print_line(f"{outcome} {name}")
-                except (PictureRefused, UnusablePhoto) as error:
-                    failed = True
-                    print_error(f"{name}: {error}")
     with open_client() as client:
+        pictures = RestPictures(client)
+        for name, picture in content.pictures.items():
+            try:
+                added = pictures.add(
+                    picture.content,
+                    recipe_file.describe_embedded(name, picture),
+                    is_logo=picture.is_logo,
+                    may_replace=may_replace,
+                )
+                print_line(f"{added.outcome} {name}")
+            except PictureRefused as error:
+                failed = True
+                print_error(f"{name}: {error}")
         failed |= _save_all(client, content, may_replace=may_replace)
     ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)
 
@@ -203,6 +201,20 @@ def _check_name(name: str) -> None:
     """End the command for a text that is no name, which could be a path of another endpoint."""
     if fault := saved_recipes.describe_name_fault(name):
         raise CommandError(f"name: {fault}", WRONG_USAGE)
+
+
+def _read_pictures(
+    tenant: str | None, chosen: Mapping[str, Mapping[str, object]]
+) -> dict[str, EmbeddedPicture]:
+    """Return the tenant's own pictures that recipes name.  Raises PictureRefused."""
+    owner = _find_owner(tenant)
+    try:
+        with open_backends() as there:
+            return recipe_file.read_pictures(there.servers, owner, chosen.values())
+    except CommandError as ending:
+        raise CommandError(
+            f"--pictures needs the server's database: {ending.message}", ending.status
+        ) from ending
 
 
 def _find_owner(tenant: str | None) -> Tenant:
