@@ -118,7 +118,7 @@ def test_face_that_is_there_already_is_refused_in_words(
     page.mouse.move(right, bottom, steps=4)
     page.mouse.up()
 
-    expect(page.get_by_role("alert")).to_contain_text("covers a face that counts already")
+    expect(page.get_by_role("alert")).to_contain_text("Covers a face that counts already")
     page.get_by_role("button", name="Leave it").click()
     expect(_persons(page)).to_have_count(1)
 
