@@ -85,7 +85,7 @@ async def get_tenant_picture(
         **describe_responses(
             *_COMMON_PROBLEMS,
             *("malformed_request", "photo_too_large", "unsupported_media", "invalid_request"),
-            *("queue_full", "sign_in_again"),
+            *("not_found", "queue_full", "sign_in_again"),
         ),
     },
 )
