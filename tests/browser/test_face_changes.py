@@ -78,6 +78,8 @@ def test_missed_face_is_added_by_a_drawn_box(page: Page, visitor: Visitor) -> No
 @pytest.mark.usefixtures("job")
 def test_missed_face_is_added_by_keyboard(page: Page, visitor: Visitor) -> None:
     page.get_by_role("button", name="Add a face").press("Enter")
+    # The original is shown first.
+    expect(page.locator("#face-box")).to_be_attached()
     page.get_by_role("button", name="Place by keyboard").press("Enter")
     for key in ("Shift+ArrowDown", "ArrowRight", "-"):
         page.keyboard.press(key)
