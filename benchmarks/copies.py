@@ -1,6 +1,7 @@
 """Write many jobs at once: the database copies one."""
 
 import dataclasses
+import hashlib
 from collections.abc import Collection
 
 import numpy as np
@@ -48,6 +49,10 @@ def write_prepared_job(bench: Bench, stages: Collection[StageName]) -> JobId:
     with bench.transaction() as connection:
         done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
         WORKER.complete(connection, [done])
+        connection.execute(
+            text("UPDATE jobs SET photo_digest = :digest WHERE id = :job_id"),
+            {"digest": hashlib.sha256(photo).hexdigest(), "job_id": job_id},
+        )
         connection.execute(
             text("DELETE FROM stages WHERE job_id = :job_id AND stage <> ALL(:stages)"),
             {"job_id": job_id, "stages": [StageName.PREPARE, *stages]},

@@ -2,14 +2,15 @@
 
 python -m benchmarks.photo_costs
 
-Selfies of 1 MP with the default recipe come far enough apart that each stage is claimed alone, by
-five workers with one stage each. This case costs the servers most. No client polls.
+Selfies of 1 MP with the default recipe come far enough apart that each is claimed alone, first by
+five workers with one stage each, which costs the servers most, then by a worker with all stages,
+which runs a photo's later stages under the lease of the first. No client polls.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import PurePosixPath
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import Engine, text
@@ -46,13 +47,26 @@ _UNITS: Final[Mapping[str, str]] = {
     "Valkey: processor": "ms",
     "S3: processor": "ms",
 }
+# Stages of each worker, by the name of the deployment.
+_DEPLOYMENTS: Final[Mapping[str, Sequence[Sequence[StageName]]]] = {
+    "a worker for each stage": [(stage,) for stage in StageName],
+    "a worker for all stages": [tuple(StageName)],
+}
 Counts = Mapping[str, float]
 
 
 def measure() -> list[Figure]:
     """Return the load of the servers for a photo: counts with photos minus counts at rest."""
+    return [
+        replace(figure, name=f"{deployment}: {figure.name}")
+        for deployment, workers in _DEPLOYMENTS.items()
+        for figure in _measure(workers)
+    ]
+
+
+def _measure(workers: Sequence[Sequence[StageName]]) -> list[Figure]:
     selfies = photos.selfies(photos.SIDE_OF_1_MP)
-    with fleet.run_servers() as servers, _service(servers) as client:
+    with fleet.run_servers() as servers, _service(servers, workers) as client:
         store = servers.bench.store
         _submit(servers, client, selfies, _WARM_UP)
         stored_before = {entry.key for entry in store.stored()}
@@ -120,17 +134,13 @@ def _count_statements(servers: Servers) -> int:
 
 def _storage_figures(stored: Mapping[str, int]) -> Iterator[Figure]:
     yield Figure(name="storage: objects, a photo", unit="", samples=[len(stored) / _PHOTOS])
-    sizes: dict[str, list[float]] = {}
-    for key, length in stored.items():
-        sizes.setdefault(PurePosixPath(key).name, []).append(length / 1000)
-    for name, kilobytes in sorted(sizes.items()):
-        if len(kilobytes) > 1:
-            yield Figure(name=f"storage: {name}", unit="KB", samples=kilobytes)
+    kilobytes = sum(stored.values()) / 1000
+    yield Figure(name="storage: size, a photo", unit="KB", samples=[kilobytes / _PHOTOS])
 
 
 @contextmanager
-def _service(servers: Servers) -> Iterator[Client]:
-    """Run the API and a worker for each stage with the weights of this machine; yield a client."""
+def _service(servers: Servers, workers: Sequence[Sequence[StageName]]) -> Iterator[Client]:
+    """Run the API and workers with the weights of this machine; yield a client."""
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
     weights = {"SMART_FILTER_DATA": str(paths.data_folder())}
@@ -146,14 +156,17 @@ def _service(servers: Servers) -> Iterator[Client]:
         Command(name="api", argv=program.command("api", "--port", str(port))),
         *(
             Command(
-                name=f"worker-{stage}",
-                argv=program.command("worker", "--stages", stage, "--threads", "1"),
+                name=f"worker-{stages[0]}",
+                argv=program.command("worker", "--stages", ",".join(stages), "--threads", "1"),
                 env=weights,
             )
-            for stage in StageName
+            for stages in workers
         ),
     )
-    _wait_until(servers.bench.engine, "SELECT count(*) = 5 FROM workers WHERE capabilities <> '{}'")
+    _wait_until(
+        servers.bench.engine,
+        f"SELECT count(*) = {len(workers)} FROM workers WHERE capabilities <> '{{}}'",
+    )
     with Client(url, _KEY) as client:
         yield client
 

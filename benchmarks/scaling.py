@@ -15,6 +15,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sqlalchemy import text
+
 from benchmarks import copies, figures, fleet
 from benchmarks.figures import Figure
 from benchmarks.fleet import Pool, Servers
@@ -27,7 +29,7 @@ SLEEP_SECONDS = 0.2
 LEAST_EFFICIENCY_PERCENT = 90.0
 BATCHES = (1, 2, 4, 8)
 # Goals in completions a second, by batch size.
-COMPLETIONS = {1: 500.0, 8: 1500.0}
+COMPLETIONS = {1: 1000.0, 8: 4000.0}
 _SECONDS = 20.0
 # Jobs to write for each second of a measurement, times one plus the batch size.
 _JOBS = 300
@@ -86,6 +88,9 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
                 Figure(name=f"of it {server}, a stage", unit="ms of a core", samples=[used])
                 for server, used in run.processor_ms.items()
             ]
+            results.append(
+                Figure(name="write-ahead log, a stage", unit="KB", samples=[run.log_kilobytes])
+            )
         results += _measure_batches(servers, seconds)
     return results
 
@@ -137,10 +142,11 @@ def _time_single_photos(servers: Servers, pool: Pool) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Stages a second, and the processor time of each server for a stage, by its name."""
+    """Stages a second, and what a stage costs: processor time by server, and write-ahead log."""
 
     rate: float
     processor_ms: Mapping[str, float]
+    log_kilobytes: float
 
 
 def _run(servers: Servers, pool: Pool, jobs: int) -> _Run:
@@ -152,17 +158,26 @@ def _run(servers: Servers, pool: Pool, jobs: int) -> _Run:
         copies.write_copies(bench.engine, template, jobs)
         copies.vacuum_analyze(bench.engine)
         before = {name: servers.processor_seconds(name) for name in _SERVERS}
+        log_before = _log_bytes(servers)
         fleet.ring(servers, [pool])
         while copies.count_unfinished(bench.engine, template):
             time.sleep(_LOOK_SECONDS)
         used = {name: servers.processor_seconds(name) - before[name] for name in _SERVERS}
+        logged = _log_bytes(servers) - log_before
     ends = [time.ended for time in copies.read_job_times(bench.engine, template)]
     cut = int(len(ends) * _EDGE)
     middle = ends[cut : len(ends) - cut]
     return _Run(
         rate=(len(middle) - 1) / (middle[-1] - middle[0]),
         processor_ms={name: 1000 * seconds / len(ends) for name, seconds in used.items()},
+        log_kilobytes=logged / 1000 / len(ends),
     )
+
+
+def _log_bytes(servers: Servers) -> float:
+    with servers.bench.transaction() as connection:
+        query = text("SELECT pg_current_wal_insert_lsn() - '0/0'")
+        return float(connection.execute(query).scalar_one())
 
 
 if __name__ == "__main__":

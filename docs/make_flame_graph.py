@@ -1,18 +1,21 @@
-"""Draw the flame graph of the default job: `python docs/make_flame_graph.py STACKS`.
+"""Draw the flame graph of the default job, of all processes together.
 
-STACKS is written by py-spy while a worker is busy with default jobs:
+    python docs/make_flame_graph.py worker=184,WORKER.txt API=21,API.txt PostgreSQL=7
 
-    py-spy record --function --format raw --duration 60 --output STACKS --pid WORKER
+A number is the processor milliseconds of a kind of process for a photo, while eight clients send
+default jobs, and a file is what py-spy writes at the same time:
 
-A bar is a function, its width the share of the worker's processor time that it and the functions
-above it took. Functions of libraries are left out, and those with less than half a percent. The
-result is docs/images/flame-default-job.svg. Lengths are px.
+    py-spy record --function --format raw --duration 30 --output WORKER.txt --pid PID
+
+A bar is a function, its width the share of the processor time that it and the functions above it
+took. Functions of libraries are left out, and those with less than half a percent. Threads that
+wait do not count. The result is docs/images/flame-default-job.svg. Lengths are px.
 """
 # ruff: noqa: INP001 - this folder of documents is no package
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -25,21 +28,31 @@ LEAST_SHARE: Final = 0.005
 CHARACTER_PX: Final = 6.3  # mean width of a character of 11 px
 # One frame of py-spy: `name (file.py)` or `name (file.py:12)`.
 FRAME = re.compile(r"(?P<name>.+) \((?P<file>[^()]*?)(?::\d+)?\)")
-PACKAGE: Final = re.compile(r"smart_filter_(?:workers|shared)/(?P<module>.+)\.py")
+PACKAGE: Final = re.compile(r"smart_filter_(?:api|workers|shared)/(?P<module>.+)\.py")
+# Where a waiting thread is, as the last frame of its stack.
+WAITING: Final = (
+    "Condition.wait ",
+    "_epoll.poll ",
+    "KqueueSelector.select ",
+    "EpollSelector.select ",
+)
 COLORS: Final = {"stages": "#f2b79f", "backgrounds": "#f6d3a8", "networks": "#d8c6e8"}
 DESCRIPTION: Final = (
-    "Flame graph of a worker with default jobs: the stages composite and segmentation take most"
-    " of the processor time"
+    "Flame graph of all processes with default jobs: the worker's stages segmentation and composite"
+    " take most of the processor time"
 )
 
 
 @dataclass(slots=True)
 class Bar:
-    """A function in one place of the graph; samples: of it and of the bars above it."""
+    """A function in one place of the graph.
+
+    samples: of it and of the bars above it, or milliseconds.
+    """
 
     name: str
     module: str
-    samples: int = 0
+    samples: float = 0
     above: dict[str, "Bar"] = field(default_factory=dict)
 
     @property
@@ -48,24 +61,48 @@ class Bar:
         return COLORS.get(self.module.split("/")[0], WASH)
 
 
-def read_stacks(text: str) -> Bar:
-    """Return the graph of py-spy's raw output, which has a stack and its count on each line."""
-    root = Bar("all threads of the worker", "")
+def read_processes(arguments: Iterable[str]) -> Bar:
+    """Return the graph of processes, each given as NAME=MILLISECONDS or NAME=MILLISECONDS,FILE."""
+    root = Bar("all processes", "")
+    for argument in arguments:
+        name, _, values = argument.partition("=")
+        cost, _, file = values.partition(",")
+        bar = Bar(f"{name}, {float(cost):.0f} ms", "")
+        if file:
+            add_stacks(bar, Path(file).read_text())
+        scale(bar, float(cost) / (bar.samples or 1))
+        bar.samples = float(cost)
+        root.above[name] = bar
+        root.samples += bar.samples
+    return root
+
+
+def scale(bar: Bar, factor: float) -> None:
+    """Multiply the width of a bar and of those above it."""
+    bar.samples *= factor
+    for above in bar.above.values():
+        scale(above, factor)
+
+
+def add_stacks(root: Bar, text: str) -> None:
+    """Add py-spy's raw output, which has a stack and its count on each line, to a bar."""
     for line in text.splitlines():
         stack, _, count = line.rpartition(" ")
+        frames = stack.split(";")
+        if frames[-1].startswith(WAITING):
+            continue
         bar = root
         bar.samples += int(count)
-        for frame in stack.split(";"):
+        for frame in frames:
             parts = FRAME.fullmatch(frame)
             package = PACKAGE.search(parts["file"]) if parts else None
             if parts is None or package is None or "<" in parts["name"]:
                 continue
-            name, module = parts["name"].removeprefix("_"), package["module"]
+            name, module = parts["name"].rpartition(".")[2].removeprefix("_"), package["module"]
             if name == "run":  # of a stage, or of a loop
                 name = f"{module.removesuffix('/stage').rpartition('/')[2]}.run"
             bar = bar.above.setdefault(f"{module}.{name}", Bar(name, module))
             bar.samples += int(count)
-    return root
 
 
 def draw_bars(bar: Bar, left: float, row: int, px_per_sample: float) -> Iterator[tuple[int, str]]:
@@ -109,4 +146,4 @@ def draw(root: Bar) -> str:
 
 
 if __name__ == "__main__":
-    (FOLDER / "flame-default-job.svg").write_text(draw(read_stacks(Path(sys.argv[1]).read_text())))
+    (FOLDER / "flame-default-job.svg").write_text(draw(read_processes(sys.argv[1:])))

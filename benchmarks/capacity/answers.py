@@ -1,7 +1,6 @@
 """Simulate all loads, and store the results in `answers.json` for docs/capacity.md."""
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,16 @@ from benchmarks.capacity.autoscale import (
     Rule,
     simulate_spike,
 )
-from benchmarks.capacity.fleet import GPU, Figures
+from benchmarks.capacity.fleet import GPU, NO_GPU, Figures
 from benchmarks.capacity.json_lines import to_json_lines
 from benchmarks.capacity.sizing import Fleet, Plan
 
 FILE: Final = Path(__file__).parent / "answers.json"
-RATES: Final = (10.0, 100.0, 5000.0)
+RATES: Final = (10.0, 100.0, 1000.0)
 # The kind of GPU of the tables and figures that show one kind only.
 KIND: Final = "L4"
 SPIKE_RATE, SPIKE_TIMES = 10.0, 10.0
 LOADS: Final = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
-BUSIEST: Final = (0.95, 0.8, sizing.BUSY_SERVER, 0.4)
 _UNLIMITED: Final = 1000
 _MOMENTS: Final = 3  # one of three snapshots is stored
 _FIRST_SECONDS: Final = 300.0
@@ -63,12 +61,11 @@ class SpikeResult:
 class Answers:
     """All results.  digest: of the figures that they are computed from.
 
-    plans: by rate, then by kind; cells: the greatest rate in more and more cells.
+    plans: by rate, then by kind.
     """
 
     digest: str
     plans: Sequence[Plan]
-    cells: Sequence[Plan]
     curves: Sequence[Curve]
     crowds: Sequence[SpikeResult]
 
@@ -77,9 +74,10 @@ def simulate_all(figures: Figures) -> Answers:
     """Run every simulation and return the results; this takes some minutes."""
     return Answers(
         digest=figures.digest,
-        plans=[sizing.make_plan(figures, kind, rate) for rate in RATES for kind in figures.kinds],
-        cells=[
-            sizing.make_plan(figures, KIND, RATES[-1], cells=cells) for cells in _cells(figures)
+        plans=[
+            sizing.make_plan(figures, kind, rate)
+            for rate in RATES
+            for kind in (NO_GPU, *figures.kinds)
         ],
         curves=[_curve(figures, rate) for rate in (*RATES[:-1], _per_cell(figures))],
         crowds=[_crowd(figures, rule) for rule in _rules(figures)],
@@ -91,7 +89,6 @@ def write_answers(answers: Answers) -> None:
     parts = (
         f'"digest":"{answers.digest}"',
         f'"plans":{to_json_lines(answers.plans)}',
-        f'"cells":{to_json_lines(answers.cells)}',
         f'"curves":{to_json_lines(answers.curves)}',
         f'"crowds":{to_json_lines(answers.crowds)}',
     )
@@ -104,18 +101,11 @@ def read_answers() -> Answers:
     return Answers(
         digest=kept["digest"],
         plans=[_plan(plan) for plan in kept["plans"]],
-        cells=[_plan(cell) for cell in kept["cells"]],
         curves=[Curve(**curve) for curve in kept["curves"]],
         crowds=[
             SpikeResult(**{**crowd, "rule": Rule(**crowd["rule"])}) for crowd in kept["crowds"]
         ],
     )
-
-
-def _cells(figures: Figures) -> Iterator[int]:
-    bears = min(figures.saturation.values())
-    for busiest in BUSIEST:
-        yield math.ceil(RATES[-1] / (bears * busiest))
 
 
 def _per_cell(figures: Figures) -> float:

@@ -1,11 +1,12 @@
 """Read `measured.toml` and `prices.toml`, and build the simulated systems from them."""
 
 import hashlib
+import itertools
 import json
 import math
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -13,9 +14,11 @@ from typing import Any, Final
 from benchmarks.capacity.system import Pool, Stage, System, Visit
 from smart_filter_shared.pipeline import PIPELINE, StageName
 
-# Pools: workers without a GPU serve all stages except segmentation.
+# Pools: workers without a GPU serve all stages except segmentation, or all stages.
 CPU: Final = "cores"
 GPU: Final = "GPUs"
+# The kind of fleets whose workers run all stages of a photo, one after the other, under one lease.
+NO_GPU: Final = "no GPU"
 DATABASE, BROKER, NETWORK = "PostgreSQL", "Redis", "network"
 GETS, PUTS = "storage: reads", "storage: writes"
 # Concurrent transfers on the network; each gets an equal share of the bandwidth.
@@ -23,19 +26,44 @@ _TRANSFERS: Final = 10
 _FOLDER: Final = Path(__file__).parent
 _INPUTS: Final = ("measured", "prices")
 
-# The objects that each stage reads from storage and writes to it.
+# The objects that each stage reads from storage and writes to it; smaller copies of photos of 1 MP
+# are made again instead of stored.
 _READS: Final[Mapping[StageName, tuple[str, ...]]] = {
     StageName.PREPARE: ("photo",),
-    StageName.SEGMENTATION: ("proxy",),
-    StageName.FACE: ("proxy",),
-    StageName.SMILE: ("proxy",),
-    StageName.COMPOSITE: ("photo", "proxy", "matte"),
+    StageName.SEGMENTATION: ("photo",),
+    StageName.FACE: ("photo",),
+    StageName.SMILE: ("photo",),
+    StageName.COMPOSITE: ("photo", "matte"),
 }
 _WRITES: Final[Mapping[StageName, tuple[str, ...]]] = {
-    StageName.PREPARE: ("proxy", "photo"),  # the preview is no larger than a photo
+    StageName.PREPARE: ("photo",),  # the preview is no larger than a photo
     StageName.SEGMENTATION: ("matte",),
     StageName.COMPOSITE: ("photo",),
 }
+# The same of a worker that runs all stages of a photo, which keeps it in memory.
+_READS_AT_ONCE: Final[Sequence[str]] = ("photo",)
+_ALL_WRITES: Final[Sequence[str]] = tuple(itertools.chain.from_iterable(_WRITES.values()))
+# The client's upload and download.
+_OF_CLIENT: Final = ("photo", "photo")
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoLoad:
+    """What one photo asks of the shared servers of a cell.
+
+    gets, puts: requests to storage, the client's included.  megabytes: over the network.
+    database: its measured table.
+    """
+
+    gets: int
+    puts: int
+    megabytes: float
+    database: Mapping[str, Any]
+
+    @property
+    def database_seconds(self) -> float:
+        """Seconds of one core of the database."""
+        return float(self.database["core_seconds"])
 
 
 @dataclass(frozen=True)
@@ -62,45 +90,35 @@ class Figures:
 
         With another thread, a worker would only claim photos that its GPU has no time for.
         """
-        stage_seconds = self._stage(StageName.SEGMENTATION, (), kind).alone_seconds
+        stage_seconds = self._stage_of_five(StageName.SEGMENTATION, kind).alone_seconds
         return math.ceil(stage_seconds / self.gpu_seconds(kind))
-
-    @cached_property
-    def core_seconds(self) -> float:
-        """The core seconds of one photo on workers without a GPU."""
-        return sum(self._core_seconds(stage.name) for stage in PIPELINE if not _on_gpu(stage.name))
 
     @cached_property
     def cores_per_worker(self) -> int:
         """The cores of a worker without a GPU."""
         return int(self.measured["workers"]["cores"])
 
-    @cached_property
-    def gets(self) -> int:
-        """The objects that are read for one photo, including the client's download."""
-        return 1 + sum(map(len, _READS.values()))
-
-    @cached_property
-    def puts(self) -> int:
-        """The objects that are written for one photo, including the photo itself."""
-        return 1 + sum(map(len, _WRITES.values()))
-
-    @cached_property
-    def megabytes(self) -> float:
-        """The megabytes of one photo that go over the network to storage and back."""
-        moved = [*_READS.values(), *_WRITES.values(), ("photo", "photo")]
-        return sum(self._megabytes(what) for some in moved for what in some)
-
-    @cached_property
-    def database_seconds(self) -> float:
-        """The core seconds of one photo in the database when each stage is claimed alone."""
-        return float(self.measured["database"]["core_seconds"])
+    def load(self, kind: str) -> PhotoLoad:
+        """Return what one photo asks of a cell's servers; each of its stages is claimed alone."""
+        if kind == NO_GPU:
+            database, reads = "database_for_all_stages", _READS_AT_ONCE
+        else:
+            database, reads = "database", tuple(itertools.chain.from_iterable(_READS.values()))
+        writes = _ALL_WRITES
+        moved = (*reads, *writes, *_OF_CLIENT)
+        return PhotoLoad(
+            gets=1 + len(reads),
+            puts=1 + len(writes),
+            megabytes=sum(map(self._megabytes, moved)),
+            database=self.measured[database],
+        )
 
     @cached_property
     def batched_database_seconds(self) -> float:
-        """The same when every claim and completion covers eight stages."""
+        """The core seconds of one photo in the database when eight stages are claimed at once."""
         batched = float(self.measured["database_in_eights"]["core_seconds"])
-        return self._database_turn_seconds + batched * len(PIPELINE)
+        each = self.load(self.kinds[0]).database_seconds / (1 + len(PIPELINE))
+        return each + batched * len(PIPELINE)
 
     @cached_property
     def broker_seconds(self) -> float:
@@ -112,16 +130,15 @@ class Figures:
         """The core seconds of one photo in the API."""
         return float(self.measured["accept"]["core_seconds"])
 
-    @cached_property
-    def saturation(self) -> Mapping[str, float]:
-        """The photos a second that saturate each shared server of one cell."""
-        storage = self.measured["storage"]
+    def saturation(self, kind: str) -> Mapping[str, float]:
+        """Return the photos a second that saturate each shared server of one cell."""
+        storage, load = self.measured["storage"], self.load(kind)
         return {
-            DATABASE: self._database_cores / self.database_seconds,
+            DATABASE: self._database_cores / load.database_seconds,
             BROKER: 1 / self.broker_seconds,
-            GETS: storage["gets_per_second"] / self.gets,
-            PUTS: storage["puts_per_second"] / self.puts,
-            NETWORK: self._megabytes_per_second / self.megabytes,
+            GETS: storage["gets_per_second"] / load.gets,
+            PUTS: storage["puts_per_second"] / load.puts,
+            NETWORK: self._megabytes_per_second / load.megabytes,
         }
 
     @cached_property
@@ -136,22 +153,24 @@ class Figures:
         Every claim costs the database as much as a single stage: batches are rarely full.
         """
         host, wake_seconds = self.measured["workers"], self.measured["doorbell"]["wake_seconds"]
+        pools = {
+            CPU: Pool(
+                workers[CPU],
+                threads=host["threads"],
+                slots=host["cores"],
+                wake_seconds=wake_seconds,
+            )
+        }
+        if kind != NO_GPU:
+            pools[GPU] = Pool(
+                workers[GPU],
+                threads=self.gpu_threads(kind),
+                batch_size=host["batch_size"],
+                wake_seconds=wake_seconds,
+            )
         return System(
-            stages=tuple(self._stage(stage.name, stage.needs, kind) for stage in PIPELINE),
-            pools={
-                CPU: Pool(
-                    workers[CPU],
-                    threads=host["threads"],
-                    slots=host["cores"],
-                    wake_seconds=wake_seconds,
-                ),
-                GPU: Pool(
-                    workers[GPU],
-                    threads=self.gpu_threads(kind),
-                    batch_size=host["batch_size"],
-                    wake_seconds=wake_seconds,
-                ),
-            },
+            stages=self._stages(kind),
+            pools=pools,
             servers={
                 DATABASE: self._database_cores,
                 BROKER: 1,
@@ -162,7 +181,7 @@ class Figures:
             },
             accept=(
                 *self._transfers(PUTS, "put", ("photo",)),
-                Visit(DATABASE, self._database_turn_seconds),
+                Visit(DATABASE, self._database_turn_seconds(kind)),
             ),
         )
 
@@ -172,10 +191,10 @@ class Figures:
         numbers = json.dumps([_figures_of(self.measured), _figures_of(self.prices)])
         return hashlib.sha256(numbers.encode()).hexdigest()[:16]
 
-    @property
-    def _database_turn_seconds(self) -> float:
-        """The cost of the submission or of one stage; all are assumed to cost the same."""
-        return self.database_seconds / (1 + len(PIPELINE))
+    def _database_turn_seconds(self, kind: str) -> float:
+        """Return the cost of the submission or of one claim; all are assumed to cost the same."""
+        claims = 1 if kind == NO_GPU else len(PIPELINE)
+        return self.load(kind).database_seconds / (1 + claims)
 
     @property
     def _database_cores(self) -> int:
@@ -185,21 +204,38 @@ class Figures:
     def _megabytes_per_second(self) -> float:
         return float(self.measured["network"]["gigabits_per_second"] / 8 * 1000)
 
-    def _stage(self, name: StageName, needs: tuple[str, ...], kind: str) -> Stage:
+    def _stages(self, kind: str) -> tuple[Stage, ...]:
+        if kind == NO_GPU:
+            costs = self.measured["stages"]
+            seconds = self.measured["around_all_stages"]["core_seconds"] + sum(
+                costs[stage.name] for stage in PIPELINE
+            )
+            return (self._stage("photo", kind, seconds, _READS_AT_ONCE, _ALL_WRITES),)
+        return tuple(
+            replace(self._stage_of_five(stage.name, kind), needs=stage.needs) for stage in PIPELINE
+        )
+
+    def _stage_of_five(self, name: StageName, kind: str) -> Stage:
+        reads, writes = _READS[name], _WRITES.get(name, ())
+        if not _on_gpu(name):
+            return self._stage(name, kind, self._core_seconds(name), reads, writes)
+        on_gpu = self._stage(name, kind, self.gpu_seconds(kind), reads, writes)
+        # A machine with a GPU has enough cores for the work around a stage.
+        return replace(on_gpu, pool=GPU, photo_seconds=self._around_seconds)
+
+    def _stage(
+        self, name: str, kind: str, seconds: float, reads: Sequence[str], writes: Sequence[str]
+    ) -> Stage:
         # One half claims, the other half completes.
-        database = Visit(DATABASE, self._database_turn_seconds / 2)
+        database = Visit(DATABASE, self._database_turn_seconds(kind) / 2)
         broker = Visit(BROKER, self.measured["broker"]["ring_seconds"])
-        on_gpu = _on_gpu(name)
         return Stage(
             name=name,
-            pool=GPU if on_gpu else CPU,
-            needs=needs,
-            # A machine with a GPU has enough cores for the work around a stage.
-            photo_seconds=self._around_seconds if on_gpu else 0.0,
-            forward_seconds=self.gpu_seconds(kind) if on_gpu else self._core_seconds(name),
+            pool=CPU,
+            forward_seconds=seconds,
             claim=(broker, database),
-            load=self._transfers(GETS, "get", _READS[name]),
-            store=self._transfers(PUTS, "put", _WRITES.get(name, ())),
+            load=self._transfers(GETS, "get", reads),
+            store=self._transfers(PUTS, "put", writes),
             complete=(database,),
         )
 
@@ -210,7 +246,7 @@ class Figures:
     def _core_seconds(self, name: StageName) -> float:
         return self._around_seconds + float(self.measured["stages"][name])
 
-    def _transfers(self, server: str, way: str, what: tuple[str, ...]) -> tuple[Visit, ...]:
+    def _transfers(self, server: str, way: str, what: Sequence[str]) -> tuple[Visit, ...]:
         seconds = self.measured["storage_times"][f"{way}_seconds"]
         each = self._megabytes_per_second / _TRANSFERS
         return tuple(

@@ -5,8 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.capacity.answers import Answers
-from benchmarks.capacity.fleet import BROKER, DATABASE, GETS, NETWORK, PUTS, Figures
+from benchmarks.capacity.answers import KIND, Answers
+from benchmarks.capacity.fleet import (
+    BROKER,
+    DATABASE,
+    GETS,
+    NETWORK,
+    NO_GPU,
+    PUTS,
+    Figures,
+)
 from benchmarks.capacity.sizing import Plan
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "capacity.md"
@@ -20,6 +28,7 @@ def render_page(text: str, figures: Figures, answers: Answers) -> str:
     """Return the page with its tables replaced.  Raises KeyError for an unknown table."""
     tables: Mapping[str, Callable[[], Rows]] = {
         "servers": lambda: _servers(figures),
+        "default": lambda: _default(figures, answers),
         "needs": lambda: _needs(figures, answers),
         "costs": lambda: _costs(figures, answers),
         "crowds": lambda: _crowds(answers),
@@ -42,16 +51,17 @@ def _markdown(rows: Rows) -> str:
 
 
 def _servers(figures: Figures) -> Rows:
-    database = figures.measured["database"]
+    load = figures.load(KIND)
+    database = load.database
     asks = {
-        DATABASE: f"{1000 * figures.database_seconds:.0f} ms of a core"
+        DATABASE: f"{1000 * load.database_seconds:.0f} ms of a core"
         f" ({1000 * figures.batched_database_seconds:.0f} when stages are claimed in eights),"
         f" {database['statements']} statements, {database['commits']} commits,"
         f" {database['log_kilobytes']} KB of its log",
         BROKER: f"{1000 * figures.broker_seconds:.1f} ms of its one thread",
-        GETS: f"{figures.gets} requests",
-        PUTS: f"{figures.puts} requests",
-        NETWORK: f"{figures.megabytes:.0f} MB",
+        GETS: f"{load.gets} requests",
+        PUTS: f"{load.puts} requests",
+        NETWORK: f"{load.megabytes:.1f} MB",
     }
     bears = {
         DATABASE: f"{figures.measured['database_server']['cores']} cores",
@@ -60,10 +70,43 @@ def _servers(figures: Figures) -> Rows:
         PUTS: f"{figures.measured['storage']['puts_per_second']:,} a second, of one prefix",
         NETWORK: f"{figures.measured['network']['gigabits_per_second']} Gbit/s",
     }
-    rows = sorted(figures.saturation.items(), key=lambda item: item[1])
+    rows = sorted(figures.saturation(KIND).items(), key=lambda item: item[1])
     return [
         ("shared by a cell", "one photo asks for", "there is", "saturated by, photos/s"),
         *((name, asks[name], bears[name], f"{rate:,.0f}") for name, rate in rows),
+    ]
+
+
+def _default(figures: Figures, answers: Answers) -> Rows:
+    load = figures.load(NO_GPU)
+    return [
+        (
+            *(
+                "photos/s",
+                "cells",
+                "workers of 2 cores",
+                "cores of the API",
+                "p95",
+                "rows written/s",
+            ),
+            *("WAL, MB/s", "requests to S3/s", "dollars a month", "dollars for 1,000 photos"),
+        ),
+        *(
+            (
+                f"{plan.rate:,.0f}",
+                str(plan.fleet.cells),
+                f"{plan.fleet.cores // figures.cores_per_worker:,}",
+                f"{plan.fleet.api_cores:,}",
+                f"{plan.p95:.2f} s",
+                f"{plan.rate * load.database['rows']:,.0f}",
+                f"{plan.rate * load.database['log_kilobytes'] / 1000:,.1f}",
+                f"{plan.rate * (load.gets + load.puts):,.0f}",
+                _thousands(sum(plan.monthly.values())),
+                f"{plan.dollars_per_million / 1000:.3f}",
+            )
+            for plan in answers.plans
+            if plan.fleet.kind == NO_GPU
+        ),
     ]
 
 
@@ -125,8 +168,9 @@ def _crowds(answers: Answers) -> Rows:
 
 
 def _by_rate(answers: Answers) -> dict[float, list[Plan]]:
-    rates = dict.fromkeys(plan.rate for plan in answers.plans)
-    return {rate: [plan for plan in answers.plans if plan.rate == rate] for rate in rates}
+    plans = [plan for plan in answers.plans if plan.fleet.kind != NO_GPU]
+    rates = dict.fromkeys(plan.rate for plan in plans)
+    return {rate: [plan for plan in plans if plan.rate == rate] for rate in rates}
 
 
 def _thousands(dollars: float) -> str:

@@ -49,20 +49,18 @@ class Plan:
     dollars_per_million: float
 
 
-def size_fleet(figures: Figures, kind: str, rate: float, *, cells: int | None = None) -> Fleet:
+def size_fleet(figures: Figures, kind: str, rate: float) -> Fleet:
     """Return the fleet for a rate, in photos a second, with GPUs of one kind.
 
-    cells: their number; by default, as few as keep the busiest shared server of each cell within
-    `BUSY_SERVER`. All cells are alike.
+    Cells are as few as keep the busiest shared server of each within `BUSY_SERVER`. All are alike.
     """
-    if cells is None:
-        cells = math.ceil(rate / (BUSY_SERVER * min(figures.saturation.values())))
+    cells = math.ceil(rate / (BUSY_SERVER * min(figures.saturation(kind).values())))
     workers = count_workers(figures, kind, rate / cells)
     api_cores = math.ceil(rate / cells * figures.api_seconds / BUSY_WORKERS)
     return Fleet(
         kind=kind,
         cells=cells,
-        gpus=cells * workers[GPU],
+        gpus=cells * workers.get(GPU, 0),
         cores=cells * workers[CPU] * figures.cores_per_worker,
         api_cores=cells * api_cores,
     )
@@ -96,9 +94,9 @@ def _worker_seconds(figures: Figures, kind: str) -> dict[str, float]:
     return seconds
 
 
-def make_plan(figures: Figures, kind: str, rate: float, *, cells: int | None = None) -> Plan:
+def make_plan(figures: Figures, kind: str, rate: float) -> Plan:
     """Return the fleet for a rate, in photos a second, with its latency and cost."""
-    fleet = size_fleet(figures, kind, rate, cells=cells)
+    fleet = size_fleet(figures, kind, rate)
     outcome = simulate_load(build_system(figures, fleet), rate / fleet.cells)
     dollars = monthly_cost(figures, fleet, rate)
     return Plan(
@@ -129,11 +127,12 @@ def monthly_cost(figures: Figures, fleet: Fleet, rate: float) -> dict[str, float
     prices, hours = figures.prices, figures.prices["hours_per_month"]
     millions = _photos_per_month(figures, rate) / _MILLION
     storage = prices["storage"]
-    requests = figures.puts * storage["million_puts"] + figures.gets * storage["million_gets"]
+    load = figures.load(fleet.kind)
+    requests = load.puts * storage["million_puts"] + load.gets * storage["million_gets"]
     kept_gigabytes = millions * _MILLION * storage["kept_gigabyte_days"] * _HOURS_PER_DAY / hours
     database_cores = fleet.cells * figures.measured["database_server"]["cores"]
     return {
-        "GPUs": fleet.gpus * hours * prices["gpu_hour"][fleet.kind],
+        "GPUs": fleet.gpus * hours * prices["gpu_hour"].get(fleet.kind, 0.0),
         "cores": (fleet.cores + fleet.api_cores) * hours * prices["core_hour"]["worker"],
         "database": database_cores * hours * prices["core_hour"]["database"],
         "storage: requests": millions * requests,

@@ -11,10 +11,10 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
     "api": 22_705,
-    "benchmarks": 10_630,
+    "benchmarks": 10_735,
     "client": 5_835,
     "deploy": 17_345,
-    "docs": 4_015,
+    "docs": 4_050,
     "shared": 24_085,
     "tests": 82_415,
     "tests/smart_filter_tests": 14_500,
