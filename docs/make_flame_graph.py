@@ -33,7 +33,7 @@ PACKAGE: Final = re.compile(r"smart_filter_(?:api|workers|shared)/(?P<module>.+)
 WAITING: Final = (
     "Condition.wait ",
     "_epoll.poll ",
-    "KqueueSelector.select ",
+    "Connection.wait ",
     "EpollSelector.select ",
 )
 COLORS: Final = {"stages": "#f2b79f", "backgrounds": "#f6d3a8", "networks": "#d8c6e8"}
