@@ -149,12 +149,11 @@ def quarters(*properties: bytes) -> bytes:
 
 def a_heic(*items: Item, brand: bytes = b"heic") -> bytes:
     start = box(b"ftyp", brand + bytes(4) + b"mif1" + brand)
-    properties = [property_ for item in items for property_ in item.properties]
-    listed, places, references, associations, first = b"", b"", b"", b"", 1
+    properties = list(dict.fromkeys(shared for item in items for shared in item.properties))
+    listed, places, references, associations = b"", b"", b"", b""
     for number, item in enumerate(items, 1):
         listed += box(b"infe", struct.pack(">IHH4sB", 2 << 24, number, 0, item.kind, 0))
-        indices = range(first, first + len(item.properties))
-        first += len(item.properties)
+        indices = [properties.index(shared) + 1 for shared in item.properties]
         associations += struct.pack(">HB", number, len(indices))
         associations += b"".join(struct.pack(">H", index) for index in indices)
         for kind, targets in item.references:

@@ -42,15 +42,11 @@ _BRANDS = {
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box's kind and the byte range of its content: from `start` to before `end`.
-
-    kind_at: the kind's position in the file; 0 for a range that is not a box of its own.
-    """
+    """A box's kind and the byte range of its content: from `start` to before `end`."""
 
     kind: bytes
     start: int
     end: int
-    kind_at: int = 0
 
     def read(self, file: IO[bytes]) -> bytes:
         """Return the content, shorter when the file is truncated."""
@@ -76,11 +72,6 @@ def find(file: IO[bytes], *path: bytes) -> Iterator[Box]:
     Moves the file's position.
     """
     yield from _walk_path(file, Box(b"", 0, file.seek(0, 2)), path, iter(range(MAX_BOXES)))
-
-
-def children(file: IO[bytes], parent: Box) -> Iterator[Box]:
-    """Yield the child boxes of a box that contains only boxes."""
-    return _children(file, parent, iter(range(MAX_BOXES)))
 
 
 def _walk_path(
@@ -110,6 +101,6 @@ def _children(file: IO[bytes], parent: Box, turns: Iterator[int]) -> Iterator[Bo
         end = parent.end if size == _TO_THE_END else at + size
         if not start <= end <= parent.end:
             return
-        yield Box(kind, start, end, at + _VERSION_AND_FLAGS)
+        yield Box(kind, start, end)
         at = end
     raise struct.error(f"more than {MAX_BOXES} boxes")

@@ -1,6 +1,6 @@
 """Decode photos to upright sRGB pixels, and masks to levels.
 
-JPEG is read by `jpeg`, HEIC by `heic`, and the others by Pillow, restricted to their formats.
+JPEG is read by `jpeg`, HEIC by `heif`, and the others by Pillow, restricted to their formats.
 Every function may be called from several threads. There are few full copies of a picture, because a
 worker processes several 12 megapixel photos at once: colors are converted strip by strip.
 """
@@ -17,8 +17,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_shared.security import isobmff, other_formats, tiff_header
 from smart_filter_shared.security.photo_header import ACCEPTED, MAX_PIXELS, MAX_SIDE_PX
-from smart_filter_workers.images import jpeg, png_chunks
-from smart_filter_workers.images.heif import avif, heic
+from smart_filter_workers.images import heif, jpeg, png_chunks
 from smart_filter_workers.images.metadata import exif, exif_filter, tiff
 from smart_filter_workers.images.metadata.code_points import ColorDescription
 from smart_filter_workers.images.metadata.icc_profiles import flatten_to_srgb, to_srgb
@@ -71,23 +70,12 @@ def decode(content: bytes) -> Photo:
         return _photo(pixels, "jpg", header.exif, orientation=orientation)
     match isobmff.detect_format(content):
         case isobmff.StillFormat.HEIC:
-            pixels, alpha, tags = heic.decode(
-                content, most_pixels=MAX_PIXELS, most_side_px=MAX_SIDE_PX
-            )
-            return _photo(pixels, "heic", tags, orientation=exif.UPRIGHT, alpha=alpha)
+            about = heif.read_photo(content)
+            _check_size(about.width, about.height)
+            pixels, alpha = heif.decode_heic(content, about)
+            return _photo(pixels, "heic", about.exif, orientation=exif.UPRIGHT, alpha=alpha)
         case isobmff.StillFormat.AVIF:
-            bounded = avif.sanitize(content, most_pixels=MAX_PIXELS)
-            about = avif.read_properties(bounded)
-            # Pillow reports the orientation in the picture's own properties as EXIF.
-            pixels, alpha, oriented, _, format_ = _decode_with_pillow(
-                bounded, "AVIF", bits=about.bits, color=about.color
-            )
-            for crop in about.crops:
-                pixels = crop.apply(pixels)
-                alpha = None if alpha is None else crop.apply(alpha)
-            orientation = exif.read_orientation(oriented)
-            tags = avif.read_exif(content)
-            return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
+            return _decode_avif(content)
     # Pillow also takes other files for AVIF and TIFF, which were not checked: it may not read them.
     if content.startswith(tiff_header.SIGNATURES):
         decoded = _decode_with_pillow(_begin_with_photo(content), "TIFF")
@@ -96,6 +84,22 @@ def decode(content: bytes) -> Photo:
     pixels, alpha, tags, xmp, format_ = decoded
     orientation = exif.read_orientation(tags, xmp)
     return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
+
+
+def _decode_avif(content: bytes) -> Photo:
+    about = heif.read_photo(content)
+    _check_size(about.width, about.height)
+    pixels, alpha, oriented, _, format_ = _decode_with_pillow(
+        heif.hide_exif(content), "AVIF", bits=about.bits, color=about.color
+    )
+    height, width = pixels.shape[:2]
+    part = heif.read_crop(content, about, width=width, height=height)
+    if part is not None:
+        pixels = pixels[part].copy()
+        alpha = None if alpha is None else alpha[part].copy()
+    # Pillow reports the orientation in the picture's own properties as EXIF.
+    orientation = exif.read_orientation(oriented)
+    return _photo(pixels, format_, about.exif, orientation=orientation, alpha=alpha)
 
 
 def decode_mask(content: bytes) -> NDArray[np.uint8]:

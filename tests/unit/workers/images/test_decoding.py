@@ -2,7 +2,6 @@ import contextlib
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, UnusablePhoto
-from smart_filter_tests import heic
 from smart_filter_tests.four_colors import (
     BLUE,
     GREEN,
@@ -24,24 +23,10 @@ from smart_filter_tests.four_colors import (
     near,
     quarters,
 )
-from smart_filter_tests.heic import (
-    BLACK,
-    QUARTERS,
-    SIZE,
-    CodedPicture,
-    Item,
-    a_heic,
-    coded_item,
-    crop_box,
-    exif_of,
-    grid,
-    overlay,
-    rotation_box,
-)
+from smart_filter_tests.heic import HALF, QUARTERS, SIZE, a_heic, box, coded_item, crop_box
 from smart_filter_tests.pictures import a_png, encode, noise
 from smart_filter_tests.profiles import a_linear_profile
 from smart_filter_workers import images
-from smart_filter_workers.images.heif.heic import sanitize
 
 
 def resized_jpeg(width: int, height: int) -> bytes:
@@ -313,110 +298,107 @@ def test_flipped_bytes_give_a_picture_or_a_refusal(
         assert images.decode(bytes(content)).srgb.ndim == 3
 
 
-def with_exp_golomb(width: int, height: int) -> CodedPicture:
-    """Return a picture whose configuration holds a sequence header of that size, and no pixels."""
-
-    def number(value: int) -> str:
-        text = f"{value + 1:b}"
-        return "0" * (len(text) - 1) + text
-
-    bits = "0" * 4 + "000" + "1" + "0" * 96 + number(0) + number(1)
-    bits += number(width) + number(height)
-    bits += "0" * (-len(bits) % 8)
-    payload = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
-    unit = b"\x42\x01" + payload.replace(b"\0\0", b"\0\0\3")
-    setup = bytes(21) + b"\x03\x01" + struct.pack(">BHH", 33, 1, len(unit)) + unit
-    return CodedPicture(setup, b"")
+XMP = b"<x:xmpmeta><rdf:Description %s/></x:xmpmeta>"
+SIX = XMP % b'tiff:Orientation="6"'
 
 
-@pytest.mark.parametrize("orientation", [1, 6])
-def test_heic_is_rotated_once_and_not_again_by_its_exif(orientation: int) -> None:
-    picture = coded_item(QUARTERS, crop_box(*SIZE), rotation_box(1))
-
-    photo = images.decode(a_heic(picture, exif_of(1, orientation)))
-
-    assert (photo.format, photo.srgb.shape) == ("heic", (64, 48, 3))
-    assert near(corners(photo.srgb), [GREEN, BLUE, WHITE, RED], JPEG_LEVELS)
-    # libheif frees its pixels with its picture; an earlier version read them later and crashed.
-    assert photo.srgb.flags.owndata
+def typed_orientation(kind: int, layout: str) -> bytes:
+    """Return EXIF with orientation 6 in a type of integers, big-endian."""
+    entry = struct.pack(">HHI", 0x0112, kind, 1) + struct.pack(f">{layout}", 6).ljust(4, b"\0")
+    return b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 1) + entry + bytes(4)
 
 
-def test_tiles_are_joined() -> None:
-    tiles = [coded_item(QUARTERS) for _ in range(6)]
-
-    photo = images.decode(a_heic(grid(3, 2, range(2, 8), (180, 120)), *tiles))
-
-    assert photo.srgb.shape == (120, 180, 3)
-    assert near(corners(photo.srgb[64:112, 64:128]), [RED, GREEN, BLUE, WHITE], JPEG_LEVELS)
+# Turned by orientation 6: clockwise by a quarter.
+TURNED = [WHITE, RED, GREEN, BLUE]
+RAW = "\nexif\n%8d\n%s\n"
 
 
-def test_thumbnails_and_metadata_items_are_not_decoded() -> None:
-    thumbnail = coded_item(BLACK, references=((b"thmb", (1,)),))
-    words = Item(b"mime", b"words", (), ((b"cdsc", (1,)),))
-
-    sanitized = sanitize(
-        a_heic(coded_item(QUARTERS), thumbnail, words, exif_of(1, 6)), most_pixels=50_000_000
-    )
-
-    assert sanitized.content.count(b"none") == 3
-    assert sanitized.exif.startswith((b"II*", b"MM\0*"))
-    assert images.decode(sanitized.content).srgb.shape == (64, 64, 3)
+def raw_profile(tags: bytes, name: str = "exif", *, compressed: bool = False) -> PngInfo:
+    """Return the text that ImageMagick writes instead of the chunk eXIf."""
+    chunks = PngInfo()
+    lines = "\n".join(tags.hex()[at : at + 72] for at in range(0, 2 * len(tags), 72))
+    chunks.add_text(f"Raw profile type {name}", RAW % (len(tags), lines), zip=compressed)
+    return chunks
 
 
-LARGE, SMALL = with_exp_golomb(10_000, 5_001), coded_item(with_exp_golomb(512, 512))
-LARGE_HEADER = LARGE.setup[28:]
-HIDDEN = struct.pack(">I", len(LARGE_HEADER)) + LARGE_HEADER + QUARTERS.content
-TOO_LARGE = {
-    "coded": ("50010000 pixels", a_heic(coded_item(LARGE))),
-    "among the pixels": ("50010000 pixels", a_heic(coded_item(replace(QUARTERS, content=HIDDEN)))),
-    "canvas": ("400000000 pixels", a_heic(overlay([2], (20_000, 20_000)), coded_item(QUARTERS))),
-    "tiles": ("made of", a_heic(grid(40, 40, [2] * 1600, (2560, 2560)), SMALL)),
-    "overlay": ("made of", a_heic(overlay([2] * 9000, (64, 64)), SMALL)),
-    "overlays": (
-        "made of",
-        a_heic(
-            *(overlay([item] * 900, (64, 64)) for item in (2, 3)),
-            coded_item(with_exp_golomb(64, 64)),
-        ),
+def xmp_of_png(packet: bytes) -> PngInfo:
+    chunks = PngInfo()
+    chunks.add_itxt("XML:com.adobe.xmp", packet.decode())
+    return chunks
+
+
+TURNING = {
+    "raw profile": (encode(quarters(), "PNG", pnginfo=raw_profile(exif(6))), TURNED),
+    "compressed raw profile": (
+        encode(quarters(), "PNG", pnginfo=raw_profile(exif(6), "APP1", compressed=True)),
+        TURNED,
+    ),
+    "broken raw profile": (
+        encode(quarters(), "PNG", pnginfo=raw_profile(b"nonsense")),
+        [RED, GREEN, BLUE, WHITE],
+    ),
+    "XMP of a JPEG": (encode(quarters(), "JPEG", quality=95, xmp=SIX), TURNED),
+    "XMP of a PNG": (encode(quarters(), "PNG", pnginfo=xmp_of_png(SIX)), TURNED),
+    "XMP of a WebP": (encode(quarters(), "WEBP", lossless=True, xmp=SIX), TURNED),
+    "XMP as an element": (
+        encode(quarters(), "JPEG", quality=95, xmp=b"<tiff:Orientation>6</tiff:Orientation>"),
+        TURNED,
+    ),
+    "XMP against EXIF": (
+        encode(quarters(), "JPEG", quality=95, exif=exif(1), xmp=SIX),
+        [RED, GREEN, BLUE, WHITE],
+    ),
+    "XMP with EXIF that has none": (
+        encode(quarters(), "JPEG", quality=95, exif=exif(0), xmp=SIX),
+        TURNED,
+    ),
+    **{
+        f"EXIF in type {kind}": (
+            encode(quarters(), "JPEG", quality=95, exif=typed_orientation(kind, layout)),
+            TURNED,
+        )
+        for kind, layout in {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}.items()
+    },
+    "XMP without meaning": (
+        encode(quarters(), "JPEG", quality=95, xmp=XMP % b'tiff:Orientation="9"'),
+        [RED, GREEN, BLUE, WHITE],
     ),
 }
 
 
-@pytest.mark.parametrize("kind", TOO_LARGE)
-def test_heic_that_would_take_too_many_pixels_is_refused(kind: str) -> None:
-    words, content = TOO_LARGE[kind]
+@pytest.mark.parametrize("kind", TURNING)
+def test_orientation_is_read_from_every_place_where_programs_write_it(kind: str) -> None:
+    content, expected = TURNING[kind]
 
-    with pytest.raises(ImageTooLarge, match=words):
-        images.decode(content)
-
-
-BROKEN = {
-    "made of itself": a_heic(overlay([1], (64, 64))),
-    "each of the other": a_heic(overlay([2], (64, 64)), overlay([1], (64, 64))),
-    "made of a missing item": a_heic(overlay([7], (64, 64))),
-    "made of nothing": a_heic(overlay([], (64, 64))),
-    "too many": a_heic(overlay([2] * 10_001, SIZE), coded_item(QUARTERS)),
-    "another coding": a_heic(Item(b"unci", bytes(100))),
-    "no set-up": a_heic(Item(b"hvc1", QUARTERS.content)),
-    "no size": a_heic(coded_item(replace(QUARTERS, setup=bytes(23)))),
-    "pixels cut": heic.quarters()[:-100],
-    "header cut": heic.quarters()[:300],
-    "ends at once": heic.quarters()[:24],
-    "two descriptions": heic.quarters() + heic.quarters()[24:],
-}
+    assert near(corners(content), expected, JPEG_LEVELS)
 
 
-@pytest.mark.parametrize("kind", BROKEN)
-def test_broken_heic_is_unreadable(kind: str) -> None:
-    with pytest.raises(ImageUnreadable):
-        images.decode(BROKEN[kind])
+def with_gain_map(base: bytes, gain: bytes) -> bytes:
+    """Return a JPEG with a second one behind it, as Ultra HDR and MPO have them."""
+    xmp = b"http://ns.adobe.com/xap/1.0/\0" + XMP % b'hdrgm:Version="1.0"'
+    segment = b"\xff\xe1" + (len(xmp) + 2).to_bytes(2) + xmp
+    return base[:2] + segment + base[2:] + gain
 
 
-@settings(deadline=None, max_examples=150)  # a busy machine is not a failure
-@given(place=st.integers(0, 900), replacement=st.binary(min_size=1, max_size=8))
-def test_modified_heic_is_decoded_or_refused(place: int, replacement: bytes) -> None:
-    whole = heic.quarters(rotation_box(1))
-    broken = whole[:place] + replacement + whole[place + len(replacement) :]
+GAIN = encode(Image.new("L", (64, 48), 200), "JPEG")
+APPLE_GAIN = box(b"auxC", bytes(4) + b"urn:com:apple:photo:2020:aux:hdrgainmap\0")
 
-    with contextlib.suppress(UnusablePhoto):
-        assert images.decode(broken).srgb.ndim == 3
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        with_gain_map(JPEG, GAIN),
+        with_gain_map(JPEG, GAIN[:-2]),
+        encode(quarters(), "MPO", quality=95, save_all=True, append_images=[quarters()]),
+        a_heic(
+            coded_item(QUARTERS, crop_box(*SIZE)),
+            coded_item(HALF, APPLE_GAIN, references=((b"auxl", (1,)),)),
+        ),
+    ],
+    ids=["Ultra HDR", "Ultra HDR cut in its map", "MPO", "HEIC of Apple"],
+)
+def test_gain_map_is_neither_a_frame_nor_alpha_and_the_base_is_the_photo(content: bytes) -> None:
+    photo = images.decode(content)
+
+    assert photo.alpha is None
+    assert near(corners(photo.srgb), [RED, GREEN, BLUE, WHITE], JPEG_LEVELS)

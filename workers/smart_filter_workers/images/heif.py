@@ -1,0 +1,205 @@
+"""HEIC and AVIF: libheif reads the properties of both, and decodes HEIC; Pillow decodes AVIF.
+
+libheif and the process that calls it limit memory and time. This module adds what they lack: a
+limit of items, AVIF's crop, and a place for EXIF that a broken one cannot fail.
+"""
+
+import io
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import IO, Final
+
+import numpy as np
+import pi_heif
+from PIL import Image
+
+from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
+from smart_filter_shared.security import isobmff
+from smart_filter_workers.images.metadata.code_points import ColorDescription, from_code_points
+from smart_filter_workers.images.metadata.icc_profiles import flatten_to_srgb
+from smart_filter_workers.results import Matte8, Srgb8
+
+# Boxes that name items, at most this long together: room for 1,000 items. libavif and libheif look
+# through all items for each one: 20,000 of them take a second, 80,000 half a minute.
+_MAX_INDEX_BYTES: Final = 48 * 1024
+_INDEX: Final = (
+    *((kind,) for kind in (b"iinf", b"iloc", b"iref", b"grpl")),
+    (b"iprp", b"ipma"),
+)
+_PROPERTIES: Final = (b"meta", b"iprp", b"ipco")
+_METAS: Final = ((b"meta",), (b"moov", b"trak", b"meta"))
+# Errors that libheif's wrapper raises on bad bytes; any other is a bug here.
+_PI_HEIF_ERRORS: Final = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    RuntimeError,
+    EOFError,
+    IndexError,  # a file without pictures
+)
+_CHROMA_422: Final = 422
+_LIMIT_WORDS: Final = ("Security limit", "Memory allocation", "Out of memory")
+
+
+@dataclass(frozen=True, slots=True)
+class HeifPhoto:
+    """The properties of a file's main picture.
+
+    width, height: after its crop and turn.  bits: of a sample.  color: as numbers describe it.
+    icc, exif: may be empty; EXIF begins with its TIFF header.
+    """
+
+    width: int
+    height: int
+    bits: int
+    is_422: bool
+    color: ColorDescription | None
+    icc: bytes
+    exif: bytes
+
+
+def read_photo(content: bytes) -> HeifPhoto:
+    """Return the properties of a HEIC's or AVIF's main picture, without decoding it.
+
+    Raises ImageUnreadable, ImageTooLarge.
+    """
+    _refuse_many_items(io.BytesIO(content))
+    try:
+        picture = _open(content, is_deep=False)
+        numbers = picture.info.get("nclx_profile")
+    except _PI_HEIF_ERRORS as error:
+        raise _refusal(error) from error
+    color = None
+    if numbers:
+        color = from_code_points(numbers["color_primaries"], numbers["transfer_characteristics"])
+    width, height = picture.size
+    return HeifPhoto(
+        width,
+        height,
+        picture.info["bit_depth"],
+        picture.info.get("chroma") == _CHROMA_422,
+        color,
+        picture.info.get("icc_profile") or b"",
+        picture.info["exif"] or b"",
+    )
+
+
+def decode_heic(content: bytes, photo: HeifPhoto) -> tuple[Srgb8, Matte8 | None]:
+    """Return the main picture upright, (H, W, 3) uint8 sRGB over white, and its alpha.
+
+    The alpha is (H, W) uint8, None for an opaque picture.  Raises ImageUnreadable, ImageTooLarge.
+    """
+    content, quarter_turns = _take_turn(content) if photo.is_422 else (content, 0)
+    try:
+        picture = _open(content, is_deep=photo.color is not None and photo.color.is_hdr)
+        # Copy: the picture's memory is freed with it, even while arrays refer to it.
+        samples = np.array(picture)
+        del picture
+    except _PI_HEIF_ERRORS as error:
+        raise _refusal(error) from error
+    if samples.ndim == 2:  # noqa: PLR2004 - gray of a color format; its profile is for colors
+        samples = np.stack([samples] * 3, axis=-1)
+    deep = samples[..., :3] if samples.dtype == np.uint16 else None
+    image = Image.fromarray(samples if deep is None else (samples >> 8).astype(np.uint8))
+    srgb, alpha = flatten_to_srgb(image, photo.icc, description=photo.color, deep=deep)
+    if not quarter_turns:
+        return srgb, alpha
+    return np.rot90(srgb, quarter_turns).copy(), (
+        None if alpha is None else np.rot90(alpha, quarter_turns).copy()
+    )
+
+
+def hide_exif(content: bytes) -> bytes:
+    """Return an AVIF without the kind of its EXIF items: Pillow fails when EXIF is broken."""
+    return _rename(content, b"iinf", b"Exif", b"none")
+
+
+def read_crop(
+    content: bytes, photo: HeifPhoto, *, width: int, height: int
+) -> tuple[slice, slice] | None:
+    """Return the rows and columns of an AVIF that its crop leaves; None without a crop.
+
+    Pillow does not apply the crop, which is done before the picture is turned.  width, height: of
+    the picture that Pillow returns.
+    Raises ImageUnreadable when the crop is not certain: it may hide what is private.
+    Source: ISO/IEC 14496-12, 12.1.4 (clap).
+    """
+    file = io.BytesIO(content)
+    sides = sorted((photo.width, photo.height))
+    if sides == sorted((width, height)):
+        if any(b"clap" in movie.read(file) for movie in isobmff.find(file, b"moov")):
+            raise ImageUnreadable("the frames of the animated AVIF have a crop; save one as JPEG")
+        return None
+    crops = {box.read(file) for box in isobmff.find(file, *_PROPERTIES, b"clap")}
+    for crop in crops if len(crops) == 1 else ():
+        columns, rows = _cut(crop, 0, width), _cut(crop, 8, height)
+        if sides == sorted((columns.stop - columns.start, rows.stop - rows.start)):
+            return rows, columns
+    raise ImageUnreadable("the crop of the AVIF cannot be read; save the photo as JPEG or PNG")
+
+
+def _cut(crop: bytes, at: int, whole: int) -> slice:
+    """Return the part of a side, from the fractions of its length and of its center's offset."""
+    length = Fraction(*struct.unpack_from(">II", crop, at))
+    center = Fraction(*struct.unpack_from(">iI", crop, at + 16)) + Fraction(whole, 2)
+    first, last = round(center - length / 2), round(center + length / 2)
+    return slice(max(first, 0), min(last, whole))
+
+
+def _rename(content: bytes, box: bytes, kind: bytes, replacement: bytes) -> bytes:
+    """Return a file in which a kind of items (iinf) or of references (iref) is another one.
+
+    Source: ISO/IEC 14496-12, 8.11.6 and 8.11.12.
+    """
+    file = io.BytesIO(content)
+    for path in _METAS:
+        for index in list(isobmff.find(file, *path, box)):
+            renamed = index.read(file).replace(kind, replacement)
+            file.seek(index.start)
+            file.write(renamed)
+    return file.getvalue()
+
+
+def _take_turn(content: bytes) -> tuple[bytes, int]:
+    """Return a HEIC that is not turned, and the quarter turns to do, counter-clockwise.
+
+    libheif decodes another range of levels when it turns 4:2:2.  A file whose pictures are turned
+    differently, or mirrored too, is left to it.
+    Source: ISO/IEC 23008-12, 6.5.10 (irot).
+    """
+    file = io.BytesIO(content)
+    turns = list(isobmff.find(file, *_PROPERTIES, b"irot"))
+    angles = {turn.read(file)[:1] for turn in turns}
+    if len(angles) != 1 or any(isobmff.find(file, *_PROPERTIES, b"imir")):
+        return content, 0
+    for turn in turns:
+        file.seek(turn.start)
+        file.write(b"\0")
+    return file.getvalue(), int.from_bytes(angles.pop()) & 3
+
+
+def _open(content: bytes, *, is_deep: bool) -> pi_heif.HeifImage:
+    # libheif fails when a photo refers to a thumbnail that is lost.
+    content = _rename(content, b"iref", b"thmb", b"free")
+    file = pi_heif.open_heif(content, convert_hdr_to_8bit=not is_deep, hdr_to_16bit=True)
+    return file[file.primary_index]
+
+
+def _refuse_many_items(file: IO[bytes]) -> None:
+    """Raise ImageUnreadable when the boxes that name items are longer than in any photo."""
+    try:
+        boxes = [
+            box for path in _METAS for index in _INDEX for box in isobmff.find(file, *path, *index)
+        ]
+    except struct.error as error:
+        raise ImageUnreadable(f"not a whole picture: {error}") from error
+    if sum(box.end - box.start for box in boxes) > _MAX_INDEX_BYTES:
+        raise ImageUnreadable("it has more items than a photo")
+
+
+def _refusal(error: Exception) -> ImageTooLarge | ImageUnreadable:
+    """Return the refusal for an error of libheif."""
+    if any(words in str(error) for words in _LIMIT_WORDS):
+        return ImageTooLarge(f"decoding it takes too much: {error}")
+    return ImageUnreadable(f"not a whole picture: {error}")
