@@ -18,7 +18,7 @@ from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_shared.security import isobmff, other_formats, tiff_header
 from smart_filter_shared.security.photo_header import ACCEPTED, MAX_PIXELS, MAX_SIDE_PX
 from smart_filter_workers.images import heif, jpeg, png_chunks
-from smart_filter_workers.images.metadata import exif, exif_filter, tiff
+from smart_filter_workers.images.metadata import exif, exif_filter
 from smart_filter_workers.images.metadata.code_points import ColorDescription
 from smart_filter_workers.images.metadata.icc_profiles import flatten_to_srgb, to_srgb
 from smart_filter_workers.images.resize import apply_orientation
@@ -121,7 +121,7 @@ def decode_mask(content: bytes) -> NDArray[np.uint8]:
 def _photo(
     pixels: Srgb8, format_: str, tags: bytes, *, orientation: int, alpha: Matte8 | None = None
 ) -> Photo:
-    tags = tags.removeprefix(tiff.EXIF_PREFIX)
+    tags = tags.removeprefix(exif.EXIF_PREFIX)
     # Longer EXIF than a JPEG can hold was not written by a camera.
     short = tags if len(tags) <= exif_filter.MAX_BYTES else b""
     upright = apply_orientation(pixels, orientation)

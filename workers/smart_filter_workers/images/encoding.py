@@ -15,7 +15,7 @@ from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge
 from smart_filter_workers.images import png, webp
-from smart_filter_workers.images.metadata import exif_filter, tiff
+from smart_filter_workers.images.metadata import exif, exif_filter
 from smart_filter_workers.images.metadata.icc_profiles import srgb_profile
 from smart_filter_workers.results import EncodedFile, Matte8, Matte16, Srgb8
 
@@ -131,7 +131,7 @@ def encode_jpeg(
             optimize=True,
             progressive=True,
             icc_profile=srgb_profile(),
-            exif=tiff.EXIF_PREFIX + tags if tags else b"",
+            exif=exif.EXIF_PREFIX + tags if tags else b"",
             # Pillow writes no density for two zeros.
             dpi=(dots_per_inch or 0,) * 2,
             xmp=xmp,
@@ -150,7 +150,7 @@ def encode_jpeg(
     if xmp:
         parts.insert(1, _segment(_EXIF_SEGMENT, _XMP_HEADER + xmp))
     if tags:
-        parts.insert(1, _segment(_EXIF_SEGMENT, tiff.EXIF_PREFIX + tags))
+        parts.insert(1, _segment(_EXIF_SEGMENT, exif.EXIF_PREFIX + tags))
     content = b"".join((*parts, memoryview(plain)[_JFIF_BYTES:]))
     return EncodedFile(content, "image/jpeg", width, height, "jpg", quality=quality)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.errors import ImageUnreadable
 from smart_filter_workers.images import jpeg_segments
 from smart_filter_workers.images.jpeg_segments import Marker, find_segments
-from smart_filter_workers.images.metadata import tiff
+from smart_filter_workers.images.metadata.exif import EXIF_PREFIX
 
 SIGNATURE: Final = b"\xff\xd8\xff"
 # A progressive JPEG consists of scans, usually ten. A scan of a few bytes can cost much time, so
@@ -170,7 +170,7 @@ def _walk(content: bytes) -> Header:
         if marker == Marker.SCAN:
             break
         body = content[start:end]
-        if marker == Marker.APP1_EXIF and body.startswith(tiff.EXIF_PREFIX):
+        if marker == Marker.APP1_EXIF and body.startswith(EXIF_PREFIX):
             exif = exif or body
         elif marker == Marker.APP1_EXIF and body.startswith(_XMP_PREFIX):
             xmp = xmp or body[len(_XMP_PREFIX) :]

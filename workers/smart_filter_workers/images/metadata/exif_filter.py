@@ -5,22 +5,21 @@ crash the next program that reads the picture. The place where the photo was tak
 Source: CIPA DC-008 (EXIF 2.32), 4.6; TIFF 6.0, section 2.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Final
 
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
-from smart_filter_workers.images.metadata.tiff import Tiff, TiffEntry
+from smart_filter_workers.images.metadata.exif import ExifBlock
 
 # Size of one JPEG segment. Other formats allow more, which no camera needs.
 MAX_BYTES: Final = 65_535
 
 _UPRIGHT: Final = 1
 _MAX_TEXT_BYTES: Final = 256
-_RATIONAL_BYTES: Final = 8
 _HEADER: Final = b"II*\0\x08\0\0\0"  # little-endian; the first directory follows
-_SPACE: Final = 0x20
+_SHORTS: Final = range(0x10000)
 
 
 class _TiffType(IntEnum):
@@ -84,10 +83,10 @@ def filter_tags(exif: bytes, *, width: int, height: int, dots_per_inch: int | No
 
     exif: the photo's original EXIF.  dots_per_inch: print resolution to write.
     """
-    tiff = Tiff(exif)
+    block = ExifBlock(exif)
     photo, camera = ImageFileDirectory_v2(), ImageFileDirectory_v2()
-    _copy(tiff, tiff.photo(), _PHOTO_TAGS, photo)
-    _copy(tiff, tiff.camera(), _CAMERA_TAGS, camera)
+    _copy(block.photo, _PHOTO_TAGS, photo)
+    _copy(block.camera, _CAMERA_TAGS, camera)
     if not photo and not camera and dots_per_inch is None:
         return b""
     if dots_per_inch is not None:
@@ -105,17 +104,15 @@ def filter_tags(exif: bytes, *, width: int, height: int, dots_per_inch: int | No
 
 
 def _copy(
-    tiff: Tiff,
-    entries: Iterable[TiffEntry],
+    read: Callable[[int], object],
     wanted: Mapping[int, _TiffType],
     directory: ImageFileDirectory_v2,
 ) -> None:
     """Copy the wanted values that have the expected type into a directory."""
-    for entry in entries:
-        if wanted.get(entry.tag) == entry.kind and entry.count:
-            value = _read_value(tiff, entry)
-            if value is not None:
-                _set(directory, entry.tag, _TiffType(entry.kind), value)
+    for tag, kind in wanted.items():
+        value = _check_value(read(tag), kind)
+        if value is not None:
+            _set(directory, tag, kind, value)
 
 
 def _set(
@@ -125,23 +122,24 @@ def _set(
     directory[tag] = value
 
 
-def _read_value(tiff: Tiff, entry: TiffEntry) -> bytes | int | IFDRational | None:
-    """Return the text, or the first number, of an entry; None if it is missing."""
-    if entry.kind == _TiffType.ASCII:
-        return _check_text(tiff.text(entry, most_bytes=_MAX_TEXT_BYTES).strip())
-    if entry.kind == _TiffType.SHORT:
-        return tiff.number("H", entry.at)
-    place = tiff.number("I", entry.at)
-    if place + _RATIONAL_BYTES > len(tiff.content):
-        return None
-    layout = "i" if entry.kind == _TiffType.SIGNED_RATIONAL else "I"
-    above, below = (tiff.number(layout, at) for at in (place, place + _RATIONAL_BYTES // 2))
-    return IFDRational(above, below) if below else None
+def _check_value(value: object, kind: _TiffType) -> bytes | int | IFDRational | None:
+    """Return a value as it is written; None if it has another type, or no meaning."""
+    match value:
+        case str() if kind == _TiffType.ASCII:
+            return _check_text(value.split("\0")[0].strip().encode("latin-1"))  # as Pillow decodes
+        case int() if kind == _TiffType.SHORT and value in _SHORTS:
+            return value
+        case IFDRational() if kind in {_TiffType.RATIONAL, _TiffType.SIGNED_RATIONAL}:
+            return value if value.denominator else None
+    return None
 
 
 def _check_text(text: bytes) -> bytes | None:
+    """Return UTF-8 cut between letters; None if it is not such text."""
     try:
-        text.decode()
+        letters = text.decode()
     except UnicodeDecodeError:
         return None
-    return text if text and min(text) >= _SPACE else None
+    if not letters or min(letters) < " ":
+        return None
+    return text[:_MAX_TEXT_BYTES].decode(errors="ignore").encode()
