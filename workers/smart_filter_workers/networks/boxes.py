@@ -26,6 +26,22 @@ def box_iou(box: Box | Floats, boxes: Floats) -> Floats:
     return np.asarray(shared / np.maximum(areas + area - shared, 1e-6), dtype=np.float32)
 
 
+def non_max_suppression(
+    boxes: Floats, scores: Floats, *, most_iou: float, most: int | None = None
+) -> list[int]:
+    """Return the boxes that overlap no better-scored one, best first, at most `most`.
+
+    boxes: (N, 4), left, top, right, bottom; scores: (N,).  most_iou: of two boxes that are kept.
+    """
+    kept: list[int] = []
+    left = np.argsort(-scores, kind="stable")
+    while len(left) and len(kept) != most:
+        best, rest = int(left[0]), left[1:]
+        kept.append(best)
+        left = rest[box_iou(boxes[best], boxes[rest]) <= most_iou]
+    return kept
+
+
 def box_side(box: Box) -> float:
     """Return the side in pixels of the square with the same area as the box."""
     return math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))

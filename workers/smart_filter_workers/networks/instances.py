@@ -12,7 +12,7 @@ from typing import Final, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.boxes import box_iou
+from smart_filter_workers.networks.boxes import non_max_suppression
 from smart_filter_workers.networks.runtimes.handling import Handling, OutputKind
 from smart_filter_workers.networks.runtimes.network_input import (
     NetworkInput,
@@ -97,7 +97,7 @@ def _yolo(answers: Sequence[Floats], handling: Handling, threshold: float) -> _D
     chosen = np.flatnonzero((scores >= threshold) & (by_class.argmax(axis=0) == handling.channel))
     center, half = rows[0:2, chosen], rows[2:4, chosen] / 2
     boxes = np.concatenate([center - half, center + half]).T
-    kept = non_max_suppression(boxes, scores[chosen])
+    kept = _find_distinct(boxes, scores[chosen])
     coefficients = rows[_BOX_VALUES + classes :, chosen[kept]].T
     masks = np.tensordot(coefficients, prototypes, axes=1)
     return _Detections(boxes[kept], scores[chosen[kept]], masks, are_logits=True)
@@ -124,22 +124,12 @@ def _rtmdet(answers: Sequence[Floats], handling: Handling, threshold: float) -> 
     boxes, labels, masks = (answer[0] for answer in answers)
     scores = boxes[:, _BOX_VALUES]
     chosen = np.flatnonzero((scores >= threshold) & (labels == handling.channel))
-    kept = chosen[non_max_suppression(boxes[chosen, :_BOX_VALUES], scores[chosen])]
+    kept = chosen[_find_distinct(boxes[chosen, :_BOX_VALUES], scores[chosen])]
     return _Detections(boxes[kept, :_BOX_VALUES], scores[kept], masks[kept], are_logits=False)
 
 
-def non_max_suppression(boxes: Floats, scores: Floats) -> list[int]:
-    """Return the boxes that overlap no better-scored one, best first, at most MAX_PERSONS.
-
-    boxes: (N, 4) float32; scores: (N,).  Greedy non-maximum suppression.
-    """
-    kept: list[int] = []
-    left = np.argsort(-scores, kind="stable")
-    while len(left) and len(kept) < MAX_PERSONS:
-        best, rest = int(left[0]), left[1:]
-        kept.append(best)
-        left = rest[box_iou(boxes[best], boxes[rest]) <= SAME_PERSON_IOU]
-    return kept
+def _find_distinct(boxes: Floats, scores: Floats) -> list[int]:
+    return non_max_suppression(boxes, scores, most_iou=SAME_PERSON_IOU, most=MAX_PERSONS)
 
 
 def _to_picture(

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.boxes import Box, box_iou
+from smart_filter_workers.networks.runtimes import network_input
+from smart_filter_workers.networks.runtimes.handling import mediapipe_detector
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
 from smart_filter_workers.networks.squares import Square
-from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]
@@ -31,6 +32,7 @@ SILHOUETTE_WEIGHTS: Final = WeightsFile(
     "pose_landmark_full.tflite", "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f"
 )
 DETECTION_SIZE_PX: Final = 224
+DETECTION_HANDLING: Final = mediapipe_detector(DETECTION_SIZE_PX)
 # Cells along a side of each of the detector's grids, and anchors in each cell.
 ANCHOR_GRIDS: Final = ((28, 2), (14, 2), (7, 6))
 # Two heads that overlap more than this (IoU) are one body, averaged by score.
@@ -82,15 +84,8 @@ class PoseDetector:
     def __call__(self, picture: Srgb8) -> list[Body]:
         """Return the bodies in a picture, (H, W, 3) uint8 sRGB; best score first."""
         height, width = picture.shape[:2]
-        scale = DETECTION_SIZE_PX / max(height, width)
-        columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
-        left, top = (DETECTION_SIZE_PX - columns) // 2, (DETECTION_SIZE_PX - rows) // 2
-        boxed = np.zeros((DETECTION_SIZE_PX, DETECTION_SIZE_PX, 3), np.uint8)
-        small = resize(picture, width=columns, height=rows)
-        boxed[top : top + rows, left : left + columns] = small
-        outputs = self._network(
-            np.divide(boxed[np.newaxis], 127.5, dtype=np.float32) - np.float32(1)
-        )
+        placed = network_input.prepare(picture, DETECTION_HANDLING)
+        outputs = self._network(placed.values)
         scores = sigmoid(outputs["Identity_1"][0, :, 0])
         likely = np.flatnonzero(scores > self._threshold)
         likely = likely[np.argsort(-scores[likely], kind="stable")]
@@ -98,8 +93,8 @@ class PoseDetector:
         # Center and four key points are x and y from the anchor; the box's size is absolute.
         centers, sizes = values[:, :2] + anchors, values[:, 2:4]
         points = values[:, 4:8].reshape(-1, 2, 2) + anchors[:, np.newaxis]
-        corner = np.array([left, top], np.float32)
-        per_input = np.array([width / columns, height / rows], np.float32)
+        corner = np.array([placed.left, placed.top], np.float32)
+        per_input = np.array([width / placed.width, height / placed.height], np.float32)
         starts, ends = centers - sizes / 2, centers + sizes / 2
         heads = np.concatenate([(starts - corner) * per_input, (ends - corner) * per_input], axis=1)
         return _merge_overlapping(scores[likely], heads, (points - corner) * per_input)

@@ -6,7 +6,7 @@ from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_workers.stages.smile import stage
 from smart_filter_workers.stages.smile.models.base import to_level
 from smart_filter_workers.stages.smile.models.geometry import LEVEL_THRESHOLDS
-from smart_filter_workers.stages.smile.models.iris import judge_openness
+from smart_filter_workers.stages.smile.models.iris import CUTS, DARK_CUTS
 from smart_filter_workers.stages.smile.stage import Inputs
 
 
@@ -23,7 +23,9 @@ def test_level_is_derived_from_the_score() -> None:
 def test_eye_is_open_shut_or_unknown_and_never_shut_in_the_dark(
     likelihoods: tuple[float, ...], verdicts: list[bool | None], *, in_the_dark: bool
 ) -> None:
-    assert [judge_openness(likely, in_the_dark=in_the_dark) for likely in likelihoods] == verdicts
+    cuts = DARK_CUTS if in_the_dark else CUTS
+
+    assert [cuts.judge(likely) for likely in likelihoods] == verdicts
 
 
 MODELS = {

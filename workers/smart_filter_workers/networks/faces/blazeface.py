@@ -19,9 +19,11 @@ from smart_filter_shared.results import Face
 from smart_filter_workers.networks.boxes import box_iou
 from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh
 from smart_filter_workers.networks.faces.mesh_faces import read_landmarks
+from smart_filter_workers.networks.runtimes import network_input
+from smart_filter_workers.networks.runtimes.handling import mediapipe_detector
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
-from smart_filter_workers.resampling import resize, shrink
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.floating]
@@ -35,6 +37,7 @@ WEIGHTS: Final = (
     MESH_WEIGHTS,
 )
 SIZE_PX: Final = 192
+HANDLING: Final = mediapipe_detector(SIZE_PX)
 # Least score of a face, and least presence of its mesh, which tells faces from what looks like one.
 # Source: the same file, and face_landmark_cpu.pbtxt.
 THRESHOLD: Final = 0.6
@@ -109,15 +112,8 @@ class BlazeFace:
 
     def _look(self, small: Srgb8) -> "_Detections":
         """Return the likely faces in a picture that fits the network's input."""
-        rows, columns = small.shape[:2]
-        scale = SIZE_PX / max(rows, columns)
-        width, height = max(1, round(columns * scale)), max(1, round(rows * scale))
-        boxed = np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8)
-        left, top = (SIZE_PX - width) // 2, (SIZE_PX - height) // 2
-        boxed[top : top + height, left : left + width] = resize(small, width=width, height=height)
-        outputs = self._network(
-            np.divide(boxed[np.newaxis], 127.5, dtype=np.float32) - np.float32(1)
-        )
+        placed = network_input.prepare(small, HANDLING)
+        outputs = self._network(placed.values)
         scores = sigmoid(outputs[SCORES][0, :, 0])
         likely = np.flatnonzero(scores >= self._threshold)
         values = outputs[BOXES][0, likely]
@@ -126,8 +122,10 @@ class BlazeFace:
         points = values[:, 4:12].reshape(-1, 4, 2)
         corners = np.stack([center - half, center + half], axis=1)
         places = np.concatenate([corners, points], axis=1) + anchors[:, np.newaxis]
-        per_pixel = np.array([columns / width, rows / height])
-        return _Detections(scores[likely], (places - (left, top)) * per_pixel, (columns, rows))
+        rows, columns = small.shape[:2]
+        per_pixel = np.array([columns / placed.width, rows / placed.height])
+        places = (places - (placed.left, placed.top)) * per_pixel
+        return _Detections(scores[likely], places, (columns, rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.results import Face, Point
+from smart_filter_workers.networks.boxes import non_max_suppression
 from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
@@ -114,13 +115,11 @@ def are_near(faces: Sequence[Face], picture: Srgb8) -> bool:
 class _Detections:
     """N faces in pixels of the network's input, best score first.
 
-    left, top, width, height, scores: (N,) float32; landmarks: (N, 5, 2) float32, x and y.
+    boxes: (N, 4) float32, left, top, right, bottom; scores: (N,) float32; landmarks: (N, 5, 2)
+    float32, x and y.
     """
 
-    left: Floats
-    top: Floats
-    width: Floats
-    height: Floats
+    boxes: Floats
     scores: Floats
     landmarks: Floats
 
@@ -133,53 +132,27 @@ class _Detections:
         order = np.argsort(-heat[0, rows, columns], kind="stable")
         rows, columns = rows[order], columns[order]
         # The file's channels have y before x throughout.
-        height, width = np.exp(scale[:, rows, columns]) * CELL_PX
-        top = (rows + offset[0, rows, columns] + 0.5) * CELL_PX - height / 2
-        left = (columns + offset[1, rows, columns] + 0.5) * CELL_PX - width / 2
+        size = np.exp(scale[::-1, rows, columns]).T * CELL_PX
+        cells = np.stack([columns, rows], axis=1) + offset[::-1, rows, columns].T
+        corner = ((cells + 0.5) * CELL_PX - size / 2).astype(np.float32)
         landmarks = points[:, rows, columns].T.reshape(-1, 5, 2)[:, :, ::-1]
-        size = np.stack([width, height], axis=1)[:, np.newaxis]
-        corner = np.stack([left, top], axis=1)[:, np.newaxis]
         return cls(
-            left=left,
-            top=top,
-            width=width,
-            height=height,
+            boxes=np.concatenate([corner, corner + size], axis=1),
             scores=heat[0, rows, columns],
-            landmarks=landmarks * size + corner,
+            landmarks=landmarks * size[:, np.newaxis] + corner[:, np.newaxis],
         )
 
     def in_picture(self, width: int, height: int, *, input_size: tuple[int, int]) -> Iterator[Face]:
         """Yield each face once, in pixels of a picture of this size, its box cut at the borders."""
         per_input = np.array([width / input_size[0], height / input_size[1]])
-        for index in self._distinct():
-            start = np.array([self.left[index], self.top[index]])
-            end = start + np.array([self.width[index], self.height[index]])
-            left, top = np.clip(start * per_input, 0, (width, height))
-            right, bottom = np.clip(end * per_input, 0, (width, height))
+        for index in non_max_suppression(self.boxes, self.scores, most_iou=SAME_FACE_IOU):
+            corners = self.boxes[index].reshape(2, 2) * per_input
+            (left, top), (right, bottom) = np.clip(corners, 0, (width, height))
             yield Face(
                 box=(float(left), float(top), float(right - left), float(bottom - top)),
                 score=min(1.0, float(self.scores[index])),
                 landmarks=_points(self.landmarks[index] * per_input),
             )
-
-    def _distinct(self) -> list[int]:
-        """Return the faces that overlap no better-scored one (greedy non-maximum suppression)."""
-        right, bottom = self.left + self.width, self.top + self.height
-        area = self.width * self.height
-        kept: list[int] = []
-        left_over = np.arange(len(self.scores))
-        while len(left_over):
-            best, rest = int(left_over[0]), left_over[1:]
-            kept.append(best)
-            across = np.minimum(right[best], right[rest]) - np.maximum(
-                self.left[best], self.left[rest]
-            )
-            down = np.minimum(bottom[best], bottom[rest]) - np.maximum(
-                self.top[best], self.top[rest]
-            )
-            shared = np.maximum(across, 0) * np.maximum(down, 0)
-            left_over = rest[shared <= SAME_FACE_IOU * (area[best] + area[rest] - shared)]
-        return kept
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

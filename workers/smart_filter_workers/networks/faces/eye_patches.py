@@ -34,6 +34,12 @@ class EyeThresholds:
     shut_below: float
     open_above: float
 
+    def judge(self, openness: float) -> bool | None:
+        """Return whether an eye is open; None where that is uncertain."""
+        if openness > self.open_above:
+            return True
+        return False if openness < self.shut_below else None
+
 
 class EyePatchNetwork:
     """The network, by ONNX Runtime; any thread may call it.

@@ -130,6 +130,18 @@ class Handling:
 _HANDLING: Final = TypeAdapter(Handling)
 
 
+def mediapipe_detector(side_px: int) -> Handling:
+    """Return how mediapipe's detectors take a picture: whole, amid black, in values of -1..1."""
+    return Handling(
+        width=side_px,
+        height=side_px,
+        fit=Fit.CENTERED,
+        layout=Layout.NHWC,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+    )
+
+
 def for_file(file: AdmittedFile, given: RawHandling | None = None) -> Handling:
     """Return the handling of an admitted file: `given`, or its entry's.
 

@@ -11,7 +11,7 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters, float_of, int_of, integer, number
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.results import Face
-from smart_filter_workers.networks.boxes import Floats, box_iou
+from smart_filter_workers.networks.boxes import Box, non_max_suppression
 from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh
 from smart_filter_workers.networks.faces.mesh_faces import face_from_mesh
@@ -90,21 +90,14 @@ class Haar:
         gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         drawn = (face_from_mesh(small, box, self.mesh) for box in self.cascade(gray, looks))
         threshold = float_of(parameters, "threshold")
-        faces = _suppress_overlaps([face for face in drawn if face and face.score >= threshold])
+        faces = [face for face in drawn if face and face.score >= threshold]
+        boxes = np.array([_corners(face) for face in faces], np.float32).reshape(-1, 4)
+        scores = np.array([face.score for face in faces])
+        kept = non_max_suppression(boxes, scores, most_iou=SAME_FACE_IOU)
         per_x, per_y = picture.shape[1] / width, picture.shape[0] / height
-        return tuple(scale_face(face, x=per_x, y=per_y) for face in faces)
+        return tuple(scale_face(faces[index], x=per_x, y=per_y) for index in kept)
 
 
-def _suppress_overlaps(faces: Sequence[Face]) -> list[Face]:
-    """Return the faces that overlap no higher-scored one, best score first."""
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.score):
-        others = np.array([_corners(other) for other in kept], np.float32).reshape(-1, 4)
-        if not (box_iou(_corners(face), others) > SAME_FACE_IOU).any():
-            kept.append(face)
-    return kept
-
-
-def _corners(face: Face) -> Floats:
+def _corners(face: Face) -> Box:
     left, top, width, height = face.box
-    return np.array([left, top, left + width, top + height], np.float32)
+    return left, top, left + width, top + height

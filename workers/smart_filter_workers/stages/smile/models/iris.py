@@ -11,10 +11,8 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks.faces import eye_contours
 from smart_filter_workers.networks.faces.eye_contours import EyeContour, EyeContourNetwork
-from smart_filter_workers.networks.faces.face_mesh import (
-    MESH_WEIGHTS,
-    FaceMesh,
-)
+from smart_filter_workers.networks.faces.eye_patches import EyeThresholds
+from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh
 from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.stages.smile.models.base import ContourEyeReader, EyeReader
 
@@ -49,10 +47,9 @@ DISAGREEMENT_WEIGHT: Final = -8.11
 IRIS_WEIGHT: Final = -13.68
 BIAS: Final = -1.65
 # Between the two cuts the eye is not judged: one small crop in fourteen, no sharp one.
-SHUT_BELOW: Final = 0.27
-OPEN_ABOVE: Final = 0.62
+CUTS: Final = EyeThresholds(shut_below=0.27, open_above=0.62)
 # Behind dark glasses the network's points are arbitrary; only a face in shadow scores this high.
-OPEN_IN_THE_DARK_ABOVE: Final = 0.996
+DARK_CUTS: Final = EyeThresholds(shut_below=0, open_above=0.996)
 # Points along each lid, without the corners, which both lids share.
 LOWER_LID: Final = slice(1, 8)
 UPPER_LID: Final = slice(9, 16)
@@ -66,7 +63,7 @@ def load(weights: Path) -> EyeReader:
 
 
 def _judge(contour: EyeContour, mirrored: EyeContour, is_dark: bool) -> bool | None:  # noqa: FBT001 - the reader calls it
-    return judge_openness(predict_openness(contour, mirrored), in_the_dark=is_dark)
+    return (DARK_CUTS if is_dark else CUTS).judge(predict_openness(contour, mirrored))
 
 
 def predict_openness(contour: EyeContour, mirrored: EyeContour) -> float:
@@ -84,15 +81,6 @@ def predict_openness(contour: EyeContour, mirrored: EyeContour) -> float:
     height = float(np.linalg.norm(iris[TOP_OF_IRIS] - iris[BOTTOM_OF_IRIS])) / length
     logit = LIFT_WEIGHT * lift + DISAGREEMENT_WEIGHT * disagreement + IRIS_WEIGHT * height + BIAS
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, logit))))
-
-
-def judge_openness(openness: float, *, in_the_dark: bool) -> bool | None:
-    """Return whether an eye is open; None where that is uncertain."""
-    if in_the_dark:
-        return True if openness > OPEN_IN_THE_DARK_ABOVE else None
-    if openness > OPEN_ABOVE:
-        return True
-    return False if openness < SHUT_BELOW else None
 
 
 def _mean_length(vectors: NDArray[np.float32]) -> float:

@@ -51,7 +51,7 @@ CARD: Final = ModelCard(
 )
 # Behind dark glasses the network sees an eye where there is glass, with a lower score. Of 293 such
 # eyes of training photos 37 score above this, and two or three of those are wrong.
-OPEN_IN_THE_DARK_ABOVE: Final = 0.982
+DARK_CUTS: Final = EyeThresholds(shut_below=0, open_above=0.982)
 
 
 def load(weights: Path) -> EyeReader:
@@ -84,9 +84,9 @@ class _Lids:
         if seen:
             openness = self.eye_patches(np.stack([eye_view.patch for eye_view in seen])).tolist()
             is_open = {
-                (eye_view.face, eye_view.eye): judge_openness(
-                    value, self.eye_patches.cuts, in_the_dark=eye_view.in_the_dark
-                )
+                (eye_view.face, eye_view.eye): (
+                    DARK_CUTS if eye_view.in_the_dark else self.eye_patches.cuts
+                ).judge(value)
                 for eye_view, value in zip(seen, openness, strict=True)
             }
         return [
@@ -111,12 +111,3 @@ class _Lids:
             for eye, is_seen in ((RIGHT_EYE, sight.right), (LEFT_EYE, sight.left))
             if is_seen
         ]
-
-
-def judge_openness(openness: float, cuts: EyeThresholds, *, in_the_dark: bool) -> bool | None:
-    """Return whether an eye is open; None where that is uncertain."""
-    if in_the_dark:
-        return True if openness > OPEN_IN_THE_DARK_ABOVE else None
-    if openness > cuts.open_above:
-        return True
-    return False if openness < cuts.shut_below else None
