@@ -126,7 +126,7 @@ class Fetcher:
             what = "was silent for" if silent else "took longer than"
             raise PictureTemporarilyUnreachable(f"its server {what} {seconds:g} s") from error
         except httpcore.ConnectError as error:
-            if _is_certificate_error(error):
+            if is_certificate_error(error):
                 raise PhotoUnreachable("its server's certificate is not valid for it") from error
             raise PictureTemporarilyUnreachable("its server cannot be connected to") from error
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
@@ -203,7 +203,8 @@ def _parse_headers(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
     return parsed
 
 
-def _is_certificate_error(error: BaseException | None) -> bool:
+def is_certificate_error(error: BaseException | None) -> bool:
+    """Return whether an error of a connection is one of the other side's certificate."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     return error is not None

@@ -146,15 +146,11 @@ def _load_segmenter(file: ModelFile, folder: Path, entry: str) -> Segmenter:
 
 def _record_outputs(content: bytes, file: AdmittedFile) -> tuple[list[Floats], Handling]:
     """Return the network outputs that its model reads, and the handling that it uses."""
-    if file.kind == unet.KIND:
-        keras = unet.open_network(content, file)
-        return [
-            keras.network(network_input.prepare(_gradient(), keras.handling).values)
-        ], keras.handling
-    onnx = onnx_session.open_network(content, file)
-    answers = onnx.network(network_input.prepare(_gradient(), onnx.handling).values)
-    read = [answers[onnx.handling.output]] if onnx.handling.answer is OutputKind.MATTE else answers
-    return list(read), onnx.handling
+    runtime = keras_network if file.kind == unet.KIND else onnx_session
+    opened = runtime.open_network(content, file)
+    used = opened.handling
+    answers = opened.network(network_input.prepare(_gradient(), used).values)
+    return [answers[used.output]] if used.answer is OutputKind.MATTE else list(answers), used
 
 
 def _ensure_plausible(answers: list[Floats], used: Handling) -> None:

@@ -21,6 +21,7 @@ from smart_filter_shared.security import outbound_rules, urls
 from smart_filter_shared.security.outbound_rules import OutboundRules, parse_address
 from smart_filter_shared.security.urls import WebUrl
 from smart_filter_workers.fetcher import ssrf_guard
+from smart_filter_workers.fetcher.fetch import is_certificate_error
 
 POST_TIMEOUT_SECONDS: Final = 15.0
 MAX_ANSWER_BYTES: Final = 1024
@@ -267,14 +268,8 @@ def _describe_error(error: Exception) -> str:
             "its host is not found on the public internet at this port; the server's setting "
             f"{outbound_rules.SETTING} can allow it"
         )
-    if _is_certificate_error(error):
+    if is_certificate_error(error):
         return "its certificate is not valid for it"
     if isinstance(error, httpcore.ProtocolError):
         return "it does not speak HTTP"
     return "the connection failed or was closed"
-
-
-def _is_certificate_error(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
-        error = error.__cause__ or error.__context__
-    return error is not None

@@ -39,14 +39,18 @@ class SelfieNetworks:
 
         srgb: (H, W, 3) uint8.
         """
-        general = _ask(self._general, srgb, GENERAL_SIZE_PX)
-        landscape = _ask(self._landscape, srgb, LANDSCAPE_SIZE_PX)
+        general = read_small_coverage(self._general, srgb, GENERAL_SIZE_PX)
+        landscape = read_small_coverage(self._landscape, srgb, LANDSCAPE_SIZE_PX)
         width, height = GENERAL_SIZE_PX
         both = (general + resize(landscape, width=width, height=height)) * np.float32(0.5)
         return resize(both, width=srgb.shape[1], height=srgb.shape[0])
 
 
-def _ask(network: LiteRtNetwork, srgb: Srgb8, size: tuple[int, int]) -> Floats:
+def read_small_coverage(network: LiteRtNetwork, srgb: Srgb8, size: tuple[int, int]) -> Floats:
+    """Return the (h, w) float32 coverage, 0..1, of a network with one output.
+
+    srgb: (H, W, 3) uint8; size: width and height of the network's input, and of the coverage.
+    """
     picture = resize(srgb, width=size[0], height=size[1])
     (coverage,) = network(np.divide(picture[np.newaxis], 255, dtype=np.float32)).values()
     return coverage[0, :, :, 0]

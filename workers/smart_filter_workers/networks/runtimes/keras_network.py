@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.runtimes import handling
-from smart_filter_workers.networks.runtimes.handling import Handling, Layout
+from smart_filter_workers.networks.runtimes.handling import Layout
+from smart_filter_workers.networks.runtimes.network_input import ConfiguredNetwork
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
 Floats = NDArray[np.float32]
@@ -88,9 +89,9 @@ class KerasNetwork:
             raise SetupFailed(f"the network takes {shape}, expected batch, height, width and 3")
         self.size: tuple[int | None, int | None] = (shape[2], shape[1])
 
-    def __call__(self, picture: Floats) -> Floats:
-        """Return the output, (1, h, w, C) float32, for one picture, (1, H, W, 3) float32."""
-        return np.asarray(self._model(picture, training=False), dtype=np.float32)
+    def __call__(self, picture: Floats) -> list[Floats]:
+        """Return the one output, (1, h, w, C) float32, for a picture, (1, H, W, 3) float32."""
+        return [np.asarray(self._model(picture, training=False), dtype=np.float32)]
 
 
 def _limit_resources() -> None:
@@ -109,14 +110,17 @@ def _limit_resources() -> None:
             tf.config.experimental.set_memory_growth(gpu, enable=True)
 
 
-def resolve_handling(network: KerasNetwork, file: AdmittedFile) -> Handling:
-    """Return the handling of an admitted network: its own size if it has one, channels last.
+def open_network(content: bytes, file: AdmittedFile) -> ConfiguredNetwork:
+    """Open an admitted file; its handling has the network's own size if it has one, channels last.
 
-    Raises SetupFailed when the entry is invalid, or no size is known.
+    content: the file's bytes, whose digest was checked.
+    Raises SetupFailed when the file does not load, its entry is invalid, or no size is known.
     """
+    network = KerasNetwork(content)
     given = {"layout": Layout.NHWC, **file.handling}
     sides = zip(("width", "height"), network.size, strict=True)
-    return handling.for_file(file, given | {name: side for name, side in sides if side is not None})
+    given |= {name: side for name, side in sides if side is not None}
+    return ConfiguredNetwork(network, handling.for_file(file, given))
 
 
 def check(content: bytes) -> None:

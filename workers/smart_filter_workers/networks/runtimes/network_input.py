@@ -1,5 +1,6 @@
 """Prepare a picture as a network's input, and map outputs back to the picture."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -36,6 +37,17 @@ class NetworkInput:
     top: int
     width: int
     height: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredNetwork:
+    """A network with its handling.
+
+    network: takes the values of a NetworkInput, and returns all outputs.
+    """
+
+    network: Callable[[Floats], Sequence[Floats]]
+    handling: Handling
 
 
 def prepare(srgb: Srgb8, handling: Handling) -> NetworkInput:

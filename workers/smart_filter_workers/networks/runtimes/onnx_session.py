@@ -1,7 +1,6 @@
 """A third-party ONNX network with one picture as its input, on the best available device."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.runtimes import handling, onnx_runtime
-from smart_filter_workers.networks.runtimes.handling import Handling
+from smart_filter_workers.networks.runtimes.network_input import ConfiguredNetwork
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
 Floats = NDArray[np.float32]
@@ -85,14 +84,6 @@ class OnnxNetwork:
         values = picture.astype(self._kind, copy=False)
         answers = self._session.run(None, {self._name: values})
         return [np.asarray(answer, dtype=np.float32) for answer in answers]
-
-
-@dataclass(frozen=True, slots=True)
-class ConfiguredNetwork:
-    """A network with its handling."""
-
-    network: OnnxNetwork
-    handling: Handling
 
 
 def open_network(content: bytes, file: AdmittedFile) -> ConfiguredNetwork:

@@ -1,19 +1,25 @@
-"""Segment with admitted networks in ONNX, each run as its manifest entry says."""
+"""Segment with admitted networks of any runtime, each run as its manifest entry says."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from smart_filter_shared.catalog import parameters as read
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER
 from smart_filter_shared.catalog.parameters import Parameters
-from smart_filter_workers.networks.runtimes import onnx_session
+from smart_filter_workers.networks.runtimes import network_input
+from smart_filter_workers.networks.runtimes.handling import TrainedTask
 from smart_filter_workers.networks.runtimes.network_cache import NetworkCache
-from smart_filter_workers.networks.runtimes.onnx_session import ConfiguredNetwork
+from smart_filter_workers.networks.runtimes.network_input import ConfiguredNetwork
 from smart_filter_workers.results import PreparedPhoto
+from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.weights import allowlist
+from smart_filter_workers.weights.allowlist import AdmittedFile
 
+OpenNetwork = Callable[[bytes, AdmittedFile], ConfiguredNetwork]
 Segment = Callable[[ConfiguredNetwork, PreparedPhoto, Parameters], People]
 
 
@@ -41,11 +47,30 @@ def list_entries(weights: Path, kind: str) -> tuple[str, ...]:
     return tuple(sorted(allowlist.entries(weights, kind)))
 
 
-def load_networks(weights: Path, kind: str, default: str, segment: Segment) -> AdmittedNetworks:
+def load_networks(
+    weights: Path, kind: str, default: str, open_network: OpenNetwork, segment: Segment
+) -> AdmittedNetworks:
     """Load the default network, or the first that opens; others load on first use.
 
     Raises ModelNotLoaded when there is none, or none can be opened.
     """
-    networks = NetworkCache(weights, kind, onnx_session.open_network)
+    networks = NetworkCache(weights, kind, open_network)
     networks.warm(default)
     return AdmittedNetworks(networks, segment)
+
+
+def segment_in_one_matte(
+    opened: ConfiguredNetwork, prepared: PreparedPhoto, parameters: Parameters
+) -> People:
+    """Return the people of a picture by a network that gives one map of them."""
+    del parameters  # the entry is opened already
+    srgb, used = prepared.proxy_srgb, opened.handling
+    placed = network_input.prepare(srgb, used)
+    answers = opened.network(placed.values)
+    if used.output >= len(answers):
+        raise ValueError(f"the network has {len(answers)} outputs, none with number {used.output}")
+    seen = network_input.read_coverage(answers[used.output], used)
+    matte_01 = network_input.map_to_picture(seen, placed, used, srgb)
+    if used.task == TrainedTask.SEGMENTATION:
+        return People(refine_edges(matte_01, srgb), persons=None)
+    return People(np.rint(np.clip(matte_01, 0, 1) * 255).astype(np.uint8), persons=None)

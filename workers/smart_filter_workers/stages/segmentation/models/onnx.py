@@ -3,23 +3,16 @@
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from smart_filter_shared.catalog import parameters as read
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, ModelCard
-from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.runtimes import network_input
-from smart_filter_workers.networks.runtimes.handling import TrainedTask
-from smart_filter_workers.networks.runtimes.onnx_session import ConfiguredNetwork
-from smart_filter_workers.results import PreparedPhoto
+from smart_filter_workers.networks.runtimes import onnx_session
 from smart_filter_workers.stages.segmentation.admitted_networks import (
     AdmittedNetworks,
     list_entries,
     load_networks,
+    segment_in_one_matte,
 )
-from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
-from smart_filter_workers.stages.segmentation.models.base import People
 
 KIND: Final = "onnx"
 DEFAULT: Final = "u2netp"
@@ -46,18 +39,4 @@ def entries(weights: Path) -> tuple[str, ...]:
 
 def load(weights: Path) -> AdmittedNetworks:
     """Load the default network, or the first that opens.  Raises ModelNotLoaded."""
-    return load_networks(weights, KIND, DEFAULT, _people)
-
-
-def _people(opened: ConfiguredNetwork, prepared: PreparedPhoto, parameters: Parameters) -> People:
-    del parameters  # the entry is opened already
-    srgb, used = prepared.proxy_srgb, opened.handling
-    placed = network_input.prepare(srgb, used)
-    answers = opened.network(placed.values)
-    if used.output >= len(answers):
-        raise ValueError(f"the network has {len(answers)} outputs, none with number {used.output}")
-    seen = network_input.read_coverage(answers[used.output], used)
-    matte_01 = network_input.map_to_picture(seen, placed, used, srgb)
-    if used.task == TrainedTask.SEGMENTATION:
-        return People(refine_edges(matte_01, srgb), persons=None)
-    return People(np.rint(np.clip(matte_01, 0, 1) * 255).astype(np.uint8), persons=None)
+    return load_networks(weights, KIND, DEFAULT, onnx_session.open_network, segment_in_one_matte)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard, WeightsFile
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.networks.mattes.selfie import read_small_coverage
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import PreparedPhoto, Srgb8
@@ -77,7 +78,5 @@ class Portrait:
 
         srgb: (H, W, 3) uint8.
         """
-        width, height = self.size_px
-        seen = resize(srgb, width=width, height=height)[np.newaxis]
-        (coverage,) = self.network(np.divide(seen, 255, dtype=np.float32)).values()
-        return resize(coverage[0, :, :, 0], width=srgb.shape[1], height=srgb.shape[0])
+        coverage = read_small_coverage(self.network, srgb, self.size_px)
+        return resize(coverage, width=srgb.shape[1], height=srgb.shape[0])
