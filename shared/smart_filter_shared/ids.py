@@ -32,11 +32,6 @@ def new_batch_id() -> BatchId:
     return BatchId(uuid_utils.compat.uuid7())
 
 
-def new_lease_token() -> LeaseToken:
-    """Return a fresh random token; it fences a lease and makes artifact keys unguessable."""
-    return LeaseToken(uuid.uuid4())
-
-
 def new_worker_id() -> WorkerId:
     """Return a fresh random id for a starting worker process."""
     return WorkerId(uuid.uuid4())

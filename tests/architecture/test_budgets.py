@@ -15,11 +15,11 @@ LINES = {
     "client": 5_835,
     "deploy": 17_345,
     "docs": 4_050,
-    "shared": 24_075,
-    "tests": 82_230,
-    "tests/smart_filter_tests": 14_500,
+    "shared": 24_070,
+    "tests": 82_215,
+    "tests/smart_filter_tests": 14_490,
     "training": 10_350,
-    "workers": 38_340,
+    "workers": 38_330,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}

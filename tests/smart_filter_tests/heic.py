@@ -38,16 +38,7 @@ QUARTERS: Final = CodedPicture(
         "G9hJBSO6uJUY"
     ),
 )
-# Black, 8 bits; and gray alone, 128 of 255, as alpha is coded.
-BLACK: Final = CodedPicture(
-    base64.b64decode(
-        "AQQIAAAAnjgAAAAA//AA/P/4+AAADwNgAAEAF0ABDAH//wQIAAADAJ44AAADAAD/ugJAYQABACpCAQEECAAAAwCe"
-        "OAAAAwAA/5AEECCy3VyU1zcBDQYEAAADAGQAAAMABCBiAAEACEQBwXAwYJEg"
-    ),
-    base64.b64decode(
-        "AAAANCgBrwW4H3mAZv//8urlcw+iGmVWVWVWVWYbYbYbYbYbYbYbYf01WTMJZQNe2nKrsH1iJtw="
-    ),
-)
+# Gray alone, 128 of 255, as alpha is coded.
 HALF: Final = CodedPicture(
     base64.b64decode(
         "AQQIAAAAn/gAAAAA//AA/Pz4+AAADwNgAAEAF0ABDAH//wQIAAADAJ/4AAADAAD/ugJAYQABACVCAQEECAAAAwCf"

@@ -53,11 +53,11 @@ def paste_on_heads(
             for border in tiles.borders_crossed(*thing, width=width, height=height):
                 cut_off.setdefault(border, []).append(head)
     nowhere = "no face can wear it" if turned_away else "it would be outside the picture"
-    reason = f"{what} on {_name_faces(got, of=len(scene.heads))}" if got else nowhere
+    reason = f"{what} on {name_faces(got, of=len(scene.heads))}" if got else nowhere
     if turned_away:
-        reason += f"; {_name_faces(turned_away, of=0)} turned away"
+        reason += f"; {name_faces(turned_away, of=0)} turned away"
     for border, heads in cut_off.items():
-        whose = "" if len(heads) == len(got) else f"on {_name_faces(heads, of=0)} "
+        whose = "" if len(heads) == len(got) else f"on {name_faces(heads, of=0)} "
         reason += f"; {whose}cut off at the {border} border"
     return FilterVerdict(applied=bool(got), reason=reason)
 
@@ -66,6 +66,16 @@ def choose_tile_px(place: TilePlacement, reach: float) -> int:
     """Return the side of a tile that is sharp at this scale, a power of two."""
     wanted = max(1.0, 2 * reach * place.scale)
     return int(min(MAX_TILE_PX, max(MIN_TILE_PX, 2 ** np.ceil(np.log2(wanted)))))
+
+
+def name_faces(heads: Sequence[Head], *, of: int) -> str:
+    """Return the name of these faces: `the face`, `face 2`, `faces 1 and 3`, `all 4 faces`."""
+    if len(heads) == of:
+        return {1: "the face", 2: "both faces"}.get(of, f"all {of} faces")
+    numbers = sorted(head.number for head in heads)
+    if len(numbers) == 1:
+        return f"face {numbers[0]}"
+    return f"faces {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
 
 
 def _light(picture: Srgb8 | Srgba8, head: Head) -> float:
@@ -86,16 +96,6 @@ def _light(picture: Srgb8 | Srgba8, head: Head) -> float:
         return 1.0
     level = float(around[..., :3].mean()) / 255
     return min(1.0, _MIN_LIGHT + (1 - _MIN_LIGHT) * level / _BRIGHT_FROM)
-
-
-def _name_faces(heads: Sequence[Head], *, of: int) -> str:
-    """Return the name of these faces: `the face`, `face 2`, `faces 1 and 3`, `all 4 faces`."""
-    if len(heads) == of:
-        return {1: "the face", 2: "both faces"}.get(of, f"all {of} faces")
-    numbers = sorted(head.number for head in heads)
-    if len(numbers) == 1:
-        return f"face {numbers[0]}"
-    return f"faces {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
 
 
 def _count_faces(count: int) -> str:

@@ -50,8 +50,7 @@ BIAS: Final = -1.65
 CUTS: Final = EyeThresholds(shut_below=0.27, open_above=0.62)
 # Behind dark glasses the network's points are arbitrary; only a face in shadow scores this high.
 DARK_CUTS: Final = EyeThresholds(shut_below=0, open_above=0.996)
-# Points along each lid, without the corners, which both lids share.
-LOWER_LID: Final = slice(1, 8)
+# Points along the upper lid, without the corners, which both lids share.
 UPPER_LID: Final = slice(9, 16)
 CORNERS: Final = (0, 8)
 TOP_OF_IRIS, BOTTOM_OF_IRIS = 2, 4

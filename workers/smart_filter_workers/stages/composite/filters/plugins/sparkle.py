@@ -39,9 +39,13 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Filte
     """Scatter glints if every face smiles; otherwise name the faces that do not."""
     if not scene.heads:
         return FilterVerdict(applied=False, reason="no face was found")
-    sober = [head.number for head in scene.heads if not _is_smiling(head)]
+    faces = len(scene.heads)
+    sober = [head for head in scene.heads if not _is_smiling(head)]
+    if len(sober) == faces > 1:
+        return FilterVerdict(applied=False, reason="no face smiles")
     if sober:
-        return FilterVerdict(applied=False, reason=_describe_unsmiling(sober, of=len(scene.heads)))
+        who = f"{wearables.name_faces(sober, of=faces)} {'does' if len(sober) == 1 else 'do'}"
+        return FilterVerdict(applied=False, reason=f"{who} not smile")
     random = np.random.default_rng([scene.seed, 0x5BA4])
     count = round(_MIN_COUNT + float_of(parameters, "amount") * (_MAX_COUNT - _MIN_COUNT))
     # One tilt for all, as one lens makes it.
@@ -57,7 +61,8 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Filte
             continue
         length = scene.side * (_MIN_LENGTH + (_MAX_LENGTH - _MIN_LENGTH) * rank**2.8)
         drawn += _glint(picture, spot, length, tilt, round_=is_round < _ROUND_SHARE)
-    return FilterVerdict(applied=drawn > 0, reason=_describe_all(len(scene.heads)))
+    who = wearables.name_faces(scene.heads, of=faces)
+    return FilterVerdict(applied=drawn > 0, reason=f"{who} smile{'s' if faces == 1 else ''}")
 
 
 def _glint(
@@ -137,18 +142,3 @@ def _tile(size: int, light: bool, round_: bool) -> Tile:  # noqa: FBT001 - keys 
 
 def _is_smiling(head: Head) -> bool:
     return head.smile is not None and head.smile.level != SmileLevel.NONE
-
-
-def _describe_all(count: int) -> str:
-    return {1: "the one face smiles", 2: "both faces smile"}.get(count, f"all {count} faces smile")
-
-
-def _describe_unsmiling(numbers: list[int], *, of: int) -> str:
-    if of == 1:
-        return "the one face does not smile"
-    if len(numbers) == of:
-        return "no face smiles"
-    if len(numbers) == 1:
-        return f"face {numbers[0]} of {of} does not smile"
-    listed = f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
-    return f"faces {listed} of {of} do not smile"
