@@ -225,8 +225,7 @@ async def stream_batch_events(
             raise _missing_batch_error(connection, batch_id, caller.tenant)
         return row, events.find_last(connection, id_, EventType.BATCH_FINISHED)
 
-    async with services.database.reading() as connection:
-        row, end = await connection.run_sync(look)
+    row, end = await services.database.query(look)
     if row.finished_at is not None and (end is None or end.id <= last_event_id):
         return Response(status_code=status.HTTP_204_NO_CONTENT)
     followed = FollowedBatch(caller.tenant, row.id)

@@ -81,8 +81,7 @@ async def derive_job(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create a job for the photo of another job."""
-    async with services.database.reading() as connection:
-        parent = await connection.run_sync(jobs.find_job, job_id, caller.tenant)
+    parent = await services.database.query(jobs.find_job, job_id, caller.tenant)
     async with (
         derive_request.receive_derive_request(request) as sent,
         idempotency.once(services, request, caller, idempotency_key, sent.fingerprint) as once,
@@ -128,8 +127,7 @@ async def create_correction(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Store a correction."""
-    async with services.database.reading() as connection:
-        await connection.run_sync(jobs.find_job, job_id, caller.tenant)
+    await services.database.query(jobs.find_job, job_id, caller.tenant)
     with ExitStack() as open_files:
         spool = open_files.enter_context(SpooledTemporaryFile(max_size=json_document.MAX_BYTES))
         await json_document.read_large(request, spool, open_files, max_bytes=_MAX_BODY_BYTES)
@@ -153,8 +151,7 @@ async def _store_correction(
     async with idempotency.once(services, request, caller, idempotency_key, body) as once:
         if once.replayed is not None:
             return once.replayed
-        async with services.database.reading() as connection:
-            job = await connection.run_sync(jobs.find_job, job_id, caller.tenant)
+        job = await services.database.query(jobs.find_job, job_id, caller.tenant)
         asked = await services.in_thread(json_document.parse_document, CorrectionRequest, body)
         async with (
             submission_correct.store_correction(services, job, asked) as new,
@@ -181,8 +178,7 @@ async def list_corrections(job_id: str, services: OpenServices, caller: Reader) 
             connection, jobs.find_job(connection, job_id, caller.tenant).id
         )
 
-    async with services.database.reading() as connection:
-        kept = await connection.run_sync(look)
+    kept = await services.database.query(look)
     return CorrectionPage(items=[_render_correction(correction) for correction in kept])
 
 

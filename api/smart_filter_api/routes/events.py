@@ -32,10 +32,9 @@ async def list_events(
 ) -> EndedEventPage:
     """Return the ends of the tenant's jobs and batches since a cursor, the oldest first."""
     after = None if cursor is None else int(cursor)
-    async with services.database.reading() as connection:
-        page = await connection.run_sync(
-            events.read_ends, caller.tenant, after=after, most=_MAX_PAGE_SIZE
-        )
+    page = await services.database.query(
+        events.read_ends, caller.tenant, after=after, most=_MAX_PAGE_SIZE
+    )
     return EndedEventPage(
         items=[render_as(EndedEvent, end, id=str(end.id), timestamp=end.at) for end in page.ends],
         next_cursor=str(page.cursor),

@@ -80,8 +80,7 @@ async def get_service_state(
     read = partial(
         overview.read_overview, cell=DEFAULT_CELL, silent_seconds=services.silent_seconds
     )
-    async with services.database.reading() as connection:
-        standing = await connection.run_sync(read)
+    standing = await services.database.query(read)
     return documents.revalidated_response(
         operations.render_overview(standing).model_dump_json().encode(), if_none_match
     )
@@ -124,8 +123,7 @@ async def list_busiest_tenants(services: OpenServices, caller: Operator) -> Busi
     del caller
     today = dt.datetime.now(dt.UTC).date()
     first = today - _TENANTS_DAYS
-    async with services.database.reading() as connection:
-        busy = await connection.run_sync(usage.list_busiest, first, today, tenants=_MAX_TENANTS)
+    busy = await services.database.query(usage.list_busiest, first, today, tenants=_MAX_TENANTS)
     items = [
         TenantJobs(tenant=tenant.tenant, today=dict(tenant.last_day), days=dict(tenant.jobs))
         for tenant in busy
@@ -151,8 +149,7 @@ async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operat
         )
         return MovableJobs(tenant=name, unfinished=unfinished, failed=failed)
 
-    async with services.database.reading() as connection:
-        return await connection.run_sync(look)
+    return await services.database.query(look)
 
 
 @router.post(
@@ -281,8 +278,7 @@ async def _change_queue(
             log.write(connection, capability)
         return operations.render_queue(find(connection))
 
-    async with services.database.transaction() as connection:
-        return await connection.run_sync(make)
+    return await services.database.transact(make)
 
 
 async def _change_worker(
@@ -297,8 +293,7 @@ async def _change_worker(
                     return operations.render_worker(listed)
         raise NotFound(f"there is no worker {worker}")
 
-    async with services.database.transaction() as connection:
-        return await connection.run_sync(make)
+    return await services.database.transact(make)
 
 
 async def _move_jobs(
@@ -310,24 +305,21 @@ async def _move_jobs(
         name = _require_tenant(connection, tenant)
         return name, bulk.find(connection, move, name, after=after, most=_MOVE_CHUNK_JOBS)
 
-    async with services.database.reading() as connection:
-        name, job_ids = await connection.run_sync(look)
+    name, job_ids = await services.database.query(look)
     moved = 0
     try:
         for job_id in job_ids:
             try:
-                async with services.database.transaction() as connection:
-                    await connection.run_sync(bulk.apply, move, name, job_id)
+                await services.database.transact(bulk.apply, move, name, job_id)
             except bulk.SKIP_ERRORS:
                 continue
             moved += 1
     finally:  # log the jobs that were moved, even when the rest failed or the client left
         if moved:
             with anyio.CancelScope(shield=True):
-                async with services.database.transaction() as connection:
-                    await connection.run_sync(
-                        partial(log.write, subject=name, tenant=name, count=moved)
-                    )
+                await services.database.transact(
+                    partial(log.write, subject=name, tenant=name, count=moved)
+                )
     is_all = len(job_ids) < _MOVE_CHUNK_JOBS
     return MovedJobs(
         moved=moved, left=len(job_ids) - moved, next_cursor=None if is_all else job_ids[-1]

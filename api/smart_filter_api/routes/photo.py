@@ -75,8 +75,7 @@ async def get_photo(
             raise _expired_error(job_id)
         return file
 
-    async with services.database.reading() as connection:
-        file = await connection.run_sync(look)
+    file = await services.database.query(look)
     try:
         return await stored_object.serve_object(services, file, if_none_match)
     except ObjectMissing as error:

@@ -34,8 +34,7 @@ _TOO_MANY: Final = (
 @router.get("", summary="List the saved recipes", responses=describe_responses(*_COMMON_PROBLEMS))
 async def list_recipes(services: OpenServices, caller: Reader) -> SavedRecipePage:
     """Return the recipes that the caller's submissions can name: its tenant's and built-in ones."""
-    async with services.database.reading() as connection:
-        saved = await connection.run_sync(saved_recipes.list_recipes, caller.tenant)
+    saved = await services.database.query(saved_recipes.list_recipes, caller.tenant)
     names = {recipe.name for recipe in saved}
     built_in = [
         _render_built_in(name, recipe)
@@ -59,8 +58,7 @@ async def get_recipe(
     """Return a recipe of the caller's tenant, else the built-in one of that name."""
     saved = None
     if saved_recipes.is_name(recipe_name):
-        async with services.database.reading() as connection:
-            saved = await connection.run_sync(saved_recipes.find_recipe, caller.tenant, recipe_name)
+        saved = await services.database.query(saved_recipes.find_recipe, caller.tenant, recipe_name)
     if saved is not None:
         return _render_saved(saved)
     if recipe_name not in built_in_recipes():
@@ -106,8 +104,7 @@ async def update_recipe(
         security_log.record(connection, request, caller, AuditEvent.RECIPE_SAVED, recipe_name)
         return saved
 
-    async with services.database.transaction() as connection:
-        saved = await connection.run_sync(write)
+    saved = await services.database.transact(write)
     services.caches.saved_recipes.forget((caller.tenant, recipe_name))
     return _render_saved(saved)
 
@@ -130,8 +127,7 @@ async def delete_recipe(
             raise _missing_recipe(recipe_name)
         security_log.record(connection, request, caller, AuditEvent.RECIPE_DELETED, recipe_name)
 
-    async with services.database.transaction() as connection:
-        await connection.run_sync(delete)
+    await services.database.transact(delete)
     services.caches.saved_recipes.forget((caller.tenant, recipe_name))
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 

@@ -64,8 +64,7 @@ async def get_tenant_picture(
     picture_name: str, services: OpenServices, caller: Reader
 ) -> TenantPicture:
     """Return a picture of the caller's tenant."""
-    async with services.database.reading() as connection:
-        return await connection.run_sync(_get, caller.tenant, picture_name)
+    return await services.database.query(_get, caller.tenant, picture_name)
 
 
 @router.put(
@@ -116,8 +115,7 @@ async def upload_tenant_picture(
             length=picture.length,
         )
         is_new = await _add(services, request, caller, new, picture)
-    async with services.database.reading() as connection:
-        shown = await connection.run_sync(_get, caller.tenant, called.name)
+    shown = await services.database.query(_get, caller.tenant, called.name)
     is_pending = shown.state is PictureState.PENDING
     return json_response(
         shown, status.HTTP_202_ACCEPTED if is_new or is_pending else status.HTTP_200_OK
@@ -146,8 +144,7 @@ async def delete_tenant_picture(
         stored = [picture.key for picture in gone]
         return [*waiting, *stored, *map(keys.thumbnail, stored)]
 
-    async with services.database.transaction() as connection:
-        removed = await connection.run_sync(delete)
+    removed = await services.database.transact(delete)
     services.caches.stock.forget(caller.tenant)
     for key in removed:
         await commit.remove_picture(services, key)
@@ -193,8 +190,7 @@ async def _add(
         security_log.record(connection, request, caller, AuditEvent.PICTURE_ADDED, name)
         return True, None if earlier is None else earlier.key
 
-    async with services.database.reading() as connection:  # before any byte is stored
-        before = await connection.run_sync(_check, caller, new, exactly=False)
+    before = await services.database.query(_check, caller, new, exactly=False)
     if before is not None and _is_same(before, new):
         return False
     async with AsyncExitStack() as undo:

@@ -189,8 +189,7 @@ async def _find_upload(services: Services, upload_id: str, tenant: Tenant | None
     )
     if (id_ := _parse_id(upload_id)) is None:
         raise unknown
-    async with services.database.reading() as connection:
-        upload = await connection.run_sync(uploads.find, id_, tenant)
+    upload = await services.database.query(uploads.find, id_, tenant)
     if upload is None:
         raise unknown
     return upload

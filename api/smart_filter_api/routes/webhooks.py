@@ -86,8 +86,7 @@ async def create_webhook(
 @router.get("", summary="List webhooks", responses=describe_responses(*_COMMON_PROBLEMS))
 async def list_webhooks(services: OpenServices, caller: Reader) -> WebhookPage:
     """Return all webhooks of the caller's tenant."""
-    async with services.database.reading() as connection:
-        webhooks = await connection.run_sync(endpoints.list_webhooks, caller.tenant)
+    webhooks = await services.database.query(endpoints.list_webhooks, caller.tenant)
     return WebhookPage(items=[_render_webhook(webhook) for webhook in webhooks])
 
 
@@ -161,8 +160,7 @@ async def delete_webhook(
         endpoints.remove(connection, webhook)
         security_log.record(connection, request, caller, AuditEvent.WEBHOOK_DELETED, webhook.id)
 
-    async with services.database.transaction() as connection:
-        await connection.run_sync(write)
+    await services.database.transact(write)
 
 
 @router.post(

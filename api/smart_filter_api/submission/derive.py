@@ -136,8 +136,7 @@ async def _find_correction(
     except ValueError:
         correction = None
     else:
-        async with services.database.reading() as connection:
-            correction = await connection.run_sync(corrections.find, parent.id, wanted)
+        correction = await services.database.query(corrections.find, parent.id, wanted)
     if correction is None:
         raise InvalidRequest(
             [FieldError("/correction_id", f"is not a correction of job {parent.id}")]

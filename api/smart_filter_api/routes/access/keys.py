@@ -144,8 +144,7 @@ async def list_keys(
 ) -> ApiKeyPage:
     """Return a page of the keys of the caller's tenant; the operator may name another tenant."""
     whose = resolve_tenant(caller, tenant)
-    async with services.database.reading() as connection:
-        rows = await connection.run_sync(api_keys.list_keys, whose, after=cursor, limit=limit + 1)
+    rows = await services.database.query(api_keys.list_keys, whose, after=cursor, limit=limit + 1)
     more = len(rows) > limit
     return ApiKeyPage(
         items=[ApiKey(**_key_fields(row)) for row in rows[:limit]],
@@ -184,8 +183,7 @@ async def revoke_key(
                 connection, request, caller, AuditEvent.KEY_REVOKED, row.key_id, tenant=row.tenant
             )
 
-    async with services.database.transaction() as connection:
-        await connection.run_sync(write)
+    await services.database.transact(write)
 
 
 def resolve_tenant(caller: Caller, name: str | None) -> Tenant:

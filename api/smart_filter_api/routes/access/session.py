@@ -56,8 +56,7 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
 
     digest = api_keys.hash_key(payload.key or str(payload.code))
     with services.limits.sign_in_failures.attempt(client_network(request.scope), digest):
-        async with services.database.transaction() as connection:
-            opened = await connection.run_sync(open_session)
+        opened = await services.database.transact(open_session)
     answer = _session_response(opened.session, opened.cookie, status.HTTP_201_CREATED)
     csrf.set_cookie(
         request,
@@ -100,8 +99,7 @@ async def sign_out(request: Request, services: OpenServices, session: BrowserSes
         browser_sessions.end(connection, str(cookie))
         security_log.record(connection, request, session.caller, AuditEvent.SIGNED_OUT)
 
-    async with services.database.transaction() as connection:
-        await connection.run_sync(end)
+    await services.database.transact(end)
     answer = Response(status_code=status.HTTP_204_NO_CONTENT)
     if services.sign_in.provider is not None and csrf.read_cookie(
         request, Cookie.PROVIDER, always_secure=secure
@@ -123,13 +121,12 @@ async def sign_out(request: Request, services: OpenServices, session: BrowserSes
 async def list_sessions(request: Request, services: OpenServices, caller: AnyKey) -> OpenSessions:
     """Return the sessions of the caller's key."""
     cookie = csrf.read_cookie(request, always_secure=services.sign_in.secure)
-    async with services.database.reading() as connection:
-        rows = await connection.run_sync(
-            browser_sessions.list_of_key,
-            caller.key_id,
-            services.sign_in.lifetimes,
-            cookie=cookie or "",
-        )
+    rows = await services.database.query(
+        browser_sessions.list_of_key,
+        caller.key_id,
+        services.sign_in.lifetimes,
+        cookie=cookie or "",
+    )
     return OpenSessions(items=[OpenSession(**asdict(row)) for row in rows])
 
 
@@ -150,8 +147,7 @@ async def delete_session(
         browser_sessions.end_of_key(connection, caller.key_id, session)
         security_log.record(connection, request, caller, AuditEvent.SIGNED_OUT, session)
 
-    async with services.database.transaction() as connection:
-        await connection.run_sync(end)
+    await services.database.transact(end)
 
 
 def _session_response(session: Session, cookie: str, code: int) -> Response:

@@ -35,8 +35,7 @@ async def get_tenant(tenant: str, services: OpenServices, caller: Administrator)
             raise NotFound(f"there is no tenant {name}")
         return settings.read_overrides(connection, name)
 
-    async with services.database.reading() as connection:
-        overrides = await connection.run_sync(look)
+    overrides = await services.database.query(look)
     return tenant_changes.render_tenant(name, overrides)
 
 
@@ -74,8 +73,7 @@ async def update_tenant(
         )
         return changed
 
-    async with services.database.transaction() as connection:
-        overrides = await connection.run_sync(write)
+    overrides = await services.database.transact(write)
     services.caches.callers.forget_all()
     return tenant_changes.render_tenant(name, overrides)
 

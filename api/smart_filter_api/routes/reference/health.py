@@ -97,12 +97,11 @@ async def _database_fault(services: Services) -> str | None:
 
 async def _workers_fault(services: Services) -> str | None:
     try:
-        async with services.database.reading() as connection:
-            waiting = await connection.run_sync(
-                worker_registry.list_unattended,
-                waited_seconds=_WAIT_SECONDS,
-                silent_seconds=services.silent_seconds,
-            )
+        waiting = await services.database.query(
+            worker_registry.list_unattended,
+            waited_seconds=_WAIT_SECONDS,
+            silent_seconds=services.silent_seconds,
+        )
     except TryAgain:
         return None  # the check of the database tells
     return f"do not take photos of {', '.join(waiting)}" if waiting else None
