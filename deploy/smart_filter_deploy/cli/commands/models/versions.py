@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.server import backends, database
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
-from smart_filter_deploy.cli.terminal.text import examples, print_line
+from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import VersionRefused
@@ -75,7 +75,7 @@ def versions(*, model: tuple[TaskName, str] | None, as_json: bool) -> None:
     with database.transaction() as connection:
         listed = weight_versions.list_versions(connection, task=task, model=name)
     if as_json:
-        click.echo(json.dumps({"items": [_document(version) for version in listed]}))
+        print_json({"items": [_document(version) for version in listed]})
         return
     if not listed:
         click.echo("no registered weights; add some with `smart-filter models register`")
@@ -185,7 +185,7 @@ def compare_shadow(digest: str, *, as_json: bool) -> None:
     if as_json:
         figures = {name: dataclasses.asdict(figure) for name, figure in report.figures.items()}
         document = {"digest": version.digest, "against": against, "photos": report.photos}
-        click.echo(json.dumps({**document, "errors": report.errors, "figures": figures}))
+        print_json({**document, "errors": report.errors, "figures": figures})
         return
     print_line(_format_version(version))
     if report.photos == 0:

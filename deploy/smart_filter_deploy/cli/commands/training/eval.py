@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.options import json_option
-from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
+from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared.config.paths import data_folder
@@ -110,7 +109,7 @@ def evaluate(
     if as_json:
         print_json(_document(evaluation))
         return
-    _print(EscapingConsole(highlight=False), evaluation)
+    _print(evaluation)
     if html is not None:
         click.echo(f"pictures: {html}")
 
@@ -144,15 +143,19 @@ def _compare_tiers(data: Path, sheets: Path, *, limit: int | None, as_json: bool
         counts = {"photos": compared.photos, "masks": compared.masks}
         print_json({"data": str(data), **counts, "sheets": str(sheets), "tiers": rows})
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(f"{compared.photos} photos, {compared.masks} masks", no_wrap=True)
-    for title in ("IoU", "near edges", "CPU"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for tier in compared.tiers:
-        name = Text.assemble((str(tier.edge), "bold"), f" {tier.model}")
-        figures = (_format_number(tier.iou), _format_number(tier.near_edge))
-        table.add_row(name, *figures, f"{tier.cpu_ms:.0f} ms")
-    print_table(EscapingConsole(highlight=False), table)
+    titles = ("IoU", "near edges", "CPU")
+    print_columns(
+        (f"{compared.photos} photos, {compared.masks} masks", *titles),
+        [
+            (
+                Text.assemble((str(tier.edge), "bold"), f" {tier.model}"),
+                *(_format_number(tier.iou), _format_number(tier.near_edge)),
+                f"{tier.cpu_ms:.0f} ms",
+            )
+            for tier in compared.tiers
+        ],
+        right=titles,
+    )
     click.echo(f"sheets: {sheets}")
 
 
@@ -253,25 +256,21 @@ def _json_number(value: float) -> float | None:
     return round(value, 5) if math.isfinite(value) else None
 
 
-def _print(console: EscapingConsole, evaluation: Evaluation) -> None:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(f"{evaluation.count} photos", no_wrap=True)
-    for metric in evaluation.metrics:
-        table.add_column(metric.title, justify="right", no_wrap=True)
-    table.add_column("CPU", justify="right", no_wrap=True)
-    table.add_column("memory", justify="right", no_wrap=True)
+def _print(evaluation: Evaluation) -> None:
+    titles = (*(metric.title for metric in evaluation.metrics), "CPU", "memory")
+    rows: list[tuple[Text, ...]] = []
     for measured in evaluation.models:
         cost = (Text(f"{measured.cpu_ms:.1f} ms"), Text(f"{measured.peak_mb:.0f} MB"))
         name = Text.assemble((measured.card.name, "bold"), f" {measured.card.version}")
-        table.add_row(name, *_figure_cells(evaluation.metrics, measured.figures), *cost)
+        rows.append((name, *_figure_cells(evaluation.metrics, measured.figures), *cost))
         for group in measured.groups:
             part = Text(f"  {group.name} {group.count}", style="dim")
-            table.add_row(part, *_figure_cells(evaluation.metrics, group.figures))
+            rows.append((part, *_figure_cells(evaluation.metrics, group.figures)))
         if measured.against:
             part = Text(f"  less {evaluation.models[0].card.name}", style="dim")
-            table.add_row(part, *_figure_cells(evaluation.metrics, measured.against, sign="+"))
-    print_table(console, table)
-    console.print(
+            rows.append((part, *_figure_cells(evaluation.metrics, measured.against, sign="+")))
+    print_columns((f"{evaluation.count} photos", *titles), rows, right=titles)
+    EscapingConsole(highlight=False).print(
         "[dim]figures with 95 % intervals over photos; CPU time per photo, on one thread[/]"
     )
 
