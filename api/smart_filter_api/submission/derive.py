@@ -181,8 +181,7 @@ def combine_corrections(
     if correction.form == "mask" or correction.stage == StageName.FACE:
         before = [earlier for earlier in before if earlier["stage"] != correction.stage]
     applied = (*before, _applied_form(parent, correction))
-    # Corrections stored before points were counted lack the field.
-    points = sum(change.get("points", 0) for change in applied)
+    points = sum(change["points"] for change in applied)
     for kind, number, most in (
         ("corrections", len(applied), corrections.MAX_APPLIED),
         ("stroke points", points, corrections.MAX_POINTS_DRAWN),
