@@ -180,21 +180,13 @@ def issue(
     wanted = None if valid_for is None else now + valid_for
     latest = None if issuer is None else _lock_issuer(connection, issuer)
     ends = [end for end in (wanted, latest) if end is not None]
-    key = _generate_key()
-    row = connection.execute(
-        tables.keys.insert()
-        .values(
-            id=uuid.uuid4(),
-            tenant=tenant,
-            digest=hash_key(key),
-            scopes=[str(scope) for scope in scopes],
-            created_at=now,
-            expires_at=func.least(*ends) if ends else None,
-            issued_by=None if issuer is None else issuer.key_id,
-        )
-        .returning(*_KEY_COLUMNS)
-    ).one()
-    return IssuedKey(read_row(KeyRow, row), key)
+    return _insert_key(
+        connection,
+        tenant=tenant,
+        scopes=scopes,
+        expires_at=func.least(*ends) if ends else None,
+        issued_by=None if issuer is None else issuer.key_id,
+    )
 
 
 def issue_for_person(
@@ -204,21 +196,14 @@ def issue_for_person(
 
     Keys that the person issues outlive it.
     """
-    now = func.statement_timestamp()
-    key_id = uuid.uuid4()
-    connection.execute(
-        tables.keys.insert().values(
-            id=key_id,
-            tenant=tenant,
-            # Random, so finding a text with this SHA-256 is as hard as guessing a key.
-            digest=secrets.token_bytes(hashlib.sha256().digest_size),
-            scopes=[str(scope) for scope in scopes],
-            created_at=now,
-            expires_at=now + valid_for,
-            is_personal=True,
-        )
-    )
-    return key_id
+    # Its secret is dropped.
+    return _insert_key(
+        connection,
+        tenant=tenant,
+        scopes=scopes,
+        expires_at=func.statement_timestamp() + valid_for,
+        is_personal=True,
+    ).key_id
 
 
 def issue_for_device(
@@ -229,25 +214,15 @@ def issue_for_device(
     The key is revoked with its parent and expires no later.
     Raises Unauthorized when the parent was revoked a moment ago.
     """
-    now = func.statement_timestamp()
-    keys = tables.keys
     parent_expires_at = _lock_issuer(connection, parent)
-    key = _generate_key()
-    row = connection.execute(
-        keys.insert()
-        .values(
-            id=uuid.uuid4(),
-            tenant=parent.tenant,
-            digest=hash_key(key),
-            scopes=[str(Scope.SUBMIT)],
-            created_at=now,
-            expires_at=func.least(now + valid_for, parent_expires_at),
-            parent=parent.key_id,
-            max_jobs=max_jobs,
-        )
-        .returning(*_KEY_COLUMNS)
-    ).one()
-    return IssuedKey(read_row(KeyRow, row), key)
+    return _insert_key(
+        connection,
+        tenant=parent.tenant,
+        scopes=[Scope.SUBMIT],
+        expires_at=func.least(func.statement_timestamp() + valid_for, parent_expires_at),
+        parent=parent.key_id,
+        max_jobs=max_jobs,
+    )
 
 
 def ensure(connection: Connection, key: str, *, tenant: Tenant, scopes: Collection[Scope]) -> None:
@@ -435,8 +410,23 @@ def _lock_issuer(connection: Connection, issuer: Caller) -> dt.datetime | None:
     return expires_at
 
 
-def _generate_key() -> str:
-    return _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+def _insert_key(
+    connection: Connection, *, tenant: Tenant, scopes: Collection[Scope], **columns: object
+) -> IssuedKey:
+    key = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    row = connection.execute(
+        tables.keys.insert()
+        .values(
+            id=uuid.uuid4(),
+            tenant=tenant,
+            digest=hash_key(key),
+            scopes=[str(scope) for scope in scopes],
+            created_at=func.statement_timestamp(),
+            **columns,
+        )
+        .returning(*_KEY_COLUMNS)
+    ).one()
+    return IssuedKey(read_row(KeyRow, row), key)
 
 
 def hash_key(key: str) -> bytes:
