@@ -51,8 +51,7 @@ _PICTURE: Final = "picture"
 @router.get("", summary="List your own pictures", responses=describe_responses(*_COMMON_PROBLEMS))
 async def list_tenant_pictures(services: OpenServices, caller: Reader) -> TenantPicturePage:
     """Return the backgrounds and logos of the caller's tenant, those too that are not ready."""
-    async with services.database.reading() as connection:
-        return TenantPicturePage(items=await connection.run_sync(_list, caller.tenant))
+    return TenantPicturePage(items=await services.database.query(_list, caller.tenant))
 
 
 @router.get(

@@ -99,8 +99,7 @@ async def get_webhook(
     webhook_id: str, services: OpenServices, caller: Reader
 ) -> schemas_webhooks.Webhook:
     """Return a webhook, without its secret."""
-    async with services.database.reading() as connection:
-        return _render_webhook(await connection.run_sync(find_webhook, webhook_id, caller.tenant))
+    return _render_webhook(await services.database.query(find_webhook, webhook_id, caller.tenant))
 
 
 @router.patch(
@@ -140,8 +139,7 @@ async def update_webhook(
         security_log.record(connection, request, caller, AuditEvent.WEBHOOK_CHANGED, changed.id)
         return changed
 
-    async with services.database.transaction() as connection:
-        return _render_webhook(await connection.run_sync(write))
+    return _render_webhook(await services.database.transact(write))
 
 
 @router.delete(
