@@ -9,7 +9,7 @@ from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import Downloader, StoredObject
-from smart_filter_api.schemas.choices import BackgroundPage, Keyword, KeywordPage
+from smart_filter_api.schemas.choices import BackgroundPage, KeywordPage
 from smart_filter_api.services.callers import Reader
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.catalog.scalars import quote_value
@@ -47,13 +47,7 @@ async def list_backgrounds(services: OpenServices, caller: Reader) -> Background
 async def list_keywords(services: OpenServices, caller: Reader) -> KeywordPage:
     """Return the words that `keywords:` understands, for the caller's backgrounds."""
     listed = words.list_words(await services.presets(caller.tenant))
-    return KeywordPage(
-        items=[
-            Keyword(word=word.word, kind=word.kind, count=word.count)
-            for word in listed
-            if len(word.word) <= MAX_KEYWORD_CHARACTERS
-        ]
-    )
+    return KeywordPage(items=[word for word in listed if len(word.word) <= MAX_KEYWORD_CHARACTERS])
 
 
 @router.get(

@@ -100,10 +100,9 @@ class Services:
 
     async def pictures(self, tenant: Tenant) -> list[Picture]:
         """Return the pictures that a tenant may use: the operator's and its own."""
-        return await self.caches.stock.get(tenant, lambda: self._load_pictures(tenant))
-
-    async def _load_pictures(self, tenant: Tenant) -> list[Picture]:
-        return await self.database.query(stock.list_usable, tenant)
+        return await self.caches.stock.get(
+            tenant, lambda: self.database.query(stock.list_usable, tenant)
+        )
 
     async def refuse_when_full(self, *, jobs: int = 1) -> None:
         """Check that the global queue has room for this many more jobs.  Raises ServiceFull."""
