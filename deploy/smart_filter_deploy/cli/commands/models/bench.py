@@ -21,7 +21,7 @@ from smart_filter_deploy.cli.terminal.text import examples, print_json
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Offer
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.config.paths import data_folder
-from smart_filter_shared.errors import FolderUnreadable, SetupFailed
+from smart_filter_shared.errors import SetupFailed
 from smart_filter_training.evaluation import timing
 from smart_filter_training.evaluation.tasks import TASKS
 from smart_filter_training.evaluation.timing import Sample, Timing
@@ -113,20 +113,17 @@ def _measure(
         wanted = [
             _BenchTarget(offer, offer.card.name, {}) for offer in offers if offer.fault is None
         ]
-    try:
-        with (
-            timing.open_sample(photo, folder, research=discovered.research) as sample,
-            Status("", console=EscapingConsole(stderr=True)) as status,
-        ):
-            measured = []
-            for target in wanted:
-                status.update(f"{target.offer.card.task} {target.name}")
-                measured.append(
-                    _measure_one(target, sample, folder, runs, research=discovered.research)
-                )
-            return measured
-    except FolderUnreadable as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
+    with (
+        timing.open_sample(photo, folder, research=discovered.research) as sample,
+        Status("", console=EscapingConsole(stderr=True)) as status,
+    ):
+        measured = []
+        for target in wanted:
+            status.update(f"{target.offer.card.task} {target.name}")
+            measured.append(
+                _measure_one(target, sample, folder, runs, research=discovered.research)
+            )
+        return measured
 
 
 def _print_results(measured: Sequence[_BenchResult]) -> None:

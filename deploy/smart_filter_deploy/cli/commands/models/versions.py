@@ -18,7 +18,6 @@ from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandErro
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.model_registry import published_models, shadow_results, weight_versions
 from smart_filter_shared.model_registry.weight_versions import WeightVersion
 from smart_filter_shared.pipeline import TaskName
@@ -126,7 +125,7 @@ def register(
     task, name = model
     training = TrainingInfo(figures, trained_on, dt.datetime.now(dt.UTC), data_set, parent)
     # Logs go to standard error: programs read standard output.
-    with backends.open_backends() as reached, _translate_refusals(), redirect_stdout(sys.stderr):
+    with backends.open_backends() as reached, redirect_stdout(sys.stderr):
         servers = reached.servers
         place = RegistrationContext(
             servers.engine, servers.store, catalog.discover_models(), data_folder() / "weights"
@@ -169,7 +168,7 @@ def shadow(digest: str, *, share: float, as_json: bool) -> None:
 @json_option
 def compare_shadow(digest: str, *, as_json: bool) -> None:
     """Show how far shadow results agree with the live weights."""
-    with _translate_refusals(), database.transaction() as connection:
+    with database.transaction() as connection:
         version = weight_versions.find(connection, digest)
         place = version.trained.task, version.trained.model
         published = published_models.list_models(connection)
@@ -227,7 +226,7 @@ def promote(digest: str, *, anyway: bool, as_json: bool) -> None:
 def rollback(model: tuple[TaskName, str], *, as_json: bool) -> None:
     """Replace the live weights of a model with the previous ones."""
     task, name = model
-    with _translate_refusals(), database.transaction() as connection:
+    with database.transaction() as connection:
         retired, now = weight_versions.rollback(connection, task, name)
     if as_json:
         click.echo(
@@ -241,21 +240,13 @@ def rollback(model: tuple[TaskName, str], *, as_json: bool) -> None:
 
 
 @contextmanager
-def _translate_refusals() -> Iterator[None]:
-    try:
-        yield
-    except VersionRefused as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
-
-
-@contextmanager
 def _open_version(digest: str, *, is_run: bool = True) -> Iterator[tuple[Connection, str]]:
     """Open a transaction that changes a version, and give its full digest.
 
     is_run: whether workers will run it. Its file must then be in storage, because workers wait for
     a file that they cannot download.
     """
-    with backends.open_backends() as reached, _translate_refusals():
+    with backends.open_backends() as reached:
         engine, store = reached.servers.engine, reached.servers.store
         with sessions.transaction(engine) as connection:
             version = weight_versions.find(connection, digest)

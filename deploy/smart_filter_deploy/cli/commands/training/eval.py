@@ -15,7 +15,6 @@ from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_colu
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared.config.paths import data_folder
-from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Edge
 from smart_filter_training.evaluation import html_report, measure, tiers
@@ -90,20 +89,17 @@ def evaluate(
     given = local_models.parse_parameters(task, names, settings, weights)
     if html is not None and not html.absolute().parent.is_dir():
         raise CommandError(f"{html.parent} is not a folder", WRONG_USAGE)
-    try:
-        with _progress() as tell:
-            evaluation = measure.evaluate(
-                TaskName(task),
-                given,
-                data=data,
-                weights=weights,
-                research=local_models.load_catalog().research,
-                limit=limit,
-                show=html_report.MAX_PHOTOS if html is not None else 0,
-                tell=tell,
-            )
-    except FolderUnreadable as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
+    with _progress() as tell:
+        evaluation = measure.evaluate(
+            TaskName(task),
+            given,
+            data=data,
+            weights=weights,
+            research=local_models.load_catalog().research,
+            limit=limit,
+            show=html_report.MAX_PHOTOS if html is not None else 0,
+            tell=tell,
+        )
     if html is not None:
         html.write_text(html_report.render_page(evaluation), encoding="utf-8")
     if as_json:
@@ -119,13 +115,10 @@ def _compare_tiers(data: Path, sheets: Path, *, limit: int | None, as_json: bool
     names = local_models.list_default_first(TaskName.SEGMENTATION, None)
     weights = local_models.fetch_weights(TaskName.SEGMENTATION, names, data_folder() / "weights")
     research = local_models.load_catalog().research
-    try:
-        with _progress() as tell:
-            compared = tiers.compare_tiers(
-                data, sheets, weights=weights, research=research, limit=limit, tell=tell
-            )
-    except FolderUnreadable as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
+    with _progress() as tell:
+        compared = tiers.compare_tiers(
+            data, sheets, weights=weights, research=research, limit=limit, tell=tell
+        )
     used = {tier.edge: tier.model for tier in compared.tiers}
     if used[Edge.BEST] == used[Edge.BALANCED]:
         print_line("edge=best ran without BiRefNet: smart-filter models pull best", err=True)
