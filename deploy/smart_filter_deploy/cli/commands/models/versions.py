@@ -126,9 +126,8 @@ def register(
     training = TrainingInfo(figures, trained_on, dt.datetime.now(dt.UTC), data_set, parent)
     # Logs go to standard error: programs read standard output.
     with backends.open_backends() as reached, redirect_stdout(sys.stderr):
-        servers = reached.servers
         place = RegistrationContext(
-            servers.engine, servers.store, catalog.discover_models(), data_folder() / "weights"
+            reached.engine, reached.store, catalog.discover_models(), data_folder() / "weights"
         )
         version = learning_register.register_weights(
             place, file.read_bytes(), task=task, model=name, training=training
@@ -247,12 +246,11 @@ def _open_version(digest: str, *, is_run: bool = True) -> Iterator[tuple[Connect
     a file that they cannot download.
     """
     with backends.open_backends() as reached:
-        engine, store = reached.servers.engine, reached.servers.store
-        with sessions.transaction(engine) as connection:
+        with sessions.transaction(reached.engine) as connection:
             version = weight_versions.find(connection, digest)
         if is_run:
-            learning_register.ensure_stored(store, version)
-        with sessions.transaction(engine) as connection:
+            learning_register.ensure_stored(reached.store, version)
+        with sessions.transaction(reached.engine) as connection:
             yield connection, version.digest
 
 

@@ -7,7 +7,7 @@ import click
 from rich.text import Text
 
 from smart_filter_deploy.cli.commands.options import json_option
-from smart_filter_deploy.cli.server.backends import open_backends
+from smart_filter_deploy.cli.server.backends import find_storage, open_backends
 from smart_filter_deploy.cli.server.pictures import (
     AddedPicture,
     ListedPicture,
@@ -185,8 +185,8 @@ def sync(
     """
     with open_backends() as there:
         done = syncing.sync_pictures(
-            there.servers,
-            syncing.find_provider(address, there.storage),
+            there,
+            syncing.find_provider(address, find_storage()),
             tenant=tenant,
             delete=delete,
             may_replace=may_replace,
