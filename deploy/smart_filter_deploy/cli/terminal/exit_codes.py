@@ -27,7 +27,7 @@ WRONG_USAGE = 2
 NO_SERVER = 3
 INTERRUPTED = 130  # 128 + SIGINT, the shells' convention
 
-# Errors of what the command line names.
+# Errors about a file, picture or version that the command line names.
 _USAGE_ERRORS = (FolderUnreadable, PictureRefused, VersionRefused)
 # Errors of a full volume, or of a user's quota on it.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
