@@ -18,25 +18,24 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    Text,
     and_,
     case,
     func,
-    literal,
-    null,
     or_,
     select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.artifacts.retention import RetentionOverrides
 from smart_filter_shared.db import tables
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.errors import InsufficientScope, NotFound, TokenUsedUp, Unauthorized
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.tenants.quotas import LimitOverrides, Limits
+from smart_filter_shared.tenants import settings
+from smart_filter_shared.tenants.quotas import Limits
+from smart_filter_shared.tenants.settings import TenantOverrides
 
 _PREFIX = "sf_live_"
 _SECRET_BYTES = 32
@@ -52,15 +51,7 @@ _KEY_COLUMNS = (
     ),
 )
 
-_TENANT_COLUMNS = tuple(
-    tables.tenants.c[name]
-    for name in (
-        *("requests_per_minute", "jobs_waiting", "megapixels_per_day", "stored_bytes"),
-        "pictures",
-        *("keep_input_seconds", "keep_result_seconds", "keep_nothing", "recipe", "link_seconds"),
-        "emotions",
-    )
-)
+_TENANT_COLUMNS = tuple(tables.tenants.c[name] for name in settings.COLUMNS)
 _NO_KEY = uuid.UUID(int=0)
 
 _REVOKE = text("""
@@ -278,39 +269,37 @@ def call_for_tenant(connection: Connection, tenant: Tenant, *, usual: Limits) ->
 
     usual: as in `authenticate`.
     """
-    asked = select(literal(tenant).label("name")).subquery()
-    no_key = (
-        *(literal(_NO_KEY).label("id"), asked.c.name.label("tenant")),
-        *(literal([str(Scope.SUBMIT)], ARRAY(Text)).label("scopes"), null().label("max_jobs")),
-    )
-    query = select(*no_key, *_TENANT_COLUMNS).outerjoin_from(
-        asked, tables.tenants, tables.tenants.c.name == asked.c.name
-    )
-    return caller_from_row(connection.execute(query).one(), usual)
+    overrides = settings.read_overrides(connection, tenant)
+    return _make_caller(_NO_KEY, tenant, [Scope.SUBMIT], overrides, usual)
 
 
 def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
     """Return the caller of a row of `select_callers`; usual: as in `authenticate`."""
-    overrides = LimitOverrides(
-        row.requests_per_minute,
-        row.jobs_waiting,
-        row.megapixels_per_day,
-        row.stored_bytes,
-        row.pictures,
+    overrides, tenant = settings.parse_overrides(row), Tenant(row.tenant)
+    return _make_caller(
+        row.id, tenant, row.scopes, overrides, usual, is_device=row.max_jobs is not None
     )
-    tenant = Tenant(row.tenant)
+
+
+def _make_caller(
+    key_id: uuid.UUID,
+    tenant: Tenant,
+    scopes: Collection[str],
+    overrides: TenantOverrides,
+    usual: Limits,
+    *,
+    is_device: bool = False,
+) -> Caller:
     return Caller(
-        key_id=row.id,
-        tenant=tenant,
-        scopes=frozenset(row.scopes),
-        is_device=row.max_jobs is not None,
-        limits=overrides.within(tenant, usual),
-        retention=RetentionOverrides(
-            row.keep_input_seconds, row.keep_result_seconds, nothing=bool(row.keep_nothing)
-        ),
-        recipe=row.recipe or {},
-        link_seconds=row.link_seconds,
-        emotions=row.emotions,
+        key_id,
+        tenant,
+        frozenset(scopes),
+        is_device,
+        overrides.limits.within(tenant, usual),
+        overrides.retention,
+        overrides.recipe,
+        overrides.link_seconds,
+        overrides.emotions,
     )
 
 
