@@ -10,12 +10,12 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 22_705,
+    "api": 22_515,
     "benchmarks": 10_735,
     "client": 5_835,
-    "deploy": 17_345,
+    "deploy": 17_265,
     "docs": 4_050,
-    "shared": 24_085,
+    "shared": 24_000,
     "tests": 82_415,
     "tests/smart_filter_tests": 14_500,
     "training": 10_350,
