@@ -31,7 +31,7 @@ _MAX_AGE_SECONDS: Final = 86_400
 @router.get(
     "",
     summary="List the backgrounds",
-    responses=describe_responses("unauthorized", "scope", "unavailable"),
+    responses=describe_responses(),
 )
 async def list_backgrounds(services: OpenServices, caller: Reader) -> BackgroundPage:
     """Return every background that the caller's recipes can name as `preset:NAME`."""
@@ -42,7 +42,7 @@ async def list_backgrounds(services: OpenServices, caller: Reader) -> Background
 @router.get(
     "/keywords",
     summary="List the background keywords",
-    responses=describe_responses("unauthorized", "scope", "unavailable"),
+    responses=describe_responses(),
 )
 async def list_keywords(services: OpenServices, caller: Reader) -> KeywordPage:
     """Return the words that `keywords:` understands, for the caller's backgrounds."""
@@ -58,7 +58,7 @@ async def list_keywords(services: OpenServices, caller: Reader) -> KeywordPage:
     responses={
         200: {"description": "240 × 160 pixels", "content": {thumbnails.MEDIA_TYPE: {}}},
         304: {"description": "Not modified: `If-None-Match` names the current version"},
-        **describe_responses("unauthorized", "scope", "not_found", "unavailable"),
+        **describe_responses("not_found"),
     },
 )
 async def get_background_thumbnail(

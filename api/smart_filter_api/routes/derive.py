@@ -37,11 +37,7 @@ from smart_filter_shared.pipeline import StageName
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 
-_SUBMISSION_PROBLEMS = (
-    *("malformed_request", "unsupported_media"),
-    *("idempotency_in_progress", "idempotency_mismatch"),
-)
-_COMMON_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavailable")
+_PROBLEMS = ("not_found", "job_deleted")
 # All but the mask is small.
 _MAX_BODY_BYTES = max_text_bytes(MAX_MASK_BYTES) + 10_000
 
@@ -56,16 +52,9 @@ _MAX_BODY_BYTES = max_text_bytes(MAX_MASK_BYTES) + 10_000
     response_model=Job,
     openapi_extra={"requestBody": openapi_bodies.DERIVATION},
     responses=describe_responses(
-        *_COMMON_PROBLEMS,
-        *_SUBMISSION_PROBLEMS,
-        "photo_too_large",
-        "job_not_finished",
-        "inputs_expired",
-        "invalid_request",
-        "invalid_webhook_url",
-        "invalid_recipe",
-        "contradiction",
-        "not_available",
+        *(*_PROBLEMS, *idempotency.PROBLEMS, "unsupported_media"),
+        *("photo_too_large", "job_not_finished", "inputs_expired", "invalid_request"),
+        *("invalid_webhook_url", "invalid_recipe", "contradiction", "not_available"),
         "queue_full",
     )
     | {status.HTTP_200_OK: {"model": Job, "description": "Ended within `Prefer: wait`"}},
@@ -111,12 +100,8 @@ async def derive_job(
     response_model=schemas_deriving.Correction,
     openapi_extra=json_document.describe_body(CorrectionRequest),
     responses=describe_responses(
-        *_COMMON_PROBLEMS,
-        *_SUBMISSION_PROBLEMS,
-        "photo_too_large",
-        "job_not_finished",
-        "inputs_expired",
-        "invalid_request",
+        *(*_PROBLEMS, *idempotency.PROBLEMS, "unsupported_media"),
+        *("photo_too_large", "job_not_finished", "inputs_expired", "invalid_request"),
     ),
 )
 async def create_correction(
@@ -168,7 +153,7 @@ async def _store_correction(
 @router.get(
     "/corrections",
     summary="List a job's corrections",
-    responses=describe_responses(*_COMMON_PROBLEMS),
+    responses=describe_responses(*_PROBLEMS),
 )
 async def list_corrections(job_id: str, services: OpenServices, caller: Reader) -> CorrectionPage:
     """Return the stored corrections of a job."""

@@ -27,7 +27,7 @@ _MAX_PAGE_SIZE = 1000
     "Without `cursor` the list is empty; poll with the `next_cursor` of each answer, every second "
     "or few. An event can come again, with the same `id`; a cursor that rests for minutes on a "
     "busy server can miss events.",
-    responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
+    responses=describe_responses("malformed_request"),
 )
 async def list_events(
     services: OpenServices,

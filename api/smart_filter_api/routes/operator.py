@@ -58,8 +58,6 @@ _CHUNK_DESCRIPTION = (
     f"At most {_MOVE_CHUNK_JOBS} jobs per request, each in a transaction of its own. Repeat with "
     "`next_cursor` until it is null; starting again without it handles the remaining jobs."
 )
-_COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
-_LOOKUP_PROBLEMS = (*_COMMON_PROBLEMS, "not_found")
 
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
 
@@ -70,7 +68,7 @@ IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
     description="Current issues, queues and workers. With `If-None-Match` the answer is 304 while "
     "nothing has changed.",
     response_model=ServiceState,
-    responses=describe_responses(*_COMMON_PROBLEMS),
+    responses=describe_responses(),
 )
 async def get_service_state(
     services: OpenServices, caller: Operator, if_none_match: IfNoneMatch = None
@@ -91,7 +89,7 @@ async def get_service_state(
     summary="Get the history of the service",
     description="In steps of 1 minute for an hour, 20 minutes for a day, 8 hours for 30 days.",
     response_model=ServiceHistory,
-    responses=describe_responses("malformed_request", *_COMMON_PROBLEMS),
+    responses=describe_responses("malformed_request"),
 )
 async def get_service_history(
     services: OpenServices,
@@ -116,7 +114,7 @@ async def get_service_history(
     "/tenants",
     summary="List the busiest tenants",
     description="Ended jobs of the last 30 days and of today, in UTC, by their final state.",
-    responses=describe_responses(*_COMMON_PROBLEMS),
+    responses=describe_responses(),
 )
 async def list_busiest_tenants(services: OpenServices, caller: Operator) -> BusiestTenants:
     """Return the number of ended jobs of each of the busiest tenants."""
@@ -135,7 +133,7 @@ async def list_busiest_tenants(services: OpenServices, caller: Operator) -> Busi
     "/tenants/{tenant}",
     summary="Count a tenant's jobs to cancel or redrive",
     description="The jobs that `cancel` and `redrive` would change, to confirm before the call.",
-    responses=describe_responses(*_LOOKUP_PROBLEMS),
+    responses=describe_responses("not_found"),
 )
 async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operator) -> MovableJobs:
     """Return how many jobs would be canceled or redriven."""
@@ -156,7 +154,7 @@ async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operat
     "/tenants/{tenant}/cancel",
     summary="Cancel a tenant's jobs",
     description=f"Cancels unfinished jobs. {_CHUNK_DESCRIPTION}",
-    responses=describe_responses("malformed_request", *_LOOKUP_PROBLEMS),
+    responses=describe_responses("malformed_request", "not_found"),
 )
 async def cancel_tenant_jobs(
     tenant: str,
@@ -174,7 +172,7 @@ async def cancel_tenant_jobs(
     "/tenants/{tenant}/redrive",
     summary="Redrive a tenant's jobs",
     description=f"Continues failed jobs after their succeeded stages. {_CHUNK_DESCRIPTION}",
-    responses=describe_responses("malformed_request", *_LOOKUP_PROBLEMS),
+    responses=describe_responses("malformed_request", "not_found"),
 )
 async def redrive_tenant_jobs(
     tenant: str,
@@ -192,7 +190,7 @@ async def redrive_tenant_jobs(
     "/queues/{capability}/pause",
     summary="Pause a queue",
     description="Workers stop claiming from it. Running stages finish; new stages wait.",
-    responses=describe_responses(*_LOOKUP_PROBLEMS),
+    responses=describe_responses("not_found"),
 )
 async def pause_queue(
     capability: str, request: Request, services: OpenServices, caller: Operator
@@ -205,7 +203,7 @@ async def pause_queue(
 @router.delete(
     "/queues/{capability}/pause",
     summary="Resume a queue",
-    responses=describe_responses(*_LOOKUP_PROBLEMS),
+    responses=describe_responses("not_found"),
 )
 async def resume_queue(
     capability: str, request: Request, services: OpenServices, caller: Operator
@@ -219,7 +217,7 @@ async def resume_queue(
     "/workers/{worker_id}/drain",
     summary="Drain a worker",
     description="From its next heartbeat, the worker finishes its stages and claims no more.",
-    responses=describe_responses(*_LOOKUP_PROBLEMS),
+    responses=describe_responses("not_found"),
 )
 async def drain_worker(
     worker_id: str, request: Request, services: OpenServices, caller: Operator
@@ -232,7 +230,7 @@ async def drain_worker(
 @router.delete(
     "/workers/{worker_id}/drain",
     summary="Resume a drained worker",
-    responses=describe_responses(*_LOOKUP_PROBLEMS),
+    responses=describe_responses("not_found"),
 )
 async def undrain_worker(
     worker_id: str, request: Request, services: OpenServices, caller: Operator

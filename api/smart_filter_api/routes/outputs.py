@@ -164,16 +164,8 @@ def _find_target(
         _NOT_MODIFIED: {"description": "Not modified: `If-None-Match` names the current version"},
         _REDIRECT: {"description": "With `redirect=1`: a link to the file"},
         **describe_responses(
-            "malformed_request",
-            "unauthorized",
-            "scope",
-            "link_invalid",
-            "link_expired",
-            "not_found",
-            "job_not_finished",
-            "job_deleted",
-            "output_expired",
-            "unavailable",
+            *("malformed_request", "link_invalid", "link_expired", "not_found"),
+            *("job_not_finished", "job_deleted", "output_expired"),
         ),
     },
 )

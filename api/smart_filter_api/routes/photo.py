@@ -46,14 +46,7 @@ _MEDIA_SUBTYPES = {"jpg": "jpeg"}  # other subtypes equal the name of the format
         },
         304: {"description": "Not modified: `If-None-Match` names the current version"},
         **describe_responses(
-            "malformed_request",
-            "unauthorized",
-            "scope",
-            "not_found",
-            "job_not_finished",
-            "job_deleted",
-            "inputs_expired",
-            "unavailable",
+            *("malformed_request", "not_found", "job_not_finished", "job_deleted"), "inputs_expired"
         ),
     },
 )

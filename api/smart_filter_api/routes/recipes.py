@@ -25,13 +25,12 @@ from smart_filter_shared.tenants.saved_recipes import SavedRecipe
 
 router = APIRouter(prefix="/v1/recipes", tags=["recipes"])
 
-_COMMON_PROBLEMS: Final = ("unauthorized", "scope", "unavailable")
 _TOO_MANY: Final = (
     f"would be one more than {saved_recipes.MAX_RECIPES} recipes; delete one that is not used"
 )
 
 
-@router.get("", summary="List the saved recipes", responses=describe_responses(*_COMMON_PROBLEMS))
+@router.get("", summary="List the saved recipes", responses=describe_responses())
 async def list_recipes(services: OpenServices, caller: Reader) -> SavedRecipePage:
     """Return the recipes that the caller's submissions can name: its tenant's and built-in ones."""
     saved = await services.database.query(saved_recipes.list_recipes, caller.tenant)
@@ -50,7 +49,7 @@ async def list_recipes(services: OpenServices, caller: Reader) -> SavedRecipePag
 @router.get(
     "/{recipe_name}",
     summary="Get a saved recipe",
-    responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
+    responses=describe_responses("not_found"),
 )
 async def get_recipe(
     recipe_name: str, services: OpenServices, caller: Reader
@@ -73,7 +72,6 @@ async def get_recipe(
     "precedence over a built-in one of the same name. Existing jobs keep their fields.",
     openapi_extra=json_document.describe_body(SaveRecipeRequest),
     responses=describe_responses(
-        *_COMMON_PROBLEMS,
         *("malformed_request", "unsupported_media", "invalid_request", "invalid_recipe"),
         *("contradiction", "not_available", "sign_in_again"),
     ),
@@ -113,7 +111,7 @@ async def update_recipe(
     "/{recipe_name}",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Delete a saved recipe",
-    responses=describe_responses(*_COMMON_PROBLEMS, "not_found", "sign_in_again"),
+    responses=describe_responses("not_found", "sign_in_again"),
 )
 async def delete_recipe(
     recipe_name: str, request: Request, services: OpenServices, caller: RecentAdministrator

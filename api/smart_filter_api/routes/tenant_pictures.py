@@ -44,11 +44,10 @@ from smart_filter_shared.tenants.audit_log import AuditEvent
 
 router = APIRouter(prefix=f"/v1/backgrounds/{BackgroundSource.TENANT}", tags=["backgrounds"])
 
-_COMMON_PROBLEMS: Final = ("unauthorized", "scope", "unavailable")
 _PICTURE: Final = "picture"
 
 
-@router.get("", summary="List your own pictures", responses=describe_responses(*_COMMON_PROBLEMS))
+@router.get("", summary="List your own pictures", responses=describe_responses())
 async def list_tenant_pictures(services: OpenServices, caller: Reader) -> TenantPicturePage:
     """Return the backgrounds and logos of the caller's tenant, those too that are not ready."""
     return TenantPicturePage(items=await services.database.query(_list, caller.tenant))
@@ -57,7 +56,7 @@ async def list_tenant_pictures(services: OpenServices, caller: Reader) -> Tenant
 @router.get(
     "/{picture_name}",
     summary="Get one of your own pictures",
-    responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
+    responses=describe_responses("not_found"),
 )
 async def get_tenant_picture(
     picture_name: str, services: OpenServices, caller: Reader
@@ -81,7 +80,6 @@ async def get_tenant_picture(
             "model": TenantPicture,
         },
         **describe_responses(
-            *_COMMON_PROBLEMS,
             *("malformed_request", "photo_too_large", "unsupported_media", "invalid_request"),
             *("not_found", "queue_full", "sign_in_again"),
         ),
@@ -125,7 +123,7 @@ async def upload_tenant_picture(
     "/{picture_name}",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Delete one of your own pictures",
-    responses=describe_responses(*_COMMON_PROBLEMS, "not_found", "sign_in_again"),
+    responses=describe_responses("not_found", "sign_in_again"),
 )
 async def delete_tenant_picture(
     picture_name: str, request: Request, services: OpenServices, caller: RecentAdministrator

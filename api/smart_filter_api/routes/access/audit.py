@@ -24,7 +24,7 @@ _MAX_PAGE_SIZE = 200
     description="Sign-ins, keys, webhooks and settings of a tenant that were changed, and requests "
     "that were refused for their key, scope or origin. Refused requests are counted for a minute. "
     "The operator's tenant also has those whose tenant is not known.",
-    responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
+    responses=describe_responses("malformed_request"),
 )
 async def list_audit_events(
     services: OpenServices,

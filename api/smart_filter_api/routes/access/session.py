@@ -32,10 +32,7 @@ router = APIRouter(prefix="/v1", tags=["session"])
     "answer sets a cookie with the permissions of the key.",
     response_model=schemas_sessions.Session,
     openapi_extra=json_document.describe_body(SessionRequest),
-    responses=describe_responses(
-        *("malformed_request", "unsupported_media", "invalid_request"),
-        *("unauthorized", "scope", "unavailable"),
-    ),
+    responses=describe_responses("malformed_request", "unsupported_media", "invalid_request"),
 )
 async def sign_in(request: Request, services: OpenServices) -> Response:
     """Open a session; the browser's previous session ends."""
@@ -74,7 +71,7 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
     "/session",
     summary="Get the session",
     response_model=schemas_sessions.Session,
-    responses=describe_responses("unauthorized", "unavailable"),
+    responses=describe_responses("unauthorized", "unavailable", needs_key=False),
 )
 async def get_session(
     request: Request, services: OpenServices, session: BrowserSession
@@ -88,7 +85,7 @@ async def get_session(
     "/session",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Sign out",
-    responses=describe_responses("unauthorized", "unavailable"),
+    responses=describe_responses("unauthorized", "unavailable", needs_key=False),
 )
 async def sign_out(request: Request, services: OpenServices, session: BrowserSession) -> Response:
     """End the session."""
@@ -116,7 +113,7 @@ async def sign_out(request: Request, services: OpenServices, session: BrowserSes
     summary="List sessions",
     description="The browser sessions of the caller's key, the newest first. The key of a person "
     "whom a provider signed in has one session.",
-    responses=describe_responses("unauthorized", "scope", "unavailable"),
+    responses=describe_responses(),
 )
 async def list_sessions(request: Request, services: OpenServices, caller: AnyKey) -> OpenSessions:
     """Return the sessions of the caller's key."""
@@ -135,7 +132,7 @@ async def list_sessions(request: Request, services: OpenServices, caller: AnyKey
     status_code=status.HTTP_204_NO_CONTENT,
     summary="End a session",
     description="Signs another browser out, such as that of a lost device.",
-    responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
+    responses=describe_responses("not_found"),
 )
 async def delete_session(
     session_id: str, request: Request, services: OpenServices, caller: AnyKey

@@ -25,7 +25,7 @@ _MAX_DAYS = 366
     summary="List daily usage",
     description="A job counts on the day in UTC on which it ends, and appears within a few "
     f"seconds. The range includes both days and has at most {_MAX_DAYS} days.",
-    responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
+    responses=describe_responses("malformed_request"),
 )
 async def get_usage(
     services: OpenServices,

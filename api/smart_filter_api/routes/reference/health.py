@@ -50,7 +50,7 @@ async def get_liveness() -> Health:
     "/readyz",
     summary="Check readiness",
     response_model=Health,
-    responses=describe_responses("unavailable"),
+    responses=describe_responses("unavailable", needs_key=False),
 )
 async def get_readiness(request: Request, services: OpenServices) -> Health | Response:
     """Check database and storage, which the API needs, and broker, workers, temporary files."""
