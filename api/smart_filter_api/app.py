@@ -31,7 +31,6 @@ from smart_filter_api.routes import (
     outputs,
     photo,
     recipes,
-    s3_events,
     tenant_pictures,
     uploads,
     webhooks,
@@ -113,7 +112,6 @@ def create(
         *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
         *(
             events,
-            s3_events,
             uploads,
             live_video,
             recipes,

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Final
 
 from smart_filter_deploy.tls_files import TlsFiles
-from smart_filter_shared import container_memory, doorbell
+from smart_filter_shared import container_memory, doorbell, listening
 from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.config import paths
 from smart_filter_shared.config.settings import (
@@ -47,6 +47,7 @@ _ATTEMPT_SECONDS: Final = 0.5
 _API_BYTES: Final = 130e6
 _SENDER_BYTES: Final = 110e6
 _LIVE_BYTES: Final = 256e6
+_OPERATORS_OPTIONS = "--operators-host and --operators-port"
 
 
 def prepare_servers(
@@ -146,11 +147,13 @@ def serve_api(
     doorbell.verify_login(settings.broker)
     _verify_storage(settings.storage)
     with ExitStack() as sockets:
-        listening = [sockets.enter_context(server.bind(*place))]
+        listeners = [sockets.enter_context(listening.bind(*place))]
         operators_port = None
         if operators_place is not None:
             options = "--operators-host and --operators-port"
-            listening.append(sockets.enter_context(server.bind(*operators_place, options=options)))
+            listeners.append(
+                sockets.enter_context(listening.bind(*operators_place, options=options))
+            )
             operators_port = operators_place[1]
         application = app.create(
             settings, operators_port=operators_port, traces=_open_traces(settings, "api")
@@ -165,7 +168,7 @@ def serve_api(
         # eighth of the time of a submission.
         gc.collect()
         gc.freeze()
-        server.serve(config, listening)
+        server.serve(config, listeners)
 
 
 def serve_worker(
@@ -259,10 +262,10 @@ def serve_live(
         paths.data_folder() / "weights",
         research=engine.research_weights,
         emotions=engine.emotions,
-        listening=socket.socket(fileno=place) if isinstance(place, int) else process.listen(*place),
+        listening=socket.socket(fileno=place) if isinstance(place, int) else listening.bind(*place),
         operators=None
         if operators_place is None
-        else process.listen(*operators_place, options="--operators-host and --operators-port"),
+        else listening.bind(*operators_place, options=_OPERATORS_OPTIONS),
         threads=threads,
     )
 

@@ -169,8 +169,13 @@ class SegmentationFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreTerms:
-    """The terms of a background's score, 0..1 each (`backgrounds/scoring.py`)."""
+class BackgroundTerms:
+    """The terms of a background's score, each 0 to 1.
+
+    mood: how well it matches the mood of the faces.  contrast: how well the people stand out from
+    it.  harmony: how well its hues match clothes, hair and skin.  blending: how little remains of
+    the old background in hair show on it.  variety: random, from the seed.
+    """
 
     mood: float
     contrast: float
@@ -180,12 +185,12 @@ class ScoreTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A background that was considered, its score 0..1, and the terms of the score."""
+class BackgroundCandidate:
+    """A background that was considered; request it with `preset:NAME`.  score: 0 to 1."""
 
     name: str
     score: float
-    terms: ScoreTerms
+    terms: BackgroundTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +222,7 @@ class ChosenBackground:
     name: str | None
     keywords: tuple[str, ...]
     reason: str
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[BackgroundCandidate, ...] = ()
     light: float = 0.0
     blur: float = 0.0
     contrast: OutlineContrast | None = None

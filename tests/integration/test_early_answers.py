@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from smart_filter_api.http import server
+from smart_filter_shared import listening
 from smart_filter_tests.outages import wait_until
 
 # More than the buffers of both sockets hold, so that the client still writes when it is refused.
@@ -30,14 +31,13 @@ async def refuse(_: Request) -> Response:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
-    listening = server.bind("127.0.0.1", 0)
-    address = listening.getsockname()
+    listener = listening.bind("127.0.0.1", 0)
     app = Starlette(routes=[Route("/", refuse, methods=["POST"])])
     running = server.Server(server.build_config(app))
-    thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
+    thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
     thread.start()
     wait_until(lambda: running.started)
-    yield address
+    yield listener.getsockname()
     running.should_exit = True
     thread.join(60)
 

@@ -18,25 +18,24 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    Text,
     and_,
     case,
     func,
-    literal,
-    null,
     or_,
     select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.artifacts.retention import RetentionOverrides
 from smart_filter_shared.db import tables
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.errors import InsufficientScope, NotFound, TokenUsedUp, Unauthorized
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.tenants.quotas import LimitOverrides, Limits
+from smart_filter_shared.tenants import settings
+from smart_filter_shared.tenants.quotas import Limits
+from smart_filter_shared.tenants.settings import TenantOverrides
 
 _PREFIX = "sf_live_"
 _SECRET_BYTES = 32
@@ -52,15 +51,7 @@ _KEY_COLUMNS = (
     ),
 )
 
-_TENANT_COLUMNS = tuple(
-    tables.tenants.c[name]
-    for name in (
-        *("requests_per_minute", "jobs_waiting", "megapixels_per_day", "stored_bytes"),
-        "pictures",
-        *("keep_input_seconds", "keep_result_seconds", "keep_nothing", "recipe", "link_seconds"),
-        "emotions",
-    )
-)
+_TENANT_COLUMNS = tuple(tables.tenants.c[name] for name in settings.COLUMNS)
 _NO_KEY = uuid.UUID(int=0)
 
 _REVOKE = text("""
@@ -180,21 +171,13 @@ def issue(
     wanted = None if valid_for is None else now + valid_for
     latest = None if issuer is None else _lock_issuer(connection, issuer)
     ends = [end for end in (wanted, latest) if end is not None]
-    key = _generate_key()
-    row = connection.execute(
-        tables.keys.insert()
-        .values(
-            id=uuid.uuid4(),
-            tenant=tenant,
-            digest=hash_key(key),
-            scopes=[str(scope) for scope in scopes],
-            created_at=now,
-            expires_at=func.least(*ends) if ends else None,
-            issued_by=None if issuer is None else issuer.key_id,
-        )
-        .returning(*_KEY_COLUMNS)
-    ).one()
-    return IssuedKey(read_row(KeyRow, row), key)
+    return _insert_key(
+        connection,
+        tenant=tenant,
+        scopes=scopes,
+        expires_at=func.least(*ends) if ends else None,
+        issued_by=None if issuer is None else issuer.key_id,
+    )
 
 
 def issue_for_person(
@@ -204,21 +187,14 @@ def issue_for_person(
 
     Keys that the person issues outlive it.
     """
-    now = func.statement_timestamp()
-    key_id = uuid.uuid4()
-    connection.execute(
-        tables.keys.insert().values(
-            id=key_id,
-            tenant=tenant,
-            # Random, so finding a text with this SHA-256 is as hard as guessing a key.
-            digest=secrets.token_bytes(hashlib.sha256().digest_size),
-            scopes=[str(scope) for scope in scopes],
-            created_at=now,
-            expires_at=now + valid_for,
-            is_personal=True,
-        )
-    )
-    return key_id
+    # Its secret is dropped.
+    return _insert_key(
+        connection,
+        tenant=tenant,
+        scopes=scopes,
+        expires_at=func.statement_timestamp() + valid_for,
+        is_personal=True,
+    ).key_id
 
 
 def issue_for_device(
@@ -229,25 +205,15 @@ def issue_for_device(
     The key is revoked with its parent and expires no later.
     Raises Unauthorized when the parent was revoked a moment ago.
     """
-    now = func.statement_timestamp()
-    keys = tables.keys
     parent_expires_at = _lock_issuer(connection, parent)
-    key = _generate_key()
-    row = connection.execute(
-        keys.insert()
-        .values(
-            id=uuid.uuid4(),
-            tenant=parent.tenant,
-            digest=hash_key(key),
-            scopes=[str(Scope.SUBMIT)],
-            created_at=now,
-            expires_at=func.least(now + valid_for, parent_expires_at),
-            parent=parent.key_id,
-            max_jobs=max_jobs,
-        )
-        .returning(*_KEY_COLUMNS)
-    ).one()
-    return IssuedKey(read_row(KeyRow, row), key)
+    return _insert_key(
+        connection,
+        tenant=parent.tenant,
+        scopes=[Scope.SUBMIT],
+        expires_at=func.least(func.statement_timestamp() + valid_for, parent_expires_at),
+        parent=parent.key_id,
+        max_jobs=max_jobs,
+    )
 
 
 def ensure(connection: Connection, key: str, *, tenant: Tenant, scopes: Collection[Scope]) -> None:
@@ -303,39 +269,37 @@ def call_for_tenant(connection: Connection, tenant: Tenant, *, usual: Limits) ->
 
     usual: as in `authenticate`.
     """
-    asked = select(literal(tenant).label("name")).subquery()
-    no_key = (
-        *(literal(_NO_KEY).label("id"), asked.c.name.label("tenant")),
-        *(literal([str(Scope.SUBMIT)], ARRAY(Text)).label("scopes"), null().label("max_jobs")),
-    )
-    query = select(*no_key, *_TENANT_COLUMNS).outerjoin_from(
-        asked, tables.tenants, tables.tenants.c.name == asked.c.name
-    )
-    return caller_from_row(connection.execute(query).one(), usual)
+    overrides = settings.read_overrides(connection, tenant)
+    return _make_caller(_NO_KEY, tenant, [Scope.SUBMIT], overrides, usual)
 
 
 def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
     """Return the caller of a row of `select_callers`; usual: as in `authenticate`."""
-    overrides = LimitOverrides(
-        row.requests_per_minute,
-        row.jobs_waiting,
-        row.megapixels_per_day,
-        row.stored_bytes,
-        row.pictures,
+    overrides, tenant = settings.parse_overrides(row), Tenant(row.tenant)
+    return _make_caller(
+        row.id, tenant, row.scopes, overrides, usual, is_device=row.max_jobs is not None
     )
-    tenant = Tenant(row.tenant)
+
+
+def _make_caller(
+    key_id: uuid.UUID,
+    tenant: Tenant,
+    scopes: Collection[str],
+    overrides: TenantOverrides,
+    usual: Limits,
+    *,
+    is_device: bool = False,
+) -> Caller:
     return Caller(
-        key_id=row.id,
-        tenant=tenant,
-        scopes=frozenset(row.scopes),
-        is_device=row.max_jobs is not None,
-        limits=overrides.within(tenant, usual),
-        retention=RetentionOverrides(
-            row.keep_input_seconds, row.keep_result_seconds, nothing=bool(row.keep_nothing)
-        ),
-        recipe=row.recipe or {},
-        link_seconds=row.link_seconds,
-        emotions=row.emotions,
+        key_id,
+        tenant,
+        frozenset(scopes),
+        is_device,
+        overrides.limits.within(tenant, usual),
+        overrides.retention,
+        overrides.recipe,
+        overrides.link_seconds,
+        overrides.emotions,
     )
 
 
@@ -435,8 +399,23 @@ def _lock_issuer(connection: Connection, issuer: Caller) -> dt.datetime | None:
     return expires_at
 
 
-def _generate_key() -> str:
-    return _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+def _insert_key(
+    connection: Connection, *, tenant: Tenant, scopes: Collection[Scope], **columns: object
+) -> IssuedKey:
+    key = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    row = connection.execute(
+        tables.keys.insert()
+        .values(
+            id=uuid.uuid4(),
+            tenant=tenant,
+            digest=hash_key(key),
+            scopes=[str(scope) for scope in scopes],
+            created_at=func.statement_timestamp(),
+            **columns,
+        )
+        .returning(*_KEY_COLUMNS)
+    ).one()
+    return IssuedKey(read_row(KeyRow, row), key)
 
 
 def hash_key(key: str) -> bytes:

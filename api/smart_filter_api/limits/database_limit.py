@@ -25,10 +25,10 @@ class TenantSemaphore:
         self._most_each = most_each
         self._all = anyio.Semaphore(most)
         # A tenant's semaphore exists while a request holds it or waits for it.
-        self._by_tenant: WeakValueDictionary[Tenant, anyio.Semaphore] = WeakValueDictionary()
+        self._by_tenant: WeakValueDictionary[Tenant | None, anyio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def hold(self, tenant: Tenant, *, seconds: float) -> AsyncIterator[None]:
+    async def hold(self, tenant: Tenant | None, *, seconds: float) -> AsyncIterator[None]:
         """Wait until the work may begin, and count it until the block ends.
 
         Raises, after this many seconds, RateLimited when the tenant is at its limit, or ServiceFull

@@ -1,14 +1,12 @@
 """Bound the large bodies that are parsed in memory at a time, in turn for all tenants."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
-from weakref import WeakValueDictionary
-
-import anyio
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_shared.ids import Tenant
+from smart_filter_api.limits.database_limit import TenantSemaphore
 
 # A body up to this length is parsed at once: most are, and it takes a few MB and milliseconds.
 _SMALL_BYTES: Final = 65_536
@@ -22,9 +20,7 @@ class ParsingLimit:
     """
 
     def __init__(self) -> None:
-        self._all = anyio.Lock()
-        # A tenant's lock exists while a body holds it or waits for it.
-        self._by_tenant: WeakValueDictionary[Tenant | None, anyio.Lock] = WeakValueDictionary()
+        self._bodies = TenantSemaphore("large bodies", most=1, most_each=1)
 
     @asynccontextmanager
     async def hold(self, caller: Caller | None, length: int) -> AsyncIterator[None]:
@@ -35,7 +31,5 @@ class ParsingLimit:
         if length <= _SMALL_BYTES:
             yield
             return
-        tenant = None if caller is None else caller.tenant
-        lock = self._by_tenant.setdefault(tenant, anyio.Lock())
-        async with lock, self._all:
+        async with self._bodies.hold(None if caller is None else caller.tenant, seconds=math.inf):
             yield

@@ -43,7 +43,7 @@ def add_shared_responses(document: dict[str, Any], operations: Iterable[dict[str
     document["components"]["headers"] = dict(HEADERS)
     for operation in operations:
         answers = operation["responses"]
-        for status, answer in problem.describe_responses("internal").items():
+        for status, answer in problem.describe_responses("internal", needs_key=False).items():
             answers.setdefault(str(status), answer)
         for status, answer in answers.items():
             if answer["description"] == _DEFAULT_DESCRIPTION:

@@ -102,23 +102,16 @@ _BACKGROUND_FILE = _binary(
 )
 _PICTURE_TYPES = ", ".join(PhotoFormat)
 
-# The body of PUT /v1/uploads/{upload_id}; the bytes tell the type of the photo.
-RAW_PHOTO: Schema = {
-    "required": True,
-    "content": {
-        "application/octet-stream": {
-            "schema": _binary("The photo; its type and length are those announced")
-        }
-    },
-}
 
-# The body of PUT /v1/backgrounds/tenant/{picture_name}; the bytes tell its type.
-RAW_PICTURE: Schema = {
-    "required": True,
-    "content": {
-        "application/octet-stream": {"schema": _binary("The picture, with the limits of a photo")}
-    },
-}
+def _raw_body(description: str) -> Schema:
+    """Return a body of bytes, which tell the type of the picture."""
+    content = {"application/octet-stream": {"schema": _binary(description)}}
+    return {"required": True, "content": content}
+
+
+# The bodies of PUT /v1/uploads/{upload_id} and of PUT /v1/backgrounds/tenant/{picture_name}.
+RAW_PHOTO = _raw_body("The photo; its type and length are those announced")
+RAW_PICTURE = _raw_body("The picture, with the limits of a photo")
 
 # The body of POST /v1/jobs.
 SUBMISSION: Schema = {

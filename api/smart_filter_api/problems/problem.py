@@ -178,8 +178,15 @@ def internal_error(request: Request) -> Response:
     )
 
 
-def describe_responses(*codes: str) -> dict[int | str, dict[str, Any]]:  # FastAPI's type
-    """Return the OpenAPI description of the responses with these codes."""
+def describe_responses(
+    *codes: str, needs_key: bool = True
+) -> dict[int | str, dict[str, Any]]:  # FastAPI's type
+    """Return the OpenAPI description of the responses with these codes, and of those it implies.
+
+    needs_key: whether the operation checks a key and its scope, which the database holds.
+    """
+    if needs_key:
+        codes = ("unauthorized", "scope", "unavailable", *codes)
     codes_by_status: dict[int | str, list[str]] = {}
     # Operations that need a key also have a rate limit and accept a session; every operation
     # refuses unknown query parameters.

@@ -60,8 +60,7 @@ async def get_account(services: Services, caller: Caller) -> RemoveBgAccount:
     most = caller.limits.megapixels_per_day
     left = float(UNLIMITED)
     if most:
-        async with services.database.reading() as connection:
-            spent = await connection.run_sync(quotas.read_charged_today, caller.tenant)
+        spent = await services.database.query(quotas.read_charged_today, caller.tenant)
         left = round(max(0.0, most - spent), 2)
     credit = RemoveBgCredits(total=left, subscription=left)
     return RemoveBgAccount(data=RemoveBgAccountData(attributes=RemoveBgAttributes(credits=credit)))

@@ -113,8 +113,7 @@ async def join_or_submit(
     """
     key = _PREFIX + hashlib.sha256(upload.fingerprint).hexdigest()
     while True:
-        async with services.database.transaction() as connection:
-            claim = await connection.run_sync(_join_or_claim, caller.tenant, key)
+        claim = await services.database.transact(_join_or_claim, caller.tenant, key)
         if isinstance(claim, Waiter):
             return claim
         if claim is not None:
@@ -142,8 +141,7 @@ async def abandon(services: Services, seat: Waiter) -> JobRow | None:
             return None
         return None
 
-    async with services.database.transaction() as connection:
-        return await connection.run_sync(move)
+    return await services.database.transact(move)
 
 
 async def is_last(services: Services, seat: Waiter) -> bool:
@@ -188,8 +186,7 @@ async def _submit(
     except BaseException:
         parameters = {"tenant": caller.tenant, "key": key, "joined_at": joined_at}
         with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-            async with services.database.transaction() as connection:
-                await connection.run_sync(lambda open_one: open_one.execute(_FREE, parameters))
+            await services.database.transact(lambda open_one: open_one.execute(_FREE, parameters))
         raise
     services.doorbell.ring(accepted.ringing)
     return waiter

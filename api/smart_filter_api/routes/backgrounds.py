@@ -9,7 +9,7 @@ from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import Downloader, StoredObject
-from smart_filter_api.schemas.choices import BackgroundPage, Keyword, KeywordPage
+from smart_filter_api.schemas.choices import BackgroundPage, KeywordPage
 from smart_filter_api.services.callers import Reader
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.catalog.scalars import quote_value
@@ -31,7 +31,7 @@ _MAX_AGE_SECONDS: Final = 86_400
 @router.get(
     "",
     summary="List the backgrounds",
-    responses=describe_responses("unauthorized", "scope", "unavailable"),
+    responses=describe_responses(),
 )
 async def list_backgrounds(services: OpenServices, caller: Reader) -> BackgroundPage:
     """Return every background that the caller's recipes can name as `preset:NAME`."""
@@ -42,18 +42,12 @@ async def list_backgrounds(services: OpenServices, caller: Reader) -> Background
 @router.get(
     "/keywords",
     summary="List the background keywords",
-    responses=describe_responses("unauthorized", "scope", "unavailable"),
+    responses=describe_responses(),
 )
 async def list_keywords(services: OpenServices, caller: Reader) -> KeywordPage:
     """Return the words that `keywords:` understands, for the caller's backgrounds."""
     listed = words.list_words(await services.presets(caller.tenant))
-    return KeywordPage(
-        items=[
-            Keyword(word=word.word, kind=word.kind, count=word.count)
-            for word in listed
-            if len(word.word) <= MAX_KEYWORD_CHARACTERS
-        ]
-    )
+    return KeywordPage(items=[word for word in listed if len(word.word) <= MAX_KEYWORD_CHARACTERS])
 
 
 @router.get(
@@ -64,7 +58,7 @@ async def list_keywords(services: OpenServices, caller: Reader) -> KeywordPage:
     responses={
         200: {"description": "240 × 160 pixels", "content": {thumbnails.MEDIA_TYPE: {}}},
         304: {"description": "Not modified: `If-None-Match` names the current version"},
-        **describe_responses("unauthorized", "scope", "not_found", "unavailable"),
+        **describe_responses("not_found"),
     },
 )
 async def get_background_thumbnail(

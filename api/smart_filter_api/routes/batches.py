@@ -53,7 +53,7 @@ _MAX_CONCURRENT_REMOVALS = 8
 # Longest time that a delete request takes for the jobs, and again for their objects; retention
 # removes the rest.
 _REMOVAL_TIMEOUT_SECONDS = 10.0
-_BATCH_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavailable")
+_BATCH_PROBLEMS = ("not_found", "job_deleted")
 
 
 @router.post(
@@ -65,21 +65,11 @@ _BATCH_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavail
     response_model=Batch,
     openapi_extra={"requestBody": openapi_bodies.BATCH},
     responses=describe_responses(
-        "unauthorized",
-        "scope",
-        "photo_too_large",
-        "unsupported_media",
-        "invalid_recipe",
-        "contradiction",
-        "not_available",
-        "invalid_request",
-        "invalid_photo_url",
-        "invalid_webhook_url",
+        *("photo_too_large", "unsupported_media", "invalid_recipe", "contradiction"),
+        *("not_available", "invalid_request", "invalid_photo_url", "invalid_webhook_url"),
         "upload_missing",
         *idempotency.PROBLEMS,
-        "job_deleted",
-        "queue_full",
-        "unavailable",
+        *("job_deleted", "queue_full"),
     )
     | {status.HTTP_200_OK: {"model": Batch, "description": "Finished within `Prefer: wait`"}},
 )
@@ -122,7 +112,7 @@ async def create_batch(
     "",
     summary="List batches, newest first",
     description="The batches are listed without their items.",
-    responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
+    responses=describe_responses("malformed_request"),
 )
 async def list_batches(
     services: OpenServices,
@@ -225,8 +215,7 @@ async def stream_batch_events(
             raise _missing_batch_error(connection, batch_id, caller.tenant)
         return row, events.find_last(connection, id_, EventType.BATCH_FINISHED)
 
-    async with services.database.reading() as connection:
-        row, end = await connection.run_sync(look)
+    row, end = await services.database.query(look)
     if row.finished_at is not None and (end is None or end.id <= last_event_id):
         return Response(status_code=status.HTTP_204_NO_CONTENT)
     followed = FollowedBatch(caller.tenant, row.id)

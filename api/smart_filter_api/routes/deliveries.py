@@ -29,7 +29,6 @@ from smart_filter_shared.webhooks.outbox import Delivery, DeliveryState
 
 router = APIRouter(prefix="/v1/webhooks/{webhook_id}", tags=["webhooks"])
 
-_COMMON_PROBLEMS = ("unauthorized", "scope", "not_found", "unavailable")
 _MAX_PAGE_SIZE = 200
 
 
@@ -41,7 +40,7 @@ _MAX_PAGE_SIZE = 200
     "retries.",
     response_model=schemas_webhooks.Delivery,
     responses=describe_responses(
-        *_COMMON_PROBLEMS, *idempotency.PROBLEMS, "webhook_disabled", "queue_full"
+        "not_found", *idempotency.PROBLEMS, *("webhook_disabled", "queue_full")
     ),
 )
 async def send_test_event(
@@ -70,7 +69,7 @@ async def send_test_event(
     summary="List deliveries, newest first",
     description="Deliveries of the last 7 days. The webhook `default` stands for the addresses "
     "that jobs name.",
-    responses=describe_responses(*_COMMON_PROBLEMS, "malformed_request"),
+    responses=describe_responses("not_found", "malformed_request"),
 )
 async def list_deliveries(
     webhook_id: str,
@@ -110,7 +109,7 @@ async def list_deliveries(
     "that wait for another attempt are sent at once. When the tenant's limit of waiting deliveries "
     "is near, the oldest that fit are replayed; the answer has their number.",
     response_model=ReplayedDeliveries,
-    responses=describe_responses(*_COMMON_PROBLEMS, *idempotency.PROBLEMS, "webhook_disabled"),
+    responses=describe_responses("not_found", *idempotency.PROBLEMS, "webhook_disabled"),
 )
 async def replay_failed_deliveries(
     webhook_id: str,
@@ -139,7 +138,7 @@ async def replay_failed_deliveries(
     description="It keeps its id and starts again with all its attempts; one that waits for "
     "another attempt is sent at once.",
     response_model=schemas_webhooks.Delivery,
-    responses=describe_responses(*_COMMON_PROBLEMS, *idempotency.PROBLEMS, "webhook_disabled"),
+    responses=describe_responses("not_found", *idempotency.PROBLEMS, "webhook_disabled"),
 )
 async def replay_delivery(
     webhook_id: str,

@@ -37,11 +37,7 @@ from smart_filter_shared.pipeline import StageName
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 
-_SUBMISSION_PROBLEMS = (
-    *("malformed_request", "unsupported_media"),
-    *("idempotency_in_progress", "idempotency_mismatch"),
-)
-_COMMON_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavailable")
+_PROBLEMS = ("not_found", "job_deleted")
 # All but the mask is small.
 _MAX_BODY_BYTES = max_text_bytes(MAX_MASK_BYTES) + 10_000
 
@@ -56,16 +52,9 @@ _MAX_BODY_BYTES = max_text_bytes(MAX_MASK_BYTES) + 10_000
     response_model=Job,
     openapi_extra={"requestBody": openapi_bodies.DERIVATION},
     responses=describe_responses(
-        *_COMMON_PROBLEMS,
-        *_SUBMISSION_PROBLEMS,
-        "photo_too_large",
-        "job_not_finished",
-        "inputs_expired",
-        "invalid_request",
-        "invalid_webhook_url",
-        "invalid_recipe",
-        "contradiction",
-        "not_available",
+        *(*_PROBLEMS, *idempotency.PROBLEMS, "unsupported_media"),
+        *("photo_too_large", "job_not_finished", "inputs_expired", "invalid_request"),
+        *("invalid_webhook_url", "invalid_recipe", "contradiction", "not_available"),
         "queue_full",
     )
     | {status.HTTP_200_OK: {"model": Job, "description": "Ended within `Prefer: wait`"}},
@@ -81,8 +70,7 @@ async def derive_job(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create a job for the photo of another job."""
-    async with services.database.reading() as connection:
-        parent = await connection.run_sync(jobs.find_job, job_id, caller.tenant)
+    parent = await services.database.query(jobs.find_job, job_id, caller.tenant)
     async with (
         derive_request.receive_derive_request(request) as sent,
         idempotency.once(services, request, caller, idempotency_key, sent.fingerprint) as once,
@@ -112,12 +100,8 @@ async def derive_job(
     response_model=schemas_deriving.Correction,
     openapi_extra=json_document.describe_body(CorrectionRequest),
     responses=describe_responses(
-        *_COMMON_PROBLEMS,
-        *_SUBMISSION_PROBLEMS,
-        "photo_too_large",
-        "job_not_finished",
-        "inputs_expired",
-        "invalid_request",
+        *(*_PROBLEMS, *idempotency.PROBLEMS, "unsupported_media"),
+        *("photo_too_large", "job_not_finished", "inputs_expired", "invalid_request"),
     ),
 )
 async def create_correction(
@@ -128,8 +112,7 @@ async def create_correction(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Store a correction."""
-    async with services.database.reading() as connection:
-        await connection.run_sync(jobs.find_job, job_id, caller.tenant)
+    await services.database.query(jobs.find_job, job_id, caller.tenant)
     with ExitStack() as open_files:
         spool = open_files.enter_context(SpooledTemporaryFile(max_size=json_document.MAX_BYTES))
         await json_document.read_large(request, spool, open_files, max_bytes=_MAX_BODY_BYTES)
@@ -153,8 +136,7 @@ async def _store_correction(
     async with idempotency.once(services, request, caller, idempotency_key, body) as once:
         if once.replayed is not None:
             return once.replayed
-        async with services.database.reading() as connection:
-            job = await connection.run_sync(jobs.find_job, job_id, caller.tenant)
+        job = await services.database.query(jobs.find_job, job_id, caller.tenant)
         asked = await services.in_thread(json_document.parse_document, CorrectionRequest, body)
         async with (
             submission_correct.store_correction(services, job, asked) as new,
@@ -171,7 +153,7 @@ async def _store_correction(
 @router.get(
     "/corrections",
     summary="List a job's corrections",
-    responses=describe_responses(*_COMMON_PROBLEMS),
+    responses=describe_responses(*_PROBLEMS),
 )
 async def list_corrections(job_id: str, services: OpenServices, caller: Reader) -> CorrectionPage:
     """Return the stored corrections of a job."""
@@ -181,8 +163,7 @@ async def list_corrections(job_id: str, services: OpenServices, caller: Reader) 
             connection, jobs.find_job(connection, job_id, caller.tenant).id
         )
 
-    async with services.database.reading() as connection:
-        kept = await connection.run_sync(look)
+    kept = await services.database.query(look)
     return CorrectionPage(items=[_render_correction(correction) for correction in kept])
 
 

@@ -33,9 +33,7 @@ router = APIRouter(prefix="/v1/live", tags=["jobs"])
     response_model=LiveConnection,
     openapi_extra=json_document.describe_body(LiveRequest),
     responses=describe_responses(
-        *idempotency.PROBLEMS,
-        *("invalid_request", "not_available", "unsupported_media"),
-        *("unauthorized", "scope", "unavailable"),
+        *idempotency.PROBLEMS, *("invalid_request", "not_available", "unsupported_media")
     ),
 )
 async def start_live(

@@ -58,8 +58,6 @@ _CHUNK_DESCRIPTION = (
     f"At most {_MOVE_CHUNK_JOBS} jobs per request, each in a transaction of its own. Repeat with "
     "`next_cursor` until it is null; starting again without it handles the remaining jobs."
 )
-_COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
-_LOOKUP_PROBLEMS = (*_COMMON_PROBLEMS, "not_found")
 
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
 
@@ -70,7 +68,7 @@ IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
     description="Current issues, queues and workers. With `If-None-Match` the answer is 304 while "
     "nothing has changed.",
     response_model=ServiceState,
-    responses=describe_responses(*_COMMON_PROBLEMS),
+    responses=describe_responses(),
 )
 async def get_service_state(
     services: OpenServices, caller: Operator, if_none_match: IfNoneMatch = None
@@ -80,8 +78,7 @@ async def get_service_state(
     read = partial(
         overview.read_overview, cell=DEFAULT_CELL, silent_seconds=services.silent_seconds
     )
-    async with services.database.reading() as connection:
-        standing = await connection.run_sync(read)
+    standing = await services.database.query(read)
     return documents.revalidated_response(
         operations.render_overview(standing).model_dump_json().encode(), if_none_match
     )
@@ -92,7 +89,7 @@ async def get_service_state(
     summary="Get the history of the service",
     description="In steps of 1 minute for an hour, 20 minutes for a day, 8 hours for 30 days.",
     response_model=ServiceHistory,
-    responses=describe_responses("malformed_request", *_COMMON_PROBLEMS),
+    responses=describe_responses("malformed_request"),
 )
 async def get_service_history(
     services: OpenServices,
@@ -117,15 +114,14 @@ async def get_service_history(
     "/tenants",
     summary="List the busiest tenants",
     description="Ended jobs of the last 30 days and of today, in UTC, by their final state.",
-    responses=describe_responses(*_COMMON_PROBLEMS),
+    responses=describe_responses(),
 )
 async def list_busiest_tenants(services: OpenServices, caller: Operator) -> BusiestTenants:
     """Return the number of ended jobs of each of the busiest tenants."""
     del caller
     today = dt.datetime.now(dt.UTC).date()
     first = today - _TENANTS_DAYS
-    async with services.database.reading() as connection:
-        busy = await connection.run_sync(usage.list_busiest, first, today, tenants=_MAX_TENANTS)
+    busy = await services.database.query(usage.list_busiest, first, today, tenants=_MAX_TENANTS)
     items = [
         TenantJobs(tenant=tenant.tenant, today=dict(tenant.last_day), days=dict(tenant.jobs))
         for tenant in busy
@@ -137,7 +133,7 @@ async def list_busiest_tenants(services: OpenServices, caller: Operator) -> Busi
     "/tenants/{tenant}",
     summary="Count a tenant's jobs to cancel or redrive",
     description="The jobs that `cancel` and `redrive` would change, to confirm before the call.",
-    responses=describe_responses(*_LOOKUP_PROBLEMS),
+    responses=describe_responses("not_found"),
 )
 async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operator) -> MovableJobs:
     """Return how many jobs would be canceled or redriven."""
@@ -151,15 +147,14 @@ async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operat
         )
         return MovableJobs(tenant=name, unfinished=unfinished, failed=failed)
 
-    async with services.database.reading() as connection:
-        return await connection.run_sync(look)
+    return await services.database.query(look)
 
 
 @router.post(
     "/tenants/{tenant}/cancel",
     summary="Cancel a tenant's jobs",
     description=f"Cancels unfinished jobs. {_CHUNK_DESCRIPTION}",
-    responses=describe_responses("malformed_request", *_LOOKUP_PROBLEMS),
+    responses=describe_responses("malformed_request", "not_found"),
 )
 async def cancel_tenant_jobs(
     tenant: str,
@@ -177,7 +172,7 @@ async def cancel_tenant_jobs(
     "/tenants/{tenant}/redrive",
     summary="Redrive a tenant's jobs",
     description=f"Continues failed jobs after their succeeded stages. {_CHUNK_DESCRIPTION}",
-    responses=describe_responses("malformed_request", *_LOOKUP_PROBLEMS),
+    responses=describe_responses("malformed_request", "not_found"),
 )
 async def redrive_tenant_jobs(
     tenant: str,
@@ -195,7 +190,7 @@ async def redrive_tenant_jobs(
     "/queues/{capability}/pause",
     summary="Pause a queue",
     description="Workers stop claiming from it. Running stages finish; new stages wait.",
-    responses=describe_responses(*_LOOKUP_PROBLEMS),
+    responses=describe_responses("not_found"),
 )
 async def pause_queue(
     capability: str, request: Request, services: OpenServices, caller: Operator
@@ -208,7 +203,7 @@ async def pause_queue(
 @router.delete(
     "/queues/{capability}/pause",
     summary="Resume a queue",
-    responses=describe_responses(*_LOOKUP_PROBLEMS),
+    responses=describe_responses("not_found"),
 )
 async def resume_queue(
     capability: str, request: Request, services: OpenServices, caller: Operator
@@ -222,7 +217,7 @@ async def resume_queue(
     "/workers/{worker_id}/drain",
     summary="Drain a worker",
     description="From its next heartbeat, the worker finishes its stages and claims no more.",
-    responses=describe_responses(*_LOOKUP_PROBLEMS),
+    responses=describe_responses("not_found"),
 )
 async def drain_worker(
     worker_id: str, request: Request, services: OpenServices, caller: Operator
@@ -235,7 +230,7 @@ async def drain_worker(
 @router.delete(
     "/workers/{worker_id}/drain",
     summary="Resume a drained worker",
-    responses=describe_responses(*_LOOKUP_PROBLEMS),
+    responses=describe_responses("not_found"),
 )
 async def undrain_worker(
     worker_id: str, request: Request, services: OpenServices, caller: Operator
@@ -281,8 +276,7 @@ async def _change_queue(
             log.write(connection, capability)
         return operations.render_queue(find(connection))
 
-    async with services.database.transaction() as connection:
-        return await connection.run_sync(make)
+    return await services.database.transact(make)
 
 
 async def _change_worker(
@@ -297,8 +291,7 @@ async def _change_worker(
                     return operations.render_worker(listed)
         raise NotFound(f"there is no worker {worker}")
 
-    async with services.database.transaction() as connection:
-        return await connection.run_sync(make)
+    return await services.database.transact(make)
 
 
 async def _move_jobs(
@@ -310,24 +303,21 @@ async def _move_jobs(
         name = _require_tenant(connection, tenant)
         return name, bulk.find(connection, move, name, after=after, most=_MOVE_CHUNK_JOBS)
 
-    async with services.database.reading() as connection:
-        name, job_ids = await connection.run_sync(look)
+    name, job_ids = await services.database.query(look)
     moved = 0
     try:
         for job_id in job_ids:
             try:
-                async with services.database.transaction() as connection:
-                    await connection.run_sync(bulk.apply, move, name, job_id)
+                await services.database.transact(bulk.apply, move, name, job_id)
             except bulk.SKIP_ERRORS:
                 continue
             moved += 1
     finally:  # log the jobs that were moved, even when the rest failed or the client left
         if moved:
             with anyio.CancelScope(shield=True):
-                async with services.database.transaction() as connection:
-                    await connection.run_sync(
-                        partial(log.write, subject=name, tenant=name, count=moved)
-                    )
+                await services.database.transact(
+                    partial(log.write, subject=name, tenant=name, count=moved)
+                )
     is_all = len(job_ids) < _MOVE_CHUNK_JOBS
     return MovedJobs(
         moved=moved, left=len(job_ids) - moved, next_cursor=None if is_all else job_ids[-1]

@@ -115,8 +115,7 @@ async def _authorize(
         )
         return _Access(caller.tenant, download, caller=caller)
     ends = link_signer.parse_expiry(expires, signature)
-    async with services.database.reading() as connection:
-        target = await connection.run_sync(_find_target, job_id, name, ends, download)
+    target = await services.database.query(_find_target, job_id, name, ends, download)
     target = link_signer.verify(services.links.signer, target, signature)
     return _Access(target.tenant, download, target.expires)
 
@@ -165,16 +164,8 @@ def _find_target(
         _NOT_MODIFIED: {"description": "Not modified: `If-None-Match` names the current version"},
         _REDIRECT: {"description": "With `redirect=1`: a link to the file"},
         **describe_responses(
-            "malformed_request",
-            "unauthorized",
-            "scope",
-            "link_invalid",
-            "link_expired",
-            "not_found",
-            "job_not_finished",
-            "job_deleted",
-            "output_expired",
-            "unavailable",
+            *("malformed_request", "link_invalid", "link_expired", "not_found"),
+            *("job_not_finished", "job_deleted", "output_expired"),
         ),
     },
 )
@@ -196,8 +187,7 @@ async def get_output(
         output = _parse_output(job, name)
         return job, output, _find_file(connection, job, output)
 
-    async with services.database.reading() as connection:
-        job, output, file = await connection.run_sync(look)
+    job, output, file = await services.database.query(look)
     disposition = _disposition(job, output, file, access.download)
     # With `keep_nothing` the service must know when the download ends, which a link would hide.
     if file is not None and redirect and not job.keep_nothing:
@@ -352,5 +342,4 @@ async def mark_downloaded(services: Services, job: JobRow, output: Output) -> No
     """Record that a client has downloaded an output of a job with `keep_nothing`."""
     # If this fails, the files are deleted when their retention ends.
     with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-        async with services.database.transaction() as connection:
-            await connection.run_sync(expiry.mark_downloaded, job.id, job.tenant, str(output))
+        await services.database.transact(expiry.mark_downloaded, job.id, job.tenant, str(output))

@@ -46,14 +46,7 @@ _MEDIA_SUBTYPES = {"jpg": "jpeg"}  # other subtypes equal the name of the format
         },
         304: {"description": "Not modified: `If-None-Match` names the current version"},
         **describe_responses(
-            "malformed_request",
-            "unauthorized",
-            "scope",
-            "not_found",
-            "job_not_finished",
-            "job_deleted",
-            "inputs_expired",
-            "unavailable",
+            *("malformed_request", "not_found", "job_not_finished", "job_deleted"), "inputs_expired"
         ),
     },
 )
@@ -75,8 +68,7 @@ async def get_photo(
             raise _expired_error(job_id)
         return file
 
-    async with services.database.reading() as connection:
-        file = await connection.run_sync(look)
+    file = await services.database.query(look)
     try:
         return await stored_object.serve_object(services, file, if_none_match)
     except ObjectMissing as error:

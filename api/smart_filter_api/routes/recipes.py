@@ -25,17 +25,15 @@ from smart_filter_shared.tenants.saved_recipes import SavedRecipe
 
 router = APIRouter(prefix="/v1/recipes", tags=["recipes"])
 
-_COMMON_PROBLEMS: Final = ("unauthorized", "scope", "unavailable")
 _TOO_MANY: Final = (
     f"would be one more than {saved_recipes.MAX_RECIPES} recipes; delete one that is not used"
 )
 
 
-@router.get("", summary="List the saved recipes", responses=describe_responses(*_COMMON_PROBLEMS))
+@router.get("", summary="List the saved recipes", responses=describe_responses())
 async def list_recipes(services: OpenServices, caller: Reader) -> SavedRecipePage:
     """Return the recipes that the caller's submissions can name: its tenant's and built-in ones."""
-    async with services.database.reading() as connection:
-        saved = await connection.run_sync(saved_recipes.list_recipes, caller.tenant)
+    saved = await services.database.query(saved_recipes.list_recipes, caller.tenant)
     names = {recipe.name for recipe in saved}
     built_in = [
         _render_built_in(name, recipe)
@@ -51,7 +49,7 @@ async def list_recipes(services: OpenServices, caller: Reader) -> SavedRecipePag
 @router.get(
     "/{recipe_name}",
     summary="Get a saved recipe",
-    responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
+    responses=describe_responses("not_found"),
 )
 async def get_recipe(
     recipe_name: str, services: OpenServices, caller: Reader
@@ -59,8 +57,7 @@ async def get_recipe(
     """Return a recipe of the caller's tenant, else the built-in one of that name."""
     saved = None
     if saved_recipes.is_name(recipe_name):
-        async with services.database.reading() as connection:
-            saved = await connection.run_sync(saved_recipes.find_recipe, caller.tenant, recipe_name)
+        saved = await services.database.query(saved_recipes.find_recipe, caller.tenant, recipe_name)
     if saved is not None:
         return _render_saved(saved)
     if recipe_name not in built_in_recipes():
@@ -75,7 +72,6 @@ async def get_recipe(
     "precedence over a built-in one of the same name. Existing jobs keep their fields.",
     openapi_extra=json_document.describe_body(SaveRecipeRequest),
     responses=describe_responses(
-        *_COMMON_PROBLEMS,
         *("malformed_request", "unsupported_media", "invalid_request", "invalid_recipe"),
         *("contradiction", "not_available", "sign_in_again"),
     ),
@@ -106,8 +102,7 @@ async def update_recipe(
         security_log.record(connection, request, caller, AuditEvent.RECIPE_SAVED, recipe_name)
         return saved
 
-    async with services.database.transaction() as connection:
-        saved = await connection.run_sync(write)
+    saved = await services.database.transact(write)
     services.caches.saved_recipes.forget((caller.tenant, recipe_name))
     return _render_saved(saved)
 
@@ -116,7 +111,7 @@ async def update_recipe(
     "/{recipe_name}",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Delete a saved recipe",
-    responses=describe_responses(*_COMMON_PROBLEMS, "not_found", "sign_in_again"),
+    responses=describe_responses("not_found", "sign_in_again"),
 )
 async def delete_recipe(
     recipe_name: str, request: Request, services: OpenServices, caller: RecentAdministrator
@@ -130,8 +125,7 @@ async def delete_recipe(
             raise _missing_recipe(recipe_name)
         security_log.record(connection, request, caller, AuditEvent.RECIPE_DELETED, recipe_name)
 
-    async with services.database.transaction() as connection:
-        await connection.run_sync(delete)
+    await services.database.transact(delete)
     services.caches.saved_recipes.forget((caller.tenant, recipe_name))
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 

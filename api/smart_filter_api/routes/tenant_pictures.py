@@ -44,28 +44,25 @@ from smart_filter_shared.tenants.audit_log import AuditEvent
 
 router = APIRouter(prefix=f"/v1/backgrounds/{BackgroundSource.TENANT}", tags=["backgrounds"])
 
-_COMMON_PROBLEMS: Final = ("unauthorized", "scope", "unavailable")
 _PICTURE: Final = "picture"
 
 
-@router.get("", summary="List your own pictures", responses=describe_responses(*_COMMON_PROBLEMS))
+@router.get("", summary="List your own pictures", responses=describe_responses())
 async def list_tenant_pictures(services: OpenServices, caller: Reader) -> TenantPicturePage:
     """Return the backgrounds and logos of the caller's tenant, those too that are not ready."""
-    async with services.database.reading() as connection:
-        return TenantPicturePage(items=await connection.run_sync(_list, caller.tenant))
+    return TenantPicturePage(items=await services.database.query(_list, caller.tenant))
 
 
 @router.get(
     "/{picture_name}",
     summary="Get one of your own pictures",
-    responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
+    responses=describe_responses("not_found"),
 )
 async def get_tenant_picture(
     picture_name: str, services: OpenServices, caller: Reader
 ) -> TenantPicture:
     """Return a picture of the caller's tenant."""
-    async with services.database.reading() as connection:
-        return await connection.run_sync(_get, caller.tenant, picture_name)
+    return await services.database.query(_get, caller.tenant, picture_name)
 
 
 @router.put(
@@ -83,7 +80,6 @@ async def get_tenant_picture(
             "model": TenantPicture,
         },
         **describe_responses(
-            *_COMMON_PROBLEMS,
             *("malformed_request", "photo_too_large", "unsupported_media", "invalid_request"),
             *("not_found", "queue_full", "sign_in_again"),
         ),
@@ -116,8 +112,7 @@ async def upload_tenant_picture(
             length=picture.length,
         )
         is_new = await _add(services, request, caller, new, picture)
-    async with services.database.reading() as connection:
-        shown = await connection.run_sync(_get, caller.tenant, called.name)
+    shown = await services.database.query(_get, caller.tenant, called.name)
     is_pending = shown.state is PictureState.PENDING
     return json_response(
         shown, status.HTTP_202_ACCEPTED if is_new or is_pending else status.HTTP_200_OK
@@ -128,7 +123,7 @@ async def upload_tenant_picture(
     "/{picture_name}",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Delete one of your own pictures",
-    responses=describe_responses(*_COMMON_PROBLEMS, "not_found", "sign_in_again"),
+    responses=describe_responses("not_found", "sign_in_again"),
 )
 async def delete_tenant_picture(
     picture_name: str, request: Request, services: OpenServices, caller: RecentAdministrator
@@ -146,8 +141,7 @@ async def delete_tenant_picture(
         stored = [picture.key for picture in gone]
         return [*waiting, *stored, *map(keys.thumbnail, stored)]
 
-    async with services.database.transaction() as connection:
-        removed = await connection.run_sync(delete)
+    removed = await services.database.transact(delete)
     services.caches.stock.forget(caller.tenant)
     for key in removed:
         await commit.remove_picture(services, key)
@@ -193,8 +187,7 @@ async def _add(
         security_log.record(connection, request, caller, AuditEvent.PICTURE_ADDED, name)
         return True, None if earlier is None else earlier.key
 
-    async with services.database.reading() as connection:  # before any byte is stored
-        before = await connection.run_sync(_check, caller, new, exactly=False)
+    before = await services.database.query(_check, caller, new, exactly=False)
     if before is not None and _is_same(before, new):
         return False
     async with AsyncExitStack() as undo:

@@ -54,8 +54,7 @@ router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
     openapi_extra=json_document.describe_body(UploadRequest),
     responses=describe_responses(
         *idempotency.PROBLEMS,
-        *("invalid_request", "photo_too_large", "unsupported_media"),
-        *("unauthorized", "scope", "queue_full", "unavailable"),
+        *("invalid_request", "photo_too_large", "unsupported_media", "queue_full"),
     ),
 )
 async def create_upload(
@@ -150,7 +149,7 @@ async def _authorize(
         status.HTTP_200_OK: {"description": "Stored, by a signed link"},
         **describe_responses(
             *("malformed_request", "photo_too_large", "unsupported_media", "invalid_request"),
-            *("unauthorized", "scope", "link_invalid", "link_expired", "not_found", "unavailable"),
+            *("link_invalid", "link_expired", "not_found"),
         ),
     },
 )
@@ -189,8 +188,7 @@ async def _find_upload(services: Services, upload_id: str, tenant: Tenant | None
     )
     if (id_ := _parse_id(upload_id)) is None:
         raise unknown
-    async with services.database.reading() as connection:
-        upload = await connection.run_sync(uploads.find, id_, tenant)
+    upload = await services.database.query(uploads.find, id_, tenant)
     if upload is None:
         raise unknown
     return upload

@@ -34,8 +34,6 @@ from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK, Webhook
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
-_COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
-
 
 @router.post(
     "",
@@ -44,14 +42,9 @@ _COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
     response_model=NewWebhook,
     openapi_extra=json_document.describe_body(WebhookRequest),
     responses=describe_responses(
-        *_COMMON_PROBLEMS,
         *idempotency.PROBLEMS,
-        "sign_in_again",
-        "invalid_request",
-        "invalid_webhook_url",
-        "not_available",
-        "queue_full",
-        "unsupported_media",
+        *("sign_in_again", "invalid_request", "invalid_webhook_url", "not_available"),
+        *("queue_full", "unsupported_media"),
     ),
 )
 async def create_webhook(
@@ -83,25 +76,23 @@ async def create_webhook(
     )
 
 
-@router.get("", summary="List webhooks", responses=describe_responses(*_COMMON_PROBLEMS))
+@router.get("", summary="List webhooks", responses=describe_responses())
 async def list_webhooks(services: OpenServices, caller: Reader) -> WebhookPage:
     """Return all webhooks of the caller's tenant."""
-    async with services.database.reading() as connection:
-        webhooks = await connection.run_sync(endpoints.list_webhooks, caller.tenant)
+    webhooks = await services.database.query(endpoints.list_webhooks, caller.tenant)
     return WebhookPage(items=[_render_webhook(webhook) for webhook in webhooks])
 
 
 @router.get(
     "/{webhook_id}",
     summary="Get a webhook",
-    responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
+    responses=describe_responses("not_found"),
 )
 async def get_webhook(
     webhook_id: str, services: OpenServices, caller: Reader
 ) -> schemas_webhooks.Webhook:
     """Return a webhook, without its secret."""
-    async with services.database.reading() as connection:
-        return _render_webhook(await connection.run_sync(find_webhook, webhook_id, caller.tenant))
+    return _render_webhook(await services.database.query(find_webhook, webhook_id, caller.tenant))
 
 
 @router.patch(
@@ -109,14 +100,8 @@ async def get_webhook(
     summary="Change a webhook",
     openapi_extra=json_document.describe_body(WebhookChange),
     responses=describe_responses(
-        *_COMMON_PROBLEMS,
-        "malformed_request",
-        "sign_in_again",
-        "not_found",
-        "invalid_request",
-        "invalid_webhook_url",
-        "queue_full",
-        "unsupported_media",
+        *("malformed_request", "sign_in_again", "not_found", "invalid_request"),
+        *("invalid_webhook_url", "queue_full", "unsupported_media"),
     ),
 )
 async def update_webhook(
@@ -141,15 +126,14 @@ async def update_webhook(
         security_log.record(connection, request, caller, AuditEvent.WEBHOOK_CHANGED, changed.id)
         return changed
 
-    async with services.database.transaction() as connection:
-        return _render_webhook(await connection.run_sync(write))
+    return _render_webhook(await services.database.transact(write))
 
 
 @router.delete(
     "/{webhook_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Delete a webhook",
-    responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
+    responses=describe_responses("not_found"),
 )
 async def delete_webhook(
     webhook_id: str, request: Request, services: OpenServices, caller: Administrator
@@ -161,8 +145,7 @@ async def delete_webhook(
         endpoints.remove(connection, webhook)
         security_log.record(connection, request, caller, AuditEvent.WEBHOOK_DELETED, webhook.id)
 
-    async with services.database.transaction() as connection:
-        await connection.run_sync(write)
+    await services.database.transact(write)
 
 
 @router.post(
@@ -172,7 +155,7 @@ async def delete_webhook(
     "carry the signatures of both the new and the former secret.",
     response_model=WebhookSecret,
     responses=describe_responses(
-        *(*_COMMON_PROBLEMS, *idempotency.PROBLEMS, "sign_in_again", "not_found", "not_available")
+        *idempotency.PROBLEMS, *("sign_in_again", "not_found", "not_available")
     ),
 )
 async def rotate_webhook_secret(

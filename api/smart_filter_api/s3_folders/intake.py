@@ -53,10 +53,9 @@ async def find_caller(services: Services, folder: S3Folder) -> Caller:
 
     Raises S3FolderMisconfigured when the recipe is not valid, DatabaseUnavailable.
     """
-    async with services.database.reading() as connection:
-        caller = await connection.run_sync(
-            api_keys.call_for_tenant, Tenant(folder.tenant), usual=services.limits.usual
-        )
+    caller = await services.database.query(
+        api_keys.call_for_tenant, Tenant(folder.tenant), usual=services.limits.usual
+    )
     try:
         parsed = await recipe_parser.read_recipe(
             services,
@@ -94,8 +93,7 @@ async def _take_once(
 ) -> JobId | None:
     """Take an object, as `take_object` does.  Raises _Changed when it must be read again."""
     target = folder_stores.target_of(folder, key)
-    async with services.database.reading() as connection:
-        versions = await connection.run_sync(rows.find_versions, store.bucket, [key])
+    versions = await services.database.query(rows.find_versions, store.bucket, [key])
     taken = Taken(store.bucket, key, _NO_VERSION, caller.tenant, target, before=versions.get(key))
     bad = folder_stores.describe_bad_key(key, target)
     if bad is not None:
@@ -109,8 +107,7 @@ async def _take_once(
                 return None
             photo = await _read_photo(services, store, stored, open_files)
         except ObjectMissing:
-            async with services.database.transaction() as connection:
-                await connection.run_sync(rows.forget, store.bucket, key)
+            await services.database.transact(rows.forget, store.bucket, key)
             return None
         except (PhotoTooLarge, UnsupportedMedia) as error:
             await _refuse(services, replace(taken, code=error.code, detail=str(error)))

@@ -65,8 +65,7 @@ async def write_outcome(services: Services, stores: FolderStores, due: Due) -> N
     except Exception as error:  # noqa: BLE001 - the top of a write: others go on
         if not isinstance(error, TryAgain):
             _log.exception("s3_result_failed", source=source)
-        async with services.database.transaction() as connection:
-            wait = await connection.run_sync(rows.retry_later, due, str(error))
+        wait = await services.database.transact(rows.retry_later, due, str(error))
         _log.warning(
             "s3_result_not_written", source=source, reason=str(error), retry_after_seconds=wait
         )
@@ -77,8 +76,7 @@ async def write_outcome(services: Services, stores: FolderStores, due: Due) -> N
 
 async def _write(services: Services, stores: FolderStores, due: Due) -> _Outcome:
     taken = due.taken
-    async with services.database.reading() as connection:
-        outcome = await connection.run_sync(_find_outcome, taken)
+    outcome = await services.database.query(_find_outcome, taken)
     if outcome.file is not None:
         outcome = await _write_picture(services, stores, due, outcome.file)
     if outcome.code is not None and outcome.code != "invalid_key":
@@ -90,8 +88,7 @@ async def _write(services: Services, stores: FolderStores, due: Due) -> _Outcome
         if outcome.code is None and taken.job_id is not None:
             expiry.mark_downloaded(connection, taken.job_id, taken.tenant, str(Output.IMAGE))
 
-    async with services.database.transaction() as connection:
-        await connection.run_sync(conclude)
+    await services.database.transact(conclude)
     return outcome
 
 
@@ -160,8 +157,7 @@ async def _reserve(services: Services, stores: FolderStores, due: Due, result: s
     if due.result is not None and due.result != result:
         bucket, _, key = due.result.partition("/")
         await services.in_thread(stores[bucket].remove, key)
-    async with services.database.transaction() as connection:
-        return await connection.run_sync(rows.reserve, due.taken, result)
+    return await services.database.transact(rows.reserve, due.taken, result)
 
 
 def _name_result(target: str, media_type: str) -> str:

@@ -78,14 +78,12 @@ class S3Folders:
         services = self._services
         await intake.find_caller(services, folder)
         bucket, prefix = folder.source_prefix
-        async with services.database.transaction() as connection:
-            await connection.run_sync(rows.reopen_redriven, bucket)
+        await services.database.transact(rows.reopen_redriven, bucket)
         listing = self._stores[bucket].stored(prefix)
         made = 0
         while page := await services.in_thread(_next_page, listing):
             keys = [stored.key for stored in page]
-            async with services.database.reading() as connection:
-                before = await connection.run_sync(rows.find_versions, bucket, keys)
+            before = await services.database.query(rows.find_versions, bucket, keys)
             for stored in page:
                 is_new = before.get(stored.key) != folder_stores.version_of(stored)
                 if not is_new or not folder_stores.is_inside(folder, bucket, stored.key):
@@ -160,8 +158,7 @@ class S3Folders:
     async def write_due(self) -> int:
         """Write the outcomes that are due, a few at once; return how many were claimed."""
         services = self._services
-        async with services.database.transaction() as connection:
-            claimed = await connection.run_sync(rows.claim, most=_WRITES)
+        claimed = await services.database.transact(rows.claim, most=_WRITES)
         async with anyio.create_task_group() as writes:
             for due in claimed:
                 writes.start_soon(results.write_outcome, services, self._stores, due)

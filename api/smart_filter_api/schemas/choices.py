@@ -10,7 +10,7 @@ from smart_filter_shared.catalog.model_card import Commercial
 from smart_filter_shared.model_registry.weight_versions import VersionState
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.presets import BackgroundSource, Mood
-from smart_filter_shared.presets.words import KeywordKind
+from smart_filter_shared.presets.words import Keyword
 
 
 class ModelWeights(BaseModel):
@@ -107,18 +107,6 @@ class Background(BaseModel):
     brightness: float
     surface: bool
     thumbnail: str = Field(description="Path of a WebP of 240 × 160 pixels")
-
-
-class Keyword(BaseModel):
-    """A word that `keywords:` understands; the kind `name` stands for one background.
-
-    count: how many of the caller's backgrounds match it; null for colors and tones, which every
-    background matches to some degree.
-    """
-
-    word: str
-    kind: KeywordKind
-    count: int | None
 
 
 class KeywordPage(BaseModel):

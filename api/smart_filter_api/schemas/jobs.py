@@ -27,6 +27,7 @@ from smart_filter_shared.recipe import (
     Provenance,
     Subject,
 )
+from smart_filter_shared.results import BackgroundCandidate, OutlineContrast
 
 
 def rounded(digits: int) -> AfterValidator:
@@ -209,36 +210,6 @@ class Rating(BaseModel):
     open_eyes: int
     weights: dict[SmileLevel, float]
     shares: dict[str, float]
-
-
-class BackgroundTerms(BaseModel):
-    """The terms of a background's score, each 0 to 1."""
-
-    mood: float = Field(description="How well it matches the mood of the faces")
-    contrast: float = Field(description="How well the people stand out from it")
-    harmony: float = Field(description="How well its hues match clothes, hair and skin")
-    blending: float = Field(
-        description="How little remains of the old background in hair show on it"
-    )
-    variety: float = Field(description="Random, from the seed")
-
-
-class BackgroundCandidate(BaseModel):
-    """A background that was considered; request it with `preset:NAME`."""
-
-    name: str
-    score: float
-    terms: BackgroundTerms
-
-
-class OutlineContrast(BaseModel):
-    """How far the people stand out from the background along their outline, in CIE L*a*b*."""
-
-    lightness: float = Field(description="Mean difference of L*, 0 to 100")
-    chroma: float = Field(description="Mean distance in the plane of a* and b*")
-    weakest: float = Field(
-        description="Distance that four fifths of the outline exceed; about 2 is just visible"
-    )
 
 
 class ChosenBackground(BaseModel):

@@ -86,10 +86,9 @@ async def identify_caller(request: Request, services: Services, key: str) -> Cal
 
 async def _authenticate(services: Services, digest: bytes, network: str) -> Caller:
     with services.limits.key_failures.attempt(network, digest):
-        async with services.database.reading() as connection:
-            return await connection.run_sync(
-                api_keys.authenticate, digest, usual=services.limits.usual
-            )
+        return await services.database.query(
+            api_keys.authenticate, digest, usual=services.limits.usual
+        )
 
 
 async def find_browser_session(request: Request, services: Services) -> Session:
@@ -103,13 +102,12 @@ async def find_browser_session(request: Request, services: Services) -> Session:
     csrf.verify_request(request, cookie)
     digest = api_keys.hash_key(cookie)
     with services.limits.key_failures.attempt(client_network(request.scope), digest):
-        async with services.database.reading() as connection:
-            return await connection.run_sync(
-                browser_sessions.find,
-                cookie,
-                services.sign_in.lifetimes,
-                usual=services.limits.usual,
-            )
+        return await services.database.query(
+            browser_sessions.find,
+            cookie,
+            services.sign_in.lifetimes,
+            usual=services.limits.usual,
+        )
 
 
 async def _count_request(request: Request, services: Services, caller: Caller) -> None:

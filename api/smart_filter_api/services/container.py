@@ -100,11 +100,9 @@ class Services:
 
     async def pictures(self, tenant: Tenant) -> list[Picture]:
         """Return the pictures that a tenant may use: the operator's and its own."""
-        return await self.caches.stock.get(tenant, lambda: self._load_pictures(tenant))
-
-    async def _load_pictures(self, tenant: Tenant) -> list[Picture]:
-        async with self.database.reading() as connection:
-            return await connection.run_sync(stock.list_usable, tenant)
+        return await self.caches.stock.get(
+            tenant, lambda: self.database.query(stock.list_usable, tenant)
+        )
 
     async def refuse_when_full(self, *, jobs: int = 1) -> None:
         """Check that the global queue has room for this many more jobs.  Raises ServiceFull."""
@@ -116,8 +114,7 @@ class Services:
 
     async def _count_unfinished(self) -> int:
         most = self.settings.limits.jobs_in_all
-        async with self.database.reading() as connection:
-            return await connection.run_sync(quotas.count_all_unfinished, most=most)
+        return await self.database.query(quotas.count_all_unfinished, most=most)
 
     async def in_thread(
         self, function: Callable[Given, Result], *args: Given.args, **options: Given.kwargs

@@ -1,12 +1,13 @@
 """The database of a process: transactions, reads and lists, each with a time limit."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import anyio
 import anyio.lowlevel
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from smart_filter_api.limits.database_limit import DatabaseLimit
@@ -15,6 +16,9 @@ from smart_filter_shared.errors import DatabaseUnavailable, ListTooSlow, Stateme
 from smart_filter_shared.ids import Tenant
 
 _LIST_RETRY_SECONDS: Final = 5
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,26 @@ class Database:
                     f" by created_after, or retry in {_LIST_RETRY_SECONDS} s",
                     retry_after_seconds=_LIST_RETRY_SECONDS,
                 ) from error
+
+    async def query(
+        self,
+        function: Callable[Concatenate[Connection, Given], Result],
+        *args: Given.args,
+        **options: Given.kwargs,
+    ) -> Result:
+        """Call a function with a connection of `reading`, and return its result."""
+        async with self.reading() as connection:
+            return await connection.run_sync(function, *args, **options)
+
+    async def transact(
+        self,
+        function: Callable[Concatenate[Connection, Given], Result],
+        *args: Given.args,
+        **options: Given.kwargs,
+    ) -> Result:
+        """Call a function in a transaction, and return its result."""
+        async with self.transaction() as connection:
+            return await connection.run_sync(function, *args, **options)
 
 
 @asynccontextmanager

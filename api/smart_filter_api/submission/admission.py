@@ -96,8 +96,9 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
     is_atomic = asked.deadline_ms is not None
     async with contextlib.AsyncExitStack() as undo:
         if is_bounded and not is_atomic:
-            async with services.database.transaction() as connection:
-                await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
+            await services.database.transact(
+                _charge_job, services, caller, request, has_room=has_room
+            )
             undo.push_async_callback(refund, services, caller, request.charged_megapixels)
         async with (
             services.database.transaction()
@@ -163,10 +164,9 @@ async def admit_batch(
     """
     async with contextlib.AsyncExitStack() as undo:
         if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
-            async with services.database.transaction() as connection:
-                await connection.run_sync(
-                    _charge_batch, caller, jobs=len(parsed_recipes), megapixels=megapixels
-                )
+            await services.database.transact(
+                _charge_batch, caller, jobs=len(parsed_recipes), megapixels=megapixels
+            )
             undo.push_async_callback(refund, services, caller, megapixels)
         async with services.database.autocommit() as connection:
             places = await connection.run_sync(_reserve_places, caller.tenant, parsed_recipes)
@@ -179,8 +179,7 @@ async def refund(services: Services, caller: Caller, megapixels: float) -> None:
     if not megapixels or not caller.limits.megapixels_per_day:
         return
     with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-        async with services.database.transaction() as connection:
-            await connection.run_sync(quotas.refund, caller.tenant, megapixels)
+        await services.database.transact(quotas.refund, caller.tenant, megapixels)
 
 
 async def hold_deliveries(
@@ -193,8 +192,7 @@ async def hold_deliveries(
     """
 
     async def count(most: int) -> DeliveryBacklog:
-        async with services.database.reading() as connection:
-            return await connection.run_sync(quotas.count_deliveries, caller.tenant, most=most)
+        return await services.database.query(quotas.count_deliveries, caller.tenant, most=most)
 
     await services.limits.deliveries.reserve(
         caller.tenant,
@@ -215,16 +213,14 @@ async def check_stored_bytes(
     if not caller.limits.stored_bytes:
         return
     new = sum(picture.length for picture in pictures if picture is not None)
-    async with services.database.reading() as connection:
-        await connection.run_sync(
-            quotas.check_stored_bytes, caller.tenant, caller.limits, new, exactly=False
-        )
+    await services.database.query(
+        quotas.check_stored_bytes, caller.tenant, caller.limits, new, exactly=False
+    )
 
 
 async def _has_room(services: Services, caller: Caller) -> bool:
     async def count(most: int) -> int:
-        async with services.database.reading() as connection:
-            return await connection.run_sync(quotas.count_unfinished, caller.tenant, most=most)
+        return await services.database.query(quotas.count_unfinished, caller.tenant, most=most)
 
     return await services.limits.queues.admit(caller.tenant, caller.limits.jobs_waiting, count)
 

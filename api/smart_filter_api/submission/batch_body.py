@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from smart_filter_api.http import strict_json
 from smart_filter_api.intake import json_body
@@ -58,25 +58,32 @@ _PHOTO_TEXT: Final = re.compile(rb'("photo_base64"[ \t\r\n]*:[ \t\r\n]*")([^"]*)
 _PHOTO_PLACEHOLDER: Final = re.compile(r"#([0-9]{1,7})")
 
 
-@dataclass(frozen=True, slots=True)
-class SentBatch:
-    """A parsed body; an invalid item is represented by its error.
+Item = TypeVar("Item")
 
-    items: those up to the last wrong one that is accepted; a fault says that others follow.
+
+@dataclass(frozen=True, slots=True)
+class SentBatch(Generic[Item]):
+    """A batch; an invalid item is represented by its error.
+
+    items: those up to the last wrong one that is accepted; a fault says that others follow. Of a
+        parsed body, then of photos whose bytes are spooled.
     common: the common recipe, which the items' recipes include.
     faults: the errors of the common fields, which reject the batch.
     best: number of photos that an album composes, or its take; None without an album.
-    webhook_url: as the client sent it, not validated.
+    webhook_url: an additional address, besides the tenant's webhooks, for the final event; as the
+        client sent it, not validated.
+    fingerprint: equal only for identical batches; None where it was not requested.
     """
 
-    items: Sequence[JsonSubmission | Rejected]
+    items: Sequence[Item | Rejected]
     common: Fields
     faults: Sequence[InvalidRecipe]
     best: Best | None
     webhook_url: str | None
+    fingerprint: str | None = None
 
 
-def parse(body: bytes) -> SentBatch:
+def parse(body: bytes) -> SentBatch[JsonSubmission]:
     """Parse a body and return its items and common fields.
 
     Raises MalformedRequest for another document, PhotoTooLarge for the whole body, InvalidRequest

@@ -1,9 +1,10 @@
 """Receive batches: spool each photo and check its header, as for single photos."""
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TypeAlias
 
 import anyio.to_thread
 from fastapi import Request
@@ -13,41 +14,10 @@ from smart_filter_api.intake.body import PhotoRequest
 from smart_filter_api.intake.json_body import JsonSubmission
 from smart_filter_api.services import idempotency
 from smart_filter_api.submission import batch_body
-from smart_filter_shared.errors import InvalidRecipe, Rejected
-from smart_filter_shared.recipe.fields import Fields
-from smart_filter_shared.takes import Best
+from smart_filter_api.submission.batch_body import SentBatch
+from smart_filter_shared.errors import Rejected
 
-
-@dataclass(frozen=True, slots=True)
-class UploadedBatch:
-    """The photos of a request and their recipes; an invalid item is represented by its error.
-
-    common: the common recipe, which the items' recipes include.
-    faults: the errors of the common fields, which reject the batch.
-    best: number of photos that an album composes, or its take; None without an album.
-    webhook_url: an additional address, besides the tenant's webhooks, for the final event; as the
-        client sent it, not validated.
-    fingerprint: equal only for identical batches; None where it was not requested.
-    """
-
-    items: Sequence[PhotoRequest | Rejected]
-    common: Fields
-    faults: Sequence[InvalidRecipe]
-    best: Best | None
-    webhook_url: str | None
-    fingerprint: str | None = None
-
-    def identify(self) -> Iterator[bytes]:
-        """Yield pieces of a text that is equal only for identical batches, an item at a time.
-
-        Every item has the common recipe, so the whole text could be a thousand times the body.
-        """
-        yield b"[["
-        for index, item in enumerate(self.items):
-            text = str(item) if isinstance(item, Rejected) else item.fingerprint.decode()
-            yield (b", " if index else b"") + json.dumps(text).encode()
-        faults = [str(fault) for fault in self.faults]
-        yield b"], " + json.dumps([*faults, self.best, self.webhook_url]).encode()[1:]
+UploadedBatch: TypeAlias = SentBatch[PhotoRequest]
 
 
 @asynccontextmanager
@@ -67,11 +37,11 @@ async def receive_batch(
         async with body.parsing(request, raw):
             sent = await anyio.to_thread.run_sync(lambda: batch_body.parse(raw.read()))
             items = [await _receive_item(item, open_files) for item in sent.items]
-            received = UploadedBatch(items, sent.common, sent.faults, sent.best, sent.webhook_url)
+            received = SentBatch(items, sent.common, sent.faults, sent.best, sent.webhook_url)
             del sent  # free the photos, which are spooled now
             if with_fingerprint:
                 fingerprint = await anyio.to_thread.run_sync(
-                    lambda: idempotency.compute_fingerprint(request, received.identify())
+                    lambda: idempotency.compute_fingerprint(request, identify_batch(received))
                 )
                 received = replace(received, fingerprint=fingerprint)
         yield received
@@ -86,3 +56,16 @@ async def _receive_item(
         return await body.spool_submission(item, open_files)
     except Rejected as error:
         return error
+
+
+def identify_batch(batch: UploadedBatch) -> Iterator[bytes]:
+    """Yield pieces of a text that is equal only for identical batches, an item at a time.
+
+    Every item has the common recipe, so the whole text could be a thousand times the body.
+    """
+    yield b"[["
+    for index, item in enumerate(batch.items):
+        text = str(item) if isinstance(item, Rejected) else item.fingerprint.decode()
+        yield (b", " if index else b"") + json.dumps(text).encode()
+    faults = [str(fault) for fault in batch.faults]
+    yield b"], " + json.dumps([*faults, batch.best, batch.webhook_url]).encode()[1:]

@@ -136,8 +136,7 @@ async def _find_correction(
     except ValueError:
         correction = None
     else:
-        async with services.database.reading() as connection:
-            correction = await connection.run_sync(corrections.find, parent.id, wanted)
+        correction = await services.database.query(corrections.find, parent.id, wanted)
     if correction is None:
         raise InvalidRequest(
             [FieldError("/correction_id", f"is not a correction of job {parent.id}")]
@@ -182,8 +181,7 @@ def combine_corrections(
     if correction.form == "mask" or correction.stage == StageName.FACE:
         before = [earlier for earlier in before if earlier["stage"] != correction.stage]
     applied = (*before, _applied_form(parent, correction))
-    # Corrections stored before points were counted lack the field.
-    points = sum(change.get("points", 0) for change in applied)
+    points = sum(change["points"] for change in applied)
     for kind, number, most in (
         ("corrections", len(applied), corrections.MAX_APPLIED),
         ("stroke points", points, corrections.MAX_POINTS_DRAWN),

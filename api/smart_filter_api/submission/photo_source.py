@@ -82,8 +82,7 @@ async def _resolve_upload(
         upload_id = UploadId(uuid.UUID(source.upload_id))
     except ValueError:
         raise InvalidRequest([FieldError(_UPLOAD_POINTER, _UNKNOWN_UPLOAD)]) from None
-    async with services.database.reading() as connection:
-        upload = await connection.run_sync(uploads.find, upload_id, tenant)
+    upload = await services.database.query(uploads.find, upload_id, tenant)
     if upload is None:
         raise unknown_upload()
     try:
@@ -115,8 +114,7 @@ async def _refuse_wrong_length(services: Services, upload: Upload, length: int) 
     """Raise InvalidRequest; mark an upload that is larger than announced for removal."""
     remedy = "upload the photo again"
     if length > upload.length:
-        async with services.database.transaction() as connection:
-            await connection.run_sync(uploads.mark, upload.id)
+        await services.database.transact(uploads.mark, upload.id)
         remedy = "it was removed; create an upload of that size"
     raise InvalidRequest(
         [

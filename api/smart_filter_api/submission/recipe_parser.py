@@ -160,8 +160,7 @@ async def _find_saved(services: Services, tenant: Tenant, name: str) -> Mapping[
     """Return the fields of a tenant's saved recipe, else of the built-in one of that name."""
 
     async def ask() -> Mapping[str, object] | None:
-        async with services.database.reading() as connection:
-            saved = await connection.run_sync(saved_recipes.find_recipe, tenant, name)
+        saved = await services.database.query(saved_recipes.find_recipe, tenant, name)
         return None if saved is None else saved.fields
 
     if not saved_recipes.is_name(name):
@@ -172,15 +171,13 @@ async def _find_saved(services: Services, tenant: Tenant, name: str) -> Mapping[
 
 
 async def _unknown_name(services: Services, tenant: Tenant, name: str) -> InvalidRecipe:
-    async with services.database.reading() as connection:
-        names = await connection.run_sync(saved_recipes.list_names, tenant)
+    names = await services.database.query(saved_recipes.list_names, tenant)
     near = did_you_mean(name, [*names, *built_in_recipes()])
     detail = f"{quote_value(name)} is not a saved recipe that GET /v1/recipes lists{near}"
     return InvalidRecipe([FieldError(json_pointer(RECIPE), detail)])
 
 
 async def _read_models(services: Services) -> list[PublishedModel]:
-    async with services.database.reading() as connection:
-        return await connection.run_sync(
-            published_models.list_models, pools=services.settings.engine.pools
-        )
+    return await services.database.query(
+        published_models.list_models, pools=services.settings.engine.pools
+    )

@@ -74,7 +74,7 @@ async def prepare_batch(services: Services, caller: Caller, sent: UploadedBatch)
     if sent.best == TAKE:
         fields = batch_body.with_rating(sent.common)
         recipes.append(await _read_recipe(services, caller, sent, fields, may_reload=True))
-        megapixels += _max_megapixels(items)
+        megapixels += max(item.photo.megapixels for item in items)
     most = caller.limits.jobs_waiting
     if most and len(recipes) > most:
         # Not QueueFull, since retrying would not help.
@@ -337,7 +337,3 @@ def _with_photo(job: NewPhotoJob, photo: ResolvedPhoto) -> NewPhotoJob:
         return job
     key = keys.photo(job.tenant, job.job_id)
     return replace(job, photo_key=key, photo_digest=spooled.digest, lengths={key: spooled.length})
-
-
-def _max_megapixels(items: Sequence[_Item]) -> float:
-    return max(item.photo.megapixels for item in items)

@@ -6,6 +6,6 @@ machine       Python, packages, disk, memory, GPU, ports
 stack_folder  the data folder: owner, access, lock
 programs      the servers' programs, and the weights
 servers       database, broker and object store, from the environment or the stack
-environment   variables SMART_FILTER_… that no program reads
+configuration variables SMART_FILTER_… that no program reads, certificates that expire
 service       API, key, studio, live video, browsers, outbound access
 """

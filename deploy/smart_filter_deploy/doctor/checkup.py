@@ -89,22 +89,21 @@ def _model_checks(weights: Path, *, needed: bool) -> Iterator[tuple[str, Iterato
 
 def _check_variables() -> Iterator[Finding]:
     # Imported here, as in the functions below: a bare install lacks its dependencies.
-    from smart_filter_deploy.doctor import environment  # noqa: PLC0415
+    from smart_filter_deploy.doctor import configuration  # noqa: PLC0415
 
-    yield from environment.check_variables()
+    yield from configuration.check_variables()
 
 
 def _check_signature() -> Iterator[Finding]:
-    from smart_filter_deploy.doctor import certificates  # noqa: PLC0415
-    from smart_filter_shared.config import settings  # noqa: PLC0415
+    from smart_filter_deploy.doctor import configuration  # noqa: PLC0415
 
-    yield from certificates.check_signature(settings.load_provenance().certificate)
+    yield from configuration.check_signature()
 
 
 def _check_https(url: str) -> Iterator[Finding]:
-    from smart_filter_deploy.doctor import certificates  # noqa: PLC0415
+    from smart_filter_deploy.doctor import configuration  # noqa: PLC0415
 
-    yield from certificates.check_https(url)
+    yield from configuration.check_https(url)
 
 
 def _check_browsers(url: str | None) -> Iterator[Finding]:

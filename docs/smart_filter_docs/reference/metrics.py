@@ -25,10 +25,9 @@ def _table(metrics: Iterable[Metric]) -> str:
         (
             code(metric.name),
             str(metric.kind),
-            metric.unit,
             ", ".join(code(label) for label in metric.labels),
             metric.meaning,
         )
         for metric in metrics
     ]
-    return table(("metric", "kind", "unit", "labels", "meaning"), rows)
+    return table(("metric", "kind", "labels", "meaning"), rows)

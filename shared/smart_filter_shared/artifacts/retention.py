@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
+from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.storage.keys import tenant_of
 
@@ -32,9 +33,19 @@ MIN_RECHECK_SECONDS: Final = 1.0
 # the deletion marks the artifact itself, so one check a day is enough.
 _MATERIAL_RECHECK_SECONDS: Final = 24 * 3600.0
 
+# The expires_at of an artifact or upload that a job still needs.
+CHECKED_AGAIN: Final = f"""
+    statement_timestamp() + least(
+        interval '{MAX_RECHECK_SECONDS} s', greatest(
+            interval '{MIN_RECHECK_SECONDS} s',
+            statement_timestamp() - coalesce(held_since, expires_at)
+        )
+    )
+"""
+
 # A held artifact gets a later expires_at and so leaves the head of the index: otherwise every pass
 # would read all held artifacts again.
-_MARK_EXPIRED = text("""
+_MARK_EXPIRED = text(f"""
     WITH due AS MATERIALIZED (
         SELECT tenant, key, job_id FROM artifacts
         WHERE marked_at IS NULL AND expires_at <= statement_timestamp()
@@ -66,32 +77,32 @@ _MARK_EXPIRED = text("""
         marked_at = CASE WHEN NOT by_job AND NOT as_material THEN statement_timestamp() END,
         held_since = CASE WHEN by_job OR as_material THEN coalesce(held_since, expires_at) END,
         expires_at = CASE
-            WHEN by_job THEN statement_timestamp() + least(
-                make_interval(secs => :look_again), greatest(
-                    make_interval(secs => :least),
-                    statement_timestamp() - coalesce(held_since, expires_at)
-                )
-            )
+            WHEN by_job THEN {CHECKED_AGAIN}
             WHEN as_material THEN statement_timestamp() + make_interval(secs => :material)
             ELSE expires_at
         END
     FROM needed
     WHERE artifacts.tenant = needed.tenant AND artifacts.key = needed.key
-""")
-_CLAIM = text("""
-    WITH unclaimed AS MATERIALIZED (
-        SELECT tenant, key FROM artifacts
-        WHERE marked_at IS NOT NULL
-            AND (leased_until IS NULL OR leased_until <= statement_timestamp())
-        ORDER BY marked_at LIMIT :most
-        FOR UPDATE SKIP LOCKED
-    )
-    UPDATE artifacts
-    SET leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
-    FROM unclaimed
-    WHERE artifacts.tenant = unclaimed.tenant AND artifacts.key = unclaimed.key
-    RETURNING artifacts.tenant, artifacts.key
-""")
+""")  # noqa: S608 - SQL of our own
+
+
+def claim_marked(table: str) -> TextClause:
+    """Return the statement that claims marked rows of `artifacts` or `uploads`."""
+    return text(f"""
+        WITH unclaimed AS MATERIALIZED (
+            SELECT tenant, key FROM {table}
+            WHERE marked_at IS NOT NULL
+                AND (leased_until IS NULL OR leased_until <= statement_timestamp())
+            ORDER BY marked_at LIMIT :most
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE {table} SET leased_until = statement_timestamp() + interval '{LEASE_SECONDS} s'
+        FROM unclaimed WHERE {table}.tenant = unclaimed.tenant AND {table}.key = unclaimed.key
+        RETURNING {table}.tenant, {table}.key
+    """)  # noqa: S608 - names of our own
+
+
+_CLAIM = claim_marked("artifacts")
 # Marked rows read to measure the lag: the deletion of a large tenant marks millions. Expired rows
 # are marked in the order of their expiry, so the oldest is among the first.
 _FIRST_MARKED: Final = 1000
@@ -221,11 +232,7 @@ def mark_expired(connection: Connection, *, most: int) -> int:
     An artifact that an unfinished job needs, or that is training material with consent, is held:
     it stays, is not given out, and is checked again later.
     """
-    seconds = {
-        "look_again": MAX_RECHECK_SECONDS,
-        "least": MIN_RECHECK_SECONDS,
-        "material": _MATERIAL_RECHECK_SECONDS,
-    }
+    seconds = {"material": _MATERIAL_RECHECK_SECONDS}
     return connection.execute(_MARK_EXPIRED, {"most": most, **seconds}).rowcount
 
 
@@ -234,8 +241,7 @@ def claim(connection: Connection, *, most: int) -> list[MarkedArtifact]:
 
     The claiming process deletes their objects and then their rows.
     """
-    rows = connection.execute(_CLAIM, {"most": most, "lease_seconds": LEASE_SECONDS})
-    return [MarkedArtifact(Tenant(row.tenant), row.key) for row in rows]
+    return [read_row(MarkedArtifact, row) for row in connection.execute(_CLAIM, {"most": most})]
 
 
 def lag_seconds(connection: Connection) -> float:

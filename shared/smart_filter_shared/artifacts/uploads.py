@@ -14,12 +14,9 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.artifacts.retention import (
-    LEASE_SECONDS,
-    MAX_RECHECK_SECONDS,
-    MIN_RECHECK_SECONDS,
-    MarkedArtifact,
-)
+from smart_filter_shared.artifacts import retention
+from smart_filter_shared.artifacts.retention import MarkedArtifact
+from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import JobId, Tenant, UploadId
 from smart_filter_shared.storage import keys
 
@@ -48,7 +45,7 @@ _LOCK = text("""
     FOR SHARE
 """)
 # A held upload gets a later expires_at, as artifacts do (retention.py).
-_MARK_EXPIRED = text("""
+_MARK_EXPIRED = text(f"""
     WITH due AS MATERIALIZED (
         SELECT id FROM uploads
         WHERE marked_at IS NULL
@@ -66,29 +63,12 @@ _MARK_EXPIRED = text("""
         marked_at = CASE WHEN NOT by_job THEN statement_timestamp() END,
         held_since = CASE WHEN by_job THEN coalesce(held_since, expires_at) END,
         expires_at = CASE
-            WHEN by_job THEN statement_timestamp() + least(
-                make_interval(secs => :look_again), greatest(
-                    make_interval(secs => :least),
-                    statement_timestamp() - coalesce(held_since, expires_at)
-                )
-            )
+            WHEN by_job THEN {retention.CHECKED_AGAIN}
             ELSE expires_at
         END
     FROM needed WHERE uploads.id = needed.id
-""")
-_CLAIM = text("""
-    WITH unclaimed AS MATERIALIZED (
-        SELECT id FROM uploads
-        WHERE marked_at IS NOT NULL
-            AND (leased_until IS NULL OR leased_until <= statement_timestamp())
-        ORDER BY marked_at LIMIT :most
-        FOR UPDATE SKIP LOCKED
-    )
-    UPDATE uploads
-    SET leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
-    FROM unclaimed WHERE uploads.id = unclaimed.id
-    RETURNING tenant, key
-""")
+""")  # noqa: S608 - SQL of our own
+_CLAIM = retention.claim_marked("uploads")
 _MARK = text("""
     UPDATE uploads SET marked_at = coalesce(marked_at, statement_timestamp()) WHERE id = :id
 """)
@@ -197,12 +177,8 @@ def mark_expired(connection: Connection, *, most: int) -> int:
 
     An upload that a job still has to import is held, and checked again later.
     """
-    seconds = {
-        "grace_seconds": _GRACE_SECONDS,
-        "look_again": MAX_RECHECK_SECONDS,
-        "least": MIN_RECHECK_SECONDS,
-    }
-    return connection.execute(_MARK_EXPIRED, {"most": most, **seconds}).rowcount
+    where = {"most": most, "grace_seconds": _GRACE_SECONDS}
+    return connection.execute(_MARK_EXPIRED, where).rowcount
 
 
 def mark_last_reference(connection: Connection, job_id: JobId) -> list[MarkedArtifact]:
@@ -214,7 +190,7 @@ def mark_last_reference(connection: Connection, job_id: JobId) -> list[MarkedArt
     if upload is None:
         return []
     rows = connection.execute(_MARK_LAST, {"id": upload.id, "job_id": job_id})
-    return [MarkedArtifact(Tenant(row.tenant), row.key) for row in rows]
+    return [read_row(MarkedArtifact, row) for row in rows]
 
 
 def mark_unneeded(connection: Connection, job_ids: Collection[JobId]) -> None:
@@ -229,8 +205,7 @@ def mark_unneeded(connection: Connection, job_ids: Collection[JobId]) -> None:
 
 def claim(connection: Connection, *, most: int) -> list[MarkedArtifact]:
     """Claim marked uploads for LEASE_SECONDS, the oldest marks first; return them."""
-    rows = connection.execute(_CLAIM, {"most": most, "lease_seconds": LEASE_SECONDS})
-    return [MarkedArtifact(Tenant(row.tenant), row.key) for row in rows]
+    return [read_row(MarkedArtifact, row) for row in connection.execute(_CLAIM, {"most": most})]
 
 
 def delete_rows(connection: Connection, removed: Collection[MarkedArtifact]) -> None:

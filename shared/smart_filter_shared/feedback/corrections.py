@@ -75,8 +75,7 @@ class Correction:
             "form": self.form,
             "key": self.key,
             "label": None if self.label is None else dict(self.label),
-            # Rows written before points were counted have none.
-            "points": int(self.provenance.get("points", 0)),
+            "points": int(self.provenance["points"]),
         }
 
 

@@ -183,9 +183,7 @@ def submit_batch(connection: Connection, batch: NewBatch) -> list[Capability]:
 
 def stage_payload(plan: StagePlan) -> StagePayload:
     """Return what a plan runs, as the queue stores it."""
-    # Omit the element when empty: keys must equal those stored before trained weights existed.
-    weights = [plan.digests] if plan.digests else []
-    key = json.dumps([plan.models, plan.parameters, *weights], sort_keys=True)
+    key = json.dumps([plan.models, plan.parameters, plan.digests], sort_keys=True)
     return StagePayload(plan.models, plan.parameters, plan.digests, key)
 
 

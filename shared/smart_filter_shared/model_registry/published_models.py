@@ -107,7 +107,7 @@ def publish(
                 "task": str(card.task),
                 "name": card.name,
                 "capability": card.capability,
-                "card": _encode_card(card),
+                "card": json.dumps(dataclasses.asdict(card)),
                 "fingerprint": card.fingerprint,
                 "release": published_by,
                 "fault": offer.fault,
@@ -222,11 +222,6 @@ def _read_model(row: Row[Any], pools: Collection[str]) -> PublishedModel:
         shadow=None if row.shadow is None else ShadowWeights(row.shadow, row.share),
         served=(row.offered and row.served) or declared,
     )
-
-
-def _encode_card(card: ModelCard) -> str:
-    """Return the JSON text of a card."""
-    return json.dumps(dataclasses.asdict(card))
 
 
 # Cards are read once a second or more often, and they rarely change.

@@ -32,11 +32,11 @@ class KeywordKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """A keyword.
+class Keyword:
+    """A word that `keywords:` understands; the kind `name` stands for one background.
 
-    word: one word, or several with spaces, such as `fairy lights`.  count: number of matching
-    backgrounds; None for colors and tones, which every background matches to a degree.
+    word: one word, or several with spaces, such as `fairy lights`.  count: how many of the caller's
+    backgrounds match it; null for colors and tones, which every background matches to some degree.
     """
 
     word: str
@@ -44,7 +44,7 @@ class Word:
     count: int | None
 
 
-def list_words(among: Iterable[Preset]) -> list[Word]:
+def list_words(among: Iterable[Preset]) -> list[Keyword]:
     """Return the keywords that match any of these backgrounds, in alphabetical order.
 
     The list is not complete: other CSS color names match too, and some misspelled words do.
@@ -67,7 +67,7 @@ def list_words(among: Iterable[Preset]) -> list[Word]:
                 return len(set().union(*(answering.get(asked, ()) for asked in wanted)))
 
     words = [
-        Word(word.replace("-", " "), kind, count(word, kind))
+        Keyword(word.replace("-", " "), kind, count(word, kind))
         for word, kind in _classify_words(presets).items()
     ]
     # Leave out synonyms of tags that no background has.

@@ -1,4 +1,4 @@
-"""Define every metric that /metrics shows: name, kind, unit, labels and help text.
+"""Define every metric that /metrics shows: name, kind, labels and help text.
 
 No label holds a tenant, a job or a key. Workers add their counters up in the database, and every
 API process shows the totals: they survive restarts, and one scrape covers all workers.
@@ -52,7 +52,6 @@ class Metric:
 
     name: str
     kind: MetricKind
-    unit: str
     labels: tuple[str, ...]
     meaning: str
 
@@ -60,70 +59,60 @@ class Metric:
 DATABASE_UP = Metric(
     "smart_filter_database_up",
     MetricKind.GAUGE,
-    "1 or 0",
     (),
     "1 if the database answers and accepts writes. While it is 0, only request metrics are shown.",
 )
 STAGES = Metric(
     "smart_filter_stages",
     MetricKind.GAUGE,
-    "stages",
     ("capability", "state"),
     "Number of stages by state: waiting (for other stages or a delay), ready, running.",
 )
 OLDEST_WAIT = Metric(
     "smart_filter_oldest_wait_seconds",
     MetricKind.GAUGE,
-    "seconds",
     ("capability",),
     "Age of the oldest ready stage in seconds; 0 if none.",
 )
 PAUSED = Metric(
     "smart_filter_paused",
     MetricKind.GAUGE,
-    "1 or 0",
     ("capability",),
     "1 while an operator has paused the queue (`smart-filter queues pause`).",
 )
 STEPS = Metric(
     "smart_filter_step_seconds",
     MetricKind.SUMMARY,
-    "seconds",
     ("capability", "step"),
     "Time of workers by step: claim (per claim), load, infer and store (per stage).",
 )
 ATTEMPTS = Metric(
     "smart_filter_attempts_total",
     MetricKind.COUNTER,
-    "stages",
     ("capability",),
     "Claimed stages.",
 )
 RETRIES = Metric(
     "smart_filter_retries_total",
     MetricKind.COUNTER,
-    "stages",
     ("capability",),
     "Attempts that raised an error, including last attempts.",
 )
 RELEASES = Metric(
     "smart_filter_releases_total",
     MetricKind.COUNTER,
-    "stages",
     ("capability",),
     "Attempts released because storage or the database was unavailable.",
 )
 LEASE_EXPIRIES = Metric(
     "smart_filter_lease_expiries_total",
     MetricKind.COUNTER,
-    "stages",
     ("capability",),
     "Leases that expired because their worker sent no heartbeat.",
 )
 JOBS_ENDED = Metric(
     "smart_filter_jobs_ended_total",
     MetricKind.COUNTER,
-    "jobs",
     ("outcome",),
     "Jobs that succeeded, failed or were canceled, counted within two seconds; "
     "a job that is redriven before it is counted counts once.",
@@ -131,7 +120,6 @@ JOBS_ENDED = Metric(
 DEAD_LETTERS = Metric(
     "smart_filter_dead_letters_total",
     MetricKind.COUNTER,
-    "stages",
     ("capability",),
     "Stages that failed permanently although their photos are valid: attempts used up, a photo "
     "that kills workers, or storage or the database unavailable for too long.",
@@ -139,21 +127,18 @@ DEAD_LETTERS = Metric(
 BATCH_SIZE = Metric(
     "smart_filter_batch_size",
     MetricKind.SUMMARY,
-    "stages",
     ("capability",),
     "Number of stages claimed together as one batch.",
 )
 WORKERS = Metric(
     "smart_filter_workers",
     MetricKind.GAUGE,
-    "workers",
     ("capability", "state"),
     "Number of workers by state: starting, ready, busy, draining, unhealthy, setup_failed.",
 )
 WEBHOOK_LAG = Metric(
     "smart_filter_webhook_lag_seconds",
     MetricKind.GAUGE,
-    "seconds",
     (),
     "Age of the oldest due webhook delivery that senders neglect; 0 if none. Those that wait for a "
     "slow or failing receiver do not count.",
@@ -161,35 +146,30 @@ WEBHOOK_LAG = Metric(
 RETENTION_LAG = Metric(
     "smart_filter_retention_lag_seconds",
     MetricKind.GAUGE,
-    "seconds",
     (),
     "Time since the oldest expired photo, result or upload should have been deleted; 0 if none.",
 )
 REQUESTS = Metric(
     "smart_filter_request_seconds",
     MetricKind.HISTOGRAM,
-    "seconds",
     ("method", "route", "status"),
     "Duration from the request line to the last byte of the response, in this API process.",
 )
 LIVE_CONNECTIONS = Metric(
     "smart_filter_live_connections",
     MetricKind.GAUGE,
-    "connections",
     (),
     "Live video clients connected to this live worker.",
 )
 LIVE_FRAMES = Metric(
     "smart_filter_live_frames_total",
     MetricKind.COUNTER,
-    "frames",
     ("outcome",),
     "Live video frames by outcome: shown, dropped for a newer frame, refused.",
 )
 LIVE_FRAME = Metric(
     "smart_filter_live_frame_seconds",
     MetricKind.HISTOGRAM,
-    "seconds",
     (),
     "Duration from the arrival of a frame to the last byte of its answer, for shown frames.",
 )

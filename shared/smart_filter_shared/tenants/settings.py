@@ -1,14 +1,15 @@
 """Overrides of the settings for single tenants."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from smart_filter_shared import suggestions
 from smart_filter_shared.artifacts.retention import RetentionOverrides
+from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import LimitOverrides
 
@@ -16,11 +17,13 @@ from smart_filter_shared.tenants.quotas import LimitOverrides
 _ENSURE = text("""
     INSERT INTO tenants (name, finish) VALUES (:tenant, 0) ON CONFLICT (name) DO NOTHING
 """)
-_COLUMNS = """
-    name, requests_per_minute, jobs_waiting, megapixels_per_day, stored_bytes, pictures,
-    keep_input_seconds, keep_result_seconds, keep_nothing, recipe, link_seconds, emotions
-"""
-_FIND = text(f"SELECT {_COLUMNS} FROM tenants WHERE name = :tenant")  # noqa: S608 - stands here
+# The columns of `tenants` that hold overrides, for `parse_overrides`.
+COLUMNS: Final = tuple(
+    "requests_per_minute jobs_waiting megapixels_per_day stored_bytes pictures keep_input_seconds"
+    " keep_result_seconds keep_nothing recipe link_seconds emotions".split()
+)
+_SELECT: Final = f"SELECT name, {', '.join(COLUMNS)} FROM tenants"  # noqa: S608 - stands here
+_FIND = text(f"{_SELECT} WHERE name = :tenant")
 # A tenant with a key may not have submitted anything yet.
 _IS_KNOWN = text("""
     SELECT EXISTS (SELECT FROM tenants WHERE name = :tenant)
@@ -32,17 +35,10 @@ _FIND_SIMILAR = text("""
     WHERE abs(length(name) - length(:tenant)) <= 4 LIMIT 10000
 """)
 _LOCK = text(f"{_FIND.text} FOR NO KEY UPDATE")
-_ALL = text(f"SELECT {_COLUMNS} FROM tenants ORDER BY name")  # noqa: S608 - stands here
-_WRITE = text("""
-    UPDATE tenants SET
-        requests_per_minute = :requests_per_minute, jobs_waiting = :jobs_waiting,
-        megapixels_per_day = :megapixels_per_day, stored_bytes = :stored_bytes,
-        pictures = :pictures,
-        keep_input_seconds = :keep_input_seconds, keep_result_seconds = :keep_result_seconds,
-        keep_nothing = :keep_nothing,
-        recipe = CAST(:recipe AS jsonb), link_seconds = :link_seconds, emotions = :emotions
-    WHERE name = :tenant
-""")
+_ALL = text(f"{_SELECT} ORDER BY name")
+_WRITE = text(f"""
+    UPDATE tenants SET {", ".join(f"{name} = :{name}" for name in COLUMNS)} WHERE name = :tenant
+""").bindparams(bindparam("recipe", type_=JSONB(none_as_null=True)))  # noqa: S608 - names of our own
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,7 @@ class TenantOverrides:
 def read_overrides(connection: Connection, tenant: Tenant) -> TenantOverrides:
     """Return the overrides of a tenant; empty ones for an unknown tenant."""
     row = connection.execute(_FIND, {"tenant": tenant}).one_or_none()
-    return TenantOverrides() if row is None else _read_row(row)
+    return TenantOverrides() if row is None else parse_overrides(row)
 
 
 def is_known(connection: Connection, tenant: Tenant) -> bool:
@@ -81,7 +77,7 @@ def suggest_tenant(connection: Connection, name: str) -> Tenant | None:
 def lock_overrides(connection: Connection, tenant: Tenant) -> TenantOverrides:
     """Lock and return the overrides of a tenant; other transactions cannot change them."""
     connection.execute(_ENSURE, {"tenant": tenant})
-    return _read_row(connection.execute(_LOCK, {"tenant": tenant}).one())
+    return parse_overrides(connection.execute(_LOCK, {"tenant": tenant}).one())
 
 
 def write_overrides(connection: Connection, tenant: Tenant, overrides: TenantOverrides) -> None:
@@ -91,15 +87,11 @@ def write_overrides(connection: Connection, tenant: Tenant, overrides: TenantOve
         _WRITE,
         {
             "tenant": tenant,
-            "requests_per_minute": overrides.limits.requests_per_minute,
-            "jobs_waiting": overrides.limits.jobs_waiting,
-            "megapixels_per_day": overrides.limits.megapixels_per_day,
-            "stored_bytes": overrides.limits.stored_bytes,
-            "pictures": overrides.limits.pictures,
+            **asdict(overrides.limits),
             "keep_input_seconds": overrides.retention.input_seconds,
             "keep_result_seconds": overrides.retention.result_seconds,
             "keep_nothing": overrides.retention.nothing,
-            "recipe": json.dumps(overrides.recipe) if overrides.recipe else None,
+            "recipe": overrides.recipe or None,
             "link_seconds": overrides.link_seconds,
             "emotions": overrides.emotions,
         },
@@ -108,19 +100,16 @@ def write_overrides(connection: Connection, tenant: Tenant, overrides: TenantOve
 
 def list_tenants(connection: Connection) -> dict[Tenant, TenantOverrides]:
     """Return the overrides of all tenants with a row in `tenants`, ordered by name."""
-    return {Tenant(row.name): _read_row(row) for row in connection.execute(_ALL)}
+    return {Tenant(row.name): parse_overrides(row) for row in connection.execute(_ALL)}
 
 
-def _read_row(row: Row[Any]) -> TenantOverrides:
+def parse_overrides(row: Row[Any]) -> TenantOverrides:
+    """Return the overrides in a row with COLUMNS; empty ones where all are null."""
     return TenantOverrides(
-        LimitOverrides(
-            row.requests_per_minute,
-            row.jobs_waiting,
-            row.megapixels_per_day,
-            row.stored_bytes,
-            row.pictures,
+        read_row(LimitOverrides, row),
+        RetentionOverrides(
+            row.keep_input_seconds, row.keep_result_seconds, nothing=bool(row.keep_nothing)
         ),
-        RetentionOverrides(row.keep_input_seconds, row.keep_result_seconds, row.keep_nothing),
         row.recipe or {},
         row.link_seconds,
         row.emotions,

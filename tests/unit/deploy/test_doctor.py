@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from smart_filter_deploy.doctor import checkup, environment, findings, servers, service
+from smart_filter_deploy.doctor import checkup, configuration, findings, servers, service
 from smart_filter_deploy.doctor.findings import Finding, Level
 from smart_filter_shared.config.settings import BrowserSettings
 from smart_filter_shared.errors import SetupFailed
@@ -37,7 +37,7 @@ def test_unknown_variable_is_named_with_the_nearest_known_one() -> None:
         "PATH": "/bin",
     }
 
-    misspelled, unknown = environment.check_variables(environ)
+    misspelled, unknown = configuration.check_variables(environ)
 
     assert misspelled.said.startswith("SMART_FILTER_LEESE_SECONDS ")
     assert misspelled.fix == "did you mean SMART_FILTER_LEASE_SECONDS?"

@@ -74,11 +74,14 @@ def serve(
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _PING_TIMEOUT_SECONDS * 1000)
     # uvicorn raises the signal again after it has stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    listeners = [listening, *([] if operators is None else [operators])]
+    for listener in listeners:
+        listener.listen(_LISTEN_BACKLOG)  # clients wait there while the decoder starts
     host, port = listening.getsockname()[:2]
     _log.info("live_worker_ready", host=host, port=port, threads=threads)
     try:
         decoder.start()
-        uvicorn.Server(config).run(sockets=[listening, *([] if operators is None else [operators])])
+        uvicorn.Server(config).run(sockets=listeners)
     finally:
         registry.close()
         decoder.close()
@@ -103,18 +106,3 @@ def build_config(application: ASGIApp) -> uvicorn.Config:
         ws_per_message_deflate=False,  # pictures are already compressed
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
-
-
-def listen(host: str, port: int, *, options: str = "--host and --port") -> socket.socket:
-    """Return a listening socket.  Raises SetupFailed.
-
-    options: the options that choose the address, for the error.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_LISTEN_BACKLOG)
-    except OSError as error:
-        raise SetupFailed(
-            f"port {port} of {host} is not available ({error.strerror}): choose others with"
-            f" {options}"
-        ) from error

@@ -45,13 +45,7 @@ _MAX_PAGE_SIZE = 200
     response_model=NewApiKey,
     openapi_extra=json_document.describe_body(KeyRequest),
     responses=describe_responses(
-        *idempotency.PROBLEMS,
-        "invalid_request",
-        "unsupported_media",
-        "unauthorized",
-        "scope",
-        "sign_in_again",
-        "unavailable",
+        *idempotency.PROBLEMS, *("invalid_request", "unsupported_media", "sign_in_again")
     ),
 )
 async def create_key(
@@ -95,14 +89,7 @@ async def create_key(
     "it.",
     response_model=NewApiKey,
     openapi_extra=json_document.describe_body(TokenRequest),
-    responses=describe_responses(
-        *idempotency.PROBLEMS,
-        "invalid_request",
-        "unsupported_media",
-        "unauthorized",
-        "scope",
-        "unavailable",
-    ),
+    responses=describe_responses(*idempotency.PROBLEMS, "invalid_request", "unsupported_media"),
 )
 async def create_token(
     request: Request,
@@ -132,7 +119,7 @@ async def create_token(
     "/v1/keys",
     summary="List keys",
     description="Includes expired and revoked keys.",
-    responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
+    responses=describe_responses("malformed_request"),
 )
 async def list_keys(
     services: OpenServices,
@@ -144,8 +131,7 @@ async def list_keys(
 ) -> ApiKeyPage:
     """Return a page of the keys of the caller's tenant; the operator may name another tenant."""
     whose = resolve_tenant(caller, tenant)
-    async with services.database.reading() as connection:
-        rows = await connection.run_sync(api_keys.list_keys, whose, after=cursor, limit=limit + 1)
+    rows = await services.database.query(api_keys.list_keys, whose, after=cursor, limit=limit + 1)
     more = len(rows) > limit
     return ApiKeyPage(
         items=[ApiKey(**_key_fields(row)) for row in rows[:limit]],
@@ -161,7 +147,7 @@ async def list_keys(
     "With `with_issued=true` so do the keys that it issued with `POST /v1/keys`, the keys that "
     "those issued, and so on. A key with the scope `operator` can only be revoked with "
     "`smart-filter keys revoke`.",
-    responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
+    responses=describe_responses("not_found"),
 )
 async def revoke_key(
     key_id: str,
@@ -184,8 +170,7 @@ async def revoke_key(
                 connection, request, caller, AuditEvent.KEY_REVOKED, row.key_id, tenant=row.tenant
             )
 
-    async with services.database.transaction() as connection:
-        await connection.run_sync(write)
+    await services.database.transact(write)
 
 
 def resolve_tenant(caller: Caller, name: str | None) -> Tenant:

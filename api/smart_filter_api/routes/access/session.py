@@ -32,10 +32,7 @@ router = APIRouter(prefix="/v1", tags=["session"])
     "answer sets a cookie with the permissions of the key.",
     response_model=schemas_sessions.Session,
     openapi_extra=json_document.describe_body(SessionRequest),
-    responses=describe_responses(
-        *("malformed_request", "unsupported_media", "invalid_request"),
-        *("unauthorized", "scope", "unavailable"),
-    ),
+    responses=describe_responses("malformed_request", "unsupported_media", "invalid_request"),
 )
 async def sign_in(request: Request, services: OpenServices) -> Response:
     """Open a session; the browser's previous session ends."""
@@ -56,8 +53,7 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
 
     digest = api_keys.hash_key(payload.key or str(payload.code))
     with services.limits.sign_in_failures.attempt(client_network(request.scope), digest):
-        async with services.database.transaction() as connection:
-            opened = await connection.run_sync(open_session)
+        opened = await services.database.transact(open_session)
     answer = _session_response(opened.session, opened.cookie, status.HTTP_201_CREATED)
     csrf.set_cookie(
         request,
@@ -75,7 +71,7 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
     "/session",
     summary="Get the session",
     response_model=schemas_sessions.Session,
-    responses=describe_responses("unauthorized", "unavailable"),
+    responses=describe_responses("unauthorized", "unavailable", needs_key=False),
 )
 async def get_session(
     request: Request, services: OpenServices, session: BrowserSession
@@ -89,7 +85,7 @@ async def get_session(
     "/session",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Sign out",
-    responses=describe_responses("unauthorized", "unavailable"),
+    responses=describe_responses("unauthorized", "unavailable", needs_key=False),
 )
 async def sign_out(request: Request, services: OpenServices, session: BrowserSession) -> Response:
     """End the session."""
@@ -100,8 +96,7 @@ async def sign_out(request: Request, services: OpenServices, session: BrowserSes
         browser_sessions.end(connection, str(cookie))
         security_log.record(connection, request, session.caller, AuditEvent.SIGNED_OUT)
 
-    async with services.database.transaction() as connection:
-        await connection.run_sync(end)
+    await services.database.transact(end)
     answer = Response(status_code=status.HTTP_204_NO_CONTENT)
     if services.sign_in.provider is not None and csrf.read_cookie(
         request, Cookie.PROVIDER, always_secure=secure
@@ -118,18 +113,17 @@ async def sign_out(request: Request, services: OpenServices, session: BrowserSes
     summary="List sessions",
     description="The browser sessions of the caller's key, the newest first. The key of a person "
     "whom a provider signed in has one session.",
-    responses=describe_responses("unauthorized", "scope", "unavailable"),
+    responses=describe_responses(),
 )
 async def list_sessions(request: Request, services: OpenServices, caller: AnyKey) -> OpenSessions:
     """Return the sessions of the caller's key."""
     cookie = csrf.read_cookie(request, always_secure=services.sign_in.secure)
-    async with services.database.reading() as connection:
-        rows = await connection.run_sync(
-            browser_sessions.list_of_key,
-            caller.key_id,
-            services.sign_in.lifetimes,
-            cookie=cookie or "",
-        )
+    rows = await services.database.query(
+        browser_sessions.list_of_key,
+        caller.key_id,
+        services.sign_in.lifetimes,
+        cookie=cookie or "",
+    )
     return OpenSessions(items=[OpenSession(**asdict(row)) for row in rows])
 
 
@@ -138,7 +132,7 @@ async def list_sessions(request: Request, services: OpenServices, caller: AnyKey
     status_code=status.HTTP_204_NO_CONTENT,
     summary="End a session",
     description="Signs another browser out, such as that of a lost device.",
-    responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
+    responses=describe_responses("not_found"),
 )
 async def delete_session(
     session_id: str, request: Request, services: OpenServices, caller: AnyKey
@@ -150,8 +144,7 @@ async def delete_session(
         browser_sessions.end_of_key(connection, caller.key_id, session)
         security_log.record(connection, request, caller, AuditEvent.SIGNED_OUT, session)
 
-    async with services.database.transaction() as connection:
-        await connection.run_sync(end)
+    await services.database.transact(end)
 
 
 def _session_response(session: Session, cookie: str, code: int) -> Response:

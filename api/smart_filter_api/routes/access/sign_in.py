@@ -110,8 +110,7 @@ async def finish(request: Request, services: OpenServices) -> Response:
             person = await provider.finish(request.query_params, kept)
     except SignInFailed as error:
         return _refused(request, services, error, "/")
-    async with services.database.transaction() as connection:
-        opened = await connection.run_sync(open_session, person)
+    opened = await services.database.transact(open_session, person)
     answer = _redirect(person.return_path)
     csrf.set_cookie(request, answer, "", Cookie.ATTEMPT, seconds=0, always_secure=secure)
     seconds = int(lifetimes.whole.total_seconds())

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["tenants"])
 @router.get(
     "",
     summary="Get a tenant",
-    responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
+    responses=describe_responses("not_found"),
 )
 async def get_tenant(tenant: str, services: OpenServices, caller: Administrator) -> TenantSettings:
     """Return the overrides of the caller's tenant; the operator may name another tenant."""
@@ -35,8 +35,7 @@ async def get_tenant(tenant: str, services: OpenServices, caller: Administrator)
             raise NotFound(f"there is no tenant {name}")
         return settings.read_overrides(connection, name)
 
-    async with services.database.reading() as connection:
-        overrides = await connection.run_sync(look)
+    overrides = await services.database.query(look)
     return tenant_changes.render_tenant(name, overrides)
 
 
@@ -48,9 +47,8 @@ async def get_tenant(tenant: str, services: OpenServices, caller: Administrator)
     "change limits, or set a retention longer than the server's.",
     openapi_extra=json_document.describe_body(TenantChange),
     responses=describe_responses(
-        *("malformed_request", "unsupported_media", "invalid_request"),
-        *("invalid_recipe", "contradiction"),
-        *("not_available", "unauthorized", "scope", "sign_in_again", "not_found", "unavailable"),
+        *("malformed_request", "unsupported_media", "invalid_request", "invalid_recipe"),
+        *("contradiction", "not_available", "sign_in_again", "not_found"),
     ),
 )
 async def update_tenant(
@@ -74,8 +72,7 @@ async def update_tenant(
         )
         return changed
 
-    async with services.database.transaction() as connection:
-        overrides = await connection.run_sync(write)
+    overrides = await services.database.transact(write)
     services.caches.callers.forget_all()
     return tenant_changes.render_tenant(name, overrides)
 

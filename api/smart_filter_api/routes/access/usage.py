@@ -25,7 +25,7 @@ _MAX_DAYS = 366
     summary="List daily usage",
     description="A job counts on the day in UTC on which it ends, and appears within a few "
     f"seconds. The range includes both days and has at most {_MAX_DAYS} days.",
-    responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
+    responses=describe_responses("malformed_request"),
 )
 async def get_usage(
     services: OpenServices,
@@ -45,8 +45,7 @@ async def get_usage(
         raise MalformedRequest(
             f"`from` to `to` is not a range of 1 to {_MAX_DAYS} days", pointer="/from"
         )
-    async with services.database.reading() as connection:
-        days = await connection.run_sync(usage.list_days, caller.tenant, since, until)
+    days = await services.database.query(usage.list_days, caller.tenant, since, until)
     return UsagePage(
         items=[render_as(DayUsage, day.whole, day=day.day, by_state=day.by_state) for day in days]
     )

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/v1/filters", tags=["filters"])
 @router.get(
     "",
     summary="List the filters",
-    responses=describe_responses("unauthorized", "scope", "unavailable"),
+    responses=describe_responses(),
 )
 async def list_filters(
     caller: Reader,  # noqa: ARG001 - the dependency checks the key

@@ -50,7 +50,7 @@ async def get_liveness() -> Health:
     "/readyz",
     summary="Check readiness",
     response_model=Health,
-    responses=describe_responses("unavailable"),
+    responses=describe_responses("unavailable", needs_key=False),
 )
 async def get_readiness(request: Request, services: OpenServices) -> Health | Response:
     """Check database and storage, which the API needs, and broker, workers, temporary files."""
@@ -97,12 +97,11 @@ async def _database_fault(services: Services) -> str | None:
 
 async def _workers_fault(services: Services) -> str | None:
     try:
-        async with services.database.reading() as connection:
-            waiting = await connection.run_sync(
-                worker_registry.list_unattended,
-                waited_seconds=_WAIT_SECONDS,
-                silent_seconds=services.silent_seconds,
-            )
+        waiting = await services.database.query(
+            worker_registry.list_unattended,
+            waited_seconds=_WAIT_SECONDS,
+            silent_seconds=services.silent_seconds,
+        )
     except TryAgain:
         return None  # the check of the database tells
     return f"do not take photos of {', '.join(waiting)}" if waiting else None

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 @router.get(
     "",
     summary="List the models",
-    responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
+    responses=describe_responses("malformed_request"),
 )
 async def list_models(
     services: OpenServices,

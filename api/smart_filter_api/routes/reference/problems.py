@@ -18,7 +18,7 @@ router = APIRouter(prefix=PAGES_PATH, tags=["problems"])
     response_class=HTMLResponse,
     responses={
         200: {"description": "The page", "content": {"text/html": {}}},
-        **describe_responses("not_found"),
+        **describe_responses("not_found", needs_key=False),
     },
 )
 async def explain_problem(code: str) -> HTMLResponse:

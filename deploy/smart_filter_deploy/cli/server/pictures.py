@@ -208,7 +208,7 @@ def open_pictures(tenant: Tenant | None) -> Iterator[DatabasePictures | RestPict
             yield RestPictures(client)
     else:
         with open_backends() as there:
-            yield DatabasePictures(there.servers, tenant)
+            yield DatabasePictures(there, tenant)
 
 
 def document_of(preset: Preset) -> dict[str, object]:

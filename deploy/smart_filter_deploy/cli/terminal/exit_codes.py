@@ -9,7 +9,14 @@ from typing import NoReturn
 import click
 
 from smart_filter_deploy.cli.terminal.text import print_line
-from smart_filter_shared.errors import DatabaseMisconfigured, DatabaseUnavailable, Error
+from smart_filter_shared.errors import (
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+    Error,
+    FolderUnreadable,
+    PictureRefused,
+    VersionRefused,
+)
 from smart_filter_shared.extras import install_hint
 
 PROGRAM = "smart-filter"
@@ -20,6 +27,8 @@ WRONG_USAGE = 2
 NO_SERVER = 3
 INTERRUPTED = 130  # 128 + SIGINT, the shells' convention
 
+# Errors about a file, picture or version that the command line names.
+_USAGE_ERRORS = (FolderUnreadable, PictureRefused, VersionRefused)
 # Errors of a full volume, or of a user's quota on it.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -47,7 +56,7 @@ def run_command_line(program: click.Command, arguments: Sequence[str] | None) ->
         return error.status if isinstance(error, CommandError) else WRONG_USAGE
     except Error as error:
         print_error(_describe_error(error))
-        return NO_SERVER
+        return WRONG_USAGE if isinstance(error, _USAGE_ERRORS) else NO_SERVER
     except (OSError, UnicodeEncodeError) as error:
         given = sys.argv[1:] if arguments is None else arguments
         return _end_by_system_error(error, given)

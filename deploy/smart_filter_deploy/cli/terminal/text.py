@@ -16,8 +16,8 @@ def examples(*lines: str) -> str:
 
 
 def print_json(document: object) -> None:
-    """Print a JSON document in one line on standard output."""
-    click.echo(json.dumps(document))
+    """Print a JSON document in one line on standard output; times and ids become texts."""
+    click.echo(json.dumps(document, default=_as_text))
 
 
 def print_line(line: str, *, err: bool = False) -> None:
@@ -61,6 +61,10 @@ def describe_defaults(models: Iterable[Mapping[str, object]]) -> str:
     if any(model.get("emotions") is True for model in defaults):
         parts.append("emotions are read in faces: SMART_FILTER_EMOTIONS=off turns that off")
     return "; ".join(parts)
+
+
+def _as_text(value: object) -> str | None:
+    return format_utc(value) if isinstance(value, dt.datetime) else str(value)
 
 
 def _escape_character(sign: str) -> str:

@@ -25,39 +25,36 @@ from smart_filter_shared.queue.transitions import batches
 # much as the writes in it.
 # All rows share one `statement_timestamp()`; a job's deadline counts from it and is copied to its
 # stages. A stage that is written as succeeded was run for another job: no attempt, 0 seconds.
-_INSERT = """
+_JOB_COLUMNS = """
+    id uuid, tenant text, recipe jsonb, seed bigint, metadata jsonb, photo_key text,
+    photo_digest text, photo_url text, upload_id uuid, upload_etag text, photo_name text,
+    parent_id uuid, corrections jsonb, background_key text, estimated_seconds float8,
+    megapixels float8, webhook_url text, keep_input_seconds float8, keep_result_seconds float8,
+    keep_nothing boolean, degraded text[], foreseen_p50 float8, foreseen_p90 float8,
+    batch_id uuid, batch_index int, take jsonb, link_seconds int, device_key_id uuid, key_id uuid
+"""
+_STAGE_COLUMNS = """
+    job_id uuid, stage text, capability text, models jsonb, parameters jsonb, digests jsonb,
+    shadows jsonb, batch_key text, work text, open_needs smallint, state text,
+    not_before timestamptz, rank float8, head_start float8, album uuid, seconds float8, result jsonb
+"""
+
+
+def _names(columns: str) -> str:
+    return ", ".join(column.split()[0] for column in columns.split(","))
+
+
+_INSERT = f"""
     WITH job AS (
         SELECT *, statement_timestamp() + deadline_ms * interval '1 millisecond' AS deadline_at
         FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) AS job (
-            id uuid, tenant text, recipe jsonb, seed bigint, metadata jsonb,
-            photo_key text, photo_digest text, photo_url text, upload_id uuid, upload_etag text,
-            photo_name text,
-            parent_id uuid, corrections jsonb, background_key text,
-            estimated_seconds float8, megapixels float8, webhook_url text,
-            keep_input_seconds float8, keep_result_seconds float8, keep_nothing boolean,
-            degraded text[], foreseen_p50 float8, foreseen_p90 float8,
-            batch_id uuid, batch_index int, take jsonb, deadline_ms float8,
-            link_seconds int, device_key_id uuid, key_id uuid, has_ended boolean
+            {_JOB_COLUMNS}, deadline_ms float8, has_ended boolean
         )
     ), written AS (
         INSERT INTO jobs (
-            id, tenant, recipe, seed, metadata,
-            photo_key, photo_digest, photo_url, upload_id, upload_etag, photo_name,
-            parent_id, corrections, background_key,
-            estimated_seconds, megapixels, webhook_url,
-            keep_input_seconds, keep_result_seconds, keep_nothing,
-            degraded, foreseen_p50, foreseen_p90,
-            batch_id, batch_index, take, created_at, deadline_at, link_seconds, device_key_id,
-            key_id, outcome, finished_at, expires_at
+            {_names(_JOB_COLUMNS)}, deadline_at, created_at, outcome, finished_at, expires_at
         )
-        SELECT id, tenant, recipe, seed, metadata,
-            photo_key, photo_digest, photo_url, upload_id, upload_etag, photo_name,
-            parent_id, corrections, background_key,
-            estimated_seconds, megapixels, webhook_url,
-            keep_input_seconds, keep_result_seconds, keep_nothing,
-            degraded, foreseen_p50, foreseen_p90,
-            batch_id, batch_index, take, statement_timestamp(), deadline_at, link_seconds,
-            device_key_id, key_id,
+        SELECT {_names(_JOB_COLUMNS)}, deadline_at, statement_timestamp(),
             CASE WHEN has_ended THEN 'succeeded' END,
             CASE WHEN has_ended THEN statement_timestamp() END,
             CASE WHEN has_ended
@@ -72,24 +69,15 @@ _INSERT = """
             job_id uuid, key text, kind text, length bigint
         ) JOIN job ON job.id = job_id
     ), staged AS (
-        INSERT INTO stages (
-            job_id, stage, capability, models, parameters, digests, shadows, batch_key, work,
-            open_needs, state, not_before, rank, head_start, album,
-            seconds, result, deadline_at, finished_at
-        )
-        SELECT job_id, stage, capability, models, parameters, digests, shadows, batch_key, work,
-            open_needs, state, not_before, rank, head_start, album,
-            seconds, result, deadline_at,
+        INSERT INTO stages ({_names(_STAGE_COLUMNS)}, deadline_at, finished_at)
+        SELECT {_names(_STAGE_COLUMNS)}, deadline_at,
             CASE WHEN state = 'succeeded' THEN statement_timestamp() END
         FROM jsonb_to_recordset(CAST(:stages AS jsonb)) AS stage (
-            job_id uuid, stage text, capability text, models jsonb, parameters jsonb,
-            digests jsonb, shadows jsonb, batch_key text, work text, open_needs smallint,
-            state text, not_before timestamptz, rank float8, head_start float8, album uuid,
-            seconds float8, result jsonb
+            {_STAGE_COLUMNS}
         ) JOIN job ON job.id = job_id
-    ), {events}
+    ), {{events}}
     SELECT created_at, expires_at FROM written LIMIT 1
-"""
+"""  # noqa: S608 - names of our own
 _QUEUED = f"SELECT id, '{EventType.QUEUED}', NULL, 'queued' FROM job"  # noqa: S608 - our own name
 _INSERT_JOBS = text(_INSERT.format(events=f"told AS ({events.insert(_QUEUED)})"))
 # All events of a job whose results all are an earlier job's, in the order of any other job's.

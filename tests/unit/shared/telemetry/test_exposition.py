@@ -5,7 +5,7 @@ from smart_filter_shared.telemetry import exposition
 from smart_filter_shared.telemetry.exposition import Sample
 from smart_filter_shared.telemetry.metrics import Metric, MetricKind
 
-QUEUE = Metric("queue", MetricKind.GAUGE, "photos", ("name",), "How many wait.")
+QUEUE = Metric("queue", MetricKind.GAUGE, ("name",), "How many wait.")
 HEAD = "# HELP queue How many wait.\n# TYPE queue gauge\n"
 
 

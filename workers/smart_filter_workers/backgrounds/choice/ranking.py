@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.presets import Preset
-from smart_filter_shared.results import Candidate, ScoreTerms
+from smart_filter_shared.results import BackgroundCandidate, BackgroundTerms
 from smart_filter_workers.backgrounds.choice import exclusions, scoring
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
@@ -34,7 +34,7 @@ class RankedPreset:
     """A background by name, with its preset, its score and the score's terms."""
 
     preset: Preset
-    candidate: Candidate
+    candidate: BackgroundCandidate
 
 
 def rank(
@@ -63,14 +63,14 @@ def rank(
     at = {preset.name: index for index, preset in enumerate(of)}
     entries = []
     for name, preset in presets:
-        terms = ScoreTerms(
+        terms = BackgroundTerms(
             mood=scoring.score_mood(preset, feeling.wanted),
             contrast=float(looks.contrast[at[preset.name]]),
             harmony=float(looks.harmony[at[preset.name]]),
             blending=float(looks.blending[at[preset.name]]),
             variety=scoring.seeded_chance(name, seed),
         )
-        ranked = RankedPreset(preset, Candidate(name, scoring.weigh_terms(terms), terms))
+        ranked = RankedPreset(preset, BackgroundCandidate(name, scoring.weigh_terms(terms), terms))
         index = at[preset.name]
         met = int(everywhere[index]) + (terms.mood > 0) + (terms.blending >= MIN_BLENDING)
         first = exclusions.is_suitable(preset, sitters), bool(stands_out[index]), met
@@ -80,11 +80,13 @@ def rank(
     return [ranked for _, ranked in entries]
 
 
-def to_candidates(ranked: Sequence[RankedPreset]) -> tuple[Candidate, ...]:
+def to_candidates(ranked: Sequence[RankedPreset]) -> tuple[BackgroundCandidate, ...]:
     """Return the reported candidates of a ranking, rounded to three digits."""
     return tuple(_round_candidate(choice.candidate) for choice in ranked[:MAX_REPORTED])
 
 
-def _round_candidate(candidate: Candidate) -> Candidate:
+def _round_candidate(candidate: BackgroundCandidate) -> BackgroundCandidate:
     terms = {name: round(value, REPORTED_DIGITS) for name, value in asdict(candidate.terms).items()}
-    return Candidate(candidate.name, round(candidate.score, REPORTED_DIGITS), ScoreTerms(**terms))
+    return BackgroundCandidate(
+        candidate.name, round(candidate.score, REPORTED_DIGITS), BackgroundTerms(**terms)
+    )

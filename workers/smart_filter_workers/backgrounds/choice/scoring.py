@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.presets import Mood, Preset
-from smart_filter_shared.results import ScoreTerms
+from smart_filter_shared.results import BackgroundTerms
 from smart_filter_workers.backgrounds.choice import color_layout
 from smart_filter_workers.backgrounds.choice.color_layout import ColorLayout
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
@@ -121,7 +121,7 @@ def measure_match(presets: Sequence[Preset], sitters: SubjectStats) -> SubjectMa
     )
 
 
-def weigh_terms(terms: ScoreTerms) -> float:
+def weigh_terms(terms: BackgroundTerms) -> float:
     """Return the weighted sum of a design's terms, 0..1."""
     return sum(weight * float(getattr(terms, name)) for name, weight in WEIGHTS.items())
 

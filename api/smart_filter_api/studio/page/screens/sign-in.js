@@ -1,6 +1,7 @@
 /** Sign-in screen. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { useAttempt } from "../controls/attempt.js";
 import { Button } from "../controls/button.js";
 import { TextField } from "../controls/fields.js";
 import { Trouble } from "../controls/notices.js";
@@ -18,8 +19,7 @@ const USUAL = "NAME --scopes submit,read,admin";
  * command: options of the command that makes a suitable key.
  */
 export function SignIn({ why, isAway, about = STUDIO, command = USUAL }) {
-  const [error, setError] = useState(null);
-  const [isBusy, setBusy] = useState(false);
+  const { attempt, isBusy, error } = useAttempt();
   const [provider, setProvider] = useState(null);
   useEffect(() => {
     if (!isAway) otherWays().then((ways) => setProvider(ways.oidc));
@@ -33,16 +33,9 @@ export function SignIn({ why, isAway, about = STUDIO, command = USUAL }) {
   useEffect(() => {
     form.current?.elements.key.focus();
   }, [isAway]);
-  const submit = async (event) => {
+  const submit = (event) => {
     event.preventDefault();
-    setBusy(true);
-    setError(null);
-    try {
-      await signIn(new FormData(event.target).get("key").trim());
-    } catch (problem) {
-      setError(problem);
-    }
-    setBusy(false);
+    attempt(() => signIn(new FormData(event.target).get("key").trim()));
   };
   return html`<main class="sign-in"><div class="panel stack">
     <h1 class="brand"><img src="/studio/icon.svg" alt="" />Smart Filter</h1>

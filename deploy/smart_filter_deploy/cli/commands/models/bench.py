@@ -1,29 +1,27 @@
 """`smart-filter models bench`: measures the time and memory of models on this machine."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from rich.status import Status
-from rich.table import Table
 from rich.text import Text
 
 from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.options import json_option
-from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
+from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns
 from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
     PHOTO_FAILED,
     WRONG_USAGE,
     CommandError,
 )
-from smart_filter_deploy.cli.terminal.text import examples
+from smart_filter_deploy.cli.terminal.text import examples, print_json
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Offer
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.config.paths import data_folder
-from smart_filter_shared.errors import FolderUnreadable, SetupFailed
+from smart_filter_shared.errors import SetupFailed
 from smart_filter_training.evaluation import timing
 from smart_filter_training.evaluation.tasks import TASKS
 from smart_filter_training.evaluation.timing import Sample, Timing
@@ -57,9 +55,9 @@ def bench(
     """
     timings = _measure(data_folder() / "weights", names, photo=photo, runs=runs)
     if as_json:
-        click.echo(json.dumps({"runs": runs, "models": [timing_.document for timing_ in timings]}))
+        print_json({"runs": runs, "models": [timing_.document for timing_ in timings]})
     else:
-        _print_results(EscapingConsole(highlight=False), timings)
+        _print_results(timings)
     ctx.exit(PHOTO_FAILED if any(timing_.fault for timing_ in timings) else ALL_SUCCEEDED)
 
 
@@ -115,43 +113,35 @@ def _measure(
         wanted = [
             _BenchTarget(offer, offer.card.name, {}) for offer in offers if offer.fault is None
         ]
-    try:
-        with (
-            timing.open_sample(photo, folder, research=discovered.research) as sample,
-            Status("", console=_stderr_console()) as status,
-        ):
-            measured = []
-            for target in wanted:
-                status.update(f"{target.offer.card.task} {target.name}")
-                measured.append(
-                    _measure_one(target, sample, folder, runs, research=discovered.research)
-                )
-            return measured
-    except FolderUnreadable as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
-
-
-def _print_results(console: EscapingConsole, measured: Sequence[_BenchResult]) -> None:
-    """Print the measurements as a table."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("task", no_wrap=True)
-    table.add_column("model", no_wrap=True)
-    for column in ("CPU ms", "p90", "ms", "peak MB"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for result in measured:
-        if result.timing is None:
-            table.add_row(
-                result.task, Text(result.name, "bold red"), Text(result.fault or "", "red")
+    with (
+        timing.open_sample(photo, folder, research=discovered.research) as sample,
+        Status("", console=EscapingConsole(stderr=True)) as status,
+    ):
+        measured = []
+        for target in wanted:
+            status.update(f"{target.offer.card.task} {target.name}")
+            measured.append(
+                _measure_one(target, sample, folder, runs, research=discovered.research)
             )
-            continue
-        figures = (result.timing.cpu_ms, result.timing.slowest_cpu_ms, result.timing.ms)
-        table.add_row(
-            result.task,
-            Text(result.name, "bold"),
-            *(f"{figure:.1f}" for figure in figures),
-            f"{result.timing.peak_mb:.0f}",
-        )
-    print_table(console, table)
+        return measured
+
+
+def _print_results(measured: Sequence[_BenchResult]) -> None:
+    """Print the measurements as a table."""
+    figures = ("CPU ms", "p90", "ms", "peak MB")
+    print_columns(("task", "model", *figures), map(_table_row, measured), right=figures)
+
+
+def _table_row(result: _BenchResult) -> tuple[Text | str, ...]:
+    if result.timing is None:
+        return result.task, Text(result.name, "bold red"), Text(result.fault or "", "red")
+    timing_ = result.timing
+    return (
+        result.task,
+        Text(result.name, "bold"),
+        *(f"{ms:.1f}" for ms in (timing_.cpu_ms, timing_.slowest_cpu_ms, timing_.ms)),
+        f"{timing_.peak_mb:.0f}",
+    )
 
 
 def _measure_one(
@@ -196,7 +186,3 @@ def _select_targets(offers: Sequence[Offer], name: str) -> list[_BenchTarget]:
 def _has_entry(offer: Offer, entry: str) -> bool:
     parameter = offer.card.parameter(ENTRY_PARAMETER)
     return parameter is not None and entry in parameter.choices
-
-
-def _stderr_console() -> EscapingConsole:
-    return EscapingConsole(stderr=True)

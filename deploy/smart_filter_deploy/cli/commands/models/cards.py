@@ -1,6 +1,5 @@
 """`smart-filter models list` and `show`: the models of the server."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import cast
 
@@ -12,9 +11,9 @@ from smart_filter_client.models import Model
 from smart_filter_deploy.cli.commands import completion_values
 from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.server.connection import open_client
-from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
+from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
-from smart_filter_deploy.cli.terminal.text import examples
+from smart_filter_deploy.cli.terminal.text import examples, print_json
 
 
 @click.command(
@@ -33,27 +32,13 @@ def list_(*, every: bool, as_json: bool) -> None:
     with open_client() as client:
         models = client.models(every=every)
     if as_json:
-        click.echo(json.dumps({"items": [model.document for model in models]}))
+        print_json({"items": [model.document for model in models]})
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("task", "model", "version", "license", "commercial"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("title or fault")
-    for model in models:
-        title = Text(model.title)
-        if model.fault is not None:
-            title = Text(model.fault, style="yellow")
-        table.add_row(
-            Text(model.task),
-            _full_name(model),
-            *(Text(text) for text in (model.version, model.license, model.commercial)),
-            title,
-        )
-    console = EscapingConsole(highlight=False)
-    print_table(console, table)
+    columns = ("task", "model", "version", "license", "commercial", "title or fault")
+    print_columns(columns, map(_table_row, models), wrapped=columns[-1:])
     whose = f"models of the server {client.url}, by its own settings"
     about = f"{whose}; *: the default (`auto`); see `models show NAME`"
-    console.print(Text(about, style="dim"), soft_wrap=True)
+    EscapingConsole(highlight=False).print(Text(about, style="dim"), soft_wrap=True)
 
 
 @click.command(
@@ -71,10 +56,18 @@ def show(name: str, *, as_json: bool) -> None:
         names = ", ".join(sorted({model.name for model in models}))
         raise CommandError(f"there is no model {name!r}; there are {names}", WRONG_USAGE)
     if as_json:
-        click.echo(json.dumps({"items": [model.document for model in named_models]}))
+        print_json({"items": [model.document for model in named_models]})
         return
     for model in named_models:
         _print_card(EscapingConsole(highlight=False), model)
+
+
+def _table_row(model: Model) -> tuple[Text | str, ...]:
+    title = Text(model.title) if model.fault is None else Text(model.fault, style="yellow")
+    return (
+        *(model.task, _full_name(model), model.version, model.license, model.commercial),
+        title,
+    )
 
 
 def _full_name(model: Model) -> Text:

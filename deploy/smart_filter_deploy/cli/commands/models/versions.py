@@ -15,10 +15,9 @@ from sqlalchemy import Connection
 from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.server import backends, database
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
-from smart_filter_deploy.cli.terminal.text import examples, print_line
+from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.model_registry import published_models, shadow_results, weight_versions
 from smart_filter_shared.model_registry.weight_versions import WeightVersion
 from smart_filter_shared.pipeline import TaskName
@@ -75,7 +74,7 @@ def versions(*, model: tuple[TaskName, str] | None, as_json: bool) -> None:
     with database.transaction() as connection:
         listed = weight_versions.list_versions(connection, task=task, model=name)
     if as_json:
-        click.echo(json.dumps({"items": [_document(version) for version in listed]}))
+        print_json({"items": [_document(version) for version in listed]})
         return
     if not listed:
         click.echo("no registered weights; add some with `smart-filter models register`")
@@ -126,10 +125,9 @@ def register(
     task, name = model
     training = TrainingInfo(figures, trained_on, dt.datetime.now(dt.UTC), data_set, parent)
     # Logs go to standard error: programs read standard output.
-    with backends.open_backends() as reached, _translate_refusals(), redirect_stdout(sys.stderr):
-        servers = reached.servers
+    with backends.open_backends() as reached, redirect_stdout(sys.stderr):
         place = RegistrationContext(
-            servers.engine, servers.store, catalog.discover_models(), data_folder() / "weights"
+            reached.engine, reached.store, catalog.discover_models(), data_folder() / "weights"
         )
         version = learning_register.register_weights(
             place, file.read_bytes(), task=task, model=name, training=training
@@ -169,7 +167,7 @@ def shadow(digest: str, *, share: float, as_json: bool) -> None:
 @json_option
 def compare_shadow(digest: str, *, as_json: bool) -> None:
     """Show how far shadow results agree with the live weights."""
-    with _translate_refusals(), database.transaction() as connection:
+    with database.transaction() as connection:
         version = weight_versions.find(connection, digest)
         place = version.trained.task, version.trained.model
         published = published_models.list_models(connection)
@@ -185,7 +183,7 @@ def compare_shadow(digest: str, *, as_json: bool) -> None:
     if as_json:
         figures = {name: dataclasses.asdict(figure) for name, figure in report.figures.items()}
         document = {"digest": version.digest, "against": against, "photos": report.photos}
-        click.echo(json.dumps({**document, "errors": report.errors, "figures": figures}))
+        print_json({**document, "errors": report.errors, "figures": figures})
         return
     print_line(_format_version(version))
     if report.photos == 0:
@@ -227,7 +225,7 @@ def promote(digest: str, *, anyway: bool, as_json: bool) -> None:
 def rollback(model: tuple[TaskName, str], *, as_json: bool) -> None:
     """Replace the live weights of a model with the previous ones."""
     task, name = model
-    with _translate_refusals(), database.transaction() as connection:
+    with database.transaction() as connection:
         retired, now = weight_versions.rollback(connection, task, name)
     if as_json:
         click.echo(
@@ -241,27 +239,18 @@ def rollback(model: tuple[TaskName, str], *, as_json: bool) -> None:
 
 
 @contextmanager
-def _translate_refusals() -> Iterator[None]:
-    try:
-        yield
-    except VersionRefused as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
-
-
-@contextmanager
 def _open_version(digest: str, *, is_run: bool = True) -> Iterator[tuple[Connection, str]]:
     """Open a transaction that changes a version, and give its full digest.
 
     is_run: whether workers will run it. Its file must then be in storage, because workers wait for
     a file that they cannot download.
     """
-    with backends.open_backends() as reached, _translate_refusals():
-        engine, store = reached.servers.engine, reached.servers.store
-        with sessions.transaction(engine) as connection:
+    with backends.open_backends() as reached:
+        with sessions.transaction(reached.engine) as connection:
             version = weight_versions.find(connection, digest)
         if is_run:
-            learning_register.ensure_stored(store, version)
-        with sessions.transaction(engine) as connection:
+            learning_register.ensure_stored(reached.store, version)
+        with sessions.transaction(reached.engine) as connection:
             yield connection, version.digest
 
 

@@ -1,6 +1,5 @@
 """`smart-filter models pull`, `admit`, `remove` and `verify`: files of weights."""
 
-import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
     print_error,
 )
 from smart_filter_deploy.cli.terminal.report import format_bytes
-from smart_filter_deploy.cli.terminal.text import examples, print_line
+from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared.catalog.model_card import Commercial, WeightsFile
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.config.settings import load_engine
@@ -96,7 +95,7 @@ def pull(
         raise
     if as_json:
         names_fetched = [file.name for file in fetched]
-        click.echo(json.dumps({"folder": str(folder), "fetched": names_fetched}))
+        print_json({"folder": str(folder), "fetched": names_fetched})
     elif fetched:
         files = "1 file" if len(fetched) == 1 else f"{len(fetched)} files"
         print_line(f"{files} downloaded to {folder}; running workers serve them now")
@@ -170,7 +169,7 @@ def admit(
     # A configuration of detectron2 becomes an entry of the model that it configures.
     model, entry = admitted.kind.removesuffix("-config"), admitted.address
     if as_json:
-        click.echo(json.dumps({"model": model, "entry": entry}))
+        print_json({"model": model, "entry": entry})
         return
     task = TaskName.FACE if model.endswith("-faces") else TaskName.SEGMENTATION
     print_line(f"{file.name} is now {model}'s entry {entry}.")
@@ -193,7 +192,7 @@ def remove(name: str, *, as_json: bool) -> None:
     removed = upstream.remove(data_folder() / "weights", name)
     if as_json:
         model, _, entry = name.partition("/")
-        click.echo(json.dumps({"model": model, "entry": entry, "removed": removed}))
+        print_json({"model": model, "entry": entry, "removed": removed})
     else:
         print_line(f"{name} is removed; workers stop offering it after a restart")
 
@@ -215,7 +214,7 @@ def verify(ctx: click.Context, *, as_json: bool) -> None:
             {"name": file.name, "sha256": file.sha256, "fault": fault}
             for file, fault in faults.items()
         ]
-        click.echo(json.dumps({"folder": str(folder), "ok": not wrong, "files": entries}))
+        print_json({"folder": str(folder), "ok": not wrong, "files": entries})
     else:
         for file, fault in wrong.items():
             print_line(f"{file.name} {fault}: {expected[file]}")

@@ -37,10 +37,9 @@ def audit(ctx: click.Context, *, limit: int, as_json: bool) -> None:
     `smart-filter up`.
     """
     with open_backends() as at_hand:
-        engine, store = at_hand.servers.engine, at_hand.servers.store
-        with sessions.transaction(engine) as connection:
+        with sessions.transaction(at_hand.engine) as connection:
             findings = consistency.check_rows(connection, most=limit)
-        findings += consistency.check_objects(engine, store, most=limit)
+        findings += consistency.check_objects(at_hand.engine, at_hand.store, most=limit)
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})
     elif not findings:

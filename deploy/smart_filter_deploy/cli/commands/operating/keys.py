@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 import uuid
+from dataclasses import asdict
 
 import click
 
@@ -91,7 +92,7 @@ def create(*, tenant: str, scopes: str, expires_seconds: int | None, as_json: bo
         audit_log.write(connection, [made])
     row = issued.row
     if as_json:
-        print_json({"tenant": row.tenant, "key_id": str(issued.key_id), "key": issued.key})
+        print_json({"tenant": row.tenant, "key_id": issued.key_id, "key": issued.key})
         return
     click.echo(issued.key)
     ends = "" if row.expires_at is None else f", until {format_utc(row.expires_at)}"
@@ -158,7 +159,7 @@ def revoke(
                     ],
                 )
     if as_json:
-        print_json({"revoked": list(map(str, revoked)), "unknown": list(map(str, unknown))})
+        print_json({"revoked": list(revoked), "unknown": unknown})
     else:
         for key_id in revoked:
             print_line(f"revoked {key_id}")
@@ -214,15 +215,4 @@ def _parse_scopes(listed_scopes: str) -> list[Scope]:
 
 
 def _document(row: KeyRow) -> dict[str, object]:
-    return {
-        "key_id": str(row.key_id),
-        "tenant": row.tenant,
-        "scopes": list(row.scopes),
-        "created_at": format_utc(row.created_at),
-        "expires_at": format_utc(row.expires_at),
-        "revoked_at": format_utc(row.revoked_at),
-        "parent": None if row.parent is None else str(row.parent),
-        "max_jobs": row.max_jobs,
-        "jobs": None if row.max_jobs is None else row.jobs,
-        "issued_by": None if row.issued_by is None else str(row.issued_by),
-    }
+    return {**asdict(row), "jobs": None if row.max_jobs is None else row.jobs}

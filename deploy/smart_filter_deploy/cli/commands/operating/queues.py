@@ -1,5 +1,8 @@
 """`smart-filter queues`: shows, pauses and resumes the queue of each capability."""
 
+from collections.abc import Callable
+from dataclasses import asdict
+
 import click
 from sqlalchemy import Connection
 
@@ -101,13 +104,8 @@ def pause(name: str, *, as_json: bool) -> None:
 
     Running stages finish. New jobs are accepted and wait. Deadlines still apply.
     """
-    with database.transaction() as connection:
-        capability = _require_queue(connection, name)
-        changed = pauses.pause(connection, capability)
-        if changed:
-            audit_log.write_as_operator(connection, AuditEvent.QUEUE_PAUSED, capability)
-    words = "paused" if changed else "was already paused"
-    _print_change(capability, words, paused=True, as_json=as_json)
+    words = ("paused", "was already paused")
+    _change(name, pauses.pause, AuditEvent.QUEUE_PAUSED, words, as_json=as_json)
 
 
 @queues.command(epilog=examples("smart-filter queues resume segmentation.people"))
@@ -115,20 +113,28 @@ def pause(name: str, *, as_json: bool) -> None:
 @json_option
 def resume(name: str, *, as_json: bool) -> None:
     """Let workers claim from a queue again."""
+    words = ("resumed", "was not paused")
+    _change(name, pauses.resume, AuditEvent.QUEUE_RESUMED, words, as_json=as_json)
+
+
+def _change(
+    name: str,
+    change: Callable[[Connection, Capability], bool],
+    event: AuditEvent,
+    words: tuple[str, str],
+    *,
+    as_json: bool,
+) -> None:
+    """Pause or resume a queue.  words: of a change, and where there is nothing to change."""
     with database.transaction() as connection:
         capability = _require_queue(connection, name)
-        changed = pauses.resume(connection, capability)
+        changed = change(connection, capability)
         if changed:
-            audit_log.write_as_operator(connection, AuditEvent.QUEUE_RESUMED, capability)
-    words = "resumed" if changed else "was not paused"
-    _print_change(capability, words, paused=False, as_json=as_json)
-
-
-def _print_change(capability: Capability, words: str, *, paused: bool, as_json: bool) -> None:
+            audit_log.write_as_operator(connection, event, capability)
     if as_json:
-        print_json({"capability": capability, "paused": paused})
+        print_json({"capability": capability, "paused": event == AuditEvent.QUEUE_PAUSED})
     else:
-        print_line(f"{capability} {words}")
+        print_line(f"{capability} {words[not changed]}")
 
 
 def _list_queues(connection: Connection) -> list[QueueStats]:
@@ -164,11 +170,8 @@ def _table_row(queue: QueueStats) -> tuple[str, ...]:
 def _document(queue: QueueStats) -> dict[str, object]:
     return {
         "capability": queue.capability,
-        "waiting": queue.length.waiting,
-        "ready": queue.length.ready,
-        "running": queue.length.running,
-        "oldest_wait_seconds": queue.length.oldest_wait_seconds,
+        **asdict(queue.length),
         "workers": queue.workers,
         "threads": queue.threads,
-        "paused_at": format_utc(queue.paused_at),
+        "paused_at": queue.paused_at,
     }

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import click
 from sqlalchemy import Engine
@@ -22,7 +22,7 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import InvalidRecipe, MalformedRequest
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.operations import bulk
-from smart_filter_shared.operations.bulk import BulkAction, BulkResult
+from smart_filter_shared.operations.bulk import BulkAction
 from smart_filter_shared.tenants import audit_log
 from smart_filter_shared.tenants import settings as tenant_settings
 from smart_filter_shared.tenants.audit_log import AuditEvent
@@ -41,6 +41,11 @@ _PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
 _QUESTIONS: Final[Mapping[BulkAction, str]] = {
     BulkAction.CANCEL: "cancel all unfinished jobs, {}?",
     BulkAction.REDRIVE: "retry all failed jobs, {}?",
+}
+# What was done with the jobs, and what those that were left had in common.
+_ANSWERS: Final[Mapping[BulkAction, tuple[str, str]]] = {
+    BulkAction.CANCEL: ("canceled", "had already ended"),
+    BulkAction.REDRIVE: ("redriven", "not: their photos are deleted"),
 }
 _EVENTS: Final[Mapping[BulkAction, AuditEvent]] = {
     BulkAction.CANCEL: AuditEvent.JOBS_CANCELED,
@@ -253,28 +258,14 @@ def set_(
         print_json(tenant_changes.render_tenant(tenant, changed).model_dump())
 
 
-def cancel_jobs(name: str, *, asks: bool, as_json: bool) -> None:
-    """Cancel all unfinished jobs of a tenant, and print how many.
+def move_jobs(
+    name: str, action: Literal["cancel", "redrive"], *, asks: bool, as_json: bool
+) -> None:
+    """Cancel all unfinished jobs of a tenant, or redrive all failed ones, and print how many.
 
-    asks: whether to ask for confirmation on a terminal; here and below.
+    asks: whether to ask for confirmation on a terminal.
     """
-    owner, done = _apply_to_jobs(name, BulkAction.CANCEL, asks=asks)
-    if as_json:
-        print_json({"tenant": owner, "canceled": done.moved, "left": done.left})
-    else:
-        print_line(f"{owner}: {done.moved} canceled, {done.left} had already ended")
-
-
-def redrive_jobs(name: str, *, asks: bool, as_json: bool) -> None:
-    """Redrive all failed jobs of a tenant, and print how many."""
-    owner, done = _apply_to_jobs(name, BulkAction.REDRIVE, asks=asks)
-    if as_json:
-        print_json({"tenant": owner, "redriven": done.moved, "left": done.left})
-    else:
-        print_line(f"{owner}: {done.moved} redriven, {done.left} not: their photos are deleted")
-
-
-def _apply_to_jobs(name: str, move: BulkAction, *, asks: bool) -> tuple[Tenant, BulkResult]:
+    move = BulkAction(action)
     owner = validate_tenant(name)
     with database.open_engine() as engine:
         _require_tenant(engine, owner)
@@ -286,7 +277,11 @@ def _apply_to_jobs(name: str, move: BulkAction, *, asks: bool) -> tuple[Tenant, 
                 audit_log.write_as_operator(
                     connection, _EVENTS[move], owner, tenant=owner, count=done.moved
                 )
-        return owner, done
+    moved, left = _ANSWERS[move]
+    if as_json:
+        print_json({"tenant": owner, moved: done.moved, "left": done.left})
+    else:
+        print_line(f"{owner}: {done.moved} {moved}, {done.left} {left}")
 
 
 def _confirm(engine: Engine, tenant: Tenant, move: BulkAction) -> None:

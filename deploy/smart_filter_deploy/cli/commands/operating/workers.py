@@ -1,5 +1,8 @@
 """`smart-filter workers`: shows, drains and resumes worker processes."""
 
+from collections.abc import Callable
+from dataclasses import asdict
+
 import click
 from sqlalchemy import Connection
 
@@ -105,10 +108,7 @@ def drain(begins: str, *, as_json: bool) -> None:
     Takes effect within a heartbeat. The process keeps running, so that no supervisor restarts it;
     the drain is complete when `workers list` shows it draining with nothing running.
     """
-    with database.transaction() as connection:
-        worker = _require_worker(connection, begins).id
-        worker_registry.drain(connection, worker)
-        audit_log.write_as_operator(connection, AuditEvent.WORKER_DRAINED, str(worker))
+    worker = _change(begins, worker_registry.drain, AuditEvent.WORKER_DRAINED)
     _print_change(worker, "finishes its stages and claims no more", drains=True, as_json=as_json)
 
 
@@ -117,11 +117,18 @@ def drain(begins: str, *, as_json: bool) -> None:
 @json_option
 def resume(begins: str, *, as_json: bool) -> None:
     """Let a worker claim again."""
+    worker = _change(begins, worker_registry.resume, AuditEvent.WORKER_RESUMED)
+    _print_change(worker, "claims again", drains=False, as_json=as_json)
+
+
+def _change(
+    begins: str, change: Callable[[Connection, WorkerId], bool], event: AuditEvent
+) -> WorkerId:
     with database.transaction() as connection:
         worker = _require_worker(connection, begins).id
-        worker_registry.resume(connection, worker)
-        audit_log.write_as_operator(connection, AuditEvent.WORKER_RESUMED, str(worker))
-    _print_change(worker, "claims again", drains=False, as_json=as_json)
+        change(connection, worker)
+        audit_log.write_as_operator(connection, event, str(worker))
+    return worker
 
 
 def _print_change(worker: WorkerId, words: str, *, drains: bool, as_json: bool) -> None:
@@ -164,16 +171,6 @@ def _table_row(member: WorkerInfo) -> tuple[str, ...]:
 
 
 def _document(member: WorkerInfo) -> dict[str, object]:
-    return {
-        "id": str(member.id),
-        "host": member.host,
-        "pid": member.pid,
-        "state": str(member.state),
-        "running": member.running,
-        "threads": member.threads,
-        "capabilities": list(member.capabilities),
-        "wanted": list(member.wanted),
-        "failed": dict(member.failed),
-        "started_at": format_utc(member.started_at),
-        "seen_at": format_utc(member.seen_at),
-    }
+    document = asdict(member)
+    del document["drained_from"]
+    return document

@@ -7,7 +7,7 @@ import click
 from rich.text import Text
 
 from smart_filter_deploy.cli.commands.options import json_option
-from smart_filter_deploy.cli.server.backends import open_backends
+from smart_filter_deploy.cli.server.backends import find_storage, open_backends
 from smart_filter_deploy.cli.server.pictures import (
     AddedPicture,
     ListedPicture,
@@ -184,16 +184,13 @@ def sync(
     (docs/backgrounds.md). Only changed files are processed.
     """
     with open_backends() as there:
-        try:
-            done = syncing.sync_pictures(
-                there.servers,
-                syncing.find_provider(address, there.storage),
-                tenant=tenant,
-                delete=delete,
-                may_replace=may_replace,
-            )
-        except PictureRefused as error:
-            raise CommandError(str(error), WRONG_USAGE) from error
+        done = syncing.sync_pictures(
+            there,
+            syncing.find_provider(address, find_storage()),
+            tenant=tenant,
+            delete=delete,
+            may_replace=may_replace,
+        )
     _end(ctx, done, as_json=as_json)
 
 
@@ -292,17 +289,12 @@ def _parse_words(
     if len(files) > 1 and (name is not None or title is not None):
         raise CommandError("--name and --title apply to one picture: give one file", WRONG_USAGE)
     listed = None if moods is None else descriptions.split_tags(moods)
-    try:
-        return GivenDescription(
-            name=None if name is None else descriptions.check_name(name),
-            title=title,
-            tags=None if tags is None else descriptions.split_tags(tags),
-            moods=None
-            if listed is None
-            else tuple(descriptions.parse_mood(word) for word in listed),
-        )
-    except PictureRefused as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
+    return GivenDescription(
+        name=None if name is None else descriptions.check_name(name),
+        title=title,
+        tags=None if tags is None else descriptions.split_tags(tags),
+        moods=None if listed is None else tuple(descriptions.parse_mood(word) for word in listed),
+    )
 
 
 def _end(ctx: click.Context, done: SyncReport, *, as_json: bool) -> None:

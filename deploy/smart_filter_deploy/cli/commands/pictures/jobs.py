@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 import click
 from rich.text import Text
@@ -355,16 +355,7 @@ def cancel(job_id: str | None, tenant: str | None, *, yes: bool, as_json: bool) 
     SMART_FILTER_DATABASE_URL, else on that of the local stack of `smart-filter up`; on a terminal
     it prints the number of jobs and asks for confirmation.
     """
-    job_id_ = _parse_job_id(job_id, tenant)
-    if tenant is None:
-        with open_client() as client:
-            job = client.cancel(job_id_)
-        _print(job, as_json=as_json)
-        return
-    # A bare install has only jobs of the API, here and below.
-    from smart_filter_deploy.cli.commands.operating import tenants  # noqa: PLC0415
-
-    tenants.cancel_jobs(tenant, asks=not yes, as_json=as_json)
+    _move("cancel", job_id, tenant, asks=not yes, as_json=as_json)
 
 
 @jobs.command(
@@ -383,24 +374,31 @@ def redrive(job_id: str | None, tenant: str | None, *, yes: bool, as_json: bool)
 
     Uses the same servers, and asks for confirmation, as `cancel` does.
     """
-    job_id_ = _parse_job_id(job_id, tenant)
-    if tenant is None:
-        with open_client() as client:
-            job = client.redrive(job_id_)
-        _print(job, as_json=as_json)
-        return
-    from smart_filter_deploy.cli.commands.operating import tenants  # noqa: PLC0415
-
-    tenants.redrive_jobs(tenant, asks=not yes, as_json=as_json)
+    _move("redrive", job_id, tenant, asks=not yes, as_json=as_json)
 
 
-def _parse_job_id(job_id: str | None, tenant: str | None) -> str:
-    """Return the job's id, or "" with a tenant; ends the command unless one of both is given."""
+def _move(
+    move: Literal["cancel", "redrive"],
+    job_id: str | None,
+    tenant: str | None,
+    *,
+    asks: bool,
+    as_json: bool,
+) -> None:
+    """Cancel or redrive a job or a tenant's; ends the command unless one of both is given."""
     if job_id is not None and tenant is not None:
         raise click.UsageError("give ID or --tenant, not both")
-    if job_id is None and tenant is None:
+    if tenant is not None:
+        # A bare install has only jobs of the API.
+        from smart_filter_deploy.cli.commands.operating import tenants  # noqa: PLC0415
+
+        tenants.move_jobs(tenant, move, asks=asks, as_json=as_json)
+        return
+    if job_id is None:
         raise click.UsageError("give a job ID, or --tenant NAME for all jobs of a tenant")
-    return job_id or ""
+    with open_client() as client:
+        job = client.cancel(job_id) if move == "cancel" else client.redrive(job_id)
+    _print(job, as_json=as_json)
 
 
 def _choose_outputs(job: Job, names: Sequence[str]) -> list[OutputName]:

@@ -210,7 +210,7 @@ def _read_pictures(
     owner = _find_owner(tenant)
     try:
         with open_backends() as there:
-            return recipe_file.read_pictures(there.servers, owner, chosen.values())
+            return recipe_file.read_pictures(there, owner, chosen.values())
     except CommandError as ending:
         raise CommandError(
             f"--pictures needs the server's database: {ending.message}", ending.status

@@ -19,7 +19,6 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
 )
 from smart_filter_deploy.cli.terminal.text import examples, print_json
 from smart_filter_shared.config.paths import data_folder
-from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_training.evaluation import contact_sheet, model_comparison
 from smart_filter_training.evaluation.model_comparison import CutOutResult, FailedModel
 from smart_filter_workers import images
@@ -83,13 +82,10 @@ def compare(
     given = local_models.parse_parameters(task, names, settings, weights)
     research = local_models.load_catalog().research
     quiet = EscapingConsole(stderr=True)
-    try:
-        with Status("loading", console=quiet) as status:
-            compared = model_comparison.compare_models(
-                photo, given, weights=weights, research=research, tell=status.update
-            )
-    except FolderUnreadable as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
+    with Status("loading", console=quiet) as status:
+        compared = model_comparison.compare_models(
+            photo, given, weights=weights, research=research, tell=status.update
+        )
     drawn = contact_sheet.draw(compared, title=photo.name)
     is_png = path.suffix.lower() == ".png"
     encoded = images.encode_png(drawn) if is_png else images.encode_jpeg(drawn, quality=_QUALITY)

@@ -7,16 +7,14 @@ from pathlib import Path
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.options import json_option
-from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
+from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared.config.paths import data_folder
-from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Edge
 from smart_filter_training.evaluation import html_report, measure, tiers
@@ -91,26 +89,23 @@ def evaluate(
     given = local_models.parse_parameters(task, names, settings, weights)
     if html is not None and not html.absolute().parent.is_dir():
         raise CommandError(f"{html.parent} is not a folder", WRONG_USAGE)
-    try:
-        with _progress() as tell:
-            evaluation = measure.evaluate(
-                TaskName(task),
-                given,
-                data=data,
-                weights=weights,
-                research=local_models.load_catalog().research,
-                limit=limit,
-                show=html_report.MAX_PHOTOS if html is not None else 0,
-                tell=tell,
-            )
-    except FolderUnreadable as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
+    with _progress() as tell:
+        evaluation = measure.evaluate(
+            TaskName(task),
+            given,
+            data=data,
+            weights=weights,
+            research=local_models.load_catalog().research,
+            limit=limit,
+            show=html_report.MAX_PHOTOS if html is not None else 0,
+            tell=tell,
+        )
     if html is not None:
         html.write_text(html_report.render_page(evaluation), encoding="utf-8")
     if as_json:
         print_json(_document(evaluation))
         return
-    _print(EscapingConsole(highlight=False), evaluation)
+    _print(evaluation)
     if html is not None:
         click.echo(f"pictures: {html}")
 
@@ -120,13 +115,10 @@ def _compare_tiers(data: Path, sheets: Path, *, limit: int | None, as_json: bool
     names = local_models.list_default_first(TaskName.SEGMENTATION, None)
     weights = local_models.fetch_weights(TaskName.SEGMENTATION, names, data_folder() / "weights")
     research = local_models.load_catalog().research
-    try:
-        with _progress() as tell:
-            compared = tiers.compare_tiers(
-                data, sheets, weights=weights, research=research, limit=limit, tell=tell
-            )
-    except FolderUnreadable as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
+    with _progress() as tell:
+        compared = tiers.compare_tiers(
+            data, sheets, weights=weights, research=research, limit=limit, tell=tell
+        )
     used = {tier.edge: tier.model for tier in compared.tiers}
     if used[Edge.BEST] == used[Edge.BALANCED]:
         print_line("edge=best ran without BiRefNet: smart-filter models pull best", err=True)
@@ -144,15 +136,19 @@ def _compare_tiers(data: Path, sheets: Path, *, limit: int | None, as_json: bool
         counts = {"photos": compared.photos, "masks": compared.masks}
         print_json({"data": str(data), **counts, "sheets": str(sheets), "tiers": rows})
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(f"{compared.photos} photos, {compared.masks} masks", no_wrap=True)
-    for title in ("IoU", "near edges", "CPU"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for tier in compared.tiers:
-        name = Text.assemble((str(tier.edge), "bold"), f" {tier.model}")
-        figures = (_format_number(tier.iou), _format_number(tier.near_edge))
-        table.add_row(name, *figures, f"{tier.cpu_ms:.0f} ms")
-    print_table(EscapingConsole(highlight=False), table)
+    titles = ("IoU", "near edges", "CPU")
+    print_columns(
+        (f"{compared.photos} photos, {compared.masks} masks", *titles),
+        [
+            (
+                Text.assemble((str(tier.edge), "bold"), f" {tier.model}"),
+                *(_format_number(tier.iou), _format_number(tier.near_edge)),
+                f"{tier.cpu_ms:.0f} ms",
+            )
+            for tier in compared.tiers
+        ],
+        right=titles,
+    )
     click.echo(f"sheets: {sheets}")
 
 
@@ -253,25 +249,21 @@ def _json_number(value: float) -> float | None:
     return round(value, 5) if math.isfinite(value) else None
 
 
-def _print(console: EscapingConsole, evaluation: Evaluation) -> None:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(f"{evaluation.count} photos", no_wrap=True)
-    for metric in evaluation.metrics:
-        table.add_column(metric.title, justify="right", no_wrap=True)
-    table.add_column("CPU", justify="right", no_wrap=True)
-    table.add_column("memory", justify="right", no_wrap=True)
+def _print(evaluation: Evaluation) -> None:
+    titles = (*(metric.title for metric in evaluation.metrics), "CPU", "memory")
+    rows: list[tuple[Text, ...]] = []
     for measured in evaluation.models:
         cost = (Text(f"{measured.cpu_ms:.1f} ms"), Text(f"{measured.peak_mb:.0f} MB"))
         name = Text.assemble((measured.card.name, "bold"), f" {measured.card.version}")
-        table.add_row(name, *_figure_cells(evaluation.metrics, measured.figures), *cost)
+        rows.append((name, *_figure_cells(evaluation.metrics, measured.figures), *cost))
         for group in measured.groups:
             part = Text(f"  {group.name} {group.count}", style="dim")
-            table.add_row(part, *_figure_cells(evaluation.metrics, group.figures))
+            rows.append((part, *_figure_cells(evaluation.metrics, group.figures)))
         if measured.against:
             part = Text(f"  less {evaluation.models[0].card.name}", style="dim")
-            table.add_row(part, *_figure_cells(evaluation.metrics, measured.against, sign="+"))
-    print_table(console, table)
-    console.print(
+            rows.append((part, *_figure_cells(evaluation.metrics, measured.against, sign="+")))
+    print_columns((f"{evaluation.count} photos", *titles), rows, right=titles)
+    EscapingConsole(highlight=False).print(
         "[dim]figures with 95 % intervals over photos; CPU time per photo, on one thread[/]"
     )
 

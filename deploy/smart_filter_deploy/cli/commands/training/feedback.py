@@ -64,9 +64,7 @@ def build(task: str, *, as_json: bool) -> None:
     """
     # Logs go to standard error: programs read standard output.
     with backends.open_backends() as reached, redirect_stdout(sys.stderr):
-        built = learning.build_dataset(
-            reached.servers.engine, reached.servers.store, TaskName(task)
-        )
+        built = learning.build_dataset(reached.engine, reached.store, TaskName(task))
     if built is None:
         raise CommandError(
             f"there are no corrections of {task} with consent: clients send them with"
@@ -115,8 +113,9 @@ def export(task: str, version: int, folder: Path, *, as_json: bool) -> None:
     DIR/train holds the training split, DIR/frozen the evaluation split.
     """
     with backends.open_backends() as reached:
-        engine, store = reached.servers.engine, reached.servers.store
-        exported = dataset_export.export_dataset(engine, store, TaskName(task), version, folder)
+        exported = dataset_export.export_dataset(
+            reached.engine, reached.store, TaskName(task), version, folder
+        )
     document = {**_document(exported.data_set), "folder": str(folder)}
     print_line(
         json.dumps(document)

@@ -134,7 +134,7 @@ def _train_on_feedback(
     try:
         trainable = trainable_models.find_model(model)
         with open_backends() as reached:
-            outcome, version = _fine_tune(trainable, reached.servers, settings, run_folder)
+            outcome, version = _fine_tune(trainable, reached, settings, run_folder)
     except (SetupFailed, VersionRefused) as error:
         raise CommandError(str(error), WRONG_USAGE) from error
     _print_outcome(outcome, as_json=as_json)

@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 import pytest
 
-from smart_filter_api.http import server
 from smart_filter_client import errors as client_errors
 from smart_filter_deploy.cli import main, secret_files
 from smart_filter_deploy.cli.server import connection
 from smart_filter_deploy.cli.terminal import exit_codes, outputs
 from smart_filter_deploy.cli.terminal.exit_codes import raise_for_missing_package
+from smart_filter_shared import listening
 from smart_filter_shared.errors import DatabaseUnavailable, SetupFailed
 from smart_filter_shared.security.outbound_rules import SETTING
 
@@ -376,7 +376,7 @@ def test_port_of_the_api_that_is_taken_is_named_with_the_remedy() -> None:
         port = taken.getsockname()[1]
 
         with pytest.raises(SetupFailed, match=f"port {port} of 127.0.0.1 .* choose others with"):
-            server.bind("127.0.0.1", port)
+            listening.bind("127.0.0.1", port)
 
 
 def test_operators_port_of_up_that_is_taken_is_named_with_the_remedy(

@@ -1,6 +1,7 @@
 /** The tenant's own pictures: add one, see them, delete one. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { useAttempt } from "../../controls/attempt.js";
 import { Button } from "../../controls/button.js";
 import { Dialog } from "../../controls/dialog.js";
 import { Trouble, say } from "../../controls/notices.js";
@@ -22,23 +23,18 @@ const STATES = { pending: "is being read", refused: "cannot be used" };
  * use: "background" or "logo". onAdded: called with a picture that was added while this is shown.
  */
 export function OwnPictures({ use, onAdded }) {
-  const [error, setError] = useState(null);
+  const { attempt, error } = useAttempt();
   const isHere = useRef(true);
   useEffect(() => () => {
     isHere.current = false;
   }, []);
   if (!mayAddPictures()) return null;
   const file = adding.value[use];
-  const add = async (chosen) => {
-    setError(null);
-    try {
-      const added = await addPicture(chosen, use);
-      say(`${added.title} is one of your ${use === "logo" ? "logos" : "pictures"} now.`);
-      if (isHere.current) onAdded(added);
-    } catch (refusal) {
-      setError(refusal);
-    }
-  };
+  const add = (chosen) => attempt(async () => {
+    const added = await addPicture(chosen, use);
+    say(`${added.title} is one of your ${use === "logo" ? "logos" : "pictures"} now.`);
+    if (isHere.current) onAdded(added);
+  });
   return html`<div class="own-pictures stack tight">
     <div class="row wrap">
       ${file === null
@@ -80,17 +76,12 @@ function List({ use }) {
 
 /** Confirmation. onClose: called with whether the picture is gone. */
 function Leaving({ picture, onClose }) {
-  const [error, setError] = useState(null);
-  const remove = async () => {
-    setError(null);
-    try {
-      await deletePicture(picture);
-      say(`${picture.title} is deleted.`);
-      onClose(true);
-    } catch (refusal) {
-      setError(refusal);
-    }
-  };
+  const { attempt, error } = useAttempt();
+  const remove = () => attempt(async () => {
+    await deletePicture(picture);
+    say(`${picture.title} is deleted.`);
+    onClose(true);
+  });
   return html`<${Dialog} title=${`Delete “${picture.title}”?`} onClose=${() => onClose(false)}
     actions=${html`<${Button} onClick=${() => onClose(false)}>Keep<//>
       <${Button} kind="danger" icon="clear" onClick=${remove}>Delete<//>`}>

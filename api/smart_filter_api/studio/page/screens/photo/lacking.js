@@ -1,6 +1,6 @@
 /** Notice about an output that a job did not produce, with a button to produce it. */
 
-import { useState } from "preact/hooks";
+import { useAttempt } from "../../controls/attempt.js";
 import { Button } from "../../controls/button.js";
 import { Trouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
@@ -9,20 +9,9 @@ import { useFocusHandedOn } from "./viewer/focus.js";
 
 /** children: the text about the missing outputs. outputs: those to produce. */
 export function Lacking({ job, outputs, children }) {
-  const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState(null);
+  const { attempt, isBusy, error } = useAttempt();
   const element = useFocusHandedOn();
-  const make = async () => {
-    if (isBusy) return;
-    setBusy(true);
-    setError(null);
-    try {
-      await derive(job, { outputs: [...new Set([...job.recipe.outputs, ...outputs])] });
-    } catch (problem) {
-      setError(problem);
-    }
-    setBusy(false);
-  };
+  const make = () => attempt(() => derive(job, { outputs: [...new Set([...job.recipe.outputs, ...outputs])] }));
   return html`
     <div class="notice row spread wrap" ref=${element}>
       <p>${children}</p>

@@ -56,6 +56,8 @@ function take(files) {
 /** Accept files dropped or pasted anywhere; return whether a file is dragged over the page. */
 export function useWholePage(take) {
   const [isOver, setOver] = useState(false);
+  const latest = useRef(take);
+  latest.current = take;
   useEffect(() => {
     const over = (event) => {
       if (!event.dataTransfer.types.includes("Files")) return;
@@ -71,13 +73,13 @@ export function useWholePage(take) {
       setOver(false);
       try {
         const { files, isFolder } = await filesOf(event.dataTransfer);
-        take(files);
+        latest.current(files);
         if (isFolder && files.length === 0) say("There is no photo in this folder.");
       } catch {
         say("The dropped files cannot be read. Choose the photos with the button instead.");
       }
     };
-    const pasted = (event) => take(Array.from(event.clipboardData.files, named));
+    const pasted = (event) => latest.current(Array.from(event.clipboardData.files, named));
     const heard = { dragover: over, dragleave: left, drop: dropped, paste: pasted };
     for (const [name, listener] of Object.entries(heard)) addEventListener(name, listener);
     return () => {

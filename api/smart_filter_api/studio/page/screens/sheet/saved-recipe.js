@@ -1,6 +1,7 @@
 /** Saved recipes for new photos: choose one, save the present choice as one, delete one. */
 
 import { useEffect, useId, useState } from "preact/hooks";
+import { useAttempt } from "../../controls/attempt.js";
 import { Button } from "../../controls/button.js";
 import { TextField } from "../../controls/fields.js";
 import { Icon } from "../../controls/icon.js";
@@ -36,19 +37,11 @@ export function RecipeChoice({ label }) {
 export function RecipeForm() {
   const { recipe, kind } = wanted.value;
   const [words, setWords] = useState("");
-  const [error, setError] = useState(null);
+  const { attempt, error } = useAttempt();
   const name = nameFrom(words);
   const { items } = useHeld(savedRecipes);
   const own = (items ?? []).filter((one) => !one.built_in);
   const isOwn = own.some((one) => one.name === recipe?.name);
-  const attempt = async (act) => {
-    setError(null);
-    try {
-      await act();
-    } catch (refusal) {
-      setError(refusal);
-    }
-  };
   const save = () => attempt(async () => {
     want({ recipe: chosen(await saveRecipe(name, recipeWanted())) });
     setWords("");

@@ -1,6 +1,7 @@
 /** A version of the picture in another shape, size or format. */
 
 import { useState } from "preact/hooks";
+import { useAttempt } from "../../../controls/attempt.js";
 import { Button } from "../../../controls/button.js";
 import { Range, Select } from "../../../controls/fields.js";
 import { Trouble, say } from "../../../controls/notices.js";
@@ -16,21 +17,12 @@ export function Making({ job }) {
   const [framing, setFraming] = useState(String(job.recipe.crop));
   const [format, setFormat] = useState(job.recipe.format);
   const [quality, setQuality] = useState(job.recipe.quality);
-  const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState(null);
+  const { attempt, isBusy, error } = useAttempt();
   const isTransparent = job.recipe.background === "transparent";
   const formats = isTransparent ? FORMATS.filter(({ value }) => value !== "jpg") : FORMATS;
-  const make = async () => {
-    if (isBusy) return;
-    setBusy(true);
-    setError(null);
-    try {
-      const outputs = [...new Set([...job.recipe.outputs, "image"])];
-      await makeAndSave(job, { ...changesOfShape({ shape, framing, format, quality }), outputs });
-    } catch (problem) {
-      setError(problem);
-    }
-    setBusy(false);
+  const make = () => {
+    const outputs = [...new Set([...job.recipe.outputs, "image"])];
+    attempt(() => makeAndSave(job, { ...changesOfShape({ shape, framing, format, quality }), outputs }));
   };
   return html`<section class="stack" aria-label="Another shape, size or format">
     <h2>Another shape, size or format</h2>
