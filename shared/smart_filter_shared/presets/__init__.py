@@ -45,7 +45,7 @@ SIDE_LIT_FAMILIES = frozenset(
     {"garden", "hills", "horizon", "interior", "night", "street", "sweep", "wall"}
 )
 # Families whose ground is out of focus: a person who stands on it seems to hover.
-OUT_OF_FOCUS_FAMILIES = frozenset({"garden", "horizon", "street"})
+OUT_OF_FOCUS_FAMILIES = frozenset({"garden", "horizon", "interior", "street"})
 # The family with a border.
 FRAMED_FAMILY = "framed"
 

@@ -4,6 +4,7 @@ libheif and the process that calls it limit memory and time. This module adds wh
 limit of items, AVIF's crop, and a place for EXIF that a broken one cannot fail.
 """
 
+import contextlib
 import io
 import struct
 from dataclasses import dataclass
@@ -133,9 +134,10 @@ def read_crop(
         return None
     crops = {box.read(file) for box in isobmff.find(file, *_PROPERTIES, b"clap")}
     for crop in crops if len(crops) == 1 else ():
-        columns, rows = _cut(crop, 0, width), _cut(crop, 8, height)
-        if sides == sorted((columns.stop - columns.start, rows.stop - rows.start)):
-            return rows, columns
+        with contextlib.suppress(struct.error, ZeroDivisionError):
+            columns, rows = _cut(crop, 0, width), _cut(crop, 8, height)
+            if sides == sorted((columns.stop - columns.start, rows.stop - rows.start)):
+                return rows, columns
     raise ImageUnreadable("the crop of the AVIF cannot be read; save the photo as JPEG or PNG")
 
 

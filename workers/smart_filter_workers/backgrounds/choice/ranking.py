@@ -57,8 +57,9 @@ def rank(
     melts_nowhere = looks.worst >= min(
         MIN_WORST_CONTRAST, float(np.quantile(looks.worst, MIN_WORST_RANK))
     )
-    # If no design meets every criterion, prefer one that differs from the clothes (weight 2): white
-    # before white is the worst. A design without the mood at all does not suit either.
+    # If no design meets every criterion, prefer one that differs from the clothes and on which no
+    # halo shows (weight 2): white before white and a bright rim around hair are the worst. A design
+    # without the mood at all does not suit either.
     everywhere = melts_nowhere.astype(int) + 2 * (looks.from_wearer >= MIN_CLOTHES_DISTANCE)
     at = {preset.name: index for index, preset in enumerate(of)}
     entries = []
@@ -72,7 +73,7 @@ def rank(
         )
         ranked = RankedPreset(preset, BackgroundCandidate(name, scoring.weigh_terms(terms), terms))
         index = at[preset.name]
-        met = int(everywhere[index]) + (terms.mood > 0) + (terms.blending >= MIN_BLENDING)
+        met = int(everywhere[index]) + (terms.mood > 0) + 2 * (terms.blending >= MIN_BLENDING)
         first = exclusions.is_suitable(preset, sitters), bool(stands_out[index]), met
         entries.append((first, ranked))
     # Sorting is stable: among equals the library's order decides, the same on all machines.
