@@ -11,15 +11,15 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
     "api": 22_440,
-    "benchmarks": 10_735,
+    "benchmarks": 10_940,
     "client": 5_835,
     "deploy": 17_265,
     "docs": 4_050,
     "shared": 24_030,
-    "tests": 82_215,
+    "tests": 82_220,
     "tests/smart_filter_tests": 14_490,
     "training": 10_350,
-    "workers": 38_320,
+    "workers": 38_325,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}

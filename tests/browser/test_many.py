@@ -110,6 +110,7 @@ def test_cards_are_selected_by_keyboard(page: Page, visitor: Visitor, photos: Ph
     expect(card(page, "b.png").get_by_role("checkbox")).to_be_focused()
     page.keyboard.press("Shift+ArrowLeft")
     _expect_chosen(page, "a.png", "b.png")
+    expect(card(page, "a.png").get_by_role("checkbox")).to_be_focused()
     page.keyboard.press("Space")
     _expect_chosen(page, "b.png")
     page.keyboard.press("Control+a")
