@@ -25,9 +25,10 @@ from smart_filter_tests import (
 from smart_filter_tests.aged_stack import AgedStack, aged_stack
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command, on_servers
+from smart_filter_tests.http_server import Reply
 from smart_filter_tests.old_installation import FORMER_SCORE, HOURLY, SCHEDULED, WEEKLY
 from smart_filter_tests.serving import open_api, serve_api
-from smart_filter_tests.webhook_receiver import Reply, a_receiver, send_due
+from smart_filter_tests.webhook_receiver import a_receiver, send_due
 
 NAVY = {"background": "color:navy"}
 RED = {"recipe": {"background": "color:red"}}

@@ -8,10 +8,10 @@ import pytest
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_shared.db.process_roles import ProcessRole
+from smart_filter_tests.http_server import LOOPBACK
 from smart_filter_tests.live_worker import LiveWorker, live_worker
 from smart_filter_tests.prometheus import Prometheus, find_programs, run_prometheus
 from smart_filter_tests.storm import Storm, storm
-from smart_filter_tests.webhook_receiver import LOOPBACK
 
 VIEWERS = 16
 SENDER = "sender"

@@ -16,8 +16,8 @@ LINES = {
     "deploy": 17_265,
     "docs": 4_050,
     "shared": 24_030,
-    "tests": 82_220,
-    "tests/smart_filter_tests": 14_490,
+    "tests": 81_995,
+    "tests/smart_filter_tests": 14_525,
     "training": 10_350,
     "workers": 38_325,
 }

@@ -1,8 +1,6 @@
 """Signing in to the pages at an OpenID Connect provider, and out again."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,11 @@ from playwright.sync_api import Page, expect
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
-from smart_filter_tests import oidc_provider
 from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, Screen, on_screens
 from smart_filter_tests.full_stack import RunningStack
+from smart_filter_tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider, a_provider
 
 GROUPS = [
     {"group": "editors", "tenant": "shop", "scopes": ["submit", "read"]},
@@ -28,15 +26,9 @@ _BUTTON = "Sign in with Acme"
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[str]:
-    """The address of a provider."""
-    command = [sys.executable, oidc_provider.__file__]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://{LOOPBACK}:{int(process.stdout.readline())}"
-        finally:
-            process.terminate()
+def provider() -> Iterator[Provider]:
+    with a_provider() as provider:
+        yield provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +40,7 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(stack: RunningStack, provider: str, data_folder: Path) -> Site:
+def site(stack: RunningStack, provider: Provider, data_folder: Path) -> Site:
     """An API at which persons of the provider can sign in."""
     port, operators_port = free_port(), free_port()
     site = Site(*(f"http://{LOOPBACK}:{one}" for one in (port, operators_port)))
@@ -63,9 +55,9 @@ def site(stack: RunningStack, provider: str, data_folder: Path) -> Site:
                 "SMART_FILTER_PUBLIC_URL": site.url,
                 "SMART_FILTER_OPERATORS_URL": site.operators_url,
                 "SMART_FILTER_SECRETS_KEY": "s" * 32,
-                "SMART_FILTER_OIDC_ISSUER": provider,
-                "SMART_FILTER_OIDC_CLIENT_ID": oidc_provider.CLIENT_ID,
-                "SMART_FILTER_OIDC_CLIENT_SECRET": oidc_provider.CLIENT_SECRET,
+                "SMART_FILTER_OIDC_ISSUER": provider.url,
+                "SMART_FILTER_OIDC_CLIENT_ID": CLIENT_ID,
+                "SMART_FILTER_OIDC_CLIENT_SECRET": CLIENT_SECRET,
                 "SMART_FILTER_OIDC_GROUPS": json.dumps(GROUPS),
                 "SMART_FILTER_OIDC_LABEL": "Acme",
             },
@@ -77,10 +69,10 @@ def site(stack: RunningStack, provider: str, data_folder: Path) -> Site:
 
 @on_screens(DESKTOP, PHONE_DARK)
 def test_person_signs_in_to_the_studio_and_out(
-    anonymous_page: Page, site: Site, provider: str, page_errors: PageErrors, screen: Screen
+    anonymous_page: Page, site: Site, provider: Provider, page_errors: PageErrors, screen: Screen
 ) -> None:
     page_errors.expect("status of 401")
-    _set_groups(provider, "editors")
+    provider.groups = ["editors"]
     anonymous_page.goto(site.url)
     expect(anonymous_page.get_by_role("link", name=_BUTTON)).to_be_visible()
     assert_accessible(anonymous_page)
@@ -94,10 +86,10 @@ def test_person_signs_in_to_the_studio_and_out(
 
 
 def test_operator_signs_in_to_the_admin_page(
-    anonymous_page: Page, site: Site, provider: str, page_errors: PageErrors
+    anonymous_page: Page, site: Site, provider: Provider, page_errors: PageErrors
 ) -> None:
     page_errors.expect("status of 401")
-    _set_groups(provider, "operators")
+    provider.groups = ["operators"]
     anonymous_page.goto(f"{site.operators_url}/admin")
 
     anonymous_page.get_by_role("link", name=_BUTTON).click()
@@ -106,10 +98,10 @@ def test_operator_signs_in_to_the_admin_page(
 
 
 def test_person_without_a_listed_group_learns_what_to_do(
-    anonymous_page: Page, site: Site, provider: str, page_errors: PageErrors
+    anonymous_page: Page, site: Site, provider: Provider, page_errors: PageErrors
 ) -> None:
     page_errors.expect("status of 401")
-    _set_groups(provider, "guests")
+    provider.groups = ["guests"]
     anonymous_page.goto(site.url)
 
     anonymous_page.get_by_role("link", name=_BUTTON).click()
@@ -117,11 +109,6 @@ def test_person_without_a_listed_group_learns_what_to_do(
     expect(anonymous_page.get_by_role("alert")).to_contain_text("Your account has no access")
     expect(anonymous_page.get_by_label("Key")).to_be_visible()
     assert_accessible(anonymous_page)
-
-
-def _set_groups(provider: str, *groups: str) -> None:
-    control = {"groups": groups, "fault": None}
-    httpx.post(f"{provider}/control", json=control, timeout=60).raise_for_status()
 
 
 def _answers(url: str) -> bool:

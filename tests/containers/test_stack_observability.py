@@ -15,8 +15,8 @@ from smart_filter_tests.containers.compose_stack import (
     ComposeStack,
     draw_photos,
 )
+from smart_filter_tests.http_server import ReceivedRequest
 from smart_filter_tests.prometheus import Prometheus, shorten
-from smart_filter_tests.webhook_receiver import ReceivedRequest
 
 # The first test builds the images.
 pytestmark = pytest.mark.timeout(1500)

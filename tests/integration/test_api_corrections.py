@@ -98,19 +98,14 @@ def test_corrections_are_listed_as_stored(api: Api) -> None:
     assert len(drawn(api)) == 2
 
 
-def test_mask_is_accepted_in_lines_and_the_url_safe_alphabet_and_other_text_is_refused(
-    api: Api,
-) -> None:
+def test_mask_is_accepted_in_lines_and_the_url_safe_alphabet(api: Api) -> None:
     job_id = run_whole_job(api, background="auto")
     mask = base64.b64decode(a_mask())
     in_lines = base64.encodebytes(mask).decode().translate(str.maketrans("+/", "-_", "="))
 
     kept(api, job_id, masked(in_lines))
-    refused = send(api, job_id, masked("%%%"))
 
     assert [api.bench.store.get(key) for key in drawn(api)] == [mask]
-    assert (refused.status_code, refused.json()["code"]) == (400, "malformed_request")
-    assert refused.json()["errors"][0]["pointer"] == "/mask"
 
 
 def test_mask_of_the_largest_size_is_accepted(api: Api) -> None:
@@ -120,17 +115,6 @@ def test_mask_of_the_largest_size_is_accepted(api: Api) -> None:
     kept(api, job_id, masked(base64.encodebytes(mask).decode()))
 
     assert [len(api.bench.store.get(key)) for key in drawn(api)] == [MAX_MASK_BYTES]
-
-
-def test_body_above_the_limit_or_of_another_type_is_refused(api: Api) -> None:
-    job_id = run_whole_job(api, background="auto")
-
-    too_large = send(api, job_id, masked("A" * 2 * MAX_MASK_BYTES))
-    form = api.client.post(f"/v1/jobs/{job_id}/corrections", data={"kind": "matte"})
-
-    assert (too_large.status_code, too_large.json()["code"]) == (413, "photo_too_large")
-    assert form.status_code == 415
-    assert form.json()["remedy"].startswith("Send JSON as `application/json`")
 
 
 def test_stroke_that_snaps_has_no_width_and_another_needs_one(api: Api) -> None:
@@ -176,25 +160,6 @@ def test_correction_above_the_limit_leaves_no_object(api: Api) -> None:
     (wrong,) = answer.json()["errors"]
     assert (wrong["pointer"], "correct the derived job" in wrong["detail"]) == ("/mask", True)
     assert len(drawn(api)) == 20
-
-
-@pytest.mark.parametrize(
-    ("stroke", "pointer"),
-    [
-        ({**STROKE, "points": [[True, False]]}, "/strokes/0/points/0/0"),
-        ({**STROKE, "points": [["1", 2]]}, "/strokes/0/points/0/0"),
-        ({**STROKE, "width": True}, "/strokes/0/width"),
-    ],
-)
-def test_number_of_a_stroke_is_no_boolean_and_no_text(
-    api: Api, stroke: dict[str, object], pointer: str
-) -> None:
-    job_id = run_whole_job(api, background="auto")
-
-    answer = send(api, job_id, {**STROKES, "strokes": [stroke]})
-
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["pointer"] == pointer
 
 
 @pytest.mark.parametrize(

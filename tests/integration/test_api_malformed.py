@@ -145,6 +145,7 @@ def test_malformed_removebg_request_has_its_codes(place: Place, row: Row) -> Non
     codes = [error["code"] for error in answer.json()["errors"]]
     assert (answer.status_code, codes) == (row.status, [row.code]), answer.text
     assert answer.headers["content-type"] == "application/json"
+    assert ("X-RateLimit-Limit" in answer.headers) is (row.status == 400)
     assert all(error["title"] for error in answer.json()["errors"])
     method, path = row.operation.split()
     documented = place.document["paths"][path][method.lower()]["responses"][str(row.status)]

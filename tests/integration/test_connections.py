@@ -2,12 +2,9 @@
 
 import contextlib
 import re
-import socket
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import anyio
@@ -25,9 +22,10 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import DatabaseUnavailable, StorageMisconfigured, StorageUnavailable
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.storage.opening import open_store
-from smart_filter_tests import outages
+from smart_filter_tests import http_server, outages
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.commands import Command
+from smart_filter_tests.http_server import ReceivedRequest, Reply
 from smart_filter_tests.proxy import Mode, Proxy, before_broker
 
 BACKEND = text("SELECT pg_backend_pid()")
@@ -364,37 +362,15 @@ def troubled_server(*, closes: bool) -> Iterator[tuple[str, list[int]]]:
     """
     came_from: list[int] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(request: ReceivedRequest) -> Reply | None:
+        came_from.append(request.client_port)
+        has_trouble = came_from.count(request.client_port) == 2
+        if has_trouble and closes:
+            return None
+        return Reply(500 if has_trouble else 200, b"photo")
 
-        def do_GET(self) -> None:
-            port = self.client_address[1]
-            came_from.append(port)
-            has_trouble = came_from.count(port) == 2
-            if has_trouble and closes:
-                self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            self.send_response(500 if has_trouble else 200)
-            self.send_header("Content-Length", "5")
-            self.end_headers()
-            self.wfile.write(b"photo")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(
-        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-    )
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", came_from
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with http_server.serve(answer, keeps_connections=True) as url:
+        yield url, came_from
 
 
 @pytest.mark.parametrize("closes", [True, False])

@@ -8,10 +8,8 @@ import shutil
 import socket
 import ssl
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,7 +28,9 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import pauses, worker_registry
 from smart_filter_shared.security.signing_certificate import CERTIFICATE
+from smart_filter_tests import http_server
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.http_server import ReceivedRequest, Reply
 from smart_filter_tests.outages import read_only
 from smart_filter_tests.serving import an_api, serve_with
 from smart_filter_tests.web import a_site
@@ -250,49 +250,31 @@ def a_copying_store(bench: Bench) -> Iterator[str]:
     """Pass requests to the real store, but serve `x-amz-copy-source`, signed or not."""
     real = urlsplit(bench.settings.storage.url)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if source := self.headers["x-amz-copy-source"]:
-                _, _, key = source.lstrip("/").partition("/")
-                content = bench.store.get(key)
-                to = urlsplit(self.path).path.removeprefix(f"/{bench.store.bucket}/")
-                bench.store.put(to, content, length=len(content), media_type="text/plain")
-                self._answer(httpx.codes.OK, b"")
-            else:
-                self._pass_on(body)
+    def answer(request: ReceivedRequest) -> Reply:
+        if source := request.headers.get("x-amz-copy-source"):
+            _, _, key = source.lstrip("/").partition("/")
+            content = bench.store.get(key)
+            to = urlsplit(request.path).path.removeprefix(f"/{bench.store.bucket}/")
+            bench.store.put(to, content, length=len(content), media_type="text/plain")
+            return Reply(httpx.codes.OK)
+        connection = HTTPConnection(real.hostname or "", real.port, timeout=60)
+        # With the Host that the client signed.
+        connection.request(request.method, request.path, request.body, dict(request.headers))
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return Reply(
+            response.status,
+            body,
+            {
+                name: value
+                for name, value in response.headers.items()
+                if name.lower() not in {"content-length", "transfer-encoding", "connection"}
+            },
+        )
 
-        def do_GET(self) -> None:
-            self._pass_on(b"")
-
-        do_HEAD = do_DELETE = do_GET  # noqa: N815 - named by http.server
-
-        def _pass_on(self, body: bytes) -> None:
-            connection = HTTPConnection(real.hostname or "", real.port, timeout=60)
-            # With the Host that the client signed.
-            connection.request(self.command, self.path, body, dict(self.headers))
-            response = connection.getresponse()
-            self._answer(response.status, response.read(), response.headers.items())
-            connection.close()
-
-        def _answer(
-            self, status: int, body: bytes, headers: Iterable[tuple[str, str]] = ()
-        ) -> None:
-            self.send_response(status)
-            for name, value in headers:
-                if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Write nothing to the terminal."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with http_server.serve(answer) as url:
+        yield url
 
 
 @pytest.mark.usefixtures("_named")

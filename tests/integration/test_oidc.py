@@ -1,10 +1,8 @@
-"""Sign-in at an OpenID Connect provider, which runs as a process of its own."""
+"""Sign-in at an OpenID Connect provider."""
 
 import contextlib
 import json
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,9 +16,14 @@ from sqlalchemy import text
 from smart_filter_api.auth import oidc
 from smart_filter_shared.config.settings import OidcSettings
 from smart_filter_shared.security.secretbox import SecretBox
-from smart_filter_tests import oidc_provider
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, SUBJECT
+from smart_filter_tests.oidc_provider import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    SUBJECT,
+    Provider,
+    a_provider,
+)
 from smart_filter_tests.serving import Site, serve_with
 
 PUBLIC_URL = "http://photos.test"
@@ -31,17 +34,6 @@ GROUPS = [
     {"group": "leads", "tenant": TENANT, "scopes": ["admin"]},
     {"group": "operators", "tenant": "local", "scopes": ["operator"]},
 ]
-
-
-@dataclass
-class Provider:
-    url: str
-    process: subprocess.Popen[str]
-
-    def set(self, **control: object) -> None:
-        # Python's own JSON has infinite numbers.
-        content = json.dumps(control)
-        httpx.post(f"{self.url}/control", content=content, timeout=60).raise_for_status()
 
 
 @dataclass
@@ -77,17 +69,6 @@ class Browser:
         """Make a change that needs a recent sign-in."""
         headers = {"X-CSRF-Token": self.session().json()["csrf_token"]}
         return self.client.post("/v1/keys", json={"scopes": ["read"]}, headers=headers)
-
-
-@contextlib.contextmanager
-def a_provider(port: int = 0) -> Iterator[Provider]:
-    command = [sys.executable, oidc_provider.__file__, str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield Provider(f"http://127.0.0.1:{int(process.stdout.readline())}", process)
-        finally:
-            process.terminate()
 
 
 @contextlib.contextmanager

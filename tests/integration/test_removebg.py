@@ -219,35 +219,6 @@ def test_job_canceled_or_deleted_meanwhile_is_unavailable(
     assert code_of(answer.result()) == (503, "unavailable")
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        ({"files": {"image_file": a_photo() + bytes(40_000_000)}}, "file_too_large"),
-        ({"files": {"image_file": PHOTO, "image_file_b64": (None, "/9j/")}}, "multiple_sources"),
-        ({}, "missing_source"),
-        ({"json": {}}, "missing_source"),
-        ({"content": b"{}"}, "malformed_request"),
-        ({"files": {"image_file": PHOTO}, "data": {"type": "ghost"}}, "invalid_type"),
-        (
-            {"content": b"image_url=%ff", "headers": {"Content-Type": URLENCODED}},
-            "malformed_request",
-        ),
-    ],
-    ids=[
-        *("too large", "two images", "no body", "no image"),
-        *("no type", "unknown foreground type", "no text"),
-    ],
-)
-def test_bad_request_is_refused_before_a_job_exists(
-    client: RemoveBgClient, body: dict[str, Any], code: str
-) -> None:
-    answer = client.client.post("/v1.0/removebg", **body)
-
-    assert code_of(answer) == (400, code)
-    assert answer.headers["X-RateLimit-Limit"] == "6000"
-    assert client.api.leftovers() == {}
-
-
 def test_chunked_body_over_the_limit_is_refused_though_each_picture_is_allowed(
     client: RemoveBgClient,
 ) -> None:

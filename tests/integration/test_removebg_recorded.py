@@ -91,13 +91,3 @@ def test_recorded_request_gets_the_account(client: RemoveBgClient, recorded: str
 
     assert answer[:2] == (200, "application/json")
     assert b'"credits":{"total":' in answer.body
-
-
-@pytest.mark.parametrize("recorded", ["ruby-file", "go-file", "php-file", "ruby-account"])
-def test_recorded_request_with_an_unknown_key_is_refused_literally(
-    client: RemoveBgClient, recorded: str
-) -> None:
-    answer = replay(client, recorded, key="wrong")
-
-    assert answer.status == 403
-    assert answer.body == b'{"errors":[{"title":"API Key invalid","code":"auth_failed"}]}'

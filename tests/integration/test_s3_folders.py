@@ -4,11 +4,12 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_api.s3_folders import rows, start_check
+from smart_filter_api.s3_folders import rows, service, start_check
 from smart_filter_api.s3_folders.rows import Taken
 from smart_filter_shared.config.settings import S3FolderSettings
 from smart_filter_shared.config.values import S3Folder
@@ -21,6 +22,13 @@ from smart_filter_tests.outages import wait_until
 from smart_filter_tests.s3_photos import FOLDERS, Photos, environment, minio_event, open_buckets
 from smart_filter_tests.serving import Api, Site, a_photo, an_api, serve_with
 from smart_filter_tests.stages import PREPARE
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_pauses() -> Iterator[None]:
+    """Look for ended jobs 50 times a second instead of once: each test waits for a look."""
+    with mock.patch.object(service, "_LOOK_SECONDS", 0.02):
+        yield
 
 
 @pytest.fixture(scope="module")

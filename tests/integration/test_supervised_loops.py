@@ -36,6 +36,7 @@ from smart_filter_shared.webhooks import outbox
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.databases import connect
 from smart_filter_tests.full_stack import RunningStack
+from smart_filter_tests.http_server import ReceivedRequest, Reply
 from smart_filter_tests.outages import (
     cut_off,
     read_only,
@@ -44,13 +45,7 @@ from smart_filter_tests.outages import (
     without_table,
 )
 from smart_filter_tests.serving import Api, an_api, serve_api
-from smart_filter_tests.webhook_receiver import (
-    ReceivedRequest,
-    Reply,
-    a_receiver,
-    send_due,
-    sending,
-)
+from smart_filter_tests.webhook_receiver import a_receiver, send_due, sending
 from smart_filter_workers import images
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper

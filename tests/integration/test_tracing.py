@@ -31,8 +31,9 @@ from smart_filter_tests import faults
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.faults import gathers
 from smart_filter_tests.full_stack import PHOTO
+from smart_filter_tests.http_server import ReceivedRequest, Reply
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.webhook_receiver import ReceivedRequest, Receiver, Reply, a_receiver
+from smart_filter_tests.webhook_receiver import Receiver, a_receiver
 
 CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PATIENCE_SECONDS = 90

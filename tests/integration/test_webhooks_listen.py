@@ -21,10 +21,11 @@ from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_tests import web
 from smart_filter_tests.bench import TENANT
+from smart_filter_tests.http_server import Reply
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.serving import Api
-from smart_filter_tests.webhook_receiver import Reply, a_receiver
+from smart_filter_tests.webhook_receiver import a_receiver
 
 
 def canceled(api: Api) -> str:

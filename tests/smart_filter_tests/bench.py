@@ -406,6 +406,11 @@ class Bench:
     def complete(self, *leases: Lease) -> CompleteResult:
         return self.work(WORKER.complete, [stage_result(lease) for lease in leases])
 
+    def complete_as_worker(self, outcome: StageOutcome) -> None:
+        """Complete a stage with its results, and announce the end of its job."""
+        completion = self.work(WORKER.complete, [outcome])
+        self.doorbell.announce_ends(completion.succeeded)
+
     def advance(self, *names: StageName) -> None:
         for name in names:
             self.complete(self.claim_one(name))

@@ -87,6 +87,11 @@ def a_png(
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*described) for described in chunks)
 
 
+def png_header(width: int, height: int) -> bytes:
+    """Return the beginning of a PNG of this size."""
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height)
+
+
 def chunk(name: bytes, body: bytes) -> bytes:
     """Return a chunk of a PNG. Source: third edition of PNG, 5.3."""
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))

@@ -3,13 +3,14 @@
 import contextlib
 import io
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 from PIL import Image
+
+from smart_filter_tests import http_server
+from smart_filter_tests.http_server import ReceivedRequest, Reply
 
 ACCOUNT = {"data": {"attributes": {"credits": {"total": 40}, "api": {"free_calls": 50}}}}
 # Of a cutout of 64×48 pixels whose left quarter is transparent.
@@ -57,38 +58,16 @@ class Service:
 def a_service() -> Iterator[Service]:
     service = Service()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            document = {"status": "ok"} if self.path == "/livez" else ACCOUNT
-            self.answer(200, json.dumps(document).encode(), "application/json")
+    def answer(request: ReceivedRequest) -> Reply | None:
+        kind = {"Content-Type": "application/json"}
+        if request.method == "GET":
+            document = {"status": "ok"} if request.path == "/livez" else ACCOUNT
+            return Reply(200, json.dumps(document).encode(), {**service.headers, **kind})
+        service.photos.append(request.body)
+        status = service.failures.pop(0) if service.failures else 200
+        if status == 200:
+            kind = {"Content-Type": "image/png"}
+        return Reply(status, service.content, {**service.headers, **kind}) if status else None
 
-        def do_POST(self) -> None:
-            service.photos.append(self.rfile.read(int(self.headers["Content-Length"])))
-            status = service.failures.pop(0) if service.failures else 200
-            if status == 0:
-                self.close_connection = True
-                return
-            kind = "image/png" if status == 200 else "application/json"
-            self.answer(status, service.content, kind)
-
-        def answer(self, status: int, content: bytes, kind: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            for name, value in service.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        service.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield service
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_server.serve(answer) as service.url:
+        yield service

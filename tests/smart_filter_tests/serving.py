@@ -135,11 +135,13 @@ class Api:
         files = result.get("files")
         assert isinstance(files, dict)
         artifacts = {file["key"]: ArtifactKind.RESULT for file in files.values()}
-        self.bench.work(WORKER.complete, [StageOutcome(lease, result, 0.25, artifacts)])
+        self.bench.complete_as_worker(StageOutcome(lease, result, 0.25, artifacts))
 
     def fail(self, stage: StageName, failure: Failure) -> None:
+        """Fail the head of a queue; announced too, or waiting requests would wait for a poll."""
         lease = self.bench.claim_one(stage)
         self.bench.work(WORKER.fail, lease, failure)
+        self.bench.doorbell.announce_ends([lease.job_id])
 
     def leftovers(self) -> dict[str, object]:
         """Return everything that is stored: counts of rows, objects and messages above 0."""

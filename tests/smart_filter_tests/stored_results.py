@@ -3,7 +3,6 @@
 from typing import Any
 
 from smart_filter_shared.artifacts.retention import ArtifactKind
-from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Lease, StageOutcome
 from smart_filter_tests.bench import Bench
@@ -53,7 +52,7 @@ def complete(bench: Bench, lease: Lease, folder: str, content: bytes) -> None:
     for key in kinds:
         bench.store.put(key, content, length=len(content), media_type="image/png")
     result = {"facts": FACTS[lease.stage], "arrays": arrays, "files": files}
-    bench.work(WORKER.complete, [StageOutcome(lease, result, 0.25, kinds)])
+    bench.complete_as_worker(StageOutcome(lease, result, 0.25, kinds))
 
 
 def run_whole_job(api: Api, **fields: str) -> str:

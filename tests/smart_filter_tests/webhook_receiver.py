@@ -2,10 +2,9 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import anyio
 import anyio.from_thread
@@ -18,27 +17,11 @@ from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.security.secretbox import SecretBox
+from smart_filter_tests import http_server
 from smart_filter_tests.bench import Bench, as_role
+from smart_filter_tests.http_server import LOOPBACK, ReceivedRequest, Reply
 from smart_filter_workers.sender.delivery_loop import Render, Sender, SendLimits
 from smart_filter_workers.sender.http_client import HttpClient, WebhookTransport
-
-LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedRequest:
-    """A received request; names of headers in lower case."""
-
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int = 204
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -63,38 +46,19 @@ class Receiver:
 def a_receiver(
     answer: Callable[[ReceivedRequest], Reply] = lambda _: Reply(),
 ) -> Iterator[Receiver]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            got = ReceivedRequest(self.path, headers, body)
-            receiver.got.append(got)
-            says = receiver.answer(got)
-            with contextlib.suppress(OSError):  # the sender may have gone
-                self.send_response(says.status)
-                for name, value in says.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(says.body)))
-                self.end_headers()
-                self.wfile.write(says.body)
+    def receive(request: ReceivedRequest) -> Reply:
+        if request.method != "POST":
+            return Reply(501)
+        receiver.got.append(request)
+        return receiver.answer(request)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-    server.daemon_threads = False  # so that closing waits for answers in progress
-    receiver = Receiver(f"http://{LOOPBACK}:{server.server_port}/hook", answer)
-    thread = threading.Thread(
-        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-    )
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.closing.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    receiver = Receiver("", answer)
+    with http_server.serve(receive) as url:
+        receiver.url = f"{url}/hook"
+        try:
+            yield receiver
+        finally:
+            receiver.closing.set()
 
 
 def seal_of(bench: Bench) -> SecretBox:

@@ -18,8 +18,9 @@ from sqlalchemy import text
 
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded.child_processes import Command
+from smart_filter_tests.http_server import LOOPBACK
 from smart_filter_tests.storm import RECIPES, WORKERS, Storm, photo_of, storm
-from smart_filter_tests.webhook_receiver import LOOPBACK, a_receiver
+from smart_filter_tests.webhook_receiver import a_receiver
 
 # `make nightly` raises it.
 SOAK_SECONDS: Final = float(os.environ.get("SOAK_SECONDS", "300"))

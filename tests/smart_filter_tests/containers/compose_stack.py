@@ -26,7 +26,7 @@ from smart_filter_tests.containers.images import (
     read_unpinned,
     restore_previous,
 )
-from smart_filter_tests.webhook_receiver import ReceivedRequest
+from smart_filter_tests.http_server import ReceivedRequest
 
 PHOTO = CHECKOUT / "tests" / "data" / "astronaut.png"
 # Limits what would hang; nothing here takes a tenth of it on an idle machine.

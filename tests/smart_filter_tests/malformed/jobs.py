@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from smart_filter_api.intake.multipart import MAX_OTHER_BYTES
+from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES
 from smart_filter_tests.later import next_week
 from smart_filter_tests.malformed.accounts import unread
 from smart_filter_tests.malformed.rows import (
@@ -36,7 +37,7 @@ from smart_filter_tests.malformed.rows import (
     photo,
     raw_row,
 )
-from smart_filter_tests.pictures import plain
+from smart_filter_tests.pictures import plain, png_header
 from smart_filter_tests.serving import a_photo
 
 _JOBS = "POST /v1/jobs"
@@ -115,6 +116,9 @@ FORMS = (
         MEDIA,
         tells="the photo is an ICO; save it as PNG; accepted are JPEG, PNG, WebP, AVIF, HEIC, GIF",
     ),
+    _row("photo cut in its header", photo(a_photo("AVIF")[:120]) + END, "/photo", MEDIA),
+    _row("photo of 50 megapixels", photo(png_header(10_000, 5_001)) + END, "/photo", LARGE),
+    _row("photo of 41 megabytes", photo(a_photo() + bytes(41_000_000)) + END, "/photo", LARGE),
     compressed_row(_JOBS, FORM, _WHOLE),
     *(
         raw_row(
@@ -312,6 +316,7 @@ JSON_BODIES = (
         tells="leave out the quotes",
     ),
     _elsewhere("photo at a number", PHOTO_URL, "/photo_url", photo_url=1),
+    _elsewhere("name of a number", INVALID, "/photo_name", photo_base64=_PHOTO, photo_name=7),
     _elsewhere("photo at no web", PHOTO_URL, "/photo_url", photo_url="file:///etc/passwd"),
     _elsewhere(
         "photo at a password", PHOTO_URL, "/photo_url", photo_url="https://user:secret@a.b/"
@@ -523,6 +528,16 @@ DERIVING = (
     ),
     *header_rows(_DERIVE, "Idempotency-Key", "a b", content=b"{}"),
     unread(_CORRECT, path=_CORRECTED),
+    raw_row(
+        *(_CORRECT, "a form", b"kind=matte", "/Content-Type", MEDIA),
+        path=_CORRECTED,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    ),
+    json_row(
+        *(_CORRECT, "large mask", {**_MATTE, "mask": "A" * 2 * MAX_MASK_BYTES}, ""),
+        answer=LARGE,
+        path=_CORRECTED,
+    ),
     _correct("nothing", {}, "/kind", "/stage"),
     _drawn("neither mask nor strokes", "/kind", tells="mask or strokes"),
     _drawn("matte of another stage", "/stage", stage="smile", mask=_mask()),
@@ -540,6 +555,9 @@ DERIVING = (
     ),
     _drawn("too many points", "/strokes", strokes=[{**_STROKE, "points": [[1, 1]] * 2000}] * 11),
     _stroke("stroke to the right of the photo", "/points/1", points=[[1, 2], [48.5, 2]]),
+    _stroke("points of booleans", "/points/0/0", points=[[True, 2]]),
+    _stroke("points of text", "/points/0/0", points=[["1", 2]]),
+    _stroke("width of a boolean", "/width", width=True),
     _stroke("2001 points", "/points", points=[[1, 1]] * 2001),
     _stroke("width of a billion", "/width", width=1e9),
     _correct(

@@ -39,6 +39,7 @@ REMOVING = (
     _form("an empty image", "missing_source", _image(b"")),
     _form("two images", "multiple_sources", _image(), part("image_url", "https://a.example/")),
     _form("image of text", "invalid_file_type", _image(b"Dear Sir,")),
+    _form("image of 41 megabytes", "file_too_large", _image(a_photo() + bytes(41_000_000))),
     _form("image without a size", "invalid_dimensions", _image(a_photo()[:10])),
     _form(
         "image of too many pixels",
@@ -54,6 +55,7 @@ REMOVING = (
     _raw("JSON cut off", b'{"image_url": "htt'),
     _raw("form cut off", b"--cut\r\n", FORM["Content-Type"]),
     _raw("urlencoded twice", b"image_url=a&image_url=b", _URLENCODED),
+    _raw("urlencoded without UTF-8", b"image_url=%ff", _URLENCODED),
     _raw("a bare photo", a_photo(), "image/jpeg"),
     _raw("no type", b"{}", ""),
     _key("GET /v1.0/account", "\x7f' OR 1=1"),

@@ -46,7 +46,7 @@ WRONG = {
     "provenance": "C2PA|true|",
     "edge": "sharp",
     "mask": "file|alpha",
-    "filename": "a\0b|{nosuch}|",
+    "filename": "a\0b|{nosuch}|{|{name!r}||" + "x" * 101,
     "grow": "-4|4|1.5|1px",
     "crop": "yes",
     "margin": "51%|501px|-1px|1px 2px 3px|1e3px",
