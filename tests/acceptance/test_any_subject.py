@@ -1,6 +1,5 @@
 """Photos of things, cut out by the model for any subject."""
 
-import io
 import json
 import re
 import shutil
@@ -16,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.commands import Command
 from smart_filter_tests.full_stack import ENGINE, KEY, PHOTO, RunningStack, run_stack
-from smart_filter_tests.pictures import plain
+from smart_filter_tests.pictures import encode, plain
 from smart_filter_workers.models import upstream
 
 pytestmark = pytest.mark.slow
@@ -57,9 +56,7 @@ def a_mug() -> tuple[bytes, NDArray[np.bool_]]:
     soft = np.asarray(shape.filter(ImageFilter.GaussianBlur(1)))[..., np.newaxis] / 255
     noise = np.random.default_rng(7).normal(0, 3, (SIDE, SIDE, 1))
     srgb = np.clip(soft * mug + (1 - soft) * wall + noise, 0, 255).astype(np.uint8)
-    packed = io.BytesIO()
-    Image.fromarray(srgb).save(packed, "PNG")
-    return packed.getvalue(), np.asarray(shape) > 127
+    return encode(Image.fromarray(srgb), "PNG"), np.asarray(shape) > 127
 
 
 @pytest.mark.parametrize("subject", ["auto", "any"])

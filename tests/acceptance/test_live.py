@@ -290,6 +290,7 @@ def test_token_of_a_page_opens_connections_of_its_origin_alone(worker: LiveWorke
 _NEARLY_EXPIRED = -3
 
 
+@pytest.mark.slow  # the token ends after three seconds
 def test_connection_ends_with_its_token(worker: LiveWorker, person: Srgb8) -> None:
     with worker.connect(token=worker.token(old=_NEARLY_EXPIRED)) as viewer:
         viewer.tell()

@@ -59,6 +59,7 @@ def test_key_that_may_do_more_is_a_warning(running_stack: RunningStack, command:
     assert "--scopes submit" in found["key"]["fix"]
 
 
+@pytest.mark.slow  # the check runs twice
 def test_key_that_cannot_submit_fails(running_stack: RunningStack, command: Command) -> None:
     key = a_key(running_stack, "read")
 

@@ -100,6 +100,7 @@ def derive(stack: RunningStack, job_id: str, faces: dict[str, int]) -> httpx.Res
     return stack.client.post(f"/v1/jobs/{job_id}/derive", json={"faces": faces})
 
 
+@pytest.mark.slow  # two more takes are composed
 def test_faces_of_a_take_can_be_chosen(
     running_stack: RunningStack, burst: tuple[Srgb8, list[bytes]], batch: dict[str, Any]
 ) -> None:

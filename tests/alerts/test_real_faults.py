@@ -4,7 +4,6 @@ ApiDown, DatabaseDown, QueueStalled and QueuePausedLong fire in
 tests/containers/test_stack_observability.py.
 """
 
-import io
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from PIL import Image
 from smart_filter_tests import videos
 from smart_filter_tests.live_worker import LiveWorker
 from smart_filter_tests.outages import wait_until
+from smart_filter_tests.pictures import encode
 from smart_filter_tests.prometheus import Prometheus
 from smart_filter_tests.proxy import Mode
 from smart_filter_tests.storm import WORKERS, Storm, photo_of
@@ -234,6 +234,4 @@ def occupied_threads(stack: Storm) -> Iterator[list[str]]:
 
 def draw_empty_wall() -> bytes:
     noise = np.random.default_rng(0).normal(200, 2, (320, 320, 3))
-    written = io.BytesIO()
-    Image.fromarray(noise.clip(0, 255).astype(np.uint8)).save(written, "PNG")
-    return written.getvalue()
+    return encode(Image.fromarray(noise.clip(0, 255).astype(np.uint8)), "PNG")

@@ -16,8 +16,8 @@ LINES = {
     "deploy": 17_265,
     "docs": 4_050,
     "shared": 24_030,
-    "tests": 81_995,
-    "tests/smart_filter_tests": 14_525,
+    "tests": 81_825,
+    "tests/smart_filter_tests": 14_535,
     "training": 10_350,
     "workers": 38_325,
 }

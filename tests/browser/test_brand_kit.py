@@ -1,7 +1,6 @@
 """A brand kit in the studio: own background and logo, in a saved recipe."""
 
 import dataclasses
-import io
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from smart_filter_tests.browsing.viewer import open_result
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.waits import wait_until
 from smart_filter_tests.full_stack import RunningStack
+from smart_filter_tests.pictures import encode
 
 
 @pytest.fixture
@@ -96,11 +96,9 @@ def test_picture_that_cannot_be_read_is_refused_in_words(
     page: Page, visitor: Visitor, page_errors: PageErrors
 ) -> None:
     page_errors.expect("status of 415")
-    file = io.BytesIO()
-    Image.new("RGB", (300, 200)).save(file, "PNG")
     designs = _open_designs(page)
     for name, content, words in (
-        ("torn.png", file.getvalue()[:90], "torn.png cannot be used"),
+        ("torn.png", encode(Image.new("RGB", (300, 200)), "PNG")[:90], "torn.png cannot be used"),
         ("notes.png", b"only words", "Unsupported media type"),
     ):
         upload = {"name": name, "mimeType": "image/png", "buffer": content}

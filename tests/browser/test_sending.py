@@ -1,6 +1,5 @@
 """Photos on their way: adding, progress on the page, and faults."""
 
-import io
 import re
 import shutil
 from pathlib import Path
@@ -24,6 +23,7 @@ from smart_filter_tests.browsing.pixels import changed_share, mean_color, read_p
 from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, on_screens
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.waits import wait_until
+from smart_filter_tests.pictures import encode
 from smart_filter_tests.proxy import Mode, Proxy
 
 _HELD_AFTER = 2_000_000
@@ -143,9 +143,7 @@ def test_refusal_by_the_service_is_shown_in_its_words(
     page_errors.expect(_REFUSED)
     huge = tmp_path / "huge.png"
     # A small file: its size in pixels is known only after its header is read.
-    buffer = io.BytesIO()
-    Image.new("1", (10_000, 5_001)).save(buffer, "PNG")
-    huge.write_bytes(buffer.getvalue())
+    huge.write_bytes(encode(Image.new("1", (10_000, 5_001)), "PNG"))
 
     add(page, huge, photos.smiling)
 

@@ -1,12 +1,9 @@
 """compose.release.yml without a checkout, and nginx with TLS in front of it."""
 
 import contextlib
-import os
 import re
-import shutil
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +17,7 @@ from websockets.sync.client import connect
 
 from smart_filter_client import Client
 from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_tests import reverse_proxies
 from smart_filter_tests.containers.compose_stack import (
     PATIENCE_SECONDS,
     PHOTO,
@@ -30,10 +28,10 @@ from smart_filter_tests.containers.compose_stack import (
 from smart_filter_tests.containers.engine import CHECKOUT, Engine
 from smart_filter_tests.containers.images import OwnImages
 from smart_filter_tests.live_worker import Viewer, offer
+from smart_filter_tests.tls_certificates import create_certificate
 
 # The first test builds the images.
 pytestmark = pytest.mark.timeout(1500)
-NGINX = shutil.which(os.environ.get("NGINX", "nginx"), path=f"{os.environ['PATH']}:/usr/sbin")
 CONFIGURATION = CHECKOUT / "deploy" / "nginx" / "one-machine.conf"
 
 
@@ -58,47 +56,16 @@ def stack(engine: Engine, own_images: OwnImages, tls_port: int) -> Iterator[Comp
 @contextlib.contextmanager
 def nginx_before(stack: ComposeStack, port: int, folder: Path) -> Iterator[ssl.SSLContext]:
     """Run nginx; yield what verifies its certificate."""
-    (folder / "tls").mkdir()
-    names = ",".join(f"DNS:{name}.example.com" for name in ("photos", "live", "pictures"))
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName={names}"),
-            *("-keyout", "tls/privkey.pem", "-out", "tls/fullchain.pem"),
-        ],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-    )
+    hosts = (f"{name}.example.com" for name in ("photos", "live", "pictures"))
+    certificate = create_certificate(folder, *hosts)
     # Only places change: ports and folders.
     text = CONFIGURATION.read_text().replace("/etc/nginx", str(folder))
     text = text.replace("listen 443", f"listen 127.0.0.1:{port}")
     text = text.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
     for given, used in ((8000, stack.port), (8090, stack.live_port), (8333, stack.storage_port)):
         text = text.replace(f"pass http://127.0.0.1:{given};", f"pass http://127.0.0.1:{used};")
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (folder / "nginx.conf").write_text(
-        f"events {{}}\nhttp {{ access_log off; {temporary}\n{text}}}\n"
-    )
-    process = subprocess.Popen(
-        [
-            *(str(NGINX), "-c", folder / "nginx.conf", "-e", folder / "error.log"),
-            *("-g", f"daemon off; pid {folder}/pid;"),
-        ]
-    )
-    try:
-        while True:
-            assert process.poll() is None
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
-        yield ssl.create_default_context(cafile=str(folder / "tls" / "fullchain.pem"))
-    finally:
-        process.terminate()
-        process.wait()
+    with reverse_proxies.run_nginx(folder, text, port):
+        yield certificate.trusting()
 
 
 def test_database_roles_are_no_superusers(stack: ComposeStack) -> None:
@@ -123,7 +90,7 @@ def test_one_file_runs_the_service_and_keeps_its_secrets(stack: ComposeStack) ->
         assert client.output(job.id, "image").content == picture
 
 
-@pytest.mark.skipif(NGINX is None, reason="no nginx: deploy/bootstrap.sh proxies installs it")
+@reverse_proxies.skip_without("nginx")
 def test_nginx_with_tls_serves_the_api_pictures_and_live_video(
     stack: ComposeStack, tls_port: int, tmp_path: Path
 ) -> None:

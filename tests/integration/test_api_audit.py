@@ -20,7 +20,7 @@ from smart_filter_tests.bench import Bench, as_role
 from smart_filter_tests.commands import Command
 from smart_filter_tests.databases import connect
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.serving import Api, Clock, serve_api
+from smart_filter_tests.serving import Api, Clock, a_photo, serve_api
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 Json = dict[str, Any]
@@ -49,6 +49,10 @@ def test_changes_are_logged_with_key_and_network(api: Api, tenant: Tenant) -> No
     api.client.delete(f"/v1/webhooks/{hook_id}", headers=headers)
     api.client.patch(f"/v1/tenants/{tenant}", json={"keep_nothing": True}, headers=headers)
     api.client.delete(f"/v1/keys/{made['key_id']}", headers=headers)
+    api.client.put("/v1/recipes/shop", json={"recipe": {"quality": 70}}, headers=headers)
+    api.client.put("/v1/backgrounds/tenant/wall", content=a_photo(), headers=headers)
+    for path in ("recipes/shop", "backgrounds/tenant/wall"):
+        api.client.delete(f"/v1/{path}", headers=headers)
 
     mine = api.client.get("/v1/audit", headers=headers).json()["items"]
 
@@ -59,6 +63,10 @@ def test_changes_are_logged_with_key_and_network(api: Api, tenant: Tenant) -> No
         ("webhook_deleted", hook_id),
         ("tenant_changed", tenant),
         ("key_revoked", made["key_id"]),
+        ("recipe_saved", "shop"),
+        ("picture_added", "tenant/wall"),
+        ("recipe_deleted", "shop"),
+        ("picture_deleted", "tenant/wall"),
     ]
     assert {(row["key_id"], row["network"]) for row in mine} == {(str(key.key_id), "127.0.0.1")}
 

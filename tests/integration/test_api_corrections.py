@@ -1,7 +1,6 @@
 """Corrections of mattes and faces: stored, applied, and deleted with their jobs."""
 
 import base64
-import io
 import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import invariants, races
 from smart_filter_tests.bench import TENANT
+from smart_filter_tests.pictures import encode
 from smart_filter_tests.serving import Api
 from smart_filter_tests.stored_results import (
     STROKE,
@@ -40,9 +40,7 @@ LABEL = {
 
 
 def a_mask(size: tuple[int, int] = SIZE, mode: str = "L", format_: str = "PNG") -> str:
-    buffer = io.BytesIO()
-    Image.new(mode, size).save(buffer, format_)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return base64.b64encode(encode(Image.new(mode, size), format_)).decode()
 
 
 def masked(mask: str) -> dict[str, object]:

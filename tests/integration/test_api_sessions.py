@@ -19,6 +19,7 @@ from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.serving import Api, Clock, a_photo, an_api, as_bearer, serve_with
 
 COOKIE = "smart-filter"
+_OWN_PICTURES = "backgrounds/tenant"
 Json = dict[str, Any]
 
 
@@ -482,7 +483,18 @@ def test_issued_key_identifies_its_tenant_and_scopes_and_is_not_stored(bench: Be
         *((Scope.READ, "POST", path) for path in ("jobs/1/redrive", "jobs/1/corrections")),
         *((Scope.READ, method, f"tenants/{TENANT}") for method in ("GET", "PATCH")),
         *((Scope.READ, "DELETE", "jobs/1"), (Scope.ADMIN, "GET", "jobs/1/outputs/image")),
-        *((Scope.SUBMIT, "GET", path) for path in ("jobs", "models")),
+        *((Scope.SUBMIT, "GET", path) for path in ("jobs", "models", "recipes", _OWN_PICTURES)),
+        *(
+            (scope, method, path)
+            for scope in (Scope.SUBMIT, Scope.READ)
+            for method, path in (
+                *(("PUT", "recipes/shop"), ("DELETE", "recipes/shop")),
+                *(("PUT", f"{_OWN_PICTURES}/wall"), ("DELETE", f"{_OWN_PICTURES}/wall")),
+                *(("PATCH", "webhooks/1"), ("DELETE", "webhooks/1")),
+                *(("POST", f"webhooks/1/{move}") for move in ("rotate", "test")),
+                *(("POST", f"webhooks/1/deliveries/{move}") for move in ("replay", "1/replay")),
+            )
+        ),
     ],
 )
 def test_key_is_limited_to_its_scopes(api: Api, scope: Scope, method: str, path: str) -> None:

@@ -1,7 +1,6 @@
 """A tenant's own pictures over REST: added, described by a worker, used, replaced, deleted."""
 
 import datetime as dt
-import io
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from smart_filter_shared.stock import incoming
 from smart_filter_shared.stock.descriptions import Description
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.pictures import encode
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_workers import images
 from smart_filter_workers.decoder.pool import Decoder
@@ -33,9 +33,7 @@ OTHER = Tenant("other")
 
 
 def a_picture(color: str = "teal", *, size: tuple[int, int] = (60, 40)) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGBA", size, color).save(file, "PNG")
-    return file.getvalue()
+    return encode(Image.new("RGBA", size, color), "PNG")
 
 
 def put(api: Api, name: str, content: bytes | None = None, **query: str) -> httpx.Response:
@@ -307,32 +305,6 @@ def test_many_pictures_of_a_tenant_delay_no_other(api: Api) -> None:
 
     assert answer.status_code == 202
     assert [picture and picture.name for picture in claimed] == ["a", "z", "b", "c"]
-
-
-@pytest.mark.parametrize(
-    ("scopes", "read", "write"), [((Scope.READ,), 200, 403), ((Scope.SUBMIT,), 403, 403)]
-)
-def test_pictures_need_the_scopes_of_recipes(
-    api: Api, scopes: tuple[Scope, ...], read: int, write: int
-) -> None:
-    headers = api.headers(*scopes)
-
-    assert api.client.get(PATH, headers=headers).status_code == read
-    answer = api.client.put(f"{PATH}/wall", content=a_picture(), headers=headers)
-    assert answer.status_code == write
-    assert api.client.delete(f"{PATH}/wall", headers=headers).status_code == write
-
-
-def test_changes_are_in_the_security_log(api: Api) -> None:
-    put(api, "audited")
-    api.client.delete(f"{PATH}/audited")
-
-    events = api.client.get("/v1/audit").json()["items"]
-
-    assert [event["event"] for event in events if event["subject"] == "tenant/audited"] == [
-        "picture_deleted",
-        "picture_added",
-    ]
 
 
 def test_failed_commit_leaves_no_object(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Long polls and event streams of a job; requests that are retried under a key."""
 
-import base64
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +15,13 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_tests.batches import KEEP, items
 from smart_filter_tests.serving import Api, a_photo
-from smart_filter_tests.stored_results import objects, run_stages, run_whole_job
+from smart_filter_tests.stored_results import STROKES, objects, run_stages, run_whole_job
 
 PREPARE, COMPOSITE = StageName.PREPARE, StageName.COMPOSITE
 # Long enough that only the awaited event ends the wait.
 LONG = {"Prefer": "wait=60"}
 ONCE = {"Idempotency-Key": "once"}
-STROKE = {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True}
-STROKES = {"kind": "matte", "stage": "segmentation", "strokes": [STROKE], "consent": False}
 PHOTO = a_photo()
-BASE64 = base64.b64encode(PHOTO).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ def thread() -> Iterator[ThreadPoolExecutor]:
 @pytest.mark.parametrize(
     ("path", "body", "stages"),
     [
-        ("/v1/jobs", {"photo_base64": BASE64, "recipe": KEEP}, [PREPARE, COMPOSITE]),
+        ("/v1/jobs", {**items(1)[0], "recipe": KEEP}, [PREPARE, COMPOSITE]),
         ("/v1/jobs/{parent}/derive", {"recipe": KEEP}, [COMPOSITE]),
         ("/v1/batches", {"items": items(1), "recipe": KEEP}, [PREPARE, COMPOSITE]),
     ],

@@ -1,6 +1,5 @@
 """`smart-filter backgrounds` with a key alone: the tenant's own pictures, over REST."""
 
-import io
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from PIL import Image
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_tests.commands import Command
 from smart_filter_tests.picture_worker import picture_worker
+from smart_filter_tests.pictures import encode
 from smart_filter_tests.serving import Api
 
 NAMES = ("added", "changed", "unchanged", "removed")
@@ -26,9 +26,7 @@ def command(
 
 
 def a_file(folder: Path, name: str, level: int = 90) -> str:
-    file = io.BytesIO()
-    Image.new("RGB", (30, 20), (level,) * 3).save(file, "PNG")
-    (folder / name).write_bytes(file.getvalue())
+    (folder / name).write_bytes(encode(Image.new("RGB", (30, 20), (level,) * 3), "PNG"))
     return str(folder / name)
 
 

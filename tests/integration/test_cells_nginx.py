@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_tests import reverse_proxies
 from smart_filter_tests.serving import Api, a_photo, serve_application
+from smart_filter_tests.tls_certificates import create_certificate
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx/cells.conf"
 PAGE = Path(__file__).parents[2] / "docs/cells.md"
@@ -111,7 +112,7 @@ def nginx_before(
     """
     port = free_port()
     (folder / "tenants.conf").write_text(_tenants_file(urls, tenants))
-    certificate = reverse_proxies.create_certificate(folder, f"*.{DOMAIN}")
+    certificate = create_certificate(folder, f"*.{DOMAIN}").chain
     # Only places change: ports and files.
     text = CONFIGURATION.read_text().replace("/etc/nginx", str(folder))
     text = re.sub(r" *listen \[::\].*\n", "", text).replace(

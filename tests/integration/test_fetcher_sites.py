@@ -4,11 +4,8 @@ import contextlib
 import itertools
 import math
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -31,6 +28,7 @@ from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests import web
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.full_stack import RunningStack
+from smart_filter_tests.tls_certificates import TlsCertificate, create_certificate
 from smart_filter_tests.web import LOOPBACK, Names, Site, a_site, answer, ok, redirect
 from smart_filter_workers.fetcher import Fetcher, FetchLimits
 from smart_filter_workers.fetcher.ssrf_guard import resolve_host
@@ -49,38 +47,10 @@ SLOW_SECONDS = 0.5
 CHILD_SECONDS = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """A self-signed certificate and its key."""
-
-    path: Path
-
-    def serving(self) -> ssl.SSLContext:
-        """Return the server's context with it."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.path)
-        return context
-
-    def trusting(self) -> ssl.SSLContext:
-        """Return a client's context that trusts only it."""
-        return ssl.create_default_context(cafile=str(self.path))
-
-
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> TlsCertificate:
     """A certificate of NAME."""
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", f"/CN={NAME}"),
-            *("-addext", f"subjectAltName=DNS:{NAME}", "-keyout", str(path), "-out", f"{path}.crt"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
-    return Certificate(path)
+    return create_certificate(tmp_path_factory.mktemp("tls"), NAME)
 
 
 def a_fetcher(
@@ -189,7 +159,7 @@ def secure_url(site: Site, host: str = NAME) -> str:
 
 
 def test_certificate_is_checked_for_the_name_and_the_name_is_announced(
-    certificate: Certificate,
+    certificate: TlsCertificate,
 ) -> None:
     with a_site({"/a": ok(b"a picture")}, tls=certificate.serving()) as site:
         fetched = a_fetcher(trusted=certificate.trusting()).fetch(secure_url(site))
@@ -203,7 +173,7 @@ def test_certificate_is_checked_for_the_name_and_the_name_is_announced(
     ("host", "is_trusted"), [("other.test", True), (LOOPBACK, True), (NAME, False)]
 )
 def test_certificate_of_another_name_or_without_trust_is_refused(
-    certificate: Certificate, *, host: str, is_trusted: bool
+    certificate: TlsCertificate, *, host: str, is_trusted: bool
 ) -> None:
     trusted = certificate.trusting() if is_trusted else None
     with (

@@ -10,13 +10,14 @@ import pytest
 
 from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_tests import reverse_proxies
+from smart_filter_tests.tls_certificates import create_certificate
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 @contextlib.contextmanager
 def nginx(folder: Path, port: int) -> Iterator[None]:
-    reverse_proxies.create_certificate(folder, "photos.example.com")
+    create_certificate(folder, "photos.example.com")
     # Only places change: ports and folders.
     text = (DEPLOY / "nginx/one-machine.conf").read_text().replace("/etc/nginx", str(folder))
     text = text.replace("listen 443", f"listen 127.0.0.1:{free_port()}")

@@ -1,7 +1,6 @@
 """`smart-filter recipes`: saved recipes in a terminal, and as one YAML file."""
 
 import base64
-import io
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from smart_filter_shared.stock.descriptions import Description
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.commands import Command, on_servers
 from smart_filter_tests.picture_worker import picture_worker
+from smart_filter_tests.pictures import encode
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_workers.stock import ingest
 
@@ -25,9 +25,7 @@ OTHER = Tenant("other")
 
 
 def a_picture(level: int = 90, mode: str = "RGB", size: tuple[int, int] = (30, 20)) -> bytes:
-    file = io.BytesIO()
-    Image.new(mode, size, (level,) * len(mode)).save(file, "PNG")
-    return file.getvalue()
+    return encode(Image.new(mode, size, (level,) * len(mode)), "PNG")
 
 
 def keep(bench: Bench, name: str, *, is_logo: bool = False, mode: str = "RGB") -> None:

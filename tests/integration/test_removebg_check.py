@@ -1,8 +1,6 @@
 """`smart-filter removebg check` with servers and proxies that are set up wrongly."""
 
 import json
-import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from smart_filter_deploy.doctor.findings import Level
 from smart_filter_tests.commands import Command
 from smart_filter_tests.pictures import plain
 from smart_filter_tests.removebg_service import Service, a_cutout, a_service
+from smart_filter_tests.tls_certificates import TlsCertificate, create_certificate
 from smart_filter_tests.web import Answer, a_site, answer, ok, redirect
 
 KEY = "sf_live_a-key-of-the-test"
@@ -214,26 +213,14 @@ def test_missing_key_says_how_to_make_one(command: Command) -> None:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate of localhost, with its key."""
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", f"{path}.key"),
-            *("-addext", "subjectAltName=DNS:localhost", "-out", str(path)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return path
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> TlsCertificate:
+    """A certificate of localhost."""
+    return create_certificate(tmp_path_factory.mktemp("tls"), "localhost")
 
 
-def fixed_host(certificate: Path, host: str, *, ca: Path | None) -> tuple[Level, str]:
+def fixed_host(certificate: TlsCertificate, host: str, *, ca: Path | None) -> tuple[Level, str]:
     """Check a name that leads to this machine; return the finding's level and remedy."""
-    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(certificate, f"{certificate}.key")
-    with a_site({"/v1.0/account": ACCOUNT}, tls=serving) as site:
+    with a_site({"/v1.0/account": ACCOUNT}, tls=certificate.serving()) as site:
         server = Server(site.url, KEY)
         (found,) = setup_checks.check_fixed_host(server, ca, host=host, port=site.port)
         heads = b"".join(site.requests)
@@ -242,8 +229,8 @@ def fixed_host(certificate: Path, host: str, *, ca: Path | None) -> tuple[Level,
     return found.level, found.fix
 
 
-def test_name_that_leads_here_is_checked_with_its_certificate(certificate: Path) -> None:
-    assert fixed_host(certificate, "localhost", ca=certificate)[0] == Level.OK
+def test_name_that_leads_here_is_checked_with_its_certificate(certificate: TlsCertificate) -> None:
+    assert fixed_host(certificate, "localhost", ca=certificate.chain)[0] == Level.OK
 
 
 @pytest.mark.parametrize(
@@ -251,9 +238,9 @@ def test_name_that_leads_here_is_checked_with_its_certificate(certificate: Path)
     [("localhost", False, "trust the CA"), ("127.0.0.1", True, "a certificate for this name")],
 )
 def test_wrong_certificate_gets_its_remedy(
-    certificate: Path, host: str, *, is_trusted: bool, remedy: str
+    certificate: TlsCertificate, host: str, *, is_trusted: bool, remedy: str
 ) -> None:
-    level, fix = fixed_host(certificate, host, ca=certificate if is_trusted else None)
+    level, fix = fixed_host(certificate, host, ca=certificate.chain if is_trusted else None)
 
     assert level == Level.FAIL
     assert remedy in fix

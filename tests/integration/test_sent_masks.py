@@ -1,7 +1,6 @@
 """Masks that are sent with a photo: their checks, their objects, and jobs derived from theirs."""
 
 import base64
-import io
 import json
 import struct
 import zlib
@@ -10,15 +9,14 @@ import httpx
 import pytest
 from PIL import Image
 
+from smart_filter_tests.pictures import encode
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import run_stages
 
 
 def a_mask(size: tuple[int, int] = (48, 32), mode: str = "L", format_: str = "PNG") -> bytes:
-    buffer = io.BytesIO()
-    Image.new(mode, size).save(buffer, format_)
-    return buffer.getvalue()
+    return encode(Image.new(mode, size), format_)
 
 
 def of_size(mask: bytes, width: int = 48, height: int = 32) -> bytes:

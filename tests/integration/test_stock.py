@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime as dt
-import io
 import os
 import zlib
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.pictures import encode, plain
 from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.backgrounds.collection import Collection
@@ -126,13 +126,10 @@ def keep(
     size: tuple[int, int] = (60, 40),
     level: int = 90,
 ) -> Picture:
-    file = io.BytesIO()
-    Image.new("RGB", size, (level,) * 3).save(file, "PNG")
     servers = Backends(bench.engine, bench.store)
     called = Description(name, name, (), None)
-    return ingest.store_picture(
-        servers, file.getvalue(), called, tenant=tenant, may_replace=True
-    ).picture
+    content = plain(*size, (level,) * 3)
+    return ingest.store_picture(servers, content, called, tenant=tenant, may_replace=True).picture
 
 
 def tenant_backgrounds(bench: Bench) -> TenantBackgrounds:
@@ -205,9 +202,7 @@ def test_newly_added_picture_is_found_by_a_job_that_names_it(bench: Bench) -> No
 def a_file(
     color: tuple[int, ...] = (40, 120, 200), format_: str = "PNG", mode: str = "RGB"
 ) -> bytes:
-    file = io.BytesIO()
-    Image.new(mode, (30, 20), color).save(file, format_)
-    return file.getvalue()
+    return encode(Image.new(mode, (30, 20), color), format_)
 
 
 def bomb() -> bytes:
@@ -255,10 +250,8 @@ def test_one_of_different_pictures_added_at_once_is_kept(bench: Bench, there: Ba
 def test_picture_is_kept_with_its_center_as_the_thumbnail(bench: Bench, there: Backends) -> None:
     panorama = Image.new("RGB", (3000, 200), "white")
     panorama.paste("navy", (1200, 0, 1800, 200))
-    file = io.BytesIO()
-    panorama.save(file, "PNG")
 
-    picture = ingest.store_picture(there, file.getvalue(), BEACH, tenant=None).picture
+    picture = ingest.store_picture(there, encode(panorama, "PNG"), BEACH, tenant=None).picture
 
     assert kept(bench) == [picture]
     assert images.decode(bench.store.get(picture.key)).srgb.shape == (200, 3000, 3)
@@ -450,9 +443,7 @@ def a_logo_file() -> bytes:
     """Make a PNG: left half opaque red, right half transparent."""
     picture = Image.new("RGBA", (40, 20), (255, 0, 0, 255))
     picture.paste((9, 200, 30, 0), (20, 0, 40, 20))
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
+    return encode(picture, "PNG")
 
 
 def keep_logo(bench: Bench, name: str, content: bytes = b"") -> Picture:
@@ -485,9 +476,7 @@ def test_logo_is_loaded_with_its_transparency(bench: Bench) -> None:
 
 
 def test_large_logo_is_made_smaller(bench: Bench) -> None:
-    file = io.BytesIO()
-    Image.new("RGBA", (5000, 100), (0, 0, 255, 128)).save(file, "PNG")
-    keep_logo(bench, "wide", file.getvalue())
+    keep_logo(bench, "wide", encode(Image.new("RGBA", (5000, 100), (0, 0, 255, 128)), "PNG"))
 
     rgba = tenant_backgrounds(bench).logo(TENANT, Logo("tenant/wide"))
 

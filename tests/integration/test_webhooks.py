@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -570,26 +569,3 @@ def test_null_changes_no_field_of_a_webhook(api: Api) -> None:
         "events": hook["events"],
         "disabled": None,
     }
-
-
-_CHANGES: list[tuple[str, str, dict[str, object] | None]] = [
-    ("PATCH", "", {"enabled": False}),
-    ("POST", "/rotate", None),
-    ("POST", "/test", None),
-    ("POST", "/deliveries/replay", None),
-    ("POST", f"/deliveries/{uuid.UUID(int=1)}/replay", None),
-    ("DELETE", "", None),
-]
-
-
-@pytest.mark.parametrize("scope", [Scope.SUBMIT, Scope.READ])
-def test_key_without_the_scope_changes_nothing(api: Api, scope: Scope) -> None:
-    path = f"/v1/webhooks/{hooked(api, URL)['id']}"
-    headers = api.headers(scope)
-
-    answers = [
-        api.client.request(method, f"{path}{rest}", json=body, headers=headers)
-        for method, rest, body in _CHANGES
-    ]
-
-    assert {answer.status_code for answer in answers} == {403}

@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import StageOutcome
 from smart_filter_shared.results import Faces, Smiles
 from smart_filter_tests import portrait
+from smart_filter_tests.pictures import encode
 from smart_filter_tests.serving import Api
 from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
@@ -40,9 +40,7 @@ def photo_of(scene: int, shot: int, srgb: Srgb8 | None = None) -> bytes:
     """Return the file of the portrait or of another picture, marked in its first pixel."""
     pixels = (portrait.a_portrait(SIDE).prepared.proxy_srgb if srgb is None else srgb).copy()
     pixels[0, 0] = scene, shot, 0
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return encode(Image.fromarray(pixels), "PNG", compress_level=1)
 
 
 def submit_finished(
@@ -91,9 +89,7 @@ def correct(api: Api, job_id: str, **correction: Any) -> str:  # noqa: ANN401 - 
 
 def correct_matte(api: Api, job_id: str, mask: NDArray[np.uint8], **more: object) -> str:
     """Correct the matte to `mask`, (512, 512) uint8."""
-    buffer = io.BytesIO()
-    Image.fromarray(mask).save(buffer, "PNG")
-    text = base64.b64encode(buffer.getvalue()).decode()
+    text = base64.b64encode(encode(Image.fromarray(mask), "PNG")).decode()
     return correct(api, job_id, kind="matte", stage="segmentation", mask=text, **more)
 
 

@@ -1,7 +1,6 @@
 """A service with remove.bg's interface that answers what a test says, and keeps what it gets."""
 
 import contextlib
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from PIL import Image
 
 from smart_filter_tests import http_server
 from smart_filter_tests.http_server import ReceivedRequest, Reply
+from smart_filter_tests.pictures import encode
 
 ACCOUNT = {"data": {"attributes": {"credits": {"total": 40}, "api": {"free_calls": 50}}}}
 # Of a cutout of 64×48 pixels whose left quarter is transparent.
@@ -35,9 +35,7 @@ def a_cutout(left: int, width: int = 64) -> bytes:
     """Return a PNG that keeps the columns from `left` on."""
     rgba = np.full((48, width, 4), (200, 40, 40, 255), np.uint8)
     rgba[:, :left, 3] = 0
-    packed = io.BytesIO()
-    Image.fromarray(rgba).save(packed, "PNG")
-    return packed.getvalue()
+    return encode(Image.fromarray(rgba), "PNG")
 
 
 @dataclass(slots=True)

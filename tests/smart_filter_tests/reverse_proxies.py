@@ -26,23 +26,6 @@ def skip_without(name: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(find_program(name) is None, reason=reason)
 
 
-def create_certificate(folder: Path, *hosts: str) -> Path:
-    """Create `tls/privkey.pem` and `tls/fullchain.pem` in a folder; return the latter's path."""
-    (folder / "tls").mkdir()
-    names = ",".join(f"DNS:{host}" for host in hosts)
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName={names}"),
-            *("-keyout", "tls/privkey.pem", "-out", "tls/fullchain.pem"),
-        ],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-    )
-    return folder / "tls/fullchain.pem"
-
-
 @contextlib.contextmanager
 def run_nginx(folder: Path, configuration: str, port: int) -> Iterator[None]:
     """Run nginx, which writes to this folder alone, while the block lasts.

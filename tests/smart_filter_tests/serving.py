@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import http.client
-import io
 import os
 import socket
 import threading
@@ -38,6 +37,7 @@ from smart_filter_shared.telemetry import logs
 from smart_filter_shared.tenants import settings as tenants_settings
 from smart_filter_shared.tenants.quotas import LimitOverrides
 from smart_filter_tests.bench import TENANT, Bench, as_role
+from smart_filter_tests.pictures import encode
 
 _TIMEOUT_SECONDS = 60.0
 
@@ -272,6 +272,4 @@ def a_card(task: TaskName, name: str | None = None) -> ModelCard:
 
 
 def a_photo(format_: str = "JPEG", size: tuple[int, int] = (48, 32), mode: str = "RGB") -> bytes:
-    buffer = io.BytesIO()
-    Image.new(mode, size).save(buffer, format_)
-    return buffer.getvalue()
+    return encode(Image.new(mode, size), format_)

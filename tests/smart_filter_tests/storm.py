@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import datetime as dt
-import io
 import os
 import random
 import signal
@@ -30,6 +29,7 @@ from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import invariants, moves
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import PHOTO, RunningStack, run_stack
+from smart_filter_tests.pictures import encode
 from smart_filter_tests.pressure import BENCH
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.s3_server import S3Stack
@@ -325,6 +325,4 @@ def photo_of(number: int) -> bytes:
     with Image.open(PHOTO) as opened:
         photo = opened.convert("RGB").resize((320, 320))
     photo.putpixel((0, 0), tuple(random.Random(number).randbytes(3)))
-    buffer = io.BytesIO()
-    photo.save(buffer, "PNG")
-    return buffer.getvalue()
+    return encode(photo, "PNG")

@@ -1,12 +1,12 @@
 """A film for the browser's camera: a serious face, then a smiling one."""
 
-import io
 from pathlib import Path
 from typing import Final
 
 from PIL import Image
 
 from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.pictures import encode
 
 SIZE: Final = (640, 360)
 # Chromium shows films of this kind at 30 frames a second and repeats them.
@@ -50,6 +50,4 @@ def _crop_to_frame(photo: Path, top_share: float) -> Image.Image:
 
 
 def _jpeg(frame: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    frame.save(buffer, "JPEG", quality=_QUALITY)
-    return buffer.getvalue()
+    return encode(frame, "JPEG", quality=_QUALITY)

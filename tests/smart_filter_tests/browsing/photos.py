@@ -1,6 +1,5 @@
 """Realistic photo files, and files that are no photos; each made when first used."""
 
-import io
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -8,6 +7,8 @@ from typing import Final
 import cv2
 import numpy as np
 from PIL import Image, ImageFilter
+
+from smart_filter_tests.pictures import encode
 
 DATA: Final = Path(__file__).parents[2] / "data"
 _OVERSIZED_SIDE = 5080
@@ -113,9 +114,7 @@ def _noisy(side: int) -> bytes:
     tile = np.random.default_rng(60).normal(0, _NOISE_LEVELS, (side // 8, side // 8, 3))
     noise = np.tile(tile.astype(np.int16), (8, 8, 1))
     pixels = np.clip(np.asarray(photo) + noise, 0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=_NOISE_QUALITY, subsampling=0)
-    return buffer.getvalue()
+    return encode(Image.fromarray(pixels), "JPEG", quality=_NOISE_QUALITY, subsampling=0)
 
 
 def _pair() -> Image.Image:

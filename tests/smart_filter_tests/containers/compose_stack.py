@@ -1,7 +1,6 @@
 """Run docker-compose.yml as an operator does, in a project of its own."""
 
 import dataclasses
-import io
 import itertools
 import json
 import os
@@ -27,6 +26,7 @@ from smart_filter_tests.containers.images import (
     restore_previous,
 )
 from smart_filter_tests.http_server import ReceivedRequest
+from smart_filter_tests.pictures import encode
 
 PHOTO = CHECKOUT / "tests" / "data" / "astronaut.png"
 # Limits what would hang; nothing here takes a tenth of it on an idle machine.
@@ -264,7 +264,9 @@ def draw_photos(count: int) -> list[bytes]:
     with Image.open(PHOTO) as opened:
         photo = opened.convert("RGB")
     corners = [divmod(number, 100) for number in itertools.islice(_drawn, count)]
-    return [_encode(photo.crop((x, y, 400 + x, 400 + y))) for y, x in corners]
+    return [
+        encode(photo.crop((x, y, 400 + x, 400 + y)), "PNG", compress_level=1) for y, x in corners
+    ]
 
 
 def submit_until_running(
@@ -286,12 +288,6 @@ def submit_until_running(
             if any(listed.name == stage and listed.state == "running" for listed in stages):
                 return jobs
     raise AssertionError(f"no worker had {stage} of {len(jobs)} jobs")
-
-
-def _encode(picture: Image.Image) -> bytes:
-    written = io.BytesIO()
-    picture.save(written, "PNG", compress_level=1)
-    return written.getvalue()
 
 
 def _write_override(folder: Path, images: OwnImages) -> None:

@@ -356,6 +356,7 @@ LISTS = (
     ),
     *parameter_rows(_LIST, "cursor", "", "x", "\u00e9" * 22, "A" * 21 + "B"),
     *parameter_rows(_LIST, "metadata.a", "x\0y", tells="NUL"),
+    *parameter_rows(_JOB, "expires_in", "59", "604801", "soon"),
     Row("slash at the end", _LIST, *_NONE, path="/v1/jobs/"),
     *(
         Row(f"id {name}", _JOB, *_NONE, path=f"/v1/jobs/{job_id}")

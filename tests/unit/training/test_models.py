@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.errors import FolderUnreadable, SetupFailed
 from smart_filter_tests import drawn_eyes, drawn_faces, drawn_people
+from smart_filter_tests.pictures import encode
 from smart_filter_training import trainable_models
 from smart_filter_training.models import eyes, orientation
 from smart_filter_training.models.expression import train as expression
@@ -173,9 +174,7 @@ def test_every_row_with_malformed_votes_is_found_by_name(tmp_path: Path, malform
 
 
 def npy(values: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, values)
-    return file.getvalue()
+    return encode(np, values)
 
 
 def header(shape: tuple[int, ...]) -> bytes:

@@ -16,16 +16,14 @@ from smart_filter_shared.security.photo_header import (
     PhotoHeader,
 )
 from smart_filter_tests.heic import box, ispe
-from smart_filter_tests.pictures import a_png
+from smart_filter_tests.pictures import a_png, encode
 
 SIZE = (301, 203)
 RAW = "a camera's raw file; export it as JPEG or TIFF"
 
 
 def encoded(format_: str, mode: str = "RGB", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    Image.new(mode, SIZE).save(buffer, format_, **options)
-    return buffer.getvalue()
+    return encode(Image.new(mode, SIZE), format_, **options)
 
 
 def read(content: bytes) -> PhotoHeader:

@@ -138,6 +138,7 @@ def test_alpha_is_kept_exactly(encode: Callable[..., EncodedFile], quality: int)
         assert np.abs(seen[-20:, :, :3].astype(int) - a_ramp()[-20:]).mean() <= 4
 
 
+@pytest.mark.slow
 def test_webp_has_room_for_the_grain_of_large_photos() -> None:
     # Its fastest method fails at 17 megapixels with a camera's noise.
     grain = np.random.default_rng(6).normal(128, 20, (1024, 1024)).clip(0, 255).astype(np.uint8)

@@ -325,50 +325,41 @@ def test_help_of_training_says_what_the_research_setting_does(
     assert "SMART_FILTER_RESEARCH_WEIGHTS does not limit training" in shown
 
 
-def test_full_volume_is_one_line_with_the_remedy(capsys: pytest.CaptureFixture[str]) -> None:
-    def fail(*_: object, **__: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device", "/var/lib/smart-filter/x")
-
-    program = click.Command("full", callback=fail)
-
-    status = exit_codes.run_command_line(program, [])
-
-    assert status == exit_codes.NO_SERVER
-    assert capsys.readouterr().err == (
-        "smart-filter: no space is left for /var/lib/smart-filter/x;"
-        " free space there, or enlarge the volume\n"
-    )
-
-
-def test_file_of_another_user_is_one_line_with_the_remedy(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    ("error", "begins", "ends"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/var/lib/smart-filter/x"),
+            "no space is left for /var/lib/smart-filter/x;",
+            " free space there, or enlarge the volume",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/var/lib/smart-filter/x"),
+            "/var/lib/smart-filter/x cannot be used by this process",
+            " (Permission denied); let its user read and write there",
+        ),
+        (
+            DatabaseUnavailable(
+                'could not extend file "base/5/1": No space left on device\nHINT: Check free space.'
+            ),
+            "the database's volume is full (",
+            "; free space on it, or enlarge it",
+        ),
+    ],
+    ids=["full volume", "another user's file", "full volume of the database"],
+)
+def test_fault_of_the_machine_is_one_line_with_the_remedy(
+    error: Exception, begins: str, ends: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> int:
-        raise PermissionError(errno.EACCES, "Permission denied", "/var/lib/smart-filter/x")
+        raise error
 
-    status = exit_codes.run_command_line(click.Command("foreign", callback=fail), [])
-
-    assert status == exit_codes.NO_SERVER
-    assert capsys.readouterr().err == (
-        "smart-filter: /var/lib/smart-filter/x cannot be used by this process"
-        " (Permission denied); let its user read and write there\n"
-    )
-
-
-def test_full_volume_of_the_database_is_one_line_with_the_remedy(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    def fail() -> int:
-        raise DatabaseUnavailable(
-            'could not extend file "base/5/1": No space left on device\nHINT: Check free space.'
-        )
-
-    status = exit_codes.run_command_line(click.Command("full", callback=fail), [])
+    status = exit_codes.run_command_line(click.Command("fails", callback=fail), [])
 
     (line,) = capsys.readouterr().err.splitlines()
     assert status == exit_codes.NO_SERVER
-    assert line.startswith("smart-filter: the database's volume is full (")
-    assert line.endswith("; free space on it, or enlarge it")
+    assert line.startswith(f"smart-filter: {begins}")
+    assert line.endswith(ends)
 
 
 def test_port_of_the_api_that_is_taken_is_named_with_the_remedy() -> None:
