@@ -13,6 +13,8 @@
 # Exported unexpanded, so that a blank, a quote, # or $ arrives as typed.
 export RUN_PHOTO := $(value PHOTO)
 export RUN_BACKGROUND := $(value BACKGROUND)
+# Tests start hundreds of processes, which would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 # make exports variables of its own command line too, expanded: $(shell …) in a name would run.
 unexport PHOTO BACKGROUND
 
