@@ -13,7 +13,7 @@ from smart_filter_shared.catalog.filters import FILTERS
 from smart_filter_shared.doorbell import queue_name
 from smart_filter_shared.eta import stage_times
 from smart_filter_shared.eta.stage_times import Moments
-from smart_filter_shared.ids import JobId, Tenant, new_lease_token, new_worker_id
+from smart_filter_shared.ids import JobId, LeaseToken, Tenant, new_worker_id
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName
@@ -218,7 +218,7 @@ def test_deleted_job_leaves_nothing_behind(api: Api, submit: Callable[[Api], str
 def test_deleted_job_leaves_nothing_of_a_dead_worker(api: Api) -> None:
     job_id = api.submit()
     ours = JobId(uuid.UUID(job_id))
-    key = keys.artifact(TENANT, ours, StageName.COMPOSITE, new_lease_token(), "image.jpg")
+    key = keys.artifact(TENANT, ours, StageName.COMPOSITE, LeaseToken(uuid.uuid4()), "image.jpg")
     api.bench.store.put(key, b"a face", length=6, media_type="image/jpeg")
 
     answer = api.client.delete(f"/v1/jobs/{job_id}")
