@@ -34,7 +34,7 @@ TESTS = Path(smart_filter_tests.__file__).parents[1]
 PHOTO = (TESTS / "data" / "grace_hopper.jpg").read_bytes()
 HARMLESS = {"stop its timer"}
 # Landlock is a second lock, of files and what is named by them.
-FILES = {"read a file", "write a file", "list a folder"}
+FILES = ("read a file", "write a file", "list a folder")
 Children: TypeAlias = Callable[[], set[int]]
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="Landlock and seccomp are Linux's")
 
