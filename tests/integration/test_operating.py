@@ -281,7 +281,9 @@ def test_history_ends_with_the_newest_unsampled_counts(api: Api) -> None:
 
     queue, jobs = history_of_queue(api), asked(api, "history")["jobs"]
 
-    assert (jobs["failed"][-1], queue["failed"][-1], queue["completed"][-1]) == (1, 1, 2)
+    assert (jobs["failed"][-1], queue["completed"][-1]) == (1, 2)
+    # A minute may end between the failure and the request.
+    assert sum(known(queue["failed"][-2:])) == 1
 
 
 @pytest.mark.parametrize("span", ["day", "month"])

@@ -1,7 +1,8 @@
 """Seamless paper that sweeps from the wall onto the floor, lit by a softbox from one side.
 
 palette: the paper, and its tint in the shade.
-key: strength of the softbox.  fill: light from everywhere.  spot: a light on the paper itself.
+key: strength of the softbox.  fill: light from everywhere.  spot: a light on the paper of the wall.
+pool: a light on the floor.
 """
 
 import numpy as np
@@ -19,6 +20,8 @@ BEND = 0.3
 # Light from the flash that lands on the paper by itself, elsewhere in each picture.
 SPOT = 0.16
 CAMERA_AWAY = 2.6
+# The light on the floor, in the same lengths: to the sides, and from the wall to the camera.
+POOL_WIDTH, POOL_DEPTH = 1.1, 2.0
 
 
 def draw(preset: Preset, sheet: Sheet) -> Srgb8:
@@ -52,6 +55,9 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     wear = exposure * (1 + 0.012 * sheet.clouds(SMALL_SIDE_PX, cells=4, octaves=3))
     parameters = preset.parameters
     strong = parameters.get("key", 0.68) * lit + parameters.get("spot", SPOT) * spot * (1 - lying)
+    # A dark floor without light shows no shadow, and people seem to hover.
+    pool = np.exp(-((across / POOL_WIDTH) ** 2) - (out / POOL_DEPTH) ** 2)
+    strong += parameters.get("pool", 0.0) * lying * pool
     bent = 1 - 0.16 * np.exp(-(((y - floor) / BEND) ** 2))  # the bend sees less of the room
     light = (
         parameters.get("fill", 0.35) * bent * shade.reshape(3, 1, 1)
