@@ -171,8 +171,8 @@ def _photos(folder: Path) -> list[ModelResults]:
         for stage in PIPELINE:
             if stage.name in names:
                 code = registry.get_stage(stage.name)
-                wanted = [field.name for field in dataclasses.fields(code.Inputs)]
-                inputs = code.Inputs(**{name: made[name] for name in wanted})
+                wanted = {field.name for field in dataclasses.fields(code.Inputs)}
+                inputs = code.Inputs(**{name: made[name] for name in wanted & made.keys()})
                 [made[names[stage.name]]] = code.run(
                     models.for_stage(defaults[stage.name], {}), [inputs]
                 )
