@@ -15,11 +15,11 @@ LINES = {
     "client": 5_835,
     "deploy": 17_265,
     "docs": 4_050,
-    "shared": 24_030,
-    "tests": 81_845,
+    "shared": 24_050,
+    "tests": 81_875,
     "tests/smart_filter_tests": 14_535,
     "training": 10_350,
-    "workers": 38_330,
+    "workers": 38_350,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}

@@ -74,6 +74,26 @@ def find(file: IO[bytes], *path: bytes) -> Iterator[Box]:
     yield from _walk_path(file, Box(b"", 0, file.seek(0, 2)), path, iter(range(MAX_BOXES)))
 
 
+def is_cut(file: IO[bytes]) -> bool:
+    """Return whether the last box of a file ends behind the file, whose end is then missing."""
+    whole = file.seek(0, 2)
+    at = 0
+    for _ in range(MAX_BOXES):
+        file.seek(at)
+        header = file.read(_HEADER.size + _LARGE.size)
+        if len(header) < _HEADER.size:
+            return False
+        size, _kind = _HEADER.unpack_from(header)
+        if size == _LARGE_SIZE and len(header) == _HEADER.size + _LARGE.size:
+            (size,) = _LARGE.unpack_from(header, _HEADER.size)
+        if size < _HEADER.size:
+            return False
+        at += size
+        if at > whole:
+            return True
+    return False
+
+
 def _walk_path(
     file: IO[bytes], parent: Box, path: tuple[bytes, ...], turns: Iterator[int]
 ) -> Iterator[Box]:

@@ -90,7 +90,7 @@ def _decode_avif(content: bytes) -> Photo:
     about = heif.read_photo(content)
     _check_size(about.width, about.height)
     pixels, alpha, oriented, _, format_ = _decode_with_pillow(
-        heif.hide_exif(content), "AVIF", bits=about.bits, color=about.color
+        heif.hide_metadata(content), "AVIF", bits=about.bits, color=about.color
     )
     height, width = pixels.shape[:2]
     part = heif.read_crop(content, about, width=width, height=height)

@@ -9,10 +9,11 @@ import io
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import numpy as np
 import pi_heif
+from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
@@ -66,6 +67,8 @@ def read_photo(content: bytes) -> HeifPhoto:
     Raises ImageUnreadable, ImageTooLarge.
     """
     _refuse_many_items(io.BytesIO(content))
+    if isobmff.is_cut(io.BytesIO(content)):  # libheif would show missing tiles in green
+        raise ImageUnreadable("its end is missing; send the file again")
     try:
         picture = _open(content, is_deep=False)
         numbers = picture.info.get("nclx_profile")
@@ -95,7 +98,7 @@ def decode_heic(content: bytes, photo: HeifPhoto) -> tuple[Srgb8, Matte8 | None]
     try:
         picture = _open(content, is_deep=photo.color is not None and photo.color.is_hdr)
         # Copy: the picture's memory is freed with it, even while arrays refer to it.
-        samples = np.array(picture)
+        samples = _to_samples(picture)
         del picture
     except _PI_HEIF_ERRORS as error:
         raise _refusal(error) from error
@@ -111,9 +114,9 @@ def decode_heic(content: bytes, photo: HeifPhoto) -> tuple[Srgb8, Matte8 | None]
     )
 
 
-def hide_exif(content: bytes) -> bytes:
-    """Return an AVIF without the kind of its EXIF items: Pillow fails when EXIF is broken."""
-    return _rename(content, b"iinf", b"Exif", b"none")
+def hide_metadata(content: bytes) -> bytes:
+    """Return an AVIF without its metadata: a broken one fails Pillow, some whole ones OpenCV."""
+    return _rename(_rename(content, b"iinf", b"Exif", b"none"), b"iref", b"cdsc", b"free")
 
 
 def read_crop(
@@ -185,7 +188,18 @@ def _open(content: bytes, *, is_deep: bool) -> pi_heif.HeifImage:
     # libheif fails when a photo refers to a thumbnail that is lost.
     content = _rename(content, b"iref", b"thmb", b"free")
     file = pi_heif.open_heif(content, convert_hdr_to_8bit=not is_deep, hdr_to_16bit=True)
-    return file[file.primary_index]
+    picture = file[file.primary_index]
+    if not picture.info["primary"]:  # a thumbnail, for example
+        raise ImageUnreadable("its main picture cannot be opened; save it as JPEG or PNG")
+    return picture
+
+
+def _to_samples(picture: pi_heif.HeifImage) -> NDArray[Any]:
+    samples = np.array(picture)
+    if picture.mode != "RGBa" or samples.dtype != np.uint8:
+        return samples
+    multiplied = Image.frombytes("RGBa", samples.shape[1::-1], samples.tobytes())
+    return np.array(multiplied.convert("RGBA"))
 
 
 def _refuse_many_items(file: IO[bytes]) -> None:

@@ -307,7 +307,20 @@ def test_long_text_is_cut_between_letters(text: str) -> None:
     assert 252 < len(kept.encode()) <= 256
 
 
-@pytest.mark.parametrize("block", [b"", b"no EXIF", b"II*\0\x08\0\0\0\xff\xff"])
+def test_text_keeps_a_letter_whose_last_byte_is_a_space_in_latin_1() -> None:
+    content = "Città ".encode() + b"\0"
+    block = b"II*\0" + struct.pack("<IHHHIII", 8, 1, MAKER, 2, len(content), 26, 0) + content
+
+    assert read_text(exif_filter.filter_tags(block, **SIZE)) == "Città"
+
+
+# The exposure, as signed fractions: −1/3.
+NEGATIVE_EXPOSURE = b"II*\0" + struct.pack(
+    "<IHHHIIIHHHIIIii", *(8, 1, CAMERA, 4, 1, 26, 0), *(1, EXPOSURE, 10, 1, 44, 0), *(-1, 3)
+)
+
+
+@pytest.mark.parametrize("block", [b"", b"no EXIF", b"II*\0\x08\0\0\0\xff\xff", NEGATIVE_EXPOSURE])
 def test_empty_or_broken_block_leaves_nothing(block: bytes) -> None:
     assert exif_filter.filter_tags(block, **SIZE) == b""
 

@@ -82,6 +82,16 @@ def test_heic_is_cropped_turned_and_mirrored_with_its_alpha(
     assert set(seen_through.alpha.ravel()) == {128}
 
 
+def test_colors_that_were_multiplied_by_their_alpha_are_divided_again() -> None:
+    picture = coded_item(QUARTERS, crop_box(*SIZE), references=((b"prem", (2,)),))
+
+    photo = images.decode(a_heic(picture, alpha_of(1)))
+
+    divided = np.minimum(np.array([RED, GREEN, BLUE, WHITE]) * 255 / 128, 255)
+    over_white = (divided * 128 + 255 * 127) / 255
+    assert near(corners(photo.srgb), over_white, 2 * JPEG_LEVELS)
+
+
 def test_heic_with_a_lost_thumbnail_is_decoded() -> None:
     content = a_heic(coded_item(QUARTERS, crop_box(*SIZE), references=((b"thmb", (9,)),)))
 
@@ -195,9 +205,7 @@ def test_heic_is_rotated_once_and_not_again_by_its_exif(orientation: int) -> Non
 
 
 def test_tiles_are_joined() -> None:
-    tiles = [coded_item(QUARTERS) for _ in range(6)]
-
-    photo = images.decode(a_heic(grid(3, 2, range(2, 8), (180, 120)), *tiles))
+    photo = images.decode(a_heic(grid(3, 2, range(2, 8), (180, 120)), *TILES))
 
     assert photo.srgb.shape == (120, 180, 3)
     assert near(corners(photo.srgb[64:112, 64:128]), [RED, GREEN, BLUE, WHITE], JPEG_LEVELS)
@@ -223,7 +231,16 @@ def test_heic_that_would_take_too_much_is_refused(kind: str) -> None:
         images.decode(content)
 
 
+TILES = [coded_item(QUARTERS) for _ in range(6)]
+THUMBNAIL = coded_item(QUARTERS, crop_box(20, 20), references=((b"thmb", (1,)),))
 BROKEN = {
+    "last tile cut": a_heic(grid(3, 2, range(2, 8), (180, 120)), *TILES)[:-50],
+    "thumbnail of a grid without its last tile": a_heic(
+        grid(3, 2, range(2, 7), (180, 120)), THUMBNAIL, *TILES[:4]
+    ),
+    "thumbnail of a picture without set-up": a_heic(
+        Item(b"hvc1", QUARTERS.content, (ispe(640, 480),)), THUMBNAIL
+    ),
     "made of itself": a_heic(overlay([1], (64, 64))),
     "each of the other": a_heic(overlay([2], (64, 64)), overlay([1], (64, 64))),
     "made of a missing item": a_heic(overlay([7], (64, 64))),

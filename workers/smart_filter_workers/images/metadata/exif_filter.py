@@ -77,6 +77,12 @@ _CAMERA_TAGS: Final[Mapping[int, _TiffType]] = {
     0xA434: _TiffType.ASCII,  # lens model
 }
 
+# Numerators and denominators that a file can hold.
+_RATIONALS: Final = {
+    _TiffType.RATIONAL: range(1 << 32),
+    _TiffType.SIGNED_RATIONAL: range(-(1 << 31), 1 << 31),
+}
+
 
 def filter_tags(exif: bytes, *, width: int, height: int, dots_per_inch: int | None = None) -> bytes:
     """Return the EXIF for a picture of this size, from its TIFF header on; empty without tags.
@@ -126,20 +132,21 @@ def _check_value(value: object, kind: _TiffType) -> bytes | int | IFDRational | 
     """Return a value as it is written; None if it has another type, or no meaning."""
     match value:
         case str() if kind == _TiffType.ASCII:
-            return _check_text(value.split("\0")[0].strip().encode("latin-1"))  # as Pillow decodes
+            return _check_text(value.split("\0")[0].encode("latin-1"))  # as Pillow decodes
         case int() if kind == _TiffType.SHORT and value in _SHORTS:
             return value
-        case IFDRational() if kind in {_TiffType.RATIONAL, _TiffType.SIGNED_RATIONAL}:
-            return value if value.denominator else None
+        case IFDRational() if (numbers := _RATIONALS.get(kind)) is not None:
+            fits = value.numerator in numbers and value.denominator in numbers
+            return value if fits and value.denominator else None
     return None
 
 
 def _check_text(text: bytes) -> bytes | None:
     """Return UTF-8 cut between letters; None if it is not such text."""
     try:
-        letters = text.decode()
+        letters = text.decode().strip()
     except UnicodeDecodeError:
         return None
     if not letters or min(letters) < " ":
         return None
-    return text[:_MAX_TEXT_BYTES].decode(errors="ignore").encode()
+    return letters.encode()[:_MAX_TEXT_BYTES].decode(errors="ignore").encode()
