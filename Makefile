@@ -59,7 +59,7 @@ format: setup-dev ## Format the code and apply ruff's fixes.
 	@.venv/bin/ruff format
 
 ##@ Test
-test: setup-dev ## Run unit, integration and acceptance tests (6 to 8 min); TESTS=path chooses.
+test: setup-dev ## Run unit, integration and acceptance tests (4 min); TESTS=path chooses.
 	@$(PYTEST) $(PARALLEL) $(TESTS)
 
 test-all: setup-browser ## Run every suite and lint (55 min); SUITES="test-chaos lint" chooses.
