@@ -10,7 +10,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 22_440,
+    "api": 22_445,
     "benchmarks": 10_940,
     "client": 5_835,
     "deploy": 17_265,

@@ -157,6 +157,7 @@ def test_wrong_names_are_refused(api: Api, names: str, words: str) -> None:
         ({"filename": True}, "/recipe/filename"),
         ({"filename": ["a"]}, "/recipe/filename"),
         ({"run_at": "2030-01-31T12:00:00Z"}, "/recipe/run_at"),
+        ({"run_at": {}}, "/recipe/run_at"),
         ({"format": "jpg", "background": "transparent"}, "/recipe/format"),
         ({"metadata": {str(index): "x" * 250 for index in range(17)}}, "/recipe/metadata"),
         ({"metadata": {"place": "a\0b"}}, "/recipe"),
