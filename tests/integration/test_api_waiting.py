@@ -90,6 +90,67 @@ def test_submission_with_prefer_wait_returns_after_the_end(
     assert (accepted.status_code, accepted.headers["Preference-Applied"]) == (202, "wait=0")
 
 
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("image/*", "image/png"),
+        ("image/avif;q=0.8, IMAGE/webp", "image/png"),
+        ("image/png, */*", "application/json"),
+    ],
+)
+def test_submission_that_accepts_only_pictures_gets_the_picture(
+    api: Api,
+    thread: ThreadPoolExecutor,
+    accept: str,
+    media_type: str,
+) -> None:
+    waiting = thread.submit(
+        api.client.post,
+        "/v1/jobs",
+        json={**items(1)[0], "recipe": KEEP},
+        headers={**LONG, "Accept": accept},
+    )
+    while not jobs(api):
+        pass  # the request is on its way
+    run_stages(api, PREPARE, COMPOSITE)
+    answer = waiting.result()
+
+    job = answer.headers["Location"]
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, media_type)
+    assert answer.headers["Preference-Applied"] == "wait=60"
+    if media_type == "image/png":
+        assert answer.content == api.client.get(f"{job}/outputs/image").content
+    else:
+        assert answer.json() == api.client.get(job).json()
+
+
+def test_submission_that_accepts_only_pictures_gets_the_job_before_its_end(api: Api) -> None:
+    body = {**items(1)[0], "recipe": KEEP}
+
+    at_once, later = (
+        api.client.post("/v1/jobs", json=body, headers={**prefer, "Accept": "image/*"})
+        for prefer in ({}, {"Prefer": "wait=0"})
+    )
+
+    assert [at_once.status_code, later.status_code] == [202, 202]
+    assert [at_once.json()["state"], later.json()["state"]] == ["queued", "queued"]
+
+
+def test_submission_gets_no_picture_of_a_failed_job(api: Api, thread: ThreadPoolExecutor) -> None:
+    waiting = thread.submit(
+        api.client.post,
+        "/v1/jobs",
+        json={**items(1)[0], "recipe": KEEP},
+        headers={**LONG, "Accept": "image/*"},
+    )
+    while not jobs(api):
+        pass  # the request is on its way
+    api.fail(PREPARE, Failure("no_person", "No person was found", "none"))
+
+    assert waiting.result().status_code == 406
+    assert waiting.result().json()["error"]["code"] == "no_person"
+
+
 def test_request_with_an_etag_waits_until_the_job_changes(
     api: Api, thread: ThreadPoolExecutor
 ) -> None:

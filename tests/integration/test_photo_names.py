@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_api.routes import outputs
+from smart_filter_api.responses import output as responses_output
 from smart_filter_client import Client
 from smart_filter_tests.batches import KEEP, PHOTO, batch, items, submit
 from smart_filter_tests.bench import Bench
@@ -127,7 +127,7 @@ def test_own_background_is_named_without_its_owner(
     job = sent(api, "c.jpg", background="keep", filename="{name}-{background}")
     run_stages(api, PREPARE, COMPOSITE)
     own = SimpleNamespace(kind="preset", name="tenant/wall+linen")
-    monkeypatch.setattr(outputs.presenters_job, "render_background", lambda _job: own)
+    monkeypatch.setattr(responses_output.presenters_job, "render_background", lambda _job: own)
 
     answer = api.client.get(f"/v1/jobs/{job['id']}/outputs/image")
 

@@ -18,7 +18,7 @@ from smart_filter_api.removebg.account import RemoveBgAccount
 from smart_filter_api.removebg.errors import PREFIX, Route, describe_responses, refusal
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_job import FollowedJob
-from smart_filter_api.routes.outputs import mark_downloaded, stream_then
+from smart_filter_api.responses.output import mark_downloaded, stream_then
 from smart_filter_api.services import callers
 from smart_filter_api.services.container import OpenServices
 from smart_filter_api.submission import recipe_parser

@@ -1,16 +1,77 @@
-"""Answer submissions: at once, or when the job has ended if `Prefer: wait` asks for it."""
+"""Answer submissions: at once, or when the job has ended if `Prefer: wait` asks for it.
 
-from fastapi import Response, status
+With `Accept: image/*` as well, the answer is the picture, so that one request does everything.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request, Response, status
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.responses import job, long_poll
+from smart_filter_api.responses import output as responses_output
 from smart_filter_api.responses.followed_job import FollowedJob
+from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.loops.event_poller import JobWatch
 from smart_filter_api.submission.commit import AcceptedJob
+from smart_filter_shared.errors import NotFound, OutputExpired
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.recipe import Output
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRequest:
+    """A submission that is answered with the picture of its job.
+
+    until_sent: closed when the answer was sent.
+    """
+
+    request: Request
+    until_sent: ExitStack
+
+    def hold(self, services: Services, caller: Caller) -> None:
+        """Count a download until the answer was sent.  Raises RateLimited, ServiceFull."""
+        self.until_sent.enter_context(services.limits.waits.hold_download(caller.tenant, caller))
+
+    async def respond(self, services: Services, row: JobRow) -> Response | None:
+        """Return the picture of a job that has ended; None when it has none."""
+        with contextlib.suppress(NotFound, OutputExpired):
+            output = responses_output.find_output(services, row, Output.IMAGE)
+            return await responses_output.serve_output(services, self.request, output)
+        return None
+
+
+async def _read_accept(request: Request) -> AsyncIterator[PictureRequest | None]:
+    """Yield the request for a picture of a client that accepts nothing else."""
+    ranges = ",".join(request.headers.getlist("accept")).split(",")
+    if not all(media_range.strip().lower().startswith("image/") for media_range in ranges):
+        yield None
+        return
+    with ExitStack() as until_sent:
+        yield PictureRequest(request, until_sent)
+
+
+# OpenAPI's descriptions of the answers to a submission that waits.
+WAITED: Final[dict[int | str, dict[str, Any]]] = {
+    status.HTTP_200_OK: {
+        "model": Job,
+        "description": "Ended within `Prefer: wait`; the picture if `Accept` names only pictures",
+        "content": {media_type: {} for media_type in responses_output.PICTURE_TYPES},
+    },
+    status.HTTP_406_NOT_ACCEPTABLE: {
+        "model": Job,
+        "description": "`Accept` names only pictures, and the job has ended without one",
+    },
+}
+# Source: RFC 9110, 12.5.1.
+PictureWanted = Annotated[PictureRequest | None, Depends(_read_accept)]
 
 
 def respond(
@@ -28,7 +89,7 @@ def respond(
         job.render_job_json(row, services, estimate, links=links),
         status_code=status.HTTP_202_ACCEPTED,
         media_type="application/json",
-        headers={"Location": f"/v1/jobs/{row.id}"},
+        headers={"Location": _location(row)},
     )
 
 
@@ -40,11 +101,13 @@ async def respond_or_wait(
     remembered: Response | None,
     prefer: str | None,
     links: LinkTerms | None,
+    picture: PictureRequest | None,
     watch: JobWatch | None = None,
 ) -> Response:
     """Return the answer to a submission; with `Prefer: wait`, wait for the job's end first.
 
-    A client that asks to wait gets 200 when the job has ended, every other answer is 202.
+    A client that asks to wait gets 200 when the job has ended, every other answer is 202. One that
+    accepts only pictures gets the picture with 200, or 406 for a job that has ended without one.
 
     A caller that has too many waits is answered at once: a preference can be ignored.
     Source: RFC 7240, 2.
@@ -68,8 +131,21 @@ async def respond_or_wait(
                     row, services, followed, watch, seconds=seconds, changed_from=None
                 )
         await services.eta.refresh()
-    answer = respond(row, services, links=links)
-    if row.finished_at is not None:
-        answer.status_code = status.HTTP_200_OK
+    shown = None
+    if picture is not None and row.finished_at is not None:
+        shown = await picture.respond(services, row)
+    if shown is not None:
+        answer = shown
+        answer.headers["Location"] = _location(row)
+    else:
+        answer = respond(row, services, links=links)
+        if row.finished_at is not None:
+            answer.status_code = (
+                status.HTTP_200_OK if picture is None else status.HTTP_406_NOT_ACCEPTABLE
+            )
     answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return answer
+
+
+def _location(row: JobRow) -> str:
+    return f"/v1/jobs/{row.id}"

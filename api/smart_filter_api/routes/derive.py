@@ -16,6 +16,7 @@ from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import submission as responses_submission
+from smart_filter_api.responses.submission import PictureWanted
 from smart_filter_api.routes import jobs
 from smart_filter_api.schemas import deriving as schemas_deriving
 from smart_filter_api.schemas.deriving import (
@@ -57,19 +58,22 @@ _MAX_BODY_BYTES = max_text_bytes(MAX_MASK_BYTES) + 10_000
         *("invalid_webhook_url", "invalid_recipe", "contradiction", "not_available"),
         "queue_full",
     )
-    | {status.HTTP_200_OK: {"model": Job, "description": "Ended within `Prefer: wait`"}},
+    | responses_submission.WAITED,
 )
 async def derive_job(
     job_id: str,
     request: Request,
     services: OpenServices,
     caller: Deriver,
-    links: LinkOptions,
     *,
+    links: LinkOptions,
+    picture: PictureWanted,
     prefer: jobs.Preferences = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create a job for the photo of another job."""
+    if picture is not None:
+        picture.hold(services, caller)
     parent = await services.database.query(jobs.find_job, job_id, caller.tenant)
     async with (
         derive_request.receive_derive_request(request) as sent,
@@ -88,7 +92,13 @@ async def derive_job(
     services.doorbell.ring(accepted.ringing)
     await spans.record_submission(request, jobs=[accepted.job.id])
     return await responses_submission.respond_or_wait(
-        services, caller, accepted, remembered=once.remembered, prefer=prefer, links=links
+        services,
+        caller,
+        accepted,
+        remembered=once.remembered,
+        prefer=prefer,
+        links=links,
+        picture=picture,
     )
 
 

@@ -22,6 +22,7 @@ from smart_filter_api.responses import job as responses_job
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses import submission as responses_submission
 from smart_filter_api.responses.followed_job import FollowedJob
+from smart_filter_api.responses.submission import PictureWanted
 from smart_filter_api.schemas.jobs import Job, JobPage, JobView
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
@@ -89,18 +90,21 @@ Answer = TypeVar("Answer")
         "queue_full",
         "unavailable",
     )
-    | {status.HTTP_200_OK: {"model": Job, "description": "Ended within `Prefer: wait`"}},
+    | responses_submission.WAITED,
 )
 async def submit_job(
     request: Request,
     services: OpenServices,
     caller: PhotoSender,
-    links: LinkOptions,
     *,
+    links: LinkOptions,
+    picture: PictureWanted,
     prefer: Preferences = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create a job for a photo; the job is queued, or has ended, when the answer is sent."""
+    if picture is not None:
+        picture.hold(services, caller)
     seconds = long_poll.preferred_seconds(prefer)
     with contextlib.ExitStack() as watches:
         async with (
@@ -128,6 +132,7 @@ async def submit_job(
             remembered=once.remembered,
             prefer=prefer,
             links=links,
+            picture=picture,
             watch=watch,
         )
 

@@ -31,48 +31,15 @@ _CHECKSUM_BYTES: Final = 4
 _PIECE_BYTES: Final = 1_000_000
 
 
-def check_mask(request: PhotoRequest, recipe: Recipe, photo: ResolvedPhoto) -> None:
-    """Check that the mask of a request fits its photo and its recipe.
-
-    The exact size is known only when the photo is decoded: EXIF may turn it.
-    Raises InvalidRequest, Contradiction.
-    """
-    if request.mask is None:
-        return
-    width, height = read_mask_size(request.mask.file, request.mask.length, json_pointer(MASK))
-    header = photo.header
-    if header is not None and {width, height} != {header.width, header.height}:
-        refuse_mask_size(json_pointer(MASK), (width, height), (header.width, header.height))
-    check_pixels(request.mask.file, (width, height), json_pointer(MASK))
-    if recipe.mask == Mask.UPLOAD:
-        detail = f"takes the photo's transparency as the mask: leave out mask, or {MASK}"
-        raise Contradiction([FieldError("/mask", detail)])
-    if recipe.persons != PersonSelection.ALL:
-        detail = f"a mask has no separate persons: leave out persons, or {MASK}"
-        raise Contradiction([FieldError("/persons", detail)])
-
-
-def read_strokes(request: PhotoRequest, photo: ResolvedPhoto) -> SpooledStrokes | None:
-    """Return the strokes of a request; None without any.
+def read_drawing(
+    request: PhotoRequest, recipe: Recipe, photo: ResolvedPhoto
+) -> SpooledStrokes | None:
+    """Check the mask of a request and return its strokes; None without any.
 
     Raises InvalidRequest, Contradiction.
     """
-    if request.strokes is None:
-        return None
-    if request.mask is not None:
-        detail = f"would change the mask: draw them into {MASK}, or leave one out"
-        raise Contradiction([FieldError(json_pointer(STROKES), detail)])
-    try:
-        values = strict_json.read_value(request.strokes.encode(), called="the field")
-    except MalformedRequest as error:
-        _refuse(json_pointer(STROKES), str(error))
-    strokes = json_document.validate_document(SentStrokes, {STROKES: values}).strokes
-    header = photo.header
-    # EXIF may turn the photo.
-    side = MAX_SIDE_PX if header is None else max(header.width, header.height)
-    content = encode_strokes(strokes, (side, side))
-    points = sum(len(stroke.points) for stroke in strokes)
-    return SpooledStrokes(io.BytesIO(content), len(content), points)
+    _check_mask(request, recipe, photo)
+    return _read_strokes(request, photo)
 
 
 def encode_strokes(strokes: Sequence[Stroke], size: tuple[int, int]) -> bytes:
@@ -142,6 +109,42 @@ def refuse_mask_size(pointer: str, size: tuple[int, int], wanted: tuple[int, int
     """Raise the error for a mask of another size than its photo, both width and height."""
     actual, expected = (f"{width}×{height}" for width, height in (size, wanted))
     _refuse(pointer, f"is {actual}, but the upright photo is {expected}; send a mask of that size")
+
+
+def _check_mask(request: PhotoRequest, recipe: Recipe, photo: ResolvedPhoto) -> None:
+    # The exact size is known only when the photo is decoded: EXIF may turn it.
+    if request.mask is None:
+        return
+    width, height = read_mask_size(request.mask.file, request.mask.length, json_pointer(MASK))
+    header = photo.header
+    if header is not None and {width, height} != {header.width, header.height}:
+        refuse_mask_size(json_pointer(MASK), (width, height), (header.width, header.height))
+    check_pixels(request.mask.file, (width, height), json_pointer(MASK))
+    if recipe.mask == Mask.UPLOAD:
+        detail = f"takes the photo's transparency as the mask: leave out mask, or {MASK}"
+        raise Contradiction([FieldError("/mask", detail)])
+    if recipe.persons != PersonSelection.ALL:
+        detail = f"a mask has no separate persons: leave out persons, or {MASK}"
+        raise Contradiction([FieldError("/persons", detail)])
+
+
+def _read_strokes(request: PhotoRequest, photo: ResolvedPhoto) -> SpooledStrokes | None:
+    if request.strokes is None:
+        return None
+    if request.mask is not None:
+        detail = f"would change the mask: draw them into {MASK}, or leave one out"
+        raise Contradiction([FieldError(json_pointer(STROKES), detail)])
+    try:
+        values = strict_json.read_value(request.strokes.encode(), called="the field")
+    except MalformedRequest as error:
+        _refuse(json_pointer(STROKES), str(error))
+    strokes = json_document.validate_document(SentStrokes, {STROKES: values}).strokes
+    header = photo.header
+    # EXIF may turn the photo.
+    side = MAX_SIDE_PX if header is None else max(header.width, header.height)
+    content = encode_strokes(strokes, (side, side))
+    points = sum(len(stroke.points) for stroke in strokes)
+    return SpooledStrokes(io.BytesIO(content), len(content), points)
 
 
 def _refuse(pointer: str, detail: str) -> NoReturn:

@@ -49,8 +49,11 @@ async def prepare_submission(
     if caller.is_device and parsed_recipe.recipe.background.kind == BackgroundKind.URL:
         _refuse_background_address(upload)
     await admission.hold_deliveries(services, caller, jobs=1, webhook_url=webhook_url)
-    await services.in_thread(drawing.check_mask, upload, parsed_recipe.recipe, photo)
-    strokes = await services.in_thread(drawing.read_strokes, upload, photo)
+    strokes = None
+    if upload.mask is not None or upload.strokes is not None:
+        strokes = await services.in_thread(
+            drawing.read_drawing, upload, parsed_recipe.recipe, photo
+        )
     await admission.check_stored_bytes(
         services, caller, photo.spooled, upload.background, upload.mask
     )

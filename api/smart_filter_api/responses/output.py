@@ -1,0 +1,192 @@
+"""Answer with the outputs of a job: a picture from storage, or a JSON document."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePath
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+from fastapi import Request, Response
+from fastapi.concurrency import iterate_in_threadpool
+from fastapi.responses import StreamingResponse
+from pydantic import TypeAdapter
+
+from smart_filter_api.http import attachments, documents
+from smart_filter_api.presenters import job as presenters_job
+from smart_filter_api.responses import stored_object
+from smart_filter_api.responses.stored_object import StoredObject, StreamWrapper
+from smart_filter_api.schemas.jobs import Face, Rating
+from smart_filter_api.services.container import Services
+from smart_filter_shared.artifacts import expiry
+from smart_filter_shared.errors import (
+    JobNotFinished,
+    NotFound,
+    ObjectMissing,
+    OutputExpired,
+    TryAgain,
+)
+from smart_filter_shared.jobs.queries import JobRow, Json
+from smart_filter_shared.printability import Printability
+from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.recipe import Output
+from smart_filter_shared.recipe.files import NAME_PARTS
+
+NOT_MODIFIED: Final = 304
+# Media types of the pictures that jobs make.
+PICTURE_TYPES: Final = ("image/jpeg", "image/png", "image/webp", "image/avif")
+_JSON_OUTPUTS = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
+_FACES = TypeAdapter(list[Face] | None)
+_RATING = TypeAdapter(Rating | None)
+_PRINTABILITY = TypeAdapter(Printability | None)
+
+# Called after an output was sent completely.
+OnComplete = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutput:
+    """An output of a succeeded job.
+
+    file: its entry in the stored results; None for a JSON document.
+    """
+
+    job: JobRow
+    name: Output
+    file: Json | None
+
+    def disposition(self, download: str | None) -> str:
+        """Return the header that names the output; with `download`, browsers save it."""
+        saves, asked = download is not None, None if download == "1" else download
+        # Who opens a link to look at a picture need not learn what its owner calls the photo.
+        name = asked or self.job.recipe.files.filename or ("{name}" if saves else "")
+        return attachments.content_disposition(
+            NAME_PARTS.sub(lambda part: _name_part(self.job, part[1]), name),
+            saves=saves,
+            fallback=str(self.job.id),
+            # Several outputs of one job can be saved into one folder.
+            suffix="" if self.name == Output.IMAGE else f"-{self.name}",
+            media_type="application/json" if self.file is None else str(self.file["media_type"]),
+        )
+
+
+def find_output(services: Services, job: JobRow, name: str) -> JobOutput:
+    """Return an output of a job; its file may have expired.
+
+    Raises NotFound, JobNotFinished, OutputExpired.
+    """
+    job = job if services.settings.engine.emotions else presenters_job.hide_emotions(job)
+    if name not in job.recipe.outputs:
+        raise NotFound(f"the recipe of job {job.id} does not request the output {name}")
+    if job.finished_at is None:
+        raise JobNotFinished(f"job {job.id} is {job.state}; try again when it has succeeded")
+    if job.state != JobState.SUCCEEDED:
+        raise NotFound(f"job {job.id} is {job.state} and has no outputs")
+    if name not in presenters_job.list_outputs(job):
+        raise NotFound(f"job {job.id} is not among the best of its album and has no output {name}")
+    if job.expired_at is not None:
+        raise expired_error()
+    output = Output(name)
+    if output in _JSON_OUTPUTS:
+        return JobOutput(job, output, None)
+    file = presenters_job.find_output_file(job, output)
+    if file is None:
+        raise NotFound(f"job {job.id} has no output {output}")
+    return JobOutput(job, output, file)
+
+
+def expired_error() -> OutputExpired:
+    """Return the error for an output whose file was deleted."""
+    return OutputExpired("the output has expired and was deleted; submit the photo again")
+
+
+async def serve_output(
+    services: Services,
+    request: Request,
+    output: JobOutput,
+    *,
+    if_none_match: str | None = None,
+    download: str | None = None,
+) -> Response:
+    """Return the answer with an output, or 304 when the client already has it.
+
+    With `keep_nothing` the output is deleted after its last byte was sent.
+    Raises OutputExpired, StorageUnavailable.
+    """
+    keeps = not output.job.keep_nothing
+    then = partial(mark_downloaded, services, output.job, output.name)
+    sent = None if keeps else partial(stream_then, request, then)
+    if output.file is None:
+        answer = _json_response(output, if_none_match, sent)
+    else:
+        answer = await _picture_response(services, output.file, if_none_match, sent)
+    answer.headers["Content-Disposition"] = output.disposition(download)
+    return answer
+
+
+async def stream_then(
+    request: Request, then: OnComplete, pieces: Iterator[bytes]
+) -> AsyncIterator[bytes]:
+    """Yield pieces, and call `then` after the last byte was sent."""
+    last = b""
+    async for piece in iterate_in_threadpool(pieces):
+        if last:
+            yield last
+        last = piece
+    # Send the last byte alone: a client that disconnected before it lacks part of the output, and
+    # one that disconnects after it has everything. The answer is canceled when its client
+    # disconnects, so nothing is awaited between that byte and `then`.
+    yield last[:-1]
+    await anyio.lowlevel.checkpoint()  # a HEAD request is canceled here
+    if not await request.is_disconnected():
+        yield last[-1:]
+        await then()
+
+
+async def mark_downloaded(services: Services, job: JobRow, output: Output) -> None:
+    """Record that a client has downloaded an output of a job with `keep_nothing`."""
+    # If this fails, the files are deleted when their retention ends.
+    with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
+        await services.database.transact(expiry.mark_downloaded, job.id, job.tenant, str(output))
+
+
+def _name_part(job: JobRow, part: str) -> str:
+    """Return the text for one of NAME_PARTS."""
+    match part:
+        case "name":
+            return PurePath(job.photo_name or str(job.id)).stem
+        case "n":
+            return str((job.batch_index or 0) + 1)
+    background = presenters_job.render_background(job)
+    names = (background.name or background.kind).split("+")
+    return "+".join(name.rpartition("/")[2] for name in names)
+
+
+def _json_response(
+    output: JobOutput, if_none_match: str | None, sent: StreamWrapper | None
+) -> Response:
+    answer = documents.revalidated_response(_render_json(output), if_none_match)
+    if sent is None or answer.status_code == NOT_MODIFIED:
+        return answer
+    return StreamingResponse(sent(iter([bytes(answer.body)])), headers=dict(answer.headers))
+
+
+def _render_json(output: JobOutput) -> bytes:
+    if output.name == Output.PRINTABILITY:
+        return _PRINTABILITY.dump_json(presenters_job.render_printability(output.job))
+    faces = presenters_job.render_faces(output.job)
+    if output.name == Output.FACES:
+        return _FACES.dump_json(faces)
+    return _RATING.dump_json(None if faces is None else presenters_job.render_rating(faces))
+
+
+async def _picture_response(
+    services: Services, file: Json, if_none_match: str | None, sent: StreamWrapper | None
+) -> Response:
+    stored = StoredObject(str(file["key"]), str(file["media_type"]), int(file["bytes"]))
+    try:
+        return await stored_object.serve_object(services, stored, if_none_match, sent=sent)
+    except ObjectMissing as error:
+        raise expired_error() from error
