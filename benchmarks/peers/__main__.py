@@ -112,7 +112,7 @@ def _up(name: str, data: Path, selfies: Iterator[bytes]) -> Iterator[Server]:
         raise NoFigures("not measured: run `smart-filter models pull isnet` first")
     if name in _OURS:
         with service.up(data) as running:
-            yield Server(running.pid, Jobs(running.client, _OURS[name]), selfies)
+            yield Server(running.pid, Jobs(running, _OURS[name]), selfies)
         return
     peer = next(peer for peer in _PEERS if peer.name == name)
     if name == _REMBG:

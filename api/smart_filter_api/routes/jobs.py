@@ -42,6 +42,7 @@ from smart_filter_shared.jobs.queries import JobFilter, JobRow
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import Event
 from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.queue.submission import NewJob, StoredAnswer
 from smart_filter_shared.tenants import quotas
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -398,19 +399,20 @@ async def delete_job(job_id: str, services: OpenServices, caller: Submitter) -> 
 async def write_submission(
     services: Services, caller: Caller, submission: JobSubmission, once: IdempotentRequest
 ) -> AcceptedJob:
-    """Write a job, and in its transaction the answer to repeated requests; return the job.
+    """Write a job, and with it the answer to repeated requests; return the job.
 
     Raises the errors of `commit.open_submission` and `commit.insert_job`, IdempotencyInProgress.
     """
-    async with commit.open_submission(
-        services, caller, submission, adds_rows=once.is_named
-    ) as connection:
-        accepted = await connection.run_sync(commit.insert_job, caller, submission)
-        if once.is_named:
-            # Not the results of a job that has ended at once: settings may hide them later.
-            answer = responses_submission.respond(queries.as_accepted(accepted.job), services)
-            await connection.run_sync(once.remember, answer, job_id=accepted.job.id)
-    return accepted
+
+    def answer(rows: NewJob) -> StoredAnswer:
+        # Not the results of a job that has ended at once: settings may hide them later.
+        row = queries.as_accepted(submission.job, rows, once.claimed_at)
+        return once.keep(responses_submission.respond(row, services), row.id)
+
+    async with commit.open_submission(services, caller, submission, adds_rows=False) as connection:
+        return await connection.run_sync(
+            commit.insert_job, caller, submission, answer if once.is_named else None
+        )
 
 
 def find_job(

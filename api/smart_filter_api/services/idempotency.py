@@ -8,10 +8,12 @@ Source: draft-ietf-httpapi-idempotency-key-header.
 
 import base64
 import contextlib
+import datetime as dt
 import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 import anyio
@@ -40,7 +42,8 @@ from smart_filter_shared.errors import (
     TryAgain,
     WebhookDisabled,
 )
-from smart_filter_shared.ids import JobId
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.queue.submission import StoredAnswer
 from smart_filter_shared.security.secretbox import SecretBox
 
 # Problems that a request with a key may get.
@@ -104,6 +107,25 @@ _FREE = text("""
 """)
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A claimed key.  key: as it is stored."""
+
+    tenant: Tenant
+    key: str
+    claimed_at: dt.datetime
+
+    @property
+    def row(self) -> dict[str, object]:
+        """Return the parameters that find the claim."""
+        return {"tenant": self.tenant, "key": self.key, "claimed_at": self.claimed_at}
+
+    @property
+    def seal_context(self) -> str:
+        """Return what the encryption of the answer is bound to."""
+        return _seal_context(self.tenant, self.key)
+
+
 class IdempotentRequest:
     """One request with its idempotency key; without a key no answer is stored.
 
@@ -113,19 +135,41 @@ class IdempotentRequest:
 
     def __init__(
         self,
-        parameters: dict[str, object] | None,
-        replayed: Response | None,
+        claim: _Claim | None = None,
+        *,
+        replayed: Response | None = None,
         seal: SecretBox | None = None,
     ) -> None:
         self.replayed = replayed
         self.remembered: Response | None = None
-        self._parameters = parameters
+        self._claim = claim
         self._seal = seal
 
     @property
     def is_named(self) -> bool:
         """Whether the request has a key, so that its answer is stored."""
-        return self._parameters is not None
+        return self._claim is not None
+
+    @property
+    def claimed_at(self) -> dt.datetime:
+        """When the request, which has a key, was claimed, by the database's clock."""
+        assert self._claim is not None, "the request has no key"
+        return self._claim.claimed_at
+
+    def keep(self, answer: Response, job_id: JobId) -> StoredAnswer:
+        """Return the answer to a submission with a key, to be stored with the job."""
+        assert self._claim is not None, "the request has no key"
+        self.remembered = answer
+        return StoredAnswer(
+            tenant=self._claim.tenant,
+            key=self._claim.key,
+            claimed_at=self._claim.claimed_at,
+            status=answer.status_code,
+            media_type=str(answer.media_type),
+            location=answer.headers["Location"],
+            body=bytes(answer.body).decode(),
+            job_id=job_id,
+        )
 
     def remember(
         self,
@@ -140,16 +184,16 @@ class IdempotentRequest:
         secret: whether the answer holds a secret; it is then stored encrypted.
         Raises IdempotencyInProgress when another request has taken over the claim.
         """
-        if self._parameters is not None:
+        if self._claim is not None:
             body = bytes(answer.body)
             if secret:
                 assert self._seal is not None, "an answer with a secret needs a secrets key"
-                about = _seal_context(self._parameters)
-                body = _SEALED_PREFIX + base64.b64encode(self._seal.close(body, about=about))
+                sealed = self._seal.close(body, about=self._claim.seal_context)
+                body = _SEALED_PREFIX + base64.b64encode(sealed)
             stored = connection.execute(
                 _STORE,
                 {
-                    **self._parameters,
+                    **self._claim.row,
                     "status": answer.status_code,
                     "media_type": answer.media_type,
                     "location": answer.headers.get("Location"),
@@ -182,18 +226,18 @@ async def once(
     Raises MalformedRequest, IdempotencyMismatch, IdempotencyInProgress, JobDeleted.
     """
     if key is None:
-        yield IdempotentRequest(None, None)
+        yield IdempotentRequest()
         return
-    parameters: dict[str, object] = {
-        "tenant": caller.tenant,
-        "key": _private_key(caller, key),
-        "fingerprint": fingerprint or compute_fingerprint(request, [payload]),
-    }
-    replayed = await _claim_or_replay(services, parameters)
-    if replayed is not None:
-        yield IdempotentRequest(parameters, replayed)
+    outcome = await _claim_or_replay(
+        services,
+        caller.tenant,
+        _private_key(caller, key),
+        fingerprint or compute_fingerprint(request, [payload]),
+    )
+    if isinstance(outcome, Response):
+        yield IdempotentRequest(replayed=outcome)
         return
-    claim = IdempotentRequest(parameters, None, services.secret_box)
+    claim = IdempotentRequest(outcome, seal=services.secret_box)
     try:
         yield claim
     except BaseException as error:
@@ -206,7 +250,7 @@ async def once(
             raise
         with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
             async with services.database.transaction() as connection:
-                await connection.run_sync(lambda open_one: open_one.execute(_FREE, parameters))
+                await connection.run_sync(lambda open_one: open_one.execute(_FREE, outcome.row))
         raise
 
 
@@ -264,23 +308,24 @@ def _private_key(caller: Caller, key: str) -> str:
     return parsed if caller.device_key_id is None else f"{caller.device_key_id}\n{parsed}"
 
 
-async def _claim_or_replay(services: Services, parameters: dict[str, object]) -> Response | None:
-    """Claim a key and set `claimed_at`, or return its stored answer."""
+async def _claim_or_replay(
+    services: Services, tenant: Tenant, key: str, fingerprint: str
+) -> _Claim | Response:
+    """Claim a key, or return its stored answer."""
+    row = {"tenant": tenant, "key": key}
+    limits = {"kept_hours": IDEMPOTENCY_KEY_HOURS, "abandoned_seconds": _ABANDONED_SECONDS}
 
-    def claim(connection: Connection) -> Response | Error | None:
-        limits = {"kept_hours": IDEMPOTENCY_KEY_HOURS, "abandoned_seconds": _ABANDONED_SECONDS}
-        claimed = connection.execute(_CLAIM, {**parameters, **limits}).one_or_none()
-        if claimed is not None:
-            parameters["claimed_at"] = claimed.claimed_at
-            return None
-        before = connection.execute(_FIND, parameters).one_or_none()
-        if before is None or (
-            before.status is None and before.fingerprint == parameters["fingerprint"]
-        ):
+    def claim(connection: Connection) -> _Claim | Response | Error:
+        asked = {**row, **limits, "fingerprint": fingerprint}
+        claimed_at = connection.execute(_CLAIM, asked).scalar_one_or_none()
+        if claimed_at is not None:
+            return _Claim(tenant, key, claimed_at)
+        before = connection.execute(_FIND, row).one_or_none()
+        if before is None or (before.status is None and before.fingerprint == fingerprint):
             return IdempotencyInProgress(
                 "the first request with this Idempotency-Key is still in progress"
             )
-        if before.fingerprint != parameters["fingerprint"]:
+        if before.fingerprint != fingerprint:
             return IdempotencyMismatch(
                 "this Idempotency-Key was used for another request; generate a new one"
             )
@@ -292,28 +337,25 @@ async def _claim_or_replay(services: Services, parameters: dict[str, object]) ->
         if before.location is not None:
             headers["Location"] = before.location
         return Response(
-            _unseal(before.body, parameters, services.secret_box),
+            _unseal(before.body, _seal_context(tenant, key), services.secret_box),
             status_code=before.status,
             media_type=before.media_type,
             headers=headers,
         )
 
     # The claim commits by itself; only what it lost to is read after it.
-    async with services.database.autocommit() as connection:
-        outcome = await connection.run_sync(claim)
+    outcome = await services.database.query(claim)
     if isinstance(outcome, Error):
         raise outcome
     return outcome
 
 
-def _unseal(stored: str, parameters: dict[str, object], seal: SecretBox | None) -> bytes:
+def _unseal(stored: str, context: str, seal: SecretBox | None) -> bytes:
     body = stored.encode()
     if seal is None or not body.startswith(_SEALED_PREFIX):
         return body
-    return seal.open(
-        base64.b64decode(body.removeprefix(_SEALED_PREFIX)), about=_seal_context(parameters)
-    )
+    return seal.open(base64.b64decode(body.removeprefix(_SEALED_PREFIX)), about=context)
 
 
-def _seal_context(parameters: dict[str, object]) -> str:
-    return f"request {parameters['key']} of {parameters['tenant']}"
+def _seal_context(tenant: Tenant, key: str) -> str:
+    return f"request {key} of {tenant}"

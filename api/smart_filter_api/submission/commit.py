@@ -41,7 +41,7 @@ from smart_filter_shared.jobs.submission import (
 )
 from smart_filter_shared.queue import batches
 from smart_filter_shared.queue.batches import BatchRow
-from smart_filter_shared.queue.submission import NewBatch
+from smart_filter_shared.queue.submission import NewBatch, NewJob, StoredAnswer
 from smart_filter_shared.storage.objects import PART_BYTES
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.webhooks import endpoints
@@ -161,15 +161,20 @@ async def open_submission(
         services.limits.queues.forget(caller.tenant)
 
 
-def insert_job(connection: Connection, caller: Caller, submission: JobSubmission) -> AcceptedJob:
-    """Insert a job and return it.
+def insert_job(
+    connection: Connection,
+    caller: Caller,
+    submission: JobSubmission,
+    answer: Callable[[NewJob], StoredAnswer] | None = None,
+) -> AcceptedJob:
+    """Insert a job and return it; answer: as in `submit_job`.
 
-    Raises QueueFull, InsufficientScope, InvalidRequest for an upload that has expired, and
-    InputsExpired when a borrowed artifact has expired.
+    Raises QueueFull, IdempotencyInProgress, InsufficientScope, InvalidRequest for an upload that
+    has expired, and InputsExpired when a borrowed artifact has expired.
     """
     job, admitted = submission.job, submission.admitted
     _hold_room(connection, caller, [job], submission.pictures, has_room=admitted.has_room)
-    written = submit_job(connection, job)
+    written = submit_job(connection, job, answer=answer)
     row = queries.from_submission(job, written)
     estimate = admitted.estimate if row.finished_at is None else None
     return AcceptedJob(row, written.ringing, estimate)

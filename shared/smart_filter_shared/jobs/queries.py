@@ -21,7 +21,7 @@ from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName, stage_index
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.states import JobState, StageState
-from smart_filter_shared.queue.submission import WrittenJob
+from smart_filter_shared.queue.submission import NewJob, WrittenJob
 from smart_filter_shared.recipe import Recipe, from_json
 from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
@@ -261,17 +261,19 @@ def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
     )
 
 
-def as_accepted(row: JobRow) -> JobRow:
-    """Return a job that was just written as it was accepted, before any of its stages ran."""
-    if row.finished_at is None:
+def as_accepted(job: NewPhotoJob, rows: NewJob, created_at: dt.datetime) -> JobRow:
+    """Return a job that is about to be written, as it is accepted.
+
+    Of a job that ends at once no stage has run yet.
+    """
+    row = from_submission(job, WrittenJob(created_at, None, rows.stages, []))
+    if not rows.has_ended:
         return row
     stages = (
         dataclasses.replace(stage, state=StageState.WAITING, seconds=None, result=None)
         for stage in row.stages
     )
-    return dataclasses.replace(
-        row, state=JobState.QUEUED, finished_at=None, expires_at=None, stages=tuple(stages)
-    )
+    return dataclasses.replace(row, stages=tuple(stages))
 
 
 def get_many(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobRow | None]:

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -33,6 +33,7 @@ from smart_filter_shared.queue.submission import (
     NewJob,
     RejectedItem,
     StagePayload,
+    StoredAnswer,
     WrittenJob,
     encode_jobs,
 )
@@ -138,12 +139,20 @@ class NewPhotoBatch:
     take: NewPhotoJob | None = None
 
 
-def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
+def submit_job(
+    connection: Connection,
+    job: NewPhotoJob,
+    *,
+    answer: Callable[[NewJob], StoredAnswer] | None = None,
+) -> WrittenJob:
     """Write a job and its stages; return what was written.
+
+    answer: returns the answer to store for its request, from the rows about to be written.
 
     Stages whose results are reused from earlier jobs are written as succeeded; the job ends with
     it when none is left.
-    Raises InputsExpired or EqualPhotoDeleted when a needed object of another job is gone; the
+    Raises IdempotencyInProgress when another request has taken over the claim of its answer,
+    InputsExpired or EqualPhotoDeleted when a needed object of another job is gone; the
     caller must then roll back.
     """
     results = _exclude_own_picture(job, job.results)
@@ -153,7 +162,8 @@ def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
     )
     _require_borrowed(job, available)
     reused = result_cache.keep_usable(results, available, job.plans)
-    return CLIENT.submit(connection, _as_rows(job, reused))
+    rows = _as_rows(job, reused)
+    return CLIENT.submit(connection, rows, answer=None if answer is None else answer(rows))
 
 
 def encode_batch(batch: NewPhotoBatch) -> NewBatch:

@@ -84,6 +84,24 @@ def _encode(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """The answer to a request with an Idempotency-Key, stored with the job that it submits.
+
+    tenant, key, claimed_at: of the request's claim; the job's time of creation is `claimed_at`.
+    body: without secrets; it is deleted with the job.
+    """
+
+    tenant: Tenant
+    key: str
+    claimed_at: dt.datetime
+    status: int
+    media_type: str
+    location: str
+    body: str
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenJob:
     """The written job: the time, its stages, and the capabilities to ring.
 

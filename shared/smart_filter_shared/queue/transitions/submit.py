@@ -1,11 +1,14 @@
 """Write submitted jobs and batches."""
 
+import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, TextClause, func, text
 
 from smart_filter_shared.db import tables
+from smart_filter_shared.errors import IdempotencyInProgress
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName, get_stage
 from smart_filter_shared.queue import events
@@ -16,6 +19,7 @@ from smart_filter_shared.queue.submission import (
     EncodedJobs,
     NewBatch,
     NewJob,
+    StoredAnswer,
     WrittenJob,
     encode_jobs,
 )
@@ -24,7 +28,9 @@ from smart_filter_shared.queue.transitions import batches
 # Rows are passed as JSON: statements with many columns are slow to build, and a round trip costs as
 # much as the writes in it.
 # All rows share one `statement_timestamp()`; a job's deadline counts from it and is copied to its
-# stages. A stage that is written as succeeded was run for another job: no attempt, 0 seconds.
+# stages. A job with a stored answer was created when its request was claimed, so that its answer is
+# known before it is written. A stage that is written as succeeded was run for another job: no
+# attempt, 0 seconds.
 _JOB_COLUMNS = """
     id uuid, tenant text, recipe jsonb, seed bigint, metadata jsonb, photo_key text,
     photo_digest text, photo_url text, upload_id uuid, upload_etag text, photo_name text,
@@ -45,16 +51,28 @@ def _names(columns: str) -> str:
 
 
 _INSERT = f"""
-    WITH job AS (
-        SELECT *, statement_timestamp() + deadline_ms * interval '1 millisecond' AS deadline_at
+    WITH answered AS (
+        UPDATE requests SET status = answer.status, media_type = answer.media_type,
+            location = answer.location, body = answer.body, job_id = answer.job_id
+        FROM jsonb_to_record(CAST(:answer AS jsonb)) AS answer (
+            tenant text, key text, claimed_at timestamptz, status smallint, media_type text,
+            location text, body text, job_id uuid
+        )
+        WHERE requests.tenant = answer.tenant AND requests.key = answer.key
+            AND requests.claimed_at = answer.claimed_at
+        RETURNING requests.claimed_at
+    ), job AS (
+        SELECT *, statement_timestamp() + deadline_ms * interval '1 millisecond' AS deadline_at,
+            coalesce((SELECT claimed_at FROM answered), statement_timestamp()) AS created_at
         FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) AS job (
             {_JOB_COLUMNS}, deadline_ms float8, has_ended boolean
         )
+        WHERE CAST(:answer AS jsonb) IS NULL OR EXISTS (SELECT FROM answered)
     ), written AS (
         INSERT INTO jobs (
             {_names(_JOB_COLUMNS)}, deadline_at, created_at, outcome, finished_at, expires_at
         )
-        SELECT {_names(_JOB_COLUMNS)}, deadline_at, statement_timestamp(),
+        SELECT {_names(_JOB_COLUMNS)}, deadline_at, created_at,
             CASE WHEN has_ended THEN 'succeeded' END,
             CASE WHEN has_ended THEN statement_timestamp() END,
             CASE WHEN has_ended
@@ -97,14 +115,16 @@ _INSERT_ENDED = text(
 )
 
 
-def submit(connection: Connection, job: NewJob) -> WrittenJob:
-    """Write a job and its stages; return what was written.
+def submit(
+    connection: Connection, job: NewJob, *, answer: StoredAnswer | None = None
+) -> WrittenJob:
+    """Write a job and its stages, and the answer to its request; return what was written.
 
     A job whose stages have all succeeded ends with it.
+    Raises IdempotencyInProgress, and writes nothing, when another request has the answer's claim.
     """
-    return _insert_jobs(
-        connection, encode_jobs([job]), _INSERT_ENDED if job.has_ended else _INSERT_JOBS
-    )
+    statement = _INSERT_ENDED if job.has_ended else _INSERT_JOBS
+    return _insert_jobs(connection, encode_jobs([job]), statement, answer)
 
 
 def submit_batch(connection: Connection, batch: NewBatch, *, hooks: JobHooks) -> list[Capability]:
@@ -140,11 +160,25 @@ def submit_batch(connection: Connection, batch: NewBatch, *, hooks: JobHooks) ->
     return [*written.ringing, *ranked.ready]
 
 
-def _insert_jobs(connection: Connection, jobs: EncodedJobs, statement: TextClause) -> WrittenJob:
+def _insert_jobs(
+    connection: Connection,
+    jobs: EncodedJobs,
+    statement: TextClause,
+    answer: StoredAnswer | None = None,
+) -> WrittenJob:
     """Write jobs and the rows of their stages; return what was written."""
+    encoded = None if answer is None else json.dumps(dataclasses.asdict(answer), default=str)
     row = connection.execute(
-        statement, {"jobs": jobs.jobs, "pictures": jobs.pictures, "stages": jobs.stages}
-    ).one()
+        statement,
+        {
+            "jobs": jobs.jobs,
+            "pictures": jobs.pictures,
+            "stages": jobs.stages,
+            "answer": encoded,
+        },
+    ).one_or_none()
+    if row is None:
+        raise IdempotencyInProgress("another request has taken over this Idempotency-Key")
     ringing = [
         Capability(str(row["capability"]))
         for row in jobs.stage_rows
