@@ -35,8 +35,6 @@ from smart_filter_shared.recipe import Output
 from smart_filter_shared.recipe.files import NAME_PARTS
 
 NOT_MODIFIED: Final = 304
-# Media types of the pictures that jobs make.
-PICTURE_TYPES: Final = ("image/jpeg", "image/png", "image/webp", "image/avif")
 _JSON_OUTPUTS = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
 _FACES = TypeAdapter(list[Face] | None)
 _RATING = TypeAdapter(Rating | None)

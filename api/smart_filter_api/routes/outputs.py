@@ -125,7 +125,10 @@ def _find_target(
         200: {
             "description": "The output",
             "content": {
-                **{media_type: {} for media_type in responses_output.PICTURE_TYPES},
+                "image/jpeg": {},
+                "image/png": {},
+                "image/webp": {},
+                "image/avif": {},
                 "application/zip": {},
                 "application/json": {},
             },
