@@ -10,7 +10,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 22_640,
+    "api": 22_650,
     "benchmarks": 10_955,
     "client": 5_835,
     "deploy": 17_265,

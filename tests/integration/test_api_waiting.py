@@ -145,10 +145,11 @@ def test_submission_gets_no_picture_of_a_failed_job(api: Api, thread: ThreadPool
     )
     while not jobs(api):
         pass  # the request is on its way
-    api.fail(PREPARE, Failure("no_person", "No person was found", "none"))
+    api.fail(PREPARE, Failure("no_person", "No person", "the photo shows no person"))
 
     assert waiting.result().status_code == 406
-    assert waiting.result().json()["error"]["code"] == "no_person"
+    assert waiting.result().json()["code"] == "no_picture"
+    assert waiting.result().json()["detail"].endswith(": the photo shows no person")
 
 
 def test_request_with_an_etag_waits_until_the_job_changes(

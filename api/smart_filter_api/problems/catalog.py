@@ -134,6 +134,12 @@ PAGES: Mapping[str, ProblemPage] = {
         "Wait for the job to end: use `Prefer: wait=60`, the event stream, or a webhook.",
         "job 019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a is running; try again when it has succeeded",
     ),
+    "no_picture": ProblemPage(
+        "`Accept` names only pictures, and the job has ended without one.",
+        ("The job failed or was canceled.", "Its `outputs` do not name `image`."),
+        "Read the job at `Location`: `error` says why it failed.",
+        "job 019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a has failed: the photo shows no person",
+    ),
     "upload_missing": ProblemPage(
         "The job refers to an upload that has no photo yet.",
         ("The PUT to `put_url` was not sent, failed, or is still in progress.",),

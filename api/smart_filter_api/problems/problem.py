@@ -64,6 +64,7 @@ KINDS: Mapping[str, ProblemKind] = {
     "not_found": ProblemKind(HTTPStatus.NOT_FOUND, "Not found"),
     "method_not_allowed": ProblemKind(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
     "job_final": ProblemKind(HTTPStatus.CONFLICT, "Job has already ended"),
+    "no_picture": ProblemKind(HTTPStatus.NOT_ACCEPTABLE, "Job has no picture"),
     "job_not_finished": ProblemKind(HTTPStatus.CONFLICT, "Job has not finished"),
     "job_deleted": ProblemKind(HTTPStatus.GONE, "Job was deleted"),
     "inputs_expired": ProblemKind(HTTPStatus.GONE, "Photo has expired"),

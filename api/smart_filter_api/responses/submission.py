@@ -3,7 +3,6 @@
 With `Accept: image/*` as well, the answer is the picture, so that one request does everything.
 """
 
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from fastapi import Depends, Request, Response, status
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.problems import problem
 from smart_filter_api.responses import job, long_poll
 from smart_filter_api.responses import output as responses_output
 from smart_filter_api.responses.followed_job import FollowedJob
@@ -40,12 +40,21 @@ class PictureRequest:
         """Count a download until the answer was sent.  Raises RateLimited, ServiceFull."""
         self.until_sent.enter_context(services.limits.waits.hold_download(caller.tenant, caller))
 
-    async def respond(self, services: Services, row: JobRow) -> Response | None:
-        """Return the picture of a job that has ended; None when it has none."""
-        with contextlib.suppress(NotFound, OutputExpired):
+    async def respond(self, services: Services, row: JobRow) -> Response:
+        """Return the picture of a job that has ended, or the problem that it has none.
+
+        Raises StorageUnavailable.
+        """
+        try:
             output = responses_output.find_output(services, row, Output.IMAGE)
-            return await responses_output.serve_output(services, self.request, output)
-        return None
+            answer = await responses_output.serve_output(services, self.request, output)
+        except (NotFound, OutputExpired) as error:
+            reason = str(error)
+            if row.error is not None:
+                reason = f"job {row.id} has failed: {row.error['detail']}"
+            answer = problem.problem_response(self.request, "no_picture", reason)
+        answer.headers["Location"] = _location(row)
+        return answer
 
 
 async def _read_accept(request: Request) -> AsyncIterator[PictureRequest | None]:
@@ -58,16 +67,12 @@ async def _read_accept(request: Request) -> AsyncIterator[PictureRequest | None]
         yield PictureRequest(request, until_sent)
 
 
-# OpenAPI's descriptions of the answers to a submission that waits. A second media type of the 200
-# would make the job a union in generated clients.
+# OpenAPI's description of the answer to a submission that waits. A second media type would make
+# the job a union in generated clients.
 WAITED: Final[dict[int | str, dict[str, Any]]] = {
     status.HTTP_200_OK: {
         "model": Job,
         "description": "Ended within `Prefer: wait`; the picture if `Accept` names only pictures",
-    },
-    status.HTTP_406_NOT_ACCEPTABLE: {
-        "model": Job,
-        "description": "`Accept` names only pictures, and the job has ended without one",
     },
 }
 # Source: RFC 9110, 12.5.1.
@@ -107,7 +112,7 @@ async def respond_or_wait(
     """Return the answer to a submission; with `Prefer: wait`, wait for the job's end first.
 
     A client that asks to wait gets 200 when the job has ended, every other answer is 202. One that
-    accepts only pictures gets the picture with 200, or 406 for a job that has ended without one.
+    accepts only pictures gets the picture with 200, or the problem `no_picture`.
 
     A caller that has too many waits is answered at once: a preference can be ignored.
     Source: RFC 7240, 2.
@@ -131,18 +136,12 @@ async def respond_or_wait(
                     row, services, followed, watch, seconds=seconds, changed_from=None
                 )
         await services.eta.refresh()
-    shown = None
     if picture is not None and row.finished_at is not None:
-        shown = await picture.respond(services, row)
-    if shown is not None:
-        answer = shown
-        answer.headers["Location"] = _location(row)
+        answer = await picture.respond(services, row)
     else:
         answer = respond(row, services, links=links)
         if row.finished_at is not None:
-            answer.status_code = (
-                status.HTTP_200_OK if picture is None else status.HTTP_406_NOT_ACCEPTABLE
-            )
+            answer.status_code = status.HTTP_200_OK
     answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return answer
 

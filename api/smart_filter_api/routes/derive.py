@@ -56,7 +56,7 @@ _MAX_BODY_BYTES = max_text_bytes(MAX_MASK_BYTES) + 10_000
         *(*_PROBLEMS, *idempotency.PROBLEMS, "unsupported_media"),
         *("photo_too_large", "job_not_finished", "inputs_expired", "invalid_request"),
         *("invalid_webhook_url", "invalid_recipe", "contradiction", "not_available"),
-        "queue_full",
+        *("no_picture", "queue_full"),
     )
     | responses_submission.WAITED,
 )

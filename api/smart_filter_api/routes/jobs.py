@@ -88,6 +88,7 @@ Answer = TypeVar("Answer")
         "upload_missing",
         *idempotency.PROBLEMS,
         "job_deleted",
+        "no_picture",
         "queue_full",
         "unavailable",
     )
