@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
-from smart_filter_workers.connected_parts import label_parts
+from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 
@@ -71,8 +71,8 @@ def split_groups(people: Floats, *, photo_ends: float) -> tuple[PersonGroup, ...
     people: (h, w) float32 coverage, 0..1.  photo_ends: lower end of the photo in the picture, as a
     share of its height.
     """
-    labels, stats = label_parts(people > HALF)
-    areas = stats[1:, cv2.CC_STAT_AREA]
+    labels, count = label_parts(people > HALF)
+    areas = measure_areas(labels, count)[1:]
     if not len(areas):
         return ()
     height = people.shape[0]
@@ -81,9 +81,10 @@ def split_groups(people: Floats, *, photo_ends: float) -> tuple[PersonGroup, ...
     for number in np.argsort(-areas, kind="stable").tolist():
         if areas[number] < MIN_GROUP_SHARE * areas.max():
             break
-        _, top, across, down, _ = stats[1 + number].tolist()
+        inside = labels == 1 + number
+        _, top, across, down = cv2.boundingRect(inside.view(np.uint8))
         size_px = float((across * down) ** 0.5)
-        groups.append(PersonGroup(labels == 1 + number, size_px, stands=top + down <= lowest))
+        groups.append(PersonGroup(inside, size_px, stands=top + down <= lowest))
     return tuple(groups)
 
 

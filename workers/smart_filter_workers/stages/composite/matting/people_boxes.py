@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face
-from smart_filter_workers.connected_parts import label_parts
+from smart_filter_workers.connected_parts import locate_parts
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
@@ -72,7 +72,7 @@ def find(matte: Matte8) -> list[PeopleBox]:
     """
     height, width = matte.shape
     boxes: list[PeopleBox] = []
-    _, stats = label_parts(_shown_cells(matte))
+    _, stats = locate_parts(_shown_cells(matte))
     for left, top, across, down, _ in stats[1:].tolist():
         margin = math.ceil(MARGIN_SHARE * max(across, down))
         cells = left - margin, top - margin, left + across + margin, top + down + margin

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.results import AttachedThing
-from smart_filter_workers.connected_parts import label_parts
+from smart_filter_workers.connected_parts import locate_parts
 from smart_filter_workers.networks.coordinates import photo_per_proxy
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
@@ -59,7 +59,7 @@ def find_attached(people: Matte8, salient: Matte8) -> Matte8:
     radius = max(1, round(THICKNESS * math.sqrt(people_px)))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
     thick = cv2.morphologyEx(beyond, cv2.MORPH_OPEN, disc)
-    labels, stats = label_parts(thick > 0)
+    labels, stats = locate_parts(thick > 0)
     for label in range(1, len(stats)):
         window = _window(stats[label], margin=radius + EDGE_PX + 1)
         # The opening rounds corners: take back what is within its radius.
@@ -82,7 +82,7 @@ def locate_attached(
     if people.attached is None:
         return None
     things = (people.matte > HALF_LEVEL) & (people.matte - people.attached <= HALF_LEVEL)
-    labels, stats = label_parts(things)
+    labels, stats = locate_parts(things)
     per_x, per_y = photo_per_proxy(prepared)
     located = []
     for label in range(1, len(stats)):

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.connected_parts import label_parts
+from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Matte8, Srgb8
@@ -112,10 +112,13 @@ def keep_to_band(matte: Matte8, *, network_px: float) -> Matte8:
 
 def _parts(region: NDArray[np.bool_], *, sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the (H, W) region without the parts that are mistakes by size or sureness."""
-    labels, stats = label_parts(region)
-    is_sure = np.zeros(len(stats), dtype=np.bool_)
-    is_sure[labels[sure]] = True
-    smallest = np.where(is_sure, SMALLEST_PART, SMALLEST_UNSURE_PART) * region.size
-    is_kept = stats[:, cv2.CC_STAT_AREA] >= smallest
+    labels, count = label_parts(region)
+    shares = measure_areas(labels, count) / region.size
+    is_kept = shares >= SMALLEST_UNSURE_PART
     is_kept[0] = False  # label 0 is everything outside the region
+    if is_kept[1:].all():
+        return region
+    is_sure = np.zeros(count, dtype=np.bool_)
+    is_sure[labels[sure]] = True
+    is_kept[1:] |= (is_sure & (shares >= SMALLEST_PART))[1:]
     return np.asarray(is_kept[labels], dtype=np.bool_)

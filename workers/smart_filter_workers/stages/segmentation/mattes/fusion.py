@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.connected_parts import label_parts
+from smart_filter_workers.connected_parts import label_parts, locate_parts
 from smart_filter_workers.networks.boxes import Box, box_side
 from smart_filter_workers.networks.mattes.selfie import SelfieNetworks
 from smart_filter_workers.networks.squares import Square
@@ -107,7 +107,7 @@ def add_unexplained(
     unexplained = ((whole > HALF) & (matte <= HALF)).astype(np.uint8)
     kernel = np.ones((NOISE_PX, NOISE_PX), np.uint8)
     opened = cv2.morphologyEx(unexplained, cv2.MORPH_OPEN, kernel)
-    labels, stats = label_parts(opened > 0)
+    labels, stats = locate_parts(opened > 0)
     checked = 0
     confirmed: list[Outline] = []
     # Largest first: an added part may enclose smaller ones.

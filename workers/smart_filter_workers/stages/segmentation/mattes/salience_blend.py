@@ -56,9 +56,20 @@ def blend(people: Matte8, salient: Matte8) -> Matte8:
 def mix_odds(matte: Matte8, other: Matte8, *, weight: float) -> Matte8:
     """Return the weighted product of two mattes as odds, with faint pixels decided.
 
-    one, other: (H, W) uint8.  weight: of the other, 0..1.  Returns (H, W) uint8.
+    matte, other: uint8 of the same shape, which the result has too.  weight: of the other, 0..1.
     """
     return np.asarray(_table(weight)[matte, other])
+
+
+def may_change(matte: Matte8, other: Matte8, *, weight: float) -> NDArray[np.bool_]:
+    """Return where `mix_odds` may differ from the first matte, (H, W): not where both are sure."""
+    table = _table(weight)
+    # The table rises in both directions.
+    none_below = np.count_nonzero(table[0] == 0)
+    whole_from = 256 - np.count_nonzero(table[255] == 255)  # noqa: PLR2004 - the highest level
+    sure = (matte == 0) & (other < none_below)
+    sure |= (matte == 255) & (other >= whole_from)  # noqa: PLR2004 - as above
+    return np.asarray(~sure)
 
 
 def _interval(counts: NDArray[np.int64]) -> slice:

@@ -205,8 +205,8 @@ def run_grabcut(srgb: Srgb8, seeded: Seeds, *, iterations: int) -> NDArray[np.bo
 
 def _keep_touching(is_person: NDArray[np.bool_], guessed: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the parts of the result that touch the guess: colors recur far away."""
-    labels, stats = label_parts(is_person)
-    is_kept = np.zeros(len(stats), np.bool_)
+    labels, count = label_parts(is_person)
+    is_kept = np.zeros(count, np.bool_)
     is_kept[labels[guessed]] = True
     is_kept[0] = False  # label 0 is everything outside the result
     return np.asarray(is_kept[labels], dtype=np.bool_)

@@ -107,7 +107,7 @@ def drop_guesses(coverage: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     if coverage.max() < SURE:
         return coverage
-    part_of, stats = label_parts(coverage > PART)
-    highest = np.zeros(len(stats), np.float32)
+    part_of, count = label_parts(coverage > PART)
+    highest = np.zeros(count, np.float32)
     np.maximum.at(highest, part_of.ravel(), coverage.ravel())
     return np.where((highest < SURE)[part_of], np.float32(0), coverage)
