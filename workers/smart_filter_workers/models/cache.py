@@ -143,13 +143,13 @@ class ModelCache:
     def _complete(self, task: TaskName, name: str, given: Parameters, digest: str = "") -> Model:
         """Return a model bound to the given parameters, with defaults for the others."""
         model = self.model(task, name, digest)
+        if not self._catalog.files[task, name].CARD.parameters:
+            return model
         try:
             self._catalog.ensure_entry_may_run(task, name, given, self._folder)
         except SetupFailed as error:
             raise ModelNotLoaded(f"{task} {name}: {error}", leads=False) from error
         card = self._catalog.card(task, name, self._folder)
-        if not card.parameters:
-            return model
         return functools.partial(model, parameters=card.completed(given))
 
 

@@ -157,8 +157,9 @@ def find_outline(photo_srgb: Srgb8, matte: Matte8, ground_srgb: Srgb8) -> tuple[
     longer = max(height, width)
     outside = np.round(places + OUTSIDE_SHARE * longer * outward).astype(np.int64)
     shown = ((outside >= 0) & (outside < (width, height))).all(axis=-1)
-    ground = _to_cie_lab(ground_srgb)[outside[shown, 1], outside[shown, 0]]
-    return lab[shown], ground
+    ground = ground_srgb[outside[shown, 1], outside[shown, 0]]
+    # OpenCV converts no empty picture.
+    return lab[shown], _to_cie_lab(ground[np.newaxis])[0] if len(ground) else lab[shown]
 
 
 def _to_cie_lab(srgb: Srgb8) -> Colors:

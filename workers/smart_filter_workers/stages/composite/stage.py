@@ -220,11 +220,8 @@ def _framing_subject(
 
 def _foreground(cut: CutOut) -> tuple[int, int, int, int] | None:
     """Return x, y, width and height around the people in the cut-out's pixels; None without any."""
-    columns, rows = (np.flatnonzero(cut.matte.max(axis=axis) >= _SEEN_FROM) for axis in (0, 1))
-    if not rows.size:
-        return None
-    x, y = int(columns[0]), int(rows[0])
-    return x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y
+    x, y, width, height = cv2.boundingRect((cut.matte >= _SEEN_FROM).view(np.uint8))
+    return (x, y, width, height) if width else None
 
 
 def _picture(

@@ -43,8 +43,10 @@ def join_people(
 ) -> Srgb8 | Srgba8:
     """Composite the people onto a ground of the canvas's size; the ground is overwritten."""
     look = resolve_auto(asked, scene)
+    if look == NO_LOOK:
+        return compositor.over(cut, ground)
     people = coarse_grid.make_grid(*cut.matte.shape).shrink_matte(cut.matte)
-    if look == NO_LOOK or not people.any():
+    if not people.any():
         return compositor.over(cut, ground)
     # Measure before drawing on the ground: people are not lit by their own shadow.
     around = light_wrap.measure_light(ground) if look.light_wrap else None

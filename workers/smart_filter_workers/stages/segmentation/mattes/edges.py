@@ -37,13 +37,14 @@ SURE_LEVELS: Final = 13
 Floats = NDArray[np.float32]
 
 
-def refine_edges(matte_01: Floats, srgb: Srgb8) -> Matte8:
+def refine_edges(matte_01: Floats, srgb: Srgb8, *, small: Srgb8 | None = None) -> Matte8:
     """Return the matte at the picture's size, with its edges aligned to the picture's.
 
-    matte_01: (h, w) float32, coverage 0..1, of any size; srgb: (H, W, 3) uint8.  Returns (H, W)
-    uint8.
+    matte_01: (h, w) float32, coverage 0..1, of any size; srgb: (H, W, 3) uint8; small: the same
+    picture shrunk to REFINED_PX, if there is one.  Returns (H, W) uint8.
     """
-    small = shrink(srgb, longest_side=REFINED_PX)
+    if small is None:
+        small = shrink(srgb, longest_side=REFINED_PX)
     matte_01 = np.asarray(_resize(matte_01, small), np.float32)
     network_px = max(1.0, max(small.shape) / NETWORK_SIDE_PX)
     guided = _guide(matte_01, small, radius=round(GUIDE_RADIUS * network_px))
@@ -75,16 +76,20 @@ def _guide(matte_01: Floats, srgb: Srgb8, *, radius: int) -> Floats:
     height, width = guide.shape
     step = max(1, radius // FIT_RADIUS)
     small = (max(1, width // step), max(1, height // step))
-    small_guide = cv2.resize(guide, small, interpolation=cv2.INTER_AREA)
-    small_matte = cv2.resize(matte_01, small, interpolation=cv2.INTER_AREA)
+    small_guide: Floats | cv2.typing.MatLike = guide
+    small_matte: Floats | cv2.typing.MatLike = matte_01
+    if step > 1:
+        small_guide = cv2.resize(guide, small, interpolation=cv2.INTER_AREA)
+        small_matte = cv2.resize(matte_01, small, interpolation=cv2.INTER_AREA)
     side = (2 * (radius // step) + 1,) * 2
     mean_guide, mean_matte = cv2.blur(small_guide, side), cv2.blur(small_matte, side)
     covariance = cv2.blur(small_guide * small_matte, side) - mean_guide * mean_matte
     variance = cv2.blur(small_guide * small_guide, side) - mean_guide * mean_guide
-    a = covariance / (variance + GUIDE_EPSILON)
-    b = mean_matte - a * mean_guide
-    slope = cv2.resize(cv2.blur(a, side), (width, height), interpolation=cv2.INTER_LINEAR)
-    offset = cv2.resize(cv2.blur(b, side), (width, height), interpolation=cv2.INTER_LINEAR)
+    a = covariance / (variance + np.float32(GUIDE_EPSILON))
+    slope, offset = cv2.blur(a, side), cv2.blur(mean_matte - a * mean_guide, side)
+    if step > 1:
+        slope = cv2.resize(slope, (width, height), interpolation=cv2.INTER_LINEAR)
+        offset = cv2.resize(offset, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.add(cv2.multiply(slope, guide), offset), dtype=np.float32)
 
 

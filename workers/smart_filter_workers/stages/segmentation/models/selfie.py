@@ -55,6 +55,5 @@ class _Selfie:
     def _cut_out(self, proxy_srgb: Srgb8) -> People:
         # The networks take half of this, so a closer look at half the picture loses nothing.
         srgb = shrink(proxy_srgb, longest_side=REFINED_PX)
-        return People(
-            refine_edges(segment_in_two_passes(self.networks, srgb), proxy_srgb), persons=None
-        )
+        matte_01 = segment_in_two_passes(self.networks, srgb)
+        return People(refine_edges(matte_01, proxy_srgb, small=srgb), persons=None)
