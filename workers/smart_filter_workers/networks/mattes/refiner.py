@@ -9,6 +9,7 @@ from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.mattes.modnet import FORM
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
 from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.weights import files
@@ -44,4 +45,4 @@ class MatteRefiner:
         people = resize(matte, width=across, height=down)[np.newaxis, np.newaxis] / np.float32(255)
         (logits,) = self._network(np.concatenate([picture, people], axis=1))[0][0]
         coverage = resize(sigmoid(logits), width=width, height=height)
-        return np.rint(np.clip(coverage, 0, 1) * 255).astype(np.uint8)
+        return np.asarray(cv2.convertScaleAbs(coverage, alpha=255), np.uint8)

@@ -7,6 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
+
 Floats = NDArray[np.float32]
 
 # Rows and columns of a picture.
@@ -26,11 +28,19 @@ def find_region(matte_01: Floats, *, above: float, margin: float, margin_px: int
     matte_01: (H, W) float32, 0..1; above: threshold of a person's pixels; margin: the margin on
     each side, as a share of the people's height and width, and margin_px in pixels.
     """
-    people = matte_01 > above
-    in_row, in_column = np.count_nonzero(people, axis=1), np.count_nonzero(people, axis=0)
+    in_row, in_column = count_along(matte_01 > above)
     if in_row.sum() < MIN_FOUND_PX:
         return None
     return _span(in_row, margin, margin_px), _span(in_column, margin, margin_px)
+
+
+def count_along(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the set pixels of a mask, (H, W), in each row, (H,), and in each column, (W,)."""
+    # Numpy takes ten times as long.
+    in_row, in_column = (
+        cv2.reduce(mask.view(np.uint8), axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S) for axis in (1, 0)
+    )
+    return np.asarray(in_row, np.int32).reshape(-1), np.asarray(in_column, np.int32).reshape(-1)
 
 
 def make_tiles(height: int, width: int, *, share: float) -> Iterator[Region]:
@@ -53,7 +63,7 @@ def grow_region(region: Region, share: float, height: int, width: int) -> Region
     return _grow_span(rows, share, height), _grow_span(columns, share, width)
 
 
-def _span(counts: NDArray[np.intp], margin: float, margin_px: int) -> slice:
+def _span(counts: NDArray[np.int32], margin: float, margin_px: int) -> slice:
     """Return the range that contains most of `counts`, without outliers and with a margin."""
     share = np.cumsum(counts) / counts.sum()
     first, last = np.searchsorted(share, (OUTLIER_SHARE, 1 - OUTLIER_SHARE))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from smart_filter_workers.results import HALF_LEVEL, Matte8
 from smart_filter_workers.stages.segmentation.mattes.agreement import agreement
 from smart_filter_workers.stages.segmentation.mattes.edges import NETWORK_SIDE_PX, keep_to_band
-from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX, Region
+from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX, Region, count_along
 
 # The region holds this share of the rows' and of the columns' pixels of people: a few far away from
 # the others are mistakes.
@@ -40,7 +40,8 @@ def find_region(matte: Matte8) -> Region | None:
     people = matte > HALF_LEVEL
     if np.count_nonzero(people) < MIN_FOUND_PX:
         return None
-    return _interval(people.sum(axis=1)), _interval(people.sum(axis=0))
+    in_row, in_column = count_along(people)
+    return _interval(in_row), _interval(in_column)
 
 
 def blend(people: Matte8, salient: Matte8) -> Matte8:
@@ -72,7 +73,7 @@ def may_change(matte: Matte8, other: Matte8, *, weight: float) -> NDArray[np.boo
     return np.asarray(~sure)
 
 
-def _interval(counts: NDArray[np.int64]) -> slice:
+def _interval(counts: NDArray[np.int32]) -> slice:
     """Return the rows, or columns, that hold nearly all pixels, with a margin.
 
     counts: the pixels of people in each.
