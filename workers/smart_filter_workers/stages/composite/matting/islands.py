@@ -7,6 +7,7 @@ import numpy as np
 from smart_filter_shared.results import Face
 from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
+from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8
 
 # Parts smaller than this share of the largest one, without a face, are removed.
@@ -23,7 +24,7 @@ def remove_islands(matte: Matte8, faces: tuple[Face, ...], *, scale: float) -> M
     """
     height, width = matte.shape
     coarse = (max(1, width // ISLAND_STEP_PX), max(1, height // ISLAND_STEP_PX))
-    labels, count = label_parts(cv2.resize(matte, coarse, interpolation=cv2.INTER_AREA) > 0)
+    labels, count = label_parts(resize(matte, width=coarse[0], height=coarse[1]) > 0)
     areas = measure_areas(labels, count)
     areas[0] = 0  # label 0 is the background
     slips = (areas < MAX_ISLAND_SHARE * areas.max()) & (areas > 0)
