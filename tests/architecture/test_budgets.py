@@ -19,7 +19,7 @@ LINES = {
     "tests": 81_940,
     "tests/smart_filter_tests": 14_535,
     "training": 10_350,
-    "workers": 38_430,
+    "workers": 38_445,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}
