@@ -111,6 +111,8 @@ class Heartbeat:
         finally:
             with self._lock:
                 del self._overdue_at[thread]
+                if not self._held:
+                    self._arm()
 
     @contextmanager
     def holding(self, leases: Sequence[Lease], *, limit_seconds: float) -> Iterator[list[Task]]:
@@ -121,7 +123,8 @@ class Heartbeat:
         with self._lock:
             self._overdue_at[thread] = overdue_at
             self._held.update({entry.lease.token: entry for entry in held})
-            # Setting the timer takes the GIL and 0.2 ms. A later deadline waits for the next beat.
+            # Setting the timer starts a thread, which takes 0.2 ms, and so does its end. A later
+            # deadline waits for the next beat, and the timer runs on until the turn ends.
             if overdue_at < self._armed_for:
                 self._arm()
         try:
@@ -131,8 +134,6 @@ class Heartbeat:
                 self._overdue_at[thread] = math.inf
                 for entry in held:
                     self._held.pop(entry.lease.token, None)
-                if not self._held:
-                    self._arm()
 
     def extend(self, task: Task, *, limit_seconds: float) -> None:
         """Give this thread, which runs one more stage under a lease, time for it."""
