@@ -10,10 +10,12 @@ transaction also sets the transaction's settings, which saves a round trip.
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import lru_cache
 from typing import Any, Final
 
 from psycopg.errors import DuplicatePreparedStatement
-from sqlalchemy import Connection, Engine, create_engine, event
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Connection, Dialect, Engine, TextClause, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
@@ -148,6 +150,23 @@ def transaction(source: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def fetch_rows(connection: Connection, statement: TextClause, parameters: Any) -> list[Any]:  # noqa: ANN401 - as execute
+    """Run a statement that returns rows on the driver; return them as named tuples.
+
+    For the statements that run for every stage, on a thread's connection, in a transaction.
+    SQLAlchemy's execution and result objects take twice the driver's own time. The listeners and
+    the treatment of errors are SQLAlchemy's.
+    """
+    cursor: Any = connection.connection.cursor()  # psycopg's
+    cursor.row_factory = namedtuple_row
+    query = _compile(statement, connection.dialect)
+    for listener in connection.dispatch.before_cursor_execute:
+        query, parameters = listener(connection, cursor, query, parameters, None, False)
+    with _handle_driver_errors(connection, cursor, query):
+        cursor.execute(query, parameters)
+        return list(cursor.fetchall())
+
+
 @contextmanager
 def connection(source: Engine) -> Iterator[Connection]:
     """Open a connection on which the block begins transactions.  Raises DatabaseUnavailable."""
@@ -169,6 +188,25 @@ async def async_connection(source: AsyncEngine) -> AsyncIterator[AsyncConnection
     with _translate_errors():
         async with source.connect() as connection:
             yield connection
+
+
+@contextmanager
+def _handle_driver_errors(
+    connection: Connection, cursor: DBAPICursor, query: str
+) -> Iterator[None]:
+    """Close the cursor after the block; treat errors of the driver as SQLAlchemy does."""
+    try:
+        yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        # Discards connections that have ended, and raises DBAPIError.
+        connection._handle_dbapi_exception(error, query, None, cursor, None)  # noqa: SLF001 - no public name
+    finally:
+        cursor.close()
+
+
+@lru_cache
+def _compile(statement: TextClause, dialect: Dialect) -> str:
+    return str(statement.compile(dialect=dialect))
 
 
 def _options(settings: DatabaseSettings, connections: int) -> dict[str, Any]:
@@ -221,7 +259,10 @@ def _begin(connection: Connection) -> None:
     level, settings = options.get("isolation_level"), options[_BEGIN_WITH]
     if level == "AUTOCOMMIT" or not settings:
         return
-    connection.exec_driver_sql(f"BEGIN; {settings}" if level is None else settings)
+    query = f"BEGIN; {settings}" if level is None else settings
+    cursor = connection.connection.cursor()
+    with _handle_driver_errors(connection, cursor, query):
+        cursor.execute(query)
 
 
 def _mark_by_key(

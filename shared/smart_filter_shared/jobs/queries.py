@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text, union_all
 
 from smart_filter_shared.artifacts.uploads import UploadRef
-from smart_filter_shared.db import partitions, tables
+from smart_filter_shared.db import partitions, sessions, tables
 from smart_filter_shared.errors import RowUnreadable
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId
@@ -366,7 +366,7 @@ def _page(connection: Connection, listing: JobFilter) -> Sequence[RowMapping]:
 def read_for_leases(connection: Connection, leases: Sequence[Lease]) -> StoredJobs:
     """Return the rows of the jobs of leases, with the results of their earlier stages."""
     ids = list({lease.job_id for lease in leases})
-    return connection.execute(_FIND_FOR_LEASES, {"ids": ids}).scalars().all()
+    return [row.job for row in sessions.fetch_rows(connection, _FIND_FOR_LEASES, {"ids": ids})]
 
 
 def parse_jobs(rows: StoredJobs) -> dict[JobId, JobRow | None]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, Tenant, WorkerId
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue import events, heads
@@ -203,10 +204,10 @@ def claim(
         **asdict(guard),
     }
     if excluded:
-        claimed = connection.execute(_CLAIM_OF_OTHERS, {**parameters, "excluded": list(excluded)})
+        parameters["excluded"] = list(excluded)
+        rows = sessions.fetch_rows(connection, _CLAIM_OF_OTHERS, parameters)
     else:
-        claimed = connection.execute(_CLAIM, parameters)
-    rows = claimed.all()
+        rows = sessions.fetch_rows(connection, _CLAIM, parameters)
     first_claims = {
         JobId(row.job_id): StageName(row.stage)
         for row in rows
@@ -234,7 +235,7 @@ def _find_first_claims(connection: Connection, claimed: Mapping[JobId, StageName
     return [job_id for job_id in ids if job_id not in started_ids]
 
 
-def _lease(row: Row[tuple[object, ...]]) -> Lease:
+def _lease(row: Any) -> Lease:  # noqa: ANN401 - a row of `_CLAIM`
     return Lease(
         job_id=JobId(row.job_id),
         stage=StageName(row.stage),

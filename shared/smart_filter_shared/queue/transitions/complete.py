@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts import retention
+from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.pipeline import PIPELINE, get_stage
 from smart_filter_shared.queue import events
@@ -158,7 +159,8 @@ def _complete(connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs)
         if (job := jobs.get(done.lease.job_id)) is not None
         for key, kind in done.artifacts.items()
     ]
-    rows = connection.execute(
+    rows = sessions.fetch_rows(
+        connection,
         _COMPLETE,
         {
             **as_arrays(leases),
@@ -167,7 +169,7 @@ def _complete(connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs)
             "seconds": [done.seconds + done.fetching_seconds for done in batch],
             "results": [json.dumps(done.result) for done in batch],
         },
-    ).all()
+    )
     completed = {(row.job_id, row.name) for row in rows if row.what == "completed"}
     for done in batch:
         job_id = done.lease.job_id

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import (
     LeaseLost,
     NotFound,
@@ -47,7 +49,7 @@ class UnlockedJob:
 
 def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
     """Lock jobs in open partitions, then their stages, in the global order; return the jobs."""
-    rows = connection.execute(sql.LOCK, {"ids": list(job_ids)})
+    rows = sessions.fetch_rows(connection, sql.LOCK, {"ids": list(job_ids)})
     return {JobId(row.id): _read_locked_job(row) for row in rows}
 
 
@@ -92,7 +94,7 @@ def lease_lost(lease: Lease) -> LeaseLost:
     return LeaseLost(f"{lease.stage} of job {lease.job_id}, attempt {lease.attempt}")
 
 
-def _read_locked_job(row: Row[tuple[object, ...]]) -> LockedJob:
+def _read_locked_job(row: Any) -> LockedJob:  # noqa: ANN401 - a row of `sql.LOCK` or its like
     return LockedJob(
         Tenant(row.tenant),
         row.outcome,
