@@ -330,6 +330,12 @@ class JobFinal(Conflict):
     code = "job_final"
 
 
+class NoPicture(Conflict):
+    """The job has ended without a picture, and its client accepts nothing else."""
+
+    code = "no_picture"
+
+
 class JobNotFinished(Conflict):
     """The requested resource does not exist before the job ends."""
 

@@ -20,7 +20,7 @@ from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.loops.event_poller import JobWatch
 from smart_filter_api.submission.commit import AcceptedJob
-from smart_filter_shared.errors import NotFound, OutputExpired
+from smart_filter_shared.errors import NoPicture, NotFound, OutputExpired
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.recipe import Output
@@ -52,7 +52,7 @@ class PictureRequest:
             reason = str(error)
             if row.error is not None:
                 reason = f"job {row.id} has failed: {row.error['detail']}"
-            answer = problem.problem_response(self.request, "no_picture", reason)
+            answer = problem.respond_to_error(self.request, NoPicture(reason))
         answer.headers["Location"] = _location(row)
         return answer
 
