@@ -18,6 +18,7 @@ from smart_filter_shared.tenants.quotas import Limits
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.serving import Api, a_photo, an_api, serve_with
+from smart_filter_tests.stored_results import FACTS
 
 _MEGABYTES = 170
 _OTHER = Tenant("other")
@@ -147,11 +148,12 @@ def test_downloads_that_are_not_read_are_bounded(api: Api) -> None:
         "/v1/jobs", files={"photo": a_photo()}, data={"background": "keep"}, headers=mine
     )
     job_id, size = sent.json()["id"], 16_000_000  # more than the kernel takes for a client
-    api.finish(StageName.PREPARE, {"files": {}})
+    api.finish(StageName.PREPARE, {"facts": FACTS[StageName.PREPARE], "files": {}})
     api.bench.store.put(f"of/{job_id}", bytes(size), length=size, media_type="image/png")
     file = {"key": f"of/{job_id}", "format": "image/png", "media_type": "image/png", "bytes": size}
     image = {**file, "width": 4, "height": 4}
-    api.finish(StageName.COMPOSITE, {"files": {"image": image}, "background": None})
+    facts = FACTS[StageName.COMPOSITE]
+    api.finish(StageName.COMPOSITE, {"facts": facts, "files": {"image": image}})
     path = f"/v1/jobs/{job_id}/outputs/image"
 
     with contextlib.ExitStack() as downloads:
@@ -160,6 +162,13 @@ def test_downloads_that_are_not_read_are_bounded(api: Api) -> None:
             assert downloads.enter_context(download).status_code == 200
         refused = api.client.get(path, headers=mine)
         other = api.client.head(path)
+        again = api.client.post(
+            "/v1/jobs",
+            files={"photo": a_photo()},
+            data={"background": "keep"},
+            headers={**mine, "Idempotency-Key": "k", "Accept": "image/*", "Prefer": "wait=5"},
+        )
+        stored = api.client.get(again.headers["Location"]).json()
     # The server notices the ends of the downloads a moment later.
     wait_until(lambda: api.client.head(path, headers=mine).status_code == 200)
 
@@ -167,6 +176,9 @@ def test_downloads_that_are_not_read_are_bounded(api: Api) -> None:
     assert "20 downloads of this key" in refused.json()["detail"]
     assert refused.headers["Retry-After"] == "5"
     assert other.status_code == 200
+    # The job has ended, and the picture cannot be sent now.
+    assert (again.status_code, again.json()["state"]) == (202, "succeeded")
+    assert again.json()["finished_at"] == stored["finished_at"] > stored["created_at"]
 
 
 def test_downloads_have_bounds_of_key_tenant_and_process() -> None:

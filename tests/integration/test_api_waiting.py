@@ -95,7 +95,9 @@ def test_submission_with_prefer_wait_returns_after_the_end(
     [
         ("image/*", "image/png"),
         ("image/avif;q=0.8, IMAGE/webp", "image/png"),
+        ("image/*, , */*;q=0", "image/png"),
         ("image/png, */*", "application/json"),
+        ("image/png;q=0", "application/json"),
     ],
 )
 def test_submission_that_accepts_only_pictures_gets_the_picture(

@@ -137,7 +137,7 @@ PAGES: Mapping[str, ProblemPage] = {
     "no_picture": ProblemPage(
         "`Accept` names only pictures, and the job has ended without one.",
         ("The job failed or was canceled.", "Its `outputs` do not name `image`."),
-        "Read the job at `Location`: `error` says why it failed.",
+        "Read the job at `Location`: `state` and `error` say how it ended, `outputs` what it has.",
         "job 019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a has failed: the photo shows no person",
     ),
     "upload_missing": ProblemPage(

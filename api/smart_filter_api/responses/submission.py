@@ -3,6 +3,7 @@
 With `Accept: image/*` as well, the answer is the picture, so that one request does everything.
 """
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +21,14 @@ from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.loops.event_poller import JobWatch
 from smart_filter_api.submission.commit import AcceptedJob
-from smart_filter_shared.errors import NoPicture, NotFound, OutputExpired
+from smart_filter_shared.errors import (
+    NoPicture,
+    NotFound,
+    OutputExpired,
+    RateLimited,
+    ServiceFull,
+    TryAgain,
+)
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.recipe import Output
@@ -36,18 +44,24 @@ class PictureRequest:
     request: Request
     until_sent: ExitStack
 
-    def hold(self, services: Services, caller: Caller) -> None:
-        """Count a download until the answer was sent.  Raises RateLimited, ServiceFull."""
-        self.until_sent.enter_context(services.limits.waits.hold_download(caller.tenant, caller))
-
-    async def respond(self, services: Services, row: JobRow) -> Response:
+    async def respond(
+        self, services: Services, caller: Caller, row: JobRow, *, download: str | None
+    ) -> Response | None:
         """Return the picture of a job that has ended, or the problem that it has none.
 
-        Raises StorageUnavailable.
+        Counts as a download until the answer was sent.  download: as in `serve_output`.
+        Returns None when the picture cannot be sent now: another request must not make another job.
         """
         try:
             output = responses_output.find_output(services, row, Output.IMAGE)
-            answer = await responses_output.serve_output(services, self.request, output)
+            self.until_sent.enter_context(
+                services.limits.waits.hold_download(caller.tenant, caller)
+            )
+            answer = await responses_output.serve_output(
+                services, self.request, output, download=download
+            )
+        except (RateLimited, ServiceFull, TryAgain):
+            return None
         except (NotFound, OutputExpired) as error:
             reason = str(error)
             if row.error is not None:
@@ -59,13 +73,19 @@ class PictureRequest:
 
 async def _read_accept(request: Request) -> AsyncIterator[PictureRequest | None]:
     """Yield the request for a picture of a client that accepts nothing else."""
-    ranges = ",".join(request.headers.getlist("accept")).split(",")
-    if not all(media_range.strip().lower().startswith("image/") for media_range in ranges):
+    ranges = ",".join(request.headers.getlist("accept")).lower().split(",")
+    accepted = [
+        stripped for media_range in ranges if not _REFUSED.search(stripped := media_range.strip())
+    ]
+    if not accepted or not all(media_range.startswith("image/") for media_range in accepted):
         yield None
         return
     with ExitStack() as until_sent:
         yield PictureRequest(request, until_sent)
 
+
+# An element of `Accept` that is empty, or has the weight 0.
+_REFUSED: Final = re.compile(r"^$|;\s*q=0(\.0*)?\s*(;|$)")
 
 # OpenAPI's description of the answer to a submission that waits. A second media type would make
 # the job a union in generated clients.
@@ -112,7 +132,8 @@ async def respond_or_wait(
     """Return the answer to a submission; with `Prefer: wait`, wait for the job's end first.
 
     A client that asks to wait gets 200 when the job has ended, every other answer is 202. One that
-    accepts only pictures gets the picture with 200, or the problem `no_picture`.
+    accepts only pictures gets the picture with 200, the problem `no_picture`, or 202 with the job
+    if the picture cannot be sent now.
 
     A caller that has too many waits is answered at once: a preference can be ignored.
     Source: RFC 7240, 2.
@@ -136,11 +157,13 @@ async def respond_or_wait(
                     row, services, followed, watch, seconds=seconds, changed_from=None
                 )
         await services.eta.refresh()
+    answer = None
     if picture is not None and row.finished_at is not None:
-        answer = await picture.respond(services, row)
-    else:
+        download = None if links is None else links.download
+        answer = await picture.respond(services, caller, row, download=download)
+    if answer is None:
         answer = respond(row, services, links=links)
-        if row.finished_at is not None:
+        if row.finished_at is not None and picture is None:
             answer.status_code = status.HTTP_200_OK
     answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return answer

@@ -72,8 +72,6 @@ async def derive_job(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create a job for the photo of another job."""
-    if picture is not None:
-        picture.hold(services, caller)
     parent = await services.database.query(jobs.find_job, job_id, caller.tenant)
     async with (
         derive_request.receive_derive_request(request) as sent,

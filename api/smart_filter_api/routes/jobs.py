@@ -105,8 +105,6 @@ async def submit_job(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create a job for a photo; the job is queued, or has ended, when the answer is sent."""
-    if picture is not None:
-        picture.hold(services, caller)
     seconds = long_poll.preferred_seconds(prefer)
     with contextlib.ExitStack() as watches:
         async with (

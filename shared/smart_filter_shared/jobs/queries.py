@@ -228,7 +228,7 @@ def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None
 def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
     """Return a job that was just written, as `find` would read it."""
     rows = sorted(written.stages, key=lambda row: _STAGE_ORDER[row["stage"]])
-    has_ended = written.expires_at is not None
+    has_ended = written.finished_at is not None
     return JobRow(
         id=job.job_id,
         tenant=job.tenant,
@@ -237,7 +237,7 @@ def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
         seed=job.seed,
         photo_key=job.photo_key,
         created_at=written.created_at,
-        finished_at=written.created_at if has_ended else None,
+        finished_at=written.finished_at,
         expires_at=written.expires_at,
         error=None,
         stages=tuple(
@@ -266,7 +266,7 @@ def as_accepted(job: NewPhotoJob, rows: NewJob, created_at: dt.datetime) -> JobR
 
     Of a job that ends at once no stage has run yet.
     """
-    row = from_submission(job, WrittenJob(created_at, None, rows.stages, []))
+    row = from_submission(job, WrittenJob(created_at, None, None, rows.stages, []))
     if not rows.has_ended:
         return row
     stages = (

@@ -105,10 +105,12 @@ class StoredAnswer:
 class WrittenJob:
     """The written job: the time, its stages, and the capabilities to ring.
 
-    expires_at: when the results of a job that has ended at once will be deleted, else None.
+    finished_at, expires_at: when a job that has ended at once did, and when its results will be
+    deleted; else None.
     """
 
     created_at: dt.datetime
+    finished_at: dt.datetime | None
     expires_at: dt.datetime | None
     stages: Sequence[Mapping[str, Any]]
     ringing: list[Capability]

@@ -78,7 +78,7 @@ _INSERT = f"""
             CASE WHEN has_ended
                 THEN statement_timestamp() + make_interval(secs => keep_result_seconds) END
         FROM job
-        RETURNING created_at, expires_at
+        RETURNING created_at, finished_at, expires_at
     ), stored AS (
         INSERT INTO artifacts (tenant, key, job_id, kind, length, expires_at)
         SELECT job.tenant, key, job_id, kind, length,
@@ -94,7 +94,7 @@ _INSERT = f"""
             {_STAGE_COLUMNS}
         ) JOIN job ON job.id = job_id
     ), {{events}}
-    SELECT created_at, expires_at FROM written LIMIT 1
+    SELECT created_at, finished_at, expires_at FROM written LIMIT 1
 """  # noqa: S608 - names of our own
 _QUEUED = f"SELECT id, '{EventType.QUEUED}', NULL, 'queued' FROM job"  # noqa: S608 - our own name
 _INSERT_JOBS = text(_INSERT.format(events=f"told AS ({events.insert(_QUEUED)})"))
@@ -184,7 +184,7 @@ def _insert_jobs(
         for row in jobs.stage_rows
         if row["state"] == StageState.READY
     ]
-    return WrittenJob(row.created_at, row.expires_at, jobs.stage_rows, ringing)
+    return WrittenJob(row.created_at, row.finished_at, row.expires_at, jobs.stage_rows, ringing)
 
 
 def _is_rating(row: Mapping[str, Any]) -> bool:
