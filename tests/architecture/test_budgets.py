@@ -16,10 +16,10 @@ LINES = {
     "deploy": 17_265,
     "docs": 4_050,
     "shared": 24_165,
-    "tests": 81_955,
+    "tests": 81_970,
     "tests/smart_filter_tests": 14_535,
     "training": 10_350,
-    "workers": 38_445,
+    "workers": 38_495,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}

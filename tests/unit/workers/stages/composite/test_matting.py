@@ -77,6 +77,25 @@ def test_small_part_stays_only_with_a_face_or_enough_area() -> None:
     assert np.array_equal(larger[20:50, 140:170], grown[20:50, 140:170])
 
 
+def test_wide_faint_part_is_removed_except_near_a_head() -> None:
+    matte = np.zeros((256, 256), np.uint8)
+    matte[64:256, 64:160] = 255
+    matte[64:256, 160:163] = 120  # an edge as soft as any
+    matte[200:256, 160:240] = 80
+    face = a_face(96, 70, 30)
+    below = a_face(150, 190, 40)
+
+    cleaned = islands.remove_islands(matte, (face,), scale=1)
+    of_hair = islands.remove_islands(matte, (face, below), scale=1)
+    without_faces = islands.remove_islands(matte, (), scale=1)
+
+    assert np.array_equal(cleaned[:192, :166], matte[:192, :166])
+    assert cleaned[64:256, 64:160].min() == 255
+    assert not cleaned[204:, 176:].any()
+    assert np.array_equal(of_hair[200:240, 160:200], matte[200:240, 160:200])
+    assert np.array_equal(without_faces, matte)
+
+
 def a_sheet(edge_at: int) -> Srgb8:
     """Return a photo of 400 × 400, bright up to a column and dark from there."""
     photo = np.full((400, 400, 3), 220, np.uint8)
