@@ -137,6 +137,11 @@ def create(
     return app
 
 
+def end_waits(app: FastAPI) -> None:
+    """Let requests that wait be answered now: the server stops."""
+    app.state.services.events.end_waits()
+
+
 def _description_file(app: FastAPI) -> static_content.StaticFile:
     document = json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":"))
     return static_content.prepare_file(document.encode(), "application/json")

@@ -168,7 +168,7 @@ def serve_api(
         # eighth of the time of a submission.
         gc.collect()
         gc.freeze()
-        server.serve(config, listeners)
+        server.serve(config, listeners, end_waits=partial(app.end_waits, application))
 
 
 def serve_worker(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +11,12 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_tests.batches import KEEP, items
-from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.serving import Api, a_photo, serve_with
 from smart_filter_tests.stored_results import STROKES, objects, run_stages, run_whole_job
 
 PREPARE, COMPOSITE = StageName.PREPARE, StageName.COMPOSITE
@@ -124,6 +126,29 @@ def test_submission_that_accepts_only_pictures_gets_the_picture(
         assert answer.content == api.client.get(f"{job}/outputs/image").content
     else:
         assert answer.json() == api.client.get(job).json()
+
+
+def test_server_that_stops_answers_the_requests_that_wait(
+    api: Api, thread: ThreadPoolExecutor
+) -> None:
+    body = {**items(1)[0], "recipe": KEEP}
+    followed_id = api.submit()
+    headers = api.headers(*Scope)
+
+    with httpx.Client(headers=headers, timeout=60) as client, ExitStack() as at_end:
+        with serve_with(api.bench) as site:
+            url = f"{site.url}/v1/jobs"
+            stream = at_end.enter_context(client.stream("GET", f"{url}/{followed_id}/events"))
+            events = sent(stream.iter_lines())
+            first = next(events)
+            waiting = thread.submit(client.post, url, json=body, headers=LONG)
+            while len(jobs(api)) < 2:
+                pass  # the submission is on its way
+        more = list(events)
+    answer = waiting.result()
+
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+    assert (first.type, more) == ("job.queued", [])
 
 
 def test_submission_that_accepts_only_pictures_gets_the_job_before_its_end(api: Api) -> None:

@@ -33,7 +33,7 @@ async def refuse(_: Request) -> Response:
 def address() -> Iterator[tuple[str, int]]:
     listener = listening.bind("127.0.0.1", 0)
     app = Starlette(routes=[Route("/", refuse, methods=["POST"])])
-    running = server.Server(server.build_config(app))
+    running = server.Server(server.build_config(app), end_waits=lambda: None)
     thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
     thread.start()
     wait_until(lambda: running.started)

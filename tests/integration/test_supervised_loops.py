@@ -314,7 +314,8 @@ def test_server_ends_when_its_application_does() -> None:
         await anyio.to_thread.run_sync(wait_until, lambda: failing.started)
         raise RuntimeError("a loop gives up")
 
-    failing = server.Server(server.build_config(Starlette(lifespan=lifespan)))
+    config = server.build_config(Starlette(lifespan=lifespan))
+    failing = server.Server(config, end_waits=lambda: None)
     thread = threading.Thread(target=failing.run, daemon=True)
     thread.start()
     thread.join(60)

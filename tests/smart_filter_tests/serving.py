@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest import mock
 
 import httpx
-import uvicorn
 from PIL import Image
 from sqlalchemy import text
 from starlette.types import ASGIApp
@@ -194,13 +194,21 @@ def serve_api(settings: Settings, *, clock: Callable[[], float] = time.monotonic
         port = operators.getsockname()[1]
         application = app.create(settings, operators_port=port, clock=clock)
         proxies = settings.browser.trusted_proxies
-        with serve_application(application, operators, trusted_proxies=proxies) as url:
+        with serve_application(
+            application,
+            operators,
+            trusted_proxies=proxies,
+            end_waits=partial(app.end_waits, application),
+        ) as url:
             yield Site(url, f"http://{LOOPBACK}:{port}")
 
 
 @contextlib.contextmanager
 def serve_application(
-    application: ASGIApp, *more: socket.socket, trusted_proxies: Sequence[str] = ()
+    application: ASGIApp,
+    *more: socket.socket,
+    trusted_proxies: Sequence[str] = (),
+    end_waits: Callable[[], None] = lambda: None,
 ) -> Iterator[str]:
     """Serve an application as the API is served while the block lasts; yields its URL.
 
@@ -210,9 +218,8 @@ def serve_application(
     # takes seconds.
     logs.configure("api")
     listener = socket.create_server((LOOPBACK, 0))
-    server = uvicorn.Server(
-        server_module.build_config(application, trusted_proxies=trusted_proxies)
-    )
+    config = server_module.build_config(application, trusted_proxies=trusted_proxies)
+    server = server_module.Server(config, end_waits=end_waits)
     # A daemon thread: a test process that ends early must not wait for it.
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener, *more]}, daemon=True)
     thread.start()  # until it is up, connections wait in the listener's queue

@@ -2,7 +2,7 @@
 
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -11,8 +11,7 @@ from uvicorn.lifespan.on import LifespanOn
 
 from smart_filter_api.http.strict_h11 import StrictH11Protocol
 
-# Time for open requests at shutdown. Clients that follow a job are cut off and reconnect; other
-# requests are faster.
+# Time for open requests at shutdown.
 _SHUTDOWN_SECONDS = 5
 
 
@@ -54,10 +53,15 @@ class Server(uvicorn.Server):
     """A server that stops when a long-lived task of its application has failed.
 
     uvicorn itself would continue to accept requests that can no longer be answered.
+    end_waits: called before open requests must end, to answer those that wait.
     has_failed: whether the application's lifespan ended while requests were served.
     """
 
     has_failed = False
+
+    def __init__(self, config: uvicorn.Config, *, end_waits: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_waits = end_waits
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop; uvicorn calls this ten times a second."""
@@ -65,13 +69,23 @@ class Server(uvicorn.Server):
         self.has_failed = isinstance(lifespan, LifespanOn) and lifespan.shutdown_event.is_set()
         return self.has_failed or await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the listening sockets, answer open requests, and end the application."""
+        self._end_waits()
+        await super().shutdown(sockets)
 
-def serve(config: uvicorn.Config, listening: Sequence[socket.socket]) -> None:
+
+def serve(
+    config: uvicorn.Config,
+    listening: Sequence[socket.socket],
+    *,
+    end_waits: Callable[[], None],
+) -> None:
     """Serve on bound sockets until a signal stops the server.
 
-    Exits with status 1 when the application fails.
+    end_waits: as for `Server`.  Exits with status 1 when the application fails.
     """
-    server = Server(config)
+    server = Server(config, end_waits=end_waits)
     server.run(sockets=list(listening))
     if server.has_failed:
         sys.exit(1)

@@ -93,7 +93,7 @@ async def wait_for_end(
     seconds: float,
     changed_from: Row | None = None,
 ) -> Row:
-    """Wait until a job or batch has ended, at most `seconds`, and return it.
+    """Wait until a job or batch has ended or the server stops, at most `seconds`, and return it.
 
     changed_from: the row as the caller knows it; the wait then ends as soon as it differs.
     Raises JobDeleted as soon as it is deleted, DatabaseUnavailable.
@@ -120,6 +120,8 @@ async def wait_from(
     """
     deadline = anyio.current_time() + seconds
     while row.finished_at is None and (changed_from is None or row == changed_from):
+        if services.events.are_waits_over:
+            break
         with anyio.move_on_at(deadline) as waited:
             await watch.woken()
         # Also at the deadline: it may have started, and only its end wakes this watch.
@@ -152,12 +154,14 @@ async def stream_events(
 ) -> AsyncIterator[bytes]:
     """Yield the events after one of them, as SSE, until the last one or five minutes.
 
+    A server that stops ends the stream; the client then reconnects.
+
     Source: WHATWG HTML, 9.2 Server-sent events.
     """
     ends_at = anyio.current_time() + _MAX_STREAM_SECONDS
     yield format_sse_event(retry=_RECONNECT_MS)
     with services.events.watch(followed.watched_id) as watch:
-        while anyio.current_time() < ends_at:
+        while anyio.current_time() < ends_at and not services.events.are_waits_over:
             try:
                 page = await followed.read_events(services, after=after)
             except DatabaseUnavailable:

@@ -67,6 +67,7 @@ class EventPoller:
         self._first_read = anyio.Event()
         self._followers = 0  # watches that wait for more than ends
         self.wakes = 0  # times that watches were woken, or began when there were none
+        self.are_waits_over = False  # whether no request may wait any longer
         self._are_ends_announced = False
         self._hurried = anyio.Event()
         self._looks = SupervisedLoop(
@@ -106,6 +107,11 @@ class EventPoller:
         self.wakes += 1
         for watch in self._watches.get(job_id, ()):
             watch.wake(ends=True)
+
+    def end_waits(self) -> None:
+        """Let requests answer with what they know: the server stops."""
+        self.are_waits_over = True
+        self._wake_all(ends=True)
 
     async def run(self) -> None:
         """Poll while there are watches, until canceled.
@@ -148,8 +154,8 @@ class EventPoller:
             with anyio.move_on_after(_ANNOUNCED_PAUSE_SECONDS):
                 await self._hurried.wait()
 
-    def _wake_all(self) -> None:
+    def _wake_all(self, *, ends: bool = False) -> None:
         self.wakes += 1
         for watches in self._watches.values():
             for watch in watches:
-                watch.wake()
+                watch.wake(ends=ends)
