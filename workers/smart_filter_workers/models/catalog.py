@@ -130,9 +130,9 @@ class ModelCatalog:
         file = self.files.get((task, name))
         if file is None:
             return None
+        if file.CARD.parameter(ENTRY_PARAMETER) is None:
+            return file.CARD.digest
         card = self.card(task, name, weights_folder)
-        if card.parameter(ENTRY_PARAMETER) is None:
-            return card.digest
         entry = card.completed(given)[ENTRY_PARAMETER]
         there = {
             weights.full_name: weights.sha256
