@@ -83,28 +83,30 @@ class StubWorkers:
             if chosen is None:
                 return False
             leases = WORKER.claim(
-                connection, chosen, worker=worker.id, batch_size=1, lease_seconds=60, max_attempts=3
+                connection,
+                chosen,
+                worker=worker.id,
+                lease_seconds=60,
+                max_attempts=3,
+                job_sql=queries.CLAIMED_JOB,
             )
-            jobs = queries.parse_jobs(queries.read_for_leases(connection, leases))
         self.counters.record_claims(leases)
         for lease in leases:
-            job = jobs[lease.job_id]
-            assert job is not None
-            self._run(lease, job.megapixels, rng, started_at)
+            self._run(lease, rng, started_at)
         return True
 
-    def _run(self, lease: Lease, megapixels: float, rng: random.Random, started_at: float) -> None:
-        seconds = self.costs[lease.stage].mean_seconds(megapixels) * rng.lognormvariate(
-            0, self.spread
-        )
+    def _run(self, lease: Lease, rng: random.Random, started_at: float) -> None:
+        (job,) = queries.parse_claimed_jobs([lease]).values()
+        assert job is not None
+        cost = self.costs[lease.stage].mean_seconds(job.megapixels)
+        seconds = cost * rng.lognormvariate(0, self.spread)
         time.sleep(seconds)
         outcomes = [StageOutcome(lease, {}, seconds, {})]
         with sessions.transaction(self.engine) as connection:
             WORKER.complete(connection, outcomes)
         self.counters.record_runs(outcomes)
-        self.counters.record_duration(
-            lease.capability, time.perf_counter() - started_at, megapixels
-        )
+        taken = time.perf_counter() - started_at
+        self.counters.record_duration(lease.capability, taken, job.megapixels)
 
     def _sweep(self, worker: Worker, stop: threading.Event) -> None:
         while not stop.wait(1):

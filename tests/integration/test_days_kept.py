@@ -71,7 +71,7 @@ def worker(bench: Bench) -> Iterator[Engine]:
 
 
 def claim(connection: Connection, bench: Bench, chosen: Capability) -> object:
-    """Claim stages, and read their jobs."""
+    """Claim stages."""
     engine = bench.settings.engine
     leases = WORKER.claim(
         connection,
@@ -80,8 +80,8 @@ def claim(connection: Connection, bench: Bench, chosen: Capability) -> object:
         batch_size=4,
         lease_seconds=engine.lease_seconds,
         max_attempts=engine.max_attempts,
+        job_sql=queries.CLAIMED_JOB,
     )
-    queries.read_for_leases(connection, leases)
     return [str(lease.stage) for lease in leases]
 
 

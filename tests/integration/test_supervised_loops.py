@@ -353,7 +353,7 @@ def test_jobs_of_a_batch_are_parsed_independently(bench: Bench) -> None:
     write_later(bench, first)
     leases = bench.claim(PREPARE, batch_size=2)
 
-    jobs = queries.parse_jobs(bench.do(queries.read_for_leases, leases))
+    jobs = queries.parse_claimed_jobs(leases)
 
     assert (jobs[first], jobs[second]) == (None, bench.job(second))
 

@@ -396,6 +396,7 @@ class Bench:
             batch_size=batch_size,
             lease_seconds=self.settings.engine.lease_seconds,
             max_attempts=self.settings.engine.max_attempts,
+            job_sql=queries.CLAIMED_JOB,
         )
 
     def claim_one(self, stage: StageName) -> Lease:

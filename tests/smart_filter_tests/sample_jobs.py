@@ -89,7 +89,6 @@ def _claimed(bench: Bench) -> Lease:
         WORKER.claim,
         _ready(bench)[0],
         worker=bench.worker,
-        batch_size=1,
         lease_seconds=60,
         max_attempts=3,
     )

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text, union_all
 
 from smart_filter_shared.artifacts.uploads import UploadRef
-from smart_filter_shared.db import partitions, sessions, tables
+from smart_filter_shared.db import partitions, tables
 from smart_filter_shared.errors import RowUnreadable
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId
@@ -41,8 +41,6 @@ _log = logger("jobs")
 
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
 Row = RowMapping | Mapping[str, Any]
-# Jobs with their stages, as the JSON texts that PostgreSQL returned; see `parse_jobs`.
-StoredJobs = Sequence[str]
 
 # Stages are aggregated into the job's row: a second query would almost double the latency.
 _STAGES = """
@@ -91,11 +89,12 @@ _FIND = text(f"""
     SELECT outcome, {_JOB.format(stages="stages", own=_OF_JOB, more="")} AS job
     FROM jobs WHERE id = :job_id AND tenant = :tenant
 """)  # noqa: S608 - all parts stand here
-# Running stages are always in open partitions; the plan is generic (transitions/sql.py).
-_FIND_FOR_LEASES = text(f"""
-    SELECT {_JOB.format(stages="open_stages", own="", more=_OF_LEASES)} AS job
-    FROM open_jobs AS jobs WHERE id = ANY(:ids)
-""")  # noqa: S608 - as above
+# Running stages are always in open partitions; the plan is generic (transitions/sql.py). Without
+# ARRAY the planner may search the index (tenant, id) for every tenant.
+CLAIMED_JOB: Final = f"""(
+    SELECT {_JOB.format(stages="open_stages", own="", more=_OF_LEASES)}
+    FROM open_jobs AS jobs WHERE id = ANY(ARRAY(SELECT claimed.job_id))
+)"""  # noqa: S608 - as above
 # An id begins with the time of the API's clock, `created_at` is of the database's. The first
 # partition allows for as much difference between clocks (migration 0001).
 _CLOCKS_DIFFER: Final = dt.timedelta(days=7)
@@ -289,7 +288,8 @@ def get_many(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, 
         SELECT {job} AS job FROM jobs
         WHERE id = ANY(:ids) AND {partitions.day_condition("id", job_ids)}
     """)  # noqa: S608 - all parts stand here and in partitions
-    return parse_jobs(connection.execute(query, {"ids": list(job_ids)}).scalars().all())
+    stored = connection.execute(query, {"ids": list(job_ids)}).scalars()
+    return {JobId(job["id"]): _parse_readable(job) for job in map(_parse_columns, stored)}
 
 
 def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
@@ -363,21 +363,22 @@ def _page(connection: Connection, listing: JobFilter) -> Sequence[RowMapping]:
     return rows.mappings().all()
 
 
-def read_for_leases(connection: Connection, leases: Sequence[Lease]) -> StoredJobs:
-    """Return the rows of the jobs of leases, with the results of their earlier stages."""
-    ids = list({lease.job_id for lease in leases})
-    return [row.job for row in sessions.fetch_rows(connection, _FIND_FOR_LEASES, {"ids": ids})]
-
-
-def parse_jobs(rows: StoredJobs) -> dict[JobId, JobRow | None]:
-    """Return the jobs of stored rows by id; None for a job that this version cannot read."""
+def parse_claimed_jobs(leases: Collection[Lease]) -> dict[JobId, JobRow | None]:
+    """Return the jobs of claimed leases; None for a job that this version cannot read."""
     jobs: dict[JobId, JobRow | None] = {}
-    for stored in rows:
-        job = _parse_columns(stored)
-        jobs[JobId(job["id"])] = None
-        with contextlib.suppress(RowUnreadable):
-            jobs[JobId(job["id"])] = _job_row(job)
+    for lease in leases:
+        job = _parse_columns(lease.job)
+        for stage in job["stages"]:
+            if stage["stage"] == lease.stage:  # the row is older than the claim
+                stage.update(state=StageState.RUNNING, attempt=lease.attempt, has_started=True)
+        jobs[lease.job_id] = _parse_readable(job)
     return jobs
+
+
+def _parse_readable(job: Row) -> JobRow | None:
+    with contextlib.suppress(RowUnreadable):
+        return _job_row(job)
+    return None
 
 
 def _state_condition(state: JobState) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type

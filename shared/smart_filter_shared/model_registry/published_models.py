@@ -121,9 +121,8 @@ def publish(
 _RENEW = text("""
     UPDATE models SET offered_at = statement_timestamp(), seen_at = statement_timestamp()
     WHERE (task, name) IN (
-        SELECT models.task, models.name FROM models JOIN unnest(
-            CAST(:tasks AS text[]), CAST(:names AS text[]), CAST(:fingerprints AS text[])
-        ) AS own (task, name, fingerprint) USING (task, name, fingerprint)
+        SELECT models.task, models.name FROM models JOIN json_to_recordset(CAST(:cards AS json))
+            AS own (task text, name text, fingerprint text) USING (task, name, fingerprint)
         WHERE models.offered_at < statement_timestamp() - interval '12 hours'
         ORDER BY task, name FOR UPDATE OF models SKIP LOCKED
     )
@@ -135,7 +134,7 @@ def renew(connection: Connection, cards: Collection[ModelCard]) -> None:
 
     In a whole fleet one worker writes, at most twice a day: rows locked by another are skipped.
     """
-    connection.execute(_RENEW, dataclasses.asdict(version_skew.to_guard(cards)))
+    connection.execute(_RENEW, {"cards": version_skew.to_guard(cards)})
 
 
 # At most one version of a model is live, and at most one in shadow.

@@ -4,9 +4,9 @@ Recipes are validated against the cards in the table `models`. A worker with ano
 same model would make other pictures, so it claims nothing of that capability.
 """
 
+import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 
 from sqlalchemy import Connection, text
@@ -26,13 +26,10 @@ def select_cards(capability: Capability, cards: Iterable[ModelCard]) -> VersionG
 
 
 def to_guard(cards: Iterable[ModelCard]) -> VersionGuard:
-    """Return cards as the arrays that statements take."""
-    listed = list(cards)
-    return VersionGuard(
-        [str(card.task) for card in listed],
-        [card.name for card in listed],
-        [card.fingerprint for card in listed],
-    )
+    """Return cards as the JSON that statements take."""
+    fields = ("task", "name", "fingerprint")
+    objects = [{field: getattr(card, field) for field in fields} for card in cards]
+    return VersionGuard(json.dumps(objects))
 
 
 def current_release() -> tuple[int, ...]:
@@ -53,13 +50,12 @@ def find_skew(connection: Connection, cards: Sequence[ModelCard]) -> dict[Capabi
     rows = connection.execute(
         text("""
             SELECT task, name, models.card ->> 'version' AS version
-            FROM models JOIN unnest(
-                CAST(:tasks AS text[]), CAST(:names AS text[]), CAST(:fingerprints AS text[])
-            ) AS own (task, name, fingerprint) USING (task, name)
+            FROM models JOIN json_to_recordset(CAST(:cards AS json))
+                AS own (task text, name text, fingerprint text) USING (task, name)
             WHERE models.fingerprint <> own.fingerprint
             ORDER BY task, name
         """),
-        asdict(to_guard(cards)),
+        {"cards": to_guard(cards)},
     )
     reasons: dict[Capability, str] = {}
     for row in rows:

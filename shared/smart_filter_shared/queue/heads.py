@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.pipeline import StageName, stage_index
 
@@ -41,12 +42,9 @@ def next_capability(
 
     None when no capability has a ready row of a tenant that is not excluded.
     """
-    parameters = {"capabilities": list(served)}
-    if excluded:
-        heads = connection.execute(_HEADS_OF_OTHERS, {**parameters, "excluded": list(excluded)})
-    else:
-        heads = connection.execute(_HEADS, parameters)
-    ready = heads.all()
+    statement = _HEADS_OF_OTHERS if excluded else _HEADS
+    parameters = {"capabilities": list(served), "excluded": list(excluded)}
+    ready = sessions.fetch_rows(connection, statement, parameters)
     if not ready:
         return None
     lowest = min(ready, key=lambda head: (head.rank, -stage_index(stage_of(head.capability))))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NewType, TypeAlias
 
 from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken
@@ -11,6 +11,10 @@ from smart_filter_shared.pipeline import StageName
 
 # JSON objects of the code that submits and runs the stages: Any, as the queue only stores them.
 Payload: TypeAlias = Mapping[Any, Any]
+# The models that a claimer runs stages with: JSON objects of task, name and fingerprint. A claim
+# takes nothing while a task and name are published with another fingerprint.
+VersionGuard = NewType("VersionGuard", str)
+NO_GUARD = VersionGuard("[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Lease:
         read: the model that runs a task, the parameters set for that model, the digest of its
         trained weights, and the digest of the weights that run in shadow.
     album: the batch that the job is ranked in, if any.
+    job: the job's row as it was just before the claim, as text that the queue does not read.
     """
 
     job_id: JobId
@@ -39,21 +44,7 @@ class Lease:
     album: BatchId | None = None
     digests: Payload = field(default_factory=dict)
     shadows: Payload = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class VersionGuard:
-    """The models that a claimer runs stages with, as the parallel arrays that statements take.
-
-    A claim takes nothing while a task and name are published with another fingerprint.
-    """
-
-    tasks: list[str]
-    names: list[str]
-    fingerprints: list[str]
-
-
-NO_GUARD = VersionGuard([], [], [])
+    job: str = ""
 
 
 @dataclass(frozen=True, slots=True)

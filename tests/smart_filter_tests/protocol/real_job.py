@@ -154,7 +154,6 @@ class RealJob:
                 connection,
                 capability(PIPELINE[step.stage].name),
                 worker=self.bench.worker,
-                batch_size=1,
                 lease_seconds=LEASE_SECONDS,
                 max_attempts=MAX_ATTEMPTS,
             )

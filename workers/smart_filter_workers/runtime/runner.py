@@ -156,7 +156,7 @@ def _run_steps(
 ) -> tuple[list[Capability], Claim | None]:
     """Take tasks to their completion; `ahead` gets the tasks of run-ahead stages."""
     # Not in the claiming transaction: an unreadable row would be claimed again and again.
-    jobs = queries.parse_jobs(claim.rows)
+    jobs = queries.parse_claimed_jobs(claim.leases)
     for task in tasks:
         task.trail = claim.trail
         task.row = jobs[task.lease.job_id] if claims.is_readable(task.lease) else None

@@ -1,10 +1,10 @@
 """Claim stages, renew and charge their leases, and expire leases that were not renewed."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, Tenant, WorkerId
@@ -43,16 +43,15 @@ _FIRST_RUNS = f"""
 # on its last attempt is claimed alone. A row past its deadline is skipped: `fail_overdue` ends it
 # within a second. A paused capability (pauses.py) has no head: one probe of a small table.
 # A worker whose cards differ from the published ones, which validate recipes, claims nothing.
-# {{others}}: empty, or the restriction to tenants that are not excluded.
+# {{others}}: empty, or the restriction to tenants that are not excluded.  {{job_sql}}: see `claim`.
 _CLAIM_SQL = f"""
     WITH head AS MATERIALIZED (
         SELECT job_id, stage, batch_key, attempt FROM open_stages AS stages
         WHERE capability = :capability AND state = 'ready'
             AND coalesce(deadline_at > statement_timestamp(), true)
             AND NOT EXISTS (
-                SELECT FROM models JOIN unnest(
-                    CAST(:tasks AS text[]), CAST(:names AS text[]), CAST(:fingerprints AS text[])
-                ) AS own (task, name, fingerprint) USING (task, name)
+                SELECT FROM models JOIN json_to_recordset(CAST(:cards AS json))
+                    AS own (task text, name text, fingerprint text) USING (task, name)
                 WHERE models.fingerprint <> own.fingerprint
             )
             AND NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = :capability){{others}}
@@ -85,19 +84,18 @@ _CLAIM_SQL = f"""
         WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
         RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
             stages.digests, stages.shadows,
-            stages.attempt, stages.releases, stages.lease_token, stages.album,
+            stages.attempt, stages.releases, stages.lease_token AS token, stages.album,
             -- The first claim of any of its stages makes a job run. Two claims can be first at the
-            -- same moment: see _find_first_claims.
-            stages.started_at = statement_timestamp() AND NOT EXISTS (
-                SELECT FROM open_stages AS begun
-                WHERE begun.job_id = stages.job_id AND begun.started_at IS NOT NULL
-            ) AS begins_job,
+            -- same moment: see _find_first_claims. An aggregate, because for NOT EXISTS the planner
+            -- may read and hash all stages.
+            stages.started_at = statement_timestamp() AND (
+                SELECT min(begun.started_at) FROM open_stages AS begun
+                WHERE begun.job_id = stages.job_id
+            ) IS NULL AS begins_job,
             least(stages.rank, stages.rank + stages.head_start) AS mark
     ), recorded AS ({events.insert(_FIRST_RUNS)})
-    SELECT * FROM claimed
+    SELECT *, {{job_sql}} AS job FROM claimed
 """  # noqa: S608 - all parts stand in this package
-_CLAIM = text(_CLAIM_SQL.format(others=""))
-_CLAIM_OF_OTHERS = text(_CLAIM_SQL.format(others=heads.OF_OTHERS))
 
 _RENEW = text(f"""
     WITH held AS MATERIALIZED (
@@ -183,31 +181,33 @@ def claim(
     capability: Capability,
     *,
     worker: WorkerId,
-    batch_size: int,
+    batch_size: int = 1,
     lease_seconds: float,
     max_attempts: int,
     guard: VersionGuard = NO_GUARD,
     excluded: Collection[Tenant] = (),
+    job_sql: str = "''",
 ) -> list[Lease]:
     """Claim the head of a queue and up to batch_size − 1 rows of its batch key; return the leases.
 
     guard: what the worker would run the stages with; nothing is claimed when others are published.
     excluded: tenants whose rows stay where they are.
+    job_sql: an expression for the row of the job `claimed.job_id` as text, which the leases get.
     """
-    parameters = {
-        "capability": capability,
-        "mates": batch_size - 1,
-        "near": _LOOKAHEAD_BATCHES * batch_size,
-        "lease_seconds": lease_seconds,
-        "worker": worker,
-        "max_attempts": max_attempts,
-        **asdict(guard),
-    }
-    if excluded:
-        parameters["excluded"] = list(excluded)
-        rows = sessions.fetch_rows(connection, _CLAIM_OF_OTHERS, parameters)
-    else:
-        rows = sessions.fetch_rows(connection, _CLAIM, parameters)
+    rows = sessions.fetch_rows(
+        connection,
+        _claim_statement(job_sql, is_restricted=bool(excluded)),
+        {
+            "capability": capability,
+            "mates": batch_size - 1,
+            "near": _LOOKAHEAD_BATCHES * batch_size,
+            "lease_seconds": lease_seconds,
+            "worker": worker,
+            "max_attempts": max_attempts,
+            "cards": guard,
+            "excluded": list(excluded),
+        },
+    )
     first_claims = {
         JobId(row.job_id): StageName(row.stage)
         for row in rows
@@ -216,6 +216,12 @@ def claim(
     begun_ids = _find_first_claims(connection, first_claims) if first_claims else []
     events.record(connection, [NewEvent.for_job(job_id, JobState.RUNNING) for job_id in begun_ids])
     return [_lease(row) for row in rows]
+
+
+@cache
+def _claim_statement(job_sql: str, *, is_restricted: bool) -> TextClause:
+    others = heads.OF_OTHERS if is_restricted else ""
+    return text(_CLAIM_SQL.format(others=others, job_sql=job_sql))
 
 
 def _find_first_claims(connection: Connection, claimed: Mapping[JobId, StageName]) -> list[JobId]:
@@ -236,20 +242,9 @@ def _find_first_claims(connection: Connection, claimed: Mapping[JobId, StageName
 
 
 def _lease(row: Any) -> Lease:  # noqa: ANN401 - a row of `_CLAIM`
-    return Lease(
-        job_id=JobId(row.job_id),
-        stage=StageName(row.stage),
-        token=LeaseToken(row.lease_token),
-        attempt=row.attempt,
-        releases=row.releases,
-        mark=row.mark,
-        capability=Capability(row.capability),
-        models=row.models,
-        parameters=row.parameters,
-        digests=row.digests,
-        shadows=row.shadows,
-        album=None if row.album is None else BatchId(row.album),
-    )
+    columns = row._asdict()
+    del columns["begins_job"]
+    return Lease(**columns | {"stage": StageName(row.stage)})
 
 
 def renew(

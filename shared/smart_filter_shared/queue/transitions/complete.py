@@ -22,9 +22,10 @@ from smart_filter_shared.pipeline import PIPELINE, get_stage
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.hooks import JobHooks
-from smart_filter_shared.queue.leases import CompleteResult, StageOutcome, as_arrays
+from smart_filter_shared.queue.leases import CompleteResult, StageOutcome
 from smart_filter_shared.queue.transitions import batches, sql
 from smart_filter_shared.queue.transitions.batches import Jobs
+from smart_filter_shared.queue.transitions.locks import LockedJob
 
 # Pairs of (needed stage, dependent stage).
 _NEEDS: Final = ", ".join(
@@ -36,12 +37,10 @@ _MET = f"""
     JOIN (VALUES {_NEEDS}) AS need (name, stage) ON need.name = completed.stage
         AND need.stage <> ALL(CAST(:ahead AS text[]))
 """  # noqa: S608 - names of our own
-# One JSON text in place of six arrays, which psycopg would have to adapt one by one.
 _MADE = """
-    SELECT made.* FROM json_to_recordset(CAST(:made AS json)) AS made (
-        tenant text, key text, job_id uuid, kind text, length bigint, kept_seconds float8,
-        token uuid, stage text
-    ) JOIN completed ON completed.token = made.token AND completed.stage = made.stage
+    SELECT made.*, job_id FROM completed, json_to_recordset(completed.made) AS made (
+        tenant text, key text, kind text, length bigint, kept_seconds float8
+    )
 """
 # Stages in the order in which they ran, then the end of the job.
 _EVENT_ROWS = f"""
@@ -56,7 +55,8 @@ _EVENT_ROWS = f"""
 # successor. All CTEs see the snapshot from before this statement; the rows are already locked, so
 # it is current. Stages completed here are therefore excluded by hand where the job is checked for
 # unfinished stages. Running stages are always in an open partition (db/partitions.py).
-_COMPLETE_STATEMENT = f"""
+# The batch is one JSON text, because the driver takes longer to convert arrays.
+_COMPLETE = text(f"""
     WITH completed AS (
         UPDATE open_stages AS stages SET
             state = 'succeeded', lease_token = NULL, leased_until = NULL, patience_since = NULL,
@@ -64,17 +64,16 @@ _COMPLETE_STATEMENT = f"""
             attempt = greatest(attempt, 1),
             started_at = coalesce(started_at, statement_timestamp()),
             seconds = coalesce(stages.seconds, 0) + done.seconds,
-            result = CAST(done.result AS jsonb)
-        FROM unnest(
-            CAST(:job_ids AS uuid[]), CAST(:stages AS text[]), CAST(:tokens AS uuid[]),
-            CAST(:seconds AS float8[]), CAST(:results AS text[])
-        ) WITH ORDINALITY AS done (job_id, stage, token, seconds, result, turn)
+            result = done.result
+        FROM ROWS FROM (json_to_recordset(CAST(:batch AS json)) AS (
+            job_id uuid, stage text, token uuid, seconds float8, result jsonb, made json
+        )) WITH ORDINALITY AS done (job_id, stage, token, seconds, result, made, turn)
         WHERE stages.job_id = done.job_id AND stages.stage = done.stage
             AND (
                 {sql.STATE_NO_INDEX} = 'running' AND stages.lease_token = done.token
                 OR done.stage = ANY(CAST(:ahead AS text[]))
             )
-        RETURNING stages.job_id, stages.stage, done.token, done.turn
+        RETURNING stages.job_id, stages.stage, done.made, done.turn
     ), made AS ({retention.insert_artifacts(_MADE)}
     ), met AS ({sql.decrement_needs(_MET)}), finished AS (
         UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
@@ -90,9 +89,7 @@ _COMPLETE_STATEMENT = f"""
     SELECT 'completed' AS what, job_id, stage AS name FROM completed
     UNION ALL SELECT 'ready', NULL, capability FROM met WHERE state = 'ready'
     UNION ALL SELECT 'finished', id, NULL FROM finished
-"""  # noqa: S608 - all parts stand in this package
-# psycopg parses a statement of more than 4,096 bytes at every execution, which takes 0.2 ms.
-_COMPLETE = text(" ".join(_COMPLETE_STATEMENT.split()))
+""")  # noqa: S608 - all parts stand in this package
 
 # Returns a row if the lease of :lead holds, and each run-ahead stage waits for nothing but
 # stages that this batch completes (:needs are their numbers), and was never claimed. The rows are
@@ -143,31 +140,12 @@ def complete(
 
 
 def _complete(connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs) -> CompleteResult:
-    leases = [done.lease for done in batch]
-    made = [
-        {
-            "tenant": job.tenant,
-            "key": key,
-            "job_id": str(done.lease.job_id),
-            "kind": kind,
-            "length": done.lengths.get(key, 0),
-            "kept_seconds": job.retention.seconds(kind),
-            "token": str(done.lease.token),
-            "stage": str(done.lease.stage),
-        }
-        for done in batch
-        if (job := jobs.get(done.lease.job_id)) is not None
-        for key, kind in done.artifacts.items()
-    ]
     rows = sessions.fetch_rows(
         connection,
         _COMPLETE,
         {
-            **as_arrays(leases),
-            "ahead": _list_run_ahead(connection, batch),
-            "made": json.dumps(made),
-            "seconds": [done.seconds + done.fetching_seconds for done in batch],
-            "results": [json.dumps(done.result) for done in batch],
+            "batch": json.dumps([_encode(done, jobs.get(done.lease.job_id)) for done in batch]),
+            "ahead": sessions.array_text(_list_run_ahead(connection, batch)),
         },
     )
     completed = {(row.job_id, row.name) for row in rows if row.what == "completed"}
@@ -181,8 +159,33 @@ def _complete(connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs)
     return CompleteResult(
         ready=[Capability(row.name) for row in rows if row.what == "ready"],
         succeeded=[JobId(row.job_id) for row in rows if row.what == "finished"],
-        lost=[lease for lease in leases if (lease.job_id, lease.stage) not in completed],
+        lost=[
+            done.lease for done in batch if (done.lease.job_id, done.lease.stage) not in completed
+        ],
     )
+
+
+def _encode(done: StageOutcome, job: LockedJob | None) -> dict[str, object]:
+    """Return an outcome as the JSON object that `_COMPLETE` reads; job: None if it is deleted."""
+    made = [
+        {
+            "tenant": job.tenant,
+            "key": key,
+            "kind": kind,
+            "length": done.lengths.get(key, 0),
+            "kept_seconds": job.retention.seconds(kind),
+        }
+        for key, kind in done.artifacts.items()
+        if job is not None
+    ]
+    return {
+        "job_id": str(done.lease.job_id),
+        "stage": done.lease.stage,
+        "token": str(done.lease.token),
+        "seconds": done.seconds + done.fetching_seconds,
+        "result": done.result,
+        "made": made,
+    }
 
 
 def _list_run_ahead(connection: Connection, batch: Sequence[StageOutcome]) -> list[str]:
@@ -193,16 +196,16 @@ def _list_run_ahead(connection: Connection, batch: Sequence[StageOutcome]) -> li
     lead, lease = outcomes[0].run_ahead_of, outcomes[0].lease
     stages = [str(done.lease.stage) for done in outcomes]
     ran = {lead, *stages}
-    fits = connection.execute(
+    needs = (len(ran.intersection(get_stage(done.lease.stage).needs)) for done in outcomes)
+    fits = sessions.fetch_rows(
+        connection,
         _CHECK_RUN_AHEAD,
         {
             "job_id": lease.job_id,
             "lead": lead,
             "token": lease.token,
-            "stages": stages,
-            "needs": [
-                len(ran.intersection(get_stage(outcome.lease.stage).needs)) for outcome in outcomes
-            ],
+            "stages": sessions.array_text(stages),
+            "needs": sessions.array_text(needs),
         },
-    ).one_or_none()
-    return [] if fits is None else stages
+    )
+    return stages if fits else []

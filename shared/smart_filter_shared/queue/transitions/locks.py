@@ -49,7 +49,7 @@ class UnlockedJob:
 
 def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
     """Lock jobs in open partitions, then their stages, in the global order; return the jobs."""
-    rows = sessions.fetch_rows(connection, sql.LOCK, {"ids": list(job_ids)})
+    rows = sessions.fetch_rows(connection, sql.LOCK, {"ids": sessions.array_text(job_ids)})
     return {JobId(row.id): _read_locked_job(row) for row in rows}
 
 

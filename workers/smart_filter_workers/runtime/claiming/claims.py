@@ -1,4 +1,4 @@
-"""Claim the next batch of a thread, and make its tasks readable.
+"""Claim the next batch of a thread.
 
 A thread that has work claims in the transaction that completes its previous batch: one wait for
 the disk instead of two, and fewer round trips to the database.
@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from smart_filter_shared.db import sessions
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.jobs.queries import StoredJobs
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.queue import heads
 from smart_filter_shared.queue.leases import Lease
@@ -40,15 +39,14 @@ class ClaimKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Leases of one batch, and the rows of their jobs, read in the same transaction.
+    """Leases of one batch.
 
-    leases, rows: empty unless the claim found work.
+    leases: empty unless the claim found work.
     begun_at: when this thread began to claim them, by `time.perf_counter`.
     """
 
     kind: ClaimKind
     leases: list[Lease]
-    rows: StoredJobs
     begun_at: float
     trail: BatchTrace
 
@@ -75,7 +73,7 @@ def claim(services: WorkerContext, connection: Connection) -> Claim:
     chosen = only or heads.next_capability(connection, served, excluded=excluded)
     if chosen is None:
         services.thread_share.end_claim()
-        return Claim(ClaimKind.EMPTY, [], [], begun_at, trail)
+        return Claim(ClaimKind.EMPTY, [], begun_at, trail)
     with services.counters.timed(WorkerStep.CLAIM, chosen), trail.claiming():
         leases = WORKER.claim(
             connection,
@@ -86,15 +84,15 @@ def claim(services: WorkerContext, connection: Connection) -> Claim:
             max_attempts=services.settings.engine.max_attempts,
             guard=services.serving.cards_of(chosen),
             excluded=excluded,
+            job_sql=queries.CLAIMED_JOB,
         )
     if not leases:
         services.thread_share.end_claim()
         # Another worker was faster, or another version of the models has been published.
         services.serving.compare(connection)
         kind = ClaimKind.EMPTY if chosen == only else ClaimKind.CONTENDED
-        return Claim(kind, [], [], begun_at, trail)
-    rows = queries.read_for_leases(connection, leases)
-    return Claim(ClaimKind.WORK, leases, rows, begun_at, trail)
+        return Claim(kind, [], begun_at, trail)
+    return Claim(ClaimKind.WORK, leases, begun_at, trail)
 
 
 def is_readable(lease: Lease) -> bool:
