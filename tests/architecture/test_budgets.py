@@ -19,7 +19,7 @@ LINES = {
     "tests": 82_005,
     "tests/smart_filter_tests": 14_540,
     "training": 10_350,
-    "workers": 38_495,
+    "workers": 38_500,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}

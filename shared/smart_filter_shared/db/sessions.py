@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from psycopg import RawCursor
 from psycopg.errors import DuplicatePreparedStatement
-from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import ExceptionContext
@@ -156,8 +155,8 @@ def transaction(source: Engine) -> Iterator[Connection]:
 
 def fetch_rows(
     connection: Connection, statement: TextClause, parameters: Mapping[str, object]
-) -> list[Any]:
-    """Run a statement that returns rows on the driver; return them as named tuples.
+) -> list[tuple[Any, ...]]:
+    """Run a statement that returns rows on the driver; return them.
 
     For the statements that run for every stage, on a thread's connection, in a transaction.
     SQLAlchemy's execution and result objects take twice the driver's own time, and its driver
@@ -165,7 +164,7 @@ def fetch_rows(
     of errors are SQLAlchemy's.
     """
     driver: Any = connection.connection.driver_connection  # psycopg's
-    cursor: Any = RawCursor(driver, row_factory=namedtuple_row)
+    cursor: Any = RawCursor(driver)
     query, names = _compile(statement)
     values: Any = [parameters[name] for name in names]
     for listener in connection.dispatch.before_cursor_execute:

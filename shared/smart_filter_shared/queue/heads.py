@@ -47,8 +47,8 @@ def next_capability(
     ready = sessions.fetch_rows(connection, statement, parameters)
     if not ready:
         return None
-    lowest = min(ready, key=lambda head: (head.rank, -stage_index(stage_of(head.capability))))
-    return Capability(lowest.capability)
+    capability, _ = min(ready, key=lambda head: (head[1], -stage_index(stage_of(head[0]))))
+    return Capability(capability)
 
 
 def list_waiting(

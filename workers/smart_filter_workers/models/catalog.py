@@ -9,6 +9,7 @@ import importlib.util
 import pkgutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol, cast
@@ -53,7 +54,7 @@ class ModelFile(Protocol):
     load: Callable[..., object]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelCatalog:
     """The models that a process knows, by task and name.
 
@@ -140,10 +141,12 @@ class ModelCatalog:
         }
         return there.get(f"{name}/{entry}", card.digest)
 
-    def batch_size(self, capability: Capability) -> int:
-        """Return how many photos one forward pass of a capability takes at most."""
+    @cached_property
+    def batch_sizes(self) -> Mapping[Capability, int]:
+        """How many photos one forward pass of a capability takes at most."""
         cards = (file.CARD for file in self.files.values())
-        return min(card.batch_size for card in cards if card.capability == capability)
+        largest_first = sorted(cards, key=lambda card: -card.batch_size)
+        return {card.capability: card.batch_size for card in largest_first}
 
     @property
     def on_gpu(self) -> frozenset[Capability]:

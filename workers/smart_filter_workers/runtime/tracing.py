@@ -10,6 +10,7 @@ from smart_filter_shared.pipeline import LEADING_TASK
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.telemetry.tracing import (
+    NULL_TRACES,
     Attribute,
     Attributes,
     Span,
@@ -37,6 +38,8 @@ class BatchTracer:
 
         runs: its leases, each with the error code, empty if the work succeeded.
         """
+        if self._traces is NULL_TRACES:
+            return
         ended_ns = time.time_ns()
         members = [
             (

@@ -94,7 +94,10 @@ _CLAIM_SQL = f"""
             ) IS NULL AS begins_job,
             least(stages.rank, stages.rank + stages.head_start) AS mark
     ), recorded AS ({events.insert(_FIRST_RUNS)})
-    SELECT *, {{job_sql}} AS job FROM claimed
+    -- After begins_job, in the order of the fields of Lease.
+    SELECT begins_job, job_id, stage, token, attempt, releases, mark, capability, models,
+        parameters, album, digests, shadows, {{job_sql}}
+    FROM claimed
 """  # noqa: S608 - all parts stand in this package
 
 _RENEW = text(f"""
@@ -208,14 +211,15 @@ def claim(
             "excluded": list(excluded),
         },
     )
+    leases = [Lease(job_id, StageName(stage), *rest) for _, job_id, stage, *rest in rows]
     first_claims = {
-        JobId(row.job_id): StageName(row.stage)
-        for row in rows
-        if row.begins_job and row.stage != _IMPORTING_STAGE
+        lease.job_id: lease.stage
+        for (begins_job, *_), lease in zip(rows, leases, strict=True)
+        if begins_job and lease.stage != _IMPORTING_STAGE
     }
     begun_ids = _find_first_claims(connection, first_claims) if first_claims else []
     events.record(connection, [NewEvent.for_job(job_id, JobState.RUNNING) for job_id in begun_ids])
-    return [_lease(row) for row in rows]
+    return leases
 
 
 @cache
@@ -239,12 +243,6 @@ def _find_first_claims(connection: Connection, claimed: Mapping[JobId, StageName
     )
     started_ids = {row.job_id for row in others}
     return [job_id for job_id in ids if job_id not in started_ids]
-
-
-def _lease(row: Any) -> Lease:  # noqa: ANN401 - a row of `_CLAIM`
-    columns = row._asdict()
-    del columns["begins_job"]
-    return Lease(**columns | {"stage": StageName(row.stage)})
 
 
 def renew(

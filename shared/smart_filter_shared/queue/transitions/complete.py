@@ -148,7 +148,7 @@ def _complete(connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs)
             "ahead": sessions.array_text(_list_run_ahead(connection, batch)),
         },
     )
-    completed = {(row.job_id, row.name) for row in rows if row.what == "completed"}
+    completed = {(job_id, name) for what, job_id, name in rows if what == "completed"}
     for done in batch:
         job_id = done.lease.job_id
         if done.photo is not None and (job_id, done.lease.stage) in completed:
@@ -157,8 +157,8 @@ def _complete(connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs)
                 photo["take"] = json.dumps(done.photo.take)
             connection.execute(_RECORD_PHOTO, {"job_id": job_id, **photo})
     return CompleteResult(
-        ready=[Capability(row.name) for row in rows if row.what == "ready"],
-        succeeded=[JobId(row.job_id) for row in rows if row.what == "finished"],
+        ready=[Capability(name) for what, _, name in rows if what == "ready"],
+        succeeded=[JobId(job_id) for what, job_id, _ in rows if what == "finished"],
         lost=[
             done.lease for done in batch if (done.lease.job_id, done.lease.stage) not in completed
         ],

@@ -1,6 +1,6 @@
 """The row locks of transitions, always taken in one order (see sql.py)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,13 +50,13 @@ class UnlockedJob:
 def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
     """Lock jobs in open partitions, then their stages, in the global order; return the jobs."""
     rows = sessions.fetch_rows(connection, sql.LOCK, {"ids": sessions.array_text(job_ids)})
-    return {JobId(row.id): _read_locked_job(row) for row in rows}
+    return _read_locked_jobs(rows)
 
 
 def lock_of_any_day(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
     """Lock jobs as `lock` does, also in closed partitions; return the jobs."""
     rows = connection.execute(sql.LOCK_OF_ANY_DAY, {"ids": list(job_ids)})
-    return {JobId(row.id): _read_locked_job(row) for row in rows}
+    return _read_locked_jobs(rows)
 
 
 def lock_idle(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
@@ -65,7 +65,7 @@ def lock_idle(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId,
     All stages are locked, because a job that ends also changes the siblings of the moved stage.
     """
     rows = connection.execute(sql.LOCK_IDLE, {"ids": list(job_ids)})
-    return {JobId(row.id): _read_locked_job(row) for row in rows}
+    return _read_locked_jobs(rows)
 
 
 def get_owned(connection: Connection, job_id: JobId, tenant: Tenant) -> UnlockedJob:
@@ -94,13 +94,12 @@ def lease_lost(lease: Lease) -> LeaseLost:
     return LeaseLost(f"{lease.stage} of job {lease.job_id}, attempt {lease.attempt}")
 
 
-def _read_locked_job(row: Any) -> LockedJob:  # noqa: ANN401 - a row of `sql.LOCK` or its like
-    return LockedJob(
-        Tenant(row.tenant),
-        row.outcome,
-        RetentionPolicy(row.keep_input_seconds, row.keep_result_seconds),
-        None if row.batch_id is None else BatchId(row.batch_id),
-    )
+def _read_locked_jobs(rows: Iterable[Sequence[Any]]) -> dict[JobId, LockedJob]:
+    """Return the jobs of the rows of `sql.LOCK` or its like, by id."""
+    return {
+        id_: LockedJob(tenant, outcome, RetentionPolicy(input_seconds, result_seconds), batch_id)
+        for id_, tenant, outcome, batch_id, input_seconds, result_seconds, _ in rows
+    }
 
 
 def lease_parameters(lease: Lease) -> dict[str, object]:

@@ -79,7 +79,7 @@ def claim(services: WorkerContext, connection: Connection) -> Claim:
             connection,
             chosen,
             worker=services.worker,
-            batch_size=services.catalog.batch_size(chosen),
+            batch_size=services.catalog.batch_sizes[chosen],
             lease_seconds=services.settings.engine.lease_seconds,
             max_attempts=services.settings.engine.max_attempts,
             guard=services.serving.cards_of(chosen),

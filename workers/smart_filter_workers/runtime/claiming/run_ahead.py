@@ -101,7 +101,7 @@ def _can_run(
     if row.capability not in services.serving.capabilities:
         return False
     # Claims fill the batches of a network that gains by them.
-    if services.catalog.batch_size(row.capability) > 1:
+    if services.catalog.batch_sizes[row.capability] > 1:
         return False
     rows = {listed.name: listed for listed in job.stages}
     return all(
