@@ -55,8 +55,9 @@ _EVENT_ROWS = f"""
 # successor. All CTEs see the snapshot from before this statement; the rows are already locked, so
 # it is current. Stages completed here are therefore excluded by hand where the job is checked for
 # unfinished stages. Running stages are always in an open partition (db/partitions.py).
-# The batch is one JSON text, because the driver takes longer to convert arrays.
-_COMPLETE = text(f"""
+# The batch is one JSON text: the driver takes longer to convert arrays.  {{made}}: empty, or
+# the insertion of artifacts, whose trigger takes time for no rows, too.
+_COMPLETE_SQL = f"""
     WITH completed AS (
         UPDATE open_stages AS stages SET
             state = 'succeeded', lease_token = NULL, leased_until = NULL, patience_since = NULL,
@@ -74,8 +75,7 @@ _COMPLETE = text(f"""
                 OR done.stage = ANY(CAST(:ahead AS text[]))
             )
         RETURNING stages.job_id, stages.stage, done.made, done.turn
-    ), made AS ({retention.insert_artifacts(_MADE)}
-    ), met AS ({sql.decrement_needs(_MET)}), finished AS (
+    ), {{made}}met AS ({sql.decrement_needs(_MET)}), finished AS (
         UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
             expires_at = statement_timestamp() + make_interval(secs => keep_result_seconds)
         FROM (SELECT DISTINCT job_id FROM completed) AS moved
@@ -89,7 +89,9 @@ _COMPLETE = text(f"""
     SELECT 'completed' AS what, job_id, stage AS name FROM completed
     UNION ALL SELECT 'ready', NULL, capability FROM met WHERE state = 'ready'
     UNION ALL SELECT 'finished', id, NULL FROM finished
-""")  # noqa: S608 - all parts stand in this package
+"""  # noqa: S608 - all parts stand in this package
+_COMPLETE = text(_COMPLETE_SQL.format(made=f"made AS ({retention.insert_artifacts(_MADE)}), "))
+_COMPLETE_WITHOUT_ARTIFACTS = text(_COMPLETE_SQL.format(made=""))
 
 # Returns a row if the lease of :lead holds, and each run-ahead stage waits for nothing but
 # stages that this batch completes (:needs are their numbers), and was never claimed. The rows are
@@ -142,7 +144,7 @@ def complete(
 def _complete(connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs) -> CompleteResult:
     rows = sessions.fetch_rows(
         connection,
-        _COMPLETE,
+        _COMPLETE if any(done.artifacts for done in batch) else _COMPLETE_WITHOUT_ARTIFACTS,
         {
             "batch": json.dumps([_encode(done, jobs.get(done.lease.job_id)) for done in batch]),
             "ahead": sessions.array_text(_list_run_ahead(connection, batch)),
