@@ -149,7 +149,7 @@ def transaction(source: Engine) -> Iterator[Connection]:
 
     Raises DatabaseUnavailable when the database is down, or when the transaction should be retried.
     """
-    with _translate_errors(), source.connect() as connection, connection.begin():
+    with _translate_errors(), source.begin() as connection:
         yield connection
 
 

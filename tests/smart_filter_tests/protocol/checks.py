@@ -213,17 +213,17 @@ def failed_claim(bench: Bench) -> None:
     """The next claim raises in the transaction of a completion: the completion holds."""
     with _worker(bench) as worker:
         job_id = worker.submit()
-        sizes = worker.services.catalog.batch_size
+        cards_of = worker.services.serving.cards_of
         asked = 0
 
-        def fail_once(chosen: Any) -> int:  # noqa: ANN401 - a capability
+        def fail_once(chosen: Any) -> object:  # noqa: ANN401 - a capability
             nonlocal asked
             asked += 1
             if asked == 2:
                 raise ValueError("a defect of a claim")
-            return sizes(chosen)
+            return cards_of(chosen)
 
-        worker.replace(catalog=Watched(worker.services.catalog, "batch_size", fail_once))
+        worker.replace(serving=Watched(worker.services.serving, "cards_of", fail_once))
         worker.run()
 
         row = bench.row(job_id, FACE)

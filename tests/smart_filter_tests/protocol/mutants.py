@@ -14,7 +14,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 from unittest import mock
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause
 
 QUEUE = "smart_filter_shared.queue.transitions"
 WALKS = "walks"
@@ -81,7 +81,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "            AND coalesce(deadline_at > statement_timestamp(), true)\n",
     ),
     _queue(
-        "claim: counts the attempt", "claim _CLAIM", "attempt = attempt + 1", "attempt = attempt"
+        "claim: counts the attempt",
+        "claim _CLAIM",
+        "attempt = attempt + 1",
+        "attempt = attempt",
     ),
     _queue(
         "claim: locks the row",
@@ -96,8 +99,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _queue(
         "complete: artifacts of its token only",
         "complete _COMPLETE",
-        "JOIN completed ON completed.token = made.token AND completed.stage = made.stage",
-        "JOIN (SELECT 1) AS one ON true",
+        "FROM completed, json",
+        "FROM json_to_recordset(:batch) AS completed (job_id uuid, made json), json",
     ),
     _queue(
         "complete: ready at zero needs",
@@ -121,9 +124,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _queue(
         "complete: the last stage ends the job",
         "complete _COMPLETE",
-        "AND NOT EXISTS ( SELECT FROM open_stages AS stages WHERE stages.job_id = jobs.id "
-        "AND stages.state <> 'succeeded' AND (stages.job_id, stages.stage) NOT IN "
-        "(SELECT job_id, stage FROM completed) )",
+        "stages.state <> 'succeeded'",
+        "false",
     ),
     _queue(
         "complete: counts the stages of this statement",
@@ -417,8 +419,9 @@ def _patched(patch: Patch) -> Iterator[None]:
     for part in path:
         owner = getattr(owner, part)
     original = getattr(owner, name)
-    if isinstance(original, TextClause):
-        with mock.patch.object(owner, name, text(_replaced(original.text, patch))):
+    if isinstance(original, TextClause | str):
+        changed = _replaced(getattr(original, "text", original), patch)
+        with mock.patch.object(owner, name, type(original)(changed)):
             yield
         return
     code = original.__code__

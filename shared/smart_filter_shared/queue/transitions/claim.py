@@ -44,7 +44,7 @@ _FIRST_RUNS = f"""
 # within a second. A paused capability (pauses.py) has no head: one probe of a small table.
 # A worker whose cards differ from the published ones, which validate recipes, claims nothing.
 # {{others}}: empty, or the restriction to tenants that are not excluded.  {{job_sql}}: see `claim`.
-_CLAIM_SQL = f"""
+_CLAIM = f"""
     WITH head AS MATERIALIZED (
         SELECT job_id, stage, batch_key, attempt FROM open_stages AS stages
         WHERE capability = :capability AND state = 'ready'
@@ -199,7 +199,7 @@ def claim(
     """
     rows = sessions.fetch_rows(
         connection,
-        _claim_statement(job_sql, is_restricted=bool(excluded)),
+        _statement(_CLAIM, heads.OF_OTHERS if excluded else "", job_sql),
         {
             "capability": capability,
             "mates": batch_size - 1,
@@ -223,9 +223,8 @@ def claim(
 
 
 @cache
-def _claim_statement(job_sql: str, *, is_restricted: bool) -> TextClause:
-    others = heads.OF_OTHERS if is_restricted else ""
-    return text(_CLAIM_SQL.format(others=others, job_sql=job_sql))
+def _statement(template: str, others: str, job_sql: str) -> TextClause:
+    return text(template.format(others=others, job_sql=job_sql))
 
 
 def _find_first_claims(connection: Connection, claimed: Mapping[JobId, StageName]) -> list[JobId]:
