@@ -67,8 +67,9 @@ def create() -> FastAPI:
 
     @app.get("/jobs/{job_id}")
     async def show(job_id: uuid.UUID) -> dict[str, str]:
-        async with sessions.async_connection(reader) as connection:
-            row = (await connection.execute(_SELECT, {"id": job_id})).one()
+        row = await sessions.async_query(
+            reader, lambda opened: opened.execute(_SELECT, {"id": job_id}).one()
+        )
         return {"id": str(row.id), "photo": row.photo_key, "created_at": str(row.created_at)}
 
     return app

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -29,6 +29,7 @@ from smart_filter_tests.http_server import ReceivedRequest, Reply
 from smart_filter_tests.proxy import Mode, Proxy, before_broker
 
 BACKEND = text("SELECT pg_backend_pid()")
+SLEEP = text("SELECT pg_sleep(:seconds)")
 WRITE = text("INSERT INTO tenants (name, finish) VALUES ('a', 0)")
 COUNT = text("SELECT count(*) FROM tenants")
 # On a busy machine Redis is slow, not down.
@@ -92,6 +93,10 @@ def use(engine: Engine) -> int:
         return int(connection.execute(BACKEND).scalar_one())
 
 
+def find_backend(connection: Connection) -> int:
+    return int(connection.execute(BACKEND).scalar_one())
+
+
 def write(engine: Engine) -> None:
     with sessions.transaction(engine) as connection:
         connection.execute(WRITE)
@@ -129,8 +134,7 @@ def test_connection_of_an_event_loop_is_replaced_too(bench: Bench, clock: Clock)
                 first = (await connection.execute(BACKEND)).scalar_one()
             await anyio.to_thread.run_sync(kill, bench, first)
             clock.seconds += 2
-            async with sessions.async_connection(sessions.reader(engine)) as connection:
-                second = (await connection.execute(BACKEND)).scalar_one()
+            second = await sessions.async_query(sessions.reader(engine), find_backend)
         return first, second
 
     first, second = anyio.run(look)
@@ -141,16 +145,33 @@ def test_connection_of_an_event_loop_is_replaced_too(bench: Bench, clock: Clock)
 def test_reader_leaves_the_transaction_mode_of_its_connection_unchanged(bench: Bench) -> None:
     async def look() -> int:
         async with loop_engine(bench) as engine:
-            async with sessions.async_connection(sessions.reader(engine)) as connection:
-                await connection.execute(BACKEND)
+            await sessions.async_query(sessions.reader(engine), find_backend)
             with contextlib.suppress(RuntimeError):
                 async with sessions.async_transaction(engine) as connection:
                     await connection.execute(WRITE)
                     raise RuntimeError
-            async with sessions.async_connection(sessions.reader(engine)) as connection:
-                return int((await connection.execute(COUNT)).scalar_one())
+            return await sessions.async_query(
+                sessions.reader(engine), lambda opened: int(opened.execute(COUNT).scalar_one())
+            )
 
     assert anyio.run(look) == 0
+
+
+def test_statement_that_is_canceled_leaves_no_used_connection(bench: Bench) -> None:
+    def sleep(connection: Connection) -> None:
+        sessions.fetch_rows(connection, SLEEP, {"seconds": 60})
+
+    async def look() -> tuple[int, int]:
+        async with loop_engine(bench) as engine:
+            reader = sessions.reader(engine)
+            first = await sessions.async_query(reader, find_backend)
+            with anyio.move_on_after(0.1):
+                await sessions.async_query(reader, sleep)
+            return first, await sessions.async_query(reader, find_backend)
+
+    first, second = anyio.run(look)
+
+    assert first != second
 
 
 def test_connections_leave_a_replica_after_a_failover(bench: Bench) -> None:

@@ -370,9 +370,8 @@ def test_simultaneous_requests_share_one_job_and_one_photo(client: RemoveBgClien
         return seats
 
     async def called(services: Services) -> Caller:
-        async with services.database.reading() as connection:
-            digest = api_keys.hash_key(client.api.key(Scope.SUBMIT))
-            return await connection.run_sync(api_keys.authenticate, digest)
+        digest = api_keys.hash_key(client.api.key(Scope.SUBMIT))
+        return await services.database.query(api_keys.authenticate, digest)
 
     seats = anyio.run(arrive)
 

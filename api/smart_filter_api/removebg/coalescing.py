@@ -146,8 +146,9 @@ async def abandon(services: Services, seat: Waiter) -> JobRow | None:
 
 async def is_last(services: Services, seat: Waiter) -> bool:
     """Whether no later request waits for the same job."""
-    async with services.database.reading() as connection:
-        return bool((await connection.execute(_IS_LAST, seat.parameters)).scalar_one())
+    return await services.database.query(
+        lambda open_one: bool(open_one.execute(_IS_LAST, seat.parameters).scalar_one())
+    )
 
 
 def _join_or_claim(connection: Connection, tenant: Tenant, key: str) -> Waiter | dt.datetime | None:
@@ -180,9 +181,9 @@ async def _submit(
     try:
         submission = await submit.prepare_submission(services, caller, upload)
         waiter = Waiter(caller.tenant, key, submission.job.job_id, joined_at, is_first=True)
-        async with commit.open_submission(services, caller, submission) as connection:
-            accepted = await connection.run_sync(commit.insert_job, caller, submission)
-            await connection.execute(_NAME_JOB, waiter.parameters)
+        async with commit.open_submission(services, caller, submission) as call:
+            accepted = await call(commit.insert_job, caller, submission)
+            await call(lambda open_one: open_one.execute(_NAME_JOB, waiter.parameters))
     except BaseException:
         parameters = {"tenant": caller.tenant, "key": key, "joined_at": joined_at}
         with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):

@@ -42,8 +42,7 @@ class FollowedBatch:
         """Return the batch.  Raises JobDeleted, DatabaseUnavailable."""
 
         async def read_row() -> BatchRow:
-            async with services.database.reading() as connection:
-                return await connection.run_sync(_find, self)
+            return await services.database.query(_find, self)
 
         return await services.caches.batch_reads.get(self, read_row, weigh=_estimate_bytes)
 
@@ -55,8 +54,7 @@ class FollowedBatch:
         """
 
         async def read_page() -> EventPage:
-            async with services.database.reading() as connection:
-                return await connection.run_sync(_read_page, self)
+            return await services.database.query(_read_page, self)
 
         page = await services.caches.batch_reads.get(
             (self, "events"), read_page, weigh=lambda page: sum(map(len, page.messages))

@@ -46,8 +46,7 @@ class FollowedJob:
         """Return the job.  Raises JobDeleted, DatabaseUnavailable."""
 
         async def read_row() -> JobRow:
-            async with services.database.reading() as connection:
-                return await connection.run_sync(_find, self)
+            return await services.database.query(_find, self)
 
         return await services.caches.job_reads.get(self._shared_as("job"), read_row)
 
@@ -55,8 +54,7 @@ class FollowedJob:
         """Return the events after one of them.  Raises JobDeleted, DatabaseUnavailable."""
 
         async def read_job_events() -> _JobEvents:
-            async with services.database.reading() as connection:
-                job_events = await connection.run_sync(_find_events, self)
+            job_events = await services.database.query(_find_events, self)
             if job_events.row.finished_at is None:
                 with contextlib.suppress(DatabaseUnavailable):
                     await services.eta.refresh()

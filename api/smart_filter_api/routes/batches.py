@@ -90,11 +90,11 @@ async def create_batch(
         if once.replayed is not None:
             return once.replayed
         submission = await submit_batch.prepare_batch(services, caller, sent)
-        async with commit.open_submission(services, caller, submission) as connection:
-            accepted = await connection.run_sync(commit.insert_batch, services, caller, submission)
+        async with commit.open_submission(services, caller, submission) as call:
+            accepted = await call(commit.insert_batch, services, caller, submission)
             if once.is_named:
                 answer = await _submission_response(accepted.batch)
-                await connection.run_sync(once.remember, answer, job_id=JobId(accepted.batch.id))
+                await call(once.remember, answer, job_id=JobId(accepted.batch.id))
     services.doorbell.ring(accepted.ringing)
     await spans.record_submission(request, jobs=accepted.jobs, batch=accepted.batch.id)
     seconds = long_poll.preferred_seconds(prefer)

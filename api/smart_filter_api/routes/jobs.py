@@ -216,10 +216,9 @@ async def get_job(
             ends_only=if_none_match is None,
         ) as watch,
     ):
-        async with services.database.reading() as connection:
-            row = await connection.run_sync(
-                find_job, job_id, caller.tenant, device_key_id=caller.device_key_id
-            )
+        row = await services.database.query(
+            find_job, job_id, caller.tenant, device_key_id=caller.device_key_id
+        )
         if watch is not None and seconds is not None and row.finished_at is None:
             is_known = if_none_match is not None and etags.is_known(
                 services.caches.jobs.tag(row, links), if_none_match
@@ -275,8 +274,7 @@ async def stream_job_events(
         row = find_job(connection, job_id, caller.tenant, device_key_id=caller.device_key_id)
         return row, events.list_for_job(connection, row.id, after=last_event_id)
 
-    async with services.database.reading() as connection:
-        row, behind = await connection.run_sync(look)
+    row, behind = await services.database.query(look)
     if row.finished_at is not None and not behind:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
     followed = FollowedJob(caller.tenant, row.id, links)
@@ -408,10 +406,8 @@ async def write_submission(
         row = queries.as_accepted(submission.job, rows, once.claimed_at)
         return once.keep(responses_submission.respond(row, services), row.id)
 
-    async with commit.open_submission(services, caller, submission, adds_rows=False) as connection:
-        return await connection.run_sync(
-            commit.insert_job, caller, submission, answer if once.is_named else None
-        )
+    async with commit.open_submission(services, caller, submission, adds_rows=False) as call:
+        return await call(commit.insert_job, caller, submission, answer if once.is_named else None)
 
 
 def find_job(

@@ -101,11 +101,10 @@ async def get_service_history(
     """Return the history of jobs and queues."""
     del caller
     steps = timeseries.make_steps(span, dt.datetime.now(dt.UTC))
-    async with services.database.reading() as connection:
-        history = await connection.run_sync(timeseries.read_history, steps)
-        problems = await connection.run_sync(
-            dead_letters.list_since, steps.first, most=_MAX_PROBLEMS
-        )
+    history = await services.database.query(timeseries.read_history, steps)
+    problems = await services.database.query(
+        dead_letters.list_since, steps.first, most=_MAX_PROBLEMS
+    )
     answer = operations.render_history(span, history, problems)
     return documents.revalidated_response(answer.model_dump_json().encode(), if_none_match)
 

@@ -139,8 +139,8 @@ async def _submit(
     request = PhotoRequest(photo, None, folder.fields, photo_name=name)
     submission = await submit.prepare_submission(services, caller, request)
     taken = replace(taken, job_id=submission.job.job_id)
-    async with commit.open_submission(services, caller, submission, adds_rows=True) as connection:
-        accepted = await connection.run_sync(_insert, caller, submission, taken)
+    async with commit.open_submission(services, caller, submission) as call:
+        accepted = await call(_insert, caller, submission, taken)
     services.doorbell.ring(accepted.ringing)
     return accepted.job.id
 

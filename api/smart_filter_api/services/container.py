@@ -202,8 +202,8 @@ async def open_services(
 async def _poll_events(
     reader: AsyncEngine, patience_seconds: float, horizon: str | None
 ) -> JobChanges:
-    async with limit_seconds(patience_seconds), sessions.async_connection(reader) as connection:
-        return await connection.run_sync(events.read_changes, horizon)
+    async with limit_seconds(patience_seconds):
+        return await sessions.async_query(reader, events.read_changes, horizon)
 
 
 async def _take_snapshot(
@@ -219,8 +219,8 @@ async def _take_snapshot(
         cards = [model.card for model in published_models.list_models(connection)]
         return replace(queues, paces=stage_times.add_defaults(queues.paces, cards))
 
-    async with limit_seconds(patience_seconds), sessions.async_connection(reader) as connection:
-        return await connection.run_sync(look)
+    async with limit_seconds(patience_seconds):
+        return await sessions.async_query(reader, look)
 
 
 async def _get_services(request: Request) -> Services:

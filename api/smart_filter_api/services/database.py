@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -19,6 +19,19 @@ _LIST_RETRY_SECONDS: Final = 5
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
+
+
+class CallWithConnection(Protocol):
+    """Calls a function with a connection, and returns its result."""
+
+    async def __call__(
+        self,
+        function: Callable[Concatenate[Connection, Given], Result],
+        /,
+        *args: Given.args,
+        **options: Given.kwargs,
+    ) -> Result:
+        """Call the function.  Raises DatabaseUnavailable, and what the function raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +74,6 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
-        """Open a connection for one statement that is its own transaction.
-
-        It saves the two round trips of BEGIN and COMMIT.  Raises DatabaseUnavailable.
-        """
-        async with self.reading() as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Open a connection on which each statement sees the data committed before it.
-
-        Raises DatabaseUnavailable, as `transaction` does.
-        """
-        async with (
-            limit_seconds(self.patience_seconds),
-            sessions.async_connection(self.reader) as connection,
-        ):
-            yield connection
-
-    @asynccontextmanager
     async def listing(self, tenant: Tenant) -> AsyncIterator[AsyncConnection]:
         """Open a connection for a list of a tenant, which may read many rows.
 
@@ -105,16 +97,22 @@ class Database:
     async def query(
         self,
         function: Callable[Concatenate[Connection, Given], Result],
+        /,
         *args: Given.args,
         **options: Given.kwargs,
     ) -> Result:
-        """Call a function with a connection of `reading`, and return its result."""
-        async with self.reading() as connection:
-            return await connection.run_sync(function, *args, **options)
+        """Call a function with a connection on which each statement is its own transaction.
+
+        It saves the two round trips of BEGIN and COMMIT.  Raises DatabaseUnavailable, as
+        `transaction` does.
+        """
+        async with limit_seconds(self.patience_seconds):
+            return await sessions.async_query(self.reader, function, *args, **options)
 
     async def transact(
         self,
         function: Callable[Concatenate[Connection, Given], Result],
+        /,
         *args: Given.args,
         **options: Given.kwargs,
     ) -> Result:

@@ -28,6 +28,7 @@ from smart_filter_api.schemas.parameters import (
 )
 from smart_filter_api.services.container import Services
 from smart_filter_shared.artifacts.retention import IDEMPOTENCY_KEY_HOURS
+from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import (
     Conflict,
     Error,
@@ -317,9 +318,8 @@ async def _claim_or_replay(
 
     def claim(connection: Connection) -> _Claim | Response | Error:
         asked = {**row, **limits, "fingerprint": fingerprint}
-        claimed_at = connection.execute(_CLAIM, asked).scalar_one_or_none()
-        if claimed_at is not None:
-            return _Claim(tenant, key, claimed_at)
+        if claimed := sessions.fetch_rows(connection, _CLAIM, asked):
+            return _Claim(tenant, key, claimed[0][0])
         before = connection.execute(_FIND, row).one_or_none()
         if before is None or (before.status is None and before.fingerprint == fingerprint):
             return IdempotencyInProgress(

@@ -100,18 +100,17 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
                 _charge_job, services, caller, request, has_room=has_room
             )
             undo.push_async_callback(refund, services, caller, request.charged_megapixels)
-        async with (
-            services.database.transaction()
-            if is_atomic
-            else services.database.autocommit() as connection
-        ):
-            if is_bounded and is_atomic:
-                await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
-            place, hits = await connection.run_sync(_reserve_place, services, caller, request)
-            done = hits.results
-            options = _estimate_options(estimator, caller.tenant, request, place, done)
-            choice = deadline_policy.choose_option(options, deadline_ms=asked.deadline_ms)
+        call = services.database.transact if is_atomic else services.database.query
+        place, hits, choice = await call(
+            _place_job,
+            services,
+            caller,
+            request,
+            has_room=has_room,
+            charges=is_bounded and is_atomic,
+        )
         undo.pop_all()
+    done = hits.results
     cache_keys = parsed_recipe.cache_keys
     if choice.degraded:
         cache_keys = result_cache.cache_keys(
@@ -168,8 +167,7 @@ async def admit_batch(
                 _charge_batch, caller, jobs=len(parsed_recipes), megapixels=megapixels
             )
             undo.push_async_callback(refund, services, caller, megapixels)
-        async with services.database.autocommit() as connection:
-            places = await connection.run_sync(_reserve_places, caller.tenant, parsed_recipes)
+        places = await services.database.query(_reserve_places, caller.tenant, parsed_recipes)
         undo.pop_all()
     return places
 
@@ -244,6 +242,27 @@ def _charge_job(
 def _charge_batch(connection: Connection, caller: Caller, *, jobs: int, megapixels: float) -> None:
     quotas.check_queue_quota(connection, caller.tenant, caller.limits, exactly=False, jobs=jobs)
     quotas.charge(connection, caller.tenant, megapixels, caller.limits)
+
+
+def _place_job(
+    connection: Connection,
+    services: Services,
+    caller: Caller,
+    request: AdmissionRequest,
+    *,
+    has_room: bool,
+    charges: bool,
+) -> tuple[Reservation, CacheHits, RunOption]:
+    """Reserve a job's place; return it with what can be reused and how the job will run.
+
+    Raises DeadlineInfeasible, and the errors of `_charge_job` and `_reserve_place`.
+    """
+    if charges:
+        _charge_job(connection, services, caller, request, has_room=has_room)
+    place, hits = _reserve_place(connection, services, caller, request)
+    options = _estimate_options(services.eta, caller.tenant, request, place, hits.results)
+    deadline_ms = request.parsed_recipe.recipe.deadline_ms
+    return place, hits, deadline_policy.choose_option(options, deadline_ms=deadline_ms)
 
 
 def _reserve_place(

@@ -14,12 +14,12 @@ from typing import BinaryIO, Final, cast
 import anyio
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake.body import SpooledFile
 from smart_filter_api.services.container import Services
+from smart_filter_api.services.database import CallWithConnection, Database
 from smart_filter_api.submission import admission, outbound_url, photo_source
 from smart_filter_api.submission.admission import AdmittedJob
 from smart_filter_shared.artifacts import uploads
@@ -124,8 +124,8 @@ async def open_submission(
     submission: JobSubmission | BatchSubmission,
     *,
     adds_rows: bool = True,
-) -> AsyncIterator[AsyncConnection]:
-    """Store the pictures, yield a connection to insert the rows with, and commit.
+) -> AsyncIterator[CallWithConnection]:
+    """Store the pictures, yield what calls the functions that insert the rows, and commit.
 
     The pictures are stored first, so that no committed row lacks its objects. When the block
     fails, no row is left, and no object unless the storage has just failed.
@@ -138,22 +138,19 @@ async def open_submission(
         stored_keys: list[str] = []
         undo.push_async_callback(_remove_pictures, services, stored_keys)
         await _store_pictures(services, submission.pictures, stored_keys)
-        database = services.database
-        if isinstance(submission, BatchSubmission):
-            opened = database.writing_batch(caller.tenant)
-        else:
-            opened = database.autocommit() if commits_itself else database.transaction()
-        async with opened as connection:
+        async with _open_writing(
+            services.database, caller, submission, commits_itself=commits_itself
+        ) as call:
             if isinstance(submission, JobSubmission):
                 services.eta.accept(submission.admitted.outstanding)
             try:
-                yield connection
+                yield call
             except BaseException as error:
                 if commits_itself and not _has_certainly_failed(error):
                     undo.pop_all()
                 raise
             if isinstance(submission, JobSubmission) and submission.job.webhook_url is not None:
-                await connection.run_sync(_ensure_webhook_secret, services, caller)
+                await call(_ensure_webhook_secret, services, caller)
             # A commit that seems to fail may have happened, so the pictures stay; retention removes
             # them if no row references them.
             undo.pop_all()
@@ -240,6 +237,23 @@ async def run_concurrently(work: Callable[[], Awaitable[None]], *, tasks: int) -
             group.start_soon(until_one_fails)
     if failures:
         raise failures[0]
+
+
+@asynccontextmanager
+async def _open_writing(
+    database: Database,
+    caller: Caller,
+    submission: JobSubmission | BatchSubmission,
+    *,
+    commits_itself: bool,
+) -> AsyncIterator[CallWithConnection]:
+    if commits_itself:
+        yield database.query
+        return
+    is_batch = isinstance(submission, BatchSubmission)
+    opened = database.writing_batch(caller.tenant) if is_batch else database.transaction()
+    async with opened as connection:
+        yield connection.run_sync  # type: ignore[misc]  # mypy does not unify the two ParamSpecs
 
 
 def _is_one_statement(caller: Caller, submission: JobSubmission | BatchSubmission) -> bool:

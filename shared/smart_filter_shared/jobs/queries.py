@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text, union_all
 
 from smart_filter_shared.artifacts.uploads import UploadRef
-from smart_filter_shared.db import partitions, tables
+from smart_filter_shared.db import partitions, sessions, tables
 from smart_filter_shared.errors import RowUnreadable
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId
@@ -218,10 +218,11 @@ class JobFilter:
 
 def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None:
     """Return a tenant's job, or None when the tenant has no such job."""
-    row = connection.execute(_FIND, {"job_id": job_id, "tenant": tenant}).one_or_none()
-    if row is None:
+    rows = sessions.fetch_rows(connection, _FIND, {"job_id": job_id, "tenant": tenant})
+    if not rows:
         return None
-    return _parse_unfinished(row.job) if row.outcome is None else _parse_job(row.job)
+    [(outcome, job)] = rows
+    return _parse_unfinished(job) if outcome is None else _parse_job(job)
 
 
 def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:

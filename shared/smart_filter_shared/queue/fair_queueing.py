@@ -29,6 +29,7 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, TextClause, text
 
+from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.priority import Priority
 
@@ -200,8 +201,8 @@ def _reserve_parameters(
 def _execute_reserve(
     connection: Connection, statement: TextClause, asked: Mapping[str, object]
 ) -> Reservation | None:
-    row = connection.execute(statement, asked).one_or_none()
-    return None if row is None else Reservation(start=row.start, estimated_seconds=row.seconds)
+    rows = sessions.fetch_rows(connection, statement, asked)
+    return Reservation(*rows[0]) if rows else None
 
 
 def reserve_many(

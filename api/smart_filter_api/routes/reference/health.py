@@ -8,6 +8,7 @@ import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
 from smart_filter_api.http.operators import OperatorsRoute
 from smart_filter_api.problems import problem
@@ -84,15 +85,19 @@ async def get_readiness(request: Request, services: OpenServices) -> Health | Re
 
 async def _database_fault(services: Services) -> str | None:
     try:
-        async with services.database.reading() as connection:
-            if not await connection.run_sync(is_read_only):
-                return None
-            # Drop the connection, since the host name may resolve to another server now. No failed
-            # write would do it: a process that is not ready gets no requests.
-            await connection.invalidate()
+        return "is read-only" if await services.database.query(_leave_replica) else None
     except TryAgain:
         return _UNAVAILABLE
-    return "is read-only"
+
+
+def _leave_replica(connection: Connection) -> bool:
+    """Return whether the database is read-only; drop the connection then."""
+    if is_read_only(connection):
+        # The host name may resolve to another server now. No failed write would drop it: a process
+        # that is not ready gets no requests.
+        connection.invalidate()
+        return True
+    return False
 
 
 async def _workers_fault(services: Services) -> str | None:

@@ -1,9 +1,9 @@
 """Endpoint for Prometheus metrics: queues, workers and requests, in one scrape."""
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 
 from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_api.http.operators import OperatorsRoute
@@ -60,12 +60,13 @@ async def _render(services: Services, latencies: LatencyHistogram) -> str:
 
 
 async def _read_counters(services: Services) -> ServiceMetrics:
-    read = partial(counters.read_counters, silent_seconds=services.silent_seconds)
-    async with services.database.reading() as connection:
-        if await connection.run_sync(is_read_only):
-            await connection.invalidate()
+    def read(connection: Connection) -> ServiceMetrics:
+        if is_read_only(connection):
+            connection.invalidate()
             raise DatabaseUnavailable("the database is read-only")
-        return await connection.run_sync(read)
+        return counters.read_counters(connection, silent_seconds=services.silent_seconds)
+
+    return await services.database.query(read)
 
 
 def _database_samples(reading: ServiceMetrics) -> dict[Metric, list[Sample]]:

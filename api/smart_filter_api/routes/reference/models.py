@@ -31,17 +31,11 @@ async def list_models(
 ) -> ModelPage:
     """Return the card of every model that a recipe can name."""
     silent_seconds = services.silent_seconds
-    async with services.database.reading() as connection:
-        published = await connection.run_sync(
-            published_models.list_models, pools=services.settings.engine.pools
-        )
-        trained = await connection.run_sync(weight_versions.list_versions)
-        failed = await connection.run_sync(
-            worker_registry.list_failed, silent_seconds=silent_seconds
-        )
-        served = await connection.run_sync(
-            worker_registry.list_served, silent_seconds=silent_seconds
-        )
+    query = services.database.query
+    published = await query(published_models.list_models, pools=services.settings.engine.pools)
+    trained = await query(weight_versions.list_versions)
+    failed = await query(worker_registry.list_failed, silent_seconds=silent_seconds)
+    served = await query(worker_registry.list_served, silent_seconds=silent_seconds)
     off = recipe_parser.why_emotions_off(services, caller)
     if off is not None:
         published = published_models.without_emotions(published, why=off)

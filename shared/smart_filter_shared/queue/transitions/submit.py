@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, func, text
 
-from smart_filter_shared.db import tables
+from smart_filter_shared.db import sessions, tables
 from smart_filter_shared.errors import IdempotencyInProgress
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName, get_stage
@@ -168,7 +168,8 @@ def _insert_jobs(
 ) -> WrittenJob:
     """Write jobs and the rows of their stages; return what was written."""
     encoded = None if answer is None else json.dumps(dataclasses.asdict(answer), default=str)
-    row = connection.execute(
+    rows = sessions.fetch_rows(
+        connection,
         statement,
         {
             "jobs": jobs.jobs,
@@ -176,15 +177,16 @@ def _insert_jobs(
             "stages": jobs.stages,
             "answer": encoded,
         },
-    ).one_or_none()
-    if row is None:
+    )
+    if not rows:
         raise IdempotencyInProgress("another request has taken over this Idempotency-Key")
+    [(created_at, finished_at, expires_at)] = rows
     ringing = [
         Capability(str(row["capability"]))
         for row in jobs.stage_rows
         if row["state"] == StageState.READY
     ]
-    return WrittenJob(row.created_at, row.finished_at, row.expires_at, jobs.stage_rows, ringing)
+    return WrittenJob(created_at, finished_at, expires_at, jobs.stage_rows, ringing)
 
 
 def _is_rating(row: Mapping[str, Any]) -> bool:
