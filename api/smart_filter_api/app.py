@@ -25,6 +25,7 @@ from smart_filter_api.routes import (
     batches,
     deliveries,
     derive,
+    direct,
     events,
     jobs,
     operator,
@@ -107,6 +108,7 @@ def create(
         always_secure=settings.browser.session_secure,
     )
     cors.install(app, settings.browser.cors_origins)
+    app.routes.extend(direct.ROUTES)
     checks = [Depends(request_checks.check_parameters)]
     for resource in (
         *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),

@@ -10,6 +10,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 import smart_filter_api
+from smart_filter_api.routes.direct import ROUTES
 
 
 def routes() -> Iterator[APIRoute]:
@@ -37,3 +38,22 @@ def test_dependencies_need_no_thread() -> None:
 
     assert len(called) > 20
     assert [call for call in called if not is_async(call)] == []
+
+
+def test_direct_routes_do_what_fastapi_does_for_the_same_operations() -> None:
+    # A dependency of one of these operations must be resolved in `routes/direct.py` too.
+    resolved = {
+        (method, route.path): {getattr(call, "__name__", "") for call in dependencies(dependant)}
+        for route in routes()
+        for method in route.methods
+        for dependant in [route.dependant]
+    }
+    shared = {"_get_services", ""}
+
+    assert {(one.method, one.path): resolved[one.method, one.path] - shared for one in ROUTES} == {
+        ("POST", "/v1/jobs"): {
+            *("authenticated", "read_link_terms", "_yield_accept", "read_preferences")
+        },
+        ("GET", "/v1/jobs/{job_id}"): {"authenticated", "read_link_terms", "read_preferences"},
+        ("GET", "/v1/jobs/{job_id}/outputs/{name}"): {"_authorize", "_hold_download"},
+    }

@@ -71,17 +71,23 @@ class PictureRequest:
         return answer
 
 
-async def _read_accept(request: Request) -> AsyncIterator[PictureRequest | None]:
-    """Yield the request for a picture of a client that accepts nothing else."""
+def read_accept(request: Request, until_sent: ExitStack) -> PictureRequest | None:
+    """Return the request for a picture of a client that accepts nothing else; None of another.
+
+    until_sent: as in `PictureRequest`.
+    """
     ranges = ",".join(request.headers.getlist("accept")).lower().split(",")
     accepted = [
         stripped for media_range in ranges if not _REFUSED.search(stripped := media_range.strip())
     ]
     if not accepted or not all(media_range.startswith("image/") for media_range in accepted):
-        yield None
-        return
+        return None
+    return PictureRequest(request, until_sent)
+
+
+async def _yield_accept(request: Request) -> AsyncIterator[PictureRequest | None]:
     with ExitStack() as until_sent:
-        yield PictureRequest(request, until_sent)
+        yield read_accept(request, until_sent)
 
 
 # An element of `Accept` that is empty, or has the weight 0.
@@ -96,7 +102,7 @@ WAITED: Final[dict[int | str, dict[str, Any]]] = {
     },
 }
 # Source: RFC 9110, 12.5.1.
-PictureWanted = Annotated[PictureRequest | None, Depends(_read_accept)]
+PictureWanted = Annotated[PictureRequest | None, Depends(_yield_accept)]
 
 
 def respond(

@@ -52,17 +52,20 @@ _METADATA = "metadata."
 _MAX_EVENT_ID = 2**63 - 1
 
 
-async def _read_preferences(
+async def read_preferences(
     request: Request,
     prefer: Annotated[  # noqa: ARG001 - documents the header
         str | None, Header(description="`wait=n`: wait up to n seconds, at most 60")
     ] = None,
 ) -> str | None:
-    # Source: RFC 7240, 2: several lines of the header are one list.
+    """Return the header `Prefer`; several lines of it are one list.
+
+    Source: RFC 7240, 2.
+    """
     return ", ".join(request.headers.getlist("prefer")) or None
 
 
-Preferences = Annotated[str | None, Depends(_read_preferences)]
+Preferences = Annotated[str | None, Depends(read_preferences)]
 
 Answer = TypeVar("Answer")
 

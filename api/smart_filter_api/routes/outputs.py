@@ -34,7 +34,7 @@ _REDIRECT = 307
 
 
 @dataclass(frozen=True, slots=True)
-class _Access:
+class OutputAccess:
     """Whose outputs a request may read.
 
     download: as in `LinkTarget`.
@@ -75,7 +75,7 @@ async def _authorize(
             "`{name}`, `{n}` and `{background}` as the recipe's `filename`"
         ),
     ] = None,
-) -> _Access:
+) -> OutputAccess:
     """Return what a request may read, by its signed link or by its key.
 
     A link is not counted against the tenant's requests per minute, which the people that it is
@@ -85,16 +85,16 @@ async def _authorize(
         caller = await callers.authorize(
             request, services, credentials, Scope.READ, also_devices=True
         )
-        return _Access(caller.tenant, download, caller=caller)
+        return OutputAccess(caller.tenant, download, caller=caller)
     ends = link_signer.parse_expiry(expires, signature)
     target = await services.database.query(_find_target, job_id, name, ends, download)
     target = link_signer.verify(services.links.signer, target, signature)
-    return _Access(target.tenant, download, target.expires)
+    return OutputAccess(target.tenant, download, target.expires)
 
 
 async def _hold_download(
-    services: OpenServices, access: Annotated[_Access, Depends(_authorize)]
-) -> AsyncIterator[_Access]:
+    services: OpenServices, access: Annotated[OutputAccess, Depends(_authorize)]
+) -> AsyncIterator[OutputAccess]:
     """Count a download until its answer is sent.  Raises RateLimited, ServiceFull."""
     with services.limits.waits.hold_download(access.tenant, access.caller):
         yield access
@@ -148,7 +148,7 @@ async def get_output(
     name: str,
     request: Request,
     services: OpenServices,
-    access: Annotated[_Access, Depends(_hold_download)],
+    access: Annotated[OutputAccess, Depends(_hold_download)],
     *,
     redirect: bool = False,
     if_none_match: Annotated[str | None, Header()] = None,
@@ -196,12 +196,12 @@ async def get_output(
     return answer
 
 
-def _embedding(access: _Access) -> dict[str, str]:
+def _embedding(access: OutputAccess) -> dict[str, str]:
     """Return the header that lets any page embed an output by its signed link."""
     return {} if access.link_ends is None else {"Cross-Origin-Resource-Policy": "cross-origin"}
 
 
-def _seconds_left(job: JobRow, access: _Access) -> int:
+def _seconds_left(job: JobRow, access: OutputAccess) -> int:
     """Return the seconds until a request's link ends, or the output does; at least 1."""
     link_ends = math.inf if access.link_ends is None else access.link_ends
     output_ends = math.inf if job.expires_at is None else job.expires_at.timestamp()

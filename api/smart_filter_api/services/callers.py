@@ -46,6 +46,15 @@ def _require_scope(
     return authenticated
 
 
+async def authorize_directly(request: Request, scope: Scope) -> Caller:
+    """Return the caller of a request to a route that accepts device keys and has no dependencies.
+
+    Otherwise as `authorize`.
+    """
+    credentials = await _BEARER(request)
+    return await authorize(request, services_of(request), credentials, scope, also_devices=True)
+
+
 async def authorize(
     request: Request,
     services: Services,

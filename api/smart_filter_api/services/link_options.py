@@ -10,7 +10,7 @@ from smart_filter_api.services.container import services_of
 from smart_filter_shared.recipe.files import MAX_NAME_CHARACTERS
 
 
-async def _link_terms(
+async def read_link_terms(
     request: Request,
     expires_in: Annotated[
         int | None,
@@ -42,4 +42,4 @@ async def _link_terms(
     )
 
 
-LinkOptions = Annotated[LinkTerms | None, Depends(_link_terms)]
+LinkOptions = Annotated[LinkTerms | None, Depends(read_link_terms)]
