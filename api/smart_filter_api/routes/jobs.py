@@ -407,7 +407,8 @@ async def write_submission(
     def answer(rows: NewJob) -> StoredAnswer:
         # Not the results of a job that has ended at once: settings may hide them later.
         row = queries.as_accepted(submission.job, rows, once.claimed_at)
-        return once.keep(responses_submission.respond(row, services), row.id)
+        estimate = None if rows.has_ended else submission.admitted.estimate
+        return once.keep(responses_submission.respond(row, services, estimate), row.id)
 
     async with commit.open_submission(services, caller, submission, adds_rows=False) as call:
         return await call(commit.insert_job, caller, submission, answer if once.is_named else None)

@@ -167,7 +167,11 @@ def _insert_jobs(
     answer: StoredAnswer | None = None,
 ) -> WrittenJob:
     """Write jobs and the rows of their stages; return what was written."""
-    encoded = None if answer is None else json.dumps(dataclasses.asdict(answer), default=str)
+    encoded = None
+    if answer is not None:
+        # `dataclasses.asdict` takes as long as the encoding: it copies every value.
+        columns = {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
+        encoded = json.dumps(columns, default=str)
     rows = sessions.fetch_rows(
         connection,
         statement,
