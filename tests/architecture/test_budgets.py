@@ -10,13 +10,13 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 22_850,
+    "api": 22_880,
     "benchmarks": 10_955,
     "client": 5_835,
     "deploy": 17_265,
     "docs": 4_050,
-    "shared": 24_255,
-    "tests": 82_065,
+    "shared": 24_265,
+    "tests": 82_085,
     "tests/smart_filter_tests": 14_540,
     "training": 10_350,
     "workers": 38_500,

@@ -2,16 +2,20 @@
 
 import datetime as dt
 import json
+import os
 import socket
 import struct
 import uuid
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 import pytest
 
 from smart_filter_api.auth.api_keys import Scope
+from smart_filter_api.intake import body
 from smart_filter_shared.ids import JobId, Tenant, UploadId
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys
@@ -337,3 +341,17 @@ def test_request_that_is_not_http_is_answered_with_a_problem(api: Api, raw: byte
     assert problem["errors"][0]["pointer"] == ""
     assert b"frame-ancestors 'none'" in head
     assert api.leftovers() == {}
+
+
+@pytest.mark.parametrize("lengths", [[], [1], [600_000] * 5, [1_000_000, 1], [3_000_000, 7]])
+def test_received_bytes_are_the_same_in_memory_and_on_disk(lengths: list[int]) -> None:
+    pieces = [os.urandom(length) for length in lengths]
+
+    async def receive() -> tuple[bytes, bytes]:
+        with ExitStack() as open_files:
+            spool = body.open_spool(open_files)
+            for piece in pieces:
+                await spool.take(piece)
+            return spool.content(), (await spool.complete()).read()
+
+    assert anyio.run(receive) == (b"".join(pieces),) * 2

@@ -1,13 +1,14 @@
 """Receive uploads: spool and hash the body, then check the picture's header without decoding."""
 
 import hashlib
+import io
 import itertools
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryFile
 from typing import IO, Final, TypeAlias
 
 import anyio.to_thread
@@ -49,7 +50,7 @@ from smart_filter_shared.suggestions import find_nearest
 MULTIPART: Final = "multipart/form-data"
 JSON: Final = "application/json"
 
-# Memory for one picture; the rest goes to a temporary file.
+# Memory for one picture; a longer one goes to a temporary file, in pieces of this length.
 _MEMORY_BYTES = 1_000_000
 _READ_TIMEOUT_SECONDS = 20.0
 # Least rate of a body, 128 kbit/s, a poor mobile line: a photo of 3 MB takes three minutes.
@@ -322,12 +323,10 @@ async def spool_body(request: Request, open_files: ExitStack, *, max_bytes: int)
 
     Raises as `read_chunks` does.
     """
-    raw: IO[bytes] = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed by open_files
-    open_files.enter_context(raw)
+    spool = open_spool(open_files)
     async for chunk in read_chunks(request, open_files, max_bytes=max_bytes):
-        await anyio.to_thread.run_sync(raw.write, chunk)
-    raw.seek(0)
-    return raw
+        await spool.take(chunk)
+    return await spool.complete()
 
 
 @asynccontextmanager
@@ -345,7 +344,7 @@ async def parsing(request: Request, raw: IO[bytes]) -> AsyncIterator[None]:
 
 def open_spool(open_files: ExitStack) -> "Spool":
     """Return a spool for a picture; open_files closes its file."""
-    return Spool(open_files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES)))
+    return Spool(open_files)
 
 
 async def read_chunks(
@@ -436,10 +435,18 @@ async def read_with_timeout(
 
 
 class Spool:
-    """A picture that is being received, and its digest so far."""
+    """Bytes that are being received, and their digest so far.
 
-    def __init__(self, file: SpooledTemporaryFile[bytes]) -> None:
-        self._file = file
+    Up to `_MEMORY_BYTES` they stay in memory, in the pieces in which they arrived; more are written
+    to a temporary file, which may block and takes a thread for each `_MEMORY_BYTES`.
+    open_files: closes the file.
+    """
+
+    def __init__(self, open_files: ExitStack) -> None:
+        self._open_files = open_files
+        self._file: IO[bytes] | None = None
+        self._pieces: list[bytes] = []  # not yet in the file
+        self._pieces_bytes = 0
         self._digest = hashlib.sha256()
         self._length = 0
 
@@ -448,22 +455,32 @@ class Spool:
         """Return the number of bytes received so far."""
         return self._length
 
-    def content(self) -> bytes:
-        """Return the bytes received so far."""
-        self._file.seek(0)
-        return self._file.read()
-
     async def take(self, piece: bytes) -> None:
         """Append received bytes."""
         self._length += len(piece)
-        if self._length <= _MEMORY_BYTES:
-            self._append(piece)
-        else:  # the spool is a file on disk now, and writing may block
-            await anyio.to_thread.run_sync(self._append, piece)
+        self._pieces_bytes += len(piece)
+        self._pieces.append(piece)
+        if self._pieces_bytes <= _MEMORY_BYTES:
+            self._digest.update(piece)
+        else:
+            await anyio.to_thread.run_sync(self._write_pieces, piece)
 
-    def _append(self, piece: bytes) -> None:
-        self._digest.update(piece)
-        self._file.write(piece)
+    async def complete(self) -> IO[bytes]:
+        """Return a file of all bytes, at position 0."""
+        if self._file is None:
+            # Neither this nor reading it as a whole copies a single piece.
+            return io.BytesIO(b"".join(self._pieces))
+        await anyio.to_thread.run_sync(self._write_pieces)
+        self._file.seek(0)
+        return self._file
+
+    def content(self) -> bytes:
+        """Return the bytes received so far; it may block."""
+        if self._file is None:
+            return b"".join(self._pieces)
+        self._write_pieces()
+        self._file.seek(0)
+        return self._file.read()
 
     async def judged(self, called: str, sent_as: str = PHOTO) -> SpooledPicture:
         """Check the header of the complete picture and return the picture.
@@ -471,12 +488,21 @@ class Spool:
         called: its name in error messages.  sent_as: the field that they point to.
         Raises UnsupportedMedia, PhotoTooLarge; InvalidRequest for a mask that is no picture.
         """
-        if self._length <= _MEMORY_BYTES:
-            header = _read_header(self._file, called, sent_as)
+        file = await self.complete()
+        if self._file is None:
+            header = _read_header(file, called, sent_as)
         else:
-            header = await anyio.to_thread.run_sync(_read_header, self._file, called, sent_as)
-        self._file.seek(0)
-        return SpooledPicture(self._file, self._length, self._digest.hexdigest(), header)
+            header = await anyio.to_thread.run_sync(_read_header, file, called, sent_as)
+        file.seek(0)
+        return SpooledPicture(file, self._length, self._digest.hexdigest(), header)
+
+    def _write_pieces(self, unhashed: bytes = b"") -> None:
+        self._digest.update(unhashed)
+        if self._file is None:
+            self._file = self._open_files.enter_context(TemporaryFile())  # noqa: SIM115 - as it says
+        self._file.writelines(self._pieces)
+        self._pieces.clear()
+        self._pieces_bytes = 0
 
 
 def _read_header(file: IO[bytes], called: str, sent_as: str) -> PhotoHeader:

@@ -30,6 +30,8 @@ _ABSENT: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TAG_BYTES: Final = 16
 _ROOM_BYTES: Final = 1_000_000
+# Bytes of one write; a photo that the API holds in memory is shorter, and is written uncopied.
+_WRITE_BYTES: Final = 1024 * 1024
 
 
 class FolderStore:
@@ -263,7 +265,7 @@ def _write(file: BinaryIO, content: BinaryIO | bytes, length: int) -> None:
     if isinstance(content, bytes):
         file.write(content)
     else:
-        shutil.copyfileobj(content, file, PIECE_BYTES)
+        shutil.copyfileobj(content, file, _WRITE_BYTES)
     if (written := file.tell()) != length:
         raise OSError(errno.EIO, f"{written} bytes in place of {length}")
 
