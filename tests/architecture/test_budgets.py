@@ -10,12 +10,12 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 22_880,
+    "api": 22_885,
     "benchmarks": 10_955,
     "client": 5_835,
     "deploy": 17_270,
     "docs": 4_050,
-    "shared": 24_265,
+    "shared": 24_260,
     "tests": 82_085,
     "tests/smart_filter_tests": 14_540,
     "training": 10_350,

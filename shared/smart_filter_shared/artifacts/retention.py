@@ -15,6 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection, TextClause, text
 
+from smart_filter_shared.db import sessions
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.storage.keys import tenant_of
@@ -191,6 +192,11 @@ def insert_artifacts(made: str) -> str:
     """  # noqa: S608 - queries of our own
 
 
+_AVAILABLE = text("""
+    SELECT key FROM artifacts
+    WHERE tenant = :tenant AND key = :key AND marked_at IS NULL
+        AND held_since IS NULL AND expires_at > statement_timestamp()
+""")
 _RECORD = text(
     insert_artifacts("""
         SELECT :tenant AS tenant, key, CAST(:job_id AS uuid) AS job_id, CAST(:kind AS text) AS kind,
@@ -295,15 +301,7 @@ def delete_rows(connection: Connection, removed: Collection[MarkedArtifact]) -> 
 
 def is_available(connection: Connection, tenant: Tenant, key: str) -> bool:
     """Return whether an artifact may be given out."""
-    result = connection.execute(
-        text("""
-            SELECT FROM artifacts
-            WHERE tenant = :tenant AND key = :key AND marked_at IS NULL
-                AND held_since IS NULL AND expires_at > statement_timestamp()
-        """),
-        {"tenant": tenant, "key": key},
-    )
-    return result.one_or_none() is not None
+    return bool(sessions.fetch_rows(connection, _AVAILABLE, {"tenant": tenant, "key": key}))
 
 
 def is_unmarked(connection: Connection, tenant: Tenant, key: str) -> bool:
