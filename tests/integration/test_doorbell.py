@@ -13,7 +13,7 @@ from kombu.message import Message
 
 from smart_filter_api.services.loops.end_listener import EndListener
 from smart_filter_api.services.loops.event_poller import EventPoller
-from smart_filter_shared.doorbell import AsyncDoorbell, Doorbell, queue_name
+from smart_filter_shared.doorbell import Doorbell, queue_name
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.events import JobChanges
@@ -49,24 +49,6 @@ def test_ring_reaches_the_queue_of_its_capability(bench: Bench) -> None:
     assert bench.doorbell.ring([FACE] * 2)
 
     assert (bench.rings(StageName.FACE), bench.doorbell.waiting(FACE)) == (2, 2)
-
-
-def test_event_loop_rings_again_after_an_outage(bench: Bench) -> None:
-    async def ring() -> list[bool]:
-        accepted = []
-        for proxy.mode in (Mode.SWALLOW, Mode.RESET, Mode.PASS):
-            moments.append(moments[-1] + 2)
-            accepted.append(await doorbell.ring([FACE] * 2))
-        await doorbell.close()
-        return accepted
-
-    moments = [100.0]
-    with before_broker(bench.settings.broker) as (proxy, settings):
-        doorbell = AsyncDoorbell(settings, clock=lambda: moments[-1])
-        accepted = anyio.run(ring)
-
-    assert accepted == [False, False, True]
-    assert bench.rings(StageName.FACE) == 2
 
 
 @pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])

@@ -33,7 +33,7 @@ from smart_filter_shared import stock
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.doorbell import AsyncDoorbell, Doorbell
+from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.eta import snapshot, stage_times
 from smart_filter_shared.eta.snapshot import QueueSnapshot
 from smart_filter_shared.ids import Tenant
@@ -136,7 +136,7 @@ async def open_services(
 
     refusals: the refused requests of the process, which are written to the security log.
     """
-    broker, doorbell = Doorbell(settings.broker), AsyncDoorbell(settings.broker)
+    doorbell = Doorbell(settings.broker)
     engine = sessions.open_async_engine(
         settings.database, connections=_DATABASE_CONNECTIONS, clock=clock
     )
@@ -156,7 +156,7 @@ async def open_services(
         ),
         storage=open_store(settings.storage, connections=_STORAGE_THREADS),
         storage_threads=anyio.CapacityLimiter(_STORAGE_THREADS),
-        broker=broker,
+        broker=doorbell,
         doorbell=QueuedDoorbell(doorbell.ring),
         events=poller,
         eta=EtaEstimator(take_snapshot, clock=clock),
@@ -195,8 +195,7 @@ async def open_services(
     finally:
         await end_listener.close()
         await services.limits.rates.close()
-        await doorbell.close()
-        broker.close()
+        doorbell.close()
         await engine.dispose()
 
 

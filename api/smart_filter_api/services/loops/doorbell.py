@@ -1,13 +1,14 @@
 """Ring the doorbell in the background, so that submissions never wait for the broker.
 
-One task collects pending rings and sends them together. A broker that hangs therefore delays one
-task, however many photos arrive. Rings that do not fit into the buffer are dropped; the sweeper
-rings within a second or two.
+One task collects pending rings and sends them in one thread. A broker that hangs therefore blocks
+one thread, however many photos arrive. Rings that do not fit into the buffer are dropped; the
+sweeper rings within a second or two.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import anyio
+import anyio.to_thread
 
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.supervision import SupervisedLoop
@@ -19,11 +20,12 @@ _MAX_PENDING = 1000
 class QueuedDoorbell:
     """A buffer of pending rings and the task that sends them; for one event loop.
 
-    doorbell: rings once for each entry.
+    doorbell: rings once for each entry; it may block.
     """
 
-    def __init__(self, doorbell: Callable[[Sequence[Capability]], Awaitable[object]]) -> None:
+    def __init__(self, doorbell: Callable[[Sequence[Capability]], object]) -> None:
         self._doorbell = doorbell
+        self._thread = anyio.CapacityLimiter(1)
         self._put, self._taken = anyio.create_memory_object_stream[Capability](_MAX_PENDING)
 
     def ring(self, capabilities: Iterable[Capability]) -> None:
@@ -49,7 +51,7 @@ class QueuedDoorbell:
                 due = [first, *self._rest()]
                 # No pause after a failure: the loop only runs when there is a submission.
                 with rings.step():
-                    await self._doorbell(due)
+                    await anyio.to_thread.run_sync(self._doorbell, due, limiter=self._thread)
 
     def _rest(self) -> Iterable[Capability]:
         try:

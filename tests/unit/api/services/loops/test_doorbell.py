@@ -1,6 +1,8 @@
+import threading
 from collections.abc import Sequence
 
 import anyio
+import anyio.to_thread
 
 from smart_filter_api.services.loops.doorbell import QueuedDoorbell
 from smart_filter_shared.ids import Capability
@@ -9,18 +11,20 @@ FACE, SMILE = Capability("face.bench"), Capability("smile.bench")
 
 
 class Bell:
-    """A doorbell whose first ring waits until a test releases it."""
+    """A doorbell whose first ring blocks until a test releases it."""
 
     def __init__(self, *, raises: bool = False) -> None:
         self.raises = raises
-        self.stuck = anyio.Event()
-        self.may_ring = anyio.Event()
+        self.stuck = threading.Event()
+        self.may_ring = threading.Event()
         self.rung: list[list[Capability]] = []
+        self.threads: set[int] = set()
 
-    async def __call__(self, due: Sequence[Capability]) -> None:
+    def __call__(self, due: Sequence[Capability]) -> None:
         self.stuck.set()
-        await self.may_ring.wait()
+        self.may_ring.wait(timeout=60)
         self.rung.append(list(due))
+        self.threads.add(threading.get_ident())
         if self.raises and len(self.rung) == 1:
             raise RuntimeError
 
@@ -33,7 +37,7 @@ def ring_meanwhile(bell: Bell, *due: list[Capability]) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(doorbell.run)
             doorbell.ring([FACE])
-            await bell.stuck.wait()
+            await anyio.to_thread.run_sync(bell.stuck.wait)
             for one in due:
                 doorbell.ring(one)
             bell.may_ring.set()
@@ -48,6 +52,7 @@ def test_rings_during_a_blocked_ring_are_sent_together_afterwards() -> None:
     ring_meanwhile(bell, *[[FACE, SMILE]] * 3)
 
     assert bell.rung == [[FACE], [FACE, SMILE] * 3]
+    assert len(bell.threads) == 1
 
 
 def test_waiting_rings_are_bounded() -> None:
