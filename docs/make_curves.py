@@ -154,7 +154,7 @@ def scaling(document: Document) -> str:
             "A stage that takes no time",
             Axis([at for at, _ in counted], "stages that are claimed at once"),
             Axis(
-                (0, 500, 1000, 1500, 2000, 2500, 3000, 3500),
+                (0, 500, 1000, 1500, 2000, 2500, 3000, 3500, 4000),
                 "stages a second",
                 is_logarithmic=False,
             ),
