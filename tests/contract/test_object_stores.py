@@ -57,13 +57,6 @@ def test_object_is_read_as_it_was_put(store: ObjectStore, content: bytes) -> Non
     assert store.look(KEY).length == len(content)
 
 
-def test_bytes_in_memory_are_those_that_were_put(store: ObjectStore) -> None:
-    store_bytes(store, KEY, b"bytes")
-
-    assert store.get_cached(KEY, length=5) in {b"bytes", None}
-    assert store.get_cached(KEY, length=4) is store.get_cached("missing", length=4) is None
-
-
 def test_part_is_cut_at_the_end(store: ObjectStore) -> None:
     store_bytes(store, KEY, b"0123456789")
 

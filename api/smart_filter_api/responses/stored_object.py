@@ -70,10 +70,8 @@ async def serve_object(
         return etags.not_modified(tag)
     headers = etags.caching_headers(tag)
     if sent is None and file.length is not None and file.length <= _WHOLE_BYTES:
-        content = services.storage.get_cached(file.key, length=file.length)
-        if content is None:
-            get = partial(services.storage.get, length=file.length)
-            content = await read_stored_object(services, get, file.key)
+        get = partial(services.storage.get, length=file.length)
+        content = await read_stored_object(services, get, file.key)
         return Response(content, media_type=file.media_type, headers=headers)
     stream = partial(services.storage.stream, length=file.length)
     pieces = await read_stored_object(services, stream, file.key)

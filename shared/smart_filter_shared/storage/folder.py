@@ -92,18 +92,6 @@ class FolderStore:
             raise ObjectMissing(key)
         return content
 
-    def get_cached(self, key: str, *, length: int) -> bytes | None:
-        """See `ObjectStore.get_cached`; a file that a worker has just written is in memory."""
-        last = bytearray(1)
-        try:
-            with self._path(key).open("rb", buffering=0) as file:
-                # Fails unless its end is in memory, where the kernel keeps files as a whole.
-                os.preadv(file.fileno(), [last], max(0, length - 1), os.RWF_NOWAIT)
-                content = os.pread(file.fileno(), length + 1, 0)  # a longer file is damaged
-        except OSError:  # not in memory, not there, or a file system that cannot tell
-            return None
-        return content if len(content) == length else None
-
     def has(self, key: str) -> bool:
         """See `ObjectStore.has`."""
         try:

@@ -71,13 +71,6 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def get_cached(self, key: str, *, length: int) -> bytes | None:
-        """Return the bytes under a key if they are in memory, so that an event loop can call it.
-
-        length: as in `get`.  None: call `get`, in a thread.
-        """
-        ...
-
     def has(self, key: str) -> bool:
         """Return whether there is an object under a key."""
         ...

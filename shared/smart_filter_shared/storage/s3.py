@@ -79,9 +79,6 @@ class S3Store:
             raise ObjectMissing(key)
         return content
 
-    def get_cached(self, key: str, *, length: int) -> None:
-        """Return None: every read asks the server."""
-
     def has(self, key: str) -> bool:
         """See `ObjectStore.has`."""
         try:
