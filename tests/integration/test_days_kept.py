@@ -261,13 +261,14 @@ def explained(engine: Engine, bench: Bench, *, given: bool = False) -> Iterator[
     """
     plans: dict[str, str] = {}
 
-    def explain(_: Any, __: Any, statement: str, values: Any, *_more: Any) -> None:  # noqa: ANN401
+    def explain(_: Any, cursor: Any, statement: str, values: Any, *_more: Any) -> None:  # noqa: ANN401
         if not re.search(r"\b(open_)?(jobs|stages)\b", statement) or statement in plans:
             return
         with bench.engine.connect() as aside:
             # Use an index wherever one fits, although the tables are small.
             aside.execute(text("SET LOCAL enable_seqscan = off"))
-            own = aside.connection.cursor()
+            # A cursor of the same kind reads the same placeholders.
+            own = type(cursor)(aside.connection.driver_connection)
             if given:
                 own.execute(f"EXPLAIN (FORMAT JSON) {statement}", values)
             else:
