@@ -12,8 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from smart_filter_deploy.embedded.ports import free_port
@@ -158,7 +160,7 @@ def echo() -> Echo:
 def front(echo: Echo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """nginx before amber, which echoes and is acme's, and basil, which is down and globex'."""
     with (
-        serve_application(echo) as url,
+        serve_application(Starlette(routes=[Mount("/", echo)])) as url,
         nginx_before(
             {"amber": url, "basil": f"http://127.0.0.1:{free_port()}"},
             {"acme": "amber", "globex": "basil"},
