@@ -10,16 +10,16 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 22_880,
+    "api": 22_885,
     "benchmarks": 10_955,
     "client": 5_835,
     "deploy": 17_270,
     "docs": 4_050,
     "shared": 24_195,
-    "tests": 82_070,
+    "tests": 82_100,
     "tests/smart_filter_tests": 14_540,
     "training": 10_350,
-    "workers": 38_500,
+    "workers": 38_525,
 }
 # `make openapi` writes docs/problems from the code.
 WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}

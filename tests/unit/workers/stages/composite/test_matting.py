@@ -96,6 +96,21 @@ def test_wide_faint_part_is_removed_except_near_a_head() -> None:
     assert np.array_equal(without_faces, matte)
 
 
+def test_faint_part_between_a_body_and_a_hand_stays() -> None:
+    matte = np.zeros((256, 256), np.uint8)
+    matte[64:256, 64:160] = 255
+    matte[200:220, 160:210] = 80
+    matte[195:225, 210:240] = 255
+    without_hand = matte.copy()
+    without_hand[195:225, 210:240] = 0
+
+    cleaned = islands.remove_islands(matte, (a_face(96, 70, 30),), scale=1)
+    scrap = islands.remove_islands(without_hand, (a_face(96, 70, 30),), scale=1)
+
+    assert np.array_equal(cleaned, matte)
+    assert not scrap[:, 176:].any()
+
+
 def a_sheet(edge_at: int) -> Srgb8:
     """Return a photo of 400 × 400, bright up to a column and dark from there."""
     photo = np.full((400, 400, 3), 220, np.uint8)

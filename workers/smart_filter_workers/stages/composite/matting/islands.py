@@ -31,6 +31,9 @@ FAINT_FROM: Final = 1 / 64
 SURE_FROM: Final = 230
 # Smaller faint parts do not show; in pixels of the coarser grid.
 LEAST_FAINT_PX: Final = 6
+# A faint part between two sure ones, a hand and a body by these shares of the largest one's area,
+# is an arm that moved, if it is smaller than a body.
+HAND_SHARE, BODY_SHARE = 1 / 400, 1 / 20
 
 Mask = NDArray[np.bool_]
 
@@ -62,17 +65,40 @@ def remove_islands(matte: Matte8, faces: Sequence[Face], *, scale: float) -> Mat
 def _find_faint(coarse: Matte8, smooth: Mask) -> Mask:
     """Return the (h, w) faint parts; smooth: where there is no hair."""
     reach = max(1, round(FAINT_FROM * max(coarse.shape)))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
-    near = cv2.dilate((coarse >= SURE_FROM).view(np.uint8), disc) > 0
+    sure = coarse >= SURE_FROM
+    near = cv2.dilate(sure.view(np.uint8), _disc(reach)) > 0
     far = (coarse > 0) & smooth & ~near
-    if not far.any():
-        return far
+    if not far.any() or not near.any():  # without a sure part, all would be faint
+        return np.zeros_like(far)
     labels, count = label_parts(far)
     areas = measure_areas(labels, count)
     coverage = np.bincount(labels.reshape(-1), weights=coarse.reshape(-1), minlength=count)
     is_faint = (areas >= LEAST_FAINT_PX) & (coverage < FAINT_BELOW * areas)
     is_faint[0] = False  # label 0 is everything else
-    return np.asarray(is_faint[labels], np.bool_)
+    faint = np.asarray(is_faint[labels], np.bool_)
+    if faint.any():
+        is_faint[_find_arms(labels, sure, reach=reach + 1)] = False
+        faint = np.asarray(is_faint[labels], np.bool_)
+    return faint
+
+
+def _find_arms(labels: NDArray[np.int32], sure: Mask, *, reach: int) -> NDArray[np.int64]:
+    """Return the labels of the parts that a hand and a body are near; reach: how near."""
+    sure_labels, count = label_parts(sure)
+    areas = measure_areas(sure_labels, count)
+    areas[0] = 0  # label 0 is everything else
+    shares = areas / areas.max()
+    part_areas = np.bincount(labels.reshape(-1))
+    is_arm = part_areas < BODY_SHARE * areas.max()
+    is_arm[0] = False  # as above
+    for chosen in (shares >= BODY_SHARE, (shares >= HAND_SHARE) & (shares < BODY_SHARE)):
+        near = cv2.dilate(chosen[sure_labels].view(np.uint8), _disc(reach)) > 0
+        is_arm &= np.bincount(labels[near], minlength=len(is_arm)) > 0
+    return np.flatnonzero(is_arm)
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2), np.uint8)
 
 
 def _find_detached(mask: Mask, faces: Sequence[Face], *, scale: float) -> Mask:
