@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
+from smart_filter_api.auth.api_keys import Scope
 from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.artifacts import retention
@@ -95,6 +97,19 @@ def in_time() -> Iterator[None]:
     began = time.monotonic()
     yield
     assert time.monotonic() - began < MOST_SECONDS
+
+
+def test_waiting_submission_gets_its_job_when_the_database_goes(
+    far_api: Api, proxy_set: Proxies
+) -> None:
+    key = far_api.key(Scope.SUBMIT)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(far_api.submit_with, key, Prefer="wait=30")
+        wait_until(lambda: far_api.leftovers().get("jobs") == 1)
+        proxy_set.cut("database", Mode.RESET)
+        answer = waiting.result()
+
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
 
 
 @pytest.mark.parametrize("mode", GONE)

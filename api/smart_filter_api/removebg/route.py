@@ -123,6 +123,8 @@ async def remove_background(
         if ended is None:
             seconds = services.settings.removebg.seconds
             detail = f"processing took longer than {seconds:g} s; try again later"
+            if services.events.are_waits_over:
+                detail = "the server is stopping; send the picture again"
             raise refusal("timeout", detail)
         job = ended
     # With `keep_nothing`, the last request that waits for the job ends the retention of its files.

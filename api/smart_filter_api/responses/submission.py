@@ -3,6 +3,7 @@
 With `Accept: image/*` as well, the answer is the picture, so that one request does everything.
 """
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from smart_filter_api.services.container import Services
 from smart_filter_api.services.loops.event_poller import JobWatch
 from smart_filter_api.submission.commit import AcceptedJob
 from smart_filter_shared.errors import (
+    DatabaseUnavailable,
     NoPicture,
     NotFound,
     OutputExpired,
@@ -145,7 +147,7 @@ async def respond_or_wait(
     Source: RFC 7240, 2.
     remembered: the stored answer to the same request; returned when `Prefer` does not ask to wait.
     links: as in `render_job`.  watch: of the job, from before it was written; None: begin one.
-    Raises JobDeleted as soon as the job is deleted, DatabaseUnavailable.
+    Raises JobDeleted as soon as the job is deleted.
     """
     seconds = long_poll.preferred_seconds(prefer)
     if seconds is None or not services.limits.waits.has_room(caller):
@@ -155,14 +157,15 @@ async def respond_or_wait(
     row = accepted.job
     if row.finished_at is None:
         followed = FollowedJob(caller.tenant, row.id, links)
-        with services.limits.waits.hold(caller):
+        # The job is accepted: without its id a client would make another one.
+        with services.limits.waits.hold(caller), contextlib.suppress(DatabaseUnavailable):
             if watch is None:
                 row = await long_poll.wait_for_end(services, followed, seconds=seconds)
             else:
                 row = await long_poll.wait_from(
                     row, services, followed, watch, seconds=seconds, changed_from=None
                 )
-        await services.eta.refresh()
+            await services.eta.refresh()
     answer = None
     if picture is not None and row.finished_at is not None:
         download = None if links is None else links.download
