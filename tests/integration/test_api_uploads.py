@@ -343,7 +343,9 @@ def test_request_that_is_not_http_is_answered_with_a_problem(api: Api, raw: byte
     assert api.leftovers() == {}
 
 
-@pytest.mark.parametrize("lengths", [[], [1], [600_000] * 5, [1_000_000, 1], [3_000_000, 7]])
+@pytest.mark.parametrize(
+    "lengths", [[], [1], [2] * 2_500, [600_000] * 5, [1_000_000, 1], [3_000_000, 7]]
+)
 def test_received_bytes_are_the_same_in_memory_and_on_disk(lengths: list[int]) -> None:
     pieces = [os.urandom(length) for length in lengths]
 

@@ -52,6 +52,8 @@ JSON: Final = "application/json"
 
 # Memory for one picture; a longer one goes to a temporary file, in pieces of this length.
 _MEMORY_BYTES = 1_000_000
+# At this number, pieces are joined: each takes 33 bytes more than it has, and may have two.
+_MOST_PIECES = 1000
 _READ_TIMEOUT_SECONDS = 20.0
 # Least rate of a body, 128 kbit/s, a poor mobile line: a photo of 3 MB takes three minutes.
 # Slower clients would hold memory and files for too long.
@@ -462,6 +464,8 @@ class Spool:
         self._pieces.append(piece)
         if self._pieces_bytes <= _MEMORY_BYTES:
             self._digest.update(piece)
+            if len(self._pieces) >= _MOST_PIECES:
+                self._pieces = [b"".join(self._pieces)]
         else:
             await anyio.to_thread.run_sync(self._write_pieces, piece)
 
