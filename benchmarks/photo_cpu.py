@@ -1,6 +1,6 @@
 """Measure what a photo costs all processes together, next to bare functions.
 
-python -m benchmarks.photo_cpu
+python -m benchmarks.photo_cpu [WORKERS]      processes, default one for each core
 
 A cut-out's bare function decodes the photo, asks the selfie networks once, enlarges their coverage
 and encodes a PNG with transparency; a default job's decodes, runs all networks of such a job, and
@@ -14,6 +14,8 @@ last minutes; TMPDIR names a folder on another file system.
 """
 
 import itertools
+import os
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -83,10 +85,14 @@ class Jobs:
         return answer.content
 
 
-def measure() -> list[Figure]:
-    """Return cost and rate of the bare function and of each job, and their ratios."""
+def measure(workers: int | None = None) -> list[Figure]:
+    """Return cost and rate of the bare function and of each job, and their ratios.
+
+    workers: processes; None for one for each core.
+    """
     lines: list[Figure] = []
-    with service.folder() as data, service.up(data) as running:
+    workers = workers or os.cpu_count() or 1
+    with service.folder() as data, service.up(data, workers=workers) as running:
         for name, recipe in _JOBS.items():
             function = _BARE[name](data / "weights")
             bare = BareFunction(function, photos.selfies(photos.SIDE_OF_1_MP))
@@ -112,4 +118,4 @@ def _server(running: Service, recipe: Recipe, side: int) -> Server:
 
 
 if __name__ == "__main__":
-    figures.print_figures(measure())
+    figures.print_figures(measure(*map(int, sys.argv[1:])))

@@ -88,18 +88,22 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def up(
-    data: Path, *, remember: bool = False, settings: Mapping[str, str] | None = None
+    data: Path,
+    *,
+    workers: int = 1,
+    remember: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Service]:
     """Run `smart-filter up` on a folder while the block lasts; yield the service.
 
-    remember: whether a photo that is sent again reuses results; else it is processed again.
-    settings: more variables of the service's environment.
+    workers: processes.  remember: whether a photo that is sent again reuses results; else it is
+    processed again.  settings: more variables of the service's environment.
     """
     log_path = data / "up.log"
     started_at = time.monotonic()
     with log_path.open("w") as log:
         process = subprocess.Popen(
-            program.command("up", "--json"),
+            program.command("up", "--json", "--workers", str(workers)),
             env={
                 **_environment(),
                 "SMART_FILTER_DATA": str(data),

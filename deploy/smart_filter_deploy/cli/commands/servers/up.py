@@ -50,7 +50,6 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.security import outbound_rules
 from smart_filter_shared.telemetry.streams import replace_standard_streams
 
-_MIN_THREADS = 2
 _CODE_BYTES = 24
 _SECRET_BYTES = 32
 # Loading all models takes seconds; a slow disk or a busy machine takes longer.
@@ -89,7 +88,7 @@ _HTTPS_PORT = 443
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Number of worker processes.",
+    help="Number of worker processes, of 700 MB each; one for each core gives the most photos.",
 )
 @click.option("--live/--no-live", default=True, help="Run live video. Default: on.")
 @click.option(
@@ -371,7 +370,7 @@ def _start_processes(
         ready=lambda: http_status(ports.operators, "/readyz") == http.client.OK,
     )
     also = () if https is None else (https.command(environment),)
-    threads = max(_MIN_THREADS, -(-default_threads() // workers))
+    threads = -(-default_threads() // workers)
     worker = program.command("worker", "--stages", ",".join(StageName), "--threads", str(threads))
     names = [f"worker-{number}" for number in range(1, workers + 1)]
     poll = _WorkerPoll(ports.operators, api_key)
