@@ -64,9 +64,9 @@ async def open_response(client: Connection, request: Request) -> AsyncGenerator[
         await client.backend.close(response)
 
 
-async def ask_json(client: Connection, request: Request, *, attempts: int | None = None) -> object:
+async def ask_json(client: Connection, request: Request) -> object:
     """Return the JSON document of the response; raises what `ask` raises."""
-    return parse_document(client, await ask(client, request, attempts=attempts))
+    return parse_document(client, await ask(client, request))
 
 
 async def post(client: Connection, request: Request, key: str | None = None) -> object:

@@ -3,7 +3,6 @@
 The workers draw filters: one file for each, with the name of its card here.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -150,9 +149,9 @@ FILTERS: Final = (
 )
 
 
-def get_card(name: str, cards: Iterable[FilterCard] = FILTERS) -> FilterCard:
+def get_card(name: str) -> FilterCard:
     """Return the card of a filter.  Raises KeyError for an unknown name."""
-    for card in cards:
+    for card in FILTERS:
         if card.name == name:
             return card
     raise KeyError(name)

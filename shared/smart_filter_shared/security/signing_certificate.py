@@ -60,9 +60,9 @@ def algorithm_of(key: "SigningKey") -> str:
     raise ValueError("is not a key of P-256, P-384, P-521, RSA or Ed25519")
 
 
-def ensure_valid(chain_pem: str, *, now: dt.datetime | None = None) -> None:
+def ensure_valid(chain_pem: str) -> None:
     """Check that a signing certificate is valid now.  Raises SetupFailed with one line."""
-    now = now or dt.datetime.now(dt.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = read_chain(chain_pem)[0]
     if now > certificate.not_valid_after_utc:
         day = certificate.not_valid_after_utc.date()

@@ -4,7 +4,6 @@ It uses httpcore for the same reasons as the fetcher: no proxy, no cookies, no r
 """
 
 import socket
-import ssl
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -109,7 +108,7 @@ class HttpClient:
     """Posts to addresses that tenants have named.
 
     outbound: the non-public hosts that may be reached.  resolve: looks up names.
-    seconds: the time limit of one post.  trusted: the trusted certificates.
+    seconds: the time limit of one post.
     """
 
     def __init__(
@@ -118,12 +117,11 @@ class HttpClient:
         *,
         resolve: ResolveAsync,
         seconds: float = POST_TIMEOUT_SECONDS,
-        trusted: ssl.SSLContext | None = None,
     ) -> None:
         self._rules = OutboundRules(outbound.allow)
         self._resolve = resolve
         self._seconds = seconds
-        self._trusted = trusted or httpx.create_ssl_context()
+        self._trusted = httpx.create_ssl_context()
 
     async def post(
         self, url: str, *, headers: Mapping[str, str], body: bytes

@@ -148,13 +148,11 @@ class StickerSheet:
         self._alpha[box] = self._alpha[box] * through + alpha
 
 
-def ellipse(
-    x: float, y: float, across: float, down: float | None = None, *, turned: float = 0.0
-) -> Outline:
-    """Return an ellipse around x, y with these half axes, turned clockwise, in radians."""
+def ellipse(x: float, y: float, across: float, down: float | None = None) -> Outline:
+    """Return an ellipse around x, y with these half axes."""
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     places = np.stack([across * np.cos(angle), (down or across) * np.sin(angle)], axis=1)
-    return translate(rotate(places, turned), x, y)
+    return translate(places, x, y)
 
 
 def translate(places: Outline, x: float, y: float) -> Outline:
@@ -168,9 +166,7 @@ def rotate(places: Outline, angle: float) -> Outline:
     return np.asarray(places @ np.array([[cos, sin], [-sin, cos]]))
 
 
-def smooth_curve(
-    corners: Sequence[tuple[float, float]], *, closed: bool = True, steps: int = 12
-) -> Outline:
+def smooth_curve(corners: Sequence[tuple[float, float]], *, closed: bool = True) -> Outline:
     """Return a smooth curve through points.
 
     Source: Catmull & Rom 1974, uniform spline.
@@ -180,7 +176,7 @@ def smooth_curve(
         points = np.concatenate([points[-1:], points, points[:2]])
     else:
         points = np.concatenate([points[:1], points, points[-1:]])
-    share = np.linspace(0, 1, steps, endpoint=False)[:, None]
+    share = np.linspace(0, 1, 12, endpoint=False)[:, None]
     pieces = []
     for before, start, end, after in zip(points, points[1:], points[2:], points[3:], strict=False):
         pieces.append(
