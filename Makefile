@@ -30,8 +30,9 @@ BENCH_PYTHON ?= .venv/bin/python
 
 LIMIT = --session-timeout $(SUITE_SECONDS)
 PYTEST = .venv/bin/python -m pytest $(LIMIT)
-# One process runs a whole file, so that shared fixtures start once.
+# One process runs a whole file, so that shared fixtures start once; few long tests run one by one.
 PARALLEL = --numprocesses $(TEST_PROCESSES) --dist loadfile
+ONE_BY_ONE = --numprocesses $(TEST_PROCESSES) --dist load
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^##@ / { print "\n" substr($$0, 5) } \
@@ -72,11 +73,10 @@ test-contract: setup-dev ## Run one suite over every model, design, filter and p
 	@$(PYTEST) $(PARALLEL) tests/contract
 
 test-races: setup-dev ## Run pairs of transitions on the same rows, walks of a model, storms.
-	@$(PYTEST) $(PARALLEL) tests/races
+	@$(PYTEST) $(ONE_BY_ONE) tests/races
 
-# A file would run in one process: the mutants are distributed one by one.
 test-mutants: setup-dev ## Remove each guard of queue and runner; a check must notice it.
-	@$(PYTEST) --numprocesses $(TEST_PROCESSES) --dist load tests/mutants
+	@$(PYTEST) $(ONE_BY_ONE) tests/mutants
 
 test-chaos: setup-dev ## Kill servers and workers under load; CHAOS_SEED=… repeats a run.
 	@$(PYTEST) tests/chaos

@@ -1,6 +1,5 @@
 """The matte refiner trained for some seconds on drawn people: the loop, and its result."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ def small(weights_folder: Path) -> Configuration:
     # OpenMP threads wait by spinning: next to other tests that takes three times as long.
     torch.set_num_threads(1)
     return Configuration(
-        iterations=30,
+        iterations=6,
         batch_size=4,
         learning_rate=1e-3,
         smallest_px=64,
@@ -106,18 +105,20 @@ def test_refined_mattes_are_measured_next_to_the_given_ones(trained: Network, pe
 
 
 def test_killed_run_ends_like_an_uninterrupted_one(
-    small: Configuration, people: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Configuration,
+    people: Data,
+    trained: Network,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(refiner, "CHECKPOINT_INTERVAL", 2)
     monkeypatch.setattr(refiner, "CURVE_INTERVAL", 3)
-    few = replace(small, iterations=4)
-    whole = refiner.train(people, few, RunRecord(tmp_path / "whole", {}))
 
     with pytest.raises(Killed):
-        refiner.train(people, few, Fragile(tmp_path / "killed", {}))
-    resumed = refiner.train(people, few, RunRecord(tmp_path / "killed", {}))
+        refiner.train(people, small, Fragile(tmp_path, {}))
+    resumed = refiner.train(people, small, RunRecord(tmp_path, {}))
 
-    for name, value in whole.module.state_dict().items():
+    for name, value in trained.module.state_dict().items():
         assert torch.equal(value, resumed.module.state_dict()[name]), name
 
 
