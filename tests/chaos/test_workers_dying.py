@@ -129,7 +129,7 @@ def test_killed_worker_gives_its_stages_back_when_it_is_restarted(
 
 
 def test_photo_that_hangs_workers_fails_alone(data_folder: Path, weights_folder: Path) -> None:
-    limit = {"SMART_FILTER_STAGE_SECONDS": "20"}
+    limit = {"SMART_FILTER_STAGE_SECONDS": "10"}
     with storm(data_folder / "hanging", weights_folder, **limit) as stack:
         with stack.running.arm("hangs"):
             poison = stack.running.submit(segmentation__model="hangs")
