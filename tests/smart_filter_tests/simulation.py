@@ -106,11 +106,11 @@ class Simulation:
         return self.claimed_in[job_id] - before
 
     def measure_newcomer_waits(
-        self, *, stage_seconds: float, priority: Priority = Priority.STANDARD, newcomers: int = 3
+        self, *, stage_seconds: float, priority: Priority = Priority.STANDARD
     ) -> list[int]:
-        """Submit jobs of newcomers one after the other; return how many batches each waits."""
+        """Submit jobs of three newcomers one after the other; return the batches each waits."""
         waits = []
-        for number in range(newcomers):
+        for number in range(3):
             newcomer = self.tenant(f"newcomer {number}", stage_seconds=stage_seconds)
             (job_id,) = self.submit(newcomer, 1, priority)
             submitted_at = self.now

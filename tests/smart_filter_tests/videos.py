@@ -17,6 +17,7 @@ Floats = NDArray[np.float32]
 
 WIDTH_PX, HEIGHT_PX = 640, 360
 
+FPS: Final = 15
 # Standard deviation of a camera's noise indoors, in levels of 255.
 _NOISE: Final = 6.0
 _DATA: Final = Path(__file__).parents[1] / "data"
@@ -41,21 +42,19 @@ class FrameWithMatte(Frame):
     matte: Matte8
 
 
-def film_smiles(
-    *peaks: float, seconds: float, width: float = 0.6, fps: float = 15
-) -> Iterator[Frame]:
+def film_smiles(*peaks: float, seconds: float, width: float = 0.6) -> Iterator[Frame]:
     """Yield a serious face that smiles most at each of the given times.
 
     The serious photo fades into the smiling one and back, for `width` seconds either way.
     """
     serious, smiling = _align_face(*_SERIOUS), _align_face(*_SMILING)
-    for number in range(round(seconds * fps)):
-        at = number / fps
+    for number in range(round(seconds * FPS)):
+        at = number / FPS
         share = max(max(0.0, 1 - abs(at - peak) / width) for peak in peaks)
         yield Frame(at, cv2.addWeighted(smiling, share, serious, 1 - share, 0).astype(np.uint8))
 
 
-def film_moving_camera(*, seconds: float, fps: float = 15) -> Iterator[Frame]:
+def film_moving_camera(*, seconds: float, fps: float = FPS) -> Iterator[Frame]:
     """Yield a person filmed by a noisy camera that pans and zooms."""
     random, photo = np.random.default_rng(1), _read(_SMILING[0])
     for number in range(round(seconds * fps)):
@@ -67,9 +66,7 @@ def film_moving_camera(*, seconds: float, fps: float = 15) -> Iterator[Frame]:
         yield Frame(at, add_noise(drawn, random, deviation=_NOISE))
 
 
-def film_walking_person(
-    *, seconds: float, speed: float = 1, fps: float = 15
-) -> Iterator[FrameWithMatte]:
+def film_walking_person(*, seconds: float, speed: float = 1) -> Iterator[FrameWithMatte]:
     """Yield a person who walks to and fro in front of a garden, filmed by a still, noisy camera.
 
     speed: 0 stands still.
@@ -77,8 +74,8 @@ def film_walking_person(
     random, person = np.random.default_rng(1), _read(_SMILING[0])
     mask = _read("astronaut-matte.png")[..., 0]
     garden = library.draw("garden", seed=1, width=WIDTH_PX, height=HEIGHT_PX)
-    for number in range(round(seconds * fps)):
-        at = number / fps
+    for number in range(round(seconds * FPS)):
+        at = number / FPS
         left = WIDTH_PX / 2 - 168 + 120 * speed * math.sin(1.2 * at)
         matrix = ((0.8, 0, left), (0, 0.8, 20))
         matte = _warp(mask, matrix, beyond=cv2.BORDER_CONSTANT)
