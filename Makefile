@@ -30,8 +30,9 @@ BENCH_PYTHON ?= .venv/bin/python
 
 LIMIT = --session-timeout $(SUITE_SECONDS)
 PYTEST = .venv/bin/python -m pytest $(LIMIT)
-# One process runs a whole file, so that shared fixtures start once; few long tests run one by one.
+# One process runs a whole file, so that shared fixtures start once.
 PARALLEL = --numprocesses $(TEST_PROCESSES) --dist loadfile
+# Long tests of one file are distributed among the processes.
 ONE_BY_ONE = --numprocesses $(TEST_PROCESSES) --dist load
 
 help: ## List the targets.
