@@ -108,7 +108,7 @@ def create(
         always_secure=settings.browser.session_secure,
     )
     cors.install(app, settings.browser.cors_origins)
-    app.routes.extend(direct.ROUTES)
+    app.routes.extend([*direct.ROUTES, studio.FILES])
     checks = [Depends(request_checks.check_parameters)]
     for resource in (
         *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
@@ -146,4 +146,4 @@ def end_waits(app: FastAPI) -> None:
 
 def _description_file(app: FastAPI) -> static_content.StaticFile:
     document = json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":"))
-    return static_content.prepare_file(document.encode(), "application/json")
+    return static_content.prepare_file("openapi.json", document.encode())

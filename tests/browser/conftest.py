@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -17,7 +16,7 @@ from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import DESKTOP, Screen
 from smart_filter_tests.browsing.visitors import Visitor, a_visitor
-from smart_filter_tests.full_stack import RunningStack, run_stack
+from smart_filter_tests.full_stack import RunningStack, answers, run_stack
 from smart_filter_tests.proxy import Proxy
 
 # Screenshots of pages whose journey failed.
@@ -70,7 +69,7 @@ def stack(data_folder: Path, weights_folder: Path) -> Iterator[RunningStack]:
                 name="live",
                 argv=program.command("live-worker", "--host", LOOPBACK, "--port", str(port)),
                 env={**live, "SMART_FILTER_DATA": str(data_folder / "browser")},
-                ready=lambda: _answers(f"http://{LOOPBACK}:{port}/livez"),
+                ready=lambda: answers(f"http://{LOOPBACK}:{port}/livez"),
             ),
         )
         yield stack
@@ -152,10 +151,3 @@ def page(anonymous_page: Page, visitor: Visitor, url: str) -> Page:
     visitor.sign_in(anonymous_page.context, url)
     anonymous_page.goto(url)
     return anonymous_page
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=1).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False

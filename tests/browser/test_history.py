@@ -213,11 +213,11 @@ def test_interrupted_deletion_continues(
 
 # Returns the results of a studio module's function for each value.
 _CALL = """async ([module, name, given]) => {
-  const { [name]: asked } = await import(`/studio/${module}`);
+  const { [name]: asked } = await import(new URL(module, document.scripts[1].src));
   return given.map((one) => asked(one));
 }"""
 _PHOTO_IDS = """async (lists) => {
-  const { photoIds } = await import("/studio/state/origins.js");
+  const { photoIds } = await import(new URL("state/origins.js", document.scripts[1].src));
   return lists.map((jobs) => Object.fromEntries(photoIds(jobs)));
 }"""
 _MARK = "5" * 32

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -15,7 +14,7 @@ from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, Screen, on_screens
-from smart_filter_tests.full_stack import RunningStack
+from smart_filter_tests.full_stack import RunningStack, answers
 from smart_filter_tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider, a_provider
 
 GROUPS = [
@@ -61,7 +60,7 @@ def site(stack: RunningStack, provider: Provider, data_folder: Path) -> Site:
                 "SMART_FILTER_OIDC_GROUPS": json.dumps(GROUPS),
                 "SMART_FILTER_OIDC_LABEL": "Acme",
             },
-            ready=lambda: _answers(f"{site.operators_url}/readyz"),
+            ready=lambda: answers(f"{site.operators_url}/readyz"),
         )
     )
     return site
@@ -109,10 +108,3 @@ def test_person_without_a_listed_group_learns_what_to_do(
     expect(anonymous_page.get_by_role("alert")).to_contain_text("Your account has no access")
     expect(anonymous_page.get_by_label("Key")).to_be_visible()
     assert_accessible(anonymous_page)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.HTTPError:
-        return False

@@ -17,7 +17,9 @@ from smart_filter_tests.later import next_week
 
 _HEADING = DESKTOP.invitation
 _LOOKS = "**/v1/jobs?state=running*"
-_TENANT = "async () => (await import('/studio/state/session.js')).session.value.tenant"
+_TENANT = """async () =>
+    (await import(new URL("state/session.js", document.scripts[1].src))).session.value.tenant
+"""
 
 
 @on_screens(*ALL_SCREENS)

@@ -81,9 +81,9 @@ def anonymous(api: Api) -> Iterator[httpx.Client]:
 @pytest.mark.parametrize(
     ("path", "script"),
     [
-        ("/", "/studio/main.js"),
-        ("/admin", "/studio/admin/main.js"),
-        ("/docs", "/docs/swagger-ui-bundle.js"),
+        ("/", "main.js"),
+        ("/admin", "admin/main.js"),
+        ("/docs", "swagger-ui-bundle.js"),
     ],
 )
 def test_page_needs_no_key_and_names_only_existing_files(
@@ -95,9 +95,20 @@ def test_page_needs_no_key_and_names_only_existing_files(
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     named = re.findall(r'(?:href|src)="(/[^"]*)"', page.text)
     named += re.findall(r'"(/studio/vendor/[^"]*)"', page.text)
-    assert script in named
+    assert any(path.endswith(f"/{script}") for path in named)
     assert {anonymous.get(path).status_code for path in named} == {200}
     assert "http" not in re.sub(r"<!--.*?-->", "", page.text)
+
+
+def test_browser_keeps_files_until_they_change(anonymous: httpx.Client) -> None:
+    (script,) = re.findall(r'src="(/studio/[^"]*/main.js)"', anonymous.get("/").text)
+    caching = {
+        anonymous.get(path).headers["Cache-Control"]
+        for path in (re.sub("/studio/[^/]*", "/studio/0123456789abcdef", script), "/studio/main.js")
+    }
+
+    assert "immutable" in anonymous.get(script).headers["Cache-Control"]
+    assert caching == {"private, no-cache"}
 
 
 @pytest.mark.parametrize("path", ["/", "/admin"])

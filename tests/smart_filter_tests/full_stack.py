@@ -141,7 +141,7 @@ def run_stack(
             ),
             env=environment,
             database_role=ProcessRole.API,
-            ready=lambda: _answers(f"{operators_url}/readyz"),
+            ready=lambda: answers(f"{operators_url}/readyz"),
             ready_seconds=_READY_SECONDS,
         )
         commands = [
@@ -176,7 +176,8 @@ def run_stack(
         broker.close()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Return whether a GET of this address succeeds within a second."""
     try:
         return httpx.get(url, timeout=1).status_code == httpx.codes.OK
     except httpx.TransportError:

@@ -4,10 +4,22 @@ import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from fastapi import Request, Response
 
 from smart_filter_api.http import etags
+
+# By the ending of a file's name.
+MEDIA_TYPES: Final[Mapping[str, str]] = {
+    "css": "text/css; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "json": "application/json",
+    "svg": "image/svg+xml",
+    "txt": "text/plain; charset=utf-8",
+    "woff2": "font/woff2",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +32,10 @@ class StaticFile:
     tag: str
 
 
-def prepare_file(content: bytes, media_type: str, *, is_compressed: bool = False) -> StaticFile:
-    """Return content ready to serve; is_compressed: its own format is already compressed."""
-    gzipped = None if is_compressed else gzip.compress(content, mtime=0)
+def prepare_file(name: str, content: bytes) -> StaticFile:
+    """Return a file's content ready to serve, by its name, which ends as in `MEDIA_TYPES`."""
+    media_type = MEDIA_TYPES[name.rpartition(".")[2]]
+    gzipped = None if name.endswith(".woff2") else gzip.compress(content, mtime=0)
     return StaticFile(content, gzipped, media_type, etags.etag(content))
 
 

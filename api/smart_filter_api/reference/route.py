@@ -17,11 +17,6 @@ from smart_filter_shared.errors import NotFound
 # The page is for browsers, not for API clients.
 router = APIRouter(include_in_schema=False)
 
-_TYPES: Final[Mapping[str, str]] = {
-    "css": "text/css; charset=utf-8",
-    "html": "text/html; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-}
 _PAGE: Final = "index.html"
 _OWN_FILES: Final = (_PAGE, "page.css", "page.js")
 _SWAGGER_FILES: Final = ("swagger-ui.css", "swagger-ui-bundle.js")
@@ -60,6 +55,5 @@ def _load() -> Mapping[str, StaticFile]:
         **{name: swagger / name for name in _SWAGGER_FILES},
     }
     return {
-        name: static_content.prepare_file(file.read_bytes(), _TYPES[name.rpartition(".")[2]])
-        for name, file in files.items()
+        name: static_content.prepare_file(name, file.read_bytes()) for name, file in files.items()
     }

@@ -10,7 +10,9 @@ from smart_filter_tests.browsing.waits import wait_until
 
 # At least three seconds of frames: the shown rate is a mean over about the last ten.
 _FRAMES: Final = 90
-_NEWEST_FRAME: Final = "async () => (await import('/studio/state/live.js')).seen.value.frame"
+_NEWEST_FRAME: Final = """async () =>
+    (await import(new URL("state/live.js", document.scripts[1].src))).seen.value.frame
+"""
 
 
 def _live(scene: Scene) -> None:
