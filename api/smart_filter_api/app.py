@@ -112,20 +112,8 @@ def create(
     checks = [Depends(request_checks.check_parameters)]
     for resource in (
         *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
-        *(
-            events,
-            uploads,
-            live_video,
-            recipes,
-            tenant_pictures,
-            batches,
-            keys,
-            audit,
-            session,
-            tenants,
-            usage,
-            operator,
-        ),
+        *(events, uploads, live_video, recipes, tenant_pictures, batches),
+        *(keys, audit, session, tenants, usage, operator),
         *(routes_problems, routes_openapi),
     ):
         app.include_router(resource.router, dependencies=checks)

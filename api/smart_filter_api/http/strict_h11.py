@@ -15,7 +15,7 @@ from smart_filter_shared.security.strict_heads import StrictConnection
 from smart_filter_shared.telemetry import logs
 
 _CODE: Final = "malformed_request"
-# Size limit of a request's line and headers; larger ones are refused before authentication.
+# Size limit of a request's line and headers that are not complete; what one read completes passes.
 _MAX_HEAD_BYTES: Final = 64 * 1024
 # The same time-out as for a body; a request line and headers arrive in one or two packets.
 _HEAD_TIMEOUT_SECONDS: Final = 20.0

@@ -200,7 +200,7 @@ class _PartHandler:
                 remedy = (
                     "send fewer strokes, or fewer points in each"
                     if self._name == STROKES
-                    else f"send a picture as a file, in the part {next(iter(self._called))!r}"
+                    else f"send a picture as a file, in {' or '.join(map(repr, self._called))}"
                 )
                 raise MalformedRequest(
                     f"the value of {self._name!r} is longer than {most} bytes; {remedy}",
@@ -220,10 +220,13 @@ class _PartHandler:
 
 def _make_parser(content_type: str | None, parts: _PartHandler, picture: str) -> MultipartParser:
     kind, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary", b"")
-    if kind != b"multipart/form-data" or not boundary:
+    if kind != b"multipart/form-data":
         raise MalformedRequest(
             f"the body is not a form: send multipart/form-data with a part named {picture!r}"
+        )
+    if not (boundary := options.get(b"boundary", b"")):
+        raise MalformedRequest(
+            "the Content-Type has no boundary: let the library that encodes the form set it"
         )
     try:
         parser = MultipartParser(

@@ -429,7 +429,7 @@ def find_job(
     """
     row = queries.find(connection, JobId(parse_id(job_id, "job")), tenant)
     if device_key_id is not None and (row is None or row.device_key_id != device_key_id):
-        raise NotFound(f"job {job_id}")
+        raise NotFound(f"there is no job {job_id}")
     if row is None:
         raise _missing_job_error(connection, job_id, tenant)
     return row

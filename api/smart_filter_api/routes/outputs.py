@@ -187,12 +187,11 @@ async def get_output(
         services, request, output, if_none_match=if_none_match, download=access.download
     )
     answer.headers.update(_embedding(access))
-    if access.link_ends is not None:
-        answer.headers["Cache-Control"] = (
-            "no-store"
-            if job.keep_nothing
-            else f"private, max-age={_seconds_left(job, access)}, immutable"
-        )
+    if job.keep_nothing:
+        answer.headers["Cache-Control"] = "no-store"
+    elif access.link_ends is not None:
+        seconds = _seconds_left(job, access)
+        answer.headers["Cache-Control"] = f"private, max-age={seconds}, immutable"
     return answer
 
 

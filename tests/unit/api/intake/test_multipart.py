@@ -126,7 +126,7 @@ def test_parts_are_counted() -> None:
         (part("photo", b"p"), "last boundary is missing"),
         (part("photo", b"p") + part("a", b"\xff") + END, "the value of 'a' is not UTF-8"),
         (part("photo", b"p") + part("n" * 201, b"") + END, "name is longer than 200 bytes"),
-        (part("photo", b"p") + part("a", b"x" * 4097) + END, "longer than 4096 bytes; send a pic"),
+        (part("photo", b"p") + part("a", b"x" * 4097) + END, "file, in 'photo' or 'back"),
         (
             part("photo", b"p") + part("strokes", b"x" * 1_000_001) + END,
             "longer than 1000000 bytes; send fewer strokes",
@@ -138,6 +138,11 @@ def test_parts_are_counted() -> None:
 def test_malformed_form_is_refused_with_the_reason(body: bytes, reason: str) -> None:
     with pytest.raises(MalformedRequest, match=re.escape(reason)):
         read([body])
+
+
+def test_form_needs_a_boundary() -> None:
+    with pytest.raises(MalformedRequest, match="has no boundary"):
+        Form("multipart/form-data")
 
 
 class Caller:
