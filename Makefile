@@ -139,6 +139,8 @@ bench: setup-dev ## Measure speed next to limits and peers (6 min on an idle mac
 	@PYTHONPATH=tests timeout --foreground --kill-after=30 $(BENCH_SECONDS) .venv/bin/python -m benchmarks
 
 bench-gpu: ## Measure networks alone and through their stages, without network (10 min).
+	@command -v $(BENCH_PYTHON) > /dev/null || \
+		{ echo "bench-gpu: $(BENCH_PYTHON) is missing: run make setup-dev" >&2; exit 1; }
 	@PYTHONPATH=tests $(BENCH_PYTHON) -m benchmarks.gpu
 
 ##@ Document

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-import httpx
-
 from benchmarks import figures, photos, service
 from benchmarks.figures import Figure, percentile
 from smart_filter_client import Client
@@ -67,28 +65,15 @@ def _api_behind_proxy() -> Iterator[tuple[Client, Proxy]]:
         assert broker.port is not None
         with Proxy(LOOPBACK, broker.port) as proxy:
             url = stack.addresses.broker_url.replace(f":{broker.port}/", f":{proxy.port}/")
-            prepare = Command(
-                name="prepare",
-                argv=program.command("prepare"),
-                env={"SMART_FILTER_LOCAL_KEY": _KEY},
-                once=True,
-            )
             api = Command(
                 name="api",
                 argv=program.command("api", "--port", str(port)),
                 env={"SMART_FILTER_BROKER_URL": url},
-                ready=lambda: _answers(f"http://{LOOPBACK}:{port}/livez"),
+                ready=lambda: service.answers(f"http://{LOOPBACK}:{port}/livez"),
             )
-            stack.start(prepare, api)
+            stack.start(service.prepare(_KEY), api)
             with Client(f"http://{LOOPBACK}:{port}", _KEY) as client:
                 yield client, proxy
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=1, trust_env=False).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
 
 
 def _ms(call: Callable[[], object]) -> float:

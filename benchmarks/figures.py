@@ -1,15 +1,18 @@
 """Print figures, which are samples with a goal, as a table and as JSON."""
 
+import argparse
 import json
+import math
 import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
+Number = TypeVar("Number", int, float)
 _WIDTH = 140  # characters of the table, also in a pipe and in a narrow window
 
 
@@ -54,6 +57,20 @@ class Figure:
             "goal": None if self.goal is None else {"kind": self.kind, "value": self.goal},
             "reached": self.reached,
         }
+
+
+def read_number(about: str | None, name: str, default: Number) -> Number:
+    """Return a benchmark's one argument, a positive number; any other ends it with its usage."""
+
+    def number(text: str) -> Number:
+        if not 0 < (value := type(default)(text)) < math.inf:
+            raise ValueError
+        return value
+
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument(name, nargs="?", type=number, default=default)
+    value: Number = vars(parser.parse_args())[name]
+    return value
 
 
 def quartiles(samples: Sequence[float]) -> tuple[float, float]:

@@ -72,8 +72,8 @@ def main() -> None:
 
 def measure(case: Case) -> list[dict[str, object]]:
     """Return the figures of each size of batch, or why there are none."""
-    peer = OneProcess(data_folder() / "weights")
     try:
+        peer = OneProcess(data_folder() / "weights")
         models = peer.choose_models(case.stage, case.names, case.parameters)
     except ModelNotLoaded as error:
         return [{"left_out": str(error)}]

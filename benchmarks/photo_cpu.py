@@ -15,7 +15,6 @@ last minutes; TMPDIR names a folder on another file system.
 
 import itertools
 import os
-import sys
 import uuid
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -85,13 +84,9 @@ class Jobs:
         return answer.content
 
 
-def measure(workers: int | None = None) -> list[Figure]:
-    """Return cost and rate of the bare function and of each job, and their ratios.
-
-    workers: processes; None for one for each core.
-    """
+def measure(workers: int) -> list[Figure]:
+    """Return cost and rate of the bare function and of each job, and their ratios."""
     lines: list[Figure] = []
-    workers = workers or os.cpu_count() or 1
     with service.folder() as data, service.up(data, workers=workers) as running:
         for name, recipe in _JOBS.items():
             function = _BARE[name](data / "weights")
@@ -118,4 +113,4 @@ def _server(running: Service, recipe: Recipe, side: int) -> Server:
 
 
 if __name__ == "__main__":
-    figures.print_figures(measure(*map(int, sys.argv[1:])))
+    figures.print_figures(measure(figures.read_number(__doc__, "workers", os.cpu_count() or 1)))

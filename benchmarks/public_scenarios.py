@@ -11,7 +11,6 @@ hours, with jobs that do nothing; here jobs cut people out of photos.
 """
 
 import itertools
-import sys
 import tempfile
 import threading
 import time
@@ -167,4 +166,4 @@ def _count_ends(stack: Storm, act: Callable[[], None]) -> int:
 
 
 if __name__ == "__main__":
-    figures.print_figures(measure(*map(float, sys.argv[1:])))
+    figures.print_figures(measure(figures.read_number(__doc__, "seconds", _SECONDS)))

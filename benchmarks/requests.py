@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -114,23 +115,18 @@ def _run_both() -> Iterator[tuple[int, int]]:
     """Run the API and the bare routes on the same servers; yield their ports."""
     ports = free_port(), free_port()
     with service.folder() as data, Stack(DataFolder.at(data)) as stack:
-        prepare = Command(
-            name="prepare",
-            argv=program.command("prepare"),
-            env={"SMART_FILTER_LOCAL_KEY": _KEY},
-            once=True,
-        )
-        stack.start(prepare)
+        stack.start(service.prepare(_KEY))
         stack.start(
             Command(
                 name="api",
                 argv=program.command("api", "--port", str(ports[0])),
-                ready=lambda: _answers(f"http://{LOOPBACK}:{ports[0]}/livez"),
+                ready=lambda: service.answers(f"http://{LOOPBACK}:{ports[0]}/livez"),
             ),
             Command(
                 name="bare",
                 argv=[sys.executable, "-m", "benchmarks.bare", str(ports[1])],
-                ready=lambda: _answers(f"http://{LOOPBACK}:{ports[1]}/openapi.json"),
+                cwd=Path(__file__).parents[1],
+                ready=lambda: service.answers(f"http://{LOOPBACK}:{ports[1]}/openapi.json"),
             ),
         )
         yield ports
@@ -180,13 +176,6 @@ def _photos() -> Iterator[bytes]:
             0, 256, _PHOTO_BYTES - len(photo), dtype=np.uint8
         )
         yield photo + padding.tobytes()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=1, trust_env=False).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ completed a second when a stage takes no time, the third what batches gain when 
 2.5 times a batch of one, and what they cost a photo that comes alone.
 """
 
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -181,4 +180,4 @@ def _log_bytes(servers: Servers) -> float:
 
 
 if __name__ == "__main__":
-    figures.print_figures(measure(float(sys.argv[1]) if len(sys.argv) > 1 else _SECONDS))
+    figures.print_figures(measure(figures.read_number(__doc__, "seconds", _SECONDS)))

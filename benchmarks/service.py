@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from smart_filter_client import Client
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.signals import exit_on_signals
-from smart_filter_deploy.embedded.child_processes import process_tree
+from smart_filter_deploy.embedded.child_processes import Command, process_tree
 from smart_filter_shared.config import paths
 from smart_filter_workers.weights import packaged
 
@@ -29,6 +31,20 @@ _MARKS = {
 # Source: proc(5), stat: user and system time of the process and of its ended children, counted
 # after the name, which can contain spaces.
 _TICKS_WITH_CHILDREN = slice(11, 15)
+
+
+def prepare(key: str) -> Command:
+    """Return the command that creates the tables, and a key of the tenant `local`."""
+    env = {"SMART_FILTER_LOCAL_KEY": key}
+    return Command(name="prepare", argv=program.command("prepare"), env=env, once=True)
+
+
+def answers(url: str) -> bool:
+    """Return whether a GET of this address succeeds within a second."""
+    try:
+        return httpx.get(url, timeout=1, trust_env=False).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
