@@ -174,7 +174,9 @@ def test_long_content_type_is_refused_unread(api: Api, path: str) -> None:
     assert "the Content-Type header has more than 1000 characters" in answer.text
 
 
-def test_websocket_handshake_is_answered_as_any_request(api: Api) -> None:
+def test_websocket_handshake_is_answered_as_any_request(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
     handshake = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -187,3 +189,4 @@ def test_websocket_handshake_is_answered_as_any_request(api: Api) -> None:
     for answer in answers:
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert answer.headers["X-Request-Id"]
+    assert "pip install" not in caplog.text

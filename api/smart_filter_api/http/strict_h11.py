@@ -142,6 +142,9 @@ class StrictH11Protocol(H11Protocol):
         super().timeout_keep_alive_handler()
         self._expect_read()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Log nothing, where uvicorn advises operators to install a WebSocket library."""
+
     def _close_in_stages(self) -> None:
         """Close the connection, or only its sending side while the client may still write.
 
