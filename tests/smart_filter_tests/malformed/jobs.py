@@ -106,7 +106,7 @@ FORMS = (
         LARGE,
         tells="without the pictures",
     ),
-    _typed("no boundary", "multipart/form-data", tells="multipart/form-data"),
+    _typed("no boundary", "multipart/form-data", tells="has no boundary"),
     _typed("long boundary", f"multipart/form-data; boundary={'x' * 500}", ""),
     _row("photo of nothing", photo(b"") + END, "/photo", MEDIA, tells="is empty"),
     _row(
@@ -467,7 +467,7 @@ DERIVING = (
         _DERIVE,
         *MALFORMED,
         pointers=("",),
-        tells="part named 'background_file'",
+        tells="has no boundary",
         headers={"Content-Type": "multipart/form-data"},
         content=b"background=keep",
     ),

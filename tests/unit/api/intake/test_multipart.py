@@ -140,11 +140,6 @@ def test_malformed_form_is_refused_with_the_reason(body: bytes, reason: str) -> 
         read([body])
 
 
-def test_form_needs_a_boundary() -> None:
-    with pytest.raises(MalformedRequest, match="has no boundary"):
-        Form("multipart/form-data")
-
-
 class Caller:
     """Sends single bytes, `seconds` apart on a clock that only this caller moves."""
 
