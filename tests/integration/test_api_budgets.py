@@ -67,14 +67,16 @@ def test_tenant_has_half_of_the_bytes_under_way(api: Api) -> None:
     assert other.status_code == 202
 
 
-def test_process_bounds_the_bytes_of_all_tenants(api: Api) -> None:
+def test_tenants_leave_room_for_the_photo_of_another(api: Api) -> None:
     keys = [api.key(Scope.SUBMIT, tenant=Tenant(name)) for name in ("one", "two", "three")]
 
     with contextlib.ExitStack() as bodies:
-        for key, megabytes in zip(keys, (80, 80, 9.95), strict=True):
+        for key, megabytes in zip(keys, (80, 44, 22), strict=True):
             bodies.enter_context(a_body_under_way(api, key, megabytes))
-        refused = submit(api, api.key(Scope.SUBMIT, tenant=_OTHER))
+        accepted = submit(api, api.key(Scope.SUBMIT, tenant=_OTHER))
+        refused = api.client.post("/v1/jobs", files={"photo": bytes(13_000_000)})
 
+    assert accepted.status_code == 202
     assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
     assert "170000000 bytes of bodies" in refused.json()["detail"]
     assert refused.headers["Retry-After"] == "2"

@@ -41,8 +41,8 @@ class BodySender:
 class BodyBudget:
     """The bytes of bodies under way in this process.
 
-    most_bytes: the limit of all senders. The senders of a tenant have half of it, and a device key
-        has the length of the largest form.
+    most_bytes: the limit of all senders. The senders of a tenant have half of it, and no more than
+        what stays free; a device key has the length of the largest form.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -60,16 +60,22 @@ class BodyBudget:
             self._take(sender, -held.bytes)
 
     def grow(self, sender: BodySender | None, more: int) -> None:
-        """Take bytes for a body.  Raises RateLimited, ServiceFull when too many are under way."""
+        """Take bytes for a body.  Raises RateLimited, ServiceFull when too many are under way.
+
+        Source of the bound by what stays free: Choudhury and Hahne, Dynamic Queue Length Thresholds
+        (1998). However many tenants announce large bodies, another one's photo finds room.
+        """
+        held = 0
         if sender is not None:
+            held = self._of_senders[sender.tenant]
             self._check_sender("this tenant", sender.tenant, more, self._most // 2)
             if sender.device is not None:
                 name = sender.device
                 self._check_sender("this device or link", name, more, MAX_BODY_BYTES)
-        if self._held + more > self._most:
+        if held + more > self._most - self._held - more:
             raise ServiceFull(
-                f"the server is receiving its maximum of {self._most} bytes of bodies; "
-                f"retry in {_RETRY_SECONDS} s",
+                f"the server receives at most {self._most} bytes of bodies at a time, and has too "
+                f"few left for this one; retry in {_RETRY_SECONDS} s",
                 retry_after_seconds=_RETRY_SECONDS,
             )
         self._take(sender, more)
