@@ -49,7 +49,7 @@ def test_job_of_a_program_is_shown_and_canceled(
     expect_state(waiting, "canceled")
     assert visitor.client.get(f"/v1/jobs/{job_id}").json()["state"] == "canceled"
     waiting.get_by_role("button", name="Start again").click()
-    expect_state(waiting, "queued")
+    expect_finished(page, "by-program.png")
 
 
 def test_failed_job_shows_its_reason_and_can_be_retried(
