@@ -80,7 +80,7 @@ class Form:
             try:
                 self._parser.write(chunk)
             except FormParserError as error:
-                raise MalformedRequest(f"the multipart body is broken: {error}") from error
+                raise MalformedRequest(f"broken form: {error}; let a library encode it") from error
             if received - self._parts.picture_bytes > MAX_OTHER_BYTES:
                 raise PhotoTooLarge(
                     f"the body is too large; without the pictures at most {MAX_OTHER_BYTES} bytes"
@@ -89,7 +89,7 @@ class Form:
             for piece in self._parts.taken():
                 yield piece
         if not self._parts.ended:
-            raise MalformedRequest("the multipart body is broken: its last boundary is missing")
+            raise MalformedRequest("the multipart body is cut off: its last boundary is missing")
 
 
 def picture_too_large(called: str = PICTURES[PHOTO], *, part: str = PHOTO) -> PhotoTooLarge:
@@ -244,7 +244,7 @@ def _make_parser(content_type: str | None, parts: _PartHandler, picture: str) ->
             },
         )
     except FormParserError as error:
-        raise MalformedRequest(f"the multipart body is broken: {error}") from error
+        raise MalformedRequest(f"broken form: {error}; let a library encode it") from error
     # The parser also logs the errors that it raises; malformed requests would flood the log.
     parser.logger = logging.Logger(__name__, logging.CRITICAL)  # noqa: LOG001 - not the shared one
     return parser

@@ -280,7 +280,7 @@ def compute_fingerprint(request: Request, payload: Iterable[bytes]) -> str:
 
     payload: pieces of the bytes that identify its body.
     """
-    digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
+    digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
     for piece in payload:
         digest.update(piece)
     return digest.hexdigest()
