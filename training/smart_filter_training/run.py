@@ -88,6 +88,11 @@ def run(
         ) from error
 
 
+def figures_document(figures: Mapping[str, Figure]) -> dict[str, dict[str, float]]:
+    """Return figures for a record: by name, each with `value`, `low` and `high`."""
+    return {name: dataclasses.asdict(figure) for name, figure in figures.items()}
+
+
 @contextmanager
 def _lock(run_folder: Path) -> Iterator[None]:
     """Reserve a run's folder for this process.  Raises SetupFailed when another one has it."""
@@ -126,7 +131,7 @@ def _run(
         return outcome
     test_figures = model.code.measure(outcome.file, measure)
     if test_figures:
-        record.note(measured=_to_facts(test_figures))
+        record.note(measured=figures_document(test_figures))
     return dataclasses.replace(outcome, test_figures=test_figures)
 
 
@@ -146,7 +151,7 @@ def _train(
         file=exported.file.name,
         sha256=preflight.compute_digest([exported.file.read_bytes()]),
         parity=exported.parity,
-        figures=_to_facts(figures),
+        figures=figures_document(figures),
     )
     return Outcome(exported.file, figures, {})
 
@@ -159,7 +164,3 @@ def _find_outcome(facts: Mapping[str, Any], folder: Path) -> Outcome | None:
     if not file.is_file() or preflight.compute_digest([file.read_bytes()]) != facts["sha256"]:
         return None
     return Outcome(file, {name: Figure(**figure) for name, figure in facts["figures"].items()}, {})
-
-
-def _to_facts(figures: Mapping[str, Figure]) -> dict[str, dict[str, float]]:
-    return {name: dataclasses.asdict(figure) for name, figure in figures.items()}

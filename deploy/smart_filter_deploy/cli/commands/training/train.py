@@ -290,8 +290,8 @@ def _print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         print_json(
             {
                 "file": str(outcome.file),
-                "figures": _figure_documents(outcome.figures),
-                "measured": _figure_documents(outcome.test_figures),
+                "figures": run.figures_document(outcome.figures),
+                "measured": run.figures_document(outcome.test_figures),
             }
         )
         return
@@ -299,7 +299,3 @@ def _print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         for name, figure in figures.items():
             print_line(f"{title} {name} {figure.value:.3f} ({figure.low:.3f}…{figure.high:.3f})")
     click.echo(str(outcome.file))
-
-
-def _figure_documents(figures: Mapping[str, Figure]) -> dict[str, dict[str, float]]:
-    return {name: dataclasses.asdict(figure) for name, figure in figures.items()}
