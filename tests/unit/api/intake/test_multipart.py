@@ -132,7 +132,7 @@ def test_parts_are_counted() -> None:
             "longer than 1000000 bytes; send fewer strokes",
         ),
         (b"--cut\r\nA: b\r\n\r\n\r\n" + END, "no Content-Disposition"),
-        (b"GET / HTTP/1.1", "is broken"),
+        (b"GET / HTTP/1.1", "let a library encode it"),
     ],
 )
 def test_malformed_form_is_refused_with_the_reason(body: bytes, reason: str) -> None:
