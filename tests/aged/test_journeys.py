@@ -15,13 +15,7 @@ from smart_filter_shared.db import partitions, schema
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.queries import JobFilter
 from smart_filter_shared.queue.states import JobState
-from smart_filter_tests import (
-    aging,
-    invariants,
-    old_installation,
-    sample_jobs,
-    trainable_model,
-)
+from smart_filter_tests import aging, invariants, old_installation, sample_jobs, trainable_model
 from smart_filter_tests.aged_stack import AgedStack, aged_stack
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command, on_servers

@@ -66,3 +66,18 @@ def test_idle_page_notices_that_the_server_has_stopped(
     stack.until(lambda: _answers(visitor))
 
     expect(page.get_by_text(_BANNER)).to_have_count(0)
+
+
+def test_screen_that_could_not_be_loaded_asks_for_a_reload(
+    page: Page, page_errors: PageErrors
+) -> None:
+    page_errors.expect(LINE_CUT)
+    page.route("**/albums/screen.js", lambda route: route.abort("connectionreset"))
+    page.reload()
+    page.get_by_role("link", name="Albums").click()
+    expect(page.get_by_text("This screen could not be loaded")).to_be_visible()
+    page.unroute("**/albums/screen.js")
+
+    page.get_by_role("button", name="Reload the page").click()
+
+    expect(page.get_by_role("heading", name="The best of many")).to_be_visible()

@@ -86,9 +86,7 @@ def test_two_fingers_zoom_and_one_slides(page: Page) -> None:
     move_fingers(page, [(left + 0.2 * width, row)], [(left + 0.7 * width, row)])
     expect(slider).to_have_attribute("aria-valuenow", "70")
     move_fingers(
-        page,
-        [(middle - 40, row), (middle + 40, row)],
-        [(middle - 120, row), (middle + 120, row)],
+        page, [(middle - 40, row), (middle + 40, row)], [(middle - 120, row), (middle + 120, row)]
     )
 
     assert place_of(page)[2] == pytest.approx(3 * width, rel=0.1)

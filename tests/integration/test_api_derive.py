@@ -24,14 +24,7 @@ from smart_filter_tests.batches import items
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.retention_api import RetentionApi
-from smart_filter_tests.serving import (
-    Api,
-    Site,
-    a_photo,
-    an_api,
-    fetch_and_disconnect,
-    serve_api,
-)
+from smart_filter_tests.serving import Api, Site, a_photo, an_api, fetch_and_disconnect, serve_api
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import (
     FACTS,

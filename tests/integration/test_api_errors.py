@@ -30,10 +30,7 @@ def test_used_up_device_token_has_its_own_code(api: Api) -> None:
     [
         ({"json": {"photo_url": HOST}}, "photo_url"),
         ({"files": {"photo": a_photo()}, "data": {"webhook_url": HOST}}, "webhook_url"),
-        (
-            {"files": {"photo": a_photo()}, "data": {"background": f"url:{HOST}"}},
-            "background_file",
-        ),
+        ({"files": {"photo": a_photo()}, "data": {"background": f"url:{HOST}"}}, "background_file"),
     ],
 )
 def test_device_token_cannot_name_an_address(api: Api, body: dict[str, Any], named: str) -> None:
@@ -77,9 +74,7 @@ def test_key_in_two_headers_is_refused(api: Api, path: str) -> None:
     key = api.key()
 
     both = httpx.get(
-        api.url + path,
-        headers={"Authorization": f"Bearer {key}", "X-Api-Key": key},
-        timeout=60,
+        api.url + path, headers={"Authorization": f"Bearer {key}", "X-Api-Key": key}, timeout=60
     )
 
     assert both.status_code == 400

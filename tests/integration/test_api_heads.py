@@ -80,11 +80,7 @@ def anonymous(api: Api) -> Iterator[httpx.Client]:
 
 @pytest.mark.parametrize(
     ("path", "script"),
-    [
-        ("/", "main.js"),
-        ("/admin", "admin/main.js"),
-        ("/docs", "swagger-ui-bundle.js"),
-    ],
+    [("/", "main.js"), ("/admin", "admin/main.js"), ("/docs", "swagger-ui-bundle.js")],
 )
 def test_page_needs_no_key_and_names_only_existing_files(
     anonymous: httpx.Client, path: str, script: str

@@ -24,10 +24,11 @@ FOLDER: Final = "/studio/"
 _STUDIO: Final = "index.html"
 _ADMIN: Final = "admin.html"
 # Replaced by preload links for all scripts of a page, so that a browser need not discover them one
-# by one.
+# by one. Those that the page imports only later give way to the first screen and its data.
 _PRELOAD_MARKER: Final = b"<!-- modules -->"
 _ENTRY_PATTERN: Final = re.compile(rb'<script type="module" src="/studio/([^"]+)">')
 _IMPORT_PATTERN: Final = re.compile(rb'(?:\bfrom|^import) ?"([^"\s]+)"', re.MULTILINE)
+_LATER_PATTERN: Final = re.compile(rb'\bimport\("([^"\s]+)"\)')
 _IMPORT_MAP_PATTERN: Final = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
@@ -64,23 +65,23 @@ def _preload_modules(page: bytes, contents: Mapping[str, bytes]) -> bytes:
     (entry,) = _ENTRY_PATTERN.findall(page)
     (inline,) = _IMPORT_MAP_PATTERN.findall(page)
     bare = json.loads(inline)["imports"]
-    needed: set[str] = set()
-    left = [entry.decode()]
+    links: dict[str, str] = {}
+    left, later, priority = [entry.decode()], list[str](), ""
     while left:
         path = left.pop()
-        if path not in needed:
-            needed.add(path)
-            imports = (imported.decode() for imported in _IMPORT_PATTERN.findall(contents[path]))
-            left += [_resolve_import(imported, path, bare) for imported in imports]
-    preloaded = (f'<link rel="modulepreload" href="{FOLDER}{path}">' for path in sorted(needed))
-    return page.replace(_PRELOAD_MARKER, "\n".join(preloaded).encode())
+        if path not in links:
+            links[path] = f'<link rel="modulepreload"{priority} href="{FOLDER}{path}">'
+            left += [_resolve(name, path, bare) for name in _IMPORT_PATTERN.findall(contents[path])]
+            later += [_resolve(name, path, bare) for name in _LATER_PATTERN.findall(contents[path])]
+        if not left:
+            left, later, priority = later, [], ' fetchpriority="low"'
+    return page.replace(_PRELOAD_MARKER, "\n".join(links.values()).encode())
 
 
-def _resolve_import(imported: str, importer: str, bare: Mapping[str, str]) -> str:
+def _resolve(name: bytes, importer: str, bare: Mapping[str, str]) -> str:
     """Return the path of a module that another module imports."""
-    if imported in bare:
-        return bare[imported].removeprefix(FOLDER)
-    return posixpath.normpath(posixpath.join(posixpath.dirname(importer), imported))
+    joined = posixpath.join(posixpath.dirname(importer), bare.get(name.decode(), name.decode()))
+    return posixpath.normpath(joined).removeprefix(FOLDER)
 
 
 def _collect_files(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:

@@ -4,12 +4,14 @@
  * further words of the address.
  */
 
-import { Compare } from "./compare/screen.js";
-import { Albums } from "./albums/screen.js";
-import { Booth } from "./booth/screen.js";
-import { Live } from "./live/screen.js";
-import { PhotoScreen } from "./photo/screen.js";
+import { later } from "../controls/later.js";
 import { Sheet } from "./sheet/screen.js";
+
+const Albums = later("Albums", () => import("./albums/screen.js"));
+const Booth = later("Booth", () => import("./booth/screen.js"));
+const Compare = later("Compare", () => import("./compare/screen.js"));
+const Live = later("Live", () => import("./live/screen.js"));
+const PhotoScreen = later("PhotoScreen", () => import("./photo/screen.js"));
 
 export const screens = [
   { word: "", title: "Studio", icon: "sheet", Screen: Sheet },
