@@ -243,10 +243,7 @@ def test_connections_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorke
 @pytest.mark.slow  # it waits 5 s
 def test_connection_without_a_first_message_ends_in_time(worker: LiveWorker) -> None:
     with worker.connect() as silent:
-        assert silent.closing() == (
-            4408,
-            "no first message in time: send it at once, within 5 s",
-        )
+        assert silent.closing() == (4408, "no first message in time: send it at once, within 5 s")
 
 
 def test_connections_of_a_tenant_are_limited_before_their_first_message(worker: LiveWorker) -> None:
@@ -259,9 +256,7 @@ def test_connections_of_a_tenant_are_limited_before_their_first_message(worker: 
     assert (ended, "you have 2" in reason) == (4429, True)
 
 
-def test_wrong_token_in_the_handshake_ends_the_connection_with_a_reason(
-    worker: LiveWorker,
-) -> None:
+def test_wrong_token_in_the_handshake_ends_the_connection_with_a_reason(worker: LiveWorker) -> None:
     with worker.connect(token="wrong") as viewer:
         code, reason = viewer.closing()
 
@@ -360,10 +355,7 @@ def live(running_stack: RunningStack, worker: LiveWorker) -> Iterator[Live]:
 
 @pytest.fixture
 def command(
-    live: Live,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
     monkeypatch.setenv("SMART_FILTER_URL", live.url)
     monkeypatch.setenv("SMART_FILTER_API_KEY", KEY)

@@ -89,8 +89,8 @@ def test_interrupted_stream_and_an_outage_lose_no_end(
     add(page, photos.smiling, photos.serious)
     wait_until(page, lambda: len(visitor.jobs()) == 2)
 
-    line.cut()
     line.mode = Mode.RESET
+    line.cut()
     expect(page.get_by_text("The service cannot be reached.")).to_be_visible()
     wait_until(page, lambda: all(job["state"] == "succeeded" for job in visitor.jobs()))
     line.mode = Mode.PASS

@@ -13,6 +13,7 @@ from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.waits import wait_until
 from smart_filter_tests.full_stack import RunningStack
 
+_ALBUMS = "The best of many"
 _BANNER = "The service cannot be reached."
 _PROCESSES = ("api", "worker-1")
 
@@ -68,16 +69,34 @@ def test_idle_page_notices_that_the_server_has_stopped(
     expect(page.get_by_text(_BANNER)).to_have_count(0)
 
 
-def test_screen_that_could_not_be_loaded_asks_for_a_reload(
-    page: Page, page_errors: PageErrors
-) -> None:
-    page_errors.expect(LINE_CUT)
+def _leave_out_albums(page: Page) -> None:
+    """Show the screen of albums without its module; from then on, the module is there again."""
     page.route("**/albums/screen.js", lambda route: route.abort("connectionreset"))
     page.reload()
     page.get_by_role("link", name="Albums").click()
     expect(page.get_by_text("This screen could not be loaded")).to_be_visible()
     page.unroute("**/albums/screen.js")
 
+
+def test_screen_that_could_not_be_loaded_asks_for_a_reload(
+    page: Page, page_errors: PageErrors
+) -> None:
+    page_errors.expect(LINE_CUT)
+    _leave_out_albums(page)
+
     page.get_by_role("button", name="Reload the page").click()
 
-    expect(page.get_by_role("heading", name="The best of many")).to_be_visible()
+    expect(page.get_by_role("heading", name=_ALBUMS)).to_be_visible()
+
+
+def test_screen_that_could_not_be_loaded_comes_back_with_the_service(
+    page: Page, page_errors: PageErrors
+) -> None:
+    page_errors.expect(LINE_CUT)
+    _leave_out_albums(page)
+
+    page.context.set_offline(True)
+    expect(page.get_by_text(_BANNER)).to_be_visible()
+    page.context.set_offline(False)
+
+    expect(page.get_by_role("heading", name=_ALBUMS)).to_be_visible()

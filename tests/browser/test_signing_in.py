@@ -17,6 +17,7 @@ from smart_filter_tests.later import next_week
 
 _HEADING = DESKTOP.invitation
 _LOOKS = "**/v1/jobs?state=running*"
+_STROKES = "smart-filter.strokes"
 _TENANT = """async () =>
     (await import(new URL("state/session.js", document.scripts[1].src))).session.value.tenant
 """
@@ -56,6 +57,16 @@ def test_key_signs_in_and_a_wrong_one_is_refused(
     anonymous_page.get_by_role("button", name="Sign in").click()
 
     expect(anonymous_page.get_by_role("heading", name=screen.invitation)).to_be_visible()
+
+
+def test_strokes_are_removed_at_sign_out_though_no_photo_has_been_opened(page: Page) -> None:
+    page.evaluate(f"sessionStorage.setItem('{_STROKES}', '[[\"a-photo\", []]]')")
+    page.reload()
+
+    page.get_by_role("button", name="Sign out").click()
+
+    expect(page.get_by_label("Key")).to_be_visible()
+    assert page.evaluate(f"sessionStorage.getItem('{_STROKES}')") == "[]"
 
 
 def test_used_code_opens_the_existing_session(

@@ -4,11 +4,7 @@ import pytest
 
 from smart_filter_client import Client
 from smart_filter_tests.containers import images
-from smart_filter_tests.containers.compose_stack import (
-    PATIENCE_SECONDS,
-    compose_stack,
-    draw_photos,
-)
+from smart_filter_tests.containers.compose_stack import PATIENCE_SECONDS, compose_stack, draw_photos
 from smart_filter_tests.containers.engine import Engine
 from smart_filter_tests.containers.images import OwnImages
 

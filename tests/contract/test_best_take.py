@@ -65,11 +65,7 @@ def moved(srgb: Srgb8, *, degrees: float = 0.3, shift: tuple[float, float] = (6,
     [(0.3, (6, -4), 1.0), (-1.5, (-20, 12), 1.0), (0.0, (3, 3), 0.88), (0.5, (8, 0), 1.1)],
 )
 def test_each_person_has_the_face_with_open_eyes(
-    reader: bursts.Reader,
-    couple: Srgb8,
-    degrees: float,
-    shift: tuple[float, float],
-    gain: float,
+    reader: bursts.Reader, couple: Srgb8, degrees: float, shift: tuple[float, float], gain: float
 ) -> None:
     base = closed(reader, couple, 0)
     other = moved(closed(reader, couple, 1), degrees=degrees, shift=shift)
@@ -160,10 +156,7 @@ def test_head_before_another_background_does_not_fit(reader: bursts.Reader, coup
 
 
 def test_base_that_is_best_stays(reader: bursts.Reader, couple: Srgb8) -> None:
-    shots = [
-        shot_of(reader, couple, 0),
-        shot_of(reader, moved(closed(reader, couple, 0)), 1),
-    ]
+    shots = [shot_of(reader, couple, 0), shot_of(reader, moved(closed(reader, couple, 0)), 1)]
 
     _, report = compose_take(shots)
 

@@ -67,12 +67,7 @@ def test_request_overrides_the_saved_recipe_which_overrides_the_defaults(api: Ap
     recipe = recipe_of(api, recipe="shop", size="320x400")
 
     asked = {name: recipe[name] for name in ("background", "quality", "size", "edge")}
-    assert asked == {
-        "background": "color:teal",
-        "quality": 70,
-        "size": "320x400",
-        "edge": "best",
-    }
+    assert asked == {"background": "color:teal", "quality": 70, "size": "320x400", "edge": "best"}
 
 
 def test_json_names_a_recipe_and_a_later_one_takes_precedence(api: Api) -> None:
@@ -241,12 +236,7 @@ def test_saved_recipe_overrides_the_job_that_another_derives_from(api: Api) -> N
     recipe = derived["recipe"]
     asked = {name: recipe[name] for name in ("background", "aspect", "edge", "quality")}
     # Of the parent, the format and size contradict the saved recipe.
-    assert asked == {
-        "background": "transparent",
-        "aspect": "4:5",
-        "edge": "best",
-        "quality": 33,
-    }
+    assert asked == {"background": "transparent", "aspect": "4:5", "edge": "best", "quality": 33}
     assert (recipe["format"], recipe["size"]) == ("auto", "full")
 
 

@@ -17,6 +17,8 @@ import { startHeartbeat } from "./service/heartbeat.js";
 import { albumDrafts, giveUp, startSendingAlbums } from "./state/album-drafts.js";
 import { forgetAlbums } from "./state/albums.js";
 import { dismissBulk } from "./state/bulk.js";
+// It removes painted strokes at sign-out, whether or not a photo has been opened.
+import "./state/corrections.js";
 import { startFollowing } from "./state/following.js";
 import { forgetAll, isLoaded, loadOlder } from "./state/jobs.js";
 import { drop, pending, startSending } from "./state/pending.js";

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.js";
+import { reachable } from "../service/api.js";
 import { Button } from "./button.js";
 import { Trouble } from "./notices.js";
 
@@ -13,11 +14,13 @@ export function later(name, load) {
   };
   return function Later(properties) {
     const [state, setState] = useState("loading");
+    const mayLoad = exported === null && reachable.value;
     useEffect(() => {
-      if (exported === null) load().then(take).then(() => setState("here"), () => setState("missing"));
-    }, []);
+      if (mayLoad) load().then(take).then(() => setState("here"), () => setState("missing"));
+    }, [mayLoad]);
     if (exported !== null) return html`<${exported} ...${properties} />`;
-    return state === "missing" && html`<${Missing} />`;
+    if (state === "missing") return html`<${Missing} />`;
+    return html`<p class="soft" role="status">Loading</p>`;
   };
 }
 
