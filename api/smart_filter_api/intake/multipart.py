@@ -89,7 +89,7 @@ class Form:
             for piece in self._parts.taken():
                 yield piece
         if not self._parts.ended:
-            raise MalformedRequest("the multipart body is cut off: its last boundary is missing")
+            raise MalformedRequest("the last boundary is missing: send the whole form")
 
 
 def picture_too_large(called: str = PICTURES[PHOTO], *, part: str = PHOTO) -> PhotoTooLarge:
@@ -165,7 +165,7 @@ class _PartHandler:
     def headers_finished(self) -> None:
         kind, options = parse_options_header(self._disposition)
         if kind != b"form-data" or b"name" not in options:
-            raise MalformedRequest("a part has no Content-Disposition: form-data with a name")
+            raise MalformedRequest("a part has no name: send Content-Disposition: form-data; name=")
         if len(options[b"name"]) > MAX_NAME_BYTES:
             raise MalformedRequest(f"a field's name is longer than {MAX_NAME_BYTES} bytes")
         self._name = _decode_text(options[b"name"], "a field's name")

@@ -123,7 +123,7 @@ def test_parts_are_counted() -> None:
     [
         (part("photo", b"p") * 2 + END, "more than one photo"),
         (part("photo", b"p") + part(BACKGROUND, b"b") * 2 + END, "more than one background"),
-        (part("photo", b"p"), "last boundary is missing"),
+        (part("photo", b"p"), "send the whole form"),
         (part("photo", b"p") + part("a", b"\xff") + END, "the value of 'a' is not UTF-8"),
         (part("photo", b"p") + part("n" * 201, b"") + END, "name is longer than 200 bytes"),
         (part("photo", b"p") + part("a", b"x" * 4097) + END, "file, in 'photo' or 'back"),
@@ -131,7 +131,7 @@ def test_parts_are_counted() -> None:
             part("photo", b"p") + part("strokes", b"x" * 1_000_001) + END,
             "longer than 1000000 bytes; send fewer strokes",
         ),
-        (b"--cut\r\nA: b\r\n\r\n\r\n" + END, "no Content-Disposition"),
+        (b"--cut\r\nA: b\r\n\r\n\r\n" + END, "send Content-Disposition"),
         (b"GET / HTTP/1.1", "let a library encode it"),
     ],
 )
