@@ -7,7 +7,7 @@ import pytest
 
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded.child_processes import Command
-from smart_filter_shared.db.process_roles import ProcessRole
+from smart_filter_deploy.process_secrets import Process
 from smart_filter_tests.http_server import LOOPBACK
 from smart_filter_tests.live_worker import LiveWorker, live_worker
 from smart_filter_tests.prometheus import Prometheus, find_programs, run_prometheus
@@ -33,7 +33,7 @@ def _stack(programs: Path, data_folder: Path, weights_folder: Path) -> Iterator[
                 name=SENDER,
                 argv=program.command("sender"),
                 env=environment,
-                database_role=ProcessRole.SENDER,
+                process=Process.SENDER,
             )
         )
         yield stack

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from smart_filter_deploy.cli import secret_files
+from smart_filter_deploy.process_secrets import NEEDED_BY, Process
 from smart_filter_docs import release_compose
 from smart_filter_docs import settings as documented
 from smart_filter_shared.config import settings
@@ -359,6 +360,33 @@ def test_each_process_has_the_database_url_of_its_role() -> None:
     for name, role in {**dict.fromkeys(WORKERS, "worker"), **others}.items():
         assert urls[name] == [f"database_url_{role}" if role else "database_url"], name
     assert urls["postgres"] == [f"database_url_{role.name.lower()}" for role in sorted(ProcessRole)]
+
+
+def test_each_process_has_the_secrets_that_it_needs_and_no_others() -> None:
+    more = yaml.safe_load(PROVENANCE.read_text())["services"]
+    kinds = {
+        "api": Process.API,
+        "sender": Process.SENDER,
+        "live": Process.LIVE,
+        "migrate": Process.PREPARE,
+    }
+    stated = {
+        name: {
+            variable.removesuffix("_FILE")
+            for place in (SERVICES[name], more.get(name, {}))
+            for variable in place.get("environment", {})
+            if variable.removesuffix("_FILE") in NEEDED_BY
+        }
+        for name in OURS
+    }
+    offered = set.union(*stated.values())
+
+    for name in OURS:
+        signs = "composite" in str(SERVICES[name].get("command"))
+        worker = Process.COMPOSITE_WORKER if signs else Process.WORKER
+        process = kinds.get(name, worker)
+        needed = {variable for variable in offered if process in NEEDED_BY[variable]}
+        assert stated[name] == (set() if name == "weights" else needed), name
 
 
 def test_script_gives_processes_of_a_new_installation_their_own_roles(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from smart_filter_deploy.process_secrets import NEEDED_BY, Process
 from smart_filter_docs import settings as documented
 from smart_filter_shared.config.settings import EngineSettings
 from smart_filter_shared.pipeline import StageName
@@ -23,20 +24,9 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.runtime import runner
 
 PAGE = CHART.parents[1] / "docs" / "kubernetes.md"
+# Of servers; an issuer is no secret.
 SECRETS = {
-    "SMART_FILTER_DATABASE_URL",
-    "SMART_FILTER_BROKER_URL",
-    "SMART_FILTER_STORAGE_ACCESS_KEY",
-    "SMART_FILTER_STORAGE_SECRET_KEY",
-    "SMART_FILTER_STORAGE_UPLOAD_ACCESS_KEY",
-    "SMART_FILTER_STORAGE_UPLOAD_SECRET_KEY",
-    "SMART_FILTER_SECRETS_KEY",
-    "SMART_FILTER_LIVE_SECRET",
-    "SMART_FILTER_C2PA_CERTIFICATE",
-    "SMART_FILTER_C2PA_KEY",
-    "SMART_FILTER_OIDC_CLIENT_SECRET",
-    "SMART_FILTER_S3_ACCESS_KEY",
-    "SMART_FILTER_S3_SECRET_KEY",
+    name for name, processes in NEEDED_BY.items() if processes and not name.endswith("_ISSUER")
 }
 # Ports of clients, not of servers.
 CLIENTS = {"SMART_FILTER_URL", "SMART_FILTER_API_KEY"}
@@ -255,26 +245,15 @@ def test_secrets_are_referenced_and_never_written(rendered: RenderedChart) -> No
 
 
 def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: RenderedChart) -> None:
-    pair = {"SMART_FILTER_C2PA_CERTIFICATE", "SMART_FILTER_C2PA_KEY"}
-    pages = {
-        *("SMART_FILTER_LIVE_SECRET", "SMART_FILTER_OIDC_CLIENT_SECRET"),
-        *("SMART_FILTER_STORAGE_UPLOAD_ACCESS_KEY", "SMART_FILTER_STORAGE_UPLOAD_SECRET_KEY"),
-        *("SMART_FILTER_S3_ACCESS_KEY", "SMART_FILTER_S3_SECRET_KEY"),
-    }
-    servers = SECRETS - {"SMART_FILTER_SECRETS_KEY"} - pages - pair
-    storage = {"SMART_FILTER_STORAGE_ACCESS_KEY", "SMART_FILTER_STORAGE_SECRET_KEY"}
-    needed = {
-        "api": SECRETS - {"SMART_FILTER_C2PA_KEY"},
-        "sender": servers - storage | {"SMART_FILTER_SECRETS_KEY"},
-        "live": {"SMART_FILTER_LIVE_SECRET"},
-        "weights": set(),
-    }
+    kinds = {"api": Process.API, "sender": Process.SENDER, "live": Process.LIVE}
 
     for container in rendered.containers():
         stated = chart.environment(container).keys() & SECRETS
         signs = "composite" in container["args"]
-        wanted = needed.get(container["name"], servers | pair if signs else servers)
-        assert stated == wanted, container["name"]
+        worker = Process.COMPOSITE_WORKER if signs else Process.WORKER
+        process = kinds.get(container["name"], worker)
+        needed = {name for name in SECRETS if process in NEEDED_BY[name]}
+        assert stated == (set() if container["name"] == "weights" else needed), container["name"]
 
 
 def keys_of(rendered: RenderedChart, variable: str) -> dict[str, str]:

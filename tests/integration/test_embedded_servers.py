@@ -28,6 +28,7 @@ from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_deploy.embedded.server_user import server_user
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import PLAIN_VARIABLES, Stack
+from smart_filter_deploy.process_secrets import NEEDED_BY, Process
 from smart_filter_shared.errors import SetupFailed
 
 LOOPBACK_IN_PROC = "0100007F"
@@ -254,6 +255,25 @@ def test_live_worker_s_command_gets_its_settings_and_no_secret(
         "SMART_FILTER_DATA": str(stack.folder.path),
     }
     assert given["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.parametrize("process", Process)
+def test_process_gets_the_secrets_that_it_needs_and_no_others(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, process: Process
+) -> None:
+    mark = tmp_path / "environment"
+    write = f"import json, os; json.dump(dict(os.environ), open({str(mark)!r}, 'w'))"
+    for name in NEEDED_BY:
+        monkeypatch.setenv(name, "a secret")
+    monkeypatch.setenv("smart_filter_c2pa_key", "a secret")
+    monkeypatch.setenv("SMART_FILTER_MEMORY_MB", "8000")
+
+    stack.start(python(write, name="process", once=True, process=process))
+    given = {name.upper() for name in json.loads(mark.read_text())}
+
+    needed = {name for name, processes in NEEDED_BY.items() if process in processes}
+    assert given & NEEDED_BY.keys() == needed
+    assert "SMART_FILTER_MEMORY_MB" in given
 
 
 def test_one_off_command_is_awaited_and_not_restarted(stack: Stack, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.db.process_roles import ProcessRole
+from smart_filter_deploy.process_secrets import Process
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests import faults, trainable_model
 from smart_filter_tests.bench import settings_of
@@ -140,7 +140,7 @@ def run_stack(
                 "api", "--port", str(port), "--operators-port", str(operators_port)
             ),
             env=environment,
-            database_role=ProcessRole.API,
+            process=Process.API,
             ready=lambda: answers(f"{operators_url}/readyz"),
             ready_seconds=_READY_SECONDS,
         )
@@ -156,7 +156,7 @@ def run_stack(
                     faults.FOLDER: str(flags),
                     "PYTHONPATH": os.pathsep.join([str(tests_folder), *sys.path[1:]]),
                 },
-                database_role=ProcessRole.WORKER,
+                process=Process.COMPOSITE_WORKER,
                 ready=lambda: _offers(url, "raises"),
                 ready_seconds=_READY_SECONDS,
             )

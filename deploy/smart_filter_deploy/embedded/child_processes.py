@@ -23,7 +23,7 @@ from typing import BinaryIO
 from smart_filter_deploy.embedded import parent_death
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.signals import StopRequest
-from smart_filter_shared.db.process_roles import ProcessRole
+from smart_filter_deploy.process_secrets import Process
 from smart_filter_shared.errors import SetupFailed
 
 # A longer log is copied to `.log.1`, over the previous one, and emptied.
@@ -56,8 +56,9 @@ class Command:
     env: environment variables: the whole environment of a server; additions to the environment
         that `Stack.start` gives a command.
     uses_servers: whether a command of `Stack.start` gets the addresses and keys of the servers,
-        and all of this process's variables.
-    database_role: the role as which such a command uses the database; None: the tables' owner.
+        and this process's variables.
+    process: its kind, which decides its role in the database and the secrets among these
+        variables; None: the tables' owner, with all of them.
     ready: readiness probe; called every 20 ms, must return within about a second.
     once: the program ends by itself; it is ready when it has ended with status 0.
     stop_signal, stop_seconds: the signal that asks it to stop, and the time until it is killed.
@@ -69,7 +70,7 @@ class Command:
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     uses_servers: bool = True
-    database_role: ProcessRole | None = None
+    process: Process | None = None
     ready: Callable[[], bool] = lambda: True
     once: bool = False
     ready_seconds: float = 60.0

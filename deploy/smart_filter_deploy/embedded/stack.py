@@ -22,6 +22,7 @@ from smart_filter_deploy.embedded.child_processes import (
 )
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.signals import StopRequest
+from smart_filter_deploy.process_secrets import select_variables
 from smart_filter_shared.security.signing_certificate import CERTIFICATE, KEY
 
 # Variables that say where programs and files are, and how they run; none is a secret. Only uvicorn
@@ -83,8 +84,9 @@ class Stack:
     def start(self, *commands: Command, join: bool = False) -> None:
         """Start commands as one tier and wait until all are ready, or have ended if `once`.
 
-        Each gets this process's environment, then `environment`, then its own `env`. One that does
-        not use the servers gets only PLAIN_VARIABLES, then its own `env`: others may be secrets.
+        Each gets this process's environment, then `environment`, both without the secrets that its
+        kind of process does not need, then its own `env`. One that does not use the servers gets
+        only PLAIN_VARIABLES, then its own `env`: others may be secrets.
 
         join: whether they belong to the last tier, and stop together with it.
         Raises SetupFailed when one ends or is not ready in time.
@@ -209,8 +211,11 @@ class Stack:
         for command in commands:
             given = plain
             if command.uses_servers:
-                servers = self.addresses.environment(command.database_role)
-                given = {**os.environ, **environment, **servers}
+                process = command.process
+                role = None if process is None else process.database_role
+                given = {**os.environ, **environment, **self.addresses.environment(role)}
+                if process is not None:
+                    given = select_variables(given, process)
             env = {**given, **command.env}
             tier.append(self._new_child(dataclasses.replace(command, env=env)))
         return tier

@@ -42,9 +42,9 @@ from smart_filter_deploy.embedded.ports import (
 )
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_deploy.process_secrets import Process
 from smart_filter_deploy.tls_files import TlsFiles
 from smart_filter_shared.config.paths import data_folder
-from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.security import outbound_rules
@@ -227,7 +227,7 @@ class _Https:
             name="api-https",
             argv=program.command("api", *place, *files),
             env=environment,
-            database_role=ProcessRole.API,
+            process=Process.API,
             ready=lambda: accepts_connections(self.host, self.port),
         )
 
@@ -357,6 +357,7 @@ def _start_processes(
         argv=program.command("prepare"),
         env={"SMART_FILTER_LOCAL_KEY": api_key, "SMART_FILTER_LOCAL_CODE": code},
         once=True,
+        process=Process.PREPARE,
     )
     environment = {**outbound, **({} if live is None else live.environment)}
     api = Command(
@@ -366,7 +367,7 @@ def _start_processes(
             *("--operators-host", LOOPBACK, "--operators-port", str(ports.operators)),
         ),
         env=environment,
-        database_role=ProcessRole.API,
+        process=Process.API,
         ready=lambda: http_status(ports.operators, "/readyz") == http.client.OK,
     )
     also = () if https is None else (https.command(environment),)
@@ -379,7 +380,7 @@ def _start_processes(
             name=name,
             argv=worker,
             env=outbound,
-            database_role=ProcessRole.WORKER,
+            process=Process.COMPOSITE_WORKER,
             ready=lambda: any(poll.is_warm(stack.pid(worker)) for worker in names),
             ready_seconds=_WARM_SECONDS,
         )
@@ -396,7 +397,7 @@ def _start_processes(
         name="sender",
         argv=program.command("sender"),
         env={**outbound, **public},
-        database_role=ProcessRole.SENDER,
+        process=Process.SENDER,
     )
     # Only now: with these on the same two cores, workers took half as long again to start.
     stack.start(sender, *([] if live is None else [live.worker()]), join=True)
