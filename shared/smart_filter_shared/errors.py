@@ -369,6 +369,14 @@ class ObjectMissing(Rejected):
     code = "object_missing"
 
 
+class ObjectTooLarge(ObjectMissing):
+    """The object has more bytes than its reader takes, so it is not the expected one."""
+
+
+class ObjectReplaced(ObjectMissing):
+    """The object under the key is no longer the one with the given ETag."""
+
+
 class DatabaseUnavailable(TryAgain):
     """The database did not answer, or the transaction must be retried."""
 

@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import ObjectMissing
+from smart_filter_shared.errors import ObjectMissing, ObjectTooLarge
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 
+# A marker has one token of 36 bytes.
+_MAX_MARKER_BYTES = 1000
 _READ = text("SELECT id, token, next_token, confirmed_at FROM installation")
 # The row always contains the marker's present token and the next one.
 _WRITE_NEXT_TOKEN = text("UPDATE installation SET token = :held, next_token = :token")
@@ -104,7 +106,9 @@ def _find_fault(store: ObjectStore, row: _Row, held: str | None) -> str | None:
 
 def _read_marker(store: ObjectStore, key: str) -> str | None:
     try:
-        return store.get(key).decode(errors="replace")
+        return store.get(key, most=_MAX_MARKER_BYTES).decode(errors="replace")
+    except ObjectTooLarge:
+        return ""  # no marker of this installation
     except ObjectMissing:
         return None
 

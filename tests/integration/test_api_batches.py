@@ -131,7 +131,7 @@ def test_photos_of_a_batch_are_not_mixed_up(api: Api) -> None:
     batch_ = submit(api, {"items": [trick, *sent], "recipe": KEEP})
 
     stored = [
-        api.bench.store.get(api.bench.job(JobId(uuid.UUID(item["job_id"]))).photo_key)
+        api.bench.read(api.bench.job(JobId(uuid.UUID(item["job_id"]))).photo_key)
         for item in batch_["items"]
     ]
     assert stored == [a_photo(), *photos]

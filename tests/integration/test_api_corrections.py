@@ -103,7 +103,7 @@ def test_mask_is_accepted_in_lines_and_the_url_safe_alphabet(api: Api) -> None:
 
     kept(api, job_id, masked(in_lines))
 
-    assert [api.bench.store.get(key) for key in drawn(api)] == [mask]
+    assert [api.bench.read(key) for key in drawn(api)] == [mask]
 
 
 def test_mask_of_the_largest_size_is_accepted(api: Api) -> None:
@@ -112,7 +112,7 @@ def test_mask_of_the_largest_size_is_accepted(api: Api) -> None:
 
     kept(api, job_id, masked(base64.encodebytes(mask).decode()))
 
-    assert [len(api.bench.store.get(key)) for key in drawn(api)] == [MAX_MASK_BYTES]
+    assert [len(api.bench.read(key)) for key in drawn(api)] == [MAX_MASK_BYTES]
 
 
 def test_stroke_that_snaps_has_no_width_and_another_needs_one(api: Api) -> None:
@@ -125,7 +125,7 @@ def test_stroke_that_snaps_has_no_width_and_another_needs_one(api: Api) -> None:
 
     (key,) = drawn(api)
     assert stored["form"] == "strokes"
-    assert json.loads(api.bench.store.get(key)) == [
+    assert json.loads(api.bench.read(key)) == [
         snapping,
         {**STROKE, "points": [[1, 2], [40, 30.5]]},
     ]

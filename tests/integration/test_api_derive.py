@@ -337,7 +337,7 @@ def test_picture_that_was_found_missing_or_cut_off_is_made_again(
 def test_restored_picture_is_given_out_again(caching: Api) -> None:
     first = run_whole_job(caching, background="auto", seed="5")
     key, url = picture_key(caching, first), f"/v1/jobs/{first}/outputs/image"
-    content = caching.bench.store.get(key)
+    content = caching.bench.read(key)
     caching.bench.store.remove(key)
     missing = caching.client.get(url)
 

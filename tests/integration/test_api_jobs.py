@@ -53,7 +53,7 @@ def test_photo_is_stored_unchanged(api: Api) -> None:
     job_id = api.post(photo).json()["id"]
 
     key = api.bench.job(JobId(uuid.UUID(job_id))).photo_key
-    assert api.bench.store.get(key) == photo
+    assert api.bench.read(key) == photo
 
 
 def test_harmonise_is_read_as_harmonize(api: Api) -> None:
@@ -174,7 +174,7 @@ def test_job_in_json_stores_its_photo_and_its_recipe_can_be_sent_again(api: Api)
     assert again.json()["recipe"] == first["recipe"]
     for job in (first, again.json()):
         stored = api.bench.job(JobId(uuid.UUID(job["id"]))).photo_key
-        assert api.bench.store.get(stored) == PHOTO
+        assert api.bench.read(stored) == PHOTO
 
 
 def with_outputs(api: Api) -> str:

@@ -85,7 +85,7 @@ def test_photo_is_uploaded_through_the_service_until_the_upload_expires(api: Api
     path = f"/v1/uploads/{upload['upload_id']}"
 
     assert api.client.put(path, content=PHOTO).status_code == 204
-    assert api.bench.store.get(key_of(upload)) == PHOTO
+    assert api.bench.read(key_of(upload)) == PHOTO
     assert name(api, upload).status_code == 202
     age(api, seconds=3601)
     assert api.client.put(path, content=PHOTO).status_code == 404

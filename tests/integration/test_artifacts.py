@@ -30,7 +30,7 @@ class Inputs:
 def finish(api: Api, job_id: JobId, stage: StageName, result: object) -> None:
     lease = api.bench.claim_one(stage)
     stored = artifacts_of(api).store(api.bench.job(job_id), lease, result)
-    lengths = {key: len(api.bench.store.get(key)) for key in stored.artifacts}
+    lengths = {key: len(api.bench.read(key)) for key in stored.artifacts}
     assert stored.lengths == lengths
     done = StageOutcome(lease, {**stored.row, "digests": {}}, 0.1, stored.artifacts)
     api.bench.work(WORKER.complete, [done])
@@ -78,7 +78,7 @@ def test_damaged_matte_is_made_again(api: Api) -> None:
 def test_damaged_photo_is_not_decoded(api: Api) -> None:
     job_id, _, _ = prepare_and_segment(api, 512)
     [photo] = [one.key for one in api.bench.store.stored() if one.key.endswith("/photo")]
-    content = bytearray(api.bench.store.get(photo))
+    content = bytearray(api.bench.read(photo))
     content[-20] ^= 1
     api.bench.store.put(photo, bytes(content), length=len(content), media_type="image/jpeg")
 

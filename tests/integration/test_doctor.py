@@ -253,7 +253,7 @@ def a_copying_store(bench: Bench) -> Iterator[str]:
     def answer(request: ReceivedRequest) -> Reply:
         if source := request.headers.get("x-amz-copy-source"):
             _, _, key = source.lstrip("/").partition("/")
-            content = bench.store.get(key)
+            content = bench.read(key)
             to = urlsplit(request.path).path.removeprefix(f"/{bench.store.bucket}/")
             bench.store.put(to, content, length=len(content), media_type="text/plain")
             return Reply(httpx.codes.OK)

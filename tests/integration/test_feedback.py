@@ -54,7 +54,7 @@ def built(api: Api, task: TaskName) -> Dataset:
 
 def manifest(api: Api, data_set: Dataset) -> dict[str, Any]:
     """Return a manifest from storage."""
-    content = api.bench.store.get(keys.manifest(data_set.task, data_set.version))
+    content = api.bench.read(keys.manifest(data_set.task, data_set.version))
     (now,) = api.bench.do(datasets.list_datasets, task=data_set.task, version=data_set.version)
     assert now.manifest_digest == hashlib.sha256(content).hexdigest()
     document: dict[str, Any] = json.loads(content)

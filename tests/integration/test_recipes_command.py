@@ -174,7 +174,7 @@ def test_file_moves_recipes_and_their_pictures_to_another_tenant(
         ("acme", "Acme", True),
         ("wall", "Wall", False),
     ]
-    assert bench.store.get(pictures[1].key) == a_picture()
+    assert bench.read(pictures[1].key) == a_picture()
 
 
 def test_import_of_pictures_with_a_key_that_may_not_add_them_writes_nothing(

@@ -18,6 +18,7 @@ from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.lying_s3 import ETAG, SENT_BYTES, run_lying_s3
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.s3_photos import FOLDERS, Photos, environment, minio_event, open_buckets
 from smart_filter_tests.serving import Api, Site, a_photo, an_api, serve_with
@@ -162,6 +163,29 @@ def test_result_of_a_job_that_runs_again_replaces_the_report(
 
         assert photos.wait_for("a.png") == b"made"
         assert photos.keys() == {"in/a.jpg", "out/a.png"}
+
+
+@pytest.mark.parametrize("length", [SENT_BYTES, None], ids=["stated", "chunked"])
+def test_object_longer_than_its_head_says_is_not_read(
+    bench: Bench, bucket: ObjectStore, length: int | None
+) -> None:
+    with run_lying_s3() as lies:
+        lies.length = length
+        server = {
+            "SMART_FILTER_S3_URL": lies.url,
+            "SMART_FILTER_S3_ACCESS_KEY": "a",
+            "SMART_FILTER_S3_SECRET_KEY": "b",
+        }
+        with (
+            serve_with(bench, **environment(), **server) as site,
+            an_api(site, bench) as api,
+        ):
+            photos = Photos(api, bucket)
+            answer = photos.tell("a.jpg")
+
+            assert (answer.status_code, photos.jobs()) == (503, 0), answer.text
+        assert lies.asked == [f'"{ETAG}"'] * 3
+        assert lies.sent_bytes < SENT_BYTES / 2
 
 
 def test_object_that_is_gone_makes_no_job(photos: Photos) -> None:

@@ -39,7 +39,7 @@ def test_mask_is_stored_for_the_job_and_for_jobs_derived_from_it(api: Api) -> No
     job = api.bench.job(answer.json()["id"])
     (drawing,) = job.corrections
     assert (drawing["form"], drawing["as_sent"]) == ("mask", True)
-    assert api.bench.store.get(drawing["key"]) == a_mask()
+    assert api.bench.read(drawing["key"]) == a_mask()
     run_stages(api, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
     derived = api.client.post(f"/v1/jobs/{job.id}/derive", json={"recipe": {"format": "png"}})
     assert derived.status_code == 202, derived.text
@@ -138,7 +138,7 @@ def test_strokes_are_stored_for_the_job(api: Api, *, as_json: bool) -> None:
     assert answer.status_code == 202, answer.text
     (drawing,) = api.bench.job(answer.json()["id"]).corrections
     assert (drawing["form"], drawing["as_sent"], drawing["points"]) == ("strokes", True, 3)
-    assert json.loads(api.bench.store.get(drawing["key"])) == STROKES
+    assert json.loads(api.bench.read(drawing["key"])) == STROKES
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -254,8 +254,8 @@ def test_picture_is_kept_with_its_center_as_the_thumbnail(bench: Bench, there: B
     picture = ingest.store_picture(there, encode(panorama, "PNG"), BEACH, tenant=None).picture
 
     assert kept(bench) == [picture]
-    assert images.decode(bench.store.get(picture.key)).srgb.shape == (200, 3000, 3)
-    thumbnail = images.decode(bench.store.get(keys.thumbnail(picture.key)))
+    assert images.decode(bench.read(picture.key)).srgb.shape == (200, 3000, 3)
+    thumbnail = images.decode(bench.read(keys.thumbnail(picture.key)))
     assert (thumbnail.format, thumbnail.srgb.shape) == ("webp", (160, 240, 3))
     assert np.abs(thumbnail.srgb.astype(int) - (0, 0, 128)).max() < 8  # WebP's loss
 

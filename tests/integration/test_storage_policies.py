@@ -131,7 +131,7 @@ def test_requests_of_workers_are_within_their_policy(api: Api) -> None:
     with recorded() as made:
         submit_finished(api)
         for key in orphans:
-            bench.store.get(key)
+            bench.read(key)
         installation.confirm(bench.worker_engine, bench.store)
         bench.execute("UPDATE artifacts SET expires_at = now() - interval '1 day'")
         retention.remove_expired()
@@ -139,7 +139,7 @@ def test_requests_of_workers_are_within_their_policy(api: Api) -> None:
         retention.clear_unreferenced(older_than=-dt.timedelta(minutes=1))
 
     with pytest.raises(ObjectMissing):
-        bench.store.get(orphans[0])
+        bench.read(orphans[0])
     assert any("installations/" in resource for _, resource in made)
     assert [one for one in made if not allowed("worker", one)] == []
 

@@ -127,7 +127,7 @@ def test_working_weights_are_stored_with_their_first_training(
 
     assert states(api) == {registered[0].digest: "candidate"}
     assert [one.trained.trained_at for one in registered] == [trainings[0].trained_at] * 2
-    assert api.bench.store.get(registered[0].trained.key) == content
+    assert api.bench.read(registered[0].trained.key) == content
 
 
 def test_register_command_reports_weights_that_were_registered_before(

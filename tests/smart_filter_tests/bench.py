@@ -52,7 +52,7 @@ from smart_filter_shared.queue.fair_queueing import Reservation
 from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Recipe, required_stages
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.takes import Take
 
@@ -184,6 +184,10 @@ class Bench:
     @property
     def environment(self) -> dict[str, str]:
         return environment_of(self.settings)
+
+    def read(self, key: str) -> bytes:
+        """Return the bytes of an object."""
+        return self.store.get(key, most=MAX_OBJECT_BYTES)
 
     def empty(self) -> None:
         """Delete every job, object and message."""

@@ -9,7 +9,7 @@ import httpx
 
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.outages import wait_until
@@ -60,7 +60,7 @@ class Photos:
     def wait_for(self, name: str) -> bytes:
         """Wait for an object of the target whose row says that it is complete; return it."""
         wait_until(lambda: self.row_of(f"photos/out/{name}") not in {None, "pending"})
-        return self.bucket.get(f"out/{name}")
+        return self.bucket.get(f"out/{name}", most=MAX_OBJECT_BYTES)
 
     def report(self, name: str) -> dict[str, Any]:
         report: dict[str, Any] = json.loads(self.wait_for(f"{name}.error.json"))

@@ -161,7 +161,7 @@ class Storm:
         keys = self._list_artifacts()
         for key in sorted(keys):
             with suppress(ObjectMissing):  # its job had ended just before
-                content = self.bench.store.get(key)
+                content = self.bench.read(key)
                 half = content[: len(content) // 2]
                 if chance.random() < _REMOVED_SHARE:
                     self.bench.store.remove(key)

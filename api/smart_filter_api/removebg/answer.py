@@ -76,7 +76,8 @@ async def render_result(
         published = await recipe_parser.list_known(services)
         raise refusal("unknown_foreground", _describe_empty(job, published))
     try:
-        stream = partial(services.storage.stream, length=int(file["bytes"]))
+        length = int(file["bytes"])
+        stream = partial(services.storage.stream, most=length, length=length)
         pieces = await stored_object.read_stored_object(services, stream, str(file["key"]))
     except ObjectMissing as error:
         raise _result_expired() from error
@@ -87,7 +88,6 @@ async def render_result(
         **_type_header(shown, payload),
         "Vary": "Accept",
     }
-    length = int(file["bytes"])
     if not as_json:
         headers["Content-Length"] = str(length)
         return _stream_response(pieces, sent, file["media_type"], headers)

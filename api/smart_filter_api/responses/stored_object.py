@@ -17,6 +17,7 @@ from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.errors import ObjectMissing, TryAgain
 from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.storage import keys
+from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES
 from smart_filter_shared.telemetry.logs import logger
 
 # Longer objects are streamed. A stream takes a thread for each piece, which costs more time than
@@ -70,10 +71,11 @@ async def serve_object(
         return etags.not_modified(tag)
     headers = etags.caching_headers(tag)
     if sent is None and file.length is not None and file.length <= _WHOLE_BYTES:
-        get = partial(services.storage.get, length=file.length)
+        get = partial(services.storage.get, most=file.length, length=file.length)
         content = await read_stored_object(services, get, file.key)
         return Response(content, media_type=file.media_type, headers=headers)
-    stream = partial(services.storage.stream, length=file.length)
+    most = MAX_OBJECT_BYTES if file.length is None else file.length
+    stream = partial(services.storage.stream, most=most, length=file.length)
     pieces = await read_stored_object(services, stream, file.key)
     if file.length is not None:
         headers["Content-Length"] = str(file.length)

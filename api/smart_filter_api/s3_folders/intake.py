@@ -8,6 +8,7 @@ object that both an event and a search find, becomes one job.
 import contextlib
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -29,6 +30,8 @@ from smart_filter_shared.errors import (
     Conflict,
     InvalidRecipe,
     ObjectMissing,
+    ObjectReplaced,
+    ObjectTooLarge,
     PhotoTooLarge,
     S3FolderMisconfigured,
     StorageUnavailable,
@@ -124,7 +127,11 @@ async def _read_photo(
     """
     if stored.length > multipart.MAX_PHOTO_BYTES:
         raise multipart.picture_too_large()
-    content = await services.in_thread(store.get, stored.key)
+    get = partial(store.get, most=stored.length, etag=stored.etag or None)
+    try:
+        content = await services.in_thread(get, stored.key)
+    except (ObjectReplaced, ObjectTooLarge) as error:
+        raise _Changed(stored.key) from error
     if await services.in_thread(store.look, stored.key) != stored or len(content) != stored.length:
         raise _Changed(stored.key)
     spool = body.open_spool(open_files)

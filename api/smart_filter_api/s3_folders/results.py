@@ -96,10 +96,10 @@ async def _write_picture(
     services: Services, stores: FolderStores, due: Due, file: Json
 ) -> _Outcome:
     """Copy a picture to the target; return the outcome, without a code when it was written."""
-    key, media_type = str(file["key"]), str(file["media_type"])
+    key, media_type, length = str(file["key"]), str(file["media_type"]), int(file["bytes"])
     try:
         content = await services.in_thread(
-            partial(services.storage.get, key, length=int(file["bytes"]))
+            partial(services.storage.get, key, most=length, length=length)
         )
     except ObjectMissing:
         return _Outcome(None, *_EXPIRED)

@@ -194,8 +194,8 @@ def check_storage(settings: StorageSettings) -> Iterator[Finding]:
     try:
         store.check()
         store.put(key, content, length=len(content), media_type="text/plain")
-        same = store.get(key) == content
-        copied = _copies_by_upload_link(settings, store, key)
+        same = store.get(key, most=len(content)) == content
+        copied = _copies_by_upload_link(settings, store, key, content)
         store.remove(key)
     except StorageUnavailable as error:
         said, _, fix = str(error).rpartition("; ")
@@ -217,8 +217,12 @@ def check_storage(settings: StorageSettings) -> Iterator[Finding]:
         yield ok("storage", f"bucket {settings.bucket} stores, returns and removes objects")
 
 
-def _copies_by_upload_link(settings: StorageSettings, store: ObjectStore, key: str) -> bool:
+def _copies_by_upload_link(
+    settings: StorageSettings, store: ObjectStore, key: str, content: bytes
+) -> bool:
     """Return whether a presigned PUT with an unsigned copy header copies the object under a key.
+
+    content: of that object.
 
     Source: Amazon S3 API Reference, "CopyObject"; AWS Signature Version 4 requires that all
     x-amz- headers of a request are signed.
@@ -238,7 +242,7 @@ def _copies_by_upload_link(settings: StorageSettings, store: ObjectStore, key: s
             content=b"x",
             headers={**media_type, "x-amz-copy-source": f"/{settings.bucket}/{key}"},
         )
-        return store.get(copy) == store.get(key)
+        return store.get(copy, most=len(content)) == content
     except (httpx.HTTPError, ObjectMissing):
         return False
     finally:

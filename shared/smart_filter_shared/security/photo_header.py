@@ -14,6 +14,8 @@ from typing import IO
 from smart_filter_shared.errors import PhotoTooLarge, SizeUnreadable, UnsupportedMedia
 from smart_filter_shared.security import isobmff, other_formats, tiff_header
 
+# Bytes of a photo, of a background and of a logo, in each way to send one.
+MAX_PHOTO_BYTES = 40_000_000
 MAX_PIXELS = 50_000_000
 # Longest side of a photo in pixels: libjpeg's limit. Sides are limited in addition to the product,
 # because some work is done per row or strip.

@@ -18,13 +18,14 @@ from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PICTURE, BackgroundSource, Mood, Preset
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.storage.keys import THUMBNAIL_SUFFIX
 
 # Pattern of a name after `site/` or `tenant/`: without slash and plus, which join names.
 NAME_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 MAX_NAME_CHARACTERS = 64
 # Bytes of one picture: the same limit as for an upload.
-MAX_BYTES = 40_000_000
+MAX_BYTES = MAX_PHOTO_BYTES
 
 _SHARED_TENANT = ""
 

@@ -19,10 +19,11 @@ from typing import BinaryIO, Final
 from smart_filter_shared.errors import (
     BucketMissing,
     ObjectMissing,
+    ObjectReplaced,
     StorageMisconfigured,
     StorageUnavailable,
 )
-from smart_filter_shared.storage.objects import PIECE_BYTES, StoredObject, TaggedObject
+from smart_filter_shared.storage.objects import PIECE_BYTES, StoredObject, check_length
 
 # A removal may delete an empty folder just before an object is put there.
 _ATTEMPTS: Final = 100
@@ -84,12 +85,16 @@ class FolderStore:
                 draft.unlink(missing_ok=True)
                 raise
 
-    def get(self, key: str, *, length: int | None = None) -> bytes:
+    def get(
+        self, key: str, *, most: int, length: int | None = None, etag: str | None = None
+    ) -> bytes:
         """See `ObjectStore.get`."""
         with self._translated(key), self._open(key) as file:
-            content = file.read()
-        if length not in {None, len(content)}:
-            raise ObjectMissing(key)
+            told = os.fstat(file.fileno()).st_size
+            check_length(key, told, most=most, length=length)
+            content = file.read(told)
+        if etag is not None and _tag(io.BytesIO(content)) != etag:
+            raise ObjectReplaced(key)
         return content
 
     def has(self, key: str) -> bool:
@@ -99,11 +104,6 @@ class FolderStore:
                 return True
         except ObjectMissing:
             return False
-
-    def get_tagged(self, key: str) -> TaggedObject:
-        """See `ObjectStore.get_tagged`."""
-        content = self.get(key)
-        return TaggedObject(content, _tag(io.BytesIO(content)))
 
     def part(self, key: str, *, start: int, length: int) -> bytes:
         """See `ObjectStore.part`."""
@@ -115,13 +115,17 @@ class FolderStore:
         with self._translated(key), self._open(key) as file:
             return _describe(key, os.fstat(file.fileno()), _tag(file))
 
-    def stream(self, key: str, *, length: int | None = None) -> Generator[bytes, None, None]:
+    def stream(
+        self, key: str, *, most: int, length: int | None = None
+    ) -> Generator[bytes, None, None]:
         """See `ObjectStore.stream`."""
         with self._translated(key):
             file = self._open(key)
-        if length not in {None, os.fstat(file.fileno()).st_size}:
+        try:
+            check_length(key, os.fstat(file.fileno()).st_size, most=most, length=length)
+        except ObjectMissing:
             file.close()
-            raise ObjectMissing(key)
+            raise
         return _pieces(file)
 
     def remove(self, key: str) -> None:
@@ -166,14 +170,13 @@ class FolderStore:
         start = self._path(above) if above else self._folder
         with self._translated(prefix):
             self._require_bucket()
-            for folder, _, files in os.walk(start, onerror=_raise_unless_gone):
-                for path in (Path(folder, name) for name in files):
-                    key = path.relative_to(self._folder).as_posix()
-                    if key.startswith(prefix):
-                        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                            status = path.stat()
-                            etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
-                            yield _describe(key, status, etag)
+            for entry in _files(start):
+                key = Path(entry.path).relative_to(self._folder).as_posix()
+                if key.startswith(prefix):
+                    with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                        status = entry.stat()
+                        etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+                        yield _describe(key, status, etag)
 
     def presigned_get(self, key: str, *, seconds: int, disposition: str) -> None:
         """Return None: clients cannot reach a folder."""
@@ -268,10 +271,21 @@ def _flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _raise_unless_gone(error: OSError) -> None:
-    """Raise the error of a folder that cannot be listed; one that is gone, or a file, is empty."""
-    if not isinstance(error, _ABSENT):
-        raise error
+def _files(folder: Path | str) -> Iterator[os.DirEntry[str]]:
+    """Yield the files of a folder and the folders below; one that is gone, or a file, is empty.
+
+    Entries are read as they are used: a folder may have millions.
+    """
+    try:
+        listing = os.scandir(folder)
+    except _ABSENT:
+        return
+    with listing:
+        for entry in listing:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)
+            elif not entry.is_dir():
+                yield entry
 
 
 def _pieces(file: io.FileIO) -> Generator[bytes, None, None]:

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO, Final, Protocol
 
+from smart_filter_shared.errors import ObjectMissing, ObjectTooLarge
+from smart_filter_shared.security.photo_header import MAX_PIXELS
+
 # Size of a piece of a stream. Each piece passes through a thread and all layers of the API, so
 # small ones cost time. A slow client holds one piece in memory, so large ones cost memory.
 PIECE_BYTES: Final = 256 * 1024
 # Part size of multipart uploads, the minimum of S3; an upload holds at most two parts in memory.
 PART_BYTES: Final = 5 * 1024 * 1024
+# Bytes of the largest object of the service whose length no row holds: a photo, or an array as PNG.
+# The largest picture has four channels of 8 bits, and a PNG is hardly longer than its pixels.
+MAX_OBJECT_BYTES: Final = 4 * MAX_PIXELS + 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +33,14 @@ class StoredObject:
     etag: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TaggedObject:
-    """An object's bytes and their ETag."""
-
-    content: bytes
-    etag: str
-
-
 class ObjectStore(Protocol):
     """One bucket; thread-safe.
 
     Every method raises StorageUnavailable when the store cannot serve it. Methods that read a key
     raise ObjectMissing when there is no object under it. A key is written completely or not at all.
+
+    Each read names the most bytes that it takes: `look` and lists tell a length that may be wrong
+    by the time of the read, and the server itself may lie.
     """
 
     @property
@@ -63,20 +64,20 @@ class ObjectStore(Protocol):
         """Store `length` bytes under a key."""
         ...
 
-    def get(self, key: str, *, length: int | None = None) -> bytes:
+    def get(
+        self, key: str, *, most: int, length: int | None = None, etag: str | None = None
+    ) -> bytes:
         """Return the bytes under a key.
 
+        most: in bytes; a longer object raises ObjectTooLarge, and at most one byte more is read.
         length: in bytes, if it is known; an object of another length is damaged, and counts as
-        missing.
+            missing.
+        etag: as `look` returned it; an object with another one raises ObjectReplaced.
         """
         ...
 
     def has(self, key: str) -> bool:
         """Return whether there is an object under a key."""
-        ...
-
-    def get_tagged(self, key: str) -> TaggedObject:
-        """Return the bytes and the ETag of an object that may be overwritten later."""
         ...
 
     def part(self, key: str, *, start: int, length: int) -> bytes:
@@ -90,11 +91,14 @@ class ObjectStore(Protocol):
         """Return the metadata of the object under a key."""
         ...
 
-    def stream(self, key: str, *, length: int | None = None) -> Generator[bytes, None, None]:
+    def stream(
+        self, key: str, *, most: int, length: int | None = None
+    ) -> Generator[bytes, None, None]:
         """Return an iterator over the bytes under a key, in pieces of at most PIECE_BYTES.
 
-        length: as in `get`.
+        most, length: as in `get`.
         The call itself opens the object, so ObjectMissing is raised before a response starts.
+        A store that tells no length ends the stream with ObjectTooLarge after `most` bytes.
         """
         ...
 
@@ -114,7 +118,10 @@ class ObjectStore(Protocol):
         ...
 
     def stored(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Yield every object whose key starts with a prefix."""
+        """Yield every object whose key starts with a prefix.
+
+        The list is read while it is used, a page at a time.
+        """
         ...
 
     def presigned_get(self, key: str, *, seconds: int, disposition: str) -> str | None:
@@ -132,6 +139,17 @@ class ObjectStore(Protocol):
         headers: the headers that the upload must send, by lower-case name.
         """
         ...
+
+
+def check_length(key: str, told: int, *, most: int, length: int | None) -> None:
+    """Check the length that a store tells of an object, in bytes; `most`, `length`: as in `get`.
+
+    Raises ObjectTooLarge, and ObjectMissing for an object of another length.
+    """
+    if told > most:
+        raise ObjectTooLarge(f"{key} has more than {most} bytes")
+    if length not in {None, told}:
+        raise ObjectMissing(key)
 
 
 def list_written_before(

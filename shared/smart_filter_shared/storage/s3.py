@@ -10,21 +10,32 @@ import io
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
 
 import urllib3
 from minio import Minio
+from minio.datatypes import Object
 from minio.deleteobjects import DeleteObject
-from minio.error import MinioException, S3Error
+from minio.error import InvalidResponseError, MinioException, S3Error
 
 from smart_filter_shared.config.settings import StorageSettings
-from smart_filter_shared.errors import ObjectMissing, StorageUnavailable
+from smart_filter_shared.errors import (
+    ObjectMissing,
+    ObjectReplaced,
+    ObjectTooLarge,
+    StorageUnavailable,
+)
 from smart_filter_shared.storage import presigning, troubles
-from smart_filter_shared.storage.objects import PART_BYTES, PIECE_BYTES, StoredObject, TaggedObject
+from smart_filter_shared.storage.objects import PART_BYTES, PIECE_BYTES, StoredObject, check_length
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=10)
 _GONE = frozenset({"NoSuchKey", "NotFound", "ResourceNotFound"})
+# Of an answer that is no object. The longest is a page of a list: 1000 entries, whose keys have up
+# to 1024 bytes, each written as three characters, and about 25 tags.
+_MAX_ANSWER_BYTES: Final = 8_000_000
+_MAX_TAGS: Final = 50_000
 
 
 class S3Store:
@@ -72,11 +83,18 @@ class S3Store:
                 num_parallel_uploads=1,
             )
 
-    def get(self, key: str, *, length: int | None = None) -> bytes:
+    def get(
+        self, key: str, *, most: int, length: int | None = None, etag: str | None = None
+    ) -> bytes:
         """See `ObjectStore.get`."""
-        content = self.get_tagged(key).content
-        if length not in {None, len(content)}:
-            raise ObjectMissing(key)
+        with self._translated(key):
+            response = self._open(key, most=most, length=length, etag=etag)
+            try:
+                content = _read_at_most(response, most)
+            finally:
+                response.close()
+                response.release_conn()
+        check_length(key, len(content), most=most, length=length)
         return content
 
     def has(self, key: str) -> bool:
@@ -87,16 +105,6 @@ class S3Store:
             return False
         return True
 
-    def get_tagged(self, key: str) -> TaggedObject:
-        """See `ObjectStore.get_tagged`."""
-        with self._translated(key):
-            response = self._client.get_object(bucket_name=self._bucket, object_name=key)
-            try:
-                return TaggedObject(response.read(), response.headers.get("etag", "").strip('"'))
-            finally:
-                response.close()
-                response.release_conn()
-
     def part(self, key: str, *, start: int, length: int) -> bytes:
         """See `ObjectStore.part`."""
         with self._translated(key):
@@ -104,7 +112,7 @@ class S3Store:
                 bucket_name=self._bucket, object_name=key, offset=start, length=length
             )
             try:
-                return response.read(length)
+                return response.read(length, decode_content=False)
             finally:
                 response.close()
                 response.release_conn()
@@ -120,15 +128,13 @@ class S3Store:
             etag=(status.etag or "").strip('"'),
         )
 
-    def stream(self, key: str, *, length: int | None = None) -> Generator[bytes, None, None]:
+    def stream(
+        self, key: str, *, most: int, length: int | None = None
+    ) -> Generator[bytes, None, None]:
         """See `ObjectStore.stream`."""
         with self._translated(key):
-            response = self._client.get_object(bucket_name=self._bucket, object_name=key)
-        if length is not None and response.headers.get("content-length") != str(length):
-            response.close()
-            response.release_conn()
-            raise ObjectMissing(key)
-        return _pieces(response)
+            response = self._open(key, most=most, length=length)
+        return _pieces(response, key, most)
 
     def remove(self, key: str) -> None:
         """See `ObjectStore.remove`."""
@@ -155,15 +161,13 @@ class S3Store:
     def folders(self) -> list[str]:
         """See `ObjectStore.folders`."""
         with self._translated(self._bucket):
-            buckets = self._client.list_objects(bucket_name=self._bucket)
-            return [entry.object_name for entry in buckets if entry.object_name and entry.is_dir]
+            entries = self._list("", recursive=False)
+            return [entry.object_name for entry in entries if entry.object_name and entry.is_dir]
 
     def stored(self, prefix: str = "") -> Iterator[StoredObject]:
         """See `ObjectStore.stored`."""
         with self._translated(prefix):
-            for entry in self._client.list_objects(
-                bucket_name=self._bucket, prefix=prefix, recursive=True
-            ):
+            for entry in self._list(prefix, recursive=True):
                 if entry.object_name is not None and entry.last_modified is not None:
                     yield StoredObject(
                         entry.object_name,
@@ -191,6 +195,37 @@ class S3Store:
             self._settings, key, headers=headers, seconds=seconds, now=now
         )
 
+    def _open(
+        self, key: str, *, most: int, length: int | None, etag: str | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        """Return the open object under a key, after a look at its headers; see `get`."""
+        response = self._client.get_object(
+            bucket_name=self._bucket,
+            object_name=key,
+            request_headers={"If-Match": f'"{etag}"'} if etag else None,
+        )
+        try:
+            # Some servers ignore If-Match.
+            if etag and response.headers.get("etag", "").strip('"') != etag:
+                raise ObjectReplaced(key)
+            told = response.headers.get("content-length", "")
+            if told.isdecimal():
+                check_length(key, int(told), most=most, length=length)
+        except ObjectMissing:
+            response.close()
+            response.release_conn()
+            raise
+        return response
+
+    def _list(self, prefix: str, *, recursive: bool) -> Iterator[Object]:
+        """Yield the entries of a list; the client asks for pages of 1000."""
+        try:
+            yield from self._client.list_objects(
+                bucket_name=self._bucket, prefix=prefix, recursive=recursive
+            )
+        except ValueError as error:  # an element is missing, or the page is not UTF-8
+            raise InvalidResponseError(HTTPStatus.OK, None, None) from error
+
     def _exists(self) -> bool:
         """Return whether the bucket exists."""
         try:
@@ -213,13 +248,21 @@ class S3Store:
         except S3Error as error:
             if error.code in _GONE:
                 raise ObjectMissing(key) from error
+            if error.code == "PreconditionFailed":
+                raise ObjectReplaced(key) from error
             raise troubles.translate_error(error, self._settings, about=key) from error
-        except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (
+            *(MinioException, urllib3.exceptions.HTTPError, OSError),
+            ET.ParseError,
+        ) as error:
             raise troubles.translate_error(error, self._settings, about=key) from error
 
 
 class _Pool(urllib3.PoolManager):
-    """Connection pool of minio-py that works around three faults of servers.
+    """Connection pool of minio-py that bounds answers and works around three faults of servers.
+
+    minio-py reads every answer whole, except for objects. Here an answer has a most, and one with
+    more counts as none of S3's.
 
     A server may close a kept-alive connection just as it is reused, and S3 asks for a retry with
     InternalError (500). Both requests are sent once more; every request of this module is
@@ -233,6 +276,8 @@ class _Pool(urllib3.PoolManager):
         redirect: bool = True,  # noqa: FBT001, FBT002 - urllib3's own signature
         **options: Any,  # noqa: ANN401 - passed through untouched
     ) -> urllib3.BaseHTTPResponse:
+        is_object = not options.pop("preload_content", True)
+        options["preload_content"] = False
         try:
             response = super().urlopen(method, url, redirect, **options)
         except urllib3.exceptions.MaxRetryError as error:
@@ -240,8 +285,18 @@ class _Pool(urllib3.PoolManager):
                 raise
             response = super().urlopen(method, url, redirect, **options)
         if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            response.drain_conn()
+            _read_answer(response)
             response = super().urlopen(method, url, redirect, **options)
+        if not is_object or response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            response = urllib3.HTTPResponse(
+                _read_answer(response),
+                headers=response.headers,
+                status=response.status,
+                reason=response.reason,
+                preload_content=not is_object,
+                decode_content=False,
+                request_method=method,
+            )
         if response.headers.get("content-type", "").startswith("text/xml"):
             response.headers["content-type"] = "application/xml"
         return response
@@ -262,9 +317,42 @@ def _client(settings: StorageSettings, url: str, connections: int) -> Minio:
     )
 
 
-def _pieces(response: urllib3.BaseHTTPResponse) -> Generator[bytes, None, None]:
+def _read_answer(response: urllib3.BaseHTTPResponse) -> io.BytesIO:
+    """Read an answer that is no object.  Raises InvalidResponseError when it is none of S3's."""
+    content = _read_at_most(response, _MAX_ANSWER_BYTES)
+    is_bounded = len(content) <= _MAX_ANSWER_BYTES and content.count(b"<") <= _MAX_TAGS
+    # Entities are declared in a document type, and expand without a bound.
+    if not is_bounded or b"<!DOCTYPE" in content:
+        response.close()
+        raise InvalidResponseError(
+            response.status, response.headers.get("content-type"), "too long, or with entities"
+        )
+    response.release_conn()
+    return io.BytesIO(content)
+
+
+def _read_at_most(response: urllib3.BaseHTTPResponse, most: int) -> bytes:
+    """Return the body of an answer, and at most one byte more than `most`.
+
+    It is not decoded: no object of the service is compressed, and a small body can expand a lot.
+    """
+    content = response.read(most + 1, decode_content=False)
+    if len(content) <= most:
+        # Raises IncompleteRead when the body is shorter than its Content-Length.
+        response.read(1, decode_content=False)
+    return content
+
+
+def _pieces(
+    response: urllib3.BaseHTTPResponse, key: str, most: int
+) -> Generator[bytes, None, None]:
+    sent = 0
     try:
-        yield from response.stream(PIECE_BYTES)
+        for piece in response.stream(PIECE_BYTES, decode_content=False):
+            sent += len(piece)
+            if sent > most:
+                raise ObjectTooLarge(f"{key} has more than {most} bytes")
+            yield piece
     finally:
         response.close()
         response.release_conn()

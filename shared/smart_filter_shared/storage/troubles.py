@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
 
 import urllib3.exceptions
 from minio.error import InvalidResponseError, S3Error, ServerError
@@ -76,7 +77,7 @@ def translate_error(
         return StorageUnavailable(
             _line(settings, f"answers {error.code} for {about}", _REPAIR_REMEDY)
         )
-    if isinstance(error, InvalidResponseError):
+    if isinstance(error, (InvalidResponseError, ET.ParseError)):
         return StorageUnavailable(_line(settings, "does not answer like S3", _URL_REMEDY))
     if isinstance(error, ServerError):
         what = f"answers {error.status_code} for {about}"

@@ -13,12 +13,15 @@ from smart_filter_shared.errors import (
     InputsExpired,
     InvalidInput,
     ObjectMissing,
+    ObjectReplaced,
+    ObjectTooLarge,
     PhotoUnreachable,
     PictureTemporarilyUnreachable,
 )
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.queue.leases import ImportedPhoto, Lease
 from smart_filter_shared.security import photo_header
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers.fetcher import Fetcher
@@ -64,15 +67,15 @@ def _fetch_url(fetcher: Fetcher, url: str) -> bytes:
 
 
 def _read_upload(store: ObjectStore, job: JobRow, upload: UploadRef) -> bytes:
+    key = keys.upload(job.tenant, upload.id)
     try:
-        stored = store.get_tagged(keys.upload(job.tenant, upload.id))
+        return store.get(key, most=MAX_PHOTO_BYTES, etag=upload.etag)
+    except (ObjectReplaced, ObjectTooLarge) as error:
+        raise InputsExpired(
+            f"upload {upload.id} was replaced after this job was submitted; put the photo into "
+            "a new one and submit that"
+        ) from error
     except ObjectMissing as error:
         raise InputsExpired(
             f"upload {upload.id} no longer exists; put the photo into a new one and submit that"
         ) from error
-    if stored.etag != upload.etag:
-        raise InputsExpired(
-            f"upload {upload.id} was replaced after this job was submitted; put the photo into "
-            "a new one and submit that"
-        )
-    return stored.content

@@ -35,14 +35,16 @@ from smart_filter_shared.errors import (
     PictureTemporarilyUnreachable,
     Poison,
 )
+from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES
 from smart_filter_shared.feedback.face_changes import read_face_changes
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue.leases import ImportedPhoto, Lease
 from smart_filter_shared.recipe import PICTURE_OUTPUTS, BackgroundKind, Output
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.storage import keys
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers import images
 from smart_filter_workers.artifacts import photo_import, take_import
@@ -231,7 +233,7 @@ class ArtifactStore:
 
     def _submitted_bytes(self, job: JobRow, key: str) -> bytes:
         """Return the bytes of a job's photo; a damaged object counts as missing."""
-        content = self._store.get(key)
+        content = self._store.get(key, most=MAX_OBJECT_BYTES)
         if job.photo_digest not in {None, hashlib.sha256(content).hexdigest()}:
             _log.warning("photo_damaged", key=key)
             raise ObjectMissing(key)
@@ -251,7 +253,9 @@ class ArtifactStore:
             return None
         try:
             key = job.background_key
-            return self._cache.get(key, lambda: self._decode_photo(self._store.get(key)))
+            return self._cache.get(
+                key, lambda: self._decode_photo(self._store.get(key, most=MAX_PHOTO_BYTES))
+            )
         except (ImageUnreadable, ImageTooLarge, Poison) as error:
             raise type(error)(f"the background file: {error}") from error
 
@@ -280,7 +284,9 @@ class ArtifactStore:
         """Return the drawn corrections of the matte, in order."""
         return tuple(
             dataclasses.replace(
-                self._drawing(correction["form"], self._store.get(correction["key"])),
+                self._drawing(
+                    correction["form"], self._store.get(correction["key"], most=MAX_MASK_BYTES)
+                ),
                 as_sent=correction.get("as_sent", False),
             )
             for correction in job.corrections
@@ -327,7 +333,7 @@ class ArtifactStore:
 
     def _read_array(self, key: str) -> Srgb8 | Matte8:
         """Return (h, w[, 3]) uint8; remove a damaged object, so that its stage makes it again."""
-        content = np.frombuffer(self._store.get(key), np.uint8)
+        content = np.frombuffer(self._store.get(key, most=MAX_OBJECT_BYTES), np.uint8)
         array = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
         if array is None:
             self._store.remove(key)

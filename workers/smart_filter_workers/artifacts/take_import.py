@@ -18,7 +18,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import ImportedPhoto, Lease
 from smart_filter_shared.results import Face, Faces, PreparedFacts, Smiles, read_facts
 from smart_filter_shared.storage import keys
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_workers import images
 from smart_filter_workers.best_take.composing import Head, Shot, compose_take
 from smart_filter_workers.images import EncodingOptions
@@ -77,7 +77,8 @@ def import_take(
     if report.swaps:
         content, media_type = _encode(srgb, load(base).exif)
     else:
-        content, media_type = store.get(_photo_key(base)), "application/octet-stream"
+        content = store.get(_photo_key(base), most=MAX_OBJECT_BYTES)
+        media_type = "application/octet-stream"
     key = keys.artifact(job.tenant, job.id, lease.stage, lease.token, "photo")
     store.put(key, content, length=len(content), media_type=media_type)
     return ImportedPhoto(

@@ -19,6 +19,7 @@ from smart_filter_shared.errors import (
     PictureTemporarilyUnreachable,
 )
 from smart_filter_shared.security import urls
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.security.urls import WebUrl
 from smart_filter_workers.fetcher.guarded_backend import Deadline, Dial, GuardedBackend, dial
 from smart_filter_workers.fetcher.ssrf_guard import Resolve, SsrfGuard, resolve_host
@@ -37,7 +38,7 @@ class FetchLimits:
     silence_seconds: the longest time without any data.
     """
 
-    most_bytes: int = 40_000_000
+    most_bytes: int = MAX_PHOTO_BYTES
     seconds: float = 10.0
     silence_seconds: float = 5.0
     redirects: int = 5

@@ -30,7 +30,7 @@ from smart_filter_shared.feedback.examples import Split, TrainingExample
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Face
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_workers import images
 from smart_filter_workers.learning import examples, manifests
 from smart_filter_workers.networks.faces import expression
@@ -95,7 +95,7 @@ def export_dataset(
 def _content(store: ObjectStore, item: TrainingExample, name: str) -> bytes:
     file = item.example.files[name]
     try:
-        content = store.get(file.key)
+        content = store.get(file.key, most=MAX_OBJECT_BYTES)
     except ObjectMissing as error:
         # Its job has just been deleted, so nothing may be learned from it any more.
         raise SetupFailed(f"{item.correction_id} was deleted meanwhile: export again") from error

@@ -87,7 +87,7 @@ class IncomingPictures:
 
         What is stored for a row that is gone, the orphan scan removes.
         """
-        content = self._servers.store.get(claimed.key, length=claimed.length)
+        content = self._servers.store.get(claimed.key, most=stock.MAX_BYTES, length=claimed.length)
         srgb = self._decoder.decode(content).srgb
         picture = ingest.describe_picture(
             srgb,

@@ -118,7 +118,7 @@ class TenantBackgrounds:
 
     def _decoded_logo(self, key: str) -> NDArray[np.uint8]:
         def fetch() -> tuple[NDArray[np.uint8], int]:
-            photo = self._decoder.decode(self._store.get(key))
+            photo = self._decoder.decode(self._store.get(key, most=stock.MAX_BYTES))
             srgb = photo.srgb
             alpha = photo.alpha
             if alpha is None:
@@ -147,7 +147,7 @@ class TenantBackgrounds:
 
     def _decoded(self, key: str) -> Srgb8:
         def fetch() -> tuple[Srgb8, int]:
-            whole = self._decoder.decode(self._store.get(key)).srgb
+            whole = self._decoder.decode(self._store.get(key, most=stock.MAX_BYTES)).srgb
             srgb = shrink(whole, longest_side=_MAX_CACHED_PX)
             srgb.flags.writeable = False
             return srgb, srgb.nbytes

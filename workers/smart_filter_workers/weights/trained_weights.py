@@ -19,6 +19,8 @@ from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers.weights import files
 
 FOLDER: Final = ".trained"
+# Of one file of weights, which is held in memory; the largest of the model zoo has 1.1 GB.
+MAX_WEIGHTS_BYTES: Final = 1_500_000_000
 
 
 class TrainedWeights:
@@ -58,7 +60,7 @@ class TrainedWeights:
         if self._store is None:
             raise SetupFailed(f"weights {digest} are not on this machine")
         try:
-            content = self._store.get(keys.weights(digest))
+            content = self._store.get(keys.weights(digest), most=MAX_WEIGHTS_BYTES)
         except ObjectMissing as error:
             raise SetupFailed(f"weights {digest} are no longer in storage") from error
         if hashlib.sha256(content).hexdigest() != digest:

@@ -5,6 +5,7 @@ import errno
 import functools
 import hashlib
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -24,9 +25,8 @@ from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
 from smart_filter_deploy.cli.terminal.exit_codes import PHOTO_FAILED, CommandError
 from smart_filter_deploy.cli.terminal.outputs import OutputPaths
 from smart_filter_deploy.cli.terminal.signals import StopFlag
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 
-# The servers' limit (docs/api/errors.md); larger files are not read into memory.
-_MAX_PHOTO_BYTES = 40_000_000
 # Long-poll time of one request; a second Ctrl-C takes effect after it.
 _POLL_SECONDS = 2.0
 # Write errors that every other photo would meet too.
@@ -285,14 +285,17 @@ def recipe_digest(wanted: PhotoRequest, saved: Sequence[SavedRecipe] = ()) -> st
 
 def read_photo(photo: FoundPhoto) -> tuple[bytes, Failure | None]:
     """Return a photo's bytes, or why they cannot be read."""
-    size, _ = photo.version
-    if size > _MAX_PHOTO_BYTES:
-        detail = f"{size / 1e6:.0f} MB; the limit is {_MAX_PHOTO_BYTES / 1e6:.0f} MB"
-        return b"", Failure("photo_too_large", "The photo is too large", detail, None)
     try:
-        return photo.path.read_bytes(), None
+        with photo.path.open("rb") as file:
+            # The file may have grown since it was found.
+            content = file.read(MAX_PHOTO_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
     except OSError as error:
         return b"", submit_and_fetch.read_failure(error)
+    if len(content) > MAX_PHOTO_BYTES:
+        detail = f"{size / 1e6:.0f} MB; the limit is {MAX_PHOTO_BYTES / 1e6:.0f} MB"
+        return b"", Failure("photo_too_large", "The photo is too large", detail, None)
+    return content, None
 
 
 def _restart_entry(entry: JournalEntry) -> JournalEntry:

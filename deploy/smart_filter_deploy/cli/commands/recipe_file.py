@@ -13,7 +13,7 @@ import yaml
 from smart_filter_shared import stock
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import PictureRefused
+from smart_filter_shared.errors import ObjectTooLarge, PictureRefused
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.stock import descriptions
 from smart_filter_shared.stock.descriptions import Description, GivenDescription
@@ -113,12 +113,13 @@ def read_pictures(
     for name in names:
         if name not in owned:
             raise PictureRefused(f"tenant {tenant} has no picture {name}")
-        content = servers.store.get(owned[name].key)
-        if len(content) > MAX_PICTURE_BYTES:
+        try:
+            content = servers.store.get(owned[name].key, most=MAX_PICTURE_BYTES)
+        except ObjectTooLarge as error:
             raise PictureRefused(
-                f"{name} has {len(content)} bytes; at most {MAX_PICTURE_BYTES} can be embedded:"
+                f"{name} has more than {MAX_PICTURE_BYTES} bytes, so it cannot be embedded:"
                 " export without --pictures"
-            )
+            ) from error
         picture = owned[name]
         pictures[name] = EmbeddedPicture(content, picture.title, picture.is_logo)
     return pictures

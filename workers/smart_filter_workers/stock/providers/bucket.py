@@ -6,14 +6,22 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from smart_filter_shared.config.settings import StorageSettings
-from smart_filter_shared.errors import BucketMissing, ObjectMissing, PictureRefused
+from smart_filter_shared.errors import (
+    BucketMissing,
+    ObjectMissing,
+    ObjectTooLarge,
+    PictureRefused,
+)
+from smart_filter_shared.stock import MAX_BYTES
 from smart_filter_shared.stock.descriptions import GivenDescription
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_workers.stock.providers.base import (
+    MAX_NOTES_BYTES,
     NOTES_FILE,
     FoundPicture,
     is_picture,
+    notes_too_large_error,
     parse_notes,
 )
 
@@ -68,7 +76,10 @@ class Bucket:
 
     def _notes(self) -> str:
         try:
-            return self.store.get(f"{self.prefix}{NOTES_FILE}").decode()
+            key = f"{self.prefix}{NOTES_FILE}"
+            return self.store.get(key, most=MAX_NOTES_BYTES).decode()
+        except ObjectTooLarge as error:
+            raise notes_too_large_error() from error
         except ObjectMissing:
             return ""
         except UnicodeDecodeError as error:
@@ -76,6 +87,8 @@ class Bucket:
 
     def _read_object(self, key: str) -> bytes:
         try:
-            return self.store.get(key)
+            return self.store.get(key, most=MAX_BYTES)
+        except ObjectTooLarge as error:
+            raise PictureRefused(f"it has more than {MAX_BYTES} bytes") from error
         except ObjectMissing as error:
             raise PictureRefused("it has just been removed") from error
