@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
@@ -186,6 +187,34 @@ def test_object_longer_than_its_head_says_is_not_read(
             assert (answer.status_code, photos.jobs()) == (503, 0), answer.text
         assert lies.asked == [f'"{ETAG}"'] * 3
         assert lies.sent_bytes < SENT_BYTES / 2
+
+
+def test_two_results_with_one_name_at_the_same_time_are_a_conflict(
+    bench: Bench,
+) -> None:
+    both = [
+        Taken("photos", f"in/a.{kind}", "1", TENANT, f"photos/out/a.{kind}")
+        for kind in ("jpg", "webp")
+    ]
+    for taken in both:
+        assert bench.do(rows.take, taken)
+
+    with (
+        bench.transaction() as first,
+        ThreadPoolExecutor() as pool,
+    ):
+        assert rows.reserve(first, both[0], "photos/out/a.png")
+        second = pool.submit(bench.do, rows.reserve, both[1], "photos/out/a.png")
+        wait_until(lambda: waits_for_lock(bench) or second.done())
+        first.commit()
+        assert second.result() is False
+
+
+def waits_for_lock(bench: Bench) -> bool:
+    """Return whether a statement of the bench's database waits for another's transaction."""
+    return bool(
+        bench.scalar("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    )
 
 
 def test_object_that_is_gone_makes_no_job(photos: Photos) -> None:

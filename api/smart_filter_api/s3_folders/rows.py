@@ -52,6 +52,9 @@ _CLAIM = text("""
     RETURNING object.bucket, object.key, version, tenant, job_id, target, result, code, detail,
         attempt
 """)
+# Two objects whose results have one name wait for each other; else the later would violate the
+# constraint, since neither sees what the other has not committed.
+_LOCK_RESULT = text("SELECT pg_advisory_xact_lock(hashtextextended('result ' || :result, 0))")
 _RESERVE = text("""
     UPDATE s3_objects SET result = :result
     WHERE bucket = :bucket AND key = :key AND version = :version
@@ -141,6 +144,7 @@ def claim(connection: Connection, *, most: int) -> list[Due]:
 
 def reserve(connection: Connection, taken: Taken, result: str) -> bool:
     """Reserve the name of a result; return False when another object's result has that name."""
+    connection.execute(_LOCK_RESULT, {"result": result})
     where = {"bucket": taken.bucket, "key": taken.key, "version": taken.version}
     return connection.execute(_RESERVE, {**where, "result": result}).one_or_none() is not None
 
