@@ -86,14 +86,12 @@ def read_fault(connection: Connection) -> str | None:
 
 def _find_fault(store: ObjectStore, row: _Row, held: str | None) -> str | None:
     markers = f"s3://{store.bucket}/{keys.INSTALLATION_PREFIX}"
-    others = [
-        marker.key.removeprefix(keys.INSTALLATION_PREFIX)
-        for marker in store.stored(keys.INSTALLATION_PREFIX)
-        if marker.key != keys.installation(row.id)
-    ]
-    if others:
+    listed = (marker.key for marker in store.stored(keys.INSTALLATION_PREFIX))
+    other = next((key for key in listed if key != keys.installation(row.id)), None)
+    if other is not None:
+        other_id = other.removeprefix(keys.INSTALLATION_PREFIX)
         return (
-            f"installation {others[0]} also uses the bucket {store.bucket} of this installation,"
+            f"installation {other_id} also uses the bucket {store.bucket} of this installation,"
             f" {row.id}: give each its own bucket, then remove the other's marker from {markers}"
         )
     if held is not None and held not in {str(row.token), str(row.next_token)}:

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from smart_filter_deploy.cli.batch import report as batch_report
+from smart_filter_deploy.cli.batch import worker
 from smart_filter_deploy.cli.batch.album import find_album
 from smart_filter_deploy.cli.batch.dashboard import album_lines
 from smart_filter_deploy.cli.batch.hot_folder import HotFolder
@@ -203,6 +204,33 @@ def test_folder_that_cannot_be_read_is_named(
         look = WatchedFolder(Path(), (Path("out"),), recursive=True).look()
 
     assert look.closed == ("./closed (Permission denied)",)
+
+
+def test_photo_that_grew_after_it_was_found_is_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"small")
+    found = FoundPhoto("a.jpg", path, (5, 0))
+    os.truncate(path, 3_000_000_000)
+
+    content, failure = worker.read_photo(found)
+
+    assert content == b""
+    assert failure is not None
+    assert (failure.code, failure.detail) == ("photo_too_large", "3000 MB; the limit is 40 MB")
+
+
+def test_line_of_a_journal_without_an_end_is_skipped(tmp_path: Path) -> None:
+    entry = an_entry()
+    with Journal.opened(tmp_path) as journal:
+        journal.note(entry)
+    with (tmp_path / FILE_NAME).open("ab") as file:
+        file.write(b"[" * 2_500_000)
+
+    with Journal.opened(tmp_path) as journal:
+        journal.note(an_entry("b.jpg"))
+        assert journal.entry("a.jpg") == entry
+    with Journal.opened(tmp_path) as journal:
+        assert journal.entry("b.jpg") == an_entry("b.jpg")
 
 
 def test_reopened_journal_has_its_entries(tmp_path: Path) -> None:

@@ -390,6 +390,16 @@ def test_restored_database_removes_nothing_until_an_operator_removes_the_marker(
     assert ([clear(bench), clear(bench)], fault(bench)) == ([0, 1], None)
 
 
+def test_marker_that_is_no_marker_is_not_read_whole(bench: Bench) -> None:
+    clear(bench)
+    stray(bench)
+    (marker,) = bench.store.stored(keys.INSTALLATION_PREFIX)
+    bench.store.put(marker.key, bytes(1_000_000), length=1_000_000, media_type="text/plain")
+
+    assert clear(bench) == 0
+    assert "a later state of this database has used the bucket" in str(fault(bench))
+
+
 def test_process_that_dies_during_confirmation_leaves_no_fault(bench: Bench) -> None:
     clear(bench)
     token = uuid.uuid4()

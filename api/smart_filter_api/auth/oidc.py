@@ -365,10 +365,16 @@ class OidcProvider:
             with anyio.fail_after(_REQUEST_SECONDS):
                 async with (
                     httpx.AsyncClient(timeout=_REQUEST_SECONDS) as http,
-                    http.stream(method, url, data=form, headers=headers) as answer,
+                    # Uncompressed: 64 kB can expand to 64 MB before they are counted.
+                    http.stream(
+                        method,
+                        url,
+                        data=form,
+                        headers={**(headers or {}), "Accept-Encoding": "identity"},
+                    ) as answer,
                 ):
                     body = bytearray()
-                    async for chunk in answer.aiter_bytes():
+                    async for chunk in answer.aiter_raw():
                         body += chunk
                         if len(body) > _MAX_ANSWER_BYTES:
                             raise SignInFailed(Reason.PROVIDER_AWAY, "the answer is too large")

@@ -39,7 +39,8 @@ def add_drawings(wanted: PhotoRequest, photo: str, recipe: str) -> tuple[PhotoRe
     mask, strokes = files.get(MASK), files.get(STROKES)
     drawn = () if strokes is None else read_strokes(strokes)
     for suffix, path in files.items():
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
         recipe = hashlib.sha256(f"{recipe} {suffix} {content}".encode()).hexdigest()
     return dataclasses.replace(wanted, mask_file=mask, strokes=drawn), recipe
 

@@ -21,8 +21,11 @@ from pydantic import AfterValidator, TypeAdapter
 from smart_filter_deploy.cli.batch.watch import FoundPhoto
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.outputs import output_stem
+from smart_filter_shared import documents
 
 FILE_NAME = ".smart-filter-batch.jsonl"
+# Of an entry, which has a smile per face; a longer line was not written by this program.
+_MAX_LINE_BYTES = 1_000_000
 WAITING, SENT, SUCCEEDED, FAILED = "waiting", "sent", "succeeded", "failed"
 
 
@@ -134,12 +137,12 @@ class Journal:
                     f"another batch writes into {folder}; choose another folder with -o",
                     WRONG_USAGE,
                 )
-            text = path.read_bytes().decode(errors="replace")
-            if text and not text.endswith("\n"):
+            length = os.fstat(file).st_size
+            if length and os.pread(file, 1, length - 1) != b"\n":
                 # The last write was interrupted: start a new line.
                 os.write(file, b"\n")
             try:
-                yield cls(folder, file, {entry.photo: entry for entry in _parse_lines(text)})
+                yield cls(folder, file, {entry.photo: entry for entry in _parse_lines(path)})
             finally:
                 if not os.fstat(file).st_size:
                     path.unlink(missing_ok=True)
@@ -238,10 +241,11 @@ def _numbered(file: Path, copy: int) -> Path:
     return file if copy == 1 else file.with_name(f"{file.stem}-{copy}{file.suffix}")
 
 
-def _parse_lines(text: str) -> Iterator[JournalEntry]:
-    for line in text.split("\n"):
-        try:
-            yield _ENTRY.validate_python(json.loads(line))
-        except (ValueError, RecursionError):
-            # An incomplete or foreign line: its photo counts as new.
-            continue
+def _parse_lines(path: Path) -> Iterator[JournalEntry]:
+    with path.open("rb") as file:
+        while line := file.readline(_MAX_LINE_BYTES):
+            try:
+                yield _ENTRY.validate_python(documents.parse_json(line.decode(errors="replace")))
+            except ValueError:
+                # An incomplete or foreign line: its photo counts as new.
+                continue

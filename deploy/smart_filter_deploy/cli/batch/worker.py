@@ -32,6 +32,8 @@ _POLL_SECONDS = 2.0
 # Write errors that every other photo would meet too.
 _FATAL_WRITE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _IMAGE = "image"
+# Of a file that is hashed.
+_PIECE_BYTES = 1024 * 1024
 
 
 class PhotoWorker:
@@ -279,7 +281,9 @@ def recipe_digest(wanted: PhotoRequest, saved: Sequence[SavedRecipe] = ()) -> st
     whole = {**wanted.recipe, **album, **contents}
     digest = hashlib.sha256(json.dumps(whole, sort_keys=True, default=dict).encode())
     if wanted.background_file is not None:
-        digest.update(wanted.background_file.read_bytes())
+        with wanted.background_file.open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                digest.update(piece)
     return digest.hexdigest()
 
 

@@ -75,10 +75,8 @@ def read_yaml(path: Path) -> RecipeFile:
     """Return the content of a file.  Raises ValueError, which says what is wrong, and OSError."""
     with path.open("rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise ValueError(f"has more than {MAX_FILE_BYTES} bytes")
     try:
-        document = plain_yaml.load(content)
+        document = plain_yaml.load(content, most_bytes=MAX_FILE_BYTES)
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         where = "" if place is None else f" in line {place.line + 1}"

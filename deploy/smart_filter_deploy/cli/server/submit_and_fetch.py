@@ -1,7 +1,6 @@
 """Submits photos together, waits for their jobs, and downloads the outputs."""
 
 import functools
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,10 @@ from smart_filter_client.models import Failure
 from smart_filter_deploy.cli.server.connection import is_about_usage
 from smart_filter_deploy.cli.terminal.outputs import Outcome, OutputPaths
 from smart_filter_deploy.cli.terminal.progress import Progress
+from smart_filter_shared import documents
 
+# The servers' limit for what is drawn, as for a mask.
+_MAX_STROKES_BYTES = 10_000_000
 # Outputs that are separate files.
 SEPARATE_FILES: frozenset[OutputName] = frozenset(
     {"cutout", "matte", "persons", "zip", "regions", "thumbnail", "debug"}
@@ -118,7 +120,8 @@ def submit_photo(
 def read_strokes(path: Path) -> tuple[Stroke, ...]:
     """Return the strokes in a file.  Raises OSError, and ValueError when it has anything else."""
     try:
-        return tuple(Stroke(**entry) for entry in json.loads(path.read_bytes()))
+        content = documents.read_file(path, most_bytes=_MAX_STROKES_BYTES)
+        return tuple(Stroke(**entry) for entry in documents.parse_json(content))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a JSON list of strokes: {error}") from error
 

@@ -55,10 +55,8 @@ def parse(text: str, title: str) -> Document:
     Raises SetupFailed for tags, anchors, aliases, duplicate keys, keys other than strings, and
     documents that are too large or too deep.
     """
-    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        raise SetupFailed(f"{title} is larger than {MAX_BYTES} bytes")
     try:
-        document = plain_yaml.load(text)
+        document = plain_yaml.load(text.encode("utf-8", "replace"), most_bytes=MAX_BYTES)
     except NotPlainError as error:
         raise SetupFailed(f"{title} {error}") from error
     except (yaml.YAMLError, ValueError) as error:

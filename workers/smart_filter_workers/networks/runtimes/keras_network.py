@@ -8,7 +8,6 @@ that compute are allowed, none that read a file, fetch one or hold code.
 
 import contextlib
 import io
-import json
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared import documents
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.runtimes import handling
 from smart_filter_workers.networks.runtimes.handling import Layout
@@ -135,7 +135,7 @@ def check(content: bytes) -> None:
                 raise SetupFailed(f"this is not a plain Keras 3 file: it holds {sorted(sizes)}")
             if sizes[CONFIG_FILE] > MAX_CONFIG_BYTES or sizes[WEIGHTS_FILE] > MAX_WEIGHTS_BYTES:
                 raise SetupFailed("this Keras file unpacks to more than a network needs")
-            config: dict[str, object] = dict(json.loads(archive.read(CONFIG_FILE)))
+            config: dict[str, object] = dict(documents.parse_json(archive.read(CONFIG_FILE)))
             weights = archive.read(WEIGHTS_FILE)
     except (zipfile.BadZipFile, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise SetupFailed(f"this is not a Keras 3 file: {error}") from error

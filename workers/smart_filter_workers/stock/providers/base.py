@@ -1,11 +1,11 @@
 """The interface of every provider of pictures, and code that providers share."""
 
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Protocol
 
+from smart_filter_shared import documents
 from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.stock import descriptions
@@ -13,8 +13,8 @@ from smart_filter_shared.stock.descriptions import GivenDescription
 
 # A file of this name next to the pictures gives titles, tags and moods, by path.
 NOTES_FILE: Final = "backgrounds.toml"
-# Of that file: 2000 entries of 500 bytes. Parsing takes about 30 times its length in memory.
-MAX_NOTES_BYTES: Final = 1_000_000
+# Of that file: 2000 entries of 500 bytes.
+MAX_NOTES_BYTES: Final = documents.MAX_BYTES
 _PICTURE_SUFFIXES: Final = frozenset({".avif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".webp"})
 
 
@@ -81,8 +81,8 @@ def parse_notes(text: str) -> Mapping[str, GivenDescription]:
     if len(text) > MAX_NOTES_BYTES:
         raise notes_too_large_error()
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = documents.parse_toml(text)
+    except ValueError as error:
         raise PictureRefused(f"{NOTES_FILE}: {error}") from error
     notes = {}
     for path, entry in document.items():

@@ -16,6 +16,7 @@ from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.server import backends, database
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
+from smart_filter_shared import documents
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.db import sessions
 from smart_filter_shared.model_registry import published_models, shadow_results, weight_versions
@@ -24,6 +25,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.learning import register as learning_register
 from smart_filter_workers.learning.register import RegistrationContext, TrainingInfo
 from smart_filter_workers.models import catalog
+from smart_filter_workers.weights.trained_weights import MAX_WEIGHTS_BYTES
 
 _DIGEST_PREFIX_CHARACTERS: Final = 12
 # Meaning of a shadow's figures, per photo (smart_filter_workers.learning.shadow_run).
@@ -124,13 +126,17 @@ def register(
     figures = _metrics(metrics)
     task, name = model
     training = TrainingInfo(figures, trained_on, dt.datetime.now(dt.UTC), data_set, parent)
+    try:
+        content = documents.read_file(file, most_bytes=MAX_WEIGHTS_BYTES)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{file} cannot be read: {error}", WRONG_USAGE) from error
     # Logs go to standard error: programs read standard output.
     with backends.open_backends() as reached, redirect_stdout(sys.stderr):
         place = RegistrationContext(
             reached.engine, reached.store, catalog.discover_models(), data_folder() / "weights"
         )
         version = learning_register.register_weights(
-            place, file.read_bytes(), task=task, model=name, training=training
+            place, content, task=task, model=name, training=training
         )
     _print_version(version, as_json=as_json)
     # An existing version stays unchanged, with the start time of its own training.
@@ -256,8 +262,8 @@ def _open_version(digest: str, *, is_run: bool = True) -> Iterator[tuple[Connect
 
 def _metrics(path: Path) -> dict[str, Any]:
     try:
-        figures = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        figures = documents.parse_json(documents.read_file(path))
+    except (OSError, ValueError) as error:
         raise CommandError(f"{path} is not JSON: {error}", WRONG_USAGE) from error
     if not isinstance(figures, dict):
         raise CommandError(f'{path} is not an object such as {{"candidate": {{…}}}}', WRONG_USAGE)

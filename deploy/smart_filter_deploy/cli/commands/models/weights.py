@@ -1,7 +1,6 @@
 """`smart-filter models pull`, `admit`, `remove` and `verify`: files of weights."""
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
 )
 from smart_filter_deploy.cli.terminal.report import format_bytes
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
+from smart_filter_shared import documents
 from smart_filter_shared.catalog.model_card import Commercial, WeightsFile
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.config.settings import load_engine
@@ -342,7 +342,7 @@ def _parse_handling(texts: tuple[str, ...]) -> dict[str, object]:
         if not equals or not key.isidentifier():
             raise CommandError(f"--set {text}: expected KEY=VALUE", WRONG_USAGE)
         try:
-            handling[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+            handling[key] = documents.parse_toml(f"value = {value}")["value"]
+        except ValueError:
             handling[key] = value
     return handling

@@ -18,7 +18,9 @@ def answers(url: str) -> None:
     Variables that name a proxy are ignored: the URL is of this container.
     """
     try:
-        answer = httpx.get(url, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        # Without the body, whose length is the server's choice.
+        with httpx.stream("GET", url, timeout=_TIMEOUT_SECONDS, trust_env=False) as answer:
+            pass
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CommandError(f"{url} does not answer: {error}", PHOTO_FAILED) from error
     if not answer.is_success:

@@ -17,6 +17,7 @@ from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.server import database
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
+from smart_filter_shared import documents
 from smart_filter_shared.config import settings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import InvalidRecipe, MalformedRequest
@@ -80,9 +81,9 @@ class _RecipeType(click.ParamType[dict[str, Any]]):
         text = str(value)
         try:
             if text.startswith("@"):
-                text = Path(text[1:]).read_text(encoding="utf-8")
-            recipe = json.loads(text)
-        except (OSError, ValueError, RecursionError) as error:
+                text = documents.read_file(Path(text[1:])).decode()
+            recipe = documents.parse_json(text)
+        except (OSError, ValueError) as error:
             self.fail(f"is not JSON: {error}", param, ctx)
         if not isinstance(recipe, dict):
             self.fail('is not an object such as {"outputs": ["image", "faces"]}', param, ctx)
