@@ -107,6 +107,9 @@ class StrictH11Protocol(H11Protocol):
         if self.transport.is_closing():
             return
         super().data_received(data)
+        if self._has_request_behind() and len(self.conn.trailing_data[0]) <= _MAX_HEAD_BYTES:
+            # Uvicorn stops reading until the answer, and would not notice that the client leaves.
+            self.flow.resume_reading()
         self._await_head()
         if not (self.transport.is_closing() or self._is_answered_early()):
             self._stop_expecting_rest()
@@ -158,6 +161,10 @@ class StrictH11Protocol(H11Protocol):
             self._transport.write_eof()
         self.flow.resume_reading()
         self._expect_rest()
+
+    def _has_request_behind(self) -> bool:
+        """Whether bytes of another request follow a complete one that is not answered yet."""
+        return self.conn.their_state is h11.DONE and self.conn.our_state is not h11.DONE
 
     def _is_answered_early(self) -> bool:
         return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY

@@ -340,7 +340,7 @@ async def parsing(request: Request, raw: IO[bytes]) -> AsyncIterator[None]:
     raw.seek(0, os.SEEK_END)
     length = raw.tell()
     raw.seek(0)
-    async with request.app.state.services.limits.parsing.hold(request.state.caller, length):
+    async with request.app.state.services.limits.parsing.hold(request, length):
         yield
 
 

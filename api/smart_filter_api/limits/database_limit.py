@@ -1,12 +1,14 @@
 """Bound the work that holds database connections for long, of all tenants and of each."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final
 from weakref import WeakValueDictionary
 
 import anyio
+from fastapi import Request
 
+from smart_filter_api.http.disconnect import end_on_disconnect
 from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import Tenant
 
@@ -28,19 +30,24 @@ class TenantSemaphore:
         self._by_tenant: WeakValueDictionary[Tenant | None, anyio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def hold(self, tenant: Tenant | None, *, seconds: float) -> AsyncIterator[None]:
+    async def hold(
+        self, tenant: Tenant | None, *, seconds: float, request: Request | None = None
+    ) -> AsyncIterator[None]:
         """Wait until the work may begin, and count it until the block ends.
 
-        Raises, after this many seconds, RateLimited when the tenant is at its limit, or ServiceFull
+        request: its client's leaving ends the wait; None: nothing does.
+        Raises ClientDisconnect, or, after this many seconds, RateLimited when the tenant is at its limit, or ServiceFull
         when all tenants together are at theirs.
         """
         semaphore = self._by_tenant.setdefault(tenant, anyio.Semaphore(self._most_each))
         is_counted = False
         try:
+            wait = nullcontext() if request is None else end_on_disconnect(request)
             with anyio.move_on_after(seconds) as waiting:
-                await semaphore.acquire()
-                is_counted = True
-                await self._all.acquire()
+                async with wait:
+                    await semaphore.acquire()
+                    is_counted = True
+                    await self._all.acquire()
             if waiting.cancelled_caught:
                 raise self._refusal(of_tenant=not is_counted)
             try:
@@ -75,9 +82,11 @@ class DatabaseLimit:
         # A tenant's batches wait for each other's check of the quota anyway.
         self._writes = TenantSemaphore("writes of batches", most=connections // 2, most_each=1)
 
-    def list_rows(self, tenant: Tenant) -> AbstractAsyncContextManager[None]:
-        """Count a list of a tenant.  Raises RateLimited, ServiceFull."""
-        return self._lists.hold(tenant, seconds=self._seconds)
+    def list_rows(
+        self, tenant: Tenant, request: Request | None = None
+    ) -> AbstractAsyncContextManager[None]:
+        """Count a list of a tenant; request, and what it raises: as for `TenantSemaphore.hold`."""
+        return self._lists.hold(tenant, seconds=self._seconds, request=request)
 
     @asynccontextmanager
     async def write_batch(self, tenant: Tenant) -> AsyncIterator[None]:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from fastapi import Request
+
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.limits.database_limit import TenantSemaphore
 
@@ -23,13 +25,16 @@ class ParsingLimit:
         self._bodies = TenantSemaphore("large bodies", most=1, most_each=1)
 
     @asynccontextmanager
-    async def hold(self, caller: Caller | None, length: int) -> AsyncIterator[None]:
+    async def hold(self, request: Request, length: int) -> AsyncIterator[None]:
         """Wait until a body may be parsed, until the block ends; small bodies never wait.
 
-        caller: None for a request without a key.  length: of the body, in bytes.
+        request: its body was read.  length: of the body, in bytes.
+        Raises ClientDisconnect when its client leaves during the wait.
         """
         if length <= _SMALL_BYTES:
             yield
             return
-        async with self._bodies.hold(None if caller is None else caller.tenant, seconds=math.inf):
+        caller: Caller | None = request.state.caller
+        tenant = None if caller is None else caller.tenant
+        async with self._bodies.hold(tenant, seconds=math.inf, request=request):
             yield

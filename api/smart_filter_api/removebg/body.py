@@ -122,7 +122,7 @@ async def _read_multipart(request: Request, open_files: ExitStack) -> _ParsedBod
     text = spools.pop(IMAGE_BASE64, None)
     if text is not None and text.length:
         limit = request.app.state.services.limits.parsing
-        async with limit.hold(request.state.caller, text.length):
+        async with limit.hold(request, text.length):
             written = await anyio.to_thread.run_sync(text.content)
             spools[IMAGE_BASE64] = await _spool_image(written, open_files)
     return _ParsedBody(spools, form.fields, form.file_names.get(IMAGE_FILE))

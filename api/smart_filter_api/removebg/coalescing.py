@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import anyio
+from fastapi import Request
 from sqlalchemy import Connection, text
 
 from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.http.disconnect import end_on_disconnect
 from smart_filter_api.intake.body import PhotoRequest
 from smart_filter_api.removebg.errors import refusal
+from smart_filter_api.responses import long_poll
+from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import commit, submit
 from smart_filter_shared.errors import JobFinal, NotFound, TryAgain
@@ -104,12 +108,13 @@ class Waiter:
 
 
 async def join_or_submit(
-    services: Services, caller: Caller, upload: PhotoRequest, *, ends_at: float
+    services: Services, request: Request, caller: Caller, upload: PhotoRequest, *, ends_at: float
 ) -> Waiter:
     """Submit a job, or join the job of an identical request, and return the waiter.
 
     ends_at: deadline by the event loop's clock.
-    Raises RequestRefused at the deadline, and the errors of a submission.
+    Raises RequestRefused at the deadline, ClientDisconnect before the request has submitted or
+    joined a job, and the errors of a submission.
     """
     key = _PREFIX + hashlib.sha256(upload.fingerprint).hexdigest()
     while True:
@@ -120,7 +125,20 @@ async def join_or_submit(
             return await _submit(services, caller, upload, key, claim)
         if anyio.current_time() > ends_at:
             raise refusal("timeout", "the same image is still being received; try again later")
-        await anyio.sleep(_POLL_SECONDS)
+        async with end_on_disconnect(request):
+            await anyio.sleep(_POLL_SECONDS)
+
+
+async def wait_for_end(
+    services: Services, request: Request | None, seat: Waiter, *, ends_at: float
+) -> JobRow:
+    """Wait for the end of a job until a time of the event loop's clock, and return the job.
+
+    request: as in `long_poll.wait_for_end`.  Raises ClientDisconnect, DatabaseUnavailable.
+    """
+    followed = FollowedJob(seat.tenant, seat.job_id, None)
+    seconds = max(0.0, ends_at - anyio.current_time())
+    return await long_poll.wait_for_end(services, request, followed, seconds=seconds)
 
 
 async def abandon(services: Services, seat: Waiter) -> JobRow | None:

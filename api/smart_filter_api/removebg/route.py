@@ -1,6 +1,7 @@
 """/v1.0: the endpoints of the remove.bg compatible interface."""
 
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -8,6 +9,7 @@ from typing import Annotated
 import anyio
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import ClientDisconnect
 
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.http import spans
@@ -16,8 +18,6 @@ from smart_filter_api.removebg import account as removebg_account
 from smart_filter_api.removebg import answer, body, coalescing, fields, openapi
 from smart_filter_api.removebg.account import RemoveBgAccount
 from smart_filter_api.removebg.errors import PREFIX, Route, describe_responses, refusal
-from smart_filter_api.responses import long_poll
-from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.responses.output import mark_downloaded, stream_then
 from smart_filter_api.services import callers
 from smart_filter_api.services.container import OpenServices
@@ -49,12 +49,18 @@ async def _authenticate(
 AuthenticatedCaller = Annotated[Caller, Depends(_authenticate)]
 
 
-async def _hold_wait(services: OpenServices, caller: AuthenticatedCaller) -> AsyncIterator[Caller]:
-    """Count a wait until its answer is sent.  Raises InsufficientScope, RateLimited."""
+async def _hold_wait(
+    services: OpenServices, caller: AuthenticatedCaller
+) -> AsyncIterator[ExitStack]:
+    """Count a wait until its answer is sent, or until what is yielded is closed.
+
+    Raises InsufficientScope, RateLimited.
+    """
     if Scope.SUBMIT not in caller.scopes:
         raise InsufficientScope(f"the key lacks the scope {Scope.SUBMIT}")
-    with services.limits.waits.hold(caller):
-        yield caller
+    with ExitStack() as place:
+        place.enter_context(services.limits.waits.hold(caller))
+        yield place
 
 
 @router.post(
@@ -78,7 +84,10 @@ async def _hold_wait(services: OpenServices, caller: AuthenticatedCaller) -> Asy
     },
 )
 async def remove_background(
-    request: Request, services: OpenServices, caller: Annotated[Caller, Depends(_hold_wait)]
+    request: Request,
+    services: OpenServices,
+    caller: AuthenticatedCaller,
+    place: Annotated[ExitStack, Depends(_hold_wait)],
 ) -> Response:
     """Cut the people out of an image and return the result."""
     async with body.receive_body(request) as sent:
@@ -106,18 +115,24 @@ async def remove_background(
             implied=fields.imply_white(payload.implied, [layer.fields for layer in saved]),
         )
         try:
-            seat = await coalescing.join_or_submit(services, caller, upload, ends_at=ends_at)
+            seat = await coalescing.join_or_submit(
+                services, request, caller, upload, ends_at=ends_at
+            )
         except (
             RateLimited
         ) as error:  # the daily megapixels; requests per minute were counted before
             raise refusal("insufficient_credits", str(error)) from error
     if seat.is_first:
         await spans.record_submission(request, jobs=[seat.job_id])
-    job = await long_poll.wait_for_end(
-        services,
-        FollowedJob(caller.tenant, seat.job_id, None),
-        seconds=max(0.0, ends_at - anyio.current_time()),
-    )
+    try:
+        job = await coalescing.wait_for_end(services, request, seat, ends_at=ends_at)
+    except ClientDisconnect:
+        # A client that times out early sends its request again, and joins the job until then.
+        place.close()
+        job = await coalescing.wait_for_end(services, None, seat, ends_at=ends_at)
+        if job.finished_at is None:
+            await coalescing.abandon(services, seat)
+        raise
     if job.finished_at is None:
         ended = await coalescing.abandon(services, seat)
         if ended is None:

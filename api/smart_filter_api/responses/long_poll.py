@@ -1,5 +1,6 @@
 """Wait for jobs and batches: long polls with `Prefer: wait=n`, and event streams (SSE)."""
 
+import contextlib
 import datetime as dt
 import math
 import re
@@ -8,11 +9,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 import anyio
+from fastapi import Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.types import Receive, Scope, Send
 
 from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.http.disconnect import end_on_disconnect
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.loops.event_poller import JobWatch
 from smart_filter_shared.errors import DatabaseUnavailable, JobDeleted
@@ -88,6 +91,7 @@ def preferred_seconds(prefer: str | None) -> int | None:
 
 async def wait_for_end(
     services: Services,
+    request: Request | None,
     followed: Followed[Row],
     *,
     seconds: float,
@@ -95,19 +99,21 @@ async def wait_for_end(
 ) -> Row:
     """Wait until a job or batch has ended or the server stops, at most `seconds`, and return it.
 
+    request: its client's leaving ends the wait; None: nothing does.
     changed_from: the row as the caller knows it; the wait then ends as soon as it differs.
-    Raises JobDeleted as soon as it is deleted, DatabaseUnavailable.
+    Raises ClientDisconnect, JobDeleted as soon as it is deleted, DatabaseUnavailable.
     """
     with services.events.watch(followed.watched_id, ends_only=changed_from is None) as watch:
         row = await followed.read(services)
         return await wait_from(
-            row, services, followed, watch, seconds=seconds, changed_from=changed_from
+            row, services, request, followed, watch, seconds=seconds, changed_from=changed_from
         )
 
 
 async def wait_from(
     row: Row,
     services: Services,
+    request: Request | None,
     followed: Followed[Row],
     watch: JobWatch,
     *,
@@ -119,15 +125,16 @@ async def wait_from(
     row: its state, read after the watch began.
     """
     deadline = anyio.current_time() + seconds
-    while row.finished_at is None and (changed_from is None or row == changed_from):
-        if services.events.are_waits_over:
-            break
-        with anyio.move_on_at(deadline) as waited:
-            await watch.woken()
-        # Also at the deadline: it may have started, and only its end wakes this watch.
-        row = await followed.read(services)
-        if waited.cancelled_caught:
-            break
+    async with contextlib.nullcontext() if request is None else end_on_disconnect(request):
+        while row.finished_at is None and (changed_from is None or row == changed_from):
+            if services.events.are_waits_over:
+                break
+            with anyio.move_on_at(deadline) as waited:
+                await watch.woken()
+            # Also at the deadline: it may have started, and only its end wakes this watch.
+            row = await followed.read(services)
+            if waited.cancelled_caught:
+                break
     return row
 
 

@@ -128,6 +128,7 @@ def respond(
 
 async def respond_or_wait(
     services: Services,
+    request: Request,
     caller: Caller,
     accepted: AcceptedJob,
     *,
@@ -147,7 +148,7 @@ async def respond_or_wait(
     Source: RFC 7240, 2.
     remembered: the stored answer to the same request; returned when `Prefer` does not ask to wait.
     links: as in `render_job`.  watch: of the job, from before it was written; None: begin one.
-    Raises JobDeleted as soon as the job is deleted.
+    Raises JobDeleted as soon as the job is deleted, ClientDisconnect.
     """
     seconds = long_poll.preferred_seconds(prefer)
     if seconds is None or not services.limits.waits.has_room(caller):
@@ -160,10 +161,10 @@ async def respond_or_wait(
         # The job is accepted: without its id a client would make another one.
         with services.limits.waits.hold(caller), contextlib.suppress(DatabaseUnavailable):
             if watch is None:
-                row = await long_poll.wait_for_end(services, followed, seconds=seconds)
+                row = await long_poll.wait_for_end(services, request, followed, seconds=seconds)
             else:
                 row = await long_poll.wait_from(
-                    row, services, followed, watch, seconds=seconds, changed_from=None
+                    row, services, request, followed, watch, seconds=seconds, changed_from=None
                 )
             await services.eta.refresh()
     answer = None

@@ -102,7 +102,7 @@ async def create_batch(
         return once.remembered or await _submission_response(accepted.batch)
     followed = FollowedBatch(caller.tenant, accepted.batch.id)
     with services.limits.waits.hold(caller):
-        row = await long_poll.wait_for_end(services, followed, seconds=seconds)
+        row = await long_poll.wait_for_end(services, request, followed, seconds=seconds)
     answer = await _submission_response(row)
     answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return answer
@@ -115,6 +115,7 @@ async def create_batch(
     responses=describe_responses("malformed_request"),
 )
 async def list_batches(
+    request: Request,
     services: OpenServices,
     caller: Reader,
     *,
@@ -130,7 +131,7 @@ async def list_batches(
         # One more row shows whether there is another page.
         return batches.list_batches(connection, caller.tenant, before=before, limit=limit + 1)
 
-    async with services.database.listing(caller.tenant) as connection:
+    async with services.database.listing(caller.tenant, request) as connection:
         rows = await connection.run_sync(look)
     more = len(rows) > limit
     return BatchPage(
@@ -154,6 +155,7 @@ async def list_batches(
 )
 async def get_batch(
     batch_id: str,
+    request: Request,
     services: OpenServices,
     caller: Reader,
     *,
@@ -165,7 +167,7 @@ async def get_batch(
 
     async def read_batch() -> tuple[BatchRow, bytes]:
         # It reads as many rows as a list.
-        async with services.database.listing(caller.tenant) as connection:
+        async with services.database.listing(caller.tenant, request) as connection:
             row = await connection.run_sync(_find_batch, batch_id, caller.tenant)
         return row, await _render_in_thread(row)
 
@@ -177,7 +179,7 @@ async def get_batch(
         changed_from = row if is_known else None
         with services.limits.waits.hold(caller):
             row = await long_poll.wait_for_end(
-                services, followed, seconds=seconds, changed_from=changed_from
+                services, request, followed, seconds=seconds, changed_from=changed_from
             )
         content = await _render_in_thread(row)
     answer = documents.revalidated_response(content, if_none_match)

@@ -73,6 +73,7 @@ async def send_test_event(
 )
 async def list_deliveries(
     webhook_id: str,
+    request: Request,
     services: OpenServices,
     caller: Reader,
     *,
@@ -92,7 +93,7 @@ async def list_deliveries(
             limit=limit + 1,  # one more row shows whether there is another page
         )
 
-    async with services.database.listing(caller.tenant) as connection:
+    async with services.database.listing(caller.tenant, request) as connection:
         rows = await connection.run_sync(look)
     more = len(rows) > limit
     return DeliveryPage(

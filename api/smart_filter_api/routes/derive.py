@@ -91,6 +91,7 @@ async def derive_job(
     await spans.record_submission(request, jobs=[accepted.job.id])
     return await responses_submission.respond_or_wait(
         services,
+        request,
         caller,
         accepted,
         remembered=once.remembered,

@@ -81,6 +81,7 @@ async def _submit(request: Request, until_sent: ExitStack) -> Response:
 async def _poll(request: Request, _: ExitStack) -> Response:
     return await jobs.get_job(
         request.path_params["job_id"],
+        request,
         services_of(request),
         await callers.authorize_directly(request, api_keys.Scope.READ),
         await link_options.read_link_terms(request),

@@ -130,6 +130,7 @@ async def submit_job(
         await spans.record_submission(request, jobs=[accepted.job.id])
         return await responses_submission.respond_or_wait(
             services,
+            request,
             caller,
             accepted,
             remembered=once.remembered,
@@ -149,6 +150,7 @@ async def submit_job(
     responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
 )
 async def list_jobs(
+    request: Request,
     services: OpenServices,
     caller: Reader,
     links: LinkOptions,
@@ -169,7 +171,7 @@ async def list_jobs(
         before=None if cursor is None else _decode_cursor(cursor),
         limit=limit + 1,  # one more row shows whether there is another page
     )
-    async with services.database.listing(caller.tenant) as connection:
+    async with services.database.listing(caller.tenant, request) as connection:
         rows = await connection.run_sync(queries.list_jobs, listing)
     if any(row.finished_at is None for row in rows):
         await services.eta.refresh()
@@ -200,6 +202,7 @@ async def list_jobs(
 )
 async def get_job(
     job_id: str,
+    request: Request,
     services: OpenServices,
     caller: JobReader,
     links: LinkOptions,
@@ -231,6 +234,7 @@ async def get_job(
                 row = await long_poll.wait_from(
                     row,
                     services,
+                    request,
                     FollowedJob(caller.tenant, row.id, links),
                     watch,
                     seconds=seconds,

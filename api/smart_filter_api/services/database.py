@@ -7,6 +7,7 @@ from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 import anyio
 import anyio.lowlevel
+from fastapi import Request
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -74,13 +75,16 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def listing(self, tenant: Tenant) -> AsyncIterator[AsyncConnection]:
+    async def listing(
+        self, tenant: Tenant, request: Request | None = None
+    ) -> AsyncIterator[AsyncConnection]:
         """Open a connection for a list of a tenant, which may read many rows.
 
+        request: as in `TenantSemaphore.hold`.
         Raises ListTooSlow when a statement takes longer than `sessions.LISTING_SECONDS`,
         RateLimited or ServiceFull when other lists have not ended in time, DatabaseUnavailable.
         """
-        async with self.limit.list_rows(tenant):
+        async with self.limit.list_rows(tenant, request):
             try:
                 async with (
                     limit_seconds(self.patience_seconds),

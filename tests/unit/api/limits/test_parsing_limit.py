@@ -3,6 +3,9 @@
 import uuid
 
 import anyio
+import pytest
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.limits.parsing_limit import ParsingLimit
@@ -11,8 +14,10 @@ from smart_filter_shared.ids import Tenant
 LARGE = 65_537
 
 
-def caller(tenant: str) -> Caller:
-    return Caller(uuid.UUID(int=1), Tenant(tenant), frozenset())
+def request(tenant: str, receive: Receive = anyio.sleep_forever) -> Request:
+    """Return a tenant's request, whose client stays unless `receive` returns."""
+    caller = Caller(uuid.UUID(int=1), Tenant(tenant), frozenset())
+    return Request({"type": "http", "state": {"caller": caller}}, receive)
 
 
 def test_tenant_waits_for_one_body_of_another_tenant_at_most() -> None:
@@ -21,7 +26,7 @@ def test_tenant_waits_for_one_body_of_another_tenant_at_most() -> None:
         arrived = anyio.Event()
 
         async def parse(tenant: str) -> None:
-            async with limit.hold(caller(tenant), LARGE):
+            async with limit.hold(request(tenant), LARGE):
                 await arrived.wait()
                 parsed.append(tenant)
 
@@ -38,9 +43,25 @@ def test_tenant_waits_for_one_body_of_another_tenant_at_most() -> None:
 def test_small_body_does_not_wait() -> None:
     async def parse_small() -> None:
         limit = ParsingLimit()
-        async with limit.hold(caller("acme"), LARGE):
+        async with limit.hold(request("acme"), LARGE):
             with anyio.fail_after(0):
-                async with limit.hold(caller("acme"), LARGE - 1):
+                async with limit.hold(request("acme"), LARGE - 1):
                     pass
 
     anyio.run(parse_small)
+
+
+def test_client_that_leaves_gives_up_its_turn() -> None:
+    async def leave() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def parse_all() -> None:
+        limit = ParsingLimit()
+        async with limit.hold(request("acme"), LARGE):
+            with pytest.raises(ClientDisconnect):
+                async with limit.hold(request("acme", leave), LARGE):
+                    pass
+        async with limit.hold(request("acme"), LARGE):
+            pass
+
+    anyio.run(parse_all)
