@@ -11,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from smart_filter_api.problems import problem as problems_problem
 from smart_filter_shared.errors import FieldError
 from smart_filter_shared.security import response_headers
-from smart_filter_shared.security.strict_heads import StrictConnection
+from smart_filter_shared.security.strict_heads import RequestFault, StrictConnection
 from smart_filter_shared.telemetry import logs
 
 _CODE: Final = "malformed_request"
@@ -56,7 +56,11 @@ class _Connection(StrictConnection):
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """Return the next event.  Raises h11.RemoteProtocolError."""
-        event = super().next_event()
+        try:
+            event = super().next_event()
+        except RequestFault as fault:
+            self.fault = str(fault)
+            raise
         if isinstance(event, h11.Request):
             self._small_chunks_left = _SMALL_CHUNKS
             if {name for name, _ in event.headers} >= _LENGTHS:

@@ -36,8 +36,8 @@ class TenantSemaphore:
         """Wait until the work may begin, and count it until the block ends.
 
         request: its client's leaving ends the wait; None: nothing does.
-        Raises ClientDisconnect, or, after this many seconds, RateLimited when the tenant is at its limit, or ServiceFull
-        when all tenants together are at theirs.
+        Raises ClientDisconnect, or, after this many seconds, RateLimited when the tenant is at its
+        limit, or ServiceFull when all tenants together are at theirs.
         """
         semaphore = self._by_tenant.setdefault(tenant, anyio.Semaphore(self._most_each))
         is_counted = False

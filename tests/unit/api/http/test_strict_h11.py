@@ -1,16 +1,17 @@
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import uvicorn
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from smart_filter_api.http import server
 from smart_filter_api.http.strict_h11 import StrictH11Protocol
+from smart_filter_api.intake.multipart import MAX_BODY_BYTES
 from smart_filter_workers.live import process as live_process
 
 
@@ -34,6 +35,7 @@ class Client(asyncio.Transport):
     """The connection of a client."""
 
     is_closed = False
+    is_heard = True
     is_half_closed = False
     received = b""
     unread = 0
@@ -67,10 +69,12 @@ class Client(asyncio.Transport):
         return self.is_closed
 
     def pause_reading(self) -> None:
-        """Do nothing: the client is fed by hand."""
+        """Record that the server would not notice the client's end."""
+        self.is_heard = False
 
     def resume_reading(self) -> None:
-        """Do nothing: the client is fed by hand."""
+        """Record that the server would notice the client's end."""
+        self.is_heard = True
 
 
 @pytest.fixture
@@ -161,6 +165,59 @@ def test_line_of_a_head_that_ends_with_a_bare_line_feed_is_refused(
         assert [answer[9:12] for answer in answers] == [b"200", b"400"]
 
 
+@pytest.mark.parametrize("version", ["9.9", "0.9", "2.0", "3.0"])
+@pytest.mark.parametrize("build_config", [server.build_config, live_process.build_config])
+def test_other_major_version_of_http_is_refused(
+    fake_loop: FakeLoop, build_config: Callable[[ASGIApp], uvicorn.Config], version: str
+) -> None:
+    config = build_config(Response())
+    config.load()
+    assert isinstance(config.http_protocol_class, type)
+
+    answers = [
+        answer_at(
+            fake_loop,
+            config,
+            config.http_protocol_class,
+            f"GET / HTTP/{number}\r\nHost: a\r\n\r\n".encode(),
+        )
+        for number in ("1.0", "1.1", version)
+    ]
+
+    assert [answer[9:12] for answer in answers] == [b"200", b"200", b"400"]
+
+
+@pytest.mark.parametrize("build_config", [server.build_config, live_process.build_config])
+@pytest.mark.parametrize(
+    ("size", "is_taken"),
+    [
+        (b"%x" % MAX_BODY_BYTES, True),
+        (b"%x; a=b" % (MAX_BODY_BYTES + 1), False),
+        (b"f" * 18, False),
+    ],
+    ids=["largest body", "a byte more", "18 digits"],
+)
+def test_chunk_larger_than_any_body_is_refused_when_its_size_is_read(
+    fake_loop: FakeLoop,
+    build_config: Callable[[ASGIApp], uvicorn.Config],
+    *,
+    size: bytes,
+    is_taken: bool,
+) -> None:
+    config, client = build_config(wait_for_client), Client()
+    config.load()
+    assert isinstance(config.http_protocol_class, type)
+    protocol = config.http_protocol_class(config, ServerState(), {}, fake_loop)
+    protocol.connection_made(client)
+
+    protocol.data_received(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    fake_loop.go_on(0)
+    protocol.data_received(size + b"\r\n")
+
+    assert client.received[9:12] == (b"" if is_taken else b"400")
+    leave(protocol, fake_loop)
+
+
 def test_oldest_of_many_unfinished_heads_loses_its_connection(
     fake_loop: FakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,9 +304,25 @@ async def wait_for_client(_: Scope, receive: Receive, __: Send) -> None:
         pass
 
 
-def leave(protocol: StrictH11Protocol, loop: FakeLoop) -> None:
+def leave(protocol: H11Protocol, loop: FakeLoop) -> None:
     protocol.connection_lost(None)
     loop.go_on(0)
+
+
+@pytest.mark.parametrize(("length", "is_heard"), [(1, True), (60_000, True), (70_000, False)])
+def test_client_with_another_request_behind_the_first_is_heard(
+    fake_loop: FakeLoop, *, length: int, is_heard: bool
+) -> None:
+    client = Client()
+    protocol = StrictH11Protocol(server.build_config(wait_for_client), ServerState(), {}, fake_loop)
+    protocol.connection_made(client)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    fake_loop.go_on(0)
+
+    protocol.data_received(bytes(length))
+
+    assert client.is_heard == is_heard
+    leave(protocol, fake_loop)
 
 
 def test_client_that_stops_reading_loses_its_connection(fake_loop: FakeLoop) -> None:
