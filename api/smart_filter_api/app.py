@@ -14,7 +14,7 @@ from smart_filter_api.auth import cors
 from smart_filter_api.auth.refusal_log import RefusalLog
 from smart_filter_api.http import request_checks, static_content
 from smart_filter_api.http.latency import LatencyHistogram
-from smart_filter_api.http.middleware import RequestMiddleware
+from smart_filter_api.http.middleware import LastErrorMiddleware, RequestMiddleware
 from smart_filter_api.openapi import document as openapi
 from smart_filter_api.problems import problem
 from smart_filter_api.reference import route as reference
@@ -101,13 +101,16 @@ def create(
     app.state.traces = traces
     app.state.operators_port = operators_port
     app.state.live = live_access.from_settings(settings.live)
+    # The last one added is the outermost: preflights are logged and counted, and pages of other
+    # origins can read the problem of an error that no other handler caught.
+    app.add_middleware(LastErrorMiddleware)
+    cors.install(app, settings.browser.cors_origins)
     app.add_middleware(
         RequestMiddleware,
         latencies=app.state.latencies,
         refusals=refusals,
         always_secure=settings.browser.session_secure,
     )
-    cors.install(app, settings.browser.cors_origins)
     app.routes.extend([*direct.ROUTES, studio.FILES])
     checks = [Depends(request_checks.check_parameters)]
     for resource in (

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
+from smart_filter_shared.security import response_headers
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.serving import Api, serve_with
+from smart_filter_tests.outages import without_table
+from smart_filter_tests.serving import Api, Clock, serve_with
 
 APP = "https://app.example.com"
 
@@ -37,6 +40,61 @@ def test_page_may_put_an_upload(open_url: str) -> None:
     )
 
     assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == APP
+
+
+def test_preflight_is_answered_counted_and_logged_as_other_requests(
+    bench: Bench, clock: Clock
+) -> None:
+    with (
+        serve_with(bench, clock=clock, SMART_FILTER_CORS_ORIGINS=APP) as site,
+        capture_logs() as logged,
+    ):
+        answers = [preflight(site.url, origin) for origin in (APP, "https://evil.example")]
+        metrics = httpx.get(f"{site.operators_url}/metrics", timeout=60).text
+
+    assert [answer.status_code for answer in answers] == [200, 400]
+    assert [line["status"] for line in logged if line.get("method") == "OPTIONS"] == [200, 400]
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 2
+    for answer in answers:
+        assert answer.headers.items() >= dict(response_headers.SAFE).items()
+    for status in (200, 400):
+        labels = f'method="OPTIONS",route="none",status="{status}"'
+        assert f"smart_filter_request_seconds_count{{{labels}}} 1\n" in metrics
+
+
+@pytest.mark.parametrize("header", ["X-Api-Key", "Range", "If-Range"])
+def test_page_may_send_a_header(open_url: str, header: str) -> None:
+    answer = preflight(open_url, APP, **{"Access-Control-Request-Headers": header.lower()})
+
+    assert answer.status_code == 200
+
+
+def test_page_can_read_every_described_header(open_url: str) -> None:
+    """Headers that the Fetch standard always exposes need no permission."""
+    answer = httpx.get(f"{open_url}/openapi.json", headers={"Origin": APP}, timeout=60)
+    exposed = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
+    described = {
+        name
+        for operations in answer.json()["paths"].values()
+        for operation in operations.values()
+        for response in operation["responses"].values()
+        for name in response.get("headers", {})
+    }
+
+    assert len(described) > 10
+    assert described - exposed <= {"Cache-Control", "Content-Length", "Content-Type"}
+
+
+def test_page_can_read_the_problem_of_a_defect(bench: Bench) -> None:
+    with (
+        serve_with(bench, SMART_FILTER_CORS_ORIGINS=APP) as site,
+        without_table(bench, "keys"),
+    ):
+        headers = {"Origin": APP, "Authorization": "Bearer sf_live_x"}
+        answer = httpx.get(f"{site.url}/v1/jobs", headers=headers, timeout=60)
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert answer.headers["access-control-allow-origin"] == APP
 
 

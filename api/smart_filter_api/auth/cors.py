@@ -12,13 +12,18 @@ from fastapi.middleware.cors import CORSMiddleware
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # Request headers beyond the CORS-safelisted ones.
 _REQUEST_HEADERS: Final = (
-    *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"),
-    "Prefer",
+    *("Authorization", "X-Api-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer"),
+    *("If-None-Match", "Range", "If-Range"),
 )
 # Response headers beyond the CORS-safelisted ones.
 _EXPOSED_HEADERS: Final = (
     *("ETag", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Preference-Applied"),
-    *("Link", "Idempotency-Replayed", "WWW-Authenticate", "X-Request-Id"),
+    *("Link", "Idempotency-Replayed", "WWW-Authenticate", "X-Request-Id", "Allow"),
+    *("Content-Disposition", "Content-Range", "Accept-Ranges"),
+    # Of the interface of remove.bg.
+    *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Credits-Charged"),
+    *("X-Type", "X-Width", "X-Height", "X-Max-Width", "X-Max-Height"),
+    *(f"X-Foreground-{side}" for side in ("Top", "Left", "Width", "Height")),
 )
 _PREFLIGHT_MAX_AGE_SECONDS: Final = 600
 

@@ -1,4 +1,4 @@
-"""Middleware around every request: request id, safe headers, access log, last exception handler.
+"""Middleware around every request: request id, safe headers, access log; last exception handler.
 
 HEAD is answered as GET, without the content.  Source: RFC 9110, 9.3.2.
 """
@@ -43,7 +43,6 @@ class RequestMiddleware:
     Sets `request.state.request_id`, and `request.state.began_ns`, nanoseconds of Unix time. Logs
     `request.state.caller`, and counts refusals by `request.state.problem`, the code of the answer.
     Drops a query of more than MAX_PARAMETERS unread: `request.state.has_query_dropped`.
-    An exception that no other handler caught is logged once and answered with a problem document.
 
     always_secure: whether browsers use https although requests arrive by http.
     """
@@ -103,14 +102,6 @@ class RequestMiddleware:
             except ClientDisconnect:
                 self._log.info("client_disconnected", path=_loggable_path(scope))
                 return
-            except Exception:
-                if status is not None:
-                    raise  # the server logs it and cuts the connection, so the client notices
-                self._log.exception(
-                    "request_failed", method=scope["method"], path=_loggable_path(scope)
-                )
-                answer = problem.internal_error(Request(scope))
-                await answer(scope, receive, send_wrapped)
             self._record(scope, status, seconds)
 
     def _record(self, scope: Scope, status: int | None, seconds: float) -> None:
@@ -135,6 +126,38 @@ class RequestMiddleware:
         A page of localhost must not forbid http to the other programs of that machine.
         """
         return (self._always_secure or scope["scheme"] == "https") and not _is_localhost(scope)
+
+
+class LastErrorMiddleware:
+    """An ASGI application around another.
+
+    An exception that no other handler caught is logged once and answered with a problem document.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        has_begun = False
+
+        async def send_wrapped(message: Message) -> None:
+            nonlocal has_begun
+            await send(message)
+            # Only now: until the client has a status, an error is answered with a problem.
+            has_begun = True
+
+        try:
+            await self._app(scope, receive, send_wrapped)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            if has_begun or scope["type"] != "http":
+                raise  # the server logs it and cuts the connection, so the client notices
+            logs.logger("api").exception(
+                "request_failed", method=scope["method"], path=_loggable_path(scope)
+            )
+            await problem.internal_error(Request(scope))(scope, receive, send)
 
 
 def _is_localhost(scope: Scope) -> bool:

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from smart_filter_api.auth.refusal_log import RefusalLog
 from smart_filter_api.http.latency import LatencyHistogram
-from smart_filter_api.http.middleware import RequestMiddleware
+from smart_filter_api.http.middleware import LastErrorMiddleware, RequestMiddleware
 from smart_filter_api.problems import catalog, render
 from smart_filter_api.problems import problem as problems_problem
 from smart_filter_api.problems.catalog import PAGES
@@ -36,6 +36,7 @@ def ask(
 ) -> httpx.Response:
     app = FastAPI(openapi_url=None)
     problems_problem.install(app)
+    app.add_middleware(LastErrorMiddleware)
     app.add_middleware(RequestMiddleware, latencies=LatencyHistogram(), refusals=RefusalLog())
 
     @app.get("/")
