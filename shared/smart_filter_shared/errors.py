@@ -135,6 +135,16 @@ class OutputExpired(Rejected):
     code = "output_expired"
 
 
+class RangeNotSatisfiable(Rejected):
+    """The request wants a part of a file that is shorter; length: of the file, in bytes."""
+
+    code = "range_not_satisfiable"
+
+    def __init__(self, message: str, *, length: int) -> None:
+        super().__init__(message)
+        self.length = length
+
+
 class LinkInvalid(Rejected):
     """The signed link does not grant what the request asks for."""
 

@@ -171,7 +171,9 @@ def _serve_head_requests(app: ASGIApp) -> ASGIApp:
     """Return an application that answers HEAD as this one answers GET, without the content."""
 
     async def answered(scope: Scope, receive: Receive, send: Send) -> None:
-        got = {**scope, "method": "GET"}
+        # Range is for GET alone.  Source: RFC 9110, 14.2.
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        got = {**scope, "method": "GET", "headers": headers}
         # Cancel streams and long polls once the head is sent.
         with anyio.CancelScope() as content:
 

@@ -165,6 +165,12 @@ PAGES: Mapping[str, ProblemPage] = {
         "Submit the photo again, and download outputs before the job's `expires_at`.",
         "the output has expired and was deleted; submit the photo again",
     ),
+    "range_not_satisfiable": ProblemPage(
+        "The file has none of the bytes that the header `Range` asks for.",
+        ("A download was continued that was complete already.",),
+        "Compare the length that you have with the one in `Content-Range`, or omit `Range`.",
+        "the file has 48213 bytes",
+    ),
     "link_expired": ProblemPage(
         "The signed link has ended; the output may still exist.",
         ("Links are valid for an hour by default; see `output_links_expire_at` of the job.",),

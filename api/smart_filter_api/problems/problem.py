@@ -26,6 +26,7 @@ from smart_filter_shared.errors import (
     FieldError,
     InvalidInput,
     MalformedRequest,
+    RangeNotSatisfiable,
     RetryAfter,
     S3FolderMisconfigured,
     StorageUnavailable,
@@ -69,6 +70,9 @@ KINDS: Mapping[str, ProblemKind] = {
     "job_deleted": ProblemKind(HTTPStatus.GONE, "Job was deleted"),
     "inputs_expired": ProblemKind(HTTPStatus.GONE, "Photo has expired"),
     "output_expired": ProblemKind(HTTPStatus.GONE, "Output has expired"),
+    "range_not_satisfiable": ProblemKind(
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "File has no such range"
+    ),
     "link_expired": ProblemKind(HTTPStatus.GONE, "Link has expired"),
     "idempotency_in_progress": ProblemKind(
         HTTPStatus.CONFLICT, "Request with this idempotency key is in progress"
@@ -256,6 +260,8 @@ def respond_to_error(request: Request, error: Error) -> Response:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return problem_response(request, error.code, detail, headers=headers)
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}
+    if isinstance(error, RangeNotSatisfiable):
+        headers = {"Content-Range": f"bytes */{error.length}"}
     return problem_response(request, error.code, str(error), errors=errors, headers=headers)
 
 

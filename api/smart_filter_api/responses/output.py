@@ -15,6 +15,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
 
 from smart_filter_api.http import attachments, documents
+from smart_filter_api.http.byte_ranges import RangeHeaders
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import StoredObject, StreamWrapper
@@ -106,12 +107,14 @@ async def serve_output(
     output: JobOutput,
     *,
     if_none_match: str | None = None,
+    ranges: RangeHeaders | None = None,
     download: str | None = None,
 ) -> Response:
     """Return the answer with an output, or 304 when the client already has it.
 
     With `keep_nothing` the output is deleted after its last byte was sent.
-    Raises OutputExpired, StorageUnavailable.
+    ranges: the part of a file that the client wants, unless it is deleted then.
+    Raises OutputExpired, StorageUnavailable, RangeNotSatisfiable.
     """
     keeps = not output.job.keep_nothing
     then = partial(mark_downloaded, services, output.job, output.name)
@@ -119,7 +122,7 @@ async def serve_output(
     if output.file is None:
         answer = _json_response(output, if_none_match, sent)
     else:
-        answer = await _picture_response(services, output.file, if_none_match, sent)
+        answer = await _picture_response(services, output.file, if_none_match, ranges, sent)
     answer.headers["Content-Disposition"] = output.disposition(download)
     return answer
 
@@ -181,10 +184,16 @@ def _render_json(output: JobOutput) -> bytes:
 
 
 async def _picture_response(
-    services: Services, file: Json, if_none_match: str | None, sent: StreamWrapper | None
+    services: Services,
+    file: Json,
+    if_none_match: str | None,
+    ranges: RangeHeaders | None,
+    sent: StreamWrapper | None,
 ) -> Response:
     stored = StoredObject(str(file["key"]), str(file["media_type"]), int(file["bytes"]))
     try:
-        return await stored_object.serve_object(services, stored, if_none_match, sent=sent)
+        return await stored_object.serve_object(
+            services, stored, if_none_match, sent=sent, ranges=ranges
+        )
     except ObjectMissing as error:
         raise expired_error() from error

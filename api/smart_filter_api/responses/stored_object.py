@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, TypeVar
 
-from fastapi import Depends, Response
+from fastapi import Depends, Response, status
 from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import etags
+from smart_filter_api.http.byte_ranges import ByteRange, RangeHeaders
 from smart_filter_api.services.callers import Reader
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.errors import ObjectMissing, TryAgain
@@ -60,16 +61,23 @@ async def serve_object(
     if_none_match: str | None,
     *,
     sent: StreamWrapper | None = None,
+    ranges: RangeHeaders | None = None,
 ) -> Response:
     """Return a streaming answer with an object, or 304 when the client already has it.
 
     sent: wraps the pieces, to do something after the last one.
-    Raises ObjectMissing, StorageUnavailable.
+    ranges: the part that the client wants, if the length is known and `sent` is None.
+    Raises ObjectMissing, StorageUnavailable, RangeNotSatisfiable.
     """
     tag = _object_etag(file.key)
     if etags.is_known(tag, if_none_match):
         return etags.not_modified(tag)
     headers = etags.caching_headers(tag)
+    if ranges is not None and sent is None and file.length is not None:
+        headers["Accept-Ranges"] = "bytes"
+        part = ranges.choose(tag, file.length)
+        if part is not None:
+            return await _serve_part(services, file, part, headers)
     if sent is None and file.length is not None and file.length <= _WHOLE_BYTES:
         get = partial(services.storage.get, most=file.length, length=file.length)
         content = await read_stored_object(services, get, file.key)
@@ -81,6 +89,41 @@ async def serve_object(
         headers["Content-Length"] = str(file.length)
     whole = iterate_in_threadpool(pieces) if sent is None else sent(pieces)
     return StreamingResponse(_closing(whole, pieces), media_type=file.media_type, headers=headers)
+
+
+async def _serve_part(
+    services: Services, file: StoredObject, part: ByteRange, headers: dict[str, str]
+) -> Response:
+    headers |= {"Content-Range": part.content_range, "Content-Length": str(part.length)}
+    # The first piece is read before the answer begins, so that a missing object is a problem.
+    first = await _read_piece(services, file.key, part, part.start)
+
+    async def read_pieces() -> AsyncIterator[bytes]:
+        piece, at = first, part.start
+        while True:
+            yield piece
+            at += len(piece)
+            if at == part.start + part.length:
+                return
+            piece = await _read_piece(services, file.key, part, at)
+
+    return StreamingResponse(
+        read_pieces(),
+        status_code=status.HTTP_206_PARTIAL_CONTENT,
+        media_type=file.media_type,
+        headers=headers,
+    )
+
+
+async def _read_piece(services: Services, key: str, part: ByteRange, start: int) -> bytes:
+    """Return the bytes of a part from an offset of the object on, at most _WHOLE_BYTES."""
+    length = min(_WHOLE_BYTES, part.start + part.length - start)
+    read = partial(services.storage.part, start=start, length=length)
+    piece = await read_stored_object(services, read, key)
+    if len(piece) != length:
+        await stop_sharing(services, key)
+        raise ObjectMissing(key)
+    return piece
 
 
 async def read_stored_object(services: Services, how: Callable[[str], Answer], key: str) -> Answer:

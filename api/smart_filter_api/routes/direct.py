@@ -101,6 +101,8 @@ async def _download(request: Request, until_sent: ExitStack) -> Response:
         services,
         OutputAccess(caller.tenant, None, caller=caller),
         if_none_match=request.headers.get("if-none-match"),
+        wanted=request.headers.get("range"),
+        if_range=request.headers.get("if-range"),
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from smart_filter_api.auth import link_signer, output_links
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.output_links import MAX_SECONDS, LinkTarget
+from smart_filter_api.http.byte_ranges import RangeHeaders
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import output as responses_output
 from smart_filter_api.responses import stored_object
@@ -31,6 +32,10 @@ router = APIRouter(prefix="/v1/jobs/{job_id}/outputs", tags=["jobs"])
 
 _REDIRECT_SECONDS = 60
 _REDIRECT = 307
+_FILE_TYPES: dict[str, dict[str, object]] = {
+    media_type: {}
+    for media_type in ("image/jpeg", "image/png", "image/webp", "image/avif", "application/zip")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +129,13 @@ def _find_target(
     responses={
         200: {
             "description": "The output",
-            "content": {
-                "image/jpeg": {},
-                "image/png": {},
-                "image/webp": {},
-                "image/avif": {},
-                "application/zip": {},
-                "application/json": {},
-            },
+            "content": {**_FILE_TYPES, "application/json": {}},
+            "headers": {"Accept-Ranges": {"schema": {"type": "string"}}},
+        },
+        206: {
+            "description": "The part of a file that `Range` asks for; several ranges come whole",
+            "content": _FILE_TYPES,
+            "headers": {"Content-Range": {"required": True, "schema": {"type": "string"}}},
         },
         responses_output.NOT_MODIFIED: {
             "description": "Not modified: `If-None-Match` names the current version"
@@ -140,6 +144,7 @@ def _find_target(
         **describe_responses(
             *("malformed_request", "link_invalid", "link_expired", "not_found"),
             *("job_not_finished", "job_deleted", "output_expired"),
+            "range_not_satisfiable",
         ),
     },
 )
@@ -152,6 +157,13 @@ async def get_output(
     *,
     redirect: bool = False,
     if_none_match: Annotated[str | None, Header()] = None,
+    wanted: Annotated[
+        str | None, Header(alias="Range", description="One range of a file, such as `bytes=0-999`")
+    ] = None,
+    if_range: Annotated[
+        str | None,
+        Header(description="The ETag of the file that `Range` refers to; another one comes whole"),
+    ] = None,
 ) -> Response:
     """Return one output of a succeeded job."""
 
@@ -184,7 +196,12 @@ async def get_output(
                 )
             return RedirectResponse(link, status_code=_REDIRECT, headers=_embedding(access))
     answer = await responses_output.serve_output(
-        services, request, output, if_none_match=if_none_match, download=access.download
+        services,
+        request,
+        output,
+        if_none_match=if_none_match,
+        ranges=RangeHeaders(wanted, if_range),
+        download=access.download,
     )
     answer.headers.update(_embedding(access))
     if job.keep_nothing:

@@ -1,0 +1,115 @@
+"""Parts of outputs: continued downloads, and what a request for a part reads and answers."""
+
+import os
+
+import httpx
+import pytest
+
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests.serving import Api
+from smart_filter_tests.stored_results import run_whole_job
+
+# Longer than one piece of an answer (responses/stored_object.py).
+CONTENT = os.urandom(2_500_000)
+
+
+@pytest.fixture
+def url(api: Api) -> str:
+    """The path of an output of 2.5 MB."""
+    return f"/v1/jobs/{store_output(api)}/outputs/image"
+
+
+def store_output(api: Api) -> str:
+    job_id = api.submit(background="keep")
+    api.finish(StageName.PREPARE, {"files": {}})
+    api.bench.store.put(f"of/{job_id}", CONTENT, length=len(CONTENT), media_type="image/png")
+    file = {"key": f"of/{job_id}", "format": "png", "media_type": "image/png"}
+    image = {**file, "bytes": len(CONTENT), "width": 4, "height": 4}
+    api.finish(StageName.COMPOSITE, {"files": {"image": image}, "background": None})
+    return job_id
+
+
+@pytest.mark.parametrize(
+    ("wanted", "start", "end"),
+    [
+        ("bytes=0-999", 0, 1000),
+        ("bytes=100000-", 100_000, 2_500_000),
+        ("bytes=-1100000", 1_400_000, 2_500_000),
+        ("bytes=2499999-9999999", 2_499_999, 2_500_000),
+    ],
+)
+def test_part_of_an_output_is_answered(
+    api: Api, url: str, wanted: str, start: int, end: int
+) -> None:
+    whole = api.client.get(url)
+
+    part = api.client.get(url, headers={"Range": wanted})
+
+    assert (whole.status_code, whole.headers["accept-ranges"]) == (200, "bytes")
+    assert (part.status_code, part.content == CONTENT[start:end]) == (206, True)
+    assert part.headers["content-range"] == f"bytes {start}-{end - 1}/2500000"
+    assert part.headers["content-length"] == str(end - start)
+    for name in ("etag", "content-type", "content-disposition", "cache-control"):
+        assert part.headers[name] == whole.headers[name]
+
+
+def test_download_is_continued_unless_the_output_is_another(api: Api, url: str) -> None:
+    tag = api.client.get(url).headers["etag"]
+
+    same, other, unchanged = (
+        api.client.get(url, headers={"Range": "bytes=9-", **more})
+        for more in ({"If-Range": tag}, {"If-Range": '"other"'}, {"If-None-Match": tag})
+    )
+
+    assert (same.status_code, same.content == CONTENT[9:]) == (206, True)
+    assert (other.status_code, other.content == CONTENT) == (200, True)
+    assert unchanged.status_code == 304
+
+
+def test_part_that_the_output_lacks_is_a_problem_with_its_length(api: Api, url: str) -> None:
+    answer = api.client.get(url, headers={"Range": "bytes=2500000-"})
+
+    assert (answer.status_code, answer.json()["code"]) == (416, "range_not_satisfiable")
+    assert answer.headers["content-range"] == "bytes */2500000"
+
+
+@pytest.mark.parametrize("wanted", ["bytes=0-1,5-6", "items=0-1", "bytes=5-1"])
+def test_several_or_malformed_ranges_get_the_whole_output(api: Api, url: str, wanted: str) -> None:
+    answer = api.client.get(url, headers={"Range": wanted})
+
+    assert (answer.status_code, answer.content == CONTENT) == (200, True)
+
+
+def test_head_ignores_the_range(api: Api, url: str) -> None:
+    head = api.client.head(url, headers={"Range": "bytes=0-1"})
+
+    assert (head.status_code, head.headers["content-length"]) == (200, "2500000")
+    assert head.headers["accept-ranges"] == "bytes"
+
+
+def test_signed_link_answers_parts(api: Api) -> None:
+    job = api.client.get(f"/v1/jobs/{run_whole_job(api)}?expires_in=600").json()
+
+    answer = httpx.get(job["output_links"]["image"], headers={"Range": "bytes=0-1"}, timeout=60)
+
+    assert (answer.status_code, answer.content) == (206, b"ma")
+    assert answer.headers["cache-control"].startswith("private, max-age=")
+
+
+def test_output_that_is_deleted_after_its_download_is_sent_whole(api: Api) -> None:
+    api.keep(nothing=True)
+    job_id = run_whole_job(api, outputs="image")
+
+    answer = api.client.get(f"/v1/jobs/{job_id}/outputs/image", headers={"Range": "bytes=0-1"})
+
+    assert (answer.status_code, answer.content) == (200, b"made")
+    assert "accept-ranges" not in answer.headers
+
+
+def test_part_of_a_shortened_object_has_expired(api: Api, url: str) -> None:
+    key = f"of/{url.split('/')[3]}"
+    api.bench.store.put(key, CONTENT[:100], length=100, media_type="image/png")
+
+    answer = api.client.get(url, headers={"Range": "bytes=50-199"})
+
+    assert (answer.status_code, answer.json()["code"]) == (410, "output_expired")
