@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 import anyio
 from fastapi import Request
 
-from smart_filter_api.http.disconnect import end_on_disconnect
+from smart_filter_api.limits.disconnect import end_on_disconnect
 from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import Tenant
 
