@@ -2,6 +2,7 @@
 
 import base64
 import io
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from fastapi import Request
 from sqlalchemy import text
 
 from smart_filter_api.auth import api_keys
@@ -355,12 +357,14 @@ def test_identical_requests_to_two_processes_share_one_job(client: RemoveBgClien
 def test_simultaneous_requests_share_one_job_and_one_photo(client: RemoveBgClient) -> None:
     photo = SpooledPicture(io.BytesIO(PHOTO), len(PHOTO), "a digest", HEADER)
     upload = PhotoRequest(photo, None, {"background": ["keep"]})
+    request = Request({"type": "http"}, anyio.sleep_forever)  # its client stays
 
     async def arrive() -> list[Waiter]:
         seats = []
 
         async def take(services: Services) -> None:
-            seats.append(await coalescing.join_or_submit(services, caller, upload, ends_at=inf))
+            seat = await coalescing.join_or_submit(services, request, caller, upload, ends_at=inf)
+            seats.append(seat)
 
         async with container.open_services(client.api.bench.settings, RefusalLog()) as services:
             caller = await called(services)
@@ -413,6 +417,21 @@ def test_job_continues_while_another_request_waits_for_it(client: RemoveBgClient
     anyio.run(give_up, client, first)
 
     assert states(client) == [JobState.QUEUED]
+    client.work()
+    assert (answer.result().status_code, answer.result().content) == (200, PICTURE)
+    assert client.jobs() == 1
+
+
+def test_client_that_left_early_joins_its_job_again(client: RemoveBgClient) -> None:
+    request = client.client.build_request("POST", "/v1.0/removebg", files={"image_file": PHOTO})
+    body = request.read()
+    head = b"".join(b"%b: %b\r\n" % header for header in request.headers.raw)
+    address = (request.url.host, request.url.port)
+    with socket.create_connection(address, timeout=60) as connection:
+        connection.sendall(b"POST /v1.0/removebg HTTP/1.1\r\n" + head + b"\r\n" + body)
+        wait_until(lambda: client.jobs() == 1)
+    answer = client.join()
+
     client.work()
     assert (answer.result().status_code, answer.result().content) == (200, PICTURE)
     assert client.jobs() == 1
