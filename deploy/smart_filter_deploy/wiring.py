@@ -79,7 +79,9 @@ def prepare_servers(
     # Listed before any transaction begins: on a busy machine this takes longer than a transaction
     # may idle.
     offered = list_offers(settings)
-    engine = sessions.open_engine(settings.database, connections=2)
+    engine = sessions.open_engine(
+        settings.database, connections=2, statement_seconds=sessions.MIGRATION_SECONDS
+    )
     try:
         migrate.upgrade(engine)
         with sessions.transaction(engine) as connection:

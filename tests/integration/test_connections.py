@@ -1,32 +1,44 @@
 """Connections to PostgreSQL, Redis and storage: dead, idle, refused or silent."""
 
 import contextlib
+import os
 import re
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from smart_filter_api.auth.rate_limit import RateLimiter
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.config.settings import BrokerSettings, StorageSettings
+from smart_filter_shared.config.settings import (
+    BrokerSettings,
+    DatabaseSettings,
+    StorageSettings,
+)
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import DatabaseUnavailable, StorageMisconfigured, StorageUnavailable
+from smart_filter_shared.errors import (
+    DatabaseUnavailable,
+    StatementTimedOut,
+    StorageMisconfigured,
+    StorageUnavailable,
+)
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests import http_server, outages
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.http_server import ReceivedRequest, Reply
-from smart_filter_tests.proxy import Mode, Proxy, before_broker
+from smart_filter_tests.proxy import Mode, Proxy, before_broker, before_database
 
 BACKEND = text("SELECT pg_backend_pid()")
 SLEEP = text("SELECT pg_sleep(:seconds)")
@@ -34,6 +46,8 @@ WRITE = text("INSERT INTO tenants (name, finish) VALUES ('a', 0)")
 COUNT = text("SELECT count(*) FROM tenants")
 # On a busy machine Redis is slow, not down.
 PATIENT_SECONDS = 60.0
+# The client waits four seconds longer.
+SHORT_SECONDS = 0.1
 SECRET = "hush-hush-hush-hush"
 URL = "SMART_FILTER_STORAGE_URL"
 # The wrong setting and its value, and the words for it. Storage that is down may come back.
@@ -212,6 +226,101 @@ def test_idle_transaction_ends_unless_it_migrates(bench: Bench, engine: Engine) 
         assert connection.execute(idles).scalar_one() == patience
     with sessions.transaction(sessions.for_idle_transactions(engine)) as connection:
         assert connection.execute(idles).scalar_one() == "0"
+
+
+@pytest.fixture
+def frozen(bench: Bench) -> Iterator[tuple[Proxy, DatabaseSettings]]:
+    """A proxy to the database, and settings that lead through it."""
+    with before_database(bench.settings.database) as found:
+        yield found
+
+
+def test_statement_on_a_frozen_connection_ends(frozen: tuple[Proxy, DatabaseSettings]) -> None:
+    proxy, settings = frozen
+    engine = sessions.open_engine(settings, connections=1, statement_seconds=SHORT_SECONDS)
+    try:
+        first = use(engine)
+        proxy.freeze()
+        with pytest.raises(DatabaseUnavailable, match="has not answered"):
+            use(engine)
+
+        assert use(engine) != first
+    finally:
+        engine.dispose()
+
+
+def test_statement_on_a_frozen_connection_ends_in_an_event_loop(
+    frozen: tuple[Proxy, DatabaseSettings],
+) -> None:
+    proxy, settings = frozen
+
+    async def look() -> None:
+        engine = sessions.open_async_engine(
+            settings, connections=1, statement_seconds=SHORT_SECONDS
+        )
+        reader = sessions.reader(engine)
+        try:
+            await sessions.async_query(reader, find_backend)
+            proxy.freeze()
+            with pytest.raises(DatabaseUnavailable, match="has not answered"):
+                await sessions.async_query(reader, find_backend)
+            await sessions.async_query(reader, find_backend)
+        finally:
+            await engine.dispose()
+
+    anyio.run(look)
+
+
+def test_idle_connection_that_is_frozen_is_replaced_silently(
+    frozen: tuple[Proxy, DatabaseSettings], clock: Clock
+) -> None:
+    proxy, settings = frozen
+    engine = sessions.open_engine(settings, connections=1, clock=clock)
+    try:
+        first = use(engine)
+        proxy.freeze()
+        clock.seconds += 2
+
+        assert use(engine) != first
+    finally:
+        engine.dispose()
+
+
+def test_server_limits_each_statement(bench: Bench) -> None:
+    limit = text("SELECT setting FROM pg_settings WHERE name = 'statement_timeout'")
+    reading = text("SELECT pg_sleep(60)")
+
+    async def read(statement: TextClause) -> object:
+        async with loop_engine(bench) as engine:
+            return await sessions.async_query(
+                sessions.reader(engine), lambda opened: opened.execute(statement).scalar_one()
+            )
+
+    engine = sessions.open_engine(bench.settings.database, connections=1, statement_seconds=0.1)
+    try:
+        with sessions.transaction(sessions.for_idle_transactions(engine)) as connection:
+            migrating = connection.execute(limit).scalar_one()
+        with pytest.raises(StatementTimedOut), sessions.transaction(engine) as connection:
+            connection.execute(reading)
+    finally:
+        engine.dispose()
+    assert anyio.run(read, limit) == "20000"
+    assert migrating == "86400000"
+
+
+def test_tcp_notices_a_lost_server(bench: Bench, engine: Engine) -> None:
+    del bench
+    with sessions.connection(engine) as connection:
+        driver: Any = connection.connection.driver_connection
+        with socket.socket(fileno=os.dup(driver.fileno())) as opened:
+            options = [
+                opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+                opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+                opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+            ]
+
+    assert options == [1, 5, 5, 15_000]
 
 
 @pytest.fixture

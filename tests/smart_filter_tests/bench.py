@@ -149,7 +149,11 @@ def open_bench(settings: Settings, *, connections: int) -> Iterator["Bench"]:
     """Open a bench on servers; its connections close at the end of the block."""
     bench = Bench(
         settings=settings,
-        engine=sessions.open_engine(settings.database, connections=connections),
+        engine=sessions.open_engine(  # tests fill tables with single statements
+            settings.database,
+            connections=connections,
+            statement_seconds=sessions.COMMAND_SECONDS,
+        ),
         worker_engine=sessions.open_engine(
             as_role(settings, ProcessRole.WORKER).database, connections=connections
         ),

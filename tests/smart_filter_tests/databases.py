@@ -33,7 +33,9 @@ def an_empty_database(url: str, name: str) -> Iterator[DatabaseSettings]:
 
 @contextmanager
 def connect(settings: DatabaseSettings, *, connections: int = 2) -> Iterator[Engine]:
-    engine = sessions.open_engine(settings, connections=connections)
+    engine = sessions.open_engine(
+        settings, connections=connections, statement_seconds=sessions.COMMAND_SECONDS
+    )
     try:
         yield engine
     finally:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from smart_filter_shared.config.settings import BrokerSettings
+from smart_filter_shared.config.settings import BrokerSettings, DatabaseSettings
 
 _PIECE_BYTES = 65536
 _LOST_SHARE = 0.2
@@ -46,6 +46,7 @@ class Proxy:
     cuts some connections instead of forwarding the answer to a COMMIT; FAIL answers some HTTP
     requests with 500; SLOW forwards each piece of bytes after `slow_seconds`.
     chance: decides which; one in five.
+    `freeze` silences the connections that are open, in every mode.
     is_holding: whether `hold_after` has held bytes.
     """
 
@@ -61,6 +62,8 @@ class Proxy:
         self._open: set[socket.socket] = set()
         self._most_sent: int | None = None
         self._may_send = threading.Event()
+        self._frozen: set[socket.socket] = set()
+        self._thawed = threading.Event()
         self.is_holding = False
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
@@ -90,11 +93,21 @@ class Proxy:
         self._most_sent = None
         self._may_send.set()
 
+    def freeze(self) -> None:
+        """Forward nothing more on the open connections, and close none, as if packets were lost.
+
+        The peer's kernel still acknowledges what is sent. `cut` resets them. New ones are served.
+        """
+        self._frozen |= self._open
+
     def cut(self) -> None:
         """Reset every open connection."""
         for end in list(self._open):
             _reset(end)
             self._open.discard(end)
+        self._frozen.clear()
+        thawed, self._thawed = self._thawed, threading.Event()
+        thawed.set()
         self.release()
 
     def _accept(self) -> None:
@@ -127,7 +140,7 @@ class Proxy:
         """Forward bytes; doomed: drop the server's next answer."""
         sent = 0
         with contextlib.suppress(OSError):
-            while piece := source.recv(_PIECE_BYTES):
+            while piece := self._receive(source):
                 sent += len(piece)
                 if source is client and self._most_sent is not None and sent > self._most_sent:
                     self.is_holding = True
@@ -149,6 +162,14 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
 
+    def _receive(self, source: socket.socket) -> bytes:
+        """Return the next bytes, or none at the end; on a frozen connection, not before `cut`."""
+        piece = source.recv(_PIECE_BYTES)
+        if source not in self._frozen:
+            return piece
+        self._thawed.wait()
+        return b""
+
     def _loses(self, piece: bytes) -> bool:
         is_commit = self.mode == Mode.LOSE and b"COMMIT" in piece
         return is_commit and self.chance.random() < _LOST_SHARE
@@ -162,6 +183,19 @@ class Proxy:
         client.shutdown(socket.SHUT_WR)
         while client.recv(_PIECE_BYTES):  # else unread bytes of the request would reset the answer
             pass
+
+
+@contextlib.contextmanager
+def before_database(settings: DatabaseSettings) -> Iterator[tuple[Proxy, DatabaseSettings]]:
+    """Yield a proxy before the database, and settings that lead through it."""
+    url = settings.url.get_secret_value()
+    address = urlsplit(url)
+    assert address.hostname is not None
+    assert address.port is not None
+    with Proxy(address.hostname, address.port) as proxy:
+        netloc = address.netloc.replace(f":{address.port}", f":{proxy.port}")
+        through = SecretStr(address._replace(netloc=netloc).geturl())
+        yield proxy, settings.model_copy(update={"url": through})
 
 
 @contextlib.contextmanager

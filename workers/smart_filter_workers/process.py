@@ -166,7 +166,9 @@ def _wire(
     traces: Traces,
 ) -> _Parts:
     offers = [offer for offer in discovered.offers(settings.weights) if offer.card.stage in stages]
-    beating = sessions.open_engine(settings.database, connections=1)
+    beating = sessions.open_engine(
+        settings.database, connections=1, statement_seconds=sessions.HEARTBEAT_SECONDS
+    )
     shared = sessions.open_engine(settings.database, connections=_SHARED_CONNECTIONS)
     by_key = sessions.for_key_lookups(shared)
     with sessions.transaction(shared) as connection:

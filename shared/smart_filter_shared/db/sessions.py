@@ -5,6 +5,9 @@ Statements are SQLAlchemy Core or SQL text: on hot paths the ORM costs a third o
 A connection carries no state from one transaction to the next, so a pooler in transaction mode
 works in front of the database. The driver sends no BEGIN of its own: the message that begins a
 transaction also sets the transaction's settings, which saves a round trip.
+
+Each statement has two deadlines. The server cancels it after `statement_timeout`, and its outcome
+is then known. `_GRACE_SECONDS` later the client closes a connection whose server is silent.
 """
 
 import contextlib
@@ -21,7 +24,7 @@ from psycopg.errors import DuplicatePreparedStatement
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -29,6 +32,12 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from smart_filter_shared.config.settings import DatabaseSettings
+from smart_filter_shared.db.bounded_connections import (
+    PARAMETERS,
+    SET_UP_SECONDS,
+    BoundedAsyncConnection,
+    BoundedConnection,
+)
 from smart_filter_shared.errors import (
     DatabaseMisconfigured,
     DatabaseUnavailable,
@@ -39,17 +48,28 @@ from smart_filter_shared.errors import (
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-_CONNECT_SECONDS = 3
+# Limit of a statement of a process that serves. No such statement takes more than a second or two;
+# after a freeze, the process works again within 30 s.
+STATEMENT_SECONDS: Final = 20.0
+# Limit of a statement of the heartbeat: two that are silent must not cost a lease.
+HEARTBEAT_SECONDS: Final = 5.0
+# Limit of a statement of an operator's command, which may read whole tables.
+COMMAND_SECONDS: Final = 3600.0
+# Limit of a statement of a migration, which may build an index on a large table.
+MIGRATION_SECONDS: Final = 24 * 3600.0
+# From the server's deadline until the client's: for a cancellation to arrive on a busy machine.
+_GRACE_SECONDS: Final = 4.0
 _PING_AFTER_SECONDS = 1.0
 _IDLE_SINCE = "idle_since"
 _ENGINE_OPTIONS: Final[dict[str, Any]] = {
     "isolation_level": "AUTOCOMMIT",  # for the driver; `_begin` begins transactions
     "max_overflow": 0,
     "hide_parameters": True,  # else logs would contain URLs and secrets
-    "connect_args": {"connect_timeout": _CONNECT_SECONDS},
 }
-# Name of the execution option with the settings that a transaction begins with.
+# Names of the execution options with the settings that a transaction begins with, and with the
+# server's limit of a statement in seconds.
 _BEGIN_WITH: Final = "begin_with"
+_LIMIT: Final = "statement_seconds"
 # For transactions that run the same few statements for every stage, and each statement finds a few
 # rows by key. Each connection plans them once: planning took twice as long as running. A cached
 # plan lives until the tables are analyzed again, which can be a minute after they have grown. It
@@ -65,10 +85,7 @@ _BY_KEY_MARK: Final = " /* by key */"
 # Below the API's patience of 5 s, after which it could not say what took so long.
 LISTING_SECONDS: Final = 4
 # The best plan of a list depends on its values: on how many jobs have this metadata.
-_LISTING: Final = (
-    f"; SET LOCAL statement_timeout = '{LISTING_SECONDS}s';"
-    " SET LOCAL plan_cache_mode = force_custom_plan"
-)
+_LISTING: Final = "; SET LOCAL plan_cache_mode = force_custom_plan"
 _IDLING: Final = "; SET LOCAL idle_in_transaction_session_timeout = 0"
 # deadlock_detected, serialization_failure and lock_not_available: the transaction can run again.
 _RETRYABLE_SQLSTATES = frozenset({"40P01", "40001", "55P03"})
@@ -95,13 +112,19 @@ _PREPARED = "_pg3_"
 
 
 def open_engine(
-    settings: DatabaseSettings, *, connections: int, clock: Callable[[], float] = time.monotonic
+    settings: DatabaseSettings,
+    *,
+    connections: int,
+    statement_seconds: float = STATEMENT_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Engine:
     """Return an engine for threads, holding at most `connections`.
 
-    clock: monotonic seconds.
+    statement_seconds: the limit of one statement.  clock: monotonic seconds.
     """
-    engine = create_engine(settings.url.get_secret_value(), **_options(settings, connections))
+    options = _options(settings, connections, statement_seconds)
+    engine = create_engine(settings.url.get_secret_value(), **options)
+    event.listen(engine, "do_connect", _connect)
     _listen(engine, clock)
     return engine
 
@@ -117,17 +140,23 @@ def for_key_lookups(source: Engine) -> Engine:
 
 def for_idle_transactions(source: Engine) -> Engine:
     """Return an engine on the same connections whose transactions may idle; for migrations only."""
-    return _beginning_with(source, _IDLING)
+    return _beginning_with(source, _IDLING, statement_seconds=MIGRATION_SECONDS)
 
 
 def open_async_engine(
-    settings: DatabaseSettings, *, connections: int, clock: Callable[[], float] = time.monotonic
+    settings: DatabaseSettings,
+    *,
+    connections: int,
+    statement_seconds: float = STATEMENT_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncEngine:
     """Return an engine for an event loop, holding at most `connections`.
 
-    clock: monotonic seconds.
+    statement_seconds: the limit of one statement.  clock: monotonic seconds.
     """
-    engine = create_async_engine(settings.url.get_secret_value(), **_options(settings, connections))
+    options = _options(settings, connections, statement_seconds)
+    options["connect_args"] = {"async_creator_fn": BoundedAsyncConnection.connect, **PARAMETERS}
+    engine = create_async_engine(settings.url.get_secret_value(), **options)
     _listen(engine.sync_engine, clock)
     return engine
 
@@ -147,7 +176,9 @@ def for_lists(source: AsyncEngine) -> AsyncEngine:
     Each statement ends after `LISTING_SECONDS`, with StatementTimedOut.
     """
     transaction_settings = source.sync_engine.get_execution_options()[_BEGIN_WITH]
-    return source.execution_options(**{_BEGIN_WITH: transaction_settings + _LISTING})
+    return source.execution_options(
+        **{_BEGIN_WITH: transaction_settings + _LISTING, _LIMIT: LISTING_SECONDS}
+    )
 
 
 @contextmanager
@@ -249,7 +280,9 @@ def _compile(statement: TextClause) -> tuple[str, Sequence[str]]:
     return str(compiled), compiled.positiontup or ()
 
 
-def _options(settings: DatabaseSettings, connections: int) -> dict[str, Any]:
+def _options(
+    settings: DatabaseSettings, connections: int, statement_seconds: float
+) -> dict[str, Any]:
     # An idle transaction holds locks and keeps vacuum from removing dead rows.
     idle_ms = round(1000 * settings.patience_seconds)
     transaction_settings = (
@@ -259,13 +292,24 @@ def _options(settings: DatabaseSettings, connections: int) -> dict[str, Any]:
         **_ENGINE_OPTIONS,
         "pool_size": connections,
         "pool_timeout": settings.patience_seconds,
-        "execution_options": {_BEGIN_WITH: transaction_settings},
+        "execution_options": {_BEGIN_WITH: transaction_settings, _LIMIT: statement_seconds},
+        "connect_args": dict(PARAMETERS),
     }
 
 
-def _beginning_with(source: Engine, more: str) -> Engine:
+def _beginning_with(source: Engine, more: str, **options: float) -> Engine:
     transaction_settings = source.get_execution_options()[_BEGIN_WITH]
-    return source.execution_options(**{_BEGIN_WITH: transaction_settings + more})
+    return source.execution_options(**{_BEGIN_WITH: transaction_settings + more, **options})
+
+
+def _connect(
+    _dialect: Dialect,
+    _record: ConnectionPoolEntry,
+    arguments: Sequence[Any],
+    parameters: Mapping[str, Any],
+) -> DBAPIConnection:
+    connected: Any = BoundedConnection.connect(*arguments, **parameters)
+    return connected  # type: ignore[no-any-return]  # psycopg's types lack SQLAlchemy's protocol
 
 
 def _listen(source: Engine, clock: Callable[[], float]) -> None:
@@ -273,7 +317,12 @@ def _listen(source: Engine, clock: Callable[[], float]) -> None:
     event.listen(source.pool, "connect", _require_encoding, insert=True)
     event.listen(source, "begin", _begin)
     event.listen(source, "before_cursor_execute", _mark_by_key, retval=True)
-    event.listen(source, "connect", _configure_prepared_statements)
+    limit_seconds = source.get_execution_options()[_LIMIT]
+
+    def configure(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        _configure(connection, record, limit_seconds)
+
+    event.listen(source, "connect", configure)
     event.listen(source, "handle_error", _leave_replica)
     _ping_after_idling(source, clock)
 
@@ -297,9 +346,12 @@ def _begin(connection: Connection) -> None:
     """
     options = connection.get_execution_options()
     level, settings = options.get("isolation_level"), options[_BEGIN_WITH]
+    driver: Any = connection.connection.driver_connection  # a bounded one, sync or async
+    driver.wait_seconds = options[_LIMIT] + _GRACE_SECONDS
     if level == "AUTOCOMMIT" or not settings:
         return
-    query = f"BEGIN; {settings}" if level is None else settings
+    limit = f"SET LOCAL {_server_limit(options[_LIMIT])}; {settings}"
+    query = f"BEGIN; {limit}" if level is None else limit
     cursor = connection.connection.cursor()
     with contextlib.closing(cursor), _handle_driver_errors(connection, query):
         cursor.execute(query)
@@ -318,10 +370,14 @@ def _mark_by_key(
     return statement, parameters
 
 
-def _configure_prepared_statements(
-    connection: DBAPIConnection, record: ConnectionPoolEntry
+def _configure(
+    connection: DBAPIConnection, record: ConnectionPoolEntry, limit_seconds: float
 ) -> None:
-    """Disable prepared statements behind a pooler that does not track them.
+    """Limit the statements outside of transactions; disable prepared statements behind a pooler.
+
+    A setting of a session would reach other clients of a pooler. Such a statement has only the
+    client's limit there.
+    A pooler that tracks prepared statements keeps them.
 
     A pooler is detected by the backend process id, which it makes up. A pooler that tracks
     prepared statements also renames them, because the next transaction may run in another server
@@ -333,6 +389,7 @@ def _configure_prepared_statements(
     try:
         cursor.execute("SELECT pg_backend_pid()")
         if cursor.fetchall() == [(driver.info.backend_pid,)]:
+            cursor.execute(f"SET {_server_limit(limit_seconds)}")
             return
         cursor.execute("BEGIN")
         driver.prepare_threshold = 0
@@ -346,6 +403,10 @@ def _configure_prepared_statements(
         connection.rollback()
     finally:
         cursor.close()
+
+
+def _server_limit(seconds: float) -> str:
+    return f"statement_timeout = {round(1000 * seconds)}"
 
 
 def _leave_replica(context: ExceptionContext) -> None:
@@ -370,6 +431,8 @@ def _ping_after_idling(source: Engine, clock: Callable[[], float]) -> None:
         since = record.info.get(_IDLE_SINCE)
         if since is None or clock() - since < _PING_AFTER_SECONDS:
             return
+        driver: Any = record.driver_connection
+        driver.wait_seconds = SET_UP_SECONDS
         try:
             source.dialect.do_ping(connection)
         except source.dialect.loaded_dbapi.Error as error:

@@ -18,7 +18,9 @@ def open_engine() -> Iterator[Engine]:
 
     Ends the command when there is neither.
     """
-    engine = sessions.open_engine(_settings(), connections=1)
+    engine = sessions.open_engine(
+        _settings(), connections=1, statement_seconds=sessions.COMMAND_SECONDS
+    )
     try:
         yield engine
     finally:
