@@ -8,9 +8,14 @@ A loop takes each step inside `SupervisedLoop.step` and waits `pause_seconds` be
             sweep()
 
 An event loop's task does the same with `await anyio.sleep(loop.pause_seconds)`.
+
+A step that never returns raises nothing. A process therefore has a `Watchdog`, which its main loop
+feeds: when the loop is stuck, the process ends, and its supervisor starts another.
 """
 
+import faulthandler
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -20,6 +25,13 @@ from smart_filter_shared.telemetry.logs import logger
 
 # Pause between two tries while a server is down: it may return at any moment, and a try is cheap.
 _AWAY_SECONDS: Final = 1.0
+# An event loop that runs nothing for this long is stuck. With the restart, the process works again
+# within about 30 s.
+_STUCK_SECONDS: Final = 25.0
+# For a process that starts or stops: imports, and models whose loading blocks the interpreter.
+_START_SECONDS: Final = 120.0
+# Share of the limit after which `feed` sets the timer again: setting it starts a thread (0.2 ms).
+_FEED_SHARE: Final = 0.2
 # Pause after the first defect in a row; each further defect doubles it.
 _FIRST_PAUSE_SECONDS: Final = 1.0
 
@@ -96,3 +108,49 @@ class SupervisedLoop:
     def _is_new_error(self, error: str) -> bool:
         before, self._logged = self._logged, error
         return error != before
+
+
+class Watchdog:
+    """Ends the process, with the traceback of each thread, when its main loop is stuck.
+
+    The timer runs in C: it also fires when an extension holds the interpreter, and no Python code
+    runs. A process has one timer, so it has one watchdog. It is off until it is fed.
+
+    stuck_seconds: the longest time without `feed`.
+    """
+
+    def __init__(self, stuck_seconds: float = _STUCK_SECONDS) -> None:
+        self._stuck_seconds = stuck_seconds
+        self._fed_at = -math.inf  # on the monotonic clock
+        self._is_off = False
+
+    @property
+    def pause_seconds(self) -> float:
+        """The longest pause of a loop between two calls of `feed`."""
+        return self._stuck_seconds * _FEED_SHARE
+
+    def feed(self) -> None:
+        """Note that the loop makes progress."""
+        now = time.monotonic()
+        if not self._is_off and now - self._fed_at >= self.pause_seconds:
+            self._fed_at = now
+            _set_timer(self._stuck_seconds)
+
+    def allow(self, seconds: float = _START_SECONDS) -> None:
+        """Give the process this time until the next `feed`, such as for its start."""
+        self._fed_at = -math.inf
+        _set_timer(seconds)
+
+    def limit(self, seconds: float) -> None:
+        """Give the process this time to end; `feed` has no effect any more."""
+        self._is_off = True
+        _set_timer(seconds)
+
+    def stop(self) -> None:
+        """Stop the timer, because the loop has ended in order."""
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _set_timer(seconds: float) -> None:
+    # Standard error by its number, even if `sys.stderr` was replaced.
+    faulthandler.dump_traceback_later(seconds, exit=True, file=2)

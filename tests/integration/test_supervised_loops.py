@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -31,6 +32,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import pauses, worker_registry
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker, WorkerState
+from smart_filter_shared.supervision import Watchdog
 from smart_filter_shared.telemetry import logs
 from smart_filter_shared.webhooks import outbox
 from smart_filter_tests.bench import TENANT, Bench, capability
@@ -61,6 +63,47 @@ TROUBLES = {
     "a missing table": lambda bench: without_table(bench, "workers"),
 }
 PREPARE = StageName.PREPARE
+# Longer than any test: its watchdog would end the test's own process.
+PATIENT_SECONDS = 3600.0
+STUCK_WORKER = """
+import threading, time
+from smart_filter_shared.config.settings import DatabaseSettings, EngineSettings
+from smart_filter_shared.db import sessions
+from smart_filter_shared.ids import new_worker_id
+from smart_filter_shared.supervision import Watchdog
+from smart_filter_workers.runtime.capabilities import ServedCapabilities
+from smart_filter_workers.runtime.heartbeat import Heartbeat
+
+serving = ServedCapabilities([], {})
+serving.open()
+database = DatabaseSettings(url="postgresql+psycopg://user@127.0.0.1/unused")
+Heartbeat(
+    sessions.open_engine(database, connections=1),
+    EngineSettings(heartbeat_seconds=0.1),
+    worker=new_worker_id(),
+    serving=serving,
+    threads=1,
+    draining=threading.Event(),
+    broker_answers=lambda: time.sleep(600),
+    on_hang=lambda: None,
+    on_announced=lambda: None,
+    watchdog=Watchdog(0.2),
+).run(threading.Event())
+"""
+STUCK_SERVER = """
+import asyncio, contextlib, time
+from starlette.applications import Starlette
+from smart_filter_api.http import server
+from smart_filter_shared.supervision import Watchdog
+
+@contextlib.asynccontextmanager
+async def lifespan(_):
+    asyncio.get_running_loop().call_later(0.5, time.sleep, 600)
+    yield
+
+config = server.build_config(Starlette(lifespan=lifespan))
+server.Server(config, end_waits=lambda: None, watchdog=Watchdog(0.2)).run()
+"""
 
 
 class Part(Protocol):
@@ -95,6 +138,7 @@ class Parts:
             on_hang=self.hung.set,
             on_announced=lambda: None,
             standstill_seconds=0,
+            watchdog=Watchdog(PATIENT_SECONDS),
         )
         self.retention = GarbageCollector(self.engine, self.bench.store, cell=DEFAULT_CELL)
         self.sweeper = Sweeper(
@@ -321,6 +365,16 @@ def test_server_ends_when_its_application_does() -> None:
     thread.join(60)
 
     assert (thread.is_alive(), failing.has_failed) == (False, True)
+
+
+@pytest.mark.parametrize("code", [STUCK_WORKER, STUCK_SERVER], ids=["idle worker", "server"])
+def test_process_whose_main_loop_is_stuck_ends(code: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False
+    )
+
+    assert ended.returncode == 1
+    assert "Timeout (" in ended.stderr
 
 
 def _state_after_waiting(api: Api, job_id: str) -> str:

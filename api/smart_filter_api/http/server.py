@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from uvicorn.lifespan.on import LifespanOn
 
 from smart_filter_api.http.strict_h11 import StrictH11Protocol
+from smart_filter_shared.supervision import Watchdog
 
 # Time for open requests at shutdown.
 _SHUTDOWN_SECONDS = 5
@@ -54,23 +55,35 @@ class Server(uvicorn.Server):
 
     uvicorn itself would continue to accept requests that can no longer be answered.
     end_waits: called before open requests must end, to answer those that wait.
+    watchdog: ends the process when the event loop is stuck; None: nothing does.
     has_failed: whether the application's lifespan ended while requests were served.
     """
 
     has_failed = False
 
-    def __init__(self, config: uvicorn.Config, *, end_waits: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        end_waits: Callable[[], None],
+        watchdog: Watchdog | None = None,
+    ) -> None:
         super().__init__(config)
         self._end_waits = end_waits
+        self._watchdog = watchdog
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop; uvicorn calls this ten times a second."""
+        if self._watchdog is not None:
+            self._watchdog.feed()
         lifespan = self.lifespan
         self.has_failed = isinstance(lifespan, LifespanOn) and lifespan.shutdown_event.is_set()
         return self.has_failed or await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the listening sockets, answer open requests, and end the application."""
+        if self._watchdog is not None:
+            self._watchdog.allow()
         self._end_waits()
         await super().shutdown(sockets)
 
@@ -85,7 +98,10 @@ def serve(
 
     end_waits: as for `Server`.  Exits with status 1 when the application fails.
     """
-    server = Server(config, end_waits=end_waits)
+    watchdog = Watchdog()
+    server = Server(config, end_waits=end_waits, watchdog=watchdog)
+    watchdog.allow()
     server.run(sockets=list(listening))
+    watchdog.stop()
     if server.has_failed:
         sys.exit(1)

@@ -3,8 +3,11 @@ import logging
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 import pytest
 import structlog
@@ -166,3 +169,53 @@ def test_line_after_a_cut_one_starts_a_new_line(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", CUT_LINE], stderr=stream, check=True)
 
     assert log.read_text() == "first\nseco\nfourth\nfifth\n"
+
+
+# Each stops feeding its watchdog as a process does whose main loop is stuck.
+STUCK: Final = MappingProxyType(
+    {
+        "at the start": "Watchdog().allow(0.1); time.sleep(60)",
+        "in its loop": "watchdog = Watchdog(0.1); watchdog.feed(); time.sleep(60)",
+        "at the end": """
+            watchdog = Watchdog(60); watchdog.feed(); watchdog.limit(0.1)
+            while True:
+                watchdog.feed()
+        """,
+        "in an extension": """
+            watchdog = Watchdog(0.1); watchdog.feed()
+            ctypes.PyDLL(None).sleep(60)  # holds the interpreter
+        """,
+    }
+)
+
+
+@pytest.mark.parametrize("code", STUCK.values(), ids=STUCK)
+def test_stuck_process_ends_with_its_traceback(code: str) -> None:
+    ended = run_watched(code)
+
+    assert ended.returncode == 1
+    assert "Timeout (" in ended.stderr
+    assert 'File "<string>", line' in ended.stderr
+
+
+def test_process_that_makes_progress_lives() -> None:
+    ended = run_watched("""
+        watchdog = Watchdog(0.2)
+        for _ in range(50):
+            watchdog.feed()
+            time.sleep(0.01)
+        watchdog.stop()
+        time.sleep(0.4)
+    """)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def run_watched(code: str) -> subprocess.CompletedProcess[str]:
+    imports = "import ctypes, time\nfrom smart_filter_shared.supervision import Watchdog\n"
+    return subprocess.run(
+        [sys.executable, "-c", imports + textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -15,6 +15,7 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.live.tokens import Tokens
 from smart_filter_shared.security import response_headers
 from smart_filter_shared.security.strict_heads import StrictHeadsProtocol
+from smart_filter_shared.supervision import Watchdog
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.live import app, frames, models
@@ -79,10 +80,13 @@ def serve(
         listener.listen(_LISTEN_BACKLOG)  # clients wait there while the decoder starts
     host, port = listening.getsockname()[:2]
     _log.info("live_worker_ready", host=host, port=port, threads=threads)
+    watchdog = Watchdog()
     try:
         decoder.start()
-        uvicorn.Server(config).run(sockets=listeners)
+        watchdog.allow()
+        _Server(config, watchdog).run(sockets=listeners)
     finally:
+        watchdog.stop()
         registry.close()
         decoder.close()
 
@@ -106,3 +110,21 @@ def build_config(application: ASGIApp) -> uvicorn.Config:
         ws_per_message_deflate=False,  # pictures are already compressed
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
+
+
+class _Server(uvicorn.Server):
+    """A server whose process ends when its event loop is stuck."""
+
+    def __init__(self, config: uvicorn.Config, watchdog: Watchdog) -> None:
+        super().__init__(config)
+        self._watchdog = watchdog
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to stop; uvicorn calls this ten times a second."""
+        self._watchdog.feed()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the listening sockets and the sessions."""
+        self._watchdog.allow()
+        await super().shutdown(sockets)

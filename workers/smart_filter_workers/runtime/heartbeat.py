@@ -1,14 +1,13 @@
 """The heartbeat: one thread per process that renews the leases of the process.
 
 It proves progress, not life: a lease whose work exceeds its time limit is no longer renewed.
-The process then returns the rest of its work and ends itself. If an extension holds the
-interpreter, so that no Python code runs, a timer in C ends the process.
+The process then returns the rest of its work and ends itself. A process whose heartbeat is stuck,
+at work or idle, is ended by its watchdog.
 
 The threads that work are watched as well. When one of them has died, or stages stay ready while
 none of them begins a turn, the worker is unhealthy, and then ends itself to be started again.
 """
 
-import faulthandler
 import math
 import os
 import socket
@@ -28,7 +27,7 @@ from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.queue import heads, worker_registry
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.worker_registry import WorkerState
-from smart_filter_shared.supervision import SupervisedLoop
+from smart_filter_shared.supervision import SupervisedLoop, Watchdog
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
 from smart_filter_workers.runtime.task import Task
@@ -36,8 +35,10 @@ from smart_filter_workers.system import process_identity
 
 # Failures in a row: they take 37 s, and all leases have run out after that.
 _MAX_FAILURES = 10
-# Time of the heartbeat to end the process in order after a time limit.
-_GRACE_SECONDS = 15.0
+# No beat takes longer: each of its waits for a server has a limit of a few seconds.
+_BEAT_SECONDS = 20.0
+# Time of the process to end in order after a fault, besides the time for its work.
+_GRACE_SECONDS = 25.0
 # A stage that has been ready for so long should have been claimed: the sweeper rings each second.
 _WAIT_SECONDS = 5.0
 # After so long without a turn the process ends. Celery may wait 30 s before it connects to a broker
@@ -54,6 +55,7 @@ class Heartbeat:
         make the process end, and must return at once: other leases are renewed until then.
     on_announced: called after the state was published: the served capabilities may have changed.
     standstill_seconds: time for which stages may wait without a turn, before the process ends.
+    watchdog: ends the process when the heartbeat is stuck.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Heartbeat:
         on_hang: Callable[[], None],
         on_announced: Callable[[], None],
         standstill_seconds: float = _STANDSTILL_SECONDS,
+        watchdog: Watchdog | None = None,
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -88,11 +91,11 @@ class Heartbeat:
         self._on_announced = on_announced
         self._held: dict[LeaseToken, Task] = {}
         self._overdue_at: dict[int, float] = {}  # by thread, for the threads at work
-        self._armed_for = math.inf  # the deadline that the timer in C was set to
         self._stage_threads: set[threading.Thread] = set()
         self._turns = self._turns_before = 0  # that threads have begun, and at the last beat
         self._standstill_seconds = standstill_seconds
         self._standstill_from: float | None = None  # on the monotonic clock
+        self._watchdog = watchdog or Watchdog(settings.heartbeat_seconds + _BEAT_SECONDS)
         self._lock = threading.Lock()
 
     @contextmanager
@@ -111,8 +114,6 @@ class Heartbeat:
         finally:
             with self._lock:
                 del self._overdue_at[thread]
-                if not self._held:
-                    self._arm()
 
     @contextmanager
     def holding(self, leases: Sequence[Lease], *, limit_seconds: float) -> Iterator[list[Task]]:
@@ -123,10 +124,6 @@ class Heartbeat:
         with self._lock:
             self._overdue_at[thread] = overdue_at
             self._held.update({entry.lease.token: entry for entry in held})
-            # Setting the timer starts a thread, which takes 0.2 ms, and so does its end. A later
-            # deadline waits for the next beat, and the timer runs on until the turn ends.
-            if overdue_at < self._armed_for:
-                self._arm()
         try:
             yield held
         finally:
@@ -186,6 +183,7 @@ class Heartbeat:
             self._watch_turns()
         if not held:
             return
+        self._watchdog.feed()
         with sessions.transaction(self._engine) as connection:
             alive = WORKER.renew(
                 connection,
@@ -245,16 +243,19 @@ class Heartbeat:
             most_failures=_MAX_FAILURES,
         )
         hangs = False
-        while not stopping.wait(beats.pause_seconds):
-            with self._lock:
-                self._arm()
-            with beats.step():
-                self.beat()
-            fault = None if hangs else self._find_fault()
-            if fault is not None:
-                hangs = True
-                _log.error(fault)
-                self._on_hang()
+        try:
+            while not stopping.wait(beats.pause_seconds):
+                self._feed_watchdog()
+                with beats.step():
+                    self.beat()
+                fault = None if hangs else self._find_fault()
+                if fault is not None:
+                    hangs = True
+                    _log.error(fault)
+                    self._watchdog.limit(_GRACE_SECONDS + self._settings.drain_seconds)
+                    self._on_hang()
+        finally:
+            self._watchdog.stop()
 
     def leave(self) -> None:
         """Deregister the worker; if the database is away, its silence tells instead."""
@@ -298,15 +299,9 @@ class Heartbeat:
             return "no_thread_works_process_exits"
         return None
 
-    def _arm(self) -> None:
-        """Set the timer in C to the first time limit that can be exceeded."""
-        self._armed_for = min((entry.overdue_at for entry in self._held.values()), default=math.inf)
-        if not self._held:
-            faulthandler.cancel_dump_traceback_later()
-            return
-        seconds = max(0.0, self._armed_for - time.monotonic()) + _GRACE_SECONDS
-        faulthandler.dump_traceback_later(
-            seconds + self._settings.heartbeat_seconds + self._settings.drain_seconds,
-            exit=True,
-            file=2,  # standard error, even if `sys.stderr` was replaced
-        )
+    def _feed_watchdog(self) -> None:
+        """Set the watchdog; loading a model may hold the interpreter while the process starts."""
+        if self._serving.is_open:
+            self._watchdog.feed()
+        else:
+            self._watchdog.allow()

@@ -15,7 +15,7 @@ from smart_filter_shared.ids import new_worker_id
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE, Worker, WorkerState
 from smart_filter_shared.security.secretbox import SecretBox
-from smart_filter_shared.supervision import SupervisedLoop
+from smart_filter_shared.supervision import SupervisedLoop, Watchdog
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
 from smart_filter_workers.sender.delivery_loop import Render, Sender, SendLimits
@@ -60,6 +60,7 @@ async def _serve(settings: Settings, seal: SecretBox, render: Render, traces: Tr
                 heartbeat = _Heartbeat(database, settings.engine, sender)
                 tasks.start_soon(sender.run, stopping)
                 tasks.start_soon(heartbeat.run, stopping)
+                tasks.start_soon(_watch, stopping)
                 async for _ in signals:
                     stopping.set()
                     break
@@ -67,6 +68,18 @@ async def _serve(settings: Settings, seal: SecretBox, render: Render, traces: Tr
     finally:
         await names.close()
         await database.dispose()
+
+
+async def _watch(stopping: anyio.Event) -> None:
+    """Let the process end when its event loop is stuck, until `stopping` is set."""
+    watchdog = Watchdog()
+    try:
+        while not stopping.is_set():
+            watchdog.feed()
+            with anyio.move_on_after(watchdog.pause_seconds):
+                await stopping.wait()
+    finally:
+        watchdog.stop()
 
 
 class _Heartbeat:
