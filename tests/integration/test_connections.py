@@ -4,9 +4,11 @@ import contextlib
 import os
 import re
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,12 +35,15 @@ from smart_filter_shared.errors import (
     StorageUnavailable,
 )
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.storage.bounded_transfers import TransferLimits
 from smart_filter_shared.storage.opening import open_store
+from smart_filter_shared.storage.s3 import S3Store
 from smart_filter_tests import http_server, outages
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.http_server import ReceivedRequest, Reply
 from smart_filter_tests.proxy import Mode, Proxy, before_broker, before_database
+from smart_filter_tests.tls_certificates import TlsCertificate, create_certificate
 
 BACKEND = text("SELECT pg_backend_pid()")
 SLEEP = text("SELECT pg_sleep(:seconds)")
@@ -304,7 +309,7 @@ def test_server_limits_each_statement(bench: Bench) -> None:
             connection.execute(reading)
     finally:
         engine.dispose()
-    assert anyio.run(read, limit) == "20000"
+    assert anyio.run(read, limit) == "15000"
     assert migrating == "86400000"
 
 
@@ -501,6 +506,95 @@ def troubled_server(*, closes: bool) -> Iterator[tuple[str, list[int]]]:
 
     with http_server.serve(answer, keeps_connections=True) as url:
         yield url, came_from
+
+
+def wrap(client: socket.socket, certificate: TlsCertificate) -> socket.socket:
+    return certificate.serving().wrap_socket(client, server_side=True)
+
+
+@contextlib.contextmanager
+def slow_storage(
+    beginning: bytes | None, certificate: TlsCertificate | None = None
+) -> Iterator[S3Store]:
+    """A store, with half a second for a transfer, whose server is slow.
+
+    It answers with this beginning, and then with a byte now and then; None: it reads nothing.
+    certificate: for a server with https.
+    """
+    ended = threading.Event()
+
+    def accept() -> socket.socket:
+        client, _ = listening.accept()
+        return client if certificate is None else wrap(client, certificate)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError), accept() as client:
+            if beginning is not None:
+                client.recv(65536)
+                client.sendall(beginning)
+            while not ended.wait(0.05):
+                if beginning is not None:
+                    client.sendall(b"x")
+
+    scheme = "http" if certificate is None else "https"
+    with contextlib.ExitStack() as held:
+        listening = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+        thread = threading.Thread(target=serve)
+        thread.start()
+        held.callback(thread.join)
+        held.callback(ended.set)
+        settings = StorageSettings(
+            url=f"{scheme}://localhost:{listening.getsockname()[1]}",
+            access_key=SecretStr("a"),
+            secret_key=SecretStr("b"),
+        )
+        yield S3Store(settings, connections=1, limits=TransferLimits(seconds=0.5))
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"],
+    ids=["headers", "body"],
+)
+def test_storage_that_sends_a_byte_now_and_then_is_unavailable(beginning: bytes) -> None:
+    with slow_storage(beginning) as store, pytest.raises(StorageUnavailable, match="in time"):
+        store.get("key")
+
+
+@pytest.mark.parametrize("beginning", [b"HTTP/1.1 200 OK\r\nX-Long: ", None])
+def test_slow_storage_with_https_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beginning: bytes | None
+) -> None:
+    certificate = create_certificate(tmp_path, "localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.chain))
+    content = bytes(40_000_000)
+
+    with (
+        slow_storage(beginning, certificate) as store,
+        pytest.raises(StorageUnavailable, match="in time"),
+    ):
+        store.put("key", content, length=len(content), media_type="image/png")
+
+
+def test_storage_that_reads_nothing_is_unavailable() -> None:
+    content = bytes(40_000_000)
+
+    with slow_storage(None) as store, pytest.raises(StorageUnavailable, match="in time"):
+        store.put("key", content, length=len(content), media_type="image/png")
+
+
+def test_reader_that_pauses_gets_the_whole_object() -> None:
+    content = bytes(5_000_000)
+    with http_server.serve(lambda _: Reply(200, content)) as url:
+        settings = StorageSettings(url=url, access_key=SecretStr("a"), secret_key=SecretStr("b"))
+        store = S3Store(settings, connections=1, limits=TransferLimits(seconds=0.5))
+
+        pieces = store.stream("key")
+        read = len(next(pieces))
+        time.sleep(0.6)
+        read += sum(len(piece) for piece in pieces)
+
+    assert read == len(content)
 
 
 @pytest.mark.parametrize("closes", [True, False])

@@ -50,7 +50,7 @@ Result = TypeVar("Result")
 
 # Limit of a statement of a process that serves. No such statement takes more than a second or two;
 # after a freeze, the process works again within 30 s.
-STATEMENT_SECONDS: Final = 20.0
+STATEMENT_SECONDS: Final = 15.0
 # Limit of a statement of the heartbeat: two that are silent must not cost a lease.
 HEARTBEAT_SECONDS: Final = 5.0
 # Limit of a statement of an operator's command, which may read whole tables.

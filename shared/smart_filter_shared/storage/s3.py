@@ -28,9 +28,10 @@ from smart_filter_shared.errors import (
     StorageUnavailable,
 )
 from smart_filter_shared.storage import presigning, troubles
+from smart_filter_shared.storage.bounded_transfers import BoundedPool, TransferLimits
 from smart_filter_shared.storage.objects import PART_BYTES, PIECE_BYTES, StoredObject, check_length
 
-_TIMEOUT = urllib3.Timeout(connect=2, read=10)
+_LIMITS = TransferLimits()
 _GONE = frozenset({"NoSuchKey", "NotFound", "ResourceNotFound"})
 # Of an answer that is no object. The longest is a page of a list: 1000 entries, whose keys have up
 # to 1024 bytes, each written as three characters, and about 25 tags.
@@ -41,11 +42,13 @@ _MAX_TAGS: Final = 50_000
 class S3Store:
     """A bucket on a server; see `ObjectStore`."""
 
-    def __init__(self, settings: StorageSettings, *, connections: int) -> None:
+    def __init__(
+        self, settings: StorageSettings, *, connections: int, limits: TransferLimits = _LIMITS
+    ) -> None:
         self._settings = settings
         self._bucket = settings.bucket
-        self._client = _client(settings, settings.url, connections)
-        self._public = _client(settings, settings.public_url or settings.url, 1)
+        self._client = _client(settings, settings.url, connections, limits)
+        self._public = _client(settings, settings.public_url or settings.url, 1, limits)
 
     @property
     def bucket(self) -> str:
@@ -258,7 +261,7 @@ class S3Store:
             raise troubles.translate_error(error, self._settings, about=key) from error
 
 
-class _Pool(urllib3.PoolManager):
+class _Pool(BoundedPool):
     """Connection pool of minio-py that bounds answers and works around three faults of servers.
 
     minio-py reads every answer whole, except for objects. Here an answer has a most, and one with
@@ -302,7 +305,7 @@ class _Pool(urllib3.PoolManager):
         return response
 
 
-def _client(settings: StorageSettings, url: str, connections: int) -> Minio:
+def _client(settings: StorageSettings, url: str, connections: int, limits: TransferLimits) -> Minio:
     address = urlsplit(url)
     access_key, secret_key = settings.keys
     return Minio(
@@ -311,9 +314,7 @@ def _client(settings: StorageSettings, url: str, connections: int) -> Minio:
         secret_key=secret_key,
         secure=address.scheme == "https",
         region=settings.region,
-        http_client=_Pool(
-            maxsize=connections, timeout=_TIMEOUT, retries=urllib3.Retry(0, redirect=0)
-        ),
+        http_client=_Pool(connections=connections, limits=limits),
     )
 
 
