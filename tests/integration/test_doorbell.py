@@ -1,7 +1,7 @@
 """Rings on a real broker, and on one that is down."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import anyio
@@ -77,13 +77,16 @@ async def no_news(_: str | None) -> JobChanges:
     return JobChanges("1", {})
 
 
-def test_announced_end_wakes_a_watch_also_after_an_outage(bench: Bench) -> None:
+@pytest.mark.parametrize("breaks", [Proxy.cut, Proxy.freeze])
+def test_announced_end_wakes_a_watch_also_after_an_outage(
+    bench: Bench, breaks: Callable[[Proxy], None]
+) -> None:
     job_id = JobId(uuid.uuid4())
 
     async def wake_twice() -> None:
         with before_broker(bench.settings.broker) as (proxy, settings):
             watching = EventPoller(no_news)
-            listener = EndListener(settings, watching)
+            listener = EndListener(settings, watching, silent_seconds=0.5)
 
             async def announce_often() -> None:
                 while True:
@@ -95,7 +98,7 @@ def test_announced_end_wakes_a_watch_also_after_an_outage(bench: Bench) -> None:
                     group.start_soon(listener.run)
                     group.start_soon(announce_often)
                     await watch.woken()
-                    proxy.cut()
+                    breaks(proxy)
                     await watch.woken()
                     await watch.woken()
                     group.cancel_scope.cancel()

@@ -18,18 +18,32 @@ from smart_filter_shared.supervision import SupervisedLoop
 # Pause before the next try to connect. Until then the poller polls as if nothing were announced.
 _RETRY_SECONDS: Final = 1.0
 _CONNECT_SECONDS: Final = 0.5
+# After so long without a message the broker is asked whether it is there, and after as long again
+# without an answer the connection counts as dead. A Redis that swallows packets sends nothing.
+_SILENT_SECONDS: Final = 5.0
 
 
 class EndListener:
-    """Passes announced ends on to the watches of the process; for one event loop."""
+    """Passes announced ends on to the watches of the process; for one event loop.
 
-    def __init__(self, settings: BrokerSettings, watching: EventPoller) -> None:
+    silent_seconds: the time without a message after which the broker is asked for one.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        watching: EventPoller,
+        *,
+        silent_seconds: float = _SILENT_SECONDS,
+    ) -> None:
         self._redis = redis.asyncio.Redis.from_url(
             settings.url.get_secret_value(),
             socket_connect_timeout=_CONNECT_SECONDS,
+            socket_timeout=silent_seconds,
             retry=Retry(NoBackoff(), 0),
         )
         self._watching = watching
+        self._silent_seconds = silent_seconds
 
     async def run(self) -> None:
         """Listen until canceled, and connect again when the connection ends.
@@ -47,14 +61,22 @@ class EndListener:
         await self._redis.aclose()
 
     async def _listen(self) -> None:
-        """Listen until the connection ends."""
+        """Listen until the connection ends, or is silent."""
         try:
             async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
                 await channel.subscribe(ENDS_CHANNEL)
                 self._watching.expect_announcements(True)
-                async for message in channel.listen():
-                    for job_id in message["data"].decode().split():
-                        self._watching.announce(JobId(uuid.UUID(job_id)))
+                is_asked = False
+                while True:
+                    message = await channel.get_message(timeout=self._silent_seconds)
+                    if message is None:
+                        if is_asked:
+                            return
+                        await channel.ping()
+                    elif message["type"] == "message":
+                        for job_id in message["data"].decode().split():
+                            self._watching.announce(JobId(uuid.UUID(job_id)))
+                    is_asked = message is None
         except (redis.exceptions.RedisError, OSError):
             return  # ends are then found by frequent polls
         finally:
