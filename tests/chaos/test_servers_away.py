@@ -101,6 +101,22 @@ def slow_storage(storm: Storm, chance: random.Random) -> Plan:
     return storm.outage("storage", Mode.SLOW, at=0, seconds=8)
 
 
+def silent_broker(storm: Storm, chance: random.Random) -> Plan:
+    return storm.silence("broker", at=chance.uniform(0.1, 2))
+
+
+def silent_database(storm: Storm, chance: random.Random) -> Plan:
+    return storm.silence("database", at=chance.uniform(0.1, 2))
+
+
+def silent_storage(storm: Storm, chance: random.Random) -> Plan:
+    return storm.silence("storage", at=chance.uniform(0.1, 2))
+
+
+def database_that_swallows(storm: Storm, chance: random.Random) -> Plan:
+    return storm.outage("database", Mode.SWALLOW, at=chance.uniform(0.1, 1), seconds=6)
+
+
 @pytest.mark.parametrize(
     "trouble",
     [
@@ -112,6 +128,10 @@ def slow_storage(storm: Storm, chance: random.Random) -> Plan:
         database_that_ends_connections,
         storage_that_fails,
         slow_storage,
+        silent_broker,
+        silent_database,
+        silent_storage,
+        database_that_swallows,
     ],
     ids=lambda trouble: trouble.__name__.replace("_", " "),
 )
@@ -121,6 +141,19 @@ def test_server_fault_loses_nothing(
     job_ids = storm_stack.submit()
 
     storm_stack.ride_out(trouble(storm_stack, chance))
+
+    assert storm_stack.damage(job_ids) == []
+
+
+@pytest.mark.parametrize("server", ["broker", "database", "storage"])
+def test_server_that_goes_silent_while_all_is_idle_stops_nothing(
+    storm_stack: Storm, server: str
+) -> None:
+    storm_stack.proxies[server].freeze()
+    storm_stack.await_submissions()
+
+    job_ids = storm_stack.submit()
+    storm_stack.ride_out([])
 
     assert storm_stack.damage(job_ids) == []
 

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -508,6 +509,18 @@ def troubled_server(*, closes: bool) -> Iterator[tuple[str, list[int]]]:
         yield url, came_from
 
 
+@contextlib.contextmanager
+def before_storage(url: str) -> Iterator[tuple[Proxy, StorageSettings]]:
+    """Yield a proxy before a storage server, and settings that lead through it."""
+    address = urlsplit(url)
+    assert address.hostname is not None
+    assert address.port is not None
+    with Proxy(address.hostname, address.port) as proxy:
+        through = f"http://127.0.0.1:{proxy.port}"
+        key = SecretStr("a")
+        yield proxy, StorageSettings(url=through, access_key=key, secret_key=key)
+
+
 def wrap(client: socket.socket, certificate: TlsCertificate) -> socket.socket:
     return certificate.serving().wrap_socket(client, server_side=True)
 
@@ -574,6 +587,32 @@ def test_slow_storage_with_https_is_unavailable(
         pytest.raises(StorageUnavailable, match="in time"),
     ):
         store.put("key", content, length=len(content), media_type="image/png")
+
+
+def test_storage_that_is_silent_on_all_connections_fails_one_request() -> None:
+    together = threading.Barrier(2)
+    calls: list[str] = []
+
+    def answer(request: ReceivedRequest) -> Reply:
+        calls.append(request.path)
+        if len(calls) <= together.parties:
+            together.wait(PATIENT_SECONDS)
+        return Reply(200, b"photo")
+
+    with (
+        http_server.serve(answer, keeps_connections=True) as url,
+        before_storage(url) as (proxy, settings),
+        ThreadPoolExecutor() as threads,
+    ):
+        store = S3Store(settings, connections=2, limits=TransferLimits(silence_seconds=0.5))
+        assert list(threads.map(store.get, ["one", "two"])) == [b"photo"] * 2
+        proxy.freeze()
+
+        with pytest.raises(StorageUnavailable):
+            store.get("lost")
+        pieces = store.stream("held")  # while it is read, others need the next connection
+        assert store.get("next") == b"photo"
+        assert list(pieces) == [b"photo"]
 
 
 def test_storage_that_reads_nothing_is_unavailable() -> None:

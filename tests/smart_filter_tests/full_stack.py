@@ -58,6 +58,14 @@ class RunningStack:
     faults: Path
     broker: redis.Redis
 
+    def try_submit(self, photo: bytes) -> str | None:
+        """Submit a photo; return its job's id, or None when the service is unavailable."""
+        answer = self.client.post("/v1/jobs", files={"photo": photo})
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            return None
+        assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+        return str(answer.json()["id"])
+
     def submit(self, photo: bytes | None = None, **fields: str) -> str:
         """Submit a photo and return the job's id; in names of fields `__` stands for a dot."""
         answer = self.client.post(

@@ -117,6 +117,11 @@ class Storm:
         if mode != Mode.SWALLOW:
             self.proxies[server].cut()
 
+    def await_submissions(self) -> None:
+        """Wait until the API accepts photos again; it refuses some while a server is silent."""
+        photo = photo_of(-1)
+        self.running.until(lambda: self.running.try_submit(photo) is not None)
+
     def calm_down(self) -> None:
         """Make every server reachable, and wait until the API has noticed."""
         for server, proxy in self.proxies.items():
@@ -131,6 +136,10 @@ class Storm:
             (at, lambda: self.turn(server, mode)),
             (at + seconds, lambda: self.turn(server, Mode.PASS)),
         ]
+
+    def silence(self, server: str, *, at: float) -> Plan:
+        """Return a plan in which the open connections to a server freeze; new ones are served."""
+        return [(at, self.proxies[server].freeze)]
 
     @contextmanager
     def holding_back(self, stage: StageName) -> Iterator[None]:

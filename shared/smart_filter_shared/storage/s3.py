@@ -47,8 +47,9 @@ class S3Store:
     ) -> None:
         self._settings = settings
         self._bucket = settings.bucket
-        self._client = _client(settings, settings.url, connections, limits)
-        self._public = _client(settings, settings.public_url or settings.url, 1, limits)
+        self._pool = _Pool(connections=connections, limits=limits)
+        self._client = _client(settings, settings.url, self._pool)
+        self._public = _client(settings, settings.public_url or settings.url, self._pool)
 
     @property
     def bucket(self) -> str:
@@ -258,6 +259,9 @@ class S3Store:
             *(MinioException, urllib3.exceptions.HTTPError, OSError),
             ET.ParseError,
         ) as error:
+            if troubles.is_timeout(error):
+                # A network that lost the packets of one connection has lost those of the others.
+                self._pool.clear()
             raise troubles.translate_error(error, self._settings, about=key) from error
 
 
@@ -305,7 +309,7 @@ class _Pool(BoundedPool):
         return response
 
 
-def _client(settings: StorageSettings, url: str, connections: int, limits: TransferLimits) -> Minio:
+def _client(settings: StorageSettings, url: str, pool: _Pool) -> Minio:
     address = urlsplit(url)
     access_key, secret_key = settings.keys
     return Minio(
@@ -314,7 +318,7 @@ def _client(settings: StorageSettings, url: str, connections: int, limits: Trans
         secret_key=secret_key,
         secure=address.scheme == "https",
         region=settings.region,
-        http_client=_Pool(connections=connections, limits=limits),
+        http_client=pool,
     )
 
 

@@ -85,6 +85,12 @@ def translate_error(
     return StorageUnavailable(_line(settings, *_describe_connection_error(error)))
 
 
+def is_timeout(error: Exception) -> bool:
+    """Return whether the server was silent, or slower than a transfer may be."""
+    reason = getattr(error, "reason", None) or error
+    return isinstance(reason, (urllib3.exceptions.TimeoutError, TimeoutError))
+
+
 def no_bucket(settings: StorageSettings) -> BucketMissing:
     """Return the error for a missing bucket."""
     remedy = f"create it, or correct {settings.variables}_FOLDERS"
@@ -104,7 +110,7 @@ def _describe_connection_error(error: Exception) -> tuple[str, str]:
         reason.__cause__, OSError
     ):
         return f"does not answer ({reason.__cause__.strerror})", _START_REMEDY
-    if isinstance(reason, (urllib3.exceptions.TimeoutError, TimeoutError)):
+    if is_timeout(error):
         return "does not answer in time", _START_REMEDY
     return f"closed the connection ({type(reason).__name__})", _URL_REMEDY
 
