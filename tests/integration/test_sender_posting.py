@@ -97,6 +97,16 @@ def test_unreachable_site_and_other_protocol_count_as_no_answer() -> None:
     assert "looked up" in silence("http://away.test/")
 
 
+def test_receiver_whose_head_never_ends_is_abandoned_in_time() -> None:
+    def drip(closing: threading.Event) -> Iterable[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nX-Long: "
+        while not closing.wait(0.01):
+            yield b"x"
+
+    with a_site({"/": drip}) as site:
+        assert silence(f"{site.url}/", seconds=0.3) == "no answer within 0.3 s"
+
+
 def test_unfinished_handshake_leaves_no_connection_open() -> None:
     # The site waits for the end of a head, or of the connection: otherwise it would never close.
     with a_site({}) as site:
