@@ -114,7 +114,7 @@ class Watchdog:
     """Ends the process, with the traceback of each thread, when its main loop is stuck.
 
     The timer runs in C: it also fires when an extension holds the interpreter, and no Python code
-    runs. A process has one timer, so it has one watchdog. It is off until it is fed.
+    runs. A process has one timer, so it has one watchdog. It is off until `allow` arms it.
 
     stuck_seconds: the longest time without `feed`.
     """
@@ -122,7 +122,7 @@ class Watchdog:
     def __init__(self, stuck_seconds: float = _STUCK_SECONDS) -> None:
         self._stuck_seconds = stuck_seconds
         self._fed_at = -math.inf  # on the monotonic clock
-        self._is_off = False
+        self._is_fed = False
 
     @property
     def pause_seconds(self) -> float:
@@ -132,22 +132,24 @@ class Watchdog:
     def feed(self) -> None:
         """Note that the loop makes progress."""
         now = time.monotonic()
-        if not self._is_off and now - self._fed_at >= self.pause_seconds:
+        if self._is_fed and now - self._fed_at >= self.pause_seconds:
             self._fed_at = now
             _set_timer(self._stuck_seconds)
 
     def allow(self, seconds: float = _START_SECONDS) -> None:
         """Give the process this time until the next `feed`, such as for its start."""
+        self._is_fed = True
         self._fed_at = -math.inf
         _set_timer(seconds)
 
     def limit(self, seconds: float) -> None:
         """Give the process this time to end; `feed` has no effect any more."""
-        self._is_off = True
+        self._is_fed = False
         _set_timer(seconds)
 
     def stop(self) -> None:
         """Stop the timer, because the loop has ended in order."""
+        self._is_fed = False
         faulthandler.cancel_dump_traceback_later()
 
 

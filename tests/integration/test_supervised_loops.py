@@ -102,7 +102,9 @@ async def lifespan(_):
     yield
 
 config = server.build_config(Starlette(lifespan=lifespan))
-server.Server(config, end_waits=lambda: None, watchdog=Watchdog(0.2)).run()
+watchdog = Watchdog(0.2)
+watchdog.allow()
+server.Server(config, end_waits=lambda: None, watchdog=watchdog).run()
 """
 
 

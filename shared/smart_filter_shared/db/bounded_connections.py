@@ -39,9 +39,11 @@ class BoundedConnection(Connection[Any]):
     """A connection that closes when the server does not answer in time.
 
     wait_seconds: the longest wait for the outcome of one statement.
+    session_seconds: the server's limit of a statement that is set for the session; None: none is.
     """
 
-    wait_seconds = SET_UP_SECONDS
+    wait_seconds: float = SET_UP_SECONDS
+    session_seconds: float | None = None
 
     def wait(
         self,
@@ -64,7 +66,8 @@ class BoundedConnection(Connection[Any]):
 class BoundedAsyncConnection(AsyncConnection[Any]):
     """The same for an event loop."""
 
-    wait_seconds = SET_UP_SECONDS
+    wait_seconds: float = SET_UP_SECONDS
+    session_seconds: float | None = None
 
     async def wait(
         self,

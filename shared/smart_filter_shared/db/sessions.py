@@ -347,11 +347,13 @@ def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     level, settings = options.get("isolation_level"), options[_BEGIN_WITH]
     driver: Any = connection.connection.driver_connection  # a bounded one, sync or async
-    driver.wait_seconds = options[_LIMIT] + _GRACE_SECONDS
+    limit_seconds = options[_LIMIT]
+    driver.wait_seconds = limit_seconds + _GRACE_SECONDS
     if level == "AUTOCOMMIT" or not settings:
         return
-    limit = f"SET LOCAL {_server_limit(options[_LIMIT])}; {settings}"
-    query = f"BEGIN; {limit}" if level is None else limit
+    if limit_seconds != driver.session_seconds:
+        settings = f"SET LOCAL {_server_limit(limit_seconds)}; {settings}"
+    query = f"BEGIN; {settings}" if level is None else settings
     cursor = connection.connection.cursor()
     with contextlib.closing(cursor), _handle_driver_errors(connection, query):
         cursor.execute(query)
@@ -390,6 +392,7 @@ def _configure(
         cursor.execute("SELECT pg_backend_pid()")
         if cursor.fetchall() == [(driver.info.backend_pid,)]:
             cursor.execute(f"SET {_server_limit(limit_seconds)}")
+            driver.session_seconds = limit_seconds
             return
         cursor.execute("BEGIN")
         driver.prepare_threshold = 0

@@ -175,14 +175,14 @@ def test_line_after_a_cut_one_starts_a_new_line(tmp_path: Path) -> None:
 STUCK: Final = MappingProxyType(
     {
         "at the start": "Watchdog().allow(0.1); time.sleep(60)",
-        "in its loop": "watchdog = Watchdog(0.1); watchdog.feed(); time.sleep(60)",
+        "in its loop": "w = Watchdog(0.1); w.allow(); w.feed(); time.sleep(60)",
         "at the end": """
-            watchdog = Watchdog(60); watchdog.feed(); watchdog.limit(0.1)
+            watchdog = Watchdog(60); watchdog.allow(); watchdog.limit(0.1)
             while True:
                 watchdog.feed()
         """,
         "in an extension": """
-            watchdog = Watchdog(0.1); watchdog.feed()
+            watchdog = Watchdog(0.1); watchdog.allow(); watchdog.feed()
             ctypes.PyDLL(None).sleep(60)  # holds the interpreter
         """,
     }
@@ -200,12 +200,15 @@ def test_stuck_process_ends_with_its_traceback(code: str) -> None:
 
 def test_process_that_makes_progress_lives() -> None:
     ended = run_watched("""
-        watchdog = Watchdog(0.2)
-        for _ in range(50):
+        watchdog = Watchdog(1)
+        watchdog.feed()  # without effect: it is off
+        time.sleep(1.1)
+        watchdog.allow()
+        for _ in range(25):
             watchdog.feed()
-            time.sleep(0.01)
+            time.sleep(0.05)
         watchdog.stop()
-        time.sleep(0.4)
+        time.sleep(1.1)
     """)
 
     assert (ended.returncode, ended.stderr) == (0, "")

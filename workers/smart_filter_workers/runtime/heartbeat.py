@@ -243,9 +243,11 @@ class Heartbeat:
             most_failures=_MAX_FAILURES,
         )
         hangs = False
+        self._watchdog.allow()
         try:
             while not stopping.wait(beats.pause_seconds):
-                self._feed_watchdog()
+                if not hangs:
+                    self._feed_watchdog()
                 with beats.step():
                     self.beat()
                 fault = None if hangs else self._find_fault()

@@ -73,6 +73,7 @@ async def _serve(settings: Settings, seal: SecretBox, render: Render, traces: Tr
 async def _watch(stopping: anyio.Event) -> None:
     """Let the process end when its event loop is stuck, until `stopping` is set."""
     watchdog = Watchdog()
+    watchdog.allow()
     try:
         while not stopping.is_set():
             watchdog.feed()
