@@ -1,50 +1,32 @@
 """Connections to PostgreSQL, Redis and storage: dead, idle, refused or silent."""
 
 import contextlib
-import os
 import re
-import socket
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, TextClause, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from smart_filter_api.auth.rate_limit import RateLimiter
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.config.settings import (
-    BrokerSettings,
-    DatabaseSettings,
-    StorageSettings,
-)
+from smart_filter_shared.config.settings import BrokerSettings, StorageSettings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import (
-    DatabaseUnavailable,
-    StatementTimedOut,
-    StorageMisconfigured,
-    StorageUnavailable,
-)
+from smart_filter_shared.errors import DatabaseUnavailable, StorageMisconfigured, StorageUnavailable
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.storage.bounded_transfers import TransferLimits
 from smart_filter_shared.storage.opening import open_store
-from smart_filter_shared.storage.s3 import S3Store
 from smart_filter_tests import http_server, outages
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.http_server import ReceivedRequest, Reply
-from smart_filter_tests.proxy import Mode, Proxy, before_broker, before_database
-from smart_filter_tests.tls_certificates import TlsCertificate, create_certificate
+from smart_filter_tests.proxy import Mode, Proxy, before_broker
 
 BACKEND = text("SELECT pg_backend_pid()")
 SLEEP = text("SELECT pg_sleep(:seconds)")
@@ -52,8 +34,6 @@ WRITE = text("INSERT INTO tenants (name, finish) VALUES ('a', 0)")
 COUNT = text("SELECT count(*) FROM tenants")
 # On a busy machine Redis is slow, not down.
 PATIENT_SECONDS = 60.0
-# The client waits four seconds longer.
-SHORT_SECONDS = 0.1
 SECRET = "hush-hush-hush-hush"
 URL = "SMART_FILTER_STORAGE_URL"
 # The wrong setting and its value, and the words for it. Storage that is down may come back.
@@ -235,101 +215,6 @@ def test_idle_transaction_ends_unless_it_migrates(bench: Bench, engine: Engine) 
 
 
 @pytest.fixture
-def frozen(bench: Bench) -> Iterator[tuple[Proxy, DatabaseSettings]]:
-    """A proxy to the database, and settings that lead through it."""
-    with before_database(bench.settings.database) as found:
-        yield found
-
-
-def test_statement_on_a_frozen_connection_ends(frozen: tuple[Proxy, DatabaseSettings]) -> None:
-    proxy, settings = frozen
-    engine = sessions.open_engine(settings, connections=1, statement_seconds=SHORT_SECONDS)
-    try:
-        first = use(engine)
-        proxy.freeze()
-        with pytest.raises(DatabaseUnavailable, match="has not answered"):
-            use(engine)
-
-        assert use(engine) != first
-    finally:
-        engine.dispose()
-
-
-def test_statement_on_a_frozen_connection_ends_in_an_event_loop(
-    frozen: tuple[Proxy, DatabaseSettings],
-) -> None:
-    proxy, settings = frozen
-
-    async def look() -> None:
-        engine = sessions.open_async_engine(
-            settings, connections=1, statement_seconds=SHORT_SECONDS
-        )
-        reader = sessions.reader(engine)
-        try:
-            await sessions.async_query(reader, find_backend)
-            proxy.freeze()
-            with pytest.raises(DatabaseUnavailable, match="has not answered"):
-                await sessions.async_query(reader, find_backend)
-            await sessions.async_query(reader, find_backend)
-        finally:
-            await engine.dispose()
-
-    anyio.run(look)
-
-
-def test_idle_connection_that_is_frozen_is_replaced_silently(
-    frozen: tuple[Proxy, DatabaseSettings], clock: Clock
-) -> None:
-    proxy, settings = frozen
-    engine = sessions.open_engine(settings, connections=1, clock=clock)
-    try:
-        first = use(engine)
-        proxy.freeze()
-        clock.seconds += 2
-
-        assert use(engine) != first
-    finally:
-        engine.dispose()
-
-
-def test_server_limits_each_statement(bench: Bench) -> None:
-    limit = text("SELECT setting FROM pg_settings WHERE name = 'statement_timeout'")
-    reading = text("SELECT pg_sleep(60)")
-
-    async def read(statement: TextClause) -> object:
-        async with loop_engine(bench) as engine:
-            return await sessions.async_query(
-                sessions.reader(engine), lambda opened: opened.execute(statement).scalar_one()
-            )
-
-    engine = sessions.open_engine(bench.settings.database, connections=1, statement_seconds=0.1)
-    try:
-        with sessions.transaction(sessions.for_idle_transactions(engine)) as connection:
-            migrating = connection.execute(limit).scalar_one()
-        with pytest.raises(StatementTimedOut), sessions.transaction(engine) as connection:
-            connection.execute(reading)
-    finally:
-        engine.dispose()
-    assert anyio.run(read, limit) == "15000"
-    assert migrating == "86400000"
-
-
-def test_tcp_notices_a_lost_server(bench: Bench, engine: Engine) -> None:
-    del bench
-    with sessions.connection(engine) as connection:
-        driver: Any = connection.connection.driver_connection
-        with socket.socket(fileno=os.dup(driver.fileno())) as opened:
-            options = [
-                opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
-                opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
-                opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
-                opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
-            ]
-
-    assert options == [1, 5, 5, 15_000]
-
-
-@pytest.fixture
 def through(bench: Bench) -> Iterator[tuple[Proxy, BrokerSettings]]:
     """A breakable proxy to Redis, and settings that lead through it."""
     with before_broker(bench.settings.broker) as found:
@@ -507,133 +392,6 @@ def troubled_server(*, closes: bool) -> Iterator[tuple[str, list[int]]]:
 
     with http_server.serve(answer, keeps_connections=True) as url:
         yield url, came_from
-
-
-@contextlib.contextmanager
-def before_storage(url: str) -> Iterator[tuple[Proxy, StorageSettings]]:
-    """Yield a proxy before a storage server, and settings that lead through it."""
-    address = urlsplit(url)
-    assert address.hostname is not None
-    assert address.port is not None
-    with Proxy(address.hostname, address.port) as proxy:
-        through = f"http://127.0.0.1:{proxy.port}"
-        key = SecretStr("a")
-        yield proxy, StorageSettings(url=through, access_key=key, secret_key=key)
-
-
-def wrap(client: socket.socket, certificate: TlsCertificate) -> socket.socket:
-    return certificate.serving().wrap_socket(client, server_side=True)
-
-
-@contextlib.contextmanager
-def slow_storage(
-    beginning: bytes | None, certificate: TlsCertificate | None = None
-) -> Iterator[S3Store]:
-    """A store, with half a second for a transfer, whose server is slow.
-
-    It answers with this beginning, and then with a byte now and then; None: it reads nothing.
-    certificate: for a server with https.
-    """
-    ended = threading.Event()
-
-    def accept() -> socket.socket:
-        client, _ = listening.accept()
-        return client if certificate is None else wrap(client, certificate)
-
-    def serve() -> None:
-        with contextlib.suppress(OSError), accept() as client:
-            if beginning is not None:
-                client.recv(65536)
-                client.sendall(beginning)
-            while not ended.wait(0.05):
-                if beginning is not None:
-                    client.sendall(b"x")
-
-    scheme = "http" if certificate is None else "https"
-    with contextlib.ExitStack() as held:
-        listening = held.enter_context(socket.create_server(("127.0.0.1", 0)))
-        thread = threading.Thread(target=serve)
-        thread.start()
-        held.callback(thread.join)
-        held.callback(ended.set)
-        settings = StorageSettings(
-            url=f"{scheme}://localhost:{listening.getsockname()[1]}",
-            access_key=SecretStr("a"),
-            secret_key=SecretStr("b"),
-        )
-        yield S3Store(settings, connections=1, limits=TransferLimits(seconds=0.5))
-
-
-@pytest.mark.parametrize(
-    "beginning",
-    [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"],
-    ids=["headers", "body"],
-)
-def test_storage_that_sends_a_byte_now_and_then_is_unavailable(beginning: bytes) -> None:
-    with slow_storage(beginning) as store, pytest.raises(StorageUnavailable, match="in time"):
-        store.get("key")
-
-
-@pytest.mark.parametrize("beginning", [b"HTTP/1.1 200 OK\r\nX-Long: ", None])
-def test_slow_storage_with_https_is_unavailable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beginning: bytes | None
-) -> None:
-    certificate = create_certificate(tmp_path, "localhost")
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.chain))
-    content = bytes(40_000_000)
-
-    with (
-        slow_storage(beginning, certificate) as store,
-        pytest.raises(StorageUnavailable, match="in time"),
-    ):
-        store.put("key", content, length=len(content), media_type="image/png")
-
-
-def test_storage_that_is_silent_on_all_connections_fails_one_request() -> None:
-    together = threading.Barrier(2)
-    calls: list[str] = []
-
-    def answer(request: ReceivedRequest) -> Reply:
-        calls.append(request.path)
-        if len(calls) <= together.parties:
-            together.wait(PATIENT_SECONDS)
-        return Reply(200, b"photo")
-
-    with (
-        http_server.serve(answer, keeps_connections=True) as url,
-        before_storage(url) as (proxy, settings),
-        ThreadPoolExecutor() as threads,
-    ):
-        store = S3Store(settings, connections=2, limits=TransferLimits(silence_seconds=0.5))
-        assert list(threads.map(store.get, ["one", "two"])) == [b"photo"] * 2
-        proxy.freeze()
-
-        with pytest.raises(StorageUnavailable):
-            store.get("lost")
-        pieces = store.stream("held")  # while it is read, others need the next connection
-        assert store.get("next") == b"photo"
-        assert list(pieces) == [b"photo"]
-
-
-def test_storage_that_reads_nothing_is_unavailable() -> None:
-    content = bytes(40_000_000)
-
-    with slow_storage(None) as store, pytest.raises(StorageUnavailable, match="in time"):
-        store.put("key", content, length=len(content), media_type="image/png")
-
-
-def test_reader_that_pauses_gets_the_whole_object() -> None:
-    content = bytes(5_000_000)
-    with http_server.serve(lambda _: Reply(200, content)) as url:
-        settings = StorageSettings(url=url, access_key=SecretStr("a"), secret_key=SecretStr("b"))
-        store = S3Store(settings, connections=1, limits=TransferLimits(seconds=0.5))
-
-        pieces = store.stream("key")
-        read = len(next(pieces))
-        time.sleep(0.6)
-        read += sum(len(piece) for piece in pieces)
-
-    assert read == len(content)
 
 
 @pytest.mark.parametrize("closes", [True, False])

@@ -198,6 +198,7 @@ def test_stuck_process_ends_with_its_traceback(code: str) -> None:
     assert 'File "<string>", line' in ended.stderr
 
 
+@pytest.mark.slow
 def test_process_that_makes_progress_lives() -> None:
     ended = run_watched("""
         watchdog = Watchdog(1)
