@@ -391,6 +391,14 @@ class DatabaseUnavailable(TryAgain):
     """The database did not answer, or the transaction must be retried."""
 
 
+class OutcomeUnknown(DatabaseUnavailable):
+    """A COMMIT, or a statement that commits itself, was sent and its result is not known.
+
+    It may have been executed, or be executed later: remove and refund nothing; send it again only
+    if executing it twice does no harm.
+    """
+
+
 class DatabaseMisconfigured(DatabaseUnavailable):
     """The database rejects the settings: the user, its rights, the password or the name."""
 

@@ -13,7 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from smart_filter_api.limits.database_limit import DatabaseLimit
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import DatabaseUnavailable, ListTooSlow, StatementTimedOut
+from smart_filter_shared.db.sessions import Sending
+from smart_filter_shared.errors import (
+    DatabaseUnavailable,
+    ListTooSlow,
+    OutcomeUnknown,
+    StatementTimedOut,
+)
 from smart_filter_shared.ids import Tenant
 
 _LIST_RETRY_SECONDS: Final = 5
@@ -56,11 +62,13 @@ class Database:
         """Open a transaction that commits when the block succeeds, else rolls back.
 
         Raises DatabaseUnavailable, also when the whole block takes too long: a network that
-        drops packets silently would block the request forever.
+        drops packets silently would block the request forever. Raises OutcomeUnknown when the
+        COMMIT was sent and has no answer.
         """
+        sending = Sending()
         async with (
-            limit_seconds(self.patience_seconds),
-            sessions.async_transaction(self.engine) as connection,
+            limit_seconds(self.patience_seconds, sending),
+            sessions.async_transaction(self.engine, sending) as connection,
         ):
             yield connection
 
@@ -108,10 +116,13 @@ class Database:
         """Call a function with a connection on which each statement is its own transaction.
 
         It saves the two round trips of BEGIN and COMMIT.  Raises DatabaseUnavailable, as
-        `transaction` does.
+        `transaction` does; OutcomeUnknown when a statement was sent and has no answer.
         """
-        async with limit_seconds(self.patience_seconds):
-            return await sessions.async_query(self.reader, function, *args, **options)
+        sending = Sending()
+        async with limit_seconds(self.patience_seconds, sending):
+            return await sessions.async_query_sending(
+                self.reader, sending, function, *args, **options
+            )
 
     async def transact(
         self,
@@ -126,8 +137,11 @@ class Database:
 
 
 @asynccontextmanager
-async def limit_seconds(seconds: float) -> AsyncIterator[None]:
-    """Limit the time of a block that uses a connection.  Raises DatabaseUnavailable.
+async def limit_seconds(seconds: float, sending: Sending | None = None) -> AsyncIterator[None]:
+    """Limit the time of a block that uses a connection.
+
+    sending: of the block, if it writes.  Raises DatabaseUnavailable; OutcomeUnknown once the block
+    may have committed.
 
     A client that disconnects cancels all awaits of its request, including those in which
     SQLAlchemy returns the connection to the pool; the connection would be lost until garbage
@@ -138,4 +152,5 @@ async def limit_seconds(seconds: float) -> AsyncIterator[None]:
         with anyio.fail_after(seconds, shield=True):
             yield
     except TimeoutError as error:
-        raise DatabaseUnavailable(f"no answer within {seconds} s") from error
+        kind = OutcomeUnknown if sending and sending.may_commit else DatabaseUnavailable
+        raise kind(f"no answer within {seconds} s") from error

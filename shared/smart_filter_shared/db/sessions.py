@@ -15,6 +15,7 @@ import time
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -41,6 +42,8 @@ from smart_filter_shared.db.bounded_connections import (
 from smart_filter_shared.errors import (
     DatabaseMisconfigured,
     DatabaseUnavailable,
+    Error,
+    OutcomeUnknown,
     SetupFailed,
     StatementTimedOut,
 )
@@ -87,14 +90,20 @@ LISTING_SECONDS: Final = 4
 # The best plan of a list depends on its values: on how many jobs have this metadata.
 _LISTING: Final = "; SET LOCAL plan_cache_mode = force_custom_plan"
 _IDLING: Final = "; SET LOCAL idle_in_transaction_session_timeout = 0"
-# deadlock_detected, serialization_failure and lock_not_available: the transaction can run again.
-_RETRYABLE_SQLSTATES = frozenset({"40P01", "40001", "55P03"})
+# deadlock_detected, serialization_failure, lock_not_available and
+# idle_in_transaction_session_timeout: the transaction can run again.
+_RETRYABLE_SQLSTATES = frozenset({"40P01", "40001", "55P03", "25P03"})
 # query_canceled: by `statement_timeout`, or by an administrator.
 _CANCELED = "57014"
 # read_only_sql_transaction: after a failover the host name may still lead to a replica.
 _READ_ONLY = "25006"
 # insufficient_privilege: the role of this process lacks a right (db/grants.py).
 _DENIED = "42501"
+# Classes whose errors leave open whether a statement was committed: connection exceptions, which
+# PgBouncer reports too, and operator interventions. A cancel request or a shutdown can arrive
+# between the commit and its answer. The code 40003 says it of itself.
+# Source: PostgreSQL, Appendix A; src/backend/tcop/postgres.c, ProcessInterrupts.
+_UNPROVEN_CLASSES: Final = ("08", "57", "40003")
 # In messages of PostgreSQL and PgBouncer for a connection that is never accepted; libpq passes
 # on no SQLSTATE. Source: PostgreSQL, src/backend/libpq/auth.c, src/backend/utils/init/postinit.c.
 _REFUSALS: Final = (
@@ -181,14 +190,35 @@ def for_lists(source: AsyncEngine) -> AsyncEngine:
     )
 
 
+@dataclass(slots=True)
+class Sending:
+    """Whether a COMMIT, or a statement that commits itself, may have been sent."""
+
+    may_commit: bool = False
+
+
+def has_certainly_failed(error: BaseException) -> bool:
+    """Return whether an error proves that nothing was committed; only then undo anything.
+
+    error: raised by a block or a function that writes to the database.
+    """
+    if isinstance(error, DBAPIError):
+        return _proves_rollback(error)
+    # A defect or a cancellation can come after a statement that has committed.
+    return isinstance(error, Error) and not isinstance(error, OutcomeUnknown)
+
+
 @contextmanager
 def transaction(source: Engine) -> Iterator[Connection]:
     """Open a transaction that commits when the block succeeds, and rolls back when it raises.
 
-    Raises DatabaseUnavailable when the database is down, or when the transaction should be retried.
+    Raises DatabaseUnavailable when the database is down, or when the transaction should be
+    retried; OutcomeUnknown when it may have been committed.
     """
-    with _translate_errors(), source.begin() as connection:
+    sending = Sending()
+    with _translate_errors(sending), source.begin() as connection:
         yield connection
+        sending.may_commit = True
 
 
 def fetch_rows(
@@ -222,17 +252,29 @@ def array_text(values: Iterable[object]) -> str:
 
 @contextmanager
 def connection(source: Engine) -> Iterator[Connection]:
-    """Open a connection on which the block begins transactions.  Raises DatabaseUnavailable."""
-    with _translate_errors(), source.connect() as opened:
+    """Open a connection on which the block begins transactions.
+
+    Raises DatabaseUnavailable, and OutcomeUnknown.
+    """
+    sending = Sending()
+    with _translate_errors(sending), source.connect() as opened:
+        sending.may_commit = True
         yield opened
 
 
 @asynccontextmanager
-async def async_transaction(source: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Open a transaction as `transaction` does, for an event loop."""
-    with _translate_errors():
+async def async_transaction(
+    source: AsyncEngine, sending: Sending | None = None
+) -> AsyncIterator[AsyncConnection]:
+    """Open a transaction as `transaction` does, for an event loop.
+
+    sending: is kept up to date, for a caller that limits the time.
+    """
+    sending = sending or Sending()
+    with _translate_errors(sending):
         async with source.begin() as connection:
             yield connection
+            sending.may_commit = True
 
 
 async def async_query(
@@ -243,15 +285,30 @@ async def async_query(
 ) -> Result:
     """Call a function with a connection of a `reader`, without a transaction; return its result.
 
+    Raises DatabaseUnavailable; OutcomeUnknown when the last statement may have been executed.
+    """
+    return await async_query_sending(source, Sending(), function, *args, **options)
+
+
+async def async_query_sending(
+    source: AsyncEngine,
+    sending: Sending,
+    function: Callable[Concatenate[Connection, Given], Result],
+    *args: Given.args,
+    **options: Given.kwargs,
+) -> Result:
+    """Call a function as `async_query` does, for a caller that limits the time.
+
     Opening, function and closing share a greenlet, which takes half the time of one for each.
-    Raises DatabaseUnavailable.
+    sending: is kept up to date.
     """
 
     def call() -> Result:
         with source.sync_engine.connect() as connection:
+            sending.may_commit = True
             return function(connection, *args, **options)
 
-    with _translate_errors():
+    with _translate_errors(sending):
         return await greenlet_spawn(call)
 
 
@@ -446,7 +503,7 @@ def _ping_after_idling(source: Engine, clock: Callable[[], float]) -> None:
 
 
 @contextmanager
-def _translate_errors() -> Iterator[None]:
+def _translate_errors(sending: Sending) -> Iterator[None]:
     try:
         yield
     except PoolTimeout as error:
@@ -454,6 +511,8 @@ def _translate_errors() -> Iterator[None]:
     except DBAPIError as error:
         reason = str(error.orig).strip()
         sqlstate = getattr(error.orig, "sqlstate", None)
+        if sending.may_commit and _is_unknown(error):
+            raise OutcomeUnknown(f"{reason}; it may have been executed") from error
         if sqlstate == _DENIED or (isinstance(error, OperationalError) and _is_refusal(reason)):
             raise DatabaseMisconfigured(reason) from error
         if sqlstate == _CANCELED:
@@ -466,6 +525,25 @@ def _translate_errors() -> Iterator[None]:
 def _is_refusal(reason: str) -> bool:
     """Return whether a server answered that it will never accept the connection."""
     return "FATAL:" in reason and any(words in reason for words in _REFUSALS)
+
+
+def _is_unknown(error: DBAPIError) -> bool:
+    """Return whether the server, or the way to it, failed without saying what was committed."""
+    has_answered = getattr(error.orig, "sqlstate", None) is not None
+    is_failure = has_answered or isinstance(error, (OperationalError, InterfaceError))
+    return not _proves_rollback(error) and (is_failure or error.connection_invalidated)
+
+
+def _proves_rollback(error: DBAPIError) -> bool:
+    """Return whether the server reported, on a connection that goes on, that it rolled back.
+
+    A FATAL error ends the connection, and can follow a commit whose answer was not sent yet.
+    """
+    diagnosis: Any = getattr(error.orig, "diag", None)  # psycopg's
+    sqlstate = "" if diagnosis is None else diagnosis.sqlstate
+    if not sqlstate or sqlstate.startswith(_UNPROVEN_CLASSES):
+        return False
+    return bool(diagnosis.severity_nonlocalized == "ERROR")
 
 
 def _is_transient(error: DBAPIError) -> bool:

@@ -14,6 +14,7 @@ from smart_filter_shared.errors import (
     DatabaseUnavailable,
     Error,
     FolderUnreadable,
+    OutcomeUnknown,
     PictureRefused,
     VersionRefused,
 )
@@ -114,6 +115,11 @@ def _end_by_system_error(error: OSError | UnicodeEncodeError, arguments: Sequenc
 def _describe_error(error: Error) -> str:
     if isinstance(error, DatabaseMisconfigured):
         return f"the database rejects this process ({error}); correct SMART_FILTER_DATABASE_URL"
+    if isinstance(error, OutcomeUnknown):
+        return (
+            f"the database has not confirmed the change ({error}); look whether it was made"
+            " before you repeat the command"
+        )
     if isinstance(error, DatabaseUnavailable):
         if os.strerror(errno.ENOSPC) in str(error):
             return f"the database's volume is full ({error}); free space on it, or enlarge it"
