@@ -1,10 +1,8 @@
 """Admit jobs: check their quotas, reserve their places in the queues, and fit them to deadlines."""
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import anyio
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
@@ -16,7 +14,7 @@ from smart_filter_api.submission import deadline_policy
 from smart_filter_api.submission.deadline_policy import RunOption
 from smart_filter_shared.artifacts import retention as artifact_retention
 from smart_filter_shared.artifacts.retention import RetentionPolicy
-from smart_filter_shared.errors import InputsExpired, TryAgain
+from smart_filter_shared.errors import InputsExpired
 from smart_filter_shared.eta.estimate import CompletionEstimate, PendingJob
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import result_cache
@@ -81,6 +79,7 @@ class AdmittedJob:
 async def admit_job(services: Services, caller: Caller, request: AdmissionRequest) -> AdmittedJob:
     """Check quotas and reserve a place for a job of the caller; return the admitted job.
 
+    Its megapixels are charged when it is written, in the same transaction.
     Raises Contradiction, QueueFull, RateLimited, DeadlineInfeasible, InputsExpired when the photo
     of the parent has expired, and DatabaseUnavailable.
     """
@@ -91,25 +90,12 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
     if asked.deadline_ms is not None:
         await estimator.refresh_for_deadline()
     has_room = await _has_room(services, caller)
-    is_bounded = bool(not has_room or caller.limits.megapixels_per_day)
-    # A deadline needs one transaction: a rejected job is not charged and keeps no place.
+    if not has_room or caller.limits.megapixels_per_day:
+        await services.database.query(_check_quotas, services, caller, request, has_room=has_room)
+    # A deadline needs one transaction: a rejected job keeps no place.
     is_atomic = asked.deadline_ms is not None
-    async with contextlib.AsyncExitStack() as undo:
-        if is_bounded and not is_atomic:
-            await services.database.transact(
-                _charge_job, services, caller, request, has_room=has_room
-            )
-            undo.push_async_callback(refund, services, caller, request.charged_megapixels)
-        call = services.database.transact if is_atomic else services.database.query
-        place, hits, choice = await call(
-            _place_job,
-            services,
-            caller,
-            request,
-            has_room=has_room,
-            charges=is_bounded and is_atomic,
-        )
-        undo.pop_all()
+    call = services.database.transact if is_atomic else services.database.query
+    place, hits, choice = await call(_place_job, services, caller, request)
     done = hits.results
     cache_keys = parsed_recipe.cache_keys
     if choice.degraded:
@@ -159,25 +145,14 @@ async def admit_batch(
 ) -> list[Reservation]:
     """Check quotas and reserve a place for each job of a batch; return the places in order.
 
-    megapixels: of all its photos.  Raises QueueFull, RateLimited, DatabaseUnavailable.
+    megapixels: of all its photos, charged when the batch is written.
+    Raises QueueFull, RateLimited, DatabaseUnavailable.
     """
-    async with contextlib.AsyncExitStack() as undo:
-        if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
-            await services.database.transact(
-                _charge_batch, caller, jobs=len(parsed_recipes), megapixels=megapixels
-            )
-            undo.push_async_callback(refund, services, caller, megapixels)
-        places = await services.database.query(_reserve_places, caller.tenant, parsed_recipes)
-        undo.pop_all()
-    return places
-
-
-async def refund(services: Services, caller: Caller, megapixels: float) -> None:
-    """Refund the megapixels of a failed submission, if the database is available."""
-    if not megapixels or not caller.limits.megapixels_per_day:
-        return
-    with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-        await services.database.transact(quotas.refund, caller.tenant, megapixels)
+    if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
+        await services.database.query(
+            _check_batch_quotas, caller, jobs=len(parsed_recipes), megapixels=megapixels
+        )
+    return await services.database.query(_reserve_places, caller.tenant, parsed_recipes)
 
 
 async def hold_deliveries(
@@ -223,7 +198,7 @@ async def _has_room(services: Services, caller: Caller) -> bool:
     return await services.limits.queues.admit(caller.tenant, caller.limits.jobs_waiting, count)
 
 
-def _charge_job(
+def _check_quotas(
     connection: Connection,
     services: Services,
     caller: Caller,
@@ -236,29 +211,23 @@ def _charge_job(
         quotas.check_queue_quota(
             connection, caller.tenant, caller.limits, exactly=False, full_seconds=full_seconds
         )
-    quotas.charge(connection, caller.tenant, request.charged_megapixels, caller.limits)
+    quotas.check_megapixels(connection, caller.tenant, request.charged_megapixels, caller.limits)
 
 
-def _charge_batch(connection: Connection, caller: Caller, *, jobs: int, megapixels: float) -> None:
+def _check_batch_quotas(
+    connection: Connection, caller: Caller, *, jobs: int, megapixels: float
+) -> None:
     quotas.check_queue_quota(connection, caller.tenant, caller.limits, exactly=False, jobs=jobs)
-    quotas.charge(connection, caller.tenant, megapixels, caller.limits)
+    quotas.check_megapixels(connection, caller.tenant, megapixels, caller.limits)
 
 
 def _place_job(
-    connection: Connection,
-    services: Services,
-    caller: Caller,
-    request: AdmissionRequest,
-    *,
-    has_room: bool,
-    charges: bool,
+    connection: Connection, services: Services, caller: Caller, request: AdmissionRequest
 ) -> tuple[Reservation, CacheHits, RunOption]:
     """Reserve a job's place; return it with what can be reused and how the job will run.
 
-    Raises DeadlineInfeasible, and the errors of `_charge_job` and `_reserve_place`.
+    Raises DeadlineInfeasible, and the errors of `_reserve_place`.
     """
-    if charges:
-        _charge_job(connection, services, caller, request, has_room=has_room)
     place, hits = _reserve_place(connection, services, caller, request)
     options = _estimate_options(services.eta, caller.tenant, request, place, hits.results)
     deadline_ms = request.parsed_recipe.recipe.deadline_ms

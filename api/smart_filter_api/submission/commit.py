@@ -13,16 +13,16 @@ from typing import BinaryIO, Final, cast
 
 import anyio
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake.body import SpooledFile
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.database import CallWithConnection, Database
-from smart_filter_api.submission import admission, outbound_url, photo_source
+from smart_filter_api.submission import outbound_url, photo_source
 from smart_filter_api.submission.admission import AdmittedJob
 from smart_filter_shared.artifacts import uploads
+from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import (
     FieldError,
     InvalidWebhookUrl,
@@ -57,7 +57,7 @@ class JobSubmission:
     """An admitted job that is ready to be written.
 
     pictures: stored before the job is written, by their keys.
-    charged_megapixels: refunded when the job cannot be written.
+    charged_megapixels: charged with the job.
     """
 
     job: NewPhotoJob
@@ -127,35 +127,35 @@ async def open_submission(
 ) -> AsyncIterator[CallWithConnection]:
     """Store the pictures, yield what calls the functions that insert the rows, and commit.
 
-    The pictures are stored first, so that no committed row lacks its objects. When the block
-    fails, no row is left, and no object unless the storage has just failed.
+    The pictures are stored first, so that no committed row lacks its objects. When nothing was
+    written, they are removed. They stay when it is not known whether anything was; the orphan scan
+    removes them if no row references them.
     adds_rows: whether the block writes rows in addition to `insert_job`.
-    Raises StorageUnavailable, DatabaseUnavailable, and for a batch RateLimited and ServiceFull.
+    Raises StorageUnavailable, DatabaseUnavailable, OutcomeUnknown, and for a batch RateLimited and
+    ServiceFull.
     """
     commits_itself = not adds_rows and _is_one_statement(caller, submission)
     async with contextlib.AsyncExitStack() as undo:
-        undo.push_async_callback(admission.refund, services, caller, submission.charged_megapixels)
         stored_keys: list[str] = []
         undo.push_async_callback(_remove_pictures, services, stored_keys)
         await _store_pictures(services, submission.pictures, stored_keys)
-        async with _open_writing(
-            services.database, caller, submission, commits_itself=commits_itself
-        ) as call:
-            if isinstance(submission, JobSubmission):
-                services.eta.accept(submission.admitted.outstanding)
-            try:
+        try:
+            async with _open_writing(
+                services.database, caller, submission, commits_itself=commits_itself
+            ) as call:
+                if isinstance(submission, JobSubmission):
+                    services.eta.accept(submission.admitted.outstanding)
                 yield call
-            except BaseException as error:
-                if commits_itself and not _has_certainly_failed(error):
-                    undo.pop_all()
-                raise
-            if isinstance(submission, JobSubmission) and submission.job.webhook_url is not None:
-                await call(_ensure_webhook_secret, services, caller)
-            # A commit that seems to fail may have happened, so the pictures stay; retention removes
-            # them if no row references them.
-            undo.pop_all()
-    if isinstance(submission, BatchSubmission):
-        services.limits.queues.forget(caller.tenant)
+                if isinstance(submission, JobSubmission) and submission.job.webhook_url is not None:
+                    await call(_ensure_webhook_secret, services, caller)
+        except BaseException as error:
+            if not sessions.has_certainly_failed(error):
+                undo.pop_all()
+            raise
+        finally:
+            if isinstance(submission, BatchSubmission):
+                services.limits.queues.forget(caller.tenant)
+        undo.pop_all()
 
 
 def insert_job(
@@ -164,14 +164,16 @@ def insert_job(
     submission: JobSubmission,
     answer: Callable[[NewJob], StoredAnswer] | None = None,
 ) -> AcceptedJob:
-    """Insert a job and return it; answer: as in `submit_job`.
+    """Insert a job, charge its megapixels, and return the job; answer: as in `submit_job`.
 
-    Raises QueueFull, IdempotencyInProgress, InsufficientScope, InvalidRequest for an upload that
-    has expired, and InputsExpired when a borrowed artifact has expired.
+    Raises QueueFull, RateLimited, IdempotencyInProgress, InsufficientScope, InvalidRequest for an
+    upload that has expired, and InputsExpired when a borrowed artifact has expired.
     """
     job, admitted = submission.job, submission.admitted
     _hold_room(connection, caller, [job], submission.pictures, has_room=admitted.has_room)
     written = submit_job(connection, job, answer=answer)
+    # Last: the tenant's other submissions wait for this row until the commit.
+    quotas.charge(connection, caller.tenant, submission.charged_megapixels, caller.limits)
     row = queries.from_submission(job, written)
     estimate = admitted.estimate if row.finished_at is None else None
     return AcceptedJob(row, written.ringing, estimate)
@@ -180,9 +182,9 @@ def insert_job(
 def insert_batch(
     connection: Connection, services: Services, caller: Caller, submission: BatchSubmission
 ) -> AcceptedBatch:
-    """Insert a batch with all its jobs and return it.
+    """Insert a batch with all its jobs, charge its megapixels, and return it.
 
-    Raises QueueFull, and InvalidRequest for an upload that has expired.
+    Raises QueueFull, RateLimited, and InvalidRequest for an upload that has expired.
     """
     batch = submission.batch
     _hold_room(connection, caller, batch.jobs, submission.pictures, has_room=False)
@@ -192,6 +194,7 @@ def insert_batch(
     row = batches.find(connection, batch.batch_id, batch.tenant)
     if row is None:
         raise RuntimeError(f"batch {batch.batch_id} was written and cannot be read")
+    quotas.charge(connection, caller.tenant, submission.charged_megapixels, caller.limits)
     return AcceptedBatch(row, [job.job_id for job in batch.jobs], ringing)
 
 
@@ -264,18 +267,11 @@ def _is_one_statement(caller: Caller, submission: JobSubmission | BatchSubmissio
     return submission.admitted.has_room and not (
         caller.is_device
         or caller.limits.stored_bytes
+        or caller.limits.megapixels_per_day
         or job.webhook_url
         or job.upload
         or job.results
         or job.references
-    )
-
-
-def _has_certainly_failed(error: BaseException) -> bool:
-    """Whether a statement that commits itself has written nothing."""
-    # A canceled statement and one whose connection broke may have been executed.
-    return isinstance(error, Exception) and not (
-        isinstance(error, DBAPIError) and error.connection_invalidated
     )
 
 

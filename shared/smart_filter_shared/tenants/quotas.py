@@ -102,10 +102,6 @@ _SECONDS_UNTIL_MIDNIGHT = text("""
         - statement_timestamp() AT TIME ZONE 'UTC'
     )
 """)
-_REFUND = text("""
-    UPDATE tenants SET spent_megapixels = greatest(0, spent_megapixels - :megapixels)
-    WHERE name = :tenant AND spent_on = CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)
-""")
 _READ_CHARGED = text("""
     SELECT spent_megapixels FROM tenants
     WHERE name = :tenant AND spent_on = CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)
@@ -321,12 +317,19 @@ def charge(connection: Connection, tenant: Tenant, megapixels: float, limits: Li
     where = {"tenant": tenant, "megapixels": megapixels or _ONE_PIXEL, "most": most}
     connection.execute(_ENSURE_TENANT, {"tenant": tenant})
     if connection.execute(_CHARGE, where).one_or_none() is None:
-        left = connection.execute(_SECONDS_UNTIL_MIDNIGHT).scalar_one()
-        raise RateLimited(
-            f"{most:g} megapixels per day are allowed, and today's are used up; the next day"
-            " begins at midnight UTC",
-            retry_after_seconds=float(left),
-        )
+        raise _used_up(connection, most)
+
+
+def check_megapixels(
+    connection: Connection, tenant: Tenant, megapixels: float, limits: Limits
+) -> None:
+    """Check that megapixels fit into a tenant's quota of today, without charging them.
+
+    megapixels: as in `charge`.  Raises RateLimited as `charge` does.
+    """
+    most = limits.megapixels_per_day
+    if most and read_charged_today(connection, tenant) + (megapixels or _ONE_PIXEL) > most:
+        raise _used_up(connection, most)
 
 
 def charge_imported(connection: Connection, tenant: Tenant, megapixels: float) -> None:
@@ -339,9 +342,13 @@ def read_charged_today(connection: Connection, tenant: Tenant) -> float:
     return float(connection.execute(_READ_CHARGED, {"tenant": tenant}).scalar_one_or_none() or 0)
 
 
-def refund(connection: Connection, tenant: Tenant, megapixels: float) -> None:
-    """Refund the charge of a photo that could not be submitted."""
-    connection.execute(_REFUND, {"tenant": tenant, "megapixels": megapixels})
+def _used_up(connection: Connection, most: float) -> RateLimited:
+    left = connection.execute(_SECONDS_UNTIL_MIDNIGHT).scalar_one()
+    return RateLimited(
+        f"{most:g} megapixels per day are allowed, and today's are used up; the next day"
+        " begins at midnight UTC",
+        retry_after_seconds=float(left),
+    )
 
 
 def _override_or_default(override: Number | None, usual: Number) -> Number:
