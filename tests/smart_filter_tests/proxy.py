@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,7 @@ from smart_filter_shared.config.settings import BrokerSettings, DatabaseSettings
 
 _PIECE_BYTES = 65536
 _LOST_SHARE = 0.2
+_COMMITTING = (b"COMMIT", b"INSERT INTO jobs")
 _HELD_BYTES = 128 * 1024
 _SLOW_SECONDS = 0.2
 _METHODS = (b"GET ", b"HEAD ", b"PUT ", b"POST ", b"DELETE ")
@@ -39,12 +41,61 @@ class Mode(StrEnum):
     SLOW = "slow"
 
 
+class Loss(StrEnum):
+    """What happens to one message of a client.
+
+    REQUEST: the connection is cut instead of forwarding it.  ANSWER: it is forwarded, and the
+    connection is cut instead of the answer.  LATE_ANSWER, LATE_REQUEST: the answer, or the message
+    itself, is held until the trap is released.
+    """
+
+    REQUEST = "request lost"
+    ANSWER = "answer lost"
+    LATE_ANSWER = "answer late"
+    LATE_REQUEST = "request late"
+
+
+@dataclass(slots=True)
+class Trap:
+    """Waits for messages that contain `text`, and loses them or their answers.
+
+    at_commit: it springs at the next COMMIT of a connection that has sent the text instead.
+    left: how often it springs.  sprung: set when it has.  released: lets what is held go on.
+    port: of the proxy's connection to the server on which it sprang last.
+    """
+
+    text: bytes
+    loss: Loss
+    at_commit: bool = False
+    left: int = 1
+    sprung: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+    port: int = 0
+    _committing: set[socket.socket] = field(default_factory=set)
+
+    def springs(self, piece: bytes, client: socket.socket) -> bool:
+        """Return whether a message of a client springs it now."""
+        if self.at_commit and client in self._committing:
+            is_due = b"COMMIT" in piece
+        else:
+            is_due = self.text in piece
+            if is_due and self.at_commit:
+                self._committing.add(client)
+                is_due = False
+        if not is_due or self.left == 0:
+            return False
+        self.left -= 1
+        self.sprung.set()
+        return True
+
+
 class Proxy:
     """Listens on its own port while the `with` block lasts.
 
     mode: PASS forwards bytes; RESET cuts new connections; SWALLOW accepts and never answers; LOSE
-    cuts some connections instead of forwarding the answer to a COMMIT; FAIL answers some HTTP
-    requests with 500; SLOW forwards each piece of bytes after `slow_seconds`.
+    cuts some connections instead of forwarding the answer to a COMMIT or to the statement that
+    submits a job; FAIL answers some HTTP requests with 500; SLOW forwards each piece of bytes after
+    `slow_seconds`.
     chance: decides which; one in five.
     `freeze` silences the connections that are open, in every mode.
     is_holding: whether `hold_after` has held bytes.
@@ -65,6 +116,8 @@ class Proxy:
         self._frozen: set[socket.socket] = set()
         self._thawed = threading.Event()
         self.is_holding = False
+        self._trap: Trap | None = None
+        self._held: dict[socket.socket, threading.Event] = {}  # answers, by their clients
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> Self:
@@ -99,6 +152,21 @@ class Proxy:
         The peer's kernel still acknowledges what is sent. `cut` resets them. New ones are served.
         """
         self._frozen |= self._open
+
+    @contextlib.contextmanager
+    def trap(
+        self, text: str, loss: Loss, *, at_commit: bool = False, times: int = 1
+    ) -> Iterator[Trap]:
+        """Set a trap while the block lasts; nothing stays held after it.
+
+        A statement's text is in its message until the driver has prepared it: `cut` before.
+        """
+        trap = self._trap = Trap(text.encode(), loss, at_commit=at_commit, left=times)
+        try:
+            yield trap
+        finally:
+            self._trap = None
+            trap.released.set()
 
     def cut(self) -> None:
         """Reset every open connection."""
@@ -147,8 +215,10 @@ class Proxy:
                     self._may_send.wait()
                 if source is not client and doomed.is_set():
                     break
-                if source is client and self._loses(piece):
-                    doomed.set()
+                if source is not client:
+                    self._await_release(client)
+                elif self._is_lost(piece, client, target, doomed):
+                    break
                 if source is client and self._fails(piece):
                     self._answer_failure(client)
                     break
@@ -171,8 +241,31 @@ class Proxy:
         return b""
 
     def _loses(self, piece: bytes) -> bool:
-        is_commit = self.mode == Mode.LOSE and b"COMMIT" in piece
+        is_commit = self.mode == Mode.LOSE and any(text in piece for text in _COMMITTING)
         return is_commit and self.chance.random() < _LOST_SHARE
+
+    def _await_release(self, client: socket.socket) -> None:
+        """Hold an answer to this client, if its trap says so."""
+        if (released := self._held.pop(client, None)) is not None:
+            released.wait()
+
+    def _is_lost(
+        self, piece: bytes, client: socket.socket, server: socket.socket, doomed: threading.Event
+    ) -> bool:
+        """Lose the answer to a message, or spring the trap; return whether the message is lost."""
+        if self._loses(piece):
+            doomed.set()
+        trap = self._trap
+        if trap is None or not trap.springs(piece, client):
+            return False
+        trap.port = server.getsockname()[1]
+        if trap.loss == Loss.ANSWER:
+            doomed.set()
+        elif trap.loss == Loss.LATE_ANSWER:
+            self._held[client] = trap.released
+        elif trap.loss == Loss.LATE_REQUEST:
+            trap.released.wait()
+        return trap.loss == Loss.REQUEST
 
     def _fails(self, piece: bytes) -> bool:
         is_request = self.mode == Mode.FAIL and piece.startswith(_METHODS)

@@ -24,7 +24,7 @@ from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import commit, submit
-from smart_filter_shared.errors import JobFinal, NotFound, TryAgain
+from smart_filter_shared.errors import JobFinal, NotFound, OutcomeUnknown, TryAgain
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT
@@ -118,7 +118,7 @@ async def join_or_submit(
     """
     key = _PREFIX + hashlib.sha256(upload.fingerprint).hexdigest()
     while True:
-        claim = await services.database.transact(_join_or_claim, caller.tenant, key)
+        claim = await _claim(services, caller.tenant, key)
         if isinstance(claim, Waiter):
             return claim
         if claim is not None:
@@ -169,6 +169,23 @@ async def is_last(services: Services, seat: Waiter) -> bool:
     )
 
 
+async def _claim(services: Services, tenant: Tenant, key: str) -> Waiter | dt.datetime | None:
+    """Join or claim a request, as `_join_or_claim` does; a claim that may be lost is freed."""
+    claim: Waiter | dt.datetime | None = None
+
+    def join_or_claim(connection: Connection) -> None:
+        nonlocal claim
+        claim = _join_or_claim(connection, tenant, key)
+
+    try:
+        await services.database.transact(join_or_claim)
+    except OutcomeUnknown:
+        if isinstance(claim, dt.datetime):
+            await _free(services, tenant, key, claim)
+        raise
+    return claim
+
+
 def _join_or_claim(connection: Connection, tenant: Tenant, key: str) -> Waiter | dt.datetime | None:
     """Join or claim a request.
 
@@ -203,9 +220,14 @@ async def _submit(
             accepted = await call(commit.insert_job, caller, submission)
             await call(lambda open_one: open_one.execute(_NAME_JOB, waiter.parameters))
     except BaseException:
-        parameters = {"tenant": caller.tenant, "key": key, "joined_at": joined_at}
-        with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-            await services.database.transact(lambda open_one: open_one.execute(_FREE, parameters))
+        await _free(services, caller.tenant, key, joined_at)
         raise
     services.doorbell.ring(accepted.ringing)
     return waiter
+
+
+async def _free(services: Services, tenant: Tenant, key: str, joined_at: dt.datetime) -> None:
+    """Free a claim that names no job, if the database is available; else it is abandoned later."""
+    parameters = {"tenant": tenant, "key": key, "joined_at": joined_at}
+    with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
+        await services.database.transact(lambda open_one: open_one.execute(_FREE, parameters))

@@ -30,7 +30,7 @@ from smart_filter_api.schemas.operating import (
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.services.callers import Operator
 from smart_filter_api.services.container import OpenServices, Services
-from smart_filter_shared.errors import NotFound
+from smart_filter_shared.errors import NotFound, OutcomeUnknown
 from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, WorkerId
 from smart_filter_shared.operations import (
     bulk,
@@ -310,6 +310,9 @@ async def _move_jobs(
                 await services.database.transact(bulk.apply, move, name, job_id)
             except bulk.SKIP_ERRORS:
                 continue
+            except OutcomeUnknown:  # it may have been moved, and the log must not miss it
+                moved += 1
+                raise
             moved += 1
     finally:  # log the jobs that were moved, even when the rest failed or the client left
         if moved:

@@ -102,9 +102,10 @@ async def update_recipe(
         security_log.record(connection, request, caller, AuditEvent.RECIPE_SAVED, recipe_name)
         return saved
 
-    saved = await services.database.transact(write)
-    services.caches.saved_recipes.forget((caller.tenant, recipe_name))
-    return _render_saved(saved)
+    try:
+        return _render_saved(await services.database.transact(write))
+    finally:  # also when the outcome is unknown
+        services.caches.saved_recipes.forget((caller.tenant, recipe_name))
 
 
 @router.delete(
@@ -125,8 +126,10 @@ async def delete_recipe(
             raise _missing_recipe(recipe_name)
         security_log.record(connection, request, caller, AuditEvent.RECIPE_DELETED, recipe_name)
 
-    await services.database.transact(delete)
-    services.caches.saved_recipes.forget((caller.tenant, recipe_name))
+    try:
+        await services.database.transact(delete)
+    finally:  # also when the outcome is unknown
+        services.caches.saved_recipes.forget((caller.tenant, recipe_name))
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 

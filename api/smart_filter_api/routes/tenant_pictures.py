@@ -141,8 +141,10 @@ async def delete_tenant_picture(
         stored = [picture.key for picture in gone]
         return [*waiting, *stored, *map(keys.thumbnail, stored)]
 
-    removed = await services.database.transact(delete)
-    services.caches.stock.forget(caller.tenant)
+    try:
+        removed = await services.database.transact(delete)
+    finally:  # also when the outcome is unknown
+        services.caches.stock.forget(caller.tenant)
     for key in removed:
         await commit.remove_picture(services, key)
     return Response(status_code=status.HTTP_204_NO_CONTENT)

@@ -11,14 +11,14 @@ import contextlib
 import datetime as dt
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Final
 
 import anyio
 from fastapi import Header, Request, Response
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.problems import problem
@@ -38,6 +38,7 @@ from smart_filter_shared.errors import (
     JobNotFinished,
     MalformedRequest,
     NotAvailable,
+    OutcomeUnknown,
     OutputExpired,
     Rejected,
     TryAgain,
@@ -105,6 +106,13 @@ _STORE = text("""
 _FREE = text("""
     DELETE FROM requests
     WHERE tenant = :tenant AND key = :key AND claimed_at = :claimed_at AND status IS NULL
+""")
+# A claim whose answer was lost: the key would seem to be in progress until it is abandoned. The
+# claim of a simultaneous equal request may go too; that request then writes nothing.
+_FREE_LOST = text("""
+    DELETE FROM requests
+    WHERE tenant = :tenant AND key = :key AND fingerprint = :fingerprint AND status IS NULL
+        AND claimed_at > statement_timestamp() - make_interval(secs => :abandoned_seconds)
 """)
 
 
@@ -223,7 +231,7 @@ async def once(
     fingerprint: of `compute_fingerprint`, in place of a long payload.
     A rejection is stored as well; of a long one only the status and the code, since its text can be
     much longer than the request. Other errors, and rejections that can end by themselves, free the
-    key.
+    key, unless an answer is stored: the request was executed, although its outcome was unknown.
     Raises MalformedRequest, IdempotencyMismatch, IdempotencyInProgress, JobDeleted.
     """
     if key is None:
@@ -246,12 +254,12 @@ async def once(
             answer = problem.respond_to_error(request, error)
             if len(answer.body) > _MAX_REFUSAL_BYTES:
                 answer = problem.problem_response(request, error.code, _REFUSED_BEFORE)
-            async with services.database.transaction() as connection:
-                await connection.run_sync(claim.remember, answer)
-            raise
-        with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-            async with services.database.transaction() as connection:
-                await connection.run_sync(lambda open_one: open_one.execute(_FREE, outcome.row))
+            try:
+                await services.database.transact(claim.remember, answer)
+            except TryAgain:  # the repeated request is refused again
+                await _free(services, _FREE, outcome.row)
+        else:
+            await _free(services, _FREE, outcome.row)
         raise
 
 
@@ -344,10 +352,20 @@ async def _claim_or_replay(
         )
 
     # The claim commits by itself; only what it lost to is read after it.
-    outcome = await services.database.query(claim)
+    try:
+        outcome = await services.database.query(claim)
+    except OutcomeUnknown:
+        await _free(services, _FREE_LOST, {**row, **limits, "fingerprint": fingerprint})
+        raise
     if isinstance(outcome, Error):
         raise outcome
     return outcome
+
+
+async def _free(services: Services, statement: TextClause, claim: Mapping[str, object]) -> None:
+    """Free a key that has no answer, if the database is available; else it is abandoned later."""
+    with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
+        await services.database.transact(lambda open_one: open_one.execute(statement, claim))
 
 
 def _unseal(stored: str, context: str, seal: SecretBox | None) -> bytes:

@@ -68,14 +68,17 @@ class WorkerCounters:
             self._add(CounterKey(step, capability), CounterValue(1, time.perf_counter() - started))
 
     def publish(self, engine: Engine) -> None:
-        """Write the counts and reset them.  Raises DatabaseUnavailable, and keeps them then."""
+        """Write the counts and reset them.
+
+        Raises DatabaseUnavailable, and keeps them then; OutcomeUnknown, and drops them, because
+        they may have been written.
+        """
         with self._lock:
             made, self._made = self._made, {}
             amounts, self._amounts = self._amounts, {}
             timed, self._timed = self._timed, {}
         if not made and not amounts and not timed:
             return
-        is_published = False
         try:
             with sessions.transaction(engine) as connection:
                 # Every worker writes these rows: no transaction may hold them during a disk write.
@@ -83,10 +86,10 @@ class WorkerCounters:
                 fair_queueing.record_progress(connection, made)
                 counters.add(connection, amounts)
                 stage_times.add(connection, timed)
-            is_published = True
-        finally:
-            if not is_published:
+        except BaseException as error:
+            if sessions.has_certainly_failed(error):
                 self._take_back(made, amounts, timed)
+            raise
 
     def _take_back(
         self,

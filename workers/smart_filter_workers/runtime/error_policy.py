@@ -21,6 +21,7 @@ from smart_filter_shared.errors import (
     Error,
     InputsExpired,
     ModelNotLoaded,
+    OutcomeUnknown,
     PictureTemporarilyUnreachable,
     RowUnreadable,
     TryAgain,
@@ -106,7 +107,11 @@ def _move_leases(
 def _charge(services: WorkerContext, task: Task) -> None:
     """Charge the time of a failed fetch, so that a slow address costs its own tenant."""
     if task.fetching_seconds:
-        with sessions.transaction(services.engine) as connection:
+        # An unknown outcome is not repeated: the tenant would be charged twice.
+        with (
+            contextlib.suppress(OutcomeUnknown),
+            sessions.transaction(services.engine) as connection,
+        ):
             WORKER.charge(connection, task.lease, task.fetching_seconds)
 
 
