@@ -5,9 +5,11 @@ import dataclasses
 import datetime as dt
 import os
 import random
+import secrets
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -47,6 +49,11 @@ LEASE_SECONDS = 4.0
 WORKERS = ("worker-1", "worker-2")
 # `make nightly` raises these by variables.
 PHOTOS = int(os.environ.get("CHAOS_PHOTOS", "16"))
+# Of these, how many are submitted while the faults happen.
+_DURING = max(1, PHOTOS // 4)
+_RETRY_SECONDS = 0.3
+# Answers after which a client sends the same request again: the same key may still be in progress.
+_RETRIED = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.CONFLICT)
 OUTAGE_SECONDS = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "8"))
 # Two stages, three, and all five.
 RECIPES = ({"background": "keep"}, {"background": "color:navy"}, {"background": "auto"})
@@ -68,8 +75,10 @@ class Storm:
     proxies: Mapping[str, Proxy]
     checked: list[tuple[int, int]] = field(default_factory=list)  # photos, and what was wrong
     _spoiled: set[str] = field(default_factory=set)  # keys of objects
+    _during: list[str] = field(default_factory=list)  # jobs that were submitted during the faults
+    _faults: list[str] = field(default_factory=list)
 
-    def submit(self, photos: int = PHOTOS) -> list[str]:
+    def submit(self, photos: int = PHOTOS - _DURING) -> list[str]:
         """Submit distinct photos with recipes short and long.
 
         Meanwhile the workers are stopped, so that all photos are in progress when it returns.
@@ -93,18 +102,47 @@ class Storm:
         return answer.json()["id"], [item["job_id"] for item in answer.json()["items"]]
 
     def ride_out(self, plan: Plan) -> None:
-        """Inject faults at the planned seconds from now; return when all jobs have ended."""
+        """Inject faults at the planned seconds from now; return when all jobs have ended.
+
+        Clients submit photos meanwhile, each with an Idempotency-Key, until they are accepted.
+        """
         started_at = time.monotonic()
         left = sorted(plan, key=lambda step: step[0])
+        ends_at = max((at for at, _ in plan), default=0)
+        with ThreadPoolExecutor(_DURING) as clients:
+            submitted = [
+                clients.submit(self._submit_in_time, number, ends_at * number / _DURING)
+                for number in range(_DURING if plan else 0)
+            ]
 
-        def is_over() -> bool:
-            while left and time.monotonic() - started_at >= left[0][0]:
-                left.pop(0)[1]()
-            return not left and self._unfinished() == 0
+            def is_over() -> bool:
+                while left and time.monotonic() - started_at >= left[0][0]:
+                    left.pop(0)[1]()
+                return not left and all(map(Future.done, submitted)) and self._unfinished() == 0
 
-        self.running.until(
-            is_over, seconds=_PATIENCE_SECONDS + max((at for at, _ in plan), default=0)
-        )
+            self.running.until(is_over, seconds=_PATIENCE_SECONDS + ends_at)
+        self._during += [client.result() for client in submitted]
+
+    def _submit_in_time(self, number: int, wait_seconds: float) -> str:
+        """Submit a photo after some seconds, as often as needed; return the job's id."""
+        time.sleep(wait_seconds)
+        key = {"Idempotency-Key": secrets.token_hex(8)}
+        photo = photo_of(PHOTOS + number)
+        gives_up_at = time.monotonic() + _PATIENCE_SECONDS
+        ids: list[str] = []
+        while len(ids) < 2 and time.monotonic() < gives_up_at:
+            with suppress(httpx.TransportError):
+                answer = self.running.client.post(
+                    "/v1/jobs", files={"photo": photo}, data=RECIPES[0], headers=key
+                )
+                if answer.status_code == HTTPStatus.ACCEPTED:
+                    ids.append(answer.json()["id"])
+                    continue
+                assert answer.status_code in _RETRIED, answer.text
+            time.sleep(_RETRY_SECONDS)
+        if len(set(ids)) != 1:
+            self._faults.append(f"a photo with one key became the jobs {ids}")
+        return ids[0]
 
     def wait_seconds(self, seconds: float) -> None:
         """Let the service run, and restart what dies."""
@@ -208,8 +246,13 @@ class Storm:
             return int(connection.execute(text("SELECT count(*) FROM ends")).scalar_one())
 
     def damage(self, job_ids: Sequence[str]) -> list[str]:
-        """Return the invariants that are broken after the storm."""
-        faults = [
+        """Return the invariants that are broken after the storm.
+
+        Jobs that were submitted during it are checked too.
+        """
+        job_ids = [*job_ids, *self._during]
+        faults = [*self._faults]
+        faults += [
             f"job {job_id} {job['state']}: {job['error']}"
             for job_id in job_ids
             if (job := self._read(job_id))["state"] != "succeeded"
@@ -231,6 +274,8 @@ class Storm:
             faults.append(f"{leases} leases left")
         faults += self._stray_objects(set(job_ids))
         self.checked.append((len(job_ids), len(faults)))
+        self._during.clear()
+        self._faults.clear()
         return faults
 
     def _read(self, job_id: str) -> dict[str, Any]:
