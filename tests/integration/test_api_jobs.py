@@ -441,6 +441,7 @@ def measured(bench: Bench, seconds: float, *, runs: int = 100) -> None:
     with bench.transaction() as connection:
         stage_times.add(connection, dict.fromkeys(served, timed))
         worker_registry.record_heartbeat(connection, Worker(new_worker_id(), "tests", 1, served, 1))
+    bench.publish_snapshot()
 
 
 def test_accepted_jobs_have_a_queue_position(api: Api) -> None:
@@ -460,10 +461,12 @@ def test_paused_job_has_no_estimated_end(api: Api, clock: Clock) -> None:
     measured(api.bench, 1.0)
     job_id = submitted(api).json()["id"]
     api.bench.do(pauses.pause, capability(COMPOSITE))
+    api.bench.publish_snapshot()
     clock.expire_caches()
 
     held = [api.job(job_id)["queue"], submitted(api).json()["queue"]]
     api.bench.do(pauses.resume, capability(COMPOSITE))
+    api.bench.publish_snapshot()
     clock.expire_caches()
     freed = api.job(job_id)["queue"]
 
@@ -480,6 +483,7 @@ def test_deadline_that_a_faster_edge_model_meets_selects_it(api: Api, clock: Clo
     usual = submitted(api).json()
     api.client.delete(f"/v1/jobs/{usual['id']}")
     deadline_ms = int(usual["queue"]["eta_p90_s"] * 990)
+    api.bench.publish_snapshot()
     clock.expire_caches()
 
     job = submitted(api, deadline_ms=str(deadline_ms)).json()

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from smart_filter_api.services.loops.partition_maker import PartitionMaker
-from smart_filter_shared.artifacts import expiry, partition_pruning
+from smart_filter_shared.artifacts import expiry, partition_pruning, retention
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.db import partitions, sessions
 from smart_filter_shared.db.partitions import Partition
@@ -32,6 +32,7 @@ from smart_filter_tests.past_days import (
     BACK,
     drop,
     expire_all,
+    expire_due,
     partition_of,
     partitions_exist,
     past_id,
@@ -272,6 +273,7 @@ def test_views_are_not_replaced_while_no_day_opens_or_closes(month: Bench) -> No
 def test_expiry_reads_only_expired_jobs(month: Bench) -> None:
     job_id = month.submit()
     month.do(CLIENT.cancel, job_id, TENANT)
+    month.work(settlement.settle)
     # Each of many days has 60 jobs that are kept for another hour.
     month.execute("UPDATE jobs SET expires_at = statement_timestamp() + interval '1 hour'")
     month.execute(
@@ -291,13 +293,63 @@ def test_expiry_reads_only_expired_jobs(month: Bench) -> None:
     """)
 
     with month.transaction() as connection:
-        expired = expiry.expire_results(connection, most=200)
+        expire_due(connection)
         rows_read = connection.scalar(ROWS_READ)
 
+    expired = month.scalar("SELECT count(*) FROM jobs WHERE expired_at IS NOT NULL")
     assert expired == 20
     # Each is found, locked and changed, with look-ups for its webhook and its upload. The number of
     # reads differs by plan; the kept jobs are 1,200.
     assert rows_read <= 20 * expired
+
+
+def test_job_of_a_closed_day_that_was_downloaded_expires_in_the_next_turn(month: Bench) -> None:
+    job_id = write_expired_job(month)
+    month.execute(
+        """
+        UPDATE jobs SET outcome = 'succeeded', keep_nothing = true, expired_at = NULL,
+            expires_at = statement_timestamp() + interval '1 hour'
+        WHERE id = :id
+        """,
+        id=job_id,
+    )
+    look(month)
+    month.do(expire_due)
+    planned = month.scalar(
+        "SELECT visit_at - statement_timestamp() BETWEEN interval '50 min' AND interval '1 hour'"
+        " FROM closed_days WHERE name = :name",
+        name=partition_of(month).name,
+    )
+
+    for output in month.job(job_id).recipe.outputs:
+        month.do(expiry.mark_downloaded, job_id, TENANT, str(output))
+    month.do(expire_due)
+
+    assert planned is True
+    assert month.scalar("SELECT expired_at IS NOT NULL FROM jobs WHERE id = :id", id=job_id) is True
+
+
+def test_nothing_is_removed_until_a_reopened_day_is_shown(month: Bench) -> None:
+    job_id = write_expired_job(month)
+    look(month)
+    month.execute(
+        """
+        INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
+        VALUES ('tests', 'k', :id, 'result', statement_timestamp())
+        """,
+        id=job_id,
+    )
+    month.execute(
+        "UPDATE jobs SET outcome = NULL, finished_at = NULL, expired_at = NULL WHERE id = :id",
+        id=job_id,
+    )
+
+    before = month.work(retention.mark_expired, most=10)
+    look(month)
+    after = month.work(retention.mark_expired, most=10)
+
+    marked = month.scalar("SELECT count(*) FROM artifacts WHERE marked_at IS NOT NULL")
+    assert (before, after, marked) == (0, 1, 0)
 
 
 def test_day_is_dropped_with_its_jobs_but_its_usage_stays(month: Bench) -> None:

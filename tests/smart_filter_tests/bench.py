@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import os
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ from smart_filter_shared.jobs.submission import (
     submit_job,
 )
 from smart_filter_shared.model_registry.stage_plan import StagePlan
+from smart_filter_shared.operations import stored_snapshot
 from smart_filter_shared.pipeline import LEADING_TASK, StageName
 from smart_filter_shared.queue import batches, fair_queueing
 from smart_filter_shared.queue.batches import BatchRow
@@ -66,7 +68,7 @@ _TABLES = (
     "incoming_pictures",
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
     *("browser_sessions", "browser_codes", "batches", "batch_gaps", "s3_objects", "recipes"),
-    *("borrowers", "corrections", "stored_changes"),
+    *("borrowers", "corrections", "stored_changes", "queue_snapshots"),
     *("paces", "foresight", "pauses", "samples", "queue_samples", "failures"),
     *("model_versions", "shadow_results", "data_items", "data_sets", "data_removals"),
 )
@@ -361,8 +363,10 @@ class Bench:
         job_ids: Sequence[JobId] = (),
     ) -> tuple[BatchId, list[JobId]]:
         """Write a batch; with `best` it is an album, whose take can be a further job."""
-        batch_id, wanted = new_batch_id(), recipe or Recipe()
+        wanted = recipe or Recipe()
         ids = job_ids or [new_job_id() for _ in range(jobs)]
+        # A batch and its jobs get their ids within minutes.
+        batch_id = BatchId(uuid.UUID(int=job_ids[0].int | 1 << 60)) if job_ids else new_batch_id()
         submissions = [
             dataclasses.replace(
                 _submission(ids[index], TENANT, wanted, Reservation(index, 0.5)),
@@ -424,6 +428,14 @@ class Bench:
         for name in names:
             self.complete(self.claim_one(name))
 
+    def publish_snapshot(self) -> None:
+        """Store a new snapshot for estimates, as a sweep does."""
+        with self.transaction() as connection:
+            connection.execute(text("DELETE FROM queue_snapshots"))
+            stored_snapshot.publish(
+                connection, cell=DEFAULT_CELL, silent_seconds=self.settings.engine.lease_seconds
+            )
+
     def age(self, lease: Lease, *, seconds: float) -> None:
         """Set a lease's last renewal `seconds` into the past."""
         self._shift("leased_until", lease.job_id, lease.stage, seconds)
@@ -444,7 +456,7 @@ class Bench:
         return self.work(WORKER.wake)
 
     def job(self, job_id: JobId, *, tenant: Tenant = TENANT) -> JobRow:
-        row = self.do(queries.find, job_id, tenant)
+        row = self.do(queries.find, JobId(uuid.UUID(str(job_id))), tenant)
         assert row is not None
         return row
 

@@ -151,7 +151,7 @@ def _begin_days(connection: Connection) -> None:
     for back in range(DAYS + 1, 0, -1):
         partitions.create_day(connection, today - dt.timedelta(days=back))
     partitions.create_upcoming(connection)
-    partitions.refresh_views(connection, renew=True)
+    partitions.refresh_views(connection)
 
 
 def _live(bench: Bench, site: Site) -> list[Group]:

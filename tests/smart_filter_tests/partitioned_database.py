@@ -20,7 +20,7 @@ from smart_filter_tests.databases import an_empty_database, connect
 # The upper bound of the first partition.
 WEEK: Final = dt.timedelta(days=7)
 _MONTH: Final = 30
-# Records are kept forever by default: half a year of them.
+_DAYS_MADE_AT_ONCE: Final = 50
 HALF_A_YEAR: Final = 180
 
 
@@ -36,13 +36,20 @@ def unmigrated_database(bench: Bench, *, name: str = "days") -> Iterator[Engine]
 def bench_after_a_month(bench: Bench, engine: Engine, *, past: int = _MONTH) -> Iterator[Bench]:
     """Provide a bench on such a database, with empty past days."""
     migrate.upgrade(engine)
-    # Hundreds of statements: a busy machine may pause between two of them.
-    with sessions.for_idle_transactions(engine).begin() as connection:
+    # Thousands of statements: a busy machine may pause between two of them.
+    patient = sessions.for_idle_transactions(engine)
+    with patient.begin() as connection:
         today = partitions.today(connection)
         for table in partitions.TABLES:
             connection.execute(text(f"DROP TABLE {table}_{partitions.until_suffix(today + WEEK)}"))
-        for back in range(1, past + 1):
-            partitions.create_day(connection, today - dt.timedelta(days=back))
+    # Few days each: the locks of new tables last until the end of the transaction.
+    for first in range(1, past + 1, _DAYS_MADE_AT_ONCE):
+        with patient.begin() as connection:
+            for back in range(first, min(first + _DAYS_MADE_AT_ONCE, past + 1)):
+                partitions.create_day(connection, today - dt.timedelta(days=back))
+            partitions.create_upcoming(connection)
+            partitions.refresh_views(connection)
+    with patient.begin() as connection:
         partitions.create_upcoming(connection)
         partitions.refresh_views(connection)
     url = SecretStr(engine.url.render_as_string(hide_password=False))

@@ -4,7 +4,7 @@ import datetime as dt
 import uuid
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts import expiry, partition_pruning
 from smart_filter_shared.db import partitions
@@ -60,7 +60,14 @@ def expire_all(bench: Bench) -> None:
     with bench.transaction() as connection:
         connection.execute(text("UPDATE jobs SET expires_at = statement_timestamp()"))
         connection.execute(text("DELETE FROM artifacts"))  # as retention does
-        expiry.expire_results(connection, most=100)
+        expire_due(connection)
+
+
+def expire_due(connection: Connection) -> None:
+    """Expire the results that are due, of every day, as the garbage collector does."""
+    for expire in (expiry.expire_results, expiry.visit_closed_day):
+        while expire(connection, most=100):
+            pass
 
 
 def partitions_exist(bench: Bench, *, back: int = BACK) -> bool:
@@ -86,9 +93,20 @@ def write_expired_batch(bench: Bench, *where: tuple[int, int]) -> BatchId:
     bench.do(CLIENT.cancel_batch, batch_id, TENANT)
     bench.work(settlement.settle)
     expire_all(bench)
+    moved = BatchId(uuid.UUID(int=past_id(bench, back=where[0][0]).int | 1 << 60))
     with bench.transaction() as connection:
+        for table, column in (
+            ("batches", "id"),
+            ("jobs", "batch_id"),
+            ("events", "job_id"),
+            ("deliveries", "batch_id"),
+        ):
+            connection.execute(
+                text(f"UPDATE {table} SET {column} = :new WHERE {column} = :old"),
+                {"old": batch_id, "new": moved},
+            )
         for job_id, (back, number) in zip(job_ids, where, strict=True):
             to = {"old": job_id, "new": past_id(bench, number, back=back)}
             connection.execute(text("UPDATE jobs SET id = :new WHERE id = :old"), to)
             connection.execute(text("UPDATE stages SET job_id = :new WHERE job_id = :old"), to)
-    return batch_id
+    return moved

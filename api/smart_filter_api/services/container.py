@@ -4,14 +4,13 @@ import datetime as dt
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Final, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
-from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from smart_filter_api.auth.link_signer import LinkSigner
@@ -34,10 +33,9 @@ from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
-from smart_filter_shared.eta import snapshot, stage_times
-from smart_filter_shared.eta.snapshot import QueueSnapshot
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.model_registry import published_models
+from smart_filter_shared.operations import stored_snapshot
+from smart_filter_shared.operations.stored_snapshot import StoredSnapshot
 from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import JobChanges
@@ -144,7 +142,7 @@ async def open_services(
     patience_seconds = settings.database.patience_seconds
     secret_keys = [key.get_secret_value() for key in settings.secrets.key]
     poller = EventPoller(partial(_poll_events, reader, patience_seconds))
-    take_snapshot = partial(_take_snapshot, reader, patience_seconds, settings.engine.lease_seconds)
+    read_snapshot = partial(_read_stored_snapshot, reader, patience_seconds)
     services = Services(
         settings=settings,
         database=Database(
@@ -159,7 +157,7 @@ async def open_services(
         broker=doorbell,
         doorbell=QueuedDoorbell(doorbell.ring),
         events=poller,
-        eta=EtaEstimator(take_snapshot, clock=clock),
+        eta=EtaEstimator(read_snapshot, clock=clock),
         limits=process_limits.open_limits(settings, clock=clock),
         caches=caches.open_caches(
             count_events=lambda: poller.wakes, emotions=settings.engine.emotions, clock=clock
@@ -206,21 +204,13 @@ async def _poll_events(
         return await sessions.async_query(reader, events.read_changes, horizon)
 
 
-async def _take_snapshot(
-    reader: AsyncEngine, patience_seconds: float, silent_seconds: float
-) -> QueueSnapshot:
-    def look(connection: Connection) -> QueueSnapshot:
-        queues = snapshot.read_snapshot(
-            connection,
-            cell=DEFAULT_CELL,
-            silent_seconds=silent_seconds,
-            now=dt.datetime.now(dt.UTC),
-        )
-        cards = [model.card for model in published_models.list_models(connection)]
-        return replace(queues, paces=stage_times.add_defaults(queues.paces, cards))
-
+async def _read_stored_snapshot(
+    reader: AsyncEngine, patience_seconds: float, known: dt.datetime | None
+) -> StoredSnapshot | None:
     async with limit_seconds(patience_seconds):
-        return await sessions.async_query(reader, look)
+        return await sessions.async_query(
+            reader, stored_snapshot.read, cell=DEFAULT_CELL, known=known
+        )
 
 
 async def _get_services(request: Request) -> Services:

@@ -1,4 +1,4 @@
-"""Estimate when jobs will end, from a snapshot of the queues at most once a second."""
+"""Estimate when jobs will end, from the snapshot of the queues that the sweep stores."""
 
 import datetime as dt
 import math
@@ -15,18 +15,21 @@ from smart_filter_shared.eta.snapshot import QueueSnapshot, SampledStage
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.model_registry.stage_plan import StagePlan
+from smart_filter_shared.operations.stored_snapshot import StoredSnapshot
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName, needs_within
 from smart_filter_shared.queue.states import StageState
 from smart_filter_shared.recipe import Edge, Recipe
 from smart_filter_shared.tenants.quotas import RETRY_AFTER_SECONDS
 
-# Maximum age of a snapshot for polled jobs, whatever the number of clients that poll.
+# How long a snapshot serves polled jobs before the stored one is read again, whatever the number of
+# clients that poll; the sweep makes one each second.
 _SNAPSHOT_TTL_SECONDS = 1.0
-# Maximum age of a snapshot for jobs with deadlines, while reading one is fast.
+# The same for jobs with deadlines: jobs that ended since the snapshot could cause the rejection of
+# others. A snapshot that is known already costs one probe of an index.
 _DEADLINE_SNAPSHOT_TTL_SECONDS = 0.1
-# Share of time that snapshots for deadlines may take. With 10,000 jobs queued a snapshot takes
-# 45 ms, most of it in PostgreSQL, and 6 ms of the event loop.
-_MAX_SNAPSHOT_TIME_SHARE = 0.05
+# The work of a snapshot runs down for at most this long. No sweep made an older one obsolete, so no
+# worker is alive.
+_MAX_ELAPSED_SECONDS = 5.0
 # Factor of each edge on the time of the whole composite, which is mostly measured with `balanced`.
 # Source: docs/measurements.md, Composite and Edges of the matte.
 _EDGE_TIME_FACTORS: Mapping[Edge, float] = {
@@ -49,12 +52,13 @@ _UNFINISHED = frozenset({StageState.WAITING, StageState.READY, StageState.RUNNIN
 class EtaEstimator:
     """Estimates places in the queue and completion times of jobs; for one event loop.
 
-    read: takes a snapshot of the queues.  now: the time in UTC.  clock: monotonic seconds.
+    read: reads the stored snapshot, given the time of the one that is known.
+    now: the time in UTC.  clock: monotonic seconds.
     """
 
     def __init__(
         self,
-        read: Callable[[], Awaitable[QueueSnapshot]],
+        read: Callable[[dt.datetime | None], Awaitable[StoredSnapshot | None]],
         *,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         clock: Callable[[], float] = time.monotonic,
@@ -63,13 +67,15 @@ class EtaEstimator:
         self._now = now
         self._cached: TtlCache[Backlog] = TtlCache(_SNAPSHOT_TTL_SECONDS, clock=clock)
         self._backlog = Backlog(QueueSnapshot())
+        # When the snapshot was made: by the database's clock, None without one; and by `clock`.
+        self._made_at: dt.datetime | None = None
+        self._made = clock()
         # Estimates of polled jobs; they hold while the backlog does not change.
         self._estimates: LRUCache[JobId, tuple[JobRow, CompletionEstimate]] = LRUCache(
             _MAX_ESTIMATES
         )
         self._clock = clock
         self._looked_at = -math.inf
-        self._look_seconds = 0.0
 
     @property
     def snapshot(self) -> QueueSnapshot:
@@ -77,18 +83,18 @@ class EtaEstimator:
         return self._backlog.snapshot
 
     async def refresh(self) -> None:
-        """Renew the snapshot if it is older than a second.  Raises DatabaseUnavailable."""
+        """Read the stored snapshot if that was not done for a second.  Raises DatabaseUnavailable.
+
+        Without any, as before the first worker starts, the queues count as empty.
+        """
         await self._refresh(_SNAPSHOT_TTL_SECONDS)
 
     async def refresh_for_deadline(self) -> None:
-        """Renew the snapshot if it is older than a tenth of a second.
+        """Read the stored snapshot if that was not done for a tenth of a second.
 
-        Jobs that ended since the snapshot could cause the rejection of others. With long queues it
-        may be up to a second old, so that snapshots take at most a twentieth of the time.
         Raises DatabaseUnavailable.
         """
-        bounded = max(_DEADLINE_SNAPSHOT_TTL_SECONDS, self._look_seconds / _MAX_SNAPSHOT_TIME_SHARE)
-        await self._refresh(min(bounded, _SNAPSHOT_TTL_SECONDS))
+        await self._refresh(_DEADLINE_SNAPSHOT_TTL_SECONDS)
 
     async def _refresh(self, seconds: float) -> None:
         if self._clock() - self._looked_at > seconds:
@@ -110,7 +116,8 @@ class EtaEstimator:
 
     def estimate(self, job: PendingJob) -> CompletionEstimate:
         """Return the completion estimate of a job."""
-        return estimate.estimate_completion(self._backlog, job)
+        elapsed = min(max(0.0, self._clock() - self._made), _MAX_ELAPSED_SECONDS)
+        return estimate.estimate_completion(self._backlog, job, elapsed_seconds=elapsed)
 
     def estimate_row(self, row: JobRow) -> CompletionEstimate | None:
         """Return the completion estimate of a stored job; None when it has ended."""
@@ -182,12 +189,17 @@ class EtaEstimator:
 
     async def _read_backlog(self) -> Backlog:
         self._looked_at = self._clock()
-        backlog = self._backlog
-        before = len(backlog.added)
-        backlog = Backlog(await self._read())
-        self._look_seconds = self._clock() - self._looked_at
-        # Jobs accepted while the snapshot was taken may be missing from it, so add them.
-        for work in backlog.added[before:]:
+        before, accepted = self._backlog, len(self._backlog.added)
+        stored = await self._read(self._made_at)
+        if stored is None:
+            self._made_at, self._made = None, self._clock()
+            return Backlog(QueueSnapshot())
+        self._made_at, self._made = stored.made_at, self._clock() - stored.age_seconds
+        if stored.queues is None:
+            return before
+        backlog = Backlog(stored.queues)
+        # Jobs accepted while the snapshot was read are missing from it, so add them.
+        for work in before.added[accepted:]:
             backlog.add(work)
         return backlog
 

@@ -49,11 +49,12 @@ _SLOW_BLOCKERS: Final[Mapping[str, str]] = {
         events WHERE {_IN_DAY} AND NOT EXISTS (SELECT FROM batches WHERE id = events.job_id)
     """,
 }
-# The same for the batches that have a job of the day.
+# The same for the batches that have a job of the day. A batch and its jobs get their ids within
+# minutes, so its other jobs are of the day before or after.
 _BATCH_BLOCKERS: Final[Mapping[str, str]] = {
     "unfinished batches": "batches WHERE id = ANY(:ids) AND finished_at IS NULL",
     "batches being deleted": "batches WHERE id = ANY(:ids) AND deleted_at IS NOT NULL",
-    "results of batches": "jobs WHERE batch_id = ANY(:ids) AND expired_at IS NULL",
+    "results of batches": "jobs WHERE batch_id = ANY(:ids) AND expired_at IS NULL AND {around}",
     "deliveries of batches": "deliveries WHERE batch_id = ANY(:ids)",
     "stored requests of batches": "requests WHERE job_id = ANY(:ids)",
 }
@@ -63,14 +64,14 @@ _BATCHES: Final = """
     SELECT id FROM batches
     WHERE id IN (SELECT batch_id FROM {jobs} WHERE batch_id IS NOT NULL)
         OR id >= :first AND id < :after
-            AND NOT EXISTS (SELECT FROM jobs WHERE jobs.batch_id = batches.id)
+            AND NOT EXISTS (SELECT FROM jobs WHERE jobs.batch_id = batches.id AND {around})
     ORDER BY id FOR UPDATE
 """
 # A batch submitted at midnight has jobs of two days. It is deleted with the second of these days.
-_BATCHES_OF_OTHER_DAYS: Final = text("""
+_BATCHES_OF_OTHER_DAYS: Final = """
     SELECT DISTINCT batch_id FROM jobs
-    WHERE batch_id = ANY(:ids) AND NOT (id >= :first AND id < :after)
-""")
+    WHERE batch_id = ANY(:ids) AND NOT (id >= :first AND id < :after) AND {around}
+"""
 _INSERT_GAPS: Final = """
     INSERT INTO batch_gaps (batch_id, index, job_id, outcome)
     SELECT batch_id, batch_index, id, outcome FROM {jobs}
@@ -128,15 +129,15 @@ def drop(connection: Connection, span: Partition) -> list[str]:
 def _delete_batches(connection: Connection, span: Partition) -> list[str]:
     """Delete the batches of a day; return the reasons that keep them, else []."""
     jobs = f"jobs_{span.name}"
-    rows = connection.execute(text(_BATCHES.format(jobs=jobs)), _bounds(span))
+    around = _around(span)
+    rows = connection.execute(text(_BATCHES.format(jobs=jobs, around=around)), _bounds(span))
     ids = list(rows.scalars())
     if not ids:
         return []
     if held := _find_blockers(connection, span, _BATCH_BLOCKERS, ids):
         return held
-    staying = set(
-        connection.execute(_BATCHES_OF_OTHER_DAYS, {"ids": ids, **_bounds(span)}).scalars()
-    )
+    of_other_days = text(_BATCHES_OF_OTHER_DAYS.format(around=around))
+    staying = set(connection.execute(of_other_days, {"ids": ids, **_bounds(span)}).scalars())
     connection.execute(text(_INSERT_GAPS.format(jobs=jobs)), {"ids": list(staying)})
     going = [batch_id for batch_id in ids if batch_id not in staying]
     for statement in _DELETE_BATCHES:
@@ -153,10 +154,17 @@ def _find_blockers(
     """Return the names of the queries that find a row."""
     each = ", ".join(f"EXISTS (SELECT FROM {query})" for query in queries.values())
     answers = connection.execute(
-        text(f"SELECT {each.format(jobs=f'jobs_{span.name}')}"),
+        text(f"SELECT {each.format(jobs=f'jobs_{span.name}', around=_around(span))}"),
         {"ids": list(ids), **_bounds(span)},
     ).one()
     return [name for name, is_there in zip(queries, answers, strict=True) if is_there]
+
+
+def _around(span: Partition) -> str:
+    """Return the SQL condition that a job is of a partition, or of the day before or after it."""
+    day = dt.timedelta(days=1)
+    first = _MIN_ID if span.since is None else partitions.first_id(span.since - day)
+    return f"(jobs.id >= '{first}' AND jobs.id < '{partitions.first_id(span.until + day)}')"
 
 
 def _bounds(span: Partition) -> dict[str, uuid.UUID]:

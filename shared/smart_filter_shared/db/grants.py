@@ -58,6 +58,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "paces": "SELECT",
         "pauses": "SELECT, INSERT, DELETE",
         "queue_samples": "SELECT",
+        "queue_snapshots": "SELECT",
         "recipes": _ALL,
         "requests": _ALL,
         "s3_objects": _ALL,
@@ -82,6 +83,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "borrowers": "SELECT, INSERT, DELETE",
         "capabilities": "SELECT, INSERT, UPDATE",
         "cells": "SELECT, UPDATE",
+        "closed_days": "SELECT, UPDATE (visit_at, reopened), DELETE",
         "corrections": "SELECT, UPDATE, DELETE",
         "data_items": "SELECT, INSERT, DELETE",
         "data_removals": "SELECT, INSERT",
@@ -102,6 +104,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "paces": "SELECT, INSERT, UPDATE",
         "pauses": "SELECT",
         "queue_samples": "SELECT, INSERT, DELETE",
+        "queue_snapshots": "SELECT, INSERT, UPDATE",
         "requests": "SELECT (tenant, key, claimed_at, job_id), UPDATE (body), DELETE",
         "samples": "SELECT, INSERT, DELETE",
         "shadow_results": (
@@ -136,10 +139,11 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "workers": _ALL,
     },
 }
-# Functions that run with the owner's rights (migration 0001).
+# Functions that run with the owner's rights (migrations 0001 and 0004).
 _FUNCTION_GRANTS: Final[Mapping[ProcessRole, tuple[str, ...]]] = {
     ProcessRole.API: ("create_day(date)",),
     ProcessRole.WORKER: (
+        "close_day(text)",
         "drop_day(text)",
         "show_days(text, uuid[], uuid[], text[])",
         "delete_old_audit_events(double precision, bigint)",

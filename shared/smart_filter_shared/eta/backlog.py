@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
 
-from smart_filter_shared.eta.snapshot import QueueSnapshot, ReadyQueue, SampledStage
+from smart_filter_shared.eta.snapshot import (
+    MAX_COUNTED,
+    QueueSnapshot,
+    ReadyQueue,
+    SampledStage,
+)
 from smart_filter_shared.eta.stage_times import Duration
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.priority import Priority
@@ -23,6 +28,8 @@ CapabilitySet = frozenset[Capability]
 _MAX_OVERTAKING_LOAD: Final = 0.85
 # Ranks closer than this, in model seconds, count as equal.
 _RANK_TOLERANCE: Final = 1e-9
+# Jobs added to one snapshot: more may be submitted than a snapshot counts while no sweep makes one.
+_MAX_ADDED: Final = MAX_COUNTED
 # Entries of the duration cache; its keys contain megapixels, so photos add ever new ones.
 _MAX_CACHED_SHAPES: Final = 1000
 
@@ -66,6 +73,8 @@ class Backlog:
 
     def add(self, work: SampledStage) -> None:
         """Add the work of a job that was submitted after the snapshot."""
+        if len(self.added) >= _MAX_ADDED:
+            return
         self.added.append(work)
         insort(self._ranks[work.capability], work.rank)
         for some, sums in self._sums.items():
@@ -93,12 +102,14 @@ class Backlog:
         """Return all capabilities that share threads with this one, directly or through others."""
         return next((pool for pool in self._linked if capability in pool), frozenset([capability]))
 
-    def work(self, some: CapabilitySet, rank: float) -> Duration:
+    def work(self, some: CapabilitySet, rank: float, *, elapsed_seconds: float = 0.0) -> Duration:
         """Return the work in these capabilities ahead of a rank, in thread seconds.
 
+        elapsed_seconds: since the snapshot; its work has run down meanwhile.
         Returns 0 when a thread is free at once.
         """
-        return self._totals(some).work(rank, self.snapshot.threads(some))
+        threads = self.snapshot.threads(some)
+        return self._totals(some).work(rank, threads, done=elapsed_seconds * threads)
 
     def overtaking(
         self, some: CapabilitySet, tenant: Tenant, priority: Priority, rank: float
@@ -210,13 +221,16 @@ class _SetTotals:
         if cost.mean:
             self.added.add(rank, cost)
 
-    def work(self, rank: float, threads: int) -> Duration:
-        queued = self.added.before(rank)
-        for queue, costs in self.queues:
-            queued += costs.sum_rows(queue.ahead(rank), rank)
-        if not queued.mean and self.busy < threads:
+    def work(self, rank: float, threads: int, *, done: float) -> Duration:
+        queued = sum(
+            (costs.sum_rows(queue.ahead(rank), rank) for queue, costs in self.queues),
+            start=Duration(),
+        )
+        added = self.added.before(rank)
+        if not queued.mean and not added.mean and self.busy < threads:
             return Duration()
-        return queued + self.left + self.behind.before(rank)
+        listed = queued + self.left + self.behind.before(rank)
+        return added + Duration(max(0.0, listed.mean - done), listed.variance)
 
 
 def _build_totals(snapshot: QueueSnapshot, some: CapabilitySet) -> _SetTotals:

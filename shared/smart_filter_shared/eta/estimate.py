@@ -72,11 +72,16 @@ class CompletionEstimate:
     is_held: bool = False
 
 
-def estimate_completion(backlog: Backlog, job: PendingJob) -> CompletionEstimate:
-    """Estimate and return a job's queue position and completion time."""
+def estimate_completion(
+    backlog: Backlog, job: PendingJob, *, elapsed_seconds: float = 0.0
+) -> CompletionEstimate:
+    """Estimate and return a job's queue position and completion time.
+
+    elapsed_seconds: since the snapshot of the backlog.
+    """
     wanted = frozenset(step.capability for step in job.steps)
     wait = max(
-        (_wait(backlog, job, some) for some in backlog.bottlenecks(wanted)),
+        (_wait(backlog, job, some, elapsed_seconds) for some in backlog.bottlenecks(wanted)),
         key=lambda span: span.mean,
         default=Duration(),
     )
@@ -127,9 +132,11 @@ def estimate_drain_seconds(snapshot: QueueSnapshot, jobs: int) -> float | None:
     return jobs * seconds / total / max(1, threads)
 
 
-def _wait(backlog: Backlog, job: PendingJob, some: frozenset[Capability]) -> Duration:
+def _wait(
+    backlog: Backlog, job: PendingJob, some: frozenset[Capability], elapsed_seconds: float
+) -> Duration:
     """Return how long the work ahead of a job keeps the threads of these capabilities busy."""
-    work = backlog.work(some, job.rank)
+    work = backlog.work(some, job.rank, elapsed_seconds=elapsed_seconds)
     if not work.mean:
         return Duration()
     threads = backlog.snapshot.threads(some)

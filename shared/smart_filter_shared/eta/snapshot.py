@@ -52,7 +52,9 @@ _QUEUES = text("""
     WHERE place <= :exact OR place % :step = 0
     GROUP BY known.capability
 """)
-# A job's waiting stages are attributed to its earliest active stage, so they count once.
+# A job's waiting stages are attributed to its earliest active stage, so they count once. The
+# planner expects a thousand times more rows in `front` than there are, and would read all jobs to
+# join them. A subquery with LIMIT is run for each row instead.
 _SAMPLE_STAGES = text("""
     WITH front AS MATERIALIZED (
         SELECT queue.* FROM (SELECT DISTINCT capability FROM models) AS known, LATERAL (
@@ -71,7 +73,9 @@ _SAMPLE_STAGES = text("""
     )
     SELECT front.capability, front.rank, front.place, jobs.megapixels,
         CASE WHEN behind.is_first THEN behind.waiting END AS waiting
-    FROM front JOIN open_jobs AS jobs ON jobs.id = front.job_id, LATERAL (
+    FROM front, LATERAL (
+        SELECT megapixels FROM open_jobs WHERE id = front.job_id LIMIT 1
+    ) AS jobs, LATERAL (
         SELECT array_agg(other.capability) FILTER (WHERE other.state = 'waiting') AS waiting,
             NOT bool_or(
                 other.state IN ('ready', 'running')
@@ -83,12 +87,14 @@ _SAMPLE_STAGES = text("""
 """)
 _ARRIVALS = text("""
     WITH recent AS MATERIALIZED (
-        SELECT id, tenant, recipe ->> 'priority' AS priority FROM jobs
+        SELECT id, tenant, recipe ->> 'priority' AS priority FROM open_jobs
         WHERE id >= :since ORDER BY id DESC LIMIT :most
     )
     SELECT recent.tenant, recent.priority, stages.capability, count(*) AS jobs,
         (SELECT CAST(min(CAST(id AS text)) AS uuid) FROM recent) AS first
-    FROM recent JOIN stages ON stages.job_id = recent.id AND stages.job_id >= :since
+    FROM recent, LATERAL (
+        SELECT capability FROM open_stages WHERE job_id = recent.id LIMIT :most_stages
+    ) AS stages
     GROUP BY recent.tenant, recent.priority, stages.capability
 """)
 _VIRTUAL_TIME = text("SELECT virtual_time FROM cells WHERE name = :cell")
@@ -245,7 +251,8 @@ def _sample_stages(connection: Connection) -> tuple[list[SampledStage], list[Sam
 
 def _arrivals(connection: Connection, now: dt.datetime) -> list[Arrivals]:
     since = now - dt.timedelta(seconds=ARRIVALS_WINDOW_SECONDS)
-    rows = connection.execute(_ARRIVALS, {"since": _first_id(since), "most": _MAX_ARRIVALS}).all()
+    where = {"since": _first_id(since), "most": _MAX_ARRIVALS, "most_stages": len(PIPELINE)}
+    rows = connection.execute(_ARRIVALS, where).all()
     grouped: dict[tuple[Tenant, Priority], dict[Capability, float]] = {}
     for row in rows:
         seconds = max((now - _created_at(row.first)).total_seconds(), _MIN_ARRIVALS_SECONDS)

@@ -16,6 +16,7 @@ from smart_filter_shared.eta.estimate import (
 from smart_filter_shared.eta.snapshot import Pool, QueueSnapshot, ReadyQueue, SampledStage
 from smart_filter_shared.eta.stage_times import Moments, StageTime
 from smart_filter_shared.ids import Capability, Tenant
+from smart_filter_shared.operations import stored_snapshot
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.states import StageState
@@ -39,7 +40,7 @@ CERTAIN = {
 
 def a_snapshot(*ranks: float, threads: int = 2, **more: object) -> QueueSnapshot:
     """Return a snapshot with whole jobs of these ranks, served by one pool of all stages."""
-    queue = ReadyQueue(ranks, range(1, len(ranks) + 1))
+    queue = ReadyQueue(ranks, list(range(1, len(ranks) + 1)))
     snapshot = QueueSnapshot(
         pools=[Pool(frozenset(ALL), threads)],
         paces=CERTAIN,
@@ -104,6 +105,27 @@ def test_jobs_accepted_since_the_snapshot_count_too(*, asked_before: bool) -> No
     assert estimates.estimate_completion(backlog, a_job()) == estimate(
         a_snapshot(1.0, 9.0), a_job()
     )
+
+
+def test_work_of_the_snapshot_runs_down_while_it_ages() -> None:
+    backlog = Backlog(a_snapshot(1.0, 2.0, threads=1))
+
+    new, older = (
+        estimates.estimate_completion(backlog, a_job(), elapsed_seconds=seconds)
+        for seconds in (0.0, 1.0)
+    )
+
+    assert older.p50_seconds == pytest.approx(new.p50_seconds - 1.0, abs=0.05)
+    assert older.position == new.position == 3
+
+
+def test_snapshot_is_read_from_json_as_it_was_written() -> None:
+    snapshot = a_snapshot(1.0, 2.0)
+
+    read = stored_snapshot.decode(stored_snapshot.encode(snapshot))
+
+    assert estimate(read, a_job()) == estimate(snapshot, a_job())
+    assert read.pools == list(snapshot.pools)
 
 
 def test_position_is_exact_near_the_head_and_a_minimum_further_back() -> None:

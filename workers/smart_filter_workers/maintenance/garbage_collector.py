@@ -75,8 +75,7 @@ class GarbageCollector:
 
     collecting: makes examples of corrections before their artifacts are removed; None: no
         examples are made.
-    record_seconds: how long records of jobs are kept after their day; None: until the jobs are
-        deleted.
+    record_seconds: how long records of jobs are kept after their day; 0: for ever.
     audit_seconds: how long events of the security log are kept.
     """
 
@@ -87,7 +86,7 @@ class GarbageCollector:
         *,
         cell: str,
         collecting: ExampleCollector | None = None,
-        record_seconds: float | None = None,
+        record_seconds: float = 0.0,
         audit_seconds: float = audit_log.MIN_KEPT_SECONDS,
     ) -> None:
         self._engine = engine
@@ -153,7 +152,7 @@ class GarbageCollector:
         if rows:
             self._continue_deletions()
         of_rows = (*_ROW_CLEANUPS, self._delete_old_audit_events) if rows else ()
-        cleanups = (*of_rows, expiry.expire_results)
+        cleanups = (*of_rows, expiry.expire_results, expiry.visit_closed_day)
         forgotten = [self._forget(cleanup) for cleanup in cleanups]
         removed, is_done = 0, False
         for _ in range(_PAGES_PER_TURN):
@@ -262,7 +261,7 @@ class GarbageCollector:
 
     def drop_partitions(self) -> None:
         """Drop the partitions past the record retention; log what holds the others."""
-        if self._record_seconds is None:
+        if not self._record_seconds:
             return
         with sessions.transaction(self._engine) as connection:
             over = partition_pruning.list_droppable(

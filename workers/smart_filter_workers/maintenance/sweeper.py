@@ -1,7 +1,8 @@
 """The sweeper: once a second, one worker of the cell does the periodic work of the queue.
 
-It handles lost leases, due retries, measured costs of jobs, virtual time, samples once a minute,
-and rings that were lost. Each step is a short transaction of its own; rings go out last.
+It handles lost leases, due retries, measured costs of jobs, virtual time, the snapshot for
+estimates, samples once a minute, and rings that were lost. Each step is a short transaction of its
+own; rings go out last.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import WorkerId
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.operations import counters, settlement, timeseries
+from smart_filter_shared.operations import counters, settlement, stored_snapshot, timeseries
 from smart_filter_shared.operations.counters import CounterKey, CounterName, CounterValue
 from smart_filter_shared.queue import fair_queueing, worker_registry
 from smart_filter_shared.supervision import SupervisedLoop
@@ -28,6 +29,8 @@ from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 from smart_filter_workers.system import process_identity
 
+# A day ends once a day; more than one past day is checked only while jobs of such days run.
+_DAYS_CLOSED_PER_SWEEP = 4
 _log = logger("sweeper")
 
 
@@ -69,6 +72,7 @@ class Sweeper:
             )
         if won is None:
             return False
+        self._alone("close", self._close_days)
         with self._step("days"):
             self._look()
         if won.may_expire:
@@ -78,6 +82,7 @@ class Sweeper:
         self._alone("settle", settlement.settle)
         self._alone("stored", quotas.fold_stored_bytes)
         self._alone("refresh", self._refresh)
+        self._alone("estimates", self._publish_snapshot)
         self._alone("history", timeseries.record_sample)
         self._retention.request_run()
         self._pictures.request_run()
@@ -111,6 +116,9 @@ class Sweeper:
                 self.sweep()
         with contextlib.suppress(TryAgain):
             self._tally.publish(self._engine)
+
+    def _close_days(self, connection: Connection) -> None:
+        partitions.close_ended_days(connection, most=_DAYS_CLOSED_PER_SWEEP)
 
     def _look(self) -> None:
         """Bring the views up to date with the days that hold unfinished jobs."""
@@ -150,6 +158,11 @@ class Sweeper:
 
     def _refresh(self, connection: Connection) -> None:
         fair_queueing.advance_virtual_time(
+            connection, cell=self._cell, silent_seconds=self._settings.lease_seconds
+        )
+
+    def _publish_snapshot(self, connection: Connection) -> None:
+        stored_snapshot.publish(
             connection, cell=self._cell, silent_seconds=self._settings.lease_seconds
         )
 

@@ -1,3 +1,4 @@
+import datetime as dt
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from smart_filter_shared.eta.snapshot import QueueSnapshot
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.stage_plan import StagePlan
+from smart_filter_shared.operations.stored_snapshot import StoredSnapshot
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.presets import Style
 from smart_filter_shared.recipe import Edge, Recipe
@@ -135,16 +137,15 @@ def test_least_recently_used_key_is_dropped_first() -> None:
     assert Source().got(steps, most=2) == ["a", "b", "c", "b"]
 
 
-def looks(*steps: tuple[float, bool], look_seconds: float = 0.0) -> int:
-    """Return the number of polls; each step: its time, and whether a deadline is judged."""
+def looks(*steps: tuple[float, bool]) -> int:
+    """Return the number of reads; each step: its time, and whether a deadline is judged."""
     now = 100.0
     taken = 0
 
-    async def look() -> QueueSnapshot:
-        nonlocal now, taken
+    async def look(_: object) -> StoredSnapshot | None:
+        nonlocal taken
         taken += 1
-        now += look_seconds
-        return QueueSnapshot()
+        return None
 
     async def ask() -> None:
         nonlocal now
@@ -158,26 +159,47 @@ def looks(*steps: tuple[float, bool], look_seconds: float = 0.0) -> int:
 
 
 @pytest.mark.parametrize(
-    ("steps", "look_seconds", "taken"),
+    ("steps", "taken"),
     [
-        ([(100, False), (100.5, False), (100.9, False)], 0, 1),
-        ([(100, False), (100.5, True), (100.55, True), (100.7, True)], 0, 3),
-        ([(100, False), (100.9, True), (101.5, False)], 0, 2),
-        ([(100, True), (105, True), (106.1, True)], 3, 3),
-        ([(100 + number / 100, True) for number in range(300)], 0.045, 4),
+        ([(100, False), (100.5, False), (100.9, False)], 1),
+        ([(100, False), (100.5, True), (100.55, True), (100.7, True)], 3),
+        ([(100, False), (100.9, True), (101.5, False)], 2),
     ],
-    ids=[
-        "once a second",
-        "more often to judge deadlines",
-        "a newer one serves all",
-        "to judge never older than a second",
-        "to judge less often where a look takes long",
-    ],
+    ids=["once a second", "more often to judge deadlines", "a newer one serves all"],
 )
-def test_snapshot_is_refreshed(
-    steps: list[tuple[float, bool]], look_seconds: float, taken: int
-) -> None:
-    assert looks(*steps, look_seconds=look_seconds) == taken
+def test_stored_snapshot_is_read_again(steps: list[tuple[float, bool]], taken: int) -> None:
+    assert looks(*steps) == taken
+
+
+def test_known_snapshot_keeps_the_jobs_that_were_accepted_since() -> None:
+    made_at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    asked: list[dt.datetime | None] = []
+    now = 100.0
+
+    async def look(known: dt.datetime | None) -> StoredSnapshot:
+        asked.append(known)
+        return StoredSnapshot(made_at, 0.5, QueueSnapshot() if known is None else None)
+
+    async def positions() -> list[int]:
+        nonlocal now
+        estimator = EtaEstimator(look, clock=lambda: now)
+        found = []
+        for number in range(3):
+            now += 2
+            await estimator.refresh()
+            job = estimator.plan_job(
+                Tenant("tests"),
+                Recipe(),
+                {StageName.PREPARE: StagePlan(Capability("prepare.x"), {}, {})},
+                rank=float(number),
+                megapixels=1.0,
+            )
+            found.append(estimator.estimate(job).position)
+            estimator.accept(job)
+        return found
+
+    assert anyio.run(positions) == [1, 2, 3]
+    assert asked == [None, made_at, made_at]
 
 
 @pytest.mark.parametrize(
@@ -187,8 +209,8 @@ def test_snapshot_is_refreshed(
 def test_fast_edge_saves_the_second_network_of_people(
     edge: str, model: str, share: float | None
 ) -> None:
-    async def look() -> QueueSnapshot:
-        return QueueSnapshot()
+    async def look(_: object) -> StoredSnapshot | None:
+        return None
 
     models = {TaskName.SEGMENTATION: model}
     plans = {StageName.SEGMENTATION: StagePlan(Capability("segmentation.x"), models, {})}
