@@ -76,7 +76,7 @@ class ServiceState(BaseModel):
     queues: list[Queue]
     workers: list[Worker] = Field(description="Unhealthy workers first")
     workers_by_state: dict[WorkerState, int]
-    unfinished: int = Field(description="Unfinished jobs, counted up to a million")
+    unfinished: int = Field(description="Unfinished jobs, counted up to 10,000")
     webhook_lag_seconds: Thousandths
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.queue import pauses
+from smart_filter_shared.queue import heads, pauses
 from smart_filter_shared.queue import worker_registry as queue_workers
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE, WorkerState
 from smart_filter_shared.telemetry.metrics import WorkerStep
@@ -59,11 +60,48 @@ class CounterValue:
         return CounterValue(self.count + more.count, self.seconds + more.seconds)
 
 
+# Waiting and ready stages of a queue, and jobs, are counted up to this number, so that the time of
+# a count does not grow with the queues.
+MAX_COUNTED: Final = 10_000
+_QUEUE_LENGTHS = text(f"""
+    WITH RECURSIVE {heads.QUEUES.format(state="waiting")}, {heads.QUEUES.format(state="ready")}
+    SELECT capability, sum(waiting) AS waiting, sum(ready) AS ready,
+        sum(running) AS running, coalesce(max(wait), 0) AS oldest_wait_seconds
+    FROM (
+        SELECT name AS capability, 0 AS waiting, 0 AS ready, 0 AS running,
+            CAST(NULL AS float8) AS wait
+        FROM capabilities
+        UNION ALL
+        SELECT capability, stages, 0, 0, NULL FROM waiting_queues, LATERAL (
+            SELECT count(*) AS stages FROM (
+                SELECT FROM open_stages AS stages
+                WHERE stages.capability = waiting_queues.capability AND state = 'waiting'
+                LIMIT :most
+            ) AS counted
+        ) AS counted
+        UNION ALL
+        SELECT capability, 0, stages, 0, extract(epoch FROM statement_timestamp() - oldest)
+        FROM ready_queues, LATERAL (
+            SELECT count(*) AS stages, min(ready_at) AS oldest FROM (
+                SELECT ready_at FROM open_stages AS stages
+                WHERE stages.capability = ready_queues.capability AND state = 'ready'
+                ORDER BY rank LIMIT :most
+            ) AS counted
+        ) AS counted
+        UNION ALL
+        SELECT capability, 0, 0, count(*), NULL
+        FROM open_stages WHERE state = 'running' GROUP BY capability
+    ) AS counted
+    GROUP BY capability
+""")  # noqa: S608 - constants of our own
+
+
 @dataclass(frozen=True, slots=True)
 class QueueLength:
     """The current number of stages of a capability by state.
 
-    oldest_wait_seconds: age of the oldest ready stage; 0 without any.
+    waiting, ready: counted up to MAX_COUNTED.
+    oldest_wait_seconds: age of the oldest counted ready stage; 0 without any.
     """
 
     waiting: int
@@ -148,30 +186,9 @@ def read_totals(connection: Connection) -> dict[CounterKey, CounterValue]:
 def read_queue_lengths(connection: Connection) -> dict[str, QueueLength]:
     """Return the queue length of every capability that has stages or has ever run one.
 
-    One scan of each partial index; ended stages are not read.
+    Stages of each queue are counted up to MAX_COUNTED; ended stages are not read.
     """
-    rows = connection.execute(
-        text("""
-            SELECT capability, sum(waiting) AS waiting, sum(ready) AS ready,
-                sum(running) AS running, coalesce(max(wait), 0) AS oldest_wait_seconds
-            FROM (
-                SELECT name AS capability, 0 AS waiting, 0 AS ready, 0 AS running,
-                    CAST(NULL AS float8) AS wait
-                FROM capabilities
-                UNION ALL
-                SELECT capability, count(*), 0, 0, NULL
-                FROM open_stages WHERE state = 'waiting' GROUP BY capability
-                UNION ALL
-                SELECT capability, 0, count(*), 0,
-                    extract(epoch FROM statement_timestamp() - min(ready_at))
-                FROM open_stages WHERE state = 'ready' GROUP BY capability
-                UNION ALL
-                SELECT capability, 0, 0, count(*), NULL
-                FROM open_stages WHERE state = 'running' GROUP BY capability
-            ) AS counted
-            GROUP BY capability
-        """)
-    )
+    rows = connection.execute(_QUEUE_LENGTHS, {"most": MAX_COUNTED})
     return {row.capability: read_row(QueueLength, row) for row in rows}
 
 

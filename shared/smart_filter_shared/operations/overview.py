@@ -19,10 +19,9 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.tenants import quotas
 
-# How far back failures are listed, how many groups of them, and the bound of counted jobs.
+# How far back failures are listed, and how many groups of them.
 _FAILURE_WINDOW: Final = dt.timedelta(hours=1)
 _MAX_FAILURES: Final = 50
-_MAX_UNFINISHED: Final = 1_000_000
 _CELL = text("SELECT statement_timestamp() AS now, swept_at FROM cells WHERE name = :cell")
 _EMPTY = QueueLength(waiting=0, ready=0, running=0, oldest_wait_seconds=0.0)
 
@@ -132,7 +131,7 @@ class Overview:
 
     now: by the database's clock.
     swept_at: time of the last sweep.
-    unfinished: number of jobs, counted up to a million.
+    unfinished: number of jobs, counted up to `counters.MAX_COUNTED`.
     problems: failure counts of the last hour.
     retention_lag_seconds: how long the deletion of the oldest object is overdue.
     bucket_fault: why orphaned objects are not deleted; None when they are.
@@ -159,7 +158,7 @@ def read_overview(connection: Connection, *, cell: str, silent_seconds: float) -
         swept_at=clock.swept_at,
         queues=list_queues(connection, silent_seconds=silent_seconds),
         workers=list_workers(connection, silent_seconds=silent_seconds),
-        unfinished=quotas.count_all_unfinished(connection, most=_MAX_UNFINISHED),
+        unfinished=quotas.count_all_unfinished(connection, most=counters.MAX_COUNTED),
         webhook_lag_seconds=counters.webhook_lag_seconds(connection),
         retention_lag_seconds=retention.lag_seconds(connection),
         bucket_fault=installation.read_fault(connection),

@@ -16,6 +16,22 @@ OF_OTHERS: Final = """
         AND (SELECT tenant FROM open_jobs AS jobs WHERE jobs.id = stages.job_id)
             <> ALL(CAST(:excluded AS text[]))"""
 
+# The queues with a stage of a state, for WITH RECURSIVE: one probe of an index for each, from one
+# capability to the next, however many stages they have.
+QUEUES: Final = """
+    {state}_queues AS (
+        (
+            SELECT capability FROM open_stages
+            WHERE state = '{state}' ORDER BY capability LIMIT 1
+        )
+        UNION ALL
+        SELECT next.capability FROM {state}_queues AS queue, LATERAL (
+            SELECT capability FROM open_stages AS stages
+            WHERE state = '{state}' AND stages.capability > queue.capability
+            ORDER BY capability LIMIT 1
+        ) AS next
+    )"""
+
 # One probe of `stages_ready` per capability: `= ANY` would sort all their rows.
 _HEADS_SQL = """
     SELECT served.capability, head.rank

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Capability, WorkerId
+from smart_filter_shared.queue import heads
 
 # Missed sweeps before the sweeper counts as having been down.
 _LATE_SWEEPS = 5
@@ -21,6 +22,27 @@ _STATE = """
     CASE WHEN seen_at < statement_timestamp() - make_interval(secs => :silent_seconds)
         THEN 'unhealthy' ELSE state END
 """
+
+
+# Stages of a queue that are checked for one that has waited: more urgent ones may have come since.
+_FIRST_STAGES = 100
+_LIST_UNATTENDED = text(f"""
+    WITH RECURSIVE {heads.QUEUES.format(state="ready")}
+    SELECT capability FROM ready_queues
+    WHERE capability NOT IN (SELECT capability FROM pauses)
+        AND capability NOT IN (
+            SELECT unnest(capabilities) FROM workers WHERE state = 'busy'
+                AND seen_at >= statement_timestamp() - make_interval(secs => :silent_seconds)
+        )
+        AND EXISTS (
+            SELECT FROM (
+                SELECT ready_at FROM open_stages AS stages
+                WHERE stages.capability = ready_queues.capability AND state = 'ready'
+                ORDER BY rank LIMIT :most
+            ) AS first
+            WHERE ready_at < statement_timestamp() - make_interval(secs => :waited_seconds)
+        )
+""")  # noqa: S608 - a constant of our own
 
 
 class WorkerState(StrEnum):
@@ -173,21 +195,16 @@ def list_unattended(
 ) -> list[Capability]:
     """Return the capabilities with stages that wait although no live worker runs stages of them.
 
-    waited_seconds: for how long a stage must have been ready.  Paused capabilities are left out.
+    waited_seconds: for how long one of the first stages of its queue must have been ready.  Paused
+        capabilities are left out.
     """
     rows = connection.execute(
-        text("""
-            SELECT DISTINCT capability FROM open_stages AS stages
-            WHERE state = 'ready'
-                AND ready_at < statement_timestamp() - make_interval(secs => :waited_seconds)
-                AND capability NOT IN (SELECT capability FROM pauses)
-                AND capability NOT IN (
-                    SELECT unnest(capabilities) FROM workers WHERE state = 'busy'
-                        AND seen_at
-                            >= statement_timestamp() - make_interval(secs => :silent_seconds)
-                )
-        """),
-        {"waited_seconds": waited_seconds, "silent_seconds": silent_seconds},
+        _LIST_UNATTENDED,
+        {
+            "waited_seconds": waited_seconds,
+            "silent_seconds": silent_seconds,
+            "most": _FIRST_STAGES,
+        },
     )
     return [Capability(row.capability) for row in rows]
 

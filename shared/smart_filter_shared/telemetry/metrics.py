@@ -66,13 +66,14 @@ STAGES = Metric(
     "smart_filter_stages",
     MetricKind.GAUGE,
     ("capability", "state"),
-    "Number of stages by state: waiting (for other stages or a delay), ready, running.",
+    "Number of stages by state: waiting (for other stages or a delay), ready, running; the first"
+    " two are counted up to 10,000.",
 )
 OLDEST_WAIT = Metric(
     "smart_filter_oldest_wait_seconds",
     MetricKind.GAUGE,
     ("capability",),
-    "Age of the oldest ready stage in seconds; 0 if none.",
+    "Age in seconds of the oldest of the first 10,000 ready stages; 0 if none.",
 )
 PAUSED = Metric(
     "smart_filter_paused",

@@ -35,6 +35,9 @@ function Concern({ concern }) {
   </li>`;
 }
 
+// The service counts no further.
+const COUNTED = 10000;
+
 function Now() {
   const { queues, workers_by_state: states, unfinished, webhook_lag_seconds: lag } = standing.value;
   const sum = (name) => queues.reduce((total, queue) => total + queue[name], 0);
@@ -43,7 +46,7 @@ function Now() {
   const ended = past.value?.jobs;
   const all = (name) => (ended ? count(total(ended[name])) : "–");
   return html`<dl class="tiles">
-    <${Tile} term="Unfinished photos" value=${count(unfinished)} />
+    <${Tile} term="Unfinished photos" value=${count(unfinished) + (unfinished < COUNTED ? "" : "+")} />
     <${Tile} term="Stages ready" value=${count(sum("ready"))} hint=${`${count(sum("running"))} running`} />
     <${Tile} term="Longest wait" value=${seconds(oldest)} />
     <${Tile} term="Workers" value=${count(workers)} hint=${inStates(states)} />
