@@ -310,7 +310,7 @@ def test_settings_apply_within_a_transaction_only(pooled: DatabaseSettings) -> N
         with psycopg.connect(url, autocommit=True) as other:
             left = other.execute("SHOW lock_timeout").fetchone()
 
-    assert usual == ("10s", "5s", "auto", "on")
+    assert usual == ("10s", "5s", "force_custom_plan", "on")
     assert by_key == ("10s", "5s", "force_generic_plan", "off")
     assert left == ("0",)
 

@@ -146,7 +146,7 @@ async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operat
         )
         return MovableJobs(tenant=name, unfinished=unfinished, failed=failed)
 
-    return await services.database.query(look)
+    return await services.database.transact(look)
 
 
 @router.post(
@@ -302,7 +302,7 @@ async def _move_jobs(
         name = _require_tenant(connection, tenant)
         return name, bulk.find(connection, move, name, after=after, most=_MOVE_CHUNK_JOBS)
 
-    name, job_ids = await services.database.query(look)
+    name, job_ids = await services.database.transact(look)
     moved = 0
     try:
         for job_id in job_ids:

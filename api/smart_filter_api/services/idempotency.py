@@ -11,6 +11,7 @@ import contextlib
 import datetime as dt
 import hashlib
 import re
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from smart_filter_api.schemas.parameters import (
 )
 from smart_filter_api.services.container import Services
 from smart_filter_shared.artifacts.retention import IDEMPOTENCY_KEY_HOURS
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import partitions, sessions
 from smart_filter_shared.errors import (
     Conflict,
     Error,
@@ -93,9 +94,7 @@ _CLAIM = text("""
     RETURNING claimed_at
 """)
 _FIND = text("""
-    SELECT fingerprint, status, media_type, location, body, job_id,
-        EXISTS (SELECT FROM jobs WHERE jobs.id = requests.job_id) AS has_job
-    FROM requests
+    SELECT fingerprint, status, media_type, location, body, job_id FROM requests
     WHERE tenant = :tenant AND key = :key
 """)
 _STORE = text("""
@@ -337,7 +336,7 @@ async def _claim_or_replay(
             return IdempotencyMismatch(
                 "this Idempotency-Key was used for another request; generate a new one"
             )
-        if before.body is None and before.has_job:
+        if before.body is None and _has_job(connection, before.job_id):
             return OutputExpired(f"the job {before.job_id} of the first request has expired")
         if before.body is None:
             return JobDeleted("the job of the first request was deleted")
@@ -360,6 +359,14 @@ async def _claim_or_replay(
     if isinstance(outcome, Error):
         raise outcome
     return outcome
+
+
+def _has_job(connection: Connection, job_id: uuid.UUID | None) -> bool:
+    if job_id is None:
+        return False
+    day = partitions.day_condition("id", [job_id])
+    found = text(f"SELECT FROM jobs WHERE id = :id AND {day}")
+    return connection.execute(found, {"id": job_id}).one_or_none() is not None
 
 
 async def _free(services: Services, statement: TextClause, claim: Mapping[str, object]) -> None:

@@ -73,6 +73,9 @@ _ENGINE_OPTIONS: Final[dict[str, Any]] = {
 # server's limit of a statement in seconds.
 _BEGIN_WITH: Final = "begin_with"
 _LIMIT: Final = "statement_seconds"
+# Custom plans read the days in the ids of jobs. Otherwise the server plans a prepared statement for
+# any ids too, at its sixth execution, and such a plan opens and locks every partition of `jobs`.
+_BY_VALUE: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 # For transactions that run the same few statements for every stage, and each statement finds a few
 # rows by key. Each connection plans them once: planning took twice as long as running. A cached
 # plan lives until the tables are analyzed again, which can be a minute after they have grown. It
@@ -87,8 +90,6 @@ _BY_KEY: Final = (
 _BY_KEY_MARK: Final = " /* by key */"
 # Below the API's patience of 5 s, after which it could not say what took so long.
 LISTING_SECONDS: Final = 4
-# The best plan of a list depends on its values: on how many jobs have this metadata.
-_LISTING: Final = "; SET LOCAL plan_cache_mode = force_custom_plan"
 _IDLING: Final = "; SET LOCAL idle_in_transaction_session_timeout = 0"
 # deadlock_detected, serialization_failure, lock_not_available and
 # idle_in_transaction_session_timeout: the transaction can run again.
@@ -173,6 +174,8 @@ def open_async_engine(
 def reader(source: AsyncEngine) -> AsyncEngine:
     """Return an engine on the same connections that only reads, one statement a transaction.
 
+    A statement about jobs of any day names their days (partitions.day_condition): no setting can
+    make its plans do so.
     BEGIN and COMMIT cost two round trips, most of the time that reading one row takes.
     """
     # SQLAlchemy's isolation level would be set at each checkout and reset at each checkin.
@@ -184,10 +187,7 @@ def for_lists(source: AsyncEngine) -> AsyncEngine:
 
     Each statement ends after `LISTING_SECONDS`, with StatementTimedOut.
     """
-    transaction_settings = source.sync_engine.get_execution_options()[_BEGIN_WITH]
-    return source.execution_options(
-        **{_BEGIN_WITH: transaction_settings + _LISTING, _LIMIT: LISTING_SECONDS}
-    )
+    return source.execution_options(**{_LIMIT: LISTING_SECONDS})
 
 
 @dataclass(slots=True)
@@ -343,7 +343,8 @@ def _options(
     # An idle transaction holds locks and keeps vacuum from removing dead rows.
     idle_ms = round(1000 * settings.patience_seconds)
     transaction_settings = (
-        f"SET LOCAL idle_in_transaction_session_timeout = {idle_ms}; SET LOCAL lock_timeout = '10s'"
+        f"SET LOCAL idle_in_transaction_session_timeout = {idle_ms};"
+        f" SET LOCAL lock_timeout = '10s'; {_BY_VALUE}"
     )
     return {
         **_ENGINE_OPTIONS,

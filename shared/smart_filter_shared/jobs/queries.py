@@ -5,18 +5,28 @@ import dataclasses
 import datetime as dt
 import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text, union_all
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    TextClause,
+    and_,
+    exists,
+    literal_column,
+    select,
+    text,
+    union_all,
+)
 
 from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.db import partitions, sessions, tables
 from smart_filter_shared.errors import RowUnreadable
 from smart_filter_shared.feedback import corrections
-from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId
+from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId, day_of
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName, stage_index
 from smart_filter_shared.queue.leases import Lease
@@ -35,7 +45,6 @@ _IS_OF_OTHER_KEYS = """
     )
 """
 _IS_JOB_OF_OTHER_KEYS = text(_IS_OF_OTHER_KEYS.format(these="id = :id"))
-_IS_BATCH_OF_OTHER_KEYS = text(_IS_OF_OTHER_KEYS.format(these="batch_id = :id"))
 _NO_CAPABILITY = Capability("")
 _log = logger("jobs")
 
@@ -71,11 +80,10 @@ _JOB_COLUMNS: Final = (
 )
 _RECIPE = "CAST(jobs.recipe AS text)"
 _EMOTIONS = "(SELECT emotions FROM tenants WHERE tenants.name = jobs.tenant)"
-_WITH_STAGES = select(
+_LISTED: Final = (
     *(tables.jobs.c[name] for name in _JOB_COLUMNS),
     literal_column(_RECIPE).label("recipe"),
     literal_column(_EMOTIONS).label("emotions"),
-    literal_column(_STAGES.format(stages="stages", own="", more="")).label("stages"),
 )
 # The row as one JSON text: psycopg's decoding per column costs more than `json.loads`.
 _JOB = f"""
@@ -84,11 +92,6 @@ _JOB = f"""
         'recipe', {_RECIPE}, 'emotions', {_EMOTIONS}, 'stages', {_STAGES}
     ) AS text)
 """
-_OF_JOB = " AND stages.job_id = :job_id"
-_FIND = text(f"""
-    SELECT outcome, {_JOB.format(stages="stages", own=_OF_JOB, more="")} AS job
-    FROM jobs WHERE id = :job_id AND tenant = :tenant
-""")  # noqa: S608 - all parts stand here
 # Running stages are always in open partitions; the plan is generic (transitions/sql.py). Without
 # ARRAY the planner may search the index (tenant, id) for every tenant.
 CLAIMED_JOB: Final = f"""(
@@ -100,6 +103,7 @@ CLAIMED_JOB: Final = f"""(
 _CLOCKS_DIFFER: Final = dt.timedelta(days=7)
 _FIRST_MOMENT: Final = dt.datetime(1971, 1, 1, tzinfo=dt.UTC)  # no id is older than 1970
 _HAS_METADATA: Final = text("jobs.metadata <> '{}'")
+_KEYS: Final = ("jobs.id", "stages.job_id")
 _IDS: Final = ("id", "parent_id", "batch_id", "upload_id", "device_key_id")
 _MOMENTS: Final = ("created_at", "finished_at", "expires_at", "expired_at")
 _STAGE_ORDER: Final[Mapping[str, int]] = {stage: stage_index(stage) for stage in StageName}
@@ -218,11 +222,22 @@ class JobFilter:
 
 def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None:
     """Return a tenant's job, or None when the tenant has no such job."""
-    rows = sessions.fetch_rows(connection, _FIND, {"job_id": job_id, "tenant": tenant})
+    find_job = _find_on_day(*(partitions.day_condition(key, [job_id]) for key in _KEYS))
+    rows = sessions.fetch_rows(connection, find_job, {"job_id": job_id, "tenant": tenant})
     if not rows:
         return None
     [(outcome, job)] = rows
     return _parse_unfinished(job) if outcome is None else _parse_job(job)
+
+
+@lru_cache
+def _find_on_day(jobs_of_day: str, stages_of_day: str) -> TextClause:
+    """Return the statement that finds a job of a day: few days are asked about at a time."""
+    own = f" AND stages.job_id = :job_id AND {stages_of_day}"
+    return text(f"""
+        SELECT outcome, {_JOB.format(stages="stages", own=own, more="")} AS job
+        FROM jobs WHERE id = :job_id AND tenant = :tenant AND {jobs_of_day}
+    """)  # noqa: S608 - all parts stand here and in partitions
 
 
 def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
@@ -315,7 +330,9 @@ def is_batch_of_other_keys(
 ) -> bool:
     """Return whether a batch has a job that another key than this one has submitted."""
     where = {"id": batch_id, "tenant": tenant, "key_id": key_id}
-    return bool(connection.execute(_IS_BATCH_OF_OTHER_KEYS, where).scalar_one())
+    these = f"batch_id = :id AND {partitions.condition_of_batches([batch_id])}"
+    is_of_other_keys = text(_IS_OF_OTHER_KEYS.format(these=these))
+    return bool(connection.execute(is_of_other_keys, where).scalar_one())
 
 
 def find_owner(connection: Connection, job_id: JobId) -> Tenant | None:
@@ -332,9 +349,39 @@ def find_owner(connection: Connection, job_id: JobId) -> Tenant | None:
 def list_jobs(connection: Connection, listing: JobFilter) -> list[JobRow]:
     """Return a page of a tenant's jobs, newest first, without unreadable ones."""
     jobs: list[JobRow] = []
+    for days in _list_days(connection, listing):
+        # The locks of days without enough jobs are released.
+        reading = connection.begin_nested()
+        jobs += _list_jobs_of_days(
+            connection, dataclasses.replace(listing, limit=listing.limit - len(jobs)), days
+        )
+        reading.rollback()
+        if len(jobs) >= listing.limit:
+            break
+    return jobs
+
+
+def _list_days(connection: Connection, listing: JobFilter) -> Iterator[list[str]]:
+    """Yield conditions on the keys of jobs and stages: a few days each, the newest days first."""
+    spans = [
+        span
+        for span in reversed(partitions.list_partitions(connection))
+        if (listing.before is None or span.since is None or span.since <= day_of(listing.before))
+        and (
+            listing.created_after is None
+            or span.until > (max(listing.created_after, _FIRST_MOMENT) - _CLOCKS_DIFFER).date()
+        )
+    ]
+    yield from partitions.conditions_of_days(spans, *_KEYS)
+
+
+def _list_jobs_of_days(
+    connection: Connection, listing: JobFilter, days: Sequence[str]
+) -> list[JobRow]:
+    jobs: list[JobRow] = []
     while len(jobs) < listing.limit:
         rest = dataclasses.replace(listing, limit=listing.limit - len(jobs))
-        rows = _page(connection, rest)
+        rows = _page(connection, rest, days)
         for row in rows:
             with contextlib.suppress(RowUnreadable):
                 jobs.append(_job_row(row))
@@ -344,22 +391,22 @@ def list_jobs(connection: Connection, listing: JobFilter) -> list[JobRow]:
     return jobs
 
 
-def _page(connection: Connection, listing: JobFilter) -> Sequence[RowMapping]:
+def _page(connection: Connection, listing: JobFilter, days: Sequence[str]) -> Sequence[RowMapping]:
     jobs = tables.jobs
-    query = _WITH_STAGES.where(jobs.c.tenant == listing.tenant)
+    jobs_of_days, stages_of_days = days
+    stages = _STAGES.format(stages="stages", own=f" AND {stages_of_days}", more="")
+    query = select(*_LISTED, literal_column(stages).label("stages")).where(
+        jobs.c.tenant == listing.tenant, literal_column(jobs_of_days)
+    )
     if listing.before is not None:
         query = query.where(jobs.c.id < listing.before)
     if listing.created_after is not None:
-        since = max(listing.created_after, _FIRST_MOMENT) - _CLOCKS_DIFFER
-        query = query.where(
-            jobs.c.created_at > listing.created_after,
-            jobs.c.id >= partitions.first_id(since.date()),  # leaves out the days before
-        )
+        query = query.where(jobs.c.created_at > listing.created_after)
     if listing.metadata:
         # The second condition lets PostgreSQL use the index; it follows from the first.
         query = query.where(jobs.c.metadata.contains(dict(listing.metadata)), _HAS_METADATA)
     if listing.state is not None:
-        query = query.where(_state_condition(listing.state))
+        query = query.where(_state_condition(listing.state, stages_of_days))
     rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(listing.limit))
     return rows.mappings().all()
 
@@ -382,10 +429,12 @@ def _parse_readable(job: Row) -> JobRow | None:
     return None
 
 
-def _state_condition(state: JobState) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
+def _state_condition(state: JobState, days: str) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
     jobs, stages = tables.jobs, tables.stages
     if state in {JobState.QUEUED, JobState.RUNNING}:
-        started = exists().where(stages.c.job_id == jobs.c.id, stages.c.started_at.is_not(None))
+        started = exists().where(
+            stages.c.job_id == jobs.c.id, stages.c.started_at.is_not(None), literal_column(days)
+        )
         return and_(jobs.c.outcome.is_(None), started if state == JobState.RUNNING else ~started)
     # A literal: a generic plan of a parameter cannot use the index of unsuccessful jobs.
     return jobs.c.outcome == literal_column(f"'{state}'")
@@ -415,7 +464,7 @@ def _parse_unfinished(stored: str) -> JobRow:
 
 
 def _parse_job(stored: str) -> JobRow:
-    """Return the job of a row that `_FIND` returned.  Raises RowUnreadable."""
+    """Return the job of a row that `_find_on_day` returned.  Raises RowUnreadable."""
     return _job_row(_parse_columns(stored))
 
 

@@ -4,16 +4,15 @@ One transaction for a tenant's whole queue would block all claims from it, and w
 of order.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, Engine, TextClause, text
+from sqlalchemy import Connection, Engine, text
 
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import partitions, sessions
 from smart_filter_shared.errors import InputsExpired, JobFinal, JobNotFinished, NotFound
-from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.ids import JobId, Tenant, day_of
 from smart_filter_shared.jobs.photo_queue import CLIENT
 
 _PAGE_JOBS = 200
@@ -35,16 +34,15 @@ class BulkAction(StrEnum):
     REDRIVE = "redrive"
 
 
-_FIND_BY_ACTION: Final[Mapping[BulkAction, TextClause]] = {
-    BulkAction.CANCEL: text("""
-        SELECT id FROM jobs WHERE tenant = :tenant AND outcome IS NULL AND id > :after
-        ORDER BY id LIMIT :most
-    """),
-    BulkAction.REDRIVE: text("""
-        SELECT id FROM jobs WHERE tenant = :tenant AND outcome = 'failed' AND id > :after
-        ORDER BY id LIMIT :most
-    """),
-}
+# Unfinished jobs are of days that the views show, a second after one was redriven.
+_FIND_UNFINISHED = text("""
+    SELECT id FROM open_jobs WHERE tenant = :tenant AND outcome IS NULL AND id > :after
+    ORDER BY id LIMIT :most
+""")
+_FIND_FAILED = """
+    SELECT id FROM jobs WHERE tenant = :tenant AND outcome = 'failed' AND id > :after AND {days}
+    ORDER BY id LIMIT :most
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +57,25 @@ def find(
     connection: Connection, move: BulkAction, tenant: Tenant, *, after: JobId | None, most: int
 ) -> list[JobId]:
     """Return a tenant's next jobs to move, at most `most`, after the job `after`."""
-    where = {"tenant": tenant, "after": after or _FIRST, "most": most}
-    return [JobId(row.id) for row in connection.execute(_FIND_BY_ACTION[move], where)]
+    where: dict[str, object] = {"tenant": tenant, "after": after or _FIRST}
+    if move == BulkAction.CANCEL:
+        rows = connection.execute(_FIND_UNFINISHED, {**where, "most": most})
+        return [JobId(row.id) for row in rows]
+    found: list[JobId] = []
+    spans = [
+        span
+        for span in partitions.list_partitions(connection)
+        if after is None or span.until > day_of(after)
+    ]
+    for (days,) in partitions.conditions_of_days(spans, "id"):
+        reading = connection.begin_nested()
+        find_failed = text(_FIND_FAILED.format(days=days))
+        rows = connection.execute(find_failed, {**where, "most": most - len(found)})
+        found += [JobId(row.id) for row in rows]
+        reading.rollback()
+        if len(found) >= most:
+            break
+    return found
 
 
 def apply(connection: Connection, move: BulkAction, tenant: Tenant, job_id: JobId) -> None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Row, text
 
+from smart_filter_shared.db import partitions
 from smart_filter_shared.errors import JobFinal, NotFound
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
 from smart_filter_shared.pipeline import GATE, GATE_OF_TAKE, StageName
@@ -116,7 +117,7 @@ _FIND_BATCH = text("""
     WHERE id = :id AND tenant = :tenant
 """)
 
-_UNFINISHED = text("SELECT id FROM jobs WHERE batch_id = :id AND outcome IS NULL")
+_UNFINISHED = "SELECT id FROM jobs WHERE batch_id = :id AND outcome IS NULL AND {days}"
 
 _CANCEL_STAGES = text("""
     UPDATE stages SET
@@ -238,7 +239,8 @@ def cancel_batch(
     Raises NotFound when the tenant has no such batch, JobFinal when all of its jobs have ended.
     """
     _require_batch(connection, batch_id, tenant)
-    rows = connection.execute(_UNFINISHED, {"id": batch_id})
+    days = partitions.condition_of_batches([batch_id])
+    rows = connection.execute(text(_UNFINISHED.format(days=days)), {"id": batch_id})
     unfinished = [JobId(row.id) for row in rows]
 
     any_canceled, _ = with_locked_jobs_of_any_day(
@@ -254,6 +256,8 @@ def cancel_batch(
 
 def cancel_jobs(connection: Connection, job_ids: Collection[JobId]) -> bool:
     """Cancel the unfinished jobs among these, which are locked; return whether any was canceled."""
+    if not job_ids:
+        return False
     ids = {"ids": list(job_ids)}
     connection.execute(_CANCEL_STAGES, ids)
     canceled = connection.execute(_CANCEL_JOBS, ids).all()

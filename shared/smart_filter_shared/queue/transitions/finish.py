@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts import references, uploads
 from smart_filter_shared.artifacts.retention import MarkedArtifact
+from smart_filter_shared.db import partitions
 from smart_filter_shared.errors import JobFinal, NotFound
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.pipeline import StageName
@@ -105,7 +106,9 @@ _MARK_DELETED = text("""
     SELECT id FROM marked
 """)
 
-_LIST_SOME_JOBS = text("SELECT id FROM jobs WHERE batch_id = :id ORDER BY id LIMIT :most")
+_LIST_SOME_JOBS = """
+    SELECT id FROM jobs WHERE batch_id = :id AND {days} ORDER BY id LIMIT :most
+"""
 
 # One probe of `batches_deleted`.
 _LIST_STALLED_DELETIONS = text("""
@@ -215,7 +218,9 @@ def continue_batch_deletion(
 
     When no job is left, the rows of the batch are deleted too, and the result is empty.
     """
-    rows = connection.execute(_LIST_SOME_JOBS, {"id": batch_id, "most": most})
+    days = partitions.condition_of_batches([batch_id])
+    list_some = text(_LIST_SOME_JOBS.format(days=days))
+    rows = connection.execute(list_some, {"id": batch_id, "most": most})
     # Every transition locks jobs in this order.
     job_ids = sorted(JobId(row.id) for row in rows)
     # All jobs are locked before the first upload: `delete` also locks a job before its upload.

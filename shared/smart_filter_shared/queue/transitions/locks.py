@@ -55,6 +55,8 @@ def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, Lock
 
 def lock_of_any_day(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
     """Lock jobs as `lock` does, also in closed partitions; return the jobs."""
+    if not job_ids:
+        return {}  # a plan for no id leaves out no day
     rows = connection.execute(sql.LOCK_OF_ANY_DAY, {"ids": list(job_ids)})
     return _read_locked_jobs(rows)
 
