@@ -24,6 +24,7 @@ SEALING_KEYS: Final = f"{'n' * 32},{old_installation.SEALING_KEY}"
 # Leases that outlast a busy machine: no journey is about workers that die.
 ENVIRONMENT: Final[Mapping[str, str]] = {
     **ENGINE,
+    "SMART_FILTER_KEEP_RECORD_SECONDS": "0",
     "SMART_FILTER_LEASE_SECONDS": "20",
     "SMART_FILTER_HEARTBEAT_SECONDS": "2",
     "SMART_FILTER_SECRETS_KEY": SEALING_KEYS,

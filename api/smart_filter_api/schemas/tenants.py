@@ -134,4 +134,9 @@ class UsagePage(BaseModel):
     """Usage of the days on which jobs ended, in order."""
 
     items: list[DayUsage]
+    record_seconds: float | None = Field(
+        description="How long a job's record is kept after its day in UTC, and longer while"
+        " anything else of that day's jobs is kept; then the job answers 404. Usage stays. null:"
+        " for ever"
+    )
     next_cursor: None = None

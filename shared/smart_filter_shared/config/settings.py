@@ -143,8 +143,7 @@ class RetentionSettings(BaseSettings):
     """Retention times.
 
     input_seconds: of photos and intermediate artifacts.  result_seconds: of results.
-    record_seconds: of the rows of jobs, after the day of submission; None: until the job is
-        deleted.
+    record_seconds: of the rows of jobs, after the day of submission; 0: for ever.
     audit_seconds: of the security log.
     """
 
@@ -152,9 +151,7 @@ class RetentionSettings(BaseSettings):
 
     input_seconds: Seconds = 24 * 3600
     result_seconds: Seconds = 7 * 24 * 3600
-    record_seconds: float | None = Field(
-        default=None, ge=24 * 3600, le=100 * 366 * 24 * 3600, examples=[90 * 24 * 3600]
-    )
+    record_seconds: values.RecordSeconds = 30 * 24 * 3600
     audit_seconds: float = Field(
         default=365 * 24 * 3600, ge=30 * 24 * 3600, le=100 * 366 * 24 * 3600
     )

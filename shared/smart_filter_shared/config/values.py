@@ -27,6 +27,7 @@ from smart_filter_shared.security import signing_certificate, urls
 
 # Upper bound of every duration; a longer one is a typing error.
 _TEN_YEARS: Final = 10 * 366 * 24 * 3600.0
+_DAY: Final = 24 * 3600.0
 # Ends the error for a server's variable that is not set.
 OR_UP: Final = "or use `smart-filter up`, which starts servers of its own"
 _FILE: Final = "file://"
@@ -304,6 +305,18 @@ def _private_key(pem: SecretStr) -> SecretStr:
     return pem
 
 
+def _require_a_day(seconds: float) -> float:
+    """Return how long records are kept, if it is 0, for ever, or at least a day."""
+    if 0 < seconds < _DAY:
+        raise ValueError(f"is less than a day, {_DAY:g} seconds; 0 keeps records for ever")
+    return seconds
+
+
+RecordSeconds = Annotated[
+    float,
+    Field(ge=0, le=10 * _TEN_YEARS, allow_inf_nan=False),
+    AfterValidator(_require_a_day),
+]
 Seconds = Annotated[float, Field(gt=0, le=_TEN_YEARS, allow_inf_nan=False)]
 DatabaseUrl = Annotated[
     SecretStr,

@@ -47,5 +47,6 @@ async def get_usage(
         )
     days = await services.database.query(usage.list_days, caller.tenant, since, until)
     return UsagePage(
-        items=[render_as(DayUsage, day.whole, day=day.day, by_state=day.by_state) for day in days]
+        items=[render_as(DayUsage, day.whole, day=day.day, by_state=day.by_state) for day in days],
+        record_seconds=services.settings.keep.record_seconds or None,
     )

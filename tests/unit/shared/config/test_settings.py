@@ -146,7 +146,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_KEEP_INPUT_SECONDS": NO_SECONDS,
     "SMART_FILTER_KEEP_RESULT_SECONDS": NO_SECONDS,
     "SMART_FILTER_KEEP_AUDIT_SECONDS": (*NO_SECONDS, "2591999"),
-    "SMART_FILTER_KEEP_RECORD_SECONDS": (*NO_SECONDS, "86399"),
+    "SMART_FILTER_KEEP_RECORD_SECONDS": ("soon", "-1", "inf", "86399"),
     "SMART_FILTER_OUTBOUND_ALLOW": (
         *("media.internal,10.0.0.5/8", "http://media.internal", "http://u:hush@media.internal"),
         *("a b", "*.test", "h:80"),
