@@ -1,0 +1,244 @@
+"""Reads and locks at 300,000 unfinished jobs and after 1,000 days: they follow what is returned.
+
+Costs are counted, not timed: pages of the open days that a statement reads, locks that it takes.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from smart_filter_shared.artifacts.backends import Backends
+from smart_filter_shared.db import partitions, sessions
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.jobs import queries, result_cache
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
+from smart_filter_shared.jobs.queries import JobFilter
+from smart_filter_shared.operations import bulk, counters, overview, stored_snapshot
+from smart_filter_shared.operations.bulk import BulkAction
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue import batches, events, fair_queueing, heads, worker_registry
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
+from smart_filter_tests import partitioned_database, past_days, scenarios
+from smart_filter_tests.bench import RETENTION, TENANT, Bench, capability, stage_result
+from smart_filter_tests.past_days import past_id
+from smart_filter_tests.statement_costs import record_costs
+from smart_filter_workers import images
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
+from smart_filter_workers.maintenance.sweeper import Sweeper
+from smart_filter_workers.runtime.counters import WorkerCounters
+from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+
+DAYS: Final = 1000
+FEW, MANY = 100, 300_000
+MOST_LOCKS: Final = 100
+# A statement is planned for any parameters at its sixth execution.
+RUNS: Final = 7
+SILENT: Final = {"silent_seconds": 30.0}
+KEEP: Final = scenarios.KEEP_BACKGROUND
+PREPARE: Final = capability(StageName.PREPARE)
+SERVED: Final = [capability(stage) for stage in StageName]
+
+# The database is made in a minute, and filled in another one on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
+Act = Callable[[Bench], object]
+
+
+@pytest.fixture(scope="module")
+def bench(_bench: Bench) -> Iterator[Bench]:
+    """A bench after 1,000 days, all of them closed."""
+    with (
+        partitioned_database.unmigrated_database(_bench, name="thousand_days") as engine,
+        partitioned_database.bench_after_a_month(_bench, engine, past=DAYS) as made,
+    ):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def keyed(bench: Bench) -> Engine:
+    """The connections of a worker's transitions."""
+    return sessions.for_key_lookups(bench.worker_engine)
+
+
+def sweep(bench: Bench) -> None:
+    bench.execute("UPDATE cells SET swept_at = now() - interval '1 minute', cleared_at = swept_at")
+    bench.execute("DELETE FROM samples")
+    bench.execute("DELETE FROM queue_samples")
+    bench.execute("DELETE FROM queue_snapshots")
+    collector = GarbageCollector(
+        bench.worker_engine, bench.store, cell=DEFAULT_CELL, record_seconds=(DAYS - 2) * 86_400.0
+    )
+    sweeper = Sweeper(
+        bench.worker_engine,
+        bench.doorbell,
+        bench.settings.engine,
+        counters=WorkerCounters(),
+        retention=collector,
+        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), images),
+        cell=DEFAULT_CELL,
+    )
+    assert sweeper.sweep()
+    collector.remove_expired()
+    collector.learn()
+    collector.drop_partitions()
+
+
+def reads(connection: Connection) -> None:
+    """Read what /readyz, /metrics and the pages of operators show."""
+    worker_registry.list_unattended(connection, waited_seconds=10, **SILENT)
+    counters.read_counters(connection, **SILENT)
+    overview.read_overview(connection, cell=DEFAULT_CELL, **SILENT)
+    overview.peek(connection, PREPARE, most=10)
+    for action in BulkAction:
+        bulk.count(connection, action, TENANT, most=100)
+
+
+def look_up(connection: Connection) -> None:
+    """Look a photo up and reserve a place, as for a submission."""
+    since = result_cache.first_cached_id(dataclasses.replace(RETENTION, result_seconds=3600))
+    fair_queueing.reserve_for_new_photo(
+        connection, TENANT, [PREPARE], cell=DEFAULT_CELL, digest="none", since=since
+    )
+    result_cache.lookup(connection, TENANT, "none", {}, running={}, since=since)
+
+
+def poll(connection: Connection, job_id: JobId) -> None:
+    stored_snapshot.read(connection, cell=DEFAULT_CELL, known=None)
+    assert queries.find(connection, job_id, TENANT) is not None
+
+
+def follow(connection: Connection, job_id: JobId) -> None:
+    poll(connection, job_id)
+    queries.get_many(connection, [job_id])
+    events.list_for_job(connection, job_id)
+    queries.is_job_of_other_keys(connection, job_id, TENANT, job_id)
+
+
+def clients(bench: Bench) -> None:
+    """Make the requests of clients: about new jobs and batches, and about one of a closed day."""
+    bench.do(look_up)
+    job_id = bench.submit()
+    bench.do(follow, job_id)
+    bench.do(CLIENT.cancel, job_id, TENANT)
+    bench.do(CLIENT.delete, job_id, TENANT)
+    batch_id, _ = bench.submit_batch(2, best=1, with_take=True)
+    bench.batch(batch_id)
+    bench.do(batches.find_summary, batch_id, TENANT)
+    bench.do(batches.list_batches, TENANT, before=None, limit=10)
+    bench.do(CLIENT.cancel_batch, batch_id, TENANT)
+    bench.do(CLIENT.begin_batch_deletion, batch_id, TENANT)
+    for _ in range(2):  # the jobs, then the batch
+        bench.do(CLIENT.continue_batch_deletion, batch_id, TENANT, most=10)
+    bench.do(queries.list_jobs, JobFilter(tenant=TENANT, limit=10))
+
+
+def work(bench: Bench, keyed: Engine) -> None:
+    """Claim and complete a stage, as a worker does."""
+    with sessions.transaction(keyed) as connection:
+        assert heads.next_capability(connection, SERVED) is not None
+        heads.list_waiting(connection, SERVED, seconds=1)
+        (lease,) = WORKER.claim(
+            connection,
+            PREPARE,
+            worker=bench.worker,
+            batch_size=1,
+            lease_seconds=30,
+            max_attempts=3,
+            job_sql=queries.CLAIMED_JOB,
+        )
+    with sessions.transaction(keyed) as connection:
+        assert WORKER.renew(connection, [lease], lease_seconds=30)
+    with sessions.transaction(keyed) as connection:
+        assert WORKER.complete(connection, [stage_result(lease)]).lost == []
+
+
+def test_no_statement_takes_many_locks_after_a_thousand_days(bench: Bench, keyed: Engine) -> None:
+    for number, back in enumerate((5, DAYS // 5, DAYS // 2, DAYS - 10)):
+        past_days.write_expired_job(bench, number, back=back)
+    old = bench.submit(job_id=JobId(past_id(bench, back=DAYS // 3)))
+    sweep(bench)
+    bench.do(CLIENT.cancel, old, TENANT)
+    for _ in range(2):  # settle the job, close its day
+        sweep(bench)
+
+    with record_costs(bench.engine, bench.engine, bench.worker_engine) as log:
+        for _ in range(RUNS):
+            bench.submit()
+            work(bench, keyed)
+            sweep(bench)
+            bench.do(reads)
+            clients(bench)
+            bench.do(partitions.create_upcoming)
+
+    assert len(log.costs) > 100
+    assert log.over(locks=MOST_LOCKS) == {}
+
+
+def add_jobs(bench: Bench, number: int) -> None:
+    """Write this many unfinished jobs of two stages, and let the server count them."""
+    patient = dataclasses.replace(bench, engine=sessions.for_idle_transactions(bench.engine))
+    patient.copy(bench.submit(KEEP), number, every_seconds=0.001)
+    vacuum(bench)
+
+
+def vacuum(bench: Bench) -> None:
+    with bench.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        days = connection.scalar(text("SELECT obj_description('open_jobs'::regclass)")).split()
+        for day in days:
+            connection.execute(text(f"VACUUM (ANALYZE) {day}, {day.replace('jobs', 'stages')}"))
+
+
+def submit(bench: Bench, _: Engine) -> None:
+    bench.do(look_up)
+    bench.submit(KEEP)
+
+
+def poll_a_new_job(bench: Bench, _: Engine) -> None:
+    bench.do(poll, bench.submit(KEEP))
+
+
+# A request or a transaction of a worker.
+REQUESTS: Final[Mapping[str, Callable[[Bench, Engine], object]]] = {
+    "submission": submit,
+    "submission and poll": poll_a_new_job,
+    "claim, renewal and completion": work,
+}
+# What the sweep and the pages of operators read: at most this many pages, however long the queues
+# are. A queue is counted up to 10,000 stages, whose rows are looked up in as many pages at worst;
+# all unfinished jobs and their stages fill some 60,000.
+MOST_PAGES: Final = 20_000
+PERIODIC: Final[Mapping[str, Callable[[Bench, Engine], object]]] = {
+    "sweep": lambda bench, _: sweep(bench),
+    "operators": lambda bench, _: bench.do(reads),
+}
+
+
+def pages_of(
+    bench: Bench, keyed: Engine, acts: Mapping[str, Callable[[Bench, Engine], object]]
+) -> dict[str, int]:
+    """Return the pages of open days that each act reads once its plans are made."""
+    pages = {}
+    for name, act in acts.items():
+        act(bench, keyed)
+        with record_costs(bench.engine, bench.engine, bench.worker_engine) as log:
+            act(bench, keyed)
+        pages[name] = log.pages
+    return pages
+
+
+def test_reads_do_not_grow_with_unfinished_jobs(bench: Bench, keyed: Engine) -> None:
+    bench.empty()
+    bench.do(partitions.refresh_views)
+    add_jobs(bench, FEW)
+    few = pages_of(bench, keyed, REQUESTS)
+    add_jobs(bench, MANY)
+
+    many = pages_of(bench, keyed, REQUESTS)
+    periodic = pages_of(bench, keyed, PERIODIC)
+
+    # An index of 300,000 rows has two levels more than one of 100.
+    assert {name: pages for name, pages in many.items() if pages > 3 * few[name]} == {}
+    assert {name: pages for name, pages in periodic.items() if pages > MOST_PAGES} == {}
