@@ -256,21 +256,6 @@ def test_picture_that_hangs_its_decoder_is_poison(
     owned.close()
 
 
-def test_heic_of_pictures_of_pictures_is_poison(children: Children) -> None:
-    levels = [range(2 + 30 * level, 32 + 30 * level) for level in range(4)]
-    overlays = [heic.overlay(below, heic.SIZE) for below in levels[1:] for _ in below]
-    bomb = heic.a_heic(
-        heic.overlay(levels[0], heic.SIZE), *overlays, *[heic.coded_item(heic.QUARTERS)] * 30
-    )
-    decoder = DecoderPool(limit_seconds=1)
-
-    with pytest.raises(Poison, match="takes too long"):
-        decoder.decode(bomb)
-
-    assert not children()
-    decoder.close()
-
-
 def test_forged_answer_is_refused_and_its_child_replaced(
     owned: DecoderPool, children: Children
 ) -> None:

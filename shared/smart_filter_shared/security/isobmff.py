@@ -74,6 +74,13 @@ def find(file: IO[bytes], *path: bytes) -> Iterator[Box]:
     yield from _walk_path(file, Box(b"", 0, file.seek(0, 2)), path, iter(range(MAX_BOXES)))
 
 
+def find_children(file: IO[bytes], *path: bytes) -> Iterator[Box]:
+    """Yield the children of every box at a path, of any kind; moves the file's position."""
+    turns = iter(range(MAX_BOXES))
+    for parent in list(find(file, *path)):
+        yield from _children(file, parent, turns)
+
+
 def is_cut(file: IO[bytes]) -> bool:
     """Return whether the last box of a file ends behind the file, whose end is then missing."""
     whole = file.seek(0, 2)

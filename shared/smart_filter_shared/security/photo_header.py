@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import IO
 
 from smart_filter_shared.errors import PhotoTooLarge, SizeUnreadable, UnsupportedMedia
-from smart_filter_shared.security import isobmff, other_formats, tiff_header
+from smart_filter_shared.security import heif_items, isobmff, other_formats, tiff_header
 
 # Bytes of a photo, of a background and of a logo, in each way to send one.
 MAX_PHOTO_BYTES = 40_000_000
@@ -58,6 +58,7 @@ class PhotoFormat(StrEnum):
     TIFF = "image/tiff"
 
 
+_MADE_OF_ITEMS = frozenset({PhotoFormat.AVIF, PhotoFormat.HEIC})
 _SIMPLE_STARTS = {
     b"GIF87a": PhotoFormat.GIF,
     b"GIF89a": PhotoFormat.GIF,
@@ -117,6 +118,17 @@ def read_header(file: IO[bytes], *, called: str = "photo", sent_as: str = "photo
             f"at most {MAX_SIDE_PX} pixels a side are accepted",
             pointer=pointer,
         )
+    if format_ in _MADE_OF_ITEMS:
+        try:
+            heif_items.measure_expansion(file)
+        except heif_items.ItemsRefused as error:
+            raise UnsupportedMedia(
+                f"the {called} {error}; save it as JPEG or PNG", pointer=pointer
+            ) from None
+        except struct.error:
+            raise SizeUnreadable(
+                f"the {called}'s {format_.name} header is broken; {ACCEPTED}", pointer=pointer
+            ) from None
     return PhotoHeader(format_, width, height)
 
 

@@ -1,7 +1,7 @@
 """HEIC and AVIF: libheif reads the properties of both, and decodes HEIC; Pillow decodes AVIF.
 
 libheif and the process that calls it limit memory and time. This module adds what they lack: a
-limit of items, AVIF's crop, and a place for EXIF that a broken one cannot fail.
+limit of what items are made of, AVIF's crop, and a place for EXIF that a broken one cannot fail.
 """
 
 import contextlib
@@ -17,18 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
-from smart_filter_shared.security import isobmff
+from smart_filter_shared.security import heif_items, isobmff
 from smart_filter_workers.images.metadata.code_points import ColorDescription, from_code_points
 from smart_filter_workers.images.metadata.icc_profiles import flatten_to_srgb
 from smart_filter_workers.results import Matte8, Srgb8
 
-# Boxes that name items, at most this long together: room for 1,000 items. libavif and libheif look
-# through all items for each one: 20,000 of them take a second, 80,000 half a minute.
-_MAX_INDEX_BYTES: Final = 48 * 1024
-_INDEX: Final = (
-    *((kind,) for kind in (b"iinf", b"iloc", b"iref", b"grpl")),
-    (b"iprp", b"ipma"),
-)
 _PROPERTIES: Final = (b"meta", b"iprp", b"ipco")
 _METAS: Final = ((b"meta",), (b"moov", b"trak", b"meta"))
 # Errors that libheif's wrapper raises on bad bytes; any other is a bug here.
@@ -66,7 +59,7 @@ def read_photo(content: bytes) -> HeifPhoto:
 
     Raises ImageUnreadable, ImageTooLarge.
     """
-    _refuse_many_items(io.BytesIO(content))
+    _check_items(io.BytesIO(content))
     if isobmff.is_cut(io.BytesIO(content)):  # libheif would show missing tiles in green
         raise ImageUnreadable("its end is missing; send the file again")
     try:
@@ -202,16 +195,14 @@ def _to_samples(picture: pi_heif.HeifImage) -> NDArray[Any]:
     return np.array(multiplied.convert("RGBA"))
 
 
-def _refuse_many_items(file: IO[bytes]) -> None:
-    """Raise ImageUnreadable when the boxes that name items are longer than in any photo."""
+def _check_items(file: IO[bytes]) -> None:
+    """Raise ImageUnreadable for a file whose items take too long to read or to decode."""
     try:
-        boxes = [
-            box for path in _METAS for index in _INDEX for box in isobmff.find(file, *path, *index)
-        ]
+        heif_items.measure_expansion(file)
+    except heif_items.ItemsRefused as error:
+        raise ImageUnreadable(f"it {error}; save it as JPEG or PNG") from error
     except struct.error as error:
         raise ImageUnreadable(f"not a whole picture: {error}") from error
-    if sum(box.end - box.start for box in boxes) > _MAX_INDEX_BYTES:
-        raise ImageUnreadable("it has more items than a photo")
 
 
 def _refusal(error: Exception) -> ImageTooLarge | ImageUnreadable:

@@ -211,11 +211,9 @@ def test_tiles_are_joined() -> None:
     assert near(corners(photo.srgb[64:112, 64:128]), [RED, GREEN, BLUE, WHITE], JPEG_LEVELS)
 
 
-CANVAS = overlay([2], (20_000, 20_000))
+CANVAS = overlay([2], (8_000, 7_000))
 TOO_LARGE = {
-    "canvas": ("20000×20000 pixels", a_heic(CANVAS, coded_item(QUARTERS))),
-    "tiles": ("references", a_heic(grid(40, 40, [2] * 1600, (2560, 2560)), coded_item(QUARTERS))),
-    "overlay": ("references", a_heic(overlay([2] * 9000, SIZE), coded_item(QUARTERS))),
+    "canvas": ("8000×7000 pixels", a_heic(CANVAS, coded_item(QUARTERS))),
     "properties": (
         "child boxes",
         a_heic(*[coded_item(QUARTERS, ispe(*SIZE), ispe(64, side)) for side in range(1, 200)]),

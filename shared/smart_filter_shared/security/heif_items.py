@@ -1,0 +1,218 @@
+"""Bound what a decoder does for an AVIF or HEIC, by the references among its items.
+
+An item can be made of others (a grid, an overlay), and these of others again. A decoder decodes an
+item once for each path that leads to it: six levels of ten references each are a million decoded
+pictures in a file of 12 kB. The walk below visits each reference once.
+
+Source: ISO/IEC 14496-12, 8.11.3 (iloc), 8.11.12 (iref) and 8.11.14 (iprp); ISO/IEC 23008-12, 6.4 to
+6.6 (item references, ispe, derived pictures).
+"""
+
+import io
+import struct
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Final
+
+from smart_filter_shared.security import isobmff
+
+# Levels of pictures that are made of others. Cameras have one, a grid; with `iden` or `tmap` two.
+MAX_DEPTH: Final = 2
+# Pictures that are decoded for one: tiles, auxiliary pictures, and those that are made of them. 50
+# megapixels in tiles of 256 × 256 pixels are 763.
+MAX_PICTURES: Final = 1000
+# Their pixels: six times as many as a photo may have. A grid with alpha counts its canvas, its
+# tiles, and both again.
+MAX_TOTAL_PIXELS: Final = 300_000_000
+# Their coded bytes: lengths of the file, and what a thousand equal tiles that share bytes have.
+_MAX_READS: Final = 4
+_MAX_SHARED_BYTES: Final = 10_000_000
+
+# Boxes that name items, at most this long together: room for 1,000 items. libavif and libheif look
+# through all items for each one: 20,000 of them take a second, 80,000 half a minute.
+_MAX_INDEX_BYTES: Final = 48 * 1024
+_METAS: Final = ((b"meta",), (b"moov", b"trak", b"meta"))
+_INDEX: Final = (
+    *((kind,) for kind in (b"iinf", b"iloc", b"iref", b"grpl")),
+    (b"iprp", b"ipma"),
+)
+_PARTS, _AUXILIARY = b"dimg", b"auxl"
+# References from one picture to the next on any path: more are a chain, or a circle.
+_MAX_PATH: Final = 8
+_LONG_IDS: Final = 1  # the version of iref and ipma with 32 bits for each item
+_LONG_INDICES: Final = 1  # the flag of ipma with 15 bits for each property, instead of 7
+_LONG_ILOC: Final = 2  # the version of iloc with 32 bits for each item
+
+
+class ItemsRefused(Exception):
+    """A decoder would take too long for the file; the message continues "it" or "the photo"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What decoding one item takes at most.
+
+    depth: levels of pictures that are made of others.  pictures, pixels, coded_bytes: of the item
+    and of everything that is decoded for it, each as often as it is decoded.
+    """
+
+    depth: int = 0
+    pictures: int = 1
+    pixels: int = 0
+    coded_bytes: int = 0
+
+
+def measure_expansion(file: IO[bytes]) -> Expansion:
+    """Return the largest counts among the items of a file, without decoding any.
+
+    Raises ItemsRefused when they exceed a limit above, and struct.error for a broken box.
+    """
+    length = file.seek(0, 2)
+    largest = Expansion()
+    for path in _METAS:
+        boxes = [(index[-1], box) for index in _INDEX for box in isobmff.find(file, *path, *index)]
+        if sum(box.end - box.start for _, box in boxes) > _MAX_INDEX_BYTES:
+            raise ItemsRefused("has more items than a photo")
+        sizes = [
+            _read_size(box.read(file)) if box.kind == b"ispe" else 0
+            for box in isobmff.find_children(file, *path, b"iprp", b"ipco")
+        ]
+        items = _Items()
+        for kind, box in boxes:
+            if kind == b"iref":
+                items.add_references(box.read(file))
+            elif kind == b"ipma":
+                items.add_pixels(box.read(file), sizes)
+            elif kind == b"iloc":
+                items.add_lengths(box.read(file))
+        for item in items.list_derived():
+            found = items.expand(item, length, path=())
+            largest = max(largest, found, key=lambda expansion: expansion.pixels)
+    return largest
+
+
+@dataclass(slots=True)
+class _Items:
+    """The items of one `meta` box, by their numbers.
+
+    parts: those that an item is made of, and those that accompany it, such as its alpha.
+    """
+
+    parts: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    companions: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    pixels: dict[int, int] = field(default_factory=dict)
+    lengths: dict[int, int] = field(default_factory=dict)
+    expansions: dict[int, Expansion] = field(default_factory=dict)
+
+    def add_references(self, content: bytes) -> None:
+        """Add the references of an iref box."""
+        layout = "I" if content[:1] == bytes((_LONG_IDS,)) else "H"
+        width = struct.calcsize(layout)
+        for kind, body in _list_boxes(content[4:]):
+            source, count = struct.unpack_from(f">{layout}H", body)
+            targets = struct.unpack_from(f">{count}{layout}", body, width + 2)
+            if kind == _PARTS:
+                self.parts[source] += targets
+            elif kind == _AUXILIARY:
+                for target in targets:
+                    self.companions[target].append(source)
+
+    def add_pixels(self, content: bytes, sizes: list[int]) -> None:
+        """Add the sizes that an ipma box gives to items.  sizes: of each property, in pixels."""
+        file = io.BytesIO(content)
+        version, flags, count = struct.unpack(">B2xBI", file.read(8))
+        index_bytes = 2 if flags & _LONG_INDICES else 1
+        for _ in range(count):
+            (item,) = _read(file, ">I" if version >= _LONG_IDS else ">H")
+            (associated,) = _read(file, ">B")
+            for _ in range(associated):
+                (index,) = _read(file, ">H" if index_bytes == 2 else ">B")  # noqa: PLR2004
+                number = index & (0x7FFF if index_bytes == 2 else 0x7F)  # noqa: PLR2004
+                if 1 <= number <= len(sizes):
+                    self.pixels[item] = max(self.pixels.get(item, 0), sizes[number - 1])
+
+    def add_lengths(self, content: bytes) -> None:
+        """Add the lengths of items in an iloc box."""
+        file = io.BytesIO(content)
+        version, widths, more_widths = struct.unpack(">B3xBB", file.read(6))
+        offset_bytes, length_bytes = widths >> 4, widths & 15
+        base_bytes, index_bytes = more_widths >> 4, more_widths & 15 if version else 0
+        (count,) = _read(file, ">I" if version >= _LONG_ILOC else ">H")
+        for _ in range(count):
+            (item,) = _read(file, ">I" if version >= _LONG_ILOC else ">H")
+            file.seek((2 if version else 0) + 2 + base_bytes, 1)
+            (extents,) = _read(file, ">H")
+            width = index_bytes + offset_bytes + length_bytes
+            listed = file.read(extents * width)
+            if len(listed) < extents * width:
+                raise struct.error("a cut iloc box")
+            length_at = width - length_bytes
+            self.lengths[item] = self.lengths.get(item, 0) + sum(
+                int.from_bytes(listed[at + length_at : at + width])
+                for at in range(0, len(listed), width or 1)
+            )
+
+    def list_derived(self) -> list[int]:
+        """Return the items that others are decoded for."""
+        return [*self.parts, *self.companions]
+
+    def expand(self, item: int, file_bytes: int, *, path: tuple[int, ...]) -> Expansion:
+        """Return what decoding an item takes.  path: the items that it is decoded for.
+
+        Raises ItemsRefused.
+        """
+        known = self.expansions.get(item)
+        if known is not None:
+            return known
+        if item in path:
+            raise ItemsRefused("has a picture that is made of itself")
+        if len(path) >= _MAX_PATH:
+            raise ItemsRefused("has pictures that refer to others in a long chain")
+        depth, pictures = 0, 1
+        pixels, coded_bytes = self.pixels.get(item, 0), self.lengths.get(item, 0)
+        parts = self.parts.get(item, ())
+        for place, other in enumerate((*parts, *self.companions.get(item, ()))):
+            inner = self.expand(other, file_bytes, path=(*path, item))
+            depth = max(depth, inner.depth + (place < len(parts)))
+            pictures += inner.pictures
+            pixels += inner.pixels
+            coded_bytes += inner.coded_bytes
+            if depth > MAX_DEPTH:
+                raise ItemsRefused(f"has pictures within pictures, over {MAX_DEPTH} levels deep")
+            if pictures > MAX_PICTURES:
+                raise ItemsRefused(f"is made of more than {MAX_PICTURES} pictures")
+            if pixels > MAX_TOTAL_PIXELS:
+                millions = MAX_TOTAL_PIXELS // 1_000_000
+                raise ItemsRefused(f"is made of pictures with over {millions} megapixels in all")
+            if coded_bytes > _MAX_READS * file_bytes + _MAX_SHARED_BYTES:
+                raise ItemsRefused("is made of the same pictures too often")
+        expansion = Expansion(depth, pictures, pixels, coded_bytes)
+        self.expansions[item] = expansion
+        return expansion
+
+
+def _read_size(content: bytes) -> int:
+    """Return the pixels of an ispe box."""
+    width, height = struct.unpack_from(">4xII", content)
+    return int(width * height)
+
+
+def _list_boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield kind and content of boxes in memory."""
+    at = 0
+    while at + 8 <= len(content):
+        size, kind = struct.unpack_from(">I4s", content, at)
+        start = at + 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", content, start)
+            start += 8
+        end = len(content) if size == 0 else at + size
+        if not start <= end <= len(content):
+            raise struct.error("a box is longer than its parent")
+        yield kind, content[start:end]
+        at = end
+
+
+def _read(file: io.BytesIO, layout: str) -> tuple[int, ...]:
+    return struct.unpack(layout, file.read(struct.calcsize(layout)))
