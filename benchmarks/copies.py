@@ -15,7 +15,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import StageOutcome
 from smart_filter_shared.recipe import Output, Recipe
 from smart_filter_tests.bench import Bench
-from smart_filter_workers import images
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.results import PreparedPhoto
@@ -40,9 +40,9 @@ def write_prepared_job(bench: Bench, stages: Collection[StageName]) -> JobId:
     bench.store.put(photo_key, photo, length=len(photo), media_type="image/jpeg")
     lease = bench.claim_one(StageName.PREPARE)
     recent = LruCache(_CACHE_BYTES)
-    backgrounds = TenantBackgrounds(bench.engine, bench.store, recent, images)
+    backgrounds = TenantBackgrounds(bench.engine, bench.store, recent)
     fetcher = Fetcher(bench.settings.outbound)
-    artifacts = ArtifactStore(bench.store, recent, backgrounds, fetcher, images)
+    artifacts = ArtifactStore(bench.store, recent, backgrounds, fetcher, UnlockedDecoders())
     proxy = np.zeros((_SIDE_PX, _SIDE_PX, 3), np.uint8)
     result = PreparedPhoto(_SIDE_PX, _SIDE_PX, "jpg", proxy_srgb=proxy)
     kept = artifacts.store(bench.job(job_id), lease, result)

@@ -411,6 +411,10 @@ class DecoderUnavailable(TryAgain):
     """The process that decodes pictures cannot be started."""
 
 
+class DecodingStopped(DecoderUnavailable):
+    """Decoding a picture was stopped, or did not begin: it was canceled, or slow pictures wait."""
+
+
 class RowUnreadable(TryAgain):
     """A later version wrote the row, and this one cannot read it, such as after a rollback."""
 

@@ -1,6 +1,7 @@
 """A tenant's own pictures over REST: added, described by a worker, used, replaced, deleted."""
 
 import datetime as dt
+import hashlib
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from PIL import Image
 
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.artifacts.backends import Backends
-from smart_filter_shared.errors import StorageUnavailable
+from smart_filter_shared.errors import DecodingStopped, StorageUnavailable
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.stock import incoming
@@ -21,8 +22,10 @@ from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers import images
 from smart_filter_workers.decoder.pool import Decoder
+from smart_filter_workers.decoder.turns import Requester
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.results import Photo
 from smart_filter_workers.stock import ingest
@@ -30,6 +33,7 @@ from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 PATH = "/v1/backgrounds/tenant"
 OTHER = Tenant("other")
+ANN, BOB = Tenant("ann"), Tenant("bob")
 
 
 def a_picture(color: str = "teal", *, size: tuple[int, int] = (60, 40)) -> bytes:
@@ -68,7 +72,7 @@ class SlowDecoder:
 
 def describe(bench: Bench, decoder: Decoder = images) -> int:
     """Let a worker describe all pictures that wait; return their number."""
-    worker = IncomingPictures(Backends(bench.worker_engine, bench.store), decoder)
+    worker = IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders(decoder))
     return sum(iter(worker.describe_next, False))
 
 
@@ -202,6 +206,49 @@ def test_picture_waits_while_the_storage_is_away(api: Api, monkeypatch: pytest.M
 
     assert describe(api.bench) == 1
     assert get(api, "wall")["state"] == "ready"
+
+
+class StoppedDecoders:
+    """Decoders that stop trials of ann's pictures, and note whose pictures they get."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Tenant, bool]] = []
+
+    def for_requester(self, requester: Requester) -> Decoder:
+        assert requester.is_background
+        self.asked.append((requester.tenant, requester.is_trial))
+        if requester.is_trial and requester.tenant == ANN:
+            return SlowDecoder(stop)
+        return images
+
+
+def stop() -> None:
+    raise DecodingStopped("decoding the picture takes long, and others wait")
+
+
+def test_slow_pictures_of_a_tenant_come_after_those_of_others(api: Api) -> None:
+    for tenant, name in ((ANN, "first"), (ANN, "second"), (BOB, "wall"), (BOB, "logo")):
+        add(api.bench, tenant, name)
+    decoders = StoppedDecoders()
+    worker = IncomingPictures(Backends(api.bench.worker_engine, api.bench.store), decoders)
+
+    described = sum(iter(worker.describe_next, False))
+
+    assert decoders.asked == [(ANN, True), (BOB, True), (BOB, True), (ANN, False), (ANN, False)]
+    assert described == 5
+    assert api.bench.scalar("SELECT count(*) FROM backgrounds") == 4
+
+
+def add(bench: Bench, tenant: Tenant, name: str) -> None:
+    """Add a picture as the API does."""
+    content = a_picture()
+    key = f"{tenant}/pictures/{name}"
+    bench.store.put(key, content, length=len(content), media_type="image/png")
+    digest = hashlib.sha256(content).hexdigest()
+    picture = incoming.NewPicture(
+        tenant, f"tenant/{name}", name, (), False, key, digest, len(content)
+    )
+    bench.do(incoming.enqueue, picture)
 
 
 def unavailable(*_: object, **__: object) -> bytes:

@@ -39,7 +39,7 @@ from smart_filter_tests.past_days import (
     write_expired_batch,
     write_expired_job,
 )
-from smart_filter_workers import images
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
@@ -133,7 +133,7 @@ def test_unfinished_job_of_an_old_day_is_claimed_after_the_next_sweep(month: Ben
         month.settings.engine,
         counters=WorkerCounters(),
         retention=GarbageCollector(month.worker_engine, month.store, cell=DEFAULT_CELL),
-        pictures=IncomingPictures(Backends(month.worker_engine, month.store), images),
+        pictures=IncomingPictures(Backends(month.worker_engine, month.store), UnlockedDecoders()),
         cell=DEFAULT_CELL,
     )
 

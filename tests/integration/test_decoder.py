@@ -19,16 +19,19 @@ from structlog.testing import capture_logs
 import smart_filter_tests
 from smart_filter_shared.errors import (
     DecoderUnavailable,
+    DecodingStopped,
     ImageTooLarge,
     ImageUnreadable,
     Poison,
 )
+from smart_filter_shared.ids import Tenant
 from smart_filter_tests import forging_decoder, heic
 from smart_filter_tests.locked_process import ACTIONS
 from smart_filter_tests.mutants import originals
 from smart_filter_tests.pictures import encode, noise
 from smart_filter_workers import images
 from smart_filter_workers.decoder.pool import DecoderPool
+from smart_filter_workers.decoder.turns import Requester
 
 TESTS = Path(smart_filter_tests.__file__).parents[1]
 PHOTO = (TESTS / "data" / "grace_hopper.jpg").read_bytes()
@@ -341,6 +344,72 @@ def test_closed_decoder_ends_its_children(children: Children) -> None:
     assert not children()
     with pytest.raises(DecoderUnavailable):
         decoder.decode(PHOTO)
+
+
+def test_canceled_picture_ends_its_child(owned: DecoderPool, children: Children) -> None:
+    owned.start()
+    requester = Requester(Tenant("ann"))
+
+    with ThreadPoolExecutor(1) as threads:
+        decoding = threads.submit(owned.decode, b"hang", requester)
+        requester.canceled.set()
+        with pytest.raises(DecodingStopped):
+            decoding.result()
+
+    assert owned.decode(PHOTO).srgb.shape == (600, 512, 3)
+    assert len(children()) == 1
+
+
+@needs_linux
+def test_child_outlives_the_thread_that_asked_for_it(
+    decoder: DecoderPool, children: Children
+) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(decoder.start).result()
+    child = only(children)
+
+    decoder.decode(PHOTO)
+
+    assert only(children) == child
+
+
+HANGING_WORKER = """
+import sys
+from pathlib import Path
+from smart_filter_workers.decoder.pool import DecoderPool
+from smart_filter_workers.decoder.turns import Requester
+decoder = DecoderPool(module="smart_filter_tests.forging_decoder")
+decoder.start()
+print(*(path.read_text() for path in Path("/proc/self/task").glob("*/children")), file=sys.stderr)
+decoder.decode(b"hang")
+"""
+
+
+@needs_linux
+def test_child_at_work_ends_with_its_killed_worker() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGING_WORKER],
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as worker:
+        assert worker.stderr is not None
+        child = int(worker.stderr.readline())
+        assert is_alive(child)
+
+        worker.kill()
+
+    while is_alive(child):
+        pass
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; a dead one may stay listed until its new parent looks."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text("ascii")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
 def test_child_that_cannot_start_is_not_the_picture_s_fault() -> None:

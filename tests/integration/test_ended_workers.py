@@ -14,7 +14,7 @@ from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.stages import PREPARE
-from smart_filter_workers import images
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
@@ -67,7 +67,7 @@ def start_worker(bench: Bench) -> None:
         bench.settings.engine,
         counters=WorkerCounters(),
         retention=GarbageCollector(engine, bench.store, cell=DEFAULT_CELL),
-        pictures=IncomingPictures(Backends(engine, bench.store), images),
+        pictures=IncomingPictures(Backends(engine, bench.store), UnlockedDecoders()),
         cell=DEFAULT_CELL,
     ).expire_ended()
 

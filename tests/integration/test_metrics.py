@@ -23,7 +23,7 @@ from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.outages import without_table
 from smart_filter_tests.serving import Api, an_api, serve_api
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
-from smart_filter_workers import images
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
@@ -53,7 +53,7 @@ def sweeper(bench: Bench, worker_counters: WorkerCounters) -> Sweeper:
         bench.settings.engine,
         counters=worker_counters,
         retention=GarbageCollector(bench.worker_engine, bench.store, cell="default"),
-        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), images),
+        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
         cell="default",
     )
 

@@ -25,7 +25,7 @@ from smart_filter_shared.tenants import audit_log
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api
-from smart_filter_workers import images
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
@@ -102,7 +102,7 @@ def a_new_worker_sweeps(bench: Bench) -> None:
         engine,
         counters=WorkerCounters(),
         retention=retention,
-        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), images),
+        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
         cell=DEFAULT_CELL,
     )
     bench.execute("UPDATE cells SET swept_at = now() - interval '2 s'")

@@ -30,7 +30,7 @@ from smart_filter_tests import invariants, races, scenarios
 from smart_filter_tests.bench import RETENTION, TENANT, Bench
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, Action, Scenario
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION
-from smart_filter_workers import images
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.results import PreparedPhoto
@@ -335,9 +335,9 @@ def artifacts(bench: Bench) -> ArtifactStore:
     return ArtifactStore(
         bench.store,
         nothing,
-        TenantBackgrounds(bench.engine, bench.store, nothing, images),
+        TenantBackgrounds(bench.engine, bench.store, nothing),
         cast("Fetcher", None),
-        images,
+        UnlockedDecoders(),
     )
 
 

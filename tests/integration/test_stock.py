@@ -26,6 +26,7 @@ from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.pictures import encode, plain
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.backgrounds.collection import Collection
@@ -135,7 +136,7 @@ def keep(
 def tenant_backgrounds(bench: Bench) -> TenantBackgrounds:
     """Return backgrounds of tenants with a stopped clock."""
     recent = LruCache(10_000_000)
-    return TenantBackgrounds(bench.engine, bench.store, recent, images, clock=lambda: 50.0)
+    return TenantBackgrounds(bench.engine, bench.store, recent, clock=lambda: 50.0)
 
 
 def collection(
@@ -146,7 +147,11 @@ def collection(
     job = bench.job(bench.submit(recipe))
     fetcher = Fetcher(bench.settings.outbound)
     artifacts = ArtifactStore(
-        bench.store, LruCache(10_000_000), tenants or tenant_backgrounds(bench), fetcher, images
+        bench.store,
+        LruCache(10_000_000),
+        tenants or tenant_backgrounds(bench),
+        fetcher,
+        UnlockedDecoders(),
     )
     return artifacts.load(job, Wanted).collection
 
@@ -468,7 +473,7 @@ def test_logo_is_no_background_and_a_background_no_logo(bench: Bench) -> None:
 def test_logo_is_loaded_with_its_transparency(bench: Bench) -> None:
     keep_logo(bench, "acme")
 
-    rgba = tenant_backgrounds(bench).logo(TENANT, Logo("tenant/acme"))
+    rgba = tenant_backgrounds(bench).logo(TENANT, Logo("tenant/acme"), images)
 
     assert rgba is not None
     assert (rgba[:, :20] == (255, 0, 0, 255)).all()
@@ -478,7 +483,7 @@ def test_logo_is_loaded_with_its_transparency(bench: Bench) -> None:
 def test_large_logo_is_made_smaller(bench: Bench) -> None:
     keep_logo(bench, "wide", encode(Image.new("RGBA", (5000, 100), (0, 0, 255, 128)), "PNG"))
 
-    rgba = tenant_backgrounds(bench).logo(TENANT, Logo("tenant/wide"))
+    rgba = tenant_backgrounds(bench).logo(TENANT, Logo("tenant/wide"), images)
 
     assert rgba is not None
     assert rgba.shape == (41, 2048, 4)
@@ -493,7 +498,7 @@ def test_logo_that_is_gone_or_of_another_tenant_fails_the_job(bench: Bench, name
     ingest.store_picture(servers, a_logo_file(), called, tenant=other, is_logo=True)
 
     with pytest.raises(InputsExpired, match=f"the logo {name} does not exist any more"):
-        tenant_backgrounds(bench).logo(TENANT, Logo(name))
+        tenant_backgrounds(bench).logo(TENANT, Logo(name), images)
 
 
 @pytest.mark.parametrize("content", [b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a"])

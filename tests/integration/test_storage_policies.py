@@ -27,7 +27,7 @@ from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.corrected_jobs import photo_of, submit_finished
 from smart_filter_tests.serving import Api, a_photo
-from smart_filter_workers import images
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
@@ -126,7 +126,7 @@ def test_requests_of_workers_are_within_their_policy(api: Api) -> None:
     for key in orphans:
         bench.store.put(key, b"x", length=1, media_type="image/png")
     retention = GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL)
-    pictures = IncomingPictures(Backends(bench.worker_engine, bench.store), images)
+    pictures = IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders())
     api.client.put("/v1/backgrounds/tenant/wall", content=a_photo())
     with recorded() as made:
         submit_finished(api)

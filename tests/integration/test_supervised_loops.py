@@ -47,8 +47,8 @@ from smart_filter_tests.outages import (
     without_table,
 )
 from smart_filter_tests.serving import Api, an_api, serve_api
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_tests.webhook_receiver import a_receiver, send_due, sending
-from smart_filter_workers import images
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
@@ -149,7 +149,7 @@ class Parts:
             quick,
             counters=WorkerCounters(),
             retention=self.retention,
-            pictures=IncomingPictures(Backends(self.engine, self.bench.store), images),
+            pictures=IncomingPictures(Backends(self.engine, self.bench.store), UnlockedDecoders()),
             cell=DEFAULT_CELL,
         )
 

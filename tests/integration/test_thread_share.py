@@ -64,7 +64,7 @@ def test_second_thread_is_left_to_others(
     assert {bench.row(job_id, FACE)["state"] for job_id in long} == {"succeeded"}
 
 
-def test_batch_has_no_row_of_an_excluded_tenant(bench: Bench) -> None:
+def test_batch_has_rows_of_the_allowed_tenants_only(bench: Bench) -> None:
     jobs = [bench.submit(KEEP_BACKGROUND, tenant=tenant) for tenant in (ANN, BOB, ANN, BOB)]
 
     with bench.transaction() as connection:
@@ -75,18 +75,18 @@ def test_batch_has_no_row_of_an_excluded_tenant(bench: Bench) -> None:
             batch_size=4,
             lease_seconds=30,
             max_attempts=3,
-            excluded=[ANN],
+            only=[BOB],
         )
 
     assert {lease.job_id for lease in leases} == {jobs[1], jobs[3]}
 
 
-def test_queue_of_an_excluded_tenant_has_no_head(bench: Bench) -> None:
+def test_queue_of_a_tenant_that_is_not_allowed_has_no_head(bench: Bench) -> None:
     bench.submit(KEEP_BACKGROUND, tenant=ANN)
     bench.advance(PREPARE)
     bench.submit(KEEP_BACKGROUND, tenant=BOB)
     served = [capability(PREPARE), capability(COMPOSITE)]
 
     assert bench.do(heads.next_capability, served) == capability(COMPOSITE)
-    assert bench.do(heads.next_capability, served, excluded=[ANN]) == capability(PREPARE)
-    assert bench.do(heads.next_capability, served, excluded=[ANN, BOB]) is None
+    assert bench.do(heads.next_capability, served, only=[BOB]) == capability(PREPARE)
+    assert bench.do(heads.next_capability, served, only=[]) is None

@@ -18,7 +18,7 @@ from smart_filter_shared.results import Faces, Smiles
 from smart_filter_tests import portrait
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.serving import Api
-from smart_filter_workers import images
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.results import CompositeResult, Segmentation, Srgb8
@@ -32,8 +32,10 @@ DIGEST = "d" * 64  # the digest of the weights of every model of these jobs
 def artifacts_of(api: Api) -> ArtifactStore:
     """Return a store that loads and stores as a worker does."""
     recent, bench = LruCache(0), api.bench
-    backgrounds = TenantBackgrounds(bench.engine, bench.store, recent, images)
-    return ArtifactStore(bench.store, recent, backgrounds, Fetcher(OutboundSettings()), images)
+    backgrounds = TenantBackgrounds(bench.engine, bench.store, recent)
+    return ArtifactStore(
+        bench.store, recent, backgrounds, Fetcher(OutboundSettings()), UnlockedDecoders()
+    )
 
 
 def photo_of(scene: int, shot: int, srgb: Srgb8 | None = None) -> bytes:

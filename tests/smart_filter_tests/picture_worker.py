@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_tests.bench import Bench
-from smart_filter_workers import images
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 
 @contextmanager
 def picture_worker(bench: Bench) -> Iterator[None]:
     """Read new pictures in a thread until the block ends."""
-    worker = IncomingPictures(Backends(bench.worker_engine, bench.store), images)
+    worker = IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders())
     stopping = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         pool.submit(_read_until, stopping, worker)

@@ -5,18 +5,21 @@ and the kernel kills it when its parent dies. Both ends are the same program; th
 pickle over pipes that no other process holds.
 """
 
+import contextlib
 import importlib
 import os
 import pickle
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import Poison
+from smart_filter_shared.errors import LeaseLost, Poison
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.storage.opening import open_store
@@ -31,6 +34,9 @@ from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system import memory, parent_death
 from smart_filter_workers.system.lru_cache import LruCache
 from smart_filter_workers.weights.trained_weights import TrainedWeights
+
+# How often the worker looks whether the answer of a child is still needed.
+_CHECK_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +68,41 @@ class ChildResult:
     error: Exception | None = None
 
 
-def run(request: ChildRequest, *, limit_seconds: float) -> ChildResult:
-    """Run a stage in a child.  Raises Poison when the child dies or exceeds its time limit."""
+def run(
+    request: ChildRequest, *, limit_seconds: float, canceled: threading.Event | None = None
+) -> ChildResult:
+    """Run a stage in a child.
+
+    canceled: ends the child when it is set.
+    Raises Poison when the child dies or exceeds its time limit, and LeaseLost when it was canceled.
+    """
     what = f"{request.lease.stage} of job {request.lease.job_id}"
     command = f"from {__name__} import serve; serve()"
-    try:
-        child = subprocess.run(  # noqa: S603 - this very program
-            # Not `-m`: what is pickled must name this module, and not `__main__`.
-            [sys.executable, "-P", "-c", command, str(os.getpid())],
-            cwd="/",
-            input=pickle.dumps(request),
-            stdout=subprocess.PIPE,
-            timeout=limit_seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Poison(f"{what} outlasted {limit_seconds:g} s") from error
+    ends_at = time.monotonic() + limit_seconds
+    with subprocess.Popen(  # noqa: S603 - this very program
+        # Not `-m`: what is pickled must name this module, and not `__main__`.
+        [sys.executable, "-P", "-c", command, str(os.getpid())],
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        try:
+            answered: bytes | None = None
+            while answered is None:
+                if canceled is not None and canceled.is_set():
+                    raise LeaseLost(what)
+                seconds_left = ends_at - time.monotonic()
+                if seconds_left <= 0:
+                    raise Poison(f"{what} outlasted {limit_seconds:g} s")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    answered, _ = child.communicate(
+                        pickle.dumps(request), timeout=min(_CHECK_SECONDS, seconds_left)
+                    )
+        finally:
+            child.kill()
     if child.returncode != 0:
         raise Poison(f"{what} ended its process with status {child.returncode}")
-    answer: ChildResult = pickle.loads(child.stdout)  # noqa: S301 - written by our own child
+    answer: ChildResult = pickle.loads(answered)  # noqa: S301 - written by our own child
     return answer
 
 
@@ -112,7 +134,7 @@ def _answer(request: ChildRequest) -> ChildResult:
     nothing = LruCache(0)
     fetcher = Fetcher(request.settings.outbound)
     decoder = DecoderPool()
-    backgrounds = TenantBackgrounds(engine, store, nothing, decoder)
+    backgrounds = TenantBackgrounds(engine, store, nothing)
     artifacts = ArtifactStore(store, nothing, backgrounds, fetcher, decoder)
     code = registry.get_stage(request.lease.stage)
     loading, loading_seconds = time.perf_counter(), 0.0

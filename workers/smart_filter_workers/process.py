@@ -177,7 +177,7 @@ def _wire(
     store = open_store(settings.storage, connections=threads + 1)
     recent = LruCache(_CACHE_BYTES)
     decoder = DecoderPool()
-    backgrounds = TenantBackgrounds(by_key, store, recent, decoder)
+    backgrounds = TenantBackgrounds(by_key, store, recent)
     fetcher = Fetcher(settings.outbound)
     worker = new_worker_id()
     memory_limit = memory.get_limit(settings.engine.memory_mb)
@@ -208,7 +208,7 @@ def _wire(
         models=loaded,
         heartbeat=heartbeat,
         counters=WorkerCounters(),
-        thread_share=ThreadShare(threads),
+        thread_share=ThreadShare(threads, list_slow=decoder.list_slow_tenants),
         large_photos=LargePhotos(memory_limit),
         batch_tracer=BatchTracer(
             traces, worker, on_gpu=discovered.on_gpu if gpu_fault is None else frozenset()

@@ -9,12 +9,12 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.pipeline import StageName, stage_index
 
-# Restricts `stages` to tenants other than :excluded. A subquery for each row, which cannot be
-# turned into a join: PostgreSQL would read all jobs for it. Left out where nothing is excluded,
-# because a statement locks all relations that it names.
-OF_OTHERS: Final = """
+# Restricts `stages` to the tenants :only. A subquery for each row, which cannot be turned into a
+# join: PostgreSQL would read all jobs for it. Left out where all tenants are served, because a
+# statement locks all relations that it names.
+OF_TENANTS: Final = """
         AND (SELECT tenant FROM open_jobs AS jobs WHERE jobs.id = stages.job_id)
-            <> ALL(CAST(:excluded AS text[]))"""
+            = ANY(CAST(:only AS text[]))"""
 
 # The queues with a stage of a state, for WITH RECURSIVE: one probe of an index for each, from one
 # capability to the next, however many stages they have.
@@ -38,28 +38,32 @@ _HEADS_SQL = """
     FROM unnest(CAST(:capabilities AS text[])) AS served (capability), LATERAL (
         SELECT rank, ready_at FROM open_stages AS stages
         WHERE stages.capability = served.capability AND state = 'ready'
-            AND coalesce(deadline_at > statement_timestamp(), true){others}
+            AND coalesce(deadline_at > statement_timestamp(), true){tenants}
         ORDER BY rank LIMIT 1
     ) AS head
     WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served.capability)
 """
-_HEADS = text(_HEADS_SQL.format(others=""))
+_HEADS = text(_HEADS_SQL.format(tenants=""))
 _WAITING_HEADS = text(f"""
-    {_HEADS_SQL.format(others="")}
+    {_HEADS_SQL.format(tenants="")}
         AND head.ready_at < statement_timestamp() - make_interval(secs => :seconds)
 """)
-_HEADS_OF_OTHERS = text(_HEADS_SQL.format(others=OF_OTHERS))
+_HEADS_OF_TENANTS = text(_HEADS_SQL.format(tenants=OF_TENANTS))
 
 
 def next_capability(
-    connection: Connection, served: Collection[Capability], *, excluded: Collection[Tenant] = ()
+    connection: Connection,
+    served: Collection[Capability],
+    *,
+    only: Collection[Tenant] | None = None,
 ) -> Capability | None:
     """Return the capability whose head has the lowest rank; the later stage breaks ties.
 
-    None when no capability has a ready row of a tenant that is not excluded.
+    only: the tenants whose rows count; None: all.
+    None when no capability has a ready row of them.
     """
-    statement = _HEADS_OF_OTHERS if excluded else _HEADS
-    parameters = {"capabilities": list(served), "excluded": list(excluded)}
+    statement = _HEADS if only is None else _HEADS_OF_TENANTS
+    parameters = {"capabilities": list(served), "only": list(only or ())}
     ready = sessions.fetch_rows(connection, statement, parameters)
     if not ready:
         return None

@@ -87,8 +87,8 @@ def measure_expansion(file: IO[bytes]) -> Expansion:
             elif kind == b"iloc":
                 items.add_lengths(box.read(file))
         for item in items.list_derived():
-            found = items.expand(item, length, path=())
-            largest = max(largest, found, key=lambda expansion: expansion.pixels)
+            expansion = items.expand(item, length, path=())
+            largest = max(largest, expansion, key=lambda each: each.pixels)
     return largest
 
 
@@ -124,10 +124,10 @@ class _Items:
         version, flags, count = struct.unpack(">B2xBI", file.read(8))
         index_bytes = 2 if flags & _LONG_INDICES else 1
         for _ in range(count):
-            (item,) = _read(file, ">I" if version >= _LONG_IDS else ">H")
-            (associated,) = _read(file, ">B")
+            (item,) = _read_numbers(file, ">I" if version >= _LONG_IDS else ">H")
+            (associated,) = _read_numbers(file, ">B")
             for _ in range(associated):
-                (index,) = _read(file, ">H" if index_bytes == 2 else ">B")  # noqa: PLR2004
+                (index,) = _read_numbers(file, ">H" if index_bytes == 2 else ">B")  # noqa: PLR2004
                 number = index & (0x7FFF if index_bytes == 2 else 0x7F)  # noqa: PLR2004
                 if 1 <= number <= len(sizes):
                     self.pixels[item] = max(self.pixels.get(item, 0), sizes[number - 1])
@@ -138,11 +138,11 @@ class _Items:
         version, widths, more_widths = struct.unpack(">B3xBB", file.read(6))
         offset_bytes, length_bytes = widths >> 4, widths & 15
         base_bytes, index_bytes = more_widths >> 4, more_widths & 15 if version else 0
-        (count,) = _read(file, ">I" if version >= _LONG_ILOC else ">H")
+        (count,) = _read_numbers(file, ">I" if version >= _LONG_ILOC else ">H")
         for _ in range(count):
-            (item,) = _read(file, ">I" if version >= _LONG_ILOC else ">H")
+            (item,) = _read_numbers(file, ">I" if version >= _LONG_ILOC else ">H")
             file.seek((2 if version else 0) + 2 + base_bytes, 1)
-            (extents,) = _read(file, ">H")
+            (extents,) = _read_numbers(file, ">H")
             width = index_bytes + offset_bytes + length_bytes
             listed = file.read(extents * width)
             if len(listed) < extents * width:
@@ -162,9 +162,8 @@ class _Items:
 
         Raises ItemsRefused.
         """
-        known = self.expansions.get(item)
-        if known is not None:
-            return known
+        if item in self.expansions:
+            return self.expansions[item]
         if item in path:
             raise ItemsRefused("has a picture that is made of itself")
         if len(path) >= _MAX_PATH:
@@ -214,5 +213,5 @@ def _list_boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         at = end
 
 
-def _read(file: io.BytesIO, layout: str) -> tuple[int, ...]:
+def _read_numbers(file: io.BytesIO, layout: str) -> tuple[int, ...]:
     return struct.unpack(layout, file.read(struct.calcsize(layout)))

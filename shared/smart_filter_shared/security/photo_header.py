@@ -119,17 +119,22 @@ def read_header(file: IO[bytes], *, called: str = "photo", sent_as: str = "photo
             pointer=pointer,
         )
     if format_ in _MADE_OF_ITEMS:
-        try:
-            heif_items.measure_expansion(file)
-        except heif_items.ItemsRefused as error:
-            raise UnsupportedMedia(
-                f"the {called} {error}; save it as JPEG or PNG", pointer=pointer
-            ) from None
-        except struct.error:
-            raise SizeUnreadable(
-                f"the {called}'s {format_.name} header is broken; {ACCEPTED}", pointer=pointer
-            ) from None
+        _check_items(file, called, pointer)
     return PhotoHeader(format_, width, height)
+
+
+def _check_items(file: IO[bytes], called: str, pointer: str) -> None:
+    """Raise UnsupportedMedia for a picture that is made of too many others."""
+    try:
+        heif_items.measure_expansion(file)
+    except heif_items.ItemsRefused as error:
+        raise UnsupportedMedia(
+            f"the {called} {error}; save it as JPEG or PNG", pointer=pointer
+        ) from None
+    except struct.error:
+        raise SizeUnreadable(
+            f"the {called}'s list of items is broken; {ACCEPTED}", pointer=pointer
+        ) from None
 
 
 class _BrokenHeader(Exception):

@@ -18,8 +18,9 @@ from sqlalchemy import Connection, RowMapping, text
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import Tenant
 
-# Longer than a worker takes for one picture: the decoder's limit of 60 s and two storage requests.
-LEASE_SECONDS: Final = 120.0
+# Longer than a worker takes for one picture: 60 s for a turn at the decoder, its limit of 60 s, and
+# two storage requests.
+LEASE_SECONDS: Final = 180.0
 # Attempts of one picture; each but the last ended with its worker.
 MAX_ATTEMPTS: Final = 3
 # How long the reason of a refusal is shown.
@@ -60,6 +61,7 @@ _CLAIM = text(f"""
     WHERE (tenant, name) = (
         SELECT tenant, name FROM incoming_pictures
         WHERE code IS NULL AND (leased_until IS NULL OR leased_until <= statement_timestamp())
+            AND tenant <> ALL(CAST(:excluded AS text[]))
         ORDER BY rank LIMIT 1
         FOR UPDATE SKIP LOCKED
     )
@@ -149,10 +151,17 @@ def enqueue(connection: Connection, picture: NewPicture) -> None:
     )
 
 
-def claim(connection: Connection) -> IncomingPicture | None:
-    """Claim the next picture for LEASE_SECONDS and count the attempt; None when none waits."""
-    row = connection.execute(_CLAIM, {"seconds": LEASE_SECONDS}).mappings().one_or_none()
-    return None if row is None else _read_row(row)
+def claim(connection: Connection, *, last: Collection[Tenant] = ()) -> IncomingPicture | None:
+    """Claim the next picture for LEASE_SECONDS and count the attempt; None when none waits.
+
+    last: tenants whose pictures are claimed only when no other picture waits.
+    """
+    for excluded in (list(last), []) if last else ([],):
+        values = {"seconds": LEASE_SECONDS, "excluded": excluded}
+        row = connection.execute(_CLAIM, values).mappings().one_or_none()
+        if row is not None:
+            return _read_row(row)
+    return None
 
 
 def release(connection: Connection, picture: IncomingPicture) -> None:

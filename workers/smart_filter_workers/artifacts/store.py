@@ -15,6 +15,7 @@ serves several stages decodes a photo once.
 import dataclasses
 import functools
 import hashlib
+import threading
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -48,7 +49,8 @@ from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers import images
 from smart_filter_workers.artifacts import photo_import, take_import
-from smart_filter_workers.decoder.pool import Decoder
+from smart_filter_workers.decoder.pool import Decoder, Decoders
+from smart_filter_workers.decoder.turns import Requester
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (
@@ -100,7 +102,7 @@ class ArtifactStore:
     recent: the cache of decoded photos and arrays.
     backgrounds: reads backgrounds that are pictures.
     fetcher: fetches files that a job names by an address.
-    decoder: decodes the files that clients sent, and those that were fetched.
+    decoders: decode the files that clients sent, and those that were fetched.
     """
 
     def __init__(
@@ -109,10 +111,10 @@ class ArtifactStore:
         recent: LruCache,
         backgrounds: TenantBackgrounds,
         fetcher: Fetcher,
-        decoder: Decoder,
+        decoders: Decoders,
     ) -> None:
         self._store = store
-        self._decoder = decoder
+        self._decoders = decoders
         self._cache = recent
         self._backgrounds = backgrounds
         self._fetcher = fetcher
@@ -122,37 +124,51 @@ class ArtifactStore:
         return photo_import.import_photo(self._store, self._fetcher, job, lease)
 
     def import_take(
-        self, job: JobRow, lease: Lease, shots: Mapping[JobId, JobRow | None]
+        self,
+        job: JobRow,
+        lease: Lease,
+        shots: Mapping[JobId, JobRow | None],
+        *,
+        canceled: threading.Event,
     ) -> ImportedPhoto:
         """Store the photo of a take.  Raises what `take_import.import_take` raises."""
-        return take_import.import_take(self._store, self._photo, job, lease, shots)
+        decoder = self._decoders.for_requester(Requester(job.tenant, canceled))
+        load = functools.partial(self._photo, decoder=decoder)
+        return take_import.import_take(self._store, load, job, lease, shots)
 
     def load(
         self,
         job: JobRow,
         wanted: type[Inputs],
         results: Mapping[StageName, object] = MappingProxyType({}),
+        *,
+        canceled: threading.Event | None = None,
     ) -> Inputs:
         """Return the inputs of a stage for one job, its fields filled by their names.
 
-        results: of stages that have run in this process and are not stored yet.
+        results: of stages that have run in this process and are not stored yet.  canceled: ends
+        decoding when it is set.
         Raises ImageUnreadable, ImageTooLarge or Poison for the photo or its background,
         PhotoUnreachable or PictureTemporarilyUnreachable for a background at an address,
         InputsExpired when the photo is gone, ArtifactsGone when an object is missing that a stage
         can make again, StorageUnavailable, DatabaseUnavailable, DecoderUnavailable.
         """
+        requester = Requester(job.tenant, canceled or threading.Event())
+        decoder = self._decoders.for_requester(requester)
         given: dict[str, Callable[[], object]] = {
-            "photo": lambda: self._photo(job),
-            "background": lambda: self._background(job),
-            "collection": lambda: self._backgrounds.collection(job.tenant, job.recipe.background),
-            "logo": lambda: self._logo(job),
+            "photo": lambda: self._photo(job, decoder),
+            "background": lambda: self._background(job, decoder),
+            "collection": lambda: self._backgrounds.collection(
+                job.tenant, job.recipe.background, decoder
+            ),
+            "logo": lambda: self._logo(job, decoder),
             "recipe": lambda: job.recipe,
             "seed": lambda: job.seed,
             "take": lambda: None if job.take is None else job.take.report,
-            "drawn": lambda: self._drawn(job),
+            "drawn": lambda: self._drawn(job, decoder),
             "changes": lambda: read_face_changes(job.corrections),
             **{
-                name: functools.partial(self._result, job, stage, made)
+                name: functools.partial(self._result, job, stage, made, decoder)
                 for name, (stage, made) in _RESULTS.items()
                 if stage not in results
             },
@@ -227,9 +243,9 @@ class ArtifactStore:
         for key in keys_unnamed:
             self._store.remove(key)
 
-    def _photo(self, job: JobRow) -> Photo:
+    def _photo(self, job: JobRow, decoder: Decoder) -> Photo:
         key = _require_photo_key(job)
-        return self._cache.get(key, lambda: self._decode_photo(self._submitted_bytes(job, key)))
+        return self._cache.get(key, lambda: _decode_photo(self._submitted_bytes(job, key), decoder))
 
     def _submitted_bytes(self, job: JobRow, key: str) -> bytes:
         """Return the bytes of a job's photo; a damaged object counts as missing."""
@@ -239,36 +255,31 @@ class ArtifactStore:
             raise ObjectMissing(key)
         return content
 
-    def _decode_photo(self, content: bytes) -> tuple[Photo, int]:
-        """Return a read-only picture, and its size in bytes."""
-        photo = self._decoder.decode(content)
-        planes = [plane for plane in (photo.srgb, photo.alpha) if plane is not None]
-        return photo, sum(_read_only(plane)[1] for plane in planes)
-
-    def _background(self, job: JobRow) -> Photo | None:
+    def _background(self, job: JobRow, decoder: Decoder) -> Photo | None:
         asked = job.recipe.background
         if asked.kind == BackgroundKind.URL and PICTURE_OUTPUTS & set(job.recipe.outputs):
-            return self._fetched(job, asked.value or "")
+            return self._fetched(job, asked.value or "", decoder)
         if job.background_key is None:
             return None
         try:
             key = job.background_key
             return self._cache.get(
-                key, lambda: self._decode_photo(self._store.get(key, most=MAX_PHOTO_BYTES))
+                key, lambda: _decode_photo(self._store.get(key, most=MAX_PHOTO_BYTES), decoder)
             )
         except (ImageUnreadable, ImageTooLarge, Poison) as error:
             raise type(error)(f"the background file: {error}") from error
 
-    def _logo(self, job: JobRow) -> NDArray[np.uint8] | None:
+    def _logo(self, job: JobRow, decoder: Decoder) -> NDArray[np.uint8] | None:
         if not PICTURE_OUTPUTS & set(job.recipe.outputs):
             return None
-        return self._backgrounds.logo(job.tenant, job.recipe.logo)
+        return self._backgrounds.logo(job.tenant, job.recipe.logo, decoder)
 
-    def _fetched(self, job: JobRow, url: str) -> Photo:
+    def _fetched(self, job: JobRow, url: str, decoder: Decoder) -> Photo:
         """Return the background at an address; the memory cache keeps it for its job."""
         try:
             return self._cache.get(
-                f"{job.id} {url}", lambda: self._decode_photo(self._fetcher.fetch(url).content)
+                f"{job.id} {url}",
+                lambda: _decode_photo(self._fetcher.fetch(url).content, decoder),
             )
         except (
             PhotoUnreachable,
@@ -280,12 +291,14 @@ class ArtifactStore:
             # Without the address: that of a presigned link is as good as a password.
             raise type(error)(f"the background at its address: {error}") from error
 
-    def _drawn(self, job: JobRow) -> tuple[MatteDrawing, ...]:
+    def _drawn(self, job: JobRow, decoder: Decoder) -> tuple[MatteDrawing, ...]:
         """Return the drawn corrections of the matte, in order."""
         return tuple(
             dataclasses.replace(
-                self._drawing(
-                    correction["form"], self._store.get(correction["key"], most=MAX_MASK_BYTES)
+                _read_drawing(
+                    correction["form"],
+                    self._store.get(correction["key"], most=MAX_MASK_BYTES),
+                    decoder,
                 ),
                 as_sent=correction.get("as_sent", False),
             )
@@ -293,17 +306,12 @@ class ArtifactStore:
             if correction["key"] is not None
         )
 
-    def _drawing(self, form: str, content: bytes) -> MatteDrawing:
-        if form == "mask":
-            return MatteDrawing(mask=self._decoder.decode_mask(content))
-        return MatteDrawing(strokes=_STROKES.validate_json(content))
-
-    def _result(self, job: JobRow, stage: StageName, made: type) -> object | None:
+    def _result(self, job: JobRow, stage: StageName, made: type, decoder: Decoder) -> object | None:
         stored = job.result(stage)
         if stored is None:
             return None
         fields = {
-            field.name: self._field(job, stored, made, field.name)
+            field.name: self._field(job, stored, made, field.name, decoder)
             for field in dataclasses.fields(made)
             # Files, such as previews, are not loaded.
             if field.name in stored["facts"]
@@ -313,17 +321,19 @@ class ArtifactStore:
         value: object = made(**fields)
         return value
 
-    def _field(self, job: JobRow, stored: Json, made: type, name: str) -> object | None:
+    def _field(
+        self, job: JobRow, stored: Json, made: type, name: str, decoder: Decoder
+    ) -> object | None:
         if name in stored["arrays"]:
             return self._array(stored["arrays"][name])
         if name == _PROXY:
-            return self._proxy(job, int(stored["facts"]["quarter_turns"]))
+            return self._proxy(job, int(stored["facts"]["quarter_turns"]), decoder)
         value: object | None = _adapter(made, name).validate_python(stored["facts"].get(name))
         return value
 
-    def _proxy(self, job: JobRow, quarter_turns: int) -> Srgb8:
+    def _proxy(self, job: JobRow, quarter_turns: int, decoder: Decoder) -> Srgb8:
         def make() -> tuple[Srgb8, int]:
-            photo = self._photo(job)
+            photo = self._photo(job, decoder)
             return _read_only(make_upright_proxy(photo.srgb, quarter_turns))
 
         return self._cache.get(_proxy_key(job, quarter_turns), make)
@@ -363,6 +373,19 @@ class ArtifactStore:
             "quality": file.quality,
             "blurhash": file.blurhash,
         }
+
+
+def _decode_photo(content: bytes, decoder: Decoder) -> tuple[Photo, int]:
+    """Return a read-only picture, and its size in bytes."""
+    photo = decoder.decode(content)
+    planes = [plane for plane in (photo.srgb, photo.alpha) if plane is not None]
+    return photo, sum(_read_only(plane)[1] for plane in planes)
+
+
+def _read_drawing(form: str, content: bytes, decoder: Decoder) -> MatteDrawing:
+    if form == "mask":
+        return MatteDrawing(mask=decoder.decode_mask(content))
+    return MatteDrawing(strokes=_STROKES.validate_json(content))
 
 
 def _require_photo_key(job: JobRow) -> str:

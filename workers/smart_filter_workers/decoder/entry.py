@@ -1,4 +1,4 @@
-"""The start of a decoder child: `python -m … SOCKET`; it locks files before it loads decoders.
+"""The start of a decoder child: `python -m … SOCKET PARENT`; it locks files, then loads decoders.
 
 It imports only a little of the standard library. From here on the process can read the folders of
 Python and of the system's libraries, write nothing, run no program and use no TCP port.
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from smart_filter_workers.system import landlock
+from smart_filter_workers.system import landlock, parent_death
 
 # Folders of libraries, and what the C library reads about them and about this process.
 _SYSTEM_PLACES: Final = (
@@ -21,6 +21,7 @@ _SYSTEM_PLACES: Final = (
 
 def main() -> None:
     """Lock this process, load the decoders and answer the requests of the parent."""
+    parent_death.exit_with_parent(parent=int(sys.argv[2]))
     _offer_to_out_of_memory_killer()
     lock_files()  # the second lock tells the parent when this one is missing
     from smart_filter_workers.decoder import child  # noqa: PLC0415 - it loads every decoder

@@ -2,6 +2,7 @@
 
 A child that dies, hangs or answers nonsense is killed, and the next picture gets another one. No
 picture can make this process decode it, read beyond the answer, or wait for longer than a limit.
+A child ends with this process, also when that is killed.
 """
 
 import contextlib
@@ -12,7 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -25,9 +28,11 @@ from smart_filter_shared.errors import (
     ImageUnreadable,
     Poison,
 )
+from smart_filter_shared.ids import Tenant
 from smart_filter_shared.security import search_paths
 from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.decoder import time_limits
 from smart_filter_workers.decoder.answers import (
     ANSWER,
     MESSAGE_BYTES,
@@ -36,17 +41,16 @@ from smart_filter_workers.decoder.answers import (
     Failed,
     pack_message,
 )
+from smart_filter_workers.decoder.turns import DecoderTurns, Requester, Turn
 from smart_filter_workers.results import Photo
 
-# Limit of one picture, in seconds. 50 megapixels take up to 5 s of processor time, 17 s on a busy
-# machine, and damaged files at most 20. It is below SMART_FILTER_STAGE_SECONDS, at which the worker
-# would end itself.
-_LIMIT_SECONDS: Final = 60.0
 # A child starts in less than a second; a busy machine may need many.
 _START_SECONDS: Final = 60.0
 # A picture takes a fraction of a stage's time, so two children serve all threads of a worker, and
-# one serves them while the other has a picture that takes long.
+# one serves them while the other has a picture that takes long (`turns`).
 _CHILDREN: Final = 2
+# How often a picture that is decoded is looked at: whether it is still needed, and may go on.
+_CHECK_SECONDS: Final = 0.2
 # Variables that say where Python and libraries are; no others reach a child.
 _VARIABLES: Final = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
 _MODULE: Final = "smart_filter_workers.decoder.entry"
@@ -54,7 +58,7 @@ _log = logger("decoder")
 
 
 class Decoder(Protocol):
-    """Decodes pictures: `DecoderPool`, or the module `images` for pictures that are trusted."""
+    """Decodes pictures of a requester, or the module `images` pictures that are trusted."""
 
     def decode(self, content: bytes) -> Photo:
         """Return a photo, as `images.decode` does."""
@@ -65,17 +69,34 @@ class Decoder(Protocol):
         ...
 
 
+class Decoders(Protocol):
+    """Gives each requester its decoder: `DecoderPool`."""
+
+    def for_requester(self, requester: Requester) -> Decoder:
+        """Return the decoder of a requester's pictures."""
+        ...
+
+
 class DecoderPool:
     """Decodes pictures in child processes, two at most; safe for threads.
 
-    A child is started when it is needed, and kept.  limit_seconds: the time for one picture.
-    module: the child's program.
+    A child is started when it is needed, and kept.  limit_seconds: the most time for one picture,
+    which also has a limit by its size.  module: the child's program.  clock: monotonic seconds,
+    of the turns.
     """
 
-    def __init__(self, *, limit_seconds: float = _LIMIT_SECONDS, module: str = _MODULE) -> None:
+    def __init__(
+        self,
+        *,
+        limit_seconds: float = math.inf,
+        module: str = _MODULE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._module = module
         self._limit_seconds = limit_seconds
-        self._turns = threading.BoundedSemaphore(_CHILDREN)
+        self._turns = DecoderTurns(_CHILDREN, clock=clock)
+        # The kernel ends a child with the thread that started it, so that one outlives the others.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         self._lock = threading.Lock()
         self._idle: list[_Child] = []
         self._reported = False
@@ -83,64 +104,86 @@ class DecoderPool:
 
     def start(self) -> None:
         """Start a child and wait until it can decode.  Raises DecoderUnavailable."""
-        with self._borrow_child():
+        with self._borrow_child(Requester()):
             pass
 
-    def decode(self, content: bytes) -> Photo:
+    def for_requester(self, requester: Requester) -> Decoder:
+        """Return the decoder of a requester's pictures."""
+        return _RequesterDecoder(self, requester)
+
+    def list_slow_tenants(self) -> list[Tenant]:
+        """Return the tenants with a slow picture in the last minutes."""
+        return self._turns.list_slow()
+
+    def decode(self, content: bytes, requester: Requester | None = None) -> Photo:
         """Return an uploaded photo: upright, 8-bit sRGB, read-only; see `images.decode`.
 
         Raises ImageUnreadable, ImageTooLarge; Poison when the picture ends its decoder, exceeds
         the limit of time or memory, or the answer is not a decoder's; DecoderUnavailable when
-        no child can be started.
+        no child can be started; DecodingStopped when the picture was canceled, or takes long while
+        other tenants' pictures do.
         """
-        return self._ask(content, kind="photo")
+        return self._ask(content, requester or Requester(), kind="photo")
 
-    def decode_mask(self, content: bytes) -> NDArray[np.uint8]:
+    def decode_mask(self, content: bytes, requester: Requester | None = None) -> NDArray[np.uint8]:
         """Return an uploaded mask, (H, W) uint8; see `images.decode_mask`.
 
         Raises what `decode` raises.
         """
-        mask = self._ask(content, kind="mask").srgb
+        mask = self._ask(content, requester or Requester(), kind="mask").srgb
         return mask[..., 0]
 
     def close(self) -> None:
-        """End the children; those at work end with their picture."""
+        """End the children, also those at work."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
         for child in idle:
             child.end()
+        self._starter.shutdown()
 
-    def _ask(self, content: bytes, *, kind: str) -> Photo:
+    def _ask(self, content: bytes, requester: Requester, *, kind: str) -> Photo:
         try:
-            return self._ask_once(content, kind)
+            return self._ask_once(content, kind, requester)
         except _ChildDied:
             # The kernel may have ended it to get memory: only a second death is the picture's. Of a
             # new child, because all others may have been ended at the same time.
             try:
-                return self._ask_once(content, kind, is_new=True)
+                return self._ask_once(content, kind, requester, is_new=True)
             except _ChildDied as error:
                 raise Poison(f"the picture ended the process that decodes it: {error}") from error
 
-    def _ask_once(self, content: bytes, kind: str, *, is_new: bool = False) -> Photo:
-        with self._borrow_child(is_new=is_new) as child:
-            return child.decode(content, kind, limit_seconds=self._limit_seconds)
+    def _ask_once(
+        self, content: bytes, kind: str, requester: Requester, *, is_new: bool = False
+    ) -> Photo:
+        limit_seconds = min(self._limit_seconds, time_limits.get_limit_seconds(content))
+        with self._borrow_child(requester, is_new=is_new) as (child, turn):
+            return child.decode(
+                content,
+                kind,
+                limit_seconds=limit_seconds,
+                check=lambda: self._turns.check(turn),
+            )
 
     @contextlib.contextmanager
-    def _borrow_child(self, *, is_new: bool = False) -> Iterator["_Child"]:
+    def _borrow_child(
+        self, requester: Requester, *, is_new: bool = False
+    ) -> Iterator[tuple["_Child", Turn]]:
         """Lend a child that is ready; end it when it is not to be trusted with another picture.
 
         is_new: whether it has decoded nothing yet; an idle one then makes room for it.
         """
-        with self._turns:
+        turn = self._turns.begin(requester)
+        try:
             child = self._take_idle()
             if child is not None and is_new:
                 child.end()
                 child = None
             child = child or self._start_child()
+            self._turns.restart(turn)
             is_sound = False
             try:
-                yield child
+                yield child, turn
                 is_sound = True
             except (ImageUnreadable, ImageTooLarge):
                 is_sound = True
@@ -152,6 +195,8 @@ class DecoderPool:
                         self._idle.append(child)
                 if not is_kept:
                     child.end()
+        finally:
+            self._turns.end(turn)
 
     def _take_idle(self) -> "_Child | None":
         with self._lock:
@@ -161,8 +206,8 @@ class DecoderPool:
 
     def _start_child(self) -> "_Child":
         try:
-            child = _Child(self._module)
-        except OSError as error:
+            child = self._starter.submit(_Child, self._module).result()
+        except (OSError, RuntimeError) as error:  # of the system, or of an executor that has ended
             raise DecoderUnavailable(f"no process can be started: {error}") from error
         try:
             missing = child.wait_until_ready()
@@ -174,6 +219,22 @@ class DecoderPool:
         if is_news:
             _log.warning("decoder_not_locked", missing=missing)
         return child
+
+
+@dataclass(frozen=True, slots=True)
+class _RequesterDecoder:
+    """Decodes the pictures of a requester in the children of a pool."""
+
+    pool: DecoderPool
+    requester: Requester
+
+    def decode(self, content: bytes) -> Photo:
+        """Return a photo; see `DecoderPool.decode`."""
+        return self.pool.decode(content, self.requester)
+
+    def decode_mask(self, content: bytes) -> NDArray[np.uint8]:
+        """Return a mask; see `DecoderPool.decode_mask`."""
+        return self.pool.decode_mask(content, self.requester)
 
 
 class _ChildDied(Exception):
@@ -190,7 +251,7 @@ class _Child:
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - this very program
-                    [sys.executable, "-P", "-m", module, str(theirs.fileno())],
+                    [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(os.getpid())],
                     cwd="/",
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -205,15 +266,18 @@ class _Child:
 
     def wait_until_ready(self) -> list[str]:
         """Return why locks are missing, when the child can decode.  Raises _ChildDied, Poison."""
-        message = self._receive(MESSAGE_BYTES, time.monotonic() + _START_SECONDS)
+        message = self._receive(MESSAGE_BYTES, time.monotonic() + _START_SECONDS, lambda: None)
         try:
             return READY.validate_json(message.tobytes()).missing
         except ValidationError as error:
             raise _forged_error("it is not ready") from error
 
-    def decode(self, content: bytes, kind: str, *, limit_seconds: float) -> Photo:
+    def decode(
+        self, content: bytes, kind: str, *, limit_seconds: float, check: Callable[[], None]
+    ) -> Photo:
         """Return the picture in a file's bytes; a mask has one channel.
 
+        check: called while the child works; may raise to give the picture up.
         Raises ImageUnreadable, ImageTooLarge, Poison, and _ChildDied.
         """
         ends_at = time.monotonic() + limit_seconds
@@ -223,14 +287,14 @@ class _Child:
             self._socket.settimeout(limit_seconds)
             self._socket.sendall(pack_message(request))
             self._socket.sendall(content)
-        message = self._receive(MESSAGE_BYTES, ends_at)
+        message = self._receive(MESSAGE_BYTES, ends_at, check)
         try:
             answer = ANSWER.validate_json(message.tobytes(), strict=True)
         except ValidationError as error:
             raise _forged_error("its answer has another form") from error
         if isinstance(answer, Failed):
             raise _picture_error(answer)
-        return self._receive_photo(answer, ends_at)
+        return self._receive_photo(answer, ends_at, check)
 
     def end(self) -> None:
         """Kill the child, and wait until the kernel has removed it."""
@@ -238,33 +302,45 @@ class _Child:
         self._process.kill()
         self._process.wait()
 
-    def _receive_photo(self, answer: Decoded, ends_at: float) -> Photo:
+    def _receive_photo(self, answer: Decoded, ends_at: float, check: Callable[[], None]) -> Photo:
         if answer.height * answer.width > MAX_PIXELS:
             raise _forged_error("more pixels than are accepted")
         size = (answer.height, answer.width)
-        pixels = self._receive_pixels(ends_at, *size, answer.channels)
-        alpha = self._receive_pixels(ends_at, *size) if answer.alpha else None
+        pixels = self._receive_pixels(ends_at, check, *size, answer.channels)
+        alpha = self._receive_pixels(ends_at, check, *size) if answer.alpha else None
         return Photo(
             pixels,
             answer.format,
             answer.taken_at_utc,
-            self._receive(answer.exif_bytes, ends_at).tobytes(),
+            self._receive(answer.exif_bytes, ends_at, check).tobytes(),
             alpha,
         )
 
-    def _receive_pixels(self, ends_at: float, *shape: int) -> NDArray[np.uint8]:
-        pixels = self._receive(math.prod(shape), ends_at)
+    def _receive_pixels(
+        self, ends_at: float, check: Callable[[], None], *shape: int
+    ) -> NDArray[np.uint8]:
+        pixels = self._receive(math.prod(shape), ends_at, check)
         pixels.flags.writeable = False
         return pixels.reshape(shape)
 
-    def _receive(self, size: int, ends_at: float) -> NDArray[np.uint8]:
-        """Return the next bytes of the child, (size,).  Raises _ChildDied, Poison."""
+    def _receive(self, size: int, ends_at: float, check: Callable[[], None]) -> NDArray[np.uint8]:
+        """Return the next bytes of the child, (size,).
+
+        Raises _ChildDied, Poison, and what `check` raises.
+        """
         received = np.empty(size, np.uint8)
         left = received.data
         with self._translate_errors():
             while left:
-                self._socket.settimeout(max(0.001, ends_at - time.monotonic()))
-                count = self._socket.recv_into(left)
+                seconds_left = max(0.001, ends_at - time.monotonic())
+                self._socket.settimeout(min(_CHECK_SECONDS, seconds_left))
+                try:
+                    count = self._socket.recv_into(left)
+                except TimeoutError:
+                    if time.monotonic() >= ends_at:
+                        raise
+                    check()
+                    continue
                 if not count:
                     raise self._died_error()
                 left = left[count:]

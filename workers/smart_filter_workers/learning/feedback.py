@@ -30,7 +30,7 @@ def collect_examples(engine: Engine, store: ObjectStore) -> None:
     """
     nothing = LruCache(0)
     with contextlib.closing(DecoderPool()) as decoder:
-        backgrounds = TenantBackgrounds(engine, store, nothing, decoder)
+        backgrounds = TenantBackgrounds(engine, store, nothing)
         # Corrected photos and results are in storage: nothing is fetched from the web.
         fetcher = Fetcher(OutboundSettings())
         artifacts = ArtifactStore(store, nothing, backgrounds, fetcher, decoder)

@@ -244,7 +244,7 @@ def _compose_take(services: WorkerContext, task: Task, take: Take) -> None:
     _wait_for_room(services, task, megapixels)
     # Composing takes seconds, which the tenant is charged.
     with _time_step(services, WorkerStep.LOAD, task), task.measure_fetch(True):
-        task.photo = services.artifacts.import_take(task.job, task.lease, shots)
+        task.photo = services.artifacts.import_take(task.job, task.lease, shots, canceled=task.lost)
     composed = None if task.photo.take is None else read_take(task.photo.take)
     task.row = replace(task.job, photo_key=task.photo.key, take=composed)
 
@@ -277,7 +277,7 @@ def _load(services: WorkerContext, task: Task) -> None:
         _time_step(services, WorkerStep.LOAD, task),
         task.measure_fetch(task.fetches_background),
     ):
-        task.inputs = services.artifacts.load(task.job, code.Inputs)
+        task.inputs = services.artifacts.load(task.job, code.Inputs, canceled=task.lost)
 
 
 def _run(services: WorkerContext, tasks: Sequence[Task]) -> list[Task]:
@@ -315,7 +315,7 @@ def _run_in_child(services: WorkerContext, task: Task) -> None:
     limit_seconds = services.settings.engine.stage_seconds + _CHILD_START_SECONDS
     is_fetching = task.fetches_background
     with task.trail.step(WorkerStep.INFER, task.lease), task.measure_fetch(is_fetching):
-        answer = child_process.run(request, limit_seconds=limit_seconds)
+        answer = child_process.run(request, limit_seconds=limit_seconds, canceled=task.lost)
     if is_fetching:
         # A child that died is charged all its time; one that answers reports its loading time.
         task.fetching_seconds = answer.loading_seconds

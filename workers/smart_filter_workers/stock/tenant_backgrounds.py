@@ -51,7 +51,7 @@ _MAX_TENANTS: Final = 1000
 class TenantBackgrounds:
     """Reads the table of backgrounds, at most once a second per tenant; safe for threads.
 
-    recent: the cache of decoded pictures.  decoder: decodes them.  clock: monotonic seconds.
+    recent: the cache of decoded pictures.  clock: monotonic seconds.
     """
 
     def __init__(
@@ -59,22 +59,21 @@ class TenantBackgrounds:
         engine: Engine,
         store: ObjectStore,
         recent: LruCache,
-        decoder: Decoder,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
         self._store = store
         self._recent = recent
-        self._decoder = decoder
         self._clock = clock
         self._cached: LRUCache[Tenant, tuple[float, dict[str, Picture]]] = LRUCache(_MAX_TENANTS)
         self._lock = threading.Lock()
 
-    def collection(self, tenant: Tenant, asked: Background) -> Collection:
+    def collection(self, tenant: Tenant, asked: Background, decoder: Decoder) -> Collection:
         """Return the backgrounds that a job may use; a picture is loaded when it is drawn.
 
         asked: the background of the job's recipe; if it cannot be a picture, none is looked up.
+        decoder: decodes the picture for the tenant.
         Raises DatabaseUnavailable.
         """
         name = (asked.value or "").partition("+")[0]
@@ -89,14 +88,14 @@ class TenantBackgrounds:
         return Collection(
             (
                 DesignSource(),
-                StockSource(presets, lambda name: self._loaded(tenant, pictures[name])),
+                StockSource(presets, lambda name: self._loaded(tenant, pictures[name], decoder)),
             )
         )
 
-    def logo(self, tenant: Tenant, asked: Logo) -> NDArray[np.uint8] | None:
+    def logo(self, tenant: Tenant, asked: Logo, decoder: Decoder) -> NDArray[np.uint8] | None:
         """Return the logo of a job, (H, W, 4) uint8 premultiplied, not to be written to.
 
-        asked: of the job's recipe; None without a logo.
+        asked: of the job's recipe; None without a logo.  decoder: decodes it for the tenant.
         Raises InputsExpired when it does not exist, ImageUnreadable, ImageTooLarge, Poison,
         StorageUnavailable and DatabaseUnavailable.
         """
@@ -108,17 +107,17 @@ class TenantBackgrounds:
         try:
             picture = pictures[asked.name]
             try:
-                return self._decoded_logo(picture.key)
+                return self._decoded_logo(picture.key, decoder)
             except ObjectMissing:
-                return self._decoded_logo(self._look(tenant)[asked.name].key)
+                return self._decoded_logo(self._look(tenant)[asked.name].key, decoder)
         except (ObjectMissing, KeyError) as error:
             raise InputsExpired(f"the logo {asked.name} does not exist any more") from error
         except (ImageUnreadable, ImageTooLarge, Poison) as error:
             raise type(error)(f"the logo {asked.name}: {error}") from error
 
-    def _decoded_logo(self, key: str) -> NDArray[np.uint8]:
+    def _decoded_logo(self, key: str, decoder: Decoder) -> NDArray[np.uint8]:
         def fetch() -> tuple[NDArray[np.uint8], int]:
-            photo = self._decoder.decode(self._store.get(key, most=stock.MAX_BYTES))
+            photo = decoder.decode(self._store.get(key, most=stock.MAX_BYTES))
             srgb = photo.srgb
             alpha = photo.alpha
             if alpha is None:
@@ -132,22 +131,22 @@ class TenantBackgrounds:
 
         return self._recent.get(f"logo {key}", fetch)
 
-    def _loaded(self, tenant: Tenant, picture: Picture) -> Srgb8:
+    def _loaded(self, tenant: Tenant, picture: Picture, decoder: Decoder) -> Srgb8:
         name = picture.preset.name
         try:
             try:
-                return self._decoded(picture.key)
+                return self._decoded(picture.key, decoder)
             except ObjectMissing:
                 # The picture was replaced, or removed and added again, since the last look.
-                return self._decoded(self._look(tenant)[name].key)
+                return self._decoded(self._look(tenant)[name].key, decoder)
         except (ObjectMissing, KeyError) as error:
             raise InputsExpired(f"the background {name} does not exist any more") from error
         except (ImageUnreadable, ImageTooLarge, Poison) as error:
             raise type(error)(f"the background {name}: {error}") from error
 
-    def _decoded(self, key: str) -> Srgb8:
+    def _decoded(self, key: str, decoder: Decoder) -> Srgb8:
         def fetch() -> tuple[Srgb8, int]:
-            whole = self._decoder.decode(self._store.get(key, most=stock.MAX_BYTES)).srgb
+            whole = decoder.decode(self._store.get(key, most=stock.MAX_BYTES)).srgb
             srgb = shrink(whole, longest_side=_MAX_CACHED_PX)
             srgb.flags.writeable = False
             return srgb, srgb.nbytes

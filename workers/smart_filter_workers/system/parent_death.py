@@ -1,4 +1,7 @@
-"""Tie a child process to its parent: when the parent ends, the kernel kills the child."""
+"""Tie a child process to its parent: when the parent ends, the kernel kills the child.
+
+To the kernel, the parent is the thread that started the child: it must live as long as the parent.
+"""
 
 import ctypes
 import os

@@ -188,18 +188,18 @@ def claim(
     lease_seconds: float,
     max_attempts: int,
     guard: VersionGuard = NO_GUARD,
-    excluded: Collection[Tenant] = (),
+    only: Collection[Tenant] | None = None,
     job_sql: str = "''",
 ) -> list[Lease]:
     """Claim the head of a queue and up to batch_size − 1 rows of its batch key; return the leases.
 
     guard: what the worker would run the stages with; nothing is claimed when others are published.
-    excluded: tenants whose rows stay where they are.
+    only: the tenants whose rows are claimed; None: all.
     job_sql: an expression for the row of the job `claimed.job_id` as text, which the leases get.
     """
     rows = sessions.fetch_rows(
         connection,
-        _statement(_CLAIM, heads.OF_OTHERS if excluded else "", job_sql),
+        _statement(_CLAIM, "" if only is None else heads.OF_TENANTS, job_sql),
         {
             "capability": capability,
             "mates": batch_size - 1,
@@ -208,7 +208,7 @@ def claim(
             "worker": worker,
             "max_attempts": max_attempts,
             "cards": guard,
-            "excluded": list(excluded),
+            "only": list(only or ()),
         },
     )
     leases = [Lease(job_id, StageName(stage), *rest) for _, job_id, stage, *rest in rows]

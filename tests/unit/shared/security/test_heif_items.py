@@ -2,7 +2,6 @@
 
 import io
 import struct
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -32,7 +31,7 @@ AUXILIARY = box(b"auxC", bytes(4) + b"urn:com:apple:photo:2020:aux:hdrgainmap\0"
 
 
 def levels(*widths: int, tile: Item = TILE) -> bytes:
-    """Return a picture of overlays, each of which is made of all pictures of the next level."""
+    """Return overlays of overlays: each is made of all pictures of the next level."""
     items, first = list[Item](), 2
     for above, width in zip((1, *widths), widths, strict=False):
         items += [overlay(range(first, first + width), SIZE)] * above
@@ -168,22 +167,6 @@ def test_expansion_counts_each_picture_as_often_as_it_is_decoded() -> None:
     canvases, tiles = 4 * SIZE[0] * SIZE[1], 12 * 64 * 64
     assert expansion.pixels == canvases + tiles
     assert expansion.coded_bytes == pytest.approx(12 * len(QUARTERS.content), abs=500)
-
-
-def test_each_reference_is_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    walked, expand = list[int](), heif_items._Items.expand
-
-    def count(items: heif_items._Items, item: int, size: int, *, path: Sequence[int]) -> Expansion:
-        walked.append(item)
-        return expand(items, item, size, path=tuple(path))
-
-    monkeypatch.setattr(heif_items._Items, "expand", count)
-
-    measure(levels(9, 90))
-
-    references = 9 + 9 * 90
-    made_of_others = 10
-    assert len(walked) == references + made_of_others
 
 
 def extents(count: int, *, widths: int) -> bytes:

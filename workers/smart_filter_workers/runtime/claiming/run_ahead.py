@@ -136,7 +136,9 @@ def _run_stage(services: WorkerContext, task: Task, before: Sequence[Task]) -> N
         services.counters.timed(WorkerStep.LOAD, lease.capability),
         task.trail.step(WorkerStep.LOAD, lease),
     ):
-        task.inputs = services.artifacts.load(task.job, code.Inputs, results)
+        task.inputs = services.artifacts.load(
+            task.job, code.Inputs, results, canceled=before[0].lost
+        )
     loading = time.perf_counter()
     models = services.models.for_stage(lease.models, lease.parameters, lease.digests)
     running = time.perf_counter()

@@ -1,14 +1,15 @@
-"""Keep one thread of a process free of the tenants whose stages take long.
+"""Keep one thread of a process free for tenants whose stages are known to be quick.
 
 A running stage is not interrupted. So one tenant's photos of 49 megapixels, or its addresses that
 answer slowly, could hold all threads of a process, and the stages of others waited for a thread
-although their turn had come. Tenants with long stages together get all threads but one; they get
-that one, too, when no other tenant has been served for ten minutes.
+although their turn had come. A tenant is quick when stages of it have run here in the last ten
+minutes, and none of them took long. All other tenants, those that are unknown included, together
+get all threads but one; where no tenant is quick, they get that one, too.
 """
 
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,11 @@ from smart_filter_shared.ids import Tenant
 
 # A stage of a 12 MP photo takes less than a second on a core.
 _LONG_SECONDS: Final = 2.0
+# On a busy machine all stages take long: then a stage is long that exceeds this multiple of the
+# mean of the tenant with the quickest stages.
+_LONG_FACTOR: Final = 4.0
+# Weight of a tenant's last stage in its mean.
+_MEAN_WEIGHT: Final = 0.2
 _REMEMBERED_SECONDS: Final = 600.0
 
 
@@ -27,42 +33,45 @@ class _Work:
     photos: int
     begun_at: float
 
-    def is_long(self, now: float, *, loading_seconds: float = 0.0) -> bool:
-        """Return whether a photo's share of the time since the beginning is long."""
-        return (now - self.begun_at - loading_seconds) / self.photos > _LONG_SECONDS
+    def seconds_each(self, now: float, *, loading_seconds: float = 0.0) -> float:
+        """Return a photo's share of the time since the beginning."""
+        return (now - self.begun_at - loading_seconds) / self.photos
 
 
 class ThreadShare:
     """Which tenants' stages each thread of a process may claim; safe for threads.
 
     threads: how many run stages.  With a single one nothing is reserved.
+    list_slow: returns the tenants whose pictures take long at the decoder.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, *, list_slow: Callable[[], Collection[Tenant]]) -> None:
         self._most = max(1, threads - 1)
-        # When a tenant's last stage ended, and its last long one, on the monotonic clock: of the
-        # last minutes only, so there are no more tenants than stages fit into them.
+        self._list_slow = list_slow
+        # When a tenant's last stage ended, on the monotonic clock: of the last minutes only, so
+        # there are no more tenants than stages fit into them.
         self._served: dict[Tenant, float] = {}
-        self._long: dict[Tenant, float] = {}
+        self._longest: dict[Tenant, tuple[float, float]] = {}  # seconds of a photo, and its end
+        self._means: dict[Tenant, float] = {}  # seconds of a photo
         self._works: dict[int, _Work] = {}  # by thread
-        self._claiming: set[int] = set()  # threads that may claim long stages now
+        self._claiming: set[int] = set()  # threads that may claim stages of any tenant now
         self._lock = threading.Lock()
 
-    def begin_claim(self) -> list[Tenant]:
-        """Return the tenants whose stages this thread must not claim now."""
+    def begin_claim(self) -> list[Tenant] | None:
+        """Return the tenants whose stages this thread may claim now; None: of all."""
         me, now = threading.get_ident(), time.monotonic()
+        slow = self._list_slow()
         with self._lock:
             self._claiming.discard(me)
-            tenants = _forget(self._long, now)
-            tenants.update(*(share.tenants for share in self._works.values() if share.is_long(now)))
+            quick = self._list_quick(now).difference(slow)
+            if not quick:
+                return None
             others = [work for thread, work in self._works.items() if thread != me]
-            if _forget(self._served, now) <= tenants:
-                return []  # no other tenant comes here
-            held = sum(not tenants.isdisjoint(work.tenants) for work in others)
+            held = sum(not work.tenants <= quick for work in others)
             if held + len(self._claiming) >= self._most:
-                return sorted(tenants)
+                return sorted(quick)
             self._claiming.add(me)
-            return []
+            return None
 
     def end_claim(self) -> None:
         """Forget this thread's claim: it has found nothing, or its batch begins."""
@@ -83,13 +92,25 @@ class ThreadShare:
             work = self._works.pop(threading.get_ident(), None)
             if work is None:
                 return
-            self._served.update(dict.fromkeys(work.tenants, now))
-            if work.is_long(now, loading_seconds=loading_seconds):
-                self._long.update(dict.fromkeys(work.tenants, now))
+            seconds = work.seconds_each(now, loading_seconds=loading_seconds)
+            for tenant in work.tenants:
+                self._served[tenant] = now
+                if seconds >= self._longest.get(tenant, (0.0, now))[0]:
+                    self._longest[tenant] = seconds, now
+                mean = self._means.get(tenant, seconds)
+                self._means[tenant] = mean + _MEAN_WEIGHT * (seconds - mean)
 
+    def _list_quick(self, now: float) -> set[Tenant]:
+        """Return the quick tenants; drop those whose stages ended long ago."""
+        oldest = now - _REMEMBERED_SECONDS
+        self._served = {name: then for name, then in self._served.items() if then >= oldest}
+        self._longest = {name: each for name, each in self._longest.items() if each[1] >= oldest}
+        self._means = {name: self._means[name] for name in self._served}
+        bound = self._long_seconds()
+        running = (work for work in self._works.values() if work.seconds_each(now) > bound)
+        long = {tenant for tenant, (seconds, _) in self._longest.items() if seconds > bound}
+        return set(self._served).difference(long, *(work.tenants for work in running))
 
-def _forget(ended_at: dict[Tenant, float], now: float) -> set[Tenant]:
-    """Drop the tenants whose stages ended long ago; return the others."""
-    for tenant in [idle for idle, then in ended_at.items() if now - then > _REMEMBERED_SECONDS]:
-        del ended_at[tenant]
-    return set(ended_at)
+    def _long_seconds(self) -> float:
+        """Return the time from which on a stage is long."""
+        return max(_LONG_SECONDS, _LONG_FACTOR * min(self._means.values(), default=0.0))

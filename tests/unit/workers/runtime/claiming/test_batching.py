@@ -19,7 +19,7 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Eyes, Smile, Smiles
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.job_rows import a_job_row
-from smart_filter_workers import images
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.networks.runtimes import onnx_runtime
@@ -199,7 +199,7 @@ def read(facts: dict[str, Any]) -> Smiles | None:
         LruCache(0),
         cast("TenantBackgrounds", None),
         cast("Fetcher", None),
-        images,
+        UnlockedDecoders(),
     )
     return artifacts.load(a_job_row({StageName.SMILE: facts}), Wanted).smiles
 

@@ -24,13 +24,14 @@ class Clock:
 
 @dataclass
 class Process:
-    """A worker whose threads do what the test tells them."""
+    """A worker whose threads do what the test tells them.  slow: tenants at the decoder."""
 
+    slow: list[Tenant]
     share: ThreadShare
     clock: Clock
     threads: list[ThreadPoolExecutor]
 
-    def claim(self, thread: int) -> list[Tenant]:
+    def claim(self, thread: int) -> list[Tenant] | None:
         return self.threads[thread].submit(self.share.begin_claim).result()
 
     def give_up(self, thread: int) -> None:
@@ -53,11 +54,11 @@ def start(
     monkeypatch: pytest.MonkeyPatch, *, threads: int, others: bool = True
 ) -> Iterator[Process]:
     """Run a worker in which ann's stages are long and bob's are not.  others: whether bob came."""
-    clock = Clock()
+    clock, slow = Clock(), list[Tenant]()
     monkeypatch.setattr(thread_share, "time", clock)
     with ExitStack() as stack:
         pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(threads)]
-        process = Process(ThreadShare(threads), clock, pools)
+        process = Process(slow, ThreadShare(threads, list_slow=lambda: slow), clock, pools)
         if others:
             process.run(0, BOB, seconds=0.5)
             process.run(0, ANN, seconds=30)
@@ -71,20 +72,20 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
 
 
 def test_tenant_with_long_stages_gets_all_threads_but_one(process: Process) -> None:
-    assert process.claim(0) == []
+    assert process.claim(0) is None
     process.begin(0, ANN)
 
-    assert process.claim(1) == [ANN]
+    assert process.claim(1) == [BOB]
 
 
 def test_thread_is_free_again_when_the_long_stage_ends(process: Process) -> None:
     process.run(0, ANN, seconds=30)
 
-    assert process.claim(1) == []
+    assert process.claim(1) is None
 
 
 def test_two_threads_that_claim_at_once_do_not_both_take_long_stages(process: Process) -> None:
-    assert (process.claim(0), process.claim(1)) == ([], [ANN])
+    assert (process.claim(0), process.claim(1)) == (None, [BOB])
 
 
 @pytest.mark.parametrize("found", [None, BOB])
@@ -95,7 +96,7 @@ def test_claim_of_something_else_frees_the_place(process: Process, found: Tenant
     else:
         process.begin(0, found)
 
-    assert process.claim(1) == []
+    assert process.claim(1) is None
 
 
 def test_place_of_the_next_claim_outlasts_the_batch_that_ends(process: Process) -> None:
@@ -103,14 +104,14 @@ def test_place_of_the_next_claim_outlasts_the_batch_that_ends(process: Process) 
     process.claim(0)  # by the transaction that completes the batch
     process.end(0, after=30)
 
-    assert process.claim(1) == [ANN]
+    assert process.claim(1) == [BOB]
 
 
 def test_running_stage_counts_before_its_end(process: Process) -> None:
     process.begin(0, CEM)
     process.clock.now += 3
 
-    assert process.claim(1) == [ANN, CEM]
+    assert process.claim(1) == [BOB]
 
 
 def test_next_claim_knows_that_its_own_batch_was_long(process: Process) -> None:
@@ -118,14 +119,14 @@ def test_next_claim_knows_that_its_own_batch_was_long(process: Process) -> None:
     process.begin(1, CEM)
     process.clock.now += 3
 
-    assert process.claim(1) == [ANN, CEM]
+    assert process.claim(1) == [BOB]
 
 
 def test_long_tenants_share_the_threads(process: Process) -> None:
     process.run(1, CEM, seconds=30)
     process.begin(0, ANN)
 
-    assert process.claim(1) == [ANN, CEM]
+    assert process.claim(1) == [BOB]
 
 
 def test_loading_models_is_not_held_against_a_tenant(process: Process) -> None:
@@ -133,7 +134,7 @@ def test_loading_models_is_not_held_against_a_tenant(process: Process) -> None:
     process.end(0, after=20, loading=19)
     process.begin(0, ANN)
 
-    assert process.claim(1) == [ANN]
+    assert process.claim(1) == [BOB, CEM]
 
 
 def test_batch_is_judged_by_the_time_of_a_photo(process: Process) -> None:
@@ -141,16 +142,17 @@ def test_batch_is_judged_by_the_time_of_a_photo(process: Process) -> None:
     process.end(0, after=9)
     process.begin(0, ANN)
 
-    assert process.claim(1) == [ANN]
+    assert process.claim(1) == [BOB, CEM]
 
 
 def test_long_stages_are_forgotten_after_ten_minutes(process: Process) -> None:
     process.run(1, BOB, seconds=1)
     process.clock.now += 599
     process.run(1, BOB, seconds=1)
+    process.run(1, ANN, seconds=1)
     process.begin(0, ANN)
 
-    assert process.claim(1) == []
+    assert process.claim(1) is None
 
 
 def test_all_threads_are_for_one_who_is_alone(process: Process) -> None:
@@ -158,7 +160,7 @@ def test_all_threads_are_for_one_who_is_alone(process: Process) -> None:
     process.run(0, ANN, seconds=30)
     process.begin(0, ANN)
 
-    assert process.claim(1) == []
+    assert process.claim(1) is None
 
 
 def test_tenant_that_is_alone_is_not_its_own_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,9 +169,50 @@ def test_tenant_that_is_alone_is_not_its_own_other(monkeypatch: pytest.MonkeyPat
         process.run(0, ANN, seconds=30)
         process.begin(0, ANN)
 
-        assert process.claim(1) == []
+        assert process.claim(1) is None
+
+
+def test_unknown_tenants_share_the_threads_with_long_ones(process: Process) -> None:
+    process.begin(0, CEM)
+
+    assert process.claim(1) == [BOB]
+
+
+def test_tenant_is_known_after_its_first_quick_stage(process: Process) -> None:
+    process.run(0, CEM, seconds=1)
+    process.begin(0, ANN)
+
+    assert process.claim(1) == [BOB, CEM]
+
+
+def test_tenant_with_slow_pictures_is_not_quick(process: Process) -> None:
+    process.run(0, CEM, seconds=1)
+    process.slow.append(CEM)
+    process.begin(0, CEM)
+
+    assert process.claim(1) == [BOB]
+
+
+def test_on_a_busy_machine_long_is_what_takes_much_longer_than_others(process: Process) -> None:
+    for _ in range(30):
+        process.run(0, BOB, seconds=1.9)
+    process.run(0, BOB, seconds=3)
+    process.begin(0, ANN)
+
+    assert process.claim(1) == [BOB]
+
+
+def test_first_tenant_of_a_busy_machine_is_quick_next_to_a_slower_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with start(monkeypatch, threads=2, others=False) as process:
+        process.run(0, BOB, seconds=5)
+        process.run(0, ANN, seconds=30)
+        process.begin(0, ANN)
+
+        assert process.claim(1) == [BOB]
 
 
 def test_single_thread_serves_all_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
     with start(monkeypatch, threads=1) as process:
-        assert process.claim(0) == []
+        assert process.claim(0) is None

@@ -1,0 +1,41 @@
+"""A picture's time at the decoder follows its pixels and bytes."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smart_filter_tests import heic
+from smart_filter_tests.heic import QUARTERS, SIZE, a_heic, coded_item, ispe, overlay
+from smart_filter_tests.pictures import encode
+from smart_filter_workers.decoder.time_limits import get_limit_seconds
+
+
+def a_png(width: int, height: int) -> bytes:
+    """Return the start of a PNG, as far as it says its size."""
+    content = bytearray(encode(Image.new("L", (1, 1)), "PNG"))
+    content[16:24] = width.to_bytes(4) + height.to_bytes(4)
+    return bytes(content)
+
+
+LAYERS = a_heic(
+    overlay([2], SIZE),
+    overlay(range(3, 13), (64, 64)),
+    *(coded_item(QUARTERS, ispe(5000, 1000)) for _ in range(10)),
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "seconds"),
+    [
+        (heic.quarters(), 10),
+        (b"no picture", 10),
+        (a_png(1000, 1000), 10.9),
+        (a_png(4000, 3000), 20.8),
+        (a_png(1000, 1000) + bytes(4_000_000), 11.9),
+        (LAYERS, 55),
+        (a_png(10_000, 5000) + bytes(40_000_000), 60),
+    ],
+    ids=["small", "no picture", "1 MP", "12 MP", "1 MP of 4 MB", "layers of 50 MP", "most"],
+)
+def test_limit_follows_pixels_and_bytes(content: bytes, seconds: float) -> None:
+    assert np.isclose(get_limit_seconds(content), seconds, atol=0.1)
