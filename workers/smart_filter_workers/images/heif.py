@@ -1,7 +1,7 @@
 """HEIC and AVIF: libheif reads the properties of both, and decodes HEIC; Pillow decodes AVIF.
 
 libheif and the process that calls it limit memory and time. This module adds what they lack: a
-limit of what items are made of, AVIF's crop, and a place for EXIF that a broken one cannot fail.
+limit of nested items, AVIF's crop, and a place for EXIF that a broken one cannot fail.
 """
 
 import contextlib
