@@ -1,9 +1,9 @@
 """The doorbell: a Celery message that a capability has work, and announcements of ended jobs.
 
-Only this module talks to Celery's broker from outside the workers. A ring is a hint: a lost ring
-costs a second until the sweeper rings again, and a superfluous ring has no effect. Ringing must
-therefore never delay the caller: timeouts are short, nothing is retried, and after a failure a
-circuit breaker skips all rings for a second.
+Only this module talks to Celery's broker from outside the workers. A ring is a hint: workers look
+into the database once a second, so a lost ring costs a second, and a superfluous ring has no
+effect. Ringing must therefore never delay the caller: timeouts are short, nothing is retried, and
+after a failure a circuit breaker skips all rings for a second. Without a broker nothing rings.
 
 An announcement is a hint too: API processes wake the clients that wait for a job at once. A lost
 one costs them the time until the next poll of the events.
@@ -27,6 +27,9 @@ from smart_filter_shared.ids import Capability, JobId
 RING_TASK = "smart_filter.ring"
 # Redis channel on which ended jobs are announced; a message holds their ids, separated by spaces.
 ENDS_CHANNEL = "smart-filter:ends"
+# The key that the probe writes, and its time to live.
+_PROBE_KEY = "smart-filter:probe"
+_PROBE_SECONDS = 60
 _SOCKET_SECONDS = 0.2
 _BREAK_SECONDS = 1.0
 
@@ -34,10 +37,12 @@ _BREAK_SECONDS = 1.0
 def verify_login(settings: BrokerSettings) -> None:
     """Raise SetupFailed when the broker rejects the user or the password.
 
-    A broker that is down may come back, and accepted jobs wait for it.
+    A broker that is down may come back, and workers do without it.
     """
+    if not settings.address:
+        return
     client = redis.Redis.from_url(
-        settings.url.get_secret_value(),
+        settings.address,
         socket_timeout=_SOCKET_SECONDS,
         socket_connect_timeout=_SOCKET_SECONDS,
         retry=Retry(NoBackoff(), 0),
@@ -54,8 +59,47 @@ def verify_login(settings: BrokerSettings) -> None:
         client.close()
 
 
+def find_write_fault(client: redis.Redis) -> str | None:
+    """Return why a broker accepts no writes, which rings are; None: it accepts them.
+
+    An answer to PING would not tell: a replica and a full server answer it too.
+    """
+    try:
+        client.set(_PROBE_KEY, "", ex=_PROBE_SECONDS)
+    except redis.exceptions.NoPermissionError:
+        return None  # a user that may write other keys, but not this one
+    except (redis.exceptions.RedisError, OSError) as error:
+        return str(error)
+    return None
+
+
+def open_celery(settings: BrokerSettings) -> Celery:
+    """Return a Celery application that sends, and gives up at once when the broker does not answer.
+
+    No connection is opened yet.
+    """
+    celery = Celery("smart-filter-doorbell", set_as_current=False)
+    celery.conf.update(
+        broker_url=settings.address,
+        task_ignore_result=True,
+        task_publish_retry=False,
+        task_serializer="json",
+        task_send_sent_event=False,
+        broker_transport_options={
+            "socket_timeout": _SOCKET_SECONDS,
+            "socket_connect_timeout": _SOCKET_SECONDS,
+            # Else a dead broker blocks a publisher for 6 s, even without retry.
+            "max_retries": 0,
+            "interval_start": 0,
+            "interval_step": 0,
+            "interval_max": 0,
+        },
+    )
+    return celery
+
+
 class Doorbell:
-    """Rings capabilities; thread-safe.
+    """Rings capabilities; thread-safe.  Without a broker it does nothing.
 
     clock: monotonic seconds, for the circuit breaker.
     """
@@ -63,25 +107,11 @@ class Doorbell:
     def __init__(
         self, settings: BrokerSettings, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._celery = Celery("smart-filter-doorbell", set_as_current=False)
-        self._celery.conf.update(
-            broker_url=settings.url.get_secret_value(),
-            task_ignore_result=True,
-            task_publish_retry=False,
-            task_serializer="json",
-            task_send_sent_event=False,
-            broker_transport_options={
-                "socket_timeout": _SOCKET_SECONDS,
-                "socket_connect_timeout": _SOCKET_SECONDS,
-                # Else a dead broker blocks a publisher for 6 s, even without retry.
-                "max_retries": 0,
-                "interval_start": 0,
-                "interval_step": 0,
-                "interval_max": 0,
-            },
-        )
+        self._is_silent = not settings.address
+        self._celery = open_celery(settings)
+        # Of any address without a broker: no connection is opened then.
         self._redis = redis.Redis.from_url(
-            settings.url.get_secret_value(),
+            settings.address or "redis://",
             socket_timeout=_SOCKET_SECONDS,
             socket_connect_timeout=_SOCKET_SECONDS,
         )
@@ -94,7 +124,7 @@ class Doorbell:
 
     def announce_ends(self, job_ids: Collection[JobId]) -> None:
         """Announce to all API processes that jobs have ended."""
-        if not job_ids or self._clock() < self._quiet_until:
+        if self._is_silent or not job_ids or self._clock() < self._quiet_until:
             return
         try:
             self._redis.publish(ENDS_CHANNEL, " ".join(map(str, job_ids)))
@@ -103,19 +133,9 @@ class Doorbell:
         except (redis.exceptions.RedisError, OSError):
             self._quiet_until = self._clock() + _BREAK_SECONDS
 
-    def answers(self) -> bool:
-        """Return whether the broker answers."""
-        try:
-            return bool(self._redis.ping())
-        except (redis.exceptions.RedisError, OSError):
-            return False
-
-    def waiting(self, capability: Capability) -> int | None:
-        """Return the number of rings of a capability in the broker; None when unknown."""
-        try:
-            return int(self._redis.llen(queue_name(capability)))
-        except (redis.exceptions.RedisError, OSError):
-            return None
+    def find_fault(self) -> str | None:
+        """Return why the broker accepts no rings; None: it does, or there is none."""
+        return None if self._is_silent else find_write_fault(self._redis)
 
     def close(self) -> None:
         """Close the connections."""
@@ -123,7 +143,7 @@ class Doorbell:
         self._redis.close()
 
     def _ring(self, capability: Capability) -> bool:
-        if self._clock() < self._quiet_until:
+        if self._is_silent or self._clock() < self._quiet_until:
             return False
         try:
             self._celery.send_task(

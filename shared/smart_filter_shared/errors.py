@@ -407,6 +407,10 @@ class StatementTimedOut(DatabaseUnavailable):
     """The database canceled a statement, which took too long."""
 
 
+class BrokerUnavailable(TryAgain):
+    """The broker does not answer, or takes no writes; workers do without it."""
+
+
 class DecoderUnavailable(TryAgain):
     """The process that decodes pictures cannot be started."""
 

@@ -2,14 +2,15 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.pressure import end_connections
 from smart_filter_tests.proxy import Mode
-from smart_filter_tests.storm import OUTAGE_SECONDS, Plan, Storm
+from smart_filter_tests.storm import OUTAGE_SECONDS, WORKERS, Plan, Storm
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -21,6 +22,65 @@ def test_broker_outage_loses_nothing(storm_stack: Storm) -> None:
 
     assert storm_stack.damage(job_ids) == []
     assert set(storm_stack.attempts(job_ids)) == {1}
+
+
+@contextmanager
+def read_only_broker(storm: Storm) -> Iterator[None]:
+    """Make the broker a replica, as a failover does."""
+    storm.running.broker.execute_command("REPLICAOF", "127.0.0.1", "9")
+    try:
+        yield
+    finally:
+        storm.running.broker.execute_command("REPLICAOF", "NO", "ONE")
+
+
+@contextmanager
+def full_broker(storm: Storm) -> Iterator[None]:
+    storm.running.broker.config_set("maxmemory", "1")
+    try:
+        yield
+    finally:
+        storm.running.broker.config_set("maxmemory", "0")
+
+
+@contextmanager
+def broker_with_another_password(storm: Storm) -> Iterator[None]:
+    (before,) = storm.running.broker.config_get("requirepass").values()
+    storm.running.broker.config_set("requirepass", "another")
+    storm.turn("broker", Mode.PASS)  # connections that are open stay signed in
+    try:
+        yield
+    finally:
+        storm.running.broker.config_set("requirepass", before)
+
+
+@contextmanager
+def stopped_broker(storm: Storm) -> Iterator[None]:
+    storm.turn("broker", Mode.RESET)
+    try:
+        yield
+    finally:
+        storm.turn("broker", Mode.PASS)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [read_only_broker, full_broker, broker_with_another_password, stopped_broker],
+    ids=lambda trouble: trouble.__name__.replace("_", " "),
+)
+def test_photos_end_while_the_broker_takes_no_rings(
+    storm_stack: Storm, trouble: Callable[[Storm], AbstractContextManager[None]]
+) -> None:
+    workers = [storm_stack.running.stack.pid(worker) for worker in WORKERS]
+
+    with trouble(storm_stack):
+        job_ids = storm_stack.submit()
+        storm_stack.ride_out([])
+        standing = storm_stack.running.operators.get("/readyz").json()
+
+    assert storm_stack.damage(job_ids) == []
+    assert standing["degraded"] == ["broker"]
+    assert [storm_stack.running.stack.pid(worker) for worker in WORKERS] == workers
 
 
 def test_silent_broker_delays_no_submission(storm_stack: Storm) -> None:

@@ -23,7 +23,7 @@ from smart_filter_shared.jobs import queries, result_cache
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.operations import counters, overview, settlement
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import fair_queueing, heads, worker_registry
+from smart_filter_shared.queue import fair_queueing, heads
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import quotas
 from smart_filter_tests import partitioned_database, scenarios
@@ -209,7 +209,7 @@ def test_statistics_read_open_days_alone(bench: Bench) -> None:
 
     with explained(bench.engine, bench, given=True) as plans, bench.transaction() as connection:
         fair_queueing.advance_virtual_time(connection, cell=DEFAULT_CELL, **SILENT)
-        worker_registry.queues_needing_wakeup(connection, **SILENT)
+        heads.list_ready(connection, [capability(StageName.PREPARE)])
         counters.read_counters(connection, **SILENT)
         quotas.count_all_unfinished(connection, most=10)
         snapshot.read_snapshot(connection, cell=DEFAULT_CELL, now=dt.datetime.now(dt.UTC), **SILENT)

@@ -35,6 +35,7 @@ from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.runtime import error_policy
+from smart_filter_workers.runtime.bells.stage_events import StageEvents
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.task import Task
@@ -350,6 +351,7 @@ def settling(bench: Bench) -> WorkerContext:
             "doorbell": bench.doorbell,
             "settings": bench.settings,
             "counters": WorkerCounters(),
+            "stage_events": StageEvents(bench.settings.broker, bench.worker, max_attempts=3),
         }
     )
 

@@ -112,16 +112,25 @@ class Part(Protocol):
     def run(self, stopping: threading.Event) -> None: ...
 
 
+class CountedHeartbeat(Heartbeat):
+    """beats: number of started heartbeats."""
+
+    beats = 0
+
+    def beat(self) -> None:
+        self.beats += 1
+        super().beat()
+
+
 @dataclass(slots=True)
 class Parts:
-    """The long-lived threads of a worker.  beats: number of started heartbeats."""
+    """The long-lived threads of a worker."""
 
     bench: Bench
     engine: Engine
     serving: ServedCapabilities = field(default_factory=lambda: ServedCapabilities([], {}))
     hung: threading.Event = field(default_factory=threading.Event)
-    beats: int = 0
-    heartbeat: Heartbeat = field(init=False)
+    heartbeat: "CountedHeartbeat" = field(init=False)
     retention: GarbageCollector = field(init=False)
     sweeper: Sweeper = field(init=False)
 
@@ -129,14 +138,13 @@ class Parts:
         quick = self.bench.settings.engine.model_copy(
             update={"heartbeat_seconds": 0.2, "sweep_seconds": 0.1}
         )
-        self.heartbeat = Heartbeat(
+        self.heartbeat = CountedHeartbeat(
             self.engine,
             quick,
             worker=self.bench.worker,
             serving=self.serving,
             threads=1,
             draining=threading.Event(),
-            broker_answers=self._count,
             on_hang=self.hung.set,
             on_announced=lambda: None,
             standstill_seconds=0,
@@ -157,10 +165,6 @@ class Parts:
         self.serving = ServedCapabilities([capability(stage)], {})
         self.serving.open()
         self.__post_init__()
-
-    def _count(self) -> bool:
-        self.beats += 1
-        return True
 
     @contextmanager
     def running(self, *parts: Part) -> Iterator[list[threading.Thread]]:
@@ -200,8 +204,8 @@ def test_heartbeat_and_sweeper_survive_database_outages(parts: Parts, trouble: s
 
     with parts.running(parts.heartbeat, parts.sweeper, parts.retention) as threads:
         with in_trouble(parts.bench):
-            before = parts.beats
-            wait_until(lambda: parts.beats >= before + 2 or not threads[0].is_alive())
+            before = parts.heartbeat.beats
+            wait_until(lambda: parts.heartbeat.beats >= before + 2 or not threads[0].is_alive())
         alive = [thread.is_alive() for thread in threads]
         seen_at, swept_at = parts.moment("seen_at", "workers"), parts.moment("swept_at", "cells")
 
@@ -248,8 +252,8 @@ def test_leases_within_their_limit_are_renewed_while_a_hang_ends_the_process(par
     ):
         assert parts.hung.wait(60)
         bench.age(innocent, seconds=20)
-        before, beats = leased_until(), parts.beats
-        wait_until(lambda: parts.beats >= beats + 2 or not threads[0].is_alive())
+        before, beats = leased_until(), parts.heartbeat.beats
+        wait_until(lambda: parts.heartbeat.beats >= beats + 2 or not threads[0].is_alive())
 
         assert leased_until() != before
 
@@ -275,7 +279,7 @@ def test_worker_goes_on_while_a_thread_begins_turns(parts: Parts) -> None:
     parts.bench.execute("UPDATE stages SET ready_at = ready_at - interval '6 s'")
 
     with parts.heartbeat.at_work(), parts.running(parts.heartbeat):
-        wait_until(lambda: parts.beats >= 3)
+        wait_until(lambda: parts.heartbeat.beats >= 3)
 
         assert not parts.hung.is_set()
 

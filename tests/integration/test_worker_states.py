@@ -61,19 +61,15 @@ class Beating:
         default_factory=lambda: ServedCapabilities([FACE, SMILE], {})
     )
     draining: threading.Event = field(default_factory=threading.Event)
-    broker_answers: bool = True
-    lease_seconds: float = 30.0
 
     def heartbeat(self) -> Heartbeat:
-        engine = self.bench.settings.engine
         return Heartbeat(
             self.bench.engine,
-            engine.model_copy(update={"lease_seconds": self.lease_seconds}),
+            self.bench.settings.engine,
             worker=self.bench.worker,
             serving=self.serving,
             threads=1,
             draining=self.draining,
-            broker_answers=lambda: self.broker_answers,
             on_hang=lambda: None,
             on_announced=lambda: None,
         )
@@ -106,7 +102,6 @@ def beating(bench: Bench) -> Beating:
     [
         ("starting", WorkerState.STARTING, WorkerState.STARTING, set()),
         ("drained", WorkerState.DRAINING, WorkerState.DRAINING, set()),
-        ("without a broker", WorkerState.UNHEALTHY, WorkerState.UNHEALTHY, {FACE, SMILE}),
         ("one model failed", WorkerState.READY, WorkerState.SETUP_FAILED, {FACE}),
     ],
 )
@@ -115,8 +110,6 @@ def test_heartbeat_writes_the_workers_state(
 ) -> None:
     if how == "drained":
         beating.draining.set()
-    if how == "without a broker":
-        beating.broker_answers, beating.lease_seconds = False, 0.0
     if how == "one model failed":
         beating.serving.fail(SMILE, "weights file smile.bin has a wrong SHA-256")
     if how != "starting":
@@ -280,7 +273,7 @@ def announce(bench: Bench, *, draining: bool = False) -> bool:
     return bench.do(worker_registry.record_heartbeat, worker)
 
 
-def test_paused_capability_is_not_rung_and_its_running_stage_finishes(bench: Bench) -> None:
+def test_paused_capability_is_not_ready_and_its_running_stage_finishes(bench: Bench) -> None:
     for _ in range(2):
         bench.submit()
     announce(bench)
@@ -289,7 +282,6 @@ def test_paused_capability_is_not_rung_and_its_running_stage_finishes(bench: Ben
     bench.do(pauses.pause, PREPARE)
 
     assert bench.do(heads.list_ready, [PREPARE]) == []
-    assert bench.do(worker_registry.queues_needing_wakeup, silent_seconds=30) == []
     assert bench.complete(running).lost == []
 
 

@@ -1,25 +1,21 @@
-"""A worker process: Celery with a pool of threads that answer the rings for its stages."""
+"""A worker process: threads that run turns, started by polls of the database and by rings."""
 
 import contextlib
+import queue
 import signal
-import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from celery import Celery, signals
-from celery.exceptions import SecurityWarning
-from kombu.entity import Queue
 from sqlalchemy import Engine
 
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.doorbell import RING_TASK, Doorbell, queue_name
+from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import TryAgain
-from smart_filter_shared.ids import Capability, new_worker_id
+from smart_filter_shared.ids import new_worker_id
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
@@ -37,10 +33,11 @@ from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import ModelCatalog
-from smart_filter_workers.runtime import capabilities, runner
+from smart_filter_workers.runtime import capabilities
+from smart_filter_workers.runtime.bells.listener import BellListener
+from smart_filter_workers.runtime.bells.stage_events import StageEvents
+from smart_filter_workers.runtime.bells.subscriptions import QueueSubscriptions
 from smart_filter_workers.runtime.capabilities import CapabilitySetup
-from smart_filter_workers.runtime.celery_transport import TRANSPORT_OPTIONS, NoAckTransport
-from smart_filter_workers.runtime.claiming.celery_queues import QueueSubscriptions
 from smart_filter_workers.runtime.claiming.large_photos import LargePhotos
 from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
 from smart_filter_workers.runtime.context import WorkerContext
@@ -48,6 +45,7 @@ from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.heartbeat import Heartbeat
 from smart_filter_workers.runtime.shutdown import GracefulShutdown
 from smart_filter_workers.runtime.tracing import BatchTracer
+from smart_filter_workers.runtime.turns import Turns
 from smart_filter_workers.runtime.weights_watch import WeightsWatch
 from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
@@ -112,13 +110,13 @@ def serve(
         parts.setup.load(services.models)
         begin("Weights", parts.weights_watch.run)
         # Before it is announced: an operator may stop a worker that serves nothing.
-        stop = None if services.serving.able else _catch_stop_signals()
+        stop = _catch_stop_signals()
         with contextlib.suppress(TryAgain):  # the next heartbeat announces it
             services.heartbeat.announce()
-        if stop is not None:
+        if not services.serving.able:
             _log.error("no_capability_served", failed=services.serving.failed)
             while not services.serving.able:  # until weights arrive
-                if stop.wait(_WEIGHTS_POLL_SECONDS):
+                if _is_stopped(stop, seconds=_WEIGHTS_POLL_SECONDS):
                     return
         parts.decoder.start()
         begin("Sweeper", parts.sweeper.run)
@@ -126,8 +124,13 @@ def serve(
         begin("Clearing", parts.retention.run_slow)
         begin("Pictures", parts.pictures.run)
         _log.info("worker_ready", capabilities=services.serving.capabilities, threads=threads)
-        _consume(settings, parts, threads)
+        begin("Poll", parts.turns.run)
+        parts.listener.start()
+        _is_stopped(stop, seconds=None)
+        parts.draining.drain_after_signal(services.heartbeat)
     finally:
+        parts.listener.stop()
+        parts.turns.close()
         stopping.set()
         for thread in side_threads:
             thread.join()
@@ -152,7 +155,8 @@ class _Parts:
     retention: GarbageCollector
     pictures: IncomingPictures
     draining: GracefulShutdown
-    listening: QueueSubscriptions
+    turns: Turns
+    listener: BellListener
 
 
 def _wire(
@@ -187,7 +191,7 @@ def _wire(
     demanded = gpu_fault if settings.engine.device == gpu.GPU else None
     setup = capabilities.plan_capabilities(offers, stages=stages, models=models, gpu_fault=demanded)
     draining = GracefulShutdown(shared, doorbell, settings.engine, traces)
-    listening = QueueSubscriptions(setup.serving)
+    subscriptions = QueueSubscriptions(setup.serving)
     heartbeat = Heartbeat(
         beating,
         settings.engine,
@@ -195,9 +199,8 @@ def _wire(
         serving=setup.serving,
         threads=threads,
         draining=draining.started,
-        broker_answers=doorbell.answers,
         on_hang=lambda: draining.drain_after_failure(heartbeat),
-        on_announced=listening.follow,
+        on_announced=subscriptions.follow,
     )
     services = WorkerContext(
         engine=by_key,
@@ -208,6 +211,9 @@ def _wire(
         models=loaded,
         heartbeat=heartbeat,
         counters=WorkerCounters(),
+        stage_events=StageEvents(
+            settings.broker, worker, max_attempts=settings.engine.max_attempts
+        ),
         thread_share=ThreadShare(threads, list_slow=decoder.list_slow_tenants),
         large_photos=LargePhotos(memory_limit),
         batch_tracer=BatchTracer(
@@ -221,6 +227,16 @@ def _wire(
         serving=setup.serving,
         draining=draining.started,
         extra_models=discovered.extra,
+    )
+    turns = Turns(services, shared, threads)
+    listener = BellListener(
+        settings.broker,
+        doorbell,
+        turns,
+        subscriptions,
+        worker=worker,
+        serving=setup.serving,
+        threads=threads,
     )
     weights_watch = WeightsWatch(services, offers, stages=stages, models=models, gpu_fault=demanded)
     collecting = (
@@ -254,7 +270,8 @@ def _wire(
         retention,
         pictures,
         draining,
-        listening,
+        turns,
+        listener,
     )
 
 
@@ -270,79 +287,19 @@ def _run(run: Callable[[threading.Event], None], parts: _Parts, stopping: thread
             parts.draining.drain_after_failure(heartbeat, seconds=0 if is_heartbeat else None)
 
 
-def _catch_stop_signals() -> threading.Event:
-    """Return an event that SIGTERM and SIGINT set from now on."""
-    stop = threading.Event()
+def _catch_stop_signals() -> "queue.SimpleQueue[int]":
+    """Return a queue that SIGTERM and SIGINT are put into from now on."""
+    # Unlike an Event, it can be written by a handler that interrupts a reader of the same thread.
+    stop: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda received, _: stop.put(received))
     return stop
 
 
-def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
-    """Run Celery in this thread until it is stopped."""
-    services = parts.services
-    served = services.serving.able
-    celery = _celery(settings, served)
-
-    @celery.task(name=RING_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
-    def ring(_capability: str) -> None:
-        parts.listening.follow()  # a change from before the connection to the broker
-        runner.run(services)
-
-    def drain(**_: object) -> None:
-        parts.draining.drain_after_signal(services.heartbeat)
-
-    signals.worker_shutting_down.connect(drain, weak=False)
-    with warnings.catch_warnings():
-        # Celery warns about running as root, which containers do, because of pickled messages.
-        # These messages are JSON.
-        warnings.simplefilter("ignore", SecurityWarning)
-        worker = celery.Worker(
-            pool="threads",
-            concurrency=threads,
-            hostname=f"{services.worker}@%h",
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-            loglevel="WARNING",
-            quiet=True,
-        )
-    parts.listening.begin(worker, served)
-    worker.start()
-    if worker.exitcode:  # Celery has logged why
-        sys.exit(worker.exitcode)
-
-
-def _celery(settings: Settings, served: Sequence[Capability]) -> Celery:
-    celery = Celery("smart-filter-worker", set_as_current=False)
-    queues = [
-        Queue(queue_name(capability), routing_key=queue_name(capability)) for capability in served
-    ]
-    celery.conf.update(
-        broker_url=settings.broker.url.get_secret_value(),
-        broker_transport=NoAckTransport,
-        result_backend=None,
-        task_ignore_result=True,
-        task_serializer="json",
-        accept_content=["json"],
-        task_queues=queues,
-        task_default_queue=queues[0].name,
-        task_create_missing_queues=False,
-        # A ring counts as held until its work is done: a worker without a free thread takes none.
-        task_acks_late=True,
-        worker_prefetch_multiplier=1,
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,
-        broker_transport_options={
-            **TRANSPORT_OPTIONS,
-            "socket_timeout": 5,
-            "socket_connect_timeout": 2,
-            "socket_keepalive": True,
-            "health_check_interval": 15,
-        },
-        worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_hijack_root_logger=False,
-        worker_redirect_stdouts=False,
-        worker_send_task_events=False,
-    )
-    return celery
+def _is_stopped(stop: "queue.SimpleQueue[int]", *, seconds: float | None) -> bool:
+    """Return whether a stop signal has come, after waiting for it; None: until one comes."""
+    try:
+        stop.get(timeout=seconds)
+    except queue.Empty:
+        return False
+    return True

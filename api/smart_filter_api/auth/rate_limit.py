@@ -1,10 +1,10 @@
 """Requests per minute: a token bucket for each tenant and device, in Redis or in this process.
 
 A bucket holds one minute's quota of tokens and refills evenly; every request takes one token.
-Redis holds the buckets for all API processes. While Redis does not answer, each process continues
-with its last known state: the effective limit can grow by the number of processes, but it still
-exists. A circuit breaker keeps requests from waiting for Redis; a background loop checks whether
-Redis is back.
+Redis holds the buckets for all API processes. While Redis does not answer, and without a broker,
+each process continues with its last known state: the effective limit can grow by the number of
+processes, but it still exists. A circuit breaker keeps requests from waiting for Redis; a
+background loop checks whether Redis is back.
 """
 
 import math
@@ -109,8 +109,10 @@ class RateLimiter:
         clock: Callable[[], float] = time.monotonic,
         wait_seconds: float = _MAX_WAIT_SECONDS,
     ) -> None:
+        self._is_shared = bool(settings.address)
+        # Of any address without a broker: no connection is opened then.
         self._redis = redis.asyncio.Redis.from_url(
-            settings.url.get_secret_value(),
+            settings.address or "redis://",
             socket_timeout=_REDIS_TIMEOUT_SECONDS,
             socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
@@ -144,12 +146,12 @@ class RateLimiter:
             self.is_away = False
 
     async def run(self) -> None:
-        """Check once a second while Redis is down, until canceled.
+        """Check once a second while Redis is down, until canceled; without a broker, return.
 
         Raises the last error when too many unexpected ones follow each other.
         """
         looks = SupervisedLoop("rates", every_seconds=_PROBE_SECONDS)
-        while True:
+        while self._is_shared:
             if self.is_away:
                 with looks.step():
                     await self.look()

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from smart_filter_deploy.doctor.findings import Finding, fail, ok, warn
 from smart_filter_deploy.embedded.addresses import Addresses
-from smart_filter_shared import installation
+from smart_filter_shared import doorbell, installation
 from smart_filter_shared.config import settings as settings_module
 from smart_filter_shared.config.settings import BrokerSettings, DatabaseSettings, StorageSettings
 from smart_filter_shared.db import schema, sessions
@@ -128,12 +128,12 @@ def _paused_queues(connection: Connection) -> Iterator[Finding]:
 
 
 def _unhealthy_processes(members: Sequence[WorkerInfo]) -> Iterator[Finding]:
-    """Yield a finding for each worker and sender without heartbeats, or without a broker."""
+    """Yield a finding for each worker and sender without heartbeats, or whose threads are stuck."""
     for member in members:
         if member.state == WorkerState.UNHEALTHY:
             seen = f"{member.seen_at.astimezone():%Y-%m-%d %H:%M:%S}"
             said = f"{member.id} on {member.host} (process {member.pid}) is unhealthy"
-            fix = "check whether it hangs or cannot reach the broker, and restart it"
+            fix = "check whether it hangs or cannot reach the database, and restart it"
             yield warn("workers", f"{said}, last heartbeat at {seen}", fix)
 
 
@@ -162,22 +162,31 @@ def measure_clock_skew(theirs: dt.datetime, ours: dt.datetime | None = None) -> 
 
 
 def check_broker(settings: BrokerSettings) -> Iterator[Finding]:
-    """Check the broker: version, and eviction policy."""
+    """Check the broker, if there is one: version, whether it takes writes, and eviction policy."""
+    if not settings.address:
+        yield ok("broker", "none: workers look for work in the database once a second")
+        return
     client = redis.Redis.from_url(
-        settings.url.get_secret_value(),
+        settings.address,
         socket_timeout=_TIMEOUT_SECONDS,
         socket_connect_timeout=_TIMEOUT_SECONDS,
     )
+    until_then = "until then photos start up to a second later"
     try:
         info = client.info()
+        fault = doorbell.find_write_fault(client)
     except (redis.RedisError, OSError) as error:
-        fix = "start it, or correct SMART_FILTER_BROKER_URL; until then accepted jobs wait"
+        fix = f"start it, or correct SMART_FILTER_BROKER_URL; {until_then}"
         yield fail("broker", f"does not answer ({error})", fix)
         return
     finally:
         client.close()
     name = "Valkey" if "valkey_version" in info else "Redis"
     said = f"{name} {info.get('valkey_version') or info.get('redis_version')} answers"
+    if fault is not None:
+        fix = f"use the primary, or make room; {until_then}"
+        yield fail("broker", f"{said}, but takes no writes ({fault})", fix)
+        return
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         said = f"{said}, and drops messages when it is full ({policy})"

@@ -41,12 +41,20 @@ class DatabaseSettings(BaseSettings):
 class BrokerSettings(BaseSettings):
     """Connection to the broker, which carries the doorbell's rings.
 
-    url: `redis://:password@host:port/0`.
+    url: `redis://:password@host:port/0`; `none`, which is read as None: there is no broker, and
+        workers find work by polling the database alone.
+    stage_events: whether workers send Celery's task events for each stage, for Flower.
     """
 
     model_config = _config("BROKER_")
 
     url: values.BrokerUrl
+    stage_events: bool = False
+
+    @property
+    def address(self) -> str:
+        """The URL with its password; empty without a broker."""
+        return _reveal(self.url)
 
 
 class StorageSettings(BaseSettings):

@@ -30,6 +30,8 @@ _TEN_YEARS: Final = 10 * 366 * 24 * 3600.0
 _DAY: Final = 24 * 3600.0
 # Ends the error for a server's variable that is not set.
 OR_UP: Final = "or use `smart-filter up`, which starts servers of its own"
+# In the place of the broker's URL.
+NO_BROKER: Final = "none"
 _FILE: Final = "file://"
 _NO_PATH: Final = re.compile(r"[?#]|%00|%(?![0-9A-Fa-f]{2})")
 _MIN_SECRET_CHARACTERS: Final = 32
@@ -94,7 +96,9 @@ def _database(url: SecretStr) -> SecretStr:
     return url
 
 
-def _broker(url: SecretStr) -> SecretStr:
+def _broker(url: SecretStr | None) -> SecretStr | None:
+    if url is None or url.get_secret_value() == NO_BROKER:
+        return None
     parts = _split(url.get_secret_value(), "redis", "rediss")
     if not parts.hostname:
         raise ValueError("has no host")
@@ -324,7 +328,9 @@ DatabaseUrl = Annotated[
     Field(examples=["postgresql+psycopg://user:password@host:5432/smart_filter"]),
 ]
 BrokerUrl = Annotated[
-    SecretStr, AfterValidator(_broker), Field(examples=["redis://:password@host:6379/0"])
+    SecretStr | None,
+    AfterValidator(_broker),
+    Field(examples=["redis://:password@host:6379/0"]),
 ]
 HttpEndpoint = Annotated[
     str, AfterValidator(_endpoint("http", "https")), Field(examples=["https://s3.example.com"])

@@ -182,6 +182,11 @@ def reader(source: AsyncEngine) -> AsyncEngine:
     return source.execution_options(**{_BEGIN_WITH: ""})
 
 
+def single_statements(source: Engine) -> Engine:
+    """Return an engine for threads like a `reader`; open it with `connection`."""
+    return source.execution_options(**{_BEGIN_WITH: ""})
+
+
 def for_lists(source: AsyncEngine) -> AsyncEngine:
     """Return an engine on the same connections, for lists that may read many rows.
 

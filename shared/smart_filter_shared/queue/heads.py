@@ -81,8 +81,8 @@ def list_waiting(
 
 def list_ready(connection: Connection, served: Collection[Capability]) -> list[Capability]:
     """Return the capabilities that have a ready row."""
-    heads = connection.execute(_HEADS, {"capabilities": list(served)})
-    return [Capability(head.capability) for head in heads]
+    ready = sessions.fetch_rows(connection, _HEADS, {"capabilities": list(served)})
+    return [Capability(capability) for capability, _ in ready]
 
 
 def stage_of(capability: str) -> StageName:

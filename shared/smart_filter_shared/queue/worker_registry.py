@@ -101,18 +101,6 @@ class LastHeartbeat:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueDemand:
-    """The ready rows of a capability and the threads that serve it.
-
-    threads: of live workers.  ready: rows that could be claimed now, counted up to `threads`.
-    """
-
-    capability: Capability
-    threads: int
-    ready: int
-
-
-@dataclass(frozen=True, slots=True)
 class SweepGrant:
     """The right to sweep a cell once.
 
@@ -325,36 +313,6 @@ def acquire_orphan_scan(connection: Connection, *, cell: str, every_seconds: flo
         {"cell": cell, "every_seconds": every_seconds},
     )
     return won.one_or_none() is not None
-
-
-def queues_needing_wakeup(connection: Connection, *, silent_seconds: float) -> list[QueueDemand]:
-    """Return the demand of each capability with live workers and ready rows that is not paused.
-
-    Counting stops at the number of threads: more rings would wake no further thread.
-    """
-    rows = connection.execute(
-        text("""
-            SELECT served.capability, served.threads, head.ready
-            FROM (
-                SELECT capability, sum(threads) AS threads
-                FROM workers, unnest(capabilities) AS capability
-                WHERE seen_at >= statement_timestamp() - make_interval(secs => :silent_seconds)
-                GROUP BY capability
-            ) AS served, LATERAL (
-                SELECT count(*) AS ready FROM (
-                    SELECT FROM open_stages AS stages
-                    WHERE stages.capability = served.capability AND state = 'ready'
-                        AND coalesce(deadline_at > statement_timestamp(), true)
-                    LIMIT served.threads
-                ) AS first
-            ) AS head
-            WHERE head.ready > 0 AND NOT EXISTS (
-                SELECT FROM pauses WHERE pauses.capability = served.capability
-            )
-        """),
-        {"silent_seconds": silent_seconds},
-    )
-    return [QueueDemand(Capability(row.capability), row.threads, row.ready) for row in rows]
 
 
 def _set_drained_from(connection: Connection, worker: WorkerId, drained_from: object) -> bool:

@@ -38,6 +38,7 @@ from smart_filter_tests.protocol import overlaps, walks
 from smart_filter_tests.protocol.mutants import WALKS, Mutant
 from smart_filter_tests.stages import FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers.runtime import error_policy, runner
+from smart_filter_workers.runtime.bells.stage_events import StageEvents
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.counters import WorkerCounters
@@ -353,6 +354,7 @@ def _services(bench: Bench, *, lease_seconds: float, engine: object = None) -> W
         settings=dataclasses.replace(bench.settings, engine=quick),
         doorbell=bench.doorbell,
         counters=WorkerCounters(),
+        stage_events=StageEvents(bench.settings.broker, bench.worker, max_attempts=3),
         artifacts=SimpleNamespace(discard=lambda keys: [bench.store.remove(key) for key in keys]),
     )
     return cast(WorkerContext, services)
@@ -384,7 +386,6 @@ def _beating(bench: Bench, *, limit_seconds: float) -> Iterator[tuple[Heartbeat,
         serving=ServedCapabilities([], {}),
         threads=1,
         draining=threading.Event(),
-        broker_answers=lambda: True,
         on_hang=lambda: None,
         on_announced=lambda: None,
     )

@@ -1,8 +1,7 @@
 """The sweeper: once a second, one worker of the cell does the periodic work of the queue.
 
 It handles lost leases, due retries, measured costs of jobs, virtual time, the snapshot for
-estimates, samples once a minute, and rings that were lost. Each step is a short transaction of its
-own; rings go out last.
+estimates, and samples once a minute. Each step is a short transaction of its own.
 """
 
 import contextlib
@@ -78,7 +77,8 @@ class Sweeper:
         if won.may_expire:
             self._alone("expire", self._expire)
         self._alone("lapse", WORKER.fail_overdue)
-        self._alone("wake", WORKER.wake)
+        with self._step("wake"):
+            self._wake()
         self._alone("settle", settlement.settle)
         self._alone("stored", quotas.fold_stored_bytes)
         self._alone("refresh", self._refresh)
@@ -86,8 +86,6 @@ class Sweeper:
         self._alone("history", timeseries.record_sample)
         self._retention.request_run()
         self._pictures.request_run()
-        with self._step("ring"):
-            self._ring()
         return True
 
     def expire_ended(self) -> None:
@@ -166,14 +164,7 @@ class Sweeper:
             connection, cell=self._cell, silent_seconds=self._settings.lease_seconds
         )
 
-    def _ring(self) -> None:
+    def _wake(self) -> None:
         with sessions.transaction(self._engine) as connection:
-            demands = worker_registry.queues_needing_wakeup(
-                connection, silent_seconds=self._settings.lease_seconds
-            )
-        for demand in demands:
-            queued = self._doorbell.waiting(demand.capability)
-            if queued is None:
-                return  # the broker is unavailable: the next sweep tries again
-            short = min(demand.ready, demand.threads - queued)
-            self._doorbell.ring([demand.capability] * max(0, short))
+            woken = WORKER.wake(connection)
+        self._doorbell.ring(woken)

@@ -13,6 +13,7 @@ from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.learning.shadow_run import ShadowRunner
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import ModelCatalog
+from smart_filter_workers.runtime.bells.stage_events import StageEvents
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
 from smart_filter_workers.runtime.claiming.large_photos import LargePhotos
 from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
@@ -40,6 +41,7 @@ class WorkerContext:
     models: ModelCache
     heartbeat: Heartbeat
     counters: WorkerCounters
+    stage_events: StageEvents
     thread_share: ThreadShare
     large_photos: LargePhotos
     batch_tracer: BatchTracer

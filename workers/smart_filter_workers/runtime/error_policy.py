@@ -59,6 +59,7 @@ def settle_errors(services: WorkerContext, tasks: Sequence[Task], code: str) -> 
         for task in tasks:
             task.trouble = error.code if isinstance(error, Error) else code
         _settle(services, tasks, code, error)
+        services.stage_events.record_error([task.lease for task in tasks], error)
 
 
 def _settle(services: WorkerContext, tasks: Sequence[Task], code: str, error: Exception) -> None:

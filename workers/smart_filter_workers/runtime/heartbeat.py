@@ -39,10 +39,9 @@ _MAX_FAILURES = 10
 _BEAT_SECONDS = 20.0
 # Time of the process to end in order after a fault, besides the time for its work.
 _GRACE_SECONDS = 25.0
-# A stage that has been ready for so long should have been claimed: the sweeper rings each second.
+# A stage that has been ready for so long should have been claimed: workers poll each second.
 _WAIT_SECONDS = 5.0
-# After so long without a turn the process ends. Celery may wait 30 s before it connects to a broker
-# that has returned.
+# After so long without a turn the process ends: the thread that polls is stuck.
 _STANDSTILL_SECONDS = 40.0
 _log = logger("heartbeat")
 
@@ -50,7 +49,7 @@ _log = logger("heartbeat")
 class Heartbeat:
     """Renews the leases of a process, and publishes the state of the worker.
 
-    draining: set when it claims no more.  broker_answers: whether the broker answers.
+    draining: set when it claims no more.
     on_hang: called once, when work has exceeded its time limit, or no thread takes work. It should
         make the process end, and must return at once: other leases are renewed until then.
     on_announced: called after the state was published: the served capabilities may have changed.
@@ -67,7 +66,6 @@ class Heartbeat:
         serving: ServedCapabilities,
         threads: int,
         draining: threading.Event,
-        broker_answers: Callable[[], bool],
         on_hang: Callable[[], None],
         on_announced: Callable[[], None],
         standstill_seconds: float = _STANDSTILL_SECONDS,
@@ -85,8 +83,6 @@ class Heartbeat:
         )
         self._serving = serving
         self._draining = draining
-        self._broker_answers = broker_answers
-        self._broker_heard_at = time.monotonic()
         self._on_hang = on_hang
         self._on_announced = on_announced
         self._held: dict[LeaseToken, Task] = {}
@@ -166,21 +162,14 @@ class Heartbeat:
 
         Raises DatabaseUnavailable.
         """
-        hears_broker = self._broker_answers()
-        if hears_broker:
-            self._broker_heard_at = time.monotonic()
         held = self.in_time()
         try:
             self.announce()
         except TryAgain:
-            hears_broker = False
+            # Without a database that takes writes, nothing can be claimed.
+            self._standstill_from = None
             raise
-        finally:
-            # Without a broker, or a database that takes writes, nothing rings.
-            if not hears_broker:
-                self._standstill_from = None
-        if hears_broker:
-            self._watch_turns()
+        self._watch_turns()
         if not held:
             return
         self._watchdog.feed()
@@ -224,8 +213,6 @@ class Heartbeat:
             return WorkerState.DRAINING
         if not self._serving.capabilities:
             return WorkerState.SETUP_FAILED
-        if time.monotonic() - self._broker_heard_at > self._settings.lease_seconds:
-            return WorkerState.UNHEALTHY
         if self._standstill_from is not None:
             return WorkerState.UNHEALTHY
         return WorkerState.BUSY if self._held else WorkerState.READY

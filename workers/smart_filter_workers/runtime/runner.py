@@ -1,4 +1,4 @@
-"""Serve a ring: claim, load, run, store, complete.
+"""Run a turn: claim, load, run, store, complete.
 
 The next stages of the same job run under the same lease where this process serves them too
 (`run_ahead`).
@@ -34,7 +34,7 @@ from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task
 from smart_filter_workers.stages import registry
 
-# Limit of one ring's task, so that a worker can be shut down and other rings get a turn.
+# Limit of one turn, so that others that wait for a thread get one.
 _TURN_SECONDS = 30.0
 # Wait when another transaction holds all ready stages, which takes milliseconds. Claiming again
 # at once in a loop would use a core here and one of the database.
@@ -54,7 +54,7 @@ def run(services: WorkerContext) -> None:
     Each claim is from the capability whose first stage has the lowest rank, also the first claim:
     often another thread has claimed the stage that was rung for, and this turn then ends after one
     query. After 30 s it rings for what is left and ends.
-    Raises DatabaseUnavailable: the sweeper rings again.
+    Raises DatabaseUnavailable: the next poll begins another turn.
     """
     with services.heartbeat.at_work():
         try:
@@ -387,9 +387,12 @@ def _complete(
             _charge_photo(services, task.job.tenant, outcome.photo)
         if task.run_ahead_of is not None:
             services.counters.record_claims([task.lease])
+            services.stage_events.record_claims([task.lease])
+        services.stage_events.record_success(outcome)
         services.shadow_runner.offer(CompletedStage(task.lease, task.inputs, task.result))
     if following is not None:
         services.counters.record_claims(following.leases)
+        services.stage_events.record_claims(following.leases)
     return completion.ready, following
 
 

@@ -22,7 +22,7 @@ from smart_filter_shared.storage.folder import has_room
 router = APIRouter(tags=["health"])
 operators_router = APIRouter(tags=["health"], route_class=OperatorsRoute)
 
-# A photo that no busy worker explains: the sweeper rings each second.
+# A photo that no busy worker explains: workers poll each second.
 _WAIT_SECONDS = 10.0
 _OPTIONAL = frozenset({"broker", "workers", "temporary_files"})
 # Time-out of each check in seconds; shorter than a request's, since probes time out soon.
@@ -33,8 +33,9 @@ _UNAVAILABLE = "cannot be reached"
 class Health(BaseModel):
     """State of the process.
 
-    degraded: what does not work, but is not needed for every answer: `broker`; `workers`, none of
-    which takes the photos that wait; `temporary_files`, without room for large photos.
+    degraded: what does not work, but is not needed for every answer: `broker`, which takes no
+    writes, so that photos start up to a second later; `workers`, none of which takes the photos
+    that wait; `temporary_files`, without room for large photos.
     """
 
     status: str = "ok"
@@ -78,8 +79,6 @@ async def get_readiness(request: Request, services: OpenServices) -> Health | Re
             " and ".join(f"{name} {faults[name]}" for name in missing),
             headers={"Retry-After": str(problem.RETRY_AFTER_SECONDS)},
         )
-    if "broker" in faults:  # it is why workers are idle
-        faults.pop("workers", None)
     return Health(degraded=sorted(faults))
 
 
@@ -130,5 +129,4 @@ async def _storage_fault(services: Services) -> str | None:
 
 
 async def _broker_fault(services: Services) -> str | None:
-    answers = await anyio.to_thread.run_sync(services.broker.answers, abandon_on_cancel=True)
-    return None if answers else _UNAVAILABLE
+    return await anyio.to_thread.run_sync(services.broker.find_fault, abandon_on_cancel=True)

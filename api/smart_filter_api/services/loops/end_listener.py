@@ -36,8 +36,10 @@ class EndListener:
         *,
         silent_seconds: float = _SILENT_SECONDS,
     ) -> None:
+        self._is_needed = bool(settings.address)
+        # Of any address without a broker: no connection is opened then.
         self._redis = redis.asyncio.Redis.from_url(
-            settings.url.get_secret_value(),
+            settings.address or "redis://",
             socket_connect_timeout=_CONNECT_SECONDS,
             socket_timeout=silent_seconds,
             retry=Retry(NoBackoff(), 0),
@@ -48,10 +50,11 @@ class EndListener:
     async def run(self) -> None:
         """Listen until canceled, and connect again when the connection ends.
 
+        Returns at once without a broker: ends are then found by frequent polls.
         Raises the last error when too many unexpected ones follow each other.
         """
         listening = SupervisedLoop("ends", every_seconds=_RETRY_SECONDS)
-        while True:
+        while self._is_needed:
             with listening.step():
                 await self._listen()
             await anyio.sleep(listening.pause_seconds)

@@ -56,6 +56,7 @@ def claim_and_commit(services: WorkerContext) -> Claim:
     with sessions.transaction(services.engine) as connection:
         made = claim(services, connection)
     services.counters.record_claims(made.leases)
+    services.stage_events.record_claims(made.leases)
     return made
 
 

@@ -1,7 +1,7 @@
 """The Celery queues that a worker consumes: the queues of the capabilities that it serves now.
 
 A ring that a worker took for another capability, for example while it rests, would wake no
-other worker until the next sweep.
+other worker.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """A kombu Redis transport without acknowledgments: a message is gone once it is received.
 
-A ring is a hint, and the sweeper repeats rings that are lost. Acknowledging rings to Redis
+A ring is a hint, and workers find work without it. Acknowledging rings to Redis
 gained nothing, and it stopped workers for good: when Redis does not answer an acknowledgment in
 time, kombu logs that and gives up, but the ring still counts against the prefetch limit of its
 worker. A standstill of 20 s cost a worker all of its threads that way.
@@ -13,6 +13,8 @@ files.
 
 from kombu.transport import redis
 
+# How Celery's settings name the transport. Celery shows its settings to `celery inspect`, as JSON.
+TRANSPORT = f"{__name__}:NoAckTransport"
 TRANSPORT_OPTIONS = {"ack_emulation": False}
 
 

@@ -1,0 +1,1 @@
+"""Rings from Celery's broker, which start turns early, and Celery's events."""

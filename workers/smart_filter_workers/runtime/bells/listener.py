@@ -1,0 +1,222 @@
+"""Listen for rings with Celery while a broker takes them; each ring starts a turn.
+
+A ring is a hint, so no state of the broker may stop or end the worker. Celery runs in a thread of
+its own. Its worker ends when the broker is stopped, read-only, full, or holds something else than
+rings; the listener then waits until the broker accepts a write, and builds another Celery worker.
+"""
+
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final
+
+from celery import Celery
+from celery.concurrency.base import BasePool, apply_target
+from celery.concurrency.thread import ApplyResult
+from celery.exceptions import SecurityWarning
+from celery.worker import state
+from kombu.asynchronous.hub import set_event_loop
+from kombu.entity import Queue
+
+from smart_filter_shared.config.settings import BrokerSettings
+from smart_filter_shared.doorbell import RING_TASK, Doorbell, queue_name
+from smart_filter_shared.errors import BrokerUnavailable
+from smart_filter_shared.ids import Capability, WorkerId
+from smart_filter_shared.supervision import SupervisedLoop
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.runtime.bells.stage_events import node_name
+from smart_filter_workers.runtime.bells.subscriptions import QueueSubscriptions
+from smart_filter_workers.runtime.bells.transport import TRANSPORT, TRANSPORT_OPTIONS
+from smart_filter_workers.runtime.capabilities import ServedCapabilities
+from smart_filter_workers.runtime.turns import Turns
+
+_RETRY_SECONDS: Final = 1.0
+# A Celery worker that ends sooner has met a fault that another one would meet too: back off.
+_STEADY_SECONDS: Final = 10.0
+# Interval of the events by which Flower and `celery events` see that a worker lives.
+_HEARTBEAT_SECONDS: Final = 5.0
+# Celery's event loop looks once a second whether it should stop.
+_STOP_SECONDS: Final = 3.0
+_log = logger("bells")
+
+
+class _EndedEarlyError(Exception):
+    """A Celery worker ended soon after its start although the broker takes writes."""
+
+
+class _TurnPool(BasePool):  # type: ignore[misc]  # Celery ships no types
+    """Celery's pool of threads: the threads of the process that run turns."""
+
+    signal_safe = False
+    body_can_be_buffer = True
+    turns: ClassVar[Turns]
+
+    def on_apply(
+        self,
+        target: Callable[..., object],
+        args: object = None,
+        kwargs: object = None,
+        callback: object = None,
+        accept_callback: object = None,
+        **_: object,
+    ) -> ApplyResult:
+        return ApplyResult(
+            self.turns.submit(apply_target, target, args, kwargs, callback, accept_callback)
+        )
+
+    def _get_info(self) -> dict[str, object]:
+        return {**super()._get_info(), "threads": self.turns.threads}
+
+
+class BellListener:
+    """Consumes the rings for a process; each starts a turn in one of its threads.
+
+    doorbell: tells whether the broker takes writes.  subscriptions: the queues to consume.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        doorbell: Doorbell,
+        turns: Turns,
+        subscriptions: QueueSubscriptions,
+        *,
+        worker: WorkerId,
+        serving: ServedCapabilities,
+        threads: int,
+    ) -> None:
+        self._settings = settings
+        self._doorbell = doorbell
+        self._turns = turns
+        self._subscriptions = subscriptions
+        self._worker = worker
+        self._serving = serving
+        self._threads = threads
+        self._stopping = threading.Event()
+        # A daemon: a broker that does not answer may hold it for seconds.
+        self._thread = threading.Thread(target=self._run, name="Bells", daemon=True)
+
+    def start(self) -> None:
+        """Start to listen in a thread of its own, if there is a broker."""
+        if self._settings.address:
+            # It would report the end of the process, although only this listener starts again.
+            logging.getLogger("celery.worker.consumer.consumer").addFilter(_is_no_retry_notice)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._stopping.set()
+        state.should_stop = 0
+        if self._thread.is_alive():
+            self._thread.join(_STOP_SECONDS)
+
+    def _run(self) -> None:
+        listening = SupervisedLoop("bells", every_seconds=_RETRY_SECONDS, most_failures=None)
+        while not self._stopping.is_set():
+            with listening.step():
+                self._listen()
+            self._stopping.wait(listening.pause_seconds)
+
+    def _listen(self) -> None:
+        """Consume rings until the listener stops, or the broker fails.
+
+        Raises BrokerUnavailable.
+        """
+        if (fault := self._doorbell.find_fault()) is not None:
+            raise BrokerUnavailable(fault)
+        # Flags of the module: the end of an earlier Celery worker must not end this one.
+        state.should_stop = state.should_terminate = None
+        if self._stopping.is_set():
+            return
+        set_event_loop(None)  # else the closed one of an earlier Celery worker would be used
+        worker = self._build()
+        started_at = time.monotonic()
+        reason = _run_until_end(worker)
+        if self._stopping.is_set():
+            return
+        if time.monotonic() - started_at < _STEADY_SECONDS and self._doorbell.find_fault() is None:
+            raise _EndedEarlyError(str(reason)) from reason
+        raise BrokerUnavailable(str(reason)) from reason
+
+    def _build(self) -> Any:  # noqa: ANN401 - Celery ships no types
+        served = self._serving.able
+        celery = self._open_celery(served)
+
+        # No events: those of stages have the name of the stage.
+        @celery.task(name=RING_TASK, shared=False, send_events=False)  # type: ignore[untyped-decorator]  # as above
+        def ring(_capability: str) -> None:
+            self._subscriptions.follow()  # a change from before the connection to the broker
+            self._turns.take()
+
+        with warnings.catch_warnings():
+            # Celery warns about running as root, which containers do, because of pickled messages.
+            # These messages are JSON.
+            warnings.simplefilter("ignore", SecurityWarning)
+            worker = celery.Worker(
+                pool=type("TurnPool", (_TurnPool,), {"turns": self._turns}),
+                concurrency=self._threads,
+                hostname=node_name(self._worker),
+                without_gossip=True,
+                without_mingle=True,
+                heartbeat_interval=_HEARTBEAT_SECONDS,
+                ready_callback=lambda _: _log.info("bells_heard"),
+                loglevel="WARNING",
+                quiet=True,
+            )
+        self._subscriptions.begin(worker, served)
+        return worker
+
+    def _open_celery(self, served: Sequence[Capability]) -> Celery:
+        celery = Celery("smart-filter-worker", set_as_current=False)
+        queues = [
+            Queue(queue_name(capability), routing_key=queue_name(capability))
+            for capability in served
+        ]
+        celery.conf.update(
+            broker_url=self._settings.address,
+            broker_transport=TRANSPORT,
+            result_backend=None,
+            task_ignore_result=True,
+            task_serializer="json",
+            accept_content=["json"],
+            task_queues=queues,
+            task_default_queue=queues[0].name,
+            task_create_missing_queues=False,
+            # A ring counts as held until its work is done: a worker without a free thread takes
+            # none.
+            task_acks_late=True,
+            worker_prefetch_multiplier=1,
+            # The listener tries again, whatever has failed.
+            broker_connection_retry=False,
+            broker_connection_retry_on_startup=False,
+            broker_transport_options={
+                **TRANSPORT_OPTIONS,
+                "socket_timeout": 5,
+                "socket_connect_timeout": 2,
+                "socket_keepalive": True,
+                "health_check_interval": 15,
+            },
+            worker_cancel_long_running_tasks_on_connection_loss=False,
+            worker_hijack_root_logger=False,
+            worker_redirect_stdouts=False,
+            worker_send_task_events=False,
+        )
+        return celery
+
+
+def _run_until_end(worker: Any) -> BaseException | None:  # noqa: ANN401 - Celery ships no types
+    """Run a Celery worker; return why it has ended."""
+    reason: BaseException | None = None
+    try:
+        worker.blueprint.start(worker)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever ends it, the next is built
+        reason = error.__cause__ or error
+    # Closes the connections; the threads belong to the process and go on.
+    worker.stop(exitcode=0)
+    return reason
+
+
+def _is_no_retry_notice(record: logging.LogRecord) -> bool:
+    return "has been disabled" not in record.getMessage()

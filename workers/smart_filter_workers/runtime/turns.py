@@ -1,0 +1,100 @@
+"""The turns of a worker: its threads, and the poll of the database that starts turns.
+
+A worker finds ready work from the database alone. About once a second it looks whether anything is
+ready in its capabilities, and starts a turn in each of its free threads if so. A ring starts a
+turn at once, in the same threads. So a broker only makes workers faster.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, ParamSpec
+
+from sqlalchemy import Engine
+
+from smart_filter_shared.db import sessions
+from smart_filter_shared.queue import heads
+from smart_filter_shared.supervision import SupervisedLoop
+from smart_filter_workers.runtime import runner
+from smart_filter_workers.runtime.context import WorkerContext
+
+Given = ParamSpec("Given")
+
+# A stage starts within a second of being ready: at most this pause and its spread pass before.
+_POLL_SECONDS: Final = 0.8
+# Share of the pause, so that the polls of many workers do not fall together.
+_SPREAD: Final = 0.25
+
+
+class Turns:
+    """The threads of a process that run turns, at most `threads` at a time; safe for threads.
+
+    engine: the connections that polls use.
+    """
+
+    def __init__(self, services: WorkerContext, engine: Engine, threads: int) -> None:
+        self._services = services
+        self._reader = sessions.single_statements(engine)
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="Turn")
+        self._free = threads
+        self._lock = threading.Lock()
+        self._steps = SupervisedLoop("turn", every_seconds=0.0, most_failures=None)
+
+    @property
+    def threads(self) -> int:
+        """The number of threads that have run a turn."""
+        return len(self._executor._threads)  # noqa: SLF001 - as Celery's own pool counts them
+
+    def submit(
+        self, function: Callable[Given, None], *args: Given.args, **options: Given.kwargs
+    ) -> "Future[None]":
+        """Call a function that takes a turn, in a thread, as soon as one is free."""
+        future = self._executor.submit(function, *args, **options)
+        with self._lock:
+            self._free -= 1
+        future.add_done_callback(self._release)
+        return future
+
+    def take(self) -> None:
+        """Run a turn in this thread; its errors are logged and end here."""
+        with self._steps.step():
+            runner.run(self._services)
+
+    def look(self) -> int:
+        """Start a turn in each free thread if anything is ready; return how many were started.
+
+        One query without a transaction, which is one index probe for each capability.
+        Raises DatabaseUnavailable.
+        """
+        with self._lock:
+            free = max(0, self._free)
+        served = self._services.serving.capabilities
+        if not free or not served or self._services.draining.is_set():
+            return 0
+        with sessions.connection(self._reader) as connection:
+            ready = heads.list_ready(connection, served)
+        if not ready:
+            return 0
+        for _ in range(free):
+            self.submit(self.take)
+        return free
+
+    def run(self, stopping: threading.Event) -> None:
+        """Look about once a second until `stopping` is set.
+
+        Raises the last of too many errors in a row.
+        """
+        looks = SupervisedLoop("poll", every_seconds=_POLL_SECONDS)
+        spread = random.Random()  # noqa: S311 - spreads load, hides nothing
+        while not stopping.wait(looks.pause_seconds * spread.uniform(1 - _SPREAD, 1 + _SPREAD)):
+            with looks.step():
+                self.look()
+
+    def close(self) -> None:
+        """Wait until the turns under way have ended; turns that wait for a thread are dropped."""
+        self._executor.shutdown(cancel_futures=True)
+
+    def _release(self, _: "Future[None]") -> None:
+        with self._lock:
+            self._free += 1
