@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,12 +69,15 @@ def run_servers() -> Iterator[Servers]:
 
 
 @contextmanager
-def run_workers(servers: Servers, pools: Sequence[Pool]) -> Iterator[None]:
-    """Run worker processes while the block lasts; the block starts when all are ready."""
+def run_workers(servers: Servers, pools: Sequence[Pool], **variables: str) -> Iterator[None]:
+    """Run worker processes while the block lasts; the block starts when all are ready.
+
+    variables: environment variables of the workers.
+    """
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for pool in pools:
-            processes += [_start(servers, pool) for _ in range(pool.processes)]
+            processes += [_start(servers, pool, variables) for _ in range(pool.processes)]
         _wait_until(lambda: _ready(servers) == len(processes), processes)
         yield
     finally:
@@ -90,7 +93,7 @@ def ring(servers: Servers, pools: Sequence[Pool]) -> None:
         servers.bench.doorbell.ring([capability(pool.stage)] * (pool.processes * pool.threads))
 
 
-def _start(servers: Servers, pool: Pool) -> subprocess.Popen[bytes]:
+def _start(servers: Servers, pool: Pool, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "benchmarks.sleeping"),
@@ -100,6 +103,7 @@ def _start(servers: Servers, pool: Pool) -> subprocess.Popen[bytes]:
         env={
             **os.environ,
             **servers.stack.environment,
+            **variables,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         },
         cwd=Path(__file__).parents[1],

@@ -364,7 +364,7 @@ def test_doctor_finds_no_fault_in_a_running_stack(
 def https_up(
     data_folder: Path, weights_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Machine, dict[str, Any]]]:
-    """Start `smart-filter up` with https for other machines, without emotions."""
+    """Start `smart-filter up` with https for other machines, without emotions or a broker."""
     machine = Machine(
         a_folder(data_folder / "cli-https", weights_folder), tmp_path_factory.mktemp("h")
     )
@@ -373,7 +373,8 @@ def https_up(
         *("--tls-certificate", "server.pem", "--tls-key", "server.key"),
         *("--tls-host", "0.0.0.0", "--tls-port", str(free_port())),
     )
-    with machine.start("up", "--no-live", *https, SMART_FILTER_EMOTIONS="off") as process:
+    words = ("up", "--no-live", "--no-broker", *https)
+    with machine.start(*words, SMART_FILTER_EMOTIONS="off") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         try:
@@ -398,6 +399,19 @@ def test_up_for_other_machines_does_not_reach_this_one_for_them(
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_photo_url")
     assert site.requests == []
+
+
+@pytest.mark.slow
+def test_up_without_a_broker_takes_photos_and_is_not_degraded(
+    https_up: tuple[Machine, dict[str, Any]],
+) -> None:
+    machine, first = https_up
+    shutil.copy(PHOTO, machine.here / "astronaut.png")
+
+    [line] = machine.lines("run", "astronaut.png")
+
+    standing = httpx.get(f"{first['operators_url']}/readyz").json()
+    assert (line["state"], standing["degraded"]) == ("succeeded", [])
 
 
 @pytest.mark.slow

@@ -8,11 +8,13 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 
 from smart_filter_shared.pipeline import StageName
+from smart_filter_tests import broker_faults
 from smart_filter_tests.pressure import end_connections
 from smart_filter_tests.proxy import Mode
 from smart_filter_tests.storm import OUTAGE_SECONDS, WORKERS, Plan, Storm
 
 pytestmark = pytest.mark.timeout(600)
+_FEW = 4  # photos, where only the way to the workers matters
 
 
 def test_broker_outage_loses_nothing(storm_stack: Storm) -> None:
@@ -25,37 +27,7 @@ def test_broker_outage_loses_nothing(storm_stack: Storm) -> None:
 
 
 @contextmanager
-def read_only_broker(storm: Storm) -> Iterator[None]:
-    """Make the broker a replica, as a failover does."""
-    storm.running.broker.execute_command("REPLICAOF", "127.0.0.1", "9")
-    try:
-        yield
-    finally:
-        storm.running.broker.execute_command("REPLICAOF", "NO", "ONE")
-
-
-@contextmanager
-def full_broker(storm: Storm) -> Iterator[None]:
-    storm.running.broker.config_set("maxmemory", "1")
-    try:
-        yield
-    finally:
-        storm.running.broker.config_set("maxmemory", "0")
-
-
-@contextmanager
-def broker_with_another_password(storm: Storm) -> Iterator[None]:
-    (before,) = storm.running.broker.config_get("requirepass").values()
-    storm.running.broker.config_set("requirepass", "another")
-    storm.turn("broker", Mode.PASS)  # connections that are open stay signed in
-    try:
-        yield
-    finally:
-        storm.running.broker.config_set("requirepass", before)
-
-
-@contextmanager
-def stopped_broker(storm: Storm) -> Iterator[None]:
+def stopped(storm: Storm) -> Iterator[None]:
     storm.turn("broker", Mode.RESET)
     try:
         yield
@@ -63,9 +35,28 @@ def stopped_broker(storm: Storm) -> Iterator[None]:
         storm.turn("broker", Mode.PASS)
 
 
+@contextmanager
+def read_only(storm: Storm) -> Iterator[None]:
+    with broker_faults.read_only(storm.running.broker):
+        yield
+
+
+@contextmanager
+def full(storm: Storm) -> Iterator[None]:
+    with broker_faults.full(storm.running.broker):
+        yield
+
+
+@contextmanager
+def with_another_password(storm: Storm) -> Iterator[None]:
+    with broker_faults.another_password(storm.running.broker):
+        storm.turn("broker", Mode.PASS)  # connections end
+        yield
+
+
 @pytest.mark.parametrize(
     "trouble",
-    [read_only_broker, full_broker, broker_with_another_password, stopped_broker],
+    [stopped, read_only, full, with_another_password],
     ids=lambda trouble: trouble.__name__.replace("_", " "),
 )
 def test_photos_end_while_the_broker_takes_no_rings(
@@ -74,7 +65,7 @@ def test_photos_end_while_the_broker_takes_no_rings(
     workers = [storm_stack.running.stack.pid(worker) for worker in WORKERS]
 
     with trouble(storm_stack):
-        job_ids = storm_stack.submit()
+        job_ids = storm_stack.submit(_FEW)
         storm_stack.ride_out([])
         standing = storm_stack.running.operators.get("/readyz").json()
 

@@ -2,21 +2,27 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
 import pytest
+import redis
 from celery.utils.log import get_logger
 from kombu import Connection, Queue
 from kombu.message import Message
+from pydantic import SecretStr
 
 from smart_filter_api.services.loops.end_listener import EndListener
 from smart_filter_api.services.loops.event_poller import EventPoller
+from smart_filter_shared.config import NO_BROKER
+from smart_filter_shared.config.settings import BrokerSettings
 from smart_filter_shared.doorbell import Doorbell, queue_name
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.events import JobChanges
+from smart_filter_tests import broker_faults
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.proxy import Mode, Proxy, before_broker
 from smart_filter_workers.runtime.bells.transport import TRANSPORT_OPTIONS, NoAckTransport
@@ -49,6 +55,25 @@ def test_ring_reaches_the_queue_of_its_capability(bench: Bench) -> None:
     assert bench.doorbell.ring([FACE] * 2)
 
     assert bench.rings(StageName.FACE) == 2
+
+
+@pytest.mark.parametrize("trouble", [broker_faults.read_only, broker_faults.full])
+def test_broker_that_takes_no_writes_has_a_fault(
+    bench: Bench, trouble: Callable[[redis.Redis], AbstractContextManager[None]]
+) -> None:
+    with trouble(bench.broker):
+        assert bench.broker.ping()
+        assert bench.doorbell.find_fault() is not None
+
+    assert bench.doorbell.find_fault() is None
+
+
+def test_nothing_rings_without_a_broker() -> None:
+    doorbell = Doorbell(BrokerSettings(url=SecretStr(NO_BROKER)))
+
+    doorbell.announce_ends([JobId(uuid.uuid4())])
+
+    assert (doorbell.find_fault(), doorbell.ring([FACE])) == (None, False)
 
 
 @pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
@@ -134,7 +159,7 @@ class Ear:
 def ear(bench: Bench) -> Iterator[Ear]:
     with before_broker(bench.settings.broker) as (proxy, settings):
         connection = Connection(
-            settings.url.get_secret_value(),
+            settings.address,
             transport=NoAckTransport,
             transport_options={**TRANSPORT_OPTIONS, "socket_timeout": 0.2, "max_retries": 0},
         )

@@ -48,7 +48,7 @@ given = {
     "worker_engine": engine,  # not in every version
     "store": None,  # its stages store nothing
     "doorbell": Doorbell(loaded.broker),
-    "broker": redis.Redis.from_url(loaded.broker.url.get_secret_value()),
+    "broker": redis.Redis.from_url(loaded.broker.address),
 }
 known = {field.name for field in dataclasses.fields(Bench)}
 bench = Bench(**{name: value for name, value in given.items() if name in known})

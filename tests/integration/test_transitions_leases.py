@@ -34,6 +34,7 @@ from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers.runtime import error_policy
+from smart_filter_workers.runtime.bells.stage_events import StageEvents
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.task import Task
@@ -156,6 +157,7 @@ def let_worker_meet(bench: Bench, trouble: Error) -> None:
         settings=bench.settings,
         doorbell=bench.doorbell,
         counters=WorkerCounters(),
+        stage_events=StageEvents(bench.settings.broker, bench.worker, max_attempts=3),
     )
     task = Task(bench.claim_one(PREPARE), overdue_at=math.inf)
     with error_policy.settle_errors(cast(WorkerContext, services), [task], "internal"):

@@ -18,6 +18,7 @@ from smart_filter_deploy.embedded.addresses import Addresses, url_of_role
 from smart_filter_deploy.embedded.ports import LOOPBACK
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
 from smart_filter_shared.artifacts.uploads import UploadRef
+from smart_filter_shared.config import NO_BROKER
 from smart_filter_shared.config import settings as settings_module
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
@@ -113,7 +114,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
     access_key, secret_key = storage.keys
     return {
         "SMART_FILTER_DATABASE_URL": database.url.get_secret_value(),
-        "SMART_FILTER_BROKER_URL": broker.url.get_secret_value(),
+        "SMART_FILTER_BROKER_URL": broker.address or NO_BROKER,
         "SMART_FILTER_STORAGE_URL": storage.url,
         "SMART_FILTER_STORAGE_ACCESS_KEY": access_key,
         "SMART_FILTER_STORAGE_SECRET_KEY": secret_key,
@@ -161,7 +162,7 @@ def open_bench(settings: Settings, *, connections: int) -> Iterator["Bench"]:
         ),
         store=open_store(settings.storage, connections=connections),
         doorbell=Doorbell(settings.broker),
-        broker=redis.Redis.from_url(settings.broker.url.get_secret_value()),
+        broker=redis.Redis.from_url(settings.broker.address),
     )
     try:
         yield bench

@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 
 from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import LEADING_TASK
@@ -21,15 +22,22 @@ from smart_filter_workers import process as worker_process
 from smart_filter_workers.artifacts.content_credentials import CredentialSigner
 from smart_filter_workers.models import catalog
 from smart_filter_workers.results import PreparedPhoto, Srgb8
+from smart_filter_workers.runtime.bells.listener import BellListener
 from smart_filter_workers.runtime.context import WorkerContext
+from smart_filter_workers.runtime.turns import Turns
 
 
 @dataclasses.dataclass(slots=True)
 class FaceWorker:
-    """meanwhile: functions that the next runs of the model call, the last one first."""
+    """meanwhile: functions that the next runs of the model call, the last one first.
+
+    turns, listener: neither polls nor listens before the test starts it.
+    """
 
     bench: Bench
     services: WorkerContext
+    turns: Turns
+    listener: BellListener
     meanwhile: list[Callable[[], None]]
 
     def submit(self, *, tenant: Tenant = TENANT) -> JobId:
@@ -45,11 +53,16 @@ class FaceWorker:
 
 
 @contextmanager
-def start(bench: Bench, *, threads: int = 1) -> Iterator[FaceWorker]:
-    """Wire a worker as its process does, without Celery.  threads: how many may call its runner."""
+def start(
+    bench: Bench, *, threads: int = 1, settings: Settings | None = None
+) -> Iterator[FaceWorker]:
+    """Wire a worker as its process does, whose threads are the test's.
+
+    threads: how many may call its runner.  settings: of the process; None: the bench's.
+    """
     meanwhile: list[Callable[[], None]] = []
-    parts = worker_process._wire(  # noqa: SLF001 - a worker without Celery, whose thread is the test's
-        bench.settings,
+    parts = worker_process._wire(  # noqa: SLF001 - a worker whose parts the test starts
+        settings or bench.settings,
         catalog.discover_models([_finds_no_face(meanwhile)]),
         [FACE],
         ["bench"],
@@ -59,8 +72,10 @@ def start(bench: Bench, *, threads: int = 1) -> Iterator[FaceWorker]:
     )
     parts.setup.load(parts.services.models)
     try:
-        yield FaceWorker(bench, parts.services, meanwhile)
+        yield FaceWorker(bench, parts.services, parts.turns, parts.listener, meanwhile)
     finally:
+        parts.listener.stop()
+        parts.turns.close()
         for engine in (parts.services.engine, parts.beating):
             engine.dispose()
         parts.services.doorbell.close()

@@ -38,6 +38,7 @@ ENGINE = {
     "SMART_FILTER_HEARTBEAT_SECONDS": "0.5",
     "SMART_FILTER_SWEEP_SECONDS": "0.2",
     "SMART_FILTER_DRAIN_SECONDS": "1",
+    "SMART_FILTER_BROKER_STAGE_EVENTS": "true",
     "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK,
     # One photo is submitted repeatedly, each time to see all of its stages run.
     "SMART_FILTER_REMEMBER": "false",

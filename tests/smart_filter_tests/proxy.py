@@ -294,7 +294,7 @@ def before_database(settings: DatabaseSettings) -> Iterator[tuple[Proxy, Databas
 @contextlib.contextmanager
 def before_broker(settings: BrokerSettings) -> Iterator[tuple[Proxy, BrokerSettings]]:
     """Yield a proxy before the broker, and settings that lead through it."""
-    address = urlsplit(settings.url.get_secret_value())
+    address = urlsplit(settings.address)
     assert address.hostname is not None
     assert address.port is not None
     with Proxy(address.hostname, address.port) as proxy:

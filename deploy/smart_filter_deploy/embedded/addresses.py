@@ -13,7 +13,7 @@ class Addresses:
     """The addresses of the servers, and of the objects.
 
     database_url: `postgresql+psycopg://…`, the database `smart_filter`, as the owner of its tables.
-    broker_url: `redis://:PASSWORD@127.0.0.1:PORT/0`.
+    broker_url: `redis://:PASSWORD@127.0.0.1:PORT/0`; `none` without a broker.
     storage_url: `file://` and the folder of the objects.
     """
 

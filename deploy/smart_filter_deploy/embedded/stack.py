@@ -1,4 +1,4 @@
-"""Run an embedded stack: two servers, then the caller's commands, supervised together."""
+"""Run an embedded stack: one or two servers, then the caller's commands, supervised together."""
 
 import contextlib
 import dataclasses
@@ -23,6 +23,7 @@ from smart_filter_deploy.embedded.child_processes import (
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.process_secrets import select_variables
+from smart_filter_shared.config import NO_BROKER
 from smart_filter_shared.security.signing_certificate import CERTIFICATE, KEY
 
 # Variables that say where programs and files are, and how they run; none is a secret. Only uvicorn
@@ -42,12 +43,16 @@ class Stack:
     processes, the last started first. Use it in the main thread only.
 
     stop: the caller's stop request, if SIGINT and SIGTERM should stop the stack in order.
+    broker: whether Valkey runs; without it workers poll the database alone.
     """
 
     addresses: Addresses
 
-    def __init__(self, folder: DataFolder, *, stop: StopRequest | None = None) -> None:
+    def __init__(
+        self, folder: DataFolder, *, stop: StopRequest | None = None, broker: bool = True
+    ) -> None:
         self.folder = folder
+        self._has_broker = broker
         self._stop = stop or StopRequest()
         self._held = ExitStack()
         self._children_lock = -1
@@ -185,8 +190,11 @@ class Stack:
 
     def _start_servers(self) -> Addresses:
         # Valkey starts while PostgreSQL creates its data the first time, and stops before it.
-        valkey_command, broker_url = valkey.prepare(self.folder)
-        starting = [valkey_command]
+        starting, broker_url = [], NO_BROKER
+        if self._has_broker:
+            valkey_command, broker_url = valkey.prepare(self.folder)
+            starting.append(valkey_command)
+        servers = len(starting)
         if _needs_certificate():
             starting.append(_make_certificate(self.folder))
         self._tiers = [[], [self._new_child(command) for command in starting]]
@@ -197,7 +205,7 @@ class Stack:
         self._tiers[0].append(database)
         database.start()
         wait_until_ready(self._children(), self._stop)
-        del self._tiers[1][1:]  # the certificate's process has ended
+        del self._tiers[1][servers:]  # the certificate's process has ended
         server.create_database()
         return Addresses(
             database_url=server.url,

@@ -39,7 +39,7 @@ def _write_settings(data: Path, port: int, password: str) -> Path:
     path.write_text(
         f"bind {LOOPBACK}\nport {port}\nprotected-mode yes\nrequirepass {password}\n"
         "dir ./\ndaemonize no\n"
-        # Messages are hints that the sweeper rings again. A log of them would refuse every message
+        # Messages are hints, without which workers poll. A log of them would refuse every message
         # while the disk is full.
         'appendonly no\nsave ""\n'
         # A full broker must return an error instead of dropping a message.

@@ -1,1 +1,7 @@
 """Settings from the environment, their validation, and the data folder."""
+
+from typing import Final
+
+# In the place of the broker's URL. Here, because `smart-filter up` does without the libraries that
+# read settings.
+NO_BROKER: Final = "none"

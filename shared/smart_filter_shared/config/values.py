@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode
 
+from smart_filter_shared.config import NO_BROKER
 from smart_filter_shared.security import signing_certificate, urls
 
 # Upper bound of every duration; a longer one is a typing error.
@@ -30,8 +31,6 @@ _TEN_YEARS: Final = 10 * 366 * 24 * 3600.0
 _DAY: Final = 24 * 3600.0
 # Ends the error for a server's variable that is not set.
 OR_UP: Final = "or use `smart-filter up`, which starts servers of its own"
-# In the place of the broker's URL.
-NO_BROKER: Final = "none"
 _FILE: Final = "file://"
 _NO_PATH: Final = re.compile(r"[?#]|%00|%(?![0-9A-Fa-f]{2})")
 _MIN_SECRET_CHARACTERS: Final = 32

@@ -27,7 +27,7 @@ class BulkAction(StrEnum):
     """A bulk change of a tenant's jobs.
 
     cancel: the unfinished jobs are canceled.
-    redrive: the failed jobs are redriven; the next sweep rings for them.
+    redrive: the failed jobs are redriven; the next polls find them.
     """
 
     CANCEL = "cancel"

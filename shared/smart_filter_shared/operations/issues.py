@@ -178,7 +178,7 @@ def _worker_issues(workers: Sequence[WorkerInfo]) -> Iterator[Issue]:
                 Severity.FAIR,
                 str(worker.id),
                 f"A {kind} is unhealthy",
-                f"{where}: its heartbeats have stopped, or it does not hear from the broker. "
+                f"{where}: its heartbeats have stopped, or its threads take no work. "
                 + (f"No other {kind} {left}." if left else "Others take over its work."),
                 worker.seen_at,
             )

@@ -49,6 +49,16 @@ _WAITING_HEADS = text(f"""
         AND head.ready_at < statement_timestamp() - make_interval(secs => :seconds)
 """)
 _HEADS_OF_TENANTS = text(_HEADS_SQL.format(tenants=OF_TENANTS))
+# Of empty queues one descent of `stages_ready` in each day. Paused capabilities are left out
+# first: otherwise their backlog would be read.
+_IS_ANY_READY = text("""
+    SELECT EXISTS (
+        SELECT FROM open_stages AS stages WHERE state = 'ready' AND capability = ANY(ARRAY(
+            SELECT served FROM unnest(CAST(:capabilities AS text[])) AS served
+            WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served)
+        ))
+    )
+""")
 
 
 def next_capability(
@@ -81,8 +91,18 @@ def list_waiting(
 
 def list_ready(connection: Connection, served: Collection[Capability]) -> list[Capability]:
     """Return the capabilities that have a ready row."""
-    ready = sessions.fetch_rows(connection, _HEADS, {"capabilities": list(served)})
-    return [Capability(capability) for capability, _ in ready]
+    heads = connection.execute(_HEADS, {"capabilities": list(served)})
+    return [Capability(head.capability) for head in heads]
+
+
+def is_any_ready(connection: Connection, served: Collection[Capability]) -> bool:
+    """Return whether a capability that is not paused has a ready row, for the polls of workers.
+
+    Also true for a row whose deadline has just passed, which no claim takes.
+    """
+    parameters = {"capabilities": sessions.array_text(served)}
+    ((answer,),) = sessions.fetch_rows(connection, _IS_ANY_READY, parameters)
+    return bool(answer)
 
 
 def stage_of(capability: str) -> StageName:

@@ -29,6 +29,6 @@ def list_paused(connection: Connection) -> frozenset[Capability]:
 def resume(connection: Connection, capability: Capability) -> bool:
     """Resume a capability; return whether it was paused.
 
-    The next sweep rings for its ready rows.
+    The next polls of its workers find its ready rows.
     """
     return connection.execute(_RESUME, {"capability": capability}).one_or_none() is not None

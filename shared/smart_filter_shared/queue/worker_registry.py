@@ -50,7 +50,7 @@ class WorkerState(StrEnum):
 
     starting: it loads its models.  ready: it waits for work.  busy: it runs stages.
     draining: it finishes its stages and claims no more.
-    unhealthy: it has not heard from the broker lately, or its heartbeats have stopped.
+    unhealthy: its threads take no stages that wait, or its heartbeats have stopped.
     setup_failed: it can serve nothing.
     """
 

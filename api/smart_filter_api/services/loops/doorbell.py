@@ -1,8 +1,8 @@
 """Ring the doorbell in the background, so that submissions never wait for the broker.
 
 One task collects pending rings and sends them in one thread. A broker that hangs therefore blocks
-one thread, however many photos arrive. Rings that do not fit into the buffer are dropped; the
-sweeper rings within a second or two.
+one thread, however many photos arrive. Rings that do not fit into the buffer are dropped;
+workers poll within a second.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -100,6 +100,12 @@ def test_errors_of_s3_folders_name_their_variables() -> None:
     assert str(troubles.no_bucket(server)).endswith("or correct SMART_FILTER_S3_FOLDERS")
 
 
+def test_broker_can_be_left_out(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SMART_FILTER_BROKER_URL", "none")
+
+    assert settings.load().broker.address == ""
+
+
 NO_SECONDS = ("soon", "0", "-1", "nan", "inf", "1e12")
 NO_NUMBER = ("many", "1.5", "-1", "1e3")
 NO_SWITCH = ("perhaps", "2")
@@ -117,6 +123,7 @@ WRONG: dict[str, tuple[str, ...]] = {
         "postgresql+psycopg://u:hush @h/d",
     ),
     "SMART_FILTER_BROKER_URL": ("hush", "amqp://:hush@h", "redis://", "redis://:hush@h/first"),
+    "SMART_FILTER_BROKER_STAGE_EVENTS": NO_SWITCH,
     "SMART_FILTER_STORAGE_URL": (
         *NO_STORAGE,
         *("file://objects", "file:objects", "file:///objects?a", "file:///objects#a"),

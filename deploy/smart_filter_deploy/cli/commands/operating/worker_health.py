@@ -22,8 +22,8 @@ from smart_filter_shared.queue.worker_registry import WorkerState
 def worker_health(*, as_json: bool) -> None:
     """Check the health of the workers and senders of this machine or container.
 
-    A process is healthy if it sent a recent heartbeat and reaches the broker and the database; a
-    sender needs no broker. Exits with 1 if one is not. Reads SMART_FILTER_DATABASE_URL.
+    A process is healthy if it sent a recent heartbeat and its threads take the work that waits.
+    Exits with 1 if one is not. Reads SMART_FILTER_DATABASE_URL.
     """
     with database.transaction() as connection:
         signs = worker_registry.last_seen(

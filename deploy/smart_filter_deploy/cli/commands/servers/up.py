@@ -90,6 +90,11 @@ _HTTPS_PORT = 443
     show_default=True,
     help="Number of worker processes, of 700 MB each; one for each core gives the most photos.",
 )
+@click.option(
+    "--broker/--no-broker",
+    default=True,
+    help="Run Valkey; without it photos start up to a second later. Default: on.",
+)
 @click.option("--live/--no-live", default=True, help="Run live video. Default: on.")
 @click.option(
     "--public-only",
@@ -124,6 +129,7 @@ def up(
     tls_key: Path | None,
     tls_host: str | None,
     tls_port: int | None,
+    broker: bool,
     live: bool,
     public_only: bool,
     as_json: bool,
@@ -162,10 +168,10 @@ def up(
         return
     folder = DataFolder.at(data)
     with StopRequest() as stop:
-        _print_progress("starting PostgreSQL and Valkey")
+        _print_progress(f"starting PostgreSQL{' and Valkey' if broker else ''}")
         with (
             _listen_for_live(live_settings, wanted=live) as video,
-            Stack(folder, stop=stop) as stack,
+            Stack(folder, stop=stop, broker=broker) as stack,
         ):
             stop.check()
             code = secrets.token_urlsafe(_CODE_BYTES)

@@ -1,0 +1,110 @@
+"""Workers find work from the database; rings only start their turns earlier."""
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, event
+
+from smart_filter_shared.config import NO_BROKER
+from smart_filter_shared.config.settings import BrokerSettings
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.queue.states import StageState
+from smart_filter_tests import broker_faults, face_worker
+from smart_filter_tests.bench import Bench, capability
+from smart_filter_tests.face_worker import FaceWorker
+from smart_filter_tests.outages import wait_until
+from smart_filter_tests.proxy import before_broker
+from smart_filter_tests.stages import FACE
+
+THREADS = 2
+
+
+@pytest.fixture
+def worker(bench: Bench) -> Iterator[FaceWorker]:
+    with face_worker.start(bench, threads=THREADS) as started:
+        yield started
+
+
+def has_run(bench: Bench, job_id: JobId) -> bool:
+    return bench.states(job_id)[FACE] == StageState.SUCCEEDED
+
+
+def test_poll_starts_turns_for_a_stage_that_nothing_rang_for(worker: FaceWorker) -> None:
+    job_id = worker.submit()
+
+    started = worker.turns.look()
+
+    assert started == THREADS
+    wait_until(lambda: has_run(worker.bench, job_id))
+
+
+def test_poll_of_empty_queues_is_one_statement(worker: FaceWorker) -> None:
+    statements: list[str] = []
+
+    def note(*given: object) -> None:
+        statements.append(str(given[2]))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        started = worker.turns.look()
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+    assert started == 0
+    (poll,) = statements
+    assert "EXISTS" in poll
+
+
+def test_turns_of_rings_and_polls_are_no_more_than_the_threads(worker: FaceWorker) -> None:
+    worker.submit()
+    busy = threading.Event()
+
+    worker.turns.submit(lambda: bool(busy.wait()) or None)
+    started = worker.turns.look()
+    busy.set()
+
+    assert started == THREADS - 1
+
+
+def test_worker_that_drains_begins_no_turn(worker: FaceWorker) -> None:
+    worker.submit()
+    worker.services.draining.set()
+
+    assert worker.turns.look() == 0
+
+
+@pytest.mark.parametrize("url", [NO_BROKER, "redis://127.0.0.1:9/0"], ids=["none", "never there"])
+def test_worker_without_a_broker_polls(bench: Bench, url: str) -> None:
+    settings = dataclasses.replace(
+        bench.settings, broker=BrokerSettings.model_validate({"url": url})
+    )
+    stopping = threading.Event()
+    with face_worker.start(bench, settings=settings) as worker:
+        worker.listener.start()
+        polling = threading.Thread(target=worker.turns.run, args=(stopping,))
+        polling.start()
+        job_id = worker.submit()
+
+        wait_until(lambda: has_run(bench, job_id))
+        stopping.set()
+        polling.join()
+
+
+@pytest.mark.slow  # Celery's worker is built twice
+def test_rings_are_heard_again_after_the_broker_was_read_only(bench: Bench) -> None:
+    with before_broker(bench.settings.broker) as (proxy, broker):
+        settings = dataclasses.replace(bench.settings, broker=broker)
+        with face_worker.start(bench, settings=settings) as worker:
+            worker.listener.start()
+            first = worker.submit()
+            bench.doorbell.ring([capability(FACE)])
+            wait_until(lambda: has_run(bench, first))
+
+            with broker_faults.read_only(bench.broker):
+                proxy.cut()
+            second = worker.submit()
+            bench.doorbell.ring([capability(FACE)])
+
+            wait_until(lambda: has_run(bench, second))
