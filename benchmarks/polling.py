@@ -7,11 +7,12 @@ own. The other figure is the time from the writing of a job whose only stage is 
 with a model that takes no time.
 """
 
+import itertools
 import random
 import time
-from contextlib import ExitStack
+from collections.abc import Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Engine
 
 from benchmarks import copies, figures, fleet
 from benchmarks.figures import Figure, percentile
@@ -59,35 +60,39 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
 
 def _measure_idle(servers: Servers, seconds: float) -> dict[str, float]:
     """Return the processor time of idle polls by place, in percent of a core."""
-    with ExitStack() as opened:
-        connections = [
-            opened.enter_context(
-                sessions.connection(
-                    sessions.single_statements(
-                        sessions.open_engine(servers.bench.settings.database, connections=1)
-                    )
-                )
+    # A worker's connections never idle long enough to be pinged, because its sweeper uses them too.
+    engines = [
+        sessions.open_engine(servers.bench.settings.database, connections=1, clock=lambda: 0.0)
+        for _ in range(_WORKERS)
+    ]
+    try:
+        readers = [sessions.single_statements(engine) for engine in engines]
+        _poll(readers, 6 * turns.POLL_SECONDS)  # the server plans a statement five times
+        times = []
+        for polled in ([], readers):  # first what the server uses anyway
+            before = servers.processor_seconds("postgres"), time.process_time()
+            _poll(polled, seconds)
+            after = servers.processor_seconds("postgres"), time.process_time()
+            times.append(
+                [100 * (end - begin) / seconds for begin, end in zip(before, after, strict=True)]
             )
-            for _ in range(_WORKERS)
-        ]
-        pause_seconds = turns.POLL_SECONDS / _WORKERS
-        _poll(connections, 5 * turns.POLL_SECONDS, pause_seconds)  # plans are cached after five
-        before = servers.processor_seconds("postgres")
-        own = time.process_time()
-        _poll(connections, seconds, pause_seconds)
-        return {
-            "in the workers": 100 * (time.process_time() - own) / seconds,
-            "in PostgreSQL": 100 * (servers.processor_seconds("postgres") - before) / seconds,
-        }
+    finally:
+        for engine in engines:
+            engine.dispose()
+    (postgres_alone, _), (postgres, workers) = times
+    return {"in the workers": workers, "in PostgreSQL": postgres - postgres_alone}
 
 
-def _poll(connections: list[Connection], seconds: float, pause_seconds: float) -> None:
+def _poll(readers: Sequence[Engine], seconds: float) -> None:
+    """Poll on each engine in turn, as often as their workers would."""
     ends_at = time.monotonic() + seconds
-    while True:
-        for connection in connections:
-            if time.monotonic() > ends_at:
-                return
-            time.sleep(pause_seconds)
+    if not readers:
+        time.sleep(seconds)
+    for reader in itertools.cycle(readers):
+        if time.monotonic() > ends_at:
+            return
+        time.sleep(turns.POLL_SECONDS / _WORKERS)
+        with sessions.connection(reader) as connection:
             heads.is_any_ready(connection, _SERVED)
 
 

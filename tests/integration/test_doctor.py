@@ -28,7 +28,7 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import pauses, worker_registry
 from smart_filter_shared.security.signing_certificate import CERTIFICATE
-from smart_filter_tests import http_server
+from smart_filter_tests import broker_faults, http_server
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.http_server import ReceivedRequest, Reply
 from smart_filter_tests.outages import read_only
@@ -144,6 +144,14 @@ def test_drained_workers_and_paused_queues_are_not_missing(folder: Path, bench: 
     ]
     (paused,) = [one for one in found if one.what == "face.x"]
     assert (paused.level, paused.fix) == (Level.WARN, "smart-filter queues resume face.x")
+
+
+@pytest.mark.usefixtures("_named")
+def test_broker_that_takes_no_writes_is_found(folder: Path, bench: Bench) -> None:
+    with broker_faults.read_only(bench.broker):
+        found = examine(folder)["broker"]
+
+    assert (found.level, "takes no writes" in found.said) == (Level.FAIL, True)
 
 
 @pytest.mark.usefixtures("_named")

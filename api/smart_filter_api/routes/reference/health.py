@@ -34,8 +34,8 @@ class Health(BaseModel):
     """State of the process.
 
     degraded: what does not work, but is not needed for every answer: `broker`, which takes no
-    writes, so that photos start up to a second later; `workers`, none of which takes the photos
-    that wait; `temporary_files`, without room for large photos.
+    writes, so that photos start up to a second later; `workers`, which do not take the photos that
+    wait; `temporary_files`, without room for large photos.
     """
 
     status: str = "ok"

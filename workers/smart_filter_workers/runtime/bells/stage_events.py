@@ -34,7 +34,7 @@ def node_name(worker: WorkerId) -> str:
 class StageEvents:
     """Sends events in a thread of its own; never delays a stage.  Does nothing unless set.
 
-    max_attempts: after so many, an error that spends an attempt fails the stage.
+    max_attempts: an error that spends the last of these attempts fails the stage.
     """
 
     def __init__(self, settings: BrokerSettings, worker: WorkerId, *, max_attempts: int) -> None:
