@@ -64,7 +64,8 @@ def test_celery_events_show_the_stages_of_a_job(running_stack: RunningStack) -> 
             assert dump.stdout is not None
             # The first heartbeat of the worker tells that the command listens.
             next(line for line in dump.stdout if "heartbeat" in line)
-            job_id = running_stack.run(background="keep")["id"]
+            job = running_stack.run(background="keep")
+            job_id = job["id"]
             for line in dump.stdout:
                 heard.append(line)
                 if f"task succeeded: composite({job_id}." in line:
@@ -72,7 +73,8 @@ def test_celery_events_show_the_stages_of_a_job(running_stack: RunningStack) -> 
         finally:
             dump.kill()
 
-    for stage in ("prepare", "segmentation", "composite"):
+    assert len(job["stages"]) > 1
+    for stage in [ran["name"] for ran in job["stages"]]:
         kinds = [line for line in heard if f"{stage}({job_id}.{stage})" in line]
         assert [line.partition("task ")[2].partition(":")[0] for line in kinds] == [
             *("received", "started", "succeeded")
