@@ -107,8 +107,10 @@ class Sweeper:
 
     def run(self, stopping: threading.Event) -> None:
         """Sweep until `stopping` is set.  Raises the last of too many errors in a row."""
-        # Trying twice as often as sweeps are due bounds the delay of a sweep.
-        sweeps = SupervisedLoop("sweeper", every_seconds=self._settings.sweep_seconds / 2)
+        # The last winner tries again when the next sweep is just due; if it has ended, another
+        # worker sweeps at most that much later. More tries would cost more than an idle worker's
+        # polls.
+        sweeps = SupervisedLoop("sweeper", every_seconds=self._settings.sweep_seconds)
         while not stopping.wait(sweeps.pause_seconds):
             with sweeps.step():
                 self.sweep()
