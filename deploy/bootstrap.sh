@@ -139,8 +139,8 @@ ensure_browser() {
   install_package chromium Chromium "SMART_FILTER_CHROMIUM=/path/to/chrome"
 }
 
-# tests/smart_filter_tests/pgbouncer.py and tests/integration/test_cells_nginx.py look for the same, tests/docs and tests/browser for npm;
-# without them their tests are skipped.
+# tests/smart_filter_tests/proxy_programs.py looks for the same, tests/docs and tests/browser for npm;
+# without them their tests are skipped, and fail where CI=true.
 ensure_proxies() {
   PATH=$PATH:/usr/sbin command -v "${PGBOUNCER:-pgbouncer}" > /dev/null ||
     install_package pgbouncer PgBouncer "PGBOUNCER=/path/to/pgbouncer"

@@ -23,6 +23,7 @@ from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests import moves
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import ENGINE, RunningStack, run_stack
+from smart_filter_tests.proxy_programs import describe_missing, require_program
 from smart_filter_tests.s3_server import S3Stack
 from smart_filter_workers.weights import packaged
 
@@ -90,12 +91,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test before its fixtures when the machine lacks a program that it runs."""
+    for mark in item.iter_markers("needs_program"):
+        require_program(*mark.args)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
 ) -> Iterator[None]:
-    """Print what a whole run of `make test` covered, and how to run the rest."""
+    """Print what lacked a program, what a whole `make test` covered, and how to run the rest."""
     yield
+    skipped = terminalreporter.getreports("skipped")
+    if line := describe_missing([str(report.longrepr) for report in skipped]):
+        terminalreporter.write_line(line)
     is_whole = _named_paths(config) == [TESTS] and not any(map(config.getoption, _CHOOSING))
     if is_whole and exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         rest = ", ".join(["test-slow", *sorted(f"test-{path.name}" for path in OWN_TARGET)])

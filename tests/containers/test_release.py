@@ -90,7 +90,7 @@ def test_one_file_runs_the_service_and_keeps_its_secrets(stack: ComposeStack) ->
         assert client.output(job.id, "image").content == picture
 
 
-@reverse_proxies.skip_without("nginx")
+@pytest.mark.needs_program("nginx")
 def test_nginx_with_tls_serves_the_api_pictures_and_live_video(
     stack: ComposeStack, tls_port: int, tmp_path: Path
 ) -> None:

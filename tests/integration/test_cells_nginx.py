@@ -29,7 +29,7 @@ DOMAIN = "photos.test"
 PIECE = b"x" * 65536
 HOST = f"Host: acme.{DOMAIN}".encode()
 
-pytestmark = reverse_proxies.skip_without("nginx")
+pytestmark = pytest.mark.needs_program("nginx")
 
 
 class Echo:

@@ -40,7 +40,7 @@ def caddy(folder: Path, port: int) -> Iterator[None]:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param((run, host), id=name, marks=reverse_proxies.skip_without(name))
+        pytest.param((run, host), id=name, marks=pytest.mark.needs_program(name))
         for name, run, host in (
             ("nginx", nginx, "photos.example.com"),
             ("caddy", caddy, "photos.localhost"),

@@ -21,7 +21,7 @@ from smart_filter_tests.serving import Api
 PAGE = Path(__file__).parents[2] / "docs" / "removebg-network.md"
 HOST = "api.remove.bg"
 
-pytestmark = reverse_proxies.skip_without("nginx")
+pytestmark = pytest.mark.needs_program("nginx")
 
 
 @pytest.fixture

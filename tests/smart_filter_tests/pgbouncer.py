@@ -1,12 +1,9 @@
 """Count database connections per process, and run a real PgBouncer."""
 
 import contextlib
-import os
 import re
-import shutil
 import subprocess
 import textwrap
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,31 +11,20 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import psycopg
-import pytest
 
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.server_user import server_user
 from smart_filter_tests.full_stack import RunningStack
+from smart_filter_tests.outages import wait_until
+from smart_filter_tests.proxy_programs import require_program
 
-# deploy/bootstrap.sh looks for the same program.
-VARIABLE: Final = "PGBOUNCER"
-_PLACES: Final = f"{os.environ.get('PATH', '')}:/usr/sbin"
 # Earlier versions did not track prepared statements, and refuse the setting.
 _FIRST_WITH_PREPARED: Final = (1, 21)
-_PATIENCE_SECONDS = 240.0
-
-
-def find_pgbouncer() -> str:
-    """Return the path of PgBouncer; skip the test where there is none."""
-    program = shutil.which(os.environ.get(VARIABLE, "pgbouncer"), path=_PLACES)
-    if program is None:
-        pytest.skip(f"no PgBouncer: sudo apt install pgbouncer, or set {VARIABLE} to its path")
-    return program
 
 
 def tracks_prepared_statements() -> bool:
     printed = subprocess.run(
-        [find_pgbouncer(), "--version"], capture_output=True, text=True, check=True
+        [require_program("pgbouncer"), "--version"], capture_output=True, text=True, check=True
     )
     version = re.search(r"PgBouncer (\d+)\.(\d+)", printed.stdout)
     assert version is not None, printed.stdout
@@ -137,7 +123,7 @@ def _running(configuration: str, database_url: str, port: int, folder: Path) -> 
     user = server_user(folder / "none")  # it refuses to run as root, as PostgreSQL does
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [find_pgbouncer(), str(folder / "pgbouncer.ini")],
+            [require_program("pgbouncer"), str(folder / "pgbouncer.ini")],
             cwd="/",
             stdout=log,
             stderr=log,
@@ -148,19 +134,16 @@ def _running(configuration: str, database_url: str, port: int, folder: Path) -> 
         _wait_until_it_answers(process, behind, folder)
         yield behind
     finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()  # asked to end, it would wait for its clients
+        process.wait()
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, folder: Path) -> None:
-    gives_up_at = time.monotonic() + _PATIENCE_SECONDS
-    while process.poll() is None and time.monotonic() < gives_up_at:
+    def answers() -> bool:
+        assert process.poll() is None, (folder / "log").read_text()
         with contextlib.suppress(psycopg.OperationalError):
-            psycopg.connect(url.replace("+psycopg", ""), connect_timeout=2).close()
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"PgBouncer does not answer: {(folder / 'log').read_text()}")
+            psycopg.connect(url.replace("+psycopg", "")).close()
+            return True
+        return False
+
+    wait_until(answers)
