@@ -73,7 +73,7 @@ def find_write_fault(client: redis.Redis) -> str | None:
     return None
 
 
-def open_celery(settings: BrokerSettings) -> Celery:
+def open_celery(settings: BrokerSettings, *, wait_seconds: float = _SOCKET_SECONDS) -> Celery:
     """Return a Celery application that sends, and gives up at once when the broker does not answer.
 
     No connection is opened yet.
@@ -86,8 +86,8 @@ def open_celery(settings: BrokerSettings) -> Celery:
         task_serializer="json",
         task_send_sent_event=False,
         broker_transport_options={
-            "socket_timeout": _SOCKET_SECONDS,
-            "socket_connect_timeout": _SOCKET_SECONDS,
+            "socket_timeout": wait_seconds,
+            "socket_connect_timeout": wait_seconds,
             # Else a dead broker blocks a publisher for 6 s, even without retry.
             "max_retries": 0,
             "interval_start": 0,
@@ -101,19 +101,24 @@ def open_celery(settings: BrokerSettings) -> Celery:
 class Doorbell:
     """Rings capabilities; thread-safe.  Without a broker it does nothing.
 
-    clock: monotonic seconds, for the circuit breaker.
+    clock: monotonic seconds, for the circuit breaker.  wait_seconds: how long a call waits for the
+    broker.
     """
 
     def __init__(
-        self, settings: BrokerSettings, *, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: BrokerSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wait_seconds: float = _SOCKET_SECONDS,
     ) -> None:
         self._is_silent = not settings.address
-        self._celery = open_celery(settings)
+        self._celery = open_celery(settings, wait_seconds=wait_seconds)
         # Of any address without a broker: no connection is opened then.
         self._redis = redis.Redis.from_url(
             settings.address or "redis://",
-            socket_timeout=_SOCKET_SECONDS,
-            socket_connect_timeout=_SOCKET_SECONDS,
+            socket_timeout=wait_seconds,
+            socket_connect_timeout=wait_seconds,
         )
         self._clock = clock
         self._quiet_until = -_BREAK_SECONDS

@@ -109,12 +109,13 @@ class RateLimiter:
         clock: Callable[[], float] = time.monotonic,
         wait_seconds: float = _MAX_WAIT_SECONDS,
     ) -> None:
+        self._look_seconds = max(_REDIS_TIMEOUT_SECONDS, wait_seconds)
         self._is_shared = bool(settings.address)
         # Of any address without a broker: no connection is opened then.
         self._redis = redis.asyncio.Redis.from_url(
             settings.address or "redis://",
-            socket_timeout=_REDIS_TIMEOUT_SECONDS,
-            socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+            socket_timeout=self._look_seconds,
+            socket_connect_timeout=self._look_seconds,
             retry=Retry(NoBackoff(), 0),
         )
         self._take = self._redis.register_script(_TAKE_SCRIPT)
@@ -138,7 +139,7 @@ class RateLimiter:
 
     async def look(self) -> None:
         """Check whether Redis answers again."""
-        with anyio.move_on_after(_REDIS_TIMEOUT_SECONDS):
+        with anyio.move_on_after(self._look_seconds):
             try:
                 await self._redis.ping()
             except (redis.exceptions.RedisError, OSError):
