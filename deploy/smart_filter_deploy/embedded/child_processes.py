@@ -73,7 +73,7 @@ class Command:
     process: Process | None = None
     ready: Callable[[], bool] = lambda: True
     once: bool = False
-    ready_seconds: float = 60.0
+    ready_seconds: float = 180.0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 15.0
     death_signal: signal.Signals = signal.SIGKILL
