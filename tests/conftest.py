@@ -23,6 +23,7 @@ from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests import moves
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import ENGINE, RunningStack, run_stack
+from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.proxy_programs import describe_missing, require_program
 from smart_filter_tests.s3_server import S3Stack
 from smart_filter_workers.weights import packaged
@@ -225,5 +226,6 @@ def weights_folder() -> Path:
 @pytest.fixture(scope="session")
 def running_stack(data_folder: Path, weights_folder: Path) -> Iterator[RunningStack]:
     """A whole stack, API and worker included."""
-    with run_stack(data_folder / "running", weights_folder, ENGINE) as stack:
+    patient = {**ENGINE, "SMART_FILTER_DATABASE_PATIENCE_SECONDS": f"{PATIENCE_SECONDS:g}"}
+    with run_stack(data_folder / "running", weights_folder, patient) as stack:
         yield stack

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,9 @@ from PIL import Image, ImageEnhance
 from smart_filter_client.operations.photos import LARGE_BYTES
 from smart_filter_deploy.cli.batch.journal import FILE_NAME
 from smart_filter_tests.full_stack import PHOTO, RunningStack
-from smart_filter_tests.machine import PATIENCE_SECONDS, Machine
+from smart_filter_tests.machine import Machine
+from smart_filter_tests.outages import wait_until
+from smart_filter_tests.patience import PATIENCE_SECONDS
 
 LONG_AGO = 10**9
 
@@ -52,11 +53,11 @@ def until_done(up: Machine, process: subprocess.Popen[str], *, done: int) -> Non
 
 
 def until(is_true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    gives_up_at = time.monotonic() + PATIENCE_SECONDS
-    while not is_true():
+    def is_true_while_it_runs() -> bool:
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < gives_up_at
-        time.sleep(0.02)
+        return is_true()
+
+    wait_until(is_true_while_it_runs)
 
 
 def put(up: Machine, count: int, folder: str = "", *, first: int = 0) -> None:

@@ -25,7 +25,6 @@ from smart_filter_workers.learning import register
 from smart_filter_workers.learning.register import RegistrationContext, TrainingInfo
 from smart_filter_workers.models import catalog
 
-PATIENCE_SECONDS = 240.0
 # Of 255 levels of coverage.
 SURE = 200
 BETTER = {**trainable_model.BETTER, "against": None}

@@ -121,10 +121,10 @@ def test_redirect_leads_to_a_link_without_a_key(running_stack: RunningStack) -> 
 
     redirect = running_stack.client.get(path, params={"redirect": "1", "download": "a.jpg"})
     link = redirect.headers["location"]
-    followed = httpx.get(link)
+    followed = httpx.get(link, timeout=60)
 
     assert redirect.status_code == 307
     assert urlsplit(link).netloc == running_stack.client.base_url.netloc.decode()
     assert followed.content == running_stack.output(job["id"], "image")
     assert 'filename="a.jpg"' in followed.headers["content-disposition"]
-    assert httpx.get(link.replace("/image", "/matte")).status_code == 403
+    assert httpx.get(link.replace("/image", "/matte"), timeout=60).status_code == 403

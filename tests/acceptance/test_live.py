@@ -4,7 +4,6 @@ import itertools
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -35,6 +34,7 @@ from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.full_stack import KEY, RunningStack
 from smart_filter_tests.live_worker import SECRET, LiveWorker, live_worker
+from smart_filter_tests.outages import wait_until
 from smart_filter_tests.proxy import Proxy
 from smart_filter_tests.serving import a_photo, serve_api
 from smart_filter_workers.live import frames
@@ -46,7 +46,6 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 # VP8 and MPEG-4 at their usual rates, on a plain color.
 CODEC_LEVELS = 40
 RATE = 10.0
-PATIENCE_SECONDS = 60.0
 SIZE = (320, 180)
 
 
@@ -231,8 +230,10 @@ def test_connections_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorke
 
     assert (of_tenant[0], "you have 2" in of_tenant[1]) == (4429, True)
     assert (of_worker[0], "all places" in of_worker[1]) == (4429, True)
-    hidden = [httpx.get(f"http://{worker.host}{path}") for path in ("/readyz", "/metrics")]
-    alive = httpx.get(f"http://{worker.host}/livez")
+    hidden = [
+        httpx.get(f"http://{worker.host}{path}", timeout=60) for path in ("/readyz", "/metrics")
+    ]
+    alive = httpx.get(f"http://{worker.host}/livez", timeout=60)
 
     assert [answer.status_code for answer in (*hidden, alive)] == [404, 404, 200]
     assert is_full == 503
@@ -406,9 +407,7 @@ def test_interrupted_connection_loses_no_frame(command: Command, live: Live) -> 
     film = Path("out.mp4").absolute()
 
     def cut_once_frames_come() -> None:
-        gives_up_at = time.monotonic() + PATIENCE_SECONDS
-        while not film.exists() and time.monotonic() < gives_up_at:
-            time.sleep(0.01)
+        wait_until(film.exists)
         live.proxy.cut()
 
     with ThreadPoolExecutor(1) as pool:
@@ -455,7 +454,7 @@ def test_command_extends_its_connection(live: Live, person: Srgb8) -> None:
 
 @pytest.mark.slow  # a minute: the lifetime of a token
 def test_connection_of_a_revoked_key_ends(live: Live, person: Srgb8) -> None:
-    owner = httpx.Client(base_url=live.url, headers={"Authorization": f"Bearer {KEY}"})
+    owner = httpx.Client(base_url=live.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
     with owner:
         issued = owner.post("/v1/keys", json={"scopes": ["submit"]}).json()
         with Client(live.url, issued["key"]) as client, LiveSession(client, "keep") as session:

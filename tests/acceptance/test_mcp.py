@@ -32,7 +32,6 @@ from smart_filter_tests.web import a_site, ok
 
 HOPPER = PHOTO.with_name("grace_hopper.jpg")
 PREVIEW_PX = 256
-READY_SECONDS = 60
 LONG_NAME = "n" * 300
 IN_AN_HOUR = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat()
 Journey = Callable[[Client], Awaitable[None]]
@@ -86,14 +85,14 @@ def http_server(running_stack: RunningStack) -> Iterator[str]:
         program.command("mcp", "--http", "--port", str(port)), env=environment
     ) as process:
         url = f"http://{LOOPBACK}:{port}/mcp"
-        running_stack.until(lambda: answers(url), seconds=READY_SECONDS)
+        running_stack.until(lambda: answers(url))
         yield url
         process.terminate()
 
 
 def answers(url: str) -> bool:
     with contextlib.suppress(httpx.TransportError):
-        httpx.get(url, timeout=1)
+        httpx.get(url, timeout=60)
         return True
     return False
 
@@ -158,7 +157,7 @@ def test_photo_becomes_a_picture_then_another_then_a_file(
         assert found["other_backgrounds"]
         (preview,) = previews(waited)
         assert max(preview.size) == PREVIEW_PX
-        async with httpx.AsyncClient() as without_key:
+        async with httpx.AsyncClient(timeout=60) as without_key:
             linked = await without_key.get(found["links"]["image"])
         assert linked.headers["Content-Type"] == "image/jpeg"
         assert facts(other)["background"] == "color"
@@ -248,7 +247,7 @@ def test_caller_over_http_is_checked_before_the_first_message(
     }
     accept = ("Accept", "application/json, text/event-stream")
 
-    answer = httpx.post(http_server, json=first, headers=[*headers, accept])
+    answer = httpx.post(http_server, json=first, headers=[*headers, accept], timeout=60)
 
     assert answer.status_code == status
     assert message in answer.text
@@ -278,7 +277,7 @@ def test_canceled_call_cancels_its_jobs(
 
     over_stdio(journey, **environment)
 
-    running_stack.until(is_canceled, seconds=READY_SECONDS)
+    running_stack.until(is_canceled)
 
 
 @pytest.mark.usefixtures("service")

@@ -15,6 +15,7 @@ import pytest
 
 import smart_filter_tests
 from smart_filter_tests.mutants import Mutant, mutant, originals
+from smart_filter_tests.patience import PATIENCE_SECONDS
 
 SEEDS = range(200)
 FAILED_ONCE = (555, 1474, 1510, 3992, 4603)
@@ -23,7 +24,6 @@ FAILED_ONCE = (555, 1474, 1510, 3992, 4603)
 MEMORY_BYTES = 1200 * 1024 * 1024
 # Processor time, which does not depend on other load; 50 megapixels take two seconds.
 SLOWEST_SECONDS = 20.0
-PATIENCE_SECONDS = 100.0
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
 from smart_filter_tests.later import next_week
+from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.pictures import plain
 from smart_filter_tests.web import a_site, answer, ok, redirect
 
@@ -206,7 +207,6 @@ def test_background_at_an_address_is_drawn_behind_the_person(running_stack: Runn
 
 OURS = "local"  # the tenant of the stack's own key
 BLUE, MOSS = (20, 40, 200), (10, 120, 40)
-PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture

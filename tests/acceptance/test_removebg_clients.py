@@ -27,14 +27,14 @@ from smart_filter_deploy.cli.server import program
 from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.isolated_network import IsolatedNetwork, isolate_network
 from smart_filter_tests.node_projects import install_packages, install_python_packages
+from smart_filter_tests.patience import PATIENCE_SECONDS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 CLIENTS = Path(__file__).parents[1] / "data" / "removebg-client"
 HOST = "api.remove.bg"
 # Port 8080 is one of those that photos are fetched from.
 PHOTO_URL = f"http://localhost:8080/{PHOTO.name}"
-PATIENCE_SECONDS = 120
 SIDE, PREVIEW_SIDE = 512, 500
 
 

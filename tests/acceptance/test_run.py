@@ -20,8 +20,9 @@ from smart_filter_deploy.embedded import folder
 from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_shared.security.outbound_rules import SETTING
 from smart_filter_tests.full_stack import PHOTO, RunningStack
-from smart_filter_tests.machine import PATIENCE_SECONDS, Machine
+from smart_filter_tests.machine import Machine
 from smart_filter_tests.outages import wait_until
+from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.web import a_site, ok
 from smart_filter_tests.webhook_receiver import a_receiver
 
@@ -274,7 +275,7 @@ def test_first_line_of_up_contains_the_address_and_sign_in_code(
     assert set(first_line) == {"url", "operators_url", "api_key", "pid", "studio_url"}
     page, _, code = first_line["studio_url"].partition("#code=")
     assert page == f"{first_line['url']}/"
-    with httpx.Client(base_url=first_line["url"]) as browser:
+    with httpx.Client(base_url=first_line["url"], timeout=60) as browser:
         assert browser.post("/v1/session", json={"code": code}).status_code == httpx.codes.CREATED
         assert browser.get("/v1/jobs").status_code == httpx.codes.OK
 
@@ -296,7 +297,7 @@ def test_first_line_of_up_means_that_a_worker_has_loaded_its_models(
 ) -> None:
     headers = {"Authorization": f"Bearer {first_line['api_key']}"}
 
-    with httpx.Client(base_url=first_line["operators_url"], headers=headers) as client:
+    with httpx.Client(base_url=first_line["operators_url"], headers=headers, timeout=60) as client:
         workers = client.get("/v1/operator/standing").json()["workers"]
 
     serving = [worker for worker in workers if "prepare.light" in worker["capabilities"]]
@@ -395,7 +396,7 @@ def test_up_for_other_machines_does_not_reach_this_one_for_them(
 
     with a_site({"/photo.png": ok(PHOTO.read_bytes())}) as site:
         asked = {"photo_url": f"{site.url}/photo.png"}
-        answer = httpx.post(f"{first['url']}/v1/jobs", json=asked, headers=headers)
+        answer = httpx.post(f"{first['url']}/v1/jobs", json=asked, headers=headers, timeout=60)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_photo_url")
     assert site.requests == []

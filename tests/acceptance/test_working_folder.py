@@ -21,8 +21,8 @@ from smart_filter_tests import hostile_folder
 from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.hostile_folder import OpenedFiles
 from smart_filter_tests.outages import wait_until
+from smart_filter_tests.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 240.0
 SCRIPT = program.command()[-1]
 
 
@@ -140,7 +140,9 @@ def read_servers(data: Path) -> dict[str, str]:
 
 
 def is_ready(pid: int, operators_url: str, headers: dict[str, str]) -> bool:
-    standing = httpx.get(f"{operators_url}/v1/operator/standing", headers=headers, timeout=10)
+    standing = httpx.get(
+        f"{operators_url}/v1/operator/standing", headers=headers, timeout=PATIENCE_SECONDS
+    )
     workers = standing.json()["workers"]
     return any(worker["pid"] == pid and worker["state"] != "starting" for worker in workers)
 

@@ -228,7 +228,7 @@ def all_made(api: Api) -> dict[str, str]:
     upload = {"content_type": "image/jpeg", "bytes": 1000}
     webhook_id = made("/v1/webhooks", "id", {"url": "https://example.com/told"})
     api.client.patch(f"/v1/tenants/{TENANT}", json={"recipe": {"crop": True}})
-    with httpx.Client(base_url=api.url, headers={"Origin": api.url}) as browser:
+    with httpx.Client(base_url=api.url, headers={"Origin": api.url}, timeout=60) as browser:
         assert browser.post("/v1/session", json={"key": api.key(Scope.READ)}).status_code == 201
         session_id = browser.get("/v1/sessions").json()["items"][0]["session_id"]
     return {
@@ -545,8 +545,8 @@ def test_device_leaves_its_tenant_requests(api: Api) -> None:
     answers = [api.client.get("/v1/jobs", headers=device) for _ in range(30)]
 
     assert [answer.status_code for answer in answers[:2]] == [403, 403]
-    assert answers[-1].status_code == 429
-    assert answers[-1].headers["RateLimit-Policy"] == '"requests";q=2;w=60'
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.headers["RateLimit-Policy"] == '"requests";q=2;w=60'
     assert api.client.get("/v1/jobs").status_code == 200
 
 

@@ -21,9 +21,9 @@ import redis
 
 from smart_filter_deploy.embedded.binaries import postgres_folder, valkey_program
 from smart_filter_deploy.embedded.folder import DataFolder, running_stack
+from smart_filter_tests.patience import PATIENCE_SECONDS
 
 PROGRAM = Path(__file__).with_name("embedded_process.py")
-PATIENCE_SECONDS = 120
 AS_ROOT = pytest.mark.skipif(
     os.geteuid() != 0, reason="run as root: only root can become another user"
 )

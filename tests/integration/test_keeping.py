@@ -261,7 +261,9 @@ def test_upload_is_removed_when_no_job_needs_it_any_more(retention_api: Retentio
     photo = a_photo()
     wish = {"content_type": "image/jpeg", "bytes": len(photo)}
     upload = retention_api.api.client.post("/v1/uploads", json=wish).json()
-    httpx.put(upload["put_url"], content=photo, headers=upload["headers"]).raise_for_status()
+    httpx.put(
+        upload["put_url"], content=photo, headers=upload["headers"], timeout=60
+    ).raise_for_status()
     named = {"upload_id": upload["upload_id"], "recipe": {"outputs": ["image", "faces"]}}
     job_ids = [retention_api.api.client.post("/v1/jobs", json=named).json()["id"] for _ in range(2)]
 

@@ -84,7 +84,7 @@ def test_preset_gives_a_tenant_the_limits_of_removebg(api: Api, command: Command
 
     assert (changed["requests_per_minute"], changed["jobs_waiting"]) == (500, 2000)
     key = {"X-Api-Key": api.key(Scope.SUBMIT)}
-    answer = httpx.get(f"{api.url}/v1.0/account", headers=key)
+    answer = httpx.get(f"{api.url}/v1.0/account", headers=key, timeout=60)
     assert answer.headers["X-RateLimit-Limit"] == "500"
     assert answer.json()["data"]["attributes"]["credits"]["total"] == 1_000_000
 

@@ -50,7 +50,8 @@ def sweeper(bench: Bench, worker_counters: WorkerCounters) -> Sweeper:
     return Sweeper(
         bench.worker_engine,
         bench.doorbell,
-        bench.settings.engine,
+        # Leases expire even if the machine is so busy that a sweep comes late.
+        bench.settings.engine.model_copy(update={"heartbeat_seconds": 600.0}),
         counters=worker_counters,
         retention=GarbageCollector(bench.worker_engine, bench.store, cell="default"),
         pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
@@ -60,7 +61,7 @@ def sweeper(bench: Bench, worker_counters: WorkerCounters) -> Sweeper:
 
 def scraped(url: str) -> dict[str, float]:
     """Return the samples of a scrape without a key, by name and labels."""
-    answer = httpx.get(f"{url}/metrics", timeout=20)
+    answer = httpx.get(f"{url}/metrics", timeout=60)
     assert answer.status_code == 200
     samples = (line for line in answer.text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in samples)}

@@ -14,9 +14,8 @@ from smart_filter_shared.security.signing_certificate import CERTIFICATE, KEY
 from smart_filter_tests import certificates
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
+from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.serving import Api, a_photo, an_api, serve_with
-
-PATIENCE_SECONDS = 120
 
 
 def test_without_a_certificate_the_field_is_refused_at_submission(api: Api) -> None:

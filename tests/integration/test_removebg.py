@@ -244,7 +244,7 @@ def test_chunked_body_over_the_limit_is_refused_though_each_picture_is_allowed(
 def test_unknown_key_is_answered_literally(api: Api, path: str, headers: dict[str, str]) -> None:
     method = "GET" if path.endswith("account") else "POST"
 
-    answer = httpx.request(method, api.url + path, headers=headers)
+    answer = httpx.request(method, api.url + path, headers=headers, timeout=60)
 
     assert (answer.status_code, answer.content) == (403, NO_KEY)
     assert "X-RateLimit-Limit" not in answer.headers
@@ -257,7 +257,10 @@ def test_key_without_the_scope_is_refused(api: Api, kind: str) -> None:
         key = api.client.post("/v1/tokens", json={"scopes": ["submit"]}).json()["key"]
 
     answer = httpx.post(
-        f"{api.url}/v1.0/removebg", headers={"X-Api-Key": key}, files={"image_file": PHOTO}
+        f"{api.url}/v1.0/removebg",
+        headers={"X-Api-Key": key},
+        files={"image_file": PHOTO},
+        timeout=60,
     )
 
     assert code_of(answer) == (403, "auth_failed")

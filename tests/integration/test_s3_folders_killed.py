@@ -30,8 +30,6 @@ _IS_TAKING = """
     WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO s3_objects%'
         AND pid <> pg_backend_pid()
 """
-# Longer than the test takes to see an object and to kill.
-SLOW_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -147,10 +145,10 @@ def test_api_killed_while_it_writes_the_result_writes_it_after_a_restart(
 def test_api_killed_after_it_wrote_the_result_writes_the_same_again(killable: Killable) -> None:
     with killable.photos() as photos:
         photos.tell("a.jpg")
-        killable.proxy.slow_seconds = SLOW_SECONDS
-        killable.proxy.mode = Mode.SLOW
+        killable.proxy.hold_answers(to=b"PUT ")
         photos.run()
-    wait_until(lambda: killable.bucket.has("out/a.png"))
+    wait_until(lambda: killable.proxy.is_holding)
+    assert killable.bucket.has("out/a.png")
     killable.kill()
     assert killable.bench.scalar("SELECT state FROM s3_objects") == "pending"
     killable.restart()
@@ -168,7 +166,6 @@ def _start(bench: Bench, proxy: Proxy, port: int) -> subprocess.Popen[bytes]:
         "SMART_FILTER_S3_URL": f"http://{LOOPBACK}:{proxy.port}",
         "SMART_FILTER_S3_ACCESS_KEY": access_key,
         "SMART_FILTER_S3_SECRET_KEY": secret_key,
-        "SMART_FILTER_DATABASE_PATIENCE_SECONDS": "60",
     }
     process = subprocess.Popen(
         program.command("api", "--port", str(port)),

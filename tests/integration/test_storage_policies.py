@@ -94,7 +94,10 @@ def upload(api: Api) -> str:
     made = api.client.post(
         "/v1/uploads", json={"content_type": "image/jpeg", "bytes": len(photo)}
     ).json()
-    assert httpx.put(made["put_url"], content=photo, headers=made["headers"]).status_code == 200
+    assert (
+        httpx.put(made["put_url"], content=photo, headers=made["headers"], timeout=60).status_code
+        == 200
+    )
     return str(made["upload_id"])
 
 

@@ -61,7 +61,7 @@ def test_photo_beyond_the_quota_is_refused_and_stores_nothing(api: Api) -> None:
 def test_quota_is_exact_for_simultaneous_requests_to_two_processes(api: Api) -> None:
     api.limit(stored_bytes=10 * BYTES)
 
-    with serve_with(api.bench) as site, httpx.Client(base_url=site.url) as other:
+    with serve_with(api.bench) as site, httpx.Client(base_url=site.url, timeout=60) as other:
         other.headers = api.client.headers
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(submit, [api.client, other] * 10))

@@ -33,10 +33,10 @@ from smart_filter_tests.faults import gathers
 from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.http_server import ReceivedRequest, Reply
 from smart_filter_tests.outages import wait_until
+from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.webhook_receiver import Receiver, a_receiver
 
 CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-PATIENCE_SECONDS = 90
 KEY = "sf_local_planted_key"
 PLANTED = "planted-secret"
 LATE = '"event": "background_unavailable"'
@@ -156,15 +156,11 @@ def reported(
                 with _all_paused_but(_bench, StageName.PREPARE):
                     wait_until(
                         lambda: _bench.scalar(PREPARED) == 1 + len(together),
-                        seconds=PATIENCE_SECONDS,
                     )
-                    wait_until(
-                        lambda: (data / _LOG).read_text().count(LATE) >= 2, seconds=PATIENCE_SECONDS
-                    )
-                wait_until(lambda: len(receiver.got) >= 2, seconds=PATIENCE_SECONDS)
+                    wait_until(lambda: (data / _LOG).read_text().count(LATE) >= 2)
+                wait_until(lambda: len(receiver.got) >= 2)
                 wait_until(
                     lambda: set(_shown_above_zero(api.operators.get("/metrics").text)) >= METRICS,
-                    seconds=PATIENCE_SECONDS,
                 )
         yield Telemetry(alone, batch, together, collector, (data / _LOG).read_text())
 
@@ -306,7 +302,7 @@ def _an_api(bench: Bench, environment: Mapping[str, str]) -> Iterator[_Api]:
             base_url=f"http://{LOOPBACK}:{operators_port}", timeout=PATIENCE_SECONDS
         ) as operators,
     ):
-        wait_until(lambda: _is_ready(operators), seconds=PATIENCE_SECONDS)
+        wait_until(lambda: _is_ready(operators))
         yield _Api(client, operators)
 
 

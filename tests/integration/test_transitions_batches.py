@@ -199,7 +199,7 @@ def overlapped(
             first(connection)
             other = pool.submit(bench.do, second)
             races.wait_for_lock_waiters(bench, other)
-        other.result(20)
+        other.result(60)
 
 
 @pytest.mark.parametrize(("best", "composed"), [(1, 1), (5, 3)])

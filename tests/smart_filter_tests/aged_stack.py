@@ -29,7 +29,6 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "SMART_FILTER_HEARTBEAT_SECONDS": "2",
     "SMART_FILTER_SECRETS_KEY": SEALING_KEYS,
 }
-_WAIT_SECONDS: Final = 60.0
 _COUNT_ON_ITS_DAY = """
     INSERT INTO usage (tenant, day, state, jobs, megapixels, model_seconds)
     SELECT tenant, CAST(finished_at AT TIME ZONE 'UTC' AS date), outcome, 1, 0, 0
@@ -77,7 +76,7 @@ class AgedStack:
 
     def until(self, query: str, **values: object) -> None:
         """Wait until a query returns true; fail after a time limit."""
-        self.running.until(lambda: bool(self.scalar(query, **values)), seconds=_WAIT_SECONDS)
+        self.running.until(lambda: bool(self.scalar(query, **values)))
 
     def scalar(self, query: str, **values: object) -> Any:  # noqa: ANN401 - of any column
         with self.bench.transaction() as connection:

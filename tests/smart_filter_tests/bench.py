@@ -58,6 +58,7 @@ from smart_filter_shared.recipe import Recipe, required_stages
 from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.takes import Take
+from smart_filter_tests.patience import PATIENCE_SECONDS
 
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
@@ -87,7 +88,7 @@ def settings_of(addresses: Addresses, **more: str) -> Settings:
     """Return the settings of a process that uses these servers and defaults otherwise."""
     environment = {
         **addresses.environment(),
-        "SMART_FILTER_DATABASE_PATIENCE_SECONDS": "60",  # the machine may be busy
+        "SMART_FILTER_DATABASE_PATIENCE_SECONDS": f"{PATIENCE_SECONDS:g}",
         "SMART_FILTER_SECRETS_KEY": "s" * 32,
         "SMART_FILTER_LIVE_URL": "wss://live.example.org",
         "SMART_FILTER_LIVE_SECRET": "l" * 32,
@@ -114,6 +115,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
     access_key, secret_key = storage.keys
     return {
         "SMART_FILTER_DATABASE_URL": database.url.get_secret_value(),
+        "SMART_FILTER_DATABASE_PATIENCE_SECONDS": f"{database.patience_seconds:g}",
         "SMART_FILTER_BROKER_URL": broker.address or NO_BROKER,
         "SMART_FILTER_STORAGE_URL": storage.url,
         "SMART_FILTER_STORAGE_ACCESS_KEY": access_key,
@@ -161,7 +163,7 @@ def open_bench(settings: Settings, *, connections: int) -> Iterator["Bench"]:
             as_role(settings, ProcessRole.WORKER).database, connections=connections
         ),
         store=open_store(settings.storage, connections=connections),
-        doorbell=Doorbell(settings.broker),
+        doorbell=Doorbell(settings.broker, wait_seconds=PATIENCE_SECONDS),
         broker=redis.Redis.from_url(settings.broker.address),
     )
     try:

@@ -6,7 +6,6 @@ import os
 import signal
 import struct
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,14 +21,14 @@ from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
+from smart_filter_tests.outages import wait_until
+from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_workers import images
 from smart_filter_workers.live import frames
 from smart_filter_workers.live.messages import SUBPROTOCOL
 from smart_filter_workers.results import Srgb8
 
 SECRET = "l" * 32
-_PATIENCE_SECONDS = 90.0
-_LOOK_SECONDS = 0.05
 _NUMBER = struct.Struct(">I")
 
 Json = dict[str, Any]
@@ -58,7 +57,7 @@ class Viewer:
         self.socket.send(json.dumps(message))
 
     def hear(self) -> Json:
-        message = self.socket.recv(timeout=_PATIENCE_SECONDS)
+        message = self.socket.recv(timeout=PATIENCE_SECONDS)
         assert isinstance(message, str)
         said: Json = json.loads(message)
         return said
@@ -67,7 +66,7 @@ class Viewer:
         """Return the next frame; note messages that come before it."""
         while (said := self.hear())["type"] != "frame":
             self.said.append(said)
-        content = self.socket.recv(timeout=_PATIENCE_SECONDS)
+        content = self.socket.recv(timeout=PATIENCE_SECONDS)
         assert isinstance(content, bytes)
         assert _NUMBER.unpack_from(content)[0] == said["frame"]
         return Answer(said, frames.decode_frame(content[_NUMBER.size :], images))
@@ -76,7 +75,7 @@ class Viewer:
         """Return the code and reason with which the connection ends."""
         try:
             while True:
-                self.socket.recv(timeout=_PATIENCE_SECONDS)
+                self.socket.recv(timeout=PATIENCE_SECONDS)
         except ConnectionClosed as closed:
             assert closed.rcvd is not None
             return closed.rcvd.code, closed.rcvd.reason
@@ -125,6 +124,8 @@ class LiveWorker:
             url,
             compression=None,
             max_size=None,
+            open_timeout=PATIENCE_SECONDS,
+            ping_timeout=PATIENCE_SECONDS,
             close_timeout=1,
             origin=None if origin is None else Origin(origin),
             subprotocols=offer(token or self.token(tenant)),
@@ -140,23 +141,23 @@ class LiveWorker:
 
     def get(self, path: str) -> httpx.Response:
         """Return the answer of the operators' port."""
-        return httpx.get(f"http://{self.operators_host}{path}", timeout=_PATIENCE_SECONDS)
+        return httpx.get(f"http://{self.operators_host}{path}", timeout=PATIENCE_SECONDS)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(_PATIENCE_SECONDS)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def __enter__(self) -> Self:
         """Return when it serves."""
-        gives_up_at = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                if self.get("/readyz").is_success:
-                    return self
-            except httpx.TransportError:
-                assert self.process.poll() is None, "it has ended"
-                assert time.monotonic() < gives_up_at, "it does not answer"
-            time.sleep(_LOOK_SECONDS)
+        wait_until(self._is_ready)
+        return self
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, "it has ended"
+        try:
+            return self.get("/readyz").is_success
+        except httpx.TransportError:
+            return False
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_deploy.cli.server import program
+from smart_filter_tests.patience import PATIENCE_SECONDS
 
 # For hangs: eight seconds on a quiet machine were ninety on a busy one.
-PATIENCE_SECONDS = 240.0
 
 
 class Machine:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from smart_filter_tests.patience import PATIENCE_SECONDS
+
 # For a block that runs until the page is done.
 STAYS: Final = 'title="a terminal of its own"'
 _BLOCK: Final = re.compile(
@@ -26,7 +28,6 @@ _BLOCK: Final = re.compile(
 _INDENTED: Final = re.compile(r"\n\n {4}\S")
 TYPED: Final = ("sh", "python")
 _PRINTED: Final = "output"
-_ENDED_SECONDS: Final = 30
 # A failing command in the middle is a failure too; an interactive shell would go on.
 _SHELL: Final = "set -o errtrace -o pipefail; trap 'failed=1' ERR\n"
 _INTERPRETER: Final = """
@@ -232,7 +233,7 @@ def _end(process: subprocess.Popen[str]) -> int:
     try:
         if process.stdin is not None:
             process.stdin.close()
-        return process.wait(_ENDED_SECONDS)
+        return process.wait(PATIENCE_SECONDS)
     except subprocess.TimeoutExpired:
         os.kill(process.pid, signal.SIGKILL)
         return process.wait()

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_tests.patience import PATIENCE_SECONDS
 
 CHECKOUT: Final = Path(__file__).parents[2]
 CONFIGURATION: Final = CHECKOUT / "deploy" / "prometheus"
@@ -30,8 +31,6 @@ _SHORTENED: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "alerts.yml": ((r"\bfor: \S+", "for: 5s"), (r"\[\d+m\]", "[15s]")),
 }
 # Limits what would hang.
-_PATIENCE_SECONDS: Final = 240.0
-_START_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.2
 _LAST_LINES: Final = 20
 
@@ -41,7 +40,6 @@ class Prometheus:
     """A running Prometheus.  http: a client of its API."""
 
     http: httpx.Client
-    patience_seconds: float = 60
 
     def list_firing(self) -> set[str]:
         """Return the names of the alerts that fire now."""
@@ -55,21 +53,21 @@ class Prometheus:
 
     def wait_until_scraped(self, *jobs: str) -> None:
         """Wait until the target of each of these jobs is up."""
-        gives_up_at = time.monotonic() + self.patience_seconds
+        gives_up_at = time.monotonic() + PATIENCE_SECONDS
         while not set(jobs) <= {job for job, is_up in self.read_targets().items() if is_up == "up"}:
             assert time.monotonic() < gives_up_at, f"targets: {self.read_targets()}"
             time.sleep(_LOOK_SECONDS)
 
     def wait_until_firing(self, alert: str) -> None:
         """Wait until an alert fires."""
-        gives_up_at = time.monotonic() + self.patience_seconds
+        gives_up_at = time.monotonic() + PATIENCE_SECONDS
         while alert not in (firing := self.list_firing()):
             assert time.monotonic() < gives_up_at, f"{alert} does not fire, but {firing or 'none'}"
             time.sleep(_LOOK_SECONDS)
 
     def wait_until_silent(self) -> None:
         """Wait until no alert fires."""
-        gives_up_at = time.monotonic() + self.patience_seconds
+        gives_up_at = time.monotonic() + PATIENCE_SECONDS
         while firing := self.list_firing():
             assert time.monotonic() < gives_up_at, f"still firing: {firing}"
             time.sleep(_LOOK_SECONDS)
@@ -168,7 +166,7 @@ def _unpack() -> None:
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
-    gives_up_at = time.monotonic() + _START_SECONDS
+    gives_up_at = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < gives_up_at and process.poll() is None:
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(url, timeout=5).is_success:

@@ -98,7 +98,7 @@ class Proxy:
     `slow_seconds`.
     chance: decides which; one in five.
     `freeze` silences the connections that are open, in every mode.
-    is_holding: whether `hold_after` has held bytes.
+    is_holding: whether `hold_after` or `hold_answers` has held bytes.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -112,6 +112,7 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._most_sent: int | None = None
+        self._unanswered: bytes | None = None
         self._may_send = threading.Event()
         self._frozen: set[socket.socket] = set()
         self._thawed = threading.Event()
@@ -141,9 +142,14 @@ class Proxy:
         self._may_send.clear()
         self._most_sent = sent_bytes
 
+    def hold_answers(self, to: bytes) -> None:
+        """Hold the answers to requests that begin with these bytes until `release` or `cut`."""
+        self._may_send.clear()
+        self._unanswered = to
+
     def release(self) -> None:
-        """Let clients send again; held bytes are not lost."""
-        self._most_sent = None
+        """Let clients and the server send again; held bytes are not lost."""
+        self._most_sent = self._unanswered = None
         self._may_send.set()
 
     def freeze(self) -> None:
@@ -193,9 +199,9 @@ class Proxy:
                 _reset(client)
                 continue
             self._open |= {client, server}
-            doomed = threading.Event()
+            doomed, unanswered = threading.Event(), threading.Event()
             for source, target in ((client, server), (server, client)):
-                pump = (source, target, client, doomed)
+                pump = (source, target, client, doomed, unanswered)
                 threading.Thread(target=self._pump, args=pump, daemon=True).start()
 
     def _pump(
@@ -204,13 +210,14 @@ class Proxy:
         target: socket.socket,
         client: socket.socket,
         doomed: threading.Event,
+        unanswered: threading.Event,
     ) -> None:
-        """Forward bytes; doomed: drop the server's next answer."""
+        """Forward bytes; doomed, unanswered: drop, or hold, the server's next answer."""
         sent = 0
         with contextlib.suppress(OSError):
             while piece := self._receive(source):
                 sent += len(piece)
-                if source is client and self._most_sent is not None and sent > self._most_sent:
+                if self._is_held(piece, sent, unanswered, is_request=source is client):
                     self.is_holding = True
                     self._may_send.wait()
                 if source is not client and doomed.is_set():
@@ -239,6 +246,15 @@ class Proxy:
             return piece
         self._thawed.wait()
         return b""
+
+    def _is_held(
+        self, piece: bytes, sent: int, unanswered: threading.Event, *, is_request: bool
+    ) -> bool:
+        if not is_request:
+            return unanswered.is_set()
+        if self._unanswered and piece.startswith(self._unanswered):
+            unanswered.set()
+        return self._most_sent is not None and sent > self._most_sent
 
     def _loses(self, piece: bytes) -> bool:
         is_commit = self.mode == Mode.LOSE and any(text in piece for text in _COMMITTING)

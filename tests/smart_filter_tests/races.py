@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import text
 
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.scenarios import Action, Scenario
 from smart_filter_tests.threads import run_together
 
 _LOOK_SECONDS = 0.002
-_PATIENCE_SECONDS = 240.0
 
 at_once = run_together
 
@@ -29,7 +29,7 @@ def run_overlapped(scenario: Scenario, first: Action, second: Action) -> tuple[o
             answer = first(connection, scenario)
             other = pool.submit(run_alone, scenario, second)
             wait_for_lock_waiters(scenario.bench, other)
-        return answer, other.result(_PATIENCE_SECONDS)
+        return answer, other.result(PATIENCE_SECONDS)
 
 
 def deadlocks(bench: Bench) -> int:
@@ -45,7 +45,7 @@ def deadlocks(bench: Bench) -> int:
 
 def wait_for_lock_waiters(bench: Bench, other: Future[Any], *, sessions: int = 1) -> None:
     """Wait until `sessions` sessions wait for locks, or the other thread has ended."""
-    for _ in range(int(_PATIENCE_SECONDS / _LOOK_SECONDS)):
+    for _ in range(int(PATIENCE_SECONDS / _LOOK_SECONDS)):
         with bench.transaction() as connection:
             waiting = connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
             if waiting.scalar_one() >= sessions:

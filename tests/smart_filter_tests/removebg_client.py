@@ -16,6 +16,7 @@ from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_tests.bench import TENANT
+from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.serving import Api, a_photo
 
 PHOTO = a_photo(size=(800, 600))
@@ -28,7 +29,6 @@ PREPARED: dict[str, Any] = {
     "arrays": {},
     "files": {},
 }
-_TIMEOUT_SECONDS = 60.0
 _Answer = TypeVar("_Answer")
 
 
@@ -126,7 +126,7 @@ def open_client(api: Api, *, url: str = "") -> Iterator[RemoveBgClient]:
     headers = {"X-Api-Key": api.key(Scope.SUBMIT, tenant=TENANT)}
     with (
         httpx.Client(
-            base_url=url or api.url, headers=headers, timeout=_TIMEOUT_SECONDS, verify=False
+            base_url=url or api.url, headers=headers, timeout=PATIENCE_SECONDS, verify=False
         ) as client,
         ThreadPoolExecutor(8) as pool,
     ):

@@ -37,9 +37,8 @@ from smart_filter_shared.telemetry import logs
 from smart_filter_shared.tenants import settings as tenants_settings
 from smart_filter_shared.tenants.quotas import LimitOverrides
 from smart_filter_tests.bench import TENANT, Bench, as_role
+from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.pictures import encode
-
-_TIMEOUT_SECONDS = 60.0
 
 
 class Clock:
@@ -163,7 +162,7 @@ def as_bearer(key: str) -> dict[str, str]:
 def fetch_and_disconnect(request: httpx.Request) -> bytes:
     """Send a request and close the connection after the last byte; return the answer's content."""
     place = (request.url.host, request.url.port or 80)
-    with socket.create_connection(place, timeout=_TIMEOUT_SECONDS) as connection:
+    with socket.create_connection(place, timeout=PATIENCE_SECONDS) as connection:
         head = b"".join(
             b"%s: %s\r\n" % header for header in request.headers.raw if header[0] != b"Connection"
         )
@@ -256,7 +255,7 @@ def an_api(site: Site, bench: Bench) -> Iterator[Api]:
 def open_api(site: Site, bench: Bench, key: str) -> Iterator[Api]:
     """Yield the API with this key."""
     # Without TLS: a client that could verify certificates takes 20 ms to load those of the web.
-    about = {"headers": as_bearer(key), "timeout": _TIMEOUT_SECONDS, "verify": False}
+    about = {"headers": as_bearer(key), "timeout": PATIENCE_SECONDS, "verify": False}
     with (
         httpx.Client(base_url=site.url, **about) as client,
         httpx.Client(base_url=site.operators_url, **about) as operators,

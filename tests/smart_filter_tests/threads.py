@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-_PATIENCE_SECONDS = 60.0
+from smart_filter_tests.patience import PATIENCE_SECONDS
 
 Result = TypeVar("Result")
 
@@ -20,7 +20,7 @@ def run_together(work: Sequence[Callable[[], Result]]) -> list[Result]:
     start = threading.Barrier(len(work))
 
     def wait_and_do(action: Callable[[], Result]) -> Result:
-        start.wait(_PATIENCE_SECONDS)
+        start.wait(PATIENCE_SECONDS)
         return action()
 
     with ThreadPoolExecutor(len(work)) as pool:

@@ -5,8 +5,8 @@
 
 import dataclasses
 import datetime as dt
+import math
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -282,7 +282,7 @@ def hang(bench: Bench) -> None:
 def shutdown(bench: Bench) -> None:
     """A process that ends returns its lease, and its threads store nothing more."""
     settings = bench.settings
-    task = Task(_claim(bench), overdue_at=time.monotonic() + 600)
+    task = Task(_claim(bench), overdue_at=math.inf)
     ending = GracefulShutdown(bench.engine, Doorbell(settings.broker), settings.engine, NULL_TRACES)
 
     ending._release_lease(task)  # noqa: SLF001 - the step before the process ends itself
