@@ -49,7 +49,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def _check_values(text: str | bytes, marks: str) -> None:
-    """Raise ValueError for too many of the characters of which each value has one at most."""
+    """Raise ValueError for too many of these characters; each value has one of them at most."""
     count = sum(
         text.count(mark) if isinstance(text, str) else text.count(mark.encode()) for mark in marks
     )

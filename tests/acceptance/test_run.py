@@ -411,7 +411,7 @@ def test_up_without_a_broker_takes_photos_and_is_not_degraded(
 
     [line] = machine.lines("run", "astronaut.png")
 
-    standing = httpx.get(f"{first['operators_url']}/readyz").json()
+    standing = httpx.get(f"{first['operators_url']}/readyz", timeout=PATIENCE_SECONDS).json()
     assert (line["state"], standing["degraded"]) == ("succeeded", [])
 
 

@@ -106,7 +106,7 @@ def look_up(connection: Connection) -> None:
 
 
 def poll(connection: Connection, job_id: JobId) -> None:
-    stored_snapshot.read(connection, cell=DEFAULT_CELL, known=None)
+    stored_snapshot.read_snapshot(connection, cell=DEFAULT_CELL, cached_at=None)
     assert queries.find(connection, job_id, TENANT) is not None
 
 

@@ -22,6 +22,7 @@ READERS: Final = {
     f"{SUPPORT}/forging_decoder.py": "a decoder that hangs",
     f"{SUPPORT}/outages.py": "the one loop that waits",
     f"{SUPPORT}/proxy.py": "a slow server",
+    "integration/test_silent_servers.py": "a reader that pauses",
     f"{SUPPORT}/serving.py": "the clock that tests advance",
 }
 # Seconds. A wait of nothing needs no time; anything else is a guard against hangs.
@@ -38,6 +39,8 @@ REQUESTS: Final = frozenset(
 EXPECTED: Final = frozenset(
     {
         "integration/test_days.py: dropped.wait(0.05)",
+        "integration/test_sender_posting.py: closing.wait(0.01)",
+        "integration/test_silent_servers.py: ended.wait(0.05)",
         "integration/test_webhooks.py: sent.wait(0.6)",
         "integration/test_worker_states.py: drain.join(0.3)",
         f"{SUPPORT}/killed_training.py: process.wait(0.05)",

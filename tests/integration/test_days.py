@@ -30,6 +30,8 @@ from smart_filter_tests.bench import TENANT, Bench, as_role
 from smart_filter_tests.partitioned_database import today_of
 from smart_filter_tests.past_days import (
     BACK,
+    BATCH_HOLDS,
+    HOLDS,
     drop,
     expire_all,
     expire_due,
@@ -509,51 +511,6 @@ def test_jobs_move_during_drops_and_the_audit_stays_clean(month: Bench) -> None:
     assert not partitions_exist(month)
 
 
-# By the reason that holds a day: a change of an ended job `:id` of that day.
-HOLDS = {
-    "unfinished jobs": """
-        UPDATE jobs SET outcome = NULL, finished_at = NULL WHERE id = :id
-    """,
-    "unsettled jobs": "UPDATE jobs SET settled = false WHERE id = :id",
-    "results": "UPDATE jobs SET expired_at = NULL WHERE id = :id",
-    "jobs without an expiry": "UPDATE jobs SET expired_at = NULL, expires_at = NULL WHERE id = :id",
-    "objects": """
-        INSERT INTO artifacts (tenant, key, job_id, kind, expires_at, marked_at)
-        VALUES ('tests', 'k', :id, 'result', now(), now())
-    """,
-    "borrowed objects": """
-        INSERT INTO borrowers (tenant, key, job_id) VALUES ('tests', 'k', :id)
-    """,
-    "corrections": """
-        INSERT INTO corrections
-            (id, tenant, job_id, kind, stage, form, label, consent, provenance, created_at)
-        VALUES (gen_random_uuid(), 'tests', :id, 'label', 'smile', 'label', '{}', true, '{}', now())
-    """,
-    "training examples": """
-        INSERT INTO data_items (task, correction_id, job_id, tenant, part, photo, files, keys,
-            counts, provenance, corrected_at)
-        VALUES ('smile', gen_random_uuid(), :id, 'tests', 'train', 'p', '{}', '{}', '{}', '{}',
-            now())
-    """,
-    "deliveries": """
-        INSERT INTO deliveries (id, tenant, webhook, lane, job_id, type, happened_at, due_at)
-        VALUES (gen_random_uuid(), 'tests', 'default', 'l', :id, 'job.canceled', now(), now())
-    """,
-    "stored requests": """
-        INSERT INTO requests (tenant, key, fingerprint, claimed_at, status, job_id)
-        VALUES ('tests', 'k', 'f', now(), 202, :id)
-    """,
-    "events": """
-        INSERT INTO events (job_id, type, state, at, written_in)
-        VALUES (:id, 'job.canceled', 'canceled', now(), 1)
-    """,
-    "uploads": """
-        INSERT INTO uploads (id, tenant, key, media_type, length, expires_at)
-        VALUES (:id, 'tests', 'k', 'image/png', 1, now())
-    """,
-}
-
-
 @pytest.mark.parametrize("reason", HOLDS)
 def test_any_kept_row_of_one_job_holds_its_day(month: Bench, reason: str) -> None:
     job_id = write_expired_job(month)
@@ -572,24 +529,6 @@ def test_kept_rows_of_other_days_hold_no_day(month: Bench) -> None:
 
     assert drop(month) == []
     assert partitions_exist(month, back=BACK + 1)
-
-
-# By the reason that holds a day: a change of a batch `:id` with one job of that day.
-BATCH_HOLDS = {
-    "unfinished batches": "UPDATE batches SET finished_at = NULL WHERE id = :id",
-    "batches being deleted": "UPDATE batches SET deleted_at = now() WHERE id = :id",
-    "results of batches": """
-        UPDATE jobs SET expired_at = NULL WHERE batch_id = :id AND batch_index = 0
-    """,
-    "deliveries of batches": """
-        INSERT INTO deliveries (id, tenant, webhook, lane, batch_id, type, happened_at, due_at)
-        VALUES (gen_random_uuid(), 'tests', 'default', 'l', :id, 'batch.finished', now(), now())
-    """,
-    "stored requests of batches": """
-        INSERT INTO requests (tenant, key, fingerprint, claimed_at, status, job_id)
-        VALUES ('tests', 'k', 'f', now(), 202, :id)
-    """,
-}
 
 
 @pytest.mark.parametrize("reason", BATCH_HOLDS)

@@ -207,7 +207,7 @@ def slow_storage(
 )
 def test_storage_that_sends_a_byte_now_and_then_is_unavailable(beginning: bytes) -> None:
     with slow_storage(beginning) as store, pytest.raises(StorageUnavailable, match="in time"):
-        store.get("key")
+        store.get("key", most=1_000_000)
 
 
 @pytest.mark.parametrize("beginning", [b"HTTP/1.1 200 OK\r\nX-Long: ", None])
@@ -229,6 +229,9 @@ def test_storage_that_is_silent_on_all_connections_fails_one_request() -> None:
     together = threading.Barrier(2)
     calls: list[str] = []
 
+    def get(key: str) -> bytes:
+        return store.get(key, most=100)
+
     def answer(request: ReceivedRequest) -> Reply:
         calls.append(request.path)
         if len(calls) <= together.parties:
@@ -241,13 +244,14 @@ def test_storage_that_is_silent_on_all_connections_fails_one_request() -> None:
         ThreadPoolExecutor() as threads,
     ):
         store = S3Store(settings, connections=2, limits=TransferLimits(silence_seconds=0.5))
-        assert list(threads.map(store.get, ["one", "two"])) == [b"photo"] * 2
+        assert list(threads.map(get, ["one", "two"])) == [b"photo"] * 2
         proxy.freeze()
 
         with pytest.raises(StorageUnavailable):
-            store.get("lost")
-        pieces = store.stream("held")  # while it is read, others need the next connection
-        assert store.get("next") == b"photo"
+            store.get("lost", most=100)
+        # While it is read, others need the next connection.
+        pieces = store.stream("held", most=100)
+        assert store.get("next", most=100) == b"photo"
         assert list(pieces) == [b"photo"]
 
 
@@ -264,7 +268,7 @@ def test_reader_that_pauses_gets_the_whole_object() -> None:
         settings = StorageSettings(url=url, access_key=SecretStr("a"), secret_key=SecretStr("b"))
         store = S3Store(settings, connections=1, limits=TransferLimits(seconds=0.5))
 
-        pieces = store.stream("key")
+        pieces = store.stream("key", most=len(content))
         read = len(next(pieces))
         time.sleep(0.6)
         read += sum(len(piece) for piece in pieces)

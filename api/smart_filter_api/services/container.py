@@ -205,11 +205,11 @@ async def _poll_events(
 
 
 async def _read_stored_snapshot(
-    reader: AsyncEngine, patience_seconds: float, known: dt.datetime | None
+    reader: AsyncEngine, patience_seconds: float, cached_at: dt.datetime | None
 ) -> StoredSnapshot | None:
     async with limit_seconds(patience_seconds):
         return await sessions.async_query(
-            reader, stored_snapshot.read, cell=DEFAULT_CELL, known=known
+            reader, stored_snapshot.read_snapshot, cell=DEFAULT_CELL, cached_at=cached_at
         )
 
 

@@ -365,8 +365,8 @@ def _has_job(connection: Connection, job_id: uuid.UUID | None) -> bool:
     if job_id is None:
         return False
     day = partitions.day_condition("id", [job_id])
-    found = text(f"SELECT FROM jobs WHERE id = :id AND {day}")
-    return connection.execute(found, {"id": job_id}).one_or_none() is not None
+    statement = text(f"SELECT FROM jobs WHERE id = :id AND {day}")
+    return connection.execute(statement, {"id": job_id}).one_or_none() is not None
 
 
 async def _free(services: Services, statement: TextClause, claim: Mapping[str, object]) -> None:

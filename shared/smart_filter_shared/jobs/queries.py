@@ -59,7 +59,7 @@ _STAGES = """
             'seconds', seconds, 'has_started', started_at IS NOT NULL, 'result', result,
             'capability', capability, 'rank', rank{more}
         ))
-        FROM {stages} AS stages WHERE stages.job_id = jobs.id{own}
+        FROM {stages} AS stages WHERE stages.job_id = jobs.id{of_job}
     )
 """
 # The facts that a worker needs to run a stage without claiming it.
@@ -95,7 +95,7 @@ _JOB = f"""
 # Running stages are always in open partitions; the plan is generic (transitions/sql.py). Without
 # ARRAY the planner may search the index (tenant, id) for every tenant.
 CLAIMED_JOB: Final = f"""(
-    SELECT {_JOB.format(stages="open_stages", own="", more=_OF_LEASES)}
+    SELECT {_JOB.format(stages="open_stages", of_job="", more=_OF_LEASES)}
     FROM open_jobs AS jobs WHERE id = ANY(ARRAY(SELECT claimed.job_id))
 )"""  # noqa: S608 - as above
 # An id begins with the time of the API's clock, `created_at` is of the database's. The first
@@ -233,9 +233,9 @@ def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None
 @lru_cache
 def _find_on_day(jobs_of_day: str, stages_of_day: str) -> TextClause:
     """Return the statement that finds a job of a day: few days are asked about at a time."""
-    own = f" AND stages.job_id = :job_id AND {stages_of_day}"
+    of_job = f" AND stages.job_id = :job_id AND {stages_of_day}"
     return text(f"""
-        SELECT outcome, {_JOB.format(stages="stages", own=own, more="")} AS job
+        SELECT outcome, {_JOB.format(stages="stages", of_job=of_job, more="")} AS job
         FROM jobs WHERE id = :job_id AND tenant = :tenant AND {jobs_of_day}
     """)  # noqa: S608 - all parts stand here and in partitions
 
@@ -298,7 +298,9 @@ def get_many(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, 
     # At the sixth execution of a prepared statement PostgreSQL also builds a generic plan, to
     # compare its cost. With `= ANY(:ids)` alone that plan opens and locks every partition.
     job = _JOB.format(
-        stages="stages", own=f" AND {partitions.day_condition('stages.job_id', job_ids)}", more=""
+        stages="stages",
+        of_job=f" AND {partitions.day_condition('stages.job_id', job_ids)}",
+        more="",
     )
     query = text(f"""
         SELECT {job} AS job FROM jobs
@@ -394,7 +396,7 @@ def _list_jobs_of_days(
 def _page(connection: Connection, listing: JobFilter, days: Sequence[str]) -> Sequence[RowMapping]:
     jobs = tables.jobs
     jobs_of_days, stages_of_days = days
-    stages = _STAGES.format(stages="stages", own=f" AND {stages_of_days}", more="")
+    stages = _STAGES.format(stages="stages", of_job=f" AND {stages_of_days}", more="")
     query = select(*_LISTED, literal_column(stages).label("stages")).where(
         jobs.c.tenant == listing.tenant, literal_column(jobs_of_days)
     )

@@ -61,7 +61,7 @@ def find(
     if move == BulkAction.CANCEL:
         rows = connection.execute(_FIND_UNFINISHED, {**where, "most": most})
         return [JobId(row.id) for row in rows]
-    found: list[JobId] = []
+    job_ids: list[JobId] = []
     spans = [
         span
         for span in partitions.list_partitions(connection)
@@ -70,12 +70,12 @@ def find(
     for (days,) in partitions.conditions_of_days(spans, "id"):
         reading = connection.begin_nested()
         find_failed = text(_FIND_FAILED.format(days=days))
-        rows = connection.execute(find_failed, {**where, "most": most - len(found)})
-        found += [JobId(row.id) for row in rows]
+        rows = connection.execute(find_failed, {**where, "most": most - len(job_ids)})
+        job_ids += [JobId(row.id) for row in rows]
         reading.rollback()
-        if len(found) >= most:
+        if len(job_ids) >= most:
             break
-    return found
+    return job_ids
 
 
 def apply(connection: Connection, move: BulkAction, tenant: Tenant, job_id: JobId) -> None:

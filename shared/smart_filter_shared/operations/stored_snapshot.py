@@ -38,7 +38,8 @@ _WRITE = text("""
 # The content is left out when the caller has it already.
 _READ = text("""
     SELECT made_at, extract(epoch FROM statement_timestamp() - made_at) AS age_seconds,
-        CASE WHEN made_at IS DISTINCT FROM CAST(:known AS timestamptz) THEN content END AS content
+        CASE WHEN made_at IS DISTINCT FROM CAST(:cached_at AS timestamptz) THEN content END
+            AS content
     FROM queue_snapshots WHERE cell = :cell
 """)
 _log = logger("eta")
@@ -83,12 +84,14 @@ def publish(
     return True
 
 
-def read(connection: Connection, *, cell: str, known: dt.datetime | None) -> StoredSnapshot | None:
+def read_snapshot(
+    connection: Connection, *, cell: str, cached_at: dt.datetime | None
+) -> StoredSnapshot | None:
     """Return the stored snapshot; None when no sweep has made one that this version can read.
 
-    known: when the snapshot was made that the caller has already.
+    cached_at: when the snapshot was made that the caller has; its content is not read again.
     """
-    row = connection.execute(_READ, {"cell": cell, "known": known}).one_or_none()
+    row = connection.execute(_READ, {"cell": cell, "cached_at": cached_at}).one_or_none()
     if row is None:
         return None
     queues = None
