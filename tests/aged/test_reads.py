@@ -25,7 +25,7 @@ from smart_filter_tests import partitioned_database, past_days, scenarios
 from smart_filter_tests.bench import RETENTION, TENANT, Bench, capability, stage_result
 from smart_filter_tests.past_days import past_id
 from smart_filter_tests.statement_costs import record_costs
-from smart_filter_workers import images
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
@@ -77,7 +77,7 @@ def sweep(bench: Bench) -> None:
         bench.settings.engine,
         counters=WorkerCounters(),
         retention=collector,
-        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), images),
+        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
         cell=DEFAULT_CELL,
     )
     assert sweeper.sweep()

@@ -67,6 +67,7 @@ PREPARE = StageName.PREPARE
 PATIENT_SECONDS = 3600.0
 STUCK_WORKER = """
 import threading, time
+from sqlalchemy import event
 from smart_filter_shared.config.settings import DatabaseSettings, EngineSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import new_worker_id
@@ -77,14 +78,15 @@ from smart_filter_workers.runtime.heartbeat import Heartbeat
 serving = ServedCapabilities([], {})
 serving.open()
 database = DatabaseSettings(url="postgresql+psycopg://user@127.0.0.1/unused")
+engine = sessions.open_engine(database, connections=1)
+event.listen(engine, "do_connect", lambda *_: time.sleep(600), insert=True)
 Heartbeat(
-    sessions.open_engine(database, connections=1),
+    engine,
     EngineSettings(heartbeat_seconds=0.1),
     worker=new_worker_id(),
     serving=serving,
     threads=1,
     draining=threading.Event(),
-    broker_answers=lambda: time.sleep(600),
     on_hang=lambda: None,
     on_announced=lambda: None,
     watchdog=Watchdog(0.2),

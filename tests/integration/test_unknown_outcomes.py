@@ -37,8 +37,8 @@ from smart_filter_tests.removebg_client import open_client
 from smart_filter_tests.serving import Api, Clock, Site, a_photo, an_api, open_api, serve_api
 from smart_filter_tests.stages import FACE
 from smart_filter_tests.stored_results import STROKES
+from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
-from smart_filter_workers import images
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.runtime import runner
 from smart_filter_workers.runtime.claiming import claims
@@ -469,7 +469,7 @@ def test_picture_of_a_tenant_without_an_answer_enters_the_stock(
     patient: Api, lines: Lines, far_settings: Settings, statement: str, loss: Loss
 ) -> None:
     engine = sessions.open_engine(as_role(far_settings, ProcessRole.WORKER).database, connections=1)
-    worker = IncomingPictures(Backends(engine, patient.bench.store), images)
+    worker = IncomingPictures(Backends(engine, patient.bench.store), UnlockedDecoders())
     put_picture(patient, "")
 
     trapped = lines.database.trap(statement, loss, at_commit=True)
