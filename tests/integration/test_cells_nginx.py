@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_tests import reverse_proxies
+from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.serving import Api, a_photo, serve_application
 from smart_filter_tests.tls_certificates import create_certificate
 
@@ -115,8 +116,9 @@ def nginx_before(
     port = free_port()
     (folder / "tenants.conf").write_text(_tenants_file(urls, tenants))
     certificate = create_certificate(folder, f"*.{DOMAIN}").chain
-    # Only places change: ports and files.
+    # Only places change, ports and files, and limits that a busy machine may need.
     text = CONFIGURATION.read_text().replace("/etc/nginx", str(folder))
+    text = re.sub(r"(_timeout +)20?s;", rf"\g<1>{PATIENCE_SECONDS:.0f}s;", text)
     text = re.sub(r" *listen \[::\].*\n", "", text).replace(
         "listen 443", f"listen 127.0.0.1:{port}"
     )
