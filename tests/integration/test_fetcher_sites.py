@@ -33,6 +33,7 @@ from smart_filter_tests.web import LOOPBACK, Names, Site, a_site, answer, ok, re
 from smart_filter_workers.fetcher import Fetcher, FetchLimits
 from smart_filter_workers.fetcher.ssrf_guard import resolve_host
 from smart_filter_workers.runtime import error_policy, runner
+from smart_filter_workers.runtime.bells.stage_events import StageEvents
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task
 
@@ -231,7 +232,11 @@ def test_failed_fetch_is_settled_despite_a_lost_database_connection(bench: Bench
     task = Task(bench.claim_one(StageName.PREPARE), overdue_at=math.inf, fetching_seconds=30.0)
 
     with dead_connection(bench) as engine:
-        services = cast(WorkerContext, SimpleNamespace(engine=engine, settings=bench.settings))
+        stage_events = StageEvents(bench.settings.broker, bench.worker, max_attempts=3)
+        services = cast(
+            WorkerContext,
+            SimpleNamespace(engine=engine, settings=bench.settings, stage_events=stage_events),
+        )
         with error_policy.settle_errors(services, [task], "internal"):
             fetch_in_vain()
 
