@@ -12,6 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.queue import heads, pauses
+from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import PHOTO, RunningStack
 from smart_filter_tests.heic import quarters
 from smart_filter_tests.pictures import encode, plain
@@ -71,6 +74,31 @@ def test_same_photo_recipe_and_seed_give_the_same_bytes(running_stack: RunningSt
     first, second = (running_stack.run(seed="42") for _ in range(2))
 
     assert running_stack.output(first["id"], "image") == running_stack.output(second["id"], "image")
+
+
+def test_stage_that_lost_two_workers_succeeds_at_its_last_attempt(
+    running_stack: RunningStack,
+) -> None:
+    with open_bench(settings_of(running_stack.stack.addresses), connections=1) as bench:
+        prepare = next(name for name in served_by(bench) if heads.stage_of(name) == "prepare")
+        bench.do(pauses.pause, prepare)
+        job_id = running_stack.submit(background="keep")
+        bench.execute("UPDATE stages SET attempt = 2 WHERE job_id = :id", id=job_id)
+        bench.do(pauses.resume, prepare)
+
+    job = running_stack.wait(job_id)
+
+    assert (job["state"], job["error"]) == ("succeeded", None)
+    assert {stage["attempt"] for stage in job["stages"]} == {3}
+
+
+def served_by(bench: Bench) -> list[Capability]:
+    return [
+        Capability(name)
+        for name in bench.scalar(
+            "SELECT array_agg(DISTINCT name) FROM workers, unnest(capabilities) AS name"
+        )
+    ]
 
 
 def test_album_composes_the_photo_that_smiles(running_stack: RunningStack) -> None:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import BinaryIO, Final
 
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
@@ -79,13 +79,12 @@ def run(
     what = f"{request.lease.stage} of job {request.lease.job_id}"
     command = f"from {__name__} import serve; serve()"
     ends_at = time.monotonic() + limit_seconds
-    with subprocess.Popen(  # noqa: S603 - this very program
-        # Not `-m`: what is pickled must name this module, and not `__main__`.
-        [sys.executable, "-P", "-c", command, str(os.getpid())],
-        cwd="/",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as child:
+    with (
+        # In memory, because it holds secrets. Not a pipe: `communicate` takes input only once, and
+        # a pipe would hold no more than 64 kB of it until the child reads.
+        os.fdopen(os.memfd_create("request"), "w+b") as request_file,
+        _start_child(command, request_file, request) as child,
+    ):
         try:
             answered: bytes | None = None
             while answered is None:
@@ -95,15 +94,27 @@ def run(
                 if seconds_left <= 0:
                     raise Poison(f"{what} outlasted {limit_seconds:g} s")
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    answered, _ = child.communicate(
-                        pickle.dumps(request), timeout=min(_CHECK_SECONDS, seconds_left)
-                    )
+                    answered, _ = child.communicate(timeout=min(_CHECK_SECONDS, seconds_left))
         finally:
             child.kill()
     if child.returncode != 0:
         raise Poison(f"{what} ended its process with status {child.returncode}")
     answer: ChildResult = pickle.loads(answered)  # noqa: S301 - written by our own child
     return answer
+
+
+def _start_child(
+    command: str, request_file: BinaryIO, request: ChildRequest
+) -> subprocess.Popen[bytes]:
+    pickle.dump(request, request_file)
+    request_file.seek(0)
+    return subprocess.Popen(  # noqa: S603 - this very program
+        # Not `-m`: what is pickled must name this module, and not `__main__`.
+        [sys.executable, "-P", "-c", command, str(os.getpid())],
+        cwd="/",
+        stdin=request_file,
+        stdout=subprocess.PIPE,
+    )
 
 
 def serve() -> None:
