@@ -146,7 +146,7 @@ def serve_api(
     if settings.provenance.certificate is not None:
         signing_certificate.ensure_valid(settings.provenance.certificate)
     schema.ensure_compatible(settings.database)
-    doorbell.verify_login(settings.broker)
+    doorbell.warn_of_refusal(settings.broker)
     _verify_storage(settings.storage)
     with ExitStack() as sockets:
         listeners = [sockets.enter_context(listening.bind(*place))]
@@ -197,7 +197,7 @@ def serve_worker(
     memory.ensure_known(settings.engine.memory_mb)
     memory.ensure_enough(stages, models)
     schema.ensure_compatible(settings.database)
-    doorbell.verify_login(settings.broker)
+    doorbell.warn_of_refusal(settings.broker)
     _verify_storage(settings.storage)
     worker_process.serve(
         settings,

@@ -21,8 +21,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from smart_filter_shared.config.settings import BrokerSettings
-from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import Capability, JobId
+from smart_filter_shared.telemetry.logs import logger
 
 RING_TASK = "smart_filter.ring"
 # Redis channel on which ended jobs are announced; a message holds their ids, separated by spaces.
@@ -34,10 +34,10 @@ _SOCKET_SECONDS = 0.2
 _BREAK_SECONDS = 1.0
 
 
-def verify_login(settings: BrokerSettings) -> None:
-    """Raise SetupFailed when the broker rejects the user or the password.
+def warn_of_refusal(settings: BrokerSettings) -> None:
+    """Log when the broker rejects the user or the password.
 
-    A broker that is down may come back, and workers do without it.
+    Processes do without a broker: one that starts while a password changes must not end.
     """
     if not settings.address:
         return
@@ -50,9 +50,9 @@ def verify_login(settings: BrokerSettings) -> None:
     try:
         client.ping()
     except redis.exceptions.AuthenticationError as error:
-        raise SetupFailed(
-            f"the broker rejects this process ({error}); correct SMART_FILTER_BROKER_URL"
-        ) from error
+        logger("bells").error(
+            "broker_rejects_process", reason=str(error), remedy="correct SMART_FILTER_BROKER_URL"
+        )
     except (redis.exceptions.RedisError, OSError):
         return
     finally:

@@ -101,9 +101,13 @@ class SupervisedLoop:
                 self._log.error("loop_stopped", loop=self._name, failures=self._defects)
                 raise
         else:
-            if self.is_failing:
-                self._log.info("loop_recovered", loop=self._name, failures=self._failures)
-            self._defects, self._failures, self._logged = 0, 0, ""
+            self.recover()
+
+    def recover(self) -> None:
+        """Note that the loop works: after a step, or within one that lasts."""
+        if self.is_failing:
+            self._log.info("loop_recovered", loop=self._name, failures=self._failures)
+        self._defects, self._failures, self._logged = 0, 0, ""
 
     def _is_new_error(self, error: str) -> bool:
         before, self._logged = self._logged, error

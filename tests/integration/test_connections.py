@@ -12,10 +12,12 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from smart_filter_api.auth.rate_limit import RateLimiter
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared import doorbell
 from smart_filter_shared.config.settings import BrokerSettings, StorageSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import DatabaseUnavailable, StorageMisconfigured, StorageUnavailable
@@ -360,22 +362,15 @@ def test_command_ends_in_one_line_when_storage_refuses_it(
     assert command.status(*words) == NO_SERVER
 
 
-@pytest.mark.parametrize(
-    "words", [["api", "--port", "1"], ["worker", "--stages", "prepare"]], ids=" ".join
-)
-def test_command_ends_in_one_line_when_the_broker_refuses_it(
-    servers: Stack, command: Command, monkeypatch: pytest.MonkeyPatch, words: list[str]
-) -> None:
+def test_refused_password_of_the_broker_is_logged_and_ends_nothing(servers: Stack) -> None:
     broker = urlsplit(servers.addresses.broker_url)
-    monkeypatch.setenv("SMART_FILTER_BROKER_URL", f"redis://:{SECRET}@127.0.0.1:{broker.port}/0")
+    url = SecretStr(f"redis://:{SECRET}@127.0.0.1:{broker.port}/0")
 
-    given = command.output(*words)
+    with capture_logs() as logged:
+        doorbell.warn_of_refusal(BrokerSettings(url=url))
 
-    assert given.count("\n") == 1
-    assert "the broker rejects this process" in given
-    assert "correct SMART_FILTER_BROKER_URL" in given
-    assert SECRET not in given
-    assert command.status(*words) == NO_SERVER
+    assert [line["event"] for line in logged] == ["broker_rejects_process"]
+    assert SECRET not in str(logged)
 
 
 @contextlib.contextmanager

@@ -95,6 +95,7 @@ class BellListener:
         self._serving = serving
         self._threads = threads
         self._stopping = threading.Event()
+        self._listening = SupervisedLoop("bells", every_seconds=_RETRY_SECONDS, most_failures=None)
         # A daemon: a broker that does not answer may hold it for seconds.
         self._thread = threading.Thread(target=self._run, name="Bells", daemon=True)
 
@@ -113,11 +114,10 @@ class BellListener:
             self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
-        listening = SupervisedLoop("bells", every_seconds=_RETRY_SECONDS, most_failures=None)
         while not self._stopping.is_set():
-            with listening.step():
+            with self._listening.step():
                 self._listen()
-            self._stopping.wait(listening.pause_seconds)
+            self._stopping.wait(self._listening.pause_seconds)
 
     def _listen(self) -> None:
         """Consume rings until the listener stops, or the broker fails.
@@ -133,7 +133,12 @@ class BellListener:
         set_event_loop(None)  # else the closed one of an earlier Celery worker would be used
         worker = self._build()
         started_at = time.monotonic()
+        # A step ends only by a fault: else no fault after the first would be logged.
+        steady = threading.Timer(_STEADY_SECONDS, self._listening.recover)
+        steady.daemon = True
+        steady.start()
         reason = _run_until_end(worker)
+        steady.cancel()
         if self._stopping.is_set():
             return
         if time.monotonic() - started_at < _STEADY_SECONDS and self._doorbell.find_fault() is None:
