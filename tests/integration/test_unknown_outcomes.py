@@ -319,6 +319,20 @@ def test_statement_without_an_answer_is_executed_once(
         assert api.bench.do(quotas.read_charged_today, TENANT) == pytest.approx(MEGAPIXELS)
 
 
+def test_lost_claim_of_a_key_is_freed_once_the_database_is_back(api: Api, lines: Lines) -> None:
+    # Its statement is in the message, since no connection has prepared it.
+    with lines.database.trap("INSERT INTO requests", Loss.ANSWER) as trap:
+        trap.then = Mode.RESET
+        first = submit(api)
+    wait_until(lambda: api.bench.scalar("SELECT count(*) FROM requests") == 1)
+    lines.database.mode = Mode.PASS
+
+    wait_until(lambda: api.bench.scalar("SELECT count(*) FROM requests") == 0)
+
+    assert first.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert patiently(lambda: submit(api)).status_code == HTTPStatus.ACCEPTED
+
+
 def put_photo(api: Api, upload_id: str) -> httpx.Response:
     headers = {"Content-Type": "image/jpeg"}
     return api.client.put(f"/v1/uploads/{upload_id}", content=a_photo(), headers=headers)

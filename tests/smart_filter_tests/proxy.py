@@ -62,6 +62,7 @@ class Trap:
     at_commit: it springs at the next COMMIT of a connection that has sent the text instead.
     left: how often it springs.  sprung: set when it has.  released: lets what is held go on.
     port: of the proxy's connection to the server on which it sprang last.
+    then: the proxy's mode from then on; None: it stays.
     """
 
     text: bytes
@@ -71,6 +72,7 @@ class Trap:
     sprung: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
     port: int = 0
+    then: Mode | None = None
     _committing: set[socket.socket] = field(default_factory=set)
 
     def springs(self, piece: bytes, client: socket.socket) -> bool:
@@ -275,6 +277,7 @@ class Proxy:
         if trap is None or not trap.springs(piece, client):
             return False
         trap.port = server.getsockname()[1]
+        self.mode = trap.then or self.mode
         if trap.loss == Loss.ANSWER:
             doomed.set()
         elif trap.loss == Loss.LATE_ANSWER:

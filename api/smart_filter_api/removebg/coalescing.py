@@ -6,7 +6,6 @@ that arrive before the job has ended wait for it too, in any API process. When t
 times out, it cancels the job.
 """
 
-import contextlib
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ from smart_filter_api.limits.disconnect import end_on_disconnect
 from smart_filter_api.removebg.errors import refusal
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_job import FollowedJob
+from smart_filter_api.services.claim_release import ABANDONED_SECONDS
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import commit, submit
-from smart_filter_shared.errors import JobFinal, NotFound, OutcomeUnknown, TryAgain
+from smart_filter_shared.errors import JobFinal, NotFound, OutcomeUnknown
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT
@@ -32,9 +32,6 @@ from smart_filter_shared.jobs.queries import JobRow
 
 # Clients cannot send this key, since theirs are printable ASCII.
 _PREFIX: Final = "→ "
-# A claim without a job is abandoned after this time: storing a received photo is faster, so the
-# process that claimed it has died.
-_ABANDONED_SECONDS: Final = 60
 # Poll interval while another request submits the job, which takes some hundredths of a second.
 _POLL_SECONDS: Final = 0.05
 
@@ -181,7 +178,7 @@ async def _claim(services: Services, tenant: Tenant, key: str) -> Waiter | dt.da
         await services.database.transact(join_or_claim)
     except OutcomeUnknown:
         if isinstance(claim, dt.datetime):
-            await _free(services, tenant, key, claim)
+            await services.claims.free(_FREE, {"tenant": tenant, "key": key, "joined_at": claim})
         raise
     return claim
 
@@ -196,7 +193,7 @@ def _join_or_claim(connection: Connection, tenant: Tenant, key: str) -> Waiter |
     at: dt.datetime | None = connection.execute(_CLAIM, parameters).scalar_one_or_none()
     if at is not None:
         return at
-    claimed = connection.execute(_LOCK, {**parameters, "seconds": _ABANDONED_SECONDS}).one_or_none()
+    claimed = connection.execute(_LOCK, {**parameters, "seconds": ABANDONED_SECONDS}).one_or_none()
     if claimed is None or (claimed.job_id is None and not claimed.is_old):
         return None
     job_id = claimed.job_id
@@ -220,14 +217,9 @@ async def _submit(
             accepted = await call(commit.insert_job, caller, submission)
             await call(lambda open_one: open_one.execute(_NAME_JOB, waiter.parameters))
     except BaseException:
-        await _free(services, caller.tenant, key, joined_at)
+        await services.claims.free(
+            _FREE, {"tenant": caller.tenant, "key": key, "joined_at": joined_at}
+        )
         raise
     services.doorbell.ring(accepted.ringing)
     return waiter
-
-
-async def _free(services: Services, tenant: Tenant, key: str, joined_at: dt.datetime) -> None:
-    """Free a claim that names no job, if the database is available; else it is abandoned later."""
-    parameters = {"tenant": tenant, "key": key, "joined_at": joined_at}
-    with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-        await services.database.transact(lambda open_one: open_one.execute(_FREE, parameters))

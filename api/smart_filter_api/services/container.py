@@ -19,6 +19,7 @@ from smart_filter_api.caches import caches
 from smart_filter_api.caches.caches import Caches
 from smart_filter_api.limits.database_limit import DatabaseLimit
 from smart_filter_api.services import process_limits
+from smart_filter_api.services.claim_release import ClaimRelease
 from smart_filter_api.services.database import Database, limit_seconds
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.services.links import Links
@@ -61,6 +62,7 @@ class Services:
     """The services of one API process.
 
     storage_threads: limits blocking calls to storage.
+    claims: frees claims of requests that ended without an answer.
     broker: where workers listen.  doorbell: rings for them without waiting.
     events: wakes requests that wait for jobs.
     eta: places of jobs in the queue, and when they end.
@@ -72,6 +74,7 @@ class Services:
 
     settings: Settings
     database: Database
+    claims: ClaimRelease
     storage: ObjectStore
     storage_threads: anyio.CapacityLimiter
     broker: Doorbell
@@ -143,15 +146,17 @@ async def open_services(
     secret_keys = [key.get_secret_value() for key in settings.secrets.key]
     poller = EventPoller(partial(_poll_events, reader, patience_seconds))
     read_snapshot = partial(_read_stored_snapshot, reader, patience_seconds)
+    database = Database(
+        engine,
+        reader,
+        sessions.for_lists(engine),
+        DatabaseLimit(_DATABASE_CONNECTIONS, seconds=patience_seconds),
+        patience_seconds,
+    )
     services = Services(
         settings=settings,
-        database=Database(
-            engine,
-            reader,
-            sessions.for_lists(engine),
-            DatabaseLimit(_DATABASE_CONNECTIONS, seconds=patience_seconds),
-            patience_seconds,
-        ),
+        database=database,
+        claims=ClaimRelease(database),
         storage=open_store(settings.storage, connections=_STORAGE_THREADS),
         storage_threads=anyio.CapacityLimiter(_STORAGE_THREADS),
         broker=doorbell,
@@ -182,6 +187,7 @@ async def open_services(
                 async with anyio.create_task_group() as loops:
                     loops.start_soon(partition_maker.run)
                     loops.start_soon(services.events.run)
+                    loops.start_soon(services.claims.run)
                     loops.start_soon(end_listener.run)
                     loops.start_soon(services.limits.rates.run)
                     loops.start_soon(refusals.run, engine)

@@ -7,19 +7,17 @@ Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
 import base64
-import contextlib
 import datetime as dt
 import hashlib
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-import anyio
 from fastapi import Header, Request, Response
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.problems import problem
@@ -27,6 +25,7 @@ from smart_filter_api.schemas.parameters import (
     IDEMPOTENCY_KEY_CHARACTERS,
     IDEMPOTENCY_KEY_SCHEMA,
 )
+from smart_filter_api.services.claim_release import ABANDONED_SECONDS
 from smart_filter_api.services.container import Services
 from smart_filter_shared.artifacts.retention import IDEMPOTENCY_KEY_HOURS
 from smart_filter_shared.db import partitions, sessions
@@ -52,9 +51,6 @@ from smart_filter_shared.security.secretbox import SecretBox
 # Problems that a request with a key may get.
 PROBLEMS: Final = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
-# A claim without an answer is abandoned after this time: no request takes longer once its body has
-# arrived, so its process has died.
-_ABANDONED_SECONDS: Final = 60
 # Rejections that can end without a change of the request: the job ends, a worker pool starts, the
 # webhook is enabled. The same request with the same key may then succeed.
 _TRANSIENT_REFUSALS: Final = (JobNotFinished, NotAvailable, WebhookDisabled)
@@ -112,6 +108,7 @@ _FREE_LOST = text("""
     DELETE FROM requests
     WHERE tenant = :tenant AND key = :key AND fingerprint = :fingerprint AND status IS NULL
         AND claimed_at > statement_timestamp() - make_interval(secs => :abandoned_seconds)
+        AND claimed_at <= statement_timestamp() - make_interval(secs => :since_seconds)
 """)
 
 
@@ -256,9 +253,9 @@ async def once(
             try:
                 await services.database.transact(claim.remember, answer)
             except TryAgain:  # the repeated request is refused again
-                await _free(services, _FREE, outcome.row)
+                await services.claims.free(_FREE, outcome.row)
         else:
-            await _free(services, _FREE, outcome.row)
+            await services.claims.free(_FREE, outcome.row)
         raise
 
 
@@ -321,7 +318,7 @@ async def _claim_or_replay(
 ) -> _Claim | Response:
     """Claim a key, or return its stored answer."""
     row = {"tenant": tenant, "key": key}
-    limits = {"kept_hours": IDEMPOTENCY_KEY_HOURS, "abandoned_seconds": _ABANDONED_SECONDS}
+    limits = {"kept_hours": IDEMPOTENCY_KEY_HOURS, "abandoned_seconds": ABANDONED_SECONDS}
 
     def claim(connection: Connection) -> _Claim | Response | Error:
         asked = {**row, **limits, "fingerprint": fingerprint}
@@ -354,7 +351,7 @@ async def _claim_or_replay(
     try:
         outcome = await services.database.query(claim)
     except OutcomeUnknown:
-        await _free(services, _FREE_LOST, {**row, **limits, "fingerprint": fingerprint})
+        await services.claims.free(_FREE_LOST, {**row, **limits, "fingerprint": fingerprint})
         raise
     if isinstance(outcome, Error):
         raise outcome
@@ -367,12 +364,6 @@ def _has_job(connection: Connection, job_id: uuid.UUID | None) -> bool:
     day = partitions.day_condition("id", [job_id])
     statement = text(f"SELECT FROM jobs WHERE id = :id AND {day}")
     return connection.execute(statement, {"id": job_id}).one_or_none() is not None
-
-
-async def _free(services: Services, statement: TextClause, claim: Mapping[str, object]) -> None:
-    """Free a key that has no answer, if the database is available; else it is abandoned later."""
-    with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-        await services.database.transact(lambda open_one: open_one.execute(statement, claim))
 
 
 def _unseal(stored: str, context: str, seal: SecretBox | None) -> bytes:
