@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from smart_filter_shared.db import partitions
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import JobId, Tenant
 
@@ -42,9 +43,11 @@ _CLAIM = text("""
         due_at = statement_timestamp() + make_interval(secs => :lease_seconds)
     FROM (
         SELECT waiting.bucket, waiting.key FROM s3_objects AS waiting
-        LEFT JOIN jobs ON jobs.id = waiting.job_id
         WHERE waiting.state = 'pending' AND waiting.due_at <= statement_timestamp()
-            AND (jobs.id IS NULL OR jobs.finished_at IS NOT NULL)
+            AND NOT EXISTS (
+                SELECT FROM open_jobs AS jobs
+                WHERE jobs.id = waiting.job_id AND jobs.finished_at IS NULL
+            )
         ORDER BY waiting.due_at LIMIT :most
         FOR UPDATE OF waiting SKIP LOCKED
     ) AS due
@@ -73,17 +76,22 @@ _FINISH = text("""
     WHERE bucket = :bucket AND key = :key AND state = 'pending'
 """)
 # Jobs that operators ran again after they had failed.
-_REOPEN = text("""
+_FAILED = text("""
+    SELECT job_id FROM s3_objects
+    WHERE state = 'failed' AND bucket = :bucket AND job_id IS NOT NULL
+""")
+_REOPEN = """
     UPDATE s3_objects SET state = 'pending', attempt = 0, due_at = statement_timestamp(),
         code = NULL, detail = NULL
     FROM jobs
     WHERE s3_objects.state = 'failed' AND jobs.id = job_id AND s3_objects.bucket = :bucket
+        AND {days}
         AND (
             jobs.finished_at IS NULL
             OR jobs.outcome = 'succeeded'
                 AND s3_objects.code NOT IN ('name_taken', 'output_expired')
         )
-""")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +180,10 @@ def retry_later(connection: Connection, due: Due, detail: str) -> float:
 
 def reopen_redriven(connection: Connection, bucket: str) -> None:
     """Await the jobs of failed objects of a bucket that run again."""
-    connection.execute(_REOPEN, {"bucket": bucket})
+    failed = connection.execute(_FAILED, {"bucket": bucket}).scalars().all()
+    for jobs in partitions.group_by_day(sorted(failed)):
+        days = partitions.day_condition("jobs.id", jobs)
+        connection.execute(text(_REOPEN.format(days=days)), {"bucket": bucket})
 
 
 def _conclude(

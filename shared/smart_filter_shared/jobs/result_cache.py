@@ -82,19 +82,21 @@ _LOOKUP = """
     ) AS found
 """
 # The artifacts stay: what is missing may come back, such as from a backup of the store.
-_STOP_SHARING = text("""
-    WITH named AS (
-        SELECT job_id FROM artifacts WHERE tenant = :tenant AND key = :key
-        UNION SELECT job_id FROM borrowers WHERE tenant = :tenant AND key = :key
-    ), cached AS MATERIALIZED (
+_NAMED = text("""
+    SELECT job_id FROM artifacts WHERE tenant = :tenant AND key = :key
+    UNION SELECT job_id FROM borrowers WHERE tenant = :tenant AND key = :key
+""")
+# The artifacts stay: what is missing may come back, such as from a backup of the store.
+_STOP_SHARING = """
+    WITH cached AS MATERIALIZED (
         SELECT job_id, stage FROM stages
-        WHERE job_id IN (SELECT job_id FROM named) AND work IS NOT NULL
+        WHERE job_id = ANY(CAST(:jobs AS uuid[])) AND {days} AND work IS NOT NULL
         ORDER BY job_id, stage
         FOR UPDATE
     )
     UPDATE stages SET work = NULL FROM cached
-    WHERE stages.job_id = cached.job_id AND stages.stage = cached.stage
-""")
+    WHERE stages.job_id = cached.job_id AND stages.stage = cached.stage AND {days}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,10 @@ def skipped_stages(
 
 def stop_sharing(connection: Connection, tenant: Tenant, key: str) -> None:
     """Let no later job reuse results of the jobs that name an object; it is missing."""
-    connection.execute(_STOP_SHARING, {"tenant": tenant, "key": key})
+    named = connection.execute(_NAMED, {"tenant": tenant, "key": key}).scalars().all()
+    for jobs in partitions.group_by_day(sorted(named)):
+        days = partitions.day_condition("stages.job_id", jobs)
+        connection.execute(text(_STOP_SHARING.format(days=days)), {"jobs": jobs})
 
 
 def keep_usable(
