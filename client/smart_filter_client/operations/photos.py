@@ -1,12 +1,13 @@
 """Photos as files, bytes or addresses, and uploads straight to the server's storage."""
 
 import datetime as dt
+import errno
 import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from smart_filter_client.fields import Fields
 from smart_filter_client.http import exchange
@@ -22,6 +23,8 @@ _BRANDS: Mapping[bytes, str] = {
     **dict.fromkeys((b"avif", b"avis"), "image/avif"),
     **dict.fromkeys((b"heic", b"heix", b"hevc", b"mif1", b"msf1"), "image/heic"),
 }
+# A photo has at most 40 MB, a form 81 MB.
+_MOST_BYTES: Final = 81_000_000
 _STARTS: Mapping[bytes, str] = {
     b"GIF8": "image/gif",
     b"BM": "image/bmp",
@@ -102,7 +105,16 @@ async def read_photo(client: Connection, photo: Path | bytes) -> bytes:
     """Return a photo's bytes.  Raises OSError."""
     if isinstance(photo, bytes):
         return photo
-    return await client.backend.call(photo.read_bytes)
+    return await client.backend.call(functools.partial(_read_bounded, photo))
+
+
+def _read_bounded(file: Path) -> bytes:
+    """Return what a file has, up to more than any picture may have: devices never end."""
+    with file.open("rb") as source:
+        content = source.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(file))
+    return content
 
 
 async def measure_photo(client: Connection, photo: Path | bytes) -> tuple[int, bytes]:
