@@ -37,6 +37,7 @@ from smart_filter_shared.telemetry import logs
 from smart_filter_shared.tenants import settings as tenants_settings
 from smart_filter_shared.tenants.quotas import LimitOverrides
 from smart_filter_tests.bench import TENANT, Bench, as_role
+from smart_filter_tests.outages import wait_until
 from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.pictures import encode
 
@@ -175,10 +176,14 @@ def fetch_and_disconnect(request: httpx.Request) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The URLs of a served API: of its public port, and of its operators' port."""
+    """The URLs of a served API: of its public port, and of its operators' port.
+
+    is_ringing: whether an API of this process is sending rings, which it does after its answers.
+    """
 
     url: str
     operators_url: str
+    is_ringing: Callable[[], bool] = lambda: False
 
 
 @contextlib.contextmanager
@@ -199,7 +204,8 @@ def serve_api(settings: Settings, *, clock: Callable[[], float] = time.monotonic
             trusted_proxies=proxies,
             end_waits=partial(app.end_waits, application),
         ) as url:
-            yield Site(url, f"http://{LOOPBACK}:{port}")
+            state = application.state
+            yield Site(url, f"http://{LOOPBACK}:{port}", lambda: state.services.doorbell.is_busy)
 
 
 @contextlib.contextmanager
@@ -261,6 +267,8 @@ def open_api(site: Site, bench: Bench, key: str) -> Iterator[Api]:
         httpx.Client(base_url=site.operators_url, **about) as operators,
     ):
         yield Api(site.url, bench, client, operators)
+        # Else a late ring would count as one of the next test.
+        wait_until(lambda: not site.is_ringing())
 
 
 def a_card(task: TaskName, name: str | None = None) -> ModelCard:

@@ -26,6 +26,7 @@ class QueuedDoorbell:
     def __init__(self, doorbell: Callable[[Sequence[Capability]], object]) -> None:
         self._doorbell = doorbell
         self._thread = anyio.CapacityLimiter(1)
+        self._unsent = 0
         self._put, self._taken = anyio.create_memory_object_stream[Capability](_MAX_PENDING)
 
     def ring(self, capabilities: Iterable[Capability]) -> None:
@@ -35,6 +36,12 @@ class QueuedDoorbell:
                 self._put.send_nowait(capability)
             except anyio.WouldBlock:
                 return
+            self._unsent += 1
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether rings are pending or being sent."""
+        return self._unsent > 0
 
     def end(self) -> None:
         """Let `run` return after the pending rings are sent."""
@@ -52,6 +59,7 @@ class QueuedDoorbell:
                 # No pause after a failure: the loop only runs when there is a submission.
                 with rings.step():
                     await anyio.to_thread.run_sync(self._doorbell, due, limiter=self._thread)
+                self._unsent -= len(due)
 
     def _rest(self) -> Iterable[Capability]:
         try:
