@@ -22,13 +22,18 @@ SIGNATURE: Final = b"\xff\xd8\xff"
 # A progressive JPEG consists of scans, usually ten. A scan of a few bytes can cost much time, so
 # many can take minutes ("JPEG bomb": libjpeg-turbo's fuzzers stop at 500).
 MAX_SCANS: Final = 100
+# Pixels of a picture times its scans: 20 scans of 50 megapixels, two seconds of a core at most. A
+# hundred take six.
+_MAX_SCAN_PIXELS: Final = 1_000_000_000
 
 # libjpeg's warnings: bytes before a marker, and a marker before the last pixels.
 _GAP_WARNING: Final = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
 _BEFORE_END: Final = " before marker 0xd9"
 _EARLY_END_WARNING: Final = "premature end of data segment"
-# Scans whose end is tried as the place of such bytes; photos have about ten.
+# Scans whose end is tried as the place of such bytes; photos have about ten. Each try decodes the
+# picture, so large ones have fewer: their samples times scans, for color twice the bound above.
 _MAX_GAPS: Final = 16
+_MAX_TRIED_SAMPLES: Final = 6 * _MAX_SCAN_PIXELS
 _BITS: Final = 8  # that libjpeg-turbo decodes with this interface
 # Color space requested from simplejpeg, by number of components.
 _COLOR_SPACES: Final = {1: "GRAY", 3: "RGB", 4: "CMYK"}
@@ -83,11 +88,15 @@ def decode(content: bytes, header: Header) -> NDArray[np.uint8]:
     CMYK is returned as ink: 255 is full ink, however the file stores it.
     Raises ImageUnreadable when pixels are missing, or there are too many scans.
     """
-    if _has_too_many_scans(content):
-        raise ImageUnreadable(f"JPEG with more than {MAX_SCANS} scans")
+    size = header.width * header.height
+    most_scans = min(MAX_SCANS, _MAX_SCAN_PIXELS // max(1, size))
+    if _count_scans(content, enough=most_scans) > most_scans:
+        raise ImageUnreadable(
+            f"JPEG of {header.width}×{header.height} pixels with more than {most_scans} scans"
+        )
     space = _COLOR_SPACES[header.components]
     # libjpeg may find another frame than the walk: it must fit into this buffer.
-    buffer = np.empty(header.width * header.height * header.components, np.uint8)
+    buffer = np.empty(size * header.components, np.uint8)
     pixels = _decompress(content, space, buffer)
     if pixels.size != buffer.size:
         raise ImageUnreadable("JPEG: two frames of different size")
@@ -120,7 +129,9 @@ def _decompress_faulty(
     gap = _GAP_WARNING.search(warning)
     if gap is not None and not warning.endswith(_BEFORE_END):
         gaps = jpeg_segments.fill_gaps(content, int(gap[2], 16), int(gap[1]))
-        for filled in itertools.islice(gaps, _MAX_GAPS):
+        samples = max(1, buffer.size * _count_scans(content))
+        most = min(_MAX_GAPS, max(1, _MAX_TRIED_SAMPLES // samples))
+        for filled in itertools.islice(gaps, most):
             pixels, remaining = _try(filled, space, buffer)
             if not remaining:
                 return pixels
@@ -188,9 +199,10 @@ def _walk(content: bytes) -> Header:
     return Header(bits, width, height, components, adobe, exif, profile, xmp)
 
 
-def _has_too_many_scans(content: bytes) -> bool:
+def _count_scans(content: bytes, *, enough: int = 0) -> int:
+    """Return the number of scans; a larger number is returned where it is `enough` at most."""
     # A phone may append a video after the picture, with arbitrary bytes.
-    if content.count(b"\xff\xda") <= MAX_SCANS:
-        return False
-    markers = (marker for marker, _, _ in find_segments(content))
-    return sum(marker == Marker.SCAN for marker in markers) > MAX_SCANS
+    found = content.count(b"\xff\xda")
+    if found <= enough:
+        return found
+    return sum(marker == Marker.SCAN for marker, _, _ in find_segments(content))

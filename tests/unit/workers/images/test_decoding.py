@@ -275,6 +275,25 @@ def test_jpeg_with_too_many_scans_is_refused(length: int, between: bytes, times:
         images.decode(content[:-2] + scans + content[-2:])
 
 
+def test_large_jpeg_may_have_fewer_scans() -> None:
+    content = encode(quarters(), "JPEG", progressive=True)
+    scan = content.index(b"\xff\xda")
+    more = content[:-2] + content[scan : scan + 14] * (21 - content.count(b"\xff\xda"))
+    height_at = content.index(b"\xff\xc2") + 5
+    large = more[:height_at] + struct.pack(">HH", 7000, 7000) + more[height_at + 4 :]
+
+    with pytest.raises(ImageUnreadable, match="more than 20 scans"):
+        images.decode(large + content[-2:])
+
+
+def test_bmp_of_many_run_lengths_is_refused() -> None:
+    plain = encode(quarters().quantize(8), "BMP")
+    packed = plain[:30] + bytes((1, 0, 0, 0)) + plain[34:] + b"\1a" * 4_000_000
+
+    with pytest.raises(ImageUnreadable, match="compressed BMP"):
+        images.decode(packed)
+
+
 def test_jpeg_of_a_million_segments_is_refused() -> None:
     content = encode(quarters(), "JPEG")
 
