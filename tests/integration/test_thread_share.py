@@ -5,15 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import Connection
 
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.queue import heads
+from smart_filter_shared.queue.leases import Lease
 from smart_filter_tests import face_worker
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.scenarios import KEEP_BACKGROUND
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE
+from smart_filter_tests.statement_costs import record_costs
 from smart_filter_workers.runtime import runner
 from smart_filter_workers.runtime.claiming import thread_share
 
@@ -90,3 +93,27 @@ def test_queue_of_a_tenant_that_is_not_allowed_has_no_head(bench: Bench) -> None
     assert bench.do(heads.next_capability, served) == capability(COMPOSITE)
     assert bench.do(heads.next_capability, served, only=[BOB]) == capability(PREPARE)
     assert bench.do(heads.next_capability, served, only=[]) is None
+
+
+def test_claim_for_tenants_reads_no_backlog_of_others(bench: Bench) -> None:
+    first = bench.submit(KEEP_BACKGROUND, tenant=ANN)
+    bench.copy(first, 2000, every_seconds=1.0)
+
+    def claim(connection: Connection) -> list[Lease]:
+        return WORKER.claim(
+            connection,
+            capability(PREPARE),
+            worker=bench.worker,
+            lease_seconds=30,
+            max_attempts=3,
+            only=[BOB],
+        )
+
+    with record_costs(bench.engine, bench.engine) as log:
+        assert bench.do(heads.next_capability, [capability(PREPARE)], only=[BOB]) is None
+        assert bench.do(claim) == []
+
+    # Each looks at 500 rows, and the job of each: six pages in all at most.
+    assert log.pages < 2 * 500 * 6
+    job_id = bench.submit(KEEP_BACKGROUND, tenant=BOB)
+    assert [lease.job_id for lease in bench.do(claim)] == [job_id]

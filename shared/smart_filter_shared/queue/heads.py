@@ -15,6 +15,15 @@ from smart_filter_shared.pipeline import StageName, stage_index
 OF_TENANTS: Final = """
         AND (SELECT tenant FROM open_jobs AS jobs WHERE jobs.id = stages.job_id)
             = ANY(CAST(:only AS text[]))"""
+# Restricts `stages` to the first rows of a queue, among which tenants are looked for: a look
+# through 100,000 rows of others takes a second. A tenant's next row is among the first ones unless
+# hundreds of tenants wait, since ranks give tenants turns (fair_queueing).
+NEAR_HEAD: Final = """
+        AND stages.rank <= coalesce((
+            SELECT rank FROM open_stages AS ahead
+            WHERE ahead.capability = {capability} AND ahead.state = 'ready'
+            ORDER BY rank OFFSET 500 LIMIT 1
+        ), 'infinity')"""
 
 # The queues with a stage of a state, for WITH RECURSIVE: one probe of an index for each, from one
 # capability to the next, however many stages they have.
@@ -48,7 +57,9 @@ _WAITING_HEADS = text(f"""
     {_HEADS_SQL.format(tenants="")}
         AND head.ready_at < statement_timestamp() - make_interval(secs => :seconds)
 """)
-_HEADS_OF_TENANTS = text(_HEADS_SQL.format(tenants=OF_TENANTS))
+_HEADS_OF_TENANTS = text(
+    _HEADS_SQL.format(tenants=OF_TENANTS + NEAR_HEAD.format(capability="served.capability"))
+)
 # Of empty queues one descent of `stages_ready` in each day. Paused capabilities are left out
 # first: otherwise their backlog would be read.
 _IS_ANY_READY = text("""
@@ -69,7 +80,7 @@ def next_capability(
 ) -> Capability | None:
     """Return the capability whose head has the lowest rank; the later stage breaks ties.
 
-    only: the tenants whose rows count; None: all.
+    only: the tenants whose rows count, among the first of each queue; None: all.
     None when no capability has a ready row of them.
     """
     statement = _HEADS if only is None else _HEADS_OF_TENANTS

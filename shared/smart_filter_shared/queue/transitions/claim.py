@@ -43,7 +43,7 @@ _FIRST_RUNS = f"""
 # on its last attempt is claimed alone. A row past its deadline is skipped: `fail_overdue` ends it
 # within a second. A paused capability (pauses.py) has no head: one probe of a small table.
 # A worker whose cards differ from the published ones, which validate recipes, claims nothing.
-# {{others}}: empty, or the restriction to tenants that are not excluded.  {{job_sql}}: see `claim`.
+# {{near_head}}, {{others}}: empty, or the restriction to some tenants.  {{job_sql}}: see `claim`.
 _CLAIM = f"""
     WITH head AS MATERIALIZED (
         SELECT job_id, stage, batch_key, attempt FROM open_stages AS stages
@@ -54,7 +54,8 @@ _CLAIM = f"""
                     AS own (task text, name text, fingerprint text) USING (task, name)
                 WHERE models.fingerprint <> own.fingerprint
             )
-            AND NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = :capability){{others}}
+            AND NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = :capability)
+            {{near_head}}{{others}}
         ORDER BY rank LIMIT 1
         FOR UPDATE SKIP LOCKED
     ), near AS MATERIALIZED (
@@ -194,12 +195,12 @@ def claim(
     """Claim the head of a queue and up to batch_size − 1 rows of its batch key; return the leases.
 
     guard: what the worker would run the stages with; nothing is claimed when others are published.
-    only: the tenants whose rows are claimed; None: all.
+    only: the tenants whose rows are claimed, among the first of the queue; None: all.
     job_sql: an expression for the row of the job `claimed.job_id` as text, which the leases get.
     """
     rows = sessions.fetch_rows(
         connection,
-        _statement(_CLAIM, "" if only is None else heads.OF_TENANTS, job_sql),
+        _statement(_CLAIM, is_restricted=only is not None, job_sql=job_sql),
         {
             "capability": capability,
             "mates": batch_size - 1,
@@ -223,8 +224,10 @@ def claim(
 
 
 @cache
-def _statement(template: str, others: str, job_sql: str) -> TextClause:
-    return text(template.format(others=others, job_sql=job_sql))
+def _statement(template: str, *, is_restricted: bool, job_sql: str) -> TextClause:
+    near_head = heads.NEAR_HEAD.format(capability=":capability") if is_restricted else ""
+    others = heads.OF_TENANTS if is_restricted else ""
+    return text(template.format(near_head=near_head, others=others, job_sql=job_sql))
 
 
 def _find_first_claims(connection: Connection, claimed: Mapping[JobId, StageName]) -> list[JobId]:
