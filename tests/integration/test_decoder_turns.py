@@ -14,8 +14,9 @@ from PIL import Image
 import smart_filter_tests
 from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_tests import face_worker
-from smart_filter_tests.bench import Bench
+from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.stages import FACE
@@ -114,6 +115,7 @@ def a_photo(number: int) -> bytes:
     return encode(Image.new("RGB", (8, 8), (number, 0, 0)), "PNG")
 
 
+@pytest.mark.slow
 def test_six_tenants_whose_photos_hang_leave_a_thread_and_a_child_to_a_seventh(
     decoding: Decoding,
 ) -> None:
@@ -129,6 +131,31 @@ def test_six_tenants_whose_photos_hang_leave_a_thread_and_a_child_to_a_seventh(
 
     assert states.count("running") <= 2
     assert set(states) <= {"running", "ready", "waiting"}
+
+
+def list_children() -> list[str]:
+    """Return the processes of the decoder that this process has started."""
+    lists = Path("/proc/self/task").glob("*/children")
+    pids = [pid for path in lists for pid in path.read_text("ascii").split()]
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids}
+    return [pid for pid, command in commands.items() if b"forging_decoder" in command]
+
+
+def test_child_ends_when_the_job_is_canceled_while_its_picture_is_decoded(
+    decoding: Decoding,
+) -> None:
+    canceled = decoding.submit(TENANT, HANGS)
+
+    with ThreadPoolExecutor(1) as threads:
+        turn = threads.submit(runner.run, decoding.worker.services)
+        while not list_children():
+            pass
+        decoding.bench.do(CLIENT.cancel, canceled, tenant=TENANT)
+        decoding.worker.services.heartbeat.beat()
+        turn.result()
+
+    assert list_children() == []
+    assert decoding.state(canceled) == "canceled"
 
 
 def test_decoding_ends_when_the_lease_is_lost(decoding: Decoding) -> None:

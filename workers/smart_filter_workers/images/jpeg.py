@@ -202,7 +202,7 @@ def _walk(content: bytes) -> Header:
 def _count_scans(content: bytes, *, enough: int = 0) -> int:
     """Return the number of scans; a larger number is returned where it is `enough` at most."""
     # A phone may append a video after the picture, with arbitrary bytes.
-    found = content.count(b"\xff\xda")
-    if found <= enough:
-        return found
+    most = content.count(b"\xff\xda")
+    if most <= enough:
+        return most
     return sum(marker == Marker.SCAN for marker, _, _ in find_segments(content))
