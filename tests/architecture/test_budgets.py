@@ -10,19 +10,19 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
-    "api": 22_890,
-    "benchmarks": 10_895,
-    "client": 5_835,
-    "deploy": 17_270,
+    "api": 23_450,
+    "benchmarks": 11_170,
+    "client": 5_850,
+    "deploy": 17_420,
     "docs": 4_050,
-    "shared": 24_195,
-    "tests": 82_100,
-    "tests/smart_filter_tests": 14_540,
+    "shared": 25_800,
+    "tests": 86_900,
+    "tests/smart_filter_tests": 15_230,
     "training": 10_350,
-    "workers": 38_525,
+    "workers": 39_480,
 }
 # `make openapi` writes docs/problems from the code.
-WORDS = {"CHANGELOG.md": 1_500, "docs/*.md :!docs/problems": 70_000}
+WORDS = {"CHANGELOG.md": 1_560, "docs/*.md :!docs/problems": 73_300}
 
 
 def tracked(patterns: str) -> list[Path]:

@@ -99,7 +99,12 @@ class Database:
                     sessions.async_transaction(self.lister) as connection,
                 ):
                     yield connection
-            except StatementTimedOut as error:
+            except DatabaseUnavailable as error:
+                # A statement took too long, or many did together.
+                if not isinstance(error, StatementTimedOut) and not isinstance(
+                    error.__cause__, TimeoutError
+                ):
+                    raise
                 raise ListTooSlow(
                     f"the list takes longer than {sessions.LISTING_SECONDS} s; narrow it, such as"
                     f" by created_after, or retry in {_LIST_RETRY_SECONDS} s",

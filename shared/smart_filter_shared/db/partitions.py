@@ -293,6 +293,19 @@ def _list_open(connection: Connection) -> list[Partition]:
     return [span for span in spans if span <= last]
 
 
+def list_unfinished(connection: Connection) -> list[Partition]:
+    """Return the partitions that can hold unfinished jobs, in order of their days.
+
+    A day on which an ended job was started again is missing until the next sweep.
+    """
+    shown = _read_shown(connection, "jobs") or []
+    return [
+        span
+        for span in list_partitions(connection)
+        if not shown or span in shown or span > shown[-1]
+    ]
+
+
 def first_recent_day(connection: Connection, *, grace: dt.timedelta = _GRACE) -> dt.date:
     """Return the first day that the views show even when it holds no unfinished job.
 

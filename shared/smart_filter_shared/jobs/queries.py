@@ -365,9 +365,11 @@ def list_jobs(connection: Connection, listing: JobFilter) -> list[JobRow]:
 
 def _list_days(connection: Connection, listing: JobFilter) -> Iterator[list[str]]:
     """Yield conditions on the keys of jobs and stages: a few days each, the newest days first."""
+    is_unfinished = listing.state in {JobState.QUEUED, JobState.RUNNING}
+    list_partitions = partitions.list_unfinished if is_unfinished else partitions.list_partitions
     spans = [
         span
-        for span in reversed(partitions.list_partitions(connection))
+        for span in reversed(list_partitions(connection))
         if (listing.before is None or span.since is None or span.since <= day_of(listing.before))
         and (
             listing.created_after is None

@@ -19,7 +19,7 @@ from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.jobs.submission import stage_payload
 from smart_filter_shared.pipeline import get_stage
 from smart_filter_shared.queue import heads
-from smart_filter_shared.queue.leases import CompleteResult, ImportedPhoto, StageOutcome
+from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
 from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
@@ -365,15 +365,21 @@ def _complete(
         lease = task.lease
         digests = services.models.digests(lease.models, lease.parameters, lease.digests)
         outcomes.append(task.outcome(digests))
+    # The sizes of photos at an address were unknown at submission.
+    charges = [
+        (task.lease, task.job.tenant, outcome.photo.megapixels)
+        for task, outcome in zip(tasks, outcomes, strict=True)
+        if task.job.photo_url is not None and outcome.photo is not None
+    ]
     try:
         completion, following = error_policy.retry_until_lease_ends(
-            services, _commit, outcomes, claim_until=ends_at
+            services, _commit, outcomes, charges=charges, claim_until=ends_at
         )
     except TryAgain:
         raise
     except Exception:  # noqa: BLE001 - a failed claim must not undo the completion
         completion, following = error_policy.retry_until_lease_ends(
-            services, _commit, outcomes, claim_until=None
+            services, _commit, outcomes, charges=charges, claim_until=None
         )
     services.doorbell.announce_ends(completion.succeeded)
     services.counters.record_runs(outcomes)
@@ -383,8 +389,6 @@ def _complete(
             task.trouble = LeaseLost.code
             error_policy.remove_unreferenced(services, outcome.artifacts)
             continue
-        if task.job.photo_url is not None and outcome.photo is not None:
-            _charge_photo(services, task.job.tenant, outcome.photo)
         if task.run_ahead_of is not None:
             services.counters.record_claims([task.lease])
             services.stage_events.record_claims([task.lease])
@@ -397,24 +401,27 @@ def _complete(
 
 
 def _commit(
-    services: WorkerContext, outcomes: Sequence[StageOutcome], *, claim_until: float | None
+    services: WorkerContext,
+    outcomes: Sequence[StageOutcome],
+    *,
+    charges: Sequence[tuple[Lease, Tenant, float]],
+    claim_until: float | None,
 ) -> tuple[CompleteResult, Claim | None]:
-    """Complete stages, and claim the next batch while the turn lasts; None: claim nothing."""
+    """Complete stages, and claim the next batch while the turn lasts; None: claim nothing.
+
+    charges: megapixels of imported photos, which their tenants' days are charged.
+    """
     if claim_until is not None:
         services.heartbeat.begin_claim()
     with sessions.transaction(services.engine) as connection:
         completion = WORKER.complete(connection, outcomes)
+        for lease, tenant, megapixels in charges:
+            if lease not in completion.lost:
+                quotas.charge_imported(connection, tenant, megapixels)
         if claim_until is None or not _goes_on(services, claim_until):
             return completion, None
         # One transaction: one wait for the disk instead of two.
         return completion, claims.claim(services, connection)
-
-
-def _charge_photo(services: WorkerContext, tenant: Tenant, photo: ImportedPhoto) -> None:
-    """Charge an imported photo to its tenant's day; its size was unknown at submission."""
-    # A transaction of its own: submissions of the tenant wait for this row.
-    with contextlib.suppress(TryAgain), sessions.transaction(services.engine) as connection:
-        quotas.charge_imported(connection, tenant, photo.megapixels)
 
 
 def _record_durations(services: WorkerContext, claim: Claim, tasks: Sequence[Task]) -> None:
