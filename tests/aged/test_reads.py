@@ -10,6 +10,8 @@ from typing import Final
 import pytest
 from sqlalchemy import Connection, Engine, text
 
+from smart_filter_api.s3_folders import rows
+from smart_filter_api.s3_folders.rows import Taken
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.db import partitions, sessions
 from smart_filter_shared.ids import JobId
@@ -135,6 +137,18 @@ def clients(bench: Bench) -> None:
     bench.do(queries.list_jobs, JobFilter(tenant=TENANT, limit=10))
 
 
+def keep_objects(bench: Bench) -> None:
+    """Look after a missing object, and after the results of an S3 folder."""
+    job_id = bench.submit()
+    key = bench.scalar("SELECT key FROM artifacts WHERE job_id = :id", id=job_id)
+    bench.do(result_cache.stop_sharing, TENANT, key)
+    taken = Taken("photos", f"in/{job_id}", "1", TENANT, "photos/out", job_id=job_id)
+    assert bench.do(rows.take, taken)
+    bench.execute("UPDATE s3_objects SET state = 'failed'")
+    bench.do(rows.reopen_redriven, "photos")
+    bench.do(rows.claim, most=10)
+
+
 def work(bench: Bench, keyed: Engine) -> None:
     """Claim and complete a stage, as a worker does."""
     with sessions.transaction(keyed) as connection:
@@ -171,6 +185,7 @@ def test_no_statement_takes_many_locks_after_a_thousand_days(bench: Bench, keyed
             sweep(bench)
             bench.do(reads)
             clients(bench)
+            keep_objects(bench)
             bench.do(partitions.create_upcoming)
 
     assert len(log.costs) > 100

@@ -81,7 +81,7 @@ _LOOKUP = """
         ORDER BY stage, job_id IS NOT DISTINCT FROM CAST(:parent AS uuid) DESC, job_id DESC
     ) AS found
 """
-# The artifacts stay: what is missing may come back, such as from a backup of the store.
+# The jobs that name an object.
 _NAMED = text("""
     SELECT job_id FROM artifacts WHERE tenant = :tenant AND key = :key
     UNION SELECT job_id FROM borrowers WHERE tenant = :tenant AND key = :key
@@ -211,8 +211,8 @@ def skipped_stages(
 
 def stop_sharing(connection: Connection, tenant: Tenant, key: str) -> None:
     """Let no later job reuse results of the jobs that name an object; it is missing."""
-    named = connection.execute(_NAMED, {"tenant": tenant, "key": key}).scalars().all()
-    for jobs in partitions.group_by_day(sorted(named)):
+    job_ids = connection.execute(_NAMED, {"tenant": tenant, "key": key}).scalars().all()
+    for jobs in partitions.group_by_day(sorted(job_ids)):
         days = partitions.day_condition("stages.job_id", jobs)
         connection.execute(text(_STOP_SHARING.format(days=days)), {"jobs": jobs})
 
