@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.queue import heads, pauses
+from smart_filter_shared.queue import pauses
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import PHOTO, RunningStack
 from smart_filter_tests.heic import quarters
@@ -80,11 +80,14 @@ def test_stage_that_lost_two_workers_succeeds_at_its_last_attempt(
     running_stack: RunningStack,
 ) -> None:
     with open_bench(settings_of(running_stack.stack.addresses), connections=1) as bench:
-        prepare = next(name for name in served_by(bench) if heads.stage_of(name) == "prepare")
-        bench.do(pauses.pause, prepare)
+        running_stack.until(lambda: served_by(bench) != [])
+        served = served_by(bench)
+        for capability in served:
+            bench.do(pauses.pause, capability)
         job_id = running_stack.submit(background="keep")
         bench.execute("UPDATE stages SET attempt = 2 WHERE job_id = :id", id=job_id)
-        bench.do(pauses.resume, prepare)
+        for capability in served:
+            bench.do(pauses.resume, capability)
 
     job = running_stack.wait(job_id)
 
@@ -93,12 +96,9 @@ def test_stage_that_lost_two_workers_succeeds_at_its_last_attempt(
 
 
 def served_by(bench: Bench) -> list[Capability]:
-    return [
-        Capability(name)
-        for name in bench.scalar(
-            "SELECT array_agg(DISTINCT name) FROM workers, unnest(capabilities) AS name"
-        )
-    ]
+    """Return the capabilities that the worker has announced."""
+    served = "SELECT array_agg(DISTINCT name) FROM workers, unnest(capabilities) AS name"
+    return [Capability(name) for name in bench.scalar(served) or ()]
 
 
 def test_album_composes_the_photo_that_smiles(running_stack: RunningStack) -> None:
