@@ -29,7 +29,7 @@ def prometheus(stack: ComposeStack) -> Iterator[Prometheus]:
     stack.up("prometheus")
     address = f"http://127.0.0.1:{stack.prometheus_port}/api/v1"
     with httpx.Client(base_url=address, timeout=60) as http:
-        yield Prometheus(http, PATIENCE_SECONDS)
+        yield Prometheus(http)
     stack.compose("rm", "--stop", "--force", "prometheus")
 
 

@@ -30,7 +30,6 @@ _SHORTENED: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "prometheus.yml": ((r"\b15s\b", "1s"),),
     "alerts.yml": ((r"\bfor: \S+", "for: 5s"), (r"\[\d+m\]", "[15s]")),
 }
-# Limits what would hang.
 _LOOK_SECONDS: Final = 0.2
 _LAST_LINES: Final = 20
 
