@@ -525,8 +525,10 @@ def test_remove_bg_without_an_answer_is_repeated_as_one_job(
     with open_client(api) as client:
         with lines.database.trap(statement, loss, at_commit=True) as trap:
             first = client.post()
+        freed = "None"
+        before = (client.last_join(), freed)
         begun = client.pool.submit(lambda: patiently(client.post))
-        wait_until(lambda: client.jobs() > 0)
+        wait_until(lambda: client.last_join() not in before and client.jobs() > 0)
         client.work()
 
     assert trap.sprung.is_set()
