@@ -146,11 +146,14 @@ class Segmentation(SegmentationFacts):
     matte: (h, w) uint8 at the proxy's size.
     debug: a picture of the model's steps, if requested.
     owners: the person of each pixel, (h, w) uint8, if persons were requested one by one.
+    evidence: (h', w') uint8, small: where any network sees a person, or a thing that one holds, 0
+        nowhere to 255; a blur stays away from it.  None where the matte is all that counts.
     """
 
     matte: Matte8 = field(kw_only=True)
     debug: EncodedFile | None = None
     owners: InstanceMap | None = None
+    evidence: Matte8 | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,12 +111,16 @@ class Framing:
     aspect: tuple[int, int] | None = None
 
     @property
+    def moves_people(self) -> bool:
+        """Whether the people are placed elsewhere on their background."""
+        return self.scale is not None or self.position is not None
+
+    @property
     def asks_for_people(self) -> bool:
         """Whether the framing depends on where the people are."""
         return (
             self.crop != Crop.NONE
-            or self.scale is not None
-            or self.position is not None
+            or self.moves_people
             or self.aspect is not None
             or self.size.exact is not None
             or self.size.paper is not None

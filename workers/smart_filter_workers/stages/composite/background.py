@@ -1,5 +1,6 @@
 """Draw the background behind the people at the size of the picture."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from smart_filter_shared.results import ChosenBackground, Frame
 from smart_filter_workers.backgrounds import blur, cover_crop, library
 from smart_filter_workers.backgrounds.choice import side_light
 from smart_filter_workers.opencv import cv2
+from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite import camera, compose, correct_light
 from smart_filter_workers.stages.composite.correct_light import Curve
@@ -61,6 +63,18 @@ def is_photo(chosen: ChosenBackground) -> bool:
     )
 
 
+def shows_people(chosen: ChosenBackground, inputs: Inputs) -> bool:
+    """Return whether the background is the photo with its people, sharp where they may be.
+
+    Their own pixels then need no matte, whose errors would show.
+    """
+    return (
+        chosen.kind == BackgroundKind.BLUR
+        and inputs.evidence is not None
+        and not inputs.recipe.framing.moves_people
+    )
+
+
 def find_light_curve(chosen: ChosenBackground | None, inputs: Inputs) -> Curve | None:
     """Return the curve that corrects a photo that `auto` keeps; None to leave it as it is."""
     is_kept = chosen is not None and chosen.kind == BackgroundKind.KEEP
@@ -103,14 +117,23 @@ def make_transparent(*, width: int, height: int) -> Srgba8:
 
 
 def _draw_blurred(inputs: Inputs, matte: Matte8, strength: float, frame: Frame) -> Srgb8:
+    proxy_srgb = inputs.prepared.proxy_srgb
     height, width = inputs.photo.srgb.shape[:2]
     sheet = library.new_sheet("blur", seed=inputs.seed, width=width, height=height)
-    whole = blur.draw(inputs.prepared.proxy_srgb, matte, strength=strength, sheet=sheet)
-    asked = inputs.recipe.framing
-    if asked.scale is not None or asked.position is not None:
-        # The people have moved, so the background no longer fits behind them: fill the frame.
+    if inputs.recipe.framing.moves_people:
+        # The background no longer fits behind them: fill the frame.
+        whole = blur.draw(proxy_srgb, matte, strength=strength, sheet=sheet)
         return cover_crop.crop_to_cover(whole, width=frame.width, height=frame.height)
-    return _place(whole, frame)
+    evidence = inputs.evidence
+    if evidence is None:
+        return _place(blur.draw(proxy_srgb, matte, strength=strength, sheet=sheet), frame)
+    evidence = np.maximum(evidence, resize(matte, width=evidence.shape[1], height=len(evidence)))
+    eyes, soles = (row / height for row in camera.find_ground(inputs) or (math.nan, math.nan))
+    softness = blur.find_softness(evidence, eyes=eyes, soles=soles)
+    blurred = blur.draw_beyond(
+        inputs.photo.srgb, proxy_srgb, softness, strength=strength, sheet=sheet
+    )
+    return _place(blurred, frame)
 
 
 def _color_levels(background: Background) -> tuple[int, int, int, int]:

@@ -35,19 +35,28 @@ def estimate(inputs: Inputs, frame: Frame) -> Camera:
     """Return the camera of a photo in shares of the canvas."""
     grain = measure_grain(inputs.photo.srgb) * min(1.0, frame.scale)
     grain_levels = float(np.clip(grain, GRAIN_LEVELS, _MAX_GRAIN))
+    ground = find_ground(inputs)
+    if ground is None:
+        return Camera(grain_levels=grain_levels)
+    horizon, lowest = (frame.place((0, row))[1] / frame.height for row in ground)
+    return Camera(horizon, horizon + WALL_SHARE * (lowest - horizon), grain_levels)
+
+
+def find_ground(inputs: Inputs) -> tuple[float, float] | None:
+    """Return the rows of the people's eyes and soles in pixels of the photo, also beyond its end.
+
+    None: there are neither faces nor people who end in the photo.
+    """
     faces = inputs.detected_faces
     people = _standing_rows(inputs)
     if faces:
         eyes = float(np.median([face.landmarks[0][1] + face.landmarks[1][1] for face in faces])) / 2
         height = EYES_TO_SOLES * float(np.median([face.box[3] for face in faces]))
-        soles = eyes + height if people is None else people[1]
-    elif people is not None:
-        crown, soles = people
-        eyes = crown + CROWN_TO_EYES * (soles - crown)
-    else:
-        return Camera(grain_levels=grain_levels)
-    horizon, lowest = (frame.place((0, row))[1] / frame.height for row in (eyes, soles))
-    return Camera(horizon, horizon + WALL_SHARE * (lowest - horizon), grain_levels)
+        return eyes, eyes + height if people is None else people[1]
+    if people is None:
+        return None
+    crown, soles = people
+    return crown + CROWN_TO_EYES * (soles - crown), soles
 
 
 def _standing_rows(inputs: Inputs) -> tuple[float, float] | None:

@@ -109,9 +109,8 @@ def _is_free(inputs: Inputs, segmented: Segmentation) -> bool:
     """
     framing = inputs.recipe.framing
     is_auto = inputs.recipe.background.kind == BackgroundKind.AUTO
-    is_placed = framing.scale is not None or framing.position is not None
     given = inputs.drawn or inputs.recipe.mask == Mask.UPLOAD
-    return is_auto and not given and not is_placed and not segmented.any_subject
+    return is_auto and not given and not framing.moves_people and not segmented.any_subject
 
 
 def _use_requested(asked: Background, collection: Collection) -> ChosenBackground:

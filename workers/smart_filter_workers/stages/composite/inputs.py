@@ -62,6 +62,13 @@ class Inputs:
         )
 
     @property
+    def evidence(self) -> Matte8 | None:
+        """Where people may be, (h, w) uint8; None where the user drew or sent the matte."""
+        if self.segmented is None or self.drawn or self.recipe.mask == Mask.UPLOAD:
+            return None
+        return self.segmented.evidence
+
+    @property
     def exact_matte(self) -> Matte8 | None:
         """The matte that came with the photo, (H, W) at its size; None without, or if corrected."""
         if self.drawn:

@@ -39,6 +39,7 @@ def crop_people(people: People, roi: Roi, prepared: PreparedPhoto) -> People:
         matte=_crop_matte(people.matte, inside),
         persons=persons,
         attached=None if people.attached is None else _crop_matte(people.attached, inside),
+        evidence=None if people.evidence is None else _crop_matte(people.evidence, inside),
     )
 
 

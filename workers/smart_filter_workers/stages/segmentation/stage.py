@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Final, TypedDict
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from smart_filter_shared.errors import NoPerson
 from smart_filter_shared.recipe import Edge, Output, PersonSelection, Recipe
 from smart_filter_shared.results import MIN_PEOPLE_SHARE
 from smart_filter_workers import images
+from smart_filter_workers.opencv import cv2
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Segmentation
 from smart_filter_workers.stages.segmentation import region_of_interest, step_sheet
 from smart_filter_workers.stages.segmentation.mattes import attached_things
@@ -20,6 +22,9 @@ from smart_filter_workers.stages.segmentation.models.base import (
 )
 from smart_filter_workers.stages.segmentation.people import instance_map
 from smart_filter_workers.stages.segmentation.people.person_selection import select_persons
+
+# Longest side of the map of evidence, whose margin is wider than one of its pixels.
+EVIDENCE_SIDE_PX: Final = 320
 
 
 class Models(TypedDict):
@@ -90,6 +95,7 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         else None,
         found=instance_map.locate_persons(people, kept, inputs.prepared),
         attached=attached_things.locate_attached(people, kept, inputs.prepared),
+        evidence=_evidence(people, matte),
     )
 
 
@@ -98,6 +104,22 @@ def _matte(people: People, kept: Mapping[int, Matte8], recipe: Recipe) -> Matte8
     if recipe.persons == PersonSelection.ALL:
         return people.matte
     return np.maximum.reduce(list(kept.values())) if kept else np.zeros_like(people.matte)
+
+
+def _evidence(people: People, matte: Matte8) -> Matte8:
+    """Return the small map of evidence, without what is nearer to a person who is not selected."""
+    seen = people.matte if people.evidence is None else np.maximum(people.evidence, people.matte)
+    small, kept, everyone = (
+        shrink(level, longest_side=EVIDENCE_SIDE_PX) for level in (seen, matte, people.matte)
+    )
+    dropped = (everyone > HALF_LEVEL) & (kept <= HALF_LEVEL)
+    if not dropped.any():
+        return small
+    far, farther = (
+        cv2.distanceTransform((~part).view(np.uint8), cv2.DIST_L2, 5)
+        for part in (kept > HALF_LEVEL, dropped)
+    )
+    return np.where(far <= farther, small, np.uint8(0))
 
 
 def measure_coverage(matte: Matte8) -> float:

@@ -17,6 +17,7 @@ from smart_filter_tests.composite_jobs import (
     HEIGHT,
     INSIDE,
     OUTSIDE,
+    SCALE,
     WIDTH,
     a_job,
     composite,
@@ -25,9 +26,11 @@ from smart_filter_tests.composite_jobs import (
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.subjects import smiles_of
 from smart_filter_workers import images
+from smart_filter_workers.backgrounds import blur
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
 from smart_filter_workers.backgrounds.sources.stock import StockSource
+from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import (
     MatteDrawing,
     Photo,
@@ -110,9 +113,59 @@ def test_people_leave_no_halo_on_the_blurred_background(strength: str) -> None:
     assert np.abs(seen[matte == 0] - [0, 60, 200]).max() <= 4
 
 
+def a_blurred_job(evidence: NDArray[np.uint8]) -> Inputs:
+    """Make a job that blurs noise, all of it in focus, and shows where people may be."""
+    inputs = a_job("blur:1", format=Format.PNG)
+    noise = np.random.default_rng(4).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    assert inputs.segmented is not None
+    return replace(
+        inputs,
+        photo=Photo(noise, "png"),
+        prepared=replace(inputs.prepared, proxy_srgb=noise),
+        segmented=replace(inputs.segmented, evidence=evidence),
+    )
+
+
+def test_blur_keeps_every_pixel_that_may_show_a_person_or_what_one_holds() -> None:
+    evidence = np.zeros((HEIGHT // SCALE, WIDTH // SCALE), np.uint8)
+    evidence[10:20, 90:115] = blur.SEEN_FROM
+
+    inputs = a_blurred_job(evidence)
+    seen = decode_pixels(composite(inputs).image)
+
+    away = np.abs(seen - inputs.photo.srgb)
+    assert inputs.segmented is not None
+    held = (slice(20, 40), slice(180, 230))
+    people = resize(inputs.segmented.matte, width=WIDTH, height=HEIGHT) > 0
+    assert not away[held].any()
+    assert not away[people].any()
+    assert away[:, :20].mean() > 40
+
+
+def test_blur_reaches_up_to_people_whose_matte_was_drawn() -> None:
+    inputs = a_blurred_job(np.full((HEIGHT // SCALE, WIDTH // SCALE), 255, np.uint8))
+    strokes = MatteDrawing(strokes=(Stroke(((1.0, 1.0),), keep=False, width=2),))
+
+    seen = decode_pixels(composite(replace(inputs, drawn=(strokes,))).image)
+
+    assert np.abs(seen - inputs.photo.srgb)[:, :60].mean() > 40
+
+
+def test_people_who_are_placed_elsewhere_are_blurred_out_of_their_background() -> None:
+    inputs = a_blurred_job(np.full((HEIGHT // SCALE, WIDTH // SCALE), 255, np.uint8))
+    smaller = replace(inputs.recipe, framing=Framing(scale=0.5))
+
+    seen = decode_pixels(composite(replace(inputs, recipe=smaller)).image)
+
+    assert np.abs(seen - inputs.photo.srgb)[:, :60].mean() > 40
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (7, 900), (900, 7), (333, 501)])
 @pytest.mark.parametrize("background", ["blur:0.01", "blur:1", "file"])
-def test_photos_of_any_size_get_their_background(size: tuple[int, int], background: str) -> None:
+@pytest.mark.parametrize("evidence", [None, np.zeros((1, 1), np.uint8)], ids=["drawn", "seen"])
+def test_photos_of_any_size_get_their_background(
+    size: tuple[int, int], background: str, evidence: NDArray[np.uint8] | None
+) -> None:
     width, height = size
     srgb = np.random.default_rng(8).integers(0, 256, (height, width, 3), dtype=np.uint8)
     matte = np.full((height, width), 255, np.uint8)
@@ -122,7 +175,7 @@ def test_photos_of_any_size_get_their_background(size: tuple[int, int], backgrou
         photo=Photo(srgb, "png"),
         background=Photo(srgb[:1, :1], "png"),
         prepared=PreparedPhoto(width, height, "png", proxy_srgb=srgb),
-        segmented=Segmentation(matte=matte, coverage=0.5),
+        segmented=Segmentation(matte=matte, coverage=0.5, evidence=evidence),
     )
 
     result = composite(inputs)

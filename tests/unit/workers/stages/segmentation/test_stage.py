@@ -65,6 +65,31 @@ def test_required_person_fills_half_a_percent() -> None:
         stage.require_person(little, required)
 
 
+def test_evidence_of_persons_who_are_not_selected_is_left_out() -> None:
+    left, right = (np.zeros((100, 100), np.uint8) for _ in range(2))
+    left[20:80, 20:30] = right[20:80, 70:80] = 255
+    evidence = np.full((100, 100), 60, np.uint8)
+    people = People(left + right, persons=(left, right), evidence=evidence)
+
+    everyone, first = (
+        found(people, Recipe(persons=selected)).evidence for selected in (PersonSelection.ALL, (1,))
+    )
+
+    assert everyone is not None
+    assert first is not None
+    np.testing.assert_array_equal(everyone, np.maximum(evidence, left + right))
+    np.testing.assert_array_equal(first[:, :49], everyone[:, :49])
+    assert not first[:, 51:].any()
+
+
+def test_matte_is_the_evidence_of_a_model_without_any() -> None:
+    matte = a_matte(0.3)
+
+    evidence = found(People(matte, persons=None), Recipe()).evidence
+
+    np.testing.assert_array_equal(evidence, matte)
+
+
 @pytest.mark.parametrize(("share", "persons"), [(0.0049, 0), (0.005, 1)])
 def test_person_smaller_than_the_minimum_is_none(share: float, persons: int) -> None:
     matte = a_matte(share)

@@ -29,6 +29,8 @@ class People:
     attached: (h, w) uint8, how much of the matte is due to things that people hold or wear; None
         when the model does not look for them.
     steps: intermediate pictures, from a model whose card has `explains`.
+    evidence: (h, w) uint8, the highest answer of any network that a pixel shows a person or a thing
+        that one holds, bystanders included; None: the matte's.
     confidence, needs_review: as in results.Segmentation.  stronger: the same; set by an ensemble.
     """
 
@@ -36,6 +38,7 @@ class People:
     persons: tuple[Matte8, ...] | None
     any_subject: bool = False
     attached: Matte8 | None = None
+    evidence: Matte8 | None = None
     steps: tuple[Step, ...] = ()
     confidence: float | None = None
     needs_review: bool = False

@@ -31,12 +31,13 @@ from smart_filter_workers.networks.mattes.selfie import (
 )
 from smart_filter_workers.networks.movenet import MoveNet
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
-from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import HALF_LEVEL, PreparedPhoto, Srgb8
+from smart_filter_workers.resampling import resize, shrink
+from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.mattes import fusion, salience_blend, second_opinion
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.mattes.fusion import (
     CloserLook,
+    Floats,
     add_faces,
     add_unexplained,
     merge_persons,
@@ -173,9 +174,11 @@ class PeopleSegmenter:
         whole = segment_in_two_passes(self.eyes.selfie, srgb)
         boxes = PersonBoxes(self.find_boxes, srgb)
         persons, bystanders = split_bystanders(self.eyes.finder(srgb, faces, boxes), faces)
+        evidence = _merge_evidence(whole, [*persons, *bystanders], boxes, proxy)
         is_too_long = max(proxy.shape[:2]) > MAX_RATIO * min(proxy.shape[:2])
         if not _shows_person(prepared, srgb, persons, boxes):
-            return People(np.zeros(proxy.shape[:2], np.uint8), persons=(), needs_review=is_too_long)
+            nobody = np.zeros(proxy.shape[:2], np.uint8)
+            return People(nobody, persons=(), evidence=evidence, needs_review=is_too_long)
         if persons:
             matte_01, sureness = merge_persons(self.eyes.selfie, srgb, whole, persons)
             rest = remove_bystanders(whole, matte_01, bystanders)
@@ -186,12 +189,13 @@ class PeopleSegmenter:
         outlines += add_faces(self.eyes.selfie, srgb, faces, matte_01)
         matte = refine_edges(matte_01, proxy)
         if np.count_nonzero(matte > HALF_LEVEL) < MIN_FOUND_PX:
-            return People(matte, persons=(), needs_review=is_too_long)
+            return People(matte, persons=(), evidence=evidence, needs_review=is_too_long)
         confidence = (sureness + region_iou(matte_01 > fusion.HALF, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette; their number is then unknown.
         return People(
             matte,
             persons=split_instances.split_by_person(matte, outlines) if outlines else None,
+            evidence=evidence,
             confidence=confidence,
             needs_review=is_too_long
             or confidence < (GROUP_REVIEWED_BELOW if len(outlines) > 1 else REVIEWED_BELOW),
@@ -207,6 +211,19 @@ class PeopleSegmenter:
             (left, top, left + width, top + height)
             for left, top, width, height in (face.box for face in faces)
         ]
+
+
+def _merge_evidence(
+    whole: Floats, persons: Sequence[Person], boxes: PersonBoxes, proxy: Srgb8
+) -> Matte8:
+    """Return the highest answer of all networks at the proxy's size, bystanders included.
+
+    The matte need not be added. A network that is asked later adds its answer by `np.maximum`.
+    """
+    seen = np.maximum(whole, boxes.draw_unexplained([person.outline for person in persons]))
+    for person in persons:
+        np.maximum(seen, person.coverage, out=seen)
+    return resize(np.rint(255 * seen).astype(np.uint8), width=proxy.shape[1], height=proxy.shape[0])
 
 
 def _shows_person(

@@ -63,16 +63,24 @@ class PersonBoxes:
         boxes = self._find_once()
         if boxes:
             self._inside = _draw_inside(boxes, self._picture.shape[:2])
-        outline_boxes = np.array([_bounds(outline) for outline in outlines], np.float32).reshape(
-            -1, 4
-        )
         return [
             Body(box.score, box.box, _square_around(box.box))
-            for box in boxes
-            if box.score > PROPOSED_ABOVE
-            and _longer_side(box.box) >= SMALLEST_SIDE_PX
-            and box_iou(box.box, outline_boxes).max(initial=0) <= SAME_PERSON_IOU
+            for box in _find_unexplained(boxes, outlines)
+            if box.score > PROPOSED_ABOVE and _longer_side(box.box) >= SMALLEST_SIDE_PX
         ]
+
+    def draw_unexplained(self, outlines: Sequence[Outline]) -> NDArray[np.float32]:
+        """Return the scores, (H, W) float32, in boxes that no outline explains; else 0.
+
+        The detector does not run for it.
+        """
+        scores = np.zeros(self._picture.shape[:2], np.float32)
+        for box in _find_unexplained(self._boxes or (), outlines):
+            if box.score >= COUNTED_ABOVE:
+                left, top, right, bottom = (max(0, round(side)) for side in box.box)
+                inside = scores[top:bottom, left:right]
+                np.maximum(inside, np.float32(box.score), out=inside)
+        return scores
 
     def may_hold(self, part: Outline) -> bool:
         """Return whether a part, (H, W) bool, lies in boxes, or there are none.
@@ -106,6 +114,14 @@ class PersonBoxes:
         if self._boxes is None:
             self._boxes = () if self._find is None else self._find(self._picture)
         return self._boxes
+
+
+def _find_unexplained(
+    boxes: Sequence[PersonBox], outlines: Sequence[Outline]
+) -> Sequence[PersonBox]:
+    """Return the boxes that are those of no outline; each outline is (H, W) bool, not empty."""
+    bounds = np.array([_bounds(outline) for outline in outlines], np.float32).reshape(-1, 4)
+    return [box for box in boxes if box_iou(box.box, bounds).max(initial=0) <= SAME_PERSON_IOU]
 
 
 def _draw_inside(boxes: Sequence[PersonBox], size: tuple[int, int]) -> Outline:

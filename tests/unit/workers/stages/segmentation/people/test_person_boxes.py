@@ -114,6 +114,24 @@ def test_a_box_of_a_few_pixels_or_of_a_low_score_is_not_proposed() -> None:
     assert boxes.propose_bodies([]) == []
 
 
+def test_boxes_without_an_outline_are_drawn_by_their_scores() -> None:
+    known = an_outline(np.s_[100:200], np.s_[100:150])
+    boxes = boxes_of(
+        PersonBox(0.9, (98, 98, 152, 202)),
+        PersonBox(0.5, (200, 100, 320, 200)),
+        PersonBox(0.25, (220, 120, 240, 300)),
+        PersonBox(0.1, (10, 10, 90, 90)),
+    )
+    assert not boxes.draw_unexplained([known]).any()  # the detector has not run
+
+    boxes.exist()
+
+    expected = np.zeros((300, 300), np.float32)
+    expected[120:, 220:240] = 0.25
+    expected[100:200, 200:] = 0.5
+    np.testing.assert_array_equal(boxes.draw_unexplained([known]), expected)
+
+
 def test_a_part_lies_outside_only_where_boxes_show_others() -> None:
     boxes = boxes_of(PersonBox(0.1, (100, 50, 180, 250)))
     next_to_it = an_outline(np.s_[100:200], np.s_[210:290])
