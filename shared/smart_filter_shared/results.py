@@ -8,6 +8,7 @@ arrays and files (smart_filter_workers.results); all fields here are kept in the
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter
@@ -143,6 +144,20 @@ class AttachedThing:
     person: int | None
 
 
+class LowerEnd(StrEnum):
+    """Where the people of a photo end below, from the easiest to place elsewhere to the hardest.
+
+    FEET: they stand or walk, and their feet are in the photo.  BORDER: its lower border cuts them
+    off at the hips or above.  THIGHS: between hips and knees.  OTHER: they sit, lie or jump, are
+    cut off lower, or something hides where they end.
+    """
+
+    FEET = "feet"
+    BORDER = "border"
+    THIGHS = "thighs"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentationFacts:
     """What `segmentation` found.
@@ -155,6 +170,7 @@ class SegmentationFacts:
     stronger: the model to reroute the stage to, if the recipe asks for that.
     any_subject: whether the matte shows whatever stands out, not people alone.
     found: all persons that the model tells apart, kept or not; None if it does not.
+    lower_end: None if the model does not tell.
     attached: what was added to the kept persons; None if the model looks for no attached things.
     """
 
@@ -165,6 +181,7 @@ class SegmentationFacts:
     stronger: str | None = None
     any_subject: bool = False
     found: tuple[DetectedPerson, ...] | None = None
+    lower_end: LowerEnd | None = None
     attached: tuple[AttachedThing, ...] | None = None
 
 

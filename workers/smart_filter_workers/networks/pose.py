@@ -38,6 +38,8 @@ ANCHOR_GRIDS: Final = ((28, 2), (14, 2), (7, 6))
 # Two heads that overlap more than this (IoU) are one body, averaged by score.
 SAME_BODY_IOU: Final = 0.3
 SILHOUETTE_SIZE_PX: Final = 256
+# Values of a point after x and y: depth, and logits that it is visible, and inside the square.
+_VISIBLE: Final = 3
 # Indices of the points that locate a body: the middle of its hips, and one on the circle around it.
 MIDDLE_OF_HIPS, ON_CIRCLE = 33, 34
 # Side of the network's input square, in diameters of that circle, as in its training.
@@ -57,17 +59,32 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
+class BodyPoints:
+    """The 33 points of a body, in the order of the network.
+
+    at: (33, 2) float32, x and y in pixels of the picture, also outside of it; visible: (33,)
+    float32, 0..1, the network's belief that nothing hides a point.
+    Source: Bazarevsky et al. 2020, figure 3: 11 and 12 are the shoulders, 23 and 24 the hips, 25
+    and 26 the knees, 27 and 28 the ankles; the left one first.
+    """
+
+    at: Floats
+    visible: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Silhouette:
     """The network's output for one body in a square.
 
     coverage: (256, 256) float32, 0..1, of the square's crop; presence: how sure the network is,
     0..1, that the square shows a person; square: the square for a closer look, by the points that
-    it found.
+    it found; points: these.
     """
 
     coverage: Floats
     presence: float
     square: Square
+    points: BodyPoints
 
 
 class PoseDetector:
@@ -110,12 +127,14 @@ class SilhouetteNetwork:
         """Return the silhouette in a square of a picture, (H, W, 3) uint8 sRGB."""
         cut = square.cut(picture, SILHOUETTE_SIZE_PX, black_beyond=True)
         outputs = self._network(cut[np.newaxis])
-        points = outputs["Identity"].reshape(39, 5)[[MIDDLE_OF_HIPS, ON_CIRCLE], :2]
-        hips, on_circle = square.to_picture(points, SILHOUETTE_SIZE_PX)
+        points = outputs["Identity"].reshape(39, 5)
+        at = square.to_picture(points[:, :2], SILHOUETTE_SIZE_PX)
+        visible = sigmoid(points[:MIDDLE_OF_HIPS, _VISIBLE])
         return Silhouette(
             coverage=sigmoid(outputs["Identity_2"][0, :, :, 0]),
             presence=float(outputs["Identity_1"][0, 0]),
-            square=_square_around(hips, on_circle),
+            square=_square_around(at[MIDDLE_OF_HIPS], at[ON_CIRCLE]),
+            points=BodyPoints(at[:MIDDLE_OF_HIPS], visible),
         )
 
 

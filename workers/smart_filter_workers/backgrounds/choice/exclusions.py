@@ -1,8 +1,8 @@
 """Designs that do not suit a photo whatever their score, so that others are preferred.
 
 People are in front of a background, so heads and shoes would cross a frame. In daylight people do
-not stand under stars, and their feet stand on a floor. Strong colors do not suit a photo in black
-and white.
+not stand under stars, and their feet stand on a floor. People who are cut off below the hips are
+before a plain wall. Strong colors do not suit a photo in black and white.
 """
 
 from typing import Final
@@ -30,7 +30,7 @@ def is_suitable(preset: Preset, sitters: SubjectStats) -> bool:
         return False
     if not sitters.in_the_dark and shows_night(preset):
         return False
-    if sitters.full_length and preset.family in OUT_OF_FOCUS_FAMILIES:
+    if (sitters.full_length or sitters.cut_off) and preset.family in OUT_OF_FOCUS_FAMILIES:
         return False
     return not sitters.monochrome or is_muted(preset)
 

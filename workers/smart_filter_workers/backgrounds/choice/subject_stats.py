@@ -82,6 +82,7 @@ class SubjectStats:
     in_the_dark: whether they are in a dark place: dim, or lit from a side.
     monochrome: whether the photo has no colors, like one in black and white.
     full_length: whether people are shown from head to foot, or small.
+    cut_off: whether the photo ends between their hips and their knees.
     """
 
     outline_lab: Colors
@@ -96,6 +97,7 @@ class SubjectStats:
     in_the_dark: bool = False
     monochrome: bool = False
     full_length: bool = False
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,18 @@
 """Choose the background: the one that the recipe asks for, or one that suits the people."""
 
+from dataclasses import replace
+
 from smart_filter_shared.best_shot import MIN_FACE_SHARE
-from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind, Mask
-from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Smiles
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.recipe import (
+    AUTO,
+    SUBJECT_MATCHED_KINDS,
+    Background,
+    BackgroundKind,
+    Mask,
+    Subject,
+)
+from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, LowerEnd, Smiles
 from smart_filter_workers.backgrounds import keywords
 from smart_filter_workers.backgrounds.choice import moods, selection, styles, subject_stats
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
@@ -73,12 +83,13 @@ def _match_subjects(inputs: Inputs, segmented: Segmentation) -> ChosenBackground
     """Return the background that suits the people, among those that exist."""
     asked, collection = inputs.recipe.background, inputs.collection
     feeling = infer_mood(inputs)
-    sitters = subject_stats.measure_subjects(
+    measured = subject_stats.measure_subjects(
         inputs.prepared.proxy_srgb,
         segmented.matte,
         inputs.faces.faces if inputs.faces is not None else (),
         scale=inputs.prepared.width / segmented.matte.shape[1],
     )
+    sitters = replace(measured, cut_off=segmented.lower_end == LowerEnd.THIGHS)
     while True:
         among = collection.presets
         if asked.kind == BackgroundKind.KEYWORDS:
@@ -103,14 +114,17 @@ def _shows_heads(inputs: Inputs) -> bool:
 
 
 def _is_free(inputs: Inputs, segmented: Segmentation) -> bool:
-    """Return whether the recipe leaves the decision to the service, and it is about people.
+    """Return whether the recipe leaves the decision to the service.
 
-    Users who place the people elsewhere, or have drawn or sent the matte, have decided.
+    Users who place the people elsewhere, have drawn or sent the matte, or have asked for whatever
+    stands out, have decided.
     """
-    framing = inputs.recipe.framing
-    is_auto = inputs.recipe.background.kind == BackgroundKind.AUTO
-    given = inputs.drawn or inputs.recipe.mask == Mask.UPLOAD
-    return is_auto and not given and not framing.moves_people and not segmented.any_subject
+    recipe = inputs.recipe
+    is_auto = recipe.background.kind == BackgroundKind.AUTO
+    given = inputs.drawn or recipe.mask == Mask.UPLOAD
+    names_model = recipe.models[TaskName.SEGMENTATION] != AUTO
+    was_asked = segmented.any_subject and (recipe.subject != Subject.AUTO or names_model)
+    return is_auto and not given and not recipe.framing.moves_people and not was_asked
 
 
 def _use_requested(asked: Background, collection: Collection) -> ChosenBackground:

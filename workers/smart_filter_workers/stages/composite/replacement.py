@@ -1,15 +1,16 @@
 """Decide whether `background=auto` replaces a photo's background, blurs it, or keeps it.
 
 A new background suits people who are the subject of a photo and whose outline is certain. Where the
-people are small, the place is the subject; where the outline is doubtful, an error shows least
-before the people's own background.
+people are small, the place is the subject. Where they sit, lie or jump, another place does not
+explain how. Where the outline is doubtful, an error shows least before the people's own background.
+Things and animals are cut out for those who ask for them.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from smart_filter_shared.recipe import BackgroundKind
-from smart_filter_shared.results import ChosenBackground, SegmentationFacts
+from smart_filter_shared.results import ChosenBackground, LowerEnd, SegmentationFacts
 
 # People who cover less than this share of the photo and are lower than this share of its height
 # are a part of a place. Chosen on 60 labeled photos (benchmarks/replacement.py).
@@ -40,12 +41,24 @@ def decide(segmented: SegmentationFacts, *, photo_height: int) -> Replacement | 
 
     photo_height: of the upright photo, in pixels.
     """
+    if segmented.any_subject:
+        return Replacement(
+            BackgroundKind.KEEP,
+            "no person was found: the photo is kept, with better light; ask for subject=any to cut"
+            " out what stands out",
+        )
     tallest = max((person.box[3] for person in segmented.found or ()), default=photo_height)
     if segmented.coverage < SUBJECT_SHARE and tallest < SUBJECT_HEIGHT * photo_height:
         return Replacement(
             BackgroundKind.KEEP,
             f"people take {segmented.coverage:.0%} of the photo: the place is kept, with better"
             " light",
+        )
+    if segmented.lower_end == LowerEnd.OTHER:
+        return Replacement(
+            BackgroundKind.KEEP,
+            "the photo hides where the people stand, or they sit, lie or jump: their place is kept,"
+            " with better light",
         )
     if not segmented.needs_review:
         return None

@@ -3,9 +3,10 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from smart_filter_shared.recipe import BackgroundKind
-from smart_filter_shared.results import DetectedPerson, SegmentationFacts
+from smart_filter_shared.results import DetectedPerson, LowerEnd, SegmentationFacts
 from smart_filter_workers.stages.composite import correct_light, replacement
 
 PHOTO_HEIGHT = 1000
@@ -54,6 +55,30 @@ def test_photo_of_people_without_an_end_is_kept() -> None:
 
     assert kept is not None
     assert kept.kind == BackgroundKind.KEEP
+
+
+@pytest.mark.parametrize("needs_review", [False, True])
+def test_people_who_neither_stand_nor_are_cut_by_the_border_keep_their_place(
+    needs_review: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    kept = decide(lower_end=LowerEnd.OTHER, needs_review=needs_review)
+
+    assert kept is not None
+    assert kept.kind == BackgroundKind.KEEP
+    assert "sit, lie or jump" in kept.reason
+
+
+@pytest.mark.parametrize("end", [LowerEnd.FEET, LowerEnd.BORDER, LowerEnd.THIGHS, None])
+def test_people_whose_lower_end_is_explained_are_replaced(end: LowerEnd | None) -> None:
+    assert decide(lower_end=end) is None
+
+
+def test_thing_that_nobody_asked_for_is_kept() -> None:
+    kept = decide(any_subject=True, confidence=None, found=None)
+
+    assert kept is not None
+    assert kept.kind == BackgroundKind.KEEP
+    assert "no person was found" in kept.reason
 
 
 def test_people_of_a_model_without_confidence_are_replaced() -> None:

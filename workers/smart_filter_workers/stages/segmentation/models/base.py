@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from smart_filter_shared.results import LowerEnd
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 
 
@@ -31,7 +32,8 @@ class People:
     steps: intermediate pictures, from a model whose card has `explains`.
     evidence: (h, w) uint8, the highest answer of any network that a pixel shows a person or a thing
         that one holds, bystanders included; None: the matte's.
-    confidence, needs_review: as in results.Segmentation.  stronger: the same; set by an ensemble.
+    lower_end, confidence, needs_review: as in results.Segmentation.  stronger: the same; set by an
+        ensemble.
     """
 
     matte: Matte8
@@ -39,6 +41,7 @@ class People:
     any_subject: bool = False
     attached: Matte8 | None = None
     evidence: Matte8 | None = None
+    lower_end: LowerEnd | None = None
     steps: tuple[Step, ...] = ()
     confidence: float | None = None
     needs_review: bool = False

@@ -47,6 +47,7 @@ from smart_filter_workers.stages.segmentation.mattes.fusion import (
 from smart_filter_workers.stages.segmentation.mattes.two_pass import segment_in_two_passes
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.people import split_instances
+from smart_filter_workers.stages.segmentation.people.lower_end import find_lower_end
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.people.persons import Person, PersonFinder
 from smart_filter_workers.stages.segmentation.people.subject_filter import (
@@ -196,6 +197,7 @@ class PeopleSegmenter:
             matte,
             persons=split_instances.split_by_person(matte, outlines) if outlines else None,
             evidence=evidence,
+            lower_end=find_lower_end(persons, matte_01 > fusion.HALF),
             confidence=confidence,
             needs_review=is_too_long
             or confidence < (GROUP_REVIEWED_BELOW if len(outlines) > 1 else REVIEWED_BELOW),

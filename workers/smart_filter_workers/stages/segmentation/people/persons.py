@@ -17,7 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.networks.boxes import Box, box_iou, box_side
-from smart_filter_workers.networks.pose import Body, PoseDetector, SilhouetteNetwork
+from smart_filter_workers.networks.pose import (
+    Body,
+    BodyPoints,
+    PoseDetector,
+    SilhouetteNetwork,
+)
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
@@ -79,7 +84,7 @@ class Person:
     coverage: (H, W) float32, 0..1, the silhouette; outline: (H, W) bool, where it is above one
     half; region: its bounds with a margin; area_px: its area in pixels; presence: the
     network's belief, 0..1, that it shows a person, 0 of a body that leans; certain: whether it
-    can be nothing but a person; boxed: whether only a detector's box shows it.
+    can be nothing but a person; boxed: whether only a detector's box shows it; points: of the body.
     """
 
     coverage: Floats
@@ -89,6 +94,7 @@ class Person:
     presence: float
     certain: bool
     boxed: bool
+    points: BodyPoints | None = None
 
 
 class PersonFinder:
@@ -152,6 +158,7 @@ class PersonFinder:
                 presence=presence,
                 certain=search is _Search.WHOLE and presence >= SURE_PRESENCE,
                 boxed=search is _Search.BOXES,
+                points=first.points,
             )
 
 
@@ -188,7 +195,15 @@ class _FoundPersons:
         self.heads.extend(alone)
         return [Body(1.0, face, _square_below(face)) for face in alone]
 
-    def add(self, coverage: Floats, *, presence: float, certain: bool, boxed: bool) -> None:
+    def add(
+        self,
+        coverage: Floats,
+        *,
+        presence: float,
+        certain: bool,
+        boxed: bool,
+        points: BodyPoints,
+    ) -> None:
         """Add the person of a silhouette, unless it is empty or already known."""
         region = find_region(coverage, above=HALF, margin=MARGIN, margin_px=MARGIN_PX)
         if region is None:
@@ -199,7 +214,9 @@ class _FoundPersons:
             shared = int(np.count_nonzero(person.outline & outline))
             if shared > SAME_PERSON_IOU * (person.area_px + area_px - shared):
                 return
-        self.persons.append(Person(coverage, outline, region, area_px, presence, certain, boxed))
+        self.persons.append(
+            Person(coverage, outline, region, area_px, presence, certain, boxed, points)
+        )
 
     def _overlap(self, box: Box) -> float:
         heads = np.array(self.heads, np.float32).reshape(-1, 4)

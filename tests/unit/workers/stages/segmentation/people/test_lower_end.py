@@ -1,0 +1,101 @@
+"""Where people end below, by the points of their bodies and their matte."""
+
+import numpy as np
+import pytest
+
+from smart_filter_shared.results import LowerEnd
+from smart_filter_workers.networks.pose import BodyPoints
+from smart_filter_workers.stages.segmentation.people.lower_end import find_lower_end
+from smart_filter_workers.stages.segmentation.people.persons import Person
+
+SIDE = 400
+SHOULDERS, HIPS, KNEES, ANKLES = 11, 23, 25, 27
+# Rows of the joints of a person who stands upright, and x of the middle.
+STANDING = {SHOULDERS: (200, 100), HIPS: (200, 200), KNEES: (200, 280), ANKLES: (200, 360)}
+SEATED = STANDING | {KNEES: (290, 220), ANKLES: (300, 300)}
+LYING = {SHOULDERS: (100, 300), HIPS: (200, 320), KNEES: (280, 330), ANKLES: (360, 330)}
+JUMPING = STANDING | {ANKLES: (290, 300)}
+
+
+def a_person(
+    joints: dict[int, tuple[int, int]],
+    *,
+    rows: slice = slice(60, 380),
+    columns: slice = slice(150, 250),
+    down: int = 0,
+    visible: float = 0.9,
+) -> Person:
+    """Make a person by the middles of the joints, shifted down; rows, columns: of the outline."""
+    outline = np.zeros((SIDE, SIDE), np.bool_)
+    outline[rows, columns] = True
+    at = np.zeros((33, 2), np.float32)
+    for joint, (x, y) in joints.items():
+        at[joint], at[joint + 1] = (x + 15, y + down), (x - 15, y + down)
+    points = BodyPoints(at, np.full(33, visible, np.float32))
+    area_px = int(outline.sum())
+    return Person(
+        outline.astype(np.float32),
+        outline,
+        (rows, columns),
+        area_px,
+        presence=1.0,
+        certain=True,
+        boxed=False,
+        points=points,
+    )
+
+
+def find(*persons: Person) -> LowerEnd | None:
+    return find_lower_end(persons, np.logical_or.reduce([person.outline for person in persons]))
+
+
+WHOLE = slice(60, 400)
+
+
+@pytest.mark.parametrize(
+    ("person", "end"),
+    [
+        (a_person(STANDING), LowerEnd.FEET),
+        (a_person(STANDING, down=210, rows=WHOLE), LowerEnd.BORDER),
+        (a_person(STANDING, down=150, rows=WHOLE), LowerEnd.THIGHS),
+        (a_person(STANDING, down=80, rows=WHOLE), LowerEnd.OTHER),
+        (a_person(SEATED), LowerEnd.OTHER),
+        (a_person(LYING), LowerEnd.OTHER),
+        (a_person(JUMPING), LowerEnd.OTHER),
+    ],
+    ids=["standing", "bust", "thighs", "knees", "seated", "lying", "jumping"],
+)
+def test_lower_end_follows_the_joints(person: Person, end: LowerEnd) -> None:
+    assert find(person) == end
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        a_person(STANDING, visible=0.1),
+        a_person(STANDING, rows=slice(60, 300)),
+        a_person(STANDING, down=210, rows=slice(60, 300)),
+        a_person(STANDING, down=150, rows=slice(60, 300)),
+    ],
+    ids=["feet behind a thing", "feet not in the matte", "hips behind a table", "knees behind it"],
+)
+def test_people_whose_lower_end_is_hidden_are_neither_whole_nor_cut_by_the_border(
+    hidden: Person,
+) -> None:
+    assert find(hidden) == LowerEnd.OTHER
+
+
+def test_hardest_of_the_main_persons_decides() -> None:
+    seated = a_person(SEATED, columns=slice(250, 330))
+
+    assert find(a_person(STANDING), seated) == LowerEnd.OTHER
+
+
+def test_small_persons_do_not_decide() -> None:
+    small = a_person(SEATED, rows=slice(10, 40))
+
+    assert find(a_person(STANDING), small) == LowerEnd.FEET
+
+
+def test_nothing_is_told_without_persons() -> None:
+    assert find_lower_end((), np.ones((SIDE, SIDE), np.bool_)) is None
