@@ -315,3 +315,23 @@ def test_every_listed_word_is_understood() -> None:
             answering = sum(meaning.fits(preset) > 0 for preset in PRESETS)
             assert one.count == answering, one
     assert len({one.word for one in listed}) == len(listed) > 400
+
+
+@pytest.mark.parametrize(
+    ("changes", "preset", "suits"),
+    [
+        ({}, "cream-room", True),
+        ({"lightest": 0.5}, "cream-room", False),
+        ({"lightest": 0.5}, "studio-blue", True),
+        ({"lightest": 0.5}, "forest-shade", False),
+        ({"lightest": 0.65}, "forest-shade", True),
+        ({"cut_off": True}, "sky", False),
+        ({"cut_off": True}, "cream-room", True),
+    ],
+)
+def test_background_suits_the_light_and_the_lower_end_of_people(
+    changes: dict[str, float], preset: str, *, suits: bool
+) -> None:
+    sitters = replace(a_subject(), **changes)
+
+    assert exclusions.is_suitable(find_preset(preset)[0], sitters) == suits

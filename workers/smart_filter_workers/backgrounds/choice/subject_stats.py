@@ -56,6 +56,13 @@ _HIGHLIGHTS: Final = 0.9
 _DIM: Final = 0.6
 _DIM_WHITE: Final = 0.8
 _LIT_FROM_A_SIDE: Final = 0.5
+# Brightness (luma) of the lightest background of a flash photo whose place is dark, as above: the
+# darkest third of the designs that `auto` chooses from.
+_LIGHTEST_IN_THE_DARK: Final = 0.45
+# Source: `look.harmonize`, which measures the tint of light on grays too.
+_GRAY_CHROMA: Final = 0.035
+_GRAY_LIGHTNESS: Final = (0.3, 0.95)
+_MIN_GRAY_SHARE: Final = 0.02
 # A photo has no colors if this share of its pixels is this close to one chroma, in OKLab (of the
 # same photos 39 are; the next ones show gray streets).
 _MONOCHROME_SHARE: Final = 0.97
@@ -80,6 +87,8 @@ class SubjectStats:
     pattern: how much these colors of the clothes differ, in OKLab.
     light: direction of their light, -1 left of the picture to 1 right of it.
     in_the_dark: whether they are in a dark place: dim, or lit from a side.
+    lightest: brightness, 0..1, of the lightest background that their light explains.
+    colored_light: whether nothing in the photo is gray, so its light has a color of its own.
     monochrome: whether the photo has no colors, like one in black and white.
     full_length: whether people are shown from head to foot, or small.
     cut_off: whether the photo ends between their hips and their knees.
@@ -95,6 +104,8 @@ class SubjectStats:
     pattern: float
     light: float
     in_the_dark: bool = False
+    lightest: float = 1.0
+    colored_light: bool = False
     monochrome: bool = False
     full_length: bool = False
     cut_off: bool = False
@@ -144,6 +155,8 @@ def measure_subjects(
         pattern=color_names.color_spread(clothes),
         light=light,
         in_the_dark=_is_in_the_dark(small, skin, light),
+        lightest=_lightest(small),
+        colored_light=_is_light_colored(small.lab),
         monochrome=_is_monochrome(small.lab),
         full_length=_is_full_length(small),
     )
@@ -314,6 +327,25 @@ def _is_in_the_dark(small: _SmallPhoto, skin: NDArray[np.bool_], light: float) -
         and np.quantile(people, _MONOCHROME_SHARE) < _DIM_WHITE
     )
     return darkness <= _DARK_BEHIND and bool(dim)
+
+
+def _lightest(small: _SmallPhoto) -> float:
+    """Return the brightness of the people's whites: a wall in the same light is no brighter."""
+    lightness = small.lab[..., 0]
+    behind, people = lightness[small.matte == 0], lightness[small.matte >= _WHOLE_FROM]
+    if not len(people):
+        return 1.0
+    whites = float(colors.encode_curve(np.quantile(people, _MONOCHROME_SHARE) ** 3))
+    is_dark = len(behind) > 0 and np.quantile(behind, _DARK_SHARE) <= _DARK_BEHIND
+    return min(whites, _LIGHTEST_IN_THE_DARK) if is_dark else whites
+
+
+def _is_light_colored(lab: Colors) -> bool:
+    """Return whether hardly a pixel, (h, w, 3) OKLab, is gray."""
+    low, high = _GRAY_LIGHTNESS
+    is_lit = (lab[..., 0] > low) & (lab[..., 0] < high)
+    is_gray = is_lit & (np.hypot(lab[..., 1], lab[..., 2]) < _GRAY_CHROMA)
+    return bool(np.count_nonzero(is_gray) < _MIN_GRAY_SHARE * np.count_nonzero(is_lit))
 
 
 def _is_full_length(small: _SmallPhoto) -> bool:

@@ -16,6 +16,7 @@ from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Lowe
 from smart_filter_workers.backgrounds import keywords
 from smart_filter_workers.backgrounds.choice import moods, selection, styles, subject_stats
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
+from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.results import Segmentation
 from smart_filter_workers.stages.composite import framing, replacement
@@ -50,7 +51,9 @@ def resolve(inputs: Inputs, *, may_keep: bool = True) -> ChosenBackground:
     # A photo whose own background is shown ends at its borders, which may cut heads off.
     if kept is not None and may_keep and (kept.kind == BackgroundKind.KEEP or _shows_heads(inputs)):
         return kept.to_chosen()
-    return _match_subjects(inputs, segmented)
+    sitters = _measure_subjects(inputs, segmented)
+    kept = replacement.decide_by_light(sitters)
+    return _match_subjects(inputs, sitters) if kept is None or not may_keep else kept.to_chosen()
 
 
 def infer_mood(inputs: Inputs) -> InferredMood:
@@ -79,17 +82,21 @@ def infer_mood(inputs: Inputs) -> InferredMood:
     return moods.infer_mood(smiles, people=persons or max(least, len(faces)), sizes=sizes or None)
 
 
-def _match_subjects(inputs: Inputs, segmented: Segmentation) -> ChosenBackground:
-    """Return the background that suits the people, among those that exist."""
-    asked, collection = inputs.recipe.background, inputs.collection
-    feeling = infer_mood(inputs)
+def _measure_subjects(inputs: Inputs, segmented: Segmentation) -> SubjectStats:
+    """Return the measurements of the photo's people."""
     measured = subject_stats.measure_subjects(
         inputs.prepared.proxy_srgb,
         segmented.matte,
         inputs.faces.faces if inputs.faces is not None else (),
         scale=inputs.prepared.width / segmented.matte.shape[1],
     )
-    sitters = replace(measured, cut_off=segmented.lower_end == LowerEnd.THIGHS)
+    return replace(measured, cut_off=segmented.lower_end == LowerEnd.THIGHS)
+
+
+def _match_subjects(inputs: Inputs, sitters: SubjectStats) -> ChosenBackground:
+    """Return the background that suits the people, among those that exist."""
+    asked, collection = inputs.recipe.background, inputs.collection
+    feeling = infer_mood(inputs)
     while True:
         among = collection.presets
         if asked.kind == BackgroundKind.KEYWORDS:

@@ -11,6 +11,7 @@ from typing import Final
 
 from smart_filter_shared.recipe import BackgroundKind
 from smart_filter_shared.results import ChosenBackground, LowerEnd, SegmentationFacts
+from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 
 # People who cover less than this share of the photo and are lower than this share of its height
 # are a part of a place. Chosen on 60 labeled photos (benchmarks/replacement.py).
@@ -34,6 +35,16 @@ class Replacement:
         """Return the decision as the background that is used."""
         blur = BLUR_STRENGTH if self.kind == BackgroundKind.BLUR else 0.0
         return ChosenBackground(self.kind, None, (), self.reason, blur=blur)
+
+
+def decide_by_light(sitters: SubjectStats) -> Replacement | None:
+    """Return how a photo in colored light is kept; None where other places share its light."""
+    if not sitters.colored_light:
+        return None
+    return Replacement(
+        BackgroundKind.KEEP,
+        "the light is colored: the photo's own background is kept, with better light",
+    )
 
 
 def decide(segmented: SegmentationFacts, *, photo_height: int) -> Replacement | None:

@@ -7,6 +7,7 @@ import pytest
 
 from smart_filter_shared.recipe import BackgroundKind
 from smart_filter_shared.results import DetectedPerson, LowerEnd, SegmentationFacts
+from smart_filter_tests.subjects import a_subject
 from smart_filter_workers.stages.composite import correct_light, replacement
 
 PHOTO_HEIGHT = 1000
@@ -79,6 +80,15 @@ def test_thing_that_nobody_asked_for_is_kept() -> None:
     assert kept is not None
     assert kept.kind == BackgroundKind.KEEP
     assert "no person was found" in kept.reason
+
+
+def test_photo_in_colored_light_is_kept() -> None:
+    assert replacement.decide_by_light(a_subject()) is None
+
+    kept = replacement.decide_by_light(dataclasses.replace(a_subject(), colored_light=True))
+
+    assert kept is not None
+    assert kept.kind == BackgroundKind.KEEP
 
 
 def test_people_of_a_model_without_confidence_are_replaced() -> None:
