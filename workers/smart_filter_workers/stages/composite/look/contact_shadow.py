@@ -46,18 +46,20 @@ class ShadowLayer:
     aside: float
 
 
-# The dark line along the soles, the shade of the feet, and the wide pool of the whole body.
-LINE_LAYER: Final = ShadowLayer(across=0.012, down=0.008, most=0.9, breadth=0.02, aside=0.0)
-SHADE_LAYER: Final = ShadowLayer(across=0.05, down=0.025, most=0.75, breadth=0.08, aside=0.02)
-POOL_LAYER: Final = ShadowLayer(across=0.16, down=0.05, most=0.6, breadth=0.2, aside=0.08)
+# The dark line along the soles, the shade of the feet, and the wide pool of the whole body: together
+# never black, and dark along the line alone.
+LINE_LAYER: Final = ShadowLayer(across=0.012, down=0.008, most=0.6, breadth=0.02, aside=0.0)
+SHADE_LAYER: Final = ShadowLayer(across=0.05, down=0.025, most=0.36, breadth=0.08, aside=0.02)
+POOL_LAYER: Final = ShadowLayer(across=0.16, down=0.05, most=0.26, breadth=0.2, aside=0.08)
 
 
 @dataclass(frozen=True, slots=True)
 class PersonGroup:
     """One person, or a group of persons who touch.
 
-    inside: (h, w) bool over the whole map.  size_px: the root of the area of its box.  stands:
-    whether it ends above the lower borders of picture and photo.
+    inside: (h, w) bool over the whole map.  size_px: the root of the area of its box, or of a
+    square as high, which is smaller for a row of persons.  stands: whether it ends above the lower
+    borders of picture and photo.
     """
 
     inside: NDArray[np.bool_]
@@ -83,7 +85,7 @@ def split_groups(people: Floats, *, photo_ends: float) -> tuple[PersonGroup, ...
             break
         inside = labels == 1 + number
         _, top, across, down = cv2.boundingRect(inside.view(np.uint8))
-        size_px = float((across * down) ** 0.5)
+        size_px = float((min(across, down) * down) ** 0.5)
         groups.append(PersonGroup(inside, size_px, stands=top + down <= lowest))
     return tuple(groups)
 
