@@ -14,12 +14,16 @@ from smart_filter_workers import images
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import Model, ModelCache
 from smart_filter_workers.results import CompositeResult
+from smart_filter_workers.runtime.claiming import reroute
 from smart_filter_workers.stages import registry
 from smart_filter_workers.system import memory, threads
 
 
 class OneProcess:
-    """Every stage with its default models, in this process; thread-safe."""
+    """Every stage with its default models, in this process; thread-safe.
+
+    Photos without people go to the model for them where its weights are in the folder.
+    """
 
     def __init__(self, weights: Path) -> None:
         # The same set-up as in a worker.
@@ -28,7 +32,10 @@ class OneProcess:
         discovered = catalog.discover_models()
         self._models = ModelCache(discovered, weights, memory_limit=memory.get_limit(None))
         self._defaults: dict[StageName, dict[TaskName, str]] = defaultdict(dict)
+        self._spare: str | None = None
         for card in discovered.cards:
+            if card.without_people and all((weights / file.name).exists() for file in card.weights):
+                self._spare = card.name
             if card.default:
                 self._models.model(card.task, card.name)
                 self._defaults[card.stage][card.task] = card.name
@@ -83,10 +90,11 @@ class OneProcess:
         seed: int,
         around: Callable[[StageName], AbstractContextManager[object]],
     ) -> dict[str, object]:
+        recipe = Recipe(seed=seed)
         made: dict[str, object] = {
             "photo": images.decode(photo),
             "background": None,
-            "recipe": Recipe(seed=seed),
+            "recipe": recipe,
             "seed": seed,
         }
         for stage in stages:
@@ -94,6 +102,11 @@ class OneProcess:
             models = self.choose_models(stage.name, {}, {})
             with around(stage.name):
                 [made[stage.result]] = registry.get_stage(stage.name).run(models, [inputs])
+                weak = reroute.find_weak_result(made[stage.result], recipe)
+                if weak is not None and self._spare is not None:
+                    spare = {TaskName.SEGMENTATION: self._spare}
+                    models = self.choose_models(stage.name, spare, {})
+                    [made[stage.result]] = registry.get_stage(stage.name).run(models, [inputs])
         return made
 
 

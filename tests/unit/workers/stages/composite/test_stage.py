@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_shared.errors import ImageUnreadable, InputsExpired
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.recipe import Format, Framing, Output
+from smart_filter_shared.recipe import Format, Framing, Output, Subject
 from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_shared.results import Face, Faces
 from smart_filter_tests.composite_jobs import (
@@ -181,6 +182,25 @@ def test_photos_of_any_size_get_their_background(
     result = composite(inputs)
 
     assert (result.image.width, result.image.height) == size
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        ({}, "keep"),
+        ({"subject": Subject.ANY}, "preset"),
+        ({"models": dict.fromkeys(TaskName, "auto") | {TaskName.SEGMENTATION: "isnet"}}, "preset"),
+    ],
+)
+def test_thing_gets_a_background_where_it_was_asked_for(
+    asked: dict[str, object], kind: str
+) -> None:
+    inputs = a_job("auto", **asked)
+    assert inputs.segmented is not None
+
+    result = composite(replace(inputs, segmented=replace(inputs.segmented, any_subject=True)))
+
+    assert result.background.kind == kind
 
 
 LOBBY = Preset(

@@ -46,8 +46,8 @@ class ShadowLayer:
     aside: float
 
 
-# The dark line along the soles, the shade of the feet, and the wide pool of the whole body: together
-# never black, and dark along the line alone.
+# The dark line along the soles, the shade of the feet, and the wide pool of the whole body: never
+# black together, and dark along the line alone.
 LINE_LAYER: Final = ShadowLayer(across=0.012, down=0.008, most=0.6, breadth=0.02, aside=0.0)
 SHADE_LAYER: Final = ShadowLayer(across=0.05, down=0.025, most=0.36, breadth=0.08, aside=0.02)
 POOL_LAYER: Final = ShadowLayer(across=0.16, down=0.05, most=0.26, breadth=0.2, aside=0.08)
