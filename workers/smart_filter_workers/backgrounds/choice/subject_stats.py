@@ -335,7 +335,9 @@ def _lightest(small: _SmallPhoto) -> float:
     behind, people = lightness[small.matte == 0], lightness[small.matte >= _WHOLE_FROM]
     if not len(people):
         return 1.0
-    whites = float(colors.encode_curve(np.quantile(people, _MONOCHROME_SHARE) ** 3))
+    # The lightness of a gray is the cube root of its light.
+    light = np.full((1, 3), np.quantile(people, _MONOCHROME_SHARE) ** 3, np.float32)
+    whites = float(colors.linear_to_srgb(light)[0, 0]) / 255
     is_dark = len(behind) > 0 and np.quantile(behind, _DARK_SHARE) <= _DARK_BEHIND
     return min(whites, _LIGHTEST_IN_THE_DARK) if is_dark else whites
 
