@@ -1,13 +1,16 @@
-"""How sure `people` is of its matte."""
+"""How sure `people` is of its matte, and what it tells besides."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from smart_filter_shared.results import Face, LowerEnd
 from smart_filter_tests.pictures import prepared_photo
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.resampling import shrink
+from smart_filter_workers.results import HALF_LEVEL, Srgb8
 from smart_filter_workers.stages.segmentation.models import people
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
 
@@ -70,3 +73,30 @@ def test_drawn_figure_is_no_person(segment: Segmenter) -> None:
 
     assert people_seen.persons == ()
     assert not people_seen.matte.any()
+
+
+def test_person_cut_off_by_the_border_has_no_feet(segment: Segmenter, astronaut: Srgb8) -> None:
+    (found,) = segment([prepared_photo(astronaut)])
+
+    assert found.lower_end == LowerEnd.BORDER
+
+
+def test_passer_by_who_is_left_out_is_still_evidence(segment: Segmenter, astronaut: Srgb8) -> None:
+    small = shrink(astronaut, longest_side=150)
+    photo = np.full((512, 800, 3), 200, np.uint8)
+    photo[:, :512] = astronaut
+    photo[-150:, -200:-50] = small
+
+    landmarks = ((20.0, 20.0),) * 5
+    faces = (
+        Face((180.0, 70.0, 90.0, 120.0), 0.99, landmarks),
+        Face((653.0, 382.0, 26.0, 35.0), 0.9, landmarks),
+    )
+
+    (found,) = segment([replace(prepared_photo(photo), proposals=faces)])
+
+    head = (slice(-130, -60), slice(-150, -120))
+    assert found.evidence is not None
+    assert found.matte[head].mean() < HALF_LEVEL
+    assert found.evidence[head].min() >= HALF_LEVEL
+    assert (found.evidence[found.matte > HALF_LEVEL] > HALF_LEVEL).mean() > 0.95
