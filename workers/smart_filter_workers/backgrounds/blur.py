@@ -25,6 +25,8 @@ MAX_RADIUS_SHARE: Final = 0.05
 # The blur is computed at a size where its disc has this radius: large enough to be round when
 # enlarged.
 DISC_RADIUS_PX: Final = 6.0
+# The same for the weaker blurs between it and the photo in focus, which show no discs of light.
+SMALL_DISC_RADIUS_PX: Final = 3.0
 # Most pixels around the people that are removed too: the reach of the disc, and the largest error
 # of a matte of the proxy's size.
 FRINGE_PX: Final = 8
@@ -66,7 +68,8 @@ def draw_beyond(
     radius = _max_radius(in_focus, strength)
     mixed: Colors | None = None
     for least, most in zip((0.0, *RADII), RADII, strict=False):
-        blurred = _blur(proxy_srgb, in_focus, most * radius)
+        disc_px = DISC_RADIUS_PX if most == RADII[-1] else SMALL_DISC_RADIUS_PX
+        blurred = _blur(proxy_srgb, in_focus, most * radius, disc_px=disc_px)
         if mixed is None:
             mixed = _resize(blurred, (width, height))
             continue
@@ -118,16 +121,19 @@ def _resize(field: Field, size: tuple[int, int]) -> Field:
     return np.asarray(cv2.resize(field, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _blur(proxy_srgb: Srgb8, matte: Matte8, radius: float) -> Colors:
+def _blur(
+    proxy_srgb: Srgb8, matte: Matte8, radius: float, *, disc_px: float = DISC_RADIUS_PX
+) -> Colors:
     """Return the photo without its people, blurred and small: (h', w', 3), levels 0..255.
 
-    radius: of the disc of light, in pixels of the proxy.
+    radius: of the disc of light, in pixels of the proxy; disc_px: in pixels of the result, if that
+        is smaller than the proxy.
     """
     height, width = matte.shape
     fringe = min(FRINGE_PX, round(radius))
     people = cv2.dilate(matte, np.ones((2 * fringe + 1,) * 2, np.uint8))
 
-    scale = min(1.0, DISC_RADIUS_PX / radius)
+    scale = min(1.0, disc_px / radius)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(proxy_srgb, size, interpolation=cv2.INTER_AREA)
     share = 1 - cv2.resize(people, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
