@@ -48,6 +48,6 @@ def test_ground_at_the_feet_is_in_focus_and_recedes_to_the_horizon() -> None:
 
 
 def test_photo_without_evidence_is_blurred_everywhere() -> None:
-    nobody = np.zeros((HEIGHT, WIDTH), np.uint8)
+    empty = np.zeros((HEIGHT, WIDTH), np.uint8)
 
-    assert blur.find_softness(nobody, eyes=math.nan, soles=math.nan).min() == 1
+    assert blur.find_softness(empty, eyes=math.nan, soles=math.nan).min() == 1

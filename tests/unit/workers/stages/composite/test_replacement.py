@@ -74,7 +74,7 @@ def test_people_whose_lower_end_is_explained_are_replaced(end: LowerEnd | None) 
     assert decide(lower_end=end) is None
 
 
-def test_thing_that_nobody_asked_for_is_kept() -> None:
+def test_thing_that_was_not_asked_for_is_kept() -> None:
     kept = decide(any_subject=True, confidence=None, found=None)
 
     assert kept is not None

@@ -13,7 +13,7 @@ from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Format, Framing, Output, Subject
 from smart_filter_shared.recipe.framing import read_roi
-from smart_filter_shared.results import Face, Faces
+from smart_filter_shared.results import Face, Faces, LowerEnd
 from smart_filter_tests.composite_jobs import (
     HEIGHT,
     INSIDE,
@@ -40,7 +40,7 @@ from smart_filter_workers.results import (
     Srgb8,
     Stroke,
 )
-from smart_filter_workers.stages.composite import apply_corrections
+from smart_filter_workers.stages.composite import apply_corrections, choose_background
 from smart_filter_workers.stages.composite.choose_background import infer_mood
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.look import NO_LOOK
@@ -201,6 +201,23 @@ def test_thing_gets_a_background_where_it_was_asked_for(
     result = composite(replace(inputs, segmented=replace(inputs.segmented, any_subject=True)))
 
     assert result.background.kind == kind
+
+
+def test_people_cut_off_at_the_thighs_get_no_place() -> None:
+    place, paper = "loft", "paper-terracotta"
+    others = frozenset(preset.name for preset in PRESETS) - {place, paper}
+    inputs = replace(a_job("auto"), collection=Collection(missing=others))
+    assert inputs.segmented is not None
+    at_thighs = replace(inputs.segmented, lower_end=LowerEnd.THIGHS)
+    cut_off = replace(inputs, segmented=at_thighs)
+
+    chosen, chosen_cut_off = (
+        {choose_background.resolve(replace(job, seed=seed)).name for seed in range(20)}
+        for job in (inputs, cut_off)
+    )
+
+    assert place in chosen
+    assert chosen_cut_off == {paper}
 
 
 LOBBY = Preset(

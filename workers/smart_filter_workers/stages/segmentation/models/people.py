@@ -182,8 +182,8 @@ class PeopleSegmenter:
         evidence = _merge_evidence(whole, [*persons, *bystanders], all_faces, boxes, proxy)
         is_too_long = max(proxy.shape[:2]) > MAX_RATIO * min(proxy.shape[:2])
         if not _shows_person(prepared, srgb, persons, boxes):
-            nobody = np.zeros(proxy.shape[:2], np.uint8)
-            return People(nobody, persons=(), evidence=evidence, needs_review=is_too_long)
+            empty = np.zeros(proxy.shape[:2], np.uint8)
+            return People(empty, persons=(), evidence=evidence, needs_review=is_too_long)
         if persons:
             matte_01, sureness = merge_persons(self.eyes.selfie, srgb, whole, persons)
             rest = remove_bystanders(whole, matte_01, bystanders)

@@ -97,5 +97,5 @@ def test_small_persons_do_not_decide() -> None:
     assert find(a_person(STANDING), small) == LowerEnd.FEET
 
 
-def test_nothing_is_told_without_persons() -> None:
+def test_lower_end_is_unknown_without_persons() -> None:
     assert find_lower_end((), np.ones((SIDE, SIDE), np.bool_)) is None
