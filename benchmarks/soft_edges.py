@@ -118,7 +118,8 @@ def prepare_truths(scene: SoftScene) -> dict[str, Truth]:
             soft_scenes.encode(light + (1 - share) * soft_scenes.decode(np.array(ground, np.uint8)))
             for ground in GROUNDS
         ]
-        people = soft_scenes.encode(light / np.maximum(share, 1 / 255))
+        light_alone = np.asarray(light / np.maximum(share, 1 / 255), np.float32)
+        people = soft_scenes.encode(light_alone)
         truths[kind] = Truth(part, matte, people, composites)
     return truths
 
@@ -208,7 +209,7 @@ def real_cases(folder: Path) -> Iterator[Case]:
     with prepare_stage.open_prepare_stage(weights, turning=False) as prepare:
         faces = dict(_sure_faces(folder, prepare))
         for scene in soft_scenes.real_scenes(folder, faces):
-            prepared = prepare(Photo(scene.photo_srgb))
+            prepared = prepare(Photo(scene.photo_srgb, "jpg"))
             matte = clean_matte(
                 segmentation.answer(segmenter, prepared), prepared, prepared.proposals
             ).matte
@@ -245,8 +246,8 @@ def _table(title: str, cases: Iterator[Case]) -> Table:
         cuts[HALF] = mix_mattes(cuts[ENLARGED], cuts[str(Edge.BALANCED)])
         truths = prepare_truths(case.scene)
         for name, cut in cuts.items():
-            for kind, errors in measure_errors(truths, cut).items():
-                errors_of.setdefault(kind, {}).setdefault(name, []).append(errors)
+            for kind, measured in measure_errors(truths, cut).items():
+                errors_of.setdefault(kind, {}).setdefault(name, []).append(measured)
     table = Table(title=title, box=None, pad_edge=False, header_style="dim")
     columns = [field.name for field in fields(SoftErrors)]
     gains = ("near less enlarged", "ΔE less enlarged")

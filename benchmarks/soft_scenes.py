@@ -22,6 +22,7 @@ from benchmarks import edge_scenes
 from benchmarks.edge_scenes import FINER, SHIFT, Points, oval
 from smart_filter_shared.results import Face
 from smart_filter_training.evaluation import dataset_files
+from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting.people_boxes import PeopleBox
 
@@ -215,8 +216,8 @@ def _develop(srgb: Srgb8, random: np.random.Generator) -> Srgb8:
     levels += noise * (random.uniform(0.6, 2.0) * (0.6 + levels / 255))
     bgr = cv2.cvtColor(np.clip(levels + 0.5, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGR)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(84, 96))]
-    decoded = cv2.imdecode(cv2.imencode(".jpg", bgr, quality)[1], cv2.IMREAD_COLOR)
-    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+    decoded = cv2.imdecode(cv2.imencode(".jpg", bgr, quality)[1], cv2.IMREAD_COLOR_RGB)
+    return np.asarray(decoded, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,17 +342,17 @@ def _draw_bust(width: int, number: int) -> Body:
         at = [np.round(shape * unit * 2**SHIFT).astype(np.int32)]
         cv2.fillPoly(solid, at, 255, cv2.LINE_8, SHIFT)
         cv2.fillPoly(srgb, at, color, cv2.LINE_8, SHIFT)
-    for side in (-1, 1):
-        for shape, color in (
-            (oval(x + side * 5.2, y - 2, 2.2, 1.1), (240, 236, 232)),
-            (oval(x + side * 5.2, y - 2, 1.1, 1.1), (40, 30, 26)),
-            (oval(x + side * 5.2, y - 5, 2.6, 0.5), hair),
-        ):
-            cv2.fillPoly(srgb, [np.round(shape * unit).astype(np.int32)], color)
-    for shape, color in (
-        (oval(x, y + 3.5, 1.6, 0.9), tuple(0.8 * level for level in skin)),
+    features = [
+        (oval(x, y + 3.5, 1.6, 0.9), (96, 60, 48)),
         (oval(x, y + 8.5, 4, 1.2), (168, 74, 74)),
-    ):
+    ]
+    for eye_x in (x - 5.2, x + 5.2):
+        features += [
+            (oval(eye_x, y - 2, 2.2, 1.1), (240, 236, 232)),
+            (oval(eye_x, y - 2, 1.1, 1.1), (40, 30, 26)),
+            (oval(eye_x, y - 5, 2.6, 0.5), hair),
+        ]
+    for shape, color in features:
         cv2.fillPoly(srgb, [np.round(shape * unit).astype(np.int32)], color)
     # Light from one side, and streaks of hair and folds of cloth.
     folds = random.normal(0, 1, (height // 40, width // 10)).astype(np.float32)
@@ -389,10 +390,8 @@ def _take_person(photo: Srgb8, mask: Matte8, face: Face, width: int) -> Body:
     # A distance, not a mask, is enlarged: its outline stays smooth.
     depth = cv2.GaussianBlur(inside - reach, (0, 0), 1.5)
     solid = np.where(cv2.resize(depth, size, interpolation=cv2.INTER_CUBIC) > 0, 255, 0)
-    enlarged = cv2.resize(srgb, size, interpolation=cv2.INTER_CUBIC)
-    box = tuple(side * scale for side in face.box)
-    points = tuple((x * scale, y * scale) for x, y in face.landmarks)
-    return Body(solid.astype(np.uint8), enlarged, replace(face, box=box, landmarks=points))
+    enlarged = np.asarray(cv2.resize(srgb, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    return Body(solid.astype(np.uint8), enlarged, scale_face(face, x=scale, y=scale))
 
 
 def _carry_outward(srgb: Srgb8, known: NDArray[np.bool_]) -> Srgb8:
@@ -402,7 +401,7 @@ def _carry_outward(srgb: Srgb8, known: NDArray[np.bool_]) -> Srgb8:
     )
     colors = np.zeros((labels.max() + 1, 3), np.uint8)
     colors[labels[known]] = srgb[known]
-    return colors[labels]
+    return np.asarray(colors[labels], np.uint8)
 
 
 def _wave(
@@ -443,12 +442,11 @@ def _draw_backdrop(body: Body, width: int, height: int, number: int) -> Srgb8:
         srgb = np.full((height, width, 3), (70, 62, 54), np.uint8)
         for left in range(-5, 100, 27):
             for top in range(-8, 140, 36):
-                corners = [
-                    (round(a * width / 100), round(b * width / 100))
-                    for a, b in ((left, top), (left + 21, top + 29))
-                ]
-                level = random.uniform(225, 255)
-                cv2.rectangle(srgb, *corners, (level, level, min(255.0, level + 6)), cv2.FILLED)
+                rows, columns = (
+                    slice(max(0, first * width // 100), max(0, (first + side) * width // 100))
+                    for first, side in ((top, 29), (left, 21))
+                )
+                srgb[rows, columns] = round(random.uniform(225, 255))
     elif name.startswith("like the"):
         srgb = edge_scenes.ground("leaves", width=width, height=height, seed=number)
         color = np.array(_face_color(body, -0.2 if name == "like the hair" else 1.8))
@@ -456,8 +454,8 @@ def _draw_backdrop(body: Body, width: int, height: int, number: int) -> Srgb8:
     else:
         srgb = edge_scenes.ground(name, width=width, height=height, seed=number)
     if blur:
-        srgb = cv2.GaussianBlur(srgb, (0, 0), blur * width)
-    return np.asarray(srgb, np.uint8)
+        srgb = np.asarray(cv2.GaussianBlur(srgb, (0, 0), blur * width), np.uint8)
+    return srgb
 
 
 def _face(box: tuple[float, float, float, float], unit: float) -> Face:
