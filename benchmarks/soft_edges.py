@@ -35,6 +35,7 @@ from smart_filter_training.evaluation.base import PreparePhoto
 from smart_filter_training.evaluation.confidence_intervals import compute_figures
 from smart_filter_training.evaluation.measure import sample_evenly
 from smart_filter_training.evaluation.tasks import segmentation
+from smart_filter_training.evaluation.tasks.segmentation import Example
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8, Photo, Srgb8
 from smart_filter_workers.stages.composite.matting import edge_learning, foreground_colors
@@ -207,8 +208,7 @@ def real_cases(folder: Path) -> Iterator[Case]:
     weights = data_folder() / "weights"
     segmenter = load_segmenter(weights)
     with prepare_stage.open_prepare_stage(weights, turning=False) as prepare:
-        faces = dict(_sure_faces(folder, prepare))
-        for scene in soft_scenes.real_scenes(folder, faces):
+        for scene in soft_scenes.real_scenes(_find_people(folder, prepare)):
             prepared = prepare(Photo(scene.photo_srgb, "jpg"))
             matte = clean_matte(
                 segmentation.answer(segmenter, prepared), prepared, prepared.proposals
@@ -220,13 +220,13 @@ def real_cases(folder: Path) -> Iterator[Case]:
                 yield Case(scene, prepared.proxy_srgb, matte, prepared.proposals)
 
 
-def _sure_faces(folder: Path, prepare: PreparePhoto) -> Iterator[tuple[str, Face]]:
+def _find_people(folder: Path, prepare: PreparePhoto) -> Iterator[tuple[Example, Face]]:
     """Yield photos of one person who fills much of them, and the face."""
     for example in sample_evenly(segmentation.examples(folder), 2 * REAL_PEOPLE):
         photo = dataset_files.read_photo(example.photo)
         faces = [face for face in prepare(photo).proposals if face.score > SURE_FACE]
         if len(faces) == 1 and faces[0].box[2] > LARGE_SHARE * photo.srgb.shape[1]:
-            yield example.name, faces[0]
+            yield example, faces[0]
 
 
 def main() -> None:

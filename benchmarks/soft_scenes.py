@@ -9,9 +9,8 @@ The solid part is a drawn bust, or a real person: the inner part of a labeled ma
 colors. A real person is found and cut out by the real networks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import cv2
@@ -22,6 +21,7 @@ from benchmarks import edge_scenes
 from benchmarks.edge_scenes import FINER, SHIFT, Points, oval
 from smart_filter_shared.results import Face
 from smart_filter_training.evaluation import dataset_files
+from smart_filter_training.evaluation.tasks.segmentation import Example
 from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting.people_boxes import PeopleBox
@@ -126,13 +126,13 @@ def draw_scene(number: int, *, width: int) -> SoftScene:
     return _photograph(f"drawn {number}", _draw_bust(width, number), number)
 
 
-def real_scenes(folder: Path, faces: Mapping[str, Face]) -> Iterator[SoftScene]:
-    """Yield scenes of real people; folder: images/X.jpg, masks/X.png; faces: by X, of the photo."""
-    for number, (name, face) in enumerate(faces.items()):
-        photo = dataset_files.read_photo(folder / "images" / f"{name}.jpg").srgb
-        mask = dataset_files.read_mask(folder / "masks" / f"{name}.png", photo)
+def real_scenes(people: Iterable[tuple[Example, Face]]) -> Iterator[SoftScene]:
+    """Yield scenes of real people; people: labeled photos, and the face in each."""
+    for number, (example, face) in enumerate(people):
+        photo = dataset_files.read_photo(example.photo).srgb
+        mask = dataset_files.read_mask(example.mask, photo)
         width = WIDTHS[number % len(WIDTHS)]
-        yield _photograph(name, _take_person(photo, mask, face, width), number)
+        yield _photograph(example.name, _take_person(photo, mask, face, width), number)
 
 
 def decode(srgb: Srgb8) -> Floats:
