@@ -49,7 +49,7 @@ ERODED_SHARE: Final = 0.02
 
 # Up to these, sRGB levels and light are proportional. Source: IEC 61966-2-1.
 LINEAR_LEVEL, LINEAR_LIGHT = 0.04045, 0.0031308
-# Every so many scenes, and from which on: a coat of fur, short hair, and glasses with a hand.
+# Every nth scene, and the first: a coat of fur, short hair, and glasses with a hand.
 FURRY, SHORT, WAVING = (3, 1), (4, 2), (6, 3)
 
 
@@ -394,13 +394,13 @@ def _take_person(photo: Srgb8, mask: Matte8, face: Face, width: int) -> Body:
     return Body(solid.astype(np.uint8), enlarged, scale_face(face, x=scale, y=scale))
 
 
-def _carry_outward(srgb: Srgb8, known: NDArray[np.bool_]) -> Srgb8:
+def _carry_outward(srgb: Srgb8, is_inner: NDArray[np.bool_]) -> Srgb8:
     """Return a picture whose unknown pixels have the nearest known pixels' colors."""
     _, labels = cv2.distanceTransformWithLabels(
-        (~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+        (~is_inner).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     colors = np.zeros((labels.max() + 1, 3), np.uint8)
-    colors[labels[known]] = srgb[known]
+    colors[labels[is_inner]] = srgb[is_inner]
     return np.asarray(colors[labels], np.uint8)
 
 
