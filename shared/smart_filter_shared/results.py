@@ -122,13 +122,15 @@ class PreparedFacts:
 class DetectedPerson:
     """A person that a model tells apart from the others in a photo.
 
-    number: from left to right, 1 the leftmost, counting all persons.  box: x, y, width, height.
-    kept: whether the recipe selects this person.
+    number: from left to right, 1 the leftmost; those who are not sure come after all others.
+    box: x, y, width, height.  kept: whether the recipe selects this person.  sure: whether it is a
+    person; else only one network sees one, and the recipe keeps it only by its number.
     """
 
     number: int
     box: tuple[float, float, float, float]
     kept: bool
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,12 +49,14 @@ class Person:
     """A person that the model separates from the others.
 
     number: the number for `persons` of a recipe.  box: as for a face.
-    kept: whether the recipe keeps this person.
+    kept: whether the recipe keeps this person.  sure: whether it is a person; else only one network
+    sees one, and a recipe keeps it by its number only.
     """
 
     number: int
     box: tuple[float, ...]
     kept: bool
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def person_from(fields: Fields) -> Person:
         number=fields.integer("number"),
         box=fields.numbers("box"),
         kept=fields.boolean_or_none("kept") is True,
+        sure=fields.boolean_or_none("sure") is not False,
     )
 
 

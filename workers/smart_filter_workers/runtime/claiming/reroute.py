@@ -22,7 +22,9 @@ def find_weak_result(result: object, recipe: Recipe) -> Segmentation | None:
     if not isinstance(result, Segmentation):
         return None
     segmentation.require_person(result, recipe)
-    lacks_people = result.coverage < MIN_PEOPLE_SHARE
+    # What may be a person is not handed to a model that cuts out things.
+    may_have_people = any(not person.sure for person in result.found or ())
+    lacks_people = result.coverage < MIN_PEOPLE_SHARE and not may_have_people
     lacks_subject = recipe.subject == Subject.AUTO and not result.any_subject and lacks_people
     return result if lacks_subject or result.stronger is not None else None
 

@@ -71,7 +71,7 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
     kept = select_persons(people, recipe.persons, inputs.prepared)
     matte = _matte(people, kept, recipe)
     # Of all persons: a chosen one is kept whatever its size.
-    coverage = measure_coverage(people.matte) if matte.any() else 0.0
+    coverage = measure_coverage(np.maximum(people.matte, matte)) if matte.any() else 0.0
     if coverage < MIN_PEOPLE_SHARE:
         kept = {}
     is_counted = people.persons is not None or recipe.persons != PersonSelection.ALL
@@ -81,7 +81,9 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         coverage=coverage,
         persons=len(kept) if is_counted else None,
         confidence=people.confidence,
-        needs_review=people.needs_review,
+        # Users who name persons have looked.
+        needs_review=people.needs_review
+        or (bool(people.possible) and not isinstance(recipe.persons, tuple)),
         stronger=people.stronger,
         any_subject=people.any_subject,
         debug=images.encode_png(step_sheet.draw_step_sheet(people.steps)) if wants_steps else None,

@@ -146,6 +146,48 @@ def segmented(found: People, recipe: Recipe) -> Segmentation:
     return result
 
 
+@pytest.mark.parametrize(
+    ("persons", "number", "levels", "needs_review"),
+    [
+        (PersonSelection.ALL, 1, [255, 0], True),
+        (PersonSelection.LARGEST, 1, [255, 0], True),
+        ((1,), 1, [255, 0], False),
+        ((1, 2), 2, [255, 255], False),
+        ((2,), 1, [0, 255], False),
+    ],
+)
+def test_what_may_be_a_person_is_kept_by_its_number_only(
+    persons: PersonSelection | tuple[int, ...],
+    number: int,
+    levels: list[int],
+    *,
+    needs_review: bool,
+) -> None:
+    sure, possible = matte_of(column(20, 40)), matte_of(column(2, 8))
+    found = People(sure, persons=(sure,), possible=(possible,))
+
+    result = segmented(found, Recipe(persons=persons))
+
+    assert result.persons == number
+    assert result.matte[20, [25, 5]].tolist() == levels
+    assert [(person.number, person.sure) for person in result.found or ()] == [
+        (1, True),
+        (2, False),
+    ]
+    assert result.needs_review is needs_review
+
+
+def test_only_possible_person_can_be_cut_out() -> None:
+    empty, possible = matte_of(np.zeros((HEIGHT, WIDTH), np.bool_)), matte_of(column(2, 8))
+    found = People(empty, persons=(), possible=(possible,))
+
+    nobody, chosen = (segmented(found, Recipe(persons=way)) for way in (PersonSelection.ALL, (1,)))
+
+    assert (nobody.persons, nobody.coverage) == (0, 0.0)
+    assert chosen.persons == 1
+    assert chosen.coverage == pytest.approx(0.05)
+
+
 def test_hidden_person_is_neither_counted_nor_numbered() -> None:
     hidden, seen = column(2, 8), column(20, 40)
     matte = matte_of(seen)

@@ -26,10 +26,14 @@ def locate_persons(
     if people.persons is None:
         return None
     per_x, per_y = photo_per_proxy(prepared)
-    boxes = (cv2.boundingRect(cv2.inRange(matte, _SEEN_FROM, _WHOLE)) for matte in people.persons)
+    mattes = people.persons + people.possible
+    boxes = (cv2.boundingRect(cv2.inRange(matte, _SEEN_FROM, _WHOLE)) for matte in mattes)
     return tuple(
         DetectedPerson(
-            number, (per_x * x, per_y * y, per_x * width, per_y * height), number in wanted
+            number,
+            (per_x * x, per_y * y, per_x * width, per_y * height),
+            kept=number in wanted,
+            sure=number <= len(people.persons),
         )
         for number, (x, y, width, height) in enumerate(boxes, start=1)
     )
