@@ -48,6 +48,7 @@ from smart_filter_workers.stages.segmentation.models.base import People, Segment
 from smart_filter_workers.stages.segmentation.people import split_instances
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.people.persons import Person, PersonFinder
+from smart_filter_workers.stages.segmentation.people.separation import separate_people
 from smart_filter_workers.stages.segmentation.people.subject_filter import (
     GROUP_SIZE,
     select_subject_faces,
@@ -188,10 +189,11 @@ class PeopleSegmenter:
         if np.count_nonzero(matte > HALF_LEVEL) < MIN_FOUND_PX:
             return People(matte, persons=(), needs_review=is_too_long)
         confidence = (sureness + region_iou(matte_01 > fusion.HALF, whole > fusion.HALF)) / 2
-        # The selfie networks may see people without a silhouette; their number is then unknown.
+        # The selfie networks may see people without a silhouette.
+        outlines = separate_people(outlines or [matte_01 > fusion.HALF], faces)
         return People(
             matte,
-            persons=split_instances.split_by_person(matte, outlines) if outlines else None,
+            persons=split_instances.split_by_person(matte, outlines),
             confidence=confidence,
             needs_review=is_too_long
             or confidence < (GROUP_REVIEWED_BELOW if len(outlines) > 1 else REVIEWED_BELOW),
