@@ -14,7 +14,7 @@ import numpy as np
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_shared.results import Face
+from smart_filter_shared.results import MIN_PEOPLE_SHARE, Face
 from smart_filter_workers.networks import movenet
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.coordinates import scale_face
@@ -32,7 +32,7 @@ from smart_filter_workers.networks.mattes.selfie import (
 from smart_filter_workers.networks.movenet import MoveNet
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import HALF_LEVEL, PreparedPhoto, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.mattes import fusion, salience_blend, second_opinion
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.mattes.fusion import (
@@ -58,7 +58,7 @@ from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX
 
 CARD: Final = ModelCard(
     name="people",
-    version="4",
+    version="5",
     task=TaskName.SEGMENTATION,
     family="people",
     title="Person by person: pose silhouettes fused with selfie segmentation",
@@ -101,9 +101,8 @@ CARD: Final = ModelCard(
 # A person that fills a third of the photo gains nothing from a larger picture: the networks take
 # 256 pixels.
 LONGEST_SIDE_PX: Final = 640
-# A face of at least this score shows a person; one below, only with a silhouette of this presence
-# and a person's box: dogs and elephants have such faces.
-SURE_FACE, WEAK_FACE_PRESENCE = 0.75, 0.9
+# A face of at least this score shows a person: dogs and elephants have faces of lower scores.
+SURE_FACE: Final = 0.75
 # Share of equal neighbors above which a silhouette is a drawing. Of people in 158 photos at most
 # 0.33, of figures and cartoons as JPEG at least 0.85.
 DRAWN_ABOVE: Final = 0.75
@@ -175,8 +174,12 @@ class PeopleSegmenter:
         boxes = PersonBoxes(self.find_boxes, srgb)
         persons, bystanders = split_bystanders(self.eyes.finder(srgb, faces, boxes), faces)
         is_too_long = max(proxy.shape[:2]) > MAX_RATIO * min(proxy.shape[:2])
-        if not _shows_person(prepared, srgb, persons, boxes):
-            return People(np.zeros(proxy.shape[:2], np.uint8), persons=(), needs_review=is_too_long)
+        presence = max((person.presence for person in persons), default=0.0)
+        is_sure = _has_sure_face(prepared)
+        if not is_sure:
+            if not boxes.may_show_person(presence) or _is_drawn(srgb, persons):
+                return _nobody(proxy, needs_review=is_too_long)
+            is_sure = boxes.agree_with(presence)
         if persons:
             matte_01, sureness = merge_persons(self.eyes.selfie, srgb, whole, persons)
             rest = remove_bystanders(whole, matte_01, bystanders)
@@ -187,13 +190,19 @@ class PeopleSegmenter:
         outlines += add_faces(self.eyes.selfie, srgb, faces, matte_01)
         matte = refine_edges(matte_01, proxy)
         if np.count_nonzero(matte > HALF_LEVEL) < MIN_FOUND_PX:
-            return People(matte, persons=(), needs_review=is_too_long)
+            return _nobody(proxy, needs_review=is_too_long)
         confidence = (sureness + region_iou(matte_01 > fusion.HALF, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette.
         outlines = separate_people(outlines or [matte_01 > fusion.HALF], faces)
+        mattes = split_instances.split_by_person(matte, outlines)
+        if not is_sure:
+            # Smaller areas are no persons, as by the API's contract.
+            least_px = MIN_PEOPLE_SHARE * matte.size
+            possible = [each for each in mattes if np.count_nonzero(each > HALF_LEVEL) >= least_px]
+            return _nobody(proxy, possible, needs_review=is_too_long)
         return People(
             matte,
-            persons=split_instances.split_by_person(matte, outlines),
+            persons=mattes,
             confidence=confidence,
             needs_review=is_too_long
             or confidence < (GROUP_REVIEWED_BELOW if len(outlines) > 1 else REVIEWED_BELOW),
@@ -211,16 +220,17 @@ class PeopleSegmenter:
         ]
 
 
-def _shows_person(
-    prepared: PreparedPhoto, srgb: Srgb8, persons: Sequence[Person], boxes: PersonBoxes
-) -> bool:
-    """Return whether one detector sees a sure face in a photo, or two agree on a person."""
-    face = max((face.score for face in prepared.proposals), default=0.0)
-    if face >= SURE_FACE:
-        return True
-    presence = max((person.presence for person in persons), default=0.0)
-    weak_face = face > 0 and presence >= WEAK_FACE_PRESENCE and boxes.exist()
-    return (weak_face or boxes.agree_with(presence)) and not _is_drawn(srgb, persons)
+def _nobody(proxy: Srgb8, possible: Sequence[Matte8] = (), *, needs_review: bool) -> People:
+    return People(
+        np.zeros(proxy.shape[:2], np.uint8),
+        persons=(),
+        possible=tuple(possible),
+        needs_review=needs_review,
+    )
+
+
+def _has_sure_face(prepared: PreparedPhoto) -> bool:
+    return max((face.score for face in prepared.proposals), default=0.0) >= SURE_FACE
 
 
 def _is_drawn(srgb: Srgb8, persons: Sequence[Person]) -> bool:

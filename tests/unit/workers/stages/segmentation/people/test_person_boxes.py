@@ -65,25 +65,24 @@ def an_outline(rows: slice, columns: slice) -> Outline:
 
 
 @pytest.mark.parametrize(
-    ("scores", "presence", "agree"),
+    ("scores", "presence", "agrees", "may_show"),
     [
-        ([0.95], 0.6, True),
-        ([0.95], 0.4, False),
-        ([0.85], 0.75, True),
-        ([0.85], 0.6, False),
-        ([0.6, 0.5], 0.92, True),
-        ([0.6, 0.5], 0.85, False),
-        ([0.3, 0.25, 0.24], 0.99, True),
-        ([0.3, 0.25, 0.19], 0.99, False),
-        ([], 1.0, False),
+        ([0.95], 0.25, True, True),
+        ([0.95], 0.15, False, True),
+        ([0.6, 0.5], 0.95, True, True),
+        # Several boxes are not surer than the surest.
+        ([0.6, 0.6], 0.8, False, True),
+        ([0.35], 1.0, False, False),
+        ([], 1.0, False, False),
     ],
 )
 def test_surer_boxes_ask_for_less_of_the_pose_network(
-    scores: list[float], presence: float, *, agree: bool
+    scores: list[float], presence: float, *, agrees: bool, may_show: bool
 ) -> None:
     boxes = boxes_of(*(PersonBox(score, (100, 50, 180, 250)) for score in scores))
 
-    assert boxes.agree_with(presence) is agree
+    assert boxes.agree_with(presence) is agrees
+    assert boxes.may_show_person(presence) is may_show
 
 
 def test_without_boxes_only_a_sure_pose_is_a_person() -> None:
@@ -91,6 +90,8 @@ def test_without_boxes_only_a_sure_pose_is_a_person() -> None:
 
     assert boxes.agree_with(0.95)
     assert not boxes.agree_with(0.85)
+    assert boxes.may_show_person(0.85)
+    assert not boxes.may_show_person(0.4)
 
 
 def test_a_box_without_a_silhouette_becomes_an_upright_body_around_it() -> None:
