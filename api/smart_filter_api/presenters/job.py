@@ -59,6 +59,7 @@ from smart_filter_shared.results import (
     MIN_PEOPLE_SHARE,
     CompositeFacts,
     Faces,
+    PersonRole,
     PreparedFacts,
     SegmentationFacts,
     Smiles,
@@ -358,7 +359,9 @@ def _warn_of_nobody(row: JobRow, composed: CompositeFacts) -> list[str]:
     is_empty = bool(CUTOUT_OUTPUTS & set(row.recipe.outputs)) and composed.foreground is None
     if not (is_kept or is_empty):
         return []
-    possible = next((person for person in segmented.found or () if not person.sure), None)
+    possible = next(
+        (person for person in segmented.found or () if person.role == PersonRole.POSSIBLE), None
+    )
     if _misses_person(row):
         missing = "No person has the number that `persons` names"
     elif possible is not None:

@@ -27,7 +27,7 @@ from smart_filter_shared.recipe import (
     Provenance,
     Subject,
 )
-from smart_filter_shared.results import BackgroundCandidate, OutlineContrast
+from smart_filter_shared.results import BackgroundCandidate, OutlineContrast, PersonRole
 
 
 def rounded(digits: int) -> AfterValidator:
@@ -180,16 +180,17 @@ class Person(BaseModel):
     """A person whom the model separates from the others, in pixels of the upright photo.
 
     number: the number for `persons` of a recipe, 1 for the leftmost; the same in derived jobs with
-    the same `segmentation` and `roi`. Those who are not sure come after all others.
+    the same `segmentation` and `roi`. The possible ones come after all others.
     """
 
     number: int = Field(ge=1)
     box: list[Pixels] = Field(min_length=4, max_length=4, description="x, y, width, height")
     kept: bool = Field(description="Whether the recipe's `persons` includes this person")
-    sure: bool = Field(
-        default=True,
-        description="Whether it is a person; else only one network sees one, and a recipe keeps it "
-        "by its number only",
+    role: PersonRole = Field(
+        default=PersonRole.SUBJECT,
+        description="`bystander`: shows no face and is no main person of a photo of people with "
+        "faces; `possible`: only one network sees a person. A recipe keeps both by their numbers "
+        "only",
     )
 
 
@@ -379,8 +380,8 @@ class Job(BaseModel):
     needs_review: bool = Field(
         description="Whether `confidence` is low, for an ensemble below the recipe's threshold, "
         "or null after a deadline lowered the model; or `persons` names a number that no person "
-        "has; or one of `persons` is not sure, and the recipe names none; or subject=auto cut out "
-        "what may be no person, since the server has no model for things"
+        "has; or one of `persons` is only possible, and the recipe names none; or subject=auto cut "
+        "out what may be no person, since the server has no model for things"
     )
     image: Image | None
     faces: list[Face] | None

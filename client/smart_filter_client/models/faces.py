@@ -49,14 +49,14 @@ class Person:
     """A person that the model separates from the others.
 
     number: the number for `persons` of a recipe.  box: as for a face.
-    kept: whether the recipe keeps this person.  sure: whether it is a person; else only one network
-    sees one, and a recipe keeps it by its number only.
+    kept: whether the recipe keeps this person.  role: `subject`; `bystander`, who is not
+    photographed; or `possible`, which only one network sees. A recipe keeps the others by number.
     """
 
     number: int
     box: tuple[float, ...]
     kept: bool
-    sure: bool = True
+    role: str = "subject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def person_from(fields: Fields) -> Person:
         number=fields.integer("number"),
         box=fields.numbers("box"),
         kept=fields.boolean_or_none("kept") is True,
-        sure=fields.boolean_or_none("sure") is not False,
+        role=fields.text_or_none("role") or "subject",
     )
 
 

@@ -101,7 +101,7 @@ def test_lighter_model_that_does_not_judge_its_matte_needs_a_review(
     assert not render(a_job_row(degraded=degraded)).needs_review
 
 
-MAYBE = {"number": 1, "box": [0, 0, 9, 9], "kept": False, "sure": False}
+MAYBE = {"number": 1, "box": [0, 0, 9, 9], "kept": False, "role": "possible"}
 SOMEBODY = {"number": 1, "box": [0, 0, 9, 9], "kept": False}
 
 

@@ -19,7 +19,10 @@ from smart_filter_workers.stages.segmentation.models.base import (
     Segmenter,
 )
 from smart_filter_workers.stages.segmentation.people import instance_map
-from smart_filter_workers.stages.segmentation.people.person_selection import select_persons
+from smart_filter_workers.stages.segmentation.people.person_selection import (
+    find_bystanders,
+    select_persons,
+)
 
 
 class Models(TypedDict):
@@ -68,7 +71,8 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
     recipe = inputs.recipe
     if recipe.framing.roi is not None:
         people = region_of_interest.crop_people(people, recipe.framing.roi, inputs.prepared)
-    kept = select_persons(people, recipe.persons, inputs.prepared)
+    bystanders = find_bystanders(people, inputs.prepared)
+    kept = select_persons(people, recipe.persons, inputs.prepared, bystanders=bystanders)
     matte = _matte(people, kept, recipe)
     # Of all persons: a chosen one is kept whatever its size.
     coverage = measure_coverage(np.maximum(people.matte, matte)) if matte.any() else 0.0
@@ -90,7 +94,7 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         owners=instance_map.build_instance_map(kept, like=matte)
         if Output.PERSONS in recipe.outputs
         else None,
-        found=instance_map.locate_persons(people, kept, inputs.prepared),
+        found=instance_map.locate_persons(people, kept, inputs.prepared, bystanders=bystanders),
         attached=attached_things.locate_attached(people, kept, inputs.prepared),
     )
 
@@ -98,7 +102,11 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
 def _matte(people: People, kept: Mapping[int, Matte8], recipe: Recipe) -> Matte8:
     """Return the matte of the selected persons."""
     if recipe.persons == PersonSelection.ALL:
-        return people.matte
+        matte = people.matte
+        for number, person in enumerate(people.persons or (), start=1):
+            if number not in kept:
+                matte = np.where(person > 0, np.uint8(0), matte)
+        return matte
     return np.maximum.reduce(list(kept.values())) if kept else np.zeros_like(people.matte)
 
 

@@ -4,7 +4,7 @@ docs/recipes.md, "Who and what belongs", states the rules in words.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
@@ -52,20 +52,42 @@ HIDDEN_SHARE: Final = 0.4
 Mask = NDArray[np.bool_]
 
 
+def find_bystanders(people: People, prepared: PreparedPhoto) -> set[int]:
+    """Return the numbers of the persons who are a photo's bystanders.
+
+    Where main persons show their faces, those who are not among them and show none were not
+    photographed: passers-by, and what the frame or a main person leaves of them. Where no main
+    person shows a face, as in sports, everyone is a subject.
+    """
+    if people.persons is None or len(people.persons) < 2:  # noqa: PLR2004 - nobody else is there
+        return set()
+    figures = _find_figures(people.persons, prepared)
+    main = _select_main(figures) if figures else []
+    if not any(figure.face_px for figure in main):
+        return set()
+    others = [figure for figure in figures if figure not in main and not figure.face_px]
+    return {number for figure in others for number in figure.numbers}
+
+
 def select_persons(
-    people: People, wanted: PersonSelection | tuple[int, ...], prepared: PreparedPhoto
+    people: People,
+    wanted: PersonSelection | tuple[int, ...],
+    prepared: PreparedPhoto,
+    *,
+    bystanders: Collection[int] = (),
 ) -> dict[int, Matte8]:
     """Return the matte of each selected person by its number; 1 is the leftmost.
 
     If the model could not separate the persons of this photo, all of them count as one. A number
-    that no person has selects nothing. What may be a person is selected by its number only.
+    that no person has selects nothing. What may be a person, and the bystanders, given by their
+    numbers, are selected by number only.
     """
     mattes = (people.matte,) if people.persons is None else people.persons
     if isinstance(wanted, tuple):
         mattes += people.possible
     numbered = dict(enumerate(mattes, start=1))
     if wanted == PersonSelection.ALL or not numbered:
-        return numbered
+        return {number: matte for number, matte in numbered.items() if number not in bystanders}
     if wanted == PersonSelection.LARGEST:
         sizes = {number: int(matte.sum(dtype=np.int64)) for number, matte in numbered.items()}
         # Of two equal ones take the right one.

@@ -48,7 +48,7 @@ function tagsOf(job) {
   if (job.needs_review) {
     tags.push({ words: "Needs review", tone: "fair", why: "The models disagree on the cutout." });
   }
-  if (job.persons?.some(({ kept, sure }) => !sure && !kept)) {
+  if (job.persons?.some(({ kept, role }) => role === "possible" && !kept)) {
     tags.push({ words: "Maybe a person", tone: "fair", why: "Open the cutout to keep them by a click." });
   } else if (job.people === 0) tags.push({ words: "No person found", tone: "fair" });
   if (job.people > 1) tags.push({ words: counted(job.people, "person", "people") });

@@ -47,8 +47,8 @@ export function Persons({ photo, view }) {
   return html`<div class="stack">
     <p class="soft small">Click people in the picture, or here, to keep or remove them.</p>
     <ul class="person-list">
-      ${persons.map(({ number, box, sure }) => html`<${Row} key=${number} number=${number}
-        box=${box} isSure=${sure} job=${job} isKept=${kept.includes(number)} isLast=${kept.length === 1} boxes=${boxes}
+      ${persons.map(({ number, box, role }) => html`<${Row} key=${number} number=${number}
+        box=${box} role=${role} job=${job} isKept=${kept.includes(number)} isLast=${kept.length === 1} boxes=${boxes}
         onToggle=${() => toggle(number)} />`)}
     </ul>
     <div class="row wrap">
@@ -62,7 +62,7 @@ export function Persons({ photo, view }) {
   </div>`;
 }
 
-function Row({ number, box, job, isSure, isKept, isLast, boxes, onToggle }) {
+function Row({ number, box, job, role, isKept, isLast, boxes, onToggle }) {
   const preview = useLatestPicture(job.links.photo)?.picture;
   const [x, y, width, height] = box;
   // A person's face is in the upper part of the box.
@@ -75,7 +75,7 @@ function Row({ number, box, job, isSure, isKept, isLast, boxes, onToggle }) {
     boxes.marked.value = null;
   };
   const isHeld = isKept && isLast;
-  const name = nameOf(number, isSure);
+  const name = nameOf(number, role);
   return html`<li class=${boxes.marked.value === number ? "marked" : ""} onPointerEnter=${mark}
     onPointerLeave=${unmark} onFocusIn=${mark} onFocusOut=${unmark}>
     <label>
@@ -113,8 +113,8 @@ class Boxes {
     const { width, height } = job.photo;
     if (!hasChoice(this.persons)) return null;
     return html`<svg class="persons" viewBox=${`0 0 ${width} ${height}`} aria-hidden="true">
-      ${this.persons.map(({ number, box, sure }) => html`<${Box} key=${number} number=${number}
-        isSure=${sure} box=${box} scale=${view.scale.value} isKept=${this.kept.value.includes(number)}
+      ${this.persons.map(({ number, box, role }) => html`<${Box} key=${number} number=${number}
+        isPossible=${role === "possible"} box=${box} scale=${view.scale.value} isKept=${this.kept.value.includes(number)}
         isMarked=${this.marked.value === number} />`)}
     </svg>`;
   };
@@ -151,10 +151,10 @@ class Boxes {
   }
 }
 
-function Box({ number, isSure, box: [x, y, width, height], scale, isKept, isMarked }) {
+function Box({ number, isPossible, box: [x, y, width, height], scale, isKept, isMarked }) {
   const px = 1 / scale;
-  const name = isSure ? number : "Maybe a person";
-  const words = `${name}${isMarked || !isSure ? (isKept ? " · drop" : " · keep") : ""}`;
+  const name = isPossible ? "Maybe a person" : number;
+  const words = `${name}${isMarked || isPossible ? (isKept ? " · drop" : " · keep") : ""}`;
   const tall = (LABEL_PX + PADDING_PX) * px;
   const wide = (words.length * 7.5 + 2 * PADDING_PX) * px;
   return html`<g class=${`${isKept ? "kept" : "dropped"} ${isMarked ? "marked" : ""}`}>
@@ -168,16 +168,19 @@ function Box({ number, isSure, box: [x, y, width, height], scale, isKept, isMark
 
 /** Return whether there is anyone to keep or to drop. */
 export function hasChoice(persons) {
-  return persons.length > 1 || persons.some(({ sure }) => !sure);
+  return persons.length > 1 || persons.some(({ role }) => role === "possible");
 }
 
-function nameOf(number, isSure) {
-  return isSure ? `Person ${number}` : `Maybe a person (${number})`;
+/** How the list names people, by their role. */
+const NAMES = { subject: "Person", bystander: "Bystander", possible: "Maybe a person:" };
+
+function nameOf(number, role) {
+  return `${NAMES[role]} ${number}`;
 }
 
 /** Return the numbers of the people that a recipe's `persons` keeps. */
 function keptOf(persons, said) {
-  if (said === "all") return persons.filter(({ sure }) => sure).map(({ number }) => number);
+  if (said === "all") return persons.filter(({ role }) => role === "subject").map(({ number }) => number);
   if (/^\d/.test(said)) return said.split(",").map(Number);
   // The service chooses; until the version is finished, these are the people of the one shown.
   return persons.filter(({ kept }) => kept).map(({ number }) => number);
