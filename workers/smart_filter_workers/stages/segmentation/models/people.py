@@ -101,7 +101,7 @@ CARD: Final = ModelCard(
 # A person that fills a third of the photo gains nothing from a larger picture: the networks take
 # 256 pixels.
 LONGEST_SIDE_PX: Final = 640
-# A face of at least this score shows a person: dogs and elephants have faces of lower scores.
+# A face of at least this score shows a person: those of dogs and elephants have lower ones.
 SURE_FACE: Final = 0.75
 # Share of equal neighbors above which a silhouette is a drawing. Of people in 158 photos at most
 # 0.33, of figures and cartoons as JPEG at least 0.85.
@@ -175,11 +175,12 @@ class PeopleSegmenter:
         persons, bystanders = split_bystanders(self.eyes.finder(srgb, faces, boxes), faces)
         is_too_long = max(proxy.shape[:2]) > MAX_RATIO * min(proxy.shape[:2])
         presence = max((person.presence for person in persons), default=0.0)
-        is_sure = _has_sure_face(prepared)
+        face = max((face.score for face in prepared.proposals), default=0.0)
+        is_sure = face >= SURE_FACE
         if not is_sure:
             if not boxes.may_show_person(presence) or _is_drawn(srgb, persons):
                 return _nobody(proxy, needs_review=is_too_long)
-            is_sure = boxes.agree_with(presence)
+            is_sure = boxes.agree_with(presence, face)
         if persons:
             matte_01, sureness = merge_persons(self.eyes.selfie, srgb, whole, persons)
             rest = remove_bystanders(whole, matte_01, bystanders)
@@ -227,10 +228,6 @@ def _nobody(proxy: Srgb8, possible: Sequence[Matte8] = (), *, needs_review: bool
         possible=tuple(possible),
         needs_review=needs_review,
     )
-
-
-def _has_sure_face(prepared: PreparedPhoto) -> bool:
-    return max((face.score for face in prepared.proposals), default=0.0) >= SURE_FACE
 
 
 def _is_drawn(srgb: Srgb8, persons: Sequence[Person]) -> bool:
