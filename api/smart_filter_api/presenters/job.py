@@ -331,7 +331,7 @@ def _list_warnings(row: JobRow) -> list[str]:
     composed = _composite(row)
     if composed is None or composed.frame is None:
         return []
-    frame, warnings = composed.frame, _warn_of_nobody(row, composed)
+    frame, warnings = composed.frame, _warn_of_no_person(row, composed)
     framing = row.recipe.framing
     is_sized = framing.size != OutputSize()
     crop_less = ", or crop less" if framing.crop != Crop.NONE else ""
@@ -348,8 +348,8 @@ def _list_warnings(row: JobRow) -> list[str]:
     return warnings
 
 
-def _warn_of_nobody(row: JobRow, composed: CompositeFacts) -> list[str]:
-    """Return a sentence when people were to be cut out of a photo, and nobody was."""
+def _warn_of_no_person(row: JobRow, composed: CompositeFacts) -> list[str]:
+    """Return a sentence when people were to be cut out of a photo, and none was."""
     segmented = _segmentation(row)
     if segmented is None:
         return []

@@ -421,7 +421,7 @@ class Job(BaseModel):
     )
     warnings: list[str] = Field(
         default=[],
-        description="Sentences on a photo in which nobody was found to be cut out, on a picture "
+        description="Sentences on a photo in which no person was found to be cut out, on a picture "
         "with a side of less than 600 pixels, or with the photo enlarged more than 1.3 times",
     )
     links: JobLinks

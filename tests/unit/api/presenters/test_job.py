@@ -102,7 +102,7 @@ def test_lighter_model_that_does_not_judge_its_matte_needs_a_review(
 
 
 MAYBE = {"number": 1, "box": [0, 0, 9, 9], "kept": False, "role": "possible"}
-SOMEBODY = {"number": 1, "box": [0, 0, 9, 9], "kept": False}
+DROPPED = {"number": 1, "box": [0, 0, 9, 9], "kept": False}
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,14 @@ SOMEBODY = {"number": 1, "box": [0, 0, 9, 9], "kept": False}
         ("color:white", "keep", PersonSelection.ALL, {}, "No person was found"),
         ("transparent", "keep", PersonSelection.ALL, {}, "No person was found"),
         ("transparent", "keep", PersonSelection.ALL, {"found": [MAYBE]}, "choose persons=1"),
-        ("transparent", "keep", (2,), {"found": [SOMEBODY]}, "`persons` names"),
+        ("transparent", "keep", (2,), {"found": [DROPPED]}, "`persons` names"),
         ("transparent", "keep", PersonSelection.ALL, {"any_subject": True}, "Nothing stands out"),
         ("color:white", "color", PersonSelection.ALL, {"coverage": 0.3}, None),
         ("auto", "keep", PersonSelection.ALL, {}, None),
         ("keep", "keep", PersonSelection.ALL, {}, None),
     ],
 )
-def test_photo_of_nobody_that_keeps_its_background_has_a_warning(
+def test_photo_without_people_that_keeps_its_background_has_a_warning(
     background: str,
     kind: str,
     persons: PersonSelection | tuple[int, ...],

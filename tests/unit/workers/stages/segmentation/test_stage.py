@@ -183,7 +183,7 @@ def test_what_may_be_a_person_is_kept_by_its_number_only(
         (PersonSelection.ALL, True, 1, [255, 0]),
         (PersonSelection.MAIN, True, 1, [255, 0]),
         ((1, 2), True, 2, [255, 255]),
-        # In sports nobody faces the camera.
+        # In sports, few face the camera.
         (PersonSelection.ALL, False, 2, [255, 255]),
     ],
 )
@@ -211,9 +211,9 @@ def test_only_possible_person_can_be_cut_out() -> None:
     empty, possible = matte_of(np.zeros((HEIGHT, WIDTH), np.bool_)), matte_of(column(2, 8))
     found = People(empty, persons=(), possible=(possible,))
 
-    nobody, chosen = (segmented(found, Recipe(persons=way)) for way in (PersonSelection.ALL, (1,)))
+    none, chosen = (segmented(found, Recipe(persons=way)) for way in (PersonSelection.ALL, (1,)))
 
-    assert (nobody.persons, nobody.coverage) == (0, 0.0)
+    assert (none.persons, none.coverage) == (0, 0.0)
     assert chosen.persons == 1
     assert chosen.coverage == pytest.approx(0.05)
 

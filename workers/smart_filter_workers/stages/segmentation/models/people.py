@@ -179,7 +179,7 @@ class PeopleSegmenter:
         is_sure = face >= SURE_FACE
         if not is_sure:
             if not boxes.may_show_person(presence) or _is_drawn(srgb, persons):
-                return _nobody(proxy, needs_review=is_too_long)
+                return _without_people(proxy, needs_review=is_too_long)
             is_sure = boxes.agree_with(presence, face)
         if persons:
             matte_01, sureness = merge_persons(self.eyes.selfie, srgb, whole, persons)
@@ -191,7 +191,7 @@ class PeopleSegmenter:
         outlines += add_faces(self.eyes.selfie, srgb, faces, matte_01)
         matte = refine_edges(matte_01, proxy)
         if np.count_nonzero(matte > HALF_LEVEL) < MIN_FOUND_PX:
-            return _nobody(proxy, needs_review=is_too_long)
+            return _without_people(proxy, needs_review=is_too_long)
         confidence = (sureness + region_iou(matte_01 > fusion.HALF, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette.
         outlines = separate_people(outlines or [matte_01 > fusion.HALF], faces)
@@ -200,7 +200,7 @@ class PeopleSegmenter:
             # Smaller areas are no persons, as by the API's contract.
             least_px = MIN_PEOPLE_SHARE * matte.size
             possible = [each for each in mattes if np.count_nonzero(each > HALF_LEVEL) >= least_px]
-            return _nobody(proxy, possible, needs_review=is_too_long)
+            return _without_people(proxy, possible, needs_review=is_too_long)
         return People(
             matte,
             persons=mattes,
@@ -221,7 +221,7 @@ class PeopleSegmenter:
         ]
 
 
-def _nobody(proxy: Srgb8, possible: Sequence[Matte8] = (), *, needs_review: bool) -> People:
+def _without_people(proxy: Srgb8, possible: Sequence[Matte8] = (), *, needs_review: bool) -> People:
     return People(
         np.zeros(proxy.shape[:2], np.uint8),
         persons=(),

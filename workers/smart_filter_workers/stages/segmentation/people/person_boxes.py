@@ -30,7 +30,7 @@ SMALLEST_SIDE_PX: Final = 24
 BOXED_ABOVE: Final = 0.5
 MARGIN: Final = 0.25
 MARGIN_PX: Final = 4
-# Boxes of lower scores do not count beside the surest one.
+# Boxes of lower scores do not count with the surest one.
 COUNTED_ABOVE: Final = 0.2
 # A picture shows a person if what all detectors believe reaches this sum: the presence of the
 # surest silhouette, the score of the surest face, and the boxes' scores with these weights. Chosen
@@ -40,8 +40,8 @@ COUNTED_ABOVE: Final = 0.2
 # 2.2, weights of the other boxes of 0.25 and 0.75, and of the face of 0.5, differ by 1 % and one
 # thing.
 AGREED_FROM, SUREST_WEIGHT, OTHERS_WEIGHT = 2.1, 2.0, 0.5
-# A box of this score alone may be a person: of the photos without a person by the rule above 19 in
-# 20, and 9 % of the pictures without people.
+# A box of this score alone may be a person: five in six of the photos in which the rule above finds
+# none, and 9 % of the pictures without people.
 POSSIBLE_FROM: Final = 0.4
 # Without a detector of boxes the pose network decides alone.
 ALONE_PRESENCE, ALONE_POSSIBLE = 0.9, 0.5

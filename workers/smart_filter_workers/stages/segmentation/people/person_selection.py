@@ -59,7 +59,7 @@ def find_bystanders(people: People, prepared: PreparedPhoto) -> set[int]:
     photographed: passers-by, and what the frame or a main person leaves of them. Where no main
     person shows a face, as in sports, everyone is a subject.
     """
-    if people.persons is None or len(people.persons) < 2:  # noqa: PLR2004 - nobody else is there
+    if people.persons is None or len(people.persons) < 2:  # noqa: PLR2004 - there is no other
         return set()
     figures = _find_figures(people.persons, prepared)
     main = _select_main(figures) if figures else []

@@ -2,7 +2,7 @@
 
 Silhouettes may show a person in several pieces, and several persons in one piece. Each face is a
 person: an outline with several faces is split, and one without a face joins the person whose body
-it is a part of. What is left has no face and is in nobody's body: a person who is turned away.
+it is a part of. What is left has no face and is in no body: a person who is turned away.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,8 @@ BODY_LENGTH, BODY_REACH = 8.0, 2.0
 # Share of an outline in a body, or of its surroundings in an outline, that makes it a part of that
 # person.
 PART_IN_BODY, PART_CONTACT = 0.5, 0.25
-# A face of which the outlines miss only the edge; one farther away is on a wall or a screen.
+# Outlines may miss the middle of a face by this many of its widths; one farther away is on a wall
+# or a screen.
 NEAR_FACE: Final = 0.5
 RIM_PX: Final = 5
 
@@ -39,10 +40,10 @@ def separate_people(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[O
     faces_of = _assign_faces(seen, faces)
     persons: list[Outline] = []
     owned: list[Box] = []
-    for outline, own in zip(seen, faces_of, strict=True):
-        persons += _split_by_face(outline, own)
-        owned += own
-    faceless = [outline for outline, own in zip(seen, faces_of, strict=True) if not own]
+    for outline, its_faces in zip(seen, faces_of, strict=True):
+        persons += _split_by_face(outline, its_faces)
+        owned += its_faces
+    faceless = [outline for outline, its_faces in zip(seen, faces_of, strict=True) if not its_faces]
     away: list[Outline] = []
     for outline in sorted(faceless, key=np.count_nonzero, reverse=True):
         shares = [_share_in_person(outline, *person) for person in zip(persons, owned, strict=True)]

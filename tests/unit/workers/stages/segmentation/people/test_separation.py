@@ -65,6 +65,6 @@ def test_face_away_from_all_outlines_is_no_person() -> None:
 
 
 def test_face_at_the_edge_of_an_outline_is_its_person() -> None:
-    beside = (65.0, 20.0, 85.0, 40.0)
+    next_to_it = (65.0, 20.0, 85.0, 40.0)
 
-    assert count([HEAD | TRUNK], [LEFT_FACE, beside]) == 2
+    assert count([HEAD | TRUNK], [LEFT_FACE, next_to_it]) == 2
