@@ -1,8 +1,8 @@
 """Measure the errors of a matte, and of a picture made with it, against the truth.
 
 Source: Rhemann et al. 2009, "A perceptually motivated online benchmark for image matting", for
-sums of absolute differences and the gradient error. All sums are given per megapixel, so pictures
-of different sizes compare.
+sums of absolute differences, the gradient and the connectivity error. All sums are given per
+megapixel, so pictures of different sizes compare.
 """
 
 from typing import Final
@@ -17,6 +17,9 @@ Floats = NDArray[np.float32]
 
 # Sigma of the Gaussian whose derivatives are compared. Source: ibid., section 4.
 GRADIENT_SIGMA_PX: Final = 1.4
+# Step of the levels at which parts are compared, and the distance below which a pixel belongs to
+# the people. Source: ibid., section 4, and its authors' code.
+CONNECTED_STEP, CONNECTED_BELOW = 0.1, 0.15
 # Only pixels within this distance of a partly covered pixel of the truth count as near.
 NEAR: Final = 0.006  # relative to the longest side
 
@@ -35,6 +38,28 @@ def gradient(matte: Matte8, truth: Matte8) -> float:
     """Return the sum of squared differences of gradient magnitudes, in ones a megapixel."""
     difference = _magnitude(matte) - _magnitude(truth)
     return float(np.square(difference).sum(dtype=np.float64)) / truth.size * 1e6
+
+
+def connectivity(matte: Matte8, truth: Matte8) -> float:
+    """Return the sum of differences in how far pixels are joined to the people, in thousands.
+
+    It is given per megapixel.  People are the largest part that both mattes cover.
+    """
+    levels, true = (np.divide(pixels, 255, dtype=np.float32) for pixels in (matte, truth))
+    connected_to = np.full(truth.shape, -1, np.float32)
+    for level in np.arange(CONNECTED_STEP, 1 + CONNECTED_STEP / 2, CONNECTED_STEP):
+        both = ((levels >= level) & (true >= level)).astype(np.uint8)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(both, connectivity=4)
+        areas = stats[:, cv2.CC_STAT_AREA]
+        areas[0] = 0  # label 0 is everything else
+        largest = labels == areas.argmax() if len(areas) > 1 else np.zeros_like(both, np.bool_)
+        connected_to[(connected_to < 0) & ~largest] = level - CONNECTED_STEP
+    connected_to[connected_to < 0] = 1
+    belongs = [
+        1 - (plane - connected_to) * (plane - connected_to >= CONNECTED_BELOW)
+        for plane in (levels, true)
+    ]
+    return float(np.abs(belongs[0] - belongs[1]).sum(dtype=np.float64)) / truth.size * 1000
 
 
 def delta_e(made: Srgb8, true: Srgb8, truth: Matte8) -> float:

@@ -155,7 +155,8 @@ def _pavement(width: int, height: int, random: np.random.Generator) -> Srgb8:
     return np.asarray(np.clip(cv2.GaussianBlur(srgb, (0, 0), 1.5), 0, 255), np.uint8)
 
 
-def _oval(x: float, y: float, across: float, down: float) -> Points:
+def oval(x: float, y: float, across: float, down: float) -> Points:
+    """Return the outline of an oval around (x, y), (n, 2)."""
     turn = np.linspace(0, 2 * np.pi, 240)
     return np.stack([x + across * np.cos(turn), y + down * np.sin(turn)], axis=1)
 
@@ -164,8 +165,8 @@ def _bust(sheet: Sheet, color: tuple[int, int, int]) -> None:
     """Draw head, neck and shoulders, with the middle of the head at (50, 48)."""
     for shape, paint in (
         (np.array([[42, 55], [58, 55], [60, 90], [40, 90]], float), SKIN),
-        (_oval(50, 134, 38, 54), color),
-        (_oval(50, 48, 13, 17), SKIN),
+        (oval(50, 134, 38, 54), color),
+        (oval(50, 48, 13, 17), SKIN),
     ):
         sheet.fill(shape)
         sheet.paint(shape, paint)
@@ -181,9 +182,9 @@ def _hair(
     curl: float,
 ) -> None:
     """Draw hair around the head: a mass, and loose strands thinner than a pixel."""
-    sheet.paint(_oval(50, 45, 17 + length, 21 + length), color)
-    sheet.paint(_oval(50, 52, 11, 14), SKIN)
-    sheet.fill(_oval(50, 43, 15.5, 17))
+    sheet.paint(oval(50, 45, 17 + length, 21 + length), color)
+    sheet.paint(oval(50, 52, 11, 14), SKIN)
+    sheet.fill(oval(50, 43, 15.5, 17))
     for _ in range(strands):
         turn = random.uniform(np.pi * 0.95, np.pi * 2.05)
         start = np.array([50 + 15 * np.cos(turn), 43 + 16.5 * np.sin(turn)])
@@ -216,15 +217,15 @@ def _red_hair(sheet: Sheet, random: np.random.Generator) -> None:
 def _fur(sheet: Sheet, random: np.random.Generator) -> None:
     """Draw a fluffy coat: short hair all around the shoulders."""
     _bust(sheet, WOOL)
-    sheet.paint(_oval(50, 134, 45, 62), WOOL)
-    sheet.paint(_oval(50, 48, 14, 18), SKIN)
+    sheet.paint(oval(50, 134, 45, 62), WOOL)
+    sheet.paint(oval(50, 48, 14, 18), SKIN)
     for _ in range(5000):
         turn = random.uniform(np.pi, 2 * np.pi)
         start = np.array([50 + 38 * np.cos(turn), 134 + 54 * np.sin(turn)])
         along = turn + random.normal(0, 0.5)
         end = start + random.gamma(3, 0.6) * np.array([np.cos(along), np.sin(along)])
         sheet.stroke(np.stack([start, end]), random.uniform(0.04, 0.12), 230)
-    sheet.fill(_oval(50, 48, 13, 17))
+    sheet.fill(oval(50, 48, 13, 17))
 
 
 def _hands(sheet: Sheet, random: np.random.Generator) -> None:
@@ -233,10 +234,10 @@ def _hands(sheet: Sheet, random: np.random.Generator) -> None:
     _hair(sheet, random, color=DARK, strands=60, length=5, curl=0.3)
     arm = np.array([[22, 96], [8, 118], [22, 130]], float)
     sheet.stroke(arm, 6)
-    sheet.paint(_oval(14, 116, 12, 22), NAVY)
+    sheet.paint(oval(14, 116, 12, 22), NAVY)
     for x, lean in ((13, -0.12), (87, 0.12)):
-        sheet.paint(_oval(x, 72, 15, 44), SKIN)
-        sheet.fill(_oval(x, 68, 5.5, 7))
+        sheet.paint(oval(x, 72, 15, 44), SKIN)
+        sheet.fill(oval(x, 68, 5.5, 7))
         sheet.stroke(np.array([[x, 70], [x + 60 * lean, 100]]), 5)
         for finger in range(5):
             turn = lean - 0.75 + 0.36 * finger
@@ -249,28 +250,28 @@ def _thin(sheet: Sheet, random: np.random.Generator) -> None:
     """Draw thin, attached things: glasses, earrings, and a balloon on its string."""
     _bust(sheet, SHIRT)
     _hair(sheet, random, color=DARK, strands=120, length=4, curl=0.5)
-    sheet.paint(_oval(50, 50, 11, 15), SKIN)
+    sheet.paint(oval(50, 50, 11, 15), SKIN)
     for side in (-1, 1):
-        rim = _oval(50 + side * 9.5, 47, 6.5, 5)
-        sheet.paint(_oval(50 + side * 13, 47, 6, 6), (24, 24, 28))
+        rim = oval(50 + side * 9.5, 47, 6.5, 5)
+        sheet.paint(oval(50 + side * 13, 47, 6, 6), (24, 24, 28))
         sheet.stroke(np.concatenate([rim, rim[:1]]), 0.5)
         drop = np.array([[50 + side * 14, 56], [50 + side * 14.5, 63]], float)
-        sheet.paint(_oval(50 + side * 14.5, 62, 2.5, 6), (200, 160, 60))
+        sheet.paint(oval(50 + side * 14.5, 62, 2.5, 6), (200, 160, 60))
         sheet.stroke(drop, 0.2)
-        sheet.fill(_oval(50 + side * 14.5, 64, 1.1, 1.6))
+        sheet.fill(oval(50 + side * 14.5, 64, 1.1, 1.6))
     string = np.array([[84, 118], [88, 84], [85, 60], [86, 44]], float)
     sheet.paint(np.array([[80, 40], [94, 40], [94, 130], [80, 130]], float), (230, 226, 220))
     sheet.stroke(string, 0.16)
-    sheet.paint(_oval(86, 30, 11, 14), (214, 40, 92))
-    sheet.fill(_oval(86, 32, 9, 11.5))
+    sheet.paint(oval(86, 30, 11, 14), (214, 40, 92))
+    sheet.fill(oval(86, 32, 9, 11.5))
 
 
 def _standing(sheet: Sheet, random: np.random.Generator) -> None:
     """Draw a small person from head to foot, legs apart, with floor between the feet."""
     sheet.paint(np.array([[0, 0], [100, 0], [100, 66], [0, 66]], float), SHIRT)
     sheet.paint(np.array([[0, 66], [100, 66], [100, 134], [0, 134]], float), NAVY)
-    sheet.paint(_oval(50, 25, 9, 10), SKIN)
-    sheet.fill(_oval(50, 25, 5.5, 7))
+    sheet.paint(oval(50, 25, 9, 10), SKIN)
+    sheet.fill(oval(50, 25, 5.5, 7))
     sheet.fill(np.array([[47, 30], [53, 30], [54, 36], [46, 36]], float))
     sheet.fill(np.array([[40, 36], [60, 36], [57, 68], [43, 68]], float))
     for side in (-1, 1):
@@ -297,9 +298,9 @@ def _limbs(sheet: Sheet, random: np.random.Generator) -> None:
         outline = [[thigh - 9, -2], [knee - 6, 48], [calf - 6.5, 76], [ankle - 3.4, 116]]
         back = [[ankle + 3.4, 116], [calf + 6.5, 76], [knee + 6, 48], [thigh + 9, -2]]
         sheet.fill(np.array(outline + back, float))
-        sheet.fill(_oval(ankle + 2, 117, 6.5, 4))
+        sheet.fill(oval(ankle + 2, 117, 6.5, 4))
     sheet.stroke(np.array([[92, -2], [84, 40], [88, 84]], float), 5)
-    sheet.fill(_oval(88, 88, 3.2, 5.5))
+    sheet.fill(oval(88, 88, 3.2, 5.5))
 
 
 Draw = Callable[[Sheet, np.random.Generator], None]

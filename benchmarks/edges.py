@@ -156,14 +156,16 @@ def shrink_truth(truth: Matte8, proxy: Srgb8, _: int) -> Matte8:
     return np.asarray(cv2.resize(truth, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def simulate_network(truth: Matte8, proxy: Srgb8, seed: int) -> Matte8:
+def simulate_network(
+    truth: Matte8, proxy: Srgb8, seed: int, *, network_px: int = NETWORK_PX
+) -> Matte8:
     """Return the matte that segmentation would make with a network that is right but for detail.
 
     The truth is softened, displaced by about 0.8 of the network's pixels, sharpened toward 0 and 1
     as networks do, and refined as in segmentation.
     """
     height, width = proxy.shape[:2]
-    scale = NETWORK_PX / max(height, width)
+    scale = network_px / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = np.divide(cv2.resize(truth, size, interpolation=cv2.INTER_AREA), 255, dtype=np.float32)
     small = np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), np.float32)

@@ -119,17 +119,30 @@ class PreparedFacts:
     taken_at: dt.datetime | None = None
 
 
+class PersonRole(StrEnum):
+    """What a person is in a photo; recipes that name no numbers keep subjects only.
+
+    BYSTANDER: one without a face, who is not a main person of a photo of people with faces.
+    POSSIBLE: what only one network sees as a person.
+    """
+
+    SUBJECT = "subject"
+    BYSTANDER = "bystander"
+    POSSIBLE = "possible"
+
+
 @dataclass(frozen=True, slots=True)
 class DetectedPerson:
     """A person that a model tells apart from the others in a photo.
 
-    number: from left to right, 1 the leftmost, counting all persons.  box: x, y, width, height.
-    kept: whether the recipe selects this person.
+    number: from left to right, 1 the leftmost; the possible ones come after all others.
+    box: x, y, width, height.  kept: whether the recipe selects this person.
     """
 
     number: int
     box: tuple[float, float, float, float]
     kept: bool
+    role: PersonRole = PersonRole.SUBJECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -349,6 +349,25 @@ def test_clicked_person_is_dropped_and_kept_again(
     assert visitor.newest()["recipe"]["persons"] == "all"
 
 
+def test_possible_person_is_cut_out_after_a_click(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    job = _correct(page, visitor, photos.headless)
+    (possible,) = job["persons"]
+    assert (job["people"], possible["role"], possible["kept"]) == (0, "possible", False)
+    assert "choose persons=1" in " ".join(job["warnings"])
+    expect(page.get_by_text("Maybe a person · keep")).to_be_visible()
+
+    page.mouse.click(*_at(page, *_middle(possible["box"])))
+
+    expect(page.get_by_role("checkbox", name="Maybe a person: 1, kept")).to_be_checked()
+    wait_until(page, lambda: _is_made(visitor, 2))
+    assert visitor.newest()["recipe"]["persons"] == "1"
+    assert visitor.newest()["people"] == 1
+    around = _around(output_of(visitor, visitor.newest(), "image"), 12, 12, 8)
+    assert _away_from(around, BLUE) < SAME, "the background is replaced"
+
+
 def test_service_chooses_the_main_people(page: Page, visitor: Visitor, photos: Photos) -> None:
     _correct(page, visitor, photos.pair)
     button = page.get_by_role("button", name="Main people")

@@ -9,10 +9,13 @@ import pytest
 
 from smart_filter_shared.results import Face, LowerEnd
 from smart_filter_tests.pictures import prepared_photo
+from smart_filter_workers import images
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import HALF_LEVEL, Srgb8
 from smart_filter_workers.stages.segmentation.models import people
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,18 @@ def test_photo_without_a_person_has_no_confidence(segment: Segmenter) -> None:
     assert not found.needs_review
 
 
+def test_person_below_the_shoulders_is_possible(segment: Segmenter) -> None:
+    photo = images.decode((DATA / "grace_hopper.jpg").read_bytes()).srgb
+    body = np.ascontiguousarray(photo[330:])
+
+    (seen,) = segment([prepared_photo(body)])
+
+    assert seen.persons == ()
+    assert not seen.matte.any()
+    (possible,) = seen.possible
+    assert possible[150, 256] == 255
+
+
 def test_drawn_figure_is_no_person(segment: Segmenter) -> None:
     drawing = np.full((540, 720, 3), 230, np.uint8)
     ink = (60, 40, 20)
@@ -72,6 +87,7 @@ def test_drawn_figure_is_no_person(segment: Segmenter) -> None:
     (people_seen,) = segment([prepared_photo(drawing)])
 
     assert people_seen.persons == ()
+    assert people_seen.possible == ()
     assert not people_seen.matte.any()
 
 

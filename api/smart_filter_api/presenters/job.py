@@ -48,6 +48,7 @@ from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, rate
 from smart_filter_shared.recipe import (
     COMPOSED_OUTPUTS,
+    CUTOUT_OUTPUTS,
     BackgroundKind,
     Crop,
     Output,
@@ -58,6 +59,7 @@ from smart_filter_shared.results import (
     MIN_PEOPLE_SHARE,
     CompositeFacts,
     Faces,
+    PersonRole,
     PreparedFacts,
     SegmentationFacts,
     Smiles,
@@ -291,39 +293,19 @@ def _rating_reason(recipe: Recipe, faces: list[Face] | None) -> str | None:
 
 
 def _count_people(row: JobRow) -> int | None:
-    """Return the number of persons that the model separates, or an estimate from matte and faces.
+    """Return the number of kept persons; for a model that separates none, an estimate by faces.
 
-    An outline with more faces than persons, as of a father who carries a child, counts its faces.
     None without segmentation, and when a model that separates none found people whose faces were
     not searched.
     """
     segmented = _segmentation(row)
-    if segmented is None:
-        return None
-    if segmented.persons is not None:
-        return max(segmented.persons, _count_kept_faces(segmented, _faces(row)))
+    if segmented is None or segmented.persons is not None:
+        return None if segmented is None else segmented.persons
     if segmented.coverage < MIN_PEOPLE_SHARE:
         return 0
     detected = _faces(row)
     least = 0 if segmented.any_subject else 1
     return None if detected is None else max(least, len(detected.faces))
-
-
-def _count_kept_faces(segmented: SegmentationFacts, detected: Faces | None) -> int:
-    """Return how many faces are in the box of a kept person; each belongs to the smallest box."""
-    count = 0
-    for face in () if detected is None else detected.faces:
-        x, y, width, height = face.box
-        column, row = x + width / 2, y + height / 2
-        around = [
-            person
-            for person in segmented.found or ()
-            if 0 <= column - person.box[0] <= person.box[2]
-            and 0 <= row - person.box[1] <= person.box[3]
-        ]
-        if around and min(around, key=lambda person: person.box[2] * person.box[3]).kept:
-            count += 1
-    return count
 
 
 def has_any_subject(row: JobRow) -> bool:
@@ -345,11 +327,11 @@ def _needs_review(row: JobRow) -> bool:
 
 
 def _list_warnings(row: JobRow) -> list[str]:
-    """Return sentences on a picture that looks worse than the photo allows."""
+    """Return sentences on a picture that is not as asked for, or looks worse than it could."""
     composed = _composite(row)
     if composed is None or composed.frame is None:
         return []
-    frame, warnings = composed.frame, []
+    frame, warnings = composed.frame, _warn_of_no_person(row, composed)
     framing = row.recipe.framing
     is_sized = framing.size != OutputSize()
     crop_less = ", or crop less" if framing.crop != Crop.NONE else ""
@@ -364,6 +346,35 @@ def _list_warnings(row: JobRow) -> list[str]:
             f" size{crop_less}."
         )
     return warnings
+
+
+def _warn_of_no_person(row: JobRow, composed: CompositeFacts) -> list[str]:
+    """Return a sentence when people were to be cut out of a photo, and none was."""
+    segmented = _segmentation(row)
+    if segmented is None:
+        return []
+    chosen = composed.background
+    asks = row.recipe.background.kind not in {BackgroundKind.AUTO, BackgroundKind.KEEP}
+    is_kept = asks and chosen is not None and chosen.kind == BackgroundKind.KEEP
+    is_empty = bool(CUTOUT_OUTPUTS & set(row.recipe.outputs)) and composed.foreground is None
+    if not (is_kept or is_empty):
+        return []
+    possible = next(
+        (person for person in segmented.found or () if person.role == PersonRole.POSSIBLE), None
+    )
+    if _misses_person(row):
+        missing = "No person has the number that `persons` names"
+    elif possible is not None:
+        missing = (
+            "It is not certain that a person is in the photo (to cut it out, choose"
+            f" persons={possible.number})"
+        )
+    elif segmented.any_subject:
+        missing = "Nothing stands out in the photo"
+    else:
+        missing = "No person was found in the photo"
+    results_of_it = ["its own background is kept"] * is_kept + ["the cutout is empty"] * is_empty
+    return [f"{missing}: {' and '.join(results_of_it)}."]
 
 
 def _misses_person(row: JobRow) -> bool:

@@ -27,7 +27,7 @@ from smart_filter_shared.recipe import (
     Provenance,
     Subject,
 )
-from smart_filter_shared.results import BackgroundCandidate, OutlineContrast
+from smart_filter_shared.results import BackgroundCandidate, OutlineContrast, PersonRole
 
 
 def rounded(digits: int) -> AfterValidator:
@@ -180,12 +180,18 @@ class Person(BaseModel):
     """A person whom the model separates from the others, in pixels of the upright photo.
 
     number: the number for `persons` of a recipe, 1 for the leftmost; the same in derived jobs with
-    the same `segmentation` and `roi`.
+    the same `segmentation` and `roi`. The possible ones come after all others.
     """
 
     number: int = Field(ge=1)
     box: list[Pixels] = Field(min_length=4, max_length=4, description="x, y, width, height")
     kept: bool = Field(description="Whether the recipe's `persons` includes this person")
+    role: PersonRole = Field(
+        default=PersonRole.SUBJECT,
+        description="`bystander`: shows no face and is no main person of a photo of people with "
+        "faces; `possible`: only one network sees a person. A recipe keeps both by their numbers "
+        "only",
+    )
 
 
 class AttachedThing(BaseModel):
@@ -355,9 +361,9 @@ class Job(BaseModel):
         "found"
     )
     people: int | None = Field(
-        description="How many persons the model separates, or those kept by `persons`; more where "
-        "their outlines hold more faces. Null before people were searched, and when they are "
-        "neither separated nor counted by their faces"
+        description="How many of `persons` are kept; of a model that does not separate persons, "
+        "the number of faces. Null before people were searched, and when they are neither "
+        "separated nor counted by their faces"
     )
     persons: list[Person] | None = Field(
         description="The persons in the photo; null when the model does not separate persons"
@@ -374,8 +380,8 @@ class Job(BaseModel):
     needs_review: bool = Field(
         description="Whether `confidence` is low, for an ensemble below the recipe's threshold, "
         "or null after a deadline lowered the model; or `persons` names a number that no person "
-        "has; or subject=auto cut out what may be no person, since the server has no model for "
-        "things"
+        "has; or one of `persons` is only possible, and the recipe names none; or subject=auto cut "
+        "out what may be no person, since the server has no model for things"
     )
     image: Image | None
     faces: list[Face] | None
@@ -415,8 +421,8 @@ class Job(BaseModel):
     )
     warnings: list[str] = Field(
         default=[],
-        description="Sentences on a picture with a side of less than 600 pixels, or with the photo "
-        "enlarged more than 1.3 times",
+        description="Sentences on a photo in which no person was found to be cut out, on a picture "
+        "with a side of less than 600 pixels, or with the photo enlarged more than 1.3 times",
     )
     links: JobLinks
     error: JobError | None

@@ -49,12 +49,14 @@ class Person:
     """A person that the model separates from the others.
 
     number: the number for `persons` of a recipe.  box: as for a face.
-    kept: whether the recipe keeps this person.
+    kept: whether the recipe keeps this person.  role: `subject`; `bystander`, who is not
+    photographed; or `possible`, which only one network sees. A recipe keeps the others by number.
     """
 
     number: int
     box: tuple[float, ...]
     kept: bool
+    role: str = "subject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def person_from(fields: Fields) -> Person:
         number=fields.integer("number"),
         box=fields.numbers("box"),
         kept=fields.boolean_or_none("kept") is True,
+        role=fields.text_or_none("role") or "subject",
     )
 
 

@@ -39,6 +39,14 @@ class Photos:
         return place
 
     @cached_property
+    def headless(self) -> Path:
+        """A man below his shoulders, who may be a person; 512×270."""
+        place = self._folder / "headless.png"
+        with Image.open(self.serious) as photo:
+            photo.crop((0, 330, photo.width, photo.height)).save(place)
+        return place
+
+    @cached_property
     def pair(self) -> Path:
         """Two people with a gap between them, so that models separate them; 1200×600."""
         place = self._folder / "pair.jpg"

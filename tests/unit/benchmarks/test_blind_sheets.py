@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from benchmarks import blind_sheets
-from benchmarks.blind_sheets import Answer, Entry
+from benchmarks.blind_sheets import Answer, Entry, Verdict
 from click.testing import CliRunner
 
 PHOTOS, VARIANTS = [f"photo-{number}" for number in range(10)], ["today", "before", "best"]
@@ -29,6 +29,12 @@ def test_order_is_the_seeds_and_says_nothing_of_the_variants() -> None:
     assert [entry.photo for entry in entries] != sorted(entry.photo for entry in entries)
 
 
+def answer(
+    sheet: str, verdict: Verdict, fault: str = "", *, easy: bool = True, changed: bool = True
+) -> Answer:
+    return Answer(sheet, verdict, is_easy=easy, is_changed=changed, fault=fault)
+
+
 def test_answers_are_counted_by_variant() -> None:
     entries = [
         Entry("001", "a", "today"),
@@ -38,18 +44,31 @@ def test_answers_are_counted_by_variant() -> None:
         Entry("005", "c", "today"),
     ]
     answers = [
-        Answer("001", post=True, spoiled_by=()),
-        Answer("002", post=False, spoiled_by=("leftover", "halo")),
-        Answer("003", post=True, spoiled_by=()),
-        Answer("004", post=True, spoiled_by=()),
+        answer("001", Verdict.POST),
+        answer("002", Verdict.NO, "leftover"),
+        answer("003", Verdict.MAYBE, "halo", easy=False),
+        answer("004", Verdict.POST, changed=False),
     ]
 
     rows = list(blind_sheets.count_answers(entries, answers))
 
     assert rows == [
-        ("today", "2 of 2 = 100% (34% to 100%)", "1", ""),
-        ("before", "1 of 2 = 50% (9% to 91%)", "0", "leftover 1, halo 1"),
+        ("before", "all (2)", "0", "1", "1", "0% to 66%", "leftover 1, halo 1"),
+        ("before", "easy (1)", "0", "0", "1", "0% to 79%", "leftover 1"),
+        ("before", "hard (1)", "0", "1", "0", "0% to 79%", "halo 1"),
+        ("before", "changed (2)", "0", "1", "1", "0% to 66%", "leftover 1, halo 1"),
+        ("today", "all (2)", "2", "0", "0", "34% to 100%", ""),
+        ("today", "easy (2)", "2", "0", "0", "34% to 100%", ""),
+        ("today", "changed (1)", "1", "0", "0", "21% to 100%", ""),
     ]
+
+
+def test_strictest_judge_counts() -> None:
+    mild = [answer("001", Verdict.POST), answer("002", Verdict.MAYBE, "halo")]
+    strict = [answer("001", Verdict.MAYBE, "leftover"), answer("002", Verdict.MAYBE, "color")]
+
+    assert blind_sheets.take_strictest([mild, strict]) == [strict[0], mild[1]]
+    assert blind_sheets.take_strictest([strict, mild]) == strict
 
 
 def test_interval_is_wilsons() -> None:
@@ -59,38 +78,25 @@ def test_interval_is_wilsons() -> None:
 
 
 def test_answers_are_read_from_csv() -> None:
-    text = 'sheet,post,spoiled_by\n001,Yes,\n002,no,"Halo, limb"\n003,,\n'
+    header = "sheet,verdict,difficulty,background,class,fault\n"
+    text = '001,Post,easy,CHANGED,,\n002,no,HARD,unchanged,Halo,"a dark rim, wide"\n003,,,,,\n'
 
-    assert blind_sheets.read_answers(text) == [
-        Answer("001", post=True, spoiled_by=()),
-        Answer("002", post=False, spoiled_by=("halo", "limb")),
+    assert blind_sheets.read_answers(header + text) == [
+        answer("001", Verdict.POST),
+        answer("002", Verdict.NO, "halo", easy=False, changed=False),
     ]
-    with pytest.raises(click.ClickException, match="sheet 001: 'perhaps' is neither yes nor no"):
-        blind_sheets.read_answers("sheet,post,spoiled_by\n001,perhaps,\n")
-
-
-def test_crops_lie_on_the_outline_inside_the_photo() -> None:
-    alpha = np.zeros((100, 80), np.uint8)
-    alpha[30:, 20:60] = 255
-
-    places = blind_sheets.place_crops(alpha, 6)
-
-    assert len(places) == 6
-    assert all(y == 30 or x in (20, 59) for x, y in places)
-    assert blind_sheets.place_crops(np.zeros_like(alpha), 6) == []
+    with pytest.raises(click.ClickException, match="sheet 001: 'PERHAPS', 'EASY', 'CHANGED'"):
+        blind_sheets.read_answers(header + "001,perhaps,easy,changed,,\n")
 
 
 def test_judges_folder_shows_no_variant(tmp_path: Path) -> None:
     photos, out = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()
-    cutout = np.full((60, 80, 4), 90, np.uint8)
-    cutout[..., 3] = 0
-    cutout[20:, 20:60, 3] = 255
-    cv2.imwrite(str(photos / "a.png"), cutout[..., :3])
+    photo = np.full((60, 80, 3), 90, np.uint8)
+    cv2.imwrite(str(photos / "a.png"), photo)
     for name in VARIANTS:
         (tmp_path / name).mkdir()
-        cv2.imwrite(str(tmp_path / name / "a.smart-filter.cutout.png"), cutout)
-        cv2.imwrite(str(tmp_path / name / "a.smart-filter.jpg"), cutout[..., :3])
+        cv2.imwrite(str(tmp_path / name / "a.smart-filter.jpg"), photo + 100)
     variants = [f"--variant={name}={tmp_path / name}" for name in VARIANTS]
 
     CliRunner().invoke(
@@ -104,12 +110,20 @@ def test_judges_folder_shows_no_variant(tmp_path: Path) -> None:
         "answers.csv",
     ]
     assert (out / "sheets" / "answers.csv").read_text().split() == [
-        "sheet,post,spoiled_by",
-        "001,,",
-        "002,,",
-        "003,,",
+        "sheet,verdict,difficulty,background,class,fault",
+        "001,,,,,",
+        "002,,,,,",
+        "003,,,,,",
     ]
     key = json.loads((out / "key.json").read_text())
     assert {entry["variant"] for entry in key} == set(VARIANTS)
     sheet = cv2.imread(str(out / "sheets" / "001.png"))
-    assert (sheet == blind_sheets.MAGENTA).all(axis=-1).any()
+    assert sheet.shape == (480, 640 + blind_sheets.GAP_PX + 640, 3)
+    assert np.abs(sheet[:, :640].astype(int) - 90).max() <= 2
+    assert np.abs(sheet[:, -640:].astype(int) - 190).max() <= 2
+
+
+def test_tall_photos_are_720_pixels_high() -> None:
+    pair = blind_sheets.draw_pair(*[np.zeros((1000, 500, 3), np.uint8)] * 2)
+
+    assert pair.shape == (720, 360 + blind_sheets.GAP_PX + 360, 3)

@@ -25,6 +25,7 @@ from smart_filter_shared.recipe import (
     PersonSelection,
     Recipe,
 )
+from smart_filter_shared.recipe.background import parse_background
 from smart_filter_shared.takes import MAX_SHOTS, Take, TakePerson, TakeReport, TakeShot
 from smart_filter_shared.webhooks.outbox import ClaimedDelivery
 from smart_filter_tests.job_rows import CREATED_AT, Facts, a_job_row
@@ -70,26 +71,6 @@ def test_people_are_counted_by_the_model_or_judged_by_matte_and_faces(
     assert answer_with({SEGMENTATION: segmented, **faces(found)}).people == people
 
 
-@pytest.mark.parametrize(("kept", "people"), [((True, True), 3), ((True, False), 2)])
-def test_people_in_one_outline_are_counted_by_their_faces(
-    kept: tuple[bool, bool], people: int
-) -> None:
-    boxes = ([0, 0, 100, 100], [90, 0, 50, 100])
-    found = [
-        {"number": number, "box": box, "kept": is_kept}
-        for number, (box, is_kept) in enumerate(zip(boxes, kept, strict=True), start=1)
-    ]
-    # The first outline holds two faces, the second one; the last face is on a poster.
-    detected = [
-        {"box": [x, 10, 8, 8], "score": 0.9, "landmarks": [[1, 2]] * 5} for x in (10, 40, 91, 300)
-    ]
-    segmented = {"coverage": 0.3, "persons": sum(kept), "found": found}
-
-    job = answer_with({SEGMENTATION: segmented, FACE: {"faces": detected}})
-
-    assert job.people == people
-
-
 @pytest.mark.parametrize(
     ("segmented", "people"),
     [({"coverage": 0.3, "persons": 2}, 2), ({"coverage": 0.0}, 0), ({"coverage": 0.3}, None)],
@@ -118,6 +99,50 @@ def test_lighter_model_that_does_not_judge_its_matte_needs_a_review(
 
     assert render(a_job_row(facts, degraded=degraded)).needs_review is needs_review
     assert not render(a_job_row(degraded=degraded)).needs_review
+
+
+MAYBE = {"number": 1, "box": [0, 0, 9, 9], "kept": False, "role": "possible"}
+DROPPED = {"number": 1, "box": [0, 0, 9, 9], "kept": False}
+
+
+@pytest.mark.parametrize(
+    ("background", "kind", "persons", "segmented", "words"),
+    [
+        ("color:white", "keep", PersonSelection.ALL, {}, "No person was found"),
+        ("transparent", "keep", PersonSelection.ALL, {}, "No person was found"),
+        ("transparent", "keep", PersonSelection.ALL, {"found": [MAYBE]}, "choose persons=1"),
+        ("transparent", "keep", (2,), {"found": [DROPPED]}, "`persons` names"),
+        ("transparent", "keep", PersonSelection.ALL, {"any_subject": True}, "Nothing stands out"),
+        ("color:white", "color", PersonSelection.ALL, {"coverage": 0.3}, None),
+        ("auto", "keep", PersonSelection.ALL, {}, None),
+        ("keep", "keep", PersonSelection.ALL, {}, None),
+    ],
+)
+def test_photo_without_people_that_keeps_its_background_has_a_warning(
+    background: str,
+    kind: str,
+    persons: PersonSelection | tuple[int, ...],
+    segmented: dict[str, object],
+    words: str | None,
+) -> None:
+    composed = {
+        "frame": {"width": 900, "height": 900, "scale": 1, "left": 0, "top": 0},
+        "background": {"kind": kind, "name": None, "keywords": [], "reason": ""},
+    }
+    recipe = Recipe(background=parse_background(background), persons=persons)
+
+    warnings = answer_with({SEGMENTATION: segmented, COMPOSITE: composed}, recipe).warnings
+
+    assert [words in warning for warning in warnings if words] == [True] * (words is not None)
+    assert bool(warnings) == (words is not None)
+
+
+def test_empty_cutout_has_a_warning() -> None:
+    composed = {"frame": {"width": 900, "height": 900, "scale": 1, "left": 0, "top": 0}}
+
+    job = answer_with({SEGMENTATION: {}, COMPOSITE: composed}, Recipe(outputs=(Output.CUTOUT,)))
+
+    assert job.warnings == ["No person was found in the photo: the cutout is empty."]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from smart_filter_shared.pipeline import LEADING_TASK
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.recipe import PersonSelection, Recipe, Subject
-from smart_filter_shared.results import MIN_PEOPLE_SHARE
+from smart_filter_shared.results import MIN_PEOPLE_SHARE, PersonRole
 from smart_filter_workers.results import Segmentation
 from smart_filter_workers.stages.segmentation import stage as segmentation
 
@@ -22,7 +22,9 @@ def find_weak_result(result: object, recipe: Recipe) -> Segmentation | None:
     if not isinstance(result, Segmentation):
         return None
     segmentation.require_person(result, recipe)
-    lacks_people = result.coverage < MIN_PEOPLE_SHARE
+    # What may be a person is not handed to a model that cuts out things.
+    may_have_people = any(person.role == PersonRole.POSSIBLE for person in result.found or ())
+    lacks_people = result.coverage < MIN_PEOPLE_SHARE and not may_have_people
     lacks_subject = recipe.subject == Subject.AUTO and not result.any_subject and lacks_people
     return result if lacks_subject or result.stronger is not None else None
 

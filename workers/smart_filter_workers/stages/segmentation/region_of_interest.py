@@ -38,6 +38,9 @@ def crop_people(people: People, roi: Roi, prepared: PreparedPhoto) -> People:
         people,
         matte=_crop_matte(people.matte, inside),
         persons=persons,
+        possible=tuple(
+            _crop_matte(person, inside) for person in people.possible if _is_inside(person, inside)
+        ),
         attached=None if people.attached is None else _crop_matte(people.attached, inside),
         evidence=None if people.evidence is None else _crop_matte(people.evidence, inside),
     )

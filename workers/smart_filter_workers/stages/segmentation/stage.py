@@ -21,7 +21,10 @@ from smart_filter_workers.stages.segmentation.models.base import (
     Segmenter,
 )
 from smart_filter_workers.stages.segmentation.people import instance_map
-from smart_filter_workers.stages.segmentation.people.person_selection import select_persons
+from smart_filter_workers.stages.segmentation.people.person_selection import (
+    find_bystanders,
+    select_persons,
+)
 
 # Longest side of the map of evidence, whose margin is wider than one of its pixels.
 EVIDENCE_SIDE_PX: Final = 320
@@ -73,10 +76,11 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
     recipe = inputs.recipe
     if recipe.framing.roi is not None:
         people = region_of_interest.crop_people(people, recipe.framing.roi, inputs.prepared)
-    kept = select_persons(people, recipe.persons, inputs.prepared)
+    bystanders = find_bystanders(people, inputs.prepared)
+    kept = select_persons(people, recipe.persons, inputs.prepared, bystanders=bystanders)
     matte = _matte(people, kept, recipe)
     # Of all persons: a chosen one is kept whatever its size.
-    coverage = measure_coverage(people.matte) if matte.any() else 0.0
+    coverage = measure_coverage(np.maximum(people.matte, matte)) if matte.any() else 0.0
     if coverage < MIN_PEOPLE_SHARE:
         kept = {}
     is_counted = people.persons is not None or recipe.persons != PersonSelection.ALL
@@ -86,7 +90,9 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         coverage=coverage,
         persons=len(kept) if is_counted else None,
         confidence=people.confidence,
-        needs_review=people.needs_review,
+        # Users who name persons have looked.
+        needs_review=people.needs_review
+        or (bool(people.possible) and not isinstance(recipe.persons, tuple)),
         stronger=people.stronger,
         any_subject=people.any_subject,
         lower_end=people.lower_end,
@@ -94,7 +100,7 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         owners=instance_map.build_instance_map(kept, like=matte)
         if Output.PERSONS in recipe.outputs
         else None,
-        found=instance_map.locate_persons(people, kept, inputs.prepared),
+        found=instance_map.locate_persons(people, kept, inputs.prepared, bystanders=bystanders),
         attached=attached_things.locate_attached(people, kept, inputs.prepared),
         evidence=_evidence(people, matte),
     )
@@ -103,7 +109,11 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
 def _matte(people: People, kept: Mapping[int, Matte8], recipe: Recipe) -> Matte8:
     """Return the matte of the selected persons."""
     if recipe.persons == PersonSelection.ALL:
-        return people.matte
+        matte = people.matte
+        for number, person in enumerate(people.persons or (), start=1):
+            if number not in kept:
+                matte = np.where(person > 0, np.uint8(0), matte)
+        return matte
     return np.maximum.reduce(list(kept.values())) if kept else np.zeros_like(people.matte)
 
 

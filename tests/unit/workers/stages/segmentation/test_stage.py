@@ -9,7 +9,7 @@ from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.errors import NoPerson
 from smart_filter_shared.recipe import Framing, Output, PersonSelection, Recipe
 from smart_filter_shared.recipe.framing import read_roi
-from smart_filter_shared.results import Face
+from smart_filter_shared.results import Face, PersonRole
 from smart_filter_tests.pictures import a_figure, noise, prepared_photo
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Matte8, PreparedPhoto, Segmentation, Srgb8
@@ -169,6 +169,78 @@ def segmented(found: People, recipe: Recipe) -> Segmentation:
     inputs = Inputs(prepared_photo(noise(HEIGHT, WIDTH)), recipe)
     (result,) = stage.run({"segmentation": lambda _: [found]}, [inputs])
     return result
+
+
+@pytest.mark.parametrize(
+    ("persons", "number", "levels", "needs_review"),
+    [
+        (PersonSelection.ALL, 1, [255, 0], True),
+        (PersonSelection.LARGEST, 1, [255, 0], True),
+        ((1,), 1, [255, 0], False),
+        ((1, 2), 2, [255, 255], False),
+        ((2,), 1, [0, 255], False),
+    ],
+)
+def test_what_may_be_a_person_is_kept_by_its_number_only(
+    persons: PersonSelection | tuple[int, ...],
+    number: int,
+    levels: list[int],
+    *,
+    needs_review: bool,
+) -> None:
+    sure, possible = matte_of(column(20, 40)), matte_of(column(2, 8))
+    found = People(sure, persons=(sure,), possible=(possible,))
+
+    result = segmented(found, Recipe(persons=persons))
+
+    assert result.persons == number
+    assert result.matte[20, [25, 5]].tolist() == levels
+    assert [(person.number, person.role) for person in result.found or ()] == [
+        (1, PersonRole.SUBJECT),
+        (2, PersonRole.POSSIBLE),
+    ]
+    assert result.needs_review is needs_review
+
+
+@pytest.mark.parametrize(
+    ("persons", "facing", "number", "levels"),
+    [
+        (PersonSelection.ALL, True, 1, [255, 0]),
+        (PersonSelection.MAIN, True, 1, [255, 0]),
+        ((1, 2), True, 2, [255, 255]),
+        # In sports, few face the camera.
+        (PersonSelection.ALL, False, 2, [255, 255]),
+    ],
+)
+def test_bystander_of_a_person_with_a_face_is_kept_by_its_number_only(
+    persons: PersonSelection | tuple[int, ...], number: int, levels: list[int], *, facing: bool
+) -> None:
+    person, passer_by = matte_of(column(20, 40)), matte_of(column(54, 58))
+    face = Face((28, 11, 4, 4), 0.9, ((28, 12), (32, 12), (30, 13), (29, 14), (31, 14)))
+    photo = replace(
+        prepared_photo(noise(HEIGHT, WIDTH)), proposals=(face,) if facing else (), width=WIDTH
+    )
+    found = People(person + passer_by, persons=(person, passer_by))
+
+    (result,) = stage.run(
+        {"segmentation": lambda _: [found]}, [Inputs(photo, Recipe(persons=persons))]
+    )
+
+    assert result.persons == number
+    assert result.matte[20, [25, 56]].tolist() == levels
+    roles = [person.role for person in result.found or ()]
+    assert roles == [PersonRole.SUBJECT, PersonRole.BYSTANDER if facing else PersonRole.SUBJECT]
+
+
+def test_only_possible_person_can_be_cut_out() -> None:
+    empty, possible = matte_of(np.zeros((HEIGHT, WIDTH), np.bool_)), matte_of(column(2, 8))
+    found = People(empty, persons=(), possible=(possible,))
+
+    none, chosen = (segmented(found, Recipe(persons=way)) for way in (PersonSelection.ALL, (1,)))
+
+    assert (none.persons, none.coverage) == (0, 0.0)
+    assert chosen.persons == 1
+    assert chosen.coverage == pytest.approx(0.05)
 
 
 def test_hidden_person_is_neither_counted_nor_numbered() -> None:

@@ -26,6 +26,8 @@ class People:
     matte: (h, w) uint8, 0 none to 255 whole, at the size of the proxy.
     persons: a (h, w) uint8 matte of each person, from left to right by the middle of their boxes;
         None when the model does not separate persons.
+    possible: a matte of each area that may show a person, which only one network sees; they are
+        parts of neither `matte` nor `persons`.
     any_subject: whether the matte shows whatever stands out, not people alone.
     attached: (h, w) uint8, how much of the matte is due to things that people hold or wear; None
         when the model does not look for them.
@@ -38,6 +40,7 @@ class People:
 
     matte: Matte8
     persons: tuple[Matte8, ...] | None
+    possible: tuple[Matte8, ...] = ()
     any_subject: bool = False
     attached: Matte8 | None = None
     evidence: Matte8 | None = None

@@ -14,7 +14,7 @@ import numpy as np
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_shared.results import Face
+from smart_filter_shared.results import MIN_PEOPLE_SHARE, Face
 from smart_filter_workers.networks import movenet
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.coordinates import scale_face
@@ -50,6 +50,7 @@ from smart_filter_workers.stages.segmentation.people import split_instances
 from smart_filter_workers.stages.segmentation.people.lower_end import find_lower_end
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.people.persons import Person, PersonFinder
+from smart_filter_workers.stages.segmentation.people.separation import separate_people
 from smart_filter_workers.stages.segmentation.people.subject_filter import (
     GROUP_SIZE,
     select_subject_faces,
@@ -59,7 +60,7 @@ from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX
 
 CARD: Final = ModelCard(
     name="people",
-    version="4",
+    version="5",
     task=TaskName.SEGMENTATION,
     family="people",
     title="Person by person: pose silhouettes fused with selfie segmentation",
@@ -102,9 +103,8 @@ CARD: Final = ModelCard(
 # A person that fills a third of the photo gains nothing from a larger picture: the networks take
 # 256 pixels.
 LONGEST_SIDE_PX: Final = 640
-# A face of at least this score shows a person; one below, only with a silhouette of this presence
-# and a person's box: dogs and elephants have such faces.
-SURE_FACE, WEAK_FACE_PRESENCE = 0.75, 0.9
+# A face of at least this score shows a person: those of dogs and elephants have lower ones.
+SURE_FACE: Final = 0.75
 # Share of equal neighbors above which a silhouette is a drawing. Of people in 158 photos at most
 # 0.33, of figures and cartoons as JPEG at least 0.85.
 DRAWN_ABOVE: Final = 0.75
@@ -181,9 +181,13 @@ class PeopleSegmenter:
         persons, bystanders = split_bystanders(self.eyes.finder(srgb, faces, boxes), faces)
         evidence = _merge_evidence(whole, [*persons, *bystanders], all_faces, boxes, proxy)
         is_too_long = max(proxy.shape[:2]) > MAX_RATIO * min(proxy.shape[:2])
-        if not _shows_person(prepared, srgb, persons, boxes):
-            empty = np.zeros(proxy.shape[:2], np.uint8)
-            return People(empty, persons=(), evidence=evidence, needs_review=is_too_long)
+        presence = max((person.presence for person in persons), default=0.0)
+        face = max((face.score for face in prepared.proposals), default=0.0)
+        is_sure = face >= SURE_FACE
+        if not is_sure:
+            if not boxes.may_show_person(presence) or _is_drawn(srgb, persons):
+                return _without_people(evidence, needs_review=is_too_long)
+            is_sure = boxes.agree_with(presence, face)
         if persons:
             matte_01, sureness = merge_persons(self.eyes.selfie, srgb, whole, persons)
             rest = remove_bystanders(whole, matte_01, bystanders)
@@ -194,12 +198,19 @@ class PeopleSegmenter:
         outlines += add_faces(self.eyes.selfie, srgb, faces, matte_01)
         matte = refine_edges(matte_01, proxy)
         if np.count_nonzero(matte > HALF_LEVEL) < MIN_FOUND_PX:
-            return People(matte, persons=(), evidence=evidence, needs_review=is_too_long)
+            return _without_people(evidence, needs_review=is_too_long)
         confidence = (sureness + region_iou(matte_01 > fusion.HALF, whole > fusion.HALF)) / 2
-        # The selfie networks may see people without a silhouette; their number is then unknown.
+        # The selfie networks may see people without a silhouette.
+        outlines = separate_people(outlines or [matte_01 > fusion.HALF], faces)
+        mattes = split_instances.split_by_person(matte, outlines)
+        if not is_sure:
+            # Smaller areas are no persons, as by the API's contract.
+            least_px = MIN_PEOPLE_SHARE * matte.size
+            possible = [each for each in mattes if np.count_nonzero(each > HALF_LEVEL) >= least_px]
+            return _without_people(evidence, possible, needs_review=is_too_long)
         return People(
             matte,
-            persons=split_instances.split_by_person(matte, outlines) if outlines else None,
+            persons=mattes,
             evidence=evidence,
             lower_end=find_lower_end(persons, matte_01 > fusion.HALF),
             confidence=confidence,
@@ -243,16 +254,16 @@ def _merge_evidence(
     return resize(np.rint(255 * seen).astype(np.uint8), width=proxy.shape[1], height=proxy.shape[0])
 
 
-def _shows_person(
-    prepared: PreparedPhoto, srgb: Srgb8, persons: Sequence[Person], boxes: PersonBoxes
-) -> bool:
-    """Return whether one detector sees a sure face in a photo, or two agree on a person."""
-    face = max((face.score for face in prepared.proposals), default=0.0)
-    if face >= SURE_FACE:
-        return True
-    presence = max((person.presence for person in persons), default=0.0)
-    weak_face = face > 0 and presence >= WEAK_FACE_PRESENCE and boxes.exist()
-    return (weak_face or boxes.agree_with(presence)) and not _is_drawn(srgb, persons)
+def _without_people(
+    evidence: Matte8, possible: Sequence[Matte8] = (), *, needs_review: bool
+) -> People:
+    return People(
+        np.zeros_like(evidence),
+        persons=(),
+        possible=tuple(possible),
+        evidence=evidence,
+        needs_review=needs_review,
+    )
 
 
 def _is_drawn(srgb: Srgb8, persons: Sequence[Person]) -> bool:

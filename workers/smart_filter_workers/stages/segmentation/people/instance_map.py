@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.results import DetectedPerson
+from smart_filter_shared.results import DetectedPerson, PersonRole
 from smart_filter_workers.networks.coordinates import photo_per_proxy
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import InstanceMap, Matte8, PreparedPhoto
@@ -17,19 +17,31 @@ _SEEN_FROM, _WHOLE = 128, 255
 
 
 def locate_persons(
-    people: People, wanted: Collection[int], prepared: PreparedPhoto
+    people: People,
+    wanted: Collection[int],
+    prepared: PreparedPhoto,
+    *,
+    bystanders: Collection[int] = (),
 ) -> tuple[DetectedPerson, ...] | None:
     """Return the place of each person that the model separates; None when it separates none.
 
-    wanted: the numbers of the persons that are kept.
+    wanted: the numbers of the persons that are kept; bystanders: those of the bystanders.
     """
     if people.persons is None:
         return None
     per_x, per_y = photo_per_proxy(prepared)
-    boxes = (cv2.boundingRect(cv2.inRange(matte, _SEEN_FROM, _WHOLE)) for matte in people.persons)
+    mattes = people.persons + people.possible
+    boxes = (cv2.boundingRect(cv2.inRange(matte, _SEEN_FROM, _WHOLE)) for matte in mattes)
+    roles = [PersonRole.SUBJECT] * len(people.persons)
+    roles += [PersonRole.POSSIBLE] * len(people.possible)
+    for number in bystanders:
+        roles[number - 1] = PersonRole.BYSTANDER
     return tuple(
         DetectedPerson(
-            number, (per_x * x, per_y * y, per_x * width, per_y * height), number in wanted
+            number,
+            (per_x * x, per_y * y, per_x * width, per_y * height),
+            kept=number in wanted,
+            role=roles[number - 1],
         )
         for number, (x, y, width, height) in enumerate(boxes, start=1)
     )

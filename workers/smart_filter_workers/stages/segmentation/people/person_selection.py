@@ -4,7 +4,7 @@ docs/recipes.md, "Who and what belongs", states the rules in words.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
@@ -39,9 +39,6 @@ GROUP_FACE: Final = 0.5
 # So does a silhouette without a face that main persons surround by this share: faces of a group are
 # now and then assigned to a neighbor.
 GROUP_CONTACT: Final = 0.15
-# Share of a silhouette's outline, or of its box inside the other one's box, that makes a smaller
-# silhouette without a face of its own a part of a larger one.
-PART_CONTACT, PART_INSIDE = 0.25, 0.8
 # A child on the arm, with a face: the box is this far inside the carrier's, and the area at most
 # the second share of the carrier's.
 CARRIED_INSIDE, CARRIED_AREA = 0.8, 0.5
@@ -55,18 +52,42 @@ HIDDEN_SHARE: Final = 0.4
 Mask = NDArray[np.bool_]
 
 
+def find_bystanders(people: People, prepared: PreparedPhoto) -> set[int]:
+    """Return the numbers of the persons who are a photo's bystanders.
+
+    Where main persons show their faces, those who are not among them and show none were not
+    photographed: passers-by, and what the frame or a main person leaves of them. Where no main
+    person shows a face, as in sports, everyone is a subject.
+    """
+    if people.persons is None or len(people.persons) < 2:  # noqa: PLR2004 - there is no other
+        return set()
+    figures = _find_figures(people.persons, prepared)
+    main = _select_main(figures) if figures else []
+    if not any(figure.face_px for figure in main):
+        return set()
+    others = [figure for figure in figures if figure not in main and not figure.face_px]
+    return {number for figure in others for number in figure.numbers}
+
+
 def select_persons(
-    people: People, wanted: PersonSelection | tuple[int, ...], prepared: PreparedPhoto
+    people: People,
+    wanted: PersonSelection | tuple[int, ...],
+    prepared: PreparedPhoto,
+    *,
+    bystanders: Collection[int] = (),
 ) -> dict[int, Matte8]:
     """Return the matte of each selected person by its number; 1 is the leftmost.
 
     If the model could not separate the persons of this photo, all of them count as one. A number
-    that no person has selects nothing.
+    that no person has selects nothing. What may be a person, and the bystanders, given by their
+    numbers, are selected by number only.
     """
     mattes = (people.matte,) if people.persons is None else people.persons
+    if isinstance(wanted, tuple):
+        mattes += people.possible
     numbered = dict(enumerate(mattes, start=1))
     if wanted == PersonSelection.ALL or not numbered:
-        return numbered
+        return {number: matte for number, matte in numbered.items() if number not in bystanders}
     if wanted == PersonSelection.LARGEST:
         sizes = {number: int(matte.sum(dtype=np.int64)) for number, matte in numbered.items()}
         # Of two equal ones take the right one.
@@ -82,9 +103,9 @@ def select_persons(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Figure:
-    """A person with the silhouettes that are parts of it, in pixels of the small mattes.
+    """A person with those whom it carries, in pixels of the small mattes.
 
-    numbers: of the silhouettes, the person's first.  face_px: side of the face, 0 without one.
+    numbers: of the persons, the carrier's first.  face_px: side of the face, 0 without one.
     facing: 0 without a face or in profile, to 1 toward the camera.  detail: the mean strength of
     the fine structure.  offset: distance from the middle, as a share of half the width.
     """
@@ -167,7 +188,7 @@ def _is_behind(figure: _Figure, other: _Figure) -> bool:
 
 
 def _find_figures(mattes: Sequence[Matte8], prepared: PreparedPhoto) -> list[_Figure]:
-    """Return the persons, the largest first; parts of a person belong to it."""
+    """Return the persons, the largest first; a child on the arm belongs to its carrier."""
     small = [shrink(matte, longest_side=SIDE_PX) > HALF_LEVEL for matte in mattes]
     height, width = small[0].shape
     gray = cv2.cvtColor(prepared.proxy_srgb, cv2.COLOR_RGB2GRAY)
@@ -190,7 +211,7 @@ def _find_figures(mattes: Sequence[Matte8], prepared: PreparedPhoto) -> list[_Fi
             detail=float(np.percentile(detail[outline], 90)),
             offset=abs(2 * float(np.nonzero(outline)[1].mean() + 0.5) / width - 1),
         )
-        place = next((n for n, whole in enumerate(figures) if _is_part(figure, whole)), None)
+        place = next((n for n, whole in enumerate(figures) if _is_carried(figure, whole)), None)
         if place is None:
             figures.append(figure)
         else:
@@ -215,17 +236,15 @@ def _facing(face: Face) -> float:
     return min(1.0, math.dist(right_eye, left_eye) / (FRONTAL_EYES * face.box[2]))
 
 
-def _is_part(figure: _Figure, whole: _Figure) -> bool:
-    """Return whether a silhouette is a part of a larger person, or carried by it."""
+def _is_carried(figure: _Figure, whole: _Figure) -> bool:
+    """Return whether a person with a face is carried by a larger one."""
     left, top, right, bottom = figure.box
     whole_left, whole_top, whole_right, whole_bottom = whole.box
     shared = max(0, min(right, whole_right) - max(left, whole_left)) * max(
         0, min(bottom, whole_bottom) - max(top, whole_top)
     )
-    inside = shared / ((right - left) * (bottom - top))
-    if figure.face_px:
-        return inside >= CARRIED_INSIDE and figure.area_px <= CARRIED_AREA * whole.area_px
-    return inside >= PART_INSIDE or _contact(figure, whole.outline) >= PART_CONTACT
+    is_inside = shared >= CARRIED_INSIDE * (right - left) * (bottom - top)
+    return bool(figure.face_px) and is_inside and figure.area_px <= CARRIED_AREA * whole.area_px
 
 
 def _contact(figure: _Figure, other: Mask) -> float:

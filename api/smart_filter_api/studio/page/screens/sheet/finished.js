@@ -48,13 +48,15 @@ function tagsOf(job) {
   if (job.needs_review) {
     tags.push({ words: "Needs review", tone: "fair", why: "The models disagree on the cutout." });
   }
-  if (job.people === 0) tags.push({ words: "No person found", tone: "fair" });
+  if (job.persons?.some(({ kept, role }) => role === "possible" && !kept)) {
+    tags.push({ words: "Maybe a person", tone: "fair", why: "Open the cutout to keep them by a click." });
+  } else if (job.people === 0) tags.push({ words: "No person found", tone: "fair" });
   if (job.people > 1) tags.push({ words: counted(job.people, "person", "people") });
   if (job.faces?.length) tags.push({ words: smilesOf(job.faces) });
   if (job.faces?.length === 0 && job.people !== 0) tags.push({ words: "No face found" });
   if (job.warnings.length > 0) {
     // A small picture prints poorly too: one tag says it.
-    tags.push({ words: "Check the size", tone: "fair", why: job.warnings.join(" ") });
+    tags.push({ words: job.people === 0 ? "Check the picture" : "Check the size", tone: "fair", why: job.warnings.join(" ") });
   } else if (job.printability) {
     const { verdict, reasons } = job.printability;
     tags.push({ words: PRINTS[verdict], tone: verdict === "good" ? "good" : null, why: reasons.join(" ") });

@@ -65,32 +65,35 @@ def an_outline(rows: slice, columns: slice) -> Outline:
 
 
 @pytest.mark.parametrize(
-    ("scores", "presence", "agree"),
+    ("scores", "presence", "face", "agrees", "may_show"),
     [
-        ([0.95], 0.6, True),
-        ([0.95], 0.4, False),
-        ([0.85], 0.75, True),
-        ([0.85], 0.6, False),
-        ([0.6, 0.5], 0.92, True),
-        ([0.6, 0.5], 0.85, False),
-        ([0.3, 0.25, 0.24], 0.99, True),
-        ([0.3, 0.25, 0.19], 0.99, False),
-        ([], 1.0, False),
+        ([0.95], 0.25, 0.0, True, True),
+        ([0.95], 0.15, 0.0, False, True),
+        ([0.5], 0.95, 0.0, False, True),
+        # Other boxes, unless they are faint, and a face that is not sure count too.
+        ([0.5, 0.4], 0.95, 0.0, True, True),
+        ([0.5, 0.19, 0.19], 0.95, 0.0, False, True),
+        ([0.5], 0.6, 0.6, True, True),
+        ([0.35], 1.0, 0.0, False, False),
+        ([], 1.0, 0.7, False, False),
     ],
 )
-def test_surer_boxes_ask_for_less_of_the_pose_network(
-    scores: list[float], presence: float, *, agree: bool
+def test_surer_boxes_ask_for_less_of_the_other_detectors(
+    scores: list[float], presence: float, face: float, *, agrees: bool, may_show: bool
 ) -> None:
     boxes = boxes_of(*(PersonBox(score, (100, 50, 180, 250)) for score in scores))
 
-    assert boxes.agree_with(presence) is agree
+    assert boxes.agree_with(presence, face) is agrees
+    assert boxes.may_show_person(presence) is may_show
 
 
 def test_without_boxes_only_a_sure_pose_is_a_person() -> None:
     boxes = PersonBoxes(None, np.zeros((300, 300, 3), np.uint8))
 
-    assert boxes.agree_with(0.95)
-    assert not boxes.agree_with(0.85)
+    assert boxes.agree_with(0.95, 0.0)
+    assert not boxes.agree_with(0.85, 0.0)
+    assert boxes.may_show_person(0.85)
+    assert not boxes.may_show_person(0.4)
 
 
 def test_a_box_without_a_silhouette_becomes_an_upright_body_around_it() -> None:
@@ -124,7 +127,7 @@ def test_boxes_without_an_outline_are_drawn_by_their_scores() -> None:
     )
     assert not boxes.draw_unexplained([known]).any()  # the detector has not run
 
-    boxes.exist()
+    boxes.propose_bodies([known])
 
     expected = np.zeros((300, 300), np.float32)
     expected[120:, 220:240] = 0.25

@@ -26,7 +26,7 @@ import { Brush } from "./cutout/brush.js";
 import { Consent } from "./cutout/consent.js";
 import { said } from "./cutout/crosshair.js";
 import { Painting } from "./cutout/painting.js";
-import { Persons } from "./cutout/persons.js";
+import { Persons, hasChoice } from "./cutout/persons.js";
 import { followsEdges, useRegions } from "./cutout/regions.js";
 import { brushWidth, resize, size } from "./cutout/width.js";
 
@@ -64,7 +64,7 @@ function Panel({ photo, view }) {
 }
 
 function Correcting({ photo, view, job }) {
-  const [tool, take] = useState(job.persons?.length > 1 ? "persons" : "touch");
+  const [tool, take] = useState(hasChoice(job.persons ?? []) ? "persons" : "touch");
   const [painting] = useState(() => new Painting());
   painting.photoId = photo.id;
   painting.regions = useRegions(job);

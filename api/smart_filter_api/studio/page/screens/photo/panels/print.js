@@ -37,6 +37,10 @@ function Panel({ photo }) {
 
 /** Warning that the models disagree on the cutout. */
 function Review({ job }) {
+  if (job.confidence === null) {
+    return html`<div class="notice fair"><${Icon} name="alert" /><p>Check the people before you print:
+      it is not certain that all of them were found.</p></div>`;
+  }
   const percent = Math.round(100 * job.confidence);
   return html`<div class="notice fair"><${Icon} name="alert" /><p>Check the edges of the people before
     you print: the models agree on only ${percent}\u00a0% of the cutout.</p></div>`;

@@ -40,16 +40,15 @@ export function Persons({ photo, view }) {
     return html`<p class="notice">No person was found in this photo. If there is one, paint over
       them with Keep.</p>`;
   }
-  if (persons.length === 1) {
-    return html`<p class="soft small">${job.people > 1
-      ? "The people touch and have one outline. Paint with Keep and Remove to change it."
-      : "Only one person was found. Paint with Keep and Remove to change their outline."}</p>`;
+  if (!hasChoice(persons)) {
+    return html`<p class="soft small">Only one person was found. Paint with Keep and Remove to change
+      their outline.</p>`;
   }
   return html`<div class="stack">
     <p class="soft small">Click people in the picture, or here, to keep or remove them.</p>
     <ul class="person-list">
-      ${persons.map(({ number, box }) => html`<${Row} key=${number} number=${number} box=${box}
-        job=${job} isKept=${kept.includes(number)} isLast=${kept.length === 1} boxes=${boxes}
+      ${persons.map(({ number, box, role }) => html`<${Row} key=${number} number=${number}
+        box=${box} role=${role} job=${job} isKept=${kept.includes(number)} isLast=${kept.length === 1} boxes=${boxes}
         onToggle=${() => toggle(number)} />`)}
     </ul>
     <div class="row wrap">
@@ -63,7 +62,7 @@ export function Persons({ photo, view }) {
   </div>`;
 }
 
-function Row({ number, box, job, isKept, isLast, boxes, onToggle }) {
+function Row({ number, box, job, role, isKept, isLast, boxes, onToggle }) {
   const preview = useLatestPicture(job.links.photo)?.picture;
   const [x, y, width, height] = box;
   // A person's face is in the upper part of the box.
@@ -76,17 +75,18 @@ function Row({ number, box, job, isKept, isLast, boxes, onToggle }) {
     boxes.marked.value = null;
   };
   const isHeld = isKept && isLast;
+  const name = nameOf(number, role);
   return html`<li class=${boxes.marked.value === number ? "marked" : ""} onPointerEnter=${mark}
     onPointerLeave=${unmark} onFocusIn=${mark} onFocusOut=${unmark}>
     <label>
       <input type="checkbox" checked=${isKept} aria-disabled=${isHeld}
-        aria-label=${`Person ${number}, ${isKept ? "kept" : "dropped"}`}
+        aria-label=${`${name}, ${isKept ? "kept" : "dropped"}`}
         aria-describedby=${isHeld ? `last-${number}` : undefined}
         onClick=${(event) => isHeld && event.preventDefault()} onChange=${onToggle} />
       <svg class="portrait" viewBox=${portrait} preserveAspectRatio="xMidYMin slice"
         aria-hidden="true">${preview && html`<image href=${preview.address}
           width=${job.photo.width} height=${job.photo.height} />`}</svg>
-      <span class="name"><strong>Person ${number}</strong>
+      <span class="name"><strong>${name}</strong>
         <span class="small soft">${isKept ? "kept" : "dropped"}</span></span>
     </label>
     ${isHeld && html`<span class="small soft" id=${`last-${number}`}>At least one person must stay</span>`}
@@ -111,10 +111,10 @@ class Boxes {
 
   Layer = ({ view, job }) => {
     const { width, height } = job.photo;
-    if (this.persons.length < 2) return null;
+    if (!hasChoice(this.persons)) return null;
     return html`<svg class="persons" viewBox=${`0 0 ${width} ${height}`} aria-hidden="true">
-      ${this.persons.map(({ number, box }) => html`<${Box} key=${number} number=${number}
-        box=${box} scale=${view.scale.value} isKept=${this.kept.value.includes(number)}
+      ${this.persons.map(({ number, box, role }) => html`<${Box} key=${number} number=${number}
+        isPossible=${role === "possible"} box=${box} scale=${view.scale.value} isKept=${this.kept.value.includes(number)}
         isMarked=${this.marked.value === number} />`)}
     </svg>`;
   };
@@ -124,7 +124,7 @@ class Boxes {
   };
 
   down = (point, event) => {
-    const number = event.button === 0 && this.persons.length > 1 ? this.#at(point) : null;
+    const number = event.button === 0 && hasChoice(this.persons) ? this.#at(point) : null;
     if (number === null) return false;
     this.#pressed = { number, x: event.clientX, y: event.clientY, isStill: true };
     return true;
@@ -151,9 +151,10 @@ class Boxes {
   }
 }
 
-function Box({ number, box: [x, y, width, height], scale, isKept, isMarked }) {
+function Box({ number, isPossible, box: [x, y, width, height], scale, isKept, isMarked }) {
   const px = 1 / scale;
-  const words = `${number}${isMarked ? (isKept ? " · drop" : " · keep") : ""}`;
+  const name = isPossible ? "Maybe a person" : number;
+  const words = `${name}${isMarked || isPossible ? (isKept ? " · drop" : " · keep") : ""}`;
   const tall = (LABEL_PX + PADDING_PX) * px;
   const wide = (words.length * 7.5 + 2 * PADDING_PX) * px;
   return html`<g class=${`${isKept ? "kept" : "dropped"} ${isMarked ? "marked" : ""}`}>
@@ -165,9 +166,21 @@ function Box({ number, box: [x, y, width, height], scale, isKept, isMarked }) {
   </g>`;
 }
 
+/** Return whether there is anyone to keep or to drop. */
+export function hasChoice(persons) {
+  return persons.length > 1 || persons.some(({ role }) => role === "possible");
+}
+
+/** How the list names people, by their role. */
+const NAMES = { subject: "Person", bystander: "Bystander", possible: "Maybe a person:" };
+
+function nameOf(number, role) {
+  return `${NAMES[role]} ${number}`;
+}
+
 /** Return the numbers of the people that a recipe's `persons` keeps. */
 function keptOf(persons, said) {
-  if (said === "all") return persons.map(({ number }) => number);
+  if (said === "all") return persons.filter(({ role }) => role === "subject").map(({ number }) => number);
   if (/^\d/.test(said)) return said.split(",").map(Number);
   // The service chooses; until the version is finished, these are the people of the one shown.
   return persons.filter(({ kept }) => kept).map(({ number }) => number);
@@ -175,5 +188,6 @@ function keptOf(persons, said) {
 
 /** Return the recipe's `persons` that keeps these people. */
 function textOf(numbers, persons) {
-  return numbers.length === persons.length ? "all" : numbers.join(",");
+  const all = keptOf(persons, "all").join(",");
+  return numbers.join(",") === all ? "all" : numbers.join(",");
 }

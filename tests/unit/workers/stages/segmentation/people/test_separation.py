@@ -1,0 +1,70 @@
+from collections.abc import Sequence
+
+import numpy as np
+
+from smart_filter_workers.stages.segmentation.people.separation import Outline, separate_people
+
+LEFT_FACE, RIGHT_FACE = (40.0, 20.0, 60.0, 40.0), (140.0, 20.0, 160.0, 40.0)
+
+
+def an_outline(rows: slice, columns: slice) -> Outline:
+    outline = np.zeros((200, 240), np.bool_)
+    outline[rows, columns] = True
+    return outline
+
+
+def count(outlines: Sequence[Outline], faces: Sequence[tuple[float, float, float, float]]) -> int:
+    return len(separate_people(outlines, faces))
+
+
+HEAD, TRUNK = an_outline(np.s_[15:60], np.s_[30:70]), an_outline(np.s_[60:180], np.s_[20:80])
+NEIGHBOR = an_outline(np.s_[15:180], np.s_[120:180])
+
+
+def test_pieces_of_a_body_are_one_person() -> None:
+    hand = an_outline(np.s_[120:140], np.s_[84:92])
+
+    person, neighbor = separate_people([HEAD, TRUNK, NEIGHBOR, hand], [LEFT_FACE, RIGHT_FACE])
+
+    assert person[30, 50]
+    assert person[150, 50]
+    assert neighbor[150, 150]
+    assert person[130, 88]
+
+
+def test_outline_with_two_faces_is_split_between_them() -> None:
+    left, right = separate_people(
+        [an_outline(np.s_[15:180], np.s_[20:180])], [LEFT_FACE, RIGHT_FACE]
+    )
+
+    assert (left[100, 40], left[100, 160]) == (True, False)
+    assert (right[100, 40], right[100, 160]) == (False, True)
+    assert np.count_nonzero(left & right) == 0
+
+
+def test_face_in_two_outlines_is_a_person_of_the_smaller_one() -> None:
+    both = an_outline(np.s_[15:180], np.s_[20:180])
+
+    assert count([both, NEIGHBOR], [LEFT_FACE, RIGHT_FACE]) == 2
+
+
+def test_person_who_is_turned_away_counts() -> None:
+    assert count([HEAD | TRUNK, NEIGHBOR], [LEFT_FACE]) == 2
+    assert count([HEAD | TRUNK, NEIGHBOR], []) == 2
+
+
+def test_pieces_of_a_person_without_a_face_are_one_person() -> None:
+    arm = an_outline(np.s_[60:180], np.s_[80:90])
+
+    assert count([HEAD | TRUNK, arm], []) == 1
+
+
+def test_face_away_from_all_outlines_is_no_person() -> None:
+    assert count([HEAD | TRUNK], [LEFT_FACE, RIGHT_FACE]) == 1
+    assert count([], [LEFT_FACE]) == 0
+
+
+def test_face_at_the_edge_of_an_outline_is_its_person() -> None:
+    next_to_it = (65.0, 20.0, 85.0, 40.0)
+
+    assert count([HEAD | TRUNK], [LEFT_FACE, next_to_it]) == 2
