@@ -1,6 +1,6 @@
-"""Measure what the model `quality` adds to people because it is in one piece with them.
+"""Measure what `edge=best` adds to people because it is in one piece with them.
 
-SMART_FILTER_EVAL_DATA=TRAIN PYTHONPATH=tests python -m benchmarks.attached [fast]
+SMART_FILTER_EVAL_DATA=TRAIN PYTHONPATH=tests python -m benchmarks.attached
 
 TRAIN holds photos, seg/images and portrait/images with masks of people. `attached_things.json`
 names 63 of them, each with its digest, a crop, and polygons of things: those that a person holds or
@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import statistics
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,9 +27,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.recipe import Edge
 from smart_filter_training.evaluation import dataset_files, metrics, prepare_stage
 from smart_filter_training.evaluation.base import PreparePhoto
 from smart_filter_training.evaluation.confidence_intervals import compute_figures
@@ -39,8 +38,7 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
-from smart_filter_workers.stages.segmentation.models.base import Segmenter
-from smart_filter_workers.stages.segmentation.models.quality import Detail
+from smart_filter_workers.stages.segmentation.models.people import PeopleSegmenter
 from smart_filter_workers.system import memory, threads
 
 VARIABLE: Final = "SMART_FILTER_EVAL_DATA"
@@ -65,7 +63,7 @@ class LabeledPhoto:
 
 @dataclass(slots=True)
 class PixelCounts:
-    """How many pixels of some things three mattes show: `people`, blended, with attached things."""
+    """How many pixels of some things three mattes show: found, corrected, with attached things."""
 
     whole: int = 0
     shown: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
@@ -80,16 +78,15 @@ class PixelCounts:
 class Mattes:
     """Computes the three mattes of a photo, (H, W) uint8 each, at its size."""
 
-    people: Segmenter
-    quality: Segmenter
+    people: PeopleSegmenter
     prepare: PreparePhoto
 
     def __call__(self, path: Path) -> tuple[Srgb8, tuple[Matte8, Matte8, Matte8]]:
-        """Return the photo, and its mattes: of `people`, blended, and with attached things."""
+        """Return the photo, and its mattes: of `people`, corrected, and with attached things."""
         photo = dataset_files.read_photo(path)
         prepared = self.prepare(photo)
         (people,) = self.people([prepared])
-        (refined,) = self.quality([prepared])
+        refined = self.people.refine_outlines(people, prepared, Edge.BEST)
         added = np.uint8(0) if refined.attached is None else refined.attached
         mattes = (people.matte, refined.matte - added, refined.matte)
         first, second, third = (_enlarge(matte, prepared) for matte in mattes)
@@ -101,12 +98,11 @@ def main() -> None:
     threads.limit_native_threads()
     folder = Path(os.environ[VARIABLE])
     weights = data_folder() / "weights"
-    detail = Detail(*(sys.argv[1:] or [Detail.FINE]))
     console = Console(highlight=False, width=110)
     cache = ModelCache(catalog.discover_models(), weights, memory_limit=memory.get_limit(None))
     with prepare_stage.open_prepare_stage(weights, turning=False) as prepare:
-        people, quality = _load(cache, "people", {}), _load(cache, "quality", {"detail": detail})
-        find_mattes = Mattes(people, quality, prepare)
+        people = cast("PeopleSegmenter", cache.model(TaskName.SEGMENTATION, "people"))
+        find_mattes = Mattes(people, prepare)
         console.print(measure_labels(folder, find_mattes))
         console.print(measure_masks(folder, find_mattes))
 
@@ -125,7 +121,7 @@ def measure_labels(folder: Path, find_mattes: Mattes) -> Table:
         )
         if gained or wrong:
             changed.append((gained, wrong, labeled.path.stem[:12]))
-    table = _table("labeled things", "pixels", "people", "blended", "with attached")
+    table = _table("labeled things", "pixels", "people", "corrected", "with attached")
     for name, counts in (("attached", attached), ("others", others)):
         table.add_row(name, f"{counts.whole:,}", *(f"{n / counts.whole:.4f}" for n in counts.shown))
     for gained, wrong, name in sorted(changed, reverse=True):
@@ -145,7 +141,7 @@ def measure_masks(folder: Path, find_mattes: Mattes) -> Table:
         bags.add(~counted, mattes)
         group = dataset_files.group_prefix(example.name)
         groups.setdefault(group, []).append((before, after))
-    table = _table("masks", "photos", "IoU blended", "difference (95 %)", "better / worse", "worst")
+    table = _table("masks", "photos", "IoU before", "difference (95 %)", "better / worse", "worst")
     for name, pairs in (
         *groups.items(),
         ("all", [pair for each in groups.values() for pair in each]),
@@ -161,7 +157,7 @@ def measure_masks(folder: Path, find_mattes: Mattes) -> Table:
             f"{min(gains):+.3f}",
         )
     shares = ", ".join(f"{shown / bags.whole:.4f}" for shown in bags.shown)
-    table.caption = f"bags of the masks: people, blended, with attached: {shares}"
+    table.caption = f"bags of the masks: people, corrected, with attached: {shares}"
     return table
 
 
@@ -192,11 +188,6 @@ def _examples(folder: Path) -> Iterator[segmentation.Example]:
     for group in groups.values():
         count = min(len(group), GROUP_SIZE)
         yield from (group[index * len(group) // count] for index in range(count))
-
-
-def _load(cache: ModelCache, name: str, parameters: Parameters) -> Segmenter:
-    task = TaskName.SEGMENTATION
-    return cast("Segmenter", cache.for_stage({task: name}, {task: parameters})[task])
 
 
 def _mean(numbers: NDArray[np.float64], weights: NDArray[np.float64]) -> Mapping[str, float]:
