@@ -38,7 +38,7 @@ _EDGE_TIME_FACTORS: Mapping[Edge, float] = {
     Edge.HARD: 1.0,
     Edge.BEST: 2.5,
 }
-# The model that asks a second network about outlines except with `edge=fast`, and the share of the
+# The model that asks further networks about outlines except with `edge=fast`, and the share of the
 # time of its stage that `edge=fast` takes: 0.16 s and 0.3 s of processor time for 26 photos, and
 # 0.05 s of loading and storing for both.
 _REFINED_MODEL = "people"

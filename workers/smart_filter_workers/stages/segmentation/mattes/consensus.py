@@ -36,10 +36,10 @@ AREA_WIDTH: Final = 0.1
 # Larger areas, as shares of all people and of their connected part, do not change: they may be a
 # person.
 MAX_CHANGED, MAX_CHANGED_OF_PART = 0.2, 0.5
-# An enclosed hole up to this share of all people is filled when a network is sure of people in it
-# and none of background: when a mean level is above the second, and none below the third.
+# An enclosed hole up to this share of all people is filled when a network is sure of people in it,
+# with a mean level above the second, and none is as sure of background.
 MAX_HOLE: Final = 0.03
-SURE_LEVEL, SURE_OF_NONE = 186, 69
+SURE_LEVEL: Final = 186
 # Coverage is clamped to these values, so that no network overrules the others.
 LEAST, MOST = 0.02, 0.98
 # Make half transparent pixels rarer: else guitars and shadows, which one network takes for a
@@ -159,7 +159,8 @@ def _fill_holes(matte: Matte8, mattes: Sequence[Matte8]) -> Matte8:
             for other in mattes
         ]
     )
-    is_filled = is_hole & (levels.max(axis=0) > SURE_LEVEL) & (levels.min(axis=0) > SURE_OF_NONE)
+    is_filled = is_hole & (levels.max(axis=0) > SURE_LEVEL)
+    is_filled &= levels.min(axis=0) > 255 - SURE_LEVEL
     if not is_filled.any():
         return matte
     near = cv2.dilate(is_filled[holes].view(np.uint8), np.ones((5, 5), np.uint8)) > 0

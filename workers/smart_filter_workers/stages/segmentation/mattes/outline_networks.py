@@ -18,8 +18,9 @@ from smart_filter_workers.stages.segmentation.models.base import Look, People
 from smart_filter_workers.stages.segmentation.people import split_instances
 from smart_filter_workers.stages.segmentation.regions import find_people
 
-# MODNet's input has about as many pixels as a square of this side, as its authors use it.
-PORTRAIT_SIDE_PX: Final = 512
+# MODNet's input has about as many pixels as a square of this side. Its authors use 512, which takes
+# 1.8 times as long: on 61 training photos the mean IoU is the same within 0.0003.
+PORTRAIT_SIDE_PX: Final = 384
 # `balanced` asks the network that sees whatever stands out about mattes of less confidence: a third
 # of 61 training photos, whose mean IoU is 0.88 instead of 0.97. It takes twice the time of the
 # others.
