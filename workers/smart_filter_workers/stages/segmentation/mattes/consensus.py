@@ -78,9 +78,10 @@ def agree(people: Matte8, voters: Sequence[Matte8], trust: Sequence[float]) -> M
     joined = take_median([people, *mattes], [OWN_WEIGHT, *weights])
     people_px = np.count_nonzero(people > HALF_LEVEL)
     width_px = max(3, int(AREA_WIDTH * math.sqrt(people_px)) | 1)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width_px, width_px))
+    # OpenCV is many times as fast with a square as with a disc.
+    square = np.ones((width_px, width_px), np.uint8)
     differs = cv2.absdiff(people, joined) > SEEN_CHANGE
-    opened = cv2.morphologyEx(differs.view(np.uint8), cv2.MORPH_OPEN, disc)
+    opened = cv2.morphologyEx(differs.view(np.uint8), cv2.MORPH_OPEN, square)
     labels, count = label_parts(opened > 0)
     if count == 1:
         return joined
@@ -105,9 +106,10 @@ def agree(people: Matte8, voters: Sequence[Matte8], trust: Sequence[float]) -> M
     theirs = take_median(mattes, weights)
     for is_meant, decided in ((is_changed, theirs), (~is_changed, people)):
         is_meant[0] = False  # label 0 is everything outside these areas
-        # Opening has cut the corners off.
-        near = cv2.dilate(is_meant[labels].view(np.uint8), disc) > 0
-        joined = np.where(near, decided, joined)
+        if is_meant.any():
+            # Opening has cut the corners off.
+            near = cv2.dilate(is_meant[labels].view(np.uint8), square) > 0
+            joined = np.where(near, decided, joined)
     return joined
 
 
@@ -124,9 +126,10 @@ def take_median(mattes: Sequence[Matte8], weights: Sequence[float]) -> Matte8:
     """
     logits, decided = _tables()
     least, most = functools.reduce(np.minimum, mattes), functools.reduce(np.maximum, mattes)
-    # Most pixels are sure, and sorting takes longer than all else here.
+    # Where the lowest and the highest decide alike, so does the median. These are most pixels, and
+    # sorting takes longer than all else here.
     joined = decided[most]
-    places = np.flatnonzero(least != most)
+    places = np.flatnonzero(decided[least] != joined)
     levels = np.stack([matte.take(places) for matte in mattes])
     order = np.argsort(levels, axis=0, kind="stable")
     values = logits[np.take_along_axis(levels, order, axis=0)]
