@@ -19,7 +19,7 @@ ray       Ray Serve with RAY_SERVE_ENABLE_HA_PROXY and RAY_SERVE_THROUGHPUT_OPTI
           later), a replica for each core, no access log, no dashboard
 rembg     its own server with IS-Net, whose weights it would download from GitHub: it gets the file
           of our model `isnet`, which is the same network
-ours      `smart-filter up` with the job `benchmarks.photo_cpu.CUT_OUT`; ours-isnet and ours-quality
+ours      `smart-filter up` with the job `benchmarks.photo_cpu.CUT_OUT`; ours-isnet and ours-best
           with two jobs that use the weights of rembg's server
 
 Each server is compared with the bare function in paired rounds (`benchmarks.paired`), alone on the

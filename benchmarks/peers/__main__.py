@@ -30,9 +30,9 @@ _ISNET = "isnet.onnx"
 _OURS: Mapping[str, Recipe] = {
     "ours": CUT_OUT,
     "ours-isnet": {"background": "transparent", "format": "png", "subject": "any"},
-    "ours-quality": {**CUT_OUT, "segmentation": {"model": "quality"}},
+    "ours-best": {**CUT_OUT, "edge": "best"},
 }
-_USES_ISNET = ("ours-isnet", "ours-quality", _REMBG)
+_USES_ISNET = ("ours-isnet", "ours-best", _REMBG)
 _MAX_DIFFERENCES = {"ours": 10.0, **dict.fromkeys(_USES_ISNET, 40.0)}
 
 _PEERS = (

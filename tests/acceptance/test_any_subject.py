@@ -79,18 +79,19 @@ def test_person_is_cut_out_by_the_model_for_people(stack: RunningStack) -> None:
     assert segmentation["models"][0]["name"] == "people"
 
 
-def test_file_of_isnet_also_serves_the_finer_model(stack: RunningStack) -> None:
+def test_best_edge_asks_isnet_about_people(stack: RunningStack) -> None:
     usual = stack.run(PHOTO.read_bytes(), outputs="matte")
 
     job = stack.run(
         PHOTO.read_bytes(),
         outputs="matte",
-        **{"segmentation.model": "quality", "segmentation.params.detail": "fast"},
+        edge="best",
     )
 
     assert (job["state"], job["subject"], job["people"]) == ("succeeded", "people", 1)
     (segmentation,) = (stage for stage in job["stages"] if stage["name"] == "segmentation")
-    assert segmentation["models"][0]["name"] == "quality"
+    assert segmentation["models"][0]["name"] == "people"
+    assert job["attached"] == []  # null: no network looked for things
     finer, coarser = (stack.pixels(one["id"], "matte") > 127 for one in (job, usual))
     assert 0.95 < (finer & coarser).sum() / (finer | coarser).sum() < 1
 

@@ -368,7 +368,7 @@ def test_wrong_arguments_and_files_are_reported_in_one_line(
     assert expected in said
 
 
-@pytest.mark.parametrize("name", ["isnet", "quality", "best", "onnx/birefnet-lite"])
+@pytest.mark.parametrize("name", ["isnet", "best", "onnx/birefnet-lite"])
 @pytest.mark.usefixtures("data")
 def test_pull_of_disabled_weights_is_refused_with_the_setting(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -30,7 +30,6 @@ from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName, needs_wi
 from smart_filter_shared.recipe import (
     SUBJECT_MATCHED_KINDS,
     BackgroundKind,
-    Edge,
     Output,
     Recipe,
     Subject,
@@ -249,14 +248,16 @@ def _keep_complete(
 def _versions(
     models: Mapping[tuple[TaskName, str], PublishedModel], task: TaskName, name: str
 ) -> list[object]:
-    """Return the versions of a model and of the models that it may call."""
+    """Return the versions of a model and of the offered models that it may call."""
     model = models.get((task, name))
     if model is None:
         return [name]
     called: list[PublishedModel] = []
     if model.card.combines:
         others = (
-            other for other in models.values() if other.card.task == task and other is not model
+            other
+            for other in models.values()
+            if other.card.task == task and other.offered and other is not model
         )
         called = sorted(others, key=lambda other: other.card.name)
     return [_version(other) for other in (model, *called)]
@@ -298,7 +299,7 @@ def _segmentation_inputs(recipe: Recipe) -> list[object]:
         format_persons(recipe.persons),
         str(recipe.subject),
         recipe.require_person,
-        recipe.edge != Edge.FAST,
+        str(recipe.edge),
         sorted(asked),
     ]
 

@@ -56,7 +56,7 @@ RED = Background(BackgroundKind.COLOR, "red")
         ({"background": RED, "outputs": (Output.RATING,)}, set()),
         ({"persons": PersonSelection.LARGEST}, {SEGMENTATION}),
         ({"require_person": True}, {SEGMENTATION}),
-        ({"edge": Edge.BEST}, set()),
+        ({"edge": Edge.BEST}, {SEGMENTATION}),
         ({"edge": Edge.FAST}, {SEGMENTATION}),
         ({"outputs": (Output.IMAGE, Output.PERSONS)}, {SEGMENTATION}),
         ({"params": {TaskName.SEGMENTATION: {"threshold": 0.7}}}, {SEGMENTATION}),

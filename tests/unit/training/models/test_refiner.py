@@ -12,7 +12,7 @@ from smart_filter_training.models.refiner import batches, faults
 from smart_filter_training.models.refiner import train as refiner
 from smart_filter_training.models.refiner.batches import Batches, Example
 from smart_filter_training.models.refiner.faults import Sample
-from smart_filter_workers.stages.segmentation.mattes.second_opinion import mix_where_alike
+from smart_filter_workers.stages.segmentation.mattes.consensus import agree
 
 Change = Callable[[np.random.Generator, Sample], Sample]
 
@@ -99,7 +99,7 @@ def test_outlines_are_merged_where_mattes_nearly_agree() -> None:
     second = np.zeros((100, 100), np.uint8)
     second[20:80, 21:100] = 255  # another outline on the left, another object on the right
 
-    merged = mix_where_alike(mask, second, batches.OUTLINE_GATE)
+    merged = agree(mask, [second], [batches.OUTLINE_WEIGHT])
 
     assert merged[50, 20] < 128
     assert not merged[50, 95].any()

@@ -19,20 +19,16 @@ from smart_filter_workers.networks.mattes import modnet
 from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.segmentation.mattes import salience_blend
-from smart_filter_workers.stages.segmentation.mattes.second_opinion import (
-    LocalGate,
-    mix_where_alike,
-)
+from smart_filter_workers.stages.segmentation.mattes import consensus
 from smart_filter_workers.stages.segmentation.models import people as people_model
 from smart_filter_workers.stages.segmentation.models.people import LONGEST_SIDE_PX
-from smart_filter_workers.stages.segmentation.regions import Region
+from smart_filter_workers.stages.segmentation.regions import MARGIN_SHARE, Region, find_people
 
 Floats = NDArray[np.float32]
 Rng = np.random.Generator
 
-# Masks are polygons: their outlines are MODNet's where it nearly agrees.
-OUTLINE_GATE: Final = LocalGate(weight=0.6, window=0.06, heard=0.2, ignored=0.5)
+# Masks are polygons: their outlines are mixed with MODNet's. It is too light to change an area.
+OUTLINE_WEIGHT: Final = 0.64
 # The share of crops that show the whole picture, as when `people` finds nothing.
 WHOLE_SHARE: Final = 0.25
 # Crops of a batch are stretched to one shape: at most by this, as a power of e. After that many
@@ -68,9 +64,9 @@ def read_examples(listed: Iterable[Pair], weights: Path) -> list[Example]:
             (answer,) = segment([prepare(dataset_files.read_photo(pair.photo))])
             people = resize(answer.matte, width=width, height=height)
             second = np.zeros_like(people)
-            region = salience_blend.find_region(people) or _whole(people)
+            region = find_people(people) or _whole(people)
             second[region] = _predict(outlines, shrunk.srgb[region])
-            target = mix_where_alike(shrunk.matte, second, OUTLINE_GATE)
+            target = consensus.agree(shrunk.matte, [second], [OUTLINE_WEIGHT])
             sample = Sample(shrunk.srgb, people, target, shrunk.counted)
             examples.append(Example(sample, shrunk.matte, pair.source))
     return examples
@@ -111,7 +107,7 @@ class Batches:
     def _draw_crop(self, rng: Rng) -> Sample:
         shares = np.array(self.weights) / sum(self.weights)
         sample = self.examples[int(rng.choice(len(self.examples), p=shares))].sample
-        region = salience_blend.find_region(sample.people)
+        region = find_people(sample.people)
         if region is None or rng.random() < WHOLE_SHARE:
             return sample
         return sample.crop(_vary(rng, region, sample.people.shape))
@@ -151,8 +147,8 @@ def _vary(rng: Rng, region: Region, shape: tuple[int, ...]) -> Region:
     """Return a region with other margins, from none to twice the usual one."""
     spans = []
     for span, length in zip(region, shape, strict=True):
-        margin = (span.stop - span.start) * salience_blend.MARGIN_SHARE
-        first, last = rng.uniform(-1, 1, 2) * margin / (1 + 2 * salience_blend.MARGIN_SHARE)
+        margin = (span.stop - span.start) * MARGIN_SHARE
+        first, last = rng.uniform(-1, 1, 2) * margin / (1 + 2 * MARGIN_SHARE)
         # At the picture's edge there was no whole margin to vary.
         start = max(0, int(span.start - first)) if span.start > 0 else 0
         stop = min(length, int(span.stop + last)) if span.stop < length else length

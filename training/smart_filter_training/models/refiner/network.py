@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from smart_filter_training.models.refiner import eight_bits
 from smart_filter_training.onnx_export import OPSET
-from smart_filter_workers.stages.segmentation.mattes.salience_blend import LEAST, MOST
+from smart_filter_workers.stages.segmentation.mattes.consensus import LEAST, MOST
 
 Proto: TypeAlias = Any  # protobuf has no types
 

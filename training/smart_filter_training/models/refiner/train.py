@@ -38,9 +38,8 @@ from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.segmentation.mattes import salience_blend
 from smart_filter_workers.stages.segmentation.models import people
-from smart_filter_workers.stages.segmentation.regions import Region
+from smart_filter_workers.stages.segmentation.regions import Region, find_people
 from smart_filter_workers.weights import files
 
 Torch: TypeAlias = Any  # torch is not installed where types are checked
@@ -289,7 +288,7 @@ def refine(network: Answering, sample: Sample) -> Matte8:
 
     Outside the people's region it is empty; without people it stays as it is.
     """
-    region = salience_blend.find_region(sample.people)
+    region = find_people(sample.people)
     if region is None:
         return sample.people
     coverage = sigmoid(network(_to_inputs(sample, region)))[0, 0]
@@ -321,9 +320,7 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
         for example in batches.read_examples(data.train[:_MAX_CALIBRATED], data.weights)
     ]
     whole = slice(None), slice(None)
-    inputs = [
-        _to_inputs(sample, salience_blend.find_region(sample.people) or whole) for sample in samples
-    ]
+    inputs = [_to_inputs(sample, find_people(sample.people) or whole) for sample in samples]
     partial.write_bytes(to_onnx(network.module, inputs))
     stored = StoredNetwork(partial)
     compared = data.validation[:_MAX_COMPARED]

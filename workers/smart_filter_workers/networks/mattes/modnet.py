@@ -19,7 +19,7 @@ DATA_TERMS: Final = (
     "3,000 portraits of the authors' own, not published, their terms unknown; before that"
     " Supervisely Person, its own terms; backgrounds of Open Images"
 )
-# The authors use 512. On the box of people the second opinion is as good at 320. At 288 portraits
+# The authors use 512. Alone, on the box of people, it is as good at 320. At 288 portraits
 # lose 0.0006 of it, and a default job costs less than 1.6 times as much: docs/models/modnet.md.
 SIDE_PX: Final = 288
 # The network halves its input five times.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import HALF_LEVEL, Matte8
 
 Floats = NDArray[np.float32]
 
@@ -18,6 +19,9 @@ Region: TypeAlias = tuple[slice, slice]
 MIN_FOUND_PX = 40
 # This share of the pixels at each end counts as outliers.
 OUTLIER_SHARE = 0.005
+# Networks that correct outlines see people with this margin: a share of their height and width, and
+# pixels.
+MARGIN_SHARE, MARGIN_PX = 0.15, 4
 # Smaller tiles show a network too little.
 MIN_TILE_PX = 96
 
@@ -28,10 +32,15 @@ def find_region(matte_01: Floats, *, above: float, margin: float, margin_px: int
     matte_01: (H, W) float32, 0..1; above: threshold of a person's pixels; margin: the margin on
     each side, as a share of the people's height and width, and margin_px in pixels.
     """
-    in_row, in_column = count_along(matte_01 > above)
-    if in_row.sum() < MIN_FOUND_PX:
-        return None
-    return _span(in_row, margin, margin_px), _span(in_column, margin, margin_px)
+    return _bound(matte_01 > above, margin, margin_px)
+
+
+def find_people(matte: Matte8) -> Region | None:
+    """Return the region that contains the people of a matte, with the margin for outlines, or None.
+
+    matte: (H, W) uint8.
+    """
+    return _bound(matte > HALF_LEVEL, MARGIN_SHARE, MARGIN_PX)
 
 
 def count_along(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -61,6 +70,13 @@ def grow_region(region: Region, share: float, height: int, width: int) -> Region
     """
     rows, columns = region
     return _grow_span(rows, share, height), _grow_span(columns, share, width)
+
+
+def _bound(people: NDArray[np.bool_], margin: float, margin_px: int) -> Region | None:
+    in_row, in_column = count_along(people)
+    if in_row.sum() < MIN_FOUND_PX:
+        return None
+    return _span(in_row, margin, margin_px), _span(in_column, margin, margin_px)
 
 
 def _span(counts: NDArray[np.int32], margin: float, margin_px: int) -> slice:

@@ -7,7 +7,7 @@ from typing import Final, TypedDict
 import numpy as np
 
 from smart_filter_shared.errors import NoPerson
-from smart_filter_shared.recipe import Edge, Output, PersonSelection, Recipe
+from smart_filter_shared.recipe import Output, PersonSelection, Recipe
 from smart_filter_shared.results import MIN_PEOPLE_SHARE
 from smart_filter_workers import images
 from smart_filter_workers.opencv import cv2
@@ -50,8 +50,8 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[Segmentation]:
     results = segmenter([inputs.prepared for inputs in batch])
     return [
         _result(
-            segmenter.refine_outlines(people, inputs.prepared)
-            if isinstance(segmenter, OutlineRefiner) and inputs.recipe.edge != Edge.FAST
+            segmenter.refine_outlines(people, inputs.prepared, inputs.recipe.edge)
+            if isinstance(segmenter, OutlineRefiner)
             else people,
             inputs,
         )

@@ -1,42 +1,40 @@
-"""Attached things: find what people hold and wear next to their matte, and locate it.
+"""Attached things: complete what people hold and wear next to their matte, and locate it.
 
-Networks that know people lose bags and hats, and sometimes hair, a hand or a foot. A network that
-sees whatever stands out shows them in one piece with their person. What only the second network
-shows is added if that network is sure of it and if it touches people along a good part of its
-outline. Most tables, screens and horses are seen faintly or touch people at a corner only.
-`benchmarks/attached.py` measures it.
+Networks that know people lose bags and cups, whole or half, and sometimes a hand or a foot. A
+network for portraits shows most of them whole, but also seats and bystanders; a network that sees
+whatever stands out shows tables, too. What both show next to a person belongs to the person, and
+is added as a whole. Half a bag looks worse than none. `benchmarks/attached.py` measures it.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.results import AttachedThing
-from smart_filter_workers.connected_parts import locate_parts
+from smart_filter_workers.connected_parts import label_parts, locate_parts, measure_areas
 from smart_filter_workers.networks.coordinates import photo_per_proxy
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
-from smart_filter_workers.stages.segmentation.models.base import People
+from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Srgb8
+from smart_filter_workers.stages.segmentation.models.base import Look, People
 
-# Chosen on the labeled photos of `benchmarks/attached_things.json` and on 977 training photos with
-# masks. The second network knows the people if it shows this share of them. Without this limit
-# three football photos lose up to 0.028 of IoU, with it one loses 0.011.
+# Chosen on 135 training photos of `benchmarks/attached.py`: 16 of 136 things are half without this
+# rule, 12 with it. Within the given ranges at most two more are half.
+# Mean level, 0..1, of each network in a thing; 0.6 to 0.8. At 0.6 one more seat is added.
+SURE: Final = 0.7
+# The network that sees whatever stands out knows a person if it shows this share of them; 0 to 0.9.
 SEEN: Final = 0.8
-# Mean salience of a thing. 0.90 finds 0.6 % more of the labeled pixels, 0.95 finds 0.9 % less. At
-# 0.90 two of 257 photos of people lose up to 0.043 of IoU, at 0.93 none.
-SURE: Final = 0.93
-# Share of a thing's outline that touches people. 0.3 gains 30 % less than 0.2; at 0.15 four
-# football photos lose IoU instead of one. A part that people enclose is a gap between an arm and
-# a body as often as a shirt: without the upper limit one portrait loses 0.055 of IoU.
-MIN_CONTACT, MAX_CONTACT = 0.2, 0.9
-# Area of a thing, as shares of the people's area. Less is a sliver of their outline. The largest
-# labeled things have 0.11; the four parts above 0.15 were an arm, a person, a screen and a chair.
+# Share of a thing's outline that touches people; 0.1 to 0.3. A part that people enclose may be a
+# gap between an arm and a body, which the two networks do not both take for people.
+MIN_CONTACT: Final = 0.2
+# Area of a thing, as shares of the people's area: less is a sliver of their outline, more is a
+# table or a horse; 0.08 to 0.3.
 MIN_AREA, MAX_AREA = 0.002, 0.15
 # A thing is thicker than twice this share of the root of the people's area, or it is the difference
-# of two outlines. Shares of 0.008 and 0.018 find the same within 0.2 %.
+# of two outlines; 0.008 to 0.018.
 THICKNESS: Final = 0.012
 # Half transparent pixels around a thing belong to it, up to this distance.
 EDGE_PX: Final = 2
@@ -44,30 +42,82 @@ EDGE_PX: Final = 2
 Pixels = NDArray[np.bool_]
 
 
-def find_attached(people: Matte8, salient: Matte8) -> Matte8:
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A part that the network for portraits adds to people.
+
+    window: its rows and columns, with a margin; pixels: (h, w), in the window.
+    """
+
+    window: tuple[slice, slice]
+    pixels: Pixels
+
+
+def find_attached(
+    srgb: Srgb8, people: Matte8, portrait: Matte8, salient: Matte8 | None, look: Look
+) -> Matte8:
     """Return the coverage that attached things add to a matte of people.
 
-    people: (H, W) uint8; salient: (H, W) uint8, the matte of whatever stands out.  Returns (H, W)
-    uint8, at most what people leave of 255.
+    srgb: (H, W, 3) uint8; people, portrait: (H, W) uint8, the people's matte and that of the
+    network for portraits; salient: (H, W) uint8, the matte of whatever stands out.  look: the
+    network to ask for it where there is none, only in doubt.  Returns (H, W) uint8, at most what
+    people leave of 255.
     """
-    added = np.zeros_like(people)
-    outline, stands_out = people > HALF_LEVEL, salient > HALF_LEVEL
+    candidates = find_candidates(people, portrait)
+    if not candidates:
+        return np.zeros_like(people)
+    if salient is None:
+        salient = np.rint(look(srgb) * 255).astype(np.uint8)
+    return confirm_things(candidates, people, portrait, salient)
+
+
+def find_candidates(people: Matte8, portrait: Matte8) -> list[Candidate]:
+    """Return the parts next to people that the network for portraits is sure of.
+
+    people, portrait: (H, W) uint8, the people's matte and the network's.
+    """
+    outline = people > HALF_LEVEL
     people_px = int(np.count_nonzero(outline))
-    if not people_px or np.count_nonzero(outline & stands_out) < SEEN * people_px:
-        return added
-    beyond = (stands_out & ~outline).astype(np.uint8)
+    if not people_px:
+        return []
+    beyond = ((portrait > HALF_LEVEL) & ~outline).view(np.uint8)
     radius = max(1, round(THICKNESS * math.sqrt(people_px)))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
-    thick = cv2.morphologyEx(beyond, cv2.MORPH_OPEN, disc)
-    labels, stats = locate_parts(thick > 0)
-    for label in range(1, len(stats)):
+    labels, stats = locate_parts(cv2.morphologyEx(beyond, cv2.MORPH_OPEN, disc) > 0)
+    candidates = []
+    for label in np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= MIN_AREA * people_px) + 1:
         window = _window(stats[label], margin=radius + EDGE_PX + 1)
         # The opening rounds corners: take back what is within its radius.
-        core = (labels[window] == label).astype(np.uint8)
-        thing = cv2.bitwise_and(cv2.dilate(core, disc), beyond[window]) > 0
-        if _is_attached(thing, outline[window], salient[window], people_px):
+        core = (labels[window] == label).view(np.uint8)
+        pixels = cv2.bitwise_and(cv2.dilate(core, disc), beyond[window]) > 0
+        is_sure = portrait[window][pixels].mean() >= SURE * 255
+        if is_sure and np.count_nonzero(pixels) <= MAX_AREA * people_px:
+            rim = _dilate(pixels, pixels=1) & ~pixels
+            contact_px = np.count_nonzero(rim & outline[window])
+            if contact_px >= MIN_CONTACT * np.count_nonzero(rim):
+                candidates.append(Candidate(window, pixels))
+    return candidates
+
+
+def confirm_things(
+    candidates: Sequence[Candidate], people: Matte8, portrait: Matte8, salient: Matte8
+) -> Matte8:
+    """Return the coverage of the candidates that stand out with their person.
+
+    people, portrait, salient: (H, W) uint8, the people's matte and those of the two networks.
+    Returns (H, W) uint8, at most what people leave of 255.
+    """
+    added = np.zeros_like(people)
+    parts, count = label_parts(people > HALF_LEVEL)
+    seen = np.bincount(parts[salient > HALF_LEVEL], minlength=count)
+    is_seen = seen >= SEEN * measure_areas(parts, count)
+    for candidate in candidates:
+        window, thing = candidate.window, candidate.pixels
+        touched = parts[window][_dilate(thing, pixels=1)]
+        person = np.bincount(touched[touched > 0]).argmax()
+        if is_seen[person] and salient[window][thing].mean() >= SURE * 255:
             near = _dilate(thing, pixels=EDGE_PX)
-            more = np.where(near, cv2.subtract(salient[window], people[window]), np.uint8(0))
+            more = np.where(near, cv2.subtract(portrait[window], people[window]), np.uint8(0))
             added[window] = np.maximum(added[window], more)
     return added
 
@@ -98,21 +148,6 @@ def locate_attached(
             box = (per_x * x, per_y * y, per_x * width, per_y * height)
             located.append(AttachedThing(box, None if people.persons is None else owner))
     return tuple(located)
-
-
-def _is_attached(thing: Pixels, outline: Pixels, salient: Matte8, people_px: int) -> bool:
-    """Return whether a part that stands out beyond people belongs to them.
-
-    thing, outline, salient: (h, w), a window of the picture.
-    """
-    thing_px = np.count_nonzero(thing)
-    if not MIN_AREA * people_px <= thing_px <= MAX_AREA * people_px:
-        return False
-    if salient[thing].mean() < SURE * 255:
-        return False
-    rim = _dilate(thing, pixels=1) & ~thing
-    contact = np.count_nonzero(rim & outline) / np.count_nonzero(rim)
-    return bool(MIN_CONTACT <= contact <= MAX_CONTACT)
 
 
 def _dilate(region: Pixels, *, pixels: int) -> Pixels:

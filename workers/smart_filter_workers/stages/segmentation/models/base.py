@@ -1,11 +1,18 @@
 """Interface of the models of the segmentation stage, and its result."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import LowerEnd
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
+
+# Sees what stands out, or people: (H, W, 3) uint8 sRGB to (H, W) float32 coverage, 0..1.
+Look: TypeAlias = Callable[[Srgb8], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,11 @@ class Segmenter(Protocol):
 class OutlineRefiner(Protocol):
     """A segmenter that can take longer for better outlines; safe to call from several threads."""
 
-    def refine_outlines(self, people: People, prepared: PreparedPhoto, /) -> People:
-        """Return what the segmenter has found in a photo, with better outlines."""
+    def refine_outlines(
+        self, people: People, prepared: PreparedPhoto, edge: Edge, /, salient: Look | None = None
+    ) -> People:
+        """Return what the segmenter has found in a photo, with outlines as good as an edge asks.
+
+        salient: a further network to ask about them.
+        """
         ...

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -10,17 +11,31 @@ from smart_filter_shared.catalog import parameters as given
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.recipe import Edge
 from smart_filter_workers.networks.mattes import birefnet
 from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
 from smart_filter_workers.results import PreparedPhoto
-from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
-from smart_filter_workers.stages.segmentation.models.quality import Detail, refine_people
+from smart_filter_workers.stages.segmentation.models.base import (
+    OutlineRefiner,
+    People,
+    Segmenter,
+)
+
+PEOPLE: Final = "people"
+
+
+class Detail(StrEnum):
+    """The network that looks."""
+
+    FINE = "fine"
+    FAST = "fast"
+
 
 FILES: Final = {Detail.FINE: birefnet.PORTRAIT, Detail.FAST: birefnet.LITE}
 
 CARD: Final = ModelCard(
     name="best",
-    version="1",
+    version="2",
     task=TaskName.SEGMENTATION,
     family="best",
     title="People and what they hold, with outlines by BiRefNet; quality not measured here",
@@ -59,7 +74,7 @@ def load(weights: Path, others: Callable[[str], Segmenter]) -> "Best":
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """Refines the matte of `people`; any thread may call it.
+    """Asks a further network about the outlines of `people`; any thread may call it.
 
     others: returns another model of the task by name.
     """
@@ -72,5 +87,10 @@ class Best:
     def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
         """Return the people of each picture, separated if `people` separates them."""
         network = self.networks[Detail(given.str_of(parameters, "detail"))]
+        people = self.others(PEOPLE)
+        assert isinstance(people, OutlineRefiner)
         with self.lock:
-            return refine_people(self.others, network, batch, side_px=birefnet.SIDE_PX)
+            return [
+                people.refine_outlines(found, photo, Edge.BEST, network)
+                for found, photo in zip(people(batch), batch, strict=True)
+            ]

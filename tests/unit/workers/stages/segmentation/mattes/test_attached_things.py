@@ -4,19 +4,31 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Framing, Recipe
 from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_shared.results import AttachedThing
 from smart_filter_tests.pictures import noise, prepared_photo
-from smart_filter_workers.results import Matte8, Segmentation
+from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import Matte8, Segmentation, Srgb8
 from smart_filter_workers.stages.segmentation import stage
-from smart_filter_workers.stages.segmentation.mattes.attached_things import find_attached
+from smart_filter_workers.stages.segmentation.mattes.attached_things import (
+    find_attached,
+    find_candidates,
+)
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.stage import Inputs
 
 HEIGHT, WIDTH = 240, 320
 BODY, BAG = np.s_[60:160, 100:180], np.s_[100:130, 180:210]
+# Another person, away from them.
+FAR = np.s_[60:160, 10:60]
+
+
+def refuse_look(srgb: Srgb8) -> NDArray[np.float32]:
+    """Fail: this network is not needed."""
+    raise AssertionError("asked about a picture of " + str(srgb.shape))
 
 
 def a_matte(*parts: tuple[slice, slice], level: int = 255) -> Matte8:
@@ -26,30 +38,52 @@ def a_matte(*parts: tuple[slice, slice], level: int = 255) -> Matte8:
     return matte
 
 
-def test_bag_that_touches_its_person_is_added_whole() -> None:
-    people = a_matte(BODY)
+def add(people: Matte8, portrait: Matte8, salient: Matte8) -> Matte8:
+    """Return the coverage that is added to people, given the mattes of both networks."""
+    return find_attached(
+        np.zeros((HEIGHT, WIDTH, 3), np.uint8), people, portrait, salient, refuse_look
+    )
 
-    added = find_attached(people, a_matte(BODY, BAG))
+
+def test_bag_that_both_networks_see_is_added_whole() -> None:
+    whole = a_matte(BODY, BAG)
+
+    added = add(a_matte(BODY), whole, whole)
 
     assert np.array_equal(added, a_matte(BAG))
 
 
-def test_soft_edge_of_a_thing_is_added_with_it() -> None:
-    people, salient = a_matte(BODY), a_matte(BODY, BAG)
-    salient[100:130, 210] = 90
+def test_half_a_bag_is_completed() -> None:
+    whole = a_matte(BODY, BAG)
 
-    added = find_attached(people, salient)
+    added = add(a_matte(BODY, np.s_[100:130, 180:195]), whole, whole)
 
-    assert np.array_equal(added[100:130, 210], np.full(30, 90))
+    assert np.array_equal(added, a_matte(np.s_[100:130, 195:210]))
+
+
+@pytest.mark.parametrize("seen_by", ["portrait", "salient"])
+def test_thing_that_one_network_sees_is_not_added(seen_by: str) -> None:
+    mattes = {"portrait": a_matte(BODY), "salient": a_matte(BODY)} | {seen_by: a_matte(BODY, BAG)}
+
+    assert not add(a_matte(BODY), **mattes).any()
+
+
+def test_thing_is_added_with_the_outline_of_the_network_for_portraits() -> None:
+    portrait, salient = a_matte(BODY, BAG), a_matte(BODY, np.s_[95:135, 180:215])
+    portrait[100:130, 210] = 90
+
+    added = add(a_matte(BODY), portrait, salient)
+
+    assert np.array_equal(added, cv2.subtract(portrait, a_matte(BODY)))
 
 
 def test_people_and_things_never_exceed_the_whole() -> None:
-    people, salient = a_matte(BODY), a_matte(BODY, BAG)
+    people, whole = a_matte(BODY), a_matte(BODY, BAG)
     people[BAG] = 100
 
-    added = find_attached(people, salient)
+    added = add(people, whole, whole)
 
-    assert np.array_equal(people + added, salient)
+    assert np.array_equal(people + added, whole)
 
 
 @pytest.mark.parametrize(
@@ -57,44 +91,60 @@ def test_people_and_things_never_exceed_the_whole() -> None:
     [
         a_matte(np.s_[100:130, 220:250]),
         a_matte(np.s_[158:190, 180:230]),
-        a_matte(np.s_[100:130, 180:210], level=220),
+        a_matte(np.s_[100:130, 180:210], level=170),
         a_matte(np.s_[60:160, 180:210]),
     ],
     ids=["far away", "touches by a corner", "faint", "large"],
 )
 def test_other_things_are_not_added(other: Matte8) -> None:
     people = a_matte(BODY)
+    seen = np.maximum(people, other)
 
-    added = find_attached(people, np.maximum(people, other))
-
-    assert not added.any()
-
-
-def test_gap_between_an_arm_and_the_body_is_not_filled() -> None:
-    people = a_matte(BODY)
-    people[90:110, 120:140] = 0
-
-    assert not find_attached(people, a_matte(BODY)).any()
+    assert not add(people, seen, seen).any()
 
 
 def test_a_wider_outline_of_the_body_is_no_thing() -> None:
-    people, salient = np.zeros((600, 800), np.uint8), np.zeros((600, 800), np.uint8)
+    people, seen = np.zeros((600, 800), np.uint8), np.zeros((600, 800), np.uint8)
     people[100:500, 200:600] = 255
-    salient[100:500, 200:606] = 255
+    seen[100:500, 200:606] = 255
 
-    assert not find_attached(people, salient).any()
+    assert not find_candidates(people, seen)
 
 
-def test_nothing_is_added_where_the_people_do_not_stand_out() -> None:
-    people = a_matte(BODY)
+def test_nothing_is_added_to_a_person_who_does_not_stand_out() -> None:
+    whole = a_matte(BODY, BAG)
 
-    added = find_attached(people, a_matte(np.s_[90:160, 100:180], BAG))
+    assert not add(a_matte(BODY), whole, a_matte(np.s_[90:160, 100:180], BAG)).any()
 
-    assert not added.any()
+
+def test_a_bag_is_added_where_only_its_own_person_stands_out() -> None:
+    whole = a_matte(FAR, BODY, BAG)
+
+    added = add(a_matte(FAR, BODY), whole, a_matte(BODY, BAG))
+
+    assert np.array_equal(added, a_matte(BAG))
 
 
 def test_nothing_is_attached_where_there_are_no_people() -> None:
-    assert not find_attached(a_matte(), a_matte(BAG)).any()
+    bag = a_matte(BAG)
+
+    assert not add(a_matte(), bag, bag).any()
+
+
+@pytest.mark.parametrize(("portrait", "is_asked"), [(a_matte(BODY), 0), (a_matte(BODY, BAG), 1)])
+def test_the_further_network_is_asked_only_about_things(portrait: Matte8, is_asked: int) -> None:
+    asked = []
+
+    def look(srgb: Srgb8) -> NDArray[np.float32]:
+        asked.append(srgb)
+        return a_matte(BODY, BAG) / np.float32(255)
+
+    added = find_attached(
+        np.zeros((HEIGHT, WIDTH, 3), np.uint8), a_matte(BODY), portrait, None, look
+    )
+
+    assert len(asked) == is_asked
+    assert added.any() == bool(is_asked)
 
 
 LEFT, RIGHT = np.s_[60:160, 40:100], np.s_[60:160, 100:180]
