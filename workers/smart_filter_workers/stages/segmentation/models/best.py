@@ -87,10 +87,10 @@ class Best:
     def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
         """Return the people of each picture, separated if `people` separates them."""
         network = self.networks[Detail(given.str_of(parameters, "detail"))]
-        people = self.others(PEOPLE)
-        assert isinstance(people, OutlineRefiner)
+        segmenter = self.others(PEOPLE)
+        assert isinstance(segmenter, OutlineRefiner)
         with self.lock:
             return [
-                people.refine_outlines(found, photo, Edge.BEST, network)
-                for found, photo in zip(people(batch), batch, strict=True)
+                segmenter.refine_outlines(people, photo, Edge.BEST, network)
+                for people, photo in zip(segmenter(batch), batch, strict=True)
             ]
