@@ -184,6 +184,8 @@ class SegmentationFacts:
     any_subject: whether the matte shows whatever stands out, not people alone.
     found: all persons that the model tells apart, kept or not; None if it does not.
     lower_end: None if the model does not tell.
+    outline_spread: how far apart two networks draw the outline, on average, as a share of the
+        photo's longest side; None if the model does not ask two.
     attached: what was added to the kept persons; None if the model looks for no attached things.
     """
 
@@ -195,6 +197,7 @@ class SegmentationFacts:
     any_subject: bool = False
     found: tuple[DetectedPerson, ...] | None = None
     lower_end: LowerEnd | None = None
+    outline_spread: float | None = None
     attached: tuple[AttachedThing, ...] | None = None
 
 

@@ -51,6 +51,16 @@ def test_background_of_doubtful_people_is_blurred() -> None:
     assert chosen.blur == replacement.BLUR_STRENGTH
 
 
+def test_photo_of_people_without_a_clear_outline_is_kept() -> None:
+    apart = replacement.MAX_OUTLINE_SPREAD
+
+    kept = decide(outline_spread=1.1 * apart)
+
+    assert kept is not None
+    assert kept.kind == BackgroundKind.KEEP
+    assert decide(outline_spread=0.9 * apart) is None
+
+
 def test_photo_of_people_without_an_end_is_kept() -> None:
     kept = decide(confidence=0.5, needs_review=True)
 

@@ -119,6 +119,18 @@ def measure_trust(people: Matte8, voter: Matte8) -> float:
     return float(np.clip(likeness, 0, 1))
 
 
+def measure_spread(matte: Matte8, refined: Matte8, portrait: Matte8) -> float:
+    """Return how far apart two networks draw the outline of a matte, on average, in pixels.
+
+    All (H, W) uint8.
+    """
+    people = (matte > HALF_LEVEL).astype(np.uint8)
+    outline = cv2.morphologyEx(people, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    between = float(cv2.absdiff(refined, portrait).sum(dtype=np.int64)) / 255
+    # The gradient is two pixels wide.
+    return 2 * between / max(1, int(np.count_nonzero(outline)))
+
+
 def take_median(mattes: Sequence[Matte8], weights: Sequence[float]) -> Matte8:
     """Return the weighted median of several mattes, (H, W) uint8 each, with faint pixels decided.
 

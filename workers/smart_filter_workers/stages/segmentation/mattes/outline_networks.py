@@ -66,6 +66,9 @@ class OutlineNetworks:
             stands_out = _to_levels(salient(cut))
             others.append(stands_out)
         joined = consensus.correct_matte(matte, refined, others)
+        spread_px = consensus.measure_spread(joined, refined, portrait_matte)
+        evidence = people.matte.copy() if people.evidence is None else people.evidence.copy()
+        evidence[region] = np.maximum.reduce([evidence[region], refined, *others])
         corrected, attached = people.matte.copy(), np.zeros_like(people.matte)
         attached[region] = attached_things.find_attached(
             cut, joined, portrait_matte, stands_out, self.glance
@@ -75,7 +78,14 @@ class OutlineNetworks:
         persons = people.persons and split_instances.split_by_person(
             corrected, [person > HALF_LEVEL for person in people.persons]
         )
-        return replace(people, matte=corrected, persons=persons, attached=attached)
+        return replace(
+            people,
+            matte=corrected,
+            persons=persons,
+            attached=attached,
+            evidence=evidence,
+            outline_spread=spread_px / max(people.matte.shape),
+        )
 
 
 def load(weights: Path, find_salient: Callable[[], Look | None]) -> OutlineNetworks:

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.segmentation.mattes.consensus import correct_matte, take_median
+from smart_filter_workers.stages.segmentation.mattes.consensus import (
+    correct_matte,
+    measure_spread,
+    take_median,
+)
 from smart_filter_workers.stages.segmentation.regions import Region
 
 HEIGHT, WIDTH = 240, 320
@@ -97,6 +101,15 @@ def test_enclosed_hole_is_filled_unless_a_network_is_sure_of_it(third: int, show
     corrected = correct_matte(people, second, [other])
 
     assert (level_of(corrected, hole) > 127) == (shown > 127)
+
+
+def test_spread_is_the_distance_of_two_outlines() -> None:
+    matte, refined, portrait = (np.zeros((100, 200), np.uint8) for _ in range(3))
+    for drawn, right in ((matte, 60), (refined, 60), (portrait, 66)):
+        drawn[:, :right] = 255
+
+    assert measure_spread(matte, refined, portrait) == pytest.approx(6)
+    assert measure_spread(matte, refined, refined) == 0
 
 
 def test_alike_mattes_stay() -> None:
