@@ -100,9 +100,9 @@ CARD: Final = ModelCard(
     # Mean IoU at one half: 41 photos in the wild (± 0.08), 55 of street fashion (± 0.012), 62
     # portraits (± 0.010); the share of 210 faces in 90 web photos whose middle is in the matte.
     quality={
-        "iou_wild": 0.666,
-        "iou_street": 0.956,
-        "iou_portrait": 0.965,
+        "iou_wild": 0.630,
+        "iou_street": 0.958,
+        "iou_portrait": 0.971,
         "faces_in_matte": 1.0,
     },
     # One photo of 512 pixels, by `models bench` on a busy machine; 72 and 274 without the further
