@@ -11,7 +11,7 @@ const TERMS = [
   ["mood", "Mood"],
   ["contrast", "Contrast"],
   ["harmony", "Harmony"],
-  ["blending", "Clean hair"],
+  ["blending", "Clean outline"],
   ["variety", "Surprise"],
 ];
 
