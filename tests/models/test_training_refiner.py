@@ -80,6 +80,23 @@ def test_training_lowers_the_loss_and_keeps_the_first_layers(
     assert changed.count((True, True)) > 50
 
 
+def test_composites_are_more_examples_of_the_same_people(
+    small: Configuration, people: Data
+) -> None:
+    pairs = people.train[:3]
+
+    once, twice = (
+        read_examples(pairs, small.weights_folder, composites_share=share) for share in (0, 1)
+    )
+
+    assert (len(once), len(twice)) == (3, 6)
+    for photo, composite in zip(twice[::2], twice[1::2], strict=True):
+        whole, none = photo.sample.target == 255, photo.sample.target == 0
+        assert (photo.sample.target == composite.sample.target).all()
+        assert (photo.sample.srgb[whole] == composite.sample.srgb[whole]).all()
+        assert (photo.sample.srgb[none] != composite.sample.srgb[none]).any(axis=-1).mean() > 0.5
+
+
 def test_exported_network_is_small_and_takes_batches_of_any_shape(
     trained: Network, people: Data, tmp_path: Path
 ) -> None:

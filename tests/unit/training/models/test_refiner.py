@@ -2,13 +2,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests import drawn_people
 from smart_filter_training import trainable_models
-from smart_filter_training.models.refiner import batches, faults
+from smart_filter_training.models.refiner import batches, composites, faults
 from smart_filter_training.models.refiner import train as refiner
 from smart_filter_training.models.refiner.batches import Batches, Example
 from smart_filter_training.models.refiner.faults import Sample
@@ -23,7 +24,7 @@ def a_sample(seed: int = 0) -> Sample:
 
 
 def differs(one: Sample, other: Sample) -> bool:
-    return (one.srgb != other.srgb).any() or (one.people != other.people).any()
+    return batches.to_inputs([one]).tobytes() != batches.to_inputs([other]).tobytes()
 
 
 @pytest.mark.parametrize("change", [faults.cast_shadow, faults.add_faults, batches.distort])
@@ -51,11 +52,99 @@ def test_shadow_darkens_the_background_alone() -> None:
 
 def test_regions_are_added_outside_people_or_lost_inside() -> None:
     sample = a_sample()
+    inside = sample.target == 255
 
-    mattes = [faults.change_regions(np.random.default_rng(seed), sample) for seed in range(20)]
+    changed = [faults.change_regions(np.random.default_rng(seed), sample) for seed in range(40)]
 
-    assert any((matte > sample.people).any() for matte in mattes)
-    assert any((matte < sample.people).any() for matte in mattes)
+    added = [np.count_nonzero(each > sample.people) for each in changed]
+    lost = [np.count_nonzero(each < sample.people) for each in changed]
+    assert sum(map(bool, added)) > 10
+    assert sum(map(bool, lost)) > 5
+    # A network could not tell whom a matte means that lacks nearly all of them.
+    assert np.mean(added) < 0.25 * np.count_nonzero(~inside)
+    assert np.mean(lost) < 0.4 * np.count_nonzero(inside)
+
+
+def test_pocket_is_between_head_and_shoulder_and_outside_people() -> None:
+    inside = np.zeros((100, 100), np.bool_)
+    inside[20:60, 40:60] = True  # a head and its neck
+    inside[60:, 10:90] = True  # shoulders
+
+    pockets = faults.find_pockets(inside, 0.2)
+
+    assert pockets[58, 38]
+    assert pockets[58, 61]
+    assert not pockets[30, 20]
+    assert not pockets[18, 50]  # above the head
+    assert not (pockets & inside).any()
+
+
+def test_piece_ends_at_color_edges() -> None:
+    srgb = np.full((60, 60, 3), (200, 40, 40), np.uint8)
+    is_bag = np.zeros((60, 60), np.bool_)
+    is_bag[30:, 20:40] = True
+    srgb[is_bag] = (20, 20, 120)
+
+    pieces = [faults.find_piece(np.random.default_rng(seed), srgb, 45, 30) for seed in range(20)]
+
+    # The lines between pieces belong to both.
+    assert all(is_bag[piece].mean() > 0.85 for piece in pieces)
+    assert all(piece[45, 30] for piece in pieces)
+    assert len({np.count_nonzero(piece) for piece in pieces}) > 10
+
+
+def test_outline_moves_on_a_part_of_a_matte_or_on_all_of_it() -> None:
+    mask = a_sample().people
+    everywhere = np.count_nonzero(cv2.dilate(mask, np.ones((3, 3), np.uint8)) != mask)
+
+    moved = [
+        np.count_nonzero(faults.move_outline(np.random.default_rng(seed), mask) != mask)
+        for seed in range(20)
+    ]
+
+    assert min(moved) < everywhere / 2
+    assert max(moved) > everywhere
+
+
+def test_wall_has_a_color_of_the_people_and_none_of_the_background() -> None:
+    srgb = np.full((80, 80, 3), (20, 200, 20), np.uint8)
+    target = np.zeros((80, 80), np.uint8)
+    target[20:, 20:60] = 255
+    srgb[target == 255] = (200, 60, 60)
+
+    wall = composites.draw_wall(np.random.default_rng(0), srgb, target)
+
+    assert wall.shape == srgb.shape
+    assert np.abs(np.median(wall.reshape(-1, 3), axis=0) - (200, 60, 60)).max() < 40
+    assert wall.std() > 1
+
+
+def test_composite_has_the_people_without_a_rim_of_their_old_background() -> None:
+    target = np.zeros((80, 80), np.uint8)
+    target[:, 20:60] = 255
+    target = cv2.blur(target, (5, 5))
+    alpha = (target / 255)[..., np.newaxis]
+    people, old, new = ((200, 60, 60), (0, 255, 0), (90, 90, 200))
+    srgb = np.rint(alpha * people + (1 - alpha) * old).astype(np.uint8)
+
+    composed = composites.compose(srgb, target, np.full((80, 80, 3), new, np.uint8))
+
+    expected = alpha * people + (1 - alpha) * new
+    assert np.abs(composed - expected).max() <= 4  # rounding twice, and the mean of a blur
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_backgrounds_have_the_size_of_the_photo(count: int) -> None:
+    sample = a_sample()
+    others = [np.full((30, 50, 3), level, np.uint8) for level in range(count)]
+
+    drawn = [
+        composites.draw_background(np.random.default_rng(seed), sample.srgb, sample.target, others)
+        for seed in range(12)
+    ]
+
+    assert all(each.shape == sample.srgb.shape for each in drawn)
+    assert len({each.tobytes() for each in drawn}) > 5
 
 
 def test_crops_of_a_batch_have_one_shape_and_depend_on_its_number() -> None:

@@ -1,6 +1,7 @@
 """Read photos with the mattes that `people` makes of them, and make batches of faulty crops."""
 
 import math
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +12,14 @@ from numpy.typing import NDArray
 
 from smart_filter_training.evaluation import dataset_files
 from smart_filter_training.evaluation.prepare_stage import open_prepare_stage
-from smart_filter_training.models.refiner import faults
+from smart_filter_training.models.refiner import composites, faults
 from smart_filter_training.models.refiner.faults import Sample
 from smart_filter_training.models.unet import augmentation, pairs
 from smart_filter_training.models.unet.pairs import Pair
 from smart_filter_workers.networks.mattes import modnet
 from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Matte8
+from smart_filter_workers.results import Matte8, Photo, Srgb8
 from smart_filter_workers.stages.segmentation.mattes import consensus
 from smart_filter_workers.stages.segmentation.models import people as people_model
 from smart_filter_workers.stages.segmentation.models.people import LONGEST_SIDE_PX
@@ -35,6 +36,8 @@ WHOLE_SHARE: Final = 0.25
 # draws the last crop is used as it is.
 MAX_STRETCH, _ATTEMPTS = 0.4, 50
 MIN_CROP_PX: Final = 24
+# Composites get the backgrounds of this number of photos before theirs.
+_MAX_BACKGROUNDS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +53,46 @@ class Example:
     source: str
 
 
-def read_examples(listed: Iterable[Pair], weights: Path) -> list[Example]:
+def read_examples(
+    listed: Iterable[Pair], weights: Path, *, composites_share: float = 0.0
+) -> list[Example]:
     """Run the product's networks on pairs; return the examples, about 2 MB each.
 
-    weights: the weights folder.  Raises FolderUnreadable naming the file that cannot be used.
+    weights: the weights folder.  composites_share: the share of pairs whose people are put in front
+    of another background for one more example.
+    Raises FolderUnreadable naming the file that cannot be used.
     """
     segment, outlines = people_model.load(weights), modnet.load(weights)
-    examples = []
+    examples: list[Example] = []
+    backgrounds: deque[Srgb8] = deque(maxlen=_MAX_BACKGROUNDS)
     with open_prepare_stage(weights, turning=False) as prepare:
-        for pair in listed:
+
+        def cut_out(photo: Photo, width: int, height: int) -> Matte8:
+            (answer,) = segment([prepare(photo)])
+            return resize(answer.matte, width=width, height=height)
+
+        for number, pair in enumerate(listed):
             shrunk = pairs.read_pair(pair, longest_side_px=LONGEST_SIDE_PX)
             height, width = shrunk.matte.shape
-            (answer,) = segment([prepare(dataset_files.read_photo(pair.photo))])
-            people = resize(answer.matte, width=width, height=height)
+            people = cut_out(dataset_files.read_photo(pair.photo), width, height)
             second = np.zeros_like(people)
             region = find_people(people) or _whole(people)
             second[region] = _predict(outlines, shrunk.srgb[region])
             target = consensus.agree(shrunk.matte, [second], [OUTLINE_WEIGHT])
             sample = Sample(shrunk.srgb, people, target, shrunk.counted)
             examples.append(Example(sample, shrunk.matte, pair.source))
+            rng = np.random.default_rng(number)
+            # Pixels that do not count may show a person who would be cut off.
+            if shrunk.counted.all() and rng.random() < composites_share:
+                background = composites.draw_background(rng, shrunk.srgb, target, backgrounds)
+                srgb = composites.compose(shrunk.srgb, target, background)
+                # The networks see the composite: where it is hard, they make real mistakes.
+                people = cut_out(Photo(srgb, "png"), width, height)
+                sample = replace(sample, srgb=srgb, people=people)
+                examples.append(Example(sample, shrunk.matte, pair.source))
+            scene = augmentation.remove_people(shrunk) if composites_share else None
+            if scene is not None:
+                backgrounds.append(scene)
     return examples
 
 
@@ -135,7 +159,7 @@ def to_shares(mattes: Matte8) -> Floats:
     return mattes.astype(np.float32) / np.float32(255)
 
 
-def _predict(outlines: CoverageNetwork, srgb: NDArray[np.uint8]) -> Matte8:
+def _predict(outlines: CoverageNetwork, srgb: Srgb8) -> Matte8:
     return np.rint(outlines(np.ascontiguousarray(srgb)) * 255).astype(np.uint8)
 
 

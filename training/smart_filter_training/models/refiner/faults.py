@@ -18,8 +18,8 @@ Mask = NDArray[np.bool_]
 Rng = np.random.Generator
 
 # The shares of samples with each fault; of the last three a sample has at most one.
-SHADOW_SHARE, REGIONS_SHARE = 0.15, 0.4
-HOLE_SHARE, COPY_SHARE, THICKNESS_SHARE = 0.07, 0.04, 0.06
+SHADOW_SHARE, REGIONS_SHARE = 0.15, 0.6
+HOLE_SHARE, COPY_SHARE, THICKNESS_SHARE = 0.07, 0.04, 0.1
 # A shadow: how it lies next to its person, as shares of the width and of the height; its stretch
 # and shear; the blur of its edge in pixels; the share of light in it.
 SHADOW_ASIDE, SHADOW_DOWN = (0.05, 0.35), (-0.05, 0.12)
@@ -28,17 +28,26 @@ SHADOW_BLUR_PX, SHADOW_LIGHT = (0.6, 5.0), (0.25, 0.65)
 # Of half of the shadows the matte holds this much; networks take only some for people.
 SHADOW_SEEN_SHARE, SHADOW_COVERAGE = 0.5, (0.8, 1.3)
 MIN_SHADOW_PX: Final = 50
-# Regions of one color: their number, the share that is added, how far from the outline they start
-# in pixels, the difference of levels within one, and their radius as a share of the longer side.
+# Wrong regions: their number, the share that is added, how far from the outline they start in
+# pixels, and their radius as a share of the longer side.
 REGIONS, ADDED_SHARE, REACH_PX = (1, 3), 0.6, (4, 22)
-TOLERANCE, RADIUS = (14.0, 45.0), (0.1, 0.5)
-REGION_COVERAGE, REGION_BLUR_PX = (0.7, 1.0), 1.2
+RADIUS, REGION_COVERAGE, REGION_BLUR_PX = (0.06, 0.35), (0.7, 1.0), 1.2
+# The share of regions that end at color edges, such as a bag, a collar or a piece of wall; the
+# others have one color. A picture is cut into this number of pieces.
+PIECE_SHARE, PIECES = 0.5, (25, 120)
+# The difference of levels within a region of one color.
+TOLERANCE: Final = (14.0, 45.0)
+# The share of added regions that start in a pocket: next to a neck, below an ear, between arm and
+# body. A pocket is closed by a disc of this diameter, as a share of the longer side.
+POCKET_SHARE, POCKET_DIAMETER = 0.5, (0.06, 0.25)
+# The share of lost regions that start anywhere inside, as holes do.
+INSIDE_SHARE: Final = 0.3
 # Pixels of one color are found in a smoothed picture, so that noise does not end a region.
 _SMOOTHED_PX: Final = 5
 # The half axes of a hole, and how far away a copy lies, as shares of the sides.
 HOLE_RADIUS, COPY_SHIFT = (0.1, 0.5), 0.4
-# By how many pixels an outline moves.
-THICKNESS_PX: Final = (1, 5)
+# By how many pixels an outline moves, and how often all of it does; else a part of it.
+THICKNESS_PX, WHOLE_OUTLINE_SHARE = (1, 5), 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,47 +119,101 @@ def add_faults(rng: Rng, sample: Sample) -> Sample:
         shift = [int(side * rng.uniform(-COPY_SHIFT, COPY_SHIFT)) for side in people.shape]
         people = np.maximum(people, np.roll(people, shift, axis=(0, 1)))
     elif kind < HOLE_SHARE + COPY_SHARE + THICKNESS_SHARE:
-        change = (cv2.dilate, cv2.erode)[int(rng.integers(2))]
-        square = _square(int(rng.integers(*THICKNESS_PX, endpoint=True)))
-        people = np.asarray(change(people, square), np.uint8)
+        people = move_outline(rng, people)
     return replace(sample, people=people)
 
 
+def move_outline(rng: Rng, people: Matte8) -> Matte8:
+    """Return a matte whose outline, or a part of it, is moved to either side."""
+    change = (cv2.dilate, cv2.erode)[int(rng.integers(2))]
+    square = _square(int(rng.integers(*THICKNESS_PX, endpoint=True)))
+    moved = np.asarray(change(people, square), np.uint8)
+    if rng.random() < WHOLE_OUTLINE_SHARE:
+        return moved
+    return np.where(_draw_ellipse(rng, people.shape), moved, people)
+
+
 def change_regions(rng: Rng, sample: Sample) -> Matte8:
-    """Return a sample's matte with regions of one color near the outline added or lost."""
+    """Return a sample's matte with regions added or lost: of one color, or along color edges."""
     smooth = np.asarray(cv2.blur(sample.srgb, (_SMOOTHED_PX, _SMOOTHED_PX)), np.uint8)
     inside = sample.target > HALF_LEVEL
     people = sample.people
     for _ in range(int(rng.integers(*REGIONS, endpoint=True))):
         adds = rng.random() < ADDED_SHARE
         side = ~inside if adds else inside
-        reach = _square(int(rng.integers(*REACH_PX, endpoint=True)))
-        near = cv2.dilate((~side).astype(np.uint8), reach).astype(bool)
-        rows, columns = np.nonzero(side & near)
+        rows, columns = np.nonzero(side & _find_starts(rng, inside, adds=adds))
         if len(rows) == 0:
             continue
         start = int(rng.integers(len(rows)))
-        region = _fill(rng, smooth, int(rows[start]), int(columns[start])) & side
+        find = find_piece if rng.random() < PIECE_SHARE else _fill
+        region = find(rng, smooth, int(rows[start]), int(columns[start])) & side
+        region &= _is_near(rng, region.shape, int(rows[start]), int(columns[start]))
         soft = cv2.GaussianBlur(region.astype(np.float32), (0, 0), REGION_BLUR_PX)
+        # Only what lies on the right side is changed; the blur would move the outline.
+        level = soft * side
         if adds:
-            added = soft * 255 * rng.uniform(*REGION_COVERAGE)
+            added = level * 255 * rng.uniform(*REGION_COVERAGE)
             people = np.maximum(people, added.astype(np.uint8))
         else:
-            people = (people * (1 - soft)).astype(np.uint8)
+            people = (people * (1 - level)).astype(np.uint8)
     return people
 
 
+def _find_starts(rng: Rng, inside: Mask, *, adds: bool) -> Mask:
+    """Return where a region may start: in pockets, anywhere inside, or near the outline."""
+    if adds and rng.random() < POCKET_SHARE:
+        pockets = find_pockets(inside, rng.uniform(*POCKET_DIAMETER))
+        if pockets.any():
+            return pockets
+    if not adds and rng.random() < INSIDE_SHARE:
+        return inside
+    reach = _square(int(rng.integers(*REACH_PX, endpoint=True)))
+    other = inside if adds else ~inside
+    return np.asarray(cv2.dilate(other.view(np.uint8), reach) > 0)
+
+
+def find_pockets(inside: Mask, diameter: float) -> Mask:
+    """Return the pixels outside of people that a disc, rolled around them, does not reach.
+
+    diameter: of the disc, as a share of the longer side.
+    """
+    side_px = max(3, int(diameter * max(inside.shape)) | 1)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side_px, side_px))
+    return np.asarray(cv2.morphologyEx(inside.view(np.uint8), cv2.MORPH_CLOSE, disc) > 0) & ~inside
+
+
+def find_piece(rng: Rng, srgb: Srgb8, row: int, column: int) -> Mask:
+    """Return the piece with a pixel, of a picture cut along its color edges.
+
+    Source: Meyer 1992, "Color image segmentation": watersheds around random places.
+    """
+    height, width = srgb.shape[:2]
+    count = int(rng.integers(*PIECES))
+    pieces = np.zeros((height, width), np.int32)
+    places = rng.integers(height, size=count), rng.integers(width, size=count)
+    pieces[places] = np.arange(1, count + 1)
+    cv2.watershed(srgb, pieces)
+    # The lines between pieces are -1; a piece gets the lines around it.
+    pieces = np.asarray(cv2.dilate(pieces.astype(np.float32), _square(1)))
+    return np.asarray(pieces == pieces[row, column])
+
+
 def _fill(rng: Rng, srgb: Srgb8, row: int, column: int) -> Mask:
-    """Return the pixels of about one color around a pixel, within a random radius."""
+    """Return the pixels of about one color around a pixel."""
     height, width = srgb.shape[:2]
     filled = np.zeros((height + 2, width + 2), np.uint8)  # cv2 needs a border
     tolerance = (rng.uniform(*TOLERANCE),) * 3
     flags = 4 | cv2.FLOODFILL_MASK_ONLY | cv2.FLOODFILL_FIXED_RANGE  # 4 neighbors
     cv2.floodFill(srgb, filled, (column, row), 0, tolerance, tolerance, flags)
+    return np.asarray(filled[1:-1, 1:-1] > 0)
+
+
+def _is_near(rng: Rng, shape: tuple[int, ...], row: int, column: int) -> Mask:
+    """Return the pixels within a random radius of one."""
+    height, width = shape
     radius = rng.uniform(*RADIUS) * max(height, width)
     rows, columns = np.ogrid[:height, :width]
-    is_near = (rows - row) ** 2 + (columns - column) ** 2 < radius**2
-    return np.asarray((filled[1:-1, 1:-1] > 0) & is_near)
+    return np.asarray((rows - row) ** 2 + (columns - column) ** 2 < radius**2)
 
 
 def _draw_ellipse(rng: Rng, shape: tuple[int, ...]) -> Mask:

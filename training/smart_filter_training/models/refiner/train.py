@@ -81,6 +81,7 @@ class Configuration:
     smallest_px, largest_px: crops have about as many pixels as squares of these sides.
     source_weights: how often photos of a source are drawn, `name=number` separated by commas; 1 for
         other sources.
+    composites_share: the share of photos whose people are also put in front of another background.
     weights: the weights folder of the product, "" for the usual one.
     """
 
@@ -92,6 +93,7 @@ class Configuration:
     smallest_px: int = 216
     largest_px: int = 288
     source_weights: str = "ccp=2.2,coco=4,foo=1.6,pic=0.45,vik=1.6,voc=4"
+    composites_share: float = 0.4
     validation_share: float = 0.2
     weights: str = ""
 
@@ -199,7 +201,9 @@ def train(data: Data, configuration: Configuration, record: RunRecord) -> Networ
     if state is not None:
         for name, part in parts.items():
             part.load_state_dict(state[name])
-    examples = batches.read_examples(data.train, data.weights)
+    examples = batches.read_examples(
+        data.train, data.weights, composites_share=configuration.composites_share
+    )
     crops = Batches(
         examples,
         [configuration.weigh_source(example.source) for example in examples],
