@@ -105,9 +105,10 @@ class DecoderPool:
         self._closed = False
 
     def start(self) -> None:
-        """Start a child and wait until it can decode.  Raises DecoderUnavailable."""
-        with self._borrow_child(Requester(), is_large=False):
-            pass
+        """Start the first child and wait until it can decode.  Raises DecoderUnavailable."""
+        child = self._start_child(RESERVED)
+        with self._lock:
+            self._idle[RESERVED] = child
 
     def for_requester(self, requester: Requester) -> Decoder:
         """Return the decoder of a requester's pictures."""
@@ -177,11 +178,11 @@ class DecoderPool:
         """
         turn = self._turns.begin(requester, is_large=is_large)
         try:
-            child = self._take_idle(turn)
+            child = self._take_idle(turn.child)
             if child is not None and is_new:
                 child.end()
                 child = None
-            child = child or self._start_child(turn)
+            child = child or self._start_child(turn.child)
             self._turns.restart(turn)
             is_sound = False
             try:
@@ -200,14 +201,14 @@ class DecoderPool:
         finally:
             self._turns.end(turn)
 
-    def _take_idle(self, turn: Turn) -> "_Child | None":
+    def _take_idle(self, number: int) -> "_Child | None":
         with self._lock:
             if self._closed:
                 raise DecoderUnavailable("the worker is shutting down")
-            return self._idle.pop(turn.child, None)
+            return self._idle.pop(number, None)
 
-    def _start_child(self, turn: Turn) -> "_Child":
-        niceness = 0 if turn.child == RESERVED else _SLOW_NICENESS
+    def _start_child(self, number: int) -> "_Child":
+        niceness = 0 if number == RESERVED else _SLOW_NICENESS
         try:
             child = self._starter.submit(_Child, self._module, niceness).result()
         except (OSError, RuntimeError) as error:  # of the system, or of an executor that has ended
