@@ -361,6 +361,22 @@ def test_canceled_picture_ends_its_child(owned: DecoderPool, children: Children)
 
 
 @needs_linux
+def test_large_pictures_have_a_child_of_a_lower_priority(
+    decoder: DecoderPool, children: Children
+) -> None:
+    decoder.start()
+    reserved = only(children)
+
+    decoder.decode(encode(Image.new("L", (4000, 4000)), "PNG"))
+
+    (other,) = children() - {reserved}
+    niceness = {pid: os.getpriority(os.PRIO_PROCESS, pid) for pid in (0, reserved, other)}
+    assert niceness[0] == niceness[reserved] < niceness[other]
+    # Priorities do not count between sessions (autogroup in sched(7)).
+    assert os.getsid(0) == os.getsid(reserved) == os.getsid(other)
+
+
+@needs_linux
 def test_child_outlives_the_thread_that_asked_for_it(
     decoder: DecoderPool, children: Children
 ) -> None:

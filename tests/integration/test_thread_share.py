@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.queue import heads
+from smart_filter_shared.queue.heads import QuickOnly
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_tests import face_worker
 from smart_filter_tests.bench import Bench, capability
@@ -21,6 +22,7 @@ from smart_filter_workers.runtime import runner
 from smart_filter_workers.runtime.claiming import thread_share
 
 ANN, BOB = Tenant("ann"), Tenant("bob")
+BOB_ONLY = QuickOnly(quick=(BOB,))
 
 
 @dataclass
@@ -78,7 +80,7 @@ def test_batch_has_rows_of_the_allowed_tenants_only(bench: Bench) -> None:
             batch_size=4,
             lease_seconds=30,
             max_attempts=3,
-            only=[BOB],
+            only=BOB_ONLY,
         )
 
     assert {lease.job_id for lease in leases} == {jobs[1], jobs[3]}
@@ -91,8 +93,28 @@ def test_queue_of_a_tenant_that_is_not_allowed_has_no_head(bench: Bench) -> None
     served = [capability(PREPARE), capability(COMPOSITE)]
 
     assert bench.do(heads.next_capability, served) == capability(COMPOSITE)
-    assert bench.do(heads.next_capability, served, only=[BOB]) == capability(PREPARE)
-    assert bench.do(heads.next_capability, served, only=[]) is None
+    assert bench.do(heads.next_capability, served, only=BOB_ONLY) == capability(PREPARE)
+    assert bench.do(heads.next_capability, served, only=QuickOnly()) is None
+
+
+@pytest.mark.parametrize(
+    ("megapixels", "is_quick"), [(0.3, True), (13, True), (13.1, False), (0, False)]
+)
+def test_photo_of_an_unknown_tenant_is_quick_by_its_size(
+    bench: Bench,
+    megapixels: float,
+    is_quick: bool,  # noqa: FBT001 - a table
+) -> None:
+    for tenant in (ANN, BOB):
+        job_id = bench.submit(KEEP_BACKGROUND, tenant=tenant)
+        bench.execute("UPDATE jobs SET megapixels = :n WHERE id = :id", n=megapixels, id=job_id)
+    served = [capability(PREPARE)]
+
+    def has_head(*slow: Tenant) -> bool:
+        only = QuickOnly(slow=slow, most_megapixels=13)
+        return bench.do(heads.next_capability, served, only=only) is not None
+
+    assert [has_head(), has_head(ANN), has_head(ANN, BOB)] == [is_quick, is_quick, False]
 
 
 def test_claim_for_tenants_reads_no_backlog_of_others(bench: Bench) -> None:
@@ -106,11 +128,11 @@ def test_claim_for_tenants_reads_no_backlog_of_others(bench: Bench) -> None:
             worker=bench.worker,
             lease_seconds=30,
             max_attempts=3,
-            only=[BOB],
+            only=BOB_ONLY,
         )
 
     with record_costs(bench.engine, bench.engine) as log:
-        assert bench.do(heads.next_capability, [capability(PREPARE)], only=[BOB]) is None
+        assert bench.do(heads.next_capability, [capability(PREPARE)], only=BOB_ONLY) is None
         assert bench.do(claim) == []
 
     # Each looks at 500 rows, and the job of each: six pages in all at most.

@@ -1,6 +1,7 @@
 """The heads of the queues: which capabilities have ready rows, and which one is next."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, text
@@ -9,13 +10,18 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.pipeline import StageName, stage_index
 
-# Restricts `stages` to the tenants :only. A subquery for each row, which cannot be turned into a
-# join: PostgreSQL would read all jobs for it. Left out where all tenants are served, because a
-# statement locks all relations that it names.
-OF_TENANTS: Final = """
-        AND (SELECT tenant FROM open_jobs AS jobs WHERE jobs.id = stages.job_id)
-            = ANY(CAST(:only AS text[]))"""
-# Restricts `stages` to the first rows of a queue, among which tenants are looked for: a look
+# Restricts `stages` to the rows of a QuickOnly. A subquery for each row, which cannot be turned
+# into a join: PostgreSQL would read all jobs for it. Left out where all rows are served, because
+# a statement locks all relations that it names.
+QUICK_ROWS: Final = """
+        AND (
+            SELECT tenant = ANY(CAST(:quick AS text[])) OR (
+                tenant <> ALL(CAST(:slow AS text[]))
+                AND megapixels > 0 AND megapixels <= :most_megapixels
+            )
+            FROM open_jobs AS jobs WHERE jobs.id = stages.job_id
+        )"""
+# Restricts `stages` to the first rows of a queue, among which quick ones are looked for: a look
 # through 100,000 rows of others takes a second. A tenant's next row is among the first ones unless
 # hundreds of tenants wait, since ranks give tenants turns (fair_queueing).
 NEAR_HEAD: Final = """
@@ -47,18 +53,18 @@ _HEADS_SQL = """
     FROM unnest(CAST(:capabilities AS text[])) AS served (capability), LATERAL (
         SELECT rank, ready_at FROM open_stages AS stages
         WHERE stages.capability = served.capability AND state = 'ready'
-            AND coalesce(deadline_at > statement_timestamp(), true){tenants}
+            AND coalesce(deadline_at > statement_timestamp(), true){rows}
         ORDER BY rank LIMIT 1
     ) AS head
     WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served.capability)
 """
-_HEADS = text(_HEADS_SQL.format(tenants=""))
+_HEADS = text(_HEADS_SQL.format(rows=""))
 _WAITING_HEADS = text(f"""
-    {_HEADS_SQL.format(tenants="")}
+    {_HEADS_SQL.format(rows="")}
         AND head.ready_at < statement_timestamp() - make_interval(secs => :seconds)
 """)
-_HEADS_OF_TENANTS = text(
-    _HEADS_SQL.format(tenants=OF_TENANTS + NEAR_HEAD.format(capability="served.capability"))
+_QUICK_HEADS = text(
+    _HEADS_SQL.format(rows=QUICK_ROWS + NEAR_HEAD.format(capability="served.capability"))
 )
 # Of empty queues one descent of `stages_ready` in each day. Paused capabilities are left out
 # first: otherwise their backlog would be read.
@@ -72,19 +78,42 @@ _IS_ANY_READY = text("""
 """)
 
 
+@dataclass(frozen=True, slots=True)
+class QuickOnly:
+    """The rows that a claim may take when only quick ones may be claimed.
+
+    quick: tenants whose rows are all quick.  slow: tenants without quick rows.
+    most_megapixels: of a photo of any other tenant; one of unknown size is not quick.
+    """
+
+    quick: tuple[Tenant, ...] = ()
+    slow: tuple[Tenant, ...] = ()
+    most_megapixels: float = 0.0
+
+
+def restrict(only: QuickOnly | None) -> dict[str, object]:
+    """Return the parameters of QUICK_ROWS."""
+    given = only or QuickOnly()
+    return {
+        "quick": list(given.quick),
+        "slow": list(given.slow),
+        "most_megapixels": given.most_megapixels,
+    }
+
+
 def next_capability(
     connection: Connection,
     served: Collection[Capability],
     *,
-    only: Collection[Tenant] | None = None,
+    only: QuickOnly | None = None,
 ) -> Capability | None:
     """Return the capability whose head has the lowest rank; the later stage breaks ties.
 
-    only: the tenants whose rows count, among the first of each queue; None: all.
+    only: the rows that count, among the first of each queue; None: all.
     None when no capability has a ready row of them.
     """
-    statement = _HEADS if only is None else _HEADS_OF_TENANTS
-    parameters = {"capabilities": list(served), "only": list(only or ())}
+    statement = _HEADS if only is None else _QUICK_HEADS
+    parameters = {"capabilities": list(served), **restrict(only)}
     ready = sessions.fetch_rows(connection, statement, parameters)
     if not ready:
         return None

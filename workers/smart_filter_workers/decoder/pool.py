@@ -41,7 +41,7 @@ from smart_filter_workers.decoder.answers import (
     Failed,
     pack_message,
 )
-from smart_filter_workers.decoder.turns import DecoderTurns, Requester, Turn
+from smart_filter_workers.decoder.turns import RESERVED, DecoderTurns, Requester, Turn
 from smart_filter_workers.results import Photo
 
 # A child starts in less than a second; a busy machine may need many.
@@ -49,6 +49,8 @@ _START_SECONDS: Final = 60.0
 # A picture takes a fraction of a stage's time, so two children serve all threads of a worker, and
 # one serves them while the other has a picture that takes long (`turns`).
 _CHILDREN: Final = 2
+# Niceness of the child for slow pictures: the other one and the threads go first.
+_SLOW_NICENESS: Final = 5
 # How often a picture that is decoded is looked at: whether it is still needed, and may go on.
 _CHECK_SECONDS: Final = 0.2
 # Variables that say where Python and libraries are; no others reach a child.
@@ -98,14 +100,15 @@ class DecoderPool:
         # The kernel ends a child with the thread that started it, so that one outlives the others.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         self._lock = threading.Lock()
-        self._idle: list[_Child] = []
+        self._idle: dict[int, _Child] = {}  # by their numbers
         self._reported = False
         self._closed = False
 
     def start(self) -> None:
-        """Start a child and wait until it can decode.  Raises DecoderUnavailable."""
-        with self._borrow_child(Requester()):
-            pass
+        """Start the first child and wait until it can decode.  Raises DecoderUnavailable."""
+        child = self._start_child(RESERVED)
+        with self._lock:
+            self._idle[RESERVED] = child
 
     def for_requester(self, requester: Requester) -> Decoder:
         """Return the decoder of a requester's pictures."""
@@ -137,8 +140,8 @@ class DecoderPool:
         """End the children, also those at work."""
         with self._lock:
             self._closed = True
-            idle, self._idle = self._idle, []
-        for child in idle:
+            idle, self._idle = self._idle, {}
+        for child in idle.values():
             child.end()
         self._starter.shutdown()
 
@@ -156,30 +159,30 @@ class DecoderPool:
     def _ask_once(
         self, content: bytes, kind: str, requester: Requester, *, is_new: bool = False
     ) -> Photo:
-        limit_seconds = min(self._limit_seconds, time_limits.get_limit_seconds(content))
-        with self._borrow_child(requester, is_new=is_new) as (child, turn):
+        cost = time_limits.estimate_cost(content)
+        with self._borrow_child(requester, is_large=cost.is_large, is_new=is_new) as (child, turn):
             return child.decode(
                 content,
                 kind,
-                limit_seconds=limit_seconds,
+                limit_seconds=min(self._limit_seconds, cost.limit_seconds),
                 check=lambda: self._turns.check(turn),
             )
 
     @contextlib.contextmanager
     def _borrow_child(
-        self, requester: Requester, *, is_new: bool = False
+        self, requester: Requester, *, is_large: bool, is_new: bool = False
     ) -> Iterator[tuple["_Child", Turn]]:
         """Lend a child that is ready; end it when it is not to be trusted with another picture.
 
         is_new: whether it has decoded nothing yet; an idle one then makes room for it.
         """
-        turn = self._turns.begin(requester)
+        turn = self._turns.begin(requester, is_large=is_large)
         try:
-            child = self._take_idle()
+            child = self._take_idle(turn.child)
             if child is not None and is_new:
                 child.end()
                 child = None
-            child = child or self._start_child()
+            child = child or self._start_child(turn.child)
             self._turns.restart(turn)
             is_sound = False
             try:
@@ -192,21 +195,22 @@ class DecoderPool:
                 with self._lock:
                     is_kept = is_sound and not self._closed
                     if is_kept:
-                        self._idle.append(child)
+                        self._idle[turn.child] = child
                 if not is_kept:
                     child.end()
         finally:
             self._turns.end(turn)
 
-    def _take_idle(self) -> "_Child | None":
+    def _take_idle(self, number: int) -> "_Child | None":
         with self._lock:
             if self._closed:
                 raise DecoderUnavailable("the worker is shutting down")
-            return self._idle.pop() if self._idle else None
+            return self._idle.pop(number, None)
 
-    def _start_child(self) -> "_Child":
+    def _start_child(self, number: int) -> "_Child":
+        niceness = 0 if number == RESERVED else _SLOW_NICENESS
         try:
-            child = self._starter.submit(_Child, self._module).result()
+            child = self._starter.submit(_Child, self._module, niceness).result()
         except (OSError, RuntimeError) as error:  # of the system, or of an executor that has ended
             raise DecoderUnavailable(f"no process can be started: {error}") from error
         try:
@@ -242,9 +246,12 @@ class _ChildDied(Exception):
 
 
 class _Child:
-    """One child process, and the socket to it."""
+    """One child process, and the socket to it.
 
-    def __init__(self, module: str) -> None:
+    niceness: added to that of this process.
+    """
+
+    def __init__(self, module: str, niceness: int) -> None:
         self._socket, theirs = socket.socketpair()
         environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
         search_paths.leave_working_folder(environment)
@@ -258,11 +265,15 @@ class _Child:
                     stderr=subprocess.DEVNULL,
                     env={**environment, "OPENBLAS_NUM_THREADS": "1"},
                     pass_fds=[theirs.fileno()],
-                    start_new_session=True,
+                    # Not a session of its own: Linux gives each session the same time, nice or not
+                    # (autogroup in sched(7)).
+                    process_group=0,
                 )
             except BaseException:
                 self._socket.close()
                 raise
+        mine = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, self._process.pid, mine + niceness)
 
     def wait_until_ready(self) -> list[str]:
         """Return why locks are missing, when the child can decode.  Raises _ChildDied, Poison."""

@@ -1,7 +1,8 @@
-"""How long a picture may be decoded, by its pixels and bytes."""
+"""What decoding a picture may take, by its pixels and bytes."""
 
 import io
 import struct
+from dataclasses import dataclass
 from typing import Final
 
 from smart_filter_shared.errors import InvalidInput
@@ -19,8 +20,23 @@ _SECONDS_PER_MEGABYTE: Final = 0.25
 _MOST_SECONDS: Final = 60.0
 
 
-def get_limit_seconds(content: bytes) -> float:
-    """Return the time limit of a picture; its header is read, and no pixel."""
+# Megapixels of a photo that is not large: of most phones (docs/measurements.md).
+ORDINARY_MEGAPIXELS: Final = 13.0
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingCost:
+    """What decoding a picture may take.
+
+    limit_seconds: its time limit.  is_large: whether it has more pixels than an ordinary photo.
+    """
+
+    limit_seconds: float
+    is_large: bool
+
+
+def estimate_cost(content: bytes) -> DecodingCost:
+    """Return what a picture may take; its header is read, and no pixel."""
     file = io.BytesIO(content)
     megapixels = 0.0
     try:
@@ -30,9 +46,7 @@ def get_limit_seconds(content: bytes) -> float:
             megapixels = max(megapixels, heif_items.measure_expansion(file).pixels / 1e6)
     except (InvalidInput, heif_items.ItemsRefused, struct.error):
         pass  # the child refuses it at once, and says why
-    return min(
-        _MOST_SECONDS,
-        _BASE_SECONDS
-        + _SECONDS_PER_MEGAPIXEL * megapixels
-        + _SECONDS_PER_MEGABYTE * len(content) / 1e6,
+    seconds = _SECONDS_PER_MEGAPIXEL * megapixels + _SECONDS_PER_MEGABYTE * len(content) / 1e6
+    return DecodingCost(
+        min(_MOST_SECONDS, _BASE_SECONDS + seconds), megapixels > ORDINARY_MEGAPIXELS
     )

@@ -1,11 +1,10 @@
-"""Decide whose picture a child decodes next, so that slow pictures leave one child to others.
+"""Decide whose picture a child decodes next, so that slow pictures leave one child to quick ones.
 
-A picture is slow when it has been decoded for more than two seconds, and then its tenant is slow
-for ten minutes. Backgrounds and logos that tenants add count as slow while they are decoded.
-Slow pictures together get all children but one; where no other tenant comes, they get all.
-A picture that becomes slow while the others' share is used up is stopped, and waits for a turn
-among the slow ones. So a child is free for quick pictures at most two seconds after it was taken,
-whatever clients send.  docs/decisions/0024 says why.
+A picture is quick when it is not large (`time_limits`), and no picture of its tenant has been
+decoded for more than two seconds in the last ten minutes. Backgrounds and logos that tenants add
+are not quick. One child is reserved for quick pictures; where no other tenant's come, it decodes
+all. A picture in it that is not quick, or does not stay so, is stopped when a quick one of another
+tenant waits. docs/decisions/0024 says why.
 """
 
 import threading
@@ -20,7 +19,9 @@ from smart_filter_shared.ids import OPERATOR, Tenant
 # A photo of 12 MP takes at most 0.4 s of a core, noise in the slowest format 1.1 s
 # (docs/measurements.md). The same bound makes a stage long for the threads.
 SLOW_SECONDS: Final = 2.0
-# For so long, a tenant with a slow picture is slow, and a tenant that came counts as coming.
+# The number of the child for quick pictures.
+RESERVED: Final = 0
+# For so long, a tenant with a slow picture is slow, and a tenant's quick pictures count as coming.
 _REMEMBERED_SECONDS: Final = 600.0
 # Wait of a stage for a turn; then its thread goes back to the queue. Less than a quick picture can
 # wait: each other thread has one before it at most.
@@ -46,9 +47,15 @@ class Requester:
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """The place of one picture.  began_at: when it got a child; None while it waits."""
+    """The place of one picture.
+
+    child: the number of the child that decodes it.  began_at: when it got that child; None while
+    it waits.
+    """
 
     requester: Requester
+    is_large: bool
+    child: int = RESERVED
     began_at: float | None = None
 
 
@@ -56,23 +63,25 @@ class DecoderTurns:
     """The turns at some children; safe for threads.  clock: monotonic seconds."""
 
     def __init__(self, children: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._children = children
-        self._most_slow = max(1, children - 1)
+        self._children = range(children)
         self._clock = clock
         self._waiting: list[Turn] = []  # in order of arrival
         self._running: list[Turn] = []
-        # When a tenant's last picture ended, and its last slow one.
-        self._seen: dict[Tenant, float] = {}
+        # When a tenant's last quick picture came, and its last slow one ended.
+        self._quick: dict[Tenant, float] = {}
         self._slow: dict[Tenant, float] = {}
         self._changed = threading.Condition()
 
-    def begin(self, requester: Requester) -> Turn:
+    def begin(self, requester: Requester, *, is_large: bool = False) -> Turn:
         """Wait for a turn, and return it; `end` must follow.
 
+        is_large: of the picture.
         Raises DecodingStopped when none came in time.
         """
-        turn = Turn(requester)
+        turn = Turn(requester, is_large)
         with self._changed:
+            if self._is_quick(turn):
+                self._quick[requester.tenant] = self._clock()
             self._waiting.append(turn)
             try:
                 has_turn = self._changed.wait_for(
@@ -83,6 +92,7 @@ class DecoderTurns:
                 self._changed.notify_all()
             if not has_turn:
                 raise DecodingStopped("slower pictures take the decoder's time")
+            turn.child = self._list_free(turn)[0]
             turn.began_at = self._clock()
             self._running.append(turn)
             return turn
@@ -98,23 +108,21 @@ class DecoderTurns:
         if requester.canceled.is_set():
             raise DecodingStopped("the picture is not needed any more")
         with self._changed:
-            if not self._took_long(turn):
-                return
-            others = sum(self._is_slow(other) for other in self._running if other is not turn)
-            if not requester.is_trial and (
-                others < self._most_slow or not self._has_company(requester.tenant)
-            ):
-                return
-        raise DecodingStopped("decoding the picture takes long, and others wait")
+            is_over = requester.is_trial and self._took_long(turn)
+            if turn.child == RESERVED and not self._is_quick(turn):
+                others = (other for other in self._waiting if self._is_quick(other))
+                is_over |= any(other.requester.tenant != requester.tenant for other in others)
+        if is_over:
+            raise DecodingStopped("decoding the picture takes long, and others wait")
 
     def end(self, turn: Turn) -> None:
         """Give the child of a turn to the next picture."""
         with self._changed:
             self._running.remove(turn)
-            now, tenant = self._clock(), turn.requester.tenant
-            self._seen[tenant] = now
             if self._took_long(turn):
-                self._slow[tenant] = now
+                tenant = turn.requester.tenant
+                self._slow[tenant] = self._clock()
+                self._quick.pop(tenant, None)
             self._changed.notify_all()
 
     def list_slow(self) -> list[Tenant]:
@@ -132,35 +140,33 @@ class DecoderTurns:
     def _is_next(self, turn: Turn) -> bool:
         if turn.requester.canceled.is_set():
             raise DecodingStopped("the picture is not needed any more")
-        if len(self._running) >= self._children:
-            return False
-        return next((other for other in self._waiting if self._may_begin(other)), None) is turn
+        return next((other for other in self._waiting if self._list_free(other)), None) is turn
 
-    def _may_begin(self, turn: Turn) -> bool:
-        if not self._is_slow(turn) or not self._has_company(turn.requester.tenant):
-            return True
-        return sum(map(self._is_slow, self._running)) < self._most_slow
+    def _list_free(self, turn: Turn) -> list[int]:
+        """Return the children that may decode a picture now, the best first."""
+        held = {other.child for other in self._running}
+        free = [child for child in self._children if child not in held]
+        if self._is_quick(turn):
+            return free
+        has_company = self._has_company(turn.requester.tenant)
+        return [child for child in reversed(free) if child != RESERVED or not has_company]
 
-    def _is_slow(self, turn: Turn) -> bool:
-        slow_at = self._slow.get(turn.requester.tenant)
-        return (
-            turn.requester.is_background
-            or self._took_long(turn)
-            or (slow_at is not None and self._clock() - slow_at <= _REMEMBERED_SECONDS)
-        )
+    def _is_quick(self, turn: Turn) -> bool:
+        self._forget()
+        requester = turn.requester
+        is_slow = requester.is_background or requester.tenant in self._slow
+        return not (turn.is_large or is_slow or self._took_long(turn))
 
     def _took_long(self, turn: Turn) -> bool:
         return turn.began_at is not None and self._clock() - turn.began_at > SLOW_SECONDS
 
     def _has_company(self, tenant: Tenant) -> bool:
-        """Return whether another tenant's pictures come here."""
-        self._forget()
-        turns = (*self._waiting, *self._running)
-        return bool({*self._seen, *(other.requester.tenant for other in turns)} - {tenant})
+        """Return whether quick pictures of another tenant come here."""
+        return bool(self._quick.keys() - {tenant})
 
     def _forget(self) -> None:
-        """Drop the tenants whose pictures ended long ago."""
+        """Drop the tenants whose pictures came or ended long ago."""
         oldest = self._clock() - _REMEMBERED_SECONDS
-        for ended_at in (self._seen, self._slow):
-            for gone in [name for name, then in ended_at.items() if then < oldest]:
-                del ended_at[gone]
+        for times in (self._quick, self._slow):
+            for gone in [name for name, then in times.items() if then < oldest]:
+                del times[gone]

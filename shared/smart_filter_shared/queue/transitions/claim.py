@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, TextClause, text
 
 from smart_filter_shared.db import sessions
-from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, Tenant, WorkerId
+from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, WorkerId
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue import events, heads
 from smart_filter_shared.queue.events import EventType, NewEvent
+from smart_filter_shared.queue.heads import QuickOnly
 from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.leases import (
     NO_GUARD,
@@ -43,7 +44,7 @@ _FIRST_RUNS = f"""
 # on its last attempt is claimed alone. A row past its deadline is skipped: `fail_overdue` ends it
 # within a second. A paused capability (pauses.py) has no head: one probe of a small table.
 # A worker whose cards differ from the published ones, which validate recipes, claims nothing.
-# {{near_head}}, {{others}}: empty, or the restriction to some tenants.  {{job_sql}}: see `claim`.
+# {{near_head}}, {{others}}: empty, or the restriction to quick rows.  {{job_sql}}: see `claim`.
 _CLAIM = f"""
     WITH head AS MATERIALIZED (
         SELECT job_id, stage, batch_key, attempt FROM open_stages AS stages
@@ -189,13 +190,13 @@ def claim(
     lease_seconds: float,
     max_attempts: int,
     guard: VersionGuard = NO_GUARD,
-    only: Collection[Tenant] | None = None,
+    only: QuickOnly | None = None,
     job_sql: str = "''",
 ) -> list[Lease]:
     """Claim the head of a queue and up to batch_size − 1 rows of its batch key; return the leases.
 
     guard: what the worker would run the stages with; nothing is claimed when others are published.
-    only: the tenants whose rows are claimed, among the first of the queue; None: all.
+    only: the rows that may be claimed, among the first of the queue; None: all.
     job_sql: an expression for the row of the job `claimed.job_id` as text, which the leases get.
     """
     rows = sessions.fetch_rows(
@@ -209,7 +210,7 @@ def claim(
             "worker": worker,
             "max_attempts": max_attempts,
             "cards": guard,
-            "only": list(only or ()),
+            **heads.restrict(only),
         },
     )
     leases = [Lease(job_id, StageName(stage), *rest) for _, job_id, stage, *rest in rows]
@@ -226,7 +227,7 @@ def claim(
 @cache
 def _statement(template: str, *, is_restricted: bool, job_sql: str) -> TextClause:
     near_head = heads.NEAR_HEAD.format(capability=":capability") if is_restricted else ""
-    others = heads.OF_TENANTS if is_restricted else ""
+    others = heads.QUICK_ROWS if is_restricted else ""
     return text(template.format(near_head=near_head, others=others, job_sql=job_sql))
 
 

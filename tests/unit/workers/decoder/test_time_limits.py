@@ -7,7 +7,7 @@ from PIL import Image
 from smart_filter_tests import heic
 from smart_filter_tests.heic import QUARTERS, SIZE, a_heic, coded_item, ispe, overlay
 from smart_filter_tests.pictures import encode
-from smart_filter_workers.decoder.time_limits import get_limit_seconds
+from smart_filter_workers.decoder.time_limits import estimate_cost
 
 
 def a_png(width: int, height: int) -> bytes:
@@ -38,4 +38,21 @@ LAYERS = a_heic(
     ids=["small", "no picture", "1 MP", "12 MP", "1 MP of 4 MB", "layers of 50 MP", "most"],
 )
 def test_limit_follows_pixels_and_bytes(content: bytes, seconds: float) -> None:
-    assert np.isclose(get_limit_seconds(content), seconds, atol=0.1)
+    assert np.isclose(estimate_cost(content).limit_seconds, seconds, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_large"),
+    [
+        (b"no picture", False),
+        (a_png(4000, 3000), False),
+        (a_png(4000, 4000), True),
+        (LAYERS, True),
+    ],
+    ids=["no picture", "12 MP", "16 MP", "layers of 50 MP"],
+)
+def test_picture_with_more_pixels_than_an_ordinary_photo_is_large(
+    content: bytes,
+    is_large: bool,  # noqa: FBT001 - a table
+) -> None:
+    assert estimate_cost(content).is_large == is_large

@@ -1,16 +1,24 @@
 """Whose picture a decoder's child takes next: slow ones leave one child to others."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
 
 from smart_filter_shared.errors import DecodingStopped
 from smart_filter_shared.ids import Tenant
-from smart_filter_workers.decoder.turns import SLOW_SECONDS, DecoderTurns, Requester, Turn
+from smart_filter_workers.decoder.turns import (
+    RESERVED,
+    SLOW_SECONDS,
+    DecoderTurns,
+    Requester,
+    Turn,
+)
 
-ANN, BOB, CEM = Tenant("ann"), Tenant("bob"), Tenant("cem")
+ANN, BOB, CEM, DAN = (Tenant(name) for name in ("ann", "bob", "cem", "dan"))
 LONG = SLOW_SECONDS + 1
 TEN_MINUTES = 600.0
 
@@ -32,17 +40,32 @@ class Decoder:
     def __post_init__(self) -> None:
         self.turns = DecoderTurns(2, clock=self.clock)
 
-    def begin(self, tenant: Tenant, *, is_background: bool = False, is_trial: bool = False) -> Turn:
+    def begin(self, tenant: Tenant, *, is_large: bool = False, is_background: bool = False) -> Turn:
         """Return a turn, or raise at once."""
-        requester = Requester(
-            tenant, is_background=is_background, is_trial=is_trial, wait_seconds=0
-        )
-        return self.turns.begin(requester)
+        requester = Requester(tenant, is_background=is_background, wait_seconds=0)
+        return self.turns.begin(requester, is_large=is_large)
 
     def decode(self, tenant: Tenant, *, seconds: float) -> None:
         turn = self.begin(tenant)
         self.clock.now += seconds
         self.turns.end(turn)
+
+    @contextmanager
+    def wait(self, tenant: Tenant, *, is_large: bool = False) -> Iterator["Future[Turn]"]:
+        """Let a picture wait for its turn until the block ends."""
+        canceled = threading.Event()
+        before = self.turns.waiting
+        with ThreadPoolExecutor(1) as thread:
+            requester = Requester(tenant, canceled, wait_seconds=60)
+            turn = thread.submit(self.turns.begin, requester, is_large=is_large)
+            while self.turns.waiting == before:
+                pass
+            try:
+                yield turn
+            finally:
+                canceled.set()
+                with suppress(DecodingStopped):
+                    self.begin(tenant)  # makes the one that waits look
 
 
 @pytest.fixture
@@ -56,42 +79,63 @@ def decoder() -> Decoder:
 
 def test_slow_tenants_together_get_one_child_and_a_quick_one_the_other(decoder: Decoder) -> None:
     decoder.decode(CEM, seconds=LONG)
-    decoder.begin(ANN)
+    slow = decoder.begin(ANN)
 
     with pytest.raises(DecodingStopped):
         decoder.begin(CEM)
 
-    decoder.begin(BOB)
+    quick = decoder.begin(BOB)
+    assert (quick.child, slow.child) == (RESERVED, 1)
 
 
-def test_tenant_that_was_never_seen_is_quick(decoder: Decoder) -> None:
-    decoder.begin(ANN)
-
-    decoder.begin(CEM)
-
-
-def test_picture_that_becomes_slow_leaves_the_last_child(decoder: Decoder) -> None:
-    first, second = decoder.begin(ANN), decoder.begin(CEM)
-    decoder.turns.check(second)
-    decoder.clock.now += LONG
-
-    with pytest.raises(DecodingStopped, match="takes long"):
-        decoder.turns.check(second)
-    decoder.turns.end(second)
-
-    decoder.turns.check(first)
-    decoder.begin(BOB)
-
-
-def test_of_two_pictures_that_become_slow_at_once_one_goes_on(decoder: Decoder) -> None:
-    first, second = decoder.begin(BOB), decoder.begin(CEM)
-    decoder.clock.now += LONG
+def test_large_pictures_leave_the_reserved_child_from_the_first_one_on(decoder: Decoder) -> None:
+    decoder.begin(CEM, is_large=True)
 
     with pytest.raises(DecodingStopped):
-        decoder.turns.check(first)
-    decoder.turns.end(first)
+        decoder.begin(DAN, is_large=True)
 
-    decoder.turns.check(second)
+    assert decoder.begin(DAN).child == RESERVED
+
+
+def test_quick_pictures_get_all_children(decoder: Decoder) -> None:
+    assert [decoder.begin(BOB).child, decoder.begin(CEM).child] == [RESERVED, 1]
+
+
+def test_picture_that_becomes_slow_leaves_the_reserved_child(decoder: Decoder) -> None:
+    decoder.begin(ANN)
+    slow = decoder.begin(CEM)
+
+    with decoder.wait(BOB) as quick:
+        decoder.turns.check(slow)
+        decoder.clock.now += LONG
+
+        with pytest.raises(DecodingStopped, match="takes long"):
+            decoder.turns.check(slow)
+        decoder.turns.end(slow)
+
+        assert quick.result().child == RESERVED
+    assert decoder.turns.list_slow() == [ANN, CEM]
+
+
+@pytest.mark.parametrize("waiting", [ANN, CEM])
+def test_picture_that_becomes_slow_goes_on_while_no_quick_one_of_others_waits(
+    decoder: Decoder, waiting: Tenant
+) -> None:
+    decoder.begin(ANN)
+    slow = decoder.begin(CEM)
+    decoder.clock.now += LONG
+
+    with decoder.wait(waiting):
+        decoder.turns.check(slow)
+
+
+def test_picture_in_the_other_child_is_not_stopped(decoder: Decoder) -> None:
+    slow = decoder.begin(ANN)
+    decoder.begin(BOB)
+    decoder.clock.now += LONG
+
+    with decoder.wait(CEM):
+        decoder.turns.check(slow)
 
 
 def test_stopped_tenant_has_slow_turns_from_then_on(decoder: Decoder) -> None:
@@ -107,30 +151,38 @@ def test_stopped_tenant_has_slow_turns_from_then_on(decoder: Decoder) -> None:
 def test_tenant_is_quick_again_after_ten_minutes(decoder: Decoder) -> None:
     decoder.decode(CEM, seconds=LONG)
     decoder.clock.now += TEN_MINUTES + 1
-    decoder.decode(ANN, seconds=LONG)
-    decoder.begin(ANN)
+    decoder.decode(BOB, seconds=0.1)
 
-    decoder.begin(CEM)
+    assert decoder.begin(CEM).child == RESERVED
 
 
-def test_single_tenant_gets_all_children() -> None:
+def test_tenants_without_quick_company_get_all_children() -> None:
     decoder = Decoder()
     decoder.decode(ANN, seconds=LONG)
+    decoder.decode(CEM, seconds=LONG)
 
-    turns = [decoder.begin(ANN), decoder.begin(ANN)]
-    decoder.clock.now += LONG
-
-    for turn in turns:
-        decoder.turns.check(turn)
+    assert [decoder.begin(ANN).child, decoder.begin(CEM, is_large=True).child] == [1, RESERVED]
 
 
-def test_background_counts_as_slow_while_it_is_decoded(decoder: Decoder) -> None:
+def test_first_quick_picture_stops_a_large_one_in_the_reserved_child() -> None:
+    decoder = Decoder()
+    first, second = (decoder.begin(ANN, is_large=True) for _ in range(2))
+
+    with decoder.wait(ANN):
+        decoder.turns.check(second)
+    with decoder.wait(BOB):
+        decoder.turns.check(first)
+        with pytest.raises(DecodingStopped):
+            decoder.turns.check(second)
+
+
+def test_background_is_not_quick(decoder: Decoder) -> None:
     background = decoder.begin(CEM, is_background=True)
 
     with pytest.raises(DecodingStopped):
         decoder.begin(ANN)
     with pytest.raises(DecodingStopped):
-        decoder.begin(BOB, is_background=True)
+        decoder.begin(DAN, is_background=True)
 
     decoder.turns.end(background)
     decoder.begin(CEM)
@@ -138,7 +190,7 @@ def test_background_counts_as_slow_while_it_is_decoded(decoder: Decoder) -> None
 
 
 def test_trial_ends_as_soon_as_it_is_slow(decoder: Decoder) -> None:
-    trial = decoder.begin(CEM, is_background=True, is_trial=True)
+    trial = decoder.turns.begin(Requester(CEM, is_background=True, is_trial=True))
     decoder.turns.check(trial)
     decoder.clock.now += LONG
 

@@ -63,16 +63,15 @@ def claim_and_commit(services: WorkerContext) -> Claim:
 def claim(services: WorkerContext, connection: Connection) -> Claim:
     """Claim from the served capability whose first stage has the lowest rank.
 
-    Stages of tenants that are not known to be quick are left for later when such tenants hold all
-    other threads.
+    Stages that may take long are left for later when such stages hold all other threads.
     """
     begun_at = time.perf_counter()
     trail = BatchTrace()
     served = services.serving.capabilities
     # Usually each capability has a pool of its own: then there is no choice.
     only = served[0] if len(served) == 1 else None
-    tenants = services.thread_share.begin_claim()
-    chosen = only or heads.next_capability(connection, served, only=tenants)
+    quick_only = services.thread_share.begin_claim()
+    chosen = only or heads.next_capability(connection, served, only=quick_only)
     if chosen is None:
         services.thread_share.end_claim()
         return Claim(ClaimKind.EMPTY, [], begun_at, trail)
@@ -85,7 +84,7 @@ def claim(services: WorkerContext, connection: Connection) -> Claim:
             lease_seconds=services.settings.engine.lease_seconds,
             max_attempts=services.settings.engine.max_attempts,
             guard=services.serving.cards_of(chosen),
-            only=tenants,
+            only=quick_only,
             job_sql=queries.CLAIMED_JOB,
         )
     if not leases:

@@ -10,10 +10,9 @@ threads. A thread that gave it back would claim it again at once, because its ra
 import threading
 from typing import Final
 
+from smart_filter_workers.decoder.time_limits import ORDINARY_MEGAPIXELS
 from smart_filter_workers.system.memory import MemoryLimit
 
-# Megapixels of a photo that does not wait.
-_MOST_ORDINARY: Final = 13.0
 # Bytes of a process with ordinary photos, and of each megapixel of a large one in the worker and
 # its decoder, with room for PNG (docs/measurements.md).
 _BASE_BYTES: Final = 900e6
@@ -35,7 +34,7 @@ class LargePhotos:
 
         The thread keeps its place in the queue until this returns true or it calls `end`.
         """
-        if megapixels <= _MOST_ORDINARY:
+        if megapixels <= ORDINARY_MEGAPIXELS:
             return True
         me = threading.get_ident()
         with self._changed:

@@ -1,10 +1,11 @@
-"""Keep one thread of a process free for tenants whose stages are known to be quick.
+"""Keep one thread of a process free for stages that are expected to be quick.
 
 A running stage is not interrupted. So one tenant's photos of 49 megapixels, or its addresses that
 answer slowly, could hold all threads of a process, and the stages of others waited for a thread
 although their turn had come. A tenant is quick when stages of it have run here in the last ten
-minutes, and none of them took long. All other tenants, those that are unknown included, together
-get all threads but one; where no tenant is quick, they get that one, too.
+minutes, and none of them took long; of a tenant that is unknown, photos that are not large are
+quick. All other stages together get all threads but one; where no tenant is quick, they get that
+one, too.
 """
 
 import threading
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.queue.heads import QuickOnly
+from smart_filter_workers.decoder.time_limits import ORDINARY_MEGAPIXELS
 
 # A stage of a 12 MP photo takes less than a second on a core.
 _LONG_SECONDS: Final = 2.0
@@ -57,19 +60,20 @@ class ThreadShare:
         self._claiming: set[int] = set()  # threads that may claim stages of any tenant now
         self._lock = threading.Lock()
 
-    def begin_claim(self) -> list[Tenant] | None:
-        """Return the tenants whose stages this thread may claim now; None: of all."""
+    def begin_claim(self) -> QuickOnly | None:
+        """Return which stages this thread may claim now; None: all."""
         me, now = threading.get_ident(), time.monotonic()
-        slow = self._list_slow()
+        slow = set(self._list_slow())
         with self._lock:
             self._claiming.discard(me)
-            quick = self._list_quick(now).difference(slow)
+            slow |= self._list_long(now)
+            quick = self._served.keys() - slow
             if not quick:
                 return None
             others = [work for thread, work in self._works.items() if thread != me]
             held = sum(not work.tenants <= quick for work in others)
             if held + len(self._claiming) >= self._most:
-                return sorted(quick)
+                return QuickOnly(tuple(sorted(quick)), tuple(sorted(slow)), ORDINARY_MEGAPIXELS)
             self._claiming.add(me)
             return None
 
@@ -100,8 +104,8 @@ class ThreadShare:
                 mean = self._means.get(tenant, seconds)
                 self._means[tenant] = mean + _MEAN_WEIGHT * (seconds - mean)
 
-    def _list_quick(self, now: float) -> set[Tenant]:
-        """Return the quick tenants; drop those whose stages ended long ago."""
+    def _list_long(self, now: float) -> set[Tenant]:
+        """Return the tenants with long stages; drop those whose stages ended long ago."""
         oldest = now - _REMEMBERED_SECONDS
         self._served = {name: then for name, then in self._served.items() if then >= oldest}
         self._longest = {name: each for name, each in self._longest.items() if each[1] >= oldest}
@@ -109,7 +113,7 @@ class ThreadShare:
         bound = self._long_seconds()
         running = (work for work in self._works.values() if work.seconds_each(now) > bound)
         long = {tenant for tenant, (seconds, _) in self._longest.items() if seconds > bound}
-        return set(self._served).difference(long, *(work.tenants for work in running))
+        return long.union(*(work.tenants for work in running))
 
     def _long_seconds(self) -> float:
         """Return the time from which on a stage is long."""

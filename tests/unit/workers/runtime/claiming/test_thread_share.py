@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import pytest
 
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.queue.heads import QuickOnly
+from smart_filter_workers.decoder.time_limits import ORDINARY_MEGAPIXELS
 from smart_filter_workers.runtime.claiming import thread_share
 from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
 
-ANN, BOB, CEM = Tenant("ann"), Tenant("bob"), Tenant("cem")
+ANN, BOB, CEM, DAN = (Tenant(name) for name in ("ann", "bob", "cem", "dan"))
 
 
 @dataclass
@@ -32,6 +34,11 @@ class Process:
     threads: list[ThreadPoolExecutor]
 
     def claim(self, thread: int) -> list[Tenant] | None:
+        """Return the quick tenants if only quick stages may be claimed; None: all may."""
+        only = self.claim_quick(thread)
+        return None if only is None else list(only.quick)
+
+    def claim_quick(self, thread: int) -> QuickOnly | None:
         return self.threads[thread].submit(self.share.begin_claim).result()
 
     def give_up(self, thread: int) -> None:
@@ -172,10 +179,20 @@ def test_tenant_that_is_alone_is_not_its_own_other(monkeypatch: pytest.MonkeyPat
         assert process.claim(1) is None
 
 
-def test_unknown_tenants_share_the_threads_with_long_ones(process: Process) -> None:
+def test_large_photos_of_unknown_tenants_share_the_threads_with_long_ones(
+    process: Process,
+) -> None:
     process.begin(0, CEM)
 
-    assert process.claim(1) == [BOB]
+    assert process.claim_quick(1) == QuickOnly((BOB,), (ANN,), ORDINARY_MEGAPIXELS)
+
+
+def test_tenant_whose_first_stage_takes_long_is_not_unknown(process: Process) -> None:
+    process.slow.append(DAN)
+    process.begin(0, CEM)
+    process.clock.now += 3
+
+    assert process.claim_quick(1) == QuickOnly((BOB,), (ANN, CEM, DAN), ORDINARY_MEGAPIXELS)
 
 
 def test_tenant_is_known_after_its_first_quick_stage(process: Process) -> None:
