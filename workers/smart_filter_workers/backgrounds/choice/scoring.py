@@ -4,8 +4,8 @@
 
 mood: how well the design suits the faces' mood. contrast: how well the people stand out from it
 along their outline. harmony: how well its hues suit clothes, hair and skin. blending: how little
-remains of the old background along their outline show on it. variety: a random number by the seed, so that
-similar photos get different designs; it only decides between designs with enough contrast.
+remains of the old background along their outline show on it. variety: a random number by the seed,
+so that similar photos get different designs; it only decides between designs with enough contrast.
 """
 
 import hashlib
