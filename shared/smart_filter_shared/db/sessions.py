@@ -40,7 +40,6 @@ from sqlalchemy.util import await_only, greenlet_spawn
 from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db.bounded_connections import (
     PARAMETERS,
-    SET_UP_SECONDS,
     BoundedAsyncConnection,
     BoundedConnection,
 )
@@ -68,6 +67,8 @@ MIGRATION_SECONDS: Final = 24 * 3600.0
 # From the server's deadline until the client's: for a cancellation to arrive on a busy machine.
 _GRACE_SECONDS: Final = 4.0
 _PING_AFTER_SECONDS = 1.0
+# Limit of a ping: with a new connection after it, below the API's patience of 5 s.
+_PING_SECONDS: Final = 2.0
 _IDLE_SINCE = "idle_since"
 _ENGINE_OPTIONS: Final[dict[str, Any]] = {
     "isolation_level": "AUTOCOMMIT",  # for the driver; `_begin` begins transactions
@@ -121,6 +122,8 @@ _REFUSALS: Final = (
 )
 # For how long a RepeatedQuery holds a connection: after a failover the pool may have replaced it.
 _HOLD_SECONDS: Final = 10.0
+# Limit of the wait for its answer: after a freeze nothing is polled for until then.
+_REPEATED_SECONDS: Final = 5.0
 # Writes placeholders as PostgreSQL does: $1.
 _NUMBERING: Final = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _ENCODING: Final = "UTF8"
@@ -307,7 +310,7 @@ class RepeatedQuery:
 
     def _execute(self, held: Connection, values: Sequence[str]) -> str | None:
         driver: Any = held.connection.driver_connection  # a BoundedConnection
-        driver.wait_seconds = held.get_execution_options()[_LIMIT] + _GRACE_SECONDS
+        driver.wait_seconds = _REPEATED_SECONDS
         name, query = self._name.encode(), self._query.encode()
         sent = [value.encode() for value in values]
         if driver.prepare_threshold is None:  # a pooler may run the statement on another session
@@ -579,7 +582,7 @@ def _ping_after_idling(source: Engine, clock: Callable[[], float]) -> None:
         if since is None or clock() - since < _PING_AFTER_SECONDS:
             return
         driver: Any = record.driver_connection
-        driver.wait_seconds = SET_UP_SECONDS
+        driver.wait_seconds = _PING_SECONDS
         try:
             source.dialect.do_ping(connection)
         except source.dialect.loaded_dbapi.Error as error:
