@@ -224,6 +224,17 @@ def test_metrics_without_a_database_report_it_and_show_the_requests(
     assert 'route="/v1/jobs"' in metrics
 
 
+@pytest.mark.parametrize(("mode", "value"), [(Mode.PASS, 1), (Mode.RESET, 0)])
+def test_metrics_show_whether_the_broker_takes_rings(
+    impatient_api: Api, proxy_set: Proxies, mode: Mode, value: int
+) -> None:
+    proxy_set.cut("broker", mode)
+
+    metrics = impatient_api.operators.get("/metrics").text
+
+    assert f"smart_filter_broker_up {value}" in metrics.splitlines()
+
+
 @contextmanager
 def without_writes(api: Api) -> Iterator[None]:
     """Make the database read-only while the block lasts.
