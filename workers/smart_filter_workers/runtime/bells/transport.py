@@ -32,7 +32,7 @@ class _Channel(redis.Channel):
 
     def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 - as kombu's
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
         except _NO_RING as error:
             # It has left the queue. Raised, it would end Celery's worker.
             _log.warning("message_dropped", reason=f"{type(error).__name__}: {error}")
