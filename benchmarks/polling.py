@@ -128,11 +128,12 @@ def _measure_burst(servers: Servers) -> list[float]:
     pool = Pool(stage=StageName.FACE, seconds=_BUSY_SECONDS, processes=_BURST)
     template = copies.write_prepared_job(bench, [pool.stage])
     with fleet.run_workers(servers, [pool], SMART_FILTER_BROKER_URL=NO_BROKER):
-        copies.write_copies(bench.engine, template, _BURST)
-        while copies.count_unfinished(bench.engine, template):
-            time.sleep(_LOOK_SECONDS)
-    times = copies.read_job_times(bench.engine, template)
-    return [1000 * (job.ended - job.accepted - _BUSY_SECONDS) for job in times]
+        for _ in range(2):  # the first job of a process takes longer
+            copies.write_copies(bench.engine, template, _BURST)
+            while copies.count_unfinished(bench.engine, template):
+                time.sleep(_LOOK_SECONDS)
+    times = sorted(copies.read_job_times(bench.engine, template), key=lambda job: job.accepted)
+    return [1000 * (job.ended - job.accepted - _BUSY_SECONDS) for job in times[-_BURST:]]
 
 
 if __name__ == "__main__":
