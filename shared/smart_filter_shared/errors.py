@@ -136,7 +136,7 @@ class OutputExpired(Rejected):
 
 
 class PreconditionFailed(Rejected):
-    """The request names another version of what it asks for."""
+    """The header If-Match names other versions of the output."""
 
     code = "precondition_failed"
 

@@ -21,7 +21,7 @@ from smart_filter_shared import doorbell
 from smart_filter_shared.config.settings import BrokerSettings, StorageSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.db.bounded_connections import BoundedConnection
-from smart_filter_shared.db.sessions import RepeatedQuery
+from smart_filter_shared.db.repeated_query import RepeatedQuery
 from smart_filter_shared.errors import DatabaseUnavailable, StorageMisconfigured, StorageUnavailable
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.storage.opening import open_store

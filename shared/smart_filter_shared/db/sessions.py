@@ -11,8 +11,6 @@ is then known. `_GRACE_SECONDS` later the client closes a connection whose serve
 """
 
 import contextlib
-import math
-import threading
 import time
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,10 +21,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from psycopg import AsyncConnection as AsyncDriverConnection
 from psycopg import AsyncRawCursor, RawCursor
-from psycopg.errors import DuplicatePreparedStatement, error_from_result
-from psycopg.generators import execute
-from psycopg.pq import ExecStatus
-from psycopg.pq.abc import PGresult
+from psycopg.errors import DuplicatePreparedStatement
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import ExceptionContext
@@ -120,10 +115,6 @@ _REFUSALS: Final = (
     "no such database",
     "no such user",
 )
-# For how long a RepeatedQuery holds a connection: after a failover the pool may have replaced it.
-_HOLD_SECONDS: Final = 10.0
-# Limit of the wait for its answer: after a freeze nothing is polled for until then.
-_REPEATED_SECONDS: Final = 5.0
 # Writes placeholders as PostgreSQL does: $1.
 _NUMBERING: Final = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _ENCODING: Final = "UTF8"
@@ -231,7 +222,7 @@ def transaction(source: Engine) -> Iterator[Connection]:
     retried; OutcomeUnknown when it may have been committed.
     """
     sending = Sending()
-    with _translate_errors(sending), source.begin() as connection:
+    with translate_errors(sending), source.begin() as connection:
         yield connection
         sending.may_commit = True
 
@@ -252,77 +243,12 @@ def fetch_rows(
     values: Any = [parameters[name] for name in names]
     for listener in connection.dispatch.before_cursor_execute:
         query, values = listener(connection, cursor, query, values, None, False)
-    with _handle_driver_errors(connection, query):
+    with handle_driver_errors(connection, query):
         if is_async:
             rows: list[tuple[Any, ...]] = await_only(_fetch_async(cursor, query, values))
             return rows
         cursor.execute(query, values)
         return list(cursor.fetchall())
-
-
-class RepeatedQuery:
-    """A query that is repeated at short intervals, such as a poll; prepared on the driver.
-
-    It holds a connection of the pool: checking one out, and the driver's cursor, take more than
-    half of the time of a short query. Safe for threads, one at a time.
-
-    source: an engine of `single_statements`.  query: returns one value; its placeholders are $1
-    and so on.  name: of the prepared statement.  clock: monotonic seconds.
-    """
-
-    def __init__(
-        self, source: Engine, query: str, *, name: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._source = source
-        self._query = query
-        self._name = name
-        self._clock = clock
-        self._held: Connection | None = None
-        self._held_until = -math.inf
-        self._lock = threading.Lock()
-
-    def fetch_value(self, *values: str) -> str | None:
-        """Run the query with these values; return its answer as PostgreSQL writes it.
-
-        Raises DatabaseUnavailable.
-        """
-        with self._lock, _translate_errors(Sending()):
-            if self._held is None or self._clock() > self._held_until:
-                self._release()
-                self._held = self._source.connect()
-                self._held_until = self._clock() + _HOLD_SECONDS
-            try:
-                with _handle_driver_errors(self._held, self._query):
-                    return self._execute(self._held, values)
-            except BaseException:
-                self._release()
-                raise
-
-    def close(self) -> None:
-        """Give the connection back."""
-        with self._lock:
-            self._release()
-
-    def _release(self) -> None:
-        held, self._held = self._held, None
-        if held is not None:
-            held.close()
-
-    def _execute(self, held: Connection, values: Sequence[str]) -> str | None:
-        driver: Any = held.connection.driver_connection  # a BoundedConnection
-        driver.wait_seconds = _REPEATED_SECONDS
-        name, query = self._name.encode(), self._query.encode()
-        sent = [value.encode() for value in values]
-        if driver.prepare_threshold is None:  # a pooler may run the statement on another session
-            driver.pgconn.send_query_params(query, sent)
-        else:
-            if self._name not in held.info:  # of this connection
-                driver.pgconn.send_prepare(name, query)
-                _receive(driver, ExecStatus.COMMAND_OK)
-                held.info[self._name] = True
-            driver.pgconn.send_query_prepared(name, sent)
-        answer = _receive(driver, ExecStatus.TUPLES_OK).get_value(0, 0)
-        return None if answer is None else answer.decode()
 
 
 def array_text(values: Iterable[object]) -> str:
@@ -337,7 +263,7 @@ def connection(source: Engine) -> Iterator[Connection]:
     Raises DatabaseUnavailable, and OutcomeUnknown.
     """
     sending = Sending()
-    with _translate_errors(sending), source.connect() as opened:
+    with translate_errors(sending), source.connect() as opened:
         sending.may_commit = True
         yield opened
 
@@ -351,7 +277,7 @@ async def async_transaction(
     sending: is kept up to date, for a caller that limits the time.
     """
     sending = sending or Sending()
-    with _translate_errors(sending):
+    with translate_errors(sending):
         async with source.begin() as connection:
             yield connection
             sending.may_commit = True
@@ -388,12 +314,12 @@ async def async_query_sending(
             sending.may_commit = True
             return function(connection, *args, **options)
 
-    with _translate_errors(sending):
+    with translate_errors(sending):
         return await greenlet_spawn(call)
 
 
 @contextmanager
-def _handle_driver_errors(connection: Connection, query: str) -> Iterator[None]:
+def handle_driver_errors(connection: Connection, query: str) -> Iterator[None]:
     """Treat errors of the driver in the block as SQLAlchemy does."""
     try:
         yield
@@ -408,15 +334,6 @@ async def _fetch_async(
 ) -> list[tuple[Any, ...]]:
     await cursor.execute(query, values)
     return await cursor.fetchall()
-
-
-def _receive(driver: BoundedConnection, expected: ExecStatus) -> PGresult:
-    """Return the result of what was sent.  Raises the driver's errors."""
-    results: list[PGresult] = driver.wait(execute(driver.pgconn))
-    (result,) = results
-    if result.status != expected:
-        raise error_from_result(result)
-    return result
 
 
 @lru_cache
@@ -502,7 +419,7 @@ def _begin(connection: Connection) -> None:
         settings = f"SET LOCAL {_server_limit(limit_seconds)}; {settings}"
     query = f"BEGIN; {settings}" if level is None else settings
     cursor = connection.connection.cursor()
-    with contextlib.closing(cursor), _handle_driver_errors(connection, query):
+    with contextlib.closing(cursor), handle_driver_errors(connection, query):
         cursor.execute(query)
 
 
@@ -593,7 +510,11 @@ def _ping_after_idling(source: Engine, clock: Callable[[], float]) -> None:
 
 
 @contextmanager
-def _translate_errors(sending: Sending) -> Iterator[None]:
+def translate_errors(sending: Sending) -> Iterator[None]:
+    """Raise DatabaseUnavailable and its kin in place of SQLAlchemy's errors of the block.
+
+    sending: whether the block may have sent a COMMIT.
+    """
     try:
         yield
     except PoolTimeout as error:

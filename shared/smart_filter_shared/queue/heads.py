@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, text
 
 from smart_filter_shared.db import sessions
+from smart_filter_shared.db.repeated_query import RepeatedQuery
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.pipeline import StageName, stage_index
 
@@ -82,7 +83,7 @@ class ReadyPoll:
     """The poll of a worker: whether anything is ready; it holds a connection."""
 
     def __init__(self, source: Engine) -> None:
-        self._query = sessions.RepeatedQuery(
+        self._query = RepeatedQuery(
             sessions.single_statements(source), _IS_ANY_READY, name="is_any_ready"
         )
 

@@ -291,29 +291,6 @@ def test_server_fetches_a_given_address(make_client: MakeClient) -> None:
     }
 
 
-class Endless(io.RawIOBase):
-    """An open file, such as a device, that gives zeros for ever; a pipe gives 64 KiB at a time."""
-
-    given = 0
-
-    def read(self, size: int = -1, /) -> bytes:
-        assert size >= 0, "all of it would be read"
-        piece = bytes(min(size, 65_536))
-        self.given += len(piece)
-        return piece
-
-
-@pytest.mark.parametrize("name", ["submit", "upload"])
-def test_open_file_without_an_end_is_not_read_for_ever(make_client: MakeClient, name: str) -> None:
-    file, server = Endless(), Script()
-
-    with pytest.raises(OSError, match="File too large"):
-        make_client(server).do(name, file)
-
-    assert file.given == 81_000_001
-    assert server.seen == []
-
-
 def test_upload_goes_to_the_storage_without_the_key(make_client: MakeClient) -> None:
     server = Script(a_place(), httpx.Response(200))
 

@@ -30,9 +30,9 @@ from smart_filter_workers.system import process_identity
 
 # A day ends once a day; more than one past day is checked only while jobs of such days run.
 _DAYS_CLOSED_PER_SWEEP = 4
-# A worker that did not sweep last time tries again after so many intervals. The tries of 32 idle
-# workers once a second took 5.6 % of a core, more than their polls. Fewer than the missed sweeps
-# that count as an outage (worker_registry).
+# Pause of a worker that did not sweep last time, in intervals. The tries of 32 idle workers once a
+# second took 5.6 % of a core, more than their polls. Fewer than the missed sweeps that count as an
+# outage (worker_registry).
 _INTERVALS_WITHOUT_RIGHT = 4
 _log = logger("sweeper")
 
