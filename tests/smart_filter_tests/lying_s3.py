@@ -122,8 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
         lies = self.server.lies
         with contextlib.suppress(ConnectionError):
             for piece in pieces:
+                lies.sent_bytes += len(piece)  # before the client can have it
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece)
-                lies.sent_bytes += len(piece)
             if is_chunked:
                 self.wfile.write(b"0\r\n\r\n")
 
