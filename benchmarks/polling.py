@@ -2,22 +2,21 @@
 
 python -m benchmarks.polling [SECONDS]      of the idle polls, default 20
 
-The polls of 32 idle workers are made by one process at the same pace, each on a connection of its
-own. The other figure is the time from the writing of a job whose only stage is ready to its end,
-with a model that takes no time.
+The polls of 32 idle workers are made by 32 processes at the same pace. The other figures are the
+times from the writing of a job whose only stage is ready to its end, less the model's time: of one
+job at a time for one worker, and of as many at once as there are workers.
 """
 
-import itertools
+import multiprocessing
 import random
 import time
-from collections.abc import Sequence
-
-from sqlalchemy import Engine
+from pathlib import Path
 
 from benchmarks import copies, figures, fleet
 from benchmarks.figures import Figure, percentile
 from benchmarks.fleet import Pool, Servers
 from smart_filter_shared.config import NO_BROKER
+from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName
@@ -28,7 +27,13 @@ _WORKERS = 32
 _MOST_PERCENT = 1.0
 _SECONDS = 20.0
 _PHOTOS = 60
+_BURST = 8
+# Longer than the pause of a poll, so that no worker takes two jobs.
+_BUSY_SECONDS = 4.0
 _LOOK_SECONDS = 0.01
+# For the processes to start; the server plans a statement for its first five executions.
+_START_SECONDS = 10.0
+_PLANNINGS = 6
 # Of a worker that serves every stage.
 _SERVED = [Capability(f"{stage}.{family}") for stage in StageName for family in ("one", "two")]
 
@@ -38,6 +43,7 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
     with fleet.run_servers() as servers:
         cost = _measure_idle(servers, seconds)
         waits = _measure_waits(servers)
+        burst = _measure_burst(servers)
     return [
         *(
             Figure(
@@ -55,45 +61,50 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
         ),
         Figure(name="ready stage until its end, without a broker", unit="ms", samples=waits),
         Figure(name="95 of 100 of them", unit="ms", samples=[percentile(waits, 95)]),
+        Figure(name=f"{_BURST} ready stages at once, {_BURST} workers", unit="ms", samples=burst),
     ]
 
 
 def _measure_idle(servers: Servers, seconds: float) -> dict[str, float]:
     """Return the processor time of idle polls by place, in percent of a core."""
-    # A worker's connections never idle long enough to be pinged, because its sweeper uses them too.
-    engines = [
-        sessions.open_engine(servers.bench.settings.database, connections=1, clock=lambda: 0.0)
-        for _ in range(_WORKERS)
-    ]
-    try:
-        readers = [sessions.single_statements(engine) for engine in engines]
-        _poll(readers, 6 * turns.POLL_SECONDS)  # the server plans a statement five times
-        times = []
-        for polled in ([], readers):  # first what the server uses anyway
-            before = servers.processor_seconds("postgres"), time.process_time()
-            _poll(polled, seconds)
-            after = servers.processor_seconds("postgres"), time.process_time()
-            times.append(
-                [100 * (end - begin) / seconds for begin, end in zip(before, after, strict=True)]
-            )
-    finally:
-        for engine in engines:
-            engine.dispose()
-    (postgres_alone, _), (postgres, workers) = times
-    return {"in the workers": workers, "in PostgreSQL": postgres - postgres_alone}
-
-
-def _poll(readers: Sequence[Engine], seconds: float) -> None:
-    """Poll on each engine in turn, as often as their workers would."""
-    ends_at = time.monotonic() + seconds
-    if not readers:
+    context = multiprocessing.get_context("fork")
+    begins_at = time.monotonic() + _START_SECONDS
+    with context.Pool(_WORKERS) as pool:
+        given = (servers.bench.settings.database, begins_at, seconds)
+        polling = [pool.apply_async(_poll, given) for _ in range(_WORKERS)]
+        time.sleep(begins_at - time.monotonic())
+        before = _postgres_seconds(servers)
         time.sleep(seconds)
-    for reader in itertools.cycle(readers):
-        if time.monotonic() > ends_at:
-            return
-        time.sleep(turns.POLL_SECONDS / _WORKERS)
-        with sessions.connection(reader) as connection:
-            heads.is_any_ready(connection, _SERVED)
+        postgres = _postgres_seconds(servers) - before
+        workers = sum(process.get() for process in polling)
+    before = _postgres_seconds(servers)  # what the server uses anyway
+    time.sleep(seconds)
+    postgres -= _postgres_seconds(servers) - before
+    return {"in the workers": 100 * workers / seconds, "in PostgreSQL": 100 * postgres / seconds}
+
+
+def _poll(settings: DatabaseSettings, begins_at: float, seconds: float) -> float:
+    """Poll as an idle worker does; return the processor seconds that the polls have used."""
+    engine = sessions.open_engine(settings, connections=1)
+    poll = heads.ReadyPoll(engine)
+    for _ in range(_PLANNINGS):
+        poll.is_any_ready(_SERVED)
+    time.sleep(begins_at - time.monotonic() + random.uniform(0, turns.POLL_SECONDS))
+    before = time.process_time()
+    ends_at = time.monotonic() + seconds
+    while time.monotonic() < ends_at:
+        time.sleep(turns.draw_pause(turns.POLL_SECONDS))
+        poll.is_any_ready(_SERVED)
+    used = time.process_time() - before
+    poll.close()
+    engine.dispose()
+    return used
+
+
+def _postgres_seconds(servers: Servers) -> float:
+    # More precise than the clock ticks in /proc/PID/stat.  Source: sched-stats.rst of Linux.
+    files = [Path(f"/proc/{pid}/schedstat") for pid in servers.stack.pids("postgres")]
+    return sum(int(file.read_text().split()[0]) for file in files) / 1e9
 
 
 def _measure_waits(servers: Servers) -> list[float]:
@@ -109,6 +120,20 @@ def _measure_waits(servers: Servers) -> list[float]:
                 time.sleep(_LOOK_SECONDS)
     times = copies.read_job_times(bench.engine, template)
     return [1000 * (job.ended - job.accepted) for job in times]
+
+
+def _measure_burst(servers: Servers) -> list[float]:
+    """Return the milliseconds that each of some jobs waits when each worker can take one."""
+    bench = servers.bench
+    pool = Pool(stage=StageName.FACE, seconds=_BUSY_SECONDS, processes=_BURST)
+    template = copies.write_prepared_job(bench, [pool.stage])
+    with fleet.run_workers(servers, [pool], SMART_FILTER_BROKER_URL=NO_BROKER):
+        for _ in range(2):  # the first job of a process takes longer
+            copies.write_copies(bench.engine, template, _BURST)
+            while copies.count_unfinished(bench.engine, template):
+                time.sleep(_LOOK_SECONDS)
+    times = sorted(copies.read_job_times(bench.engine, template), key=lambda job: job.accepted)
+    return [1000 * (job.ended - job.accepted - _BUSY_SECONDS) for job in times[-_BURST:]]
 
 
 if __name__ == "__main__":

@@ -135,6 +135,12 @@ class OutputExpired(Rejected):
     code = "output_expired"
 
 
+class PreconditionFailed(Rejected):
+    """The header If-Match names other versions of the output."""
+
+    code = "precondition_failed"
+
+
 class RangeNotSatisfiable(Rejected):
     """The request wants a part of a file that is shorter; length: of the file, in bytes."""
 

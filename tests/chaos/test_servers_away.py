@@ -2,16 +2,19 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 
+from smart_filter_deploy.embedded.ports import LOOPBACK
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests import broker_faults
 from smart_filter_tests.pressure import end_connections
-from smart_filter_tests.proxy import Mode
+from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.storm import OUTAGE_SECONDS, WORKERS, Plan, Storm
+from smart_filter_tests.webhook_receiver import a_receiver
 
 pytestmark = pytest.mark.timeout(600)
 _FEW = 4  # photos, where only the way to the workers matters
@@ -205,6 +208,33 @@ def test_servers_that_fall_silent_while_all_is_idle_stop_nothing(storm_stack: St
     storm_stack.ride_out([])
 
     assert storm_stack.damage(job_ids) == []
+
+
+def await_deliveries(storm: Storm, job_ids: Sequence[str], condition: str, least: int) -> None:
+    storm.running.until(lambda: storm.deliveries(job_ids, condition) >= least)
+
+
+def test_receiver_that_freezes_delays_only_its_own_deliveries(storm_stack: Storm) -> None:
+    with a_receiver() as frozen, a_receiver() as other:
+        address = urlsplit(frozen.url)
+        assert address.hostname is not None
+        assert address.port is not None
+        with Proxy(address.hostname, address.port) as proxy:
+            proxy.mode = Mode.SWALLOW  # it accepts connections, and forwards nothing
+            url = address._replace(netloc=f"{LOOPBACK}:{proxy.port}").geturl()
+            waiting = storm_stack.submit(_FEW, webhook_url=url)
+            going = storm_stack.submit(_FEW, webhook_url=other.url)
+
+            # Deliveries to the other receiver do not wait for the frozen one.
+            await_deliveries(storm_stack, going, "state = 'succeeded'", _FEW)
+            assert frozen.got == []
+            await_deliveries(storm_stack, waiting, "state = 'waiting' AND attempt = 1", 1)
+            proxy.mode = Mode.PASS
+            await_deliveries(storm_stack, waiting, "state = 'succeeded'", _FEW)
+
+    assert storm_stack.damage([*waiting, *going]) == []
+    assert storm_stack.deliveries(going, "attempt > 1") == 0
+    assert len({request.headers["webhook-id"] for request in frozen.got}) == _FEW
 
 
 def test_missing_and_damaged_objects_are_made_again(

@@ -301,6 +301,17 @@ def test_page_with_more_entries_than_were_asked_for_is_not_parsed(lies: LyingSer
     assert lies.pages_asked == 1
 
 
+@pytest.mark.parametrize("entries", [0, 1000])
+def test_list_that_never_ends_is_refused(lies: LyingServer, entries: int) -> None:
+    lies.pages, lies.entries, lies.token = 1_000_000, entries, "a+b&amp;c"
+    store = open_store(lies.settings(), connections=1)
+
+    with pytest.raises(StorageUnavailable, match="does not answer like S3"):
+        list(store.stored())
+
+    assert lies.pages_asked == 2
+
+
 def test_list_is_read_page_by_page(lies: LyingServer) -> None:
     lies.pages = 1_000_000
     store = open_store(lies.settings(), connections=1)

@@ -3,9 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from contextlib import contextmanager
 
 import pytest
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
@@ -21,54 +19,26 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.worker_registry import Worker, WorkerState
 from smart_filter_shared.storage import troubles
-from smart_filter_tests.bench import Bench, capability, settings_of
+from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.commands import Command
 from smart_filter_tests.outages import point_name_at_primary, read_only, wait_until
-from smart_filter_tests.proxy import Mode, Proxy
+from smart_filter_tests.proxy import Mode
+from smart_filter_tests.server_proxies import ServerProxies, before_servers
 from smart_filter_tests.serving import Api, a_photo, an_api, serve_api
 from smart_filter_tests.threads import run_in_threads
 
 GONE = [Mode.RESET, Mode.SWALLOW]
 
 
-@dataclass(slots=True)
-class Proxies:
-    """Proxies between the API and its servers; each can be cut."""
-
-    database: Proxy
-    storage: Proxy
-    broker: Proxy
-
-    def cut(self, name: str, mode: Mode) -> None:
-        way: Proxy = getattr(self, name)
-        way.mode = mode
-        if mode == Mode.RESET:
-            way.cut()
+@pytest.fixture
+def proxy_set(servers: Stack) -> Iterator[ServerProxies]:
+    with before_servers(servers.addresses) as proxies:
+        yield proxies
 
 
 @pytest.fixture
-def proxy_set(servers: Stack) -> Iterator[Proxies]:
-    there = servers.addresses
-    with ExitStack() as stack:
-        places = map(urlsplit, (there.database_url, there.storage_url, there.broker_url))
-        proxies = [Proxy(place.hostname or "", place.port or 0) for place in places]
-        yield Proxies(*(stack.enter_context(proxy) for proxy in proxies))
-
-
-@pytest.fixture
-def settings(servers: Stack, proxy_set: Proxies) -> Settings:
-    """Settings of a process that reaches its servers only through these proxies."""
-
-    def through(way: Proxy, url: str) -> str:
-        return url.replace(urlsplit(url).netloc.rpartition("@")[2], f"127.0.0.1:{way.port}")
-
-    there = servers.addresses
-    return settings_of(
-        there,
-        SMART_FILTER_DATABASE_URL=through(proxy_set.database, there.database_url),
-        SMART_FILTER_STORAGE_URL=through(proxy_set.storage, there.storage_url),
-        SMART_FILTER_BROKER_URL=through(proxy_set.broker, there.broker_url),
-    )
+def settings(proxy_set: ServerProxies) -> Settings:
+    return proxy_set.settings
 
 
 @pytest.fixture
@@ -95,7 +65,7 @@ def find_degraded(api: Api) -> list[str] | None:
 
 
 def test_waiting_submission_gets_its_job_when_the_database_goes(
-    far_api: Api, proxy_set: Proxies
+    far_api: Api, proxy_set: ServerProxies
 ) -> None:
     key = far_api.key(Scope.SUBMIT)
     with ThreadPoolExecutor(1) as thread:
@@ -109,7 +79,7 @@ def test_waiting_submission_gets_its_job_when_the_database_goes(
 
 @pytest.mark.parametrize("mode", GONE)
 def test_process_without_broker_is_degraded_and_accepts_photos(
-    far_api: Api, proxy_set: Proxies, mode: Mode
+    far_api: Api, proxy_set: ServerProxies, mode: Mode
 ) -> None:
     proxy_set.cut("broker", mode)
 
@@ -144,7 +114,7 @@ def test_photos_wait_for_a_busy_worker_without_making_the_service_degraded(api: 
 
 
 def test_health_check_of_images_follows_readiness_and_ignores_a_proxy(
-    far_api: Api, proxy_set: Proxies, command: Command, monkeypatch: pytest.MonkeyPatch
+    far_api: Api, proxy_set: ServerProxies, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     ready = f"{far_api.operators.base_url}/readyz"
@@ -162,7 +132,7 @@ def test_health_check_of_images_follows_readiness_and_ignores_a_proxy(
 @pytest.mark.parametrize("mode", GONE)
 @pytest.mark.parametrize("name", ["database", "storage"])
 def test_process_without_a_required_server_is_not_ready_until_it_is_back(
-    impatient_api: Api, proxy_set: Proxies, name: str, mode: Mode
+    impatient_api: Api, proxy_set: ServerProxies, name: str, mode: Mode
 ) -> None:
     impatient_api.operators.get("/readyz")
     proxy_set.cut(name, mode)
@@ -181,7 +151,7 @@ def test_process_without_a_required_server_is_not_ready_until_it_is_back(
 
 @pytest.mark.parametrize("name", ["database", "storage"])
 def test_photo_is_refused_without_a_required_server(
-    far_api: Api, proxy_set: Proxies, name: str
+    far_api: Api, proxy_set: ServerProxies, name: str
 ) -> None:
     proxy_set.cut(name, Mode.RESET)
 
@@ -195,7 +165,7 @@ def test_photo_is_refused_without_a_required_server(
 
 @pytest.mark.parametrize("mode", [Mode.RESET, pytest.param(Mode.SWALLOW, marks=pytest.mark.slow)])
 def test_objects_of_a_deleted_job_are_removed_once_storage_is_back(
-    far_api: Api, proxy_set: Proxies, mode: Mode
+    far_api: Api, proxy_set: ServerProxies, mode: Mode
 ) -> None:
     job_id = far_api.submit()
     proxy_set.cut("storage", mode)
@@ -212,7 +182,7 @@ def test_objects_of_a_deleted_job_are_removed_once_storage_is_back(
 
 @pytest.mark.parametrize("mode", GONE)
 def test_metrics_without_a_database_report_it_and_show_the_requests(
-    impatient_api: Api, proxy_set: Proxies, mode: Mode
+    impatient_api: Api, proxy_set: ServerProxies, mode: Mode
 ) -> None:
     impatient_api.client.get("/v1/jobs")
     proxy_set.cut("database", mode)
@@ -222,6 +192,17 @@ def test_metrics_without_a_database_report_it_and_show_the_requests(
     assert "smart_filter_database_up 0" in metrics
     assert "smart_filter_stages{" not in metrics
     assert 'route="/v1/jobs"' in metrics
+
+
+@pytest.mark.parametrize(("mode", "value"), [(Mode.PASS, 1), (Mode.RESET, 0)])
+def test_metrics_show_whether_the_broker_takes_rings(
+    impatient_api: Api, proxy_set: ServerProxies, mode: Mode, value: int
+) -> None:
+    proxy_set.cut("broker", mode)
+
+    metrics = impatient_api.operators.get("/metrics").text
+
+    assert f"smart_filter_broker_up {value}" in metrics.splitlines()
 
 
 @contextmanager

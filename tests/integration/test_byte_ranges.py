@@ -80,6 +80,28 @@ def test_several_or_malformed_ranges_get_the_whole_output(api: Api, url: str, wa
     assert (answer.status_code, answer.content == CONTENT) == (200, True)
 
 
+def test_ranges_in_two_lines_get_the_whole_output(api: Api, url: str) -> None:
+    answer = api.client.get(url, headers=[("Range", "bytes=0-1"), ("Range", "bytes=5-6")])
+
+    assert (answer.status_code, answer.content == CONTENT) == (200, True)
+
+
+@pytest.mark.parametrize("name", ["image", "faces"])
+def test_output_of_another_version_is_refused(api: Api, name: str) -> None:
+    path = f"/v1/jobs/{run_whole_job(api, outputs='image,faces')}/outputs/{name}"
+    tag = api.client.get(path).headers["etag"]
+
+    same, other, weak = (
+        api.client.get(path, headers=[("If-Match", '"another"'), ("If-Match", wanted)])
+        for wanted in (tag, '"other"', f"W/{tag}")
+    )
+
+    assert same.status_code == 200
+    assert api.client.get(path, headers={"If-Match": "*"}).status_code == 200
+    assert (other.status_code, other.json()["code"]) == (412, "precondition_failed")
+    assert weak.status_code == 412
+
+
 def test_head_ignores_the_range(api: Api, url: str) -> None:
     head = api.client.head(url, headers={"Range": "bytes=0-1"})
 

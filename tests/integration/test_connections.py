@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
@@ -20,6 +20,8 @@ from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared import doorbell
 from smart_filter_shared.config.settings import BrokerSettings, StorageSettings
 from smart_filter_shared.db import sessions
+from smart_filter_shared.db.bounded_connections import BoundedConnection
+from smart_filter_shared.db.repeated_query import RepeatedQuery
 from smart_filter_shared.errors import DatabaseUnavailable, StorageMisconfigured, StorageUnavailable
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.storage.opening import open_store
@@ -195,6 +197,68 @@ def test_connections_leave_a_replica_after_a_failover(bench: Bench) -> None:
     finally:
         engine.dispose()
     assert others not in backends
+
+
+@pytest.fixture
+def repeated(engine: Engine, clock: Clock) -> Iterator[RepeatedQuery]:
+    """A query for the process on the server, which is given something else to return or null."""
+    query = "SELECT coalesce(nullif($1, ''), CAST(pg_backend_pid() AS text))"
+    repeated = RepeatedQuery(sessions.single_statements(engine), query, name="look", clock=clock)
+    yield repeated
+    repeated.close()
+
+
+def test_repeated_query_holds_its_connection(repeated: RepeatedQuery, clock: Clock) -> None:
+    first = repeated.fetch_value("")
+    clock.seconds += 5
+
+    assert repeated.fetch_value("") == first
+    assert repeated.fetch_value("ü") == "ü"
+
+
+def test_repeated_query_fails_once_when_its_connection_has_died(
+    bench: Bench, repeated: RepeatedQuery
+) -> None:
+    first = repeated.fetch_value("")
+    kill(bench, int(first or ""))
+
+    with pytest.raises(DatabaseUnavailable):
+        repeated.fetch_value("")
+
+    assert repeated.fetch_value("") not in {None, first}
+
+
+def test_repeated_query_leaves_a_replica_after_a_failover(bench: Bench, clock: Clock) -> None:
+    engine = sessions.open_engine(bench.settings.database, connections=2)
+    query = "SELECT CAST(pg_backend_pid() AS text)"
+    repeated = RepeatedQuery(sessions.single_statements(engine), query, name="look", clock=clock)
+    try:
+        with outages.read_only(bench):
+            first = repeated.fetch_value()
+            with pytest.raises(DatabaseUnavailable, match="read-only"):
+                write(engine)
+            outages.point_name_at_primary(bench)
+            clock.seconds += 11
+
+            assert repeated.fetch_value() != first
+    finally:
+        repeated.close()
+        engine.dispose()
+
+
+def test_repeated_query_is_not_prepared_behind_a_pooler_that_would_lose_it(
+    engine: Engine, repeated: RepeatedQuery
+) -> None:
+    @event.listens_for(engine, "connect")
+    def note_pooler(connection: BoundedConnection, _: object) -> None:
+        connection.prepare_threshold = None
+
+    repeated.fetch_value("")
+    repeated.close()
+
+    with engine.connect() as connection:
+        prepared = connection.execute(text("SELECT name FROM pg_prepared_statements")).all()
+    assert "look" not in {row.name for row in prepared}
 
 
 @pytest.mark.usefixtures("bench")

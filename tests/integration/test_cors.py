@@ -63,7 +63,9 @@ def test_preflight_is_answered_counted_and_logged_as_other_requests(
         assert f"smart_filter_request_seconds_count{{{labels}}} 1\n" in metrics
 
 
-@pytest.mark.parametrize("header", ["X-Api-Key", "Range", "If-Range"])
+@pytest.mark.parametrize(
+    "header", ["X-Api-Key", "Range", "If-Range", "X-Request-Id", "traceparent"]
+)
 def test_page_may_send_a_header(open_url: str, header: str) -> None:
     answer = preflight(open_url, APP, **{"Access-Control-Request-Headers": header.lower()})
 

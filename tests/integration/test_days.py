@@ -439,6 +439,21 @@ def test_open_reader_delays_the_drop_of_a_day(month: Bench) -> None:
     assert after == [one for one in before if one.until > today_of(month.engine) - BACK_DAYS]
 
 
+def test_reader_of_one_day_delays_no_other_day(month: Bench) -> None:
+    keeper = GarbageCollector(
+        month.worker_engine, month.store, cell=DEFAULT_CELL, record_seconds=DAY_SECONDS
+    )
+    over = month.work(partition_pruning.list_droppable, retention_seconds=DAY_SECONDS)
+    read = over[0]
+
+    with month.transaction() as reading:
+        reading.execute(text(f"LOCK TABLE jobs_{read.name} IN ACCESS SHARE MODE"))
+        keeper.drop_partitions()
+
+    assert len(over) > 1
+    assert set(month.do(partitions.list_partitions)) & set(over) == {read}
+
+
 def test_nothing_is_dropped_by_default(month: Bench) -> None:
     write_expired_job(month)
 

@@ -17,6 +17,7 @@ from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_tests import face_worker
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.clocks import MonotonicClock
 from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.stages import FACE
@@ -36,20 +37,12 @@ ATTACKERS = [Tenant(f"attacker-{number}") for number in range(6)]
 
 
 @dataclass
-class Clock:
-    now: float = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@dataclass
 class Decoding:
     """A worker of two threads that remembers no photo, and whose decoder an attacker owns."""
 
     bench: Bench
     worker: FaceWorker
-    clock: Clock
+    clock: MonotonicClock
 
     def submit(self, tenant: Tenant, photo: bytes) -> JobId:
         job_id = self.worker.submit(tenant=tenant)
@@ -97,7 +90,7 @@ def decoding(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoding
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     monkeypatch.setattr(time_limits, "_BASE_SECONDS", 100_000)
     monkeypatch.setattr(time_limits, "_MOST_SECONDS", 100_000)
-    clock = Clock()
+    clock = MonotonicClock()
     monkeypatch.setattr(thread_share, "time", clock)
     with ExitStack() as stack:
         pool = DecoderPool(module="smart_filter_tests.forging_decoder", clock=clock.monotonic)

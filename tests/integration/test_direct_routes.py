@@ -96,6 +96,8 @@ HEADERS = [
         (("If-None-Match", "*"),),
         (("If-None-Match", '"other", W/"more"'),),
         (("If-None-Match", '"other"'), ("If-None-Match", "*")),
+        (("If-Match", '"other"'),),
+        (("If-Match", '"other"'), ("If-Match", "*")),
         (("Range", "bytes=1-2"),),
         (("Range", "bytes=1-2"), ("Range", "bytes=0-0")),
         (("Range", "bytes=1-2"), ("If-Range", '"other"')),

@@ -157,6 +157,7 @@ def test_queues_are_counted_by_state_and_counters_begin_at_zero(api: Api) -> Non
             'smart_filter_paused{capability="face.bench"}': 1,
             'smart_filter_paused{capability="prepare.bench"}': 0,
             "smart_filter_database_up": 1,
+            "smart_filter_broker_up": 1,
             'smart_filter_dead_letters_total{capability="prepare.bench"}': 0,
             'smart_filter_lease_expiries_total{capability="face.bench"}': 0,
             'smart_filter_jobs_ended_total{outcome="failed"}': 0,

@@ -5,10 +5,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, event
+from structlog.testing import capture_logs
 
 from smart_filter_shared.config import NO_BROKER
 from smart_filter_shared.config.settings import BrokerSettings
+from smart_filter_shared.doorbell import queue_name
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.queue.states import StageState
 from smart_filter_tests import broker_faults, face_worker
@@ -40,21 +41,14 @@ def test_poll_starts_turns_for_a_stage_that_nothing_rang_for(worker: FaceWorker)
     wait_until(lambda: has_run(worker.bench, job_id))
 
 
-def test_poll_of_empty_queues_is_one_statement(worker: FaceWorker) -> None:
-    statements: list[str] = []
+def test_poll_leaves_no_transaction_open(worker: FaceWorker) -> None:
+    started = worker.turns.look()
 
-    def note(*given: object) -> None:
-        statements.append(str(given[2]))
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        started = worker.turns.look()
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-
-    assert started == 0
-    (poll,) = statements
-    assert "EXISTS" in poll
+    state = worker.bench.scalar("""
+        SELECT state FROM pg_stat_activity
+        WHERE pid <> pg_backend_pid() AND query LIKE '%EXISTS%open_stages%'
+    """)
+    assert (started, state) == (0, "idle")
 
 
 def test_turns_of_rings_and_polls_are_no_more_than_the_threads(worker: FaceWorker) -> None:
@@ -90,6 +84,41 @@ def test_worker_without_a_broker_polls(bench: Bench, url: str) -> None:
         wait_until(lambda: has_run(bench, job_id))
         stopping.set()
         polling.join()
+
+
+# A message whose body is of another kind.
+FOREIGN = """{
+    "body": "!!", "content-type": "application/x-python-serialize", "content-encoding": "binary",
+    "headers": {}, "properties": {
+        "delivery_tag": "1", "body_encoding": "base64",
+        "delivery_info": {"routing_key": "x", "exchange": ""}
+    }
+}"""
+
+
+def test_rings_are_heard_behind_messages_that_are_no_rings(worker: FaceWorker) -> None:
+    bench = worker.bench
+    queue = queue_name(capability(FACE))
+    worker.listener.start()
+    with capture_logs() as logs:
+        for message in (
+            "garbage",
+            "{}",
+            "[]",
+            "1",
+            '{"body": 1, "properties": {}}',
+            b"\xff",
+            FOREIGN,
+        ):
+            bench.broker.lpush(queue, message)
+        job_id = worker.submit()
+        bench.doorbell.ring([capability(FACE)])
+
+        wait_until(lambda: has_run(bench, job_id))
+        wait_until(lambda: bench.broker.llen(queue) == 0)
+
+    assert [line["event"] for line in logs].count("message_dropped") == 6
+    assert "loop_step_failed" not in {line["event"] for line in logs}
 
 
 @pytest.mark.slow  # Celery's worker is built twice

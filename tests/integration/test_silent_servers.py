@@ -243,7 +243,8 @@ def test_storage_that_is_silent_on_all_connections_fails_one_request() -> None:
         before_storage(url) as (proxy, settings),
         ThreadPoolExecutor() as threads,
     ):
-        store = S3Store(settings, connections=2, limits=TransferLimits(silence_seconds=0.5))
+        limits = TransferLimits(silence_seconds=0.5, idle_seconds=PATIENT_SECONDS)
+        store = S3Store(settings, connections=2, limits=limits)
         assert list(threads.map(get, ["one", "two"])) == [b"photo"] * 2
         proxy.freeze()
 
@@ -253,6 +254,18 @@ def test_storage_that_is_silent_on_all_connections_fails_one_request() -> None:
         pieces = store.stream("held", most=100)
         assert store.get("next", most=100) == b"photo"
         assert list(pieces) == [b"photo"]
+
+
+def test_connection_to_storage_that_has_idled_is_not_used_again() -> None:
+    with (
+        http_server.serve(lambda _: Reply(200, b"photo"), keeps_connections=True) as url,
+        before_storage(url) as (proxy, settings),
+    ):
+        store = S3Store(settings, connections=1, limits=TransferLimits(idle_seconds=0))
+        store.get("one", most=100)
+        proxy.freeze()
+
+        assert store.get("two", most=100) == b"photo"
 
 
 def test_storage_that_reads_nothing_is_unavailable() -> None:

@@ -216,6 +216,29 @@ def test_heartbeat_and_sweeper_survive_database_outages(parts: Parts, trouble: s
         wait_until(lambda: parts.moment("swept_at", "cells") != swept_at)
 
 
+class Pauses(threading.Event):
+    """Ends a loop that would begin its third pause; other workers sweep from the second on."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__()
+        self.bench = bench
+        self.seconds: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout)
+        ago = -60 if len(self.seconds) == 1 else 3600
+        self.bench.execute("UPDATE cells SET swept_at = now() + :ago * interval '1 s'", ago=ago)
+        return len(self.seconds) == 3
+
+
+def test_worker_that_has_not_swept_tries_again_less_often(parts: Parts) -> None:
+    pauses = Pauses(parts.bench)
+
+    parts.sweeper.run(pauses)
+
+    assert pauses.seconds == [0.1, 0.1, 0.4]
+
+
 def test_job_that_cannot_be_settled_does_not_block_retries(parts: Parts) -> None:
     bench = parts.bench
     bench.submit()

@@ -7,10 +7,9 @@ meanwhile, as in a backlog, so an object that is removed wrongly is missed.
 import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -28,12 +27,13 @@ from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.webhooks import outbox
 from smart_filter_tests import batches, face_worker, invariants
-from smart_filter_tests.bench import TENANT, Bench, as_role, settings_of
+from smart_filter_tests.bench import TENANT, Bench, as_role
 from smart_filter_tests.commands import on_servers
 from smart_filter_tests.corrected_jobs import submit_finished
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.proxy import Loss, Mode, Proxy, Trap
+from smart_filter_tests.proxy import Loss, Mode, Trap
 from smart_filter_tests.removebg_client import open_client
+from smart_filter_tests.server_proxies import ServerProxies, before_servers
 from smart_filter_tests.serving import Api, Clock, Site, a_photo, an_api, open_api, serve_api
 from smart_filter_tests.stages import FACE
 from smart_filter_tests.stored_results import STROKES
@@ -200,43 +200,20 @@ CASES = {
 }
 
 
-@dataclass(slots=True)
-class Lines:
-    """Proxies between the API and its servers."""
-
-    database: Proxy
-    storage: Proxy
-    broker: Proxy
+@pytest.fixture(scope="module")
+def lines(servers: Stack) -> Iterator[ServerProxies]:
+    with before_servers(servers.addresses) as proxies:
+        yield proxies
 
 
 @pytest.fixture(scope="module")
-def lines(servers: Stack) -> Iterator[Lines]:
-    there = servers.addresses
-    with ExitStack() as stack:
-        places = map(urlsplit, (there.database_url, there.storage_url, there.broker_url))
-        proxies = [Proxy(place.hostname or "", place.port or 0) for place in places]
-        yield Lines(*(stack.enter_context(proxy) for proxy in proxies))
+def far_settings(lines: ServerProxies) -> Settings:
+    return lines.settings
 
 
 @pytest.fixture(scope="module")
 def far_clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture(scope="module")
-def far_settings(servers: Stack, lines: Lines) -> Settings:
-    """Settings of a process that reaches its servers only through the proxies."""
-
-    def through(way: Proxy, url: str) -> str:
-        return url.replace(urlsplit(url).netloc.rpartition("@")[2], f"127.0.0.1:{way.port}")
-
-    there = servers.addresses
-    return settings_of(
-        there,
-        SMART_FILTER_DATABASE_URL=through(lines.database, there.database_url),
-        SMART_FILTER_STORAGE_URL=through(lines.storage, there.storage_url),
-        SMART_FILTER_BROKER_URL=through(lines.broker, there.broker_url),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +224,7 @@ def _far_site(far_settings: Settings, far_clock: Clock) -> Iterator[Site]:
 
 
 @pytest.fixture
-def api(_far_site: Site, bench: Bench, lines: Lines, far_clock: Clock) -> Iterator[Api]:
+def api(_far_site: Site, bench: Bench, lines: ServerProxies, far_clock: Clock) -> Iterator[Api]:
     # New connections have prepared no statement; the caches forget earlier tests.
     lines.database.cut()
     far_clock.expire_caches()
@@ -297,7 +274,7 @@ def faults_of(bench: Bench) -> list[str]:
 @pytest.mark.parametrize("loss", LOSSES, ids=str)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_statement_without_an_answer_is_executed_once(
-    api: Api, patient: Api, lines: Lines, case: Case, loss: Loss
+    api: Api, patient: Api, lines: ServerProxies, case: Case, loss: Loss
 ) -> None:
     target = case.prepare(patient)
 
@@ -319,7 +296,9 @@ def test_statement_without_an_answer_is_executed_once(
         assert api.bench.do(quotas.read_charged_today, TENANT) == pytest.approx(MEGAPIXELS)
 
 
-def test_lost_claim_of_a_key_is_freed_once_the_database_is_back(api: Api, lines: Lines) -> None:
+def test_lost_claim_of_a_key_is_freed_once_the_database_is_back(
+    api: Api, lines: ServerProxies
+) -> None:
     # Its statement is in the message, since no connection has prepared it.
     with lines.database.trap("INSERT INTO requests", Loss.ANSWER) as trap:
         trap.then = Mode.RESET
@@ -356,7 +335,7 @@ def announce(api: Api) -> str:
     ids=[*STORING, "upload"],
 )
 def test_object_without_an_answer_is_stored_once(
-    api: Api, patient: Api, lines: Lines, case: Case, loss: Loss
+    api: Api, patient: Api, lines: ServerProxies, case: Case, loss: Loss
 ) -> None:
     target = case.prepare(patient)
     before = api.leftovers()
@@ -373,7 +352,9 @@ def test_object_without_an_answer_is_stored_once(
     assert faults_of(api.bench) == []
 
 
-def test_ring_without_an_answer_leaves_the_submission_accepted(api: Api, lines: Lines) -> None:
+def test_ring_without_an_answer_leaves_the_submission_accepted(
+    api: Api, lines: ServerProxies
+) -> None:
     with lines.broker.trap("LPUSH", Loss.ANSWER, times=20) as trap:
         answer = submit(api)
         wait_until(trap.sprung.is_set)
@@ -388,7 +369,7 @@ def test_ring_without_an_answer_leaves_the_submission_accepted(api: Api, lines: 
     "statement", ["gen_random_uuid()", "state = 'succeeded'"], ids=["claim", "completion"]
 )
 def test_stage_of_a_worker_without_an_answer_runs_to_its_end(
-    bench: Bench, lines: Lines, far_settings: Settings, statement: str, loss: Loss
+    bench: Bench, lines: ServerProxies, far_settings: Settings, statement: str, loss: Loss
 ) -> None:
     with face_worker.start(dataclasses.replace(bench, settings=far_settings)) as worker:
         jobs = [worker.submit(), worker.submit()]
@@ -409,7 +390,7 @@ def test_stage_of_a_worker_without_an_answer_runs_to_its_end(
 
 
 def test_renewal_without_an_answer_loses_no_lease(
-    bench: Bench, lines: Lines, far_settings: Settings
+    bench: Bench, lines: ServerProxies, far_settings: Settings
 ) -> None:
     with face_worker.start(dataclasses.replace(bench, settings=far_settings)) as worker:
         worker.submit()
@@ -431,7 +412,7 @@ def test_renewal_without_an_answer_loses_no_lease(
 
 @pytest.mark.parametrize("loss", [Loss.REQUEST, Loss.ANSWER], ids=str)
 def test_counts_without_an_answer_are_never_published_twice(
-    bench: Bench, lines: Lines, far_settings: Settings, loss: Loss
+    bench: Bench, lines: ServerProxies, far_settings: Settings, loss: Loss
 ) -> None:
     engine = sessions.open_engine(far_settings.database, connections=1)
     counters = WorkerCounters()
@@ -452,7 +433,7 @@ def test_counts_without_an_answer_are_never_published_twice(
     "statement", ["state = 'sending'", "finished_at = CASE"], ids=["claim", "record"]
 )
 def test_delivery_without_an_answer_arrives_with_the_same_id(
-    patient: Api, lines: Lines, far_settings: Settings, statement: str, loss: Loss
+    patient: Api, lines: ServerProxies, far_settings: Settings, statement: str, loss: Loss
 ) -> None:
     far_bench = dataclasses.replace(patient.bench, settings=far_settings)
     with a_receiver() as receiver:
@@ -480,7 +461,7 @@ def test_delivery_without_an_answer_arrives_with_the_same_id(
     ids=["claim", "finish"],
 )
 def test_picture_of_a_tenant_without_an_answer_enters_the_stock(
-    patient: Api, lines: Lines, far_settings: Settings, statement: str, loss: Loss
+    patient: Api, lines: ServerProxies, far_settings: Settings, statement: str, loss: Loss
 ) -> None:
     engine = sessions.open_engine(as_role(far_settings, ProcessRole.WORKER).database, connections=1)
     worker = IncomingPictures(Backends(engine, patient.bench.store), UnlockedDecoders())
@@ -500,7 +481,7 @@ def test_picture_of_a_tenant_without_an_answer_enters_the_stock(
 
 
 def test_full_pool_and_refused_connection_have_sent_nothing(
-    far_settings: Settings, lines: Lines
+    far_settings: Settings, lines: ServerProxies
 ) -> None:
     urgent = far_settings.database.model_copy(update={"patience_seconds": 0.1})
     engine = sessions.open_engine(urgent, connections=1)
@@ -520,7 +501,7 @@ def test_full_pool_and_refused_connection_have_sent_nothing(
 @pytest.mark.parametrize("loss", [Loss.REQUEST, Loss.ANSWER], ids=str)
 @pytest.mark.parametrize("statement", ["INSERT INTO requests", "INSERT INTO jobs"])
 def test_remove_bg_without_an_answer_is_repeated_as_one_job(
-    api: Api, lines: Lines, statement: str, loss: Loss
+    api: Api, lines: ServerProxies, statement: str, loss: Loss
 ) -> None:
     with open_client(api) as client:
         with lines.database.trap(statement, loss, at_commit=True) as trap:
@@ -538,7 +519,7 @@ def test_remove_bg_without_an_answer_is_repeated_as_one_job(
     assert invariants.broken(api.bench) == []
 
 
-def test_refusal_that_cannot_be_stored_is_answered(api: Api, lines: Lines) -> None:
+def test_refusal_that_cannot_be_stored_is_answered(api: Api, lines: ServerProxies) -> None:
     def refused() -> httpx.Response:
         return submit(api, background="nothing such")
 
@@ -551,7 +532,7 @@ def test_refusal_that_cannot_be_stored_is_answered(api: Api, lines: Lines) -> No
 
 @pytest.mark.usefixtures("bench")
 def test_command_says_that_its_change_may_have_been_made(
-    lines: Lines,
+    lines: ServerProxies,
     far_settings: Settings,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,

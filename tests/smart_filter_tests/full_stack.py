@@ -123,13 +123,14 @@ def run_stack(
     environment: Mapping[str, str],
     *,
     workers: int = 1,
+    sender: bool = False,
     kind: type[Stack] = Stack,
     detour: Callable[[Addresses], Mapping[str, str]] = lambda _: {},
 ) -> Iterator[RunningStack]:
     """Run a stack in a new folder, with workers that serve every stage.
 
-    kind: S3Stack stores objects on a server.  detour: server variables that differ for API and
-    workers.
+    sender: whether webhooks are sent.  kind: S3Stack stores objects on a server.
+    detour: server variables that differ for API, workers and sender.
     """
     data = DataFolder.at(folder)
     trainable_model.link_weights(data.path / "weights", weights)
@@ -169,6 +170,15 @@ def run_stack(
             )
             for number in range(1, workers + 1)
         ]
+        if sender:
+            commands.append(
+                Command(
+                    name="sender",
+                    argv=program.command("sender"),
+                    env=environment,
+                    process=Process.SENDER,
+                )
+            )
         # Start them at once: each takes seconds to be ready.
         stack.start(api, *commands)
         headers = {"Authorization": f"Bearer {KEY}"}

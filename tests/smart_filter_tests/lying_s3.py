@@ -32,6 +32,7 @@ class LyingServer:
 
     said_bytes: the length that HEAD names.  length: of GET's answer; None: chunked.
     etag: of GET's answer.  entries: of each page of a list.  pages: of a list.
+    token: with which each page says that it continues; empty: one of its own.
     sent_bytes: of answers to GET so far.  asked: the If-Match headers that arrived.
     """
 
@@ -43,6 +44,7 @@ class LyingServer:
     encoding: str = ""
     entries: int = 1000
     pages: int = 1
+    token: str = ""
     document: bytes | None = None
     sent_bytes: int = 0
     asked: list[str | None] = field(default_factory=list)
@@ -101,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
             lies.document
             or (
                 f"<ListBucketResult><Name>{BUCKET}</Name><IsTruncated>{is_truncated}</IsTruncated>"
-                f"<NextContinuationToken>{lies.pages_asked}</NextContinuationToken>"
+                f"<NextContinuationToken>{lies.token or lies.pages_asked}</NextContinuationToken>"
                 f"{entries}</ListBucketResult>"
             ).encode()
         )
@@ -120,8 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
         lies = self.server.lies
         with contextlib.suppress(ConnectionError):
             for piece in pieces:
+                lies.sent_bytes += len(piece)  # before the client can have it
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece)
-                lies.sent_bytes += len(piece)
             if is_chunked:
                 self.wfile.write(b"0\r\n\r\n")
 

@@ -8,6 +8,7 @@ import random
 import secrets
 import signal
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +23,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_deploy.embedded.ports import LOOPBACK
 from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.operations import consistency
@@ -43,6 +45,7 @@ _ENGINE = {
     "SMART_FILTER_DRAIN_SECONDS": "0.3",
     # Storms repeat the photos of earlier ones, and all of their stages have to run.
     "SMART_FILTER_REMEMBER": "false",
+    "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK,
 }
 # Short enough to wait for. On a busy machine a heartbeat is late now and then, and a lease ends.
 LEASE_SECONDS = 4.0
@@ -78,14 +81,14 @@ class Storm:
     _during: list[str] = field(default_factory=list)  # jobs that were submitted during the faults
     _faults: list[str] = field(default_factory=list)
 
-    def submit(self, photos: int = PHOTOS - _DURING) -> list[str]:
-        """Submit distinct photos with recipes short and long.
+    def submit(self, photos: int = PHOTOS - _DURING, **fields: str) -> list[str]:
+        """Submit distinct photos with recipes short and long; more fields are the same for all.
 
         Meanwhile the workers are stopped, so that all photos are in progress when it returns.
         """
         with self._standing_still():
             return [
-                self.running.submit(photo_of(number), **RECIPES[number % len(RECIPES)])
+                self.running.submit(photo_of(number), **RECIPES[number % len(RECIPES)], **fields)
                 for number in range(photos)
             ]
 
@@ -240,6 +243,15 @@ class Storm:
             answer = connection.execute(text(f"SELECT count(*) FROM stages WHERE {condition}"))
             return int(answer.scalar_one())
 
+    def deliveries(self, job_ids: Sequence[str], condition: str = "true") -> int:
+        """Return the number of deliveries of jobs that meet a condition."""
+        with self.bench.transaction() as connection:
+            answer = connection.execute(
+                text(f"SELECT count(*) FROM deliveries WHERE job_id = ANY(:ids) AND ({condition})"),
+                {"ids": [uuid.UUID(job_id) for job_id in job_ids]},
+            )
+            return int(answer.scalar_one())
+
     def ends(self) -> int:
         """Return how many jobs have ended."""
         with self.bench.transaction() as connection:
@@ -352,7 +364,15 @@ def storm(
             return changed
 
         stack = held.enter_context(
-            run_stack(folder, weights, engine, workers=len(WORKERS), kind=S3Stack, detour=detour)
+            run_stack(
+                folder,
+                weights,
+                engine,
+                workers=len(WORKERS),
+                sender=True,
+                kind=S3Stack,
+                detour=detour,
+            )
         )
         addresses = stack.stack.addresses
         url = f"{addresses.database_url}?application_name={BENCH}"

@@ -56,9 +56,9 @@ from smart_filter_workers.weights.trained_weights import TrainedWeights
 
 # A 12 MP photo takes 36 MB decoded: room for the photos that two threads have under way.
 _CACHE_BYTES = 96 * 1024 * 1024
-# For all threads: transactions are short compared with a stage. The heartbeat has a connection of
-# its own and never waits for one of these.
-_SHARED_CONNECTIONS = 2
+# For all threads: transactions are short compared with a stage. The polls hold one. The heartbeat
+# has a connection of its own and never waits for one of these.
+_SHARED_CONNECTIONS = 2 + 1
 # A worker that serves nothing waits so long before it looks for served models again.
 _WEIGHTS_POLL_SECONDS = 1.0
 _log = logger("worker")

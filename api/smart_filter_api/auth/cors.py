@@ -13,7 +13,7 @@ _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # Request headers beyond the CORS-safelisted ones.
 _REQUEST_HEADERS: Final = (
     *("Authorization", "X-Api-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer"),
-    *("If-None-Match", "Range", "If-Range"),
+    *("If-Match", "If-None-Match", "Range", "If-Range", "X-Request-Id", "traceparent"),
 )
 # Response headers beyond the CORS-safelisted ones.
 _EXPOSED_HEADERS: Final = (

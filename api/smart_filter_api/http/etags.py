@@ -1,11 +1,14 @@
 """Entity tags: content that the client already has is answered with 304.
 
-Source: RFC 9110, 8.8.3 (ETag) and 13.1.2 (If-None-Match, compared weakly).
+Source: RFC 9110, 8.8.3 (ETag), 13.1.1 (If-Match, compared strongly) and 13.1.2 (If-None-Match,
+compared weakly).
 """
 
 import hashlib
 
 from fastapi import Response
+
+from smart_filter_shared.errors import PreconditionFailed
 
 _NOT_MODIFIED = 304
 # Only the client itself may cache it, and it revalidates each time.
@@ -36,6 +39,13 @@ def is_known(tag: str, if_none_match: str | None) -> bool:
     tag = tag.removeprefix("W/")
     tags = [shown.strip().removeprefix("W/") for shown in (if_none_match or "").split(",")]
     return "*" in tags or tag in tags
+
+
+def require_match(tag: str, if_match: str) -> None:
+    """Raise PreconditionFailed when the header If-Match names other tags than this strong one."""
+    tags = [shown.strip() for shown in if_match.split(",")]
+    if "*" not in tags and tag not in tags:
+        raise PreconditionFailed(f"the output has the ETag {tag}")
 
 
 def not_modified(tag: str, *, fresh_seconds: int = 0) -> Response:

@@ -165,6 +165,12 @@ PAGES: Mapping[str, ProblemPage] = {
         "Submit the photo again, and download outputs before the job's `expires_at`.",
         "the output has expired and was deleted; submit the photo again",
     ),
+    "precondition_failed": ProblemPage(
+        "The output has another ETag than the header `If-Match` names.",
+        ("The job was corrected since the first part of a download.",),
+        "Download the output again, without `If-Match`.",
+        'the output has the ETag "0b1c2d3e4f5061728394a5b6c7d8e9fa"',
+    ),
     "range_not_satisfiable": ProblemPage(
         "The file has none of the bytes that the header `Range` asks for.",
         ("A download was continued that was complete already.",),

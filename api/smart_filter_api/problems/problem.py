@@ -70,6 +70,9 @@ KINDS: Mapping[str, ProblemKind] = {
     "job_deleted": ProblemKind(HTTPStatus.GONE, "Job was deleted"),
     "inputs_expired": ProblemKind(HTTPStatus.GONE, "Photo has expired"),
     "output_expired": ProblemKind(HTTPStatus.GONE, "Output has expired"),
+    "precondition_failed": ProblemKind(
+        HTTPStatus.PRECONDITION_FAILED, "Output has another version"
+    ),
     "range_not_satisfiable": ProblemKind(
         HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "File has no such range"
     ),

@@ -14,7 +14,7 @@ from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
 
-from smart_filter_api.http import attachments, documents
+from smart_filter_api.http import attachments, documents, etags
 from smart_filter_api.http.byte_ranges import RangeHeaders
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.responses import stored_object
@@ -94,6 +94,13 @@ def find_output(services: Services, job: JobRow, name: str) -> JobOutput:
     if file is None:
         raise NotFound(f"job {job.id} has no output {output}")
     return JobOutput(job, output, file)
+
+
+def find_tag(output: JobOutput) -> str:
+    """Return the strong ETag of an output."""
+    if output.file is None:
+        return etags.etag(_render_json(output))
+    return stored_object.object_etag(str(output.file["key"]))
 
 
 def expired_error() -> OutputExpired:

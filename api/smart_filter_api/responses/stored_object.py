@@ -52,7 +52,7 @@ Downloader = Annotated[Caller, Depends(_hold_download)]
 
 def is_known(key: str, if_none_match: str | None) -> bool:
     """Whether the client's If-None-Match names the object of a key."""
-    return etags.is_known(_object_etag(key), if_none_match)
+    return etags.is_known(object_etag(key), if_none_match)
 
 
 async def serve_object(
@@ -69,7 +69,7 @@ async def serve_object(
     ranges: the part that the client wants, if the length is known and `sent` is None.
     Raises ObjectMissing, StorageUnavailable, RangeNotSatisfiable.
     """
-    tag = _object_etag(file.key)
+    tag = object_etag(file.key)
     if etags.is_known(tag, if_none_match):
         return etags.not_modified(tag)
     headers = etags.caching_headers(tag)
@@ -158,7 +158,8 @@ async def _closing(
         pieces.close()
 
 
-def _object_etag(key: str) -> str:
+def object_etag(key: str) -> str:
+    """Return the strong ETag of the object of a key."""
     # A key is written once, so it identifies its content. It is hashed, since it holds a lease
     # token.
     return etags.etag(key.encode())

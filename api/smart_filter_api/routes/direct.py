@@ -100,6 +100,7 @@ async def _download(request: Request, until_sent: ExitStack) -> Response:
         request,
         services,
         OutputAccess(caller.tenant, None, caller=caller),
+        if_match=request.headers.get("if-match"),
         if_none_match=request.headers.get("if-none-match"),
         wanted=request.headers.get("range"),
         if_range=request.headers.get("if-range"),

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from smart_filter_api.auth import link_signer, output_links
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.output_links import MAX_SECONDS, LinkTarget
+from smart_filter_api.http import etags
 from smart_filter_api.http.byte_ranges import RangeHeaders
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import output as responses_output
@@ -144,7 +145,7 @@ def _find_target(
         **describe_responses(
             *("malformed_request", "link_invalid", "link_expired", "not_found"),
             *("job_not_finished", "job_deleted", "output_expired"),
-            "range_not_satisfiable",
+            *("precondition_failed", "range_not_satisfiable"),
         ),
     },
 )
@@ -156,6 +157,9 @@ async def get_output(
     access: Annotated[OutputAccess, Depends(_hold_download)],
     *,
     redirect: bool = False,
+    if_match: Annotated[
+        str | None, Header(description="ETags; an output with another one is not sent")
+    ] = None,
     if_none_match: Annotated[str | None, Header()] = None,
     wanted: Annotated[
         str | None, Header(alias="Range", description="One range of a file, such as `bytes=0-999`")
@@ -177,6 +181,8 @@ async def get_output(
 
     output = await services.database.query(look)
     job, file = output.job, output.file
+    if if_match is not None:
+        etags.require_match(responses_output.find_tag(output), _join(request, "If-Match"))
     # With `keep_nothing` the service must know when the download ends, which a link would hide.
     if file is not None and redirect and not job.keep_nothing:
         key = str(file["key"])
@@ -200,7 +206,7 @@ async def get_output(
         request,
         output,
         if_none_match=if_none_match,
-        ranges=RangeHeaders(wanted, if_range),
+        ranges=RangeHeaders(wanted and _join(request, "Range"), if_range),
         download=access.download,
     )
     answer.headers.update(_embedding(access))
@@ -210,6 +216,11 @@ async def get_output(
         seconds = _seconds_left(job, access)
         answer.headers["Cache-Control"] = f"private, max-age={seconds}, immutable"
     return answer
+
+
+def _join(request: Request, name: str) -> str:
+    """Return a header that may have several lines as one.  Source: RFC 9110, 5.3."""
+    return ", ".join(request.headers.getlist(name))
 
 
 def _embedding(access: OutputAccess) -> dict[str, str]:

@@ -95,10 +95,13 @@ def name_field(photo: Photo, name: str | None) -> dict[str, str]:
 
 
 async def make_resendable(client: Connection, photo: Picture) -> Path | bytes:
-    """Return a photo in a form that can be sent more than once."""
+    """Return a photo in a form that can be sent more than once.
+
+    Raises OSError when an open file cannot be read, or has more than any picture.
+    """
     if isinstance(photo, Path | bytes):
         return photo
-    return await client.backend.call(photo.read)
+    return await client.backend.call(functools.partial(_read_open, photo, "an open file"))
 
 
 async def read_photo(client: Connection, photo: Path | bytes) -> bytes:
@@ -109,12 +112,19 @@ async def read_photo(client: Connection, photo: Path | bytes) -> bytes:
 
 
 def _read_bounded(file: Path) -> bytes:
-    """Return what a file has, up to more than any picture may have: devices never end."""
+    """Return what a file has.  Raises OSError."""
     with file.open("rb") as source:
-        content = source.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(file))
-    return content
+        return _read_open(source, str(file))
+
+
+def _read_open(source: IO[bytes], name: str) -> bytes:
+    """Return what an open file has, up to as much as a picture may have: devices never end."""
+    content = bytearray()
+    while piece := source.read(_MOST_BYTES + 1 - len(content)):  # a pipe gives less at a time
+        content += piece
+        if len(content) > _MOST_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
+    return bytes(content)
 
 
 async def measure_photo(client: Connection, photo: Path | bytes) -> tuple[int, bytes]:

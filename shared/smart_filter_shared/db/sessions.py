@@ -35,7 +35,6 @@ from sqlalchemy.util import await_only, greenlet_spawn
 from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db.bounded_connections import (
     PARAMETERS,
-    SET_UP_SECONDS,
     BoundedAsyncConnection,
     BoundedConnection,
 )
@@ -63,6 +62,8 @@ MIGRATION_SECONDS: Final = 24 * 3600.0
 # From the server's deadline until the client's: for a cancellation to arrive on a busy machine.
 _GRACE_SECONDS: Final = 4.0
 _PING_AFTER_SECONDS = 1.0
+# Limit of a ping: with a new connection after it, below the API's patience of 5 s.
+_PING_SECONDS: Final = 2.0
 _IDLE_SINCE = "idle_since"
 _ENGINE_OPTIONS: Final[dict[str, Any]] = {
     "isolation_level": "AUTOCOMMIT",  # for the driver; `_begin` begins transactions
@@ -221,7 +222,7 @@ def transaction(source: Engine) -> Iterator[Connection]:
     retried; OutcomeUnknown when it may have been committed.
     """
     sending = Sending()
-    with _translate_errors(sending), source.begin() as connection:
+    with translate_errors(sending), source.begin() as connection:
         yield connection
         sending.may_commit = True
 
@@ -242,7 +243,7 @@ def fetch_rows(
     values: Any = [parameters[name] for name in names]
     for listener in connection.dispatch.before_cursor_execute:
         query, values = listener(connection, cursor, query, values, None, False)
-    with _handle_driver_errors(connection, query):
+    with handle_driver_errors(connection, query):
         if is_async:
             rows: list[tuple[Any, ...]] = await_only(_fetch_async(cursor, query, values))
             return rows
@@ -262,7 +263,7 @@ def connection(source: Engine) -> Iterator[Connection]:
     Raises DatabaseUnavailable, and OutcomeUnknown.
     """
     sending = Sending()
-    with _translate_errors(sending), source.connect() as opened:
+    with translate_errors(sending), source.connect() as opened:
         sending.may_commit = True
         yield opened
 
@@ -276,7 +277,7 @@ async def async_transaction(
     sending: is kept up to date, for a caller that limits the time.
     """
     sending = sending or Sending()
-    with _translate_errors(sending):
+    with translate_errors(sending):
         async with source.begin() as connection:
             yield connection
             sending.may_commit = True
@@ -313,12 +314,12 @@ async def async_query_sending(
             sending.may_commit = True
             return function(connection, *args, **options)
 
-    with _translate_errors(sending):
+    with translate_errors(sending):
         return await greenlet_spawn(call)
 
 
 @contextmanager
-def _handle_driver_errors(connection: Connection, query: str) -> Iterator[None]:
+def handle_driver_errors(connection: Connection, query: str) -> Iterator[None]:
     """Treat errors of the driver in the block as SQLAlchemy does."""
     try:
         yield
@@ -418,7 +419,7 @@ def _begin(connection: Connection) -> None:
         settings = f"SET LOCAL {_server_limit(limit_seconds)}; {settings}"
     query = f"BEGIN; {settings}" if level is None else settings
     cursor = connection.connection.cursor()
-    with contextlib.closing(cursor), _handle_driver_errors(connection, query):
+    with contextlib.closing(cursor), handle_driver_errors(connection, query):
         cursor.execute(query)
 
 
@@ -498,7 +499,7 @@ def _ping_after_idling(source: Engine, clock: Callable[[], float]) -> None:
         if since is None or clock() - since < _PING_AFTER_SECONDS:
             return
         driver: Any = record.driver_connection
-        driver.wait_seconds = SET_UP_SECONDS
+        driver.wait_seconds = _PING_SECONDS
         try:
             source.dialect.do_ping(connection)
         except source.dialect.loaded_dbapi.Error as error:
@@ -509,7 +510,11 @@ def _ping_after_idling(source: Engine, clock: Callable[[], float]) -> None:
 
 
 @contextmanager
-def _translate_errors(sending: Sending) -> Iterator[None]:
+def translate_errors(sending: Sending) -> Iterator[None]:
+    """Raise DatabaseUnavailable and its kin in place of SQLAlchemy's errors of the block.
+
+    sending: whether the block may have sent a COMMIT.
+    """
     try:
         yield
     except PoolTimeout as error:

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from smart_filter_shared.db import sessions
+from smart_filter_shared.db.repeated_query import RepeatedQuery
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.pipeline import StageName, stage_index
 
@@ -68,14 +69,35 @@ _QUICK_HEADS = text(
 )
 # Of empty queues one descent of `stages_ready` in each day. Paused capabilities are left out
 # first: otherwise their backlog would be read.
-_IS_ANY_READY = text("""
+_IS_ANY_READY: Final = """
     SELECT EXISTS (
         SELECT FROM open_stages AS stages WHERE state = 'ready' AND capability = ANY(ARRAY(
-            SELECT served FROM unnest(CAST(:capabilities AS text[])) AS served
+            SELECT served FROM unnest(CAST($1 AS text[])) AS served
             WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served)
         ))
     )
-""")
+"""
+
+
+class ReadyPoll:
+    """The poll of a worker: whether anything is ready; it holds a connection."""
+
+    def __init__(self, source: Engine) -> None:
+        self._query = RepeatedQuery(
+            sessions.single_statements(source), _IS_ANY_READY, name="is_any_ready"
+        )
+
+    def is_any_ready(self, served: Collection[Capability]) -> bool:
+        """Return whether a capability that is not paused has a ready row.
+
+        Also true for a row whose deadline has just passed, which no claim takes.
+        Raises DatabaseUnavailable.
+        """
+        return self._query.fetch_value(sessions.array_text(served)) == "t"
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._query.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +155,6 @@ def list_ready(connection: Connection, served: Collection[Capability]) -> list[C
     """Return the capabilities that have a ready row."""
     heads = connection.execute(_HEADS, {"capabilities": list(served)})
     return [Capability(head.capability) for head in heads]
-
-
-def is_any_ready(connection: Connection, served: Collection[Capability]) -> bool:
-    """Return whether a capability that is not paused has a ready row, for the polls of workers.
-
-    Also true for a row whose deadline has just passed, which no claim takes.
-    """
-    parameters = {"capabilities": sessions.array_text(served)}
-    ((answer,),) = sessions.fetch_rows(connection, _IS_ANY_READY, parameters)
-    return bool(answer)
 
 
 def stage_of(capability: str) -> StageName:

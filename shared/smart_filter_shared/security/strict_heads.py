@@ -1,7 +1,8 @@
 """HTTP/1.1 as proxies read it too, for the servers of every process.
 
-h11 also takes heads whose lines end with a bare LF, as RFC 9112, section 2.2, allows, requests of
-other versions, and chunks of any size. A proxy that reads such a request in another way could take
+h11 also takes heads whose lines end with a bare LF, or whose headers continue on a second line
+(obs-fold), as RFC 9112, sections 2.2 and 5.2, allows, requests of other versions, and chunks of any
+size. A proxy that reads such a request in another way could take
 part of it for the next one.
 """
 
@@ -57,6 +58,8 @@ class _ReceiveBuffer(ReceiveBuffer):
             block = before[: len(before) - len(self)]
             if block.count(b"\n") != block.count(b"\r\n"):
                 raise RequestFault("a line of the head ends with a bare LF; end it with CR LF")
+            if any(line[:1] in {b" ", b"\t"} for line in map(bytes, lines)):
+                raise RequestFault("a header continues on a second line; write it in one")
         return lines
 
     def maybe_extract_next_line(self) -> bytearray | None:

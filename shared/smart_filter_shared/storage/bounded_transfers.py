@@ -27,12 +27,15 @@ class TransferLimits:
     connect_seconds: for the connection.  silence_seconds: for one wait.
     seconds: for all waits together; what is moved adds its time at `slowest_bytes` per second,
         which is below the speed of any network that serves photos.
+    idle_seconds: a connection that has moved nothing for longer is not used again. It may be frozen
+        since then, and the frozen connections of several processes would delay a job one by one.
     """
 
     connect_seconds: float = 2.0
     silence_seconds: float = 10.0
     seconds: float = 20.0
     slowest_bytes: float = 64 * 1024.0
+    idle_seconds: float = 5.0
 
 
 class BoundedPool(urllib3.PoolManager):
@@ -67,11 +70,13 @@ class _Socket(socket.socket):
 
     _limits: TransferLimits | None = None  # none during a TLS handshake, which is connecting
     _left_seconds = 0.0
+    moved_at = 0.0  # on the monotonic clock
 
     def begin(self, limits: TransferLimits) -> None:
         """Begin a request."""
         self._limits = limits
         self._left_seconds = limits.seconds
+        self.moved_at = time.monotonic()
 
     def recv_into(self, *what: Any) -> int:  # noqa: ANN401 - as the socket's
         """Receive bytes; `http.client` reads through this.  Raises TimeoutError."""
@@ -92,7 +97,8 @@ class _Socket(socket.socket):
         self.settimeout(min(limits.silence_seconds, self._left_seconds))
         began = time.monotonic()
         moved = move(*what)
-        self._left_seconds += moved / limits.slowest_bytes - (time.monotonic() - began)
+        self.moved_at = time.monotonic()
+        self._left_seconds += moved / limits.slowest_bytes - (self.moved_at - began)
         return moved
 
 
@@ -118,6 +124,14 @@ class _Connection(HTTPConnection):
         bounded = _Socket(fileno=connected.detach())
         bounded.settimeout(timeout)
         return bounded
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the pool may use this connection again."""
+        if not isinstance(self.sock, _Socket):
+            return super().is_connected
+        idle_seconds = time.monotonic() - self.sock.moved_at
+        return idle_seconds <= self._limits.idle_seconds and super().is_connected
 
     def connect(self) -> None:
         """Connect, and begin the request that needs the connection."""

@@ -6,12 +6,14 @@ than boto3 on small objects.
 
 import contextlib
 import datetime as dt
+import html
 import io
+import re
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, BinaryIO, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree as ET
 
 import urllib3
@@ -37,6 +39,7 @@ _GONE = frozenset({"NoSuchKey", "NotFound", "ResourceNotFound"})
 # to 1024 bytes, each written as three characters, and about 25 tags.
 _MAX_ANSWER_BYTES: Final = 8_000_000
 _MAX_TAGS: Final = 50_000
+_CONTINUES: Final = re.compile(rb"<NextContinuationToken>([^<]*)<")
 
 
 class S3Store:
@@ -295,8 +298,10 @@ class _Pool(BoundedPool):
             _read_answer(response)
             response = super().urlopen(method, url, redirect, **options)
         if not is_object or response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            answer = _read_answer(response)
+            _require_progress(url, answer)
             response = urllib3.HTTPResponse(
-                _read_answer(response),
+                answer,
                 headers=response.headers,
                 status=response.status,
                 reason=response.reason,
@@ -334,6 +339,14 @@ def _read_answer(response: urllib3.BaseHTTPResponse) -> io.BytesIO:
         )
     response.release_conn()
     return io.BytesIO(content)
+
+
+def _require_progress(url: str, answer: io.BytesIO) -> None:
+    """Raise InvalidResponseError for a page of a list that continues where it began, for ever."""
+    began = parse_qs(urlsplit(url).query).get("continuation-token")
+    continues = _CONTINUES.search(answer.getbuffer())
+    if began and continues and began == [html.unescape(continues[1].decode())]:
+        raise InvalidResponseError(HTTPStatus.OK, None, "a list that never ends")
 
 
 def _read_at_most(response: urllib3.BaseHTTPResponse, most: int) -> bytes:

@@ -62,6 +62,13 @@ DATABASE_UP = Metric(
     (),
     "1 if the database answers and accepts writes. While it is 0, only request metrics are shown.",
 )
+BROKER_UP = Metric(
+    "smart_filter_broker_up",
+    MetricKind.GAUGE,
+    (),
+    "1 if the broker accepts writes, or none is used. While it is 0, photos start up to a second"
+    " later.",
+)
 STAGES = Metric(
     "smart_filter_stages",
     MetricKind.GAUGE,
@@ -178,6 +185,7 @@ LIVE_FRAME = Metric(
 # Metrics of the API, then of a live worker.
 METRICS = (
     DATABASE_UP,
+    BROKER_UP,
     STAGES,
     OLDEST_WAIT,
     PAUSED,

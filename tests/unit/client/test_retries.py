@@ -1,4 +1,5 @@
 import gzip
+import io
 import itertools
 import json
 import os
@@ -357,3 +358,26 @@ def test_compressed_answer_is_read(make_client: MakeClient) -> None:
     client = make_client(lambda _: httpx.Response(200, stream=Pieces([packed]), headers=headers))
 
     assert client.do("job", "j1").state == "queued"
+
+
+class Endless(io.RawIOBase):
+    """An open file, such as a device, that gives zeros for ever; a pipe gives 64 KiB at a time."""
+
+    given = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        assert size >= 0, "all of it would be read"
+        piece = bytes(min(size, 65_536))
+        self.given += len(piece)
+        return piece
+
+
+@pytest.mark.parametrize("name", ["submit", "upload"])
+def test_open_file_without_an_end_is_not_read_for_ever(make_client: MakeClient, name: str) -> None:
+    file, server = Endless(), Script()
+
+    with pytest.raises(OSError, match="File too large"):
+        make_client(server).do(name, file)
+
+    assert file.given == 81_000_001
+    assert server.seen == []

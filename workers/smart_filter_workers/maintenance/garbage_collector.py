@@ -52,6 +52,8 @@ _CORRECTIONS_PER_TURN = 10
 # they are hours old, and each turn costs six transactions even when there is nothing to do.
 _ROWS_EVERY_SECONDS = 10.0
 _CLEAR_EVERY_SECONDS = 3600.0
+# Days that were locked in one turn: other queries have waited as long for each of the locks.
+_MOST_POSTPONED = 3
 # Newer objects are spared: a commit under way may name them. (The day of a key is that of its job.)
 _UNREFERENCED_GRACE = dt.timedelta(hours=1)
 # Listing costs a request per thousand stored objects. New objects lie in the folders of today and
@@ -267,14 +269,18 @@ class GarbageCollector:
             over = partition_pruning.list_droppable(
                 connection, retention_seconds=self._record_seconds
             )
+        postponed = 0
         for span in over:
             try:
                 with sessions.transaction(self._engine) as connection:
                     held = partition_pruning.drop(connection, span)
             except TryAgain as error:
-                # A long query holds the partition, and other queries have waited: try again later.
-                _log.info("partition_drop_postponed", reason=str(error))
-                return
+                # A long query holds the partition, or all of them: try again later.
+                _log.info("partition_drop_postponed", day=span.name, reason=str(error))
+                postponed += 1
+                if postponed == _MOST_POSTPONED:
+                    return
+                continue
             if held:
                 _log.info("partition_kept", day=span.name, held_by=held)
             else:

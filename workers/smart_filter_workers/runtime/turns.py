@@ -13,7 +13,6 @@ from typing import Final, ParamSpec
 
 from sqlalchemy import Engine
 
-from smart_filter_shared.db import sessions
 from smart_filter_shared.queue import heads
 from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_workers.runtime import runner
@@ -21,11 +20,11 @@ from smart_filter_workers.runtime.context import WorkerContext
 
 Given = ParamSpec("Given")
 
-# On average a ready stage waits half of it. The polls of 32 idle workers take 3.7 % of a core
-# (benchmarks/polling.py).
-POLL_SECONDS: Final = 0.8
+# A stage that one worker looks for waits half of it on average, and at most a tenth more than it:
+# also the last of many stages that become ready at once (benchmarks/polling.py).
+POLL_SECONDS: Final = 1.1
 # Share of the pause, so that the polls of many workers do not fall together.
-_SPREAD: Final = 0.25
+_SPREAD: Final = 0.1
 
 
 class Turns:
@@ -36,7 +35,7 @@ class Turns:
 
     def __init__(self, services: WorkerContext, engine: Engine, threads: int) -> None:
         self._services = services
-        self._reader = sessions.single_statements(engine)
+        self._poll = heads.ReadyPoll(engine)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="Turn")
         self._free = threads
         self._lock = threading.Lock()
@@ -65,7 +64,7 @@ class Turns:
     def look(self) -> int:
         """Start a turn in each free thread if anything is ready; return how many were started.
 
-        One query without a transaction.
+        One query without a transaction, on a connection that is held.
         Raises DatabaseUnavailable.
         """
         with self._lock:
@@ -73,9 +72,8 @@ class Turns:
         served = self._services.serving.capabilities
         if not free or not served or self._services.draining.is_set():
             return 0
-        with sessions.connection(self._reader) as connection:
-            if not heads.is_any_ready(connection, served):
-                return 0
+        if not self._poll.is_any_ready(served):
+            return 0
         for _ in range(free):
             self.submit(self.take)
         return free
@@ -86,15 +84,20 @@ class Turns:
         Raises the last of too many errors in a row.
         """
         looks = SupervisedLoop("poll", every_seconds=POLL_SECONDS)
-        spread = random.Random()  # noqa: S311 - spreads load, hides nothing
-        while not stopping.wait(looks.pause_seconds * spread.uniform(1 - _SPREAD, 1 + _SPREAD)):
+        while not stopping.wait(draw_pause(looks.pause_seconds)):
             with looks.step():
                 self.look()
 
     def close(self) -> None:
         """Wait until the turns under way have ended; turns that wait for a thread are dropped."""
         self._executor.shutdown(cancel_futures=True)
+        self._poll.close()
 
     def _release(self, _: "Future[None]") -> None:
         with self._lock:
             self._free += 1
+
+
+def draw_pause(seconds: float) -> float:
+    """Return the seconds until the next poll, about `seconds`."""
+    return seconds * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311 - spreads load only

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
@@ -18,6 +20,8 @@ from smart_filter_shared.telemetry import exposition, metrics
 from smart_filter_shared.telemetry.exposition import Sample
 from smart_filter_shared.telemetry.metrics import Metric, WorkerStep
 
+# A broker that is silent for longer counts as down, as for /readyz.
+_BROKER_SECONDS = 2.0
 router = APIRouter(tags=["health"], route_class=OperatorsRoute)
 
 _COUNTERS: Mapping[Metric, CounterName] = {
@@ -53,10 +57,19 @@ async def _render(services: Services, latencies: LatencyHistogram) -> str:
         reading = None
     samples: dict[Metric, list[Sample]] = {metric: [] for metric in metrics.METRICS}
     samples[metrics.DATABASE_UP] = [Sample(0 if reading is None else 1)]
+    samples[metrics.BROKER_UP] = [Sample(await _count_brokers(services))]
     samples[metrics.REQUESTS] = list(latencies.samples())
     if reading is not None:
         samples |= _database_samples(reading)
     return exposition.render(samples)
+
+
+async def _count_brokers(services: Services) -> int:
+    """Return 1 if the broker accepts writes, otherwise 0."""
+    with anyio.move_on_after(_BROKER_SECONDS):
+        fault = await anyio.to_thread.run_sync(services.broker.find_fault, abandon_on_cancel=True)
+        return 1 if fault is None else 0
+    return 0
 
 
 async def _read_counters(services: Services) -> ServiceMetrics:

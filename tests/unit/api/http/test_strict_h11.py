@@ -284,6 +284,18 @@ def test_body_with_two_lengths_is_refused_and_hides_no_request(fake_loop: FakeLo
     assert client.is_half_closed
 
 
+def test_header_that_continues_on_a_second_line_is_refused(fake_loop: FakeLoop) -> None:
+    client = Client()
+    protocol = StrictH11Protocol(server.build_config(Response()), ServerState(), {}, fake_loop)
+    protocol.connection_made(client)
+
+    protocol.data_received(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n")
+    fake_loop.go_on(0)
+
+    assert client.received.startswith(b"HTTP/1.1 400 ")
+    assert b"a header continues on a second line" in client.received
+
+
 @pytest.mark.parametrize("sizes", [[1] * 1000, [64] * 5000, ([1] * 900 + [60_000]) * 5])
 def test_bodies_of_small_chunks_are_taken(fake_loop: FakeLoop, sizes: list[int]) -> None:
     client = Client()

@@ -9,6 +9,7 @@ import pytest
 
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.queue.heads import QuickOnly
+from smart_filter_tests.clocks import MonotonicClock
 from smart_filter_workers.decoder.time_limits import ORDINARY_MEGAPIXELS
 from smart_filter_workers.runtime.claiming import thread_share
 from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
@@ -17,20 +18,12 @@ ANN, BOB, CEM, DAN = (Tenant(name) for name in ("ann", "bob", "cem", "dan"))
 
 
 @dataclass
-class Clock:
-    now: float = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@dataclass
 class Process:
     """A worker whose threads do what the test tells them.  slow: tenants at the decoder."""
 
     slow: list[Tenant]
     share: ThreadShare
-    clock: Clock
+    clock: MonotonicClock
     threads: list[ThreadPoolExecutor]
 
     def claim(self, thread: int) -> list[Tenant] | None:
@@ -61,7 +54,7 @@ def start(
     monkeypatch: pytest.MonkeyPatch, *, threads: int, others: bool = True
 ) -> Iterator[Process]:
     """Run a worker in which ann's stages are long and bob's are not.  others: whether bob came."""
-    clock, slow = Clock(), list[Tenant]()
+    clock, slow = MonotonicClock(), list[Tenant]()
     monkeypatch.setattr(thread_share, "time", clock)
     with ExitStack() as stack:
         pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(threads)]
