@@ -11,18 +11,18 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 LINES = {
     "api": 23_450,
-    "benchmarks": 11_170,
-    "client": 5_850,
+    "benchmarks": 12_050,
+    "client": 5_870,
     "deploy": 17_420,
     "docs": 4_050,
-    "shared": 25_800,
-    "tests": 86_900,
-    "tests/smart_filter_tests": 15_230,
-    "training": 10_350,
-    "workers": 39_480,
+    "shared": 26_020,
+    "tests": 88_200,
+    "tests/smart_filter_tests": 15_330,
+    "training": 10_550,
+    "workers": 40_480,
 }
 # `make openapi` writes docs/problems from the code.
-WORDS = {"CHANGELOG.md": 1_560, "docs/*.md :!docs/problems": 73_300}
+WORDS = {"CHANGELOG.md": 1_690, "docs/*.md :!docs/problems": 75_400}
 
 
 def tracked(patterns: str) -> list[Path]:

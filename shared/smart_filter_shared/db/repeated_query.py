@@ -88,7 +88,7 @@ class RepeatedQuery:
 
 
 def _receive(driver: BoundedConnection, expected: ExecStatus) -> PGresult:
-    """Return the result of what was sent.  Raises the driver's errors."""
+    """Return the result of the sent statement.  Raises the driver's errors."""
     results: list[PGresult] = driver.wait(execute(driver.pgconn))
     (result,) = results
     if result.status != expected:

@@ -204,7 +204,7 @@ def test_known_snapshot_keeps_the_jobs_that_were_accepted_since() -> None:
 
 @pytest.mark.parametrize(
     ("edge", "model", "share"),
-    [("fast", "people", 0.6), ("fast", "selfie", None), ("balanced", "people", None)],
+    [("fast", "people", 0.3), ("fast", "selfie", None), ("balanced", "people", None)],
 )
 def test_fast_edge_saves_the_second_network_of_people(
     edge: str, model: str, share: float | None

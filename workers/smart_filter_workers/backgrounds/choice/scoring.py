@@ -25,8 +25,8 @@ from smart_filter_workers.backgrounds.color_names import NamedColor
 
 Scores = NDArray[np.float32]  # (N,), one a design
 
-# A rim of the old background spoils a picture whatever its mood: it is most of what a strict judge
-# refuses. With this weight, dark curls before a pale street get a pale wall.
+# A rim of the old background spoils a picture whatever its mood, and is what a strict judge names
+# most often. With this weight, dark curls before a pale street get a pale wall.
 WEIGHTS: Final[Mapping[str, float]] = {
     "mood": 0.19,
     "contrast": 0.16,
