@@ -5,6 +5,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
@@ -15,6 +16,7 @@ from smart_filter_workers.stages.composite.matting import (
     color_lines,
     edge_learning,
     foreground_colors,
+    hair_colors,
     head_regions,
     islands,
     people_boxes,
@@ -203,6 +205,71 @@ def test_removed_face_stays_removed_and_whole_face_stays_unchanged(level: int) -
         head_regions.complete_faces(matte, (a_face(20, 20, 20), a_face(-90, 300, 5)), scale=1)
         is matte
     )
+
+
+def test_background_next_to_a_profile_is_no_part_of_the_face() -> None:
+    matte = np.zeros((100, 100), np.uint8)
+    matte[:, :64] = 255
+
+    assert head_regions.complete_faces(matte, (a_face(30, 30, 40),), scale=1) is matte
+
+
+SKIN, HAIR, WALL = (200, 160, 140), (45, 35, 30), (120, 110, 100)
+SITTER = a_face(80, 60, 40)
+
+
+def a_sitter(*, hair: tuple[int, int, int] = HAIR, shirt: tuple[int, int, int]) -> Srgb8:
+    """Draw a head with a bare neck and wide shoulders before a wall, 200 × 200."""
+    photo = np.full((200, 200, 3), WALL, np.uint8)
+    cv2.ellipse(photo, (100, 75), (34, 40), 0, 0, 360, hair, -1)
+    cv2.ellipse(photo, (100, 86), (24, 30), 0, 0, 360, SKIN, -1)
+    photo[105:150, 88:112] = SKIN
+    photo[135:, 30:170] = shirt
+    return photo
+
+
+def is_sitter(photo: Srgb8) -> NDArray[np.bool_]:
+    return np.asarray((photo != WALL).any(axis=2))
+
+
+def test_hair_is_found_at_its_own_edge_and_not_at_a_shirt_of_its_color() -> None:
+    photo = a_sitter(shirt=HAIR)
+
+    found = hair_colors.hair_nearby(photo, is_sitter(photo), (SITTER,), scale=1)
+
+    assert found[30:80, 60:64].min() == found[33, 80:120].min() == 1
+    assert found[132, 30:80].max() == found[160, 26:30].max() == 0
+
+
+def test_bald_head_has_no_hair() -> None:
+    photo = a_sitter(hair=SKIN, shirt=(20, 20, 90))
+
+    assert not hair_colors.hair_nearby(photo, is_sitter(photo), (SITTER,), scale=1).any()
+
+
+@pytest.mark.parametrize("face", [a_face(-90, 300, 5), a_face(99, 99, 2), a_face(-50, -50, 900)])
+@pytest.mark.parametrize("level", [0, 1])
+def test_face_of_any_size_and_place_is_looked_at(face: Face, level: int) -> None:
+    people = np.full((200, 200), level, np.bool_)
+
+    found = hair_colors.hair_nearby(noise(200, 200), people, (face, SITTER), scale=1)
+
+    assert found.shape == (200, 200)
+    assert 0 <= found.min() <= found.max() <= 1
+
+
+def test_marks_on_the_wall_in_a_shirt_s_color_are_no_strands_of_it() -> None:
+    photo = a_sitter(shirt=(90, 85, 75))
+    matte = np.where(is_sitter(photo), np.uint8(255), np.uint8(0))
+    matte = np.asarray(cv2.GaussianBlur(matte, (0, 0), 1), np.uint8)
+    photo[130:135, 36:75:9] = photo[130:135, 37:75:9] = (90, 85, 75)
+    effort = edge_learning.EFFORTS[Edge.BALANCED]
+    inputs = edge_learning.shrink_inputs(matte, photo, effort=effort)
+
+    learned = edge_learning.learn_edge(inputs, effort=effort, faces=(SITTER,))
+    above = upsampling.upsample(learned, photo)[128:134, 40:80]
+
+    assert above.max() == 0
 
 
 @pytest.mark.parametrize("size", [(1, 5), (2, 2), (400, 400)], ids=str)

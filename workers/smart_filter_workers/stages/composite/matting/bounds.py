@@ -19,9 +19,10 @@ SMOOTH_SIGMA_PX: Final = 1.2
 # Distance that colors may move the smooth outline from the matte's, in pixels of the matte.
 REACH_PX: Final = 1
 # The bounds go from 0 to 1 in 1 / EDGE_STEEPNESS of a blurred edge's slope, and lie SLACK, in
-# coverage, on both sides of the smooth outline.
+# coverage, on both sides of the smooth outline. With more slack the noise of colors frays smooth
+# edges; with none, corners are cut.
 EDGE_STEEPNESS: Final = 4.0
-SLACK: Final = 0.35
+SLACK: Final = 0.15
 HAIR_SLACK: Final = 4.0  # in coverage: hair is not bounded
 
 # (h, w, 2) float32: least and most coverage; beyond 0..1 where there is no bound.

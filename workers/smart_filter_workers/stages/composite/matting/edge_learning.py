@@ -19,6 +19,7 @@ from smart_filter_workers.stages.composite.matting import (
     bounds,
     closed_form,
     color_lines,
+    hair_colors,
     head_regions,
     sampling,
     trimap,
@@ -105,7 +106,7 @@ EFFORTS: Final = {
 FULL_GROUPS: Final = 4
 # Most distance of an edge from its place in the matte, in pixels of the small picture.
 REACH_PX: Final = 1
-# The same into the background near heads: networks lose the outer strands of hair.
+# The same into the background near hair: networks lose the outer strands of hair.
 HAIR_REACH_PX: Final = 3
 # A difference of coverage that is less than half a level of 255.
 INVISIBLE: Final = 1 / 512
@@ -156,6 +157,7 @@ def learn_edge(
     hair = head_regions.hair_likelihood(
         faces, scale=scale, size=(coverage.shape[0], coverage.shape[1])
     )
+    hair *= hair_colors.hair_nearby(srgb, areas.people, faces, scale=scale)
     openness = np.maximum(hair, head_regions.fur_likelihood(faces, scale=scale, sure=areas.sure))
     if effort.binds:
         areas = trimap.widen_outward(areas, small, where=hair, reach_px=HAIR_REACH_PX)

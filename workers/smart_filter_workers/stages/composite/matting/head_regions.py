@@ -29,8 +29,10 @@ FACE_ACROSS, FACE_DOWN = 0.42, 0.5
 FACE_FADE_SHARE: Final = 0.3
 # A face with less mean coverage belongs to a person who was left out, or to no person.
 WANTED_FROM: Final = 0.35
-# A face with more mean coverage is whole already.
+# A face with more mean coverage in this share of the ellipse is whole already: in a profile, the
+# outer part is background.
 WHOLE_FROM: Final = 0.995
+MIDDLE_SHARE: Final = 0.75
 
 
 def hair_likelihood(faces: Sequence[Face], *, scale: float, size: tuple[int, int]) -> Floats:
@@ -72,7 +74,10 @@ def complete_faces(matte: Matte8, faces: Sequence[Face], *, scale: float) -> Mat
         radii = (max(0.5, FACE_ACROSS * across), max(0.5, FACE_DOWN * down))
         away = _ellipse_distance((part.shape[0], part.shape[1]), middle, radii)
         inner = part[away <= 1]
-        if not inner.size or not WANTED_FROM < inner.mean() / 255 < WHOLE_FROM:
+        if not inner.size or inner.mean() / 255 <= WANTED_FROM:
+            continue
+        core = part[away <= MIDDLE_SHARE]
+        if core.size and core.mean() / 255 >= WHOLE_FROM:
             continue
         if made is matte:
             made = matte.copy()
