@@ -34,7 +34,7 @@ from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 CARD: Final = ModelCard(
     name="layers",
-    version="3",
+    version="4",
     task=TaskName.COMPOSITE,
     family="layers",
     title="Matte learned from colors, and blur-fused edge colors",
