@@ -1,11 +1,11 @@
-"""Measure how often `background=auto` replaces, blurs or keeps as a person would.
+"""Measure how often `background=auto` replaces or keeps as a person would.
 
 SMART_FILTER_EVAL_DATA=FOLDER PYTHONPATH=tests python -m benchmarks.replacement [WEIGHTS]
 
 `replacement.json` labels 60 photos of the folder and 40 of the training photos in the folder
 `train` next to it, by looking at them and nothing else. Replace: people are the subject, and
-another background would lose nothing. Blur: they are the subject, but touch things that would be
-torn off. Keep: the place, the game or the event is the subject.
+another background would lose nothing. Keep: the place, the game or the event is the subject, or
+the people touch things that would be torn off.
 """
 
 import json
@@ -25,12 +25,11 @@ from smart_filter_workers.stages.composite import choose_background
 from smart_filter_workers.stages.composite.inputs import Inputs
 
 LABELS: Final = Path(__file__).with_name("replacement.json")
-DECISIONS: Final = {BackgroundKind.KEEP: "keep", BackgroundKind.BLUR: "blur"}
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided for a labeled photo: keep, blur or replace."""
+    """What was decided for a labeled photo: keep or replace."""
 
     photo: str
     label: str
@@ -56,7 +55,7 @@ def decide_all(folder: Path, weights: Path) -> Iterator[Decision]:
             inputs = stages.make_inputs((folder / photo).read_bytes(), StageName.COMPOSITE)
             assert isinstance(inputs, Inputs)
             chosen = choose_background.resolve(inputs)
-            decision = DECISIONS.get(BackgroundKind(chosen.kind), "replace")
+            decision = "keep" if chosen.kind == BackgroundKind.KEEP else "replace"
             yield Decision(photo, label, decision, chosen.reason)
 
 
@@ -66,7 +65,7 @@ def main(folder: Path, weights: Path) -> None:
     for made in decisions:
         if not made.is_agreed:
             print(f"{made.photo}: {made.decision} instead of {made.label}: {made.reason}")
-    for label in ("keep", "blur", "replace"):
+    for label in ("keep", "replace"):
         of_label = [made for made in decisions if made.label == label]
         print(f"{label}: {sum(made.is_agreed for made in of_label)} of {len(of_label)}")
     print(f"agreement: {sum(made.is_agreed for made in decisions) / len(decisions):.0%}")

@@ -184,8 +184,8 @@ class SegmentationFacts:
     any_subject: whether the matte shows whatever stands out, not people alone.
     found: all persons that the model tells apart, kept or not; None if it does not.
     lower_end: None if the model does not tell.
-    outline_spread: how far apart two networks draw the outline, on average, as a share of the
-        photo's longest side; None if the model does not ask two.
+    outline_spread: how far apart two networks draw the outline at its median place, as a share of
+        the photo's longest side; None if the model does not ask two.
     attached: what was added to the kept persons; None if the model looks for no attached things.
     """
 

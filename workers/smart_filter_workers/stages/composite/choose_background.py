@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from smart_filter_shared.best_shot import MIN_FACE_SHARE
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import (
     AUTO,
@@ -19,8 +18,7 @@ from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.results import Segmentation
-from smart_filter_workers.stages.composite import framing, replacement
-from smart_filter_workers.stages.composite.framing import Box
+from smart_filter_workers.stages.composite import replacement
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.matting.covered_faces import is_covered
 
@@ -28,8 +26,8 @@ from smart_filter_workers.stages.composite.matting.covered_faces import is_cover
 def resolve(inputs: Inputs, *, may_keep: bool = True) -> ChosenBackground:
     """Return the background to use, with the reason.
 
-    may_keep: whether `auto` may keep or blur the photo's own background; not in live video, where
-    it would show the room.
+    may_keep: whether `auto` may keep the photo's own background; not in live video, where it would
+    show the room.
 
     A stored picture that has been deleted is skipped, unless the recipe names it. Raises
     InputsExpired in that case, and StorageUnavailable.
@@ -46,14 +44,14 @@ def resolve(inputs: Inputs, *, may_keep: bool = True) -> ChosenBackground:
         return ChosenBackground(BackgroundKind.KEEP, None, (), f"{seen}: the photo is kept")
     if asked.kind not in SUBJECT_MATCHED_KINDS:
         return _use_requested(asked, inputs.collection)
-    kept = replacement.decide(segmented, photo_height=inputs.prepared.height)
-    may_keep = may_keep and _is_free(inputs, segmented)
-    # A photo whose own background is shown ends at its borders, which may cut heads off.
-    if kept is not None and may_keep and (kept.kind == BackgroundKind.KEEP or _shows_heads(inputs)):
-        return kept.to_chosen()
     sitters = _measure_subjects(inputs, segmented)
-    kept = replacement.decide_by_light(sitters)
-    return _match_subjects(inputs, sitters) if kept is None or not may_keep else kept.to_chosen()
+    if may_keep and _is_free(inputs, segmented):
+        reason = replacement.find_reason_to_keep(
+            segmented, photo_height=inputs.prepared.height
+        ) or replacement.find_reason_in_light(sitters)
+        if reason is not None:
+            return ChosenBackground(BackgroundKind.KEEP, None, (), reason)
+    return _match_subjects(inputs, sitters)
 
 
 def infer_mood(inputs: Inputs) -> InferredMood:
@@ -109,15 +107,6 @@ def _match_subjects(inputs: Inputs, sitters: SubjectStats) -> ChosenBackground:
         if choice.name is None or collection.has(choice.name):
             return choice
         collection = collection.excluding(choice.name)
-
-
-def _shows_heads(inputs: Inputs) -> bool:
-    """Return whether the requested shape, inside the photo, can show the heads of its people."""
-    faces = inputs.faces.faces if inputs.faces is not None else ()
-    widest = max((face.box[2] for face in faces), default=0.0)
-    near = [face for face in faces if face.box[2] >= MIN_FACE_SHARE * widest]
-    photo = Box(0, 0, inputs.prepared.width, inputs.prepared.height)
-    return framing.holds_heads(inputs.recipe.framing, photo, near)
 
 
 def _is_free(inputs: Inputs, segmented: Segmentation) -> bool:

@@ -116,16 +116,6 @@ def compute_frame(asked: Framing, seen: FramingSubject) -> Frame:
     return _place_people(framed, asked, seen, seen.subject)
 
 
-def holds_heads(asked: Framing, photo: Box, faces: Sequence[Face]) -> bool:
-    """Return whether a window of the requested shape inside the photo can show all these heads."""
-    shape = _shape(asked, photo)
-    if shape is None or not faces:
-        return True
-    heads = _heads(FramingSubject(photo, None, faces, may_extend=False))
-    width = min(photo.width, photo.height * shape)
-    return heads.width <= width and heads.height <= width / shape
-
-
 def _window(asked: Framing, seen: FramingSubject) -> Box:
     """Return the window that `crop` asks for, before any shape."""
     if asked.crop == Crop.FACES and seen.faces:

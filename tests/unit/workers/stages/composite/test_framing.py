@@ -127,17 +127,6 @@ def test_hat_is_part_of_the_head_and_a_raised_arm_is_not() -> None:
     assert arm.top > 110
 
 
-@pytest.mark.parametrize(
-    ("aspect", "apart", "holds"),
-    [("9:16", 200, True), ("9:16", 700, False), ("1:1", 700, True), ("4:5", 700, False)],
-)
-def test_heads_fit_into_a_shape_inside_the_photo(aspect: str, apart: int, *, holds: bool) -> None:
-    faces = a_face(100, 300), a_face(100 + apart, 300)
-
-    assert framing.holds_heads(asked(crop="faces", aspect=aspect), PHOTO, faces) == holds
-    assert framing.holds_heads(asked(crop="faces"), PHOTO, faces)
-
-
 def test_people_whom_the_photo_cuts_off_fill_a_tall_picture() -> None:
     group = Box(0, 300, 1200, 800)
     faces = a_face(500, 350), a_face(620, 350)

@@ -1,11 +1,10 @@
-"""Whether `background=auto` replaces, blurs or keeps."""
+"""Whether `background=auto` replaces or keeps."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from smart_filter_shared.recipe import BackgroundKind
 from smart_filter_shared.results import DetectedPerson, LowerEnd, SegmentationFacts
 from smart_filter_tests.subjects import a_subject
 from smart_filter_workers.stages.composite import correct_light, replacement
@@ -18,8 +17,8 @@ SURE = SegmentationFacts(
 )
 
 
-def decide(**changes: object) -> replacement.Replacement | None:
-    return replacement.decide(
+def decide(**changes: object) -> str | None:
+    return replacement.find_reason_to_keep(
         dataclasses.replace(SURE, **changes),  # type: ignore[arg-type]
         photo_height=PHOTO_HEIGHT,
     )
@@ -35,37 +34,22 @@ def test_place_with_small_people_is_kept() -> None:
     kept = decide(coverage=0.06, found=small)
 
     assert kept is not None
-    assert (kept.kind, kept.reason[:31]) == (BackgroundKind.KEEP, "people take 6% of the photo: th")
+    assert kept.startswith("people take 6% of the photo")
 
 
 def test_tall_person_in_a_wide_photo_is_the_subject() -> None:
     assert decide(coverage=0.06) is None
 
 
-def test_background_of_doubtful_people_is_blurred() -> None:
-    blurred = decide(confidence=0.8, needs_review=True)
-
-    assert blurred is not None
-    chosen = blurred.to_chosen()
-    assert chosen.kind == BackgroundKind.BLUR
-    assert chosen.blur == replacement.BLUR_STRENGTH
-
-
 def test_photo_of_people_without_a_clear_outline_is_kept() -> None:
     apart = replacement.MAX_OUTLINE_SPREAD
 
-    kept = decide(outline_spread=1.1 * apart)
-
-    assert kept is not None
-    assert kept.kind == BackgroundKind.KEEP
+    assert decide(outline_spread=1.1 * apart) is not None
     assert decide(outline_spread=0.9 * apart) is None
 
 
-def test_photo_of_people_without_an_end_is_kept() -> None:
-    kept = decide(confidence=0.5, needs_review=True)
-
-    assert kept is not None
-    assert kept.kind == BackgroundKind.KEEP
+def test_photo_of_doubtful_people_is_kept() -> None:
+    assert decide(confidence=0.8, needs_review=True) is not None
 
 
 @pytest.mark.parametrize("needs_review", [False, True])
@@ -75,8 +59,7 @@ def test_people_who_neither_stand_nor_are_cut_by_the_border_keep_their_place(
     kept = decide(lower_end=LowerEnd.OTHER, needs_review=needs_review)
 
     assert kept is not None
-    assert kept.kind == BackgroundKind.KEEP
-    assert "sit, lie or jump" in kept.reason
+    assert "sit, lie or jump" in kept
 
 
 @pytest.mark.parametrize("end", [LowerEnd.FEET, LowerEnd.BORDER, LowerEnd.THIGHS, None])
@@ -88,17 +71,14 @@ def test_thing_that_was_not_asked_for_is_kept() -> None:
     kept = decide(any_subject=True, confidence=None, found=None)
 
     assert kept is not None
-    assert kept.kind == BackgroundKind.KEEP
-    assert "no person was found" in kept.reason
+    assert "no person was found" in kept
 
 
 def test_photo_in_colored_light_is_kept() -> None:
-    assert replacement.decide_by_light(a_subject()) is None
+    colored = dataclasses.replace(a_subject(), colored_light=True)
 
-    kept = replacement.decide_by_light(dataclasses.replace(a_subject(), colored_light=True))
-
-    assert kept is not None
-    assert kept.kind == BackgroundKind.KEEP
+    assert replacement.find_reason_in_light(colored) is not None
+    assert replacement.find_reason_in_light(a_subject()) is None
 
 
 def test_people_of_a_model_without_confidence_are_replaced() -> None:

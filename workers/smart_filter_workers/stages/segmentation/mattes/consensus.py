@@ -40,6 +40,8 @@ MAX_CHANGED, MAX_CHANGED_OF_PART = 0.2, 0.5
 # with a mean level above the second, and none is as sure of background.
 MAX_HOLE: Final = 0.03
 SURE_LEVEL: Final = 186
+# Side of the square in which two outlines are compared, as a share of the photo's longest side.
+NEARBY: Final = 1 / 20
 # Coverage is clamped to these values, so that no network overrules the others.
 LEAST, MOST = 0.02, 0.98
 # Make half transparent pixels rarer: else guitars and shadows, which one network takes for a
@@ -119,16 +121,26 @@ def measure_trust(people: Matte8, voter: Matte8) -> float:
     return float(np.clip(likeness, 0, 1))
 
 
-def measure_spread(matte: Matte8, refined: Matte8, portrait: Matte8) -> float:
-    """Return how far apart two networks draw the outline of a matte, on average, in pixels.
+def measure_spread(
+    matte: Matte8, refined: Matte8, portrait: Matte8, *, longest_side_px: int
+) -> float:
+    """Return how far apart two networks draw the outline of a matte at its median place.
 
-    All (H, W) uint8.
+    As a share of the photo's longest side, longest_side_px. The median ignores whole areas, which
+    are decided otherwise.  All mattes (H, W) uint8.
     """
     people = (matte > HALF_LEVEL).astype(np.uint8)
-    outline = cv2.morphologyEx(people, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    between = float(cv2.absdiff(refined, portrait).sum(dtype=np.int64)) / 255
+    outline = cv2.morphologyEx(people, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    if not outline.any():
+        return 0.0
+    side_px = max(9, int(longest_side_px * NEARBY) | 1)
+    between, along = (
+        cv2.boxFilter(plane, cv2.CV_32F, (side_px, side_px), normalize=False)[outline]
+        for plane in (cv2.absdiff(refined, portrait), outline.view(np.uint8))
+    )
     # The gradient is two pixels wide.
-    return 2 * between / max(1, int(np.count_nonzero(outline)))
+    apart_px = 2 * between / (255 * np.maximum(along, side_px / 2))
+    return float(np.median(apart_px)) / longest_side_px
 
 
 def take_median(mattes: Sequence[Matte8], weights: Sequence[float]) -> Matte8:

@@ -66,7 +66,9 @@ class OutlineNetworks:
             stands_out = _to_levels(salient(cut))
             others.append(stands_out)
         joined = consensus.correct_matte(matte, refined, others)
-        spread_px = consensus.measure_spread(joined, refined, portrait_matte)
+        spread = consensus.measure_spread(
+            joined, refined, portrait_matte, longest_side_px=max(people.matte.shape)
+        )
         evidence = people.matte.copy() if people.evidence is None else people.evidence.copy()
         evidence[region] = np.maximum.reduce([evidence[region], refined, *others])
         corrected, attached = people.matte.copy(), np.zeros_like(people.matte)
@@ -84,7 +86,7 @@ class OutlineNetworks:
             persons=persons,
             attached=attached,
             evidence=evidence,
-            outline_spread=spread_px / max(people.matte.shape),
+            outline_spread=spread,
         )
 
 

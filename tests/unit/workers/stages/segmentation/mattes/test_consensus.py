@@ -103,13 +103,16 @@ def test_enclosed_hole_is_filled_unless_a_network_is_sure_of_it(third: int, show
     assert (level_of(corrected, hole) > 127) == (shown > 127)
 
 
-def test_spread_is_the_distance_of_two_outlines() -> None:
-    matte, refined, portrait = (np.zeros((100, 200), np.uint8) for _ in range(3))
-    for drawn, right in ((matte, 60), (refined, 60), (portrait, 66)):
+def test_spread_is_the_distance_of_two_outlines_at_most_places() -> None:
+    matte, refined, portrait = (np.zeros((200, 400), np.uint8) for _ in range(3))
+    for drawn, right in ((matte, 120), (refined, 120), (portrait, 124)):
         drawn[:, :right] = 255
+    portrait[:40, 120:300] = 255  # a thing that one network takes for a part of the person
 
-    assert measure_spread(matte, refined, portrait) == pytest.approx(6)
-    assert measure_spread(matte, refined, refined) == 0
+    spread = measure_spread(matte, refined, portrait, longest_side_px=400)
+
+    assert spread == pytest.approx(4 / 400, rel=0.1)
+    assert measure_spread(matte, refined, refined, longest_side_px=400) == 0
 
 
 def test_alike_mattes_stay() -> None:
