@@ -228,6 +228,21 @@ def test_repeated_query_fails_once_when_its_connection_has_died(
     assert repeated.fetch_value("") not in {None, first}
 
 
+def test_repeated_query_goes_on_after_another_user_of_its_connection_rolled_back(
+    engine: Engine, repeated: RepeatedQuery
+) -> None:
+    first = repeated.fetch_value("")
+    repeated.close()
+    for _ in range(10):  # the pool uses its connections in turn
+        with engine.connect() as connection:
+            for _ in range(7):  # the driver prepares a statement that is repeated
+                connection.execute(text("SELECT 1"))
+            connection.rollback()  # and deallocates all
+
+    assert {repeated.fetch_value("") for _ in range(2)} != {None}
+    assert first
+
+
 def test_repeated_query_leaves_a_replica_after_a_failover(bench: Bench, clock: Clock) -> None:
     engine = sessions.open_engine(bench.settings.database, connections=2)
     query = "SELECT CAST(pg_backend_pid() AS text)"

@@ -139,3 +139,15 @@ def test_claim_for_tenants_reads_no_backlog_of_others(bench: Bench) -> None:
     assert log.pages < 2 * 500 * 6
     job_id = bench.submit(KEEP_BACKGROUND, tenant=BOB)
     assert [lease.job_id for lease in bench.do(claim)] == [job_id]
+
+
+def test_head_starts_of_others_do_not_hide_a_quick_row(bench: Bench) -> None:
+    bench.execute("UPDATE cells SET virtual_time = 1000")
+    first = bench.submit(KEEP_BACKGROUND, tenant=ANN)
+    bench.copy(first, 600, every_seconds=0.0)
+    bench.execute("UPDATE stages SET rank = 940, head_start = 60")
+    job_id = bench.submit(KEEP_BACKGROUND, tenant=BOB)
+    bench.execute("UPDATE stages SET rank = 1000 WHERE job_id = :id", id=job_id)
+    bench.execute("UPDATE stages SET rank = 940 - random() WHERE job_id <> :id", id=job_id)
+
+    assert bench.do(heads.next_capability, [capability(PREPARE)], only=BOB_ONLY) is not None

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from psycopg.errors import error_from_result
+from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.generators import execute
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
@@ -79,12 +79,22 @@ class RepeatedQuery:
             driver.pgconn.send_query_params(query, sent)
         else:
             if self._name not in held.info:  # of this connection
-                driver.pgconn.send_prepare(name, query)
-                _receive(driver, ExecStatus.COMMAND_OK)
-                held.info[self._name] = True
+                self._prepare(held, driver)
             driver.pgconn.send_query_prepared(name, sent)
-        answer = _receive(driver, ExecStatus.TUPLES_OK).get_value(0, 0)
+        try:
+            received = _receive(driver, ExecStatus.TUPLES_OK)
+        except InvalidSqlStatementName:
+            # Another user of the pooled connection rolled back: the driver then deallocates all.
+            self._prepare(held, driver)
+            driver.pgconn.send_query_prepared(name, sent)
+            received = _receive(driver, ExecStatus.TUPLES_OK)
+        answer = received.get_value(0, 0)
         return None if answer is None else answer.decode()
+
+    def _prepare(self, held: Connection, driver: BoundedConnection) -> None:
+        driver.pgconn.send_prepare(self._name.encode(), self._query.encode())
+        _receive(driver, ExecStatus.COMMAND_OK)
+        held.info[self._name] = True
 
 
 def _receive(driver: BoundedConnection, expected: ExecStatus) -> PGresult:

@@ -22,15 +22,23 @@ QUICK_ROWS: Final = """
             )
             FROM open_jobs AS jobs WHERE jobs.id = stages.job_id
         )"""
-# Restricts `stages` to the first rows of a queue, among which quick ones are looked for: a look
-# through 100,000 rows of others takes a second. A tenant's next row is among the first ones unless
-# hundreds of tenants wait, since ranks give tenants turns (fair_queueing).
-NEAR_HEAD: Final = """
-        AND stages.rank <= coalesce((
+# The rank of the 500th ready row of a queue, from a rank on.
+_FIRST_ROWS: Final = """coalesce((
             SELECT rank FROM open_stages AS ahead
             WHERE ahead.capability = {capability} AND ahead.state = 'ready'
+                AND ahead.rank >= {since}
             ORDER BY rank OFFSET 500 LIMIT 1
         ), 'infinity')"""
+_FROM_HEAD: Final = _FIRST_ROWS.replace("{since}", "'-infinity'")
+_TIME: Final = "(SELECT min(virtual_time) FROM cells)"
+_FROM_TIME: Final = _FIRST_ROWS.replace("{since}", _TIME)
+# Restricts `stages` to the first rows of a queue, and to the first ones from its virtual time on,
+# among which quick ones are looked for: a look through 100,000 rows of others takes a second. From
+# that time on a tenant's next row is among the first ones unless hundreds of tenants wait, since
+# ranks give tenants turns (fair_queueing); rows with a head start are before it.
+NEAR_HEAD: Final = f"""
+        AND stages.rank <= greatest({_FROM_HEAD}, {_FROM_TIME})
+        AND (stages.rank >= {_TIME} OR stages.rank <= {_FROM_HEAD})"""
 
 # The queues with a stage of a state, for WITH RECURSIVE: one probe of an index for each, from one
 # capability to the next, however many stages they have.
