@@ -43,6 +43,18 @@ def test_person_in_a_very_blurred_photo_needs_a_review(
     assert found.needs_review
 
 
+def test_weak_face_and_a_silhouette_are_a_person_without_a_box(
+    segment: Segmenter, astronaut: Srgb8
+) -> None:
+    blurred = prepared_photo(cv2.GaussianBlur(astronaut, (0, 0), 8).astype(np.uint8))
+    face = Face((175.0, 65.0, 100.0, 130.0), 0.72, ((0.0, 0.0),) * 5)
+
+    (found,) = segment([replace(blurred, proposals=(face,))])
+
+    assert found.persons is not None
+    assert len(found.persons) == 1
+
+
 @pytest.mark.parametrize(("width", "is_too_long"), [(480, False), (490, True)])
 def test_photo_of_more_than_four_to_one_needs_a_review(
     segment: Segmenter, width: int, *, is_too_long: bool

@@ -103,7 +103,7 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         else None,
         found=instance_map.locate_persons(people, kept, inputs.prepared, bystanders=bystanders),
         attached=attached_things.locate_attached(people, kept, inputs.prepared),
-        evidence=_evidence(people, matte),
+        evidence=_evidence(people, matte, recipe),
     )
 
 
@@ -118,12 +118,17 @@ def _matte(people: People, kept: Mapping[int, Matte8], recipe: Recipe) -> Matte8
     return np.maximum.reduce(list(kept.values())) if kept else np.zeros_like(people.matte)
 
 
-def _evidence(people: People, matte: Matte8) -> Matte8:
-    """Return the small map of evidence, without what is nearer to a person who is not selected."""
+def _evidence(people: People, matte: Matte8, recipe: Recipe) -> Matte8:
+    """Return the small map of evidence, without what is nearer to a person whom users left out.
+
+    Bystanders, whom no user left out, stay in it: they stay sharp as those whom no outline shows.
+    """
     seen = people.matte if people.evidence is None else np.maximum(people.evidence, people.matte)
     small, kept, everyone = (
         shrink(level, longest_side=EVIDENCE_SIDE_PX) for level in (seen, matte, people.matte)
     )
+    if recipe.persons == PersonSelection.ALL:
+        return small
     dropped = (everyone > HALF_LEVEL) & (kept <= HALF_LEVEL)
     if not dropped.any():
         return small

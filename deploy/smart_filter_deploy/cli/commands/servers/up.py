@@ -88,7 +88,7 @@ _HTTPS_PORT = 443
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Number of worker processes, of 700 MB each; one for each core gives the most photos.",
+    help="Number of worker processes, of about 1 GB each; one for each core gives the most photos.",
 )
 @click.option(
     "--broker/--no-broker",

@@ -229,6 +229,9 @@ def test_bystander_of_a_person_with_a_face_is_kept_by_its_number_only(
     assert result.matte[20, [25, 56]].tolist() == levels
     roles = [person.role for person in result.found or ()]
     assert roles == [PersonRole.SUBJECT, PersonRole.BYSTANDER if facing else PersonRole.SUBJECT]
+    assert result.evidence is not None
+    # Only who is named has others blurred.
+    assert (result.evidence[20, 56] > 0) == (persons != PersonSelection.MAIN)
 
 
 def test_only_possible_person_can_be_cut_out() -> None:

@@ -67,6 +67,7 @@ class Salient:
                 np.rint(self._look(photo.proxy_srgb) * 255).astype(np.uint8),
                 persons=None,
                 any_subject=True,
+                needs_review=max(photo.proxy_srgb.shape[:2]) > 4 * min(photo.proxy_srgb.shape[:2]),
             )
             for photo in batch
         ]

@@ -195,9 +195,10 @@ class PeopleSegmenter:
         face = max((face.score for face in prepared.proposals), default=0.0)
         is_sure = face >= SURE_FACE
         if not is_sure:
-            if not boxes.may_show_person(presence) or _is_drawn(srgb, persons):
-                return _without_people(evidence, needs_review=is_too_long)
             is_sure = boxes.agree_with(presence, face)
+            may_be = is_sure or boxes.may_show_person(presence)
+            if not may_be or _is_drawn(srgb, persons):
+                return _without_people(evidence, needs_review=is_too_long)
         if persons:
             matte_01, sureness = merge_persons(self.eyes.selfie, srgb, whole, persons)
             rest = remove_bystanders(whole, matte_01, bystanders)

@@ -43,6 +43,7 @@ def separate_people(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[O
     for outline, its_faces in zip(seen, faces_of, strict=True):
         persons += _split_by_face(outline, its_faces)
         owned += its_faces
+    persons = _share_out(persons, owned)
     faceless = [outline for outline, its_faces in zip(seen, faces_of, strict=True) if not its_faces]
     away: list[Outline] = []
     for outline in sorted(faceless, key=np.count_nonzero, reverse=True):
@@ -58,6 +59,22 @@ def separate_people(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[O
         else:
             away[whole] = away[whole] | outline
     return persons + away
+
+
+def _share_out(persons: Sequence[Outline], faces: Sequence[Box]) -> list[Outline]:
+    """Return outlines that share no pixel: each goes to the face whose body is nearest."""
+    if len(persons) < 2:  # noqa: PLR2004 - there is nobody to share with
+        return list(persons)
+    rows, columns = np.nonzero(np.add.reduce(persons, dtype=np.uint8) > 1)
+    away = [
+        np.where(person[rows, columns], _from_body(face, rows, columns), np.inf)
+        for person, face in zip(persons, faces, strict=True)
+    ]
+    nearest = np.argmin(away, axis=0)
+    alone = [person.copy() for person in persons]
+    for number, person in enumerate(alone):
+        person[rows, columns] = nearest == number
+    return alone
 
 
 def _assign_faces(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[list[Box]]:

@@ -42,6 +42,18 @@ def test_outline_with_two_faces_is_split_between_them() -> None:
     assert np.count_nonzero(left & right) == 0
 
 
+def test_shared_pixels_go_to_the_nearest_face() -> None:
+    wide, right = (
+        an_outline(np.s_[15:180], np.s_[20:170]),
+        NEIGHBOR | an_outline(np.s_[60:180], np.s_[40:180]),
+    )
+
+    first, second = separate_people([wide, right], [LEFT_FACE, RIGHT_FACE])
+
+    assert (first[150, 50], first[150, 150]) == (True, False)
+    assert (second[150, 50], second[150, 150]) == (False, True)
+
+
 def test_face_in_two_outlines_is_a_person_of_the_smaller_one() -> None:
     both = an_outline(np.s_[15:180], np.s_[20:180])
 
