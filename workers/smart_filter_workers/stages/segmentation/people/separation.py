@@ -63,7 +63,7 @@ def separate_people(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[O
 
 def _share_out(persons: Sequence[Outline], faces: Sequence[Box]) -> list[Outline]:
     """Return outlines that share no pixel: each goes to the face whose body is nearest."""
-    if len(persons) < 2:  # noqa: PLR2004 - there is nobody to share with
+    if len(persons) < 2:  # noqa: PLR2004 - a person alone shares nothing
         return list(persons)
     rows, columns = np.nonzero(np.add.reduce(persons, dtype=np.uint8) > 1)
     away = [
