@@ -3,7 +3,7 @@
 A running stage is not interrupted. So one tenant's photos of 49 megapixels, or its addresses that
 answer slowly, could hold all threads of a process, and the stages of others waited for a thread
 although their turn had come. A tenant is quick when stages of it have run here in the last ten
-minutes, and no long one is remembered; of a tenant that is unknown, photos that are not large are
+minutes, and none of them took long; of a tenant that is unknown, photos that are not large are
 quick. All other stages together get all threads but one; where no tenant is quick, they get that
 one, too.
 """
@@ -26,9 +26,6 @@ _LONG_FACTOR: Final = 4.0
 # Weight of a tenant's last stage in its mean.
 _MEAN_WEIGHT: Final = 0.2
 _REMEMBERED_SECONDS: Final = 600.0
-# A long stage is remembered for this multiple of its time, so that a tenant holds the free thread
-# for a twentieth of the time at most, and its first stage on a busy machine costs it two minutes.
-_MEMORY_FACTOR: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +54,7 @@ class ThreadShare:
         # When a tenant's last stage ended, on the monotonic clock: of the last minutes only, so
         # there are no more tenants than stages fit into them.
         self._served: dict[Tenant, float] = {}
-        # Seconds of a photo, and until when they are remembered: the stage remembered longest.
-        self._longest: dict[Tenant, tuple[float, float]] = {}
+        self._longest: dict[Tenant, tuple[float, float]] = {}  # seconds of a photo, and its end
         self._means: dict[Tenant, float] = {}  # seconds of a photo
         self._works: dict[int, _Work] = {}  # by thread
         self._claiming: set[int] = set()  # threads that may claim stages of any tenant now
@@ -101,11 +97,10 @@ class ThreadShare:
             if work is None:
                 return
             seconds = work.seconds_each(now, loading_seconds=loading_seconds)
-            until = now + min(_REMEMBERED_SECONDS, _MEMORY_FACTOR * seconds)
             for tenant in work.tenants:
                 self._served[tenant] = now
-                if until >= self._longest.get(tenant, (0.0, now))[1]:
-                    self._longest[tenant] = seconds, until
+                if seconds >= self._longest.get(tenant, (0.0, now))[0]:
+                    self._longest[tenant] = seconds, now
                 mean = self._means.get(tenant, seconds)
                 self._means[tenant] = mean + _MEAN_WEIGHT * (seconds - mean)
 
@@ -113,7 +108,7 @@ class ThreadShare:
         """Return the tenants with long stages; drop those whose stages ended long ago."""
         oldest = now - _REMEMBERED_SECONDS
         self._served = {name: then for name, then in self._served.items() if then >= oldest}
-        self._longest = {name: each for name, each in self._longest.items() if each[1] >= now}
+        self._longest = {name: each for name, each in self._longest.items() if each[1] >= oldest}
         self._means = {name: self._means[name] for name in self._served}
         bound = self._long_seconds()
         running = (work for work in self._works.values() if work.seconds_each(now) > bound)

@@ -155,16 +155,6 @@ def test_long_stages_are_forgotten_after_ten_minutes(process: Process) -> None:
     assert process.claim(1) is None
 
 
-def test_stage_of_a_busy_start_is_forgotten_sooner(process: Process) -> None:
-    process.run(1, CEM, seconds=5)
-    process.begin(0, ANN)
-    assert process.claim(1) == [BOB]
-
-    process.clock.now += 101
-
-    assert process.claim(1) == [BOB, CEM]
-
-
 def test_all_threads_are_for_one_who_is_alone(process: Process) -> None:
     process.clock.now += 590
     process.run(0, ANN, seconds=30)
