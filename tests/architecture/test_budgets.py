@@ -22,7 +22,7 @@ LINES = {
     "workers": 40_480,
 }
 # `make openapi` writes docs/problems from the code.
-WORDS = {"CHANGELOG.md": 1_690, "docs/*.md :!docs/problems": 75_400}
+WORDS = {"CHANGELOG.md": 1_690, "docs/*.md :!docs/problems": 75_700}
 
 
 def tracked(patterns: str) -> list[Path]:
