@@ -16,8 +16,13 @@ OPTIONAL = data_folder() / "weights" / isnet.WEIGHTS.name
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"{VARIABLE} names no folder of labeled photos"),
-    pytest.mark.skipif(not OPTIONAL.exists(), reason="needs `models pull isnet`"),
+    pytest.mark.skipif(
+        not PHOTOS.is_dir(),
+        reason=f"the labeled photos have no free license; {VARIABLE} names their folder",
+    ),
+    pytest.mark.skipif(
+        not OPTIONAL.exists(), reason="isnet is optional, 88 MB: `smart-filter models pull --all`"
+    ),
 ]
 
 
