@@ -58,6 +58,12 @@ def new_correction_id() -> CorrectionId:
 
 
 def day_of(made: JobId | UploadId) -> dt.date:
-    """Return the UTC day on which an id was created: its first 48 bits are Unix milliseconds."""
+    """Return the UTC day on which an id was created: its first 48 bits are Unix milliseconds.
+
+    An id that a caller made up may name a moment that dates cannot have: the last date then.
+    """
     milliseconds = made.int >> 80
-    return dt.datetime.fromtimestamp(milliseconds / 1000, tz=dt.UTC).date()
+    try:
+        return dt.datetime.fromtimestamp(milliseconds / 1000, tz=dt.UTC).date()
+    except ValueError:  # after the year 9999
+        return dt.date.max

@@ -239,6 +239,18 @@ def test_failure_is_listed_without_the_photo_and_redriven(
     assert api.bench.job(job_id).state != "failed"
 
 
+@pytest.mark.parametrize("first", [0, 2**128 - 1])
+@pytest.mark.parametrize("move", ["cancel", "redrive"])
+def test_cursor_of_no_date_moves_what_follows_it(api: Api, move: str, first: int) -> None:
+    fail_one(api.bench)
+    api.submit()
+    cursor = str(uuid.UUID(int=first))
+
+    moved = api.operators.post(f"/v1/operator/tenants/{TENANT}/{move}", params={"cursor": cursor})
+
+    assert moved.json() == {"moved": int(first == 0), "left": 0, "next_cursor": None}
+
+
 def test_failure_settled_late_is_listed_when_it_happened(api: Api) -> None:
     fail_one(api.bench)
     api.bench.execute("UPDATE jobs SET finished_at = finished_at - interval '2 hours'")
