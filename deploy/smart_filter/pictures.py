@@ -11,7 +11,7 @@ from PIL import Image
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import FieldError, ImageTooLarge, InvalidRecipe
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import BackgroundKind
+from smart_filter_shared.recipe import BackgroundKind, Output
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_shared.results import ChosenBackground, Face, count_people, rate_faces
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
@@ -24,6 +24,8 @@ from smart_filter_workers.weights import packaged
 # A path, the bytes of a file, or a picture.
 PhotoSource = str | os.PathLike[str] | bytes | Image.Image
 _PNG_MODES: Final = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+_PICTURES: Final = frozenset({Output.IMAGE, Output.CUTOUT})
+_CUT_OUT: Final = {"background": "transparent", "outputs": "image", "format": "png"}
 _DEFAULT_OUTPUTS: Final = "image,faces,rating"
 
 
@@ -59,7 +61,7 @@ def cut_out(photo: PhotoSource, **fields: str | float) -> Made:
     fields: of a recipe, such as `edge="best"` or `persons="main"`; `docs/api/recipes.md` has all.
     Raises as `compose`.
     """
-    return _make(photo, {"background": "transparent", "outputs": "image", "format": "png"} | fields)
+    return _make(photo, {**_CUT_OUT, **fields})
 
 
 def compose(
@@ -76,7 +78,7 @@ def compose(
     that cannot be decoded, NoPerson where `require_person` is set, SetupFailed without weights;
     OSError for a file that cannot be read.
     """
-    fields = {"outputs": _DEFAULT_OUTPUTS} | fields
+    fields = {"outputs": _DEFAULT_OUTPUTS, **fields}
     if isinstance(background, str):
         return _make(photo, fields | {"background": background})
     return _make(photo, fields, _decode(background))
@@ -87,7 +89,7 @@ def warm_up() -> None:
 
     Raises SetupFailed, ModelNotLoaded.
     """
-    _stages().load(StageName)
+    _stages().load(tuple(StageName))
 
 
 @functools.cache
@@ -111,10 +113,13 @@ def _make(
     )
     if recipe.background.kind == BackgroundKind.URL:
         raise _refuse("background", "is an address, which only a server fetches: give the picture")
-    results = stages.run(_decode(source), recipe, background=background)
-    file = results.composited.image or results.composited.cutout
-    if file is None:
+    if not _PICTURES & set(recipe.outputs):
         raise _refuse("outputs", "names no picture: add image or cutout")
+    results = stages.run(_decode(source), recipe, background=background)
+    composited = results.composited
+    assert composited is not None  # it makes the pictures
+    file = composited.image or composited.cutout
+    assert file is not None
     faces = results.faces
     rated = None if results.smiles is None else rate_faces(results.smiles)
     return Made(
@@ -123,7 +128,7 @@ def _make(
         people=None if results.segmented is None else count_people(results.segmented, faces),
         faces=None if faces is None else faces.faces,
         rating=None if rated is None else rated.score,
-        background=results.composited.background,
+        background=composited.background,
     )
 
 

@@ -30,7 +30,7 @@ class Results:
     segmented: Segmentation | None
     faces: Faces | None
     smiles: Smiles | None
-    composited: CompositeResult
+    composited: CompositeResult | None
 
 
 class InProcess:

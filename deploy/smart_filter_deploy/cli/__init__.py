@@ -31,6 +31,7 @@ from smart_filter_shared.security import search_paths
 SECTIONS = {
     "Pictures": {
         "run": CommandEntry("pictures.run", "Composite photos and save the pictures."),
+        "cut": CommandEntry("pictures.cut", "Cut people out here, without a server."),
         "submit": CommandEntry("pictures.submit", "Submit photos without waiting."),
         "batch": CommandEntry("pictures.batch", "Process a whole folder; can be resumed."),
         "live": CommandEntry("pictures.live", "Replace the background of a camera or video."),
