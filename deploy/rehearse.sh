@@ -103,8 +103,9 @@ with_npm_client() {
   cat > me.mjs << 'END'
 import { readFile } from "node:fs/promises";
 import { SmartFilter } from "smart-filter-client";
-const client = new SmartFilter(process.env.SMART_FILTER_URL, process.env.SMART_FILTER_API_KEY);
-const job = await client.run(new Blob([await readFile(process.argv[2])]), { background: "preset:studio" });
+const client = new SmartFilter({ url: process.env.SMART_FILTER_URL, key: process.env.SMART_FILTER_API_KEY });
+const { id } = await client.submit(await readFile(process.argv[2]), { recipe: { background: "preset:studio" } });
+const job = await client.wait(id);
 if (job.state !== "succeeded") throw new Error(JSON.stringify(job));
 END
   node me.mjs "$photo"

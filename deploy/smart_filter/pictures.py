@@ -49,7 +49,7 @@ class Made:
 
     @property
     def image(self) -> Image.Image:
-        """The picture, RGB or RGBA, decoded anew at each access."""
+        """The picture, RGB or RGBA, decoded at each access."""
         picture = Image.open(io.BytesIO(self.content))
         picture.load()
         return picture
@@ -98,7 +98,7 @@ def _stages() -> InProcess:
     folder = data_folder() / "weights"
     refused = catalog.discover_models().refused_files
     wanted = packaged.list_files(without=refused)
-    # Each model checks the digest of what it loads.
+    # Each model checks the digests of its files.
     if not all((folder / file.name).is_file() for file in wanted):
         packaged.pull(folder, without=refused)
     return InProcess(folder)

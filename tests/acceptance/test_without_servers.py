@@ -153,7 +153,7 @@ def test_several_sources_are_named_after_themselves(machine: Machine, tmp_path: 
         ((__file__,), "not a picture"),
     ],
 )
-def test_wrong_source_is_told_in_one_line(
+def test_wrong_source_gives_one_line(
     machine: Machine, arguments: tuple[str, ...], fault: str
 ) -> None:
     ended = machine.run("cut", *arguments)

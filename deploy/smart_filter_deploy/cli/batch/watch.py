@@ -22,7 +22,7 @@ _OUTPUT_MARK = ".smart-filter."
 SETTLE_SECONDS = 2.0
 # Added to a file's name while a browser or a sync program still fetches it.
 _PARTIAL_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp")
-# Copies beside the photos: of Synology, macOS's archives, Picasa, QNAP, Windows and others.
+# Folders that these make: Synology, macOS's archives, Picasa, QNAP, Windows and others.
 _FOLDERS_OF_PROGRAMS: Final = frozenset(
     {"@eaDir", "__MACOSX", "#recycle", "@Recycle", "$RECYCLE.BIN", "lost+found", "Thumbnails"}
 )

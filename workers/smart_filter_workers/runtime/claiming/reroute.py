@@ -1,4 +1,4 @@
-"""Plan how another model takes a photo of which the first is unsure, or finds no people in it."""
+"""Plan how another model takes a photo, when the first is unsure or finds no people in it."""
 
 from sqlalchemy import Connection
 

@@ -66,8 +66,8 @@ def solve(coverage: Floats, srgb: Srgb8, *, doubt: Floats) -> Floats:
         field[pixels] = unknown
         return np.asarray(np.vecdot(table, field[columns]) + hold * unknown)
 
-    known = np.where(unsure, 0, levels)
-    pull = hold * levels[pixels] - np.vecdot(table, known[columns])
+    fixed = np.where(unsure, 0, levels)
+    pull = hold * levels[pixels] - np.vecdot(table, fixed[columns])
     diagonal = table[:, NEIGHBOR_SIDE**2 // 2] + hold
     solution = _conjugate_gradients(multiply, pull, start=levels[pixels], diagonal=diagonal)
     levels[pixels] = np.clip(solution, 0, 1)
