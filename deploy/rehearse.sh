@@ -91,9 +91,10 @@ with_python_client() {
   "$place/client/bin/pip" install --quiet "$files/smart_filter_client-$version-py3-none-any.whl"
   "$place/client/bin/python" -c '
 import os, sys
+from pathlib import Path
 from smart_filter_client import Client
 with Client(os.environ["SMART_FILTER_URL"], os.environ["SMART_FILTER_API_KEY"]) as client:
-    job = client.run(sys.argv[1], {"background": "preset:studio"})
+    job = client.run(Path(sys.argv[1]), {"background": "preset:studio"})
     assert job.succeeded, job
 ' "$photo"
 }
