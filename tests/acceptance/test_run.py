@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import io
 import json
 import re
 import shutil
@@ -52,6 +53,16 @@ def machine(quiet_folder: Path, tmp_path: Path) -> Machine:
     machine = Machine(quiet_folder, tmp_path)
     assert machine.is_quiet()
     return machine
+
+
+def test_photo_and_picture_go_through_pipes(machine: Machine) -> None:
+    ended = machine.pipe("run", "-", "-o", "-", content=PHOTO.read_bytes())
+
+    assert ended.returncode == 0, ended.stderr
+    with Image.open(io.BytesIO(ended.stdout)) as picture:
+        assert picture.size == (512, 512)
+    assert b"people" in ended.stderr
+    assert list(machine.here.iterdir()) == []
 
 
 def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: Machine) -> None:

@@ -8,9 +8,7 @@ from smart_filter_deploy.cli.terminal.text import examples
 _COMMANDS = {
     "scan": CommandEntry("scan", "Find the calls of remove.bg in a code base."),
     "check": CommandEntry("check", "Check that a server serves programs for remove.bg."),
-    "certificate": CommandEntry(
-        "certificate", "Make a certificate to answer as api.remove.bg.", "api"
-    ),
+    "certificate": CommandEntry("certificate", "Make a certificate to answer as api.remove.bg."),
 }
 
 

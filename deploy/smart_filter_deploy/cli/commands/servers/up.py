@@ -81,7 +81,7 @@ _HTTPS_PORT = 443
 @click.option(
     "--operators-port",
     type=click.IntRange(1, 65535),
-    help="Port of the dashboard, metrics and readiness. Default: the one after --port.",
+    help="Port of the dashboard, metrics and readiness. Default: the one after --port if free.",
 )
 @click.option(
     "--workers",
@@ -506,14 +506,15 @@ def _refuse_second_stack(data: Path | None) -> None:
 
 def _choose_ports(port: int | None, operators_port: int | None) -> _Ports:
     """Return the ports of the API.  Raises SetupFailed when a chosen one is not available."""
-    if operators_port is None:
-        operators_port = free_port() if port is None else port + 1
-    if operators_port == port:
+    if operators_port is not None and operators_port == port:
         raise click.UsageError("--operators-port must differ from --port")
-    ports = _Ports(port or free_port(), operators_port)
-    _refuse_used_port(ports.public, "--port")
-    _refuse_used_port(ports.operators, "--operators-port")
-    return ports
+    if port is not None:
+        _refuse_used_port(port, "--port")
+    if operators_port is not None:
+        _refuse_used_port(operators_port, "--operators-port")
+    elif port is not None and find_fault(port + 1) is None:
+        operators_port = port + 1
+    return _Ports(port or free_port(), operators_port or free_port())
 
 
 def _refuse_used_port(port: int, option: str) -> None:

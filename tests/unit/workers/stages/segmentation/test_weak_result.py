@@ -4,7 +4,7 @@ import pytest
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.results import DetectedPerson, PersonRole
 from smart_filter_workers.results import Segmentation
-from smart_filter_workers.runtime.claiming.reroute import find_weak_result
+from smart_filter_workers.stages.segmentation.stage import find_weak_result
 
 NO_PERSON = np.zeros((9, 9), np.uint8)
 
