@@ -45,14 +45,13 @@ EXTRAS = {
     "jobs cancel --tenant acme": "api",
     "queues --help": "api",
     "tenants list": "api",
-    "removebg certificate": "api",
     "eval smile --data .": "worker",
     f"compare {__file__}": "worker",
     f"live {__file__}": "live",
     "mcp": "mcp",
 }
 # Commands that end by themselves, and their status.
-BARE = {"removebg check": 3, f"removebg scan {__file__}": 0}
+BARE = {"removebg check": 3}
 
 
 class Ended(NamedTuple):
