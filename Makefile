@@ -178,7 +178,6 @@ gallery: setup-dev ## Draw the pictures of docs/gallery.
 	@.venv/bin/python docs/make_gallery.py
 
 images: setup-dev ## Draw the pictures and diagrams of README, tutorial and explanations.
-	@PYTHONPATH=. .venv/bin/python docs/make_capacity.py
 	@.venv/bin/python docs/make_images.py
 	@.venv/bin/python docs/make_diagrams.py
 	@.venv/bin/python docs/make_curves.py
