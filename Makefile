@@ -8,7 +8,7 @@
 .PHONY: help run setup setup-dev setup-browser setup-models clean check lint format test test-all \
 	test-slow test-contract test-races test-mutants test-chaos chaos test-soak test-aged test-fuzz test-browser test-alerts \
 	test-containers test-corpora test-docs test-models nightly coverage bench bench-gpu docs docs-serve openapi client examples notices sbom release-compose golden gallery \
-	images thumbnails screenshots
+	images wearables thumbnails screenshots
 
 # Exported unexpanded, so that a blank, a quote, # or $ arrives as typed.
 export RUN_PHOTO := $(value PHOTO)
@@ -181,6 +181,9 @@ images: setup-dev ## Draw the pictures and diagrams of README, tutorial and expl
 	@.venv/bin/python docs/make_images.py
 	@.venv/bin/python docs/make_diagrams.py
 	@.venv/bin/python docs/make_curves.py
+
+wearables: setup-browser ## Draw the pictures of glasses, hats and stickers from their SVGs.
+	@PYTHONPATH=tests .venv/bin/python docs/make_wearables.py
 
 thumbnails: setup-dev ## Draw the thumbnails of the generated backgrounds.
 	@.venv/bin/python -m smart_filter_workers.backgrounds.thumbnails
