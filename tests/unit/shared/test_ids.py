@@ -1,4 +1,4 @@
-"""The day that an id names, of ids that nobody made, too."""
+"""The day that an id names, of ids that the service never made, too."""
 
 import datetime as dt
 import uuid

@@ -85,9 +85,9 @@ def load_tile(name: str, reach: float, size: int, color: str | None = None) -> T
 
     reach: distance from the drawing's middle to its sides, in distances of the eyes.
     """
-    rgba = _shrink(_read(name), size)
+    rgba = _shrink(_read_picture(name), size)
     if color is not None:
-        tint = _read(f"{name}.tint")
+        tint = _read_picture(f"{name}.tint")
         # Mid gray becomes the color; darker and lighter grays its shades.
         shades = [
             np.interp(np.arange(256), (0, 128, 255), (0, level, 255)) for level in COLORS[color]
@@ -115,7 +115,7 @@ def name_faces(heads: Sequence[Head], *, of: int) -> str:
     return f"faces {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
 
 
-def _read(name: str) -> NDArray[np.uint8]:
+def _read_picture(name: str) -> NDArray[np.uint8]:
     """Return a picture among the drawings, (1024, 1024, 4) with straight alpha."""
     content = (resources.files(drawings) / f"{name}.webp").read_bytes()
     bgra = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
