@@ -31,9 +31,9 @@ BENCH_PYTHON ?= .venv/bin/python
 # Suites that keep two cores busy run one after the other, then those of one core side by side. The
 # longest come first.
 WIDE_SUITES = test test-containers test-slow test-races test-contract test-soak test-mutants
-SUITES ?= $(WIDE_SUITES) test-browser test-chaos test-models test-fuzz test-docs lint test-aged
-CORES := $(shell cores=$$(nproc); echo $$((cores > 2 ? cores : 2)))
-PAIRS := $(shell echo $$(($(CORES) / 2)))
+SUITES ?= $(WIDE_SUITES) test-browser test-chaos test-docs test-models test-fuzz test-aged lint
+CORES = $(shell cores=$$(nproc); echo $$((cores > 2 ? cores : 2)))
+PAIRS = $(shell echo $$(($(CORES) / 2)))
 
 LIMIT = --session-timeout $(SUITE_SECONDS)
 PYTEST = .venv/bin/python -m pytest $(LIMIT)
