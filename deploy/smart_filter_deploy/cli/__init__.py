@@ -4,7 +4,7 @@ commands/   one module for each command or group, imported when it is called; fo
 batch/      what `batch` does: a folder of photos, with a journal to resume from
 live/       what `live` does: a camera or video file, frame by frame
 mcp_server/ what `mcp` does: tools for assistants
-removebg/   what `removebg` does: programs written for remove.bg move here
+removebg/   what `removebg check` does
 server/     which server a command uses, and how it is started and asked
 terminal/   output, exit codes, signals, and the lazy command group
 secret_files  settings read from files
@@ -68,7 +68,7 @@ SECTIONS = {
         "audit": CommandEntry("operating.audit", "Find lost, duplicated or orphaned work."),
         "keys": CommandEntry("operating.keys", "Issue, list and revoke API keys."),
         "webhooks": CommandEntry("operating.webhooks", "Forward events to this machine."),
-        "removebg": CommandEntry("removebg", "Move programs written for remove.bg to here."),
+        "removebg": CommandEntry("removebg", "Serve programs written for remove.bg."),
         "tenants": CommandEntry("operating.tenants", "Show and set tenants' quotas."),
         "completion": CommandEntry("operating.completion", "Print a shell completion script."),
     },

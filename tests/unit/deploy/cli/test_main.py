@@ -57,7 +57,7 @@ HINTS = {
     "mcp": "pip install 'smart-filter[mcp]'\n",
 }
 # Commands that end by themselves, and their status.
-BARE = {"removebg check": 3, f"removebg scan {__file__}": 0}
+BARE = {"removebg check": 3}
 
 
 class Ended(NamedTuple):

@@ -25,7 +25,6 @@ import click
 
 from smart_filter_deploy import tls_files
 from smart_filter_deploy.cli.commands.options import default_threads
-from smart_filter_deploy.cli.removebg import REMOVE_BG_HOST
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PROGRAM
 from smart_filter_deploy.cli.terminal.signals import handle_signals
@@ -105,7 +104,7 @@ _HTTPS_PORT = 443
     "--tls-certificate",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Serve https too, with this certificate (PEM); `smart-filter removebg certificate`.",
+    help="Serve https too, with this certificate (PEM).",
 )
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its key (PEM).")
 @click.option(
@@ -156,8 +155,6 @@ def up(
     # Clients on other machines must not reach this machine's own servers through it.
     opens = https is not None and https.host != LOOPBACK
     outbound = _choose_outbound(public_only=public_only, opens=opens)
-    if https is not None:
-        https.note_other_names()
     _refuse_second_stack(data)
     ports = _choose_ports(port, operators_port)
     if https is not None:
@@ -208,15 +205,6 @@ class _Https:
                 f"https cannot be served on {self.host}:{self.port} ({fault}): stop the server"
                 " that uses it, run as a user who may, or choose others with --tls-host and"
                 " --tls-port"
-            )
-
-    def note_other_names(self) -> None:
-        """Tell when programs that have remove.bg's address built in reject the certificate."""
-        if not self.files.covers(REMOVE_BG_HOST):
-            _print_progress(
-                f"{self.files.certificate} is for {', '.join(self.files.names)}, not for"
-                f" {REMOVE_BG_HOST}: programs with remove.bg's address built in reject it;"
-                f" `{PROGRAM} removebg certificate` makes one that they accept"
             )
 
     @property
