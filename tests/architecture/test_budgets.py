@@ -68,7 +68,7 @@ BUDGETS = {
         686_500, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
     ),
     "training": Budget(70_000, count_tokens, ("training/*.py",)),
-    "tests": Budget(635_000, count_tokens, ("tests/*.py",)),
+    "tests": Budget(635_500, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(74_500, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
     "docs, words": Budget(69_200, count_words, ("docs/*.md", ":!docs/problems")),
