@@ -26,7 +26,6 @@ from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import quotas
 from smart_filter_workers import child_process
 from smart_filter_workers.artifacts import take_import
-from smart_filter_workers.learning.shadow_run import CompletedStage
 from smart_filter_workers.runtime import error_policy
 from smart_filter_workers.runtime.claiming import batching, claims, reroute, run_ahead
 from smart_filter_workers.runtime.claiming.claims import Claim, ClaimKind
@@ -83,10 +82,7 @@ def _run_turn(services: WorkerContext, *, ends_at: float) -> None:
                 unrung, claim = [], None
             case ClaimKind.EMPTY:
                 services.doorbell.ring(_filter_unserved(services, unrung))
-                # Shadow runs come last: no job waits for them.
-                if not services.shadow_runner.run_next():
-                    return
-                unrung, claim = [], None
+                return
     if not services.draining.is_set():
         unrung = [*_filter_unserved(services, unrung), *_list_ready(services)]
     services.doorbell.ring(unrung)
@@ -393,7 +389,6 @@ def _complete(
             services.counters.record_claims([task.lease])
             services.stage_events.record_claims([task.lease])
         services.stage_events.record_success(outcome)
-        services.shadow_runner.offer(CompletedStage(task.lease, task.inputs, task.result))
     if following is not None:
         services.counters.record_claims(following.leases)
         services.stage_events.record_claims(following.leases)

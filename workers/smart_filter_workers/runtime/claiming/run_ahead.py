@@ -123,7 +123,6 @@ def _lease(lead: Lease, row: StageRow) -> Lease:
         models=row.models,
         parameters=row.parameters,
         digests=row.digests,
-        shadows=row.shadows,
     )
 
 

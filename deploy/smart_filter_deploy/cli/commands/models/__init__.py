@@ -8,9 +8,6 @@ from smart_filter_deploy.cli.terminal.text import examples
 _COMMANDS = {
     "admit": CommandEntry("weights", "Add your own weights file.", "worker"),
     "bench": CommandEntry("bench", "Measure time and memory of models.", "worker"),
-    "compare-shadow": CommandEntry(
-        "versions", "Compare shadow results with the live weights.", "worker"
-    ),
     "list": CommandEntry("cards:list_", "List the models of the server."),
     "promote": CommandEntry("versions", "Make weights live.", "worker"),
     "pull": CommandEntry("weights", "Download weights.", "worker"),
@@ -19,7 +16,6 @@ _COMMANDS = {
     ),
     "remove": CommandEntry("weights", "Remove a weights file.", "worker"),
     "rollback": CommandEntry("versions", "Return to the previous weights.", "worker"),
-    "shadow": CommandEntry("versions", "Run weights in shadow on a share of jobs.", "worker"),
     "show": CommandEntry("cards", "Show a model card."),
     "verify": CommandEntry("weights", "Verify the digest of every weights file.", "worker"),
     "versions": CommandEntry("versions", "List trained weights, latest first.", "worker"),

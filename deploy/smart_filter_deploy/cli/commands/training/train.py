@@ -139,9 +139,7 @@ def _train_on_feedback(
         raise CommandError(str(error), WRONG_USAGE) from error
     _print_outcome(outcome, as_json=as_json)
     if not as_json:
-        click.echo(
-            f"candidate {version.digest[:12]}: next, `smart-filter models shadow` or `promote`"
-        )
+        click.echo(f"candidate {version.digest[:12]}: next, `smart-filter models promote`")
 
 
 def _fine_tune(
