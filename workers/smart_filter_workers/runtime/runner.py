@@ -24,7 +24,7 @@ from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import quotas
-from smart_filter_workers import child_process
+from smart_filter_workers import last_attempt
 from smart_filter_workers.artifacts import take_import
 from smart_filter_workers.runtime import error_policy
 from smart_filter_workers.runtime.claiming import batching, claims, reroute, run_ahead
@@ -305,13 +305,13 @@ def _run_pass(services: WorkerContext, tasks: Sequence[Task]) -> None:
 
 def _run_in_child(services: WorkerContext, task: Task) -> None:
     """Load and run in a child process, which may die."""
-    request = child_process.ChildRequest(
+    request = last_attempt.ChildRequest(
         services.settings, services.extra_models, task.lease, task.job
     )
     limit_seconds = services.settings.engine.stage_seconds + _CHILD_START_SECONDS
     is_fetching = task.fetches_background
     with task.trail.step(WorkerStep.INFER, task.lease), task.measure_fetch(is_fetching):
-        answer = child_process.run(request, limit_seconds=limit_seconds, canceled=task.lost)
+        answer = last_attempt.run(request, limit_seconds=limit_seconds, canceled=task.lost)
     if is_fetching:
         # A child that died is charged all its time; one that answers reports its loading time.
         task.fetching_seconds = answer.loading_seconds
