@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import sys
-import time
+import threading
 
 from smart_filter_shared.child_processes import serving
 
@@ -19,6 +19,6 @@ def serve(parent: socket.socket) -> None:
             case "exit":
                 sys.exit(3)
             case "hang":
-                time.sleep(1000)
+                threading.Event().wait()
             case _:
                 serving.send_answer(parent, question)
