@@ -93,7 +93,7 @@ def decoding(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoding
     clock = MonotonicClock()
     monkeypatch.setattr(thread_share, "time", clock)
     with ExitStack() as stack:
-        pool = DecoderPool(module="smart_filter_tests.forging_decoder", clock=clock.monotonic)
+        pool = DecoderPool(serve="smart_filter_tests.forging_decoder:serve", clock=clock.monotonic)
         stack.callback(pool.close)
         started = stack.enter_context(face_worker.start(bench, threads=2))
         nothing = LruCache(0)

@@ -456,8 +456,8 @@ def test_worker_releases_an_unreadable_row_and_runs_the_rest(running_stack: Runn
         unreadable, other = [running_stack.submit() for _ in range(2)]
         its_first_stage = f"job_id = '{unreadable}' AND stage = 'prepare'"
         with sessions.transaction(engine) as connection:
-            shadows = """UPDATE stages SET shadows = '{"telepathy": "x"}' WHERE """
-            connection.execute(text(shadows + its_first_stage))
+            digests = """UPDATE stages SET digests = '{"telepathy": "x"}' WHERE """
+            connection.execute(text(digests + its_first_stage))
             pauses.resume(connection, prepare)
 
         def attempts_and_releases() -> tuple[int, int]:

@@ -72,7 +72,7 @@ _TABLES = (
     *("browser_sessions", "browser_codes", "batches", "batch_gaps", "s3_objects", "recipes"),
     *("borrowers", "corrections", "stored_changes", "queue_snapshots"),
     *("paces", "foresight", "pauses", "samples", "queue_samples", "failures"),
-    *("model_versions", "shadow_results", "data_items", "data_sets", "data_removals"),
+    *("model_versions", "data_items", "data_sets", "data_removals"),
 )
 RETENTION = RetentionPolicy(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
 FACTS_WITHOUT_PEOPLE: Mapping[StageName, dict[str, object]] = {

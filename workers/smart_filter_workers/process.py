@@ -27,7 +27,6 @@ from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.learning.example_collector import ExampleCollector
-from smart_filter_workers.learning.shadow_run import ShadowRunner
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.models import catalog
@@ -218,9 +217,6 @@ def _wire(
         large_photos=LargePhotos(memory_limit),
         batch_tracer=BatchTracer(
             traces, worker, on_gpu=discovered.on_gpu if gpu_fault is None else frozenset()
-        ),
-        shadow_runner=ShadowRunner(
-            by_key, loaded, settings=settings, extra_models=discovered.extra
         ),
         settings=settings,
         worker=worker,

@@ -107,9 +107,6 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "queue_snapshots": "SELECT, INSERT, UPDATE",
         "requests": "SELECT (tenant, key, claimed_at, job_id), UPDATE (body), DELETE",
         "samples": "SELECT, INSERT, DELETE",
-        "shadow_results": (
-            "SELECT, INSERT (digest, against, at, agreement, error), UPDATE (id), DELETE"
-        ),
         "stages": "SELECT, UPDATE, DELETE",
         "stored_changes": "SELECT, DELETE",
         "tenants": (

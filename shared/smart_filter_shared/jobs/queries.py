@@ -64,7 +64,7 @@ _STAGES = """
 """
 # The facts that a worker needs to run a stage without claiming it.
 _OF_LEASES = """,
-            'parameters', parameters, 'digests', digests, 'shadows', shadows,
+            'parameters', parameters, 'digests', digests,
             'is_held', not_before IS NOT NULL OR EXISTS (
                 SELECT FROM pauses WHERE pauses.capability = stages.capability
             )"""
@@ -117,10 +117,10 @@ class StageRow:
     seconds: how long its code ran; None before it ran.
     result: numbers and artifact keys as the worker stored them; None before it succeeded.
     capability, rank: its queue, and its place in the queue.
-    parameters, digests, shadows: as in `Lease`.
+    parameters, digests: as in `Lease`.
     is_held: whether it must not run yet, although its needs may be met: its retry is not due, or
         its capability is paused.
-    The last four are read for leases only, and no part of a comparison.
+    The last three are read for leases only, and no part of a comparison.
     """
 
     name: StageName
@@ -133,7 +133,6 @@ class StageRow:
     rank: float = 0.0
     parameters: Json = field(default_factory=dict, compare=False)
     digests: Json = field(default_factory=dict, compare=False)
-    shadows: Json = field(default_factory=dict, compare=False)
     is_held: bool = field(default=True, compare=False)
 
 
@@ -456,7 +455,6 @@ def _stage_row(row: Json) -> StageRow:
         rank=row["rank"],
         parameters=row.get("parameters", {}),
         digests=row.get("digests", {}),
-        shadows=row.get("shadows", {}),
         is_held=row.get("is_held", True),
     )
 

@@ -24,7 +24,7 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.jobs.photo_queue import CLIENT
-from smart_filter_shared.model_registry import shadow_results, weight_versions
+from smart_filter_shared.model_registry import weight_versions
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.stock import incoming
 from smart_filter_shared.storage import keys
@@ -67,7 +67,6 @@ _ROW_CLEANUPS = (
     outbox.delete_old,
     corrections.delete_expired,
     incoming.delete_refused,
-    shadow_results.delete_old,
 )
 _log = logger("retention")
 

@@ -85,7 +85,7 @@ _CLAIM = f"""
         FROM chosen
         WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
         RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
-            stages.digests, stages.shadows,
+            stages.digests,
             stages.attempt, stages.releases, stages.lease_token AS token, stages.album,
             -- The first claim of any of its stages makes a job run. Two claims can be first at the
             -- same moment: see _find_first_claims. An aggregate, because for NOT EXISTS the planner
@@ -98,7 +98,7 @@ _CLAIM = f"""
     ), recorded AS ({events.insert(_FIRST_RUNS)})
     -- After begins_job, in the order of the fields of Lease.
     SELECT begins_job, job_id, stage, token, attempt, releases, mark, capability, models,
-        parameters, album, digests, shadows, {{job_sql}}
+        parameters, album, digests, {{job_sql}}
     FROM claimed
 """  # noqa: S608 - all parts stand in this package
 

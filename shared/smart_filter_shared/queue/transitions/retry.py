@@ -56,7 +56,7 @@ _REROUTE = text("""
     UPDATE open_stages SET
         state = 'ready', capability = :capability, models = CAST(:models AS jsonb),
         parameters = CAST(:parameters AS jsonb), digests = CAST(:digests AS jsonb),
-        shadows = '{}', batch_key = :batch_key, rerouted = true,
+        batch_key = :batch_key, rerouted = true,
         ready_at = statement_timestamp(), attempt = 0, error = NULL,
         lease_token = NULL, leased_until = NULL
     WHERE job_id = :job_id AND stage = :stage AND state = 'running' AND lease_token = :token

@@ -41,7 +41,7 @@ _JOB_COLUMNS = """
 """
 _STAGE_COLUMNS = """
     job_id uuid, stage text, capability text, models jsonb, parameters jsonb, digests jsonb,
-    shadows jsonb, batch_key text, work text, open_needs smallint, state text,
+    batch_key text, work text, open_needs smallint, state text,
     not_before timestamptz, rank float8, head_start float8, album uuid, seconds float8, result jsonb
 """
 

@@ -124,7 +124,6 @@ def _lease(lead: Lease, row: StageRow) -> Lease:
         models=row.models,
         parameters=row.parameters,
         digests=row.digests,
-        shadows=row.shadows,
     )
 
 

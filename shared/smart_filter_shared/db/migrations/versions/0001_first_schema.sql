@@ -690,7 +690,7 @@ CREATE TABLE delivery_attempts (
     PRIMARY KEY (delivery_id, id)
 );
 
--- Tables of models: cards, versions of weights, shadow results and data sets.
+-- Tables of models: cards, versions of weights and data sets.
 
 -- Model cards that workers publish: see model_registry/published_models.py.
 CREATE TABLE models (
@@ -716,8 +716,6 @@ CREATE TABLE model_versions (
     model text NOT NULL,
     key text NOT NULL,
     state text NOT NULL,
-    -- Share of jobs that the version also runs on, while it is a shadow.
-    share double precision,
     -- Quality of this version and of the version that was live then, on the same photos.
     metrics jsonb NOT NULL,
     -- The weights that training started from; null: the model's own, or none.
@@ -730,28 +728,10 @@ CREATE TABLE model_versions (
     moved_at timestamptz NOT NULL,
     -- The weights that it replaced as live; null: the model's own.
     replaced text,
-    CONSTRAINT model_versions_share CHECK ((share IS NOT NULL) = (state = 'shadow')),
-    CONSTRAINT model_versions_state
-        CHECK (state IN ('candidate', 'shadow', 'live', 'retired'))
+    CONSTRAINT model_versions_state CHECK (state IN ('candidate', 'live', 'retired'))
 );
 CREATE INDEX model_versions_by_model ON model_versions (task, model);
 CREATE UNIQUE INDEX model_versions_live ON model_versions (task, model) WHERE state = 'live';
-CREATE UNIQUE INDEX model_versions_shadow ON model_versions (task, model)
-    WHERE state = 'shadow';
-
--- Agreement of shadow weights with the weights that produced the result, by photo: numbers only.
-CREATE TABLE shadow_results (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    digest text NOT NULL,
-    -- Digest of the weights that produced the result; null for a model without weights.
-    against text,
-    at timestamptz NOT NULL,
-    -- Null when the shadow run raised; `error` has the reason.
-    agreement jsonb,
-    error text
-);
-CREATE INDEX shadow_results_by_age ON shadow_results (at);
-CREATE INDEX shadow_results_by_digest ON shadow_results (digest, at);
 
 -- Training examples made of corrections: see feedback/examples.py.
 CREATE TABLE data_items (

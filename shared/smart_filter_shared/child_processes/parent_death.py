@@ -1,7 +1,10 @@
-"""Tie a process to its parent, drop privileges, and exec the real program.
+"""Tie a process to its parent: when the parent ends, even by SIGKILL, the kernel ends the process.
 
-Run as a script between fork and exec of every child, because Python code must not run in a forked
-child of a process that may have threads:
+To the kernel, the parent is the thread that started the process: it must live as long as the
+parent.
+
+Foreign programs are started by this file, run as a script between fork and exec, because Python
+code must not run in a forked child of a process that may have threads:
 
     python -I -S parent_death.py PARENT DEATH_SIGNAL UID GID -- PROGRAM [ARGUMENT...]
 
@@ -18,6 +21,19 @@ _PR_SET_PDEATHSIG = 1  # Source: linux/prctl.h
 _NOT_STARTED_STATUS = 127  # exit status of a shell when a program cannot be run
 
 
+def exit_with_parent(parent: int, death_signal: int = signal.SIGKILL) -> None:
+    """Let a signal end this process when its parent ends, for any reason; on Linux.
+
+    parent: the id of the process that started this one.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "prctl") and libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0:
+        sys.exit(f"prctl(PR_SET_PDEATHSIG): {os.strerror(ctypes.get_errno())}")
+    # A parent that died before prctl causes no signal.
+    if os.getppid() != parent:
+        sys.exit("the process that started this one has ended")
+
+
 def main() -> None:
     """Exec the program of the command line; never returns."""
     parent, death_signal, uid, gid, dashes, *argv = sys.argv[1:]
@@ -25,7 +41,8 @@ def main() -> None:
         sys.exit("parent_death: expected PARENT DEATH_SIGNAL UID GID -- PROGRAM [ARGUMENT...]")
     if uid != "-":
         _switch_user(int(uid), int(gid))
-    _die_with_parent(int(parent), int(death_signal))
+    # After the change of user, which clears the setting; exec of an ordinary program keeps it.
+    exit_with_parent(int(parent), int(death_signal))
     _reset_signals()
     try:
         os.execvpe(argv[0], argv, os.environ)  # noqa: S606  no shell, on purpose
@@ -38,16 +55,6 @@ def _switch_user(uid: int, gid: int) -> None:
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
-
-
-def _die_with_parent(parent: int, death_signal: int) -> None:
-    # After the change of user, which clears the setting; exec of an ordinary program keeps it.
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0:
-        sys.exit(f"prctl(PR_SET_PDEATHSIG): {os.strerror(ctypes.get_errno())}")
-    # A parent that died before prctl causes no signal.
-    if os.getppid() != parent:
-        sys.exit("the process that started this one has already ended")
 
 
 def _reset_signals() -> None:

@@ -1,13 +1,12 @@
-"""Train a Keras network: batches, one cycle of the learning rate, averaged weights, resuming.
+"""A Keras network in training: batches, one cycle of the learning rate, averaged weights.
 
 `start` returns the network to train, `train` trains it on labeled pictures, `fit` on any batches.
 Importing this module imports Keras; models import it when training starts.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_training import loop
 from smart_filter_training.examples import Data, Examples
 from smart_filter_training.run_record import RunRecord
 
@@ -30,7 +30,7 @@ Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Targets: TypeAlias = Floats | Mapping[str, Floats]
 # Arguments: the epoch, the number of the batch in it, and the numbers of its examples, (N,).
-MakeBatch: TypeAlias = Callable[[int, int, NDArray[np.int64]], tuple[Any, Any]]
+MakeExamples: TypeAlias = Callable[[int, int, NDArray[np.int64]], tuple[Any, Any]]
 
 # The average of the weights covers about this many last steps; short runs average fewer.
 AVERAGED_STEPS: Final = 500
@@ -38,47 +38,34 @@ AVERAGED_STEPS: Final = 500
 WEIGHTS: Final = "network.weights.h5"
 # The share of steps that warm up. Source: Smith & Topin 2019, "Super-convergence" (one cycle).
 WARM_UP: Final = 0.1
-# Files by the number of finished epochs: weights with the optimizer's state, and the states of the
-# random generators of dropout, which Keras does not save.
-_CHECKPOINT: Final = "epoch-{:04d}.weights.h5"
-_RANDOM_STATES: Final = "chance-{:04d}.json"
+_EVALUATED_BATCH: Final = 256
 
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships no types
-    """Shuffled batches of `count` examples; any thread may draw one.
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Endless shuffled batches of `count` examples, epoch after epoch, counted from 1.
 
-    A batch depends on the seed, the epoch and its number alone, so that a run that was killed
-    resumes as if it had not been.
+    A batch depends on the seed, the epoch and its number alone.
     """
 
-    def __init__(self, count: int, make_batch: MakeBatch, *, batch_size: int, seed: int) -> None:
-        # One thread prepares the next batches while the network trains on this one.
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=4)
-        self._count = count
-        self._make_batch = make_batch
-        self._batch_size = batch_size
-        self._seed = seed
-        self.start_at(0)
+    count: int
+    make_examples: MakeExamples
+    batch_size: int
+    seed: int
 
-    def start_at(self, epoch: int) -> None:
-        """Shuffle for an epoch, numbered from 0."""
-        self._epoch = epoch
-        order = np.random.default_rng((self._seed, epoch)).permutation(self._count)
-        # A batch that needs more examples than there are repeats some.
-        self._order = np.resize(order, max(self._count, self._batch_size)) if self._count else order
+    @property
+    def epoch(self) -> int:
+        """The number of whole batches in an epoch; other epochs show the rest."""
+        return max(1, self.count // self.batch_size)
 
-    def __len__(self) -> int:
-        """Return the number of whole batches in an epoch; other epochs show the rest."""
-        return max(1, self._count // self._batch_size)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
+    def make_batch(self, number: int) -> tuple[Any, Any]:
         """Return the inputs and the targets of one batch."""
-        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        return self._make_batch(self._epoch, index, chosen)
-
-    def on_epoch_end(self) -> None:
-        """Shuffle for the next epoch."""
-        self.start_at(self._epoch + 1)
+        epoch, index = divmod(number, self.epoch)
+        order = np.random.default_rng((self.seed, epoch + 1)).permutation(self.count)
+        # A batch that needs more examples than there are repeats some.
+        order = np.resize(order, max(self.count, self.batch_size)) if self.count else order
+        chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
+        return self.make_examples(epoch + 1, index, chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +80,7 @@ class AugmentedPictures:
     augment: Callable[[np.random.Generator, Bytes], Floats]
     seed: int
 
-    def make_batch(self, epoch: int, index: int, chosen: NDArray[np.int64]) -> tuple[Any, Any]:
+    def make_examples(self, epoch: int, index: int, chosen: NDArray[np.int64]) -> tuple[Any, Any]:
         """Return the inputs and the targets of one batch."""
         rng = np.random.default_rng((self.seed, epoch, index))
         targets = (
@@ -150,9 +137,7 @@ def train(
     augmented = AugmentedPictures(pictures, to_targets(data.train), augment, seed)
     return fit(
         network,
-        Batches(
-            len(pictures), augmented.make_batch, batch_size=configuration.batch_size, seed=seed
-        ),
+        Batches(len(pictures), augmented.make_examples, configuration.batch_size, seed),
         configuration,
         record,
         validation=(to_inputs(data.validation.pictures), to_targets(data.validation)),
@@ -175,27 +160,24 @@ def fit(
 ) -> Network:
     """Train a network and return it with its averaged weights; WEIGHTS holds them too.
 
-    validation: inputs and targets as Keras takes them, for the curves alone.  A run whose
-    record has a checkpoint resumes after its last whole epoch.
+    validation: inputs and targets as Keras takes them, for the curves alone.  The curves and
+    checkpoints are those of whole epochs.
     """
+    plan = loop.Plan(
+        steps=batches.epoch * configuration.epochs,
+        curve_interval=batches.epoch,
+        checkpoint_interval=batches.epoch,
+        epoch=batches.epoch,
+    )
     network.compile(
-        _make_optimizer(configuration, steps=len(batches) * configuration.epochs),
+        _make_optimizer(configuration, steps=plan.steps),
         loss=loss,
         loss_weights=loss_weights,
         metrics=metrics,
     )
-    checkpoints = _Checkpoints(record, validation)
     network.optimizer.build(network.trainable_variables)
-    done = checkpoints.restore(network)
-    batches.start_at(done)
-    network.fit(
-        batches,
-        epochs=configuration.epochs,
-        initial_epoch=done,
-        shuffle=False,
-        verbose=0,
-        callbacks=[checkpoints],
-    )
+    loop.train(_KerasLearner(network, batches.epoch, validation), batches.make_batch, plan, record)
+    network.optimizer.finalize_variable_values(network.trainable_variables)
     to_full_precision(network).save_weights(record.folder / WEIGHTS)
     return network
 
@@ -273,60 +255,42 @@ def _make_optimizer(configuration: Configuration, *, steps: int) -> Any:  # noqa
     return optimizer
 
 
-class _Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types
-    """Saves the state of a run and draws its curves after each epoch."""
+@dataclass(slots=True)
+class _KerasLearner:
+    """A compiled network in training.  epoch: its batches."""
 
-    def __init__(self, record: RunRecord, validation: tuple[Any, Any]) -> None:
-        super().__init__()
-        self._record = record
-        self._validation = validation
+    network: Network
+    epoch: int
+    validation: tuple[Any, Any]
+    _of_epoch: list[Mapping[str, float]] = field(default_factory=list)
 
-    def restore(self, network: Network) -> int:
-        """Load the newest checkpoint; return the number of finished epochs."""
-        saved = self._files()
-        if not saved:
-            return 0
-        done = int(saved[-1].name.removeprefix("epoch-")[:4])
-        states_file = self._record.checkpoint_folder / _RANDOM_STATES.format(done)
-        try:
-            network.load_weights(saved[-1])
-            states = json.loads(states_file.read_text(encoding="utf-8"))
-            for state, values in zip(_random_states(network), states, strict=True):
-                state.assign(values)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            why = str(error).partition("\n")[0]
-            raise SetupFailed(
-                f"{saved[-1]} is not a checkpoint of this run ({why}): remove"
-                f" {self._record.folder} to start over"
-            ) from error
-        return done
+    def learn(self, number: int, batch: tuple[Any, Any]) -> Mapping[str, float]:
+        """Train on a batch; return the means of the epoch until now."""
+        if number % self.epoch == 0:
+            self._of_epoch.clear()
+        self._of_epoch.append(self.network.train_on_batch(*batch, return_dict=True))
+        return {
+            f"train/{name}": float(np.mean([numbers[name] for numbers in self._of_epoch]))
+            for name in self._of_epoch[0]
+        }
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Draw the curves, save this epoch, and remove the previous one."""
-        inputs, targets = self._validation
-        figures = self.model.evaluate(inputs, targets, batch_size=256, verbose=0, return_dict=True)
-        for name, value in (logs or {}).items():
-            self._record.scalar(f"train/{name}", float(value), epoch + 1)
-        for name, value in figures.items():
-            self._record.scalar(f"validation/{name}", float(value), epoch + 1)
-        folder, before = self._record.checkpoint_folder, self._files()
-        folder.mkdir(parents=True, exist_ok=True)
-        states = [keras.ops.convert_to_numpy(seed).tolist() for seed in _random_states(self.model)]
-        states_file = folder / _RANDOM_STATES.format(epoch + 1)
-        states_file.write_text(json.dumps(states), encoding="utf-8")
-        file = folder / _CHECKPOINT.format(epoch + 1)
-        partial = file.with_name(f"partial-{file.name}")
-        self.model.save_weights(partial)
-        partial.replace(file)
-        for old in (*before, *folder.glob(_RANDOM_STATES.format(epoch))):
-            old.unlink()
-        self._record.note(epochs_done=epoch + 1)
+    def validate(self) -> Mapping[str, float]:
+        """Return loss and metrics of the validation examples."""
+        numbers = self.network.evaluate(
+            *self.validation, batch_size=_EVALUATED_BATCH, verbose=0, return_dict=True
+        )
+        return {f"validation/{name}": float(value) for name, value in numbers.items()}
 
-    def _files(self) -> list[Path]:
-        return sorted(self._record.checkpoint_folder.glob("epoch-*.weights.h5"))
+    def save(self, file: Path) -> None:
+        """Write weights, the states of random generators, and the optimizer's numbers."""
+        with file.open("wb") as written:
+            np.savez(written, *map(keras.ops.convert_to_numpy, self._variables()))
 
+    def load(self, file: Path) -> None:
+        """Restore all of them."""
+        with np.load(file, allow_pickle=False) as saved:
+            for variable, name in zip(self._variables(), saved.files, strict=True):
+                variable.assign(saved[name])
 
-def _random_states(network: Network) -> list[Any]:
-    """Return the states of the random generators of a network's layers, in a fixed order."""
-    weights = {id(weight) for weight in network.weights}
-    return [value for value in network.variables if id(value) not in weights]
+    def _variables(self) -> list[Any]:
+        return [*self.network.variables, *self.network.optimizer.variables]
