@@ -29,7 +29,7 @@ from smart_filter_shared.recipe.words import AUTO, json_pointer
 # What to do about a contradiction, and the fields at fault.
 _Fault: TypeAlias = tuple[str, Sequence[str]]
 # Values that ask for nothing, whatever the default.
-_NOTHING: Final[Sequence[object]] = ("none", "0", [])
+_NOTHING: Final[Sequence[object]] = ("none", "0")
 
 
 def reject_contradictions(

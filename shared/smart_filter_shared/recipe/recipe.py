@@ -348,38 +348,49 @@ class Recipe:
         }
 
 
-# Fields with names below them, which `fields` reads.
-_STRUCTURED: Final = {
-    "recipe": Field(
-        """A name from `GET /v1/recipes`, or up to 4: their fields apply where the request gives
-        none, and a later recipe takes precedence
+# Fields with names below them, which `fields` reads, and their defaults.
+_STRUCTURED: Final[Mapping[str, tuple[Field, object]]] = {
+    "recipe": (
+        Field(
+            """A name from `GET /v1/recipes`, or up to 4: their fields apply where the request
+            gives none, and a later recipe takes precedence
 
-        [Saved recipes](choices.md#saved-recipes), in JSON `{"recipe": {"recipe": NAME}}`
-        """,
-        group=Group.PICTURE,
-        stages=(),
+            [Saved recipes](choices.md#saved-recipes), in JSON `{"recipe": {"recipe": NAME}}`
+            """,
+            group=Group.PICTURE,
+            stages=(),
+        ),
+        None,
     ),
-    "filters": Field(
-        """Drawn on the image in this order
+    "filters": (
+        Field(
+            """Drawn on the image in this order
 
-        `filters.<name>.<parameter>`, such as `filters.hat.kind=santa`, sets a parameter
-        ([Filters](../filters.md)); `filters.caption.text` is required. Of a filter that is not
-        requested: `invalid_recipe`
-        """,
-        group=Group.FILTERS,
-        outputs=PICTURE_OUTPUTS,
+            `filters.<name>.<parameter>`, such as `filters.hat.kind=santa`, sets a parameter
+            ([Filters](../filters.md)); `filters.caption.text` is required. Of a filter that is not
+            requested: `invalid_recipe`
+            """,
+            group=Group.FILTERS,
+            outputs=PICTURE_OUTPUTS,
+        ),
+        [],
     ),
-    "metadata": Field(
-        f"""Own values by name, returned with the job; names have at most 64 letters, digits, `_`,
-        `.` and `-`
+    "metadata": (
+        Field(
+            f"""Own values by name, returned with the job; names have at most 64 letters, digits,
+            `_`, `.` and `-`
 
-        `metadata.NAME` in forms, at most {MAX_METADATA} texts of at most {MAX_METADATA_CHARACTERS}
-        characters, in job, events and webhooks
-        """,
-        group=Group.RUN,
-        stages=(),
+            `metadata.NAME` in forms, at most {MAX_METADATA} texts of at most
+            {MAX_METADATA_CHARACTERS} characters, in job, events and webhooks
+            """,
+            group=Group.RUN,
+            stages=(),
+        ),
+        None,
     ),
-    **{str(task): Field(text, group=Group.MODELS) for task, text in CHOOSABLE_TASKS.items()},
+    **{
+        str(task): (Field(text, group=Group.MODELS), AUTO) for task, text in CHOOSABLE_TASKS.items()
+    },
 }
 
 
@@ -393,8 +404,8 @@ def declared_fields() -> Mapping[str, RecipeField]:
         *list_fields(Files, Group.FILE, "files"),
         *list_fields(Logo, Group.LOGO, "logo"),
         *(
-            RecipeField(name, declared.group or Group.PICTURE, declared)
-            for name, declared in _STRUCTURED.items()
+            RecipeField(name, declared.group or Group.PICTURE, declared, default=default)
+            for name, (declared, default) in _STRUCTURED.items()
         ),
     ]
     return {one.name: one for one in sorted(fields, key=lambda one: list(Group).index(one.group))}
