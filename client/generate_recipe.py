@@ -88,8 +88,7 @@ def _type(schema: Schema, definitions: Schema) -> str:
             kinds = " | ".join(_type(choice, definitions) for choice in choices).split(" | ")
             kind = " | ".join(kind for kind in dict.fromkeys(kinds) if kind != "None")
         case {"enum": words}:
-            named = "FilterName" if words == _FILTER_NAMES else _NAMED.get(name)
-            kind = named or _literal(words)
+            kind = "FilterName" if words == _FILTER_NAMES else _NAMED.get(name) or _literal(words)
         case {"$ref": _}:
             kind = name
         case {"type": "array", "items": items}:

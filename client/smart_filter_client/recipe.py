@@ -89,11 +89,11 @@ class Recipe(_FilterParameters, total=False):
 
     background: Annotated[
         str,
-        "`auto`, `keep`, `transparent`, `color:CSS-COLOR`, `preset:NAME`, `keywords:WORD,WORD`, `blur:0..1`, `url:https://HOST/PATH`, or `file` with the part `background_file` of a form; `auto` by default",
+        "`auto`, `keep`, `transparent`, `color:CSS-COLOR`, `preset:NAME`, `keywords:WORD,WORD`, `blur:0..1`, `url:https://HOST/PATH`, or `file`: a form's part `background_file`; `auto` by default",
     ]
     style: Annotated[
         Literal["clean", "playful", "brand", "seasonal", "spring", "summer", "autumn", "winter"],
-        "The backgrounds that `auto` chooses from: `clean`: places and light; `playful`: patterns; `brand`: your own pictures; `seasonal`: the season of the northern year; or one season; `clean` by default",
+        "What `auto` chooses from: `clean`: papers, walls, gardens, skies; `playful`: patterns; `brand`: your own pictures; `seasonal`: the season of the northern year; or one season; `clean` by default",
     ]
     outputs: Annotated[OutputName | Sequence[OutputName], "The files to make; `image` by default"]
     subject: Annotated[

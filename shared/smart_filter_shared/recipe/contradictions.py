@@ -146,7 +146,7 @@ def _is_transparent(recipe: Recipe) -> bool:
 
 
 def _kept_background(recipe: Recipe) -> Iterator[_Fault]:
-    names = [one.name for one in _asked_fields(recipe) if one.declared.replaces]
+    names = [field.name for field in _asked_fields(recipe) if field.declared.replaces]
     if names and recipe.background.kind == BackgroundKind.KEEP:
         remedy = (
             f"{_need(names)} a new background, and background=keep keeps the photo's own: choose "
@@ -158,9 +158,9 @@ def _kept_background(recipe: Recipe) -> Iterator[_Fault]:
 def _outputs(recipe: Recipe) -> Iterator[_Fault]:
     """Yield errors for fields that no requested output shows."""
     names_by_outputs: dict[frozenset[Output], list[str]] = defaultdict(list)
-    for one in _asked_fields(recipe):
-        if one.declared.outputs and not one.declared.outputs & set(recipe.outputs):
-            names_by_outputs[one.declared.outputs].append(one.name)
+    for field in _asked_fields(recipe):
+        if field.declared.outputs and not field.declared.outputs & set(recipe.outputs):
+            names_by_outputs[field.declared.outputs].append(field.name)
     for needed, names in names_by_outputs.items():
         remedy = (
             f"{_need(names)} {' or '.join(sorted(needed))} in outputs: add one, or leave "
@@ -173,9 +173,9 @@ def _asked_fields(recipe: Recipe) -> list[RecipeField]:
     """Return the fields that ask for something: neither the default, nor nothing."""
     written = recipe.as_json()
     return [
-        one
-        for name, one in declared_fields().items()
-        if name in written and written[name] != one.default_json and written[name] not in _NOTHING
+        field
+        for name, field in declared_fields().items()
+        if name in written and written[name] != field.default_json and written[name] not in _NOTHING
     ]
 
 

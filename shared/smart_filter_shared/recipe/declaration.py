@@ -1,7 +1,7 @@
 """How a field of a recipe is declared: once, at its attribute; all else follows from that.
 
 `declare` gives an attribute of `Recipe`, or of one of its parts, its default, text and range, and a
-`Spelling` when its values have a form of their own. From that and the attribute's type follow how
+`spelling` when its values have a form of their own. From that and the attribute's type follow how
 values are read from JSON, forms and stored rows, the recipe as JSON, the cache keys of stages, the
 schemas in the API's description, the options of the command line, the form of the studio, the
 clients' types and the tables of docs/api/recipes.md.
@@ -16,14 +16,13 @@ from typing import Annotated, Any, Final, TypeVar, get_args, get_origin, get_typ
 
 from pydantic import (
     BeforeValidator,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
+    PlainSerializer,
+    PlainValidator,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic import Field as Constraints
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
 
 from smart_filter_shared.catalog.scalars import (
     Scalar,
@@ -76,7 +75,7 @@ PICTURE_OUTPUTS: Final = frozenset({Output.IMAGE, Output.THUMBNAIL})
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What is declared of a field beside its type and default.
+    """The declaration of a field, without its type and default.
 
     text: its meaning, for schemas, forms and the command line; below a blank line, more for the
         page.  notes: annotations of its type, as pydantic knows them.
@@ -104,53 +103,41 @@ class Field:
 
 Value = TypeVar("Value")
 _DECLARED: Final = "declared"
+_TEXT: Final = {"type": "string"}
 
 
 def declare(
     default: Value,
     text: str,
-    *notes: object,
+    notes: Sequence[object] = (),
     **facts: Any,  # noqa: ANN401 - of `Field`
 ) -> Value:
     """Return the default of an attribute that is a field of the recipe."""
     return field(default=default, metadata={_DECLARED: Field(text, notes, **facts)})
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # types hash their annotations, and a schema has none
-class Spelling:
-    """The text of a value in recipes.
+def spelling(
+    read: Callable[[str], object],
+    write: Callable[[Any], str] = str,  # of the value's own type
+    *,
+    none: str = "",
+    schema: Mapping[str, Any] = _TEXT,  # JSON Schema of any shape
+) -> Sequence[object]:
+    """Return the annotations of a type whose values a recipe writes as text.
 
-    read: parses it; its ValueError is the answer to the client.  write: makes it of a value.
-    none: the word for None.  schema: what requests may hold, in JSON Schema.
+    read: parses the text; its ValueError is the answer to the client.  write: makes it of a value.
+    none: the word for None.  schema: what requests may hold.
     """
-
-    read: Callable[[str], object]
-    write: Callable[[Any], str] = str  # of the value's own type
-    none: str = ""
-    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
-
-    def __get_pydantic_core_schema__(self, _kind: object, _: GetCoreSchemaHandler) -> CoreSchema:
-        """Return how pydantic reads and writes a value."""
-        return core_schema.no_info_plain_validator_function(
-            self._read_scalar,
-            serialization=core_schema.plain_serializer_function_ser_schema(self._write_text),
-        )
-
-    def __get_pydantic_json_schema__(
-        self, _: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return the schema of a request, or of an answer, which holds the text."""
-        return dict(self.schema) if handler.mode == "validation" else {"type": "string"}
-
-    def _read_scalar(self, value: Scalar) -> object:
-        text = as_text(value)
-        return None if self.none and text == self.none else self.read(text)
-
-    def _write_text(self, value: object) -> str:
-        return self.none if value is None else self.write(value)
+    return (
+        PlainValidator(
+            lambda value: None if none and value == none else read(as_text(value)),
+        ),
+        PlainSerializer(lambda value: none if value is None else write(value), return_type=str),
+        WithJsonSchema(dict(schema), mode="validation"),
+    )
 
 
-def spelled(read: Callable[[str], object]) -> BeforeValidator:
+def parsed(read: Callable[[str], object]) -> BeforeValidator:
     """Return an annotation that parses a text, for a type whose values JSON has."""
     return BeforeValidator(lambda value: read(as_text(value)))
 
@@ -190,9 +177,13 @@ class RecipeField:
     def help(self) -> str:
         """What the field means, and its default."""
         text = " ".join(self.declared.text.partition("\n\n")[0].split())
-        usual = as_list("" if self.default_json is None else self.default_json)
-        default = ",".join(map(as_text, usual))
-        return f"{text}; `{default}` by default" if default else text
+        return f"{text}; `{self.default_text}` by default" if self.default_text else text
+
+    @property
+    def default_text(self) -> str:
+        """The default as a form writes it, empty for none."""
+        default = "" if self.default_json is None else self.default_json
+        return ",".join(map(as_text, as_list(default)))
 
     def read(self, value: object) -> Any:  # noqa: ANN401 - of the field's type
         """Return a value of JSON or of a form.  Raises ValueError, which says what is allowed."""

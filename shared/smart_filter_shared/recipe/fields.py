@@ -216,8 +216,7 @@ class _Reader:
                 value = self.scalar(field.name, field.read, None)
             if value is not None:
                 values[field.part][field.attribute] = value
-        own = values.pop("", {})
-        recipe = replace(_DEFAULT, **own)
+        recipe = replace(_DEFAULT, **values.pop("", {}))
         parts = {part: replace(getattr(recipe, part), **some) for part, some in values.items()}
         return replace(recipe, **parts)
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import BeforeValidator, WithJsonSchema
 
 from smart_filter_shared.catalog.scalars import Scalar, quote_value
-from smart_filter_shared.recipe.declaration import Output, declare, spelled
+from smart_filter_shared.recipe.declaration import Output, declare, parsed
 
 MAX_BYTES_LOWER_BOUND: Final = 10_000
 MAX_BYTES_UPPER_BOUND: Final = 1_000_000_000
@@ -81,8 +81,10 @@ class Files:
         The quality goes down to 40; then, and for a png, they shrink evenly. With `png` and a
         `size` in pixels or `print:`: `contradiction`
         """,
-        spelled(read_max_bytes),
-        WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]}, mode="validation"),
+        [
+            parsed(read_max_bytes),
+            WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]}, "validation"),
+        ],
         unit="bytes",
         outputs=_PICTURES,
     )
@@ -93,7 +95,7 @@ class Files:
     matte_bits: Literal[8, 16] = declare(
         8,
         "Bits of a pixel of the matte, with 255 levels in both",
-        spelled(read_matte_bits),
+        [parsed(read_matte_bits)],
         unit="bits",
         outputs=frozenset({Output.MATTE}),
     )
@@ -125,7 +127,7 @@ class Files:
         The number is 1 without a batch, and `jobs download` counts its jobs; the extension
         follows from the format. At most {MAX_NAME_CHARACTERS} characters
         """,
-        BeforeValidator(read_filename),
+        [BeforeValidator(read_filename)],
         longest=MAX_NAME_CHARACTERS,
         stages=(),
     )

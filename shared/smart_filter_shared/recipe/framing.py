@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
 from pydantic import WithJsonSchema
 
 from smart_filter_shared.catalog.scalars import format_number, quote_value
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe.declaration import Spelling, declare
+from smart_filter_shared.recipe.declaration import declare, spelling
 from smart_filter_shared.suggestions import did_you_mean
 
 # A subject this close to a border, as a share of that side, is cut off by it.
@@ -117,11 +118,11 @@ def read_margin(text: str) -> tuple[Length, Length, Length, Length]:
     return margin
 
 
-def read_scale(text: str) -> float:
-    """Parse `10%` to `100%`; return the share."""
+def read_percent(text: str, *, least: float = 0) -> float:
+    """Parse a percentage up to `100%`; return the share."""
     match = _PERCENT.fullmatch(text)
-    if match is None or not MIN_SCALE_PERCENT <= float(match[1]) <= 100:  # noqa: PLR2004 - %
-        raise ValueError(f"{quote_value(text)} is not original, or {MIN_SCALE_PERCENT}% to 100%")
+    if match is None or not least <= float(match[1]) <= 100:  # noqa: PLR2004 - %
+        raise ValueError(f"{quote_value(text)} is not {least}% to 100%")
     return float(match[1]) / 100
 
 
@@ -129,13 +130,12 @@ def read_position(text: str) -> tuple[float, float]:
     """Parse `center`, `30%` or `30% 70%`; return the shares."""
     if text == "center":
         return _CENTER, _CENTER
-    shares = [_percent(part) for part in text.split()]
-    match shares:
-        case [float() as both]:
-            return both, both
-        case [float() as across, float() as down]:
-            return across, down
-    raise ValueError(f"{quote_value(text)} is not original, center, or one or two of 0% to 100%")
+    shares = [read_percent(part) for part in text.split()]
+    if len(shares) not in {1, 2}:
+        raise ValueError(
+            f"{quote_value(text)} is not original, center, or one or two of 0% to 100%"
+        )
+    return shares[0], shares[-1]
 
 
 def read_roi(text: str) -> tuple[Length, Length, Length, Length]:
@@ -240,9 +240,12 @@ class Framing:
         A portrait has the eyes on the upper third, to the waist in a tall picture, else to the
         chest
         """,
-        WithJsonSchema(
-            {"anyOf": [{"type": "string", "enum": list(Crop)}, {"type": "boolean"}]}, "validation"
-        ),
+        [
+            WithJsonSchema(
+                {"anyOf": [{"type": "string", "enum": list(Crop)}, {"type": "boolean"}]},
+                "validation",
+            ),
+        ],
     )
     margin: tuple[Length, Length, Length, Length] = declare(
         (Length(0, percent=False),) * 4,
@@ -251,12 +254,12 @@ class Framing:
 
         Of the photo's pixels, or of the people's sides. Without `crop`: `contradiction`
         """,
-        Spelling(read_margin, write_margin),
+        spelling(read_margin, write_margin),
     )
     aspect: tuple[int, int] | None = declare(
         None,
         f"Aspect ratio, such as `1:1`, `4:5` or `9:16`; at most {MAX_ASPECT_RATIO}:1",
-        Spelling(read_aspect, "{0[0]}:{0[1]}".format, _ORIGINAL),
+        spelling(read_aspect, "{0[0]}:{0[1]}".format, none=_ORIGINAL),
     )
     size: OutputSize = declare(
         OutputSize(),
@@ -267,7 +270,7 @@ class Framing:
         {_PRINT_SIZES} (cm), at {DOTS_PER_INCH} dpi, in the image's orientation. Pixels with an
         `aspect` of another shape: `contradiction`
         """,
-        Spelling(read_size),
+        spelling(read_size),
     )
     scale: float | None = declare(
         None,
@@ -276,7 +279,7 @@ class Framing:
         The share that they fill; implies `position=center`, or the lower border for people whom
         the photo cuts off below
         """,
-        Spelling(read_scale, write_share, _ORIGINAL),
+        spelling(partial(read_percent, least=MIN_SCALE_PERCENT), write_share, none=_ORIGINAL),
         replaces=True,
     )
     position: tuple[float, float] | None = declare(
@@ -284,7 +287,7 @@ class Framing:
         """Position of the people: `center`, or one or two values from `0%` to `100%`, across and
         down
         """,
-        Spelling(read_position, lambda shares: " ".join(map(write_share, shares)), _ORIGINAL),
+        spelling(read_position, lambda shares: " ".join(map(write_share, shares)), none=_ORIGINAL),
         replaces=True,
     )
     roi: tuple[Length, Length, Length, Length] | None = declare(
@@ -293,7 +296,7 @@ class Framing:
 
         People are searched only there
         """,
-        Spelling(read_roi, write_lengths, _WHOLE_PHOTO),
+        spelling(read_roi, write_lengths, none=_WHOLE_PHOTO),
         stages=(StageName.SEGMENTATION, StageName.COMPOSITE),
     )
 
@@ -334,8 +337,3 @@ def _length(text: str) -> Length:
     if match is None:
         raise ValueError(f"{quote_value(text)} is not a length such as 10% or 30px")
     return Length(float(match[1]), percent=match[2] == "%")
-
-
-def _percent(text: str) -> float | None:
-    match = _PERCENT.fullmatch(text)
-    return None if match is None or float(match[1]) > 100 else float(match[1]) / 100  # noqa: PLR2004

@@ -1,17 +1,22 @@
 """Declare, parse and format the logo that is drawn on the finished picture."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from smart_filter_shared.catalog.scalars import quote_value
-from smart_filter_shared.recipe.declaration import PICTURE_OUTPUTS, Spelling, declare
-from smart_filter_shared.recipe.framing import Length, read_margin, write_margin, write_share
+from smart_filter_shared.recipe.declaration import PICTURE_OUTPUTS, declare, spelling
+from smart_filter_shared.recipe.framing import (
+    Length,
+    read_margin,
+    read_percent,
+    write_margin,
+    write_share,
+)
 
 MIN_WIDTH_PERCENT: Final = 1
 
-_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
 # Longest name: `tenant/` and that of a stored picture.
 _MAX_NAME_CHARACTERS: Final = 100
 
@@ -37,16 +42,6 @@ def read_logo(text: str) -> str:
     return text
 
 
-def read_logo_size(text: str) -> float:
-    """Parse `1%` to `100%`; return the share."""
-    match = _PERCENT.fullmatch(text)
-    if match is None or not MIN_WIDTH_PERCENT <= float(match[1]) <= 100:  # noqa: PLR2004 - %
-        raise ValueError(
-            f"{quote_value(text)} is not a share of the width, {MIN_WIDTH_PERCENT}% to 100%"
-        )
-    return float(match[1]) / 100
-
-
 @dataclass(frozen=True, slots=True)
 class Logo:
     """A stored picture that is drawn on the finished one.
@@ -63,7 +58,7 @@ class Logo:
         A [picture of yours](../backgrounds.md), drawn last, with its transparency. One that is
         gone fails the job as `inputs_expired`
         """,
-        Spelling(read_logo, none="none"),
+        spelling(read_logo, none="none"),
         name="logo",
         outputs=PICTURE_OUTPUTS,
     )
@@ -78,7 +73,7 @@ class Logo:
 
         Less where the margin leaves no room
         """,
-        Spelling(read_logo_size, write_share),
+        spelling(partial(read_percent, least=MIN_WIDTH_PERCENT), write_share),
         name="logo_size",
     )
     margin: tuple[Length, Length, Length, Length] = declare(
@@ -86,6 +81,6 @@ class Logo:
         """Border that stays free of the logo: 1, 2 or 4 values such as `30px` or `10%` of the
         image's sides
         """,
-        Spelling(read_margin, write_margin),
+        spelling(read_margin, write_margin),
         name="logo_margin",
     )

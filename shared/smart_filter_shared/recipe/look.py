@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
-from smart_filter_shared.catalog.scalars import format_number, quote_value
-from smart_filter_shared.recipe.declaration import Spelling, declare
+from smart_filter_shared.catalog.scalars import format_number, quote_value, read_number
+from smart_filter_shared.recipe.declaration import declare, spelling
 from smart_filter_shared.recipe.framing import Length
 from smart_filter_shared.recipe.words import AUTO, is_color, suggest_color
 from smart_filter_shared.suggestions import did_you_mean
@@ -15,7 +16,6 @@ MAX_OUTLINE_PERCENT: Final = 10
 MAX_OUTLINE_PX: Final = 200
 DEFAULT_OPACITY: Final = 0.5
 
-_SHARE = re.compile(r"[01](\.[0-9]{1,20})?")
 _OUTLINE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)(px|%)(?: +(.+))?")
 
 
@@ -63,8 +63,8 @@ def read_shadow(text: str) -> Shadow:
         kind = ShadowKind(word)
         if not colon:
             return Shadow(kind)
-        if kind in {ShadowKind.DROP, ShadowKind.CONTACT} and _is_share(value):
-            return Shadow(kind, float(value))
+        if kind in {ShadowKind.DROP, ShadowKind.CONTACT}:
+            return Shadow(kind, read_number(value, least=0, most=1))
     raise ValueError(
         f"{quote_value(text)} is not auto, none, drop or contact,"
         f" the last two with an opacity: drop:0.4{did_you_mean(word, ShadowKind)}"
@@ -94,15 +94,11 @@ def read_outline(text: str) -> Outline:
     return Outline(width, color)
 
 
-def read_share(text: str) -> float:
-    """Parse `0` to `1`; return the share."""
-    if not _is_share(text):
-        raise ValueError(f"{quote_value(text)} is not auto, or a number from 0 to 1")
-    return float(text)
-
-
-_SHARE_OR_AUTO: Final = Spelling(
-    read_share, format_number, AUTO, {"anyOf": [{"type": "number"}, {"type": "string"}]}
+_SHARE_OR_AUTO: Final = spelling(
+    partial(read_number, least=0, most=1),
+    format_number,
+    none=AUTO,
+    schema={"anyOf": [{"type": "number"}, {"type": "string"}]},
 )
 
 
@@ -118,7 +114,7 @@ class Look:
         lower border. Their darkness is 0 to 1 ({DEFAULT_OPACITY}). `auto`: `contact`
         where feet are visible, else a faint `drop`
         """,
-        Spelling(read_shadow),
+        spelling(read_shadow),
         replaces=True,
     )
     outline: Outline | None = declare(
@@ -128,7 +124,7 @@ class Look:
         At most {MAX_OUTLINE_PX} px, or {MAX_OUTLINE_PERCENT} % of the longer side; not in
         `cutout`
         """,
-        Spelling(read_outline, none="none"),
+        spelling(read_outline, none="none"),
         replaces=True,
     )
     light_wrap: float | None = declare(
@@ -149,7 +145,3 @@ class Look:
         _SHARE_OR_AUTO,
         replaces=True,
     )
-
-
-def _is_share(text: str) -> bool:
-    return _SHARE.fullmatch(text) is not None and float(text) <= 1

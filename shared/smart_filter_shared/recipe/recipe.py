@@ -33,10 +33,10 @@ from smart_filter_shared.recipe.declaration import (
     Group,
     Output,
     RecipeField,
-    Spelling,
     declare,
     list_fields,
-    spelled,
+    parsed,
+    spelling,
 )
 from smart_filter_shared.recipe.files import Files
 from smart_filter_shared.recipe.filters import Filter
@@ -169,18 +169,16 @@ class Recipe:
     background: Background = declare(
         Background(),
         """`auto`, `keep`, `transparent`, `color:CSS-COLOR`, `preset:NAME`, `keywords:WORD,WORD`,
-        `blur:0..1`, `url:https://HOST/PATH`, or `file` with the part `background_file`
-        of a form
+        `blur:0..1`, `url:https://HOST/PATH`, or `file`: a form's part `background_file`
 
         See [Background](#background)
         """,
-        Spelling(restore_background),
+        spelling(restore_background),
     )
     style: Style = declare(
         Style.CLEAN,
-        """The backgrounds that `auto` chooses from: `clean`: places and light; `playful`:
-        patterns; `brand`: your own pictures; `seasonal`: the season of the northern
-        year; or one season
+        """What `auto` chooses from: `clean`: papers, walls, gardens, skies; `playful`: patterns;
+        `brand`: your own pictures; `seasonal`: the season of the northern year; or one season
 
         Pictures suit every style
         """,
@@ -211,7 +209,7 @@ class Recipe:
         persons: `contradiction`. A number that no person has counts as no people and
         sets `needs_review`
         """,
-        Spelling(read_persons, format_persons),
+        spelling(read_persons, format_persons),
         stages=_SEGMENTED,
     )
     require_person: bool = declare(
@@ -277,7 +275,7 @@ class Recipe:
 
         jpg of a transparent `image`: `contradiction`
         """,
-        spelled(read_format),
+        [parsed(read_format)],
         group=Group.FILE,
     )
     quality: int = declare(
@@ -303,7 +301,7 @@ class Recipe:
     run_at: dt.datetime | None = declare(
         None,
         "The job does not start before this time, at most 30 days ahead",
-        spelled(read_moment),
+        [parsed(read_moment)],
         group=Group.RUN,
         stages=(),
     )
@@ -342,8 +340,8 @@ class Recipe:
             },
         }
         return {
-            name: structured[name] if one.kind is None else one.value_of(self)
-            for name, one in declared_fields().items()
+            name: structured[name] if declared.kind is None else declared.value_of(self)
+            for name, declared in declared_fields().items()
             if name not in SHOWN_APART
         }
 
@@ -408,7 +406,9 @@ def declared_fields() -> Mapping[str, RecipeField]:
             for name, (declared, default) in _STRUCTURED.items()
         ),
     ]
-    return {one.name: one for one in sorted(fields, key=lambda one: list(Group).index(one.group))}
+    groups = list(Group)
+    fields.sort(key=lambda declared: groups.index(declared.group))
+    return {declared.name: declared for declared in fields}
 
 
 def required_stages(recipe: Recipe) -> tuple[StageName, ...]:

@@ -146,7 +146,10 @@ _COMPLETERS = {
 }
 # The placeholders of options, by name or type; else the name.
 _METAVARS = {
-    "recipe": "NAME[,NAME]", "background": "SPEC", "outputs": "A,B", "filters": "A,B",
+    "recipe": "NAME[,NAME]",
+    "background": "SPEC",
+    "outputs": "A,B",
+    "filters": "A,B",
     bool: "true|false",
     int: "INTEGER",
 }
