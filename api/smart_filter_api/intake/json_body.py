@@ -18,7 +18,6 @@ from smart_filter_api.intake.multipart import (
     MAX_NAME_BYTES,
     MAX_OTHER_BYTES,
     MAX_PARTS,
-    MAX_PHOTO_BYTES,
     MAX_VALUE_BYTES,
     PHOTO_NAME,
     PHOTO_URL,
@@ -42,6 +41,7 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.recipe import CHOOSABLE_TASKS
 from smart_filter_shared.recipe.fields import Fields, respell_names
 from smart_filter_shared.recipe.words import json_pointer
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.suggestions import find_nearest
 
 MAX_BODY_BYTES: Final = MAX_BASE64_BYTES + MAX_OTHER_BYTES

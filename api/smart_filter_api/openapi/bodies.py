@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from smart_filter_api.intake import json_document
-from smart_filter_api.intake.multipart import BACKGROUND, MASK, MAX_PHOTO_BYTES, PICTURES, STROKES
+from smart_filter_api.intake.multipart import BACKGROUND, MASK, PICTURES, STROKES
 from smart_filter_api.schemas.deriving import DeriveRequest
 from smart_filter_api.schemas.recipe import FilterChoice, Recipe
 from smart_filter_api.schemas.submissions import CreateBatchRequest, SubmitJobRequest
@@ -17,7 +17,12 @@ from smart_filter_shared.recipe.recipe import (
     MAX_METADATA_CHARACTERS,
     declared_fields,
 )
-from smart_filter_shared.security.photo_header import MAX_PIXELS, MAX_SIDE_PX, PhotoFormat
+from smart_filter_shared.security.photo_header import (
+    MAX_PHOTO_BYTES,
+    MAX_PIXELS,
+    MAX_SIDE_PX,
+    PhotoFormat,
+)
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 

@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES
 from smart_filter_api.schemas.recipe import OPTIONAL, Metadata, RecipeFields
 from smart_filter_api.schemas.strokes import Strokes
 from smart_filter_shared.queue.batches import MAX_ITEMS
 from smart_filter_shared.security import urls
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS, TAKE
 
 Url = Annotated[
