@@ -168,11 +168,12 @@ docs: setup-dev ## Build the documentation as a site in build/site.
 docs-serve: docs ## Serve the site on port 8766.
 	@.venv/bin/python -m http.server --bind 127.0.0.1 --directory build/site 8766
 
-openapi: setup-dev ## Write docs/openapi.json and docs/problems from the code.
+openapi: setup-dev ## Write docs/openapi.json, docs/problems and the tables of recipes from the code.
 	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.api_documents
 
-client: setup-dev ## Write the clients' methods from the operations.
+client: setup-dev ## Write the clients' methods from the operations, and the recipe's type.
 	@.venv/bin/python client/generate_client.py
+	@.venv/bin/python client/generate_recipe.py
 
 examples: setup-dev ## Record the examples of docs/openapi.json from a running service.
 	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.tour

@@ -33,8 +33,8 @@ from smart_filter_shared.recipe import (
     Output,
     Recipe,
     Subject,
-    format_persons,
 )
+from smart_filter_shared.recipe.recipe import declared_fields
 from smart_filter_shared.stock import Picture
 
 # Part of every key. Increase it when a stage's code gives other results with the same models.
@@ -44,8 +44,6 @@ _LATEST_JOBS: Final = 32
 # Backgrounds that are the same for every seed, and those whose pixels the key does not cover.
 _UNSEEDED_KINDS: Final = {BackgroundKind.KEEP, BackgroundKind.TRANSPARENT, BackgroundKind.COLOR}
 _OUTSIDE_KINDS: Final = {BackgroundKind.FILE, BackgroundKind.URL}
-# Recipe fields that no stage reads: those of the queue, and the name of downloads.
-_UNREAD_FIELDS: Final = {"priority", "run_at", "deadline_ms", "filename"}
 
 Result = Mapping[str, Any]  # what a stage stored, as JSON of any shape
 
@@ -294,14 +292,17 @@ def _fallback_models(recipe: Recipe, published: Sequence[PublishedModel]) -> lis
 
 def _segmentation_inputs(recipe: Recipe) -> list[object]:
     asked = {Output.DEBUG, Output.PERSONS} & set(recipe.outputs)
-    return [
-        recipe.framing.as_json()["roi"],
-        format_persons(recipe.persons),
-        str(recipe.subject),
-        recipe.require_person,
-        str(recipe.edge),
-        sorted(asked),
-    ]
+    return [_read_by(StageName.SEGMENTATION, recipe), sorted(asked)]
+
+
+def _read_by(stage: StageName, recipe: Recipe) -> dict[str, object]:
+    """Return the values of the fields that a stage reads, as JSON."""
+    declared = declared_fields()
+    return {
+        name: value
+        for name, value in recipe.as_json().items()
+        if stage in declared[name].declared.stages
+    }
 
 
 def _is_picture_determined(recipe: Recipe) -> bool:
@@ -318,7 +319,7 @@ def _reads_seed(recipe: Recipe) -> bool:
 
 
 def _composite_inputs(recipe: Recipe, pictures: Sequence[Picture]) -> list[object]:
-    read = {name: asked for name, asked in recipe.as_json().items() if name not in _UNREAD_FIELDS}
+    read = _read_by(StageName.COMPOSITE, recipe)
     chooses = recipe.background.kind in {*SUBJECT_MATCHED_KINDS, BackgroundKind.PRESET}
     seed = recipe.seed if _reads_seed(recipe) else None
     read["outputs"] = sorted(recipe.outputs)  # their order changes nothing
