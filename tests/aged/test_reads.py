@@ -22,7 +22,6 @@ from smart_filter_shared.operations import bulk, counters, overview, stored_snap
 from smart_filter_shared.operations.bulk import BulkAction
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import batches, events, fair_queueing, heads, worker_registry
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import partitioned_database, past_days, scenarios
 from smart_filter_tests.bench import RETENTION, TENANT, Bench, capability, stage_result
 from smart_filter_tests.past_days import past_id
@@ -66,12 +65,14 @@ def keyed(bench: Bench) -> Engine:
 
 
 def sweep(bench: Bench) -> None:
-    bench.execute("UPDATE cells SET swept_at = now() - interval '1 minute', cleared_at = swept_at")
+    bench.execute(
+        "UPDATE sweeper SET swept_at = now() - interval '1 minute', cleared_at = swept_at"
+    )
     bench.execute("DELETE FROM samples")
     bench.execute("DELETE FROM queue_samples")
     bench.execute("DELETE FROM queue_snapshots")
     collector = GarbageCollector(
-        bench.worker_engine, bench.store, cell=DEFAULT_CELL, record_seconds=(DAYS - 2) * 86_400.0
+        bench.worker_engine, bench.store, record_seconds=(DAYS - 2) * 86_400.0
     )
     sweeper = Sweeper(
         bench.worker_engine,
@@ -80,7 +81,6 @@ def sweep(bench: Bench) -> None:
         counters=WorkerCounters(),
         retention=collector,
         pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
-        cell=DEFAULT_CELL,
     )
     assert sweeper.sweep()
     collector.remove_expired()
@@ -92,7 +92,7 @@ def reads(connection: Connection) -> None:
     """Read what /readyz, /metrics and the pages of operators show."""
     worker_registry.list_unattended(connection, waited_seconds=10, **SILENT)
     counters.read_counters(connection, **SILENT)
-    overview.read_overview(connection, cell=DEFAULT_CELL, **SILENT)
+    overview.read_overview(connection, **SILENT)
     overview.peek(connection, PREPARE, most=10)
     for action in BulkAction:
         bulk.count(connection, action, TENANT, most=100)
@@ -101,14 +101,12 @@ def reads(connection: Connection) -> None:
 def look_up(connection: Connection) -> None:
     """Look a photo up and reserve a place, as for a submission."""
     since = result_cache.first_cached_id(dataclasses.replace(RETENTION, result_seconds=3600))
-    fair_queueing.reserve_for_new_photo(
-        connection, TENANT, [PREPARE], cell=DEFAULT_CELL, digest="none", since=since
-    )
+    fair_queueing.reserve_for_new_photo(connection, TENANT, [PREPARE], digest="none", since=since)
     result_cache.lookup(connection, TENANT, "none", {}, running={}, since=since)
 
 
 def poll(connection: Connection, job_id: JobId) -> None:
-    stored_snapshot.read_snapshot(connection, cell=DEFAULT_CELL, cached_at=None)
+    stored_snapshot.read_snapshot(connection, cached_at=None)
     assert queries.find(connection, job_id, TENANT) is not None
 
 

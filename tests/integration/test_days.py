@@ -24,7 +24,6 @@ from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import invariants, partitioned_database, past_days, races
 from smart_filter_tests.bench import TENANT, Bench, as_role
 from smart_filter_tests.partitioned_database import today_of
@@ -128,15 +127,14 @@ def test_machine_that_slept_for_days_creates_days_once_it_wakes(month: Bench) ->
 def test_unfinished_job_of_an_old_day_is_claimed_after_the_next_sweep(month: Bench) -> None:
     job_id = submit_long_ago(month)
     before = month.claim(StageName.PREPARE)
-    month.execute("UPDATE cells SET swept_at = now() - interval '2 s'")
+    month.execute("UPDATE sweeper SET swept_at = now() - interval '2 s'")
     sweeper = Sweeper(
         month.worker_engine,
         month.doorbell,
         month.settings.engine,
         counters=WorkerCounters(),
-        retention=GarbageCollector(month.worker_engine, month.store, cell=DEFAULT_CELL),
+        retention=GarbageCollector(month.worker_engine, month.store),
         pictures=IncomingPictures(Backends(month.worker_engine, month.store), UnlockedDecoders()),
-        cell=DEFAULT_CELL,
     )
 
     assert sweeper.sweep()
@@ -423,9 +421,7 @@ def test_days_are_over_after_this_time(month: Bench) -> None:
 
 def test_open_reader_delays_the_drop_of_a_day(month: Bench) -> None:
     write_expired_job(month)
-    keeper = GarbageCollector(
-        month.worker_engine, month.store, cell=DEFAULT_CELL, record_seconds=BACK * DAY_SECONDS
-    )
+    keeper = GarbageCollector(month.worker_engine, month.store, record_seconds=BACK * DAY_SECONDS)
 
     with month.transaction() as reading:
         reading.execute(text("SELECT count(*) FROM stages"))
@@ -440,9 +436,7 @@ def test_open_reader_delays_the_drop_of_a_day(month: Bench) -> None:
 
 
 def test_reader_of_one_day_delays_no_other_day(month: Bench) -> None:
-    keeper = GarbageCollector(
-        month.worker_engine, month.store, cell=DEFAULT_CELL, record_seconds=DAY_SECONDS
-    )
+    keeper = GarbageCollector(month.worker_engine, month.store, record_seconds=DAY_SECONDS)
     over = month.work(partition_pruning.list_droppable, retention_seconds=DAY_SECONDS)
     read = over[0]
 
@@ -457,7 +451,7 @@ def test_reader_of_one_day_delays_no_other_day(month: Bench) -> None:
 def test_nothing_is_dropped_by_default(month: Bench) -> None:
     write_expired_job(month)
 
-    GarbageCollector(month.worker_engine, month.store, cell=DEFAULT_CELL).drop_partitions()
+    GarbageCollector(month.worker_engine, month.store).drop_partitions()
 
     assert partitions_exist(month)
 

@@ -24,7 +24,6 @@ from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.operations import counters, overview, settlement
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import fair_queueing, heads
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import quotas
 from smart_filter_tests import partitioned_database, scenarios
 from smart_filter_tests.bench import RETENTION, TENANT, Bench, capability, stage_result
@@ -208,11 +207,11 @@ def test_statistics_read_open_days_alone(bench: Bench) -> None:
     bench.submit()
 
     with explained(bench.engine, bench, given=True) as plans, bench.transaction() as connection:
-        fair_queueing.advance_virtual_time(connection, cell=DEFAULT_CELL, **SILENT)
+        fair_queueing.advance_virtual_time(connection, **SILENT)
         heads.list_ready(connection, [capability(StageName.PREPARE)])
         counters.read_counters(connection, **SILENT)
         quotas.count_all_unfinished(connection, most=10)
-        snapshot.read_snapshot(connection, cell=DEFAULT_CELL, now=dt.datetime.now(dt.UTC), **SILENT)
+        snapshot.read_snapshot(connection, now=dt.datetime.now(dt.UTC), **SILENT)
         overview.list_queues(connection, **SILENT)
         overview.list_workers(connection, **SILENT)
 
@@ -245,7 +244,7 @@ def test_cached_results_are_looked_up_in_the_days_that_keep_them(bench: Bench) -
     with explained(bench.engine, bench) as plans, bench.transaction() as connection:
         wanted = [capability(PREPARE)]
         place = fair_queueing.reserve_for_new_photo(
-            connection, TENANT, wanted, cell=DEFAULT_CELL, digest="none", since=since
+            connection, TENANT, wanted, digest="none", since=since
         )
         result_cache.lookup(connection, TENANT, "none", {}, running={}, since=since)
 

@@ -19,7 +19,6 @@ from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.model_registry import weight_versions
 from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys as storage_keys
 from smart_filter_tests import trainable_model
 from smart_filter_tests.bench import Bench
@@ -138,7 +137,7 @@ def clean_up(bench: Bench) -> None:
     """Count ended jobs, and let retention remove everything that has expired."""
     bench.do(partitions.refresh_views)
     bench.work(settlement.settle)
-    retention = GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL)
+    retention = GarbageCollector(bench.worker_engine, bench.store)
     for _ in range(3):  # a mark, a removed object, a removed row
         while retention.remove_expired():
             pass

@@ -40,7 +40,6 @@ from smart_filter_shared.operations.stored_snapshot import StoredSnapshot
 from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import JobChanges
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.security.secretbox import SecretBox
 from smart_filter_shared.stock import Picture
@@ -215,7 +214,7 @@ async def _read_stored_snapshot(
 ) -> StoredSnapshot | None:
     async with limit_seconds(patience_seconds):
         return await sessions.async_query(
-            reader, stored_snapshot.read_snapshot, cell=DEFAULT_CELL, cached_at=cached_at
+            reader, stored_snapshot.read_snapshot, cached_at=cached_at
         )
 
 

@@ -23,7 +23,6 @@ from smart_filter_shared.jobs.result_cache import CacheHits
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import fair_queueing
 from smart_filter_shared.queue.fair_queueing import Reservation
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.tenants.quotas import DeliveryBacklog
@@ -242,20 +241,20 @@ def _reserve_place(
     retention = caller.retention.within(services.retention)
     since = result_cache.first_cached_id(retention)
     if request.parsed_recipe.recipe.run_at is not None:
-        later = fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)
+        later = fair_queueing.provisional_reservation(connection)
         return later, _find_hits(connection, tenant, request, retention)
     if request.digest is not None and request.parent is None:
         # For most photos, which are new, one statement is enough.
         wanted = [plan.capability for plan in plans.values()]
         place = fair_queueing.reserve_for_new_photo(
-            connection, tenant, wanted, cell=DEFAULT_CELL, digest=request.digest, since=since
+            connection, tenant, wanted, digest=request.digest, since=since
         )
         if place is not None:
             return place, CacheHits()
     hits = _find_hits(connection, tenant, request, retention)
     skipped = result_cache.skipped_stages(hits.results, plans)
     wanted = [plan.capability for stage, plan in plans.items() if stage not in skipped]
-    return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL), hits
+    return fair_queueing.reserve(connection, tenant, wanted), hits
 
 
 def _find_hits(
@@ -290,15 +289,13 @@ def _reserve_places(
     connection: Connection, tenant: Tenant, parsed_recipes: Sequence[ParsedRecipe]
 ) -> list[Reservation]:
     """Reserve a place for each job; scheduled jobs get a provisional one until they are due."""
-    later = fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)
+    later = fair_queueing.provisional_reservation(connection)
     wanted = [
         [plan.capability for plan in parsed_recipe.plans.values()]
         for parsed_recipe in parsed_recipes
         if parsed_recipe.recipe.run_at is None
     ]
-    taken = iter(
-        fair_queueing.reserve_many(connection, tenant, wanted, cell=DEFAULT_CELL) if wanted else ()
-    )
+    taken = iter(fair_queueing.reserve_many(connection, tenant, wanted) if wanted else ())
     return [
         next(taken) if parsed_recipe.recipe.run_at is None else later
         for parsed_recipe in parsed_recipes

@@ -37,7 +37,6 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "browser_codes": "SELECT, INSERT, DELETE",
         "browser_sessions": _ALL,
         "capabilities": "SELECT",
-        "cells": "SELECT",
         "corrections": "SELECT, INSERT, DELETE",
         "data_items": "SELECT, DELETE",
         "data_removals": "SELECT, INSERT",
@@ -65,6 +64,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "samples": "SELECT",
         "stages": _ALL,
         "stored_changes": "SELECT",
+        "sweeper": "SELECT",
         "tenants": "SELECT, INSERT, UPDATE",
         "tombstones": "SELECT, INSERT",
         "uploads": "SELECT, INSERT, UPDATE",
@@ -82,7 +82,6 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "batches": "SELECT, UPDATE, DELETE",
         "borrowers": "SELECT, INSERT, DELETE",
         "capabilities": "SELECT, INSERT, UPDATE",
-        "cells": "SELECT, UPDATE",
         "closed_days": "SELECT, UPDATE (visit_at, reopened), DELETE",
         "corrections": "SELECT, UPDATE, DELETE",
         "data_items": "SELECT, INSERT, DELETE",
@@ -112,6 +111,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         ),
         "stages": "SELECT, UPDATE, DELETE",
         "stored_changes": "SELECT, DELETE",
+        "sweeper": "SELECT, UPDATE",
         "tenants": (
             "SELECT (name, weight, finish, emotions, spent_on, spent_megapixels, used_bytes),"
             " INSERT (name, finish, used_bytes),"

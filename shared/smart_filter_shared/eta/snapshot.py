@@ -97,7 +97,7 @@ _ARRIVALS = text("""
     ) AS stages
     GROUP BY recent.tenant, recent.priority, stages.capability
 """)
-_VIRTUAL_TIME = text("SELECT virtual_time FROM cells WHERE name = :cell")
+_VIRTUAL_TIME = text("SELECT virtual_time FROM sweeper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class QueueSnapshot:
     """The state of queues and workers at one moment.
 
     waiting: a sample of the ready stages.  running: the running stages.
-    virtual_time: of the cell, on the scale of ranks (queue/fair_queueing.py).
+    virtual_time: on the scale of ranks (queue/fair_queueing.py).
     paused: capabilities that are not claimed from until an operator resumes them.
     """
 
@@ -200,7 +200,7 @@ class QueueSnapshot:
 
 
 def read_snapshot(
-    connection: Connection, *, cell: str, silent_seconds: float, now: dt.datetime
+    connection: Connection, *, silent_seconds: float, now: dt.datetime
 ) -> QueueSnapshot:
     """Read and return the queue snapshot.
 
@@ -212,7 +212,7 @@ def read_snapshot(
     queues = {Capability(row.capability): ReadyQueue(row.ranks, row.places) for row in queue_rows}
     waiting, running = _sample_stages(connection)
     return QueueSnapshot(
-        virtual_time=connection.execute(_VIRTUAL_TIME, {"cell": cell}).scalar_one(),
+        virtual_time=connection.execute(_VIRTUAL_TIME).scalar_one(),
         pools=pools,
         paces=stage_times.read_stage_times(connection),
         queues=queues,

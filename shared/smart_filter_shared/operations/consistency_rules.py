@@ -41,7 +41,7 @@ _FIX_READ_LOGS = "the sweeper skips it: read the workers' logs, then " + _FIX_CA
 
 # The sweeper has been running for over a minute: work that it should have handled before is lost.
 _SWEEPER_RUNS = """EXISTS (
-    SELECT FROM cells WHERE swept_at > statement_timestamp() - interval '10 seconds'
+    SELECT FROM sweeper WHERE swept_at > statement_timestamp() - interval '10 seconds'
         AND expires_from < statement_timestamp() - interval '1 minute'
 )"""
 # Deliveries are kept for a week, so older ends are not checked.

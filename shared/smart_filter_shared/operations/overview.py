@@ -22,7 +22,7 @@ from smart_filter_shared.tenants import quotas
 # How far back failures are listed, and how many groups of them.
 _FAILURE_WINDOW: Final = dt.timedelta(hours=1)
 _MAX_FAILURES: Final = 50
-_CELL = text("SELECT statement_timestamp() AS now, swept_at FROM cells WHERE name = :cell")
+_SWEEPER = text("SELECT statement_timestamp() AS now, swept_at FROM sweeper")
 _EMPTY = QueueLength(waiting=0, ready=0, running=0, oldest_wait_seconds=0.0)
 
 _QUEUES = text("""
@@ -150,9 +150,9 @@ class Overview:
     read_only: bool = False
 
 
-def read_overview(connection: Connection, *, cell: str, silent_seconds: float) -> Overview:
+def read_overview(connection: Connection, *, silent_seconds: float) -> Overview:
     """Read and return the overview; ended jobs are not read."""
-    clock = connection.execute(_CELL, {"cell": cell}).one()
+    clock = connection.execute(_SWEEPER).one()
     return Overview(
         now=clock.now,
         swept_at=clock.swept_at,

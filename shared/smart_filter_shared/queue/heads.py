@@ -30,7 +30,7 @@ _FIRST_ROWS: Final = """coalesce((
             ORDER BY rank OFFSET 500 LIMIT 1
         ), 'infinity')"""
 _FROM_HEAD: Final = _FIRST_ROWS.replace("{since}", "'-infinity'")
-_TIME: Final = "(SELECT min(virtual_time) FROM cells)"
+_TIME: Final = "(SELECT min(virtual_time) FROM sweeper)"
 _FROM_TIME: Final = _FIRST_ROWS.replace("{since}", _TIME)
 # Restricts `stages` to the first rows of a queue, and to the first ones from its virtual time on,
 # among which quick ones are looked for: a look through 100,000 rows of others takes a second. From

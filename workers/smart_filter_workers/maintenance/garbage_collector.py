@@ -86,14 +86,12 @@ class GarbageCollector:
         engine: Engine,
         store: ObjectStore,
         *,
-        cell: str,
         collecting: ExampleCollector | None = None,
         record_seconds: float = 0.0,
         audit_seconds: float = audit_log.MIN_KEPT_SECONDS,
     ) -> None:
         self._engine = engine
         self._store = store
-        self._cell = cell
         self._collecting = collecting
         self._record_seconds = record_seconds
         self._delete_old_audit_events = partial(audit_log.delete_old, seconds=audit_seconds)
@@ -310,7 +308,7 @@ class GarbageCollector:
     def _acquire_clearing(self) -> bool:
         with sessions.transaction(self._engine) as connection:
             return worker_registry.acquire_orphan_scan(
-                connection, cell=self._cell, every_seconds=_CLEAR_EVERY_SECONDS
+                connection, every_seconds=_CLEAR_EVERY_SECONDS
             )
 
 

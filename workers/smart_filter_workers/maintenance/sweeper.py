@@ -1,4 +1,4 @@
-"""The sweeper: once a second, one worker of the cell does the periodic work of the queue.
+"""The sweeper: once a second, one worker does the periodic work of the queue.
 
 It handles lost leases, due retries, measured costs of jobs, virtual time, the snapshot for
 estimates, and samples once a minute. Each step is a short transaction of its own.
@@ -49,7 +49,6 @@ class Sweeper:
         counters: WorkerCounters,
         retention: GarbageCollector,
         pictures: IncomingPictures,
-        cell: str,
     ) -> None:
         self._engine = engine
         self._doorbell = doorbell
@@ -57,7 +56,6 @@ class Sweeper:
         self._tally = counters
         self._retention = retention
         self._pictures = pictures
-        self._cell = cell
         self._steps: dict[str, SupervisedLoop] = {}
 
     def sweep(self) -> bool:
@@ -69,7 +67,6 @@ class Sweeper:
         with sessions.transaction(self._engine) as connection:
             won = worker_registry.acquire_sweep(
                 connection,
-                cell=self._cell,
                 every_seconds=self._settings.sweep_seconds,
                 heartbeat_seconds=self._settings.heartbeat_seconds,
             )
@@ -166,14 +163,10 @@ class Sweeper:
         worker_registry.delete_silent(connection, silent_seconds=self._settings.lease_seconds)
 
     def _refresh(self, connection: Connection) -> None:
-        fair_queueing.advance_virtual_time(
-            connection, cell=self._cell, silent_seconds=self._settings.lease_seconds
-        )
+        fair_queueing.advance_virtual_time(connection, silent_seconds=self._settings.lease_seconds)
 
     def _publish_snapshot(self, connection: Connection) -> None:
-        stored_snapshot.publish(
-            connection, cell=self._cell, silent_seconds=self._settings.lease_seconds
-        )
+        stored_snapshot.publish(connection, silent_seconds=self._settings.lease_seconds)
 
     def _wake(self) -> None:
         with sessions.transaction(self._engine) as connection:

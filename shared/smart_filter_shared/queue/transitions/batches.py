@@ -22,7 +22,6 @@ from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.transitions import locks, sql
 from smart_filter_shared.queue.transitions.locks import LockedJob
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 
 Jobs = Mapping[JobId, LockedJob]
 Answer = TypeVar("Answer")
@@ -74,10 +73,10 @@ _PLACE_BEST = text(f"""
     WITH costs AS (
         SELECT stages.job_id, stages.stage, best.place,
             coalesce(known.mean_seconds, :unknown) AS seconds,
-            greatest(known.mark, cells.virtual_time) AS v, coalesce(tenants.weight, 1) AS weight
+            greatest(known.mark, sweeper.virtual_time) AS v, coalesce(tenants.weight, 1) AS weight
         FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS best (id, place)
         JOIN open_stages AS stages ON stages.job_id = best.id AND {sql.STATE_NO_INDEX} = 'waiting'
-        JOIN cells ON cells.name = :cell
+        CROSS JOIN sweeper
         LEFT JOIN capabilities AS known ON known.name = stages.capability
         LEFT JOIN tenants ON tenants.name = :tenant
         WHERE stages.job_id = ANY(:ids)
@@ -358,7 +357,6 @@ def _rank_album(
         {
             "ids": best,
             "tenant": batch.tenant,
-            "cell": DEFAULT_CELL,
             "unknown": fair_queueing.DEFAULT_COST_SECONDS,
         },
     )

@@ -21,7 +21,6 @@ from smart_filter_shared.queue.submission import StagePayload
 from smart_filter_shared.queue.transitions import batches, locks, sql
 from smart_filter_shared.queue.transitions.batches import Jobs
 from smart_filter_shared.queue.transitions.finish import fail_held_stage
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 
 # Infrastructure failed, not the model: the attempt is refunded. With a delay of 0 the row is ready
 # at once. Rows that have waited for give_up_seconds are left out; the caller fails those.
@@ -222,9 +221,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     gate = job.batch_id and batches.reopen_batch(connection, job.batch_id, job_id)
     # At its old place the job would overtake every job submitted since. The tenant's row is last
     # in the lock order, so the tenant's submissions continue while another holds the batch.
-    place = fair_queueing.reserve(
-        connection, tenant, unfinished.values(), cell=DEFAULT_CELL, is_durable=True
-    )
+    place = fair_queueing.reserve(connection, tenant, unfinished.values(), is_durable=True)
     reopened = {"job_id": job_id, "seconds": place.estimated_seconds}
     connection.execute(_REDRIVE_JOB, reopened)
     events.record(connection, [NewEvent.for_job(job_id, JobState.RUNNING)])

@@ -6,7 +6,6 @@ from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.queue import fair_queueing
 from smart_filter_shared.queue.states import StageState
 from smart_filter_shared.queue.transitions import locks
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 
 # Stages woken by one sweep; the next sweep comes in a second.
 _MAX_STAGES_PER_SWEEP = 500
@@ -39,12 +38,12 @@ _WAKE = text(f"""
     fair_queueing.PROGRESS_SQL.format(needed="SELECT DISTINCT capability FROM remaining")
 }), now AS MATERIALIZED (
         SELECT needed.tenant, coalesce(
-            min(reached.v) FILTER (WHERE reached.is_busy), max(reached.v), cells.virtual_time
+            min(reached.v) FILTER (WHERE reached.is_busy), max(reached.v), sweeper.virtual_time
         ) AS v
         FROM (SELECT DISTINCT tenant, capability FROM remaining) AS needed
         JOIN reached ON reached.name = needed.capability
-        JOIN cells ON cells.name = :cell
-        GROUP BY needed.tenant, cells.virtual_time
+        CROSS JOIN sweeper
+        GROUP BY needed.tenant, sweeper.virtual_time
     ), costs AS MATERIALIZED (
         SELECT job_id, was_scheduled, tenant,
             sum(coalesce(known.mean_seconds, :unknown)) AS seconds
@@ -101,7 +100,6 @@ def wake(connection: Connection) -> list[Capability]:
         return []
     parameters = {
         "ids": list(jobs),
-        "cell": DEFAULT_CELL,
         "unknown": fair_queueing.DEFAULT_COST_SECONDS,
     }
     rows = connection.execute(_WAKE, parameters)

@@ -161,8 +161,7 @@ def upgrade() -> None:
     # Rows that processes expect to find.
     op.execute("INSERT INTO installation (id) VALUES (gen_random_uuid())")
     op.execute(
-        "INSERT INTO cells (name, swept_at, expires_from, cleared_at)"
-        " VALUES ('default', now(), now(), now())"
+        "INSERT INTO sweeper (swept_at, expires_from, cleared_at) VALUES (now(), now(), now())"
     )
     until = partitions.today(op.get_bind()) + _FIRST_PARTITION
     for table in partitions.TABLES:

@@ -264,8 +264,8 @@ CREATE TABLE workers (
     drained_from timestamptz
 );
 
-CREATE TABLE cells (
-    name text PRIMARY KEY,
+-- One row: the sweeps of all workers.
+CREATE TABLE sweeper (
     swept_at timestamptz NOT NULL,
     -- Virtual time of fair queueing, in model seconds; see queue/fair_queueing.py.
     virtual_time double precision DEFAULT 0 NOT NULL,

@@ -19,7 +19,7 @@ _CLOSED_DAYS = """
 # Unlogged: a sweep writes it each second, and another one is made after a crash.
 _QUEUE_SNAPSHOTS = """
     CREATE UNLOGGED TABLE queue_snapshots (
-        cell text PRIMARY KEY,
+        is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
         made_at timestamptz NOT NULL,
         -- How long it took to make.
         seconds double precision NOT NULL,
