@@ -112,6 +112,7 @@ DAMAGE = {
     "an ended job is settled within ten minutes": """
         UPDATE jobs SET finished_at = statement_timestamp() - interval '1 hour' WHERE id = :ended
     """,
+    "the queue holds no stage of a settled job": "UPDATE jobs SET settled = true WHERE id = :ended",
     "usage counts every ended job": """
         UPDATE jobs SET settled = true, counted_seconds = 1 WHERE id = :ended
     """,

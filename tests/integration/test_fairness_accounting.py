@@ -4,7 +4,6 @@ import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, text
@@ -194,22 +193,19 @@ def test_places_for_several_jobs_equal_those_reserved_one_by_one(
 
 
 @pytest.mark.parametrize(
-    ("tenant", "digest", "jobs_that_count", "is_new"),
+    ("tenant", "digest", "is_new"),
     [
-        (TENANT, "none", 2, False),
-        (TENANT, "none", 1, False),
-        (TENANT, "none", 0, True),
-        (TENANT, "another", 2, True),
-        (TENANT, "zero", 2, True),
-        (SECOND, "none", 2, True),
-        (Tenant("zoe"), "none", 2, True),
+        (TENANT, "none", False),
+        (TENANT, "another", True),
+        (TENANT, "zero", True),
+        (SECOND, "none", True),
+        (Tenant("zoe"), "none", True),
     ],
 )
 def test_place_is_reserved_for_the_tenant_and_a_new_photo(
-    bench: Bench, tenant: Tenant, digest: str, jobs_that_count: int, *, is_new: bool
+    bench: Bench, tenant: Tenant, digest: str, *, is_new: bool
 ) -> None:
-    first, last = (bench.submit(place=Reservation(0, 0)) for _ in range(2))
-    since = (UUID(int=last.int + 1), last, first)[jobs_that_count]
+    bench.submit(place=Reservation(0, 0))
     set_virtual_time(bench, 50)
 
     place = bench.do(
@@ -217,7 +213,6 @@ def test_place_is_reserved_for_the_tenant_and_a_new_photo(
         tenant,
         [A],
         digest=digest,
-        since=since,
     )
 
     cost = fair_queueing.DEFAULT_COST_SECONDS
@@ -295,16 +290,6 @@ def test_ended_jobs_are_settled_once_for_each_tenant(bench: Bench) -> None:
     owing = "owed IS NULL AND outcome IS NULL AND ended_on IS NULL AND megapixels IS NULL"
     cleared = f"SELECT count(*) FROM tombstones WHERE {owing} AND seconds IS NULL"
     assert bench.scalar(cleared) == 2
-
-
-def test_job_visible_before_its_stages_is_not_settled_yet(bench: Bench) -> None:
-    # The state while a past day is opened (db/partitions.py).
-    job_id = run(bench, FIRST)
-    bench.do(CLIENT.cancel, job_id, FIRST)
-    bench.execute("DELETE FROM stages WHERE job_id = :id", id=job_id)
-    run(bench, FIRST)
-
-    assert bench.work(settlement.settle) == Settlement({}, [])
 
 
 def test_estimates_learn_from_jobs_that_succeeded_without_interruption(bench: Bench) -> None:

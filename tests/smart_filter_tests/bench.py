@@ -466,7 +466,7 @@ class Bench:
     def row(self, job_id: JobId, stage: StageName) -> dict[str, object]:
         with self.transaction() as connection:
             answer = connection.execute(
-                text("SELECT * FROM stages WHERE job_id = :job_id AND stage = :stage"),
+                text("SELECT * FROM all_stages WHERE job_id = :job_id AND stage = :stage"),
                 {"job_id": job_id, "stage": str(stage)},
             )
             return dict(answer.mappings().one())

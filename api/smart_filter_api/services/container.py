@@ -26,7 +26,6 @@ from smart_filter_api.services.links import Links
 from smart_filter_api.services.loops.doorbell import QueuedDoorbell
 from smart_filter_api.services.loops.end_listener import EndListener
 from smart_filter_api.services.loops.event_poller import EventPoller
-from smart_filter_api.services.loops.partition_maker import PartitionMaker
 from smart_filter_api.services.process_limits import ProcessLimits
 from smart_filter_api.services.sign_in import SignIn, open_sign_in
 from smart_filter_shared import stock
@@ -177,14 +176,12 @@ async def open_services(
         retention=RetentionPolicy(settings.keep.input_seconds, settings.keep.result_seconds),
         refusals=refusals,
     )
-    partition_maker = PartitionMaker(engine)
     end_listener = EndListener(settings.broker, services.events)
     try:
         async with anyio.create_task_group() as ringing:
             ringing.start_soon(services.doorbell.run)
             try:
                 async with anyio.create_task_group() as loops:
-                    loops.start_soon(partition_maker.run)
                     loops.start_soon(services.events.run)
                     loops.start_soon(services.claims.run)
                     loops.start_soon(end_listener.run)

@@ -239,7 +239,6 @@ def _reserve_place(
     """Reserve a place for the stages that cannot be reused; return it with what can be reused."""
     tenant, plans = caller.tenant, request.parsed_recipe.plans
     retention = caller.retention.within(services.retention)
-    since = result_cache.first_cached_id(retention)
     if request.parsed_recipe.recipe.run_at is not None:
         later = fair_queueing.provisional_reservation(connection)
         return later, _find_hits(connection, tenant, request, retention)
@@ -247,7 +246,7 @@ def _reserve_place(
         # For most photos, which are new, one statement is enough.
         wanted = [plan.capability for plan in plans.values()]
         place = fair_queueing.reserve_for_new_photo(
-            connection, tenant, wanted, digest=request.digest, since=since
+            connection, tenant, wanted, digest=request.digest
         )
         if place is not None:
             return place, CacheHits()
@@ -272,7 +271,6 @@ def _find_hits(
         request.digest,
         request.parsed_recipe.cache_keys,
         running=request.parsed_recipe.plans,
-        since=result_cache.first_cached_id(retention),
         parent=None if parent is None else parent.id,
     )
     running: set[StageName] = set()

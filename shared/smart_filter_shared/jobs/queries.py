@@ -5,7 +5,7 @@ import dataclasses
 import datetime as dt
 import json
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -13,7 +13,6 @@ from typing import Any, Final
 from sqlalchemy import (
     Connection,
     RowMapping,
-    TextClause,
     and_,
     exists,
     literal_column,
@@ -23,10 +22,10 @@ from sqlalchemy import (
 )
 
 from smart_filter_shared.artifacts.uploads import UploadRef
-from smart_filter_shared.db import partitions, sessions, tables
+from smart_filter_shared.db import sessions, tables
 from smart_filter_shared.errors import RowUnreadable
 from smart_filter_shared.feedback import corrections
-from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId, day_of
+from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId, first_id
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName, stage_index
 from smart_filter_shared.queue.leases import Lease
@@ -45,22 +44,24 @@ _IS_OF_OTHER_KEYS = """
     )
 """
 _IS_JOB_OF_OTHER_KEYS = text(_IS_OF_OTHER_KEYS.format(these="id = :id"))
+_IS_BATCH_OF_OTHER_KEYS = text(_IS_OF_OTHER_KEYS.format(these="batch_id = :id"))
 _NO_CAPABILITY = Capability("")
 _log = logger("jobs")
 
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
 Row = RowMapping | Mapping[str, Any]
 
-# Stages are aggregated into the job's row: a second query would almost double the latency.
+# Stages are aggregated into the job's row: a second query would almost double the latency. A job
+# that has ended and is settled has them in its row.
 _STAGES = """
-    (
+    coalesce(CAST(jobs.stages AS json), (
         SELECT json_agg(json_build_object(
             'stage', stage, 'state', state, 'attempt', attempt, 'models', models,
-            'seconds', seconds, 'has_started', started_at IS NOT NULL, 'result', result,
+            'seconds', seconds, 'started_at', started_at, 'result', result,
             'capability', capability, 'rank', rank{more}
         ))
-        FROM {stages} AS stages WHERE stages.job_id = jobs.id{of_job}
-    )
+        FROM stages WHERE stages.job_id = jobs.id
+    ))
 """
 # The facts that a worker needs to run a stage without claiming it.
 _OF_LEASES = """,
@@ -84,6 +85,7 @@ _LISTED: Final = (
     *(tables.jobs.c[name] for name in _JOB_COLUMNS),
     literal_column(_RECIPE).label("recipe"),
     literal_column(_EMOTIONS).label("emotions"),
+    literal_column(_STAGES.format(more="")).label("stages"),
 )
 # The row as one JSON text: psycopg's decoding per column costs more than `json.loads`.
 _JOB = f"""
@@ -92,18 +94,23 @@ _JOB = f"""
         'recipe', {_RECIPE}, 'emotions', {_EMOTIONS}, 'stages', {_STAGES}
     ) AS text)
 """
-# Running stages are always in open partitions; the plan is generic (transitions/sql.py). Without
-# ARRAY the planner may search the index (tenant, id) for every tenant.
+# The plan is generic. Without ARRAY the planner may search the index (tenant, id) for every tenant.
 CLAIMED_JOB: Final = f"""(
-    SELECT {_JOB.format(stages="open_stages", of_job="", more=_OF_LEASES)}
-    FROM open_jobs AS jobs WHERE id = ANY(ARRAY(SELECT claimed.job_id))
+    SELECT {_JOB.format(more=_OF_LEASES)}
+    FROM jobs WHERE id = ANY(ARRAY(SELECT claimed.job_id))
 )"""  # noqa: S608 - as above
-# An id begins with the time of the API's clock, `created_at` is of the database's. The first
-# partition allows for as much difference between clocks (migration 0001).
+# An id begins with the time of the API's clock, `created_at` is of the database's: how far they may
+# differ.
 _CLOCKS_DIFFER: Final = dt.timedelta(days=7)
 _FIRST_MOMENT: Final = dt.datetime(1971, 1, 1, tzinfo=dt.UTC)  # no id is older than 1970
+_FIND_JOB: Final = text(f"""
+    SELECT outcome, {_JOB.format(more="")} AS job
+    FROM jobs WHERE id = :job_id AND tenant = :tenant
+""")  # noqa: S608 - all parts stand here
+_GET_JOBS: Final = text(f"""
+    SELECT {_JOB.format(more="")} AS job FROM jobs WHERE id = ANY(:ids)
+""")  # noqa: S608 - all parts stand here
 _HAS_METADATA: Final = text("jobs.metadata <> '{}'")
-_KEYS: Final = ("jobs.id", "stages.job_id")
 _IDS: Final = ("id", "parent_id", "batch_id", "upload_id", "device_key_id")
 _MOMENTS: Final = ("created_at", "finished_at", "expires_at", "expired_at")
 _STAGE_ORDER: Final[Mapping[str, int]] = {stage: stage_index(stage) for stage in StageName}
@@ -222,22 +229,11 @@ class JobFilter:
 
 def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None:
     """Return a tenant's job, or None when the tenant has no such job."""
-    find_job = _find_on_day(*(partitions.day_condition(key, [job_id]) for key in _KEYS))
-    rows = sessions.fetch_rows(connection, find_job, {"job_id": job_id, "tenant": tenant})
+    rows = sessions.fetch_rows(connection, _FIND_JOB, {"job_id": job_id, "tenant": tenant})
     if not rows:
         return None
     [(outcome, job)] = rows
     return _parse_unfinished(job) if outcome is None else _parse_job(job)
-
-
-@lru_cache
-def _find_on_day(jobs_of_day: str, stages_of_day: str) -> TextClause:
-    """Return the statement that finds a job of a day: few days are asked about at a time."""
-    of_job = f" AND stages.job_id = :job_id AND {stages_of_day}"
-    return text(f"""
-        SELECT outcome, {_JOB.format(stages="stages", of_job=of_job, more="")} AS job
-        FROM jobs WHERE id = :job_id AND tenant = :tenant AND {jobs_of_day}
-    """)  # noqa: S608 - all parts stand here and in partitions
 
 
 def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
@@ -292,21 +288,10 @@ def as_accepted(job: NewPhotoJob, rows: NewJob, created_at: dt.datetime) -> JobR
 
 
 def get_many(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobRow | None]:
-    """Return the jobs that exist, of any day and any tenant; None for an unreadable one."""
+    """Return the jobs that exist, of any tenant; None for an unreadable one."""
     if not job_ids:
         return {}
-    # At the sixth execution of a prepared statement PostgreSQL also builds a generic plan, to
-    # compare its cost. With `= ANY(:ids)` alone that plan opens and locks every partition.
-    job = _JOB.format(
-        stages="stages",
-        of_job=f" AND {partitions.day_condition('stages.job_id', job_ids)}",
-        more="",
-    )
-    query = text(f"""
-        SELECT {job} AS job FROM jobs
-        WHERE id = ANY(:ids) AND {partitions.day_condition("id", job_ids)}
-    """)  # noqa: S608 - all parts stand here and in partitions
-    stored = connection.execute(query, {"ids": list(job_ids)}).scalars()
+    stored = connection.execute(_GET_JOBS, {"ids": list(job_ids)}).scalars()
     return {JobId(job["id"]): _parse_readable(job) for job in map(_parse_columns, stored)}
 
 
@@ -332,9 +317,7 @@ def is_batch_of_other_keys(
 ) -> bool:
     """Return whether a batch has a job that another key than this one has submitted."""
     where = {"id": batch_id, "tenant": tenant, "key_id": key_id}
-    these = f"batch_id = :id AND {partitions.condition_of_batches([batch_id])}"
-    is_of_other_keys = text(_IS_OF_OTHER_KEYS.format(these=these))
-    return bool(connection.execute(is_of_other_keys, where).scalar_one())
+    return bool(connection.execute(_IS_BATCH_OF_OTHER_KEYS, where).scalar_one())
 
 
 def find_owner(connection: Connection, job_id: JobId) -> Tenant | None:
@@ -351,41 +334,9 @@ def find_owner(connection: Connection, job_id: JobId) -> Tenant | None:
 def list_jobs(connection: Connection, listing: JobFilter) -> list[JobRow]:
     """Return a page of a tenant's jobs, newest first, without unreadable ones."""
     jobs: list[JobRow] = []
-    for days in _list_days(connection, listing):
-        # The locks of days without enough jobs are released.
-        reading = connection.begin_nested()
-        jobs += _list_jobs_of_days(
-            connection, dataclasses.replace(listing, limit=listing.limit - len(jobs)), days
-        )
-        reading.rollback()
-        if len(jobs) >= listing.limit:
-            break
-    return jobs
-
-
-def _list_days(connection: Connection, listing: JobFilter) -> Iterator[list[str]]:
-    """Yield conditions on the keys of jobs and stages: a few days each, the newest days first."""
-    is_unfinished = listing.state in {JobState.QUEUED, JobState.RUNNING}
-    list_partitions = partitions.list_unfinished if is_unfinished else partitions.list_partitions
-    spans = [
-        span
-        for span in reversed(list_partitions(connection))
-        if (listing.before is None or span.since is None or span.since <= day_of(listing.before))
-        and (
-            listing.created_after is None
-            or span.until > (max(listing.created_after, _FIRST_MOMENT) - _CLOCKS_DIFFER).date()
-        )
-    ]
-    yield from partitions.conditions_of_days(spans, *_KEYS)
-
-
-def _list_jobs_of_days(
-    connection: Connection, listing: JobFilter, days: Sequence[str]
-) -> list[JobRow]:
-    jobs: list[JobRow] = []
     while len(jobs) < listing.limit:
         rest = dataclasses.replace(listing, limit=listing.limit - len(jobs))
-        rows = _page(connection, rest, days)
+        rows = _page(connection, rest)
         for row in rows:
             with contextlib.suppress(RowUnreadable):
                 jobs.append(_job_row(row))
@@ -395,22 +346,19 @@ def _list_jobs_of_days(
     return jobs
 
 
-def _page(connection: Connection, listing: JobFilter, days: Sequence[str]) -> Sequence[RowMapping]:
+def _page(connection: Connection, listing: JobFilter) -> Sequence[RowMapping]:
     jobs = tables.jobs
-    jobs_of_days, stages_of_days = days
-    stages = _STAGES.format(stages="stages", of_job=f" AND {stages_of_days}", more="")
-    query = select(*_LISTED, literal_column(stages).label("stages")).where(
-        jobs.c.tenant == listing.tenant, literal_column(jobs_of_days)
-    )
+    query = select(*_LISTED).where(jobs.c.tenant == listing.tenant)
     if listing.before is not None:
         query = query.where(jobs.c.id < listing.before)
     if listing.created_after is not None:
-        query = query.where(jobs.c.created_at > listing.created_after)
+        since = max(listing.created_after, _FIRST_MOMENT) - _CLOCKS_DIFFER
+        query = query.where(jobs.c.created_at > listing.created_after, jobs.c.id >= first_id(since))
     if listing.metadata:
         # The second condition lets PostgreSQL use the index; it follows from the first.
         query = query.where(jobs.c.metadata.contains(dict(listing.metadata)), _HAS_METADATA)
     if listing.state is not None:
-        query = query.where(_state_condition(listing.state, stages_of_days))
+        query = query.where(_state_condition(listing.state))
     rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(listing.limit))
     return rows.mappings().all()
 
@@ -422,7 +370,7 @@ def parse_claimed_jobs(leases: Collection[Lease]) -> dict[JobId, JobRow | None]:
         job = _parse_columns(lease.job)
         for stage in job["stages"]:
             if stage["stage"] == lease.stage:  # the row is older than the claim
-                stage.update(state=StageState.RUNNING, attempt=lease.attempt, has_started=True)
+                stage.update(state=StageState.RUNNING, attempt=lease.attempt, started_at="now")
         jobs[lease.job_id] = _parse_readable(job)
     return jobs
 
@@ -433,12 +381,10 @@ def _parse_readable(job: Row) -> JobRow | None:
     return None
 
 
-def _state_condition(state: JobState, days: str) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
+def _state_condition(state: JobState) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
     jobs, stages = tables.jobs, tables.stages
     if state in {JobState.QUEUED, JobState.RUNNING}:
-        started = exists().where(
-            stages.c.job_id == jobs.c.id, stages.c.started_at.is_not(None), literal_column(days)
-        )
+        started = exists().where(stages.c.job_id == jobs.c.id, stages.c.started_at.is_not(None))
         return and_(jobs.c.outcome.is_(None), started if state == JobState.RUNNING else ~started)
     # A literal: a generic plan of a parameter cannot use the index of unsuccessful jobs.
     return jobs.c.outcome == literal_column(f"'{state}'")
@@ -468,7 +414,7 @@ def _parse_unfinished(stored: str) -> JobRow:
 
 
 def _parse_job(stored: str) -> JobRow:
-    """Return the job of a row that `_find_on_day` returned.  Raises RowUnreadable."""
+    """Return the job of a row that `_FIND_JOB` returned.  Raises RowUnreadable."""
     return _job_row(_parse_columns(stored))
 
 
@@ -505,7 +451,7 @@ def _job_row(job: Row) -> JobRow:
 def _read_job(job: Row) -> JobRow:
     state = job["outcome"]
     if state is None:
-        started = any(stage["has_started"] for stage in job["stages"])
+        started = any(stage["started_at"] for stage in job["stages"])
         state = JobState.RUNNING if started else JobState.QUEUED
     return JobRow(
         id=JobId(job["id"]),

@@ -42,22 +42,22 @@ _QUEUES = text("""
 _PEEK = text("""
     SELECT head.job_id, jobs.tenant, head.attempt, head.ready_at
     FROM (
-        SELECT job_id, rank, attempt, ready_at FROM open_stages
+        SELECT job_id, rank, attempt, ready_at FROM stages
         WHERE capability = :capability AND state = 'ready' ORDER BY rank LIMIT :most
-    ) AS head JOIN open_jobs AS jobs ON jobs.id = head.job_id
+    ) AS head JOIN jobs ON jobs.id = head.job_id
     ORDER BY head.rank
 """)
 _WORKERS = text("""
     SELECT workers.*, running.stages AS running,
         seen_at < statement_timestamp() - make_interval(secs => :silent_seconds) AS silent
     FROM workers, LATERAL (
-        SELECT count(*) AS stages FROM open_stages AS stages
+        SELECT count(*) AS stages FROM stages
         WHERE stages.state = 'running' AND stages.worker = workers.id
     ) AS running
     ORDER BY host, started_at, id
 """)
 _HELD_LEASES = text("""
-    SELECT job_id, stage, attempt, leased_until FROM open_stages
+    SELECT job_id, stage, attempt, leased_until FROM stages
     WHERE state = 'running' AND worker = :worker ORDER BY job_id, stage
 """)
 

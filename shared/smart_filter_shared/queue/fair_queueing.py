@@ -22,10 +22,8 @@ Source: P. Goyal, H. Vin, H. Cheng, "Start-Time Fair Queueing", SIGCOMM 1996. Th
 server's virtual time; the marks of several queues are our extension.
 """
 
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -56,7 +54,7 @@ PROGRESS_SQL = """
     CROSS JOIN sweeper
     LEFT JOIN capabilities AS known ON known.name = needed.name
     LEFT JOIN LATERAL (
-        SELECT least(rank, rank + head_start) AS mark FROM open_stages AS stages
+        SELECT least(rank, rank + head_start) AS mark FROM stages
         WHERE stages.capability = needed.name AND state = 'ready'
         ORDER BY rank LIMIT 1
     ) AS head ON true
@@ -87,17 +85,18 @@ _RESERVE_SQL = """
 """
 _RESERVE = text(_RESERVE_SQL.format(condition="", reached=_NEEDED))
 # The same comparison and bound as in jobs/result_cache.py.
-_RESERVE_FOR_NEW = _RESERVE_SQL.format(
-    reached=_NEEDED,
-    condition="""
+_RESERVE_FOR_NEW = text(
+    _RESERVE_SQL.format(
+        reached=_NEEDED,
+        condition="""
         WHERE (
             SELECT id FROM jobs
             WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
                 AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
-                AND id >= '{since}'
             ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT 1
         ) IS NULL
     """,
+    )
 )
 
 _VIRTUAL_TIME = text("SELECT virtual_time FROM sweeper")
@@ -165,22 +164,14 @@ def reserve_for_new_photo(
     capabilities: Collection[Capability],
     *,
     digest: str,
-    since: uuid.UUID,
 ) -> Reservation | None:
     """Reserve and return a tenant's next place, for a photo that is new to the tenant.
 
     digest: of the photo.
-    since: the smallest id of the jobs whose results may be reused (jobs/result_cache.py).
-    Returns None, and reserves nothing, when a job since then has the same photo: it may cost less.
+    Returns None, and reserves nothing, when a job has the same photo: it may cost less.
     """
     asked = {**_reserve_parameters(tenant, capabilities, is_durable=False), "digest": digest}
-    return _execute_reserve(connection, _reserve_for_new_statement(since), asked)
-
-
-@lru_cache(maxsize=8)
-def _reserve_for_new_statement(since: uuid.UUID) -> TextClause:
-    # Parsing the text takes as long as the rest of the call; `since` changes once a day.
-    return text(_RESERVE_FOR_NEW.format(since=since))
+    return _execute_reserve(connection, _RESERVE_FOR_NEW, asked)
 
 
 def _reserve_parameters(
@@ -269,7 +260,7 @@ def advance_virtual_time(connection: Connection, *, silent_seconds: float) -> No
             WITH busy AS (
                 SELECT capabilities.mark FROM capabilities
                 WHERE EXISTS (
-                    SELECT FROM open_stages AS stages
+                    SELECT FROM stages
                     WHERE stages.capability = capabilities.name AND state = 'ready'
                 ) AND EXISTS (
                     SELECT FROM workers

@@ -20,11 +20,11 @@ QUICK_ROWS: Final = """
                 tenant <> ALL(CAST(:slow AS text[]))
                 AND megapixels > 0 AND megapixels <= :most_megapixels
             )
-            FROM open_jobs AS jobs WHERE jobs.id = stages.job_id
+            FROM jobs WHERE jobs.id = stages.job_id
         )"""
 # The rank of the 500th ready row of a queue, from a rank on.
 _FIRST_ROWS: Final = """coalesce((
-            SELECT rank FROM open_stages AS ahead
+            SELECT rank FROM stages AS ahead
             WHERE ahead.capability = {capability} AND ahead.state = 'ready'
                 AND ahead.rank >= {since}
             ORDER BY rank OFFSET 500 LIMIT 1
@@ -45,12 +45,12 @@ NEAR_HEAD: Final = f"""
 QUEUES: Final = """
     {state}_queues AS (
         (
-            SELECT capability FROM open_stages
+            SELECT capability FROM stages
             WHERE state = '{state}' ORDER BY capability LIMIT 1
         )
         UNION ALL
         SELECT next.capability FROM {state}_queues AS queue, LATERAL (
-            SELECT capability FROM open_stages AS stages
+            SELECT capability FROM stages
             WHERE state = '{state}' AND stages.capability > queue.capability
             ORDER BY capability LIMIT 1
         ) AS next
@@ -60,7 +60,7 @@ QUEUES: Final = """
 _HEADS_SQL = """
     SELECT served.capability, head.rank
     FROM unnest(CAST(:capabilities AS text[])) AS served (capability), LATERAL (
-        SELECT rank, ready_at FROM open_stages AS stages
+        SELECT rank, ready_at FROM stages
         WHERE stages.capability = served.capability AND state = 'ready'
             AND coalesce(deadline_at > statement_timestamp(), true){rows}
         ORDER BY rank LIMIT 1
@@ -79,7 +79,7 @@ _QUICK_HEADS = text(
 # first: otherwise their backlog would be read.
 _IS_ANY_READY: Final = """
     SELECT EXISTS (
-        SELECT FROM open_stages AS stages WHERE state = 'ready' AND capability = ANY(ARRAY(
+        SELECT FROM stages WHERE state = 'ready' AND capability = ANY(ARRAY(
             SELECT served FROM unnest(CAST($1 AS text[])) AS served
             WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served)
         ))

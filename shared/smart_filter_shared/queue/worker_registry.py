@@ -34,7 +34,7 @@ _LIST_UNATTENDED = text(f"""
         )
         AND EXISTS (
             SELECT FROM (
-                SELECT ready_at FROM open_stages AS stages
+                SELECT ready_at FROM stages
                 WHERE stages.capability = ready_queues.capability AND state = 'ready'
                 ORDER BY rank LIMIT :most
             ) AS first

@@ -54,12 +54,12 @@ _EVENT_ROWS = f"""
 # `completed` is guarded by state and token: a worker whose lease expired cannot overwrite its
 # successor. All CTEs see the snapshot from before this statement; the rows are already locked, so
 # it is current. Stages completed here are therefore excluded by hand where the job is checked for
-# unfinished stages. Running stages are always in an open partition (db/partitions.py).
+# unfinished stages.
 # The batch is one JSON text: the driver takes longer to convert arrays.  {{made}}: empty, or
 # the insertion of artifacts, whose trigger takes time for no rows, too.
 _COMPLETE_SQL = f"""
     WITH completed AS (
-        UPDATE open_stages AS stages SET
+        UPDATE stages SET
             state = 'succeeded', lease_token = NULL, leased_until = NULL, patience_since = NULL,
             finished_at = statement_timestamp(), error = NULL, open_needs = 0,
             attempt = greatest(attempt, 1),
@@ -76,16 +76,16 @@ _COMPLETE_SQL = f"""
             )
         RETURNING stages.job_id, stages.stage, done.made, done.turn
     ), {{made}}met AS ({sql.decrement_needs(_MET)}), finished AS (
-        UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
+        UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
             expires_at = statement_timestamp() + make_interval(secs => keep_result_seconds)
         FROM (SELECT DISTINCT job_id FROM completed) AS moved
         WHERE jobs.id = moved.job_id AND {sql.UNFINISHED_NO_INDEX} AND NOT EXISTS (
-            SELECT FROM open_stages AS stages
+            SELECT FROM stages
             WHERE stages.job_id = jobs.id AND stages.state <> 'succeeded'
                 AND (stages.job_id, stages.stage) NOT IN (SELECT job_id, stage FROM completed)
         )
         RETURNING jobs.id
-    ), {events.insert_with_deliveries(_EVENT_ROWS, among="SELECT * FROM open_jobs")}
+    ), {events.insert_with_deliveries(_EVENT_ROWS, among="SELECT * FROM jobs")}
     SELECT 'completed' AS what, job_id, stage AS name FROM completed
     UNION ALL SELECT 'ready', NULL, capability FROM met WHERE state = 'ready'
     UNION ALL SELECT 'finished', id, NULL FROM finished
@@ -97,11 +97,11 @@ _COMPLETE_WITHOUT_ARTIFACTS = text(_COMPLETE_SQL.format(made=""))
 # stages that this batch completes (:needs are their numbers), and was never claimed. The rows are
 # locked.
 _CHECK_RUN_AHEAD = text(f"""
-    SELECT FROM open_stages AS stages
+    SELECT FROM stages
     WHERE job_id = :job_id AND stage = :lead
         AND {sql.STATE_NO_INDEX} = 'running' AND lease_token = :token
         AND cardinality(CAST(:stages AS text[])) = (
-            SELECT count(*) FROM open_stages AS stages
+            SELECT count(*) FROM stages
             WHERE job_id = :job_id AND {sql.STATE_NO_INDEX} = 'waiting' AND attempt = 0
                 AND not_before IS NULL AND (stage, open_needs) IN (
                     SELECT * FROM unnest(CAST(:stages AS text[]), CAST(:needs AS smallint[]))
@@ -111,7 +111,7 @@ _CHECK_RUN_AHEAD = text(f"""
 
 # The photo's address may contain credentials, and is not needed any more.
 _RECORD_PHOTO = text("""
-    UPDATE open_jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
+    UPDATE jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
         photo_url = NULL, take = coalesce(CAST(:take AS jsonb), take)
     WHERE id = :job_id
 """)

@@ -48,16 +48,8 @@ class UnlockedJob:
 
 
 def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
-    """Lock jobs in open partitions, then their stages, in the global order; return the jobs."""
+    """Lock jobs, then their stages, in the global order; return the jobs."""
     rows = sessions.fetch_rows(connection, sql.LOCK, {"ids": sessions.array_text(job_ids)})
-    return _read_locked_jobs(rows)
-
-
-def lock_of_any_day(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
-    """Lock jobs as `lock` does, also in closed partitions; return the jobs."""
-    if not job_ids:
-        return {}  # a plan for no id leaves out no day
-    rows = connection.execute(sql.LOCK_OF_ANY_DAY, {"ids": list(job_ids)})
     return _read_locked_jobs(rows)
 
 

@@ -25,7 +25,7 @@ from smart_filter_shared.queue.transitions.finish import fail_held_stage
 # Infrastructure failed, not the model: the attempt is refunded. With a delay of 0 the row is ready
 # at once. Rows that have waited for give_up_seconds are left out; the caller fails those.
 _RELEASE = text("""
-    UPDATE open_stages SET
+    UPDATE stages SET
         state = CASE WHEN :delay_seconds > 0 THEN 'waiting' ELSE 'ready' END,
         not_before = CASE WHEN :delay_seconds > 0
             THEN statement_timestamp() + make_interval(secs => :delay_seconds) END,
@@ -41,7 +41,7 @@ _RELEASE = text("""
 
 # The model failed: the attempt stays spent. The caller fails a row that has no attempts left.
 _RETRY = text("""
-    UPDATE open_stages SET
+    UPDATE stages SET
         state = 'waiting',
         not_before = statement_timestamp() + make_interval(secs => :delay_seconds),
         error = CAST(:error AS jsonb), lease_token = NULL, leased_until = NULL
@@ -52,7 +52,7 @@ _RETRY = text("""
 
 # Another model runs the stage, with all attempts. A stage is rerouted at most once.
 _REROUTE = text("""
-    UPDATE open_stages SET
+    UPDATE stages SET
         state = 'ready', capability = :capability, models = CAST(:models AS jsonb),
         parameters = CAST(:parameters AS jsonb), digests = CAST(:digests AS jsonb),
         shadows = '{}', batch_key = :batch_key, rerouted = true,
@@ -63,6 +63,14 @@ _REROUTE = text("""
     RETURNING stage
 """)
 
+# Of a settled job, whose stages are in its row.
+_RESTORE_STAGES = text("""
+    INSERT INTO stages
+    SELECT stage.* FROM jobs, jsonb_array_elements(jobs.stages) AS kept, jsonb_populate_record(
+        NULL::stages, kept || jsonb_build_object('job_id', jobs.id, 'open_needs', 0)
+    ) AS stage
+    WHERE jobs.id = :job_id
+""")
 _STAGES_OF = text("SELECT stage, state, capability FROM stages WHERE job_id = :job_id")
 
 # Succeeded stages stay; the others wait again for their unfinished needs.
@@ -84,7 +92,7 @@ _REDRIVE_STAGES = text("""
 _REDRIVE_JOB = text("""
     UPDATE jobs SET
         outcome = NULL, finished_at = NULL, error = NULL, expires_at = NULL, settled = false,
-        deadline_at = NULL,
+        deadline_at = NULL, stages = NULL,
         estimated_seconds = :seconds + CASE WHEN settled THEN coalesce((
             SELECT sum(seconds) FROM stages WHERE job_id = :job_id
         ), 0) ELSE estimated_seconds END
@@ -195,7 +203,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     not ended, InputsExpired when its photo has expired.
     """
     locks.get_owned(connection, job_id, tenant)  # raises before a job of another tenant is locked
-    job = locks.require(locks.lock_of_any_day(connection, [job_id]), job_id)
+    job = locks.require(locks.lock(connection, [job_id]), job_id)
     # Read under the lock: the job may have expired while this transaction waited for it.
     owned = locks.get_owned(connection, job_id, tenant)
     outcome = job.outcome
@@ -211,6 +219,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
         is_there = owned.upload_id is None or uploads.is_unmarked(connection, owned.upload_id)
     if not is_there or owned.is_expired:
         raise InputsExpired(f"the photo of job {job_id} is not kept any more; submit it again")
+    connection.execute(_RESTORE_STAGES, {"job_id": job_id})
     unfinished = {
         StageName(row.stage): Capability(row.capability)
         for row in connection.execute(_STAGES_OF, {"job_id": job_id})

@@ -12,7 +12,7 @@ _MAX_STAGES_PER_SWEEP = 500
 
 _FIND_DUE = text("""
     SELECT DISTINCT job_id FROM (
-        SELECT job_id FROM open_stages
+        SELECT job_id FROM stages
         WHERE state = 'waiting' AND not_before <= statement_timestamp() AND open_needs = 0
         ORDER BY not_before LIMIT :most
     ) AS due
@@ -25,15 +25,15 @@ _FIND_DUE = text("""
 _WAKE = text(f"""
     WITH due AS MATERIALIZED (
         SELECT job_id, bool_and(attempt = 0 AND releases = 0) AS was_scheduled
-        FROM open_stages AS stages
+        FROM stages
         WHERE job_id = ANY(:ids) AND state = 'waiting'
             AND not_before <= statement_timestamp() AND open_needs = 0
         GROUP BY job_id
     ), remaining AS MATERIALIZED (
         SELECT due.job_id, due.was_scheduled, jobs.tenant, stages.capability
         FROM due
-        JOIN open_jobs AS jobs ON jobs.id = due.job_id
-        JOIN open_stages AS stages ON stages.job_id = due.job_id AND stages.state = 'waiting'
+        JOIN jobs ON jobs.id = due.job_id
+        JOIN stages ON stages.job_id = due.job_id AND stages.state = 'waiting'
     ), reached AS MATERIALIZED ({
     fair_queueing.PROGRESS_SQL.format(needed="SELECT DISTINCT capability FROM remaining")
 }), now AS MATERIALIZED (
@@ -73,10 +73,10 @@ _WAKE = text(f"""
                 PARTITION BY costs.tenant, costs.was_scheduled ORDER BY costs.job_id DESC
             )
     ), estimated AS (
-        UPDATE open_jobs AS jobs SET estimated_seconds = estimated_seconds + places.seconds
+        UPDATE jobs SET estimated_seconds = estimated_seconds + places.seconds
         FROM places WHERE jobs.id = places.job_id AND places.was_scheduled
     )
-    UPDATE open_stages AS stages SET
+    UPDATE stages SET
         rank = greatest(stages.rank, places.start - stages.head_start),
         state = CASE WHEN not_before <= statement_timestamp() AND open_needs = 0
             THEN 'ready' ELSE state END,

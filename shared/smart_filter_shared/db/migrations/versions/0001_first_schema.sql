@@ -1,8 +1,9 @@
 -- Tables of the queue: jobs, stages, batches, events, workers, and measured times.
 --
--- The hot tables (`jobs`, `stages`) are partitioned by day (db/partitions.py). Their primary keys
--- are as defined here, `stages` has no foreign key to `jobs`, and any other unique value has a
--- table of its own. Pages are filled to 70 %, so that updates stay on the page (HOT).
+-- `stages` is the queue: it holds the stages of unfinished jobs, and of jobs that have just ended. The
+-- settlement of an ended job moves them into the job's row (operations/settlement.py), so the table
+-- and its indexes stay small however many jobs are kept. Pages of both tables are filled to 70 %, so
+-- that updates stay on the page (HOT).
 --
 -- Some indexes of `jobs` are partial, because a job's row is written often. An update of a column that
 -- an index names, in its columns or its condition, adds the row to every index of the table (no HOT
@@ -78,12 +79,14 @@ CREATE TABLE jobs (
     device_key_id uuid,
     -- The key that submitted it, and can delete it.
     key_id uuid,
+    -- Its stages, once it has ended and is settled; null while they are rows of `stages`.
+    stages jsonb,
     CONSTRAINT jobs_finished CHECK ((outcome IS NULL) = (finished_at IS NULL)),
     CONSTRAINT jobs_outcome CHECK (outcome IN ('succeeded', 'failed', 'canceled')),
     CONSTRAINT jobs_photo
         CHECK ((photo_key IS NOT NULL) OR (photo_url IS NOT NULL) OR (upload_id IS NOT NULL)
             OR (take IS NOT NULL))
-) PARTITION BY RANGE (id);
+) WITH (fillfactor = 70);
 CREATE INDEX jobs_by_metadata ON jobs USING gin (metadata jsonb_path_ops)
     WITH (fastupdate = off) WHERE metadata <> '{}';
 -- For the result cache, which looks for earlier jobs of a photo: see jobs/result_cache.py.
@@ -148,7 +151,11 @@ CREATE TABLE stages (
     CONSTRAINT stages_state
         CHECK (state IN ('waiting', 'ready', 'running', 'succeeded', 'failed', 'canceled')),
     PRIMARY KEY (job_id, stage)
-) PARTITION BY RANGE (job_id);
+) WITH (
+    -- Dead rows are removed at once: each stage is written about five times.
+    fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.05
+);
 CREATE INDEX stages_due ON stages (not_before)
     WHERE (state = 'waiting') AND (not_before IS NOT NULL);
 -- Tells, when a rating ends, whether it was the album's last.
@@ -261,7 +268,9 @@ CREATE TABLE workers (
     started_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL,
     -- from this time on the worker claims no more
-    drained_from timestamptz
+    drained_from timestamptz,
+    -- Tells the process from all others, so that its machine can see whether it has ended.
+    process text
 );
 
 -- One row: the sweeps of all workers.
@@ -288,6 +297,17 @@ CREATE TABLE capabilities (
 CREATE TABLE pauses (
     capability text PRIMARY KEY,
     paused_at timestamptz NOT NULL
+);
+
+-- The snapshot that estimates are made from, in one row: see operations/stored_snapshot.py.
+-- Unlogged: a sweep writes it each second, and another one is made after a crash.
+CREATE UNLOGGED TABLE queue_snapshots (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    made_at timestamptz NOT NULL,
+    -- How long it took to make.
+    seconds double precision NOT NULL,
+    -- JSON.
+    content text NOT NULL
 );
 
 -- Running means of stage durations: see eta/stage_times.py.
