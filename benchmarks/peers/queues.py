@@ -115,11 +115,10 @@ def _measure_ours(servers: Servers, batch_size: int, jobs: int) -> Rate:
 def _measure_peer(servers: Servers, python: Path, name: str, batch_size: int, jobs: int) -> Rate:
     url = make_url(servers.bench.settings.database.url.get_secret_value())
     with _database(servers.bench.engine, name) as engine:
-        address = url.set(drivername="postgresql", database=name)
-        command = [
-            *(python, "-m", f"benchmarks.peers.with_{name}"),
-            address.render_as_string(hide_password=False),
-        ]
+        address = url.set(drivername="postgresql", database=name).render_as_string(
+            hide_password=False
+        )
+        command = [str(python), "-m", f"benchmarks.peers.with_{name}", address]
         subprocess.run([*command, "prepare", str(jobs)], cwd=_ROOT, check=True)
         with engine.connect() as connection:
             connection.execute(text("VACUUM ANALYZE"))
