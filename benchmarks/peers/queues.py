@@ -8,7 +8,6 @@ processes; each measurement is of the middle of its jobs. Both peers are install
 """
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, text
 
 from benchmarks import copies, figures, fleet
 from benchmarks.figures import Figure
@@ -43,16 +42,6 @@ _COUNT_LEFT: Final[Mapping[str, str]] = {
 }
 # Goals in times a peer's rate, by peer and batch size.
 _GOALS: Final = {(_PROCRASTINATE, 1): 2.4, (_PGQUEUER, 1): 1.1, (_PGQUEUER, 8): 0.8}
-_WORK: Final = """
-what a job gets      ours                     procrastinate          PgQueuer
-fencing              a token for each claim   none                   none
-end                  record, webhook outbox   a row with a status    a row of a log
-events               2 a stage, 2 a job       1 a status             1 a status
-dependencies         needs, counted           none                   none
-tenants              ranks in virtual time    none                   none
-batches              by model and parameters  none                   any jobs
-a commit waits for   each completion          each completion        each completion, or several
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +59,9 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
     with fleet.run_servers() as servers:
         for batch_size in _BATCHES:
             jobs = int(seconds * _MOST[batch_size])
-            rates = {
-                _OURS: _measure_ours(servers, batch_size, jobs),
-                **{
-                    name: _measure_peer(servers, python, name, batch_size, jobs)
-                    for name in _COUNT_LEFT
-                },
-            }
+            rates = {_OURS: _measure_ours(servers, batch_size, jobs)}
+            for name in [peer for peer, size in _GOALS if size == batch_size]:
+                rates[name] = _measure_peer(servers, python, name, batch_size, jobs)
             for name, rate in rates.items():
                 results += [
                     Figure(name=name, at=batch_size, unit="completions/s", samples=[rate.rate]),
@@ -105,7 +90,7 @@ def _measure_ours(servers: Servers, batch_size: int, jobs: int) -> Rate:
     with fleet.run_workers(servers, [pool]):
         copies.write_copies(bench.engine, template, jobs)
         copies.vacuum_analyze(bench.engine)
-        log_before = _log_bytes(bench.engine)
+        log_before = _count(bench.engine)
         fleet.ring(servers, [pool])
         return _watch(
             bench.engine, lambda: copies.count_unfinished(bench.engine, template), jobs, log_before
@@ -113,16 +98,13 @@ def _measure_ours(servers: Servers, batch_size: int, jobs: int) -> Rate:
 
 
 def _measure_peer(servers: Servers, python: Path, name: str, batch_size: int, jobs: int) -> Rate:
-    url = make_url(servers.bench.settings.database.url.get_secret_value())
     with _database(servers.bench.engine, name) as engine:
-        address = url.set(drivername="postgresql", database=name).render_as_string(
-            hide_password=False
-        )
+        address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         command = [str(python), "-m", f"benchmarks.peers.with_{name}", address]
         subprocess.run([*command, "prepare", str(jobs)], cwd=_ROOT, check=True)
         with engine.connect() as connection:
             connection.execute(text("VACUUM ANALYZE"))
-        log_before = _log_bytes(engine)
+        log_before = _count(engine)
         processes = [
             subprocess.Popen(
                 [*command, "work", str(batch_size)],
@@ -159,33 +141,27 @@ def _database(of: Engine, name: str) -> Iterator[Engine]:
 
 def _watch(engine: Engine, count_left: Callable[[], int], jobs: int, log_before: float) -> Rate:
     """Wait until no job is left; return the rate of the middle ones."""
-    begun: tuple[float, int] | None = None
-    ended: tuple[float, int] | None = None
+    first: tuple[float, int] | None = None
+    last: tuple[float, int] | None = None
     while left := count_left():
         now = time.monotonic()
-        if begun is None and left <= jobs * (1 - _EDGE):
-            begun = now, left
+        if first is None and left <= jobs * (1 - _EDGE):
+            first = now, left
         if left >= jobs * _EDGE:
-            ended = now, left
+            last = now, left
         time.sleep(_LOOK_SECONDS)
-    log_bytes = (_log_bytes(engine) - log_before) / jobs
-    if begun is None or ended is None or ended[0] <= begun[0]:
+    log_bytes = (_count(engine) - log_before) / jobs
+    if first is None or last is None or last[0] <= first[0]:
         raise RuntimeError("too few jobs: measure for longer")
-    return Rate((begun[1] - ended[1]) / (ended[0] - begun[0]), log_bytes)
+    return Rate((first[1] - last[1]) / (last[0] - first[0]), log_bytes)
 
 
-def _count(engine: Engine, query: str) -> int:
+def _count(engine: Engine, query: str = "SELECT pg_current_wal_insert_lsn() - '0/0'") -> int:
+    """Return the number that a query returns, by default the bytes of log."""
     with engine.connect() as connection:
         return int(connection.execute(text(query)).scalar_one())
 
 
-def _log_bytes(engine: Engine) -> float:
-    with engine.connect() as connection:
-        query = text("SELECT pg_current_wal_insert_lsn() - '0/0'")
-        return float(connection.execute(query).scalar_one())
-
-
 if __name__ == "__main__":
     results_ = measure(figures.read_number(__doc__, "seconds", _SECONDS))
-    print(_WORK, file=sys.stderr)
     figures.print_figures(results_)

@@ -10,17 +10,13 @@ import sys
 import asyncpg
 from pgqueuer import AsyncpgDriver, Job, PgQueuer, Queries
 
-_AT_ONCE = 5_000
-
 
 async def _run(url: str, action: str, number: int) -> None:
     driver = AsyncpgDriver(await asyncpg.connect(url))
     if action == "prepare":
         queries = Queries(driver)
         await queries.install()
-        for first in range(0, number, _AT_ONCE):
-            jobs = min(_AT_ONCE, number - first)
-            await queries.enqueue(["nothing"] * jobs, [None] * jobs, [0] * jobs)
+        await queries.enqueue(["nothing"] * number, [None] * number, [0] * number)
         return
     queue = PgQueuer(driver)
 

@@ -11,8 +11,6 @@ import sys
 
 import procrastinate
 
-_AT_ONCE = 5_000
-
 
 async def _run(url: str, action: str, number: int) -> None:
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url))
@@ -26,8 +24,7 @@ async def _run(url: str, action: str, number: int) -> None:
             await app.run_worker_async(concurrency=1, delete_jobs="never")
             return
         await app.schema_manager.apply_schema_async()
-        for first in range(0, number, _AT_ONCE):
-            await nothing.batch_defer_async(*({} for _ in range(min(_AT_ONCE, number - first))))
+        await nothing.batch_defer_async(*({} for _ in range(number)))
 
 
 if __name__ == "__main__":

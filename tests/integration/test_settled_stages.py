@@ -36,7 +36,7 @@ def rows(connection: Connection, job_id: JobId) -> list[dict[str, object]]:
     found = connection.execute(
         text("SELECT * FROM all_stages WHERE job_id = :id ORDER BY stage"), {"id": job_id}
     )
-    dropped = {"open_needs", "ready_at", "worker"}
+    dropped = {"open_needs", "ready_at", "worker", "rank", "batch_key", "releases"}
     return [
         {name: value for name, value in row.items() if name not in dropped}
         for row in found.mappings()
@@ -95,7 +95,7 @@ def test_expiry_deletes_the_results_in_the_row(bench: Bench, ended: JobId) -> No
 
 
 @pytest.mark.parametrize("is_settled", [False, True])
-def test_results_are_lent_until_sharing_ends(
+def test_results_are_shared_until_sharing_ends(
     bench: Bench, ended: JobId, *, is_settled: bool
 ) -> None:
     bench.execute("UPDATE stages SET work = stage")
@@ -104,14 +104,14 @@ def test_results_are_lent_until_sharing_ends(
     key = bench.job(ended).photo_key
     wanted = {stage: str(stage) for stage in STAGES}
 
-    def lent() -> set[StageName]:
+    def shared() -> set[StageName]:
         hits = bench.do(result_cache.lookup, TENANT, "none", wanted, running=dict.fromkeys(STAGES))
         return set(hits.results)
 
-    before = lent()
+    before = shared()
     bench.do(result_cache.stop_sharing, TENANT, key)
 
-    assert (before, lent()) == (set(STAGES), set())
+    assert (before, shared()) == (set(STAGES), set())
 
 
 def test_deleted_job_leaves_no_stage(bench: Bench, ended: JobId) -> None:

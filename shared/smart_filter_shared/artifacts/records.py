@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 # Tables whose rows keep the record of the job that they name.
-KEEPING_TABLES: Final = (
+BLOCKING_TABLES: Final = (
     *("artifacts", "borrowers", "corrections", "data_items", "deliveries", "requests"),
 )
 _IS_OVER: Final = " AND ".join(
@@ -22,7 +22,7 @@ _IS_OVER: Final = " AND ".join(
         "jobs.finished_at < statement_timestamp() - make_interval(secs => :seconds)",
         *(
             f"NOT EXISTS (SELECT FROM {table} WHERE {table}.job_id = jobs.id)"
-            for table in KEEPING_TABLES
+            for table in BLOCKING_TABLES
         ),
     )
 )

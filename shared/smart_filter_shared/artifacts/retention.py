@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection, TextClause, text
 
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.storage.keys import tenant_of
@@ -301,7 +301,7 @@ def delete_rows(connection: Connection, removed: Collection[MarkedArtifact]) -> 
 
 def is_available(connection: Connection, tenant: Tenant, key: str) -> bool:
     """Return whether an artifact may be given out."""
-    return bool(sessions.fetch_rows(connection, _AVAILABLE, {"tenant": tenant, "key": key}))
+    return bool(driver_queries.fetch_rows(connection, _AVAILABLE, {"tenant": tenant, "key": key}))
 
 
 def is_unmarked(connection: Connection, tenant: Tenant, key: str) -> bool:

@@ -41,10 +41,12 @@ class BoundedConnection(Connection[Any]):
 
     wait_seconds: the longest wait for the outcome of one statement.
     session_settings: the server's settings of the session; None behind a pooler, which shares it.
+    begins: whether a transaction begins with the next statement.
     """
 
     wait_seconds: float = SET_UP_SECONDS
     session_settings: Mapping[str, str] | None = None
+    begins: bool = False
 
     def wait(
         self,
@@ -69,6 +71,7 @@ class BoundedAsyncConnection(AsyncConnection[Any]):
 
     wait_seconds: float = SET_UP_SECONDS
     session_settings: Mapping[str, str] | None = None
+    begins: bool = False
 
     async def wait(
         self,

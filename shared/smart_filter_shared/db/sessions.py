@@ -13,24 +13,20 @@ is then known. `_GRACE_SECONDS` later the client closes a connection whose serve
 import contextlib
 import time
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from psycopg import AsyncConnection as AsyncDriverConnection
-from psycopg import AsyncRawCursor, RawCursor
 from psycopg.errors import DuplicatePreparedStatement
-from sqlalchemy import Connection, Engine, TextClause, create_engine, event
-from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.util import await_only, greenlet_spawn
+from sqlalchemy.util import greenlet_spawn
 
 from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db.bounded_connections import (
@@ -66,6 +62,7 @@ _PING_AFTER_SECONDS = 1.0
 _PING_SECONDS: Final = 2.0
 _IDLE_SINCE = "idle_since"
 _LOCK_TIMEOUT: Final = "'10s'"
+BEGIN: Final = "BEGIN"
 _ENGINE_OPTIONS: Final[dict[str, Any]] = {
     "isolation_level": "AUTOCOMMIT",  # for the driver; `_begin` begins transactions
     "max_overflow": 0,
@@ -117,8 +114,6 @@ _REFUSALS: Final = (
     "no such database",
     "no such user",
 )
-# Writes placeholders as PostgreSQL does: $1.
-_NUMBERING: Final = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _ENCODING: Final = "UTF8"
 # Prefix of the names of psycopg's prepared statements.
 _PREPARED = "_pg3_"
@@ -227,35 +222,6 @@ def transaction(source: Engine) -> Iterator[Connection]:
         sending.may_commit = True
 
 
-def fetch_rows(
-    connection: Connection, statement: TextClause, parameters: Mapping[str, object]
-) -> list[tuple[Any, ...]]:
-    """Run a statement that returns rows on the driver; return them.
-
-    For the statements that run for every stage and every request. SQLAlchemy's execution and
-    result objects take twice the driver's own time, and its driver parses the placeholders of a
-    long statement at every execution. The listeners and the treatment of errors are SQLAlchemy's.
-    """
-    driver: Any = connection.connection.driver_connection  # psycopg's, sync or async
-    is_async = isinstance(driver, AsyncDriverConnection)
-    cursor: Any = AsyncRawCursor(driver) if is_async else RawCursor(driver)
-    query, names = _compile(statement)
-    values: Any = [parameters[name] for name in names]
-    for listener in connection.dispatch.before_cursor_execute:
-        query, values = listener(connection, cursor, query, values, None, False)
-    with handle_driver_errors(connection, query):
-        if is_async:
-            rows: list[tuple[Any, ...]] = await_only(_fetch_async(cursor, query, values))
-            return rows
-        cursor.execute(query, values)
-        return list(cursor.fetchall())
-
-
-def array_text(values: Iterable[object]) -> str:
-    """Return an SQL array of values that need no quotes: the driver is slow to convert a list."""
-    return f"{{{','.join(map(str, values))}}}"
-
-
 @contextmanager
 def connection(source: Engine) -> Iterator[Connection]:
     """Open a connection on which the block begins transactions.
@@ -329,20 +295,6 @@ def handle_driver_errors(connection: Connection, query: str) -> Iterator[None]:
         connection._handle_dbapi_exception(error, query, None, None, None)  # noqa: SLF001 - no public name
 
 
-async def _fetch_async(
-    cursor: AsyncRawCursor[tuple[Any, ...]], query: str, values: Sequence[object]
-) -> list[tuple[Any, ...]]:
-    await cursor.execute(query, values)
-    return await cursor.fetchall()
-
-
-@lru_cache
-def _compile(statement: TextClause) -> tuple[str, Sequence[str]]:
-    """Return a statement with numbered placeholders, and the parameters' names in this order."""
-    compiled = statement.compile(dialect=_NUMBERING)
-    return str(compiled), compiled.positiontup or ()
-
-
 def _options(
     settings: DatabaseSettings, connections: int, statement_seconds: float
 ) -> dict[str, Any]:
@@ -383,7 +335,7 @@ def _listen(source: Engine, clock: Callable[[], float]) -> None:
     # First, because SQLAlchemy's own set-up fails on the bytes that another encoding yields.
     event.listen(source.pool, "connect", _require_encoding, insert=True)
     event.listen(source, "begin", _begin)
-    event.listen(source, "before_cursor_execute", _mark_by_key, retval=True)
+    event.listen(source, "before_cursor_execute", _before_statement, retval=True)
     limit_seconds = source.get_execution_options()[_LIMIT]
 
     def configure(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -416,6 +368,7 @@ def _begin(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection  # a bounded one, sync or async
     limit_seconds = options[_LIMIT]
     driver.wait_seconds = limit_seconds + _GRACE_SECONDS
+    driver.begins = False
     if level == "AUTOCOMMIT":
         return
     wanted = {"statement_timeout": _server_limit(limit_seconds), **options[_SETTINGS]}
@@ -424,18 +377,17 @@ def _begin(connection: Connection) -> None:
             # Before the transaction, whose rollback would undo it.
             _send(connection, _set_for_session(driver.session_settings, wanted))
             driver.session_settings = wanted
-        if not is_single:
-            _send(connection, "BEGIN")
+        driver.begins = not is_single  # sent with the first statement
     elif not is_single:
         settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in wanted.items())
         _send(connection, f"BEGIN; {settings}" if level is None else settings)
 
 
-def _set_for_session(known: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+def _set_for_session(present: Mapping[str, str], wanted: Mapping[str, str]) -> str:
     changes = [
-        f"SET {name} = {value}" for name, value in wanted.items() if known.get(name) != value
+        f"SET {name} = {value}" for name, value in wanted.items() if present.get(name) != value
     ]
-    return "; ".join([*changes, *(f"RESET {name}" for name in known if name not in wanted)])
+    return "; ".join([*changes, *(f"RESET {name}" for name in present if name not in wanted)])
 
 
 def _send(connection: Connection, query: str) -> None:
@@ -444,14 +396,18 @@ def _send(connection: Connection, query: str) -> None:
         cursor.execute(query)
 
 
-def _mark_by_key(
+def _before_statement(
     connection: Connection,
     _: DBAPICursor,
     statement: str,
     parameters: Any,  # noqa: ANN401 - the form depends on the statement
     *_more: object,
 ) -> tuple[str, Any]:
-    """Return the statement, with `_BY_KEY_MARK` appended in a key-lookup transaction."""
+    """Begin the transaction; return the statement, with `_BY_KEY_MARK` for key lookups."""
+    driver: Any = connection.connection.driver_connection
+    if driver.begins:
+        driver.begins = False
+        _send(connection, BEGIN)
     if "plan_cache_mode" in connection.get_execution_options()[_SETTINGS]:
         statement += _BY_KEY_MARK
     return statement, parameters

@@ -5,24 +5,15 @@ import dataclasses
 import datetime as dt
 import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import (
-    Connection,
-    RowMapping,
-    and_,
-    exists,
-    literal_column,
-    select,
-    text,
-    union_all,
-)
+from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts.uploads import UploadRef
-from smart_filter_shared.db import sessions, tables
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.errors import RowUnreadable
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId, first_id
@@ -49,7 +40,6 @@ _NO_CAPABILITY = Capability("")
 _log = logger("jobs")
 
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
-Row = RowMapping | Mapping[str, Any]
 
 # Stages are aggregated into the job's row: a second query would almost double the latency. A job
 # that has ended and is settled has them in its row.
@@ -81,12 +71,6 @@ _JOB_COLUMNS: Final = (
 )
 _RECIPE = "CAST(jobs.recipe AS text)"
 _EMOTIONS = "(SELECT emotions FROM tenants WHERE tenants.name = jobs.tenant)"
-_LISTED: Final = (
-    *(tables.jobs.c[name] for name in _JOB_COLUMNS),
-    literal_column(_RECIPE).label("recipe"),
-    literal_column(_EMOTIONS).label("emotions"),
-    literal_column(_STAGES.format(more="")).label("stages"),
-)
 # The row as one JSON text: psycopg's decoding per column costs more than `json.loads`.
 _JOB = f"""
     CAST(json_build_object(
@@ -110,7 +94,22 @@ _FIND_JOB: Final = text(f"""
 _GET_JOBS: Final = text(f"""
     SELECT {_JOB.format(more="")} AS job FROM jobs WHERE id = ANY(:ids)
 """)  # noqa: S608 - all parts stand here
-_HAS_METADATA: Final = text("jobs.metadata <> '{}'")
+# The second condition lets PostgreSQL use the index; it follows from the first.
+_HAS_METADATA: Final = "metadata @> CAST(:metadata AS jsonb) AND metadata <> '{}'"
+_HAS_STARTED: Final = (
+    "EXISTS (SELECT FROM stages WHERE job_id = jobs.id AND started_at IS NOT NULL)"
+)
+# The outcome is a literal: a generic plan of a parameter cannot use the index of unsuccessful jobs.
+_IN_STATE: Final[Mapping[JobState, str]] = {
+    **{state: f"outcome = '{state}'" for state in JobState},
+    JobState.QUEUED: f"outcome IS NULL AND NOT {_HAS_STARTED}",
+    JobState.RUNNING: f"outcome IS NULL AND {_HAS_STARTED}",
+}
+_IS_DELETED: Final = text("SELECT FROM tombstones WHERE job_id = :id AND tenant = :tenant")
+_FIND_OWNER: Final = text("""
+    SELECT tenant FROM jobs WHERE id = :id
+    UNION ALL SELECT tenant FROM tombstones WHERE job_id = :id
+""")
 _IDS: Final = ("id", "parent_id", "batch_id", "upload_id", "device_key_id")
 _MOMENTS: Final = ("created_at", "finished_at", "expires_at", "expired_at")
 _STAGE_ORDER: Final[Mapping[str, int]] = {stage: stage_index(stage) for stage in StageName}
@@ -127,7 +126,7 @@ class StageRow:
     parameters, digests, shadows: as in `Lease`.
     is_held: whether it must not run yet, although its needs may be met: its retry is not due, or
         its capability is paused.
-    The last four are read for leases only, and no part of a comparison.
+    The last four are read for leases only. They and `rank` are no part of a comparison.
     """
 
     name: StageName
@@ -137,7 +136,7 @@ class StageRow:
     seconds: float | None
     result: Json | None
     capability: Capability = _NO_CAPABILITY
-    rank: float = 0.0
+    rank: float = field(default=0.0, compare=False)
     parameters: Json = field(default_factory=dict, compare=False)
     digests: Json = field(default_factory=dict, compare=False)
     shadows: Json = field(default_factory=dict, compare=False)
@@ -229,7 +228,7 @@ class JobFilter:
 
 def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None:
     """Return a tenant's job, or None when the tenant has no such job."""
-    rows = sessions.fetch_rows(connection, _FIND_JOB, {"job_id": job_id, "tenant": tenant})
+    rows = driver_queries.fetch_rows(connection, _FIND_JOB, {"job_id": job_id, "tenant": tenant})
     if not rows:
         return None
     [(outcome, job)] = rows
@@ -297,11 +296,8 @@ def get_many(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, 
 
 def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
     """Return whether the tenant had this job and has deleted it."""
-    tombstones = tables.tombstones
-    query = select(tombstones.c.job_id).where(
-        tombstones.c.job_id == job_id, tombstones.c.tenant == tenant
-    )
-    return connection.execute(query).one_or_none() is not None
+    where = {"id": job_id, "tenant": tenant}
+    return connection.execute(_IS_DELETED, where).one_or_none() is not None
 
 
 def is_job_of_other_keys(
@@ -322,12 +318,7 @@ def is_batch_of_other_keys(
 
 def find_owner(connection: Connection, job_id: JobId) -> Tenant | None:
     """Return the tenant that has, or has deleted, a job; None for an unknown id."""
-    jobs, tombstones = tables.jobs, tables.tombstones
-    query = union_all(
-        select(jobs.c.tenant).where(jobs.c.id == job_id),
-        select(tombstones.c.tenant).where(tombstones.c.job_id == job_id),
-    )
-    tenant = connection.execute(query).scalars().first()
+    tenant = connection.execute(_FIND_OWNER, {"id": job_id}).scalars().first()
     return None if tenant is None else Tenant(tenant)
 
 
@@ -336,31 +327,31 @@ def list_jobs(connection: Connection, listing: JobFilter) -> list[JobRow]:
     jobs: list[JobRow] = []
     while len(jobs) < listing.limit:
         rest = dataclasses.replace(listing, limit=listing.limit - len(jobs))
-        rows = _page(connection, rest)
-        for row in rows:
-            with contextlib.suppress(RowUnreadable):
-                jobs.append(_job_row(row))
-        if len(rows) < rest.limit:
+        page = _list_page(connection, rest)
+        jobs += [job for job in map(_parse_readable, page) if job is not None]
+        if len(page) < rest.limit:
             break
-        listing = dataclasses.replace(listing, before=JobId(rows[-1]["id"]))
+        listing = dataclasses.replace(listing, before=JobId(page[-1]["id"]))
     return jobs
 
 
-def _page(connection: Connection, listing: JobFilter) -> Sequence[RowMapping]:
-    jobs = tables.jobs
-    query = select(*_LISTED).where(jobs.c.tenant == listing.tenant)
+def _list_page(connection: Connection, listing: JobFilter) -> list[dict[str, Any]]:
+    conditions, values = ["tenant = :tenant"], {**dataclasses.asdict(listing)}
     if listing.before is not None:
-        query = query.where(jobs.c.id < listing.before)
+        conditions.append("id < :before")
     if listing.created_after is not None:
-        since = max(listing.created_after, _FIRST_MOMENT) - _CLOCKS_DIFFER
-        query = query.where(jobs.c.created_at > listing.created_after, jobs.c.id >= first_id(since))
+        conditions.append("created_at > :created_after AND id >= :first")
+        values["first"] = first_id(max(listing.created_after, _FIRST_MOMENT) - _CLOCKS_DIFFER)
     if listing.metadata:
-        # The second condition lets PostgreSQL use the index; it follows from the first.
-        query = query.where(jobs.c.metadata.contains(dict(listing.metadata)), _HAS_METADATA)
+        conditions.append(_HAS_METADATA)
+        values["metadata"] = json.dumps(dict(listing.metadata))
     if listing.state is not None:
-        query = query.where(_state_condition(listing.state))
-    rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(listing.limit))
-    return rows.mappings().all()
+        conditions.append(_IN_STATE[listing.state])
+    query = text(f"""
+        SELECT {_JOB.format(more="")} AS job FROM jobs WHERE {" AND ".join(conditions)}
+        ORDER BY id DESC LIMIT :limit
+    """)  # noqa: S608 - all parts stand here
+    return [_parse_columns(job) for job in connection.execute(query, values).scalars()]
 
 
 def parse_claimed_jobs(leases: Collection[Lease]) -> dict[JobId, JobRow | None]:
@@ -375,19 +366,10 @@ def parse_claimed_jobs(leases: Collection[Lease]) -> dict[JobId, JobRow | None]:
     return jobs
 
 
-def _parse_readable(job: Row) -> JobRow | None:
+def _parse_readable(job: Json) -> JobRow | None:
     with contextlib.suppress(RowUnreadable):
         return _job_row(job)
     return None
-
-
-def _state_condition(state: JobState) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
-    jobs, stages = tables.jobs, tables.stages
-    if state in {JobState.QUEUED, JobState.RUNNING}:
-        started = exists().where(stages.c.job_id == jobs.c.id, stages.c.started_at.is_not(None))
-        return and_(jobs.c.outcome.is_(None), started if state == JobState.RUNNING else ~started)
-    # A literal: a generic plan of a parameter cannot use the index of unsuccessful jobs.
-    return jobs.c.outcome == literal_column(f"'{state}'")
 
 
 def _stage_row(row: Json) -> StageRow:
@@ -399,7 +381,7 @@ def _stage_row(row: Json) -> StageRow:
         seconds=row["seconds"],
         result=row["result"],
         capability=Capability(row["capability"]),
-        rank=row["rank"],
+        rank=row.get("rank", 0.0),
         parameters=row.get("parameters", {}),
         digests=row.get("digests", {}),
         shadows=row.get("shadows", {}),
@@ -427,7 +409,7 @@ def _parse_columns(stored: str) -> dict[str, Any]:
     return job
 
 
-def _upload_ref(job: Row) -> UploadRef | None:
+def _upload_ref(job: Json) -> UploadRef | None:
     if job["upload_id"] is None:
         return None
     return UploadRef(UploadId(job["upload_id"]), job["upload_etag"])
@@ -439,7 +421,7 @@ def _recipe(stored: str) -> Recipe:
     return from_json(json.loads(stored), seed=0, metadata={})
 
 
-def _job_row(job: Row) -> JobRow:
+def _job_row(job: Json) -> JobRow:
     """Return a job.  Raises RowUnreadable for a value that only a later version can read."""
     try:
         return _read_job(job)
@@ -448,7 +430,7 @@ def _job_row(job: Row) -> JobRow:
         raise RowUnreadable(f"job {job['id']}: {error!r}") from error
 
 
-def _read_job(job: Row) -> JobRow:
+def _read_job(job: Json) -> JobRow:
     state = job["outcome"]
     if state is None:
         started = any(stage["started_at"] for stage in job["stages"])

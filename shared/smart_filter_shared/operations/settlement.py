@@ -26,10 +26,11 @@ from smart_filter_shared.tenants.usage import UsageTotals
 
 # Jobs that one call settles; bounds how long their locks are held.
 _MAX_SETTLED: Final = 500
-# Columns of `stages` that mean nothing after the end of the job.
+# Columns of `stages` that mean nothing after the end of the job. A redriven stage is claimed alone,
+# without its former batch key, and gets another rank.
 _DROPPED: Final = (
     *("job_id", "open_needs", "not_before", "ready_at", "patience_since", "deadline_at"),
-    *("lease_token", "leased_until", "worker"),
+    *("lease_token", "leased_until", "worker", "batch_key", "rank", "releases"),
 )
 
 _SETTLE = text("""

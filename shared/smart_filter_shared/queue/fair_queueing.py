@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, TextClause, text
 
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.priority import Priority
 
@@ -188,7 +188,7 @@ def _reserve_parameters(
 def _execute_reserve(
     connection: Connection, statement: TextClause, asked: Mapping[str, object]
 ) -> Reservation | None:
-    rows = sessions.fetch_rows(connection, statement, asked)
+    rows = driver_queries.fetch_rows(connection, statement, asked)
     return Reservation(*rows[0]) if rows else None
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, text
 
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import driver_queries, sessions
 from smart_filter_shared.db.repeated_query import RepeatedQuery
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.pipeline import StageName, stage_index
@@ -101,7 +101,7 @@ class ReadyPoll:
         Also true for a row whose deadline has just passed, which no claim takes.
         Raises DatabaseUnavailable.
         """
-        return self._query.fetch_value(sessions.array_text(served)) == "t"
+        return self._query.fetch_value(driver_queries.array_text(served)) == "t"
 
     def close(self) -> None:
         """Give the connection back."""
@@ -144,7 +144,7 @@ def next_capability(
     """
     statement = _HEADS if only is None else _QUICK_HEADS
     parameters = {"capabilities": list(served), **restrict(only)}
-    ready = sessions.fetch_rows(connection, statement, parameters)
+    ready = driver_queries.fetch_rows(connection, statement, parameters)
     if not ready:
         return None
     capability, _ = min(ready, key=lambda head: (head[1], -stage_index(stage_of(head[0]))))

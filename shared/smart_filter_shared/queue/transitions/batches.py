@@ -155,7 +155,7 @@ def with_locked_jobs(
     if not ranked:
         jobs = lock(connection, job_ids)
         answer = move(jobs)
-        return answer, _apply_side_effects(connection, _read_progress(connection, jobs), (), hooks)
+        return answer, apply_side_effects(connection, jobs, hooks=hooks)
     whole: frozenset[BatchId] = frozenset()
     while True:
         undoing = connection.begin_nested()
@@ -173,6 +173,11 @@ def with_locked_jobs(
                 return answer, _apply_side_effects(connection, stand, due, hooks)
             undoing.rollback()
         whole |= due
+
+
+def apply_side_effects(connection: Connection, jobs: Jobs, *, hooks: JobHooks) -> SideEffects:
+    """Apply the effects of a move of locked jobs, none of them ranked, on their batches."""
+    return _apply_side_effects(connection, _read_progress(connection, jobs), (), hooks)
 
 
 def rank_immediately(connection: Connection, batch_id: BatchId, *, hooks: JobHooks) -> SideEffects:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, text
 
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, WorkerId
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue import events, heads
@@ -199,7 +199,7 @@ def claim(
     only: the rows that may be claimed, among the first of the queue; None: all.
     job_sql: an expression for the row of the job `claimed.job_id` as text, which the leases get.
     """
-    rows = sessions.fetch_rows(
+    rows = driver_queries.fetch_rows(
         connection,
         _statement(_CLAIM, is_restricted=only is not None, job_sql=job_sql),
         {

@@ -67,7 +67,9 @@ _REROUTE = text("""
 _RESTORE_STAGES = text("""
     INSERT INTO stages
     SELECT stage.* FROM jobs, jsonb_array_elements(jobs.stages) AS kept, jsonb_populate_record(
-        NULL::stages, kept || jsonb_build_object('job_id', jobs.id, 'open_needs', 0)
+        NULL::stages, kept || jsonb_build_object(
+            'job_id', jobs.id, 'open_needs', 0, 'releases', 0, 'rank', 0, 'batch_key', jobs.id
+        )
     ) AS stage
     WHERE jobs.id = :job_id
 """)
