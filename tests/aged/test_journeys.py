@@ -255,7 +255,16 @@ def upgraded_command(
 
 def counts(bench: Bench) -> Mapping[str, int]:
     """Return the row counts of the tables that an upgrade must preserve."""
-    tables = ("jobs", "stages", "events", "deliveries", "delivery_attempts", "artifacts", "usage")
+    tables = (
+        "jobs",
+        "stages",
+        "ended_stages",
+        "events",
+        "deliveries",
+        "delivery_attempts",
+        "artifacts",
+        "usage",
+    )
     with bench.transaction() as connection:
         return {
             table: int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())

@@ -1,4 +1,4 @@
-"""The stages of an ended job move into its row, and are read, expired and redriven from there."""
+"""The stages of an ended job leave the queue, and are read, expired and redriven from elsewhere."""
 
 import pytest
 from sqlalchemy import Connection, text
@@ -84,7 +84,7 @@ def test_redriven_job_returns_to_the_queue_and_succeeds(bench: Bench) -> None:
     assert invariants.broken(bench) == []
 
 
-def test_expiry_deletes_the_results_in_the_row(bench: Bench, ended: JobId) -> None:
+def test_expiry_deletes_the_results_of_ended_stages(bench: Bench, ended: JobId) -> None:
     bench.work(settlement.settle)
     bench.execute("UPDATE jobs SET expires_at = statement_timestamp()")
 

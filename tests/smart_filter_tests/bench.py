@@ -64,7 +64,17 @@ Answer = TypeVar("Answer")
 
 TENANT = Tenant("tests")
 _TABLES = (
-    *("jobs", "stages", "workers", "keys", "models", "artifacts", "tenants", "capabilities"),
+    *(
+        "jobs",
+        "stages",
+        "ended_stages",
+        "workers",
+        "keys",
+        "models",
+        "artifacts",
+        "tenants",
+        "capabilities",
+    ),
     *("tombstones", "measures", "backgrounds", "events", "requests", "usage"),
     "incoming_pictures",
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
@@ -350,6 +360,13 @@ class Bench:
                     WHERE original.job_id = :job_id
                 """),
                 {"job_id": job_id, "every_seconds": every_seconds},
+            )
+            connection.execute(
+                text("""
+                    INSERT INTO ended_stages SELECT copies.id, original.stages
+                    FROM ended_stages AS original, copies WHERE original.job_id = :job_id
+                """),
+                {"job_id": job_id},
             )
             rows = connection.execute(text("SELECT id FROM copies ORDER BY number"))
             return [JobId(row.id) for row in rows]

@@ -20,6 +20,7 @@ _KEYS: Final = {
     "jobs": "id",
     "batches": "id",
     "stages": "job_id",
+    "ended_stages": "job_id",
     "events": "job_id",
     "tombstones": "job_id",
     "deliveries": "job_id",
@@ -29,7 +30,7 @@ _KEYS: Final = {
 # The time at which a row was written, which determines the transaction id that it names.
 _WRITTEN_AT: Final = {"events": "at", "tombstones": "deleted_at"}
 # Columns with keys of objects, which contain the job's id.
-_OBJECTS: Final = {("jobs", "photo_key"), ("artifacts", "key"), ("jobs", "stages")}
+_OBJECTS: Final = {("jobs", "photo_key"), ("artifacts", "key"), ("ended_stages", "stages")}
 _DELIVERIES: Final = {("deliveries", "id"), ("delivery_attempts", "delivery_id")}
 _SECONDS_A_TRANSACTION: Final = 12
 _PLAN: Final = text("""

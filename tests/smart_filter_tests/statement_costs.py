@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, event, text
 
 # The relations whose pages are counted.
 _RELATIONS: Final = text("""
-    WITH tables AS (SELECT unnest(ARRAY['jobs', 'stages'])::regclass AS id)
+    WITH tables AS (SELECT unnest(ARRAY['jobs', 'stages', 'ended_stages'])::regclass AS id)
     SELECT CAST(id AS oid) FROM tables
     UNION SELECT indexrelid FROM pg_index JOIN tables ON indrelid = tables.id
 """)

@@ -239,7 +239,7 @@ class Storm:
     def count(self, condition: str) -> int:
         """Return the number of stages that meet a condition."""
         with self.bench.transaction() as connection:
-            answer = connection.execute(text(f"SELECT count(*) FROM stages WHERE {condition}"))
+            answer = connection.execute(text(f"SELECT count(*) FROM all_stages WHERE {condition}"))
             return int(answer.scalar_one())
 
     def deliveries(self, job_ids: Sequence[str], condition: str = "true") -> int:

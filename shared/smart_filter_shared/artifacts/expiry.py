@@ -59,14 +59,17 @@ _FIND_DUE = text("""
 _MARK_EXPIRED = """
     UPDATE jobs SET expired_at = statement_timestamp(), photo_digest = NULL,
         photo_url = NULL, corrections = '[]', album_terms = NULL,
-        take = CASE WHEN take IS NOT NULL THEN CAST('{}' AS jsonb) END,
-        stages = (
-            SELECT jsonb_agg(stage || '{"result": null}') FROM jsonb_array_elements(stages) AS stage
-        )
+        take = CASE WHEN take IS NOT NULL THEN CAST('{}' AS jsonb) END
     WHERE id = ANY(:ids)
 """
 _DELETE_RESULTS = (
     "UPDATE stages SET result = NULL WHERE job_id = ANY(:ids)",
+    """
+        UPDATE ended_stages SET stages = (
+            SELECT jsonb_agg(stage || '{"result": null}') FROM jsonb_array_elements(stages) AS stage
+        )
+        WHERE job_id = ANY(:ids)
+    """,
     "DELETE FROM events WHERE job_id = ANY(:ids)",
     "DELETE FROM corrections WHERE job_id = ANY(:ids) AND NOT consent",
     # A job with `keep_nothing` must not inherit the artifacts that it borrows.

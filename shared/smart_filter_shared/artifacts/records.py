@@ -52,10 +52,12 @@ _LOCK_BATCHES: Final = text(f"""
 """)  # noqa: S608 - SQL of our own
 _DELETE_JOBS: Final = (
     "DELETE FROM events WHERE job_id = ANY(:ids)",
+    "DELETE FROM ended_stages WHERE job_id = ANY(:ids)",
     "DELETE FROM jobs WHERE id = ANY(:ids)",
 )
 _DELETE_BATCHES: Final = (
     "DELETE FROM events WHERE job_id IN (SELECT id FROM jobs WHERE batch_id = ANY(:ids))",
+    "DELETE FROM ended_stages WHERE job_id IN (SELECT id FROM jobs WHERE batch_id = ANY(:ids))",
     "DELETE FROM jobs WHERE batch_id = ANY(:ids)",
     "DELETE FROM batch_gaps WHERE batch_id = ANY(:ids)",
     "DELETE FROM events WHERE job_id = ANY(:ids)",

@@ -41,18 +41,22 @@ _log = logger("jobs")
 
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
 
-# Stages are aggregated into the job's row: a second query would almost double the latency. A job
-# that has ended and is settled has them in its row.
-_STAGES = """
-    coalesce(CAST(jobs.stages AS json), (
+# Stages are aggregated into the job's row: a second query would almost double the latency.
+_QUEUED_STAGES = """
+    (
         SELECT json_agg(json_build_object(
             'stage', stage, 'state', state, 'attempt', attempt, 'models', models,
             'seconds', seconds, 'started_at', started_at, 'result', result,
             'capability', capability, 'rank', rank{more}
         ))
         FROM stages WHERE stages.job_id = jobs.id
-    ))
+    )
 """
+_STAGES = f"""
+    coalesce(CASE WHEN jobs.settled THEN (
+        SELECT CAST(stages AS json) FROM ended_stages WHERE job_id = jobs.id
+    ) END, {_QUEUED_STAGES.format(more="")})
+"""  # noqa: S608 - as above
 # The facts that a worker needs to run a stage without claiming it.
 _OF_LEASES = """,
             'parameters', parameters, 'digests', digests, 'shadows', shadows,
@@ -75,12 +79,12 @@ _EMOTIONS = "(SELECT emotions FROM tenants WHERE tenants.name = jobs.tenant)"
 _JOB = f"""
     CAST(json_build_object(
         {", ".join(f"'{name}', {name}" for name in _JOB_COLUMNS)},
-        'recipe', {_RECIPE}, 'emotions', {_EMOTIONS}, 'stages', {_STAGES}
+        'recipe', {_RECIPE}, 'emotions', {_EMOTIONS}, 'stages', {{stages}}
     ) AS text)
 """
 # The plan is generic. Without ARRAY the planner may search the index (tenant, id) for every tenant.
 CLAIMED_JOB: Final = f"""(
-    SELECT {_JOB.format(more=_OF_LEASES)}
+    SELECT {_JOB.format(stages=_QUEUED_STAGES.format(more=_OF_LEASES))}
     FROM jobs WHERE id = ANY(ARRAY(SELECT claimed.job_id))
 )"""  # noqa: S608 - as above
 # An id begins with the time of the API's clock, `created_at` is of the database's: how far they may
@@ -88,11 +92,11 @@ CLAIMED_JOB: Final = f"""(
 _CLOCKS_DIFFER: Final = dt.timedelta(days=7)
 _FIRST_MOMENT: Final = dt.datetime(1971, 1, 1, tzinfo=dt.UTC)  # no id is older than 1970
 _FIND_JOB: Final = text(f"""
-    SELECT outcome, {_JOB.format(more="")} AS job
+    SELECT outcome, {_JOB.format(stages=_STAGES)} AS job
     FROM jobs WHERE id = :job_id AND tenant = :tenant
 """)  # noqa: S608 - all parts stand here
 _GET_JOBS: Final = text(f"""
-    SELECT {_JOB.format(more="")} AS job FROM jobs WHERE id = ANY(:ids)
+    SELECT {_JOB.format(stages=_STAGES)} AS job FROM jobs WHERE id = ANY(:ids)
 """)  # noqa: S608 - all parts stand here
 # The second condition lets PostgreSQL use the index; it follows from the first.
 _HAS_METADATA: Final = "metadata @> CAST(:metadata AS jsonb) AND metadata <> '{}'"
@@ -348,7 +352,7 @@ def _list_page(connection: Connection, listing: JobFilter) -> list[dict[str, Any
     if listing.state is not None:
         conditions.append(_IN_STATE[listing.state])
     query = text(f"""
-        SELECT {_JOB.format(more="")} AS job FROM jobs WHERE {" AND ".join(conditions)}
+        SELECT {_JOB.format(stages=_STAGES)} AS job FROM jobs WHERE {" AND ".join(conditions)}
         ORDER BY id DESC LIMIT :limit
     """)  # noqa: S608 - all parts stand here
     return [_parse_columns(job) for job in connection.execute(query, values).scalars()]

@@ -84,10 +84,10 @@ _STOP_SHARING = text("""
     WITH locked AS MATERIALIZED (
         SELECT id FROM jobs WHERE id = ANY(CAST(:jobs AS uuid[])) ORDER BY id FOR NO KEY UPDATE
     ), kept AS (
-        UPDATE jobs SET stages = (
+        UPDATE ended_stages SET stages = (
             SELECT jsonb_agg(stage || '{"work": null}') FROM jsonb_array_elements(stages) AS stage
         )
-        FROM locked WHERE jobs.id = locked.id AND stages IS NOT NULL
+        FROM locked WHERE job_id = locked.id
     ), cached AS MATERIALIZED (
         SELECT job_id, stage FROM stages
         WHERE job_id = ANY(ARRAY(SELECT id FROM locked)) AND work IS NOT NULL

@@ -138,7 +138,7 @@ _STAGES = (
         FaultKind.ORPHANED,
         _FIX_DELETE_ROW,
         """
-        SELECT job_id || ' ' || stage AS subject FROM stages
+        SELECT job_id || ' ' || stage AS subject FROM all_stages
         WHERE NOT EXISTS (SELECT FROM jobs WHERE id = job_id)
         """,
     ),

@@ -2,7 +2,7 @@
 
 A job is charged an estimate when it is submitted (queue/fair_queueing.py). Once it has ended, its
 measured cost is known, and it counts in usage, estimates and failures. Its stages move from the
-queue into the job's row, so the queue holds the stages of unfinished jobs, and of those that have
+queue to `ended_stages`, so the queue holds the stages of unfinished jobs, and of those that have
 ended since the last sweep.
 """
 
@@ -63,14 +63,16 @@ _SETTLE = text("""
         SELECT job_id, sum(seconds) AS seconds, jsonb_agg(stage) AS stages
         FROM moved GROUP BY job_id
     ), ran AS MATERIALIZED (
-        SELECT ended.*, coalesce(kept.seconds, 0) AS seconds, kept.stages
+        SELECT ended.*, coalesce(kept.seconds, 0) AS seconds
         FROM ended LEFT JOIN kept ON kept.job_id = ended.id
+    ), recorded AS (
+        INSERT INTO ended_stages (job_id, stages) SELECT job_id, stages FROM kept
     ), graves AS MATERIALIZED (
         SELECT * FROM tombstones WHERE owed IS NOT NULL
         ORDER BY job_id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
     ), settled AS (
-        UPDATE jobs SET settled = true, counted_seconds = ran.seconds, stages = ran.stages
+        UPDATE jobs SET settled = true, counted_seconds = ran.seconds
         FROM ran WHERE jobs.id = ran.id
     ), closed AS (
         UPDATE tombstones SET

@@ -44,6 +44,7 @@ _DELETE_JOB = (
         WHERE id = :job_id
     """),
     text("DELETE FROM stages WHERE job_id = :job_id"),
+    text("DELETE FROM ended_stages WHERE job_id = :job_id"),
     text("DELETE FROM events WHERE job_id = :job_id"),
     text("DELETE FROM corrections WHERE job_id = :job_id"),
     # Waits for a sender that is recording an attempt, so that no row of `delivery_attempts` stays.

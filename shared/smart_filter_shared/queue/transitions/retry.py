@@ -63,15 +63,15 @@ _REROUTE = text("""
     RETURNING stage
 """)
 
-# Of a settled job, whose stages are in its row.
+# Of a settled job.
 _RESTORE_STAGES = text("""
+    WITH ended AS (DELETE FROM ended_stages WHERE job_id = :job_id RETURNING job_id, stages)
     INSERT INTO stages
-    SELECT stage.* FROM jobs, jsonb_array_elements(jobs.stages) AS kept, jsonb_populate_record(
+    SELECT stage.* FROM ended, jsonb_array_elements(ended.stages) AS kept, jsonb_populate_record(
         NULL::stages, kept || jsonb_build_object(
-            'job_id', jobs.id, 'open_needs', 0, 'releases', 0, 'rank', 0, 'batch_key', jobs.id
+            'job_id', job_id, 'open_needs', 0, 'releases', 0, 'rank', 0, 'batch_key', job_id
         )
     ) AS stage
-    WHERE jobs.id = :job_id
 """)
 _STAGES_OF = text("SELECT stage, state, capability FROM stages WHERE job_id = :job_id")
 
@@ -94,7 +94,7 @@ _REDRIVE_STAGES = text("""
 _REDRIVE_JOB = text("""
     UPDATE jobs SET
         outcome = NULL, finished_at = NULL, error = NULL, expires_at = NULL, settled = false,
-        deadline_at = NULL, stages = NULL,
+        deadline_at = NULL,
         estimated_seconds = :seconds + CASE WHEN settled THEN coalesce((
             SELECT sum(seconds) FROM stages WHERE job_id = :job_id
         ), 0) ELSE estimated_seconds END

@@ -3,7 +3,7 @@
 Time is always the database's `statement_timestamp()`, never a worker's clock.
 
 `stages` holds the stages of unfinished jobs, and of those that have just ended; settlement moves
-them into the job's row (operations/settlement.py), and a redrive back. Statements under a lease run
+them to `ended_stages` (operations/settlement.py), and a redrive back. Statements under a lease run
 with generic plans (db/sessions.py).
 
 Lock order: job rows by id, then stage rows by (job, stage), then batch rows by id, then tenant

@@ -49,7 +49,7 @@ _COUNT_STORED_BYTES = """
 # The stages of all jobs, for reads that are not the queue's. Drop it before a column of `stages`.
 _ALL_STAGES = """
     CREATE VIEW all_stages AS SELECT * FROM stages UNION ALL
-    SELECT {columns} FROM jobs, jsonb_populate_recordset(NULL::stages, jobs.stages) AS stage
+    SELECT {columns} FROM ended_stages, jsonb_populate_recordset(NULL::stages, stages) AS stage
 """
 _OWNERS_FUNCTIONS = {
     "delete_old_audit_events(double precision, bigint)": _DELETE_OLD_AUDIT_EVENTS,
@@ -98,11 +98,11 @@ def upgrade() -> None:
 
 
 def _list_columns() -> list[str]:
-    """Return the columns of `stages`, as those of a stage that is kept in its job's row."""
+    """Return the columns of `stages`, as those of a stage of an ended job."""
     names = op.get_bind().scalars(
         text("""
             SELECT attname FROM pg_attribute
             WHERE attrelid = 'stages'::regclass AND attnum > 0 ORDER BY attnum
         """)
     )
-    return ["jobs.id" if name == "job_id" else f"stage.{name}" for name in names]
+    return ["ended_stages.job_id" if name == "job_id" else f"stage.{name}" for name in names]

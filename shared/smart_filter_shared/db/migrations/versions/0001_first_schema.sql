@@ -1,7 +1,7 @@
 -- Tables of the queue: jobs, stages, batches, events, workers, and measured times.
 --
 -- `stages` is the queue: it holds the stages of unfinished jobs, and of jobs that have just ended. The
--- settlement of an ended job moves them into the job's row (operations/settlement.py), so the table
+-- settlement of an ended job moves them to `ended_stages` (operations/settlement.py), so the table
 -- and its indexes stay small however many jobs are kept. Pages of both tables are filled to 70 %, so
 -- that updates stay on the page (HOT).
 --
@@ -79,8 +79,6 @@ CREATE TABLE jobs (
     device_key_id uuid,
     -- The key that submitted it, and can delete it.
     key_id uuid,
-    -- Its stages, once it has ended and is settled; null while they are rows of `stages`.
-    stages jsonb,
     CONSTRAINT jobs_finished CHECK ((outcome IS NULL) = (finished_at IS NULL)),
     CONSTRAINT jobs_outcome CHECK (outcome IN ('succeeded', 'failed', 'canceled')),
     CONSTRAINT jobs_photo
@@ -168,6 +166,12 @@ CREATE INDEX stages_ready ON stages (capability, rank) WHERE state = 'ready';
 CREATE INDEX stages_running ON stages (job_id, stage) WHERE state = 'running';
 -- For the metrics, which count stages that wait for other stages; nothing else reads them.
 CREATE INDEX stages_waiting ON stages (capability) WHERE state = 'waiting';
+
+-- The stages of each job that has ended and is settled. Not in the job's row, which is twice as long.
+CREATE TABLE ended_stages (
+    job_id uuid PRIMARY KEY,
+    stages jsonb NOT NULL
+);
 
 -- Photos that were submitted together. Progress is counted from the rows of `jobs`.
 CREATE TABLE batches (
