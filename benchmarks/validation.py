@@ -283,7 +283,7 @@ def _batches(engine: Engine, of: JobId) -> list[Batch]:
                 SELECT CAST(stages.worker AS text) AS worker, count(*) AS photos,
                     CAST(extract(epoch FROM stages.started_at) AS float8) AS started,
                     CAST(extract(epoch FROM max(stages.finished_at)) AS float8) AS finished
-                FROM stages JOIN jobs ON jobs.id = stages.job_id
+                FROM all_stages AS stages JOIN jobs ON jobs.id = stages.job_id
                 WHERE stages.worker IS NOT NULL AND stages.stage <> 'prepare'
                     AND jobs.created_at > (SELECT created_at FROM jobs WHERE id = :of)
                 GROUP BY stages.worker, stages.started_at ORDER BY stages.started_at
