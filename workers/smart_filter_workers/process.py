@@ -18,7 +18,6 @@ from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import new_worker_id
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
@@ -241,7 +240,6 @@ def _wire(
     retention = GarbageCollector(
         shared,
         store,
-        cell=DEFAULT_CELL,
         collecting=collecting,
         record_seconds=settings.keep.record_seconds,
         audit_seconds=settings.keep.audit_seconds,
@@ -254,7 +252,6 @@ def _wire(
         counters=services.counters,
         retention=retention,
         pictures=pictures,
-        cell=DEFAULT_CELL,
     )
     return _Parts(
         services,
