@@ -51,6 +51,7 @@ from smart_filter_workers.stages.segmentation.models.base import Look, People, S
 from smart_filter_workers.stages.segmentation.models.isnet import CARD as ISNET
 from smart_filter_workers.stages.segmentation.models.isnet import Salient
 from smart_filter_workers.stages.segmentation.people import split_instances, windows
+from smart_filter_workers.stages.segmentation.people.framed_pictures import set_pictured_aside
 from smart_filter_workers.stages.segmentation.people.lower_end import find_lower_end
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.people.persons import Person, PersonFinder
@@ -179,7 +180,13 @@ class PeopleSegmenter:
         """Return the people with the outlines on which further networks agree."""
         if self.outlines is None:
             return people
-        return self.outlines.correct(people, prepared, edge, salient)
+        corrected = self.outlines.correct(people, prepared, edge, salient)
+        if corrected is people:
+            return people
+        # Silhouettes reach beyond a frame that cuts a person off; corrected outlines do not.
+        return set_pictured_aside(
+            corrected, shrink(prepared.proxy_srgb, longest_side=LONGEST_SIDE_PX)
+        )
 
     def _look(self, prepared: PreparedPhoto) -> People:
         """Return the people of a picture; look at a long one in windows, too."""
@@ -232,7 +239,7 @@ class PeopleSegmenter:
             least_px = MIN_PEOPLE_SHARE * matte.size
             possible = [each for each in mattes if np.count_nonzero(each > HALF_LEVEL) >= least_px]
             return _without_people(evidence, possible, needs_review=is_too_long)
-        return People(
+        people = People(
             matte,
             persons=mattes,
             evidence=evidence,
@@ -241,6 +248,7 @@ class PeopleSegmenter:
             needs_review=is_too_long
             or confidence < (GROUP_REVIEWED_BELOW if len(outlines) > 1 else REVIEWED_BELOW),
         )
+        return set_pictured_aside(people, srgb)
 
     def _faces(self, prepared: PreparedPhoto, srgb: Srgb8) -> list[Box]:
         """Return the faces of a picture; detect those of a group again at this size."""
