@@ -106,7 +106,8 @@ def find_straight_edges(srgb: Srgb8) -> Points:
     """
     gray = cv2.cvtColor(srgb, cv2.COLOR_RGB2GRAY)
     found = cv2.createLineSegmentDetector().detect(gray)[0]
-    return np.zeros((0, 4), np.float32) if found is None else found.reshape(-1, 4)
+    # None, although OpenCV's types do not say so, where there are none.
+    return np.asarray([] if found is None else found, np.float32).reshape(-1, 4)
 
 
 def _touches_border(outline: Outline) -> bool:
