@@ -121,6 +121,25 @@ def test_rings_are_heard_behind_messages_that_are_no_rings(worker: FaceWorker) -
     assert "loop_step_failed" not in {line["event"] for line in logs}
 
 
+def test_key_of_another_program_is_one_line_of_the_log(
+    worker: FaceWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = worker.bench
+    queue = queue_name(capability(FACE))
+    bench.broker.set(queue, "no list")
+    with capture_logs() as logs:
+        worker.listener.start()
+        wait_until(lambda: logs)
+        worker.listener.stop()
+    bench.broker.delete(queue)
+
+    (line,) = logs
+    assert line["event"] == "server_refuses"
+    assert "WRONGTYPE" in line["reason"]
+    assert "exc_info" not in line
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 @pytest.mark.slow  # Celery's worker is built twice
 def test_rings_are_heard_again_after_the_broker_was_read_only(bench: Bench) -> None:
     with before_broker(bench.settings.broker) as (proxy, broker):
