@@ -10,14 +10,17 @@ from structlog.testing import capture_logs
 from smart_filter_shared.config import NO_BROKER
 from smart_filter_shared.config.settings import BrokerSettings
 from smart_filter_shared.doorbell import queue_name
-from smart_filter_shared.ids import JobId
+from smart_filter_shared.ids import JobId, new_worker_id
+from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.states import StageState
+from smart_filter_shared.queue.worker_registry import Worker
 from smart_filter_tests import broker_faults, face_worker
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.proxy import before_broker
 from smart_filter_tests.stages import FACE
+from smart_filter_workers.runtime.turns import POLL_SECONDS, SHARED_POLL_SECONDS
 
 THREADS = 2
 
@@ -60,6 +63,15 @@ def test_turns_of_rings_and_polls_are_no_more_than_the_threads(worker: FaceWorke
     busy.set()
 
     assert started == THREADS - 1
+
+
+def test_worker_polls_half_as_often_next_to_an_idle_one(worker: FaceWorker) -> None:
+    alone = worker.turns.pause_seconds
+    other = Worker(new_worker_id(), "elsewhere", 1, worker.services.serving.capabilities, 1)
+    worker.bench.do(worker_registry.record_heartbeat, other)
+    worker.services.heartbeat.beat()
+
+    assert (alone, worker.turns.pause_seconds) == (POLL_SECONDS, SHARED_POLL_SECONDS)
 
 
 def test_worker_that_drains_begins_no_turn(worker: FaceWorker) -> None:
