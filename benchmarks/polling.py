@@ -83,7 +83,7 @@ def _wait_figures(workers: int, samples: Sequence[float]) -> Iterator[Figure]:
 def _measure_idle(
     servers: Servers, step: Callable[[Settings, float, float], float], seconds: float
 ) -> dict[str, float]:
-    """Return the processor time of what idle workers do by place, in percent of a core."""
+    """Return the processor time of idle workers by place, in percent of a core."""
     _list_cards(servers.bench.settings)  # for all processes
     context = multiprocessing.get_context("fork")
     begins_at = time.monotonic() + _START_SECONDS

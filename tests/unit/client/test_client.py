@@ -169,18 +169,6 @@ def test_recipe_cannot_name_another_field_of_the_form(make_client: MakeClient, n
             client.do("submit", photo, {name: "https://example.com/"})
 
 
-@pytest.mark.parametrize("name", ["submit", "upload"])
-def test_file_that_is_open_as_text_is_refused_with_the_remedy(
-    make_client: MakeClient, tmp_path: Path, name: str
-) -> None:
-    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff")
-    with (
-        (tmp_path / "photo.jpg").open(encoding="utf-8") as file,
-        pytest.raises(TypeError, match='open it with "rb"'),
-    ):
-        make_client(Script()).do(name, file)
-
-
 def test_recipe_may_nest_names_with_dots(make_client: MakeClient) -> None:
     nested = {"model": "people", "params": {"size": 320}}
     recipe = {"segmentation": nested, "face.model": "yunet"}
