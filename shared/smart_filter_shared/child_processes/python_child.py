@@ -107,6 +107,11 @@ class PythonChild:
             self._grace_seconds = 0.0
         self.end()
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def ask(self, question: object, limit: Limit = Limit()) -> object:
         """Send a question and return its answer, both as pickles.
 

@@ -19,6 +19,7 @@ QUICK_ROWS: Final = """
             SELECT tenant = ANY(CAST(:quick AS text[])) OR (
                 tenant <> ALL(CAST(:slow AS text[]))
                 AND megapixels > 0 AND megapixels <= :most_megapixels
+                AND NOT (stages.stage = 'composite' AND starts_with(recipe->>'background', 'url:'))
             )
             FROM jobs WHERE jobs.id = stages.job_id
         )"""
@@ -112,8 +113,9 @@ class ReadyPoll:
 class QuickOnly:
     """The rows that a claim may take when only quick ones may be claimed.
 
-    quick: tenants whose rows are all quick.  slow: tenants without quick rows.
-    most_megapixels: of a photo of any other tenant; one of unknown size is not quick.
+    quick: tenants whose rows all count as quick.  slow: tenants without quick rows.
+    most_megapixels: of a photo of any other tenant; one of unknown size is not quick, nor is a
+        stage that fetches a background.
     """
 
     quick: tuple[Tenant, ...] = ()

@@ -1,13 +1,13 @@
 """The registry of worker processes: heartbeats, draining, and which one sweeps."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sqlalchemy import Connection, delete, func, text, update
-from sqlalchemy.dialects.postgresql import insert
 
-from smart_filter_shared.db import tables
+from smart_filter_shared.db import driver_queries, tables
 from smart_filter_shared.ids import Capability, WorkerId
 from smart_filter_shared.queue import heads
 
@@ -41,6 +41,28 @@ _LIST_UNATTENDED = text(f"""
             WHERE ready_at < statement_timestamp() - make_interval(secs => :waited_seconds)
         )
 """)  # noqa: S608 - a constant of our own
+
+
+# A worker that has been silent for as long as leases last by default is no peer.
+_RECORD_HEARTBEAT = text("""
+    INSERT INTO workers AS recorded (
+        id, host, pid, capabilities, failed, wanted, state, threads, started_at, seen_at,
+        drained_from, process
+    ) VALUES (
+        :id, :host, :pid, CAST(:capabilities AS text[]), CAST(CAST(:failed AS text) AS jsonb),
+        CAST(:wanted AS text[]), :state, :threads, statement_timestamp(), statement_timestamp(),
+        CASE WHEN :draining THEN statement_timestamp() END, :process
+    )
+    ON CONFLICT (id) DO UPDATE SET
+        seen_at = excluded.seen_at, capabilities = excluded.capabilities,
+        failed = excluded.failed, wanted = excluded.wanted, state = excluded.state
+    RETURNING drained_from IS NOT NULL, EXISTS (
+        SELECT FROM workers AS peer
+        WHERE peer.id <> recorded.id AND peer.state = 'ready'
+            AND peer.capabilities @> recorded.capabilities
+            AND peer.seen_at >= statement_timestamp() - interval '30 seconds'
+    )
+""")
 
 
 class WorkerState(StrEnum):
@@ -99,6 +121,18 @@ class LastHeartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What a worker learns by its heartbeat.
+
+    must_drain: whether an operator has ordered it to claim no more.
+    has_peer: whether another worker is idle that serves all of its capabilities.
+    """
+
+    must_drain: bool
+    has_peer: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SweepGrant:
     """The right to sweep once.
 
@@ -108,36 +142,26 @@ class SweepGrant:
     may_expire: bool
 
 
-def record_heartbeat(connection: Connection, worker: Worker) -> bool:
-    """Record a worker's heartbeat; return whether the worker must drain.
+def record_heartbeat(connection: Connection, worker: Worker) -> Standing:
+    """Record a worker's heartbeat; return what the other rows and its own say to it.
 
-    The row holds that order, written by an operator. A row that was deleted during a silence is
+    An operator's order to drain stands in its row. A row that was deleted during a silence is
     written again with the worker's own state.
     """
-    row = insert(tables.workers).values(
-        id=worker.id,
-        host=worker.host,
-        pid=worker.pid,
-        capabilities=list(worker.capabilities),
-        failed=dict(worker.failed),
-        wanted=list(worker.wanted),
-        state=worker.state,
-        threads=worker.threads,
-        started_at=_NOW,
-        seen_at=_NOW,
-        drained_from=_NOW if worker.draining else None,
-        process=worker.process,
-    )
-    drained_from = connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["id"],
-            set_={
-                name: row.excluded[name]
-                for name in ("seen_at", "capabilities", "failed", "wanted", "state")
-            },
-        ).returning(tables.workers.c.drained_from)
-    )
-    return drained_from.scalar_one() is not None
+    parameters = {
+        "id": worker.id,
+        "host": worker.host,
+        "pid": worker.pid,
+        "capabilities": list(worker.capabilities),
+        "failed": json.dumps(dict(worker.failed)),
+        "wanted": list(worker.wanted),
+        "state": worker.state,
+        "threads": worker.threads,
+        "draining": worker.draining,
+        "process": worker.process,
+    }
+    ((must_drain, has_peer),) = driver_queries.fetch_rows(connection, _RECORD_HEARTBEAT, parameters)
+    return Standing(must_drain, has_peer)
 
 
 def drain(connection: Connection, worker: WorkerId) -> bool:

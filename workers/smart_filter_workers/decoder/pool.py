@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
@@ -109,8 +110,8 @@ class DecoderPool:
         """Return the decoder of a requester's pictures."""
         return _RequesterDecoder(self, requester)
 
-    def list_slow_tenants(self) -> list[Tenant]:
-        """Return the tenants with a slow picture in the last minutes."""
+    def list_slow_tenants(self) -> set[Tenant]:
+        """Return the tenants with a slow picture in the last minutes, or now."""
         return self._turns.list_slow()
 
     def decode(self, content: bytes, requester: Requester | None = None) -> Photo:
@@ -160,8 +161,13 @@ class DecoderPool:
                 content,
                 kind,
                 limit_seconds=min(self._limit_seconds, cost.limit_seconds),
-                check=lambda: self._turns.check(turn),
+                check=lambda: self._check(child, turn),
             )
+
+    def _check(self, child: "_Child", turn: Turn) -> None:
+        """Raise DecodingStopped when a child must give up its picture."""
+        turn.starved_seconds = child.starved_seconds()
+        self._turns.check(turn)
 
     @contextlib.contextmanager
     def _borrow_child(
@@ -178,6 +184,7 @@ class DecoderPool:
                 child.end()
                 child = None
             child = child or self._start_child(turn.child)
+            child.begin()
             self._turns.restart(turn)
             is_sound = False
             try:
@@ -187,6 +194,7 @@ class DecoderPool:
                 is_sound = True
                 raise
             finally:
+                turn.starved_seconds = child.starved_seconds()
                 with self._lock:
                     is_kept = is_sound and not self._closed
                     if is_kept:
@@ -250,6 +258,7 @@ class _Child:
             niceness=niceness,
             grace_seconds=0.0,
         )
+        self._starved_from = 0.0
 
     def wait_until_ready(self) -> list[str]:
         """Return why locks are missing, when the child can decode.  Raises ChildDied, Poison."""
@@ -281,6 +290,22 @@ class _Child:
         if isinstance(answer, Failed):
             raise _picture_error(answer)
         return self._receive_photo(answer, limit)
+
+    def begin(self) -> None:
+        """Count from now on how long the child waits for a core."""
+        self._starved_from = self._read_starved()
+
+    def starved_seconds(self) -> float:
+        """Return how long the child has waited for a core since `begin`; 0 where it is unknown."""
+        return max(0.0, self._read_starved() - self._starved_from)
+
+    def _read_starved(self) -> float:
+        # Source: sched-stats.rst of Linux: the second number, in nanoseconds.
+        try:
+            numbers = Path(f"/proc/{self._process.pid}/schedstat").read_text("ascii").split()
+        except OSError:  # another system, or the child has ended
+            return 0.0
+        return int(numbers[1]) / 1e9
 
     def end(self) -> None:
         """Kill the child, and wait until the kernel has removed it."""

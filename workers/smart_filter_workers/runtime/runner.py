@@ -133,8 +133,6 @@ def _work(
         try:
             return _run_steps(services, claim, tasks, ahead, ends_at, is_last=is_last)
         finally:
-            loading_seconds = sum(task.loading_seconds for task in (*tasks, *ahead))
-            services.thread_share.end_work(loading_seconds=loading_seconds)
             services.batch_tracer.export(
                 claim.trail, [(task.lease, task.trouble) for task in tasks]
             )
@@ -157,8 +155,8 @@ def _run_steps(
     for task in tasks:
         task.trail = claim.trail
         task.row = jobs[task.lease.job_id] if claims.is_readable(task.lease) else None
-    tenants = {job.tenant for job in jobs.values() if job is not None}
-    services.thread_share.begin_work(tenants, photos=len(tasks))
+        task.only = claim.only
+    services.thread_share.begin_work(tasks)
     imported = _advance(services, tasks, _import_photo)
     if len(tasks) == 1:  # batches are of networks that read small copies
         imported = _advance(services, imported, _await_room)
@@ -241,7 +239,7 @@ def _compose_take(services: WorkerContext, task: Task, take: Take) -> None:
     _wait_for_room(services, task, megapixels)
     # Composing takes seconds, which the tenant is charged.
     with _time_step(services, WorkerStep.LOAD, task), task.measure_fetch(True):
-        task.photo = services.artifacts.import_take(task.job, task.lease, shots, canceled=task.lost)
+        task.photo = services.artifacts.import_take(task.job, task.lease, shots, task.requester)
     composed = None if task.photo.take is None else read_take(task.photo.take)
     task.row = replace(task.job, photo_key=task.photo.key, take=composed)
 
@@ -274,7 +272,7 @@ def _load(services: WorkerContext, task: Task) -> None:
         _time_step(services, WorkerStep.LOAD, task),
         task.measure_fetch(task.fetches_background),
     ):
-        task.inputs = services.artifacts.load(task.job, code.Inputs, canceled=task.lost)
+        task.inputs = services.artifacts.load(task.job, code.Inputs, requester=task.requester)
 
 
 def _run(services: WorkerContext, tasks: Sequence[Task]) -> list[Task]:
