@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from pydantic import TypeAdapter
 
 from smart_filter_shared.printability import Printability
-from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.rating import Rating, SmileLevel, rate
 
 # A photo has no person when people cover less than this share of it, by the API contract.
 MIN_PEOPLE_SHARE: Final = 0.005
@@ -202,6 +202,29 @@ class SegmentationFacts:
     outline_spread: float | None = None
     unclaimed_share: float | None = None
     attached: tuple[AttachedThing, ...] | None = None
+
+
+def rate_faces(smiled: Smiles) -> Rating | None:
+    """Return the rating of a photo; None without faces."""
+    if not smiled.smiles:
+        return None
+    open_eyes = sum(
+        is_open is True for eyes in smiled.eyes for is_open in (eyes.left_open, eyes.right_open)
+    )
+    return rate([smile.level for smile in smiled.smiles], open_eyes)
+
+
+def count_people(segmented: SegmentationFacts, faces: Faces | None) -> int | None:
+    """Return the number of kept persons; for a model that separates none, an estimate by faces.
+
+    faces: None when they were not searched; then None for people whom the model does not separate.
+    """
+    if segmented.persons is not None:
+        return segmented.persons
+    if segmented.coverage < MIN_PEOPLE_SHARE:
+        return 0
+    least = 0 if segmented.any_subject else 1
+    return None if faces is None else max(least, len(faces.faces))
 
 
 @dataclass(frozen=True, slots=True)

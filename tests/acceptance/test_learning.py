@@ -102,7 +102,7 @@ def test_list_omits_unavailable_models_unless_asked(at_server: Command) -> None:
     assert "centerface *" in offered
     assert "unet" not in offered
     [line] = [line for line in every.splitlines() if " unet " in line]
-    assert "install the extra `tensorflow`" in line
+    assert "smart-filter[tensorflow]" in line
 
 
 def test_show_lists_the_recipe_parameters(at_server: Command) -> None:

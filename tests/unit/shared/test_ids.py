@@ -1,4 +1,4 @@
-"""The day that an id names, of ids that nobody made, too."""
+"""The day that an id names, also one that was made up."""
 
 import datetime as dt
 import uuid

@@ -33,6 +33,7 @@ from smart_filter_workers.runtime.claiming.claims import Claim, ClaimKind
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task
 from smart_filter_workers.stages import registry
+from smart_filter_workers.stages.segmentation import stage as segmentation
 
 # Limit of one turn, so that others that wait for a thread get one.
 _TURN_SECONDS = 30.0
@@ -326,7 +327,7 @@ def _run_in_child(services: WorkerContext, task: Task) -> None:
 
 def _reroute_if_asked(services: WorkerContext, task: Task) -> None:
     """Hand a stage on to another model when its result is too weak, and drop the result."""
-    weak = reroute.find_weak_result(task.result, task.job.recipe)
+    weak = segmentation.find_weak_result(task.result, task.job.recipe)
     if weak is None:
         return
     with sessions.transaction(services.engine) as connection:

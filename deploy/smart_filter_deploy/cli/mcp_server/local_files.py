@@ -7,7 +7,7 @@ from typing import Self
 
 from mcp.server.mcpserver.exceptions import ToolError
 
-# The API's limit, in bytes.  Source: docs/contract.md, "Bad input".
+# The API's limit, in bytes.  Source: docs/api/errors.md, "Bad photos".
 MAX_PHOTO_BYTES = 40_000_000
 _MEGA = 1_000_000
 

@@ -176,7 +176,7 @@ def _make_output_folder(folder: Path, place: Path, report_file: Path | None) -> 
             param_hint="--report",
         )
     if report_file is not None and report_file.suffix.lower() == ".html" and not find_spec("PIL"):
-        raise CommandError(f"an HTML report needs Pillow: {install_hint('worker')}", WRONG_USAGE)
+        raise CommandError(f"an HTML report needs Pillow: {install_hint()}", WRONG_USAGE)
     if report_file is not None and not report_file.absolute().parent.is_dir():
         raise click.BadParameter(f"there is no folder {report_file.parent}", param_hint="--report")
     try:
