@@ -6,7 +6,6 @@ Each has the parameters and the docstring of its operation, and runs it. A test 
 """
 
 import ast
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -95,29 +94,12 @@ def _method(kind: Kind, module: str, name: str) -> str:
     runs = kind.yielding if is_listing else kind.returning
     call = runs.format(f"operations.{module}.{name}({', '.join(given)})")
     docstring = (ast.get_docstring(operation, clean=False) or "").replace("\n", "\n    ")
-    signature = _with_kinds(f"({ast.unparse(takes)}) -> {returns}")
+    signature = f"({ast.unparse(takes)}) -> {returns}"
     return (
         f"    {'def' if is_listing else kind.method} {name}{signature}:\n"
         f'        """{docstring}"""\n'
         f"        return {call}\n"
     )
-
-
-def _with_kinds(signature: str) -> str:
-    """Return a signature that names the classes of `models` by the module, imported as `kinds`.
-
-    One import of each would take a tenth of the file.
-    """
-    names = "|".join(name for name in _exported("models") if name[0].isupper())
-    return re.sub(rf"\b({names})\b", r"kinds.\1", signature)
-
-
-def _exported(package: str) -> list[str]:
-    """Return `__all__` of a package, without an import of the files that are written here."""
-    tree = ast.parse((PACKAGE / package / "__init__.py").read_text())
-    [names] = [node.value for node in tree.body if isinstance(node, ast.Assign)]
-    # Parameters are pictures of `operations.photos`; `models` has a class of this name, too.
-    return [name for name in ast.literal_eval(names) if name != "Picture"]
 
 
 def _formatted(file: Path, source: str) -> str:

@@ -9,15 +9,38 @@ from typing import Final, Literal, Self
 import anyio
 import httpx
 
-from smart_filter_client import models as kinds
 from smart_filter_client import operations
 from smart_filter_client.http import http_requests
 from smart_filter_client.http.asynchronous import AsyncBackend
+from smart_filter_client.models import (
+    Batch,
+    Event,
+    GrantedScope,
+    Job,
+    Model,
+    NewKey,
+    Output,
+    Stroke,
+    TenantChange,
+    WebhookEvent,
+)
 from smart_filter_client.operations.batches import Item
 from smart_filter_client.operations.photos import Photo, Picture, Upload
 from smart_filter_client.operations.pictures import Tags
 from smart_filter_client.operations.polling import OnProgress
-from smart_filter_client.recipe import NO_FIELDS, OutputName, Place, Recipe
+from smart_filter_client.recipe import NO_FIELDS, Place, Recipe
+from smart_filter_wire.catalog import Background, Filter, Keyword, SavedRecipe
+from smart_filter_wire.corrections import Correction, FaceChanges, FaceLabel
+from smart_filter_wire.pictures import LiveConnection, TenantPicture
+from smart_filter_wire.tenants import ApiKey, AuditRecord, DayUsage, TenantSettings
+from smart_filter_wire.webhooks import (
+    Delivery,
+    EndedEventPage,
+    NewWebhook,
+    Webhook,
+    WebhookSecret,
+)
+from smart_filter_wire.words import DeliveryState, JobState, OutputName
 
 
 class AsyncClient:
@@ -68,7 +91,7 @@ class AsyncClient:
         timeout: float | None = None,
         expires_in: int | None = None,
         idempotency_key: str | None = None,
-    ) -> kinds.Job:
+    ) -> Job:
         """Submit a photo, wait for its job and fetch its outputs; return the job.
 
         job.save("out.jpg") writes its image, job.save("out.png", "cutout") another output.
@@ -94,7 +117,7 @@ class AsyncClient:
         *,
         background_file: Picture | None = None,
         mask_file: Picture | None = None,
-        strokes: Sequence[kinds.Stroke] | None = None,
+        strokes: Sequence[Stroke] | None = None,
         photo_name: str | None = None,
         webhook_url: str | None = None,
         wait: float | None = None,
@@ -102,7 +125,7 @@ class AsyncClient:
         expires_in: int | None = None,
         download: str | None = None,
         idempotency_key: str | None = None,
-    ) -> kinds.Job:
+    ) -> Job:
         """Submit a photo with a recipe; return the job, which is queued.
 
         photo: a file, its bytes, an open binary file, an address (`https://…`), or an Upload.
@@ -146,7 +169,7 @@ class AsyncClient:
         expires_in: int | None = None,
         download: str | None = None,
         idempotency_key: str | None = None,
-    ) -> kinds.Job:
+    ) -> Job:
         """Make another picture of a job's photo; stages with the same work do not run again.
 
         recipe: the fields that differ from the job's own recipe.
@@ -171,7 +194,7 @@ class AsyncClient:
 
     async def job(
         self, job_id: str, *, expires_in: int | None = None, download: str | None = None
-    ) -> kinds.Job:
+    ) -> Job:
         """Return a job as it is now.
 
         expires_in: lifetime of its `output_links` in seconds; None: as it was submitted.
@@ -182,14 +205,14 @@ class AsyncClient:
     def jobs(
         self,
         *,
-        state: kinds.JobState | None = None,
+        state: JobState | None = None,
         created_after: dt.datetime | None = None,
         metadata: Mapping[str, str] | None = None,
         limit: int | None = None,
         summary: bool = False,
         expires_in: int | None = None,
         download: str | None = None,
-    ) -> AsyncGenerator[kinds.Job]:
+    ) -> AsyncGenerator[Job]:
         """Yield jobs, newest first.
 
         state, created_after, metadata: filters.  limit: maximum number; None: all.
@@ -207,11 +230,11 @@ class AsyncClient:
             download=download,
         )
 
-    async def cancel(self, job_id: str) -> kinds.Job:
+    async def cancel(self, job_id: str) -> Job:
         """Cancel a job; return it afterward.  Raises Conflict when it has ended."""
         return await operations.jobs.cancel(self, job_id)
 
-    async def redrive(self, job_id: str) -> kinds.Job:
+    async def redrive(self, job_id: str) -> Job:
         """Continue a failed job after its succeeded stages; return it afterward."""
         return await operations.jobs.redrive(self, job_id)
 
@@ -228,11 +251,8 @@ class AsyncClient:
         return await operations.photos.upload(self, photo)
 
     async def wait(
-        self,
-        job_id: str,
-        timeout: float | None = None,
-        on_progress: OnProgress[kinds.Job] | None = None,
-    ) -> kinds.Job:
+        self, job_id: str, timeout: float | None = None, on_progress: OnProgress[Job] | None = None
+    ) -> Job:
         """Return a job when it is final.
 
         timeout: seconds for the whole call, also if the server is slow; None: no limit.
@@ -245,8 +265,8 @@ class AsyncClient:
         self,
         job_ids: Sequence[str],
         timeout: float | None = None,
-        on_progress: OnProgress[kinds.Job] | None = None,
-    ) -> AsyncGenerator[kinds.Job]:
+        on_progress: OnProgress[Job] | None = None,
+    ) -> AsyncGenerator[Job]:
         """Yield each of the jobs when it is final, in the order of their ends.
 
         Tolerates a server that is unreachable for some seconds.
@@ -258,8 +278,8 @@ class AsyncClient:
         self,
         batch_id: str,
         timeout: float | None = None,
-        on_progress: OnProgress[kinds.Batch] | None = None,
-    ) -> kinds.Batch:
+        on_progress: OnProgress[Batch] | None = None,
+    ) -> Batch:
         """Return a batch when all of its photos have ended.
 
         timeout: seconds for the whole call, also if the server is slow; None: no limit.
@@ -268,7 +288,7 @@ class AsyncClient:
         """
         return await operations.polling.wait_batch(self, batch_id, timeout, on_progress)
 
-    def stream(self, job_id: str, after: str | None = None) -> AsyncGenerator[kinds.Event]:
+    def stream(self, job_id: str, after: str | None = None) -> AsyncGenerator[Event]:
         """Yield the events of a job, from its beginning to its end.
 
         A broken connection is reopened after the last event: no event is missed or repeated.
@@ -276,7 +296,7 @@ class AsyncClient:
         """
         return operations.events.stream(self, job_id, after)
 
-    def stream_batch(self, batch_id: str, after: str | None = None) -> AsyncGenerator[kinds.Event]:
+    def stream_batch(self, batch_id: str, after: str | None = None) -> AsyncGenerator[Event]:
         """Yield the events of a batch as a whole, like `stream` for a job."""
         return operations.events.stream_batch(self, batch_id, after)
 
@@ -285,9 +305,9 @@ class AsyncClient:
         job_id: str,
         *,
         mask: Picture | None = None,
-        strokes: Sequence[kinds.Stroke] | None = None,
+        strokes: Sequence[Stroke] | None = None,
         consent: bool = False,
-    ) -> kinds.Correction:
+    ) -> Correction:
         """Correct a matte, by a mask (a gray PNG of its size, white is people) or by strokes.
 
         consent: whether it can be kept as a training example.  Raises OSError: unreadable file.
@@ -297,19 +317,15 @@ class AsyncClient:
         )
 
     async def correct_faces(
-        self,
-        job_id: str,
-        faces: Sequence[kinds.FaceLabel] | kinds.FaceChanges,
-        *,
-        consent: bool = False,
-    ) -> kinds.Correction:
+        self, job_id: str, faces: Sequence[FaceLabel] | FaceChanges, *, consent: bool = False
+    ) -> Correction:
         """Correct smiles and open eyes, or which faces count.
 
-        consent: as for `correct_matte`, for labels only.  Raises ValueError for unclear changes.
+        consent: as for `correct_matte`, for labels only.
         """
         return await operations.corrections.correct_faces(self, job_id, faces, consent=consent)
 
-    async def corrections(self, job_id: str) -> list[kinds.Correction]:
+    async def corrections(self, job_id: str) -> list[Correction]:
         """Return the corrections of a job, the oldest first."""
         return await operations.corrections.corrections(self, job_id)
 
@@ -322,7 +338,7 @@ class AsyncClient:
         webhook_url: str | None = None,
         wait: float | None = None,
         idempotency_key: str | None = None,
-    ) -> kinds.Batch:
+    ) -> Batch:
         """Submit photos together; return their batch, whose jobs are queued.
 
         items: at most 1,000 photos as for `submit`. Files and bytes that are many or large are
@@ -343,15 +359,15 @@ class AsyncClient:
             idempotency_key=idempotency_key,
         )
 
-    async def batch(self, batch_id: str) -> kinds.Batch:
+    async def batch(self, batch_id: str) -> Batch:
         """Return a batch as it is now."""
         return await operations.batches.batch(self, batch_id)
 
-    def batches(self, *, limit: int | None = None) -> AsyncGenerator[kinds.Batch]:
+    def batches(self, *, limit: int | None = None) -> AsyncGenerator[Batch]:
         """Yield batches without their items, newest first; at most `limit`."""
         return operations.batches.batches(self, limit=limit)
 
-    async def cancel_batch(self, batch_id: str) -> kinds.Batch:
+    async def cancel_batch(self, batch_id: str) -> Batch:
         """Cancel all unfinished jobs of a batch; return the batch afterward."""
         return await operations.batches.cancel_batch(self, batch_id)
 
@@ -359,11 +375,11 @@ class AsyncClient:
         """Delete a batch, its jobs and their results; a deleted batch is no error."""
         return await operations.batches.delete_batch(self, batch_id)
 
-    async def output(self, job_id: str, name: OutputName) -> kinds.Output:
+    async def output(self, job_id: str, name: OutputName) -> Output:
         """Return an output of a job, such as `image`, in memory."""
         return await operations.outputs.output(self, job_id, name)
 
-    async def photo(self, job_id: str, *, original: bool = False) -> kinds.Output:
+    async def photo(self, job_id: str, *, original: bool = False) -> Output:
         """Return the photo of a job, upright and small enough for a screen, as JPEG.
 
         original: the submitted bytes, with all their metadata; to turn them upright, apply the EXIF
@@ -383,16 +399,16 @@ class AsyncClient:
         return await operations.outputs.download(self, job_id, name, to, filename=filename)
 
     async def create_webhook(
-        self, url: str, events: Sequence[kinds.WebhookEvent] | None = None
-    ) -> kinds.NewWebhook:
+        self, url: str, events: Sequence[WebhookEvent] | None = None
+    ) -> NewWebhook:
         """Create a webhook for these ends of jobs, None: all; its secret is shown only once."""
         return await operations.webhooks.create_webhook(self, url, events)
 
-    async def webhooks(self) -> list[kinds.Webhook]:
+    async def webhooks(self) -> list[Webhook]:
         """Return all webhooks, the oldest first."""
         return await operations.webhooks.webhooks(self)
 
-    async def webhook(self, webhook_id: str) -> kinds.Webhook:
+    async def webhook(self, webhook_id: str) -> Webhook:
         """Return a webhook as it is now."""
         return await operations.webhooks.webhook(self, webhook_id)
 
@@ -401,9 +417,9 @@ class AsyncClient:
         webhook_id: str,
         *,
         url: str | None = None,
-        events: Sequence[kinds.WebhookEvent] | None = None,
+        events: Sequence[WebhookEvent] | None = None,
         enabled: bool | None = None,
-    ) -> kinds.Webhook:
+    ) -> Webhook:
         """Change the given fields of a webhook; enabled: whether deliveries are sent."""
         return await operations.webhooks.change_webhook(
             self, webhook_id, url=url, events=events, enabled=enabled
@@ -413,24 +429,24 @@ class AsyncClient:
         """Delete a webhook, its secret and its deliveries."""
         return await operations.webhooks.delete_webhook(self, webhook_id)
 
-    async def rotate_webhook(self, webhook_id: str) -> kinds.NewSecret:
+    async def rotate_webhook(self, webhook_id: str) -> WebhookSecret:
         """Generate a new secret, shown only once; the former one also signs for a day."""
         return await operations.webhooks.rotate_webhook(self, webhook_id)
 
-    async def test_webhook(self, webhook_id: str) -> kinds.Delivery:
+    async def test_webhook(self, webhook_id: str) -> Delivery:
         """Send a `webhook.test`, once; return the delivery."""
         return await operations.webhooks.test_webhook(self, webhook_id)
 
     def deliveries(
-        self, webhook_id: str, *, state: kinds.DeliveryState | None = None, limit: int | None = None
-    ) -> AsyncGenerator[kinds.Delivery]:
+        self, webhook_id: str, *, state: DeliveryState | None = None, limit: int | None = None
+    ) -> AsyncGenerator[Delivery]:
         """Yield the deliveries of the last days to a webhook, newest first.
 
         state: only those in this state.
         """
         return operations.webhooks.deliveries(self, webhook_id, state=state, limit=limit)
 
-    async def ends(self, cursor: str | None = None) -> kinds.Ends:
+    async def ends(self, cursor: str | None = None) -> EndedEventPage:
         """Return the ends of jobs and batches since a cursor, where no webhook can be received.
 
         cursor: of the page before; None: no ends, but a cursor to begin with. Poll every second or
@@ -438,7 +454,7 @@ class AsyncClient:
         """
         return await operations.webhooks.ends(self, cursor)
 
-    async def replay(self, webhook_id: str, delivery_id: str) -> kinds.Delivery:
+    async def replay(self, webhook_id: str, delivery_id: str) -> Delivery:
         """Send a delivery again; return it."""
         return await operations.webhooks.replay(self, webhook_id, delivery_id)
 
@@ -448,12 +464,12 @@ class AsyncClient:
 
     async def issue_key(
         self,
-        scopes: Sequence[kinds.Scope],
+        scopes: Sequence[GrantedScope],
         *,
         expires_in_seconds: int | None = None,
         tenant: str | None = None,
         idempotency_key: str | None = None,
-    ) -> kinds.NewKey:
+    ) -> NewKey:
         """Issue a key; it is shown only once.
 
         tenant: its tenant; only the operator can name another.
@@ -468,7 +484,7 @@ class AsyncClient:
             idempotency_key=idempotency_key,
         )
 
-    def keys(self, *, tenant: str | None = None) -> AsyncGenerator[kinds.Key]:
+    def keys(self, *, tenant: str | None = None) -> AsyncGenerator[ApiKey]:
         """Yield keys, including expired and revoked ones."""
         return operations.tenants.keys(self, tenant=tenant)
 
@@ -481,7 +497,7 @@ class AsyncClient:
 
     def audit_events(
         self, *, tenant: str | None = None, limit: int | None = None
-    ) -> AsyncGenerator[kinds.AuditEvent]:
+    ) -> AsyncGenerator[AuditRecord]:
         """Yield the security log, newest first.
 
         tenant: whose; only the operator can name another.  limit: maximum number; None: all.
@@ -490,7 +506,7 @@ class AsyncClient:
 
     async def issue_token(
         self, *, ttl_seconds: int = 600, max_jobs: int = 1, idempotency_key: str | None = None
-    ) -> kinds.NewKey:
+    ) -> NewKey:
         """Issue a short-lived key for an end user's device, which can submit `max_jobs` jobs.
 
         idempotency_key: as for `issue_key`.  Raises KeyLost.
@@ -501,46 +517,46 @@ class AsyncClient:
 
     async def usage(
         self, first: dt.date | None = None, last: dt.date | None = None
-    ) -> list[kinds.UsedDay]:
+    ) -> list[DayUsage]:
         """Return the usage of each day, in UTC, on which jobs ended.
 
         first, last: both included; None: 30 days ago, and today.
         """
         return await operations.tenants.usage(self, first, last)
 
-    async def tenant(self, name: str) -> kinds.TenantSettings:
+    async def tenant(self, name: str) -> TenantSettings:
         """Return the settings of a tenant; only the operator can name another than its own."""
         return await operations.tenants.tenant(self, name)
 
-    async def change_tenant(self, name: str, changes: kinds.TenantChange) -> kinds.TenantSettings:
+    async def change_tenant(self, name: str, changes: TenantChange) -> TenantSettings:
         """Change the given settings of a tenant, limits only as the operator; return all."""
         return await operations.tenants.change_tenant(self, name, changes)
 
-    async def models(self, *, every: bool = False) -> list[kinds.Model]:
+    async def models(self, *, every: bool = False) -> list[Model]:
         """Return the offered models, or with `every` all known ones."""
         return await operations.catalog.models(self, every=every)
 
-    async def backgrounds(self) -> list[kinds.Preset]:
+    async def backgrounds(self) -> list[Background]:
         """Return the backgrounds that `preset:NAME` can name."""
         return await operations.catalog.backgrounds(self)
 
-    async def background_keywords(self) -> list[kinds.Keyword]:
+    async def background_keywords(self) -> list[Keyword]:
         """Return the words that `keywords:WORD` understands."""
         return await operations.catalog.background_keywords(self)
 
-    async def thumbnail(self, name: str) -> kinds.Output:
+    async def thumbnail(self, name: str) -> Output:
         """Return the thumbnail of a background such as `sunrise` or `site/lobby`."""
         return await operations.catalog.thumbnail(self, name)
 
-    async def filters(self) -> list[kinds.Filter]:
+    async def filters(self) -> list[Filter]:
         """Return the filters that `filters` of a recipe can name."""
         return await operations.catalog.filters(self)
 
-    async def recipes(self) -> list[kinds.SavedRecipe]:
+    async def recipes(self) -> list[SavedRecipe]:
         """Return the recipes that `recipe` can name: your tenant's, then built-in ones."""
         return await operations.catalog.recipes(self)
 
-    async def save_recipe(self, name: str, recipe: Recipe) -> kinds.SavedRecipe:
+    async def save_recipe(self, name: str, recipe: Recipe) -> SavedRecipe:
         """Save a recipe of your tenant under a name; one of that name is replaced."""
         return await operations.catalog.save_recipe(self, name, recipe)
 
@@ -550,7 +566,7 @@ class AsyncClient:
 
     async def add_picture(
         self, name: str, picture: Picture, *, logo: bool = False, title: str = "", tags: Tags = ()
-    ) -> kinds.OwnPicture:
+    ) -> TenantPicture:
         """Add or replace your own picture; return it once it is read, a refused one too.
 
         name: such as `lobby`, or a file's; its words are the default of title and tags.
@@ -560,7 +576,7 @@ class AsyncClient:
             self, name, picture, logo=logo, title=title, tags=tags
         )
 
-    async def own_pictures(self) -> list[kinds.OwnPicture]:
+    async def own_pictures(self) -> list[TenantPicture]:
         """Return the backgrounds and logos of your tenant, by name."""
         return await operations.pictures.own_pictures(self)
 
@@ -568,6 +584,6 @@ class AsyncClient:
         """Delete your own picture, such as `lobby`; unfinished jobs that name it fail."""
         return await operations.pictures.delete_picture(self, name)
 
-    async def open_live(self, background: str | None = None) -> kinds.LiveTicket:
+    async def open_live(self, background: str | None = None) -> LiveConnection:
         """Return a live video's address and a token for a minute; background: the initial one."""
         return await operations.live.open_live(self, background)

@@ -8,15 +8,38 @@ from typing import Final, Literal, Self
 
 import httpx
 
-from smart_filter_client import models as kinds
 from smart_filter_client import operations
 from smart_filter_client.http import http_requests
 from smart_filter_client.http.blocking import BlockingBackend, iterate_operation, run_operation
+from smart_filter_client.models import (
+    Batch,
+    Event,
+    GrantedScope,
+    Job,
+    Model,
+    NewKey,
+    Output,
+    Stroke,
+    TenantChange,
+    WebhookEvent,
+)
 from smart_filter_client.operations.batches import Item
 from smart_filter_client.operations.photos import Photo, Picture, Upload
 from smart_filter_client.operations.pictures import Tags
 from smart_filter_client.operations.polling import OnProgress
-from smart_filter_client.recipe import NO_FIELDS, OutputName, Place, Recipe
+from smart_filter_client.recipe import NO_FIELDS, Place, Recipe
+from smart_filter_wire.catalog import Background, Filter, Keyword, SavedRecipe
+from smart_filter_wire.corrections import Correction, FaceChanges, FaceLabel
+from smart_filter_wire.pictures import LiveConnection, TenantPicture
+from smart_filter_wire.tenants import ApiKey, AuditRecord, DayUsage, TenantSettings
+from smart_filter_wire.webhooks import (
+    Delivery,
+    EndedEventPage,
+    NewWebhook,
+    Webhook,
+    WebhookSecret,
+)
+from smart_filter_wire.words import DeliveryState, JobState, OutputName
 
 
 class Client:
@@ -72,7 +95,7 @@ class Client:
         timeout: float | None = None,
         expires_in: int | None = None,
         idempotency_key: str | None = None,
-    ) -> kinds.Job:
+    ) -> Job:
         """Submit a photo, wait for its job and fetch its outputs; return the job.
 
         job.save("out.jpg") writes its image, job.save("out.png", "cutout") another output.
@@ -100,7 +123,7 @@ class Client:
         *,
         background_file: Picture | None = None,
         mask_file: Picture | None = None,
-        strokes: Sequence[kinds.Stroke] | None = None,
+        strokes: Sequence[Stroke] | None = None,
         photo_name: str | None = None,
         webhook_url: str | None = None,
         wait: float | None = None,
@@ -108,7 +131,7 @@ class Client:
         expires_in: int | None = None,
         download: str | None = None,
         idempotency_key: str | None = None,
-    ) -> kinds.Job:
+    ) -> Job:
         """Submit a photo with a recipe; return the job, which is queued.
 
         photo: a file, its bytes, an open binary file, an address (`https://…`), or an Upload.
@@ -154,7 +177,7 @@ class Client:
         expires_in: int | None = None,
         download: str | None = None,
         idempotency_key: str | None = None,
-    ) -> kinds.Job:
+    ) -> Job:
         """Make another picture of a job's photo; stages with the same work do not run again.
 
         recipe: the fields that differ from the job's own recipe.
@@ -181,7 +204,7 @@ class Client:
 
     def job(
         self, job_id: str, *, expires_in: int | None = None, download: str | None = None
-    ) -> kinds.Job:
+    ) -> Job:
         """Return a job as it is now.
 
         expires_in: lifetime of its `output_links` in seconds; None: as it was submitted.
@@ -194,14 +217,14 @@ class Client:
     def jobs(
         self,
         *,
-        state: kinds.JobState | None = None,
+        state: JobState | None = None,
         created_after: dt.datetime | None = None,
         metadata: Mapping[str, str] | None = None,
         limit: int | None = None,
         summary: bool = False,
         expires_in: int | None = None,
         download: str | None = None,
-    ) -> Iterator[kinds.Job]:
+    ) -> Iterator[Job]:
         """Yield jobs, newest first.
 
         state, created_after, metadata: filters.  limit: maximum number; None: all.
@@ -221,11 +244,11 @@ class Client:
             )
         )
 
-    def cancel(self, job_id: str) -> kinds.Job:
+    def cancel(self, job_id: str) -> Job:
         """Cancel a job; return it afterward.  Raises Conflict when it has ended."""
         return run_operation(operations.jobs.cancel(self, job_id))
 
-    def redrive(self, job_id: str) -> kinds.Job:
+    def redrive(self, job_id: str) -> Job:
         """Continue a failed job after its succeeded stages; return it afterward."""
         return run_operation(operations.jobs.redrive(self, job_id))
 
@@ -242,11 +265,8 @@ class Client:
         return run_operation(operations.photos.upload(self, photo))
 
     def wait(
-        self,
-        job_id: str,
-        timeout: float | None = None,
-        on_progress: OnProgress[kinds.Job] | None = None,
-    ) -> kinds.Job:
+        self, job_id: str, timeout: float | None = None, on_progress: OnProgress[Job] | None = None
+    ) -> Job:
         """Return a job when it is final.
 
         timeout: seconds for the whole call, also if the server is slow; None: no limit.
@@ -259,8 +279,8 @@ class Client:
         self,
         job_ids: Sequence[str],
         timeout: float | None = None,
-        on_progress: OnProgress[kinds.Job] | None = None,
-    ) -> Iterator[kinds.Job]:
+        on_progress: OnProgress[Job] | None = None,
+    ) -> Iterator[Job]:
         """Yield each of the jobs when it is final, in the order of their ends.
 
         Tolerates a server that is unreachable for some seconds.
@@ -272,8 +292,8 @@ class Client:
         self,
         batch_id: str,
         timeout: float | None = None,
-        on_progress: OnProgress[kinds.Batch] | None = None,
-    ) -> kinds.Batch:
+        on_progress: OnProgress[Batch] | None = None,
+    ) -> Batch:
         """Return a batch when all of its photos have ended.
 
         timeout: seconds for the whole call, also if the server is slow; None: no limit.
@@ -282,7 +302,7 @@ class Client:
         """
         return run_operation(operations.polling.wait_batch(self, batch_id, timeout, on_progress))
 
-    def stream(self, job_id: str, after: str | None = None) -> Iterator[kinds.Event]:
+    def stream(self, job_id: str, after: str | None = None) -> Iterator[Event]:
         """Yield the events of a job, from its beginning to its end.
 
         A broken connection is reopened after the last event: no event is missed or repeated.
@@ -290,7 +310,7 @@ class Client:
         """
         return iterate_operation(operations.events.stream(self, job_id, after))
 
-    def stream_batch(self, batch_id: str, after: str | None = None) -> Iterator[kinds.Event]:
+    def stream_batch(self, batch_id: str, after: str | None = None) -> Iterator[Event]:
         """Yield the events of a batch as a whole, like `stream` for a job."""
         return iterate_operation(operations.events.stream_batch(self, batch_id, after))
 
@@ -299,9 +319,9 @@ class Client:
         job_id: str,
         *,
         mask: Picture | None = None,
-        strokes: Sequence[kinds.Stroke] | None = None,
+        strokes: Sequence[Stroke] | None = None,
         consent: bool = False,
-    ) -> kinds.Correction:
+    ) -> Correction:
         """Correct a matte, by a mask (a gray PNG of its size, white is people) or by strokes.
 
         consent: whether it can be kept as a training example.  Raises OSError: unreadable file.
@@ -313,21 +333,17 @@ class Client:
         )
 
     def correct_faces(
-        self,
-        job_id: str,
-        faces: Sequence[kinds.FaceLabel] | kinds.FaceChanges,
-        *,
-        consent: bool = False,
-    ) -> kinds.Correction:
+        self, job_id: str, faces: Sequence[FaceLabel] | FaceChanges, *, consent: bool = False
+    ) -> Correction:
         """Correct smiles and open eyes, or which faces count.
 
-        consent: as for `correct_matte`, for labels only.  Raises ValueError for unclear changes.
+        consent: as for `correct_matte`, for labels only.
         """
         return run_operation(
             operations.corrections.correct_faces(self, job_id, faces, consent=consent)
         )
 
-    def corrections(self, job_id: str) -> list[kinds.Correction]:
+    def corrections(self, job_id: str) -> list[Correction]:
         """Return the corrections of a job, the oldest first."""
         return run_operation(operations.corrections.corrections(self, job_id))
 
@@ -340,7 +356,7 @@ class Client:
         webhook_url: str | None = None,
         wait: float | None = None,
         idempotency_key: str | None = None,
-    ) -> kinds.Batch:
+    ) -> Batch:
         """Submit photos together; return their batch, whose jobs are queued.
 
         items: at most 1,000 photos as for `submit`. Files and bytes that are many or large are
@@ -363,15 +379,15 @@ class Client:
             )
         )
 
-    def batch(self, batch_id: str) -> kinds.Batch:
+    def batch(self, batch_id: str) -> Batch:
         """Return a batch as it is now."""
         return run_operation(operations.batches.batch(self, batch_id))
 
-    def batches(self, *, limit: int | None = None) -> Iterator[kinds.Batch]:
+    def batches(self, *, limit: int | None = None) -> Iterator[Batch]:
         """Yield batches without their items, newest first; at most `limit`."""
         return iterate_operation(operations.batches.batches(self, limit=limit))
 
-    def cancel_batch(self, batch_id: str) -> kinds.Batch:
+    def cancel_batch(self, batch_id: str) -> Batch:
         """Cancel all unfinished jobs of a batch; return the batch afterward."""
         return run_operation(operations.batches.cancel_batch(self, batch_id))
 
@@ -379,11 +395,11 @@ class Client:
         """Delete a batch, its jobs and their results; a deleted batch is no error."""
         return run_operation(operations.batches.delete_batch(self, batch_id))
 
-    def output(self, job_id: str, name: OutputName) -> kinds.Output:
+    def output(self, job_id: str, name: OutputName) -> Output:
         """Return an output of a job, such as `image`, in memory."""
         return run_operation(operations.outputs.output(self, job_id, name))
 
-    def photo(self, job_id: str, *, original: bool = False) -> kinds.Output:
+    def photo(self, job_id: str, *, original: bool = False) -> Output:
         """Return the photo of a job, upright and small enough for a screen, as JPEG.
 
         original: the submitted bytes, with all their metadata; to turn them upright, apply the EXIF
@@ -400,17 +416,15 @@ class Client:
         """
         return run_operation(operations.outputs.download(self, job_id, name, to, filename=filename))
 
-    def create_webhook(
-        self, url: str, events: Sequence[kinds.WebhookEvent] | None = None
-    ) -> kinds.NewWebhook:
+    def create_webhook(self, url: str, events: Sequence[WebhookEvent] | None = None) -> NewWebhook:
         """Create a webhook for these ends of jobs, None: all; its secret is shown only once."""
         return run_operation(operations.webhooks.create_webhook(self, url, events))
 
-    def webhooks(self) -> list[kinds.Webhook]:
+    def webhooks(self) -> list[Webhook]:
         """Return all webhooks, the oldest first."""
         return run_operation(operations.webhooks.webhooks(self))
 
-    def webhook(self, webhook_id: str) -> kinds.Webhook:
+    def webhook(self, webhook_id: str) -> Webhook:
         """Return a webhook as it is now."""
         return run_operation(operations.webhooks.webhook(self, webhook_id))
 
@@ -419,9 +433,9 @@ class Client:
         webhook_id: str,
         *,
         url: str | None = None,
-        events: Sequence[kinds.WebhookEvent] | None = None,
+        events: Sequence[WebhookEvent] | None = None,
         enabled: bool | None = None,
-    ) -> kinds.Webhook:
+    ) -> Webhook:
         """Change the given fields of a webhook; enabled: whether deliveries are sent."""
         return run_operation(
             operations.webhooks.change_webhook(
@@ -433,17 +447,17 @@ class Client:
         """Delete a webhook, its secret and its deliveries."""
         return run_operation(operations.webhooks.delete_webhook(self, webhook_id))
 
-    def rotate_webhook(self, webhook_id: str) -> kinds.NewSecret:
+    def rotate_webhook(self, webhook_id: str) -> WebhookSecret:
         """Generate a new secret, shown only once; the former one also signs for a day."""
         return run_operation(operations.webhooks.rotate_webhook(self, webhook_id))
 
-    def test_webhook(self, webhook_id: str) -> kinds.Delivery:
+    def test_webhook(self, webhook_id: str) -> Delivery:
         """Send a `webhook.test`, once; return the delivery."""
         return run_operation(operations.webhooks.test_webhook(self, webhook_id))
 
     def deliveries(
-        self, webhook_id: str, *, state: kinds.DeliveryState | None = None, limit: int | None = None
-    ) -> Iterator[kinds.Delivery]:
+        self, webhook_id: str, *, state: DeliveryState | None = None, limit: int | None = None
+    ) -> Iterator[Delivery]:
         """Yield the deliveries of the last days to a webhook, newest first.
 
         state: only those in this state.
@@ -452,7 +466,7 @@ class Client:
             operations.webhooks.deliveries(self, webhook_id, state=state, limit=limit)
         )
 
-    def ends(self, cursor: str | None = None) -> kinds.Ends:
+    def ends(self, cursor: str | None = None) -> EndedEventPage:
         """Return the ends of jobs and batches since a cursor, where no webhook can be received.
 
         cursor: of the page before; None: no ends, but a cursor to begin with. Poll every second or
@@ -460,7 +474,7 @@ class Client:
         """
         return run_operation(operations.webhooks.ends(self, cursor))
 
-    def replay(self, webhook_id: str, delivery_id: str) -> kinds.Delivery:
+    def replay(self, webhook_id: str, delivery_id: str) -> Delivery:
         """Send a delivery again; return it."""
         return run_operation(operations.webhooks.replay(self, webhook_id, delivery_id))
 
@@ -470,12 +484,12 @@ class Client:
 
     def issue_key(
         self,
-        scopes: Sequence[kinds.Scope],
+        scopes: Sequence[GrantedScope],
         *,
         expires_in_seconds: int | None = None,
         tenant: str | None = None,
         idempotency_key: str | None = None,
-    ) -> kinds.NewKey:
+    ) -> NewKey:
         """Issue a key; it is shown only once.
 
         tenant: its tenant; only the operator can name another.
@@ -492,7 +506,7 @@ class Client:
             )
         )
 
-    def keys(self, *, tenant: str | None = None) -> Iterator[kinds.Key]:
+    def keys(self, *, tenant: str | None = None) -> Iterator[ApiKey]:
         """Yield keys, including expired and revoked ones."""
         return iterate_operation(operations.tenants.keys(self, tenant=tenant))
 
@@ -505,7 +519,7 @@ class Client:
 
     def audit_events(
         self, *, tenant: str | None = None, limit: int | None = None
-    ) -> Iterator[kinds.AuditEvent]:
+    ) -> Iterator[AuditRecord]:
         """Yield the security log, newest first.
 
         tenant: whose; only the operator can name another.  limit: maximum number; None: all.
@@ -514,7 +528,7 @@ class Client:
 
     def issue_token(
         self, *, ttl_seconds: int = 600, max_jobs: int = 1, idempotency_key: str | None = None
-    ) -> kinds.NewKey:
+    ) -> NewKey:
         """Issue a short-lived key for an end user's device, which can submit `max_jobs` jobs.
 
         idempotency_key: as for `issue_key`.  Raises KeyLost.
@@ -525,48 +539,46 @@ class Client:
             )
         )
 
-    def usage(
-        self, first: dt.date | None = None, last: dt.date | None = None
-    ) -> list[kinds.UsedDay]:
+    def usage(self, first: dt.date | None = None, last: dt.date | None = None) -> list[DayUsage]:
         """Return the usage of each day, in UTC, on which jobs ended.
 
         first, last: both included; None: 30 days ago, and today.
         """
         return run_operation(operations.tenants.usage(self, first, last))
 
-    def tenant(self, name: str) -> kinds.TenantSettings:
+    def tenant(self, name: str) -> TenantSettings:
         """Return the settings of a tenant; only the operator can name another than its own."""
         return run_operation(operations.tenants.tenant(self, name))
 
-    def change_tenant(self, name: str, changes: kinds.TenantChange) -> kinds.TenantSettings:
+    def change_tenant(self, name: str, changes: TenantChange) -> TenantSettings:
         """Change the given settings of a tenant, limits only as the operator; return all."""
         return run_operation(operations.tenants.change_tenant(self, name, changes))
 
-    def models(self, *, every: bool = False) -> list[kinds.Model]:
+    def models(self, *, every: bool = False) -> list[Model]:
         """Return the offered models, or with `every` all known ones."""
         return run_operation(operations.catalog.models(self, every=every))
 
-    def backgrounds(self) -> list[kinds.Preset]:
+    def backgrounds(self) -> list[Background]:
         """Return the backgrounds that `preset:NAME` can name."""
         return run_operation(operations.catalog.backgrounds(self))
 
-    def background_keywords(self) -> list[kinds.Keyword]:
+    def background_keywords(self) -> list[Keyword]:
         """Return the words that `keywords:WORD` understands."""
         return run_operation(operations.catalog.background_keywords(self))
 
-    def thumbnail(self, name: str) -> kinds.Output:
+    def thumbnail(self, name: str) -> Output:
         """Return the thumbnail of a background such as `sunrise` or `site/lobby`."""
         return run_operation(operations.catalog.thumbnail(self, name))
 
-    def filters(self) -> list[kinds.Filter]:
+    def filters(self) -> list[Filter]:
         """Return the filters that `filters` of a recipe can name."""
         return run_operation(operations.catalog.filters(self))
 
-    def recipes(self) -> list[kinds.SavedRecipe]:
+    def recipes(self) -> list[SavedRecipe]:
         """Return the recipes that `recipe` can name: your tenant's, then built-in ones."""
         return run_operation(operations.catalog.recipes(self))
 
-    def save_recipe(self, name: str, recipe: Recipe) -> kinds.SavedRecipe:
+    def save_recipe(self, name: str, recipe: Recipe) -> SavedRecipe:
         """Save a recipe of your tenant under a name; one of that name is replaced."""
         return run_operation(operations.catalog.save_recipe(self, name, recipe))
 
@@ -576,7 +588,7 @@ class Client:
 
     def add_picture(
         self, name: str, picture: Picture, *, logo: bool = False, title: str = "", tags: Tags = ()
-    ) -> kinds.OwnPicture:
+    ) -> TenantPicture:
         """Add or replace your own picture; return it once it is read, a refused one too.
 
         name: such as `lobby`, or a file's; its words are the default of title and tags.
@@ -586,7 +598,7 @@ class Client:
             operations.pictures.add_picture(self, name, picture, logo=logo, title=title, tags=tags)
         )
 
-    def own_pictures(self) -> list[kinds.OwnPicture]:
+    def own_pictures(self) -> list[TenantPicture]:
         """Return the backgrounds and logos of your tenant, by name."""
         return run_operation(operations.pictures.own_pictures(self))
 
@@ -594,6 +606,6 @@ class Client:
         """Delete your own picture, such as `lobby`; unfinished jobs that name it fail."""
         return run_operation(operations.pictures.delete_picture(self, name))
 
-    def open_live(self, background: str | None = None) -> kinds.LiveTicket:
+    def open_live(self, background: str | None = None) -> LiveConnection:
         """Return a live video's address and a token for a minute; background: the initial one."""
         return run_operation(operations.live.open_live(self, background))

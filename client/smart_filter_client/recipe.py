@@ -4,19 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypedDict
 
-OutputName = Literal[
-    "image",
-    "cutout",
-    "matte",
-    "persons",
-    "zip",
-    "regions",
-    "thumbnail",
-    "faces",
-    "rating",
-    "printability",
-    "debug",
-]
+from smart_filter_wire.words import OutputName
+
 # Where an output is saved: a file, or a function of its media type and of the server's name for it.
 Place = Path | Callable[[str, str], Path]
 Format = Literal["auto", "png", "webp", "jpg", "avif"]

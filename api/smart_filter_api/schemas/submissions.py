@@ -27,7 +27,6 @@ from smart_filter_shared.recipe import (
     Format,
     LogoPlace,
     Mask,
-    Output,
     Provenance,
     Subject,
 )
@@ -40,7 +39,9 @@ from smart_filter_shared.recipe.fields import (
 )
 from smart_filter_shared.recipe.files import MAX_BYTES_LOWER_BOUND, MAX_NAME_CHARACTERS
 from smart_filter_shared.security import urls
-from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS, TAKE
+from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS
+from smart_filter_wire.takes import TAKE
+from smart_filter_wire.words import OutputName
 
 
 def _drop_null_defaults(schema: dict[str, Any]) -> None:  # JSON Schema of any shape
@@ -110,7 +111,7 @@ class Recipe(BaseModel):
         "`keywords:WORD,WORD`, `blur:0..1`, `url:https://HOST/PATH`, or `file` with the part "
         "`background_file` of a form",
     )
-    outputs: list[Output] | None = Field(
+    outputs: list[OutputName] | None = Field(
         default=None, min_length=1, description="The files to make; `image` by default"
     )
     format: Format | None = Field(

@@ -9,13 +9,16 @@ from typing import get_args, get_type_hints
 import pytest
 
 import smart_filter_client
-from smart_filter_client import AsyncClient, Client, FilterName, Format, JobState, OutputName
+from smart_filter_client import AsyncClient, Client, FilterName, Format
 from smart_filter_client import Recipe as ClientRecipe
-from smart_filter_client.models import StageState
 from smart_filter_shared.catalog.filters import FILTERS
 from smart_filter_shared.queue import states
+from smart_filter_shared.queue.batches import BatchState
+from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import CHOOSABLE_TASKS, Effort, Output, Recipe
 from smart_filter_shared.recipe import Format as ServerFormat
+from smart_filter_shared.webhooks.outbox import DeliveryState
+from smart_filter_wire import words
 
 CLIENT = Path(smart_filter_client.__file__).parents[1]
 
@@ -80,18 +83,31 @@ def test_recipe_has_every_field_of_the_service() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "service"),
+    ("answered", "service"),
     [
-        (JobState, states.JobState),
-        (StageState, states.StageState),
-        (OutputName, Output),
-        (Format, ServerFormat),
-        (get_type_hints(ClientRecipe)["effort"], Effort),
+        (words.JobState, states.JobState),
+        (words.StageState, states.StageState),
+        (words.BatchState, BatchState),
+        (words.DeliveryState, DeliveryState),
+        (words.SmileLevel, SmileLevel),
+        (words.OutputName, Output),
     ],
     ids=lambda one: getattr(one, "__name__", None),
 )
-def test_words_are_those_of_the_service(words: object, service: type) -> None:
-    assert set(get_args(words)) == {str(one) for one in service}
+def test_words_of_answers_are_those_of_the_service(answered: object, service: type) -> None:
+    literal, described = get_args(answered)
+
+    assert get_args(literal) == tuple(str(one) for one in service)
+    assert described.description == inspect.getdoc(service)
+
+
+@pytest.mark.parametrize(
+    ("asked", "service"),
+    [(Format, ServerFormat), (get_type_hints(ClientRecipe)["effort"], Effort)],
+    ids=["format", "effort"],
+)
+def test_words_of_recipes_are_those_of_the_service(asked: object, service: type) -> None:
+    assert set(get_args(asked)) == {str(one) for one in service}
 
 
 def test_filters_are_those_of_the_service() -> None:

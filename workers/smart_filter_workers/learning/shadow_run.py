@@ -21,8 +21,9 @@ from smart_filter_shared.errors import ModelNotLoaded, Poison, TryAgain
 from smart_filter_shared.model_registry import shadow_results
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.queue.leases import Lease
-from smart_filter_shared.results import Eyes, Faces, Smiles
+from smart_filter_shared.results import Faces, Smiles
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers import child_process
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.results import PreparedPhoto, Segmentation

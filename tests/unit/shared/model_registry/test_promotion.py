@@ -11,7 +11,8 @@ from smart_filter_shared.feedback.examples import Split
 from smart_filter_shared.model_registry import promotion
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.results import Eyes, Face, Faces, Smile, Smiles
+from smart_filter_shared.results import Face, Faces, Smile, Smiles
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.learning import shadow_run
 from smart_filter_workers.results import Segmentation
 
