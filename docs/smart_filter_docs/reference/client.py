@@ -145,7 +145,7 @@ def _spread(name: str, signature: inspect.Signature) -> str:
     """Return a signature, with one parameter a line when one line is too short."""
     parameters: list[str] = []
     for given in signature.parameters.values():
-        if given.name == "self":
+        if given.name in {"self", "client"}:
             continue
         if given.kind is given.KEYWORD_ONLY and "*" not in parameters:
             parameters.append("*")
@@ -154,7 +154,8 @@ def _spread(name: str, signature: inspect.Signature) -> str:
         default = "" if given.default is given.empty else f" = {_default(given.default)}"
         parameters.append(f"{given.name}{kind}{default}")
     gives = signature.return_annotation
-    returns = "" if gives in {signature.empty, None} else f" -> {_annotation(gives)}"
+    given_back = _annotation(gives).replace("AsyncGenerator", "Iterator")
+    returns = "" if gives in {signature.empty, None} else f" -> {given_back}"
     whole = f"{name}({', '.join(parameters)}){returns}"
     if len(whole) <= _WIDTH:
         return whole
