@@ -7,7 +7,7 @@
 
 .PHONY: help run setup setup-dev setup-browser setup-models clean check lint format test test-all wide-suites narrow-suites \
 	test-slow test-contract test-races test-mutants test-chaos chaos test-soak test-aged test-fuzz test-browser test-alerts \
-	test-containers test-corpora test-docs test-models nightly coverage bench bench-gpu docs docs-serve openapi examples notices sbom release-compose golden gallery \
+	test-containers test-corpora test-docs test-models nightly coverage bench bench-gpu docs docs-serve openapi client examples notices sbom release-compose golden gallery \
 	images wearables thumbnails screenshots
 
 # Exported unexpanded, so that a blank, a quote, # or $ arrives as typed.
@@ -168,8 +168,11 @@ docs: setup-dev ## Build the documentation as a site in build/site.
 docs-serve: docs ## Serve the site on port 8766.
 	@.venv/bin/python -m http.server --bind 127.0.0.1 --directory build/site 8766
 
-openapi: setup-dev ## Write docs/openapi.json and docs/problems from the code.
+openapi: setup-dev ## Write docs/openapi.json, docs/problems and the tables of recipes from the code.
 	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.api_documents
+
+client: setup-dev ## Write the client's type of a recipe from its declared fields.
+	@.venv/bin/python client/generate_recipe.py
 
 examples: setup-dev ## Record the examples of docs/openapi.json from a running service.
 	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.tour

@@ -99,9 +99,8 @@ class UsagePage:
     items: tuple[DayUsage, ...]
     record_seconds: float | None = field(
         metadata=described(
-            "How long a job's record is kept after its day in UTC, and longer while"
-            " anything else of that day's jobs is kept; then the job answers 404. Usage stays."
-            " null: for ever"
+            "How long a job's record is kept after its end, and longer while anything else"
+            " of the job is kept; then the job answers 404. Usage stays. null: for ever"
         )
     )
     next_cursor: None = None

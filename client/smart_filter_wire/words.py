@@ -93,7 +93,6 @@ class VersionState(StrEnum):
     """The state of a weight version."""
 
     CANDIDATE = "candidate"
-    SHADOW = "shadow"
     LIVE = "live"
     RETIRED = "retired"
 

@@ -63,15 +63,15 @@ class Budget:
 
 SERVICE = ("api/*.py", "shared/*.py", "workers/*.py")
 BUDGETS = {
-    "service": Budget(492_500, count_tokens, SERVICE),
+    "service": Budget(494_000, count_tokens, SERVICE),
     "product": Budget(
-        683_000, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
+        686_500, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
     ),
     "training": Budget(70_000, count_tokens, ("training/*.py",)),
-    "tests": Budget(633_000, count_tokens, ("tests/*.py",)),
+    "tests": Budget(635_500, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(74_500, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
-    "docs, words": Budget(68_500, count_words, ("docs/*.md", ":!docs/problems")),
+    "docs, words": Budget(69_200, count_words, ("docs/*.md", ":!docs/problems")),
     "changelog, words": Budget(1_690, count_words, ("CHANGELOG.md",)),
 }
 

@@ -12,7 +12,8 @@ from smart_filter_api.intake import json_document
 from smart_filter_api.openapi import answers as openapi_answers
 from smart_filter_api.openapi import examples as openapi_examples
 from smart_filter_api.openapi import links as openapi_links
-from smart_filter_api.schemas.jobs import BatchEvent, JobEvent, ResolvedRecipe
+from smart_filter_api.schemas.jobs import BatchEvent, JobEvent
+from smart_filter_api.schemas.recipe import Resolved
 from smart_filter_shared.queue.events import FINAL_TYPES, EventType
 from smart_filter_shared.typed_json import adapter
 from smart_filter_shared.webhooks import signatures
@@ -68,7 +69,7 @@ def build_document(app: FastAPI) -> Schema:
     }
     schemas = document["components"]["schemas"]
     _remove_validation_errors(operations.values(), schemas)
-    models = (Problem, JobEvent, BatchEvent, ResolvedRecipe)
+    models = (Problem, JobEvent, BatchEvent, Resolved)
     _, added = TypeAdapter.json_schemas(
         [(model, "serialization", adapter(model)) for model in models],
         ref_template=json_document.REFERENCE,
@@ -76,7 +77,8 @@ def build_document(app: FastAPI) -> Schema:
     schemas.update(added["$defs"])
     # A client reads a recipe as JSON of any shape; a newer server's has more fields.
     schemas["Job"]["properties"]["recipe"] = {
-        "$ref": json_document.REFERENCE.format(model=ResolvedRecipe.__name__)
+        "$ref": json_document.REFERENCE.format(model=Resolved.__name__),
+        "title": "Recipe",
     }
     for operation in operations.values():
         _lift_definitions(operation, schemas)

@@ -78,7 +78,7 @@ def read_accept(request: Request, until_sent: ExitStack) -> PictureRequest | Non
 
     until_sent: as in `PictureRequest`.
     """
-    ranges = ",".join(request.headers.getlist("accept")).lower().split(",")
+    ranges = request.headers.get("accept", "").lower().split(",")
     accepted = [
         stripped for media_range in ranges if not _REFUSED.search(stripped := media_range.strip())
     ]

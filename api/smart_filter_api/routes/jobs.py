@@ -60,11 +60,8 @@ async def read_preferences(
         str | None, Header(description="`wait=n`: wait up to n seconds, at most 60")
     ] = None,
 ) -> str | None:
-    """Return the header `Prefer`; several lines of it are one list.
-
-    Source: RFC 7240, 2.
-    """
-    return ", ".join(request.headers.getlist("prefer")) or None
+    """Return the header `Prefer`."""
+    return request.headers.get("prefer")
 
 
 Preferences = Annotated[str | None, Depends(read_preferences)]

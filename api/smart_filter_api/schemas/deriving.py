@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from smart_filter_api.intake.base64_text import max_text_bytes
+from smart_filter_api.schemas.recipe import RecipeFields
 from smart_filter_api.schemas.strokes import Stroke
-from smart_filter_api.schemas.submissions import RecipeFields
 from smart_filter_api.schemas.webhooks import Address
 from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES, MAX_STROKES
 from smart_filter_wire.corrections import FaceChanges, Label

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from smart_filter_api.schemas.submissions import RecipeFields
+from smart_filter_api.schemas.recipe import RecipeFields
 
 
 class SaveRecipeRequest(BaseModel):

@@ -96,7 +96,8 @@ def name_field(photo: Photo, name: str | None) -> dict[str, str]:
 async def make_resendable(client: Connection, photo: Picture) -> Path | bytes:
     """Return a photo in a form that can be sent more than once.
 
-    Raises OSError when an open file cannot be read, or has more than any picture.
+    Raises OSError when an open file cannot be read, or has more than any picture; TypeError when
+    it is open as text.
     """
     if isinstance(photo, Path | bytes):
         return photo
@@ -118,6 +119,8 @@ def _read_bounded(file: Path) -> bytes:
 
 def _read_open(source: IO[bytes], name: str) -> bytes:
     """Return what an open file has, up to as much as a picture may have: devices never end."""
+    if isinstance(source.read(0), str):
+        raise TypeError(f'{name} is open as text, which a picture is not: open it with "rb"')
     content = bytearray()
     while piece := source.read(_MOST_BYTES + 1 - len(content)):  # a pipe gives less at a time
         content += piece

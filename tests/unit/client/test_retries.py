@@ -389,3 +389,15 @@ def test_open_file_without_an_end_is_not_read_for_ever(make_client: MakeClient, 
 
     assert file.given == 81_000_001
     assert server.seen == []
+
+
+@pytest.mark.parametrize("name", ["submit", "upload"])
+def test_file_that_is_open_as_text_is_refused_with_the_remedy(
+    make_client: MakeClient, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff")
+    with (
+        (tmp_path / "photo.jpg").open(encoding="utf-8") as file,
+        pytest.raises(TypeError, match='open it with "rb"'),
+    ):
+        make_client(Script()).do(name, file)

@@ -1,5 +1,6 @@
 """What a type checker, an editor and `help` see of the client."""
 
+import importlib
 import inspect
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -7,14 +8,14 @@ from typing import get_args, get_type_hints
 import pytest
 
 import smart_filter_client
-from smart_filter_client import AsyncClient, Client, FilterName, Format
+from smart_filter_client import AsyncClient, Client, Format
 from smart_filter_client import Recipe as ClientRecipe
-from smart_filter_shared.catalog.filters import FILTERS
 from smart_filter_shared.queue import states
 from smart_filter_shared.queue.batches import BatchState
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.recipe import CHOOSABLE_TASKS, Effort, Output, Recipe
 from smart_filter_shared.recipe import Format as ServerFormat
+from smart_filter_shared.recipe import Output
+from smart_filter_shared.recipe.recipe import declared_fields
 from smart_filter_shared.webhooks.outbox import DeliveryState
 from smart_filter_wire import words
 
@@ -27,6 +28,13 @@ def methods(client: type) -> dict[str, object]:
         for name, value in vars(client).items()
         if inspect.isfunction(value) and not name.startswith("_")
     }
+
+
+def test_recipe_is_what_its_generator_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(CLIENT)
+    recipe = importlib.import_module("generate_recipe")
+
+    assert recipe.FILE.read_text() == recipe.generate(), "run: make client"
 
 
 def test_both_clients_have_the_same_methods() -> None:
@@ -50,21 +58,11 @@ def test_signature_shows_parameters_and_what_is_returned(client: type) -> None:
     assert signature.return_annotation is smart_filter_client.Job
 
 
-def test_recipe_has_every_field_of_the_service() -> None:
-    known = get_type_hints(ClientRecipe)
+def test_recipe_says_what_each_field_means() -> None:
+    hints = get_type_hints(ClientRecipe, include_extras=True)
 
-    parameters = {
-        f"filters.{card.name}.{parameter.name}": parameter
-        for card in FILTERS
-        for parameter in card.parameters
-    }
-    dotted = {name: kind for name, kind in known.items() if "." in name}
-    assert dotted.keys() == parameters.keys()
-    for name, parameter in parameters.items():
-        if parameter.choices:
-            assert get_args(dotted[name]) == parameter.choices
-    plain = known.keys() - dotted.keys() - {"metadata"}
-    assert plain == Recipe().as_json().keys() | {"seed", "recipe"} | set(CHOOSABLE_TASKS)
+    for name, field in declared_fields().items():
+        assert hints[name].__metadata__ == (field.help,)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +84,5 @@ def test_words_of_answers_are_those_of_the_service(answered: object, service: ty
     assert described.description == inspect.getdoc(service)
 
 
-@pytest.mark.parametrize(
-    ("asked", "service"),
-    [(Format, ServerFormat), (get_type_hints(ClientRecipe)["effort"], Effort)],
-    ids=["format", "effort"],
-)
-def test_words_of_recipes_are_those_of_the_service(asked: object, service: type) -> None:
-    assert set(get_args(asked)) == {str(one) for one in service}
-
-
-def test_filters_are_those_of_the_service() -> None:
-    assert get_args(FilterName) == tuple(card.name for card in FILTERS)
+def test_formats_are_those_of_the_service() -> None:
+    assert set(get_args(Format)) == {str(one) for one in ServerFormat}

@@ -12,7 +12,7 @@ from smart_filter_api.http import documents
 from smart_filter_api.presenters import batch as batch_answers
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.presenters import webhook_payload
-from smart_filter_api.schemas.jobs import ResolvedRecipe
+from smart_filter_api.schemas.recipe import Resolved
 from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
 from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.queries import JobRow
@@ -282,7 +282,7 @@ def test_recipe_is_shown_as_it_is_described() -> None:
 
     shown = documents.to_json(answer_with({}, Recipe(run_at=run_at, filters=(Filter("hat"),))))
 
-    described = ResolvedRecipe.model_validate(shown["recipe"])
+    described = Resolved.model_validate(shown["recipe"])
     assert described.model_dump(mode="json") == shown["recipe"]
     assert shown["recipe"]["run_at"] == "2026-01-01T08:30:00Z"
 

@@ -124,7 +124,6 @@ def _lease(lead: Lease, row: StageRow) -> Lease:
         models=row.models,
         parameters=row.parameters,
         digests=row.digests,
-        shadows=row.shadows,
     )
 
 
@@ -138,7 +137,7 @@ def _run_stage(services: WorkerContext, task: Task, before: Sequence[Task]) -> N
         task.trail.step(WorkerStep.LOAD, lease),
     ):
         task.inputs = services.artifacts.load(
-            task.job, code.Inputs, results, canceled=before[0].lost
+            task.job, code.Inputs, results, requester=before[0].requester
         )
     loading = time.perf_counter()
     models = services.models.for_stage(lease.models, lease.parameters, lease.digests)

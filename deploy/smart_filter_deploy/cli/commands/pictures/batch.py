@@ -106,7 +106,8 @@ def batch(
     A journal in the output folder records finished photos: after any interruption the same
     command does the rest, and nothing twice. Failed photos are skipped until --retry-failed; a
     changed photo or recipe is processed again. The command waits for a server that goes away.
-    Ctrl-C stops after the photos in progress; a second Ctrl-C stops at once.
+    Ctrl-C stops after the photos in progress; a second Ctrl-C stops at once. By default it also
+    finds and rates the faces, for the report.
 
     With --watch each photo moves to done/ or failed/ in DIR when it has ended; one that is moved
     back from failed/ is tried again.

@@ -52,7 +52,7 @@ def cut(
     The pictures are those of `smart-filter run --background transparent`.
     """
     image_format = outputs.format_from_name(destination) or "png"
-    asked = RecipeOptions(None, None, None, image_format, None, settings).recipe(outputs="")
+    asked = RecipeOptions({"format": image_format}, settings=settings).recipe(outputs="")
     fields = {name: ",".join(cast("list[str]", values)) for name, values in asked.items()}
     failed = False
     with outputs.open_outputs(photos, destination) as places:

@@ -69,7 +69,8 @@ def run(
 ) -> None:
     """Cut people out of photos, rate their smiles, and replace the background.
 
-    Without PHOTO, uses a sample. Uses the server in SMART_FILTER_URL (with SMART_FILTER_API_KEY),
+    Without PHOTO, uses a sample. Without --json, finds and rates the faces, too, for its report.
+    Uses the server in SMART_FILTER_URL (with SMART_FILTER_API_KEY),
     else the local stack of `smart-filter up`, else starts a temporary one.
     """
     drawn.refuse_for_many(photos_given)
