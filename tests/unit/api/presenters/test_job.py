@@ -282,8 +282,7 @@ def test_recipe_is_shown_as_it_is_described() -> None:
 
     shown = documents.to_json(answer_with({}, Recipe(run_at=run_at, filters=(Filter("hat"),))))
 
-    described = Resolved.model_validate(shown["recipe"])
-    assert described.model_dump(mode="json") == shown["recipe"]
+    assert shown["recipe"].keys() == Resolved.model_fields.keys()
     assert shown["recipe"]["run_at"] == "2026-01-01T08:30:00Z"
 
 
