@@ -21,26 +21,35 @@ Url = Annotated[
 ]
 PhotoBase64 = Annotated[str, Field(min_length=4, json_schema_extra={"contentEncoding": "base64"})]
 
-_URL_DESCRIPTION = "In place of the photo: its URL on a public host; a worker fetches it"
-_UPLOAD_DESCRIPTION = (
-    "In place of the photo: the `upload_id` from `POST /v1/uploads`, after the photo was uploaded "
-    "there"
-)
-_NAME_DESCRIPTION = "Name of the photo's file; by default the one of the form's part `photo`"
 _WEBHOOK_DESCRIPTION = "Receives the final event, signed with the secret of the webhook `default`"
 
 
-class SubmitJobRequest(BaseModel):
-    """A photo and its recipe; send exactly one of photo_base64, photo_url and upload_id."""
+class _PhotoElsewhere(BaseModel):
+    """A photo that is not in the request, and the name of its file."""
 
     model_config = OPTIONAL
+
+    photo_url: Url | None = Field(
+        default=None,
+        description="In place of the photo: its URL on a public host; a worker fetches it",
+    )
+    upload_id: uuid.UUID | None = Field(
+        default=None,
+        description="In place of the photo: the `upload_id` from `POST /v1/uploads`, after the "
+        "photo was uploaded there",
+    )
+    photo_name: str | None = Field(
+        default=None,
+        description="Name of the photo's file; by default the one of the form's part `photo`",
+    )
+
+
+class SubmitJobRequest(_PhotoElsewhere):
+    """A photo and its recipe; send exactly one of photo_base64, photo_url and upload_id."""
 
     photo_base64: PhotoBase64 | None = Field(
         default=None, description="The photo's bytes, with the limits of the part `photo`"
     )
-    photo_url: Url | None = Field(default=None, description=_URL_DESCRIPTION)
-    upload_id: uuid.UUID | None = Field(default=None, description=_UPLOAD_DESCRIPTION)
-    photo_name: str | None = Field(default=None, description=_NAME_DESCRIPTION)
     webhook_url: Url | None = Field(default=None, description=_WEBHOOK_DESCRIPTION)
     strokes: Strokes | None = Field(
         default=None,
@@ -49,19 +58,14 @@ class SubmitJobRequest(BaseModel):
     recipe: RecipeFields | None = None
 
 
-class CreateBatchItem(BaseModel):
+class CreateBatchItem(_PhotoElsewhere):
     """A photo of a batch; send exactly one of photo_base64, photo_url and upload_id."""
-
-    model_config = OPTIONAL
 
     photo_base64: PhotoBase64 | None = Field(
         default=None,
         description="The photo's bytes; all photos of a batch together have at most "
         f"{MAX_PHOTO_BYTES} bytes",
     )
-    photo_url: Url | None = Field(default=None, description=_URL_DESCRIPTION)
-    upload_id: uuid.UUID | None = Field(default=None, description=_UPLOAD_DESCRIPTION)
-    photo_name: str | None = Field(default=None, description=_NAME_DESCRIPTION)
     recipe: RecipeFields | None = Field(
         default=None, description="Its fields override those of the batch's `recipe`"
     )
