@@ -171,8 +171,7 @@ docs-serve: docs ## Serve the site on port 8766.
 openapi: setup-dev ## Write docs/openapi.json, docs/problems and the tables of recipes from the code.
 	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.api_documents
 
-client: setup-dev ## Write the clients' methods from the operations, and the recipe's type.
-	@.venv/bin/python client/generate_client.py
+client: setup-dev ## Write the client's type of a recipe from its declared fields.
 	@.venv/bin/python client/generate_recipe.py
 
 examples: setup-dev ## Record the examples of docs/openapi.json from a running service.

@@ -5,16 +5,19 @@
 A test compares the file.
 """
 
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from generate_client import PACKAGE, formatted
 from smart_filter_api.schemas.recipe import Recipe
 from smart_filter_shared.catalog.filters import FILTERS
 
-FILE: Final = PACKAGE / "recipe.py"
+FILE: Final = Path(__file__).parent / "smart_filter_client" / "recipe.py"
 # Words that programs name, and the schemas whose words they are.
 _NAMED: Final = {"Output": "OutputName", "Format": "Format", "LogoPlace": "LogoPlace"}
+_OF_ANSWERS: Final = "OutputName"
 _TYPES: Final = {
     "boolean": "bool",
     "integer": "int",
@@ -33,6 +36,8 @@ client/generate_recipe.py writes this file from the fields that the service decl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypedDict
+
+from smart_filter_wire.words import OutputName
 
 {words}
 # Where an output is saved: a file, or a function of its media type and of the server's name for it.
@@ -63,7 +68,9 @@ NO_FIELDS: Final[Recipe] = {{}}
 def generate() -> str:
     """Return the source of the file."""
     schema = Recipe.model_json_schema()
-    words = {name: schema["$defs"][of]["enum"] for of, name in _NAMED.items()}
+    words = {
+        name: schema["$defs"][of]["enum"] for of, name in _NAMED.items() if name != _OF_ANSWERS
+    }
     words["FilterName"] = _FILTER_NAMES
     source = _TEXT.format(
         words="\n".join(f"{name} = {_literal(some)}" for name, some in words.items()),
@@ -77,7 +84,7 @@ def generate() -> str:
             for name, field in schema["properties"].items()
         ),
     )
-    return formatted(FILE, source)
+    return _formatted(source)
 
 
 def _type(schema: Schema, definitions: Schema) -> str:
@@ -102,6 +109,13 @@ def _type(schema: Schema, definitions: Schema) -> str:
 def _literal(words: Sequence[str | int]) -> str:
     # Members of enumerations are words, too.
     return f"Literal[{', '.join(repr(getattr(word, 'value', word)) for word in words)}]"
+
+
+def _formatted(source: str) -> str:
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(FILE), "-"]
+    return subprocess.run(  # noqa: S603  # the formatter of this environment
+        command, input=source, capture_output=True, text=True, check=True
+    ).stdout
 
 
 if __name__ == "__main__":

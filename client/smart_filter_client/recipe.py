@@ -8,19 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypedDict
 
-OutputName = Literal[
-    "image",
-    "cutout",
-    "matte",
-    "persons",
-    "zip",
-    "regions",
-    "thumbnail",
-    "faces",
-    "rating",
-    "printability",
-    "debug",
-]
+from smart_filter_wire.words import OutputName
+
 Format = Literal["auto", "png", "webp", "jpg", "avif"]
 LogoPlace = Literal[
     "bottom-right",

@@ -14,7 +14,6 @@ from smart_filter_api.removebg.errors import RequestRefused, refusal
 from smart_filter_api.removebg.fields import PERSON_CLASS, RemovalOptions
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import StreamWrapper
-from smart_filter_api.schemas.jobs import Frame, Job
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import recipe_parser
 from smart_filter_shared.errors import ObjectMissing
@@ -24,6 +23,8 @@ from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Crop, Subject, framing
+from smart_filter_wire.findings import Frame
+from smart_filter_wire.jobs import Job
 
 JSON: Final = "application/json"
 _BASE64_GROUP_BYTES: Final = 3
@@ -140,7 +141,7 @@ def _result_expired() -> RequestRefused:
 
 
 def _describe_empty(job: JobRow, published: Sequence[PublishedModel]) -> str:
-    if presenters_job.has_any_subject(job):
+    if presenters_job.has_any_subject(presenters_job.read_findings(job)):
         return "nothing in the image stands out"
     faults = published_models.list_faults(model for model in published if model.card.without_people)
     if job.recipe.subject != Subject.AUTO or not faults:

@@ -29,6 +29,7 @@ from smart_filter_shared.recipe.recipe import (
     SHOWN_APART,
     declared_fields,
 )
+from smart_filter_wire.words import OutputName
 
 
 def _drop_absent(schema: dict[str, Any]) -> None:  # JSON Schema of any shape
@@ -88,6 +89,7 @@ class ResolvedFilter(BaseModel):
 
 # The types of fields with names below them: in requests, and in answers.
 _STRUCTURED: Final[dict[str, tuple[Any, Any]]] = {
+    "outputs": (list[OutputName], list[OutputName]),
     "recipe": (str | list[str], None),
     "filters": (list[FilterName | FilterChoice], list[ResolvedFilter]),
     "metadata": (Metadata, None),
@@ -98,7 +100,7 @@ _STRUCTURED: Final[dict[str, tuple[Any, Any]]] = {
 def _request_model() -> type[BaseModel]:
     fields: dict[str, Any] = {
         name: (
-            Optional[_STRUCTURED[name][0] if field.kind is None else field.kind],  # noqa: UP045
+            Optional[_STRUCTURED[name][0] if name in _STRUCTURED else field.kind],  # noqa: UP045
             Field(
                 default=None,
                 description=field.help,
@@ -113,7 +115,7 @@ def _request_model() -> type[BaseModel]:
 
 def _answer_model() -> type[BaseModel]:
     fields: dict[str, Any] = {
-        name: _STRUCTURED[name][1] if field.kind is None else field.kind
+        name: _STRUCTURED[name][1] if name in _STRUCTURED else field.kind
         for name, field in declared_fields().items()
         if name not in SHOWN_APART
     }

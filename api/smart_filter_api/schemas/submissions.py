@@ -13,7 +13,8 @@ from smart_filter_api.schemas.strokes import Strokes
 from smart_filter_shared.queue.batches import MAX_ITEMS
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
-from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS, TAKE
+from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS
+from smart_filter_wire.takes import TAKE
 
 Url = Annotated[
     str, Field(min_length=1, max_length=urls.MAX_CHARACTERS, json_schema_extra={"format": "uri"})

@@ -37,6 +37,7 @@ from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.results import Faces, read_facts
 from smart_filter_shared.storage import keys
 from smart_filter_shared.takes import Take
+from smart_filter_wire.corrections import MAX_ADDED_FACES
 
 # Fields that only make sense for the parent's own submission.
 _NOT_INHERITED: Final = ("run_at", "deadline_ms")
@@ -213,10 +214,10 @@ def _applied_form(parent: JobRow, correction: Correction) -> Mapping[str, Any]:
         ]
         return {**stored, "label": {"faces": boxed}}
     changes = read_face_changes(parent.corrections).then(label, detected.faces)
-    if len(changes.added) > corrections.MAX_ADDED_FACES:
+    if len(changes.added) > MAX_ADDED_FACES:
         detail = (
             f"would give a derived job {len(changes.added)} added faces, but the maximum is "
-            f"{corrections.MAX_ADDED_FACES}; add fewer, or remove added ones with them"
+            f"{MAX_ADDED_FACES}; add fewer, or remove added ones with them"
         )
         raise InvalidRequest([FieldError("/faces/add", detail)])
     return {**stored, "label": changes.as_json()}

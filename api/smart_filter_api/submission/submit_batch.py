@@ -39,7 +39,8 @@ from smart_filter_shared.queue.submission import RejectedItem
 from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.storage import keys
-from smart_filter_shared.takes import TAKE, Take
+from smart_filter_shared.takes import Take
+from smart_filter_wire.takes import TAKE
 
 # Errors that one answer lists; a thousand items would make an answer of hundreds of kilobytes.
 _MAX_ERRORS = 50

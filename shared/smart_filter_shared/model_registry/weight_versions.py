@@ -14,7 +14,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
@@ -22,6 +21,7 @@ from sqlalchemy import Connection, Row, text
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.model_registry import promotion
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_wire.words import VersionState
 
 # Leading hex digits of a digest that are needed to find a version.
 MIN_DIGITS: Final = 8
@@ -31,14 +31,6 @@ _DIGEST: Final = re.compile("[0-9a-f]{64}")
 _MAX_VERSION: Final = 2**31 - 1
 
 Metrics = Mapping[str, Any]  # the JSONB form of promotion.py
-
-
-class VersionState(StrEnum):
-    """The state of a weight version."""
-
-    CANDIDATE = "candidate"
-    LIVE = "live"
-    RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.errors import (
@@ -223,7 +224,8 @@ class ArtifactStore:
                 lengths[name] = len(value.content)
             elif value is not None:
                 adapter = _adapter(made, field.name)
-                facts[field.name] = adapter.dump_python(value, mode="json")
+                # JSON of an answer would round it.
+                facts[field.name] = to_jsonable_python(adapter.dump_python(value))
         kinds = dict.fromkeys(arrays.values(), ArtifactKind.INTERMEDIATE)
         # Files that are no outputs show the photo, so they expire with it.
         kinds |= {

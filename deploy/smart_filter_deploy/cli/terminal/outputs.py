@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TypeAlias
 
 import click
 
 from smart_filter_client import Format
-from smart_filter_client.models import Failure, Job
+from smart_filter_client.models import Job
 from smart_filter_deploy.cli.terminal.photo_files import DASH
+from smart_filter_wire.batches import BatchItemError
+from smart_filter_wire.jobs import JobError
 
 OUTPUT_MARK = "smart-filter"
 # File systems take 255 bytes for a name; a number, the mark, an output's name, and the ending of a
@@ -70,6 +72,15 @@ class OutputPaths:
         ending = suffix_of_media_type(media_type)
         name = ending if output == ending else f"{output}.{ending}"
         return self.folder / f"{self.stem}.{OUTPUT_MARK}.{name}"
+
+
+# Why a photo has no result: the error of its job, of its submission, or of this command.
+Failure: TypeAlias = JobError | BatchItemError
+
+
+def make_failure(code: str, title: str, detail: str = "", remedy: str = "") -> Failure:
+    """Return a failure that no job has."""
+    return BatchItemError(code, title, detail, remedy, stage=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,15 +111,18 @@ def test_command_runs_without_packages_of_the_server(command: str, ended: dict[s
     assert "not installed" not in ended[command].err
 
 
-# httpx, its dependencies, and httpx-sse.
-_HTTPX = "httpx httpx_sse httpcore anyio certifi h11 idna sniffio typing_extensions"
+# The client, httpx, its dependencies, and httpx-sse.
+_HTTPX = (
+    "smart_filter_client smart_filter_wire httpx httpx_sse httpcore anyio certifi h11 idna sniffio"
+    " typing_extensions"
+)
 _PROGRAM = f"""
 import importlib.abc, sys
 
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         top = name.partition(".")[0]
-        if top not in {{*sys.stdlib_module_names, *{_HTTPX.split()!r}, "smart_filter_client"}}:
+        if top not in {{*sys.stdlib_module_names, *{_HTTPX.split()!r}}}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Missing())

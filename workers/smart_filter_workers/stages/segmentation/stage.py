@@ -8,7 +8,8 @@ import numpy as np
 
 from smart_filter_shared.errors import NoPerson
 from smart_filter_shared.recipe import Output, PersonSelection, Recipe, Subject
-from smart_filter_shared.results import MIN_PEOPLE_SHARE, PersonRole
+from smart_filter_shared.results import MIN_PEOPLE_SHARE
+from smart_filter_wire.findings import PersonRole
 from smart_filter_workers import images
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink

@@ -5,15 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from smart_filter_shared.results import DetectedPerson, LowerEnd, SegmentationFacts
+from smart_filter_shared.results import LowerEnd, SegmentationFacts
 from smart_filter_tests.subjects import a_subject
+from smart_filter_wire.findings import Person
 from smart_filter_workers.stages.composite import correct_light, replacement
 
 PHOTO_HEIGHT = 1000
 SURE = SegmentationFacts(
     coverage=0.3,
     confidence=0.97,
-    found=(DetectedPerson(1, (0, 100, 300, 900), kept=True),),
+    found=(Person(1, (0, 100, 300, 900), kept=True),),
 )
 
 
@@ -29,7 +30,7 @@ def test_background_of_certain_large_people_is_replaced() -> None:
 
 
 def test_place_with_small_people_is_kept() -> None:
-    small = (DetectedPerson(1, (0, 100, 100, 400), kept=True),)
+    small = (Person(1, (0, 100, 100, 400), kept=True),)
 
     kept = decide(coverage=0.06, found=small)
 

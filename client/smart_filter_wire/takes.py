@@ -1,9 +1,16 @@
-"""Response models of takes: how one picture was composed of several."""
+"""How one picture was composed of several."""
 
-from pydantic import BaseModel, Field
+from dataclasses import dataclass
+from typing import Final
+
+from smart_filter_wire.formats import Box
+
+# What an album composes in place of a number of its photos.
+TAKE: Final = "take"
 
 
-class TakePerson(BaseModel):
+@dataclass(frozen=True, slots=True)
+class TakePerson:
     """A person of a take.
 
     person: from left to right, from 1.  box: x, y, width and height of the face in the take's
@@ -11,11 +18,12 @@ class TakePerson(BaseModel):
     """
 
     person: int
-    box: list[float] = Field(min_length=4, max_length=4)
-    items: list[int]
+    box: Box
+    items: tuple[int, ...]
 
 
-class TakeSwap(BaseModel):
+@dataclass(frozen=True, slots=True)
+class TakeSwap:
     """A face from another photo than the base; reason: why."""
 
     person: int
@@ -23,7 +31,8 @@ class TakeSwap(BaseModel):
     reason: str
 
 
-class TakeReport(BaseModel):
+@dataclass(frozen=True, slots=True)
+class TakeReport:
     """How a take was composed; items are those of its batch.
 
     base: the item of the photo that gets the faces; null until the take is composed.
@@ -32,7 +41,7 @@ class TakeReport(BaseModel):
     """
 
     base: int | None = None
-    swaps: list[TakeSwap] = []
-    people: list[TakePerson] = []
+    swaps: tuple[TakeSwap, ...] = ()
+    people: tuple[TakePerson, ...] = ()
     fallback: str | None = None
-    notes: list[str] = []
+    notes: tuple[str, ...] = ()

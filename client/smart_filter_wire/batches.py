@@ -1,21 +1,16 @@
-"""Response models of batches and albums."""
+"""Batches and albums."""
 
-import uuid
+from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, Field
-
-from smart_filter_api.problems.problem import ProblemError
-from smart_filter_api.schemas.moments import UtcDatetime
-from smart_filter_api.schemas.takes import TakeReport
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue.batches import BatchState
-from smart_filter_shared.queue.events import EventType
-from smart_filter_shared.queue.states import JobState
-from smart_filter_shared.takes import TAKE
+from smart_filter_wire.formats import Id, Limits, Moment
+from smart_filter_wire.problems import ProblemError
+from smart_filter_wire.takes import TAKE, TakeReport
+from smart_filter_wire.words import BatchState, JobState, StageName
 
 
-class BatchItemError(BaseModel):
+@dataclass(frozen=True, slots=True)
+class BatchItemError:
     """Why an item failed: the error of its job, or of its submission.
 
     stage: null for an item that was rejected at submission.
@@ -27,10 +22,11 @@ class BatchItemError(BaseModel):
     detail: str
     remedy: str
     stage: StageName | None
-    errors: list[ProblemError] | None = None
+    errors: tuple[ProblemError, ...] | None = None
 
 
-class BatchItem(BaseModel):
+@dataclass(frozen=True, slots=True)
+class BatchItem:
     """One photo of a batch.
 
     job_id: null for a rejected item.  rank: in an album, once the album is ranked.
@@ -38,33 +34,36 @@ class BatchItem(BaseModel):
     """
 
     index: int
-    job_id: uuid.UUID | None
+    job_id: Id | None
     state: JobState
     error: BatchItemError | None
     rank: int | None
     deleted: bool
 
 
-class Album(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Album:
     """How many photos of an album are composed, or their take, and when it was ranked."""
 
-    best: int | Annotated[str, Field(pattern=f"^{TAKE}$")]
-    ranked_at: UtcDatetime | None
+    best: int | Annotated[str, Limits({"pattern": f"^{TAKE}$"})]
+    ranked_at: Moment | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Take(TakeReport):
     """One picture with the best face of each person.
 
     job_id: its job, whose outputs are the picture; link: of that job.
     """
 
-    job_id: uuid.UUID
+    job_id: Id
     state: JobState
     error: BatchItemError | None
     link: str
 
 
-class BatchLinks(BaseModel):
+@dataclass(frozen=True, slots=True)
+class BatchLinks:
     """Links of a batch."""
 
     self: str
@@ -72,41 +71,38 @@ class BatchLinks(BaseModel):
     cancel: str
 
 
-class BatchSummary(BaseModel):
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
     """A batch without its items; jobs neither succeeded, failed nor canceled are unfinished."""
 
-    id: uuid.UUID
+    id: Id
     state: BatchState
     total: int
     succeeded: int
     failed: int
     canceled: int
     album: Album | None
-    created_at: UtcDatetime
-    finished_at: UtcDatetime | None
+    created_at: Moment
+    finished_at: Moment | None
     links: BatchLinks
 
+    @property
+    def is_final(self) -> bool:
+        """Whether all of its photos have ended."""
+        return self.finished_at is not None
 
+
+@dataclass(frozen=True, slots=True)
 class Batch(BatchSummary):
     """A batch: photos that were submitted together; take: null without one."""
 
-    items: list[BatchItem]
+    items: tuple[BatchItem, ...]
     take: Take | None = None
 
 
-class BatchPage(BaseModel):
+@dataclass(frozen=True, slots=True)
+class BatchPage:
     """A page of batches, newest first; next_cursor: `cursor` of the next page."""
 
-    items: list[BatchSummary]
+    items: tuple[BatchSummary, ...]
     next_cursor: str | None
-
-
-class BatchEvent(BaseModel):
-    """An event of a batch.
-
-    data: the batch when the event is sent, without its items until it has finished.
-    """
-
-    type: EventType = Field(description="`batch.progress` or `batch.finished`")
-    timestamp: UtcDatetime
-    data: Batch | BatchSummary
