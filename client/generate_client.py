@@ -75,7 +75,7 @@ def generate(kind: Kind) -> str:
         for module, names in _OPERATIONS.items()
         for name in names.split()
     )
-    return _formatted(kind.file, f"{head}{mark}\n{methods}")
+    return formatted(kind.file, f"{head}{mark}\n{methods}")
 
 
 def _method(kind: Kind, module: str, name: str) -> str:
@@ -120,7 +120,8 @@ def _exported(package: str) -> list[str]:
     return [name for name in ast.literal_eval(names) if name != "Picture"]
 
 
-def _formatted(file: Path, source: str) -> str:
+def formatted(file: Path, source: str) -> str:
+    """Return a source as the formatter writes it."""
     command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(file), "-"]
     return subprocess.run(  # noqa: S603  # the formatter of this environment
         command, input=source, capture_output=True, text=True, check=True

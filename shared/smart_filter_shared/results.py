@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from pydantic import TypeAdapter
 
 from smart_filter_shared.printability import Printability
-from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.rating import Rating, SmileLevel, rate
 
 # A photo has no person when people cover less than this share of it, by the API contract.
 MIN_PEOPLE_SHARE: Final = 0.005
@@ -186,6 +186,8 @@ class SegmentationFacts:
     lower_end: None if the model does not tell.
     outline_spread: how far apart two networks draw the outline at its median place, as a share of
         the photo's longest side; None if the model does not ask two.
+    unclaimed_share: the area next to people that only one of them takes for a part of them, as a
+        share of the people's area; None if the model does not ask two.
     attached: what was added to the kept persons; None if the model looks for no attached things.
     """
 
@@ -198,7 +200,31 @@ class SegmentationFacts:
     found: tuple[DetectedPerson, ...] | None = None
     lower_end: LowerEnd | None = None
     outline_spread: float | None = None
+    unclaimed_share: float | None = None
     attached: tuple[AttachedThing, ...] | None = None
+
+
+def rate_faces(smiled: Smiles) -> Rating | None:
+    """Return the rating of a photo; None without faces."""
+    if not smiled.smiles:
+        return None
+    open_eyes = sum(
+        is_open is True for eyes in smiled.eyes for is_open in (eyes.left_open, eyes.right_open)
+    )
+    return rate([smile.level for smile in smiled.smiles], open_eyes)
+
+
+def count_people(segmented: SegmentationFacts, faces: Faces | None) -> int | None:
+    """Return the number of kept persons; for a model that separates none, an estimate by faces.
+
+    faces: None when they were not searched; then None for people whom the model does not separate.
+    """
+    if segmented.persons is not None:
+        return segmented.persons
+    if segmented.coverage < MIN_PEOPLE_SHARE:
+        return 0
+    least = 0 if segmented.any_subject else 1
+    return None if faces is None else max(least, len(faces.faces))
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,13 +55,29 @@ def test_weak_face_and_a_silhouette_are_a_person_without_a_box(
     assert len(found.persons) == 1
 
 
-@pytest.mark.parametrize(("width", "is_too_long"), [(480, False), (490, True)])
-def test_photo_of_more_than_four_to_one_needs_a_review(
+@pytest.mark.parametrize(("width", "is_too_long"), [(700, False), (780, True)])
+def test_photo_whose_windows_are_too_long_needs_a_review(
     segment: Segmenter, width: int, *, is_too_long: bool
 ) -> None:
-    (found,) = segment([prepared_photo(np.zeros((120, width, 3), np.uint8))])
+    (found,) = segment([prepared_photo(np.zeros((50, width, 3), np.uint8))])
 
     assert found.needs_review is is_too_long
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 14])
+def test_everyone_in_a_row_is_found(segment: Segmenter, astronaut: Srgb8, count: int) -> None:
+    """A row of 14 people is six times as wide as high: none was found."""
+    row = np.full((175, 1024, 3), (150, 160, 170), np.uint8)
+    side = min(160, 1024 // count)
+    person = shrink(astronaut, longest_side=side)
+    for number in range(count):
+        left = (2 * number + 1) * 1024 // (2 * count) - side // 2
+        row[-side:, left : left + side] = person
+
+    (found,) = segment([prepared_photo(row)])
+
+    assert len(found.persons or ()) == count
 
 
 def test_photo_without_a_person_has_no_confidence(segment: Segmenter) -> None:

@@ -49,7 +49,7 @@ def test_poll_leaves_no_transaction_open(worker: FaceWorker) -> None:
 
     state = worker.bench.scalar("""
         SELECT state FROM pg_stat_activity
-        WHERE pid <> pg_backend_pid() AND query LIKE '%EXISTS%open_stages%'
+        WHERE pid <> pg_backend_pid() AND query LIKE '%EXISTS%stages%'
     """)
     assert (started, state) == (0, "idle")
 

@@ -145,7 +145,7 @@ def test_claim_for_tenants_reads_no_backlog_of_others(bench: Bench) -> None:
 
 
 def test_head_starts_of_others_do_not_hide_a_quick_row(bench: Bench) -> None:
-    bench.execute("UPDATE cells SET virtual_time = 1000")
+    bench.execute("UPDATE sweeper SET virtual_time = 1000")
     first = bench.submit(KEEP_BACKGROUND, tenant=ANN)
     bench.copy(first, 600, every_seconds=0.0)
     bench.execute("UPDATE stages SET rank = 940, head_start = 60")

@@ -24,7 +24,6 @@ from smart_filter_shared.ids import Capability, new_worker_id
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue import heads, pauses, worker_registry
 from smart_filter_shared.queue.worker_registry import (
-    DEFAULT_CELL,
     LastHeartbeat,
     Standing,
     Worker,
@@ -350,16 +349,14 @@ def test_one_process_sweeps_and_expires_unless_no_heartbeat_was_possible(
 ) -> None:
     bench.execute(
         """
-            UPDATE cells SET expires_from = '2000-01-01',
+            UPDATE sweeper SET expires_from = '2000-01-01',
                 swept_at = statement_timestamp() - make_interval(secs => :ago)
         """,
         ago=ago_seconds,
     )
 
     won, second = (
-        bench.do(
-            worker_registry.acquire_sweep, cell=DEFAULT_CELL, every_seconds=60, heartbeat_seconds=60
-        )
+        bench.do(worker_registry.acquire_sweep, every_seconds=60, heartbeat_seconds=60)
         for _ in range(2)
     )
 

@@ -63,6 +63,7 @@ from smart_filter_shared.results import (
     PreparedFacts,
     SegmentationFacts,
     Smiles,
+    count_people,
     read_facts,
 )
 
@@ -293,19 +294,8 @@ def _rating_reason(recipe: Recipe, faces: list[Face] | None) -> str | None:
 
 
 def _count_people(row: JobRow) -> int | None:
-    """Return the number of kept persons; for a model that separates none, an estimate by faces.
-
-    None without segmentation, and when a model that separates none found people whose faces were
-    not searched.
-    """
     segmented = _segmentation(row)
-    if segmented is None or segmented.persons is not None:
-        return None if segmented is None else segmented.persons
-    if segmented.coverage < MIN_PEOPLE_SHARE:
-        return 0
-    detected = _faces(row)
-    least = 0 if segmented.any_subject else 1
-    return None if detected is None else max(least, len(detected.faces))
+    return None if segmented is None else count_people(segmented, _faces(row))
 
 
 def has_any_subject(row: JobRow) -> bool:

@@ -195,13 +195,13 @@ def _full_size(shown: Job, file: Json) -> tuple[int, int]:
     width, height = int(file["width"]), int(file["height"])
     if shown.photo is None or shown.frame is None:
         return width, height
-    if shown.recipe.crop == Crop.NONE:
+    if shown.recipe["crop"] == Crop.NONE:
         return shown.photo.width, shown.photo.height
-    if shown.recipe.scale == "original" or shown.frame.foreground is None:
+    if shown.recipe["scale"] == "original" or shown.frame.foreground is None:
         larger = 1 / shown.frame.scale
     else:
         # The people are scaled separately; the crop is as wide as the people and their margins.
-        larger = _crop_width(shown.recipe.margin, shown.frame, shown.photo.width) / width
+        larger = _crop_width(shown.recipe["margin"], shown.frame, shown.photo.width) / width
     larger = max(1.0, larger)
     return round(larger * width), round(larger * height)
 

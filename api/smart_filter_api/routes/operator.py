@@ -42,7 +42,6 @@ from smart_filter_shared.operations.bulk import BulkAction
 from smart_filter_shared.operations.overview import QueueStats
 from smart_filter_shared.operations.timeseries import TimeRange
 from smart_filter_shared.queue import pauses, worker_registry
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import settings, usage
 from smart_filter_shared.tenants.audit_log import AuditEvent
 
@@ -75,9 +74,7 @@ async def get_service_state(
 ) -> Response:
     """Return the current state of the service."""
     del caller
-    read = partial(
-        overview.read_overview, cell=DEFAULT_CELL, silent_seconds=services.silent_seconds
-    )
+    read = partial(overview.read_overview, silent_seconds=services.silent_seconds)
     standing = await services.database.query(read)
     return documents.revalidated_response(
         operations.render_overview(standing).model_dump_json().encode(), if_none_match

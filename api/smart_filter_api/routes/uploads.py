@@ -16,7 +16,7 @@ from smart_filter_api.intake import body as intake_body
 from smart_filter_api.intake import json_document
 from smart_filter_api.intake.body import SpooledPicture
 from smart_filter_api.intake.body_budget import BodySender
-from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES, PHOTO, PICTURES, picture_too_large
+from smart_filter_api.intake.multipart import PHOTO, PICTURES, picture_too_large
 from smart_filter_api.openapi import bodies
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas import uploads as schemas_uploads
@@ -37,7 +37,7 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.ids import Tenant, UploadId, new_upload_id
 from smart_filter_shared.security import photo_header
-from smart_filter_shared.security.photo_header import PhotoFormat
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES, PhotoFormat
 from smart_filter_shared.suggestions import did_you_mean
 from smart_filter_shared.tenants import quotas
 

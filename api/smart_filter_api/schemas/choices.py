@@ -28,7 +28,7 @@ class ModelRequirements(BaseModel):
 
 
 class ModelVersion(BaseModel):
-    """Trained weights of a model: live, a shadow that runs for comparison, or a candidate.
+    """Trained weights of a model: live, a candidate, or retired.
 
     data_set: version of the data set of corrections that they were trained on.
     deletions: how many of their training photos were deleted since.

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
 from smart_filter_api.auth import output_links
-from smart_filter_api.schemas.submissions import RecipeFields
+from smart_filter_api.schemas.recipe import RecipeFields
 
 _MAX_COUNT = 10_000_000
 _MAX_MEGAPIXELS = 1e12

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from smart_filter_api.intake.base64_text import max_text_bytes
 from smart_filter_api.schemas.moments import UtcDatetime
+from smart_filter_api.schemas.recipe import RecipeFields
 from smart_filter_api.schemas.strokes import Stroke
-from smart_filter_api.schemas.submissions import RecipeFields
 from smart_filter_api.schemas.webhooks import Address
 from smart_filter_shared.feedback.corrections import (
     MAX_ADDED_FACES,

@@ -7,26 +7,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from smart_filter_api.schemas.moments import UtcDatetime
+from smart_filter_api.schemas.recipe import ResolvedRecipe
 from smart_filter_api.schemas.takes import TakeReport
-from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.pipeline import StageName, TaskName
-from smart_filter_shared.presets import Style
 from smart_filter_shared.printability import Printability
-from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.recipe import (
-    Crop,
-    Edge,
-    Effort,
-    Format,
-    LogoPlace,
-    Mask,
-    Output,
-    Provenance,
-    Subject,
-)
+from smart_filter_shared.recipe import Output
 from smart_filter_shared.results import BackgroundCandidate, OutlineContrast, PersonRole
 
 
@@ -49,65 +37,6 @@ StageSeconds = Annotated[
 _DURATION_DESCRIPTION = (
     "Seconds from now; null while an operator has paused a queue that the job still needs"
 )
-
-
-class ResolvedModel(BaseModel):
-    """The requested model, `auto` or a name, and its parameters."""
-
-    model: str
-    params: dict[str, Scalar] = {}
-
-
-class ResolvedFilter(BaseModel):
-    """A requested filter and its parameters."""
-
-    name: str
-    params: dict[str, Scalar] = {}
-
-
-class ResolvedRecipe(BaseModel):
-    """The recipe of the job, with defaults filled in."""
-
-    background: str
-    outputs: list[Output]
-    format: Format
-    quality: int
-    matte_bits: int
-    max_bytes: int | None = Field(description="For each of image and cutout")
-    keep_metadata: bool
-    effort: Effort
-    provenance: Provenance
-    filename: str | None = None
-    style: Style
-    edge: Edge
-    grow: int
-    mask: Mask
-    crop: Crop
-    margin: str
-    scale: str
-    position: str
-    roi: str
-    size: str
-    aspect: str
-    shadow: str
-    outline: str
-    light_wrap: str
-    harmonize: str
-    logo: str = "none"
-    logo_place: LogoPlace = LogoPlace.BOTTOM_RIGHT
-    logo_size: str = "15%"
-    logo_margin: str = "4% 4% 4% 4%"
-    filters: list[ResolvedFilter]
-    subject: Subject
-    require_person: bool
-    persons: str = Field(description="`all`, `main`, `front`, `largest`, or numbers such as `1,3`")
-    priority: Priority
-    run_at: UtcDatetime | None
-    deadline_ms: int | None = Field(description="From the acceptance of the job")
-    segmentation: ResolvedModel
-    face: ResolvedModel
-    smile: ResolvedModel
-    eyes: ResolvedModel
 
 
 class Picture(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from smart_filter_api.schemas.moments import UtcDatetime
-from smart_filter_api.schemas.submissions import RecipeFields
+from smart_filter_api.schemas.recipe import RecipeFields
 
 
 class SaveRecipeRequest(BaseModel):

@@ -135,8 +135,7 @@ class UsagePage(BaseModel):
 
     items: list[DayUsage]
     record_seconds: float | None = Field(
-        description="How long a job's record is kept after its day in UTC, and longer while"
-        " anything else of that day's jobs is kept; then the job answers 404. Usage stays. null:"
-        " for ever"
+        description="How long a job's record is kept after its end, and longer while anything else"
+        " of the job is kept; then the job answers 404. Usage stays. null: for ever"
     )
     next_cursor: None = None

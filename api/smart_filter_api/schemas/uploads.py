@@ -5,9 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 
-from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES
 from smart_filter_api.schemas.moments import UtcDatetime
-from smart_filter_shared.security.photo_header import PhotoFormat
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES, PhotoFormat
 
 _MAX_TYPE_CHARACTERS = 100
 _PREFIX = "image/"

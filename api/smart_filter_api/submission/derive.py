@@ -32,7 +32,8 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import BackgroundKind
-from smart_filter_shared.recipe.fields import MAX_SEED, Fields, drop_replaced
+from smart_filter_shared.recipe.fields import Fields, drop_replaced
+from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.results import Faces, read_facts
 from smart_filter_shared.storage import keys
 from smart_filter_shared.takes import Take

@@ -36,8 +36,8 @@ from smart_filter_shared.jobs.submission import (
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.fair_queueing import Reservation
 from smart_filter_shared.queue.submission import RejectedItem
-from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.recipe.fields import Fields
+from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.storage import keys
 from smart_filter_shared.takes import TAKE, Take
 
@@ -316,7 +316,7 @@ def _build_job(
         job_id=new_job_id(),
         tenant=caller.tenant,
         recipe=parsed_recipe.recipe,
-        seed=secrets.randbelow(recipe_fields.MAX_SEED + 1) if seed is None else seed,
+        seed=secrets.randbelow(MAX_SEED + 1) if seed is None else seed,
         place=place,
         photo_key=None,
         photo_digest=None,

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.catalog.model_card import ModelCard
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.queue.leases import VersionGuard
 
@@ -56,7 +56,7 @@ def reset_release(connection: Connection) -> None:
 
 def find_skew(connection: Connection, cards: Sequence[ModelCard]) -> dict[Capability, str]:
     """Return the capabilities whose published cards differ from one's own, with the remedy."""
-    rows = sessions.fetch_rows(connection, _FIND_SKEW, {"cards": to_guard(cards)})
+    rows = driver_queries.fetch_rows(connection, _FIND_SKEW, {"cards": to_guard(cards)})
     reasons: dict[Capability, str] = {}
     for task, name, published in rows:
         card = next(card for card in cards if (card.task, card.name) == (task, name))

@@ -1,4 +1,4 @@
-"""The registry of worker processes: heartbeats, draining, and who sweeps the cell."""
+"""The registry of worker processes: heartbeats, draining, and which one sweeps."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,12 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, delete, func, text, update
 
-from smart_filter_shared.db import sessions, tables
+from smart_filter_shared.db import driver_queries, tables
 from smart_filter_shared.ids import Capability, WorkerId
 from smart_filter_shared.queue import heads
 
 # Missed sweeps before the sweeper counts as having been down.
 _LATE_SWEEPS = 5
-# Name of the cell (the stack of servers) that this process belongs to; only one for now.
-DEFAULT_CELL = "default"
 # Pseudo-capability under which webhook senders register; it is never claimed.
 SENDER_ROLE = Capability("webhooks")
 _NOW = func.statement_timestamp()
@@ -36,7 +34,7 @@ _LIST_UNATTENDED = text(f"""
         )
         AND EXISTS (
             SELECT FROM (
-                SELECT ready_at FROM open_stages AS stages
+                SELECT ready_at FROM stages
                 WHERE stages.capability = ready_queues.capability AND state = 'ready'
                 ORDER BY rank LIMIT :most
             ) AS first
@@ -136,7 +134,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class SweepGrant:
-    """The right to sweep a cell once.
+    """The right to sweep once.
 
     may_expire: whether leases that were not renewed in time may be expired.
     """
@@ -162,7 +160,7 @@ def record_heartbeat(connection: Connection, worker: Worker) -> Standing:
         "draining": worker.draining,
         "process": worker.process,
     }
-    ((must_drain, has_peer),) = sessions.fetch_rows(connection, _RECORD_HEARTBEAT, parameters)
+    ((must_drain, has_peer),) = driver_queries.fetch_rows(connection, _RECORD_HEARTBEAT, parameters)
     return Standing(must_drain, has_peer)
 
 
@@ -287,32 +285,30 @@ def delete_silent(connection: Connection, *, silent_seconds: float) -> None:
 
 
 def acquire_sweep(
-    connection: Connection, *, cell: str, every_seconds: float, heartbeat_seconds: float
+    connection: Connection, *, every_seconds: float, heartbeat_seconds: float
 ) -> SweepGrant | None:
-    """Acquire the right to sweep a cell, at most once in every_seconds; None when not acquired.
+    """Acquire the right to sweep, at most once in every_seconds; None when not acquired.
 
     When no sweep ran for a heartbeat and for several sweep intervals, the database or all workers
     were down. Live workers then get two heartbeats to renew their leases before any expires.
     """
     won = connection.execute(
         text("""
-            UPDATE cells SET
+            UPDATE sweeper SET
                 swept_at = statement_timestamp(),
                 expires_from = CASE
                     WHEN swept_at < statement_timestamp() - make_interval(secs => :unswept)
                     THEN statement_timestamp() + make_interval(secs => 2 * :heartbeat)
                     ELSE expires_from
                 END
-            WHERE name = (
-                SELECT name FROM cells
-                WHERE name = :cell
-                    AND swept_at <= statement_timestamp() - make_interval(secs => :every_seconds)
+            WHERE EXISTS (
+                SELECT FROM sweeper
+                WHERE swept_at <= statement_timestamp() - make_interval(secs => :every_seconds)
                 FOR UPDATE SKIP LOCKED
             )
             RETURNING expires_from <= statement_timestamp() AS may_expire
         """),
         {
-            "cell": cell,
             "every_seconds": every_seconds,
             "heartbeat": heartbeat_seconds,
             # A sweep that is a little late must not count as an outage: that would stop expiry.
@@ -322,19 +318,18 @@ def acquire_sweep(
     return None if won is None else SweepGrant(may_expire=won.may_expire)
 
 
-def acquire_orphan_scan(connection: Connection, *, cell: str, every_seconds: float) -> bool:
+def acquire_orphan_scan(connection: Connection, *, every_seconds: float) -> bool:
     """Acquire the right to scan for orphaned objects; return whether it was acquired.
 
     The scan lists the object store, so it runs rarely: at most once in every_seconds.
     """
     won = connection.execute(
         text("""
-            UPDATE cells SET cleared_at = statement_timestamp()
-            WHERE name = :cell
-                AND cleared_at <= statement_timestamp() - make_interval(secs => :every_seconds)
-            RETURNING name
+            UPDATE sweeper SET cleared_at = statement_timestamp()
+            WHERE cleared_at <= statement_timestamp() - make_interval(secs => :every_seconds)
+            RETURNING cleared_at
         """),
-        {"cell": cell, "every_seconds": every_seconds},
+        {"every_seconds": every_seconds},
     )
     return won.one_or_none() is not None
 

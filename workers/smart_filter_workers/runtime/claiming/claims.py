@@ -101,5 +101,5 @@ def claim(services: WorkerContext, connection: Connection) -> Claim:
 
 def is_readable(lease: Lease) -> bool:
     """Return whether this version knows every task that a lease names."""
-    documents = (lease.models, lease.parameters, lease.digests, lease.shadows)
+    documents = (lease.models, lease.parameters, lease.digests)
     return all(isinstance(document, Mapping) and set(document) <= _TASKS for document in documents)

@@ -12,6 +12,7 @@ from smart_filter_shared.errors import NoMask
 from smart_filter_workers import images, photo_regions
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.photo_regions import PhotoRegions
+from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import (
     HALF_LEVEL,
     Matte8,
@@ -34,6 +35,7 @@ _FAINT_SHARE: Final = 0.004
 _UNTOUCHED: Final = 0
 _REMOVED: Final = 1
 _KEPT: Final = 2
+_WHOLE: Final = 255
 
 Canvas = NDArray[np.uint8]  # (h, w), the matte's size
 
@@ -88,9 +90,10 @@ def draw_over_matte(
     prepared: PreparedPhoto,
     model_matte: Matte8,
 ) -> Segmentation:
-    """Return the segmentation with the users' drawings applied over its matte.
+    """Return the segmentation with the users' drawings applied over its matte and its evidence.
 
-    model_matte: (h, w) uint8, as the model made it.
+    model_matte: (h, w) uint8, as the model made it.  Where nothing is drawn, the evidence stays: a
+    stroke over a cushion says nothing about a hand.
     """
     matte = segmented.matte
     regions: PhotoRegions | None = None
@@ -110,7 +113,10 @@ def draw_over_matte(
     before, after = (np.count_nonzero(alpha > HALF_LEVEL) for alpha in (segmented.matte, matte))
     # The coverage counts persons that the recipe does not keep, too.
     coverage = segmented.coverage + (after - before) / matte.size if after else 0.0
-    return replace(segmented, matte=matte, coverage=coverage)
+    evidence = segmented.evidence
+    if evidence is not None:
+        evidence = _apply_to_evidence(evidence, canvas)
+    return replace(segmented, matte=matte, coverage=coverage, evidence=evidence)
 
 
 def _shrink_mask(mask: Matte8, *, like: Matte8) -> Matte8:
@@ -178,6 +184,20 @@ def _apply_strokes(matte: Matte8, canvas: Canvas) -> Matte8:
     kept = _soften(canvas == _KEPT)
     mixed = matte * (1 - drawn) + 255 * kept
     return np.asarray(np.clip(np.rint(mixed), 0, 255), dtype=np.uint8)
+
+
+def _apply_to_evidence(evidence: Matte8, canvas: Canvas) -> Matte8:
+    """Return the small evidence, (h', w') uint8, sure where a stroke keeps any part of a pixel.
+
+    It is none where strokes remove the whole pixel.
+    """
+    height, width = evidence.shape
+    removed, kept = (
+        resize(np.where(canvas == level, np.uint8(255), np.uint8(0)), width=width, height=height)
+        for level in (_REMOVED, _KEPT)
+    )
+    left = np.where(removed == _WHOLE, np.uint8(0), evidence)
+    return np.where(kept > 0, np.uint8(_WHOLE), left)
 
 
 def _soften(where: NDArray[np.bool_]) -> NDArray[np.float32]:

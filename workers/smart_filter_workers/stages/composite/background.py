@@ -63,18 +63,6 @@ def is_photo(chosen: ChosenBackground) -> bool:
     )
 
 
-def shows_people(chosen: ChosenBackground, inputs: Inputs) -> bool:
-    """Return whether the background is the photo with its people, sharp where they may be.
-
-    Their own pixels then need no matte, whose errors would show.
-    """
-    return (
-        chosen.kind == BackgroundKind.BLUR
-        and inputs.evidence is not None
-        and not inputs.recipe.framing.moves_people
-    )
-
-
 def find_light_curve(chosen: ChosenBackground | None, inputs: Inputs) -> Curve | None:
     """Return the curve that corrects a photo that `auto` keeps; None to leave it as it is."""
     is_kept = chosen is not None and chosen.kind == BackgroundKind.KEEP
@@ -127,11 +115,11 @@ def _draw_blurred(inputs: Inputs, matte: Matte8, strength: float, frame: Frame) 
     evidence = inputs.evidence
     if evidence is None:
         return _place(blur.draw(proxy_srgb, matte, strength=strength, sheet=sheet), frame)
-    evidence = np.maximum(evidence, resize(matte, width=evidence.shape[1], height=len(evidence)))
+    small = resize(matte, width=evidence.shape[1], height=len(evidence))
     eyes, soles = (row / height for row in camera.find_ground(inputs) or (math.nan, math.nan))
-    softness = blur.find_softness(evidence, eyes=eyes, soles=soles)
+    softness = blur.find_softness(evidence, small, eyes=eyes, soles=soles)
     blurred = blur.draw_beyond(
-        inputs.photo.srgb, proxy_srgb, softness, strength=strength, sheet=sheet
+        inputs.photo.srgb, proxy_srgb, softness, matte, strength=strength, sheet=sheet
     )
     return _place(blurred, frame)
 

@@ -63,8 +63,8 @@ class Inputs:
 
     @property
     def evidence(self) -> Matte8 | None:
-        """Where people may be, (h, w) uint8; None where the user drew or sent the matte."""
-        if self.segmented is None or self.drawn or self.recipe.mask == Mask.UPLOAD:
+        """Where people may be, (h, w) uint8; None where the user sent the matte, which says it."""
+        if self.segmented is None or self.has_mask:
             return None
         return self.segmented.evidence
 

@@ -245,7 +245,4 @@ def _picture(
         faces=[compose.face_to_canvas(face, frame) for face in inputs.detected_faces],
         photo_ends=frame.place((0, inputs.photo.srgb.shape[0]))[1] / frame.height,
     )
-    is_plain = look.resolve_auto(inputs.recipe.look, scene) == look.NO_LOOK
-    if is_plain and background.shows_people(chosen, inputs):
-        return behind, contrast
     return look.join_people(compositor, cut, behind, inputs.recipe.look, scene), contrast

@@ -136,7 +136,8 @@ def _describe_parameter(schema: Mapping[str, object]) -> str:
 def _describe_needs(needs: object) -> str:
     if not isinstance(needs, Mapping) or not needs.get("packages"):
         return ""
-    return f"{_join_words(needs['packages'])} (smart-filter[{needs.get('extra')}])"
+    extra = needs.get("extra")
+    return _join_words(needs["packages"]) + (f" (smart-filter[{extra}])" if extra else "")
 
 
 def _format_figures(figures: object) -> str:

@@ -48,6 +48,16 @@ def test_photo_of_people_without_a_clear_outline_is_kept() -> None:
     assert decide(outline_spread=0.9 * apart) is None
 
 
+def test_photo_with_something_that_may_be_a_part_of_people_is_kept() -> None:
+    share = replacement.MAX_UNCLAIMED_SHARE
+
+    kept = decide(unclaimed_share=1.1 * share)
+
+    assert kept is not None
+    assert "may be a part of them" in kept
+    assert decide(unclaimed_share=0.9 * share) is None
+
+
 def test_photo_of_doubtful_people_is_kept() -> None:
     assert decide(confidence=0.8, needs_review=True) is not None
 

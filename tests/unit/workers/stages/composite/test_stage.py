@@ -31,6 +31,7 @@ from smart_filter_workers.backgrounds import blur
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
 from smart_filter_workers.backgrounds.sources.stock import StockSource
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import (
     MatteDrawing,
@@ -137,7 +138,9 @@ def test_blur_keeps_every_pixel_that_may_show_a_person_or_what_one_holds() -> No
     away = np.abs(seen - inputs.photo.srgb)
     assert inputs.segmented is not None
     held = (slice(20, 40), slice(180, 230))
-    people = resize(inputs.segmented.matte, width=WIDTH, height=HEIGHT) > 0
+    # Their rim is mixed with what is behind it.
+    people = resize(inputs.segmented.matte, width=WIDTH, height=HEIGHT) == 255
+    people = cv2.erode(people.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
     assert not away[held].any()
     assert not away[people].any()
     assert away[:, :20].mean() > 40
@@ -145,11 +148,33 @@ def test_blur_keeps_every_pixel_that_may_show_a_person_or_what_one_holds() -> No
 
 def test_blur_reaches_up_to_people_whose_matte_was_drawn() -> None:
     inputs = a_blurred_job(np.full((HEIGHT // SCALE, WIDTH // SCALE), 255, np.uint8))
-    strokes = MatteDrawing(strokes=(Stroke(((1.0, 1.0),), keep=False, width=2),))
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[60:150, 80:120] = 255
+    drawn = (MatteDrawing(mask=mask),)
 
-    seen = decode_pixels(composite(replace(inputs, drawn=(strokes,))).image)
+    seen = decode_pixels(composite(replace(inputs, drawn=drawn)).image)
 
     assert np.abs(seen - inputs.photo.srgb)[:, :60].mean() > 40
+
+
+def test_stroke_leaves_people_elsewhere_in_focus() -> None:
+    evidence = np.zeros((HEIGHT // SCALE, WIDTH // SCALE), np.uint8)
+    evidence[10:20, 90:115] = blur.SEEN_FROM
+    inputs = a_blurred_job(evidence)
+    kept = Stroke(((20.0, 120.0), (40.0, 120.0)), keep=True, width=16)
+    removed = Stroke(((215.0, 20.0), (215.0, 40.0)), keep=False, width=30)
+
+    seen, corrected = (
+        decode_pixels(composite(replace(inputs, drawn=drawn)).image)
+        for drawn in ((), (MatteDrawing(strokes=(kept, removed)),))
+    )
+
+    away = np.abs(corrected - inputs.photo.srgb)
+    # What a hand holds left of the removed part, and what the user marks as a part of a person.
+    assert not away[20:40, 182:196].any()
+    assert not away[117:123, 22:38].any()
+    assert not np.abs(seen - inputs.photo.srgb)[20:40, 205:225].any()
+    assert away[20:40, 212:225].any()
 
 
 def test_people_who_are_placed_elsewhere_are_blurred_out_of_their_background() -> None:

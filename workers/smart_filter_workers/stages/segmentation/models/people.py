@@ -6,7 +6,7 @@ Each person is cut out by both.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -50,7 +50,8 @@ from smart_filter_workers.stages.segmentation.mattes.two_pass import segment_in_
 from smart_filter_workers.stages.segmentation.models.base import Look, People, Segmenter
 from smart_filter_workers.stages.segmentation.models.isnet import CARD as ISNET
 from smart_filter_workers.stages.segmentation.models.isnet import Salient
-from smart_filter_workers.stages.segmentation.people import split_instances
+from smart_filter_workers.stages.segmentation.people import split_instances, windows
+from smart_filter_workers.stages.segmentation.people.framed_pictures import set_pictured_aside
 from smart_filter_workers.stages.segmentation.people.lower_end import find_lower_end
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.people.persons import Person, PersonFinder
@@ -60,6 +61,7 @@ from smart_filter_workers.stages.segmentation.people.subject_filter import (
     select_subject_faces,
     split_bystanders,
 )
+from smart_filter_workers.stages.segmentation.people.windows import WindowLook
 from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX
 
 CARD: Final = ModelCard(
@@ -121,9 +123,8 @@ DRAWN_ABOVE: Final = 0.75
 # 0.94 at 384 and 0.61 at 512: the network knows large persons best. Low scores are for doubts.
 PERSON_SIDE_PX: Final = 256
 PERSON_THRESHOLD: Final = 0.08
-# Photos longer than this, such as panoramas, need a review too: the networks see a person of their
-# whole height at 160 pixels or less. Of persons in a row all 8 were found at a ratio of 5, 2 of 15
-# at 10, and none of 22 at 15.
+# Photos, and windows of them, longer than this need a review too: the networks see a person of
+# their whole height at 160 pixels or less.
 MAX_RATIO: Final = 4.0
 # Mattes of less confidence need a review, those of several people of more: they hide each other.
 # Of 1,857 training photos with people these are 74 % of the 53 whose IoU is below 0.8, and 12 % of
@@ -171,7 +172,7 @@ class PeopleSegmenter:
 
     def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
         """Return the people of each picture, separated if possible."""
-        return [self._cut_out(photo) for photo in batch]
+        return [self._look(photo) for photo in batch]
 
     def refine_outlines(
         self, people: People, prepared: PreparedPhoto, edge: Edge, /, salient: Look | None = None
@@ -179,16 +180,35 @@ class PeopleSegmenter:
         """Return the people with the outlines on which further networks agree."""
         if self.outlines is None:
             return people
-        return self.outlines.correct(people, prepared, edge, salient)
+        corrected = self.outlines.correct(people, prepared, edge, salient)
+        if corrected is people:
+            return people
+        # Silhouettes reach beyond a frame that cuts a person off; corrected outlines do not.
+        return set_pictured_aside(
+            corrected, shrink(prepared.proxy_srgb, longest_side=LONGEST_SIDE_PX)
+        )
 
-    def _cut_out(self, prepared: PreparedPhoto) -> People:
+    def _look(self, prepared: PreparedPhoto) -> People:
+        """Return the people of a picture; look at a long one in windows, too."""
+        whole = self._cut_out(prepared)
+        looks = []
+        for window in windows.make_windows(*prepared.proxy_srgb.shape[:2]):
+            srgb = np.ascontiguousarray(prepared.proxy_srgb[window])
+            (faces,) = self.detect_faces([srgb])
+            height, width = srgb.shape[:2]
+            part = replace(prepared, width=width, height=height, proxy_srgb=srgb, proposals=faces)
+            looks.append(WindowLook(window, self._cut_out(part, is_window=True)))
+        return windows.join_looks(whole, looks) if looks else whole
+
+    def _cut_out(self, prepared: PreparedPhoto, *, is_window: bool = False) -> People:
         proxy = prepared.proxy_srgb
         srgb = shrink(proxy, longest_side=LONGEST_SIDE_PX)
         all_faces = self._faces(prepared, srgb)
         faces = select_subject_faces(all_faces)
         whole = segment_in_two_passes(self.eyes.selfie, srgb)
         boxes = PersonBoxes(self.find_boxes, srgb)
-        persons, bystanders = split_bystanders(self.eyes.finder(srgb, faces, boxes), faces)
+        seen = self.eyes.finder(srgb, faces, boxes, is_window=is_window)
+        persons, bystanders = split_bystanders(seen, faces)
         evidence = _merge_evidence(whole, [*persons, *bystanders], all_faces, boxes, proxy)
         is_too_long = max(proxy.shape[:2]) > MAX_RATIO * min(proxy.shape[:2])
         presence = max((person.presence for person in persons), default=0.0)
@@ -219,7 +239,7 @@ class PeopleSegmenter:
             least_px = MIN_PEOPLE_SHARE * matte.size
             possible = [each for each in mattes if np.count_nonzero(each > HALF_LEVEL) >= least_px]
             return _without_people(evidence, possible, needs_review=is_too_long)
-        return People(
+        people = People(
             matte,
             persons=mattes,
             evidence=evidence,
@@ -228,6 +248,7 @@ class PeopleSegmenter:
             needs_review=is_too_long
             or confidence < (GROUP_REVIEWED_BELOW if len(outlines) > 1 else REVIEWED_BELOW),
         )
+        return set_pictured_aside(people, srgb)
 
     def _faces(self, prepared: PreparedPhoto, srgb: Srgb8) -> list[Box]:
         """Return the faces of a picture; detect those of a group again at this size."""

@@ -57,7 +57,7 @@ def find_bystanders(people: People, prepared: PreparedPhoto) -> set[int]:
 
     Where main persons show their faces, those who are not among them and show none were not
     photographed: passers-by, and what the frame or a main person leaves of them. Where no main
-    person shows a face, as in sports, everyone is a subject.
+    person shows a face, as in sports, everyone is a subject, and so is who may be a main person.
     """
     if people.persons is None or len(people.persons) < 2:  # noqa: PLR2004 - there is no other
         return set()
@@ -65,7 +65,12 @@ def find_bystanders(people: People, prepared: PreparedPhoto) -> set[int]:
     main = _select_main(figures) if figures else []
     if not any(figure.face_px for figure in main):
         return set()
-    others = [figure for figure in figures if figure not in main and not figure.face_px]
+    ranks = _rank_figures(figures)
+    others = [
+        figure
+        for figure, rank in zip(figures, ranks, strict=True)
+        if rank < NEVER_MAIN * max(ranks) and figure not in main and not figure.face_px
+    ]
     return {number for figure in others for number in figure.numbers}
 
 

@@ -104,10 +104,13 @@ class PersonFinder:
         self._detect = PoseDetector(weights, threshold=BODY_THRESHOLD)
         self._silhouettes = SilhouetteNetwork(weights)
 
-    def __call__(self, picture: Srgb8, faces: Sequence[Box], boxes: PersonBoxes) -> list[Person]:
+    def __call__(
+        self, picture: Srgb8, faces: Sequence[Box], boxes: PersonBoxes, *, is_window: bool = False
+    ) -> list[Person]:
         """Return the persons of a picture, in order of search, then of size.
 
         picture: (H, W, 3) uint8 sRGB; faces: in its pixels; boxes: of whole persons in it.
+        is_window: whether it is a part of a photo, which is as good as a tile.
         """
         persons = _FoundPersons()
         whole = (slice(0, picture.shape[0]), slice(0, picture.shape[1]))
@@ -119,7 +122,7 @@ class PersonFinder:
             return persons.persons
         missed = boxes.propose_bodies([person.outline for person in persons.persons])
         self._draw(picture, missed, persons, _Search.BOXES)
-        for enough, share in SEARCHES:
+        for enough, share in () if is_window else SEARCHES:
             if persons.largest_share(area_px) >= enough:
                 break
             regions = make_tiles(picture.shape[0], picture.shape[1], share=share)
