@@ -18,9 +18,8 @@ from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 SUBJECT_SHARE: Final = 0.13
 SUBJECT_HEIGHT: Final = 0.7
 # Largest spread of an outline (SegmentationFacts). Of training photos with a new background, one
-# strict judge refused 1 of 11, 2 of 16 and 4 of 20 up to it, in three sets; up to 0.002, 2 of 14, 5
-# of 19 and 8 of 30. Two sets that allow a quarter would choose 0.0015 or 0.002, which the third does
-# not confirm.
+# strict judge refused 1 of 11, 2 of 16 and 5 of 21 up to it, in three sets; up to 0.002, 2 of 14, 5
+# of 19 and 9 of 31. Most of these lack a part or show other people, which no spread tells.
 MAX_OUTLINE_SPREAD: Final = 0.0015
 # Largest unclaimed share (SegmentationFacts): half an umbrella, a chair, a leaf. Of training photos
 # in two sets, all 10 with a larger share were refused; the next smaller are at 0.0019, the next
