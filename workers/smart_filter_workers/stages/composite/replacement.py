@@ -18,10 +18,9 @@ from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
 SUBJECT_SHARE: Final = 0.13
 SUBJECT_HEIGHT: Final = 0.7
 # Largest spread of an outline (SegmentationFacts). Of training photos with a new background, one
-# strict judge refused 2 of 14 and 5 of 19 up to it, in two sets; up to 0.0035, 3 of 17 and 6 of 27;
-# above that, 3 of 4. In a third set, up to 0.0025, 11 of 36: most of them for lost parts and for
-# other people, which no spread tells.
-MAX_OUTLINE_SPREAD: Final = 1 / 500
+# strict judge refused 1 of 11, 2 of 16 and 5 of 21 up to it, in three sets; up to 0.002, 2 of 14, 5
+# of 19 and 9 of 31. Most of these lack a part or show other people, which no spread tells.
+MAX_OUTLINE_SPREAD: Final = 0.0015
 # Largest unclaimed share (SegmentationFacts): half an umbrella, a chair, a leaf. Of training photos
 # in two sets, all 10 with a larger share were refused; the next smaller are at 0.0019, the next
 # larger at 0.0033.
