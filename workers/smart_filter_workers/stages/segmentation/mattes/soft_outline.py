@@ -51,7 +51,7 @@ def soften_outline(matte: Matte8, portrait: Matte8, srgb: Srgb8) -> Matte8:
     if measure_trust(matte, portrait) < 1 / 2:
         return matte
     people = matte > HALF_LEVEL
-    people_px = np.count_nonzero(people)
+    people_px = int(np.count_nonzero(people))
     thinnest = _thinnest_part(people_px)
     opposite = cv2.absdiff(matte, portrait) > HALF_LEVEL
     lost, added = (_find_thick(opposite & side, thinnest) for side in (people, ~people))
@@ -62,8 +62,8 @@ def soften_outline(matte: Matte8, portrait: Matte8, srgb: Srgb8) -> Matte8:
         cv2.MORPH_GRADIENT,
         _square(2 * max(3, round(REACH * math.sqrt(people_px))) + 1),
     )
-    outline |= cv2.dilate(background.view(np.uint8), thinnest)
-    return np.where((outline > 0) & ~kept, portrait, matte)
+    changed = cv2.max(outline, cv2.dilate(background.view(np.uint8), thinnest))
+    return np.where((changed > 0) & ~kept, portrait, matte)
 
 
 def measure_unclaimed(matte: Matte8, portrait: Matte8) -> float:
@@ -73,7 +73,7 @@ def measure_unclaimed(matte: Matte8, portrait: Matte8) -> float:
     (H, W) uint8, with at least one pixel of the matte above one half.
     """
     people = matte > HALF_LEVEL
-    people_px = np.count_nonzero(people)
+    people_px = int(np.count_nonzero(people))
     added = (cv2.absdiff(matte, portrait) > HALF_LEVEL) & ~people
     return float(np.count_nonzero(_find_thick(added, _thinnest_part(people_px))) / people_px)
 
