@@ -5,10 +5,10 @@
 #
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
-.PHONY: help run setup setup-dev setup-browser setup-models clean check lint format test test-all \
+.PHONY: help run setup setup-dev setup-browser setup-models clean check lint format test test-all wide-suites narrow-suites \
 	test-slow test-contract test-races test-mutants test-chaos chaos test-soak test-aged test-fuzz test-browser test-alerts \
 	test-containers test-corpora test-docs test-models nightly coverage bench bench-gpu docs docs-serve openapi client examples notices sbom release-compose golden gallery \
-	images thumbnails screenshots
+	images wearables thumbnails screenshots
 
 # Exported unexpanded, so that a blank, a quote, # or $ arrives as typed.
 export RUN_PHOTO := $(value PHOTO)
@@ -27,6 +27,13 @@ SUITE_SECONDS ?= 1800
 NIGHTLY_SECONDS ?= 7200
 BENCH_SECONDS ?= 900
 BENCH_PYTHON ?= .venv/bin/python
+
+# Suites that keep two cores busy run one after the other, then those of one core side by side. The
+# longest come first.
+WIDE_SUITES = test test-containers test-slow test-races test-contract test-soak test-mutants
+SUITES ?= $(WIDE_SUITES) test-browser test-chaos test-docs test-models test-fuzz test-aged lint
+CORES = $(shell cores=$$(nproc); echo $$((cores > 2 ? cores : 2)))
+PAIRS = $(shell echo $$(($(CORES) / 2)))
 
 LIMIT = --session-timeout $(SUITE_SECONDS)
 PYTEST = .venv/bin/python -m pytest $(LIMIT)
@@ -65,7 +72,18 @@ test: setup-dev ## Run unit, integration and acceptance tests (4 min); TESTS=pat
 	@$(PYTEST) $(PARALLEL) $(TESTS)
 
 test-all: setup-browser ## Run every suite and lint (55 min); SUITES="test-chaos lint" chooses.
-	@.venv/bin/python tests/suites.py $(SUITES)
+	@rm -rf build/tests && mkdir -p build/tests
+	@printf '%-15s %-7s %7s %8s %8s\n' suite result passed skipped seconds > build/tests/table
+	@began=$$(date +%s); status=0; \
+	{ $(MAKE) --no-print-directory -j$(PAIRS) wide-suites && \
+	$(MAKE) --no-print-directory -j$(CORES) narrow-suites; } || status=1; \
+	echo; cat build/tests/table; printf '%-40s %8d\n' together $$(($$(date +%s) - began)); exit $$status
+
+wide-suites: $(addprefix suite/,$(filter $(WIDE_SUITES),$(SUITES))) ; @:
+narrow-suites: $(addprefix suite/,$(filter-out $(WIDE_SUITES),$(SUITES))) ; @:
+
+suite/%:
+	@tests/suite.sh $*
 
 test-slow: setup-dev ## Run tests of several seconds and full products.
 	@$(PYTEST) -m slow $(PARALLEL) tests
@@ -150,11 +168,11 @@ docs: setup-dev ## Build the documentation as a site in build/site.
 docs-serve: docs ## Serve the site on port 8766.
 	@.venv/bin/python -m http.server --bind 127.0.0.1 --directory build/site 8766
 
-openapi: setup-dev ## Write docs/openapi.json and docs/problems from the code.
+openapi: setup-dev ## Write docs/openapi.json, docs/problems and the tables of recipes from the code.
 	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.api_documents
 
-client: setup-dev ## Write the clients' methods from the operations.
-	@.venv/bin/python client/generate_client.py
+client: setup-dev ## Write the client's type of a recipe from its declared fields.
+	@.venv/bin/python client/generate_recipe.py
 
 examples: setup-dev ## Record the examples of docs/openapi.json from a running service.
 	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.tour
@@ -178,10 +196,12 @@ gallery: setup-dev ## Draw the pictures of docs/gallery.
 	@.venv/bin/python docs/make_gallery.py
 
 images: setup-dev ## Draw the pictures and diagrams of README, tutorial and explanations.
-	@PYTHONPATH=. .venv/bin/python docs/make_capacity.py
 	@.venv/bin/python docs/make_images.py
 	@.venv/bin/python docs/make_diagrams.py
 	@.venv/bin/python docs/make_curves.py
+
+wearables: setup-browser ## Draw the pictures of glasses, hats and stickers from their SVGs.
+	@PYTHONPATH=tests .venv/bin/python docs/make_wearables.py
 
 thumbnails: setup-dev ## Draw the thumbnails of the generated backgrounds.
 	@.venv/bin/python -m smart_filter_workers.backgrounds.thumbnails

@@ -13,6 +13,7 @@ broker      submissions while the broker accepts bytes and never answers
 
 photo_cpu   processor time of a photo, next to a bare function (`benchmarks.bare_cut_out`)
 repeated    the same for a photo that is sent again, next to a new one
+in_a_program  a call next to rembg's
 peers       a cut-out next to Mosec, LitServe, FastAPI, BentoML, Ray Serve and rembg's server
 
 Every submission has different bytes, except in `repeated`, so no result comes from a cache.

@@ -11,7 +11,10 @@ import numpy as np
 
 from benchmarks import networks, photos
 from benchmarks.networks import Call
-from benchmarks.one_process import OneProcess
+from benchmarks.stages import open_stages
+from smart_filter_shared.recipe import Recipe
+from smart_filter_workers import images
+from smart_filter_workers.in_process import InProcess
 
 QUALITY: Final = 90
 
@@ -23,7 +26,7 @@ class BareDefaultJob:
     """
 
     def __init__(self, weights: Path) -> None:
-        peer = OneProcess(weights)
+        peer = open_stages(weights)
         photo = next(photos.selfies(photos.SIDE_OF_1_MP))
         self._free: SimpleQueue[list[Call]] = SimpleQueue()
         for _ in range(os.cpu_count() or 1):
@@ -47,7 +50,7 @@ class BareDefaultJob:
         return encoded.tobytes()
 
 
-def _record(peer: OneProcess, photo: bytes) -> list[Call]:
+def _record(peer: InProcess, photo: bytes) -> list[Call]:
     with networks.record() as calls:
-        peer.run(photo, seed=0)
+        peer.run(images.decode(photo), Recipe())
     return calls

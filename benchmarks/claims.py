@@ -127,7 +127,7 @@ def _snapshot(bench: Bench) -> Iterator[None]:
     url = make_url(bench.settings.database.url.get_secret_value()).set(drivername="postgresql")
     with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.execute("SELECT count(*) FROM cells")
+        connection.execute("SELECT count(*) FROM sweeper")
         yield
 
 

@@ -19,12 +19,14 @@ from itertools import islice
 from typing import Any, Final
 
 from benchmarks import networks, photos
-from benchmarks.one_process import OneProcess
+from benchmarks.stages import open_stages
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import ModelNotLoaded
 from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.recipe import Recipe
+from smart_filter_workers import images
 from smart_filter_workers.runtime.claiming import batching
 from smart_filter_workers.stages import registry
 
@@ -73,12 +75,15 @@ def main() -> None:
 def measure(case: Case) -> list[dict[str, object]]:
     """Return the figures of each size of batch, or why there are none."""
     try:
-        peer = OneProcess(data_folder() / "weights")
-        models = peer.choose_models(case.stage, case.names, case.parameters)
+        peer = open_stages(data_folder() / "weights")
+        models = peer.choose_models(case.stage, Recipe(), case.names, case.parameters)
     except ModelNotLoaded as error:
         return [{"left_out": str(error)}]
     selfies = photos.selfies(photos.SIDE_OF_1_MP)
-    inputs = [peer.make_inputs(photo, case.stage) for photo in islice(selfies, max(BATCHES))]
+    inputs = [
+        peer.make_inputs(images.decode(photo), case.stage, Recipe())
+        for photo in islice(selfies, max(BATCHES))
+    ]
     run = functools.partial(registry.get_stage(case.stage).run, models)
     cuda = _find_cuda()
     rows = []

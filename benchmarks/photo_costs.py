@@ -1,4 +1,4 @@
-"""Measure the load of one photo on the servers of a cell, beyond their load at rest.
+"""Measure the load of one photo on the servers, beyond their load at rest.
 
 python -m benchmarks.photo_costs
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from smart_filter_shared.printability import FacePrint, Verdict
 from smart_filter_shared.results import Face, Frame
+from smart_filter_wire.printability import FacePrint, Verdict
 from smart_filter_workers import images
 from smart_filter_workers.measurements.face_measurements import (
     FaceMeasurements,

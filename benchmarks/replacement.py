@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.edges_of_photos import VARIABLE
-from benchmarks.one_process import OneProcess
+from benchmarks.stages import open_stages
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import BackgroundKind
+from smart_filter_shared.recipe import BackgroundKind, Recipe
+from smart_filter_workers import images
 from smart_filter_workers.stages.composite import choose_background
 from smart_filter_workers.stages.composite.inputs import Inputs
 
@@ -49,10 +50,11 @@ class Decision:
 
 def decide_all(folder: Path, weights: Path) -> Iterator[Decision]:
     """Yield the decision for each labeled photo, with the models of a weights folder."""
-    stages = OneProcess(weights)
+    stages = open_stages(weights)
     for label, photos in json.loads(LABELS.read_text()).items():
         for photo in photos:
-            inputs = stages.make_inputs((folder / photo).read_bytes(), StageName.COMPOSITE)
+            decoded = images.decode((folder / photo).read_bytes())
+            inputs = stages.make_inputs(decoded, StageName.COMPOSITE, Recipe())
             assert isinstance(inputs, Inputs)
             chosen = choose_background.resolve(inputs)
             decision = "keep" if chosen.kind == BackgroundKind.KEEP else "replace"

@@ -22,7 +22,6 @@ from benchmarks.figures import Figure
 from benchmarks.fleet import Servers
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.ids import new_job_id
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
@@ -153,9 +152,7 @@ def _remove_both(servers: Servers, processes: int) -> None:
         while collector.remove_expired():
             pass
 
-    collectors = [
-        GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL) for _ in range(processes)
-    ]
+    collectors = [GarbageCollector(bench.engine, bench.store) for _ in range(processes)]
     with ThreadPoolExecutor(processes) as pool:
         list(pool.map(work, collectors))
 

@@ -20,7 +20,7 @@ from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import fair_queueing, heads, worker_registry
 from smart_filter_shared.queue.leases import Lease, StageOutcome
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker
+from smart_filter_shared.queue.worker_registry import Worker
 from smart_filter_workers.runtime.counters import WorkerCounters
 
 _LOOK_SECONDS = 0.005
@@ -115,8 +115,6 @@ class StubWorkers:
                 with sessions.transaction(self.engine) as connection:
                     step(connection)
             with sessions.transaction(self.engine) as connection:
-                fair_queueing.advance_virtual_time(
-                    connection, cell=DEFAULT_CELL, silent_seconds=_SILENT_SECONDS
-                )
+                fair_queueing.advance_virtual_time(connection, silent_seconds=_SILENT_SECONDS)
             with sessions.transaction(self.engine) as connection:
                 worker_registry.record_heartbeat(connection, worker)

@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks import figures, photos, service
 from benchmarks.figures import Figure
-from benchmarks.one_process import OneProcess
+from benchmarks.stages import open_stages
 from smart_filter_client import Client
 from smart_filter_deploy.cli.commands.options import default_threads
+from smart_filter_shared.recipe import Recipe
+from smart_filter_workers import images
 
 _CLIENTS = 8
 _ROUNDS = 4
@@ -25,13 +27,13 @@ def measure() -> list[Figure]:
     selfies = photos.selfies(photos.SIDE_OF_1_MP)
     seeds = itertools.count()
     with service.folder() as data, service.up(data) as running:
-        peer = OneProcess(data / "weights")
+        peer = open_stages(data / "weights")
 
         def through_service(photo: bytes, seed: int) -> None:
             _through(running.client, photo, seed)
 
         def through_peer(photo: bytes, seed: int) -> None:
-            peer.run(photo, seed=seed)
+            peer.run(images.decode(photo), Recipe(seed=seed))
 
         variants = {
             "service": (through_service, _CLIENTS),

@@ -9,7 +9,8 @@ steps of EfficientNet-B0 then show how long an epoch of it would take here.
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_tests import drawn_faces
-from smart_filter_training.keras_task import AugmentedPictures, Batches
+from smart_filter_training import loop
+from smart_filter_training.keras_learner import AugmentedPictures, Batches
 from smart_filter_training.models.expression import network as networks
 from smart_filter_training.models.expression.train import LOSS_WEIGHTS, augment, to_inputs
 
@@ -41,14 +43,13 @@ def main() -> None:
         name: _random_shares(rng, len(crops), shape[-1]) for name, shape in _shapes(network).items()
     }
     augmented = AugmentedPictures(crops, wanted, augment, seed=0)
-    drawn = Batches(len(crops), augmented.make_batch, batch_size=BATCH, seed=0)
-    ready = to_inputs(crops), wanted
-    network.fit(drawn, verbose=0)
-    network.fit(*ready, batch_size=BATCH, verbose=0)
+    drawn = Batches(len(crops), augmented.make_examples, BATCH, seed=0)
+    ready = Batches(len(crops), partial(_pick, to_inputs(crops), wanted), BATCH, seed=0)
     ratios = []
+    _train_epoch(network, drawn)
     for _ in range(ROUNDS):
-        memory_seconds = _seconds(lambda: network.fit(*ready, batch_size=BATCH, verbose=0))
-        augmented_seconds = _seconds(lambda: network.fit(drawn, verbose=0))
+        memory_seconds = _seconds(lambda: _train_epoch(network, ready))
+        augmented_seconds = _seconds(lambda: _train_epoch(network, drawn))
         ratios.append(memory_seconds / augmented_seconds)
         rates = (len(crops) / augmented_seconds, len(crops) / memory_seconds)
         print(f"{rates[0]:.0f} of {rates[1]:.0f} crops a second")
@@ -69,6 +70,23 @@ def _print_large_rate(rng: np.random.Generator) -> None:
     )
     seconds = _seconds(lambda: network.fit(crops, wanted, batch_size=LARGE_BATCH, verbose=0))
     print(f"EfficientNet-B0 at 224: {len(crops) / seconds:.1f} crops a second")
+
+
+def _train_epoch(network: Network, batches: Batches) -> None:
+    for _, batch in loop.prefetch(batches.make_batch, 0, batches.epoch):
+        network.train_on_batch(*batch)
+
+
+def _pick(
+    inputs: NDArray[np.float32],
+    wanted: Mapping[str, NDArray[np.float32]],
+    epoch: int,
+    index: int,
+    chosen: NDArray[np.int64],
+) -> tuple[Any, Any]:
+    """Return the examples of a batch as they are."""
+    del epoch, index
+    return inputs[chosen], {name: values[chosen] for name, values in wanted.items()}
 
 
 def _compile(network: Network) -> Network:

@@ -40,20 +40,19 @@ frameworks() { # PACKAGE…: more of them
 worker() { # VARIANT ARGUMENT…: with the packages of the standard input
   variant=$1
   shift
-  image "worker-$variant" --extra api --extra live --extra otlp --extra worker \
-    "$@" pyproject.toml -
+  image "worker-$variant" --group api --group c2pa --group live --group otlp --group worker "$@" -
 }
 
 [ $# -gt 0 ] || set -- run dev models api build worker
 for name in "$@"; do
   case $name in
-    run) lock run 3.11 --extra build --extra embedded pyproject.toml ;;
-    dev) lock dev 3.11 --extra dev pyproject.toml ;;
+    run) lock run 3.11 --group build --group all ;;
+    dev) lock dev 3.11 --group dev ;;
     models)
       [ -e requirements/models.lock ] || cp requirements/dev.lock requirements/models.lock
-      lock models 3.11 --extra test-models pyproject.toml
+      lock models 3.11 --group test-models
       ;;
-    api) image api --extra api --extra otlp pyproject.toml ;;
+    api) image api --group api --group otlp ;;
     build) printf '%s\n' hatchling 'setuptools<81' wheel | image build - ;;
     worker)
       tensorflow=$(pinned tensorflow-cpu)

@@ -1,6 +1,8 @@
 #!/bin/sh
-# Builds the images of a release and publishes them; .github/workflows/release.yml runs it.
+# Builds the files and images of a release and publishes the images; .github/workflows/release.yml runs it.
 #
+#   deploy/release.sh files              # build/release: packages, chart, compose file; needs npm too
+#   deploy/release.sh rehearse           # the same, then installs and uses each in an empty folder
 #   deploy/release.sh build IMAGE …      # for this machine, NAME:TAG; needs Docker only
 #   deploy/release.sh push IMAGE …       # the same, with SBOM and provenance, as NAME:TAG-ARCHITECTURE
 #   deploy/release.sh publish IMAGE …    # joins the architectures to NAME:TAG and signs it with cosign
@@ -10,6 +12,7 @@
 # it. GITHUB_REF_NAME must be the version's tag where it is set, such as v0.1.0.
 set -eu
 cd "$(dirname "$0")/.."
+here=$PWD
 : "${IMAGES:=ghcr.io/smart-filter}"
 IMAGES=$(printf '%s' "$IMAGES" | tr '[:upper:]' '[:lower:]') # as registries want it
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml | head -n 1)
@@ -60,6 +63,22 @@ publish() {
   echo "$name:$tag@$digest"
 }
 
+make_files() {
+  rm -rf build/release && mkdir -p build/release
+  for folder in . client; do
+    (cd $folder && "$here/.venv/bin/hatchling" build --directory "$here/build/release" --target wheel --target sdist)
+  done
+  for folder in client/typescript client/n8n; do
+    (cd $folder && npm ci --silent --no-audit --no-fund --ignore-scripts && npm run --silent build &&
+      npm pack --silent --ignore-scripts --pack-destination "$here/build/release")
+  done
+  # What `pip install --constraint` takes: the tested versions.
+  sed -n 's/^\([^ ]*==[^\]*[^ \]\) *\\*$/\1/p' requirements/run.lock > build/release/constraints.txt
+  tar --create --gzip --file "build/release/smart-filter-chart-$version.tgz" \
+    --transform 's|^kubernetes|smart-filter|' --directory deploy kubernetes
+  write_compose
+}
+
 write_compose() {
   mkdir -p build/release
   sed "s|{SMART_FILTER_IMAGES:-[^}]*}|{SMART_FILTER_IMAGES:-$IMAGES}|" deploy/compose.release.yml \
@@ -74,6 +93,8 @@ command=${1:-}
 [ $# -eq 0 ] || shift
 case $command in
   compose) write_compose ;;
+  files) make_files ;;
+  rehearse) make_files && deploy/rehearse.sh build/release ;;
   build | push | publish)
     [ $# -gt 0 ] || fail "name an image: api, worker-cpu, worker-cpu-torch or worker-gpu"
     for image in "$@"; do
@@ -85,5 +106,5 @@ case $command in
       esac
     done
     ;;
-  *) fail "usage: deploy/release.sh build|push|publish IMAGE …, or compose" ;;
+  *) fail "usage: deploy/release.sh build|push|publish IMAGE …, or compose, files, rehearse" ;;
 esac

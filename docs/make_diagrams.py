@@ -231,21 +231,20 @@ def learning() -> None:
     save(
         "learning-loop",
         (980, 250),
-        "Corrections with consent become a data set; training makes a candidate, which runs as a"
-        " shadow of the live version, and is promoted or dropped; deletions reach every version.",
+        "Corrections with consent become a data set; training makes a candidate, which is measured"
+        " against the live version, and promoted by an operator; deletions reach every version.",
         (
             Box(100, 96, "correction", "with consent", width=150),
             Box(290, 96, "data set", "versioned; a part\nis held out", width=160, height=72),
             Box(480, 96, "training", "on your machine", width=140, is_ours=True),
-            Box(670, 96, "candidate", "measured", width=140),
+            Box(670, 96, "candidate", "measured next\nto the live one", width=140, height=72),
             Box(860, 96, "live", "its digest is\nin every job", width=150, height=72),
-            Box(670, 190, "shadow", "results not shown", width=170, is_ours=True),
             Arrow(((176, 96), (208, 96))),
             Arrow(((371, 96), (408, 96))),
             Arrow(((551, 96), (598, 96))),
-            Arrow(((670, 124), (670, 161)), "some photos", (680, 148), anchor="start"),
-            Arrow(((756, 190), (860, 190), (860, 134)), "promote", (810, 180)),
-            Arrow(((741, 96), (783, 96)), is_dashed=True),
+            Arrow(((741, 96), (783, 96))),
+            Box(860, 200, "previous", "kept", width=150),
+            Arrow(((860, 171), (860, 133)), "rollback", (852, 156), anchor="end"),
             Box(100, 190, "deletion", "of a job", width=150),
             Arrow(
                 ((176, 190), (290, 190), (290, 134)),

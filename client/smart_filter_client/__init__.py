@@ -10,8 +10,8 @@ client, async_client          the two clients: one method for each operation of 
 operations                    the operations as async functions, the methods of AsyncClient
 http                          sends requests and retries; its backends are the only code that
                               exists twice
-requests, fields, recipe      what is sent
-models, printability          the contents of responses, as frozen values
+requests, recipe              what is sent
+models, reading               what the client adds to the answers of smart_filter_wire; their parser
 files                         writes files that appear complete or not at all
 webhook_signature             verifies requests to a webhook
 errors                        what is raised: ServerUnreachable, Refused with the server's `code`, …
@@ -19,21 +19,13 @@ errors                        what is raised: ServerUnreachable, Refused with th
 
 from smart_filter_client.async_client import AsyncClient
 from smart_filter_client.client import Client
-from smart_filter_client.models import (
-    Batch,
-    Event,
-    FaceChanges,
-    FaceLabel,
-    Job,
-    JobState,
-    Output,
-    StageState,
-    Stroke,
-)
+from smart_filter_client.models import Batch, Event, Job, Output, Stroke
 from smart_filter_client.operations.batches import Item
 from smart_filter_client.operations.photos import Upload
-from smart_filter_client.recipe import FilterName, Format, OutputName, Recipe
+from smart_filter_client.recipe import FilterName, Format, Recipe
 from smart_filter_client.webhook_signature import verify_webhook
+from smart_filter_wire.corrections import FaceChanges, FaceLabel
+from smart_filter_wire.words import JobState, OutputName, StageState
 
 __all__ = [
     "AsyncClient",

@@ -22,7 +22,8 @@ Error
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from smart_filter_wire.problems import ProblemError
 
 
 class Error(Exception):
@@ -75,18 +76,6 @@ class KeyLost(Error):
         self.key_id = key_id
 
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """One wrong field of a request.
-
-    pointer: JSON Pointer (RFC 6901) into the request, such as `/background`, or "".
-    detail: what is wrong and what is allowed, for people.
-    """
-
-    pointer: str
-    detail: str
-
-
 class Refused(Error):
     """The server refuses a request.
 
@@ -104,7 +93,7 @@ class Refused(Error):
         status: int,
         title: str = "",
         detail: str = "",
-        errors: Sequence[FieldError] = (),
+        errors: Sequence[ProblemError] = (),
         retry_after: float | None = None,
         request_id: str = "",
         remedy: str = "",

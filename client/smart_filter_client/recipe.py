@@ -1,41 +1,38 @@
-"""The recipe of a job as a type: names, values and defaults are those of docs/api/recipes.md."""
+"""The recipe of a job as a type, with the meaning of each field.
+
+client/generate_recipe.py writes this file from the fields that the service declares.
+"""
+# ruff: noqa: E501
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal, TypedDict
+from typing import Annotated, Final, Literal, TypedDict
 
-OutputName = Literal[
-    "image",
-    "cutout",
-    "matte",
-    "persons",
-    "zip",
-    "regions",
-    "thumbnail",
-    "faces",
-    "rating",
-    "printability",
-    "debug",
-]
-# Where an output is saved: a file, or a function of its media type and of the server's name for it.
-Place = Path | Callable[[str, str], Path]
+from smart_filter_wire.words import OutputName
+
 Format = Literal["auto", "png", "webp", "jpg", "avif"]
 LogoPlace = Literal[
-    "top-left",
-    "top",
-    "top-right",
-    "left",
-    "center",
-    "right",
-    "bottom-left",
-    "bottom",
     "bottom-right",
+    "bottom",
+    "bottom-left",
+    "right",
+    "center",
+    "left",
+    "top-right",
+    "top",
+    "top-left",
 ]
 FilterName = Literal["grade", "sparkle", "glasses", "hat", "sticker", "caption"]
+# Where an output is saved: a file, or a function of its media type and of the server's name for it.
+Place = Path | Callable[[str, str], Path]
 
-_Color = Literal[
-    "black", "red", "navy", "teal", "green", "purple", "pink", "gold", "white", "brown"
-]
+
+class ModelChoice(TypedDict, total=False):
+    """The model of a task, `auto` or a name that `models` lists, and its parameters."""
+
+    model: str
+    params: Mapping[str, str | float | bool]
+
 
 # Names with dots that cannot be nested, because `filters` is a list.
 _FilterParameters = TypedDict(
@@ -47,10 +44,24 @@ _FilterParameters = TypedDict(
         "filters.grade.strength": float,
         "filters.sparkle.amount": float,
         "filters.glasses.kind": Literal["round", "cat-eye", "shades"],
-        "filters.glasses.color": _Color,
+        "filters.glasses.color": Literal[
+            "black", "red", "navy", "teal", "green", "purple", "pink", "gold", "white", "brown"
+        ],
         "filters.glasses.who": str,
         "filters.hat.kind": Literal["party", "santa", "crown", "beanie"],
-        "filters.hat.color": Literal["auto", _Color],
+        "filters.hat.color": Literal[
+            "auto",
+            "black",
+            "red",
+            "navy",
+            "teal",
+            "green",
+            "purple",
+            "pink",
+            "gold",
+            "white",
+            "brown",
+        ],
         "filters.hat.who": str,
         "filters.sticker.kind": Literal["heart", "star", "flower", "bow", "cat-ears", "moustache"],
         "filters.sticker.who": str,
@@ -62,66 +73,135 @@ _FilterParameters = TypedDict(
 )
 
 
-class ModelChoice(TypedDict, total=False):
-    """The model of a task, `auto` or a name that `models` lists, and its parameters."""
-
-    model: str
-    params: Mapping[str, str | float | bool]
-
-
 class Recipe(_FilterParameters, total=False):
-    """What to make of a photo; every name is optional.
+    """What to make of a photo; every name is optional."""
 
-    recipe: a name that `recipes` lists, or several; a later one takes precedence.
-    background: `auto`, `keep`, `transparent`, `color:navy`, `blur:0.5`, `preset:rainbow`,
-        `keywords:beach,sunset`, `file` or `url:https://…`.
-    persons: `all`, `main`, `front`, `largest`, or numbers from the left such as `1,3`.
-    run_at: RFC 3339.  deadline_ms: from the submission.
-    """
-
-    recipe: str | Sequence[str]
-    background: str
-    outputs: OutputName | Sequence[OutputName]
-    format: Format
-    quality: int
-    max_bytes: int | str
-    effort: Literal["fast", "small"]
-    matte_bits: Literal[8, 16]
-    keep_metadata: bool
-    provenance: Literal["none", "c2pa"]
-    filename: str
-    style: Literal["clean", "playful", "brand", "seasonal", "spring", "summer", "autumn", "winter"]
-    edge: Literal["balanced", "fast", "best", "hard"]
-    grow: int
-    mask: Literal["model", "upload"]
-    crop: bool | Literal["faces"]
-    margin: str
-    scale: str
-    position: str
-    roi: str
-    aspect: str
-    size: str
-    shadow: str
-    outline: str
-    light_wrap: float | Literal["auto"]
-    harmonize: float | Literal["auto"]
-    logo: str
-    logo_place: LogoPlace
-    logo_size: str
-    logo_margin: str
-    filters: FilterName | Sequence[FilterName]
-    segmentation: ModelChoice
-    face: ModelChoice
-    smile: ModelChoice
-    eyes: ModelChoice
-    persons: str
-    subject: Literal["auto", "people", "any"]
-    require_person: bool
-    seed: int
-    priority: Literal["standard", "interactive", "batch"]
-    deadline_ms: int
-    run_at: str
-    metadata: Mapping[str, str]
+    background: Annotated[
+        str,
+        "`auto`, `keep`, `transparent`, `color:CSS-COLOR`, `preset:NAME`, `keywords:WORD,WORD`, `blur:0..1`, `url:https://HOST/PATH`, or `file`: a form's part `background_file`; `auto` by default",
+    ]
+    style: Annotated[
+        Literal["clean", "playful", "brand", "seasonal", "spring", "summer", "autumn", "winter"],
+        "What `auto` chooses from: `clean`: papers, walls, gardens, skies; `playful`: patterns; `brand`: your own pictures; `seasonal`: the season of the northern year; or one season; `clean` by default",
+    ]
+    outputs: Annotated[OutputName | Sequence[OutputName], "The files to make; `image` by default"]
+    subject: Annotated[
+        Literal["auto", "people", "any"],
+        "What to cut out: `people`; `any`, whatever stands out; `auto`: people, and if there are none, whatever stands out; `auto` by default",
+    ]
+    persons: Annotated[
+        str,
+        "`all`; `main`, whom the photo is of; `front`, those nearest to the camera; `largest`; or numbers such as `1,3`, counted from the left of the photo; `all` by default",
+    ]
+    require_person: Annotated[bool, "Fail when the photo shows no person; `false` by default"]
+    seed: Annotated[int, "The same photo, recipe and seed give the same image; random by default"]
+    recipe: Annotated[
+        str | Sequence[str],
+        "A name from `GET /v1/recipes`, or up to 4: their fields apply where the request gives none, and a later recipe takes precedence",
+    ]
+    segmentation: Annotated[ModelChoice, "Cuts the people out; `auto` by default"]
+    face: Annotated[ModelChoice, "Finds the faces; `auto` by default"]
+    smile: Annotated[ModelChoice, "Rates the smiles; `auto` by default"]
+    eyes: Annotated[ModelChoice, "Tells open eyes from closed ones; `auto` by default"]
+    crop: Annotated[
+        Literal["false", "true", "faces"] | bool,
+        "`true`: crop around the people; `faces`: frame a portrait of the faces; `false` by default",
+    ]
+    margin: Annotated[
+        str,
+        "Margin around the crop: 1, 2 or 4 values in CSS order, such as `30px` (at most 500) or `10%` (at most 50); `0px` by default",
+    ]
+    aspect: Annotated[
+        str, "Aspect ratio, such as `1:1`, `4:5` or `9:16`; at most 10:1; `original` by default"
+    ]
+    size: Annotated[
+        str,
+        "Output size: `full`, `preview`, `medium`, `hd`, `1080x1350`, `print:10x15`; `full` by default",
+    ]
+    scale: Annotated[str, "Size of the people in the image, `10%` to `100%`; `original` by default"]
+    position: Annotated[
+        str,
+        "Position of the people: `center`, or one or two values from `0%` to `100%`, across and down; `original` by default",
+    ]
+    roi: Annotated[
+        str,
+        "Region that holds the people: left, top, right, bottom, in `px` or `%`; `0% 0% 100% 100%` by default",
+    ]
+    edge: Annotated[
+        Literal["balanced", "fast", "best", "hard"],
+        "Effort spent on the edge of the people; `hard` leaves no partial transparency; `balanced` by default",
+    ]
+    mask: Annotated[
+        Literal["model", "upload"],
+        "`upload`: the transparency of the photo is the matte, exactly; `model` by default",
+    ]
+    grow: Annotated[
+        int, "Pixels of the photo by which the people's outline moves outward; `0` by default"
+    ]
+    shadow: Annotated[
+        str,
+        "`auto`, `none`, `drop` or `contact`; the last two take a strength: `drop:0.4`; `auto` by default",
+    ]
+    outline: Annotated[
+        str, "`none`, or a width and a CSS color: `1.5% white`, `12px #f80`; `none` by default"
+    ]
+    light_wrap: Annotated[
+        float | str,
+        "How much light of the background falls on the people's edge: `auto`, or 0 to 1; `auto` by default",
+    ]
+    harmonize: Annotated[
+        float | str,
+        "How far the people's colors move toward the background's light: `auto`, or 0 to 1; `auto` by default",
+    ]
+    format: Annotated[
+        Format,
+        "Encoding of the image; `auto` is png when it has transparency, else jpg; `auto` by default",
+    ]
+    quality: Annotated[int, "Quality of jpg, webp and avif; `90` by default"]
+    max_bytes: Annotated[
+        int | str,
+        "Size limit of `image` and of `cutout`, such as `200000`, `200kB` or `1.5MB`; at least 10000 bytes",
+    ]
+    effort: Annotated[
+        Literal["fast", "small"], "`small`: encode more slowly, for fewer bytes; `fast` by default"
+    ]
+    matte_bits: Annotated[
+        Literal[8, 16], "Bits of a pixel of the matte, with 255 levels in both; `8` by default"
+    ]
+    keep_metadata: Annotated[
+        bool,
+        "Keep description, artist, copyright, camera and times; never the location; `false` by default",
+    ]
+    provenance: Annotated[
+        Literal["none", "c2pa"],
+        "`c2pa`: image and cutout carry signed Content Credentials and the IPTC's digital source type; `none` by default",
+    ]
+    filename: Annotated[
+        str,
+        "Name of downloads: `{name}` of the photo, its number `{n}` in the batch, `{background}`",
+    ]
+    filters: Annotated[FilterName | Sequence[FilterName], "Drawn on the image in this order"]
+    logo: Annotated[
+        str,
+        "A logo that is drawn on the finished image: `none`, or a name of `logos` in `GET /v1/recipes`; `none` by default",
+    ]
+    logo_place: Annotated[LogoPlace, "Where the logo is; `bottom-right` by default"]
+    logo_size: Annotated[
+        str, "The logo's share of the image's width, `1%` to `100%`; `15%` by default"
+    ]
+    logo_margin: Annotated[
+        str,
+        "Border that stays free of the logo: 1, 2 or 4 values such as `30px` or `10%` of the image's sides; `4%` by default",
+    ]
+    priority: Annotated[
+        Literal["standard", "interactive", "batch"], "How early the job runs; `standard` by default"
+    ]
+    run_at: Annotated[str, "The job does not start before this time, at most 30 days ahead"]
+    deadline_ms: Annotated[int, "Milliseconds from acceptance within which the job must end"]
+    metadata: Annotated[
+        Mapping[str, str],
+        "Own values by name, returned with the job; names have at most 64 letters, digits, `_`, `.` and `-`",
+    ]
 
 
 # The default of methods. Not None: for a union, type checkers do not name the misspelled field.

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from smart_filter_client.errors import NotGenuine, UnexpectedAnswer
-from smart_filter_client.models import Event, event_from
+from smart_filter_client.models import Event, read_event
 
 # Source: Standard Webhooks 1.0.0, "Signature scheme", and its reference verifiers.
 DEFAULT_TOLERANCE = dt.timedelta(minutes=5)
@@ -49,7 +49,7 @@ def verify_webhook(
     if not any(matches):
         raise NotGenuine("no signature matches this secret and body")
     try:
-        return event_from(json.loads(body), event_id)
+        return read_event(json.loads(body), event_id)
     except ValueError as error:
         raise UnexpectedAnswer(f"a webhook's body is not JSON ({error})") from error
 

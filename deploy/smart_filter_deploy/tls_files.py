@@ -7,23 +7,13 @@ from pathlib import Path
 
 from smart_filter_shared.errors import SetupFailed
 
-_REMEDY = "`smart-filter removebg certificate` makes one"
-
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """A server's certificate, followed by its chain to the CA, and its key; both PEM.
-
-    names: the hosts and addresses that the certificate is for, in lower case.
-    """
+    """A server's certificate, followed by its chain to the CA, and its key; both PEM."""
 
     certificate: Path
     key: Path
-    names: tuple[str, ...]
-
-    def covers(self, host: str) -> bool:
-        """Return whether clients accept the certificate for a host, in lower case."""
-        return not {host, f"*.{host.partition('.')[2]}"}.isdisjoint(self.names)
 
 
 def find(certificate: Path | None, key: Path | None, *, now: dt.datetime) -> TlsFiles | None:
@@ -43,7 +33,7 @@ def find(certificate: Path | None, key: Path | None, *, now: dt.datetime) -> Tls
         except OSError as error:
             raise SetupFailed(
                 f"the {kind} {path} cannot be read ({error.strerror}): name a file that this user"
-                f" can read; {_REMEDY}"
+                " can read"
             ) from error
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -54,12 +44,13 @@ def find(certificate: Path | None, key: Path | None, *, now: dt.datetime) -> Tls
             fault = f"{key} is not the key of {certificate}"
         else:
             fault = f"{certificate} and {key} are not a certificate and its unencrypted key in PEM"
-        raise SetupFailed(f"{fault}: name the files that belong together; {_REMEDY}") from error
-    return TlsFiles(certificate.absolute(), key.absolute(), _read_names(certificate, now))
+        raise SetupFailed(f"{fault}: name the files that belong together") from error
+    _refuse_unusable(certificate, now)
+    return TlsFiles(certificate.absolute(), key.absolute())
 
 
-def _read_names(certificate: Path, now: dt.datetime) -> tuple[str, ...]:
-    """Return what a certificate is for.  Raises SetupFailed for one that no client accepts."""
+def _refuse_unusable(certificate: Path, now: dt.datetime) -> None:
+    """Raise SetupFailed for a certificate that no client accepts."""
     # Imported here, because the API without TLS does not need it: 0.1 s.
     from cryptography import x509  # noqa: PLC0415
 
@@ -67,7 +58,7 @@ def _read_names(certificate: Path, now: dt.datetime) -> tuple[str, ...]:
     if leaf.not_valid_after_utc <= now:
         raise SetupFailed(
             f"the certificate {certificate} expired on {leaf.not_valid_after_utc:%Y-%m-%d}: renew"
-            " it (`smart-filter removebg certificate`, with the same folder)"
+            " it"
         )
     if leaf.not_valid_before_utc > now:
         raise SetupFailed(
@@ -75,11 +66,9 @@ def _read_names(certificate: Path, now: dt.datetime) -> tuple[str, ...]:
             " correct this machine's clock"
         )
     try:
-        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound as error:
         raise SetupFailed(
-            f"the certificate {certificate} names no host, so that clients reject it: {_REMEDY}"
+            f"the certificate {certificate} names no host, so that clients reject it: make one"
+            " with a subjectAltName"
         ) from error
-    hosts = extension.get_values_for_type(x509.DNSName)
-    addresses = extension.get_values_for_type(x509.IPAddress)
-    return (*(host.lower() for host in hosts), *map(str, addresses))

@@ -1,13 +1,15 @@
-"""Write docs/openapi.json and docs/problems from the code: `make openapi`."""
+"""Write docs/openapi.json, docs/problems and the tables of recipes: `make openapi`."""
 
 from smart_filter_api.problems import render
 from smart_filter_api.problems.catalog import PAGES
+from smart_filter_docs import recipe_tables
 from smart_filter_tests.openapi_document import DOCS, OPENAPI, openapi, render_json
 
 
 def main() -> None:
-    """Write both, and remove the pages of former problems."""
+    """Write all three, and remove the pages of former problems."""
     OPENAPI.write_text(render_json(openapi()))
+    recipe_tables.PAGE.write_text(recipe_tables.write_tables(recipe_tables.PAGE.read_text()))
     folder = DOCS / "problems"
     folder.mkdir(exist_ok=True)
     for page in folder.glob("*.md"):

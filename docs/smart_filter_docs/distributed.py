@@ -23,7 +23,7 @@ _PIN: Final = re.compile(
     re.MULTILINE,
 )
 _DIGEST: Final = re.compile(r"sha256:(\w+)")
-_DETECTRON2: Final = re.compile(r"git\+https://\S+/(detectron2)@(\w+)")
+_DETECTRON2: Final = re.compile(r"git\+https://\S+/(detectron2)@([0-9a-f]{40})")
 # Names of a license as classifiers and the field License have them.
 _SPDX: Final = {
     "Apache Software License": "Apache-2.0",
@@ -137,7 +137,7 @@ def _pins(image: str) -> Iterator[tuple[str, str, list[str]]]:
         if "sys_platform == 'win32'" not in marker:
             yield name.lower(), version, _DIGEST.findall(hashes)
     if image in {"worker-cpu-torch", "worker-gpu"}:
-        pins = _DETECTRON2.findall((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        pins = _DETECTRON2.findall((ROOT / "docs/detectron2.md").read_text(encoding="utf-8"))
         yield from ((name, version, []) for name, version in pins)
 
 

@@ -16,12 +16,12 @@ from smart_filter_shared import best_shot
 from smart_filter_shared.best_shot import AlbumPhoto
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.rating import rate
 from smart_filter_shared.results import (
     Faces,
     PreparedFacts,
     SegmentationFacts,
     Smiles,
+    rate_faces,
     read_facts,
 )
 
@@ -278,12 +278,8 @@ def _reasons(
 
 
 def _rate(smiled: Smiles | None) -> float | None:
-    if smiled is None or not smiled.smiles:
-        return None
-    levels = [smile.level for smile in smiled.smiles]
-    open_eyes = sum(eyes.left_open is True for eyes in smiled.eyes)
-    open_eyes += sum(eyes.right_open is True for eyes in smiled.eyes)
-    return rate(levels, open_eyes).score
+    rated = None if smiled is None else rate_faces(smiled)
+    return None if rated is None else rated.score
 
 
 def _count_people(results: Results, faces: Faces | None) -> int | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from smart_filter_shared.results import Eyes, Face, FaceQuality, Smile, Smiles
+from smart_filter_shared.results import Face, FaceQuality, Smile, Smiles
+from smart_filter_wire.findings import Eyes
 
 # Ratings (0 to 1) are rounded to this step: smaller differences are not visible in a face.
 RATING_STEP: Final = 0.05

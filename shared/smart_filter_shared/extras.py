@@ -1,12 +1,9 @@
-"""How to install an extra of this distribution, which no registry has."""
+"""How to install what is missing of this distribution."""
 
 
-def install_hint(extra: str) -> str:
-    """Return the commands that install an extra, for a checkout and for a built wheel.
+def install_hint(extra: str = "") -> str:
+    """Return the command that installs an extra, or all that the distribution needs.
 
     The text has neither `: ` nor `; `, at which `smart-filter doctor` parts a fault from its fix.
     """
-    return (
-        f"install the extra `{extra}` with pip install '.[{extra}]' in a checkout, or"
-        f" pip install 'WHEEL[{extra}]' with the path of the wheel"
-    )
+    return f"pip install 'smart-filter[{extra}]'" if extra else "pip install smart-filter"

@@ -57,6 +57,11 @@ def new_correction_id() -> CorrectionId:
     return CorrectionId(uuid_utils.compat.uuid7())
 
 
+def first_id(moment: dt.datetime) -> uuid.UUID:
+    """Return the lowest UUIDv7 that can have been made since a moment.  Source: RFC 9562, 5.7."""
+    return uuid.UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
+
+
 def day_of(made: JobId | UploadId) -> dt.date:
     """Return the UTC day on which an id was created: its first 48 bits are Unix milliseconds.
 

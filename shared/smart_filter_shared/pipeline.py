@@ -6,30 +6,9 @@ describes how to add a stage.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-
-class StageName(StrEnum):
-    """A stage of a job's processing."""
-
-    PREPARE = "prepare"
-    SEGMENTATION = "segmentation"
-    FACE = "face"
-    SMILE = "smile"
-    COMPOSITE = "composite"
-
-
-class TaskName(StrEnum):
-    """The task of a model."""
-
-    PREPARE = "prepare"
-    ORIENTATION = "orientation"
-    SEGMENTATION = "segmentation"
-    FACE = "face"
-    SMILE = "smile"
-    EYES = "eyes"
-    COMPOSITE = "composite"
+from smart_filter_wire.words import StageName, TaskName
 
 
 @dataclass(frozen=True, slots=True)

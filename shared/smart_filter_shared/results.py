@@ -11,15 +11,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
-from pydantic import TypeAdapter
-
-from smart_filter_shared.printability import Printability
-from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.rating import Rating, SmileLevel, rate
+from smart_filter_shared.typed_json import read_as
+from smart_filter_wire import findings, jobs
+from smart_filter_wire.findings import (
+    AppliedFilter,
+    AttachedThing,
+    Eyes,
+    Person,
+)
+from smart_filter_wire.formats import Point
+from smart_filter_wire.printability import Printability
 
 # A photo has no person when people cover less than this share of it, by the API contract.
 MIN_PEOPLE_SHARE: Final = 0.005
-
-Point: TypeAlias = tuple[float, float]
 
 # Shares of a face's expression, summing to 1, in the order of
 # `smart_filter_shared.catalog.emotions`.
@@ -56,19 +61,11 @@ class Smile:
 
 
 @dataclass(frozen=True, slots=True)
-class Eyes:
-    """Whether each eye is open; None if that is unknown, which counts as not open."""
-
-    left_open: bool | None
-    right_open: bool | None
-
-
-@dataclass(frozen=True, slots=True)
 class FaceQuality:
     """How well one face is seen in the proxy; what is not measured is None.
 
     turn: 0 straight ahead, the tangent of the head's yaw times about 0.6.
-    blur_px: as in `smart_filter_shared.printability.FacePrint`.
+    blur_px: as in `smart_filter_wire.printability.FacePrint`.
     grain: noise in levels of 255; features of a small face count as noise.
     brightest: the luma that a twentieth of the pixels reaches, 0..1.
     clipped: share of pixels with a clipped red, green or blue, 0..1.
@@ -98,63 +95,21 @@ class Smiles:
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedFacts:
+class PreparedFacts(jobs.Photo):
     """What `prepare` found.
 
     width, height: the upright photo's; format: the format of the upload.
-    proposals: faces found by a light detector; a better detector may find others.
     quarter_turns: how often the decoded photo was turned by 90° counter-clockwise to stand
         upright, 0 to 3.
+    proposals: faces found by a light detector; a better detector may find others.
     fingerprint: 64 bits that are alike for photos of one scene
         (smart_filter_shared.albums).
     taken_at: by the camera's clock.
     """
 
-    width: int
-    height: int
-    format: str
     proposals: tuple[Face, ...] = ()
-    quarter_turns: int = 0
     fingerprint: int | None = None
     taken_at: dt.datetime | None = None
-
-
-class PersonRole(StrEnum):
-    """What a person is in a photo; recipes that name no numbers keep subjects only.
-
-    BYSTANDER: one without a face, who is not a main person of a photo of people with faces.
-    POSSIBLE: what only one network sees as a person.
-    """
-
-    SUBJECT = "subject"
-    BYSTANDER = "bystander"
-    POSSIBLE = "possible"
-
-
-@dataclass(frozen=True, slots=True)
-class DetectedPerson:
-    """A person that a model tells apart from the others in a photo.
-
-    number: from left to right, 1 the leftmost; the possible ones come after all others.
-    box: x, y, width, height.  kept: whether the recipe selects this person.
-    """
-
-    number: int
-    box: tuple[float, float, float, float]
-    kept: bool
-    role: PersonRole = PersonRole.SUBJECT
-
-
-@dataclass(frozen=True, slots=True)
-class AttachedThing:
-    """A thing that a person holds or wears, or a lost part of the person, added to the matte.
-
-    box: x, y, width, height.  person: the number of its person; None if the model does not tell
-    persons apart.
-    """
-
-    box: tuple[float, float, float, float]
-    person: int | None
 
 
 class LowerEnd(StrEnum):
@@ -186,6 +141,8 @@ class SegmentationFacts:
     lower_end: None if the model does not tell.
     outline_spread: how far apart two networks draw the outline at its median place, as a share of
         the photo's longest side; None if the model does not ask two.
+    unclaimed_share: the area next to people that only one of them takes for a part of them, as a
+        share of the people's area; None if the model does not ask two.
     attached: what was added to the kept persons; None if the model looks for no attached things.
     """
 
@@ -195,52 +152,38 @@ class SegmentationFacts:
     needs_review: bool = False
     stronger: str | None = None
     any_subject: bool = False
-    found: tuple[DetectedPerson, ...] | None = None
+    found: tuple[Person, ...] | None = None
     lower_end: LowerEnd | None = None
     outline_spread: float | None = None
+    unclaimed_share: float | None = None
     attached: tuple[AttachedThing, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BackgroundTerms:
-    """The terms of a background's score, each 0 to 1.
+def rate_faces(smiled: Smiles) -> Rating | None:
+    """Return the rating of a photo; None without faces."""
+    if not smiled.smiles:
+        return None
+    open_eyes = sum(
+        is_open is True for eyes in smiled.eyes for is_open in (eyes.left_open, eyes.right_open)
+    )
+    return rate([smile.level for smile in smiled.smiles], open_eyes)
 
-    mood: how well it matches the mood of the faces.  contrast: how well the people stand out from
-    it.  harmony: how well its hues match clothes, hair and skin.  blending: how little remains of
-    the old background in hair show on it.  variety: random, from the seed.
+
+def count_people(segmented: SegmentationFacts, faces: Faces | None) -> int | None:
+    """Return the number of kept persons; for a model that separates none, an estimate by faces.
+
+    faces: None when they were not searched; then None for people whom the model does not separate.
     """
-
-    mood: float
-    contrast: float
-    harmony: float
-    blending: float
-    variety: float
-
-
-@dataclass(frozen=True, slots=True)
-class BackgroundCandidate:
-    """A background that was considered; request it with `preset:NAME`.  score: 0 to 1."""
-
-    name: str
-    score: float
-    terms: BackgroundTerms
+    if segmented.persons is not None:
+        return segmented.persons
+    if segmented.coverage < MIN_PEOPLE_SHARE:
+        return 0
+    least = 0 if segmented.any_subject else 1
+    return None if faces is None else max(least, len(faces.faces))
 
 
 @dataclass(frozen=True, slots=True)
-class OutlineContrast:
-    """The contrast of people to the background along their outline, in CIE L*a*b*.
-
-    lightness: mean difference of L*.  chroma: mean distance in a* and b*.  weakest: distance in
-    L*a*b* that four fifths of the outline exceed; about 2 is just visible.
-    """
-
-    lightness: float
-    chroma: float
-    weakest: float
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenBackground:
+class ChosenBackground(findings.ChosenBackground):
     """The background that was used, and why.
 
     kind: keep, transparent, color, preset, blur or file; name: the preset's, or None.
@@ -251,14 +194,9 @@ class ChosenBackground:
     contrast: how far the people stand out; None for the photo's own background and transparency.
     """
 
-    kind: str
-    name: str | None
-    keywords: tuple[str, ...]
     reason: str
-    candidates: tuple[BackgroundCandidate, ...] = ()
     light: float = 0.0
     blur: float = 0.0
-    contrast: OutlineContrast | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,15 +219,6 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class FilterResult:
-    """The outcome of a filter: whether it drew anything, and a reason for people."""
-
-    name: str
-    applied: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class CompositeFacts:
     """What `composite` decided and measured.
 
@@ -303,13 +232,7 @@ class CompositeFacts:
     frame: Frame | None = None
     foreground: tuple[int, int, int, int] | None = None
     printability: Printability | None = None
-    filters: tuple[FilterResult, ...] = ()
-
-
-_ADAPTERS: Final[Mapping[type, TypeAdapter[Any]]] = {
-    kind: TypeAdapter(kind)
-    for kind in (PreparedFacts, SegmentationFacts, Faces, Smiles, CompositeFacts)
-}
+    filters: tuple[AppliedFilter, ...] = ()
 
 
 def read_facts(result: Mapping[str, Any] | None, kind: type[Facts]) -> Facts | None:
@@ -317,7 +240,4 @@ def read_facts(result: Mapping[str, Any] | None, kind: type[Facts]) -> Facts | N
 
     Raises pydantic.ValidationError when the row holds something else.
     """
-    if result is None:
-        return None
-    facts: Facts = _ADAPTERS[kind].validate_python(result["facts"])
-    return facts
+    return None if result is None else read_as(kind, result["facts"])

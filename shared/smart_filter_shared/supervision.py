@@ -36,13 +36,18 @@ _FEED_SHARE: Final = 0.2
 _FIRST_PAUSE_SECONDS: Final = 1.0
 
 
+class StepRefused(Exception):
+    """A server refused a step, and will refuse the next one until an operator acts."""
+
+
 class SupervisedLoop:
     """Logs, counts and backs off from the failures of one long-lived loop.
 
     While a server is down (TryAgain), the step is tried again each second, without a limit. Any
     other error is a defect: it is logged with its traceback once, not at each repetition, and the
-    pause doubles. After `most_failures` defects in a row `step` raises the last one, so that the
-    process ends and its supervisor starts another.
+    pause doubles. The same goes for StepRefused, without the traceback. After `most_failures` of
+    them in a row `step` raises the last one, so that the process ends and its supervisor starts
+    another.
 
     name: the loop's name in the log.  every_seconds: pause between two successful steps.
     longest_pause_seconds: limit of the backoff.
@@ -96,7 +101,10 @@ class SupervisedLoop:
             self._defects += 1
             self._failures += 1
             if self._is_new_error(f"{type(error).__name__}: {error}"):
-                self._log.exception("loop_step_failed", loop=self._name)
+                if isinstance(error, StepRefused):
+                    self._log.error("server_refuses", loop=self._name, reason=str(error))
+                else:
+                    self._log.exception("loop_step_failed", loop=self._name)
             if self._defects >= self._most_failures:
                 self._log.error("loop_stopped", loop=self._name, failures=self._defects)
                 raise

@@ -6,15 +6,14 @@ column `jobs.take` has the shots once they are ranked, and the report once the t
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
-
-from pydantic import TypeAdapter
+from typing import Any, Literal, TypeAlias
 
 from smart_filter_shared.ids import JobId
+from smart_filter_shared.typed_json import adapter
+from smart_filter_wire.takes import TakeReport
 
 MIN_SHOTS, MAX_SHOTS = 2, 12
-# What an album composes: a number of its photos, or the take of them.
-TAKE: Final = "take"
+# What an album composes: a number of its photos, or TAKE, the take of them.
 Best: TypeAlias = int | Literal["take"]
 
 
@@ -24,42 +23,6 @@ class TakeShot:
 
     job_id: JobId
     item: int
-
-
-@dataclass(frozen=True, slots=True)
-class TakePerson:
-    """A person of the base shot.
-
-    person: from left to right, from 1.  box: x, y, width and height of the face in the take.
-    item: the shot that the face is from.  reason: why it is not the base's; None if it is.
-    items: the shots whose face of this person fits, the base first.
-    """
-
-    person: int
-    box: tuple[float, float, float, float]
-    item: int
-    reason: str | None
-    items: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TakeReport:
-    """How a take was composed.
-
-    base: the item of the base shot.
-    notes: why other shots or better faces were not used.
-    fallback: why the take is the base shot as it is; None when a face was replaced.
-    """
-
-    base: int
-    people: tuple[TakePerson, ...]
-    notes: tuple[str, ...]
-    fallback: str | None
-
-    @property
-    def swaps(self) -> tuple[TakePerson, ...]:
-        """The people whose faces are from other shots."""
-        return tuple(person for person in self.people if person.item != self.base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +40,11 @@ class Take:
 
     def as_json(self) -> dict[str, Any]:
         """Return the take as `jobs.take` stores it."""
-        document: dict[str, Any] = _TAKE.dump_python(self, mode="json")
+        document: dict[str, Any] = adapter(Take).dump_python(self, mode="json")
         return document
-
-
-_TAKE: Final = TypeAdapter(Take)
 
 
 def read_take(stored: Mapping[str, Any]) -> Take:
     """Return the take that `jobs.take` stores.  Raises ValueError for one of a later version."""
-    return _TAKE.validate_python(stored)
+    take: Take = adapter(Take).validate_python(stored)
+    return take

@@ -102,7 +102,7 @@ def test_list_omits_unavailable_models_unless_asked(at_server: Command) -> None:
     assert "centerface *" in offered
     assert "unet" not in offered
     [line] = [line for line in every.splitlines() if " unet " in line]
-    assert "install the extra `tensorflow`" in line
+    assert "smart-filter[tensorflow]" in line
 
 
 def test_show_lists_the_recipe_parameters(at_server: Command) -> None:
@@ -169,27 +169,6 @@ def test_promoted_weights_are_used_until_they_are_rolled_back(
 
     models = running_stack.client.get("/v1/models").json()["items"]
     assert {model["name"]: model["digest"] for model in models}["learned"] == OWN
-
-
-@pytest.mark.slow
-def test_shadow_is_compared_but_not_shown(running_stack: RunningStack, command: Command) -> None:
-    def has_been_tried() -> bool:
-        shown = rated(running_stack)
-        return shown == (0.125, OWN) and command(*compared)["photos"] > 0
-
-    version = registered(running_stack, trainable_model.network(0.625))
-    compared = ("models", "compare-shadow", version.digest)
-    command("models", "shadow", version.digest, "--share", "1")
-    # The API reads its models once a second.
-    running_stack.until(has_been_tried)
-
-    said = command(*compared)
-    command("models", "shadow", version.digest, "--share", "0")
-
-    assert (said["against"], said["errors"]) == (OWN, 0)
-    # It rates a face without a smile as moderate.
-    assert said["figures"]["level"]["mean"] == 0.0
-    assert said["figures"]["score"]["mean"] == pytest.approx(0.5)
 
 
 def test_correction_over_http_is_collected_for_training(

@@ -19,7 +19,6 @@ import pytest
 
 from smart_filter_client import Client
 from smart_filter_client import errors as client_errors
-from smart_filter_client.models import LiveTicket
 from smart_filter_deploy.cli.live import frames as live_frames
 from smart_filter_deploy.cli.live import video
 from smart_filter_deploy.cli.live.session import CompositedFrame, LiveConnectionLost, LiveSession
@@ -37,6 +36,7 @@ from smart_filter_tests.live_worker import SECRET, LiveWorker, live_worker
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.proxy import Proxy
 from smart_filter_tests.serving import a_photo, serve_api
+from smart_filter_wire.pictures import LiveConnection
 from smart_filter_workers.live import frames
 from smart_filter_workers.results import Srgb8
 
@@ -430,7 +430,7 @@ class TicketCounter(Client):
 
     tickets = 0
 
-    def open_live(self, background: str | None = None) -> LiveTicket:
+    def open_live(self, background: str | None = None) -> LiveConnection:
         ticket = super().open_live(background)
         self.tickets += 1
         return ticket

@@ -47,7 +47,6 @@ def test_photo_is_cut_out_with_a_key_of_a_program(
         ("credits", "ok"),
         ("rate limit", "ok"),
         ("size limits", "ok"),
-        ("fixed host", "ok"),
     ]
 
 

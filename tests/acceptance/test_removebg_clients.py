@@ -7,7 +7,6 @@ set up for; none of their code is in the repository.
 
 import base64
 import contextlib
-import datetime as dt
 import io
 import json
 import os
@@ -22,12 +21,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from smart_filter_deploy.cli.removebg import certificate
 from smart_filter_deploy.cli.server import program
 from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.isolated_network import IsolatedNetwork, isolate_network
 from smart_filter_tests.node_projects import install_packages, install_python_packages
 from smart_filter_tests.patience import PATIENCE_SECONDS
+from smart_filter_tests.tls_certificates import create_certificate
 
 pytestmark = pytest.mark.slow
 
@@ -72,13 +71,12 @@ def service(
     data_folder: Path, weights_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("removebg") / "clients"
-    tls = folder.parent / "tls"
-    certificate.issue(tls, hosts=[], server_days=7, now=dt.datetime.now(dt.UTC))
+    certificate = create_certificate(folder.parent, HOST)
     data = data_folder / "as-removebg"
     data.mkdir(mode=0o711)
     (data / "weights").symlink_to(weights_folder)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "SMART_FILTER_DATA": str(data)}
-    files = ("--tls-certificate", str(tls / "server.pem"), "--tls-key", str(tls / "server.key"))
+    files = ("--tls-certificate", str(certificate.chain), "--tls-key", str(certificate.key))
     site = ("-m", "http.server", "--bind", "127.0.0.1", "--directory", str(PHOTO.parent), "8080")
     with (
         isolate_network(folder, HOST) as network,
@@ -90,7 +88,7 @@ def service(
             first = up.stdout.readline()
             assert first, up.communicate(timeout=PATIENCE_SECONDS)[1]
             shutil.copy(PHOTO, folder / "photo.png")
-            yield Service(network, folder, tls / "ca.pem", json.loads(first)["api_key"])
+            yield Service(network, folder, certificate.chain, json.loads(first)["api_key"])
         finally:
             photos.kill()
             up.send_signal(signal.SIGTERM)

@@ -1,7 +1,7 @@
 """`run`, `submit` and `up`: real processes, servers and photos."""
 
 import contextlib
-import datetime as dt
+import io
 import json
 import re
 import shutil
@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smart_filter_deploy.cli.removebg import certificate
 from smart_filter_deploy.embedded import folder
 from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_shared.security.outbound_rules import SETTING
@@ -23,6 +22,7 @@ from smart_filter_tests.full_stack import PHOTO, RunningStack
 from smart_filter_tests.machine import Machine
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.patience import PATIENCE_SECONDS
+from smart_filter_tests.tls_certificates import create_certificate
 from smart_filter_tests.web import a_site, ok
 from smart_filter_tests.webhook_receiver import a_receiver
 
@@ -52,6 +52,16 @@ def machine(quiet_folder: Path, tmp_path: Path) -> Machine:
     machine = Machine(quiet_folder, tmp_path)
     assert machine.is_quiet()
     return machine
+
+
+def test_photo_and_picture_go_through_pipes(machine: Machine) -> None:
+    ended = machine.pipe("run", "-", "-o", "-", content=PHOTO.read_bytes())
+
+    assert ended.returncode == 0, ended.stderr
+    with Image.open(io.BytesIO(ended.stdout)) as picture:
+        assert picture.size == (512, 512)
+    assert b"people" in ended.stderr
+    assert list(machine.here.iterdir()) == []
 
 
 def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: Machine) -> None:
@@ -369,9 +379,9 @@ def https_up(
     machine = Machine(
         a_folder(data_folder / "cli-https", weights_folder), tmp_path_factory.mktemp("h")
     )
-    certificate.issue(machine.here, hosts=[], server_days=20, now=dt.datetime.now(dt.UTC))
+    create_certificate(machine.here, "localhost")
     https = (
-        *("--tls-certificate", "server.pem", "--tls-key", "server.key"),
+        *("--tls-certificate", "tls/fullchain.pem", "--tls-key", "tls/privkey.pem"),
         *("--tls-host", "0.0.0.0", "--tls-port", str(free_port())),
     )
     words = ("up", "--no-live", "--no-broker", *https)

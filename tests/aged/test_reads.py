@@ -1,10 +1,10 @@
-"""Reads and locks at 300,000 unfinished jobs and after 1,000 days: they follow what is returned.
+"""Reads and locks at 300,000 unfinished and as many ended jobs: they follow what is returned.
 
-Costs are counted, not timed: pages of the open days that a statement reads, locks that it takes.
+Costs are counted, not timed: pages of jobs and stages that a statement reads, locks that it takes.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import pytest
@@ -13,19 +13,17 @@ from sqlalchemy import Connection, Engine, text
 from smart_filter_api.s3_folders import rows
 from smart_filter_api.s3_folders.rows import Taken
 from smart_filter_shared.artifacts.backends import Backends
-from smart_filter_shared.db import partitions, sessions
+from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs import queries, result_cache
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.jobs.queries import JobFilter
-from smart_filter_shared.operations import bulk, counters, overview, stored_snapshot
+from smart_filter_shared.operations import bulk, counters, overview, settlement, stored_snapshot
 from smart_filter_shared.operations.bulk import BulkAction
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import batches, events, fair_queueing, heads, worker_registry
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
-from smart_filter_tests import partitioned_database, past_days, scenarios
-from smart_filter_tests.bench import RETENTION, TENANT, Bench, capability, stage_result
-from smart_filter_tests.past_days import past_id
+from smart_filter_tests import scenarios
+from smart_filter_tests.bench import TENANT, Bench, capability, stage_result
 from smart_filter_tests.statement_costs import record_costs
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
@@ -33,7 +31,6 @@ from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
-DAYS: Final = 1000
 FEW, MANY = 100, 300_000
 MOST_LOCKS: Final = 100
 # A statement is planned for any parameters at its sixth execution.
@@ -43,36 +40,26 @@ KEEP: Final = scenarios.KEEP_BACKGROUND
 PREPARE: Final = capability(StageName.PREPARE)
 SERVED: Final = [capability(stage) for stage in StageName]
 
-# The database is made in a minute, and filled in another one on a busy machine.
+# The database is filled in a minute on a busy machine.
 pytestmark = pytest.mark.timeout(600)
 
 Act = Callable[[Bench], object]
 
 
-@pytest.fixture(scope="module")
-def bench(_bench: Bench) -> Iterator[Bench]:
-    """A bench after 1,000 days, all of them closed."""
-    with (
-        partitioned_database.unmigrated_database(_bench, name="thousand_days") as engine,
-        partitioned_database.bench_after_a_month(_bench, engine, past=DAYS) as made,
-    ):
-        yield made
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def keyed(bench: Bench) -> Engine:
     """The connections of a worker's transitions."""
     return sessions.for_key_lookups(bench.worker_engine)
 
 
 def sweep(bench: Bench) -> None:
-    bench.execute("UPDATE cells SET swept_at = now() - interval '1 minute', cleared_at = swept_at")
+    bench.execute(
+        "UPDATE sweeper SET swept_at = now() - interval '1 minute', cleared_at = swept_at"
+    )
     bench.execute("DELETE FROM samples")
     bench.execute("DELETE FROM queue_samples")
     bench.execute("DELETE FROM queue_snapshots")
-    collector = GarbageCollector(
-        bench.worker_engine, bench.store, cell=DEFAULT_CELL, record_seconds=(DAYS - 2) * 86_400.0
-    )
+    collector = GarbageCollector(bench.worker_engine, bench.store, record_seconds=30 * 86_400.0)
     sweeper = Sweeper(
         bench.worker_engine,
         bench.doorbell,
@@ -80,19 +67,18 @@ def sweep(bench: Bench) -> None:
         counters=WorkerCounters(),
         retention=collector,
         pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
-        cell=DEFAULT_CELL,
     )
     assert sweeper.sweep()
     collector.remove_expired()
     collector.learn()
-    collector.drop_partitions()
+    collector.delete_old_records()
 
 
 def reads(connection: Connection) -> None:
     """Read what /readyz, /metrics and the pages of operators show."""
     worker_registry.list_unattended(connection, waited_seconds=10, **SILENT)
     counters.read_counters(connection, **SILENT)
-    overview.read_overview(connection, cell=DEFAULT_CELL, **SILENT)
+    overview.read_overview(connection, **SILENT)
     overview.peek(connection, PREPARE, most=10)
     for action in BulkAction:
         bulk.count(connection, action, TENANT, most=100)
@@ -100,15 +86,12 @@ def reads(connection: Connection) -> None:
 
 def look_up(connection: Connection) -> None:
     """Look a photo up and reserve a place, as for a submission."""
-    since = result_cache.first_cached_id(dataclasses.replace(RETENTION, result_seconds=3600))
-    fair_queueing.reserve_for_new_photo(
-        connection, TENANT, [PREPARE], cell=DEFAULT_CELL, digest="none", since=since
-    )
-    result_cache.lookup(connection, TENANT, "none", {}, running={}, since=since)
+    fair_queueing.reserve_for_new_photo(connection, TENANT, [PREPARE], digest="none")
+    result_cache.lookup(connection, TENANT, "none", {}, running={})
 
 
 def poll(connection: Connection, job_id: JobId) -> None:
-    stored_snapshot.read_snapshot(connection, cell=DEFAULT_CELL, cached_at=None)
+    stored_snapshot.read_snapshot(connection, cached_at=None)
     assert queries.find(connection, job_id, TENANT) is not None
 
 
@@ -120,7 +103,7 @@ def follow(connection: Connection, job_id: JobId) -> None:
 
 
 def clients(bench: Bench) -> None:
-    """Make the requests of clients: about new jobs and batches, and about one of a closed day."""
+    """Make the requests of clients, about new jobs and batches."""
     bench.do(look_up)
     job_id = bench.submit()
     bench.do(follow, job_id)
@@ -169,15 +152,7 @@ def work(bench: Bench, keyed: Engine) -> None:
         assert WORKER.complete(connection, [stage_result(lease)]).lost == []
 
 
-def test_no_statement_takes_many_locks_after_a_thousand_days(bench: Bench, keyed: Engine) -> None:
-    for number, back in enumerate((5, DAYS // 5, DAYS // 2, DAYS - 10)):
-        past_days.write_expired_job(bench, number, back=back)
-    old = bench.submit(job_id=JobId(past_id(bench, back=DAYS // 3)))
-    sweep(bench)
-    bench.do(CLIENT.cancel, old, TENANT)
-    for _ in range(2):  # settle the job, close its day
-        sweep(bench)
-
+def test_no_statement_takes_many_locks(bench: Bench, keyed: Engine) -> None:
     with record_costs(bench.engine, bench.engine, bench.worker_engine) as log:
         for _ in range(RUNS):
             bench.submit()
@@ -186,7 +161,6 @@ def test_no_statement_takes_many_locks_after_a_thousand_days(bench: Bench, keyed
             bench.do(reads)
             clients(bench)
             keep_objects(bench)
-            bench.do(partitions.create_upcoming)
 
     assert len(log.costs) > 100
     assert log.over(locks=MOST_LOCKS) == {}
@@ -194,16 +168,23 @@ def test_no_statement_takes_many_locks_after_a_thousand_days(bench: Bench, keyed
 
 def add_jobs(bench: Bench, number: int) -> None:
     """Write this many unfinished jobs of two stages, and let the server count them."""
+    copy(bench, bench.submit(KEEP), number)
+
+
+def add_ended_jobs(bench: Bench, number: int) -> None:
+    """Write this many jobs that have ended and are settled, a day before they expire."""
+    job_id = bench.submit(KEEP)
+    bench.do(CLIENT.cancel, job_id, TENANT)
+    bench.work(settlement.settle)
+    bench.execute("UPDATE jobs SET photo_digest = 'other' WHERE id = :id", id=job_id)
+    copy(bench, job_id, number)
+
+
+def copy(bench: Bench, job_id: JobId, number: int) -> None:
     patient = dataclasses.replace(bench, engine=sessions.for_idle_transactions(bench.engine))
-    patient.copy(bench.submit(KEEP), number, every_seconds=0.001)
-    vacuum(bench)
-
-
-def vacuum(bench: Bench) -> None:
+    patient.copy(job_id, number, every_seconds=0.001)
     with bench.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        days = connection.scalar(text("SELECT obj_description('open_jobs'::regclass)")).split()
-        for day in days:
-            connection.execute(text(f"VACUUM (ANALYZE) {day}, {day.replace('jobs', 'stages')}"))
+        connection.execute(text("VACUUM (ANALYZE) jobs, stages"))
 
 
 def submit(bench: Bench, _: Engine) -> None:
@@ -234,7 +215,7 @@ PERIODIC: Final[Mapping[str, Callable[[Bench, Engine], object]]] = {
 def pages_of(
     bench: Bench, keyed: Engine, acts: Mapping[str, Callable[[Bench, Engine], object]]
 ) -> dict[str, int]:
-    """Return the pages of open days that each act reads once its plans are made."""
+    """Return the pages of jobs and stages that each act reads once its plans are made."""
     pages = {}
     for name, act in acts.items():
         act(bench, keyed)
@@ -244,12 +225,13 @@ def pages_of(
     return pages
 
 
-def test_reads_do_not_grow_with_unfinished_jobs(bench: Bench, keyed: Engine) -> None:
-    bench.empty()
-    bench.do(partitions.refresh_views)
+@pytest.mark.parametrize("add", [add_jobs, add_ended_jobs])
+def test_reads_do_not_grow_with_jobs(
+    bench: Bench, keyed: Engine, add: Callable[[Bench, int], None]
+) -> None:
     add_jobs(bench, FEW)
     few = pages_of(bench, keyed, REQUESTS)
-    add_jobs(bench, MANY)
+    add(bench, MANY)
 
     many = pages_of(bench, keyed, REQUESTS)
     periodic = pages_of(bench, keyed, PERIODIC)

@@ -25,7 +25,6 @@ PACKAGES = ("api", "client", "deploy", "docs", "shared", "training", "workers")
 FILLERS = {"begun", "found", "known", "named", "one", "own", "perhaps"}
 # Fields of results, settings and the client, which stored documents and programs use.
 FIELDS = {
-    "client/smart_filter_client/models/tenants.py: known",
     "training/smart_filter_training/models/expression/train.py: known",
     "shared/smart_filter_shared/results.py: found",
 }

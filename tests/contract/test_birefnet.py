@@ -19,6 +19,7 @@ from smart_filter_workers.models import upstream
 from smart_filter_workers.models.upstream import UpstreamWeights
 from smart_filter_workers.networks.mattes import birefnet
 from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
+from smart_filter_workers.weights import download
 
 SIDE_PX = 24
 CHANNELS = 3
@@ -177,4 +178,7 @@ def test_files_are_pulled_one_by_one_and_a_changed_one_is_refused(
 
 def pull(folder: Path, entry: UpstreamWeights) -> list[str]:
     """Pull over plain HTTP; return the names of the fetched files."""
-    return [file.name for file in upstream.pull(folder, entry, permits=lambda _: True)]
+    return [
+        file.name
+        for file in upstream.pull(folder, entry, route=download.Route(permits=lambda _: True))
+    ]

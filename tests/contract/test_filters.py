@@ -1,12 +1,18 @@
 """Rules for every filter."""
 
+import hashlib
+import re
+from importlib import resources
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from smart_filter_shared.catalog.filters import FILTERS, FilterCard, FilterNeed
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_tests.filter_scenes import a_face, a_picture, a_scene, changed_pixels, draw
-from smart_filter_workers.stages.composite.filters import apply_filters
+from smart_filter_workers.stages.composite.filters import apply_filters, drawings
+from smart_filter_workers.stages.composite.filters.plugins import glasses, hat, sticker
 
 EVERY_CHOICE = [
     (card.name, {parameter.name: choice})
@@ -15,6 +21,12 @@ EVERY_CHOICE = [
     for choice in parameter.choices
 ]
 ONE_FACE = (a_face(120, 90, 24),)
+
+REACHES = {
+    **{f"glasses-{kind}": glasses.REACH for kind in ("round", "cat-eye", "shades")},
+    **{f"hat-{kind}": hat.REACH for kind in ("party", "santa", "crown", "beanie")},
+    **{f"sticker-{name}": kind.reach for name, kind in sticker.KINDS.items()},
+}
 
 each_filter = pytest.mark.parametrize("card", FILTERS, ids=lambda card: card.name)
 
@@ -117,3 +129,19 @@ def test_worn_filter_follows_the_heads_rotation(card: FilterCard) -> None:
     expected = np.rot90(changed_pixels(flat, upright), -1)
     missed = expected != changed_pixels(flat, lying)
     assert missed.sum() < 0.06 * expected.sum()
+
+
+@pytest.mark.parametrize("name", REACHES)
+def test_picture_of_a_worn_thing_is_drawn_from_its_svg(name: str) -> None:
+    folder = resources.files(drawings)
+    svg = (folder / f"{name}.svg").read_bytes()
+    box = re.search(rb'viewBox="([-0-9. ]+)"', svg)
+    assert box is not None
+    layers = [f"{name}.webp"] + [f"{name}.tint.webp"] * (b'class="tint"' in svg)
+
+    reach = REACHES[name]
+    assert [float(side) for side in box[1].split()] == [-reach, -reach, 2 * reach, 2 * reach]
+    for layer in layers:
+        with (folder / layer).open("rb") as file, Image.open(file) as picture:
+            digest = hashlib.sha256(svg).hexdigest().encode()
+            assert picture.info["xmp"] == digest, "run `make wearables`, and look at the pictures"

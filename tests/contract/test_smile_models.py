@@ -11,10 +11,11 @@ import pytest
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.results import Eyes, Face, Smile
+from smart_filter_shared.results import Face, Smile
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.portrait import ASTRONAUTS_FACE
 from smart_filter_tests.threads import run_in_threads
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.networks.coordinates import scale_face

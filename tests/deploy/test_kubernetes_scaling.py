@@ -171,13 +171,6 @@ def test_job_for_pools_at_zero_is_accepted_and_wakes_the_first(
     assert answer(scaler, query) == 1
 
 
-INDEX_NAMES = text("""
-    SELECT coalesce(inhparent::regclass, name::regclass)::text
-    FROM unnest(CAST(:names AS text[])) AS found (name)
-    LEFT JOIN pg_inherits ON inhrelid = name::regclass
-""")
-
-
 def test_count_reads_indexes_regardless_of_finished_rows(
     bench: Bench, rendered: RenderedChart
 ) -> None:
@@ -202,9 +195,7 @@ def test_count_reads_indexes_regardless_of_finished_rows(
         ).all()
 
         given = json.dumps(plan)
-        # A partition's index has its own name: compare the partitioned table's.
-        names = re.findall(r'"Index Name": "(\w+)"', given)
-        read = set(connection.scalars(INDEX_NAMES, {"names": names}))
+        read = set(re.findall(r'"Index Name": "(\w+)"', given))
 
     assert read == {"stages_ready", "stages_running", "pauses_pkey"}
     assert "Seq Scan" not in given

@@ -65,8 +65,9 @@ def test_workflow_builds_and_publishes_every_image_after_a_tag() -> None:
     assert [command for command in commands if command.startswith("deploy/release.sh")] == [
         "deploy/release.sh push ${{ matrix.image }}",
         "deploy/release.sh publish ${{ matrix.image }}",
-        "deploy/release.sh compose",
+        "deploy/release.sh rehearse",
     ]
+    assert jobs["packages"]["needs"] == ["publish", "rehearse"]
 
 
 def test_release_builds_nothing_while_an_image_of_others_has_no_digest() -> None:
@@ -79,7 +80,10 @@ def test_release_builds_nothing_while_an_image_of_others_has_no_digest() -> None
 def test_job_that_signs_runs_no_packages_of_development() -> None:
     signing = [job for job in RELEASE["jobs"].values() if "id-token" in job.get("permissions", {})]
 
-    assert [job["name"] for job in signing] == ["Publish ${{ matrix.image }}"]
+    assert [job["name"] for job in signing] == [
+        "Publish ${{ matrix.image }}",
+        "Publish the packages",
+    ]
     assert not [step for job in signing for step in job["steps"] if "make " in step.get("run", "")]
 
 

@@ -139,6 +139,7 @@ def test_wheel_holds_the_client_alone_and_needs_httpx_and_its_events(wheel: Path
 
     assert {name.partition("/")[0] for name in names} == {
         "smart_filter_client",
+        "smart_filter_wire",
         "smart_filter_client-0.1.0.dist-info",
     }
     assert "smart_filter_client/py.typed" in names

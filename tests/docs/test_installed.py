@@ -1,4 +1,4 @@
-"""The content of an API image: the package with its extra `api`, installed by itself."""
+"""The content of an API image: what its lock file names, and our own code."""
 
 import re
 import shutil
@@ -24,18 +24,18 @@ def run(*command: str | Path) -> str:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment made as Dockerfile.api makes it."""
     copy = tmp_path_factory.mktemp("context")
-    for name in ("README.md", "LICENSE", "pyproject.toml"):
+    for name in ("hatch_build.py", "LICENSE", "pyproject.toml"):
         shutil.copy(CHECKOUT / name, copy)
-    for name in ("api", "client", "deploy/smart_filter_deploy", "shared", "workers"):
+    for name in ("api", "client", "deploy", "shared", "workers"):
         shutil.copytree(
             CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
         )
     environment = tmp_path_factory.mktemp("installed")
     run(sys.executable, "-m", "venv", "--without-pip", environment)
-    run(
-        *(sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install"),
-        *("--quiet", "--no-compile", f"smart-filter[api] @ file://{copy}"),
-    )
+    pip = (sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install")
+    quiet = ("--quiet", "--no-compile")
+    run(*pip, *quiet, "--require-hashes", "-r", CHECKOUT / "requirements" / "api.lock")
+    run(*pip, *quiet, "--no-deps", copy)
     return environment
 
 
@@ -45,7 +45,7 @@ def test_api_is_small_and_has_no_numerics(installed: Path) -> None:
 
     size = sum(path.stat().st_size for path in packages.rglob("*") if path.is_file())
 
-    print(f"\ninstalled api extra: {size / 1e6:.0f} MB")  # noqa: T201 - docs/measurements.md
+    print(f"\ninstalled API: {size / 1e6:.0f} MB")  # noqa: T201 - docs/measurements.md
     assert size <= MOST_BYTES
     assert {path.name for path in packages.iterdir()} & NUMERICS == set()
 

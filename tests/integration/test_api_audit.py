@@ -14,7 +14,6 @@ from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import IssuedKey, Scope
 from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.ids import OPERATOR, Tenant
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import audit_log
 from smart_filter_tests.bench import Bench, as_role
 from smart_filter_tests.commands import Command
@@ -261,12 +260,10 @@ def test_old_events_are_deleted(bench: Bench, tenant: Tenant) -> None:
                 {"tenant": tenant, "days": days},
             )
 
-    kept = GarbageCollector(
-        bench.worker_engine, bench.store, cell=DEFAULT_CELL, audit_seconds=365 * 86400
-    )
+    kept = GarbageCollector(bench.worker_engine, bench.store, audit_seconds=365 * 86400)
     kept.remove_expired()
     after_a_year = bench.do(audit_log.list_events, tenant, before=None, limit=9)
-    GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL).remove_expired()
+    GarbageCollector(bench.worker_engine, bench.store).remove_expired()
     after_a_month = bench.do(audit_log.list_events, tenant, before=None, limit=9)
 
     assert (len(after_a_year), len(after_a_month)) == (2, 1)

@@ -14,7 +14,6 @@ from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.problems.catalog import PAGES
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests.batches import KEEP, PHOTO, batch, finish, items, post, submit
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
@@ -302,7 +301,7 @@ def test_batch_of_another_key_is_deleted_by_administrators_alone(api: Api) -> No
 def test_interrupted_deletion_is_finished_by_retention(api: Api) -> None:
     batch_ = submit(api, {"items": items(2), "album": {"best": 1}})
     api.bench.execute("UPDATE batches SET deleted_at = now() - interval '2 minutes'")
-    retention_ = GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL)
+    retention_ = GarbageCollector(api.bench.worker_engine, api.bench.store)
 
     assert api.client.get(f"/v1/batches/{batch_['id']}").status_code == 410
     for _ in range(2):

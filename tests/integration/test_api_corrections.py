@@ -14,7 +14,6 @@ from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import invariants, races
 from smart_filter_tests.bench import TENANT
 from smart_filter_tests.pictures import encode
@@ -70,7 +69,7 @@ def drawn(api: Api) -> set[str]:
 
 
 def sweep(api: Api) -> None:
-    GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL).remove_expired()
+    GarbageCollector(api.bench.worker_engine, api.bench.store).remove_expired()
 
 
 def pass_days(api: Api, days: float) -> None:

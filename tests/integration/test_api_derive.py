@@ -18,7 +18,6 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.leases import ImportedPhoto, StageOutcome
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import batches, invariants
 from smart_filter_tests.batches import items
 from smart_filter_tests.bench import Bench
@@ -492,9 +491,7 @@ def test_uploaded_background_belongs_to_the_derived_job(api: Api) -> None:
 
 @pytest.fixture
 def retention_api(api: Api) -> RetentionApi:
-    return RetentionApi(
-        api, GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL)
-    )
+    return RetentionApi(api, GarbageCollector(api.bench.worker_engine, api.bench.store))
 
 
 def album(api: Api, photos: int, *, best: int) -> list[dict[str, Any]]:

@@ -322,6 +322,19 @@ def test_documents_belong_to_the_job_and_a_known_output_is_not_sent_again(api: A
         assert name == "image" or first.json() == job[name]
 
 
+@pytest.mark.parametrize("path", ["", "/outputs/image", "/photo"])
+def test_tags_in_several_lines_are_one_list(api: Api, path: str) -> None:
+    url = f"/v1/jobs/{with_outputs(api)}{path}"
+    tag = api.client.get(url).headers["etag"]
+
+    answers = [
+        api.client.get(url, headers=[("If-None-Match", tag) for tag in tags])
+        for tags in (['"other"', tag], ['"other"', '"more"'])
+    ]
+
+    assert [answer.status_code for answer in answers] == [304, 200]
+
+
 def test_output_and_photo_are_refused_before_the_end_and_after_a_cancel(api: Api) -> None:
     job_id = api.submit()
 

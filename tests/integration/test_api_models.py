@@ -30,7 +30,7 @@ from smart_filter_tests.serving import Api, Clock, a_card, a_photo
 
 SEGMENTATION, SMILE = TaskName.SEGMENTATION, TaskName.SMILE
 THRESHOLD = parameters.number("threshold", 0.7, "the least score", least=0, most=1)
-FAULT = "heavy needs detectron2: install the extra `detectron2` where its workers run"
+FAULT = "heavy needs detectron2: install it as docs/detectron2.md says where its workers run"
 OTHER = Tenant("others")
 
 
@@ -69,7 +69,7 @@ def test_model_without_a_worker_is_listed_with_all_and_refused(api: Api) -> None
     assert (heavy["offered"], heavy["fault"]) == (False, FAULT)
     assert (refused.status_code, refused.json()["code"]) == (422, "not_available")
     detail = refused.json()["errors"][0]["detail"]
-    assert "install the extra `detectron2`" in detail
+    assert "docs/detectron2.md" in detail
     assert "no-segmentation" in detail
     assert api.leftovers() == {}
 

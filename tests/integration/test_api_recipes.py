@@ -252,7 +252,7 @@ def test_logo_of_the_tenant_is_listed_and_used(api: Api, bench: Bench) -> None:
         "logo": "tenant/acme",
         "logo_place": "top-left",
         "logo_size": "20%",
-        "logo_margin": "4% 4% 4% 4%",
+        "logo_margin": "4%",
     }
     assert api.client.get("/v1/recipes").json()["logos"] == ["tenant/acme"]
     names = [item["name"] for item in api.client.get("/v1/backgrounds").json()["items"]]

@@ -15,7 +15,6 @@ from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.errors import DecodingStopped, StorageUnavailable
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.stock import incoming
 from smart_filter_shared.stock.descriptions import Description
 from smart_filter_shared.storage import keys
@@ -258,7 +257,7 @@ def unavailable(*_: object, **__: object) -> bytes:
 def test_refused_pictures_are_forgotten_after_a_day(api: Api) -> None:
     put(api, "wall", a_picture()[:80])
     describe(api.bench)
-    retention = GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL)
+    retention = GarbageCollector(api.bench.worker_engine, api.bench.store)
 
     retention.remove_expired()
     before = listed(api)
@@ -371,7 +370,7 @@ def test_object_of_a_waiting_picture_is_no_orphan(api: Api) -> None:
     put(api, "wall")
     stray = keys.new_background(TENANT)
     api.bench.store.put(stray, b"x", length=1, media_type="image/png")
-    retention = GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL)
+    retention = GarbageCollector(api.bench.worker_engine, api.bench.store)
 
     assert retention.clear_unreferenced(older_than=dt.timedelta(seconds=-60)) == 1
     assert describe(api.bench) == 1

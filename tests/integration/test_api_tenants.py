@@ -132,7 +132,7 @@ def test_default_that_contradicts_a_request_is_ignored(api: Api) -> None:
     faces = recipe_of(api, outputs="faces")
 
     assert (transparent["format"], transparent["crop"]) == ("auto", "true")
-    assert uncropped["margin"] == "0px 0px 0px 0px"
+    assert uncropped["margin"] == "0px"
     assert faces["filters"] == []
     refused = api.post(a_photo(), {"background": "transparent", "format": "jpg"})
     assert (refused.status_code, refused.json()["code"]) == (422, "contradiction")

@@ -17,7 +17,6 @@ import pytest
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.intake import body
 from smart_filter_shared.ids import JobId, Tenant, UploadId
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT
 from smart_filter_tests.pictures import png_header
@@ -60,7 +59,7 @@ def age(api: Api, *, seconds: float) -> None:
 
 def sweep(api: Api) -> set[str]:
     """Let retention remove expired objects; return the keys that are left."""
-    GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL).remove_expired()
+    GarbageCollector(api.bench.worker_engine, api.bench.store).remove_expired()
     return {stored.key for stored in api.bench.store.stored()}
 
 
@@ -202,7 +201,7 @@ def test_unused_upload_is_removed_after_it_has_expired(api: Api) -> None:
 def test_upload_of_a_waiting_job_is_kept_and_not_an_orphan(api: Api) -> None:
     upload = create_upload(api)
     put(upload)
-    retention = GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL)
+    retention = GarbageCollector(api.bench.worker_engine, api.bench.store)
     retention.clear_unreferenced(older_than=dt.timedelta(seconds=-60))
     job_id = name(api, upload).json()["id"]
     age(api, seconds=10 * 3600)

@@ -41,7 +41,7 @@ def samples(bench: Bench) -> SampleJobs:
     bench.claim_one(FACE)
     with bench.transaction() as connection:
         # The state after the sweeper has run for long.
-        connection.execute(text("UPDATE cells SET swept_at = statement_timestamp()"))
+        connection.execute(text("UPDATE sweeper SET swept_at = statement_timestamp()"))
     return SampleJobs(ended, waits, runs)
 
 
@@ -112,6 +112,7 @@ DAMAGE = {
     "an ended job is settled within ten minutes": """
         UPDATE jobs SET finished_at = statement_timestamp() - interval '1 hour' WHERE id = :ended
     """,
+    "the queue holds no stage of a settled job": "UPDATE jobs SET settled = true WHERE id = :ended",
     "usage counts every ended job": """
         UPDATE jobs SET settled = true, counted_seconds = 1 WHERE id = :ended
     """,
@@ -170,7 +171,7 @@ def test_every_kind_of_damage_to_rows_is_found(bench: Bench, samples: SampleJobs
 
 
 def test_returning_sweeper_has_a_minute_to_repair_damage(bench: Bench, samples: SampleJobs) -> None:
-    bench.execute("UPDATE cells SET expires_from = statement_timestamp()")
+    bench.execute("UPDATE sweeper SET expires_from = statement_timestamp()")
     bench.execute(DAMAGE["an expired lease is revoked"], runs=samples.runs)
 
     assert found(bench) == []

@@ -82,6 +82,18 @@ def test_only_the_photos_of_the_folder_are_found(tmp_path: Path) -> None:
     assert (look.skipped, look.unfinished) == (3, 0)
 
 
+def test_folders_of_thumbnails_and_archives_are_skipped_in_one_line(tmp_path: Path) -> None:
+    for folder in (".", "a", "a/@eaDir", "b/@eaDir", "__MACOSX"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "photo.jpg").write_bytes(b"x")
+    (tmp_path / "a" / "._photo.jpg").write_bytes(b"x")
+
+    scan = WatchedFolder(tmp_path, (), recursive=True).look()
+
+    assert scan.names == ["a/photo.jpg", "photo.jpg"]
+    assert scan.closed == ("@eaDir, __MACOSX (thumbnails or deleted files)",)
+
+
 def test_subfolders_are_searched_on_request_but_the_output_is_not(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", "sub/deep/b.jpg", "out/a.jpg", ".git/c.jpg")
 

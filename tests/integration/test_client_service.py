@@ -146,16 +146,16 @@ def test_keys_and_tokens_are_issued_listed_and_revoked(client: ClientDriver, api
     device.do("submit", PHOTO, KEEP)
     with pytest.raises(errors.Forbidden):
         device.do("submit", PHOTO, KEEP)
-    client.do("revoke_key", issued.known.key_id, with_issued=True)
+    client.do("revoke_key", issued.key_id, with_issued=True)
     logged = client.all("audit_events", limit=2)
 
     assert [event.event for event in logged] == ["key_revoked", "key_issued"]
-    assert {event.subject for event in logged} == {issued.known.key_id}
-    assert issued.known.expires_at is not None
+    assert {event.subject for event in logged} == {issued.key_id}
+    assert issued.expires_at is not None
     assert token.key not in repr(token)
     known = {key.key_id: key for key in client.all("keys")}
-    assert known[issued.known.key_id].revoked_at is not None
-    assert known[token.known.key_id].jobs == 1
+    assert known[issued.key_id].revoked_at is not None
+    assert known[token.key_id].jobs == 1
 
 
 def test_usage_and_models_are_listed(client: ClientDriver, api: Api) -> None:
@@ -165,7 +165,7 @@ def test_usage_and_models_are_listed(client: ClientDriver, api: Api) -> None:
 
     days = client.do("usage", today - dt.timedelta(1), today + dt.timedelta(1))
 
-    assert all(day.whole.jobs == 1 and "succeeded" in day.by_state for day in days)
+    assert all(day.jobs == 1 and "succeeded" in day.by_state for day in days)
     assert {model.task for model in client.do("models")} >= {"segmentation", "face"}
 
 
@@ -258,7 +258,7 @@ def test_own_picture_is_added_listed_and_deleted(
 
     assert (wall.name, wall.state, wall.tags) == ("tenant/wall", "ready", ("brick",))
     assert (wall.title, wall.sha256) == ("Old wall", hashlib.sha256(PHOTO).hexdigest())
-    assert (logo.name, logo.is_logo) == ("tenant/mark", True)
-    assert (broken.state, broken.code) == ("refused", "image_unreadable")
+    assert (logo.name, logo.use) == ("tenant/mark", "logo")
+    assert (broken.state, broken.error.code) == ("refused", "image_unreadable")
     client.do("delete_picture", "tenant/broken")
     assert [one.name for one in client.do("own_pictures")] == ["tenant/mark", "tenant/wall"]

@@ -19,7 +19,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared import doorbell
 from smart_filter_shared.config.settings import BrokerSettings, StorageSettings
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import driver_queries, sessions
 from smart_filter_shared.db.bounded_connections import BoundedConnection
 from smart_filter_shared.db.repeated_query import RepeatedQuery
 from smart_filter_shared.errors import DatabaseUnavailable, StorageMisconfigured, StorageUnavailable
@@ -161,7 +161,7 @@ def test_reader_leaves_the_transaction_mode_of_its_connection_unchanged(bench: B
 
 def test_statement_that_is_canceled_leaves_no_used_connection(bench: Bench) -> None:
     def sleep(connection: Connection) -> None:
-        sessions.fetch_rows(connection, SLEEP, {"seconds": PATIENCE_SECONDS})
+        driver_queries.fetch_rows(connection, SLEEP, {"seconds": PATIENCE_SECONDS})
 
     def is_asleep() -> bool:
         asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"

@@ -1,6 +1,5 @@
 """The role of deploy/postgres/database-role.sql: enough for the service, and no superuser."""
 
-import datetime as dt
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,7 @@ from smart_filter_deploy.embedded.addresses import url_of_role
 from smart_filter_deploy.embedded.binaries import postgres_folder
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.artifacts import partition_pruning
-from smart_filter_shared.db import migrate, partitions
+from smart_filter_shared.db import migrate
 from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.states import JobState
@@ -142,15 +140,10 @@ def test_job_runs_to_its_end(bench: Bench) -> None:
     assert invariants.broken(bench) == []
 
 
-def test_role_migrates_and_adds_and_drops_days(bench: Bench) -> None:
-    day = bench.do(partitions.today) + dt.timedelta(days=100)
-
+def test_role_migrates(bench: Bench) -> None:
     migrate.upgrade(bench.engine)
-    bench.do(partitions.create_day, day)
-    dropped = bench.work(partition_pruning.drop, bench.do(partitions.list_partitions)[-1])
 
-    assert dropped == []
-    assert day not in [one.since for one in bench.do(partitions.list_partitions)]
+    assert invariants.broken(bench) == []
 
 
 def test_api_serves(bench: Bench) -> None:

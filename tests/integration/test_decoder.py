@@ -79,7 +79,7 @@ def owned(children: Children, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decod
     """Return a decoder whose children an attacker owns."""
     assert not children()
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
-    pool = DecoderPool(module="smart_filter_tests.forging_decoder")
+    pool = DecoderPool(serve="smart_filter_tests.forging_decoder:serve")
     yield pool
     pool.close()
 
@@ -250,7 +250,7 @@ def test_picture_that_hangs_its_decoder_is_poison(
     children: Children, monkeypatch: pytest.MonkeyPatch, what: bytes
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
-    owned = DecoderPool(module="smart_filter_tests.forging_decoder", limit_seconds=0.2)
+    owned = DecoderPool(serve="smart_filter_tests.forging_decoder:serve", limit_seconds=0.2)
 
     with pytest.raises(Poison, match="takes too long"):
         owned.decode(what)
@@ -394,7 +394,7 @@ import sys
 from pathlib import Path
 from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.decoder.turns import Requester
-decoder = DecoderPool(module="smart_filter_tests.forging_decoder")
+decoder = DecoderPool(serve="smart_filter_tests.forging_decoder:serve")
 decoder.start()
 print(*(path.read_text() for path in Path("/proc/self/task").glob("*/children")), file=sys.stderr)
 decoder.decode(b"hang")
@@ -429,7 +429,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_child_that_cannot_start_is_not_the_picture_s_fault() -> None:
-    decoder = DecoderPool(module="smart_filter_workers.no_such_module")
+    decoder = DecoderPool(serve="smart_filter_workers.no_such_module:serve")
 
     with pytest.raises(DecoderUnavailable, match="does not start"):
         decoder.decode(PHOTO)

@@ -26,7 +26,7 @@ from smart_filter_workers.decoder import time_limits
 from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.runtime import runner
-from smart_filter_workers.runtime.claiming import thread_share
+from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system.lru_cache import LruCache
 
@@ -47,7 +47,9 @@ class Decoding:
     def submit(self, tenant: Tenant, photo: bytes) -> JobId:
         job_id = self.worker.submit(tenant=tenant)
         self.bench.store.put(f"{job_id}", photo, length=len(photo), media_type="image/png")
-        self.bench.execute("UPDATE jobs SET photo_digest = NULL WHERE id = :id", id=job_id)
+        self.bench.execute(
+            "UPDATE jobs SET photo_digest = NULL, megapixels = 1 WHERE id = :id", id=job_id
+        )
         return job_id
 
     def state(self, job_id: JobId) -> object:
@@ -91,16 +93,19 @@ def decoding(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoding
     monkeypatch.setattr(time_limits, "_BASE_SECONDS", 100_000)
     monkeypatch.setattr(time_limits, "_MOST_SECONDS", 100_000)
     clock = MonotonicClock()
-    monkeypatch.setattr(thread_share, "time", clock)
     with ExitStack() as stack:
-        pool = DecoderPool(module="smart_filter_tests.forging_decoder", clock=clock.monotonic)
+        pool = DecoderPool(serve="smart_filter_tests.forging_decoder:serve", clock=clock.monotonic)
         stack.callback(pool.close)
         started = stack.enter_context(face_worker.start(bench, threads=2))
         nothing = LruCache(0)
         backgrounds = TenantBackgrounds(bench.engine, bench.store, nothing)
         fetcher = Fetcher(OutboundSettings())
         artifacts = ArtifactStore(bench.store, nothing, backgrounds, fetcher, pool)
-        started.services = dataclasses.replace(started.services, artifacts=artifacts)
+        started.services = dataclasses.replace(
+            started.services,
+            artifacts=artifacts,
+            thread_share=ThreadShare(2, list_slow=pool.list_slow_tenants),
+        )
         yield Decoding(bench, started, clock)
 
 

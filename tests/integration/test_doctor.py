@@ -6,7 +6,6 @@ import fcntl
 import os
 import shutil
 import socket
-import ssl
 import tempfile
 from collections.abc import Iterable, Iterator
 from http.client import HTTPConnection
@@ -18,7 +17,6 @@ import psycopg
 import pytest
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_deploy.cli.removebg.certificate import issue as issue_certificate
 from smart_filter_deploy.doctor import checkup
 from smart_filter_deploy.doctor import servers as servers_of_a_stack
 from smart_filter_deploy.doctor.findings import Finding, Level
@@ -33,6 +31,7 @@ from smart_filter_tests.bench import Bench
 from smart_filter_tests.http_server import ReceivedRequest, Reply
 from smart_filter_tests.outages import read_only
 from smart_filter_tests.serving import an_api, serve_with
+from smart_filter_tests.tls_certificates import TlsCertificate
 from smart_filter_tests.web import a_site
 
 
@@ -183,9 +182,9 @@ def test_certificates_that_expire_are_found_a_month_before(
 ) -> None:
     made = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
     signing = c2pa_certificate.make(now=made, days=days + 2)
-    issue_certificate(folder, hosts=[], server_days=days + 2, now=made)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(folder / "server.pem", folder / "server.key")
+    for name, text in zip(("chain.pem", "key.pem"), signing, strict=True):
+        (folder / name).write_text(text)
+    tls = TlsCertificate(folder / "chain.pem", folder / "key.pem").serving()
     monkeypatch.setenv(CERTIFICATE, signing[0])
 
     with a_site(tls=tls) as site:

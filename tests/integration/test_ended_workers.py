@@ -11,7 +11,7 @@ import pytest
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.ids import WorkerId, new_worker_id
 from smart_filter_shared.queue import worker_registry
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker
+from smart_filter_shared.queue.worker_registry import Worker
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.stages import PREPARE
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
@@ -66,9 +66,8 @@ def start_worker(bench: Bench) -> None:
         bench.doorbell,
         bench.settings.engine,
         counters=WorkerCounters(),
-        retention=GarbageCollector(engine, bench.store, cell=DEFAULT_CELL),
+        retention=GarbageCollector(engine, bench.store),
         pictures=IncomingPictures(Backends(engine, bench.store), UnlockedDecoders()),
-        cell=DEFAULT_CELL,
     ).expire_ended()
 
 

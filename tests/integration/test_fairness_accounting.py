@@ -4,7 +4,6 @@ import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, text
@@ -21,7 +20,6 @@ from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue import fair_queueing, pauses, worker_registry
 from smart_filter_shared.queue.fair_queueing import Progress, Reservation
 from smart_filter_shared.queue.states import JobState
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
@@ -87,13 +85,13 @@ def finishes(bench: Bench) -> dict[str, float]:
 
 
 def set_virtual_time(bench: Bench, v: float) -> None:
-    bench.execute("UPDATE cells SET virtual_time = :v", v=v)
+    bench.execute("UPDATE sweeper SET virtual_time = :v", v=v)
 
 
 @pytest.mark.parametrize(
     ("queues", "start"),
     [
-        pytest.param([], 50, id="unknown-queues-start-at-the-cells-v"),
+        pytest.param([], 50, id="unknown-queues-start-at-v-of-all"),
         pytest.param([Queue(A, 10), Queue(B, 20)], 20, id="idle-the-furthest"),
         pytest.param(
             [Queue(A, 60, [(65, 0)]), Queue(B, 70, [(75, 0)])], 60, id="busy-the-least-far"
@@ -101,7 +99,7 @@ def set_virtual_time(bench: Bench, v: float) -> None:
         pytest.param([Queue(A, 10), Queue(B, 70, [(75, 0)])], 70, id="busy-with-idle-behind"),
         pytest.param([Queue(A, 90), Queue(B, 70, [(75, 0)])], 70, id="busy-with-idle-ahead"),
         pytest.param([Queue(A, 10, [(30, 0)])], 30, id="old-mark-the-next-row"),
-        pytest.param([Queue(A, 10, [(99, 0)])], 50, id="old-mark-at-most-the-cells-v"),
+        pytest.param([Queue(A, 10, [(99, 0)])], 50, id="old-mark-at-most-v-of-all"),
         pytest.param([Queue(A, None, [(30, 0)])], 30, id="never-claimed-the-next-row"),
         pytest.param([Queue(A, 10, [(40, -20), (30, 0)])], 30, id="lowest-rank-is-next"),
         pytest.param([Queue(A, 10, [(40, -20)])], 20, id="batch-row-without-what-it-let-pass"),
@@ -117,7 +115,7 @@ def test_job_starts_at_the_virtual_time_of_its_queues(
     for queue in queues:
         queue.fill(bench)
 
-    place = bench.do(fair_queueing.reserve, TENANT, [A, B], cell=DEFAULT_CELL)
+    place = bench.do(fair_queueing.reserve, TENANT, [A, B])
 
     assert place == Reservation(start, 2 * fair_queueing.DEFAULT_COST_SECONDS)
 
@@ -153,36 +151,9 @@ def test_virtual_time_follows_the_slowest_queue_that_is_busy_and_served(
     for queue in queues:
         queue.fill(bench)
 
-    bench.work(fair_queueing.advance_virtual_time, cell=DEFAULT_CELL, silent_seconds=SILENT_SECONDS)
+    bench.work(fair_queueing.advance_virtual_time, silent_seconds=SILENT_SECONDS)
 
-    assert bench.scalar("SELECT virtual_time FROM cells") == v
-
-
-def test_cells_have_virtual_times_of_their_own(bench: Bench) -> None:
-    set_virtual_time(bench, 50)
-    for queue in (Queue(A, 10, [(99, 0)], worker_silent_seconds=None), Queue(B, 45, [(99, 0)])):
-        queue.fill(bench)
-
-    with bench.transaction() as connection:
-        connection.execute(text(_ANOTHER_CELL))
-        fair_queueing.advance_virtual_time(
-            connection, cell=DEFAULT_CELL, silent_seconds=SILENT_SECONDS
-        )
-        places = [
-            fair_queueing.reserve(connection, FIRST, [A], cell="another"),
-            fair_queueing.reserve(connection, SECOND, [A], cell=DEFAULT_CELL),
-            fair_queueing.provisional_reservation(connection, cell="another"),
-        ]
-        connection.execute(text("DELETE FROM cells WHERE name = 'another'"))
-
-    cost = fair_queueing.DEFAULT_COST_SECONDS
-    assert places == [Reservation(30, cost), Reservation(50, cost), Reservation(30, 0)]
-
-
-_ANOTHER_CELL = """
-    INSERT INTO cells (name, swept_at, virtual_time, expires_from, cleared_at)
-    VALUES ('another', now(), 30, now(), now())
-"""
+    assert bench.scalar("SELECT virtual_time FROM sweeper") == v
 
 
 def test_places_are_spaced_by_cost_and_weight(bench: Bench) -> None:
@@ -191,7 +162,7 @@ def test_places_are_spaced_by_cost_and_weight(bench: Bench) -> None:
     a_tenant(bench, SECOND, weight=2, finish=41)
 
     places = [
-        bench.do(fair_queueing.reserve, tenant, wanted, cell=DEFAULT_CELL)
+        bench.do(fair_queueing.reserve, tenant, wanted)
         for tenant, wanted in ((FIRST, [A, B]), (FIRST, [B]), (SECOND, [A]), (THIRD, [A, B, A]))
     ]
 
@@ -211,9 +182,9 @@ def test_places_for_several_jobs_equal_those_reserved_one_by_one(
     for tenant, weight in ((THIRD, 1), (FIRST, 2), (SECOND, 2)):
         a_tenant(bench, tenant, weight=weight)
 
-    together = bench.do(fair_queueing.reserve_many, FIRST, wanted, cell=DEFAULT_CELL)
+    together = bench.do(fair_queueing.reserve_many, FIRST, wanted)
 
-    alone = [bench.do(fair_queueing.reserve, SECOND, one, cell=DEFAULT_CELL) for one in wanted]
+    alone = [bench.do(fair_queueing.reserve, SECOND, one) for one in wanted]
     assert [dataclasses.astuple(one) for one in together] == [
         pytest.approx(dataclasses.astuple(one)) for one in alone
     ]
@@ -221,37 +192,27 @@ def test_places_for_several_jobs_equal_those_reserved_one_by_one(
     assert ends == {"first": pytest.approx(ends["second"]), "second": ends["second"], "third": 0}
 
 
-def test_place_in_an_unknown_cell_is_refused(bench: Bench) -> None:
-    with pytest.raises(RuntimeError, match="there is no cell nowhere"):
-        bench.do(fair_queueing.reserve, TENANT, [A], cell="nowhere")
-
-
 @pytest.mark.parametrize(
-    ("tenant", "digest", "jobs_that_count", "is_new"),
+    ("tenant", "digest", "is_new"),
     [
-        (TENANT, "none", 2, False),
-        (TENANT, "none", 1, False),
-        (TENANT, "none", 0, True),
-        (TENANT, "another", 2, True),
-        (TENANT, "zero", 2, True),
-        (SECOND, "none", 2, True),
-        (Tenant("zoe"), "none", 2, True),
+        (TENANT, "none", False),
+        (TENANT, "another", True),
+        (TENANT, "zero", True),
+        (SECOND, "none", True),
+        (Tenant("zoe"), "none", True),
     ],
 )
 def test_place_is_reserved_for_the_tenant_and_a_new_photo(
-    bench: Bench, tenant: Tenant, digest: str, jobs_that_count: int, *, is_new: bool
+    bench: Bench, tenant: Tenant, digest: str, *, is_new: bool
 ) -> None:
-    first, last = (bench.submit(place=Reservation(0, 0)) for _ in range(2))
-    since = (UUID(int=last.int + 1), last, first)[jobs_that_count]
+    bench.submit(place=Reservation(0, 0))
     set_virtual_time(bench, 50)
 
     place = bench.do(
         fair_queueing.reserve_for_new_photo,
         tenant,
         [A],
-        cell=DEFAULT_CELL,
         digest=digest,
-        since=since,
     )
 
     cost = fair_queueing.DEFAULT_COST_SECONDS
@@ -329,16 +290,6 @@ def test_ended_jobs_are_settled_once_for_each_tenant(bench: Bench) -> None:
     owing = "owed IS NULL AND outcome IS NULL AND ended_on IS NULL AND megapixels IS NULL"
     cleared = f"SELECT count(*) FROM tombstones WHERE {owing} AND seconds IS NULL"
     assert bench.scalar(cleared) == 2
-
-
-def test_job_visible_before_its_stages_is_not_settled_yet(bench: Bench) -> None:
-    # The state while a past day is opened (db/partitions.py).
-    job_id = run(bench, FIRST)
-    bench.do(CLIENT.cancel, job_id, FIRST)
-    bench.execute("DELETE FROM stages WHERE job_id = :id", id=job_id)
-    run(bench, FIRST)
-
-    assert bench.work(settlement.settle) == Settlement({}, [])
 
 
 def test_estimates_learn_from_jobs_that_succeeded_without_interruption(bench: Bench) -> None:
@@ -523,7 +474,7 @@ def test_best_of_an_album_are_placed_now_in_sequence(
 
 
 def reserve(connection: Connection) -> Reservation:
-    return fair_queueing.reserve(connection, TENANT, [Capability("a")], cell=DEFAULT_CELL)
+    return fair_queueing.reserve(connection, TENANT, [Capability("a")])
 
 
 def test_redrive_waits_for_the_disk(bench: Bench) -> None:

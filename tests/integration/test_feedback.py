@@ -14,7 +14,6 @@ from smart_filter_shared.feedback import datasets, examples
 from smart_filter_shared.feedback.datasets import Dataset
 from smart_filter_shared.feedback.examples import Split
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys
 from smart_filter_tests import commands, corrected_jobs
 from smart_filter_tests.serving import Api
@@ -37,9 +36,7 @@ def a_collector(api: Api) -> ExampleCollector:
 def sweep(api: Api) -> None:
     """Run retention's task of each second."""
     bench = api.bench
-    retention = GarbageCollector(
-        bench.worker_engine, bench.store, cell=DEFAULT_CELL, collecting=a_collector(api)
-    )
+    retention = GarbageCollector(bench.worker_engine, bench.store, collecting=a_collector(api))
     retention.learn()
     retention.remove_expired()
 

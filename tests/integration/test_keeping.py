@@ -20,7 +20,6 @@ from smart_filter_shared.ids import JobId, Tenant, new_job_id
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import StoredObject
 from smart_filter_shared.storage.s3 import S3Store
@@ -46,9 +45,7 @@ VERSION = 1
 
 @pytest.fixture
 def retention_api(api: Api) -> RetentionApi:
-    return RetentionApi(
-        api, GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL)
-    )
+    return RetentionApi(api, GarbageCollector(api.bench.worker_engine, api.bench.store))
 
 
 def test_data_is_kept_as_long_as_its_tenant_wants(retention_api: RetentionApi) -> None:
@@ -328,9 +325,7 @@ def stray(bench: Bench, job_id: JobId | None = None) -> str:
 
 
 def clear(bench: Bench, engine: Engine | None = None) -> int:
-    return GarbageCollector(engine or bench.worker_engine, bench.store, cell=DEFAULT_CELL).clear(
-        older_than=NOW
-    )
+    return GarbageCollector(engine or bench.worker_engine, bench.store).clear(older_than=NOW)
 
 
 def fault(bench: Bench) -> str | None:
@@ -458,9 +453,7 @@ def test_folder_that_is_not_a_day_is_ignored(bench: Bench, folder: str) -> None:
     ours = put(bench, f"2020-01-01/{TENANT}/{new_job_id()}/photo")
     theirs = put(bench, f"{folder}/reports/photo")
 
-    GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL).clear_unreferenced(
-        older_than=NOW
-    )
+    GarbageCollector(bench.worker_engine, bench.store).clear_unreferenced(older_than=NOW)
 
     assert ours not in kept(bench)
     assert kept(bench) == {theirs}
@@ -472,7 +465,7 @@ def test_older_day_is_listed_daily_and_the_last_two_hourly(bench: Bench) -> None
     for day in days:
         put(bench, f"{day}/{TENANT}/{new_job_id()}/photo")
     store = Listing(bench)
-    keeper = GarbageCollector(bench.worker_engine, store, cell=DEFAULT_CELL)
+    keeper = GarbageCollector(bench.worker_engine, store)
 
     most = 0
     for turn in range(24):
@@ -507,9 +500,7 @@ def test_photo_is_removed_although_collecting_corrections_never_succeeds(stale: 
     stale.do(CLIENT.cancel, job_id, TENANT)
     stale.execute("UPDATE artifacts SET expires_at = now() - interval '1 hour'")
     # This store holds manifests only.
-    keeper = GarbageCollector(
-        stale.worker_engine, Interrupted(stale, fail, when="before"), cell=DEFAULT_CELL
-    )
+    keeper = GarbageCollector(stale.worker_engine, Interrupted(stale, fail, when="before"))
     with pytest.raises(StorageUnavailable):
         keeper.learn()
     stopping = threading.Event()

@@ -53,9 +53,8 @@ def sweeper(bench: Bench, worker_counters: WorkerCounters) -> Sweeper:
         # Leases expire even if the machine is so busy that a sweep comes late.
         bench.settings.engine.model_copy(update={"heartbeat_seconds": 600.0}),
         counters=worker_counters,
-        retention=GarbageCollector(bench.worker_engine, bench.store, cell="default"),
+        retention=GarbageCollector(bench.worker_engine, bench.store),
         pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
-        cell="default",
     )
 
 
@@ -76,7 +75,7 @@ def sweep(bench: Bench, sweeper: Sweeper, times: int = 1) -> None:
     for _ in range(times):
         with bench.transaction() as connection:
             # Not so long ago that leases would get time to be renewed.
-            connection.exec_driver_sql("UPDATE cells SET swept_at = now() - interval '2 s'")
+            connection.exec_driver_sql("UPDATE sweeper SET swept_at = now() - interval '2 s'")
         assert sweeper.sweep()
 
 

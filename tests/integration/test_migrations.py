@@ -141,6 +141,9 @@ def test_migrations_only_add_what_the_previous_version_can_ignore(servers: Stack
 def test_previous_version_works_on_the_new_schema(servers: Stack, tmp_path: Path) -> None:
     """The code before the newest migration comes from the repository's history."""
     unpack_version_before(VERSIONS[-1], tmp_path)
+    first = VERSIONS[0].with_suffix(".sql")
+    if (tmp_path / first.relative_to(ROOT)).read_bytes() != first.read_bytes():
+        pytest.skip("the first schema has changed since: it is of no published version")
     with a_database(servers, "upgraded") as engine:
         migrate.upgrade(engine)
         ended = subprocess.run(
@@ -311,7 +314,7 @@ def test_settings_apply_within_a_transaction_only(pooled: DatabaseSettings) -> N
         with psycopg.connect(url, autocommit=True) as other:
             left = other.execute("SHOW lock_timeout").fetchone()
 
-    assert usual == ("10s", "5s", "force_custom_plan", "on")
+    assert usual == ("10s", "5s", "auto", "on")
     assert by_key == ("10s", "5s", "force_generic_plan", "off")
     assert left == ("0",)
 

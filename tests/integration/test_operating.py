@@ -18,7 +18,7 @@ from smart_filter_shared.operations.counters import CounterKey, CounterName, Cou
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker, WorkerState
+from smart_filter_shared.queue.worker_registry import Worker, WorkerState
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import audit_log
@@ -44,7 +44,7 @@ def serve(
     failed = {Capability("face.x"): "no weights"}
     worker = Worker(bench.worker, "here", 7, capabilities, 2, failed, state=state)
     bench.do(worker_registry.record_heartbeat, worker)
-    bench.execute("UPDATE cells SET swept_at = statement_timestamp()")
+    bench.execute("UPDATE sweeper SET swept_at = statement_timestamp()")
 
 
 def asked(api: Api, path: str, **params: str) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def sample(api: Api) -> None:
 
 
 def a_new_worker_sweeps(bench: Bench) -> None:
-    retention = GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL)
+    retention = GarbageCollector(bench.worker_engine, bench.store)
     engine = bench.settings.engine
     new = Sweeper(
         bench.worker_engine,
@@ -103,9 +103,8 @@ def a_new_worker_sweeps(bench: Bench) -> None:
         counters=WorkerCounters(),
         retention=retention,
         pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
-        cell=DEFAULT_CELL,
     )
-    bench.execute("UPDATE cells SET swept_at = now() - interval '2 s'")
+    bench.execute("UPDATE sweeper SET swept_at = now() - interval '2 s'")
     assert new.sweep()
 
 

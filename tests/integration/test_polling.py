@@ -10,14 +10,17 @@ from structlog.testing import capture_logs
 from smart_filter_shared.config import NO_BROKER
 from smart_filter_shared.config.settings import BrokerSettings
 from smart_filter_shared.doorbell import queue_name
-from smart_filter_shared.ids import JobId
+from smart_filter_shared.ids import JobId, new_worker_id
+from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.states import StageState
+from smart_filter_shared.queue.worker_registry import Worker
 from smart_filter_tests import broker_faults, face_worker
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.proxy import before_broker
 from smart_filter_tests.stages import FACE
+from smart_filter_workers.runtime.turns import POLL_SECONDS, SHARED_POLL_SECONDS
 
 THREADS = 2
 
@@ -46,7 +49,7 @@ def test_poll_leaves_no_transaction_open(worker: FaceWorker) -> None:
 
     state = worker.bench.scalar("""
         SELECT state FROM pg_stat_activity
-        WHERE pid <> pg_backend_pid() AND query LIKE '%EXISTS%open_stages%'
+        WHERE pid <> pg_backend_pid() AND query LIKE '%EXISTS%stages%'
     """)
     assert (started, state) == (0, "idle")
 
@@ -60,6 +63,15 @@ def test_turns_of_rings_and_polls_are_no_more_than_the_threads(worker: FaceWorke
     busy.set()
 
     assert started == THREADS - 1
+
+
+def test_worker_polls_half_as_often_next_to_an_idle_one(worker: FaceWorker) -> None:
+    alone = worker.turns.pause_seconds
+    other = Worker(new_worker_id(), "elsewhere", 1, worker.services.serving.capabilities, 1)
+    worker.bench.do(worker_registry.record_heartbeat, other)
+    worker.services.heartbeat.beat()
+
+    assert (alone, worker.turns.pause_seconds) == (POLL_SECONDS, SHARED_POLL_SECONDS)
 
 
 def test_worker_that_drains_begins_no_turn(worker: FaceWorker) -> None:
@@ -119,6 +131,25 @@ def test_rings_are_heard_behind_messages_that_are_no_rings(worker: FaceWorker) -
 
     assert [line["event"] for line in logs].count("message_dropped") == 6
     assert "loop_step_failed" not in {line["event"] for line in logs}
+
+
+def test_key_of_another_program_is_one_line_of_the_log(
+    worker: FaceWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = worker.bench
+    queue = queue_name(capability(FACE))
+    bench.broker.set(queue, "no list")
+    with capture_logs() as logs:
+        worker.listener.start()
+        wait_until(lambda: logs)
+        worker.listener.stop()
+    bench.broker.delete(queue)
+
+    (line,) = logs
+    assert line["event"] == "server_refuses"
+    assert "WRONGTYPE" in line["reason"]
+    assert "exc_info" not in line
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 @pytest.mark.slow  # Celery's worker is built twice

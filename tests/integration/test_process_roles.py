@@ -4,16 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError
 
-from smart_filter_shared.db import grants, migrate, partitions, sessions
+from smart_filter_shared.db import grants, migrate, sessions
 from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import DatabaseMisconfigured
 from smart_filter_tests.bench import Bench, as_role
 
 OF_OWNER = (
     "CREATE TABLE another ()",
-    "DROP VIEW open_jobs",
+    "DROP VIEW all_stages",
     "ALTER TABLE jobs ADD another text",
     "TRUNCATE events",
     "UPDATE alembic_version SET version_num = ''",
@@ -35,9 +34,7 @@ FORBIDDEN = {
         "INSERT INTO audit_events (at, tenant, event) VALUES ('2000-01-01', '', '')",
         "INSERT INTO backgrounds DEFAULT VALUES",
         "DELETE FROM keys",
-        "SELECT drop_day('2000_01_01')",
         "SELECT delete_old_audit_events(0, 1)",
-        "SELECT show_days('jobs', '{NULL}', '{NULL}', '{}')",
     ),
     ProcessRole.WORKER: (
         "SELECT FROM keys",
@@ -53,7 +50,6 @@ FORBIDDEN = {
         "UPDATE webhooks SET url = ''",
         "UPDATE deliveries SET url = ''",
         "INSERT INTO jobs DEFAULT VALUES",
-        "SELECT create_day('2000-01-01')",
     ),
     ProcessRole.SENDER: (
         "SELECT FROM keys",
@@ -65,8 +61,7 @@ FORBIDDEN = {
         "INSERT INTO deliveries DEFAULT VALUES",
         "INSERT INTO webhook_secrets DEFAULT VALUES",
         "UPDATE jobs SET outcome = 'failed'",
-        "SELECT create_day('2000-01-01')",
-        "SELECT drop_day('2000_01_01')",
+        "SELECT delete_old_audit_events(0, 1)",
     ),
 }
 
@@ -112,29 +107,10 @@ def test_role_is_an_ordinary_one(engines: dict[ProcessRole, Engine], role: Proce
     assert (name, rights) == (role, [False] * 6)
 
 
-@pytest.mark.parametrize("day", ["0001-01-01 BC", "2000-01-01", "tomorrow", "infinity"])
-def test_api_creates_no_day_but_those_around_today(
-    engines: dict[ProcessRole, Engine], day: str
-) -> None:
-    # `tomorrow` is created by every upgrade; the day after it may not be.
-    statement = text("SELECT create_day(CAST(:day AS date) + 1)")
-
-    with (
-        pytest.raises(DBAPIError, match="no day around today"),
-        sessions.transaction(engines[ProcessRole.API]) as connection,
-    ):
-        connection.execute(statement, {"day": day})
-
-
-def test_day_is_dropped_by_its_name_alone(bench: Bench) -> None:
-    with pytest.raises(DBAPIError, match="no name of a day"):
-        bench.work(partitions.drop_day, "2000_01_01, keys")
-
-
 def test_upgrade_takes_other_rights_away(bench: Bench) -> None:
     bench.execute("GRANT SELECT, DELETE ON keys TO smart_filter_worker")
     bench.execute("GRANT SELECT (recipe) ON tenants TO smart_filter_sender")
-    bench.execute("GRANT EXECUTE ON FUNCTION drop_day TO PUBLIC")
+    bench.execute("GRANT EXECUTE ON FUNCTION delete_old_audit_events TO PUBLIC")
 
     migrate.upgrade(bench.engine)
 
@@ -142,7 +118,9 @@ def test_upgrade_takes_other_rights_away(bench: Bench) -> None:
         SELECT ARRAY[
             has_table_privilege('smart_filter_worker', 'keys', 'SELECT, DELETE'),
             has_column_privilege('smart_filter_sender', 'tenants', 'recipe', 'SELECT'),
-            has_function_privilege('smart_filter_api', 'drop_day(text)', 'EXECUTE'),
+            has_function_privilege(
+                'smart_filter_api', 'delete_old_audit_events(float8, bigint)', 'EXECUTE'
+            ),
             has_table_privilege('smart_filter_worker', 'jobs', 'UPDATE')
         ]
     """) == [False, False, False, True]
@@ -172,8 +150,8 @@ def test_every_table_is_of_a_process(engines: dict[ProcessRole, Engine]) -> None
     with sessions.transaction(engines[ProcessRole.API]) as connection:
         created = connection.scalars(
             text("""
-                SELECT relname FROM pg_class WHERE relkind IN ('r', 'p')
-                    AND relnamespace = 'public'::regnamespace AND NOT relispartition
+                SELECT relname FROM pg_class WHERE relkind = 'r'
+                    AND relnamespace = 'public'::regnamespace
             """)
         )
-        assert granted - {"open_jobs", "open_stages"} == set(created)
+        assert granted - {"all_stages"} == set(created)

@@ -2,18 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from smart_filter_deploy.cli.removebg import setup_checks
-from smart_filter_deploy.cli.server.connection import Server
-from smart_filter_deploy.doctor.findings import Level
 from smart_filter_tests.commands import Command
 from smart_filter_tests.pictures import plain
 from smart_filter_tests.removebg_service import Service, a_cutout, a_service
-from smart_filter_tests.tls_certificates import TlsCertificate, create_certificate
 from smart_filter_tests.web import Answer, a_site, answer, ok, redirect
 
 KEY = "sf_live_a-key-of-the-test"
@@ -210,63 +205,3 @@ def test_missing_key_says_how_to_make_one(command: Command) -> None:
 
     assert "fail  key" in written
     assert "smart-filter keys create" in written
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> TlsCertificate:
-    """A certificate of localhost."""
-    return create_certificate(tmp_path_factory.mktemp("tls"), "localhost")
-
-
-def fixed_host(certificate: TlsCertificate, host: str, *, ca: Path | None) -> tuple[Level, str]:
-    """Check a name that leads to this machine; return the finding's level and remedy."""
-    with a_site({"/v1.0/account": ACCOUNT}, tls=certificate.serving()) as site:
-        server = Server(site.url, KEY)
-        (found,) = setup_checks.check_fixed_host(server, ca, host=host, port=site.port)
-        heads = b"".join(site.requests)
-    # The key is sent only to a server with a trusted certificate.
-    assert (KEY.encode() in heads) == (found.level == Level.OK)
-    return found.level, found.fix
-
-
-def test_name_that_leads_here_is_checked_with_its_certificate(certificate: TlsCertificate) -> None:
-    assert fixed_host(certificate, "localhost", ca=certificate.chain)[0] == Level.OK
-
-
-@pytest.mark.parametrize(
-    ("host", "is_trusted", "remedy"),
-    [("localhost", False, "trust the CA"), ("127.0.0.1", True, "a certificate for this name")],
-)
-def test_wrong_certificate_gets_its_remedy(
-    certificate: TlsCertificate, host: str, *, is_trusted: bool, remedy: str
-) -> None:
-    level, fix = fixed_host(certificate, host, ca=certificate.chain if is_trusted else None)
-
-    assert level == Level.FAIL
-    assert remedy in fix
-
-
-def test_missing_https_server_gets_its_remedy() -> None:
-    with a_site() as site:
-        port = site.port
-    server = Server("http://127.0.0.1:1", KEY)
-
-    (found,) = setup_checks.check_fixed_host(server, None, host="localhost", port=port)
-
-    assert found.level == Level.FAIL
-    assert "--tls-certificate" in found.fix
-
-
-@pytest.mark.parametrize(
-    ("addresses", "expected"),
-    [
-        (set(), False),
-        ({"104.16.1.1"}, False),
-        ({"10.0.0.7"}, True),
-        ({"127.0.0.1"}, True),
-        ({"fe80::1%eth0"}, True),
-        ({"2606:4700::6810:101"}, False),
-    ],
-)
-def test_name_leads_here_by_its_addresses(addresses: set[str], *, expected: bool) -> None:
-    assert setup_checks.points_here(addresses, "https://192.0.2.1") == expected

@@ -16,7 +16,6 @@ from smart_filter_shared.ids import JobId, Tenant, new_job_id, new_upload_id
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure, StageOutcome
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.folder import FolderStore
@@ -79,7 +78,7 @@ class StoredFiles:
 
 @pytest.fixture
 def files(bench: Bench) -> StoredFiles:
-    return StoredFiles(bench, GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL))
+    return StoredFiles(bench, GarbageCollector(bench.worker_engine, bench.store))
 
 
 def test_artifact_is_readable_by_its_tenant_until_it_is_marked(files: StoredFiles) -> None:
@@ -115,7 +114,7 @@ def test_file_that_a_killed_writer_has_left_is_removed(bench: Bench, tmp_path: P
     draft = draft.with_name(".0123456789abcdef")
     draft.parent.mkdir(parents=True)
     draft.write_bytes(b"byt")
-    collector = GarbageCollector(bench.worker_engine, store, cell=DEFAULT_CELL)
+    collector = GarbageCollector(bench.worker_engine, store)
 
     fresh = collector.clear_unreferenced(older_than=HOUR)
     assert draft.exists()
@@ -255,7 +254,7 @@ def lag_seconds(bench: Bench) -> float:
 
 
 def a_retention(bench: Bench) -> GarbageCollector:
-    return GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL)
+    return GarbageCollector(bench.worker_engine, bench.store)
 
 
 def test_claimed_page_is_not_given_to_another_process(bench: Bench) -> None:
@@ -307,9 +306,7 @@ def test_object_that_storage_does_not_remove_keeps_its_row(bench: Bench) -> None
 def test_removal_during_an_outage_marks_one_page_and_catches_up(bench: Bench) -> None:
     expired(bench, finished(bench), 3 * PAGE)
     settings = bench.settings.storage.model_copy(update={"url": "http://127.0.0.1:1"})
-    away = GarbageCollector(
-        bench.worker_engine, open_store(settings, connections=1), cell=DEFAULT_CELL
-    )
+    away = GarbageCollector(bench.worker_engine, open_store(settings, connections=1))
 
     for _ in range(4):
         with pytest.raises(StorageUnavailable):

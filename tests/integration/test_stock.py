@@ -17,7 +17,6 @@ from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, InputsExpired, PictureRefused
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PRESETS, BackgroundSource, Mood
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Background, BackgroundKind, Logo, Recipe
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.stock.descriptions import Description
@@ -89,9 +88,9 @@ def test_named_picture_is_kept_and_a_stray_one_is_removed_when_it_is_old(
     for key in named | unnamed:
         bench.store.put(key, b"bytes", length=5, media_type="image/png")
 
-    removed = GarbageCollector(
-        bench.worker_engine, bench.store, cell=DEFAULT_CELL
-    ).clear_unreferenced(older_than=older_than)
+    removed = GarbageCollector(bench.worker_engine, bench.store).clear_unreferenced(
+        older_than=older_than
+    )
 
     left = {stored.key for stored in bench.store.stored()}
     assert (removed, left) == ((2, named) if older_than == NOW else (0, named | unnamed))

@@ -22,7 +22,6 @@ from smart_filter_shared import installation
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.operations import consistency
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.corrected_jobs import photo_of, submit_finished
@@ -128,7 +127,7 @@ def test_requests_of_workers_are_within_their_policy(api: Api) -> None:
     orphans = [keys.new_background(None), keys.weights("ab" * 32)]
     for key in orphans:
         bench.store.put(key, b"x", length=1, media_type="image/png")
-    retention = GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL)
+    retention = GarbageCollector(bench.worker_engine, bench.store)
     pictures = IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders())
     api.client.put("/v1/backgrounds/tenant/wall", content=a_photo())
     with recorded() as made:

@@ -7,7 +7,6 @@ import httpx
 
 from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import quotas
 from smart_filter_tests import batches
 from smart_filter_tests.bench import TENANT, stage_result
@@ -44,7 +43,7 @@ def let_all_expire(api: Api) -> None:
     api.bench.execute("UPDATE jobs SET outcome = 'succeeded', finished_at = now()")
     for table in ("artifacts", "uploads"):
         api.bench.execute(f"UPDATE {table} SET expires_at = now() - interval '1 day'")
-    GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL).remove_expired()
+    GarbageCollector(api.bench.worker_engine, api.bench.store).remove_expired()
 
 
 def test_photo_beyond_the_quota_is_refused_and_stores_nothing(api: Api) -> None:

@@ -31,7 +31,7 @@ from smart_filter_shared.jobs.queries import JobFilter
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import pauses, worker_registry
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker, WorkerState
+from smart_filter_shared.queue.worker_registry import Worker, WorkerState
 from smart_filter_shared.supervision import Watchdog
 from smart_filter_shared.telemetry import logs
 from smart_filter_shared.webhooks import outbox
@@ -152,7 +152,7 @@ class Parts:
             standstill_seconds=0,
             watchdog=Watchdog(PATIENT_SECONDS),
         )
-        self.retention = GarbageCollector(self.engine, self.bench.store, cell=DEFAULT_CELL)
+        self.retention = GarbageCollector(self.engine, self.bench.store)
         self.sweeper = Sweeper(
             self.engine,
             self.bench.doorbell,
@@ -160,7 +160,6 @@ class Parts:
             counters=WorkerCounters(),
             retention=self.retention,
             pictures=IncomingPictures(Backends(self.engine, self.bench.store), UnlockedDecoders()),
-            cell=DEFAULT_CELL,
         )
 
     def serve(self, stage: StageName) -> None:
@@ -209,11 +208,11 @@ def test_heartbeat_and_sweeper_survive_database_outages(parts: Parts, trouble: s
             before = parts.heartbeat.beats
             wait_until(lambda: parts.heartbeat.beats >= before + 2 or not threads[0].is_alive())
         alive = [thread.is_alive() for thread in threads]
-        seen_at, swept_at = parts.moment("seen_at", "workers"), parts.moment("swept_at", "cells")
+        seen_at, swept_at = parts.moment("seen_at", "workers"), parts.moment("swept_at", "sweeper")
 
         assert alive == [True, True, True]
         wait_until(lambda: parts.moment("seen_at", "workers") != seen_at)
-        wait_until(lambda: parts.moment("swept_at", "cells") != swept_at)
+        wait_until(lambda: parts.moment("swept_at", "sweeper") != swept_at)
 
 
 class Pauses(threading.Event):
@@ -227,7 +226,7 @@ class Pauses(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:
         self.seconds.append(timeout)
         ago = -60 if len(self.seconds) == 1 else 3600
-        self.bench.execute("UPDATE cells SET swept_at = now() + :ago * interval '1 s'", ago=ago)
+        self.bench.execute("UPDATE sweeper SET swept_at = now() + :ago * interval '1 s'", ago=ago)
         return len(self.seconds) == 3
 
 
@@ -456,8 +455,8 @@ def test_worker_releases_an_unreadable_row_and_runs_the_rest(running_stack: Runn
         unreadable, other = [running_stack.submit() for _ in range(2)]
         its_first_stage = f"job_id = '{unreadable}' AND stage = 'prepare'"
         with sessions.transaction(engine) as connection:
-            shadows = """UPDATE stages SET shadows = '{"telepathy": "x"}' WHERE """
-            connection.execute(text(shadows + its_first_stage))
+            digests = """UPDATE stages SET digests = '{"telepathy": "x"}' WHERE """
+            connection.execute(text(digests + its_first_stage))
             pauses.resume(connection, prepare)
 
         def attempts_and_releases() -> tuple[int, int]:

@@ -2,38 +2,26 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import Connection
 
-from smart_filter_shared.ids import Tenant
+from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.queue import heads
 from smart_filter_shared.queue.heads import QuickOnly
 from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.recipe import Background, BackgroundKind, Recipe, required_stages
 from smart_filter_tests import face_worker
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.scenarios import KEEP_BACKGROUND
-from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION
 from smart_filter_tests.statement_costs import record_costs
 from smart_filter_workers.runtime import runner
-from smart_filter_workers.runtime.claiming import thread_share
 
 ANN, BOB = Tenant("ann"), Tenant("bob")
 BOB_ONLY = QuickOnly(quick=(BOB,))
-
-
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def advance(self) -> None:
-        self.now += 30
 
 
 @pytest.fixture
@@ -42,31 +30,32 @@ def worker(bench: Bench) -> Iterator[FaceWorker]:
         yield started
 
 
-def test_second_thread_is_left_to_others(
-    bench: Bench, worker: FaceWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-    monkeypatch.setattr(thread_share, "time", clock)
-    worker.submit(tenant=BOB)
+def submit(worker: FaceWorker, tenant: Tenant, *, megapixels: float) -> JobId:
+    job_id = worker.submit(tenant=tenant)
+    worker.bench.execute(
+        "UPDATE jobs SET megapixels = :size WHERE id = :id", size=megapixels, id=job_id
+    )
+    return job_id
+
+
+def test_second_thread_is_left_to_small_photos(bench: Bench, worker: FaceWorker) -> None:
+    submit(worker, BOB, megapixels=0.3)
     runner.run(worker.services)
-    worker.submit(tenant=ANN)
-    worker.meanwhile.append(clock.advance)
-    runner.run(worker.services)
-    long = [worker.submit(tenant=ANN) for _ in range(2)]
+    large = [submit(worker, ANN, megapixels=49) for _ in range(2)]
     seen = []
 
     def look() -> None:
         """Take a turn in another thread, while the first thread runs a stage of ann."""
-        short = worker.submit(tenant=BOB)
+        small = submit(worker, BOB, megapixels=0.3)
         with ThreadPoolExecutor(1) as other:
             other.submit(runner.run, worker.services).result()
-        seen.extend(bench.row(job_id, FACE)["state"] for job_id in (*long, short))
+        seen.extend(bench.row(job_id, FACE)["state"] for job_id in (*large, small))
 
     worker.meanwhile.append(look)
     runner.run(worker.services)
 
     assert seen == ["running", "ready", "succeeded"]
-    assert {bench.row(job_id, FACE)["state"] for job_id in long} == {"succeeded"}
+    assert {bench.row(job_id, FACE)["state"] for job_id in large} == {"succeeded"}
 
 
 def test_batch_has_rows_of_the_allowed_tenants_only(bench: Bench) -> None:
@@ -100,7 +89,7 @@ def test_queue_of_a_tenant_that_is_not_allowed_has_no_head(bench: Bench) -> None
 @pytest.mark.parametrize(
     ("megapixels", "is_quick"), [(0.3, True), (13, True), (13.1, False), (0, False)]
 )
-def test_photo_of_an_unknown_tenant_is_quick_by_its_size(
+def test_photo_is_quick_by_its_size(
     bench: Bench,
     megapixels: float,
     is_quick: bool,  # noqa: FBT001 - a table
@@ -115,6 +104,20 @@ def test_photo_of_an_unknown_tenant_is_quick_by_its_size(
         return bench.do(heads.next_capability, served, only=only) is not None
 
     assert [has_head(), has_head(ANN), has_head(ANN, BOB)] == [is_quick, is_quick, False]
+
+
+def test_stage_that_fetches_its_background_is_not_quick(bench: Bench) -> None:
+    address = Background(BackgroundKind.URL, "https://example.com/a.jpg")
+    job_id = bench.submit(Recipe(background=address))
+    bench.execute("UPDATE jobs SET megapixels = 1 WHERE id = :id", id=job_id)
+    only = QuickOnly(most_megapixels=13)
+    heads_seen = []
+
+    for stage in required_stages(Recipe(background=address)):
+        heads_seen.append(bench.do(heads.next_capability, [capability(stage)], only=only))
+        bench.advance(stage)
+
+    assert heads_seen == [capability(PREPARE), capability(SEGMENTATION), None]
 
 
 def test_claim_for_tenants_reads_no_backlog_of_others(bench: Bench) -> None:
@@ -142,7 +145,7 @@ def test_claim_for_tenants_reads_no_backlog_of_others(bench: Bench) -> None:
 
 
 def test_head_starts_of_others_do_not_hide_a_quick_row(bench: Bench) -> None:
-    bench.execute("UPDATE cells SET virtual_time = 1000")
+    bench.execute("UPDATE sweeper SET virtual_time = 1000")
     first = bench.submit(KEEP_BACKGROUND, tenant=ANN)
     bench.copy(first, 600, every_seconds=0.0)
     bench.execute("UPDATE stages SET rank = 940, head_start = 60")

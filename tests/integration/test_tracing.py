@@ -48,7 +48,7 @@ METRICS = {
     'smart_filter_jobs_ended_total{outcome="succeeded"}',
     'smart_filter_attempts_total{capability="segmentation.people"}',
 }
-PREPARED = "SELECT count(*) FROM stages WHERE stage = 'prepare' AND state = 'succeeded'"
+PREPARED = "SELECT count(*) FROM all_stages WHERE stage = 'prepare' AND state = 'succeeded'"
 _LOG = "log"
 _TESTS = Path(__file__).parents[1]
 
@@ -346,7 +346,7 @@ def _worker(*stages: StageName) -> tuple[str, ...]:
 
 @contextmanager
 def _all_paused_but(bench: Bench, stage: StageName) -> Iterator[None]:
-    query = "SELECT array_agg(DISTINCT capability) FROM stages WHERE stage <> :stage"
+    query = "SELECT array_agg(DISTINCT capability) FROM all_stages WHERE stage <> :stage"
     capabilities = [Capability(one) for one in bench.scalar(query, stage=stage)]
     for capability in capabilities:
         bench.do(pauses.pause, capability)

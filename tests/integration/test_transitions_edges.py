@@ -225,8 +225,7 @@ def test_rerouted_stage_begins_with_all_attempts_and_is_rerouted_once(bench: Ben
     plan = StagePlan(capability(SEGMENTATION), *choice)
     bench.execute(
         """
-            UPDATE stages SET error = '{}', shadows = '{"segmentation": "cd"}',
-                ready_at = now() - interval '1 day'
+            UPDATE stages SET error = '{}', ready_at = now() - interval '1 day'
             WHERE job_id = :id AND stage = 'prepare'
         """,
         id=job_id,
@@ -245,7 +244,6 @@ def test_rerouted_stage_begins_with_all_attempts_and_is_rerouted_once(bench: Ben
         "models": {"segmentation": "deeplab"},
         "parameters": {"segmentation": {"threshold": 0.5}},
         "digests": {"segmentation": "ab" * 32},
-        "shadows": {},
         "batch_key": stage_payload(plan).batch_key,
     }
     assert {name: row[name] for name in expected} == expected

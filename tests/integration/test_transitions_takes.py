@@ -11,11 +11,12 @@ from smart_filter_shared.queue.batches import BatchState
 from smart_filter_shared.queue.leases import ImportedPhoto, Lease, StageOutcome
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Output, Recipe
-from smart_filter_shared.takes import Take, TakeReport, TakeShot
+from smart_filter_shared.takes import Take, TakeShot
 from smart_filter_tests import invariants
 from smart_filter_tests.bench import FACTS_WITHOUT_PEOPLE, TENANT, Bench
 from smart_filter_tests.scenarios import RAISED
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
+from smart_filter_wire.takes import TakeReport
 
 RECIPE = Recipe(outputs=(Output.IMAGE, Output.RATING))
 REPORT = TakeReport(base=0, people=(), notes=(), fallback="Each face is best in this photo.")

@@ -23,7 +23,6 @@ from smart_filter_shared.errors import DatabaseUnavailable, OutcomeUnknown
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.operations import consistency
 from smart_filter_shared.operations.counters import CounterName
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.webhooks import outbox
 from smart_filter_tests import batches, face_worker, invariants
@@ -266,7 +265,7 @@ def faults_of(bench: Bench) -> list[str]:
         return [f"{finding.rule}: {finding.subject}" for finding in found]
 
     lost = [fault for fault in audit() if not fault.startswith("a row names every")]
-    collector = GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL)
+    collector = GarbageCollector(bench.worker_engine, bench.store)
     collector.clear_unreferenced(older_than=NO_GRACE)
     return [*lost, *audit(), *invariants.broken(bench)]
 

@@ -19,12 +19,7 @@ from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.feedback import datasets
 from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.model_registry import (
-    published_models,
-    shadow_results,
-    version_skew,
-    weight_versions,
-)
+from smart_filter_shared.model_registry import published_models, version_skew, weight_versions
 from smart_filter_shared.model_registry.weight_versions import (
     TrainingRecord,
     VersionState,
@@ -211,10 +206,6 @@ def smile_row(api: Api) -> dict[str, Any]:
     return api.bench.row(JobId(uuid.UUID(answer.json()["id"])), StageName.SMILE)
 
 
-def shadow(api: Api, digest: str, *, share: float) -> WeightVersion:
-    return api.bench.do(weight_versions.set_shadow, digest, share=share)
-
-
 @pytest.mark.parametrize(
     ("score", "wrong", "why"),
     [
@@ -282,43 +273,6 @@ def test_stage_names_the_weights_that_are_live_when_it_is_submitted(api: Api, cl
     assert before["work"] != promoted["work"]
 
 
-def test_shadow_is_run_for_its_share_of_jobs(api: Api, clock: Clock) -> None:
-    digest = register(api, 0.5)
-    shadow(api, digest, share=1)
-    clock.expire_caches()
-    with_shadow = smile_row(api)
-    version = shadow(api, digest, share=0)
-    clock.expire_caches()
-    without = smile_row(api)
-
-    assert version.state == VersionState.CANDIDATE
-    assert (with_shadow["shadows"], without["shadows"]) == ({"smile": digest}, {})
-    assert (with_shadow["digests"], without["digests"]) == ({}, {})
-    # They share forward passes.
-    assert with_shadow["batch_key"] == without["batch_key"]
-
-
-def test_another_shadow_replaces_the_first(api: Api) -> None:
-    one, two = register(api, 0.5), register(api, 0.75)
-
-    for digest in (one, two):
-        shadow(api, digest, share=0.5)
-
-    assert states(api) == {one: "candidate", two: "shadow"}
-    with pytest.raises(VersionRefused, match="is not in shadow: its state is candidate"):
-        shadow(api, one, share=0)
-    assert states(api) == {one: "candidate", two: "shadow"}
-
-
-def test_share_that_is_not_a_number_is_refused(api: Api, command: Command) -> None:
-    digest = register(api, 0.5)
-
-    said = command.output("models", "shadow", digest, "--share", "nan")
-
-    assert "the share of jobs must be 0 to 1, not nan" in said
-    assert states(api) == {digest: "candidate"}
-
-
 def test_weights_missing_in_storage_are_not_run(api: Api, command: Command) -> None:
     digest = register(api, 0.5)
     api.bench.store.remove(keys.weights(digest))
@@ -370,13 +324,11 @@ def test_version_counts_the_deleted_photos_of_its_training(api: Api, command: Co
 def test_versions_command_promotes_and_rolls_back(api: Api, command: Command) -> None:
     digest = register(api, 0.5)
 
-    shadowed = command("models", "shadow", digest[:10], "--share", "0.25")
     promoted = command("models", "promote", digest[:10])
     listed = command("models", "versions", "--model", "smile/learned")["items"]
     taken_back = command("models", "rollback", "smile/learned")
 
-    assert (shadowed["state"], shadowed["share"]) == ("shadow", 0.25)
-    assert (promoted["state"], promoted["share"]) == ("live", None)
+    assert promoted["state"] == "live"
     assert [one["digest"] for one in listed] == [digest]
     assert (taken_back["retired"], taken_back["live"]) == (digest, None)
     assert "macro_f1 0.7" in command.output("models", "versions")
@@ -398,30 +350,6 @@ def test_wrong_command_names_the_reason(command: Command, arguments: list[str], 
 
     assert why in said
     assert command.status("models", *arguments) == 2
-
-
-def test_shadow_results_are_compared_with_the_live_ones(api: Api, command: Command) -> None:
-    digest, own = register(api, 0.5), trainable_model.digest_of(trainable_model.OWN)
-    with api.bench.transaction() as connection:
-        for level in (1.0, 0.5):
-            shadow_results.record(connection, digest, against=own, agreement={"level": level})
-        shadow_results.record(
-            connection, digest, against=own, agreement=None, error="ValueError: no"
-        )
-        shadow_results.record(
-            connection, digest, against=str(uuid.uuid4()), agreement={"level": 0.0}
-        )
-
-    shown = command("models", "compare-shadow", digest)
-
-    assert (shown["photos"], shown["errors"], shown["against"]) == (3, 1, own)
-    assert shown["figures"]["level"] == pytest.approx(
-        {"mean": 0.75, "half": 0.49, "least": 0.5, "most": 1.0}, abs=0.001
-    )
-    said = command.output("models", "compare-shadow", digest)
-    assert "ValueError: no" in said
-    assert "on 2 photos" in said
-    assert "level, share of faces with the same level: 0.7500 ± 0.4900, 0.5000 to 1.0000" in said
 
 
 def publish(bench: Bench, *cards: ModelCard, release: tuple[int, ...] | None = None) -> None:

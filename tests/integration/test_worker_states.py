@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import event
 
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER
@@ -23,8 +24,8 @@ from smart_filter_shared.ids import Capability, new_worker_id
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue import heads, pauses, worker_registry
 from smart_filter_shared.queue.worker_registry import (
-    DEFAULT_CELL,
     LastHeartbeat,
+    Standing,
     Worker,
     WorkerState,
 )
@@ -208,6 +209,53 @@ def test_container_with_a_silent_worker_is_unhealthy_until_it_restarts(
     assert f"worker {os.getpid()}: unhealthy, last heartbeat 3" in said
 
 
+OTHER = new_worker_id()
+
+
+@pytest.mark.parametrize(
+    ("peer", "has_peer"),
+    [
+        (Worker(OTHER, ELSEWHERE, 1, (FACE, SMILE), 1), True),
+        (Worker(OTHER, ELSEWHERE, 1, (FACE, SMILE, PREPARE), 1), True),
+        (Worker(OTHER, ELSEWHERE, 1, (FACE,), 1), False),
+        (Worker(OTHER, ELSEWHERE, 1, (FACE, SMILE), 1, state=WorkerState.BUSY), False),
+    ],
+    ids=["same", "more", "less", "busy"],
+)
+def test_heartbeat_tells_whether_another_idle_worker_serves_the_same(
+    bench: Bench,
+    peer: Worker,
+    has_peer: bool,  # noqa: FBT001 - a table
+) -> None:
+    bench.do(worker_registry.record_heartbeat, peer)
+    own = Worker(new_worker_id(), ELSEWHERE, 2, (FACE, SMILE), 1)
+
+    assert bench.do(worker_registry.record_heartbeat, own) == Standing(False, has_peer)
+    bench.execute(AGE)
+    assert bench.do(worker_registry.record_heartbeat, own) == Standing(False, False)
+
+
+def test_idle_heartbeat_takes_two_statements(bench: Bench) -> None:
+    """Polls that have found nothing show that no stage waits for the worker's threads."""
+    beating = Beating(bench)
+    beating.serving.open()
+    heartbeat = beating.heartbeat()
+    heartbeat.note_empty_poll()
+
+    sent: list[object] = []
+
+    def note(*executed: object) -> None:
+        sent.append(executed[2])
+
+    event.listen(bench.engine, "before_cursor_execute", note)
+    try:
+        heartbeat.beat()
+    finally:
+        event.remove(bench.engine, "before_cursor_execute", note)
+
+    assert len(sent) == 2, sent
+
+
 def test_killed_workers_and_those_elsewhere_do_not_count(bench: Bench, health: Health) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
@@ -301,16 +349,14 @@ def test_one_process_sweeps_and_expires_unless_no_heartbeat_was_possible(
 ) -> None:
     bench.execute(
         """
-            UPDATE cells SET expires_from = '2000-01-01',
+            UPDATE sweeper SET expires_from = '2000-01-01',
                 swept_at = statement_timestamp() - make_interval(secs => :ago)
         """,
         ago=ago_seconds,
     )
 
     won, second = (
-        bench.do(
-            worker_registry.acquire_sweep, cell=DEFAULT_CELL, every_seconds=60, heartbeat_seconds=60
-        )
+        bench.do(worker_registry.acquire_sweep, every_seconds=60, heartbeat_seconds=60)
         for _ in range(2)
     )
 

@@ -38,7 +38,7 @@ from smart_filter_workers.weights import allowlist
 pytestmark = [
     pytest.mark.skipif(
         importlib.util.find_spec("detectron2") is None,
-        reason="detectron2 is not installed: docs/detectron2.md says how",
+        reason="detectron2 is not installed: deploy/detectron2.sh does it",
     ),
     # Warnings of torch and detectron2 about each other.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),

@@ -11,7 +11,6 @@ from PIL import Image
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.annotated_pictures import write_folder
-from smart_filter_training import torch_checkpoints
 from smart_filter_training.annotations import pictures
 from smart_filter_training.models.deeplab import train as deeplab
 from smart_filter_training.models.deeplab.train import PERSON, Configuration, Data, Network
@@ -100,25 +99,20 @@ def test_killed_run_ends_like_an_uninterrupted_one(persons: Data, tmp_path: Path
 
     with pytest.raises(Killed):
         deeplab.train(persons, config, Fragile(tmp_path / "killed", {}))
-    kept = torch_checkpoints.load(
-        tmp_path / "killed" / "checkpoint", repr((config, persons.digest))
-    )
+    kept = [path.name for path in (tmp_path / "killed" / "checkpoint").iterdir()]
     resumed = deeplab.train(persons, config, RunRecord(tmp_path / "killed", {}))
 
-    assert kept is not None
-    assert kept["done"] == 5
+    assert kept == ["step-00000005"]
     for name, value in whole.module.state_dict().items():
         assert torch.equal(value, resumed.module.state_dict()[name]), name
 
 
-def test_checkpoint_of_another_run_or_with_code_is_refused(tmp_path: Path) -> None:
-    torch_checkpoints.save(tmp_path, "one", {"done": 1})
-    with pytest.raises(SetupFailed, match="with other settings or pictures"):
-        torch_checkpoints.load(tmp_path, "other")
+def test_checkpoint_that_is_damaged_or_holds_code_is_refused(persons: Data, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint" / "step-00000001"
+    checkpoint.parent.mkdir()
+    torch.save({"module": Path("program")}, checkpoint)
 
-    torch.save({"run": Path("program")}, tmp_path / torch_checkpoints.NAME)
-    program = (tmp_path / torch_checkpoints.NAME).read_bytes()
-    for content in (program, b"", b"no checkpoint", b"PK\x03\x04"):
-        (tmp_path / torch_checkpoints.NAME).write_bytes(content)
+    for content in (checkpoint.read_bytes(), b"", b"no checkpoint", b"PK\x03\x04"):
+        checkpoint.write_bytes(content)
         with pytest.raises(SetupFailed, match="not a checkpoint"):
-            torch_checkpoints.load(tmp_path, "run")
+            deeplab.train(persons, SMALL, RunRecord(tmp_path, {}))

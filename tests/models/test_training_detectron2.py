@@ -24,7 +24,7 @@ from smart_filter_training.run_record import RunRecord
 pytestmark = [
     pytest.mark.skipif(
         importlib.util.find_spec("detectron2") is None,
-        reason="detectron2 is not installed: docs/detectron2.md says how",
+        reason="detectron2 is not installed: deploy/detectron2.sh does it",
     ),
     # Warnings of torch and detectron2 about each other.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),
@@ -126,7 +126,7 @@ def test_exported_files_are_admitted_and_run_by_the_product(run: Run, tmp_path: 
 
     assert exported.parity <= 1e-3
     assert exported.file.with_suffix(".yaml").read_text() == run.detector.text
-    assert ("f1" if code.TASK == "face" else "iou") in measured
+    assert ("f1" if code.CARD.task == "face" else "iou") in measured
 
 
 def test_faces_are_learned(folder: Path, tmp_path: Path) -> None:

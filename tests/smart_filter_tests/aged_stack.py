@@ -12,7 +12,6 @@ from sqlalchemy import text
 
 from smart_filter_api.auth import api_keys
 from smart_filter_deploy.embedded.addresses import Addresses
-from smart_filter_shared.db import partitions
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_tests import aging, old_installation
 from smart_filter_tests.bench import Bench
@@ -71,7 +70,6 @@ class AgedStack:
         older = self.bench.do(aging.age_jobs, [job_id], number=ago)[0]
         # A sweep may have counted the job before it was moved.
         self.bench.execute(_COUNT_ON_ITS_DAY, id=older)
-        self.running.until(lambda: self.bench.do(partitions.are_views_current))
         return older
 
     def until(self, query: str, **values: object) -> None:

@@ -14,12 +14,10 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from smart_filter_api.auth import api_keys
-from smart_filter_shared.db import partitions
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.model_registry import weight_versions
 from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys as storage_keys
 from smart_filter_tests import trainable_model
 from smart_filter_tests.bench import Bench
@@ -35,7 +33,7 @@ _COLUMNS: Final = text("""
     SELECT relname AS table, attname AS name, format_type(atttypid, NULL) AS type,
         attidentity <> '' AS is_identity
     FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
-    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
         AND attnum > 0 AND NOT attisdropped AND relname <> 'alembic_version'
     ORDER BY relname, attnum
 """)
@@ -95,7 +93,6 @@ def pass_days(connection: Connection, number: int) -> None:
 
     Background work of these days has not happened: see `clean_up`.
     """
-    _make_days(connection, number)
     # Rows of the security log cannot be changed otherwise.
     connection.execute(text("ALTER TABLE audit_events DISABLE TRIGGER USER"))
     by = f"interval '{number} days'"
@@ -105,7 +102,6 @@ def pass_days(connection: Connection, number: int) -> None:
             if changes := _shift_columns_sql(listed, way):
                 connection.execute(text(f"UPDATE {table} SET {changes}"))
     connection.execute(text("ALTER TABLE audit_events ENABLE TRIGGER USER"))
-    partitions.refresh_views(connection)
 
 
 def age_jobs(
@@ -113,12 +109,10 @@ def age_jobs(
 ) -> list[JobId]:
     """Make jobs, and every row about them, `number` days older; return their new ids.
 
-    A job that was derived from one of them names it only when it is among them. The views of open
-    days are left to the sweeper: replacing them needs more patience while workers run.
+    A job that was derived from one of them names it only when it is among them.
     """
     which = [uuid.UUID(str(job_id)) for job_id in job_ids]
     by = f"interval '{number} days'"
-    _make_days(connection, number, which)
     for table, listed in _order_tables(columns(connection)):
         names = {column.name for column in listed}
         if table == "delivery_attempts":
@@ -136,13 +130,11 @@ def age_jobs(
 
 def clean_up(bench: Bench) -> None:
     """Count ended jobs, and let retention remove everything that has expired."""
-    bench.do(partitions.refresh_views)
     bench.work(settlement.settle)
-    retention = GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL)
+    retention = GarbageCollector(bench.worker_engine, bench.store)
     for _ in range(3):  # a mark, a removed object, a removed row
         while retention.remove_expired():
             pass
-    bench.do(partitions.refresh_views)
 
 
 def replace_weights(bench: Bench, *, score: float) -> str:
@@ -188,24 +180,6 @@ def _order_tables(
     """Order tables so that attempts are updated before the deliveries that lead to their jobs."""
     yield "delivery_attempts", tables["delivery_attempts"]
     yield from ((name, listed) for name, listed in tables.items() if name != "delivery_attempts")
-
-
-def _make_days(connection: Connection, number: int, ids: Sequence[uuid.UUID] | None = None) -> None:
-    """Create the partitions that these jobs, or all jobs, move to."""
-    wanted = connection.scalars(
-        text(f"""
-            SELECT DISTINCT CAST(
-                (uuid_extract_timestamp(id) - interval '{number} days') AT TIME ZONE 'UTC' AS date
-            ) FROM jobs WHERE CAST(:ids AS uuid[]) IS NULL OR id = ANY(:ids)
-        """),
-        {"ids": None if ids is None else list(ids)},
-    ).all()
-    spans = partitions.list_partitions(connection)
-    for day in wanted:
-        if not any(
-            day < span.until and (span.since is None or span.since <= day) for span in spans
-        ):
-            partitions.create_day(connection, day)
 
 
 def _shift_columns_sql(listed: Sequence[Column], by: str) -> str:

@@ -53,7 +53,6 @@ from smart_filter_shared.queue import batches, fair_queueing
 from smart_filter_shared.queue.batches import BatchRow
 from smart_filter_shared.queue.fair_queueing import Reservation
 from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Recipe, required_stages
 from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_shared.storage.opening import open_store
@@ -65,14 +64,24 @@ Answer = TypeVar("Answer")
 
 TENANT = Tenant("tests")
 _TABLES = (
-    *("jobs", "stages", "workers", "keys", "models", "artifacts", "tenants", "capabilities"),
+    *(
+        "jobs",
+        "stages",
+        "ended_stages",
+        "workers",
+        "keys",
+        "models",
+        "artifacts",
+        "tenants",
+        "capabilities",
+    ),
     *("tombstones", "measures", "backgrounds", "events", "requests", "usage"),
     "incoming_pictures",
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
     *("browser_sessions", "browser_codes", "batches", "batch_gaps", "s3_objects", "recipes"),
     *("borrowers", "corrections", "stored_changes", "queue_snapshots"),
     *("paces", "foresight", "pauses", "samples", "queue_samples", "failures"),
-    *("model_versions", "shadow_results", "data_items", "data_sets", "data_removals"),
+    *("model_versions", "data_items", "data_sets", "data_removals"),
 )
 RETENTION = RetentionPolicy(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
 FACTS_WITHOUT_PEOPLE: Mapping[StageName, dict[str, object]] = {
@@ -209,7 +218,7 @@ class Bench:
             connection.exec_driver_sql("; ".join(f"DELETE FROM {table}" for table in _TABLES))
             connection.execute(
                 text("""
-                    UPDATE cells SET swept_at = '2000-01-01', expires_from = '2000-01-01',
+                    UPDATE sweeper SET swept_at = '2000-01-01', expires_from = '2000-01-01',
                         cleared_at = now(), virtual_time = 0
                 """)
             )
@@ -318,7 +327,7 @@ class Bench:
         submitted = []
         with self.transaction() as connection:
             for _ in range(jobs):
-                place = fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL)
+                place = fair_queueing.reserve(connection, tenant, wanted)
                 submission = _submission(new_job_id(), tenant, recipe, place)
                 submit_job(connection, submission)
                 submitted.append(submission.job_id)
@@ -351,6 +360,13 @@ class Bench:
                     WHERE original.job_id = :job_id
                 """),
                 {"job_id": job_id, "every_seconds": every_seconds},
+            )
+            connection.execute(
+                text("""
+                    INSERT INTO ended_stages SELECT copies.id, original.stages
+                    FROM ended_stages AS original, copies WHERE original.job_id = :job_id
+                """),
+                {"job_id": job_id},
             )
             rows = connection.execute(text("SELECT id FROM copies ORDER BY number"))
             return [JobId(row.id) for row in rows]
@@ -400,8 +416,8 @@ class Bench:
         wanted = [capability(stage) for stage in required_stages(recipe)]
         with self.transaction() as connection:
             if recipe.run_at is not None:
-                return fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)
-            return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL)
+                return fair_queueing.provisional_reservation(connection)
+            return fair_queueing.reserve(connection, tenant, wanted)
 
     def claim(self, stage: StageName, *, batch_size: int = 1) -> list[Lease]:
         return self.work(
@@ -435,9 +451,7 @@ class Bench:
         """Store a new snapshot for estimates, as a sweep does."""
         with self.transaction() as connection:
             connection.execute(text("DELETE FROM queue_snapshots"))
-            stored_snapshot.publish(
-                connection, cell=DEFAULT_CELL, silent_seconds=self.settings.engine.lease_seconds
-            )
+            stored_snapshot.publish(connection, silent_seconds=self.settings.engine.lease_seconds)
 
     def age(self, lease: Lease, *, seconds: float) -> None:
         """Set a lease's last renewal `seconds` into the past."""
@@ -469,7 +483,7 @@ class Bench:
     def row(self, job_id: JobId, stage: StageName) -> dict[str, object]:
         with self.transaction() as connection:
             answer = connection.execute(
-                text("SELECT * FROM stages WHERE job_id = :job_id AND stage = :stage"),
+                text("SELECT * FROM all_stages WHERE job_id = :job_id AND stage = :stage"),
                 {"job_id": job_id, "stage": str(stage)},
             )
             return dict(answer.mappings().one())

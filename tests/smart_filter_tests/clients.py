@@ -96,15 +96,34 @@ class Script:
         return answer(request)
 
 
+def job_document(state: str = "succeeded", **fields: object) -> dict[str, object]:
+    """Return a job as a server shows it, without what may be missing."""
+    return {
+        "id": "j1",
+        "state": state,
+        "created_at": "2031-05-06T07:08:09Z",
+        "seed": 1,
+        "needs_review": False,
+        "background": {"kind": "auto"},
+        "links": dict.fromkeys(("self", "photo", "events", "cancel"), "/v1/jobs/j1"),
+        **fields,
+    }
+
+
 def job_answer(state: str = "succeeded", status: int = 200, **fields: object) -> httpx.Response:
-    return httpx.Response(status, json={"id": "j1", "state": state, **fields})
+    return httpx.Response(status, json=job_document(state, **fields))
+
+
+def problem_document(status: int, code: str, detail: str = "not now") -> dict[str, object]:
+    texts = {"type": code, "title": "No", "detail": detail, "instance": "urn:1", "remedy": ""}
+    return {"status": status, "code": code, **texts}
 
 
 def problem(status: int, code: str, **headers: str) -> httpx.Response:
     """Return a problem document; `_` in names of headers stands for a dash."""
     return httpx.Response(
         status,
-        json={"code": code, "title": "No", "detail": "not now"},
+        json=problem_document(status, code),
         headers={name.replace("_", "-"): value for name, value in headers.items()},
     )
 

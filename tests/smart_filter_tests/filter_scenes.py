@@ -10,7 +10,8 @@ from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.presets import Mood
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Filter
-from smart_filter_shared.results import Eyes, Face, Point, Smile
+from smart_filter_shared.results import Face, Point, Smile
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.composite.filters import apply_filters, scene
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict

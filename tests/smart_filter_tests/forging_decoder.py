@@ -1,4 +1,4 @@
-"""A decoder child that an attacker owns, `python -m … SOCKET PARENT`: a picture says what it does.
+"""A decoder child that an attacker owns: a picture says what it does.
 
 A picture that is none of these is decoded.
 """
@@ -12,7 +12,6 @@ import time
 
 from smart_filter_workers.decoder import child
 from smart_filter_workers.decoder.answers import MESSAGE_BYTES, pack_message
-from smart_filter_workers.system import parent_death
 
 ANSWER: dict[str, object] = {
     "height": 2,
@@ -41,9 +40,8 @@ FORGED = {
 }
 
 
-def main() -> None:
-    parent_death.exit_with_parent(parent=int(sys.argv[2]))
-    with socket.socket(fileno=int(sys.argv[1])) as parent, parent.makefile("rb") as reader:
+def serve(parent: socket.socket) -> None:
+    with parent.makefile("rb") as reader:
         parent.sendall(pack_message({"missing": ["all locks"]}))
         while message := reader.read(MESSAGE_BYTES):
             request = json.loads(message)
@@ -73,7 +71,3 @@ def _lie(content: bytes) -> bytes | None:
         case b"two answers":
             return b"{}\n{}\n".ljust(MESSAGE_BYTES)
     return None
-
-
-if __name__ == "__main__":
-    main()

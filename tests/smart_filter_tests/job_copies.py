@@ -20,6 +20,7 @@ _KEYS: Final = {
     "jobs": "id",
     "batches": "id",
     "stages": "job_id",
+    "ended_stages": "job_id",
     "events": "job_id",
     "tombstones": "job_id",
     "deliveries": "job_id",
@@ -29,7 +30,7 @@ _KEYS: Final = {
 # The time at which a row was written, which determines the transaction id that it names.
 _WRITTEN_AT: Final = {"events": "at", "tombstones": "deleted_at"}
 # Columns with keys of objects, which contain the job's id.
-_OBJECTS: Final = {("jobs", "photo_key"), ("stages", "result"), ("artifacts", "key")}
+_OBJECTS: Final = {("jobs", "photo_key"), ("artifacts", "key"), ("ended_stages", "stages")}
 _DELIVERIES: Final = {("deliveries", "id"), ("delivery_attempts", "delivery_id")}
 _SECONDS_A_TRANSACTION: Final = 12
 _PLAN: Final = text("""
@@ -56,7 +57,7 @@ class Group:
 
 
 def write(connection: Connection, group: Group) -> None:
-    """Write copies of a group; the partitions of their days must exist."""
+    """Write copies of a group."""
     connection.execute(
         _PLAN,
         {

@@ -22,7 +22,7 @@ def kill_after_an_epoch(
         env=os.environ,
     )
     try:
-        while not list((run_folder / "checkpoint").glob("epoch-*")):
+        while not list((run_folder / "checkpoint").glob("step-*")):
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(0.05)
     finally:

@@ -42,6 +42,18 @@ class Machine:
             out, err = process.communicate(timeout=PATIENCE_SECONDS)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
+    def pipe(self, *arguments: str, content: bytes) -> subprocess.CompletedProcess[bytes]:
+        """Run a command with `content` as its standard input."""
+        return subprocess.run(
+            program.command(*arguments),
+            input=content,
+            cwd=self.here,
+            env={**os.environ, "SMART_FILTER_DATA": str(self.data)},
+            capture_output=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
+
     def lines(self, *arguments: str, status: int = 0) -> list[dict[str, Any]]:
         """Run a command with --json and return its lines."""
         ended = self.run(*arguments, "--json")

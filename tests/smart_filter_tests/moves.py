@@ -25,11 +25,11 @@ def forbid_others(connection: Connection) -> None:
 def current_states(bench: Bench) -> dict[tuple[str, str], str]:
     """Return the state of every stage and job, by (its job, its name or `job`)."""
     with bench.transaction() as connection:
-        stages = connection.execute(text("SELECT job_id, stage, state FROM stages")).all()
+        stages = connection.execute(text("SELECT job_id, stage, state FROM all_stages")).all()
         jobs = connection.execute(
             text("""
                 SELECT id, coalesce(outcome, CASE WHEN EXISTS (
-                    SELECT FROM stages WHERE job_id = id AND started_at IS NOT NULL
+                    SELECT FROM all_stages WHERE job_id = id AND started_at IS NOT NULL
                 ) THEN 'running' ELSE 'queued' END) AS state FROM jobs
             """)
         ).all()

@@ -18,7 +18,6 @@ from smart_filter_deploy import wiring
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_shared.artifacts.retention import RetentionOverrides
 from smart_filter_shared.catalog.model_card import Offer
-from smart_filter_shared.db import partitions
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.tenants import settings
@@ -80,7 +79,6 @@ def fill(addresses: Addresses, folder: Path) -> None:
     with a_bench(addresses, TEMPLATE, folder) as bench:
         wiring.prepare_servers(bench.settings, local_key=None)
         with bench.transaction() as connection:
-            _begin_days(connection)
             published_models.publish(connection, _offers(bench))
             said = settings.lock_overrides(connection, OPERATOR)
             settings.write_overrides(
@@ -94,7 +92,6 @@ def fill(addresses: Addresses, folder: Path) -> None:
             _count(connection)
             _sample(connection)
             _publish_as_an_older_version(connection)
-            partitions.refresh_views(connection)
         _store_pictures(bench)
         with bench.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("ANALYZE"))
@@ -139,19 +136,6 @@ def _administer(addresses: Addresses, *statements: str) -> None:
         for statement in statements:
             connection.execute(text(statement))
     engine.dispose()
-
-
-def _begin_days(connection: Connection) -> None:
-    """Put daily partitions in place of the first partition, which is still empty."""
-    for span in partitions.list_partitions(connection):
-        if span.since is None:
-            for table in partitions.TABLES:
-                connection.execute(text(f"DROP TABLE {table}_{span.name}"))
-    today = partitions.today(connection)
-    for back in range(DAYS + 1, 0, -1):
-        partitions.create_day(connection, today - dt.timedelta(days=back))
-    partitions.create_upcoming(connection)
-    partitions.refresh_views(connection)
 
 
 def _live(bench: Bench, site: Site) -> list[Group]:

@@ -10,7 +10,8 @@ import cv2
 
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Recipe
-from smart_filter_shared.results import Eyes, Face, Faces, Smile, Smiles
+from smart_filter_shared.results import Face, Faces, Smile, Smiles
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.results import Photo, PreparedPhoto, Segmentation, Srgb8
 from smart_filter_workers.stages.composite.inputs import Inputs

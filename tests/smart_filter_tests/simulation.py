@@ -18,7 +18,6 @@ from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue import fair_queueing, heads
 from smart_filter_shared.queue import worker_registry as queue_workers
 from smart_filter_shared.queue.leases import Lease, StageOutcome
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.bench import FACTS_WITHOUT_PEOPLE, Bench, capability
 from smart_filter_workers.runtime.counters import WorkerCounters
@@ -79,7 +78,7 @@ class Simulation:
         self._bench.execute(
             """
                 INSERT INTO tenants (name, weight, finish)
-                SELECT :name, :weight, virtual_time FROM cells
+                SELECT :name, :weight, virtual_time FROM sweeper
             """,
             name=name,
             weight=weight,
@@ -140,7 +139,7 @@ class Simulation:
         self._tally.publish(self._bench.engine)
         self._bench.work(WORKER.wake)
         self._bench.work(settlement.settle)
-        self._bench.work(fair_queueing.advance_virtual_time, cell=DEFAULT_CELL, silent_seconds=3600)
+        self._bench.work(fair_queueing.advance_virtual_time, silent_seconds=3600)
 
     def shares(self, since: Mapping[Tenant, float]) -> dict[Tenant, float]:
         return {tenant: self.model_seconds[tenant] - since.get(tenant, 0.0) for tenant in self.cost}

@@ -10,15 +10,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, event, text
 
-# The relations of open days, whose pages are counted: all of them are in the views.
+# The relations whose pages are counted.
 _RELATIONS: Final = text("""
-    WITH days AS (
-        SELECT table_name || '_' || day AS name
-        FROM unnest(ARRAY['jobs', 'stages']) AS table_name,
-            unnest(string_to_array(replace(
-                obj_description('open_jobs'::regclass), 'jobs_', ''
-            ), ' ')) AS day
-    ), tables AS (SELECT CAST(name AS regclass) AS id FROM days)
+    WITH tables AS (SELECT unnest(ARRAY['jobs', 'stages', 'ended_stages'])::regclass AS id)
     SELECT CAST(id AS oid) FROM tables
     UNION SELECT indexrelid FROM pg_index JOIN tables ON indrelid = tables.id
 """)
@@ -33,7 +27,7 @@ _COST: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """locks: on relations, that the statement added.  pages: of open days, read or found cached."""
+    """locks: on relations, that the statement added.  pages: of jobs and stages, read or cached."""
 
     locks: int
     pages: int

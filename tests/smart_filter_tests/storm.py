@@ -29,7 +29,6 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.operations import consistency
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import heads, pauses
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import invariants, moves
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import PHOTO, RunningStack, run_stack
@@ -240,7 +239,7 @@ class Storm:
     def count(self, condition: str) -> int:
         """Return the number of stages that meet a condition."""
         with self.bench.transaction() as connection:
-            answer = connection.execute(text(f"SELECT count(*) FROM stages WHERE {condition}"))
+            answer = connection.execute(text(f"SELECT count(*) FROM all_stages WHERE {condition}"))
             return int(answer.scalar_one())
 
     def deliveries(self, job_ids: Sequence[str], condition: str = "true") -> int:
@@ -319,7 +318,7 @@ class Storm:
             return int(answer.scalar_one())
 
     def _stray_objects(self, job_ids: Collection[str]) -> list[str]:
-        retention = GarbageCollector(self.bench.worker_engine, self.bench.store, cell=DEFAULT_CELL)
+        retention = GarbageCollector(self.bench.worker_engine, self.bench.store)
         difference: set[str] = set()
 
         def is_tidy() -> bool:

@@ -8,7 +8,8 @@ import numpy as np
 from smart_filter_shared.catalog.emotions import EMOTIONS
 from smart_filter_shared.presets import Mood
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.results import Emotion, Eyes, Smile, Smiles
+from smart_filter_shared.results import Emotion, Smile, Smiles
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.backgrounds import color_names, colors
 from smart_filter_workers.backgrounds.choice import moods
 from smart_filter_workers.backgrounds.choice.moods import InferredMood

@@ -4,5 +4,6 @@ models/       one module per model: data, network, figures, export
 annotations/  readers of annotated pictures (COCO, Dataturks, masks)
 evaluation/   measures models on photos with known answers
 run, trainable_models, preflight, run_record: a training run from check to export
-keras_task, examples, onnx_export, torch_checkpoints: code that models share
+loop, keras_learner, torch_learner: the one training loop, and networks in training
+card, examples, onnx_export: code that models share
 """

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.opencv import cv2
 
 # A run writes checkpoints, curves and the exported file; none of our models needs over 200 MB.
@@ -58,6 +59,14 @@ def limit_findings(findings: Iterable[Finding]) -> list[Finding]:
             fatal = any(finding.fatal for finding in alike)
             limited.append(Finding("…", f"{more} more like these", remedy, fatal))
     return limited
+
+
+def require_least(configuration: object, least: Mapping[str, int]) -> None:
+    """Raise SetupFailed naming the first setting that is below its least value."""
+    for name, value in least.items():
+        given = getattr(configuration, name)
+        if given < value:
+            raise SetupFailed(f"{name} is {given}: set at least {value}")
 
 
 def check_run_folder(folder: Path) -> Iterator[Finding]:

@@ -44,7 +44,7 @@ def check(
     if missing is not None:
         what, _, remedy = missing.partition(": ")
         findings.append(Finding("this environment", f"is incomplete: {what}", remedy))
-    findings += preflight.check_accelerator(model.code.PACKAGES)
+    findings += preflight.check_accelerator(model.code.CARD.packages)
     if not folder.is_dir():
         findings.append(
             Finding(str(folder), "is not a folder", "name the folder of pictures with --data")

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.extras import install_hint
-from smart_filter_shared.pipeline import TaskName
+from smart_filter_training.card import TrainingCard
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.models import eyes, orientation
 from smart_filter_training.models.deeplab import train as deeplab
@@ -48,28 +48,8 @@ class ModelCode(Protocol):
     """
 
     @property
-    def TASK(self) -> TaskName:  # noqa: N802 - a constant
-        """The task of the model that runs the weights."""
-        ...
-
-    @property
-    def MODEL(self) -> str:  # noqa: N802 - a constant
-        """The name of that model."""
-        ...
-
-    @property
-    def FILE(self) -> str:  # noqa: N802 - a constant
-        """The name of the file in the weights folder."""
-        ...
-
-    @property
-    def PACKAGES(self) -> tuple[str, ...]:  # noqa: N802 - a constant
-        """The packages to train with; importing the code needs none of them."""
-        ...
-
-    @property
-    def FINE_TUNING(self) -> Mapping[str, str] | None:  # noqa: N802 - a constant
-        """The settings that differ in a run on corrections; None when the model has none."""
+    def CARD(self) -> TrainingCard:  # noqa: N802 - a constant
+        """What the training makes."""
         ...
 
     @property
@@ -146,14 +126,16 @@ class TrainableModel:
 
         Raises SetupFailed naming the wrong setting, or when corrections do not train this model.
         """
-        usual = self.code.FINE_TUNING
+        usual = self.code.CARD.fine_tuning
         if usual is None:
             raise SetupFailed(f"{self.name} does not learn from corrections; train it with --data")
         return self.configure([*(f"{name}={text}" for name, text in usual.items()), *settings])
 
     def missing_packages(self) -> str | None:
         """Return which packages are missing, with the remedy, or None."""
-        missing = [name for name in self.code.PACKAGES if importlib.util.find_spec(name) is None]
+        missing = [
+            name for name in self.code.CARD.packages if importlib.util.find_spec(name) is None
+        ]
         if not missing:
             return None
         usual = "pip install './training[train]'"

@@ -9,8 +9,6 @@ from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from smart_filter_workers import images
 from smart_filter_workers.opencv import cv2
@@ -101,10 +99,15 @@ def _flood(lab: Srgb8) -> Labels:
 
 def _split(labels: Labels) -> Labels:
     """Return a number from 0 for each connected area of equal labels."""
-    pixels = _touching(np.arange(labels.size, dtype=np.int32).reshape(labels.shape))
-    first, second = _touching(labels)
-    areas = _connect(pixels[:, first == second], labels.size).reshape(labels.shape)
-    return np.minimum(areas, MAX_REGIONS - 1)
+    height, width = labels.shape
+    # OpenCV numbers areas of one value, so the seams between other labels are drawn: every second
+    # row and column of a picture of twice the size.
+    drawn = np.zeros((2 * height - 1, 2 * width - 1), np.uint8)
+    drawn[::2, ::2] = 1
+    drawn[::2, 1::2] = labels[:, :-1] == labels[:, 1:]
+    drawn[1::2, ::2] = labels[:-1] == labels[1:]
+    areas = np.asarray(cv2.connectedComponents(drawn, connectivity=4)[1], np.int32)[::2, ::2]
+    return np.minimum(areas - 1, MAX_REGIONS - 1)
 
 
 def _group(small: Labels, lab: Srgb8, coverage: Matte8) -> Labels:
@@ -135,28 +138,42 @@ def _group(small: Labels, lab: Srgb8, coverage: Matte8) -> Labels:
 
 def _join(pairs: Labels, gaps: NDArray[np.float64], shares: NDArray[np.float64]) -> Labels:
     """Return for each region the number of one of its part; pairs that differ least join first."""
+    sets = _Sets(shares.size)
     # Plain lists: a NumPy scalar takes ten times as long.
-    part, size, most = list(range(shares.size)), shares.tolist(), [0.0] * shares.size
-
-    def find(region: int) -> int:
-        while part[region] != region:
-            part[region] = region = part[part[region]]
-        return region
-
+    size, most = shares.tolist(), [0.0] * shares.size
     order = np.argsort(gaps, kind="stable")
     for first, second, gap in zip(*pairs[:, order].tolist(), gaps[order].tolist(), strict=True):
-        a, b = find(first), find(second)
+        a, b = sets.find(first), sets.find(second)
         if a != b and gap <= min(most[a] + SCALE / size[a], most[b] + SCALE / size[b]):
-            part[b] = a
+            sets.parent[b] = a
             size[a] += size[b]
             most[a] = gap
-    return np.array([find(region) for region in range(shares.size)], np.int32)
+    return sets.numbers()
 
 
 def _connect(pairs: Labels, count: int) -> Labels:
-    """Return the number of each item's component, from 0; items of a pair share one."""
-    graph = coo_array((np.ones(pairs.shape[1], np.bool_), tuple(pairs)), shape=(count, count))
-    return np.asarray(connected_components(graph, directed=False)[1], np.int32)
+    """Return the number of one item of each item's component; items of a pair share one."""
+    sets = _Sets(count)
+    for first, second in pairs.T.tolist():
+        sets.parent[sets.find(second)] = sets.find(first)
+    return sets.numbers()
+
+
+class _Sets:
+    """Disjoint sets of the numbers below `count`; `parent` of a set's root is the root itself."""
+
+    def __init__(self, count: int) -> None:
+        self.parent = list(range(count))
+
+    def find(self, item: int) -> int:
+        """Return the root of an item's set."""
+        while self.parent[item] != item:
+            self.parent[item] = item = self.parent[self.parent[item]]
+        return item
+
+    def numbers(self) -> Labels:
+        """Return the root of each item's set."""
+        return np.array([self.find(item) for item in range(len(self.parent))], np.int32)
 
 
 def _touching(levels: Labels) -> Labels:

@@ -18,7 +18,6 @@ from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import new_worker_id
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
@@ -27,7 +26,6 @@ from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.learning.example_collector import ExampleCollector
-from smart_filter_workers.learning.shadow_run import ShadowRunner
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.models import catalog
@@ -219,9 +217,6 @@ def _wire(
         batch_tracer=BatchTracer(
             traces, worker, on_gpu=discovered.on_gpu if gpu_fault is None else frozenset()
         ),
-        shadow_runner=ShadowRunner(
-            by_key, loaded, settings=settings, extra_models=discovered.extra
-        ),
         settings=settings,
         worker=worker,
         serving=setup.serving,
@@ -245,7 +240,6 @@ def _wire(
     retention = GarbageCollector(
         shared,
         store,
-        cell=DEFAULT_CELL,
         collecting=collecting,
         record_seconds=settings.keep.record_seconds,
         audit_seconds=settings.keep.audit_seconds,
@@ -258,7 +252,6 @@ def _wire(
         counters=services.counters,
         retention=retention,
         pictures=pictures,
-        cell=DEFAULT_CELL,
     )
     return _Parts(
         services,

@@ -11,7 +11,6 @@ import secrets
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -36,6 +35,7 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants import settings
 from smart_filter_shared.tenants.quotas import Limits
 from smart_filter_shared.tenants.settings import TenantOverrides
+from smart_filter_wire.words import Scope
 
 _PREFIX = "sf_live_"
 _SECRET_BYTES = 32
@@ -63,20 +63,6 @@ _LIST_ISSUED = text("""
     SELECT id FROM keys
     WHERE parent = ANY(:ids) OR (:with_issued AND issued_by = ANY(:ids)) ORDER BY id
 """)
-
-
-class Scope(StrEnum):
-    """The permissions of a key.
-
-    submit: submit and cancel jobs.  read: read them.  admin: administer its own tenant; a key of
-    the operator's tenant administers any tenant.  operator: see and stop the whole service; this
-    scope cannot be granted over HTTP.
-    """
-
-    SUBMIT = "submit"
-    READ = "read"
-    ADMIN = "admin"
-    OPERATOR = "operator"
 
 
 ALL_SCOPES = tuple(Scope)

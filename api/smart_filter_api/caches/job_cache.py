@@ -1,17 +1,18 @@
 """Cache the answers and ETags of polled jobs while the jobs do not change."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
 from cachetools import LRUCache
 
 from smart_filter_api.auth.output_links import LinkTerms
-from smart_filter_api.http import etags
+from smart_filter_api.http import documents, etags
 from smart_filter_api.presenters import job
-from smart_filter_api.schemas.jobs import Job
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_wire.jobs import Job
 
 _MAX_ENTRIES: Final = 512
 
@@ -57,15 +58,15 @@ class JobCache:
         rendered = self._render(row, links)
         if rendered.eta is not eta:
             queue = job.render_queue_position(eta)
-            answer = rendered.answer.model_copy(update={"queue": queue})
-            rendered.eta, rendered.content = eta, answer.model_dump_json().encode()
+            answer = dataclasses.replace(rendered.answer, queue=queue)
+            rendered.eta, rendered.content = eta, documents.encode(answer)
         return rendered.tag, rendered.content
 
     def _render(self, row: JobRow, links: LinkTerms | None) -> _Rendered:
         rendered = self._kept.get(row.id)
         if rendered is None or rendered.row is not row:
             answer = job.render_job(row, links=links, emotions=self._emotions)
-            content = answer.model_dump_json().encode()
+            content = documents.encode(answer)
             tag = etags.etag(content) if row.finished_at else etags.weak_etag(content)
             rendered = _Rendered(row, answer, tag, None, content)
         if row.finished_at is None:

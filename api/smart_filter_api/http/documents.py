@@ -1,14 +1,27 @@
 """Answer with a JSON document."""
 
+from typing import Any
+
 from fastapi import Response, status
-from pydantic import BaseModel
 
 from smart_filter_api.http import etags
+from smart_filter_shared.typed_json import adapter
 
 
-def json_response(shown: BaseModel, code: int = status.HTTP_200_OK) -> Response:
-    """Return a response with the model as JSON and this status code."""
-    return Response(shown.model_dump_json(), status_code=code, media_type="application/json")
+def encode(shown: object, **options: Any) -> bytes:  # noqa: ANN401 - of TypeAdapter.dump_json
+    """Return an answer, a dataclass or a model, as JSON."""
+    return adapter(type(shown)).dump_json(shown, **options)
+
+
+def to_json(shown: object) -> dict[str, Any]:
+    """Return an answer as JSON that can be changed before it is encoded."""
+    document: dict[str, Any] = adapter(type(shown)).dump_python(shown, mode="json")
+    return document
+
+
+def json_response(shown: object, code: int = status.HTTP_200_OK) -> Response:
+    """Return a response with an answer as JSON and this status code."""
+    return Response(encode(shown), status_code=code, media_type="application/json")
 
 
 def revalidated_response(

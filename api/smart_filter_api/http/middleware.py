@@ -1,11 +1,12 @@
 """Middleware around every request: request id, safe headers, access log; last exception handler.
 
 HEAD is answered as GET, without the content.  Source: RFC 9110, 9.3.2.
+Several lines of a header that is a list are read as one line.  Source: RFC 9110, 5.3.
 """
 
 import re
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 import anyio
@@ -35,6 +36,8 @@ MAX_PARAMETERS = 100
 _POLLED_ROUTES = frozenset({"/livez", "/readyz", "/metrics", "/v1/jobs/{job_id}"})
 _READING = frozenset({"GET", "HEAD"})
 _FIRST_ERROR = 400
+# The headers that routes read as lists.
+_LISTS = frozenset({b"accept", b"if-match", b"if-none-match", b"prefer", b"range"})
 
 
 class RequestMiddleware:
@@ -77,6 +80,7 @@ class RequestMiddleware:
         )
         if scope["state"]["has_query_dropped"]:
             scope["query_string"] = b""
+        scope["headers"] = _join_lists(scope["headers"])
         started = time.perf_counter()
         status: int | None = None
         seconds = 0.0
@@ -126,6 +130,18 @@ class RequestMiddleware:
         A page of localhost must not forbid http to the other programs of that machine.
         """
         return (self._always_secure or scope["scheme"] == "https") and not _is_localhost(scope)
+
+
+def _join_lists(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return headers with one line for each list."""
+    lists: dict[bytes, bytes] = {}
+    others = []
+    for name, value in headers:
+        if name in _LISTS:
+            lists[name] = b", ".join((lists[name], value)) if name in lists else value
+        else:
+            others.append((name, value))
+    return [*others, *lists.items()]
 
 
 class LastErrorMiddleware:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from smart_filter_api.http.documents import encode
 from smart_filter_api.problems import problem as problems_problem
 from smart_filter_shared.errors import FieldError
 from smart_filter_shared.security import response_headers
@@ -240,7 +241,7 @@ class StrictH11Protocol(H11Protocol):
         problem = problems_problem.build_problem(
             _CODE, detail, request_id, [FieldError("", detail)]
         )
-        body = problem.model_dump_json(exclude_none=True).encode()
+        body = encode(problem, exclude_none=True)
         headers = {
             "Content-Type": problems_problem.MEDIA_TYPE,
             "Content-Length": str(len(body)),

@@ -18,7 +18,6 @@ from smart_filter_api.intake.multipart import (
     MAX_NAME_BYTES,
     MAX_OTHER_BYTES,
     MAX_PARTS,
-    MAX_PHOTO_BYTES,
     MAX_VALUE_BYTES,
     PHOTO_NAME,
     PHOTO_URL,
@@ -39,8 +38,10 @@ from smart_filter_shared.errors import (
     MalformedRequest,
     PhotoTooLarge,
 )
+from smart_filter_shared.recipe import CHOOSABLE_TASKS
 from smart_filter_shared.recipe.fields import Fields, respell_names
 from smart_filter_shared.recipe.words import json_pointer
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.suggestions import find_nearest
 
 MAX_BODY_BYTES: Final = MAX_BASE64_BYTES + MAX_OTHER_BYTES
@@ -59,7 +60,7 @@ KIND_OF_NAME: Final[Mapping[str, type[InvalidRequest]]] = {
 _FILTERS: Final = "filters"
 _LISTS: Final = (_FILTERS, "outputs", "recipe")
 # Fields that hold others, so that an empty object is one of them without any.
-_OBJECTS: Final = frozenset({"eyes", "face", "metadata", "segmentation", "smile"})
+_OBJECTS: Final = frozenset({*CHOOSABLE_TASKS, "metadata"})
 # Unknown names that one error describes; the nearest name of each takes about 40 microseconds.
 _MAX_UNKNOWN_NAMES: Final = 20
 

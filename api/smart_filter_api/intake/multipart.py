@@ -15,9 +15,8 @@ from smart_filter_api.intake import base64_text
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge
 from smart_filter_shared.recipe.fields import BACKGROUND_FILE
 from smart_filter_shared.recipe.words import json_pointer
-from smart_filter_shared.security import photo_header
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 
-MAX_PHOTO_BYTES = photo_header.MAX_PHOTO_BYTES
 MAX_BASE64_BYTES = base64_text.max_text_bytes(MAX_PHOTO_BYTES)
 # Size limit of everything besides the pictures: boundaries, headers, fields and other files.
 MAX_OTHER_BYTES = 1_000_000

@@ -2,36 +2,38 @@
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from smart_filter_api.intake import json_document
-from smart_filter_api.intake.multipart import BACKGROUND, MASK, MAX_PHOTO_BYTES, PICTURES, STROKES
+from smart_filter_api.intake.multipart import BACKGROUND, MASK, PICTURES, STROKES
 from smart_filter_api.schemas.deriving import DeriveRequest
-from smart_filter_api.schemas.submissions import (
-    CreateBatchRequest,
-    FilterChoice,
-    ModelChoice,
-    Recipe,
-    SubmitJobRequest,
-)
-from smart_filter_shared import recipe
+from smart_filter_api.schemas.recipe import FilterChoice, Recipe
+from smart_filter_api.schemas.submissions import CreateBatchRequest, SubmitJobRequest
 from smart_filter_shared.catalog.filters import FILTERS
 from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES
-from smart_filter_shared.recipe import AUTO, CHOOSABLE_TASKS
-from smart_filter_shared.recipe.fields import MAX_METADATA, MAX_METADATA_CHARACTERS
-from smart_filter_shared.security.photo_header import MAX_PIXELS, MAX_SIDE_PX, PhotoFormat
+from smart_filter_shared.recipe import CHOOSABLE_TASKS
+from smart_filter_shared.recipe.recipe import (
+    MAX_METADATA,
+    MAX_METADATA_CHARACTERS,
+    declared_fields,
+)
+from smart_filter_shared.security.photo_header import (
+    MAX_PHOTO_BYTES,
+    MAX_PIXELS,
+    MAX_SIDE_PX,
+    PhotoFormat,
+)
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 
 _NULL: Schema = {"type": "null"}
-# Fields of a recipe that a form writes with dotted names.
-_NESTED_FIELDS = {*CHOOSABLE_TASKS, "metadata"}
-_DEFAULTS = recipe.Recipe().as_json()
 
 
 def _binary(description: str) -> Schema:
     return {"type": "string", "format": "binary", "description": description}
 
 
-def _properties(kind: type[Recipe | ModelChoice | FilterChoice | SubmitJobRequest]) -> Schema:
+def _properties(kind: type[BaseModel]) -> Schema:
     schema = kind.model_json_schema(ref_template=json_document.REFERENCE)
     return {name: _as_form_field(field) for name, field in schema["properties"].items()}
 
@@ -42,7 +44,7 @@ def _as_form_field(field: Schema) -> Schema:
     rest = {name: value for name, value in field.items() if name not in {"anyOf", "title"}}
     if not choices:
         return rest
-    words = [choice for choice in choices if "$ref" in choice]
+    words = [choice for choice in choices if "$ref" in choice or "enum" in choice]
     if len(choices) > 1 and not words:
         return {"type": "string", **rest}
     return {**(words or choices)[0], **rest}
@@ -53,30 +55,23 @@ def _recipe_form_fields() -> Schema:
 
     `x-default` is the value of an absent field. `default` would make generated clients send it.
     """
-    fields = _properties(Recipe)
-    filter_name = _properties(FilterChoice)["name"]
-    for name, value in _DEFAULTS.items():
-        if value is not None:
-            fields[name]["x-default"] = value
-    return {
-        **{name: field for name, field in fields.items() if name not in _NESTED_FIELDS},
-        "outputs": {
-            **fields["outputs"],
-            "description": f"{fields['outputs']['description']}; repeat the field, or separate "
-            "values by commas",
-        },
-        "filters": {
-            "type": "array",
-            "items": filter_name,
-            "description": f"{fields['filters']['description']}; repeat the field, or separate "
-            "values by commas",
-            "x-default": fields["filters"]["x-default"],
-        },
-        **{
-            f"{task}.model": {**_properties(ModelChoice)["model"], "x-default": AUTO}
-            for task in CHOOSABLE_TASKS
-        },
-    }
+    in_json = _properties(Recipe)
+    in_json["filters"] |= {"type": "array", "items": _properties(FilterChoice)["name"]}
+    in_form = {}
+    for name, field in declared_fields().items():
+        schema = in_json[name]
+        if field.default_json is not None:
+            schema["x-default"] = field.default_json
+        if schema.get("type") == "array":
+            schema["description"] += "; repeat the field, or separate values by commas"
+        if name in CHOOSABLE_TASKS:
+            in_form[f"{name}.model"] = {
+                "type": "string",
+                **{word: text for word, text in schema.items() if word != "$ref"},
+            }
+        elif name != "metadata":
+            in_form[name] = schema
+    return in_form
 
 
 _RECIPE_FORM: Schema = {

@@ -6,18 +6,18 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
 
 from smart_filter_api.intake import json_document
 from smart_filter_api.openapi import answers as openapi_answers
 from smart_filter_api.openapi import examples as openapi_examples
 from smart_filter_api.openapi import links as openapi_links
-from smart_filter_api.problems.problem import Problem
-from smart_filter_api.schemas.batches import BatchEvent
-from smart_filter_api.schemas.jobs import JobEvent
+from smart_filter_api.schemas.jobs import BatchEvent, JobEvent
+from smart_filter_api.schemas.recipe import Resolved
 from smart_filter_shared.queue.events import FINAL_TYPES, EventType
+from smart_filter_shared.typed_json import adapter
 from smart_filter_shared.webhooks import signatures
+from smart_filter_wire.problems import Problem
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 
@@ -69,11 +69,17 @@ def build_document(app: FastAPI) -> Schema:
     }
     schemas = document["components"]["schemas"]
     _remove_validation_errors(operations.values(), schemas)
-    _, added = models_json_schema(
-        [(model, "serialization") for model in (Problem, JobEvent, BatchEvent)],
+    models = (Problem, JobEvent, BatchEvent, Resolved)
+    _, added = TypeAdapter.json_schemas(
+        [(model, "serialization", adapter(model)) for model in models],
         ref_template=json_document.REFERENCE,
     )
     schemas.update(added["$defs"])
+    # A client reads a recipe as JSON of any shape; a newer server's has more fields.
+    schemas["Job"]["properties"]["recipe"] = {
+        "$ref": json_document.REFERENCE.format(model=Resolved.__name__),
+        "title": "Recipe",
+    }
     for operation in operations.values():
         _lift_definitions(operation, schemas)
         _correct_parameters(operation)
@@ -121,7 +127,7 @@ def _lift_definitions(operation: Schema, schemas: Schema) -> None:
             schemas.setdefault(name, definition)
 
 
-def _webhook(type_: EventType, model: type[BaseModel]) -> Schema:
+def _webhook(type_: EventType, model: type) -> Schema:
     """Return the path item of a webhook event.  Source: Standard Webhooks 1.0.0."""
     headers = (signatures.ID_HEADER, signatures.TIMESTAMP_HEADER, signatures.SIGNATURE_HEADER)
     event = {"$ref": f"#/components/schemas/{model.__name__}"}

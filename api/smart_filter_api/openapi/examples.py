@@ -12,6 +12,8 @@ from typing import Any
 
 from smart_filter_api.problems import render
 from smart_filter_api.problems.problem import KINDS
+from smart_filter_shared.typed_json import adapter
+from smart_filter_wire.problems import Problem
 
 Json = Any  # a JSON value of any shape
 
@@ -67,7 +69,9 @@ def add_examples(document: dict[str, Any], operations: Mapping[str, dict[str, An
     document["components"]["examples"] = {
         code: {
             "summary": kind.title,
-            "value": render.example_problem(code).model_dump(mode="json", exclude_none=True),
+            "value": adapter(Problem).dump_python(
+                render.example_problem(code), mode="json", exclude_none=True
+            ),
         }
         for code, kind in KINDS.items()
         if f'"#/components/examples/{code}"' in paths

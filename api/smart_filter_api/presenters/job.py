@@ -4,33 +4,14 @@ The fields of a job are null until the stage that produces them has succeeded.
 """
 
 import dataclasses
+import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal, cast
 
 from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems import catalog
-from smart_filter_api.schemas.choices import (
-    Background,
-    Filter,
-    Model,
-    ModelRequirements,
-    ModelVersion,
-)
-from smart_filter_api.schemas.jobs import (
-    AppliedFilter,
-    ChosenBackground,
-    Face,
-    Frame,
-    Job,
-    JobError,
-    JobLinks,
-    QueuePosition,
-    Rating,
-    Stage,
-    StageModel,
-)
-from smart_filter_shared import results
 from smart_filter_shared.catalog import parameters
 from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
 from smart_filter_shared.catalog.filters import FilterCard
@@ -43,9 +24,8 @@ from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.weight_versions import VersionState, WeightVersion
 from smart_filter_shared.pipeline import LEADING_TASK, StageName, TaskName
 from smart_filter_shared.presets import SURFACE_FAMILIES, Preset
-from smart_filter_shared.printability import Printability
 from smart_filter_shared.queue.states import JobState, StageState
-from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, rate
+from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, SmileLevel, rate
 from smart_filter_shared.recipe import (
     COMPOSED_OUTPUTS,
     CUTOUT_OUTPUTS,
@@ -59,17 +39,76 @@ from smart_filter_shared.results import (
     MIN_PEOPLE_SHARE,
     CompositeFacts,
     Faces,
-    PersonRole,
     PreparedFacts,
     SegmentationFacts,
+    Smile,
     Smiles,
+    count_people,
     read_facts,
+)
+from smart_filter_shared.typed_json import read_as
+from smart_filter_wire import findings, words
+from smart_filter_wire.catalog import Background, Filter, Model, ModelRequirements, ModelVersion
+from smart_filter_wire.findings import (
+    AppliedFilter,
+    ChosenBackground,
+    Face,
+    Frame,
+    PersonRole,
+    Rating,
+)
+from smart_filter_wire.formats import JsonObject
+from smart_filter_wire.jobs import (
+    Image,
+    Job,
+    JobError,
+    JobLinks,
+    QueuePosition,
+    RankTerms,
+    Stage,
+    StageModel,
 )
 
 # Screens of phones are 1,080 pixels wide and more: they enlarge a smaller picture about twice. A
 # photo that is enlarged more than this looks soft on any screen.
 SMALLEST_SIDE_PX = 600
 MOST_ENLARGED = 1.3
+_NO_SEGMENTATION = SegmentationFacts()
+_NO_COMPOSITE = CompositeFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """A job, and the facts that its stages have stored; None until a stage has succeeded."""
+
+    row: JobRow
+    photo: PreparedFacts | None
+    segmented: SegmentationFacts | None
+    detected: Faces | None
+    rated: Smiles | None
+    composed: CompositeFacts | None
+
+    @property
+    def has_emotions(self) -> bool:
+        """Whether the expressions of faces were read."""
+        return self.rated is not None and any(smile.emotion for smile in self.rated.smiles)
+
+    @property
+    def hides_reasons(self) -> bool:
+        """Whether reasons, which name moods, were read from emotions that are not shown."""
+        return not self.row.emotions and self.has_emotions
+
+
+def read_findings(row: JobRow) -> Findings:
+    """Return a job with the facts that its stages have stored."""
+    return Findings(
+        row,
+        read_facts(row.result(StageName.PREPARE), PreparedFacts),
+        read_facts(row.result(StageName.SEGMENTATION), SegmentationFacts),
+        read_facts(row.result(StageName.FACE), Faces),
+        read_facts(row.result(StageName.SMILE), Smiles),
+        read_facts(row.result(StageName.COMPOSITE), CompositeFacts),
+    )
 
 
 def render_job(
@@ -96,35 +135,37 @@ def render_job(
             finished_at=row.finished_at,
             job_seconds=row.link_seconds,
         )
-    faces = render_faces(row)
-    segmented = _segmentation(row) or SegmentationFacts()
+    facts = read_findings(row)
+    faces = render_faces(facts)
+    segmented = facts.segmented or _NO_SEGMENTATION
+    composed = facts.composed or _NO_COMPOSITE
     path = f"/v1/jobs/{row.id}"
     return render_as(
         Job,
         row,
         expires_at=row.expires_at if row.state == JobState.SUCCEEDED else None,
-        recipe=row.recipe.as_json(),
+        recipe=_recipe(row.recipe),
         metadata=dict(row.recipe.metadata),
-        photo=read_facts(row.result(StageName.PREPARE), PreparedFacts),
-        subject=_subject(row),
-        people=_count_people(row),
+        photo=facts.photo,
+        subject=_subject(facts),
+        people=_count_people(facts),
         persons=segmented.found,
         attached=segmented.attached,
         confidence=segmented.confidence,
-        needs_review=_needs_review(row),
-        image=find_output_file(row, Output.IMAGE),
+        needs_review=_needs_review(facts),
+        image=read_as(Image, find_output_file(row, Output.IMAGE)),
         faces=faces,
         faces_removed=None if faces is None else len(read_face_changes(row.corrections).removed),
-        emotions_notice=NOTICE if row.emotions and _has_emotions(row) else None,
+        emotions_notice=NOTICE if row.emotions and facts.has_emotions else None,
         rating=None if faces is None else render_rating(faces),
         rating_reason=_rating_reason(row.recipe, faces),
-        printability=render_printability(row),
-        background=render_background(row),
-        filters=_filters(row),
-        frame=_frame(row),
-        stages=[_stage(stage) for stage in row.stages],
+        printability=composed.printability,
+        background=render_background(facts),
+        filters=_filters(facts),
+        frame=_frame(composed),
+        stages=tuple(map(_stage, row.stages)),
         queue=render_queue_position(eta),
-        warnings=_list_warnings(row),
+        warnings=tuple(_list_warnings(facts)),
         take=row.take and row.take.report,
         outputs={output: f"{path}/outputs/{output}" for output in outputs},
         output_links={} if signed is None else signed.urls,
@@ -132,7 +173,8 @@ def render_job(
         links=JobLinks(
             self=path, photo=f"{path}/photo", events=f"{path}/events", cancel=f"{path}/cancel"
         ),
-        error=None if row.error is None else JobError(**with_remedy(row.error)),
+        rank_terms=read_as(RankTerms, row.rank_terms),
+        error=read_as(JobError, with_remedy(row.error)),
     )
 
 
@@ -143,13 +185,15 @@ def hide_emotions(row: JobRow) -> JobRow:
 
 def summarize_job(job: Job) -> Job:
     """Return a job without its largest parts, for lists."""
-    background = job.background.model_copy(update={"candidates": []})
+    background = dataclasses.replace(job.background, candidates=())
     nothing = dict.fromkeys(("persons", "faces", "printability", "frame", "rank_terms", "take"))
-    return job.model_copy(update={**nothing, "stages": [], "background": background})
+    return render_as(Job, job, **nothing, stages=(), background=background)
 
 
-def with_remedy(error: Json) -> dict[str, Any]:
+def with_remedy(error: Json | None) -> Json | None:
     """Return a stored error, of a job or of an item that was rejected, with what to do."""
+    if error is None:
+        return None
     is_of_job = error["stage"] is not None
     return {**error, "remedy": catalog.find_remedy(error["code"], of_job=is_of_job)}
 
@@ -178,15 +222,15 @@ def render_model(
         Model,
         card,
         digest=model.live or card.digest,
-        versions=[
+        versions=tuple(
             render_as(
                 ModelVersion, version.trained, state=version.state, deletions=version.deletions
             )
             for version in trained
             if _is_version_of(version, card)
-        ],
+        ),
         parameters=parameters.schema(card.parameters),
-        needs=ModelRequirements(packages=list(card.requires), extra=card.extra or None),
+        needs=ModelRequirements(packages=card.requires, extra=card.extra or None),
         tells_persons_apart=card.instances,
         offered=model.offered,
         fault=failed.get(card.capability) if model.offered else model.fault,
@@ -216,25 +260,25 @@ def render_filter(card: FilterCard) -> Filter:
     return Filter(name=card.name, title=card.title, needs=card.needs, parameters=schema)
 
 
-def render_faces(row: JobRow) -> list[Face] | None:
+def render_faces(facts: Findings) -> tuple[Face, ...] | None:
     """Return the faces of a job; None when they were not requested or are not rated yet.
 
     Emotions are left out unless `row.emotions`.
     """
-    detected, rated = _faces(row), _smiles(row)
-    if detected is None or rated is None:
+    if facts.detected is None or facts.rated is None:
         return None
-    return [
+    return tuple(
         render_as(
             Face,
             face,
-            smile=smile,
+            smile=render_as(findings.Smile, smile),
             eyes=eyes,
-            emotion=_emotion(smile) if row.emotions else None,
-            added=face.added,
+            emotion=_emotion(smile) if facts.row.emotions else None,
         )
-        for face, smile, eyes in zip(detected.faces, rated.smiles, rated.eyes, strict=True)
-    ]
+        for face, smile, eyes in zip(
+            facts.detected.faces, facts.rated.smiles, facts.rated.eyes, strict=True
+        )
+    )
 
 
 def find_output_file(row: JobRow, output: Output) -> Json | None:
@@ -244,22 +288,16 @@ def find_output_file(row: JobRow, output: Output) -> Json | None:
     return next((file for file in files if file is not None), None)
 
 
-def render_rating(faces: list[Face]) -> Rating | None:
+def render_rating(faces: Sequence[Face]) -> Rating | None:
     """Return the rating of a photo with these faces; None without faces."""
     if not faces:
         return None
     open_eyes = sum(
         is_open is True for face in faces for is_open in (face.eyes.left_open, face.eyes.right_open)
     )
-    rated = rate([face.smile.level for face in faces], open_eyes)
+    rated = rate([SmileLevel(face.smile.level) for face in faces], open_eyes)
     shares = {"smile": SMILE_SHARE, "eyes": EYES_SHARE}
     return render_as(Rating, rated, weights=dict(LEVEL_WEIGHTS), shares=shares)
-
-
-def render_printability(row: JobRow) -> Printability | None:
-    """Return how well the picture prints; None until it is composed, or without rated people."""
-    composed = _composite(row)
-    return None if composed is None else composed.printability
 
 
 def list_outputs(row: JobRow) -> tuple[Output, ...]:
@@ -269,70 +307,55 @@ def list_outputs(row: JobRow) -> tuple[Output, ...]:
     return tuple(output for output in row.recipe.outputs if output not in COMPOSED_OUTPUTS)
 
 
-def _emotion(smile: results.Smile) -> dict[str, float] | None:
+def _recipe(recipe: Recipe) -> JsonObject:
+    """Return a recipe as `ResolvedRecipe` describes it, its time in UTC."""
+    run_at = None if recipe.run_at is None else recipe.run_at.astimezone(dt.UTC)
+    return {**recipe.as_json(), "run_at": run_at}
+
+
+def _emotion(smile: Smile) -> dict[str, float] | None:
     # None where no model rates emotions.
     if smile.emotion is None:
         return None
     return {name: round(share, 4) for name, share in zip(EMOTIONS, smile.emotion, strict=True)}
 
 
-def _has_emotions(row: JobRow) -> bool:
-    rated = _smiles(row)
-    return rated is not None and any(smile.emotion for smile in rated.smiles)
-
-
-def _hides_reasons(row: JobRow) -> bool:
-    """Return whether reasons, which name moods, were read from emotions that are not shown."""
-    return not row.emotions and _has_emotions(row)
-
-
-def _rating_reason(recipe: Recipe, faces: list[Face] | None) -> str | None:
+def _rating_reason(recipe: Recipe, faces: Sequence[Face] | None) -> str | None:
     if not recipe.rates_people:
         return "not_requested"
-    return "no_face" if faces == [] else None
+    return "no_face" if faces == () else None
 
 
-def _count_people(row: JobRow) -> int | None:
-    """Return the number of kept persons; for a model that separates none, an estimate by faces.
-
-    None without segmentation, and when a model that separates none found people whose faces were
-    not searched.
-    """
-    segmented = _segmentation(row)
-    if segmented is None or segmented.persons is not None:
-        return None if segmented is None else segmented.persons
-    if segmented.coverage < MIN_PEOPLE_SHARE:
-        return 0
-    detected = _faces(row)
-    least = 0 if segmented.any_subject else 1
-    return None if detected is None else max(least, len(detected.faces))
+def _count_people(facts: Findings) -> int | None:
+    segmented = facts.segmented
+    return None if segmented is None else count_people(segmented, facts.detected)
 
 
-def has_any_subject(row: JobRow) -> bool:
+def has_any_subject(facts: Findings) -> bool:
     """Return whether whatever stands out was looked for, not people alone."""
-    segmented = _segmentation(row)
+    segmented = facts.segmented
     return segmented is not None and segmented.any_subject
 
 
-def _needs_review(row: JobRow) -> bool:
+def _needs_review(facts: Findings) -> bool:
     """Return whether the cutout may be wrong: `needs_review` in docs/api/jobs.md has the cases."""
-    segmented = _segmentation(row)
+    segmented = facts.segmented
     if segmented is None:
         return False
     # The client did not choose the lighter model, which does not judge its matte.
     is_unjudged = segmented.confidence is None and any(
-        degradation.startswith("segmentation.model=") for degradation in row.degraded
+        degradation.startswith("segmentation.model=") for degradation in facts.row.degraded
     )
-    return is_unjudged or _misses_person(row) or segmented.needs_review
+    return is_unjudged or _misses_person(facts) or segmented.needs_review
 
 
-def _list_warnings(row: JobRow) -> list[str]:
+def _list_warnings(facts: Findings) -> list[str]:
     """Return sentences on a picture that is not as asked for, or looks worse than it could."""
-    composed = _composite(row)
+    composed = facts.composed
     if composed is None or composed.frame is None:
         return []
-    frame, warnings = composed.frame, _warn_of_no_person(row, composed)
-    framing = row.recipe.framing
+    frame, warnings = composed.frame, _warn_of_no_person(facts, composed)
+    framing = facts.row.recipe.framing
     is_sized = framing.size != OutputSize()
     crop_less = ", or crop less" if framing.crop != Crop.NONE else ""
     if min(frame.width, frame.height) < SMALLEST_SIDE_PX:
@@ -348,21 +371,21 @@ def _list_warnings(row: JobRow) -> list[str]:
     return warnings
 
 
-def _warn_of_no_person(row: JobRow, composed: CompositeFacts) -> list[str]:
+def _warn_of_no_person(facts: Findings, composed: CompositeFacts) -> list[str]:
     """Return a sentence when people were to be cut out of a photo, and none was."""
-    segmented = _segmentation(row)
+    segmented = facts.segmented
     if segmented is None:
         return []
     chosen = composed.background
-    asks = row.recipe.background.kind not in {BackgroundKind.AUTO, BackgroundKind.KEEP}
+    asks = facts.row.recipe.background.kind not in {BackgroundKind.AUTO, BackgroundKind.KEEP}
     is_kept = asks and chosen is not None and chosen.kind == BackgroundKind.KEEP
-    is_empty = bool(CUTOUT_OUTPUTS & set(row.recipe.outputs)) and composed.foreground is None
+    is_empty = bool(CUTOUT_OUTPUTS & set(facts.row.recipe.outputs)) and composed.foreground is None
     if not (is_kept or is_empty):
         return []
     possible = next(
         (person for person in segmented.found or () if person.role == PersonRole.POSSIBLE), None
     )
-    if _misses_person(row):
+    if _misses_person(facts):
         missing = "No person has the number that `persons` names"
     elif possible is not None:
         missing = (
@@ -377,53 +400,50 @@ def _warn_of_no_person(row: JobRow, composed: CompositeFacts) -> list[str]:
     return [f"{missing}: {' and '.join(results_of_it)}."]
 
 
-def _misses_person(row: JobRow) -> bool:
+def _misses_person(facts: Findings) -> bool:
     """Return whether the recipe keeps a number that no person has."""
-    segmented = _segmentation(row)
+    segmented = facts.segmented
     # A model that separates no persons makes one of all.
     count = 1
     if segmented is not None and segmented.found is not None:
         count = len(segmented.found)
-    return isinstance(row.recipe.persons, tuple) and max(row.recipe.persons) > count
+    return isinstance(facts.row.recipe.persons, tuple) and max(facts.row.recipe.persons) > count
 
 
-def _subject(row: JobRow) -> Literal["people", "object"] | None:
+def _subject(facts: Findings) -> Literal["people", "object"] | None:
     """Return what was found; None when nothing was, or was searched."""
-    segmented = _segmentation(row)
+    segmented = facts.segmented
     if segmented is None or segmented.coverage < MIN_PEOPLE_SHARE:
         return None
     return "object" if segmented.any_subject else "people"
 
 
-def render_background(row: JobRow) -> ChosenBackground:
+def render_background(facts: Findings) -> ChosenBackground:
     """Return the background of a job; the requested one until it was chosen."""
-    composed = _composite(row)
-    if composed is not None and composed.background is not None:
-        chosen = render_as(ChosenBackground, composed.background)
-        if _hides_reasons(row):
-            # The candidates' scores depend on moods too.
-            return chosen.model_copy(update={"reason": None, "candidates": []})
-        return chosen
-    asked = row.recipe.background
-    name = asked.value if asked.kind == BackgroundKind.PRESET else None
-    return ChosenBackground(kind=asked.kind, name=name, keywords=[], reason=None)
+    chosen = None if facts.composed is None else facts.composed.background
+    if chosen is None:
+        asked = facts.row.recipe.background
+        name = asked.value if asked.kind == BackgroundKind.PRESET else None
+        return ChosenBackground(kind=asked.kind, name=name, keywords=(), reason=None)
+    if facts.hides_reasons:
+        # The candidates' scores depend on moods too.
+        return render_as(ChosenBackground, chosen, reason=None, candidates=())
+    return chosen
 
 
-def _frame(row: JobRow) -> Frame | None:
-    composed = _composite(row)
-    if composed is None or composed.frame is None:
+def _frame(composed: CompositeFacts) -> Frame | None:
+    if composed.frame is None:
         return None
-    foreground = composed.foreground and list(composed.foreground)
-    return render_as(Frame, composed.frame, foreground=foreground)
+    return render_as(Frame, composed.frame, foreground=composed.foreground)
 
 
-def _filters(row: JobRow) -> list[AppliedFilter]:
-    composed = _composite(row)
-    if composed is None or not composed.filters:
-        asked = row.recipe.filters
-        return [AppliedFilter(name=each.name, applied=None, reason=None) for each in asked]
-    hidden = {"reason": None} if _hides_reasons(row) else {}
-    return [render_as(AppliedFilter, each, **hidden) for each in composed.filters]
+def _filters(facts: Findings) -> tuple[AppliedFilter, ...]:
+    if facts.composed is None or not facts.composed.filters:
+        asked = facts.row.recipe.filters
+        return tuple(AppliedFilter(name=each.name, applied=None, reason=None) for each in asked)
+    if facts.hides_reasons:
+        return tuple(dataclasses.replace(each, reason=None) for each in facts.composed.filters)
+    return facts.composed.filters
 
 
 def _stage(row: StageRow) -> Stage:
@@ -433,29 +453,14 @@ def _stage(row: StageRow) -> Stage:
         name=row.name,
         model=row.models[leading],
         digest=digests.get(leading),
-        models=[
+        models=tuple(
             StageModel(task=TaskName(task), name=name, digest=digests.get(task))
             for task, name in sorted(row.models.items(), key=lambda item: item[0] != leading)
-        ],
-        state=StageState(row.state),
+        ),
+        state=cast("words.StageState", row.state),
         attempt=row.attempt,
-        seconds=row.seconds,
+        # People compare stages by milliseconds; 0 stays for stages that took a result over.
+        seconds=row.seconds and max(0.001, round(row.seconds, 3)),
         # A stage that ran has counted at least one attempt.
         reused=row.state == StageState.SUCCEEDED and row.seconds == 0,
     )
-
-
-def _segmentation(row: JobRow) -> SegmentationFacts | None:
-    return read_facts(row.result(StageName.SEGMENTATION), SegmentationFacts)
-
-
-def _faces(row: JobRow) -> Faces | None:
-    return read_facts(row.result(StageName.FACE), Faces)
-
-
-def _smiles(row: JobRow) -> Smiles | None:
-    return read_facts(row.result(StageName.SMILE), Smiles)
-
-
-def _composite(row: JobRow) -> CompositeFacts | None:
-    return read_facts(row.result(StageName.COMPOSITE), CompositeFacts)

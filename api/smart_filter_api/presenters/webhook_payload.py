@@ -7,24 +7,21 @@ Source: Standard Webhooks 1.0.0: payloads under 20 kB, links in place of large c
 
 import json
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Final
 
-from pydantic import TypeAdapter
-
 from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.http import documents
 from smart_filter_api.presenters import batch as batch_answers
 from smart_filter_api.presenters import job as presenters_job
-from smart_filter_api.schemas.moments import UtcDatetime
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.queue.batches import BatchRow
+from smart_filter_shared.typed_json import adapter
 from smart_filter_shared.webhooks.outbox import ClaimedDelivery
+from smart_filter_wire.formats import Moment
 
 # Above MAX_FULL_BYTES, faces and rating become counts; no payload exceeds MAX_BYTES.
 MAX_FULL_BYTES: Final = 16_000
 MAX_BYTES: Final = 20_000
-_ESSENTIAL_FIELDS: Final = ("id", "state", "created_at", "finished_at", "expires_at", "links")
-_DATETIME: TypeAdapter[datetime] = TypeAdapter(UtcDatetime)
 
 Job = dict[str, Any]  # a job's answer as JSON
 
@@ -44,8 +41,7 @@ def render_payload(
         return _render_batch_payload(claimed, job)
     if job is None:
         return _encode_event(claimed, {"webhook_id": claimed.webhook})
-    answer = presenters_job.render_job(job, links=links, emotions=emotions)
-    shown = answer.model_dump(mode="json")
+    shown = documents.to_json(presenters_job.render_job(job, links=links, emotions=emotions))
     written = _encode_event(claimed, shown)
     limit = MAX_FULL_BYTES
     for smaller in _REDUCTIONS:
@@ -58,7 +54,7 @@ def render_payload(
 
 
 def _render_batch_payload(claimed: ClaimedDelivery, batch: BatchRow) -> bytes:
-    shown = batch_answers.render_batch(batch).model_dump(mode="json")
+    shown = documents.to_json(batch_answers.render_batch(batch))
     written = _encode_event(claimed, shown)
     if len(written) <= MAX_FULL_BYTES:
         return written
@@ -98,11 +94,11 @@ def _without_details(job: Job) -> Job:
 
 
 def _without_recipe(job: Job) -> Job:
-    return {name: value for name, value in job.items() if name not in {"recipe", "background"}}
+    return {**job, "recipe": {}}
 
 
 def _without_metadata(job: Job) -> Job:
-    return {name: job[name] for name in _ESSENTIAL_FIELDS}
+    return {**job, "metadata": {}}
 
 
 _REDUCTIONS: tuple[Callable[[Job], Job], ...] = (
@@ -116,7 +112,7 @@ _REDUCTIONS: tuple[Callable[[Job], Job], ...] = (
 def _encode_event(claimed: ClaimedDelivery, data: Job) -> bytes:
     event = {
         "type": claimed.type,
-        "timestamp": _DATETIME.dump_python(claimed.happened_at, mode="json"),
+        "timestamp": adapter(Moment).dump_python(claimed.happened_at, mode="json"),
         "data": data,
     }
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()

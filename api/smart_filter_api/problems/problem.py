@@ -16,7 +16,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -34,6 +33,8 @@ from smart_filter_shared.errors import (
     Unauthorized,
 )
 from smart_filter_shared.telemetry import logs
+from smart_filter_shared.typed_json import adapter
+from smart_filter_wire.problems import Problem, ProblemError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "https://smart-filter.dev/problems/"
@@ -106,26 +107,6 @@ _CODE_OF_STATUS = {
 }
 
 
-class ProblemError(BaseModel):
-    """One invalid field: its JSON Pointer and what is expected."""
-
-    detail: str
-    pointer: str
-
-
-class Problem(BaseModel):
-    """A problem document (RFC 9457)."""
-
-    type: str = Field(description="URI of the problem type; ends with `code`")
-    title: str = Field(description="Short name of the problem type")
-    status: int
-    detail: str
-    instance: str = Field(description="Id of this request, also in X-Request-Id")
-    code: str
-    remedy: str = Field(description="What to do about problems of this type")
-    errors: list[ProblemError] | None = Field(default=None, description="Every invalid field")
-
-
 def install(app: FastAPI) -> None:
     """Register handlers that answer the errors of routes with problem documents."""
     app.add_exception_handler(Error, _handle_error)
@@ -149,7 +130,9 @@ def problem_response(
     document = build_problem(code, detail, request.state.request_id, errors)
     is_page = request.headers.get("Sec-Fetch-Dest") == "document"
     return Response(
-        _render_page(document) if is_page else document.model_dump_json(exclude_none=True),
+        _render_page(document)
+        if is_page
+        else adapter(Problem).dump_json(document, exclude_none=True),
         status_code=document.status,
         media_type="text/html" if is_page else MEDIA_TYPE,
         headers={"Link": help_link(code), "Vary": "Sec-Fetch-Dest", **(headers or {})},
@@ -174,8 +157,7 @@ def build_problem(
         instance=f"urn:uuid:{request_id}",
         code=code,
         remedy=catalog.find_remedy(code, of_job=False),
-        errors=[ProblemError(detail=error.sentence, pointer=error.pointer) for error in errors]
-        or None,
+        errors=tuple(ProblemError(error.sentence, error.pointer) for error in errors) or None,
     )
 
 

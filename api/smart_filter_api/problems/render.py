@@ -5,8 +5,10 @@ import re
 
 from smart_filter_api.problems import problem
 from smart_filter_api.problems.catalog import PAGES
-from smart_filter_api.problems.problem import KINDS, Problem
+from smart_filter_api.problems.problem import KINDS
 from smart_filter_shared.errors import FieldError
+from smart_filter_shared.typed_json import adapter
+from smart_filter_wire.problems import Problem
 
 # The request id in examples.
 _REQUEST_ID = "3f1c2b4a-9d8e-4f70-a1b2-c3d4e5f60718"
@@ -66,7 +68,8 @@ def render_index() -> str:
 
 
 def _example_json(code: str) -> str:
-    return example_problem(code).model_dump_json(exclude_none=True, indent=2)
+    example = example_problem(code)
+    return adapter(Problem).dump_json(example, exclude_none=True, indent=2).decode()
 
 
 def _inline_html(text: str) -> str:

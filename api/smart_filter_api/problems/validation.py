@@ -1,10 +1,12 @@
 """Describe the errors that pydantic finds in parameters and JSON documents, for API clients."""
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from smart_filter_shared.catalog.scalars import quote_value, shorten_value
@@ -16,6 +18,8 @@ from smart_filter_shared.suggestions import did_you_mean, find_nearest, suggest
 # Longest name of a client's field that a pointer repeats; our own have at most 40.
 _MAX_NAME_CHARACTERS: Final = 100
 
+# Of a model, and of a dataclass.
+_UNKNOWN_NAME: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 UNDER_RECIPE: Final = "is a recipe field: put it under `recipe`"
 
 
@@ -28,7 +32,7 @@ def describe_parameter_error(error: Mapping[str, Any]) -> FieldError:  # as Fast
 def describe_document_error(error: ErrorDetails, kind: type[BaseModel]) -> FieldError:
     """Return an error of a JSON document; kind: the model of the document."""
     pointer = "".join(json_pointer(_shorten(str(part))) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
+    if error["type"] in _UNKNOWN_NAME:
         *path, name = error["loc"]
         return FieldError(pointer, describe_unknown_name(str(name), _names_at(kind, path)))
     return FieldError(pointer, _describe(error))
@@ -46,7 +50,7 @@ def is_about(field: str, error: ErrorDetails, kind: type[BaseModel]) -> bool:
 def is_recipe_field(error: ErrorDetails, kind: type[BaseModel]) -> bool:
     """Whether an error is about a recipe field at the top of a document that has a recipe."""
     return (
-        error["type"] == "extra_forbidden"
+        error["type"] in _UNKNOWN_NAME
         and len(error["loc"]) == 1
         and "recipe" in kind.model_fields
         and is_recipe_name(str(error["loc"][0]))
@@ -73,7 +77,7 @@ def is_recipe_name(name: str) -> bool:
     return name.partition(".")[0] in RECIPE_NAMES
 
 
-def _names_at(kind: type[BaseModel], path: list[int | str]) -> list[str]:
+def _names_at(kind: type, path: list[int | str]) -> list[str]:
     """Return the names of the object at a location of a document."""
     models = [kind]
     for part in path:
@@ -81,18 +85,27 @@ def _names_at(kind: type[BaseModel], path: list[int | str]) -> list[str]:
             models = [
                 inner
                 for model in models
-                if part in model.model_fields
-                for inner in _models_in(model.model_fields[part].annotation)
+                if part in (fields := _fields_of(model))
+                for inner in _models_in(fields[part].annotation)
             ]
-    return [field.alias or name for model in models for name, field in model.model_fields.items()]
+    return [field.alias or name for model in models for name, field in _fields_of(model).items()]
 
 
-def _models_in(annotation: object) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _models_in(annotation: object) -> list[type]:
+    if isinstance(annotation, type) and _fields_of(annotation):
         return [annotation]
     if get_origin(annotation) is Literal:
         return []
     return [inner for part in get_args(annotation) for inner in _models_in(part)]
+
+
+def _fields_of(kind: type) -> Mapping[str, FieldInfo]:
+    """Return the fields of a model, or of a dataclass of the wire; nothing of another type."""
+    if dataclasses.is_dataclass(kind):
+        return {
+            name: FieldInfo.from_annotation(hint) for name, hint in get_type_hints(kind).items()
+        }
+    return getattr(kind, "model_fields", {})
 
 
 def _describe(error: Mapping[str, Any]) -> str:  # as pydantic reports it
@@ -170,7 +183,8 @@ _SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "string_type": _constant("is not a string"),
     "list_type": _constant("is not a list"),
     **dict.fromkeys(
-        ("dict_type", "model_type", "model_attributes_type"), _constant("is not an object")
+        ("dict_type", "model_type", "model_attributes_type", "dataclass_type"),
+        _constant("is not an object"),
     ),
     **dict.fromkeys(("uuid_parsing", "uuid_type"), _constant("is not a UUID")),
 }

@@ -14,7 +14,6 @@ from smart_filter_api.removebg.errors import RequestRefused, refusal
 from smart_filter_api.removebg.fields import PERSON_CLASS, RemovalOptions
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import StreamWrapper
-from smart_filter_api.schemas.jobs import Frame, Job
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import recipe_parser
 from smart_filter_shared.errors import ObjectMissing
@@ -24,6 +23,8 @@ from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Crop, Subject, framing
+from smart_filter_wire.findings import Frame
+from smart_filter_wire.jobs import Job
 
 JSON: Final = "application/json"
 _BASE64_GROUP_BYTES: Final = 3
@@ -140,7 +141,7 @@ def _result_expired() -> RequestRefused:
 
 
 def _describe_empty(job: JobRow, published: Sequence[PublishedModel]) -> str:
-    if presenters_job.has_any_subject(job):
+    if presenters_job.has_any_subject(presenters_job.read_findings(job)):
         return "nothing in the image stands out"
     faults = published_models.list_faults(model for model in published if model.card.without_people)
     if job.recipe.subject != Subject.AUTO or not faults:
@@ -195,13 +196,13 @@ def _full_size(shown: Job, file: Json) -> tuple[int, int]:
     width, height = int(file["width"]), int(file["height"])
     if shown.photo is None or shown.frame is None:
         return width, height
-    if shown.recipe.crop == Crop.NONE:
+    if shown.recipe["crop"] == Crop.NONE:
         return shown.photo.width, shown.photo.height
-    if shown.recipe.scale == "original" or shown.frame.foreground is None:
+    if shown.recipe["scale"] == "original" or shown.frame.foreground is None:
         larger = 1 / shown.frame.scale
     else:
         # The people are scaled separately; the crop is as wide as the people and their margins.
-        larger = _crop_width(shown.recipe.margin, shown.frame, shown.photo.width) / width
+        larger = _crop_width(shown.recipe["margin"], shown.frame, shown.photo.width) / width
     larger = max(1.0, larger)
     return round(larger * width), round(larger * height)
 

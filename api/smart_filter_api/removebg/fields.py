@@ -18,9 +18,9 @@ from smart_filter_api.removebg.errors import Fault, RequestRefused
 from smart_filter_api.removebg.region import Region
 from smart_filter_shared.catalog.scalars import format_number, quote_value
 from smart_filter_shared.priority import Priority
-from smart_filter_shared.recipe import Output, Subject, framing
+from smart_filter_shared.recipe import Output, Subject
 from smart_filter_shared.recipe.fields import Fields
-from smart_filter_shared.recipe.recipe import has_alpha
+from smart_filter_shared.recipe.recipe import declared_fields, has_alpha
 from smart_filter_shared.recipe.words import is_color, suggest_color
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.outbound_rules import OutboundRules
@@ -280,9 +280,9 @@ def _background(reader: _FieldReader, format_: str, url: str, *, has_background:
 
 def _framing(reader: _FieldReader) -> Fields:
     crops = reader.read_field("crop", _read_boolean, default=False)
-    margin = reader.read_field("crop_margin", _checked_text(framing.read_margin), "0px")
-    scale = reader.read_field("scale", _checked_text(framing.read_scale), "original")
-    position = reader.read_field("position", _checked_text(framing.read_position), "original")
+    margin = reader.read_field("crop_margin", _checked_text("margin"), "0px")
+    scale = reader.read_field("scale", _checked_text("scale"), "original")
+    position = reader.read_field("position", _checked_text("position"), "original")
     if scale != "original" and position == "original":
         position = "center"
     return {
@@ -309,11 +309,11 @@ def _read_choice(choices: Collection[str], text: str) -> str:
     raise ValueError(f"{quote_value(text)} is not one of {', '.join(choices)}")
 
 
-def _checked_text(read: Callable[[str], object]) -> Callable[[str], str]:
-    """Return a reader that checks a text and returns it unchanged."""
+def _checked_text(name: str) -> Callable[[str], str]:
+    """Return a reader that checks a text as a field of the recipe and returns it unchanged."""
 
     def checked(text: str) -> str:
-        read(text)
+        declared_fields()[name].read(text)
         return text
 
     return checked

@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES
 from smart_filter_api.removebg.fields import (
     BACKGROUND_FILE,
     CHANNELS,
@@ -18,7 +17,12 @@ from smart_filter_api.removebg.fields import (
     TYPE_LEVELS,
     TYPES,
 )
-from smart_filter_shared.security.photo_header import MAX_PIXELS, MAX_SIDE_PX, PhotoFormat
+from smart_filter_shared.security.photo_header import (
+    MAX_PHOTO_BYTES,
+    MAX_PIXELS,
+    MAX_SIDE_PX,
+    PhotoFormat,
+)
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 

@@ -150,7 +150,7 @@ async def remove_background(
         job,
         payload,
         sent=partial(stream_then, request, then) if ends_it else None,
-        as_json=answer.wants_json(", ".join(request.headers.getlist("accept"))),
+        as_json=answer.wants_json(request.headers.get("accept", "")),
         price=removebg_account.credits_per_megapixel(caller) if seat.is_first else 0.0,
     )
 

@@ -6,9 +6,10 @@ from typing import Final
 from fastapi.sse import format_sse_event
 from sqlalchemy import Connection
 
+from smart_filter_api.http import documents
 from smart_filter_api.presenters import batch as batch_answers
 from smart_filter_api.responses.long_poll import EventPage
-from smart_filter_api.schemas.batches import BatchEvent
+from smart_filter_api.schemas.jobs import BatchEvent
 from smart_filter_api.services.container import Services
 from smart_filter_shared.errors import JobDeleted
 from smart_filter_shared.ids import BatchId, JobId, Tenant
@@ -92,6 +93,6 @@ def _read_page(connection: Connection, batch: FollowedBatch) -> EventPage:
     )
     answer = BatchEvent(type=event.type, timestamp=event.at, data=shown)
     message = format_sse_event(
-        event=str(event.type), id=str(event.id), data_str=answer.model_dump_json()
+        event=str(event.type), id=str(event.id), data_str=documents.encode(answer).decode()
     )
     return EventPage((message,), last_id=event.id, is_last=is_last)

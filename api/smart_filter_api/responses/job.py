@@ -1,11 +1,12 @@
 """Render jobs with their current place in the queue and signed links to their outputs."""
 
 from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.http import documents
 from smart_filter_api.presenters import job as presenters_job
-from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services.container import Services
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_wire.jobs import Job
 
 
 def render_job_with_queue(
@@ -35,4 +36,4 @@ def render_job_json(
     links: LinkTerms | None,
 ) -> bytes:
     """Return the answer for a job as JSON; parameters as in `render_job_with_queue`."""
-    return render_job_with_queue(row, services, estimate, links=links).model_dump_json().encode()
+    return documents.encode(render_job_with_queue(row, services, estimate, links=links))

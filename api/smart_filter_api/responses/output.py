@@ -12,14 +12,12 @@ import anyio.lowlevel
 from fastapi import Request, Response
 from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import StreamingResponse
-from pydantic import TypeAdapter
 
 from smart_filter_api.http import attachments, documents, etags
 from smart_filter_api.http.byte_ranges import RangeHeaders
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import StoredObject, StreamWrapper
-from smart_filter_api.schemas.jobs import Face, Rating
 from smart_filter_api.services.container import Services
 from smart_filter_shared.artifacts import expiry
 from smart_filter_shared.errors import (
@@ -30,17 +28,14 @@ from smart_filter_shared.errors import (
     TryAgain,
 )
 from smart_filter_shared.jobs.queries import JobRow, Json
-from smart_filter_shared.printability import Printability
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Output
 from smart_filter_shared.recipe.files import NAME_PARTS
+from smart_filter_shared.typed_json import adapter
+from smart_filter_wire.findings import Face
 
 NOT_MODIFIED: Final = 304
 _JSON_OUTPUTS = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
-_FACES = TypeAdapter(list[Face] | None)
-_RATING = TypeAdapter(Rating | None)
-_PRINTABILITY = TypeAdapter(Printability | None)
-
 # Called after an output was sent completely.
 OnComplete = Callable[[], Awaitable[None]]
 
@@ -167,7 +162,7 @@ def _name_part(job: JobRow, part: str) -> str:
             return PurePath(job.photo_name or str(job.id)).stem
         case "n":
             return str((job.batch_index or 0) + 1)
-    background = presenters_job.render_background(job)
+    background = presenters_job.render_background(presenters_job.read_findings(job))
     names = (background.name or background.kind).split("+")
     return "+".join(name.rpartition("/")[2] for name in names)
 
@@ -182,12 +177,13 @@ def _json_response(
 
 
 def _render_json(output: JobOutput) -> bytes:
+    facts = presenters_job.read_findings(output.job)
     if output.name == Output.PRINTABILITY:
-        return _PRINTABILITY.dump_json(presenters_job.render_printability(output.job))
-    faces = presenters_job.render_faces(output.job)
+        return documents.encode(facts.composed and facts.composed.printability)
+    faces = presenters_job.render_faces(facts)
     if output.name == Output.FACES:
-        return _FACES.dump_json(faces)
-    return _RATING.dump_json(None if faces is None else presenters_job.render_rating(faces))
+        return adapter(tuple[Face, ...] | None).dump_json(faces)
+    return documents.encode(presenters_job.render_rating(faces or ()))
 
 
 async def _picture_response(

@@ -18,7 +18,6 @@ from smart_filter_api.problems import problem
 from smart_filter_api.responses import job, long_poll
 from smart_filter_api.responses import output as responses_output
 from smart_filter_api.responses.followed_job import FollowedJob
-from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.loops.event_poller import JobWatch
 from smart_filter_api.submission.commit import AcceptedJob
@@ -34,6 +33,7 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.recipe import Output
+from smart_filter_wire.jobs import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def read_accept(request: Request, until_sent: ExitStack) -> PictureRequest | Non
 
     until_sent: as in `PictureRequest`.
     """
-    ranges = ",".join(request.headers.getlist("accept")).lower().split(",")
+    ranges = request.headers.get("accept", "").lower().split(",")
     accepted = [
         stripped for media_range in ranges if not _REFUSED.search(stripped := media_range.strip())
     ]

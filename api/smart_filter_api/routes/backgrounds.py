@@ -9,7 +9,6 @@ from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import Downloader, StoredObject
-from smart_filter_api.schemas.choices import BackgroundPage, KeywordPage
 from smart_filter_api.services.callers import Reader
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.catalog.scalars import quote_value
@@ -19,6 +18,7 @@ from smart_filter_shared.presets import PRESETS, thumbnails, words
 from smart_filter_shared.recipe.background import MAX_KEYWORD_CHARACTERS
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
+from smart_filter_wire.catalog import BackgroundPage, KeywordPage
 
 router = APIRouter(prefix="/v1/backgrounds", tags=["backgrounds"])
 
@@ -36,7 +36,7 @@ _MAX_AGE_SECONDS: Final = 86_400
 async def list_backgrounds(services: OpenServices, caller: Reader) -> BackgroundPage:
     """Return every background that the caller's recipes can name as `preset:NAME`."""
     presets = await services.presets(caller.tenant)
-    return BackgroundPage(items=[job.render_preset(preset) for preset in presets])
+    return BackgroundPage(items=tuple(map(job.render_preset, presets)))
 
 
 @router.get(
@@ -47,7 +47,8 @@ async def list_backgrounds(services: OpenServices, caller: Reader) -> Background
 async def list_keywords(services: OpenServices, caller: Reader) -> KeywordPage:
     """Return the words that `keywords:` understands, for the caller's backgrounds."""
     listed = words.list_words(await services.presets(caller.tenant))
-    return KeywordPage(items=[word for word in listed if len(word.word) <= MAX_KEYWORD_CHARACTERS])
+    shown = (word for word in listed if len(word.word) <= MAX_KEYWORD_CHARACTERS)
+    return KeywordPage(items=tuple(shown))
 
 
 @router.get(

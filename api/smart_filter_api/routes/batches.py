@@ -20,7 +20,6 @@ from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_batch import FollowedBatch
 from smart_filter_api.routes.jobs import Preferences
-from smart_filter_api.schemas.batches import Batch, BatchPage
 from smart_filter_api.schemas.parameters import Cursor, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.callers import Reader, Submitter
@@ -41,6 +40,7 @@ from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.queue import batches, events
 from smart_filter_shared.queue.batches import BatchRow
 from smart_filter_shared.queue.events import Event, EventType
+from smart_filter_wire.batches import Batch, BatchPage
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
@@ -135,7 +135,7 @@ async def list_batches(
         rows = await connection.run_sync(look)
     more = len(rows) > limit
     return BatchPage(
-        items=[batch_answers.render_summary(row) for row in rows[:limit]],
+        items=tuple(map(batch_answers.render_summary, rows[:limit])),
         next_cursor=_encode_cursor(rows[limit - 1].id) if more else None,
     )
 
@@ -337,7 +337,7 @@ async def _render_in_thread(row: BatchRow) -> bytes:
 
 
 def _render_json(row: BatchRow) -> bytes:
-    return batch_answers.render_batch(row).model_dump_json().encode()
+    return documents.encode(batch_answers.render_batch(row))
 
 
 def _find_batch(connection: Connection, batch_id: str, tenant: Tenant) -> BatchRow:

@@ -9,13 +9,7 @@ from smart_filter_api.http.documents import json_response
 from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.webhooks import find_webhook, resolve_name
-from smart_filter_api.schemas import webhooks as schemas_webhooks
 from smart_filter_api.schemas.parameters import parse_id
-from smart_filter_api.schemas.webhooks import (
-    DeliveryAttempt,
-    DeliveryPage,
-    ReplayedDeliveries,
-)
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.callers import Administrator, Reader
 from smart_filter_api.services.container import OpenServices
@@ -26,6 +20,8 @@ from smart_filter_shared.tenants import quotas
 from smart_filter_shared.webhooks import outbox
 from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK
 from smart_filter_shared.webhooks.outbox import Delivery, DeliveryState
+from smart_filter_wire import webhooks, words
+from smart_filter_wire.webhooks import DeliveryAttempt, DeliveryPage, ReplayedDeliveries
 
 router = APIRouter(prefix="/v1/webhooks/{webhook_id}", tags=["webhooks"])
 
@@ -38,7 +34,7 @@ _MAX_PAGE_SIZE = 200
     summary="Send a test event",
     description='Sends `{"type":"webhook.test","timestamp","data":{"webhook_id"}}`, without '
     "retries.",
-    response_model=schemas_webhooks.Delivery,
+    response_model=webhooks.Delivery,
     responses=describe_responses(
         "not_found", *idempotency.PROBLEMS, *("webhook_disabled", "queue_full")
     ),
@@ -77,7 +73,7 @@ async def list_deliveries(
     services: OpenServices,
     caller: Reader,
     *,
-    state: DeliveryState | None = None,
+    state: words.DeliveryState | None = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
     cursor: Annotated[str | None, Query(pattern="^[0-9]{1,18}$")] = None,
 ) -> DeliveryPage:
@@ -88,7 +84,7 @@ async def list_deliveries(
             connection,
             caller.tenant,
             resolve_name(connection, webhook_id, caller.tenant),
-            state=state,
+            state=state and DeliveryState(state),
             before=None if cursor is None else int(cursor),
             limit=limit + 1,  # one more row shows whether there is another page
         )
@@ -97,7 +93,7 @@ async def list_deliveries(
         rows = await connection.run_sync(look)
     more = len(rows) > limit
     return DeliveryPage(
-        items=[_render_delivery(row) for row in rows[:limit]],
+        items=tuple(map(_render_delivery, rows[:limit])),
         next_cursor=str(rows[limit - 1].number) if more else None,
     )
 
@@ -138,7 +134,7 @@ async def replay_failed_deliveries(
     summary="Replay a delivery",
     description="It keeps its id and starts again with all its attempts; one that waits for "
     "another attempt is sent at once.",
-    response_model=schemas_webhooks.Delivery,
+    response_model=webhooks.Delivery,
     responses=describe_responses("not_found", *idempotency.PROBLEMS, "webhook_disabled"),
 )
 async def replay_delivery(
@@ -180,15 +176,15 @@ def _require_enabled(connection: Connection, webhook_id: str, tenant: Tenant) ->
     return str(webhook.id)
 
 
-def _render_delivery(delivery: Delivery) -> schemas_webhooks.Delivery:
+def _render_delivery(delivery: Delivery) -> webhooks.Delivery:
     waits = delivery.state is DeliveryState.WAITING
     return render_as(
-        schemas_webhooks.Delivery,
+        webhooks.Delivery,
         delivery,
         timestamp=delivery.happened_at,
         next_at=delivery.due_at if waits else None,
-        attempts=[
+        attempts=tuple(
             render_as(DeliveryAttempt, attempt.tried, at=attempt.at)
             for attempt in delivery.attempts
-        ],
+        ),
     )

@@ -18,12 +18,9 @@ from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import submission as responses_submission
 from smart_filter_api.responses.submission import PictureWanted
 from smart_filter_api.routes import jobs
-from smart_filter_api.schemas import deriving as schemas_deriving
 from smart_filter_api.schemas.deriving import (
-    CorrectionPage,
     CorrectionRequest,
 )
-from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.callers import Deriver, Reader, Submitter
 from smart_filter_api.services.container import OpenServices, Services
@@ -35,6 +32,10 @@ from smart_filter_api.submission import derive_request
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES, Correction
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.typed_json import read_as
+from smart_filter_wire import corrections as wire
+from smart_filter_wire.corrections import CorrectionPage, FaceChanges, Label
+from smart_filter_wire.jobs import Job
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 
@@ -106,7 +107,7 @@ async def derive_job(
     status_code=status.HTTP_201_CREATED,
     summary="Add a correction of a job's results",
     description="Apply it with `derive`, whose `correction_id` is the correction's id.",
-    response_model=schemas_deriving.Correction,
+    response_model=wire.Correction,
     openapi_extra=json_document.describe_body(CorrectionRequest),
     responses=describe_responses(
         *(*_PROBLEMS, *idempotency.PROBLEMS, "unsupported_media"),
@@ -173,20 +174,15 @@ async def list_corrections(job_id: str, services: OpenServices, caller: Reader) 
         )
 
     kept = await services.database.query(look)
-    return CorrectionPage(items=[_render_correction(correction) for correction in kept])
+    return CorrectionPage(items=tuple(map(_render_correction, kept)))
 
 
-def _render_correction(correction: Correction) -> schemas_deriving.Correction:
+def _render_correction(correction: Correction) -> wire.Correction:
     models = correction.provenance["models"]
     # Changes of faces are stored as a label of their stage.
     if correction.stage == StageName.FACE:
-        return render_as(
-            schemas_deriving.Correction,
-            correction,
-            models=models,
-            kind="faces",
-            form="faces",
-            label=None,
-            faces=correction.label,
-        )
-    return render_as(schemas_deriving.Correction, correction, models=models, faces=None)
+        shown = {"kind": "faces", "form": "faces", "label": None}
+        faces = read_as(FaceChanges, correction.label)
+        return render_as(wire.Correction, correction, models=models, **shown, faces=faces)
+    label = read_as(Label, correction.label)
+    return render_as(wire.Correction, correction, models=models, label=label, faces=None)

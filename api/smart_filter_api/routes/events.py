@@ -9,11 +9,11 @@ from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.s3_folders import notifications
 from smart_filter_api.s3_folders.service import S3Folders
-from smart_filter_api.schemas.webhooks import EndedEvent, EndedEventPage
 from smart_filter_api.services.callers import Reader, Submitter
 from smart_filter_api.services.container import OpenServices
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.queue import events
+from smart_filter_wire.webhooks import EndedEvent, EndedEventPage
 
 router = APIRouter(prefix="/v1/events", tags=["webhooks"])
 
@@ -40,7 +40,9 @@ async def list_events(
         events.read_ends, caller.tenant, after=after, most=_MAX_PAGE_SIZE
     )
     return EndedEventPage(
-        items=[render_as(EndedEvent, end, id=str(end.id), timestamp=end.at) for end in page.ends],
+        items=tuple(
+            render_as(EndedEvent, end, id=str(end.id), timestamp=end.at) for end in page.ends
+        ),
         next_cursor=str(page.cursor),
     )
 

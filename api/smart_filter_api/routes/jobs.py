@@ -23,7 +23,7 @@ from smart_filter_api.responses import long_poll
 from smart_filter_api.responses import submission as responses_submission
 from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.responses.submission import PictureWanted
-from smart_filter_api.schemas.jobs import Job, JobPage, JobView
+from smart_filter_api.schemas.jobs import JobView
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.callers import JobReader, PhotoSender, Reader, Submitter
@@ -44,6 +44,8 @@ from smart_filter_shared.queue.events import Event
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.queue.submission import NewJob, StoredAnswer
 from smart_filter_shared.tenants import quotas
+from smart_filter_wire import words
+from smart_filter_wire.jobs import Job, JobPage
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -58,11 +60,8 @@ async def read_preferences(
         str | None, Header(description="`wait=n`: wait up to n seconds, at most 60")
     ] = None,
 ) -> str | None:
-    """Return the header `Prefer`; several lines of it are one list.
-
-    Source: RFC 7240, 2.
-    """
-    return ", ".join(request.headers.getlist("prefer")) or None
+    """Return the header `Prefer`."""
+    return request.headers.get("prefer")
 
 
 Preferences = Annotated[str | None, Depends(read_preferences)]
@@ -155,7 +154,7 @@ async def list_jobs(
     caller: Reader,
     links: LinkOptions,
     *,
-    state: JobState | None = None,
+    state: words.JobState | None = None,
     created_after: Instant | None = None,
     view: JobView = JobView.FULL,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
@@ -165,7 +164,7 @@ async def list_jobs(
     """Return a page of the tenant's jobs."""
     listing = JobFilter(
         tenant=caller.tenant,
-        state=state,
+        state=state and JobState(state),
         created_after=created_after,
         metadata=metadata,
         before=None if cursor is None else _decode_cursor(cursor),
@@ -182,7 +181,7 @@ async def list_jobs(
     if view is JobView.SUMMARY:
         items = [presenters_job.summarize_job(job) for job in items]
     return JobPage(
-        items=items,
+        items=tuple(items),
         next_cursor=_encode_cursor(rows[limit - 1].id) if more else None,
     )
 

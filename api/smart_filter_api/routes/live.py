@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.live import LiveConnection, LiveRequest
+from smart_filter_api.schemas.live import LiveRequest
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.callers import Submitter
 from smart_filter_api.services.container import OpenServices
@@ -18,6 +18,7 @@ from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequ
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live import backgrounds
 from smart_filter_shared.live.tokens import MAX_ORIGIN_CHARACTERS
+from smart_filter_wire.pictures import LiveConnection
 
 router = APIRouter(prefix="/v1/live", tags=["jobs"])
 

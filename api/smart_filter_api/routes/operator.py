@@ -42,7 +42,6 @@ from smart_filter_shared.operations.bulk import BulkAction
 from smart_filter_shared.operations.overview import QueueStats
 from smart_filter_shared.operations.timeseries import TimeRange
 from smart_filter_shared.queue import pauses, worker_registry
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import settings, usage
 from smart_filter_shared.tenants.audit_log import AuditEvent
 
@@ -75,12 +74,10 @@ async def get_service_state(
 ) -> Response:
     """Return the current state of the service."""
     del caller
-    read = partial(
-        overview.read_overview, cell=DEFAULT_CELL, silent_seconds=services.silent_seconds
-    )
+    read = partial(overview.read_overview, silent_seconds=services.silent_seconds)
     standing = await services.database.query(read)
     return documents.revalidated_response(
-        operations.render_overview(standing).model_dump_json().encode(), if_none_match
+        documents.encode(operations.render_overview(standing)), if_none_match
     )
 
 
@@ -106,7 +103,7 @@ async def get_service_history(
         dead_letters.list_since, steps.first, most=_MAX_PROBLEMS
     )
     answer = operations.render_history(span, history, problems)
-    return documents.revalidated_response(answer.model_dump_json().encode(), if_none_match)
+    return documents.revalidated_response(documents.encode(answer), if_none_match)
 
 
 @router.get(
@@ -122,7 +119,9 @@ async def list_busiest_tenants(services: OpenServices, caller: Operator) -> Busi
     first = today - _TENANTS_DAYS
     busy = await services.database.query(usage.list_busiest, first, today, tenants=_MAX_TENANTS)
     items = [
-        TenantJobs(tenant=tenant.tenant, today=dict(tenant.last_day), days=dict(tenant.jobs))
+        TenantJobs.model_validate(
+            {"tenant": tenant.tenant, "today": tenant.last_day, "days": tenant.jobs}
+        )
         for tenant in busy
     ]
     return BusiestTenants(first_day=first, items=items)

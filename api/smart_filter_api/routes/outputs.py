@@ -182,7 +182,7 @@ async def get_output(
     output = await services.database.query(look)
     job, file = output.job, output.file
     if if_match is not None:
-        etags.require_match(responses_output.find_tag(output), _join(request, "If-Match"))
+        etags.require_match(responses_output.find_tag(output), if_match)
     # With `keep_nothing` the service must know when the download ends, which a link would hide.
     if file is not None and redirect and not job.keep_nothing:
         key = str(file["key"])
@@ -206,7 +206,7 @@ async def get_output(
         request,
         output,
         if_none_match=if_none_match,
-        ranges=RangeHeaders(wanted and _join(request, "Range"), if_range),
+        ranges=RangeHeaders(wanted, if_range),
         download=access.download,
     )
     answer.headers.update(_embedding(access))
@@ -216,11 +216,6 @@ async def get_output(
         seconds = _seconds_left(job, access)
         answer.headers["Cache-Control"] = f"private, max-age={seconds}, immutable"
     return answer
-
-
-def _join(request: Request, name: str) -> str:
-    """Return a header that may have several lines as one.  Source: RFC 9110, 5.3."""
-    return ", ".join(request.headers.getlist(name))
 
 
 def _embedding(access: OutputAccess) -> dict[str, str]:

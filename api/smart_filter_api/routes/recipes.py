@@ -9,8 +9,7 @@ from smart_filter_api.auth import security_log
 from smart_filter_api.intake import json_document
 from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas import recipes as schemas
-from smart_filter_api.schemas.recipes import SavedRecipePage, SaveRecipeRequest
+from smart_filter_api.schemas.recipes import SaveRecipeRequest
 from smart_filter_api.services.callers import Reader
 from smart_filter_api.services.container import OpenServices
 from smart_filter_api.services.recent_sign_in import RecentAdministrator
@@ -22,6 +21,8 @@ from smart_filter_shared.recipe.built_in import BuiltInRecipe, built_in_recipes
 from smart_filter_shared.tenants import saved_recipes
 from smart_filter_shared.tenants.audit_log import AuditEvent
 from smart_filter_shared.tenants.saved_recipes import SavedRecipe
+from smart_filter_wire import catalog as wire
+from smart_filter_wire.catalog import SavedRecipePage
 
 router = APIRouter(prefix="/v1/recipes", tags=["recipes"])
 
@@ -41,8 +42,8 @@ async def list_recipes(services: OpenServices, caller: Reader) -> SavedRecipePag
         if name not in names
     ]
     return SavedRecipePage(
-        items=[*map(_render_saved, saved), *built_in],
-        logos=stock.logos_of(await services.pictures(caller.tenant)),
+        items=(*map(_render_saved, saved), *built_in),
+        logos=tuple(stock.logos_of(await services.pictures(caller.tenant))),
     )
 
 
@@ -51,9 +52,7 @@ async def list_recipes(services: OpenServices, caller: Reader) -> SavedRecipePag
     summary="Get a saved recipe",
     responses=describe_responses("not_found"),
 )
-async def get_recipe(
-    recipe_name: str, services: OpenServices, caller: Reader
-) -> schemas.SavedRecipe:
+async def get_recipe(recipe_name: str, services: OpenServices, caller: Reader) -> wire.SavedRecipe:
     """Return a recipe of the caller's tenant, else the built-in one of that name."""
     saved = None
     if saved_recipes.is_name(recipe_name):
@@ -78,7 +77,7 @@ async def get_recipe(
 )
 async def update_recipe(
     recipe_name: str, request: Request, services: OpenServices, caller: RecentAdministrator
-) -> schemas.SavedRecipe:
+) -> wire.SavedRecipe:
     """Check a recipe by the rules of a submission, and save it under this name."""
     fields = json_document.parse_document(
         SaveRecipeRequest, await json_document.read_body(request)
@@ -137,14 +136,14 @@ def _missing_recipe(name: str) -> NotFound:
     return NotFound(f"you have no saved recipe named {quote_value(name)}")
 
 
-def _render_saved(saved: SavedRecipe) -> schemas.SavedRecipe:
+def _render_saved(saved: SavedRecipe) -> wire.SavedRecipe:
     of_built_in = dict.fromkeys(("title", "source", "checked"))
-    return render_as(schemas.SavedRecipe, saved, recipe=saved.fields, built_in=False, **of_built_in)
+    return render_as(wire.SavedRecipe, saved, recipe=saved.fields, built_in=False, **of_built_in)
 
 
-def _render_built_in(name: str, recipe: BuiltInRecipe) -> schemas.SavedRecipe:
+def _render_built_in(name: str, recipe: BuiltInRecipe) -> wire.SavedRecipe:
     return render_as(
-        schemas.SavedRecipe,
+        wire.SavedRecipe,
         recipe,
         name=name,
         recipe=recipe.fields,

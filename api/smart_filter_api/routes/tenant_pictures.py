@@ -19,13 +19,6 @@ from smart_filter_api.intake.multipart import picture_too_large
 from smart_filter_api.openapi import bodies
 from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.tenant_pictures import (
-    PictureError,
-    PictureState,
-    PictureUse,
-    TenantPicture,
-    TenantPicturePage,
-)
 from smart_filter_api.services.callers import Reader
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.recent_sign_in import RecentAdministrator
@@ -41,6 +34,8 @@ from smart_filter_shared.stock.incoming import IncomingPicture, NewPicture
 from smart_filter_shared.storage import keys
 from smart_filter_shared.tenants import quotas, settings
 from smart_filter_shared.tenants.audit_log import AuditEvent
+from smart_filter_wire.pictures import PictureError, TenantPicture, TenantPicturePage
+from smart_filter_wire.words import PictureState, PictureUse
 
 router = APIRouter(prefix=f"/v1/backgrounds/{BackgroundSource.TENANT}", tags=["backgrounds"])
 
@@ -256,11 +251,12 @@ def _describe(name: str, title: str | None, tags: str | None) -> Description:
         raise InvalidRequest([FieldError(f"/{error.field}", str(error))]) from error
 
 
-def _list(connection: Connection, tenant: Tenant) -> list[TenantPicture]:
+def _list(connection: Connection, tenant: Tenant) -> tuple[TenantPicture, ...]:
     # The queue first: a picture that moves to the stock between the two is in both, not in neither.
     waiting = {entry.name: entry for entry in incoming.list_owned(connection, tenant)}
     stored = {entry.picture.name: entry for entry in stock.list_owned(connection, tenant)}
-    return [_render(stored.get(name), waiting.get(name)) for name in sorted({*stored, *waiting})]
+    names = sorted({*stored, *waiting})
+    return tuple(_render(stored.get(name), waiting.get(name)) for name in names)
 
 
 def _get(connection: Connection, tenant: Tenant, name: str) -> TenantPicture:

@@ -16,10 +16,9 @@ from smart_filter_api.intake import body as intake_body
 from smart_filter_api.intake import json_document
 from smart_filter_api.intake.body import SpooledPicture
 from smart_filter_api.intake.body_budget import BodySender
-from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES, PHOTO, PICTURES, picture_too_large
+from smart_filter_api.intake.multipart import PHOTO, PICTURES, picture_too_large
 from smart_filter_api.openapi import bodies
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas import uploads as schemas_uploads
 from smart_filter_api.schemas.uploads import UploadRequest
 from smart_filter_api.services import callers, idempotency
 from smart_filter_api.services.callers import Credentials, SessionCookie, Submitter
@@ -37,9 +36,10 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.ids import Tenant, UploadId, new_upload_id
 from smart_filter_shared.security import photo_header
-from smart_filter_shared.security.photo_header import PhotoFormat
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES, PhotoFormat
 from smart_filter_shared.suggestions import did_you_mean
 from smart_filter_shared.tenants import quotas
+from smart_filter_wire import pictures
 
 router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
 
@@ -50,7 +50,7 @@ router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
     summary="Create an upload to storage",
     description="PUT the photo to `put_url` with `headers`, then submit `upload_id` with "
     "`POST /v1/jobs`. The link accepts only the announced type and number of bytes.",
-    response_model=schemas_uploads.Upload,
+    response_model=pictures.Upload,
     openapi_extra=json_document.describe_body(UploadRequest),
     responses=describe_responses(
         *idempotency.PROBLEMS,
@@ -235,8 +235,8 @@ def _upload_response(services: Services, base_url: str, upload: Upload) -> Respo
     link = services.storage.presigned_put(
         upload.key, headers=signed, seconds=uploads.LIFETIME_SECONDS
     )
-    shown = schemas_uploads.Upload(
-        upload_id=upload.id,
+    shown = pictures.Upload(
+        upload_id=str(upload.id),
         put_url=link or upload_links.upload_url(services.links.required_signer, base_url, upload),
         # HTTP clients add Content-Length themselves.
         headers={"Content-Type": upload.media_type},

@@ -8,15 +8,8 @@ from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas import webhooks as schemas_webhooks
 from smart_filter_api.schemas.parameters import parse_id
-from smart_filter_api.schemas.webhooks import (
-    NewWebhook,
-    WebhookChange,
-    WebhookPage,
-    WebhookRequest,
-    WebhookSecret,
-)
+from smart_filter_api.schemas.webhooks import WebhookChange, WebhookRequest
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.callers import Administrator, Reader
 from smart_filter_api.services.container import OpenServices, Services
@@ -31,6 +24,8 @@ from smart_filter_shared.tenants import quotas
 from smart_filter_shared.tenants.audit_log import AuditEvent
 from smart_filter_shared.webhooks import endpoints
 from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK, Webhook
+from smart_filter_wire import webhooks
+from smart_filter_wire.webhooks import NewWebhook, WebhookPage, WebhookSecret
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
@@ -79,8 +74,8 @@ async def create_webhook(
 @router.get("", summary="List webhooks", responses=describe_responses())
 async def list_webhooks(services: OpenServices, caller: Reader) -> WebhookPage:
     """Return all webhooks of the caller's tenant."""
-    webhooks = await services.database.query(endpoints.list_webhooks, caller.tenant)
-    return WebhookPage(items=[_render_webhook(webhook) for webhook in webhooks])
+    listed = await services.database.query(endpoints.list_webhooks, caller.tenant)
+    return WebhookPage(items=tuple(map(_render_webhook, listed)))
 
 
 @router.get(
@@ -88,9 +83,7 @@ async def list_webhooks(services: OpenServices, caller: Reader) -> WebhookPage:
     summary="Get a webhook",
     responses=describe_responses("not_found"),
 )
-async def get_webhook(
-    webhook_id: str, services: OpenServices, caller: Reader
-) -> schemas_webhooks.Webhook:
+async def get_webhook(webhook_id: str, services: OpenServices, caller: Reader) -> webhooks.Webhook:
     """Return a webhook, without its secret."""
     return _render_webhook(await services.database.query(find_webhook, webhook_id, caller.tenant))
 
@@ -106,7 +99,7 @@ async def get_webhook(
 )
 async def update_webhook(
     webhook_id: str, request: Request, services: OpenServices, caller: RecentAdministrator
-) -> schemas_webhooks.Webhook:
+) -> webhooks.Webhook:
     """Change the given fields; `enabled: false` fails waiting deliveries, which can be replayed."""
     body = await json_document.read_body(request)
     asked = json_document.parse_document(WebhookChange, body, webhook_field="url")
@@ -208,5 +201,5 @@ def _check_url(services: Services, url: str) -> None:
         raise InvalidWebhookUrl([FieldError("/url", fault)])
 
 
-def _render_webhook(webhook: Webhook) -> schemas_webhooks.Webhook:
-    return render_as(schemas_webhooks.Webhook, webhook, enabled=webhook.disabled is None)
+def _render_webhook(webhook: Webhook) -> webhooks.Webhook:
+    return render_as(webhooks.Webhook, webhook, enabled=webhook.disabled is None)

@@ -39,6 +39,7 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.recipe import Output
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.storage.objects import ObjectStore, StoredObject
 
 # An object that is replaced while it is taken is read again.
@@ -125,7 +126,7 @@ async def _read_photo(
 
     Raises _Changed, ObjectMissing, PhotoTooLarge, UnsupportedMedia, StorageUnavailable.
     """
-    if stored.length > multipart.MAX_PHOTO_BYTES:
+    if stored.length > MAX_PHOTO_BYTES:
         raise multipart.picture_too_large()
     get = partial(store.get, most=stored.length, etag=stored.etag or None)
     try:

@@ -10,7 +10,6 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.db import partitions
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import JobId, Tenant
 
@@ -45,7 +44,7 @@ _CLAIM = text("""
         SELECT waiting.bucket, waiting.key FROM s3_objects AS waiting
         WHERE waiting.state = 'pending' AND waiting.due_at <= statement_timestamp()
             AND NOT EXISTS (
-                SELECT FROM open_jobs AS jobs
+                SELECT FROM jobs
                 WHERE jobs.id = waiting.job_id AND jobs.finished_at IS NULL
             )
         ORDER BY waiting.due_at LIMIT :most
@@ -76,22 +75,17 @@ _FINISH = text("""
     WHERE bucket = :bucket AND key = :key AND state = 'pending'
 """)
 # Jobs that operators ran again after they had failed.
-_FAILED = text("""
-    SELECT job_id FROM s3_objects
-    WHERE state = 'failed' AND bucket = :bucket AND job_id IS NOT NULL
-""")
-_REOPEN = """
+_REOPEN = text("""
     UPDATE s3_objects SET state = 'pending', attempt = 0, due_at = statement_timestamp(),
         code = NULL, detail = NULL
     FROM jobs
     WHERE s3_objects.state = 'failed' AND jobs.id = job_id AND s3_objects.bucket = :bucket
-        AND {days}
         AND (
             jobs.finished_at IS NULL
             OR jobs.outcome = 'succeeded'
                 AND s3_objects.code NOT IN ('name_taken', 'output_expired')
         )
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +174,7 @@ def retry_later(connection: Connection, due: Due, detail: str) -> float:
 
 def reopen_redriven(connection: Connection, bucket: str) -> None:
     """Await the jobs of failed objects of a bucket that run again."""
-    failed = connection.execute(_FAILED, {"bucket": bucket}).scalars().all()
-    for jobs in partitions.group_by_day(sorted(failed)):
-        days = partitions.day_condition("jobs.id", jobs)
-        connection.execute(text(_REOPEN.format(days=days)), {"bucket": bucket})
+    connection.execute(_REOPEN, {"bucket": bucket})
 
 
 def _conclude(

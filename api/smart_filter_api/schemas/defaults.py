@@ -1,11 +1,11 @@
-"""Request and response models of a tenant's overrides: limits, retention and default recipe."""
+"""Request model of a tenant's overrides: limits, retention and default recipe."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
 from smart_filter_api.auth import output_links
-from smart_filter_api.schemas.submissions import RecipeFields
+from smart_filter_api.schemas.recipe import RecipeFields
 
 _MAX_COUNT = 10_000_000
 _MAX_MEGAPIXELS = 1e12
@@ -54,30 +54,3 @@ class TenantChange(BaseModel):
     recipe: RecipeFields | None = None
     link_seconds: LinkSeconds | None = None
     emotions: NoEmotions | None = None
-
-
-class TenantSettings(BaseModel):
-    """The overrides of a tenant; null: the server's setting applies."""
-
-    tenant: str
-    requests_per_minute: int | None = Field(description="0: no limit; same for the next four")
-    jobs_waiting: int | None
-    megapixels_per_day: float | None
-    stored_bytes: int | None
-    pictures: int | None
-    keep_input_seconds: float | None = Field(
-        description="Retention of photos and intermediate files"
-    )
-    keep_result_seconds: float | None
-    keep_nothing: bool = Field(
-        description="Delete all files of a job once its outputs are downloaded, or after an hour"
-    )
-    recipe: dict[str, Any] = Field(
-        description="Default recipe fields of the tenant's jobs, as they were set"
-    )
-    emotions: bool | None = Field(
-        description="false: no emotions are read in its photos (docs/biometrics.md)"
-    )
-    link_seconds: int | None = Field(
-        description="Lifetime of signed links of its jobs, unless a request sets `expires_in`"
-    )

@@ -1,22 +1,15 @@
-"""Request and response models of derived jobs and corrections."""
+"""Request models of derived jobs and corrections."""
 
-import uuid
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from smart_filter_api.intake.base64_text import max_text_bytes
-from smart_filter_api.schemas.moments import UtcDatetime
+from smart_filter_api.schemas.recipe import RecipeFields
 from smart_filter_api.schemas.strokes import Stroke
-from smart_filter_api.schemas.submissions import RecipeFields
 from smart_filter_api.schemas.webhooks import Address
-from smart_filter_shared.feedback.corrections import (
-    MAX_ADDED_FACES,
-    MAX_FACES,
-    MAX_MASK_BYTES,
-    MAX_STROKES,
-)
-from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES, MAX_STROKES
+from smart_filter_wire.corrections import FaceChanges, Label
 
 
 class DeriveRequest(BaseModel):
@@ -34,50 +27,6 @@ class DeriveRequest(BaseModel):
     faces: (
         dict[Annotated[str, Field(pattern=r"^[1-9]\d?$")], Annotated[int, Field(ge=0)]] | None
     ) = Field(default=None, min_length=1)
-
-
-class FaceLabel(BaseModel):
-    """Correct labels of one face; omitted labels stay as the models rated them.
-
-    number: position of the face in `faces`, starting at 1.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    number: StrictInt = Field(ge=1, le=MAX_FACES)
-    smile: SmileLevel | None = None
-    left_open: StrictBool | None = None
-    right_open: StrictBool | None = None
-
-
-class Label(BaseModel):
-    """Correct labels of a photo's faces."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    faces: list[FaceLabel] = Field(min_length=1, max_length=MAX_FACES)
-
-
-class FaceChanges(BaseModel):
-    """Faces that do not count and faces that were missed.
-
-    remove: positions in `faces`, starting at 1.  add: boxes in pixels of the upright photo.
-    restore: true alone brings back the faces as the model found them.
-    """
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
-
-    remove: list[Annotated[int, Field(ge=1)]] | None = Field(default=None, max_length=MAX_FACES)
-    add: (
-        list[
-            Annotated[
-                list[float],
-                Field(min_length=4, max_length=4, description="x, y, width, height"),
-            ]
-        ]
-        | None
-    ) = Field(default=None, max_length=MAX_ADDED_FACES)
-    restore: bool | None = None
 
 
 class CorrectionRequest(BaseModel):
@@ -101,31 +50,3 @@ class CorrectionRequest(BaseModel):
     label: Label | None = None
     faces: FaceChanges | None = None
     consent: StrictBool | None = None
-
-
-class Correction(BaseModel):
-    """A stored correction.
-
-    form: mask, strokes, label or faces.  label, faces: as submitted.
-    models: the corrected models, by task.
-    expires_at: when it is deleted; null when it is kept with consent.
-    """
-
-    id: uuid.UUID
-    job_id: uuid.UUID
-    kind: Literal["matte", "label", "faces"]
-    stage: Literal["segmentation", "smile", "face"]
-    form: Literal["mask", "strokes", "label", "faces"]
-    label: Label | None
-    faces: FaceChanges | None
-    consent: bool
-    models: dict[str, str]
-    created_at: UtcDatetime
-    expires_at: UtcDatetime | None
-
-
-class CorrectionPage(BaseModel):
-    """The corrections of a job, the oldest first."""
-
-    items: list[Correction]
-    next_cursor: str | None = None

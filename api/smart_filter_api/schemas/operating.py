@@ -5,12 +5,11 @@ import uuid
 
 from pydantic import BaseModel, Field
 
-from smart_filter_api.schemas.jobs import Thousandths
-from smart_filter_api.schemas.moments import UtcDatetime
 from smart_filter_shared.operations.issues import Severity
 from smart_filter_shared.operations.timeseries import TimeRange
-from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.queue.worker_registry import WorkerState
+from smart_filter_wire.formats import Moment, Thousandths
+from smart_filter_wire.words import JobState
 
 
 class ServiceIssue(BaseModel):
@@ -20,7 +19,7 @@ class ServiceIssue(BaseModel):
     subject: str = Field(description="The capability or worker concerned; empty: the whole service")
     title: str
     detail: str
-    since: UtcDatetime | None
+    since: Moment | None
 
 
 class Queue(BaseModel):
@@ -35,7 +34,7 @@ class Queue(BaseModel):
     )
     workers: int
     threads: int
-    paused_at: UtcDatetime | None
+    paused_at: Moment | None
 
 
 class Worker(BaseModel):
@@ -52,8 +51,8 @@ class Worker(BaseModel):
         description="Capabilities it was started for; `webhooks` for a webhook sender"
     )
     failed: dict[str, str]
-    started_at: UtcDatetime
-    seen_at: UtcDatetime
+    started_at: Moment
+    seen_at: Moment
 
 
 class FailureGroup(BaseModel):
@@ -65,7 +64,7 @@ class FailureGroup(BaseModel):
     jobs: int = Field(
         description="Number of failures; a redriven job that fails again counts twice"
     )
-    last_at: UtcDatetime
+    last_at: Moment
     last_job_id: uuid.UUID
 
 
@@ -113,7 +112,7 @@ class ServiceHistory(BaseModel):
     """The history of the service in steps of equal length; the last step ends now."""
 
     span: TimeRange
-    first: UtcDatetime = Field(description="Start of the first step")
+    first: Moment = Field(description="Start of the first step")
     step_seconds: int
     jobs: JobsHistory
     queues: list[QueueHistory]

@@ -5,7 +5,7 @@ import uuid
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_api.schemas.moments import UtcDatetime
+from smart_filter_wire.formats import Moment
 
 _MAX_CHARACTERS = 200
 
@@ -31,8 +31,8 @@ class Session(BaseModel):
     tenant: str
     key_id: uuid.UUID
     scopes: list[Scope]
-    created_at: UtcDatetime
-    expires_at: UtcDatetime = Field(description="Absolute end; an unused session ends earlier")
+    created_at: Moment
+    expires_at: Moment = Field(description="Absolute end; an unused session ends earlier")
     csrf_token: str
 
 
@@ -40,9 +40,9 @@ class OpenSession(BaseModel):
     """A session of the caller's key."""
 
     session_id: uuid.UUID
-    created_at: UtcDatetime
-    used_at: UtcDatetime = Field(description="Last use, accurate to a minute")
-    expires_at: UtcDatetime = Field(description="Absolute end; an unused session ends earlier")
+    created_at: Moment
+    used_at: Moment = Field(description="Last use, accurate to a minute")
+    expires_at: Moment = Field(description="Absolute end; an unused session ends earlier")
     is_current: bool = Field(description="Whether the request has its cookie")
 
 

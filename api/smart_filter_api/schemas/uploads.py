@@ -1,13 +1,10 @@
-"""Request and response models of uploads."""
+"""Request model of uploads."""
 
-import uuid
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 
-from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES
-from smart_filter_api.schemas.moments import UtcDatetime
-from smart_filter_shared.security.photo_header import PhotoFormat
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES, PhotoFormat
 
 _MAX_TYPE_CHARACTERS = 100
 _PREFIX = "image/"
@@ -37,15 +34,4 @@ class UploadRequest(BaseModel):
         ge=1,
         json_schema_extra={"maximum": MAX_PHOTO_BYTES},
         description=f"Exact size of the photo in bytes; at most {MAX_PHOTO_BYTES}",
-    )
-
-
-class Upload(BaseModel):
-    """An upload: where to PUT the photo."""
-
-    upload_id: uuid.UUID = Field(description="Reference to the photo for `POST /v1/jobs`")
-    put_url: str = Field(description="URL that accepts the announced photo by PUT")
-    headers: dict[str, str] = Field(description="Headers to send with the PUT")
-    expires_at: UtcDatetime = Field(
-        description="The photo must be uploaded and submitted before this time"
     )

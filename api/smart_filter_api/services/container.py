@@ -26,7 +26,6 @@ from smart_filter_api.services.links import Links
 from smart_filter_api.services.loops.doorbell import QueuedDoorbell
 from smart_filter_api.services.loops.end_listener import EndListener
 from smart_filter_api.services.loops.event_poller import EventPoller
-from smart_filter_api.services.loops.partition_maker import PartitionMaker
 from smart_filter_api.services.process_limits import ProcessLimits
 from smart_filter_api.services.sign_in import SignIn, open_sign_in
 from smart_filter_shared import stock
@@ -40,7 +39,6 @@ from smart_filter_shared.operations.stored_snapshot import StoredSnapshot
 from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import JobChanges
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.security.secretbox import SecretBox
 from smart_filter_shared.stock import Picture
@@ -178,14 +176,12 @@ async def open_services(
         retention=RetentionPolicy(settings.keep.input_seconds, settings.keep.result_seconds),
         refusals=refusals,
     )
-    partition_maker = PartitionMaker(engine)
     end_listener = EndListener(settings.broker, services.events)
     try:
         async with anyio.create_task_group() as ringing:
             ringing.start_soon(services.doorbell.run)
             try:
                 async with anyio.create_task_group() as loops:
-                    loops.start_soon(partition_maker.run)
                     loops.start_soon(services.events.run)
                     loops.start_soon(services.claims.run)
                     loops.start_soon(end_listener.run)
@@ -215,7 +211,7 @@ async def _read_stored_snapshot(
 ) -> StoredSnapshot | None:
     async with limit_seconds(patience_seconds):
         return await sessions.async_query(
-            reader, stored_snapshot.read_snapshot, cell=DEFAULT_CELL, cached_at=cached_at
+            reader, stored_snapshot.read_snapshot, cached_at=cached_at
         )
 
 

@@ -28,7 +28,7 @@ from smart_filter_api.schemas.parameters import (
 from smart_filter_api.services.claim_release import ABANDONED_SECONDS
 from smart_filter_api.services.container import Services
 from smart_filter_shared.artifacts.retention import IDEMPOTENCY_KEY_HOURS
-from smart_filter_shared.db import partitions, sessions
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.errors import (
     Conflict,
     Error,
@@ -322,7 +322,7 @@ async def _claim_or_replay(
 
     def claim(connection: Connection) -> _Claim | Response | Error:
         asked = {**row, **limits, "fingerprint": fingerprint}
-        if claimed := sessions.fetch_rows(connection, _CLAIM, asked):
+        if claimed := driver_queries.fetch_rows(connection, _CLAIM, asked):
             return _Claim(tenant, key, claimed[0][0])
         before = connection.execute(_FIND, row).one_or_none()
         if before is None or (before.status is None and before.fingerprint == fingerprint):
@@ -361,8 +361,7 @@ async def _claim_or_replay(
 def _has_job(connection: Connection, job_id: uuid.UUID | None) -> bool:
     if job_id is None:
         return False
-    day = partitions.day_condition("id", [job_id])
-    statement = text(f"SELECT FROM jobs WHERE id = :id AND {day}")
+    statement = text("SELECT FROM jobs WHERE id = :id")
     return connection.execute(statement, {"id": job_id}).one_or_none() is not None
 
 

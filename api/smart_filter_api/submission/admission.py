@@ -23,7 +23,6 @@ from smart_filter_shared.jobs.result_cache import CacheHits
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import fair_queueing
 from smart_filter_shared.queue.fair_queueing import Reservation
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.tenants.quotas import DeliveryBacklog
@@ -240,22 +239,21 @@ def _reserve_place(
     """Reserve a place for the stages that cannot be reused; return it with what can be reused."""
     tenant, plans = caller.tenant, request.parsed_recipe.plans
     retention = caller.retention.within(services.retention)
-    since = result_cache.first_cached_id(retention)
     if request.parsed_recipe.recipe.run_at is not None:
-        later = fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)
+        later = fair_queueing.provisional_reservation(connection)
         return later, _find_hits(connection, tenant, request, retention)
     if request.digest is not None and request.parent is None:
         # For most photos, which are new, one statement is enough.
         wanted = [plan.capability for plan in plans.values()]
         place = fair_queueing.reserve_for_new_photo(
-            connection, tenant, wanted, cell=DEFAULT_CELL, digest=request.digest, since=since
+            connection, tenant, wanted, digest=request.digest
         )
         if place is not None:
             return place, CacheHits()
     hits = _find_hits(connection, tenant, request, retention)
     skipped = result_cache.skipped_stages(hits.results, plans)
     wanted = [plan.capability for stage, plan in plans.items() if stage not in skipped]
-    return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL), hits
+    return fair_queueing.reserve(connection, tenant, wanted), hits
 
 
 def _find_hits(
@@ -273,7 +271,6 @@ def _find_hits(
         request.digest,
         request.parsed_recipe.cache_keys,
         running=request.parsed_recipe.plans,
-        since=result_cache.first_cached_id(retention),
         parent=None if parent is None else parent.id,
     )
     running: set[StageName] = set()
@@ -290,15 +287,13 @@ def _reserve_places(
     connection: Connection, tenant: Tenant, parsed_recipes: Sequence[ParsedRecipe]
 ) -> list[Reservation]:
     """Reserve a place for each job; scheduled jobs get a provisional one until they are due."""
-    later = fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)
+    later = fair_queueing.provisional_reservation(connection)
     wanted = [
         [plan.capability for plan in parsed_recipe.plans.values()]
         for parsed_recipe in parsed_recipes
         if parsed_recipe.recipe.run_at is None
     ]
-    taken = iter(
-        fair_queueing.reserve_many(connection, tenant, wanted, cell=DEFAULT_CELL) if wanted else ()
-    )
+    taken = iter(fair_queueing.reserve_many(connection, tenant, wanted) if wanted else ())
     return [
         next(taken) if parsed_recipe.recipe.run_at is None else later
         for parsed_recipe in parsed_recipes

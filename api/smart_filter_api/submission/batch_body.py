@@ -35,7 +35,8 @@ from smart_filter_shared.queue.batches import MAX_ITEMS
 from smart_filter_shared.recipe import Output
 from smart_filter_shared.recipe.fields import Fields, drop_replaced
 from smart_filter_shared.recipe.words import json_pointer
-from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS, TAKE, Best
+from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS, Best
+from smart_filter_wire.takes import TAKE
 
 # Size limit without the photos: a thousand items, each with a URL or a recipe of its own.
 MAX_OTHER_BYTES: Final = 4_000_000

@@ -3,14 +3,14 @@
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake.base64_text import decode_base64
-from smart_filter_api.schemas.deriving import CorrectionRequest, FaceChanges, Label
+from smart_filter_api.schemas.deriving import CorrectionRequest
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import commit, derive, drawing
 from smart_filter_shared.artifacts import retention
@@ -34,6 +34,7 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.results import Faces, PreparedFacts, read_facts
 from smart_filter_shared.storage import keys
+from smart_filter_wire.corrections import FaceChanges, Label
 
 _STAGE_OF_KIND: Final = {"matte": "segmentation", "label": "smile", "faces": "face"}
 _FORMS_OF_KIND: Final = {
@@ -174,12 +175,12 @@ def _validate(job: JobRow, asked: CorrectionRequest) -> _CorrectionContent:
     assert detected is not None, "smile needs it"
     if asked.label is not None:
         _validate_label(asked.label, faces=len(detected.faces))
-        return _CorrectionContent("label", None, label=asked.label.model_dump(mode="json"))
+        return _CorrectionContent("label", None, label=asdict(asked.label))
     assert asked.faces is not None, "the form was checked"
     if asked.consent:
         _refuse("/consent", "is true, but nothing is learned from faces; leave it out")
     _validate_faces(asked.faces, [face.box for face in detected.faces], size)
-    return _CorrectionContent("faces", None, label=asked.faces.model_dump(mode="json"))
+    return _CorrectionContent("faces", None, label=asdict(asked.faces))
 
 
 def _decode_mask(text: str, size: tuple[int, int]) -> bytes:

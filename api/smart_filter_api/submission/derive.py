@@ -32,10 +32,12 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import BackgroundKind
-from smart_filter_shared.recipe.fields import MAX_SEED, Fields, drop_replaced
+from smart_filter_shared.recipe.fields import Fields, drop_replaced
+from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.results import Faces, read_facts
 from smart_filter_shared.storage import keys
 from smart_filter_shared.takes import Take
+from smart_filter_wire.corrections import MAX_ADDED_FACES
 
 # Fields that only make sense for the parent's own submission.
 _NOT_INHERITED: Final = ("run_at", "deadline_ms")
@@ -212,10 +214,10 @@ def _applied_form(parent: JobRow, correction: Correction) -> Mapping[str, Any]:
         ]
         return {**stored, "label": {"faces": boxed}}
     changes = read_face_changes(parent.corrections).then(label, detected.faces)
-    if len(changes.added) > corrections.MAX_ADDED_FACES:
+    if len(changes.added) > MAX_ADDED_FACES:
         detail = (
             f"would give a derived job {len(changes.added)} added faces, but the maximum is "
-            f"{corrections.MAX_ADDED_FACES}; add fewer, or remove added ones with them"
+            f"{MAX_ADDED_FACES}; add fewer, or remove added ones with them"
         )
         raise InvalidRequest([FieldError("/faces/add", detail)])
     return {**stored, "label": changes.as_json()}

@@ -21,7 +21,7 @@ from smart_filter_shared.feedback.corrections import sent_with_photo
 from smart_filter_shared.ids import OPERATOR, new_correction_id, new_job_id
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.recipe import BackgroundKind
-from smart_filter_shared.recipe import fields as recipe_fields
+from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.storage import keys
 
 
@@ -74,7 +74,7 @@ async def prepare_submission(
     recipe = admitted.recipe
     job_id = new_job_id()
     # The low bits of the id are random; asking the system for more random bytes is slower.
-    seed = job_id.int & recipe_fields.MAX_SEED if recipe.seed is None else recipe.seed
+    seed = job_id.int & MAX_SEED if recipe.seed is None else recipe.seed
     retention = caller.retention.within(services.retention)
     # With `keep_nothing` a job's photo is deleted with the job, so no other job may share it.
     photo_key = referenced_photo = None if retention.nothing else admitted.equal_photo

@@ -36,10 +36,11 @@ from smart_filter_shared.jobs.submission import (
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.fair_queueing import Reservation
 from smart_filter_shared.queue.submission import RejectedItem
-from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.recipe.fields import Fields
+from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.storage import keys
-from smart_filter_shared.takes import TAKE, Take
+from smart_filter_shared.takes import Take
+from smart_filter_wire.takes import TAKE
 
 # Errors that one answer lists; a thousand items would make an answer of hundreds of kilobytes.
 _MAX_ERRORS = 50
@@ -316,7 +317,7 @@ def _build_job(
         job_id=new_job_id(),
         tenant=caller.tenant,
         recipe=parsed_recipe.recipe,
-        seed=secrets.randbelow(recipe_fields.MAX_SEED + 1) if seed is None else seed,
+        seed=secrets.randbelow(MAX_SEED + 1) if seed is None else seed,
         place=place,
         photo_key=None,
         photo_digest=None,

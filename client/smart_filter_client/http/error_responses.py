@@ -8,7 +8,6 @@ import httpx
 from smart_filter_client.errors import (
     Conflict,
     Error,
-    FieldError,
     Forbidden,
     Gone,
     InvalidRequest,
@@ -20,7 +19,8 @@ from smart_filter_client.errors import (
     Unauthorized,
     UnexpectedAnswer,
 )
-from smart_filter_client.fields import Fields
+from smart_filter_client.reading import read_answer
+from smart_filter_wire.problems import Problem
 
 _RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
 _ERROR_OF_STATUS: dict[int, type[Refused]] = {
@@ -56,17 +56,14 @@ def error_from(response: httpx.Response) -> Error:
         )
     usual = ServerFailed if status >= _FIRST_SERVER_ERROR else InvalidRequest
     return _ERROR_OF_STATUS.get(status, usual)(
-        problem.text("code"),
+        problem.code,
         status=status,
-        title=problem.text_or_none("title") or "",
-        detail=problem.text_or_none("detail") or "",
-        errors=[
-            FieldError(error.text_or_none("pointer") or "", error.text_or_none("detail") or "")
-            for error in problem.objects_or_none("errors") or []
-        ],
+        title=problem.title,
+        detail=problem.detail,
+        errors=problem.errors or (),
         retry_after=parse_retry_after(response),
         request_id=response.headers.get("X-Request-Id", ""),
-        remedy=problem.text_or_none("remedy") or "",
+        remedy=problem.remedy,
     )
 
 
@@ -94,9 +91,8 @@ def _parse_time(text: str) -> dt.datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def _parse_problem(response: httpx.Response) -> Fields | None:
+def _parse_problem(response: httpx.Response) -> Problem | None:
     try:
-        problem = Fields(response.json(), "a problem document")
+        return read_answer(Problem, response.json())
     except (ValueError, RecursionError, UnexpectedAnswer):
         return None
-    return None if problem.text_or_none("code") is None else problem

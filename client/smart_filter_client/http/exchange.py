@@ -8,7 +8,8 @@ import contextlib
 import dataclasses
 import random
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import httpx
 
@@ -24,7 +25,10 @@ from smart_filter_client.errors import (
 from smart_filter_client.http import error_responses
 from smart_filter_client.http.body_limits import FILE, JSON, BodyCount, BodyLimits
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.requests import Request
+from smart_filter_client.reading import read_answer
+from smart_filter_client.requests import Request, path
+
+T = TypeVar("T")
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
@@ -62,6 +66,28 @@ async def open_response(client: Connection, request: Request) -> AsyncGenerator[
         yield response
     finally:
         await client.backend.close(response)
+
+
+async def get(
+    client: Connection, kind: type[T], *place: str, params: Mapping[str, str | int] | None = None
+) -> T:
+    """Return what is at a path below `v1`; raises what `ask` raises."""
+    request = Request(method="GET", path=path(*place), params=params or {})
+    return read_answer(kind, await ask_json(client, request))
+
+
+async def send(
+    client: Connection, kind: type[T], method: str, *place: str, json: object | None = None
+) -> T:
+    """Return the answer to a change at a path below `v1`; raises what `ask` raises."""
+    request = Request(method=method, path=path(*place), json=json)
+    ask_once = post if method == "POST" else ask_json
+    return read_answer(kind, await ask_once(client, request))
+
+
+async def delete(client: Connection, *place: str) -> None:
+    """Delete what is at a path below `v1`; raises what `ask` raises."""
+    await ask(client, Request(method="DELETE", path=path(*place)))
 
 
 async def ask_json(client: Connection, request: Request) -> object:

@@ -9,11 +9,12 @@ from typing import Literal
 from smart_filter_client.errors import Gone
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import Batch, batch_from
+from smart_filter_client.models import Batch
 from smart_filter_client.operations import photos
 from smart_filter_client.operations.pagination import iterate_list
 from smart_filter_client.operations.photos import Photo, Upload
 from smart_filter_client.operations.recipes import to_form_fields, with_wait
+from smart_filter_client.reading import read_answer
 from smart_filter_client.recipe import NO_FIELDS, Recipe
 from smart_filter_client.requests import Request, path
 
@@ -70,30 +71,28 @@ async def submit_batch(
     if webhook_url is not None:
         body["webhook_url"] = webhook_url
     request = with_wait(Request(method="POST", path=path("batches"), json=body), wait)
-    return batch_from(await exchange.post(client, request, idempotency_key))
+    return read_answer(Batch, await exchange.post(client, request, idempotency_key))
 
 
 async def batch(client: Connection, batch_id: str) -> Batch:
     """Return a batch as it is now."""
-    request = Request(method="GET", path=path("batches", batch_id))
-    return batch_from(await exchange.ask_json(client, request))
+    return await exchange.get(client, Batch, "batches", batch_id)
 
 
 def batches(client: Connection, *, limit: int | None = None) -> AsyncGenerator[Batch]:
     """Yield batches without their items, newest first; at most `limit`."""
-    return iterate_list(client, path("batches"), batch_from, limit=limit)
+    return iterate_list(client, path("batches"), Batch, limit=limit)
 
 
 async def cancel_batch(client: Connection, batch_id: str) -> Batch:
     """Cancel all unfinished jobs of a batch; return the batch afterward."""
-    request = Request(method="POST", path=path("batches", batch_id, "cancel"))
-    return batch_from(await exchange.post(client, request))
+    return await exchange.send(client, Batch, "POST", "batches", batch_id, "cancel")
 
 
 async def delete_batch(client: Connection, batch_id: str) -> None:
     """Delete a batch, its jobs and their results; a deleted batch is no error."""
     try:
-        await exchange.ask(client, Request(method="DELETE", path=path("batches", batch_id)))
+        await exchange.delete(client, "batches", batch_id)
     except Gone:
         return
 

@@ -2,35 +2,22 @@
 
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import (
-    Filter,
-    Keyword,
-    Model,
-    Output,
-    Preset,
-    model_from,
-    preset_from,
-)
-from smart_filter_client.models.catalog import (
-    SavedRecipe,
-    filter_from,
-    keyword_from,
-    saved_recipe_from,
-)
+from smart_filter_client.models import Model, Output
 from smart_filter_client.operations.outputs import fetch_file
 from smart_filter_client.operations.pagination import fetch_list
 from smart_filter_client.recipe import Recipe
-from smart_filter_client.requests import Request, path
+from smart_filter_client.requests import path
+from smart_filter_wire.catalog import Background, Filter, Keyword, SavedRecipe
 
 
 async def models(client: Connection, *, every: bool = False) -> list[Model]:
     """Return the offered models, or with `every` all known ones."""
-    return await fetch_list(client, path("models"), model_from, {"all": "true"} if every else {})
+    return await fetch_list(client, path("models"), Model, {"all": "true"} if every else {})
 
 
-async def backgrounds(client: Connection) -> list[Preset]:
+async def backgrounds(client: Connection) -> list[Background]:
     """Return the backgrounds that `preset:NAME` can name."""
-    return await fetch_list(client, path("backgrounds"), preset_from, {})
+    return await fetch_list(client, path("backgrounds"), Background)
 
 
 async def thumbnail(client: Connection, name: str) -> Output:
@@ -41,25 +28,24 @@ async def thumbnail(client: Connection, name: str) -> Output:
 
 async def background_keywords(client: Connection) -> list[Keyword]:
     """Return the words that `keywords:WORD` understands."""
-    return await fetch_list(client, path("backgrounds", "keywords"), keyword_from)
+    return await fetch_list(client, path("backgrounds", "keywords"), Keyword)
 
 
 async def filters(client: Connection) -> list[Filter]:
     """Return the filters that `filters` of a recipe can name."""
-    return await fetch_list(client, path("filters"), filter_from)
+    return await fetch_list(client, path("filters"), Filter)
 
 
 async def recipes(client: Connection) -> list[SavedRecipe]:
     """Return the recipes that `recipe` can name: your tenant's, then built-in ones."""
-    return await fetch_list(client, path("recipes"), saved_recipe_from)
+    return await fetch_list(client, path("recipes"), SavedRecipe)
 
 
 async def save_recipe(client: Connection, name: str, recipe: Recipe) -> SavedRecipe:
     """Save a recipe of your tenant under a name; one of that name is replaced."""
-    request = Request(method="PUT", path=path("recipes", name), json={"recipe": recipe})
-    return saved_recipe_from(await exchange.ask_json(client, request))
+    return await exchange.send(client, SavedRecipe, "PUT", "recipes", name, json={"recipe": recipe})
 
 
 async def delete_recipe(client: Connection, name: str) -> None:
     """Delete a saved recipe of your tenant; jobs that used it are unchanged."""
-    await exchange.ask(client, Request(method="DELETE", path=path("recipes", name)))
+    await exchange.delete(client, "recipes", name)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import Correction, FaceChanges, FaceLabel, Stroke
-from smart_filter_client.models.corrections import correction_from
+from smart_filter_client.models import Stroke
 from smart_filter_client.operations import photos
 from smart_filter_client.operations.pagination import fetch_list
 from smart_filter_client.operations.photos import Picture
-from smart_filter_client.requests import Request, path
+from smart_filter_client.requests import path
+from smart_filter_wire.corrections import Correction, FaceChanges, FaceLabel
 
 
 async def correct_matte(
@@ -45,29 +45,24 @@ async def correct_faces(
 ) -> Correction:
     """Correct smiles and open eyes, or which faces count.
 
-    consent: as for `correct_matte`, for labels only.  Raises ValueError for unclear changes.
+    consent: as for `correct_matte`, for labels only.
     """
     if isinstance(faces, FaceChanges):
-        if consent:
-            raise ValueError("nothing is learned from FaceChanges: leave out `consent`")
-        body: dict[str, object] = {"kind": "faces", "stage": "face", "faces": faces.as_json()}
-    elif not isinstance(faces, Sequence) or any(not isinstance(face, FaceLabel) for face in faces):
-        raise TypeError(f"`faces` must be FaceChanges or a list of FaceLabel, not {faces!r}")
+        body: dict[str, object] = {"kind": "faces", "stage": "face", "faces": _given_fields(faces)}
     else:
         label = {"faces": [_given_fields(face) for face in faces]}
-        body = {"kind": "label", "stage": "smile", "label": label, "consent": consent}
-    return await _post_correction(client, job_id, body)
+        body = {"kind": "label", "stage": "smile", "label": label}
+    return await _post_correction(client, job_id, {**body, "consent": consent})
 
 
 async def corrections(client: Connection, job_id: str) -> list[Correction]:
     """Return the corrections of a job, the oldest first."""
-    return await fetch_list(client, path("jobs", job_id, "corrections"), correction_from)
+    return await fetch_list(client, path("jobs", job_id, "corrections"), Correction)
 
 
 async def _post_correction(client: Connection, job_id: str, body: dict[str, object]) -> Correction:
-    request = Request(method="POST", path=path("jobs", job_id, "corrections"), json=body)
-    return correction_from(await exchange.post(client, request))
+    return await exchange.send(client, Correction, "POST", "jobs", job_id, "corrections", json=body)
 
 
-def _given_fields(item: Stroke | FaceLabel) -> dict[str, object]:
+def _given_fields(item: Stroke | FaceLabel | FaceChanges) -> dict[str, object]:
     return {name: value for name, value in dataclasses.asdict(item).items() if value is not None}

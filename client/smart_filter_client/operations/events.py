@@ -14,7 +14,7 @@ from smart_filter_client.errors import UnexpectedAnswer
 from smart_filter_client.http import exchange
 from smart_filter_client.http.body_limits import EVENT, BodyCount
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import Event, event_from
+from smart_filter_client.models import Event, read_event
 from smart_filter_client.requests import Request, path
 
 _MEDIA_TYPE = "text/event-stream"
@@ -93,6 +93,6 @@ class _CountedText:
 
 def _event(message: ServerSentEvent) -> Event:
     try:
-        return event_from(json.loads(message.data), message.id)
+        return read_event(json.loads(message.data), message.id)
     except ValueError as error:
         raise UnexpectedAnswer(f"an event's data is not JSON: {message.data[:80]!r}") from error

@@ -9,13 +9,15 @@ from pathlib import Path
 from smart_filter_client.errors import Forbidden, Gone, NotFound, ServerUnreachable
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import Job, JobState, Stroke, job_from
+from smart_filter_client.models import Job, Stroke
 from smart_filter_client.operations import photos
 from smart_filter_client.operations.pagination import iterate_list
 from smart_filter_client.operations.photos import Photo, Picture, Upload
 from smart_filter_client.operations.recipes import to_form_fields, with_wait
+from smart_filter_client.reading import read_answer
 from smart_filter_client.recipe import NO_FIELDS, Recipe
 from smart_filter_client.requests import Request, path
+from smart_filter_wire.words import JobState
 
 
 async def submit(
@@ -68,7 +70,7 @@ async def submit(
             extra["strokes"] = json.dumps(drawn)
         request = await _with_files(client, photo, parts, fields, extra)
     request = dataclasses.replace(request, params=_link_params(expires_in, download))
-    return job_from(await exchange.post(client, with_wait(request, wait), idempotency_key))
+    return read_answer(Job, await exchange.post(client, with_wait(request, wait), idempotency_key))
 
 
 async def derive(
@@ -108,7 +110,7 @@ async def derive(
         form = dict(fields) | {name: [text] for name, text in extra.items()}
         request = Request(method="POST", path=where, fields=form, parts=parts)
     request = dataclasses.replace(request, params=_link_params(expires_in, download))
-    return job_from(await exchange.post(client, with_wait(request, wait), idempotency_key))
+    return read_answer(Job, await exchange.post(client, with_wait(request, wait), idempotency_key))
 
 
 async def job(
@@ -124,8 +126,7 @@ async def job(
     download: browsers save what its `output_links` open: "1", or a file name to use.
     """
     params = _link_params(expires_in, download)
-    request = Request(method="GET", path=path("jobs", job_id), params=params)
-    return job_from(await exchange.ask_json(client, request))
+    return await exchange.get(client, Job, "jobs", job_id, params=params)
 
 
 def jobs(
@@ -153,25 +154,23 @@ def jobs(
         params["created_after"] = created_after.isoformat()
     if summary:
         params["view"] = "summary"
-    return iterate_list(client, path("jobs"), job_from, params=params, limit=limit)
+    return iterate_list(client, path("jobs"), Job, params=params, limit=limit)
 
 
 async def cancel(client: Connection, job_id: str) -> Job:
     """Cancel a job; return it afterward.  Raises Conflict when it has ended."""
-    request = Request(method="POST", path=path("jobs", job_id, "cancel"))
-    return job_from(await exchange.post(client, request))
+    return await exchange.send(client, Job, "POST", "jobs", job_id, "cancel")
 
 
 async def redrive(client: Connection, job_id: str) -> Job:
     """Continue a failed job after its succeeded stages; return it afterward."""
-    request = Request(method="POST", path=path("jobs", job_id, "redrive"))
-    return job_from(await exchange.post(client, request))
+    return await exchange.send(client, Job, "POST", "jobs", job_id, "redrive")
 
 
 async def delete(client: Connection, job_id: str) -> None:
     """Delete a job, canceled first, its photo and its results; a deleted job is no error."""
     try:
-        await exchange.ask(client, Request(method="DELETE", path=path("jobs", job_id)))
+        await exchange.delete(client, "jobs", job_id)
     except Gone:
         return
 

@@ -13,8 +13,9 @@ from smart_filter_client.http import exchange
 from smart_filter_client.http.body_limits import FILE, BodyCount
 from smart_filter_client.http.connection import Backend, Connection
 from smart_filter_client.models import Output
-from smart_filter_client.recipe import OutputName, Place
+from smart_filter_client.recipe import Place
 from smart_filter_client.requests import Request, path
+from smart_filter_wire.words import OutputName
 
 _BINARY_TYPE = "application/octet-stream"
 

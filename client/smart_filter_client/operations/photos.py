@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from smart_filter_client.fields import Fields
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
+from smart_filter_client.reading import read_answer
 from smart_filter_client.requests import Request, path
+from smart_filter_wire import pictures
 
 # A form is held in memory while it is sent; an upload is not, and bypasses the API.
 LARGE_BYTES = 8_000_000
@@ -60,21 +61,19 @@ async def upload_photo(client: Connection, photo: Path | bytes) -> Upload:
     """Upload a photo to the server's storage.  Raises OSError."""
     size, head = await measure_photo(client, photo)
     payload = {"content_type": media_type(head), "bytes": size}
-    fields = Fields(
-        await exchange.post(client, Request(method="POST", path=path("uploads"), json=payload)),
-        "an upload",
-    )
+    request = Request(method="POST", path=path("uploads"), json=payload)
+    place = read_answer(pictures.Upload, await exchange.post(client, request))
     await exchange.ask(
         client,
         Request(
             method="PUT",
-            path=fields.text("put_url"),
-            headers=fields.texts_by_name("headers"),
+            path=place.put_url,
+            headers=place.headers,
             file=photo if isinstance(photo, Path) else None,
             content=photo if isinstance(photo, bytes) else None,
         ),
     )
-    return Upload(fields.text("upload_id"), fields.time_or_none("expires_at"))
+    return Upload(place.upload_id, place.expires_at)
 
 
 def photo_reference(photo: str | Upload) -> dict[str, str]:
@@ -97,7 +96,8 @@ def name_field(photo: Photo, name: str | None) -> dict[str, str]:
 async def make_resendable(client: Connection, photo: Picture) -> Path | bytes:
     """Return a photo in a form that can be sent more than once.
 
-    Raises OSError when an open file cannot be read, or has more than any picture.
+    Raises OSError when an open file cannot be read, or has more than any picture; TypeError when
+    it is open as text.
     """
     if isinstance(photo, Path | bytes):
         return photo
@@ -119,6 +119,8 @@ def _read_bounded(file: Path) -> bytes:
 
 def _read_open(source: IO[bytes], name: str) -> bytes:
     """Return what an open file has, up to as much as a picture may have: devices never end."""
+    if isinstance(source.read(0), str):
+        raise TypeError(f'{name} is open as text, which a picture is not: open it with "rb"')
     content = bytearray()
     while piece := source.read(_MOST_BYTES + 1 - len(content)):  # a pipe gives less at a time
         content += piece

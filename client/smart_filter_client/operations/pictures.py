@@ -6,11 +6,13 @@ from pathlib import Path
 from smart_filter_client.errors import NotFinishedInTime
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.models.pictures import PENDING, OwnPicture, own_picture_from
 from smart_filter_client.operations.pagination import fetch_list
 from smart_filter_client.operations.photos import Picture, make_resendable
 from smart_filter_client.operations.polling import MAX_PAUSE_SECONDS
+from smart_filter_client.reading import read_answer
 from smart_filter_client.requests import Request, path
+from smart_filter_wire.pictures import TenantPicture
+from smart_filter_wire.words import PictureState
 
 # Keywords of a picture.
 Tags = Sequence[str]
@@ -28,7 +30,7 @@ async def add_picture(
     logo: bool = False,
     title: str = "",
     tags: Tags = (),
-) -> OwnPicture:
+) -> TenantPicture:
     """Add or replace your own picture; return it once it is read, a refused one too.
 
     name: such as `lobby`, or a file's; its words are the default of title and tags.
@@ -47,8 +49,8 @@ async def add_picture(
         content=sent if isinstance(sent, bytes) else None,
     )
     until = client.clock() + _MAX_SECONDS
-    added = own_picture_from(await exchange.ask_json(client, request))
-    while added.state == PENDING:
+    added = read_answer(TenantPicture, await exchange.ask_json(client, request))
+    while added.state == PictureState.PENDING:
         if client.clock() >= until:
             raise NotFinishedInTime([added.name], _MAX_SECONDS)
         await client.backend.sleep(MAX_PAUSE_SECONDS)
@@ -56,9 +58,9 @@ async def add_picture(
     return added
 
 
-async def own_pictures(client: Connection) -> list[OwnPicture]:
+async def own_pictures(client: Connection) -> list[TenantPicture]:
     """Return the backgrounds and logos of your tenant, by name."""
-    return await fetch_list(client, path("backgrounds", _FOLDER), own_picture_from)
+    return await fetch_list(client, path("backgrounds", _FOLDER), TenantPicture)
 
 
 async def delete_picture(client: Connection, name: str) -> None:
@@ -66,9 +68,9 @@ async def delete_picture(client: Connection, name: str) -> None:
     await exchange.ask(client, Request(method="DELETE", path=_path(name)))
 
 
-async def _read_picture(client: Connection, name: str) -> OwnPicture:
+async def _read_picture(client: Connection, name: str) -> TenantPicture:
     request = Request(method="GET", path=_path(name))
-    return own_picture_from(await exchange.ask_json(client, request))
+    return read_answer(TenantPicture, await exchange.ask_json(client, request))
 
 
 def _path(name: str) -> str:

@@ -6,17 +6,19 @@ a server that does not wait, are polled: often at first and then less often.
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import httpx
 
 from smart_filter_client.errors import NotFinishedInTime, ServerUnreachable, TryLater
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import FINAL_STATES, Batch, Job, batch_from, job_from
+from smart_filter_client.models import Batch, Job
+from smart_filter_client.reading import read_answer
 from smart_filter_client.requests import Request, path
+from smart_filter_wire.jobs import FINAL_STATES
 
 # A small photo takes about 0.2 s, so short first pauses add little to it; a long wait costs the
 # server four polls a second. A job in its last stage is polled often again: else the last pause
@@ -38,16 +40,7 @@ T = TypeVar("T", Job, Batch)
 OnProgress = Callable[[T], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Resource(Generic[T]):
-    """The kind of awaited resource: its path on the server, and its parser."""
-
-    folder: str
-    read: Callable[[object], T]
-
-
-_JOBS = _Resource("jobs", job_from)
-_BATCHES = _Resource("batches", batch_from)
+_FOLDERS: Final[Mapping[type, str]] = {Job: "jobs", Batch: "batches"}
 
 
 async def wait(
@@ -62,7 +55,7 @@ async def wait(
     on_progress: called with the job after each poll.
     Tolerates a server that is unreachable for some seconds.  Raises NotFinishedInTime.
     """
-    return await _next(_begin(client, _JOBS, [job_id], timeout, on_progress))
+    return await _next(_begin(client, Job, [job_id], timeout, on_progress))
 
 
 async def finished(
@@ -76,7 +69,7 @@ async def finished(
     Tolerates a server that is unreachable for some seconds.
     Raises NotFinishedInTime for those that are unfinished after `timeout` seconds.
     """
-    waiting = _begin(client, _JOBS, job_ids, timeout, on_progress)
+    waiting = _begin(client, Job, job_ids, timeout, on_progress)
     while waiting.left:
         yield await _next(waiting)
         waiting.last_heard = client.clock()  # the caller may have taken long over the result
@@ -94,7 +87,7 @@ async def wait_batch(
     on_progress: called with the batch after each poll.
     Raises NotFinishedInTime.
     """
-    return await _next(_begin(client, _BATCHES, [batch_id], timeout, on_progress))
+    return await _next(_begin(client, Batch, [batch_id], timeout, on_progress))
 
 
 @dataclass(slots=True)
@@ -102,7 +95,7 @@ class _WaitState(Generic[T]):
     """The awaited ids and their state; times by `client.clock`."""
 
     client: Connection
-    kind: _Resource[T]
+    kind: type[T]
     left: deque[str]
     timeout: float | None
     on_progress: OnProgress[T] | None
@@ -128,7 +121,7 @@ class _PollResult(Generic[T]):
 
 def _begin(
     client: Connection,
-    kind: _Resource[T],
+    kind: type[T],
     ids: Sequence[str],
     timeout: float | None,
     on_progress: OnProgress[T] | None,
@@ -192,7 +185,7 @@ async def _poll(waiting: _WaitState[T]) -> _PollResult[T]:
             headers["If-None-Match"] = waiting.tag
     request = Request(
         method="GET",
-        path=path(waiting.kind.folder, waiting.left[0]),
+        path=path(_FOLDERS[waiting.kind], waiting.left[0]),
         headers=headers,
         patience=seconds,
         max_seconds=max(0.0, waiting.seconds_left()) + _GRACE_SECONDS,
@@ -205,7 +198,7 @@ async def _poll(waiting: _WaitState[T]) -> _PollResult[T]:
         return _PollResult(None, was_held)
     waiting.tag = response.headers.get("ETag") if len(waiting.left) == 1 else None
     return _PollResult(
-        waiting.kind.read(exchange.parse_document(waiting.client, response)), was_held
+        read_answer(waiting.kind, exchange.parse_document(waiting.client, response)), was_held
     )
 
 

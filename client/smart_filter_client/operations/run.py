@@ -6,7 +6,8 @@ from smart_filter_client.http.connection import Connection
 from smart_filter_client.models import Job, Output
 from smart_filter_client.operations import jobs, outputs, polling
 from smart_filter_client.operations.photos import Photo, Picture
-from smart_filter_client.recipe import NO_FIELDS, OutputName, Recipe
+from smart_filter_client.recipe import NO_FIELDS, Recipe
+from smart_filter_wire.words import OutputName
 
 # Outputs that the job itself shows.
 _SHOWN = frozenset[OutputName]({"faces", "rating", "printability"})

@@ -3,31 +3,19 @@
 import datetime as dt
 from collections.abc import AsyncGenerator, Sequence
 
+from smart_filter_client.errors import KeyLost
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import (
-    AuditEvent,
-    Key,
-    NewKey,
-    Scope,
-    TenantChange,
-    TenantSettings,
-    UsedDay,
-)
-from smart_filter_client.models.tenants import (
-    audit_event_from,
-    key_from,
-    new_key_from,
-    tenant_settings_from,
-    used_day_from,
-)
+from smart_filter_client.models import GrantedScope, NewKey, TenantChange
 from smart_filter_client.operations.pagination import fetch_list, iterate_list
+from smart_filter_client.reading import read_answer
 from smart_filter_client.requests import Request, path
+from smart_filter_wire.tenants import ApiKey, AuditRecord, DayUsage, NewApiKey, TenantSettings
 
 
 async def issue_key(
     client: Connection,
-    scopes: Sequence[Scope],
+    scopes: Sequence[GrantedScope],
     *,
     expires_in_seconds: int | None = None,
     tenant: str | None = None,
@@ -42,13 +30,13 @@ async def issue_key(
     payload = {"expires_in_seconds": expires_in_seconds, "tenant": tenant}
     given = {name: value for name, value in payload.items() if value is not None}
     request = Request(method="POST", path=path("keys"), json={"scopes": list(scopes), **given})
-    return new_key_from(await exchange.post(client, request, idempotency_key))
+    return _read_key(await exchange.post(client, request, idempotency_key))
 
 
-def keys(client: Connection, *, tenant: str | None = None) -> AsyncGenerator[Key]:
+def keys(client: Connection, *, tenant: str | None = None) -> AsyncGenerator[ApiKey]:
     """Yield keys, including expired and revoked ones."""
     params = {} if tenant is None else {"tenant": tenant}
-    return iterate_list(client, path("keys"), key_from, params=params)
+    return iterate_list(client, path("keys"), ApiKey, params=params)
 
 
 async def revoke_key(client: Connection, key_id: str, *, with_issued: bool = False) -> None:
@@ -63,13 +51,13 @@ async def revoke_key(client: Connection, key_id: str, *, with_issued: bool = Fal
 
 def audit_events(
     client: Connection, *, tenant: str | None = None, limit: int | None = None
-) -> AsyncGenerator[AuditEvent]:
+) -> AsyncGenerator[AuditRecord]:
     """Yield the security log, newest first.
 
     tenant: whose; only the operator can name another.  limit: maximum number; None: all.
     """
     params = {} if tenant is None else {"tenant": tenant}
-    return iterate_list(client, path("audit"), audit_event_from, params=params, limit=limit)
+    return iterate_list(client, path("audit"), AuditRecord, params=params, limit=limit)
 
 
 async def issue_token(
@@ -85,28 +73,34 @@ async def issue_token(
     """
     payload = {"scopes": ["submit"], "ttl_seconds": ttl_seconds, "max_jobs": max_jobs}
     request = Request(method="POST", path=path("tokens"), json=payload)
-    return new_key_from(await exchange.post(client, request, idempotency_key))
+    return _read_key(await exchange.post(client, request, idempotency_key))
 
 
 async def usage(
     client: Connection, first: dt.date | None = None, last: dt.date | None = None
-) -> list[UsedDay]:
+) -> list[DayUsage]:
     """Return the usage of each day, in UTC, on which jobs ended.
 
     first, last: both included; None: 30 days ago, and today.
     """
     days = {"from": first, "to": last}
     params = {name: day.isoformat() for name, day in days.items() if day is not None}
-    return await fetch_list(client, path("usage"), used_day_from, params)
+    return await fetch_list(client, path("usage"), DayUsage, params)
 
 
 async def tenant(client: Connection, name: str) -> TenantSettings:
     """Return the settings of a tenant; only the operator can name another than its own."""
-    request = Request(method="GET", path=path("tenants", name))
-    return tenant_settings_from(await exchange.ask_json(client, request))
+    return await exchange.get(client, TenantSettings, "tenants", name)
 
 
 async def change_tenant(client: Connection, name: str, changes: TenantChange) -> TenantSettings:
     """Change the given settings of a tenant, limits only as the operator; return all."""
-    request = Request(method="PATCH", path=path("tenants", name), json=changes)
-    return tenant_settings_from(await exchange.ask_json(client, request))
+    return await exchange.send(client, TenantSettings, "PATCH", "tenants", name, json=changes)
+
+
+def _read_key(document: object) -> NewKey:
+    """Return a new key.  Raises KeyLost, UnexpectedAnswer."""
+    issued = read_answer(NewApiKey, document)
+    if issued.key is None:
+        raise KeyLost(issued.key_id)
+    return read_answer(NewKey, document)

@@ -5,27 +5,21 @@
 
 from collections.abc import AsyncGenerator, Sequence
 
-from smart_filter_client.fields import Fields
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import (
-    Delivery,
-    DeliveryState,
-    Ends,
-    NewSecret,
-    NewWebhook,
-    Webhook,
-    WebhookEvent,
-)
-from smart_filter_client.models.webhooks import (
-    delivery_from,
-    ends_from,
-    new_secret_from,
-    new_webhook_from,
-    webhook_from,
-)
+from smart_filter_client.models import WebhookEvent
 from smart_filter_client.operations.pagination import fetch_list, iterate_list
+from smart_filter_client.reading import read_answer
 from smart_filter_client.requests import Request, path
+from smart_filter_wire.webhooks import (
+    Delivery,
+    EndedEventPage,
+    NewWebhook,
+    ReplayedDeliveries,
+    Webhook,
+    WebhookSecret,
+)
+from smart_filter_wire.words import DeliveryState
 
 
 async def create_webhook(
@@ -33,19 +27,17 @@ async def create_webhook(
 ) -> NewWebhook:
     """Create a webhook for these ends of jobs, None: all; its secret is shown only once."""
     body = {"url": url} | ({} if events is None else {"events": list(events)})
-    request = Request(method="POST", path=path("webhooks"), json=body)
-    return new_webhook_from(await exchange.post(client, request))
+    return await exchange.send(client, NewWebhook, "POST", "webhooks", json=body)
 
 
 async def webhooks(client: Connection) -> list[Webhook]:
     """Return all webhooks, the oldest first."""
-    return await fetch_list(client, path("webhooks"), webhook_from)
+    return await fetch_list(client, path("webhooks"), Webhook)
 
 
 async def webhook(client: Connection, webhook_id: str) -> Webhook:
     """Return a webhook as it is now."""
-    request = Request(method="GET", path=path("webhooks", webhook_id))
-    return webhook_from(await exchange.ask_json(client, request))
+    return await exchange.get(client, Webhook, "webhooks", webhook_id)
 
 
 async def change_webhook(
@@ -63,24 +55,22 @@ async def change_webhook(
         path=path("webhooks", webhook_id),
         json={name: value for name, value in payload.items() if value is not None},
     )
-    return webhook_from(await exchange.ask_json(client, request))
+    return read_answer(Webhook, await exchange.ask_json(client, request))
 
 
 async def delete_webhook(client: Connection, webhook_id: str) -> None:
     """Delete a webhook, its secret and its deliveries."""
-    await exchange.ask(client, Request(method="DELETE", path=path("webhooks", webhook_id)))
+    await exchange.delete(client, "webhooks", webhook_id)
 
 
-async def rotate_webhook(client: Connection, webhook_id: str) -> NewSecret:
+async def rotate_webhook(client: Connection, webhook_id: str) -> WebhookSecret:
     """Generate a new secret, shown only once; the former one also signs for a day."""
-    request = Request(method="POST", path=path("webhooks", webhook_id, "rotate"))
-    return new_secret_from(await exchange.post(client, request))
+    return await exchange.send(client, WebhookSecret, "POST", "webhooks", webhook_id, "rotate")
 
 
 async def test_webhook(client: Connection, webhook_id: str) -> Delivery:
     """Send a `webhook.test`, once; return the delivery."""
-    request = Request(method="POST", path=path("webhooks", webhook_id, "test"))
-    return delivery_from(await exchange.post(client, request))
+    return await exchange.send(client, Delivery, "POST", "webhooks", webhook_id, "test")
 
 
 def deliveries(
@@ -96,29 +86,26 @@ def deliveries(
     """
     params = {} if state is None else {"state": state}
     place = path("webhooks", webhook_id, "deliveries")
-    return iterate_list(client, place, delivery_from, params=params, limit=limit)
+    return iterate_list(client, place, Delivery, params=params, limit=limit)
 
 
-async def ends(client: Connection, cursor: str | None = None) -> Ends:
+async def ends(client: Connection, cursor: str | None = None) -> EndedEventPage:
     """Return the ends of jobs and batches since a cursor, where no webhook can be received.
 
     cursor: of the page before; None: no ends, but a cursor to begin with. Poll every second or
     few; an end can be returned again, with the same id.
     """
     params = {} if cursor is None else {"cursor": cursor}
-    request = Request(method="GET", path=path("events"), params=params)
-    return ends_from(await exchange.ask_json(client, request))
+    return await exchange.get(client, EndedEventPage, "events", params=params)
 
 
 async def replay(client: Connection, webhook_id: str, delivery_id: str) -> Delivery:
     """Send a delivery again; return it."""
-    place = path("webhooks", webhook_id, "deliveries", delivery_id, "replay")
-    request = Request(method="POST", path=place)
-    return delivery_from(await exchange.post(client, request))
+    place = "webhooks", webhook_id, "deliveries", delivery_id, "replay"
+    return await exchange.send(client, Delivery, "POST", *place)
 
 
 async def replay_failed(client: Connection, webhook_id: str) -> int:
     """Send all failed deliveries again; return their number."""
-    request = Request(method="POST", path=path("webhooks", webhook_id, "deliveries", "replay"))
-    answer = Fields(await exchange.post(client, request), "a replay")
-    return answer.integer_or_none("replayed") or 0
+    place = "webhooks", webhook_id, "deliveries", "replay"
+    return (await exchange.send(client, ReplayedDeliveries, "POST", *place)).replayed

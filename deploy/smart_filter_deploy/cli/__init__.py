@@ -4,7 +4,7 @@ commands/   one module for each command or group, imported when it is called; fo
 batch/      what `batch` does: a folder of photos, with a journal to resume from
 live/       what `live` does: a camera or video file, frame by frame
 mcp_server/ what `mcp` does: tools for assistants
-removebg/   what `removebg` does: programs written for remove.bg move here
+removebg/   what `removebg check` does
 server/     which server a command uses, and how it is started and asked
 terminal/   output, exit codes, signals, and the lazy command group
 secret_files  settings read from files
@@ -31,67 +31,52 @@ from smart_filter_shared.security import search_paths
 SECTIONS = {
     "Pictures": {
         "run": CommandEntry("pictures.run", "Composite photos and save the pictures."),
+        "cut": CommandEntry("pictures.cut", "Cut people out here, without a server."),
         "submit": CommandEntry("pictures.submit", "Submit photos without waiting."),
         "batch": CommandEntry("pictures.batch", "Process a whole folder; can be resumed."),
-        "live": CommandEntry(
-            "pictures.live", "Replace the background of a camera or video.", "live"
-        ),
-        "jobs": CommandEntry("pictures.jobs", "List, show, download and delete jobs.", "api"),
-        "recipes": CommandEntry(
-            "pictures.recipes", "List, save, export and import saved recipes.", "worker"
-        ),
+        "live": CommandEntry("pictures.live", "Replace the background of a camera or video."),
+        "jobs": CommandEntry("pictures.jobs", "List, show, download and delete jobs."),
+        "recipes": CommandEntry("pictures.recipes", "List, save, export and import saved recipes."),
         "backgrounds": CommandEntry(
-            "pictures.backgrounds", "List backgrounds; upload and delete your own.", "worker"
+            "pictures.backgrounds", "List backgrounds; upload and delete your own."
         ),
     },
     "Server": {
-        "up": CommandEntry(
-            "servers.up", "Run the whole service on this machine until Ctrl-C.", "embedded"
-        ),
-        "worker": CommandEntry(
-            "servers.processes", "Run a worker for some pipeline stages.", "worker"
-        ),
-        "sender": CommandEntry("servers.processes", "Run the process that sends webhooks.", "api"),
-        "live-worker": CommandEntry(
-            "servers.processes", "Run the process that serves live video.", "live"
-        ),
+        "up": CommandEntry("servers.up", "Run the whole service on this machine until Ctrl-C."),
+        "worker": CommandEntry("servers.processes", "Run a worker for some pipeline stages."),
+        "sender": CommandEntry("servers.processes", "Run the process that sends webhooks."),
+        "live-worker": CommandEntry("servers.processes", "Run the process that serves live video."),
         "mcp": CommandEntry("servers.mcp", "Serve tools for assistants such as Claude.", "mcp"),
         "worker-health": CommandEntry(
-            "operating.worker_health", "Check this machine's workers and senders.", "worker"
+            "operating.worker_health", "Check this machine's workers and senders."
         ),
     },
     "Models": {
         "models": CommandEntry("models", "List, measure and download models."),
-        "compare": CommandEntry(
-            "training.compare", "Cut out one photo with several models.", "worker"
-        ),
+        "compare": CommandEntry("training.compare", "Cut out one photo with several models."),
         "eval": CommandEntry(
-            "training.eval:evaluate", "Measure models on photos with known answers.", "worker"
+            "training.eval:evaluate", "Measure models on photos with known answers."
         ),
-        "train": CommandEntry("training.train", "Train a model's weights from pictures.", "worker"),
-        "feedback": CommandEntry("training.feedback", "Build datasets from corrections.", "worker"),
+        "train": CommandEntry("training.train", "Train a model's weights from pictures."),
+        "feedback": CommandEntry("training.feedback", "Build datasets from corrections."),
     },
     "Operating": {
-        "prepare": CommandEntry(
-            "servers.processes", "Migrate the database, create the bucket.", "embedded"
-        ),
+        "prepare": CommandEntry("servers.processes", "Migrate the database, create the bucket."),
         "doctor": CommandEntry("operating.doctor", "Check the installation and explain fixes."),
-        "queues": CommandEntry("operating.queues", "Show, pause and resume queues.", "api"),
-        "workers": CommandEntry("operating.workers", "Show, drain and resume workers.", "api"),
-        "audit": CommandEntry("operating.audit", "Find lost, duplicated or orphaned work.", "api"),
-        "keys": CommandEntry("operating.keys", "Issue, list and revoke API keys.", "api"),
+        "queues": CommandEntry("operating.queues", "Show, pause and resume queues."),
+        "workers": CommandEntry("operating.workers", "Show, drain and resume workers."),
+        "audit": CommandEntry("operating.audit", "Find lost, duplicated or orphaned work."),
+        "keys": CommandEntry("operating.keys", "Issue, list and revoke API keys."),
         "webhooks": CommandEntry("operating.webhooks", "Forward events to this machine."),
-        "removebg": CommandEntry("removebg", "Move programs written for remove.bg to here."),
-        "tenants": CommandEntry("operating.tenants", "Show and set tenants' quotas.", "api"),
+        "removebg": CommandEntry("removebg", "Serve programs written for remove.bg."),
+        "tenants": CommandEntry("operating.tenants", "Show and set tenants' quotas."),
         "completion": CommandEntry("operating.completion", "Print a shell completion script."),
     },
 }
 # Started by `up` and by the container images.
 HIDDEN = {
-    "api": CommandEntry("servers.processes", "Run the API.", "api"),
-    "preflight": CommandEntry(
-        "servers.preflight", "Check settings, download missing weights.", "embedded"
-    ),
+    "api": CommandEntry("servers.processes", "Run the API."),
+    "preflight": CommandEntry("servers.preflight", "Check settings, download missing weights."),
     "answers": CommandEntry("operating.answers", "Check that a URL answers."),
 }
 

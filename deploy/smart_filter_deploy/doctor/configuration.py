@@ -72,7 +72,7 @@ def check_https(url: str) -> Iterator[Finding]:
         )
     except OSError:
         return
-    fix = "renew it, for `up` with `smart-filter removebg certificate`, and start the server again"
+    fix = "renew it, and start the server again"
     yield _check_expiry("https", f"the certificate of {place.netloc}", shown, fix)
 
 

@@ -16,7 +16,7 @@ from smart_filter_shared import container_memory
 from smart_filter_shared.extras import install_hint
 
 _MIN_PYTHON = (3, 11)
-# Packages that only the extras install: for all servers, for the API, for workers.
+# Packages that images of one process lack: for all servers, for the API, for workers.
 _PACKAGES = (
     *("sqlalchemy", "psycopg", "redis", "minio", "celery"),
     *("fastapi", "uvicorn"),
@@ -46,11 +46,11 @@ def check_python() -> Iterator[Finding]:
 
 
 def check_packages() -> Iterator[Finding]:
-    """Check which extras are installed."""
+    """Check whether all packages are installed."""
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         said = f"enough for a client; some processes also need {', '.join(missing)}"
-        yield warn("packages", said, install_hint("embedded"))
+        yield warn("packages", said, install_hint())
     else:
         yield ok("packages", "all packages of client, API and workers are installed")
 

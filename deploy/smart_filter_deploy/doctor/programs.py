@@ -31,7 +31,7 @@ def check_servers() -> Iterator[Finding]:
             said, _, fix = str(error).rpartition(": ")
             yield fail(name, said, fix)
         except (OSError, subprocess.SubprocessError) as error:
-            fix = f"{install_hint('embedded')}, and --force-reinstall"
+            fix = f"{install_hint()} --force-reinstall"
             yield fail(name, f"does not run ({error})", fix)
 
 

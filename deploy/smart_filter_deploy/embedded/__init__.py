@@ -9,7 +9,7 @@ with StopRequest() as stop, Stack(DataFolder(path), stop=stop) as stack:
     stack.supervise()                         # until SIGINT or SIGTERM
 
 stack             servers and commands, supervised and stopped together
-child_processes   one child process: ends with its parent (`parent_death`), restarts after a pause
+child_processes   one server or command: its log, its readiness, its restart after a pause
 folder            layout of the data folder, its lock, and the announcement of a running stack
 postgres, valkey  preparation and readiness probe of each server
 server_user       the user that PostgreSQL runs as, when the parent is root

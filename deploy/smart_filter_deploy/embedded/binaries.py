@@ -11,7 +11,7 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.extras import install_hint
 
 _MIN_POSTGRES = 16
-_REMEDY = install_hint("embedded")
+_REMEDY = install_hint()
 
 
 def postgres_folder(system: Path = Path("/usr/lib/postgresql")) -> Path:

@@ -16,13 +16,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from smart_filter_deploy.certificates import begin_certificate, encode_key
 from smart_filter_deploy.embedded.folder import CERTIFICATE_SECRETS, DataFolder
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.security import signing_certificate
 
 _ORGANIZATION: Final = "Smart Filter, a test certificate of this machine"
 _VALID_DAYS: Final = 3650
+# Clocks that are late still accept a new certificate.
+_CLOCK_DIFFERENCE: Final = dt.timedelta(hours=1)
 
 
 def keep(folder: DataFolder) -> None:
@@ -44,7 +45,7 @@ def make(*, now: dt.datetime, days: int = _VALID_DAYS) -> tuple[str, str]:
     """
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     expires_at = now + dt.timedelta(days=days)
-    authority = begin_certificate(
+    authority = _begin_certificate(
         _name("authority"),
         _name("authority"),
         authority_key,
@@ -53,7 +54,7 @@ def make(*, now: dt.datetime, days: int = _VALID_DAYS) -> tuple[str, str]:
         is_authority=True,
     ).sign(authority_key, hashes.SHA256())
     signing = (
-        begin_certificate(
+        _begin_certificate(
             _name("signer"),
             _name("authority"),
             key,
@@ -74,7 +75,55 @@ def make(*, now: dt.datetime, days: int = _VALID_DAYS) -> tuple[str, str]:
     chain = b"".join(
         certificate.public_bytes(serialization.Encoding.PEM) for certificate in (signing, authority)
     )
-    return chain.decode(), encode_key(key).decode()
+    key_pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return chain.decode(), key_pem.decode()
+
+
+def _begin_certificate(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    now: dt.datetime,
+    expires_at: dt.datetime,
+    is_authority: bool,
+) -> x509.CertificateBuilder:
+    """Return an unsigned certificate of a key.
+
+    is_authority: whether the key signs certificates, else it signs anything else.
+    """
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_DIFFERENCE)
+        .not_valid_after(expires_at)
+        .add_extension(
+            x509.BasicConstraints(ca=is_authority, path_length=0 if is_authority else None),
+            critical=True,
+        )
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=not is_authority,
+                content_commitment=False,
+                key_encipherment=False,
+                data_encipherment=False,
+                key_agreement=False,
+                key_cert_sign=is_authority,
+                crl_sign=is_authority,
+                encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
 
 
 def _name(common: str) -> x509.Name:

@@ -1,9 +1,7 @@
 """Run child processes that end when this process ends.
 
-Each child leads a process group of its own, so Ctrl-C in a terminal reaches only this process.
-`parent_death` ties the child to this process: when this process ends, even by SIGKILL, the kernel
-sends the child its death signal. The kernel considers the *thread* that started a child its parent,
-so only the main thread starts children.
+When this process ends, even by SIGKILL, the kernel sends each child its death signal. The kernel
+considers the *thread* that started a child its parent, so only the main thread starts children.
 """
 
 import contextlib
@@ -11,8 +9,6 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from smart_filter_deploy.embedded import parent_death
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.process_secrets import Process
+from smart_filter_shared.child_processes import programs
+from smart_filter_shared.child_processes.programs import Identity
 from smart_filter_shared.errors import SetupFailed
 
 # A longer log is copied to `.log.1`, over the previous one, and emptied.
@@ -38,14 +35,6 @@ _MAX_PAUSE_SECONDS = 4.0
 # Files of children are for their user only.
 _UMASK = 0o077
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The user and group of a process, when they differ from this process's."""
-
-    uid: int
-    gid: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +98,7 @@ class Child:
         self.log = folder.log(command.name)
         self._log_start = 0
         self._inherit = (held, *command.inherit)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: programs.Process | None = None
         self._started_at = 0.0
         self._ended_at: float | None = None
         self._backoff = Backoff()
@@ -123,16 +112,16 @@ class Child:
         self.bound_log()
         with self._open_log() as log:
             self._log_start = log.tell()
-            self._process = subprocess.Popen(  # noqa: S603  no untrusted program or argument
-                _launcher_arguments(self.command),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=dict(self.command.env),
-                cwd=self.command.cwd,
+            command = self.command
+            self._process = programs.start(
+                programs.tie(
+                    command.argv, death_signal=command.death_signal, identity=command.identity
+                ),
+                env=command.env,
+                output=log,
+                cwd=command.cwd,
+                inherit=self._inherit,
                 umask=_UMASK,
-                process_group=0,
-                pass_fds=self._inherit,
             )
         self._started_at, self._ended_at = time.monotonic(), None
 
@@ -176,15 +165,10 @@ class Child:
 
         When the process has ended, kills the rest of its group.
         """
-        process = self._process
-        if process is None or process.returncode is not None:
+        if self._process is None or self._ended_at is not None:
             return True
-        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        if os.waitid(os.P_PID, process.pid, options) is None:
+        if not programs.has_ended(self._process):
             return False
-        # Before `wait` frees the process id, which another group could then get.
-        self.send_to_group(signal.SIGKILL)
-        process.wait()
         self._ended_at = time.monotonic()
         return True
 
@@ -214,9 +198,8 @@ class Child:
 
     def send_to_group(self, number: signal.Signals) -> None:
         """Send a signal to the process group."""
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+        if self._process is not None:
+            programs.send_to_group(self._process, number)
 
     def ask_to_stop(self) -> None:
         """Send the stop signal, and SIGCONT for a process that SIGSTOP has stopped."""
@@ -298,13 +281,3 @@ def _describe_signal(child: Child) -> str:
     """
     status = child.exit_status or 0
     return f" ({signal.strsignal(-status)})" if status < 0 else ""
-
-
-def _launcher_arguments(command: Command) -> list[str]:
-    user = command.identity
-    return [
-        *(sys.executable, "-I", "-S", parent_death.__file__),
-        *(str(os.getpid()), str(int(command.death_signal))),
-        *(("-", "-") if user is None else (str(user.uid), str(user.gid))),
-        *("--", *map(str, command.argv)),
-    ]

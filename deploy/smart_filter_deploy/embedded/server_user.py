@@ -7,8 +7,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from smart_filter_deploy.embedded.child_processes import Identity
 from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_shared.child_processes.programs import Identity
 from smart_filter_shared.errors import SetupFailed
 
 _CANDIDATES = ("postgres", "nobody")

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import os
 import signal
 import sys
@@ -248,8 +249,9 @@ def _read_plain_variables() -> dict[str, str]:
 
 
 def _needs_certificate() -> bool:
-    """Return whether the operator has set no certificate for Content Credentials."""
-    return not any(os.environ.get(name) for name in (CERTIFICATE, KEY))
+    """Return whether c2pa is installed, and the operator has set no certificate for it."""
+    is_set = any(os.environ.get(name) for name in (CERTIFICATE, KEY))
+    return not is_set and importlib.util.find_spec("c2pa") is not None
 
 
 def _make_certificate(folder: DataFolder) -> Command:

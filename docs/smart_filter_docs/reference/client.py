@@ -2,19 +2,32 @@
 
 import dataclasses
 import inspect
+import pkgutil
 import re
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from types import FunctionType
-from typing import Final, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Final, Literal, get_args, get_origin, get_type_hints
 
 import smart_filter_client
+import smart_filter_wire
 from smart_filter_client import Client, Recipe, errors, models
 from smart_filter_docs.markdown import block, code, sections, table
+from smart_filter_wire import formats
+from smart_filter_wire.webhooks import EndedEventPage
 
+# The modules of the types of answers.
+_WIRE: Final = [
+    f"{smart_filter_wire.__name__}.{module.name}"
+    for module in pkgutil.iter_modules(smart_filter_wire.__path__)
+    if module.name != "formats"
+]
 # Longest signature in characters that stays on one line.
 _WIDTH: Final = 88
 # Rewrites of annotations: modules before class names are cut.
 _HOME: Final = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Z])")
+# The mark of a format is no part of a type.
+_MARKED: Final = re.compile(r"Annotated\[(.*?), (?:<[^>]*>|Rounded\([^)]*\)|Limits\([^)]*\))\]")
 _OPTIONAL: Final = re.compile(r"\bOptional\[([^\[\]]+)\]")
 _UNION: Final = re.compile(r"\bUnion\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 # The second of two `name: meaning` pairs in one line of a docstring.
@@ -42,12 +55,12 @@ def page() -> str:
         table(
             ("type", "words"),
             (
-                (code(name), " ".join(map(code, get_args(words))))
+                (code(name), " ".join(map(code, get_args(_bare(words)))))
                 for name, words in _literals().items()
             ),
         ),
         "## Results",
-        *(part for name in _values() for part in _value(getattr(_home(name), name))),
+        *(part for kind in _values() for part in _value(kind)),
         "## Webhook verification",
         *_callable("verify_webhook", smart_filter_client.verify_webhook),
         "## Errors",
@@ -69,17 +82,23 @@ def _fields(kind: type) -> list[tuple[str, object]]:
     return sorted(get_type_hints(kind).items(), key=lambda field: "." in field[0])
 
 
-def _values() -> list[str]:
-    """Return the names of the dataclasses of the client, then those of its models."""
-    return [name for name in _names() if dataclasses.is_dataclass(getattr(_home(name), name))]
+def _values() -> Iterator[type]:
+    """Yield the dataclasses of the client, then those of answers, without their pages."""
+    for name, value in _names().items():
+        is_page = name.endswith("Page") and name != EndedEventPage.__name__
+        if dataclasses.is_dataclass(value) and isinstance(value, type) and not is_page:
+            yield value
 
 
-def _names() -> list[str]:
-    return list(dict.fromkeys([*smart_filter_client.__all__, *models.__all__]))
-
-
-def _home(name: str) -> object:
-    return smart_filter_client if hasattr(smart_filter_client, name) else models
+def _names() -> dict[str, object]:
+    """Return the public names of the client and of the types of answers; a client's own first."""
+    homes = [smart_filter_client, models, *(import_module(name) for name in _WIRE)]
+    return {
+        name: value
+        for home in reversed(homes)
+        for name, value in vars(home).items()
+        if name[0].isupper() and getattr(value, "__module__", "") != formats.__name__
+    }
 
 
 def _callable(name: str, method: Callable[..., object]) -> Iterator[str]:
@@ -126,7 +145,7 @@ def _spread(name: str, signature: inspect.Signature) -> str:
     """Return a signature, with one parameter a line when one line is too short."""
     parameters: list[str] = []
     for given in signature.parameters.values():
-        if given.name == "self":
+        if given.name in {"self", "client"}:
             continue
         if given.kind is given.KEYWORD_ONLY and "*" not in parameters:
             parameters.append("*")
@@ -135,7 +154,8 @@ def _spread(name: str, signature: inspect.Signature) -> str:
         default = "" if given.default is given.empty else f" = {_default(given.default)}"
         parameters.append(f"{given.name}{kind}{default}")
     gives = signature.return_annotation
-    returns = "" if gives in {signature.empty, None} else f" -> {_annotation(gives)}"
+    given_back = _annotation(gives).replace("AsyncGenerator", "Iterator")
+    returns = "" if gives in {signature.empty, None} else f" -> {given_back}"
     whole = f"{name}({', '.join(parameters)}){returns}"
     if len(whole) <= _WIDTH:
         return whole
@@ -148,15 +168,24 @@ def _default(value: object) -> str:
 
 
 def _annotation(annotation: object) -> str:
-    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    text = _formatted(annotation)
     for name, words in _literals().items():
-        text = text.replace(inspect.formatannotation(words), name)
-    text = _HOME.sub("", text).replace("NoneType", "None")
+        for kind in (words, _bare(words)):
+            text = text.replace(_formatted(kind), name)
+    text = _MARKED.sub(r"\1", text).replace("NoneType", "None")
     text = _UNION.sub(lambda union: union[1].replace(", ", " | "), text)
     return _OPTIONAL.sub(r"\1 | None", text)
 
 
+def _formatted(annotation: object) -> str:
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return _HOME.sub("", text)
+
+
 def _literals() -> dict[str, object]:
     """Return the sets of words that the client names, by name."""
-    by_name = {name: getattr(_home(name), name) for name in _names()}
-    return {name: kind for name, kind in by_name.items() if get_origin(kind) is Literal}
+    return {name: kind for name, kind in _names().items() if get_origin(_bare(kind)) is Literal}
+
+
+def _bare(kind: object) -> object:
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind

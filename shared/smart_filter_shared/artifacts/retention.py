@@ -15,9 +15,9 @@ from typing import Final
 
 from sqlalchemy import Connection, TextClause, text
 
-from smart_filter_shared.db import partitions, sessions
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.db.rows import read_row
-from smart_filter_shared.ids import JobId, Tenant, day_of
+from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.storage.keys import tenant_of
 
 # How long an Idempotency-Key is kept.
@@ -44,33 +44,26 @@ CHECKED_AGAIN: Final = f"""
     )
 """
 
-_FIND_DUE = text(f"""
-    SELECT tenant, key, job_id FROM artifacts
-    WHERE marked_at IS NULL AND expires_at <= statement_timestamp()
-        AND {partitions.READS_EVERY_UNFINISHED_JOB}
-    ORDER BY expires_at LIMIT :most
-    FOR UPDATE SKIP LOCKED
-""")  # noqa: S608 - SQL of our own
 # A held artifact gets a later expires_at and so leaves the head of the index: otherwise every pass
-# would read all held artifacts again. An unfinished job is on a day that the views show; the job
-# that an artifact belongs to is on the day named here.
-_MARK_EXPIRED_SQL = f"""
+# would read all held artifacts again.
+_MARK_EXPIRED = text(f"""
     WITH due AS MATERIALIZED (
-        SELECT * FROM unnest(
-            CAST(:tenants AS text[]), CAST(:keys AS text[]), CAST(:job_ids AS uuid[])
-        ) AS due (tenant, key, job_id)
+        SELECT tenant, key, job_id FROM artifacts
+        WHERE marked_at IS NULL AND expires_at <= statement_timestamp()
+        ORDER BY expires_at LIMIT :most
+        FOR UPDATE SKIP LOCKED
     ), needed AS MATERIALIZED (
         SELECT tenant, key, EXISTS (
-            SELECT FROM open_jobs AS jobs WHERE jobs.id = due.job_id AND jobs.outcome IS NULL
+            SELECT FROM jobs WHERE jobs.id = due.job_id AND jobs.outcome IS NULL
         ) OR EXISTS (
-            SELECT FROM borrowers JOIN open_jobs AS jobs ON jobs.id = borrowers.job_id
+            SELECT FROM borrowers JOIN jobs ON jobs.id = borrowers.job_id
             WHERE borrowers.tenant = due.tenant AND borrowers.key = due.key
                 AND jobs.outcome IS NULL
         ) OR EXISTS (
             -- A take composes its photo of those of its batch.
             SELECT FROM jobs JOIN batches ON batches.id = jobs.batch_id
-            JOIN open_jobs AS takes ON takes.id = batches.take_id
-            WHERE jobs.id = due.job_id AND {{day}} AND takes.outcome IS NULL
+            JOIN jobs AS takes ON takes.id = batches.take_id
+            WHERE jobs.id = due.job_id AND takes.outcome IS NULL
         ) AS by_job, EXISTS (
             SELECT FROM corrections
             WHERE corrections.job_id = due.job_id AND corrections.key = due.key
@@ -91,7 +84,7 @@ _MARK_EXPIRED_SQL = f"""
         END
     FROM needed
     WHERE artifacts.tenant = needed.tenant AND artifacts.key = needed.key
-"""  # noqa: S608 - SQL of our own
+""")  # noqa: S608 - SQL of our own
 
 
 def claim_marked(table: str) -> TextClause:
@@ -242,27 +235,11 @@ def record(
 def mark_expired(connection: Connection, *, most: int) -> int:
     """Mark expired artifacts, at most `most`; return the number of rows checked.
 
-    Returns `most` when it left artifacts of other days, which the next call checks.
     An artifact that an unfinished job needs, or that is training material with consent, is held:
     it stays, is not given out, and is checked again later.
     """
-    due = connection.execute(_FIND_DUE, {"most": most}).all()
-    if not due:
-        return 0
-    # The artifacts of one day's jobs: each further day of the statement takes a dozen locks.
-    day = day_of(due[0].job_id)
-    page = [row for row in due if day_of(row.job_id) == day]
-    of_day = partitions.day_condition("jobs.id", [due[0].job_id])
-    connection.execute(
-        text(_MARK_EXPIRED_SQL.format(day=of_day)),
-        {
-            "tenants": [row.tenant for row in page],
-            "keys": [row.key for row in page],
-            "job_ids": [row.job_id for row in page],
-            "material": _MATERIAL_RECHECK_SECONDS,
-        },
-    )
-    return len(page) if len(page) == len(due) else most
+    where = {"most": most, "material": _MATERIAL_RECHECK_SECONDS}
+    return connection.execute(_MARK_EXPIRED, where).rowcount
 
 
 def claim(connection: Connection, *, most: int) -> list[MarkedArtifact]:
@@ -324,7 +301,7 @@ def delete_rows(connection: Connection, removed: Collection[MarkedArtifact]) -> 
 
 def is_available(connection: Connection, tenant: Tenant, key: str) -> bool:
     """Return whether an artifact may be given out."""
-    return bool(sessions.fetch_rows(connection, _AVAILABLE, {"tenant": tenant, "key": key}))
+    return bool(driver_queries.fetch_rows(connection, _AVAILABLE, {"tenant": tenant, "key": key}))
 
 
 def is_unmarked(connection: Connection, tenant: Tenant, key: str) -> bool:

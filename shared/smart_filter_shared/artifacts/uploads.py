@@ -16,7 +16,6 @@ from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.artifacts.retention import MarkedArtifact
-from smart_filter_shared.db import partitions
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import JobId, Tenant, UploadId
 from smart_filter_shared.storage import keys
@@ -51,12 +50,11 @@ _MARK_EXPIRED = text(f"""
         SELECT id FROM uploads
         WHERE marked_at IS NULL
             AND expires_at <= statement_timestamp() - make_interval(secs => :grace_seconds)
-            AND {partitions.READS_EVERY_UNFINISHED_JOB}
         ORDER BY expires_at LIMIT :most
         FOR UPDATE SKIP LOCKED
     ), needed AS MATERIALIZED (
         SELECT id, EXISTS (
-            SELECT FROM open_jobs AS jobs
+            SELECT FROM jobs
             WHERE jobs.upload_id = due.id AND photo_key IS NULL AND outcome IS NULL
         ) AS by_job
         FROM due
@@ -78,23 +76,22 @@ _MARK = text("""
 _LOCK_OF_JOB = text("""
     SELECT id FROM uploads WHERE id = (SELECT upload_id FROM jobs WHERE id = :job_id) FOR UPDATE
 """)
-# Jobs name an upload within an hour, so until the day after it was made.
-_MARK_LAST = """
+_MARK_LAST = text("""
     UPDATE uploads SET marked_at = coalesce(marked_at, statement_timestamp())
     WHERE id = :id AND NOT EXISTS (
-        SELECT FROM jobs WHERE jobs.upload_id = uploads.id AND jobs.id <> :job_id AND {days}
+        SELECT FROM jobs WHERE jobs.upload_id = uploads.id AND jobs.id <> :job_id
     )
     RETURNING tenant, key
-"""
-_LOCK_UNNEEDED = """
+""")
+_LOCK_UNNEEDED = text("""
     SELECT id FROM uploads
-    WHERE id IN (SELECT upload_id FROM jobs WHERE id = ANY(:job_ids) AND keep_nothing AND {days})
+    WHERE id IN (SELECT upload_id FROM jobs WHERE id = ANY(:job_ids) AND keep_nothing)
     ORDER BY id FOR UPDATE
-"""
+""")
 _MARK_UNNEEDED = text("""
     UPDATE uploads SET marked_at = coalesce(marked_at, statement_timestamp())
     WHERE id = ANY(:ids) AND NOT EXISTS (
-        SELECT FROM open_jobs AS jobs
+        SELECT FROM jobs
         WHERE jobs.upload_id = uploads.id AND photo_key IS NULL AND outcome IS NULL
     )
 """)
@@ -192,9 +189,7 @@ def mark_last_reference(connection: Connection, job_id: JobId) -> list[MarkedArt
     upload = connection.execute(_LOCK_OF_JOB, {"job_id": job_id}).one_or_none()
     if upload is None:
         return []
-    days = partitions.day_condition("jobs.id", [upload.id], more_days=1)
-    mark_last = text(_MARK_LAST.format(days=days))
-    rows = connection.execute(mark_last, {"id": upload.id, "job_id": job_id})
+    rows = connection.execute(_MARK_LAST, {"id": upload.id, "job_id": job_id})
     return [read_row(MarkedArtifact, row) for row in rows]
 
 
@@ -203,8 +198,7 @@ def mark_unneeded(connection: Connection, job_ids: Collection[JobId]) -> None:
 
     The jobs are locked.
     """
-    lock = text(_LOCK_UNNEEDED.format(days=partitions.day_condition("jobs.id", job_ids)))
-    uploads = connection.execute(lock, {"job_ids": list(job_ids)}).all()
+    uploads = connection.execute(_LOCK_UNNEEDED, {"job_ids": list(job_ids)}).all()
     if uploads:
         connection.execute(_MARK_UNNEEDED, {"ids": [row.id for row in uploads]})
 

@@ -4,7 +4,6 @@ The workers draw filters: one file for each, with the name of its card here.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from smart_filter_shared.catalog.parameters import (
@@ -16,6 +15,7 @@ from smart_filter_shared.catalog.parameters import (
     text,
 )
 from smart_filter_shared.catalog.scalars import Scalar
+from smart_filter_wire.words import FilterNeed
 
 MAX_CAPTION_CHARACTERS: Final = 120
 
@@ -28,13 +28,6 @@ _WHO: Final = text(
     form="all, largest, or numbers such as 1,3",
 )
 _COLOR_WORDS: Final = "black red navy teal green purple pink gold white brown".split()
-
-
-class FilterNeed(StrEnum):
-    """The results that a filter needs: the places of faces, or also their smiles."""
-
-    FACES = "faces"
-    SMILES = "smiles"
 
 
 @dataclass(frozen=True, slots=True)

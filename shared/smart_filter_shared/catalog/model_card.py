@@ -8,12 +8,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from smart_filter_shared.catalog.parameters import Parameter, Parameters, fill_defaults
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import LEADING_TASK, STAGE_OF_TASK, StageName, TaskName
+from smart_filter_wire.catalog import ModelWeights as WeightsFile
+from smart_filter_wire.words import Commercial
 
 # Parameter that selects the file of weights of a model with several.
 ENTRY_PARAMETER = "entry"
@@ -27,29 +28,6 @@ STRONGER_PARAMETER = "stronger"
 MATTE_MODEL_PARAMETER = "matte_model"
 # Parameters that name one model, or several separated by commas, of the card's own task.
 MODEL_NAME_PARAMETERS = frozenset({MEMBERS_PARAMETER, MATTE_MODEL_PARAMETER})
-
-
-class Commercial(StrEnum):
-    """Whether a model may be used commercially: the least of its code, weights and training data.
-
-    YES: all of them allow it.  ASK: the terms of one are unknown, unclear or to be agreed on.
-    NO: the terms of one are for research only, or were never given.
-    """
-
-    YES = "yes"
-    ASK = "ask"
-    NO = "no"
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsFile:
-    """A file in the weights folder.
-
-    name: its path below the folder.  sha256: lower-case hex digest of its bytes.
-    """
-
-    name: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

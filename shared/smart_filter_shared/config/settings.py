@@ -151,7 +151,7 @@ class RetentionSettings(BaseSettings):
     """Retention times.
 
     input_seconds: of photos and intermediate artifacts.  result_seconds: of results.
-    record_seconds: of the rows of jobs, after the day of submission; 0: for ever.
+    record_seconds: of the rows of jobs, after the end of the job; 0: for ever.
     audit_seconds: of the security log.
     """
 

@@ -6,6 +6,7 @@ also limits the wait for the outcome of a statement, because a proxy answers TCP
 place.
 """
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -39,11 +40,13 @@ class BoundedConnection(Connection[Any]):
     """A connection that closes when the server does not answer in time.
 
     wait_seconds: the longest wait for the outcome of one statement.
-    session_seconds: the server's limit of a statement that is set for the session; None: none is.
+    session_settings: the server's settings of the session; None behind a pooler, which shares it.
+    begins: whether a transaction begins with the next statement.
     """
 
     wait_seconds: float = SET_UP_SECONDS
-    session_seconds: float | None = None
+    session_settings: Mapping[str, str] | None = None
+    begins: bool = False
 
     def wait(
         self,
@@ -67,7 +70,8 @@ class BoundedAsyncConnection(AsyncConnection[Any]):
     """The same for an event loop."""
 
     wait_seconds: float = SET_UP_SECONDS
-    session_seconds: float | None = None
+    session_settings: Mapping[str, str] | None = None
+    begins: bool = False
 
     async def wait(
         self,

@@ -11,7 +11,6 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.db import partitions
 from smart_filter_shared.db.process_roles import ProcessRole
 
 _ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
@@ -27,6 +26,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
     # Also runs most commands of operators, in its container.
     ProcessRole.API: {
         "alembic_version": "SELECT",
+        "all_stages": "SELECT",
         "artifacts": _ALL,
         # The table sets `at`: a row cannot be older than it is.
         "audit_events": "SELECT, INSERT (tenant, event, key_id, network, subject, count)",
@@ -37,12 +37,12 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "browser_codes": "SELECT, INSERT, DELETE",
         "browser_sessions": _ALL,
         "capabilities": "SELECT",
-        "cells": "SELECT",
         "corrections": "SELECT, INSERT, DELETE",
         "data_items": "SELECT, DELETE",
         "data_removals": "SELECT, INSERT",
         "deliveries": f"SELECT, {_INSERT_DELIVERIES}, UPDATE, DELETE",
         "delivery_attempts": "SELECT, DELETE",
+        "ended_stages": "SELECT, UPDATE, DELETE",
         "events": f"SELECT, {_INSERT_EVENTS}, DELETE",
         "failures": "SELECT",
         "foresight": "SELECT",
@@ -53,8 +53,6 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "measures": "SELECT",
         "model_versions": "SELECT",
         "models": "SELECT",
-        "open_jobs": "SELECT, UPDATE",
-        "open_stages": "SELECT, UPDATE, DELETE",
         "paces": "SELECT",
         "pauses": "SELECT, INSERT, DELETE",
         "queue_samples": "SELECT",
@@ -65,6 +63,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "samples": "SELECT",
         "stages": _ALL,
         "stored_changes": "SELECT",
+        "sweeper": "SELECT",
         "tenants": "SELECT, INSERT, UPDATE",
         "tombstones": "SELECT, INSERT",
         "uploads": "SELECT, INSERT, UPDATE",
@@ -76,20 +75,20 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
     # Every worker also sweeps and collects garbage.
     ProcessRole.WORKER: {
         "alembic_version": "SELECT",
+        "all_stages": "SELECT",
         "artifacts": _ALL,
         "backgrounds": "SELECT, INSERT, UPDATE",
         "batch_gaps": "SELECT, INSERT, DELETE",
         "batches": "SELECT, UPDATE, DELETE",
         "borrowers": "SELECT, INSERT, DELETE",
         "capabilities": "SELECT, INSERT, UPDATE",
-        "cells": "SELECT, UPDATE",
-        "closed_days": "SELECT, UPDATE (visit_at, reopened), DELETE",
         "corrections": "SELECT, UPDATE, DELETE",
         "data_items": "SELECT, INSERT, DELETE",
         "data_removals": "SELECT, INSERT",
         "data_sets": "SELECT, UPDATE",
         "deliveries": f"SELECT, {_INSERT_DELIVERIES}, UPDATE (id), DELETE",
         "delivery_attempts": "SELECT (delivery_id), DELETE",
+        "ended_stages": _ALL,
         "events": f"SELECT, {_INSERT_EVENTS}, DELETE",
         "failures": _ALL,
         "foresight": "SELECT, INSERT, UPDATE",
@@ -99,19 +98,15 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "measures": "SELECT, INSERT, UPDATE",
         "model_versions": "SELECT",
         "models": "SELECT, INSERT, UPDATE",
-        "open_jobs": "SELECT, UPDATE",
-        "open_stages": "SELECT, UPDATE, DELETE",
         "paces": "SELECT, INSERT, UPDATE",
         "pauses": "SELECT",
         "queue_samples": "SELECT, INSERT, DELETE",
         "queue_snapshots": "SELECT, INSERT, UPDATE",
         "requests": "SELECT (tenant, key, claimed_at, job_id), UPDATE (body), DELETE",
         "samples": "SELECT, INSERT, DELETE",
-        "shadow_results": (
-            "SELECT, INSERT (digest, against, at, agreement, error), UPDATE (id), DELETE"
-        ),
         "stages": "SELECT, UPDATE, DELETE",
         "stored_changes": "SELECT, DELETE",
+        "sweeper": "SELECT, UPDATE",
         "tenants": (
             "SELECT (name, weight, finish, emotions, spent_on, spent_megapixels, used_bytes),"
             " INSERT (name, finish, used_bytes),"
@@ -130,6 +125,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "corrections": "SELECT",
         "deliveries": "SELECT, UPDATE",
         "delivery_attempts": "INSERT (delivery_id, at, seconds, status, answer, error)",
+        "ended_stages": "SELECT",
         "jobs": "SELECT",
         "stages": "SELECT",
         "tenants": "SELECT (name, emotions)",
@@ -139,15 +135,10 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "workers": _ALL,
     },
 }
-# Functions that run with the owner's rights (migrations 0001 and 0004).
+# Functions that run with the owner's rights (migration 0001).
 _FUNCTION_GRANTS: Final[Mapping[ProcessRole, tuple[str, ...]]] = {
-    ProcessRole.API: ("create_day(date)",),
-    ProcessRole.WORKER: (
-        "close_day(text)",
-        "drop_day(text)",
-        "show_days(text, uuid[], uuid[], text[])",
-        "delete_old_audit_events(double precision, bigint)",
-    ),
+    ProcessRole.API: (),
+    ProcessRole.WORKER: ("delete_old_audit_events(double precision, bigint)",),
     ProcessRole.SENDER: (),
 }
 
@@ -166,8 +157,6 @@ def apply(connection: Connection) -> None:
     functions = ", ".join(function for several in _FUNCTION_GRANTS.values() for function in several)
     # PostgreSQL's default; a restored backup may lack the opposite.
     connection.exec_driver_sql(f"REVOKE ALL ON FUNCTION {functions} FROM PUBLIC")
-    # No day is created or dropped meanwhile.
-    connection.execute(text("LOCK TABLE ONLY jobs IN SHARE UPDATE EXCLUSIVE MODE"))
     roles = connection.scalars(
         text("SELECT rolname FROM pg_roles WHERE rolname = ANY(:roles)"),
         {"roles": list(ProcessRole)},
@@ -184,7 +173,6 @@ def _build_statements(connection: Connection, role: ProcessRole) -> list[str]:
             FROM pg_roles WHERE rolname = current_user
         """)
     ).one()
-    days = [f"jobs_{span.name}" for span in partitions.list_partitions(connection)]
     revoked = ("TABLES", "SEQUENCES", "ROUTINES")
     return [
         *([_REVOKE_LARGE_OBJECTS] if is_superuser else []),
@@ -195,6 +183,5 @@ def _build_statements(connection: Connection, role: ProcessRole) -> list[str]:
         f"GRANT CONNECT ON DATABASE {database} TO {role}",
         f"GRANT USAGE ON SCHEMA {schema} TO {role}",
         *(f"GRANT {rights} ON {table} TO {role}" for table, rights in TABLE_GRANTS[role].items()),
-        f"GRANT SELECT ON {', '.join(days)} TO {role}",
         *(f"GRANT EXECUTE ON FUNCTION {function} TO {role}" for function in _FUNCTION_GRANTS[role]),
     ]

@@ -5,14 +5,11 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import OperationalError
 
-from smart_filter_shared.db import grants, partitions, schema, sessions
+from smart_filter_shared.db import grants, schema, sessions
 
 # Rows per transaction of a reset; bounds how long its locks are held.
 _RESET_ROWS = 10_000
-# Tries to replace a view. Each waits for its lock for 0.2 s (db/partitions.py).
-_VIEW_TRIES = 300
 
 
 def upgrade(engine: Engine) -> None:
@@ -36,28 +33,9 @@ def upgrade(engine: Engine) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         schema.record_compatibility(connection)
-        partitions.create_upcoming(connection)
-        connection.commit()
-        _renew_views(connection)
         grants.apply(connection)
         connection.commit()
         _reset_restored_ids(connection)
-
-
-def _renew_views(connection: Connection) -> None:
-    """Replace the views of open days, so that they show columns added to their tables.
-
-    Busy workers can delay replacing a view, so each step is tried for a minute.
-    """
-    for step in partitions.VIEW_STEPS:
-        for tries_left in reversed(range(_VIEW_TRIES)):
-            try:
-                with connection.begin():
-                    step(connection)
-                break
-            except OperationalError:
-                if not tries_left or connection.invalidated:
-                    raise
 
 
 def _reset_restored_ids(connection: Connection) -> None:

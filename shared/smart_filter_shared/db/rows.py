@@ -1,11 +1,10 @@
 """Read the rows of queries as dataclasses."""
 
-from collections.abc import Hashable
-from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
 from sqlalchemy import Row, RowMapping
+
+from smart_filter_shared.typed_json import adapter
 
 Value = TypeVar("Value")
 
@@ -21,10 +20,5 @@ def read_row(
     Raises ValueError for a value that the dataclass does not allow.
     """
     columns = row if isinstance(row, RowMapping) else row._mapping  # noqa: SLF001 - public
-    value: Value = _make_adapter(cast("Hashable", kind)).validate_python({**columns, **more})
+    value: Value = adapter(kind).validate_python({**columns, **more})
     return value
-
-
-@cache
-def _make_adapter(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - a dataclass, and the same
-    return TypeAdapter(kind)

@@ -2,9 +2,9 @@
 
 Statements are SQLAlchemy Core or SQL text: on hot paths the ORM costs a third of the speed.
 
-A connection carries no state from one transaction to the next, so a pooler in transaction mode
-works in front of the database. The driver sends no BEGIN of its own: the message that begins a
-transaction also sets the transaction's settings, which saves a round trip.
+The driver sends no BEGIN of its own. A transaction has settings: behind a pooler, the message that
+begins it sets them for it alone. On a connection to the server itself they are of the session, and
+are set again only when the next transaction has others: nine settings took longer than a claim.
 
 Each statement has two deadlines. The server cancels it after `statement_timeout`, and its outcome
 is then known. `_GRACE_SECONDS` later the client closes a connection whose server is silent.
@@ -13,24 +13,20 @@ is then known. `_GRACE_SECONDS` later the client closes a connection whose serve
 import contextlib
 import time
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from psycopg import AsyncConnection as AsyncDriverConnection
-from psycopg import AsyncRawCursor, RawCursor
 from psycopg.errors import DuplicatePreparedStatement
-from sqlalchemy import Connection, Engine, TextClause, create_engine, event
-from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.util import await_only, greenlet_spawn
+from sqlalchemy.util import greenlet_spawn
 
 from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db.bounded_connections import (
@@ -65,33 +61,36 @@ _PING_AFTER_SECONDS = 1.0
 # Limit of a ping: with a new connection after it, below the API's patience of 5 s.
 _PING_SECONDS: Final = 2.0
 _IDLE_SINCE = "idle_since"
+_LOCK_TIMEOUT: Final = "'10s'"
+BEGIN: Final = "BEGIN"
 _ENGINE_OPTIONS: Final[dict[str, Any]] = {
     "isolation_level": "AUTOCOMMIT",  # for the driver; `_begin` begins transactions
     "max_overflow": 0,
     "hide_parameters": True,  # else logs would contain URLs and secrets
 }
-# Names of the execution options with the settings that a transaction begins with, and with the
-# server's limit of a statement in seconds.
-_BEGIN_WITH: Final = "begin_with"
+# Names of the execution options with the server's settings by name, whether each statement commits
+# itself, and the server's limit of a statement in seconds.
+_SETTINGS: Final = "settings"
+_IS_SINGLE: Final = "is_single"
 _LIMIT: Final = "statement_seconds"
-# Custom plans read the days in the ids of jobs. Otherwise the server plans a prepared statement for
-# any ids too, at its sixth execution, and such a plan opens and locks every partition of `jobs`.
-_BY_VALUE: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 # For transactions that run the same few statements for every stage, and each statement finds a few
 # rows by key. Each connection plans them once: planning took twice as long as running. A cached
 # plan lives until the tables are analyzed again, which can be a minute after they have grown. It
 # must therefore suit tables of any size, so only index scans are enabled.
-_BY_KEY: Final = (
-    "; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off;"
-    " SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;"
-    " SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
-)
+_BY_KEY: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 # Suffix of each statement of such a transaction. A cached plan ignores later changes of these
 # settings, so the server must not share a prepared statement with transactions of another kind.
 _BY_KEY_MARK: Final = " /* by key */"
 # Below the API's patience of 5 s, after which it could not say what took so long.
 LISTING_SECONDS: Final = 4
-_IDLING: Final = "; SET LOCAL idle_in_transaction_session_timeout = 0"
+_IDLING: Final = {"idle_in_transaction_session_timeout": "0"}
 # deadlock_detected, serialization_failure, lock_not_available and
 # idle_in_transaction_session_timeout: the transaction can run again.
 _RETRYABLE_SQLSTATES = frozenset({"40P01", "40001", "55P03", "25P03"})
@@ -115,8 +114,6 @@ _REFUSALS: Final = (
     "no such database",
     "no such user",
 )
-# Writes placeholders as PostgreSQL does: $1.
-_NUMBERING: Final = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _ENCODING: Final = "UTF8"
 # Prefix of the names of psycopg's prepared statements.
 _PREPARED = "_pg3_"
@@ -146,12 +143,12 @@ def for_key_lookups(source: Engine) -> Engine:
     For the statements that run for every stage. A statement that scans many rows does not belong
     here: it would be planned as if they were few.
     """
-    return _beginning_with(source, _BY_KEY)
+    return _with_settings(source, _BY_KEY)
 
 
 def for_idle_transactions(source: Engine) -> Engine:
     """Return an engine on the same connections whose transactions may idle; for migrations only."""
-    return _beginning_with(source, _IDLING, statement_seconds=MIGRATION_SECONDS)
+    return _with_settings(source, _IDLING, statement_seconds=MIGRATION_SECONDS)
 
 
 def open_async_engine(
@@ -175,17 +172,15 @@ def open_async_engine(
 def reader(source: AsyncEngine) -> AsyncEngine:
     """Return an engine on the same connections that only reads, one statement a transaction.
 
-    A statement about jobs of any day names their days (partitions.day_condition): no setting can
-    make its plans do so.
     BEGIN and COMMIT cost two round trips, most of the time that reading one row takes.
     """
     # SQLAlchemy's isolation level would be set at each checkout and reset at each checkin.
-    return source.execution_options(**{_BEGIN_WITH: ""})
+    return source.execution_options(**{_IS_SINGLE: True})
 
 
 def single_statements(source: Engine) -> Engine:
     """Return an engine for threads like a `reader`; open it with `connection`."""
-    return source.execution_options(**{_BEGIN_WITH: ""})
+    return source.execution_options(**{_IS_SINGLE: True})
 
 
 def for_lists(source: AsyncEngine) -> AsyncEngine:
@@ -225,35 +220,6 @@ def transaction(source: Engine) -> Iterator[Connection]:
     with translate_errors(sending), source.begin() as connection:
         yield connection
         sending.may_commit = True
-
-
-def fetch_rows(
-    connection: Connection, statement: TextClause, parameters: Mapping[str, object]
-) -> list[tuple[Any, ...]]:
-    """Run a statement that returns rows on the driver; return them.
-
-    For the statements that run for every stage and every request. SQLAlchemy's execution and
-    result objects take twice the driver's own time, and its driver parses the placeholders of a
-    long statement at every execution. The listeners and the treatment of errors are SQLAlchemy's.
-    """
-    driver: Any = connection.connection.driver_connection  # psycopg's, sync or async
-    is_async = isinstance(driver, AsyncDriverConnection)
-    cursor: Any = AsyncRawCursor(driver) if is_async else RawCursor(driver)
-    query, names = _compile(statement)
-    values: Any = [parameters[name] for name in names]
-    for listener in connection.dispatch.before_cursor_execute:
-        query, values = listener(connection, cursor, query, values, None, False)
-    with handle_driver_errors(connection, query):
-        if is_async:
-            rows: list[tuple[Any, ...]] = await_only(_fetch_async(cursor, query, values))
-            return rows
-        cursor.execute(query, values)
-        return list(cursor.fetchall())
-
-
-def array_text(values: Iterable[object]) -> str:
-    """Return an SQL array of values that need no quotes: the driver is slow to convert a list."""
-    return f"{{{','.join(map(str, values))}}}"
 
 
 @contextmanager
@@ -329,41 +295,30 @@ def handle_driver_errors(connection: Connection, query: str) -> Iterator[None]:
         connection._handle_dbapi_exception(error, query, None, None, None)  # noqa: SLF001 - no public name
 
 
-async def _fetch_async(
-    cursor: AsyncRawCursor[tuple[Any, ...]], query: str, values: Sequence[object]
-) -> list[tuple[Any, ...]]:
-    await cursor.execute(query, values)
-    return await cursor.fetchall()
-
-
-@lru_cache
-def _compile(statement: TextClause) -> tuple[str, Sequence[str]]:
-    """Return a statement with numbered placeholders, and the parameters' names in this order."""
-    compiled = statement.compile(dialect=_NUMBERING)
-    return str(compiled), compiled.positiontup or ()
-
-
 def _options(
     settings: DatabaseSettings, connections: int, statement_seconds: float
 ) -> dict[str, Any]:
     # An idle transaction holds locks and keeps vacuum from removing dead rows.
     idle_ms = round(1000 * settings.patience_seconds)
-    transaction_settings = (
-        f"SET LOCAL idle_in_transaction_session_timeout = {idle_ms};"
-        f" SET LOCAL lock_timeout = '10s'; {_BY_VALUE}"
-    )
     return {
         **_ENGINE_OPTIONS,
         "pool_size": connections,
         "pool_timeout": settings.patience_seconds,
-        "execution_options": {_BEGIN_WITH: transaction_settings, _LIMIT: statement_seconds},
+        "execution_options": {
+            _SETTINGS: {
+                "idle_in_transaction_session_timeout": str(idle_ms),
+                "lock_timeout": _LOCK_TIMEOUT,
+            },
+            _IS_SINGLE: False,
+            _LIMIT: statement_seconds,
+        },
         "connect_args": dict(PARAMETERS),
     }
 
 
-def _beginning_with(source: Engine, more: str, **options: float) -> Engine:
-    transaction_settings = source.get_execution_options()[_BEGIN_WITH]
-    return source.execution_options(**{_BEGIN_WITH: transaction_settings + more, **options})
+def _with_settings(source: Engine, more: Mapping[str, str], **options: float) -> Engine:
+    settings = {**source.get_execution_options()[_SETTINGS], **more}
+    return source.execution_options(**{_SETTINGS: settings, **options})
 
 
 def _connect(
@@ -380,7 +335,7 @@ def _listen(source: Engine, clock: Callable[[], float]) -> None:
     # First, because SQLAlchemy's own set-up fails on the bytes that another encoding yields.
     event.listen(source.pool, "connect", _require_encoding, insert=True)
     event.listen(source, "begin", _begin)
-    event.listen(source, "before_cursor_execute", _mark_by_key, retval=True)
+    event.listen(source, "before_cursor_execute", _before_statement, retval=True)
     limit_seconds = source.get_execution_options()[_LIMIT]
 
     def configure(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -409,29 +364,51 @@ def _begin(connection: Connection) -> None:
     level after a migration has run statements outside of transactions.
     """
     options = connection.get_execution_options()
-    level, settings = options.get("isolation_level"), options[_BEGIN_WITH]
+    level, is_single = options.get("isolation_level"), options[_IS_SINGLE]
     driver: Any = connection.connection.driver_connection  # a bounded one, sync or async
     limit_seconds = options[_LIMIT]
     driver.wait_seconds = limit_seconds + _GRACE_SECONDS
-    if level == "AUTOCOMMIT" or not settings:
+    driver.begins = False
+    if level == "AUTOCOMMIT":
         return
-    if limit_seconds != driver.session_seconds:
-        settings = f"SET LOCAL {_server_limit(limit_seconds)}; {settings}"
-    query = f"BEGIN; {settings}" if level is None else settings
+    wanted = {"statement_timeout": _server_limit(limit_seconds), **options[_SETTINGS]}
+    if level is None and driver.session_settings is not None:
+        if driver.session_settings != wanted:
+            # Before the transaction, whose rollback would undo it.
+            _send(connection, _set_for_session(driver.session_settings, wanted))
+            driver.session_settings = wanted
+        driver.begins = not is_single  # sent with the first statement
+    elif not is_single:
+        settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in wanted.items())
+        _send(connection, f"BEGIN; {settings}" if level is None else settings)
+
+
+def _set_for_session(present: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    changes = [
+        f"SET {name} = {value}" for name, value in wanted.items() if present.get(name) != value
+    ]
+    return "; ".join([*changes, *(f"RESET {name}" for name in present if name not in wanted)])
+
+
+def _send(connection: Connection, query: str) -> None:
     cursor = connection.connection.cursor()
     with contextlib.closing(cursor), handle_driver_errors(connection, query):
         cursor.execute(query)
 
 
-def _mark_by_key(
+def _before_statement(
     connection: Connection,
     _: DBAPICursor,
     statement: str,
     parameters: Any,  # noqa: ANN401 - the form depends on the statement
     *_more: object,
 ) -> tuple[str, Any]:
-    """Return the statement, with `_BY_KEY_MARK` appended in a key-lookup transaction."""
-    if connection.get_execution_options()[_BEGIN_WITH].endswith(_BY_KEY):
+    """Begin the transaction; return the statement, with `_BY_KEY_MARK` for key lookups."""
+    driver: Any = connection.connection.driver_connection
+    if driver.begins:
+        driver.begins = False
+        _send(connection, BEGIN)
+    if "plan_cache_mode" in connection.get_execution_options()[_SETTINGS]:
         statement += _BY_KEY_MARK
     return statement, parameters
 
@@ -455,8 +432,8 @@ def _configure(
     try:
         cursor.execute("SELECT pg_backend_pid()")
         if cursor.fetchall() == [(driver.info.backend_pid,)]:
-            cursor.execute(f"SET {_server_limit(limit_seconds)}")
-            driver.session_seconds = limit_seconds
+            driver.session_settings = {"statement_timeout": _server_limit(limit_seconds)}
+            cursor.execute(_set_for_session({}, driver.session_settings))
             return
         cursor.execute("BEGIN")
         driver.prepare_threshold = 0
@@ -473,7 +450,7 @@ def _configure(
 
 
 def _server_limit(seconds: float) -> str:
-    return f"statement_timeout = {round(1000 * seconds)}"
+    return str(round(1000 * seconds))
 
 
 def _leave_replica(context: ExceptionContext) -> None:

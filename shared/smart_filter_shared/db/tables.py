@@ -30,21 +30,6 @@ def _columns(kind: TypeEngine[Any], names: str) -> list[ColumnClause[Any]]:
     return [column(name, kind) for name in names.split()]
 
 
-jobs = table(
-    "jobs",
-    *_columns(Uuid(), "id parent_id batch_id upload_id device_key_id"),
-    *_columns(Text(), "tenant photo_key background_key photo_url upload_etag photo_name"),
-    *_columns(Text(), "photo_digest outcome"),
-    *_columns(BigInteger(), "seed"),
-    *_columns(Integer(), "batch_index album_rank link_seconds"),
-    *_columns(Double(), "megapixels"),
-    *_columns(Boolean(), "keep_nothing"),
-    *_columns(JSONB(), "metadata album_terms take error corrections"),
-    *_columns(_TEXTS, "degraded"),
-    *_columns(_MOMENT, "created_at finished_at expires_at expired_at"),
-)
-stages = table("stages", *_columns(Uuid(), "job_id"), *_columns(_MOMENT, "started_at"))
-tombstones = table("tombstones", *_columns(Uuid(), "job_id"), *_columns(Text(), "tenant"))
 batches = table(
     "batches",
     *_columns(Uuid(), "id take_id"),

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from smart_filter_shared.eta import calibration, stage_times
 from smart_filter_shared.eta.calibration import Calibration
 from smart_filter_shared.eta.stage_times import Duration, StageTime
-from smart_filter_shared.ids import Capability, Tenant
+from smart_filter_shared.ids import Capability, Tenant, first_id
 from smart_filter_shared.pipeline import PIPELINE
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue import pauses
@@ -45,7 +45,7 @@ _QUEUES = text("""
     SELECT known.capability, array_agg(rank ORDER BY place) AS ranks,
         array_agg(place ORDER BY place) AS places
     FROM (SELECT DISTINCT capability FROM models) AS known, LATERAL (
-        SELECT rank, row_number() OVER (ORDER BY rank) AS place FROM open_stages AS stages
+        SELECT rank, row_number() OVER (ORDER BY rank) AS place FROM stages
         WHERE stages.capability = known.capability AND state = 'ready'
         ORDER BY rank LIMIT :most
     ) AS queue
@@ -60,21 +60,21 @@ _SAMPLE_STAGES = text("""
         SELECT queue.* FROM (SELECT DISTINCT capability FROM models) AS known, LATERAL (
             SELECT job_id, stage, capability, rank, state,
                 row_number() OVER (ORDER BY rank) AS place
-            FROM open_stages AS stages
+            FROM stages
             WHERE stages.capability = known.capability AND state = 'ready'
             ORDER BY rank LIMIT :most
         ) AS queue
         WHERE place <= :heads OR place % :every = 0
         UNION ALL
         (
-            SELECT job_id, stage, capability, rank, state, 0 FROM open_stages
+            SELECT job_id, stage, capability, rank, state, 0 FROM stages
             WHERE state = 'running' ORDER BY job_id, stage LIMIT :most_running
         )
     )
     SELECT front.capability, front.rank, front.place, jobs.megapixels,
         CASE WHEN behind.is_first THEN behind.waiting END AS waiting
     FROM front, LATERAL (
-        SELECT megapixels FROM open_jobs WHERE id = front.job_id LIMIT 1
+        SELECT megapixels FROM jobs WHERE id = front.job_id LIMIT 1
     ) AS jobs, LATERAL (
         SELECT array_agg(other.capability) FILTER (WHERE other.state = 'waiting') AS waiting,
             NOT bool_or(
@@ -82,22 +82,22 @@ _SAMPLE_STAGES = text("""
                 AND array_position(CAST(:order AS text[]), other.stage)
                     < array_position(CAST(:order AS text[]), front.stage)
             ) AS is_first
-        FROM open_stages AS other WHERE other.job_id = front.job_id
+        FROM stages AS other WHERE other.job_id = front.job_id
     ) AS behind
 """)
 _ARRIVALS = text("""
     WITH recent AS MATERIALIZED (
-        SELECT id, tenant, recipe ->> 'priority' AS priority FROM open_jobs
+        SELECT id, tenant, recipe ->> 'priority' AS priority FROM jobs
         WHERE id >= :since ORDER BY id DESC LIMIT :most
     )
     SELECT recent.tenant, recent.priority, stages.capability, count(*) AS jobs,
         (SELECT CAST(min(CAST(id AS text)) AS uuid) FROM recent) AS first
     FROM recent, LATERAL (
-        SELECT capability FROM open_stages WHERE job_id = recent.id LIMIT :most_stages
+        SELECT capability FROM stages WHERE job_id = recent.id LIMIT :most_stages
     ) AS stages
     GROUP BY recent.tenant, recent.priority, stages.capability
 """)
-_VIRTUAL_TIME = text("SELECT virtual_time FROM cells WHERE name = :cell")
+_VIRTUAL_TIME = text("SELECT virtual_time FROM sweeper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class QueueSnapshot:
     """The state of queues and workers at one moment.
 
     waiting: a sample of the ready stages.  running: the running stages.
-    virtual_time: of the cell, on the scale of ranks (queue/fair_queueing.py).
+    virtual_time: on the scale of ranks (queue/fair_queueing.py).
     paused: capabilities that are not claimed from until an operator resumes them.
     """
 
@@ -200,7 +200,7 @@ class QueueSnapshot:
 
 
 def read_snapshot(
-    connection: Connection, *, cell: str, silent_seconds: float, now: dt.datetime
+    connection: Connection, *, silent_seconds: float, now: dt.datetime
 ) -> QueueSnapshot:
     """Read and return the queue snapshot.
 
@@ -212,7 +212,7 @@ def read_snapshot(
     queues = {Capability(row.capability): ReadyQueue(row.ranks, row.places) for row in queue_rows}
     waiting, running = _sample_stages(connection)
     return QueueSnapshot(
-        virtual_time=connection.execute(_VIRTUAL_TIME, {"cell": cell}).scalar_one(),
+        virtual_time=connection.execute(_VIRTUAL_TIME).scalar_one(),
         pools=pools,
         paces=stage_times.read_stage_times(connection),
         queues=queues,
@@ -251,7 +251,7 @@ def _sample_stages(connection: Connection) -> tuple[list[SampledStage], list[Sam
 
 def _arrivals(connection: Connection, now: dt.datetime) -> list[Arrivals]:
     since = now - dt.timedelta(seconds=ARRIVALS_WINDOW_SECONDS)
-    where = {"since": _first_id(since), "most": _MAX_ARRIVALS, "most_stages": len(PIPELINE)}
+    where = {"since": first_id(since), "most": _MAX_ARRIVALS, "most_stages": len(PIPELINE)}
     rows = connection.execute(_ARRIVALS, where).all()
     grouped: dict[tuple[Tenant, Priority], dict[Capability, float]] = {}
     for row in rows:
@@ -259,11 +259,6 @@ def _arrivals(connection: Connection, now: dt.datetime) -> list[Arrivals]:
         rates = grouped.setdefault((Tenant(row.tenant), Priority(row.priority)), {})
         rates[Capability(row.capability)] = row.jobs / seconds
     return [Arrivals(tenant, priority, rates) for (tenant, priority), rates in grouped.items()]
-
-
-def _first_id(moment: dt.datetime) -> uuid.UUID:
-    """Return the lower bound of UUIDv7 ids made from a moment on.  Source: RFC 9562, 5.7."""
-    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def _created_at(job_id: uuid.UUID) -> dt.datetime:

@@ -27,9 +27,6 @@ MAX_MASK_BYTES: Final = 10_000_000
 MAX_STROKES: Final = 200
 MAX_POINTS: Final = 2_000
 MAX_WIDTH_PX: Final = 2_000
-MAX_FACES: Final = 200
-# Faces that users add to one job: a worker looks at each for about 50 ms.
-MAX_ADDED_FACES: Final = 50
 # Corrections stored for one job, and corrections applied to one derived job.
 MAX_PER_JOB: Final = 20
 MAX_APPLIED: Final = 16

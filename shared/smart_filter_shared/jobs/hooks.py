@@ -14,19 +14,17 @@ from smart_filter_shared.takes import MAX_SHOTS, Take, TakeShot
 _RATING_RESULTS = text("""
     SELECT jobs.id, jobs.batch_index AS item, prepared.result AS prepared,
         faces.result AS faces, smiled.result AS smiled, segmented.result AS segmented
-    FROM open_jobs AS jobs
-    LEFT JOIN open_stages AS prepared ON prepared.job_id = jobs.id AND prepared.stage = 'prepare'
-    LEFT JOIN open_stages AS faces ON faces.job_id = jobs.id AND faces.stage = 'face'
-    LEFT JOIN open_stages AS smiled ON smiled.job_id = jobs.id AND smiled.stage = 'smile'
-    LEFT JOIN open_stages AS segmented
+    FROM jobs
+    LEFT JOIN stages AS prepared ON prepared.job_id = jobs.id AND prepared.stage = 'prepare'
+    LEFT JOIN stages AS faces ON faces.job_id = jobs.id AND faces.stage = 'face'
+    LEFT JOIN stages AS smiled ON smiled.job_id = jobs.id AND smiled.stage = 'smile'
+    LEFT JOIN stages AS segmented
         ON segmented.job_id = jobs.id AND segmented.stage = 'segmentation'
     WHERE jobs.batch_id = :id AND jobs.outcome IS NULL AND jobs.take IS NULL
-        -- While a day is opened, its jobs are visible before its stages (db/partitions.py).
-        AND EXISTS (SELECT FROM open_stages WHERE job_id = jobs.id)
 """)
 
 _STORE_RANKS = text("""
-    UPDATE open_jobs AS jobs
+    UPDATE jobs
     SET album_rank = ranked.rank, album_terms = CAST(ranked.terms AS jsonb)
     FROM unnest(CAST(:ids AS uuid[]), CAST(:ranks AS integer[]), CAST(:terms AS text[]))
         AS ranked (id, rank, terms)
@@ -34,7 +32,7 @@ _STORE_RANKS = text("""
 """)
 
 _STORE_SHOTS = text("""
-    UPDATE open_jobs SET take = CAST(:take AS jsonb)
+    UPDATE jobs SET take = CAST(:take AS jsonb)
     WHERE batch_id = :id AND take IS NOT NULL AND outcome IS NULL
 """)
 

@@ -5,28 +5,18 @@ import dataclasses
 import datetime as dt
 import json
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import (
-    Connection,
-    RowMapping,
-    TextClause,
-    and_,
-    exists,
-    literal_column,
-    select,
-    text,
-    union_all,
-)
+from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts.uploads import UploadRef
-from smart_filter_shared.db import partitions, sessions, tables
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.errors import RowUnreadable
 from smart_filter_shared.feedback import corrections
-from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId, day_of
+from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId, first_id
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName, stage_index
 from smart_filter_shared.queue.leases import Lease
@@ -45,26 +35,31 @@ _IS_OF_OTHER_KEYS = """
     )
 """
 _IS_JOB_OF_OTHER_KEYS = text(_IS_OF_OTHER_KEYS.format(these="id = :id"))
+_IS_BATCH_OF_OTHER_KEYS = text(_IS_OF_OTHER_KEYS.format(these="batch_id = :id"))
 _NO_CAPABILITY = Capability("")
 _log = logger("jobs")
 
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
-Row = RowMapping | Mapping[str, Any]
 
 # Stages are aggregated into the job's row: a second query would almost double the latency.
-_STAGES = """
+_QUEUED_STAGES = """
     (
         SELECT json_agg(json_build_object(
             'stage', stage, 'state', state, 'attempt', attempt, 'models', models,
-            'seconds', seconds, 'has_started', started_at IS NOT NULL, 'result', result,
+            'seconds', seconds, 'started_at', started_at, 'result', result,
             'capability', capability, 'rank', rank{more}
         ))
-        FROM {stages} AS stages WHERE stages.job_id = jobs.id{of_job}
+        FROM stages WHERE stages.job_id = jobs.id
     )
 """
+_STAGES = f"""
+    coalesce(CASE WHEN jobs.settled THEN (
+        SELECT CAST(stages AS json) FROM ended_stages WHERE job_id = jobs.id
+    ) END, {_QUEUED_STAGES.format(more="")})
+"""  # noqa: S608 - as above
 # The facts that a worker needs to run a stage without claiming it.
 _OF_LEASES = """,
-            'parameters', parameters, 'digests', digests, 'shadows', shadows,
+            'parameters', parameters, 'digests', digests,
             'is_held', not_before IS NOT NULL OR EXISTS (
                 SELECT FROM pauses WHERE pauses.capability = stages.capability
             )"""
@@ -80,30 +75,45 @@ _JOB_COLUMNS: Final = (
 )
 _RECIPE = "CAST(jobs.recipe AS text)"
 _EMOTIONS = "(SELECT emotions FROM tenants WHERE tenants.name = jobs.tenant)"
-_LISTED: Final = (
-    *(tables.jobs.c[name] for name in _JOB_COLUMNS),
-    literal_column(_RECIPE).label("recipe"),
-    literal_column(_EMOTIONS).label("emotions"),
-)
 # The row as one JSON text: psycopg's decoding per column costs more than `json.loads`.
 _JOB = f"""
     CAST(json_build_object(
         {", ".join(f"'{name}', {name}" for name in _JOB_COLUMNS)},
-        'recipe', {_RECIPE}, 'emotions', {_EMOTIONS}, 'stages', {_STAGES}
+        'recipe', {_RECIPE}, 'emotions', {_EMOTIONS}, 'stages', {{stages}}
     ) AS text)
 """
-# Running stages are always in open partitions; the plan is generic (transitions/sql.py). Without
-# ARRAY the planner may search the index (tenant, id) for every tenant.
+# The plan is generic. Without ARRAY the planner may search the index (tenant, id) for every tenant.
 CLAIMED_JOB: Final = f"""(
-    SELECT {_JOB.format(stages="open_stages", of_job="", more=_OF_LEASES)}
-    FROM open_jobs AS jobs WHERE id = ANY(ARRAY(SELECT claimed.job_id))
+    SELECT {_JOB.format(stages=_QUEUED_STAGES.format(more=_OF_LEASES))}
+    FROM jobs WHERE id = ANY(ARRAY(SELECT claimed.job_id))
 )"""  # noqa: S608 - as above
-# An id begins with the time of the API's clock, `created_at` is of the database's. The first
-# partition allows for as much difference between clocks (migration 0001).
+# An id begins with the time of the API's clock, `created_at` is of the database's: how far they may
+# differ.
 _CLOCKS_DIFFER: Final = dt.timedelta(days=7)
 _FIRST_MOMENT: Final = dt.datetime(1971, 1, 1, tzinfo=dt.UTC)  # no id is older than 1970
-_HAS_METADATA: Final = text("jobs.metadata <> '{}'")
-_KEYS: Final = ("jobs.id", "stages.job_id")
+_FIND_JOB: Final = text(f"""
+    SELECT outcome, {_JOB.format(stages=_STAGES)} AS job
+    FROM jobs WHERE id = :job_id AND tenant = :tenant
+""")  # noqa: S608 - all parts stand here
+_GET_JOBS: Final = text(f"""
+    SELECT {_JOB.format(stages=_STAGES)} AS job FROM jobs WHERE id = ANY(:ids)
+""")  # noqa: S608 - all parts stand here
+# The second condition lets PostgreSQL use the index; it follows from the first.
+_HAS_METADATA: Final = "metadata @> CAST(:metadata AS jsonb) AND metadata <> '{}'"
+_HAS_STARTED: Final = (
+    "EXISTS (SELECT FROM stages WHERE job_id = jobs.id AND started_at IS NOT NULL)"
+)
+# The outcome is a literal: a generic plan of a parameter cannot use the index of unsuccessful jobs.
+_IN_STATE: Final[Mapping[JobState, str]] = {
+    **{state: f"outcome = '{state}'" for state in JobState},
+    JobState.QUEUED: f"outcome IS NULL AND NOT {_HAS_STARTED}",
+    JobState.RUNNING: f"outcome IS NULL AND {_HAS_STARTED}",
+}
+_IS_DELETED: Final = text("SELECT FROM tombstones WHERE job_id = :id AND tenant = :tenant")
+_FIND_OWNER: Final = text("""
+    SELECT tenant FROM jobs WHERE id = :id
+    UNION ALL SELECT tenant FROM tombstones WHERE job_id = :id
+""")
 _IDS: Final = ("id", "parent_id", "batch_id", "upload_id", "device_key_id")
 _MOMENTS: Final = ("created_at", "finished_at", "expires_at", "expired_at")
 _STAGE_ORDER: Final[Mapping[str, int]] = {stage: stage_index(stage) for stage in StageName}
@@ -117,10 +127,10 @@ class StageRow:
     seconds: how long its code ran; None before it ran.
     result: numbers and artifact keys as the worker stored them; None before it succeeded.
     capability, rank: its queue, and its place in the queue.
-    parameters, digests, shadows: as in `Lease`.
+    parameters, digests: as in `Lease`.
     is_held: whether it must not run yet, although its needs may be met: its retry is not due, or
         its capability is paused.
-    The last four are read for leases only, and no part of a comparison.
+    The last three are read for leases only. They and `rank` are no part of a comparison.
     """
 
     name: StageName
@@ -130,10 +140,9 @@ class StageRow:
     seconds: float | None
     result: Json | None
     capability: Capability = _NO_CAPABILITY
-    rank: float = 0.0
+    rank: float = field(default=0.0, compare=False)
     parameters: Json = field(default_factory=dict, compare=False)
     digests: Json = field(default_factory=dict, compare=False)
-    shadows: Json = field(default_factory=dict, compare=False)
     is_held: bool = field(default=True, compare=False)
 
 
@@ -222,22 +231,11 @@ class JobFilter:
 
 def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None:
     """Return a tenant's job, or None when the tenant has no such job."""
-    find_job = _find_on_day(*(partitions.day_condition(key, [job_id]) for key in _KEYS))
-    rows = sessions.fetch_rows(connection, find_job, {"job_id": job_id, "tenant": tenant})
+    rows = driver_queries.fetch_rows(connection, _FIND_JOB, {"job_id": job_id, "tenant": tenant})
     if not rows:
         return None
     [(outcome, job)] = rows
     return _parse_unfinished(job) if outcome is None else _parse_job(job)
-
-
-@lru_cache
-def _find_on_day(jobs_of_day: str, stages_of_day: str) -> TextClause:
-    """Return the statement that finds a job of a day: few days are asked about at a time."""
-    of_job = f" AND stages.job_id = :job_id AND {stages_of_day}"
-    return text(f"""
-        SELECT outcome, {_JOB.format(stages="stages", of_job=of_job, more="")} AS job
-        FROM jobs WHERE id = :job_id AND tenant = :tenant AND {jobs_of_day}
-    """)  # noqa: S608 - all parts stand here and in partitions
 
 
 def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
@@ -292,31 +290,17 @@ def as_accepted(job: NewPhotoJob, rows: NewJob, created_at: dt.datetime) -> JobR
 
 
 def get_many(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobRow | None]:
-    """Return the jobs that exist, of any day and any tenant; None for an unreadable one."""
+    """Return the jobs that exist, of any tenant; None for an unreadable one."""
     if not job_ids:
         return {}
-    # At the sixth execution of a prepared statement PostgreSQL also builds a generic plan, to
-    # compare its cost. With `= ANY(:ids)` alone that plan opens and locks every partition.
-    job = _JOB.format(
-        stages="stages",
-        of_job=f" AND {partitions.day_condition('stages.job_id', job_ids)}",
-        more="",
-    )
-    query = text(f"""
-        SELECT {job} AS job FROM jobs
-        WHERE id = ANY(:ids) AND {partitions.day_condition("id", job_ids)}
-    """)  # noqa: S608 - all parts stand here and in partitions
-    stored = connection.execute(query, {"ids": list(job_ids)}).scalars()
+    stored = connection.execute(_GET_JOBS, {"ids": list(job_ids)}).scalars()
     return {JobId(job["id"]): _parse_readable(job) for job in map(_parse_columns, stored)}
 
 
 def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
     """Return whether the tenant had this job and has deleted it."""
-    tombstones = tables.tombstones
-    query = select(tombstones.c.job_id).where(
-        tombstones.c.job_id == job_id, tombstones.c.tenant == tenant
-    )
-    return connection.execute(query).one_or_none() is not None
+    where = {"id": job_id, "tenant": tenant}
+    return connection.execute(_IS_DELETED, where).one_or_none() is not None
 
 
 def is_job_of_other_keys(
@@ -332,87 +316,45 @@ def is_batch_of_other_keys(
 ) -> bool:
     """Return whether a batch has a job that another key than this one has submitted."""
     where = {"id": batch_id, "tenant": tenant, "key_id": key_id}
-    these = f"batch_id = :id AND {partitions.condition_of_batches([batch_id])}"
-    is_of_other_keys = text(_IS_OF_OTHER_KEYS.format(these=these))
-    return bool(connection.execute(is_of_other_keys, where).scalar_one())
+    return bool(connection.execute(_IS_BATCH_OF_OTHER_KEYS, where).scalar_one())
 
 
 def find_owner(connection: Connection, job_id: JobId) -> Tenant | None:
     """Return the tenant that has, or has deleted, a job; None for an unknown id."""
-    jobs, tombstones = tables.jobs, tables.tombstones
-    query = union_all(
-        select(jobs.c.tenant).where(jobs.c.id == job_id),
-        select(tombstones.c.tenant).where(tombstones.c.job_id == job_id),
-    )
-    tenant = connection.execute(query).scalars().first()
+    tenant = connection.execute(_FIND_OWNER, {"id": job_id}).scalars().first()
     return None if tenant is None else Tenant(tenant)
 
 
 def list_jobs(connection: Connection, listing: JobFilter) -> list[JobRow]:
     """Return a page of a tenant's jobs, newest first, without unreadable ones."""
     jobs: list[JobRow] = []
-    for days in _list_days(connection, listing):
-        # The locks of days without enough jobs are released.
-        reading = connection.begin_nested()
-        jobs += _list_jobs_of_days(
-            connection, dataclasses.replace(listing, limit=listing.limit - len(jobs)), days
-        )
-        reading.rollback()
-        if len(jobs) >= listing.limit:
-            break
-    return jobs
-
-
-def _list_days(connection: Connection, listing: JobFilter) -> Iterator[list[str]]:
-    """Yield conditions on the keys of jobs and stages: a few days each, the newest days first."""
-    is_unfinished = listing.state in {JobState.QUEUED, JobState.RUNNING}
-    list_partitions = partitions.list_unfinished if is_unfinished else partitions.list_partitions
-    spans = [
-        span
-        for span in reversed(list_partitions(connection))
-        if (listing.before is None or span.since is None or span.since <= day_of(listing.before))
-        and (
-            listing.created_after is None
-            or span.until > (max(listing.created_after, _FIRST_MOMENT) - _CLOCKS_DIFFER).date()
-        )
-    ]
-    yield from partitions.conditions_of_days(spans, *_KEYS)
-
-
-def _list_jobs_of_days(
-    connection: Connection, listing: JobFilter, days: Sequence[str]
-) -> list[JobRow]:
-    jobs: list[JobRow] = []
     while len(jobs) < listing.limit:
         rest = dataclasses.replace(listing, limit=listing.limit - len(jobs))
-        rows = _page(connection, rest, days)
-        for row in rows:
-            with contextlib.suppress(RowUnreadable):
-                jobs.append(_job_row(row))
-        if len(rows) < rest.limit:
+        page = _list_page(connection, rest)
+        jobs += [job for job in map(_parse_readable, page) if job is not None]
+        if len(page) < rest.limit:
             break
-        listing = dataclasses.replace(listing, before=JobId(rows[-1]["id"]))
+        listing = dataclasses.replace(listing, before=JobId(page[-1]["id"]))
     return jobs
 
 
-def _page(connection: Connection, listing: JobFilter, days: Sequence[str]) -> Sequence[RowMapping]:
-    jobs = tables.jobs
-    jobs_of_days, stages_of_days = days
-    stages = _STAGES.format(stages="stages", of_job=f" AND {stages_of_days}", more="")
-    query = select(*_LISTED, literal_column(stages).label("stages")).where(
-        jobs.c.tenant == listing.tenant, literal_column(jobs_of_days)
-    )
+def _list_page(connection: Connection, listing: JobFilter) -> list[dict[str, Any]]:
+    conditions, values = ["tenant = :tenant"], {**dataclasses.asdict(listing)}
     if listing.before is not None:
-        query = query.where(jobs.c.id < listing.before)
+        conditions.append("id < :before")
     if listing.created_after is not None:
-        query = query.where(jobs.c.created_at > listing.created_after)
+        conditions.append("created_at > :created_after AND id >= :first")
+        values["first"] = first_id(max(listing.created_after, _FIRST_MOMENT) - _CLOCKS_DIFFER)
     if listing.metadata:
-        # The second condition lets PostgreSQL use the index; it follows from the first.
-        query = query.where(jobs.c.metadata.contains(dict(listing.metadata)), _HAS_METADATA)
+        conditions.append(_HAS_METADATA)
+        values["metadata"] = json.dumps(dict(listing.metadata))
     if listing.state is not None:
-        query = query.where(_state_condition(listing.state, stages_of_days))
-    rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(listing.limit))
-    return rows.mappings().all()
+        conditions.append(_IN_STATE[listing.state])
+    query = text(f"""
+        SELECT {_JOB.format(stages=_STAGES)} AS job FROM jobs WHERE {" AND ".join(conditions)}
+        ORDER BY id DESC LIMIT :limit
+    """)  # noqa: S608 - all parts stand here
+    return [_parse_columns(job) for job in connection.execute(query, values).scalars()]
 
 
 def parse_claimed_jobs(leases: Collection[Lease]) -> dict[JobId, JobRow | None]:
@@ -422,26 +364,15 @@ def parse_claimed_jobs(leases: Collection[Lease]) -> dict[JobId, JobRow | None]:
         job = _parse_columns(lease.job)
         for stage in job["stages"]:
             if stage["stage"] == lease.stage:  # the row is older than the claim
-                stage.update(state=StageState.RUNNING, attempt=lease.attempt, has_started=True)
+                stage.update(state=StageState.RUNNING, attempt=lease.attempt, started_at="now")
         jobs[lease.job_id] = _parse_readable(job)
     return jobs
 
 
-def _parse_readable(job: Row) -> JobRow | None:
+def _parse_readable(job: Json) -> JobRow | None:
     with contextlib.suppress(RowUnreadable):
         return _job_row(job)
     return None
-
-
-def _state_condition(state: JobState, days: str) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
-    jobs, stages = tables.jobs, tables.stages
-    if state in {JobState.QUEUED, JobState.RUNNING}:
-        started = exists().where(
-            stages.c.job_id == jobs.c.id, stages.c.started_at.is_not(None), literal_column(days)
-        )
-        return and_(jobs.c.outcome.is_(None), started if state == JobState.RUNNING else ~started)
-    # A literal: a generic plan of a parameter cannot use the index of unsuccessful jobs.
-    return jobs.c.outcome == literal_column(f"'{state}'")
 
 
 def _stage_row(row: Json) -> StageRow:
@@ -453,10 +384,9 @@ def _stage_row(row: Json) -> StageRow:
         seconds=row["seconds"],
         result=row["result"],
         capability=Capability(row["capability"]),
-        rank=row["rank"],
+        rank=row.get("rank", 0.0),
         parameters=row.get("parameters", {}),
         digests=row.get("digests", {}),
-        shadows=row.get("shadows", {}),
         is_held=row.get("is_held", True),
     )
 
@@ -468,7 +398,7 @@ def _parse_unfinished(stored: str) -> JobRow:
 
 
 def _parse_job(stored: str) -> JobRow:
-    """Return the job of a row that `_find_on_day` returned.  Raises RowUnreadable."""
+    """Return the job of a row that `_FIND_JOB` returned.  Raises RowUnreadable."""
     return _job_row(_parse_columns(stored))
 
 
@@ -481,7 +411,7 @@ def _parse_columns(stored: str) -> dict[str, Any]:
     return job
 
 
-def _upload_ref(job: Row) -> UploadRef | None:
+def _upload_ref(job: Json) -> UploadRef | None:
     if job["upload_id"] is None:
         return None
     return UploadRef(UploadId(job["upload_id"]), job["upload_etag"])
@@ -493,7 +423,7 @@ def _recipe(stored: str) -> Recipe:
     return from_json(json.loads(stored), seed=0, metadata={})
 
 
-def _job_row(job: Row) -> JobRow:
+def _job_row(job: Json) -> JobRow:
     """Return a job.  Raises RowUnreadable for a value that only a later version can read."""
     try:
         return _read_job(job)
@@ -502,10 +432,10 @@ def _job_row(job: Row) -> JobRow:
         raise RowUnreadable(f"job {job['id']}: {error!r}") from error
 
 
-def _read_job(job: Row) -> JobRow:
+def _read_job(job: Json) -> JobRow:
     state = job["outcome"]
     if state is None:
-        started = any(stage["has_started"] for stage in job["stages"])
+        started = any(stage["started_at"] for stage in job["stages"])
         state = JobState.RUNNING if started else JobState.QUEUED
     return JobRow(
         id=JobId(job["id"]),

@@ -7,23 +7,19 @@ with the same photo whose artifacts still exist. Retention and DELETE therefore 
 A job whose results are all reused ends when it is submitted.
 """
 
-import datetime as dt
 import functools
 import hashlib
 import json
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts import references
-from smart_filter_shared.artifacts.retention import RetentionPolicy
-from smart_filter_shared.db import partitions
 from smart_filter_shared.feedback.face_changes import FaceChanges
-from smart_filter_shared.ids import JobId, Tenant, day_of
+from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName, needs_within
@@ -33,8 +29,8 @@ from smart_filter_shared.recipe import (
     Output,
     Recipe,
     Subject,
-    format_persons,
 )
+from smart_filter_shared.recipe.recipe import declared_fields
 from smart_filter_shared.stock import Picture
 
 # Part of every key. Increase it when a stage's code gives other results with the same models.
@@ -44,58 +40,61 @@ _LATEST_JOBS: Final = 32
 # Backgrounds that are the same for every seed, and those whose pixels the key does not cover.
 _UNSEEDED_KINDS: Final = {BackgroundKind.KEEP, BackgroundKind.TRANSPARENT, BackgroundKind.COLOR}
 _OUTSIDE_KINDS: Final = {BackgroundKind.FILE, BackgroundKind.URL}
-# Recipe fields that no stage reads: those of the queue, and the name of downloads.
-_UNREAD_FIELDS: Final = {"priority", "run_at", "deadline_ms", "filename"}
 
 Result = Mapping[str, Any]  # what a stage stored, as JSON of any shape
 
 # Row-wise comparison (equivalent to two equalities) lets `jobs_by_photo` satisfy ORDER BY. With
 # plain equalities the planner scans the primary key when it believes the digest is common.
-# The bounds are literals that change once a day, so that the planner prunes older partitions.
 # A job with `keep_nothing` lends nothing: its objects go when its outputs have been downloaded.
 # A photo in its last minute is not lent: it must still be there when the new job is written.
-_LOOKUP = """
+_LOOKUP = text("""
     SELECT found.stage, found.result, (
         SELECT artifacts.key
         FROM jobs JOIN artifacts
             ON artifacts.tenant = jobs.tenant AND artifacts.key = jobs.photo_key
-        WHERE found.stage = 'prepare' AND jobs.id = found.job_id AND jobs.id >= '{oldest}'
+        WHERE found.stage = 'prepare' AND jobs.id = found.job_id
             AND artifacts.marked_at IS NULL AND artifacts.held_since IS NULL
             AND artifacts.expires_at > statement_timestamp() + interval '1 minute'
     ) AS photo_key
     FROM (
         SELECT DISTINCT ON (stage) stages.stage, stages.job_id, stages.result
-        FROM stages JOIN unnest(
+        FROM all_stages AS stages JOIN unnest(
             CAST(:stages AS text[]), CAST(:cache_keys AS text[])
         ) AS wanted (stage, work) USING (stage, work)
         WHERE stages.job_id = ANY(ARRAY(
             SELECT id FROM jobs
             WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
                 AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
-                AND id >= '{since}' AND NOT keep_nothing
+                AND NOT keep_nothing
             ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT :most
         ) || CAST(:parent AS uuid))
-            AND stages.job_id >= '{oldest}'
             AND stages.state = 'succeeded' AND result IS NOT NULL
         ORDER BY stage, job_id IS NOT DISTINCT FROM CAST(:parent AS uuid) DESC, job_id DESC
     ) AS found
-"""
+""")
 # The jobs that name an object.
 _NAMED = text("""
     SELECT job_id FROM artifacts WHERE tenant = :tenant AND key = :key
     UNION SELECT job_id FROM borrowers WHERE tenant = :tenant AND key = :key
 """)
 # The artifacts stay: what is missing may come back, such as from a backup of the store.
-_STOP_SHARING = """
-    WITH cached AS MATERIALIZED (
+_STOP_SHARING = text("""
+    WITH locked AS MATERIALIZED (
+        SELECT id FROM jobs WHERE id = ANY(CAST(:jobs AS uuid[])) ORDER BY id FOR NO KEY UPDATE
+    ), kept AS (
+        UPDATE ended_stages SET stages = (
+            SELECT jsonb_agg(stage || '{"work": null}') FROM jsonb_array_elements(stages) AS stage
+        )
+        FROM locked WHERE job_id = locked.id
+    ), cached AS MATERIALIZED (
         SELECT job_id, stage FROM stages
-        WHERE job_id = ANY(CAST(:jobs AS uuid[])) AND {days} AND work IS NOT NULL
+        WHERE job_id = ANY(ARRAY(SELECT id FROM locked)) AND work IS NOT NULL
         ORDER BY job_id, stage
         FOR UPDATE
     )
     UPDATE stages SET work = NULL FROM cached
-    WHERE stages.job_id = cached.job_id AND stages.stage = cached.stage AND {days}
-"""
+    WHERE stages.job_id = cached.job_id AND stages.stage = cached.stage
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +145,6 @@ def cache_keys(
     return keys_by_stage
 
 
-def first_cached_id(retention: RetentionPolicy) -> uuid.UUID:
-    """Return the smallest id of the jobs whose artifacts may still exist under this retention.
-
-    The retention begins when an artifact is made, up to a day after the job was submitted.
-    """
-    kept = dt.timedelta(seconds=max(retention.input_seconds, retention.result_seconds), days=1)
-    return partitions.first_id((dt.datetime.now(dt.UTC) - kept).date())
-
-
 def lookup(
     connection: Connection,
     tenant: Tenant,
@@ -162,20 +152,17 @@ def lookup(
     wanted: Mapping[StageName, str],
     *,
     running: Mapping[StageName, StagePlan],
-    since: uuid.UUID,
     parent: JobId | None = None,
 ) -> CacheHits:
     """Return the results of earlier jobs that a new job can reuse.
 
     digest: of the photo, None while it is unknown.  wanted: the cache keys of the job's stages.
-    since: the smallest job id to consider, from `first_cached_id`.
     parent: a job of the same tenant whose results are preferred.
     """
     if digest is None and parent is None:
         return CacheHits()
-    oldest = since if parent is None else min(since, partitions.first_id(day_of(parent)))
     rows = connection.execute(
-        _lookup_statement(since, oldest),
+        _LOOKUP,
         {
             "tenant": tenant,
             "digest": digest,
@@ -189,12 +176,6 @@ def lookup(
     results = {stage: cached[stage] for stage in _keep_complete(cached, running)}
     photo_key = next((row.photo_key for row in rows if row.photo_key is not None), None)
     return CacheHits(results, photo_key if results else None)
-
-
-@functools.lru_cache(maxsize=32)
-def _lookup_statement(since: uuid.UUID, oldest: uuid.UUID) -> TextClause:
-    # Parsing the text takes as long as the rest of the call.
-    return text(_LOOKUP.format(since=since, oldest=oldest))
 
 
 def skipped_stages(
@@ -211,9 +192,7 @@ def skipped_stages(
 def stop_sharing(connection: Connection, tenant: Tenant, key: str) -> None:
     """Let no later job reuse results of the jobs that name an object; it is missing."""
     job_ids = connection.execute(_NAMED, {"tenant": tenant, "key": key}).scalars().all()
-    for jobs in partitions.group_by_day(sorted(job_ids)):
-        days = partitions.day_condition("stages.job_id", jobs)
-        connection.execute(text(_STOP_SHARING.format(days=days)), {"jobs": jobs})
+    connection.execute(_STOP_SHARING, {"jobs": job_ids})
 
 
 def keep_usable(
@@ -294,14 +273,17 @@ def _fallback_models(recipe: Recipe, published: Sequence[PublishedModel]) -> lis
 
 def _segmentation_inputs(recipe: Recipe) -> list[object]:
     asked = {Output.DEBUG, Output.PERSONS} & set(recipe.outputs)
-    return [
-        recipe.framing.as_json()["roi"],
-        format_persons(recipe.persons),
-        str(recipe.subject),
-        recipe.require_person,
-        str(recipe.edge),
-        sorted(asked),
-    ]
+    return [_read_by(StageName.SEGMENTATION, recipe), sorted(asked)]
+
+
+def _read_by(stage: StageName, recipe: Recipe) -> dict[str, object]:
+    """Return the values of the fields that a stage reads, as JSON."""
+    declared = declared_fields()
+    return {
+        name: value
+        for name, value in recipe.as_json().items()
+        if stage in declared[name].declared.stages
+    }
 
 
 def _is_picture_determined(recipe: Recipe) -> bool:
@@ -318,7 +300,7 @@ def _reads_seed(recipe: Recipe) -> bool:
 
 
 def _composite_inputs(recipe: Recipe, pictures: Sequence[Picture]) -> list[object]:
-    read = {name: asked for name, asked in recipe.as_json().items() if name not in _UNREAD_FIELDS}
+    read = _read_by(StageName.COMPOSITE, recipe)
     chooses = recipe.background.kind in {*SUBJECT_MATCHED_KINDS, BackgroundKind.PRESET}
     seed = recipe.seed if _reads_seed(recipe) else None
     read["outputs"] = sorted(recipe.outputs)  # their order changes nothing

@@ -245,11 +245,6 @@ def _stage_rows(job: NewPhotoJob, reused: Collection[StageName] = ()) -> list[di
             "models": job.plans[stage.name].models,
             "parameters": job.plans[stage.name].parameters,
             "digests": job.plans[stage.name].digests,
-            "shadows": {
-                task: shadow.digest
-                for task, shadow in job.plans[stage.name].shadows.items()
-                if shadow.follows(job.job_id)
-            },
             "batch_key": _first_batch_key(job, stage.name),
             "work": cache_keys.get(stage.name),
             # In an album the gated stage also waits for the ranking.

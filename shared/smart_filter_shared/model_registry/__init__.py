@@ -1,1 +1,1 @@
-"""Models that workers offer: cards, versions of weights, shadow results and promotion."""
+"""Models that workers offer: cards, versions of weights, and the gate of promotion."""

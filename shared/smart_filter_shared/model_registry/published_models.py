@@ -1,7 +1,6 @@
 """The table `models`: workers publish the cards of their models, the API reads them."""
 
 import dataclasses
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,29 +13,13 @@ from sqlalchemy import Connection, Row, text
 
 from smart_filter_shared.catalog.model_card import ModelCard, Offer
 from smart_filter_shared.catalog.parameters import Parameter
-from smart_filter_shared.ids import JobId
 from smart_filter_shared.model_registry import version_skew
 from smart_filter_shared.pipeline import TaskName
 
 # A pool seen within this many days still counts as declared (it may be scaled to zero).
 POOL_TTL_DAYS: Final = 30
 _NEWER_VERSION_FAULT = "published by a later version that this API cannot read: upgrade the API"
-# Leading digest bits used for sampling.
-_SAMPLING_BITS: Final = 32
 _CARD: Final = TypeAdapter(ModelCard)
-
-
-@dataclass(frozen=True, slots=True)
-class ShadowWeights:
-    """Weights that run in shadow of the live ones; share: of jobs, 0 to 1."""
-
-    digest: str
-    share: float
-
-    def follows(self, job_id: JobId) -> bool:
-        """Return whether the weights run for a job; every process gets the same answer."""
-        drawn = hashlib.sha256(job_id.bytes + self.digest.encode()).hexdigest()
-        return int(drawn[: _SAMPLING_BITS // 4], 16) < self.share * (1 << _SAMPLING_BITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +30,12 @@ class PublishedModel:
     served: whether it is offered and a worker is registered for it, or its pool is declared.
     fault: why the process that published it last could not run it, with the remedy.
     live: the digest of the trained weights that it runs with; None: its own weights.
-    shadow: the weights that run in shadow.
     """
 
     card: ModelCard
     offered: bool
     fault: str | None = None
     live: str | None = None
-    shadow: ShadowWeights | None = None
     served: bool = False
 
 
@@ -137,19 +118,17 @@ def renew(connection: Connection, cards: Collection[ModelCard]) -> None:
     connection.execute(_RENEW, {"cards": version_skew.to_guard(cards)})
 
 
-# At most one version of a model is live, and at most one in shadow.
+# At most one version of a model is live.
 _LIST = text("""
     SELECT models.task, CAST(models.card AS text) AS card, models.capability, models.fault,
         coalesce(
             models.offered_at > statement_timestamp() - make_interval(days => :pool_days), false
         ) AS offered,
         EXISTS (SELECT FROM workers WHERE models.capability = ANY (workers.capabilities)) AS served,
-        live.digest AS live, shadow.digest AS shadow, shadow.share
+        live.digest AS live
     FROM models
         LEFT JOIN model_versions AS live ON live.state = 'live'
             AND live.task = models.task AND live.model = models.name
-        LEFT JOIN model_versions AS shadow ON shadow.state = 'shadow'
-            AND shadow.task = models.task AND shadow.model = models.name
     ORDER BY models.task, models.name
 """)
 
@@ -218,7 +197,6 @@ def _read_model(row: Row[Any], pools: Collection[str]) -> PublishedModel:
         row.offered or declared,
         row.fault,
         live=row.live,
-        shadow=None if row.shadow is None else ShadowWeights(row.shadow, row.share),
         served=(row.offered and row.served) or declared,
     )
 

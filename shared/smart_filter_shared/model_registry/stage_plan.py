@@ -16,7 +16,7 @@ from smart_filter_shared.catalog.model_card import (
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.model_registry.published_models import PublishedModel, ShadowWeights
+from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.pipeline import LEADING_TASK, STAGE_OF_TASK, StageName, TaskName
 from smart_filter_shared.recipe import (
     AUTO,
@@ -35,14 +35,12 @@ class StagePlan:
 
     models, parameters: by task.
     digests: by task, the digest of the trained weights; absent for a model's own weights.
-    shadows: by task, the weights that run in shadow on a share of jobs.
     """
 
     capability: Capability
     models: Mapping[TaskName, str]
     parameters: Mapping[TaskName, Parameters]
     digests: Mapping[TaskName, str] = field(default_factory=dict)
-    shadows: Mapping[TaskName, ShadowWeights] = field(default_factory=dict)
 
 
 def plan_stages(published: Sequence[PublishedModel], recipe: Recipe) -> dict[StageName, StagePlan]:
@@ -90,7 +88,6 @@ def _plan_stage(stage: StageName, published: Sequence[PublishedModel], recipe: R
         models={task: model.card.name for task, model in chosen.items()},
         parameters={task: given for task, given in parameters.items() if given},
         digests={task: model.live for task, model in chosen.items() if model.live is not None},
-        shadows={task: model.shadow for task, model in chosen.items() if model.shadow is not None},
     )
 
 

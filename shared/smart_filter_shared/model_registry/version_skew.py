@@ -12,8 +12,17 @@ from importlib.metadata import version
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.queue.leases import VersionGuard
+
+_FIND_SKEW = text("""
+    SELECT task, name, models.card ->> 'version'
+    FROM models JOIN json_to_recordset(CAST(CAST(:cards AS text) AS json))
+        AS own (task text, name text, fingerprint text) USING (task, name)
+    WHERE models.fingerprint <> own.fingerprint
+    ORDER BY task, name
+""")
 
 
 def select_cards(capability: Capability, cards: Iterable[ModelCard]) -> VersionGuard:
@@ -47,22 +56,13 @@ def reset_release(connection: Connection) -> None:
 
 def find_skew(connection: Connection, cards: Sequence[ModelCard]) -> dict[Capability, str]:
     """Return the capabilities whose published cards differ from one's own, with the remedy."""
-    rows = connection.execute(
-        text("""
-            SELECT task, name, models.card ->> 'version' AS version
-            FROM models JOIN json_to_recordset(CAST(:cards AS json))
-                AS own (task text, name text, fingerprint text) USING (task, name)
-            WHERE models.fingerprint <> own.fingerprint
-            ORDER BY task, name
-        """),
-        {"cards": to_guard(cards)},
-    )
+    rows = driver_queries.fetch_rows(connection, _FIND_SKEW, {"cards": to_guard(cards)})
     reasons: dict[Capability, str] = {}
-    for row in rows:
-        card = next(card for card in cards if (card.task, card.name) == (row.task, row.name))
+    for task, name, published in rows:
+        card = next(card for card in cards if (card.task, card.name) == (task, name))
         why = (
             f"{card.task} {card.name} has version {card.version} here, but jobs are accepted for"
-            f" version {row.version} with other parameters or weights: run workers and API of one"
+            f" version {published} with other parameters or weights: run workers and API of one"
             " version"
         )
         for capability in {other.capability for other in cards if other.stage == card.stage}:

@@ -1,8 +1,7 @@
-"""Versions of models' weights: register, run in shadow, promote and roll back.
+"""Versions of models' weights: register, promote and roll back.
 
-            ┌────────────▶ live ◀────────┐          at most one live and one shadow per model;
-    candidate ─▶ shadow ──▶│             │          without a live one it runs its own weights
-            ▲─────┘        └──▶ retired ─┘
+    candidate ──▶ live ──▶ retired       at most one live per model; without one it runs its own
+                   ▲──────────┘          weights
 
 The object store holds the file under its digest (storage/keys.py). The weights of a job's stages
 are written when the job is submitted, so moving a version changes no existing job. Moves of one
@@ -15,7 +14,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
@@ -23,6 +21,7 @@ from sqlalchemy import Connection, Row, text
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.model_registry import promotion
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_wire.words import VersionState
 
 # Leading hex digits of a digest that are needed to find a version.
 MIN_DIGITS: Final = 8
@@ -32,15 +31,6 @@ _DIGEST: Final = re.compile("[0-9a-f]{64}")
 _MAX_VERSION: Final = 2**31 - 1
 
 Metrics = Mapping[str, Any]  # the JSONB form of promotion.py
-
-
-class VersionState(StrEnum):
-    """The state of a weight version."""
-
-    CANDIDATE = "candidate"
-    SHADOW = "shadow"
-    LIVE = "live"
-    RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +60,12 @@ class TrainingRecord:
 class WeightVersion:
     """A weight version with its state.
 
-    share: the share of jobs on which it runs as a shadow.
     replaced: the weights that it replaced; None: the model's own.
     deletions: number of photos deleted since that it, or one of its ancestors, was trained on.
     """
 
     trained: TrainingRecord
     state: VersionState
-    share: float | None
     created_at: dt.datetime
     moved_at: dt.datetime
     replaced: str | None
@@ -146,7 +134,8 @@ def find(connection: Connection, digits: str) -> WeightVersion:
 
 def find_live(connection: Connection, task: TaskName, model: str) -> WeightVersion | None:
     """Return the live version of a model; None: it runs with its own weights."""
-    return _find_in_state(connection, task, model, VersionState.LIVE)
+    versions = list_versions(connection, task=task, model=model)
+    return next((version for version in versions if version.state == VersionState.LIVE), None)
 
 
 def check(connection: Connection, trained: TrainingRecord) -> None:
@@ -193,27 +182,6 @@ def register(connection: Connection, trained: TrainingRecord) -> WeightVersion:
     # Another process may have registered them for another model a moment ago.
     _check_owner(trained, version.trained)
     return version
-
-
-def set_shadow(connection: Connection, digits: str, *, share: float) -> WeightVersion:
-    """Run weights in shadow on a share of jobs, 0 to 1; 0 stops it.  Returns the version.
-
-    The former shadow becomes a candidate again.  Raises VersionRefused.
-    """
-    if not 0 <= share <= 1:
-        raise VersionRefused(f"the share of jobs must be 0 to 1, not {share:g}")
-    version = _find_locked(connection, digits)
-    task, model = version.trained.task, version.trained.model
-    if version.state == VersionState.LIVE:
-        raise VersionRefused(f"{version.digest} is live: it would be compared with itself")
-    if share == 0 and version.state != VersionState.SHADOW:
-        raise VersionRefused(f"{version.digest} is not in shadow: its state is {version.state}")
-    before = _find_in_state(connection, task, model, VersionState.SHADOW)
-    if before is not None:
-        _move(connection, before.digest, VersionState.CANDIDATE)
-    if share > 0:
-        _move(connection, version.digest, VersionState.SHADOW, share=share)
-    return find(connection, version.digest)
 
 
 def promote(connection: Connection, digits: str, *, anyway: bool = False) -> WeightVersion:
@@ -315,23 +283,14 @@ def _lock_model(connection: Connection, task: TaskName, model: str) -> Mapping[s
     return card
 
 
-def _find_in_state(
-    connection: Connection, task: TaskName, model: str, state: VersionState
-) -> WeightVersion | None:
-    versions = list_versions(connection, task=task, model=model)
-    return next((version for version in versions if version.state == state), None)
-
-
 _MOVE = text("""
-    UPDATE model_versions SET state = :state, share = :share, moved_at = statement_timestamp()
+    UPDATE model_versions SET state = :state, moved_at = statement_timestamp()
     WHERE digest = :digest
 """)
 
 
-def _move(
-    connection: Connection, digest: str, state: VersionState, *, share: float | None = None
-) -> None:
-    connection.execute(_MOVE, {"digest": digest, "state": state, "share": share})
+def _move(connection: Connection, digest: str, state: VersionState) -> None:
+    connection.execute(_MOVE, {"digest": digest, "state": state})
 
 
 def _replace(connection: Connection, digest: str, replaced: str | None) -> None:
@@ -346,7 +305,6 @@ def _read_version(row: Row[Any]) -> WeightVersion:
     return WeightVersion(
         trained=TrainingRecord(**{**trained, "task": TaskName(row.task)}),
         state=VersionState(row.state),
-        share=row.share,
         created_at=row.created_at,
         moved_at=row.moved_at,
         replaced=row.replaced,

@@ -10,9 +10,9 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, text
 
-from smart_filter_shared.db import partitions, sessions
+from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import InputsExpired, JobFinal, JobNotFinished, NotFound
-from smart_filter_shared.ids import JobId, Tenant, day_of
+from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import CLIENT
 
 _PAGE_JOBS = 200
@@ -34,15 +34,14 @@ class BulkAction(StrEnum):
     REDRIVE = "redrive"
 
 
-# Unfinished jobs are of days that the views show, a second after one was redriven.
 _FIND_UNFINISHED = text("""
-    SELECT id FROM open_jobs WHERE tenant = :tenant AND outcome IS NULL AND id > :after
+    SELECT id FROM jobs WHERE tenant = :tenant AND outcome IS NULL AND id > :after
     ORDER BY id LIMIT :most
 """)
-_FIND_FAILED = """
-    SELECT id FROM jobs WHERE tenant = :tenant AND outcome = 'failed' AND id > :after AND {days}
+_FIND_FAILED = text("""
+    SELECT id FROM jobs WHERE tenant = :tenant AND outcome = 'failed' AND id > :after
     ORDER BY id LIMIT :most
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +56,9 @@ def find(
     connection: Connection, move: BulkAction, tenant: Tenant, *, after: JobId | None, most: int
 ) -> list[JobId]:
     """Return a tenant's next jobs to move, at most `most`, after the job `after`."""
-    where: dict[str, object] = {"tenant": tenant, "after": after or _FIRST}
-    if move == BulkAction.CANCEL:
-        rows = connection.execute(_FIND_UNFINISHED, {**where, "most": most})
-        return [JobId(row.id) for row in rows]
-    job_ids: list[JobId] = []
-    spans = [
-        span
-        for span in partitions.list_partitions(connection)
-        if after is None or span.until > day_of(after)
-    ]
-    for (days,) in partitions.conditions_of_days(spans, "id"):
-        reading = connection.begin_nested()
-        find_failed = text(_FIND_FAILED.format(days=days))
-        rows = connection.execute(find_failed, {**where, "most": most - len(job_ids)})
-        job_ids += [JobId(row.id) for row in rows]
-        reading.rollback()
-        if len(job_ids) >= most:
-            break
-    return job_ids
+    statement = _FIND_UNFINISHED if move == BulkAction.CANCEL else _FIND_FAILED
+    where = {"tenant": tenant, "after": after or _FIRST, "most": most}
+    return [JobId(row.id) for row in connection.execute(statement, where)]
 
 
 def apply(connection: Connection, move: BulkAction, tenant: Tenant, job_id: JobId) -> None:

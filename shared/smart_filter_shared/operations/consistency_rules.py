@@ -41,7 +41,7 @@ _FIX_READ_LOGS = "the sweeper skips it: read the workers' logs, then " + _FIX_CA
 
 # The sweeper has been running for over a minute: work that it should have handled before is lost.
 _SWEEPER_RUNS = """EXISTS (
-    SELECT FROM cells WHERE swept_at > statement_timestamp() - interval '10 seconds'
+    SELECT FROM sweeper WHERE swept_at > statement_timestamp() - interval '10 seconds'
         AND expires_from < statement_timestamp() - interval '1 minute'
 )"""
 # Deliveries are kept for a week, so older ends are not checked.
@@ -138,7 +138,7 @@ _STAGES = (
         FaultKind.ORPHANED,
         _FIX_DELETE_ROW,
         """
-        SELECT job_id || ' ' || stage AS subject FROM stages
+        SELECT job_id || ' ' || stage AS subject FROM all_stages
         WHERE NOT EXISTS (SELECT FROM jobs WHERE id = job_id)
         """,
     ),
@@ -161,7 +161,7 @@ _JOBS = (
         _FIX_DELETE_JOB,
         """
         SELECT CAST(id AS text) AS subject FROM jobs WHERE outcome = 'succeeded' AND EXISTS (
-            SELECT FROM stages WHERE job_id = id AND state <> 'succeeded'
+            SELECT FROM all_stages WHERE job_id = id AND state <> 'succeeded'
         )
         """,
     ),
@@ -172,7 +172,7 @@ _JOBS = (
         """
         SELECT CAST(id AS text) AS subject FROM jobs
         WHERE CAST(outcome IS NOT DISTINCT FROM 'failed' AS int) <> (
-            SELECT count(*) FROM stages WHERE job_id = id AND state = 'failed'
+            SELECT count(*) FROM all_stages WHERE job_id = id AND state = 'failed'
         )
         """,
     ),
@@ -219,6 +219,14 @@ _JOBS = (
         WHERE outcome IS NOT NULL AND NOT settled AND {_SWEEPER_RUNS}
             AND finished_at < statement_timestamp() - interval '10 minutes'
         """,  # noqa: S608 - constants of this module
+    ),
+    Rule(
+        "the queue holds no stage of a settled job",
+        FaultKind.ORPHANED,
+        _FIX_DELETE_ROW,
+        """
+        SELECT job_id || ' ' || stage AS subject FROM stages JOIN jobs ON id = job_id WHERE settled
+        """,
     ),
     Rule(
         "usage counts every ended job",
@@ -279,7 +287,7 @@ _BATCHES = (
         "no action is needed: more photos were composed than requested",
         """
         SELECT CAST(id AS text) AS subject FROM batches WHERE best < (
-            SELECT count(*) FROM jobs JOIN stages ON job_id = jobs.id AND stage = 'composite'
+            SELECT count(*) FROM jobs JOIN all_stages ON job_id = jobs.id AND stage = 'composite'
             WHERE batch_id = batches.id AND album_rank IS NOT NULL
         )
         """,

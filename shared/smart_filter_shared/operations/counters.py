@@ -74,7 +74,7 @@ _QUEUE_LENGTHS = text(f"""
         UNION ALL
         SELECT capability, stages, 0, 0, NULL FROM waiting_queues, LATERAL (
             SELECT count(*) AS stages FROM (
-                SELECT FROM open_stages AS stages
+                SELECT FROM stages
                 WHERE stages.capability = waiting_queues.capability AND state = 'waiting'
                 LIMIT :most
             ) AS counted
@@ -83,14 +83,14 @@ _QUEUE_LENGTHS = text(f"""
         SELECT capability, 0, stages, 0, extract(epoch FROM statement_timestamp() - oldest)
         FROM ready_queues, LATERAL (
             SELECT count(*) AS stages, min(ready_at) AS oldest FROM (
-                SELECT ready_at FROM open_stages AS stages
+                SELECT ready_at FROM stages
                 WHERE stages.capability = ready_queues.capability AND state = 'ready'
                 ORDER BY rank LIMIT :most
             ) AS counted
         ) AS counted
         UNION ALL
         SELECT capability, 0, 0, count(*), NULL
-        FROM open_stages WHERE state = 'running' GROUP BY capability
+        FROM stages WHERE state = 'running' GROUP BY capability
     ) AS counted
     GROUP BY capability
 """)  # noqa: S608 - constants of our own

@@ -22,7 +22,7 @@ from smart_filter_shared.tenants import quotas
 # How far back failures are listed, and how many groups of them.
 _FAILURE_WINDOW: Final = dt.timedelta(hours=1)
 _MAX_FAILURES: Final = 50
-_CELL = text("SELECT statement_timestamp() AS now, swept_at FROM cells WHERE name = :cell")
+_SWEEPER = text("SELECT statement_timestamp() AS now, swept_at FROM sweeper")
 _EMPTY = QueueLength(waiting=0, ready=0, running=0, oldest_wait_seconds=0.0)
 
 _QUEUES = text("""
@@ -42,22 +42,22 @@ _QUEUES = text("""
 _PEEK = text("""
     SELECT head.job_id, jobs.tenant, head.attempt, head.ready_at
     FROM (
-        SELECT job_id, rank, attempt, ready_at FROM open_stages
+        SELECT job_id, rank, attempt, ready_at FROM stages
         WHERE capability = :capability AND state = 'ready' ORDER BY rank LIMIT :most
-    ) AS head JOIN open_jobs AS jobs ON jobs.id = head.job_id
+    ) AS head JOIN jobs ON jobs.id = head.job_id
     ORDER BY head.rank
 """)
 _WORKERS = text("""
     SELECT workers.*, running.stages AS running,
         seen_at < statement_timestamp() - make_interval(secs => :silent_seconds) AS silent
     FROM workers, LATERAL (
-        SELECT count(*) AS stages FROM open_stages AS stages
+        SELECT count(*) AS stages FROM stages
         WHERE stages.state = 'running' AND stages.worker = workers.id
     ) AS running
     ORDER BY host, started_at, id
 """)
 _HELD_LEASES = text("""
-    SELECT job_id, stage, attempt, leased_until FROM open_stages
+    SELECT job_id, stage, attempt, leased_until FROM stages
     WHERE state = 'running' AND worker = :worker ORDER BY job_id, stage
 """)
 
@@ -150,9 +150,9 @@ class Overview:
     read_only: bool = False
 
 
-def read_overview(connection: Connection, *, cell: str, silent_seconds: float) -> Overview:
+def read_overview(connection: Connection, *, silent_seconds: float) -> Overview:
     """Read and return the overview; ended jobs are not read."""
-    clock = connection.execute(_CELL, {"cell": cell}).one()
+    clock = connection.execute(_SWEEPER).one()
     return Overview(
         now=clock.now,
         swept_at=clock.swept_at,

@@ -1,7 +1,9 @@
-"""Settle ended jobs: correct the accounts of their tenants, and count what happened.
+"""Settle ended jobs: correct the accounts of their tenants, count what happened, clear the queue.
 
 A job is charged an estimate when it is submitted (queue/fair_queueing.py). Once it has ended, its
-measured cost is known, and it counts in usage, estimates and failures.
+measured cost is known, and it counts in usage, estimates and failures. Its stages move from the
+queue to `ended_stages`, so the queue holds the stages of unfinished jobs, and of those that have
+ended since the last sweep.
 """
 
 from collections import Counter
@@ -24,6 +26,12 @@ from smart_filter_shared.tenants.usage import UsageTotals
 
 # Jobs that one call settles; bounds how long their locks are held.
 _MAX_SETTLED: Final = 500
+# Columns of `stages` that mean nothing after the end of the job. A redriven stage is claimed alone,
+# without its former batch key, and gets another rank.
+_DROPPED: Final = (
+    *("job_id", "open_needs", "not_before", "ready_at", "patience_since", "deadline_at"),
+    *("lease_token", "leased_until", "batch_key", "rank", "releases"),
+)
 
 _SETTLE = text("""
     WITH ended AS MATERIALIZED (
@@ -39,27 +47,32 @@ _SETTLE = text("""
             END AS eta,
             CASE WHEN outcome = 'failed' THEN json_build_object(
                 'job_id', id, 'code', error ->> 'code', 'failed_at', finished_at, 'capability', (
-                    SELECT capability FROM open_stages AS stages
+                    SELECT capability FROM stages
                     WHERE stages.job_id = jobs.id AND stages.stage = jobs.error ->> 'stage'
                 )
             ) END AS failure
-        FROM open_jobs AS jobs
-        -- While a day is opened, its jobs are visible before its stages (db/partitions.py).
+        FROM jobs
         WHERE outcome IS NOT NULL AND NOT settled
-            AND EXISTS (SELECT FROM open_stages WHERE job_id = jobs.id)
         ORDER BY id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
+    ), moved AS (
+        -- No other transaction changes them: their job is locked, and has ended.
+        DELETE FROM stages WHERE job_id = ANY(ARRAY(SELECT id FROM ended))
+        RETURNING job_id, seconds, to_jsonb(stages) - CAST(:dropped AS text[]) AS stage
+    ), kept AS MATERIALIZED (
+        SELECT job_id, sum(seconds) AS seconds, jsonb_agg(stage) AS stages
+        FROM moved GROUP BY job_id
     ), ran AS MATERIALIZED (
-        SELECT ended.*, coalesce((
-            SELECT sum(seconds) FROM open_stages WHERE job_id = ended.id
-        ), 0) AS seconds
-        FROM ended
+        SELECT ended.*, coalesce(kept.seconds, 0) AS seconds
+        FROM ended LEFT JOIN kept ON kept.job_id = ended.id
+    ), recorded AS (
+        INSERT INTO ended_stages (job_id, stages) SELECT job_id, stages FROM kept
     ), graves AS MATERIALIZED (
         SELECT * FROM tombstones WHERE owed IS NOT NULL
         ORDER BY job_id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
     ), settled AS (
-        UPDATE open_jobs AS jobs SET settled = true, counted_seconds = ran.seconds
+        UPDATE jobs SET settled = true, counted_seconds = ran.seconds
         FROM ran WHERE jobs.id = ran.id
     ), closed AS (
         UPDATE tombstones SET
@@ -91,10 +104,14 @@ _SETTLE = text("""
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The settled jobs: how many of each outcome, and the failures."""
+    """The settled jobs: how many of each outcome, and the failures.
+
+    is_full: whether there may be more to settle.
+    """
 
     ended: Mapping[JobState, int]
     failures: Sequence[JobFailure]
+    is_full: bool = False
 
 
 def settle(connection: Connection) -> Settlement:
@@ -105,7 +122,7 @@ def settle(connection: Connection) -> Settlement:
     tenant's deletions wait for each other.
     Each end of a job is settled once.
     """
-    rows = connection.execute(_SETTLE, {"most": _MAX_SETTLED}).all()
+    rows = connection.execute(_SETTLE, {"most": _MAX_SETTLED, "dropped": list(_DROPPED)}).all()
     usage.add(
         connection,
         {
@@ -138,4 +155,4 @@ def settle(connection: Connection) -> Settlement:
         },
     )
     dead_letters.count_failures(connection, failures)
-    return Settlement(ended, failures)
+    return Settlement(ended, failures, is_full=ended.total() >= _MAX_SETTLED)

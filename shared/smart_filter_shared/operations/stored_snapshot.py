@@ -25,14 +25,13 @@ _MAX_TIME_SHARE: Final = 0.05
 _IS_DUE = text("""
     SELECT NOT EXISTS (
         SELECT FROM queue_snapshots
-        WHERE cell = :cell
-            AND made_at > statement_timestamp() - make_interval(secs => seconds / :share)
+        WHERE made_at > statement_timestamp() - make_interval(secs => seconds / :share)
     )
 """)
 _WRITE = text("""
-    INSERT INTO queue_snapshots (cell, made_at, seconds, content)
-    VALUES (:cell, :made_at, :seconds, :content)
-    ON CONFLICT (cell) DO UPDATE SET
+    INSERT INTO queue_snapshots (made_at, seconds, content)
+    VALUES (:made_at, :seconds, :content)
+    ON CONFLICT (is_only) DO UPDATE SET
         made_at = excluded.made_at, seconds = excluded.seconds, content = excluded.content
 """)
 # The content is left out when the caller has it already.
@@ -40,14 +39,14 @@ _READ = text("""
     SELECT made_at, extract(epoch FROM statement_timestamp() - made_at) AS age_seconds,
         CASE WHEN made_at IS DISTINCT FROM CAST(:cached_at AS timestamptz) THEN content END
             AS content
-    FROM queue_snapshots WHERE cell = :cell
+    FROM queue_snapshots
 """)
 _log = logger("eta")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """The last snapshot of a cell.
+    """The last snapshot of the queues.
 
     made_at: by the database's clock.  age_seconds: at the time of reading.
     queues: None when the caller knows it already.
@@ -61,7 +60,6 @@ class StoredSnapshot:
 def publish(
     connection: Connection,
     *,
-    cell: str,
     silent_seconds: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> bool:
@@ -70,28 +68,28 @@ def publish(
     silent_seconds: a worker without a heartbeat for this long counts as dead.
     clock: monotonic seconds.
     """
-    if not connection.scalar(_IS_DUE, {"cell": cell, "share": _MAX_TIME_SHARE}):
+    if not connection.scalar(_IS_DUE, {"share": _MAX_TIME_SHARE}):
         return False
     made_at, began = connection.scalar(text("SELECT statement_timestamp()")), clock()
     assert isinstance(made_at, dt.datetime)
     queues = snapshot.read_snapshot(
-        connection, cell=cell, silent_seconds=silent_seconds, now=dt.datetime.now(dt.UTC)
+        connection, silent_seconds=silent_seconds, now=dt.datetime.now(dt.UTC)
     )
     cards = [model.card for model in published_models.list_models(connection)]
     queues = replace(queues, paces=stage_times.add_defaults(queues.paces, cards))
-    row = {"cell": cell, "made_at": made_at, "content": encode(queues)}
+    row = {"made_at": made_at, "content": encode(queues)}
     connection.execute(_WRITE, {**row, "seconds": clock() - began})
     return True
 
 
 def read_snapshot(
-    connection: Connection, *, cell: str, cached_at: dt.datetime | None
+    connection: Connection, *, cached_at: dt.datetime | None
 ) -> StoredSnapshot | None:
     """Return the stored snapshot; None when no sweep has made one that this version can read.
 
     cached_at: when the snapshot was made that the caller has; its content is not read again.
     """
-    row = connection.execute(_READ, {"cell": cell, "cached_at": cached_at}).one_or_none()
+    row = connection.execute(_READ, {"cached_at": cached_at}).one_or_none()
     if row is None:
         return None
     queues = None

@@ -5,17 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-
-class Mood(StrEnum):
-    """The mood of the faces in a photo, and of the backgrounds that suit them."""
-
-    JOYFUL = "joyful"
-    CALM = "calm"
-    TENDER = "tender"
-    SURPRISED = "surprised"
-    SERIOUS = "serious"
-    SAD = "sad"
-    TENSE = "tense"
+from smart_filter_wire.words import BackgroundSource, Mood
 
 
 class Style(StrEnum):
@@ -47,18 +37,6 @@ _SEASONS = (
 def season_of(date: dt.date) -> Style:
     """Return the style of a date's season in the north."""
     return _SEASONS[date.month - 1]
-
-
-class BackgroundSource(StrEnum):
-    """The provider of a background, which its name has before a slash, except a generated one's.
-
-    generated: drawn.  site: a picture of the operator's, for all tenants.  tenant: a tenant's own
-    picture, which no other tenant sees.
-    """
-
-    GENERATED = "generated"
-    SITE = "site"
-    TENANT = "tenant"
 
 
 # The family of backgrounds that are pictures.

@@ -5,43 +5,16 @@ The workers decide what a word means and how well a background matches it.
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, Preset, synonyms
+from smart_filter_wire.catalog import Keyword
+from smart_filter_wire.words import KeywordKind
 
 # Words for the lightness or saturation of a background's colors.
 TONES: Final = frozenset("dark light bright pastel vivid muted neutral".split())
 # Tags searched for one synonym; later tags fit it too loosely.
 _MAX_TAGS: Final = 4
-
-
-class KeywordKind(StrEnum):
-    """The kind of a keyword; a word of several kinds counts as the first of them.
-
-    name: the name of a background.
-    """
-
-    COLOR = "color"
-    TONE = "tone"
-    MOOD = "mood"
-    TAG = "tag"
-    NAME = "name"
-    SYNONYM = "synonym"
-
-
-@dataclass(frozen=True, slots=True)
-class Keyword:
-    """A word that `keywords:` understands; the kind `name` stands for one background.
-
-    word: one word, or several with spaces, such as `fairy lights`.  count: how many of the caller's
-    backgrounds match it; null for colors and tones, which every background matches to some degree.
-    """
-
-    word: str
-    kind: KeywordKind
-    count: int | None
 
 
 def list_words(among: Iterable[Preset]) -> list[Keyword]:

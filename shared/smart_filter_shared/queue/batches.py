@@ -3,7 +3,6 @@
 An item is a job, or a gap: the item was refused at submission, or its job was deleted later.
 """
 
-import uuid
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, TextClause, text
+from sqlalchemy import Connection, Row, text
 
-from smart_filter_shared.db import partitions
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.queue.states import JobState
@@ -36,36 +34,35 @@ _LIST = text(f"""
         AND (CAST(:before AS uuid) IS NULL OR id < :before)
     ORDER BY id DESC LIMIT :limit
 """)  # noqa: S608 - the columns stand above
-# {days}: the days on which the batches have jobs; other days are neither read nor locked.
-_ITEMS = """
+_ITEMS = text("""
     SELECT batch_id, batch_index AS index, id AS job_id, error, album_rank AS rank,
         coalesce(outcome, CASE WHEN EXISTS (
             SELECT FROM stages
-            WHERE stages.job_id = jobs.id AND {days_of_stages} AND started_at IS NOT NULL
+            WHERE stages.job_id = jobs.id AND started_at IS NOT NULL
         ) THEN 'running' ELSE 'queued' END) AS state, false AS is_deleted
-    FROM jobs WHERE batch_id = ANY(:ids) AND batch_index IS NOT NULL AND {days}
+    FROM jobs WHERE batch_id = ANY(:ids) AND batch_index IS NOT NULL
     UNION ALL
     SELECT batch_id, index, job_id, error, NULL, outcome, job_id IS NOT NULL
     FROM batch_gaps WHERE batch_id = ANY(:ids)
     ORDER BY batch_id, index
-"""
+""")
 # Jobs are counted from the index `jobs_of_batch` alone. It cannot tell queued from running, so
 # every unfinished job counts as running. The job of a take is no item.
-_COUNTS = """
+_COUNTS = text("""
     SELECT batch_id, coalesce(outcome, 'running') AS state, count(*) AS items
-    FROM jobs WHERE batch_id = ANY(:ids) AND {days} GROUP BY 1, 2
+    FROM jobs WHERE batch_id = ANY(:ids) GROUP BY 1, 2
     UNION ALL
-    SELECT batch_id, coalesce(outcome, 'running'), -1 FROM jobs WHERE id = ANY(:takes) AND {days}
+    SELECT batch_id, coalesce(outcome, 'running'), -1 FROM jobs WHERE id = ANY(:takes)
     UNION ALL
     SELECT batch_id, outcome, count(*) FROM batch_gaps WHERE batch_id = ANY(:ids) GROUP BY 1, 2
-"""
-_TAKES = """
+""")
+_TAKES = text("""
     SELECT id AS job_id, error, take, coalesce(outcome, CASE WHEN EXISTS (
         SELECT FROM stages
-        WHERE stages.job_id = jobs.id AND {days_of_stages} AND started_at IS NOT NULL
+        WHERE stages.job_id = jobs.id AND started_at IS NOT NULL
     ) THEN 'running' ELSE 'queued' END) AS state
-    FROM jobs WHERE id = ANY(:ids) AND {days}
-"""
+    FROM jobs WHERE id = ANY(:ids)
+""")
 _DELETED = text("""
     SELECT FROM tombstones WHERE job_id = :id AND tenant = :tenant
     UNION ALL
@@ -178,12 +175,9 @@ def is_deleted(connection: Connection, batch_id: BatchId, tenant: Tenant) -> boo
 
 def _with_counts(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[BatchRow]:
     counts: dict[BatchId, Counter[JobState]] = {BatchId(row.id): Counter() for row in rows}
-    for same_day in partitions.group_by_day(counts):
-        takes = [row.take_id for row in rows if row.take_id is not None and row.id in same_day]
-        for count in connection.execute(
-            _on_days(_COUNTS, same_day), {"ids": same_day, "takes": takes}
-        ):
-            counts[count.batch_id][JobState(count.state)] += count.items
+    takes = [row.take_id for row in rows if row.take_id is not None]
+    for count in connection.execute(_COUNTS, {"ids": list(counts), "takes": takes}):
+        counts[count.batch_id][JobState(count.state)] += count.items
     return [_row(row, counts[BatchId(row.id)], None, {}) for row in rows]
 
 
@@ -191,27 +185,19 @@ def _with_items(
     connection: Connection, rows: Sequence[Row[tuple[object, ...]]]
 ) -> dict[BatchId, BatchRow]:
     items: dict[BatchId, list[BatchItem]] = {BatchId(row.id): [] for row in rows}
-    takes: dict[JobId, BatchTake] = {}
-    for same_day in partitions.group_by_day(items):
-        for row in connection.execute(_on_days(_ITEMS, same_day), {"ids": same_day}):
-            items[row.batch_id].append(read_row(BatchItem, row))
-        job_ids = [row.take_id for row in rows if row.take_id is not None and row.id in same_day]
-        if job_ids:
-            for row in connection.execute(_on_days(_TAKES, same_day), {"ids": job_ids}):
-                takes[JobId(row.job_id)] = read_row(BatchTake, row)
+    for row in connection.execute(_ITEMS, {"ids": list(items)}):
+        items[row.batch_id].append(read_row(BatchItem, row))
+    take_ids = [row.take_id for row in rows if row.take_id is not None]
+    takes = {
+        JobId(row.job_id): read_row(BatchTake, row)
+        for row in (connection.execute(_TAKES, {"ids": take_ids}) if take_ids else ())
+    }
     return {
         BatchId(row.id): _row(
             row, Counter(item.state for item in items[row.id]), items[row.id], takes
         )
         for row in rows
     }
-
-
-def _on_days(statement: str, batch_ids: Collection[uuid.UUID]) -> TextClause:
-    """Return a statement about batches that reads the days of their jobs."""
-    days = partitions.condition_of_batches(batch_ids)
-    of_stages = days.replace("jobs.id", "stages.job_id")
-    return text(statement.format(days=days, days_of_stages=of_stages))
 
 
 def _row(

@@ -159,12 +159,8 @@ def insert_with_deliveries(happened: str, *, among: str) -> str:
 
 
 _RECORD = text(insert(_PARAMETER_ROWS))
-_OPEN_JOBS = "SELECT * FROM open_jobs WHERE id = ANY(:job_ids)"
-_RECORD_ENDS = text(f"WITH {insert_with_deliveries(_PARAMETER_ROWS, among=_OPEN_JOBS)} SELECT")
-_JOBS_OF_ANY_DAY = "SELECT * FROM jobs WHERE id = ANY(:job_ids)"
-_RECORD_ENDS_OF_ANY_DAY = text(
-    f"WITH {insert_with_deliveries(_PARAMETER_ROWS, among=_JOBS_OF_ANY_DAY)} SELECT"
-)
+_JOBS = "SELECT * FROM jobs WHERE id = ANY(:job_ids)"
+_RECORD_ENDS = text(f"WITH {insert_with_deliveries(_PARAMETER_ROWS, among=_JOBS)} SELECT")
 # The same for batches: the column `job_id` of `events` then holds the batch's id.
 _RECORD_BATCHES = text(f"""
     WITH recorded AS ({insert(_PARAMETER_ROWS)} RETURNING job_id, type, at)
@@ -249,18 +245,12 @@ _READ_CHANGES = text(f"""
 """)  # noqa: S608 - all parts stand here
 
 
-def record(
-    connection: Connection, happened: Sequence[NewEvent], *, of_any_day: bool = False
-) -> None:
-    """Write events in this order, and the webhook deliveries of final events.
-
-    of_any_day: whether jobs that have ended may be in closed partitions (db/partitions.py).
-    """
+def record(connection: Connection, happened: Sequence[NewEvent]) -> None:
+    """Write events in this order, and the webhook deliveries of final events."""
     if not happened:
         return
-    ends = _RECORD_ENDS_OF_ANY_DAY if of_any_day else _RECORD_ENDS
     connection.execute(
-        ends if any(event.type in FINAL_TYPES for event in happened) else _RECORD,
+        _RECORD_ENDS if any(event.type in FINAL_TYPES for event in happened) else _RECORD,
         {
             "job_ids": [event.job_id for event in happened],
             "types": [str(event.type) for event in happened],

@@ -13,8 +13,8 @@ have ready rows, or the largest mark when none has. A stalled capability therefo
 jobs that need it. The mark of a capability is min(rank, start) of its newest claim: a job with a
 head start must not advance it past the jobs it overtook, and a job with a negative head start
 must not advance it past its own start. An idle capability has a stale mark, so its next ready row
-counts instead, capped at the V of the cell. V of the cell is the smallest mark among capabilities
-that have ready rows and a live worker; it never falls.
+counts instead, capped at the V of all queues: the smallest mark among capabilities that have ready
+rows and a live worker, which never falls.
 Estimates are corrected when jobs end. The head start is not stored in `finish`: priority
 costs a tenant nothing and changes no share.
 
@@ -22,14 +22,12 @@ Source: P. Goyal, H. Vin, H. Cheng, "Start-Time Fair Queueing", SIGCOMM 1996. Th
 server's virtual time; the marks of several queues are our extension.
 """
 
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from sqlalchemy import Connection, TextClause, text
 
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.priority import Priority
 
@@ -46,17 +44,17 @@ HEAD_START_SECONDS: Mapping[Priority, float] = {
 }
 
 # The progress of capabilities in virtual time. An idle capability has a stale mark, so its next
-# ready row counts instead, capped at the virtual time of the cell.
+# ready row counts instead, capped at the virtual time of all queues.
 PROGRESS_SQL = """
     SELECT needed.name, head.mark IS NOT NULL AS is_busy,
         greatest(
             known.mark, CASE WHEN head.mark IS NOT NULL THEN least(head.mark, virtual_time) END
         ) AS v
     FROM ({needed}) AS needed (name)
-    JOIN cells ON cells.name = :cell
+    CROSS JOIN sweeper
     LEFT JOIN capabilities AS known ON known.name = needed.name
     LEFT JOIN LATERAL (
-        SELECT least(rank, rank + head_start) AS mark FROM open_stages AS stages
+        SELECT least(rank, rank + head_start) AS mark FROM stages
         WHERE stages.capability = needed.name AND state = 'ready'
         ORDER BY rank LIMIT 1
     ) AS head ON true
@@ -70,12 +68,12 @@ _RESERVE_SQL = """
         LEFT JOIN capabilities AS known USING (name)
     ), now AS MATERIALIZED (
         SELECT coalesce(
-            min(reached.v) FILTER (WHERE reached.is_busy), max(reached.v), cells.virtual_time
+            min(reached.v) FILTER (WHERE reached.is_busy), max(reached.v), sweeper.virtual_time
         ) AS v
-        FROM cells LEFT JOIN LATERAL ({reached}) AS reached ON true
-        WHERE cells.name = :cell AND CASE WHEN CAST(:is_durable AS bool) THEN true
+        FROM sweeper LEFT JOIN LATERAL ({reached}) AS reached ON true
+        WHERE CASE WHEN CAST(:is_durable AS bool) THEN true
             ELSE set_config('synchronous_commit', 'off', true) = 'off' END
-        GROUP BY cells.virtual_time
+        GROUP BY sweeper.virtual_time
     )
     INSERT INTO tenants (name, finish)
     SELECT :tenant, now.v + cost.seconds FROM now, cost {condition}
@@ -87,20 +85,21 @@ _RESERVE_SQL = """
 """
 _RESERVE = text(_RESERVE_SQL.format(condition="", reached=_NEEDED))
 # The same comparison and bound as in jobs/result_cache.py.
-_RESERVE_FOR_NEW = _RESERVE_SQL.format(
-    reached=_NEEDED,
-    condition="""
+_RESERVE_FOR_NEW = text(
+    _RESERVE_SQL.format(
+        reached=_NEEDED,
+        condition="""
         WHERE (
             SELECT id FROM jobs
             WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
                 AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
-                AND id >= '{since}'
             ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT 1
         ) IS NULL
     """,
+    )
 )
 
-_VIRTUAL_TIME = text("SELECT virtual_time FROM cells WHERE name = :cell")
+_VIRTUAL_TIME = text("SELECT virtual_time FROM sweeper")
 _COSTS = text("""
     SELECT needed.name, coalesce(known.mean_seconds, :unknown) AS seconds, tenants.weight
     FROM unnest(CAST(:names AS text[])) AS needed (name)
@@ -135,7 +134,6 @@ def reserve(
     tenant: Tenant,
     capabilities: Collection[Capability],
     *,
-    cell: str,
     is_durable: bool = False,
 ) -> Reservation:
     """Reserve and return a tenant's next place.
@@ -145,19 +143,18 @@ def reserve(
         again, which costs a tenant one turn at most.
     """
     place = _execute_reserve(
-        connection, _RESERVE, _reserve_parameters(tenant, capabilities, cell, is_durable=is_durable)
+        connection, _RESERVE, _reserve_parameters(tenant, capabilities, is_durable=is_durable)
     )
-    if place is None:
-        raise RuntimeError(f"there is no cell {cell}")
+    assert place is not None
     return place
 
 
-def provisional_reservation(connection: Connection, *, cell: str) -> Reservation:
+def provisional_reservation(connection: Connection) -> Reservation:
     """Return the provisional place of a scheduled job, which reserves its real one when it is due.
 
     Nothing is reserved now, or the tenant's other jobs would wait behind work that is not due.
     """
-    now = connection.execute(_VIRTUAL_TIME, {"cell": cell}).scalar_one()
+    now = connection.execute(_VIRTUAL_TIME).scalar_one()
     return Reservation(start=now, estimated_seconds=0.0)
 
 
@@ -166,34 +163,24 @@ def reserve_for_new_photo(
     tenant: Tenant,
     capabilities: Collection[Capability],
     *,
-    cell: str,
     digest: str,
-    since: uuid.UUID,
 ) -> Reservation | None:
     """Reserve and return a tenant's next place, for a photo that is new to the tenant.
 
     digest: of the photo.
-    since: the smallest id of the jobs whose results may be reused (jobs/result_cache.py).
-    Returns None, and reserves nothing, when a job since then has the same photo: it may cost less.
+    Returns None, and reserves nothing, when a job has the same photo: it may cost less.
     """
-    asked = {**_reserve_parameters(tenant, capabilities, cell, is_durable=False), "digest": digest}
-    return _execute_reserve(connection, _reserve_for_new_statement(since), asked)
-
-
-@lru_cache(maxsize=8)
-def _reserve_for_new_statement(since: uuid.UUID) -> TextClause:
-    # Parsing the text takes as long as the rest of the call; `since` changes once a day.
-    return text(_RESERVE_FOR_NEW.format(since=since))
+    asked = {**_reserve_parameters(tenant, capabilities, is_durable=False), "digest": digest}
+    return _execute_reserve(connection, _RESERVE_FOR_NEW, asked)
 
 
 def _reserve_parameters(
-    tenant: Tenant, capabilities: Collection[Capability], cell: str, *, is_durable: bool
+    tenant: Tenant, capabilities: Collection[Capability], *, is_durable: bool
 ) -> dict[str, object]:
     return {
         "tenant": tenant,
         "capabilities": list(capabilities),
         "unknown": DEFAULT_COST_SECONDS,
-        "cell": cell,
         "is_durable": is_durable,
     }
 
@@ -201,7 +188,7 @@ def _reserve_parameters(
 def _execute_reserve(
     connection: Connection, statement: TextClause, asked: Mapping[str, object]
 ) -> Reservation | None:
-    rows = sessions.fetch_rows(connection, statement, asked)
+    rows = driver_queries.fetch_rows(connection, statement, asked)
     return Reservation(*rows[0]) if rows else None
 
 
@@ -209,15 +196,13 @@ def reserve_many(
     connection: Connection,
     tenant: Tenant,
     wanted: Sequence[Collection[Capability]],
-    *,
-    cell: str,
 ) -> list[Reservation]:
     """Reserve and return a tenant's next places for several jobs, one behind the other.
 
     wanted: for each job the capabilities that it needs.  Otherwise as `reserve`.
     """
     flat = [capability for capabilities in wanted for capability in capabilities]
-    whole = reserve(connection, tenant, flat, cell=cell)
+    whole = reserve(connection, tenant, flat)
     needed = {"names": list(set(flat)), "tenant": tenant, "unknown": DEFAULT_COST_SECONDS}
     rows = connection.execute(_COSTS, needed).all()
     costs = {row.name: row.seconds for row in rows}
@@ -268,14 +253,14 @@ def record_progress(connection: Connection, made: Mapping[Capability, Progress])
     )
 
 
-def advance_virtual_time(connection: Connection, *, cell: str, silent_seconds: float) -> None:
+def advance_virtual_time(connection: Connection, *, silent_seconds: float) -> None:
     """Advance V to the smallest mark of the busy capabilities; if all are idle, to the largest."""
     connection.execute(
         text("""
             WITH busy AS (
                 SELECT capabilities.mark FROM capabilities
                 WHERE EXISTS (
-                    SELECT FROM open_stages AS stages
+                    SELECT FROM stages
                     WHERE stages.capability = capabilities.name AND state = 'ready'
                 ) AND EXISTS (
                     SELECT FROM workers
@@ -285,10 +270,9 @@ def advance_virtual_time(connection: Connection, *, cell: str, silent_seconds: f
                     SELECT FROM pauses WHERE pauses.capability = capabilities.name
                 )
             )
-            UPDATE cells SET virtual_time = greatest(virtual_time, coalesce(
+            UPDATE sweeper SET virtual_time = greatest(virtual_time, coalesce(
                 (SELECT min(mark) FROM busy), (SELECT max(mark) FROM capabilities), 0
             ))
-            WHERE name = :cell
         """),
-        {"cell": cell, "silent_seconds": silent_seconds},
+        {"silent_seconds": silent_seconds},
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, text
 
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import driver_queries, sessions
 from smart_filter_shared.db.repeated_query import RepeatedQuery
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.pipeline import StageName, stage_index
@@ -19,18 +19,19 @@ QUICK_ROWS: Final = """
             SELECT tenant = ANY(CAST(:quick AS text[])) OR (
                 tenant <> ALL(CAST(:slow AS text[]))
                 AND megapixels > 0 AND megapixels <= :most_megapixels
+                AND NOT (stages.stage = 'composite' AND starts_with(recipe->>'background', 'url:'))
             )
-            FROM open_jobs AS jobs WHERE jobs.id = stages.job_id
+            FROM jobs WHERE jobs.id = stages.job_id
         )"""
 # The rank of the 500th ready row of a queue, from a rank on.
 _FIRST_ROWS: Final = """coalesce((
-            SELECT rank FROM open_stages AS ahead
+            SELECT rank FROM stages AS ahead
             WHERE ahead.capability = {capability} AND ahead.state = 'ready'
                 AND ahead.rank >= {since}
             ORDER BY rank OFFSET 500 LIMIT 1
         ), 'infinity')"""
 _FROM_HEAD: Final = _FIRST_ROWS.replace("{since}", "'-infinity'")
-_TIME: Final = "(SELECT min(virtual_time) FROM cells)"
+_TIME: Final = "(SELECT min(virtual_time) FROM sweeper)"
 _FROM_TIME: Final = _FIRST_ROWS.replace("{since}", _TIME)
 # Restricts `stages` to the first rows of a queue, and to the first ones from its virtual time on,
 # among which quick ones are looked for: a look through 100,000 rows of others takes a second. From
@@ -45,12 +46,12 @@ NEAR_HEAD: Final = f"""
 QUEUES: Final = """
     {state}_queues AS (
         (
-            SELECT capability FROM open_stages
+            SELECT capability FROM stages
             WHERE state = '{state}' ORDER BY capability LIMIT 1
         )
         UNION ALL
         SELECT next.capability FROM {state}_queues AS queue, LATERAL (
-            SELECT capability FROM open_stages AS stages
+            SELECT capability FROM stages
             WHERE state = '{state}' AND stages.capability > queue.capability
             ORDER BY capability LIMIT 1
         ) AS next
@@ -60,7 +61,7 @@ QUEUES: Final = """
 _HEADS_SQL = """
     SELECT served.capability, head.rank
     FROM unnest(CAST(:capabilities AS text[])) AS served (capability), LATERAL (
-        SELECT rank, ready_at FROM open_stages AS stages
+        SELECT rank, ready_at FROM stages
         WHERE stages.capability = served.capability AND state = 'ready'
             AND coalesce(deadline_at > statement_timestamp(), true){rows}
         ORDER BY rank LIMIT 1
@@ -79,7 +80,7 @@ _QUICK_HEADS = text(
 # first: otherwise their backlog would be read.
 _IS_ANY_READY: Final = """
     SELECT EXISTS (
-        SELECT FROM open_stages AS stages WHERE state = 'ready' AND capability = ANY(ARRAY(
+        SELECT FROM stages WHERE state = 'ready' AND capability = ANY(ARRAY(
             SELECT served FROM unnest(CAST($1 AS text[])) AS served
             WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served)
         ))
@@ -101,7 +102,7 @@ class ReadyPoll:
         Also true for a row whose deadline has just passed, which no claim takes.
         Raises DatabaseUnavailable.
         """
-        return self._query.fetch_value(sessions.array_text(served)) == "t"
+        return self._query.fetch_value(driver_queries.array_text(served)) == "t"
 
     def close(self) -> None:
         """Give the connection back."""
@@ -112,8 +113,9 @@ class ReadyPoll:
 class QuickOnly:
     """The rows that a claim may take when only quick ones may be claimed.
 
-    quick: tenants whose rows are all quick.  slow: tenants without quick rows.
-    most_megapixels: of a photo of any other tenant; one of unknown size is not quick.
+    quick: tenants whose rows all count as quick.  slow: tenants without quick rows.
+    most_megapixels: of a photo of any other tenant; one of unknown size is not quick, nor is a
+        stage that fetches a background.
     """
 
     quick: tuple[Tenant, ...] = ()
@@ -144,7 +146,7 @@ def next_capability(
     """
     statement = _HEADS if only is None else _QUICK_HEADS
     parameters = {"capabilities": list(served), **restrict(only)}
-    ready = sessions.fetch_rows(connection, statement, parameters)
+    ready = driver_queries.fetch_rows(connection, statement, parameters)
     if not ready:
         return None
     capability, _ = min(ready, key=lambda head: (head[1], -stage_index(stage_of(head[0]))))

@@ -25,9 +25,9 @@ class Lease:
     attempt: 1 for the first.
     releases: how often the stage was released because infrastructure failed.
     mark: the virtual time that the queue has reached with this claim (fair_queueing.py).
-    models, parameters, digests, shadows: JSON objects of the row, by task, which the queue does not
-        read: the model that runs a task, the parameters set for that model, the digest of its
-        trained weights, and the digest of the weights that run in shadow.
+    models, parameters, digests: JSON objects of the row, by task, which the queue does not read:
+        the model that runs a task, the parameters set for that model, and the digest of its trained
+        weights.
     album: the batch that the job is ranked in, if any.
     job: the job's row as it was just before the claim, as text that the queue does not read.
     """
@@ -43,7 +43,6 @@ class Lease:
     parameters: Payload
     album: BatchId | None = None
     digests: Payload = field(default_factory=dict)
-    shadows: Payload = field(default_factory=dict)
     job: str = ""
 
 

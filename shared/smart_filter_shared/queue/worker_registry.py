@@ -1,20 +1,18 @@
-"""The registry of worker processes: heartbeats, draining, and who sweeps the cell."""
+"""The registry of worker processes: heartbeats, draining, and which one sweeps."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sqlalchemy import Connection, delete, func, text, update
-from sqlalchemy.dialects.postgresql import insert
 
-from smart_filter_shared.db import tables
+from smart_filter_shared.db import driver_queries, tables
 from smart_filter_shared.ids import Capability, WorkerId
 from smart_filter_shared.queue import heads
 
 # Missed sweeps before the sweeper counts as having been down.
 _LATE_SWEEPS = 5
-# Name of the cell (the stack of servers) that this process belongs to; only one for now.
-DEFAULT_CELL = "default"
 # Pseudo-capability under which webhook senders register; it is never claimed.
 SENDER_ROLE = Capability("webhooks")
 _NOW = func.statement_timestamp()
@@ -36,13 +34,35 @@ _LIST_UNATTENDED = text(f"""
         )
         AND EXISTS (
             SELECT FROM (
-                SELECT ready_at FROM open_stages AS stages
+                SELECT ready_at FROM stages
                 WHERE stages.capability = ready_queues.capability AND state = 'ready'
                 ORDER BY rank LIMIT :most
             ) AS first
             WHERE ready_at < statement_timestamp() - make_interval(secs => :waited_seconds)
         )
 """)  # noqa: S608 - a constant of our own
+
+
+# A worker that has been silent for as long as leases last by default is no peer.
+_RECORD_HEARTBEAT = text("""
+    INSERT INTO workers AS recorded (
+        id, host, pid, capabilities, failed, wanted, state, threads, started_at, seen_at,
+        drained_from, process
+    ) VALUES (
+        :id, :host, :pid, CAST(:capabilities AS text[]), CAST(CAST(:failed AS text) AS jsonb),
+        CAST(:wanted AS text[]), :state, :threads, statement_timestamp(), statement_timestamp(),
+        CASE WHEN :draining THEN statement_timestamp() END, :process
+    )
+    ON CONFLICT (id) DO UPDATE SET
+        seen_at = excluded.seen_at, capabilities = excluded.capabilities,
+        failed = excluded.failed, wanted = excluded.wanted, state = excluded.state
+    RETURNING drained_from IS NOT NULL, EXISTS (
+        SELECT FROM workers AS peer
+        WHERE peer.id <> recorded.id AND peer.state = 'ready'
+            AND peer.capabilities @> recorded.capabilities
+            AND peer.seen_at >= statement_timestamp() - interval '30 seconds'
+    )
+""")
 
 
 class WorkerState(StrEnum):
@@ -101,8 +121,20 @@ class LastHeartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What a worker learns by its heartbeat.
+
+    must_drain: whether an operator has ordered it to claim no more.
+    has_peer: whether another worker is idle that serves all of its capabilities.
+    """
+
+    must_drain: bool
+    has_peer: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SweepGrant:
-    """The right to sweep a cell once.
+    """The right to sweep once.
 
     may_expire: whether leases that were not renewed in time may be expired.
     """
@@ -110,36 +142,26 @@ class SweepGrant:
     may_expire: bool
 
 
-def record_heartbeat(connection: Connection, worker: Worker) -> bool:
-    """Record a worker's heartbeat; return whether the worker must drain.
+def record_heartbeat(connection: Connection, worker: Worker) -> Standing:
+    """Record a worker's heartbeat; return what the other rows and its own say to it.
 
-    The row holds that order, written by an operator. A row that was deleted during a silence is
+    An operator's order to drain stands in its row. A row that was deleted during a silence is
     written again with the worker's own state.
     """
-    row = insert(tables.workers).values(
-        id=worker.id,
-        host=worker.host,
-        pid=worker.pid,
-        capabilities=list(worker.capabilities),
-        failed=dict(worker.failed),
-        wanted=list(worker.wanted),
-        state=worker.state,
-        threads=worker.threads,
-        started_at=_NOW,
-        seen_at=_NOW,
-        drained_from=_NOW if worker.draining else None,
-        process=worker.process,
-    )
-    drained_from = connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["id"],
-            set_={
-                name: row.excluded[name]
-                for name in ("seen_at", "capabilities", "failed", "wanted", "state")
-            },
-        ).returning(tables.workers.c.drained_from)
-    )
-    return drained_from.scalar_one() is not None
+    parameters = {
+        "id": worker.id,
+        "host": worker.host,
+        "pid": worker.pid,
+        "capabilities": list(worker.capabilities),
+        "failed": json.dumps(dict(worker.failed)),
+        "wanted": list(worker.wanted),
+        "state": worker.state,
+        "threads": worker.threads,
+        "draining": worker.draining,
+        "process": worker.process,
+    }
+    ((must_drain, has_peer),) = driver_queries.fetch_rows(connection, _RECORD_HEARTBEAT, parameters)
+    return Standing(must_drain, has_peer)
 
 
 def drain(connection: Connection, worker: WorkerId) -> bool:
@@ -263,32 +285,30 @@ def delete_silent(connection: Connection, *, silent_seconds: float) -> None:
 
 
 def acquire_sweep(
-    connection: Connection, *, cell: str, every_seconds: float, heartbeat_seconds: float
+    connection: Connection, *, every_seconds: float, heartbeat_seconds: float
 ) -> SweepGrant | None:
-    """Acquire the right to sweep a cell, at most once in every_seconds; None when not acquired.
+    """Acquire the right to sweep, at most once in every_seconds; None when not acquired.
 
     When no sweep ran for a heartbeat and for several sweep intervals, the database or all workers
     were down. Live workers then get two heartbeats to renew their leases before any expires.
     """
     won = connection.execute(
         text("""
-            UPDATE cells SET
+            UPDATE sweeper SET
                 swept_at = statement_timestamp(),
                 expires_from = CASE
                     WHEN swept_at < statement_timestamp() - make_interval(secs => :unswept)
                     THEN statement_timestamp() + make_interval(secs => 2 * :heartbeat)
                     ELSE expires_from
                 END
-            WHERE name = (
-                SELECT name FROM cells
-                WHERE name = :cell
-                    AND swept_at <= statement_timestamp() - make_interval(secs => :every_seconds)
+            WHERE EXISTS (
+                SELECT FROM sweeper
+                WHERE swept_at <= statement_timestamp() - make_interval(secs => :every_seconds)
                 FOR UPDATE SKIP LOCKED
             )
             RETURNING expires_from <= statement_timestamp() AS may_expire
         """),
         {
-            "cell": cell,
             "every_seconds": every_seconds,
             "heartbeat": heartbeat_seconds,
             # A sweep that is a little late must not count as an outage: that would stop expiry.
@@ -298,19 +318,18 @@ def acquire_sweep(
     return None if won is None else SweepGrant(may_expire=won.may_expire)
 
 
-def acquire_orphan_scan(connection: Connection, *, cell: str, every_seconds: float) -> bool:
+def acquire_orphan_scan(connection: Connection, *, every_seconds: float) -> bool:
     """Acquire the right to scan for orphaned objects; return whether it was acquired.
 
     The scan lists the object store, so it runs rarely: at most once in every_seconds.
     """
     won = connection.execute(
         text("""
-            UPDATE cells SET cleared_at = statement_timestamp()
-            WHERE name = :cell
-                AND cleared_at <= statement_timestamp() - make_interval(secs => :every_seconds)
-            RETURNING name
+            UPDATE sweeper SET cleared_at = statement_timestamp()
+            WHERE cleared_at <= statement_timestamp() - make_interval(secs => :every_seconds)
+            RETURNING cleared_at
         """),
-        {"cell": cell, "every_seconds": every_seconds},
+        {"every_seconds": every_seconds},
     )
     return won.one_or_none() is not None
 

@@ -1,9 +1,15 @@
 """The recipe of a job: its values, and the parsers of its fields.
 
-`fields.parse` makes a recipe of a client's fields; `background`, `framing` and `look` parse the
-values of their part.
+`declaration` tells how a field is declared; `fields.parse` makes a recipe of a client's fields;
+`background`, `framing`, `look`, `files` and `logo` declare and parse the values of their part.
 """
 
+from smart_filter_shared.recipe.background import (
+    SUBJECT_MATCHED_KINDS,
+    Background,
+    BackgroundKind,
+)
+from smart_filter_shared.recipe.declaration import PICTURE_OUTPUTS, Output
 from smart_filter_shared.recipe.fields import from_json
 from smart_filter_shared.recipe.files import Effort, Files, Provenance
 from smart_filter_shared.recipe.filters import Filter
@@ -14,14 +20,9 @@ from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
     COMPOSED_OUTPUTS,
     CUTOUT_OUTPUTS,
-    PICTURE_OUTPUTS,
-    SUBJECT_MATCHED_KINDS,
-    Background,
-    BackgroundKind,
     Edge,
     Format,
     Mask,
-    Output,
     PersonSelection,
     Recipe,
     Subject,
@@ -30,39 +31,3 @@ from smart_filter_shared.recipe.recipe import (
     required_stages,
 )
 from smart_filter_shared.recipe.words import AUTO
-
-__all__ = [
-    "AUTO",
-    "CHOOSABLE_TASKS",
-    "COMPOSED_OUTPUTS",
-    "CUTOUT_OUTPUTS",
-    "PICTURE_OUTPUTS",
-    "SUBJECT_MATCHED_KINDS",
-    "Background",
-    "BackgroundKind",
-    "Crop",
-    "Edge",
-    "Effort",
-    "Files",
-    "Filter",
-    "Format",
-    "Framing",
-    "Length",
-    "Logo",
-    "LogoPlace",
-    "Look",
-    "Mask",
-    "Outline",
-    "Output",
-    "OutputSize",
-    "PersonSelection",
-    "Provenance",
-    "Recipe",
-    "Shadow",
-    "ShadowKind",
-    "Subject",
-    "format_persons",
-    "from_json",
-    "has_alpha",
-    "required_stages",
-]

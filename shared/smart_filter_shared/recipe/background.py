@@ -1,11 +1,12 @@
-"""Parse the background of a recipe."""
+"""The background of a recipe: its value, and how it is parsed."""
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
 
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.presets import PRESETS, Preset, find_preset
-from smart_filter_shared.recipe.recipe import Background, BackgroundKind
 from smart_filter_shared.recipe.words import is_color, suggest_color
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.outbound_rules import OutboundRules
@@ -16,11 +17,52 @@ MAX_KEYWORDS = 12
 _MAX_SHOWN_CHARACTERS = 60
 MAX_KEYWORD_CHARACTERS = 40
 
-# Words that clients write for no color, and the background that they mean.
+# The word that clients write for no color, and the background that they mean.
 _NO_COLOR = "none"
-_TRANSPARENT_HINT = f"; did you mean {BackgroundKind.TRANSPARENT}?"
+_TRANSPARENT_HINT = "; did you mean transparent?"
 _COLOR_CODE = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 _DECIMAL = re.compile(r"[0-9]{0,3}(\.[0-9]{1,9})?(?<=[0-9])")
+
+
+class BackgroundKind(StrEnum):
+    """The kind of the background behind the people."""
+
+    AUTO = "auto"
+    KEEP = "keep"
+    TRANSPARENT = "transparent"
+    COLOR = "color"
+    PRESET = "preset"
+    KEYWORDS = "keywords"
+    BLUR = "blur"
+    FILE = "file"
+    URL = "url"
+
+
+# Kinds that choose a background to suit the people (`keywords`: among those that match), and so
+# need their faces.
+SUBJECT_MATCHED_KINDS = frozenset({BackgroundKind.AUTO, BackgroundKind.KEYWORDS})
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """The background behind the people.
+
+    value: a CSS color for `color`, a preset's name for `preset`, comma-separated words for
+    `keywords`, a strength from 0 to 1 for `blur`, a URL for `url`, else None.
+    """
+
+    kind: BackgroundKind = BackgroundKind.AUTO
+    value: str | None = None
+
+    def __str__(self) -> str:
+        """Return the background as a recipe writes it, such as `color:#fff`."""
+        return str(self.kind) if self.value is None else f"{self.kind}:{self.value}"
+
+
+def restore_background(text: str) -> Background:
+    """Return the background of a stored recipe.  Raises ValueError for an unknown kind."""
+    kind, _, value = text.partition(":")
+    return Background(BackgroundKind(kind), value or None)
 
 
 def parse_background(

@@ -3,28 +3,33 @@
 One answer lists all contradictions. Every field of a contradiction gets the same sentence.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
 
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.errors import Contradiction, FieldError
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_shared.recipe import framing
-from smart_filter_shared.recipe.files import Files, Provenance
-from smart_filter_shared.recipe.framing import Crop, Framing
-from smart_filter_shared.recipe.look import ShadowKind
+from smart_filter_shared.recipe.background import BackgroundKind
+from smart_filter_shared.recipe.declaration import Output, RecipeField
+from smart_filter_shared.recipe.files import Provenance
+from smart_filter_shared.recipe.framing import Crop, matches_aspect
 from smart_filter_shared.recipe.recipe import (
-    PICTURE_OUTPUTS,
-    BackgroundKind,
     Format,
     Mask,
-    Output,
     PersonSelection,
     Recipe,
     Subject,
+    declared_fields,
     has_alpha,
 )
 from smart_filter_shared.recipe.words import AUTO, json_pointer
+
+# What to do about a contradiction, and the fields at fault.
+_Fault: TypeAlias = tuple[str, Sequence[str]]
+# Values that ask for nothing, whatever the default.
+_NOTHING: Final[Sequence[object]] = ("none", "0")
 
 
 def reject_contradictions(
@@ -36,17 +41,15 @@ def reject_contradictions(
     an uploaded background, None without one.
     """
     contradictions = [
-        *_background(recipe, background_file),
-        *_subject(recipe, segmenters),
-        *_mask(recipe),
-        *_framing(recipe.framing),
-        *_kept_background(recipe),
-        *_filters(recipe),
-        *_logo(recipe),
-        *_files(recipe),
-        *_provenance(recipe),
-        *_exact_size_png(recipe),
-        *_model(recipe, segmenters),
+        FieldError(json_pointer(name), remedy)
+        for remedy, names in (
+            *_pairs(recipe, segmenters, background_file),
+            *_kept_background(recipe),
+            *_outputs(recipe),
+            *_exact_size_png(recipe),
+            *_model(recipe, segmenters),
+        )
+        for name in names
     ]
     if contradictions:
         raise Contradiction(contradictions)
@@ -66,18 +69,71 @@ def is_meant(card: ModelCard, name: str, subject: Subject) -> bool:
     return card.default
 
 
-def _each(remedy: str, *names: str) -> list[FieldError]:
-    return [FieldError(json_pointer(name), remedy) for name in names]
-
-
-def _background(recipe: Recipe, background_file: str | None) -> Iterator[FieldError]:
-    background = recipe.background
-    if background_file is not None and background.kind != BackgroundKind.FILE:
-        remedy = f"background is {background}, and a background file was sent: send only one"
-        yield from _each(remedy, "background", background_file)
-    if _is_transparent(recipe) and recipe.format == Format.JPG and Output.IMAGE in recipe.outputs:
-        remedy = "jpg has no transparency: choose png, or an opaque background"
-        yield from _each(remedy, "format", "background")
+def _pairs(
+    recipe: Recipe, segmenters: Sequence[ModelCard], background_file: str | None
+) -> list[_Fault]:
+    """Return each pair of fields that exclude each other with these values."""
+    background, framing, files = recipe.background, recipe.framing, recipe.files
+    model = recipe.models[TaskName.SEGMENTATION]
+    card = find_card(segmenters, model, recipe.subject)
+    any_subject = recipe.subject == Subject.ANY
+    takes_upload = recipe.mask == Mask.UPLOAD
+    has_provenance = files.provenance != Provenance.NONE
+    pairs = (
+        (
+            background_file is not None and background.kind != BackgroundKind.FILE,
+            f"background is {background}, and a background file was sent: send only one",
+            ("background", background_file or ""),
+        ),
+        (
+            recipe.format == Format.JPG
+            and Output.IMAGE in recipe.outputs
+            and _is_transparent(recipe),
+            "jpg has no transparency: choose png, or an opaque background",
+            ("format", "background"),
+        ),
+        (
+            recipe.require_person and any_subject,
+            "subject=any does not look for people: leave require_person out, or subject",
+            ("require_person", "subject"),
+        ),
+        (
+            any_subject and model != AUTO and card and not card.any_subject,
+            f"subject=any has a model of its own: leave segmentation.model={model} out, or subject",
+            ("segmentation.model", "subject"),
+        ),
+        (
+            takes_upload and recipe.persons != PersonSelection.ALL,
+            "mask=upload has no separate persons: leave persons out, or mask",
+            ("persons", "mask"),
+        ),
+        (
+            takes_upload and recipe.grow > 0,
+            "a transparent photo has no colors beyond its outline: set grow to 0 or less",
+            ("grow", "mask"),
+        ),
+        (
+            framing.crop == Crop.NONE and any(side.value for side in framing.margin),
+            "margin needs a crop: set crop=true or crop=faces, or leave margin out",
+            ("margin", "crop"),
+        ),
+        (
+            not matches_aspect(framing.size, framing.aspect),
+            f"{framing.size} does not have the requested aspect: leave one out",
+            ("size", "aspect"),
+        ),
+        (
+            has_provenance and recipe.format == Format.AVIF,
+            "provenance is written into jpg, png and webp: choose one, or leave provenance out",
+            ("provenance", "format"),
+        ),
+        (
+            has_provenance and files.max_bytes is not None,
+            "max_bytes does not count Content Credentials: leave max_bytes or provenance out",
+            ("provenance", "max_bytes"),
+        ),
+    )
+    return [(remedy, names) for excludes, remedy, names in pairs if excludes]
 
 
 def _is_transparent(recipe: Recipe) -> bool:
@@ -89,111 +145,41 @@ def _is_transparent(recipe: Recipe) -> bool:
     )
 
 
-def _subject(recipe: Recipe, segmenters: Sequence[ModelCard]) -> Iterator[FieldError]:
-    if recipe.require_person and recipe.subject == Subject.ANY:
-        remedy = "subject=any does not look for people: leave require_person out, or subject"
-        yield from _each(remedy, "require_person", "subject")
-    model = recipe.models[TaskName.SEGMENTATION]
-    card = find_card(segmenters, model, recipe.subject)
-    if recipe.subject == Subject.ANY and model != AUTO and card and not card.any_subject:
+def _kept_background(recipe: Recipe) -> Iterator[_Fault]:
+    names = [field.name for field in _asked_fields(recipe) if field.declared.replaces]
+    if names and recipe.background.kind == BackgroundKind.KEEP:
         remedy = (
-            f"subject=any has a model of its own: leave segmentation.model={model} out, or subject"
+            f"{_need(names)} a new background, and background=keep keeps the photo's own: choose "
+            f"another background, or leave {_join_names(names)} out"
         )
-        yield from _each(remedy, "segmentation.model", "subject")
+        yield remedy, (*names, "background")
 
 
-def _mask(recipe: Recipe) -> Iterator[FieldError]:
-    if recipe.mask == Mask.UPLOAD and recipe.persons != PersonSelection.ALL:
-        remedy = "mask=upload has no separate persons: leave persons out, or mask"
-        yield from _each(remedy, "persons", "mask")
-    if recipe.mask == Mask.UPLOAD and recipe.grow > 0:
-        remedy = "a transparent photo has no colors beyond its outline: set grow to 0 or less"
-        yield from _each(remedy, "grow", "mask")
-
-
-def _framing(asked: Framing) -> Iterator[FieldError]:
-    if asked.crop == Crop.NONE and any(side.value for side in asked.margin):
-        remedy = "margin needs a crop: set crop=true or crop=faces, or leave margin out"
-        yield from _each(remedy, "margin", "crop")
-    if not framing.matches_aspect(asked.size, asked.aspect):
-        remedy = f"{asked.size} does not have the aspect {asked.as_json()['aspect']}: leave one out"
-        yield from _each(remedy, "size", "aspect")
-
-
-def _kept_background(recipe: Recipe) -> Iterator[FieldError]:
-    if recipe.background.kind != BackgroundKind.KEEP:
-        return
-    look = recipe.look
-    without_effect = {
-        "shadow": look.shadow.kind in {ShadowKind.DROP, ShadowKind.CONTACT},
-        "outline": look.outline is not None,
-        "light_wrap": bool(look.light_wrap),
-        "harmonize": bool(look.harmonize),
-        "scale": recipe.framing.scale is not None,
-        "position": recipe.framing.position is not None,
-    }
-    names = [name for name, is_set in without_effect.items() if is_set]
-    if names:
-        need = "needs" if len(names) == 1 else "need"
+def _outputs(recipe: Recipe) -> Iterator[_Fault]:
+    """Yield errors for fields that no requested output shows."""
+    names_by_outputs: dict[frozenset[Output], list[str]] = defaultdict(list)
+    for field in _asked_fields(recipe):
+        if field.declared.outputs and not field.declared.outputs & set(recipe.outputs):
+            names_by_outputs[field.declared.outputs].append(field.name)
+    for needed, names in names_by_outputs.items():
         remedy = (
-            f"{_join_names(names)} {need} a new background, and background=keep keeps the photo's "
-            f"own: choose another background, or leave {_join_names(names)} out"
+            f"{_need(names)} {' or '.join(sorted(needed))} in outputs: add one, or leave "
+            f"{_join_names(names)} out"
         )
-        yield from _each(remedy, *names, "background")
+        yield remedy, (*names, "outputs")
 
 
-def _filters(recipe: Recipe) -> Iterator[FieldError]:
-    if recipe.filters and not PICTURE_OUTPUTS & set(recipe.outputs):
-        remedy = (
-            "filters are drawn on the image, which is not in outputs: add image, or leave filters "
-            "out"
-        )
-        yield from _each(remedy, "filters", "outputs")
+def _asked_fields(recipe: Recipe) -> list[RecipeField]:
+    """Return the fields that ask for something: neither the default, nor nothing."""
+    written = recipe.as_json()
+    return [
+        field
+        for name, field in declared_fields().items()
+        if name in written and written[name] != field.default_json and written[name] not in _NOTHING
+    ]
 
 
-def _logo(recipe: Recipe) -> Iterator[FieldError]:
-    if recipe.logo.name is not None and not PICTURE_OUTPUTS & set(recipe.outputs):
-        remedy = (
-            "the logo is drawn on the image, which is not in outputs: add image, or leave logo out"
-        )
-        yield from _each(remedy, "logo", "outputs")
-
-
-def _files(recipe: Recipe) -> Iterator[FieldError]:
-    files, asked = recipe.files, set(recipe.outputs)
-    if files.matte_bits != Files().matte_bits and Output.MATTE not in asked:
-        remedy = (
-            "matte_bits applies to the matte, which is not in outputs: add matte, or leave "
-            "matte_bits out"
-        )
-        yield from _each(remedy, "matte_bits", "outputs")
-    names = [name for name in ("max_bytes", "keep_metadata") if getattr(files, name)]
-    if files.provenance != Provenance.NONE:
-        names.append("provenance")
-    if names and not {Output.IMAGE, Output.CUTOUT} & asked:
-        verb = "applies" if len(names) == 1 else "apply"
-        remedy = (
-            f"{_join_names(names)} {verb} to image and cutout, and outputs has neither: add one,"
-            f" or leave {_join_names(names)} out"
-        )
-        yield from _each(remedy, *names, "outputs")
-
-
-def _provenance(recipe: Recipe) -> Iterator[FieldError]:
-    if recipe.files.provenance == Provenance.NONE:
-        return
-    if recipe.format == Format.AVIF:
-        remedy = "provenance is written into jpg, png and webp: choose one, or leave provenance out"
-        yield from _each(remedy, "provenance", "format")
-    if recipe.files.max_bytes is not None:
-        remedy = (
-            "max_bytes does not count Content Credentials, whose size depends on the server's"
-            " certificate: leave max_bytes or provenance out"
-        )
-        yield from _each(remedy, "provenance", "max_bytes")
-
-
-def _exact_size_png(recipe: Recipe) -> Iterator[FieldError]:
+def _exact_size_png(recipe: Recipe) -> Iterator[_Fault]:
     """Yield errors for a png that has both a byte limit and an exact size in pixels."""
     size = recipe.framing.size
     if recipe.files.max_bytes is None or (size.exact is None and size.paper is None):
@@ -212,7 +198,11 @@ def _exact_size_png(recipe: Recipe) -> Iterator[FieldError]:
             f"a png meets max_bytes={recipe.files.max_bytes} only by shrinking, and size={size} is "
             f"exact: choose {others}, whose quality can be lowered, or leave max_bytes or size out"
         )
-        yield from _each(remedy, "max_bytes", "size", "format")
+        yield remedy, ("max_bytes", "size", "format")
+
+
+def _need(names: Sequence[str]) -> str:
+    return f"{_join_names(names)} {'needs' if len(names) == 1 else 'need'}"
 
 
 def _join_names(names: Sequence[str]) -> str:
@@ -220,33 +210,27 @@ def _join_names(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _model(recipe: Recipe, cards: Sequence[ModelCard]) -> Iterator[FieldError]:
+def _model(recipe: Recipe, cards: Sequence[ModelCard]) -> Iterator[_Fault]:
     card = find_card(cards, recipe.models[TaskName.SEGMENTATION], recipe.subject)
     if card is None:
         return
     yield from _wrong_order(card, recipe.params.get(TaskName.SEGMENTATION, {}))
-    if recipe.persons != PersonSelection.ALL and not card.instances:
-        able = [card.name for card in cards if card.instances]
-        yield from _missing_ability(card, "persons", "does not separate persons", able)
-    if Output.PERSONS in recipe.outputs and not card.instances:
-        able = [card.name for card in cards if card.instances]
-        yield from _missing_ability(card, "outputs", "does not separate persons", able)
-    if Output.DEBUG in recipe.outputs and not card.explains:
-        able = [card.name for card in cards if card.explains]
-        yield from _missing_ability(card, "outputs", "has no debug output", able)
+    separates = ("does not separate persons", [card for card in cards if card.instances])
+    explains = ("has no debug output", [card for card in cards if card.explains])
+    for name, is_asked, (lack, able) in (
+        ("persons", recipe.persons != PersonSelection.ALL, separates),
+        ("outputs", Output.PERSONS in recipe.outputs, separates),
+        ("outputs", Output.DEBUG in recipe.outputs, explains),
+    ):
+        if is_asked and card not in able:
+            names = ", ".join(card.name for card in able) or "none offered"
+            yield f"{card.name} {lack}; models that can: {names}", (name, f"{card.task}.model")
 
 
-def _wrong_order(card: ModelCard, given: Parameters) -> Iterator[FieldError]:
+def _wrong_order(card: ModelCard, given: Parameters) -> Iterator[_Fault]:
     values = card.completed(given)
     for low, high in card.ascending:
         # Both are numbers, as `ascending` names numeric parameters only.
         if float(values[low]) > float(values[high]):
             remedy = f"{low} ({values[low]}) is more than {high} ({values[high]})"
-            yield from _each(remedy, *(f"{card.task}.params.{name}" for name in (low, high)))
-
-
-def _missing_ability(
-    card: ModelCard, name: str, what: str, able: Sequence[str]
-) -> Iterator[FieldError]:
-    remedy = f"{card.name} {what}; models that can: {', '.join(able) or 'none offered'}"
-    yield from _each(remedy, name, f"{card.task}.model")
+            yield remedy, [f"{card.task}.params.{name}" for name in (low, high)]

@@ -1,14 +1,13 @@
 """Parse a recipe from its fields, collecting every error, and read stored recipes again.
 
-Names, values and defaults are in docs/api/recipes.md. A value is what JSON has for it, or the
+`declaration` tells how a field is declared. A value is what JSON has for it, or the
 text of a form, which `catalog.scalars` reads by the field's type.
 """
 
-import datetime as dt
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
@@ -21,27 +20,21 @@ from smart_filter_shared.catalog.scalars import (
     as_list,
     as_text,
     quote_value,
-    read_boolean,
-    read_integer,
 )
 from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.presets import PRESETS, BackgroundSource, Preset, Style
-from smart_filter_shared.recipe import background, files, filters, framing, logo, look
+from smart_filter_shared.recipe import background, filters
+from smart_filter_shared.recipe.background import Background, BackgroundKind
 from smart_filter_shared.recipe.contradictions import find_card, reject_contradictions
-from smart_filter_shared.recipe.files import Files, Provenance
+from smart_filter_shared.recipe.files import Provenance
 from smart_filter_shared.recipe.filters import Filter
-from smart_filter_shared.recipe.framing import Framing
-from smart_filter_shared.recipe.logo import Logo
-from smart_filter_shared.recipe.look import Look
 from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
-    Background,
-    BackgroundKind,
-    Format,
-    Output,
-    PersonSelection,
+    MAX_METADATA,
+    MAX_METADATA_CHARACTERS,
     Recipe,
+    declared_fields,
 )
 from smart_filter_shared.recipe.words import AUTO, json_pointer
 from smart_filter_shared.security.outbound_rules import OutboundRules
@@ -51,31 +44,24 @@ from smart_filter_shared.suggestions import did_you_mean
 Fields: TypeAlias = Mapping[str, Value]
 Given = TypeVar("Given")
 
-# JSON numbers above this lose digits in JavaScript clients (ECMA-262 Number.MAX_SAFE_INTEGER).
-MAX_SEED = 2**53 - 1
-MAX_GROW_PX = 3
 # The form part of an uploaded background, which `background=file` refers to.
 BACKGROUND_FILE = "background_file"
-# Longest deadline: a week.
-MAX_DEADLINE_MS = 7 * 24 * 3600 * 1000
 # Values of one list, more than any list of the recipe has use for; and unknown fields for which a
 # similar name is searched, half a millisecond each.
 _MAX_LISTED = 64
 _MAX_SUGGESTIONS = 10
-MAX_METADATA = 16
-MAX_METADATA_CHARACTERS = 256
 
 # Prefix of the names of filter parameters.
 _FILTER_PREFIX = "filters."
 _METADATA_PREFIX = "metadata."
 _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
+_DEFAULT = Recipe()
 # The names at the top of a recipe in JSON; `recipe` names saved recipes.
-NAMES = (*Recipe().as_json(), "seed", "metadata", "recipe")
-_TASK_NAMES = tuple(str(task) for task in CHOOSABLE_TASKS)
+NAMES = tuple(declared_fields())
 # The names that are compared with an unknown one; names of parameters depend on the model.
 _KNOWN_NAMES = (
-    *(name for name in NAMES if name not in _TASK_NAMES),
-    *(f"{task}.model" for task in _TASK_NAMES),
+    *(name for name in NAMES if name not in {*CHOOSABLE_TASKS}),
+    *(f"{task}.model" for task in CHOOSABLE_TASKS),
 )
 _NO_CERTIFICATE = (
     "c2pa needs a certificate, and this server has none: set SMART_FILTER_C2PA_CERTIFICATE and"
@@ -85,10 +71,6 @@ _NO_PICTURE = (
     "brand needs a background of your own, and there is none: add one with"
     " `smart-filter backgrounds add`, or choose another style"
 )
-# The other usual name of the format jpg, and the start of media types.
-_JPEG = "jpeg"
-_MEDIA_PREFIX = "image/"
-_PERSONS = re.compile(r"[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
 
 
 def parse(
@@ -115,16 +97,17 @@ def parse(
     """
     reader = _Reader(fields)
     models = {task: reader.model(task, offered.get(task, ()), faults) for task in CHOOSABLE_TASKS}
-    simple_fields = _read_own_fields(reader)
+    asked_background = reader.background(presets, outbound, with_file=with_background_file)
+    plain_fields = reader.plain_fields()
     recipe = replace(
-        simple_fields,
-        background=reader.background(presets, outbound, with_file=with_background_file),
+        plain_fields,
+        background=asked_background,
         filters=reader.filters(),
         models=models,
         params={
             task: given
             for task, name in models.items()
-            if (card := find_card(offered.get(task, ()), name, simple_fields.subject)) is not None
+            if (card := find_card(offered.get(task, ()), name, plain_fields.subject)) is not None
             and (given := reader.parameters(f"{task}.params.", card))
         },
         metadata=reader.metadata(),
@@ -159,11 +142,9 @@ def from_json(
     """
     # Unset fields are null.
     reader = _Reader({name: value for name, value in stored.items() if value is not None})
-    kind, _, value = str(stored["background"]).partition(":")
     choices = {task: stored[task] for task in CHOOSABLE_TASKS}
     recipe = replace(
-        _read_own_fields(reader),
-        background=Background(BackgroundKind(kind), value or None),
+        reader.plain_fields(),
         filters=tuple(
             Filter(stored_filter["name"], stored_filter["params"])
             for stored_filter in stored.get("filters", ())
@@ -210,83 +191,8 @@ def drop_replaced(fields: Fields, names: Collection[str]) -> dict[str, Value]:
     }
 
 
-def _read_own_fields(reader: "_Reader") -> Recipe:
-    """Return a recipe with the fields whose values do not depend on what is offered."""
-    default = Recipe()
-    return Recipe(
-        style=reader.choice("style", default.style),
-        outputs=reader.listed("outputs", partial(_member, Output), default.outputs),
-        format=reader.text("format", _format, default.format),
-        quality=reader.scalar("quality", partial(read_integer, least=1, most=100), default.quality),
-        files=_files(reader),
-        edge=reader.choice("edge", default.edge),
-        mask=reader.choice("mask", default.mask),
-        grow=reader.scalar(
-            "grow", partial(read_integer, least=-MAX_GROW_PX, most=MAX_GROW_PX), default.grow
-        ),
-        framing=_framing(reader),
-        look=_look(reader),
-        logo=_logo(reader),
-        subject=reader.choice("subject", default.subject),
-        require_person=reader.scalar("require_person", read_boolean, default.require_person),
-        priority=reader.choice("priority", default.priority),
-        run_at=reader.text("run_at", _moment, None),
-        deadline_ms=reader.scalar(
-            "deadline_ms", partial(read_integer, least=1, most=MAX_DEADLINE_MS), None
-        ),
-        seed=reader.scalar("seed", partial(read_integer, least=0, most=MAX_SEED), None),
-        persons=reader.text("persons", _persons, default.persons),
-    )
-
-
-def _files(reader: "_Reader") -> Files:
-    default = Files()
-    return Files(
-        matte_bits=reader.text("matte_bits", files.read_matte_bits, default.matte_bits),
-        max_bytes=reader.text("max_bytes", files.read_max_bytes, None),
-        keep_metadata=reader.scalar("keep_metadata", read_boolean, default.keep_metadata),
-        effort=reader.choice("effort", default.effort),
-        provenance=reader.choice("provenance", default.provenance),
-        filename=reader.scalar("filename", files.read_filename, None),
-    )
-
-
-def _framing(reader: "_Reader") -> Framing:
-    default = Framing()
-    return Framing(
-        crop=reader.choice("crop", default.crop),
-        margin=reader.text("margin", framing.read_margin, default.margin),
-        scale=reader.text("scale", framing.read_scale, default.scale),
-        position=reader.text("position", framing.read_position, default.position),
-        roi=reader.text("roi", framing.read_roi, default.roi),
-        size=reader.text("size", framing.read_size, default.size),
-        aspect=reader.text("aspect", framing.read_aspect, default.aspect),
-    )
-
-
-def _look(reader: "_Reader") -> Look:
-    default = Look()
-    return Look(
-        shadow=reader.text("shadow", look.read_shadow, default.shadow),
-        outline=reader.text("outline", look.read_outline, default.outline),
-        light_wrap=reader.text("light_wrap", look.read_share, default.light_wrap),
-        harmonize=reader.text("harmonize", look.read_share, default.harmonize),
-    )
-
-
-def _logo(reader: "_Reader") -> Logo:
-    default = Logo()
-    return Logo(
-        name=reader.text("logo", logo.read_logo, default.name),
-        place=reader.choice("logo_place", default.place),
-        width=reader.text("logo_size", logo.read_logo_size, default.width),
-        margin=reader.text("logo_margin", framing.read_margin, default.margin),
-    )
-
-
 Parsed = TypeVar("Parsed")
 Default = TypeVar("Default")
-Member = TypeVar("Member", bound=StrEnum)
 
 
 class _Reader:
@@ -296,6 +202,23 @@ class _Reader:
         self._left = dict(fields)
         self._wrong: list[FieldError] = []
         self._later: list[FieldError] = []
+
+    def plain_fields(self) -> Recipe:
+        """Return a recipe with the fields whose values stand alone."""
+        values: dict[str, dict[str, Any]] = defaultdict(dict)  # by part and attribute
+        for field in declared_fields().values():
+            if field.kind is None or field.name not in self._left:
+                continue
+            if field.is_list:
+                given = self._listed(field.name)
+                value = self._read_value(field.name, field.read, given, None) if given else None
+            else:
+                value = self.scalar(field.name, field.read, None)
+            if value is not None:
+                values[field.part][field.attribute] = value
+        recipe = replace(_DEFAULT, **values.pop("", {}))
+        parts = {part: replace(getattr(recipe, part), **some) for part, some in values.items()}
+        return replace(recipe, **parts)
 
     def scalar(
         self, name: str, read: Callable[[Scalar], Parsed], default: Default
@@ -308,23 +231,6 @@ class _Reader:
         """Return the value of a field that is a text, or the default when it is absent or wrong."""
         value = self._take(name)
         return default if value is None else self._read_value(name, read, as_text(value), default)
-
-    def choice(self, name: str, default: Member) -> Member:
-        """Return the value of a field that is a word of the default's enumeration."""
-        return self.text(name, partial(_member, type(default)), default)
-
-    def listed(
-        self, name: str, read: Callable[[str], Parsed], default: tuple[Parsed, ...]
-    ) -> tuple[Parsed, ...]:
-        """Return the values of a field that is a list or has commas, each value once."""
-        texts = [as_text(value) for value in as_list(self._left.pop(name, ()))]
-        # Without duplicates, so that a repeated word gives one error.
-        parts = dict.fromkeys(part.strip() for text in texts for part in text.split(","))
-        if len(parts) > _MAX_LISTED:
-            self._refuse(name, f"has {len(parts)} values; at most {_MAX_LISTED} are allowed")
-            return default
-        values = [self._read_value(name, read, part, None) for part in parts]
-        return tuple(dict.fromkeys(value for value in values if value is not None)) or default
 
     def background(
         self, presets: Sequence[Preset], outbound: OutboundRules | None, *, with_file: bool
@@ -349,9 +255,12 @@ class _Reader:
 
     def filters(self) -> tuple[Filter, ...]:
         """Return the filters of the recipe, in order, with the parameters that were set."""
-        asked = self.listed("filters", filters.read_name, ())
+        read = (
+            self._read_value("filters", filters.read_name, name, None)
+            for name in self._listed("filters")
+        )
         asked_filters = tuple(
-            Filter(name, self._filter_parameters(Filter(name).card)) for name in asked
+            Filter(name, self._filter_parameters(Filter(name).card)) for name in read if name
         )
         names = [card.name for card in FILTERS]
         for field in self._names_below(_FILTER_PREFIX):
@@ -450,6 +359,15 @@ class _Reader:
     def _names_below(self, prefix: str) -> list[str]:
         return [name for name in self._left if name.startswith(prefix)]
 
+    def _listed(self, name: str) -> list[str]:
+        """Return the words of a field that is a list or has commas, each once."""
+        texts = [as_text(value) for value in as_list(self._left.pop(name, ()))]
+        words = list(dict.fromkeys(part.strip() for text in texts for part in text.split(",")))
+        if len(words) <= _MAX_LISTED:
+            return words
+        self._refuse(name, f"has {len(words)} values; at most {_MAX_LISTED} are allowed")
+        return []
+
     def _take(self, name: str) -> Scalar | None:
         """Return the single value of a field, without the spaces around it; None for no value."""
         values = as_list(self._left.pop(name, ()))
@@ -472,45 +390,6 @@ class _Reader:
     def _refuse(self, name: str, detail: str) -> None:
         self._left.pop(name, None)
         self._wrong.append(FieldError(json_pointer(name), detail))
-
-
-def _member(kind: type[Member], text: str) -> Member:
-    try:
-        return kind(text)
-    except ValueError:
-        raise ValueError(
-            f"{quote_value(text)} is not one of {', '.join(kind)}{did_you_mean(text, kind)}"
-        ) from None
-
-
-def _format(text: str) -> Format:
-    """Return a format by its name, its other usual name or its media type."""
-    name = text.removeprefix(_MEDIA_PREFIX)
-    if name == _JPEG:
-        return Format.JPG
-    is_media_type = name != text
-    return _member(Format, text if is_media_type and name == Format.AUTO else name)
-
-
-def _persons(text: str) -> PersonSelection | tuple[int, ...]:
-    if text in set(PersonSelection):
-        return PersonSelection(text)
-    if _PERSONS.fullmatch(text):
-        return tuple(sorted({int(part) for part in text.split(",")}))
-    raise ValueError(
-        f"{quote_value(text)} is not {', '.join(PersonSelection)}, or numbers such as 1,3"
-        f"{did_you_mean(text, PersonSelection)}"
-    )
-
-
-def _moment(text: str) -> dt.datetime:
-    try:
-        moment = dt.datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            return moment.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise ValueError(f"{quote_value(text)} is not a time such as 2030-01-31T12:00:00Z (RFC 3339)")
 
 
 def _metadata_text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Parse and format framing fields: crop, scale, position, region of interest, size and aspect.
+"""Declare, parse and format framing fields: crop, scale, position, region, size and aspect.
 
 Names and meanings follow remove.bg; `aspect`, `crop=faces` and paper sizes are additions.
 `str` of each value is its text in a recipe.
@@ -6,13 +6,18 @@ Names and meanings follow remove.bg; `aspect`, `crop=faces` and paper sizes are 
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
+from pydantic import WithJsonSchema
+
 from smart_filter_shared.catalog.scalars import format_number, quote_value
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe.declaration import declare, spelling
 from smart_filter_shared.suggestions import did_you_mean
 
 # A subject this close to a border, as a share of that side, is cut off by it.
@@ -45,7 +50,9 @@ _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
 _ASPECT = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
 _PIXELS = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _SIZE_NAMES = ("full", *MEGAPIXELS, *(f"print:{size}" for size in PRINT_SIZES_CM))
+_PRINT_SIZES = " ".join(f"`{size}`" for size in PRINT_SIZES_CM)
 _CENTER = 0.5
+_ORIGINAL = "original"
 _WHOLE_PHOTO = "0% 0% 100% 100%"
 
 
@@ -91,54 +98,6 @@ class OutputSize:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """The part of the photo that the image shows, its size, and where the people are in it.
-
-    margin: top, right, bottom, left around the subject of `crop`; percents are of its sides.
-    scale: size of the subject as a share of the image, 0.1 to 1; None leaves it unchanged.
-    position: of the subject, 0 (far left or top) to 1; None leaves it unchanged.
-    roi: left, top, right, bottom; nothing outside counts as a person.  None: the whole photo.
-    aspect: width and height of the image's shape; None for the photo's shape.
-    """
-
-    crop: Crop = Crop.NONE
-    margin: tuple[Length, Length, Length, Length] = (Length(0, percent=False),) * 4
-    scale: float | None = None
-    position: tuple[float, float] | None = None
-    roi: tuple[Length, Length, Length, Length] | None = None
-    size: OutputSize = OutputSize()
-    aspect: tuple[int, int] | None = None
-
-    @property
-    def moves_people(self) -> bool:
-        """Whether the people are placed elsewhere on their background."""
-        return self.scale is not None or self.position is not None
-
-    @property
-    def asks_for_people(self) -> bool:
-        """Whether the framing depends on where the people are."""
-        return (
-            self.crop != Crop.NONE
-            or self.moves_people
-            or self.aspect is not None
-            or self.size.exact is not None
-            or self.size.paper is not None
-        )
-
-    def as_json(self) -> dict[str, str]:
-        """Return each value as a recipe writes it."""
-        return {
-            "crop": str(self.crop),
-            "margin": " ".join(map(str, self.margin)),
-            "scale": "original" if self.scale is None else _percents(self.scale),
-            "position": _position_text(self.position),
-            "roi": _WHOLE_PHOTO if self.roi is None else " ".join(map(str, self.roi)),
-            "size": str(self.size),
-            "aspect": "original" if self.aspect is None else "{}:{}".format(*self.aspect),
-        }
-
-
 def read_margin(text: str) -> tuple[Length, Length, Length, Length]:
     """Return top, right, bottom and left from one, two or four lengths, in the order of CSS."""
     lengths = [_length(part) for part in text.split()]
@@ -159,38 +118,31 @@ def read_margin(text: str) -> tuple[Length, Length, Length, Length]:
     return margin
 
 
-def read_scale(text: str) -> float | None:
-    """Parse `original` or `10%` to `100%`; return the share, None for original."""
-    if text == "original":
-        return None
+def read_percent(text: str, *, least: float = 0) -> float:
+    """Parse a percentage up to `100%`; return the share."""
     match = _PERCENT.fullmatch(text)
-    if match is None or not MIN_SCALE_PERCENT <= float(match[1]) <= 100:  # noqa: PLR2004 - %
-        raise ValueError(f"{quote_value(text)} is not original, or {MIN_SCALE_PERCENT}% to 100%")
+    if match is None or not least <= float(match[1]) <= 100:  # noqa: PLR2004 - %
+        raise ValueError(f"{quote_value(text)} is not {least}% to 100%")
     return float(match[1]) / 100
 
 
-def read_position(text: str) -> tuple[float, float] | None:
-    """Parse `original`, `center`, `30%` or `30% 70%`; return the shares, None for original."""
-    if text == "original":
-        return None
+def read_position(text: str) -> tuple[float, float]:
+    """Parse `center`, `30%` or `30% 70%`; return the shares."""
     if text == "center":
         return _CENTER, _CENTER
-    shares = [_percent(part) for part in text.split()]
-    match shares:
-        case [float() as both]:
-            return both, both
-        case [float() as across, float() as down]:
-            return across, down
-    raise ValueError(f"{quote_value(text)} is not original, center, or one or two of 0% to 100%")
+    shares = [read_percent(part) for part in text.split()]
+    if len(shares) not in {1, 2}:
+        raise ValueError(
+            f"{quote_value(text)} is not original, center, or one or two of 0% to 100%"
+        )
+    return shares[0], shares[-1]
 
 
-def read_roi(text: str) -> tuple[Length, Length, Length, Length] | None:
-    """Return left, top, right and bottom of a region of interest; None for the whole photo.
+def read_roi(text: str) -> tuple[Length, Length, Length, Length]:
+    """Return left, top, right and bottom of a region of interest.
 
     Raises ValueError for a region without area.
     """
-    if text == _WHOLE_PHOTO:
-        return None
     parts = [_length(part) for part in text.split()]
     if len(parts) != 4 or any(part.percent and part.value > 100 for part in parts):  # noqa: PLR2004
         raise ValueError(
@@ -236,21 +188,133 @@ def read_size(text: str) -> OutputSize:
     return OutputSize(text, exact=(width, height))
 
 
-def read_aspect(text: str) -> tuple[int, int] | None:
-    """Parse `original` or `4:5`; return width and height, None for original."""
-    if text == "original":
-        return None
+def read_aspect(text: str) -> tuple[int, int]:
+    """Parse `4:5`; return width and height."""
     match = _ASPECT.fullmatch(text)
     if match is None:
         meant = text.replace("x", ":")
         hint = f"; did you mean {meant}?" if _ASPECT.fullmatch(meant) else ""
         raise ValueError(
             f"{quote_value(text)} is not original, or WIDTH:HEIGHT such as 4:5"
-            f"{hint or did_you_mean(text, ('original',))}"
+            f"{hint or did_you_mean(text, (_ORIGINAL,))}"
         )
     width, height = int(match[1]), int(match[2])
     _check_aspect_ratio(text, Fraction(width, height))
     return width, height
+
+
+def write_lengths(lengths: Sequence[Length]) -> str:
+    """Return lengths as a recipe writes them."""
+    return " ".join(map(str, lengths))
+
+
+def write_margin(sides: tuple[Length, Length, Length, Length]) -> str:
+    """Return a margin in the shortest form of CSS that `read_margin` reads."""
+    top, right, bottom, left = sides
+    if (top, right) != (bottom, left):
+        return write_lengths(sides)
+    return str(top) if top == right else write_lengths((top, right))
+
+
+def write_share(share: float) -> str:
+    """Return a share in percent, as a recipe writes it."""
+    # Four decimals, as many as `_PERCENT` reads, hide floating-point error, such as in 100 * 0.07.
+    return f"{format_number(round(100 * share, 4))}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """The part of the photo that the image shows, its size, and where the people are in it.
+
+    margin: top, right, bottom, left around the subject of `crop`; percents are of its sides.
+    scale: size of the subject as a share of the image, 0.1 to 1; None leaves it unchanged.
+    position: of the subject, 0 (far left or top) to 1; None leaves it unchanged.
+    roi: left, top, right, bottom; nothing outside counts as a person.  None: the whole photo.
+    aspect: width and height of the image's shape; None for the photo's shape.
+    """
+
+    crop: Crop = declare(
+        Crop.NONE,
+        """`true`: crop around the people; `faces`: frame a portrait of the faces
+
+        A portrait has the eyes on the upper third, to the waist in a tall picture, else to the
+        chest
+        """,
+        [
+            WithJsonSchema(
+                {"anyOf": [{"type": "string", "enum": list(Crop)}, {"type": "boolean"}]},
+                "validation",
+            ),
+        ],
+    )
+    margin: tuple[Length, Length, Length, Length] = declare(
+        (Length(0, percent=False),) * 4,
+        f"""Margin around the crop: 1, 2 or 4 values in CSS order, such as `30px` (at most
+        {MAX_MARGIN_PX}) or `10%` (at most {MAX_MARGIN_PERCENT})
+
+        Of the photo's pixels, or of the people's sides. Without `crop`: `contradiction`
+        """,
+        spelling(read_margin, write_margin),
+    )
+    aspect: tuple[int, int] | None = declare(
+        None,
+        f"Aspect ratio, such as `1:1`, `4:5` or `9:16`; at most {MAX_ASPECT_RATIO}:1",
+        spelling(read_aspect, "{0[0]}:{0[1]}".format, none=_ORIGINAL),
+    )
+    size: OutputSize = declare(
+        OutputSize(),
+        f"""Output size: `full`, `preview`, `medium`, `hd`, `1080x1350`, `print:10x15`
+
+        At most 0.25 MP (`preview`), 1.5 (`medium`) or 4 (`hd`); exactly `WIDTHxHEIGHT`
+        ({MIN_SIDE_PX} to {MAX_SIDE_PX} a side, {MAX_MEGAPIXELS} MP); or `print:` and
+        {_PRINT_SIZES} (cm), at {DOTS_PER_INCH} dpi, in the image's orientation. Pixels with an
+        `aspect` of another shape: `contradiction`
+        """,
+        spelling(read_size),
+    )
+    scale: float | None = declare(
+        None,
+        f"""Size of the people in the image, `{MIN_SCALE_PERCENT}%` to `100%`
+
+        The share that they fill; implies `position=center`, or the lower border for people whom
+        the photo cuts off below
+        """,
+        spelling(partial(read_percent, least=MIN_SCALE_PERCENT), write_share, none=_ORIGINAL),
+        replaces=True,
+    )
+    position: tuple[float, float] | None = declare(
+        None,
+        """Position of the people: `center`, or one or two values from `0%` to `100%`, across and
+        down
+        """,
+        spelling(read_position, lambda shares: " ".join(map(write_share, shares)), none=_ORIGINAL),
+        replaces=True,
+    )
+    roi: tuple[Length, Length, Length, Length] | None = declare(
+        None,
+        """Region that holds the people: left, top, right, bottom, in `px` or `%`
+
+        People are searched only there
+        """,
+        spelling(read_roi, write_lengths, none=_WHOLE_PHOTO),
+        stages=(StageName.SEGMENTATION, StageName.COMPOSITE),
+    )
+
+    @property
+    def moves_people(self) -> bool:
+        """Whether the people are placed elsewhere on their background."""
+        return self.scale is not None or self.position is not None
+
+    @property
+    def asks_for_people(self) -> bool:
+        """Whether the framing depends on where the people are."""
+        return (
+            self.crop != Crop.NONE
+            or self.moves_people
+            or self.aspect is not None
+            or self.size.exact is not None
+            or self.size.paper is not None
+        )
 
 
 def matches_aspect(size: OutputSize, aspect: tuple[int, int] | None) -> bool:
@@ -273,19 +337,3 @@ def _length(text: str) -> Length:
     if match is None:
         raise ValueError(f"{quote_value(text)} is not a length such as 10% or 30px")
     return Length(float(match[1]), percent=match[2] == "%")
-
-
-def _percent(text: str) -> float | None:
-    match = _PERCENT.fullmatch(text)
-    return None if match is None or float(match[1]) > 100 else float(match[1]) / 100  # noqa: PLR2004
-
-
-def _percents(share: float) -> str:
-    # Four decimals, as many as `_PERCENT` reads, hide floating-point error, such as in 100 * 0.07.
-    return f"{format_number(round(100 * share, 4))}%"
-
-
-def _position_text(position: tuple[float, float] | None) -> str:
-    if position is None:
-        return "original"
-    return " ".join(_percents(share) for share in position)

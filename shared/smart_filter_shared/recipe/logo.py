@@ -1,17 +1,22 @@
-"""Parse and format the logo that is drawn on the finished picture."""
+"""Declare, parse and format the logo that is drawn on the finished picture."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
-from smart_filter_shared.catalog.scalars import format_number, quote_value
-from smart_filter_shared.recipe.framing import Length
+from smart_filter_shared.catalog.scalars import quote_value
+from smart_filter_shared.recipe.declaration import PICTURE_OUTPUTS, declare, spelling
+from smart_filter_shared.recipe.framing import (
+    Length,
+    read_margin,
+    read_percent,
+    write_margin,
+    write_share,
+)
 
 MIN_WIDTH_PERCENT: Final = 1
-NONE: Final = "none"
 
-_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
 # Longest name: `tenant/` and that of a stored picture.
 _MAX_NAME_CHARACTERS: Final = 100
 
@@ -30,6 +35,13 @@ class LogoPlace(StrEnum):
     TOP_LEFT = "top-left"
 
 
+def read_logo(text: str) -> str:
+    """Return the name of a stored picture."""
+    if len(text) > _MAX_NAME_CHARACTERS:
+        raise ValueError(f"{quote_value(text)} is not none, or the name of a logo")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Logo:
     """A stored picture that is drawn on the finished one.
@@ -38,35 +50,37 @@ class Logo:
     margin: top, right, bottom, left, which stay free of it; percents are of the image's sides.
     """
 
-    name: str | None = None
-    place: LogoPlace = LogoPlace.BOTTOM_RIGHT
-    width: float = 0.15
-    margin: tuple[Length, Length, Length, Length] = (Length(4, percent=True),) * 4
+    name: str | None = declare(
+        None,
+        """A logo that is drawn on the finished image: `none`, or a name of `logos` in `GET
+        /v1/recipes`
 
-    def as_json(self) -> dict[str, object]:
-        """Return each value as a recipe writes it."""
-        return {
-            "logo": self.name or NONE,
-            "logo_place": str(self.place),
-            "logo_size": f"{format_number(round(100 * self.width, 4))}%",
-            "logo_margin": " ".join(map(str, self.margin)),
-        }
+        A [picture of yours](../backgrounds.md), drawn last, with its transparency. One that is
+        gone fails the job as `inputs_expired`
+        """,
+        spelling(read_logo, none="none"),
+        name="logo",
+        outputs=PICTURE_OUTPUTS,
+    )
+    place: LogoPlace = declare(
+        LogoPlace.BOTTOM_RIGHT,
+        "Where the logo is",
+        name="logo_place",
+    )
+    width: float = declare(
+        0.15,
+        f"""The logo's share of the image's width, `{MIN_WIDTH_PERCENT}%` to `100%`
 
-
-def read_logo(text: str) -> str | None:
-    """Parse `none` or the name of a stored picture; return the name, None for none."""
-    if text == NONE:
-        return None
-    if len(text) > _MAX_NAME_CHARACTERS:
-        raise ValueError(f"{quote_value(text)} is not none, or the name of a logo")
-    return text
-
-
-def read_logo_size(text: str) -> float:
-    """Parse `1%` to `100%`; return the share."""
-    match = _PERCENT.fullmatch(text)
-    if match is None or not MIN_WIDTH_PERCENT <= float(match[1]) <= 100:  # noqa: PLR2004 - %
-        raise ValueError(
-            f"{quote_value(text)} is not a share of the width, {MIN_WIDTH_PERCENT}% to 100%"
-        )
-    return float(match[1]) / 100
+        Less where the margin leaves no room
+        """,
+        spelling(partial(read_percent, least=MIN_WIDTH_PERCENT), write_share),
+        name="logo_size",
+    )
+    margin: tuple[Length, Length, Length, Length] = declare(
+        (Length(4, percent=True),) * 4,
+        """Border that stays free of the logo: 1, 2 or 4 values such as `30px` or `10%` of the
+        image's sides
+        """,
+        spelling(read_margin, write_margin),
+        name="logo_margin",
+    )

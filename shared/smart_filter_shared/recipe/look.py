@@ -1,11 +1,13 @@
-"""Parse and format how people are blended with the background: shadow, outline, light."""
+"""Declare, parse and format how people are blended with the background: shadow, outline, light."""
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
-from smart_filter_shared.catalog.scalars import format_number, quote_value
+from smart_filter_shared.catalog.scalars import format_number, quote_value, read_number
+from smart_filter_shared.recipe.declaration import declare, spelling
 from smart_filter_shared.recipe.framing import Length
 from smart_filter_shared.recipe.words import AUTO, is_color, suggest_color
 from smart_filter_shared.suggestions import did_you_mean
@@ -14,7 +16,6 @@ MAX_OUTLINE_PERCENT: Final = 10
 MAX_OUTLINE_PX: Final = 200
 DEFAULT_OPACITY: Final = 0.5
 
-_SHARE = re.compile(r"[01](\.[0-9]{1,20})?")
 _OUTLINE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)(px|%)(?: +(.+))?")
 
 
@@ -55,30 +56,6 @@ class Outline:
         return f"{self.width} {self.color}"
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How the people are blended with the background.
-
-    light_wrap: share of the background's light on the people's edge, 0 to 1.
-    harmonize: how far the people's colors move toward the background's light, 0 to 1.
-    None, for both: chosen to suit the background.
-    """
-
-    shadow: Shadow = Shadow()
-    outline: Outline | None = None
-    light_wrap: float | None = None
-    harmonize: float | None = None
-
-    def as_json(self) -> dict[str, object]:
-        """Return each value as a recipe writes it."""
-        return {
-            "shadow": str(self.shadow),
-            "outline": "none" if self.outline is None else str(self.outline),
-            "light_wrap": AUTO if self.light_wrap is None else format_number(self.light_wrap),
-            "harmonize": AUTO if self.harmonize is None else format_number(self.harmonize),
-        }
-
-
 def read_shadow(text: str) -> Shadow:
     """Parse `auto`, `none`, `drop` or `contact`, the last two with `:0..1`; return the shadow."""
     word, colon, value = text.partition(":")
@@ -86,18 +63,16 @@ def read_shadow(text: str) -> Shadow:
         kind = ShadowKind(word)
         if not colon:
             return Shadow(kind)
-        if kind in {ShadowKind.DROP, ShadowKind.CONTACT} and _is_share(value):
-            return Shadow(kind, float(value))
+        if kind in {ShadowKind.DROP, ShadowKind.CONTACT}:
+            return Shadow(kind, read_number(value, least=0, most=1))
     raise ValueError(
         f"{quote_value(text)} is not auto, none, drop or contact,"
         f" the last two with an opacity: drop:0.4{did_you_mean(word, ShadowKind)}"
     )
 
 
-def read_outline(text: str) -> Outline | None:
-    """Parse `none`, `1.5%` or `12px tomato`; return the outline, None for none."""
-    if text == "none":
-        return None
+def read_outline(text: str) -> Outline:
+    """Parse `1.5%` or `12px tomato`; return the outline."""
     match = _OUTLINE.fullmatch(text)
     if match is None:
         raise ValueError(
@@ -119,14 +94,54 @@ def read_outline(text: str) -> Outline | None:
     return Outline(width, color)
 
 
-def read_share(text: str) -> float | None:
-    """Parse `auto` or `0` to `1`; return the share, None for auto."""
-    if text == AUTO:
-        return None
-    if not _is_share(text):
-        raise ValueError(f"{quote_value(text)} is not auto, or a number from 0 to 1")
-    return float(text)
+_SHARE_OR_AUTO: Final = spelling(
+    partial(read_number, least=0, most=1),
+    format_number,
+    none=AUTO,
+    schema={"anyOf": [{"type": "number"}, {"type": "string"}]},
+)
 
 
-def _is_share(text: str) -> bool:
-    return _SHARE.fullmatch(text) is not None and float(text) <= 1
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the people are blended with the background; None: chosen to suit the background."""
+
+    shadow: Shadow = declare(
+        Shadow(),
+        f"""`auto`, `none`, `drop` or `contact`; the last two take a strength: `drop:0.4`
+
+        `drop`: soft, behind the people. `contact`: under the feet of people who stand above the
+        lower border. Their darkness is 0 to 1 ({DEFAULT_OPACITY}). `auto`: `contact`
+        where feet are visible, else a faint `drop`
+        """,
+        spelling(read_shadow),
+        replaces=True,
+    )
+    outline: Outline | None = declare(
+        None,
+        f"""`none`, or a width and a CSS color: `1.5% white`, `12px #f80`
+
+        At most {MAX_OUTLINE_PX} px, or {MAX_OUTLINE_PERCENT} % of the longer side; not in
+        `cutout`
+        """,
+        spelling(read_outline, none="none"),
+        replaces=True,
+    )
+    light_wrap: float | None = declare(
+        None,
+        """How much light of the background falls on the people's edge: `auto`, or 0 to 1
+
+        `auto` is 0.15, with `outline` 0
+        """,
+        _SHARE_OR_AUTO,
+        replaces=True,
+    )
+    harmonize: float | None = declare(
+        None,
+        """How far the people's colors move toward the background's light: `auto`, or 0 to 1
+
+        White balance, exposure and contrast; faces keep their hue almost; `auto` is 0.5
+        """,
+        _SHARE_OR_AUTO,
+        replaces=True,
+    )

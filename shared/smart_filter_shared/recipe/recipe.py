@@ -5,65 +5,67 @@ it through the database; `required_stages` returns the part of the pipeline that
 """
 
 import datetime as dt
+import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from coloraide import Color
 
 from smart_filter_shared.catalog.filters import FilterNeed
 from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
 from smart_filter_shared.presets import Style
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.recipe import filters
+from smart_filter_shared.recipe.background import (
+    SUBJECT_MATCHED_KINDS,
+    Background,
+    BackgroundKind,
+    restore_background,
+)
+from smart_filter_shared.recipe.declaration import (
+    PICTURE_OUTPUTS,
+    Field,
+    Group,
+    Output,
+    RecipeField,
+    declare,
+    list_fields,
+    parsed,
+    spelling,
+)
 from smart_filter_shared.recipe.files import Files
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Crop, Framing
 from smart_filter_shared.recipe.logo import Logo
 from smart_filter_shared.recipe.look import Look
 from smart_filter_shared.recipe.words import AUTO
+from smart_filter_shared.suggestions import did_you_mean
 
-CHOOSABLE_TASKS = (TaskName.SEGMENTATION, TaskName.FACE, TaskName.SMILE, TaskName.EYES)
+# Tasks whose model a recipe chooses, and what they do.
+CHOOSABLE_TASKS: Final = {
+    TaskName.SEGMENTATION: "Cuts the people out",
+    TaskName.FACE: "Finds the faces",
+    TaskName.SMILE: "Rates the smiles",
+    TaskName.EYES: "Tells open eyes from closed ones",
+}
+# JSON numbers above this lose digits in JavaScript clients (ECMA-262 Number.MAX_SAFE_INTEGER).
+MAX_SEED: Final = 2**53 - 1
+MAX_GROW_PX: Final = 3
+# Longest deadline: a week.
+MAX_DEADLINE_MS: Final = 7 * 24 * 3600 * 1000
+MAX_METADATA: Final = 16
+MAX_METADATA_CHARACTERS: Final = 256
 
-
-class BackgroundKind(StrEnum):
-    """The kind of the background behind the people."""
-
-    AUTO = "auto"
-    KEEP = "keep"
-    TRANSPARENT = "transparent"
-    COLOR = "color"
-    PRESET = "preset"
-    KEYWORDS = "keywords"
-    BLUR = "blur"
-    FILE = "file"
-    URL = "url"
-
-
-# Kinds that choose a background to suit the people (`keywords`: among those that match), and so
-# need their faces.
-SUBJECT_MATCHED_KINDS = frozenset({BackgroundKind.AUTO, BackgroundKind.KEYWORDS})
-
-
-class Output(StrEnum):
-    """An output of a job."""
-
-    IMAGE = "image"
-    CUTOUT = "cutout"
-    MATTE = "matte"
-    PERSONS = "persons"
-    ZIP = "zip"
-    REGIONS = "regions"
-    THUMBNAIL = "thumbnail"
-    FACES = "faces"
-    RATING = "rating"
-    PRINTABILITY = "printability"
-    DEBUG = "debug"
-
-
-# Outputs that show the people on their background, and outputs that show the people alone.
-PICTURE_OUTPUTS = frozenset({Output.IMAGE, Output.THUMBNAIL})
+# The other usual name of the format jpg, and the start of media types.
+_JPEG: Final = "jpeg"
+_MEDIA_PREFIX: Final = "image/"
+_PERSONS: Final = re.compile(r"[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
+# Outputs that show the people alone.
 CUTOUT_OUTPUTS = frozenset({Output.CUTOUT, Output.MATTE, Output.PERSONS, Output.ZIP})
 # Outputs of the last stage.
 COMPOSED_OUTPUTS = PICTURE_OUTPUTS | CUTOUT_OUTPUTS | {Output.REGIONS, Output.PRINTABILITY}
@@ -112,66 +114,209 @@ class Subject(StrEnum):
     ANY = "any"
 
 
-@dataclass(frozen=True, slots=True)
-class Background:
-    """The background behind the people.
+# Fields that are not in the recipe of a job's answer.
+SHOWN_APART: Final = {"seed", "metadata", "recipe"}
+_SEGMENTED: Final = (StageName.SEGMENTATION, StageName.COMPOSITE)
 
-    value: a CSS color for `color`, a preset's name for `preset`, comma-separated words for
-    `keywords`, a strength from 0 to 1 for `blur`, a URL for `url`, else None.
-    """
 
-    kind: BackgroundKind = BackgroundKind.AUTO
-    value: str | None = None
+def read_format(text: str) -> str:
+    """Return the name of a format that is given by it, by its other name or its media type."""
+    name = text.removeprefix(_MEDIA_PREFIX)
+    if name == _JPEG:
+        return Format.JPG
+    return text if name == Format.AUTO else name
 
-    def __str__(self) -> str:
-        """Return the background as a recipe writes it, such as `color:#fff`."""
-        return str(self.kind) if self.value is None else f"{self.kind}:{self.value}"
+
+def read_persons(text: str) -> PersonSelection | tuple[int, ...]:
+    """Parse a selection of persons: a word, or numbers such as `1,3`."""
+    if text in set(PersonSelection):
+        return PersonSelection(text)
+    if _PERSONS.fullmatch(text):
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    raise ValueError(
+        f"{quote_value(text)} is not {', '.join(PersonSelection)}, or numbers such as 1,3"
+        f"{did_you_mean(text, PersonSelection)}"
+    )
+
+
+def format_persons(persons: PersonSelection | tuple[int, ...]) -> str:
+    """Return a selection of persons as a recipe writes it."""
+    return str(persons) if isinstance(persons, PersonSelection) else ",".join(map(str, persons))
+
+
+def read_moment(text: str) -> dt.datetime:
+    """Return a time of RFC 3339 in UTC."""
+    try:
+        moment = dt.datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{quote_value(text)} is not a time such as 2030-01-31T12:00:00Z (RFC 3339)")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """The validated recipe of a job.
 
-    style: the style of the backgrounds that `auto` chooses from.
-    mask: UPLOAD uses the transparency of the upload in place of the model's matte.
-    grow: pixels of the photo by which the people's outline moves outward, -MAX_GROW_PX to
-        MAX_GROW_PX.
-    run_at: the earliest start of its first stage; None for now.
-    deadline_ms: milliseconds from acceptance to the deadline, after which the result is useless;
-        None for no deadline.
     seed: None until submission draws one.
     models: for each choosable task, `auto` or the name of a model.
     params: for each task, the parameters that were set for its model.
-    persons: persons to keep: all, the largest, the main ones, those in front, or by number, 1 the
-        leftmost.
     filters: filters to draw on the finished picture, in order.
     metadata: the client's own strings, echoed and never read.
     """
 
-    background: Background = field(default_factory=Background)
-    style: Style = Style.CLEAN
-    outputs: tuple[Output, ...] = (Output.IMAGE,)
-    format: Format = Format.AUTO
-    quality: int = 90
-    files: Files = field(default_factory=Files)
-    edge: Edge = Edge.BALANCED
-    grow: int = 0
-    mask: Mask = Mask.MODEL
-    framing: Framing = field(default_factory=Framing)
-    look: Look = field(default_factory=Look)
-    logo: Logo = field(default_factory=Logo)
-    filters: tuple[Filter, ...] = ()
-    subject: Subject = Subject.AUTO
-    require_person: bool = False
-    priority: Priority = Priority.STANDARD
-    run_at: dt.datetime | None = None
-    deadline_ms: int | None = None
-    seed: int | None = None
+    background: Background = declare(
+        Background(),
+        """`auto`, `keep`, `transparent`, `color:CSS-COLOR`, `preset:NAME`, `keywords:WORD,WORD`,
+        `blur:0..1`, `url:https://HOST/PATH`, or `file`: a form's part `background_file`
+
+        See [Background](#background)
+        """,
+        spelling(restore_background),
+    )
+    style: Style = declare(
+        Style.CLEAN,
+        """What `auto` chooses from: `clean`: papers, walls, gardens, skies; `playful`: patterns;
+        `brand`: your own pictures; `seasonal`: the season of the northern year; or one season
+
+        Pictures suit every style
+        """,
+    )
+    outputs: tuple[Output, ...] = declare(
+        (Output.IMAGE,),
+        """The files to make
+
+        Separated by commas, or a repeated field: see [outputs](outputs.md)
+        """,
+    )
+    subject: Subject = declare(
+        Subject.AUTO,
+        """What to cut out: `people`; `any`, whatever stands out; `auto`: people, and if there are
+        none, whatever stands out
+
+        Such as a product, an animal, a car. Without [`isnet`](../models/isnet.md) on the server
+        `u2netp` serves `any`, and `auto` is `people`
+        """,
+        stages=_SEGMENTED,
+    )
+    persons: PersonSelection | tuple[int, ...] = declare(
+        PersonSelection.ALL,
+        """`all`; `main`, whom the photo is of; `front`, those nearest to the camera; `largest`; or
+        numbers such as `1,3`, counted from the left of the photo
+
+        [Who these are](../recipes.md#who-and-what-belongs). A model that does not separate
+        persons: `contradiction`. A number that no person has counts as no people and
+        sets `needs_review`
+        """,
+        spelling(read_persons, format_persons),
+        stages=_SEGMENTED,
+    )
+    require_person: bool = declare(
+        False,
+        """Fail when the photo shows no person
+
+        The error is `no_person`
+        """,
+        stages=_SEGMENTED,
+    )
+    seed: int | None = declare(
+        None,
+        """The same photo, recipe and seed give the same image; random by default
+
+        The drawn one is shown in the response
+        """,
+        least=0,
+        most=MAX_SEED,
+        stages=(),
+    )
     models: Mapping[TaskName, str] = field(
         default_factory=lambda: dict.fromkeys(CHOOSABLE_TASKS, AUTO)
     )
     params: Mapping[TaskName, Parameters] = field(default_factory=dict)
-    persons: PersonSelection | tuple[int, ...] = PersonSelection.ALL
+    framing: Framing = field(default_factory=Framing)
+    edge: Edge = declare(
+        Edge.BALANCED,
+        """Effort spent on the edge of the people; `hard` leaves no partial transparency
+
+        `fast`: outlines without [further networks](../models/people.md#further-networks), and
+        no colors of hair. `best`: draws single hairs better ([what both
+        cost](../edges.md#how-good-it-is)) and always asks [`isnet`](../models/isnet.md)
+        about outlines, if the worker has it; where a worker has
+        [`best`](../models/birefnet.md), that too, for half a minute of processor time
+        more; `stages` of the job tells the model. `hard`: as `balanced`, but alpha is 0
+        or 255, exact in png and webp until `max_bytes` shrinks them
+        """,
+        group=Group.EDGE,
+        stages=_SEGMENTED,
+    )
+    mask: Mask = declare(
+        Mask.MODEL,
+        """`upload`: the transparency of the photo is the matte, exactly
+
+        The photo is cut out already; `auto` then replaces the background always. A photo
+        without transparency fails as `no_mask`; with `persons` or a `grow` above 0:
+        `contradiction`. A mask in a file: [`mask_file`](jobs.md#submit)
+        """,
+        group=Group.EDGE,
+    )
+    grow: int = declare(
+        0,
+        "Pixels of the photo by which the people's outline moves outward",
+        group=Group.EDGE,
+        least=-MAX_GROW_PX,
+        most=MAX_GROW_PX,
+        unit="px",
+    )
+    look: Look = field(default_factory=Look)
+    format: Format = declare(
+        Format.AUTO,
+        """Encoding of the image; `auto` is png when it has transparency, else jpg
+
+        jpg of a transparent `image`: `contradiction`
+        """,
+        [parsed(read_format)],
+        group=Group.FILE,
+    )
+    quality: int = declare(
+        90,
+        """Quality of jpg, webp and avif
+
+        Without effect on alpha. A webp too large for its format gets the next lower quality
+        that fits
+        """,
+        group=Group.FILE,
+        least=1,
+        most=100,
+    )
+    files: Files = field(default_factory=Files)
+    filters: tuple[Filter, ...] = ()
+    logo: Logo = field(default_factory=Logo)
+    priority: Priority = declare(
+        Priority.STANDARD,
+        "How early the job runs",
+        group=Group.RUN,
+        stages=(),
+    )
+    run_at: dt.datetime | None = declare(
+        None,
+        "The job does not start before this time, at most 30 days ahead",
+        [parsed(read_moment)],
+        group=Group.RUN,
+        stages=(),
+    )
+    deadline_ms: int | None = declare(
+        None,
+        """Milliseconds from acceptance within which the job must end
+
+        At most a week
+        """,
+        group=Group.RUN,
+        least=1,
+        most=MAX_DEADLINE_MS,
+        unit="ms",
+        stages=(),
+    )
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -187,31 +332,83 @@ class Recipe:
 
     def as_json(self) -> dict[str, object]:
         """Return the recipe as JSON, without seed and metadata, which a job shows separately."""
-        return {
-            "background": str(self.background),
-            "style": str(self.style),
-            "outputs": [str(output) for output in self.outputs],
-            "format": str(self.format),
-            "quality": self.quality,
-            **self.files.as_json(),
-            "edge": str(self.edge),
-            "grow": self.grow,
-            "mask": str(self.mask),
-            **self.framing.as_json(),
-            **self.look.as_json(),
-            **self.logo.as_json(),
+        structured = {
             "filters": filters.as_json(self.filters),
-            "subject": str(self.subject),
-            "require_person": self.require_person,
-            "persons": format_persons(self.persons),
-            "priority": str(self.priority),
-            "run_at": None if self.run_at is None else self.run_at.isoformat(),
-            "deadline_ms": self.deadline_ms,
             **{
                 str(task): {"model": name, "params": dict(self.params.get(task, {}))}
                 for task, name in self.models.items()
             },
         }
+        return {
+            name: structured[name] if declared.kind is None else declared.value_of(self)
+            for name, declared in declared_fields().items()
+            if name not in SHOWN_APART
+        }
+
+
+# Fields with names below them, which `fields` reads, and their defaults.
+_STRUCTURED: Final[Mapping[str, tuple[Field, object]]] = {
+    "recipe": (
+        Field(
+            """A name from `GET /v1/recipes`, or up to 4: their fields apply where the request
+            gives none, and a later recipe takes precedence
+
+            [Saved recipes](choices.md#saved-recipes), in JSON `{"recipe": {"recipe": NAME}}`
+            """,
+            group=Group.PICTURE,
+            stages=(),
+        ),
+        None,
+    ),
+    "filters": (
+        Field(
+            """Drawn on the image in this order
+
+            `filters.<name>.<parameter>`, such as `filters.hat.kind=santa`, sets a parameter
+            ([Filters](../filters.md)); `filters.caption.text` is required. Of a filter that is not
+            requested: `invalid_recipe`
+            """,
+            group=Group.FILTERS,
+            outputs=PICTURE_OUTPUTS,
+        ),
+        [],
+    ),
+    "metadata": (
+        Field(
+            f"""Own values by name, returned with the job; names have at most 64 letters, digits,
+            `_`, `.` and `-`
+
+            `metadata.NAME` in forms, at most {MAX_METADATA} texts of at most
+            {MAX_METADATA_CHARACTERS} characters, in job, events and webhooks
+            """,
+            group=Group.RUN,
+            stages=(),
+        ),
+        None,
+    ),
+    **{
+        str(task): (Field(text, group=Group.MODELS), AUTO) for task, text in CHOOSABLE_TASKS.items()
+    },
+}
+
+
+@functools.cache
+def declared_fields() -> Mapping[str, RecipeField]:
+    """Return every field of a recipe by name, in the order of forms and documentation."""
+    fields = [
+        *list_fields(Recipe, Group.PICTURE),
+        *list_fields(Framing, Group.FRAME, "framing"),
+        *list_fields(Look, Group.EDGE, "look"),
+        *list_fields(Files, Group.FILE, "files"),
+        *list_fields(Logo, Group.LOGO, "logo"),
+        *(
+            RecipeField(name, declared.group or Group.PICTURE, declared, default=default)
+            for name, (declared, default) in _STRUCTURED.items()
+        ),
+    ]
+    groups = list(Group)
+    fields.sort(key=lambda declared: groups.index(declared.group))
+    return {declared.name: declared for declared in fields}
 
 
 def required_stages(recipe: Recipe) -> tuple[StageName, ...]:
@@ -227,11 +424,6 @@ def required_stages(recipe: Recipe) -> tuple[StageName, ...]:
     ):
         asked.add(Output.DEBUG)  # the one output that needs segmentation alone
     return tuple(stage.name for stage in PIPELINE if stage.imports_photo or stage.outputs & asked)
-
-
-def format_persons(persons: PersonSelection | tuple[int, ...]) -> str:
-    """Return a selection of persons as a recipe writes it."""
-    return str(persons) if isinstance(persons, PersonSelection) else ",".join(map(str, persons))
 
 
 def has_alpha(css_color: str) -> bool:

@@ -9,44 +9,16 @@ import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Connection, select, text
 
 from smart_filter_shared.db.tables import audit_events
 from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_wire.words import AuditEvent
 
 # The triggers of migration 0024 refuse to delete newer rows.
 MIN_KEPT_SECONDS: Final = 30 * 24 * 3600
-
-
-class AuditEvent(StrEnum):
-    """The event that a row of the security log reports."""
-
-    SIGNED_IN = "signed_in"
-    SIGNED_OUT = "signed_out"
-    SIGN_IN_FAILED = "sign_in_failed"
-    KEY_ISSUED = "key_issued"
-    KEY_REVOKED = "key_revoked"
-    KEY_REFUSED = "key_refused"
-    SCOPE_REFUSED = "scope_refused"
-    CSRF_REFUSED = "csrf_refused"
-    TENANT_CHANGED = "tenant_changed"
-    RECIPE_SAVED = "recipe_saved"
-    RECIPE_DELETED = "recipe_deleted"
-    PICTURE_ADDED = "picture_added"
-    PICTURE_DELETED = "picture_deleted"
-    WEBHOOK_CREATED = "webhook_created"
-    WEBHOOK_CHANGED = "webhook_changed"
-    WEBHOOK_DELETED = "webhook_deleted"
-    WEBHOOK_SECRET_ROTATED = "webhook_secret_rotated"  # noqa: S105 - the name of an event
-    JOBS_CANCELED = "jobs_canceled"
-    JOBS_REDRIVEN = "jobs_redriven"
-    QUEUE_PAUSED = "queue_paused"
-    QUEUE_RESUMED = "queue_resumed"
-    WORKER_DRAINED = "worker_drained"
-    WORKER_RESUMED = "worker_resumed"
 
 
 @dataclass(frozen=True, slots=True)

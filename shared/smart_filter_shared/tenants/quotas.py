@@ -30,11 +30,11 @@ _STORED_RETRY_SECONDS = 60.0
 # Both queries read at most :most entries of the index `jobs_unfinished`.
 _COUNT_UNFINISHED = text("""
     SELECT count(*) FROM (
-        SELECT FROM open_jobs WHERE tenant = :tenant AND outcome IS NULL LIMIT :most
+        SELECT FROM jobs WHERE tenant = :tenant AND outcome IS NULL LIMIT :most
     ) AS unfinished
 """)
 _COUNT_ALL_UNFINISHED = text("""
-    SELECT count(*) FROM (SELECT FROM open_jobs WHERE outcome IS NULL LIMIT :most) AS unfinished
+    SELECT count(*) FROM (SELECT FROM jobs WHERE outcome IS NULL LIMIT :most) AS unfinished
 """)
 # A job ends once, with a delivery to each enabled webhook and to the address that it names. Both
 # counts end at :most.
@@ -49,7 +49,7 @@ _COUNT_DELIVERIES = text("""
     ) AS pending
     FROM hooks, LATERAL (
         SELECT count(*) AS jobs, count(webhook_url) AS named FROM (
-            SELECT webhook_url FROM open_jobs
+            SELECT webhook_url FROM jobs
             WHERE tenant = :tenant AND outcome IS NULL LIMIT :most
         ) AS unfinished
     ) AS unfinished

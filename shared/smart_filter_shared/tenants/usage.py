@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.queue.states import JobState
+from smart_filter_wire.tenants import Usage
 
 _LIST_BUSIEST = text("""
     SELECT tenant, json_object_agg(state, jobs) AS jobs, json_object_agg(state, late) AS late
@@ -26,7 +27,7 @@ _LIST_BUSIEST = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class UsageTotals:
+class UsageTotals(Usage):
     """Number of jobs, megapixels of their photos, and seconds that models ran for them."""
 
     jobs: int = 0

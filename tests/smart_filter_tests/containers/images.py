@@ -26,7 +26,8 @@ _FIRST_MIGRATION = f"{_MIGRATIONS}/0001_first_schema.py"
 # What an image has of the checkout, besides its dependencies.
 _OUR_CODE = (
     *("Dockerfile.api", "Dockerfile.gpu-worker", "api", "client"),
-    *("deploy/smart_filter_deploy", "pyproject.toml", "shared", "workers"),
+    *("deploy/package.md", "deploy/smart_filter", "deploy/smart_filter_deploy", "hatch_build.py"),
+    *("pyproject.toml", "shared", "workers"),
 )
 _NAMING_IMAGES: Final = (
     *("Dockerfile.api", "Dockerfile.gpu-worker", "docker-compose.yml"),

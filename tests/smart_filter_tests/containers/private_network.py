@@ -8,12 +8,11 @@ import ctypes
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from smart_filter_deploy.embedded import parent_death
+from smart_filter_shared.child_processes import programs
 
 # Source: slirp4netns(1). It forwards to the machine's name server.
 NAME_SERVER: Final = "10.0.2.3"
@@ -45,8 +44,7 @@ def private_network(environment: Mapping[str, str]) -> Iterator[None]:
 
 def tied_to_this_process(*command: str) -> list[str]:
     """Return a command that the kernel ends with SIGTERM when this process is killed."""
-    guard = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())]
-    return [*guard, str(int(signal.SIGTERM)), "-", "-", "--", *command]
+    return programs.tie(command, death_signal=signal.SIGTERM)
 
 
 @contextmanager

@@ -58,11 +58,11 @@ _PATIENCE = """
             patience_since > statement_timestamp() - make_interval(secs => :give_up_seconds), true
         )"""
 _NOT_RUNNING = """ AND NOT EXISTS (
-        SELECT FROM open_stages AS stages
+        SELECT FROM stages
         WHERE stages.job_id = jobs.id AND stages.state = 'running'
     )"""
 _OTHER_RUNS = """ AND NOT EXISTS (
-            SELECT FROM open_stages AS other
+            SELECT FROM stages AS other
             WHERE other.job_id = ANY(:ids)
                 AND other.job_id = stages.job_id AND other.state = 'running'
         )"""
@@ -280,7 +280,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _queue("redrive: no deadline", "retry _REDRIVE_STAGES", "deadline_at = NULL, "),
     _queue(
         "lock: the job's row",
-        "sql LOCK_OF_ANY_DAY",
+        "sql LOCK",
         " FOR NO KEY UPDATE",
         check="overlaps",
     ),

@@ -10,7 +10,15 @@ import httpx
 import pytest
 
 from smart_filter_client import errors
-from smart_filter_tests.clients import Handler, MakeClient, Script, job_answer, problem, request_of
+from smart_filter_tests.clients import (
+    Handler,
+    MakeClient,
+    Script,
+    job_answer,
+    job_document,
+    problem,
+    request_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -134,12 +142,12 @@ def body(*pieces: bytes, breaks: bool = False) -> Handler:
 
 
 def event(number: int, kind: str) -> bytes:
-    data = json.dumps({"type": kind, "data": {"id": "j1", "state": "running"}, "new": 1})
+    data = json.dumps({"type": kind, "data": job_document("running"), "new": 1})
     return f"event: {kind}\nid: {number}\ndata: {data}\n\n".encode()
 
 
 def test_wait_for_one_job_uses_the_servers_long_poll(make_client: MakeClient) -> None:
-    held = httpx.Response(200, json={"id": "j1", "state": "running"}, headers=HELD)
+    held = httpx.Response(200, json=job_document("running"), headers=HELD)
     server = Script(held, held, job_answer())
     client = make_client(server)
 
@@ -155,7 +163,7 @@ def test_wait_for_one_job_uses_the_servers_long_poll(make_client: MakeClient) ->
 def test_progress_is_polled_with_the_last_known_etag(make_client: MakeClient) -> None:
     def state(name: str) -> httpx.Response:
         headers = {**HELD, "ETag": f'"{name}"'}
-        return httpx.Response(200, json={"id": "j1", "state": name}, headers=headers)
+        return httpx.Response(200, json=job_document(name), headers=headers)
 
     server = Script(
         state("queued"), httpx.Response(304, headers=HELD), state("running"), state("failed")
@@ -353,7 +361,7 @@ def test_event_without_an_end_is_not_held_in_memory(make_client: MakeClient) -> 
 
 
 def test_compressed_answer_is_read(make_client: MakeClient) -> None:
-    packed = gzip.compress(b'{"id": "j1", "state": "queued"}')
+    packed = gzip.compress(json.dumps(job_document("queued")).encode())
     headers = {"Content-Encoding": "gzip"}
     client = make_client(lambda _: httpx.Response(200, stream=Pieces([packed]), headers=headers))
 
@@ -381,3 +389,15 @@ def test_open_file_without_an_end_is_not_read_for_ever(make_client: MakeClient, 
 
     assert file.given == 81_000_001
     assert server.seen == []
+
+
+@pytest.mark.parametrize("name", ["submit", "upload"])
+def test_file_that_is_open_as_text_is_refused_with_the_remedy(
+    make_client: MakeClient, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff")
+    with (
+        (tmp_path / "photo.jpg").open(encoding="utf-8") as file,
+        pytest.raises(TypeError, match='open it with "rb"'),
+    ):
+        make_client(Script()).do(name, file)

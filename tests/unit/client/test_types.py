@@ -1,21 +1,23 @@
 """What a type checker, an editor and `help` see of the client."""
 
-import importlib.util
+import importlib
 import inspect
-import sys
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 
 import smart_filter_client
-from smart_filter_client import AsyncClient, Client, FilterName, Format, JobState, OutputName
+from smart_filter_client import AsyncClient, Client, Format
 from smart_filter_client import Recipe as ClientRecipe
-from smart_filter_client.models import StageState
-from smart_filter_shared.catalog.filters import FILTERS
 from smart_filter_shared.queue import states
-from smart_filter_shared.recipe import CHOOSABLE_TASKS, Effort, Output, Recipe
+from smart_filter_shared.queue.batches import BatchState
+from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Format as ServerFormat
+from smart_filter_shared.recipe import Output
+from smart_filter_shared.recipe.recipe import declared_fields
+from smart_filter_shared.webhooks.outbox import DeliveryState
+from smart_filter_wire import words
 
 CLIENT = Path(smart_filter_client.__file__).parents[1]
 
@@ -28,17 +30,11 @@ def methods(client: type) -> dict[str, object]:
     }
 
 
-def test_clients_are_what_their_generator_writes() -> None:
-    place = CLIENT / "generate_client.py"
-    spec = importlib.util.spec_from_file_location("generate_client", place)
-    assert spec is not None
-    assert spec.loader is not None
-    generator = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = generator  # dataclasses look their module up
-    spec.loader.exec_module(generator)
+def test_recipe_is_what_its_generator_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(CLIENT)
+    recipe = importlib.import_module("generate_recipe")
 
-    for kind in (generator.BLOCKING, generator.AWAITED):
-        assert kind.file.read_text() == generator.generate(kind), "run: make client"
+    assert recipe.FILE.read_text() == recipe.generate(), "run: make client"
 
 
 def test_both_clients_have_the_same_methods() -> None:
@@ -57,42 +53,36 @@ def test_signature_shows_parameters_and_what_is_returned(client: type) -> None:
     signature = inspect.signature(client.submit)
 
     this, photo, recipe, *rest = signature.parameters
-    assert [this, photo, recipe] == ["self", "photo", "recipe"]
+    assert [this, photo, recipe] == ["client", "photo", "recipe"]
     assert "idempotency_key" in rest
     assert signature.return_annotation is smart_filter_client.Job
 
 
-def test_recipe_has_every_field_of_the_service() -> None:
-    known = get_type_hints(ClientRecipe)
+def test_recipe_says_what_each_field_means() -> None:
+    hints = get_type_hints(ClientRecipe, include_extras=True)
 
-    parameters = {
-        f"filters.{card.name}.{parameter.name}": parameter
-        for card in FILTERS
-        for parameter in card.parameters
-    }
-    dotted = {name: kind for name, kind in known.items() if "." in name}
-    assert dotted.keys() == parameters.keys()
-    for name, parameter in parameters.items():
-        if parameter.choices:
-            assert get_args(dotted[name]) == parameter.choices
-    plain = known.keys() - dotted.keys() - {"metadata"}
-    assert plain == Recipe().as_json().keys() | {"seed", "recipe"} | set(CHOOSABLE_TASKS)
+    for name, field in declared_fields().items():
+        assert hints[name].__metadata__ == (field.help,)
 
 
 @pytest.mark.parametrize(
-    ("words", "service"),
+    ("answered", "service"),
     [
-        (JobState, states.JobState),
-        (StageState, states.StageState),
-        (OutputName, Output),
-        (Format, ServerFormat),
-        (get_type_hints(ClientRecipe)["effort"], Effort),
+        (words.JobState, states.JobState),
+        (words.StageState, states.StageState),
+        (words.BatchState, BatchState),
+        (words.DeliveryState, DeliveryState),
+        (words.SmileLevel, SmileLevel),
+        (words.OutputName, Output),
     ],
     ids=lambda one: getattr(one, "__name__", None),
 )
-def test_words_are_those_of_the_service(words: object, service: type) -> None:
-    assert set(get_args(words)) == {str(one) for one in service}
+def test_words_of_answers_are_those_of_the_service(answered: object, service: type) -> None:
+    literal, described = get_args(answered)
+
+    assert get_args(literal) == tuple(str(one) for one in service)
+    assert described.description == inspect.getdoc(service)
 
 
-def test_filters_are_those_of_the_service() -> None:
-    assert get_args(FilterName) == tuple(card.name for card in FILTERS)
+def test_formats_are_those_of_the_service() -> None:
+    assert set(get_args(Format)) == {str(one) for one in ServerFormat}

@@ -9,6 +9,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from smart_filter_client import verify_webhook
 from smart_filter_client.errors import NotGenuine, UnexpectedAnswer
 from smart_filter_client.models import Event
+from smart_filter_tests.clients import job_document
 
 # Source: Standard Webhooks 1.0.0, its vector.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -22,12 +23,10 @@ BODY = json.dumps(
     {
         "type": "job.succeeded",
         "timestamp": "2031-05-06T07:08:09Z",
-        "data": {
-            "id": "j1",
-            "state": "succeeded",
-            "faces": {"count": 99, "url": "…"},
-            "rating": {"score": 0.7, "faces": 99, "open_eyes": 190, "url": "…"},
-        },
+        "data": job_document(
+            faces={"count": 99, "url": "…"},
+            rating={"score": 0.7, "faces": 99, "open_eyes": 190, "url": "…"},
+        ),
     }
 ).encode()
 

@@ -60,7 +60,7 @@ def test_unknown_variable_is_named_with_the_nearest_known_one() -> None:
             ModuleNotFoundError(name="psycopg"),
             Level.WARN,
             "",
-            "pip install '.[embedded]' in a checkout",
+            "pip install smart-filter",
         ),
     ],
     ids=["defect", "error of the package", "missing extra"],

@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_training.annotations import coco, dataturks, pictures
@@ -41,6 +41,16 @@ class SplitOptions:
     validation: str = ""
     validation_share: float = 0.2
     most_faults: int = 0
+
+    @classmethod
+    def read(cls, configuration: Any, label: str) -> Self:  # noqa: ANN401 - of any model
+        """Return the options among the settings of a run; label: the model's own.
+
+        They have the same names, and `label`, "" for the model's own.
+        """
+        names = ("annotations", "validation", "validation_share", "most_faults")
+        options = {name: getattr(configuration, name) for name in names}
+        return cls(labels=((configuration.label or label).casefold(),), **options)
 
 
 @dataclass(frozen=True, slots=True)

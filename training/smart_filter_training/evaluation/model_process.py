@@ -1,25 +1,21 @@
 """Run one model in a process of its own, so that its time and memory can be measured alone."""
 
-import multiprocessing
-import os
-import signal
-import sys
+import socket
 import time
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.child_processes import serving
+from smart_filter_shared.child_processes.python_child import ChildDied, PythonChild
 from smart_filter_shared.errors import Error, SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_training.evaluation import tasks
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.system import memory, threads
-
-EXIT_TIMEOUT_SECONDS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +54,18 @@ class ModelProcess:
         research: bool = True,
     ) -> None:
         self._name = name
-        # Not forked: a fork would start with this process's memory and its libraries' locks.
-        context = multiprocessing.get_context("spawn")
-        self._connection, self._other_end = context.Pipe()
-        self._process = context.Process(
-            target=_serve,
-            args=(self._other_end, task, name, weights, parameters or {}),
-            kwargs={"research": research},
-            name=f"smart-filter eval {name}",
-            daemon=True,
-        )
+        self._model = (task, name, weights, parameters or {}, research)
+        self._child: PythonChild | None = None
 
     def __enter__(self) -> Self:
         """Load the model.  Raises SetupFailed when it does not load."""
-        self._process.start()
-        self._other_end.close()
-        self._receive()
+        # Messages of native libraries do not belong into the figures.
+        self._child = PythonChild(f"{__name__}:serve")
+        try:
+            self._ask(self._model)
+        except BaseException:
+            self._child.end()
+            raise
         return self
 
     def __exit__(
@@ -82,65 +74,46 @@ class ModelProcess:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._connection.close()
-        self._process.join(EXIT_TIMEOUT_SECONDS)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        assert self._child is not None
+        self._child.__exit__(kind, error, traceback)
 
     def ask(self, question: object) -> TimedAnswer:
         """Run the model on one input and return its answer.  Raises SetupFailed when it fails."""
-        self._connection.send(question)
-        answered = self._receive()
+        answered = self._ask(question)
         assert isinstance(answered, TimedAnswer)
         return answered
 
-    def _receive(self) -> object:
+    def _ask(self, question: object) -> object:
+        assert self._child is not None  # entered
         try:
-            received: object = self._connection.recv()
-        except (EOFError, ConnectionError) as error:
-            self._process.join(EXIT_TIMEOUT_SECONDS)
-            raise SetupFailed(
-                f"model {self._name} ended its process with status {self._process.exitcode}"
-            ) from error
-        if isinstance(received, _ChildFailure):
-            raise SetupFailed(f"model {self._name}: {received.why}")
-        return received
+            answered = self._child.ask(question)
+        except ChildDied as error:
+            raise SetupFailed(f"model {self._name} ended its process with {error}") from error
+        if isinstance(answered, _ChildFailure):
+            raise SetupFailed(f"model {self._name}: {answered.why}")
+        return answered
 
 
-def _serve(
-    connection: Connection,
-    task: TaskName,
-    name: str,
-    weights: Path,
-    parameters: Parameters,
-    *,
-    research: bool,
-) -> None:
-    """Load the model and answer questions until the parent closes the connection."""
-    # Ctrl-C reaches all processes of a terminal; here the parent ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Messages of native libraries do not belong into the figures.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+def serve(parent: socket.socket) -> None:
+    """Load the model of the first question, and answer the others until the parent has ended."""
+    questions = serving.read_questions(parent)
     try:
+        task, name, weights, parameters, research = next(questions)
         discovered = catalog.discover_models(research=research)
         models = ModelCache(discovered, weights, memory_limit=memory.get_limit(None))
         model = models.for_stage({task: name}, {task: parameters})[task]
         threads.limit_native_threads()
         code = tasks.get_task(task)
-        connection.send(None)
-        while True:
-            question = connection.recv()
+        serving.send_answer(parent, None)
+        for question in questions:
             started, started_cpu = time.perf_counter(), time.process_time()
             answer = code.answer(model, question)
             cpu, took = time.process_time() - started_cpu, time.perf_counter() - started
-            connection.send(TimedAnswer(answer, cpu, took, _peak_mb()))
-    except (EOFError, ConnectionError):
-        return
+            serving.send_answer(parent, TimedAnswer(answer, cpu, took, _peak_mb()))
     except Error as error:
-        connection.send(_ChildFailure(str(error)))
+        serving.send_answer(parent, _ChildFailure(str(error)))
     except Exception as error:  # noqa: BLE001 - the top of a process: the parent reports it
-        connection.send(_ChildFailure(f"{type(error).__name__}: {error}"))
+        serving.send_answer(parent, _ChildFailure(f"{type(error).__name__}: {error}"))
 
 
 def _peak_mb() -> float:

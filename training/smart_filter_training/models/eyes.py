@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_training import examples, onnx_export, preflight
+from smart_filter_training.card import KERAS, TrainingCard
 from smart_filter_training.evaluation import confidence_intervals, dataset_files, metrics
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.examples import Data, Examples
@@ -39,18 +40,20 @@ Numbers = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Rng = np.random.Generator
 
-TASK: Final = TaskName.EYES
-MODEL: Final = "lids"
-FILE: Final = "eyes.onnx"
-PACKAGES: Final = ("keras", "tensorflow", "tensorboard", "tf2onnx")
-# Corrections are few.
-FINE_TUNING: Final[Mapping[str, str]] = {
-    "start": "own",
-    "epochs": "8",
-    "batch_size": "32",
-    "learning_rate": "2e-4",
-    "held_out_share": "0.2",
-}
+CARD: Final = TrainingCard(
+    TaskName.EYES,
+    "lids",
+    "eyes.onnx",
+    KERAS,
+    # Corrections are few.
+    fine_tuning={
+        "start": "own",
+        "epochs": "8",
+        "batch_size": "32",
+        "learning_rate": "2e-4",
+        "held_out_share": "0.2",
+    },
+)
 OWN_WEIGHTS: Final = Path(__file__).parent / "eyes.weights.h5"
 # Channels at 32, 16, 8 and 4 pixels; 219,000 parameters.
 WIDTHS: Final = (16, 32, 64, 96)
@@ -209,10 +212,10 @@ def train(data: Data, configuration: Configuration, record: RunRecord) -> Networ
     """
     import keras  # noqa: PLC0415 - reading and checking data needs no framework
 
-    from smart_filter_training import keras_task  # noqa: PLC0415 - as above
+    from smart_filter_training import keras_learner  # noqa: PLC0415 - as above
 
-    return keras_task.train(
-        keras_task.start(build_network, configuration, trained=OWN_WEIGHTS),
+    return keras_learner.train(
+        keras_learner.start(build_network, configuration, trained=OWN_WEIGHTS),
         data,
         configuration,
         record,
@@ -230,15 +233,15 @@ def build_network(configuration: Configuration) -> Network:
     """
     import keras  # noqa: PLC0415 - reading and checking data needs no framework
 
-    from smart_filter_training import keras_task  # noqa: PLC0415 - as above
+    from smart_filter_training import keras_learner  # noqa: PLC0415 - as above
 
     patch = keras.Input((SIZE_PX, SIZE_PX, 1), name=INPUT_NAME)
     values = keras.layers.LayerNormalization(
         axis=[1, 2, 3], center=False, scale=False, epsilon=1e-3, dtype="float32"
     )(patch)
-    values = keras.layers.ReLU()(keras_task.add_convolution(values, WIDTHS[0]))
+    values = keras.layers.ReLU()(keras_learner.add_convolution(values, WIDTHS[0]))
     for width in WIDTHS[1:]:
-        values = keras_task.add_halving_block(values, width)
+        values = keras_learner.add_halving_block(values, width)
     values = keras.layers.Dropout(configuration.dropout)(
         keras.layers.GlobalAveragePooling2D()(values)
     )
@@ -266,14 +269,14 @@ def measure(file: Path, folder: Path) -> dict[str, Figure]:
 
 
 def export(network: Network, data: Data, folder: Path) -> Exported:
-    """Write FILE with the thresholds that suit it.  Raises SetupFailed."""
-    from smart_filter_training import keras_task  # noqa: PLC0415 - checks need no framework
+    """Write the file with the thresholds that suit it.  Raises SetupFailed."""
+    from smart_filter_training import keras_learner  # noqa: PLC0415 - checks need no framework
 
-    exact = keras_task.to_full_precision(network)
+    exact = keras_learner.to_full_precision(network)
     thresholds = _choose_thresholds(_predict(exact, data.validation), data.validation)
     return onnx_export.to_onnx(
         exact,
-        folder / FILE,
+        folder / CARD.file,
         inputs=to_inputs(data.validation.pictures[:_COMPARED]),
         metadata={eye_patches.THRESHOLDS_KEY: json.dumps(asdict(thresholds))},
     )

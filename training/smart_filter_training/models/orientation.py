@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_training import examples, onnx_export, preflight
+from smart_filter_training.card import KERAS, TrainingCard
 from smart_filter_training.evaluation import confidence_intervals, dataset_files, metrics
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.examples import Data, Examples
@@ -44,11 +45,12 @@ Floats = NDArray[np.float32]
 Numbers = NDArray[np.float64]
 Rng = np.random.Generator
 
-TASK: Final = TaskName.ORIENTATION
-MODEL: Final = "scenes"
-FILE: Final = "orientation.onnx"
-PACKAGES: Final = ("keras", "tensorflow", "tensorboard", "tf2onnx")
-FINE_TUNING: Final = None
+CARD: Final = TrainingCard(
+    TaskName.ORIENTATION,
+    "scenes",
+    "orientation.onnx",
+    KERAS,
+)
 # Channels at 32, 16, 8 and 4 pixels; 113,000 parameters.
 WIDTHS: Final = (12, 24, 48, 64)
 # The orientation of many crops is ambiguous.
@@ -209,10 +211,10 @@ def train(data: Data, configuration: Configuration, record: RunRecord) -> Networ
     """
     import keras  # noqa: PLC0415 - reading and checking data needs no framework
 
-    from smart_filter_training import keras_task  # noqa: PLC0415 - as above
+    from smart_filter_training import keras_learner  # noqa: PLC0415 - as above
 
-    return keras_task.train(
-        keras_task.start(build_network, configuration),
+    return keras_learner.train(
+        keras_learner.start(build_network, configuration),
         data,
         configuration,
         record,
@@ -231,7 +233,7 @@ def build_network(configuration: Configuration) -> Network:
     """
     import keras  # noqa: PLC0415 - reading and checking data needs no framework
 
-    from smart_filter_training import keras_task  # noqa: PLC0415 - as above
+    from smart_filter_training import keras_learner  # noqa: PLC0415 - as above
 
     scene = keras.Input((SIZE_PX, SIZE_PX, 3), name=INPUT_NAME)
     # The scene turned counter-clockwise by 0, 1, 2 and 3 quarters.
@@ -244,9 +246,9 @@ def build_network(configuration: Configuration) -> Network:
     ]
     values = keras.layers.Concatenate(axis=0)(turns)
     values = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(values)
-    values = keras.layers.ReLU()(keras_task.add_convolution(values, WIDTHS[0], strides=2))
+    values = keras.layers.ReLU()(keras_learner.add_convolution(values, WIDTHS[0], strides=2))
     for width in WIDTHS[1:]:
-        values = keras_task.add_halving_block(values, width)
+        values = keras_learner.add_halving_block(values, width)
     # Flattened, not averaged: the place of the sky tells the orientation.
     values = keras.layers.Dropout(configuration.dropout)(keras.layers.Flatten()(values))
     scores = keras.layers.Dense(1, use_bias=False, dtype="float32")(values)
@@ -272,14 +274,14 @@ def measure(file: Path, folder: Path) -> dict[str, Figure]:
 
 
 def export(network: Network, data: Data, folder: Path) -> Exported:
-    """Write FILE with the threshold that suits it.  Raises SetupFailed."""
-    from smart_filter_training import keras_task  # noqa: PLC0415 - checks need no framework
+    """Write the file with the threshold that suits it.  Raises SetupFailed."""
+    from smart_filter_training import keras_learner  # noqa: PLC0415 - checks need no framework
 
-    exact = keras_task.to_full_precision(network)
+    exact = keras_learner.to_full_precision(network)
     threshold = choose_threshold(_predict(exact, data))
     return onnx_export.to_onnx(
         exact,
-        folder / FILE,
+        folder / CARD.file,
         inputs=to_inputs(data.validation.pictures[:_COMPARED]),
         metadata={scene_orientation.THRESHOLD_KEY: json.dumps(threshold)},
     )

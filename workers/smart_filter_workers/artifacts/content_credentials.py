@@ -17,6 +17,7 @@ from PIL import Image
 
 from smart_filter_shared.config.settings import ProvenanceSettings
 from smart_filter_shared.errors import SetupFailed, TryAgain
+from smart_filter_shared.extras import install_hint
 from smart_filter_shared.security import signing_certificate
 from smart_filter_workers.images.metadata import xmp
 from smart_filter_workers.results import COMPOSING_EDITS, Edit, EncodedFile
@@ -200,7 +201,13 @@ def _action_with(action: str, ingredient: str) -> dict[str, object]:
 def _library() -> Any:  # noqa: ANN401 - its types are partial
     """Return the module `c2pa`, loading it at its first use."""
     # It prefers a library in the working folder to that of its own package.
-    with contextlib.chdir("/"):
-        import c2pa  # noqa: PLC0415 - it loads a library of 23 MB
+    try:
+        with contextlib.chdir("/"):
+            import c2pa  # noqa: PLC0415 - it loads a library of 23 MB
+    except ModuleNotFoundError as error:
+        raise SetupFailed(
+            f"{signing_certificate.CERTIFICATE} needs a package that is not installed (c2pa): unset"
+            f" it, or {install_hint('c2pa')}"
+        ) from error
 
     return c2pa

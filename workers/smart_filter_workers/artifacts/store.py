@@ -15,7 +15,6 @@ serves several stages decodes a photo once.
 import dataclasses
 import functools
 import hashlib
-import threading
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -24,6 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.errors import (
@@ -128,11 +128,10 @@ class ArtifactStore:
         job: JobRow,
         lease: Lease,
         shots: Mapping[JobId, JobRow | None],
-        *,
-        canceled: threading.Event,
+        requester: Requester,
     ) -> ImportedPhoto:
         """Store the photo of a take.  Raises what `take_import.import_take` raises."""
-        decoder = self._decoders.for_requester(Requester(job.tenant, canceled))
+        decoder = self._decoders.for_requester(requester)
         load = functools.partial(self._photo, decoder=decoder)
         return take_import.import_take(self._store, load, job, lease, shots)
 
@@ -142,19 +141,18 @@ class ArtifactStore:
         wanted: type[Inputs],
         results: Mapping[StageName, object] = MappingProxyType({}),
         *,
-        canceled: threading.Event | None = None,
+        requester: Requester | None = None,
     ) -> Inputs:
         """Return the inputs of a stage for one job, its fields filled by their names.
 
-        results: of stages that have run in this process and are not stored yet.  canceled: ends
-        decoding when it is set.
+        results: of stages that have run in this process and are not stored yet.
+        requester: for whom pictures are decoded; None: the job's tenant, who waits.
         Raises ImageUnreadable, ImageTooLarge or Poison for the photo or its background,
         PhotoUnreachable or PictureTemporarilyUnreachable for a background at an address,
         InputsExpired when the photo is gone, ArtifactsGone when an object is missing that a stage
         can make again, StorageUnavailable, DatabaseUnavailable, DecoderUnavailable.
         """
-        requester = Requester(job.tenant, canceled or threading.Event())
-        decoder = self._decoders.for_requester(requester)
+        decoder = self._decoders.for_requester(requester or Requester(job.tenant))
         given: dict[str, Callable[[], object]] = {
             "photo": lambda: self._photo(job, decoder),
             "background": lambda: self._background(job, decoder),
@@ -226,7 +224,8 @@ class ArtifactStore:
                 lengths[name] = len(value.content)
             elif value is not None:
                 adapter = _adapter(made, field.name)
-                facts[field.name] = adapter.dump_python(value, mode="json")
+                # JSON of an answer would round it.
+                facts[field.name] = to_jsonable_python(adapter.dump_python(value))
         kinds = dict.fromkeys(arrays.values(), ArtifactKind.INTERMEDIATE)
         # Files that are no outputs show the photo, so they expire with it.
         kinds |= {

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.best_shot import AlbumFace, Term
-from smart_filter_shared.results import Eyes, Face
-from smart_filter_shared.takes import TakePerson, TakeReport
+from smart_filter_shared.results import Face
+from smart_filter_wire.findings import Eyes
+from smart_filter_wire.takes import TakePerson, TakeReport, TakeSwap
 from smart_filter_workers.best_take.alignment import Aligner, Alignment, Window
 from smart_filter_workers.best_take.blending import replace_region
 from smart_filter_workers.opencv import cv2
@@ -92,30 +93,29 @@ def compose_take(
     base, *others = shots
     base_srgb = base.load()
     aligned, notes = _align_shots(base_srgb, others)
-    picture, people, misfits = base_srgb.copy(), [], []
+    picture, people, swaps, misfits = base_srgb.copy(), [], [], []
     for person, head in enumerate(_list_people(base.heads), start=1):
         candidates = {
             shot.shot.item: (shot, other)
             for shot in aligned
             if (other := shot.find(head.face)) is not None
         }
-        used, reason = base.item, None
         wanted = (chosen or {}).get(person, base.item)
         if wanted != base.item and wanted not in candidates:
             misfits.append(f"Person {person} in photo {wanted + 1}: this face does not fit.")
         for item, why in _list_sources(head, candidates, (chosen or {}).get(person)):
             unfit = _replace_head(picture, base.heads, head, *candidates[item])
             if unfit is None:
-                used, reason = item, why
+                swaps.append(TakeSwap(person, item, why))
                 break
             misfits.append(f"Person {person} in photo {item + 1}: {unfit}.")
         x, y, width, height = (round(length, 1) for length in head.face.box)
         box = x, y, width, height
-        people.append(TakePerson(person, box, used, reason, (base.item, *sorted(candidates))))
+        people.append(TakePerson(person, box, (base.item, *sorted(candidates))))
     fallback = None
-    if all(person.item == base.item for person in people):
+    if not swaps:
         fallback = _explain_fallback(others, aligned, people, notes, misfits, chosen=bool(chosen))
-    report = TakeReport(base.item, tuple(people), (*notes, *misfits), fallback)
+    report = TakeReport(base.item, tuple(swaps), tuple(people), fallback, (*notes, *misfits))
     return picture, report
 
 

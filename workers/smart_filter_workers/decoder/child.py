@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
 
+from smart_filter_shared.child_processes import serving
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_workers import images
 from smart_filter_workers.decoder.answers import MESSAGE_BYTES, pack_message
@@ -53,13 +54,9 @@ _SIDE_PX: Final = 16
 _HEIC: Final = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"
 
 
-def main() -> None:
+def serve(parent: socket.socket) -> None:
     """Answer the requests of the parent until it closes the socket."""
-    # The parent alone ends this process. A signal to the whole group ends the parent, which first
-    # finishes the photos under way.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    with socket.socket(fileno=int(sys.argv[1])) as parent, parent.makefile("rb") as reader:
+    with parent.makefile("rb") as reader:
         memory.configure_malloc()
         threads.limit_native_threads()
         _warm_up()
@@ -105,8 +102,7 @@ def _limit_resources() -> None:
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         limits[resource.RLIMIT_AS] = pages * resource.getpagesize() + _MAX_MEMORY_BYTES
-    for limit, most in limits.items():
-        resource.setrlimit(limit, (most, most))
+    serving.set_limits(limits)
 
 
 def _warm_up() -> None:

@@ -1,4 +1,4 @@
-"""The start of a decoder child: `python -m … SOCKET PARENT`; it locks files, then loads decoders.
+"""The start of a decoder child: it locks files, then loads decoders.
 
 It imports only a little of the standard library. From here on the process can read the folders of
 Python and of the system's libraries, write nothing, run no program and use no TCP port.
@@ -6,11 +6,12 @@ Python and of the system's libraries, write nothing, run no program and use no T
 
 import contextlib
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Final
 
-from smart_filter_workers.system import landlock, parent_death
+from smart_filter_workers.system import landlock
 
 # Folders of libraries, and what the C library reads about them and about this process.
 _SYSTEM_PLACES: Final = (
@@ -19,14 +20,13 @@ _SYSTEM_PLACES: Final = (
 )
 
 
-def main() -> None:
+def serve(parent: socket.socket) -> None:
     """Lock this process, load the decoders and answer the requests of the parent."""
-    parent_death.exit_with_parent(parent=int(sys.argv[2]))
     _offer_to_out_of_memory_killer()
     lock_files()  # the second lock tells the parent when this one is missing
     from smart_filter_workers.decoder import child  # noqa: PLC0415 - it loads every decoder
 
-    child.main()
+    child.serve(parent)
 
 
 def lock_files() -> str | None:
@@ -40,7 +40,3 @@ def _offer_to_out_of_memory_killer() -> None:
     """Make the kernel end this process before its parent when memory runs out."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-
-
-if __name__ == "__main__":
-    main()

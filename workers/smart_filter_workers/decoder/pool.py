@@ -8,20 +8,19 @@ A child ends with this process, also when that is killed.
 import contextlib
 import math
 import os
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from smart_filter_shared.child_processes.python_child import ChildDied, Limit, PythonChild
 from smart_filter_shared.errors import (
     DecoderUnavailable,
     ImageTooLarge,
@@ -29,7 +28,6 @@ from smart_filter_shared.errors import (
     Poison,
 )
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.security import search_paths
 from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.decoder import time_limits
@@ -51,11 +49,9 @@ _START_SECONDS: Final = 60.0
 _CHILDREN: Final = 2
 # Niceness of the child for slow pictures: the other one and the threads go first.
 _SLOW_NICENESS: Final = 5
-# How often a picture that is decoded is looked at: whether it is still needed, and may go on.
-_CHECK_SECONDS: Final = 0.2
 # Variables that say where Python and libraries are; no others reach a child.
 _VARIABLES: Final = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
-_MODULE: Final = "smart_filter_workers.decoder.entry"
+_SERVE: Final = "smart_filter_workers.decoder.entry:serve"
 _log = logger("decoder")
 
 
@@ -83,7 +79,7 @@ class DecoderPool:
     """Decodes pictures in child processes, two at most; safe for threads.
 
     A child is started when it is needed, and kept.  limit_seconds: the most time for one picture,
-    which also has a limit by its size.  module: the child's program.  clock: monotonic seconds,
+    which also has a limit by its size.  serve: the child's function.  clock: monotonic seconds,
     of the turns.
     """
 
@@ -91,10 +87,10 @@ class DecoderPool:
         self,
         *,
         limit_seconds: float = math.inf,
-        module: str = _MODULE,
+        serve: str = _SERVE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._module = module
+        self._serve = serve
         self._limit_seconds = limit_seconds
         self._turns = DecoderTurns(_CHILDREN, clock=clock)
         # The kernel ends a child with the thread that started it, so that one outlives the others.
@@ -114,8 +110,8 @@ class DecoderPool:
         """Return the decoder of a requester's pictures."""
         return _RequesterDecoder(self, requester)
 
-    def list_slow_tenants(self) -> list[Tenant]:
-        """Return the tenants with a slow picture in the last minutes."""
+    def list_slow_tenants(self) -> set[Tenant]:
+        """Return the tenants with a slow picture in the last minutes, or now."""
         return self._turns.list_slow()
 
     def decode(self, content: bytes, requester: Requester | None = None) -> Photo:
@@ -148,12 +144,12 @@ class DecoderPool:
     def _ask(self, content: bytes, requester: Requester, *, kind: str) -> Photo:
         try:
             return self._ask_once(content, kind, requester)
-        except _ChildDied:
+        except ChildDied:
             # The kernel may have ended it to get memory: only a second death is the picture's. Of a
             # new child, because all others may have been ended at the same time.
             try:
                 return self._ask_once(content, kind, requester, is_new=True)
-            except _ChildDied as error:
+            except ChildDied as error:
                 raise Poison(f"the picture ended the process that decodes it: {error}") from error
 
     def _ask_once(
@@ -165,8 +161,13 @@ class DecoderPool:
                 content,
                 kind,
                 limit_seconds=min(self._limit_seconds, cost.limit_seconds),
-                check=lambda: self._turns.check(turn),
+                check=lambda: self._check(child, turn),
             )
+
+    def _check(self, child: "_Child", turn: Turn) -> None:
+        """Raise DecodingStopped when a child must give up its picture."""
+        turn.starved_seconds = child.starved_seconds()
+        self._turns.check(turn)
 
     @contextlib.contextmanager
     def _borrow_child(
@@ -183,6 +184,7 @@ class DecoderPool:
                 child.end()
                 child = None
             child = child or self._start_child(turn.child)
+            child.begin()
             self._turns.restart(turn)
             is_sound = False
             try:
@@ -192,6 +194,7 @@ class DecoderPool:
                 is_sound = True
                 raise
             finally:
+                turn.starved_seconds = child.starved_seconds()
                 with self._lock:
                     is_kept = is_sound and not self._closed
                     if is_kept:
@@ -210,12 +213,12 @@ class DecoderPool:
     def _start_child(self, number: int) -> "_Child":
         niceness = 0 if number == RESERVED else _SLOW_NICENESS
         try:
-            child = self._starter.submit(_Child, self._module, niceness).result()
+            child = self._starter.submit(_Child, self._serve, niceness).result()
         except (OSError, RuntimeError) as error:  # of the system, or of an executor that has ended
             raise DecoderUnavailable(f"no process can be started: {error}") from error
         try:
             missing = child.wait_until_ready()
-        except (_ChildDied, Poison) as error:
+        except (ChildDied, Poison) as error:
             child.end()
             raise DecoderUnavailable(f"the process that decodes does not start: {error}") from error
         with self._lock:
@@ -241,43 +244,25 @@ class _RequesterDecoder:
         return self.pool.decode_mask(content, self.requester)
 
 
-class _ChildDied(Exception):
-    """The child has ended without an answer; the message says how."""
-
-
 class _Child:
-    """One child process, and the socket to it.
+    """One child process.
 
     niceness: added to that of this process.
     """
 
-    def __init__(self, module: str, niceness: int) -> None:
-        self._socket, theirs = socket.socketpair()
+    def __init__(self, serve: str, niceness: int) -> None:
         environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
-        search_paths.leave_working_folder(environment)
-        with theirs:
-            try:
-                self._process = subprocess.Popen(  # noqa: S603 - this very program
-                    [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(os.getpid())],
-                    cwd="/",
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    env={**environment, "OPENBLAS_NUM_THREADS": "1"},
-                    pass_fds=[theirs.fileno()],
-                    # Not a session of its own: Linux gives each session the same time, nice or not
-                    # (autogroup in sched(7)).
-                    process_group=0,
-                )
-            except BaseException:
-                self._socket.close()
-                raise
-        mine = os.getpriority(os.PRIO_PROCESS, 0)
-        os.setpriority(os.PRIO_PROCESS, self._process.pid, mine + niceness)
+        self._process = PythonChild(
+            serve,
+            environment={**environment, "OPENBLAS_NUM_THREADS": "1"},
+            niceness=niceness,
+            grace_seconds=0.0,
+        )
+        self._starved_from = 0.0
 
     def wait_until_ready(self) -> list[str]:
-        """Return why locks are missing, when the child can decode.  Raises _ChildDied, Poison."""
-        message = self._receive(MESSAGE_BYTES, time.monotonic() + _START_SECONDS, lambda: None)
+        """Return why locks are missing, when the child can decode.  Raises ChildDied, Poison."""
+        message = self._receive(MESSAGE_BYTES, Limit.after(_START_SECONDS))
         try:
             return READY.validate_json(message.tobytes()).missing
         except ValidationError as error:
@@ -289,86 +274,79 @@ class _Child:
         """Return the picture in a file's bytes; a mask has one channel.
 
         check: called while the child works; may raise to give the picture up.
-        Raises ImageUnreadable, ImageTooLarge, Poison, and _ChildDied.
+        Raises ImageUnreadable, ImageTooLarge, Poison, and ChildDied.
         """
-        ends_at = time.monotonic() + limit_seconds
+        limit = Limit.after(limit_seconds, check)
         # The child ends itself if this process has died and cannot end it.
         request = {"kind": kind, "bytes": len(content), "seconds": limit_seconds + 1}
-        with self._translate_errors():
-            self._socket.settimeout(limit_seconds)
-            self._socket.sendall(pack_message(request))
-            self._socket.sendall(content)
-        message = self._receive(MESSAGE_BYTES, ends_at, check)
+        with _translate_timeout():
+            self._process.send(pack_message(request), limit)
+            self._process.send(content, limit)
+        message = self._receive(MESSAGE_BYTES, limit)
         try:
             answer = ANSWER.validate_json(message.tobytes(), strict=True)
         except ValidationError as error:
             raise _forged_error("its answer has another form") from error
         if isinstance(answer, Failed):
             raise _picture_error(answer)
-        return self._receive_photo(answer, ends_at, check)
+        return self._receive_photo(answer, limit)
+
+    def begin(self) -> None:
+        """Count from now on how long the child waits for a core."""
+        self._starved_from = self._read_starved()
+
+    def starved_seconds(self) -> float:
+        """Return how long the child has waited for a core since `begin`; 0 where it is unknown."""
+        return max(0.0, self._read_starved() - self._starved_from)
+
+    def _read_starved(self) -> float:
+        # Source: sched-stats.rst of Linux: the second number, in nanoseconds.
+        try:
+            numbers = Path(f"/proc/{self._process.pid}/schedstat").read_text("ascii").split()
+        except OSError:  # another system, or the child has ended
+            return 0.0
+        return int(numbers[1]) / 1e9
 
     def end(self) -> None:
         """Kill the child, and wait until the kernel has removed it."""
-        self._socket.close()
-        self._process.kill()
-        self._process.wait()
+        self._process.end()
 
-    def _receive_photo(self, answer: Decoded, ends_at: float, check: Callable[[], None]) -> Photo:
+    def _receive_photo(self, answer: Decoded, limit: Limit) -> Photo:
         if answer.height * answer.width > MAX_PIXELS:
             raise _forged_error("more pixels than are accepted")
         size = (answer.height, answer.width)
-        pixels = self._receive_pixels(ends_at, check, *size, answer.channels)
-        alpha = self._receive_pixels(ends_at, check, *size) if answer.alpha else None
+        pixels = self._receive_pixels(limit, *size, answer.channels)
+        alpha = self._receive_pixels(limit, *size) if answer.alpha else None
         return Photo(
             pixels,
             answer.format,
             answer.taken_at_utc,
-            self._receive(answer.exif_bytes, ends_at, check).tobytes(),
+            self._receive(answer.exif_bytes, limit).tobytes(),
             alpha,
         )
 
-    def _receive_pixels(
-        self, ends_at: float, check: Callable[[], None], *shape: int
-    ) -> NDArray[np.uint8]:
-        pixels = self._receive(math.prod(shape), ends_at, check)
+    def _receive_pixels(self, limit: Limit, *shape: int) -> NDArray[np.uint8]:
+        pixels = self._receive(math.prod(shape), limit)
         pixels.flags.writeable = False
         return pixels.reshape(shape)
 
-    def _receive(self, size: int, ends_at: float, check: Callable[[], None]) -> NDArray[np.uint8]:
+    def _receive(self, size: int, limit: Limit) -> NDArray[np.uint8]:
         """Return the next bytes of the child, (size,).
 
-        Raises _ChildDied, Poison, and what `check` raises.
+        Raises ChildDied, Poison, and what `limit.check` raises.
         """
         received = np.empty(size, np.uint8)
-        left = received.data
-        with self._translate_errors():
-            while left:
-                seconds_left = max(0.001, ends_at - time.monotonic())
-                self._socket.settimeout(min(_CHECK_SECONDS, seconds_left))
-                try:
-                    count = self._socket.recv_into(left)
-                except TimeoutError:
-                    if time.monotonic() >= ends_at:
-                        raise
-                    check()
-                    continue
-                if not count:
-                    raise self._died_error()
-                left = left[count:]
+        with _translate_timeout():
+            self._process.receive_into(received.data, limit)
         return received
 
-    @contextlib.contextmanager
-    def _translate_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except TimeoutError as error:
-            raise Poison("decoding the picture takes too long") from error
-        except OSError as error:
-            raise self._died_error() from error
 
-    def _died_error(self) -> _ChildDied:
-        self._process.kill()
-        return _ChildDied(f"status {self._process.wait()}")
+@contextlib.contextmanager
+def _translate_timeout() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise Poison("decoding the picture takes too long") from error
 
 
 def _picture_error(failed: Failed) -> Exception:

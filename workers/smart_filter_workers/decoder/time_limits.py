@@ -22,13 +22,17 @@ _MOST_SECONDS: Final = 60.0
 
 # Megapixels of a photo that is not large: of most phones (docs/measurements.md).
 ORDINARY_MEGAPIXELS: Final = 13.0
+# Pixels of a phone's HEIC with all that is decoded for it, for each of its own: a grid counts its
+# canvas and its tiles, and a gain map adds a quarter of both.
+_ORDINARY_EXPANSION: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class DecodingCost:
     """What decoding a picture may take.
 
-    limit_seconds: its time limit.  is_large: whether it has more pixels than an ordinary photo.
+    limit_seconds: its time limit.  is_large: whether it has more pixels than an ordinary photo,
+    or refers to more than one's.
     """
 
     limit_seconds: float
@@ -38,15 +42,17 @@ class DecodingCost:
 def estimate_cost(content: bytes) -> DecodingCost:
     """Return what a picture may take; its header is read, and no pixel."""
     file = io.BytesIO(content)
-    megapixels = 0.0
+    megapixels = expansion = 0.0
     try:
         header = photo_header.read_header(file)
         megapixels = header.width * header.height / 1e6
         if header.format in {PhotoFormat.AVIF, PhotoFormat.HEIC}:
-            megapixels = max(megapixels, heif_items.measure_expansion(file).pixels / 1e6)
+            expansion = heif_items.measure_expansion(file).pixels / 1e6
     except (InvalidInput, heif_items.ItemsRefused, struct.error):
         pass  # the child refuses it at once, and says why
-    seconds = _SECONDS_PER_MEGAPIXEL * megapixels + _SECONDS_PER_MEGABYTE * len(content) / 1e6
+    seconds = _SECONDS_PER_MEGAPIXEL * max(megapixels, expansion)
+    seconds += _SECONDS_PER_MEGABYTE * len(content) / 1e6
     return DecodingCost(
-        min(_MOST_SECONDS, _BASE_SECONDS + seconds), megapixels > ORDINARY_MEGAPIXELS
+        min(_MOST_SECONDS, _BASE_SECONDS + seconds),
+        max(megapixels, expansion / _ORDINARY_EXPANSION) > ORDINARY_MEGAPIXELS,
     )

@@ -1,10 +1,10 @@
 """Decide whose picture a child decodes next, so that slow pictures leave one child to quick ones.
 
 A picture is quick when it is not large (`time_limits`), and no picture of its tenant has been
-decoded for more than two seconds in the last ten minutes. Backgrounds and logos that tenants add
-are not quick. One child is reserved for quick pictures; where no other tenant's come, it decodes
-all. A picture in it that is not quick, or does not stay so, is stopped when a quick one of another
-tenant waits. docs/decisions/0024 says why.
+decoded for more than two seconds in the last ten minutes, not counted what its child waited for a
+core. Backgrounds and logos that tenants add are not quick. One child is reserved for quick
+pictures; where no other tenant's come, it decodes all. A picture in it that is not quick, or does
+not stay so, is stopped when other tenants' quick ones come. docs/decisions/0024 says why.
 """
 
 import threading
@@ -35,6 +35,7 @@ class Requester:
     canceled: set when the picture is not needed any more; its decoding then ends.
     is_background: whether it is a picture that a tenant adds to its stock.
     is_trial: whether it is stopped as soon as it is slow.
+    must_be_quick: whether it is refused unless it is quick, because its thread is for quick stages.
     wait_seconds: for a turn.
     """
 
@@ -42,6 +43,7 @@ class Requester:
     canceled: threading.Event = field(default_factory=threading.Event)
     is_background: bool = False
     is_trial: bool = False
+    must_be_quick: bool = False
     wait_seconds: float = _WAIT_SECONDS
 
 
@@ -50,13 +52,14 @@ class Turn:
     """The place of one picture.
 
     child: the number of the child that decodes it.  began_at: when it got that child; None while
-    it waits.
+    it waits.  starved_seconds: how long that child has waited for a core since then.
     """
 
     requester: Requester
     is_large: bool
     child: int = RESERVED
     began_at: float | None = None
+    starved_seconds: float = 0.0
 
 
 class DecoderTurns:
@@ -76,12 +79,15 @@ class DecoderTurns:
         """Wait for a turn, and return it; `end` must follow.
 
         is_large: of the picture.
-        Raises DecodingStopped when none came in time.
+        Raises DecodingStopped when none came in time, or the picture is not quick and must be.
         """
         turn = Turn(requester, is_large)
         with self._changed:
             if self._is_quick(turn):
                 self._quick[requester.tenant] = self._clock()
+            elif requester.must_be_quick:
+                self._slow[requester.tenant] = self._clock()
+                raise DecodingStopped("the picture takes longer than its job's size tells")
             self._waiting.append(turn)
             try:
                 has_turn = self._changed.wait_for(
@@ -110,10 +116,9 @@ class DecoderTurns:
         with self._changed:
             is_over = requester.is_trial and self._took_long(turn)
             if turn.child == RESERVED and not self._is_quick(turn):
-                others = (other for other in self._waiting if self._is_quick(other))
-                is_over |= any(other.requester.tenant != requester.tenant for other in others)
+                is_over |= self._has_company(requester.tenant)
         if is_over:
-            raise DecodingStopped("decoding the picture takes long, and others wait")
+            raise DecodingStopped("decoding the picture takes long, and others come")
 
     def end(self, turn: Turn) -> None:
         """Give the child of a turn to the next picture."""
@@ -125,11 +130,12 @@ class DecoderTurns:
                 self._quick.pop(tenant, None)
             self._changed.notify_all()
 
-    def list_slow(self) -> list[Tenant]:
-        """Return the tenants with a slow picture in the last minutes."""
+    def list_slow(self) -> set[Tenant]:
+        """Return the tenants with a slow picture in the last minutes, or now."""
         with self._changed:
             self._forget()
-            return list(self._slow)
+            running = (turn.requester.tenant for turn in self._running if self._took_long(turn))
+            return {*self._slow, *running}
 
     @property
     def waiting(self) -> int:
@@ -158,7 +164,9 @@ class DecoderTurns:
         return not (turn.is_large or is_slow or self._took_long(turn))
 
     def _took_long(self, turn: Turn) -> bool:
-        return turn.began_at is not None and self._clock() - turn.began_at > SLOW_SECONDS
+        if turn.began_at is None:
+            return False
+        return self._clock() - turn.began_at - turn.starved_seconds > SLOW_SECONDS
 
     def _has_company(self, tenant: Tenant) -> bool:
         """Return whether quick pictures of another tenant come here."""

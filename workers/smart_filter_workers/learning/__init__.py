@@ -1,1 +1,1 @@
-"""The loop from corrections to better models: collect, build data sets, register, shadow."""
+"""The loop from corrections to better models: collect, build data sets, register."""

@@ -16,7 +16,8 @@ from typing import Final
 
 from smart_filter_shared.best_shot import MIN_FACE_SHARE
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.results import Eyes, Face, Smile
+from smart_filter_shared.results import Face, Smile
+from smart_filter_wire.findings import Eyes
 
 # A peak this long is enough to find its middle.
 PEAK_SECONDS: Final = 1.0

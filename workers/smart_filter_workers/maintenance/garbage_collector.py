@@ -4,8 +4,8 @@ One thread removes what has expired, a page at a time: mark, commit, remove the 
 rows, until less than a page is left. Processes share that work: each claims its own pages.
 
 A second thread does the slow work, so that it never delays the first. It makes examples of
-corrections. Once an hour it drops partitions past the record retention and removes objects that no
-row names: uploads whose commit failed, results stored under a lost lease, pictures of the stock
+corrections. Once an hour it deletes records past their retention and removes objects that no row
+names: uploads whose commit failed, results stored under a lost lease, pictures of the stock
 that were replaced or whose row was never written, and weights without a version. Pictures of the
 stock that a row names stay until an operator removes them.
 """
@@ -13,18 +13,19 @@ stock that a row names stay until an operator removes them.
 import datetime as dt
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from sqlalchemy import Connection, Engine, text
 
 from smart_filter_shared import installation, stock
-from smart_filter_shared.artifacts import expiry, partition_pruning, retention, uploads
+from smart_filter_shared.artifacts import expiry, records, retention, uploads
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.feedback import corrections
+from smart_filter_shared.ids import first_id
 from smart_filter_shared.jobs.photo_queue import CLIENT
-from smart_filter_shared.model_registry import shadow_results, weight_versions
+from smart_filter_shared.model_registry import weight_versions
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.stock import incoming
 from smart_filter_shared.storage import keys
@@ -52,8 +53,9 @@ _CORRECTIONS_PER_TURN = 10
 # they are hours old, and each turn costs six transactions even when there is nothing to do.
 _ROWS_EVERY_SECONDS = 10.0
 _CLEAR_EVERY_SECONDS = 3600.0
-# Days that were locked in one turn: other queries have waited as long for each of the locks.
-_MOST_POSTPONED = 3
+# Records that one transaction looks at; a batch has up to a thousand jobs.
+_RECORDS_AT_ONCE = 500
+_BATCHES_AT_ONCE = 5
 # Newer objects are spared: a commit under way may name them. (The day of a key is that of its job.)
 _UNREFERENCED_GRACE = dt.timedelta(hours=1)
 # Listing costs a request per thousand stored objects. New objects lie in the folders of today and
@@ -67,7 +69,6 @@ _ROW_CLEANUPS = (
     outbox.delete_old,
     corrections.delete_expired,
     incoming.delete_refused,
-    shadow_results.delete_old,
 )
 _log = logger("retention")
 
@@ -77,7 +78,7 @@ class GarbageCollector:
 
     collecting: makes examples of corrections before their artifacts are removed; None: no
         examples are made.
-    record_seconds: how long records of jobs are kept after their day; 0: for ever.
+    record_seconds: how long records of jobs are kept after their end; 0: for ever.
     audit_seconds: how long events of the security log are kept.
     """
 
@@ -86,14 +87,12 @@ class GarbageCollector:
         engine: Engine,
         store: ObjectStore,
         *,
-        cell: str,
         collecting: ExampleCollector | None = None,
         record_seconds: float = 0.0,
         audit_seconds: float = audit_log.MIN_KEPT_SECONDS,
     ) -> None:
         self._engine = engine
         self._store = store
-        self._cell = cell
         self._collecting = collecting
         self._record_seconds = record_seconds
         self._delete_old_audit_events = partial(audit_log.delete_old, seconds=audit_seconds)
@@ -133,7 +132,7 @@ class GarbageCollector:
             self._slow_due.clear()
             with turns.step():
                 if self._is_clearing_due() and self._acquire_clearing():
-                    self.drop_partitions()
+                    self.delete_old_records()
                     self.clear()
                 self.learn()
 
@@ -154,7 +153,7 @@ class GarbageCollector:
         if rows:
             self._continue_deletions()
         of_rows = (*_ROW_CLEANUPS, self._delete_old_audit_events) if rows else ()
-        cleanups = (*of_rows, expiry.expire_results, expiry.visit_closed_day)
+        cleanups = (*of_rows, expiry.expire_results)
         forgotten = [self._forget(cleanup) for cleanup in cleanups]
         removed, is_done = 0, False
         for _ in range(_PAGES_PER_TURN):
@@ -261,30 +260,33 @@ class GarbageCollector:
             )
         ]
 
-    def drop_partitions(self) -> None:
-        """Drop the partitions past the record retention; log what holds the others."""
+    def delete_old_records(self) -> None:
+        """Delete the records of jobs and batches past the record retention."""
         if not self._record_seconds:
             return
         with sessions.transaction(self._engine) as connection:
-            over = partition_pruning.list_droppable(
-                connection, retention_seconds=self._record_seconds
+            before = first_id(
+                _database_now(connection) - dt.timedelta(seconds=self._record_seconds)
             )
-        postponed = 0
-        for span in over:
-            try:
+        for what, delete, most in (
+            ("jobs", records.delete_old_jobs, _RECORDS_AT_ONCE),
+            ("batches", records.delete_old_batches, _BATCHES_AT_ONCE),
+        ):
+            deleted = kept = 0
+            after: uuid.UUID | None = records.FIRST
+            while after is not None:
                 with sessions.transaction(self._engine) as connection:
-                    held = partition_pruning.drop(connection, span)
-            except TryAgain as error:
-                # A long query holds the partition, or all of them: try again later.
-                _log.info("partition_drop_postponed", day=span.name, reason=str(error))
-                postponed += 1
-                if postponed == _MOST_POSTPONED:
-                    return
-                continue
-            if held:
-                _log.info("partition_kept", day=span.name, held_by=held)
-            else:
-                _log.info("partition_dropped", day=span.name)
+                    page = delete(
+                        connection,
+                        retention_seconds=self._record_seconds,
+                        before=before,
+                        after=after,
+                        most=most,
+                    )
+                deleted, kept = deleted + page.deleted, kept + page.looked_at - page.deleted
+                after = page.last
+            if deleted:
+                _log.info("records_deleted", what=what, deleted=deleted, kept=kept)
 
     def _clear(
         self,
@@ -310,7 +312,7 @@ class GarbageCollector:
     def _acquire_clearing(self) -> bool:
         with sessions.transaction(self._engine) as connection:
             return worker_registry.acquire_orphan_scan(
-                connection, cell=self._cell, every_seconds=_CLEAR_EVERY_SECONDS
+                connection, every_seconds=_CLEAR_EVERY_SECONDS
             )
 
 

@@ -1,4 +1,4 @@
-"""The sweeper: once a second, one worker of the cell does the periodic work of the queue.
+"""The sweeper: once a second, one worker does the periodic work of the queue.
 
 It handles lost leases, due retries, measured costs of jobs, virtual time, the snapshot for
 estimates, and samples once a minute. Each step is a short transaction of its own.
@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from sqlalchemy import Connection, Engine
 
 from smart_filter_shared.config.settings import EngineSettings
-from smart_filter_shared.db import partitions, sessions
+from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import WorkerId
@@ -28,8 +28,8 @@ from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 from smart_filter_workers.system import process_identity
 
-# A day ends once a day; more than one past day is checked only while jobs of such days run.
-_DAYS_CLOSED_PER_SWEEP = 4
+# Pages of ended jobs that one sweep settles.
+_MAX_PAGES = 10
 # Pause of a worker that did not sweep last time, in intervals. The tries of 32 idle workers once a
 # second took 5.6 % of a core, more than their polls. Fewer than the missed sweeps that count as an
 # outage (worker_registry).
@@ -49,7 +49,6 @@ class Sweeper:
         counters: WorkerCounters,
         retention: GarbageCollector,
         pictures: IncomingPictures,
-        cell: str,
     ) -> None:
         self._engine = engine
         self._doorbell = doorbell
@@ -57,7 +56,6 @@ class Sweeper:
         self._tally = counters
         self._retention = retention
         self._pictures = pictures
-        self._cell = cell
         self._steps: dict[str, SupervisedLoop] = {}
 
     def sweep(self) -> bool:
@@ -69,21 +67,18 @@ class Sweeper:
         with sessions.transaction(self._engine) as connection:
             won = worker_registry.acquire_sweep(
                 connection,
-                cell=self._cell,
                 every_seconds=self._settings.sweep_seconds,
                 heartbeat_seconds=self._settings.heartbeat_seconds,
             )
         if won is None:
             return False
-        self._alone("close", self._close_days)
-        with self._step("days"):
-            self._look()
         if won.may_expire:
             self._alone("expire", self._expire)
         self._alone("lapse", WORKER.fail_overdue)
         with self._step("wake"):
             self._wake()
-        self._alone("settle", settlement.settle)
+        with self._step("settle"):
+            self._settle()
         self._alone("stored", quotas.fold_stored_bytes)
         self._alone("refresh", self._refresh)
         self._alone("estimates", self._publish_snapshot)
@@ -126,17 +121,11 @@ class Sweeper:
         with contextlib.suppress(TryAgain):
             self._tally.publish(self._engine)
 
-    def _close_days(self, connection: Connection) -> None:
-        partitions.close_ended_days(connection, most=_DAYS_CLOSED_PER_SWEEP)
-
-    def _look(self) -> None:
-        """Bring the views up to date with the days that hold unfinished jobs."""
-        with sessions.transaction(self._engine) as connection:
-            if partitions.are_views_current(connection):
-                return
-        for step in partitions.VIEW_STEPS:
+    def _settle(self) -> None:
+        for _ in range(_MAX_PAGES):
             with sessions.transaction(self._engine) as connection:
-                step(connection)
+                if not settlement.settle(connection).is_full:
+                    return
 
     def _alone(self, name: str, step: Callable[[Connection], object]) -> None:
         """Take a step in a transaction of its own; if it fails, later steps still run."""
@@ -166,14 +155,10 @@ class Sweeper:
         worker_registry.delete_silent(connection, silent_seconds=self._settings.lease_seconds)
 
     def _refresh(self, connection: Connection) -> None:
-        fair_queueing.advance_virtual_time(
-            connection, cell=self._cell, silent_seconds=self._settings.lease_seconds
-        )
+        fair_queueing.advance_virtual_time(connection, silent_seconds=self._settings.lease_seconds)
 
     def _publish_snapshot(self, connection: Connection) -> None:
-        stored_snapshot.publish(
-            connection, cell=self._cell, silent_seconds=self._settings.lease_seconds
-        )
+        stored_snapshot.publish(connection, silent_seconds=self._settings.lease_seconds)
 
     def _wake(self) -> None:
         with sessions.transaction(self._engine) as connection:

@@ -253,8 +253,8 @@ def missing_packages(card: ModelCard) -> str | None:
     missing = [name for name in card.requires if importlib.util.find_spec(name) is None]
     if not missing:
         return None
-    remedy = f"install the extra `{card.extra}` where its workers run"
-    return f"{card.name} needs {', '.join(missing)}: {remedy}"
+    what = f"smart-filter[{card.extra}]" if card.extra else "it as docs/detectron2.md says"
+    return f"{card.name} needs {', '.join(missing)}: install {what} where its workers run"
 
 
 def missing_memory(card: ModelCard, available: float) -> str | None:

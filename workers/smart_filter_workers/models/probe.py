@@ -1,14 +1,14 @@
 """Inspect a foreign network and run it once, in a child process that may die or hang.
 
-The parent kills the child at its time limit, the kernel kills it when its parent dies, and its
-memory is limited. The output of frameworks stays in the child.
+The parent kills the child at its time limit, and its memory is limited. The output of frameworks
+is read for the reason of its death only.
 """
 
 import os
-import pickle
 import resource
-import subprocess
+import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Final, cast
 import numpy as np
 
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER
+from smart_filter_shared.child_processes import serving
+from smart_filter_shared.child_processes.python_child import ChildDied, Limit, PythonChild
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.models import catalog
@@ -27,7 +29,6 @@ from smart_filter_workers.networks.runtimes.network_input import Floats
 from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models import unet
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
-from smart_filter_workers.system import parent_death
 from smart_filter_workers.weights import allowlist
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
@@ -61,48 +62,40 @@ def ensure_works(folder: Path, file: AdmittedFile, *, limit_seconds: float = LIM
     Raises SetupFailed, in one line, when its kind cannot read it, when it does not run as
     described, when it exceeds the time limit, or when it kills the child.
     """
-    command = f"from {__name__} import serve; serve()"
-    try:
-        child = subprocess.run(  # noqa: S603 - this very program
-            # Not `-m`: what is pickled must name this module, and not `__main__`.
-            [sys.executable, "-P", "-c", command, str(os.getpid())],
-            cwd="/",
-            input=pickle.dumps(ProbeRequest(folder, file)),
-            # Temporary files of a killed child are deleted with the folder.
-            env={**os.environ, **_ENVIRONMENT, "TMPDIR": str(folder)},
-            capture_output=True,
-            timeout=limit_seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SetupFailed(
-            f"it made no matte of a small picture within {limit_seconds:g} s on one core"
-        ) from error
-    if child.returncode != 0:
-        last = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        message = f": {_one_line(last[0])}" if last else ""
-        raise SetupFailed(f"it ends its process with status {child.returncode}{message}")
-    if child.stdout:
-        raise SetupFailed(child.stdout.decode(errors="replace"))
+    # Temporary files of a killed child are deleted with the folder.
+    environment = {**os.environ, **_ENVIRONMENT, "TMPDIR": str(folder)}
+    with (
+        tempfile.TemporaryFile() as printed,
+        PythonChild(f"{__name__}:serve", environment=environment, output=printed) as child,
+    ):
+        try:
+            fault = child.ask(ProbeRequest(folder, file), Limit.after(limit_seconds))
+        except TimeoutError as error:
+            raise SetupFailed(
+                f"it made no matte of a small picture within {limit_seconds:g} s on one core"
+            ) from error
+        except ChildDied as error:
+            printed.seek(0)
+            last = printed.read().decode(errors="replace").strip().splitlines()[-1:]
+            message = f": {_one_line(last[0])}" if last else ""
+            raise SetupFailed(f"it ends its process with {error}{message}") from error
+        if fault is not None:
+            raise SetupFailed(str(fault))
 
 
-def serve() -> None:
-    """Try one file as the child process; write the fault, if any, to standard output."""
-    parent_death.exit_with_parent(parent=int(sys.argv[1]))
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="replace")
-    # Keep the output of frameworks out of the answer.
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    request: ProbeRequest = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our own parent
+def serve(parent: socket.socket) -> None:
+    """Try one file as the child process; answer its fault, or None."""
     if sys.platform == "linux":
         # Limits writable memory only; the read-only mappings of framework libraries do not count.
-        resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-    try:
-        run_in_process(request.folder, request.file)
-    except SetupFailed as error:
-        with answers:
-            answers.write(_one_line(str(error)))
+        serving.set_limits({resource.RLIMIT_DATA: MAX_MEMORY_BYTES})
+    for request in serving.read_questions(parent):
+        try:
+            run_in_process(request.folder, request.file)
+        except SetupFailed as error:
+            serving.send_answer(parent, _one_line(str(error)))
+        else:
+            serving.send_answer(parent, None)
     # Threads that a framework leaves behind would block a normal exit of the interpreter.
-    answers.close()
     sys.stderr.flush()
     os._exit(0)
 

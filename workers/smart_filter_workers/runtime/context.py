@@ -10,7 +10,6 @@ from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.ids import WorkerId
 from smart_filter_workers.artifacts.content_credentials import CredentialSigner
 from smart_filter_workers.artifacts.store import ArtifactStore
-from smart_filter_workers.learning.shadow_run import ShadowRunner
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import ModelCatalog
 from smart_filter_workers.runtime.bells.stage_events import StageEvents
@@ -26,7 +25,6 @@ from smart_filter_workers.runtime.tracing import BatchTracer
 class WorkerContext:
     """The services of a worker process.
 
-    shadow_runner: runs shadow weights next to the live ones.
     thread_share: which tenants its threads may claim for.
     large_photos: which threads may work on large photos.
     serving: the capabilities it claims from.  draining: set when it should claim no more.
@@ -45,7 +43,6 @@ class WorkerContext:
     thread_share: ThreadShare
     large_photos: LargePhotos
     batch_tracer: BatchTracer
-    shadow_runner: ShadowRunner
     settings: Settings
     worker: WorkerId
     serving: ServedCapabilities

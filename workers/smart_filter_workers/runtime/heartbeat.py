@@ -55,6 +55,7 @@ class Heartbeat:
     on_announced: called after the state was published: the served capabilities may have changed.
     standstill_seconds: time for which stages may wait without a turn, before the process ends.
     watchdog: ends the process when the heartbeat is stuck.
+    has_peer: whether another idle worker served the same capabilities at the last heartbeat.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class Heartbeat:
         self._held: dict[LeaseToken, Task] = {}
         self._overdue_at: dict[int, float] = {}  # by thread, for the threads at work
         self._stage_threads: set[threading.Thread] = set()
-        self._turns = self._turns_before = 0  # that threads have begun, and at the last beat
+        # Turns that threads have begun and polls that found nothing: now, and at the last beat.
+        self._turns = self._turns_before = 0
+        self.has_peer = False
         self._standstill_seconds = standstill_seconds
         self._standstill_from: float | None = None  # on the monotonic clock
         self._watchdog = watchdog or Watchdog(settings.heartbeat_seconds + _BEAT_SECONDS)
@@ -110,6 +113,11 @@ class Heartbeat:
         finally:
             with self._lock:
                 del self._overdue_at[thread]
+
+    def note_empty_poll(self) -> None:
+        """Note that a poll of the database has found nothing: no stage waits for a turn."""
+        with self._lock:
+            self._turns += 1
 
     @contextmanager
     def holding(self, leases: Sequence[Lease], *, limit_seconds: float) -> Iterator[list[Task]]:
@@ -186,7 +194,8 @@ class Heartbeat:
     def announce(self) -> None:
         """Publish the state of the worker.  Raises DatabaseUnavailable."""
         serving = self._serving
-        with sessions.transaction(self._engine) as connection:
+        # Single statements: BEGIN and COMMIT would double the cost of an idle worker's heartbeats.
+        with sessions.connection(sessions.single_statements(self._engine)) as connection:
             serving.compare(connection)
             serving.renew(connection)
             present = replace(
@@ -198,9 +207,10 @@ class Heartbeat:
                 state=self.state(),
                 draining=serving.resting,
             )
-            resting = worker_registry.record_heartbeat(connection, present)
-        if serving.set_drained(resting=resting):
-            _log.info("worker_drained" if resting else "worker_resumed")
+            standing = worker_registry.record_heartbeat(connection, present)
+        self.has_peer = standing.has_peer
+        if serving.set_drained(resting=standing.must_drain):
+            _log.info("worker_drained" if standing.must_drain else "worker_resumed")
             # The state published above is out of date, and counts until the next heartbeat.
             self.announce()
         self._on_announced()
@@ -255,7 +265,7 @@ class Heartbeat:
             _log.warning("deregister_failed", reason=str(error))
 
     def _watch_turns(self) -> None:
-        """Note since when stages wait although no thread begins a turn.
+        """Note since when stages wait although no thread begins a turn, and no poll finds none.
 
         Raises DatabaseUnavailable.
         """

@@ -24,15 +24,15 @@ from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import quotas
-from smart_filter_workers import child_process
+from smart_filter_workers import last_attempt
 from smart_filter_workers.artifacts import take_import
-from smart_filter_workers.learning.shadow_run import CompletedStage
 from smart_filter_workers.runtime import error_policy
 from smart_filter_workers.runtime.claiming import batching, claims, reroute, run_ahead
 from smart_filter_workers.runtime.claiming.claims import Claim, ClaimKind
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task
 from smart_filter_workers.stages import registry
+from smart_filter_workers.stages.segmentation import stage as segmentation
 
 # Limit of one turn, so that others that wait for a thread get one.
 _TURN_SECONDS = 30.0
@@ -83,10 +83,7 @@ def _run_turn(services: WorkerContext, *, ends_at: float) -> None:
                 unrung, claim = [], None
             case ClaimKind.EMPTY:
                 services.doorbell.ring(_filter_unserved(services, unrung))
-                # Shadow runs come last: no job waits for them.
-                if not services.shadow_runner.run_next():
-                    return
-                unrung, claim = [], None
+                return
     if not services.draining.is_set():
         unrung = [*_filter_unserved(services, unrung), *_list_ready(services)]
     services.doorbell.ring(unrung)
@@ -136,8 +133,6 @@ def _work(
         try:
             return _run_steps(services, claim, tasks, ahead, ends_at, is_last=is_last)
         finally:
-            loading_seconds = sum(task.loading_seconds for task in (*tasks, *ahead))
-            services.thread_share.end_work(loading_seconds=loading_seconds)
             services.batch_tracer.export(
                 claim.trail, [(task.lease, task.trouble) for task in tasks]
             )
@@ -160,8 +155,8 @@ def _run_steps(
     for task in tasks:
         task.trail = claim.trail
         task.row = jobs[task.lease.job_id] if claims.is_readable(task.lease) else None
-    tenants = {job.tenant for job in jobs.values() if job is not None}
-    services.thread_share.begin_work(tenants, photos=len(tasks))
+        task.only = claim.only
+    services.thread_share.begin_work(tasks)
     imported = _advance(services, tasks, _import_photo)
     if len(tasks) == 1:  # batches are of networks that read small copies
         imported = _advance(services, imported, _await_room)
@@ -244,7 +239,7 @@ def _compose_take(services: WorkerContext, task: Task, take: Take) -> None:
     _wait_for_room(services, task, megapixels)
     # Composing takes seconds, which the tenant is charged.
     with _time_step(services, WorkerStep.LOAD, task), task.measure_fetch(True):
-        task.photo = services.artifacts.import_take(task.job, task.lease, shots, canceled=task.lost)
+        task.photo = services.artifacts.import_take(task.job, task.lease, shots, task.requester)
     composed = None if task.photo.take is None else read_take(task.photo.take)
     task.row = replace(task.job, photo_key=task.photo.key, take=composed)
 
@@ -277,7 +272,7 @@ def _load(services: WorkerContext, task: Task) -> None:
         _time_step(services, WorkerStep.LOAD, task),
         task.measure_fetch(task.fetches_background),
     ):
-        task.inputs = services.artifacts.load(task.job, code.Inputs, canceled=task.lost)
+        task.inputs = services.artifacts.load(task.job, code.Inputs, requester=task.requester)
 
 
 def _run(services: WorkerContext, tasks: Sequence[Task]) -> list[Task]:
@@ -309,13 +304,13 @@ def _run_pass(services: WorkerContext, tasks: Sequence[Task]) -> None:
 
 def _run_in_child(services: WorkerContext, task: Task) -> None:
     """Load and run in a child process, which may die."""
-    request = child_process.ChildRequest(
+    request = last_attempt.ChildRequest(
         services.settings, services.extra_models, task.lease, task.job
     )
     limit_seconds = services.settings.engine.stage_seconds + _CHILD_START_SECONDS
     is_fetching = task.fetches_background
     with task.trail.step(WorkerStep.INFER, task.lease), task.measure_fetch(is_fetching):
-        answer = child_process.run(request, limit_seconds=limit_seconds, canceled=task.lost)
+        answer = last_attempt.run(request, limit_seconds=limit_seconds, canceled=task.lost)
     if is_fetching:
         # A child that died is charged all its time; one that answers reports its loading time.
         task.fetching_seconds = answer.loading_seconds
@@ -326,7 +321,7 @@ def _run_in_child(services: WorkerContext, task: Task) -> None:
 
 def _reroute_if_asked(services: WorkerContext, task: Task) -> None:
     """Hand a stage on to another model when its result is too weak, and drop the result."""
-    weak = reroute.find_weak_result(task.result, task.job.recipe)
+    weak = segmentation.find_weak_result(task.result, task.job.recipe)
     if weak is None:
         return
     with sessions.transaction(services.engine) as connection:
@@ -393,7 +388,6 @@ def _complete(
             services.counters.record_claims([task.lease])
             services.stage_events.record_claims([task.lease])
         services.stage_events.record_success(outcome)
-        services.shadow_runner.offer(CompletedStage(task.lease, task.inputs, task.result))
     if following is not None:
         services.counters.record_claims(following.leases)
         services.stage_events.record_claims(following.leases)

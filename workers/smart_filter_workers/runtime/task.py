@@ -10,9 +10,11 @@ from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.errors import RowUnreadable
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.queue.heads import QuickOnly
 from smart_filter_shared.queue.leases import ImportedPhoto, Lease, StageOutcome
 from smart_filter_shared.recipe import BackgroundKind
 from smart_filter_workers.artifacts.store import StoredResult
+from smart_filter_workers.decoder.turns import Requester
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.runtime.tracing import BatchTrace
 
@@ -23,6 +25,7 @@ class Task:
 
     overdue_at: when its work exceeds the time limit, on the monotonic clock.
     row: its job; None when this version cannot read the job or the stage.
+    only: the rows that its thread could claim; None: all.
     photo: the photo, if this stage has imported it.
     seconds: how long its code ran.
     busy_seconds: how long a run-ahead stage kept its thread.
@@ -38,6 +41,7 @@ class Task:
     lease: Lease
     overdue_at: float
     row: JobRow | None = None
+    only: QuickOnly | None = None
     photo: ImportedPhoto | None = None
     inputs: object = None
     result: object = None
@@ -59,6 +63,13 @@ class Task:
             lease = self.lease
             raise RowUnreadable(f"{lease.stage} of job {lease.job_id} is of a later version")
         return self.row
+
+    @property
+    def requester(self) -> Requester:
+        """For whom its pictures are decoded."""
+        tenant = self.job.tenant
+        must_be_quick = self.only is not None and tenant not in self.only.quick
+        return Requester(tenant, self.lost, must_be_quick=must_be_quick)
 
     @property
     def artifacts(self) -> dict[str, ArtifactKind]:

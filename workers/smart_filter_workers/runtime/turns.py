@@ -1,7 +1,8 @@
 """The turns of a worker: its threads, and the poll of the database that starts turns.
 
-A worker finds ready work from the database alone. About once a second it looks whether anything is
-ready in its capabilities, and starts a turn in each of its free threads if so. A ring starts a
+A worker finds ready work from the database alone. About once a second, or half as often next to an
+idle worker that looks for the same, it looks whether anything is ready in its capabilities, and
+starts a turn in each of its free threads if so. A ring starts a
 turn at once, in the same threads. So a broker only makes workers faster.
 """
 
@@ -20,9 +21,11 @@ from smart_filter_workers.runtime.context import WorkerContext
 
 Given = ParamSpec("Given")
 
-# A stage that one worker looks for waits half of it on average, and at most a tenth more than it:
-# also the last of many stages that become ready at once (benchmarks/polling.py).
+# A stage that one worker looks for waits half of it on average, and at most a tenth more than it.
 POLL_SECONDS: Final = 1.1
+# Next to other idle workers. Of two, one looks every 1.1 s, so a stage waits 0.7 s on average; the
+# last of many stages that become ready at once waits that pause at most (benchmarks/polling.py).
+SHARED_POLL_SECONDS: Final = 2.2
 # Share of the pause, so that the polls of many workers do not fall together.
 _SPREAD: Final = 0.1
 
@@ -45,6 +48,11 @@ class Turns:
     def threads(self) -> int:
         """The number of threads that have run a turn."""
         return len(self._executor._threads)  # noqa: SLF001 - as Celery's own pool counts them
+
+    @property
+    def pause_seconds(self) -> float:
+        """The time between two polls."""
+        return SHARED_POLL_SECONDS if self._services.heartbeat.has_peer else POLL_SECONDS
 
     def submit(
         self, function: Callable[Given, None], *args: Given.args, **options: Given.kwargs
@@ -73,6 +81,7 @@ class Turns:
         if not free or not served or self._services.draining.is_set():
             return 0
         if not self._poll.is_any_ready(served):
+            self._services.heartbeat.note_empty_poll()
             return 0
         for _ in range(free):
             self.submit(self.take)
@@ -84,7 +93,9 @@ class Turns:
         Raises the last of too many errors in a row.
         """
         looks = SupervisedLoop("poll", every_seconds=POLL_SECONDS)
-        while not stopping.wait(draw_pause(looks.pause_seconds)):
+        while not stopping.wait(
+            draw_pause(looks.pause_seconds if looks.is_failing else self.pause_seconds)
+        ):
             with looks.step():
                 self.look()
 

@@ -126,7 +126,8 @@ class _Heartbeat:
             draining=sender.resting,
         )
         async with sessions.async_transaction(self._database) as connection:
-            resting = await connection.run_sync(worker_registry.record_heartbeat, present)
+            standing = await connection.run_sync(worker_registry.record_heartbeat, present)
+        resting = standing.must_drain
         if resting != sender.resting:
             _log.info("sender_drained" if resting else "sender_resumed")
         sender.resting = resting

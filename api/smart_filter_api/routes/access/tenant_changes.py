@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.presenters.fields import render_as
-from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
+from smart_filter_api.schemas.defaults import TenantChange
 from smart_filter_api.submission import recipe_layers
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.errors import InsufficientScope
@@ -15,6 +15,7 @@ from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.tenants import settings
 from smart_filter_shared.tenants.settings import TenantOverrides
+from smart_filter_wire.tenants import TenantSettings
 
 _LIMITS: Final = (
     *("requests_per_minute", "jobs_waiting", "megapixels_per_day", "stored_bytes", "pictures"),

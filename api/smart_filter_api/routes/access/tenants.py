@@ -8,7 +8,7 @@ from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.access import tenant_changes
-from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
+from smart_filter_api.schemas.defaults import TenantChange
 from smart_filter_api.services.callers import Administrator
 from smart_filter_api.services.container import OpenServices
 from smart_filter_api.services.recent_sign_in import RecentAdministrator
@@ -17,6 +17,7 @@ from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.tenants import settings
 from smart_filter_shared.tenants.audit_log import AuditEvent
 from smart_filter_shared.tenants.settings import TenantOverrides
+from smart_filter_wire.tenants import TenantSettings
 
 router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["tenants"])
 

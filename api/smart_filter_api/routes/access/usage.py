@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query
 from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.parameters import Day
-from smart_filter_api.schemas.tenants import DayUsage, UsagePage
 from smart_filter_api.services.callers import Reader
 from smart_filter_api.services.container import OpenServices
 from smart_filter_shared.errors import MalformedRequest
 from smart_filter_shared.tenants import usage
+from smart_filter_wire.tenants import DayUsage, UsagePage
 
 router = APIRouter(prefix="/v1/usage", tags=["tenants"])
 
@@ -47,6 +47,8 @@ async def get_usage(
         )
     days = await services.database.query(usage.list_days, caller.tenant, since, until)
     return UsagePage(
-        items=[render_as(DayUsage, day.whole, day=day.day, by_state=day.by_state) for day in days],
+        items=tuple(
+            render_as(DayUsage, day.whole, day=day.day, by_state=day.by_state) for day in days
+        ),
         record_seconds=services.settings.keep.record_seconds or None,
     )

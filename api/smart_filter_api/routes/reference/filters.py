@@ -4,9 +4,9 @@ from fastapi import APIRouter
 
 from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.choices import FilterPage
 from smart_filter_api.services.callers import Reader
 from smart_filter_shared.catalog.filters import FILTERS
+from smart_filter_wire.catalog import FilterPage
 
 router = APIRouter(prefix="/v1/filters", tags=["filters"])
 
@@ -20,4 +20,4 @@ async def list_filters(
     caller: Reader,  # noqa: ARG001 - the dependency checks the key
 ) -> FilterPage:
     """Return every filter that a recipe can name, with its parameters."""
-    return FilterPage(items=[job.render_filter(card) for card in FILTERS])
+    return FilterPage(items=tuple(map(job.render_filter, FILTERS)))

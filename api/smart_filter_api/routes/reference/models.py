@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query
 
 from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.choices import ModelPage
 from smart_filter_api.services.callers import Reader
 from smart_filter_api.services.container import OpenServices
 from smart_filter_api.submission import recipe_parser
 from smart_filter_shared.model_registry import published_models, weight_versions
 from smart_filter_shared.queue import worker_registry
+from smart_filter_wire.catalog import ModelPage
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -41,4 +41,4 @@ async def list_models(
         published = published_models.without_emotions(published, why=off)
     nowhere = {capability: why for capability, why in failed.items() if capability not in served}
     shown = [model for model in published if model.offered or every]
-    return ModelPage(items=[job.render_model(model, nowhere, trained) for model in shown])
+    return ModelPage(items=tuple(job.render_model(model, nowhere, trained) for model in shown))

@@ -10,7 +10,6 @@ from typing import Final
 
 from smart_filter_client import Batch, Client, Item, Upload
 from smart_filter_client.errors import Gone, NotFound, Refused
-from smart_filter_client.models import Failure
 from smart_filter_client.operations.photos import LARGE_BYTES
 from smart_filter_deploy.cli.batch.journal import FAILED, SENT, Journal, JournalEntry
 from smart_filter_deploy.cli.batch.retry import RetryingClient
@@ -19,6 +18,7 @@ from smart_filter_deploy.cli.batch.worker import PhotoWorker, read_photo
 from smart_filter_deploy.cli.server.connection import is_about_usage, to_command_error
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest, refusal_failure
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.outputs import Failure
 
 # The servers' limit (docs/api/batches.md).
 MAX_PHOTOS = 1000

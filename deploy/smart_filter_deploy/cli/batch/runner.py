@@ -15,7 +15,6 @@ from rich.console import Console
 
 from smart_filter_client import Client, Recipe, Upload
 from smart_filter_client.errors import InvalidRequest, TryLater
-from smart_filter_client.models import SavedRecipe
 from smart_filter_deploy.cli.batch import album, drawings
 from smart_filter_deploy.cli.batch import report as batch_report
 from smart_filter_deploy.cli.batch.dashboard import Dashboard, album_lines, summary_line
@@ -42,6 +41,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
 )
 from smart_filter_deploy.cli.terminal.report import format_duration
 from smart_filter_deploy.cli.terminal.signals import StopFlag, stop_on_signals
+from smart_filter_wire.catalog import SavedRecipe
 
 # Photos in progress at once: enough to keep one machine's workers busy during uploads and
 # downloads, few enough that their bytes fit in memory.

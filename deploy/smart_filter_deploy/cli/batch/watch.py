@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 # File extensions of photos; the server rejects a file that is not one.
 PHOTO_SUFFIXES = frozenset(
@@ -21,6 +22,10 @@ _OUTPUT_MARK = ".smart-filter."
 SETTLE_SECONDS = 2.0
 # Added to a file's name while a browser or a sync program still fetches it.
 _PARTIAL_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp")
+# Folders that these make: Synology, macOS's archives, Picasa, QNAP, Windows and others.
+_FOLDERS_OF_PROGRAMS: Final = frozenset(
+    {"@eaDir", "__MACOSX", "#recycle", "@Recycle", "$RECYCLE.BIN", "lost+found", "Thumbnails"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class FolderScan:
     photos: complete photos, by name.  unfinished: number of photos still being written.
     names: of both, sorted.
     skipped: number of files that are not photos, or links out of the folder.
-    closed: folders that cannot be read.
+    closed: folders that are not read, each with the reason.
     """
 
     photos: list[FoundPhoto]
@@ -98,13 +103,17 @@ class WatchedFolder:
             closed.append(f"{error.filename} ({error.strerror})")
 
         without = {folder.resolve() for folder in self.without}
+        made_by_programs: set[str] = set()
         for folder, folders, files in os.walk(self.root, onerror=note):
             here = Path(folder)
+            if self.recursive:
+                made_by_programs |= _FOLDERS_OF_PROGRAMS & {*folders}
             folders[:] = [
                 name
                 for name in sorted(folders)
                 if self.recursive
                 and not name.startswith(".")
+                and name not in _FOLDERS_OF_PROGRAMS
                 and (here / name).resolve() not in without
             ]
             yield from (
@@ -112,6 +121,8 @@ class WatchedFolder:
                 for name in files
                 if not name.startswith(".") and _OUTPUT_MARK not in name
             )
+        if made_by_programs:
+            closed.append(f"{', '.join(sorted(made_by_programs))} (thumbnails or deleted files)")
 
     def _links_outside(self, path: Path) -> bool:
         """Return whether the file is a link out of the folder, which must not be sent."""

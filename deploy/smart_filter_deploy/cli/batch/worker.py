@@ -14,7 +14,6 @@ from typing import Final
 
 from smart_filter_client import Client, Job
 from smart_filter_client.errors import Gone, InvalidRequest, NotFinishedInTime, NotFound, Refused
-from smart_filter_client.models import Failure, SavedRecipe
 from smart_filter_deploy.cli.batch import drawings
 from smart_filter_deploy.cli.batch.journal import FAILED, SENT, SUCCEEDED, Journal, JournalEntry
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
@@ -23,9 +22,10 @@ from smart_filter_deploy.cli.server import submit_and_fetch
 from smart_filter_deploy.cli.server.connection import is_about_usage, to_command_error
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
 from smart_filter_deploy.cli.terminal.exit_codes import PHOTO_FAILED, CommandError
-from smart_filter_deploy.cli.terminal.outputs import OutputPaths
+from smart_filter_deploy.cli.terminal.outputs import Failure, OutputPaths, make_failure
 from smart_filter_deploy.cli.terminal.signals import StopFlag
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
+from smart_filter_wire.catalog import SavedRecipe
 
 # Long-poll time of one request; a second Ctrl-C takes effect after it.
 _POLL_SECONDS = 2.0
@@ -298,7 +298,7 @@ def read_photo(photo: FoundPhoto) -> tuple[bytes, Failure | None]:
         return b"", submit_and_fetch.read_failure(error)
     if len(content) > MAX_PHOTO_BYTES:
         detail = f"{size / 1e6:.0f} MB; the limit is {MAX_PHOTO_BYTES / 1e6:.0f} MB"
-        return b"", Failure("photo_too_large", "The photo is too large", detail, None)
+        return b"", make_failure("photo_too_large", "The photo is too large", detail)
     return content, None
 
 

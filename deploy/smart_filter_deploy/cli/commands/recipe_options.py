@@ -1,10 +1,10 @@
 """The options of commands that send photos: a recipe."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args, get_type_hints
 
 import click
 
@@ -17,15 +17,13 @@ from smart_filter_deploy.cli.server import submit_and_fetch
 class RecipeOptions:
     """Recipe options from the command line, not yet validated; the server validates them.
 
+    fields: the options that were given, by the name of the field.
     background_file: picture used as the background.  settings: as KEY=VALUE.
     """
 
-    recipe_names: str | None
-    background: str | None
-    background_file: Path | None
-    image_format: str | None
-    outputs: str | None
-    settings: Sequence[str]
+    fields: Mapping[str, str]
+    background_file: Path | None = None
+    settings: Sequence[str] = ()
 
     def recipe(self, *, outputs: str) -> Recipe:
         """Return the fields of the recipe.
@@ -33,16 +31,7 @@ class RecipeOptions:
         outputs: the default when neither the option nor a saved recipe was given; "" sets none.
         Raises click.BadParameter when a setting is not KEY=VALUE.
         """
-        recipe: dict[str, list[str]] = {}
-        options = {
-            "recipe": self.recipe_names,
-            "background": self.background,
-            "format": self.image_format,
-            "outputs": self.outputs,
-        }
-        for name, option in options.items():
-            if option is not None:
-                recipe[name] = [option]
+        recipe = {name: [value] for name, value in self.fields.items()}
         for setting in self.settings:
             name, equals, value = setting.partition("=")
             if not (name and equals):
@@ -75,22 +64,30 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def asking(
         *args: object,
-        recipe_names: str | None,
-        background: str | None,
         background_file: Path | None,
-        image_format: str | None,
-        outputs: str | None,
         settings: tuple[str, ...],
-        **kwargs: object,
+        **kwargs: Any,  # noqa: ANN401 - each option's
     ) -> object:
-        asked = RecipeOptions(
-            recipe_names, background, background_file, image_format, outputs, settings
-        )
-        return command(*args, asked=asked, **kwargs)
+        given = {name: kwargs.pop(_PREFIX + name) for name in _FIELDS}
+        fields = {name: value for name, value in given.items() if value is not None}
+        return command(*args, asked=RecipeOptions(fields, background_file, settings), **kwargs)
 
-    for option in reversed(_OPTIONS):
+    for option in reversed((*map(_field_option, _FIELDS), *_OPTIONS)):
         asking = option(asking)
     return asking
+
+
+def _field_option(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option of a field, with the field's own words as its help."""
+    kind, text = _FIELDS[name]
+    complete = _COMPLETERS.get(name) or completion_values.from_words(*map(str, get_args(kind)))
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        _PREFIX + name,
+        metavar=_METAVARS.get(name) or _METAVARS.get(kind, name.upper()),
+        shell_complete=complete,
+        help=text.replace("`", "") + ".",
+    )
 
 
 # Any: as above.
@@ -134,21 +131,29 @@ _DRAWING_OPTIONS = (
         ' of {"points", "width", "keep"}.',
     ),
 )
+# Fields that --set alone gives: those with names below them, and one whose option is a file.
+_WITHOUT_OPTION = {"face", "eyes", "metadata", "segmentation", "smile", "mask"}
+# The type and the meaning of each field with an option.
+_FIELDS = {
+    name: get_args(kind)
+    for name, kind in get_type_hints(Recipe, include_extras=True).items()
+    if "." not in name and name not in _WITHOUT_OPTION
+}
+_PREFIX = "field_"
+_COMPLETERS = {
+    "recipe": completion_values.complete_recipes,
+    "background": completion_values.complete_backgrounds,
+}
+# The placeholders of options, by name or type; else the name.
+_METAVARS = {
+    "recipe": "NAME[,NAME]",
+    "background": "SPEC",
+    "outputs": "A,B",
+    "filters": "A,B",
+    bool: "true|false",
+    int: "INTEGER",
+}
 _OPTIONS = (
-    click.option(
-        "--recipe",
-        "recipe_names",
-        metavar="NAME[,NAME]",
-        shell_complete=completion_values.complete_recipes,
-        help="Saved recipes (`smart-filter recipes list`); other options take precedence.",
-    ),
-    click.option(
-        "--background",
-        metavar="SPEC",
-        shell_complete=completion_values.complete_backgrounds,
-        help="auto, keep, transparent, color:CSS-COLOR, blur:0..1, preset:NAME,"
-        " keywords:WORD,WORD or url:https://HOST/PATH.",
-    ),
     click.option(
         "--background-file",
         type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
@@ -156,24 +161,11 @@ _OPTIONS = (
         help="Picture to use as the background.",
     ),
     click.option(
-        "--format",
-        "image_format",
-        metavar="FORMAT",
-        shell_complete=completion_values.from_words("auto", "png", "webp", "jpg", "avif"),
-        help="auto, png, webp, jpg or avif.",
-    ),
-    click.option(
-        "--outputs",
-        metavar="A,B",
-        help="Any of image, cutout, matte, persons, zip, thumbnail, faces, rating, printability,"
-        " regions, debug. Default: image, and the findings that are printed.",
-    ),
-    click.option(
         "--set",
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Any other recipe field, such as edge=best, crop=faces, size=print:10x15 or"
-        " quality=95.",
+        help="Any recipe field, such as segmentation.model=people, metadata.order=17 or"
+        " mask=upload.",
     ),
 )

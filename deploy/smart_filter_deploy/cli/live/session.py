@@ -20,7 +20,7 @@ from websockets.typing import Subprotocol
 from smart_filter_client import Client
 from smart_filter_client.errors import Error as ClientError
 from smart_filter_client.errors import UnexpectedAnswer
-from smart_filter_client.fields import Fields
+from smart_filter_client.reading import read_answer
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER, WRONG_USAGE, CommandError
 
 _SUBPROTOCOL = Subprotocol("smart-filter-live")
@@ -70,6 +70,31 @@ class MissedFrame:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    token_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Rating:
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A message of a live worker; docs/live.md says which fields each type has."""
+
+    type: str
+    frame: int | None
+    score: float | None
+    code: str | None
+    detail: str | None
+    dropped: int | None
+    ms: float | None
+    rating: _Rating | None
+    limits: _Limits | None
+
+
 class LiveConnectionLost(Exception):
     """The connection ended: frames in flight are lost, and a new connection may be opened."""
 
@@ -98,7 +123,7 @@ class LiveSession:
         self._sleep = sleep
         self._connection = ExitStack()
         self._socket: ClientConnection | None = None
-        self._announced: Fields | None = None
+        self._announced: _Message | None = None
         # How often the worker wants a new token, and when it gets the next.
         self._token_seconds = math.inf
         self._token_at = 0.0
@@ -158,18 +183,17 @@ class LiveSession:
                 raise self._error_for_close(error) from error
             if isinstance(message, bytes):
                 return self._composited(message)
-            fields = Fields(_parse_document(message), "a message of live video")
-            match fields.text("type"):
+            told = read_answer(_Message, _parse_document(message))
+            match told.type:
                 case "frame":
-                    self._announced = fields  # its picture is the next message
-                case "shutter":
-                    return Moment(fields.integer("frame"), fields.number("score"))
+                    self._announced = told  # its picture is the next message
+                case "shutter" if told.frame is not None and told.score is not None:
+                    return Moment(told.frame, told.score)
                 case "error":
-                    number = fields.integer_or_none("frame")
-                    why = fields.text_or_none("detail") or fields.text("code")
-                    if number is None:
+                    why = told.detail or told.code or told.type
+                    if told.frame is None:
                         raise CommandError(f"live video: {why}", WRONG_USAGE)
-                    return MissedFrame(number, why)
+                    return MissedFrame(told.frame, why)
                 case _:  # the current background, or a type of a later version
                     pass
 
@@ -200,8 +224,8 @@ class LiveSession:
         ready = {} if isinstance(message, bytes) else _parse_document(message)
         if ready.get("type") != "ready":
             raise UnexpectedAnswer(f"{host} does not follow the live video protocol (docs/live.md)")
-        limits = Fields(ready, "the first message of a live worker").object_or_none("limits")
-        self._token_seconds = math.inf if limits is None else limits.number("token_seconds")
+        limits = read_answer(_Message, ready).limits
+        self._token_seconds = math.inf if limits is None else limits.token_seconds
         self._token_at = self._clock() + self._token_seconds
 
     def _extend(self) -> None:
@@ -221,16 +245,15 @@ class LiveSession:
 
     def _composited(self, message: bytes) -> CompositedFrame:
         number, jpeg = int.from_bytes(message[:_NUMBER_BYTES], "big"), message[_NUMBER_BYTES:]
-        fields, self._announced = self._announced, None
-        if fields is None or fields.integer("frame") != number:
+        told, self._announced = self._announced, None
+        if told is None or told.frame != number:
             raise UnexpectedAnswer(f"frame {number} came without being announced")
-        self._dropped = fields.integer_or_none("dropped") or 0
-        rating = fields.object_or_none("rating")
+        self._dropped = told.dropped or 0
         return CompositedFrame(
             number=number,
             jpeg=jpeg,
-            score=None if rating is None else rating.number_or_none("score"),
-            milliseconds=fields.number_or_none("ms") or 0.0,
+            score=None if told.rating is None else told.rating.score,
+            milliseconds=told.ms or 0.0,
             dropped=self._dropped,
         )
 

@@ -7,8 +7,8 @@ from typing import Self
 
 from mcp.server.mcpserver.exceptions import ToolError
 
-# The API's limit, in bytes.  Source: docs/contract.md, "Bad input".
-MAX_PHOTO_BYTES = 40_000_000
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
+
 _MEGA = 1_000_000
 
 

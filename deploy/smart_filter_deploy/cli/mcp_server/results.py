@@ -7,7 +7,8 @@ from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import BaseModel, Field
 
 from smart_filter_client import Batch, Job, JobState, Output
-from smart_filter_client.models import BatchItem, Failure
+from smart_filter_deploy.cli.terminal.outputs import Failure
+from smart_filter_wire.batches import BatchItem
 
 # Outputs that need no link: the facts have their content, or the preview shows them.
 _SHOWN = frozenset({"faces", "rating", "printability", "thumbnail"})
@@ -83,17 +84,16 @@ def job_facts(job: Job) -> JobFacts:
     for face in sorted(job.faces or (), key=lambda each: each.box)[:MAX_LISTED]:
         facts.faces.append(
             FaceFacts(
-                smile=face.smile.level if face.smile else None,
-                left_eye_open=face.eyes.left_open if face.eyes else None,
-                right_eye_open=face.eyes.right_open if face.eyes else None,
+                smile=face.smile.level,
+                left_eye_open=face.eyes.left_open,
+                right_eye_open=face.eyes.right_open,
             )
         )
-    if job.background is not None:
-        facts.background = job.background.name or job.background.kind
-        facts.background_reason = job.background.reason
-        facts.other_backgrounds = [
-            f"preset:{candidate.name}" for candidate in job.background.candidates[1:]
-        ]
+    facts.background = job.background.name or job.background.kind
+    facts.background_reason = job.background.reason
+    facts.other_backgrounds = [
+        f"preset:{candidate.name}" for candidate in job.background.candidates[1:]
+    ]
     if job.image is not None:
         facts.picture = f"{job.image.width} × {job.image.height} {job.image.format}"
     facts.links = {name: url for name, url in job.output_links.items() if name not in _SHOWN}

@@ -3,7 +3,6 @@
 import ipaddress
 import itertools
 import os
-import socket
 import struct
 import zlib
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from smart_filter_deploy.cli.removebg import REMOVE_BG_HOST, interface
+from smart_filter_deploy.cli.removebg import interface
 from smart_filter_deploy.cli.removebg.interface import (
     ACCOUNT_PATH,
     Answer,
@@ -24,7 +23,6 @@ from smart_filter_deploy.cli.server.connection import Server
 from smart_filter_deploy.doctor import findings
 from smart_filter_deploy.doctor.findings import Finding, Level, fail, ok, warn
 
-HTTPS_PORT: Final = 443
 # remove.bg's limits.  Source: remove.bg, API documentation, "Rate limit" and "File upload limits".
 _REQUESTS_PER_MINUTE: Final = 500
 _MAX_BYTES: Final = 22_000_000
@@ -52,7 +50,6 @@ _RESEARCH: Final = "SMART_FILTER_RESEARCH_WEIGHTS"
 # As on the cards of both models.
 _ISNET_TERMS: Final = "weights MIT; commercial use: ask the authors of its data, DIS5K"
 _U2NETP_TERMS: Final = "weights Apache-2.0; its data, DUTS-TR, states no license"
-_CERTIFICATE: Final = "`smart-filter removebg certificate`"
 
 
 def run_checks(server: Server, *, ca: Path | None) -> Iterator[Finding]:
@@ -84,7 +81,6 @@ def _run(server: Server, ca: Path | None) -> Iterator[Finding]:
                 yield findings[-1]
             if any(past.level == Level.FAIL and past.what in _NEEDED for past in findings):
                 return
-    yield from check_fixed_host(server, ca)
 
 
 def check_server(api: Interface, server: Server) -> Iterator[Finding]:
@@ -196,49 +192,6 @@ def check_thing(api: Interface, server: Server) -> Iterator[Finding]:
         yield warn(what, "photos without people are not cut out", _remedy_for_thing(answer))
     else:
         yield _refused(what, answer)
-
-
-def check_fixed_host(
-    server: Server, ca: Path | None, *, host: str = REMOVE_BG_HOST, port: int = HTTPS_PORT
-) -> Iterator[Finding]:
-    """Check the certificate of api.remove.bg, if the name leads to this server from here.
-
-    host, port: where programs with a fixed address send their requests.
-    """
-    what = "fixed host"
-    there = resolve(host)
-    if not points_here(there, server.url):
-        fault = f"{host} is not this server here: programs with a fixed address do not reach it"
-        yield ok(what, f"{fault} ({_CERTIFICATE} changes that)")
-        return
-    address = f"https://{host}" if port == HTTPS_PORT else f"https://{host}:{port}"
-    try:
-        with interface.open_interface(address, server.api_key, ca=ca) as api:
-            answer = api.get(ACCOUNT_PATH)
-    except RequestFailed as error:
-        yield fail(what, f"{address} fails ({error})", _remedy_for_certificate(error))
-        return
-    if answer.status == HTTPStatus.OK:
-        yield ok(what, f"{address} is this server, with a trusted certificate")
-    else:
-        fix = f"let {host} lead to the server of this key"
-        yield fail(what, f"{address} answers {answer.status}", fix)
-
-
-def resolve(host: str) -> set[str]:
-    """Return the IP addresses of a host; empty when it has none."""
-    try:
-        places = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return set()
-    return {str(place[4][0]) for place in places}
-
-
-def points_here(addresses: set[str], url: str) -> bool:
-    """Return whether a host's addresses are of this network, or of the server at a URL."""
-    if any(not ipaddress.ip_address(address.partition("%")[0]).is_global for address in addresses):
-        return True
-    return bool(addresses & resolve(urlsplit(url).hostname or ""))
 
 
 def _check_scopes(api: Interface, server: Server) -> Iterator[Finding]:
@@ -378,14 +331,3 @@ def _remedy_for_thing(answer: Answer) -> str:
 
 def _remedy_for_upload() -> str:
     return "raise the limit of the proxy in front, in nginx client_max_body_size 41m"
-
-
-def _remedy_for_certificate(error: RequestFailed) -> str:
-    text = str(error).lower()
-    if "hostname mismatch" in text or "not valid for" in text:
-        return f"serve a certificate for this name, from {_CERTIFICATE}"
-    if "expired" in text:
-        return f"renew it with {_CERTIFICATE}, and restart the server"
-    if "certificate" in text:
-        return f"trust the CA of {_CERTIFICATE}: --ca FILE here, and in each program"
-    return "serve https on port 443 there: smart-filter up --tls-certificate FILE --tls-key FILE"

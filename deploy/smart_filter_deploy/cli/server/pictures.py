@@ -9,7 +9,6 @@ from typing import Final
 
 from smart_filter_client import Client
 from smart_filter_client import errors as client_errors
-from smart_filter_client.models.pictures import OwnPicture
 from smart_filter_deploy.cli.server.backends import open_backends
 from smart_filter_deploy.cli.server.connection import (
     describe_refusal,
@@ -25,6 +24,8 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PICTURE, BackgroundSource, Preset
 from smart_filter_shared.stock import StoredPicture
 from smart_filter_shared.stock.descriptions import Description
+from smart_filter_wire.pictures import TenantPicture
+from smart_filter_wire.words import PictureUse
 from smart_filter_workers.stock import ingest
 from smart_filter_workers.stock.ingest import Outcome
 
@@ -137,7 +138,7 @@ class RestPictures:
                 NO_SERVER,
             ) from error
         if added.state != _READY:
-            raise PictureRefused(added.detail or added.state)
+            raise PictureRefused(added.error.detail if added.error else added.state)
         outcome = Outcome.CHANGED
         if before is None or before.state != _READY:
             outcome = Outcome.ADDED
@@ -152,6 +153,8 @@ class RestPictures:
         for picture in self._read_pictures().values():
             preset = presets.get(picture.name)
             moods = () if preset is None else preset.moods
+            is_logo = picture.use == PictureUse.LOGO
+            refusal = None if picture.error is None else picture.error.detail
             size = f"{picture.width}×{picture.height}" if picture.state == _READY else picture.state
             document = {
                 "name": picture.name,
@@ -162,23 +165,23 @@ class RestPictures:
                 "moods": list(moods),
                 "palette": [] if preset is None else list(preset.palette),
                 "brightness": None if preset is None else preset.brightness,
-                "logo": picture.is_logo,
+                "logo": is_logo,
                 "width": picture.width,
                 "height": picture.height,
                 "sha256": picture.sha256,
                 "state": picture.state,
-                "error": picture.detail,
+                "error": refusal,
             }
             listed.append(
                 ListedPicture(
                     picture.name,
                     "your tenant",
-                    picture.is_logo,
+                    is_logo,
                     size,
                     moods,
                     picture.tags,
                     document,
-                    picture.detail,
+                    refusal,
                 )
             )
         return listed
@@ -191,7 +194,7 @@ class RestPictures:
             self._client.delete_picture(name)
         return removed
 
-    def _read_pictures(self) -> dict[str, OwnPicture]:
+    def _read_pictures(self) -> dict[str, TenantPicture]:
         return {picture.name: picture for picture in self._client.own_pictures()}
 
 
@@ -225,8 +228,8 @@ def document_of(preset: Preset) -> dict[str, object]:
     }
 
 
-def _content(picture: OwnPicture) -> tuple[object, ...]:
-    return picture.sha256, picture.title, picture.tags, picture.is_logo
+def _content(picture: TenantPicture) -> tuple[object, ...]:
+    return picture.sha256, picture.title, picture.tags, picture.use
 
 
 def _list_stored(entry: StoredPicture) -> ListedPicture:

@@ -1,6 +1,5 @@
 """Builds the command lines of this program: of its child processes, and as people type it."""
 
-import os
 import shlex
 import shutil
 import signal
@@ -9,7 +8,7 @@ import sysconfig
 from pathlib import Path
 
 from smart_filter_deploy.cli.terminal.exit_codes import PROGRAM
-from smart_filter_deploy.embedded import parent_death
+from smart_filter_shared.child_processes import programs
 from smart_filter_shared.errors import SetupFailed
 
 
@@ -28,11 +27,7 @@ def command(*arguments: str) -> tuple[str, ...]:
 
 def tied_command(*arguments: str) -> tuple[str, ...]:
     """Return `command` with a launcher: it gets SIGTERM when this process ends, even by SIGKILL."""
-    return (
-        *(sys.executable, "-I", "-S", parent_death.__file__),
-        *(str(os.getpid()), str(int(signal.SIGTERM)), "-", "-", "--"),
-        *command(*arguments),
-    )
+    return tuple(programs.tie(command(*arguments), death_signal=signal.SIGTERM))
 
 
 def typed_command() -> str:

@@ -1,5 +1,6 @@
 """Submits photos together, waits for their jobs, and downloads the outputs."""
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,9 +12,8 @@ from typing import Literal
 from smart_filter_client import Client, Job, OutputName, Recipe, Stroke
 from smart_filter_client import errors as client_errors
 from smart_filter_client.errors import NotFinishedInTime, Refused, TryLater
-from smart_filter_client.models import Failure
 from smart_filter_deploy.cli.server.connection import is_about_usage
-from smart_filter_deploy.cli.terminal.outputs import Outcome, OutputPaths
+from smart_filter_deploy.cli.terminal.outputs import Failure, Outcome, OutputPaths, make_failure
 from smart_filter_deploy.cli.terminal.progress import Progress
 from smart_filter_shared import documents
 
@@ -130,7 +130,7 @@ def find_failure(job: Job) -> Failure | None:
     """Return why a finished job has no result; None when it succeeded."""
     if job.succeeded:
         return None
-    return job.error or Failure(job.state, f"The job was {job.state}", "", None)
+    return job.error or make_failure(job.state, f"The job was {job.state}")
 
 
 def to_document(job: Job | None, failure: Failure | None) -> dict[str, object]:
@@ -139,13 +139,9 @@ def to_document(job: Job | None, failure: Failure | None) -> dict[str, object]:
     if job is not None:
         line = dict(job.document)
     if failure is not None and not line.get("error"):
-        line["error"] = {
-            "code": failure.code,
-            "title": failure.title,
-            "detail": failure.detail,
-            "stage": failure.stage,
-            "remedy": failure.remedy,
-        }
+        shown = dataclasses.asdict(failure)
+        shown.pop("errors", None)
+        line["error"] = shown
     return line
 
 
@@ -170,17 +166,17 @@ def fetch_outputs(
 
 def refusal_failure(error: Refused) -> Failure:
     """Return a refusal as the failure of a photo."""
-    return Failure(error.code, error.title, error.detail, None, error.remedy)
+    return make_failure(error.code, error.title, error.detail, error.remedy)
 
 
 def read_failure(error: OSError | ValueError) -> Failure:
     """Return the failure of a photo that cannot be read, or the drawing over it."""
-    return Failure("unreadable", "The photo cannot be read", str(error), None)
+    return make_failure("unreadable", "The photo cannot be read", str(error))
 
 
 def write_failure(error: OSError) -> Failure:
     """Return the failure of a result that cannot be written."""
-    return Failure("unwritable", "The result cannot be written", str(error), None)
+    return make_failure("unwritable", "The result cannot be written", str(error))
 
 
 def _cancel_late(client: Client, job_id: str, seconds: float) -> tuple[Job, Failure | None]:
@@ -192,7 +188,7 @@ def _cancel_late(client: Client, job_id: str, seconds: float) -> tuple[Job, Fail
     if job.succeeded:
         return job, None
     detail = f"not finished within {seconds:g} s, and canceled"
-    return job, job.error or Failure("timeout", "It took too long", detail, None)
+    return job, job.error or make_failure("timeout", "It took too long", detail)
 
 
 @contextmanager

@@ -70,7 +70,10 @@ def print_error(message: str) -> None:
 
 
 def raise_for_missing_package(error: ModuleNotFoundError, extra: str) -> NoReturn:
-    """Raise CommandError with the extra to install; the error itself if a module is ours."""
+    """Raise CommandError with what to install; the error itself if a module is ours.
+
+    extra: the command's, "" if it needs none.
+    """
     name = error.name or ""
     if name == "smart_filter_training":
         raise CommandError(
@@ -78,7 +81,7 @@ def raise_for_missing_package(error: ModuleNotFoundError, extra: str) -> NoRetur
             " pip install ./training",
             NO_SERVER,
         ) from error
-    if name.startswith("smart_filter_") or not extra:
+    if name.startswith("smart_filter"):
         raise error
     raise CommandError(
         f"a package is not installed ({name}): {install_hint(extra)}", NO_SERVER

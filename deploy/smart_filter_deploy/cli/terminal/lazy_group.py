@@ -23,7 +23,7 @@ class CommandEntry:
     """Where a command is, its summary in the help, and the extra that it needs.
 
     location: its module, and `:name` if the command has another name there.
-    extra: "" if the command runs in a bare install.
+    extra: "" if the command needs none.
     """
 
     location: str
@@ -34,7 +34,7 @@ class CommandEntry:
 class LazyGroup(click.Group):
     """A group that lists its commands without importing them.
 
-    A command whose packages are not installed ends with one line that names its extra.
+    A command whose packages are not installed ends with one line that says what to install.
 
     package: the package of the commands' modules.
     sections: the commands by title, in the order of the help.

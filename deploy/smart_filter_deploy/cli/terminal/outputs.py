@@ -2,15 +2,21 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Final
+from tempfile import TemporaryDirectory
+from typing import Final, TypeAlias
 
 import click
 
 from smart_filter_client import Format
-from smart_filter_client.models import Failure, Job
+from smart_filter_client.models import Job
+from smart_filter_deploy.cli.terminal.photo_files import DASH
+from smart_filter_wire.batches import BatchItemError
+from smart_filter_wire.jobs import JobError
 
 OUTPUT_MARK = "smart-filter"
 # File systems take 255 bytes for a name; a number, the mark, an output's name, and the ending of a
@@ -68,6 +74,15 @@ class OutputPaths:
         return self.folder / f"{self.stem}.{OUTPUT_MARK}.{name}"
 
 
+# Why a photo has no result: the error of its job, of its submission, or of this command.
+Failure: TypeAlias = JobError | BatchItemError
+
+
+def make_failure(code: str, title: str, detail: str = "", remedy: str = "") -> Failure:
+    """Return a failure that no job has."""
+    return BatchItemError(code, title, detail, remedy, stage=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Outcome of one photo.
@@ -84,6 +99,34 @@ class Outcome:
     others: Mapping[str, Path]
     failure: Failure | None
     seconds: float
+
+
+@contextmanager
+def open_outputs(photos: Sequence[Path], destination: str | None) -> Iterator[list[OutputPaths]]:
+    """Yield a place for each photo, in order; photos of the same stem are numbered.
+
+    destination: as for `plan_outputs`, or `-`: the picture of the one photo is written to standard
+        output when the block ends.
+    Raises click.UsageError when a picture could not be written.
+    """
+    if destination != DASH:
+        yield plan_outputs(photos, destination)
+        return
+    if len(photos) != 1:
+        raise click.BadParameter(
+            f"standard output takes one picture, and there are {len(photos)} photos: name a folder",
+            param_hint="-o",
+        )
+    if sys.stdout.isatty():
+        raise click.BadParameter(
+            "the picture would be written to the terminal: redirect it, as in `-o - > me.png`",
+            param_hint="-o",
+        )
+    with TemporaryDirectory(prefix="smart-filter-") as folder:
+        picture = Path(folder) / "picture"
+        yield [OutputPaths(photos[0], Path(folder), output_stem(photos[0]), picture)]
+        if picture.exists():
+            sys.stdout.buffer.write(picture.read_bytes())
 
 
 def plan_outputs(photos: Sequence[Path], destination: str | None) -> list[OutputPaths]:

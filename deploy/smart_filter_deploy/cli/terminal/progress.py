@@ -10,7 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from smart_filter_client.models import Job, Stage, StageState
+from smart_filter_client.models import Job
 from smart_filter_deploy.cli.terminal.console import can_redraw, live_display
 from smart_filter_deploy.cli.terminal.report import (
     describe_completion,
@@ -19,6 +19,8 @@ from smart_filter_deploy.cli.terminal.report import (
     format_stage_time,
     state_mark,
 )
+from smart_filter_wire.jobs import Stage
+from smart_filter_wire.words import StageState
 
 _FINAL_STATES: frozenset[StageState] = frozenset({"succeeded", "failed", "canceled"})
 _BAR_WIDTH = 24

@@ -8,21 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smart_filter_client.fields import Fields
-from smart_filter_client.models import (
-    Background,
-    Eyes,
-    Face,
-    Failure,
-    Filtered,
-    Job,
-    Picture,
-    Rating,
-    Stage,
-)
-from smart_filter_client.printability import Printability
+from smart_filter_client.models import Job
 from smart_filter_deploy.cli.terminal.console import facts_table, print_table
-from smart_filter_deploy.cli.terminal.outputs import Outcome
+from smart_filter_deploy.cli.terminal.outputs import Failure, Outcome
+from smart_filter_wire.findings import AppliedFilter, ChosenBackground, Eyes, Face, Rating
+from smart_filter_wire.jobs import Picture, QueuePosition, Stage
+from smart_filter_wire.printability import Printability
 
 STATE_STYLES = {
     "succeeded": "green",
@@ -72,13 +63,13 @@ def print_stages(console: Console, job: Job) -> None:
     """Print the state of each stage of a job."""
     table = Table.grid(padding=(0, 1))
     for stage in job.stages:
-        model = stage.model if stage.model not in {None, stage.name} else ""
+        model = "" if stage.model == stage.name else stage.model
         table.add_row(
             " ",
             state_mark(stage.state),
             Text(stage.name),
             Text(format_stage_time(stage), style="dim", justify="right"),
-            Text(model or "", style="dim"),
+            Text(model, style="dim"),
         )
     print_table(console, table)
 
@@ -113,11 +104,11 @@ def describe_position(job: Job) -> str | None:
 
     None when the job is finished, or the server gives no position.
     """
-    queue = _queue_fields(job)
-    if queue is None:
+    queue = job.queue
+    if queue is None or job.is_final:
         return None
-    position, ends = queue.integer_or_none("position") or 0, _parse_range(queue)
-    before = f"{position - 1} before it, " if position > 1 else ""
+    ends = _range_of(queue)
+    before = f"{queue.position - 1} before it, " if queue.position > 1 else ""
     if ends is None:
         return f"{before}paused by the operator"
     return f"{before}done in {_format_range(*ends)}"
@@ -125,8 +116,8 @@ def describe_position(job: Job) -> str | None:
 
 def describe_completion(jobs: Iterable[Job]) -> str | None:
     """Return the ETA of the last job; None when it is unknown."""
-    queues = [queue for job in jobs if (queue := _queue_fields(job)) is not None]
-    ends = [eta for queue in queues if (eta := _parse_range(queue)) is not None]
+    queues = [job.queue for job in jobs if job.queue is not None and not job.is_final]
+    ends = [eta for queue in queues if (eta := _range_of(queue)) is not None]
     if not queues or len(ends) < len(queues):
         return None
     return f"all done in {_format_range(max(end[0] for end in ends), max(end[1] for end in ends))}"
@@ -134,8 +125,7 @@ def describe_completion(jobs: Iterable[Job]) -> str | None:
 
 def describe_degraded(job: Job) -> str | None:
     """Return the quality settings reduced to meet a job's deadline; None when there are none."""
-    given_up = Fields(job.document, "a job").texts("degraded")
-    return ", ".join(given_up) or None
+    return ", ".join(job.degraded) or None
 
 
 def format_duration(seconds: float) -> str:
@@ -172,7 +162,7 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
     if job.printability is not None:
         lines.append(("print", _print(job.printability)))
     # Before it is chosen, and where no output shows it, it is only the requested one.
-    if job.background is not None and job.succeeded and _shows_background(job.background, job):
+    if job.succeeded and _shows_background(job.background, job):
         lines.append(("background", _background(job.background)))
         others = [candidate.name for candidate in job.background.candidates[1:]]
         if others:
@@ -185,15 +175,12 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
 
 def _lacks_best_model(job: Job) -> bool:
     """Return whether `edge=best` was asked for and its model, `best`, was not there."""
-    document = Fields(job.document, "a job")
-    recipe = document.object_or_none("recipe")
-    if recipe is None or recipe.text_or_none("edge") != "best":
+    recipe = job.recipe
+    if recipe.get("edge") != "best" or job.subject == "object":
         return False
-    chosen = recipe.object_or_none("segmentation")
-    is_auto = chosen is not None and chosen.text_or_none("model") == "auto"
-    is_object = document.text_or_none("subject") == "object"
+    is_auto = recipe.get("segmentation", {}).get("model") == "auto"
     used = {stage.model for stage in job.stages if stage.name == "segmentation"}
-    return is_auto and not is_object and bool(used - {"best"})
+    return is_auto and bool(used - {"best"})
 
 
 def _failure_rows(failure: Failure) -> list[tuple[str, Text]]:
@@ -221,15 +208,9 @@ def _people(job: Job) -> str:
 
 
 def _face(face: Face) -> str:
-    parts = []
-    if face.smile is not None:
-        parts.append("no smile" if face.smile.level == "none" else f"{face.smile.level} smile")
-    if face.eyes is not None:
-        parts.append(_eyes(face.eyes))
-    if len(face.box) == 4:  # noqa: PLR2004 - x, y, width, height
-        x, y, width, height = face.box
-        parts.append(f"{width:.0f} × {height:.0f} px at {x:.0f}, {y:.0f}")
-    return ", ".join(parts)
+    smile = "no smile" if face.smile.level == "none" else f"{face.smile.level} smile"
+    x, y, width, height = face.box
+    return f"{smile}, {_eyes(face.eyes)}, {width:.0f} × {height:.0f} px at {x:.0f}, {y:.0f}"
 
 
 def _eyes(eyes: Eyes) -> str:
@@ -251,10 +232,7 @@ def _rating(rating: Rating, faces: Sequence[Face]) -> Text:
     smiles = rating.shares.get("smile", 0.0)
     eyes = rating.shares.get("eyes", 0.0)
     unseen = sum(
-        is_open is None
-        for face in faces
-        if face.eyes is not None
-        for is_open in (face.eyes.left_open, face.eyes.right_open)
+        is_open is None for face in faces for is_open in (face.eyes.left_open, face.eyes.right_open)
     )
     return Text.assemble(
         (f"{rating.score:.2f}", "bold"),
@@ -265,37 +243,29 @@ def _rating(rating: Rating, faces: Sequence[Face]) -> Text:
 
 
 def _print(printable: Printability) -> Text:
-    size = printable.parts.get("size")
-    reasons = [*printable.reasons]
-    if size is not None and size.text not in reasons:
-        reasons.append(size.text)
+    reasons = dict.fromkeys((*printable.reasons, printable.size.text))
     return Text.assemble((printable.verdict, "bold"), f" – {' '.join(reasons)}")
 
 
-def _shows_background(background: Background, job: Job) -> bool:
+def _shows_background(background: ChosenBackground, job: Job) -> bool:
     return background.reason is not None or not _OUTPUTS_WITH_BACKGROUND.isdisjoint(job.outputs)
 
 
-def _background(background: Background) -> Text:
+def _background(background: ChosenBackground) -> Text:
     name = background.name or background.kind
     reason = f" – {background.reason}" if background.reason else ""
     return Text.assemble((name, "bold"), reason)
 
 
-def _filters_text(filtered: Filtered) -> Text:
+def _filters_text(filtered: AppliedFilter) -> Text:
     left_out = "" if filtered.applied else " skipped"
     reason = f" – {filtered.reason}" if filtered.reason else ""
     return Text.assemble((filtered.name, "bold"), (left_out, "yellow"), reason)
 
 
-def _queue_fields(job: Job) -> Fields | None:
-    """Return the position of a job that has not ended; None if the server gives none."""
-    return None if job.is_final else Fields(job.document, "a job").object_or_none("queue")
-
-
-def _parse_range(queue: Fields) -> tuple[float, float] | None:
+def _range_of(queue: QueuePosition) -> tuple[float, float] | None:
     """Return the ETA in seconds as p50 and p90; None if unknown."""
-    half, most = queue.number_or_none("eta_p50_s"), queue.number_or_none("eta_p90_s")
+    half, most = queue.eta_p50_s, queue.eta_p90_s
     return None if half is None or most is None else (half, most)
 
 

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Row, text
 
-from smart_filter_shared.db import partitions
 from smart_filter_shared.errors import JobFinal, NotFound
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
 from smart_filter_shared.pipeline import GATE, GATE_OF_TAKE, StageName
@@ -22,7 +21,6 @@ from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.transitions import locks, sql
 from smart_filter_shared.queue.transitions.locks import LockedJob
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 
 Jobs = Mapping[JobId, LockedJob]
 Answer = TypeVar("Answer")
@@ -32,12 +30,10 @@ LockFunction = Callable[[Connection, Collection[JobId]], Jobs]
 _GATED = f"'{GATE}'"
 
 _FINISH_JOBS = text("""
-    UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
+    UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
         expires_at = statement_timestamp() + make_interval(secs => keep_result_seconds)
     WHERE id = ANY(:ids) AND outcome IS NULL AND (
-        -- No stages are visible while the job's day is opened (db/partitions.py): the result is
-        -- then NULL, and the job does not end.
-        SELECT bool_and(stages.state = 'succeeded') FROM open_stages AS stages
+        SELECT bool_and(stages.state = 'succeeded') FROM stages
         WHERE job_id = ANY(:ids) AND job_id = jobs.id
     )
     RETURNING id
@@ -46,10 +42,10 @@ _FINISH_JOBS = text("""
 # The outcome of locked jobs after a move. rating: a stage that the album waits for is unfinished.
 _STANDING = text(f"""
     SELECT id, outcome, EXISTS (
-        SELECT FROM open_stages WHERE job_id = ANY(:ids) AND job_id = jobs.id
+        SELECT FROM stages WHERE job_id = ANY(:ids) AND job_id = jobs.id
             AND stage <> {_GATED} AND state IN ('waiting', 'ready', 'running')
     ) AS rating
-    FROM open_jobs AS jobs WHERE id = ANY(:ids)
+    FROM jobs WHERE id = ANY(:ids)
 """)  # noqa: S608 - a name of our own
 
 _LOCK_BATCHES = text("""
@@ -57,12 +53,12 @@ _LOCK_BATCHES = text("""
     FROM batches WHERE id = ANY(:ids) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE
 """)
 
-_MEMBERS = text("SELECT id FROM open_jobs WHERE batch_id = ANY(:ids)")
+_MEMBERS = text("SELECT id FROM jobs WHERE batch_id = ANY(:ids)")
 
 # One probe of `stages_rating`.
 _IS_RATING = text(f"""
     SELECT EXISTS (
-        SELECT FROM open_stages WHERE album = :id AND stage <> {_GATED}
+        SELECT FROM stages WHERE album = :id AND stage <> {_GATED}
             AND state IN ('waiting', 'ready', 'running')
     )
 """)  # noqa: S608 - a name of our own
@@ -74,10 +70,10 @@ _PLACE_BEST = text(f"""
     WITH costs AS (
         SELECT stages.job_id, stages.stage, best.place,
             coalesce(known.mean_seconds, :unknown) AS seconds,
-            greatest(known.mark, cells.virtual_time) AS v, coalesce(tenants.weight, 1) AS weight
+            greatest(known.mark, sweeper.virtual_time) AS v, coalesce(tenants.weight, 1) AS weight
         FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS best (id, place)
-        JOIN open_stages AS stages ON stages.job_id = best.id AND {sql.STATE_NO_INDEX} = 'waiting'
-        JOIN cells ON cells.name = :cell
+        JOIN stages ON stages.job_id = best.id AND {sql.STATE_NO_INDEX} = 'waiting'
+        CROSS JOIN sweeper
         LEFT JOIN capabilities AS known ON known.name = stages.capability
         LEFT JOIN tenants ON tenants.name = :tenant
         WHERE stages.job_id = ANY(:ids)
@@ -85,7 +81,7 @@ _PLACE_BEST = text(f"""
         SELECT job_id, stage, v + (sum(seconds) OVER (ORDER BY place) - seconds) / weight AS start
         FROM costs
     )
-    UPDATE open_stages AS stages SET rank = greatest(rank, places.start - head_start)
+    UPDATE stages SET rank = greatest(rank, places.start - head_start)
     FROM places
     WHERE stages.job_id = ANY(:ids) AND stages.job_id = places.job_id
         AND stages.stage = places.stage
@@ -93,7 +89,7 @@ _PLACE_BEST = text(f"""
 
 # A photo that is not among the best has run every other stage: without this row its job succeeds.
 _DELETE_GATED_STAGES = text(f"""
-    DELETE FROM open_stages WHERE job_id = ANY(:ids) AND stage = {_GATED} AND state = 'waiting'
+    DELETE FROM stages WHERE job_id = ANY(:ids) AND stage = {_GATED} AND state = 'waiting'
 """)  # noqa: S608 - a name of our own
 
 _MARK_RANKED = text("UPDATE batches SET ranked_at = statement_timestamp() WHERE id = :id")
@@ -102,13 +98,10 @@ _MARK_RANKED = text("UPDATE batches SET ranked_at = statement_timestamp() WHERE 
 _FINISH_BATCHES = text("""
     UPDATE batches SET finished_at = statement_timestamp()
     WHERE id = ANY(:ids) AND finished_at IS NULL AND NOT EXISTS (
-        SELECT FROM open_jobs WHERE batch_id = batches.id AND outcome IS NULL
+        SELECT FROM jobs WHERE batch_id = batches.id AND outcome IS NULL
     )
     RETURNING id
 """)
-
-# The read locks the view `open_stages` until this transaction ends, so the job stays visible.
-_IS_SHOWN = text("SELECT EXISTS (SELECT FROM open_stages WHERE job_id = :job_id)")
 
 _REOPEN_BATCH = text("UPDATE batches SET finished_at = NULL WHERE id = :id")
 
@@ -117,7 +110,7 @@ _FIND_BATCH = text("""
     WHERE id = :id AND tenant = :tenant
 """)
 
-_UNFINISHED = "SELECT id FROM jobs WHERE batch_id = :id AND outcome IS NULL AND {days}"
+_UNFINISHED = text("SELECT id FROM jobs WHERE batch_id = :id AND outcome IS NULL")
 
 _CANCEL_STAGES = text("""
     UPDATE stages SET
@@ -152,25 +145,23 @@ def with_locked_jobs(
     hooks: JobHooks,
     albums: Collection[BatchId | None] = (),
     lock: LockFunction = locks.lock,
-    lock_again: LockFunction = locks.lock,
 ) -> tuple[Answer, SideEffects]:
     """Lock jobs, move them, and apply the effects on their batches; return both results.
 
     albums: the albums in which any of the jobs is ranked.
-    lock: locks the jobs; it may skip some.
-    lock_again: locks the jobs and all jobs of the albums that are due for ranking.
+    lock: locks the jobs; it may skip some, except when an album is ranked.
     """
     ranked = frozenset(album for album in albums if album is not None)
     if not ranked:
         jobs = lock(connection, job_ids)
         answer = move(jobs)
-        return answer, _apply_side_effects(connection, _read_progress(connection, jobs), (), hooks)
+        return answer, apply_side_effects(connection, jobs, hooks=hooks)
     whole: frozenset[BatchId] = frozenset()
     while True:
         undoing = connection.begin_nested()
         with undoing:
             jobs = (
-                lock_again(connection, {*job_ids, *_list_open_jobs(connection, whole)})
+                locks.lock(connection, {*job_ids, *_list_members(connection, whole)})
                 if whole
                 else lock(connection, job_ids)
             )
@@ -184,19 +175,9 @@ def with_locked_jobs(
         whole |= due
 
 
-def with_locked_jobs_of_any_day(
-    connection: Connection,
-    job_ids: Collection[JobId],
-    move: Callable[[Jobs], Answer],
-    *,
-    hooks: JobHooks,
-    albums: Collection[BatchId | None] = (),
-) -> tuple[Answer, SideEffects]:
-    """Move jobs as `with_locked_jobs` does, also in closed partitions: for clients, not leases."""
-    lock = locks.lock_of_any_day
-    return with_locked_jobs(
-        connection, job_ids, move, hooks=hooks, albums=albums, lock=lock, lock_again=lock
-    )
+def apply_side_effects(connection: Connection, jobs: Jobs, *, hooks: JobHooks) -> SideEffects:
+    """Apply the effects of a move of locked jobs, none of them ranked, on their batches."""
+    return _apply_side_effects(connection, _read_progress(connection, jobs), (), hooks)
 
 
 def rank_immediately(connection: Connection, batch_id: BatchId, *, hooks: JobHooks) -> SideEffects:
@@ -216,17 +197,13 @@ def is_unranked(connection: Connection, batch_id: BatchId) -> bool:
 
 
 def reopen_batch(connection: Connection, batch_id: BatchId, job_id: JobId) -> StageName | None:
-    """Reopen a batch for a job that runs again; return its stage that waits for the ranking.
-
-    In a closed partition none does: a ranking before the next sweep does not see the job.
-    """
+    """Reopen a batch for a job that runs again; return its stage that waits for the ranking."""
     batch = connection.execute(_LOCK_BATCHES, {"ids": [batch_id]}).one_or_none()
     if batch is None:
         return None
     connection.execute(_REOPEN_BATCH, {"id": batch_id})
     events.record_batches(connection, moved=[batch_id], finished=[])
-    shown = connection.execute(_IS_SHOWN, {"job_id": job_id})
-    if not batch.unranked or not shown.scalar_one():
+    if not batch.unranked:
         return None
     return GATE_OF_TAKE if batch.take_id == job_id else GATE
 
@@ -239,11 +216,10 @@ def cancel_batch(
     Raises NotFound when the tenant has no such batch, JobFinal when all of its jobs have ended.
     """
     _require_batch(connection, batch_id, tenant)
-    days = partitions.condition_of_batches([batch_id])
-    rows = connection.execute(text(_UNFINISHED.format(days=days)), {"id": batch_id})
+    rows = connection.execute(_UNFINISHED, {"id": batch_id})
     unfinished = [JobId(row.id) for row in rows]
 
-    any_canceled, _ = with_locked_jobs_of_any_day(
+    any_canceled, _ = with_locked_jobs(
         connection,
         unfinished,
         lambda _: cancel_jobs(connection, unfinished),
@@ -262,7 +238,7 @@ def cancel_jobs(connection: Connection, job_ids: Collection[JobId]) -> bool:
     connection.execute(_CANCEL_STAGES, ids)
     canceled = connection.execute(_CANCEL_JOBS, ids).all()
     happened = [NewEvent.for_job(JobId(row.id), JobState.CANCELED) for row in canceled]
-    events.record(connection, happened, of_any_day=True)
+    events.record(connection, happened)
     return bool(canceled)
 
 
@@ -311,7 +287,7 @@ def _lock_due_albums(
     )
 
 
-def _list_open_jobs(connection: Connection, albums: Collection[BatchId]) -> list[JobId]:
+def _list_members(connection: Connection, albums: Collection[BatchId]) -> list[JobId]:
     rows = connection.execute(_MEMBERS, {"ids": list(albums)})
     return [JobId(row.id) for row in rows]
 
@@ -358,7 +334,6 @@ def _rank_album(
         {
             "ids": best,
             "tenant": batch.tenant,
-            "cell": DEFAULT_CELL,
             "unknown": fair_queueing.DEFAULT_COST_SECONDS,
         },
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, text
 
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, WorkerId
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue import events, heads
@@ -47,7 +47,7 @@ _FIRST_RUNS = f"""
 # {{near_head}}, {{others}}: empty, or the restriction to quick rows.  {{job_sql}}: see `claim`.
 _CLAIM = f"""
     WITH head AS MATERIALIZED (
-        SELECT job_id, stage, batch_key, attempt FROM open_stages AS stages
+        SELECT job_id, stage, batch_key, attempt FROM stages
         WHERE capability = :capability AND state = 'ready'
             AND coalesce(deadline_at > statement_timestamp(), true)
             AND NOT EXISTS (
@@ -60,11 +60,11 @@ _CLAIM = f"""
         ORDER BY rank LIMIT 1
         FOR UPDATE SKIP LOCKED
     ), near AS MATERIALIZED (
-        SELECT job_id, stage, batch_key, rank FROM open_stages
+        SELECT job_id, stage, batch_key, rank FROM stages
         WHERE capability = :capability AND state = 'ready' AND :mates > 0
         ORDER BY rank LIMIT :near
     ), mates AS MATERIALIZED (
-        SELECT stages.job_id, stages.stage FROM open_stages AS stages
+        SELECT stages.job_id, stages.stage FROM stages
         JOIN near USING (job_id, stage) JOIN head ON head.batch_key = near.batch_key
         WHERE stages.state = 'ready' AND (near.job_id, near.stage) <> (head.job_id, head.stage)
             AND coalesce(stages.deadline_at > statement_timestamp(), true)
@@ -74,7 +74,7 @@ _CLAIM = f"""
     ), chosen AS (
         SELECT job_id, stage FROM head UNION ALL SELECT job_id, stage FROM mates
     ), claimed AS (
-        UPDATE open_stages AS stages SET
+        UPDATE stages SET
             state = 'running',
             attempt = attempt + 1,
             lease_token = gen_random_uuid(),
@@ -85,34 +85,34 @@ _CLAIM = f"""
         FROM chosen
         WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
         RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
-            stages.digests, stages.shadows,
+            stages.digests,
             stages.attempt, stages.releases, stages.lease_token AS token, stages.album,
             -- The first claim of any of its stages makes a job run. Two claims can be first at the
             -- same moment: see _find_first_claims. An aggregate, because for NOT EXISTS the planner
             -- may read and hash all stages.
             stages.started_at = statement_timestamp() AND (
-                SELECT min(begun.started_at) FROM open_stages AS begun
+                SELECT min(begun.started_at) FROM stages AS begun
                 WHERE begun.job_id = stages.job_id
             ) IS NULL AS begins_job,
             least(stages.rank, stages.rank + stages.head_start) AS mark
     ), recorded AS ({events.insert(_FIRST_RUNS)})
     -- After begins_job, in the order of the fields of Lease.
     SELECT begins_job, job_id, stage, token, attempt, releases, mark, capability, models,
-        parameters, album, digests, shadows, {{job_sql}}
+        parameters, album, digests, {{job_sql}}
     FROM claimed
 """  # noqa: S608 - all parts stand in this package
 
 _RENEW = text(f"""
     WITH held AS MATERIALIZED (
         SELECT stages.job_id, stages.stage
-        FROM open_stages AS stages JOIN unnest(
+        FROM stages JOIN unnest(
             CAST(:job_ids AS uuid[]), CAST(:stages AS text[]), CAST(:tokens AS uuid[])
         ) AS lease (job_id, stage, token) USING (job_id, stage)
         WHERE {sql.STATE_NO_INDEX} = 'running' AND stages.lease_token = lease.token
         ORDER BY stages.job_id, stages.stage
         FOR UPDATE OF stages
     )
-    UPDATE open_stages AS stages
+    UPDATE stages
     SET leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
     FROM held
     WHERE stages.job_id = held.job_id AND stages.stage = held.stage
@@ -120,18 +120,18 @@ _RENEW = text(f"""
 """)  # noqa: S608 - both parts stand here
 
 _CHARGE = text(f"""
-    UPDATE open_stages AS stages SET seconds = coalesce(seconds, 0) + :seconds
+    UPDATE stages SET seconds = coalesce(seconds, 0) + :seconds
     WHERE job_id = :job_id AND stage = :stage
         AND {sql.STATE_NO_INDEX} = 'running' AND lease_token = :token
 """)  # noqa: S608 - the part stands here
 
 _FIND_EXPIRED = text("""
-    SELECT DISTINCT job_id, album FROM open_stages
+    SELECT DISTINCT job_id, album FROM stages
     WHERE state = 'running' AND leased_until < statement_timestamp() LIMIT :most
 """)
 
 _EXPIRED_STAGES = text("""
-    SELECT job_id, stage, capability, lease_token, attempt FROM open_stages
+    SELECT job_id, stage, capability, lease_token, attempt FROM stages
     WHERE job_id = ANY(:ids) AND state = 'running' AND leased_until < statement_timestamp()
     ORDER BY job_id, stage
 """)
@@ -140,12 +140,12 @@ _EXPIRED_STAGES = text("""
 # attempt is refunded, so a photo that takes its worker down at every attempt would otherwise end
 # one worker after another, as fast as they start, until give_up_seconds have passed.
 _FIND_ABANDONED = text("""
-    SELECT DISTINCT job_id, album FROM open_stages
+    SELECT DISTINCT job_id, album FROM stages
     WHERE state = 'running' AND worker = ANY(:ended) AND attempt < :max_attempts LIMIT :most
 """)
 
 _ABANDONED_STAGES = text("""
-    SELECT job_id, stage, capability, lease_token, attempt FROM open_stages
+    SELECT job_id, stage, capability, lease_token, attempt FROM stages
     WHERE job_id = ANY(:ids) AND state = 'running'
         AND worker = ANY(:ended) AND attempt < :max_attempts
     ORDER BY job_id, stage
@@ -155,7 +155,7 @@ _ABANDONED_STAGES = text("""
 # runs in a child process whose death fails the job, so a lease that expires on it means that the
 # machine failed, not the photo: the attempt is refunded, and give_up_seconds bounds how often.
 _EXPIRE = text("""
-    UPDATE open_stages SET
+    UPDATE stages SET
         state = 'waiting', not_before = statement_timestamp(),
         attempt = least(attempt, :max_attempts - 1),
         releases = releases + CAST(attempt >= :max_attempts AS int),
@@ -174,7 +174,7 @@ _LOCK_JOBS = text("""
     FROM (SELECT id FROM unnest(CAST(:ids AS uuid[])) AS job (id) ORDER BY id) AS job
 """)
 _LIST_STARTED = text("""
-    SELECT DISTINCT job_id FROM open_stages JOIN unnest(
+    SELECT DISTINCT job_id FROM stages JOIN unnest(
         CAST(:ids AS uuid[]), CAST(:stages AS text[])
     ) AS own (job_id, claimed) USING (job_id)
     WHERE job_id = ANY(:ids) AND stage <> own.claimed AND started_at IS NOT NULL
@@ -199,7 +199,7 @@ def claim(
     only: the rows that may be claimed, among the first of the queue; None: all.
     job_sql: an expression for the row of the job `claimed.job_id` as text, which the leases get.
     """
-    rows = sessions.fetch_rows(
+    rows = driver_queries.fetch_rows(
         connection,
         _statement(_CLAIM, is_restricted=only is not None, job_sql=job_sql),
         {

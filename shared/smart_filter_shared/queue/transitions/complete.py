@@ -1,7 +1,7 @@
 """Complete stages: store their results, make their dependents ready, end their jobs.
 
-After the locks, one statement does all of it. It runs for every stage of every job, and five
-separate statements took five round trips.
+After the locks, one statement does all of it. It runs for every stage of every job, so it is sent
+together with the locks and with the BEGIN of its transaction.
 
 A worker can run the next stages of a job under the lease of the stage that it has claimed. The rows
 of these run-ahead stages wait until the completion, which first checks that they wait for nothing
@@ -11,21 +11,19 @@ else.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from smart_filter_shared.artifacts import retention
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.pipeline import PIPELINE, get_stage
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.leases import CompleteResult, StageOutcome
-from smart_filter_shared.queue.transitions import batches, sql
-from smart_filter_shared.queue.transitions.batches import Jobs
-from smart_filter_shared.queue.transitions.locks import LockedJob
+from smart_filter_shared.queue.transitions import batches, locks, sql
 
 # Pairs of (needed stage, dependent stage).
 _NEEDS: Final = ", ".join(
@@ -38,9 +36,12 @@ _MET = f"""
         AND need.stage <> ALL(CAST(:ahead AS text[]))
 """  # noqa: S608 - names of our own
 _MADE = """
-    SELECT made.*, job_id FROM completed, json_to_recordset(completed.made) AS made (
-        tenant text, key text, kind text, length bigint, kept_seconds float8
-    )
+    SELECT jobs.tenant, made.*, jobs.id AS job_id, CASE made.kind WHEN 'result'
+        THEN jobs.keep_result_seconds ELSE jobs.keep_input_seconds END AS kept_seconds
+    FROM completed, json_to_recordset(completed.made) AS made (
+        key text, kind text, length bigint
+    ) JOIN jobs ON true
+    WHERE jobs.id = completed.job_id
 """
 # Stages in the order in which they ran, then the end of the job.
 _EVENT_ROWS = f"""
@@ -54,12 +55,12 @@ _EVENT_ROWS = f"""
 # `completed` is guarded by state and token: a worker whose lease expired cannot overwrite its
 # successor. All CTEs see the snapshot from before this statement; the rows are already locked, so
 # it is current. Stages completed here are therefore excluded by hand where the job is checked for
-# unfinished stages. Running stages are always in an open partition (db/partitions.py).
+# unfinished stages.
 # The batch is one JSON text: the driver takes longer to convert arrays.  {{made}}: empty, or
 # the insertion of artifacts, whose trigger takes time for no rows, too.
 _COMPLETE_SQL = f"""
     WITH completed AS (
-        UPDATE open_stages AS stages SET
+        UPDATE stages SET
             state = 'succeeded', lease_token = NULL, leased_until = NULL, patience_since = NULL,
             finished_at = statement_timestamp(), error = NULL, open_needs = 0,
             attempt = greatest(attempt, 1),
@@ -76,16 +77,16 @@ _COMPLETE_SQL = f"""
             )
         RETURNING stages.job_id, stages.stage, done.made, done.turn
     ), {{made}}met AS ({sql.decrement_needs(_MET)}), finished AS (
-        UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
+        UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
             expires_at = statement_timestamp() + make_interval(secs => keep_result_seconds)
         FROM (SELECT DISTINCT job_id FROM completed) AS moved
         WHERE jobs.id = moved.job_id AND {sql.UNFINISHED_NO_INDEX} AND NOT EXISTS (
-            SELECT FROM open_stages AS stages
+            SELECT FROM stages
             WHERE stages.job_id = jobs.id AND stages.state <> 'succeeded'
                 AND (stages.job_id, stages.stage) NOT IN (SELECT job_id, stage FROM completed)
         )
         RETURNING jobs.id
-    ), {events.insert_with_deliveries(_EVENT_ROWS, among="SELECT * FROM open_jobs")}
+    ), {events.insert_with_deliveries(_EVENT_ROWS, among="SELECT * FROM jobs")}
     SELECT 'completed' AS what, job_id, stage AS name FROM completed
     UNION ALL SELECT 'ready', NULL, capability FROM met WHERE state = 'ready'
     UNION ALL SELECT 'finished', id, NULL FROM finished
@@ -97,11 +98,11 @@ _COMPLETE_WITHOUT_ARTIFACTS = text(_COMPLETE_SQL.format(made=""))
 # stages that this batch completes (:needs are their numbers), and was never claimed. The rows are
 # locked.
 _CHECK_RUN_AHEAD = text(f"""
-    SELECT FROM open_stages AS stages
+    SELECT FROM stages
     WHERE job_id = :job_id AND stage = :lead
         AND {sql.STATE_NO_INDEX} = 'running' AND lease_token = :token
         AND cardinality(CAST(:stages AS text[])) = (
-            SELECT count(*) FROM open_stages AS stages
+            SELECT count(*) FROM stages
             WHERE job_id = :job_id AND {sql.STATE_NO_INDEX} = 'waiting' AND attempt = 0
                 AND not_before IS NULL AND (stage, open_needs) IN (
                     SELECT * FROM unnest(CAST(:stages AS text[]), CAST(:needs AS smallint[]))
@@ -111,7 +112,7 @@ _CHECK_RUN_AHEAD = text(f"""
 
 # The photo's address may contain credentials, and is not needed any more.
 _RECORD_PHOTO = text("""
-    UPDATE open_jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
+    UPDATE jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
         photo_url = NULL, take = coalesce(CAST(:take AS jsonb), take)
     WHERE id = :job_id
 """)
@@ -127,13 +128,22 @@ def complete(
     """
     leases = [done.lease for done in batch]
     job_ids = sorted({lease.job_id for lease in leases})
-    completion, followed = batches.with_locked_jobs(
-        connection,
-        job_ids,
-        lambda jobs: _complete(connection, batch, jobs),
-        hooks=hooks,
-        albums=[lease.album for lease in leases],
-    )
+    ahead = [done for done in batch if done.run_ahead_of is not None]
+    if ahead or any(lease.album is not None for lease in leases):
+        completion, followed = batches.with_locked_jobs(
+            connection,
+            job_ids,
+            lambda _: _complete(connection, batch, ahead),
+            hooks=hooks,
+            albums=[lease.album for lease in leases],
+        )
+    else:  # sent together
+        locked, rows = driver_queries.fetch_all(
+            connection, locks.query(job_ids), _build_query(batch, ahead=())
+        )
+        completion = _read_result(connection, batch, rows)
+        jobs = locks.read_locked_jobs(locked)
+        followed = batches.apply_side_effects(connection, jobs, hooks=hooks)
     return replace(
         completion,
         ready=[*completion.ready, *followed.ready],
@@ -141,15 +151,27 @@ def complete(
     )
 
 
-def _complete(connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs) -> CompleteResult:
-    rows = sessions.fetch_rows(
-        connection,
-        _COMPLETE if any(done.artifacts for done in batch) else _COMPLETE_WITHOUT_ARTIFACTS,
-        {
-            "batch": json.dumps([_encode(done, jobs.get(done.lease.job_id)) for done in batch]),
-            "ahead": sessions.array_text(_list_run_ahead(connection, batch)),
-        },
-    )
+def _complete(
+    connection: Connection, batch: Sequence[StageOutcome], ahead: Sequence[StageOutcome]
+) -> CompleteResult:
+    query = _build_query(batch, ahead=_list_run_ahead(connection, ahead))
+    return _read_result(connection, batch, driver_queries.fetch_rows(connection, *query))
+
+
+def _build_query(
+    batch: Sequence[StageOutcome], *, ahead: Sequence[str]
+) -> tuple[TextClause, dict[str, object]]:
+    has_artifacts = any(done.artifacts for done in batch)
+    return _COMPLETE if has_artifacts else _COMPLETE_WITHOUT_ARTIFACTS, {
+        "batch": json.dumps([_encode(done) for done in batch]),
+        "ahead": driver_queries.array_text(ahead),
+    }
+
+
+def _read_result(
+    connection: Connection, batch: Sequence[StageOutcome], rows: Sequence[Sequence[Any]]
+) -> CompleteResult:
+    """Record the photos that completed stages have imported; return what has changed."""
     completed = {(job_id, name) for what, job_id, name in rows if what == "completed"}
     for done in batch:
         job_id = done.lease.job_id
@@ -167,47 +189,38 @@ def _complete(connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs)
     )
 
 
-def _encode(done: StageOutcome, job: LockedJob | None) -> dict[str, object]:
-    """Return an outcome as the JSON object that `_COMPLETE` reads; job: None if it is deleted."""
-    made = [
-        {
-            "tenant": job.tenant,
-            "key": key,
-            "kind": kind,
-            "length": done.lengths.get(key, 0),
-            "kept_seconds": job.retention.seconds(kind),
-        }
-        for key, kind in done.artifacts.items()
-        if job is not None
-    ]
+def _encode(done: StageOutcome) -> dict[str, object]:
+    """Return an outcome as the JSON object that `_COMPLETE` reads."""
     return {
         "job_id": str(done.lease.job_id),
         "stage": done.lease.stage,
         "token": str(done.lease.token),
         "seconds": done.seconds + done.fetching_seconds,
         "result": done.result,
-        "made": made,
+        "made": [
+            {"key": key, "kind": kind, "length": done.lengths.get(key, 0)}
+            for key, kind in done.artifacts.items()
+        ],
     }
 
 
-def _list_run_ahead(connection: Connection, batch: Sequence[StageOutcome]) -> list[str]:
+def _list_run_ahead(connection: Connection, outcomes: Sequence[StageOutcome]) -> list[str]:
     """Return the run-ahead stages of a batch; none when one of them cannot be completed."""
-    outcomes = [done for done in batch if done.run_ahead_of is not None]
     if not outcomes:
         return []
     lead, lease = outcomes[0].run_ahead_of, outcomes[0].lease
     stages = [str(done.lease.stage) for done in outcomes]
     ran = {lead, *stages}
     needs = (len(ran.intersection(get_stage(done.lease.stage).needs)) for done in outcomes)
-    fits = sessions.fetch_rows(
+    fits = driver_queries.fetch_rows(
         connection,
         _CHECK_RUN_AHEAD,
         {
             "job_id": lease.job_id,
             "lead": lead,
             "token": lease.token,
-            "stages": sessions.array_text(stages),
-            "needs": sessions.array_text(needs),
+            "stages": driver_queries.array_text(stages),
+            "needs": driver_queries.array_text(needs),
         },
     )
     return stages if fits else []

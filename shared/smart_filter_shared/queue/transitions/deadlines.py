@@ -18,10 +18,10 @@ _MAX_JOBS_PER_SWEEP = 500
 # A job with a running stage is excluded here: it would take a place of the LIMIT at every sweep.
 _FIND_OVERDUE = text("""
     SELECT jobs.id, batches.id AS album
-    FROM open_jobs AS jobs
+    FROM jobs
     LEFT JOIN batches ON batches.id = jobs.batch_id AND batches.best IS NOT NULL
     WHERE outcome IS NULL AND deadline_at <= statement_timestamp() AND NOT EXISTS (
-        SELECT FROM open_stages AS stages
+        SELECT FROM stages
         WHERE stages.job_id = jobs.id AND stages.state = 'running'
     )
     ORDER BY deadline_at LIMIT :most
@@ -31,9 +31,9 @@ _FIND_OVERDUE = text("""
 # The stage marked as failed is the next one that could have run, in the order of `:order`.
 _FAIL_OVERDUE = text("""
     WITH next AS MATERIALIZED (
-        SELECT DISTINCT ON (job_id) job_id, stage FROM open_stages AS stages
+        SELECT DISTINCT ON (job_id) job_id, stage FROM stages
         WHERE job_id = ANY(:ids) AND state IN ('waiting', 'ready') AND NOT EXISTS (
-            SELECT FROM open_stages AS other
+            SELECT FROM stages AS other
             WHERE other.job_id = ANY(:ids)
                 AND other.job_id = stages.job_id AND other.state = 'running'
         )
@@ -42,7 +42,7 @@ _FAIL_OVERDUE = text("""
         SELECT job_id, stage, CAST(:error AS jsonb) || jsonb_build_object('stage', stage) AS error
         FROM next
     ), stopped AS (
-        UPDATE open_stages AS stages SET
+        UPDATE stages SET
             state = CASE WHEN stages.stage = told.stage THEN 'failed' ELSE 'canceled' END,
             error = CASE WHEN stages.stage = told.stage THEN told.error ELSE stages.error END,
             not_before = NULL, finished_at = statement_timestamp()
@@ -50,7 +50,7 @@ _FAIL_OVERDUE = text("""
         WHERE stages.job_id = ANY(:ids)
             AND stages.job_id = told.job_id AND stages.state IN ('waiting', 'ready')
     )
-    UPDATE open_jobs AS jobs SET
+    UPDATE jobs SET
         outcome = 'failed', finished_at = statement_timestamp(), error = told.error,
         expires_at = statement_timestamp() + make_interval(
             secs => greatest(keep_input_seconds, keep_result_seconds)

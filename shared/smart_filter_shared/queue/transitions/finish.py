@@ -8,7 +8,6 @@ from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts import references, uploads
 from smart_filter_shared.artifacts.retention import MarkedArtifact
-from smart_filter_shared.db import partitions
 from smart_filter_shared.errors import JobFinal, NotFound
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.pipeline import StageName
@@ -45,6 +44,7 @@ _DELETE_JOB = (
         WHERE id = :job_id
     """),
     text("DELETE FROM stages WHERE job_id = :job_id"),
+    text("DELETE FROM ended_stages WHERE job_id = :job_id"),
     text("DELETE FROM events WHERE job_id = :job_id"),
     text("DELETE FROM corrections WHERE job_id = :job_id"),
     # Waits for a sender that is recording an attempt, so that no row of `delivery_attempts` stays.
@@ -67,14 +67,14 @@ _INSERT_GAP = text("""
 """)
 
 _FAIL_STAGE = text("""
-    UPDATE open_stages SET
+    UPDATE stages SET
         state = 'failed', lease_token = NULL, leased_until = NULL,
         finished_at = statement_timestamp(), error = CAST(:error AS jsonb)
     WHERE job_id = :job_id AND stage = :stage
 """)
 
 _CANCEL_STAGES = text("""
-    UPDATE open_stages SET
+    UPDATE stages SET
         state = 'canceled', lease_token = NULL, leased_until = NULL, not_before = NULL,
         finished_at = statement_timestamp()
     WHERE job_id = :job_id AND state IN ('waiting', 'ready', 'running')
@@ -82,7 +82,7 @@ _CANCEL_STAGES = text("""
 
 # A failed job keeps the results of its stages as long as its photo: a redrive continues from them.
 _FAIL_JOB = text(f"""
-    UPDATE open_jobs AS jobs SET
+    UPDATE jobs SET
         outcome = 'failed', finished_at = statement_timestamp(), error = CAST(:error AS jsonb),
         expires_at = statement_timestamp() + make_interval(
             secs => greatest(keep_input_seconds, keep_result_seconds)
@@ -106,9 +106,7 @@ _MARK_DELETED = text("""
     SELECT id FROM marked
 """)
 
-_LIST_SOME_JOBS = """
-    SELECT id FROM jobs WHERE batch_id = :id AND {days} ORDER BY id LIMIT :most
-"""
+_LIST_SOME_JOBS = text("SELECT id FROM jobs WHERE batch_id = :id ORDER BY id LIMIT :most")
 
 # One probe of `batches_deleted`.
 _LIST_STALLED_DELETIONS = text("""
@@ -165,9 +163,7 @@ def cancel(connection: Connection, job_id: JobId, tenant: Tenant, *, hooks: JobH
             raise JobFinal(f"job {job_id} has ended already: it {locks.OUTCOME_PHRASES[outcome]}")
         batches.cancel_jobs(connection, [job_id])
 
-    batches.with_locked_jobs_of_any_day(
-        connection, [job_id], move, hooks=hooks, albums=[owned.album]
-    )
+    batches.with_locked_jobs(connection, [job_id], move, hooks=hooks, albums=[owned.album])
 
 
 def delete(
@@ -190,7 +186,7 @@ def delete(
             connection.execute(statement, {"job_id": job_id})
         return artifacts
 
-    artifacts, _ = batches.with_locked_jobs_of_any_day(
+    artifacts, _ = batches.with_locked_jobs(
         connection, [job_id], move, hooks=hooks, albums=[owned.album]
     )
     return artifacts
@@ -218,13 +214,11 @@ def continue_batch_deletion(
 
     When no job is left, the rows of the batch are deleted too, and the result is empty.
     """
-    days = partitions.condition_of_batches([batch_id])
-    list_some = text(_LIST_SOME_JOBS.format(days=days))
-    rows = connection.execute(list_some, {"id": batch_id, "most": most})
+    rows = connection.execute(_LIST_SOME_JOBS, {"id": batch_id, "most": most})
     # Every transition locks jobs in this order.
     job_ids = sorted(JobId(row.id) for row in rows)
     # All jobs are locked before the first upload: `delete` also locks a job before its upload.
-    locks.lock_of_any_day(connection, job_ids)
+    locks.lock(connection, job_ids)
     deleted = {}
     for job_id in job_ids:
         try:

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from smart_filter_shared.artifacts.retention import RetentionPolicy
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.errors import (
     LeaseLost,
     NotFound,
@@ -48,17 +48,13 @@ class UnlockedJob:
 
 
 def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
-    """Lock jobs in open partitions, then their stages, in the global order; return the jobs."""
-    rows = sessions.fetch_rows(connection, sql.LOCK, {"ids": sessions.array_text(job_ids)})
-    return _read_locked_jobs(rows)
+    """Lock jobs, then their stages, in the global order; return the jobs."""
+    return read_locked_jobs(driver_queries.fetch_rows(connection, *query(job_ids)))
 
 
-def lock_of_any_day(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
-    """Lock jobs as `lock` does, also in closed partitions; return the jobs."""
-    if not job_ids:
-        return {}  # a plan for no id leaves out no day
-    rows = connection.execute(sql.LOCK_OF_ANY_DAY, {"ids": list(job_ids)})
-    return _read_locked_jobs(rows)
+def query(job_ids: Collection[JobId]) -> tuple[TextClause, dict[str, object]]:
+    """Return the statement of `lock` and its parameters; `read_locked_jobs` reads its rows."""
+    return sql.LOCK, {"ids": driver_queries.array_text(job_ids)}
 
 
 def lock_idle(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
@@ -67,7 +63,7 @@ def lock_idle(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId,
     All stages are locked, because a job that ends also changes the siblings of the moved stage.
     """
     rows = connection.execute(sql.LOCK_IDLE, {"ids": list(job_ids)})
-    return _read_locked_jobs(rows)
+    return read_locked_jobs(rows)
 
 
 def get_owned(connection: Connection, job_id: JobId, tenant: Tenant) -> UnlockedJob:
@@ -96,7 +92,7 @@ def lease_lost(lease: Lease) -> LeaseLost:
     return LeaseLost(f"{lease.stage} of job {lease.job_id}, attempt {lease.attempt}")
 
 
-def _read_locked_jobs(rows: Iterable[Sequence[Any]]) -> dict[JobId, LockedJob]:
+def read_locked_jobs(rows: Iterable[Sequence[Any]]) -> dict[JobId, LockedJob]:
     """Return the jobs of the rows of `sql.LOCK` or its like, by id."""
     return {
         id_: LockedJob(tenant, outcome, RetentionPolicy(input_seconds, result_seconds), batch_id)

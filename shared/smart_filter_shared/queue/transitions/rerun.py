@@ -16,15 +16,15 @@ from smart_filter_shared.queue.transitions import batches, locks, sql
 _MAX_RERUNS = 2
 
 # The fields needed to run a stage again.
-_INPUTS_OF = text("SELECT tenant, photo_key, reopened FROM open_jobs WHERE id = :job_id")
+_INPUTS_OF = text("SELECT tenant, photo_key, reopened FROM jobs WHERE id = :job_id")
 
-_RESULTS_OF = text("SELECT stage, state, result FROM open_stages WHERE job_id = :job_id")
+_RESULTS_OF = text("SELECT stage, state, result FROM stages WHERE job_id = :job_id")
 
 # :stages are the stages whose artifacts are missing and those that now wait for them; :needs are
 # their numbers of unfinished needs. Running and succeeded stages get their attempt back.
 # deadline_at is copied from the job: a stage that succeeded before a redrive has the old deadline.
 _RERUN_STAGES = text("""
-    UPDATE open_stages AS stages SET
+    UPDATE stages SET
         state = CASE WHEN again.needs = 0 THEN 'ready' ELSE 'waiting' END,
         open_needs = again.needs,
         attempt = CASE WHEN state IN ('running', 'succeeded')
@@ -32,13 +32,13 @@ _RERUN_STAGES = text("""
         not_before = CASE WHEN state = 'waiting' THEN not_before END,
         ready_at = statement_timestamp(), finished_at = NULL, error = NULL,
         seconds = NULL, result = NULL, lease_token = NULL, leased_until = NULL,
-        deadline_at = (SELECT deadline_at FROM open_jobs WHERE id = :job_id)
+        deadline_at = (SELECT deadline_at FROM jobs WHERE id = :job_id)
     FROM unnest(CAST(:stages AS text[]), CAST(:needs AS smallint[])) AS again (stage, needs)
     WHERE stages.job_id = :job_id AND stages.stage = again.stage
     RETURNING stages.capability, stages.state
 """)
 
-_COUNT_RERUN = text("UPDATE open_jobs SET reopened = reopened + 1 WHERE id = :job_id")
+_COUNT_RERUN = text("UPDATE jobs SET reopened = reopened + 1 WHERE id = :job_id")
 
 
 def rerun(connection: Connection, lease: Lease, gone: Collection[str]) -> list[Capability]:

@@ -21,12 +21,11 @@ from smart_filter_shared.queue.submission import StagePayload
 from smart_filter_shared.queue.transitions import batches, locks, sql
 from smart_filter_shared.queue.transitions.batches import Jobs
 from smart_filter_shared.queue.transitions.finish import fail_held_stage
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 
 # Infrastructure failed, not the model: the attempt is refunded. With a delay of 0 the row is ready
 # at once. Rows that have waited for give_up_seconds are left out; the caller fails those.
 _RELEASE = text("""
-    UPDATE open_stages SET
+    UPDATE stages SET
         state = CASE WHEN :delay_seconds > 0 THEN 'waiting' ELSE 'ready' END,
         not_before = CASE WHEN :delay_seconds > 0
             THEN statement_timestamp() + make_interval(secs => :delay_seconds) END,
@@ -42,7 +41,7 @@ _RELEASE = text("""
 
 # The model failed: the attempt stays spent. The caller fails a row that has no attempts left.
 _RETRY = text("""
-    UPDATE open_stages SET
+    UPDATE stages SET
         state = 'waiting',
         not_before = statement_timestamp() + make_interval(secs => :delay_seconds),
         error = CAST(:error AS jsonb), lease_token = NULL, leased_until = NULL
@@ -53,10 +52,10 @@ _RETRY = text("""
 
 # Another model runs the stage, with all attempts. A stage is rerouted at most once.
 _REROUTE = text("""
-    UPDATE open_stages SET
+    UPDATE stages SET
         state = 'ready', capability = :capability, models = CAST(:models AS jsonb),
         parameters = CAST(:parameters AS jsonb), digests = CAST(:digests AS jsonb),
-        shadows = '{}', batch_key = :batch_key, rerouted = true,
+        batch_key = :batch_key, rerouted = true,
         ready_at = statement_timestamp(), attempt = 0, error = NULL,
         lease_token = NULL, leased_until = NULL
     WHERE job_id = :job_id AND stage = :stage AND state = 'running' AND lease_token = :token
@@ -64,6 +63,16 @@ _REROUTE = text("""
     RETURNING stage
 """)
 
+# Of a settled job.
+_RESTORE_STAGES = text("""
+    WITH ended AS (DELETE FROM ended_stages WHERE job_id = :job_id RETURNING job_id, stages)
+    INSERT INTO stages
+    SELECT stage.* FROM ended, jsonb_array_elements(ended.stages) AS kept, jsonb_populate_record(
+        NULL::stages, kept || jsonb_build_object(
+            'job_id', job_id, 'open_needs', 0, 'releases', 0, 'rank', 0, 'batch_key', job_id
+        )
+    ) AS stage
+""")
 _STAGES_OF = text("SELECT stage, state, capability FROM stages WHERE job_id = :job_id")
 
 # Succeeded stages stay; the others wait again for their unfinished needs.
@@ -196,7 +205,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     not ended, InputsExpired when its photo has expired.
     """
     locks.get_owned(connection, job_id, tenant)  # raises before a job of another tenant is locked
-    job = locks.require(locks.lock_of_any_day(connection, [job_id]), job_id)
+    job = locks.require(locks.lock(connection, [job_id]), job_id)
     # Read under the lock: the job may have expired while this transaction waited for it.
     owned = locks.get_owned(connection, job_id, tenant)
     outcome = job.outcome
@@ -212,6 +221,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
         is_there = owned.upload_id is None or uploads.is_unmarked(connection, owned.upload_id)
     if not is_there or owned.is_expired:
         raise InputsExpired(f"the photo of job {job_id} is not kept any more; submit it again")
+    connection.execute(_RESTORE_STAGES, {"job_id": job_id})
     unfinished = {
         StageName(row.stage): Capability(row.capability)
         for row in connection.execute(_STAGES_OF, {"job_id": job_id})
@@ -222,9 +232,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     gate = job.batch_id and batches.reopen_batch(connection, job.batch_id, job_id)
     # At its old place the job would overtake every job submitted since. The tenant's row is last
     # in the lock order, so the tenant's submissions continue while another holds the batch.
-    place = fair_queueing.reserve(
-        connection, tenant, unfinished.values(), cell=DEFAULT_CELL, is_durable=True
-    )
+    place = fair_queueing.reserve(connection, tenant, unfinished.values(), is_durable=True)
     reopened = {"job_id": job_id, "seconds": place.estimated_seconds}
     connection.execute(_REDRIVE_JOB, reopened)
     events.record(connection, [NewEvent.for_job(job_id, JobState.RUNNING)])

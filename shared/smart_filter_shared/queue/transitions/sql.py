@@ -2,12 +2,9 @@
 
 Time is always the database's `statement_timestamp()`, never a worker's clock.
 
-Jobs are in partitions by day (db/partitions.py). Statements under a lease, and all sweeps, use the
-views `open_jobs` and `open_stages`. They run with generic plans, in which `= ANY(ids)` prunes
-nothing: on the tables themselves a completion would lock every partition, and during planning
-every index, 3,158 relations after 180 days. Client requests for a job of any day (cancel, redrive,
-delete) read `jobs` and `stages` with custom plans, which prune by the day in the id. There a joined
-job is also compared with `= ANY(ids)`: the planner prunes by that, not by the join.
+`stages` holds the stages of unfinished jobs, and of those that have just ended; settlement moves
+them to `ended_stages` (operations/settlement.py), and a redrive back. Statements under a lease run
+with generic plans (db/sessions.py).
 
 Lock order: job rows by id, then stage rows by (job, stage), then batch rows by id, then tenant
 rows by name. Every transition except submit, claim and renew begins with LOCK or LOCK_IDLE. Renew
@@ -27,20 +24,18 @@ UNFINISHED_NO_INDEX = "(jobs.outcome || '') IS NULL"
 _LOCK = """
     WITH locked AS MATERIALIZED (
         SELECT id, tenant, outcome, batch_id, keep_input_seconds, keep_result_seconds
-        FROM {jobs} WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE {otherwise}
+        FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE {otherwise}
     ), below AS MATERIALIZED (
         -- The array is built first: no stage is locked before the last job is locked.
-        SELECT FROM {stages}
+        SELECT FROM stages
         WHERE job_id = ANY(:ids) AND job_id = ANY(ARRAY(SELECT id FROM locked))
         ORDER BY job_id, stage FOR UPDATE
     )
     SELECT locked.*, (SELECT count(*) FROM below) AS stages FROM locked
 """
-_OPEN = {"jobs": "open_jobs", "stages": "open_stages"}
-LOCK = text(_LOCK.format(**_OPEN, otherwise=""))
+LOCK = text(_LOCK.format(otherwise=""))
 # A locked job is being moved by another transaction; the next sweep comes in a second.
-LOCK_IDLE = text(_LOCK.format(**_OPEN, otherwise="SKIP LOCKED"))
-LOCK_OF_ANY_DAY = text(_LOCK.format(jobs="jobs", stages="stages", otherwise=""))
+LOCK_IDLE = text(_LOCK.format(otherwise="SKIP LOCKED"))
 
 
 def decrement_needs(needs: str) -> str:
@@ -49,7 +44,7 @@ def decrement_needs(needs: str) -> str:
     needs: a query of (job_id, stage), one row for each need that this transaction completed.
     """
     return f"""
-        UPDATE open_stages AS stages SET
+        UPDATE stages SET
             open_needs = open_needs - met.needs,
             state = CASE
                 WHEN open_needs = met.needs AND coalesce(not_before <= statement_timestamp(), true)
@@ -71,6 +66,6 @@ DECREMENT_NEEDS = text(
 )
 
 FIND_HELD_STAGE = text("""
-    SELECT job_id FROM open_stages
+    SELECT job_id FROM stages
     WHERE job_id = :job_id AND stage = :stage AND state = 'running' AND lease_token = :token
 """)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, func, text
 
-from smart_filter_shared.db import sessions, tables
+from smart_filter_shared.db import driver_queries, tables
 from smart_filter_shared.errors import IdempotencyInProgress
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName, get_stage
@@ -41,7 +41,7 @@ _JOB_COLUMNS = """
 """
 _STAGE_COLUMNS = """
     job_id uuid, stage text, capability text, models jsonb, parameters jsonb, digests jsonb,
-    shadows jsonb, batch_key text, work text, open_needs smallint, state text,
+    batch_key text, work text, open_needs smallint, state text,
     not_before timestamptz, rank float8, head_start float8, album uuid, seconds float8, result jsonb
 """
 
@@ -172,7 +172,7 @@ def _insert_jobs(
         # `dataclasses.asdict` takes as long as the encoding: it copies every value.
         columns = {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
         encoded = json.dumps(columns, default=str)
-    rows = sessions.fetch_rows(
+    rows = driver_queries.fetch_rows(
         connection,
         statement,
         {

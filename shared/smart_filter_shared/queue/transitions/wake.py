@@ -6,14 +6,13 @@ from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.queue import fair_queueing
 from smart_filter_shared.queue.states import StageState
 from smart_filter_shared.queue.transitions import locks
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 
 # Stages woken by one sweep; the next sweep comes in a second.
 _MAX_STAGES_PER_SWEEP = 500
 
 _FIND_DUE = text("""
     SELECT DISTINCT job_id FROM (
-        SELECT job_id FROM open_stages
+        SELECT job_id FROM stages
         WHERE state = 'waiting' AND not_before <= statement_timestamp() AND open_needs = 0
         ORDER BY not_before LIMIT :most
     ) AS due
@@ -26,25 +25,25 @@ _FIND_DUE = text("""
 _WAKE = text(f"""
     WITH due AS MATERIALIZED (
         SELECT job_id, bool_and(attempt = 0 AND releases = 0) AS was_scheduled
-        FROM open_stages AS stages
+        FROM stages
         WHERE job_id = ANY(:ids) AND state = 'waiting'
             AND not_before <= statement_timestamp() AND open_needs = 0
         GROUP BY job_id
     ), remaining AS MATERIALIZED (
         SELECT due.job_id, due.was_scheduled, jobs.tenant, stages.capability
         FROM due
-        JOIN open_jobs AS jobs ON jobs.id = due.job_id
-        JOIN open_stages AS stages ON stages.job_id = due.job_id AND stages.state = 'waiting'
+        JOIN jobs ON jobs.id = due.job_id
+        JOIN stages ON stages.job_id = due.job_id AND stages.state = 'waiting'
     ), reached AS MATERIALIZED ({
     fair_queueing.PROGRESS_SQL.format(needed="SELECT DISTINCT capability FROM remaining")
 }), now AS MATERIALIZED (
         SELECT needed.tenant, coalesce(
-            min(reached.v) FILTER (WHERE reached.is_busy), max(reached.v), cells.virtual_time
+            min(reached.v) FILTER (WHERE reached.is_busy), max(reached.v), sweeper.virtual_time
         ) AS v
         FROM (SELECT DISTINCT tenant, capability FROM remaining) AS needed
         JOIN reached ON reached.name = needed.capability
-        JOIN cells ON cells.name = :cell
-        GROUP BY needed.tenant, cells.virtual_time
+        CROSS JOIN sweeper
+        GROUP BY needed.tenant, sweeper.virtual_time
     ), costs AS MATERIALIZED (
         SELECT job_id, was_scheduled, tenant,
             sum(coalesce(known.mean_seconds, :unknown)) AS seconds
@@ -74,10 +73,10 @@ _WAKE = text(f"""
                 PARTITION BY costs.tenant, costs.was_scheduled ORDER BY costs.job_id DESC
             )
     ), estimated AS (
-        UPDATE open_jobs AS jobs SET estimated_seconds = estimated_seconds + places.seconds
+        UPDATE jobs SET estimated_seconds = estimated_seconds + places.seconds
         FROM places WHERE jobs.id = places.job_id AND places.was_scheduled
     )
-    UPDATE open_stages AS stages SET
+    UPDATE stages SET
         rank = greatest(stages.rank, places.start - stages.head_start),
         state = CASE WHEN not_before <= statement_timestamp() AND open_needs = 0
             THEN 'ready' ELSE state END,
@@ -101,7 +100,6 @@ def wake(connection: Connection) -> list[Capability]:
         return []
     parameters = {
         "ids": list(jobs),
-        "cell": DEFAULT_CELL,
         "unknown": fair_queueing.DEFAULT_COST_SECONDS,
     }
     rows = connection.execute(_WAKE, parameters)

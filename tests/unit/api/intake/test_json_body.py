@@ -16,7 +16,7 @@ from smart_filter_api.submission.batch_body import SentBatch
 from smart_filter_shared.errors import InvalidRequest, MalformedRequest, Rejected
 from smart_filter_shared.queue.batches import MAX_ITEMS
 from smart_filter_shared.recipe import Recipe
-from smart_filter_shared.recipe.fields import MAX_METADATA, MAX_METADATA_CHARACTERS
+from smart_filter_shared.recipe.recipe import MAX_METADATA, MAX_METADATA_CHARACTERS
 
 Parse = Callable[[bytes], object]
 

@@ -13,11 +13,11 @@ from smart_filter_api.intake.multipart import (
     BACKGROUND,
     MAX_OTHER_BYTES,
     MAX_PARTS,
-    MAX_PHOTO_BYTES,
     Form,
 )
 from smart_filter_api.intake.multipart import PHOTO as PHOTO_PART
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge, Rejected
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 
 TYPE = "multipart/form-data; boundary=cut"
 END = b"--cut--\r\n"

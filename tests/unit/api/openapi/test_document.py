@@ -8,8 +8,6 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from smart_filter_api.schemas.jobs import ResolvedRecipe
-from smart_filter_api.schemas.submissions import Recipe
 from smart_filter_tests import openapi_document
 
 
@@ -89,12 +87,6 @@ def test_schemas_hold_nothing_that_generators_refuse(document: dict[str, Any]) -
     written = json.dumps([document["paths"], document["components"]["schemas"]])
 
     assert not re.findall(r'"const"|"oneOf"|"image/\*"', written)
-
-
-def test_recipe_of_a_request_has_every_field_of_a_resolved_recipe() -> None:
-    resolved = set(ResolvedRecipe.model_fields)
-
-    assert set(Recipe.model_fields) == resolved | {"seed", "metadata", "recipe"}
 
 
 def test_every_field_of_a_recipe_is_described(document: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+import datetime as dt
 import json
 import uuid
 from typing import Any
@@ -7,10 +8,11 @@ import pytest
 
 from smart_filter_api.auth.link_signer import LinkSigner
 from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.http import documents
 from smart_filter_api.presenters import batch as batch_answers
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.presenters import webhook_payload
-from smart_filter_api.schemas.jobs import Job
+from smart_filter_api.schemas.recipe import Resolved
 from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
 from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.queries import JobRow
@@ -26,9 +28,11 @@ from smart_filter_shared.recipe import (
     Recipe,
 )
 from smart_filter_shared.recipe.background import parse_background
-from smart_filter_shared.takes import MAX_SHOTS, Take, TakePerson, TakeReport, TakeShot
+from smart_filter_shared.takes import MAX_SHOTS, Take, TakeShot
 from smart_filter_shared.webhooks.outbox import ClaimedDelivery
 from smart_filter_tests.job_rows import CREATED_AT, Facts, a_job_row
+from smart_filter_wire.jobs import Job
+from smart_filter_wire.takes import TakePerson, TakeReport, TakeSwap
 
 SEGMENTATION, COMPOSITE = StageName.SEGMENTATION, StageName.COMPOSITE
 FACE, SMILE = StageName.FACE, StageName.SMILE
@@ -142,7 +146,7 @@ def test_empty_cutout_has_a_warning() -> None:
 
     job = answer_with({SEGMENTATION: {}, COMPOSITE: composed}, Recipe(outputs=(Output.CUTOUT,)))
 
-    assert job.warnings == ["No person was found in the photo: the cutout is empty."]
+    assert job.warnings == ("No person was found in the photo: the cutout is empty.",)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +187,7 @@ def test_attached_things_are_shown_and_null_where_none_are_looked_for() -> None:
     shown = answer_with({SEGMENTATION: {"coverage": 0.3, "attached": [thing]}})
     plain = answer_with({SEGMENTATION: {"coverage": 0.3}})
 
-    assert shown.model_dump(mode="json")["attached"] == [thing]
+    assert documents.to_json(shown)["attached"] == [thing]
     assert plain.attached is None
 
 
@@ -195,7 +199,7 @@ def test_people_faces_and_rating_are_null_unless_requested() -> None:
     without_face = answer_with(rated())
     assert (job.people, job.faces, job.rating) == (None, None, None)
     assert job.rating_reason == "not_requested"
-    assert (without_face.faces, without_face.rating) == ([], None)
+    assert (without_face.faces, without_face.rating) == ((), None)
     assert without_face.rating_reason == "no_face"
 
 
@@ -267,10 +271,19 @@ def test_filters_are_unknown_until_they_are_drawn() -> None:
     before = answer_with({}, recipe).filters
     after = answer_with({COMPOSITE: {"filters": drawn}}, recipe).filters
 
-    assert [one.model_dump() for one in before] == [
+    assert [dataclasses.asdict(one) for one in before] == [
         {"name": name, "applied": None, "reason": None} for name in ("grade", "hat")
     ]
-    assert [one.model_dump() for one in after] == drawn
+    assert [dataclasses.asdict(one) for one in after] == drawn
+
+
+def test_recipe_is_shown_as_it_is_described() -> None:
+    run_at = CREATED_AT.astimezone(dt.timezone(dt.timedelta(hours=2)))
+
+    shown = documents.to_json(answer_with({}, Recipe(run_at=run_at, filters=(Filter("hat"),))))
+
+    assert shown["recipe"].keys() == Resolved.model_fields.keys()
+    assert shown["recipe"]["run_at"] == "2026-01-01T08:30:00Z"
 
 
 LINKS = LinkTerms(
@@ -319,7 +332,7 @@ def test_webhook_contains_the_job_as_get_shows_it() -> None:
         "type": "job.succeeded",
         "timestamp": "2026-01-01T08:30:00Z",
         "data": json.loads(
-            presenters_job.render_job(job, links=LINKS, emotions=True).model_dump_json()
+            documents.encode(presenters_job.render_job(job, links=LINKS, emotions=True))
         ),
     }
 
@@ -364,10 +377,12 @@ def a_batch(items: int) -> BatchRow:
 def a_take(people: int) -> BatchTake:
     shots = tuple(TakeShot(JobId(uuid.UUID(int=item)), item) for item in range(MAX_SHOTS))
     found = tuple(
-        TakePerson(person, (1234.5,) * 4, 1, "the smile is better", tuple(range(MAX_SHOTS)))
+        TakePerson(person, (1234.5,) * 4, tuple(range(MAX_SHOTS)))
         for person in range(1, people + 1)
     )
-    report = TakeReport(0, found, ("Photo 3 was not used: it has another size.",) * 250, None)
+    swaps = tuple(TakeSwap(person.person, 1, "the smile is better") for person in found)
+    notes = ("Photo 3 was not used: it has another size.",) * 250
+    report = TakeReport(0, swaps, found, None, notes)
     job_id = JobId(uuid.UUID(int=9))
     return BatchTake(job_id, JobState.SUCCEEDED, None, Take(shots, report=report).as_json())
 
@@ -381,10 +396,10 @@ def test_batch_shows_its_take() -> None:
     assert (running.album and running.album.best, running.take) == ("take", None)
     assert shown is not None
     assert shown.link == f"/v1/jobs/{uuid.UUID(int=9)}"
-    assert [swap.model_dump() for swap in shown.swaps] == [
+    assert [dataclasses.asdict(swap) for swap in shown.swaps] == [
         {"person": 1, "item": 1, "reason": "the smile is better"}
     ]
-    assert [person.items for person in shown.people] == [list(range(MAX_SHOTS))]
+    assert [person.items for person in shown.people] == [tuple(range(MAX_SHOTS))]
 
 
 def test_large_take_keeps_its_swaps_in_the_webhook() -> None:

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client import errors
-from smart_filter_client.models import Job, job_from
+from smart_filter_client.models import Job
+from smart_filter_client.reading import read_answer
 from smart_filter_deploy.cli.batch.dashboard import Dashboard
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
 from smart_filter_deploy.cli.commands.pictures import backgrounds
@@ -22,6 +23,7 @@ from smart_filter_deploy.cli.terminal.progress import Progress
 from smart_filter_deploy.cli.terminal.signals import StopFlag
 from smart_filter_deploy.cli.terminal.text import escape_unprintable
 from smart_filter_shared.presets import PRESETS
+from smart_filter_tests.clients import job_document
 from smart_filter_tests.journals import an_entry
 from smart_filter_tests.print_results import PRINTABILITY
 
@@ -48,12 +50,14 @@ def text_of(console: Console) -> str:
 
 
 def a_job(**fields: Any) -> Job:  # noqa: ANN401 - as JSON has them
-    return job_from({"id": "j1", "state": "succeeded", **fields})
+    return read_answer(Job, job_document(**fields))
 
 
 def a_face(*, left: bool | None = True, right: bool | None = True) -> object:
     return {
         "box": [10, 20, 30, 40],
+        "score": 0.9,
+        "landmarks": [[1, 2]] * 5,
         "smile": {"level": "mild", "score": 0.5},
         "eyes": {"left_open": left, "right_open": right},
     }
@@ -65,15 +69,19 @@ def report_of(console: Console | None = None, **fields: Any) -> str:  # noqa: AN
     return text_of(console)
 
 
-NAMED = [{"name": name, "score": 0.9, "terms": {}} for name in ("paper", "sky", "mint")]
+TERMS = dict.fromkeys(("mood", "contrast", "harmony", "blending", "variety"), 0.5)
+NAMED = [{"name": name, "score": 0.9, "terms": TERMS} for name in ("paper", "sky", "mint")]
 PAPER = {"kind": "preset", "name": "paper", "reason": "calm [0.7]", "candidates": NAMED}
 RATING = {
     "score": 0.58,
     "avg_smiling_score": 0.6,
     "open_eye_ratio": 0.5,
+    "faces": 5,
+    "open_eyes": 4,
     "shares": {"smile": 0.8, "eyes": 0.2},
 }
 FAILURE = {
+    "title": "Photo cannot be read",
     "code": "image_unreadable",
     "detail": "the file ends early",
     "remedy": "Send another copy.",
@@ -226,7 +234,7 @@ def test_reused_stage_is_called_so_in_progress_and_report() -> None:
 
 def test_progress_on_a_terminal_keeps_a_line_for_each_stage() -> None:
     console = a_console(terminal=True)
-    waiting = {"name": "composite", "state": "waiting"}
+    waiting = {**DONE, "name": "composite", "state": "waiting", "seconds": None}
 
     with Progress(console) as progress:
         progress.add("a.png", a_job(stages=[DONE, waiting]))

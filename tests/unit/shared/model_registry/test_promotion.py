@@ -2,7 +2,6 @@ import math
 from collections import Counter
 from typing import Any
 
-import numpy as np
 import pytest
 
 from smart_filter_shared.errors import VersionRefused
@@ -10,10 +9,6 @@ from smart_filter_shared.feedback import examples
 from smart_filter_shared.feedback.examples import Split
 from smart_filter_shared.model_registry import promotion
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.results import Eyes, Face, Faces, Smile, Smiles
-from smart_filter_workers.learning import shadow_run
-from smart_filter_workers.results import Segmentation
 
 LIVE = "f" * 64
 
@@ -89,41 +84,6 @@ FIGURE = [0.9, 0.8, 1.0]
 def test_metrics_of_another_format_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(VersionRefused, match="metrics: "):
         promotion.check_metrics(given, TaskName.SEGMENTATION)
-
-
-LEFT = np.zeros((4, 8), np.uint8)
-LEFT[:, :4] = 255
-MIDDLE = np.roll(LEFT, 2, axis=1)
-FACE = Face((0, 0, 4, 4), 0.9, ((1, 1),) * 5)
-
-
-COUNTED = Smiles(
-    (Smile(SmileLevel.HUGE, 0.75), Smile(SmileLevel.NONE, 0.125)),
-    (Eyes(left_open=True, right_open=None), Eyes(left_open=True, right_open=False)),
-)
-TRIED = Smiles(
-    (Smile(SmileLevel.HUGE, 1.0), Smile(SmileLevel.MILD, 0.375)),
-    (Eyes(left_open=True, right_open=False), Eyes(left_open=True, right_open=False)),
-)
-
-
-def test_shadow_results_are_compared_with_the_live_ones() -> None:
-    mattes = (
-        Segmentation(matte=LEFT, coverage=0.5),
-        Segmentation(matte=MIDDLE, coverage=0.25),
-    )
-
-    assert shadow_run.measure_agreement(TaskName.SEGMENTATION, *mattes) == {
-        "iou": 8 / 24,
-        "coverage": 0.25,
-    }
-    assert shadow_run.measure_agreement(TaskName.SMILE, COUNTED, TRIED) == {
-        "level": 0.5,
-        "score": 0.25,
-    }
-    assert shadow_run.measure_agreement(TaskName.EYES, COUNTED, TRIED) == {"eyes": 0.75}
-    assert shadow_run.measure_agreement(TaskName.FACE, Faces((FACE,)), Faces(())) == {"faces": 0.0}
-    assert shadow_run.measure_agreement(TaskName.SMILE, Smiles((), ()), Smiles((), ())) is None
 
 
 def test_two_photos_of_ten_are_in_the_frozen_set() -> None:

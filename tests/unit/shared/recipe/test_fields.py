@@ -213,7 +213,7 @@ def test_background_file_with_another_background_is_a_contradiction() -> None:
         ("max_bytes=20kB outputs=matte", ["/max_bytes", "/outputs"]),
         (
             "max_bytes=20kB keep_metadata=true outputs=zip matte_bits=16",
-            ["/matte_bits", "/outputs", "/max_bytes", "/keep_metadata", "/outputs"],
+            ["/max_bytes", "/keep_metadata", "/outputs", "/matte_bits", "/outputs"],
         ),
         ("provenance=c2pa outputs=matte,zip,persons", ["/provenance", "/outputs"]),
         ("provenance=c2pa format=avif", ["/provenance", "/format"]),
@@ -231,7 +231,7 @@ def test_background_file_with_another_background_is_a_contradiction() -> None:
         ),
         (
             "background=keep shadow=drop outline=1% harmonize=0.5 light_wrap=0 scale=50%",
-            ["/shadow", "/outline", "/harmonize", "/scale", "/background"],
+            ["/scale", "/shadow", "/outline", "/harmonize", "/background"],
         ),
         (
             "background=transparent format=jpg margin=10px size=1000x1000 aspect=4:5",

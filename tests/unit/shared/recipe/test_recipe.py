@@ -225,7 +225,7 @@ def test_shadow_is_a_kind_with_a_darkness() -> None:
 
 
 def test_whole_photo_is_shown_without_a_region() -> None:
-    assert Framing().as_json()["roi"] == "0% 0% 100% 100%"
+    assert Recipe().as_json()["roi"] == "0% 0% 100% 100%"
     assert parse_fields(roi="0% 0% 100% 100%").framing.roi is None
 
 
@@ -256,7 +256,7 @@ AT_LIMIT = {
     "deadline_ms": f"1|{7 * 24 * 3600 * 1000}",
     "background": "blur:0|blur:1|keywords:a,b,c,d,e,f,g,h,i,j,k,l|keywords:" + "x" * 40,
     "persons": "1",
-    "margin": "50% 500px 50% 500px",
+    "margin": "50% 500px",
     "scale": "10%|100%",
     "position": "0% 100%",
     # Pixels and percents cannot be compared, as in the last one.
@@ -423,5 +423,5 @@ def test_files_and_filters_are_parsed_and_restored() -> None:
         seed="5",
     )
 
-    assert recipe.files == Files(16, 200_000, keep_metadata=True, effort=Effort.SMALL)
+    assert recipe.files == Files(200_000, matte_bits=16, keep_metadata=True, effort=Effort.SMALL)
     assert from_json(recipe.as_json(), seed=5, metadata={}) == recipe

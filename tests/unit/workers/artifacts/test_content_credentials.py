@@ -15,9 +15,9 @@ from PIL import Image
 from smart_filter_shared.config.settings import ProvenanceSettings
 from smart_filter_shared.errors import SetupFailed, TryAgain
 from smart_filter_shared.recipe import Effort, Files, Filter, Format, Output, Provenance
-from smart_filter_shared.takes import TakePerson, TakeReport
 from smart_filter_tests import certificates
 from smart_filter_tests.composite_jobs import a_job, composite, decode_pixels
+from smart_filter_wire.takes import TakeReport, TakeSwap
 from smart_filter_workers.artifacts import content_credentials
 from smart_filter_workers.artifacts.content_credentials import CredentialSigner
 from smart_filter_workers.images.metadata import xmp
@@ -140,14 +140,9 @@ def test_cutout_says_that_the_background_was_removed(signer: CredentialSigner) -
 
 
 def test_take_names_the_swaps_and_their_sources(signer: CredentialSigner) -> None:
-    box = (1.0, 1.0, 2.0, 2.0)
-    people = (
-        TakePerson(1, box, 2, "the eyes are open", (0, 2)),
-        TakePerson(2, box, 0, None, (0, 2)),
-        TakePerson(3, box, 2, "it was chosen", (0, 2)),
-    )
+    swaps = TakeSwap(1, 2, "the eyes are open"), TakeSwap(3, 2, "it was chosen")
     inputs = a_job("keep", files=MARKED, outputs=BOTH)
-    inputs = dataclasses.replace(inputs, take=TakeReport(0, people, (), None))
+    inputs = dataclasses.replace(inputs, take=TakeReport(0, swaps))
 
     result = signer.sign_files(composite(inputs))
 
@@ -165,7 +160,7 @@ def test_take_names_the_swaps_and_their_sources(signer: CredentialSigner) -> Non
 
 def test_take_without_a_swap_is_a_photo(signer: CredentialSigner) -> None:
     inputs = dataclasses.replace(
-        a_job("keep", files=MARKED), take=TakeReport(0, (), (), "The photos show other scenes.")
+        a_job("keep", files=MARKED), take=TakeReport(0, fallback="The photos show other scenes.")
     )
 
     image = signer.sign_files(composite(inputs)).image

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from smart_filter_tests import heic
-from smart_filter_tests.heic import QUARTERS, SIZE, a_heic, coded_item, ispe, overlay
+from smart_filter_tests.heic import QUARTERS, SIZE, a_heic, coded_item, grid, ispe, overlay
 from smart_filter_tests.pictures import encode
 from smart_filter_workers.decoder.time_limits import estimate_cost
 
@@ -21,6 +21,14 @@ LAYERS = a_heic(
     overlay([2], SIZE),
     overlay(range(3, 13), (64, 64)),
     *(coded_item(QUARTERS, ispe(5000, 1000)) for _ in range(10)),
+)
+
+
+# As phones write 12 MP: 48 tiles, and a map with a quarter of the pixels.
+PHONE_GRID = a_heic(
+    grid(8, 6, range(2, 50), (4032, 3024)),
+    *(coded_item(QUARTERS, ispe(512, 512)) for _ in range(48)),
+    coded_item(QUARTERS, ispe(2016, 1512), references=((b"auxl", [1]),)),
 )
 
 
@@ -48,8 +56,9 @@ def test_limit_follows_pixels_and_bytes(content: bytes, seconds: float) -> None:
         (a_png(4000, 3000), False),
         (a_png(4000, 4000), True),
         (LAYERS, True),
+        (PHONE_GRID, False),
     ],
-    ids=["no picture", "12 MP", "16 MP", "layers of 50 MP"],
+    ids=["no picture", "12 MP", "16 MP", "layers of 50 MP", "tiles and gain map of a phone"],
 )
 def test_picture_with_more_pixels_than_an_ordinary_photo_is_large(
     content: bytes,

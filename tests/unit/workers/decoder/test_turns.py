@@ -114,19 +114,49 @@ def test_picture_that_becomes_slow_leaves_the_reserved_child(decoder: Decoder) -
         decoder.turns.end(slow)
 
         assert quick.result().child == RESERVED
-    assert decoder.turns.list_slow() == [ANN, CEM]
+    assert decoder.turns.list_slow() == {ANN, CEM}
 
 
-@pytest.mark.parametrize("waiting", [ANN, CEM])
-def test_picture_that_becomes_slow_goes_on_while_no_quick_one_of_others_waits(
-    decoder: Decoder, waiting: Tenant
-) -> None:
-    decoder.begin(ANN)
+def test_picture_that_becomes_slow_goes_on_while_no_quick_ones_of_others_come() -> None:
+    decoder = Decoder()
     slow = decoder.begin(CEM)
+    assert slow.child == RESERVED
     decoder.clock.now += LONG
 
-    with decoder.wait(waiting):
-        decoder.turns.check(slow)
+    decoder.turns.check(slow)
+
+
+def test_picture_is_slow_before_it_ends(decoder: Decoder) -> None:
+    decoder.begin(BOB)
+    decoder.begin(CEM)
+    decoder.clock.now += LONG
+
+    assert decoder.turns.list_slow() == {ANN, BOB, CEM}
+
+
+def test_waiting_for_a_core_makes_no_picture_slow(decoder: Decoder) -> None:
+    decoder.begin(ANN)
+    turn = decoder.begin(CEM)
+    decoder.clock.now += LONG
+    turn.starved_seconds = LONG - 1
+
+    decoder.turns.check(turn)
+    decoder.turns.end(turn)
+
+    assert decoder.turns.list_slow() == {ANN}
+
+
+def test_picture_that_must_be_quick_and_is_not_waits_for_no_child(decoder: Decoder) -> None:
+    requester = Requester(CEM, must_be_quick=True, wait_seconds=60)
+
+    with pytest.raises(DecodingStopped, match="longer than its job's size"):
+        decoder.turns.begin(requester, is_large=True)
+
+    assert decoder.turns.list_slow() == {ANN, CEM}
+
+
+def test_picture_that_must_be_quick_and_is_begins(decoder: Decoder) -> None:
+    assert decoder.turns.begin(Requester(CEM, must_be_quick=True)).child == RESERVED
 
 
 def test_picture_in_the_other_child_is_not_stopped(decoder: Decoder) -> None:

@@ -25,11 +25,12 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live import backgrounds
 from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.results import Eyes, Smile
+from smart_filter_shared.results import Smile
 from smart_filter_shared.telemetry import metrics
 from smart_filter_tests.drawn_portrait import a_face
 from smart_filter_tests.pictures import noise
 from smart_filter_tests.serving import a_photo
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers import images
 from smart_filter_workers.live import frames, messages, refocus
 from smart_filter_workers.live.latest_slot import LatestSlot, ReceivedFrame

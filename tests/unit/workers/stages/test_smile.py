@@ -1,8 +1,9 @@
 import pytest
 
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.results import Eyes, Face, Faces, Smile
+from smart_filter_shared.results import Face, Faces, Smile
 from smart_filter_tests.pictures import noise, prepared_photo
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.stages.smile import stage
 from smart_filter_workers.stages.smile.models.base import to_level
 from smart_filter_workers.stages.smile.models.geometry import LEVEL_THRESHOLDS

@@ -7,7 +7,6 @@ from typing import Final, cast
 
 import numpy as np
 
-from smart_filter_shared.results import Eyes
 from smart_filter_training.evaluation import dataset_files, metrics
 from smart_filter_training.evaluation.base import (
     Cell,
@@ -17,6 +16,7 @@ from smart_filter_training.evaluation.base import (
     PreparePhoto,
     Score,
 )
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.smile.eye_face import build_face
 from smart_filter_workers.stages.smile.models.base import EyeReader

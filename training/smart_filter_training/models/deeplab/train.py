@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_training import torch_checkpoints
+from smart_filter_training import loop, preflight
 from smart_filter_training.annotations import outlines, pictures, splits
 from smart_filter_training.annotations.marks import AnnotatedPicture
 from smart_filter_training.annotations.splits import SplitOptions, Splits
+from smart_filter_training.card import TrainingCard
 from smart_filter_training.evaluation import (
     confidence_intervals,
     measure_in_process,
@@ -33,6 +34,7 @@ from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.onnx_export import OPSET, PARITY, Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
+from smart_filter_training.torch_learner import TorchLearner
 from smart_filter_workers.models import admission
 from smart_filter_workers.networks.runtimes import network_input
 from smart_filter_workers.networks.runtimes.handling import Activation, Handling, TrainedTask
@@ -48,11 +50,12 @@ Floats: TypeAlias = NDArray[np.float32]
 # (H, W) uint8: 0 background, PERSON, NOT_COUNTED.
 Classes: TypeAlias = NDArray[np.uint8]
 
-TASK: Final = TaskName.SEGMENTATION
-MODEL: Final = "onnx"
-FILE: Final = "deeplabv3plus.onnx"
-PACKAGES: Final = ("torch", "onnx", "pycocotools", "tensorboard")
-FINE_TUNING: Final = None
+CARD: Final = TrainingCard(
+    TaskName.SEGMENTATION,
+    "onnx",
+    "deeplabv3plus.onnx",
+    ("torch", "onnx", "pycocotools", "tensorboard"),
+)
 # The label to learn, unless `label` names another one.
 LABEL: Final = "person"
 PERSON: Final = 1
@@ -122,9 +125,7 @@ class Configuration:
             "checkpoint_every": 1,
             "most_faults": 0,
         }
-        for name, value in least.items():
-            if getattr(self, name) < value:
-                raise SetupFailed(f"{name} is {getattr(self, name)}: set at least {value}")
+        preflight.require_least(self, least)
         if not self.epochs and not self.iterations:
             raise SetupFailed("epochs and iterations are both 0: set one of them")
         if self.crop % SIDE_MULTIPLE_PX or self.crop < 2 * SIDE_MULTIPLE_PX:
@@ -136,17 +137,6 @@ class Configuration:
             raise SetupFailed(f"smallest is {self.smallest}: set more than 0, at most `largest`")
         if not 0 < self.learning_rate <= 1:
             raise SetupFailed(f"learning_rate is {self.learning_rate}: set more than 0, at most 1")
-
-    @property
-    def split_options(self) -> SplitOptions:
-        """The annotations to read."""
-        return SplitOptions(
-            labels=((self.label or LABEL).casefold(),),
-            annotations=self.annotations,
-            validation=self.validation,
-            validation_share=self.validation_share,
-            most_faults=self.most_faults,
-        )
 
     def count_steps(self, pictures: int) -> int:
         """Return the number of batches of a run."""
@@ -184,12 +174,12 @@ class Batches:
 
 def read_folder(folder: Path, configuration: Configuration) -> Data:
     """Read a folder of pictures with outlines of persons.  Raises FolderUnreadable."""
-    return splits.read_splits(folder, configuration.split_options)
+    return splits.read_splits(folder, SplitOptions.read(configuration, LABEL))
 
 
 def check_data(folder: Path, configuration: Configuration) -> Iterator[Finding]:
     """Find the problems of a folder.  Raises FolderUnreadable."""
-    yield from splits.check_data(folder, configuration.split_options)
+    yield from splits.check_data(folder, SplitOptions.read(configuration, LABEL))
 
 
 def draw_classes(picture: AnnotatedPicture, labels: Sequence[str]) -> Classes:
@@ -240,7 +230,7 @@ def normalize(srgb: Srgb8) -> Floats:
 def train(data: Data, configuration: Configuration, record: RunRecord) -> Network:
     """Train by stochastic gradient descent, or resume the record's run.
 
-    Raises SetupFailed when the checkpoint belongs to another run.
+    Raises SetupFailed when the checkpoint cannot be read.
     """
     torch = importlib.import_module("torch")
     torch.manual_seed(configuration.seed)
@@ -248,45 +238,23 @@ def train(data: Data, configuration: Configuration, record: RunRecord) -> Networ
     if device == "cpu":
         record.note(device="cpu: torch has no GPU; a run takes about fifty times as long")
     module = build_network(configuration).to(device)
-    optimizer = torch.optim.SGD(
-        module.parameters(),
-        lr=configuration.learning_rate,
-        momentum=configuration.momentum,
-        weight_decay=configuration.weight_decay,
-    )
-    scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
     shown = pictures.select_marked(data.train)
-    batches = Batches(shown, data.labels, configuration)
     steps = configuration.count_steps(len(shown))
-    run = repr((configuration, data.digest))
-    state = torch_checkpoints.load(record.checkpoint_folder, run)
-    start = 0
-    if state is not None:
-        start = int(state["done"])
-        module.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        scaler.load_state_dict(state["scaler"])
-    module.train()
-    for number in range(start, steps):
-        # Dropout depends on the seed and the number alone, so that a run that was resumed ends
-        # like one that never stopped.
-        torch.manual_seed(configuration.seed * 1_000_003 + number)
-        rate = configuration.learning_rate * (1 - number / steps) ** configuration.power
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss = _train_batch(module, optimizer, scaler, batches.make_batch(number), configuration)
-        done = number + 1
-        if done % CURVE_INTERVAL == 0 or done == steps:
-            record.scalar("train/loss", loss, done)
-            record.scalar("train/learning_rate", rate, done)
-        if done % configuration.checkpoint_every == 0 or done == steps:
-            state = {
-                "done": done,
-                "model": module.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "scaler": scaler.state_dict(),
-            }
-            torch_checkpoints.save(record.checkpoint_folder, run, state)
+    learner = TorchLearner(
+        module=module.train(),
+        optimizer=torch.optim.SGD(
+            module.parameters(),
+            lr=configuration.learning_rate,
+            momentum=configuration.momentum,
+            weight_decay=configuration.weight_decay,
+        ),
+        compute_losses=partial(_compute_losses, module),
+        rates=partial(_rates, configuration, steps),
+        seed=configuration.seed,
+        clip=configuration.clip,
+    )
+    plan = loop.Plan(steps, CURVE_INTERVAL, configuration.checkpoint_every)
+    loop.train(learner, Batches(shown, data.labels, configuration).make_batch, plan, record)
     return Network(module.eval(), configuration)
 
 
@@ -323,11 +291,11 @@ def measure(file: Path, folder: Path) -> Mapping[str, Figure]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         weights = Path(scratch)
-        entry = Path(FILE).stem
+        entry = Path(CARD.file).stem
         admitted = AdmittedFile(
             name="",
             sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-            kind=MODEL,
+            kind=CARD.model,
             entry=entry,
             handling=_read_handling(file),
         )
@@ -335,7 +303,7 @@ def measure(file: Path, folder: Path) -> Mapping[str, Figure]:
         model = partial(
             onnx.load(weights), parameters=onnx.CARD.completed({ENTRY_PARAMETER: entry})
         )
-        return measure_in_process.measure_model(tasks.get_task(TASK), model, folder)
+        return measure_in_process.measure_model(tasks.get_task(CARD.task), model, folder)
 
 
 def export(network: Network, data: Data, folder: Path) -> Exported:
@@ -345,7 +313,7 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
     """
     torch = importlib.import_module("torch")
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / FILE
+    file = folder / CARD.file
     partial_file = file.with_suffix(".part")
     side = network.configuration.crop
     network.module.cpu()
@@ -370,7 +338,7 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
         worst = max(worst, float(np.abs(answer[0] - _predict(network, srgb)).max()))
     if worst > PARITY:
         raise SetupFailed(
-            f"the answers of {FILE} differ from the network's by {worst:.2g}, at most {PARITY}"
+            f"the answers of {CARD.file} differ from the network's by {worst:.2g}, at most {PARITY}"
         )
     text = json.dumps(handling.non_defaults, indent=2)
     file.with_suffix(".json").write_text(f"{text}\n", encoding="utf-8")
@@ -391,14 +359,14 @@ def make_handling(side_px: int) -> Handling:
     )
 
 
-def _train_batch(
-    module: Torch,
-    optimizer: Torch,
-    scaler: Torch,
-    batch: tuple[Floats, NDArray[np.int64]],
-    configuration: Configuration,
-) -> float:
-    """Train on one batch; return its loss."""
+def _rates(configuration: Configuration, steps: int, number: int) -> list[float]:
+    return [configuration.learning_rate * (1 - number / steps) ** configuration.power]
+
+
+def _compute_losses(
+    module: Torch, batch: tuple[Floats, NDArray[np.int64]]
+) -> tuple[dict[str, Torch], dict[str, float]]:
+    """Return the entropy of a batch."""
     torch = importlib.import_module("torch")
     device = next(module.parameters()).device
     inputs, classes = (torch.as_tensor(array).to(device) for array in batch)
@@ -409,15 +377,7 @@ def _train_batch(
         scores.float(), classes, ignore_index=NOT_COUNTED, reduction="sum"
     )
     # In a batch of crowds alone, no pixel counts.
-    loss = total / (classes != NOT_COUNTED).sum().clamp(min=1)
-    optimizer.zero_grad()
-    scaler.scale(loss).backward()
-    if configuration.clip > 0:
-        scaler.unscale_(optimizer)
-        torch.nn.utils.clip_grad_norm_(module.parameters(), configuration.clip)
-    scaler.step(optimizer)
-    scaler.update()
-    return float(loss.detach())
+    return {"loss": total / (classes != NOT_COUNTED).sum().clamp(min=1)}, {}
 
 
 def _predict(network: Network, srgb: Srgb8) -> Numbers:

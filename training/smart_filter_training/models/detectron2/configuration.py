@@ -6,7 +6,7 @@ from typing import Final
 import yaml
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_training.annotations.splits import SplitOptions
+from smart_filter_training import preflight
 from smart_filter_workers.networks.detectron2 import model_builder, predictor_cache
 from smart_filter_workers.networks.detectron2.config_documents import Document, Value
 from smart_filter_workers.networks.detectron2.model_builder import BuiltModel, Foreign
@@ -86,22 +86,10 @@ class Configuration:
             "short_side": 32,
             "long_side": 32,
         }
-        for name, value in least.items():
-            if getattr(self, name) < value:
-                raise SetupFailed(f"{name} is {getattr(self, name)}: set at least {value}")
+        preflight.require_least(self, least)
         for name in ("learning_rate", "smallest", "threshold"):
             if not 0 < getattr(self, name) <= 1:
                 raise SetupFailed(f"{name} is {getattr(self, name)}: set more than 0, at most 1")
-
-    def split_options(self, label: str) -> SplitOptions:
-        """Return the annotations to read; label: the model's own."""
-        return SplitOptions(
-            labels=((self.label or label).casefold(),),
-            annotations=self.annotations,
-            validation=self.validation,
-            validation_share=self.validation_share,
-            most_faults=self.most_faults,
-        )
 
     @property
     def frozen_stages(self) -> int:

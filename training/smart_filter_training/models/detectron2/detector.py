@@ -1,7 +1,7 @@
-"""Train a detector with detectron2's own trainer, optimizer, schedule and hooks."""
+"""Train a detector with detectron2's own losses, optimizer and schedule."""
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_training import torch_checkpoints
+from smart_filter_training import loop
 from smart_filter_training.annotations import outlines, pictures
 from smart_filter_training.annotations.marks import AnnotatedPicture, Mark
 from smart_filter_training.annotations.splits import Splits
@@ -23,6 +23,7 @@ from smart_filter_training.models.detectron2.configuration import (
     to_yaml,
 )
 from smart_filter_training.run_record import RunRecord
+from smart_filter_training.torch_learner import TorchLearner
 from smart_filter_workers.networks.detectron2 import checkpoints
 from smart_filter_workers.networks.detectron2.model_builder import BuiltModel, Foreign
 from smart_filter_workers.networks.detectron2.predictor import input_size
@@ -34,8 +35,6 @@ Floats: TypeAlias = NDArray[np.float32]
 
 # Iterations from one point of the curves to the next.
 CURVE_INTERVAL: Final = 10
-# The trainer's numbers that are times.
-_TIMES: Final = ("data_time", "rank_data_time", "time")
 # The divisor of RetinaNet's losses, a running mean that its state leaves out.
 _MEAN: Final = "loss_normalizer"
 _BACKBONE: Final = "backbone.bottom_up."
@@ -74,7 +73,7 @@ class Batches:
     """Endless batches of marked pictures; each depends on the seed and its number alone.
 
     labels: in the order of the network's classes; order: "BGR" or "RGB", by the network.
-    masks: whether outlines are learned too; start: the number of the first batch.
+    masks: whether outlines are learned too.
     """
 
     pictures: Sequence[AnnotatedPicture]
@@ -82,14 +81,10 @@ class Batches:
     configuration: Configuration
     order: str
     masks: bool
-    start: int = 0
 
-    def __iter__(self) -> Iterator[list[dict[str, Foreign]]]:
-        """Yield batch after batch, as detectron2's models take them."""
-        number = self.start
-        while True:
-            yield [_to_detectron2(example, self.order) for example in self.examples(number)]
-            number += 1
+    def make_batch(self, number: int) -> list[dict[str, Foreign]]:
+        """Return one batch, as detectron2's models take it."""
+        return [_to_detectron2(example, self.order) for example in self.examples(number)]
 
     def examples(self, number: int) -> list[Example]:
         """Return the examples of one batch."""
@@ -122,14 +117,14 @@ def train(
     """Train a network on pictures, or resume the record's run.
 
     architectures: the allowed ones, the default first; label: the name of the network's class.
-    Raises SetupFailed when the configuration or the weights to start with do not fit.
+    Raises SetupFailed when the configuration or the weights to start with do not fit, or the
+    checkpoint cannot be read.
     """
     architecture = configuration.architecture or architectures[0]
     if architecture not in architectures:
         raise SetupFailed(f"architecture is {architecture!r}: set {' or '.join(architectures)}")
     torch = importlib.import_module("torch")
     solver = importlib.import_module("detectron2.solver")
-    engine = importlib.import_module("detectron2.engine")
     torch.manual_seed(configuration.seed)
     text = to_yaml(configuration, architecture, len(splits.labels))
     network = build_network(text, (label,))
@@ -137,40 +132,23 @@ def train(
     node = configure_solver(network, configuration)
     model = network.model
     optimizer = solver.build_optimizer(node, model)
-    scheduler = solver.build_lr_scheduler(node, optimizer)
-    run = repr((text, configuration, splits.digest))
-    state = torch_checkpoints.load(record.checkpoint_folder, run)
-    start = 0 if state is None else int(state["done"])
     batches = Batches(
         pictures=pictures.select_marked(splits.train),
         labels=splits.labels,
         configuration=configuration,
         order=node.INPUT.FORMAT,
         masks=node.MODEL.MASK_ON,
-        start=start,
     )
-    trainer = _make_trainer(engine, node, model, batches, optimizer)
-    trainer.register_hooks(
-        [
-            # Random numbers of the network depend on the seed and the iteration alone, so that a
-            # run that was resumed ends like one that never stopped.
-            engine.hooks.CallbackHook(before_step=partial(_set_seed, torch, configuration.seed)),
-            engine.hooks.LRScheduler(optimizer, scheduler),
-            engine.hooks.CallbackHook(after_step=partial(_draw_curves, record, optimizer)),
-            engine.hooks.CallbackHook(
-                after_step=partial(
-                    _save_checkpoint, record.checkpoint_folder, run, model, configuration
-                )
-            ),
-        ]
+    learner = TorchLearner(
+        module=model.train(),
+        optimizer=optimizer,
+        compute_losses=partial(_compute_losses, model, node),
+        rates=partial(_rates, solver.build_lr_scheduler(node, optimizer)),
+        seed=configuration.seed,
+        others={_MEAN: _LossMean(model)},
     )
-    if state is not None:
-        model.load_state_dict(state["model"])
-        if state["mean"] is not None:
-            setattr(model, _MEAN, state["mean"])
-        trainer.load_state_dict(state["trainer"])
-    if start < configuration.iterations:
-        trainer.train(start, configuration.iterations)
+    plan = loop.Plan(configuration.iterations, CURVE_INTERVAL, configuration.checkpoint_every)
+    loop.train(learner, batches.make_batch, plan, record)
     model.eval().requires_grad_(requires_grad=False)
     return Detector(network, text, configuration)
 
@@ -289,42 +267,36 @@ def _load_weights(network: BuiltModel, path: Path) -> tuple[str, ...]:
     return random
 
 
-def _make_trainer(
-    engine: Foreign, node: Foreign, model: Foreign, batches: Batches, optimizer: Foreign
-) -> Foreign:
-    """Return detectron2's trainer; on a GPU the one that computes in half precision."""
-    if not node.SOLVER.AMP.ENABLED:
-        return engine.SimpleTrainer(model, batches, optimizer)
-    scaler = importlib.import_module("torch").amp.GradScaler("cuda")
-    return engine.AMPTrainer(model, batches, optimizer, grad_scaler=scaler)
+@dataclass(frozen=True, slots=True)
+class _LossMean:
+    """The running mean by which RetinaNet divides its losses; its own state leaves it out."""
+
+    model: Foreign
+
+    def state_dict(self) -> Mapping[str, Foreign]:
+        """Return the mean; nothing for other networks, and before the first batch."""
+        mean = getattr(self.model, _MEAN, None)
+        return {} if mean is None else {_MEAN: mean}
+
+    def load_state_dict(self, state: Mapping[str, Foreign]) -> None:
+        """Restore the mean."""
+        if state:
+            setattr(self.model, _MEAN, state[_MEAN])
 
 
-def _set_seed(torch: Foreign, seed: int, trainer: Foreign) -> None:
-    torch.manual_seed(seed * 1_000_003 + trainer.iter)
+def _rates(schedule: Foreign, number: int) -> Sequence[float]:
+    """Return what detectron2's schedule gives each group of parameters at an iteration."""
+    schedule.last_epoch = number
+    rates: Sequence[float] = schedule.get_lr()
+    return rates
 
 
-def _draw_curves(record: RunRecord, optimizer: Foreign, trainer: Foreign) -> None:
-    """Add the losses and the learning rate to the curves."""
-    done = trainer.iter + 1
-    if done % CURVE_INTERVAL and done != trainer.max_iter:
-        return
-    for name, (value, _) in trainer.storage.latest().items():
-        if name not in _TIMES:
-            record.scalar(f"train/{name}", float(value), done)
-    record.scalar("train/learning_rate", float(optimizer.param_groups[0]["lr"]), done)
-
-
-def _save_checkpoint(
-    folder: Path, run: str, model: Foreign, configuration: Configuration, trainer: Foreign
-) -> None:
-    """Save the state of the run when a checkpoint is due."""
-    done = trainer.iter + 1
-    if done % configuration.checkpoint_every and done != configuration.iterations:
-        return
-    state: dict[str, object] = {
-        "done": done,
-        "model": model.state_dict(),
-        "trainer": trainer.state_dict(),
-        "mean": getattr(model, _MEAN, None),
-    }
-    torch_checkpoints.save(folder, run, state)
+def _compute_losses(
+    model: Foreign, node: Foreign, batch: list[dict[str, Foreign]]
+) -> tuple[Mapping[str, Foreign], Mapping[str, float]]:
+    """Return the losses of a batch, and what the network says about it."""
+    torch = importlib.import_module("torch")
+    events = importlib.import_module("detectron2.utils.events")
+    with events.EventStorage() as storage, torch.autocast("cuda", enabled=node.SOLVER.AMP.ENABLED):
+        losses = model(batch)
+    return losses, {name: float(value) for name, (value, _) in storage.latest().items()}

@@ -17,7 +17,8 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_training.annotations import outlines, pictures, splits
 from smart_filter_training.annotations.marks import AnnotatedPicture
-from smart_filter_training.annotations.splits import Splits
+from smart_filter_training.annotations.splits import SplitOptions, Splits
+from smart_filter_training.card import TrainingCard
 from smart_filter_training.evaluation import (
     confidence_intervals,
     measure_in_process,
@@ -69,16 +70,12 @@ class DetectorModel:
     kind of weights.  has_outlines: whether it finds outlines too.
     """
 
-    TASK: TaskName
-    MODEL: str
-    FILE: str
-    PACKAGES: tuple[str, ...]
+    CARD: TrainingCard
     LABEL: str
     architectures: tuple[str, ...]
     product: ModuleType
     kind: str
     has_outlines: bool
-    FINE_TUNING: None = None
 
     @property
     def Configuration(self) -> type[settings.Configuration]:  # noqa: N802 - a class
@@ -87,11 +84,11 @@ class DetectorModel:
 
     def read_folder(self, folder: Path, configuration: settings.Configuration) -> Splits:
         """Read a folder of annotated pictures.  Raises FolderUnreadable."""
-        return splits.read_splits(folder, configuration.split_options(self.LABEL))
+        return splits.read_splits(folder, SplitOptions.read(configuration, self.LABEL))
 
     def check_data(self, folder: Path, configuration: settings.Configuration) -> Iterator[Finding]:
         """Find the problems of a folder.  Raises FolderUnreadable."""
-        yield from splits.check_data(folder, configuration.split_options(self.LABEL))
+        yield from splits.check_data(folder, SplitOptions.read(configuration, self.LABEL))
 
     def train(
         self, data: Splits, configuration: settings.Configuration, record: RunRecord
@@ -123,7 +120,7 @@ class DetectorModel:
 
         Raises SetupFailed when their answers differ from the trained network's.
         """
-        weights = folder / self.FILE
+        weights = folder / self.CARD.file
         config = weights.with_suffix(".yaml")
         folder.mkdir(parents=True, exist_ok=True)
         config.write_text(network.text, encoding="utf-8")
@@ -160,7 +157,7 @@ class DetectorModel:
             model = partial(
                 self.product.load(weights), parameters=self.product.CARD.completed(parameters)
             )
-            return measure_in_process.measure_model(tasks.get_task(self.TASK), model, folder)
+            return measure_in_process.measure_model(tasks.get_task(self.CARD.task), model, folder)
 
     @contextmanager
     def _admit(self, file: Path) -> Iterator[tuple[Path, Parameters]]:
@@ -175,10 +172,12 @@ class DetectorModel:
 
 
 FACES: Final = DetectorModel(
-    TASK=TaskName.FACE,
-    MODEL="detectron2-faces",
-    FILE="detectron2-faces.npz",
-    PACKAGES=("torch", "detectron2", "tensorboard"),
+    CARD=TrainingCard(
+        TaskName.FACE,
+        "detectron2-faces",
+        "detectron2-faces.npz",
+        ("torch", "detectron2", "tensorboard"),
+    ),
     LABEL="face",
     architectures=(FASTER_RCNN, RETINANET),
     product=detectron2_faces,
@@ -186,10 +185,12 @@ FACES: Final = DetectorModel(
     has_outlines=False,
 )
 PERSONS: Final = DetectorModel(
-    TASK=TaskName.SEGMENTATION,
-    MODEL="detectron2",
-    FILE="detectron2.npz",
-    PACKAGES=("torch", "detectron2", "pycocotools", "tensorboard"),
+    CARD=TrainingCard(
+        TaskName.SEGMENTATION,
+        "detectron2",
+        "detectron2.npz",
+        ("torch", "detectron2", "pycocotools", "tensorboard"),
+    ),
     LABEL="person",
     architectures=(MASK_RCNN,),
     product=detectron2,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_training import onnx_export
+from smart_filter_training.card import KERAS, TrainingCard
 from smart_filter_training.evaluation import confidence_intervals, metrics
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.examples import Data, Examples
@@ -34,19 +35,21 @@ Rng = np.random.Generator
 # The least scores of mild, moderate and huge smiles.
 Thresholds = tuple[float, float, float]
 
-TASK: Final = TaskName.SMILE
-MODEL: Final = "expression"
-FILE: Final = "expression.onnx"
-PACKAGES: Final = ("keras", "tensorflow", "tensorboard", "tf2onnx")
-# Corrections are few, and correct the smile alone.
-FINE_TUNING: Final[Mapping[str, str]] = {
-    "start": "own",
-    "known": "smile",
-    "epochs": "8",
-    "batch_size": "32",
-    "learning_rate": "2e-4",
-    "held_out_share": "0.2",
-}
+CARD: Final = TrainingCard(
+    TaskName.SMILE,
+    "expression",
+    "expression.onnx",
+    KERAS,
+    # Corrections are few, and correct the smile alone.
+    fine_tuning={
+        "start": "own",
+        "known": "smile",
+        "epochs": "8",
+        "batch_size": "32",
+        "learning_rate": "2e-4",
+        "held_out_share": "0.2",
+    },
+)
 OWN_WEIGHTS: Final = Path(__file__).parent / "expression.weights.h5"
 # The outputs of the network with their weights in the loss. Both counts of smiles are similar.
 LOSS_WEIGHTS: Final = {"emotion": 1.0, "smile": 0.5, "smile_or_surprise": 0.5}
@@ -142,10 +145,12 @@ def train(data: Data, configuration: Configuration, record: RunRecord) -> Networ
 
     Raises SetupFailed when the configuration is wrong or the file to start with does not fit.
     """
-    from smart_filter_training import keras_task  # noqa: PLC0415 - checks need no framework
+    from smart_filter_training import keras_learner  # noqa: PLC0415 - checks need no framework
 
-    network = keras_task.start(partial(_build_network, record), configuration, trained=OWN_WEIGHTS)
-    return keras_task.train(
+    network = keras_learner.start(
+        partial(_build_network, record), configuration, trained=OWN_WEIGHTS
+    )
+    return keras_learner.train(
         network,
         data,
         configuration,
@@ -177,14 +182,14 @@ def measure(file: Path, folder: Path) -> dict[str, Figure]:
 
 
 def export(network: Network, data: Data, folder: Path) -> Exported:
-    """Write FILE with the thresholds that suit it.  Raises SetupFailed."""
-    from smart_filter_training import keras_task  # noqa: PLC0415 - checks need no framework
+    """Write the file with the thresholds that suit it.  Raises SetupFailed."""
+    from smart_filter_training import keras_learner  # noqa: PLC0415 - checks need no framework
 
-    exact = keras_task.to_full_precision(network)
+    exact = keras_learner.to_full_precision(network)
     thresholds = _choose_thresholds(_predict(exact, data.validation), data.validation)
     return onnx_export.to_onnx(
         exact,
-        folder / FILE,
+        folder / CARD.file,
         inputs=to_inputs(data.validation.pictures[:_COMPARED]),
         metadata={expression.THRESHOLDS_KEY: json.dumps(thresholds)},
     )

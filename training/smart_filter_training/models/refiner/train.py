@@ -6,7 +6,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -15,7 +15,8 @@ import numpy as np
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_training import torch_checkpoints
+from smart_filter_training import loop
+from smart_filter_training.card import TrainingCard
 from smart_filter_training.evaluation import (
     confidence_intervals,
     measure_in_process,
@@ -33,6 +34,7 @@ from smart_filter_training.models.unet.pairs import Pair
 from smart_filter_training.onnx_export import Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
+from smart_filter_training.torch_learner import TorchLearner
 from smart_filter_workers.networks.mattes import modnet
 from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
@@ -44,11 +46,12 @@ from smart_filter_workers.weights import files
 
 Torch: TypeAlias = Any  # torch is not installed where types are checked
 
-TASK: Final = TaskName.SEGMENTATION
-MODEL: Final = "people"
-FILE: Final = "refiner.onnx"
-PACKAGES: Final = ("torch", "onnx", "tensorboard")
-FINE_TUNING: Final = None
+CARD: Final = TrainingCard(
+    TaskName.SEGMENTATION,
+    "people",
+    "refiner.onnx",
+    ("torch", "onnx", "tensorboard"),
+)
 
 # Iterations from one point of the curves to the next, and to the next checkpoint.
 CURVE_INTERVAL, CHECKPOINT_INTERVAL = 25, 100
@@ -183,24 +186,27 @@ def check_data(folder: Path, configuration: Configuration) -> Iterator[Finding]:
 def train(data: Data, configuration: Configuration, record: RunRecord) -> Network:
     """Train on faulty crops, or resume the record's run.
 
-    Raises SetupFailed when the checkpoint belongs to another run.
+    Raises SetupFailed when the checkpoint cannot be read.
     """
     torch = importlib.import_module("torch")
     module = build_network(configuration).module
     average = copy.deepcopy(module)
     added = {id(part) for part in module.added}
     carried = [each for each in module.parameters() if each.requires_grad and id(each) not in added]
-    optimizer = torch.optim.AdamW(
-        [{"params": carried, "share": 1}, {"params": module.added, "share": ADDED_RATE}],
-        lr=configuration.learning_rate,
-        weight_decay=configuration.weight_decay,
+    learner = TorchLearner(
+        module=module,
+        optimizer=torch.optim.AdamW(
+            [{"params": carried}, {"params": module.added}],
+            lr=configuration.learning_rate,
+            weight_decay=configuration.weight_decay,
+        ),
+        compute_losses=partial(_compute_losses, module),
+        rates=partial(_rates, configuration),
+        seed=configuration.seed,
+        clip=MAX_GRADIENT,
+        average=average,
+        averaged=AVERAGED,
     )
-    parts = {"module": module, "average": average, "optimizer": optimizer}
-    run = repr((configuration, data.digest))
-    state = torch_checkpoints.load(record.checkpoint_folder, run)
-    if state is not None:
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
     examples = batches.read_examples(
         data.train, data.weights, composites_share=configuration.composites_share
     )
@@ -211,31 +217,25 @@ def train(data: Data, configuration: Configuration, record: RunRecord) -> Networ
         sides_px=(configuration.smallest_px, configuration.largest_px),
         seed=configuration.seed,
     )
-    steps = configuration.iterations
-    for number in range(int(state["done"]) if state else 0, steps):
-        fallen = (1 + math.cos(math.pi * number / steps)) / 2
-        rate = configuration.learning_rate * (min(1, (number + 1) / WARM_UP) * fallen + LAST_RATE)
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group["share"]
-        loss = compute_loss(module, crops.make_batch(number))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(module.parameters(), MAX_GRADIENT)
-        optimizer.step()
-        done = number + 1
-        with torch.no_grad():
-            kept = min(AVERAGED, done / (done + 9))
-            for mean, new in zip(average.parameters(), module.parameters(), strict=True):
-                mean.lerp_(new, 1 - kept)
-        if done % CURVE_INTERVAL == 0 or done == steps:
-            record.scalar("train/loss", float(loss.detach()), done)
-        if done % CHECKPOINT_INTERVAL == 0 or done == steps:
-            states = {name: part.state_dict() for name, part in parts.items()}
-            torch_checkpoints.save(record.checkpoint_folder, run, {"done": done, **states})
+    plan = loop.Plan(configuration.iterations, CURVE_INTERVAL, CHECKPOINT_INTERVAL)
+    loop.train(learner, crops.make_batch, plan, record)
     with torch.no_grad():
         for mean, old in zip(average.parameters(), _modnet_parameters(configuration), strict=True):
             mean.lerp_(old, 1 - TRAINED_SHARE)
     return Network(average)
+
+
+def _rates(configuration: Configuration, number: int) -> tuple[float, float]:
+    """Return the rates of MODNet's parameters and of the added ones."""
+    fallen = (1 + math.cos(math.pi * number / configuration.iterations)) / 2
+    rate = configuration.learning_rate * (min(1, (number + 1) / WARM_UP) * fallen + LAST_RATE)
+    return rate, rate * ADDED_RATE
+
+
+def _compute_losses(
+    module: Torch, samples: list[Sample]
+) -> tuple[dict[str, Torch], dict[str, float]]:
+    return {"loss": compute_loss(module, samples)}, {}
 
 
 def _modnet_parameters(configuration: Configuration) -> list[Torch]:
@@ -318,15 +318,15 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
     from smart_filter_training.models.refiner.network import to_onnx  # noqa: PLC0415 - as above
 
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{FILE}.part"
+    unchecked = folder / f"{CARD.file}.part"
     samples = [
         example.sample
         for example in batches.read_examples(data.train[:_MAX_CALIBRATED], data.weights)
     ]
     whole = slice(None), slice(None)
     inputs = [_to_inputs(sample, find_people(sample.people) or whole) for sample in samples]
-    partial.write_bytes(to_onnx(network.module, inputs))
-    stored = StoredNetwork(partial)
+    unchecked.write_bytes(to_onnx(network.module, inputs))
+    stored = StoredNetwork(unchecked)
     compared = data.validation[:_MAX_COMPARED]
     before, after = (
         np.mean([_compute_iou(example, refine(answering, example.sample)) for example in compared])
@@ -334,9 +334,9 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
     )
     loss = abs(float(before - after))
     if not loss <= MAX_LOSS:  # also refuses NaN
-        raise SetupFailed(f"the IoU of {FILE} differs from the network's by {loss:.4f}")
-    partial.replace(folder / FILE)
-    return Exported(folder / FILE, loss)
+        raise SetupFailed(f"the IoU of {CARD.file} differs from the network's by {loss:.4f}")
+    unchecked.replace(folder / CARD.file)
+    return Exported(folder / CARD.file, loss)
 
 
 def measure(file: Path, folder: Path) -> Mapping[str, Figure]:
@@ -346,11 +346,11 @@ def measure(file: Path, folder: Path) -> Mapping[str, Figure]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         for weights in (data_folder() / "weights").iterdir():
-            if weights.name != FILE:
+            if weights.name != CARD.file:
                 (Path(scratch) / weights.name).symlink_to(weights)
-        (Path(scratch) / FILE).symlink_to(file.resolve())
+        (Path(scratch) / CARD.file).symlink_to(file.resolve())
         model = people.load(Path(scratch))
-        return measure_in_process.measure_model(tasks.get_task(TASK), model, folder)
+        return measure_in_process.measure_model(tasks.get_task(CARD.task), model, folder)
 
 
 def _compute_iou(example: Example, matte: Matte8 | None = None) -> float:

@@ -72,7 +72,7 @@ class AugmentedPairs:
     cut_out_share: float
     seed: int
 
-    def make_batch(
+    def make_examples(
         self, epoch: int, index: int, chosen: NDArray[np.int64]
     ) -> tuple[Floats, Floats]:
         """Return the inputs and targets of a batch, as `stack` does."""

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import FolderUnreadable, SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_training import onnx_export
+from smart_filter_training.card import KERAS, TrainingCard
 from smart_filter_training.evaluation import (
     confidence_intervals,
     drawing,
@@ -41,17 +42,19 @@ from smart_filter_workers.stages.segmentation.models.portrait import Portrait
 Network = Any  # keras ships no types
 Floats = NDArray[np.float32]
 
-TASK: Final = TaskName.SEGMENTATION
-MODEL: Final = "portrait"
-FILE: Final = "portrait.tflite"
-PACKAGES: Final = ("keras", "tensorflow", "tensorboard", "tf2onnx")
-# Corrections are few.
-FINE_TUNING: Final[Mapping[str, str]] = {
-    "start": "own",
-    "epochs": "4",
-    "learning_rate": "5e-5",
-    "validation_share": "0.2",
-}
+CARD: Final = TrainingCard(
+    TaskName.SEGMENTATION,
+    "portrait",
+    "portrait.tflite",
+    KERAS,
+    # Corrections are few.
+    fine_tuning={
+        "start": "own",
+        "epochs": "4",
+        "learning_rate": "5e-5",
+        "validation_share": "0.2",
+    },
+)
 OWN_WEIGHTS: Final = Path(__file__).parent / "portrait.weights.h5"
 # The networks that start with the weights of a LiteRT file.
 CARRIED: Final = ("grown", "carried")
@@ -168,19 +171,16 @@ def train(data: Data, configuration: Configuration, record: RunRecord) -> Networ
 
     Raises SetupFailed when the configuration is wrong, or the weights to start with are missing.
     """
-    from smart_filter_training import keras_task  # noqa: PLC0415 - checks need no framework
+    from smart_filter_training import keras_learner  # noqa: PLC0415 - checks need no framework
     from smart_filter_training.models.unet import network as networks  # noqa: PLC0415 - as above
 
-    network = keras_task.start(build_network, configuration, trained=OWN_WEIGHTS)
+    network = keras_learner.start(build_network, configuration, trained=OWN_WEIGHTS)
     size_px, seed = configuration.size_px, configuration.seed
     augmented = AugmentedPairs(data.train, size_px, configuration.cut_out_share, seed)
-    keras_task.fit(
+    keras_learner.fit(
         network,
-        keras_task.Batches(
-            len(data.train),
-            augmented.make_batch,
-            batch_size=configuration.batch_size,
-            seed=seed,
+        keras_learner.Batches(
+            len(data.train), augmented.make_examples, configuration.batch_size, seed
         ),
         configuration,
         record,
@@ -244,7 +244,7 @@ def measure(file: Path, folder: Path) -> dict[str, Figure]:
     Raises FolderUnreadable.
     """
     model = Portrait(LiteRtNetwork(file), _input_size(file))
-    scores = measure_in_process.score_model(tasks.get_task(TASK), model, folder)
+    scores = measure_in_process.score_model(tasks.get_task(CARD.task), model, folder)
     numbers = np.array([score.numbers for score in scores], np.float64)
     return _figures_by_source(numbers, [score.group for score in scores])
 
@@ -262,7 +262,7 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
     sample = PairCache(data.validation.pairs[:: max(1, len(data.validation) // _COMPARED)])
     expected = _predict(network, sample)
     facts: dict[str, dict[str, float]] = {}
-    for name in (FILE, _HALF, _BYTES):
+    for name in (CARD.file, _HALF, _BYTES):
         content = _convert(covering, name)
         (folder / name).write_bytes(content)
         coverages = _predict_litert(folder / name, sample, size_px)
@@ -274,17 +274,20 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
             "iou_difference": _compute_iou(coverages, sample) - _compute_iou(expected, sample),
         }
     inputs = batches.to_inputs(sample, range(len(sample)), size_px)
-    onnx = onnx_export.to_onnx(covering, folder / f"{Path(FILE).stem}.onnx", inputs=inputs)
+    onnx = onnx_export.to_onnx(covering, folder / f"{Path(CARD.file).stem}.onnx", inputs=inputs)
     facts[onnx.file.name] = {"bytes": onnx.file.stat().st_size, "difference": onnx.parity}
     (folder / _FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    file = facts[FILE]
+    file = facts[CARD.file]
     if file["bytes"] > MAX_FILE_BYTES:
         raise SetupFailed(
-            f"{FILE} has {file['bytes']:.0f} bytes, at most {MAX_FILE_BYTES}: --set a smaller width"
+            f"{CARD.file} has {file['bytes']:.0f} bytes, at most {MAX_FILE_BYTES}: --set a smaller"
+            " width"
         )
     if file["difference"] > PARITY:
-        raise SetupFailed(f"the answers of {FILE} differ from Keras by {file['difference']:.4f}")
-    return Exported(folder / FILE, file["difference"])
+        raise SetupFailed(
+            f"the answers of {CARD.file} differ from Keras by {file['difference']:.4f}"
+        )
+    return Exported(folder / CARD.file, file["difference"])
 
 
 def to_probability(logits: Floats) -> Floats:
@@ -365,7 +368,7 @@ def _compute_iou(coverages: list[Floats], pairs: PairCache) -> float:
 
 
 def _figures_by_source(numbers: Numbers, sources: Sequence[str]) -> dict[str, Figure]:
-    compute = tasks.get_task(TASK).figures
+    compute = tasks.get_task(CARD.task).figures
     figures = confidence_intervals.compute_figures(numbers, compute)
     for source in sorted(set(sources)):
         some = numbers[[name == source for name in sources]]
@@ -400,7 +403,7 @@ def _convert(network: Network, name: str) -> bytes:
     # One picture at a time: the runtime on a phone allocates memory for this shape.
     picture = keras.Input(batch_shape=(1, *network.input_shape[1:]), name="picture")
     converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(picture, network(picture)))
-    if name != FILE:
+    if name != CARD.file:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if name == _HALF:
         converter.target_spec.supported_types = [tf.float16]

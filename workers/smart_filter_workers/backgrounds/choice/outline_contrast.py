@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from smart_filter_shared.results import OutlineContrast
+from smart_filter_wire.findings import OutlineContrast
 from smart_filter_workers.backgrounds.choice import subject_stats
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8

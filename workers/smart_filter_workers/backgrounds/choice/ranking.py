@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.presets import Preset
-from smart_filter_shared.results import BackgroundCandidate, BackgroundTerms
+from smart_filter_wire.findings import BackgroundCandidate, BackgroundTerms
 from smart_filter_workers.backgrounds.choice import exclusions, scoring
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.presets import Mood, Preset
-from smart_filter_shared.results import BackgroundTerms
+from smart_filter_wire.findings import BackgroundTerms
 from smart_filter_workers.backgrounds.choice import color_layout
 from smart_filter_workers.backgrounds.choice.color_layout import ColorLayout
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
+import redis.exceptions
 from celery import Celery
 from celery.concurrency.base import BasePool, apply_target
 from celery.concurrency.thread import ApplyResult
@@ -24,7 +25,7 @@ from smart_filter_shared.config.settings import BrokerSettings
 from smart_filter_shared.doorbell import RING_TASK, Doorbell, queue_name
 from smart_filter_shared.errors import BrokerUnavailable
 from smart_filter_shared.ids import Capability, WorkerId
-from smart_filter_shared.supervision import SupervisedLoop
+from smart_filter_shared.supervision import StepRefused, SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.runtime.bells.stage_events import node_name
 from smart_filter_workers.runtime.bells.subscriptions import QueueSubscriptions
@@ -122,7 +123,7 @@ class BellListener:
     def _listen(self) -> None:
         """Consume rings until the listener stops, or the broker fails.
 
-        Raises BrokerUnavailable.
+        Raises BrokerUnavailable, and StepRefused, as when a queue's key holds no list.
         """
         if (fault := self._doorbell.find_fault()) is not None:
             raise BrokerUnavailable(fault)
@@ -142,6 +143,9 @@ class BellListener:
         if self._stopping.is_set():
             return
         if time.monotonic() - started_at < _STEADY_SECONDS and self._doorbell.find_fault() is None:
+            if isinstance(reason, redis.exceptions.RedisError):
+                remedy = "the broker must belong to Smart Filter; delete the keys of other programs"
+                raise StepRefused(f"{reason}: {remedy}") from reason
             raise _EndedEarlyError(str(reason)) from reason
         raise BrokerUnavailable(str(reason)) from reason
 

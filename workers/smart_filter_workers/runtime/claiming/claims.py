@@ -17,6 +17,7 @@ from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.queue import heads
+from smart_filter_shared.queue.heads import QuickOnly
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_workers.runtime.context import WorkerContext
@@ -43,12 +44,14 @@ class Claim:
 
     leases: empty unless the claim found work.
     begun_at: when this thread began to claim them, by `time.perf_counter`.
+    only: the rows that it could claim; None: all.
     """
 
     kind: ClaimKind
     leases: list[Lease]
     begun_at: float
     trail: BatchTrace
+    only: QuickOnly | None = None
 
 
 def claim_and_commit(services: WorkerContext) -> Claim:
@@ -93,10 +96,10 @@ def claim(services: WorkerContext, connection: Connection) -> Claim:
         services.serving.compare(connection)
         kind = ClaimKind.EMPTY if chosen == only else ClaimKind.CONTENDED
         return Claim(kind, [], begun_at, trail)
-    return Claim(ClaimKind.WORK, leases, begun_at, trail)
+    return Claim(ClaimKind.WORK, leases, begun_at, trail, quick_only)
 
 
 def is_readable(lease: Lease) -> bool:
     """Return whether this version knows every task that a lease names."""
-    documents = (lease.models, lease.parameters, lease.digests, lease.shadows)
+    documents = (lease.models, lease.parameters, lease.digests)
     return all(isinstance(document, Mapping) and set(document) <= _TASKS for document in documents)

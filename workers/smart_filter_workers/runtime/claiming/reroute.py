@@ -1,4 +1,4 @@
-"""Hand a photo on to another model when the first one is unsure, or finds no people."""
+"""Plan how another model takes a photo, when the first is unsure or finds no people in it."""
 
 from sqlalchemy import Connection
 
@@ -8,25 +8,8 @@ from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import LEADING_TASK
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.leases import Lease
-from smart_filter_shared.recipe import PersonSelection, Recipe, Subject
-from smart_filter_shared.results import MIN_PEOPLE_SHARE, PersonRole
+from smart_filter_shared.recipe import PersonSelection, Recipe
 from smart_filter_workers.results import Segmentation
-from smart_filter_workers.stages.segmentation import stage as segmentation
-
-
-def find_weak_result(result: object, recipe: Recipe) -> Segmentation | None:
-    """Return a result that another model should replace, or None when it is good enough.
-
-    Raises NoPerson when the recipe requires a person and the result has none.
-    """
-    if not isinstance(result, Segmentation):
-        return None
-    segmentation.require_person(result, recipe)
-    # What may be a person is not handed to a model that cuts out things.
-    may_have_people = any(person.role == PersonRole.POSSIBLE for person in result.found or ())
-    lacks_people = result.coverage < MIN_PEOPLE_SHARE and not may_have_people
-    lacks_subject = recipe.subject == Subject.AUTO and not result.any_subject and lacks_people
-    return result if lacks_subject or result.stronger is not None else None
 
 
 def plan_reroute(

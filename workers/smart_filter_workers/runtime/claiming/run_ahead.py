@@ -19,10 +19,11 @@ from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.states import StageState
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
-from smart_filter_workers.runtime.claiming import claims, reroute
+from smart_filter_workers.runtime.claiming import claims
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task
 from smart_filter_workers.stages import registry
+from smart_filter_workers.stages.segmentation import stage as segmentation
 
 # No further stage begins when the claim is older: this bounds what a kill repeats, and for how long
 # more urgent jobs wait. A default job of 12 megapixels takes half a second.
@@ -52,7 +53,7 @@ def run(services: WorkerContext, lead: Task, *, begun_at: float) -> list[Task]:
         services.heartbeat.extend(lead, limit_seconds=services.settings.engine.stage_seconds)
         try:
             _run_stage(services, task, ran)
-            weak = reroute.find_weak_result(task.result, task.job.recipe)
+            weak = segmentation.find_weak_result(task.result, task.job.recipe)
         except Exception as error:  # noqa: BLE001 - any error is met again, and settled, by a claim
             _log.info("run_ahead_dropped", stage=row.name, job=str(lead.job.id), reason=str(error))
             break
@@ -123,7 +124,6 @@ def _lease(lead: Lease, row: StageRow) -> Lease:
         models=row.models,
         parameters=row.parameters,
         digests=row.digests,
-        shadows=row.shadows,
     )
 
 
@@ -137,7 +137,7 @@ def _run_stage(services: WorkerContext, task: Task, before: Sequence[Task]) -> N
         task.trail.step(WorkerStep.LOAD, lease),
     ):
         task.inputs = services.artifacts.load(
-            task.job, code.Inputs, results, canceled=before[0].lost
+            task.job, code.Inputs, results, requester=before[0].requester
         )
     loading = time.perf_counter()
     models = services.models.for_stage(lease.models, lease.parameters, lease.digests)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.feedback.face_changes import Box, FaceChanges
 from smart_filter_shared.recipe import Mask, Recipe
 from smart_filter_shared.results import Face, Faces, Smiles
-from smart_filter_shared.takes import TakeReport
+from smart_filter_wire.takes import TakeReport
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.networks.faces.mean_landmarks import estimate_landmarks
 from smart_filter_workers.results import Matte8, MatteDrawing, Photo, PreparedPhoto, Segmentation

@@ -7,7 +7,6 @@ from typing import TypedDict
 import numpy as np
 
 from smart_filter_shared.errors import NoMask
-from smart_filter_shared.printability import Printability
 from smart_filter_shared.recipe import (
     CUTOUT_OUTPUTS,
     PICTURE_OUTPUTS,
@@ -17,12 +16,9 @@ from smart_filter_shared.recipe import (
     Mask,
     Output,
 )
-from smart_filter_shared.results import (
-    MIN_PEOPLE_SHARE,
-    ChosenBackground,
-    Frame,
-    OutlineContrast,
-)
+from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Frame
+from smart_filter_wire.findings import OutlineContrast
+from smart_filter_wire.printability import Printability
 from smart_filter_workers import images, photo_regions
 from smart_filter_workers.backgrounds.choice import outline_contrast
 from smart_filter_workers.opencv import cv2

@@ -7,8 +7,9 @@ from typing import Final, TypedDict
 import numpy as np
 
 from smart_filter_shared.errors import NoPerson
-from smart_filter_shared.recipe import Output, PersonSelection, Recipe
+from smart_filter_shared.recipe import Output, PersonSelection, Recipe, Subject
 from smart_filter_shared.results import MIN_PEOPLE_SHARE
+from smart_filter_wire.findings import PersonRole
 from smart_filter_workers import images
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
@@ -72,6 +73,21 @@ def require_person(segmented: Segmentation, recipe: Recipe) -> None:
         )
 
 
+def find_weak_result(result: object, recipe: Recipe) -> Segmentation | None:
+    """Return a result that another model should replace, or None when it is good enough.
+
+    Raises NoPerson when the recipe requires a person and the result has none.
+    """
+    if not isinstance(result, Segmentation):
+        return None
+    require_person(result, recipe)
+    # What may be a person is not handed to a model that cuts out things.
+    may_have_people = any(person.role == PersonRole.POSSIBLE for person in result.found or ())
+    lacks_people = result.coverage < MIN_PEOPLE_SHARE and not may_have_people
+    lacks_subject = recipe.subject == Subject.AUTO and not result.any_subject and lacks_people
+    return result if lacks_subject or result.stronger is not None else None
+
+
 def _result(people: People, inputs: Inputs) -> Segmentation:
     recipe = inputs.recipe
     if recipe.framing.roi is not None:
@@ -97,6 +113,7 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         any_subject=people.any_subject,
         lower_end=people.lower_end,
         outline_spread=people.outline_spread,
+        unclaimed_share=people.unclaimed_share,
         debug=images.encode_png(step_sheet.draw_step_sheet(people.steps)) if wants_steps else None,
         owners=instance_map.build_instance_map(kept, like=matte)
         if Output.PERSONS in recipe.outputs

@@ -12,7 +12,8 @@ export const ACCEPTED =
   "image/jpeg,image/png,image/webp,image/avif,image/heic,image/heif," +
   "image/gif,image/bmp,image/tiff";
 
-const MOST_BYTES = 40_000_000;
+/** Bytes of a photo; MAX_PHOTO_BYTES of the service. */
+export const MOST_BYTES = 40_000_000;
 const SIGNATURE_BYTES = 32;
 const NAMED_AS_PICTURES = /\.(jpe?g|png|webp|avif|hei[cf]|gif|bmp|tiff?)$/i;
 // Brands of ISO/IEC 14496-12 files with still pictures: AVIF, and HEIC of ISO/IEC 23008-12.
@@ -28,7 +29,7 @@ export async function faultOf(file) {
       status: 413,
       code: "photo_too_large",
       title: "The photo is too large",
-      detail: `It has ${sizeInWords(file.size)}; at most 40 MB are accepted.`,
+      detail: `It has ${sizeInWords(file.size)}; at most ${MOST_BYTES / 1e6} MB are accepted.`,
       remedy: "Scale the picture down, or encode it with a lower quality.",
     });
   }

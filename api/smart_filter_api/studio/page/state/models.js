@@ -6,16 +6,15 @@
 
 import { signal } from "@preact/signals";
 import { ask } from "../service/api.js";
-import { shortened } from "./recipes.js";
 
-/** Fields of the form of `POST /v1/jobs` that do not belong to the recipe. */
-const NO_RECIPE = /^(photo|background_file|upload_id|webhook_url|recipe$)/;
+/** The field that names saved recipes, which other screens offer. */
+const SAVED = "recipe";
 
 /**
  * `{fields: {name: JSON Schema}, tasks: [{name, models: cards}], filters}`, or null until `load`.
  *
- * fields: of a recipe, by form name, without parameters. tasks: in pipeline order; the default's
- * card comes first.
+ * fields: of a recipe, by form name, without parameters, in the order of their groups (`x-group`).
+ * tasks: in pipeline order; the default's card comes first.
  */
 export const offer = signal(null);
 
@@ -56,18 +55,18 @@ export function schemaOf(name, recipe) {
 function fieldsOf(document) {
   const { content } = document.paths["/v1/jobs"].post.requestBody;
   const { properties } = content["multipart/form-data"].schema;
-  const names = Object.keys(properties).filter((name) => !NO_RECIPE.test(name));
-  return Object.fromEntries(names.map((name) => [name, fieldOf(name, properties[name], document)]));
+  const names = Object.keys(properties).filter((name) => name !== SAVED && "x-group" in properties[name]);
+  return Object.fromEntries(names.map((name) => [name, fieldOf(properties[name], document)]));
 }
 
 /** Return a form field's schema with references replaced and its default. */
-function fieldOf(name, property, document) {
+function fieldOf(property, document) {
   const schema = resolved(property, document);
   const usual = schema["x-default"];
   return {
     ...schema,
     ...(schema.items && { items: resolved(schema.items, document) }),
-    ...(usual !== undefined && { default: name === "margin" ? shortened(usual) : usual }),
+    ...(usual !== undefined && { default: usual }),
   };
 }
 

@@ -46,7 +46,6 @@ export function asked(job, fields) {
   for (const name of PASSED) delete recipe[name];
   const had = new Set([...(recipe.outputs ?? []), ...Object.keys(job.outputs)]);
   recipe.outputs = fields.outputs.items.enum.filter((output) => had.has(output));
-  if (recipe.margin !== undefined) recipe.margin = shortened(recipe.margin);
   return withoutDefaults(recipe, fields);
 }
 
@@ -160,12 +159,4 @@ function drop(recipe, prefix) {
 
 function isSame(one, other) {
   return JSON.stringify(one) === JSON.stringify(other);
-}
-
-/** Return four lengths in CSS shorthand when some are equal: `1px 2px`. */
-export function shortened(text) {
-  const [top, right, bottom, left] = text.split(" ");
-  if (left !== right) return text;
-  if (top !== bottom) return `${top} ${right} ${bottom}`;
-  return top === right ? top : `${top} ${right}`;
 }

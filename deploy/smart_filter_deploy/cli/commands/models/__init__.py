@@ -6,23 +6,17 @@ from smart_filter_deploy.cli.terminal.lazy_group import CommandEntry, LazyGroup
 from smart_filter_deploy.cli.terminal.text import examples
 
 _COMMANDS = {
-    "admit": CommandEntry("weights", "Add your own weights file.", "worker"),
-    "bench": CommandEntry("bench", "Measure time and memory of models.", "worker"),
-    "compare-shadow": CommandEntry(
-        "versions", "Compare shadow results with the live weights.", "worker"
-    ),
+    "admit": CommandEntry("weights", "Add your own weights file."),
+    "bench": CommandEntry("bench", "Measure time and memory of models."),
     "list": CommandEntry("cards:list_", "List the models of the server."),
-    "promote": CommandEntry("versions", "Make weights live.", "worker"),
-    "pull": CommandEntry("weights", "Download weights.", "worker"),
-    "register": CommandEntry(
-        "versions", "Register a weights file as a candidate for a model.", "worker"
-    ),
-    "remove": CommandEntry("weights", "Remove a weights file.", "worker"),
-    "rollback": CommandEntry("versions", "Return to the previous weights.", "worker"),
-    "shadow": CommandEntry("versions", "Run weights in shadow on a share of jobs.", "worker"),
+    "promote": CommandEntry("versions", "Make weights live."),
+    "pull": CommandEntry("weights", "Download weights."),
+    "register": CommandEntry("versions", "Register a weights file as a candidate for a model."),
+    "remove": CommandEntry("weights", "Remove a weights file."),
+    "rollback": CommandEntry("versions", "Return to the previous weights."),
     "show": CommandEntry("cards", "Show a model card."),
-    "verify": CommandEntry("weights", "Verify the digest of every weights file.", "worker"),
-    "versions": CommandEntry("versions", "List trained weights, latest first.", "worker"),
+    "verify": CommandEntry("weights", "Verify the digest of every weights file."),
+    "versions": CommandEntry("versions", "List trained weights, latest first."),
 }
 
 

@@ -1,7 +1,6 @@
 """`smart-filter models list` and `show`: the models of the server."""
 
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Mapping
 
 import click
 from rich.table import Table
@@ -14,6 +13,7 @@ from smart_filter_deploy.cli.server.connection import open_client
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json
+from smart_filter_wire.catalog import ModelRequirements, ModelVersion
 
 
 @click.command(
@@ -76,7 +76,6 @@ def _full_name(model: Model) -> Text:
 
 def _print_card(console: EscapingConsole, model: Model) -> None:
     """Print a model's card and its parameters."""
-    document = model.document
     console.print(Text.assemble((model.name, "bold"), f"  {model.title}"), soft_wrap=True)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
@@ -86,43 +85,31 @@ def _print_card(console: EscapingConsole, model: Model) -> None:
         "version": model.version,
         "license": model.license,
         "commercial": model.commercial,
-        "source": document.get("source"),
-        "data": document.get("data_terms"),
-        "weights": document.get("digest"),
-        "quality": _format_figures(document.get("quality")),
-        "speed": _format_figures(document.get("speed")),
-        "runs on": _join_words(document.get("devices")),
-        "needs": _describe_needs(document.get("needs")),
+        "source": model.source,
+        "data": model.data_terms,
+        "weights": model.digest,
+        "quality": _format_figures(model.quality),
+        "speed": _format_figures(model.speed),
+        "runs on": ", ".join(model.devices),
+        "needs": _describe_needs(model.needs),
         "not offered": None if model.offered else (model.fault or "by no worker"),
         "setup failed": model.fault if model.offered else None,
     }
     for label, value in lines.items():
         if value:
             table.add_row(f"  {label}", Text(str(value)))
-    for version in _describe_versions(document.get("versions")):
+    for version in map(_describe_version, model.versions):
         table.add_row("  trained", Text(version))
-    for name, schema in _parameter_schemas(document.get("parameters")).items():
+    for name, schema in model.parameters.get("properties", {}).items():
         table.add_row(f"  {model.task}.params.{name}", Text(_describe_parameter(schema)))
     print_table(console, table)
 
 
-def _describe_versions(versions: object) -> Iterator[str]:
-    """Yield one line per version of trained weights."""
-    for version in versions if isinstance(versions, list) else []:
-        on = (
-            f"data set {version['data_set']}"
-            if version.get("data_set")
-            else version.get("trained_on", "")
-        )
-        deletions = version.get("deletions")
-        before = f", trained before {deletions} of its photos were deleted" if deletions else ""
-        yield f"{version.get('digest')}: {version.get('state')}, on {on or 'unknown data'}{before}"
-
-
-def _parameter_schemas(schema: object) -> Mapping[str, Mapping[str, object]]:
-    if not isinstance(schema, Mapping):
-        return {}
-    return cast("Mapping[str, Mapping[str, object]]", schema.get("properties", {}))
+def _describe_version(version: ModelVersion) -> str:
+    on = f"data set {version.data_set}" if version.data_set else version.trained_on
+    deletions = version.deletions
+    before = f", trained before {deletions} of its photos were deleted" if deletions else ""
+    return f"{version.digest}: {version.state}, on {on or 'unknown data'}{before}"
 
 
 def _describe_parameter(schema: Mapping[str, object]) -> str:
@@ -133,17 +120,12 @@ def _describe_parameter(schema: Mapping[str, object]) -> str:
     return f"{schema.get('title', '')} ({schema.get('default')}{allowed})"
 
 
-def _describe_needs(needs: object) -> str:
-    if not isinstance(needs, Mapping) or not needs.get("packages"):
+def _describe_needs(needs: ModelRequirements) -> str:
+    if not needs.packages:
         return ""
-    return f"{_join_words(needs['packages'])} (smart-filter[{needs.get('extra')}])"
+    extra = f" (smart-filter[{needs.extra}])" if needs.extra else ""
+    return ", ".join(needs.packages) + extra
 
 
-def _format_figures(figures: object) -> str:
-    if not isinstance(figures, Mapping):
-        return ""
+def _format_figures(figures: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in figures.items())
-
-
-def _join_words(words: object) -> str:
-    return ", ".join(str(word) for word in words) if isinstance(words, list) else ""

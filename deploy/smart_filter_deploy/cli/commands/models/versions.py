@@ -1,6 +1,5 @@
-"""`smart-filter models versions` and its siblings: register, shadow, promote, roll back."""
+"""`smart-filter models versions` and its siblings: register, promote, roll back."""
 
-import dataclasses
 import datetime as dt
 import json
 import sys
@@ -19,7 +18,7 @@ from smart_filter_deploy.cli.terminal.text import examples, print_json, print_li
 from smart_filter_shared import documents
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.db import sessions
-from smart_filter_shared.model_registry import published_models, shadow_results, weight_versions
+from smart_filter_shared.model_registry import weight_versions
 from smart_filter_shared.model_registry.weight_versions import WeightVersion
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.learning import register as learning_register
@@ -28,17 +27,6 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.weights.trained_weights import MAX_WEIGHTS_BYTES
 
 _DIGEST_PREFIX_CHARACTERS: Final = 12
-# Meaning of a shadow's figures, per photo (smart_filter_workers.learning.shadow_run).
-_FIGURE_MEANINGS: Final = {
-    "iou": "agreement of both mattes",
-    "coverage": "difference in coverage",
-    "level": "share of faces with the same level",
-    "score": "difference in scores",
-    "eyes": "share of eyes with the same answer",
-    "turns": "1 where the orientation is the same",
-    "faces": "1 where the number of faces is the same",
-    "seconds": "time taken",
-}
 
 
 class _ModelType(click.ParamType[tuple[TaskName, str]]):
@@ -145,70 +133,6 @@ def register(
 
 
 @click.command(
-    short_help="Run weights in shadow on a share of jobs.",
-    epilog=examples("smart-filter models shadow 3f2a91bc --share 0.2"),
-)
-@click.argument("digest")
-@click.option(
-    "--share",
-    type=click.FloatRange(0, 1),
-    default=0.2,
-    show_default=True,
-    help="Share of jobs to shadow; 0 stops.",
-)
-@json_option
-def shadow(digest: str, *, share: float, as_json: bool) -> None:
-    """Run weights in shadow on a share of jobs; their results are recorded, not returned."""
-    with _open_version(digest, is_run=share > 0) as (connection, whole):
-        version = weight_versions.set_shadow(connection, whole, share=share)
-    _print_version(version, as_json=as_json)
-
-
-@click.command(
-    "compare-shadow",
-    short_help="Compare shadow results with the live weights.",
-    epilog=examples("smart-filter models compare-shadow 3f2a91bc"),
-)
-@click.argument("digest")
-@json_option
-def compare_shadow(digest: str, *, as_json: bool) -> None:
-    """Show how far shadow results agree with the live weights."""
-    with database.transaction() as connection:
-        version = weight_versions.find(connection, digest)
-        place = version.trained.task, version.trained.model
-        published = published_models.list_models(connection)
-        against = next(
-            (
-                model.live or model.card.digest
-                for model in published
-                if (model.card.task, model.card.name) == place
-            ),
-            None,
-        )
-        report = shadow_results.read_report(connection, version.digest, against=against)
-    if as_json:
-        figures = {name: dataclasses.asdict(figure) for name, figure in report.figures.items()}
-        document = {"digest": version.digest, "against": against, "photos": report.photos}
-        print_json({**document, "errors": report.errors, "figures": figures})
-        return
-    print_line(_format_version(version))
-    if report.photos == 0:
-        click.echo("no photos yet, compared with the current live weights")
-        return
-    compared = report.photos - report.errors
-    print_line(f"ran on {_count_photos(report.photos)}; failed on {report.errors}")
-    if compared:
-        print_line(f"agreement with the live weights, on {_count_photos(compared)}")
-        click.echo("(agreement, not accuracy: mean ± 95 %, minimum to maximum)")
-    for name, figure in report.figures.items():
-        meaning = f", {_FIGURE_MEANINGS[name]}" if name in _FIGURE_MEANINGS else ""
-        shown = f"{figure.mean:.4f} ± {figure.half:.4f}, {figure.least:.4f} to {figure.most:.4f}"
-        print_line(f"  {name}{meaning}: {shown}")
-    if report.error is not None:
-        print_line(f"  example of an error: {report.error}")
-
-
-@click.command(
     short_help="Make weights live.",
     epilog=examples("smart-filter models promote 3f2a91bc"),
 )
@@ -245,17 +169,15 @@ def rollback(model: tuple[TaskName, str], *, as_json: bool) -> None:
 
 
 @contextmanager
-def _open_version(digest: str, *, is_run: bool = True) -> Iterator[tuple[Connection, str]]:
-    """Open a transaction that changes a version, and give its full digest.
+def _open_version(digest: str) -> Iterator[tuple[Connection, str]]:
+    """Open a transaction that makes a version live, and give its full digest.
 
-    is_run: whether workers will run it. Its file must then be in storage, because workers wait for
-    a file that they cannot download.
+    Its file must be in storage, because workers wait for a file that they cannot download.
     """
     with backends.open_backends() as reached:
         with sessions.transaction(reached.engine) as connection:
             version = weight_versions.find(connection, digest)
-        if is_run:
-            learning_register.ensure_stored(reached.store, version)
+        learning_register.ensure_stored(reached.store, version)
         with sessions.transaction(reached.engine) as connection:
             yield connection, version.digest
 
@@ -281,7 +203,6 @@ def _document(version: WeightVersion) -> dict[str, object]:
         "model": trained.model,
         "digest": trained.digest,
         "state": version.state,
-        "share": version.share,
         "metrics": trained.metrics,
         "parent": trained.parent,
         "data_set": trained.data_set,
@@ -295,7 +216,6 @@ def _document(version: WeightVersion) -> dict[str, object]:
 
 def _format_version(version: WeightVersion) -> str:
     trained = version.trained
-    share = "" if version.share is None else f" of {version.share:.0%} of jobs"
     on = f", data set {trained.data_set}" if trained.data_set is not None else ""
     figures = trained.metrics.get("candidate")
     shown = figures.items() if isinstance(figures, dict) else ()
@@ -304,12 +224,8 @@ def _format_version(version: WeightVersion) -> str:
     before = f", trained before {photos}" if version.deletions else ""
     return (
         f"{trained.task}/{trained.model} {trained.digest[:_DIGEST_PREFIX_CHARACTERS]}"
-        f" {version.state}{share}{on}: {summary or 'no figures'}{before}"
+        f" {version.state}{on}: {summary or 'no figures'}{before}"
     )
-
-
-def _count_photos(count: int) -> str:
-    return "1 photo" if count == 1 else f"{count} photos"
 
 
 def _format_number(figure: object) -> str:

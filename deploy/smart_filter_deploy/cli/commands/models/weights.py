@@ -61,7 +61,7 @@ _NOT_IN_NAMES = re.compile(r"[^a-z0-9._-]+")
 @click.option(
     "--mirror",
     default="",
-    envvar="SMART_FILTER_WEIGHTS_MIRROR",
+    envvar=local_models.MIRROR_VARIABLE,
     metavar="URL",
     help="Mirror: request URL/HOST/PATH instead of https://HOST/PATH; digests do not change.",
 )
@@ -87,7 +87,7 @@ def pull(
     if with_all and names:
         raise CommandError("--all applies without names", WRONG_USAGE)
     try:
-        fetched = [] if names else local_models.fetch_missing(folder)
+        fetched = [] if names else local_models.fetch_missing(folder, mirror)
         for name in _list_allowed_in_all() if with_all else names:
             fetched += _pull_entry(folder, name, sha256=sha256, admit=admit, mirror=mirror)
     except KeyboardInterrupt:
@@ -254,7 +254,8 @@ def _pull_entry(
     most_bytes = sum(file.most_bytes for file in entry.files)
     terms = f"license {entry.license};  data: {entry.data_terms};  commercial: {entry.commercial}"
     print_line(f"{name}: {entry.title}; {terms}; up to {format_bytes(most_bytes)}", err=True)
-    return upstream.pull(folder, entry, sha256=sha256, admit=admit, mirror=mirror)
+    with local_models.open_route(mirror) as route:
+        return upstream.pull(folder, entry, sha256=sha256, admit=admit, route=route)
 
 
 def _list_allowed_in_all() -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -131,7 +132,7 @@ def list_(*, as_json: bool) -> None:
     with database.transaction() as connection:
         listed = tenant_settings.list_tenants(connection)
     items = [
-        tenant_changes.render_tenant(name, changed).model_dump() for name, changed in listed.items()
+        asdict(tenant_changes.render_tenant(name, changed)) for name, changed in listed.items()
     ]
     if as_json:
         print_json({"items": items})
@@ -256,7 +257,7 @@ def set_(
     except (InvalidRecipe, MalformedRequest) as error:
         raise CommandError(f"--recipe: {error}", WRONG_USAGE) from error
     if as_json:
-        print_json(tenant_changes.render_tenant(tenant, changed).model_dump())
+        print_json(asdict(tenant_changes.render_tenant(tenant, changed)))
 
 
 def move_jobs(

@@ -14,11 +14,11 @@ import httpx
 
 from smart_filter_client import Client
 from smart_filter_client import errors as client_errors
-from smart_filter_client.models import End
 from smart_filter_deploy.cli.server.connection import Server, choose_server, open_client_for
 from smart_filter_deploy.cli.terminal.signals import handle_signals
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared.webhooks import signatures
+from smart_filter_wire.webhooks import EndedEvent
 
 _POLL_SECONDS: Final = 1.0
 # Longest pause while the server is away.
@@ -73,7 +73,7 @@ def listen(forward_to: str | None, *, as_json: bool) -> None:
             open_client_for(server) as client,
             httpx.Client(timeout=_RECEIVER_SECONDS, trust_env=False) as receiver,
         ):
-            cursor = client.ends().cursor
+            cursor = client.ends().next_cursor
             _print_start(server, signatures.format_key(key), forward_to, as_json=as_json)
             forwarder = _Forwarder(client, receiver, forward_to, key, as_json=as_json)
             forwarder.run(cursor)
@@ -125,9 +125,9 @@ class _Forwarder:
                 continue
             if pause != _POLL_SECONDS:
                 print_line("connected again", err=True)
-            cursor, pause = page.cursor, _POLL_SECONDS
+            cursor, pause = page.next_cursor, _POLL_SECONDS
 
-    def _forward(self, end: End) -> None:
+    def _forward(self, end: EndedEvent) -> None:
         post = None if self._url is None else self._post(self._url, end)
         if self._as_json:
             shown = {
@@ -143,7 +143,7 @@ class _Forwarder:
         else:
             print_line(_describe(end, post))
 
-    def _post(self, url: str, end: End) -> _Post:
+    def _post(self, url: str, end: EndedEvent) -> _Post:
         body = self._render_body(end)
         if body is None:
             return _Post(error="it was deleted meanwhile; not forwarded")
@@ -163,7 +163,7 @@ class _Forwarder:
             return _Post(error=f"no answer: {error}")
         return _Post(status=answer.status_code, seconds=round(seconds, 3))
 
-    def _render_body(self, end: End) -> bytes | None:
+    def _render_body(self, end: EndedEvent) -> bytes | None:
         """Return the body that a webhook would send, or None when the job or batch is deleted."""
         try:
             if end.batch_id is not None:
@@ -172,7 +172,7 @@ class _Forwarder:
                 data = dict(self._client.job(end.job_id or "").document)
         except (client_errors.NotFound, client_errors.Gone):
             return None
-        timestamp = (end.timestamp or dt.datetime.now(dt.UTC)).isoformat().replace("+00:00", "Z")
+        timestamp = end.timestamp.isoformat().replace("+00:00", "Z")
         event = {"type": end.type, "timestamp": timestamp, "data": data}
         return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -197,7 +197,7 @@ def _print_start(server: Server, secret: str, forward_to: str | None, *, as_json
     print_line(f"forwarding to {forward_to}" if forward_to else "not forwarding: see --forward-to")
 
 
-def _describe(end: End, post: _Post | None) -> str:
+def _describe(end: EndedEvent, post: _Post | None) -> str:
     about = f"batch {end.batch_id}" if end.job_id is None else f"job {end.job_id}"
     line = f"{dt.datetime.now().astimezone():%H:%M:%S}  {end.type:<14}  {about}"
     if post is None:

@@ -106,7 +106,8 @@ def batch(
     A journal in the output folder records finished photos: after any interruption the same
     command does the rest, and nothing twice. Failed photos are skipped until --retry-failed; a
     changed photo or recipe is processed again. The command waits for a server that goes away.
-    Ctrl-C stops after the photos in progress; a second Ctrl-C stops at once.
+    Ctrl-C stops after the photos in progress; a second Ctrl-C stops at once. By default it also
+    finds and rates the faces, for the report.
 
     With --watch each photo moves to done/ or failed/ in DIR when it has ended; one that is moved
     back from failed/ is tried again.
@@ -176,7 +177,7 @@ def _make_output_folder(folder: Path, place: Path, report_file: Path | None) -> 
             param_hint="--report",
         )
     if report_file is not None and report_file.suffix.lower() == ".html" and not find_spec("PIL"):
-        raise CommandError(f"an HTML report needs Pillow: {install_hint('worker')}", WRONG_USAGE)
+        raise CommandError(f"an HTML report needs Pillow: {install_hint()}", WRONG_USAGE)
     if report_file is not None and not report_file.absolute().parent.is_dir():
         raise click.BadParameter(f"there is no folder {report_file.parent}", param_hint="--report")
     try:

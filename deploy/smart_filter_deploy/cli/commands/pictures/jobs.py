@@ -22,7 +22,6 @@ from smart_filter_client import (
     OutputName,
 )
 from smart_filter_client.errors import Refused
-from smart_filter_client.models.faces import SmileLevel
 from smart_filter_client.operations.outputs import clean_file_name
 from smart_filter_deploy.cli.commands import completion_values
 from smart_filter_deploy.cli.commands.recipe_options import Drawing, drawing_options
@@ -48,6 +47,7 @@ from smart_filter_deploy.cli.terminal.outputs import (
 )
 from smart_filter_deploy.cli.terminal.report import STATE_STYLES, print_findings, print_stages
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
+from smart_filter_wire.words import SmileLevel
 
 _SMILES: Final = ("none", "mild", "moderate", "huge")
 _EYES: Final = {"open": True, "closed": False}
@@ -304,7 +304,7 @@ def correct(
             " --mask or --strokes"
         )
 
-    changes = labels or FaceChanges(removed, added, restore=restores)
+    changes = labels or FaceChanges([*removed] or None, added or None, restores or None)
     called = {f"faces.remove.{at}": f"--remove-face {face}" for at, face in enumerate(removed)}
     called |= {f"faces.add.{at}": f"--add-face {box}" for at, box in enumerate(added)}
     with open_client_for(choose_server(), called) as client:

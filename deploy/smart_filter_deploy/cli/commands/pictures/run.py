@@ -20,6 +20,7 @@ from smart_filter_deploy.cli.terminal import outputs, report
 from smart_filter_deploy.cli.terminal.console import EscapingConsole
 from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PHOTO_FAILED
 from smart_filter_deploy.cli.terminal.outputs import Outcome
+from smart_filter_deploy.cli.terminal.photo_files import DASH, PhotoFile
 from smart_filter_deploy.cli.terminal.progress import Progress
 from smart_filter_deploy.cli.terminal.signals import exit_on_signals
 from smart_filter_deploy.cli.terminal.text import describe_defaults, examples, print_json
@@ -38,13 +39,13 @@ from smart_filter_shared.config.paths import data_folder
     "photos_given",
     nargs=-1,
     metavar="[PHOTO]...",
-    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    type=PhotoFile(),
 )
 @click.option(
     "-o",
     "destination",
-    metavar="FILE|DIR",
-    help="Output file. Default: <photo>.smart-filter.<format> in this folder.",
+    metavar="FILE|DIR|-",
+    help="Output file. Default: <photo>.smart-filter.<format> in this folder. -: standard output.",
 )
 @recipe_options
 @drawing_options
@@ -68,11 +69,11 @@ def run(
 ) -> None:
     """Cut people out of photos, rate their smiles, and replace the background.
 
-    Without PHOTO, uses a sample. Uses the server in SMART_FILTER_URL (with SMART_FILTER_API_KEY),
+    Without PHOTO, uses a sample. Without --json, finds and rates the faces, too, for its report.
+    Uses the server in SMART_FILTER_URL (with SMART_FILTER_API_KEY),
     else the local stack of `smart-filter up`, else starts a temporary one.
     """
     drawn.refuse_for_many(photos_given)
-    places = outputs.plan_outputs(photos_given or (outputs.sample_photo(),), destination)
     # The printed report shows faces, whatever the background is.
     recipe = asked.recipe(outputs="" if as_json else "image,faces,rating")
     called = {}
@@ -81,9 +82,10 @@ def run(
         recipe["format"] = named_format
         # Error messages name the option that the user typed.
         called["format"] = f"-o {destination}"
-    # With --json, standard output is for programs.
-    console = EscapingConsole(stderr=as_json, highlight=False)
-    outcomes: list[Outcome | None] = [None] * len(places)
+    # With --json, and with -o -, standard output is for programs.
+    console = EscapingConsole(stderr=as_json or destination == DASH, highlight=False)
+    photos = photos_given or (outputs.sample_photo(),)
+    outcomes: list[Outcome | None] = [None] * len(photos)
     printed = 0
 
     def on_outcome(index: int, outcome: Outcome) -> None:
@@ -94,7 +96,11 @@ def run(
             printed += 1
 
     started = time.monotonic()
-    with exit_on_signals(), open_server(console) as server:
+    with (
+        outputs.open_outputs(photos, destination) as places,
+        exit_on_signals(),
+        open_server(console) as server,
+    ):
         with open_client_for(server, called) as client, Progress(console) as progress:
             submit_and_fetch.process_photos(
                 client,

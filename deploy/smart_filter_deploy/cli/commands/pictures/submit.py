@@ -14,6 +14,7 @@ from smart_filter_deploy.cli.server import submit_and_fetch
 from smart_filter_deploy.cli.server.connection import open_client
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
 from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PHOTO_FAILED, print_error
+from smart_filter_deploy.cli.terminal.photo_files import PhotoFile
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 
 
@@ -29,7 +30,7 @@ from smart_filter_deploy.cli.terminal.text import examples, print_json, print_li
     nargs=-1,
     required=True,
     metavar="PHOTO...",
-    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    type=PhotoFile(),
 )
 @recipe_options
 @drawing_options

@@ -1,4 +1,4 @@
-"""`smart-filter removebg`: moves programs written for remove.bg to this service."""
+"""`smart-filter removebg`: for programs that were written for remove.bg."""
 
 import click
 
@@ -6,11 +6,7 @@ from smart_filter_deploy.cli.terminal.lazy_group import CommandEntry, LazyGroup
 from smart_filter_deploy.cli.terminal.text import examples
 
 _COMMANDS = {
-    "scan": CommandEntry("scan", "Find the calls of remove.bg in a code base."),
     "check": CommandEntry("check", "Check that a server serves programs for remove.bg."),
-    "certificate": CommandEntry(
-        "certificate", "Make a certificate to answer as api.remove.bg.", "api"
-    ),
 }
 
 
@@ -18,11 +14,7 @@ _COMMANDS = {
     cls=LazyGroup,
     package=__name__,
     sections={"Commands": _COMMANDS},
-    epilog=examples(
-        "smart-filter removebg scan ~/src/shop",
-        "smart-filter removebg certificate",
-        "smart-filter removebg check --key sf_live_…",
-    ),
+    epilog=examples("smart-filter removebg check --key sf_live_…"),
 )
 def removebg() -> None:
-    """Move programs that were written for remove.bg to this service."""
+    """Serve programs that were written for remove.bg."""

@@ -21,7 +21,7 @@ from smart_filter_deploy.doctor.findings import Level
     epilog=examples(
         "smart-filter removebg check",
         "smart-filter removebg check --url https://cutout.example.com --key sf_live_…",
-        "smart-filter removebg check --ca removebg-tls/ca.pem --json",
+        "smart-filter removebg check --ca ca.pem --json",
     )
 )
 @click.option(

@@ -25,7 +25,6 @@ import click
 
 from smart_filter_deploy import tls_files
 from smart_filter_deploy.cli.commands.options import default_threads
-from smart_filter_deploy.cli.removebg import REMOVE_BG_HOST
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PROGRAM
 from smart_filter_deploy.cli.terminal.signals import handle_signals
@@ -81,7 +80,7 @@ _HTTPS_PORT = 443
 @click.option(
     "--operators-port",
     type=click.IntRange(1, 65535),
-    help="Port of the dashboard, metrics and readiness. Default: the one after --port.",
+    help="Port of the dashboard, metrics and readiness. Default: the one after --port if free.",
 )
 @click.option(
     "--workers",
@@ -105,7 +104,7 @@ _HTTPS_PORT = 443
     "--tls-certificate",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Serve https too, with this certificate (PEM); `smart-filter removebg certificate`.",
+    help="Serve https too, with this certificate (PEM).",
 )
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its key (PEM).")
 @click.option(
@@ -156,8 +155,6 @@ def up(
     # Clients on other machines must not reach this machine's own servers through it.
     opens = https is not None and https.host != LOOPBACK
     outbound = _choose_outbound(public_only=public_only, opens=opens)
-    if https is not None:
-        https.note_other_names()
     _refuse_second_stack(data)
     ports = _choose_ports(port, operators_port)
     if https is not None:
@@ -208,15 +205,6 @@ class _Https:
                 f"https cannot be served on {self.host}:{self.port} ({fault}): stop the server"
                 " that uses it, run as a user who may, or choose others with --tls-host and"
                 " --tls-port"
-            )
-
-    def note_other_names(self) -> None:
-        """Tell when programs that have remove.bg's address built in reject the certificate."""
-        if not self.files.covers(REMOVE_BG_HOST):
-            _print_progress(
-                f"{self.files.certificate} is for {', '.join(self.files.names)}, not for"
-                f" {REMOVE_BG_HOST}: programs with remove.bg's address built in reject it;"
-                f" `{PROGRAM} removebg certificate` makes one that they accept"
             )
 
     @property
@@ -506,14 +494,15 @@ def _refuse_second_stack(data: Path | None) -> None:
 
 def _choose_ports(port: int | None, operators_port: int | None) -> _Ports:
     """Return the ports of the API.  Raises SetupFailed when a chosen one is not available."""
-    if operators_port is None:
-        operators_port = free_port() if port is None else port + 1
-    if operators_port == port:
+    if operators_port is not None and operators_port == port:
         raise click.UsageError("--operators-port must differ from --port")
-    ports = _Ports(port or free_port(), operators_port)
-    _refuse_used_port(ports.public, "--port")
-    _refuse_used_port(ports.operators, "--operators-port")
-    return ports
+    if port is not None:
+        _refuse_used_port(port, "--port")
+    if operators_port is not None:
+        _refuse_used_port(operators_port, "--operators-port")
+    elif port is not None and find_fault(port + 1) is None:
+        operators_port = port + 1
+    return _Ports(port or free_port(), operators_port or free_port())
 
 
 def _refuse_used_port(port: int, option: str) -> None:

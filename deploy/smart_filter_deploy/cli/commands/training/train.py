@@ -139,9 +139,7 @@ def _train_on_feedback(
         raise CommandError(str(error), WRONG_USAGE) from error
     _print_outcome(outcome, as_json=as_json)
     if not as_json:
-        click.echo(
-            f"candidate {version.digest[:12]}: next, `smart-filter models shadow` or `promote`"
-        )
+        click.echo(f"candidate {version.digest[:12]}: next, `smart-filter models promote`")
 
 
 def _fine_tune(
@@ -153,7 +151,7 @@ def _fine_tune(
     resumes a run that was killed.
     Raises SetupFailed, VersionRefused, and TryAgain while servers are unavailable.
     """
-    task, name = model.code.TASK, model.code.MODEL
+    task, name = model.code.CARD.task, model.code.CARD.model
     discovered, weights = catalog.discover_models(), data_folder() / "weights"
     configuration = model.configure_fine_tuning(settings)
     _print_progress("gathering corrections")
@@ -168,11 +166,12 @@ def _fine_tune(
         _print_progress("comparing with the live weights")
         with sessions.transaction(servers.engine) as connection:
             live = weight_versions.find_live(connection, task, name)
-        file = weights / model.code.FILE
+        file = weights / model.code.CARD.file
         if live is not None:
             trained = TrainedWeights(weights, servers.store)
             file = (
-                trained.folder_of(discovered.files[task, name].CARD, live.digest) / model.code.FILE
+                trained.folder_of(discovered.files[task, name].CARD, live.digest)
+                / model.code.CARD.file
             )
         live_figures = model.code.measure(file, frozen)
     training = TrainingInfo(
@@ -197,7 +196,7 @@ def _fine_tune(
 
 
 def _build_dataset(servers: Backends, model: TrainableModel) -> Dataset:
-    task = model.code.TASK
+    task = model.code.CARD.task
     built = feedback.build_dataset(servers.engine, servers.store, task)
     if built is None:
         raise SetupFailed(
@@ -234,7 +233,7 @@ def _comparable_figures(
     model: TrainableModel, figures: Mapping[str, Figure]
 ) -> dict[str, list[float]]:
     """Return the figures that `smart-filter eval` has too, each with its interval."""
-    metrics = {metric.name for metric in tasks.get_task(model.code.TASK).METRICS}
+    metrics = {metric.name for metric in tasks.get_task(model.code.CARD.task).METRICS}
     return {
         name: [figure.value, figure.low, figure.high]
         for name, figure in figures.items()
@@ -258,7 +257,7 @@ def _default_folder(model: TrainableModel, configuration: RunSettings) -> Path:
 
 def _print_models(models: Sequence[TrainableModel], *, as_json: bool) -> None:
     for model in models:
-        task, name = model.code.TASK, model.code.MODEL
+        task, name = model.code.CARD.task, model.code.CARD.model
         if as_json:
             facts = {"name": model.name, "task": task, "model": name}
             print_json({**facts, "fault": model.missing_packages()})

@@ -1,8 +1,9 @@
 -- Tables of the queue: jobs, stages, batches, events, workers, and measured times.
 --
--- The hot tables (`jobs`, `stages`) are partitioned by day (db/partitions.py). Their primary keys
--- are as defined here, `stages` has no foreign key to `jobs`, and any other unique value has a
--- table of its own. Pages are filled to 70 %, so that updates stay on the page (HOT).
+-- `stages` is the queue: it holds the stages of unfinished jobs, and of jobs that have just ended. The
+-- settlement of an ended job moves them to `ended_stages` (operations/settlement.py), so the table
+-- and its indexes stay small however many jobs are kept. Pages of both tables are filled to 70 %, so
+-- that updates stay on the page (HOT).
 --
 -- Some indexes of `jobs` are partial, because a job's row is written often. An update of a column that
 -- an index names, in its columns or its condition, adds the row to every index of the table (no HOT
@@ -83,7 +84,7 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_photo
         CHECK ((photo_key IS NOT NULL) OR (photo_url IS NOT NULL) OR (upload_id IS NOT NULL)
             OR (take IS NOT NULL))
-) PARTITION BY RANGE (id);
+) WITH (fillfactor = 70);
 CREATE INDEX jobs_by_metadata ON jobs USING gin (metadata jsonb_path_ops)
     WITH (fastupdate = off) WHERE metadata <> '{}';
 -- For the result cache, which looks for earlier jobs of a photo: see jobs/result_cache.py.
@@ -111,10 +112,8 @@ CREATE TABLE stages (
     models jsonb NOT NULL,
     -- Parameters of the models, by task: {"segmentation": {"threshold": 0.5}}.
     parameters jsonb DEFAULT '{}' NOT NULL,
-    -- Digests of the models' trained weights, by task, for the tasks that have any; and of their
-    -- shadow weights.
+    -- Digests of the models' trained weights, by task, for the tasks that have any.
     digests jsonb DEFAULT '{}' NOT NULL,
-    shadows jsonb DEFAULT '{}' NOT NULL,
     -- Whether the stage was rerouted to a stronger model, which happens at most once.
     rerouted boolean DEFAULT false NOT NULL,
     -- Cache key: digest of the stage's inputs besides the photo. Same photo and key, same result.
@@ -148,7 +147,11 @@ CREATE TABLE stages (
     CONSTRAINT stages_state
         CHECK (state IN ('waiting', 'ready', 'running', 'succeeded', 'failed', 'canceled')),
     PRIMARY KEY (job_id, stage)
-) PARTITION BY RANGE (job_id);
+) WITH (
+    -- Dead rows are removed at once: each stage is written about five times.
+    fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.05
+);
 CREATE INDEX stages_due ON stages (not_before)
     WHERE (state = 'waiting') AND (not_before IS NOT NULL);
 -- Tells, when a rating ends, whether it was the album's last.
@@ -161,6 +164,12 @@ CREATE INDEX stages_ready ON stages (capability, rank) WHERE state = 'ready';
 CREATE INDEX stages_running ON stages (job_id, stage) WHERE state = 'running';
 -- For the metrics, which count stages that wait for other stages; nothing else reads them.
 CREATE INDEX stages_waiting ON stages (capability) WHERE state = 'waiting';
+
+-- The stages of each job that has ended and is settled. Not in the job's row, which is twice as long.
+CREATE TABLE ended_stages (
+    job_id uuid PRIMARY KEY,
+    stages jsonb NOT NULL
+);
 
 -- Photos that were submitted together. Progress is counted from the rows of `jobs`.
 CREATE TABLE batches (
@@ -261,11 +270,13 @@ CREATE TABLE workers (
     started_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL,
     -- from this time on the worker claims no more
-    drained_from timestamptz
+    drained_from timestamptz,
+    -- Tells the process from all others, so that its machine can see whether it has ended.
+    process text
 );
 
-CREATE TABLE cells (
-    name text PRIMARY KEY,
+-- One row: the sweeps of all workers.
+CREATE TABLE sweeper (
     swept_at timestamptz NOT NULL,
     -- Virtual time of fair queueing, in model seconds; see queue/fair_queueing.py.
     virtual_time double precision DEFAULT 0 NOT NULL,
@@ -288,6 +299,17 @@ CREATE TABLE capabilities (
 CREATE TABLE pauses (
     capability text PRIMARY KEY,
     paused_at timestamptz NOT NULL
+);
+
+-- The snapshot that estimates are made from, in one row: see operations/stored_snapshot.py.
+-- Unlogged: a sweep writes it each second, and another one is made after a crash.
+CREATE UNLOGGED TABLE queue_snapshots (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    made_at timestamptz NOT NULL,
+    -- How long it took to make.
+    seconds double precision NOT NULL,
+    -- JSON.
+    content text NOT NULL
 );
 
 -- Running means of stage durations: see eta/stage_times.py.
@@ -690,7 +712,7 @@ CREATE TABLE delivery_attempts (
     PRIMARY KEY (delivery_id, id)
 );
 
--- Tables of models: cards, versions of weights, shadow results and data sets.
+-- Tables of models: cards, versions of weights and data sets.
 
 -- Model cards that workers publish: see model_registry/published_models.py.
 CREATE TABLE models (
@@ -716,8 +738,6 @@ CREATE TABLE model_versions (
     model text NOT NULL,
     key text NOT NULL,
     state text NOT NULL,
-    -- Share of jobs that the version also runs on, while it is a shadow.
-    share double precision,
     -- Quality of this version and of the version that was live then, on the same photos.
     metrics jsonb NOT NULL,
     -- The weights that training started from; null: the model's own, or none.
@@ -730,28 +750,10 @@ CREATE TABLE model_versions (
     moved_at timestamptz NOT NULL,
     -- The weights that it replaced as live; null: the model's own.
     replaced text,
-    CONSTRAINT model_versions_share CHECK ((share IS NOT NULL) = (state = 'shadow')),
-    CONSTRAINT model_versions_state
-        CHECK (state IN ('candidate', 'shadow', 'live', 'retired'))
+    CONSTRAINT model_versions_state CHECK (state IN ('candidate', 'live', 'retired'))
 );
 CREATE INDEX model_versions_by_model ON model_versions (task, model);
 CREATE UNIQUE INDEX model_versions_live ON model_versions (task, model) WHERE state = 'live';
-CREATE UNIQUE INDEX model_versions_shadow ON model_versions (task, model)
-    WHERE state = 'shadow';
-
--- Agreement of shadow weights with the weights that produced the result, by photo: numbers only.
-CREATE TABLE shadow_results (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    digest text NOT NULL,
-    -- Digest of the weights that produced the result; null for a model without weights.
-    against text,
-    at timestamptz NOT NULL,
-    -- Null when the shadow run raised; `error` has the reason.
-    agreement jsonb,
-    error text
-);
-CREATE INDEX shadow_results_by_age ON shadow_results (at);
-CREATE INDEX shadow_results_by_digest ON shadow_results (digest, at);
 
 -- Training examples made of corrections: see feedback/examples.py.
 CREATE TABLE data_items (

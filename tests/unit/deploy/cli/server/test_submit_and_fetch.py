@@ -7,12 +7,14 @@ import pytest
 from rich.console import Console
 
 from smart_filter_client import Client, errors
-from smart_filter_client.models import job_from
+from smart_filter_client.models import Job
+from smart_filter_client.reading import read_answer
 from smart_filter_deploy.cli.commands.pictures import run
 from smart_filter_deploy.cli.server import submit_and_fetch
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
 from smart_filter_deploy.cli.terminal.outputs import Outcome, OutputPaths
 from smart_filter_deploy.cli.terminal.progress import Progress
+from smart_filter_tests.clients import job_document, problem, problem_document
 
 PHOTO = Path(__file__)  # the server below does not read it
 
@@ -35,17 +37,17 @@ class Server:
         if name == "cancel":
             self.withdrawn.append(parent)
             if self.states[parent] in {"succeeded", "failed"}:
-                return httpx.Response(409, json={"code": "job_final"})
+                return problem(409, "job_final")
             self.states[parent] = "canceled"
             return self._answer(parent)
         request.read()
         index, self._sent = self._sent, self._sent + 1
         if index in self.refused:
-            return httpx.Response(415, json={"code": self.refused[index], "detail": "no"})
+            return httpx.Response(415, json=problem_document(415, self.refused[index], "no"))
         return self._answer(f"j{index}", 202)
 
     def _answer(self, name: str, status: int = 200) -> httpx.Response:
-        return httpx.Response(status, json={"id": name, "state": self.states[name]})
+        return httpx.Response(status, json=job_document(self.states[name], id=name))
 
 
 def process(server: Server, photos: int, *, timeout: float | None = None) -> list[Outcome]:
@@ -136,13 +138,14 @@ def test_ctrl_c_cancels_running_jobs() -> None:
 
 
 def test_json_line_is_the_job_with_its_path() -> None:
-    document = {"id": "j0", "state": "succeeded", "image": {"width": 1}, "new": "kept"}
-    job = job_from(document)
+    image = {"width": 1, "height": 2, "format": "jpg", "bytes": 3}
+    document = job_document(image=image, new="kept")
+    job = read_answer(Job, document)
     outcome = Outcome(OutputPaths(PHOTO, Path(), "p", None), job, Path("p.jpg"), {}, None, 1.0)
 
     line = run.to_document(outcome)
 
-    assert line == {**document, "image": {"width": 1, "path": str(Path("p.jpg").absolute())}}
+    assert line == {**document, "image": {**image, "path": str(Path("p.jpg").absolute())}}
 
 
 def test_refused_photo_is_a_line_with_its_error() -> None:
@@ -150,5 +153,7 @@ def test_refused_photo_is_a_line_with_its_error() -> None:
 
     line = run.to_document(outcome)
 
-    error = {"code": "unsupported_media", "title": "", "detail": "no", "stage": None, "remedy": ""}
-    assert (line["id"], line["state"], line["error"]) == (None, "failed", error)
+    error = {"code": "unsupported_media", "title": "No", "detail": "no", "remedy": ""}
+    assert (line["id"], line["state"], line["error"]) == (
+        *(None, "failed", {**error, "stage": None}),
+    )

@@ -13,6 +13,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import raise_for_missing_packag
 from smart_filter_shared import listening
 from smart_filter_shared.errors import DatabaseUnavailable, SetupFailed
 from smart_filter_shared.security.outbound_rules import SETTING
+from smart_filter_wire.problems import ProblemError
 
 
 def status_and_line(
@@ -185,7 +186,7 @@ def test_exit_status_of_a_refusal_depends_on_its_cause(code: str, status: int) -
     ],
 )
 def test_refusal_names_every_wrong_field(details: dict[str, str], message: str) -> None:
-    wrong = [client_errors.FieldError(pointer, detail) for pointer, detail in details.items()]
+    wrong = [ProblemError(detail, pointer) for pointer, detail in details.items()]
     error = client_errors.Refused("invalid_recipe", status=422, errors=wrong)
 
     assert str(connection.to_command_error(error, {"format": "-o x.jpg"})) == message

@@ -5,8 +5,9 @@ import pytest
 
 from smart_filter_shared.presets import PICTURE, Mood, Preset
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.results import Eyes, Face
+from smart_filter_shared.results import Face
 from smart_filter_tests.subjects import OPEN, SHUT, Shares, faces_showing, mood_of, smiles_of
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.backgrounds import appearance
 from smart_filter_workers.backgrounds.choice import color_layout, moods, subject_stats
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats

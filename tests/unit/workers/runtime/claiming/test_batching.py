@@ -16,10 +16,11 @@ from PIL import AvifImagePlugin
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.results import Eyes, Smile, Smiles
+from smart_filter_shared.results import Smile, Smiles
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.job_rows import a_job_row
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.networks.runtimes import onnx_runtime

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Filter, Format
-from smart_filter_shared.results import Eyes, Faces, Smile, Smiles
+from smart_filter_shared.results import Faces, Smile, Smiles
 from smart_filter_tests.composite_jobs import HEIGHT, WIDTH, a_job, composite, decode_pixels
 from smart_filter_tests.filter_scenes import a_face, a_picture, a_scene, changed_pixels, draw
 from smart_filter_tests.subjects import faces_showing
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.composite import stage
 from smart_filter_workers.stages.composite.filters import text_rendering

@@ -5,15 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from smart_filter_shared.results import DetectedPerson, LowerEnd, SegmentationFacts
+from smart_filter_shared.results import LowerEnd, SegmentationFacts
 from smart_filter_tests.subjects import a_subject
+from smart_filter_wire.findings import Person
 from smart_filter_workers.stages.composite import correct_light, replacement
 
 PHOTO_HEIGHT = 1000
 SURE = SegmentationFacts(
     coverage=0.3,
     confidence=0.97,
-    found=(DetectedPerson(1, (0, 100, 300, 900), kept=True),),
+    found=(Person(1, (0, 100, 300, 900), kept=True),),
 )
 
 
@@ -29,7 +30,7 @@ def test_background_of_certain_large_people_is_replaced() -> None:
 
 
 def test_place_with_small_people_is_kept() -> None:
-    small = (DetectedPerson(1, (0, 100, 100, 400), kept=True),)
+    small = (Person(1, (0, 100, 100, 400), kept=True),)
 
     kept = decide(coverage=0.06, found=small)
 
@@ -46,6 +47,16 @@ def test_photo_of_people_without_a_clear_outline_is_kept() -> None:
 
     assert decide(outline_spread=1.1 * apart) is not None
     assert decide(outline_spread=0.9 * apart) is None
+
+
+def test_photo_with_something_that_may_be_a_part_of_people_is_kept() -> None:
+    share = replacement.MAX_UNCLAIMED_SHARE
+
+    kept = decide(unclaimed_share=1.1 * share)
+
+    assert kept is not None
+    assert "may be a part of them" in kept
+    assert decide(unclaimed_share=0.9 * share) is None
 
 
 def test_photo_of_doubtful_people_is_kept() -> None:

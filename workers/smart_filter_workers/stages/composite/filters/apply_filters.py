@@ -6,7 +6,8 @@ from typing import Final, cast
 
 import numpy as np
 
-from smart_filter_shared.results import ChosenBackground, Eyes, Face, FilterResult, Frame, Smile
+from smart_filter_shared.results import ChosenBackground, Face, Frame, Smile
+from smart_filter_wire.findings import AppliedFilter, Eyes
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite import background, choose_background, compose
@@ -24,7 +25,7 @@ _VISIBLE_FROM: Final = 0.5
 
 def apply(
     picture: Srgb8 | Srgba8, inputs: Inputs, chosen: ChosenBackground, frame: Frame
-) -> tuple[Srgb8 | Srgba8, tuple[FilterResult, ...]]:
+) -> tuple[Srgb8 | Srgba8, tuple[AppliedFilter, ...]]:
     """Return a picture with the recipe's filters drawn on it, and the result of each.
 
     picture: (H, W, 3), or (H, W, 4) with straight alpha, of the canvas's size; drawn on in place
@@ -39,7 +40,7 @@ def apply(
     results = []
     for filter_ in asked:
         verdict = load_plugin(filter_.name).draw(picture, seen, filter_.parameters)
-        results.append(FilterResult(filter_.name, verdict.applied, verdict.reason))
+        results.append(AppliedFilter(filter_.name, verdict.applied, verdict.reason))
     return picture, tuple(results)
 
 

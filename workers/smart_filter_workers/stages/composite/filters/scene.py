@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from smart_filter_shared.presets import Mood
-from smart_filter_shared.results import Eyes, Face, Point, Smile
+from smart_filter_shared.results import Face, Point, Smile
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.results import Matte8
 
 # In units of the distance between the eyes of a frontal face. Source: the mean face that face

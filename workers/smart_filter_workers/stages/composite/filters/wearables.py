@@ -1,12 +1,16 @@
 """Put one wearable on each selected head, in the picture's light."""
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.filters import tiles
+from smart_filter_workers.stages.composite.filters import drawings, tiles
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Head, Scene
 from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
@@ -22,6 +26,19 @@ MAX_CACHED_TILES: Final = 8
 # wearable is fully lit.
 _MIN_LIGHT: Final = 0.62
 _BRIGHT_FROM: Final = 0.5
+Rgb = tuple[int, int, int]
+COLORS: Final[Mapping[str, Rgb]] = {
+    "black": (28, 27, 30),
+    "red": (206, 36, 48),
+    "navy": (28, 46, 92),
+    "teal": (10, 132, 138),
+    "green": (38, 128, 70),
+    "purple": (110, 62, 158),
+    "pink": (232, 92, 146),
+    "gold": (238, 178, 46),
+    "white": (240, 238, 234),
+    "brown": (112, 66, 38),
+}
 
 
 def paste_on_heads(
@@ -62,6 +79,26 @@ def paste_on_heads(
     return FilterVerdict(applied=bool(got), reason=reason)
 
 
+@functools.lru_cache(maxsize=MAX_CACHED_TILES)
+def load_tile(name: str, reach: float, size: int, color: str | None = None) -> Tile:
+    """Return a drawing, its part of the class `tint` in a color; None: it has no such part.
+
+    reach: distance from the drawing's middle to its sides, in distances of the eyes.
+    """
+    rgba = _shrink(_read_picture(name), size)
+    if color is not None:
+        tint = _read_picture(f"{name}.tint")
+        # Mid gray becomes the color; darker and lighter grays its shades.
+        shades = [
+            np.interp(np.arange(256), (0, 128, 255), (0, level, 255)) for level in COLORS[color]
+        ]
+        table = np.stack([*shades, np.arange(256)], axis=-1).astype(np.uint8)
+        worn = _shrink(np.asarray(cv2.LUT(tint, table[None]), np.uint8), size)
+        through = cv2.merge([cv2.bitwise_not(worn[..., 3])] * 4)
+        rgba = np.asarray(cv2.add(worn, cv2.multiply(rgba, through, scale=1 / 255)), np.uint8)
+    return tiles.crop_tile(rgba, reach)
+
+
 def choose_tile_px(place: TilePlacement, reach: float) -> int:
     """Return the side of a tile that is sharp at this scale, a power of two."""
     wanted = max(1.0, 2 * reach * place.scale)
@@ -76,6 +113,23 @@ def name_faces(heads: Sequence[Head], *, of: int) -> str:
     if len(numbers) == 1:
         return f"face {numbers[0]}"
     return f"faces {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+
+
+def _read_picture(name: str) -> NDArray[np.uint8]:
+    """Return a picture among the drawings, (1024, 1024, 4) with straight alpha."""
+    content = (resources.files(drawings) / f"{name}.webp").read_bytes()
+    bgra = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert bgra is not None
+    return np.asarray(cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA), np.uint8)
+
+
+def _shrink(rgba: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return a square picture premultiplied with its alpha, `size` pixels wide."""
+    alpha = cv2.merge([rgba[..., 3]] * 3 + [np.full(rgba.shape[:2], 255, np.uint8)])
+    premultiplied = cv2.multiply(rgba, alpha, scale=1 / 255)
+    return np.asarray(
+        cv2.resize(premultiplied, (size, size), interpolation=cv2.INTER_AREA), np.uint8
+    )
 
 
 def _light(picture: Srgb8 | Srgba8, head: Head) -> float:

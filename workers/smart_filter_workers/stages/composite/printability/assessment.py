@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.best_shot import MIN_FACE_SHARE, TURNED_AWAY_ABOVE
-from smart_filter_shared.printability import FacePrint, Printability
-from smart_filter_shared.results import Eyes, Face, Frame
+from smart_filter_shared.results import Face, Frame
+from smart_filter_wire.findings import Eyes
+from smart_filter_wire.printability import FacePrint, Printability
 from smart_filter_workers.measurements.face_measurements import (
     FaceMeasurements,
     measure_face,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from smart_filter_shared.printability import Print, PrintSize, Verdict
+from smart_filter_wire.printability import Print, PrintSize, Verdict
 
 CM_PER_INCH: Final = 2.54
 # Printers' practice: 300 dots per inch look sharp in the hand, 200 at arm's length.

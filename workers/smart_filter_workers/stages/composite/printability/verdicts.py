@@ -7,7 +7,7 @@ amounts; docs/measurements.md has the results.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from smart_filter_shared.printability import (
+from smart_filter_wire.printability import (
     Exposure,
     FacePrint,
     HeadRoom,

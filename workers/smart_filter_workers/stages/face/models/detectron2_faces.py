@@ -42,7 +42,6 @@ CARD: Final = ModelCard(
     batch_size=4,
     devices=("cuda", "cpu"),
     requires=("torch", "detectron2"),
-    extra="detectron2",
     parameters=(
         choice(ENTRY_PARAMETER, "", "Configuration that was admitted for faces", choices=()),
         number("threshold", 0.7, "Least score of a face", least=0.01, most=1),

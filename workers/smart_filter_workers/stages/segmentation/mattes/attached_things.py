@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.results import AttachedThing
+from smart_filter_wire.findings import AttachedThing
 from smart_filter_workers.connected_parts import label_parts, locate_parts, measure_areas
 from smart_filter_workers.networks.coordinates import photo_per_proxy
 from smart_filter_workers.opencv import cv2

@@ -13,7 +13,11 @@ from smart_filter_workers.networks.mattes import modnet, u2netp
 from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
 from smart_filter_workers.networks.mattes.refiner import MatteRefiner
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
-from smart_filter_workers.stages.segmentation.mattes import attached_things, consensus
+from smart_filter_workers.stages.segmentation.mattes import (
+    attached_things,
+    consensus,
+    soft_outline,
+)
 from smart_filter_workers.stages.segmentation.models.base import Look, People
 from smart_filter_workers.stages.segmentation.people import split_instances
 from smart_filter_workers.stages.segmentation.regions import find_people
@@ -69,6 +73,7 @@ class OutlineNetworks:
         spread = consensus.measure_spread(
             joined, refined, portrait_matte, longest_side_px=max(people.matte.shape)
         )
+        joined = soft_outline.soften_outline(joined, portrait_matte, cut)
         evidence = people.matte.copy() if people.evidence is None else people.evidence.copy()
         evidence[region] = np.maximum.reduce([evidence[region], refined, *others])
         corrected, attached = people.matte.copy(), np.zeros_like(people.matte)
@@ -87,6 +92,7 @@ class OutlineNetworks:
             attached=attached,
             evidence=evidence,
             outline_spread=spread,
+            unclaimed_share=soft_outline.measure_unclaimed(corrected[region], portrait_matte),
         )
 
 

@@ -49,7 +49,6 @@ CARD: Final = ModelCard(
     batch_size=4,
     devices=("cuda", "cpu"),
     requires=("torch", "detectron2"),
-    extra="detectron2",
     instances=True,
     parameters=(
         choice(

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.results import DetectedPerson, PersonRole
+from smart_filter_wire.findings import Person, PersonRole
 from smart_filter_workers.networks.coordinates import photo_per_proxy
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import InstanceMap, Matte8, PreparedPhoto
@@ -22,7 +22,7 @@ def locate_persons(
     prepared: PreparedPhoto,
     *,
     bystanders: Collection[int] = (),
-) -> tuple[DetectedPerson, ...] | None:
+) -> tuple[Person, ...] | None:
     """Return the place of each person that the model separates; None when it separates none.
 
     wanted: the numbers of the persons that are kept; bystanders: those of the bystanders.
@@ -37,7 +37,7 @@ def locate_persons(
     for number in bystanders:
         roles[number - 1] = PersonRole.BYSTANDER
     return tuple(
-        DetectedPerson(
+        Person(
             number,
             (per_x * x, per_y * y, per_x * width, per_y * height),
             kept=number in wanted,

@@ -19,7 +19,7 @@ from smart_filter_shared.catalog.parameters import (
     str_of,
 )
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_shared.results import Eyes
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.faces.face_mesh import (
     LEFT_EYE,

@@ -9,7 +9,7 @@ import numpy as np
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_shared.results import Eyes
+from smart_filter_wire.findings import Eyes
 from smart_filter_workers.networks.faces import eye_patches
 from smart_filter_workers.networks.faces.eye_patches import (
     EyePatchNetwork,

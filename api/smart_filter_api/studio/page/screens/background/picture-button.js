@@ -3,16 +3,17 @@
 import { useRef, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
 import { html } from "../../html.js";
+import { MOST_BYTES } from "../../service/formats.js";
 
 const ACCEPTED = "image/jpeg,image/png,image/webp,image/avif,image/heic,image/heif";
-const MOST_BYTES = 40_000_000;
+const LIMIT = `${MOST_BYTES / 1e6} MB`;
 
 /** Formats and the limit, as text. */
-export const WHICH = "JPEG, PNG, WebP, AVIF or HEIC, up to 40 MB. It fills the picture.";
+export const WHICH = `JPEG, PNG, WebP, AVIF or HEIC, up to ${LIMIT}. It fills the picture.`;
 
 /** Return why a file cannot be used, as far as the browser can tell; "" if it can. */
 export function faultOf(file) {
-  if (file.size > MOST_BYTES) return `${file.name} is too large: the limit is 40 MB.`;
+  if (file.size > MOST_BYTES) return `${file.name} is too large: the limit is ${LIMIT}.`;
   if (file.size === 0) return `${file.name} is empty.`;
   return "";
 }

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Framing, Recipe
 from smart_filter_shared.recipe.framing import read_roi
-from smart_filter_shared.results import AttachedThing
 from smart_filter_tests.pictures import noise, prepared_photo
+from smart_filter_wire.findings import AttachedThing
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Segmentation, Srgb8
 from smart_filter_workers.stages.segmentation import stage

@@ -53,7 +53,7 @@ const ENTERS = {
 const EDGES = [
   { value: "fast", label: "Quick" },
   { value: "balanced", label: "Good" },
-  { value: "best", label: "Each hair" },
+  { value: "best", label: "Finest" },
 ];
 
 function Panel({ photo, view }) {

@@ -165,9 +165,10 @@ function shown(value) {
   return value === undefined || value === null ? "" : String(value);
 }
 
-function bounds({ type, minimum, maximum }) {
+function bounds({ type, minimum, maximum, "x-unit": unit }) {
   if (type !== "number" && type !== "integer") return "";
-  return minimum === undefined || maximum === undefined ? "" : `${minimum} to ${maximum}`;
+  if (minimum === undefined || maximum === undefined) return "";
+  return [minimum, "to", maximum, unit].filter((word) => word !== undefined).join(" ");
 }
 
 function isSlidable({ default: usual, minimum, maximum }) {

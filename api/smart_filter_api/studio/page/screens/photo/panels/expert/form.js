@@ -11,17 +11,8 @@ import { Field } from "./field.js";
 import { Group } from "./group.js";
 import { TITLES, Task } from "./task.js";
 
-/** Groups of fields; all other fields of the service are under "More". */
-const PARTS = [
-  { title: "Picture", names: ["background", "style", "outputs", "subject", "persons", "require_person", "seed"] },
-  { title: "Frame", names: ["crop", "margin", "aspect", "size", "scale", "position", "roi"] },
-  { title: "Edge and light", names: ["mask", "edge", "grow", "shadow", "outline", "light_wrap", "harmonize"] },
-  { title: "File", names: ["format", "quality", "max_bytes", "effort", "matte_bits", "keep_metadata", "provenance"] },
-  { title: "Filters", names: ["filters"] },
-  { title: "Logo", names: ["logo", "logo_place", "logo_size", "logo_margin"] },
-  { title: "When it runs", names: ["priority", "deadline_ms", "run_at"] },
-];
-const MODEL = /\.model$/;
+/** The group whose fields have forms of their own, one for each task. */
+const MODELS = "Models";
 
 /**
  * Return the state and actions of a form for a job's recipe, drafted under a key.
@@ -84,15 +75,16 @@ export function Offered({ children }) {
 export function Form({ form }) {
   const { fields, tasks } = offer.value;
   const isChosen = (task) => `${task.name}.model` in fields;
-  const placed = new Set(PARTS.flatMap((part) => part.names));
-  const others = Object.keys(fields).filter((name) => !placed.has(name) && !MODEL.test(name));
-  const parts = others.length > 0 ? [...PARTS, { title: "More", names: others }] : PARTS;
+  const groups = {};
+  for (const [name, schema] of Object.entries(fields)) (groups[schema["x-group"]] ??= []).push(name);
+  delete groups[MODELS];
   return html`<div class="recipe-form">
     <h2 class="over-groups">Models</h2>
     ${tasks.filter(isChosen).map((task) => html`<${Task} key=${task.name} task=${task} form=${form} />`)}
     <${ByThemselves} tasks=${tasks.filter((task) => !isChosen(task))} />
     <h2 class="over-groups">Recipe</h2>
-    ${parts.map((part) => html`<${Part} key=${part.title} ...${part} form=${form} />`)}
+    ${Object.entries(groups).map(([title, names]) => html`<${Part} key=${title} title=${title}
+      names=${names} form=${form} />`)}
   </div>`;
 }
 
@@ -102,9 +94,9 @@ function Part({ title, names, form }) {
   const count = Object.keys(recipe).filter(isIn).length;
   return html`<${Group} title=${title} isWrong=${Object.keys(wrong).some(isIn)}
     badge=${count > 0 && html`<span class="tag accent">${count} set</span>`}>
-    ${names.filter((name) => name in offer.value.fields).map((name) => html`<${Of} key=${name}
-      name=${name} schema=${offer.value.fields[name]} form=${form} />`)}
-    ${title === "Filters" && html`<${Filters} form=${form} />`}
+    ${names.map((name) => html`<${Of} key=${name} name=${name} schema=${offer.value.fields[name]}
+      form=${form} />`)}
+    ${names.includes("filters") && html`<${Filters} form=${form} />`}
   <//>`;
 }
 

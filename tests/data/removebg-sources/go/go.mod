@@ -1,3 +1,0 @@
-module example.com/shop
-
-require github.com/remove-bg/go v1.2.0

@@ -1,3 +1,0 @@
-require "faraday"
-
-CONNECTION = Faraday.new("https://api.remove.bg")

@@ -1,0 +1,95 @@
+"""Soft outline: the network for portraits draws the outline, and colors decide whole parts."""
+
+import cv2
+import numpy as np
+import pytest
+
+from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.stages.segmentation.mattes.soft_outline import (
+    measure_unclaimed,
+    soften_outline,
+)
+
+SIZE = 240
+WALL, SHIRT = (200, 200, 190), (40, 30, 90)
+
+
+def a_person(*, left: int = 60, right: int = 180) -> Matte8:
+    """Return the hard matte of a person as wide as given."""
+    matte = np.zeros((SIZE, SIZE), np.uint8)
+    matte[40:, left:right] = 255
+    return matte
+
+
+def a_photo(person: Matte8) -> Srgb8:
+    """Return a photo of a person of one color before a wall of another."""
+    return np.where(person[..., np.newaxis] > 127, SHIRT, WALL).astype(np.uint8)
+
+
+def blurred(matte: Matte8) -> Matte8:
+    """Return a matte with soft edges."""
+    return np.asarray(cv2.GaussianBlur(matte, (0, 0), 2.5), np.uint8)
+
+
+def test_outline_is_as_soft_as_the_network_for_portraits_draws_it() -> None:
+    person = a_person()
+    portrait = blurred(person)
+
+    softened = soften_outline(person, portrait, a_photo(person))
+
+    assert np.array_equal(softened, portrait)
+
+
+def test_rim_of_the_wall_around_people_is_removed() -> None:
+    person = a_person()
+    wide = cv2.dilate(person, np.ones((5, 5), np.uint8))
+
+    softened = soften_outline(wide, person, a_photo(person))
+
+    assert np.array_equal(softened, person)
+
+
+def test_piece_of_the_wall_next_to_people_is_removed() -> None:
+    person = a_person()
+    with_wall = person.copy()
+    with_wall[30:40, 90:150] = 255
+
+    softened = soften_outline(with_wall, person, a_photo(person))
+
+    assert np.array_equal(softened, person)
+
+
+def test_limb_in_the_colors_of_the_person_is_kept() -> None:
+    person = a_person()
+    without_hand = person.copy()
+    without_hand[120:140, 160:] = 0
+
+    softened = soften_outline(person, without_hand, a_photo(person))
+
+    assert (softened[122:138, 164:178] == 255).all()
+
+
+def test_thing_that_only_the_network_for_portraits_sees_is_not_added() -> None:
+    person = a_person()
+    with_chair = person.copy()
+    with_chair[180:200, 180:192] = 255
+
+    softened = soften_outline(person, with_chair, a_photo(person))
+
+    assert not softened[:, 181:].any()
+    assert measure_unclaimed(softened, with_chair) == pytest.approx(240 / 24_000, rel=0.1)
+
+
+def test_outline_that_is_drawn_farther_out_is_not_unclaimed() -> None:
+    person = a_person()
+    wide = cv2.dilate(person, np.ones((5, 5), np.uint8))
+
+    assert measure_unclaimed(person, wide) == 0
+
+
+def test_network_that_sees_other_people_is_ignored() -> None:
+    person = a_person()
+
+    softened = soften_outline(person, a_person(left=0, right=90), a_photo(person))
+
+    assert softened is person

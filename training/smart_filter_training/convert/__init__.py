@@ -1,1 +1,0 @@
-"""Conversion of networks in other formats to the formats that workers run."""
