@@ -105,9 +105,9 @@ def find_straight_edges(srgb: Srgb8) -> Points:
     Source: Grompone von Gioi, Jakubowicz, Morel & Randall 2012, "LSD: a line segment detector".
     """
     gray = cv2.cvtColor(srgb, cv2.COLOR_RGB2GRAY)
-    found = cv2.createLineSegmentDetector().detect(gray)[0]
+    lines = cv2.createLineSegmentDetector().detect(gray)[0]
     # None, although OpenCV's types do not say so, where there are none.
-    return np.asarray([] if found is None else found, np.float32).reshape(-1, 4)
+    return np.asarray([] if lines is None else lines, np.float32).reshape(-1, 4)
 
 
 def _touches_border(outline: Outline) -> bool:

@@ -18,7 +18,7 @@ from smart_filter_workers.stages.segmentation.people.split_instances import spli
 from smart_filter_workers.stages.segmentation.regions import Region
 
 # Photos longer than this ratio are seen in windows too, of about the second ratio. A window begins
-# at this share of the one before it, so that whoever is no wider than the photo is high is whole in
+# at this share of the one before it, so that a person no wider than the photo is high is whole in
 # one of them.
 LONG_RATIO, WINDOW_RATIO, STEP_SHARE = 2.5, 2.0, 3 / 8
 # No more windows, which are longer then: each costs about what a photo costs.

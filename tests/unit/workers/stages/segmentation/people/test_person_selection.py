@@ -116,7 +116,7 @@ def encode_badly(photo: PreparedPhoto) -> PreparedPhoto:
         # A referee behind a kneeling player: the photo may be of either.
         ([replace(NEAR, height=300), Figure(20, 470, 290, face=0)], set()),
     ],
-    ids=["passer-by", "nobody faces the camera", "as large as the main person"],
+    ids=["passer-by", "from behind", "as large as the main person"],
 )
 def test_bystander_is_surely_no_main_person(figures: list[Figure], bystanders: set[int]) -> None:
     photo, people = see(*figures)
