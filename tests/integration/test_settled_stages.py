@@ -36,7 +36,7 @@ def rows(connection: Connection, job_id: JobId) -> list[dict[str, object]]:
     found = connection.execute(
         text("SELECT * FROM all_stages WHERE job_id = :id ORDER BY stage"), {"id": job_id}
     )
-    dropped = {"open_needs", "ready_at", "rank", "batch_key", "releases"}
+    dropped = {"open_needs", "ready_at", "rank", "batch_key"}
     return [
         {name: value for name, value in row.items() if name not in dropped}
         for row in found.mappings()

@@ -30,7 +30,7 @@ _MAX_SETTLED: Final = 500
 # without its former batch key, and gets another rank.
 _DROPPED: Final = (
     *("job_id", "open_needs", "not_before", "ready_at", "patience_since", "deadline_at"),
-    *("lease_token", "leased_until", "batch_key", "rank", "releases"),
+    *("lease_token", "leased_until", "batch_key", "rank"),
 )
 
 _SETTLE = text("""

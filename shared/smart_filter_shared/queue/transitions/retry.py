@@ -69,7 +69,7 @@ _RESTORE_STAGES = text("""
     INSERT INTO stages
     SELECT stage.* FROM ended, jsonb_array_elements(ended.stages) AS kept, jsonb_populate_record(
         NULL::stages, kept || jsonb_build_object(
-            'job_id', job_id, 'open_needs', 0, 'releases', 0, 'rank', 0, 'batch_key', job_id
+            'job_id', job_id, 'open_needs', 0, 'rank', 0, 'batch_key', job_id
         )
     ) AS stage
 """)
