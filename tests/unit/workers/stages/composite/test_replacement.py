@@ -114,6 +114,16 @@ def test_dull_photo_gets_black_white_and_a_brighter_middle() -> None:
     assert (np.diff(curve.astype(int)) >= 0).all()
 
 
+def test_bright_photo_gets_no_darker_faces() -> None:
+    """A window fills most of it, and faces before it lie between the levels of shadows and skin."""
+    before_window = np.concatenate([np.linspace(20, 140, 100), np.full(300, 235)]).astype(np.uint8)
+
+    curve = correct_light.find_curve(np.dstack([before_window[None]] * 3))
+
+    assert curve is not None
+    assert curve[120] >= 120
+
+
 def test_night_stays_night() -> None:
     night = np.concatenate([np.full(300, 3), np.full(100, 40)]).astype(np.uint8)
 
