@@ -54,16 +54,6 @@ def machine(quiet_folder: Path, tmp_path: Path) -> Machine:
     return machine
 
 
-def test_photo_and_picture_go_through_pipes(machine: Machine) -> None:
-    ended = machine.pipe("run", "-", "-o", "-", content=PHOTO.read_bytes())
-
-    assert ended.returncode == 0, ended.stderr
-    with Image.open(io.BytesIO(ended.stdout)) as picture:
-        assert picture.size == (512, 512)
-    assert b"people" in ended.stderr
-    assert list(machine.here.iterdir()) == []
-
-
 def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: Machine) -> None:
     ended = machine.run("run")
 
@@ -80,6 +70,16 @@ def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: M
     assert "for commercial use set SMART_FILTER_RESEARCH_WEIGHTS=off" in told
     assert "emotions are read in faces: SMART_FILTER_EMOTIONS=off" in told
     assert not {"\x1b", "\r", "\b"} & set(ended.stdout + ended.stderr)
+
+
+def test_photo_and_picture_go_through_pipes(machine: Machine) -> None:
+    ended = machine.pipe("run", "-", "-o", "-", content=PHOTO.read_bytes())
+
+    assert ended.returncode == 0, ended.stderr
+    with Image.open(io.BytesIO(ended.stdout)) as picture:
+        assert picture.size == (512, 512)
+    assert b"people" in ended.stderr
+    assert list(machine.here.iterdir()) == []
 
 
 @pytest.mark.slow
