@@ -1,8 +1,8 @@
 """Cut out and compose one photo."""
 
-import functools
 import io
 import os
+import threading
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,6 +59,7 @@ def cut_out(photo: PhotoSource, **fields: str | float) -> Made:
     """Return the people of a photo before a transparent background, as a PNG.
 
     fields: of a recipe, such as `edge="best"` or `persons="main"`; `docs/api/recipes.md` has all.
+    Without a person the whole photo is kept, opaque, and `people` is 0.
     Raises as `compose`.
     """
     return _make(photo, {**_CUT_OUT, **fields})
@@ -92,9 +93,19 @@ def warm_up() -> None:
     _stages().load(tuple(StageName))
 
 
-@functools.cache
+_made: list[InProcess] = []
+_making = threading.Lock()
+
+
 def _stages() -> InProcess:
     """Return the stages of this process, once their weights are there.  Raises SetupFailed."""
+    with _making:  # threads that come first together download and load once
+        if not _made:
+            _made.append(_make_stages())
+        return _made[0]
+
+
+def _make_stages() -> InProcess:
     folder = data_folder() / "weights"
     refused = catalog.discover_models().refused_files
     wanted = packaged.list_files(without=refused)
@@ -138,7 +149,7 @@ def _decode(source: PhotoSource) -> Photo:
         return images.decode(_encode(source))
     if isinstance(source, bytes):
         return images.decode(source)
-    with open(source, "rb") as file:  # noqa: PTH123 - a path of any kind
+    with open(os.fspath(source), "rb") as file:  # noqa: PTH123 - a path of any kind
         content = file.read(MAX_PHOTO_BYTES + 1)
     if len(content) > MAX_PHOTO_BYTES:
         raise ImageTooLarge(f"{source} has more than {MAX_PHOTO_BYTES:,} bytes")

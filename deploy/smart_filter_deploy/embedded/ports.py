@@ -27,7 +27,7 @@ def free_port() -> int:
     """
     for _ in range(_MAX_TRIES):
         port = _FIRST_PORT + secrets.randbelow(_LAST_PORT - _FIRST_PORT)
-        if find_fault(port) is None and _claim(port):
+        if find_fault(port) is None and claim_port(port):
             return port
     raise SetupFailed(f"no free port on {LOOPBACK}: is the loopback interface up?")
 
@@ -65,8 +65,11 @@ def accepts_connections(host: str, port: int) -> bool:
         return False
 
 
-def _claim(port: int) -> bool:
-    """Claim a port among the processes that call `free_port`; return False when it is claimed."""
+def claim_port(port: int) -> bool:
+    """Claim a port among the processes of this service until this one ends.
+
+    Return False when another has claimed it.
+    """
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         # An abstract socket name: without a file, in the port's network namespace, and released

@@ -63,6 +63,11 @@ _KNOWN_NAMES = (
     *(name for name in NAMES if name not in {*CHOOSABLE_TASKS}),
     *(f"{task}.model" for task in CHOOSABLE_TASKS),
 )
+# Names of the contract that other code has read before, where it can.
+_UNREAD = {
+    "recipe": "is applied by a server only; give the fields of the saved recipe",
+    "metadata": f"has no name; write `{_METADATA_PREFIX}NAME`",
+}
 _NO_CERTIFICATE = (
     "c2pa needs a certificate, and this server has none: set SMART_FILTER_C2PA_CERTIFICATE and"
     " SMART_FILTER_C2PA_KEY, or leave it out"
@@ -346,7 +351,7 @@ class _Reader:
                 f"is not a name of metadata: after `{_METADATA_PREFIX}`, use 1 to 64 of the "
                 "characters A-Z a-z 0-9 . _ -"
                 if name.startswith(_METADATA_PREFIX)
-                else f"is not a field of a recipe{hint}",
+                else _UNREAD.get(name) or f"is not a field of a recipe{hint}",
             )
 
     def raise_errors(self) -> None:

@@ -104,7 +104,13 @@ def pull(
     Raises SetupFailed, in one line with the remedy, when a package cannot be downloaded or is
     not the pinned one, or when a bundled file is missing or damaged.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        raise SetupFailed(
+            f"the folder {folder} cannot be made ({error.strerror}): choose another data folder"
+            " with SMART_FILTER_DATA"
+        ) from error
     # The bundled files first: they need no network.
     fetched = [
         _copy_bundled(bundled, folder)

@@ -14,7 +14,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PHOTO_FAI
 from smart_filter_deploy.cli.terminal.photo_files import PhotoFile
 from smart_filter_deploy.cli.terminal.text import examples, print_line
 from smart_filter_shared.config.paths import data_folder
-from smart_filter_shared.errors import UnusablePhoto
+from smart_filter_shared.errors import InvalidRecipe, NotAvailable, UnusablePhoto
 from smart_filter_shared.pipeline import TaskName
 
 
@@ -37,7 +37,7 @@ from smart_filter_shared.pipeline import TaskName
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A recipe field, such as edge=best, persons=main, crop=people or size=1080x1350.",
+    help="A recipe field, such as edge=best, persons=main, crop=faces or size=1080x1350.",
 )
 @click.pass_context
 def cut(
@@ -52,7 +52,8 @@ def cut(
     The pictures are those of `smart-filter run --background transparent`.
     """
     image_format = outputs.format_from_name(destination) or "png"
-    asked = RecipeOptions({"format": image_format}, settings=settings).recipe(outputs="")
+    asked = RecipeOptions({}, settings=settings).recipe(outputs="")
+    asked.setdefault("format", [image_format])
     fields = {name: ",".join(cast("list[str]", values)) for name, values in asked.items()}
     failed = False
     with outputs.open_outputs(photos, destination) as places:
@@ -61,6 +62,8 @@ def cut(
         for place in places:
             try:
                 made = smart_filter.cut_out(place.photo, **fields)
+            except (InvalidRecipe, NotAvailable) as error:
+                raise click.UsageError(str(error)) from error
             except UnusablePhoto as error:
                 print_error(f"{place.photo}: {error}")
                 failed = True
@@ -68,7 +71,7 @@ def cut(
             path = place.image(made.media_type.removeprefix("image/"))
             write_file(path, made.content)
             if not made.people:
-                print_error(f"{place.photo}: no person was found; the picture is empty")
+                print_error(f"{place.photo}: no person was found: the photo is kept as it is")
             if place.exact is None or len(places) > 1:
                 print_line(str(path))
     ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)

@@ -35,6 +35,7 @@ from smart_filter_deploy.embedded.folder import DataFolder, running_stack
 from smart_filter_deploy.embedded.ports import (
     LOOPBACK,
     accepts_connections,
+    claim_port,
     find_fault,
     free_port,
     http_status,
@@ -500,12 +501,13 @@ def _choose_ports(port: int | None, operators_port: int | None) -> _Ports:
         _refuse_used_port(port, "--port")
     if operators_port is not None:
         _refuse_used_port(operators_port, "--operators-port")
-    elif port is not None and find_fault(port + 1) is None:
+    elif port is not None and find_fault(port + 1) is None and claim_port(port + 1):
         operators_port = port + 1
     return _Ports(port or free_port(), operators_port or free_port())
 
 
 def _refuse_used_port(port: int, option: str) -> None:
-    fault = find_fault(port)
+    # A server that starts at the same time has bound nothing yet.
+    fault = find_fault(port) or (None if claim_port(port) else "another server starts with it")
     if fault is not None:
         raise SetupFailed(f"port {port} is not available ({fault}): choose another with {option}")
