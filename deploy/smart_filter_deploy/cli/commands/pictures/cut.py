@@ -53,8 +53,8 @@ def cut(
     """
     image_format = outputs.format_from_name(destination) or "png"
     asked = RecipeOptions({}, settings=settings).recipe(outputs="")
-    asked.setdefault("format", [image_format])
     fields = {name: ",".join(cast("list[str]", values)) for name, values in asked.items()}
+    fields.setdefault("format", image_format)
     failed = False
     with outputs.open_outputs(photos, destination) as places:
         default = local_models.parse_models(TaskName.SEGMENTATION, local_models.AUTO)
