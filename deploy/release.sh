@@ -70,7 +70,7 @@ make_files() {
   done
   for folder in client/typescript client/n8n; do
     (cd $folder && npm ci --silent --no-audit --no-fund --ignore-scripts && npm run --silent build &&
-      npm pack --silent --ignore-scripts --pack-destination "$here/build/release")
+      npm pack --silent --ignore-scripts --pack-destination "$here/build/release" && rm -rf node_modules)
   done
   # What `pip install --constraint` takes: the tested versions.
   sed -n 's/^\([^ ]*==[^\]*[^ \]\) *\\*$/\1/p' requirements/run.lock > build/release/constraints.txt
