@@ -171,9 +171,11 @@ def test_download_of_weights_opens_nothing(
     visitor: Visitor, opened: OpenedFiles, tmp_path: Path
 ) -> None:
     status, printed = visitor.run(
-        "models", "pull", SMART_FILTER_DATA=str(tmp_path / "new"), PIP_NO_INDEX="1"
+        *("models", "pull"),
+        SMART_FILTER_DATA=str(tmp_path / "new"),
+        PIP_INDEX_URL="https://127.0.0.1:9/simple",
     )
 
     assert status != 0
-    assert "pip cannot download" in printed
+    assert "https://127.0.0.1:9/simple/mediapipe/ cannot be fetched" in printed
     assert opened.read() == set()
