@@ -42,10 +42,10 @@ def a_mug() -> tuple[bytes, NDArray[np.bool_]]:
     """Return a photo of a mug on a table, and where the mug is."""
     shape = Image.new("L", (SIDE, SIDE))
     draw = ImageDraw.Draw(shape)
-    draw.rectangle((170, 170, 310, 380), fill=255)
-    draw.ellipse((170, 350, 310, 410), fill=255)
-    draw.ellipse((170, 150, 310, 195), fill=255)
-    draw.ellipse((280, 200, 370, 330), outline=255, width=24)
+    draw.rectangle((120, 230, 330, 380), fill=255)
+    draw.ellipse((120, 350, 330, 410), fill=255)
+    draw.ellipse((120, 205, 330, 255), fill=255)
+    draw.ellipse((300, 250, 390, 350), outline=255, width=24)
     light = np.linspace(1.15, 0.7, SIDE)[np.newaxis, :, np.newaxis]
     wall = (
         np.full((SIDE, SIDE, 3), (196, 190, 180), np.float64)
