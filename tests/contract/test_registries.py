@@ -126,16 +126,16 @@ def test_registry_without_a_page_in_json_is_refused_in_one_line(
 
 
 def test_package_comes_from_the_mirror_with_its_page(folder: Path, packages: Site) -> None:
-    package = _put(packages, "a.bin", folder="/all/pypi.example", host="https://pypi.example")
+    package = _put(packages, "a.bin", folder="/all/packages.example", host="https://packages.example")
     route = replace(PLAIN, mirror=f"{packages.url}/all")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIP_INDEX_URL", "https://pypi.example/simple")
+        patch.setenv("PIP_INDEX_URL", "https://packages.example/simple")
         packaged.pull(folder, [package], [], route=route)
 
     assert asked(packages) == [
-        "/all/pypi.example/simple/tiny/",
-        "/all/pypi.example/files/tiny-1.0-py3-none-any.whl",
+        "/all/packages.example/simple/tiny/",
+        "/all/packages.example/files/tiny-1.0-py3-none-any.whl",
     ]
 
 
