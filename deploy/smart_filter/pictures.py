@@ -93,19 +93,20 @@ def warm_up() -> None:
     _stages().load(tuple(StageName))
 
 
-_made: list[InProcess] = []
-_making = threading.Lock()
+# The stages of this process, once they are opened.
+_opened: list[InProcess] = []
+_opening = threading.Lock()
 
 
 def _stages() -> InProcess:
     """Return the stages of this process, once their weights are there.  Raises SetupFailed."""
-    with _making:  # threads that come first together download and load once
-        if not _made:
-            _made.append(_make_stages())
-        return _made[0]
+    with _opening:  # threads that come first together download and load once
+        if not _opened:
+            _opened.append(_open_stages())
+        return _opened[0]
 
 
-def _make_stages() -> InProcess:
+def _open_stages() -> InProcess:
     folder = data_folder() / "weights"
     refused = catalog.discover_models().refused_files
     wanted = packaged.list_files(without=refused)

@@ -126,7 +126,9 @@ def test_registry_without_a_page_in_json_is_refused_in_one_line(
 
 
 def test_package_comes_from_the_mirror_with_its_page(folder: Path, packages: Site) -> None:
-    package = _put(packages, "a.bin", folder="/all/packages.example", host="https://packages.example")
+    package = _put(
+        packages, "a.bin", folder="/all/packages.example", host="https://packages.example"
+    )
     route = replace(PLAIN, mirror=f"{packages.url}/all")
 
     with pytest.MonkeyPatch.context() as patch:
