@@ -9,7 +9,6 @@ import pytest
 
 from smart_filter_deploy import tls_files
 from smart_filter_deploy.embedded import c2pa_certificate
-from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.commands import Command
 from smart_filter_tests.tls_certificates import create_certificate
@@ -70,7 +69,7 @@ def test_up_names_what_keeps_it_from_serving_https(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         output = command.output(
             *("up", "--data", str(folder / "data"), "--tls-port", str(taken.getsockname()[1])),
-            *("--tls-certificate", str(folder / certificate_file), "--port", str(free_port())),
+            *("--tls-certificate", str(folder / certificate_file)),
             *(() if key_file is None else ("--tls-key", str(folder / key_file))),
         )
 
