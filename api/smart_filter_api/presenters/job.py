@@ -160,6 +160,7 @@ def render_job(
         rating=None if faces is None else render_rating(faces),
         rating_reason=_rating_reason(row.recipe, faces),
         printability=composed.printability,
+        document_report=composed.document_report,
         background=render_background(facts),
         filters=_filters(facts),
         frame=_frame(composed),

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.recipe import Effort, Format, Output, Provenance, Recipe
+from smart_filter_shared.recipe import DocumentPhoto, Effort, Format, Output, Provenance, Recipe
 from smart_filter_shared.recipe.framing import DOTS_PER_INCH
 from smart_filter_workers import images
 from smart_filter_workers.images import EncodingOptions, previews
@@ -20,6 +20,7 @@ from smart_filter_workers.results import (
     Srgb8,
 )
 from smart_filter_workers.stages.composite import background, edits, persons
+from smart_filter_workers.stages.composite.document import print_sheet
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
@@ -41,6 +42,10 @@ def add_picture_files(
     if Output.IMAGE in inputs.recipe.outputs:
         image = _picture(pixels, inputs, edits.list_picture_edits(made, inputs))
         made = replace(made, image=replace(image, blurhash=previews.compute_blurhash(pixels)))
+    document = inputs.recipe.framing.document
+    if Output.SHEET in inputs.recipe.outputs and document is not None:
+        sheet = print_sheet.draw(pixels[..., :3], document, inputs.recipe.framing.sheet)
+        made = replace(made, sheet=images.encode(sheet, _printed(document, pixels.shape[0])))
     if Output.THUMBNAIL in inputs.recipe.outputs:
         made = replace(made, thumbnail=previews.encode_thumbnail(pixels))
     return made
@@ -89,12 +94,16 @@ def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs, changes: tuple[Edit, ...]) 
     marks = recipe.files.provenance != Provenance.NONE
     if format_ == Format.AUTO or (transparent and format_ == Format.JPG):
         format_ = Format.PNG if transparent else Format.JPG
+    document = recipe.framing.document
+    dots_per_inch = DOTS_PER_INCH if recipe.framing.size.paper else None
     manner = EncodingOptions(
         str(format_),
         quality=recipe.quality,
         small=recipe.files.effort == Effort.SMALL,
         exif=inputs.photo.exif if recipe.files.keep_metadata else b"",
-        dots_per_inch=DOTS_PER_INCH if recipe.framing.size.paper else None,
+        dots_per_inch=dots_per_inch
+        if document is None
+        else document.dots_per_inch(pixels.shape[0]),
         xmp=xmp.make_packet(xmp.COMPOSITE) if marks and COMPOSING_EDITS & set(changes) else b"",
     )
     if marks:
@@ -102,7 +111,16 @@ def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs, changes: tuple[Edit, ...]) 
         return replace(file, edits=changes, swaps=edits.list_swaps(inputs))
     if recipe.files.max_bytes is None:
         return images.encode(pixels, manner)
-    return images.encode_to_fit(pixels, manner, most_bytes=recipe.files.max_bytes)
+    file = images.encode_to_fit(pixels, manner, most_bytes=recipe.files.max_bytes)
+    if document is not None and document.bytes and len(file.content) < document.bytes[0]:
+        finest = replace(manner, quality=100)
+        return images.encode_to_fit(pixels, finest, most_bytes=recipe.files.max_bytes)
+    return file
+
+
+def _printed(document: DocumentPhoto, height_px: int) -> EncodingOptions:
+    """Return how a sheet of a document's photos of this height is encoded."""
+    return EncodingOptions("jpg", quality=95, dots_per_inch=document.dots_per_inch(height_px))
 
 
 def _matte(coverage: Matte8, recipe: Recipe) -> EncodedFile:

@@ -12,9 +12,11 @@ from smart_filter_shared.recipe import (
     PICTURE_OUTPUTS,
     BackgroundKind,
     Edge,
+    Framing,
     Length,
     Mask,
     Output,
+    Require,
 )
 from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Frame
 from smart_filter_wire.findings import OutlineContrast
@@ -33,6 +35,7 @@ from smart_filter_workers.stages.composite import (
     look,
     outputs,
 )
+from smart_filter_workers.stages.composite.document import checks, head_frame
 from smart_filter_workers.stages.composite.filters import apply_filters
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.inputs import Inputs
@@ -78,7 +81,9 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
         inputs = _turn_upright(inputs)
     chosen = choose_background.resolve(inputs) if PICTURE_OUTPUTS & asked else None
     whole = _cut(compositor, inputs, chosen)
-    frame = framing.compute_frame(inputs.recipe.framing, _framing_subject(inputs, whole, chosen))
+    subject = _framing_subject(inputs, whole, chosen)
+    portrait = _find_portrait(inputs)
+    frame = _compute_frame(inputs.recipe.framing, subject, portrait)
     cut = None if whole is None else compose.frame_cut_out(whole, frame)
     if cut is not None and cut is not whole and inputs.recipe.edge == Edge.HARD:
         cut = replace(cut, matte=harden_matte(cut.matte))
@@ -98,9 +103,33 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
         picture, filtered = apply_filters.apply(picture, inputs, chosen, frame)
         picture = draw_logo.draw(picture, inputs)
         made = outputs.add_picture_files(replace(made, filters=filtered), picture, inputs)
+        if portrait is not None:
+            taken = checks.Taken(inputs.photo.srgb, subject, frame, picture[..., :3], made.image)
+            report = portrait.check(taken, matte=None if cut is None else cut.matte)
+            made = replace(made, document_report=report)
+            if inputs.recipe.framing.require == Require.PASS:
+                checks.require_pass(report)
     if cut is not None and whole is not None:
         made = outputs.add_cut_out_files(made, compositor, cut, whole, inputs)
     return made
+
+
+def _find_portrait(inputs: Inputs) -> checks.Portrait | None:
+    """Return the person of a document's photo; None without a document."""
+    document = inputs.recipe.framing.document
+    if document is None or inputs.faces is None or inputs.smiles is None:
+        return None
+    matte = None if inputs.segmented is None else inputs.segmented.matte
+    width = inputs.photo.srgb.shape[1]
+    return checks.find_portrait(document, inputs.faces.faces, inputs.smiles, matte, width)
+
+
+def _compute_frame(
+    asked: Framing, subject: FramingSubject, portrait: checks.Portrait | None
+) -> Frame:
+    if portrait is not None and portrait.span is not None:
+        return head_frame.compute_frame(portrait.document, portrait.span)
+    return framing.compute_frame(asked, subject)
 
 
 def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
