@@ -35,11 +35,11 @@ from smart_filter_workers.stages.composite.printability.verdicts import (
 PASS, FAIL, UNSURE, ASK = CheckVerdict
 # Degrees that are allowed, and those up to which the measurement may be wrong.
 # Source of the limits: ISO/IEC 19794-5, 7.2.2: yaw and pitch within 5 degrees, roll within 8.
-ROLL, YAW, PITCH = (5.0, 8.0), (6.0, 12.0), (8.0, 16.0)
+ROLL, YAW, PITCH = (5.0, 8.0), (6.0, 15.0), (8.0, 18.0)
 # Distance of the lips in distances of the eyes.
 MOUTH_OPEN: Final = (0.05, 0.10)
 # How much darker one half of the face may be, as a share of the lighter half's luma.
-DARKER_HALF: Final = (0.15, 0.3)
+DARKER_HALF: Final = (0.15, 0.35)
 # Pixels of the file for a pixel of the photo.
 ENLARGED: Final = (1.0, 1.3)
 # Steps at the borders of a JPEG's blocks, in steps elsewhere.
