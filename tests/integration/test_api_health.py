@@ -24,7 +24,7 @@ from smart_filter_tests.commands import Command
 from smart_filter_tests.outages import point_name_at_primary, read_only, wait_until
 from smart_filter_tests.proxy import Mode
 from smart_filter_tests.server_proxies import ServerProxies, before_servers
-from smart_filter_tests.serving import Api, a_photo, an_api, serve_api
+from smart_filter_tests.serving import Api, a_photo, an_api, refusal_of, serve_api
 from smart_filter_tests.threads import run_in_threads
 
 GONE = [Mode.RESET, Mode.SWALLOW]
@@ -157,7 +157,7 @@ def test_photo_is_refused_without_a_required_server(
 
     answer = far_api.post(a_photo())
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert refusal_of(answer) == (503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
     assert "127.0.0.1" not in answer.text
     assert far_api.leftovers() == {}
@@ -223,7 +223,7 @@ def test_database_that_takes_no_writes_is_reported(api: Api) -> None:
         metrics = api.operators.get("/metrics").text
         concerns = api.operators.get("/v1/operator/standing").json()["concerns"]
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert refusal_of(answer) == (503, "unavailable")
     assert answer.json()["detail"] == "database is read-only"
     assert "smart_filter_database_up 0" in metrics
     assert "smart_filter_workers{" not in metrics

@@ -150,7 +150,7 @@ def test_api_serves(bench: Bench) -> None:
     with serve_api(bench.settings) as site, an_api(site, bench) as api:
         job_id = api.submit(background="keep")
         api.client.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
-        listed = api.client.get("/v1/jobs", params={"state": "canceled"}).json()["items"]
+        listed = api.read("/v1/jobs", params={"state": "canceled"})["items"]
         ready = api.operators.get("/readyz").json()
 
     assert [job["id"] for job in listed] == [job_id]

@@ -14,7 +14,7 @@ from smart_filter_shared.ids import JobId
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_tests.bench import TENANT
-from smart_filter_tests.serving import Api, a_card, a_photo, an_api, serve_with
+from smart_filter_tests.serving import Api, a_card, a_photo, an_api, refusal_of, serve_with
 
 SETTINGS = f"/v1/tenants/{TENANT}"
 MOODY, MEASURED = "moody", "measured"
@@ -114,7 +114,7 @@ def test_named_model_that_reads_emotions_is_refused_by_the_setting(
     default = server.client.patch(SETTINGS, json={"recipe": {"smile": {"model": MOODY}}})
     listed = server.client.get("/v1/models?all=1").json()["items"]
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
+    assert refusal_of(answer) == (422, "not_available")
     assert "SMART_FILTER_EMOTIONS" in answer.json()["errors"][0]["detail"]
     assert by_server or default.status_code == 422
     shown = {card["name"]: card for card in listed if card["task"] == "smile"}

@@ -473,10 +473,6 @@ def test_best_of_an_album_are_placed_now_in_sequence(
     assert ranks == pytest.approx([60, second_start, 9])
 
 
-def reserve(connection: Connection) -> Reservation:
-    return fair_queueing.reserve(connection, TENANT, [Capability("a")])
-
-
 def test_redrive_waits_for_the_disk(bench: Bench) -> None:
     job_id = bench.submit(photo="photo")
     lease = bench.claim_one(PREPARE)

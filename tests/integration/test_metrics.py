@@ -5,7 +5,6 @@ import re
 import httpx
 import pytest
 
-from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.ids import new_worker_id
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.operations import counters
@@ -19,15 +18,13 @@ from smart_filter_shared.queue import fair_queueing, pauses, worker_registry
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE, Worker
 from smart_filter_shared.telemetry.metrics import METRICS, MetricKind, WorkerStep
+from smart_filter_tests import maintenance
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.outages import without_table
 from smart_filter_tests.serving import Api, an_api, serve_api
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
-from smart_filter_tests.unlocked_decoders import UnlockedDecoders
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
 PREPARED = (CounterName.ATTEMPTS, CounterName.BATCHES, CounterName.BATCHED)
@@ -47,15 +44,8 @@ def worker_counters() -> WorkerCounters:
 
 @pytest.fixture
 def sweeper(bench: Bench, worker_counters: WorkerCounters) -> Sweeper:
-    return Sweeper(
-        bench.worker_engine,
-        bench.doorbell,
-        # Leases expire even if the machine is so busy that a sweep comes late.
-        bench.settings.engine.model_copy(update={"heartbeat_seconds": 600.0}),
-        counters=worker_counters,
-        retention=GarbageCollector(bench.worker_engine, bench.store),
-        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
-    )
+    # Leases expire even if the machine is so busy that a sweep comes late.
+    return maintenance.sweeper(bench, worker_counters, heartbeat_seconds=600.0)
 
 
 def scraped(url: str) -> dict[str, float]:

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, WorkerId
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.operations import counters, settlement, timeseries
@@ -24,12 +23,8 @@ from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import audit_log
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.commands import Command
+from smart_filter_tests.maintenance import sweeper
 from smart_filter_tests.serving import Api
-from smart_filter_tests.unlocked_decoders import UnlockedDecoders
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
-from smart_filter_workers.maintenance.sweeper import Sweeper
-from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 PREPARE = capability(StageName.PREPARE)
 OTHER = Tenant("other")
@@ -94,18 +89,8 @@ def sample(api: Api) -> None:
 
 
 def a_new_worker_sweeps(bench: Bench) -> None:
-    retention = GarbageCollector(bench.worker_engine, bench.store)
-    engine = bench.settings.engine
-    new = Sweeper(
-        bench.worker_engine,
-        bench.doorbell,
-        engine,
-        counters=WorkerCounters(),
-        retention=retention,
-        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
-    )
     bench.execute("UPDATE sweeper SET swept_at = now() - interval '2 s'")
-    assert new.sweep()
+    assert sweeper(bench).sweep()
 
 
 def operator_actions(api: Api, what: WorkerStep | CounterName, times: int) -> None:
@@ -114,7 +99,7 @@ def operator_actions(api: Api, what: WorkerStep | CounterName, times: int) -> No
 
 def test_operators_alone_see_the_service(api: Api) -> None:
     tenants_own = api.headers(Scope.SUBMIT, Scope.READ, Scope.ADMIN)
-    paths: dict[str, Any] = api.client.get("/openapi.json").json()["paths"]
+    paths: dict[str, Any] = api.read("/openapi.json")["paths"]
     tried = [
         (method, re.sub(r"{\w+}", "x", path))
         for path, methods in paths.items()

@@ -57,7 +57,7 @@ def refusal(answer: httpx.Response) -> tuple[int, str, dict[str, Any]]:
 
 def test_link_opens_an_output_without_a_key_until_it_ends(api: Api) -> None:
     job_id = run_whole_job(api)
-    job = api.client.get(f"/v1/jobs/{job_id}", params={"expires_in": 600}).json()
+    job = api.read(f"/v1/jobs/{job_id}", params={"expires_in": 600})
 
     answer = opened(job["output_links"]["image"])
 
@@ -91,7 +91,7 @@ def test_lists_events_and_webhooks_have_links_that_open(api: Api) -> None:
         send_due(api.bench)
     (got,) = receiver.got
     posted = json.loads(got.body)["data"]["output_links"]["image"]
-    (listed,) = api.client.get("/v1/jobs", params={"expires_in": 600}).json()["items"]
+    (listed,) = api.read("/v1/jobs", params={"expires_in": 600})["items"]
     with api.client.stream("GET", f"/v1/jobs/{job_id}/events") as stream:
         followed = [line for line in stream.iter_lines() if "output_links" in line][-1]
 
@@ -217,7 +217,7 @@ def test_download_is_saved_under_a_harmless_name(api: Api, download: str, dispos
 
 def test_documents_of_a_job_are_saved_next_to_its_image(api: Api) -> None:
     job_id = run_whole_job(api, outputs="image,faces")
-    job = api.client.get(f"/v1/jobs/{job_id}", params={"download": "beach"}).json()
+    job = api.read(f"/v1/jobs/{job_id}", params={"download": "beach"})
 
     answer = opened(job["output_links"]["faces"])
 
@@ -298,7 +298,7 @@ def test_lifetime_is_the_requested_one_else_the_jobs_else_the_tenants(api: Api) 
 
     assert changed.json()["link_seconds"] == 2 * DAY
     assert lifetimes == [0, 2, 3]
-    wished = api.client.get(f"/v1/jobs/{of_job}", params={"expires_in": 5 * DAY}).json()
+    wished = api.read(f"/v1/jobs/{of_job}", params={"expires_in": 5 * DAY})
     assert round(lifetime(wished)) == 5
 
 

@@ -15,13 +15,13 @@ from smart_filter_tests import certificates
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
 from smart_filter_tests.patience import PATIENCE_SECONDS
-from smart_filter_tests.serving import Api, a_photo, an_api, serve_with
+from smart_filter_tests.serving import Api, a_photo, an_api, refusal_of, serve_with
 
 
 def test_without_a_certificate_the_field_is_refused_at_submission(api: Api) -> None:
     answer = api.post(a_photo(), {"background": "keep", "provenance": "c2pa"})
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
+    assert refusal_of(answer) == (422, "not_available")
     (error,) = answer.json()["errors"]
     assert error["pointer"] == "/provenance"
     assert f"{CERTIFICATE} and {KEY}" in error["detail"]

@@ -22,7 +22,7 @@ from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.lying_s3 import ETAG, SENT_BYTES, run_lying_s3
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.s3_photos import FOLDERS, Photos, environment, minio_event, open_buckets
-from smart_filter_tests.serving import Api, Site, a_photo, an_api, serve_with
+from smart_filter_tests.serving import Api, Site, a_photo, an_api, refusal_of, serve_with
 from smart_filter_tests.stages import PREPARE
 
 
@@ -247,7 +247,7 @@ def test_objects_outside_the_folders_of_the_key_are_ignored(photos: Photos) -> N
         minio_event("in/a.jpg", bucket="results"),
         {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "photos"},
     ):
-        assert photos.api.client.post("/v1/events/s3", json=event).json() == {"jobs": []}
+        assert photos.api.create("/v1/events/s3", json=event) == {"jobs": []}
 
     assert photos.jobs() == 0
 
@@ -259,7 +259,7 @@ def test_event_of_eventbridge_is_understood(photos: Photos) -> None:
         "detail": {"bucket": {"name": "photos"}, "object": {"key": "in/a+b c.jpg", "size": 1}},
     }
 
-    assert len(photos.api.client.post("/v1/events/s3", json=event).json()["jobs"]) == 1
+    assert len(photos.api.create("/v1/events/s3", json=event)["jobs"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_event_of_eventbridge_is_understood(photos: Photos) -> None:
 def test_malformed_event_is_refused(photos: Photos, event: dict[str, Any]) -> None:
     answer = photos.api.client.post("/v1/events/s3", json=event)
 
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert refusal_of(answer) == (400, "malformed_request")
 
 
 def test_event_needs_a_key_that_may_submit(photos: Photos) -> None:

@@ -367,7 +367,7 @@ def test_sender_survives_a_failed_poll(api: Api) -> None:
         return Reply()
 
     with a_receiver(hear) as receiver:
-        webhook = api.client.post("/v1/webhooks", json={"url": receiver.url}).json()["id"]
+        webhook = api.create("/v1/webhooks", json={"url": receiver.url})["id"]
         with sending(api.bench, SendLimits(look_seconds=0.01)) as stop:
             with unreadable_table(api.bench, "webhook_secrets") as refused:
                 api.bench.do(outbox.write_test, TENANT, webhook)

@@ -12,7 +12,7 @@ from unittest import mock
 
 import redis
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from smart_filter_deploy.embedded.addresses import Addresses, url_of_role
 from smart_filter_deploy.embedded.ports import LOOPBACK
@@ -262,6 +262,11 @@ class Bench:
         """Execute a statement in its own transaction."""
         with self.transaction() as connection:
             connection.execute(text(statement), values)
+
+    def rows(self, query: str, **values: object) -> Sequence[Row[Any]]:
+        """Return all rows of a query."""
+        with self.transaction() as connection:
+            return connection.execute(text(query), values).all()
 
     def scalar(self, query: str, **values: object) -> Any:  # noqa: ANN401 - as the query says
         """Return the first value of a query's first row, or None."""
