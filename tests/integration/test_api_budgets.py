@@ -16,7 +16,7 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import Limits
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.serving import Api, a_photo, an_api, refusal_of, serve_with
+from smart_filter_tests.serving import Api, a_photo, an_api_with, refusal_of
 from smart_filter_tests.stages import COMPOSITE, PREPARE
 from smart_filter_tests.stored_results import run_stages
 
@@ -27,10 +27,7 @@ _OTHER = Tenant("other")
 @pytest.fixture
 def api(bench: Bench) -> Iterator[Api]:
     """An API process of its own, with the smallest budget of bodies."""
-    with (
-        serve_with(bench, SMART_FILTER_LIMIT_BODY_MEGABYTES=str(_MEGABYTES)) as site,
-        an_api(site, bench) as api,
-    ):
+    with an_api_with(bench, SMART_FILTER_LIMIT_BODY_MEGABYTES=str(_MEGABYTES)) as api:
         yield api
 
 

@@ -24,7 +24,7 @@ from smart_filter_tests.commands import Command
 from smart_filter_tests.outages import point_name_at_primary, read_only, wait_until
 from smart_filter_tests.proxy import Mode
 from smart_filter_tests.server_proxies import ServerProxies, before_servers
-from smart_filter_tests.serving import Api, a_photo, an_api, refusal_of, serve_api
+from smart_filter_tests.serving import Api, a_photo, an_api_with, refusal_of
 from smart_filter_tests.threads import run_in_threads
 
 GONE = [Mode.RESET, Mode.SWALLOW]
@@ -43,7 +43,7 @@ def settings(proxy_set: ServerProxies) -> Settings:
 
 @pytest.fixture
 def far_api(bench: Bench, settings: Settings) -> Iterator[Api]:
-    with serve_api(settings) as site, an_api(site, bench) as api:
+    with an_api_with(bench, settings) as api:
         yield api
 
 
@@ -51,10 +51,7 @@ def far_api(bench: Bench, settings: Settings) -> Iterator[Api]:
 def impatient_api(bench: Bench, settings: Settings) -> Iterator[Api]:
     """An API that soon gives a server up; on a busy machine, also one that is up."""
     urgent = settings.database.model_copy(update={"patience_seconds": 0.5})
-    with (
-        serve_api(dataclasses.replace(settings, database=urgent)) as site,
-        an_api(site, bench) as api,
-    ):
+    with an_api_with(bench, dataclasses.replace(settings, database=urgent)) as api:
         yield api
 
 

@@ -20,7 +20,7 @@ from smart_filter_tests.serving import (
     Api,
     Clock,
     a_photo,
-    an_api,
+    an_api_with,
     as_bearer,
     refusal_of,
     serve_with,
@@ -450,7 +450,7 @@ def test_live_video_token_names_the_origin_of_the_page_that_asked(api: Api) -> N
 
 
 def test_live_video_without_settings_is_not_available(bench: Bench) -> None:
-    with serve_with(bench) as site, an_api(site, bench) as api:
+    with an_api_with(bench) as api:
         answer = api.client.post("/v1/live", json={})
 
     assert refusal_of(answer) == (422, "not_available")

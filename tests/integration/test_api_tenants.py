@@ -31,9 +31,8 @@ from smart_filter_tests.serving import (
     Clock,
     a_card,
     a_photo,
-    an_api,
+    an_api_with,
     refusal_of,
-    serve_api,
     serve_with,
 )
 from smart_filter_tests.stored_results import run_stages
@@ -449,7 +448,7 @@ def test_full_service_accepts_jobs_of_the_operator_alone(servers: Stack, bench: 
     for _ in range(2):
         bench.submit(KEEP, tenant=Tenant("another"))
 
-    with serve_api(settings) as site, an_api(site, bench) as api:
+    with an_api_with(bench, settings) as api:
         refused = submitted(api)
         operators = submitted(api, api.headers(*Scope, tenant=OPERATOR))
 

@@ -14,7 +14,13 @@ from smart_filter_shared.ids import JobId
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_tests.bench import TENANT
-from smart_filter_tests.serving import Api, a_card, a_photo, an_api, refusal_of, serve_with
+from smart_filter_tests.serving import (
+    Api,
+    a_card,
+    a_photo,
+    an_api_with,
+    refusal_of,
+)
 
 SETTINGS = f"/v1/tenants/{TENANT}"
 MOODY, MEASURED = "moody", "measured"
@@ -42,10 +48,7 @@ def api(api: Api) -> Api:
 @pytest.fixture
 def strict(api: Api) -> Iterator[Api]:
     """The same installation behind an API whose setting turns emotions off."""
-    with (
-        serve_with(api.bench, SMART_FILTER_EMOTIONS="off") as site,
-        an_api(site, api.bench) as other,
-    ):
+    with an_api_with(api.bench, SMART_FILTER_EMOTIONS="off") as other:
         yield other
 
 

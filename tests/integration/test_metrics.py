@@ -21,7 +21,7 @@ from smart_filter_shared.telemetry.metrics import METRICS, MetricKind, WorkerSte
 from smart_filter_tests import maintenance
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.outages import without_table
-from smart_filter_tests.serving import Api, an_api, serve_api
+from smart_filter_tests.serving import Api, an_api_with
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
@@ -305,14 +305,14 @@ def test_failing_receiver_does_not_hide_that_no_sender_is_there(bench: Bench) ->
 
 
 def test_requests_are_counted_by_route_and_not_by_address(bench: Bench) -> None:
-    with serve_api(bench.settings) as site, an_api(site, bench) as fresh_api:
+    with an_api_with(bench) as fresh_api:
         for _ in range(3):
             fresh_api.job(fresh_api.submit())
         for number in range(3):
             fresh_api.client.get(f"/v1/nothing/{number}")
             fresh_api.client.get(f"/v1/jobs/{number}")
 
-        seen = scraped(site.operators_url)
+        seen = scraped(str(fresh_api.operators.base_url))
 
     counted = {
         name.removeprefix("smart_filter_request_seconds_count"): value

@@ -17,7 +17,7 @@ from smart_filter_api.auth.output_links import LinkTarget
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.outages import unreadable_table, wait_until
-from smart_filter_tests.serving import Api, a_photo, an_api, serve_with
+from smart_filter_tests.serving import Api, a_photo, an_api_with, serve_with
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import run_stages, run_whole_job
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
@@ -255,26 +255,26 @@ def test_signature_is_not_logged(api: Api) -> None:
 
 def test_links_have_the_public_url_and_survive_a_new_key(bench: Bench) -> None:
     old, new = "o" * 32, "n" * 32
-    with serve_with(bench, SMART_FILTER_SECRETS_KEY=old) as site, an_api(site, bench) as api:
+    with an_api_with(bench, SMART_FILTER_SECRETS_KEY=old) as api:
         job_id = run_whole_job(api)
         link = link_of(api, job_id)
     rotated = {"SMART_FILTER_SECRETS_KEY": f"{new},{old}", "SMART_FILTER_PUBLIC_URL": PUBLIC}
-    with serve_with(bench, **rotated) as site, an_api(site, bench) as api:
+    with an_api_with(bench, **rotated) as api:
         fresh = link_of(api, job_id)
         path = urlsplit(link)._replace(scheme="", netloc="").geturl()
 
         assert fresh.startswith(f"{PUBLIC}/v1/jobs/")
-        assert opened(site.url + path).content == OUTPUT
-        assert opened(fresh.replace(PUBLIC, site.url)).content == OUTPUT
+        assert opened(api.url + path).content == OUTPUT
+        assert opened(fresh.replace(PUBLIC, api.url)).content == OUTPUT
     with serve_with(bench, SMART_FILTER_SECRETS_KEY=new) as site:
         assert refusal(opened(site.url + path))[:2] == (403, "link_invalid")
 
 
 def test_jobs_have_no_links_without_a_secrets_key(bench: Bench) -> None:
-    with serve_with(bench) as site, an_api(site, bench) as api:
+    with an_api_with(bench) as api:
         job_id = run_whole_job(api)
         job = api.job(job_id)
-        answer = opened(f"{site.url}{job['outputs']['image']}?expires=1&signature=a")
+        answer = opened(f"{api.url}{job['outputs']['image']}?expires=1&signature=a")
 
     assert (job["output_links"], job["output_links_expire_at"]) == ({}, None)
     assert refusal(answer)[:2] == (403, "link_invalid")

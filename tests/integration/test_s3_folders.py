@@ -22,7 +22,15 @@ from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.lying_s3 import ETAG, SENT_BYTES, run_lying_s3
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.s3_photos import FOLDERS, Photos, environment, minio_event, open_buckets
-from smart_filter_tests.serving import Api, Site, a_photo, an_api, refusal_of, serve_with
+from smart_filter_tests.serving import (
+    Api,
+    Site,
+    a_photo,
+    an_api,
+    an_api_with,
+    refusal_of,
+    serve_with,
+)
 from smart_filter_tests.stages import PREPARE
 
 
@@ -41,7 +49,7 @@ def site(_bench: Bench) -> Iterator[Site]:
 
 @contextlib.contextmanager
 def a_site(bench: Bench, **folder: str) -> Iterator[Api]:
-    with serve_with(bench, **environment(**folder)) as site, an_api(site, bench) as api:
+    with an_api_with(bench, **environment(**folder)) as api:
         yield api
 
 
@@ -177,10 +185,7 @@ def test_object_longer_than_its_head_says_is_not_read(
             "SMART_FILTER_S3_ACCESS_KEY": "a",
             "SMART_FILTER_S3_SECRET_KEY": "b",
         }
-        with (
-            serve_with(bench, **environment(), **server) as site,
-            an_api(site, bench) as api,
-        ):
+        with an_api_with(bench, **environment(), **server) as api:
             photos = Photos(api, bucket)
             answer = photos.tell("a.jpg")
 
@@ -359,7 +364,7 @@ def test_folder_that_the_server_refuses_is_named_in_the_answer(bench: Bench) -> 
     storage = bench.settings.storage
     wrong = {"URL": storage.url, "ACCESS_KEY": "wrong", "SECRET_KEY": "wrong wrong"}
     keys = {f"SMART_FILTER_S3_{name}": str(value) for name, value in wrong.items()}
-    with serve_with(bench, **environment(), **keys) as site, an_api(site, bench) as api:
+    with an_api_with(bench, **environment(), **keys) as api:
         answer = Photos(api, open_buckets(bench)).tell("a.jpg")
 
     assert answer.status_code == 503

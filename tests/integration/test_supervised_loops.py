@@ -46,7 +46,7 @@ from smart_filter_tests.outages import (
     wait_until,
     without_table,
 )
-from smart_filter_tests.serving import Api, an_api, serve_api
+from smart_filter_tests.serving import Api, an_api_with
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_tests.webhook_receiver import a_receiver, send_due, sending
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
@@ -343,7 +343,7 @@ def test_worker_whose_heartbeat_gives_up_ends(bench: Bench, tmp_path: Path) -> N
 
 
 def test_error_of_an_event_poll_does_not_end_the_api(bench: Bench) -> None:
-    with serve_api(bench.settings) as site, an_api(site, bench) as api:
+    with an_api_with(bench) as api:
         job_id = api.submit()
         answers: list[str] = []
         waiting = threading.Thread(target=lambda: answers.append(_state_after_waiting(api, job_id)))

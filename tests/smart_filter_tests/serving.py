@@ -278,6 +278,23 @@ def an_api(site: Site, bench: Bench) -> Iterator[Api]:
 
 
 @contextlib.contextmanager
+def an_api_with(
+    bench: Bench,
+    settings: Settings | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    **environment: str,
+) -> Iterator[Api]:
+    """Yield another API over the bench, which has other settings or variables, with a new key."""
+    if settings is None:
+        served = serve_with(bench, clock=clock, **environment)
+    else:
+        served = serve_api(settings, clock=clock)
+    with served as site, an_api(site, bench) as api:
+        yield api
+
+
+@contextlib.contextmanager
 def open_api(site: Site, bench: Bench, key: str) -> Iterator[Api]:
     """Yield the API with this key."""
     # Without TLS: a client that could verify certificates takes 20 ms to load those of the web.
