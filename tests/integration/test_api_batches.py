@@ -3,6 +3,7 @@
 import base64
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -210,6 +211,16 @@ def test_take_counts_as_a_job_of_the_queue(api: Api) -> None:
     taken = post(api, {"items": items(2), "album": {"best": "take"}, "recipe": KEEP})
 
     assert (refused.status_code, taken.status_code) == (422, 202)
+
+
+def test_wait_ends_when_its_batch_is_deleted(api: Api) -> None:
+    address = f"/v1/batches/{submit(api, {'items': items(2), 'recipe': KEEP})['id']}"
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(api.client.get, address, headers={"Prefer": "wait=60"})
+        api.client.delete(address)
+
+    assert refusal_of(answer.result()) == (410, "job_deleted")
 
 
 def finish_composite(api: Api) -> None:

@@ -14,10 +14,8 @@ from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.errors import StorageUnavailable
-from smart_filter_shared.ids import new_worker_id
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import worker_registry
-from smart_filter_shared.queue.worker_registry import Worker, WorkerState
+from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.storage import troubles
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.commands import Command
@@ -102,8 +100,7 @@ def test_photos_that_no_worker_takes_make_the_service_degraded(api: Api) -> None
 def test_photos_wait_for_a_busy_worker_without_making_the_service_degraded(api: Api) -> None:
     api.submit()
     served = [capability(StageName.PREPARE)]
-    worker = Worker(new_worker_id(), "here", 1, served, 1, state=WorkerState.BUSY)
-    api.bench.do(worker_registry.record_heartbeat, worker)
+    api.bench.announce(*served, state=WorkerState.BUSY)
 
     api.bench.execute("UPDATE stages SET ready_at = ready_at - interval '11 s'")
 

@@ -12,12 +12,11 @@ from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.doorbell import queue_name
 from smart_filter_shared.eta import stage_times
 from smart_filter_shared.eta.stage_times import Moments
-from smart_filter_shared.ids import JobId, LeaseToken, Tenant, new_worker_id
+from smart_filter_shared.ids import JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import pauses, worker_registry
+from smart_filter_shared.queue import pauses
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import Worker
 from smart_filter_shared.storage import keys
 from smart_filter_tests import scenarios
 from smart_filter_tests.bench import TENANT, Bench, capability
@@ -422,9 +421,8 @@ def measured(bench: Bench, seconds: float, *, runs: int = 100) -> None:
     """Set the measured time of every stage, with one live worker of one thread."""
     timed = Moments(runs, runs * seconds, runs * seconds**2, 0.0, 0.0, 0.0)
     served = [capability(stage) for stage in StageName]
-    with bench.transaction() as connection:
-        stage_times.add(connection, dict.fromkeys(served, timed))
-        worker_registry.record_heartbeat(connection, Worker(new_worker_id(), "tests", 1, served, 1))
+    bench.do(stage_times.add, dict.fromkeys(served, timed))
+    bench.announce(*served)
     bench.publish_snapshot()
 
 

@@ -22,7 +22,6 @@ from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.presets import PRESETS, Mood
-from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT
@@ -165,15 +164,7 @@ def test_ensemble_that_no_pool_can_run_is_refused(api: Api, parameter: str, valu
 
 def test_model_that_no_live_worker_can_load_reports_it(api: Api) -> None:
     publish(api, Offer(named("heavy")))
-    broken = worker_registry.Worker(
-        id=api.bench.worker,
-        host="here",
-        pid=1,
-        capabilities=[],
-        threads=1,
-        failed={Capability("segmentation.heavy"): "libcuda.so.1 is missing"},
-    )
-    api.bench.do(worker_registry.record_heartbeat, broken)
+    api.bench.announce(failed={Capability("segmentation.heavy"): "libcuda.so.1 is missing"})
 
     heavy = listed(api)["heavy"]
 
@@ -320,14 +311,7 @@ def test_tenant_sees_shared_thumbnails_and_its_own(api: Api) -> None:
 def test_best_edge_is_cut_out_by_its_model_while_a_worker_serves_it(api: Api, clock: Clock) -> None:
     publish(api, Offer(named("finest", best_edge=True)), Offer(named("salient", any_subject=True)))
     alone = segmentation_row(api, api.submit(edge="best"))
-    worker = worker_registry.Worker(
-        id=api.bench.worker,
-        host="here",
-        pid=1,
-        capabilities=[Capability("segmentation.finest")],
-        threads=1,
-    )
-    api.bench.do(worker_registry.record_heartbeat, worker)
+    api.bench.announce(Capability("segmentation.finest"))
     clock.expire_caches()
 
     best = segmentation_row(api, api.submit(edge="best"))

@@ -24,7 +24,7 @@ from smart_filter_deploy.embedded import c2pa_certificate
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import pauses, worker_registry
+from smart_filter_shared.queue import pauses
 from smart_filter_shared.security.signing_certificate import CERTIFICATE
 from smart_filter_tests import broker_faults, http_server
 from smart_filter_tests.bench import Bench
@@ -70,9 +70,7 @@ def locked(path: Path, process: str = "") -> Iterator[None]:
 def announce(bench: Bench, stages: Iterable[StageName] = StageName, **more: object) -> None:
     """Register a worker that serves these stages."""
     serves = [Capability(f"{stage}.x") for stage in stages]
-    known: dict[str, object] = {"capabilities": serves, **more}
-    worker = worker_registry.Worker(id=bench.worker, host="here", pid=7, threads=1, **known)  # type: ignore[arg-type]  # its fields
-    bench.do(worker_registry.record_heartbeat, worker)
+    bench.announce(*serves, id=bench.worker, pid=7, **more)
 
 
 @pytest.mark.usefixtures("_named")

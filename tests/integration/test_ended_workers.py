@@ -9,8 +9,6 @@ from contextlib import contextmanager
 import pytest
 
 from smart_filter_shared.ids import WorkerId, new_worker_id
-from smart_filter_shared.queue import worker_registry
-from smart_filter_shared.queue.worker_registry import Worker
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.maintenance import sweeper
 from smart_filter_tests.stages import PREPARE
@@ -46,10 +44,7 @@ def killed() -> str:
 def register(bench: Bench, process: str | None) -> WorkerId:
     """Register a worker with a process, and let it make the next claims."""
     bench.worker = new_worker_id()
-    worker = Worker(
-        id=bench.worker, host="same", pid=1, capabilities=(), threads=1, process=process
-    )
-    bench.work(worker_registry.record_heartbeat, worker)
+    bench.announce(id=bench.worker, process=process)
     return bench.worker
 
 

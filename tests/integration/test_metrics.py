@@ -5,7 +5,6 @@ import re
 import httpx
 import pytest
 
-from smart_filter_shared.ids import new_worker_id
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.operations import counters
 from smart_filter_shared.operations.counters import (
@@ -16,7 +15,7 @@ from smart_filter_shared.operations.counters import (
 )
 from smart_filter_shared.queue import fair_queueing, pauses, worker_registry
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import SENDER_ROLE, Worker
+from smart_filter_shared.queue.worker_registry import SENDER_ROLE
 from smart_filter_shared.telemetry.metrics import METRICS, MetricKind, WorkerStep
 from smart_filter_tests import maintenance
 from smart_filter_tests.bench import TENANT, Bench, capability
@@ -83,11 +82,9 @@ def test_metrics_equal_those_of_the_table(api: Api, sweeper: Sweeper) -> None:
         )
         for what in (*WorkerStep, *CounterName)
     }
+    api.bench.announce(capability(FACE))
     with api.bench.transaction() as connection:
         counters.add(connection, everything)
-        worker_registry.record_heartbeat(
-            connection, Worker(new_worker_id(), "here", 1, [capability(FACE)], 1)
-        )
         fair_queueing.record_progress(
             connection, {capability(FACE): fair_queueing.Progress(0, 1, 1.0)}
         )
@@ -118,10 +115,8 @@ def test_metrics_equal_those_of_the_table(api: Api, sweeper: Sweeper) -> None:
 
 
 def test_counters_of_a_served_capability_begin_at_zero_before_its_first_stage(api: Api) -> None:
-    worker = Worker(new_worker_id(), "here", 1, [capability(FACE)], 1)
-    sender = Worker(new_worker_id(), "here", 2, [worker_registry.SENDER_ROLE], 1)
-    for one in (worker, sender):
-        api.bench.do(worker_registry.record_heartbeat, one)
+    for served in (capability(FACE), SENDER_ROLE):
+        api.bench.announce(served)
 
     seen = scraped(str(api.operators.base_url))
 
@@ -292,8 +287,7 @@ def write_due(bench: Bench) -> None:
 
 def test_deliveries_behind_a_slow_or_failing_receiver_are_not_late(bench: Bench) -> None:
     write_due(bench)
-    sender = Worker(new_worker_id(), "here", 1, (), 0, wanted=(SENDER_ROLE,))
-    bench.do(worker_registry.record_heartbeat, sender)
+    bench.announce(threads=0, wanted=(SENDER_ROLE,))
 
     assert 500 <= read(bench).webhook_lag_seconds < 6000
 

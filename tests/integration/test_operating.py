@@ -15,9 +15,8 @@ from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.operations import counters, settlement, timeseries
 from smart_filter_shared.operations.counters import CounterKey, CounterName, CounterValue
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import Worker, WorkerState
+from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import audit_log
@@ -37,8 +36,7 @@ def serve(
     state: WorkerState = WorkerState.READY,
 ) -> None:
     failed = {Capability("face.x"): "no weights"}
-    worker = Worker(bench.worker, "here", 7, capabilities, 2, failed, state=state)
-    bench.do(worker_registry.record_heartbeat, worker)
+    bench.announce(*capabilities, id=bench.worker, pid=7, threads=2, failed=failed, state=state)
     bench.execute("UPDATE sweeper SET swept_at = statement_timestamp()")
 
 
@@ -392,9 +390,8 @@ def test_worker_is_shown_with_the_stages_it_runs(bench: Bench, command: Command)
 def test_unambiguous_prefix_of_a_workers_id_is_enough(bench: Bench, command: Command) -> None:
     mine = bench.worker.hex
     others = [WorkerId(uuid.UUID(mine[:8] + end * 24)) for end in "12"]
-    with bench.transaction() as connection:
-        for other in others:
-            worker_registry.record_heartbeat(connection, Worker(other, "here", 8, [PREPARE], 1))
+    for other in others:
+        bench.announce(PREPARE, id=other)
 
     reply = command("workers", "drain", str(others[0])[:13])
 

@@ -24,14 +24,14 @@ from smart_filter_deploy.cli.server import program
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.ids import Capability, JobId, new_worker_id
+from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.jobs.queries import JobFilter
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import pauses, worker_registry
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import Worker, WorkerState
+from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.supervision import Watchdog
 from smart_filter_shared.telemetry import logs
 from smart_filter_shared.webhooks import outbox
@@ -248,9 +248,8 @@ def test_job_that_cannot_be_settled_does_not_block_retries(parts: Parts) -> None
     """)
     job_id = bench.submit()
     lease = bench.claim_one(StageName.PREPARE)
-    served = (capability(StageName.PREPARE),)
     bench.do(WORKER.release, lease, delay_seconds=60, give_up_seconds=600)
-    bench.do(worker_registry.record_heartbeat, Worker(new_worker_id(), "here", 1, served, 1))
+    bench.announce(capability(StageName.PREPARE))
     bench.pass_time(job_id, StageName.PREPARE, seconds=60)
 
     parts.sweeper.sweep()

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.errors import InputsExpired
+from smart_filter_shared.errors import InputsExpired, JobFinal, NotFound
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.jobs.submission import stage_payload
@@ -394,6 +394,20 @@ def test_ending_job_changes_only_its_own_batch(bench: Bench) -> None:
     happened = {batch: bench.do(events.list_for_job, JobId(batch)) for batch in (own, other)}
     assert [event.type for event in happened[own]] == [EventType.BATCH_FINISHED]
     assert happened[other] == []
+
+
+def test_batch_is_canceled_by_its_own_tenant_until_it_ends(bench: Bench) -> None:
+    batch_id, _ = bench.submit_batch(1, KEEP_BACKGROUND)
+
+    for act in (CLIENT.cancel_batch, CLIENT.begin_batch_deletion):
+        with pytest.raises(NotFound):
+            bench.do(act, batch_id, Tenant("other"))
+    bench.advance(PREPARE, COMPOSITE)
+    with pytest.raises(JobFinal):
+        bench.do(CLIENT.cancel_batch, batch_id, TENANT)
+    bench.do(CLIENT.begin_batch_deletion, batch_id, TENANT)
+    with pytest.raises(NotFound):
+        bench.do(CLIENT.cancel_batch, batch_id, TENANT)
 
 
 def test_deletion_removes_the_rows_of_this_batch_and_no_other(bench: Bench) -> None:
