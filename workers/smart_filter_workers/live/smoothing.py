@@ -12,12 +12,9 @@ eighths (docs/measurements.md).
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Matte8, Srgb8
 
 # Time constant of the mean for a still pixel.
 REMEMBERED_SECONDS: Final = 0.4

@@ -19,9 +19,7 @@ from smart_filter_workers.measurements.levels import (
     measure_levels,
 )
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 FACE_PX: Final = 160
 # Narrower faces have too few edges to measure blur.

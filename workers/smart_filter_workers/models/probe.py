@@ -25,8 +25,7 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelFile
 from smart_filter_workers.networks.runtimes import keras_network, network_input, onnx_session
 from smart_filter_workers.networks.runtimes.handling import Handling, OutputKind
-from smart_filter_workers.networks.runtimes.network_input import Floats
-from smart_filter_workers.results import PreparedPhoto, Srgb8
+from smart_filter_workers.results import Floats, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models import unet
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
 from smart_filter_workers.weights import allowlist

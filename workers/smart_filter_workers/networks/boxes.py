@@ -4,9 +4,8 @@ import math
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats
 
 # Left, top, right and bottom in pixels.
 Box: TypeAlias = tuple[float, float, float, float]

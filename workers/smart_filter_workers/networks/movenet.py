@@ -11,17 +11,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 from smart_filter_workers.weights import files
-
-Floats = NDArray[np.float32]
 
 WEIGHTS: Final = WeightsFile(
     "movenet.onnx", "c99104ebad5a49aae4c7f136ea008e38b441e052f4920c1a732c2fb86ff9768c"

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.boxes import Box, box_iou
@@ -21,9 +20,7 @@ from smart_filter_workers.networks.runtimes.handling import mediapipe_detector
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
 from smart_filter_workers.networks.squares import Square
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 DETECTION_WEIGHTS: Final = WeightsFile(
     "pose_detection.tflite", "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"

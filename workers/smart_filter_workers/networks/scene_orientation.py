@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
-Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 WEIGHTS: Final = WeightsFile(

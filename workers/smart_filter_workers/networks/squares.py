@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.results import Point
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 # Bilinear sampling skips pixels above this shrinking factor, which shows as noise.
 MAX_BILINEAR_SHRINK = 2.0

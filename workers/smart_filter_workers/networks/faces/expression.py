@@ -12,9 +12,8 @@ from smart_filter_shared.results import Face
 from smart_filter_workers.networks.runtimes import onnx_runtime
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
-Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Levels = NDArray[np.int64]
 # Least scores of mild, moderate and huge.

@@ -3,15 +3,12 @@
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face, Point
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.faces.face_mesh import LEFT_EYE, RIGHT_EYE, FaceMesh, Mesh
 from smart_filter_workers.networks.faces.mean_landmarks import estimate_landmarks
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 # Points of the mesh: below and above the tip of the nose, corners of the mouth.
 NOSE_POINTS: Final = (1, 4)

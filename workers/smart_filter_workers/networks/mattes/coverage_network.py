@@ -11,9 +11,7 @@ from smart_filter_workers.networks.runtimes import onnx_session
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
 from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 # A longer picture is squeezed to this ratio of its sides: at 768² pixels the short one keeps 512.
 MAX_ASPECT: Final = 2.2

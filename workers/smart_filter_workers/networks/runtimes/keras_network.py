@@ -14,16 +14,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared import documents
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.runtimes import handling
 from smart_filter_workers.networks.runtimes.handling import Layout
 from smart_filter_workers.networks.runtimes.network_input import ConfiguredNetwork
+from smart_filter_workers.results import Floats
 from smart_filter_workers.weights.allowlist import AdmittedFile
-
-Floats = NDArray[np.float32]
 
 CONFIG_FILE: Final = "config.json"
 WEIGHTS_FILE: Final = "model.weights.h5"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.networks.runtimes.handling import (
     Activation,
@@ -15,9 +14,7 @@ from smart_filter_workers.networks.runtimes.handling import (
     Layout,
 )
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 # A map whose highest value is lower shows no person; stretching it would turn noise into one.
 SEEN_FROM: Final = 0.2

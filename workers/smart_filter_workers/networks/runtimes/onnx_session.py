@@ -4,14 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.runtimes import handling, onnx_runtime
 from smart_filter_workers.networks.runtimes.network_input import ConfiguredNetwork
+from smart_filter_workers.results import Floats
 from smart_filter_workers.weights.allowlist import AdmittedFile
-
-Floats = NDArray[np.float32]
 
 # Fastest first; providers that this ONNX Runtime lacks are left out.
 _CPU_PROVIDER: Final = "CPUExecutionProvider"

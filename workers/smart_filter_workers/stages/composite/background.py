@@ -13,11 +13,10 @@ from smart_filter_workers.backgrounds import blur, cover_crop, library
 from smart_filter_workers.backgrounds.choice import side_light
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Matte8, Srgb8, Srgba8
 from smart_filter_workers.stages.composite import camera, compose, correct_light
 from smart_filter_workers.stages.composite.correct_light import Curve
 from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 _TRANSPARENT: Final = (0, 0, 0, 0)
 

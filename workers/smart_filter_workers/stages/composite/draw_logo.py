@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Logo, LogoPlace
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.stages.composite.filters import tiles
 from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 _STRIP_ROWS: Final = 256
 

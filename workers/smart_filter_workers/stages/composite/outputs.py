@@ -16,13 +16,14 @@ from smart_filter_workers.results import (
     CompositeResult,
     Edit,
     EncodedFile,
+    Floats,
     Matte8,
     Srgb8,
+    Srgba8,
 )
 from smart_filter_workers.stages.composite import background, edits, persons
 from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
-from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 # Names of the files as in remove.bg's archives.
 COLORS_FILE, MATTE_FILE = "color.jpg", "alpha.png"

@@ -10,9 +10,8 @@ import numpy as np
 from smart_filter_shared.recipe import Edge, Effort, Recipe
 from smart_filter_workers import images
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import EncodedFile, InstanceMap, Matte8
+from smart_filter_workers.results import EncodedFile, InstanceMap, Matte8, Srgba8
 from smart_filter_workers.stages.composite.matting.shaping import harden_matte
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 INDEX_FILE: Final = "persons.json"
 # Pixels with less coverage than this, of 255, are outside a person's outline.

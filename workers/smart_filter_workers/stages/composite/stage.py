@@ -22,7 +22,7 @@ from smart_filter_wire.printability import Printability
 from smart_filter_workers import images, photo_regions
 from smart_filter_workers.backgrounds.choice import outline_contrast
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, CompositeResult, Segmentation, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, CompositeResult, Segmentation, Srgb8, Srgba8
 from smart_filter_workers.stages.composite import (
     apply_corrections,
     background,
@@ -38,7 +38,7 @@ from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
 from smart_filter_workers.stages.composite.matting.shaping import grow_matte, harden_matte
-from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 from smart_filter_workers.stages.composite.printability import assessment
 
 __all__ = ["Inputs", "Models", "run"]

@@ -4,12 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.networks.faces.face_mesh import LEFT_EYE, RIGHT_EYE, Mesh, square_around
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 NO_FACE_BELOW: Final = 0.5
 # An eye with fewer pixels from corner to corner shows no lids.

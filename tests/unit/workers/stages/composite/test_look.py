@@ -11,7 +11,7 @@ from smart_filter_shared.recipe.look import read_outline
 from smart_filter_shared.results import Face
 from smart_filter_tests.composite_jobs import a_job, composite
 from smart_filter_workers.backgrounds import colors
-from smart_filter_workers.results import Matte8, Photo, Srgb8
+from smart_filter_workers.results import Matte8, Photo, Srgb8, Srgba8
 from smart_filter_workers.stages.composite import look
 from smart_filter_workers.stages.composite.look import (
     LookContext,
@@ -20,7 +20,7 @@ from smart_filter_workers.stages.composite.look import (
     light_wrap,
 )
 from smart_filter_workers.stages.composite.models import layers
-from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8
+from smart_filter_workers.stages.composite.models.base import CutOut
 
 ALONE = LookContext(drawn=False)
 DESIGN = LookContext(drawn=True)

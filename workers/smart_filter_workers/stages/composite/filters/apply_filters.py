@@ -9,13 +9,12 @@ import numpy as np
 from smart_filter_shared.results import ChosenBackground, Face, Frame, Smile
 from smart_filter_wire.findings import AppliedFilter, Eyes
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Matte8, Srgb8, Srgba8
 from smart_filter_workers.stages.composite import background, choose_background, compose
 from smart_filter_workers.stages.composite.filters import plugins, scene
 from smart_filter_workers.stages.composite.filters.base import Filter
 from smart_filter_workers.stages.composite.filters.scene import Scene
 from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 # Longer side of the map of people, in pixels: finer than any filter needs.
 _PEOPLE_PX: Final = 512

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from smart_filter_shared.catalog.parameters import Parameters
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.stages.composite.filters.scene import Scene
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 
 @dataclass(frozen=True, slots=True)

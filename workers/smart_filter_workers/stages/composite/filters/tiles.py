@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.results import Point
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.models.base import Srgba8
+from smart_filter_workers.results import Srgb8, Srgba8
 
 _RGBA: Final = 4
 _WHOLE: Final = 255

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.stages.composite.filters import drawings, tiles
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Head, Scene
 from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 # Sides of tiles, powers of two, in pixels: the smallest for heads in a crowd; the largest is scaled
 # up where a head fills a large picture.

@@ -6,7 +6,7 @@ from typing import Final
 
 from smart_filter_shared.recipe import Look, Shadow, ShadowKind
 from smart_filter_shared.results import Face
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.stages.composite.background import parse_css_color
 from smart_filter_workers.stages.composite.look import (
     coarse_grid,
@@ -15,7 +15,7 @@ from smart_filter_workers.stages.composite.look import (
     outline,
     shadow,
 )
-from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 NO_LOOK: Final = Look(Shadow(ShadowKind.NONE), light_wrap=0.0, harmonize=0.0)
 

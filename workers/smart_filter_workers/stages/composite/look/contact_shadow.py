@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
 from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
+from smart_filter_workers.results import Floats
 
 # Chosen by looking. All lengths are shares of the size of one person or touching group. Soles are
 # searched up to this height above the lowest one: one foot may be ahead of the other.

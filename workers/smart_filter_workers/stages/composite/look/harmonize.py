@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from smart_filter_shared.results import Face
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.look import coarse_grid
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
-from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8
+from smart_filter_workers.stages.composite.models.base import CutOut
 
 # Chosen by looking, in OKLab: values at strength 1, and the strength of `auto`.
 AUTO_STRENGTH: Final = 0.5

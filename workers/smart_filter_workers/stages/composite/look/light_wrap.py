@@ -11,10 +11,8 @@ from typing import Final
 import numpy as np
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Floats, Matte8, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.look import coarse_grid
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 # Chosen by looking. Shares of the picture's longer side: the reach of the light, and the size of
 # the area of the background whose light is averaged.

@@ -11,10 +11,8 @@ import numpy as np
 
 from smart_filter_shared.recipe import Shadow, ShadowKind
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.look import coarse_grid, contact_shadow
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 # Chosen by looking. All lengths are shares of the subject's size: the root of the area of the box
 # around the largest person, or group of persons who touch.

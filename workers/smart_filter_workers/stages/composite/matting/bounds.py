@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
+from smart_filter_workers.results import Floats, Matte8
 
 # Blur of the outline, in pixels of the small picture: wider than combs, finer than fingers.
 SMOOTH_SIGMA_PX: Final = 1.2

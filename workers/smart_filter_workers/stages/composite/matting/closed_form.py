@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
+from smart_filter_workers.results import Floats, Srgb8
 
 # Coverage beyond these is sure, unless unsure pixels are within REACH_PX.
 SURE_BELOW: Final = 0.02

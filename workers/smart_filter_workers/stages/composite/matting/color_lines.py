@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
+from smart_filter_workers.results import Floats, Srgb8
 
 # Variance of colors, 0..1, that counts as noise: a lower bound for the spread that lines are fitted
 # to.

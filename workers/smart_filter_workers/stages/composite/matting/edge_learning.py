@@ -14,7 +14,7 @@ import numpy as np
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Floats, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import (
     bounds,
     closed_form,
@@ -26,7 +26,6 @@ from smart_filter_workers.stages.composite.matting import (
 )
 from smart_filter_workers.stages.composite.matting.bounds import Bounds
 from smart_filter_workers.stages.composite.matting.color_lines import ColorLines
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 from smart_filter_workers.stages.composite.matting.trimap import Trimap
 
 

@@ -7,15 +7,13 @@ photo's size is needed.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8
-
-Floats: TypeAlias = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Matte8
 
 _STRIP_ROWS: Final = 128
 # Pixels of one part: their colors as floats stay in the cache, and OpenCV limits the length of a

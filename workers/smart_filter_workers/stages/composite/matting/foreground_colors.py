@@ -9,8 +9,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
+from smart_filter_workers.results import Floats, Srgb8
 
 # Shares of the small picture's longest side. A wide window finds the colors of hair and backdrop
 # beyond the mixed band; a narrow one then keeps the changes along the edge.

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
+from smart_filter_workers.results import Floats, Srgb8
 
 _Area: TypeAlias = tuple[float, float, float, float]
 

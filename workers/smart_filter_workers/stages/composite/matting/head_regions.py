@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
+from smart_filter_workers.results import Floats, Matte8
 
 # Widths of a face's box to either side of its middle, heights above its upper and below its lower
 # border: for hair, where long hair ends on the shoulders, and for fur, as far as shoes and bags,

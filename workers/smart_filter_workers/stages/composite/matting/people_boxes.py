@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.results import Face
 from smart_filter_workers.connected_parts import locate_parts
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
+from smart_filter_workers.results import Floats, Matte8
 from smart_filter_workers.stages.composite.matting.trimap import SURELY_NONE
 
 # Boxes consist of whole cells of a grid, counted from the picture's corner: a box that grows is

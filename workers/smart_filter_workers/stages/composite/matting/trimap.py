@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
+from smart_filter_workers.results import Floats, Matte8
 
 # A matte is sure below and above these levels, unless it is unsure next to them.
 SURELY_NONE: Final = 12

@@ -16,7 +16,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Floats, Matte8, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.matting import (
     foreground_colors,
     people_boxes,
@@ -24,13 +24,9 @@ from smart_filter_workers.stages.composite.matting import (
 )
 from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
 from smart_filter_workers.stages.composite.matting.edge_learning import EFFORTS, Effort
-from smart_filter_workers.stages.composite.matting.edge_pixels import (
-    EdgePixels,
-    Floats,
-    find_edge_pixels,
-)
+from smart_filter_workers.stages.composite.matting.edge_pixels import EdgePixels, find_edge_pixels
 from smart_filter_workers.stages.composite.matting.trimap import SURELY_NONE
-from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 CARD: Final = ModelCard(
     name="layers",

@@ -16,7 +16,7 @@ from smart_filter_workers.measurements.face_measurements import (
     measure_noise,
 )
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Floats, Matte8, Srgb8
 
 TILE_PX: Final = 128
 # Smaller tiles have too few edges.
@@ -31,8 +31,6 @@ OVERVIEW_PX: Final = 512
 SHARPEST_PX, PER_ENLARGEMENT_PX = 0.55, 0.4
 # Edges half again as wide as necessary are invisible at arm's length, and lenses are no better.
 TOLERATED_BLUR_RATIO: Final = 1.5
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,11 @@ from PIL import Image, ImageDraw
 
 from smart_filter_shared.catalog.parameters import Parameters, str_of
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Matte8, Srgb8, Srgba8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
 from smart_filter_workers.stages.composite.filters import text_rendering, tiles
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Scene
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 # Shares of the shorter side: size of letters at first, the smallest size tried, and the margin.
 _LARGEST, _SMALLEST, _MARGIN = 0.075, 0.026, 0.05

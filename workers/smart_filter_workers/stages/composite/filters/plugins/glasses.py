@@ -3,12 +3,11 @@
 from typing import Final
 
 from smart_filter_shared.catalog.parameters import Parameters, str_of
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.stages.composite.filters import wearables
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Head, Scene
 from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 REACH: Final = 1.5
 # Glasses sit on the bridge of the nose, before the eyes: this far below the pupils, in distances of

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from smart_filter_shared.catalog.parameters import Parameters, str_of
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.stages.composite.filters import wearables
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Head, Scene
 from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 REACH: Final = 2.6
 # Height of a hat's brim above the eyes, in distances of the eyes, on a head of usual height.

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from smart_filter_shared.catalog.parameters import Parameters, float_of
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Point
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
 from smart_filter_workers.stages.composite.filters import tiles, wearables
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Head, Scene
 from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 # Number of glints with an amount of 0 and of 1.
 _MIN_COUNT, _MAX_COUNT = 8, 46
