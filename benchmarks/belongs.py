@@ -31,9 +31,8 @@ from smart_filter_shared.recipe import Edge, PersonSelection, Recipe
 from smart_filter_training.evaluation import dataset_files, prepare_stage
 from smart_filter_training.evaluation.base import PreparePhoto
 from smart_filter_workers.results import HALF_LEVEL, Matte8
-from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
-from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
-from smart_filter_workers.stages.composite.matting.edge_learning import EFFORTS
+from smart_filter_workers.stages.composite.cleanup import clean_matte
+from smart_filter_workers.stages.composite.edges.edge_learning import EFFORTS, EdgeCache
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.models.base import Segmenter

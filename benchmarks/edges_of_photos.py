@@ -39,9 +39,8 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
-from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
-from smart_filter_workers.stages.composite.matting.edge_learning import EFFORTS
+from smart_filter_workers.stages.composite.cleanup import clean_matte
+from smart_filter_workers.stages.composite.edges.edge_learning import EFFORTS, EdgeCache
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
 from smart_filter_workers.system import memory, threads

@@ -22,7 +22,7 @@ from smart_filter_workers.measurements.face_measurements import (
 )
 from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.composite.printability import verdicts
-from smart_filter_workers.stages.composite.printability.resolution import Region, measure_detail
+from smart_filter_workers.stages.composite.printability.assessment import Region, measure_detail
 from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stages.face.models import centerface
 from smart_filter_workers.stages.prepare.stage import make_proxy

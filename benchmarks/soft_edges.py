@@ -38,13 +38,12 @@ from smart_filter_training.evaluation.tasks import segmentation
 from smart_filter_training.evaluation.tasks.segmentation import Example
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8, Photo, Srgb8
-from smart_filter_workers.stages.composite.matting import edge_learning, foreground_colors
-from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
-from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
-from smart_filter_workers.stages.composite.matting.edge_learning import EFFORTS, Effort
-from smart_filter_workers.stages.composite.matting.people_boxes import PeopleBox
+from smart_filter_workers.stages.composite.cleanup import clean_matte
+from smart_filter_workers.stages.composite.edges import edge_learning, edge_pixels
+from smart_filter_workers.stages.composite.edges.edge_learning import EFFORTS, EdgeCache, Effort
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut
+from smart_filter_workers.stages.composite.models.layers import PeopleBox
 from smart_filter_workers.stages.prepare.stage import make_proxy
 from smart_filter_workers.system import threads
 
@@ -180,7 +179,7 @@ def enlarge_only(case: Case) -> CutOut:
     height, width = case.scene.coverage.shape
     small = edge_learning.shrink_inputs(case.matte, case.proxy_srgb, effort=_BALANCED)
     coverage = np.divide(small.matte, 255, dtype=np.float32)
-    colors = foreground_colors.estimate_colors(small.srgb, coverage)
+    colors = edge_pixels.estimate_colors(small.srgb, coverage)
     matte = resize(case.matte, width=width, height=height)
     return CutOut(case.scene.photo_srgb, matte, *colors)
 

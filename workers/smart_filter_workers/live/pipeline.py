@@ -15,7 +15,7 @@ from smart_filter_workers.live.smoothing import MatteSmoother
 from smart_filter_workers.networks.coordinates import to_proxy
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Segmentation, Srgb8
-from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
+from smart_filter_workers.stages.composite.cleanup import clean_matte
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 
 

@@ -1,12 +1,23 @@
-"""Encode the files that a job asks for, as its recipe says."""
+"""Encode the files that a job asks for, as its recipe says, and list what they change."""
 
-from dataclasses import replace
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.recipe import Effort, Format, Output, Provenance, Recipe
+from smart_filter_shared.recipe import (
+    BackgroundKind,
+    Edge,
+    Effort,
+    Format,
+    Output,
+    Provenance,
+    Recipe,
+)
 from smart_filter_shared.recipe.framing import DOTS_PER_INCH
+from smart_filter_shared.results import Frame
 from smart_filter_workers import images
 from smart_filter_workers.images import EncodingOptions, previews
 from smart_filter_workers.images.metadata import xmp
@@ -17,11 +28,13 @@ from smart_filter_workers.results import (
     Edit,
     EncodedFile,
     Floats,
+    InstanceMap,
     Matte8,
     Srgb8,
     Srgba8,
 )
-from smart_filter_workers.stages.composite import background, edits, persons
+from smart_filter_workers.stages.composite import background
+from smart_filter_workers.stages.composite.cleanup import harden_matte
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
@@ -30,6 +43,16 @@ COLORS_FILE, MATTE_FILE = "color.jpg", "alpha.png"
 _STRIP_ROWS: Final = 128
 # Steps from 255 to 65,535 levels: both ends stay the same.
 _STEPS: Final = 257
+
+_EDITS = {
+    BackgroundKind.BLUR: Edit.BACKGROUND_BLURRED,
+    BackgroundKind.TRANSPARENT: Edit.BACKGROUND_REMOVED,
+}
+
+INDEX_FILE: Final = "persons.json"
+# Pixels with less coverage than this, of 255, are outside a person's outline.
+_SEEN_FROM: Final = 26
+_WHOLE: Final = 255
 
 
 def add_picture_files(
@@ -40,7 +63,7 @@ def add_picture_files(
     pixels: (H, W, 3), or (H, W, 4) with transparency.
     """
     if Output.IMAGE in inputs.recipe.outputs:
-        image = _picture(pixels, inputs, edits.list_picture_edits(made, inputs))
+        image = _picture(pixels, inputs, list_picture_edits(made, inputs))
         made = replace(made, image=replace(image, blurhash=previews.compute_blurhash(pixels)))
     if Output.THUMBNAIL in inputs.recipe.outputs:
         made = replace(made, thumbnail=previews.encode_thumbnail(pixels))
@@ -61,14 +84,14 @@ def add_cut_out_files(
     if {Output.CUTOUT, Output.ZIP} & asked:
         alone = _cut_out_pixels(compositor, cut)
         if Output.CUTOUT in asked:
-            cutout = _picture(alone, inputs, edits.list_cut_out_edits(made, inputs))
+            cutout = _picture(alone, inputs, list_cut_out_edits(made, inputs))
             made = replace(made, cutout=cutout)
         if Output.ZIP in asked:
             made = replace(made, zip=_layers(alone, cut, recipe))
     owners = None if inputs.segmented is None else inputs.segmented.owners
     if Output.PERSONS in asked and owners is not None:
         rgba = alone if alone is not None and cut is whole else _cut_out_pixels(compositor, whole)
-        made = replace(made, persons=persons.zip_persons(rgba, owners, recipe))
+        made = replace(made, persons=zip_persons(rgba, owners, recipe))
     return made
 
 
@@ -100,7 +123,7 @@ def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs, changes: tuple[Edit, ...]) 
     )
     if marks:
         file = images.encode(pixels, manner)
-        return replace(file, edits=changes, swaps=edits.list_swaps(inputs))
+        return replace(file, edits=changes, swaps=list_swaps(inputs))
     if recipe.files.max_bytes is None:
         return images.encode(pixels, manner)
     return images.encode_to_fit(pixels, manner, most_bytes=recipe.files.max_bytes)
@@ -151,3 +174,119 @@ def _spread_colors(cut: CutOut) -> Floats:
     palette = np.zeros((int(labels.max()) + 1, 3), np.float32)
     palette[labels[inside]] = cut.people_srgb[inside]
     return palette[labels]
+
+
+def list_picture_edits(made: CompositeResult, inputs: Inputs) -> tuple[Edit, ...]:
+    """Return the edits of the people on their background.
+
+    made: the result with its background, frame and filters.
+    """
+    chosen = made.background
+    replaced: list[Edit] = []
+    if chosen is not None and not background.is_photo(chosen):
+        replaced = [_EDITS.get(BackgroundKind(chosen.kind), Edit.BACKGROUND_REPLACED)]
+    if background.find_light_curve(chosen, inputs) is not None:
+        replaced = [Edit.LIGHT_CORRECTED]
+    drawn = [Edit.FILTERED] if any(filter_.applied for filter_ in made.filters) else []
+    if inputs.logo is not None:
+        drawn.append(Edit.LOGO_ADDED)
+    frame = _frame_edits(made.frame, inputs.photo.srgb)
+    return (*_take_edits(inputs), *replaced, *drawn, *frame)
+
+
+def list_cut_out_edits(made: CompositeResult, inputs: Inputs) -> tuple[Edit, ...]:
+    """Return the edits of the people alone.  made: the result with its frame."""
+    frame = _frame_edits(made.frame, inputs.photo.srgb)
+    return (*_take_edits(inputs), Edit.BACKGROUND_REMOVED, *frame)
+
+
+def list_swaps(inputs: Inputs) -> tuple[tuple[int, int], ...]:
+    """Return the replaced faces, as a file lists them."""
+    swaps = () if inputs.take is None else inputs.take.swaps
+    return tuple((swap.person, swap.item + 1) for swap in swaps)
+
+
+def _take_edits(inputs: Inputs) -> Iterator[Edit]:
+    if list_swaps(inputs):
+        yield Edit.FACES_REPLACED
+
+
+def _frame_edits(frame: Frame | None, photo_srgb: Srgb8) -> Iterator[Edit]:
+    if frame is None:
+        return
+    height, width = photo_srgb.shape[:2]
+    if frame.scale != 1:
+        yield Edit.RESIZED
+    shown = (round(frame.scale * width), round(frame.scale * height), 0, 0)
+    if shown != (frame.width, frame.height, round(frame.left), round(frame.top)):
+        yield Edit.CROPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person: number, 1 is the leftmost; x, y, width, height in pixels of the photo."""
+
+    number: int
+    box: tuple[int, int, int, int]
+    rgba: Srgba8
+
+
+def zip_persons(rgba: Srgba8, owners: InstanceMap, recipe: Recipe) -> EncodedFile:
+    """Return a zip of cropped `person-1.png` and so on, and an index of their positions.
+
+    rgba: (H, W, 4), all people on a transparent ground, as large as the photo; owners: (h, w)
+    uint8.
+    """
+    small = recipe.files.effort == Effort.SMALL
+    files, index = {}, []
+    for person in split_persons(rgba, owners, hard=recipe.edge == Edge.HARD):
+        name = f"person-{person.number}.png"
+        files[name] = images.encode_png(person.rgba, small=small).content
+        index.append({"number": person.number, "file": name, "box": person.box})
+    height, width = rgba.shape[:2]
+    listed = {"photo": {"width": width, "height": height}, "persons": index}
+    files[INDEX_FILE] = json.dumps(listed).encode()
+    return EncodedFile(images.make_zip(files), "application/zip", width, height, "zip")
+
+
+def split_persons(rgba: Srgba8, owners: InstanceMap, *, hard: bool = False) -> Iterator[Person]:
+    """Yield each person, by number, as a part of the picture of all of them.
+
+    hard: whether each pixel belongs to one person, wholly.
+
+    An edge pixel without an owner belongs to the nearest one.
+    """
+    numbers = [int(number) for number in np.unique(owners) if number]
+    if not numbers:
+        return
+    nearest = _nearest(owners)
+    size = (rgba.shape[1], rgba.shape[0])
+    for number in numbers:
+        share = np.where(nearest == number, np.uint8(_WHOLE), np.uint8(0))
+        if len(numbers) > 1:
+            share = np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+            if hard:
+                share = harden_matte(share)
+            alpha: Matte8 = np.asarray(
+                cv2.multiply(rgba[..., 3], share, scale=1 / _WHOLE), dtype=np.uint8
+            )
+        else:
+            alpha = rgba[..., 3]
+        x, y, width, height = cv2.boundingRect(cv2.inRange(alpha, _SEEN_FROM, _WHOLE))
+        if width:
+            part = (slice(y, y + height), slice(x, x + width))
+            cut = np.dstack([rgba[part][..., :3], alpha[part]])
+            yield Person(number, (x, y, width, height), cut)
+
+
+def _nearest(owners: InstanceMap) -> InstanceMap:
+    """Return the owner of each pixel; for a pixel without one, the nearest owner."""
+    unowned = (owners == 0).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(
+        unowned, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    # Labels number the owned pixels; map each label to its pixel's owner.
+    by_label = np.zeros(int(labels.max()) + 1, np.uint8)
+    owned = unowned == 0
+    by_label[labels[owned]] = owners[owned]
+    return by_label[labels]

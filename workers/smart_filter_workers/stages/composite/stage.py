@@ -27,17 +27,15 @@ from smart_filter_workers.stages.composite import (
     apply_corrections,
     background,
     choose_background,
-    compose,
     draw_logo,
     framing,
     look,
     outputs,
 )
+from smart_filter_workers.stages.composite.cleanup import clean_matte, grow_matte, harden_matte
 from smart_filter_workers.stages.composite.filters import apply_filters
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
-from smart_filter_workers.stages.composite.matting.shaping import grow_matte, harden_matte
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 from smart_filter_workers.stages.composite.printability import assessment
 
@@ -79,7 +77,7 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
     chosen = choose_background.resolve(inputs) if PICTURE_OUTPUTS & asked else None
     whole = _cut(compositor, inputs, chosen)
     frame = framing.compute_frame(inputs.recipe.framing, _framing_subject(inputs, whole, chosen))
-    cut = None if whole is None else compose.frame_cut_out(whole, frame)
+    cut = None if whole is None else framing.frame_cut_out(whole, frame)
     if cut is not None and cut is not whole and inputs.recipe.edge == Edge.HARD:
         cut = replace(cut, matte=harden_matte(cut.matte))
     made = CompositeResult(
@@ -172,7 +170,7 @@ def _cut(compositor: Compositor, inputs: Inputs, chosen: ChosenBackground | None
     if exact is not None:
         cut = replace(cut, matte=exact)
     if exact is not None and exact is inputs.photo.alpha:
-        colors = compose.take_white_away(inputs.photo.srgb, exact)
+        colors = framing.take_white_away(inputs.photo.srgb, exact)
         cut = replace(cut, photo_srgb=colors, own_colors=True)
     elif inputs.photo.alpha is not None:
         # Transparent pixels of the photo are no part of a person, whatever is drawn there.
@@ -238,7 +236,7 @@ def _picture(
     scene = look.LookContext(
         drawn=chosen.kind == BackgroundKind.PRESET,
         light=chosen.light,
-        faces=[compose.face_to_canvas(face, frame) for face in inputs.detected_faces],
+        faces=[framing.face_to_canvas(face, frame) for face in inputs.detected_faces],
         photo_ends=frame.place((0, inputs.photo.srgb.shape[0]))[1] / frame.height,
     )
     return look.join_people(compositor, cut, behind, inputs.recipe.look, scene), contrast

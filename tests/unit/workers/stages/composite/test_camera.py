@@ -8,7 +8,7 @@ import pytest
 from smart_filter_shared.results import Face, Faces, Frame
 from smart_filter_tests.composite_jobs import HEIGHT, WIDTH, a_job
 from smart_filter_workers.backgrounds.sheet import DEFAULT_CAMERA
-from smart_filter_workers.stages.composite import camera
+from smart_filter_workers.stages.composite import background
 from smart_filter_workers.stages.composite.inputs import Inputs
 
 WHOLE = Frame(WIDTH, HEIGHT, scale=1.0, left=0.0, top=0.0)
@@ -28,13 +28,13 @@ def a_photo(*, faces: tuple[Face, ...] = (), soles: int) -> Inputs:
 @pytest.mark.parametrize("faces", [(FACE,), ()])
 @pytest.mark.parametrize("soles", [80, 140])
 def test_wall_meets_the_floor_behind_people_who_stand(faces: tuple[Face, ...], soles: int) -> None:
-    seen = camera.estimate(a_photo(faces=faces, soles=soles), WHOLE)
+    seen = background.estimate_camera(a_photo(faces=faces, soles=soles), WHOLE)
 
     assert seen.horizon * HEIGHT == pytest.approx(32, abs=5)
     assert seen.horizon * HEIGHT < seen.floor * HEIGHT < soles
 
 
 def test_people_without_a_face_who_are_cut_off_get_the_usual_camera() -> None:
-    seen = camera.estimate(a_photo(soles=HEIGHT), WHOLE)
+    seen = background.estimate_camera(a_photo(soles=HEIGHT), WHOLE)
 
     assert (seen.horizon, seen.floor) == (DEFAULT_CAMERA.horizon, DEFAULT_CAMERA.floor)

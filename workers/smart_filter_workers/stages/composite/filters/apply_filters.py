@@ -10,10 +10,9 @@ from smart_filter_shared.results import ChosenBackground, Face, Frame, Smile
 from smart_filter_wire.findings import AppliedFilter, Eyes
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8, Srgba8
-from smart_filter_workers.stages.composite import background, choose_background, compose
+from smart_filter_workers.stages.composite import background, choose_background, framing
 from smart_filter_workers.stages.composite.filters import plugins, scene
-from smart_filter_workers.stages.composite.filters.base import Filter
-from smart_filter_workers.stages.composite.filters.scene import Scene
+from smart_filter_workers.stages.composite.filters.scene import Filter, Scene
 from smart_filter_workers.stages.composite.inputs import Inputs
 
 # Longer side of the map of people, in pixels: finer than any filter needs.
@@ -65,7 +64,7 @@ def _scene(inputs: Inputs, chosen: ChosenBackground, frame: Frame) -> Scene:
         width=frame.width,
         height=frame.height,
         heads=scene.find_heads(
-            [compose.face_to_canvas(face, frame) for face in faces],
+            [framing.face_to_canvas(face, frame) for face in faces],
             smiles=smiles,
             eyes=eyes,
             people=people,
@@ -113,7 +112,7 @@ def _people(inputs: Inputs, frame: Frame) -> Matte8 | None:
         return None
     matte = inputs.segmented.matte
     share = min(1.0, _PEOPLE_PX / max(frame.width, frame.height))
-    return compose.place_photo(
+    return framing.place_photo(
         matte,
         Frame(
             width=max(1, round(share * frame.width)),

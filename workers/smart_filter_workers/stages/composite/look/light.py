@@ -1,4 +1,6 @@
-"""Harmonize the people's colors with the light of the background.
+"""Light: the people in the background's light, and its light on their edge.
+
+Harmonize the people's colors with the light of the background.
 
 White balance, exposure and contrast are three curves, one for each channel, computed from a few
 thousand pixels. The tint is the color of a gray object in the background's light minus its color in
@@ -8,6 +10,12 @@ on the mean color of all pixels, keeps faces and a red dress unchanged.
 
 Source: Reinhard et al. 2001, "Color transfer between images"; Huo et al. 2006, "Robust automatic
 white balance algorithm using gray color points in images".
+
+Light wrap: the background's light on the people's edge, as a camera shows it.
+
+A lens spreads a little of all light, and a surface seen at a grazing angle reflects the light
+behind it. Both mix light, not levels, so the computation is in linear light, where a bright sky
+does reach dark hair. The square stands in for sRGB's curve: 3 levels off at most.
 """
 
 from collections.abc import Sequence
@@ -20,12 +28,12 @@ from numpy.typing import NDArray
 from smart_filter_shared.results import Face
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Srgb8, Srgba8
+from smart_filter_workers.results import Floats, Matte8, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.look import coarse_grid
 from smart_filter_workers.stages.composite.models.base import CutOut
 
 # Chosen by looking, in OKLab: values at strength 1, and the strength of `auto`.
-AUTO_STRENGTH: Final = 0.5
+AUTO_HARMONIZE: Final = 0.5
 # Share of the background's mean color that a gray object before it reflects, and share of the
 # photo's tint that is removed.
 BOUNCE_SHARE: Final = 0.4
@@ -50,6 +58,18 @@ SKIN_PALES, SKIN_GLOWS = -0.08, 0.2
 # Without a face: the mean of skins' OKLab a and b, hue 52 degrees.
 SKIN_AB: Final = (0.043, 0.055)
 _RGB: Final = 3
+
+# Chosen by looking. Shares of the picture's longer side: the reach of the light, and the size of
+# the area of the background whose light is averaged.
+REACH_SHARE: Final = 0.005
+SPREAD_SHARE: Final = 0.04
+AUTO_WRAP: Final = 0.15
+# Share of the wrapped light at the very edge, at strength 1. People around a straight edge cover
+# half of the reach; thin parts, which cover less, get no more light than that.
+MAX_SHARE: Final = 0.6
+EDGE_SHINE: Final = 0.5
+_WRAP_SEEN_FROM: Final = 0.05
+_SQUARES: Final = np.arange(256, dtype=np.float32) ** 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +197,61 @@ def _limit_length(vector: Floats, most: float) -> Floats:
 def _apply_curves(curves: NDArray[np.float32], srgb: Floats) -> Floats:
     """Return (h, w, 3) float32 levels mapped through curves, rounded to whole levels first."""
     return np.asarray(cv2.LUT(cv2.convertScaleAbs(srgb), curves[None]), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class SurroundingLight:
+    """The blurred light of a ground, in small maps of the same size.
+
+    squares: (h, w, 3) float32, levels 0..255 squared.  there: (h, w) float32, 0..1, the opacity of
+    the ground.
+    """
+
+    squares: Floats
+    there: Floats
+
+
+def measure_light(ground: Srgb8 | Srgba8) -> SurroundingLight:
+    """Return the light of a ground; transparent parts give none."""
+    small = coarse_grid.sample_picture(ground)
+    squares = _SQUARES[small[..., :_RGB]]
+    sigma_px = SPREAD_SHARE * max(small.shape[:2])
+    if small.shape[2] == _RGB:
+        soft = coarse_grid.blur_map(squares, sigma_px=sigma_px)
+        return SurroundingLight(soft, np.ones(soft.shape[:2], np.float32))
+    alpha = small[..., _RGB].astype(np.float32) / np.float32(255)
+    there = coarse_grid.blur_map(alpha, sigma_px=sigma_px)
+    soft = coarse_grid.blur_map(squares * alpha[..., np.newaxis], sigma_px=sigma_px)
+    soft /= np.maximum(there, np.float32(1e-3))[..., np.newaxis]
+    return SurroundingLight(soft, there)
+
+
+def wrap_light(
+    picture: Srgb8 | Srgba8,
+    matte: Matte8,
+    people: Floats,
+    around: SurroundingLight,
+    *,
+    strength: float,
+) -> None:
+    """Add the surrounding light to the people's edge, in place.
+
+    picture: (H, W, 3 or 4), the people already composited; matte: (H, W) uint8; people: the same as
+    a map of the picture's grid.  around: the result of `measure_light` for the ground.
+    """
+    grid = coarse_grid.make_grid(*matte.shape)
+    near = 1 - coarse_grid.blur_map(people, sigma_px=REACH_SHARE * max(people.shape))
+    shine = grid.fit_map(around.there)[1:-1, 1:-1] * near
+    active = (shine > _WRAP_SEEN_FROM) & (people > 0)
+    per_shine = np.float32(MAX_SHARE * strength / EDGE_SHINE / 255)
+    share = grid.fit_map(np.minimum(shine, np.float32(EDGE_SHINE)) * per_shine)
+    squares = grid.fit_map(around.squares)
+    for block in grid.blocks(active):
+        part = picture[block]
+        weight = grid.enlarge_block(share, block) * matte[block]
+        colors = part[..., :_RGB]
+        mixed = cv2.multiply(colors, colors, dtype=cv2.CV_32F)
+        lit = cv2.subtract(grid.enlarge_block(squares, block), mixed)
+        cv2.multiply(lit, cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB), lit)
+        cv2.add(mixed, lit, mixed)
+        part[..., :_RGB] = cv2.convertScaleAbs(cv2.sqrt(mixed, mixed))
