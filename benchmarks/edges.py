@@ -35,7 +35,7 @@ from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut
 from smart_filter_workers.stages.prepare.stage import make_proxy
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 WIDTH: Final = 1800
 NETWORK_PX: Final = 256
@@ -73,7 +73,7 @@ class Errors:
 
 def main() -> None:
     """Print the table of efforts, or the table of steps."""
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     steps = sys.argv[1:] == ["steps"]
     efforts = STEPS if steps else {str(edge): edge_learning.EFFORTS[edge] for edge in Edge}
     console = Console(highlight=False, width=130)

@@ -16,10 +16,7 @@ import numpy as np
 from smart_filter_shared.results import Face, Frame
 from smart_filter_wire.printability import FacePrint, Verdict
 from smart_filter_workers import images
-from smart_filter_workers.measurements.face_measurements import (
-    FaceMeasurements,
-    measure_face,
-)
+from smart_filter_workers.measurements.face_measurements import FaceMeasurements, measure_face
 from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.composite.printability import verdicts
 from smart_filter_workers.stages.composite.printability.assessment import Region, measure_detail

@@ -45,7 +45,7 @@ from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut
 from smart_filter_workers.stages.composite.models.layers import PeopleBox
 from smart_filter_workers.stages.prepare.stage import make_proxy
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 GROUNDS: Final = ((245, 245, 240), (17, 17, 17), (0, 110, 150))
 NETWORKS_PX: Final = (288, 512)
@@ -230,7 +230,7 @@ def _find_people(folder: Path, prepare: PreparePhoto) -> Iterator[tuple[Example,
 
 def main() -> None:
     """Print a table of each kind of edge, for drawn and for real people."""
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     console = Console(highlight=False, width=130)
     console.print(_table("drawn people", drawn_cases()))
     if folder := os.environ.get(VARIABLE):

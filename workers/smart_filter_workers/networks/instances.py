@@ -11,10 +11,11 @@ from typing import Final, assert_never
 
 import numpy as np
 
-from smart_filter_workers.networks.boxes import non_max_suppression
-from smart_filter_workers.networks.runtimes.handling import Handling, OutputKind
+from smart_filter_workers.networks.coordinates import non_max_suppression
 from smart_filter_workers.networks.runtimes.network_input import (
+    Handling,
     NetworkInput,
+    OutputKind,
     map_to_picture,
     sigmoid,
 )

@@ -19,8 +19,8 @@ import numpy as np
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.results import Face, Point
-from smart_filter_workers.networks.boxes import non_max_suppression
-from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.coordinates import non_max_suppression
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Floats, Srgb8
 
@@ -200,7 +200,7 @@ def _open(path: Path) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
     inputs = [value for value in model.graph.input if value.name not in weights]
     del model.graph.input[:]
     model.graph.input.extend(inputs)
-    return onnx_runtime.open_small(model.SerializeToString())
+    return onnx_network.open_small(model.SerializeToString())
 
 
 def _points(points: Floats) -> tuple[Point, Point, Point, Point, Point]:

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_workers.networks.coordinates import Square
 from smart_filter_workers.networks.faces.face_mesh import Mesh, square_around_eye
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
-from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Floats, Srgb8
 
 WEIGHTS: Final = WeightsFile(

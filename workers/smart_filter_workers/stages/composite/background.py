@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.presets import SIDE_LIT_FAMILIES
 from smart_filter_shared.recipe import Background, BackgroundKind
 from smart_filter_shared.results import ChosenBackground, Frame
-from smart_filter_workers.backgrounds import blur, cover_crop, library
-from smart_filter_workers.backgrounds.choice import side_light
+from smart_filter_workers.backgrounds import blur, library
 from smart_filter_workers.backgrounds.sheet import GRAIN_LEVELS, Camera
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
@@ -69,7 +68,7 @@ def draw(chosen: ChosenBackground, inputs: Inputs, frame: Frame) -> Srgb8 | Srgb
         case BackgroundKind.FILE | BackgroundKind.URL:
             if inputs.background is None:
                 raise ValueError(f"background {chosen.kind} needs a background")
-            return cover_crop.crop_to_cover(inputs.background.srgb, width=width, height=height)
+            return library.crop_to_cover(inputs.background.srgb, width=width, height=height)
         case BackgroundKind.BLUR if inputs.segmented is not None:
             return _draw_blurred(inputs, inputs.segmented.matte, chosen.blur, frame)
         case _:
@@ -88,7 +87,7 @@ def _preset(name: str, light: float, inputs: Inputs, frame: Frame) -> Srgb8:
     preset, _ = inputs.collection.get(name)
     if preset.family not in SIDE_LIT_FAMILIES:
         return drawing
-    return side_light.mirror_to_match(drawing, light=light)
+    return library.mirror_to_match(drawing, light=light)
 
 
 def is_photo(chosen: ChosenBackground) -> bool:
@@ -146,7 +145,7 @@ def _draw_blurred(inputs: Inputs, matte: Matte8, strength: float, frame: Frame) 
     if inputs.recipe.framing.moves_people:
         # The background no longer fits behind them: fill the frame.
         whole = blur.draw(proxy_srgb, matte, strength=strength, sheet=sheet)
-        return cover_crop.crop_to_cover(whole, width=frame.width, height=frame.height)
+        return library.crop_to_cover(whole, width=frame.width, height=frame.height)
     evidence = inputs.evidence
     if evidence is None:
         return _place(blur.draw(proxy_srgb, matte, strength=strength, sheet=sheet), frame)

@@ -32,10 +32,10 @@ from smart_filter_shared.results import (
     Smiles,
 )
 from smart_filter_workers.backgrounds import keywords
-from smart_filter_workers.backgrounds.choice import moods, selection, styles, subject_stats
+from smart_filter_workers.backgrounds.choice import moods, selection, subject_stats
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
-from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.backgrounds.collection import Collection, filter_by_style
 from smart_filter_workers.results import Segmentation
 from smart_filter_workers.stages.composite.cleanup import is_covered
 from smart_filter_workers.stages.composite.inputs import Inputs
@@ -133,7 +133,7 @@ def _match_subjects(inputs: Inputs, sitters: SubjectStats) -> ChosenBackground:
                 str(asked.value), feeling, sitters, seed=inputs.seed, among=among
             )
         else:
-            among = styles.filter_by_style(among, inputs.recipe.style)
+            among = filter_by_style(among, inputs.recipe.style)
             choice = selection.choose_preset(feeling, sitters, seed=inputs.seed, among=among)
         if choice.name is None or collection.has(choice.name):
             return choice

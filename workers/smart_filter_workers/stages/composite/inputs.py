@@ -10,7 +10,7 @@ from smart_filter_shared.recipe import Mask, Recipe
 from smart_filter_shared.results import Face, Faces, Smiles
 from smart_filter_wire.takes import TakeReport
 from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.networks.faces.mean_landmarks import estimate_landmarks
+from smart_filter_workers.networks.coordinates import estimate_landmarks
 from smart_filter_workers.results import Matte8, MatteDrawing, Photo, PreparedPhoto, Segmentation
 
 

@@ -19,8 +19,7 @@ from smart_filter_shared.recipe import (
 from smart_filter_shared.recipe.framing import DOTS_PER_INCH
 from smart_filter_shared.results import Frame
 from smart_filter_workers import images
-from smart_filter_workers.images import EncodingOptions, previews
-from smart_filter_workers.images.metadata import xmp
+from smart_filter_workers.images import EncodingOptions, encoding, previews
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (
     COMPOSING_EDITS,
@@ -119,7 +118,9 @@ def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs, changes: tuple[Edit, ...]) 
         small=recipe.files.effort == Effort.SMALL,
         exif=inputs.photo.exif if recipe.files.keep_metadata else b"",
         dots_per_inch=DOTS_PER_INCH if recipe.framing.size.paper else None,
-        xmp=xmp.make_packet(xmp.COMPOSITE) if marks and COMPOSING_EDITS & set(changes) else b"",
+        xmp=encoding.make_packet(encoding.COMPOSITE)
+        if marks and COMPOSING_EDITS & set(changes)
+        else b"",
     )
     if marks:
         file = images.encode(pixels, manner)

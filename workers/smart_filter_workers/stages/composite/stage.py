@@ -20,7 +20,7 @@ from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Fram
 from smart_filter_wire.findings import OutlineContrast
 from smart_filter_wire.printability import Printability
 from smart_filter_workers import images, photo_regions
-from smart_filter_workers.backgrounds.choice import outline_contrast
+from smart_filter_workers.backgrounds.choice import subject_stats
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import HALF_LEVEL, CompositeResult, Segmentation, Srgb8, Srgba8
 from smart_filter_workers.stages.composite import (
@@ -232,7 +232,7 @@ def _picture(
     has_alpha = behind.shape[2] > 3  # noqa: PLR2004 - red, green and blue
     contrast = None
     if not has_alpha:
-        contrast = outline_contrast.measure(cut.photo_srgb, cut.matte, behind)
+        contrast = subject_stats.measure_contrast(cut.photo_srgb, cut.matte, behind)
     scene = look.LookContext(
         drawn=chosen.kind == BackgroundKind.PRESET,
         light=chosen.light,

@@ -19,10 +19,10 @@ from smart_filter_workers.measurements.face_measurements import (
     FaceMeasurements,
     measure_blur,
     measure_face,
+    measure_levels,
     measure_noise,
     measure_turn,
 )
-from smart_filter_workers.measurements.levels import measure_levels
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import HALF_LEVEL, Floats, Matte8, Srgb8
 from smart_filter_workers.stages.composite.cleanup import is_covered

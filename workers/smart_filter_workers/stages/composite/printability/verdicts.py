@@ -19,7 +19,7 @@ from smart_filter_wire.printability import (
     Sharpness,
     Verdict,
 )
-from smart_filter_workers.measurements.levels import Levels
+from smart_filter_workers.measurements.face_measurements import Levels
 
 # Pixels of a face at most 160 wide: half of 682 faces of web photos are below 1.1, one in
 # twenty-five is above 1.8, and one in a hundred above 2.5. The last ones look blurred.

@@ -12,7 +12,7 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard, Weight
 from smart_filter_shared.catalog.parameters import Parameters, float_of, number
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.results import Face
-from smart_filter_workers.networks.faces.mean_landmarks import estimate_landmarks
+from smart_filter_workers.networks.coordinates import estimate_landmarks
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Floats, Srgb8
 

@@ -22,8 +22,7 @@ from smart_filter_workers.networks.faces.face_mesh import (
 )
 from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.results import Floats
-from smart_filter_workers.stages.smile.eye_visibility import check_visibility
-from smart_filter_workers.stages.smile.models.base import EyeReader
+from smart_filter_workers.stages.smile.models.base import EyeReader, check_visibility
 
 CARD: Final = ModelCard(
     name="lids",

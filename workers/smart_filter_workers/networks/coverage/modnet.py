@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from smart_filter_shared.catalog.model_card import WeightsFile
-from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork, InputForm
+from smart_filter_workers.networks.coverage.coverage_network import CoverageNetwork, InputForm
 from smart_filter_workers.weights import files
 
 WEIGHTS: Final = WeightsFile(

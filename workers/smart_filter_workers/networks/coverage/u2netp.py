@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.runtimes import network_input
-from smart_filter_workers.networks.runtimes.handling import Activation, Handling
-from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.runtimes.network_input import Activation, Handling
+from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.weights import files
 

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.runtimes import onnx_session
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
-from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Floats, Srgb8
 
@@ -91,7 +91,7 @@ class CoverageNetwork:
         pictures: each (H, W, 3) uint8.  side_px: the input has about as many pixels as a square of
         this side; on a GPU it is that square, because a pass has one size.
         """
-        if pictures and self._network.device != onnx_session.CPU:
+        if pictures and self._network.device != onnx_network.CPU:
             return self._pass(pictures, side_px, side_px)
         sizes = [
             self._form.input_size(picture.shape[1], picture.shape[0], side_px)

@@ -1,4 +1,7 @@
-"""Face orientation: the quarter turns that make a photo's best face upright."""
+"""Scene orientation: which way up a photo without faces is, by a network trained here.
+
+Face orientation: the quarter turns that make a photo's best face upright.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,14 +10,69 @@ from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
+from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.results import Face
 from smart_filter_workers.networks.faces.blazeface import BlazeFace
 from smart_filter_workers.networks.faces.centerface import CenterFace
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.networks.runtimes import onnx_network
+from smart_filter_workers.resampling import resize
+from smart_filter_workers.results import Floats, Srgb8
+
+Bytes = NDArray[np.uint8]
+
+WEIGHTS: Final = WeightsFile(
+    "orientation.onnx", "fb875d270213065cafa61ce35774c0d54db3a44a74b8eb39c0c6a9c7ae3fc6a0"
+)
+SIZE_PX: Final = 64
+QUARTER_TURNS: Final = 4
+INPUT_NAME: Final = "scene"
+# Key in the file's metadata of the cut, as JSON.
+THRESHOLD_KEY: Final = "sure_above"
 
 LONGEST_SIDE_PX: Final = 256
 CLOSER_SIDE_PX: Final = 640
+
+
+class SceneNetwork:
+    """The network, by ONNX Runtime; any thread may call it.
+
+    content: the file's bytes, whose digest was checked.  Raises SetupFailed when it does not load,
+    or has no cut.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._session, self.sure_above = onnx_network.open_trained(
+            content, THRESHOLD_KEY, float, what="a scene network"
+        )
+
+    def __call__(self, scenes: Bytes) -> Floats:
+        """Return the probability of each turn to upright, (N, QUARTER_TURNS) float32, sum 1.
+
+        scenes: (N, SIZE_PX, SIZE_PX, 3) uint8 sRGB, from `resize_scene`; turns are
+        counter-clockwise quarters.
+        """
+        (shares,) = self._session.run(None, {INPUT_NAME: scenes.astype(np.float32)})
+        return np.asarray(shares, dtype=np.float32)
+
+    def turn(self, picture: Srgb8) -> int | None:
+        """Return the counter-clockwise quarter turns of a picture; None when not sure.
+
+        picture: (H, W, 3) uint8 sRGB.
+        """
+        (shares,) = self(resize_scene(picture)[np.newaxis])
+        best = int(shares.argmax())
+        return best if shares[best] >= self.sure_above else None
+
+
+def resize_scene(picture: Srgb8) -> Bytes:
+    """Return a picture stretched for the network: (SIZE_PX, SIZE_PX, 3) uint8 sRGB.
+
+    Stretching hides whether the picture is wide or high, which would reveal how the camera was
+    held.
+    """
+    return resize(picture, width=SIZE_PX, height=SIZE_PX)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork, InputForm
+from smart_filter_workers.networks.coverage.coverage_network import CoverageNetwork, InputForm
 from smart_filter_workers.weights import files
 
 # Trained on people.

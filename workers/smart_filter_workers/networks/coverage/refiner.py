@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.catalog.model_card import WeightsFile
-from smart_filter_workers.networks.mattes.modnet import FORM
+from smart_filter_workers.networks.coverage.modnet import FORM
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
-from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8, Srgb8

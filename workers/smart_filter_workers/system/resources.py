@@ -1,15 +1,19 @@
-"""Limit the memory of the process, and configure how the C library keeps freed memory."""
+"""Resources of this process: memory, a GPU, and the threads of native libraries."""
 
 import ctypes
 import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from PIL import AvifImagePlugin
+
 from smart_filter_shared import container_memory
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
+from smart_filter_workers.opencv import cv2
 
 # Share of the available memory; the rest is for the system and for unusually large pictures.
 _SHARE = 0.8
@@ -32,6 +36,18 @@ _PICTURE_BYTES = 10 * 1024 * 1024
 # to the system and were cleared again at the next allocation: a sixth of a cut-out's time.
 _KEPT_BYTES = 32 * 1024 * 1024
 _ARENAS = 2
+
+# The device name on models' cards.
+GPU: Final = "cuda"
+
+# The names in the wheels of numpy and of OpenCV, and in a plain build.
+_SETTERS = (
+    "scipy_openblas_set_num_threads64_",
+    "scipy_openblas_set_num_threads",
+    "openblas_set_num_threads64_",
+    "openblas_set_num_threads",
+)
+_LIBRARY = re.compile(r"\S*/[^/\s]*openblas[^/\s]*$", re.MULTILINE)
 
 
 def configure_malloc() -> None:
@@ -106,3 +122,46 @@ def resident_bytes() -> int:
     """Return the resident memory of the process in bytes.  Source: proc_pid_statm(5)."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def find_gpu_fault() -> str | None:
+    """Return why there is no NVIDIA GPU here, or None when there is one.
+
+    It asks the driver itself, so that no framework has to be loaded.
+    Source: CUDA Driver API, cuInit and cuDeviceGetCount; 0 is CUDA_SUCCESS.
+    """
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "there is no NVIDIA driver here (libcuda.so.1): give the container a GPU"
+    status = driver.cuInit(0)
+    if status != 0:
+        return f"the NVIDIA driver answers with error {status}: check whether nvidia-smi runs"
+    gpus = ctypes.c_int(0)
+    status = driver.cuDeviceGetCount(ctypes.byref(gpus))
+    if status != 0 or gpus.value == 0:
+        return "the NVIDIA driver shows no GPU: give the container one"
+    return None
+
+
+def limit_native_threads() -> int:
+    """Limit OpenCV, OpenBLAS and Pillow's AVIF to the calling thread.
+
+    Returns the number of OpenBLAS libraries that were limited. A worker's own threads already
+    share the cores. OpenBLAS waits for its helper threads by spinning: on two busy cores a photo
+    of one megapixel took 0.20 to 0.33 s of CPU time, and takes 0.15 s without
+    (docs/measurements.md). Its environment variable would have to be set before numpy is
+    imported, in every place that starts a worker.
+    Source: the method of threadpoolctl, for libraries that are already loaded.
+    """
+    cv2.setNumThreads(1)
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # of its decoder; no call takes it as a parameter
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    limited = 0
+    for path in sorted(set(_LIBRARY.findall(maps))):
+        library = ctypes.CDLL(path)
+        setter = next((name for name in _SETTERS if hasattr(library, name)), None)
+        if setter is not None:
+            getattr(library, setter)(1)
+            limited += 1
+    return limited

@@ -1,15 +1,23 @@
-"""A third-party ONNX network with one picture as its input, on the best available device."""
+"""ONNX networks: ONNX Runtime with its telemetry off, on the best available device."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import ModuleType
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers.networks.runtimes import handling, onnx_runtime
+from smart_filter_workers.networks.runtimes import network_input
 from smart_filter_workers.networks.runtimes.network_input import ConfiguredNetwork
 from smart_filter_workers.results import Floats
 from smart_filter_workers.weights.allowlist import AdmittedFile
+
+Metadata = TypeVar("Metadata")
+
+# Official builds report each load and each session to their vendor unless this variable is 1.
+TELEMETRY_SWITCH: Final = "ORT_DISABLE_TELEMETRY"
 
 # Fastest first; providers that this ONNX Runtime lacks are left out.
 _CPU_PROVIDER: Final = "CPUExecutionProvider"
@@ -20,6 +28,61 @@ _PICTURE_AXES: Final = 4
 _KINDS: Final = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
+def load_library() -> ModuleType:
+    """Return the module onnxruntime, imported with its telemetry off.
+
+    No other code imports it: the library reads the variable during import, and its reporter cannot
+    be stopped once started.
+    Source: Privacy.md of the package onnxruntime 1.31.
+    """
+    os.environ[TELEMETRY_SWITCH] = "1"
+    # Import here, because reading model cards must not load a framework.
+    import onnxruntime  # noqa: PLC0415
+
+    module: ModuleType = onnxruntime
+    return module
+
+
+def load_quantization() -> ModuleType:
+    """Return the module onnxruntime.quantization, with the telemetry of ONNX Runtime off."""
+    load_library()
+    import onnxruntime.quantization.qdq_quantizer  # noqa: PLC0415 - as above
+
+    module: ModuleType = onnxruntime.quantization
+    return module
+
+
+def open_small(content: bytes) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
+    """Return a session on one thread of a CPU, which any thread may run.
+
+    Raises the errors of ONNX Runtime, which have no common class.
+    """
+    library = load_library()
+    options = library.SessionOptions()
+    options.intra_op_num_threads = 1  # the worker's own threads already share the cores
+    # Memory patterns for each input size cost up to 30 MB and save no time.
+    options.enable_mem_pattern = False
+    # Log errors only: at lower levels it warns of every size that a graph declares and a picture
+    # does not have.
+    options.log_severity_level = 3
+    return library.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def open_trained(
+    content: bytes, key: str, parse: Callable[[Any], Metadata], *, what: str
+) -> tuple[Any, Metadata]:
+    """Return a session of a network that was trained here, and what its metadata say.
+
+    content: the file's bytes, whose digest was checked.  key: of the metadata, which are JSON.
+    Raises SetupFailed when the network does not load, or has no such metadata.
+    """
+    try:
+        session = open_small(content)
+        return session, parse(json.loads(session.get_modelmeta().custom_metadata_map[key]))
+    except Exception as error:
+        raise SetupFailed(f"this is not {what}: {error}") from error
+
+
 def providers(available: Iterable[str]) -> list[str]:
     """Return the execution providers to use, fastest first."""
     there = set(available)
@@ -28,7 +91,7 @@ def providers(available: Iterable[str]) -> list[str]:
 
 def has_gpu_provider() -> bool:
     """Return whether ONNX Runtime offers a GPU."""
-    return providers(onnx_runtime.load().get_available_providers())[0] != _CPU_PROVIDER
+    return providers(load_library().get_available_providers())[0] != _CPU_PROVIDER
 
 
 class OnnxNetwork:
@@ -40,7 +103,7 @@ class OnnxNetwork:
     """
 
     def __init__(self, content: bytes, *, keeps_memory: bool = False, threads: int = 1) -> None:
-        onnxruntime = onnx_runtime.load()
+        onnxruntime = load_library()
         options = onnxruntime.SessionOptions()
         # One is the rule, because the worker's own threads already share the cores.
         options.intra_op_num_threads = threads
@@ -90,10 +153,10 @@ def open_network(content: bytes, file: AdmittedFile) -> ConfiguredNetwork:
     content: the file's bytes, whose digest was checked.
     Raises SetupFailed when the file does not load or its handling cannot be read.
     """
-    return ConfiguredNetwork(OnnxNetwork(content), handling.for_file(file))
+    return ConfiguredNetwork(OnnxNetwork(content), network_input.for_file(file))
 
 
-def check(content: bytes) -> None:
+def check_network(content: bytes) -> None:
     """Refuse a file that is not an ONNX network, or whose weights are in other files.
 
     Raises SetupFailed.
