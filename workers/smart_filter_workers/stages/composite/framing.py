@@ -16,6 +16,7 @@ from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
 from smart_filter_shared.results import Face, Frame, Point
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.stages.composite.cleanup import harden_matte
 from smart_filter_workers.stages.composite.models.base import CutOut
 
 # Shares of the picture's height: a face in a tall portrait and in others, and its eyes from the
@@ -393,8 +394,11 @@ def _place_people(framed: Frame, asked: Framing, seen: FramingSubject, subject: 
     )
 
 
-def frame_cut_out(cut: CutOut, frame: Frame) -> CutOut:
-    """Return a cut-out of the canvas's size; the same object if the canvas is the photo."""
+def frame_cut_out(cut: CutOut, frame: Frame, *, hard: bool) -> CutOut:
+    """Return a cut-out of the canvas's size; the same object if the canvas is the photo.
+
+    hard: whether its matte has no partial coverage, which resampling would add.
+    """
     height, width = cut.matte.shape
     if is_whole(frame, width=width, height=height):
         return cut
@@ -410,6 +414,8 @@ def frame_cut_out(cut: CutOut, frame: Frame) -> CutOut:
         top=frame.top / scale,
     )
     matte = place_photo(cut.matte, frame, beyond=cv2.BORDER_CONSTANT)
+    if hard:
+        matte = harden_matte(matte)
     if cut.own_colors:  # those of transparent pixels may not mix in
         alpha = cv2.merge([cut.matte] * 3)
         weighed = cv2.multiply(cut.photo_srgb, alpha, scale=1 / _WEIGHT, dtype=cv2.CV_16S)

@@ -62,13 +62,6 @@ class Inputs:
         )
 
     @property
-    def evidence(self) -> Matte8 | None:
-        """Where people may be, (h, w) uint8; None where the user sent the matte, which says it."""
-        if self.segmented is None or self.has_mask:
-            return None
-        return self.segmented.evidence
-
-    @property
     def exact_matte(self) -> Matte8 | None:
         """The matte that came with the photo, (H, W) at its size; None without, or if corrected."""
         if self.drawn:

@@ -1,7 +1,7 @@
 """Encode the files that a job asks for, as its recipe says, and list what they change."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,7 +17,8 @@ from smart_filter_shared.recipe import (
     Recipe,
 )
 from smart_filter_shared.recipe.framing import DOTS_PER_INCH
-from smart_filter_shared.results import Frame
+from smart_filter_shared.results import ChosenBackground, Frame
+from smart_filter_wire.findings import AppliedFilter
 from smart_filter_workers import images
 from smart_filter_workers.images import EncodingOptions, encoding, previews
 from smart_filter_workers.opencv import cv2
@@ -34,7 +35,6 @@ from smart_filter_workers.results import (
 )
 from smart_filter_workers.stages.composite import background
 from smart_filter_workers.stages.composite.cleanup import harden_matte
-from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 # Names of the files as in remove.bg's archives.
@@ -54,44 +54,84 @@ _SEEN_FROM: Final = 26
 _WHOLE: Final = 255
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a file tells of its photo.
+
+    exif: the photo's.  size: its width and height in pixels.  frame: its place in the file.
+    swaps: its replaced faces, as in EncodedFile.
+    """
+
+    exif: bytes
+    size: tuple[int, int]
+    frame: Frame
+    swaps: tuple[tuple[int, int], ...] = ()
+
+
 def add_picture_files(
-    made: CompositeResult, pixels: Srgb8 | Srgba8, inputs: Inputs
+    made: CompositeResult,
+    pixels: Srgb8 | Srgba8,
+    recipe: Recipe,
+    origin: Origin,
+    changes: Sequence[Edit],
 ) -> CompositeResult:
     """Return the result with the requested files of the people on their background.
 
-    pixels: (H, W, 3), or (H, W, 4) with transparency.
+    pixels: (H, W, 3), or (H, W, 4) with transparency.  changes: of the background, and drawings.
     """
-    if Output.IMAGE in inputs.recipe.outputs:
-        image = _picture(pixels, inputs, list_picture_edits(made, inputs))
+    if Output.IMAGE in recipe.outputs:
+        image = _picture(pixels, recipe, origin, changes)
         made = replace(made, image=replace(image, blurhash=previews.compute_blurhash(pixels)))
-    if Output.THUMBNAIL in inputs.recipe.outputs:
+    if Output.THUMBNAIL in recipe.outputs:
         made = replace(made, thumbnail=previews.encode_thumbnail(pixels))
     return made
 
 
 def add_cut_out_files(
-    made: CompositeResult, compositor: Compositor, cut: CutOut, whole: CutOut, inputs: Inputs
+    made: CompositeResult,
+    compositor: Compositor,
+    cut: CutOut,
+    whole: CutOut,
+    *,
+    owners: InstanceMap | None,
+    recipe: Recipe,
+    origin: Origin,
 ) -> CompositeResult:
     """Return the result with the requested files of the people alone.
 
-    cut: on the canvas; whole: the same at the photo's size.
+    cut: on the canvas; whole: the same at the photo's size.  owners: (h, w) uint8.
     """
-    recipe, asked = inputs.recipe, set(inputs.recipe.outputs)
+    asked = set(recipe.outputs)
     if Output.MATTE in asked:
         made = replace(made, matte=_matte(cut.matte, recipe))
     alone: Srgba8 | None = None
     if {Output.CUTOUT, Output.ZIP} & asked:
         alone = _cut_out_pixels(compositor, cut)
         if Output.CUTOUT in asked:
-            cutout = _picture(alone, inputs, list_cut_out_edits(made, inputs))
+            cutout = _picture(alone, recipe, origin, [Edit.BACKGROUND_REMOVED])
             made = replace(made, cutout=cutout)
         if Output.ZIP in asked:
             made = replace(made, zip=_layers(alone, cut, recipe))
-    owners = None if inputs.segmented is None else inputs.segmented.owners
     if Output.PERSONS in asked and owners is not None:
         rgba = alone if alone is not None and cut is whole else _cut_out_pixels(compositor, whole)
         made = replace(made, persons=zip_persons(rgba, owners, recipe))
     return made
+
+
+def list_changes(
+    chosen: ChosenBackground, filters: Sequence[AppliedFilter], *, is_lit: bool, has_logo: bool
+) -> list[Edit]:
+    """Return the edits of the background and by drawings.  is_lit: the light was corrected."""
+    changes: list[Edit] = []
+    if not background.is_photo(chosen):
+        changes = [_EDITS.get(BackgroundKind(chosen.kind), Edit.BACKGROUND_REPLACED)]
+    if is_lit:
+        changes = [Edit.LIGHT_CORRECTED]
+    if any(filter_.applied for filter_ in filters):
+        changes.append(Edit.FILTERED)
+    if has_logo:
+        changes.append(Edit.LOGO_ADDED)
+    return changes
 
 
 def _cut_out_pixels(compositor: Compositor, cut: CutOut) -> Srgba8:
@@ -100,31 +140,33 @@ def _cut_out_pixels(compositor: Compositor, cut: CutOut) -> Srgba8:
     return compositor.over(cut, background.make_transparent(width=width, height=height))
 
 
-def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs, changes: tuple[Edit, ...]) -> EncodedFile:
+def _picture(
+    pixels: Srgb8 | Srgba8, recipe: Recipe, origin: Origin, changes: Sequence[Edit]
+) -> EncodedFile:
     """Return the picture in the recipe's format, within its maximum of bytes.
 
     Transparent pictures, such as a cut-out, are encoded as PNG when JPEG is requested.
-    changes: what the picture shows differently from the photo.
+    changes: what the picture shows differently from the photo, besides its frame and its faces.
     """
-    recipe = inputs.recipe
     transparent = pixels.shape[2] > 3  # noqa: PLR2004 - red, green, blue
     format_ = recipe.format
     marks = recipe.files.provenance != Provenance.NONE
+    edits = tuple(_list_edits(origin, changes))
     if format_ == Format.AUTO or (transparent and format_ == Format.JPG):
         format_ = Format.PNG if transparent else Format.JPG
     manner = EncodingOptions(
         str(format_),
         quality=recipe.quality,
         small=recipe.files.effort == Effort.SMALL,
-        exif=inputs.photo.exif if recipe.files.keep_metadata else b"",
+        exif=origin.exif if recipe.files.keep_metadata else b"",
         dots_per_inch=DOTS_PER_INCH if recipe.framing.size.paper else None,
         xmp=encoding.make_packet(encoding.COMPOSITE)
-        if marks and COMPOSING_EDITS & set(changes)
+        if marks and COMPOSING_EDITS & set(edits)
         else b"",
     )
     if marks:
         file = images.encode(pixels, manner)
-        return replace(file, edits=changes, swaps=list_swaps(inputs))
+        return replace(file, edits=edits, swaps=origin.swaps)
     if recipe.files.max_bytes is None:
         return images.encode(pixels, manner)
     return images.encode_to_fit(pixels, manner, most_bytes=recipe.files.max_bytes)
@@ -177,45 +219,12 @@ def _spread_colors(cut: CutOut) -> Floats:
     return palette[labels]
 
 
-def list_picture_edits(made: CompositeResult, inputs: Inputs) -> tuple[Edit, ...]:
-    """Return the edits of the people on their background.
-
-    made: the result with its background, frame and filters.
-    """
-    chosen = made.background
-    replaced: list[Edit] = []
-    if chosen is not None and not background.is_photo(chosen):
-        replaced = [_EDITS.get(BackgroundKind(chosen.kind), Edit.BACKGROUND_REPLACED)]
-    if background.find_light_curve(chosen, inputs) is not None:
-        replaced = [Edit.LIGHT_CORRECTED]
-    drawn = [Edit.FILTERED] if any(filter_.applied for filter_ in made.filters) else []
-    if inputs.logo is not None:
-        drawn.append(Edit.LOGO_ADDED)
-    frame = _frame_edits(made.frame, inputs.photo.srgb)
-    return (*_take_edits(inputs), *replaced, *drawn, *frame)
-
-
-def list_cut_out_edits(made: CompositeResult, inputs: Inputs) -> tuple[Edit, ...]:
-    """Return the edits of the people alone.  made: the result with its frame."""
-    frame = _frame_edits(made.frame, inputs.photo.srgb)
-    return (*_take_edits(inputs), Edit.BACKGROUND_REMOVED, *frame)
-
-
-def list_swaps(inputs: Inputs) -> tuple[tuple[int, int], ...]:
-    """Return the replaced faces, as a file lists them."""
-    swaps = () if inputs.take is None else inputs.take.swaps
-    return tuple((swap.person, swap.item + 1) for swap in swaps)
-
-
-def _take_edits(inputs: Inputs) -> Iterator[Edit]:
-    if list_swaps(inputs):
+def _list_edits(origin: Origin, changes: Sequence[Edit]) -> Iterator[Edit]:
+    """Yield the changes, after those of the photo's faces and before those of its frame."""
+    if origin.swaps:
         yield Edit.FACES_REPLACED
-
-
-def _frame_edits(frame: Frame | None, photo_srgb: Srgb8) -> Iterator[Edit]:
-    if frame is None:
-        return
-    height, width = photo_srgb.shape[:2]
+    yield from changes
+    frame, (width, height) = origin.frame, origin.size
     if frame.scale != 1:
         yield Edit.RESIZED
     shown = (round(frame.scale * width), round(frame.scale * height), 0, 0)

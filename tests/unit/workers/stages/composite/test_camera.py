@@ -1,28 +1,25 @@
 """The camera of a drawn place: its horizon and floor fit the people."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
-from smart_filter_shared.results import Face, Faces, Frame
+from smart_filter_shared.results import Face, Frame
 from smart_filter_tests.composite_jobs import HEIGHT, WIDTH, a_job
 from smart_filter_workers.backgrounds.sheet import DEFAULT_CAMERA
 from smart_filter_workers.stages.composite import background
-from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.composite.background import PeoplePhoto
 
 WHOLE = Frame(WIDTH, HEIGHT, scale=1.0, left=0.0, top=0.0)
 FACE = Face((110, 30, 12, 14), 0.9, ((113, 36), (119, 36), (116, 39), (114, 42), (118, 42)))
 
 
-def a_photo(*, faces: tuple[Face, ...] = (), soles: int) -> Inputs:
+def a_photo(*, faces: tuple[Face, ...] = (), soles: int) -> PeoplePhoto:
     """Return a photo of a person from row 24 to `soles`, in pixels."""
     inputs = a_job()
     assert inputs.segmented is not None
     matte = np.zeros_like(inputs.segmented.matte)
     matte[12 : soles // 2, 40:80] = 255
-    segmented = dataclasses.replace(inputs.segmented, matte=matte)
-    return dataclasses.replace(inputs, segmented=segmented, faces=Faces(faces))
+    return PeoplePhoto(inputs.photo.srgb, inputs.prepared.proxy_srgb, faces, matte)
 
 
 @pytest.mark.parametrize("faces", [(FACE,), ()])
