@@ -17,8 +17,8 @@ from smart_filter_tests.pictures import noise
 from smart_filter_tests.web import Site
 from smart_filter_workers.models import upstream
 from smart_filter_workers.models.upstream import UpstreamWeights
-from smart_filter_workers.networks.mattes import birefnet
-from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.coverage import birefnet
+from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 from smart_filter_workers.weights import download
 
 SIDE_PX = 24

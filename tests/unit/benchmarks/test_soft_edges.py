@@ -6,7 +6,7 @@ from benchmarks.soft_edges import Case
 
 from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.composite.matting.edge_learning import EFFORTS
+from smart_filter_workers.stages.composite.edges.edge_learning import EFFORTS
 from smart_filter_workers.stages.prepare.stage import make_proxy
 
 

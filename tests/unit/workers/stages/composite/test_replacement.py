@@ -8,7 +8,7 @@ import pytest
 from smart_filter_shared.results import LowerEnd, SegmentationFacts
 from smart_filter_tests.subjects import a_subject
 from smart_filter_wire.findings import Person
-from smart_filter_workers.stages.composite import correct_light, replacement
+from smart_filter_workers.stages.composite import background, choose_background
 
 PHOTO_HEIGHT = 1000
 SURE = SegmentationFacts(
@@ -19,7 +19,7 @@ SURE = SegmentationFacts(
 
 
 def decide(**changes: object) -> str | None:
-    return replacement.find_reason_to_keep(
+    return choose_background.find_reason_to_keep(
         dataclasses.replace(SURE, **changes),  # type: ignore[arg-type]
         photo_height=PHOTO_HEIGHT,
     )
@@ -43,14 +43,14 @@ def test_tall_person_in_a_wide_photo_is_the_subject() -> None:
 
 
 def test_photo_of_people_without_a_clear_outline_is_kept() -> None:
-    apart = replacement.MAX_OUTLINE_SPREAD
+    apart = choose_background.MAX_OUTLINE_SPREAD
 
     assert decide(outline_spread=1.1 * apart) is not None
     assert decide(outline_spread=0.9 * apart) is None
 
 
 def test_photo_with_something_that_may_be_a_part_of_people_is_kept() -> None:
-    share = replacement.MAX_UNCLAIMED_SHARE
+    share = choose_background.MAX_UNCLAIMED_SHARE
 
     kept = decide(unclaimed_share=1.1 * share)
 
@@ -88,8 +88,8 @@ def test_thing_that_was_not_asked_for_is_kept() -> None:
 def test_photo_in_colored_light_is_kept() -> None:
     colored = dataclasses.replace(a_subject(), colored_light=True)
 
-    assert replacement.find_reason_in_light(colored) is not None
-    assert replacement.find_reason_in_light(a_subject()) is None
+    assert choose_background.find_reason_in_light(colored) is not None
+    assert choose_background.find_reason_in_light(a_subject()) is None
 
 
 def test_people_of_a_model_without_confidence_are_replaced() -> None:
@@ -100,13 +100,13 @@ def test_photo_with_good_light_is_left_as_it_is() -> None:
     gray = np.arange(256).astype(np.uint8)
     even = np.concatenate([gray, np.full(200, 118, np.uint8)])
 
-    assert correct_light.find_curve(np.dstack([even[None]] * 3)) is None
+    assert background.find_curve(np.dstack([even[None]] * 3)) is None
 
 
 def test_dull_photo_gets_black_white_and_a_brighter_middle() -> None:
     dull = np.linspace(12, 150, 400).astype(np.uint8)
 
-    curve = correct_light.find_curve(np.dstack([dull[None]] * 3))
+    curve = background.find_curve(np.dstack([dull[None]] * 3))
 
     assert curve is not None
     assert curve[12] == 0
@@ -118,7 +118,7 @@ def test_bright_photo_gets_no_darker_faces() -> None:
     """A window fills most of it, and faces before it lie between the levels of shadows and skin."""
     before_window = np.concatenate([np.linspace(20, 140, 100), np.full(300, 235)]).astype(np.uint8)
 
-    curve = correct_light.find_curve(np.dstack([before_window[None]] * 3))
+    curve = background.find_curve(np.dstack([before_window[None]] * 3))
 
     assert curve is not None
     assert curve[120] >= 120
@@ -127,7 +127,7 @@ def test_bright_photo_gets_no_darker_faces() -> None:
 def test_night_stays_night() -> None:
     night = np.concatenate([np.full(300, 3), np.full(100, 40)]).astype(np.uint8)
 
-    curve = correct_light.find_curve(np.dstack([night[None]] * 3))
+    curve = background.find_curve(np.dstack([night[None]] * 3))
 
     assert curve is not None
     assert curve[40] < 70
