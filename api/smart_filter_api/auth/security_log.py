@@ -10,9 +10,8 @@ from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.auth.refusal_log import RefusalLog
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.security.client_network import client_network
-from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.tenants import audit_log
-from smart_filter_shared.tenants.audit_log import AuditEntry, AuditEvent
+from smart_filter_shared.tenants.audit_log import Actor, AuditEntry, AuditEvent
 
 _EVENT_OF_PROBLEM: Final = {
     "unauthorized": AuditEvent.KEY_REFUSED,
@@ -21,7 +20,6 @@ _EVENT_OF_PROBLEM: Final = {
 }
 _KEY_HEADERS: Final = (b"authorization", b"x-api-key")
 _SIGN_IN: Final = ("POST", "/v1/session")
-_log = logger("security")
 
 
 def record(
@@ -34,26 +32,15 @@ def record(
     tenant: Tenant | None = None,
     count: int = 1,
 ) -> None:
-    """Log what a caller does, in the transaction that does it.
-
-    subject, count: as in AuditEntry.
-    tenant: whose log, besides the caller's own, when the operator acts for another tenant.
-    """
-    network = client_network(request.scope)
-    about = None if subject is None else str(subject)
-    entries = [
-        AuditEntry(owner, event, caller.key_id, network=network, subject=about, count=count)
-        for owner in dict.fromkeys((caller.tenant, tenant or caller.tenant))
-    ]
-    audit_log.write(connection, entries)
-    _log.info(
-        str(event),
-        key_id=str(caller.key_id),
-        tenant=caller.tenant,
-        network=network,
-        subject=about,
-        count=count,
+    """Log what a caller does, in the transaction that does it; others: as in `audit_log.record`."""
+    audit_log.record(
+        connection, actor_of(request, caller), event, subject, tenant=tenant, count=count
     )
+
+
+def actor_of(request: Request, caller: Caller) -> Actor:
+    """Return the actor that the log names for a request."""
+    return Actor(caller.tenant, caller.key_id, client_network(request.scope))
 
 
 def count_refusal(refusals: RefusalLog, scope: Scope, problem: str | None) -> None:
