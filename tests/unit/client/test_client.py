@@ -374,6 +374,44 @@ def test_derivation_sends_its_changes_as_json_or_with_a_background_as_a_form(
     assert b'name="quality"\r\n\r\n80' in form.content
 
 
+def test_derivation_clears_fields_that_are_none(make_client: MakeClient) -> None:
+    server = Script(job_answer("queued", 202))
+    client = make_client(server)
+    recipe = {"aspect": None, "metadata": {"album": None}, "quality": 80}
+
+    client.do("derive", "j0", recipe)
+
+    assert json.loads(server.seen[0].content)["recipe"] == {
+        "aspect": None,
+        "metadata.album": None,
+        "quality": ["80"],
+    }
+    with pytest.raises(errors.InvalidRecipe, match=r"aspect, metadata\.album"):
+        client.do("derive", "j0", recipe, background_file=b"a beach")
+
+
+def test_field_of_a_submission_that_is_none_is_absent(make_client: MakeClient) -> None:
+    server = Script(job_answer("queued", 202))
+
+    make_client(server).do("submit", "https://example.com/a.jpg", {"aspect": None, "quality": 80})
+
+    assert json.loads(server.seen[0].content)["recipe"] == {"quality": ["80"]}
+
+
+def test_strokes_can_be_dictionaries(make_client: MakeClient) -> None:
+    server = Script(job_answer("queued", 202))
+    stroke = {"points": [[1, 2]], "width": 5}
+
+    make_client(server).do(
+        "submit", "https://example.com/a.jpg", strokes=[stroke, Stroke([(3, 4)], 6)]
+    )
+
+    assert json.loads(server.seen[0].content)["strokes"] == [
+        stroke,
+        {"points": [[3, 4]], "width": 6, "keep": False},
+    ]
+
+
 NOW = "2031-05-06T07:08:09Z"
 
 
