@@ -214,7 +214,7 @@ async def _submit(
         submission = await submit.prepare_submission(services, caller, upload)
         waiter = Waiter(caller.tenant, key, submission.job.job_id, joined_at, is_first=True)
         async with commit.open_submission(services, caller, submission) as call:
-            accepted = await call(commit.insert_job, caller, submission)
+            accepted = await call(commit.insert_job, services, caller, submission)
             await call(lambda open_one: open_one.execute(_NAME_JOB, waiter.parameters))
     except BaseException:
         await services.claims.free(
