@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake.body import PhotoRequest
-from smart_filter_api.limits.disconnect import end_on_disconnect
+from smart_filter_api.limits import end_on_disconnect
 from smart_filter_api.removebg.errors import refusal
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_job import FollowedJob

@@ -10,7 +10,7 @@ import anyio
 from fastapi.sse import format_sse_event
 from sqlalchemy import Connection
 
-from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.auth.links import LinkTerms
 from smart_filter_api.http import documents
 from smart_filter_api.responses.long_poll import EventPage
 from smart_filter_api.schemas.jobs import JobEvent

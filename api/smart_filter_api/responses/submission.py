@@ -13,13 +13,13 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request, Response, status
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.auth.links import LinkTerms
 from smart_filter_api.problems import problem
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses import output as responses_output
 from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.services.container import Services
-from smart_filter_api.services.loops.event_poller import JobWatch
+from smart_filter_api.services.loops import JobWatch
 from smart_filter_api.submission import commit
 from smart_filter_api.submission.commit import AcceptedJob
 from smart_filter_shared.errors import (

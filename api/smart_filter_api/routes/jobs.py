@@ -29,7 +29,7 @@ from smart_filter_api.services.callers import JobReader, PhotoSender, Reader, Su
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.services.link_options import LinkOptions
-from smart_filter_api.services.loops.event_poller import JobWatch
+from smart_filter_api.services.loops import JobWatch
 from smart_filter_api.submission import submit
 from smart_filter_shared.artifacts.retention import MarkedArtifact
 from smart_filter_shared.errors import InsufficientScope, JobDeleted, NotFound

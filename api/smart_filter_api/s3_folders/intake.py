@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import RecipeLayer
+from smart_filter_api.caches import RecipeLayer
 from smart_filter_api.http import attachments
 from smart_filter_api.intake import body, multipart
 from smart_filter_api.intake.body import PhotoRequest, SpooledPicture

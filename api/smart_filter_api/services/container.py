@@ -13,21 +13,18 @@ import anyio.to_thread
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from smart_filter_api.auth.link_signer import LinkSigner
-from smart_filter_api.auth.output_links import LinkTerms
-from smart_filter_api.auth.refusal_log import RefusalLog
-from smart_filter_api.caches import caches
-from smart_filter_api.caches.caches import Caches
-from smart_filter_api.limits.database_limit import DatabaseLimit
+from smart_filter_api import caches
+from smart_filter_api.auth.links import LinkSigner, LinkTerms
+from smart_filter_api.auth.security_log import RefusalLog
+from smart_filter_api.caches import Caches
+from smart_filter_api.limits import DatabaseLimit
 from smart_filter_api.presenters import job
 from smart_filter_api.services import process_limits
 from smart_filter_api.services.claim_release import ClaimRelease
 from smart_filter_api.services.database import Database, limit_seconds
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.services.links import Links
-from smart_filter_api.services.loops.doorbell import QueuedDoorbell
-from smart_filter_api.services.loops.end_listener import EndListener
-from smart_filter_api.services.loops.event_poller import EventPoller
+from smart_filter_api.services.loops import EndListener, EventPoller, QueuedDoorbell
 from smart_filter_api.services.process_limits import ProcessLimits
 from smart_filter_api.services.sign_in import SignIn, open_sign_in
 from smart_filter_shared import stock

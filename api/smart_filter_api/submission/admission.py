@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe, Plans
+from smart_filter_api.caches import ParsedRecipe, Plans
 from smart_filter_api.intake.body import SpooledPicture
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.eta import EtaEstimator

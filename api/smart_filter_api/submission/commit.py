@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.auth.links import LinkTerms
 from smart_filter_api.http import documents
 from smart_filter_api.intake.body import SpooledFile
 from smart_filter_api.services.container import Services

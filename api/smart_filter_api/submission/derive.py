@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeLayer
+from smart_filter_api.caches import ParsedRecipe, RecipeLayer
 from smart_filter_api.intake import json_body
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.idempotency import IdempotentRequest

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeLayer
+from smart_filter_api.caches import ParsedRecipe, RecipeLayer
 from smart_filter_api.intake.body import PhotoRequest, RemotePhoto, SpooledFile
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.idempotency import IdempotentRequest

@@ -8,7 +8,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeLayer
+from smart_filter_api.caches import ParsedRecipe, RecipeLayer
 from smart_filter_api.problems import problem
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import (

@@ -391,25 +391,20 @@ def test_derivation_clears_fields_that_are_none(make_client: MakeClient) -> None
 
 
 def test_field_of_a_submission_that_is_none_is_absent(make_client: MakeClient) -> None:
-    server = Script(job_answer("queued", 202))
+    recipe = {"aspect": None, "quality": 80}
 
-    make_client(server).do("submit", "https://example.com/a.jpg", {"aspect": None, "quality": 80})
+    request = request_of(make_client, "submit", "https://example.com/a.jpg", recipe)
 
-    assert json.loads(server.seen[0].content)["recipe"] == {"quality": ["80"]}
+    assert json.loads(request.content)["recipe"] == {"quality": ["80"]}
 
 
 def test_strokes_can_be_dictionaries(make_client: MakeClient) -> None:
-    server = Script(job_answer("queued", 202))
-    stroke = {"points": [[1, 2]], "width": 5}
+    strokes = [{"points": [[1, 2]], "width": 5}, Stroke([(3, 4)], 6)]
 
-    make_client(server).do(
-        "submit", "https://example.com/a.jpg", strokes=[stroke, Stroke([(3, 4)], 6)]
-    )
+    request = request_of(make_client, "submit", "https://example.com/a.jpg", strokes=strokes)
 
-    assert json.loads(server.seen[0].content)["strokes"] == [
-        stroke,
-        {"points": [[3, 4]], "width": 6, "keep": False},
-    ]
+    drawn = {"points": [[3, 4]], "width": 6, "keep": False}
+    assert json.loads(request.content)["strokes"] == [strokes[0], drawn]
 
 
 NOW = "2031-05-06T07:08:09Z"

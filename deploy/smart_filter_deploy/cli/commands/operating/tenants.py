@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import click
 from sqlalchemy import Engine
 
-from smart_filter_api.auth import output_links
+from smart_filter_api.auth import links
 from smart_filter_api.routes.access import tenant_changes
 from smart_filter_api.schemas.defaults import TenantChange
 from smart_filter_deploy.cli.commands.operating.keys import validate_tenant
@@ -204,7 +204,7 @@ def list_(*, as_json: bool) -> None:
 )
 @click.option(
     "--link-seconds",
-    type=_OverrideType(click.IntRange(output_links.MIN_SECONDS, output_links.MAX_SECONDS)),
+    type=_OverrideType(click.IntRange(links.MIN_SECONDS, links.MAX_SECONDS)),
     metavar="S",
     help="Lifetime of signed links to outputs.",
 )
