@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from smart_filter_api.auth.rate_limit import Bucket, take_token
-from smart_filter_api.limits.capacity import QueueCapacity
+from smart_filter_api.limits import QueueCapacity
 from smart_filter_shared.ids import Tenant
 
 TENANT = Tenant("tests")
