@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from smart_filter_tests.protocol.model import (
     MAX_ATTEMPTS,
     NEEDS,
-    NOTHING_LEFT_OUT,
     PAST,
     UNFINISHED,
-    Guard,
     Row,
     State,
     Taken,
@@ -45,11 +43,9 @@ class Exploration:
     violation: Violation | None
 
 
-def explore(  # noqa: C901 - one loop
-    without: frozenset[Guard] = NOTHING_LEFT_OUT, *, workers: int = 2
-) -> Exploration:
-    """Explore the model, with some guards left out; return what was found."""
-    start = _canonical(first_state(workers))
+def explore() -> Exploration:  # noqa: C901 - one loop
+    """Explore the model; return what was found."""
+    start = _canonical(first_state())
     numbers, parents = {start: 0}, [(0, "")]
     depths = [0]
     before: dict[int, list[int]] = defaultdict(list)  # by state: those from which work leads to it
@@ -72,7 +68,7 @@ def explore(  # noqa: C901 - one loop
         if state.job.outcome:
             ended.append(number)
         helpful = _HELPFUL_WHEN_OVERDUE if state.job.deadline == PAST else _HELPFUL
-        for taken in steps(state, without):
+        for taken in steps(state):
             taken_steps += 1
             if taken.after == state and not taken.ends:
                 continue
@@ -107,8 +103,6 @@ def _first_stuck(states: int, before: Mapping[int, list[int]], ended: list[int])
 
 def _canonical(state: State) -> State:
     """Return the state with its two workers in a fixed order."""
-    if len(state.works_on) == 1:
-        return state
     first, second = state.works_on
     here, there = (-1 if first is None else first), (-1 if second is None else second)
     if here < there:
