@@ -194,11 +194,6 @@ def test_entry_on_other_workers_is_left_to_them(folder: Path) -> None:
     assert not caught.value.leads, "the others of its networks are served"
 
 
-def test_network_with_weights_in_another_file_is_refused() -> None:
-    with pytest.raises(SetupFailed, match="another file"):
-        onnx_session.check(networks.network_with_external_weights())
-
-
 @pytest.mark.parametrize("content", [b"", b"not a network", b"PK\3\4", b"\x08\x07"])
 def test_file_that_is_not_a_network_is_refused(content: bytes) -> None:
     with pytest.raises(SetupFailed, match="not an ONNX network"):

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from smart_filter_shared.results import Face, LowerEnd
+from smart_filter_shared.results import Face
 from smart_filter_tests.pictures import prepared_photo
 from smart_filter_workers import images
 from smart_filter_workers.resampling import shrink
@@ -80,13 +80,6 @@ def test_everyone_in_a_row_is_found(segment: Segmenter, astronaut: Srgb8, count:
     assert len(found.persons or ()) == count
 
 
-def test_photo_without_a_person_has_no_confidence(segment: Segmenter) -> None:
-    (found,) = segment([prepared_photo(np.zeros((120, 90, 3), np.uint8))])
-
-    assert found.confidence is None
-    assert not found.needs_review
-
-
 def test_person_below_the_shoulders_is_possible(segment: Segmenter) -> None:
     photo = images.decode((DATA / "grace_hopper.jpg").read_bytes()).srgb
     body = np.ascontiguousarray(photo[330:])
@@ -117,12 +110,6 @@ def test_drawn_figure_is_no_person(segment: Segmenter) -> None:
     assert people_seen.persons == ()
     assert people_seen.possible == ()
     assert not people_seen.matte.any()
-
-
-def test_person_cut_off_by_the_border_has_no_feet(segment: Segmenter, astronaut: Srgb8) -> None:
-    (found,) = segment([prepared_photo(astronaut)])
-
-    assert found.lower_end == LowerEnd.BORDER
 
 
 def test_passer_by_who_is_left_out_is_still_evidence(segment: Segmenter, astronaut: Srgb8) -> None:

@@ -83,24 +83,6 @@ def test_callers_at_the_same_time_wait_for_one_answer() -> None:
     assert len(source.keys) == 1
 
 
-def test_callers_share_an_answer_that_takes_longer_than_it_is_fresh() -> None:
-    source = Source()
-
-    async def answer_slowly() -> int:
-        source.seconds += 3
-        return await source.ask()()
-
-    async def look() -> None:
-        remembered: TtlCache[int] = TtlCache(2, clock=source.clock)
-        async with anyio.create_task_group() as group:
-            for _ in range(10):
-                group.start_soon(remembered.get, answer_slowly)
-
-    anyio.run(look)
-
-    assert len(source.keys) == 1
-
-
 def test_value_asked_for_before_it_was_forgotten_is_not_kept() -> None:
     source = Source()
 

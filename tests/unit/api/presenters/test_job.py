@@ -337,14 +337,6 @@ def test_webhook_contains_the_job_as_get_shows_it() -> None:
     }
 
 
-def test_webhook_has_absolute_links_to_the_outputs() -> None:
-    data = payload_of(a_job(faces=1))[1]["data"]
-
-    assert data["output_links"].keys() == data["outputs"].keys()
-    for name, path in data["outputs"].items():
-        assert data["output_links"][name].startswith(f"https://photos.example.com{path}?expires=")
-
-
 @pytest.mark.parametrize("letter", ["x", "ü", "😀", "\x01", '"'])
 def test_metadata_keeps_the_webhook_below_20_kb(letter: str) -> None:
     metadata = {f"{number:x}" * 64: letter * 256 for number in range(16)}
@@ -423,13 +415,3 @@ def test_items_of_a_large_batch_become_a_count_and_a_link() -> None:
     assert len(body) < webhook_payload.MAX_BYTES
     assert document["data"]["succeeded"] == 1000
     assert document["data"]["items"] == {"count": 1000, "url": link}
-
-
-@pytest.mark.parametrize(("ran", "shown"), [(0.33084, 0.331), (0.00012, 0.001), (0, 0), (12, 12)])
-def test_seconds_of_a_stage_are_rounded_to_milliseconds(ran: float, shown: float) -> None:
-    job = a_job_row({SEGMENTATION: {"coverage": 0.3}})
-    stages = tuple(dataclasses.replace(stage, seconds=ran) for stage in job.stages)
-
-    answer = render(dataclasses.replace(job, stages=stages))
-
-    assert {stage.seconds for stage in answer.stages} == {shown}

@@ -25,7 +25,6 @@ from smart_filter_workers.results import CompositeResult, EncodedFile
 
 MARKED = Files(provenance=Provenance.C2PA)
 IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
-TAGS = 0x013B  # the artist, in EXIF
 BOTH = (Output.IMAGE, Output.CUTOUT)
 
 
@@ -156,37 +155,6 @@ def test_take_names_the_swaps_and_their_sources(signer: CredentialSigner) -> Non
         assert placed["action"] == "c2pa.placed"
         titles = [ingredient["title"] for ingredient in credentials_of(file)["ingredients"]]
         assert titles == ["photo", "photo 3"]
-
-
-def test_take_without_a_swap_is_a_photo(signer: CredentialSigner) -> None:
-    inputs = dataclasses.replace(
-        a_job("keep", files=MARKED), take=TakeReport(0, fallback="The photos show other scenes.")
-    )
-
-    image = signer.sign_files(composite(inputs)).image
-
-    assert [action["action"] for action in actions_of(image)] == ["c2pa.opened"]
-    assert source_type(image) is None
-
-
-@pytest.mark.parametrize("keep", [False, True])
-def test_marks_and_metadata_of_the_photo_do_not_depend_on_each_other(
-    signer: CredentialSigner, *, keep: bool
-) -> None:
-    tags = Image.Exif()
-    tags[TAGS] = "Ada"
-    files = dataclasses.replace(MARKED, keep_metadata=keep)
-    inputs = a_job("preset:sky", files=files)
-    inputs = dataclasses.replace(
-        inputs, photo=dataclasses.replace(inputs.photo, exif=tags.tobytes())
-    )
-
-    image = signer.sign_files(composite(inputs)).image
-
-    assert len(actions_of(image)) == 3
-    assert source_type(image) == xmp.COMPOSITE
-    seen = Image.open(io.BytesIO(image.content)).getexif()
-    assert seen.get(TAGS) == ("Ada" if keep else None)
 
 
 def test_credentials_hold_neither_a_thumbnail_nor_the_name_of_a_background(

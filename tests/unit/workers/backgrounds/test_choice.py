@@ -59,15 +59,6 @@ def test_remains_in_hair_show_least_before_their_own_color(
     assert unseen == pytest.approx([1, 1])
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_dark_curls_before_a_pale_street_get_a_pale_background(seed: int) -> None:
-    curls = a_subject(hair="#2a211c", clothes="#2f4f9a", behind="#e6e6e2")
-
-    choice = choose_preset(mood_named(Mood.SERIOUS), curls, seed=seed)
-
-    assert BY_NAME[str(choice.name)].brightness > 0.6
-
-
 @pytest.mark.parametrize(
     ("sitters", "mood", "name", "end"),
     [

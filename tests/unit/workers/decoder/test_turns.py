@@ -97,10 +97,6 @@ def test_large_pictures_leave_the_reserved_child_from_the_first_one_on(decoder: 
     assert decoder.begin(DAN).child == RESERVED
 
 
-def test_quick_pictures_get_all_children(decoder: Decoder) -> None:
-    assert [decoder.begin(BOB).child, decoder.begin(CEM).child] == [RESERVED, 1]
-
-
 def test_picture_that_becomes_slow_leaves_the_reserved_child(decoder: Decoder) -> None:
     decoder.begin(ANN)
     slow = decoder.begin(CEM)
@@ -115,23 +111,6 @@ def test_picture_that_becomes_slow_leaves_the_reserved_child(decoder: Decoder) -
 
         assert quick.result().child == RESERVED
     assert decoder.turns.list_slow() == {ANN, CEM}
-
-
-def test_picture_that_becomes_slow_goes_on_while_no_quick_ones_of_others_come() -> None:
-    decoder = Decoder()
-    slow = decoder.begin(CEM)
-    assert slow.child == RESERVED
-    decoder.clock.now += LONG
-
-    decoder.turns.check(slow)
-
-
-def test_picture_is_slow_before_it_ends(decoder: Decoder) -> None:
-    decoder.begin(BOB)
-    decoder.begin(CEM)
-    decoder.clock.now += LONG
-
-    assert decoder.turns.list_slow() == {ANN, BOB, CEM}
 
 
 def test_waiting_for_a_core_makes_no_picture_slow(decoder: Decoder) -> None:

@@ -270,17 +270,6 @@ def a_token() -> str:
     return TOKENS.issue(Tenant("ann"), background=None, now=NOW)[0]
 
 
-def test_token_names_tenant_background_and_expiry() -> None:
-    token, issued = TOKENS.issue(Tenant("ann"), background="blur:0.5", now=NOW)
-
-    read = TOKENS.read(token, now=NOW)
-
-    assert read == issued
-    assert (read.tenant, read.background) == ("ann", "blur:0.5")
-    assert read.expires_at - NOW == dt.timedelta(seconds=LIFETIME_SECONDS)
-    assert read.nonce != TOKENS.read(a_token(), now=NOW).nonce
-
-
 def test_expired_token_is_refused() -> None:
     token = a_token()
     late = NOW + dt.timedelta(seconds=LIFETIME_SECONDS)

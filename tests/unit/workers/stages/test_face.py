@@ -83,13 +83,6 @@ def test_landmarks_are_estimated_where_a_closer_look_finds_no_face() -> None:
     assert left_eye == pytest.approx((272, 338.5))
 
 
-def test_added_face_replaces_a_found_one_at_its_place() -> None:
-    assert boxes_after(FaceChanges(added=((44.0, 100.0, 80.0, 84.0),))) == [
-        (44, 100, 80, 84),
-        (400, 100, 80, 80),
-    ]
-
-
 def test_picture_without_the_face_stage_heeds_changes_of_proposed_faces() -> None:
     kept, removed = a_face(40, 100, 80), a_face(400, 100, 80)
     inputs = dataclasses.replace(

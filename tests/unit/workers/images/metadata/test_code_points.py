@@ -259,15 +259,6 @@ def test_hdr_heic_is_mapped_in_all_of_its_bits() -> None:
     assert difference(content, levels_of(np.full((48, 64, 3), gray))) <= 1
 
 
-def test_brighter_light_never_becomes_darker() -> None:
-    ramp = np.linspace(0, 1, 4000)[None, :, None].repeat(2, 0).repeat(3, 2)
-
-    seen = images.decode(a_png(sampled(ramp, 16), cicp(BT2020, PQ))).srgb[0, :, 0].astype(int)
-
-    assert np.diff(seen).min() >= 0
-    assert (seen[0], seen[-1]) == (0, 255)
-
-
 def test_alpha_of_an_hdr_picture_is_kept_over_white() -> None:
     signal = pq_signal(np.full((8, 8, 3), 100.0))
     rgba = np.dstack([sampled(signal, 16), np.full((8, 8), 0x8080, np.uint16)])

@@ -45,22 +45,6 @@ def add(people: Matte8, portrait: Matte8, salient: Matte8) -> Matte8:
     )
 
 
-def test_bag_that_both_networks_see_is_added_whole() -> None:
-    whole = a_matte(BODY, BAG)
-
-    added = add(a_matte(BODY), whole, whole)
-
-    assert np.array_equal(added, a_matte(BAG))
-
-
-def test_half_a_bag_is_completed() -> None:
-    whole = a_matte(BODY, BAG)
-
-    added = add(a_matte(BODY, np.s_[100:130, 180:195]), whole, whole)
-
-    assert np.array_equal(added, a_matte(np.s_[100:130, 195:210]))
-
-
 @pytest.mark.parametrize("seen_by", ["portrait", "salient"])
 def test_thing_that_one_network_sees_is_not_added(seen_by: str) -> None:
     mattes = {"portrait": a_matte(BODY), "salient": a_matte(BODY)} | {seen_by: a_matte(BODY, BAG)}

@@ -81,14 +81,6 @@ def test_another_person_is_not_added(part: Region) -> None:
     assert not corrected[:, 230:].any()
 
 
-def test_person_whom_the_networks_miss_stays() -> None:
-    child = np.s_[120:220, 10:70]
-
-    corrected = correct_matte(a_matte(BODY, child), a_matte(BODY), [a_matte(BODY)])
-
-    assert level_of(corrected, child) == 255
-
-
 @pytest.mark.parametrize(
     ("third", "shown"), [(200, 255), (0, 0)], ids=["unsure of it", "sure of background"]
 )
@@ -113,10 +105,6 @@ def test_spread_is_the_distance_of_two_outlines_at_most_places() -> None:
 
     assert spread == pytest.approx(4 / 400, rel=0.1)
     assert measure_spread(matte, refined, refined, longest_side_px=400) == 0
-
-
-def test_alike_mattes_stay() -> None:
-    assert np.array_equal(correct_matte(a_matte(BODY), a_matte(BODY), []), a_matte(BODY))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.results import LowerEnd
-from smart_filter_tests.framed_people import HEIGHT, WIDTH, a_wall, frame, hang, stand
+from smart_filter_tests.framed_people import HEIGHT, WIDTH, frame, hang, stand
 from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.people.framed_pictures import (
@@ -79,7 +79,3 @@ def test_pictured_person_is_possible_and_the_others_stay() -> None:
     assert alone.persons == ()
     assert not alone.matte.any()
     assert (alone.confidence, alone.lower_end) == (None, None)
-
-
-def test_plain_wall_has_no_straight_edges_to_look_at() -> None:
-    assert not is_pictured(a_wall(), hang(*frame("wood"), 200)[1])

@@ -11,17 +11,6 @@ from smart_filter_workers.stages.segmentation.people.person_boxes import (
 )
 
 
-def test_a_peak_becomes_a_box_around_its_center_in_shares_of_the_picture() -> None:
-    centers = np.zeros((20, 40), np.float32)
-    centers[10, 20] = 0.9
-    sizes = np.full((20, 40, 2), (10, 8), np.float32)
-
-    ((score, box),) = decode_boxes(centers, sizes, np.zeros_like(sizes), threshold=0.3)
-
-    assert round(score, 3) == 0.9
-    np.testing.assert_allclose(box, (16 / 40, 5 / 20, 24 / 40, 15 / 20))
-
-
 def test_offsets_shift_a_box_down_and_to_the_right() -> None:
     centers = np.zeros((20, 40), np.float32)
     centers[10, 20] = 0.9
@@ -101,12 +90,6 @@ def test_a_box_without_a_silhouette_becomes_an_upright_body_around_it() -> None:
 
     assert (body.square.center, body.square.side, body.square.angle) == ((140, 150), 250, 0)
     assert body.score == 0.7
-
-
-def test_a_box_with_a_known_person_in_it_is_not_proposed_again() -> None:
-    boxes = boxes_of(PersonBox(0.7, (100, 50, 180, 250)))
-
-    assert boxes.propose_bodies([an_outline(np.s_[60:250], np.s_[105:180])]) == []
 
 
 def test_a_box_of_a_few_pixels_or_of_a_low_score_is_not_proposed() -> None:

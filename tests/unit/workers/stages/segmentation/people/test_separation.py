@@ -54,12 +54,6 @@ def test_shared_pixels_go_to_the_nearest_face() -> None:
     assert (second[150, 50], second[150, 150]) == (False, True)
 
 
-def test_face_in_two_outlines_is_a_person_of_the_smaller_one() -> None:
-    both = an_outline(np.s_[15:180], np.s_[20:180])
-
-    assert count([both, NEIGHBOR], [LEFT_FACE, RIGHT_FACE]) == 2
-
-
 def test_person_who_is_turned_away_counts() -> None:
     assert count([HEAD | TRUNK, NEIGHBOR], [LEFT_FACE]) == 2
     assert count([HEAD | TRUNK, NEIGHBOR], []) == 2
