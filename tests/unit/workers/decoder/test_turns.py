@@ -134,19 +134,6 @@ def test_picture_that_must_be_quick_and_is_not_waits_for_no_child(decoder: Decod
     assert decoder.turns.list_slow() == {ANN, CEM}
 
 
-def test_picture_that_must_be_quick_and_is_begins(decoder: Decoder) -> None:
-    assert decoder.turns.begin(Requester(CEM, must_be_quick=True)).child == RESERVED
-
-
-def test_picture_in_the_other_child_is_not_stopped(decoder: Decoder) -> None:
-    slow = decoder.begin(ANN)
-    decoder.begin(BOB)
-    decoder.clock.now += LONG
-
-    with decoder.wait(CEM):
-        decoder.turns.check(slow)
-
-
 def test_stopped_tenant_has_slow_turns_from_then_on(decoder: Decoder) -> None:
     decoder.begin(ANN)
     stopped = decoder.begin(CEM)
