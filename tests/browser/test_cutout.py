@@ -425,5 +425,5 @@ def _is_made(visitor: Visitor, count: int) -> bool:
 
 def _corrections(visitor: Visitor, job: dict[str, Any]) -> list[dict[str, Any]]:
     answer = visitor.client.get(f"/v1/jobs/{job['id']}/corrections")
-    found: list[dict[str, Any]] = answer.json()["items"]
-    return found
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items

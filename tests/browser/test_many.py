@@ -63,10 +63,10 @@ def _bar(page: Page) -> Locator:
 
 def _backgrounds(visitor: Visitor) -> dict[str, set[str]]:
     """The backgrounds of all versions, by name of the photo."""
-    found: dict[str, set[str]] = {}
+    backgrounds: dict[str, set[str]] = {}
     for job in visitor.jobs():
-        found.setdefault(job["metadata"]["name"], set()).add(job["recipe"]["background"])
-    return found
+        backgrounds.setdefault(job["metadata"]["name"], set()).add(job["recipe"]["background"])
+    return backgrounds
 
 
 def test_cards_are_selected_by_click_shift_and_lasso(
@@ -155,10 +155,13 @@ def test_all_get_a_design_and_its_failures_are_listed(
     expect(_bar(page)).to_contain_text("2 of 3 photos done, 1 failed")
     expect(_bar(page)).to_contain_text("later.png: It is not finished yet.")
     assert_accessible(page)
-    found = _backgrounds(visitor)
-    assert {len(found[name]) for name in ("a.png", "b.png")} == {2}
-    assert all(any(one.startswith("preset:") for one in found[name]) for name in ("a.png", "b.png"))
-    assert len(found["later.png"]) == 1
+    backgrounds = _backgrounds(visitor)
+    assert {len(backgrounds[name]) for name in ("a.png", "b.png")} == {2}
+    assert all(
+        any(background.startswith("preset:") for background in backgrounds[name])
+        for name in ("a.png", "b.png")
+    )
+    assert len(backgrounds["later.png"]) == 1
     _bar(page).get_by_role("button", name="Dismiss").click()
     expect(_bar(page)).to_have_count(0)
 
@@ -310,7 +313,7 @@ def test_action_waits_for_the_service_and_stops_on_demand(
     expect(_bar(page)).to_contain_text("Stopped: 0 of 2 photos done")
     line.mode = Mode.PASS
 
-    assert not any("blur:0.5" in found for found in _backgrounds(visitor).values())
+    assert not any("blur:0.5" in background for background in _backgrounds(visitor).values())
 
 
 def test_action_pauses_when_the_service_asks_for_it(

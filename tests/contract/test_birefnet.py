@@ -106,7 +106,7 @@ def test_spelled_out_convolution_becomes_one_operator_and_gives_the_same() -> No
 
     left = sorted(operators(merged))
     assert left == ["Add", "Conv", "Conv", "DeformConv", "Mul", "ReduceMean", "Sigmoid"]
-    before, after = (OnnxNetwork(one)(picture)[0] for one in (spelled_out, merged))
+    before, after = (OnnxNetwork(network)(picture)[0] for network in (spelled_out, merged))
     assert before.std() > 0.1
     assert np.abs(before - after).max() < ROUNDING
 

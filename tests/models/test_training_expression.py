@@ -77,8 +77,8 @@ def eyes(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture(params=["expression", "eyes"])
 def trained(request: pytest.FixtureRequest) -> Trained:
-    found: Trained = request.getfixturevalue(request.param)
-    return found
+    chosen: Trained = request.getfixturevalue(request.param)
+    return chosen
 
 
 def test_drawn_pictures_are_learned(trained: Trained, tmp_path: Path) -> None:

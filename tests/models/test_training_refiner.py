@@ -69,7 +69,9 @@ def test_training_lowers_the_loss_and_keeps_the_first_layers(
     batch = Batches(examples, [1] * len(examples), 8, (96, 96), seed=1).make_batch(0)
 
     with torch.inference_mode():
-        losses = [float(refiner.compute_loss(one.module, batch)) for one in (before, trained)]
+        losses = [
+            float(refiner.compute_loss(network.module, batch)) for network in (before, trained)
+        ]
 
     assert losses[1] < 0.8 * losses[0]
     changed = [

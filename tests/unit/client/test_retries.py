@@ -238,7 +238,7 @@ def test_download_appears_whole_with_the_extension_of_its_type(
 
     assert place == tmp_path / "out.webp"
     assert place.read_bytes() == b"half and half"
-    assert [one.name for one in tmp_path.iterdir()] == ["out.webp"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.webp"]
 
 
 @pytest.mark.parametrize(

@@ -79,5 +79,5 @@ def test_recipe_says_what_each_field_means() -> None:
 def test_words_of_answers_are_those_of_the_service(answered: object, service: type) -> None:
     literal, described = get_args(answered)
 
-    assert get_args(literal) == tuple(str(one) for one in service)
+    assert get_args(literal) == tuple(str(word) for word in service)
     assert described.description == inspect.getdoc(service)

@@ -135,7 +135,7 @@ def test_order_of_the_shots_does_not_matter(chance: random.Random, count: int) -
     album = rank_album(shots)
 
     assert rank_album(chance.sample(shots, count)) == album
-    assert sorted(one for group in album.groups for one in group.ids) == sorted(
+    assert sorted(shot_id for group in album.groups for shot_id in group.ids) == sorted(
         shot.id for shot in shots
     )
     assert [ranked.rank for ranked in album.ranking] == list(range(1, count + 1))

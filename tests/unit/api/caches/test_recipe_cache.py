@@ -165,7 +165,7 @@ def test_known_snapshot_keeps_the_jobs_that_were_accepted_since() -> None:
     async def positions() -> list[int]:
         nonlocal now
         estimator = EtaEstimator(look, clock=lambda: now)
-        found = []
+        estimated = []
         for number in range(3):
             now += 2
             await estimator.refresh()
@@ -176,9 +176,9 @@ def test_known_snapshot_keeps_the_jobs_that_were_accepted_since() -> None:
                 rank=float(number),
                 megapixels=1.0,
             )
-            found.append(estimator.estimate(job).position)
+            estimated.append(estimator.estimate(job).position)
             estimator.accept(job)
-        return found
+        return estimated
 
     assert anyio.run(positions) == [1, 2, 3]
     assert asked == [None, made_at, made_at]

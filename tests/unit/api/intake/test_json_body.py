@@ -105,7 +105,7 @@ def _uploaded(*, items: int) -> batch_intake.UploadedBatch:
 
 
 def test_fingerprint_of_a_batch_takes_the_memory_of_few_items() -> None:
-    one = sum(map(len, batch_intake.identify_batch(_uploaded(items=1))))
+    single = sum(map(len, batch_intake.identify_batch(_uploaded(items=1))))
     sent = _uploaded(items=MAX_ITEMS)
 
     tracemalloc.start()
@@ -113,8 +113,8 @@ def test_fingerprint_of_a_batch_takes_the_memory_of_few_items() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert total > 900 * one
-    assert peak < 10 * one
+    assert total > 900 * single
+    assert peak < 10 * single
 
 
 @pytest.mark.parametrize("piece", [b"[],", b"{},", b"0,", b'"a":0,'])

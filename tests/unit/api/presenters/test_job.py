@@ -156,9 +156,11 @@ def test_empty_cutout_has_a_warning() -> None:
 def test_number_that_no_person_has_needs_a_review(
     persons: PersonSelection | tuple[int, ...], *, needs_review: bool
 ) -> None:
-    found = [{"number": number, "box": [0, 0, 9, 9], "kept": True} for number in (1, 2)]
+    persons_found = [{"number": number, "box": [0, 0, 9, 9], "kept": True} for number in (1, 2)]
 
-    job = answer_with({SEGMENTATION: {"coverage": 0.3, "found": found}}, Recipe(persons=persons))
+    job = answer_with(
+        {SEGMENTATION: {"coverage": 0.3, "found": persons_found}}, Recipe(persons=persons)
+    )
 
     assert job.needs_review is needs_review
 
@@ -271,10 +273,10 @@ def test_filters_are_unknown_until_they_are_drawn() -> None:
     before = answer_with({}, recipe).filters
     after = answer_with({COMPOSITE: {"filters": drawn}}, recipe).filters
 
-    assert [dataclasses.asdict(one) for one in before] == [
+    assert [dataclasses.asdict(filter_) for filter_ in before] == [
         {"name": name, "applied": None, "reason": None} for name in ("grade", "hat")
     ]
-    assert [dataclasses.asdict(one) for one in after] == drawn
+    assert [dataclasses.asdict(filter_) for filter_ in after] == drawn
 
 
 def test_recipe_is_shown_as_it_is_described() -> None:
@@ -368,13 +370,13 @@ def a_batch(items: int) -> BatchRow:
 
 def a_take(people: int) -> BatchTake:
     shots = tuple(TakeShot(JobId(uuid.UUID(int=item)), item) for item in range(MAX_SHOTS))
-    found = tuple(
+    persons = tuple(
         TakePerson(person, (1234.5,) * 4, tuple(range(MAX_SHOTS)))
         for person in range(1, people + 1)
     )
-    swaps = tuple(TakeSwap(person.person, 1, "the smile is better") for person in found)
+    swaps = tuple(TakeSwap(person.person, 1, "the smile is better") for person in persons)
     notes = ("Photo 3 was not used: it has another size.",) * 250
-    report = TakeReport(0, swaps, found, None, notes)
+    report = TakeReport(0, swaps, persons, None, notes)
     job_id = JobId(uuid.UUID(int=9))
     return BatchTake(job_id, JobState.SUCCEEDED, None, Take(shots, report=report).as_json())
 

@@ -254,7 +254,7 @@ def test_every_design_is_listed_under_its_family_and_as_json(
     assert "pictures" not in capsys.readouterr().out
     run_command_line(backgrounds.backgrounds, ["list", "--json"])
     listed = json.loads(capsys.readouterr().out)["items"]
-    rainbow = next(one for one in listed if one["name"] == "rainbow")
+    rainbow = next(design for design in listed if design["name"] == "rainbow")
     assert rainbow["source"] == "generated"
     assert rainbow["tags"]
 

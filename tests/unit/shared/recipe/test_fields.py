@@ -264,7 +264,10 @@ def test_png_of_an_exact_size_has_nothing_to_reduce(fields: str, remedy: str) ->
     [
         "background=transparent outputs=cutout format=jpg",
         "background=keep outputs=image,cutout format=jpg",
-        *(f"background={one} format=avif" for one in ("keep", "transparent", "color:#ff000080")),
+        *(
+            f"background={background} format=avif"
+            for background in ("keep", "transparent", "color:#ff000080")
+        ),
         "max_bytes=50kB size=800x600",
         "max_bytes=50kB size=800x600 background=transparent format=webp",
         "max_bytes=50kB size=hd format=png",

@@ -22,8 +22,8 @@ def a_sample(seed: int = 0) -> Sample:
     return Sample(srgb, mask, mask, np.ones(mask.shape, np.bool_))
 
 
-def differs(one: Sample, other: Sample) -> bool:
-    return batches.to_inputs([one]).tobytes() != batches.to_inputs([other]).tobytes()
+def differs(sample: Sample, other: Sample) -> bool:
+    return batches.to_inputs([sample]).tobytes() != batches.to_inputs([other]).tobytes()
 
 
 @pytest.mark.parametrize("change", [faults.cast_shadow, faults.add_faults, batches.distort])

@@ -60,8 +60,8 @@ def source_type(file: EncodedFile | None) -> str | None:
     packet = Image.open(io.BytesIO(file.content)).info.get("xmp")
     if packet is None:
         return None
-    found = ET.fromstring(packet).find(f".//{{{IPTC_EXTENSION}}}DigitalSourceType")
-    return None if found is None else found.text
+    element = ET.fromstring(packet).find(f".//{{{IPTC_EXTENSION}}}DigitalSourceType")
+    return None if element is None else element.text
 
 
 @pytest.mark.parametrize("effort", list(Effort))
@@ -76,7 +76,7 @@ def test_picture_says_what_was_replaced_and_by_which_version(
     agent = {"name": "Smart Filter", "version": version("smart-filter")}
     assert agent.items() <= credentials_of(image)["claim_generator_info"][0].items()
     opened, edited, placed = actions_of(image)
-    assert [one["action"] for one in (opened, edited, placed)] == [
+    assert [action["action"] for action in (opened, edited, placed)] == [
         "c2pa.opened",
         "c2pa.edited",
         "c2pa.placed",
@@ -127,7 +127,7 @@ def test_only_elements_that_were_added_make_a_composite(
 def test_cutout_says_that_the_background_was_removed(signer: CredentialSigner) -> None:
     result = signed(signer, "preset:sky", outputs=(*BOTH, Output.MATTE, Output.THUMBNAIL))
 
-    assert [one.get("description") for one in actions_of(result.cutout)] == [
+    assert [action.get("description") for action in actions_of(result.cutout)] == [
         None,
         "The background was removed.",
     ]

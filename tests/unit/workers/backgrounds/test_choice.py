@@ -98,7 +98,9 @@ def test_unfit_designs_are_not_among_the_best(mood: Mood, sitters: SubjectStats)
     for seed in range(5):
         best = choose_preset(mood_named(mood), sitters, seed=seed).candidates
 
-        assert all(exclusions.is_suitable(find_preset(one.name)[0], sitters) for one in best)
+        assert all(
+            exclusions.is_suitable(find_preset(candidate.name)[0], sitters) for candidate in best
+        )
 
 
 def right_over_left(drawing: Srgb8) -> float:
@@ -306,7 +308,7 @@ def test_every_listed_word_is_understood() -> None:
         if one.count is not None:
             answering = sum(meaning.fits(preset) > 0 for preset in PRESETS)
             assert one.count == answering, one
-    assert len({one.word for one in listed}) == len(listed) > 400
+    assert len({word.word for word in listed}) == len(listed) > 400
 
 
 @pytest.mark.parametrize(

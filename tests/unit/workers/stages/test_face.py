@@ -45,10 +45,10 @@ def detect_once(
     pictures: Sequence[Srgb8], proposals: Sequence[tuple[Face, ...]] = (), /
 ) -> list[tuple[Face, ...]]:
     """Find faces in the proxy alone."""
-    found = detect(pictures, proposals)
+    detected = detect(pictures, proposals)
     return [
         () if picture.shape[0] == 320 else faces
-        for picture, faces in zip(pictures, found, strict=True)
+        for picture, faces in zip(pictures, detected, strict=True)
     ]
 
 

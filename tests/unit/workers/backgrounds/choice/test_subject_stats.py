@@ -36,10 +36,10 @@ def seen(srgb: Srgb8, matte: Matte8) -> SubjectStats:
 
 
 def test_hair_clothes_and_skin_are_distinguished() -> None:
-    found = seen(*a_person())
+    stats = seen(*a_person())
 
-    assert (found.hair.name, [color.name for color in found.clothes]) == ("black", ["red"])
-    assert found.skin.hue == pytest.approx(47, abs=12)
+    assert (stats.hair.name, [color.name for color in stats.clothes]) == ("black", ["red"])
+    assert stats.skin.hue == pytest.approx(47, abs=12)
 
 
 @pytest.mark.parametrize(("lamp", "colored"), [((1, 1, 1), False), ((1, 0.62, 0.2), True)])
@@ -72,10 +72,10 @@ def test_dim_people_and_those_lit_from_a_side_before_black_are_dark(
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 3)])
 @pytest.mark.parametrize("level", [0, 255])
 def test_pictures_of_any_size_are_accepted(size: tuple[int, int], level: int) -> None:
-    found = seen(np.zeros((*size, 3), np.uint8), np.full(size, level, np.uint8))
+    stats = seen(np.zeros((*size, 3), np.uint8), np.full(size, level, np.uint8))
 
-    assert np.isfinite(found.outline_lab).all()
-    assert -1 <= found.light <= 1
+    assert np.isfinite(stats.outline_lab).all()
+    assert -1 <= stats.light <= 1
 
 
 def plain(*color: int) -> Srgb8:

@@ -145,14 +145,6 @@ def test_display_p3_without_profile_becomes_srgb(kind: str) -> None:
     assert difference(WIDE[kind], OF_P3) <= 2
 
 
-def test_display_p3_of_a_heic_becomes_srgb() -> None:
-    plain = images.decode(a_heic(coded_item(QUARTERS, crop_box(*SIZE)))).srgb
-
-    seen = a_heic(coded_item(QUARTERS, crop_box(*SIZE), nclx(P3, SRGB)))
-
-    assert difference(seen, to_srgb(srgb_to_light(plain / 255), P3_TO_XYZ)) <= 1
-
-
 def test_color_of_a_grid_is_that_of_its_tiles_when_it_has_none() -> None:
     tile = coded_item(QUARTERS, nclx(P3, SRGB))
     whole = coded_item(QUARTERS, crop_box(64, 64), nclx(P3, SRGB))

@@ -110,13 +110,13 @@ def test_people_who_touch_cast_no_wider_shadow_than_one_of_them() -> None:
     row[40:100, 120:480] = 255  # their arms
     row[40:200, 120:160] = row[40:200, 440:480] = 255
 
-    one, three = (
+    single, three = (
         joined(a_cut(matte), plain(200, width=3 * WIDTH), CONTACT)[200:, 300, 0]
         for matte in (alone, row)
     )
 
     # The root of the box's area is 0.6 of the height of a person, and the height in a row.
-    assert np.count_nonzero(three < 190) <= 2 * np.count_nonzero(one < 190)
+    assert np.count_nonzero(three < 190) <= 2 * np.count_nonzero(single < 190)
 
 
 def test_outline_of_a_pixel_is_visible_on_a_large_picture() -> None:

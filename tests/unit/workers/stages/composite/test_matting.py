@@ -220,10 +220,10 @@ def is_sitter(photo: Srgb8) -> NDArray[np.bool_]:
 def test_hair_is_found_at_its_own_edge_and_not_at_a_shirt_of_its_color() -> None:
     photo = a_sitter(shirt=HAIR)
 
-    found = hair_colors.hair_nearby(photo, is_sitter(photo), (SITTER,), scale=1)
+    hair = hair_colors.hair_nearby(photo, is_sitter(photo), (SITTER,), scale=1)
 
-    assert found[30:80, 60:64].min() == found[33, 80:120].min() == 1
-    assert found[132, 30:80].max() == found[160, 26:30].max() == 0
+    assert hair[30:80, 60:64].min() == hair[33, 80:120].min() == 1
+    assert hair[132, 30:80].max() == hair[160, 26:30].max() == 0
 
 
 def test_bald_head_has_no_hair() -> None:
@@ -237,10 +237,10 @@ def test_bald_head_has_no_hair() -> None:
 def test_face_of_any_size_and_place_is_looked_at(face: Face, level: int) -> None:
     people = np.full((200, 200), level, np.bool_)
 
-    found = hair_colors.hair_nearby(noise(200, 200), people, (face, SITTER), scale=1)
+    hair = hair_colors.hair_nearby(noise(200, 200), people, (face, SITTER), scale=1)
 
-    assert found.shape == (200, 200)
-    assert 0 <= found.min() <= found.max() <= 1
+    assert hair.shape == (200, 200)
+    assert 0 <= hair.min() <= hair.max() <= 1
 
 
 def test_marks_on_the_wall_in_a_shirt_s_color_are_no_strands_of_it() -> None:
@@ -261,9 +261,9 @@ def test_marks_on_the_wall_in_a_shirt_s_color_are_no_strands_of_it() -> None:
 def test_edge_too_small_or_too_large_to_solve_stays_unchanged(size: tuple[int, int]) -> None:
     coverage = np.full(size, 0.5, np.float32)
 
-    found = closed_form.solve(coverage, noise(*size), doubt=np.zeros_like(coverage))
+    solved = closed_form.solve(coverage, noise(*size), doubt=np.zeros_like(coverage))
 
-    assert np.array_equal(found, coverage)
+    assert np.array_equal(solved, coverage)
 
 
 def test_old_background_is_removed_from_mixed_colors() -> None:

@@ -175,7 +175,7 @@ def test_album_pictures_are_judged_by_the_paper_they_fill(
 ) -> None:
     printed = paper_size.judge_size(*size)
 
-    assert [one.paper for one in printed.prints] == [at_300, at_200]
+    assert [print_size.paper for print_size in printed.prints] == [at_300, at_200]
     assert printed.verdict == verdict
 
 

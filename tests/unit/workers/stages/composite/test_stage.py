@@ -402,17 +402,6 @@ def test_map_of_regions_is_an_output_in_the_photos_coordinates() -> None:
     assert not set(packed[is_inside] // 4096) & set(packed[~is_inside] // 4096)
 
 
-def test_mask_replaces_the_matte() -> None:
-    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    mask[OUTSIDE] = 255
-
-    picture, matte, photo = shown(MatteDrawing(mask=mask))
-
-    assert is_photo(picture, photo, (slice(12, 33), slice(12, 33)))
-    assert np.all(picture[INSIDE] == RED)
-    assert matte[INSIDE].max() == 0
-
-
 @pytest.mark.parametrize("kind", ["JPEG", "BMP", "TIFF", "PPM", "GIF", "truncated"])
 def test_mask_that_is_no_whole_png_is_unreadable(kind: str) -> None:
     gray = Image.new("L", (16, 16), 200)

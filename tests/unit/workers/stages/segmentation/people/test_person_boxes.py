@@ -47,8 +47,8 @@ def test_peaks_become_boxes_in_shares_of_the_picture_best_first(
     np.testing.assert_allclose([box for _, box in decoded], [box for _, box in boxes], atol=1e-6)
 
 
-def boxes_of(*found: PersonBox) -> PersonBoxes:
-    return PersonBoxes(lambda _: found, np.zeros((300, 300, 3), np.uint8))
+def boxes_of(*boxes: PersonBox) -> PersonBoxes:
+    return PersonBoxes(lambda _: boxes, np.zeros((300, 300, 3), np.uint8))
 
 
 def an_outline(rows: slice, columns: slice) -> Outline:
