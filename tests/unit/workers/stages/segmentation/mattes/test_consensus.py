@@ -39,27 +39,22 @@ def test_outline_follows_the_refiner(sides: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refined", "left"),
-    [(0, 0), (90, 255)],
-    ids=["sure", "unsure"],
+    ("refined", "third", "left"),
+    [(0, None, 0), (90, None, 255), (40, 40, 0)],
+    ids=["sure", "unsure", "two half sure networks"],
 )
-def test_area_goes_as_a_whole_when_the_refiner_is_sure(refined: int, left: int) -> None:
-    second = a_matte(BODY)
+def test_area_goes_as_a_whole_when_networks_are_sure(
+    refined: int, third: int | None, left: int
+) -> None:
+    second, *others = (a_matte(BODY) for _ in range(1 if third is None else 2))
     second[CHAIR] = refined
+    for other in others:
+        other[CHAIR] = third
 
-    corrected = correct_matte(a_matte(BODY, CHAIR), second, [])
+    corrected = correct_matte(a_matte(BODY, CHAIR), second, others)
 
     assert level_of(corrected, CHAIR) == left
     assert level_of(corrected, BODY) == 255
-
-
-def test_two_half_sure_networks_change_an_area() -> None:
-    second, third = a_matte(BODY), a_matte(BODY)
-    second[CHAIR] = third[CHAIR] = 40
-
-    corrected = correct_matte(a_matte(BODY, CHAIR), second, [third])
-
-    assert level_of(corrected, CHAIR) == 0
 
 
 def test_network_that_sees_other_things_does_not_count() -> None:
