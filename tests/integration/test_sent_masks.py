@@ -12,6 +12,11 @@ from smart_filter_tests.serving import Api, a_photo, refusal_of
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import run_stages
 
+STROKES = [
+    {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True},
+    {"points": [[5, 5]], "snap": "part", "keep": False},
+]
+
 
 def a_mask(size: tuple[int, int] = (48, 32), mode: str = "L", format_: str = "PNG") -> bytes:
     return encode(Image.new(mode, size), format_)
@@ -83,7 +88,9 @@ def test_mask_of_a_photo_at_an_address_is_compared_by_the_worker(api: Api) -> No
     assert api.client.post("/v1/jobs", files=files, data=fields).status_code == 202
 
 
-@pytest.mark.parametrize("fields", [{"mask": "upload"}, {"persons": "main"}])
+@pytest.mark.parametrize(
+    "fields", [{"mask": "upload"}, {"persons": "main"}, {"strokes": json.dumps(STROKES)}]
+)
 def test_mask_contradicts_other_choices_of_people(api: Api, fields: dict[str, str]) -> None:
     answer = submit(api, a_mask(), **fields)
 
@@ -107,12 +114,6 @@ def test_large_mask_is_refused(api: Api) -> None:
     answer = submit(api, a_mask() + bytes(10_000_000))
 
     assert "more than 10000000 bytes" in answer.text
-
-
-STROKES = [
-    {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True},
-    {"points": [[5, 5]], "snap": "part", "keep": False},
-]
 
 
 def submit_strokes(api: Api, strokes: object, *, as_json: bool, **more: str) -> httpx.Response:
@@ -172,9 +173,3 @@ def test_form_has_room_for_many_points(api: Api) -> None:
     assert submit_strokes(api, strokes, as_json=False).status_code == 202
     too_many = submit_strokes(api, strokes * 2, as_json=False)
     assert (too_many.status_code, too_many.json()["errors"][0]["pointer"]) == (422, "/strokes")
-
-
-def test_strokes_contradict_a_mask(api: Api) -> None:
-    answer = submit(api, a_mask(), strokes=json.dumps(STROKES))
-
-    assert refusal_of(answer) == (422, "contradiction")
