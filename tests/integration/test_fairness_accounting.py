@@ -17,7 +17,7 @@ from smart_filter_shared.operations.dead_letters import JobFailure
 from smart_filter_shared.operations.settlement import Settlement
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.priority import Priority
-from smart_filter_shared.queue import fair_queueing, pauses, worker_registry
+from smart_filter_shared.queue import fair_queueing, pauses
 from smart_filter_shared.queue.fair_queueing import Progress, Reservation
 from smart_filter_shared.queue.states import JobState
 from smart_filter_tests import races
@@ -59,12 +59,12 @@ class Queue:
                 job_id=bench.submit(KEEP_BACKGROUND, place=Reservation(0, 0)),
             )
         if self.worker_silent_seconds is not None:
-            worker = worker_registry.Worker(new_worker_id(), f"of {self.name}", 0, (self.name,), 1)
-            bench.do(worker_registry.record_heartbeat, worker)
+            worker = new_worker_id()
+            bench.announce(self.name, id=worker)
             bench.execute(
                 "UPDATE workers SET seen_at = now() - make_interval(secs => :s) WHERE id = :id",
                 s=self.worker_silent_seconds,
-                id=worker.id,
+                id=worker,
             )
         if self.is_paused:
             bench.do(pauses.pause, self.name)
@@ -471,10 +471,6 @@ def test_best_of_an_album_are_placed_now_in_sequence(
 
     ranks = [bench.row(job_id, COMPOSITE)["rank"] for job_id in (*job_ids[:2], other)]
     assert ranks == pytest.approx([60, second_start, 9])
-
-
-def reserve(connection: Connection) -> Reservation:
-    return fair_queueing.reserve(connection, TENANT, [Capability("a")])
 
 
 def test_redrive_waits_for_the_disk(bench: Bench) -> None:

@@ -10,26 +10,20 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, WorkerId
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.operations import counters, settlement, timeseries
 from smart_filter_shared.operations.counters import CounterKey, CounterName, CounterValue
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import Worker, WorkerState
+from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import audit_log
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.commands import Command
+from smart_filter_tests.maintenance import sweeper
 from smart_filter_tests.serving import Api
-from smart_filter_tests.unlocked_decoders import UnlockedDecoders
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
-from smart_filter_workers.maintenance.sweeper import Sweeper
-from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 PREPARE = capability(StageName.PREPARE)
 OTHER = Tenant("other")
@@ -42,8 +36,7 @@ def serve(
     state: WorkerState = WorkerState.READY,
 ) -> None:
     failed = {Capability("face.x"): "no weights"}
-    worker = Worker(bench.worker, "here", 7, capabilities, 2, failed, state=state)
-    bench.do(worker_registry.record_heartbeat, worker)
+    bench.announce(*capabilities, id=bench.worker, pid=7, threads=2, failed=failed, state=state)
     bench.execute("UPDATE sweeper SET swept_at = statement_timestamp()")
 
 
@@ -94,18 +87,8 @@ def sample(api: Api) -> None:
 
 
 def a_new_worker_sweeps(bench: Bench) -> None:
-    retention = GarbageCollector(bench.worker_engine, bench.store)
-    engine = bench.settings.engine
-    new = Sweeper(
-        bench.worker_engine,
-        bench.doorbell,
-        engine,
-        counters=WorkerCounters(),
-        retention=retention,
-        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
-    )
     bench.execute("UPDATE sweeper SET swept_at = now() - interval '2 s'")
-    assert new.sweep()
+    assert sweeper(bench).sweep()
 
 
 def operator_actions(api: Api, what: WorkerStep | CounterName, times: int) -> None:
@@ -114,7 +97,7 @@ def operator_actions(api: Api, what: WorkerStep | CounterName, times: int) -> No
 
 def test_operators_alone_see_the_service(api: Api) -> None:
     tenants_own = api.headers(Scope.SUBMIT, Scope.READ, Scope.ADMIN)
-    paths: dict[str, Any] = api.client.get("/openapi.json").json()["paths"]
+    paths: dict[str, Any] = api.read("/openapi.json")["paths"]
     tried = [
         (method, re.sub(r"{\w+}", "x", path))
         for path, methods in paths.items()
@@ -256,15 +239,16 @@ def lines_after(
     bench: Bench, number: int, tenant: Tenant
 ) -> list[tuple[str, str, str | None, int]]:
     """Return owner, event, subject and count of new lines; the id of a key is left out."""
-    query = text(
-        "SELECT tenant, event, subject, count FROM audit_events"
-        " WHERE id > :number AND tenant IN (:operator, :tenant) AND event <> 'key_refused'"
-        " ORDER BY id"
+    rows = bench.rows(
+        """
+            SELECT tenant, event, subject, count FROM audit_events
+            WHERE id > :number AND tenant IN (:operator, :tenant) AND event <> 'key_refused'
+            ORDER BY id
+        """,
+        number=number,
+        operator=OPERATOR,
+        tenant=tenant,
     )
-    with bench.transaction() as connection:
-        rows = connection.execute(
-            query, {"number": number, "operator": OPERATOR, "tenant": tenant}
-        ).all()
     return [
         (owner, event, None if event.startswith("key_") else subject, count)
         for owner, event, subject, count in rows
@@ -480,9 +464,8 @@ def test_worker_is_shown_with_the_stages_it_runs(bench: Bench, command: Command)
 def test_unambiguous_prefix_of_a_workers_id_is_enough(bench: Bench, command: Command) -> None:
     mine = bench.worker.hex
     others = [WorkerId(uuid.UUID(mine[:8] + end * 24)) for end in "12"]
-    with bench.transaction() as connection:
-        for other in others:
-            worker_registry.record_heartbeat(connection, Worker(other, "here", 8, [PREPARE], 1))
+    for other in others:
+        bench.announce(PREPARE, id=other)
 
     reply = command("workers", "drain", str(others[0])[:13])
 

@@ -12,7 +12,7 @@ from unittest import mock
 
 import redis
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from smart_filter_deploy.embedded.addresses import Addresses, url_of_role
 from smart_filter_deploy.embedded.ports import LOOPBACK
@@ -49,11 +49,12 @@ from smart_filter_shared.jobs.submission import (
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.operations import stored_snapshot
 from smart_filter_shared.pipeline import LEADING_TASK, StageName
-from smart_filter_shared.queue import batches, fair_queueing
+from smart_filter_shared.queue import batches, fair_queueing, worker_registry
 from smart_filter_shared.queue.batches import BatchRow
 from smart_filter_shared.queue.fair_queueing import Reservation
 from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
 from smart_filter_shared.queue.submission import WrittenJob
+from smart_filter_shared.queue.worker_registry import Standing, Worker
 from smart_filter_shared.recipe import Recipe, required_stages
 from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_shared.storage.opening import open_store
@@ -264,10 +265,21 @@ class Bench:
         with self.transaction() as connection:
             connection.execute(text(statement), values)
 
+    def rows(self, query: str, **values: object) -> Sequence[Row[Any]]:
+        """Return all rows of a query."""
+        with self.transaction() as connection:
+            return connection.execute(text(query), values).all()
+
     def scalar(self, query: str, **values: object) -> Any:  # noqa: ANN401 - as the query says
         """Return the first value of a query's first row, or None."""
         with self.transaction() as connection:
             return connection.scalar(text(query), values)
+
+    def announce(self, *capabilities: Capability, **fields: Any) -> Standing:  # noqa: ANN401 - of Worker
+        """Record the heartbeat of a live worker that serves these capabilities."""
+        known = {"id": new_worker_id(), "host": "here", "pid": 1, "threads": 1, **fields}
+        worker = Worker(capabilities=capabilities, **known)
+        return self.do(worker_registry.record_heartbeat, worker)
 
     def submit(
         self,
