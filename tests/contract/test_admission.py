@@ -23,7 +23,7 @@ from smart_filter_tests import networks
 from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import admission, catalog, upstream
-from smart_filter_workers.networks.runtimes.handling import Handling
+from smart_filter_workers.networks.runtimes.network_input import Handling
 from smart_filter_workers.weights import allowlist, files
 from smart_filter_workers.weights.allowlist import AdmittedFile
 

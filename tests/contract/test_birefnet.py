@@ -11,8 +11,8 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_tests.pictures import noise
-from smart_filter_workers.networks.mattes import birefnet
-from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.coverage import birefnet
+from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 
 SIDE_PX = 24
 CHANNELS = 3

@@ -16,7 +16,7 @@ from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.networks.faces.centerface import CenterFace
-from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.networks.runtimes.cascades import Cascade
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.face.models import haar, res10
@@ -101,7 +101,7 @@ def test_models_that_look_for_faces_share_one_network(
     folder = tmp_path / "weights"  # no other test has opened this one
     shutil.copytree(weights_folder, folder)
     opened: list[object] = []
-    onnxruntime = onnx_runtime.load()
+    onnxruntime = onnx_network.load_library()
     session = onnxruntime.InferenceSession
 
     def counting(*args: object, **options: object) -> object:

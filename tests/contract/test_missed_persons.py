@@ -8,7 +8,7 @@ import pytest
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.pictures import ODD_SIZES, noise
-from smart_filter_workers.networks.movenet import MoveNet
+from smart_filter_workers.networks.pose import MoveNet
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.people.persons import PersonFinder

@@ -14,12 +14,12 @@ from smart_filter_tests.pictures import half_red, noise, prepared_photo
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import RESEARCH_WEIGHTS_OFF
-from smart_filter_workers.networks.runtimes import onnx_session
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.networks.runtimes.network_cache import MAX_OPEN
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx, yolo
 from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 from smart_filter_workers.weights import allowlist
 
 SQUARE = {"width": networks.SIDE_PX, "height": networks.SIDE_PX}
@@ -109,7 +109,7 @@ def test_without_research_weights_only_networks_for_commercial_use_are_choices(
         if file.entry == "mine":
             allowlist.add(folder, replace(file, commercial=Commercial.YES))
     known = catalog.discover_models(research=False)
-    models = ModelCache(known, folder, memory_limit=memory.get_limit(None))
+    models = ModelCache(known, folder, memory_limit=resources.get_limit(None))
 
     offers = {offer.card.name: offer for offer in known.offers(folder)}
 
@@ -197,4 +197,4 @@ def test_entry_on_other_workers_is_left_to_them(folder: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"not a network", b"PK\3\4", b"\x08\x07"])
 def test_file_that_is_not_a_network_is_refused(content: bytes) -> None:
     with pytest.raises(SetupFailed, match="not an ONNX network"):
-        onnx_session.check(content)
+        onnx_network.check_network(content)

@@ -13,7 +13,7 @@ from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
-from smart_filter_workers.networks.faces.face_orientation import best_upright_score
+from smart_filter_workers.networks.orientation import best_upright_score
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.prepare.models import light
 from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader

@@ -18,10 +18,10 @@ from smart_filter_tests.pictures import ODD_SIZES, a_figure, noise, prepared_pho
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
-from smart_filter_workers.networks.mattes import u2netp
+from smart_filter_workers.networks.coverage import u2netp
 from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 
 # Models that need only the two weights packages, with default parameters; plus, with networks made
 # by tests, those that need other weights.
@@ -69,7 +69,7 @@ IN_RED = replace(ON_A_PLAIN_WALL, srgb=red_figure())
 @pytest.fixture(scope="module")
 def models_with_made_networks(tmp_path_factory: pytest.TempPathFactory) -> ModelCache:
     folder = networks.a_folder(tmp_path_factory.mktemp("made"))
-    return ModelCache(catalog.discover_models(), folder, memory_limit=memory.get_limit(None))
+    return ModelCache(catalog.discover_models(), folder, memory_limit=resources.get_limit(None))
 
 
 @pytest.fixture(scope="module", params=[*FOUND, *MADE])
@@ -204,8 +204,8 @@ def _settled_bytes(cut_out: Segmenter, photos: Sequence[PreparedPhoto]) -> int:
     for _ in range(3):
         cut_out(photos)
     gc.collect()
-    memory.get_limit(None).give_back()
-    return memory.resident_bytes()
+    resources.get_limit(None).give_back()
+    return resources.resident_bytes()
 
 
 def _are_alike(people: People, other: People) -> bool:

@@ -21,9 +21,8 @@ from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.faces.face_mesh import LEFT_EYE, FaceMesh, FaceView, Mesh
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.smile.eye_visibility import NOSE_TIP
 from smart_filter_workers.stages.smile.models import haar_eyes
-from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater
+from smart_filter_workers.stages.smile.models.base import NOSE_TIP, EyeReader, SmileRater
 
 FILES = catalog.discover_models().files
 # The place of the face in a picture of twice the size.

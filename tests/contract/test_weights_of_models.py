@@ -20,7 +20,7 @@ from smart_filter_tests.threads import run_in_threads
 from smart_filter_tests.web import Site
 from smart_filter_workers.models import catalog, upstream
 from smart_filter_workers.models.upstream import RemoteFile, UpstreamWeights
-from smart_filter_workers.networks.runtimes.handling import Handling
+from smart_filter_workers.networks.runtimes.network_input import Handling
 from smart_filter_workers.weights import allowlist, download, files, packaged, trained_weights
 from smart_filter_workers.weights.packaged import BundledFile
 from smart_filter_workers.weights.trained_weights import TrainedWeights

@@ -23,10 +23,9 @@ from smart_filter_tests.small_detectron2 import (
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.networks.detectron2 import (
     admission,
-    config_documents,
+    configs,
     model_builder,
     predictor_cache,
-    zoo,
 )
 from smart_filter_workers.networks.detectron2.checkpoints import Checkpoint
 from smart_filter_workers.results import PreparedPhoto
@@ -265,22 +264,26 @@ def test_weight_names_of_other_programs_are_matched_by_similarity(admitted: Admi
 def test_every_listed_name_is_a_configuration_of_the_zoo() -> None:
     configs = importlib.import_module("detectron2.config")
 
-    for name in zoo.list_configs():
+    for name in predictor_cache.list_configs():
         config = configs.get_cfg()
         config.merge_from_other_cfg(configs.CfgNode(predictor_cache.load_zoo_config(name)))
         architecture = config.MODEL.META_ARCHITECTURE
         made_by = {
-            "PanopticFPN": zoo.OutputKind.PANOPTIC,
-            "SemanticSegmentor": zoo.OutputKind.SEMANTIC,
+            "PanopticFPN": predictor_cache.OutputKind.PANOPTIC,
+            "SemanticSegmentor": predictor_cache.OutputKind.SEMANTIC,
         }
         boxes_or_outlines = (
-            zoo.OutputKind.INSTANCE if config.MODEL.MASK_ON else zoo.OutputKind.BOXES
+            predictor_cache.OutputKind.INSTANCE
+            if config.MODEL.MASK_ON
+            else predictor_cache.OutputKind.BOXES
         )
-        assert zoo.find(name).makes is made_by.get(architecture, boxes_or_outlines), name
+        assert predictor_cache.find(name).makes is made_by.get(architecture, boxes_or_outlines), (
+            name
+        )
 
 
 def test_zoos_file_that_runs_python_is_refused() -> None:
     with pytest.raises(SetupFailed, match="has the tag"):
-        config_documents.load_zoo_document(
+        configs.load_zoo_document(
             "COCO-Detection/retinanet_R_50_FPN_3x.yaml", predictor_cache.read_packaged_config
         )

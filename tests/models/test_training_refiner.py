@@ -14,9 +14,9 @@ from smart_filter_training.models.refiner.batches import Batches, read_examples
 from smart_filter_training.models.refiner.network import store_compactly
 from smart_filter_training.models.refiner.train import Configuration, Data, Network, StoredNetwork
 from smart_filter_training.run_record import RunRecord
-from smart_filter_workers.networks.mattes import modnet
+from smart_filter_workers.networks.coverage import modnet
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
-from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 
 pytestmark = pytest.mark.timeout(300)
 

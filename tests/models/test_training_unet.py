@@ -8,7 +8,7 @@ from smart_filter_tests import drawn_people
 from smart_filter_training import run, run_record, trainable_models
 from smart_filter_training.models.unet import augmentation
 from smart_filter_training.models.unet import train as unet
-from smart_filter_workers.networks.mattes.selfie import GENERAL_WEIGHTS
+from smart_filter_workers.networks.coverage.selfie import GENERAL_WEIGHTS
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 
 SETTINGS = (

@@ -25,7 +25,7 @@ from smart_filter_training.models.detectron2 import configuration, detector
 from smart_filter_training.models.detectron2.configuration import Configuration
 from smart_filter_training.models.detectron2.detector import Batches
 from smart_filter_training.preflight import MAX_FINDINGS_PER_REMEDY, Finding, limit_findings
-from smart_filter_workers.networks.detectron2 import config_documents, config_keys
+from smart_filter_workers.networks.detectron2 import configs
 
 
 @pytest.fixture
@@ -332,10 +332,10 @@ def test_network_is_one_that_the_product_admits(
 ) -> None:
     text = configuration.to_yaml(Configuration(depth=depth, weights=weights), architecture, 1)
 
-    document = config_documents.parse(text, "made here")
+    document = configs.parse(text, "made here")
 
-    config_keys.check(document, "made here")
-    assert not set(document) & set(config_documents.TRAINING_KEYS)
+    configs.check(document, "made here")
+    assert not set(document) & set(configs.TRAINING_KEYS)
     with pytest.raises(SetupFailed, match="'yolo' is an unknown architecture"):
         configuration.to_yaml(Configuration(), "yolo", 1)
 

@@ -20,7 +20,7 @@ from smart_filter_tests.composite_jobs import a_job, composite, decode_pixels
 from smart_filter_wire.takes import TakeReport, TakeSwap
 from smart_filter_workers.artifacts import content_credentials
 from smart_filter_workers.artifacts.content_credentials import CredentialSigner
-from smart_filter_workers.images.metadata import xmp
+from smart_filter_workers.images import encoding
 from smart_filter_workers.results import CompositeResult, EncodedFile
 
 MARKED = Files(provenance=Provenance.C2PA)
@@ -83,7 +83,7 @@ def test_picture_says_what_was_replaced_and_by_which_version(
     ]
     assert edited["softwareAgent"] == agent
     assert edited["description"] == "The background was replaced."
-    assert edited["digitalSourceType"] == xmp.COMPOSITE == source_type(image)
+    assert edited["digitalSourceType"] == encoding.COMPOSITE == source_type(image)
 
 
 @pytest.mark.parametrize("format_", [Format.JPG, Format.PNG, Format.WEBP])
@@ -121,7 +121,7 @@ def test_only_elements_that_were_added_make_a_composite(
     actions = actions_of(image)
     assert [action["description"] for action in actions if "description" in action] == edits
     assert any("digitalSourceType" in action for action in actions) == is_composite
-    assert (source_type(image) == xmp.COMPOSITE) == is_composite
+    assert (source_type(image) == encoding.COMPOSITE) == is_composite
 
 
 def test_cutout_says_that_the_background_was_removed(signer: CredentialSigner) -> None:
@@ -151,7 +151,7 @@ def test_take_names_the_swaps_and_their_sources(signer: CredentialSigner) -> Non
             "Faces were replaced by the same people's in other photos:"
             " person 1 from photo 3, person 3 from photo 3."
         )
-        assert swapped["digitalSourceType"] == xmp.COMPOSITE == source_type(file)
+        assert swapped["digitalSourceType"] == encoding.COMPOSITE == source_type(file)
         assert placed["action"] == "c2pa.placed"
         titles = [ingredient["title"] for ingredient in credentials_of(file)["ingredients"]]
         assert titles == ["photo", "photo 3"]

@@ -10,13 +10,7 @@ import pytest
 
 from smart_filter_shared.errors import DecodingStopped
 from smart_filter_shared.ids import Tenant
-from smart_filter_workers.decoder.turns import (
-    RESERVED,
-    SLOW_SECONDS,
-    DecoderTurns,
-    Requester,
-    Turn,
-)
+from smart_filter_workers.decoder.turns import RESERVED, SLOW_SECONDS, DecoderTurns, Requester, Turn
 
 ANN, BOB, CEM, DAN = (Tenant(name) for name in ("ann", "bob", "cem", "dan"))
 LONG = SLOW_SECONDS + 1

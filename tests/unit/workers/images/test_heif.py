@@ -39,7 +39,7 @@ from smart_filter_tests.heic import (
 )
 from smart_filter_tests.pictures import encode
 from smart_filter_workers import images
-from smart_filter_workers.images.metadata import exif_filter
+from smart_filter_workers.images.metadata import exif
 
 
 def a_crop(
@@ -157,7 +157,7 @@ def test_avif_with_several_crops_is_refused() -> None:
 
 
 def test_avif_is_decoded_with_its_exif_and_also_when_that_is_broken() -> None:
-    tags = exif_filter.filter_tags(b"", width=64, height=48, dots_per_inch=300)
+    tags = exif.filter_tags(b"", width=64, height=48, dots_per_inch=300)
     content = images.encode_avif(np.asarray(quarters()), quality=95, tags=tags).content
 
     whole = images.decode(content).exif

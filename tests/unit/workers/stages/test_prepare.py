@@ -11,8 +11,7 @@ from smart_filter_tests.drawn_portrait import a_face, a_portrait
 from smart_filter_tests.pictures import a_photo, noise
 from smart_filter_workers.results import Photo, Srgb8
 from smart_filter_workers.stages.prepare import stage
-from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
-from smart_filter_workers.stages.prepare.stage import Inputs, make_proxy
+from smart_filter_workers.stages.prepare.stage import Inputs, compute_perceptual_hash, make_proxy
 
 
 def models(faces: list[tuple[Face, ...]], *, turns: int = 0) -> stage.Models:

@@ -23,14 +23,14 @@ from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_wire.findings import Eyes
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
-from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.runtime.claiming.batching import is_out_of_memory, run_in_passes
 from smart_filter_workers.runtime.runner import exclude_claimed
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 from smart_filter_workers.system.lru_cache import LruCache
 
-RuntimeException = onnx_runtime.load().capi.onnxruntime_pybind11_state.RuntimeException
+RuntimeException = onnx_network.load_library().capi.onnxruntime_pybind11_state.RuntimeException
 
 
 class OutOfMemoryError(RuntimeError):
@@ -171,7 +171,7 @@ def test_no_library_runs_threads_of_its_own() -> None:
     for library in blas:
         library.scipy_openblas_set_num_threads64_(2)
 
-    obeyed = threads.limit_native_threads()
+    obeyed = resources.limit_native_threads()
 
     assert cv2.getNumThreads() == 1
     assert AvifImagePlugin.DEFAULT_MAX_THREADS == 1

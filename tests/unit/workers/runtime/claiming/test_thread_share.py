@@ -15,7 +15,7 @@ from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.clocks import MonotonicClock
 from smart_filter_tests.job_rows import a_job_row
-from smart_filter_workers.decoder.time_limits import ORDINARY_MEGAPIXELS
+from smart_filter_workers.decoder.turns import ORDINARY_MEGAPIXELS
 from smart_filter_workers.runtime.claiming import thread_share
 from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
 from smart_filter_workers.runtime.task import Task

@@ -11,16 +11,11 @@ from smart_filter_shared.recipe.look import read_outline
 from smart_filter_shared.results import Face
 from smart_filter_tests.composite_jobs import a_job, composite
 from smart_filter_workers.backgrounds import colors
-from smart_filter_workers.results import Matte8, Photo, Srgb8
+from smart_filter_workers.results import Matte8, Photo, Srgb8, Srgba8
 from smart_filter_workers.stages.composite import look
-from smart_filter_workers.stages.composite.look import (
-    LookContext,
-    contact_shadow,
-    harmonize,
-    light_wrap,
-)
+from smart_filter_workers.stages.composite.look import LookContext, light, shadow
 from smart_filter_workers.stages.composite.models import layers
-from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8
+from smart_filter_workers.stages.composite.models.base import CutOut
 
 ALONE = LookContext(drawn=False)
 DESIGN = LookContext(drawn=True)
@@ -154,13 +149,13 @@ def test_wrapped_light_lies_between_person_and_ground(
 
     assert min(person, ground) <= seen.min() <= seen.max() <= max(person, ground)
     share = (int(seen[200, 200, 0]) ** 2 - person**2) / (ground**2 - person**2)
-    assert share <= light_wrap.MAX_SHARE + 0.01  # whole levels
+    assert share <= light.MAX_SHARE + 0.01  # whole levels
 
 
 def test_faint_traces_of_people_cast_no_shadow() -> None:
     people = np.full((50, 40), 0.3, np.float32)
 
-    assert contact_shadow.split_groups(people, photo_ends=1) == ()
+    assert shadow.split_groups(people, photo_ends=1) == ()
     assert look.shadow.compute_shadow(people, Shadow(), light=0) is None
 
 
@@ -194,7 +189,7 @@ def filled(color: tuple[int, ...]) -> Srgb8:
 
 
 def lit(cut: CutOut, ground: tuple[int, ...]) -> CutOut:
-    return harmonize.harmonize_people(cut, filled(ground), strength=1, faces=[FACE])
+    return light.harmonize_people(cut, filled(ground), strength=1, faces=[FACE])
 
 
 def lch(srgb: Srgb8) -> tuple[float, float, float]:
@@ -225,7 +220,7 @@ def test_face_outside_the_picture_counts_as_no_face() -> None:
     outside = replace(FACE, box=(500, -90, 40, 40))
 
     with_face, without = (
-        harmonize.harmonize_people(a_person(SKINS[1]), filled(BLUE), strength=1, faces=faces)
+        light.harmonize_people(a_person(SKINS[1]), filled(BLUE), strength=1, faces=faces)
         for faces in ([outside], [])
     )
 

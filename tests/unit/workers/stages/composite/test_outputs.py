@@ -42,7 +42,7 @@ from smart_filter_workers.results import (
     Segmentation,
     Stroke,
 )
-from smart_filter_workers.stages.composite import persons
+from smart_filter_workers.stages.composite import outputs
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.look import NO_LOOK
 from smart_filter_workers.stages.segmentation.models.base import People
@@ -124,8 +124,8 @@ def of_two(*, touching: bool = False) -> Inputs:
 def test_each_person_is_a_file_cropped_to_it() -> None:
     files = unpacked(composite(of_two()).persons)
 
-    assert list(files) == ["person-1.png", "person-2.png", persons.INDEX_FILE]
-    index = json.loads(files[persons.INDEX_FILE])
+    assert list(files) == ["person-1.png", "person-2.png", outputs.INDEX_FILE]
+    index = json.loads(files[outputs.INDEX_FILE])
     assert index["photo"] == {"width": WIDTH, "height": HEIGHT}
     for person, left, top in zip(index["persons"], (10, 60), (30, 20), strict=True):
         x, y, width, height = person["box"]
@@ -142,15 +142,15 @@ def test_archive_without_people_has_no_pictures() -> None:
 
     files = unpacked(composite(replace(of_two(), segmented=empty)).persons)
 
-    assert list(files) == [persons.INDEX_FILE]
-    assert json.loads(files[persons.INDEX_FILE])["persons"] == []
+    assert list(files) == [outputs.INDEX_FILE]
+    assert json.loads(files[outputs.INDEX_FILE])["persons"] == []
 
 
 def test_file_shows_its_person_alone() -> None:
     inputs = of_two(touching=True)
     files = unpacked(composite(inputs).persons)
 
-    (_, right) = json.loads(files[persons.INDEX_FILE])["persons"]
+    (_, right) = json.loads(files[outputs.INDEX_FILE])["persons"]
     x, y, width, height = right["box"]
     picture = seen(files["person-2.png"])
     # Enlarged, the seam is two of its pixels wide.

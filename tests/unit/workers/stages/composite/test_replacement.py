@@ -8,7 +8,7 @@ import pytest
 from smart_filter_shared.results import LowerEnd, SegmentationFacts
 from smart_filter_tests.subjects import a_subject
 from smart_filter_wire.findings import Person
-from smart_filter_workers.stages.composite import correct_light, replacement
+from smart_filter_workers.stages.composite import background, choose_background
 
 PHOTO_HEIGHT = 1000
 SURE = SegmentationFacts(
@@ -19,14 +19,14 @@ SURE = SegmentationFacts(
 
 
 def decide(**changes: object) -> str | None:
-    return replacement.find_reason_to_keep(
+    return choose_background.find_reason_to_keep(
         dataclasses.replace(SURE, **changes),  # type: ignore[arg-type]
         photo_height=PHOTO_HEIGHT,
     )
 
 
 SMALL = (Person(1, (0, 100, 100, 400), kept=True),)
-SPREAD, SHARE = replacement.MAX_OUTLINE_SPREAD, replacement.MAX_UNCLAIMED_SHARE
+SPREAD, SHARE = choose_background.MAX_OUTLINE_SPREAD, choose_background.MAX_UNCLAIMED_SHARE
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_background_is_kept_for_a_reason(changes: dict[str, object], reason: str
 def test_photo_in_colored_light_is_kept() -> None:
     colored = dataclasses.replace(a_subject(), colored_light=True)
 
-    assert replacement.find_reason_in_light(colored) is not None
-    assert replacement.find_reason_in_light(a_subject()) is None
+    assert choose_background.find_reason_in_light(colored) is not None
+    assert choose_background.find_reason_in_light(a_subject()) is None
 
 
 def test_people_of_a_model_without_confidence_are_replaced() -> None:
@@ -71,13 +71,13 @@ def test_photo_with_good_light_is_left_as_it_is() -> None:
     gray = np.arange(256).astype(np.uint8)
     even = np.concatenate([gray, np.full(200, 118, np.uint8)])
 
-    assert correct_light.find_curve(np.dstack([even[None]] * 3)) is None
+    assert background.find_curve(np.dstack([even[None]] * 3)) is None
 
 
 def test_dull_photo_gets_black_white_and_a_brighter_middle() -> None:
     dull = np.linspace(12, 150, 400).astype(np.uint8)
 
-    curve = correct_light.find_curve(np.dstack([dull[None]] * 3))
+    curve = background.find_curve(np.dstack([dull[None]] * 3))
 
     assert curve is not None
     assert curve[12] == 0
@@ -89,7 +89,7 @@ def test_bright_photo_gets_no_darker_faces() -> None:
     """A window fills most of it, and faces before it lie between the levels of shadows and skin."""
     before_window = np.concatenate([np.linspace(20, 140, 100), np.full(300, 235)]).astype(np.uint8)
 
-    curve = correct_light.find_curve(np.dstack([before_window[None]] * 3))
+    curve = background.find_curve(np.dstack([before_window[None]] * 3))
 
     assert curve is not None
     assert curve[120] >= 120
@@ -98,7 +98,7 @@ def test_bright_photo_gets_no_darker_faces() -> None:
 def test_night_stays_night() -> None:
     night = np.concatenate([np.full(300, 3), np.full(100, 40)]).astype(np.uint8)
 
-    curve = correct_light.find_curve(np.dstack([night[None]] * 3))
+    curve = background.find_curve(np.dstack([night[None]] * 3))
 
     assert curve is not None
     assert curve[40] < 70

@@ -12,7 +12,7 @@ from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_shared.results import Face
 from smart_filter_tests.pictures import a_figure, noise, prepared_photo
 from smart_filter_wire.findings import PersonRole
-from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.networks.coordinates import Square
 from smart_filter_workers.results import Matte8, PreparedPhoto, Segmentation, Srgb8
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges

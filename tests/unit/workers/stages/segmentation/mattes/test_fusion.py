@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.movenet import PersonBox
+from smart_filter_workers.networks.coordinates import Box
+from smart_filter_workers.networks.pose import PersonBox
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.mattes.fusion import CloserLook, add_unexplained
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes

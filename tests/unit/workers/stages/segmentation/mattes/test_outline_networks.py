@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge, Recipe
 from smart_filter_tests.pictures import prepared_photo
-from smart_filter_workers.networks.mattes import isnet
+from smart_filter_workers.networks.coverage import isnet
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.mattes.outline_networks import (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from smart_filter_workers.networks.movenet import PersonBox, decode_boxes
+from smart_filter_workers.networks.pose import PersonBox, decode_boxes
 from smart_filter_workers.stages.segmentation.people.person_boxes import (
     PROPOSED_ABOVE,
     Outline,
