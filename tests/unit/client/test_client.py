@@ -374,6 +374,39 @@ def test_derivation_sends_its_changes_as_json_or_with_a_background_as_a_form(
     assert b'name="quality"\r\n\r\n80' in form.content
 
 
+def test_derivation_clears_fields_that_are_none(make_client: MakeClient) -> None:
+    server = Script(job_answer("queued", 202))
+    client = make_client(server)
+    recipe = {"aspect": None, "metadata": {"album": None}, "quality": 80}
+
+    client.do("derive", "j0", recipe)
+
+    assert json.loads(server.seen[0].content)["recipe"] == {
+        "aspect": None,
+        "metadata.album": None,
+        "quality": ["80"],
+    }
+    with pytest.raises(errors.InvalidRecipe, match=r"aspect, metadata\.album"):
+        client.do("derive", "j0", recipe, background_file=b"a beach")
+
+
+def test_field_of_a_submission_that_is_none_is_absent(make_client: MakeClient) -> None:
+    recipe = {"aspect": None, "quality": 80}
+
+    request = request_of(make_client, "submit", "https://example.com/a.jpg", recipe)
+
+    assert json.loads(request.content)["recipe"] == {"quality": ["80"]}
+
+
+def test_strokes_can_be_dictionaries(make_client: MakeClient) -> None:
+    strokes = [{"points": [[1, 2]], "width": 5}, Stroke([(3, 4)], 6)]
+
+    request = request_of(make_client, "submit", "https://example.com/a.jpg", strokes=strokes)
+
+    drawn = {"points": [[3, 4]], "width": 6, "keep": False}
+    assert json.loads(request.content)["strokes"] == [strokes[0], drawn]
+
+
 NOW = "2031-05-06T07:08:09Z"
 
 

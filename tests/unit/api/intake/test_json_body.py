@@ -12,7 +12,7 @@ from smart_filter_api.intake.body import PhotoRequest, RemotePhoto
 from smart_filter_api.removebg import body as removebg_body
 from smart_filter_api.submission import batch_body, batch_intake
 from smart_filter_api.submission.batch_body import SentBatch
-from smart_filter_shared.errors import InvalidRequest, MalformedRequest, Rejected
+from smart_filter_shared.errors import InvalidRecipe, InvalidRequest, MalformedRequest, Rejected
 from smart_filter_shared.queue.batches import MAX_ITEMS
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe.recipe import MAX_METADATA, MAX_METADATA_CHARACTERS
@@ -75,6 +75,19 @@ def test_document_takes_sixty_times_its_bytes(parse: Parse, piece: bytes) -> Non
     body = b'{"items":[%b0]}' % (piece * (100_000 // len(piece)))
 
     assert _peak_bytes(parse, body) < 60 * len(body)
+
+
+@pytest.mark.parametrize("name", ["quality", "outputs", "recipe", "seed"])
+def test_empty_list_is_no_value_of_a_field(name: str) -> None:
+    with pytest.raises(InvalidRecipe) as refused:
+        json_body.read_fields({name: []})
+
+    [error] = refused.value.errors
+    assert (error.pointer, "empty list" in error.detail) == (f"/{name}", True)
+
+
+def test_null_and_no_filters_are_accepted() -> None:
+    assert json_body.read_fields({"quality": None, "filters": []}) == {"filters": []}
 
 
 @pytest.mark.parametrize("text", ["a" * 4000, "\N{GRINNING FACE}" * 1000], ids=["ascii", "emoji"])

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from smart_filter_api.auth.link_signer import LinkSigner
-from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.auth.links import LinkSigner, LinkTerms
 from smart_filter_api.http import documents
 from smart_filter_api.presenters import batch as batch_answers
 from smart_filter_api.presenters import job as presenters_job

@@ -2,7 +2,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from smart_filter_api.caches.recipe_cache import RecipeLayer
+from smart_filter_api.caches import RecipeLayer
 from smart_filter_api.intake import json_body
 from smart_filter_api.submission import recipe_layers
 from smart_filter_shared.errors import Contradiction, InvalidRecipe

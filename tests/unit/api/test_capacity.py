@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import anyio
 
 from smart_filter_api.auth.rate_limit import Bucket, take_token
-from smart_filter_api.limits.capacity import QueueCapacity
+from smart_filter_api.limits import QueueCapacity
 from smart_filter_shared.ids import Tenant
 
 TENANT = Tenant("tests")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from smart_filter_api.caches.recipe_cache import (
+from smart_filter_api.caches import (
     ParsedRecipe,
     RecipeCache,
     RecipeCacheKey,

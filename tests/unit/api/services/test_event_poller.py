@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from smart_filter_api.responses.long_poll import preferred_seconds
-from smart_filter_api.services.loops.event_poller import EventPoller, PollEvents
+from smart_filter_api.services.loops import EventPoller, PollEvents
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.queue.events import JobChanges
