@@ -7,10 +7,10 @@ from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, Backgr
 from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Frame
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.live.models import FrameFaces
-from smart_filter_workers.results import Photo, PreparedPhoto, Segmentation, Srgb8
+from smart_filter_workers.results import PreparedPhoto, Segmentation, Srgb8
 from smart_filter_workers.stages.composite import background, choose_background
 from smart_filter_workers.stages.composite.background import PeoplePhoto
-from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.composite.choose_background import People
 
 # Before the choice: the client's own room, too blurred to recognize anything.
 _INITIAL_BACKGROUND: Final = Background(BackgroundKind.BLUR, "0.8")
@@ -53,7 +53,7 @@ class Backdrop:
         return self._asked.kind == BackgroundKind.KEEP
 
     def choose(
-        self, srgb: Srgb8, prepared: PreparedPhoto, segmented: Segmentation, seen: FrameFaces
+        self, prepared: PreparedPhoto, segmented: Segmentation, seen: FrameFaces
     ) -> BackgroundChoice | None:
         """Choose a background for the people of a frame, if due; return a choice made just now."""
         if self._chosen is not None or segmented.coverage < MIN_PEOPLE_SHARE:
@@ -61,17 +61,14 @@ class Backdrop:
         self._frames_of_people += 1
         if self._frames_of_people < _WARM_UP_FRAMES:
             return None
-        inputs = Inputs(
-            photo=Photo(srgb, "jpg"),
-            background=None,
-            prepared=prepared,
-            segmented=segmented,
-            faces=seen.faces,
-            smiles=seen.smiles,
-            recipe=Recipe(background=self._asked),
+        people = People(prepared, segmented, seen.faces.faces, seen.smiles)
+        self._chosen = choose_background.resolve(
+            Recipe(background=self._asked),
+            people,
             seed=self._seed,
+            collection=Collection(),
+            may_keep=False,
         )
-        self._chosen = choose_background.resolve(inputs, may_keep=False)
         return BackgroundChoice(self._chosen.name, self._chosen.reason)
 
     def draw_behind(self, srgb: Srgb8, prepared: PreparedPhoto, segmented: Segmentation) -> Srgb8:

@@ -146,7 +146,7 @@ class FramePipeline:
         )
         segmented = clean_matte(segmented, frame.for_people, faces)
         self._faces = tuple(to_proxy(face, frame.for_faces) for face in faces)
-        choice = backdrop.choose(frame.srgb, frame.for_people, segmented, seen)
+        choice = backdrop.choose(frame.for_people, segmented, seen)
         made = self._composited(frame, segmented, seen, backdrop, seconds)
         return RenderedFrame(
             content=frames.encode_frame(made),

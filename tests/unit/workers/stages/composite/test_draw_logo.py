@@ -21,7 +21,7 @@ from smart_filter_workers.opencv import cv2
 from smart_filter_workers.stages.composite import draw_logo
 from smart_filter_workers.stages.composite.draw_logo import LogoBox, place_logo
 from smart_filter_workers.stages.composite.filters import tiles
-from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.composite.stage import Inputs
 
 NO_MARGIN = read_margin("0px")
 RED, HALF_BLUE, CLEAR = (255, 0, 0, 255), (0, 0, 128, 128), (0, 0, 0, 0)

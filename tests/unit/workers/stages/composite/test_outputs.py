@@ -43,8 +43,8 @@ from smart_filter_workers.results import (
     Stroke,
 )
 from smart_filter_workers.stages.composite import outputs
-from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.look import NO_LOOK
+from smart_filter_workers.stages.composite.stage import Inputs
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.people import instance_map
 from smart_filter_workers.stages.segmentation.people.person_selection import select_persons
