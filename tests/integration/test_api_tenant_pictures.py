@@ -28,7 +28,7 @@ from smart_filter_workers.decoder.turns import Requester
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.results import Photo
 from smart_filter_workers.stock import ingest
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 
 PATH = "/v1/backgrounds/tenant"
 OTHER = Tenant("other")

@@ -27,7 +27,7 @@ from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
 PREPARED = (CounterName.ATTEMPTS, CounterName.BATCHES, CounterName.BATCHED)

@@ -28,7 +28,7 @@ from smart_filter_tests.corrected_jobs import photo_of, submit_finished
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 
 POLICIES = Path(__file__).parents[2] / "deploy" / "storage"
 BUCKET = "arn:aws:s3:::smart-filter"

@@ -42,7 +42,7 @@ from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.runtime import runner
 from smart_filter_workers.runtime.claiming import claims
 from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 
 KEY = {"Idempotency-Key": "once"}
 # The API gives up after this; a busy machine also makes it give up other requests, which the

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 
 
 @contextmanager

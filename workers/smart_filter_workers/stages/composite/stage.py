@@ -55,15 +55,15 @@ from smart_filter_workers.stages.composite import (
     framing,
     look,
     outputs,
+    printability,
 )
 from smart_filter_workers.stages.composite.background import PeoplePhoto
 from smart_filter_workers.stages.composite.choose_background import People
 from smart_filter_workers.stages.composite.cleanup import clean_matte, grow_matte, harden_matte
-from smart_filter_workers.stages.composite.filters import apply_filters
+from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 from smart_filter_workers.stages.composite.outputs import Origin
-from smart_filter_workers.stages.composite.printability import assessment
 
 # Pixels with less coverage than this, of 255, are outside the people's outline.
 _SEEN_FROM = 26
@@ -205,7 +205,7 @@ def _draw_on(
     filters: tuple[AppliedFilter, ...] = ()
     if recipe.filters:
         is_rated = inputs.faces is not None and inputs.smiles is not None
-        scene = apply_filters.make_scene(
+        scene = drawing.make_scene(
             faces,
             inputs.smiles if is_rated else None,
             frame,
@@ -218,7 +218,7 @@ def _draw_on(
             else choose_background.infer_mood(recipe, read_people(inputs)).mood,
             seed=inputs.seed,
         )
-        filters = apply_filters.apply(picture, recipe.filters, scene)
+        filters = drawing.apply(picture, recipe.filters, scene)
     if inputs.logo is not None:
         draw_logo.draw(picture, inputs.logo, recipe.logo)
     return picture, filters
@@ -232,7 +232,7 @@ def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
     segmented = inputs.segmented
     if segmented is not None and segmented.coverage < MIN_PEOPLE_SHARE:
         segmented = None
-    return assessment.assess(
+    return printability.assess(
         inputs.photo.srgb,
         proxy_srgb=inputs.prepared.proxy_srgb,
         matte=None if segmented is None else segmented.matte,
