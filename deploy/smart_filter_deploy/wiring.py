@@ -216,8 +216,7 @@ def serve_sender(settings: Settings) -> None:
     fit this code, or memory is too small.
     """
     # The image of the API lacks one of these packages, the image of workers the other.
-    from smart_filter_api.auth.link_signer import LinkSigner  # noqa: PLC0415
-    from smart_filter_api.auth.output_links import LinkTerms  # noqa: PLC0415
+    from smart_filter_api.auth.links import LinkSigner, LinkTerms  # noqa: PLC0415
     from smart_filter_api.presenters import webhook_payload  # noqa: PLC0415
     from smart_filter_workers.sender import process  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.limits.parsing_limit import ParsingLimit
+from smart_filter_api.limits import ParsingLimit
 from smart_filter_shared.ids import Tenant
 
 LARGE = 65_537

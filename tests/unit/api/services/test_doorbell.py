@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import anyio
 import anyio.to_thread
 
-from smart_filter_api.services.loops.doorbell import QueuedDoorbell
+from smart_filter_api.services.loops import QueuedDoorbell
 from smart_filter_shared.ids import Capability
 
 FACE, SMILE = Capability("face.bench"), Capability("smile.bench")

@@ -2,7 +2,7 @@
 
 import anyio
 
-from smart_filter_api.caches.shared_reads import SharedReads
+from smart_filter_api.caches import SharedReads
 
 
 class Database:
