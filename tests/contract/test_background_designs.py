@@ -107,9 +107,7 @@ def test_stored_thumbnail_equals_the_drawing(preset: Preset) -> None:
 )
 def test_family_accepts_the_parameters_of_its_presets(preset: Preset) -> None:
     def drawing(one: Preset) -> Srgb8:
-        return library.load_design(one.family).draw(
-            one, library.new_sheet(one.name, seed=0, **SIZE)
-        )
+        return library.load_design(one.family)(one, library.new_sheet(one.name, seed=0, **SIZE))
 
     for name in preset.parameters:
         others = {key: value for key, value in preset.parameters.items() if key != name}

@@ -21,8 +21,8 @@ from smart_filter_tests.maintenance import collector
 from smart_filter_tests.serving import Api
 from smart_filter_tests.stored_results import objects, pass_time
 from smart_filter_training.evaluation import dataset_files
-from smart_filter_workers.learning import dataset_export, feedback
-from smart_filter_workers.learning.example_collector import ExampleCollector
+from smart_filter_workers.learning import dataset_export, register
+from smart_filter_workers.learning.examples import ExampleCollector
 
 SEGMENTATION, SMILE, EYES = TaskName.SEGMENTATION, TaskName.SMILE, TaskName.EYES
 EVERYWHERE = np.full((corrected_jobs.SIDE, corrected_jobs.SIDE), 255, np.uint8)
@@ -45,7 +45,7 @@ def sweep(api: Api) -> None:
 def built(api: Api, task: TaskName) -> Dataset:
     """Build a data set of the present corrections."""
     a_collector(api).collect(most=100)
-    made = feedback.build_dataset(api.bench.engine, api.bench.store, task)
+    made = register.build_dataset(api.bench.engine, api.bench.store, task)
     assert made is not None
     return made
 
@@ -141,7 +141,7 @@ def test_matte_that_leaves_people_out_on_purpose_is_not_collected(api: Api) -> N
 
     sweep(api)
 
-    assert feedback.build_dataset(api.bench.engine, api.bench.store, SEGMENTATION) is None
+    assert register.build_dataset(api.bench.engine, api.bench.store, SEGMENTATION) is None
     assert sum(built(api, SMILE).items.values()) == 1
 
 
@@ -207,7 +207,7 @@ def test_labels_of_eyes_become_patches_of_each(api: Api, tmp_path: Path) -> None
     assert [path.stem[-1] for path in folder.glob("*/open/*.png")] == ["R"]
     assert [path.stem[-1] for path in folder.glob("*/closed/*.png")] == ["L"]
     with pytest.raises(SetupFailed, match="no data set of smile"):
-        feedback.export_latest(api.bench.engine, api.bench.store, SMILE, tmp_path / "none")
+        register.export_latest(api.bench.engine, api.bench.store, SMILE, tmp_path / "none")
 
 
 def test_version_does_not_change_when_more_corrections_arrive(api: Api) -> None:

@@ -37,7 +37,7 @@ from smart_filter_tests.retention_api import (
 )
 from smart_filter_tests.serving import a_photo, fetch_and_disconnect, refusal_of
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
-from smart_filter_workers.learning import manifests
+from smart_filter_workers.learning import dataset_export
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 NOW = dt.timedelta(seconds=-60)  # older than objects of this very second
@@ -513,10 +513,10 @@ def test_manifest_is_written_by_its_claimant_until_the_claim_is_lost(stale: Benc
     slow = stale.do(datasets.claim_manifest, TaskName.SMILE, VERSION)
     assert slow is not None
 
-    manifests.write(stale.engine, stale.store, TaskName.SMILE, VERSION)
+    dataset_export.write(stale.engine, stale.store, TaskName.SMILE, VERSION)
     while_claimed = list(stale.store.stored())
     stale.execute("UPDATE data_sets SET leased_until = now()")
-    manifests.write(stale.engine, stale.store, TaskName.SMILE, VERSION)
+    dataset_export.write(stale.engine, stale.store, TaskName.SMILE, VERSION)
     written = not is_stale(stale)
     stale.do(datasets.record_manifest, slow, "0" * 64)
 

@@ -55,7 +55,7 @@ from smart_filter_workers.runtime.capabilities import ServedCapabilities
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.heartbeat import Heartbeat
 from smart_filter_workers.sender.delivery_loop import SendLimits
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 
 TROUBLES = {
     "a replica after a failover": read_only,

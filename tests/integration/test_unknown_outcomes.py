@@ -51,7 +51,7 @@ from smart_filter_tests.webhook_receiver import a_receiver, send_due
 from smart_filter_workers.runtime import runner
 from smart_filter_workers.runtime.claiming import claims
 from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 
 KEY = {"Idempotency-Key": "once"}
 # The API gives up after this; a busy machine also makes it give up other requests, which the

@@ -32,7 +32,6 @@ from smart_filter_tests import corrected_jobs, races, trainable_model
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, Clock, a_card, a_photo
-from smart_filter_workers.learning import feedback
 from smart_filter_workers.learning import register as learning_register
 from smart_filter_workers.learning.register import RegistrationContext, TrainingInfo
 from smart_filter_workers.models import catalog
@@ -301,7 +300,7 @@ def test_version_counts_the_deleted_photos_of_its_training(
         corrected_jobs.label(api, job_id, smile="huge")
     api.client.delete(f"/v1/jobs/{jobs[0]}")  # before any data set was built
     bench = api.bench
-    built = feedback.build_dataset(bench.engine, bench.store, SMILE)
+    built = learning_register.build_dataset(bench.engine, bench.store, SMILE)
     assert built is not None
     one = register(api, 0.5, data_set=built.version)
     heir = register(api, 0.75, parent=one)

@@ -14,7 +14,7 @@ import pytest
 from smart_filter_tests import drawn_eyes, drawn_faces
 from smart_filter_training import run, run_record, trainable_models
 from smart_filter_workers.networks.faces.expression import ExpressionNetwork
-from smart_filter_workers.networks.faces.eye_patches import SIZE_PX, EyePatchNetwork
+from smart_filter_workers.networks.faces.eyes import PATCH_PX, EyePatchNetwork
 
 SETTINGS = ("batch_size=32", "learning_rate=0.004", "half_precision=false", "dropout=0.1")
 
@@ -97,7 +97,7 @@ def test_drawn_pictures_are_learned(trained: Trained, tmp_path: Path) -> None:
 def test_product_opens_both_networks(expression: Trained, eyes: Trained) -> None:
     faces = ExpressionNetwork(expression.run.file.read_bytes())(np.zeros((3, 48, 48), np.uint8))
     network = EyePatchNetwork(eyes.run.file.read_bytes())
-    patches = np.random.default_rng(0).random((5, SIZE_PX, SIZE_PX), np.float32)
+    patches = np.random.default_rng(0).random((5, PATCH_PX, PATCH_PX), np.float32)
 
     assert faces.emotion.shape == (3, 8)
     assert np.allclose(faces.emotion.sum(axis=1), 1, atol=1e-5)

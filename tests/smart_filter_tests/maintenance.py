@@ -8,7 +8,7 @@ from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import Decoders, IncomingPictures
+from smart_filter_workers.stock.ingest import Decoders, IncomingPictures
 
 
 def collector(bench: Bench, **options: Any) -> GarbageCollector:  # noqa: ANN401 - its own

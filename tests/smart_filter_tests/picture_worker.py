@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.maintenance import incoming_pictures
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 
 
 @contextmanager

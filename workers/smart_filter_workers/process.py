@@ -25,7 +25,7 @@ from smart_filter_workers.artifacts.content_credentials import CredentialSigner
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.fetcher import Fetcher
-from smart_filter_workers.learning.example_collector import ExampleCollector
+from smart_filter_workers.learning.examples import ExampleCollector
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.models import catalog
@@ -45,7 +45,7 @@ from smart_filter_workers.runtime.shutdown import GracefulShutdown
 from smart_filter_workers.runtime.tracing import BatchTracer
 from smart_filter_workers.runtime.turns import Turns
 from smart_filter_workers.runtime.weights_watch import WeightsWatch
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system import resources
 from smart_filter_workers.system import resources as system_threads

@@ -19,7 +19,7 @@ from smart_filter_training.models.expression import train as expression
 from smart_filter_training.models.expression import votes
 from smart_filter_training.models.unet import train as unet
 from smart_filter_training.trainable_models import ModelCode
-from smart_filter_workers.networks.faces.eye_patches import SIZE_PX as EYE_PX
+from smart_filter_workers.networks.faces.eyes import PATCH_PX as EYE_PX
 from smart_filter_workers.networks.orientation import SIZE_PX as SCENE_PX
 
 FACES = expression.Configuration(held_out_share=0.3)

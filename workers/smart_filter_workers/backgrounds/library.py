@@ -12,7 +12,8 @@ import functools
 import importlib
 import pkgutil
 import zlib
-from typing import Final, Protocol, cast
+from collections.abc import Callable
+from typing import Final, TypeAlias, cast
 
 import numpy as np
 
@@ -37,20 +38,8 @@ _MIN_LUMA_DIFFERENCE: Final = 1.5
 _SAMPLES_PER_SIDE: Final = 64
 
 
-class Design(Protocol):
-    """A family of backgrounds: a module of `designs`."""
-
-    def draw(self, preset: Preset, sheet: Sheet) -> Srgb8:
-        """Return a drawing of a preset of this family; (height, width, 3) uint8 sRGB."""
-        ...
-
-
-class Surface(Protocol):
-    """A family that other designs can be printed on."""
-
-    def texture(self, preset: Preset, sheet: Sheet) -> Field:
-        """Return the factor, about 1, of the surface's relief on a print; on a small sheet."""
-        ...
+Design: TypeAlias = Callable[[Preset, Sheet], Srgb8]
+Texture: TypeAlias = Callable[[Preset, Sheet], Field]
 
 
 def draw(
@@ -72,7 +61,7 @@ def draw_uncached(
     """Return the background `name`, always drawn again from the design; otherwise as `draw`."""
     preset, surface = find_preset(name)
     empty = new_sheet(preset.name, seed=seed, width=width, height=height, camera=camera)
-    drawing = load_design(preset.family).draw(preset, empty)
+    drawing = load_design(preset.family)(preset, empty)
     return drawing if surface is None else print_on(drawing, surface, seed=seed)
 
 
@@ -83,8 +72,8 @@ def print_on(drawing: Srgb8, surface: Preset, *, seed: int) -> Srgb8:
     """
     height, width = drawing.shape[:2]
     below = new_sheet(surface.name, seed=seed, width=width, height=height)
-    family = cast("Surface", load_design(surface.family))
-    return below.shade(drawing, family.texture(surface, below))
+    texture = cast("Texture", _find_functions("texture_")[surface.family])
+    return below.shade(drawing, texture(surface, below))
 
 
 def new_sheet(
@@ -97,23 +86,25 @@ def new_sheet(
 
 
 def list_families() -> frozenset[str]:
-    """Return the families that can be drawn: the names of the modules among the designs."""
-    return frozenset(_find_modules())
-
-
-@functools.cache
-def _find_modules() -> dict[str, str]:
-    """Return the modules of the families, in any folder of the designs, by family."""
-    modules = pkgutil.walk_packages(designs.__path__, f"{designs.__name__}.")
-    return {module.name.rpartition(".")[2]: module.name for module in modules if not module.ispkg}
+    """Return the families that can be drawn: the functions `draw_FAMILY` of the designs."""
+    return frozenset(_find_functions("draw_"))
 
 
 def load_design(family: str) -> Design:
-    """Return the family's design.  Raises KeyError when no module has this name."""
-    if family not in list_families():
-        raise KeyError(family)
-    # A contract test checks that each module implements Design.
-    return cast("Design", importlib.import_module(_find_modules()[family]))
+    """Return the function that draws a family.  Raises KeyError when there is none."""
+    # A contract test checks that each function is a Design.
+    return cast("Design", _find_functions("draw_")[family])
+
+
+@functools.cache
+def _find_functions(prefix: str) -> dict[str, object]:
+    """Return the designs' functions whose names begin with a prefix, by the rest of the name."""
+    return {
+        name.removeprefix(prefix): function
+        for module in pkgutil.iter_modules(designs.__path__, f"{designs.__name__}.")
+        for name, function in vars(importlib.import_module(module.name)).items()
+        if name.startswith(prefix)
+    }
 
 
 @functools.lru_cache(maxsize=MAX_CACHED_DRAWINGS)

@@ -27,9 +27,8 @@ from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import FrameOutcome
 from smart_filter_workers.live import frames, messages
 from smart_filter_workers.live import pipeline as films
-from smart_filter_workers.live.backdrop import Backdrop
 from smart_filter_workers.live.messages import AnotherToken, CloseCode, Hello
-from smart_filter_workers.live.pipeline import FramePipeline, RenderedFrame
+from smart_filter_workers.live.pipeline import Backdrop, FramePipeline, RenderedFrame
 from smart_filter_workers.live.session_registry import SessionRegistry
 from smart_filter_workers.live.shutter import Shutter, summarize_frame
 from smart_filter_workers.results import Srgb8

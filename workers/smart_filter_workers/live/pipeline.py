@@ -14,6 +14,8 @@ measured against a picture that is averaged in the same way, so that a slow move
 it shows, and the averages of coverage and picture belong to the same moment. The finished matte is
 smoothed: smoothing the output of the network took away 2 % of the flicker, this takes away seven
 eighths (docs/measurements.md).
+
+The background behind the people of one connection, drawn once and kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,11 +25,17 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.rating import Rating, rate
-from smart_filter_shared.recipe import Edge
-from smart_filter_shared.results import MIN_PEOPLE_SHARE, Face
+from smart_filter_shared.recipe import (
+    SUBJECT_MATCHED_KINDS,
+    Background,
+    BackgroundKind,
+    Edge,
+    Recipe,
+)
+from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Face, Frame
+from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.live import frames
-from smart_filter_workers.live.backdrop import Backdrop, BackgroundChoice
 from smart_filter_workers.live.models import FACES_SIDE_PX, PEOPLE_SIDE_PX, FrameFaces, LiveModels
 from smart_filter_workers.networks.coordinates import to_proxy
 from smart_filter_workers.opencv import cv2
@@ -40,6 +48,9 @@ from smart_filter_workers.results import (
     Segmentation,
     Srgb8,
 )
+from smart_filter_workers.stages.composite import background, choose_background
+from smart_filter_workers.stages.composite.background import PeoplePhoto
+from smart_filter_workers.stages.composite.choose_background import People
 from smart_filter_workers.stages.composite.cleanup import clean_matte
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.regions import Region
@@ -61,6 +72,11 @@ MOVES_ABOVE: Final = 12.0
 # Cells around a moving cell that also count as moving: movement uncovers and covers them.
 REACH_CELLS: Final = 2
 
+# Before the choice: the client's own room, too blurred to recognize anything.
+_INITIAL_BACKGROUND: Final = Background(BackgroundKind.BLUR, "0.8")
+# Frames before the choice: a camera that has just started is too dark, and people still move.
+_WARM_UP_FRAMES: Final = 6
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedFrame:
@@ -73,6 +89,14 @@ class PreparedFrame:
     srgb: Srgb8
     for_faces: PreparedPhoto
     for_people: PreparedPhoto
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundChoice:
+    """A background chosen for the people: the name of a preset, and the reason."""
+
+    name: str | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +128,83 @@ def prepare_frame(
     return PreparedFrame(
         srgb, _shrink_frame(srgb, FACES_SIDE_PX), _shrink_frame(srgb, PEOPLE_SIDE_PX)
     )
+
+
+class Backdrop:
+    """The background behind the people; for one thread at a time."""
+
+    def __init__(self, asked: Background, *, seed: int, picture: Srgb8 | None = None) -> None:
+        """Create a background that is not chosen or drawn yet.
+
+        asked: the requested background, as `smart_filter_shared.live.backgrounds` reads it, or a
+        `file`, which is `picture`, (H, W, 3) uint8.  seed: for the random parts of a design.
+        """
+        self._asked = asked
+        self._seed = seed
+        self._picture = picture
+        self._chosen = None if asked.kind in SUBJECT_MATCHED_KINDS else _use_requested(asked)
+        self._drawn: Srgb8 | None = None
+        self._frames_of_people = 0
+
+    @property
+    def asked(self) -> Background:
+        """The requested background."""
+        return self._asked
+
+    @property
+    def keeps_photo(self) -> bool:
+        """Whether frames keep their own background."""
+        return self._asked.kind == BackgroundKind.KEEP
+
+    def choose(
+        self, prepared: PreparedPhoto, segmented: Segmentation, seen: FrameFaces
+    ) -> BackgroundChoice | None:
+        """Choose a background for the people of a frame, if due; return a choice made just now."""
+        if self._chosen is not None or segmented.coverage < MIN_PEOPLE_SHARE:
+            return None
+        self._frames_of_people += 1
+        if self._frames_of_people < _WARM_UP_FRAMES:
+            return None
+        people = People(prepared, segmented, seen.faces.faces, seen.smiles)
+        self._chosen = choose_background.resolve(
+            Recipe(background=self._asked),
+            people,
+            seed=self._seed,
+            collection=Collection(),
+            may_keep=False,
+        )
+        return BackgroundChoice(self._chosen.name, self._chosen.reason)
+
+    def draw_behind(self, srgb: Srgb8, prepared: PreparedPhoto, segmented: Segmentation) -> Srgb8:
+        """Return the background of a frame, of the frame's size; the caller may overwrite it."""
+        chosen = self._chosen or _use_requested(_INITIAL_BACKGROUND)
+        asked = self._asked if self._chosen is not None else _INITIAL_BACKGROUND
+        photo = PeoplePhoto(
+            srgb,
+            prepared.proxy_srgb,
+            faces=prepared.proposals,
+            matte=segmented.matte,
+            evidence=segmented.evidence,
+        )
+        if chosen.kind == BackgroundKind.BLUR:
+            return self._draw(chosen, asked, photo)
+        if self._drawn is None or self._drawn.shape != srgb.shape:
+            self._drawn = self._draw(chosen, asked, photo)
+        return self._drawn.copy()
+
+    def _draw(self, chosen: ChosenBackground, asked: Background, photo: PeoplePhoto) -> Srgb8:
+        height, width = photo.srgb.shape[:2]
+        if background.is_photo(chosen):
+            return photo.srgb.copy()
+        return background.draw(
+            chosen,
+            Frame(width, height, scale=1, left=0, top=0),
+            photo,
+            recipe=Recipe(background=asked),
+            seed=self._seed,
+            collection=Collection(),
+            picture=self._picture,
+        )
 
 
 class FramePipeline:
@@ -146,7 +247,7 @@ class FramePipeline:
         )
         segmented = clean_matte(segmented, frame.for_people, faces)
         self._faces = tuple(to_proxy(face, frame.for_faces) for face in faces)
-        choice = backdrop.choose(frame.srgb, frame.for_people, segmented, seen)
+        choice = backdrop.choose(frame.for_people, segmented, seen)
         made = self._composited(frame, segmented, seen, backdrop, seconds)
         return RenderedFrame(
             content=frames.encode_frame(made),
@@ -276,3 +377,9 @@ def _small(srgb: Srgb8) -> Floats:
     height, width = srgb.shape[:2]
     size = (max(1, width // CELL_PX), max(1, height // CELL_PX))
     return cv2.resize(srgb, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def _use_requested(asked: Background) -> ChosenBackground:
+    name = asked.value if asked.kind == BackgroundKind.PRESET else None
+    blur = float(asked.value or 0) if asked.kind == BackgroundKind.BLUR else 0.0
+    return ChosenBackground(asked.kind, name, (), "asked for", blur=blur)

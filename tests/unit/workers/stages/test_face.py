@@ -11,6 +11,7 @@ from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.results import Face
 from smart_filter_tests import portrait
 from smart_filter_workers.results import PreparedPhoto, Srgb8
+from smart_filter_workers.stages.composite.stage import detect_faces, faces_of_people
 from smart_filter_workers.stages.face import stage
 
 _POINTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.3, 0.7), (0.7, 0.7))
@@ -92,6 +93,6 @@ def test_picture_without_the_face_stage_heeds_changes_of_proposed_faces() -> Non
         changes=FaceChanges((removed.box,), ((200.0, 300.0, 50.0, 50.0),)),
     )
 
-    assert [face.box for face in inputs.detected_faces] == [kept.box, (200, 300, 50, 50)]
+    assert [face.box for face in detect_faces(inputs)] == [kept.box, (200, 300, 50, 50)]
     # A face that does not count is still a part of the people.
-    assert [face.box for face in inputs.faces_of_people][2:] == [removed.box]
+    assert [face.box for face in faces_of_people(inputs)][2:] == [removed.box]

@@ -17,7 +17,7 @@ from smart_filter_shared.recipe import (
     Recipe,
 )
 from smart_filter_shared.recipe.framing import DOTS_PER_INCH
-from smart_filter_shared.results import ChosenBackground, Frame
+from smart_filter_shared.results import Frame
 from smart_filter_wire.findings import AppliedFilter
 from smart_filter_workers import images
 from smart_filter_workers.images import EncodingOptions, encoding, previews
@@ -119,12 +119,20 @@ def add_cut_out_files(
 
 
 def list_changes(
-    chosen: ChosenBackground, filters: Sequence[AppliedFilter], *, is_lit: bool, has_logo: bool
+    drawn: BackgroundKind | None,
+    filters: Sequence[AppliedFilter],
+    *,
+    is_lit: bool,
+    has_logo: bool,
 ) -> list[Edit]:
-    """Return the edits of the background and by drawings.  is_lit: the light was corrected."""
+    """Return the edits of the background and by drawings.
+
+    drawn: the kind of another background; None for the photo's own.  is_lit: whether its light was
+    corrected.
+    """
     changes: list[Edit] = []
-    if not background.is_photo(chosen):
-        changes = [_EDITS.get(BackgroundKind(chosen.kind), Edit.BACKGROUND_REPLACED)]
+    if drawn is not None:
+        changes = [_EDITS.get(drawn, Edit.BACKGROUND_REPLACED)]
     if is_lit:
         changes = [Edit.LIGHT_CORRECTED]
     if any(filter_.applied for filter_ in filters):

@@ -1,12 +1,15 @@
 """Composite stage: make a job's picture, cut-out and matte at full resolution."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smart_filter_shared.errors import NoMask
+from smart_filter_shared.feedback.face_changes import Box as FaceBox
+from smart_filter_shared.feedback.face_changes import FaceChanges
 from smart_filter_shared.recipe import (
     CUTOUT_OUTPUTS,
     PICTURE_OUTPUTS,
@@ -17,17 +20,29 @@ from smart_filter_shared.recipe import (
     Output,
     Recipe,
 )
-from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Face, Frame
+from smart_filter_shared.results import (
+    MIN_PEOPLE_SHARE,
+    ChosenBackground,
+    Face,
+    Faces,
+    Frame,
+    Smiles,
+)
 from smart_filter_wire.findings import AppliedFilter, OutlineContrast
 from smart_filter_wire.printability import Printability
 from smart_filter_wire.takes import TakeReport
 from smart_filter_workers import images, photo_regions
 from smart_filter_workers.backgrounds.choice import subject_stats
+from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.networks.coordinates import estimate_landmarks
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (
     HALF_LEVEL,
     CompositeResult,
     Matte8,
+    MatteDrawing,
+    Photo,
+    PreparedPhoto,
     Segmentation,
     Srgb8,
     Srgba8,
@@ -40,17 +55,15 @@ from smart_filter_workers.stages.composite import (
     framing,
     look,
     outputs,
+    printability,
 )
 from smart_filter_workers.stages.composite.background import PeoplePhoto
+from smart_filter_workers.stages.composite.choose_background import People
 from smart_filter_workers.stages.composite.cleanup import clean_matte, grow_matte, harden_matte
-from smart_filter_workers.stages.composite.filters import apply_filters
+from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
-from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 from smart_filter_workers.stages.composite.outputs import Origin
-from smart_filter_workers.stages.composite.printability import assessment
-
-__all__ = ["Inputs", "Models", "run"]
 
 # Pixels with less coverage than this, of 255, are outside the people's outline.
 _SEEN_FROM = 26
@@ -62,6 +75,32 @@ class Models(TypedDict):
     composite: Compositor
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The stage's inputs for one job; None for a stage that the job did not run.
+
+    background: the background file that was uploaded or fetched, if any.
+    collection: the backgrounds that the caller may name, and that `auto` chooses from.
+    logo: of the recipe, (H, W, 4) uint8 sRGB, premultiplied.
+    drawn: the users' corrections of the matte, in order.  changes: theirs of the faces.
+    take: how the photo was composed of several, if it was.
+    """
+
+    photo: Photo
+    background: Photo | None
+    prepared: PreparedPhoto
+    segmented: Segmentation | None
+    faces: Faces | None
+    smiles: Smiles | None
+    recipe: Recipe
+    seed: int
+    collection: Collection = field(default_factory=Collection)
+    logo: NDArray[np.uint8] | None = None
+    drawn: tuple[MatteDrawing, ...] = ()
+    take: TakeReport | None = None
+    changes: FaceChanges = field(default_factory=FaceChanges)
+
+
 def run(models: Models, batch: Sequence[Inputs]) -> list[CompositeResult]:
     """Return each job's image, cut-out and matte."""
     return [_composite(models["composite"], inputs) for inputs in batch]
@@ -69,7 +108,7 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[CompositeResult]:
 
 def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
     recipe, asked = inputs.recipe, set(inputs.recipe.outputs)
-    faces, owners, regions = inputs.detected_faces, None, None
+    faces, owners, regions = detect_faces(inputs), None, None
     if inputs.segmented is not None:
         owners = inputs.segmented.owners
         if Output.REGIONS in asked:
@@ -78,10 +117,14 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
     inputs = _turn_upright(inputs)
     if inputs.segmented is not None:
         inputs = replace(inputs, segmented=_correct_matte(inputs, inputs.segmented))
-    photo, segmented, exact = inputs.photo, inputs.segmented, inputs.exact_matte
+    photo, segmented, exact = inputs.photo, inputs.segmented, _exact_matte(inputs)
     if segmented is not None and exact is not None and not exact.any():
         raise NoMask("the mask is empty: it keeps nothing of the photo")
-    chosen = choose_background.resolve(inputs) if PICTURE_OUTPUTS & asked else None
+    people, chosen = read_people(inputs), None
+    if PICTURE_OUTPUTS & asked:
+        chosen = choose_background.resolve(
+            recipe, people, seed=inputs.seed, collection=inputs.collection
+        )
     keeps = chosen is None or chosen.kind == BackgroundKind.KEEP
     whole = cut = None
     wants = CUTOUT_OUTPUTS & asked or recipe.framing.asks_for_people
@@ -122,14 +165,18 @@ def _add_picture(
     recipe, frame, curve = inputs.recipe, origin.frame, None
     if chosen.kind == BackgroundKind.KEEP and recipe.background.kind == BackgroundKind.AUTO:
         curve = background.find_curve(inputs.prepared.proxy_srgb)
-    if cut is None or background.is_photo(chosen):
+    is_photo = background.is_photo(chosen)
+    if cut is None or is_photo:
         picture: Srgb8 | Srgba8 = background.keep_photo(inputs.photo.srgb, curve, frame)
     else:
         picture, contrast = _picture(compositor, cut, chosen, inputs, faces=faces, frame=frame)
         chosen = replace(chosen, contrast=contrast)
-    picture, filters = _draw_on(picture, inputs, chosen, faces, frame)
+    picture, filters = _draw_on(picture, inputs, faces, frame, hides_others=not is_photo)
     changes = outputs.list_changes(
-        chosen, filters, is_lit=curve is not None, has_logo=inputs.logo is not None
+        None if is_photo else BackgroundKind(chosen.kind),
+        filters,
+        is_lit=curve is not None,
+        has_logo=inputs.logo is not None,
     )
     made = replace(made, background=chosen, filters=filters)
     return outputs.add_picture_files(made, picture, recipe, origin, changes)
@@ -144,9 +191,10 @@ def _list_swaps(take: TakeReport | None) -> tuple[tuple[int, int], ...]:
 def _draw_on(
     picture: Srgb8 | Srgba8,
     inputs: Inputs,
-    chosen: ChosenBackground,
     faces: Sequence[Face],
     frame: Frame,
+    *,
+    hides_others: bool,
 ) -> tuple[Srgb8 | Srgba8, tuple[AppliedFilter, ...]]:
     """Return the picture with the recipe's filters and logo, and the result of each filter."""
     recipe, segmented = inputs.recipe, inputs.segmented
@@ -157,18 +205,20 @@ def _draw_on(
     filters: tuple[AppliedFilter, ...] = ()
     if recipe.filters:
         is_rated = inputs.faces is not None and inputs.smiles is not None
-        scene = apply_filters.make_scene(
+        scene = drawing.make_scene(
             faces,
             inputs.smiles if is_rated else None,
             frame,
             matte=None if segmented is None else segmented.matte,
             photo_width=inputs.prepared.width,
-            hides_others=not background.is_photo(chosen),
+            hides_others=hides_others,
             # The same mood that chooses a background.
-            mood=None if inputs.smiles is None else choose_background.infer_mood(inputs).mood,
+            mood=None
+            if inputs.smiles is None
+            else choose_background.infer_mood(recipe, read_people(inputs)).mood,
             seed=inputs.seed,
         )
-        filters = apply_filters.apply(picture, recipe.filters, scene)
+        filters = drawing.apply(picture, recipe.filters, scene)
     if inputs.logo is not None:
         draw_logo.draw(picture, inputs.logo, recipe.logo)
     return picture, filters
@@ -182,7 +232,7 @@ def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
     segmented = inputs.segmented
     if segmented is not None and segmented.coverage < MIN_PEOPLE_SHARE:
         segmented = None
-    return assessment.assess(
+    return printability.assess(
         inputs.photo.srgb,
         proxy_srgb=inputs.prepared.proxy_srgb,
         matte=None if segmented is None else segmented.matte,
@@ -212,7 +262,7 @@ def _correct_matte(inputs: Inputs, segmented: Segmentation) -> Segmentation:
     if inputs.recipe.mask == Mask.UPLOAD:
         final = _use_transparency(inputs.photo.alpha, segmented)
     else:
-        final = clean_matte(segmented, inputs.prepared, inputs.faces_of_people)
+        final = clean_matte(segmented, inputs.prepared, faces_of_people(inputs))
     if not inputs.drawn:
         return final
     return apply_corrections.draw_over_matte(
@@ -235,14 +285,14 @@ def _cut(
 ) -> CutOut:
     """Return the people cut out.  exact: the matte that came with the photo, at its size."""
     recipe, photo, matte = inputs.recipe, inputs.photo, segmented.matte
-    if segmented.coverage < MIN_PEOPLE_SHARE and not inputs.has_mask:
+    if segmented.coverage < MIN_PEOPLE_SHARE and not has_mask(inputs):
         matte = np.zeros_like(matte)
     cut = compositor.cut(
         photo.srgb,
         proxy_srgb=inputs.prepared.proxy_srgb,
         matte=matte,
         edge=recipe.edge,
-        faces=inputs.faces_of_people,
+        faces=faces_of_people(inputs),
     )
     if exact is not None:
         cut = replace(cut, matte=exact)
@@ -325,7 +375,7 @@ def _picture(
             faces,
             matte=segmented.matte,
             # The user who sent the matte says where people are.
-            evidence=None if inputs.has_mask else segmented.evidence,
+            evidence=None if has_mask(inputs) else segmented.evidence,
         ),
         recipe=inputs.recipe,
         seed=inputs.seed,
@@ -343,3 +393,46 @@ def _picture(
         photo_ends=frame.place((0, photo.srgb.shape[0]))[1] / frame.height,
     )
     return look.join_people(compositor, cut, behind, inputs.recipe.look, scene), contrast
+
+
+def detect_faces(inputs: Inputs) -> tuple[Face, ...]:
+    """Return the detected faces, or the proposed ones when the face stage did not run."""
+    if inputs.faces is not None:
+        return inputs.faces.faces
+    kept = inputs.changes.without_changed(inputs.prepared.proposals)
+    return (*kept, *map(_face_in, inputs.changes.added))
+
+
+def faces_of_people(inputs: Inputs) -> tuple[Face, ...]:
+    """Return the faces, and those that a user removed: they are still parts of people."""
+    return (*detect_faces(inputs), *map(_face_in, inputs.changes.removed))
+
+
+def _face_in(box: FaceBox) -> Face:
+    return Face(box, 1.0, estimate_landmarks(box), added=True)
+
+
+def read_people(inputs: Inputs) -> People:
+    """Return the people of a photo, as a background is chosen for them."""
+    return People(
+        inputs.prepared,
+        inputs.segmented,
+        () if inputs.faces is None else inputs.faces.faces,
+        inputs.smiles,
+        has_mask=has_mask(inputs),
+        is_drawn=bool(inputs.drawn),
+    )
+
+
+def has_mask(inputs: Inputs) -> bool:
+    """Return whether the user sent the matte; it counts however little it covers."""
+    return inputs.recipe.mask == Mask.UPLOAD or any(
+        drawing.mask is not None for drawing in inputs.drawn
+    )
+
+
+def _exact_matte(inputs: Inputs) -> Matte8 | None:
+    """Return the matte that came with the photo, (H, W); None without, or if corrected."""
+    if inputs.drawn:
+        return inputs.drawn[-1].mask if inputs.drawn[-1].as_sent else None
+    return inputs.photo.alpha if inputs.recipe.mask == Mask.UPLOAD else None

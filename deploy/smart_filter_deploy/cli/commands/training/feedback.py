@@ -14,8 +14,8 @@ from smart_filter_deploy.cli.terminal.text import examples, print_json, print_li
 from smart_filter_shared.feedback import datasets
 from smart_filter_shared.feedback.datasets import Dataset
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.learning import dataset_export, manifests
-from smart_filter_workers.learning import feedback as learning
+from smart_filter_workers.learning import dataset_export
+from smart_filter_workers.learning import register as learning
 
 _task = click.argument("task", type=click.Choice([str(task) for task in datasets.TASKS]))
 
@@ -88,7 +88,7 @@ def show(task: str, version: int, *, as_json: bool) -> None:
             f"there is no data set {task} {version}: see `feedback list`", WRONG_USAGE
         )
     if as_json:
-        print_json(manifests.build_document(matching[0], items))
+        print_json(dataset_export.build_document(matching[0], items))
         return
     print_line(_format_version(matching[0]))
     for item in items:
@@ -126,7 +126,7 @@ def export(task: str, version: int, folder: Path, *, as_json: bool) -> None:
 
 def _document(data_set: Dataset) -> dict[str, object]:
     return {
-        **manifests.describe_version(data_set),
+        **dataset_export.describe_version(data_set),
         "manifest_digest": data_set.manifest_digest,
     }
 

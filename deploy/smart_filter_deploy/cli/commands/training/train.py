@@ -31,7 +31,7 @@ from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run import Outcome
 from smart_filter_training.trainable_models import RunSettings, TrainableModel
-from smart_filter_workers.learning import feedback, register
+from smart_filter_workers.learning import register
 from smart_filter_workers.learning.register import RegistrationContext, TrainingInfo
 from smart_filter_workers.models import catalog
 from smart_filter_workers.weights.trained_weights import TrainedWeights
@@ -197,7 +197,7 @@ def _fine_tune(
 
 def _build_dataset(servers: Backends, model: TrainableModel) -> Dataset:
     task = model.code.CARD.task
-    built = feedback.build_dataset(servers.engine, servers.store, task)
+    built = register.build_dataset(servers.engine, servers.store, task)
     if built is None:
         raise SetupFailed(
             f"there are no corrections of {task} with consent: clients send them with"
@@ -223,7 +223,7 @@ def _exported_pictures(servers: Backends, data: Dataset, folder: Path) -> Iterat
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        feedback.export_latest(servers.engine, servers.store, data.task, folder)
+        register.export_latest(servers.engine, servers.store, data.task, folder)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

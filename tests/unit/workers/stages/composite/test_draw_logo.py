@@ -18,7 +18,7 @@ from smart_filter_shared.recipe import (
 from smart_filter_shared.recipe.framing import read_margin, read_size
 from smart_filter_tests.composite_jobs import JPEG_LEVELS, a_job, composite, decode_pixels
 from smart_filter_workers.stages.composite.draw_logo import LogoBox, place_logo
-from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.composite.stage import Inputs
 
 NO_MARGIN = read_margin("0px")
 RED, HALF_BLUE, CLEAR = (255, 0, 0, 255), (0, 0, 128, 128), (0, 0, 0, 0)

@@ -14,8 +14,8 @@ from smart_filter_tests.subjects import faces_showing
 from smart_filter_wire.findings import Eyes
 from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.composite import stage
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Scene
 from smart_filter_workers.stages.composite.filters.plugins import caption
-from smart_filter_workers.stages.composite.filters.scene import FilterVerdict, Scene
 
 # In the middle of the person of `a_job`, and next to it, in the background.
 INSIDE, NEXT_TO_PERSON = a_face(120, 90, 16), a_face(30, 90, 12)

@@ -43,10 +43,10 @@ from smart_filter_workers.results import (
     Stroke,
 )
 from smart_filter_workers.stages.composite import outputs
-from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.look import NO_LOOK
+from smart_filter_workers.stages.composite.stage import Inputs
 from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.stages.segmentation.people import instance_map
+from smart_filter_workers.stages.segmentation.people import separation
 from smart_filter_workers.stages.segmentation.people.person_selection import select_persons
 
 
@@ -182,7 +182,7 @@ def test_pixels_belong_to_kept_persons(wanted: PersonSelection, numbers: set[int
     people = People(np.maximum(*mattes), mattes)
 
     kept = select_persons(people, wanted, prepared_photo(noise(10, 30)))
-    whose: InstanceMap = instance_map.build_instance_map(kept, like=people.matte)
+    whose: InstanceMap = separation.build_instance_map(kept, like=people.matte)
 
     assert set(kept) == numbers
     assert set(np.unique(whose)) - {0} == numbers

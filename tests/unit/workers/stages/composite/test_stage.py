@@ -41,8 +41,8 @@ from smart_filter_workers.results import (
 )
 from smart_filter_workers.stages.composite import apply_corrections, choose_background
 from smart_filter_workers.stages.composite.choose_background import infer_mood
-from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.look import NO_LOOK
+from smart_filter_workers.stages.composite.stage import Inputs, read_people
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,12 @@ def test_people_cut_off_at_the_thighs_get_no_place() -> None:
     cut_off = replace(inputs, segmented=at_thighs)
 
     chosen, chosen_cut_off = (
-        {choose_background.resolve(replace(job, seed=seed)).name for seed in range(20)}
+        {
+            choose_background.resolve(
+                job.recipe, read_people(job), seed=seed, collection=job.collection
+            ).name
+            for seed in range(20)
+        }
         for job in (inputs, cut_off)
     )
 
@@ -420,4 +425,7 @@ def test_mood_is_that_of_the_people_who_stay() -> None:
         smiles=smiles_of(SmileLevel.NONE, SmileLevel.HUGE),
     )
 
-    assert infer_mood(inputs).read_from == "1 person, smiling broadly, eyes open"
+    assert (
+        infer_mood(inputs.recipe, read_people(inputs)).read_from
+        == "1 person, smiling broadly, eyes open"
+    )

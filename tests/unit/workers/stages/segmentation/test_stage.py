@@ -21,17 +21,14 @@ from smart_filter_workers.stages.segmentation.models.base import People, Segment
 from smart_filter_workers.stages.segmentation.models.grabcut import CARD as GRABCUT
 from smart_filter_workers.stages.segmentation.models.grabcut import GrabCut
 from smart_filter_workers.stages.segmentation.models.isnet import Salient, drop_guesses
-from smart_filter_workers.stages.segmentation.people import split_instances
-from smart_filter_workers.stages.segmentation.people.persons import Person, is_upright
-from smart_filter_workers.stages.segmentation.people.subject_filter import (
+from smart_filter_workers.stages.segmentation.people import separation
+from smart_filter_workers.stages.segmentation.people.person_selection import (
     select_subject_faces,
     split_bystanders,
 )
+from smart_filter_workers.stages.segmentation.people.persons import Person, is_upright
+from smart_filter_workers.stages.segmentation.seeds import parse_box, parse_strokes
 from smart_filter_workers.stages.segmentation.stage import Inputs
-from smart_filter_workers.stages.segmentation.strokes import (
-    parse_box,
-    parse_strokes,
-)
 
 GRAY = np.full((256, 256, 3), 128, np.uint8)
 
@@ -218,7 +215,7 @@ def test_hidden_person_is_neither_counted_nor_numbered() -> None:
     hidden, seen = column(2, 8), column(20, 40)
     matte = matte_of(seen)
     matte[:, 2:8] = 40  # a faint trace, as the edges of a matte leave it
-    people = People(matte, split_instances.split_by_person(matte, [hidden, seen]))
+    people = People(matte, separation.split_by_person(matte, [hidden, seen]))
 
     result = run_stage(people, Recipe(persons=(1,)))
 
@@ -230,11 +227,11 @@ def test_every_person_has_a_matte_of_the_whole_size() -> None:
     matte = np.full((2 * HEIGHT, 2 * WIDTH), 255, np.uint8)
     nothing = np.zeros((HEIGHT, WIDTH), np.bool_)
 
-    left, right = split_instances.split_by_person(matte, [column(5, 15), column(40, 50)])
+    left, right = separation.split_by_person(matte, [column(5, 15), column(40, 50)])
 
     assert (left[40, 20], right[40, 90]) == (255, 255)
-    assert len(split_instances.split_by_person(matte, [nothing, nothing])) == 1
-    assert np.array_equal(split_instances.split_by_person(matte, [column(5, 15)]), [matte])
+    assert len(separation.split_by_person(matte, [nothing, nothing])) == 1
+    assert np.array_equal(separation.split_by_person(matte, [column(5, 15)]), [matte])
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from smart_filter_shared.results import Point
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.stages.composite.filters import drawings
-from smart_filter_workers.stages.composite.filters.scene import FilterVerdict, Head, Scene
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Head, Scene
 
 _RGBA: Final = 4
 _WHOLE: Final = 255

@@ -29,7 +29,7 @@ from smart_filter_workers.networks.runtimes.network_cache import open_first
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.stages.segmentation.people.split_instances import split_by_person
+from smart_filter_workers.stages.segmentation.people.separation import split_by_person
 from smart_filter_workers.weights import allowlist
 
 DEFAULT: Final = "COCO-InstanceSegmentation/mask_rcnn_X_101_32x8d_FPN_3x"

@@ -48,17 +48,20 @@ from smart_filter_workers.stages.segmentation.mattes.two_pass import segment_in_
 from smart_filter_workers.stages.segmentation.models.base import Look, People, Segmenter
 from smart_filter_workers.stages.segmentation.models.isnet import CARD as ISNET
 from smart_filter_workers.stages.segmentation.models.isnet import Salient
-from smart_filter_workers.stages.segmentation.people import split_instances, windows
+from smart_filter_workers.stages.segmentation.people import separation, windows
 from smart_filter_workers.stages.segmentation.people.framed_pictures import set_pictured_aside
-from smart_filter_workers.stages.segmentation.people.lower_end import find_lower_end
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
-from smart_filter_workers.stages.segmentation.people.persons import Person, PersonFinder
-from smart_filter_workers.stages.segmentation.people.separation import separate_people
-from smart_filter_workers.stages.segmentation.people.subject_filter import (
+from smart_filter_workers.stages.segmentation.people.person_selection import (
     GROUP_SIZE,
     select_subject_faces,
     split_bystanders,
 )
+from smart_filter_workers.stages.segmentation.people.persons import (
+    Person,
+    PersonFinder,
+    find_lower_end,
+)
+from smart_filter_workers.stages.segmentation.people.separation import separate_people
 from smart_filter_workers.stages.segmentation.people.windows import WindowLook
 from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX
 
@@ -231,7 +234,7 @@ class PeopleSegmenter:
         confidence = (sureness + region_iou(matte_01 > fusion.HALF, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette.
         outlines = separate_people(outlines or [matte_01 > fusion.HALF], faces)
-        mattes = split_instances.split_by_person(matte, outlines)
+        mattes = separation.split_by_person(matte, outlines)
         if not is_sure:
             # Smaller areas are no persons, as by the API's contract.
             least_px = MIN_PEOPLE_SHARE * matte.size

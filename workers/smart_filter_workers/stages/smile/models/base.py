@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Smile
 from smart_filter_wire.findings import Eyes
-from smart_filter_workers.networks.faces.eye_contours import EyeContour, EyeContourNetwork
+from smart_filter_workers.networks.faces.eyes import EyeContour, EyeContourNetwork
 from smart_filter_workers.networks.faces.face_mesh import (
     LEFT_EYE,
     RIGHT_EYE,

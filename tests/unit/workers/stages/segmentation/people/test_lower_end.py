@@ -5,8 +5,7 @@ import pytest
 
 from smart_filter_shared.results import LowerEnd
 from smart_filter_workers.networks.pose import BodyPoints
-from smart_filter_workers.stages.segmentation.people.lower_end import find_lower_end
-from smart_filter_workers.stages.segmentation.people.persons import Person
+from smart_filter_workers.stages.segmentation.people.persons import Person, find_lower_end
 
 SIDE = 400
 SHOULDERS, HIPS, KNEES, ANKLES = 11, 23, 25, 27

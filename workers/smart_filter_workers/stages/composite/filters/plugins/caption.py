@@ -18,7 +18,7 @@ from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8, Srgba8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
 from smart_filter_workers.stages.composite.filters import tiles
-from smart_filter_workers.stages.composite.filters.scene import FilterVerdict, Scene
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Scene
 
 # Shares of the shorter side: size of letters at first, the smallest size tried, and the margin.
 _LARGEST, _SMALLEST, _MARGIN = 0.075, 0.026, 0.05

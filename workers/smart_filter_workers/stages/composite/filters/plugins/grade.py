@@ -12,7 +12,7 @@ from smart_filter_shared.presets import Mood
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
-from smart_filter_workers.stages.composite.filters.scene import FilterVerdict, Scene
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Scene
 
 _RGBA: Final = 4
 # Rows processed at a time: intermediate results stay in the processor's cache.

@@ -7,7 +7,7 @@ from typing import Final
 from smart_filter_shared.catalog.parameters import Parameters, str_of
 from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.stages.composite.filters import tiles
-from smart_filter_workers.stages.composite.filters.scene import FilterVerdict, Head, Scene
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Head, Scene
 from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
 
 REACH: Final = 2.6

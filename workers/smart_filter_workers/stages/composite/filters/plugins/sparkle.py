@@ -13,7 +13,7 @@ from smart_filter_shared.results import Point
 from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
 from smart_filter_workers.stages.composite.filters import tiles
-from smart_filter_workers.stages.composite.filters.scene import FilterVerdict, Head, Scene
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Head, Scene
 from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
 
 # Number of glints with an amount of 0 and of 1.

@@ -1,15 +1,22 @@
-"""The scene that filters read, and their interface: the heads, their smiles, where people are."""
+"""Filters: the scene that they read, their interface, and how they are drawn in order."""
 
+import importlib
 import math
+import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.presets import Mood
-from smart_filter_shared.results import Face, Point, Smile
-from smart_filter_wire.findings import Eyes
+from smart_filter_shared.recipe import Filter as AskedFilter
+from smart_filter_shared.results import Face, Frame, Point, Smile, Smiles
+from smart_filter_wire.findings import AppliedFilter, Eyes
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8, Srgba8
+from smart_filter_workers.stages.composite.cleanup import is_covered
+from smart_filter_workers.stages.composite.filters import plugins
+from smart_filter_workers.stages.composite.framing import face_to_canvas, place_photo
 
 # In units of the distance between the eyes of a frontal face. Source: the mean face that face
 # recognizers align to (Deng et al. 2019, "ArcFace", 112 × 112 template).
@@ -33,6 +40,9 @@ _WIDEST: Final = 2.1
 _NARROWEST: Final = 1.7
 # Least coverage, of 255, at which a pixel counts as people.
 _PEOPLE_FROM: Final = 128
+
+# Longer side of the map of people, in pixels: finer than any filter needs.
+_PEOPLE_PX: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,3 +258,76 @@ class Filter(Protocol):
         (0, 0, 0, 0) unless the filter draws on them.  parameters: complete.
         """
         ...
+
+
+def apply(
+    picture: Srgb8 | Srgba8, asked: Sequence[AskedFilter], seen: Scene
+) -> tuple[AppliedFilter, ...]:
+    """Draw the recipe's filters on a picture, in place, and return the result of each.
+
+    picture: (H, W, 3), or (H, W, 4) with straight alpha, of the canvas's size.
+    """
+    results = []
+    for filter_ in asked:
+        verdict = load_plugin(filter_.name).draw(picture, seen, filter_.parameters)
+        results.append(AppliedFilter(filter_.name, verdict.applied, verdict.reason))
+    return tuple(results)
+
+
+def list_names() -> frozenset[str]:
+    """Return the names of the available filters: the modules among the plugins."""
+    return frozenset(module.name for module in pkgutil.iter_modules(plugins.__path__))
+
+
+def load_plugin(name: str) -> Filter:
+    """Return a filter.  Raises KeyError when no plugin has this name."""
+    if name not in list_names():
+        raise KeyError(name)
+    # A contract test checks that each module implements Filter.
+    return cast("Filter", importlib.import_module(f"{plugins.__name__}.{name}"))
+
+
+def make_scene(
+    faces: Sequence[Face],
+    smiles: Smiles | None,
+    frame: Frame,
+    *,
+    matte: Matte8 | None,
+    photo_width: int,
+    hides_others: bool,
+    mood: Mood | None,
+    seed: int,
+) -> Scene:
+    """Return the scene of a photo on its canvas.
+
+    faces: in pixels of the photo; smiles: of the same faces.  matte: (h, w) uint8; None without.
+    hides_others: whether faces outside of the matte are behind a new background.
+    """
+    people = None if matte is None else _place_people(matte, photo_width, frame)
+    kept = [
+        index
+        for index, face in enumerate(faces)
+        if matte is None or not hides_others or is_covered(face, matte, photo_width)
+    ]
+    heads = find_heads(
+        [face_to_canvas(faces[index], frame) for index in kept],
+        smiles=[] if smiles is None else [smiles.smiles[index] for index in kept],
+        eyes=[] if smiles is None else [smiles.eyes[index] for index in kept],
+        people=people,
+        width=frame.width,
+        height=frame.height,
+    )
+    return Scene(frame.width, frame.height, heads, mood=mood, people=people, seed=seed)
+
+
+def _place_people(matte: Matte8, photo_width: int, frame: Frame) -> Matte8:
+    """Return a small map of the people on the canvas."""
+    share = min(1.0, _PEOPLE_PX / max(frame.width, frame.height))
+    small = Frame(
+        width=max(1, round(share * frame.width)),
+        height=max(1, round(share * frame.height)),
+        scale=share * frame.scale * photo_width / matte.shape[1],
+        left=share * frame.left,
+        top=share * frame.top,
+    )
+    return place_photo(matte, small, beyond=cv2.BORDER_CONSTANT)
