@@ -13,8 +13,11 @@ from fastapi import Depends, FastAPI
 from smart_filter_api.auth import csrf
 from smart_filter_api.auth.security_log import RefusalLog
 from smart_filter_api.http import request_checks, static_content
-from smart_filter_api.http.latency import LatencyHistogram
-from smart_filter_api.http.middleware import LastErrorMiddleware, RequestMiddleware
+from smart_filter_api.http.middleware import (
+    LastErrorMiddleware,
+    LatencyHistogram,
+    RequestMiddleware,
+)
 from smart_filter_api.openapi import document as openapi
 from smart_filter_api.problems import problem
 from smart_filter_api.reference import route as reference
@@ -28,6 +31,7 @@ from smart_filter_api.routes import (
     direct,
     events,
     jobs,
+    live,
     operator,
     outputs,
     photo,
@@ -44,7 +48,7 @@ from smart_filter_api.routes.reference import problems as routes_problems
 from smart_filter_api.s3_folders import start_check
 from smart_filter_api.s3_folders.folder_stores import FolderStores
 from smart_filter_api.s3_folders.service import open_s3_folders
-from smart_filter_api.services import container, live_access
+from smart_filter_api.services import container
 from smart_filter_api.studio import route as studio
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
@@ -100,7 +104,7 @@ def create(
     app.state.latencies = LatencyHistogram()
     app.state.traces = traces
     app.state.operators_port = operators_port
-    app.state.live = live_access.from_settings(settings.live)
+    app.state.live = live.from_settings(settings.live)
     # The last one added is the outermost: preflights are logged and counted, and pages of other
     # origins can read the problem of an error that no other handler caught.
     app.add_middleware(LastErrorMiddleware)

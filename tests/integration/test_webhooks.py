@@ -24,7 +24,7 @@ from standardwebhooks import Webhook
 
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.problems import catalog
-from smart_filter_api.schemas.webhooks import WebhookEvent
+from smart_filter_api.routes.webhooks import WebhookEvent
 from smart_filter_deploy.cli.server import program
 from smart_filter_shared.config.settings import SecretsSettings
 from smart_filter_shared.errors import SetupFailed

@@ -5,8 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api.http.documents import json_response
-from smart_filter_api.presenters.fields import render_as
+from smart_filter_api.http.documents import json_response, render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.webhooks import find_webhook, resolve_name
 from smart_filter_api.schemas.parameters import parse_id

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
+from smart_filter_api.http.documents import render_as
 from smart_filter_api.intake import json_document
-from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.s3_folders import notifications
 from smart_filter_api.s3_folders.service import S3Folders

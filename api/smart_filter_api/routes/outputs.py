@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 from smart_filter_api.auth import links
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.links import MAX_SECONDS, LinkTarget
-from smart_filter_api.http import etags
-from smart_filter_api.http.byte_ranges import RangeHeaders
+from smart_filter_api.http import documents
+from smart_filter_api.http.downloads import RangeHeaders
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import output as responses_output
 from smart_filter_api.responses import stored_object
@@ -182,7 +182,7 @@ async def get_output(
     output = await services.database.query(look)
     job, file = output.job, output.file
     if if_match is not None:
-        etags.require_match(responses_output.find_tag(output), if_match)
+        documents.require_match(responses_output.find_tag(output), if_match)
     # With `keep_nothing` the service must know when the download ends, which a link would hide.
     if file is not None and redirect and not job.keep_nothing:
         key = str(file["key"])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from smart_filter_api.presenters.fields import render_as
+from smart_filter_api.http.documents import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.parameters import Day
 from smart_filter_api.services.callers import Reader

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from smart_filter_api.problems import render
+from smart_filter_api.problems import problem
 from smart_filter_api.problems.catalog import PAGES
 from smart_filter_api.problems.problem import PAGES_PATH, describe_responses
 from smart_filter_shared.errors import NotFound
@@ -25,4 +25,4 @@ async def explain_problem(code: str) -> HTMLResponse:
     """Return the page of a problem code."""
     if code not in PAGES:
         raise NotFound(f"no problem has the code {code}; the codes are {', '.join(sorted(PAGES))}")
-    return HTMLResponse(render.render_html(code))
+    return HTMLResponse(problem.render_html(code))
