@@ -29,22 +29,17 @@ from smart_filter_api.routes import (
     deliveries,
     derive,
     direct,
-    events,
     jobs,
     live,
     operator,
     outputs,
-    photo,
     recipes,
     tenant_pictures,
     uploads,
     webhooks,
 )
-from smart_filter_api.routes import live as live_video
-from smart_filter_api.routes.access import audit, keys, session, sign_in, tenants, usage
-from smart_filter_api.routes.reference import filters, health, metrics, models
-from smart_filter_api.routes.reference import openapi as routes_openapi
-from smart_filter_api.routes.reference import problems as routes_problems
+from smart_filter_api.routes.access import keys, session, sign_in, tenants, usage
+from smart_filter_api.routes.reference import catalog, health, metrics
 from smart_filter_api.s3_folders import start_check
 from smart_filter_api.s3_folders.folder_stores import FolderStores
 from smart_filter_api.s3_folders.service import open_s3_folders
@@ -118,10 +113,9 @@ def create(
     app.routes.extend([*direct.ROUTES, studio.FILES])
     checks = [Depends(request_checks.check_parameters)]
     for resource in (
-        *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
-        *(events, uploads, live_video, recipes, tenant_pictures, batches),
-        *(keys, audit, session, tenants, usage, operator),
-        *(routes_problems, routes_openapi),
+        *(jobs, derive, outputs, catalog, backgrounds, webhooks, deliveries),
+        *(uploads, live, recipes, tenant_pictures, batches),
+        *(keys, session, tenants, usage, operator),
     ):
         app.include_router(resource.router, dependencies=checks)
     # Probes, browsers and programs written for remove.bg may send parameters that are not read.
