@@ -127,8 +127,8 @@ def test_widened_network_takes_any_number_of_pictures_of_any_size(size: tuple[in
     (together,) = run(content, values(*pictures))
 
     assert together.shape == (2, 1, *size)
-    for one, picture in zip(together, pictures, strict=True):
-        assert np.allclose(one, run(content, values(picture))[0][0], atol=1e-5)
+    for coverage, picture in zip(together, pictures, strict=True):
+        assert np.allclose(coverage, run(content, values(picture))[0][0], atol=1e-5)
 
 
 def test_network_in_eight_bits_keeps_its_last_stage_in_single_precision() -> None:
@@ -138,7 +138,9 @@ def test_network_in_eight_bits_keeps_its_last_stage_in_single_precision() -> Non
     content = isnet.quantize(widened, RANGES)
 
     assert isnet.quantize(widened, RANGES) == content
-    tensors = {one.name: one for one in onnx.load_model_from_string(content).graph.initializer}
+    tensors = {
+        tensor.name: tensor for tensor in onnx.load_model_from_string(content).graph.initializer
+    }
     assert tensors["weights_quantized"].data_type == TensorProto.INT8
     assert tensors["last"].data_type == TensorProto.FLOAT
     difference = np.abs(run(content, seen)[0] - run(widened, seen)[0])

@@ -84,10 +84,10 @@ def test_installed_networks_are_the_choices_of_the_offered_cards(folder: Path) -
 def test_offered_card_has_the_license_terms_of_the_installed_networks(folder: Path) -> None:
     mine = networks.put_network(folder, "onnx", "mine", networks.red_logit_network(), SQUARE)
     terms = {"red": "MIT OR Apache-2.0", "mine": "AGPL-3.0-only"}
-    for one in allowlist.read_allowlist(folder):
-        if one.kind == "onnx":
-            data = "my photos" if one.name == mine else ""
-            allowlist.add(folder, replace(one, license=terms[one.entry], data_terms=data))
+    for file in allowlist.read_allowlist(folder):
+        if file.kind == "onnx":
+            data = "my photos" if file.name == mine else ""
+            allowlist.add(folder, replace(file, license=terms[file.entry], data_terms=data))
 
     known = catalog.discover_models()
     cards = [known.card(TaskName.SEGMENTATION, name, folder) for name in ("onnx", "yolo")]
@@ -105,9 +105,9 @@ def test_without_research_weights_only_networks_for_commercial_use_are_choices(
     folder: Path,
 ) -> None:
     networks.put_network(folder, "onnx", "mine", networks.red_logit_network(), SQUARE)
-    for one in allowlist.read_allowlist(folder):
-        if one.entry == "mine":
-            allowlist.add(folder, replace(one, commercial=Commercial.YES))
+    for file in allowlist.read_allowlist(folder):
+        if file.entry == "mine":
+            allowlist.add(folder, replace(file, commercial=Commercial.YES))
     known = catalog.discover_models(research=False)
     models = ModelCache(known, folder, memory_limit=resources.get_limit(None))
 
@@ -192,11 +192,6 @@ def test_entry_on_other_workers_is_left_to_them(folder: Path) -> None:
         cut_out_by_onnx(folder, noise(64, 64), entry="u2net")
 
     assert not caught.value.leads, "the others of its networks are served"
-
-
-def test_network_with_weights_in_another_file_is_refused() -> None:
-    with pytest.raises(SetupFailed, match="another file"):
-        onnx_network.check_network(networks.network_with_external_weights())
 
 
 @pytest.mark.parametrize("content", [b"", b"not a network", b"PK\3\4", b"\x08\x07"])

@@ -158,9 +158,9 @@ def test_batch_gives_what_one_by_one_gives(cut_out: Segmenter, astronaut: Srgb8)
 def test_four_threads_give_the_same(cut_out: Segmenter, astronaut: Srgb8) -> None:
     (alone,) = cut_out([prepared_photo(astronaut)])
 
-    found = run_in_threads(4, lambda: [cut_out([prepared_photo(astronaut)])[0] for _ in range(3)])
+    answers = run_in_threads(4, lambda: [cut_out([prepared_photo(astronaut)])[0] for _ in range(3)])
 
-    assert all(np.array_equal(one.matte, alone.matte) for each in found for one in each)
+    assert all(np.array_equal(people.matte, alone.matte) for each in answers for people in each)
 
 
 def bounds() -> Iterator[tuple[str, dict[str, Scalar]]]:
@@ -208,8 +208,8 @@ def _settled_bytes(cut_out: Segmenter, photos: Sequence[PreparedPhoto]) -> int:
     return resources.resident_bytes()
 
 
-def _are_alike(one: People, other: People) -> bool:
-    difference = cv2.absdiff(one.matte, other.matte)
+def _are_alike(people: People, other: People) -> bool:
+    difference = cv2.absdiff(people.matte, other.matte)
     return bool((difference <= SAME_LEVELS).mean() >= SAME_SHARE)
 
 

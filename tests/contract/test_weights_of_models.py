@@ -65,7 +65,7 @@ def test_every_file_of_a_card_is_pulled_or_offered_and_of_a_default_pulled() -> 
 
 
 def test_own_weights_equal_the_listed_ones_and_are_small() -> None:
-    listed = {one.path: one.file for one in packaged.list_bundled()}
+    listed = {bundled.path: bundled.file for bundled in packaged.list_bundled()}
     there = {path for path in TRAINED.glob("**/*") if path.is_file() and path.suffix != ".py"}
     sizes = {path: path.stat().st_size for path in there if "__pycache__" not in path.parts}
 
@@ -263,7 +263,7 @@ def test_file_of_unknown_digest_is_fetched_only_when_admitted(folder: Path, site
     assert asked(site) == []
     pull(folder, entry, admit=True)
 
-    assert [one.sha256 for one in allowlist.read_allowlist(folder)] == [DIGEST]
+    assert [file.sha256 for file in allowlist.read_allowlist(folder)] == [DIGEST]
 
 
 def test_file_of_unknown_digest_must_have_the_given_one(folder: Path, site: Site) -> None:

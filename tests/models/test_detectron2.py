@@ -71,12 +71,12 @@ def test_options_hold_for_one_call(
         return people
 
     before = cut()
-    one = cut(most=1)
+    first_only = cut(most=1)
     none = [cut(threshold=1.0), cut(least_share=1.0)]
     cut(threshold=0.9, most=1, overlap=0.1, short_side=64)
 
-    assert one.persons is not None
-    assert len(one.persons) == 1
+    assert first_only.persons is not None
+    assert len(first_only.persons) == 1
     assert [(people.persons, people.matte.any()) for people in none] == [((), False)] * 2
     assert np.array_equal(before.matte, cut().matte)
 
@@ -118,11 +118,11 @@ def test_four_threads_with_other_options_give_the_same(
     all_given = [admitted.parameters(threshold=threshold) for threshold in (0.3, 0.6)]
     expected = [_matte(cut_out, photo, given) for given in all_given]
 
-    found = run_in_threads(4, lambda: [_matte(cut_out, photo, given) for given in all_given])
+    answers = run_in_threads(4, lambda: [_matte(cut_out, photo, given) for given in all_given])
 
     assert all(
         np.array_equal(matte, right)
-        for mattes in found
+        for mattes in answers
         for matte, right in zip(mattes, expected, strict=True)
     )
 
@@ -154,10 +154,10 @@ def test_faces_have_boxes_in_the_picture_and_landmarks_in_the_boxes(
     given = detectron2_faces.CARD.completed({"entry": address, "threshold": 0.3})
 
     detect = detectron2_faces.load(tmp_path)
-    found = detect([noise(120, 160), noise(64, 64)], parameters=given)
+    detected = detect([noise(120, 160), noise(64, 64)], parameters=given)
 
-    assert [len(faces) > 0 for faces in found] == [True, True]
-    for face in found[0]:
+    assert [len(faces) > 0 for faces in detected] == [True, True]
+    for face in detected[0]:
         left, top, width, height = face.box
         assert 0 <= left <= left + width <= 160.01
         assert 0 <= top <= top + height <= 120.01

@@ -25,7 +25,6 @@ from smart_filter_api.services.callers import Deriver, LinkOptions, Reader, Subm
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey
 from smart_filter_api.submission import correct as submission_correct
-from smart_filter_api.submission import derive
 from smart_filter_api.submission import derive as submission_derive
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES, Correction
@@ -73,7 +72,7 @@ async def derive_job(
     """Create a job for the photo of another job."""
     parent = await services.database.query(jobs.find_job, job_id, caller.tenant)
     async with (
-        derive.receive_derive_request(request) as sent,
+        submission_derive.receive_derive_request(request) as sent,
         idempotency.once(services, request, caller, idempotency_key, sent.fingerprint) as once,
     ):
         if once.replayed is not None:

@@ -83,24 +83,6 @@ def test_callers_at_the_same_time_wait_for_one_answer() -> None:
     assert len(source.keys) == 1
 
 
-def test_callers_share_an_answer_that_takes_longer_than_it_is_fresh() -> None:
-    source = Source()
-
-    async def answer_slowly() -> int:
-        source.seconds += 3
-        return await source.ask()()
-
-    async def look() -> None:
-        remembered: TtlCache[int] = TtlCache(2, clock=source.clock)
-        async with anyio.create_task_group() as group:
-            for _ in range(10):
-                group.start_soon(remembered.get, answer_slowly)
-
-    anyio.run(look)
-
-    assert len(source.keys) == 1
-
-
 def test_value_asked_for_before_it_was_forgotten_is_not_kept() -> None:
     source = Source()
 
@@ -183,7 +165,7 @@ def test_known_snapshot_keeps_the_jobs_that_were_accepted_since() -> None:
     async def positions() -> list[int]:
         nonlocal now
         estimator = EtaEstimator(look, clock=lambda: now)
-        found = []
+        estimated = []
         for number in range(3):
             now += 2
             await estimator.refresh()
@@ -194,9 +176,9 @@ def test_known_snapshot_keeps_the_jobs_that_were_accepted_since() -> None:
                 rank=float(number),
                 megapixels=1.0,
             )
-            found.append(estimator.estimate(job).position)
+            estimated.append(estimator.estimate(job).position)
             estimator.accept(job)
-        return found
+        return estimated
 
     assert anyio.run(positions) == [1, 2, 3]
     assert asked == [None, made_at, made_at]

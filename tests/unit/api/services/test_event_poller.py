@@ -28,10 +28,10 @@ class Database:
         if horizon is None or not self.news:
             return JobChanges(str(len(self.horizons)), {}, is_first=horizon is None)
         self.looks_for_news = len(self.horizons)
-        found = self.news.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return JobChanges(str(len(self.horizons)), found, is_first=False)
+        events = self.news.pop(0)
+        if isinstance(events, Exception):
+            raise events
+        return JobChanges(str(len(self.horizons)), events, is_first=False)
 
 
 def wake_watches(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
@@ -39,20 +39,20 @@ def wake_watches(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
 
     waiting: for each, its job, and whether it waits for the end only.
     """
-    found: list[int] = []
+    woken: list[int] = []
 
     async def wait() -> None:
         watching = EventPoller(database)
 
-        async def one(number: int, job_id: JobId, ends_only: bool) -> None:  # noqa: FBT001 - start_soon
+        async def wait_twice(number: int, job_id: JobId, ends_only: bool) -> None:  # noqa: FBT001 - start_soon
             with watching.watch(job_id, ends_only=ends_only) as watch:
                 await watch.woken()
                 await watch.woken()
-                found.append(number)
+                woken.append(number)
 
         async with anyio.create_task_group() as group:
             for number, (job_id, ends_only) in enumerate(waiting):
-                group.start_soon(one, number, job_id, ends_only)
+                group.start_soon(wait_twice, number, job_id, ends_only)
                 await anyio.lowlevel.checkpoint()
             group.start_soon(watching.run)
             with anyio.fail_after(60):
@@ -63,7 +63,7 @@ def wake_watches(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
             group.cancel_scope.cancel()
 
     anyio.run(wait)
-    return sorted(found)
+    return sorted(woken)
 
 
 async def watched(look: PollEvents, times: int) -> None:

@@ -47,12 +47,6 @@ def test_stronger_layer_overrides_a_weaker_one() -> None:
     assert (recipe.quality, recipe.edge) == (50, "best")
 
 
-def test_filters_of_a_layer_drop_those_of_weaker_layers_with_their_parameters() -> None:
-    recipe = merge([DEFAULTS, {"filters": ["grade"]}])
-
-    assert [(filter_.name, dict(filter_.params)) for filter_ in recipe.filters] == [("grade", {})]
-
-
 @pytest.mark.parametrize(
     ("layers", "sent", "format_", "background"),
     [

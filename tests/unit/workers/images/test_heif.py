@@ -92,12 +92,6 @@ def test_colors_that_were_multiplied_by_their_alpha_are_divided_again() -> None:
     assert near(corners(photo.srgb), over_white, 2 * JPEG_LEVELS)
 
 
-def test_heic_with_a_lost_thumbnail_is_decoded() -> None:
-    content = a_heic(coded_item(QUARTERS, crop_box(*SIZE), references=((b"thmb", (9,)),)))
-
-    assert near(corners(content), [RED, GREEN, BLUE, WHITE], JPEG_LEVELS)
-
-
 def an_avif_with(properties: tuple[bytes, ...], **options: object) -> bytes:
     """Return an AVIF whose pictures have more properties; its old description is left out."""
     content = encode(quarters(), "AVIF", subsampling="4:4:4", quality=95, **options)

@@ -222,16 +222,16 @@ def parsed(content: object, *, protocol: int = 2) -> checkpoints.Checkpoint:
 def test_pickle_of_the_zoo_gives_its_arrays(protocol: int, kind: Callable[[Any], Any]) -> None:
     content = {"model": kind(ARRAYS), "__author__": "Detectron2 Model Zoo"}
 
-    found = parsed(content, protocol=protocol)
+    checkpoint = parsed(content, protocol=protocol)
     packed = checkpoints.parse(an_npz(weight=ARRAYS["conv.weight"]), "it")
 
     assert np.array_equal(packed.arrays["weight"], ARRAYS["conv.weight"])
-    assert (found.author, found.by_likeness) == ("Detectron2 Model Zoo", False)
-    assert found.arrays.keys() == ARRAYS.keys()
+    assert (checkpoint.author, checkpoint.by_likeness) == ("Detectron2 Model Zoo", False)
+    assert checkpoint.arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
-        assert np.array_equal(found.arrays[name], array), name
-        assert found.arrays[name].dtype == array.dtype.newbyteorder("=")
-        assert found.arrays[name].flags.writeable
+        assert np.array_equal(checkpoint.arrays[name], array), name
+        assert checkpoint.arrays[name].dtype == array.dtype.newbyteorder("=")
+        assert checkpoint.arrays[name].flags.writeable
 
 
 def an_npz(**arrays: NDArray[Any]) -> bytes:
@@ -398,7 +398,7 @@ def test_uncounted_area_is_in_the_matte_alone(*, counts: bool) -> None:
     people = detectron2.to_people(seen, GRAY, least_share=0.1, counts=counts)
 
     assert people.matte[50, 150] == 255
-    assert [one[50, 150] for one in people.persons or ()] == ([0] if counts else [])
+    assert [mask[50, 150] for mask in people.persons or ()] == ([0] if counts else [])
     assert (people.persons is None) == (not counts)
 
 

@@ -88,7 +88,8 @@ def test_every_layout_of_an_output_is_understood() -> None:
     wanted = [seen, seen[None], seen[None, None], np.stack([seen, 1 - seen])[None]]
 
     assert all(
-        np.array_equal(network_input.read_coverage(one, Handling(64, 64)), seen) for one in wanted
+        np.array_equal(network_input.read_coverage(output, Handling(64, 64)), seen)
+        for output in wanted
     )
     last = Handling(64, 64, layout=Layout.NHWC)
     assert np.array_equal(network_input.read_coverage(seen[None, :, :, None], last), seen)

@@ -99,7 +99,7 @@ def test_arrays_of_a_failed_pass_are_free_before_the_next_one(photos: int) -> No
         raise OutOfMemoryError("CUDA out of memory")
 
     def relieve() -> None:
-        held_at_relief.append(any(one() is not None for one in held))
+        held_at_relief.append(any(reference() is not None for reference in held))
 
     run_in_passes(range(photos), fail, relieve=relieve)
 
@@ -139,9 +139,9 @@ def test_threads_that_miss_the_same_key_wait_for_one_fetch() -> None:
         asked = [pool.submit(recent.get, "key", fetch) for _ in range(4)]
         assert began.wait(60)
         go_on.set()
-        found = [one.result() for one in asked]
+        values = [future.result() for future in asked]
 
-    assert (found, len(fetched)) == (["value"] * 4, 1)
+    assert (values, len(fetched)) == (["value"] * 4, 1)
 
 
 FACE, SEGMENTATION = Capability("face.a"), Capability("segmentation.a")

@@ -122,13 +122,6 @@ def test_small_photo_of_a_tenant_with_slow_pictures_is_not_quick(process: Proces
     assert process.claim(1) == QuickOnly((), (ANN,), ORDINARY_MEGAPIXELS)
 
 
-def test_quick_stage_counts_no_more_when_its_picture_has_become_slow(process: Process) -> None:
-    process.hold(0, a_task(ANN, SMALL))
-    process.slow.append(ANN)
-
-    assert process.claim(1) is not None
-
-
 @pytest.mark.parametrize(
     "task",
     [a_task(ANN, SMALL), a_task(ANN, SMALL, recipe=FROM_ADDRESS)],

@@ -94,21 +94,6 @@ def test_wide_faint_part_is_removed_except_near_a_head() -> None:
     assert np.array_equal(without_faces, matte)
 
 
-def test_faint_part_between_a_body_and_a_hand_stays() -> None:
-    matte = np.zeros((256, 256), np.uint8)
-    matte[64:256, 64:160] = 255
-    matte[200:220, 160:210] = 80
-    matte[195:225, 210:240] = 255
-    without_hand = matte.copy()
-    without_hand[195:225, 210:240] = 0
-
-    cleaned = cleanup.remove_islands(matte, (a_face(96, 70, 30),), scale=1)
-    scrap = cleanup.remove_islands(without_hand, (a_face(96, 70, 30),), scale=1)
-
-    assert np.array_equal(cleaned, matte)
-    assert not scrap[:, 176:].any()
-
-
 def a_sheet(edge_at: int) -> Srgb8:
     """Return a photo of 400 × 400, bright up to a column and dark from there."""
     photo = np.full((400, 400, 3), 220, np.uint8)
@@ -228,10 +213,10 @@ def is_sitter(photo: Srgb8) -> NDArray[np.bool_]:
 def test_hair_is_found_at_its_own_edge_and_not_at_a_shirt_of_its_color() -> None:
     photo = a_sitter(shirt=HAIR)
 
-    found = heads.hair_nearby(photo, is_sitter(photo), (SITTER,), scale=1)
+    hair = heads.hair_nearby(photo, is_sitter(photo), (SITTER,), scale=1)
 
-    assert found[30:80, 60:64].min() == found[33, 80:120].min() == 1
-    assert found[132, 30:80].max() == found[160, 26:30].max() == 0
+    assert hair[30:80, 60:64].min() == hair[33, 80:120].min() == 1
+    assert hair[132, 30:80].max() == hair[160, 26:30].max() == 0
 
 
 def test_bald_head_has_no_hair() -> None:
@@ -245,10 +230,10 @@ def test_bald_head_has_no_hair() -> None:
 def test_face_of_any_size_and_place_is_looked_at(face: Face, level: int) -> None:
     people = np.full((200, 200), level, np.bool_)
 
-    found = heads.hair_nearby(noise(200, 200), people, (face, SITTER), scale=1)
+    hair = heads.hair_nearby(noise(200, 200), people, (face, SITTER), scale=1)
 
-    assert found.shape == (200, 200)
-    assert 0 <= found.min() <= found.max() <= 1
+    assert hair.shape == (200, 200)
+    assert 0 <= hair.min() <= hair.max() <= 1
 
 
 def test_marks_on_the_wall_in_a_shirt_s_color_are_no_strands_of_it() -> None:
@@ -269,9 +254,9 @@ def test_marks_on_the_wall_in_a_shirt_s_color_are_no_strands_of_it() -> None:
 def test_edge_too_small_or_too_large_to_solve_stays_unchanged(size: tuple[int, int]) -> None:
     coverage = np.full(size, 0.5, np.float32)
 
-    found = closed_form.solve(coverage, noise(*size), doubt=np.zeros_like(coverage))
+    solved = closed_form.solve(coverage, noise(*size), doubt=np.zeros_like(coverage))
 
-    assert np.array_equal(found, coverage)
+    assert np.array_equal(solved, coverage)
 
 
 def test_old_background_is_removed_from_mixed_colors() -> None:
@@ -291,18 +276,10 @@ def test_old_background_is_removed_from_mixed_colors() -> None:
     assert np.array_equal(seen[:, 250:].round(), photo[:, 250:])
 
 
-def test_edge_of_the_same_photo_is_learned_once() -> None:
-    cache, matte, sheet = EdgeCache(), a_network_saw(204), a_sheet(200)
-
-    first = cache.learn_edge(matte, proxy_srgb=sheet, effort=FAST, faces=(), scale=1)
-    again = cache.learn_edge(matte, proxy_srgb=sheet, effort=FAST, faces=(), scale=1)
-
-    assert again is first
-
-
 @pytest.mark.parametrize(
     "changed",
     [
+        {},
         {"matte": a_network_saw(190)},
         {"proxy_srgb": a_sheet(190)},
         {"effort": edge_learning.EFFORTS[Edge.BALANCED]},
@@ -310,7 +287,7 @@ def test_edge_of_the_same_photo_is_learned_once() -> None:
         {"faces": (a_face(x=90, y=60, side=50),)},
     ],
 )
-def test_edge_of_other_inputs_is_learned_again(changed: dict[str, Any]) -> None:
+def test_edge_is_learned_once_for_equal_inputs(changed: dict[str, Any]) -> None:
     cache = EdgeCache()
     inputs: dict[str, Any] = {
         "matte": a_network_saw(204),
@@ -323,7 +300,7 @@ def test_edge_of_other_inputs_is_learned_again(changed: dict[str, Any]) -> None:
     first = cache.learn_edge(**inputs)
     other = cache.learn_edge(**inputs | changed)
 
-    assert other is not first
+    assert (other is first) == (not changed)
 
 
 def a_scene(*people: tuple[int, int]) -> tuple[Srgb8, Srgb8, Matte8]:
@@ -362,30 +339,11 @@ def test_person_is_cut_out_the_same_with_any_others_in_the_photo(edge: Edge) -> 
     assert np.array_equal(with_another.matte[part], by_herself.matte[part])
 
 
-def test_small_person_is_cut_out_as_finely_as_if_the_photo_showed_nothing_else() -> None:
-    photo, proxy, matte = a_scene((900, 300))
-    part = slice(192, 696), slice(792, 1200)
-    small = slice(96, 348), slice(396, 600)
-
-    whole = cut_out((photo, proxy, matte), a_face(930, 310, 40))
-    alone = cut_out((photo[part], proxy[small], matte[small]), a_face(138, 118, 40))
-
-    assert np.array_equal(whole.matte[part], alone.matte)
-    assert not whole.matte[:192].any()
-    pixels = np.random.default_rng(3).integers(0, 256, photo.shape, np.uint8)
-    over, over_alone = pixels.copy(), np.ascontiguousarray(pixels[part])
-    layers.load(Path("unused")).over(whole, over)
-    layers.load(Path("unused")).over(alone, over_alone)
-    assert np.abs(over[part].astype(int) - over_alone).mean() < 0.5
-
-
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
         ([], [PeopleBox(0, 0, 300, 200)]),
-        ([(0, 0, 300, 200)], [PeopleBox(0, 0, 300, 200)]),
         ([(20, 50, 40, 150)], [PeopleBox(0, 36, 60, 168)]),
-        ([(299, 199, 300, 200)], [PeopleBox(276, 180, 300, 200)]),
         (
             [(0, 0, 10, 10), (200, 100, 210, 110)],
             [PeopleBox(0, 0, 24, 24), PeopleBox(180, 84, 228, 132)],

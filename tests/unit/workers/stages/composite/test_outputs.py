@@ -273,18 +273,6 @@ def cut_out_photo(**recipe: object) -> Inputs:
     return replace(inputs, photo=replace(inputs.photo, srgb=srgb, alpha=alpha))
 
 
-def test_transparency_of_the_upload_is_the_matte_exactly() -> None:
-    inputs = cut_out_photo(background="transparent", outputs=(Output.CUTOUT, Output.MATTE))
-
-    result = composite(inputs)
-
-    assert np.array_equal(decode_pixels(result.matte), inputs.photo.alpha)
-    seen = decode_pixels(result.cutout)
-    assert np.array_equal(seen[..., 3], inputs.photo.alpha)
-    again = images.flatten_on_white(seen.astype(np.uint8)).astype(int)
-    assert np.abs(again - inputs.photo.srgb).max() <= 1
-
-
 @pytest.mark.parametrize("size", ["full", "500x375", "40x30"])
 @pytest.mark.parametrize("edge", [Edge.BALANCED, Edge.HARD])
 def test_colors_of_the_upload_are_free_of_white(size: str, edge: Edge) -> None:
@@ -306,15 +294,6 @@ def test_auto_replaces_the_background_of_a_photo_that_is_cut_out() -> None:
     unsure = replace(inputs, segmented=replace(inputs.segmented, needs_review=True))
 
     assert composite(unsure).background.kind == BackgroundKind.PRESET
-
-
-def test_small_thing_that_is_cut_out_gets_its_background() -> None:
-    inputs = cut_out_photo(background="preset:sky")
-    alpha = np.zeros_like(inputs.photo.alpha)
-    alpha[60:63, 80:83] = 255
-    small = replace(inputs, photo=replace(inputs.photo, alpha=alpha))
-
-    assert composite(small).background.kind == BackgroundKind.PRESET
 
 
 def test_mask_of_the_upload_needs_transparency() -> None:

@@ -175,7 +175,7 @@ def test_album_pictures_are_judged_by_the_paper_they_fill(
 ) -> None:
     printed = verdicts.judge_size(*size)
 
-    assert [one.paper for one in printed.prints] == [at_300, at_200]
+    assert [print_size.paper for print_size in printed.prints] == [at_300, at_200]
     assert printed.verdict == verdict
 
 
@@ -219,14 +219,3 @@ def test_every_face_is_in_a_picture_without_a_cutout() -> None:
 
     assert printable is not None
     assert len(printable.faces) == 1
-
-
-def test_printability_that_is_not_requested_is_not_measured() -> None:
-    job = a_job("color:red", outputs=(Output.IMAGE,))
-    rated = replace(
-        job,
-        faces=Faces((a_face(x=90, y=60, width=50),)),
-        smiles=Smiles((Smile(SmileLevel.MILD, 0.5),), (CLOSED,)),
-    )
-
-    assert composite(rated).printability is None
