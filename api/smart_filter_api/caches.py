@@ -12,7 +12,7 @@ from cachetools import LRUCache
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.auth.links import LinkTerms
-from smart_filter_api.http import documents, etags
+from smart_filter_api.http import documents
 from smart_filter_api.presenters import job
 from smart_filter_api.ttl_cache import KeyedTtlCache, TtlCache
 from smart_filter_shared.errors import InvalidRecipe
@@ -163,7 +163,7 @@ class JobCache:
         if rendered is None or rendered.row is not row:
             answer = job.render_job(row, links=links, emotions=self._emotions)
             content = documents.encode(answer)
-            tag = etags.etag(content) if row.finished_at else etags.weak_etag(content)
+            tag = documents.etag(content) if row.finished_at else documents.weak_etag(content)
             rendered = _Rendered(row, answer, tag, None, content)
         if row.finished_at is None:
             self._kept[row.id] = rendered

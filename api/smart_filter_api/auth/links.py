@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 from urllib.parse import urlencode
 
+from fastapi import Request
+
 from smart_filter_shared.artifacts.uploads import Upload
 from smart_filter_shared.errors import LinkExpired, LinkInvalid
 from smart_filter_shared.ids import JobId, Tenant, UploadId
@@ -237,3 +239,27 @@ def upload_url(signer: LinkSigner, base_url: str, upload: Upload) -> str:
     grant = UploadGrant(upload.id, int(upload.expires_at.timestamp()))
     query = urlencode({"expires": grant.expires, "signature": signer.sign(grant)})
     return f"{base_url}/v1/uploads/{upload.id}?{query}"
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """How links to outputs and for uploads are made.
+
+    signer: None when the operator has set no key.
+    public_url: their scheme and host; None: the scheme and host of the request.
+    seconds: the usual lifetime of links to outputs.
+    """
+
+    signer: LinkSigner | None
+    public_url: str | None
+    seconds: int
+
+    def base_url(self, request: Request) -> str:
+        """Return the scheme and host of links to this API in the answer to a request."""
+        return self.public_url or str(request.base_url).rstrip("/")
+
+    @property
+    def required_signer(self) -> LinkSigner:
+        """The signer of links; there is one if clients cannot reach the store."""
+        assert self.signer is not None, "a folder of objects needs a secrets key"
+        return self.signer

@@ -20,7 +20,7 @@ from smart_filter_api.intake.body import PhotoRequest
 from smart_filter_api.limits import end_on_disconnect
 from smart_filter_api.removebg.errors import refusal
 from smart_filter_api.responses import long_poll
-from smart_filter_api.responses.followed_job import FollowedJob
+from smart_filter_api.responses.followed import FollowedJob
 from smart_filter_api.services.claim_release import ABANDONED_SECONDS
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import commit, submit

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.http import documents, etags, spans
+from smart_filter_api.http import documents, spans
 from smart_filter_api.http.request_checks import PrefixedParameters
 from smart_filter_api.intake import body
 from smart_filter_api.openapi import bodies as openapi_bodies
@@ -20,15 +20,14 @@ from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses import submission as responses_submission
-from smart_filter_api.responses.followed_job import FollowedJob
+from smart_filter_api.responses.followed import FollowedJob
 from smart_filter_api.responses.submission import PictureWanted
 from smart_filter_api.schemas.jobs import JobView
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
-from smart_filter_api.services.callers import JobReader, PhotoSender, Reader, Submitter
+from smart_filter_api.services.callers import JobReader, LinkOptions, PhotoSender, Reader, Submitter
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
-from smart_filter_api.services.link_options import LinkOptions
 from smart_filter_api.services.loops import JobWatch
 from smart_filter_api.submission import submit
 from smart_filter_shared.artifacts.retention import MarkedArtifact
@@ -222,7 +221,7 @@ async def get_job(
             find_job, job_id, caller.tenant, device_key_id=caller.device_key_id
         )
         if watch is not None and seconds is not None and row.finished_at is None:
-            is_known = if_none_match is not None and etags.is_known(
+            is_known = if_none_match is not None and documents.is_known(
                 services.caches.jobs.tag(row, links), if_none_match
             )
             # A client whose ETag is outdated gets the current version without waiting.

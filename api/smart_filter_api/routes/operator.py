@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys, security_log
 from smart_filter_api.http import documents
-from smart_filter_api.http.operators import OperatorsRoute
+from smart_filter_api.http.request_checks import OperatorsRoute
 from smart_filter_api.presenters import operations
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.operating import (

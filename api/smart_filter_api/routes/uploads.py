@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response, status
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 from sqlalchemy import Connection
 
 from smart_filter_api.auth import links
@@ -19,7 +20,6 @@ from smart_filter_api.intake.body_budget import BodySender
 from smart_filter_api.intake.multipart import PHOTO, PICTURES, picture_too_large
 from smart_filter_api.openapi import bodies
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.uploads import UploadRequest
 from smart_filter_api.services import callers, idempotency
 from smart_filter_api.services.callers import Credentials, SessionCookie, Submitter
 from smart_filter_api.services.container import OpenServices, Services
@@ -40,6 +40,37 @@ from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES, PhotoForm
 from smart_filter_shared.suggestions import did_you_mean
 from smart_filter_shared.tenants import quotas
 from smart_filter_wire import pictures
+
+_MAX_TYPE_CHARACTERS = 100
+_PREFIX = "image/"
+# Common names of JPEG, which IANA lacks, and of HEIC, as browsers call files named .heif.
+_OTHER_NAMES = {f"{_PREFIX}jpg": PhotoFormat.JPEG, f"{_PREFIX}heif": PhotoFormat.HEIC}
+
+
+def _to_registered_type(content_type: str) -> str:
+    """Return the registered type of a known one, which may lack its prefix."""
+    whole = _PREFIX + content_type.removeprefix(_PREFIX)
+    registered = str(_OTHER_NAMES.get(whole, whole))
+    return registered if registered in set(PhotoFormat) else content_type
+
+
+class UploadRequest(BaseModel):
+    """An announcement of a photo that the client uploads straight to storage."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content_type: Annotated[str, AfterValidator(_to_registered_type)] = Field(
+        max_length=_MAX_TYPE_CHARACTERS,
+        json_schema_extra={"enum": [str(format_) for format_ in PhotoFormat]},
+        description="Type of the photo: `image/jpeg`, `image/png`, `image/webp`, `image/avif`, "
+        "`image/heic`, `image/gif`, `image/bmp` or `image/tiff`",
+    )
+    bytes: StrictInt = Field(
+        ge=1,
+        json_schema_extra={"maximum": MAX_PHOTO_BYTES},
+        description=f"Exact size of the photo in bytes; at most {MAX_PHOTO_BYTES}",
+    )
+
 
 router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.caches import RecipeLayer
-from smart_filter_api.http import attachments
+from smart_filter_api.http import downloads
 from smart_filter_api.intake import body, multipart
 from smart_filter_api.intake.body import PhotoRequest, SpooledPicture
 from smart_filter_api.s3_folders import folder_stores, rows
@@ -143,7 +143,7 @@ async def _read_photo(
 async def _submit(
     services: Services, folder: S3Folder, caller: Caller, taken: Taken, photo: SpooledPicture
 ) -> JobId:
-    name = attachments.clean_file_name(PurePosixPath(taken.key).name)
+    name = downloads.clean_file_name(PurePosixPath(taken.key).name)
     request = PhotoRequest(photo, None, folder.fields, photo_name=name)
     submission = await submit.prepare_submission(services, caller, request)
     taken = replace(taken, job_id=submission.job.job_id)

@@ -14,8 +14,11 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from smart_filter_api import caches
-from smart_filter_api.auth.links import LinkSigner, LinkTerms
+from smart_filter_api.auth import oidc
+from smart_filter_api.auth.links import Links, LinkSigner, LinkTerms
+from smart_filter_api.auth.oidc import OidcProvider
 from smart_filter_api.auth.security_log import RefusalLog
+from smart_filter_api.auth.sessions import Lifetimes
 from smart_filter_api.caches import Caches
 from smart_filter_api.limits import DatabaseLimit
 from smart_filter_api.presenters import job
@@ -23,10 +26,8 @@ from smart_filter_api.services import process_limits
 from smart_filter_api.services.claim_release import ClaimRelease
 from smart_filter_api.services.database import Database, limit_seconds
 from smart_filter_api.services.eta import EtaEstimator
-from smart_filter_api.services.links import Links
 from smart_filter_api.services.loops import EndListener, EventPoller, QueuedDoorbell
 from smart_filter_api.services.process_limits import ProcessLimits
-from smart_filter_api.services.sign_in import SignIn, open_sign_in
 from smart_filter_shared import stock
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.config.settings import Settings
@@ -47,6 +48,32 @@ from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.tenants import quotas
 from smart_filter_wire.jobs import Job
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Settings of browser sessions.
+
+    secure: whether their cookies are for https only.
+    provider: at which persons sign in; None when the operator has set none.
+    """
+
+    lifetimes: Lifetimes
+    secure: bool
+    provider: OidcProvider | None
+
+
+def open_sign_in(settings: Settings, *, clock: Callable[[], float]) -> SignIn:
+    """Return the settings of browser sessions.  clock: monotonic seconds."""
+    return SignIn(
+        Lifetimes(
+            idle=dt.timedelta(seconds=settings.browser.session_idle_seconds),
+            whole=dt.timedelta(seconds=settings.browser.session_seconds),
+        ),
+        settings.browser.session_secure,
+        oidc.open_provider(settings, clock=clock),
+    )
+
 
 # Database connections of one process. More did not raise the photos per second, since the
 # interpreter is busier than the connections (docs/measurements.md).

@@ -335,7 +335,7 @@ def _hold_room(
 
 
 def _ensure_webhook_secret(connection: Connection, services: Services, caller: Caller) -> None:
-    assert services.secret_box is not None, "`outbound_url.check_webhook` was called"
+    assert services.secret_box is not None, "`check_webhook` was called"
     endpoints.ensure_default(connection, services.secret_box, caller.tenant)
 
 

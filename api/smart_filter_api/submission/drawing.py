@@ -10,7 +10,7 @@ from smart_filter_api.http import strict_json
 from smart_filter_api.intake import json_document
 from smart_filter_api.intake.body import PhotoRequest, SpooledStrokes
 from smart_filter_api.intake.multipart import MASK, STROKES
-from smart_filter_api.schemas.strokes import SentStrokes, Stroke
+from smart_filter_api.schemas.submissions import SentStrokes, Stroke
 from smart_filter_api.submission.photo_source import ResolvedPhoto
 from smart_filter_shared.errors import Contradiction, FieldError, InvalidRequest, MalformedRequest
 from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES, MAX_POINTS_DRAWN

@@ -7,14 +7,7 @@ from smart_filter_api.caches import ParsedRecipe, RecipeLayer
 from smart_filter_api.intake.body import PhotoRequest, RemotePhoto, SpooledFile
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.idempotency import IdempotentRequest
-from smart_filter_api.submission import (
-    admission,
-    commit,
-    drawing,
-    outbound_url,
-    photo_source,
-    recipe_parser,
-)
+from smart_filter_api.submission import admission, commit, drawing, photo_source, recipe_parser
 from smart_filter_api.submission.admission import AdmissionRequest
 from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
 from smart_filter_api.submission.photo_source import ResolvedPhoto
@@ -186,7 +179,7 @@ async def _read_request(
     faults: list[InvalidRecipe] = []
     parsed_recipe = photo = webhook_url = None
     try:
-        webhook_url = outbound_url.check_webhook(services, upload.webhook_url)
+        webhook_url = photo_source.check_webhook(services, upload.webhook_url)
     except InvalidRecipe as error:
         faults.append(error)
     try:

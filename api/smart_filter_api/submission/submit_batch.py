@@ -11,15 +11,8 @@ from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.caches import ParsedRecipe, RecipeLayer
 from smart_filter_api.problems import problem
 from smart_filter_api.services.container import Services
-from smart_filter_api.submission import (
-    admission,
-    batch_body,
-    commit,
-    outbound_url,
-    photo_source,
-    recipe_parser,
-)
-from smart_filter_api.submission.batch_intake import UploadedBatch
+from smart_filter_api.submission import admission, batch_body, commit, photo_source, recipe_parser
+from smart_filter_api.submission.batch_body import UploadedBatch
 from smart_filter_api.submission.commit import BatchSubmission
 from smart_filter_api.submission.photo_source import ResolvedPhoto
 from smart_filter_shared.errors import (
@@ -72,7 +65,7 @@ async def prepare_batch(services: Services, caller: Caller, sent: UploadedBatch)
     DatabaseUnavailable and StorageUnavailable, and the common error of all items.
     """
     try:
-        webhook_url = outbound_url.check_webhook(services, sent.webhook_url)
+        webhook_url = photo_source.check_webhook(services, sent.webhook_url)
         sent = replace(sent, webhook_url=webhook_url)
     except InvalidWebhookUrl as error:
         sent = replace(sent, faults=[*sent.faults, error])

@@ -9,9 +9,8 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys, security_log
 from smart_filter_api.auth.api_keys import TENANT_PATTERN, Caller, IssuedKey, KeyRow
-from smart_filter_api.http.documents import json_response
+from smart_filter_api.http.documents import json_response, render_as
 from smart_filter_api.intake import json_document
-from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.tenants import (
@@ -22,10 +21,9 @@ from smart_filter_api.schemas.tenants import (
     TokenRequest,
 )
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.callers import Administrator, Submitter
+from smart_filter_api.services.callers import Administrator, RecentAdministrator, Submitter
 from smart_filter_api.services.container import OpenServices
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
-from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_shared.errors import InsufficientScope
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_wire.tenants import ApiKey, ApiKeyPage, NewApiKey

@@ -6,8 +6,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.presenters.fields import render_as
-from smart_filter_api.schemas.defaults import TenantChange
+from smart_filter_api.http.documents import render_as
+from smart_filter_api.schemas.tenants import TenantChange
 from smart_filter_api.submission import recipe_layers
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.errors import InsufficientScope

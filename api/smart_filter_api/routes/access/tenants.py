@@ -8,10 +8,9 @@ from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.access import tenant_changes
-from smart_filter_api.schemas.defaults import TenantChange
-from smart_filter_api.services.callers import Administrator
+from smart_filter_api.schemas.tenants import TenantChange
+from smart_filter_api.services.callers import Administrator, RecentAdministrator
 from smart_filter_api.services.container import OpenServices
-from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.tenants import settings

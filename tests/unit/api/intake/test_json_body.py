@@ -10,7 +10,7 @@ from smart_filter_api.http import strict_json
 from smart_filter_api.intake import json_body
 from smart_filter_api.intake.body import PhotoRequest, RemotePhoto
 from smart_filter_api.removebg import body as removebg_body
-from smart_filter_api.submission import batch_body, batch_intake
+from smart_filter_api.submission import batch_body
 from smart_filter_api.submission.batch_body import SentBatch
 from smart_filter_shared.errors import InvalidRecipe, InvalidRequest, MalformedRequest, Rejected
 from smart_filter_shared.queue.batches import MAX_ITEMS
@@ -111,18 +111,18 @@ def test_longest_metadata_can_be_common_to_a_batch() -> None:
     assert (len(sent.common), sent.faults) == (MAX_METADATA, [])
 
 
-def _uploaded(*, items: int) -> batch_intake.UploadedBatch:
+def _uploaded(*, items: int) -> batch_body.UploadedBatch:
     fields = {f"metadata.{name}": [text] for name, text in _METADATA.items()}
     photo = PhotoRequest(RemotePhoto("https://example.org/a"), None, fields)
     return SentBatch([photo] * items, fields, [], None, None)
 
 
 def test_fingerprint_of_a_batch_takes_the_memory_of_few_items() -> None:
-    single = sum(map(len, batch_intake.identify_batch(_uploaded(items=1))))
+    single = sum(map(len, batch_body.identify_batch(_uploaded(items=1))))
     sent = _uploaded(items=MAX_ITEMS)
 
     tracemalloc.start()
-    total = sum(map(len, batch_intake.identify_batch(sent)))
+    total = sum(map(len, batch_body.identify_batch(sent)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 

@@ -8,7 +8,7 @@ import pytest
 
 from smart_filter_api.auth.links import LinkSigner, LinkTerms
 from smart_filter_api.http import documents
-from smart_filter_api.presenters import batch as batch_answers
+from smart_filter_api.presenters import job as batch_answers
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.presenters import webhook_payload
 from smart_filter_api.schemas.recipe import Resolved

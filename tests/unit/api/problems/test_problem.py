@@ -9,9 +9,12 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from smart_filter_api.auth.security_log import RefusalLog
-from smart_filter_api.http.latency import LatencyHistogram
-from smart_filter_api.http.middleware import LastErrorMiddleware, RequestMiddleware
-from smart_filter_api.problems import catalog, render
+from smart_filter_api.http.middleware import (
+    LastErrorMiddleware,
+    LatencyHistogram,
+    RequestMiddleware,
+)
+from smart_filter_api.problems import catalog, problem
 from smart_filter_api.problems import problem as problems_problem
 from smart_filter_api.problems.catalog import PAGES
 from smart_filter_shared import errors
@@ -163,7 +166,9 @@ def test_every_code_has_a_page_and_every_page_a_code() -> None:
 
 @pytest.mark.parametrize("code", problems_problem.KINDS)
 def test_page_in_the_repository_equals_the_served_page(code: str) -> None:
-    assert (PAGES_FOLDER / f"{code}.md").read_text() == render.render_markdown(code), "make openapi"
+    assert (PAGES_FOLDER / f"{code}.md").read_text() == problem.render_markdown(code), (
+        "make openapi"
+    )
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable(SECRET), StorageUnavailable(SECRET)])

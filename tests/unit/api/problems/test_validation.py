@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from smart_filter_api.http import strict_json
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.validation import describe_document_error
-from smart_filter_api.schemas.deriving import CorrectionRequest
+from smart_filter_api.schemas.submissions import CorrectionRequest
 from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest
 
 

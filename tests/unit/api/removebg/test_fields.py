@@ -1,6 +1,6 @@
 import pytest
 
-from smart_filter_api.removebg import answer, fields, region
+from smart_filter_api.removebg import answer, fields
 from smart_filter_api.removebg.errors import SLOW_SECONDS, RequestRefused, error_response
 from smart_filter_shared.errors import FieldError, NotAvailable
 from smart_filter_shared.recipe.fields import parse as read_recipe
@@ -191,13 +191,13 @@ def test_all_faults_are_named_together() -> None:
 
 
 def test_region_fits_a_photo_of_unknown_orientation_and_size() -> None:
-    tall = region.parse_region("0px 0px 400px 900px")
+    tall = fields.parse_region("0px 0px 400px 900px")
 
     assert tall.fault_in_any_orientation(WIDE) is None
     assert tall.fault(*WIDE) is not None
     assert tall.fault_in_any_orientation(None) is None
     for no_photo_fits in ("0% 0% 120% 100%", "20px 0% 10px 100%"):
-        assert region.parse_region(no_photo_fits).fault_in_any_orientation(None)
+        assert fields.parse_region(no_photo_fits).fault_in_any_orientation(None)
 
 
 def test_model_without_a_worker_is_temporarily_unavailable() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from smart_filter_api.auth import links
 from smart_filter_api.routes.access import tenant_changes
-from smart_filter_api.schemas.defaults import TenantChange
+from smart_filter_api.schemas.tenants import TenantChange
 from smart_filter_deploy.cli.commands.operating.keys import validate_tenant
 from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.server import database

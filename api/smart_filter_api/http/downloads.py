@@ -1,4 +1,4 @@
-"""Names of files: those of photos that clients send, and the header Content-Disposition of answers.
+"""Files in requests and answers: their names, Content-Disposition, and byte ranges.
 
 Source: RFC 6266, 4.3 and appendix D: a name beyond plain ASCII is sent as `filename*`, after
 a plain one for clients such as `curl -OJ`, which do not read `filename*`.
@@ -6,9 +6,12 @@ a plain one for clients such as `curl -OJ`, which do not read `filename*`.
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Final
 from urllib.parse import quote
+
+from smart_filter_shared.errors import RangeNotSatisfiable
 
 # File systems allow 255 bytes; a suffix, an extension and a number of the browser are added.
 _MAX_NAME_BYTES: Final = 200
@@ -74,3 +77,58 @@ def _drop_invisible(name: str) -> str:
 
 def _cut(name: str, most_bytes: int) -> str:
     return name.encode()[:most_bytes].decode(errors="ignore")
+
+
+# One range; a list of several is answered with the whole file, as 14.2 allows.
+_RANGE: Final = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.IGNORECASE)
+# Of a position, leading zeros apart: more than any file has, and Python parses no thousands.
+_MAX_DIGITS: Final = 18
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """A part of a file that is not empty; in bytes."""
+
+    start: int
+    length: int
+    total: int
+
+    @property
+    def content_range(self) -> str:
+        """Return the header of an answer with the part."""
+        return f"bytes {self.start}-{self.start + self.length - 1}/{self.total}"
+
+
+@dataclass(frozen=True, slots=True)
+class RangeHeaders:
+    """The headers Range and If-Range of a GET."""
+
+    wanted: str | None
+    if_range: str | None
+
+    def choose(self, tag: str, total: int) -> ByteRange | None:
+        """Return the wanted part of a file of `total` bytes; None: the client gets all of it.
+
+        tag: the strong ETag of the file.  Headers that are malformed are ignored.
+        Raises RangeNotSatisfiable when the file has no such bytes.
+        """
+        if self.wanted is None or (self.if_range is not None and self.if_range.strip() != tag):
+            return None
+        match = _RANGE.fullmatch(self.wanted.strip())
+        first, last = (None, None) if match is None else map(_parse_position, match.groups())
+        if first is not None:
+            if last is not None and last < first:
+                return None
+            start, end = first, total if last is None else min(last + 1, total)
+        elif last is not None:
+            start, end = max(0, total - last), total
+        else:
+            return None
+        if start >= end:
+            raise RangeNotSatisfiable(f"the file has {total} bytes", length=total)
+        return ByteRange(start, end - start, total)
+
+
+def _parse_position(digits: str) -> int | None:
+    digits = digits.lstrip("0") or digits[:1]
+    return int(digits[:_MAX_DIGITS]) if digits else None
