@@ -53,7 +53,7 @@ _QUEUED_STAGES = """
     )
 """
 _STAGES = f"""
-    coalesce(CASE WHEN jobs.settled THEN (
+    coalesce(CASE WHEN jobs.outcome IS NOT NULL THEN (
         SELECT CAST(stages AS json) FROM ended_stages WHERE job_id = jobs.id
     ) END, {_QUEUED_STAGES.format(more="")})
 """  # noqa: S608 - as above

@@ -51,9 +51,9 @@ _SETTLE = text("""
                     WHERE stages.job_id = jobs.id AND stages.stage = jobs.error ->> 'stage'
                 )
             ) END AS failure
-        FROM jobs
-        WHERE outcome IS NOT NULL AND NOT settled
-        ORDER BY id LIMIT :most
+        FROM unsettled_jobs JOIN jobs ON jobs.id = unsettled_jobs.job_id
+        ORDER BY unsettled_jobs.job_id LIMIT :most
+        -- Both: a job that was redriven meanwhile has no row in `unsettled_jobs` any more.
         FOR NO KEY UPDATE SKIP LOCKED
     ), moved AS (
         -- No other transaction changes them: their job is locked, and has ended.
@@ -72,8 +72,7 @@ _SETTLE = text("""
         ORDER BY job_id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
     ), settled AS (
-        UPDATE jobs SET settled = true, counted_seconds = ran.seconds
-        FROM ran WHERE jobs.id = ran.id
+        DELETE FROM unsettled_jobs WHERE job_id = ANY(ARRAY(SELECT id FROM ended))
     ), closed AS (
         UPDATE tombstones SET
             owed = NULL, outcome = NULL, ended_on = NULL, megapixels = NULL, seconds = NULL

@@ -131,7 +131,9 @@ def outbox_lane(table: str, url: str = "url") -> str:
 
 
 def insert_with_deliveries(happened: str, *, among: str) -> str:
-    """Return the SQL of a WITH that writes events, and the webhook deliveries of ends.
+    """Return the SQL of a WITH that writes events, and for ends the webhook deliveries.
+
+    It also leaves ended jobs to the settlement (operations/settlement.py).
 
     happened: a query of (job_id, type, stage, state), in order.
     among: a query of the jobs that the events belong to.
@@ -140,7 +142,10 @@ def insert_with_deliveries(happened: str, *, among: str) -> str:
     # and one for the address that the job names.
     return f"""
         recorded AS ({insert(happened)} RETURNING job_id, type, at),
-        told AS (
+        unsettled AS (
+            INSERT INTO unsettled_jobs (job_id)
+            SELECT job_id FROM recorded WHERE type IN ({_FINAL_NAMES})
+        ), told AS (
             INSERT INTO deliveries (
                 id, tenant, webhook, url, lane, job_id, type, happened_at, due_at
             )
