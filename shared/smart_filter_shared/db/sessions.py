@@ -84,7 +84,8 @@ _BY_KEY: Final = {
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
-    # Work under a lease is done again when the server forgets it (docs/decisions/0028).
+    # A crash of the server can undo work under a lease, which is then done again; nothing is told
+    # of it before (`events.flush_if_new`).
     "synchronous_commit": "off",
 }
 # Suffix of each statement of such a transaction. A cached plan ignores later changes of these

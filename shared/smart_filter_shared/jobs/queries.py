@@ -19,6 +19,7 @@ from smart_filter_shared.feedback import corrections
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId, first_id
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName, stage_index
+from smart_filter_shared.queue.events import flush_if_new
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.submission import NewJob, WrittenJob
@@ -92,7 +93,7 @@ CLAIMED_JOB: Final = f"""(
 _CLOCKS_DIFFER: Final = dt.timedelta(days=7)
 _FIRST_MOMENT: Final = dt.datetime(1971, 1, 1, tzinfo=dt.UTC)  # no id is older than 1970
 _FIND_JOB: Final = text(f"""
-    SELECT outcome, {_JOB.format(stages=_STAGES)} AS job
+    SELECT outcome, {_JOB.format(stages=_STAGES)} AS job, {flush_if_new("finished_at")}
     FROM jobs WHERE id = :job_id AND tenant = :tenant
 """)  # noqa: S608 - all parts stand here
 _GET_JOBS: Final = text(f"""
@@ -234,7 +235,7 @@ def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None
     rows = driver_queries.fetch_rows(connection, _FIND_JOB, {"job_id": job_id, "tenant": tenant})
     if not rows:
         return None
-    [(outcome, job)] = rows
+    [(outcome, job, _)] = rows
     return _parse_unfinished(job) if outcome is None else _parse_job(job)
 
 
@@ -351,7 +352,8 @@ def _list_page(connection: Connection, listing: JobFilter) -> list[dict[str, Any
     if listing.state is not None:
         conditions.append(_IN_STATE[listing.state])
     query = text(f"""
-        SELECT {_JOB.format(stages=_STAGES)} AS job FROM jobs WHERE {" AND ".join(conditions)}
+        SELECT {_JOB.format(stages=_STAGES)} AS job, {flush_if_new("finished_at")}
+        FROM jobs WHERE {" AND ".join(conditions)}
         ORDER BY id DESC LIMIT :limit
     """)  # noqa: S608 - all parts stand here
     return [_parse_columns(job) for job in connection.execute(query, values).scalars()]
