@@ -43,21 +43,26 @@ _log = logger("jobs")
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
 
 # Stages are aggregated into the job's row: a second query would almost double the latency.
-_QUEUED_STAGES = """
+_STAGES_OF = """
     (
         SELECT json_agg(json_build_object(
             'stage', stage, 'state', state, 'attempt', attempt, 'models', models,
             'seconds', seconds, 'started_at', started_at, 'result', result,
             'capability', capability, 'rank', rank{more}
         ))
-        FROM stages WHERE stages.job_id = jobs.id
+        FROM {source}
     )
 """
+_QUEUED = "stages WHERE stages.job_id = jobs.id"
+_ENDED = """
+    ended_stages AS ended, unnest(ended.stages) AS stages WHERE ended.job_id = jobs.id
+"""
 _STAGES = f"""
-    coalesce(CASE WHEN jobs.outcome IS NOT NULL THEN (
-        SELECT CAST(stages AS json) FROM ended_stages WHERE job_id = jobs.id
-    ) END, {_QUEUED_STAGES.format(more="")})
-"""  # noqa: S608 - as above
+    coalesce(
+        CASE WHEN jobs.outcome IS NOT NULL THEN {_STAGES_OF.format(source=_ENDED, more="")} END,
+        {_STAGES_OF.format(source=_QUEUED, more="")}
+    )
+"""
 # The facts that a worker needs to run a stage without claiming it.
 _OF_LEASES = """,
             'parameters', parameters, 'digests', digests,
@@ -85,7 +90,7 @@ _JOB = f"""
 """
 # The plan is generic. Without ARRAY the planner may search the index (tenant, id) for every tenant.
 CLAIMED_JOB: Final = f"""(
-    SELECT {_JOB.format(stages=_QUEUED_STAGES.format(more=_OF_LEASES))}
+    SELECT {_JOB.format(stages=_STAGES_OF.format(source=_QUEUED, more=_OF_LEASES))}
     FROM jobs WHERE id = ANY(ARRAY(SELECT claimed.job_id))
 )"""  # noqa: S608 - as above
 # An id begins with the time of the API's clock, `created_at` is of the database's: how far they may

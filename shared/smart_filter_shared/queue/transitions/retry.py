@@ -68,11 +68,7 @@ _DELETE_UNSETTLED = text("DELETE FROM unsettled_jobs WHERE job_id = :job_id")
 _RESTORE_STAGES = text("""
     WITH ended AS (DELETE FROM ended_stages WHERE job_id = :job_id RETURNING job_id, stages)
     INSERT INTO stages
-    SELECT stage.* FROM ended, jsonb_array_elements(ended.stages) AS kept, jsonb_populate_record(
-        NULL::stages, kept || jsonb_build_object(
-            'job_id', job_id, 'open_needs', 0, 'rank', 0, 'batch_key', job_id
-        )
-    ) AS stage
+    SELECT stage.* FROM ended, unnest(ended.stages) AS stage
 """)
 _STAGES_OF = text("SELECT stage, state, capability FROM stages WHERE job_id = :job_id")
 

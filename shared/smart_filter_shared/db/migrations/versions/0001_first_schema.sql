@@ -171,7 +171,9 @@ CREATE TABLE unsettled_jobs (
 -- The stages of each job that has ended and is settled. Not in the job's row, which is twice as long.
 CREATE TABLE ended_stages (
     job_id uuid PRIMARY KEY,
-    stages jsonb NOT NULL
+    -- Rows as they were: as JSON they are twice as long. A migration adds a column to `stages` first,
+    -- then sets its default: the rows here have null.
+    stages stages[] NOT NULL
 );
 
 -- Photos that were submitted together. Progress is counted from the rows of `jobs`.
