@@ -122,7 +122,8 @@ def test_deleted_job_leaves_no_stage(bench: Bench, ended: JobId) -> None:
     assert bench.scalar("SELECT count(*) FROM all_stages") == 0
 
 
-def test_column_can_be_added_to_the_queue(bench: Bench, ended: JobId) -> None:
+@pytest.mark.usefixtures("ended")
+def test_column_can_be_added_to_the_queue(bench: Bench) -> None:
     bench.work(settlement.settle)
 
     with bench.engine.connect() as connection, connection.begin() as undone:

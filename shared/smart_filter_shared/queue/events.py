@@ -104,8 +104,8 @@ class Ends:
 
 # A commit of a worker does not wait for the disk (`sessions.for_key_lookups`). Nothing that a crash
 # could undo is told: a statement that reads something new writes to the log, and its commit waits
-# for the disk, and so for all commits before it. The server has written older ones by itself: within
-# three times `wal_writer_delay`, 0.6 s.
+# for the disk, and so for all commits before it. The server has written older ones by itself:
+# within three times `wal_writer_delay`, 0.6 s.
 _FLUSHED_SECONDS: Final = 2
 
 
@@ -216,7 +216,8 @@ _MAX_TRANSACTIONS: Final = 100_000
 # The transactions below `xmin` have ended, so a later read need not return to them.
 _XMIN = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
 _READ_ENDS = text(f"""
-    SELECT {_XMIN} AS cursor, ended.*, {flush_if_new("ended.at")} FROM (VALUES (1)) AS one (row) LEFT JOIN (
+    SELECT {_XMIN} AS cursor, ended.*, {flush_if_new("ended.at")}
+    FROM (VALUES (1)) AS one (row) LEFT JOIN (
         SELECT id, type, at, job_id, written_in FROM events
         WHERE written_in >= greatest(CAST(:after AS bigint), {_XMIN} - {_MAX_TRANSACTIONS})
             AND type = ANY(:ends)
