@@ -1,8 +1,8 @@
 """Delete the records of jobs, and of batches, that are older than the configured record retention.
 
 A record is deleted once its job has expired, and no other row names it: an object, a correction,
-a training example, a delivery, a stored request or the settlement that is to come keeps it. A batch is
-deleted with all of its jobs. Usage and the tombstones of deleted jobs stay.
+a training example, a delivery, a stored request or the settlement that is to come keeps it. A batch
+is deleted with all of its jobs. Usage and the tombstones of deleted jobs stay.
 """
 
 import uuid
