@@ -1,4 +1,4 @@
-"""PostgreSQL crashes before it has written its log: what was told stays, the rest is done again."""
+"""PostgreSQL crashes before it has written its log: ends that were read stay, the rest is done again."""
 
 import os
 import signal
@@ -65,16 +65,16 @@ def crash(bench: Bench) -> None:
     wait_until(works)
 
 
-def test_crash_undoes_only_what_nobody_was_told(lazy_disk: Bench) -> None:
-    told_id, untold_id = (lazy_disk.submit(KEEP_BACKGROUND) for _ in range(2))
+def test_crash_undoes_no_end_that_was_read(lazy_disk: Bench) -> None:
+    read_id, unread_id = (lazy_disk.submit(KEEP_BACKGROUND) for _ in range(2))
     run(lazy_disk)
-    lazy_disk.do(queries.find, told_id, TENANT)
+    lazy_disk.do(queries.find, read_id, TENANT)
     run(lazy_disk)
 
     crash(lazy_disk)
 
-    assert set(lazy_disk.states(told_id).values()) == {"succeeded"}
-    assert set(lazy_disk.states(untold_id).values()) == {"ready", "waiting"}
+    assert set(lazy_disk.states(read_id).values()) == {"succeeded"}
+    assert set(lazy_disk.states(unread_id).values()) == {"ready", "waiting"}
     lazy_disk.advance(*STAGES)
-    assert set(lazy_disk.states(untold_id).values()) == {"succeeded"}
+    assert set(lazy_disk.states(unread_id).values()) == {"succeeded"}
     assert invariants.broken(lazy_disk) == []

@@ -1,4 +1,4 @@
-"""Work commits without waiting for the disk, and nothing is told that a crash could undo."""
+"""Work commits without waiting for the disk, and no client sees what a crash could undo."""
 
 from collections.abc import Callable, Iterator
 
@@ -62,14 +62,14 @@ def test_transactions_of_workers_do_not_wait_for_the_disk(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_an_end_that_is_told_is_on_the_disk(lazy_disk: Bench, read: Read) -> None:
+def test_end_that_was_read_is_on_the_disk(lazy_disk: Bench, read: Read) -> None:
     job_id = lazy_disk.submit(KEEP_BACKGROUND)
     lazy_disk.advance(StageName.PREPARE, StageName.COMPOSITE)
 
     assert read_with_waiting_commits(lazy_disk, lambda connection: read(connection, job_id))
 
 
-def test_the_end_of_a_batch_that_is_told_is_on_the_disk(lazy_disk: Bench) -> None:
+def test_end_of_a_batch_that_was_read_is_on_the_disk(lazy_disk: Bench) -> None:
     batch_id, _ = lazy_disk.submit_batch(1, KEEP_BACKGROUND)
     lazy_disk.advance(StageName.PREPARE, StageName.COMPOSITE)
 

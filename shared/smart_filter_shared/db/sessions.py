@@ -84,8 +84,8 @@ _BY_KEY: Final = {
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
-    # A crash of the server can undo work under a lease, which is then done again; nothing is told
-    # of it before (`events.flush_if_new`).
+    # A crash of the server can undo work under a lease, which is then done again; no client
+    # sees it before (`events.flush_if_new`).
     "synchronous_commit": "off",
 }
 # Suffix of each statement of such a transaction. A cached plan ignores later changes of these
