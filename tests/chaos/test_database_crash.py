@@ -1,4 +1,4 @@
-"""PostgreSQL crashes before it has written its log: ends that were read stay, the rest is done again."""
+"""PostgreSQL crashes before it has written its log: ends that were read stay."""
 
 import os
 import signal

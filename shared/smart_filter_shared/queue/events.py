@@ -102,8 +102,8 @@ class Ends:
     cursor: int
 
 
-# A commit of a worker does not wait for the disk (`sessions.for_key_lookups`). No client sees
-# what a crash could undo: a statement that reads something new writes to the log, and its commit waits
+# A commit of a worker does not wait for the disk (`sessions.for_key_lookups`). No client sees what
+# a crash could undo: a statement that reads something new writes to the log, and its commit waits
 # for the disk, and so for all commits before it. The server has written older ones by itself:
 # within three times `wal_writer_delay`, 0.6 s.
 _FLUSHED_SECONDS: Final = 2
