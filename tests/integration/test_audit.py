@@ -112,10 +112,8 @@ DAMAGE = {
     "an ended job is settled within ten minutes": """
         UPDATE jobs SET finished_at = statement_timestamp() - interval '1 hour' WHERE id = :ended
     """,
-    "the queue holds no stage of a settled job": "UPDATE jobs SET settled = true WHERE id = :ended",
-    "usage counts every ended job": """
-        UPDATE jobs SET settled = true, counted_seconds = 1 WHERE id = :ended
-    """,
+    "the queue holds no stage of a settled job": "DELETE FROM unsettled_jobs WHERE job_id = :ended",
+    "usage counts every ended job": "DELETE FROM unsettled_jobs WHERE job_id = :ended",
     "each item of a batch is one job or one gap": "UPDATE batches SET total = total + 1",
     "a batch has finished when all its jobs have ended": """
         UPDATE batches SET finished_at = statement_timestamp()

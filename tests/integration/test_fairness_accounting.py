@@ -286,7 +286,8 @@ def test_ended_jobs_are_settled_once_for_each_tenant(bench: Bench) -> None:
         ("first", "canceled"): (3, 4.5, pytest.approx(0.3), DAY),
         ("second", "failed"): (2, 3.0, pytest.approx(0.1), DAY),
     }
-    assert bench.scalar("SELECT array_agg(id) FROM jobs WHERE NOT settled") == [unfinished]
+    assert bench.scalar("SELECT array_agg(job_id) FROM stages") == [unfinished] * 2
+    assert bench.scalar("SELECT count(*) FROM unsettled_jobs") == 0
     owing = "owed IS NULL AND outcome IS NULL AND ended_on IS NULL AND megapixels IS NULL"
     cleared = f"SELECT count(*) FROM tombstones WHERE {owing} AND seconds IS NULL"
     assert bench.scalar(cleared) == 2

@@ -27,7 +27,7 @@ _OTHER, _THIRD = Tenant("other"), Tenant("third")
 _LISTS = 3
 _JOBS = 3_000
 _END = """
-    UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp(), settled = true,
+    UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
         metadata = jsonb_build_object('order', CAST(id AS text))
     WHERE outcome IS NULL
 """

@@ -18,7 +18,7 @@ _DAY_SECONDS: Final = 24 * 3600.0
 # By the reason that keeps a record: a change of an ended job `:id`.
 HOLDS: Final = {
     "unfinished": "UPDATE jobs SET outcome = NULL, finished_at = NULL WHERE id = :id",
-    "unsettled": "UPDATE jobs SET settled = false WHERE id = :id",
+    "unsettled": "INSERT INTO unsettled_jobs VALUES (:id)",
     "results": "UPDATE jobs SET expired_at = NULL WHERE id = :id",
     "ended lately": "UPDATE jobs SET finished_at = now() WHERE id = :id",
     "object": """

@@ -69,6 +69,7 @@ _TABLES = (
     *(
         "jobs",
         "stages",
+        "unsettled_jobs",
         "ended_stages",
         "workers",
         "keys",
@@ -378,6 +379,13 @@ class Bench:
                 text("""
                     INSERT INTO ended_stages SELECT copies.id, original.stages
                     FROM ended_stages AS original, copies WHERE original.job_id = :job_id
+                """),
+                {"job_id": job_id},
+            )
+            connection.execute(
+                text("""
+                    INSERT INTO unsettled_jobs SELECT copies.id
+                    FROM unsettled_jobs AS original, copies WHERE original.job_id = :job_id
                 """),
                 {"job_id": job_id},
             )

@@ -414,7 +414,7 @@ def _commit(
                 quotas.charge_imported(connection, tenant, megapixels)
         if claim_until is None or not _goes_on(services, claim_until):
             return completion, None
-        # One transaction: one wait for the disk instead of two.
+        # One transaction: fewer round trips.
         return completion, claims.claim(services, connection)
 
 
