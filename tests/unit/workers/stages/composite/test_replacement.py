@@ -49,14 +49,11 @@ def test_photo_of_people_without_a_clear_outline_is_kept() -> None:
     assert decide(outline_spread=0.9 * apart) is None
 
 
-def test_photo_with_something_that_may_be_a_part_of_people_is_kept() -> None:
-    share = replacement.MAX_UNCLAIMED_SHARE
+def test_photo_of_people_with_a_contested_part_is_kept() -> None:
+    share = replacement.MAX_CONTESTED_SHARE
 
-    kept = decide(unclaimed_share=1.1 * share)
-
-    assert kept is not None
-    assert "may be a part of them" in kept
-    assert decide(unclaimed_share=0.9 * share) is None
+    assert decide(contested_share=1.1 * share) is not None
+    assert decide(contested_share=0.9 * share) is None
 
 
 def test_photo_of_doubtful_people_is_kept() -> None:

@@ -66,7 +66,7 @@ from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX
 
 CARD: Final = ModelCard(
     name="people",
-    version="6",
+    version="7",
     task=TaskName.SEGMENTATION,
     family="people",
     title="Person by person: pose silhouettes fused with selfie segmentation",

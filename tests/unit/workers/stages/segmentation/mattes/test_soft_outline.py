@@ -6,7 +6,7 @@ import pytest
 
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.soft_outline import (
-    measure_unclaimed,
+    measure_contested,
     soften_outline,
 )
 
@@ -37,7 +37,17 @@ def test_outline_is_as_soft_as_the_network_for_portraits_draws_it() -> None:
 
     softened = soften_outline(person, portrait, a_photo(person))
 
-    assert np.array_equal(softened, portrait)
+    assert np.array_equal(softened[60:], portrait[60:])
+
+
+def test_mixed_pixels_of_people_stay_above_one_half() -> None:
+    person = a_person()
+    narrow = blurred(a_person(left=62, right=178))
+
+    softened = soften_outline(person, narrow, a_photo(person))
+
+    assert (softened[60:, 60:180] > 127).all()
+    assert np.array_equal(softened[60:, 62:66], narrow[60:, 62:66])
 
 
 def test_rim_of_the_wall_around_people_is_removed() -> None:
@@ -77,14 +87,22 @@ def test_thing_that_only_the_network_for_portraits_sees_is_not_added() -> None:
     softened = soften_outline(person, with_chair, a_photo(person))
 
     assert not softened[:, 181:].any()
-    assert measure_unclaimed(softened, with_chair) == pytest.approx(240 / 24_000, rel=0.1)
+    assert measure_contested(softened, with_chair) == pytest.approx(240 / 24_000, rel=0.1)
 
 
-def test_outline_that_is_drawn_farther_out_is_not_unclaimed() -> None:
+def test_outline_that_is_drawn_farther_out_is_not_contested() -> None:
     person = a_person()
     wide = cv2.dilate(person, np.ones((5, 5), np.uint8))
 
-    assert measure_unclaimed(person, wide) == 0
+    assert measure_contested(person, wide) == 0
+
+
+def test_part_that_a_network_lacks_is_contested() -> None:
+    person = a_person()
+    without_hand = person.copy()
+    without_hand[120:140, 160:] = 0
+
+    assert measure_contested(person, without_hand) == pytest.approx(400 / 24_000, rel=0.1)
 
 
 def test_network_that_sees_other_people_is_ignored() -> None:
