@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
-from smart_filter_workers.networks.runtimes import onnx_runtime
-from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.networks.coordinates import Square
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 WEIGHTS: Final = WeightsFile(
     "eyes.onnx", "28b4cb61e85685f9c864d4c6aa26f03f56ae755a96e1b56aa2697670bca73257"
@@ -49,7 +46,7 @@ class EyePatchNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
-        self._session, self.cuts = onnx_runtime.open_trained(
+        self._session, self.cuts = onnx_network.open_trained(
             content, THRESHOLDS_KEY, _read_cuts, what="an eye patch network"
         )
 
