@@ -22,9 +22,20 @@ def test_blur_reaches_up_to_a_sure_outline() -> None:
     # Small networks see a person a little larger than the outline.
     person = one_person()
     evidence = person.copy()
-    evidence[38:162, 138:162] = 255
+    evidence[38:162, 138:162] = np.maximum(person[38:162, 138:162], blur.SURE_FROM - 1)
 
     assert blur.find_softness(evidence, person, eyes=math.nan, soles=math.nan).min() == 1
+
+
+def test_sure_evidence_next_to_an_outline_is_in_focus_without_a_margin() -> None:
+    person = one_person()
+    evidence = person.copy()
+    evidence[37:40, 140:160] = blur.SURE_FROM
+
+    softness = blur.find_softness(evidence, person, eyes=math.nan, soles=math.nan)
+
+    assert not softness[37:40, 140:160].any()
+    assert softness.sum() == softness.size - 3 * 20
 
 
 def test_margin_around_evidence_is_in_focus_and_the_blur_grows_beyond() -> None:

@@ -88,7 +88,8 @@ class OutlineNetworks:
             attached=attached,
             evidence=evidence,
             outline_spread=spread,
-            unclaimed_share=soft_outline.measure_unclaimed(corrected[region], portrait_matte),
+            contested_share=soft_outline.measure_contested(joined, refined)
+            + soft_outline.measure_contested(corrected[region], portrait_matte),
         )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.soft_outline import (
-    measure_unclaimed,
+    measure_contested,
     soften_outline,
 )
 
@@ -41,7 +41,19 @@ WIDE = np.asarray(cv2.dilate(PERSON, np.ones((5, 5), np.uint8)), np.uint8)
     ids=["soft edge", "rim of the wall"],
 )
 def test_outline_is_drawn_by_the_network_for_portraits(matte: Matte8, portrait: Matte8) -> None:
-    assert np.array_equal(soften_outline(matte, portrait, a_photo(PERSON)), portrait)
+    softened = soften_outline(matte, portrait, a_photo(PERSON))
+
+    # At corners the soft portrait is below one half.
+    assert np.array_equal(softened[60:], portrait[60:])
+
+
+def test_mixed_pixels_of_people_stay_above_one_half() -> None:
+    narrow = blurred(a_person(left=62, right=178))
+
+    softened = soften_outline(PERSON, narrow, a_photo(PERSON))
+
+    assert (softened[60:, 60:180] > 127).all()
+    assert np.array_equal(softened[60:, 62:66], narrow[60:, 62:66])
 
 
 def test_limb_in_the_colors_of_the_person_is_kept() -> None:
@@ -62,7 +74,14 @@ def test_thing_that_only_the_network_for_portraits_sees_is_not_added() -> None:
     softened = soften_outline(person, with_chair, a_photo(person))
 
     assert not softened[:, 181:].any()
-    assert measure_unclaimed(softened, with_chair) == pytest.approx(240 / 24_000, rel=0.1)
+    assert measure_contested(softened, with_chair) == pytest.approx(240 / 24_000, rel=0.1)
+
+
+def test_part_that_a_network_lacks_is_contested() -> None:
+    without_hand = PERSON.copy()
+    without_hand[120:140, 160:] = 0
+
+    assert measure_contested(PERSON, without_hand) == pytest.approx(400 / 24_000, rel=0.1)
 
 
 def test_network_that_sees_other_people_is_ignored() -> None:
