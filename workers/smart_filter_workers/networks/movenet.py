@@ -24,7 +24,7 @@ from smart_filter_workers.weights import files
 Floats = NDArray[np.float32]
 
 WEIGHTS: Final = WeightsFile(
-    "movenet.onnx", "c99104ebad5a49aae4c7f136ea008e38b441e052f4920c1a732c2fb86ff9768c"
+    "movenet.onnx", "35a37000656f80739ba9836849c2aad380712ecf66f5f082854a0cc549dd9996"
 )
 DATA_TERMS: Final = (
     "COCO 2017 key points (labels CC BY 4.0, photos under Flickr's terms) and a data set of"

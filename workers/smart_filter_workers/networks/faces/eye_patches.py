@@ -16,7 +16,7 @@ from smart_filter_workers.results import Srgb8
 Floats = NDArray[np.float32]
 
 WEIGHTS: Final = WeightsFile(
-    "eyes.onnx", "28b4cb61e85685f9c864d4c6aa26f03f56ae755a96e1b56aa2697670bca73257"
+    "eyes.onnx", "6504179215293fe7ee97e29881423aa3826288a9ffa4e5b8d05fbe249644baf6"
 )
 SIZE_PX: Final = 32
 # Side of a patch in lengths of the eye: in the crops of CEW, most of the network's training set,
