@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments: those after the program's name; None: this process's own.
     """
     search_paths.leave_working_folder(os.environ)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: the shell closed it
         # Print a replacement for characters that the terminal cannot encode.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # they are text files
     if COMPLETE_VARIABLE in os.environ:
