@@ -17,7 +17,7 @@ from smart_filter_shared.recipe import Filter
 from smart_filter_tests.filter_scenes import a_face, a_picture, a_scene
 from smart_filter_workers.stages.composite.filters import apply_filters
 from smart_filter_workers.stages.composite.filters.scene import Scene
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 ROUNDS: Final = 9
 # Width, height, columns and rows of faces, and the distance between the eyes in pixels.
@@ -45,7 +45,7 @@ MS_PER_FACE, MS_PER_MEGAPIXEL = 5.0, 10.0
 def measure() -> list[figures.Figure]:
     """Return the time of each filter, after one drawing that fills its caches, as in a worker."""
     cv2.setNumThreads(1)
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     lines = []
     for title, (width, height, across, down, unit) in SCENES.items():
         faces = [

@@ -16,13 +16,10 @@ import numpy as np
 from smart_filter_shared.results import Face, Frame
 from smart_filter_wire.printability import FacePrint, Verdict
 from smart_filter_workers import images
-from smart_filter_workers.measurements.face_measurements import (
-    FaceMeasurements,
-    measure_face,
-)
+from smart_filter_workers.measurements.face_measurements import FaceMeasurements, measure_face
 from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.composite.printability import verdicts
-from smart_filter_workers.stages.composite.printability.resolution import Region, measure_detail
+from smart_filter_workers.stages.composite.printability.assessment import Region, measure_detail
 from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stages.face.models import centerface
 from smart_filter_workers.stages.prepare.stage import make_proxy

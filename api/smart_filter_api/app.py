@@ -10,8 +10,8 @@ from importlib.metadata import version
 import anyio.to_thread
 from fastapi import Depends, FastAPI
 
-from smart_filter_api.auth import cors
-from smart_filter_api.auth.refusal_log import RefusalLog
+from smart_filter_api.auth import csrf
+from smart_filter_api.auth.security_log import RefusalLog
 from smart_filter_api.http import request_checks, static_content
 from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_api.http.middleware import LastErrorMiddleware, RequestMiddleware
@@ -104,7 +104,7 @@ def create(
     # The last one added is the outermost: preflights are logged and counted, and pages of other
     # origins can read the problem of an error that no other handler caught.
     app.add_middleware(LastErrorMiddleware)
-    cors.install(app, settings.browser.cors_origins)
+    csrf.allow_origins(app, settings.browser.cors_origins)
     app.add_middleware(
         RequestMiddleware,
         latencies=app.state.latencies,

@@ -18,8 +18,14 @@ from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs import queries, result_cache
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.jobs.queries import JobFilter
-from smart_filter_shared.operations import bulk, counters, overview, settlement, stored_snapshot
-from smart_filter_shared.operations.bulk import BulkAction
+from smart_filter_shared.operations import (
+    counters,
+    operator_actions,
+    overview,
+    settlement,
+    stored_snapshot,
+)
+from smart_filter_shared.operations.operator_actions import BulkAction
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import batches, events, fair_queueing, heads, worker_registry
 from smart_filter_tests import scenarios
@@ -81,7 +87,7 @@ def reads(connection: Connection) -> None:
     overview.read_overview(connection, **SILENT)
     overview.peek(connection, PREPARE, most=10)
     for action in BulkAction:
-        bulk.count(connection, action, TENANT, most=100)
+        operator_actions.find_jobs(connection, action, TENANT, after=None, most=100)
 
 
 def look_up(connection: Connection) -> None:

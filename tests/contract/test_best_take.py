@@ -48,8 +48,10 @@ def shot_of(reader: bursts.Reader, srgb: Srgb8, item: int = 0) -> Shot:
 def closed(reader: bursts.Reader, srgb: Srgb8, person: int) -> Srgb8:
     portrait = bursts.read_portrait(reader, srgb)
     assert portrait is not None
-    one = bursts.Portrait(srgb, portrait.faces, portrait.meshes[person : person + 1], True, False)
-    return bursts.close_eyes(one)
+    single = bursts.Portrait(
+        srgb, portrait.faces, portrait.meshes[person : person + 1], True, False
+    )
+    return bursts.close_eyes(single)
 
 
 def moved(srgb: Srgb8, *, degrees: float = 0.3, shift: tuple[float, float] = (6, -4)) -> Srgb8:

@@ -95,12 +95,12 @@ def test_filter_that_needs_a_face_leaves_a_picture_without_one_unchanged(card: F
 
 @each_filter
 def test_same_seed_draws_the_same_pixels(card: FilterCard) -> None:
-    one, other = a_picture(), a_picture()
+    first, other = a_picture(), a_picture()
 
-    draw(one, a_scene(ONE_FACE, seed=7), card.name)
+    draw(first, a_scene(ONE_FACE, seed=7), card.name)
     draw(other, a_scene(ONE_FACE, seed=7), card.name)
 
-    assert np.array_equal(one, other)
+    assert np.array_equal(first, other)
 
 
 @each_filter

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.limits.wait_limit import WaitLimit
+from smart_filter_api.limits import WaitLimit
 from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.pipeline import StageName

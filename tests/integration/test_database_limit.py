@@ -10,8 +10,8 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.pool import QueuePool
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_api.auth.refusal_log import RefusalLog
-from smart_filter_api.limits.database_limit import DatabaseLimit, TenantSemaphore
+from smart_filter_api.auth.security_log import RefusalLog
+from smart_filter_api.limits import DatabaseLimit, TenantSemaphore
 from smart_filter_api.services import container
 from smart_filter_api.services.container import Services
 from smart_filter_shared.errors import RateLimited, ServiceFull

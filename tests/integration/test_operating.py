@@ -64,8 +64,8 @@ def known(series: list[int | None]) -> list[int]:
     return [one for one in series if one is not None]
 
 
-def fail_one(bench: Bench) -> JobId:
-    job_id = bench.submit()
+def fail_one(bench: Bench, *, tenant: Tenant = TENANT) -> JobId:
+    job_id = bench.submit(tenant=tenant)
     bench.work(WORKER.fail, bench.claim_one(StageName.PREPARE), BROKEN)
     return job_id
 
@@ -195,6 +195,79 @@ def test_queue_or_worker_is_stopped_and_resumed(api: Api) -> None:
         ("queue_resumed", PREPARE),
         ("worker_drained", str(api.bench.worker)),
         ("worker_resumed", str(api.bench.worker)),
+    ]
+
+
+def act_by_command(command: Command, worker: str, tenant: Tenant) -> None:
+    key_id = command("keys", "create", "--tenant", tenant, "--scopes", "read")["key_id"]
+    command("keys", "revoke", key_id)
+    for word in ("pause", "pause", "resume", "resume"):
+        command("queues", word, PREPARE)
+    for word in ("drain", "resume"):
+        command("workers", word, worker)
+    for word in ("redrive", "cancel"):
+        command("jobs", word, "--tenant", tenant)
+    command("tenants", "set", tenant, "--emotions", "off")
+
+
+def act_over_http(api: Api, worker: str, tenant: Tenant) -> None:
+    headers = api.headers(Scope.ADMIN, Scope.OPERATOR, tenant=OPERATOR)
+
+    def call(method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        answer = api.operators.request(method, path, headers=headers, json=body)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    key_id = call("POST", "/v1/keys", {"tenant": tenant, "scopes": ["read"]})["key_id"]
+    call("DELETE", f"/v1/keys/{key_id}")
+    for method in ("PUT", "PUT", "DELETE", "DELETE"):
+        call(method, f"/v1/operator/queues/{PREPARE}/pause")
+    for method in ("PUT", "DELETE"):
+        call(method, f"/v1/operator/workers/{worker}/drain")
+    for word in ("redrive", "cancel"):
+        call("POST", f"/v1/operator/tenants/{tenant}/{word}")
+    call("PATCH", f"/v1/tenants/{tenant}", {"emotions": False})
+
+
+def test_command_line_and_http_leave_the_same_lines_in_the_log(api: Api, command: Command) -> None:
+    serve(api.bench)
+    worker, tenant = str(api.bench.worker), Tenant(f"door-{uuid.uuid4().hex[:12]}")
+
+    fail_one(api.bench, tenant=tenant)
+    first = newest_line(api.bench)
+    act_by_command(command, worker, tenant)
+    by_command = lines_after(api.bench, first, tenant)
+    fail_one(api.bench, tenant=tenant)
+    second = newest_line(api.bench)
+    act_over_http(api, worker, tenant)
+
+    assert lines_after(api.bench, second, tenant) == by_command
+    assert [event for owner, event, _, _ in by_command if owner == OPERATOR] == [
+        *("key_issued", "key_revoked", "queue_paused", "queue_resumed"),
+        *("worker_drained", "worker_resumed", "jobs_redriven", "jobs_canceled", "tenant_changed"),
+    ]
+
+
+def newest_line(bench: Bench) -> int:
+    return int(bench.scalar("SELECT coalesce(max(id), 0) FROM audit_events"))
+
+
+def lines_after(
+    bench: Bench, number: int, tenant: Tenant
+) -> list[tuple[str, str, str | None, int]]:
+    """Return owner, event, subject and count of new lines; the id of a key is left out."""
+    query = text(
+        "SELECT tenant, event, subject, count FROM audit_events"
+        " WHERE id > :number AND tenant IN (:operator, :tenant) AND event <> 'key_refused'"
+        " ORDER BY id"
+    )
+    with bench.transaction() as connection:
+        rows = connection.execute(
+            query, {"number": number, "operator": OPERATOR, "tenant": tenant}
+        ).all()
+    return [
+        (owner, event, None if event.startswith("key_") else subject, count)
+        for owner, event, subject, count in rows
     ]
 
 

@@ -12,8 +12,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from smart_filter_api.auth.link_signer import LinkSigner
-from smart_filter_api.auth.output_links import LinkTarget
+from smart_filter_api.auth.links import LinkSigner, LinkTarget
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.outages import unreadable_table, wait_until

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.auth.refusal_log import RefusalLog
+from smart_filter_api.auth.security_log import RefusalLog
 from smart_filter_api.intake.body import PhotoRequest, SpooledPicture
 from smart_filter_api.removebg import coalescing
 from smart_filter_api.removebg.coalescing import Waiter

@@ -31,7 +31,7 @@ from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
-from smart_filter_workers.stock import files, ingest, syncing
+from smart_filter_workers.stock import ingest, syncing
 from smart_filter_workers.stock.ingest import MAX_BYTES, Outcome
 from smart_filter_workers.stock.providers import bucket, folder
 from smart_filter_workers.stock.providers.base import Provider
@@ -108,7 +108,7 @@ def test_endless_or_too_large_file_is_refused(tmp_path: Path) -> None:
         (large, f"it has {3 * MAX_BYTES} bytes"),
     ):
         with pytest.raises(PictureRefused, match=words):
-            files.read_file(path)
+            ingest.read_file(path)
 
 
 @dataclass(frozen=True, slots=True)

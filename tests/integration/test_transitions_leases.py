@@ -22,7 +22,7 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.ids import Tenant, new_batch_id, new_job_id, new_upload_id
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
-from smart_filter_shared.jobs.submission import BatchMember, NewPhotoJob, submit_job
+from smart_filter_shared.jobs.submission import BatchMember, NewPhotoJob
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import LEADING_TASK, TaskName
 from smart_filter_shared.priority import Priority
@@ -30,7 +30,7 @@ from smart_filter_shared.queue.fair_queueing import DEFAULT_COST_SECONDS, Reserv
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Filter, Recipe, required_stages
-from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.bench import TENANT, Bench, capability, write_job
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers.runtime import error_policy
@@ -305,7 +305,7 @@ def a_submission(recipe: Recipe) -> NewPhotoJob:
 
 def assert_read_as_written(bench: Bench, submission: NewPhotoJob) -> None:
     with bench.transaction() as connection:
-        written = submit_job(connection, submission)
+        written = write_job(connection, submission)
         known = queries.from_submission(submission, written)
         assert known == queries.find(connection, submission.job_id, TENANT)
 
@@ -337,7 +337,7 @@ def test_job_with_every_field_is_read_as_it_was_written(bench: Bench) -> None:
 def test_photo_and_background_are_kept_with_their_job(bench: Bench) -> None:
     submission = a_submission(KEEP_BACKGROUND)
 
-    bench.do(submit_job, submission)
+    bench.do(write_job, submission)
 
     kept = bench.scalar(
         "SELECT array_agg(key ORDER BY key) FROM artifacts WHERE job_id = :id AND kind = 'photo'",
@@ -349,7 +349,7 @@ def test_photo_and_background_are_kept_with_their_job(bench: Bench) -> None:
 def test_deadline_counts_from_the_moment_of_submission(bench: Bench) -> None:
     submission = a_submission(Recipe(deadline_ms=1001))
 
-    written = bench.do(submit_job, submission)
+    written = bench.do(write_job, submission)
 
     ends_at = written.created_at + dt.timedelta(milliseconds=1001)
     assert {bench.row(submission.job_id, stage)["deadline_at"] for stage in submission.plans} == {
@@ -378,7 +378,7 @@ def test_scheduled_job_pays_only_for_stages_that_it_does_not_take_over(bench: Be
         a_submission(scheduled), results=bench.results(earlier, PREPARE)
     )
     bench.execute("DELETE FROM tenants")
-    bench.do(submit_job, submission)
+    bench.do(write_job, submission)
     bench.pass_time(submission.job_id, COMPOSITE, seconds=2 * 24 * 3600)
 
     woken = bench.work(WORKER.wake)

@@ -43,7 +43,7 @@ from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.heartbeat import Heartbeat
 from smart_filter_workers.runtime.shutdown import GracefulShutdown
 from smart_filter_workers.runtime.weights_watch import WeightsWatch
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 
 FACE, SMILE = capability(StageName.FACE), capability(StageName.SMILE)
 ELSEWHERE = "another machine"
@@ -378,7 +378,7 @@ def test_model_is_served_when_its_weights_arrive(
     services = SimpleNamespace(
         settings=SimpleNamespace(weights=tmp_path),
         catalog=known,
-        models=ModelCache(known, tmp_path, memory_limit=memory.get_limit(None)),
+        models=ModelCache(known, tmp_path, memory_limit=resources.get_limit(None)),
         engine=bench.engine,
         serving=setup.serving,
         heartbeat=SimpleNamespace(announce=lambda: None),

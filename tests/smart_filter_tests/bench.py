@@ -35,7 +35,7 @@ from smart_filter_shared.ids import (
     new_worker_id,
 )
 from smart_filter_shared.jobs import queries
-from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.result_cache import Result
 from smart_filter_shared.jobs.submission import (
@@ -43,8 +43,8 @@ from smart_filter_shared.jobs.submission import (
     NewPhotoBatch,
     NewPhotoJob,
     encode_batch,
+    encode_job,
     submit_batch,
-    submit_job,
 )
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.operations import stored_snapshot
@@ -53,6 +53,7 @@ from smart_filter_shared.queue import batches, fair_queueing
 from smart_filter_shared.queue.batches import BatchRow
 from smart_filter_shared.queue.fair_queueing import Reservation
 from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
+from smart_filter_shared.queue.submission import WrittenJob
 from smart_filter_shared.recipe import Recipe, required_stages
 from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_shared.storage.opening import open_store
@@ -329,7 +330,7 @@ class Bench:
             for _ in range(jobs):
                 place = fair_queueing.reserve(connection, tenant, wanted)
                 submission = _submission(new_job_id(), tenant, recipe, place)
-                submit_job(connection, submission)
+                write_job(connection, submission)
                 submitted.append(submission.job_id)
         return submitted
 
@@ -500,7 +501,7 @@ class Bench:
         return _submission(new_job_id(), TENANT, recipe, self.reserve(TENANT, recipe))
 
     def _submit(self, submission: NewPhotoJob) -> JobId:
-        self.do(submit_job, submission)
+        self.do(write_job, submission)
         return submission.job_id
 
     def _shift(self, column: str, job_id: JobId, stage: StageName, seconds: float) -> None:
@@ -513,6 +514,11 @@ class Bench:
             job_id=job_id,
             stage=str(stage),
         )
+
+
+def write_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
+    """Write a job, as the API does."""
+    return CLIENT.submit(connection, encode_job(connection, job))
 
 
 def _submission(

@@ -14,7 +14,7 @@ from smart_filter_shared.results import Face, Point, Smile
 from smart_filter_wire.findings import Eyes
 from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.composite.filters import apply_filters, scene
-from smart_filter_workers.stages.composite.filters.base import FilterVerdict
+from smart_filter_workers.stages.composite.filters.scene import FilterVerdict
 
 Picture = NDArray[np.uint8]
 

@@ -47,8 +47,8 @@ from smart_filter_workers.runtime.turns import Turns
 from smart_filter_workers.runtime.weights_watch import WeightsWatch
 from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
-from smart_filter_workers.system import gpu, memory
-from smart_filter_workers.system import threads as system_threads
+from smart_filter_workers.system import resources
+from smart_filter_workers.system import resources as system_threads
 from smart_filter_workers.system.lru_cache import LruCache
 from smart_filter_workers.weights.trained_weights import TrainedWeights
 
@@ -80,7 +80,7 @@ def serve(
     for weights or the stop signal.  Raises SetupFailed for unknown model names, and
     DatabaseUnavailable or DecoderUnavailable at the start.
     """
-    memory.configure_malloc()
+    resources.configure_malloc()
     system_threads.limit_native_threads()
     discovered = catalog.discover_models(
         extra_models,
@@ -182,11 +182,11 @@ def _wire(
     backgrounds = TenantBackgrounds(by_key, store, recent)
     fetcher = Fetcher(settings.outbound)
     worker = new_worker_id()
-    memory_limit = memory.get_limit(settings.engine.memory_mb)
+    memory_limit = resources.get_limit(settings.engine.memory_mb)
     trained = TrainedWeights(settings.weights, store)
     loaded = ModelCache(discovered, settings.weights, memory_limit=memory_limit, trained=trained)
-    gpu_fault = gpu.find_gpu_fault()
-    demanded = gpu_fault if settings.engine.device == gpu.GPU else None
+    gpu_fault = resources.find_gpu_fault()
+    demanded = gpu_fault if settings.engine.device == resources.GPU else None
     setup = capabilities.plan_capabilities(offers, stages=stages, models=models, gpu_fault=demanded)
     draining = GracefulShutdown(shared, doorbell, settings.engine, traces)
     subscriptions = QueueSubscriptions(setup.serving)

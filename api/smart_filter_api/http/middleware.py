@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smart_filter_api.auth import security_log
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.auth.refusal_log import RefusalLog
+from smart_filter_api.auth.security_log import RefusalLog
 from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_api.problems import problem
 from smart_filter_shared.security import response_headers

@@ -10,9 +10,8 @@ import anyio
 from fastapi.sse import format_sse_event
 from sqlalchemy import Connection
 
-from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.auth.links import LinkTerms
 from smart_filter_api.http import documents
-from smart_filter_api.responses import job as responses_job
 from smart_filter_api.responses.long_poll import EventPage
 from smart_filter_api.schemas.jobs import JobEvent
 from smart_filter_api.services.container import Services
@@ -109,7 +108,7 @@ def _find_events(connection: Connection, job: FollowedJob) -> _JobEvents:
 
 
 def _format_event(event: Event, row: JobRow, services: Services, links: LinkTerms | None) -> bytes:
-    shown = responses_job.render_job_with_queue(row, services, links=links)
+    shown = services.render_job(row, links=links)
     answer = JobEvent(type=event.type, stage=event.stage, timestamp=event.at, data=shown)
     return format_sse_event(
         event=str(event.type), id=str(event.id), data_str=documents.encode(answer).decode()

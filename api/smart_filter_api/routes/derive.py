@@ -80,15 +80,14 @@ async def derive_job(
     ):
         if once.replayed is not None:
             return once.replayed
-        submission = await submission_derive.prepare_derivation(
+        accepted = await submission_derive.derive_job(
             services,
             caller,
             parent,
             sent.read(),
+            once,
             link_seconds=None if links is None else links.seconds,
         )
-        accepted = await jobs.write_submission(services, caller, submission, once)
-    services.doorbell.ring(accepted.ringing)
     await spans.record_submission(request, jobs=[accepted.job.id])
     return await responses_submission.respond_or_wait(
         services,

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
-from smart_filter_api.auth import link_signer, output_links
+from smart_filter_api.auth import links
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.auth.output_links import MAX_SECONDS, LinkTarget
+from smart_filter_api.auth.links import MAX_SECONDS, LinkTarget
 from smart_filter_api.http import etags
 from smart_filter_api.http.byte_ranges import RangeHeaders
 from smart_filter_api.problems.problem import describe_responses
@@ -92,9 +92,9 @@ async def _authorize(
             request, services, credentials, Scope.READ, also_devices=True
         )
         return OutputAccess(caller.tenant, download, caller=caller)
-    ends = link_signer.parse_expiry(expires, signature)
+    ends = links.parse_expiry(expires, signature)
     target = await services.database.query(_find_target, job_id, name, ends, download)
-    target = link_signer.verify(services.links.signer, target, signature)
+    target = links.verify(services.links.signer, target, signature)
     return OutputAccess(target.tenant, download, target.expires)
 
 
@@ -197,7 +197,7 @@ async def get_output(
             if link is None:
                 expires = math.ceil(time.time()) + seconds
                 target = LinkTarget(access.tenant, job.id, name, expires, access.download)
-                link = output_links.output_url(
+                link = links.output_url(
                     services.links.required_signer, services.links.base_url(request), target
                 )
             return RedirectResponse(link, status_code=_REDIRECT, headers=_embedding(access))

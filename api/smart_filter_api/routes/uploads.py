@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api.auth import link_signer, upload_links
+from smart_filter_api.auth import links
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_api.auth.upload_links import UploadGrant
+from smart_filter_api.auth.links import UploadGrant
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import body as intake_body
 from smart_filter_api.intake import json_document
@@ -120,9 +120,9 @@ async def _authorize(
             request, services, credentials, Scope.SUBMIT, also_devices=False
         )
         return _Access(await _find_upload(services, upload_id, caller.tenant), by_link=False)
-    ends = link_signer.parse_expiry(expires, signature)
+    ends = links.parse_expiry(expires, signature)
     grant = None if (id_ := _parse_id(upload_id)) is None else UploadGrant(id_, ends)
-    link_signer.verify(services.links.signer, grant, signature)
+    links.verify(services.links.signer, grant, signature)
     upload = await _find_upload(services, upload_id)
     # As a store does, by the headers that its link signs.
     if request.headers.get("content-type") != upload.media_type or request.headers.get(
@@ -237,7 +237,7 @@ def _upload_response(services: Services, base_url: str, upload: Upload) -> Respo
     )
     shown = pictures.Upload(
         upload_id=str(upload.id),
-        put_url=link or upload_links.upload_url(services.links.required_signer, base_url, upload),
+        put_url=link or links.upload_url(services.links.required_signer, base_url, upload),
         # HTTP clients add Content-Length themselves.
         headers={"Content-Type": upload.media_type},
         expires_at=upload.expires_at,

@@ -15,7 +15,7 @@ from smart_filter_api.services.callers import Administrator, Reader
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.services.recent_sign_in import RecentAdministrator
-from smart_filter_api.submission.commit import WEBHOOKS_DISABLED
+from smart_filter_api.submission.outbound_url import WEBHOOKS_DISABLED
 from smart_filter_shared.errors import FieldError, InvalidWebhookUrl, NotAvailable
 from smart_filter_shared.ids import Tenant, WebhookId
 from smart_filter_shared.security import urls

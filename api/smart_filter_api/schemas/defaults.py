@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
-from smart_filter_api.auth import output_links
+from smart_filter_api.auth import links
 from smart_filter_api.schemas.recipe import RecipeFields
 
 _MAX_COUNT = 10_000_000
@@ -19,9 +19,7 @@ Megapixels = Annotated[float, Field(strict=True, ge=0, le=_MAX_MEGAPIXELS)]
 Bytes = Annotated[int, Field(strict=True, ge=0, le=_MAX_BYTES)]
 InputSeconds = Annotated[int, Field(strict=True, ge=0, le=_MAX_SECONDS)]
 ResultSeconds = Annotated[int, Field(strict=True, ge=_MIN_RESULT_SECONDS, le=_MAX_SECONDS)]
-LinkSeconds = Annotated[
-    int, Field(strict=True, ge=output_links.MIN_SECONDS, le=output_links.MAX_SECONDS)
-]
+LinkSeconds = Annotated[int, Field(strict=True, ge=links.MIN_SECONDS, le=links.MAX_SECONDS)]
 
 
 def _only_off(emotions: bool) -> bool:  # noqa: FBT001 - a validator

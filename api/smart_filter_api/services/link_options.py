@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
-from smart_filter_api.auth import output_links
-from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.auth import links
+from smart_filter_api.auth.links import LinkTerms
 from smart_filter_api.services.container import services_of
 from smart_filter_shared.recipe.files import MAX_NAME_CHARACTERS
 
@@ -15,8 +15,8 @@ async def read_link_terms(
     expires_in: Annotated[
         int | None,
         Query(
-            ge=output_links.MIN_SECONDS,
-            le=output_links.MAX_SECONDS,
+            ge=links.MIN_SECONDS,
+            le=links.MAX_SECONDS,
             description="Lifetime of `output_links` in seconds",
         ),
     ] = None,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from smart_filter_api.auth.link_signer import LinkSigner
+from smart_filter_api.auth.links import LinkSigner
 
 
 @dataclass(frozen=True, slots=True)

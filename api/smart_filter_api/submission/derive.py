@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeLayer
+from smart_filter_api.caches import ParsedRecipe, RecipeLayer
 from smart_filter_api.intake import json_body
 from smart_filter_api.services.container import Services
-from smart_filter_api.submission import admission, commit, recipe_parser
+from smart_filter_api.services.idempotency import IdempotentRequest
+from smart_filter_api.submission import admission, commit, outbound_url, recipe_parser
 from smart_filter_api.submission.admission import AdmissionRequest, AdmittedJob
-from smart_filter_api.submission.commit import JobSubmission
+from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
 from smart_filter_api.submission.derive_request import DeriveRecipe
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.catalog.scalars import Value
@@ -44,21 +45,22 @@ _NOT_INHERITED: Final = ("run_at", "deadline_ms")
 _OF_PARENT: Final = " (this is from the job that the request derives from)"
 
 
-async def prepare_derivation(
+async def derive_job(
     services: Services,
     caller: Caller,
     parent: JobRow,
     asked: DeriveRecipe,
+    once: IdempotentRequest,
     *,
     link_seconds: int | None,
-) -> JobSubmission:
-    """Check the changes to the parent's recipe, admit the job, and return it ready to be written.
+) -> AcceptedJob:
+    """Check the changes to the parent's recipe, admit the job, write it, and return it.
 
     link_seconds: lifetime of its signed links; None: the tenant's.
     Raises JobNotFinished, InputsExpired when the photo has expired, InvalidRequest for an unknown
-    correction, InvalidRecipe and its subclasses, QueueFull and DatabaseUnavailable.
+    correction, InvalidRecipe and its subclasses, QueueFull, and the errors of `commit.write_job`.
     """
-    commit.check_webhook_url(services, asked.webhook_url)
+    outbound_url.check_webhook(services, asked.webhook_url)
     if parent.finished_at is None:
         raise JobNotFinished(f"job {parent.id} is {parent.state}; derive from it when it has ended")
     if parent.photo_key is None:
@@ -88,8 +90,6 @@ async def prepare_derivation(
     parsed_recipe = _with_face_changes(parsed_recipe, applied)
     if take is not None and applied:
         raise Contradiction([FieldError("/faces", "cannot be combined with corrections")])
-    await admission.hold_deliveries(services, caller, jobs=1, webhook_url=asked.webhook_url)
-    await admission.check_stored_bytes(services, caller, asked.background)
     admitted = await admission.admit_job(
         services,
         caller,
@@ -99,10 +99,12 @@ async def prepare_derivation(
             charged_megapixels=0.0,  # the photo was charged when it was submitted
             # Another take has another photo, so no result can be reused.
             digest=parent.photo_digest if take is None else None,
+            pictures=[] if asked.background is None else [asked.background],
+            webhook_url=asked.webhook_url,
             parent=parent if take is None else None,
         ),
     )
-    return _build_submission(
+    submission = _build_submission(
         parent,
         admitted,
         photo_key=parent.photo_key if take is None else None,
@@ -113,6 +115,7 @@ async def prepare_derivation(
         link_seconds=link_seconds or caller.link_seconds,
         key_id=caller.key_id,
     )
+    return await commit.write_job(services, caller, submission, once)
 
 
 def merge_fields(parent: JobRow, given: Fields, names: Collection[str]) -> dict[str, Value]:

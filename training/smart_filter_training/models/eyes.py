@@ -22,6 +22,7 @@ from smart_filter_training.examples import Data, Examples
 from smart_filter_training.onnx_export import Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
+from smart_filter_workers.networks.coordinates import Square
 from smart_filter_workers.networks.faces import eye_patches
 from smart_filter_workers.networks.faces.eye_patches import (
     INPUT_NAME,
@@ -29,7 +30,6 @@ from smart_filter_workers.networks.faces.eye_patches import (
     EyePatchNetwork,
     EyeThresholds,
 )
-from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.weights.packaged import bundled_path
 

@@ -2,6 +2,10 @@
 
 A name is a preset's, or two joined by a plus, such as `rainbow+linen`: the first is printed on the
 surface of the second.
+
+Side light: mirror designs with a light of their own to match the direction of the people's.
+
+Crop an uploaded background so that it fills the photo's frame in its own proportions.
 """
 
 import functools
@@ -13,9 +17,24 @@ from typing import Final, Protocol, cast
 import numpy as np
 
 from smart_filter_shared.presets import Preset, find_preset
+from smart_filter_workers import images
 from smart_filter_workers.backgrounds import designs
 from smart_filter_workers.backgrounds.sheet import DEFAULT_CAMERA, Camera, Field, Sheet
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.srgb import LUMA_WEIGHTS
+
+# Albums have one size and often one seed. Larger drawings are expensive to keep (36 MB at 12 MP),
+# and drawing them again is cheap compared to the rest of such a picture's work.
+MAX_CACHED_PIXELS: Final = 2_000_000
+MAX_CACHED_DRAWINGS: Final = 8
+
+# Least certainty, of -1..1, that light comes from a side before a design is mirrored; half of 159
+# training photos exceed it.
+CERTAIN_FROM: Final = 0.4
+# Least difference of mean luma between halves, in levels; less is texture.
+_MIN_LUMA_DIFFERENCE: Final = 1.5
+_SAMPLES_PER_SIDE: Final = 64
 
 
 class Design(Protocol):
@@ -32,12 +51,6 @@ class Surface(Protocol):
     def texture(self, preset: Preset, sheet: Sheet) -> Field:
         """Return the factor, about 1, of the surface's relief on a print; on a small sheet."""
         ...
-
-
-# Albums have one size and often one seed. Larger drawings are expensive to keep (36 MB at 12 MP),
-# and drawing them again is cheap compared to the rest of such a picture's work.
-MAX_CACHED_PIXELS: Final = 2_000_000
-MAX_CACHED_DRAWINGS: Final = 8
 
 
 def draw(
@@ -108,3 +121,53 @@ def _draw_cached(name: str, seed: int, width: int, height: int, camera: Camera) 
     drawing = draw_uncached(name, seed=seed, width=width, height=height, camera=camera)
     drawing.flags.writeable = False
     return drawing
+
+
+def is_certain(light: float) -> bool:
+    """Return whether light, -1 from the left to 1 from the right, surely comes from a side."""
+    return abs(light) >= CERTAIN_FROM
+
+
+def mirror_to_match(drawing: Srgb8, *, light: float) -> Srgb8:
+    """Return a drawing of SIDE_LIT_FAMILIES, mirrored if its light comes from the other side.
+
+    drawing: (H, W, 3) uint8 sRGB.  light: direction of the people's light, -1 left to 1 right.
+    """
+    if not is_certain(light) or light * _measure_side_light(drawing) >= 0:
+        return drawing
+    return cv2.flip(drawing, 1).astype(np.uint8, copy=False)
+
+
+def _measure_side_light(drawing: Srgb8) -> float:
+    """Return how much lighter the right half is, in levels of luma; 0 if hardly at all."""
+    height, width = drawing.shape[:2]
+    step = max(1, min(height, width) // _SAMPLES_PER_SIDE)
+    luma = drawing[step // 2 :: step, step // 2 :: step] @ LUMA_WEIGHTS
+    half = luma.shape[1] // 2
+    if not half:
+        return 0.0
+    lighter = float(luma[:, -half:].mean() - luma[:, :half].mean())
+    return lighter if abs(lighter) >= _MIN_LUMA_DIFFERENCE else 0.0
+
+
+def crop_to_cover(
+    srgb: Srgb8, *, width: int, height: int, at: tuple[float, float] = (0.5, 0.5)
+) -> Srgb8:
+    """Return a picture scaled evenly to cover width × height px, with the rest cropped.
+
+    srgb: (H, W, 3) uint8, not written to.  Returns a new (height, width, 3) uint8.
+    at: share of the cropped part that is cut off on the left, and above; 0..1.
+    Smaller: every pixel is the mean of the area it covers.  Larger: cubic.
+    """
+    down, across = srgb.shape[:2]
+    scale = max(width / across, height / down)
+    # Crop whole pixels, which stretches the picture by at most half a pixel.
+    kept_x = min(across, max(1, round(width / scale)))
+    kept_y = min(down, max(1, round(height / scale)))
+    left, top = int((across - kept_x) * at[0]), int((down - kept_y) * at[1])
+    middle = srgb[top : top + kept_y, left : left + kept_x]
+    if scale > 1:
+        larger = cv2.resize(middle, (width, height), interpolation=cv2.INTER_CUBIC)
+        return larger.astype(np.uint8, copy=False)
+    fitted = images.downscale_by_area(middle, width=width, height=height)
+    return fitted.copy() if fitted is middle else fitted  # the caller draws on it

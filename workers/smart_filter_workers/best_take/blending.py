@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
 Mask = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-
 # Longest side on which the seam is found and judged.
 SEAM_PX: Final = 400
 # The coarsest level of the pyramid has about this number of pixels on its shorter side.

@@ -33,8 +33,8 @@ from smart_filter_shared.results import Face
 from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_workers import images
 from smart_filter_workers.learning import examples, manifests
+from smart_filter_workers.networks.coordinates import Square
 from smart_filter_workers.networks.faces import expression
-from smart_filter_workers.networks.squares import Square
 
 Archive = dict[str, NDArray[Any]]  # the arrays that examples.from_faces packs, by name
 

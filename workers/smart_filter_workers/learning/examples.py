@@ -17,11 +17,10 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Face, Faces
 from smart_filter_workers import images
-from smart_filter_workers.networks.coordinates import to_proxy
-from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.networks.coordinates import Square, to_proxy
 from smart_filter_workers.results import MatteDrawing, PreparedPhoto, Segmentation
 from smart_filter_workers.stages.composite import apply_corrections
-from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
+from smart_filter_workers.stages.composite.cleanup import clean_matte
 
 # Side of a face's crop, with as much around the face as any model may need.
 FACE_SIDE_PX: Final = 192

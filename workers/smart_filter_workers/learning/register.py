@@ -20,8 +20,8 @@ from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers.learning import smoke_test
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import ModelCatalog
-from smart_filter_workers.networks.runtimes import onnx_session
-from smart_filter_workers.system import memory
+from smart_filter_workers.networks.runtimes import onnx_network
+from smart_filter_workers.system import resources
 from smart_filter_workers.weights.trained_weights import TrainedWeights
 
 MAX_BYTES: Final = 400_000_000
@@ -112,10 +112,10 @@ def _run(place: RegistrationContext, card: ModelCard, content: bytes) -> None:
     trained = TrainedWeights(place.weights, None)
     try:
         if card.learns.endswith(".onnx"):
-            onnx_session.check(content)
+            onnx_network.check_network(content)
         digests = {card.task: trained.keep(content)}
         loaded = ModelCache(
-            place.catalog, place.weights, memory_limit=memory.get_limit(None), trained=trained
+            place.catalog, place.weights, memory_limit=resources.get_limit(None), trained=trained
         )
         models = loaded.for_stage({card.task: card.name}, {}, digests)
     except (ModelNotLoaded, SetupFailed) as error:

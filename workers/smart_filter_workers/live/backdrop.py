@@ -1,13 +1,15 @@
 """The background behind the people of one connection, drawn once and kept."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind, Recipe
 from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Frame
+from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.live.models import FrameFaces
 from smart_filter_workers.results import Photo, PreparedPhoto, Segmentation, Srgb8
 from smart_filter_workers.stages.composite import background, choose_background
+from smart_filter_workers.stages.composite.background import PeoplePhoto
 from smart_filter_workers.stages.composite.inputs import Inputs
 
 # Before the choice: the client's own room, too blurred to recognize anything.
@@ -35,7 +37,7 @@ class Backdrop:
         """
         self._asked = asked
         self._seed = seed
-        self._picture = None if picture is None else Photo(picture, "jpg")
+        self._picture = picture
         self._chosen = None if asked.kind in SUBJECT_MATCHED_KINDS else _use_requested(asked)
         self._drawn: Srgb8 | None = None
         self._frames_of_people = 0
@@ -59,41 +61,48 @@ class Backdrop:
         self._frames_of_people += 1
         if self._frames_of_people < _WARM_UP_FRAMES:
             return None
-        inputs = self._inputs(srgb, prepared, segmented, self._asked)
-        self._chosen = choose_background.resolve(
-            replace(inputs, faces=seen.faces, smiles=seen.smiles), may_keep=False
+        inputs = Inputs(
+            photo=Photo(srgb, "jpg"),
+            background=None,
+            prepared=prepared,
+            segmented=segmented,
+            faces=seen.faces,
+            smiles=seen.smiles,
+            recipe=Recipe(background=self._asked),
+            seed=self._seed,
         )
+        self._chosen = choose_background.resolve(inputs, may_keep=False)
         return BackgroundChoice(self._chosen.name, self._chosen.reason)
 
     def draw_behind(self, srgb: Srgb8, prepared: PreparedPhoto, segmented: Segmentation) -> Srgb8:
         """Return the background of a frame, of the frame's size; the caller may overwrite it."""
         chosen = self._chosen or _use_requested(_INITIAL_BACKGROUND)
         asked = self._asked if self._chosen is not None else _INITIAL_BACKGROUND
+        photo = PeoplePhoto(
+            srgb,
+            prepared.proxy_srgb,
+            faces=prepared.proposals,
+            matte=segmented.matte,
+            evidence=segmented.evidence,
+        )
         if chosen.kind == BackgroundKind.BLUR:
-            return self._draw(chosen, self._inputs(srgb, prepared, segmented, asked))
+            return self._draw(chosen, asked, photo)
         if self._drawn is None or self._drawn.shape != srgb.shape:
-            self._drawn = self._draw(chosen, self._inputs(srgb, prepared, segmented, asked))
+            self._drawn = self._draw(chosen, asked, photo)
         return self._drawn.copy()
 
-    def _draw(self, chosen: ChosenBackground, inputs: Inputs) -> Srgb8:
-        height, width = inputs.photo.srgb.shape[:2]
-        frame = Frame(width, height, scale=1, left=0, top=0)
+    def _draw(self, chosen: ChosenBackground, asked: Background, photo: PeoplePhoto) -> Srgb8:
+        height, width = photo.srgb.shape[:2]
         if background.is_photo(chosen):
-            return inputs.photo.srgb.copy()
-        return background.draw(chosen, inputs, frame)
-
-    def _inputs(
-        self, srgb: Srgb8, prepared: PreparedPhoto, segmented: Segmentation, asked: Background
-    ) -> Inputs:
-        return Inputs(
-            photo=Photo(srgb, "jpg"),
-            background=self._picture,
-            prepared=prepared,
-            segmented=segmented,
-            faces=None,
-            smiles=None,
+            return photo.srgb.copy()
+        return background.draw(
+            chosen,
+            Frame(width, height, scale=1, left=0, top=0),
+            photo,
             recipe=Recipe(background=asked),
             seed=self._seed,
+            collection=Collection(),
+            picture=self._picture,
         )
 
 

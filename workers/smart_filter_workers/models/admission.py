@@ -17,7 +17,7 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.models import catalog, probe
 from smart_filter_workers.networks.detectron2 import admission as detectron2_admission
 from smart_filter_workers.networks.detectron2 import predictor_cache
-from smart_filter_workers.networks.runtimes import handling
+from smart_filter_workers.networks.runtimes import network_input
 from smart_filter_workers.stages.segmentation.models import unet
 from smart_filter_workers.weights import allowlist, files
 from smart_filter_workers.weights.allowlist import AdmittedFile
@@ -93,7 +93,9 @@ def _check_entry(folder: Path, file: AdmittedFile) -> None:
                 f"{file.entry} is already the name of another file: results under one name must"
                 " not change, choose another with --name"
             )
-        if other.entry == file.entry and not handling.are_equivalent(other.handling, file.handling):
+        if other.entry == file.entry and not network_input.are_equivalent(
+            other.handling, file.handling
+        ):
             raise SetupFailed(
                 f"{file.entry} already has another handling: results under one name must not"
                 f" change; `smart-filter models remove {file.kind}/{file.entry}` first"
@@ -106,6 +108,6 @@ def _check_handling(file: AdmittedFile) -> None:
     if file.kind == unet.KIND:
         return  # the file itself may state its size
     try:
-        handling.parse(file.handling)
+        network_input.parse(file.handling)
     except ValueError as error:
         raise SetupFailed(f"its handling cannot be read: {error}") from error

@@ -23,10 +23,9 @@ from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelFile
-from smart_filter_workers.networks.runtimes import keras_network, network_input, onnx_session
-from smart_filter_workers.networks.runtimes.handling import Handling, OutputKind
-from smart_filter_workers.networks.runtimes.network_input import Floats
-from smart_filter_workers.results import PreparedPhoto, Srgb8
+from smart_filter_workers.networks.runtimes import keras_network, network_input, onnx_network
+from smart_filter_workers.networks.runtimes.network_input import Handling, OutputKind
+from smart_filter_workers.results import Floats, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models import unet
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
 from smart_filter_workers.weights import allowlist
@@ -106,7 +105,7 @@ def run_in_process(folder: Path, file: AdmittedFile) -> None:
     if file.kind == unet.KIND:
         keras_network.check(content)
     else:
-        onnx_session.check(content)
+        onnx_network.check_network(content)
     allowlist.add(folder, file)
     try:
         _ensure_segments(folder, file)
@@ -139,7 +138,7 @@ def _load_segmenter(file: ModelFile, folder: Path, entry: str) -> Segmenter:
 
 def _record_outputs(content: bytes, file: AdmittedFile) -> tuple[list[Floats], Handling]:
     """Return the network outputs that its model reads, and the handling that it uses."""
-    runtime = keras_network if file.kind == unet.KIND else onnx_session
+    runtime = keras_network if file.kind == unet.KIND else onnx_network
     opened = runtime.open_network(content, file)
     used = opened.handling
     answers = opened.network(network_input.prepare(_gradient(), used).values)

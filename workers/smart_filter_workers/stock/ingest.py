@@ -1,13 +1,16 @@
-"""Ingest a picture as a background: decode it, store it, and write its row, in that order.
+"""Take pictures into the stock: read, check, describe and store them.
 
 An operator's pictures, from the terminal, take this path at once. Pictures that tenants add over
 REST are stored first, and described by a worker (incoming_pictures.py).
 """
 
 import hashlib
+import os
+import stat
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 
 from smart_filter_shared import stock
 from smart_filter_shared.artifacts.backends import Backends
@@ -208,3 +211,27 @@ def name_taken_error(name: str, origin: str = "") -> PictureRefused:
     return PictureRefused(
         f"another picture is named {name}{origin_note}: choose another name, or --replace"
     )
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises PictureRefused when it cannot be read, has more than MAX_BYTES, or is not a regular
+    file, for example a device.
+    """
+    try:
+        with open(path, "rb", opener=_open_nonblocking) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise PictureRefused("it is not a regular file")
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise PictureRefused(f"it cannot be read: {error.strerror}") from error
+    if len(content) > MAX_BYTES:
+        raise too_large_error(max(len(content), status.st_size))
+    return content
+
+
+def _open_nonblocking(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a pipe would wait for a writer.
+    return os.open(path, flags | os.O_NONBLOCK)

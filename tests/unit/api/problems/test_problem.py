@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from smart_filter_api.auth.refusal_log import RefusalLog
+from smart_filter_api.auth.security_log import RefusalLog
 from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_api.http.middleware import LastErrorMiddleware, RequestMiddleware
 from smart_filter_api.problems import catalog, render

@@ -58,9 +58,9 @@ class Document(BaseModel):
     ],
 )
 def test_error_is_a_sentence(document: dict[str, object], sentence: str) -> None:
-    found = describe(document)
+    faults = describe(document)
 
-    assert found.sentence.startswith(sentence)
+    assert faults.sentence.startswith(sentence)
 
 
 def test_document_with_very_many_errors_names_none_of_them() -> None:

@@ -162,10 +162,6 @@ def test_report_says_that_the_best_edge_had_no_network_of_its_own(
     assert ("best without BiRefNet" in shown) is is_said
 
 
-def test_report_is_silent_about_agreement_that_needs_no_review() -> None:
-    assert "agreement" not in report_of(confidence=0.95, needs_review=False)
-
-
 def test_lines_on_a_terminal_wrap_within_their_column() -> None:
     text = report_of(a_console(terminal=True, width=40), background=LONG_REASON)
 
@@ -258,7 +254,7 @@ def test_every_design_is_listed_under_its_family_and_as_json(
     assert "pictures" not in capsys.readouterr().out
     run_command_line(backgrounds.backgrounds, ["list", "--json"])
     listed = json.loads(capsys.readouterr().out)["items"]
-    rainbow = next(one for one in listed if one["name"] == "rainbow")
+    rainbow = next(design for design in listed if design["name"] == "rainbow")
     assert rainbow["source"] == "generated"
     assert rainbow["tags"]
 

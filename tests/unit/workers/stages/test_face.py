@@ -45,10 +45,10 @@ def detect_once(
     pictures: Sequence[Srgb8], proposals: Sequence[tuple[Face, ...]] = (), /
 ) -> list[tuple[Face, ...]]:
     """Find faces in the proxy alone."""
-    found = detect(pictures, proposals)
+    detected = detect(pictures, proposals)
     return [
         () if picture.shape[0] == 320 else faces
-        for picture, faces in zip(pictures, found, strict=True)
+        for picture, faces in zip(pictures, detected, strict=True)
     ]
 
 
@@ -81,13 +81,6 @@ def test_landmarks_are_estimated_where_a_closer_look_finds_no_face() -> None:
     right_eye, left_eye, *_ = faces.faces[1].landmarks
     assert right_eye == pytest.approx((228, 338.5))
     assert left_eye == pytest.approx((272, 338.5))
-
-
-def test_added_face_replaces_a_found_one_at_its_place() -> None:
-    assert boxes_after(FaceChanges(added=((44.0, 100.0, 80.0, 84.0),))) == [
-        (44, 100, 80, 84),
-        (400, 100, 80, 80),
-    ]
 
 
 def test_picture_without_the_face_stage_heeds_changes_of_proposed_faces() -> None:

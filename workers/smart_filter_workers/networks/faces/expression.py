@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.results import Face
-from smart_filter_workers.networks.runtimes import onnx_runtime
-from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.networks.coordinates import Square
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
-Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Levels = NDArray[np.int64]
 # Least scores of mild, moderate and huge.
@@ -63,7 +62,7 @@ class ExpressionNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
-        self._session, self.cuts = onnx_runtime.open_trained(
+        self._session, self.cuts = onnx_network.open_trained(
             content, THRESHOLDS_KEY, _read_cuts, what="an expression network"
         )
         self._input = self._session.get_inputs()[0].name

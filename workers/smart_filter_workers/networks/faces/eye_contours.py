@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_workers.networks.coordinates import Square
 from smart_filter_workers.networks.faces.face_mesh import Mesh, square_around_eye
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
-from smart_filter_workers.networks.squares import Square
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 WEIGHTS: Final = WeightsFile(
     "iris_landmark.tflite", "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f"

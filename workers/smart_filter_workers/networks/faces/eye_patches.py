@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
-from smart_filter_workers.networks.runtimes import onnx_runtime
-from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.networks.coordinates import Square
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 WEIGHTS: Final = WeightsFile(
     "eyes.onnx", "6504179215293fe7ee97e29881423aa3826288a9ffa4e5b8d05fbe249644baf6"
@@ -49,7 +46,7 @@ class EyePatchNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
-        self._session, self.cuts = onnx_runtime.open_trained(
+        self._session, self.cuts = onnx_network.open_trained(
             content, THRESHOLDS_KEY, _read_cuts, what="an eye patch network"
         )
 

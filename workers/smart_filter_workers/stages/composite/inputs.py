@@ -10,7 +10,7 @@ from smart_filter_shared.recipe import Mask, Recipe
 from smart_filter_shared.results import Face, Faces, Smiles
 from smart_filter_wire.takes import TakeReport
 from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.networks.faces.mean_landmarks import estimate_landmarks
+from smart_filter_workers.networks.coordinates import estimate_landmarks
 from smart_filter_workers.results import Matte8, MatteDrawing, Photo, PreparedPhoto, Segmentation
 
 
@@ -60,13 +60,6 @@ class Inputs:
         return self.recipe.mask == Mask.UPLOAD or any(
             drawing.mask is not None for drawing in self.drawn
         )
-
-    @property
-    def evidence(self) -> Matte8 | None:
-        """Where people may be, (h, w) uint8; None where the user sent the matte, which says it."""
-        if self.segmented is None or self.has_mask:
-            return None
-        return self.segmented.evidence
 
     @property
     def exact_matte(self) -> Matte8 | None:

@@ -15,30 +15,39 @@ from smart_filter_shared.recipe import (
     Length,
     Mask,
     Output,
+    Recipe,
 )
-from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Frame
-from smart_filter_wire.findings import OutlineContrast
+from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Face, Frame
+from smart_filter_wire.findings import AppliedFilter, OutlineContrast
 from smart_filter_wire.printability import Printability
+from smart_filter_wire.takes import TakeReport
 from smart_filter_workers import images, photo_regions
-from smart_filter_workers.backgrounds.choice import outline_contrast
+from smart_filter_workers.backgrounds.choice import subject_stats
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, CompositeResult, Segmentation, Srgb8
+from smart_filter_workers.results import (
+    HALF_LEVEL,
+    CompositeResult,
+    Matte8,
+    Segmentation,
+    Srgb8,
+    Srgba8,
+)
 from smart_filter_workers.stages.composite import (
     apply_corrections,
     background,
     choose_background,
-    compose,
     draw_logo,
     framing,
     look,
     outputs,
 )
+from smart_filter_workers.stages.composite.background import PeoplePhoto
+from smart_filter_workers.stages.composite.cleanup import clean_matte, grow_matte, harden_matte
 from smart_filter_workers.stages.composite.filters import apply_filters
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
-from smart_filter_workers.stages.composite.matting.shaping import grow_matte, harden_matte
-from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
+from smart_filter_workers.stages.composite.outputs import Origin
 from smart_filter_workers.stages.composite.printability import assessment
 
 __all__ = ["Inputs", "Models", "run"]
@@ -59,48 +68,110 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[CompositeResult]:
 
 
 def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
-    asked = set(inputs.recipe.outputs)
-    regions = None
+    recipe, asked = inputs.recipe, set(inputs.recipe.outputs)
+    faces, owners, regions = inputs.detected_faces, None, None
     if inputs.segmented is not None:
-        model_matte = inputs.segmented.matte
+        owners = inputs.segmented.owners
         if Output.REGIONS in asked:
-            regions = photo_regions.encode_map(inputs.prepared.proxy_srgb, model_matte)
-        upright = _turn_upright(inputs)
-        if inputs.recipe.mask == Mask.UPLOAD:
-            cleaned = _use_transparency(upright, inputs.segmented)
-        else:
-            cleaned = _clean_matte(upright, inputs.segmented)
-        inputs = apply_corrections.correct_matte(cleaned, model_matte)
-        exact = inputs.exact_matte
-        if exact is not None and not exact.any():
-            raise NoMask("the mask is empty: it keeps nothing of the photo")
-    else:
-        inputs = _turn_upright(inputs)
+            proxy_srgb = inputs.prepared.proxy_srgb
+            regions = photo_regions.encode_map(proxy_srgb, inputs.segmented.matte)
+    inputs = _turn_upright(inputs)
+    if inputs.segmented is not None:
+        inputs = replace(inputs, segmented=_correct_matte(inputs, inputs.segmented))
+    photo, segmented, exact = inputs.photo, inputs.segmented, inputs.exact_matte
+    if segmented is not None and exact is not None and not exact.any():
+        raise NoMask("the mask is empty: it keeps nothing of the photo")
     chosen = choose_background.resolve(inputs) if PICTURE_OUTPUTS & asked else None
-    whole = _cut(compositor, inputs, chosen)
-    frame = framing.compute_frame(inputs.recipe.framing, _framing_subject(inputs, whole, chosen))
-    cut = None if whole is None else compose.frame_cut_out(whole, frame)
-    if cut is not None and cut is not whole and inputs.recipe.edge == Edge.HARD:
-        cut = replace(cut, matte=harden_matte(cut.matte))
+    keeps = chosen is None or chosen.kind == BackgroundKind.KEEP
+    whole = cut = None
+    wants = CUTOUT_OUTPUTS & asked or recipe.framing.asks_for_people
+    if segmented is not None and (wants or not keeps):
+        whole = _cut(compositor, inputs, segmented, exact)
+    frame = _frame(recipe, photo.srgb, faces, whole, chosen)
+    if whole is not None:
+        cut = framing.frame_cut_out(whole, frame, hard=recipe.edge == Edge.HARD)
     made = CompositeResult(
-        image=None,
-        matte=None,
         regions=regions,
         background=chosen,
         frame=frame,
         foreground=None if cut is None else _foreground(cut),
         printability=_printability(inputs, frame),
     )
+    height, width = photo.srgb.shape[:2]
+    origin = Origin(photo.exif, (width, height), frame, _list_swaps(inputs.take))
     if chosen is not None:
-        picture, contrast = _picture(compositor, cut, chosen, inputs, frame)
-        chosen = replace(chosen, contrast=contrast)
-        made = replace(made, background=chosen)
-        picture, filtered = apply_filters.apply(picture, inputs, chosen, frame)
-        picture = draw_logo.draw(picture, inputs)
-        made = outputs.add_picture_files(replace(made, filters=filtered), picture, inputs)
+        made = _add_picture(made, compositor, cut, chosen, inputs, faces=faces, origin=origin)
     if cut is not None and whole is not None:
-        made = outputs.add_cut_out_files(made, compositor, cut, whole, inputs)
+        made = outputs.add_cut_out_files(
+            made, compositor, cut, whole, owners=owners, recipe=recipe, origin=origin
+        )
     return made
+
+
+def _add_picture(
+    made: CompositeResult,
+    compositor: Compositor,
+    cut: CutOut | None,
+    chosen: ChosenBackground,
+    inputs: Inputs,
+    *,
+    faces: Sequence[Face],
+    origin: Origin,
+) -> CompositeResult:
+    """Return the result with the files of the people on their background."""
+    recipe, frame, curve = inputs.recipe, origin.frame, None
+    if chosen.kind == BackgroundKind.KEEP and recipe.background.kind == BackgroundKind.AUTO:
+        curve = background.find_curve(inputs.prepared.proxy_srgb)
+    if cut is None or background.is_photo(chosen):
+        picture: Srgb8 | Srgba8 = background.keep_photo(inputs.photo.srgb, curve, frame)
+    else:
+        picture, contrast = _picture(compositor, cut, chosen, inputs, faces=faces, frame=frame)
+        chosen = replace(chosen, contrast=contrast)
+    picture, filters = _draw_on(picture, inputs, chosen, faces, frame)
+    changes = outputs.list_changes(
+        chosen, filters, is_lit=curve is not None, has_logo=inputs.logo is not None
+    )
+    made = replace(made, background=chosen, filters=filters)
+    return outputs.add_picture_files(made, picture, recipe, origin, changes)
+
+
+def _list_swaps(take: TakeReport | None) -> tuple[tuple[int, int], ...]:
+    """Return the replaced faces, as a file lists them."""
+    swaps = () if take is None else take.swaps
+    return tuple((swap.person, swap.item + 1) for swap in swaps)
+
+
+def _draw_on(
+    picture: Srgb8 | Srgba8,
+    inputs: Inputs,
+    chosen: ChosenBackground,
+    faces: Sequence[Face],
+    frame: Frame,
+) -> tuple[Srgb8 | Srgba8, tuple[AppliedFilter, ...]]:
+    """Return the picture with the recipe's filters and logo, and the result of each filter."""
+    recipe, segmented = inputs.recipe, inputs.segmented
+    if not recipe.filters and inputs.logo is None:
+        return picture, ()
+    if picture is inputs.photo.srgb or not picture.flags.writeable:
+        picture = picture.copy()
+    filters: tuple[AppliedFilter, ...] = ()
+    if recipe.filters:
+        is_rated = inputs.faces is not None and inputs.smiles is not None
+        scene = apply_filters.make_scene(
+            faces,
+            inputs.smiles if is_rated else None,
+            frame,
+            matte=None if segmented is None else segmented.matte,
+            photo_width=inputs.prepared.width,
+            hides_others=not background.is_photo(chosen),
+            # The same mood that chooses a background.
+            mood=None if inputs.smiles is None else choose_background.infer_mood(inputs).mood,
+            seed=inputs.seed,
+        )
+        filters = apply_filters.apply(picture, recipe.filters, scene)
+    if inputs.logo is not None:
+        draw_logo.draw(picture, inputs.logo, recipe.logo)
+    return picture, filters
 
 
 def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
@@ -133,53 +204,58 @@ def _turn_upright(inputs: Inputs) -> Inputs:
     return replace(inputs, photo=replace(photo, srgb=srgb, alpha=alpha), drawn=drawn)
 
 
-def _clean_matte(inputs: Inputs, segmented: Segmentation) -> Inputs:
-    """Return the inputs with faces completed and islands removed in the matte."""
-    return replace(
-        inputs, segmented=clean_matte(segmented, inputs.prepared, inputs.faces_of_people)
+def _correct_matte(inputs: Inputs, segmented: Segmentation) -> Segmentation:
+    """Return the final small matte: cleaned, or the photo's own, with the users' corrections.
+
+    inputs: upright.  Raises NoMask when the photo's own is asked for and it has none.
+    """
+    if inputs.recipe.mask == Mask.UPLOAD:
+        final = _use_transparency(inputs.photo.alpha, segmented)
+    else:
+        final = clean_matte(segmented, inputs.prepared, inputs.faces_of_people)
+    if not inputs.drawn:
+        return final
+    return apply_corrections.draw_over_matte(
+        final, inputs.drawn, inputs.prepared, model_matte=segmented.matte
     )
 
 
-def _use_transparency(inputs: Inputs, segmented: Segmentation) -> Inputs:
-    """Return the inputs with the photo's transparency as their matte; raises NoMask without any."""
-    alpha = inputs.photo.alpha
+def _use_transparency(alpha: Matte8 | None, segmented: Segmentation) -> Segmentation:
+    """Return the segmentation with the photo's transparency as its matte."""
     if alpha is None:
         raise NoMask("the photo has no transparency, which mask=upload takes as the matte")
     size = segmented.matte.shape[::-1]
     matte = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.uint8)
     coverage = np.count_nonzero(matte > HALF_LEVEL) / matte.size
-    return replace(inputs, segmented=replace(segmented, matte=matte, coverage=coverage))
+    return replace(segmented, matte=matte, coverage=coverage)
 
 
-def _cut(compositor: Compositor, inputs: Inputs, chosen: ChosenBackground | None) -> CutOut | None:
-    """Return the people cut out; None when no requested output needs them."""
-    segmented, recipe = inputs.segmented, inputs.recipe
-    keeps = chosen is None or chosen.kind == BackgroundKind.KEEP
-    wants_them = CUTOUT_OUTPUTS & set(recipe.outputs)
-    if segmented is None or (keeps and not wants_them and not recipe.framing.asks_for_people):
-        return None
-    matte = segmented.matte
+def _cut(
+    compositor: Compositor, inputs: Inputs, segmented: Segmentation, exact: Matte8 | None
+) -> CutOut:
+    """Return the people cut out.  exact: the matte that came with the photo, at its size."""
+    recipe, photo, matte = inputs.recipe, inputs.photo, segmented.matte
     if segmented.coverage < MIN_PEOPLE_SHARE and not inputs.has_mask:
         matte = np.zeros_like(matte)
     cut = compositor.cut(
-        inputs.photo.srgb,
+        photo.srgb,
         proxy_srgb=inputs.prepared.proxy_srgb,
         matte=matte,
         edge=recipe.edge,
         faces=inputs.faces_of_people,
     )
-    exact = inputs.exact_matte
     if exact is not None:
         cut = replace(cut, matte=exact)
-    if exact is not None and exact is inputs.photo.alpha:
-        colors = compose.take_white_away(inputs.photo.srgb, exact)
+    if exact is not None and exact is photo.alpha:
+        colors = framing.take_white_away(photo.srgb, exact)
         cut = replace(cut, photo_srgb=colors, own_colors=True)
-    elif inputs.photo.alpha is not None:
+    elif photo.alpha is not None:
         # Transparent pixels of the photo are no part of a person, whatever is drawn there.
-        cut = replace(cut, matte=np.minimum(cut.matte, inputs.photo.alpha))
-    cut = replace(cut, matte=grow_matte(cut.matte, recipe.grow))
+        cut = replace(cut, matte=np.minimum(cut.matte, photo.alpha))
+    matte = grow_matte(cut.matte, recipe.grow)
     if recipe.edge == Edge.HARD:
-        cut = replace(cut, matte=harden_matte(cut.matte))
+        matte = harden_matte(matte)
+    cut = replace(cut, matte=matte)
     # Users can draw people beyond the region.
     return cut if inputs.drawn else _crop_to_region(cut, recipe.framing.roi)
 
@@ -197,21 +273,26 @@ def _crop_to_region(cut: CutOut, roi: tuple[Length, Length, Length, Length] | No
     return replace(cut, matte=matte)
 
 
-def _framing_subject(
-    inputs: Inputs, cut: CutOut | None, chosen: ChosenBackground | None
-) -> FramingSubject:
-    """Return the facts of the photo that framing uses."""
-    height, width = inputs.photo.srgb.shape[:2]
+def _frame(
+    recipe: Recipe,
+    photo_srgb: Srgb8,
+    faces: Sequence[Face],
+    cut: CutOut | None,
+    chosen: ChosenBackground | None,
+) -> Frame:
+    """Return the placement of the photo on the picture's canvas."""
+    height, width = photo_srgb.shape[:2]
     box = None if cut is None else _foreground(cut)
-    line = inputs.recipe.look.outline
+    line = recipe.look.outline
     shows_photo = chosen is not None and chosen.kind in {BackgroundKind.KEEP, BackgroundKind.BLUR}
-    return FramingSubject(
+    subject = FramingSubject(
         photo=Box(0, 0, width, height),
         subject=None if box is None else Box(box[0], box[1], box[0] + box[2], box[1] + box[3]),
-        faces=inputs.detected_faces,
+        faces=faces,
         may_extend=not shows_photo,
         outline=None if line is None else line.width,
     )
+    return framing.compute_frame(recipe.framing, subject)
 
 
 def _foreground(cut: CutOut) -> tuple[int, int, int, int] | None:
@@ -222,23 +303,43 @@ def _foreground(cut: CutOut) -> tuple[int, int, int, int] | None:
 
 def _picture(
     compositor: Compositor,
-    cut: CutOut | None,
+    cut: CutOut,
     chosen: ChosenBackground,
     inputs: Inputs,
+    *,
+    faces: Sequence[Face],
     frame: Frame,
 ) -> tuple[Srgb8 | Srgba8, OutlineContrast | None]:
-    """Return the picture, (H, W, 3), or (H, W, 4) with transparency, and the outline's contrast."""
-    if cut is None or background.is_photo(chosen):
-        return background.keep_photo(chosen, inputs, frame), None
-    behind = background.draw(chosen, inputs, frame)
+    """Return the people before the background, and the contrast of their outline.
+
+    The picture is (H, W, 3), or (H, W, 4) with transparency.
+    """
+    photo, segmented = inputs.photo, inputs.segmented
+    assert segmented is not None
+    behind = background.draw(
+        chosen,
+        frame,
+        PeoplePhoto(
+            photo.srgb,
+            inputs.prepared.proxy_srgb,
+            faces,
+            matte=segmented.matte,
+            # The user who sent the matte says where people are.
+            evidence=None if inputs.has_mask else segmented.evidence,
+        ),
+        recipe=inputs.recipe,
+        seed=inputs.seed,
+        collection=inputs.collection,
+        picture=None if inputs.background is None else inputs.background.srgb,
+    )
     has_alpha = behind.shape[2] > 3  # noqa: PLR2004 - red, green and blue
     contrast = None
     if not has_alpha:
-        contrast = outline_contrast.measure(cut.photo_srgb, cut.matte, behind)
+        contrast = subject_stats.measure_contrast(cut.photo_srgb, cut.matte, behind)
     scene = look.LookContext(
         drawn=chosen.kind == BackgroundKind.PRESET,
         light=chosen.light,
-        faces=[compose.face_to_canvas(face, frame) for face in inputs.detected_faces],
-        photo_ends=frame.place((0, inputs.photo.srgb.shape[0]))[1] / frame.height,
+        faces=[framing.face_to_canvas(face, frame) for face in faces],
+        photo_ends=frame.place((0, photo.srgb.shape[0]))[1] / frame.height,
     )
     return look.join_people(compositor, cut, behind, inputs.recipe.look, scene), contrast

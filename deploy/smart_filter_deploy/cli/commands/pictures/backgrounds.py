@@ -34,7 +34,7 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.stock import descriptions
 from smart_filter_shared.stock.descriptions import GivenDescription
-from smart_filter_workers.stock import files as stored_files
+from smart_filter_workers.stock import ingest as stored_files
 from smart_filter_workers.stock import syncing
 from smart_filter_workers.stock.ingest import Outcome
 from smart_filter_workers.stock.syncing import SyncReport

@@ -147,7 +147,7 @@ def test_missing_or_misspelled_command_suggests_existing_ones(
     status, lines = status_and_line(arguments, capsys)
 
     assert status == 2
-    assert any(one.startswith(line) for one in lines)
+    assert any(shown.startswith(line) for shown in lines)
 
 
 def test_missing_module_of_ours_is_a_bug() -> None:

@@ -28,9 +28,7 @@ from smart_filter_tests.pictures import encode
 from smart_filter_tests.subjects import smiles_of
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import blur
-from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.backgrounds.sources.generated import DesignSource
-from smart_filter_workers.backgrounds.sources.stock import StockSource
+from smart_filter_workers.backgrounds.collection import Collection, DesignSource, StockSource
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import (
@@ -358,7 +356,6 @@ def matte_with_chair(*strokes: Stroke) -> NDArray[np.uint8]:
 
 
 REMOVED_PART = Stroke(((195, 160),), keep=False, snap="part")
-REMOVED_ALL = Stroke(((24, 24),), width=60, keep=False)
 CHAIR, BODY = np.s_[63:, 89:108], np.s_[30:, 40:82]
 
 
@@ -401,34 +398,6 @@ def test_map_of_regions_is_an_output_in_the_photos_coordinates() -> None:
     assert inputs.segmented is not None
     is_inside = inputs.segmented.matte > 127
     assert not set(packed[is_inside] // 4096) & set(packed[~is_inside] // 4096)
-
-
-@pytest.mark.parametrize(("strokes", "coverage"), [((), 0.02), ((REMOVED_ALL,), 0.0)])
-def test_small_chosen_person_stays_after_a_correction(
-    strokes: tuple[Stroke, ...], coverage: float
-) -> None:
-    inputs = a_job()
-    assert inputs.segmented is not None
-    matte = np.zeros_like(inputs.segmented.matte)
-    matte[10:14, 10:14] = 255
-    segmented = dataclasses.replace(inputs.segmented, matte=matte, coverage=0.02)
-
-    corrected = apply_corrections.draw_over_matte(
-        segmented, [MatteDrawing(strokes=strokes)], inputs.prepared, matte
-    )
-
-    assert corrected.coverage == coverage
-
-
-def test_mask_replaces_the_matte() -> None:
-    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    mask[OUTSIDE] = 255
-
-    picture, matte, photo = shown(MatteDrawing(mask=mask))
-
-    assert is_photo(picture, photo, (slice(12, 33), slice(12, 33)))
-    assert np.all(picture[INSIDE] == RED)
-    assert matte[INSIDE].max() == 0
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "BMP", "TIFF", "PPM", "GIF", "truncated"])

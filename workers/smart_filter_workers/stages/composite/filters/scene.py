@@ -1,14 +1,15 @@
-"""The scene that filters read: the heads in a picture, their smiles, and where people are."""
+"""The scene that filters read, and their interface: the heads, their smiles, where people are."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
+from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.presets import Mood
 from smart_filter_shared.results import Face, Point, Smile
 from smart_filter_wire.findings import Eyes
-from smart_filter_workers.results import Matte8
+from smart_filter_workers.results import Matte8, Srgb8, Srgba8
 
 # In units of the distance between the eyes of a frontal face. Source: the mean face that face
 # recognizers align to (Deng et al. 2019, "ArcFace", 112 × 112 template).
@@ -227,3 +228,23 @@ def _covers(people: Matte8, point: Point, width: int, height: int) -> bool:
 
 def _midpoint(first: Point, second: Point) -> Point:
     return (first[0] + second[0]) / 2, (first[1] + second[1]) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class FilterVerdict:
+    """Whether a filter drew something, and what or why not, in words for users."""
+
+    applied: bool
+    reason: str
+
+
+class Filter(Protocol):
+    """A filter, named like its file and its card; deterministic for one seed."""
+
+    def draw(self, picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> FilterVerdict:
+        """Draw on a picture in place, and return the verdict.
+
+        picture: (H, W, 3), or (H, W, 4) with straight alpha, where fully transparent pixels stay
+        (0, 0, 0, 0) unless the filter draws on them.  parameters: complete.
+        """
+        ...

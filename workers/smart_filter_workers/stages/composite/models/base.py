@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, Srgb8
-
-# (H, W, 4) uint8: sRGB and straight (not premultiplied) alpha.
-Srgba8: TypeAlias = NDArray[np.uint8]
+from smart_filter_workers.results import Matte8, Srgb8, Srgba8
 
 
 @dataclass(frozen=True, slots=True)

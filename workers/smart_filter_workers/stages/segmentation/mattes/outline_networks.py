@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge
-from smart_filter_workers.networks.mattes import modnet, u2netp
-from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
-from smart_filter_workers.networks.mattes.refiner import MatteRefiner
+from smart_filter_workers.networks.coverage import modnet, u2netp
+from smart_filter_workers.networks.coverage.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.coverage.refiner import MatteRefiner
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.mattes import (
     attached_things,

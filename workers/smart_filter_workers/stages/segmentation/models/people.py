@@ -17,21 +17,19 @@ from smart_filter_shared.errors import ModelNotLoaded
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import MIN_PEOPLE_SHARE, Face
-from smart_filter_workers.networks import movenet
-from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.coordinates import scale_face
-from smart_filter_workers.networks.faces import centerface
-from smart_filter_workers.networks.faces.blazeface import BlazeFace
-from smart_filter_workers.networks.faces.centerface import CenterFace
-from smart_filter_workers.networks.mattes import modnet, refiner, u2netp
-from smart_filter_workers.networks.mattes.selfie import (
+from smart_filter_workers.networks import pose
+from smart_filter_workers.networks.coordinates import Box, scale_face
+from smart_filter_workers.networks.coverage import modnet, refiner, u2netp
+from smart_filter_workers.networks.coverage.selfie import (
     GENERAL_SIZE_PX,
     GENERAL_WEIGHTS,
     LANDSCAPE_WEIGHTS,
     SelfieNetworks,
 )
-from smart_filter_workers.networks.movenet import MoveNet
-from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
+from smart_filter_workers.networks.faces import centerface
+from smart_filter_workers.networks.faces.blazeface import BlazeFace
+from smart_filter_workers.networks.faces.centerface import CenterFace
+from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS, MoveNet
 from smart_filter_workers.resampling import resize, shrink
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.mattes import fusion, outline_networks
@@ -79,7 +77,7 @@ CARD: Final = ModelCard(
     ),
     license="Apache-2.0 AND MIT",
     data_terms=(
-        f"the face detector: {centerface.DATA_TERMS}; the person detector: {movenet.DATA_TERMS};"
+        f"the face detector: {centerface.DATA_TERMS}; the person detector: {pose.DATA_TERMS};"
         f" the matte refiner: {refiner.DATA_TERMS}; MODNet: {modnet.DATA_TERMS};"
         f" U²-Net: {u2netp.DATA_TERMS}"
     ),
@@ -91,7 +89,7 @@ CARD: Final = ModelCard(
         DETECTION_WEIGHTS,
         SILHOUETTE_WEIGHTS,
         centerface.WEIGHTS,
-        movenet.WEIGHTS,
+        pose.WEIGHTS,
         refiner.WEIGHTS,
         modnet.WEIGHTS,
         u2netp.WEIGHTS,

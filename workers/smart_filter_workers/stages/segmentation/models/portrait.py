@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard, WeightsFile
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.mattes.selfie import read_small_coverage
+from smart_filter_workers.networks.coverage.selfie import read_small_coverage
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import PreparedPhoto, Srgb8

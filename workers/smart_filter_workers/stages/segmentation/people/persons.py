@@ -16,14 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.boxes import Box, box_iou, box_side
-from smart_filter_workers.networks.pose import (
-    Body,
-    BodyPoints,
-    PoseDetector,
-    SilhouetteNetwork,
-)
-from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.networks.coordinates import Box, Square, box_iou, box_side
+from smart_filter_workers.networks.pose import Body, BodyPoints, PoseDetector, SilhouetteNetwork
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.regions import Region, find_region, make_tiles

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from smart_filter_workers.networks.boxes import Box, box_side
+from smart_filter_workers.networks.coordinates import Box, box_side
 from smart_filter_workers.stages.segmentation.people.persons import Person
 
 # A person smaller than this share of the largest one (by the root of the area), without a face of

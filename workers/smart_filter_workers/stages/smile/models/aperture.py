@@ -12,10 +12,7 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks.faces import eye_contours
 from smart_filter_workers.networks.faces.eye_contours import EyeContour, EyeContourNetwork
-from smart_filter_workers.networks.faces.face_mesh import (
-    MESH_WEIGHTS,
-    FaceMesh,
-)
+from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh
 from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.stages.smile.models.base import ContourEyeReader, EyeReader
 

@@ -11,12 +11,7 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_wire.findings import Eyes
 from smart_filter_workers.networks.faces import eye_patches
-from smart_filter_workers.networks.faces.eye_patches import (
-    EyePatchNetwork,
-    EyeThresholds,
-    Floats,
-    crop_eye,
-)
+from smart_filter_workers.networks.faces.eye_patches import EyePatchNetwork, EyeThresholds, crop_eye
 from smart_filter_workers.networks.faces.face_mesh import (
     LEFT_EYE,
     MESH_WEIGHTS,
@@ -26,8 +21,8 @@ from smart_filter_workers.networks.faces.face_mesh import (
     square_around_eye,
 )
 from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
-from smart_filter_workers.stages.smile.eye_visibility import check_visibility
-from smart_filter_workers.stages.smile.models.base import EyeReader
+from smart_filter_workers.results import Floats
+from smart_filter_workers.stages.smile.models.base import EyeReader, check_visibility
 
 CARD: Final = ModelCard(
     name="lids",
