@@ -141,7 +141,7 @@ def _make(
     )
 
 
-def check_fields(fields: dict[str, str | float]) -> None:
+def check_fields(fields: Mapping[str, str | float]) -> None:
     """Raise InvalidRecipe or NotAvailable for fields that `cut_out` refuses; nothing is loaded."""
     _parse({**_CUT_OUT, **fields}, _list_models(), None)
 
