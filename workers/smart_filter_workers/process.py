@@ -223,7 +223,7 @@ def _wire(
         draining=draining.started,
         extra_models=discovered.extra,
     )
-    turns = Turns(services, shared, threads)
+    turns = Turns(services, shared, threads, memory_limit.give_back)
     listener = BellListener(
         settings.broker,
         doorbell,

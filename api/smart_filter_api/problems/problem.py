@@ -42,6 +42,10 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "https://smart-filter.dev/problems/"
 # Path below which the service shows a page for each code.
 PAGES_PATH = "/problems"
+# Of a problem's page: the studio's style and fonts, and no script.
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; font-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 RETRY_AFTER_SECONDS = 2
 UNAVAILABLE_DETAIL = "database, storage or room on a disk is missing; retry the request"
 
@@ -137,7 +141,12 @@ def problem_response(
         else adapter(Problem).dump_json(document, exclude_none=True),
         status_code=document.status,
         media_type="text/html" if is_page else MEDIA_TYPE,
-        headers={"Link": help_link(code), "Vary": "Sec-Fetch-Dest", **(headers or {})},
+        headers={
+            "Link": help_link(code),
+            "Vary": "Sec-Fetch-Dest",
+            **({"Content-Security-Policy": _PAGE_POLICY} if is_page else {}),
+            **(headers or {}),
+        },
     )
 
 
@@ -200,14 +209,18 @@ def describe_responses(
 
 
 def _render_page(problem: Problem) -> str:
-    """Return a problem as HTML, without style or script."""
+    """Return a problem as HTML in the studio's style, without script."""
     title, detail, remedy = map(html.escape, (problem.title, problem.detail, problem.remedy))
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title>\n<h1>{title}</h1>\n<p>{detail}</p>\n<p>{remedy}</p>\n"
+        '<meta name="color-scheme" content="light dark">\n'
+        '<link rel="stylesheet" href="/studio/styles/tokens.css">\n'
+        '<link rel="stylesheet" href="/studio/styles/base.css">\n'
+        f'<title>{title}</title>\n<main class="problem">\n<h1>{title}</h1>\n'
+        f"<p>{detail}</p>\n<p>{remedy}</p>\n"
         f'<p><a href="/">Open the studio</a> · status {problem.status} · '
-        f'<a href="{PAGES_PATH}/{problem.code}">{problem.code}</a></p>\n</html>\n'
+        f'<a href="{PAGES_PATH}/{problem.code}">{problem.code}</a></p>\n</main>\n</html>\n'
     )
 
 

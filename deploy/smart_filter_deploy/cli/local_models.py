@@ -18,7 +18,7 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelCatalog
-from smart_filter_workers.weights import download, packaged
+from smart_filter_workers.weights import download, files, packaged
 
 AUTO = "auto"
 MIRROR_VARIABLE = "SMART_FILTER_WEIGHTS_MIRROR"
@@ -74,7 +74,8 @@ def fetch_weights(task: str, models: Iterable[str], folder: Path) -> Path:
         for weight in card.weights
         if weight not in discovered.refused_files
     ]
-    if any(not (folder / weight.name).is_file() for weight in needed):
+    # A newer version may have other weights of the same name.
+    if any(files.find_fault(folder, weight) for weight in needed):
         fetch_missing(folder)
     return folder
 

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket
 
 from smart_filter_shared.config.settings import LiveSettings
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.listening import start_listening
 from smart_filter_shared.live.tokens import Tokens
 from smart_filter_shared.security import response_headers
 from smart_filter_shared.security.operators_port import is_operators_request
@@ -128,7 +129,7 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listeners = [listening, *([] if operators is None else [operators])]
     for listener in listeners:
-        listener.listen(_LISTEN_BACKLOG)  # clients wait there while the decoder starts
+        start_listening(listener, _LISTEN_BACKLOG)  # clients wait there while the decoder starts
     host, port = listening.getsockname()[:2]
     _log.info("live_worker_ready", host=host, port=port, threads=threads)
     watchdog = Watchdog()

@@ -23,7 +23,7 @@ from smart_filter_workers.results import Floats, Srgb8
 Bytes = NDArray[np.uint8]
 
 WEIGHTS: Final = WeightsFile(
-    "orientation.onnx", "fb875d270213065cafa61ce35774c0d54db3a44a74b8eb39c0c6a9c7ae3fc6a0"
+    "orientation.onnx", "ed82bd0489029ce5c0704adc127004895d603535a697a54d6215f6dc02925246"
 )
 SIZE_PX: Final = 64
 QUARTER_TURNS: Final = 4

@@ -52,7 +52,7 @@ MIDDLE_OF_HIPS, ON_CIRCLE = 33, 34
 BODY_MARGIN: Final = 1.25
 
 WEIGHTS: Final = WeightsFile(
-    "movenet.onnx", "c99104ebad5a49aae4c7f136ea008e38b441e052f4920c1a732c2fb86ff9768c"
+    "movenet.onnx", "d759933abe35d9234f80327f0a4d86da217f275ba25a87e12a4242a8b0144759"
 )
 DATA_TERMS: Final = (
     "COCO 2017 key points (labels CC BY 4.0, photos under Flickr's terms) and a data set of"

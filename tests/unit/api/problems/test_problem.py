@@ -63,6 +63,14 @@ def test_browser_that_opens_an_address_gets_a_page() -> None:
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "<h1>Not found</h1>\n<p>&lt;job&gt;</p>" in answer.text
     assert '<a href="/">' in answer.text
+    studio = Path(problems_problem.__file__).parents[1] / "studio" / "page"
+    sheets = re.findall(r'href="/studio/(styles/[^"]*)"', answer.text)
+    assert sheets
+    assert all((studio / sheet).is_file() for sheet in sheets)
+    assert answer.headers["content-security-policy"].startswith(
+        "default-src 'none'; style-src 'self'"
+    )
+    assert answer.headers["content-security-policy"].count("default-src") == 1
 
 
 def test_problem_document_has_every_member() -> None:

@@ -21,7 +21,7 @@ LevelThresholds = tuple[float, float, float]
 RunNetwork = Callable[[Floats], Mapping[str, Floats]]
 
 WEIGHTS: Final = WeightsFile(
-    "expression.onnx", "24a38eeeaa5ed732d53974cd9be91fa0017be858ac5abc8360a9db76b2d70282"
+    "expression.onnx", "f7c3db5fff5532bc68ba5f1b1f98c767446e27dc4faa47410ba1e99d50c17e73"
 )
 CROP_PX: Final = 48
 # Name of the output that counts the raters who see a smile, by rule.

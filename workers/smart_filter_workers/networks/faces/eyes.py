@@ -34,7 +34,7 @@ MIRRORED_LIDS: Final = (*range(8, -1, -1), *range(15, 8, -1))
 MIRRORED_IRIS: Final = (0, 3, 2, 1, 4)
 
 PATCH_WEIGHTS: Final = WeightsFile(
-    "eyes.onnx", "28b4cb61e85685f9c864d4c6aa26f03f56ae755a96e1b56aa2697670bca73257"
+    "eyes.onnx", "6504179215293fe7ee97e29881423aa3826288a9ffa4e5b8d05fbe249644baf6"
 )
 PATCH_PX: Final = 32
 # Side of a patch in lengths of the eye: in the crops of CEW, most of the network's training set,

@@ -56,13 +56,17 @@ def cut(
     fields = {name: ",".join(cast("list[str]", values)) for name, values in asked.items()}
     fields.setdefault("format", image_format)
     failed = False
+    try:
+        smart_filter.check_fields(fields)
+    except (InvalidRecipe, NotAvailable) as error:
+        raise click.UsageError(str(error)) from error
     with outputs.open_outputs(photos, destination) as places:
         default = local_models.parse_models(TaskName.SEGMENTATION, local_models.AUTO)
         local_models.fetch_weights(TaskName.SEGMENTATION, default, data_folder() / "weights")
         for place in places:
             try:
                 made = smart_filter.cut_out(place.photo, **fields)
-            except (InvalidRecipe, NotAvailable) as error:
+            except NotAvailable as error:  # weights that only `models pull` fetches
                 raise click.UsageError(str(error)) from error
             except UnusablePhoto as error:
                 print_error(f"{place.photo}: {error}")

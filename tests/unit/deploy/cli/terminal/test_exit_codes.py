@@ -371,6 +371,16 @@ def test_port_of_the_api_that_is_taken_is_named_with_the_remedy() -> None:
             listening.bind("127.0.0.1", port)
 
 
+def test_second_process_that_bound_the_same_port_is_refused_with_the_remedy() -> None:
+    with listening.bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with listening.bind("127.0.0.1", port) as second:
+            listening.start_listening(first, 1)
+
+            with pytest.raises(SetupFailed, match=f"port {port} of 127.0.0.1 .* choose others"):
+                listening.start_listening(second, 1)
+
+
 def test_operators_port_of_up_that_is_taken_is_named_with_the_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
