@@ -39,10 +39,15 @@ def add_drawings(wanted: PhotoRequest, photo: str, recipe: str) -> tuple[PhotoRe
     mask, strokes = files.get(MASK), files.get(STROKES)
     drawn = () if strokes is None else read_strokes(strokes)
     for suffix, path in files.items():
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        recipe = hashlib.sha256(f"{recipe} {suffix} {content}".encode()).hexdigest()
+        text = f"{recipe} {suffix} {digest_file(path)}"
+        recipe = hashlib.sha256(text.encode()).hexdigest()
     return dataclasses.replace(wanted, mask_file=mask, strokes=drawn), recipe
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal.  Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_about_drawing(error: Refused) -> bool:
