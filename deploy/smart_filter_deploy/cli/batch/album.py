@@ -18,7 +18,7 @@ from smart_filter_deploy.cli.batch.watch import FoundPhoto
 from smart_filter_deploy.cli.batch.worker import PhotoFailed, PhotoWorker, new_entry, read_photo
 from smart_filter_deploy.cli.server.connection import is_about_usage, to_command_error
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest, refusal_failure
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.signals import StopFlag
 
 # The servers' limit (docs/api/batches.md).
@@ -68,8 +68,7 @@ def submit_album(
     """
     if len(photos) > MAX_PHOTOS:
         raise CommandError(
-            f"an album has at most {MAX_PHOTOS} photos, and this folder {len(photos)}: split it",
-            WRONG_USAGE,
+            f"an album has at most {MAX_PHOTOS} photos, and this folder {len(photos)}: split it"
         )
     is_large = sum(photo.version[0] for photo in photos) > LARGE_BYTES
     entries: list[JournalEntry] = []

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from smart_filter_client.errors import Refused
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest, read_strokes
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 
 MASK, STROKES = ".png", ".json"
 _FIELDS = ("/mask_file", "/strokes")
@@ -23,8 +23,7 @@ def count_drawings(folder: Path, photos: Sequence[str]) -> str:
         name = PurePosixPath(photos[0])
         raise CommandError(
             f"{folder} has no mask and no strokes for any photo: those of {name} are"
-            f" {name.with_suffix(MASK)} or {name.with_suffix(STROKES)} there",
-            WRONG_USAGE,
+            f" {name.with_suffix(MASK)} or {name.with_suffix(STROKES)} there"
         )
     return f"{drawn} of {len(photos)} photos have a mask or strokes in {folder}"
 

@@ -18,7 +18,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, TypeAdapter
 
 from smart_filter_deploy.cli.batch.watch import FoundPhoto
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.outputs import output_stem
 from smart_filter_shared import documents
 
@@ -103,14 +103,12 @@ class Journal:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise CommandError(
-                f"cannot write {path} ({error.strerror}); choose another folder with -o",
-                WRONG_USAGE,
+                f"cannot write {path} ({error.strerror}); choose another folder with -o"
             ) from error
         try:
             if not _lock(file):
                 raise CommandError(
-                    f"another batch writes into {folder}; choose another folder with -o",
-                    WRONG_USAGE,
+                    f"another batch writes into {folder}; choose another folder with -o"
                 )
             length = os.fstat(file).st_size
             if length and os.pread(file, 1, length - 1) != b"\n":

@@ -36,7 +36,6 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
     INTERRUPTED,
     PHOTO_FAILED,
-    WRONG_USAGE,
     CommandError,
     print_error,
 )
@@ -360,9 +359,7 @@ class BatchRunner:
                 title=self._photos.root.resolve().name,
             )
         except OSError as error:
-            raise CommandError(
-                f"cannot write {self._report_file} ({error.strerror})", WRONG_USAGE
-            ) from error
+            raise CommandError(f"cannot write {self._report_file} ({error.strerror})") from error
 
     def _print_summary(self, failed: int, seconds: float) -> None:
         left = len(self._due) + self._look.unfinished

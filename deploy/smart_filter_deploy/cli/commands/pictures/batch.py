@@ -15,10 +15,11 @@ from smart_filter_deploy.cli.batch.hot_folder import HotFolder
 from smart_filter_deploy.cli.batch.journal import Journal
 from smart_filter_deploy.cli.batch.runner import BatchRunner
 from smart_filter_deploy.cli.batch.watch import WatchedFolder
+from smart_filter_deploy.cli.commands.options import EXISTING_FOLDER, FILE, FOLDER
 from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions, recipe_options
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
 from smart_filter_deploy.cli.terminal.console import EscapingConsole
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.signals import exit_on_signals
 from smart_filter_deploy.cli.terminal.text import examples
 from smart_filter_shared.extras import install_hint
@@ -52,14 +53,12 @@ def _read_best(
         "smart-filter batch holiday/ --retry-failed",
     )
 )
-@click.argument(
-    "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+@click.argument("folder", metavar="DIR", type=EXISTING_FOLDER)
 @click.option(
     "-o",
     "output",
     metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Output folder, also for the journal. Default: <DIR>.smart-filter in this folder.",
 )
 @recipe_options
@@ -73,7 +72,7 @@ def _read_best(
 @click.option(
     "--masks",
     metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=EXISTING_FOLDER,
     help="Folder of masks and strokes: those of me.jpg are me.png, a gray PNG of its size, white"
     " where people are, or me.json. Other photos are cut out as usual.",
 )
@@ -95,13 +94,11 @@ def _read_best(
     "--report",
     "report_file",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Write the outcome of every photo to a .csv, .json or .html file, .html with thumbnails.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per photo.")
-@click.pass_context
 def batch(
-    ctx: click.Context,
     folder: Path,
     output: Path | None,
     *,
@@ -115,7 +112,7 @@ def batch(
     retry_failed: bool,
     report_file: Path | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Process every photo of a folder; running it again resumes where it stopped.
 
     A journal in the output folder records finished photos: after any interruption the same
@@ -167,8 +164,7 @@ def batch(
             report_file=report_file,
             as_json=as_json,
         )
-        status = work.do()
-    ctx.exit(status)
+        return work.do()
 
 
 def _read_list(file: BinaryIO, folder: Path, *, ends_in_nul: bool) -> list[Path]:
@@ -215,10 +211,10 @@ def _make_output_folder(folder: Path, place: Path, report_file: Path | None) -> 
             param_hint="--report",
         )
     if report_file is not None and report_file.suffix.lower() == ".html" and not find_spec("PIL"):
-        raise CommandError(f"an HTML report needs Pillow: {install_hint()}", WRONG_USAGE)
+        raise CommandError(f"an HTML report needs Pillow: {install_hint()}")
     if report_file is not None and not report_file.absolute().parent.is_dir():
         raise click.BadParameter(f"there is no folder {report_file.parent}", param_hint="--report")
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CommandError(f"cannot create {place} ({error.strerror})", WRONG_USAGE) from error
+        raise CommandError(f"cannot create {place} ({error.strerror})") from error
