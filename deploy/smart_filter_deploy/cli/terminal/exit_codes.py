@@ -38,7 +38,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 class CommandError(click.ClickException):
     """Ends the command with one line on standard error and this exit status."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int = WRONG_USAGE) -> None:
         super().__init__(message)
         self.status = status
 

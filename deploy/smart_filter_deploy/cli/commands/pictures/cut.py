@@ -39,14 +39,12 @@ from smart_filter_shared.pipeline import TaskName
     metavar="KEY=VALUE",
     help="A recipe field, such as edge=best, persons=main, crop=faces or size=1080x1350.",
 )
-@click.pass_context
 def cut(
-    ctx: click.Context,
     photos: tuple[Path, ...],
     destination: str | None,
     *,
     settings: tuple[str, ...],
-) -> None:
+) -> int:
     """Cut people out of photos in this process; no server is asked or started.
 
     The pictures are those of `smart-filter run --background transparent`.
@@ -78,4 +76,4 @@ def cut(
                 print_error(f"{place.photo}: no person was found: the photo is kept as it is")
             if place.exact is None or len(places) > 1:
                 print_line(str(path))
-    ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)
+    return PHOTO_FAILED if failed else ALL_SUCCEEDED
