@@ -181,7 +181,7 @@ def restore_previous(folder: Path, *names: str) -> None:
     newest = _git("log", "--max-count=1", "--diff-filter=A", "--format=%H", "--", _MIGRATIONS)
     if not newest or not (previous := _git("rev-parse", "--verify", "--quiet", f"{newest}^")):
         pytest.skip("this clone has no history of migrations")
-    # Until a version is published, the first schema is written anew rather than migrated.
+    # Until a version is published, the first schema changes in place.
     if _git("diff", "--name-only", previous, "HEAD", "--", *_FIRST_SCHEMA):
         pytest.skip("nothing is published: the first schema was rewritten after that version")
     for name in names:

@@ -70,7 +70,7 @@ WHOLE, BEHIND_TABLE = slice(60, 400), slice(60, 300)
     ids=[
         *("standing", "bust", "thighs", "knees", "seated", "lying", "jumping"),
         *("feet behind a thing", "feet not in the matte", "hips behind a table"),
-        *("knees behind a table", "seated next to standing", "small", "nobody"),
+        *("knees behind a table", "seated next to standing", "small", "empty"),
     ],
 )
 def test_lower_end_follows_the_joints_and_the_matte(
