@@ -53,7 +53,7 @@ def add_links(paths: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
         for operation in methods.values()
     }
     for after, following in _FOLLOWING.items():
-        named, operation = operations[after]
+        placeholders, operation = operations[after]
         for source, names in following.items():
             for to in names.split():
                 needed, linked = operations[to]
@@ -61,7 +61,7 @@ def add_links(paths: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
                     "operationId": to,
                     "description": linked["summary"],
                     "parameters": {
-                        **{name: f"$request.path.{name}" for name in named & needed},
+                        **{name: f"$request.path.{name}" for name in placeholders & needed},
                         **_values(source),
                         **_FIXED_PARAMETERS.get(to, {}),
                     },
