@@ -18,7 +18,7 @@ from smart_filter_shared import albums
 from smart_filter_shared.best_shot import AlbumPhoto
 from smart_filter_workers import images
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
+from smart_filter_workers.stages.prepare.stage import compute_perceptual_hash
 
 SEED = 6
 SCENES, FRAMES = 60, 5

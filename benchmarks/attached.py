@@ -40,7 +40,7 @@ from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.models.people import PeopleSegmenter
-from smart_filter_workers.system import memory, threads
+from smart_filter_workers.system import resources
 
 VARIABLE: Final = "SMART_FILTER_EVAL_DATA"
 LABELS: Final = Path(__file__).with_name("attached_things.json")
@@ -96,11 +96,11 @@ class Mattes:
 
 def main() -> None:
     """Print how many things are whole, absent and half, and the differences of IoU."""
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     folder, weights = Path(os.environ[VARIABLE]), data_folder() / "weights"
     edge = Edge(*(sys.argv[1:] or [Edge.BALANCED]))
     console = Console(highlight=False, width=110)
-    cache = ModelCache(catalog.discover_models(), weights, memory_limit=memory.get_limit(None))
+    cache = ModelCache(catalog.discover_models(), weights, memory_limit=resources.get_limit(None))
     task = TaskName.SEGMENTATION
     people = cache.for_stage({task: "people"}, {})[task]
     with prepare_stage.open_prepare_stage(weights, turning=False) as prepare:

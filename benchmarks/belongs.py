@@ -31,13 +31,12 @@ from smart_filter_shared.recipe import Edge, PersonSelection, Recipe
 from smart_filter_training.evaluation import dataset_files, prepare_stage
 from smart_filter_training.evaluation.base import PreparePhoto
 from smart_filter_workers.results import HALF_LEVEL, Matte8
-from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
-from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
-from smart_filter_workers.stages.composite.matting.edge_learning import EFFORTS
+from smart_filter_workers.stages.composite.cleanup import clean_matte
+from smart_filter_workers.stages.composite.edges.edge_learning import EFFORTS, EdgeCache
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 REGIONS: Final = Path(__file__).with_name("belongs.jsonl")
 SELECTIONS: Final = (PersonSelection.ALL, PersonSelection.MAIN)
@@ -67,7 +66,7 @@ class Region:
 
 def main() -> None:
     """Print the share of each label's regions that is kept, for each selection of persons."""
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     folder, weights = Path(os.environ[VARIABLE]), data_folder() / "weights"
     segmenter = load_segmenter(weights)
     regions = [Region(**json.loads(line)) for line in REGIONS.read_text().splitlines()]

@@ -25,8 +25,7 @@ from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stages.face.models import centerface
 from smart_filter_workers.stages.prepare.models import light
-from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
-from smart_filter_workers.stages.prepare.stage import make_proxy
+from smart_filter_workers.stages.prepare.stage import compute_perceptual_hash, make_proxy
 from smart_filter_workers.stages.smile import stage as smile_stage
 from smart_filter_workers.stages.smile.models import expression, lids
 

@@ -23,7 +23,7 @@ from smart_filter_tests.portrait import as_job
 from smart_filter_workers import images
 from smart_filter_workers.stages.composite import stage
 from smart_filter_workers.stages.composite.models import layers
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 ROUNDS = 5
 SIDES = {"1 MP": SIDE_OF_1_MP, "12 MP": SIDE_OF_12_MP}
@@ -43,7 +43,7 @@ _CLEAR_REFS, _RESET_PEAK = Path("/proc/self/clear_refs"), "5"
 def measure() -> list[figures.Figure]:
     """Return times by size and format, ratios to the floor and between edges, and memory."""
     cv2.setNumThreads(1)
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     results = []
     for size, side in SIDES.items():
         for format_ in (Format.JPG, Format.PNG):
@@ -136,7 +136,7 @@ def _models() -> stage.Models:
 
 def _print_peak_memory() -> None:
     cv2.setNumThreads(1)
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     models = _models()
     stage.run(models, [_job(64, Edge.BALANCED, Format.JPG)])  # so the memory of code does not count
     job = _job(SIDE_OF_12_MP, Edge.BALANCED, Format.JPG)

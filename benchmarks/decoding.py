@@ -17,7 +17,7 @@ from smart_filter_deploy.embedded.child_processes import process_tree
 from smart_filter_workers import images
 from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.results import Photo
-from smart_filter_workers.system import memory, threads
+from smart_filter_workers.system import resources
 
 # Sides in pixels, by their name, with the goal for the difference in milliseconds.
 _SIZES = {"1 MP": (photos.SIDE_OF_1_MP, 3.0), "12 MP": (photos.SIDE_OF_12_MP, None)}
@@ -26,8 +26,8 @@ _ROUNDS = 30
 
 def measure() -> list[figures.Figure]:
     """Return the time of both ways, and their difference, for each size."""
-    memory.configure_malloc()
-    threads.limit_native_threads()
+    resources.configure_malloc()
+    resources.limit_native_threads()
     results = []
     with contextlib.closing(DecoderPool()) as decoder:
         decoder.start()

@@ -29,14 +29,13 @@ from benchmarks import edge_errors, edge_scenes
 from benchmarks.edge_scenes import Scene
 from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.matting import edge_learning, foreground_colors
-from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
-from smart_filter_workers.stages.composite.matting.edge_learning import Effort
+from smart_filter_workers.stages.composite.edges import edge_learning, edge_pixels
+from smart_filter_workers.stages.composite.edges.edge_learning import EdgeCache, Effort
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut
 from smart_filter_workers.stages.prepare.stage import make_proxy
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 WIDTH: Final = 1800
 NETWORK_PX: Final = 256
@@ -74,7 +73,7 @@ class Errors:
 
 def main() -> None:
     """Print the table of efforts, or the table of steps."""
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     steps = sys.argv[1:] == ["steps"]
     efforts = STEPS if steps else {str(edge): edge_learning.EFFORTS[edge] for edge in Edge}
     console = Console(highlight=False, width=130)
@@ -198,10 +197,10 @@ def _real(folder: Path) -> Iterator[Scene]:
         srgb = np.asarray(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), np.uint8)
         matte = np.asarray(mask, np.uint8)
         coverage = np.divide(matte, 255, dtype=np.float32)
-        people = foreground_colors.unmix_foreground(
+        people = edge_pixels.unmix_foreground(
             srgb.astype(np.float32),
             coverage[..., np.newaxis],
-            *foreground_colors.estimate_colors(srgb, coverage),
+            *edge_pixels.estimate_colors(srgb, coverage),
         )
         height, width = matte.shape
         ground = edge_scenes.ground(

@@ -39,12 +39,11 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
-from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
-from smart_filter_workers.stages.composite.matting.edge_learning import EFFORTS
+from smart_filter_workers.stages.composite.cleanup import clean_matte
+from smart_filter_workers.stages.composite.edges.edge_learning import EFFORTS, EdgeCache
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
-from smart_filter_workers.system import memory, threads
+from smart_filter_workers.system import resources
 
 VARIABLE: Final = "SMART_FILTER_EVAL_DATA"
 # Distance from the mask's outline within which pixels are near, as a share of the root of its area.
@@ -69,7 +68,7 @@ class MatteErrors:
 
 def main() -> None:
     """Print a table with a row for each group of photos and effort."""
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     folder, weights = Path(os.environ[VARIABLE]), data_folder() / "weights"
     most = int(sys.argv[1]) if len(sys.argv) > 1 else sys.maxsize
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -93,7 +92,7 @@ def main() -> None:
 def load_segmenter(weights: Path) -> Segmenter:
     """Return the default segmentation model."""
     discovered, task = catalog.discover_models(), TaskName.SEGMENTATION
-    cache = ModelCache(discovered, weights, memory_limit=memory.get_limit(None))
+    cache = ModelCache(discovered, weights, memory_limit=resources.get_limit(None))
     name = prepare_stage.default_model_name(task, discovered)
     return cast("Segmenter", cache.for_stage({task: name}, {})[task])
 

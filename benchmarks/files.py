@@ -24,7 +24,7 @@ from smart_filter_workers import images
 from smart_filter_workers.backgrounds import library
 from smart_filter_workers.images import EncodingOptions
 from smart_filter_workers.results import EncodedFile, Srgb8
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 FORMATS = ("jpg", "webp", "avif", "png")
 LIMITS = {"jpg": 60_000, "webp": 30_000, "avif": 30_000, "png": 200_000}
@@ -37,7 +37,7 @@ _CLEAR_REFS, _RESET_PEAK = Path("/proc/self/clear_refs"), "5"
 def measure() -> list[figures.Figure]:
     """Return times and sizes by format, effort and limit, and peak memory."""
     cv2.setNumThreads(1)
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     pictures = list(_pictures())
     results = []
     for format_ in FORMATS:
@@ -68,7 +68,7 @@ def _peak_memory(format_: str, small: bool) -> figures.Figure:  # noqa: FBT001 -
 
 def _print_peak_memory(format_: str, effort: str) -> None:
     cv2.setNumThreads(1)
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     picture = cv2.resize(a_portrait(SIDE_OF_1_MP).srgb, (LARGE_SIDE, LARGE_SIDE))
     large = picture.astype(np.uint8, copy=False)
     random = np.random.default_rng(1)

@@ -15,9 +15,9 @@ from benchmarks import figures
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.recipe import Filter
 from smart_filter_tests.filter_scenes import a_face, a_picture, a_scene
-from smart_filter_workers.stages.composite.filters import apply_filters
-from smart_filter_workers.stages.composite.filters.scene import Scene
-from smart_filter_workers.system import threads
+from smart_filter_workers.stages.composite.filters import drawing
+from smart_filter_workers.stages.composite.filters.drawing import Scene
+from smart_filter_workers.system import resources
 
 ROUNDS: Final = 9
 # Width, height, columns and rows of faces, and the distance between the eyes in pixels.
@@ -45,7 +45,7 @@ MS_PER_FACE, MS_PER_MEGAPIXEL = 5.0, 10.0
 def measure() -> list[figures.Figure]:
     """Return the time of each filter, after one drawing that fills its caches, as in a worker."""
     cv2.setNumThreads(1)
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     lines = []
     for title, (width, height, across, down, unit) in SCENES.items():
         faces = [
@@ -87,7 +87,7 @@ def _figure(
 
 
 def _runner(picture: NDArray[np.uint8], scene: Scene, wanted: Filter) -> Callable[[], object]:
-    plugin, parameters = apply_filters.load_plugin(wanted.name), wanted.parameters
+    plugin, parameters = drawing.load_plugin(wanted.name), wanted.parameters
     return lambda: plugin.draw(picture, scene, parameters)
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_workers import images
-from smart_filter_workers.networks.mattes import isnet, isnet_eight_bits
-from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.coverage import isnet
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.weights import files
@@ -29,14 +29,14 @@ DIGITS: Final = 5
 
 def main() -> None:
     """Write the lowest and the highest value of each activation."""
-    library = onnx_runtime.load_quantization()
+    library = onnx_network.load_quantization()
     content = isnet.widen(files.read_verified(data_folder() / "weights", isnet.WEIGHTS))
     with tempfile.TemporaryDirectory() as folder:
         network = Path(folder) / "network.onnx"
         network.write_bytes(content)
         calibrator = library.create_calibrator(
             network,
-            list(isnet_eight_bits.OPERATORS),
+            list(isnet.OPERATORS),
             augmented_model_path=str(Path(folder) / "augmented.onnx"),
         )
         calibrator.collect_data(_Photos())
@@ -44,9 +44,9 @@ def main() -> None:
     ranges = {
         name: [_rounded(data.lowest), _rounded(data.highest)]
         for name, data in sorted(measured.items())
-        if not name.startswith(isnet_eight_bits.SINGLE_PRECISION)
+        if not name.startswith(isnet.SINGLE_PRECISION)
     }
-    target = Path(isnet_eight_bits.__file__).with_name(isnet_eight_bits.RANGES_FILE)
+    target = Path(isnet.__file__).with_name(isnet.RANGES_FILE)
     lines = ",\n".join(f"{json.dumps(name)}: {ends}" for name, ends in ranges.items())
     target.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
     print(f"{len(ranges)} ranges: {target}")

@@ -29,9 +29,9 @@ from smart_filter_workers import images
 from smart_filter_workers.live import frames, pipeline
 from smart_filter_workers.live import models as live_models
 from smart_filter_workers.live.models import LiveModels
+from smart_filter_workers.live.pipeline import MatteSmoother
 from smart_filter_workers.live.shutter import Shutter, summarize_frame
-from smart_filter_workers.live.smoothing import MatteSmoother
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 SECONDS: Final = 10
 ROUNDS: Final = 3
@@ -54,7 +54,7 @@ def measure() -> list[Figure]:
             *_measure_streams(worker, camera_fps=15),
             *_measure_streams(worker, camera_fps=30),
         ]
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     models = live_models.load(weights, research=True, emotions=True)
     return [*lines, *_mattes(models), *_shutter(models)]
 

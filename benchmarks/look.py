@@ -20,7 +20,7 @@ from smart_filter_workers.stages.composite import look
 from smart_filter_workers.stages.composite.look import LookContext
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 ROUNDS = 9
 # Width and height, and the goal for all effects of `auto`, in milliseconds.
@@ -40,7 +40,7 @@ LOOKS = {
 def measure() -> list[figures.Figure]:
     """Return the time that each effect adds to composing a portrait, and a full figure."""
     cv2.setNumThreads(1)
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     results = []
     for (width, height), goal in SIZES:
         for who, matte in (

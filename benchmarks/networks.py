@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 from smart_filter_workers.networks.detectron2.predictor import Predictor
-from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.runtimes import onnx_network
 
 Call = Callable[[], object]
 
@@ -28,7 +28,7 @@ def record() -> Iterator[list[Call]]:
 
     with contextlib.ExitStack() as patches:
         for kind, name in (
-            (onnx_runtime.load().InferenceSession, "run"),
+            (onnx_network.load_library().InferenceSession, "run"),
             (Interpreter, "invoke"),
             (Predictor, "_run_model"),
         ):

@@ -16,11 +16,9 @@ from smart_filter_tests.subjects import a_subject, mood_of
 from smart_filter_workers import images, resampling
 from smart_filter_workers.backgrounds import appearance, library
 from smart_filter_workers.backgrounds.choice import selection
-from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.backgrounds.sources.generated import DesignSource
-from smart_filter_workers.backgrounds.sources.stock import StockSource
+from smart_filter_workers.backgrounds.collection import Collection, DesignSource, StockSource
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 ROUNDS = 9
 FRAMES = ((1155, 866), (2400, 1600), (4000, 3000), (3000, 4000))
@@ -30,7 +28,7 @@ KEPT_PX = 4096
 def measure() -> list[figures.Figure]:
     """Return the times of describing, fetching, filling a frame and choosing."""
     cv2.setNumThreads(1)
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     picture = _like_a_photo(4000, 3000)
     results = [_figure("look at 12 MP, once", partial(appearance.describe, picture))]
     for width, height in ((4000, 3000), (8660, 5773)):

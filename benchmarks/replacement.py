@@ -23,7 +23,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import BackgroundKind, Recipe
 from smart_filter_workers import images
 from smart_filter_workers.stages.composite import choose_background
-from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.composite.stage import Inputs, read_people
 
 LABELS: Final = Path(__file__).with_name("replacement.json")
 
@@ -56,7 +56,9 @@ def decide_all(folder: Path, weights: Path) -> Iterator[Decision]:
             decoded = images.decode((folder / photo).read_bytes())
             inputs = stages.make_inputs(decoded, StageName.COMPOSITE, Recipe())
             assert isinstance(inputs, Inputs)
-            chosen = choose_background.resolve(inputs)
+            chosen = choose_background.resolve(
+                inputs.recipe, read_people(inputs), seed=inputs.seed, collection=inputs.collection
+            )
             decision = "keep" if chosen.kind == BackgroundKind.KEEP else "replace"
             yield Decision(photo, label, decision, chosen.reason)
 

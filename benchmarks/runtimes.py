@@ -47,9 +47,9 @@ Samples = dict[tuple[str, str], dict[str, list[float]]]
 
 def open_onnxruntime(path: Path) -> Pass:
     """Return a pass of a network in ONNX Runtime, as the product opens it."""
-    from smart_filter_workers.networks.runtimes import onnx_runtime  # noqa: PLC0415 - as below
+    from smart_filter_workers.networks.runtimes import onnx_network  # noqa: PLC0415 - as below
 
-    session = onnx_runtime.open_small(path.read_bytes())
+    session = onnx_network.open_small(path.read_bytes())
     name = session.get_inputs()[0].name
     return lambda picture: session.run(None, {name: picture})
 
@@ -167,11 +167,11 @@ def _resident_mb() -> float:
 def prepare_networks(weights: Path, folder: Path) -> None:
     """Copy the networks to a folder; CenterFace as the product changes it."""
     from smart_filter_workers.networks.faces import centerface  # noqa: PLC0415 - not in the
-    from smart_filter_workers.networks.runtimes import onnx_runtime  # noqa: PLC0415 - runtimes'
+    from smart_filter_workers.networks.runtimes import onnx_network  # noqa: PLC0415 - runtimes'
 
     for name in SHAPES:
         shutil.copyfile(weights / name, folder / name)
-    with mock.patch.object(onnx_runtime, "open_small", bytes):
+    with mock.patch.object(onnx_network, "open_small", bytes):
         changed = centerface._open(weights / "centerface.onnx")  # noqa: SLF001 - what is measured
         (folder / "centerface.onnx").write_bytes(changed)
 

@@ -38,15 +38,14 @@ from smart_filter_training.evaluation.tasks import segmentation
 from smart_filter_training.evaluation.tasks.segmentation import Example
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8, Photo, Srgb8
-from smart_filter_workers.stages.composite.matting import edge_learning, foreground_colors
-from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
-from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
-from smart_filter_workers.stages.composite.matting.edge_learning import EFFORTS, Effort
-from smart_filter_workers.stages.composite.matting.people_boxes import PeopleBox
+from smart_filter_workers.stages.composite.cleanup import clean_matte
+from smart_filter_workers.stages.composite.edges import edge_learning, edge_pixels
+from smart_filter_workers.stages.composite.edges.edge_learning import EFFORTS, EdgeCache, Effort
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut
+from smart_filter_workers.stages.composite.models.layers import PeopleBox
 from smart_filter_workers.stages.prepare.stage import make_proxy
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 
 GROUNDS: Final = ((245, 245, 240), (17, 17, 17), (0, 110, 150))
 NETWORKS_PX: Final = (288, 512)
@@ -180,7 +179,7 @@ def enlarge_only(case: Case) -> CutOut:
     height, width = case.scene.coverage.shape
     small = edge_learning.shrink_inputs(case.matte, case.proxy_srgb, effort=_BALANCED)
     coverage = np.divide(small.matte, 255, dtype=np.float32)
-    colors = foreground_colors.estimate_colors(small.srgb, coverage)
+    colors = edge_pixels.estimate_colors(small.srgb, coverage)
     matte = resize(case.matte, width=width, height=height)
     return CutOut(case.scene.photo_srgb, matte, *colors)
 
@@ -231,7 +230,7 @@ def _find_people(folder: Path, prepare: PreparePhoto) -> Iterator[tuple[Example,
 
 def main() -> None:
     """Print a table of each kind of edge, for drawn and for real people."""
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     console = Console(highlight=False, width=130)
     console.print(_table("drawn people", drawn_cases()))
     if folder := os.environ.get(VARIABLE):

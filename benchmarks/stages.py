@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from smart_filter_workers.in_process import InProcess
-from smart_filter_workers.system import memory, threads
+from smart_filter_workers.system import resources
 
 
 def open_stages(weights: Path) -> InProcess:
     """Return every stage, with the memory and threads of a worker."""
-    memory.configure_malloc()
-    threads.limit_native_threads()
+    resources.configure_malloc()
+    resources.limit_native_threads()
     return InProcess(weights)

@@ -21,14 +21,14 @@ from smart_filter_shared.results import MIN_PEOPLE_SHARE
 from smart_filter_training.evaluation import prepare_stage
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
-from smart_filter_workers.networks.mattes import isnet as isnet_network
-from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.coverage import isnet as isnet_network
+from smart_filter_workers.networks.coverage.coverage_network import CoverageNetwork
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import HALF_LEVEL, Matte8, Photo, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.models.isnet import drop_guesses
 from smart_filter_workers.stages.segmentation.stage import measure_coverage
-from smart_filter_workers.system import memory, threads
+from smart_filter_workers.system import resources
 from smart_filter_workers.weights import files
 
 FULL_PX = 1024
@@ -41,7 +41,7 @@ Errors = tuple[float, float, float]
 
 def main() -> None:
     """Print a row for each thing: mean IoU and errors of each way to cut it out."""
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     weights = data_folder() / "weights"
     people, isnet, u2netp = (_load(name, weights) for name in ("people", "isnet", "u2netp"))
     content = isnet_network.widen(files.read_verified(weights, isnet_network.WEIGHTS))
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def _load(name: str, weights: Path) -> Segmenter:
-    cache = ModelCache(catalog.discover_models(), weights, memory_limit=memory.get_limit(None))
+    cache = ModelCache(catalog.discover_models(), weights, memory_limit=resources.get_limit(None))
     loaded = cache.for_stage({TaskName.SEGMENTATION: name}, {})
     return cast("Segmenter", loaded[TaskName.SEGMENTATION])
 

@@ -22,7 +22,7 @@ _TYPES: Final = {
     "boolean": "bool",
     "integer": "int",
     "number": "float",
-    "object": "Mapping[str, str]",
+    "object": "Mapping[str, str | None]",
     "string": "str",
 }
 _FILTER_NAMES: Final = [card.name for card in FILTERS]
@@ -47,8 +47,8 @@ Place = Path | Callable[[str, str], Path]
 class ModelChoice(TypedDict, total=False):
     """The model of a task, `auto` or a name that `models` lists, and its parameters."""
 
-    model: str
-    params: Mapping[str, str | float | bool]
+    model: str | None
+    params: Mapping[str, str | float | bool | None]
 
 
 # Names with dots that cannot be nested, because `filters` is a list.
@@ -56,7 +56,7 @@ _FilterParameters = TypedDict("_FilterParameters", {{{parameters}}}, total=False
 
 
 class Recipe(_FilterParameters, total=False):
-    """What to make of a photo; every name is optional."""
+    """What to make of a photo; every name is optional, and None counts as absent."""
 
 {fields}
 
@@ -75,12 +75,13 @@ def generate() -> str:
     source = _TEXT.format(
         words="\n".join(f"{name} = {_literal(some)}" for name, some in words.items()),
         parameters=", ".join(
-            f"{f'filters.{card.name}.{parameter.name}'!r}: {_type(parameter.schema, {})}"
+            f"{f'filters.{card.name}.{parameter.name}'!r}: {_type(parameter.schema, {})} | None"
             for card in FILTERS
             for parameter in card.parameters
         ),
         fields="\n".join(
-            f"    {name}: Annotated[{_type(field, schema['$defs'])}, {field['description']!r}]"
+            f"    {name}: Annotated[{_type(field, schema['$defs'])} | None, "
+            f"{field['description']!r}]"
             for name, field in schema["properties"].items()
         ),
     )

@@ -3,8 +3,8 @@
 #
 #   deploy/rehearse.sh FOLDER            # the files, as `deploy/release.sh files` builds them
 #
-# PREVIOUS=WHEEL also upgrades a data folder with jobs from an earlier wheel. Needs Python with venv, npm,
-# and registries of Python and npm packages.
+# Also upgrades a data folder with jobs: from the wheel PREVIOUS to this one, or, where no release came
+# before, from this one to a next version, built from the sdist. Needs Python with venv, npm, and registries of Python and npm packages.
 set -eu
 cd "$(dirname "$0")/.."
 files=$(cd "${1:?usage: deploy/rehearse.sh FOLDER}" && pwd)
@@ -117,18 +117,40 @@ with_n8n() {
   test -f node_modules/n8n-nodes-smart-filter/dist/nodes/SmartFilter/SmartFilter.node.js
 }
 
-upgrade() { # jobs of the earlier wheel are there afterwards
-  python3 -m venv "$place/before"
-  "$place/before/bin/pip" install --quiet "$PREVIOUS"
-  SMART_FILTER_DATA=$place/old "$place/before/bin/smart-filter" run "$photo" --json > before.json
+upgrade() { # jobs of the earlier wheel are there afterwards, and new ones are made
+  python3 -m venv "$place/upgraded"
+  from=${PREVIOUS:-$wheel} to=$wheel
+  [ -n "${PREVIOUS:-}" ] || to=$(build_next)
+  install_upgraded "$from"
+  upgraded run "$photo" --json > before.json
   id=$(sed -n '1s/.*"id": *"\([^"]*\)".*/\1/p' before.json)
-  SMART_FILTER_DATA=$place/old "$place/pip/bin/smart-filter" run "$photo" --json > after.json
-  SMART_FILTER_DATA=$place/old "$place/pip/bin/smart-filter" up --json > up.json 2> up.log &
+  install_upgraded "$to"
+  upgraded run "$photo" --background preset:studio -o after.jpg
+  is_picture after.jpg RGB
+  upgraded up --json > up.json 2> up.log &
   second=$!
   until [ -s up.json ]; do kill -0 "$second"; sleep 0.2; done
-  SMART_FILTER_DATA=$place/old "$place/pip/bin/smart-filter" jobs show "$id" --json | grep -q succeeded
+  upgraded jobs show "$id" --json | grep -q succeeded
+  upgraded jobs download "$id" -o before.jpg
   kill "$second"
   wait "$second" || true
+  is_picture before.jpg RGB
+}
+
+build_next() { # prints the wheel of the next version
+  tar --extract --gzip --file "$files/smart_filter-$version.tar.gz"
+  next=${version%.*}.$((${version##*.} + 1))
+  sed -i "s/^version = \"$version\"/version = \"$next\"/" "smart_filter-$version/pyproject.toml"
+  "$place/upgraded/bin/pip" wheel --quiet --no-deps "./smart_filter-$version" >&2
+  echo "$PWD/smart_filter-$next-py3-none-any.whl"
+}
+
+install_upgraded() { # WHEEL
+  "$place/upgraded/bin/pip" install --quiet --constraint "$files/constraints.txt" "$1"
+}
+
+upgraded() { # COMMAND…: of the version that is installed, with a data folder of its own
+  SMART_FILTER_DATA=$place/old "$place/upgraded/bin/smart-filter" "$@"
 }
 
 step pip with_pip
@@ -136,7 +158,7 @@ step program in_a_program
 step uvx with_uvx
 step pipx with_pipx
 step sdist from_source
-[ -z "${PREVIOUS:-}" ] || step upgrade upgrade
+step upgrade upgrade
 start_server
 step client with_python_client
 step npm with_npm_client

@@ -10,11 +10,14 @@ from importlib.metadata import version
 import anyio.to_thread
 from fastapi import Depends, FastAPI
 
-from smart_filter_api.auth import cors
-from smart_filter_api.auth.refusal_log import RefusalLog
+from smart_filter_api.auth import csrf
+from smart_filter_api.auth.security_log import RefusalLog
 from smart_filter_api.http import request_checks, static_content
-from smart_filter_api.http.latency import LatencyHistogram
-from smart_filter_api.http.middleware import LastErrorMiddleware, RequestMiddleware
+from smart_filter_api.http.middleware import (
+    LastErrorMiddleware,
+    LatencyHistogram,
+    RequestMiddleware,
+)
 from smart_filter_api.openapi import document as openapi
 from smart_filter_api.problems import problem
 from smart_filter_api.reference import route as reference
@@ -26,25 +29,21 @@ from smart_filter_api.routes import (
     deliveries,
     derive,
     direct,
-    events,
     jobs,
+    live,
     operator,
     outputs,
-    photo,
     recipes,
     tenant_pictures,
     uploads,
     webhooks,
 )
-from smart_filter_api.routes import live as live_video
-from smart_filter_api.routes.access import audit, keys, session, sign_in, tenants, usage
-from smart_filter_api.routes.reference import filters, health, metrics, models
-from smart_filter_api.routes.reference import openapi as routes_openapi
-from smart_filter_api.routes.reference import problems as routes_problems
+from smart_filter_api.routes.access import keys, session, sign_in, tenants, usage
+from smart_filter_api.routes.reference import catalog, health, metrics
 from smart_filter_api.s3_folders import start_check
 from smart_filter_api.s3_folders.folder_stores import FolderStores
 from smart_filter_api.s3_folders.service import open_s3_folders
-from smart_filter_api.services import container, live_access
+from smart_filter_api.services import container
 from smart_filter_api.studio import route as studio
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
@@ -100,11 +99,11 @@ def create(
     app.state.latencies = LatencyHistogram()
     app.state.traces = traces
     app.state.operators_port = operators_port
-    app.state.live = live_access.from_settings(settings.live)
+    app.state.live = live.from_settings(settings.live)
     # The last one added is the outermost: preflights are logged and counted, and pages of other
     # origins can read the problem of an error that no other handler caught.
     app.add_middleware(LastErrorMiddleware)
-    cors.install(app, settings.browser.cors_origins)
+    csrf.allow_origins(app, settings.browser.cors_origins)
     app.add_middleware(
         RequestMiddleware,
         latencies=app.state.latencies,
@@ -114,10 +113,9 @@ def create(
     app.routes.extend([*direct.ROUTES, studio.FILES])
     checks = [Depends(request_checks.check_parameters)]
     for resource in (
-        *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
-        *(events, uploads, live_video, recipes, tenant_pictures, batches),
-        *(keys, audit, session, tenants, usage, operator),
-        *(routes_problems, routes_openapi),
+        *(jobs, derive, outputs, catalog, backgrounds, webhooks, deliveries),
+        *(uploads, live, recipes, tenant_pictures, batches),
+        *(keys, session, tenants, usage, operator),
     ):
         app.include_router(resource.router, dependencies=checks)
     # Probes, browsers and programs written for remove.bg may send parameters that are not read.

@@ -8,8 +8,8 @@ import anyio
 import httpx
 
 from smart_filter_client import operations
-from smart_filter_client.http import http_requests
-from smart_filter_client.http.asynchronous import AsyncBackend
+from smart_filter_client.http import backends
+from smart_filter_client.http.backends import AsyncBackend
 
 
 class AsyncClient:
@@ -30,12 +30,12 @@ class AsyncClient:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
-        address = http_requests.parse_address(url, api_key)
+        address = backends.parse_address(url, api_key)
         self.url: Final = url.rstrip("/")
         self.attempts: Final = attempts
         self.clock: Final = clock
         self._http = httpx.AsyncClient(
-            base_url=address, transport=transport, trust_env=http_requests.uses_proxies(address)
+            base_url=address, transport=transport, trust_env=backends.uses_proxies(address)
         )
         self.backend: Final = AsyncBackend(self._http, api_key, timeout, sleep)
 
@@ -104,4 +104,4 @@ class AsyncClient:
     add_picture = operations.pictures.add_picture
     own_pictures = operations.pictures.own_pictures
     delete_picture = operations.pictures.delete_picture
-    open_live = operations.live.open_live
+    open_live = operations.tenants.open_live

@@ -8,8 +8,8 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 import httpx
 
 from smart_filter_client import operations
-from smart_filter_client.http import http_requests
-from smart_filter_client.http.blocking import BlockingBackend, iterate_operation, run_operation
+from smart_filter_client.http import backends
+from smart_filter_client.http.backends import BlockingBackend, iterate_operation, run_operation
 from smart_filter_client.http.connection import Connection
 
 P = ParamSpec("P")
@@ -66,12 +66,12 @@ class Client:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        address = http_requests.parse_address(url, api_key)
+        address = backends.parse_address(url, api_key)
         self.url: Final = url.rstrip("/")
         self.attempts: Final = attempts
         self.clock: Final = clock
         self._http = httpx.Client(
-            base_url=address, transport=transport, trust_env=http_requests.uses_proxies(address)
+            base_url=address, transport=transport, trust_env=backends.uses_proxies(address)
         )
         self.backend: Final = BlockingBackend(self._http, api_key, timeout, sleep)
 
@@ -141,4 +141,4 @@ class Client:
     add_picture = returning(operations.pictures.add_picture)
     own_pictures = returning(operations.pictures.own_pictures)
     delete_picture = returning(operations.pictures.delete_picture)
-    open_live = returning(operations.live.open_live)
+    open_live = returning(operations.tenants.open_live)

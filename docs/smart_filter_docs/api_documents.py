@@ -1,6 +1,6 @@
 """Write docs/openapi.json, docs/problems and the tables of recipes: `make openapi`."""
 
-from smart_filter_api.problems import render
+from smart_filter_api.problems import problem
 from smart_filter_api.problems.catalog import PAGES
 from smart_filter_docs import recipe_tables
 from smart_filter_tests.openapi_document import DOCS, OPENAPI, openapi, render_json
@@ -15,8 +15,8 @@ def main() -> None:
     for page in folder.glob("*.md"):
         page.unlink()
     for code in PAGES:
-        (folder / f"{code}.md").write_text(render.render_markdown(code))
-    (folder / "README.md").write_text(render.render_index())
+        (folder / f"{code}.md").write_text(problem.render_markdown(code))
+    (folder / "README.md").write_text(problem.render_index())
 
 
 if __name__ == "__main__":

@@ -96,21 +96,6 @@ def test_best_edge_asks_isnet_about_people(stack: RunningStack) -> None:
     assert 0.95 < (finer & coarser).sum() / (finer | coarser).sum() < 1
 
 
-def test_removebg_client_gets_a_thing(stack: RunningStack) -> None:
-    photo, _ = a_mug()
-
-    answer = httpx.post(
-        f"{stack.client.base_url}/v1.0/removebg",
-        headers={"X-Api-Key": KEY},
-        files={"image_file": photo},
-        data={"type": "product"},
-        timeout=60,
-    )
-
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["X-Type"] == "product"
-
-
 @pytest.mark.parametrize("type_", ["auto", "product"])
 def test_photo_in_which_nothing_stands_out_is_unknown_foreground(
     stack: RunningStack, type_: str

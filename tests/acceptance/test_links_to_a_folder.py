@@ -11,6 +11,7 @@ from sqlalchemy import text
 from smart_filter_shared.db import sessions
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.full_stack import PHOTO, RunningStack
+from smart_filter_tests.serving import refusal_of
 
 CONTENT = PHOTO.read_bytes()
 
@@ -54,7 +55,7 @@ def test_link_accepts_only_what_was_announced(
     refused = put(upload, content, **headers)
     missing = running_stack.client.post("/v1/jobs", json={"upload_id": upload["upload_id"]})
 
-    assert (refused.status_code, refused.json()["code"]) == (403, "link_invalid")
+    assert refusal_of(refused) == (403, "link_invalid")
     assert missing.json()["code"] == "upload_missing"
 
 
@@ -76,9 +77,7 @@ def test_link_opens_no_other_upload(running_stack: RunningStack) -> None:
     ]
     without_link = put({**upload, "put_url": str(url.copy_with(query=None))})
 
-    assert [(one.status_code, one.json()["code"]) for one in refused] == [
-        (403, "link_invalid")
-    ] * len(refused)
+    assert [refusal_of(one) for one in refused] == [(403, "link_invalid")] * len(refused)
     assert without_link.status_code == 401
 
 
@@ -91,8 +90,8 @@ def test_chunked_body_and_expired_upload_are_refused(running_stack: RunningStack
     expire_uploads(running_stack)
     late = put(upload)
 
-    assert (chunked.status_code, chunked.json()["code"]) == (403, "link_invalid")
-    assert (late.status_code, late.json()["code"]) == (404, "not_found")
+    assert refusal_of(chunked) == (403, "link_invalid")
+    assert refusal_of(late) == (404, "not_found")
 
 
 def expire_uploads(stack: RunningStack) -> None:

@@ -11,7 +11,6 @@ import pytest
 from smart_filter_tests import extending_page
 from smart_filter_tests.extending_page import CHECKOUT, FOLDERS
 
-NAME = "mirrored"
 PLACES = {
     "# in Look": (r"(?m)^    harmonize: float", 1),
     "# in add_picture_files": (r"(?m)^    if Output\.IMAGE in inputs\.recipe\.outputs:\n", 1),

@@ -27,7 +27,6 @@ from smart_filter_tests.web import a_site, answer, ok, redirect
 A_PICTURE = plain(900, 300, (20, 160, 60), "JPEG")
 DIGEST = hashlib.sha256(PHOTO.read_bytes()).hexdigest()
 GREEN = (20, 160, 60)
-JPEG_LEVELS = 12
 
 
 def submitted(stack: RunningStack, **wish: object) -> str:
@@ -164,31 +163,12 @@ def test_photo_that_was_uploaded_twice_is_refused(
     assert "was replaced after this job was submitted" in job["error"]["detail"]
 
 
-def submit(running: RunningStack, background: bytes, **fields: str) -> str:
-    answered = running.client.post(
-        "/v1/jobs",
-        files={"photo": PHOTO.read_bytes(), "background_file": background},
-        data={"background": "file", **fields},
-    )
-    assert answered.status_code == 202, answered.text
-    return str(answered.json()["id"])
-
-
 def assert_green_behind(running: RunningStack, job: dict[str, object], *, levels: int) -> None:
     assert job["state"] == "succeeded", job["error"]
     seen = running.pixels(str(job["id"])).astype(int)
     assert seen.shape == (512, 512, 3)
     outside = running.pixels(str(job["id"]), "matte") == 0
     assert np.abs(seen[outside] - GREEN).max() <= levels
-
-
-def test_uploaded_background_is_drawn_behind_the_person(running_stack: RunningStack) -> None:
-    background = plain(900, 300, GREEN, "JPEG")
-
-    job = running_stack.wait(submit(running_stack, background, outputs="image,matte", format="png"))
-
-    assert_green_behind(running_stack, job, levels=JPEG_LEVELS)
-    assert (job["background"]["kind"], job["background"]["name"]) == ("file", None)
 
 
 def test_background_at_an_address_is_drawn_behind_the_person(running_stack: RunningStack) -> None:

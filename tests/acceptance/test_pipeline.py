@@ -265,17 +265,6 @@ def test_disagreeing_members_escalate_to_the_stronger_model(running_stack: Runni
     assert job["needs_review"] is False
 
 
-def test_unavailable_stronger_model_leaves_the_photo_for_review(
-    running_stack: RunningStack,
-) -> None:
-    job = running_stack.run(**ENSEMBLE, segmentation__params__stronger="detectron2")
-
-    assert job["state"] == "succeeded"
-    assert segmentation(job)[0] == "ensemble"
-    assert 0 < job["confidence"] < 1
-    assert job["needs_review"] is True
-
-
 def test_one_of_two_persons_can_be_kept(running_stack: RunningStack) -> None:
     photo = running_stack.run(two_persons(), background="color:red", outputs="matte,rating")
     mattes, found = {}, {}
@@ -342,35 +331,6 @@ def test_mask_that_is_sent_with_a_photo_is_the_matte_exactly(
         assert np.all(picture[drawn == 0] == RED)
         inside = np.s_[110:190, 60:290]
         assert np.abs(picture[inside].astype(int) - original()[inside]).max() <= 2
-
-
-def test_strokes_that_are_sent_with_a_photo_correct_its_matte(running_stack: RunningStack) -> None:
-    strokes = [
-        {"points": OUTSIDE, "width": 24, "keep": True},
-        {"points": INSIDE, "width": 24, "keep": False},
-    ]
-
-    job = running_stack.run(outputs="matte", strokes=json.dumps(strokes))
-
-    matte = running_stack.pixels(job["id"], "matte")
-    assert matte[16:24, 24:76].min() >= 250
-    assert matte[416:424, 244:296].max() <= 5
-
-
-def test_another_background_runs_no_model(
-    running_stack: RunningStack, parent: dict[str, Any]
-) -> None:
-    job = derived(running_stack, parent, recipe={"background": "color:green"})
-
-    assert job["state"] == "succeeded"
-    assert ran(job) == ["composite"]
-    assert [stage["seconds"] for stage in job["stages"][:2]] == [0, 0]
-    matte = running_stack.pixels(job["id"], "matte")
-    assert np.array_equal(matte, running_stack.pixels(parent["id"], "matte"))
-    assert np.all(running_stack.pixels(job["id"])[matte == 0] == GREEN)
-    assert np.all(running_stack.pixels(parent["id"])[matte == 0] == RED)
-    shown = [running_stack.client.get(one["links"]["photo"]).content for one in (job, parent)]
-    assert shown[0] == shown[1]
 
 
 def test_strokes_correct_the_matte_and_the_picture(

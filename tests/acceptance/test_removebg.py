@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
-from smart_filter_tests.pictures import plain
 
 # The photo's own sides; its preview has a quarter of a megapixel.
 SIDE, PREVIEW_SIDE = 512, 500
@@ -49,12 +48,3 @@ def test_person_is_cut_out_of_a_preview(client: httpx.Client) -> None:
     corner = [int(answer.headers[f"X-Foreground-{side}"]) for side in sides]
     seen = [side * SIDE / PREVIEW_SIDE for side in (left, top, right - left, bottom - top)]
     assert np.abs(np.array(corner) - seen).max() <= 2, "the box is in pixels of the photo"
-
-
-def test_photo_in_which_nothing_stands_out_is_a_removebg_error(client: httpx.Client) -> None:
-    photo = plain(320, 240, (20, 160, 60), "JPEG")
-
-    answer = client.post(PATH, files={"image_file": ("a.jpg", photo)}, data={"type": "product"})
-
-    (error,) = answer.json()["errors"]
-    assert (answer.status_code, error["code"]) == (400, "unknown_foreground")

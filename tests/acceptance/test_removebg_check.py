@@ -69,10 +69,3 @@ def test_key_that_cannot_submit_fails(running_stack: RunningStack, command: Comm
     assert "the key lacks the scope submit" in found["size limits"]["fix"]
     url = str(running_stack.client.base_url)
     assert command.status("removebg", "check", "--url", url, "--key", key) == 1
-
-
-def test_unknown_key_ends_the_check(running_stack: RunningStack, command: Command) -> None:
-    found = check(command, running_stack, "sf_live_" + "x" * 40)
-
-    assert {name: one["level"] for name, one in found.items()} == {"server": "ok", "key": "fail"}
-    assert "smart-filter keys create --tenant removebg --scopes submit" in found["key"]["fix"]

@@ -7,7 +7,6 @@ tests/unit/workers/stages/composite.
 
 import base64
 import io
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -140,70 +139,6 @@ def test_format_and_channels(
     assert Image.open(io.BytesIO(answer.content)).mode == mode
 
 
-def test_zip_holds_a_color_and_an_alpha_that_make_the_cutout(client: httpx.Client) -> None:
-    answer = send(client, format="zip", size="full")
-    expected = np.asarray(cut_out(client, format="png").picture).astype(int)
-
-    assert answer.headers["Content-Type"] == "application/zip"
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
-        assert packed.namelist() == ["color.jpg", "alpha.png"]
-        color, alpha = (Image.open(io.BytesIO(packed.read(name))) for name in packed.namelist())
-        assert (color.format, color.mode, alpha.format, alpha.mode) == ("JPEG", "RGB", "PNG", "L")
-        assert np.array_equal(np.asarray(alpha), expected[..., 3])
-        opaque = expected[..., 3] == 255
-        difference = np.abs(np.asarray(color).astype(int) - expected[..., :3])[opaque]
-        # JPEG's compression, at its default quality.
-        assert difference.mean() < 4
-
-
-@pytest.mark.parametrize(
-    ("margin", "across", "down"),
-    [
-        ("", 0, 0),
-        ("0", 0, 0),
-        ("30px", 60, 60),
-        ("10px 20px", 40, 20),
-        ("1px 20px 3px 40px", 60, 4),
-        ("10%", 0.2, 0.2),
-        ("0% 25%", 0.5, 0),
-        ("5% 10px", 20, 0.1),
-    ],
-)
-def test_crop_margin_is_added_to_the_subject(
-    client: httpx.Client, margin: str, across: float, down: float
-) -> None:
-    photo = a_figure_with_space()
-
-    found = cut_out(client, photo, crop="true", crop_margin=margin)
-
-    width, height = found.number("Foreground-Width"), found.number("Foreground-Height")
-    expected = (
-        width + (across if across >= 1 else across * width),
-        height + (down if down >= 1 else down * height),
-    )
-    assert np.abs(np.subtract(found.picture.size, expected)).max() <= ROUNDING_PX
-
-
-@pytest.mark.parametrize("scale", ["10%", "50%", "100%"])
-def test_scale_is_of_the_whole_image_and_centers(client: httpx.Client, scale: str) -> None:
-    found = cut_out(client, a_figure_with_space(), scale=scale)
-
-    left, top, right, bottom = found.box
-    width, height = found.picture.size
-    share = max((right - left) / width, (bottom - top) / height)
-    assert share == pytest.approx(float(scale.rstrip("%")) / 100, abs=0.02)
-    assert abs(left - (width - right)) <= ROUNDING_PX
-    assert abs(top - (height - bottom)) <= ROUNDING_PX
-
-
-@pytest.mark.parametrize("roi", ["0% 0% 50% 100%", "0px 0px 256px 512px", "0 0 50% 512px"])
-def test_nothing_outside_the_region_is_foreground(client: httpx.Client, roi: str) -> None:
-    alpha = cut_out(client, roi=roi).alpha
-
-    assert alpha[:, : SIDE // 2].max() == 255
-    assert alpha[:, SIDE // 2 :].max() == 0
-
-
 def test_background_image_is_centered_and_fills_the_canvas(client: httpx.Client) -> None:
     # Only the middle third of the stripes fits a square.
     stripes = np.concatenate([np.full((90, 90, 3), one, np.uint8) for one in (RED, GREEN, BLUE)], 1)
@@ -216,27 +151,6 @@ def test_background_image_is_centered_and_fills_the_canvas(client: httpx.Client)
     assert picture.size == (SIDE, SIDE)
     for place in ((8, 2), (SIDE - 9, 2)):
         assert np.abs(np.subtract(picture.getpixel(place), GREEN)).max() <= 2
-
-
-@pytest.mark.parametrize(
-    ("fields", "opacity"),
-    [
-        ({"shadow_type": "none"}, 0),
-        ({"shadow_type": "drop", "shadow_opacity": "0"}, 0),
-        ({"shadow_type": "drop", "shadow_opacity": "30"}, 0.3),
-        ({"shadow_type": "drop"}, 0.5),
-        ({"shadow_type": "drop", "shadow_opacity": "100"}, 1.0),
-    ],
-)
-def test_drop_shadow_has_the_opacity(
-    client: httpx.Client, fields: dict[str, str], opacity: float
-) -> None:
-    photo = a_figure_with_space()
-    without = cut_out(client, photo).alpha
-
-    beyond = cut_out(client, photo, **fields).alpha[without == 0]
-
-    assert beyond.max() / 255 == pytest.approx(opacity, abs=0.06 if opacity < 1 else 0.1)
 
 
 def test_json_says_what_the_headers_say(client: httpx.Client) -> None:
@@ -269,12 +183,3 @@ def test_person_is_a_person_at_every_level_but_none(client: httpx.Client) -> Non
     for headers in (*shown.values(), refused.headers):
         for name in ("Limit", "Remaining", "Reset"):
             assert int(headers[f"X-RateLimit-{name}"]) > 0
-
-
-def a_figure_with_space() -> bytes:
-    """Return the person of the photo on a wall, with space on every side."""
-    wall = Image.new("RGB", (1000, 900), (206, 208, 204))
-    person = Image.open(PHOTO).convert("RGB")
-    matte = Image.open(PHOTO.with_name("astronaut-matte.png")).convert("L").resize(person.size)
-    wall.paste(person, (240, 190), matte)
-    return encode(wall, "PNG")

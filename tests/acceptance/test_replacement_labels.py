@@ -8,7 +8,7 @@ from benchmarks import replacement
 from benchmarks.edges_of_photos import VARIABLE
 
 from smart_filter_shared.config.paths import data_folder
-from smart_filter_workers.networks.mattes import isnet
+from smart_filter_workers.networks.coverage import isnet
 
 PHOTOS = Path(os.environ.get(VARIABLE, "photos that are not there"))
 OPTIONAL = data_folder() / "weights" / isnet.WEIGHTS.name

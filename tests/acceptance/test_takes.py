@@ -12,8 +12,7 @@ from benchmarks import best_shot as bursts
 from PIL import Image
 
 from smart_filter_tests.full_stack import PHOTO, WORKER, RunningStack
-from smart_filter_workers import images
-from smart_filter_workers.best_take import composing
+from smart_filter_workers import best_take, images
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
@@ -117,7 +116,7 @@ def test_faces_of_a_take_can_be_chosen(
 
     assert (as_sent["state"], as_sent["parent_id"]) == ("succeeded", take["job_id"])
     assert as_sent["take"]["swaps"] == []
-    assert as_sent["take"]["fallback"] == composing.CHOSEN_BASE
+    assert as_sent["take"]["fallback"] == best_take.CHOSEN_BASE
     sent = np.asarray(Image.open(io.BytesIO(burst[1][base])))
     assert np.array_equal(running_stack.pixels(as_sent["id"])[..., :3], sent)
     assert swapped["take"]["swaps"] == [

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 import smart_filter
+from smart_filter_deploy.cli.server import program
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.machine import Machine
@@ -98,6 +100,8 @@ def test_threads_get_the_same_pictures() -> None:
         ({"background": "url:https://example.org/me.jpg"}, "only a server fetches"),
         ({"outputs": "faces"}, "names no picture"),
         ({"background": "color:#12"}, "/background"),
+        ({"edge": None}, "/edge: has no value"),
+        ({"run_at": "2027-01-01T00:00:00Z", "priority": "batch"}, "/run_at, /priority: is for a"),
     ],
 )
 def test_wrong_field_is_an_error_that_names_it(fields: dict[str, str], fault: str) -> None:
@@ -105,10 +109,45 @@ def test_wrong_field_is_an_error_that_names_it(fields: dict[str, str], fault: st
         smart_filter.compose(PHOTO, **fields)
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", PHOTO.read_bytes()[:5000]])
-def test_broken_photo_is_an_error(content: bytes) -> None:
+@pytest.mark.parametrize(
+    "source", [b"", b"no picture", PHOTO.read_bytes()[:5000], "missing.jpg", "/", 3, None]
+)
+def test_broken_photo_is_an_error(source: object) -> None:
     with pytest.raises(smart_filter.Error):
-        smart_filter.cut_out(content)
+        smart_filter.cut_out(source)
+
+
+def test_weights_are_fetched_for_valid_fields_only(machine: Machine) -> None:
+    (machine.data / "weights").unlink()
+
+    ended = machine.run("cut", str(PHOTO), "--set", "edg=best")
+
+    assert ended.returncode != 0
+    assert not (machine.data / "weights").exists()
+
+
+def test_weights_of_an_earlier_version_are_replaced(machine: Machine, weights_folder: Path) -> None:
+    (machine.data / "weights").unlink()
+    shutil.copytree(weights_folder, machine.data / "weights")
+    (machine.data / "weights" / "movenet.onnx").write_bytes(b"as it was")
+
+    ended = machine.run("cut", str(PHOTO), "-o", "me.png")
+
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_closed_standard_output_gives_one_line() -> None:
+    command = program.command("cut", str(PHOTO), "-o", "-")
+
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert "standard output is closed" in ended.stderr
 
 
 def test_command_cuts_a_file_out_and_starts_nothing(machine: Machine) -> None:
@@ -147,6 +186,8 @@ def test_several_sources_are_named_after_themselves(machine: Machine, tmp_path: 
         (("/dev/zero",), f"more than {MAX_PHOTO_BYTES:,} bytes"),
         (("/dev/null",), "is empty"),
         (("/tmp",), "is a folder"),
+        (("",), "is empty"),
+        ((str(PHOTO), "--set", "run_at=2027-01-01"), "is for a server"),
         (("missing.jpg",), "cannot be read"),
         ((str(PHOTO), str(PHOTO), "-o", "-"), "takes one picture"),
         ((str(PHOTO), "--set", "edg=best"), "did you mean edge"),

@@ -61,8 +61,8 @@ def test_new_photo_is_processed_and_the_queue_holds_unfinished_jobs_alone(aged: 
 
     assert job["state"] == "succeeded"
     assert aged.running.output(job["id"], "image")
-    aged.until("SELECT settled FROM jobs WHERE id = :id", id=uuid.UUID(job["id"]))
-    queued = "SELECT count(DISTINCT job_id) FROM stages JOIN jobs ON id = job_id WHERE settled"
+    aged.until("SELECT count(*) = 0 FROM unsettled_jobs")
+    queued = "SELECT count(*) FROM stages JOIN jobs ON id = job_id WHERE outcome IS NOT NULL"
     assert aged.scalar(queued) == 0
 
 

@@ -12,24 +12,25 @@ from sqlalchemy import Connection, Engine, text
 
 from smart_filter_api.s3_folders import rows
 from smart_filter_api.s3_folders.rows import Taken
-from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs import queries, result_cache
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.jobs.queries import JobFilter
-from smart_filter_shared.operations import bulk, counters, overview, settlement, stored_snapshot
-from smart_filter_shared.operations.bulk import BulkAction
+from smart_filter_shared.operations import (
+    counters,
+    operator_actions,
+    overview,
+    settlement,
+    stored_snapshot,
+)
+from smart_filter_shared.operations.operator_actions import BulkAction
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import batches, events, fair_queueing, heads, worker_registry
 from smart_filter_tests import scenarios
 from smart_filter_tests.bench import TENANT, Bench, capability, stage_result
+from smart_filter_tests.maintenance import collector, sweeper
 from smart_filter_tests.statement_costs import record_costs
-from smart_filter_tests.unlocked_decoders import UnlockedDecoders
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
-from smart_filter_workers.maintenance.sweeper import Sweeper
-from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 FEW, MANY = 100, 300_000
 MOST_LOCKS: Final = 100
@@ -59,19 +60,11 @@ def sweep(bench: Bench) -> None:
     bench.execute("DELETE FROM samples")
     bench.execute("DELETE FROM queue_samples")
     bench.execute("DELETE FROM queue_snapshots")
-    collector = GarbageCollector(bench.worker_engine, bench.store, record_seconds=30 * 86_400.0)
-    sweeper = Sweeper(
-        bench.worker_engine,
-        bench.doorbell,
-        bench.settings.engine,
-        counters=WorkerCounters(),
-        retention=collector,
-        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
-    )
-    assert sweeper.sweep()
-    collector.remove_expired()
-    collector.learn()
-    collector.delete_old_records()
+    garbage = collector(bench, record_seconds=30 * 86_400.0)
+    assert sweeper(bench).sweep()
+    garbage.remove_expired()
+    garbage.learn()
+    garbage.delete_old_records()
 
 
 def reads(connection: Connection) -> None:
@@ -81,7 +74,7 @@ def reads(connection: Connection) -> None:
     overview.read_overview(connection, **SILENT)
     overview.peek(connection, PREPARE, most=10)
     for action in BulkAction:
-        bulk.count(connection, action, TENANT, most=100)
+        operator_actions.find_jobs(connection, action, TENANT, after=None, most=100)
 
 
 def look_up(connection: Connection) -> None:

@@ -55,7 +55,7 @@ def test_only_one_module_imports_onnx_runtime() -> None:
 
     found = [path for path in scripts if statement.search(path.read_text())]
 
-    assert found == [CHECKOUT / "workers/smart_filter_workers/networks/runtimes/onnx_runtime.py"]
+    assert found == [CHECKOUT / "workers/smart_filter_workers/networks/runtimes/onnx_network.py"]
 
 
 def test_no_text_names_a_path_of_one_machine() -> None:

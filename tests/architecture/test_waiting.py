@@ -42,7 +42,6 @@ EXPECTED: Final = frozenset(
         "integration/test_silent_servers.py: ended.wait(0.05)",
         "integration/test_webhooks.py: sent.wait(0.6)",
         "integration/test_worker_states.py: drain.join(0.3)",
-        f"{SUPPORT}/killed_training.py: process.wait(0.05)",
         f"{SUPPORT}/picture_worker.py: stopping.wait(0.05)",
     }
 )

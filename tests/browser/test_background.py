@@ -64,7 +64,7 @@ def test_design_changes_only_the_background(page: Page, visitor: Visitor, photos
     _made(page, "Sunrise")
     job = visitor.newest()
     assert (job["recipe"]["background"], job["parent_id"]) == ("preset:sunrise", photo["id"])
-    before, after = (output_of(visitor, one, "image").astype(int) for one in (photo, job))
+    before, after = (output_of(visitor, shown, "image").astype(int) for shown in (photo, job))
     matte = output_of(visitor, photo, "matte")[..., 0]
     assert np.array_equal(before[matte == 255], after[matte == 255])
     assert (np.abs(after - before).max(axis=2)[matte == 0] > 8).mean() > 0.9

@@ -167,39 +167,6 @@ def test_tap_marks_a_part_on_a_phone(page: Page, visitor: Visitor) -> None:
     assert _away_from(_around(after, 380, 450), BLUE) < SAME
 
 
-@pytest.mark.usefixtures("job")
-def test_enter_toggles_the_part_below_the_cursor_and_says_so(page: Page) -> None:
-    _take(page, "Touch up")
-    said = page.get_by_role("status")
-    page.get_by_role("button", name="Paint by keyboard").press("Enter")
-    for _ in range(4):
-        page.keyboard.press("Shift+ArrowDown")
-
-    page.keyboard.press("Enter")
-    expect(said.filter(has_text="Removes a part of")).to_have_count(1)
-    page.keyboard.press("ArrowDown")
-    expect(said.filter(has_text="this is removed")).to_have_count(1)
-    page.keyboard.press("Enter")
-
-    expect(said.filter(has_text="Keeps a part of")).to_have_count(1)
-    page.keyboard.press("Control+z")
-    page.keyboard.press("Control+z")
-    expect(page.get_by_text("0 strokes")).to_be_visible()
-
-
-def test_picture_without_regions_gets_them_on_request(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    _correct(page, visitor, photos.smiling, outputs="image,matte,thumbnail")
-    _take(page, "Touch up")
-
-    page.get_by_role("button", name="Make it now").click()
-
-    expect(page.get_by_role("checkbox", name="Follow the edges in the photo")).to_be_checked()
-    wait_until(page, lambda: _is_made(visitor, 2))
-    assert "regions" in visitor.newest()["outputs"]
-
-
 def test_only_corrections_with_consent_are_collected_for_training(
     page: Page, visitor: Visitor, job: dict[str, Any]
 ) -> None:
@@ -287,22 +254,6 @@ def test_strokes_stay_when_the_service_is_away(
     after = output_of(visitor, visitor.newest(), "image")
     assert _away_from(_around(after, 380, 450), BLUE) < SAME
     assert len(_corrections(visitor, job)) == 1
-
-
-def test_limit_of_corrections_is_shown_in_words_of_the_painter(
-    page: Page, visitor: Visitor, page_errors: PageErrors, job: dict[str, Any]
-) -> None:
-    page_errors.expect("422")
-    stroke = {"points": [[1, 1]], "width": 2, "keep": False}
-    body = {"kind": "matte", "stage": "segmentation", "strokes": [stroke]}
-    for _ in range(20):
-        visitor.client.post(f"/v1/jobs/{job['id']}/corrections", json=body).raise_for_status()
-    _remove_helmet(page)
-
-    page.get_by_role("button", name="Apply").click()
-
-    expect(page.get_by_role("alert")).to_contain_text("the maximum number of corrections")
-    expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
 
 
 @on_screens(DESKTOP_DARK, PHONE_DARK)
@@ -474,5 +425,5 @@ def _is_made(visitor: Visitor, count: int) -> bool:
 
 def _corrections(visitor: Visitor, job: dict[str, Any]) -> list[dict[str, Any]]:
     answer = visitor.client.get(f"/v1/jobs/{job['id']}/corrections")
-    found: list[dict[str, Any]] = answer.json()["items"]
-    return found
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items

@@ -274,9 +274,9 @@ def test_mark_of_another_photo_is_ignored(page: Page) -> None:
         ([(1, None, "../albums"), (2, 1, "x")], [_id(1), _id(2)]),
     ]
 
-    found = page.evaluate(_PHOTO_IDS, [[_job(*job) for job in jobs] for jobs, _ in cases])
+    photo_ids = page.evaluate(_PHOTO_IDS, [[_job(*job) for job in jobs] for jobs, _ in cases])
 
-    assert found == [
+    assert photo_ids == [
         {_id(number): photo for (number, *_), photo in zip(jobs, photos, strict=True)}
         for jobs, photos in cases
     ]

@@ -63,10 +63,10 @@ def _bar(page: Page) -> Locator:
 
 def _backgrounds(visitor: Visitor) -> dict[str, set[str]]:
     """The backgrounds of all versions, by name of the photo."""
-    found: dict[str, set[str]] = {}
+    backgrounds: dict[str, set[str]] = {}
     for job in visitor.jobs():
-        found.setdefault(job["metadata"]["name"], set()).add(job["recipe"]["background"])
-    return found
+        backgrounds.setdefault(job["metadata"]["name"], set()).add(job["recipe"]["background"])
+    return backgrounds
 
 
 def test_cards_are_selected_by_click_shift_and_lasso(
@@ -155,33 +155,15 @@ def test_all_get_a_design_and_its_failures_are_listed(
     expect(_bar(page)).to_contain_text("2 of 3 photos done, 1 failed")
     expect(_bar(page)).to_contain_text("later.png: It is not finished yet.")
     assert_accessible(page)
-    found = _backgrounds(visitor)
-    assert {len(found[name]) for name in ("a.png", "b.png")} == {2}
-    assert all(any(one.startswith("preset:") for one in found[name]) for name in ("a.png", "b.png"))
-    assert len(found["later.png"]) == 1
+    backgrounds = _backgrounds(visitor)
+    assert {len(backgrounds[name]) for name in ("a.png", "b.png")} == {2}
+    assert all(
+        any(background.startswith("preset:") for background in backgrounds[name])
+        for name in ("a.png", "b.png")
+    )
+    assert len(backgrounds["later.png"]) == 1
     _bar(page).get_by_role("button", name="Dismiss").click()
     expect(_bar(page)).to_have_count(0)
-
-
-def test_own_picture_is_the_background_of_all(page: Page, visitor: Visitor, photos: Photos) -> None:
-    _finish(visitor, photos, "b.png", "a.png")
-    page.reload()
-    expect(card(page, "a.png")).to_be_visible()
-
-    dialog = _act(page, "Background")
-    dialog.get_by_label("Background", exact=True).select_option("file")
-    dialog.locator("input[type=file]").set_input_files(photos.sunset)
-    dialog.get_by_role("button", name="Change all 2").click()
-
-    expect(_bar(page)).to_contain_text("Finished: 2 of 2 photos done")
-    expected = {"color:#336699", "file"}
-    assert _backgrounds(visitor) == {"a.png": expected, "b.png": expected}
-    # Ready for the next action, and where they were.
-    _expect_chosen(page, "a.png", "b.png")
-    assert page.locator(".card .choose").evaluate_all("all => all.map((one) => one.ariaLabel)") == [
-        "Choose a.png",
-        "Choose b.png",
-    ]
 
 
 def test_all_are_saved_in_another_size_as_one_zip(
@@ -303,20 +285,6 @@ def test_recipe_of_one_is_copied_to_the_others(
     ] * 2
 
 
-def test_selected_photos_are_deleted(page: Page, visitor: Visitor, photos: Photos) -> None:
-    _wait_in_queue(visitor, photos, 3)
-    page.reload()
-    card(page, "3.png").get_by_role("checkbox").check()
-    card(page, "1.png").click()
-
-    page.get_by_role("toolbar").get_by_role("button", name="Delete").click()
-    dialog = page.get_by_role("dialog", name="Delete 2 photos?")
-    dialog.get_by_role("button", name="Delete").click()
-
-    expect(page.get_by_text("2 photos deleted from the service.")).to_be_visible()
-    assert [job["metadata"]["name"] for job in visitor.jobs()] == ["2.png"]
-
-
 def test_action_waits_for_the_service_and_stops_on_demand(
     page: Page, visitor: Visitor, photos: Photos, line: Proxy, page_errors: PageErrors
 ) -> None:
@@ -345,7 +313,7 @@ def test_action_waits_for_the_service_and_stops_on_demand(
     expect(_bar(page)).to_contain_text("Stopped: 0 of 2 photos done")
     line.mode = Mode.PASS
 
-    assert not any("blur:0.5" in found for found in _backgrounds(visitor).values())
+    assert not any("blur:0.5" in background for background in _backgrounds(visitor).values())
 
 
 def test_action_pauses_when_the_service_asks_for_it(

@@ -42,7 +42,7 @@ class Site:
 def site(stack: RunningStack, provider: Provider, data_folder: Path) -> Site:
     """An API at which persons of the provider can sign in."""
     port, operators_port = free_port(), free_port()
-    site = Site(*(f"http://{LOOPBACK}:{one}" for one in (port, operators_port)))
+    site = Site(*(f"http://{LOOPBACK}:{port_number}" for port_number in (port, operators_port)))
     stack.stack.start(
         Command(
             name="api-oidc",

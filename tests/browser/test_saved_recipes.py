@@ -54,17 +54,6 @@ def test_new_photos_get_a_saved_recipe_which_the_browser_keeps(
     )
 
 
-def test_built_in_size_leaves_the_background_to_the_user(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    page.get_by_label("New photos get").select_option("keep")
-    page.get_by_label("Saved recipe").select_option(label="Story or reel cover, 9:16")
-
-    recipe = _add(page, visitor, photos)
-
-    assert (recipe["background"], recipe["size"]) == ("keep", "1080x1920")
-
-
 def test_choice_is_saved_as_a_recipe_replaced_and_deleted(page: Page, visitor: Visitor) -> None:
     page.get_by_label("New photos get").select_option("color")
     page.get_by_label("Color", exact=True).fill("#336699")

@@ -8,7 +8,7 @@ from smart_filter_workers import images
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 
 ASTRONAUT = Path(__file__).parent.parent / "data" / "astronaut.png"
 
@@ -23,5 +23,5 @@ def astronaut() -> Srgb8:
 def models(weights_folder: Path) -> ModelCache:
     """Every model whose weights are in the default folder."""
     return ModelCache(
-        catalog.discover_models(), weights_folder, memory_limit=memory.get_limit(None)
+        catalog.discover_models(), weights_folder, memory_limit=resources.get_limit(None)
     )

@@ -23,7 +23,7 @@ from smart_filter_tests import networks
 from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import admission, catalog, upstream
-from smart_filter_workers.networks.runtimes.handling import Handling
+from smart_filter_workers.networks.runtimes.network_input import Handling
 from smart_filter_workers.weights import allowlist, files
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
@@ -85,7 +85,7 @@ def test_file_is_admitted_again_with_its_terms(folder: Path, tmp_path: Path) -> 
 
     admission.admit_file(folder, tmp_path / "a", replace(listed, handling=same, license="MIT"))
 
-    assert [one.license for one in allowlist.read_allowlist(folder)] == ["MIT"]
+    assert [file.license for file in allowlist.read_allowlist(folder)] == ["MIT"]
 
 
 @pytest.mark.parametrize("entry", ["", "../up", "Mine", "a b", "a" * 65])
@@ -257,7 +257,7 @@ def test_file_equal_to_a_manifest_entry_is_used_as_that_entry(
 
     listed = allowlist.read_allowlist(data / "weights")
     assert status == 0, capsys.readouterr().err
-    assert [(one.kind, one.entry, one.handling["order"]) for one in listed] == [
+    assert [(file.kind, file.entry, file.handling["order"]) for file in listed] == [
         ("yolo", "end2end", "bgr")
     ]
 
@@ -272,8 +272,8 @@ def test_verify_names_the_remedy_of_each_missing_file(
     (unpinned,) = upstream.find(f"detectron2/{ZOO}").files
     pulled = AdmittedFile("a", "a" * 64, "onnx", entry="u2netp", source=pinned.address)
     admit = AdmittedFile("b", "b" * 64, "detectron2", config=ZOO, source=unpinned.address)
-    for one in (pulled, admit):
-        allowlist.add(folder, one)
+    for file in (pulled, admit):
+        allowlist.add(folder, file)
     (folder / mine.name).unlink()
     (folder / "centerface.onnx").unlink()
     capsys.readouterr()
@@ -386,15 +386,15 @@ def test_pull_fetches_only_weights_for_commercial_use_where_others_are_off(
     refused = catalog.discover_models(research=False).refused_files
     for file in refused:
         (data / "weights" / file.name).unlink(missing_ok=True)
-    there = {one.name for one in (data / "weights").iterdir()}
+    there = {path.name for path in (data / "weights").iterdir()}
     monkeypatch.setenv("SMART_FILTER_RESEARCH_WEIGHTS", "off")
 
     assert run_command_line(models, ["pull", "--all"]) == 0
     assert run_command_line(models, ["verify"]) == 0
 
-    assert {one.name for one in (data / "weights").iterdir()} == there
+    assert {path.name for path in (data / "weights").iterdir()} == there
     assert "isnet (commercial: ask) is left out" in capsys.readouterr().err
-    assert {"expression.onnx", "eyes.onnx", "centerface.onnx"} < {one.name for one in refused}
+    assert {"expression.onnx", "eyes.onnx", "centerface.onnx"} < {path.name for path in refused}
 
 
 def test_interrupted_pull_says_how_to_continue(data: Path) -> None:

@@ -53,11 +53,11 @@ def test_any_size_is_filled_with_opaque_srgb(preset: Preset, size: tuple[int, in
 
 @each_preset
 def test_seed_decides_the_pixels(preset: Preset) -> None:
-    one, other = (drawn(preset.name, seed).astype(int) for seed in (1, 2))
+    first, other = (drawn(preset.name, seed).astype(int) for seed in (1, 2))
 
-    assert np.array_equal(one, library.draw_uncached(preset.name, seed=1, **SIZE))
+    assert np.array_equal(first, library.draw_uncached(preset.name, seed=1, **SIZE))
     # Grain alone differs by 2 × 1.6 levels at most, so by 4 after rounding.
-    assert (np.abs(one - other).max(axis=-1) > 4).mean() > 0.01
+    assert (np.abs(first - other).max(axis=-1) > 4).mean() > 0.01
 
 
 @each_preset
@@ -73,7 +73,7 @@ def test_brightness_is_as_the_preset_says(preset: Preset) -> None:
     seen = [float((drawn(preset.name, seed) @ LUMA).mean()) / 255 for seed in SEEDS]
 
     assert np.mean(seen) == pytest.approx(preset.brightness, abs=0.03)
-    assert max(abs(one - preset.brightness) for one in seen) < 0.1
+    assert max(abs(level - preset.brightness) for level in seen) < 0.1
 
 
 @each_preset
@@ -107,9 +107,7 @@ def test_stored_thumbnail_equals_the_drawing(preset: Preset) -> None:
 )
 def test_family_accepts_the_parameters_of_its_presets(preset: Preset) -> None:
     def drawing(one: Preset) -> Srgb8:
-        return library.load_design(one.family).draw(
-            one, library.new_sheet(one.name, seed=0, **SIZE)
-        )
+        return library.load_design(one.family)(one, library.new_sheet(one.name, seed=0, **SIZE))
 
     for name in preset.parameters:
         others = {key: value for key, value in preset.parameters.items() if key != name}

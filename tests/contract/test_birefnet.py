@@ -1,8 +1,7 @@
 """BiRefNet's files: deformable convolutions as one operator, any picture, and its two files."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +10,9 @@ import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from smart_filter_shared.catalog.model_card import WeightsFile
-from smart_filter_shared.errors import SetupFailed
-from smart_filter_tests import web
 from smart_filter_tests.pictures import noise
-from smart_filter_tests.web import Site
-from smart_filter_workers.models import upstream
-from smart_filter_workers.models.upstream import UpstreamWeights
-from smart_filter_workers.networks.mattes import birefnet
-from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
-from smart_filter_workers.weights import download
+from smart_filter_workers.networks.coverage import birefnet
+from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 
 SIDE_PX = 24
 CHANNELS = 3
@@ -113,7 +106,7 @@ def test_spelled_out_convolution_becomes_one_operator_and_gives_the_same() -> No
 
     left = sorted(operators(merged))
     assert left == ["Add", "Conv", "Conv", "DeformConv", "Mul", "ReduceMean", "Sigmoid"]
-    before, after = (OnnxNetwork(one)(picture)[0] for one in (spelled_out, merged))
+    before, after = (OnnxNetwork(network)(picture)[0] for network in (spelled_out, merged))
     assert before.std() > 0.1
     assert np.abs(before - after).max() < ROUNDING
 
@@ -140,45 +133,3 @@ def test_logits_become_coverage_at_the_size_of_any_picture(tmp_path: Path) -> No
 
     assert coverage.shape == noise(90, 300).shape[:2]
     assert 0 <= coverage.min() < 0.5 < coverage.max() <= 1
-
-
-def test_another_file_is_not_loaded(tmp_path: Path) -> None:
-    file = put(tmp_path, a_network())
-    (tmp_path / file.name).write_bytes(b"another file")
-
-    with pytest.raises(SetupFailed, match="wrong SHA-256"):
-        birefnet.load(tmp_path, file)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """A server on this machine in the place of github.com."""
-    with web.a_site({}) as upstream_site:
-        yield upstream_site
-
-
-def test_files_are_pulled_one_by_one_and_a_changed_one_is_refused(
-    tmp_path: Path, site: Site
-) -> None:
-    entry, content = upstream.find("best"), b"a very small network"
-    digest = hashlib.sha256(content).hexdigest()
-    for name in ("portrait", "lite"):
-        site.answers[f"/{name}"] = web.ok(content, connection="close")
-    portrait, lite = (
-        replace(file, address=f"{site.url}/{name}", sha256=digest)
-        for file, name in zip(entry.files, ("portrait", "lite"), strict=True)
-    )
-
-    with pytest.raises(SetupFailed, match="do not use it"):
-        pull(tmp_path, replace(entry, files=(portrait, replace(lite, sha256="0" * 64))))
-    assert [path.name for path in tmp_path.iterdir()] == ["birefnet-portrait.onnx"]
-
-    assert pull(tmp_path, replace(entry, files=(portrait, lite))) == ["birefnet-lite.onnx"]
-
-
-def pull(folder: Path, entry: UpstreamWeights) -> list[str]:
-    """Pull over plain HTTP; return the names of the fetched files."""
-    return [
-        file.name
-        for file in upstream.pull(folder, entry, route=download.Route(permits=lambda _: True))
-    ]

@@ -14,7 +14,7 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.stages.segmentation import models
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 
 BAD_CARD = """
 from smart_filter_shared.catalog.model_card import ModelCard
@@ -51,7 +51,7 @@ def test_model_file_of_the_docs_works(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "bright.py").write_text(textwrap.dedent("\n".join(indented)))
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
 
-    known = ModelCache(catalog.discover_models(), tmp_path, memory_limit=memory.get_limit(None))
+    known = ModelCache(catalog.discover_models(), tmp_path, memory_limit=resources.get_limit(None))
     task = TaskName.SEGMENTATION
     model = cast("Segmenter", known.for_stage({task: "bright"}, {task: {"least": 0.2}})[task])
     (people,) = model([prepared_photo(np.full((8, 8, 3), 60, np.uint8))])

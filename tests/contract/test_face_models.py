@@ -16,7 +16,7 @@ from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.networks.faces.centerface import CenterFace
-from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.networks.runtimes.cascades import Cascade
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.face.models import haar, res10
@@ -82,17 +82,17 @@ def test_batch_finds_what_one_by_one_finds(detect: FaceDetector, astronaut: Srgb
     for picture, faces in zip(pictures, together, strict=True):
         (alone,) = detect([picture])
         assert len(faces) == len(alone)
-        for one, other in zip(faces, alone, strict=True):
-            assert np.allclose(one.box, other.box, atol=TOLERANCE_PX)
-            assert np.allclose(one.landmarks, other.landmarks, atol=TOLERANCE_PX)
+        for face, other in zip(faces, alone, strict=True):
+            assert np.allclose(face.box, other.box, atol=TOLERANCE_PX)
+            assert np.allclose(face.landmarks, other.landmarks, atol=TOLERANCE_PX)
 
 
 def test_four_threads_find_the_same(detect: FaceDetector, astronaut: Srgb8) -> None:
     alone = detect([astronaut])
 
-    found = run_in_threads(4, lambda: [detect([astronaut]) for _ in range(3)])
+    answers = run_in_threads(4, lambda: [detect([astronaut]) for _ in range(3)])
 
-    assert found == [[alone] * 3] * 4
+    assert answers == [[alone] * 3] * 4
 
 
 def test_models_that_look_for_faces_share_one_network(
@@ -101,7 +101,7 @@ def test_models_that_look_for_faces_share_one_network(
     folder = tmp_path / "weights"  # no other test has opened this one
     shutil.copytree(weights_folder, folder)
     opened: list[object] = []
-    onnxruntime = onnx_runtime.load()
+    onnxruntime = onnx_network.load_library()
     session = onnxruntime.InferenceSession
 
     def counting(*args: object, **options: object) -> object:
@@ -184,12 +184,12 @@ def test_parameters_of_haar_decide_whether_the_face_is_found(
 
 
 def test_face_that_the_mesh_rejects_is_left_out(cascade: haar.Haar, astronaut: Srgb8) -> None:
-    found = by_haar(cascade, astronaut, neighbors=1, threshold=0.0)
+    faces = by_haar(cascade, astronaut, neighbors=1, threshold=0.0)
 
     kept = by_haar(cascade, astronaut, neighbors=1)
 
     assert len(kept) == 1
-    assert set(kept) == {face for face in found if face.score >= 0.5}
+    assert set(kept) == {face for face in faces if face.score >= 0.5}
 
 
 def test_cascade_missing_in_this_opencv_is_named_with_the_remedy() -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from smart_filter_shared.catalog.filters import FILTERS, FilterCard, FilterNeed
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_tests.filter_scenes import a_face, a_picture, a_scene, changed_pixels, draw
-from smart_filter_workers.stages.composite.filters import apply_filters, drawings
+from smart_filter_workers.stages.composite.filters import drawing, drawings
 from smart_filter_workers.stages.composite.filters.plugins import glasses, hat, sticker
 
 EVERY_CHOICE = [
@@ -32,9 +32,9 @@ each_filter = pytest.mark.parametrize("card", FILTERS, ids=lambda card: card.nam
 
 
 def test_cards_and_files_of_filters_match() -> None:
-    assert {card.name for card in FILTERS} == apply_filters.list_names()
+    assert {card.name for card in FILTERS} == drawing.list_names()
     with pytest.raises(KeyError):
-        apply_filters.load_plugin("no such filter")
+        drawing.load_plugin("no such filter")
 
 
 @pytest.mark.parametrize(("name", "params"), EVERY_CHOICE, ids=str)
@@ -95,12 +95,12 @@ def test_filter_that_needs_a_face_leaves_a_picture_without_one_unchanged(card: F
 
 @each_filter
 def test_same_seed_draws_the_same_pixels(card: FilterCard) -> None:
-    one, other = a_picture(), a_picture()
+    first, other = a_picture(), a_picture()
 
-    draw(one, a_scene(ONE_FACE, seed=7), card.name)
+    draw(first, a_scene(ONE_FACE, seed=7), card.name)
     draw(other, a_scene(ONE_FACE, seed=7), card.name)
 
-    assert np.array_equal(one, other)
+    assert np.array_equal(first, other)
 
 
 @each_filter

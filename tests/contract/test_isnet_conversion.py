@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from smart_filter_tests.pictures import noise
-from smart_filter_workers.networks.mattes import isnet, isnet_eight_bits
-from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
-from smart_filter_workers.networks.runtimes import onnx_session
-from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.coverage import isnet
+from smart_filter_workers.networks.coverage.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.runtimes import onnx_network
+from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 
 Floats = NDArray[np.float32]
 
@@ -127,18 +127,20 @@ def test_widened_network_takes_any_number_of_pictures_of_any_size(size: tuple[in
     (together,) = run(content, values(*pictures))
 
     assert together.shape == (2, 1, *size)
-    for one, picture in zip(together, pictures, strict=True):
-        assert np.allclose(one, run(content, values(picture))[0][0], atol=1e-5)
+    for coverage, picture in zip(together, pictures, strict=True):
+        assert np.allclose(coverage, run(content, values(picture))[0][0], atol=1e-5)
 
 
 def test_network_in_eight_bits_keeps_its_last_stage_in_single_precision() -> None:
     widened = isnet.widen(a_small_isnet())
     seen = values(noise(SIDE_PX, SIDE_PX))
 
-    content = isnet_eight_bits.quantize(widened, RANGES)
+    content = isnet.quantize(widened, RANGES)
 
-    assert isnet_eight_bits.quantize(widened, RANGES) == content
-    tensors = {one.name: one for one in onnx.load_model_from_string(content).graph.initializer}
+    assert isnet.quantize(widened, RANGES) == content
+    tensors = {
+        tensor.name: tensor for tensor in onnx.load_model_from_string(content).graph.initializer
+    }
     assert tensors["weights_quantized"].data_type == TensorProto.INT8
     assert tensors["last"].data_type == TensorProto.FLOAT
     difference = np.abs(run(content, seen)[0] - run(widened, seen)[0])
@@ -146,7 +148,7 @@ def test_network_in_eight_bits_keeps_its_last_stage_in_single_precision() -> Non
 
 
 def test_every_range_of_isnet_is_one() -> None:
-    ranges = isnet_eight_bits.read_ranges()
+    ranges = isnet.read_ranges()
 
     assert len(ranges) > 300
     assert all(low < high for low, high in ranges.values())
@@ -154,7 +156,7 @@ def test_every_range_of_isnet_is_one() -> None:
 
 def test_processor_looks_at_each_picture_in_its_own_proportions() -> None:
     network = CoverageNetwork(isnet.widen(a_small_isnet()), isnet.FORM, side_px=SIDE_PX)
-    assert not onnx_session.has_gpu_provider()
+    assert not onnx_network.has_gpu_provider()
     red = np.zeros((90, 200, 3), np.uint8)
     red[:, :100, 0] = 255
     dark = np.zeros((130, 70, 3), np.uint8)

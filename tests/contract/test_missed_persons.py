@@ -8,7 +8,7 @@ import pytest
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.pictures import ODD_SIZES, noise
-from smart_filter_workers.networks.movenet import MoveNet
+from smart_filter_workers.networks.pose import MoveNet
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.people.persons import PersonFinder
@@ -19,17 +19,17 @@ GRAY = 120
 @pytest.fixture(scope="module")
 def pair(astronaut: Srgb8) -> Srgb8:
     """Two persons in a photo, 480 × 960, with a gap between them."""
-    one = cv2.resize(astronaut, (360, 360), interpolation=cv2.INTER_AREA)
+    person = cv2.resize(astronaut, (360, 360), interpolation=cv2.INTER_AREA)
     wide = np.full((480, 960, 3), GRAY, np.uint8)
-    wide[120:, 40:400] = one
-    wide[120:, 560:920] = one[:, ::-1]
+    wide[120:, 40:400] = person
+    wide[120:, 560:920] = person[:, ::-1]
     return wide
 
 
 def test_each_of_two_persons_has_a_box(weights_folder: Path, pair: Srgb8) -> None:
     find = MoveNet(weights_folder, longest_side_px=256, threshold=0.3)
 
-    boxes = sorted(found.box for found in find(pair))
+    boxes = sorted(box.box for box in find(pair))
 
     middles = [(left + right) / 2 for left, _, right, _ in boxes]
     assert len(boxes) == 2
@@ -51,8 +51,8 @@ def test_boxes_are_found_in_pictures_of_any_size(
 ) -> None:
     find = MoveNet(weights_folder, longest_side_px=256, threshold=0.01)
 
-    for found in find(noise(height, width)):
-        left, top, right, bottom = found.box
+    for person in find(noise(height, width)):
+        left, top, right, bottom = person.box
         assert 0 <= left <= right <= width
         assert 0 <= top <= bottom <= height
 

@@ -14,12 +14,12 @@ from smart_filter_tests.pictures import half_red, noise, prepared_photo
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import RESEARCH_WEIGHTS_OFF
-from smart_filter_workers.networks.runtimes import onnx_session
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.networks.runtimes.network_cache import MAX_OPEN
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx, yolo
 from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 from smart_filter_workers.weights import allowlist
 
 SQUARE = {"width": networks.SIDE_PX, "height": networks.SIDE_PX}
@@ -84,10 +84,10 @@ def test_installed_networks_are_the_choices_of_the_offered_cards(folder: Path) -
 def test_offered_card_has_the_license_terms_of_the_installed_networks(folder: Path) -> None:
     mine = networks.put_network(folder, "onnx", "mine", networks.red_logit_network(), SQUARE)
     terms = {"red": "MIT OR Apache-2.0", "mine": "AGPL-3.0-only"}
-    for one in allowlist.read_allowlist(folder):
-        if one.kind == "onnx":
-            data = "my photos" if one.name == mine else ""
-            allowlist.add(folder, replace(one, license=terms[one.entry], data_terms=data))
+    for file in allowlist.read_allowlist(folder):
+        if file.kind == "onnx":
+            data = "my photos" if file.name == mine else ""
+            allowlist.add(folder, replace(file, license=terms[file.entry], data_terms=data))
 
     known = catalog.discover_models()
     cards = [known.card(TaskName.SEGMENTATION, name, folder) for name in ("onnx", "yolo")]
@@ -105,11 +105,11 @@ def test_without_research_weights_only_networks_for_commercial_use_are_choices(
     folder: Path,
 ) -> None:
     networks.put_network(folder, "onnx", "mine", networks.red_logit_network(), SQUARE)
-    for one in allowlist.read_allowlist(folder):
-        if one.entry == "mine":
-            allowlist.add(folder, replace(one, commercial=Commercial.YES))
+    for file in allowlist.read_allowlist(folder):
+        if file.entry == "mine":
+            allowlist.add(folder, replace(file, commercial=Commercial.YES))
     known = catalog.discover_models(research=False)
-    models = ModelCache(known, folder, memory_limit=memory.get_limit(None))
+    models = ModelCache(known, folder, memory_limit=resources.get_limit(None))
 
     offers = {offer.card.name: offer for offer in known.offers(folder)}
 
@@ -194,12 +194,7 @@ def test_entry_on_other_workers_is_left_to_them(folder: Path) -> None:
     assert not caught.value.leads, "the others of its networks are served"
 
 
-def test_network_with_weights_in_another_file_is_refused() -> None:
-    with pytest.raises(SetupFailed, match="another file"):
-        onnx_session.check(networks.network_with_external_weights())
-
-
 @pytest.mark.parametrize("content", [b"", b"not a network", b"PK\3\4", b"\x08\x07"])
 def test_file_that_is_not_a_network_is_refused(content: bytes) -> None:
     with pytest.raises(SetupFailed, match="not an ONNX network"):
-        onnx_session.check(content)
+        onnx_network.check_network(content)

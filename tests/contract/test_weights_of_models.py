@@ -20,7 +20,7 @@ from smart_filter_tests.threads import run_in_threads
 from smart_filter_tests.web import Site
 from smart_filter_workers.models import catalog, upstream
 from smart_filter_workers.models.upstream import RemoteFile, UpstreamWeights
-from smart_filter_workers.networks.runtimes.handling import Handling
+from smart_filter_workers.networks.runtimes.network_input import Handling
 from smart_filter_workers.weights import allowlist, download, files, packaged, trained_weights
 from smart_filter_workers.weights.packaged import BundledFile
 from smart_filter_workers.weights.trained_weights import TrainedWeights
@@ -65,7 +65,7 @@ def test_every_file_of_a_card_is_pulled_or_offered_and_of_a_default_pulled() -> 
 
 
 def test_own_weights_equal_the_listed_ones_and_are_small() -> None:
-    listed = {one.path: one.file for one in packaged.list_bundled()}
+    listed = {bundled.path: bundled.file for bundled in packaged.list_bundled()}
     there = {path for path in TRAINED.glob("**/*") if path.is_file() and path.suffix != ".py"}
     sizes = {path: path.stat().st_size for path in there if "__pycache__" not in path.parts}
 
@@ -263,7 +263,7 @@ def test_file_of_unknown_digest_is_fetched_only_when_admitted(folder: Path, site
     assert asked(site) == []
     pull(folder, entry, admit=True)
 
-    assert [one.sha256 for one in allowlist.read_allowlist(folder)] == [DIGEST]
+    assert [file.sha256 for file in allowlist.read_allowlist(folder)] == [DIGEST]
 
 
 def test_file_of_unknown_digest_must_have_the_given_one(folder: Path, site: Site) -> None:

@@ -109,12 +109,12 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def needed_by(name: str) -> set[str]:
     """Return the names of a distribution and of all that it needs, as installed here."""
-    found = {name}
+    names = {name}
     for text in metadata.requires(name) or ():
         requirement = Requirement(text)
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            found |= needed_by(requirement.name)
-    return found
+            names |= needed_by(requirement.name)
+    return names
 
 
 def errors_of(python: Path, program: Path) -> list[dict[str, object]]:
@@ -159,9 +159,9 @@ def test_right_program_passes_and_each_typo_is_a_type_error(python: Path, tmp_pa
     head = "from pathlib import Path\nfrom smart_filter_client import Client\nclient = Client('')\n"
     wrong.write_text(head + "\n".join(WRONG))
 
-    found = errors_of(python, wrong)
+    faults = errors_of(python, wrong)
 
     assert errors_of(python, right) == []
-    assert {one["severity"] for one in found} == {"error"}
-    assert [one["line"] for one in found] == list(range(4, 4 + len(WRONG)))
-    assert found[0]["message"] == 'Extra key "backgroud" for TypedDict "Recipe"'
+    assert {rule["severity"] for rule in faults} == {"error"}
+    assert [rule["line"] for rule in faults] == list(range(4, 4 + len(WRONG)))
+    assert faults[0]["message"] == 'Extra key "backgroud" for TypedDict "Recipe"'

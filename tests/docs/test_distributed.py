@@ -20,8 +20,8 @@ def document() -> str:
 
 @pytest.fixture(scope="module")
 def components(document: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(document)["components"]
-    return found
+    components: list[dict[str, Any]] = json.loads(document)["components"]
+    return components
 
 
 @pytest.mark.parametrize("image", IMAGES)
@@ -106,7 +106,7 @@ def test_sbom_has_weights_with_digest_license_and_terms(
     }
 
     def terms(name: str) -> str:
-        facts = {one["name"]: one["value"] for one in models[name]["properties"]}
+        facts = {model["name"]: model["value"] for model in models[name]["properties"]}
         return str(facts["smart-filter:commercial"])
 
     assert {name: one["hashes"] for name, one in models.items()} == {

@@ -83,8 +83,8 @@ def test_python_example_processes_photos_concurrently(
     )
 
     event = [json.loads(line) for line in said.splitlines()]
-    assert [one["type"] for one in event] == ["job.succeeded"] * 2
-    assert {one["picture"] for one in event} == {"a-photo.png", "b-photo.png"}
+    assert [call["type"] for call in event] == ["job.succeeded"] * 2
+    assert {call["picture"] for call in event} == {"a-photo.png", "b-photo.png"}
     assert sending_stack.client.get("/v1/webhooks").json()["items"] == []
 
 

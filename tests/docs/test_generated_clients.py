@@ -100,7 +100,7 @@ def test_generated_python_client_processes_photos(
 
     shown = ran([sys.executable, "openapi_python.py"], python_client, running_stack, picture)
 
-    by_form, by_json = (running_stack.job(str(one["id"])) for one in shown)
+    by_form, by_json = (running_stack.job(str(created["id"])) for created in shown)
     assert {by_form["state"], by_json["state"]} == {"succeeded"}
     assert by_form["recipe"]["background"] == by_json["recipe"]["background"] == "color:teal"
     assert [filter_["name"] for filter_ in by_form["recipe"]["filters"]] == ["grade"]

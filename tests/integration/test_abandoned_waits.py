@@ -18,7 +18,7 @@ from smart_filter_tests.outages import wait_until
 from smart_filter_tests.serving import Api, Clock
 from smart_filter_tests.stored_results import run_whole_job
 
-# The streams and waits of a key in a process (limits/wait_limit.py).
+# The streams and waits of a key in a process (limits.py).
 MOST_OF_KEY = 250
 JOB = "/v1/jobs/{job}"
 JOB_ROUTE = "/v1/jobs/{job_id}"

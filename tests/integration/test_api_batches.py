@@ -15,10 +15,10 @@ from smart_filter_api.problems.catalog import PAGES
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.ids import JobId
 from smart_filter_tests.batches import KEEP, PHOTO, batch, finish, items, post, submit
-from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.maintenance import collector
+from smart_filter_tests.serving import Api, a_photo, refusal_of
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 
 def test_recipe_of_an_item_overrides_that_of_the_batch(api: Api) -> None:
@@ -35,19 +35,6 @@ def test_recipe_of_an_item_overrides_that_of_the_batch(api: Api) -> None:
     assert shown == [["keep", 80, "standard"], ["color:red", 80, "batch"]]
     assert (first["metadata"], second["metadata"]) == ({"for": "all"}, {"for": "all", "n": "7"})
     assert {first["batch_id"], second["batch_id"]} == {batch_["id"]}
-
-
-def test_jobs_of_a_batch_are_queued_in_order(api: Api) -> None:
-    submit(api, {"items": items(3), "recipe": KEEP})
-
-    with api.bench.transaction() as connection:
-        ranks = connection.execute(
-            text("SELECT DISTINCT rank FROM stages JOIN jobs ON id = job_id ORDER BY rank")
-        ).scalars()
-        gaps = [round(rank, 3) for rank in ranks]
-        finish_ = connection.execute(text("SELECT finish FROM tenants")).scalar_one()
-    assert gaps == [0.0, 0.2, 0.4]
-    assert finish_ == pytest.approx(0.6)
 
 
 def test_refused_item_is_shown_and_the_others_run(api: Api) -> None:
@@ -79,7 +66,7 @@ def test_refused_item_is_shown_and_the_others_run(api: Api) -> None:
 def test_items_can_be_uploads_and_addresses(api: Api) -> None:
     photo = a_photo()
     wish = {"content_type": "image/jpeg", "bytes": len(photo)}
-    put, missing = (api.client.post("/v1/uploads", json=wish).json() for _ in range(2))
+    put, missing = (api.create("/v1/uploads", json=wish) for _ in range(2))
     httpx.put(put["put_url"], content=photo, headers=put["headers"], timeout=60).raise_for_status()
     sources = [
         *items(1),
@@ -111,13 +98,13 @@ def test_items_can_be_uploads_and_addresses(api: Api) -> None:
 
 def test_batch_of_empty_uploads_names_every_item(api: Api) -> None:
     wish = {"content_type": "image/jpeg", "bytes": len(a_photo())}
-    uploads = [api.client.post("/v1/uploads", json=wish).json()["upload_id"] for _ in range(2)]
+    uploads = [api.create("/v1/uploads", json=wish)["upload_id"] for _ in range(2)]
 
     answer = api.client.post(
         "/v1/batches", json={"items": [{"upload_id": upload} for upload in uploads], "recipe": KEEP}
     )
 
-    assert (answer.status_code, answer.json()["code"]) == (409, "upload_missing")
+    assert refusal_of(answer) == (409, "upload_missing")
     assert answer.headers["Retry-After"] == "1"
     assert answer.json()["detail"].startswith("/items/0, /items/1: the upload has no photo yet")
 
@@ -143,10 +130,10 @@ def test_batch_that_does_not_fit_is_refused_as_a_whole(api: Api) -> None:
 
     full, too_large = (post(api, {"items": items(n), "recipe": KEEP}) for n in (2, 4))
 
-    assert (full.status_code, full.json()["code"]) == (429, "queue_full")
+    assert refusal_of(full) == (429, "queue_full")
     assert "Retry-After" in full.headers
     # A batch larger than the limit would never fit.
-    assert (too_large.status_code, too_large.json()["code"]) == (422, "invalid_request")
+    assert refusal_of(too_large) == (422, "invalid_request")
     assert [error["pointer"] for error in too_large.json()["errors"]] == ["/items"]
     assert "Retry-After" not in too_large.headers
     assert api.leftovers()["jobs"] == 2
@@ -159,7 +146,7 @@ def test_megapixels_of_all_photos_count(api: Api) -> None:
     refused = post(api, {"items": items(4), "recipe": KEEP})
     taken = post(api, {"items": items(3), "recipe": KEEP})
 
-    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert refusal_of(refused) == (429, "rate_limited")
     assert taken.status_code == 202
 
 
@@ -199,10 +186,10 @@ def test_take_is_a_job_besides_the_items_of_its_batch(api: Api) -> None:
     assert (running["state"], running["succeeded"]) == ("running", 2)
     assert (ended["state"], ended["succeeded"]) == ("finished", 2)
     assert [item["rank"] for item in ended["items"]] == [1, 2]
-    take = api.client.get(ended["take"]["link"]).json()
+    take = api.read(ended["take"]["link"])
     assert (take["state"], take["recipe"]["background"]) == ("succeeded", "keep")
     assert sorted(take["outputs"]) == ["image", "rating"]
-    listed = api.client.get("/v1/batches").json()["items"]
+    listed = api.read("/v1/batches")["items"]
     assert [(row["total"], row["succeeded"]) for row in listed] == [(2, 2)]
 
 
@@ -210,7 +197,7 @@ def test_take_is_a_job_besides_the_items_of_its_batch(api: Api) -> None:
 def test_take_of_too_few_or_many_photos_is_refused_with_what_to_do(api: Api, count: int) -> None:
     answer = post(api, {"items": items(count), "album": {"best": "take"}, "recipe": KEEP})
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert refusal_of(answer) == (422, "invalid_request")
     (error,) = answer.json()["errors"]
     assert error["pointer"] == "/album/best"
     assert f"2 to 12 photos of the same people; the batch has {count}" in error["detail"]
@@ -230,10 +217,10 @@ def test_wait_ends_when_its_batch_is_deleted(api: Api) -> None:
     address = f"/v1/batches/{submit(api, {'items': items(2), 'recipe': KEEP})['id']}"
 
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(api.client.get, address, headers={"Prefer": "wait=60"})
+        answer = pool.submit(api.client.get, address, headers={"Prefer": "wait=60"})
         api.client.delete(address)
 
-    assert (asked.result().status_code, asked.result().json()["code"]) == (410, "job_deleted")
+    assert refusal_of(answer.result()) == (410, "job_deleted")
 
 
 def finish_composite(api: Api) -> None:
@@ -294,14 +281,14 @@ def test_batch_of_another_key_is_deleted_by_administrators_alone(api: Api) -> No
     refused = api.client.delete(f"/v1/batches/{batch_id}", headers=api.headers(Scope.SUBMIT))
     deleted = api.client.delete(f"/v1/batches/{batch_id}")
 
-    assert (refused.status_code, refused.json()["code"]) == (403, "scope")
+    assert refusal_of(refused) == (403, "scope")
     assert deleted.status_code == 204
 
 
 def test_interrupted_deletion_is_finished_by_retention(api: Api) -> None:
     batch_ = submit(api, {"items": items(2), "album": {"best": 1}})
     api.bench.execute("UPDATE batches SET deleted_at = now() - interval '2 minutes'")
-    retention_ = GarbageCollector(api.bench.worker_engine, api.bench.store)
+    retention_ = collector(api.bench)
 
     assert api.client.get(f"/v1/batches/{batch_['id']}").status_code == 410
     for _ in range(2):
@@ -315,8 +302,8 @@ def test_batches_are_listed_newest_first(api: Api) -> None:
     made = [submit(api, {"items": items(count), "recipe": KEEP})["id"] for count in (1, 2, 3)]
     finish(api, 1, PREPARE, COMPOSITE)
 
-    first = api.client.get("/v1/batches", params={"limit": 2}).json()
-    rest = api.client.get("/v1/batches", params={"cursor": first["next_cursor"]}).json()
+    first = api.read("/v1/batches", params={"limit": 2})
+    rest = api.read("/v1/batches", params={"cursor": first["next_cursor"]})
 
     assert [one["id"] for one in (*first["items"], *rest["items"])] == made[::-1]
     assert (rest["items"][0]["succeeded"], rest["items"][0]["state"]) == (1, "finished")
@@ -327,7 +314,7 @@ def test_batches_are_listed_newest_first(api: Api) -> None:
 def test_end_of_a_batch_is_delivered_to_its_webhooks(api: Api) -> None:
     with a_receiver() as receiver:
         wish = {"url": receiver.url, "events": ["batch.finished"]}
-        webhook = api.client.post("/v1/webhooks", json=wish).json()
+        webhook = api.create("/v1/webhooks", json=wish)
         document = {"items": items(2), "recipe": KEEP, "webhook_url": f"{receiver.url}/own"}
         batch_ = submit(api, document)
         finish(api, 2, PREPARE, COMPOSITE)
@@ -339,10 +326,7 @@ def test_end_of_a_batch_is_delivered_to_its_webhooks(api: Api) -> None:
     assert reported["type"] == "batch.finished"
     assert reported["data"] == batch(api, batch_["id"])
     assert json.loads(got["/hook/own"].body)["data"] == reported["data"]
-    logs = [
-        api.client.get(f"/v1/webhooks/{of}/deliveries").json()["items"]
-        for of in (webhook["id"], "default")
-    ]
+    logs = [api.read(f"/v1/webhooks/{of}/deliveries")["items"] for of in (webhook["id"], "default")]
     assert [[one["batch_id"] for one in of] for of in logs] == [[batch_["id"]]] * 2
 
 
@@ -358,7 +342,7 @@ def test_batch_of_wrong_recipes_is_refused_after_a_hundred(api: Api) -> None:
     finally:
         event.remove(Engine, "before_cursor_execute", count)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_recipe")
+    assert refusal_of(answer) == (422, "invalid_recipe")
     assert "100 items are wrong; those after /items/99" in answer.json()["detail"]
     # The cached ones, and once more since they may be old.
     assert sum("FROM models" in read for read in reads) <= 2

@@ -10,15 +10,15 @@ import httpx
 import pytest
 
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.limits.wait_limit import WaitLimit
+from smart_filter_api.limits import WaitLimit
 from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.tenants.quotas import Limits
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.serving import Api, a_photo, an_api, serve_with
-from smart_filter_tests.stored_results import FACTS
+from smart_filter_tests.serving import Api, a_photo, an_api_with, refusal_of
+from smart_filter_tests.stages import COMPOSITE, PREPARE
+from smart_filter_tests.stored_results import run_stages
 
 _MEGABYTES = 170
 _OTHER = Tenant("other")
@@ -27,10 +27,7 @@ _OTHER = Tenant("other")
 @pytest.fixture
 def api(bench: Bench) -> Iterator[Api]:
     """An API process of its own, with the smallest budget of bodies."""
-    with (
-        serve_with(bench, SMART_FILTER_LIMIT_BODY_MEGABYTES=str(_MEGABYTES)) as site,
-        an_api(site, bench) as api,
-    ):
+    with an_api_with(bench, SMART_FILTER_LIMIT_BODY_MEGABYTES=str(_MEGABYTES)) as api:
         yield api
 
 
@@ -51,7 +48,7 @@ def a_body_under_way(api: Api, key: str, megabytes: float) -> Iterator[None]:
 
 def submit(api: Api, key: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {key}"}
-    return api.client.post("/v1/jobs", files={"photo": a_photo()}, headers=headers)
+    return api.post(headers=headers)
 
 
 def test_tenant_has_half_of_the_bytes_under_way(api: Api) -> None:
@@ -61,7 +58,7 @@ def test_tenant_has_half_of_the_bytes_under_way(api: Api) -> None:
         refused = submit(api, second)
         other = submit(api, api.key(Scope.SUBMIT, tenant=_OTHER))
 
-    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert refusal_of(refused) == (429, "rate_limited")
     assert "at most 85000000 bytes of this tenant" in refused.json()["detail"]
     assert refused.headers["Retry-After"] == "2"
     assert other.status_code == 202
@@ -74,22 +71,22 @@ def test_tenants_leave_room_for_the_photo_of_another(api: Api) -> None:
         for key, megabytes in zip(keys, (80, 44, 22), strict=True):
             bodies.enter_context(a_body_under_way(api, key, megabytes))
         accepted = submit(api, api.key(Scope.SUBMIT, tenant=_OTHER))
-        refused = api.client.post("/v1/jobs", files={"photo": bytes(13_000_000)})
+        refused = api.post(bytes(13_000_000))
 
     assert accepted.status_code == 202
-    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    assert refusal_of(refused) == (503, "unavailable")
     assert "170000000 bytes of bodies" in refused.json()["detail"]
     assert refused.headers["Retry-After"] == "2"
 
 
 def test_device_has_one_large_body_under_way(api: Api) -> None:
     asked = {"scopes": ["submit"], "ttl_seconds": 60, "max_jobs": 9}
-    device = api.client.post("/v1/tokens", json=asked).json()["key"]
+    device = api.create("/v1/tokens", json=asked)["key"]
 
     with a_body_under_way(api, device, 80.95):
         refused = submit(api, device)
 
-    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert refusal_of(refused) == (429, "rate_limited")
     assert "of this device" in refused.json()["detail"]
 
 
@@ -97,7 +94,7 @@ def test_device_has_one_large_body_under_way(api: Api) -> None:
 def test_stored_body_gives_its_bytes_back(api: Api) -> None:
     photo = a_photo() + bytes(30_000_000)
 
-    answers = [api.client.post("/v1/jobs", files={"photo": photo}) for _ in range(4)]
+    answers = [api.post(photo) for _ in range(4)]
 
     assert [answer.status_code for answer in answers] == [202] * 4
 
@@ -115,10 +112,10 @@ def test_small_documents_count_too(api: Api) -> None:
 
 def test_device_has_twenty_streams_and_waits(api: Api) -> None:
     asked = {"scopes": ["submit"], "ttl_seconds": 600, "max_jobs": 9}
-    mine = {"Authorization": f"Bearer {api.client.post('/v1/tokens', json=asked).json()['key']}"}
+    mine = {"Authorization": f"Bearer {api.create('/v1/tokens', json=asked)['key']}"}
     other = api.headers(*Scope)
     photo = {"photo": a_photo()}
-    links = api.client.post("/v1/jobs", files=photo, headers=mine).json()["links"]
+    links = api.create("/v1/jobs", files=photo, headers=mine)["links"]
 
     with contextlib.ExitStack() as streams:
         for _ in range(20):
@@ -133,9 +130,7 @@ def test_device_has_twenty_streams_and_waits(api: Api) -> None:
         with api.client.stream("GET", links["events"], headers=other) as stream:
             others = stream.status_code
 
-    assert [(answer.status_code, answer.json()["code"]) for answer in refused] == [
-        (429, "rate_limited")
-    ] * 2
+    assert [refusal_of(answer) for answer in refused] == [(429, "rate_limited")] * 2
     assert {answer.headers["Retry-After"] for answer in refused} == {"5"}
     assert "20 streams and waits of this key" in refused[0].json()["detail"]
     assert (at_once.status_code, at_once.headers.get("Preference-Applied")) == (202, None)
@@ -145,17 +140,11 @@ def test_device_has_twenty_streams_and_waits(api: Api) -> None:
 @pytest.mark.slow
 def test_downloads_that_are_not_read_are_bounded(api: Api) -> None:
     asked = {"scopes": ["submit"], "ttl_seconds": 600, "max_jobs": 9}
-    mine = {"Authorization": f"Bearer {api.client.post('/v1/tokens', json=asked).json()['key']}"}
-    sent = api.client.post(
-        "/v1/jobs", files={"photo": a_photo()}, data={"background": "keep"}, headers=mine
-    )
-    job_id, size = sent.json()["id"], 16_000_000  # more than the kernel takes for a client
-    api.finish(StageName.PREPARE, {"facts": FACTS[StageName.PREPARE], "files": {}})
-    api.bench.store.put(f"of/{job_id}", bytes(size), length=size, media_type="image/png")
-    file = {"key": f"of/{job_id}", "format": "image/png", "media_type": "image/png", "bytes": size}
-    image = {**file, "width": 4, "height": 4}
-    facts = FACTS[StageName.COMPOSITE]
-    api.finish(StageName.COMPOSITE, {"facts": facts, "files": {"image": image}})
+    mine = {"Authorization": f"Bearer {api.create('/v1/tokens', json=asked)['key']}"}
+    sent = api.post(fields={"background": "keep"}, headers=mine)
+    job_id = sent.json()["id"]
+    run_stages(api, PREPARE)
+    run_stages(api, COMPOSITE, content=bytes(16_000_000))  # more than the kernel takes for a client
     path = f"/v1/jobs/{job_id}/outputs/image"
 
     with contextlib.ExitStack() as downloads:
@@ -164,17 +153,15 @@ def test_downloads_that_are_not_read_are_bounded(api: Api) -> None:
             assert downloads.enter_context(download).status_code == 200
         refused = api.client.get(path, headers=mine)
         other = api.client.head(path)
-        again = api.client.post(
-            "/v1/jobs",
-            files={"photo": a_photo()},
-            data={"background": "keep"},
+        again = api.post(
+            fields={"background": "keep"},
             headers={**mine, "Idempotency-Key": "k", "Accept": "image/*", "Prefer": "wait=5"},
         )
-        stored = api.client.get(again.headers["Location"]).json()
+        stored = api.read(again.headers["Location"])
     # The server notices the ends of the downloads a moment later.
     wait_until(lambda: api.client.head(path, headers=mine).status_code == 200)
 
-    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert refusal_of(refused) == (429, "rate_limited")
     assert "20 downloads of this key" in refused.json()["detail"]
     assert refused.headers["Retry-After"] == "5"
     assert other.status_code == 200

@@ -8,8 +8,9 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import pytest
 
-from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.serving import Api
+from smart_filter_tests.stages import COMPOSITE, PREPARE
+from smart_filter_tests.stored_results import run_stages
 
 
 @pytest.mark.parametrize(
@@ -28,36 +29,19 @@ def test_head_has_the_headers_of_get(api: Api, path: str) -> None:
     assert head.content == b""
 
 
-def test_head_of_an_output_and_a_stream_has_their_headers(api: Api) -> None:
+def test_heads_of_outputs_and_streams_have_their_headers_and_leave_nothing_open(api: Api) -> None:
     job_id = api.submit(background="keep")
-    api.finish(StageName.PREPARE, {"files": {}})
-    stream = api.client.head(f"/v1/jobs/{job_id}/events")
-    api.bench.store.put(f"of/{job_id}", b"photo", length=5, media_type="image/jpeg")
-    file = {"key": f"of/{job_id}", "format": "image/jpeg", "media_type": "image/jpeg", "bytes": 5}
-    image = {**file, "width": 4, "height": 4}
-    api.finish(StageName.COMPOSITE, {"files": {"image": image}, "background": None})
-
-    head = api.client.head(f"/v1/jobs/{job_id}/outputs/image")
-
-    assert (stream.status_code, stream.content) == (200, b"")
-    assert stream.headers["content-type"].startswith("text/event-stream")
-    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", "5")
-    assert head.headers["etag"]
-
-
-def test_heads_of_outputs_and_streams_leave_nothing_open(api: Api) -> None:
-    job_id = api.submit(background="keep")
-    api.finish(StageName.PREPARE, {"files": {}})
+    run_stages(api, PREPARE)
     streams = [api.client.head(f"/v1/jobs/{job_id}/events") for _ in range(5)]
-    api.bench.store.put(f"of/{job_id}", b"p" * 500_000, length=500_000, media_type="image/jpeg")
-    file = {"key": f"of/{job_id}", "format": "image/jpeg", "media_type": "image/jpeg"}
-    image = {**file, "bytes": 500_000, "width": 4, "height": 4}
-    api.finish(StageName.COMPOSITE, {"files": {"image": image}, "background": None})
+    run_stages(api, COMPOSITE, content=b"p" * 500_000)
 
     outputs = [api.client.head(f"/v1/jobs/{job_id}/outputs/image") for _ in range(5)]
     gc.collect()  # open connections fail the test
 
-    assert {head.status_code for head in [*streams, *outputs]} == {200}
+    assert {(head.status_code, head.content) for head in [*streams, *outputs]} == {(200, b"")}
+    assert streams[0].headers["content-type"].startswith("text/event-stream")
+    assert outputs[0].headers["content-length"] == "500000"
+    assert outputs[0].headers["etag"]
 
 
 def test_problem_leads_to_its_page(api: Api) -> None:
@@ -113,22 +97,24 @@ def test_page_can_load_and_call_only_this_service(anonymous: httpx.Client, path:
     assert again.status_code == 304
     policy = again.headers["Content-Security-Policy"]
     assert policy == first.headers["Content-Security-Policy"]
-    sources = dict(part.split(" ", 1) for part in policy.split("; "))
-    assert sources["default-src"] == "'none'"
+    sources = sources_of(policy)
     assert re.fullmatch(r"'self' 'sha256-[A-Za-z0-9+/]{43}='", sources["script-src"])
     assert sources["style-src"] == sources["font-src"] == "'self'"
-    assert sources["frame-ancestors"] == sources["form-action"] == "'none'"
-    assert "unsafe" not in policy
 
 
 def test_reference_allows_no_inline_script_or_style(anonymous: httpx.Client) -> None:
-    policy = anonymous.get("/docs").headers["Content-Security-Policy"]
+    sources = sources_of(anonymous.get("/docs").headers["Content-Security-Policy"])
 
+    assert sources["script-src"] == sources["style-src"] == sources["connect-src"] == "'self'"
+
+
+def sources_of(policy: str) -> dict[str, str]:
+    """Return a strict policy's sources by their directive."""
     sources = dict(part.split(" ", 1) for part in policy.split("; "))
     assert sources["default-src"] == "'none'"
-    assert sources["script-src"] == sources["style-src"] == sources["connect-src"] == "'self'"
     assert sources["frame-ancestors"] == sources["form-action"] == "'none'"
     assert "unsafe" not in policy
+    return sources
 
 
 @pytest.mark.parametrize("path", ["index.html", "%2e%2e/route.py", "vendor", "nothing.js", ""])

@@ -14,17 +14,15 @@ from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.errors import StorageUnavailable
-from smart_filter_shared.ids import new_worker_id
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import worker_registry
-from smart_filter_shared.queue.worker_registry import Worker, WorkerState
+from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.storage import troubles
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.commands import Command
 from smart_filter_tests.outages import point_name_at_primary, read_only, wait_until
 from smart_filter_tests.proxy import Mode
 from smart_filter_tests.server_proxies import ServerProxies, before_servers
-from smart_filter_tests.serving import Api, a_photo, an_api, serve_api
+from smart_filter_tests.serving import Api, a_photo, an_api_with, refusal_of
 from smart_filter_tests.threads import run_in_threads
 
 GONE = [Mode.RESET, Mode.SWALLOW]
@@ -43,7 +41,7 @@ def settings(proxy_set: ServerProxies) -> Settings:
 
 @pytest.fixture
 def far_api(bench: Bench, settings: Settings) -> Iterator[Api]:
-    with serve_api(settings) as site, an_api(site, bench) as api:
+    with an_api_with(bench, settings) as api:
         yield api
 
 
@@ -51,10 +49,7 @@ def far_api(bench: Bench, settings: Settings) -> Iterator[Api]:
 def impatient_api(bench: Bench, settings: Settings) -> Iterator[Api]:
     """An API that soon gives a server up; on a busy machine, also one that is up."""
     urgent = settings.database.model_copy(update={"patience_seconds": 0.5})
-    with (
-        serve_api(dataclasses.replace(settings, database=urgent)) as site,
-        an_api(site, bench) as api,
-    ):
+    with an_api_with(bench, dataclasses.replace(settings, database=urgent)) as api:
         yield api
 
 
@@ -105,8 +100,7 @@ def test_photos_that_no_worker_takes_make_the_service_degraded(api: Api) -> None
 def test_photos_wait_for_a_busy_worker_without_making_the_service_degraded(api: Api) -> None:
     api.submit()
     served = [capability(StageName.PREPARE)]
-    worker = Worker(new_worker_id(), "here", 1, served, 1, state=WorkerState.BUSY)
-    api.bench.do(worker_registry.record_heartbeat, worker)
+    api.bench.announce(*served, state=WorkerState.BUSY)
 
     api.bench.execute("UPDATE stages SET ready_at = ready_at - interval '11 s'")
 
@@ -157,7 +151,7 @@ def test_photo_is_refused_without_a_required_server(
 
     answer = far_api.post(a_photo())
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert refusal_of(answer) == (503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
     assert "127.0.0.1" not in answer.text
     assert far_api.leftovers() == {}
@@ -223,7 +217,7 @@ def test_database_that_takes_no_writes_is_reported(api: Api) -> None:
         metrics = api.operators.get("/metrics").text
         concerns = api.operators.get("/v1/operator/standing").json()["concerns"]
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert refusal_of(answer) == (503, "unavailable")
     assert answer.json()["detail"] == "database is read-only"
     assert "smart_filter_database_up 0" in metrics
     assert "smart_filter_workers{" not in metrics

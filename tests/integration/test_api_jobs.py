@@ -9,18 +9,14 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_shared.catalog.filters import FILTERS
 from smart_filter_shared.doorbell import queue_name
 from smart_filter_shared.eta import stage_times
 from smart_filter_shared.eta.stage_times import Moments
-from smart_filter_shared.ids import JobId, LeaseToken, Tenant, new_worker_id
+from smart_filter_shared.ids import JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import pauses, worker_registry
+from smart_filter_shared.queue import pauses
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import Worker
-from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.storage import keys
 from smart_filter_tests import scenarios
 from smart_filter_tests.bench import TENANT, Bench, capability
@@ -28,7 +24,7 @@ from smart_filter_tests.later import next_week
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.print_results import PRINTABILITY
 from smart_filter_tests.retention_api import retention_seconds
-from smart_filter_tests.serving import Api, Clock, a_photo
+from smart_filter_tests.serving import Api, Clock, a_photo, refusal_of
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import run_stages, run_whole_job
 
@@ -44,7 +40,6 @@ PREVIEW_KEY = "2026-01-01/tests/made/preview.jpg"
 PREVIEW_FILE = {"key": PREVIEW_KEY, "media_type": "image/jpeg", "bytes": len(PREVIEW)}
 TURNED = {"width": 32, "height": 48, "format": "jpg", "quarter_turns": 1}
 PICTURES = ("", "?original=1")
-KEEP = Recipe(background=Background(BackgroundKind.KEEP))
 
 
 def test_photo_is_stored_unchanged(api: Api) -> None:
@@ -82,7 +77,7 @@ def test_priority_and_time_of_a_job_are_answered(api: Api) -> None:
 def test_time_of_a_job_is_at_most_30_days_ahead(api: Api) -> None:
     answer = api.post(a_photo(), {"run_at": "9999-12-31T00:00:00Z"})
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_recipe")
+    assert refusal_of(answer) == (422, "invalid_recipe")
     assert answer.json()["errors"][0]["pointer"] == "/run_at"
     assert "30 days" in answer.json()["detail"]
     assert api.leftovers() == {}
@@ -95,7 +90,7 @@ def test_job_without_an_available_model_is_refused(api: Api, clock: Clock) -> No
 
     answer = api.post(a_photo())
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
+    assert refusal_of(answer) == (422, "not_available")
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/smile/model"]
     assert api.leftovers() == {}
 
@@ -118,8 +113,8 @@ def test_list_is_newest_first_and_continues_with_its_cursor(api: Api) -> None:
 def test_summary_leaves_out_the_largest_parts(api: Api) -> None:
     job = api.job(run_whole_job(api, background="auto"))
 
-    [full] = api.client.get("/v1/jobs", params={"view": "full"}).json()["items"]
-    [summary] = api.client.get("/v1/jobs", params={"view": "summary"}).json()["items"]
+    [full] = api.read("/v1/jobs", params={"view": "full"})["items"]
+    [summary] = api.read("/v1/jobs", params={"view": "summary"})["items"]
     unknown = api.client.get("/v1/jobs", params={"view": "brief"})
 
     assert full == job
@@ -146,15 +141,6 @@ def test_numbers_of_a_job_are_rounded(api: Api) -> None:
     assert {stage["name"]: stage["seconds"] for stage in job["stages"]}["face"] == 0.034
 
 
-def test_filters_are_listed_with_their_parameters(api: Api) -> None:
-    items = {item["name"]: item for item in api.client.get("/v1/filters").json()["items"]}
-
-    assert set(items) == {card.name for card in FILTERS}
-    assert items["hat"]["needs"] == "faces"
-    assert "crown" in items["hat"]["parameters"]["properties"]["kind"]["enum"]
-    assert items["caption"]["parameters"]["required"] == ["text"]
-
-
 def test_job_in_json_stores_its_photo_and_its_recipe_can_be_sent_again(api: Api) -> None:
     recipe = {
         "background": "color:red",
@@ -165,7 +151,7 @@ def test_job_in_json_stores_its_photo_and_its_recipe_can_be_sent_again(api: Api)
         "roi": "0% 0% 100% 100%",
     }
     photo = "data:image/jpeg;base64," + BASE64
-    first = api.client.post("/v1/jobs", json={"photo_base64": photo, "recipe": recipe}).json()
+    first = api.create("/v1/jobs", json={"photo_base64": photo, "recipe": recipe})
 
     lines = base64.encodebytes(PHOTO).decode()
     again = api.client.post("/v1/jobs", json={"photo_base64": lines, "recipe": first["recipe"]})
@@ -198,7 +184,7 @@ def failed(api: Api) -> str:
 
 def with_a_background(api: Api) -> str:
     files = {"photo": ("p", a_photo()), "background_file": ("b", a_photo())}
-    return str(api.client.post("/v1/jobs", files=files).json()["id"])
+    return str(api.create("/v1/jobs", files=files)["id"])
 
 
 @pytest.mark.parametrize("submit", [with_a_background, with_outputs])
@@ -212,7 +198,7 @@ def test_deleted_job_leaves_nothing_behind(api: Api, submit: Callable[[Api], str
 
     assert (answer.status_code, answer.content) == (204, b"")
     assert api.leftovers() == {}
-    assert api.client.get("/v1/jobs").json()["items"] == []
+    assert api.read("/v1/jobs")["items"] == []
 
 
 def test_deleted_job_leaves_nothing_of_a_dead_worker(api: Api) -> None:
@@ -229,10 +215,10 @@ def test_deleted_job_leaves_nothing_of_a_dead_worker(api: Api) -> None:
 
 def test_only_its_key_and_administrators_delete_a_job(api: Api) -> None:
     own = api.headers(Scope.SUBMIT)
-    token = api.client.post("/v1/tokens", json={"max_jobs": 1}, headers=own).json()["key"]
+    token = api.create("/v1/tokens", json={"max_jobs": 1}, headers=own)["key"]
     files = {"photo": ("p", a_photo())}
     mine = [
-        api.client.post("/v1/jobs", files=files, headers=headers).json()["id"]
+        api.create("/v1/jobs", files=files, headers=headers)["id"]
         for headers in (own, {"Authorization": f"Bearer {token}"})
     ]
     others = api.submit()
@@ -249,7 +235,7 @@ def test_only_its_key_and_administrators_delete_a_job(api: Api) -> None:
         api.client.delete(f"/v1/jobs/{job_id}") for job_id in (others, before_keys_were_noted)
     ]
 
-    assert [(one.status_code, one.json()["code"]) for one in refused] == [(403, "scope")] * 2
+    assert [refusal_of(one) for one in refused] == [(403, "scope")] * 2
     assert unknown.status_code == 404
     assert [one.status_code for one in (*deleted, *by_administrator)] == [204] * 4
 
@@ -266,8 +252,8 @@ def test_deletion_is_reported_to_the_jobs_owner_alone(api: Api) -> None:
         owner = api.client.request(method, f"/v1/jobs/{job_id}{path}")
         other = api.client.request(method, f"/v1/jobs/{job_id}{path}", headers=stranger)
 
-        assert (owner.status_code, owner.json()["code"]) == (410, "job_deleted"), path
-        assert (other.status_code, other.json()["code"]) == (404, "not_found"), path
+        assert refusal_of(owner) == (410, "job_deleted"), path
+        assert refusal_of(other) == (404, "not_found"), path
 
 
 def test_failed_job_is_not_redriven_into_a_full_queue(api: Api) -> None:
@@ -277,7 +263,7 @@ def test_failed_job_is_not_redriven_into_a_full_queue(api: Api) -> None:
 
     answer = api.client.post(f"/v1/jobs/{job_id}/redrive")
 
-    assert (answer.status_code, answer.json()["code"]) == (429, "queue_full")
+    assert refusal_of(answer) == (429, "queue_full")
     assert "Retry-After" in answer.headers
 
 
@@ -348,8 +334,8 @@ def test_output_and_photo_are_refused_before_the_end_and_after_a_cancel(api: Api
 
     assert [one.status_code for one in early] == [409] * 3
     assert {one.json()["code"] for one in early} == {"job_not_finished"}
-    assert (not_asked_for.status_code, not_asked_for.json()["code"]) == (404, "not_found")
-    assert (late.status_code, late.json()["code"]) == (404, "not_found")
+    assert refusal_of(not_asked_for) == (404, "not_found")
+    assert refusal_of(late) == (404, "not_found")
     assert api.job(job_id)["outputs"] == {}
 
 
@@ -367,7 +353,7 @@ def test_output_after_its_retention_has_expired(api: Api, change: str) -> None:
 
     for query in ("", "?redirect=1"):
         answer = api.client.get(f"/v1/jobs/{job_id}/outputs/image{query}")
-        assert (answer.status_code, answer.json()["code"]) == (410, "output_expired")
+        assert refusal_of(answer) == (410, "output_expired")
     assert api.job(job_id)["state"] == "succeeded"
 
 
@@ -405,7 +391,7 @@ def test_photo_that_cannot_be_read_is_not_found(api: Api) -> None:
 
     answer = fetch_photo(api, unreadable)
 
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert refusal_of(answer) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -427,33 +413,16 @@ def test_photo_after_its_retention_has_expired(api: Api, change: str) -> None:
     assert {answer.json()["code"] for answer in answers} == {"inputs_expired"}
 
 
-def test_output_or_photo_with_a_missing_object_has_expired(api: Api) -> None:
-    finished, running = with_outputs(api), prepared(api)
-    api.bench.store.remove(MADE)
-    api.bench.store.remove(PREVIEW_KEY)
-
-    answers = [fetch(api, finished, "image"), fetch_photo(api, running)]
-
-    assert [answer.status_code for answer in answers] == [410, 410]
-    assert [answer.json()["code"] for answer in answers] == ["output_expired", "inputs_expired"]
-
-
 def submitted(api: Api, headers: dict[str, str] | None = None, **fields: str) -> httpx.Response:
-    return api.client.post(
-        "/v1/jobs",
-        files={"photo": ("photo", PHOTO)},
-        data={"background": "keep", **fields},
-        headers=headers,
-    )
+    return api.post(PHOTO, {"background": "keep", **fields}, headers=headers)
 
 
 def measured(bench: Bench, seconds: float, *, runs: int = 100) -> None:
     """Set the measured time of every stage, with one live worker of one thread."""
     timed = Moments(runs, runs * seconds, runs * seconds**2, 0.0, 0.0, 0.0)
     served = [capability(stage) for stage in StageName]
-    with bench.transaction() as connection:
-        stage_times.add(connection, dict.fromkeys(served, timed))
-        worker_registry.record_heartbeat(connection, Worker(new_worker_id(), "tests", 1, served, 1))
+    bench.do(stage_times.add, dict.fromkeys(served, timed))
+    bench.announce(*served)
     bench.publish_snapshot()
 
 
@@ -511,7 +480,7 @@ def test_deadline_that_cannot_be_met_is_refused_and_leaves_nothing(api: Api) -> 
 
     answer = submitted(api, deadline_ms="200")
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert refusal_of(answer) == (503, "unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
     assert "200 ms" in answer.json()["detail"]
     assert api.leftovers() == {}
@@ -535,17 +504,3 @@ def test_job_that_misses_its_deadline_fails_and_is_redriven_without_one(api: Api
     api.client.post(f"/v1/jobs/{job_id}/redrive")
     assert len(api.bench.claim(PREPARE)) == 1
     assert api.bench.work(WORKER.fail_overdue) == []
-
-
-def test_estimate_of_an_ended_job_is_learned_from_once(api: Api) -> None:
-    submitted(api)
-    api.bench.advance(PREPARE, COMPOSITE)
-
-    def learned() -> list[tuple[str, int]]:
-        with api.bench.transaction() as connection:
-            settlement.settle(connection)
-            rows = connection.execute(text("SELECT priority, jobs FROM foresight"))
-            return [(row.priority, row.jobs) for row in rows]
-
-    assert learned() == [("standard", 1)]
-    assert learned() == [("standard", 1)]

@@ -9,14 +9,14 @@ import pytest
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.ids import OPERATOR
-from smart_filter_tests.serving import Api, Clock, as_bearer, serve_with
+from smart_filter_tests.serving import Api, Clock, as_bearer, refusal_of, serve_with
 
 
 def test_leaked_key_is_revoked_with_the_keys_that_it_issued(api: Api, clock: Clock) -> None:
     leaked = api.issue(scopes=["admin"])
     child = api.issue(leaked["key"], scopes=["admin"])
     keys = [leaked, child, api.issue(child["key"], scopes=["read"])]
-    token = api.client.post("/v1/tokens", json={}, headers=as_bearer(api.key(Scope.SUBMIT))).json()
+    token = api.create("/v1/tokens", json={}, headers=as_bearer(api.key(Scope.SUBMIT)))
     other = api.issue(scopes=["read"])
 
     alone = api.client.delete(f"/v1/keys/{leaked['key_id']}")
@@ -45,7 +45,7 @@ def test_unknown_keys_are_bounded_and_lock_no_known_key_out(api: Api) -> None:
             tried += 1
         allowed = client.get("/v1/usage", headers=known)
 
-    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+    assert refusal_of(answer) == (429, "rate_limited")
     assert tried >= 600
     assert allowed.status_code == 200
 
@@ -57,7 +57,7 @@ def is_valid(api: Api, key: str) -> bool:
 def test_only_the_operators_tenant_issues_keys_without_an_end(api: Api) -> None:
     usual = api.issue(scopes=["read"])
     operator = api.headers(Scope.ADMIN, tenant=OPERATOR)
-    answer = api.client.post("/v1/keys", json={"scopes": ["read"]}, headers=operator).json()
+    answer = api.create("/v1/keys", json={"scopes": ["read"]}, headers=operator)
 
     created, expires = (
         dt.datetime.fromisoformat(usual[name]) for name in ("created_at", "expires_at")

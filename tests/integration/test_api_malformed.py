@@ -17,7 +17,7 @@ from smart_filter_tests import batches, openapi_document, stored_results
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.malformed import ROWS, ROWS_OF_REMOVEBG
 from smart_filter_tests.malformed.rows import Row
-from smart_filter_tests.serving import Api, Site, an_api
+from smart_filter_tests.serving import Api, Site, an_api, refusal_of
 
 PROBLEM = "application/problem+json"
 # Faults outside the body and the parameters: no field of the request is wrong.
@@ -82,11 +82,11 @@ def place(_bench: Bench, _site: Site) -> Iterator[Place]:
         job_id = api.submit(background="keep")
         for stage in (StageName.PREPARE, StageName.COMPOSITE):
             api.finish(stage, {"files": {}, "background": None})
-        webhook = api.client.post("/v1/webhooks", json={"url": "https://example.org/told"}).json()
-        delivery = api.client.post(f"/v1/webhooks/{webhook['id']}/test").json()
-        key = api.client.post("/v1/keys", json={"scopes": ["read"]}).json()
+        webhook = api.create("/v1/webhooks", json={"url": "https://example.org/told"})
+        delivery = api.create(f"/v1/webhooks/{webhook['id']}/test")
+        key = api.create("/v1/keys", json={"scopes": ["read"]})
         wish = {"content_type": "image/jpeg", "bytes": 1000}
-        upload = api.client.post("/v1/uploads", json=wish).json()
+        upload = api.create("/v1/uploads", json=wish)
         rated_id = stored_results.run_whole_job(api, background="auto")
         gone, batch = (
             batches.submit(api, {"items": batches.items(1), "recipe": batches.KEEP})["id"]
@@ -248,7 +248,7 @@ def test_every_path_refuses_other_methods_and_names_the_right_ones(place: Place)
         for method in METHODS - set(methods):
             answer = place.api.operators.request(method, path.format(**place.names))
 
-            assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed"), path
+            assert refusal_of(answer) == (405, "method_not_allowed"), path
             allowed = {*methods, *(["head"] if "get" in methods else [])}
             assert set(answer.headers["allow"].lower().split(", ")) == allowed
     assert place.stored() == place.before

@@ -22,11 +22,10 @@ from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.presets import PRESETS, Mood
-from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT
-from smart_filter_tests.serving import Api, Clock, a_card, a_photo
+from smart_filter_tests.serving import Api, Clock, a_card, a_photo, refusal_of
 
 SEGMENTATION, SMILE = TaskName.SEGMENTATION, TaskName.SMILE
 THRESHOLD = parameters.number("threshold", 0.7, "the least score", least=0, most=1)
@@ -56,7 +55,7 @@ def segmentation_row(api: Api, job_id: str) -> dict[str, object]:
 
 
 def listed(api: Api, query: str = "") -> dict[str, dict[str, object]]:
-    return {card["name"]: card for card in api.client.get(f"/v1/models{query}").json()["items"]}
+    return {card["name"]: card for card in api.read(f"/v1/models{query}")["items"]}
 
 
 def test_model_without_a_worker_is_listed_with_all_and_refused(api: Api) -> None:
@@ -67,7 +66,7 @@ def test_model_without_a_worker_is_listed_with_all_and_refused(api: Api) -> None
 
     assert "heavy" not in listed(api)
     assert (heavy["offered"], heavy["fault"]) == (False, FAULT)
-    assert (refused.status_code, refused.json()["code"]) == (422, "not_available")
+    assert refusal_of(refused) == (422, "not_available")
     detail = refused.json()["errors"][0]["detail"]
     assert "docs/detectron2.md" in detail
     assert "no-segmentation" in detail
@@ -165,15 +164,7 @@ def test_ensemble_that_no_pool_can_run_is_refused(api: Api, parameter: str, valu
 
 def test_model_that_no_live_worker_can_load_reports_it(api: Api) -> None:
     publish(api, Offer(named("heavy")))
-    broken = worker_registry.Worker(
-        id=api.bench.worker,
-        host="here",
-        pid=1,
-        capabilities=[],
-        threads=1,
-        failed={Capability("segmentation.heavy"): "libcuda.so.1 is missing"},
-    )
-    api.bench.do(worker_registry.record_heartbeat, broken)
+    api.bench.announce(failed={Capability("segmentation.heavy"): "libcuda.so.1 is missing"})
 
     heavy = listed(api)["heavy"]
 
@@ -286,7 +277,7 @@ def test_picture_of_another_tenant_is_unknown(api: Api) -> None:
 
 
 def test_every_listed_design_has_a_thumbnail_that_is_cached_for_a_day(api: Api) -> None:
-    items = api.client.get("/v1/backgrounds").json()["items"][: len(PRESETS)]
+    items = api.read("/v1/backgrounds")["items"][: len(PRESETS)]
 
     shown = [api.client.get(item["thumbnail"]) for item in items]
     known = {"If-None-Match": shown[0].headers["etag"]}
@@ -320,14 +311,7 @@ def test_tenant_sees_shared_thumbnails_and_its_own(api: Api) -> None:
 def test_best_edge_is_cut_out_by_its_model_while_a_worker_serves_it(api: Api, clock: Clock) -> None:
     publish(api, Offer(named("finest", best_edge=True)), Offer(named("salient", any_subject=True)))
     alone = segmentation_row(api, api.submit(edge="best"))
-    worker = worker_registry.Worker(
-        id=api.bench.worker,
-        host="here",
-        pid=1,
-        capabilities=[Capability("segmentation.finest")],
-        threads=1,
-    )
-    api.bench.do(worker_registry.record_heartbeat, worker)
+    api.bench.announce(Capability("segmentation.finest"))
     clock.expire_caches()
 
     best = segmentation_row(api, api.submit(edge="best"))
@@ -346,17 +330,6 @@ def test_best_edge_is_cut_out_by_its_model_while_a_worker_serves_it(api: Api, cl
     assert [row["models"] for row in others] == [
         {"segmentation": name} for name in ("no-segmentation", "salient", "salient")
     ]
-
-
-def test_any_subject_is_cut_out_by_the_model_for_it(api: Api) -> None:
-    publish(api, Offer(named("salient", any_subject=True)))
-
-    row = segmentation_row(api, api.submit(subject="any"))
-    people = segmentation_row(api, api.submit(subject="auto"))
-
-    assert row["models"] == {"segmentation": "salient"}
-    assert row["capability"] == "segmentation.salient"
-    assert people["models"] != row["models"]
 
 
 @pytest.mark.parametrize(
@@ -378,7 +351,7 @@ def test_any_subject_without_its_model_is_refused_with_the_command(api: Api) -> 
 
     refused = api.post(a_photo(), {"subject": "any"})
 
-    assert (refused.status_code, refused.json()["code"]) == (422, "not_available")
+    assert refusal_of(refused) == (422, "not_available")
     (error,) = refused.json()["errors"]
     assert error["pointer"] == "/subject"
     assert "smart-filter models pull isnet" in error["detail"]
@@ -392,6 +365,6 @@ def test_any_subject_contradicts_what_is_about_people(api: Api, field: str, valu
 
     refused = api.post(a_photo(), {"subject": "any", field: value})
 
-    assert (refused.status_code, refused.json()["code"]) == (422, "contradiction")
+    assert refusal_of(refused) == (422, "contradiction")
     pointers = [error["pointer"] for error in refused.json()["errors"]]
     assert pointers == ["/" + field.replace(".", "/"), "/subject"]

@@ -13,7 +13,7 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.tenants import saved_recipes
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.serving import Api, a_photo, refusal_of
 from smart_filter_tests.stored_results import derive, run_whole_job
 
 OTHER = Tenant("other")
@@ -49,8 +49,8 @@ def errors_of(answer: httpx.Response) -> dict[str, str]:
 def test_saved_recipe_is_listed_before_the_built_in_ones_until_it_is_deleted(api: Api) -> None:
     assert save(api, "shop", **SHOP).status_code == 200
 
-    listed = api.client.get("/v1/recipes").json()["items"]
-    shop = api.client.get("/v1/recipes/shop").json()
+    listed = api.read("/v1/recipes")["items"]
+    shop = api.read("/v1/recipes/shop")
     assert (listed[0], shop["recipe"], shop["built_in"]) == (shop, SHOP, False)
     assert {item["name"] for item in listed[1:]} >= {"instagram-portrait", "amazon-main"}
     assert all(item["source"] and item["checked"] for item in listed[1:])
@@ -75,7 +75,7 @@ def test_json_names_a_recipe_and_a_later_one_takes_precedence(api: Api) -> None:
     photo = base64.b64encode(a_photo()).decode()
     body = {"photo_base64": photo, "recipe": {"recipe": ["shop", "story"], "quality": 95}}
 
-    answer = api.client.post("/v1/jobs", json=body).json()["recipe"]
+    answer = api.create("/v1/jobs", json=body)["recipe"]
 
     assert (answer["background"], answer["size"], answer["quality"]) == (
         "color:teal",
@@ -89,7 +89,7 @@ def test_tenants_recipe_takes_precedence_over_a_built_in_one(api: Api) -> None:
     save(api, "story", size="100x100")
 
     assert recipe_of(api, recipe="story")["size"] == "100x100"
-    names = [item["name"] for item in api.client.get("/v1/recipes").json()["items"]]
+    names = [item["name"] for item in api.read("/v1/recipes")["items"]]
     assert names.count("story") == 1
 
 
@@ -109,9 +109,9 @@ def test_items_of_a_batch_name_recipes(api: Api) -> None:
     items = [photo, {**photo, "recipe": {"recipe": "story"}}]
     body = {"items": items, "recipe": {"recipe": "shop"}}
 
-    batch = api.client.post("/v1/batches", json=body).json()
+    batch = api.create("/v1/batches", json=body)
 
-    made = api.client.get(f"/v1/batches/{batch['id']}").json()["items"]
+    made = api.read(f"/v1/batches/{batch['id']}")["items"]
     sizes = [api.job(item["job_id"])["recipe"]["size"] for item in made]
     assert sizes == ["640x800", "1080x1920"]
 
@@ -119,9 +119,9 @@ def test_items_of_a_batch_name_recipes(api: Api) -> None:
 def test_unknown_name_is_refused_with_the_nearest_one(api: Api) -> None:
     save(api, "spring-shop", **SHOP)
 
-    answer = api.client.post("/v1/jobs", files={"photo": a_photo()}, data={"recipe": "spring-shpo"})
+    answer = api.post(fields={"recipe": "spring-shpo"})
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_recipe")
+    assert refusal_of(answer) == (422, "invalid_recipe")
     assert errors_of(answer)["/recipe"].endswith("did you mean spring-shop?")
 
 
@@ -135,7 +135,7 @@ def test_unknown_name_is_refused_with_the_nearest_one(api: Api) -> None:
     ],
 )
 def test_wrong_names_are_refused(api: Api, names: str, words: str) -> None:
-    answer = api.client.post("/v1/jobs", files={"photo": a_photo()}, data={"recipe": names})
+    answer = api.post(fields={"recipe": names})
 
     assert answer.status_code == 422
     assert words in errors_of(answer)["/recipe"]
@@ -181,7 +181,7 @@ def test_recipe_has_a_size_limit(api: Api) -> None:
 def test_recipe_needs_a_plain_name(api: Api, name: str) -> None:
     answer = api.client.put(f"/v1/recipes/{name}", json={"recipe": SHOP})
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert refusal_of(answer) == (422, "invalid_request")
     assert "/name" in errors_of(answer)
 
 
@@ -203,9 +203,7 @@ def test_recipes_of_other_tenants_are_unknown(api: Api) -> None:
 
     seen = api.client.get("/v1/recipes/my-brand", headers=stranger)
     deleted = api.client.delete("/v1/recipes/my-brand", headers=stranger)
-    used = api.client.post(
-        "/v1/jobs", files={"photo": a_photo()}, data={"recipe": "my-brand"}, headers=stranger
-    )
+    used = api.post(fields={"recipe": "my-brand"}, headers=stranger)
 
     assert (seen.status_code, deleted.status_code, used.status_code) == (404, 404, 422)
     assert "did you mean" not in errors_of(used)["/recipe"]
@@ -217,12 +215,7 @@ def test_device_key_uses_saved_recipes(api: Api) -> None:
     save(api, "shop", background="url:https://pictures.example.com/wall.jpg")
     key = api.issue(path="/v1/tokens", scopes=["submit"], ttl_seconds=60, max_jobs=1)["key"]
 
-    answer = api.client.post(
-        "/v1/jobs",
-        files={"photo": a_photo()},
-        data={"recipe": "shop"},
-        headers={"Authorization": f"Bearer {key}"},
-    )
+    answer = api.post(fields={"recipe": "shop"}, headers={"Authorization": f"Bearer {key}"})
 
     assert answer.status_code == 202
 
@@ -254,8 +247,8 @@ def test_logo_of_the_tenant_is_listed_and_used(api: Api, bench: Bench) -> None:
         "logo_size": "20%",
         "logo_margin": "4%",
     }
-    assert api.client.get("/v1/recipes").json()["logos"] == ["tenant/acme"]
-    names = [item["name"] for item in api.client.get("/v1/backgrounds").json()["items"]]
+    assert api.read("/v1/recipes")["logos"] == ["tenant/acme"]
+    names = [item["name"] for item in api.read("/v1/backgrounds")["items"]]
     assert "tenant/acme" not in names
     assert recipe_of(api, recipe="shop", logo="none")["logo"] == "none"
 

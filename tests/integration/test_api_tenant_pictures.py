@@ -19,16 +19,15 @@ from smart_filter_shared.stock import incoming
 from smart_filter_shared.stock.descriptions import Description
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.maintenance import collector, incoming_pictures
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers import images
 from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.decoder.turns import Requester
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.results import Photo
 from smart_filter_workers.stock import ingest
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 PATH = "/v1/backgrounds/tenant"
 OTHER = Tenant("other")
@@ -51,7 +50,7 @@ def get(api: Api, name: str) -> dict[str, Any]:
 
 
 def listed(api: Api, **headers: str) -> list[tuple[str, str, str]]:
-    answer = api.client.get(PATH, headers=headers).json()
+    answer = api.read(PATH, headers=headers)
     return [(item["name"], item["use"], item["state"]) for item in answer["items"]]
 
 
@@ -71,7 +70,7 @@ class SlowDecoder:
 
 def describe(bench: Bench, decoder: Decoder = images) -> int:
     """Let a worker describe all pictures that wait; return their number."""
-    worker = IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders(decoder))
+    worker = incoming_pictures(bench, UnlockedDecoders(decoder))
     return sum(iter(worker.describe_next, False))
 
 
@@ -229,7 +228,7 @@ def test_slow_pictures_of_a_tenant_come_after_those_of_others(api: Api) -> None:
     for tenant, name in ((ANN, "first"), (ANN, "second"), (BOB, "wall"), (BOB, "logo")):
         add(api.bench, tenant, name)
     decoders = StoppedDecoders()
-    worker = IncomingPictures(Backends(api.bench.worker_engine, api.bench.store), decoders)
+    worker = incoming_pictures(api.bench, decoders)
 
     described = sum(iter(worker.describe_next, False))
 
@@ -257,7 +256,7 @@ def unavailable(*_: object, **__: object) -> bytes:
 def test_refused_pictures_are_forgotten_after_a_day(api: Api) -> None:
     put(api, "wall", a_picture()[:80])
     describe(api.bench)
-    retention = GarbageCollector(api.bench.worker_engine, api.bench.store)
+    retention = collector(api.bench)
 
     retention.remove_expired()
     before = listed(api)
@@ -370,7 +369,7 @@ def test_object_of_a_waiting_picture_is_no_orphan(api: Api) -> None:
     put(api, "wall")
     stray = keys.new_background(TENANT)
     api.bench.store.put(stray, b"x", length=1, media_type="image/png")
-    retention = GarbageCollector(api.bench.worker_engine, api.bench.store)
+    retention = collector(api.bench)
 
     assert retention.clear_unreferenced(older_than=dt.timedelta(seconds=-60)) == 1
     assert describe(api.bench) == 1

@@ -19,9 +19,9 @@ from smart_filter_api.intake import body
 from smart_filter_shared.ids import JobId, Tenant, UploadId
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT
+from smart_filter_tests.maintenance import collector
 from smart_filter_tests.pictures import png_header
-from smart_filter_tests.serving import Api, a_photo
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
+from smart_filter_tests.serving import Api, a_photo, refusal_of
 
 PHOTO = a_photo()
 STRANGER = Tenant("stranger")
@@ -59,7 +59,7 @@ def age(api: Api, *, seconds: float) -> None:
 
 def sweep(api: Api) -> set[str]:
     """Let retention remove expired objects; return the keys that are left."""
-    GarbageCollector(api.bench.worker_engine, api.bench.store).remove_expired()
+    collector(api.bench).remove_expired()
     return {stored.key for stored in api.bench.store.stored()}
 
 
@@ -104,13 +104,13 @@ def test_link_accepts_no_other_length_and_type(api: Api, photo: bytes, type_: st
 
 def test_empty_upload_waits_for_its_photo(api: Api) -> None:
     upload = create_upload(api)
-    token = api.client.post("/v1/tokens", json={}).json()["key"]
+    token = api.create("/v1/tokens", json={})["key"]
 
     early = name(api, upload, **{"Idempotency-Key": "a"})
     put(upload)
     again = name(api, upload, **{"Idempotency-Key": "a"})
 
-    assert (early.status_code, early.json()["code"]) == (409, "upload_missing")
+    assert refusal_of(early) == (409, "upload_missing")
     assert early.headers["Retry-After"] == "1"
     assert "put_url" in early.json()["detail"]
     assert (again.status_code, "Idempotency-Replayed" in again.headers) == (202, False)
@@ -157,7 +157,7 @@ def test_unusable_photo_is_refused_by_its_header(
 
     answer = name(api, upload)
 
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert refusal_of(answer) == (status, code)
     assert api.leftovers() == {"uploads": 1, "objects": 1}
 
 
@@ -181,7 +181,7 @@ def test_object_of_another_length_than_announced_is_refused(
 
     answer = name(api, upload)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert refusal_of(answer) == (422, "invalid_request")
     assert f"has {length} bytes, but {len(PHOTO)} were announced" in answer.json()["detail"]
     assert len(sweep(api)) == remains
 
@@ -201,7 +201,7 @@ def test_unused_upload_is_removed_after_it_has_expired(api: Api) -> None:
 def test_upload_of_a_waiting_job_is_kept_and_not_an_orphan(api: Api) -> None:
     upload = create_upload(api)
     put(upload)
-    retention = GarbageCollector(api.bench.worker_engine, api.bench.store)
+    retention = collector(api.bench)
     retention.clear_unreferenced(older_than=dt.timedelta(seconds=-60))
     job_id = name(api, upload).json()["id"]
     age(api, seconds=10 * 3600)
@@ -241,7 +241,7 @@ def test_unusable_background_is_refused_by_its_field_name(api: Api) -> None:
 
     answer = api.client.post("/v1/jobs", files=files)
 
-    assert (answer.status_code, answer.json()["code"]) == (413, "photo_too_large")
+    assert refusal_of(answer) == (413, "photo_too_large")
     assert answer.json()["detail"].startswith("the background is ")
     assert api.leftovers() == {}
 

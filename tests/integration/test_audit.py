@@ -12,7 +12,7 @@ from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.operations import consistency
 from smart_filter_shared.operations.consistency_rules import RULES, FaultKind
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import commands, invariants, scenarios
+from smart_filter_tests import invariants, scenarios
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.commands import Command
 
@@ -112,10 +112,8 @@ DAMAGE = {
     "an ended job is settled within ten minutes": """
         UPDATE jobs SET finished_at = statement_timestamp() - interval '1 hour' WHERE id = :ended
     """,
-    "the queue holds no stage of a settled job": "UPDATE jobs SET settled = true WHERE id = :ended",
-    "usage counts every ended job": """
-        UPDATE jobs SET settled = true, counted_seconds = 1 WHERE id = :ended
-    """,
+    "the queue holds no stage of a settled job": "DELETE FROM unsettled_jobs WHERE job_id = :ended",
+    "usage counts every ended job": "DELETE FROM unsettled_jobs WHERE job_id = :ended",
     "each item of a batch is one job or one gap": "UPDATE batches SET total = total + 1",
     "a batch has finished when all its jobs have ended": """
         UPDATE batches SET finished_at = statement_timestamp()
@@ -177,13 +175,6 @@ def test_returning_sweeper_has_a_minute_to_repair_damage(bench: Bench, samples: 
     assert found(bench) == []
 
 
-@pytest.fixture
-def command(
-    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
-    return commands.on_servers(bench.settings, capsys, monkeypatch)
-
-
 @pytest.mark.usefixtures("samples")
 def test_unstarted_job_can_end_again_when_it_was_redriven(bench: Bench) -> None:
     job_id = bench.submit()
@@ -197,18 +188,18 @@ def test_unstarted_job_can_end_again_when_it_was_redriven(bench: Bench) -> None:
 
 
 @pytest.mark.usefixtures("samples")
-def test_missing_object_is_reported_with_its_remedy(bench: Bench, command: Command) -> None:
+def test_missing_object_is_reported_with_its_remedy(bench: Bench, owner_command: Command) -> None:
     with bench.transaction() as connection:
         keys = [row.key for row in connection.execute(text("SELECT key FROM artifacts"))]
     for key in keys:
         bench.store.put(key, b"it", length=2, media_type="text/plain")
-    healthy = command("audit"), command.output("audit")
+    healthy = owner_command("audit"), owner_command.output("audit")
 
     bench.store.remove(keys[0])
 
     assert healthy == ({"findings": []}, "nothing is lost, duplicated or orphaned\n")
-    assert command.status("audit") == 1
-    (finding,) = json.loads(command.output("audit", "--json"))["findings"]
+    assert owner_command.status("audit") == 1
+    (finding,) = json.loads(owner_command.output("audit", "--json"))["findings"]
     assert (finding["fault"], finding["subject"]) == (FaultKind.LOST, keys[0])
     assert "backup" in finding["fix"]
 

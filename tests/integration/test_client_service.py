@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_client import Item, Recipe, errors, verify_webhook
+from smart_filter_client import Item, errors, verify_webhook
 from smart_filter_client.errors import InvalidRequest
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure
@@ -214,21 +214,6 @@ def test_filters_and_keywords_are_listed(client: ClientDriver) -> None:
     assert filters["hat"].needs == "faces"
     assert "kind" in filters["hat"].parameters["properties"]
     assert keywords["rainbow"].count > 0
-
-
-def test_recipe_with_nested_and_dotted_names_is_accepted(client: ClientDriver) -> None:
-    recipe: Recipe = {
-        "background": "keep",
-        "filters": ["caption"],
-        "filters.caption.text": "hello",
-        "crop": False,
-        "metadata": {"album": "beach"},
-    }
-
-    job = client.do("submit", PHOTO, recipe)
-
-    assert job.recipe["filters"] == [{"name": "caption", "params": {"text": "hello"}}]
-    assert job.metadata == {"album": "beach"}
 
 
 def test_settings_of_a_tenant_are_changed_and_restored(client: ClientDriver) -> None:

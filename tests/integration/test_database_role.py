@@ -19,7 +19,7 @@ from smart_filter_shared.queue.states import JobState
 from smart_filter_tests import invariants
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.databases import an_empty_database, connect
-from smart_filter_tests.serving import an_api, serve_api
+from smart_filter_tests.serving import an_api_with
 
 POSTGRES = Path(__file__).parents[2] / "deploy" / "postgres"
 PROCESS_ROLES = POSTGRES / "create-process-roles.sql"
@@ -147,10 +147,10 @@ def test_role_migrates(bench: Bench) -> None:
 
 
 def test_api_serves(bench: Bench) -> None:
-    with serve_api(bench.settings) as site, an_api(site, bench) as api:
+    with an_api_with(bench, bench.settings) as api:
         job_id = api.submit(background="keep")
         api.client.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
-        listed = api.client.get("/v1/jobs", params={"state": "canceled"}).json()["items"]
+        listed = api.read("/v1/jobs", params={"state": "canceled"})["items"]
         ready = api.operators.get("/readyz").json()
 
     assert [job["id"] for job in listed] == [job_id]

@@ -19,19 +19,16 @@ from structlog.testing import capture_logs
 import smart_filter_tests
 from smart_filter_shared.errors import (
     DecoderUnavailable,
-    DecodingStopped,
     ImageTooLarge,
     ImageUnreadable,
     Poison,
 )
-from smart_filter_shared.ids import Tenant
 from smart_filter_tests import forging_decoder, heic
 from smart_filter_tests.locked_process import ACTIONS
 from smart_filter_tests.mutants import originals
 from smart_filter_tests.pictures import encode, noise
 from smart_filter_workers import images
 from smart_filter_workers.decoder.pool import DecoderPool
-from smart_filter_workers.decoder.turns import Requester
 
 TESTS = Path(smart_filter_tests.__file__).parents[1]
 PHOTO = (TESTS / "data" / "grace_hopper.jpg").read_bytes()
@@ -274,17 +271,6 @@ def test_forged_answer_is_refused_and_its_child_replaced(
 
 
 @needs_linux
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_picture_survives_a_child_that_died_before(
-    decoder: DecoderPool, children: Children, number: signal.Signals
-) -> None:
-    decoder.start()
-    os.kill(only(children), number)
-
-    assert decoder.decode(PHOTO).srgb.shape == (600, 512, 3)
-
-
-@needs_linux
 def test_picture_survives_the_death_of_all_children(
     decoder: DecoderPool, children: Children
 ) -> None:
@@ -344,20 +330,6 @@ def test_closed_decoder_ends_its_children(children: Children) -> None:
     assert not children()
     with pytest.raises(DecoderUnavailable):
         decoder.decode(PHOTO)
-
-
-def test_canceled_picture_ends_its_child(owned: DecoderPool, children: Children) -> None:
-    owned.start()
-    requester = Requester(Tenant("ann"))
-
-    with ThreadPoolExecutor(1) as threads:
-        decoding = threads.submit(owned.decode, b"hang", requester)
-        requester.canceled.set()
-        with pytest.raises(DecodingStopped):
-            decoding.result()
-
-    assert owned.decode(PHOTO).srgb.shape == (600, 512, 3)
-    assert len(children()) == 1
 
 
 @needs_linux

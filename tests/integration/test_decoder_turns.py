@@ -22,7 +22,7 @@ from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.stages import FACE
 from smart_filter_workers.artifacts.store import ArtifactStore
-from smart_filter_workers.decoder import time_limits
+from smart_filter_workers.decoder import turns
 from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.runtime import runner
@@ -90,8 +90,8 @@ class Decoding:
 @pytest.fixture
 def decoding(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoding]:
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
-    monkeypatch.setattr(time_limits, "_BASE_SECONDS", 100_000)
-    monkeypatch.setattr(time_limits, "_MOST_SECONDS", 100_000)
+    monkeypatch.setattr(turns, "_BASE_SECONDS", 100_000)
+    monkeypatch.setattr(turns, "_MOST_SECONDS", 100_000)
     clock = MonotonicClock()
     with ExitStack() as stack:
         pool = DecoderPool(serve="smart_filter_tests.forging_decoder:serve", clock=clock.monotonic)

@@ -9,7 +9,7 @@ from smart_filter_api.auth.api_keys import Scope
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_tests.bench import Bench, settings_of
-from smart_filter_tests.serving import Api, Clock, a_photo, an_api, serve_api
+from smart_filter_tests.serving import Api, Clock, a_photo, an_api, refusal_of, serve_api
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
 
 URL = "https://example.com/hooks"
@@ -33,7 +33,7 @@ def hook(api: Api, url: str = URL) -> str:
 
 
 def cancel_all(api: Api) -> None:
-    for job in api.client.get("/v1/jobs").json()["items"]:
+    for job in api.read("/v1/jobs")["items"]:
         api.client.post(f"/v1/jobs/{job['id']}/cancel")
 
 
@@ -45,7 +45,7 @@ def is_refused(answer: httpx.Response) -> bool:
     """Whether the limit of deliveries refuses a request; the answer then names it."""
     if answer.is_success:
         return False
-    assert (answer.status_code, answer.json()["code"]) == (429, "queue_full"), answer.text
+    assert refusal_of(answer) == (429, "queue_full"), answer.text
     assert f"at most {MOST} are allowed" in answer.json()["detail"]
     assert int(answer.headers["Retry-After"]) >= 1
     return True

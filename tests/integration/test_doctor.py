@@ -24,13 +24,13 @@ from smart_filter_deploy.embedded import c2pa_certificate
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import pauses, worker_registry
+from smart_filter_shared.queue import pauses
 from smart_filter_shared.security.signing_certificate import CERTIFICATE
 from smart_filter_tests import broker_faults, http_server
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.http_server import ReceivedRequest, Reply
 from smart_filter_tests.outages import read_only
-from smart_filter_tests.serving import an_api, serve_with
+from smart_filter_tests.serving import an_api_with
 from smart_filter_tests.tls_certificates import TlsCertificate
 from smart_filter_tests.web import a_site
 
@@ -70,9 +70,7 @@ def locked(path: Path, process: str = "") -> Iterator[None]:
 def announce(bench: Bench, stages: Iterable[StageName] = StageName, **more: object) -> None:
     """Register a worker that serves these stages."""
     serves = [Capability(f"{stage}.x") for stage in stages]
-    known: dict[str, object] = {"capabilities": serves, **more}
-    worker = worker_registry.Worker(id=bench.worker, host="here", pid=7, threads=1, **known)  # type: ignore[arg-type]  # its fields
-    bench.do(worker_registry.record_heartbeat, worker)
+    bench.announce(*serves, id=bench.worker, pid=7, **more)
 
 
 @pytest.mark.usefixtures("_named")
@@ -158,8 +156,8 @@ def test_servers_api_studio_and_live_worker_are_checked(
     folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = {"SMART_FILTER_LIVE_URL": "ws://127.0.0.1:1", "SMART_FILTER_LIVE_SECRET": "s" * 32}
-    with serve_with(bench, **live) as site, an_api(site, bench) as api:
-        monkeypatch.setenv("SMART_FILTER_URL", site.url)
+    with an_api_with(bench, **live) as api:
+        monkeypatch.setenv("SMART_FILTER_URL", api.url)
         monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(*Scope))
 
         found = examine(folder)
@@ -168,7 +166,7 @@ def test_servers_api_studio_and_live_worker_are_checked(
     assert found["broker"].said.startswith("Valkey ")
     healthy = ("migrations", "storage", "api", "browsers")
     assert {found[name].level for name in healthy} == {Level.OK}
-    assert found["studio"].said == f"{site.url}/ shows the page"
+    assert found["studio"].said == f"{api.url}/ shows the page"
     assert found["live"].level == Level.FAIL
     assert found["live"].fix.startswith("start `smart-filter live-worker`")
 

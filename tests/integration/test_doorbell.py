@@ -14,8 +14,7 @@ from kombu import Connection, Queue
 from kombu.message import Message
 from pydantic import SecretStr
 
-from smart_filter_api.services.loops.end_listener import EndListener
-from smart_filter_api.services.loops.event_poller import EventPoller
+from smart_filter_api.services.loops import EndListener, EventPoller
 from smart_filter_shared.config import NO_BROKER
 from smart_filter_shared.config.settings import BrokerSettings
 from smart_filter_shared.doorbell import Doorbell, queue_name

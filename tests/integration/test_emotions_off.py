@@ -14,7 +14,13 @@ from smart_filter_shared.ids import JobId
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_tests.bench import TENANT
-from smart_filter_tests.serving import Api, a_card, a_photo, an_api, serve_with
+from smart_filter_tests.serving import (
+    Api,
+    a_card,
+    a_photo,
+    an_api_with,
+    refusal_of,
+)
 
 SETTINGS = f"/v1/tenants/{TENANT}"
 MOODY, MEASURED = "moody", "measured"
@@ -42,10 +48,7 @@ def api(api: Api) -> Api:
 @pytest.fixture
 def strict(api: Api) -> Iterator[Api]:
     """The same installation behind an API whose setting turns emotions off."""
-    with (
-        serve_with(api.bench, SMART_FILTER_EMOTIONS="off") as site,
-        an_api(site, api.bench) as other,
-    ):
+    with an_api_with(api.bench, SMART_FILTER_EMOTIONS="off") as other:
         yield other
 
 
@@ -114,7 +117,7 @@ def test_named_model_that_reads_emotions_is_refused_by_the_setting(
     default = server.client.patch(SETTINGS, json={"recipe": {"smile": {"model": MOODY}}})
     listed = server.client.get("/v1/models?all=1").json()["items"]
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
+    assert refusal_of(answer) == (422, "not_available")
     assert "SMART_FILTER_EMOTIONS" in answer.json()["errors"][0]["detail"]
     assert by_server or default.status_code == 422
     shown = {card["name"]: card for card in listed if card["task"] == "smile"}

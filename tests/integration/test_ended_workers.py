@@ -8,17 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.ids import WorkerId, new_worker_id
-from smart_filter_shared.queue import worker_registry
-from smart_filter_shared.queue.worker_registry import Worker
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.maintenance import sweeper
 from smart_filter_tests.stages import PREPARE
-from smart_filter_tests.unlocked_decoders import UnlockedDecoders
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
-from smart_filter_workers.maintenance.sweeper import Sweeper
-from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 from smart_filter_workers.system import process_identity
 
 _PROCESS = """
@@ -51,24 +44,13 @@ def killed() -> str:
 def register(bench: Bench, process: str | None) -> WorkerId:
     """Register a worker with a process, and let it make the next claims."""
     bench.worker = new_worker_id()
-    worker = Worker(
-        id=bench.worker, host="same", pid=1, capabilities=(), threads=1, process=process
-    )
-    bench.work(worker_registry.record_heartbeat, worker)
+    bench.announce(id=bench.worker, process=process)
     return bench.worker
 
 
 def start_worker(bench: Bench) -> None:
     """Do what a worker does with the leases of others when it starts."""
-    engine = bench.worker_engine
-    Sweeper(
-        engine,
-        bench.doorbell,
-        bench.settings.engine,
-        counters=WorkerCounters(),
-        retention=GarbageCollector(engine, bench.store),
-        pictures=IncomingPictures(Backends(engine, bench.store), UnlockedDecoders()),
-    ).expire_ended()
+    sweeper(bench).expire_ended()
 
 
 def test_starting_worker_expires_the_leases_of_a_killed_one(bench: Bench, killed: str) -> None:
@@ -96,24 +78,15 @@ def test_starting_worker_leaves_the_leases_of_living_ones(bench: Bench) -> None:
     assert bench.complete(lease).lost == []
 
 
-@pytest.mark.parametrize("part", [0, 1])
-def test_worker_of_another_boot_or_container_is_not_judged(
-    bench: Bench, killed: str, part: int
+@pytest.mark.parametrize("part", [0, 1, None], ids=["boot", "container", "unknown"])
+def test_worker_of_another_machine_or_an_unknown_one_is_not_judged(
+    bench: Bench, killed: str, part: int | None
 ) -> None:
     bench.submit()
     parts = killed.split()
-    parts[part] = "another"
-    register(bench, " ".join(parts))
-    lease = bench.claim_one(PREPARE)
-
-    start_worker(bench)
-
-    assert bench.complete(lease).lost == []
-
-
-def test_worker_that_tells_no_process_is_not_judged(bench: Bench) -> None:
-    bench.submit()
-    register(bench, None)
+    if part is not None:
+        parts[part] = "another"
+    register(bench, None if part is None else " ".join(parts))
     lease = bench.claim_one(PREPARE)
 
     start_worker(bench)

@@ -41,7 +41,7 @@ def test_changes_of_faces_are_listed_as_sent(api: Api) -> None:
 
     _, made = send(api, job_id, remove=[1], add=[MISSED])
 
-    (listed,) = api.client.get(f"/v1/jobs/{job_id}/corrections").json()["items"]
+    (listed,) = api.read(f"/v1/jobs/{job_id}/corrections")["items"]
     assert listed == made
     assert (made["kind"], made["form"], made["stage"]) == ("faces", "faces", "face")
     assert (made["label"], made["consent"]) == (None, False)
@@ -85,9 +85,9 @@ def test_restored_faces_are_those_that_were_found(api: Api) -> None:
 def test_label_stays_on_its_face_when_the_faces_change(api: Api) -> None:
     job_id = run_whole_job(api, background="auto", outputs="image,faces")
     label = {"faces": [{"number": 1, "smile": "huge"}]}
-    correction = api.client.post(
+    correction = api.create(
         f"/v1/jobs/{job_id}/corrections", json={"kind": "label", "stage": "smile", "label": label}
-    ).json()
+    )
     child = str(derive(api, job_id, correction_id=correction["id"])["id"])
     run_stages(api, StageName.COMPOSITE)
 

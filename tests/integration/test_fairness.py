@@ -11,14 +11,15 @@ from collections import Counter
 import pytest
 from sqlalchemy import text
 
-from smart_filter_shared.ids import JobId, Tenant, new_worker_id
+from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.operations import bulk
-from smart_filter_shared.operations.bulk import BulkAction
+from smart_filter_shared.operations import operator_actions
+from smart_filter_shared.operations.operator_actions import BulkAction
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.priority import Priority
-from smart_filter_shared.queue import fair_queueing, worker_registry
+from smart_filter_shared.queue import fair_queueing
 from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.tenants.audit_log import COMMAND_LINE
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
 from smart_filter_tests.simulation import Simulation, print_figure
@@ -164,9 +165,8 @@ def test_stalled_capability_changes_no_order_in_the_others(bench: Bench) -> None
 
 def stand_still(bench: Bench, stage: StageName) -> None:
     """Let a live worker hold the first of a stage's rows forever, while the others wait."""
-    worker = worker_registry.Worker(new_worker_id(), "slow", 1, (capability(stage),), 1)
+    bench.announce(capability(stage))
     with bench.transaction() as connection:
-        worker_registry.record_heartbeat(connection, worker)
         connection.execute(
             text("""
                 UPDATE stages SET state = 'ready', open_needs = 0
@@ -216,7 +216,7 @@ def test_newcomer_does_not_wait_for_redriven_jobs(bench: Bench, jobs: int) -> No
     bench.work(WORKER.fail, lease, RAISED)
     multiply(bench, simulation, original, jobs)
 
-    moved = bulk.apply_all(bench.engine, BulkAction.REDRIVE, crowd)
+    moved = operator_actions.move_all_jobs(bench.engine, COMMAND_LINE, BulkAction.REDRIVE, crowd)
     waits = simulation.measure_newcomer_waits(stage_seconds=STAGE_SECONDS)
 
     print_figure(f"behind {moved.moved} redriven jobs: claimed in batches {waits}")

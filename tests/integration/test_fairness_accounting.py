@@ -17,7 +17,7 @@ from smart_filter_shared.operations.dead_letters import JobFailure
 from smart_filter_shared.operations.settlement import Settlement
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.priority import Priority
-from smart_filter_shared.queue import fair_queueing, pauses, worker_registry
+from smart_filter_shared.queue import fair_queueing, pauses
 from smart_filter_shared.queue.fair_queueing import Progress, Reservation
 from smart_filter_shared.queue.states import JobState
 from smart_filter_tests import races
@@ -59,12 +59,12 @@ class Queue:
                 job_id=bench.submit(KEEP_BACKGROUND, place=Reservation(0, 0)),
             )
         if self.worker_silent_seconds is not None:
-            worker = worker_registry.Worker(new_worker_id(), f"of {self.name}", 0, (self.name,), 1)
-            bench.do(worker_registry.record_heartbeat, worker)
+            worker = new_worker_id()
+            bench.announce(self.name, id=worker)
             bench.execute(
                 "UPDATE workers SET seen_at = now() - make_interval(secs => :s) WHERE id = :id",
                 s=self.worker_silent_seconds,
-                id=worker.id,
+                id=worker,
             )
         if self.is_paused:
             bench.do(pauses.pause, self.name)
@@ -286,7 +286,8 @@ def test_ended_jobs_are_settled_once_for_each_tenant(bench: Bench) -> None:
         ("first", "canceled"): (3, 4.5, pytest.approx(0.3), DAY),
         ("second", "failed"): (2, 3.0, pytest.approx(0.1), DAY),
     }
-    assert bench.scalar("SELECT array_agg(id) FROM jobs WHERE NOT settled") == [unfinished]
+    assert bench.scalar("SELECT array_agg(job_id) FROM stages") == [unfinished] * 2
+    assert bench.scalar("SELECT count(*) FROM unsettled_jobs") == 0
     owing = "owed IS NULL AND outcome IS NULL AND ended_on IS NULL AND megapixels IS NULL"
     cleared = f"SELECT count(*) FROM tombstones WHERE {owing} AND seconds IS NULL"
     assert bench.scalar(cleared) == 2
@@ -471,10 +472,6 @@ def test_best_of_an_album_are_placed_now_in_sequence(
 
     ranks = [bench.row(job_id, COMPOSITE)["rank"] for job_id in (*job_ids[:2], other)]
     assert ranks == pytest.approx([60, second_start, 9])
-
-
-def reserve(connection: Connection) -> Reservation:
-    return fair_queueing.reserve(connection, TENANT, [Capability("a")])
 
 
 def test_redrive_waits_for_the_disk(bench: Bench) -> None:

@@ -15,13 +15,14 @@ from smart_filter_shared.feedback.datasets import Dataset
 from smart_filter_shared.feedback.examples import Split
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.storage import keys
-from smart_filter_tests import commands, corrected_jobs
+from smart_filter_tests import corrected_jobs
+from smart_filter_tests.commands import Command
+from smart_filter_tests.maintenance import collector
 from smart_filter_tests.serving import Api
 from smart_filter_tests.stored_results import objects, pass_time
 from smart_filter_training.evaluation import dataset_files
-from smart_filter_workers.learning import dataset_export, feedback
-from smart_filter_workers.learning.example_collector import ExampleCollector
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
+from smart_filter_workers.learning import dataset_export, register
+from smart_filter_workers.learning.examples import ExampleCollector
 
 SEGMENTATION, SMILE, EYES = TaskName.SEGMENTATION, TaskName.SMILE, TaskName.EYES
 EVERYWHERE = np.full((corrected_jobs.SIDE, corrected_jobs.SIDE), 255, np.uint8)
@@ -36,7 +37,7 @@ def a_collector(api: Api) -> ExampleCollector:
 def sweep(api: Api) -> None:
     """Run retention's task of each second."""
     bench = api.bench
-    retention = GarbageCollector(bench.worker_engine, bench.store, collecting=a_collector(api))
+    retention = collector(bench, collecting=a_collector(api))
     retention.learn()
     retention.remove_expired()
 
@@ -44,7 +45,7 @@ def sweep(api: Api) -> None:
 def built(api: Api, task: TaskName) -> Dataset:
     """Build a data set of the present corrections."""
     a_collector(api).collect(most=100)
-    made = feedback.build_dataset(api.bench.engine, api.bench.store, task)
+    made = register.build_dataset(api.bench.engine, api.bench.store, task)
     assert made is not None
     return made
 
@@ -140,7 +141,7 @@ def test_matte_that_leaves_people_out_on_purpose_is_not_collected(api: Api) -> N
 
     sweep(api)
 
-    assert feedback.build_dataset(api.bench.engine, api.bench.store, SEGMENTATION) is None
+    assert register.build_dataset(api.bench.engine, api.bench.store, SEGMENTATION) is None
     assert sum(built(api, SMILE).items.values()) == 1
 
 
@@ -206,7 +207,7 @@ def test_labels_of_eyes_become_patches_of_each(api: Api, tmp_path: Path) -> None
     assert [path.stem[-1] for path in folder.glob("*/open/*.png")] == ["R"]
     assert [path.stem[-1] for path in folder.glob("*/closed/*.png")] == ["L"]
     with pytest.raises(SetupFailed, match="no data set of smile"):
-        feedback.export_latest(api.bench.engine, api.bench.store, SMILE, tmp_path / "none")
+        register.export_latest(api.bench.engine, api.bench.store, SMILE, tmp_path / "none")
 
 
 def test_version_does_not_change_when_more_corrections_arrive(api: Api) -> None:
@@ -306,25 +307,19 @@ def test_correction_that_was_deleted_meanwhile_is_not_collected(api: Api) -> Non
     assert about_learning(api) == set()
 
 
-def test_feedback_commands(
-    api: Api,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    command = commands.on_servers(api.bench.settings, capsys, monkeypatch)
-    nothing = command.output("feedback", "build", "smile")
+def test_feedback_commands(api: Api, tmp_path: Path, owner_command: Command) -> None:
+    nothing = owner_command.output("feedback", "build", "smile")
     corrected_jobs.label(api, corrected_jobs.submit_finished(api), smile="huge")
 
-    made = command("feedback", "build", "smile")
-    listed = command("feedback", "list")["items"]
-    shown = command("feedback", "show", "smile", "1")
-    command("feedback", "export", "smile", "1", str(tmp_path / "out"))
-    full = command.output("feedback", "export", "smile", "1", str(tmp_path / "out"))
+    made = owner_command("feedback", "build", "smile")
+    listed = owner_command("feedback", "list")["items"]
+    shown = owner_command("feedback", "show", "smile", "1")
+    owner_command("feedback", "export", "smile", "1", str(tmp_path / "out"))
+    full = owner_command.output("feedback", "export", "smile", "1", str(tmp_path / "out"))
 
     assert "there are no corrections of smile with consent" in nothing
     assert listed == [made]
     assert [item["counts"] for item in shown["holds"]] == [{"huge": 1}]
     assert (tmp_path / "out" / "manifest.json").is_file()
     assert "is not empty: name a new folder" in full
-    assert "there is no data set smile 9" in command.output("feedback", "show", "smile", "9")
+    assert "there is no data set smile 9" in owner_command.output("feedback", "show", "smile", "9")

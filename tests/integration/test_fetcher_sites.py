@@ -84,15 +84,6 @@ def silent_after(said: bytes) -> Callable[[threading.Event], Iterable[bytes]]:
     return pieces
 
 
-def test_host_that_is_not_allowed_is_never_connected_to() -> None:
-    with a_site({"/": ok(b"a secret")}) as site:
-        for allow in ((), ("127.0.0.2", "10.0.0.0/8")):
-            with pytest.raises(PhotoUnreachable):
-                a_fetcher(allow=allow).fetch(f"{site.url}/")
-
-    assert site.requests == []
-
-
 @pytest.mark.parametrize(
     "said",
     [

@@ -119,9 +119,9 @@ def test_tenant_turns_emotions_off_and_back_to_the_servers_setting(
 ) -> None:
     command.status("tenants", "set", "tests", "--emotions", "off")
     listed = command.output("tenants", "list")
-    shown = [api.client.get("/v1/tenants/tests").json()["emotions"]]
+    shown = [api.read("/v1/tenants/tests")["emotions"]]
     command.status("tenants", "set", "tests", "--emotions", "default")
-    shown.append(api.client.get("/v1/tenants/tests").json()["emotions"])
+    shown.append(api.read("/v1/tenants/tests")["emotions"])
 
     assert shown == [False, None]
     assert "emotions false" in listed

@@ -14,7 +14,7 @@ from smart_filter_tests.stages import FACE
 from smart_filter_workers.runtime import runner
 from smart_filter_workers.runtime.claiming.large_photos import LargePhotos
 from smart_filter_workers.runtime.task import Task
-from smart_filter_workers.system.memory import MemoryLimit
+from smart_filter_workers.system.resources import MemoryLimit
 
 
 @pytest.fixture

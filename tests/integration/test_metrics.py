@@ -5,8 +5,6 @@ import re
 import httpx
 import pytest
 
-from smart_filter_shared.artifacts.backends import Backends
-from smart_filter_shared.ids import new_worker_id
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.operations import counters
 from smart_filter_shared.operations.counters import (
@@ -17,17 +15,15 @@ from smart_filter_shared.operations.counters import (
 )
 from smart_filter_shared.queue import fair_queueing, pauses, worker_registry
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import SENDER_ROLE, Worker
+from smart_filter_shared.queue.worker_registry import SENDER_ROLE
 from smart_filter_shared.telemetry.metrics import METRICS, MetricKind, WorkerStep
+from smart_filter_tests import maintenance
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.outages import without_table
-from smart_filter_tests.serving import Api, an_api, serve_api
+from smart_filter_tests.serving import Api, an_api_with
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
-from smart_filter_tests.unlocked_decoders import UnlockedDecoders
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
 PREPARED = (CounterName.ATTEMPTS, CounterName.BATCHES, CounterName.BATCHED)
@@ -47,15 +43,8 @@ def worker_counters() -> WorkerCounters:
 
 @pytest.fixture
 def sweeper(bench: Bench, worker_counters: WorkerCounters) -> Sweeper:
-    return Sweeper(
-        bench.worker_engine,
-        bench.doorbell,
-        # Leases expire even if the machine is so busy that a sweep comes late.
-        bench.settings.engine.model_copy(update={"heartbeat_seconds": 600.0}),
-        counters=worker_counters,
-        retention=GarbageCollector(bench.worker_engine, bench.store),
-        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
-    )
+    # Leases expire even if the machine is so busy that a sweep comes late.
+    return maintenance.sweeper(bench, worker_counters, heartbeat_seconds=600.0)
 
 
 def scraped(url: str) -> dict[str, float]:
@@ -93,11 +82,9 @@ def test_metrics_equal_those_of_the_table(api: Api, sweeper: Sweeper) -> None:
         )
         for what in (*WorkerStep, *CounterName)
     }
+    api.bench.announce(capability(FACE))
     with api.bench.transaction() as connection:
         counters.add(connection, everything)
-        worker_registry.record_heartbeat(
-            connection, Worker(new_worker_id(), "here", 1, [capability(FACE)], 1)
-        )
         fair_queueing.record_progress(
             connection, {capability(FACE): fair_queueing.Progress(0, 1, 1.0)}
         )
@@ -128,10 +115,8 @@ def test_metrics_equal_those_of_the_table(api: Api, sweeper: Sweeper) -> None:
 
 
 def test_counters_of_a_served_capability_begin_at_zero_before_its_first_stage(api: Api) -> None:
-    worker = Worker(new_worker_id(), "here", 1, [capability(FACE)], 1)
-    sender = Worker(new_worker_id(), "here", 2, [worker_registry.SENDER_ROLE], 1)
-    for one in (worker, sender):
-        api.bench.do(worker_registry.record_heartbeat, one)
+    for served in (capability(FACE), SENDER_ROLE):
+        api.bench.announce(served)
 
     seen = scraped(str(api.operators.base_url))
 
@@ -302,8 +287,7 @@ def write_due(bench: Bench) -> None:
 
 def test_deliveries_behind_a_slow_or_failing_receiver_are_not_late(bench: Bench) -> None:
     write_due(bench)
-    sender = Worker(new_worker_id(), "here", 1, (), 0, wanted=(SENDER_ROLE,))
-    bench.do(worker_registry.record_heartbeat, sender)
+    bench.announce(threads=0, wanted=(SENDER_ROLE,))
 
     assert 500 <= read(bench).webhook_lag_seconds < 6000
 
@@ -315,14 +299,14 @@ def test_failing_receiver_does_not_hide_that_no_sender_is_there(bench: Bench) ->
 
 
 def test_requests_are_counted_by_route_and_not_by_address(bench: Bench) -> None:
-    with serve_api(bench.settings) as site, an_api(site, bench) as fresh_api:
+    with an_api_with(bench) as fresh_api:
         for _ in range(3):
             fresh_api.job(fresh_api.submit())
         for number in range(3):
             fresh_api.client.get(f"/v1/nothing/{number}")
             fresh_api.client.get(f"/v1/jobs/{number}")
 
-        seen = scraped(site.operators_url)
+        seen = scraped(str(fresh_api.operators.base_url))
 
     counted = {
         name.removeprefix("smart_filter_request_seconds_count"): value

@@ -11,14 +11,14 @@ from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.operations import settlement
 from smart_filter_tests import aging, invariants
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
+from smart_filter_tests.maintenance import collector
 
 RETENTION_DAYS: Final = 20
 _DAY_SECONDS: Final = 24 * 3600.0
 # By the reason that keeps a record: a change of an ended job `:id`.
 HOLDS: Final = {
     "unfinished": "UPDATE jobs SET outcome = NULL, finished_at = NULL WHERE id = :id",
-    "unsettled": "UPDATE jobs SET settled = false WHERE id = :id",
+    "unsettled": "INSERT INTO unsettled_jobs VALUES (:id)",
     "results": "UPDATE jobs SET expired_at = NULL WHERE id = :id",
     "ended lately": "UPDATE jobs SET finished_at = now() WHERE id = :id",
     "object": """
@@ -67,9 +67,7 @@ BATCH_HOLDS: Final = {
 
 
 def delete_old(bench: Bench, *, days: float = RETENTION_DAYS) -> None:
-    GarbageCollector(
-        bench.worker_engine, bench.store, record_seconds=days * _DAY_SECONDS
-    ).delete_old_records()
+    collector(bench, record_seconds=days * _DAY_SECONDS).delete_old_records()
 
 
 def expire_all(connection: Connection) -> None:

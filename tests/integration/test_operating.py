@@ -10,26 +10,20 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, WorkerId
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.operations import counters, settlement, timeseries
 from smart_filter_shared.operations.counters import CounterKey, CounterName, CounterValue
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import Worker, WorkerState
+from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import audit_log
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.commands import Command
+from smart_filter_tests.maintenance import sweeper
 from smart_filter_tests.serving import Api
-from smart_filter_tests.unlocked_decoders import UnlockedDecoders
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
-from smart_filter_workers.maintenance.sweeper import Sweeper
-from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 PREPARE = capability(StageName.PREPARE)
 OTHER = Tenant("other")
@@ -42,8 +36,7 @@ def serve(
     state: WorkerState = WorkerState.READY,
 ) -> None:
     failed = {Capability("face.x"): "no weights"}
-    worker = Worker(bench.worker, "here", 7, capabilities, 2, failed, state=state)
-    bench.do(worker_registry.record_heartbeat, worker)
+    bench.announce(*capabilities, id=bench.worker, pid=7, threads=2, failed=failed, state=state)
     bench.execute("UPDATE sweeper SET swept_at = statement_timestamp()")
 
 
@@ -64,8 +57,8 @@ def known(series: list[int | None]) -> list[int]:
     return [one for one in series if one is not None]
 
 
-def fail_one(bench: Bench) -> JobId:
-    job_id = bench.submit()
+def fail_one(bench: Bench, *, tenant: Tenant = TENANT) -> JobId:
+    job_id = bench.submit(tenant=tenant)
     bench.work(WORKER.fail, bench.claim_one(StageName.PREPARE), BROKEN)
     return job_id
 
@@ -94,18 +87,8 @@ def sample(api: Api) -> None:
 
 
 def a_new_worker_sweeps(bench: Bench) -> None:
-    retention = GarbageCollector(bench.worker_engine, bench.store)
-    engine = bench.settings.engine
-    new = Sweeper(
-        bench.worker_engine,
-        bench.doorbell,
-        engine,
-        counters=WorkerCounters(),
-        retention=retention,
-        pictures=IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders()),
-    )
     bench.execute("UPDATE sweeper SET swept_at = now() - interval '2 s'")
-    assert new.sweep()
+    assert sweeper(bench).sweep()
 
 
 def operator_actions(api: Api, what: WorkerStep | CounterName, times: int) -> None:
@@ -114,7 +97,7 @@ def operator_actions(api: Api, what: WorkerStep | CounterName, times: int) -> No
 
 def test_operators_alone_see_the_service(api: Api) -> None:
     tenants_own = api.headers(Scope.SUBMIT, Scope.READ, Scope.ADMIN)
-    paths: dict[str, Any] = api.client.get("/openapi.json").json()["paths"]
+    paths: dict[str, Any] = api.read("/openapi.json")["paths"]
     tried = [
         (method, re.sub(r"{\w+}", "x", path))
         for path, methods in paths.items()
@@ -195,6 +178,80 @@ def test_queue_or_worker_is_stopped_and_resumed(api: Api) -> None:
         ("queue_resumed", PREPARE),
         ("worker_drained", str(api.bench.worker)),
         ("worker_resumed", str(api.bench.worker)),
+    ]
+
+
+def act_by_command(command: Command, worker: str, tenant: Tenant) -> None:
+    key_id = command("keys", "create", "--tenant", tenant, "--scopes", "read")["key_id"]
+    command("keys", "revoke", key_id)
+    for word in ("pause", "pause", "resume", "resume"):
+        command("queues", word, PREPARE)
+    for word in ("drain", "resume"):
+        command("workers", word, worker)
+    for word in ("redrive", "cancel"):
+        command("jobs", word, "--tenant", tenant)
+    command("tenants", "set", tenant, "--emotions", "off")
+
+
+def act_over_http(api: Api, worker: str, tenant: Tenant) -> None:
+    headers = api.headers(Scope.ADMIN, Scope.OPERATOR, tenant=OPERATOR)
+
+    def call(method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        answer = api.operators.request(method, path, headers=headers, json=body)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    key_id = call("POST", "/v1/keys", {"tenant": tenant, "scopes": ["read"]})["key_id"]
+    call("DELETE", f"/v1/keys/{key_id}")
+    for method in ("PUT", "PUT", "DELETE", "DELETE"):
+        call(method, f"/v1/operator/queues/{PREPARE}/pause")
+    for method in ("PUT", "DELETE"):
+        call(method, f"/v1/operator/workers/{worker}/drain")
+    for word in ("redrive", "cancel"):
+        call("POST", f"/v1/operator/tenants/{tenant}/{word}")
+    call("PATCH", f"/v1/tenants/{tenant}", {"emotions": False})
+
+
+def test_command_line_and_http_leave_the_same_lines_in_the_log(api: Api, command: Command) -> None:
+    serve(api.bench)
+    worker, tenant = str(api.bench.worker), Tenant(f"door-{uuid.uuid4().hex[:12]}")
+
+    fail_one(api.bench, tenant=tenant)
+    first = newest_line(api.bench)
+    act_by_command(command, worker, tenant)
+    by_command = lines_after(api.bench, first, tenant)
+    fail_one(api.bench, tenant=tenant)
+    second = newest_line(api.bench)
+    act_over_http(api, worker, tenant)
+
+    assert lines_after(api.bench, second, tenant) == by_command
+    assert [event for owner, event, _, _ in by_command if owner == OPERATOR] == [
+        *("key_issued", "key_revoked", "queue_paused", "queue_resumed"),
+        *("worker_drained", "worker_resumed", "jobs_redriven", "jobs_canceled", "tenant_changed"),
+    ]
+
+
+def newest_line(bench: Bench) -> int:
+    return int(bench.scalar("SELECT coalesce(max(id), 0) FROM audit_events"))
+
+
+def lines_after(
+    bench: Bench, number: int, tenant: Tenant
+) -> list[tuple[str, str, str | None, int]]:
+    """Return owner, event, subject and count of new lines; the id of a key is left out."""
+    rows = bench.rows(
+        """
+            SELECT tenant, event, subject, count FROM audit_events
+            WHERE id > :number AND tenant IN (:operator, :tenant) AND event <> 'key_refused'
+            ORDER BY id
+        """,
+        number=number,
+        operator=OPERATOR,
+        tenant=tenant,
+    )
+    return [
+        (owner, event, None if event.startswith("key_") else subject, count)
+        for owner, event, subject, count in rows
     ]
 
 
@@ -407,9 +464,8 @@ def test_worker_is_shown_with_the_stages_it_runs(bench: Bench, command: Command)
 def test_unambiguous_prefix_of_a_workers_id_is_enough(bench: Bench, command: Command) -> None:
     mine = bench.worker.hex
     others = [WorkerId(uuid.UUID(mine[:8] + end * 24)) for end in "12"]
-    with bench.transaction() as connection:
-        for other in others:
-            worker_registry.record_heartbeat(connection, Worker(other, "here", 8, [PREPARE], 1))
+    for other in others:
+        bench.announce(PREPARE, id=other)
 
     reply = command("workers", "drain", str(others[0])[:13])
 

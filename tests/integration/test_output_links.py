@@ -12,12 +12,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from smart_filter_api.auth.link_signer import LinkSigner
-from smart_filter_api.auth.output_links import LinkTarget
+from smart_filter_api.auth.links import LinkSigner, LinkTarget
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.outages import unreadable_table, wait_until
-from smart_filter_tests.serving import Api, a_photo, an_api, serve_with
+from smart_filter_tests.serving import Api, a_photo, an_api_with, serve_with
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import run_stages, run_whole_job
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
@@ -57,7 +56,7 @@ def refusal(answer: httpx.Response) -> tuple[int, str, dict[str, Any]]:
 
 def test_link_opens_an_output_without_a_key_until_it_ends(api: Api) -> None:
     job_id = run_whole_job(api)
-    job = api.client.get(f"/v1/jobs/{job_id}", params={"expires_in": 600}).json()
+    job = api.read(f"/v1/jobs/{job_id}", params={"expires_in": 600})
 
     answer = opened(job["output_links"]["image"])
 
@@ -91,7 +90,7 @@ def test_lists_events_and_webhooks_have_links_that_open(api: Api) -> None:
         send_due(api.bench)
     (got,) = receiver.got
     posted = json.loads(got.body)["data"]["output_links"]["image"]
-    (listed,) = api.client.get("/v1/jobs", params={"expires_in": 600}).json()["items"]
+    (listed,) = api.read("/v1/jobs", params={"expires_in": 600})["items"]
     with api.client.stream("GET", f"/v1/jobs/{job_id}/events") as stream:
         followed = [line for line in stream.iter_lines() if "output_links" in line][-1]
 
@@ -217,7 +216,7 @@ def test_download_is_saved_under_a_harmless_name(api: Api, download: str, dispos
 
 def test_documents_of_a_job_are_saved_next_to_its_image(api: Api) -> None:
     job_id = run_whole_job(api, outputs="image,faces")
-    job = api.client.get(f"/v1/jobs/{job_id}", params={"download": "beach"}).json()
+    job = api.read(f"/v1/jobs/{job_id}", params={"download": "beach"})
 
     answer = opened(job["output_links"]["faces"])
 
@@ -255,26 +254,26 @@ def test_signature_is_not_logged(api: Api) -> None:
 
 def test_links_have_the_public_url_and_survive_a_new_key(bench: Bench) -> None:
     old, new = "o" * 32, "n" * 32
-    with serve_with(bench, SMART_FILTER_SECRETS_KEY=old) as site, an_api(site, bench) as api:
+    with an_api_with(bench, SMART_FILTER_SECRETS_KEY=old) as api:
         job_id = run_whole_job(api)
         link = link_of(api, job_id)
     rotated = {"SMART_FILTER_SECRETS_KEY": f"{new},{old}", "SMART_FILTER_PUBLIC_URL": PUBLIC}
-    with serve_with(bench, **rotated) as site, an_api(site, bench) as api:
+    with an_api_with(bench, **rotated) as api:
         fresh = link_of(api, job_id)
         path = urlsplit(link)._replace(scheme="", netloc="").geturl()
 
         assert fresh.startswith(f"{PUBLIC}/v1/jobs/")
-        assert opened(site.url + path).content == OUTPUT
-        assert opened(fresh.replace(PUBLIC, site.url)).content == OUTPUT
+        assert opened(api.url + path).content == OUTPUT
+        assert opened(fresh.replace(PUBLIC, api.url)).content == OUTPUT
     with serve_with(bench, SMART_FILTER_SECRETS_KEY=new) as site:
         assert refusal(opened(site.url + path))[:2] == (403, "link_invalid")
 
 
 def test_jobs_have_no_links_without_a_secrets_key(bench: Bench) -> None:
-    with serve_with(bench) as site, an_api(site, bench) as api:
+    with an_api_with(bench) as api:
         job_id = run_whole_job(api)
         job = api.job(job_id)
-        answer = opened(f"{site.url}{job['outputs']['image']}?expires=1&signature=a")
+        answer = opened(f"{api.url}{job['outputs']['image']}?expires=1&signature=a")
 
     assert (job["output_links"], job["output_links_expire_at"]) == ({}, None)
     assert refusal(answer)[:2] == (403, "link_invalid")
@@ -298,7 +297,7 @@ def test_lifetime_is_the_requested_one_else_the_jobs_else_the_tenants(api: Api) 
 
     assert changed.json()["link_seconds"] == 2 * DAY
     assert lifetimes == [0, 2, 3]
-    wished = api.client.get(f"/v1/jobs/{of_job}", params={"expires_in": 5 * DAY}).json()
+    wished = api.read(f"/v1/jobs/{of_job}", params={"expires_in": 5 * DAY})
     assert round(lifetime(wished)) == 5
 
 

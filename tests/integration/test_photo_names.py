@@ -1,21 +1,16 @@
 """The name of a photo's file: kept from every kind of request, shown, and used for downloads."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.responses import output as responses_output
-from smart_filter_client import Client
 from smart_filter_tests.batches import KEEP, PHOTO, batch, items, submit
-from smart_filter_tests.bench import Bench
-from smart_filter_tests.commands import on_servers
+from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import derive, run_stages
-from smart_filter_tests.webhook_receiver import a_receiver, send_due
 
 NAME = 'Вася, "лето" 👩‍👩‍👧.jpg'
 NAMES = ("p {n}", "p {n}", "same", "same")
@@ -35,9 +30,9 @@ def sent(api: Api, name: str | None, **fields: str) -> dict[str, object]:
 def test_name_of_the_file_is_shown_by_the_job_and_in_lists(api: Api) -> None:
     job = sent(api, NAME, **{"metadata.order": "17"})
 
-    [listed] = api.client.get("/v1/jobs", params={"view": "summary"}).json()["items"]
+    [listed] = api.read("/v1/jobs", params={"view": "summary"})["items"]
     assert job["photo_name"] == listed["photo_name"] == NAME
-    assert api.client.get(f"/v1/jobs/{job['id']}").json()["photo_name"] == NAME
+    assert api.read(f"/v1/jobs/{job['id']}")["photo_name"] == NAME
     assert job["metadata"] == {"order": "17"}
 
 
@@ -48,52 +43,26 @@ def test_field_names_a_photo_better_than_its_part(api: Api) -> None:
 
 def test_json_batches_and_derived_jobs_keep_the_name(api: Api) -> None:
     document = {"photo_base64": PHOTO, "photo_name": NAME, "recipe": KEEP}
-    single = api.client.post("/v1/jobs", json=document).json()
+    single = api.create("/v1/jobs", json=document)
     run_stages(api, PREPARE, COMPOSITE)
     many = submit(api, {"items": items(1, photo_name=NAME)})
     member = batch(api, many["id"])["items"][0]["job_id"]
     derived = derive(api, single["id"], recipe={"quality": 80})
 
     assert single["photo_name"] == NAME
-    assert api.client.get(f"/v1/jobs/{member}").json()["photo_name"] == NAME
+    assert api.read(f"/v1/jobs/{member}")["photo_name"] == NAME
     assert derived["photo_name"] == NAME
 
 
 def test_same_photo_under_another_name_is_the_same_request(api: Api) -> None:
     headers = {"Idempotency-Key": "one"}
     first, second = (
-        api.client.post("/v1/jobs", files={"photo": (name, a_photo())}, headers=headers).json()
+        api.create("/v1/jobs", files={"photo": (name, a_photo())}, headers=headers)
         for name in ("a.jpg", "b.jpg")
     )
 
     assert second["id"] == first["id"]
     assert second["photo_name"] == "a.jpg"
-
-
-def test_client_for_python_sends_the_name_of_a_file(api: Api, tmp_path: Path) -> None:
-    photo = tmp_path / NAME
-    photo.write_bytes(a_photo())
-
-    with Client(api.url, api.key(*Scope)) as client:
-        job = client.submit(photo)
-        unnamed = client.submit(photo.read_bytes())
-        batched = client.submit_batch([photo])
-        [member] = batched.items
-        assert member.job_id is not None
-        assert client.job(member.job_id).photo_name == NAME
-
-    assert job.photo_name == NAME
-    assert unnamed.photo_name is None
-
-
-def test_webhook_carries_the_name(api: Api) -> None:
-    with a_receiver() as receiver:
-        sent(api, NAME, webhook_url=receiver.url, background="keep")
-        run_stages(api, PREPARE, COMPOSITE)
-        send_due(api.bench)
-
-    [got] = receiver.got
-    assert json.loads(got.body)["data"]["photo_name"] == NAME
 
 
 @pytest.mark.parametrize(
@@ -135,41 +104,27 @@ def test_own_background_is_named_without_its_owner(
 
 
 def test_command_saves_under_the_name_of_the_recipe_and_replaces_nothing(
-    api: Api,
-    tmp_path: Path,
-    bench: Bench,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    api: Api, tmp_path: Path, remote_command: Command
 ) -> None:
     job = sent(api, "Вася.jpg", background="keep", filename="{name}-{n}-{background}")
     run_stages(api, PREPARE, COMPOSITE)
-    command = on_servers(bench.settings, capsys, monkeypatch)
-    monkeypatch.setenv("SMART_FILTER_URL", api.url)
-    monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(*Scope))
     wish = ("jobs", "download", str(job["id"]), "--output", "image", "-o", f"{tmp_path}/out/")
 
-    assert command.output(*wish) == f"{tmp_path}/out/Вася-1-keep.png\n"
-    assert "exists already" in command.output(*wish)
+    assert remote_command.output(*wish) == f"{tmp_path}/out/Вася-1-keep.png\n"
+    assert "exists already" in remote_command.output(*wish)
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["Вася-1-keep.png"]
 
 
 def test_command_counts_the_jobs_of_one_call(
-    api: Api,
-    tmp_path: Path,
-    bench: Bench,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    api: Api, tmp_path: Path, remote_command: Command
 ) -> None:
     jobs = [str(sent(api, "a.jpg", background="keep", filename=name)["id"]) for name in NAMES]
     for _ in jobs:
         run_stages(api, PREPARE, COMPOSITE)
-    command = on_servers(bench.settings, capsys, monkeypatch)
-    monkeypatch.setenv("SMART_FILTER_URL", api.url)
-    monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(*Scope))
     wish = ("jobs", "download", *jobs, "gone", "--output", "image", "-o", f"{tmp_path}/out/")
 
-    first = command.output(*wish)
-    second = command.output(*wish, "--force", "--json")
+    first = remote_command.output(*wish)
+    second = remote_command.output(*wish, "--force", "--json")
 
     names = ["p 1.png", "p 2.png", "same.png"]
     for said in (first, second):
@@ -177,29 +132,22 @@ def test_command_counts_the_jobs_of_one_call(
         assert f"{jobs[3]}: {tmp_path}/out/same.png is another job's" in said
         assert "smart-filter: gone: " in said
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == names
-    assert command.status(*wish) == 1
+    assert remote_command.status(*wish) == 1
 
 
 def test_command_names_files_after_their_photos_and_counts_up(
-    api: Api,
-    tmp_path: Path,
-    bench: Bench,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    api: Api, tmp_path: Path, remote_command: Command
 ) -> None:
     names = ("-beach: 1.jpg", "-beach: 1.jpg", None)
     fields = {"background": "keep", "outputs": "image,rating"}
     jobs = [str(sent(api, name, **fields)["id"]) for name in names]
     for _ in jobs:
         run_stages(api, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
-    command = on_servers(bench.settings, capsys, monkeypatch)
-    monkeypatch.setenv("SMART_FILTER_URL", api.url)
-    monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(*Scope))
     wish = ("jobs", "download", *jobs, "-o", f"{tmp_path}/out/")
 
-    first = command.output(*wish)
-    again = command.output(*wish, "--force")
-    other = command.output(*wish[:3], "--output", "rating", *wish[-2:])
+    first = remote_command.output(*wish)
+    again = remote_command.output(*wish, "--force")
+    other = remote_command.output(*wish[:3], "--output", "rating", *wish[-2:])
 
     places = [f"{tmp_path}/out/{stem}.smart-filter" for stem in ("beach 1", "beach 1-2", jobs[2])]
     assert first == again == "".join(f"{place}.png\n" for place in places)

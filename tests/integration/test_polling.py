@@ -10,10 +10,8 @@ from structlog.testing import capture_logs
 from smart_filter_shared.config import NO_BROKER
 from smart_filter_shared.config.settings import BrokerSettings
 from smart_filter_shared.doorbell import queue_name
-from smart_filter_shared.ids import JobId, new_worker_id
-from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.ids import JobId
 from smart_filter_shared.queue.states import StageState
-from smart_filter_shared.queue.worker_registry import Worker
 from smart_filter_tests import broker_faults, face_worker
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.face_worker import FaceWorker
@@ -67,8 +65,7 @@ def test_turns_of_rings_and_polls_are_no_more_than_the_threads(worker: FaceWorke
 
 def test_worker_polls_half_as_often_next_to_an_idle_one(worker: FaceWorker) -> None:
     alone = worker.turns.pause_seconds
-    other = Worker(new_worker_id(), "elsewhere", 1, worker.services.serving.capabilities, 1)
-    worker.bench.do(worker_registry.record_heartbeat, other)
+    worker.bench.announce(*worker.services.serving.capabilities, host="elsewhere")
     worker.services.heartbeat.beat()
 
     assert (alone, worker.turns.pause_seconds) == (POLL_SECONDS, SHARED_POLL_SECONDS)

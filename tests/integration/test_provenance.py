@@ -15,13 +15,13 @@ from smart_filter_tests import certificates
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
 from smart_filter_tests.patience import PATIENCE_SECONDS
-from smart_filter_tests.serving import Api, a_photo, an_api, serve_with
+from smart_filter_tests.serving import Api, a_photo, an_api_with, refusal_of
 
 
 def test_without_a_certificate_the_field_is_refused_at_submission(api: Api) -> None:
     answer = api.post(a_photo(), {"background": "keep", "provenance": "c2pa"})
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
+    assert refusal_of(answer) == (422, "not_available")
     (error,) = answer.json()["errors"]
     assert error["pointer"] == "/provenance"
     assert f"{CERTIFICATE} and {KEY}" in error["detail"]
@@ -31,10 +31,7 @@ def test_without_a_certificate_the_field_is_refused_at_submission(api: Api) -> N
 def test_with_a_certificate_the_field_is_accepted_and_shown(bench: Bench) -> None:
     certificate, _ = certificates.a_pair()
     # The API needs no key.
-    with (
-        serve_with(bench, **{CERTIFICATE: certificate}) as site,
-        an_api(site, bench) as signing,
-    ):
+    with an_api_with(bench, **{CERTIFICATE: certificate}) as signing:
         job = signing.job(signing.submit(background="keep", provenance="c2pa"))
         plain = signing.job(signing.submit(background="keep"))
 

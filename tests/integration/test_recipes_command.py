@@ -15,7 +15,7 @@ from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.stock.descriptions import Description
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.commands import Command, on_servers
+from smart_filter_tests.commands import Command
 from smart_filter_tests.picture_worker import picture_worker
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.serving import Api, a_photo
@@ -36,17 +36,10 @@ def keep(bench: Bench, name: str, *, is_logo: bool = False, mode: str = "RGB") -
 
 
 @pytest.fixture
-def recipes(
-    api: Api,
-    bench: Bench,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Command:
+def recipes(owner_command: Command, remote_command: Command) -> Command:
     """The command line of an administrator, on the servers with the rights of their owner."""
-    command = on_servers(bench.settings, capsys, monkeypatch)
-    monkeypatch.setenv("SMART_FILTER_URL", api.url)
-    monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(*Scope))
-    return command
+    del owner_command
+    return remote_command
 
 
 def as_tenant(api: Api, monkeypatch: pytest.MonkeyPatch, tenant: Tenant) -> None:
@@ -54,7 +47,7 @@ def as_tenant(api: Api, monkeypatch: pytest.MonkeyPatch, tenant: Tenant) -> None
 
 
 def saved(api: Api, name: str) -> Any:  # noqa: ANN401 - JSON
-    return api.client.get(f"/v1/recipes/{name}").json()["recipe"]
+    return api.read(f"/v1/recipes/{name}")["recipe"]
 
 
 def test_options_are_saved_listed_and_deleted(api: Api, recipes: Command) -> None:

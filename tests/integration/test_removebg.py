@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.auth.refusal_log import RefusalLog
+from smart_filter_api.auth.security_log import RefusalLog
 from smart_filter_api.intake.body import PhotoRequest, SpooledPicture
 from smart_filter_api.removebg import coalescing
 from smart_filter_api.removebg.coalescing import Waiter
@@ -254,7 +254,7 @@ def test_unknown_key_is_answered_literally(api: Api, path: str, headers: dict[st
 def test_key_without_the_scope_is_refused(api: Api, kind: str) -> None:
     key = api.key(Scope.READ)
     if kind == "of a device":
-        key = api.client.post("/v1/tokens", json={"scopes": ["submit"]}).json()["key"]
+        key = api.create("/v1/tokens", json={"scopes": ["submit"]})["key"]
 
     answer = httpx.post(
         f"{api.url}/v1.0/removebg",
@@ -331,7 +331,7 @@ def impatient(impatient_site: Site, bench: Bench) -> Iterator[RemoveBgClient]:
 
 
 def states(client: RemoveBgClient) -> list[str]:
-    return [job["state"] for job in client.api.client.get("/v1/jobs").json()["items"]]
+    return [job["state"] for job in client.api.read("/v1/jobs")["items"]]
 
 
 def request_row(client: RemoveBgClient) -> Waiter:

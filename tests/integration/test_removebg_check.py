@@ -12,36 +12,29 @@ from smart_filter_tests.removebg_service import Service, a_cutout, a_service
 from smart_filter_tests.web import Answer, a_site, answer, ok, redirect
 
 KEY = "sf_live_a-key-of-the-test"
-ACCOUNT = ok(
-    json.dumps({"data": {"attributes": {"credits": {"total": 7}}}}).encode(),
-    X__RateLimit__Limit="500",
-)
 READY = ok(b'{"status":"ok","degraded":[]}')
 
 
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(capsys)
-
-
-def failures(command: Command, answers: dict[str, Answer], *, status: int = 1) -> dict[str, Any]:
+def failures(
+    local_command: Command, answers: dict[str, Answer], *, status: int = 1
+) -> dict[str, Any]:
     """Check a site; return its failed findings by name."""
     with a_site(answers) as site:
         arguments = ("removebg", "check", "--url", site.url, "--key", KEY, "--json")
-        written = command.output(*arguments)
-        assert command.status(*arguments) == status
+        written = local_command.output(*arguments)
+        assert local_command.status(*arguments) == status
     assert KEY not in written
     found = json.loads(written)["findings"]
     return {one["what"]: one for one in found if one["level"] == "fail"}
 
 
-def test_server_that_is_not_there_has_a_status_of_its_own(command: Command) -> None:
+def test_server_that_is_not_there_has_a_status_of_its_own(local_command: Command) -> None:
     with a_site() as site:
         url = site.url  # closed after the block
 
     arguments = ("removebg", "check", "--url", url, "--key", KEY)
-    assert command.status(*arguments) == 3
-    line = command.output(*arguments)
+    assert local_command.status(*arguments) == 3
+    line = local_command.output(*arguments)
     assert line.startswith("fail  server")
     assert "smart-filter up" in line
     assert line.count("\n") == 1
@@ -58,8 +51,8 @@ def test_server_that_is_not_there_has_a_status_of_its_own(command: Command) -> N
     ],
     ids=["page", "nested", "not found", "redirect", "no HTTP"],
 )
-def test_other_server_is_recognized(command: Command, ready: bytes, remedy: str) -> None:
-    failed = failures(command, {"/livez": ready}, status=3)
+def test_other_server_is_recognized(local_command: Command, ready: bytes, remedy: str) -> None:
+    failed = failures(local_command, {"/livez": ready}, status=3)
 
     assert set(failed) == {"server"}
     assert remedy in failed["server"]["fix"]
@@ -68,18 +61,18 @@ def test_other_server_is_recognized(command: Command, ready: bytes, remedy: str)
 @pytest.mark.parametrize(
     "account", [answer(403), answer(500, b"oops"), ok(b'{"data": null}'), ok(b"\xff\xfe")]
 )
-def test_wrong_account_ends_the_check(command: Command, account: bytes) -> None:
-    failed = failures(command, {"/livez": READY, "/v1.0/account": account})
+def test_wrong_account_ends_the_check(local_command: Command, account: bytes) -> None:
+    failed = failures(local_command, {"/livez": READY, "/v1.0/account": account})
 
     assert set(failed) == {"key"}
 
 
-def test_spent_credits_and_low_limits_are_shown(command: Command) -> None:
+def test_spent_credits_and_low_limits_are_shown(local_command: Command) -> None:
     spent = ok(
         b'{"data": {"attributes": {"credits": {"total": 0}}}}', X__RateLimit__Limit="9" * 5000
     )
 
-    failed = failures(command, {"/livez": READY, "/v1.0/account": spent})
+    failed = failures(local_command, {"/livez": READY, "/v1.0/account": spent})
 
     assert "--megapixels-per-day 0" in failed["credits"]["fix"]
     assert "rate limit" in failed
@@ -91,35 +84,38 @@ def service() -> Iterator[Service]:
         yield service
 
 
-def findings(command: Command, service: Service) -> dict[str, Any]:
+def findings(local_command: Command, service: Service) -> dict[str, Any]:
     """Check a service; return its findings by name."""
     arguments = ("removebg", "check", "--url", service.url, "--key", KEY, "--json")
     return {
-        finding["what"]: finding for finding in json.loads(command.output(*arguments))["findings"]
+        finding["what"]: finding
+        for finding in json.loads(local_command.output(*arguments))["findings"]
     }
 
 
-def test_proxy_that_refuses_large_bodies_is_named(command: Command, service: Service) -> None:
+def test_proxy_that_refuses_large_bodies_is_named(local_command: Command, service: Service) -> None:
     service.failures = [413]
 
-    found = findings(command, service)
+    found = findings(local_command, service)
 
     assert "client_max_body_size" in found["size limits"]["fix"]
     assert found["people"]["level"] == "ok"
 
 
 def test_connection_that_breaks_during_the_upload_is_named(
-    command: Command, service: Service
+    local_command: Command, service: Service
 ) -> None:
     service.failures = [0]
 
-    assert "client_max_body_size" in findings(command, service)["size limits"]["fix"]
+    assert "client_max_body_size" in findings(local_command, service)["size limits"]["fix"]
 
 
-def test_portrait_is_sent_again_while_models_are_loaded(command: Command, service: Service) -> None:
+def test_portrait_is_sent_again_while_models_are_loaded(
+    local_command: Command, service: Service
+) -> None:
     service.failures = [400, 503]
 
-    found = findings(command, service)
+    found = findings(local_command, service)
 
     assert found["people"]["level"] == "ok"
     first, second = (body.partition(b"\xff\xd8")[2][:10_000] for body in service.photos[1:3])
@@ -136,14 +132,14 @@ def test_portrait_is_sent_again_while_models_are_loaded(command: Command, servic
     ],
 )
 def test_photo_of_a_thing_that_is_refused_gets_the_remedy_that_helps(
-    command: Command, service: Service, fault: str, remedy: str
+    local_command: Command, service: Service, fault: str, remedy: str
 ) -> None:
     detail = f"other subjects need the model isnet: {fault}"
     error = {"code": "unknown_foreground", "title": "Could not identify", "detail": detail}
     service.content = json.dumps({"errors": [error]}).encode()
     service.failures = [400, 200, 400]
 
-    found = findings(command, service)["things"]
+    found = findings(local_command, service)["things"]
 
     assert found["level"] == "warn"
     assert remedy in found["fix"]
@@ -164,7 +160,7 @@ def test_photo_of_a_thing_that_is_refused_gets_the_remedy_that_helps(
     ],
 )
 def test_portrait_with_a_wrong_answer_fails(
-    command: Command,
+    local_command: Command,
     service: Service,
     headers: dict[str, str | None],
     content: bytes,
@@ -174,7 +170,7 @@ def test_portrait_with_a_wrong_answer_fails(
     service.headers = {name: value for name, value in changed.items() if value is not None}
     service.content = content
 
-    found = findings(command, service)
+    found = findings(local_command, service)
 
     assert found["people"]["level"] == "fail"
     assert fault in found["people"]["said"]
@@ -192,16 +188,16 @@ def test_portrait_with_a_wrong_answer_fails(
         ("--ca", "/nonexistent"),
     ],
 )
-def test_wrong_options_are_wrong_usage(command: Command, arguments: tuple[str, ...]) -> None:
-    line = command.usage_error("removebg", "check", *arguments)
+def test_wrong_options_are_wrong_usage(local_command: Command, arguments: tuple[str, ...]) -> None:
+    line = local_command.usage_error("removebg", "check", *arguments)
 
     assert "secret" not in line
     assert "Evil" not in line
 
 
-def test_missing_key_says_how_to_make_one(command: Command) -> None:
+def test_missing_key_says_how_to_make_one(local_command: Command) -> None:
     with a_site({"/livez": READY}) as site:
-        written = command.output("removebg", "check", "--url", site.url)
+        written = local_command.output("removebg", "check", "--url", site.url)
 
     assert "fail  key" in written
     assert "smart-filter keys create" in written

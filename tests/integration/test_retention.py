@@ -23,6 +23,7 @@ from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.webhooks import outbox
 from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.maintenance import collector
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 KEEP_BACKGROUND = Recipe(background=Background(BackgroundKind.KEEP))
@@ -78,7 +79,7 @@ class StoredFiles:
 
 @pytest.fixture
 def files(bench: Bench) -> StoredFiles:
-    return StoredFiles(bench, GarbageCollector(bench.worker_engine, bench.store))
+    return StoredFiles(bench, collector(bench))
 
 
 def test_artifact_is_readable_by_its_tenant_until_it_is_marked(files: StoredFiles) -> None:
@@ -114,11 +115,11 @@ def test_file_that_a_killed_writer_has_left_is_removed(bench: Bench, tmp_path: P
     draft = draft.with_name(".0123456789abcdef")
     draft.parent.mkdir(parents=True)
     draft.write_bytes(b"byt")
-    collector = GarbageCollector(bench.worker_engine, store)
+    garbage = GarbageCollector(bench.worker_engine, store)
 
-    fresh = collector.clear_unreferenced(older_than=HOUR)
+    fresh = garbage.clear_unreferenced(older_than=HOUR)
     assert draft.exists()
-    old = collector.clear_unreferenced(older_than=NOW)
+    old = garbage.clear_unreferenced(older_than=NOW)
 
     assert (fresh, old) == (0, 1)
     assert not draft.exists()
@@ -253,10 +254,6 @@ def lag_seconds(bench: Bench) -> float:
     return bench.do(retention.lag_seconds)
 
 
-def a_retention(bench: Bench) -> GarbageCollector:
-    return GarbageCollector(bench.worker_engine, bench.store)
-
-
 def test_claimed_page_is_not_given_to_another_process(bench: Bench) -> None:
     expired(bench, finished(bench), 10)
 
@@ -278,10 +275,10 @@ def test_page_of_a_killed_process_is_removed_when_its_lease_ends(bench: Bench) -
         retention.mark_expired(killed, most=PAGE)
         retention.claim(killed, most=PAGE)
 
-    before = a_retention(bench).remove_expired()
+    before = collector(bench).remove_expired()
     left = {one.key for one in bench.store.stored()}
     end_leases(bench)
-    after = a_retention(bench).remove_expired()
+    after = collector(bench).remove_expired()
 
     assert (before, left, after) == (0, set(written), 5)
     assert (rows(bench), list(bench.store.stored())) == (0, [])
@@ -293,11 +290,11 @@ def test_object_that_storage_does_not_remove_keeps_its_row(bench: Bench) -> None
     # To this server a key that is a prefix of others is a folder, which it does not remove.
     stored(bench, [*written[:4], f"{written[4]}/below"])
 
-    removed = a_retention(bench).remove_expired()
-    again = a_retention(bench).remove_expired()
+    removed = collector(bench).remove_expired()
+    again = collector(bench).remove_expired()
     bench.store.remove(f"{written[4]}/below")
     end_leases(bench)
-    last = a_retention(bench).remove_expired()
+    last = collector(bench).remove_expired()
 
     assert (removed, again, last) == (4, 0, 1)
     assert (rows(bench), list(bench.store.stored())) == (0, [])
@@ -314,7 +311,7 @@ def test_removal_during_an_outage_marks_one_page_and_catches_up(bench: Bench) ->
         end_leases(bench)
 
     assert rows(bench, "marked_at IS NOT NULL") == PAGE
-    assert a_retention(bench).remove_expired() == 3 * PAGE
+    assert collector(bench).remove_expired() == 3 * PAGE
 
 
 def test_rows_of_every_kind_are_removed_until_less_than_a_page_is_left(bench: Bench) -> None:
@@ -335,7 +332,7 @@ def test_rows_of_every_kind_are_removed_until_less_than_a_page_is_left(bench: Be
         days=outbox.KEPT_DAYS + 1,
     )
 
-    a_retention(bench).remove_expired()
+    collector(bench).remove_expired()
 
     for table in ("requests", "deliveries"):
         assert bench.scalar(f"SELECT count(*) FROM {table}") == 0
@@ -356,7 +353,7 @@ def test_turn_without_rows_removes_objects_alone(bench: Bench) -> None:
         days=outbox.KEPT_DAYS + 1,
     )
 
-    removed = a_retention(bench).remove_expired(rows=False)
+    removed = collector(bench).remove_expired(rows=False)
 
     assert removed == 1
     assert bench.scalar("SELECT count(*) FROM deliveries") == 1
@@ -364,7 +361,7 @@ def test_turn_without_rows_removes_objects_alone(bench: Bench) -> None:
 
 def test_unfinished_round_continues_at_once(bench: Bench) -> None:
     expired(bench, finished(bench), PAGES_A_TURN * PAGE + 1)
-    keeper = a_retention(bench)
+    keeper = collector(bench)
     stopping = threading.Event()
     running = threading.Thread(target=keeper.run, args=(stopping,))
 
@@ -392,7 +389,7 @@ def test_needed_artifact_is_removed_soon_after_its_job_has_ended(bench: Bench) -
     job_id = bench.submit()
     (key,) = expired(bench, job_id, 1)
     stored(bench, [key])
-    a_retention(bench).remove_expired()
+    collector(bench).remove_expired()
     with bench.transaction() as connection:
         given_out = retention.is_available(connection, TENANT, key)
         still_there = retention.is_unmarked(connection, TENANT, key)
@@ -402,7 +399,7 @@ def test_needed_artifact_is_removed_soon_after_its_job_has_ended(bench: Bench) -
         "UPDATE artifacts SET expires_at = expires_at - :time",
         time=dt.timedelta(seconds=MAX_RECHECK_SECONDS),
     )
-    removed = a_retention(bench).remove_expired()
+    removed = collector(bench).remove_expired()
 
     assert (given_out, still_there, removed) == (False, True, 1)
 
@@ -411,7 +408,7 @@ def test_held_artifacts_beyond_a_page_do_not_hide_removable_ones(bench: Bench) -
     expired(bench, bench.submit(), PAGE + 1, ago=2 * HOUR)
     expired(bench, finished(bench), 3)
 
-    assert a_retention(bench).remove_expired() == 3
+    assert collector(bench).remove_expired() == 3
 
 
 def test_upload_needed_by_a_job_is_held_and_usable_by_no_other(bench: Bench) -> None:
@@ -434,7 +431,7 @@ def test_lag_is_the_age_of_the_oldest_object_due_for_removal(bench: Bench) -> No
     before_its_time = lag_seconds(bench)
     bench.execute("UPDATE artifacts SET expires_at = now() - interval '1 hour'")
     overdue = lag_seconds(bench)
-    a_retention(bench).remove_expired()
+    collector(bench).remove_expired()
     held = lag_seconds(bench)
 
     assert (nothing, before_its_time, held) == (0.0, 0.0, 0.0)

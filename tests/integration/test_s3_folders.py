@@ -22,7 +22,15 @@ from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.lying_s3 import ETAG, SENT_BYTES, run_lying_s3
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.s3_photos import FOLDERS, Photos, environment, minio_event, open_buckets
-from smart_filter_tests.serving import Api, Site, a_photo, an_api, serve_with
+from smart_filter_tests.serving import (
+    Api,
+    Site,
+    a_photo,
+    an_api,
+    an_api_with,
+    refusal_of,
+    serve_with,
+)
 from smart_filter_tests.stages import PREPARE
 
 
@@ -41,7 +49,7 @@ def site(_bench: Bench) -> Iterator[Site]:
 
 @contextlib.contextmanager
 def a_site(bench: Bench, **folder: str) -> Iterator[Api]:
-    with serve_with(bench, **environment(**folder)) as site, an_api(site, bench) as api:
+    with an_api_with(bench, **environment(**folder)) as api:
         yield api
 
 
@@ -177,10 +185,7 @@ def test_object_longer_than_its_head_says_is_not_read(
             "SMART_FILTER_S3_ACCESS_KEY": "a",
             "SMART_FILTER_S3_SECRET_KEY": "b",
         }
-        with (
-            serve_with(bench, **environment(), **server) as site,
-            an_api(site, bench) as api,
-        ):
+        with an_api_with(bench, **environment(), **server) as api:
             photos = Photos(api, bucket)
             answer = photos.tell("a.jpg")
 
@@ -247,7 +252,7 @@ def test_objects_outside_the_folders_of_the_key_are_ignored(photos: Photos) -> N
         minio_event("in/a.jpg", bucket="results"),
         {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "photos"},
     ):
-        assert photos.api.client.post("/v1/events/s3", json=event).json() == {"jobs": []}
+        assert photos.api.create("/v1/events/s3", json=event) == {"jobs": []}
 
     assert photos.jobs() == 0
 
@@ -259,7 +264,7 @@ def test_event_of_eventbridge_is_understood(photos: Photos) -> None:
         "detail": {"bucket": {"name": "photos"}, "object": {"key": "in/a+b c.jpg", "size": 1}},
     }
 
-    assert len(photos.api.client.post("/v1/events/s3", json=event).json()["jobs"]) == 1
+    assert len(photos.api.create("/v1/events/s3", json=event)["jobs"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -275,7 +280,7 @@ def test_event_of_eventbridge_is_understood(photos: Photos) -> None:
 def test_malformed_event_is_refused(photos: Photos, event: dict[str, Any]) -> None:
     answer = photos.api.client.post("/v1/events/s3", json=event)
 
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert refusal_of(answer) == (400, "malformed_request")
 
 
 def test_event_needs_a_key_that_may_submit(photos: Photos) -> None:
@@ -359,7 +364,7 @@ def test_folder_that_the_server_refuses_is_named_in_the_answer(bench: Bench) -> 
     storage = bench.settings.storage
     wrong = {"URL": storage.url, "ACCESS_KEY": "wrong", "SECRET_KEY": "wrong wrong"}
     keys = {f"SMART_FILTER_S3_{name}": str(value) for name, value in wrong.items()}
-    with serve_with(bench, **environment(), **keys) as site, an_api(site, bench) as api:
+    with an_api_with(bench, **environment(), **keys) as api:
         answer = Photos(api, open_buckets(bench)).tell("a.jpg")
 
     assert answer.status_code == 503

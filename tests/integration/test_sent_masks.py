@@ -2,27 +2,24 @@
 
 import base64
 import json
-import struct
-import zlib
 
 import httpx
 import pytest
 from PIL import Image
 
 from smart_filter_tests.pictures import encode
-from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.serving import Api, a_photo, refusal_of
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import run_stages
+
+STROKES = [
+    {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True},
+    {"points": [[5, 5]], "snap": "part", "keep": False},
+]
 
 
 def a_mask(size: tuple[int, int] = (48, 32), mode: str = "L", format_: str = "PNG") -> bytes:
     return encode(Image.new(mode, size), format_)
-
-
-def of_size(mask: bytes, width: int = 48, height: int = 32) -> bytes:
-    """Return a mask with another size in its header; its pixels stay."""
-    header = b"IHDR" + struct.pack(">II", width, height) + mask[24:29]
-    return mask[:12] + header + struct.pack(">I", zlib.crc32(header)) + mask[33:]
 
 
 def submit(
@@ -63,21 +60,21 @@ def test_mask_is_deleted_with_its_job(api: Api) -> None:
         (a_mask(mode="LA"), "is not grayscale"),
         (a_mask(format_="JPEG"), "is not a PNG"),
         (b"text", "is not a PNG"),
-        (of_size(a_mask((48, 8))), "is truncated or corrupt"),
-        (of_size(a_mask((48, 64))), "has more pixels than its header says"),
-        (a_mask()[:-20], "is truncated or corrupt"),
-        (a_mask().replace(b"IDAT\x78", b"IDAT\x00"), "is truncated or corrupt"),
     ],
-    ids=["size", "color", "alpha", "jpeg", "text", "fewer pixels", "more pixels", "cut", "corrupt"],
+    ids=["size", "color", "alpha", "jpeg", "text"],
 )
 def test_mask_that_does_not_fit_is_refused(api: Api, mask: bytes, detail: str) -> None:
     answer = submit(api, mask)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert refusal_of(answer) == (422, "invalid_request")
     (error,) = answer.json()["errors"]
     assert error["pointer"] == "/mask_file"
     assert detail in error["detail"]
     assert api.leftovers() == {}
+
+
+def test_pixels_of_a_mask_are_left_to_the_worker_as_those_of_a_photo(api: Api) -> None:
+    assert submit(api, a_mask()[:-20]).status_code == 202
 
 
 def test_mask_may_have_the_size_that_exif_turns(api: Api) -> None:
@@ -91,11 +88,13 @@ def test_mask_of_a_photo_at_an_address_is_compared_by_the_worker(api: Api) -> No
     assert api.client.post("/v1/jobs", files=files, data=fields).status_code == 202
 
 
-@pytest.mark.parametrize("fields", [{"mask": "upload"}, {"persons": "main"}])
+@pytest.mark.parametrize(
+    "fields", [{"mask": "upload"}, {"persons": "main"}, {"strokes": json.dumps(STROKES)}]
+)
 def test_mask_contradicts_other_choices_of_people(api: Api, fields: dict[str, str]) -> None:
     answer = submit(api, a_mask(), **fields)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "contradiction")
+    assert refusal_of(answer) == (422, "contradiction")
 
 
 def test_repeated_request_with_another_mask_or_with_it_as_background_is_another(api: Api) -> None:
@@ -115,12 +114,6 @@ def test_large_mask_is_refused(api: Api) -> None:
     answer = submit(api, a_mask() + bytes(10_000_000))
 
     assert "more than 10000000 bytes" in answer.text
-
-
-STROKES = [
-    {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True},
-    {"points": [[5, 5]], "snap": "part", "keep": False},
-]
 
 
 def submit_strokes(api: Api, strokes: object, *, as_json: bool, **more: str) -> httpx.Response:
@@ -158,7 +151,7 @@ def test_wrong_strokes_are_refused_by_name(
 ) -> None:
     answer = submit_strokes(api, strokes, as_json=as_json)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert refusal_of(answer) == (422, "invalid_request")
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert api.leftovers() == {}
 
@@ -168,7 +161,7 @@ def test_strokes_that_are_no_json_are_refused(api: Api) -> None:
     for text in ("nonsense", f'{json.dumps(STROKES)}, "mask": 1', "[NaN]", "{"):
         answer = api.client.post("/v1/jobs", files=files, data={"strokes": text})
 
-        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert refusal_of(answer) == (422, "invalid_request")
         (error,) = answer.json()["errors"]
         assert error["pointer"] == "/strokes"
         assert error["detail"].startswith("the field is not")
@@ -180,9 +173,3 @@ def test_form_has_room_for_many_points(api: Api) -> None:
     assert submit_strokes(api, strokes, as_json=False).status_code == 202
     too_many = submit_strokes(api, strokes * 2, as_json=False)
     assert (too_many.status_code, too_many.json()["errors"][0]["pointer"]) == (422, "/strokes")
-
-
-def test_strokes_contradict_a_mask(api: Api) -> None:
-    answer = submit(api, a_mask(), strokes=json.dumps(STROKES))
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "contradiction")

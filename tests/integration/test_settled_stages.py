@@ -120,3 +120,17 @@ def test_deleted_job_leaves_no_stage(bench: Bench, ended: JobId) -> None:
     bench.do(CLIENT.delete, ended, TENANT)
 
     assert bench.scalar("SELECT count(*) FROM all_stages") == 0
+
+
+@pytest.mark.usefixtures("ended")
+def test_column_can_be_added_to_the_queue(bench: Bench) -> None:
+    bench.work(settlement.settle)
+
+    with bench.engine.connect() as connection, connection.begin() as undone:
+        connection.execute(text("ALTER TABLE stages ADD COLUMN later integer"))
+        connection.execute(text("ALTER TABLE stages ALTER COLUMN later SET DEFAULT 7"))
+        query = text("SELECT array_agg(later) FROM ended_stages, unnest(stages) AS stage")
+        later = connection.execute(query).scalar_one()
+        undone.rollback()
+
+    assert later == [None, None]

@@ -24,14 +24,14 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.maintenance import collector
 from smart_filter_tests.pictures import encode, plain
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.fetcher import Fetcher
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
-from smart_filter_workers.stock import files, ingest, syncing
+from smart_filter_workers.stock import ingest, syncing
 from smart_filter_workers.stock.ingest import MAX_BYTES, Outcome
 from smart_filter_workers.stock.providers import bucket, folder
 from smart_filter_workers.stock.providers.base import Provider
@@ -88,9 +88,7 @@ def test_named_picture_is_kept_and_a_stray_one_is_removed_when_it_is_old(
     for key in named | unnamed:
         bench.store.put(key, b"bytes", length=5, media_type="image/png")
 
-    removed = GarbageCollector(bench.worker_engine, bench.store).clear_unreferenced(
-        older_than=older_than
-    )
+    removed = collector(bench).clear_unreferenced(older_than=older_than)
 
     left = {stored.key for stored in bench.store.stored()}
     assert (removed, left) == ((2, named) if older_than == NOW else (0, named | unnamed))
@@ -108,7 +106,7 @@ def test_endless_or_too_large_file_is_refused(tmp_path: Path) -> None:
         (large, f"it has {3 * MAX_BYTES} bytes"),
     ):
         with pytest.raises(PictureRefused, match=words):
-            files.read_file(path)
+            ingest.read_file(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,16 +222,6 @@ def there(bench: Bench) -> Backends:
 def kept(bench: Bench) -> list[Picture]:
     with bench.transaction() as connection:
         return [one.picture for one in stock.list_all(connection)]
-
-
-def test_same_picture_again_adds_nothing(bench: Bench, there: Backends) -> None:
-    ingest.store_picture(there, a_file(), BEACH, tenant=None)
-    before = kept(bench)
-
-    again = ingest.store_picture(there, a_file(), BEACH, tenant=None)
-
-    assert again.outcome == Outcome.UNCHANGED
-    assert (kept(bench), len(list(bench.store.stored()))) == (before, 2)
 
 
 def test_one_of_different_pictures_added_at_once_is_kept(bench: Bench, there: Backends) -> None:

@@ -19,16 +19,13 @@ import urllib3
 
 from smart_filter_deploy.doctor import servers
 from smart_filter_shared import installation
-from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.operations import consistency
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.corrected_jobs import photo_of, submit_finished
+from smart_filter_tests.maintenance import collector, incoming_pictures
 from smart_filter_tests.serving import Api, a_photo
-from smart_filter_tests.unlocked_decoders import UnlockedDecoders
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
 
 POLICIES = Path(__file__).parents[2] / "deploy" / "storage"
 BUCKET = "arn:aws:s3:::smart-filter"
@@ -90,9 +87,7 @@ def recorded() -> Iterator[set[Request]]:
 
 def upload(api: Api) -> str:
     photo = a_photo()
-    made = api.client.post(
-        "/v1/uploads", json={"content_type": "image/jpeg", "bytes": len(photo)}
-    ).json()
+    made = api.create("/v1/uploads", json={"content_type": "image/jpeg", "bytes": len(photo)})
     assert (
         httpx.put(made["put_url"], content=photo, headers=made["headers"], timeout=60).status_code
         == 200
@@ -102,12 +97,12 @@ def upload(api: Api) -> str:
 
 def test_requests_of_the_api_are_within_its_policy(api: Api) -> None:
     with recorded() as made:
-        job = api.client.post(
+        job = api.create(
             "/v1/jobs",
             files={"photo": photo_of(3, 3), "background_file": a_photo()},
             data={"background": "file"},
-        ).json()
-        large = api.client.post("/v1/jobs", files={"photo": a_photo() + bytes(LARGE)})
+        )
+        large = api.post(a_photo() + bytes(LARGE))
         by_upload = api.client.post("/v1/jobs", json={"upload_id": upload(api)})
         deleted = api.client.delete(f"/v1/jobs/{job['id']}")
         picture = api.client.put("/v1/backgrounds/tenant/wall", content=a_photo())
@@ -127,8 +122,8 @@ def test_requests_of_workers_are_within_their_policy(api: Api) -> None:
     orphans = [keys.new_background(None), keys.weights("ab" * 32)]
     for key in orphans:
         bench.store.put(key, b"x", length=1, media_type="image/png")
-    retention = GarbageCollector(bench.worker_engine, bench.store)
-    pictures = IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders())
+    retention = collector(bench)
+    pictures = incoming_pictures(bench)
     api.client.put("/v1/backgrounds/tenant/wall", content=a_photo())
     with recorded() as made:
         submit_finished(api)

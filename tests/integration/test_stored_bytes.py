@@ -10,9 +10,9 @@ from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.tenants import quotas
 from smart_filter_tests import batches
 from smart_filter_tests.bench import TENANT, stage_result
-from smart_filter_tests.serving import Api, a_photo, serve_with
+from smart_filter_tests.maintenance import collector
+from smart_filter_tests.serving import Api, a_photo, refusal_of, serve_with
 from smart_filter_tests.stages import PREPARE
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 PHOTO = a_photo(size=(1000, 100))
 BYTES = len(PHOTO)
@@ -43,7 +43,7 @@ def let_all_expire(api: Api) -> None:
     api.bench.execute("UPDATE jobs SET outcome = 'succeeded', finished_at = now()")
     for table in ("artifacts", "uploads"):
         api.bench.execute(f"UPDATE {table} SET expires_at = now() - interval '1 day'")
-    GarbageCollector(api.bench.worker_engine, api.bench.store).remove_expired()
+    collector(api.bench).remove_expired()
 
 
 def test_photo_beyond_the_quota_is_refused_and_stores_nothing(api: Api) -> None:
@@ -97,7 +97,7 @@ def test_results_count_and_a_full_tenant_derives_nothing(api: Api) -> None:
     api.bench.execute("UPDATE jobs SET outcome = 'succeeded', finished_at = now()")
     derived = api.client.post(f"/v1/jobs/{job['id']}/derive", json={"recipe": {}})
     assert stored(api) == BYTES + 500
-    assert (derived.status_code, derived.json()["code"]) == (429, "queue_full")
+    assert refusal_of(derived) == (429, "queue_full")
 
 
 def test_expired_objects_give_room_again(api: Api) -> None:

@@ -24,14 +24,14 @@ from smart_filter_deploy.cli.server import program
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.ids import Capability, JobId, new_worker_id
+from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.jobs.queries import JobFilter
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import pauses, worker_registry
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import Worker, WorkerState
+from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.supervision import Watchdog
 from smart_filter_shared.telemetry import logs
 from smart_filter_shared.webhooks import outbox
@@ -46,7 +46,7 @@ from smart_filter_tests.outages import (
     wait_until,
     without_table,
 )
-from smart_filter_tests.serving import Api, an_api, serve_api
+from smart_filter_tests.serving import Api, an_api_with
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_tests.webhook_receiver import a_receiver, send_due, sending
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
@@ -55,7 +55,7 @@ from smart_filter_workers.runtime.capabilities import ServedCapabilities
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.heartbeat import Heartbeat
 from smart_filter_workers.sender.delivery_loop import SendLimits
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 
 TROUBLES = {
     "a replica after a failover": read_only,
@@ -248,9 +248,8 @@ def test_job_that_cannot_be_settled_does_not_block_retries(parts: Parts) -> None
     """)
     job_id = bench.submit()
     lease = bench.claim_one(StageName.PREPARE)
-    served = (capability(StageName.PREPARE),)
     bench.do(WORKER.release, lease, delay_seconds=60, give_up_seconds=600)
-    bench.do(worker_registry.record_heartbeat, Worker(new_worker_id(), "here", 1, served, 1))
+    bench.announce(capability(StageName.PREPARE))
     bench.pass_time(job_id, StageName.PREPARE, seconds=60)
 
     parts.sweeper.sweep()
@@ -343,7 +342,7 @@ def test_worker_whose_heartbeat_gives_up_ends(bench: Bench, tmp_path: Path) -> N
 
 
 def test_error_of_an_event_poll_does_not_end_the_api(bench: Bench) -> None:
-    with serve_api(bench.settings) as site, an_api(site, bench) as api:
+    with an_api_with(bench) as api:
         job_id = api.submit()
         answers: list[str] = []
         waiting = threading.Thread(target=lambda: answers.append(_state_after_waiting(api, job_id)))
@@ -367,7 +366,7 @@ def test_sender_survives_a_failed_poll(api: Api) -> None:
         return Reply()
 
     with a_receiver(hear) as receiver:
-        webhook = api.client.post("/v1/webhooks", json={"url": receiver.url}).json()["id"]
+        webhook = api.create("/v1/webhooks", json={"url": receiver.url})["id"]
         with sending(api.bench, SendLimits(look_seconds=0.01)) as stop:
             with unreadable_table(api.bench, "webhook_secrets") as refused:
                 api.bench.do(outbox.write_test, TENANT, webhook)

@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -27,13 +25,14 @@ from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import pauses
 from smart_filter_shared.telemetry.metrics import WorkerStep
-from smart_filter_tests import faults
+from smart_filter_tests import batches, faults
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.faults import gathers
-from smart_filter_tests.full_stack import PHOTO
+from smart_filter_tests.full_stack import PHOTO, answers
 from smart_filter_tests.http_server import ReceivedRequest, Reply
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.patience import PATIENCE_SECONDS
+from smart_filter_tests.serving import Api, Site, open_api
 from smart_filter_tests.webhook_receiver import Receiver, a_receiver
 
 CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -145,12 +144,13 @@ def reported(
         sender = program.command("sender")
         with _an_api(_bench, environment) as api, _process(environment, *sender):
             webhook = f"{receiver.url}/{PLANTED}"
-            alone = api.submit(webhook)
-            batch, together = api.submit_batch(webhook)
+            alone = _submit(api, webhook)
+            batch, together = _submit_batch(api, webhook)
             # No process listens on the second one's port.
             for place in (collector_url, f"http://{LOOPBACK}:9"):
-                api.submit_address(f"{place}/{PLANTED}/photo.jpg?signature={PLANTED}")
-            api.be_refused()
+                url = f"{place}/{PLANTED}/photo.jpg?signature={PLANTED}"
+                api.create("/v1/jobs", json={"photo_url": url})
+            _be_refused(api)
             with _process(environment, *_worker(*StageName)):
                 # Stages that become ready during the pause are then claimed together.
                 with _all_paused_but(_bench, StageName.PREPARE):
@@ -240,77 +240,43 @@ def test_logs_are_json_lines_without_addresses_of_photos_and_keys(reported: Tele
         assert secret not in attributes
 
 
-@dataclass(frozen=True, slots=True)
-class _Api:
-    client: httpx.Client
-    operators: httpx.Client
+def _submit(api: Api, webhook: str) -> uuid.UUID:
+    """Submit a photo within a trace that began elsewhere."""
+    within = {"traceparent": f"00-{CALLER[0]}-{CALLER[1]}-01"}
+    answer = api.post(PHOTO.read_bytes(), {"webhook_url": webhook}, within)
+    return uuid.UUID(answer.json()["id"])
 
-    def submit(self, webhook: str) -> uuid.UUID:
-        """Submit a photo within a trace that began elsewhere."""
-        answer = self._posted(
-            "/v1/jobs",
-            files=[("photo", PHOTO.read_bytes())],
-            data={"webhook_url": webhook},
-            headers={"traceparent": f"00-{CALLER[0]}-{CALLER[1]}-01"},
-        )
-        return uuid.UUID(answer["id"])
 
-    def submit_address(self, url: str) -> None:
-        self._posted("/v1/jobs", json={"photo_url": url})
+def _submit_batch(api: Api, webhook: str) -> tuple[uuid.UUID, list[uuid.UUID]]:
+    item = {"photo_base64": base64.b64encode(PHOTO.read_bytes()).decode()}
+    recipe = {"segmentation": {"model": "gathers"}}
+    document = {"items": [item] * 3, "recipe": recipe, "webhook_url": webhook}
+    shown = batches.batch(api, batches.submit(api, document)["id"])
+    return uuid.UUID(shown["id"]), [uuid.UUID(item["job_id"]) for item in shown["items"]]
 
-    def be_refused(self) -> None:
-        """Send secrets in wrong places, and wrong secrets."""
-        address = f"http://user:{PLANTED}@{LOOPBACK}/photo.jpg"
-        refused = [
-            self.client.post("/v1/jobs", json={"photo_url": address}),
-            self.client.post("/v1/jobs", json={"photo_url": "no address", PLANTED: PLANTED}),
-            self.client.post(f"/v1/jobs/{PLANTED}/cancel?key={PLANTED}"),
-            self.client.get("/v1/jobs", headers={"Authorization": f"Bearer sf_{PLANTED}"}),
-            self.client.get("/v1/jobs", headers={"Authorization": PLANTED, "Cookie": PLANTED}),
-        ]
-        assert [one.status_code // 100 for one in refused] == [4] * len(refused)
 
-    def submit_batch(self, webhook: str) -> tuple[uuid.UUID, list[uuid.UUID]]:
-        item = {"photo_base64": base64.b64encode(PHOTO.read_bytes()).decode()}
-        recipe = {"segmentation": {"model": "gathers"}}
-        document = {"items": [item] * 3, "recipe": recipe, "webhook_url": webhook}
-        answer = self._posted("/v1/batches", json=document)
-        shown = self.client.get(f"/v1/batches/{answer['id']}").json()
-        return uuid.UUID(answer["id"]), [uuid.UUID(item["job_id"]) for item in shown["items"]]
-
-    def _posted(self, path: str, **what: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
-        answer = self.client.post(path, **what)
-        assert answer.status_code == 202, answer.text
-        reported: dict[str, Any] = answer.json()
-        return reported
+def _be_refused(api: Api) -> None:
+    """Send secrets in wrong places, and wrong secrets."""
+    address = f"http://user:{PLANTED}@{LOOPBACK}/photo.jpg"
+    refused = [
+        api.client.post("/v1/jobs", json={"photo_url": address}),
+        api.client.post("/v1/jobs", json={"photo_url": "no address", PLANTED: PLANTED}),
+        api.client.post(f"/v1/jobs/{PLANTED}/cancel?key={PLANTED}"),
+        api.client.get("/v1/jobs", headers={"Authorization": f"Bearer sf_{PLANTED}"}),
+        api.client.get("/v1/jobs", headers={"Authorization": PLANTED, "Cookie": PLANTED}),
+    ]
+    assert [answer.status_code // 100 for answer in refused] == [4] * len(refused)
 
 
 @contextmanager
-def _an_api(bench: Bench, environment: Mapping[str, str]) -> Iterator[_Api]:
-    port, operators_port = free_port(), free_port()
-    headers = {"Authorization": f"Bearer {KEY}"}
+def _an_api(bench: Bench, environment: Mapping[str, str]) -> Iterator[Api]:
+    ports = [str(free_port()) for _ in range(2)]
+    site = Site(*(f"http://{LOOPBACK}:{port}" for port in ports))
     bench.do(api_keys.ensure, KEY, tenant=TENANT, scopes=api_keys.ALL_SCOPES)
-    with (
-        _process(
-            environment,
-            *program.command("api", "--port", str(port), "--operators-port", str(operators_port)),
-        ),
-        httpx.Client(
-            base_url=f"http://{LOOPBACK}:{port}", headers=headers, timeout=PATIENCE_SECONDS
-        ) as client,
-        httpx.Client(
-            base_url=f"http://{LOOPBACK}:{operators_port}", timeout=PATIENCE_SECONDS
-        ) as operators,
-    ):
-        wait_until(lambda: _is_ready(operators))
-        yield _Api(client, operators)
-
-
-def _is_ready(operators: httpx.Client) -> bool:
-    try:
-        return operators.get("/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
+    words = program.command("api", "--port", ports[0], "--operators-port", ports[1])
+    with _process(environment, *words), open_api(site, bench, KEY) as api:
+        wait_until(lambda: answers(f"{site.operators_url}/readyz"))
+        yield api
 
 
 def _environment(bench: Bench, data: Path, collector: str) -> dict[str, str]:

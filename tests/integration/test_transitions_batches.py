@@ -63,21 +63,6 @@ def states(bench: Bench, batch_id: BatchId) -> list[str]:
     return [str(item.state) for item in bench.batch(batch_id).items or ()]
 
 
-def test_only_the_best_of_ten_is_composed(bench: Bench) -> None:
-    batch_id, job_ids = bench.submit_batch(10, RECIPE, best=1)
-
-    last = rate(bench, *["mild"] * 4, "huge", *["none"] * 4)
-    before = ready(bench)
-    finish(bench, last, "none")
-
-    assert before == []
-    assert states(bench, batch_id) == ["succeeded"] * 4 + ["running"] + ["succeeded"] * 5
-    assert ranks(bench, job_ids) == [2, 3, 4, 5, 1, 6, 7, 8, 9, 10]
-    assert ready(bench) == [job_ids[4]]
-    assert (bench.job(job_ids[4]).rank_terms or {})["rating"] == pytest.approx(1.0)
-    assert invariants.broken(bench) == []
-
-
 def test_album_has_finished_when_its_best_are_composed(bench: Bench) -> None:
     batch_id, _ = bench.submit_batch(3, RECIPE, best=2)
     finish(bench, rate(bench, "huge", "none"), "mild")

@@ -13,16 +13,13 @@ from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.errors import (
     Error,
-    InputsExpired,
-    JobFinal,
-    NotFound,
     RowUnreadable,
     StorageUnavailable,
 )
-from smart_filter_shared.ids import Tenant, new_batch_id, new_job_id, new_upload_id
+from smart_filter_shared.ids import new_batch_id, new_job_id, new_upload_id
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
-from smart_filter_shared.jobs.submission import BatchMember, NewPhotoJob, submit_job
+from smart_filter_shared.jobs.submission import BatchMember, NewPhotoJob
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import LEADING_TASK, TaskName
 from smart_filter_shared.priority import Priority
@@ -30,9 +27,9 @@ from smart_filter_shared.queue.fair_queueing import DEFAULT_COST_SECONDS, Reserv
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Filter, Recipe, required_stages
-from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.bench import TENANT, Bench, capability, write_job
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
-from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION
 from smart_filter_workers.runtime import error_policy
 from smart_filter_workers.runtime.bells.stage_events import StageEvents
 from smart_filter_workers.runtime.context import WorkerContext
@@ -55,12 +52,6 @@ def release(bench: Bench, *, delay_seconds: float) -> list[str]:
     lease = bench.claim_one(PREPARE)
     ringing = bench.work(WORKER.release, lease, delay_seconds=delay_seconds, give_up_seconds=3600)
     return [str(one) for one in ringing]
-
-
-def test_jobs_are_claimed_in_the_order_of_submission(bench: Bench) -> None:
-    submitted = [bench.submit() for _ in range(3)]
-
-    assert [bench.claim_one(PREPARE).job_id for _ in range(3)] == submitted
 
 
 def test_batch_takes_only_rows_that_share_the_heads_key(bench: Bench) -> None:
@@ -194,19 +185,6 @@ def test_patience_with_infrastructure_ends(
     assert (error["code"], str(error["detail"])[: len(why)]) == ("unavailable", why)
 
 
-def test_stage_is_ready_when_the_last_of_its_needs_succeeds(bench: Bench) -> None:
-    job_id = bench.submit()
-    assert bench.job(job_id).state == JobState.QUEUED
-    assert list(bench.states(job_id).values()) == ["ready", *["waiting"] * 4]
-    bench.advance(PREPARE, FACE, SMILE)
-    assert bench.states(job_id)["composite"] == "waiting"
-
-    completion = bench.complete(bench.claim_one(SEGMENTATION))
-
-    assert completion.ready == [capability(COMPOSITE)]
-    assert bench.states(job_id)["composite"] == "ready"
-
-
 def test_stage_that_raised_on_its_last_attempt_fails_its_job(bench: Bench) -> None:
     job_id = bench.submit()
     bench.advance(PREPARE)
@@ -236,25 +214,6 @@ def test_cancel_ends_the_job_and_every_unfinished_stage(bench: Bench) -> None:
     assert bench.job(job_id).state == JobState.CANCELED
     assert bench.complete(running).lost == [running]
     assert bench.claim(SEGMENTATION) == []
-
-
-def test_cancel_of_an_ended_job_or_another_tenants_is_refused(bench: Bench) -> None:
-    job_id = bench.submit(KEEP_BACKGROUND)
-
-    with pytest.raises(NotFound):
-        bench.do(CLIENT.cancel, job_id, Tenant("other-tenant"))
-    bench.advance(PREPARE, COMPOSITE)
-    with pytest.raises(JobFinal):
-        bench.do(CLIENT.cancel, job_id, TENANT)
-
-
-def test_failed_job_whose_photo_is_gone_is_not_redriven(bench: Bench) -> None:
-    job_id = bench.submit(photo="photo")
-    bench.work(WORKER.fail, bench.claim_one(PREPARE), RAISED)
-    bench.execute("UPDATE artifacts SET marked_at = now()")
-
-    with pytest.raises(InputsExpired):
-        bench.do(CLIENT.redrive, job_id, TENANT)
 
 
 def test_running_overdue_jobs_do_not_keep_others_from_failing(bench: Bench) -> None:
@@ -305,7 +264,7 @@ def a_submission(recipe: Recipe) -> NewPhotoJob:
 
 def assert_read_as_written(bench: Bench, submission: NewPhotoJob) -> None:
     with bench.transaction() as connection:
-        written = submit_job(connection, submission)
+        written = write_job(connection, submission)
         known = queries.from_submission(submission, written)
         assert known == queries.find(connection, submission.job_id, TENANT)
 
@@ -334,22 +293,10 @@ def test_job_with_every_field_is_read_as_it_was_written(bench: Bench) -> None:
     assert_read_as_written(bench, submission)
 
 
-def test_photo_and_background_are_kept_with_their_job(bench: Bench) -> None:
-    submission = a_submission(KEEP_BACKGROUND)
-
-    bench.do(submit_job, submission)
-
-    kept = bench.scalar(
-        "SELECT array_agg(key ORDER BY key) FROM artifacts WHERE job_id = :id AND kind = 'photo'",
-        id=submission.job_id,
-    )
-    assert kept == [submission.photo_key, submission.background_key]
-
-
 def test_deadline_counts_from_the_moment_of_submission(bench: Bench) -> None:
     submission = a_submission(Recipe(deadline_ms=1001))
 
-    written = bench.do(submit_job, submission)
+    written = bench.do(write_job, submission)
 
     ends_at = written.created_at + dt.timedelta(milliseconds=1001)
     assert {bench.row(submission.job_id, stage)["deadline_at"] for stage in submission.plans} == {
@@ -378,7 +325,7 @@ def test_scheduled_job_pays_only_for_stages_that_it_does_not_take_over(bench: Be
         a_submission(scheduled), results=bench.results(earlier, PREPARE)
     )
     bench.execute("DELETE FROM tenants")
-    bench.do(submit_job, submission)
+    bench.do(write_job, submission)
     bench.pass_time(submission.job_id, COMPOSITE, seconds=2 * 24 * 3600)
 
     woken = bench.work(WORKER.wake)

@@ -29,20 +29,29 @@ from smart_filter_tests import batches, face_worker, invariants
 from smart_filter_tests.bench import TENANT, Bench, as_role
 from smart_filter_tests.commands import on_servers
 from smart_filter_tests.corrected_jobs import submit_finished
+from smart_filter_tests.maintenance import collector
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.proxy import Loss, Mode, Trap
 from smart_filter_tests.removebg_client import open_client
 from smart_filter_tests.server_proxies import ServerProxies, before_servers
-from smart_filter_tests.serving import Api, Clock, Site, a_photo, an_api, open_api, serve_api
+from smart_filter_tests.serving import (
+    Api,
+    Clock,
+    Site,
+    a_photo,
+    an_api,
+    open_api,
+    refusal_of,
+    serve_api,
+)
 from smart_filter_tests.stages import FACE
 from smart_filter_tests.stored_results import STROKES
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.runtime import runner
 from smart_filter_workers.runtime.claiming import claims
 from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 
 KEY = {"Idempotency-Key": "once"}
 # The API gives up after this; a busy machine also makes it give up other requests, which the
@@ -265,8 +274,7 @@ def faults_of(bench: Bench) -> list[str]:
         return [f"{finding.rule}: {finding.subject}" for finding in found]
 
     lost = [fault for fault in audit() if not fault.startswith("a row names every")]
-    collector = GarbageCollector(bench.worker_engine, bench.store)
-    collector.clear_unreferenced(older_than=NO_GRACE)
+    collector(bench).clear_unreferenced(older_than=NO_GRACE)
     return [*lost, *audit(), *invariants.broken(bench)]
 
 
@@ -283,7 +291,7 @@ def test_statement_without_an_answer_is_executed_once(
     await_end(api.bench, trap)
 
     assert trap.sprung.is_set()
-    assert (first.status_code, first.json()["code"]) == (503, "unavailable")
+    assert refusal_of(first) == (503, "unavailable")
     assert first.headers["Content-Type"] == "application/problem+json"
     assert int(first.headers["Retry-After"]) > 0
     assert repeated.status_code == case.status, repeated.text
@@ -321,7 +329,7 @@ STORING = ("submission", "batch", "derivation", "correction", "tenant picture")
 
 def announce(api: Api) -> str:
     wish = {"content_type": "image/jpeg", "bytes": len(a_photo())}
-    return str(api.client.post("/v1/uploads", json=wish).json()["upload_id"])
+    return str(api.create("/v1/uploads", json=wish)["upload_id"])
 
 
 @pytest.mark.parametrize("loss", [Loss.REQUEST, Loss.ANSWER], ids=str)
@@ -345,7 +353,7 @@ def test_object_without_an_answer_is_stored_once(
     between = api.leftovers()
     repeated = patiently(lambda: case.send(api, target))
 
-    assert (first.status_code, first.json()["code"]) == (503, "unavailable")
+    assert refusal_of(first) == (503, "unavailable")
     assert {**between, "objects": 0} == {**before, "objects": 0}
     assert repeated.status_code == case.status, repeated.text
     assert faults_of(api.bench) == []
@@ -475,7 +483,7 @@ def test_picture_of_a_tenant_without_an_answer_enters_the_stock(
     engine.dispose()
 
     assert trap.sprung.is_set()
-    assert patient.client.get("/v1/backgrounds/tenant/wall").json()["state"] == "ready"
+    assert patient.read("/v1/backgrounds/tenant/wall")["state"] == "ready"
     assert faults_of(patient.bench) == []
 
 

@@ -17,11 +17,6 @@ NOW = dt.datetime.now(dt.UTC)
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(capsys)
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Certificates of a host (fullchain, valid for two days), of no host, and expired."""
     files = create_certificate(tmp_path, "photos.example.com")
@@ -64,10 +59,10 @@ def test_server_refuses_a_certificate_outside_its_dates(folder: Path, days: int,
     ],
 )
 def test_up_names_what_keeps_it_from_serving_https(
-    folder: Path, command: Command, certificate_file: str, key_file: str | None, says: str
+    folder: Path, local_command: Command, certificate_file: str, key_file: str | None, says: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        output = command.output(
+        output = local_command.output(
             *("up", "--data", str(folder / "data"), "--tls-port", str(taken.getsockname()[1])),
             *("--tls-certificate", str(folder / certificate_file)),
             *(() if key_file is None else ("--tls-key", str(folder / key_file))),
@@ -78,5 +73,7 @@ def test_up_names_what_keeps_it_from_serving_https(
 
 
 @pytest.mark.parametrize("option", [("--tls-host", "0.0.0.0"), ("--tls-port", "8443")])
-def test_options_of_https_need_a_certificate(command: Command, option: tuple[str, str]) -> None:
-    assert "add --tls-certificate and --tls-key" in command.usage_error("up", *option)
+def test_options_of_https_need_a_certificate(
+    local_command: Command, option: tuple[str, str]
+) -> None:
+    assert "add --tls-certificate and --tls-key" in local_command.usage_error("up", *option)

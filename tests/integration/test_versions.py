@@ -28,11 +28,10 @@ from smart_filter_shared.model_registry.weight_versions import (
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.storage import keys
-from smart_filter_tests import commands, corrected_jobs, races, trainable_model
+from smart_filter_tests import corrected_jobs, races, trainable_model
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, Clock, a_card, a_photo
-from smart_filter_workers.learning import feedback
 from smart_filter_workers.learning import register as learning_register
 from smart_filter_workers.learning.register import RegistrationContext, TrainingInfo
 from smart_filter_workers.models import catalog
@@ -53,14 +52,6 @@ def place(api: Api, tmp_path: Path) -> RegistrationContext:
     trainable_model.link_weights(tmp_path / "weights", tmp_path / "none")
     known = catalog.discover_models([trainable_model])
     return RegistrationContext(api.bench.engine, api.bench.store, known, tmp_path / "weights")
-
-
-@pytest.fixture
-def command(
-    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
-    """The command line with the rights of the tables' owner, which `models` needs."""
-    return commands.on_servers(bench.settings, capsys, monkeypatch)
 
 
 def with_two_answers() -> bytes:
@@ -126,7 +117,7 @@ def test_working_weights_are_stored_with_their_first_training(
 
 
 def test_register_command_reports_weights_that_were_registered_before(
-    api: Api, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    api: Api, owner_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = Path(packaged.__file__).parent / "trained" / expression.CARD.learns
     again = onnx.load_model(own)
@@ -139,7 +130,7 @@ def test_register_command_reports_weights_that_were_registered_before(
     api.bench.do(published_models.publish, [Offer(expression.CARD)])
     given = ("models", "register", str(file), "--model", "smile/expression", "--metrics")
 
-    said = [command.output(*given, str(metrics)) for _ in range(2)]
+    said = [owner_command.output(*given, str(metrics)) for _ in range(2)]
 
     assert ["already registered; its figures are unchanged" in one for one in said] == [False, True]
     assert list(states(api).values()) == ["candidate"]
@@ -147,13 +138,13 @@ def test_register_command_reports_weights_that_were_registered_before(
 
 @pytest.mark.parametrize("figure", ["[NaN, 0, 1]", "[1e400, 0, 1]", f"[1{'0' * 400}, 0, 1]"])
 def test_metrics_that_are_not_numbers_are_refused_in_one_line(
-    api: Api, command: Command, tmp_path: Path, figure: str
+    api: Api, owner_command: Command, tmp_path: Path, figure: str
 ) -> None:
     file, metrics = tmp_path / "weights.onnx", tmp_path / "metrics.json"
     file.write_bytes(trainable_model.network(0.5))
     metrics.write_text(f'{{"candidate": {{"macro_f1": {figure}}}}}', encoding="utf-8")
 
-    said = command.output(
+    said = owner_command.output(
         *("models", "register", str(file), "--model", "smile/expression"),
         *("--metrics", str(metrics), "--data-set", "99999999999999"),
     )
@@ -273,17 +264,19 @@ def test_stage_names_the_weights_that_are_live_when_it_is_submitted(api: Api, cl
     assert before["work"] != promoted["work"]
 
 
-def test_weights_missing_in_storage_are_not_run(api: Api, command: Command) -> None:
+def test_weights_missing_in_storage_are_not_run(api: Api, owner_command: Command) -> None:
     digest = register(api, 0.5)
     api.bench.store.remove(keys.weights(digest))
 
-    said = command.output("models", "promote", digest)
+    said = owner_command.output("models", "promote", digest)
 
     assert said.strip().endswith(f"the file of {digest} is no longer in storage: register it again")
     assert states(api) == {digest: "candidate"}
 
 
-def test_malformed_metrics_of_an_earlier_version_are_listed(api: Api, command: Command) -> None:
+def test_malformed_metrics_of_an_earlier_version_are_listed(
+    api: Api, owner_command: Command
+) -> None:
     digest = register(api, 0.5)
     api.bench.execute(
         """
@@ -293,19 +286,21 @@ def test_malformed_metrics_of_an_earlier_version_are_listed(api: Api, command: C
         huge="1" + "0" * 400,
     )
 
-    assert "candidate: a ?, b ?" in command.output("models", "versions")
-    assert "metrics: 'candidate.a.0': Input should be" in command.output(
+    assert "candidate: a ?, b ?" in owner_command.output("models", "versions")
+    assert "metrics: 'candidate.a.0': Input should be" in owner_command.output(
         "models", "promote", digest
     )
 
 
-def test_version_counts_the_deleted_photos_of_its_training(api: Api, command: Command) -> None:
+def test_version_counts_the_deleted_photos_of_its_training(
+    api: Api, owner_command: Command
+) -> None:
     jobs = [corrected_jobs.submit_finished(api, scene) for scene in range(3)]
     for job_id in jobs:
         corrected_jobs.label(api, job_id, smile="huge")
     api.client.delete(f"/v1/jobs/{jobs[0]}")  # before any data set was built
     bench = api.bench
-    built = feedback.build_dataset(bench.engine, bench.store, SMILE)
+    built = learning_register.build_dataset(bench.engine, bench.store, SMILE)
     assert built is not None
     one = register(api, 0.5, data_set=built.version)
     heir = register(api, 0.75, parent=one)
@@ -315,23 +310,23 @@ def test_version_counts_the_deleted_photos_of_its_training(api: Api, command: Co
     counts = {each.digest: each.deletions for each in bench.do(weight_versions.list_versions)}
     assert counts == {one: 1, heir: 1, late: 0}
     assert bench.do(datasets.list_datasets)[0].removed == 1
-    assert "trained before 1 deletion\n" in command.output("models", "versions")
-    items = api.client.get("/v1/models").json()["items"]
+    assert "trained before 1 deletion\n" in owner_command.output("models", "versions")
+    items = api.read("/v1/models")["items"]
     (shown,) = [each for each in items if each["name"] == "learned"]
     assert {each["digest"]: each["deletions"] for each in shown["versions"]} == counts
 
 
-def test_versions_command_promotes_and_rolls_back(api: Api, command: Command) -> None:
+def test_versions_command_promotes_and_rolls_back(api: Api, owner_command: Command) -> None:
     digest = register(api, 0.5)
 
-    promoted = command("models", "promote", digest[:10])
-    listed = command("models", "versions", "--model", "smile/learned")["items"]
-    taken_back = command("models", "rollback", "smile/learned")
+    promoted = owner_command("models", "promote", digest[:10])
+    listed = owner_command("models", "versions", "--model", "smile/learned")["items"]
+    taken_back = owner_command("models", "rollback", "smile/learned")
 
     assert promoted["state"] == "live"
     assert [one["digest"] for one in listed] == [digest]
     assert (taken_back["retired"], taken_back["live"]) == (digest, None)
-    assert "macro_f1 0.7" in command.output("models", "versions")
+    assert "macro_f1 0.7" in owner_command.output("models", "versions")
 
 
 @pytest.mark.parametrize(
@@ -345,11 +340,13 @@ def test_versions_command_promotes_and_rolls_back(api: Api, command: Command) ->
         (["promote", "0" * 65], "is not a digest"),
     ],
 )
-def test_wrong_command_names_the_reason(command: Command, arguments: list[str], why: str) -> None:
-    said = command.output("models", *arguments)
+def test_wrong_command_names_the_reason(
+    owner_command: Command, arguments: list[str], why: str
+) -> None:
+    said = owner_command.output("models", *arguments)
 
     assert why in said
-    assert command.status("models", *arguments) == 2
+    assert owner_command.status("models", *arguments) == 2
 
 
 def publish(bench: Bench, *cards: ModelCard, release: tuple[int, ...] | None = None) -> None:
@@ -498,7 +495,7 @@ def test_card_that_needs_more_than_the_api_knows_is_not_available(
     if not is_offered:
         assert answer.json()["code"] == "not_available"
         assert "upgrade the API" in answer.json()["errors"][0]["detail"]
-    listed = api.client.get("/v1/models?all=true").json()["items"]
+    listed = api.read("/v1/models?all=true")["items"]
     assert {"no-face": is_offered} == {
         card["name"]: card["offered"] for card in listed if card["task"] == "face"
     }

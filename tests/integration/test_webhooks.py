@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import anyio
 import httpx
@@ -24,7 +24,6 @@ from standardwebhooks import Webhook
 
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.problems import catalog
-from smart_filter_api.schemas.webhooks import WebhookEvent
 from smart_filter_deploy.cli.server import program
 from smart_filter_shared.config.settings import SecretsSettings
 from smart_filter_shared.errors import SetupFailed
@@ -41,7 +40,7 @@ from smart_filter_tests import races
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.http_server import LOOPBACK, ReceivedRequest, Reply
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.serving import Api, a_photo, refusal_of
 from smart_filter_tests.webhook_receiver import a_receiver, send_due, sending
 from smart_filter_workers.sender import process
 from smart_filter_workers.sender.delivery_loop import SendLimits
@@ -115,8 +114,8 @@ def test_url_in_a_job_is_signed_with_the_default_secret(api: Api) -> None:
     with a_receiver() as receiver:
         photo64 = base64.b64encode(a_photo()).decode()
         document = {"photo_base64": photo64, "webhook_url": receiver.url}
-        job_id = api.client.post("/v1/jobs", json=document).json()["id"]
-        secret = api.client.post("/v1/webhooks/default/rotate").json()["secret"]
+        job_id = api.create("/v1/jobs", json=document)["id"]
+        secret = api.create("/v1/webhooks/default/rotate")["secret"]
         api.client.post(f"/v1/jobs/{job_id}/cancel")
 
         send_due(api.bench)
@@ -131,7 +130,7 @@ def test_rotated_webhook_signs_with_both_secrets_for_a_day(api: Api) -> None:
     with a_receiver() as receiver:
         webhook = hooked(api, receiver.url)
         canceled(api)
-        new = api.client.post(f"/v1/webhooks/{webhook['id']}/rotate").json()["secret"]
+        new = api.create(f"/v1/webhooks/{webhook['id']}/rotate")["secret"]
         send_due(api.bench)
         api.bench.execute("UPDATE webhook_secrets SET former_until = now()")
         canceled(api)
@@ -223,7 +222,7 @@ def test_410_disables_the_webhook_until_its_owner_enables_it(api: Api) -> None:
         canceled(api)
         send_due(api.bench)
         canceled(api)
-        gone = api.client.get(path).json()
+        gone = api.read(path)
         refused = api.client.post(f"{path}/test")
         sent = send_due(api.bench)
         receiver.answer = lambda _: Reply(200)
@@ -231,7 +230,7 @@ def test_410_disables_the_webhook_until_its_owner_enables_it(api: Api) -> None:
         canceled(api)
 
         assert (gone["enabled"], gone["disabled"]) == (False, "gone")
-        assert (refused.status_code, refused.json()["code"]) == (409, "webhook_disabled")
+        assert refusal_of(refused) == (409, "webhook_disabled")
         assert sent == [0]
         assert send_due(api.bench) == [1]
 
@@ -262,7 +261,7 @@ def test_receiver_has_a_bounded_number_in_flight_over_webhooks_and_tenants(api: 
     assert api.client.post("/v1/webhooks", json=hook, headers=other).status_code == 201
     for _ in range(2):
         canceled(api)
-    job = api.client.post("/v1/jobs", files={"photo": a_photo()}, headers=other).json()
+    job = api.create("/v1/jobs", files={"photo": a_photo()}, headers=other)
     api.client.post(f"/v1/jobs/{job['id']}/cancel", headers=other)
     claim = partial(api.bench.do, outbox.claim, most=9, few=4, each=9, lease_seconds=60)
 
@@ -337,7 +336,7 @@ def test_deliveries_that_failed_or_wait_for_a_retry_are_replayed_at_once(api: Ap
         """)
         path = f"/v1/webhooks/{webhook['id']}/deliveries/replay"
 
-        replayed = [api.client.post(path).json()["replayed"] for _ in range(2)]
+        replayed = [api.create(path)["replayed"] for _ in range(2)]
 
         assert replayed == [2, 0]
         assert send_due(api.bench) == [2]
@@ -507,16 +506,14 @@ def test_new_webhook_shows_its_secret_once(api: Api) -> None:
 
     assert set(shown) == {"id", "url", "events", "secret"}
     assert len(base64.b64decode(shown["secret"].removeprefix("whsec_"))) == 32
-    again = api.client.get(f"/v1/webhooks/{shown['id']}").json()
+    again = api.read(f"/v1/webhooks/{shown['id']}")
     assert "secret" not in again
     assert (again["url"], again["events"], again["enabled"]) == (URL, ["job.succeeded"], True)
-    assert api.client.get("/v1/webhooks").json() == {"items": [again], "next_cursor": None}
+    assert api.read("/v1/webhooks") == {"items": [again], "next_cursor": None}
 
 
 def test_no_secret_is_readable_in_the_database(api: Api) -> None:
-    shown = api.client.post(
-        "/v1/webhooks", json={"url": URL}, headers={"Idempotency-Key": "one"}
-    ).json()
+    shown = api.create("/v1/webhooks", json={"url": URL}, headers={"Idempotency-Key": "one"})
     key = base64.b64decode(shown["secret"].removeprefix("whsec_"))
 
     stored = [
@@ -525,18 +522,6 @@ def test_no_secret_is_readable_in_the_database(api: Api) -> None:
     ]
 
     assert not any(key in one or shown["secret"].encode() in one for one in stored)
-
-
-def test_repeated_creation_under_a_key_is_one_webhook_with_the_same_secret(api: Api) -> None:
-    headers = {"Idempotency-Key": "one"}
-
-    first, again = (
-        api.client.post("/v1/webhooks", json={"url": URL}, headers=headers) for _ in range(2)
-    )
-
-    assert first.json() == again.json()
-    assert again.headers["Idempotency-Replayed"] == "true"
-    assert len(api.client.get("/v1/webhooks").json()["items"]) == 1
 
 
 def test_fifty_webhooks_at_most_are_created(api: Api) -> None:
@@ -553,10 +538,6 @@ def test_fifty_webhooks_at_most_are_created(api: Api) -> None:
 
     assert Counter(answer.status_code for answer in answers) == {201: 6, 422: 8}
     assert all("50" in answer.json()["detail"] for answer in answers if answer.status_code == 422)
-
-
-def test_webhook_with_null_events_receives_all(api: Api) -> None:
-    assert hooked(api, URL, events=None)["events"] == list(get_args(WebhookEvent))
 
 
 def test_null_changes_no_field_of_a_webhook(api: Api) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,15 +21,10 @@ from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.doorbell import Doorbell
-from smart_filter_shared.ids import Capability, new_worker_id
+from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue import heads, pauses, worker_registry
-from smart_filter_shared.queue.worker_registry import (
-    LastHeartbeat,
-    Standing,
-    Worker,
-    WorkerState,
-)
+from smart_filter_shared.queue.worker_registry import LastHeartbeat, Standing, WorkerState
 from smart_filter_shared.telemetry.tracing import NULL_TRACES
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.commands import Command
@@ -43,7 +39,7 @@ from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.heartbeat import Heartbeat
 from smart_filter_workers.runtime.shutdown import GracefulShutdown
 from smart_filter_workers.runtime.weights_watch import WeightsWatch
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 
 FACE, SMILE = capability(StageName.FACE), capability(StageName.SMILE)
 ELSEWHERE = "another machine"
@@ -87,10 +83,9 @@ def health(command: Command) -> Health:
     return lambda: (command.status("worker-health"), command.output("worker-health"))
 
 
-def here(pid: int | None = None, **more: Any) -> Worker:  # noqa: ANN401 - of Worker
-    """Return a worker of this machine, by default this very process."""
-    fields = {"capabilities": (), "threads": 1, **more}
-    return Worker(new_worker_id(), socket.gethostname(), pid or os.getpid(), **fields)
+def announce_here(bench: Bench, **fields: Any) -> None:  # noqa: ANN401 - of Worker
+    """Record the heartbeat of a worker of this machine, by default of this very process."""
+    bench.announce(**{"host": socket.gethostname(), "pid": os.getpid(), **fields})
 
 
 @pytest.fixture
@@ -186,9 +181,7 @@ def test_resumed_worker_counts_from_its_heartbeat_on(beating: Beating) -> None:
 def test_container_is_healthy_while_its_worker_can_work(
     bench: Bench, health: Health, state: WorkerState, status: int
 ) -> None:
-    bench.do(
-        worker_registry.record_heartbeat, here(failed={FACE: "no GPU"}, wanted=[FACE], state=state)
-    )
+    announce_here(bench, failed={FACE: "no GPU"}, wanted=[FACE], state=state)
 
     ended, said = health()
 
@@ -200,39 +193,34 @@ def test_container_is_healthy_while_its_worker_can_work(
 def test_container_with_a_silent_worker_is_unhealthy_until_it_restarts(
     bench: Bench, health: Health
 ) -> None:
-    bench.do(worker_registry.record_heartbeat, here())
+    announce_here(bench)
     bench.execute(AGE)
     ended, said = health()
-    bench.do(worker_registry.record_heartbeat, here())
+    announce_here(bench)
 
     assert (ended, health()[0]) == (1, 0)
     assert f"worker {os.getpid()}: unhealthy, last heartbeat 3" in said
 
 
-OTHER = new_worker_id()
-
-
 @pytest.mark.parametrize(
-    ("peer", "has_peer"),
+    ("served", "state", "has_peer"),
     [
-        (Worker(OTHER, ELSEWHERE, 1, (FACE, SMILE), 1), True),
-        (Worker(OTHER, ELSEWHERE, 1, (FACE, SMILE, PREPARE), 1), True),
-        (Worker(OTHER, ELSEWHERE, 1, (FACE,), 1), False),
-        (Worker(OTHER, ELSEWHERE, 1, (FACE, SMILE), 1, state=WorkerState.BUSY), False),
+        ([FACE, SMILE], WorkerState.READY, True),
+        ([FACE, SMILE, PREPARE], WorkerState.READY, True),
+        ([FACE], WorkerState.READY, False),
+        ([FACE, SMILE], WorkerState.BUSY, False),
     ],
     ids=["same", "more", "less", "busy"],
 )
 def test_heartbeat_tells_whether_another_idle_worker_serves_the_same(
-    bench: Bench,
-    peer: Worker,
-    has_peer: bool,  # noqa: FBT001 - a table
+    bench: Bench, served: list[Capability], state: WorkerState, *, has_peer: bool
 ) -> None:
-    bench.do(worker_registry.record_heartbeat, peer)
-    own = Worker(new_worker_id(), ELSEWHERE, 2, (FACE, SMILE), 1)
+    bench.announce(*served, state=state)
+    beat = partial(bench.announce, FACE, SMILE, id=bench.worker)
 
-    assert bench.do(worker_registry.record_heartbeat, own) == Standing(False, has_peer)
+    assert beat() == Standing(False, has_peer)
     bench.execute(AGE)
-    assert bench.do(worker_registry.record_heartbeat, own) == Standing(False, False)
+    assert beat() == Standing(False, False)
 
 
 def test_idle_heartbeat_takes_two_statements(bench: Bench) -> None:
@@ -259,10 +247,8 @@ def test_idle_heartbeat_takes_two_statements(bench: Bench) -> None:
 def test_killed_workers_and_those_elsewhere_do_not_count(bench: Bench, health: Health) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
-    bench.do(worker_registry.record_heartbeat, here(gone.pid))
-    bench.do(
-        worker_registry.record_heartbeat, Worker(new_worker_id(), ELSEWHERE, os.getpid(), (), 1)
-    )
+    announce_here(bench, pid=gone.pid)
+    bench.announce(host=ELSEWHERE, pid=os.getpid())
 
     assert health() == (
         1,
@@ -316,15 +302,10 @@ def _sign_of(bench: Bench, worker: "subprocess.Popen[bytes]") -> LastHeartbeat:
     return signs()[0]
 
 
-def announce(bench: Bench, *, draining: bool = False) -> bool:
-    worker = Worker(bench.worker, "here", 7, [PREPARE], threads=2, draining=draining)
-    return bench.do(worker_registry.record_heartbeat, worker)
-
-
 def test_paused_capability_is_not_ready_and_its_running_stage_finishes(bench: Bench) -> None:
     for _ in range(2):
         bench.submit()
-    announce(bench)
+    bench.announce(PREPARE, id=bench.worker)
     running = bench.claim_one(StageName.PREPARE)
 
     bench.do(pauses.pause, PREPARE)
@@ -334,9 +315,10 @@ def test_paused_capability_is_not_ready_and_its_running_stage_finishes(bench: Be
 
 
 def test_drained_worker_whose_row_was_dropped_stays_drained(bench: Bench) -> None:
+    bench.announce(PREPARE, id=bench.worker)
     bench.do(worker_registry.delete_silent, silent_seconds=0)
 
-    assert announce(bench, draining=True)
+    assert bench.announce(PREPARE, id=bench.worker, draining=True).must_drain
 
 
 @pytest.mark.parametrize(
@@ -378,7 +360,7 @@ def test_model_is_served_when_its_weights_arrive(
     services = SimpleNamespace(
         settings=SimpleNamespace(weights=tmp_path),
         catalog=known,
-        models=ModelCache(known, tmp_path, memory_limit=memory.get_limit(None)),
+        models=ModelCache(known, tmp_path, memory_limit=resources.get_limit(None)),
         engine=bench.engine,
         serving=setup.serving,
         heartbeat=SimpleNamespace(announce=lambda: None),

@@ -23,10 +23,9 @@ from smart_filter_tests.small_detectron2 import (
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.networks.detectron2 import (
     admission,
-    config_documents,
+    configs,
     model_builder,
     predictor_cache,
-    zoo,
 )
 from smart_filter_workers.networks.detectron2.checkpoints import Checkpoint
 from smart_filter_workers.results import PreparedPhoto
@@ -72,12 +71,12 @@ def test_options_hold_for_one_call(
         return people
 
     before = cut()
-    one = cut(most=1)
+    first_only = cut(most=1)
     none = [cut(threshold=1.0), cut(least_share=1.0)]
     cut(threshold=0.9, most=1, overlap=0.1, short_side=64)
 
-    assert one.persons is not None
-    assert len(one.persons) == 1
+    assert first_only.persons is not None
+    assert len(first_only.persons) == 1
     assert [(people.persons, people.matte.any()) for people in none] == [((), False)] * 2
     assert np.array_equal(before.matte, cut().matte)
 
@@ -119,11 +118,11 @@ def test_four_threads_with_other_options_give_the_same(
     all_given = [admitted.parameters(threshold=threshold) for threshold in (0.3, 0.6)]
     expected = [_matte(cut_out, photo, given) for given in all_given]
 
-    found = run_in_threads(4, lambda: [_matte(cut_out, photo, given) for given in all_given])
+    answers = run_in_threads(4, lambda: [_matte(cut_out, photo, given) for given in all_given])
 
     assert all(
         np.array_equal(matte, right)
-        for mattes in found
+        for mattes in answers
         for matte, right in zip(mattes, expected, strict=True)
     )
 
@@ -155,10 +154,10 @@ def test_faces_have_boxes_in_the_picture_and_landmarks_in_the_boxes(
     given = detectron2_faces.CARD.completed({"entry": address, "threshold": 0.3})
 
     detect = detectron2_faces.load(tmp_path)
-    found = detect([noise(120, 160), noise(64, 64)], parameters=given)
+    detected = detect([noise(120, 160), noise(64, 64)], parameters=given)
 
-    assert [len(faces) > 0 for faces in found] == [True, True]
-    for face in found[0]:
+    assert [len(faces) > 0 for faces in detected] == [True, True]
+    for face in detected[0]:
         left, top, width, height = face.box
         assert 0 <= left <= left + width <= 160.01
         assert 0 <= top <= top + height <= 120.01
@@ -265,22 +264,26 @@ def test_weight_names_of_other_programs_are_matched_by_similarity(admitted: Admi
 def test_every_listed_name_is_a_configuration_of_the_zoo() -> None:
     configs = importlib.import_module("detectron2.config")
 
-    for name in zoo.list_configs():
+    for name in predictor_cache.list_configs():
         config = configs.get_cfg()
         config.merge_from_other_cfg(configs.CfgNode(predictor_cache.load_zoo_config(name)))
         architecture = config.MODEL.META_ARCHITECTURE
         made_by = {
-            "PanopticFPN": zoo.OutputKind.PANOPTIC,
-            "SemanticSegmentor": zoo.OutputKind.SEMANTIC,
+            "PanopticFPN": predictor_cache.OutputKind.PANOPTIC,
+            "SemanticSegmentor": predictor_cache.OutputKind.SEMANTIC,
         }
         boxes_or_outlines = (
-            zoo.OutputKind.INSTANCE if config.MODEL.MASK_ON else zoo.OutputKind.BOXES
+            predictor_cache.OutputKind.INSTANCE
+            if config.MODEL.MASK_ON
+            else predictor_cache.OutputKind.BOXES
         )
-        assert zoo.find(name).makes is made_by.get(architecture, boxes_or_outlines), name
+        assert predictor_cache.find(name).makes is made_by.get(architecture, boxes_or_outlines), (
+            name
+        )
 
 
 def test_zoos_file_that_runs_python_is_refused() -> None:
     with pytest.raises(SetupFailed, match="has the tag"):
-        config_documents.load_zoo_document(
+        configs.load_zoo_document(
             "COCO-Detection/retinanet_R_50_FPN_3x.yaml", predictor_cache.read_packaged_config
         )

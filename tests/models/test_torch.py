@@ -38,8 +38,8 @@ class RedIsPeople(torch.nn.Module):
             (len(inputs), self.test_score_thresh, scores[0].requires_grad, scores[0].dtype)
         )
         return [
-            {"sem_seg": torch.nn.functional.interpolate(one, (of["height"], of["width"]))[0]}
-            for one, of in zip(scores, inputs, strict=True)
+            {"sem_seg": torch.nn.functional.interpolate(score, (of["height"], of["width"]))[0]}
+            for score, of in zip(scores, inputs, strict=True)
         ]
 
 
@@ -78,9 +78,9 @@ def test_batch_of_any_sizes_gives_what_one_by_one_gives_in_every_thread() -> Non
     # Four threads, as a worker may have.
     alone = run_in_threads(4, lambda: [people(predictor, picture)[0] for picture in pictures])
     for seen in alone:
-        for one, other, picture in zip(together, seen, pictures, strict=True):
-            assert one.areas["person"].shape == picture.shape[:2]
-            assert np.array_equal(one.areas["person"], other.areas["person"])
+        for prediction, other, picture in zip(together, seen, pictures, strict=True):
+            assert prediction.areas["person"].shape == picture.shape[:2]
+            assert np.array_equal(prediction.areas["person"], other.areas["person"])
 
 
 def test_call_uses_full_precision_without_gradients_and_restores_options() -> None:

@@ -113,7 +113,7 @@ def test_killed_run_ends_like_an_uninterrupted_one(run: Run, tmp_path: Path) -> 
 
     states = state_of(run.detector), state_of(resumed)
     torch = importlib.import_module("torch")
-    unlike = [one for one in states[0] if not torch.equal(states[0][one], states[1][one])]
+    unlike = [state for state in states[0] if not torch.equal(states[0][state], states[1][state])]
     assert unlike == []
 
 

@@ -1,6 +1,9 @@
 """Networks of faces, expressions and eyes, trained for seconds on drawn pictures."""
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +12,9 @@ import onnx
 import pytest
 
 from smart_filter_tests import drawn_eyes, drawn_faces
-from smart_filter_tests.killed_training import kill_after_an_epoch
 from smart_filter_training import run, run_record, trainable_models
 from smart_filter_workers.networks.faces.expression import ExpressionNetwork
-from smart_filter_workers.networks.faces.eye_patches import SIZE_PX, EyePatchNetwork
+from smart_filter_workers.networks.faces.eyes import PATCH_PX, EyePatchNetwork
 
 SETTINGS = ("batch_size=32", "learning_rate=0.004", "half_precision=false", "dropout=0.1")
 
@@ -75,8 +77,8 @@ def eyes(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture(params=["expression", "eyes"])
 def trained(request: pytest.FixtureRequest) -> Trained:
-    found: Trained = request.getfixturevalue(request.param)
-    return found
+    chosen: Trained = request.getfixturevalue(request.param)
+    return chosen
 
 
 def test_drawn_pictures_are_learned(trained: Trained, tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ def test_drawn_pictures_are_learned(trained: Trained, tmp_path: Path) -> None:
 def test_product_opens_both_networks(expression: Trained, eyes: Trained) -> None:
     faces = ExpressionNetwork(expression.run.file.read_bytes())(np.zeros((3, 48, 48), np.uint8))
     network = EyePatchNetwork(eyes.run.file.read_bytes())
-    patches = np.random.default_rng(0).random((5, SIZE_PX, SIZE_PX), np.float32)
+    patches = np.random.default_rng(0).random((5, PATCH_PX, PATCH_PX), np.float32)
 
     assert faces.emotion.shape == (3, 8)
     assert np.allclose(faces.emotion.sum(axis=1), 1, atol=1e-5)
@@ -118,3 +120,24 @@ def test_killed_run_has_the_weights_of_an_uninterrupted_one(
 
 def weights_of(file: Path) -> list[bytes]:
     return sorted(tensor.raw_data for tensor in onnx.load(file).graph.initializer)
+
+
+def kill_after_an_epoch(
+    model: str, folder: Path, run_folder: Path, settings: Iterable[str]
+) -> None:
+    """Start `smart-filter train`, and kill it once its first checkpoint exists."""
+    options = [part for setting in settings for part in ("--set", setting)]
+    command = [Path(sys.executable).parent / "smart-filter", "train", model]
+    process = subprocess.Popen(
+        [*command, "--data", folder, "--run", run_folder, *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ,
+    )
+    try:
+        while not list((run_folder / "checkpoint").glob("step-*")):
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.05)
+    finally:
+        process.kill()
+        process.wait()

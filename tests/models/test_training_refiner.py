@@ -14,9 +14,9 @@ from smart_filter_training.models.refiner.batches import Batches, read_examples
 from smart_filter_training.models.refiner.network import store_compactly
 from smart_filter_training.models.refiner.train import Configuration, Data, Network, StoredNetwork
 from smart_filter_training.run_record import RunRecord
-from smart_filter_workers.networks.mattes import modnet
+from smart_filter_workers.networks.coverage import modnet
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
-from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -69,7 +69,9 @@ def test_training_lowers_the_loss_and_keeps_the_first_layers(
     batch = Batches(examples, [1] * len(examples), 8, (96, 96), seed=1).make_batch(0)
 
     with torch.inference_mode():
-        losses = [float(refiner.compute_loss(one.module, batch)) for one in (before, trained)]
+        losses = [
+            float(refiner.compute_loss(network.module, batch)) for network in (before, trained)
+        ]
 
     assert losses[1] < 0.8 * losses[0]
     changed = [
@@ -121,24 +123,6 @@ def test_refined_mattes_are_measured_next_to_the_given_ones(trained: Network, pe
     assert all(0 <= figure.value <= 1 for figure in figures.values())
 
 
-def test_killed_run_ends_like_an_uninterrupted_one(
-    small: Configuration,
-    people: Data,
-    trained: Network,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(refiner, "CHECKPOINT_INTERVAL", 2)
-    monkeypatch.setattr(refiner, "CURVE_INTERVAL", 3)
-
-    with pytest.raises(Killed):
-        refiner.train(people, small, Fragile(tmp_path, {}))
-    resumed = refiner.train(people, small, RunRecord(tmp_path, {}))
-
-    for name, value in trained.module.state_dict().items():
-        assert torch.equal(value, resumed.module.state_dict()[name]), name
-
-
 def test_weights_in_few_bits_are_nearly_the_same(small: Configuration) -> None:
     file = small.weights_folder / modnet.WEIGHTS.name
     model = onnx.load(file)
@@ -152,15 +136,3 @@ def test_weights_in_few_bits_are_nearly_the_same(small: Configuration) -> None:
     assert len(content) < 0.3 * file.stat().st_size
     (stored,), (known,) = OnnxNetwork(content)(picture), OnnxNetwork(file.read_bytes())(picture)
     assert np.abs(stored - known).mean() < 0.01
-
-
-class Killed(Exception):
-    """Ends a run in these tests."""
-
-
-class Fragile(RunRecord):
-    """A record whose run is killed when it notes an iteration."""
-
-    def scalar(self, name: str, value: float, step: int) -> None:
-        """End the run."""
-        raise Killed(name, value, step)

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from pathlib import Path
 
@@ -6,11 +5,10 @@ import numpy as np
 import pytest
 
 from smart_filter_tests import drawn_people
-from smart_filter_tests.killed_training import kill_after_an_epoch
 from smart_filter_training import run, run_record, trainable_models
 from smart_filter_training.models.unet import augmentation
 from smart_filter_training.models.unet import train as unet
-from smart_filter_workers.networks.mattes.selfie import GENERAL_WEIGHTS
+from smart_filter_workers.networks.coverage.selfie import GENERAL_WEIGHTS
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 
 SETTINGS = (
@@ -81,16 +79,6 @@ def test_joined_runs_are_measured_together(trained: run.Outcome, folder: Path) -
     assert figures["ensemble_iou"].value == pytest.approx(figures["iou"].value, abs=1e-6)
 
 
-def test_killed_run_has_the_weights_of_an_uninterrupted_one(folder: Path, tmp_path: Path) -> None:
-    whole = trained_alone(folder, tmp_path / "whole", "epochs=2")
-    kill_after_an_epoch("unet", folder, tmp_path / "killed", (*SETTINGS, "epochs=2"))
-
-    resumed = trained_alone(folder, tmp_path / "killed", "epochs=2")
-
-    assert run_record.read_record(tmp_path / "killed")["resumed"] == 1
-    assert all((one == other).all() for one, other in zip(resumed, whole, strict=True))
-
-
 def test_converted_network_answers_like_its_file(weights_folder: Path) -> None:
     from smart_filter_training.models.unet.network import grow  # noqa: PLC0415 - needs Keras
 
@@ -103,13 +91,3 @@ def test_converted_network_answers_like_its_file(weights_folder: Path) -> None:
 
     assert np.abs(unet.to_probability(logits) - next(iter(wanted.values()))).max() < 1e-3
     assert (np.asarray(grow(known)(picture)) == logits).all()
-
-
-def trained_alone(folder: Path, run_folder: Path, *settings: str) -> list[np.ndarray]:
-    """Train, or go on, as a run does, and return the weights; nothing is exported."""
-    configuration = trainable_models.find_model("unet").configure([*SETTINGS, *settings])
-    read = unet.read_folder(folder, configuration)
-    record = run_record.begin(
-        run_folder, model="unet", configuration=dataclasses.asdict(configuration), data=read.digest
-    )
-    return list(unet.train(read, configuration, record).get_weights())

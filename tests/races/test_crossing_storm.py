@@ -47,9 +47,9 @@ def test_album_in_a_storm_is_ranked_and_finishes_once(bench: Bench, seed: int) -
 
     ride_out(bench, OVER_ALBUMS, steps=14, seed=seed)
 
-    for one in (album, batch):
-        assert bench.batch(one).state == BatchState.FINISHED
-        assert types_of(bench, one).count(EventType.BATCH_FINISHED) == 1
+    for job_id in (album, batch):
+        assert bench.batch(job_id).state == BatchState.FINISHED
+        assert types_of(bench, job_id).count(EventType.BATCH_FINISHED) == 1
     ranks = [item.rank for item in bench.batch(album).items or () if item.rank is not None]
     assert len(set(ranks)) == len(ranks)
     assert composed(bench) <= BEST
@@ -62,9 +62,9 @@ def test_mixed_storm_ends_consistently(bench: Bench, seed: int) -> None:
 
     ride_out(bench, OVER_ALL, steps=25, seed=seed)
 
-    for one in (album, batch):
-        assert bench.batch(one).state == BatchState.FINISHED
-        assert types_of(bench, one)[-1] == EventType.BATCH_FINISHED
+    for job_id in (album, batch):
+        assert bench.batch(job_id).state == BatchState.FINISHED
+        assert types_of(bench, job_id)[-1] == EventType.BATCH_FINISHED
     for kind in ("running", "queued"):
         assert unlike_once(bench, kind) == []
     forget_all(bench)
@@ -159,14 +159,14 @@ def work(bench: Bench, chance: random.Random, kind: str) -> None:
 
 def jobs(bench: Bench) -> list[JobId]:
     with bench.transaction() as connection:
-        found = connection.execute(text("SELECT id FROM jobs ORDER BY id"))
-        return [JobId(row.id) for row in found]
+        rows = connection.execute(text("SELECT id FROM jobs ORDER BY id"))
+        return [JobId(row.id) for row in rows]
 
 
 def unlike_once(bench: Bench, kind: str) -> list[object]:
     """Return jobs with more events of a kind than starts or redrives."""
     with bench.transaction() as connection:
-        found = connection.execute(
+        rows = connection.execute(
             text("""
                 SELECT job_id, array_agg(type ORDER BY id) AS told FROM events
                 WHERE type IN ('job.queued', 'job.running', 'job.failed') GROUP BY job_id
@@ -175,7 +175,7 @@ def unlike_once(bench: Bench, kind: str) -> list[object]:
             """),
             {"type": f"job.{kind}"},
         )
-        return list(found)
+        return list(rows)
 
 
 def forget_all(bench: Bench) -> None:

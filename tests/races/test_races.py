@@ -52,8 +52,8 @@ def test_every_pair_of_transitions_ends_as_if_serialized(
         if serial[0] == serial[1] and serial[0].picture in (alone[pair[0]], alone[pair[1]]):
             continue  # one of them does nothing here, whatever the other does
         passed_by = [
-            alone[two]
-            for name, two in zip(names, reversed(pair), strict=True)
+            alone[other]
+            for name, other in zip(names, reversed(pair), strict=True)
             if name in scenarios.SKIPPING_LOCKED
         ]
         for race in RACES:
@@ -102,14 +102,17 @@ def one_by_one(
 def raced(bench: Bench, make: Callable[[Bench], Scenario], pair: tuple[int, int], race: str) -> End:
     bench.empty()
     scenario = make(bench)
-    one, two = (scenarios.actions(scenario)[number] for number in pair)
+    first_action, second_action = (scenarios.actions(scenario)[number] for number in pair)
     if race == "in order":
-        first, second = races.run_overlapped(scenario, one, two)
+        first, second = races.run_overlapped(scenario, first_action, second_action)
     elif race == "in reverse":
-        second, first = races.run_overlapped(scenario, two, one)
+        second, first = races.run_overlapped(scenario, second_action, first_action)
     else:
         first, second = races.at_once(
-            [lambda: races.run_alone(scenario, one), lambda: races.run_alone(scenario, two)]
+            [
+                lambda: races.run_alone(scenario, first_action),
+                lambda: races.run_alone(scenario, second_action),
+            ]
         )
     return End(first, second, scenarios.snapshot(bench))
 

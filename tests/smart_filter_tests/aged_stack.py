@@ -31,7 +31,8 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 _COUNT_ON_ITS_DAY = """
     INSERT INTO usage (tenant, day, state, jobs, megapixels, model_seconds)
     SELECT tenant, CAST(finished_at AT TIME ZONE 'UTC' AS date), outcome, 1, 0, 0
-    FROM jobs WHERE id = :id AND settled AND counted_seconds IS NOT NULL
+    FROM jobs WHERE id = :id AND outcome IS NOT NULL
+        AND id NOT IN (SELECT job_id FROM unsettled_jobs)
     ON CONFLICT (tenant, day, state) DO UPDATE SET jobs = usage.jobs + 1
 """
 

@@ -21,7 +21,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.storage import keys as storage_keys
 from smart_filter_tests import trainable_model
 from smart_filter_tests.bench import Bench
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
+from smart_filter_tests.maintenance import collector
 
 # Columns that hold the id of a job or of a batch, besides `id` of these two tables.
 _IDS: Final = frozenset({"job_id", "batch_id", "parent_id", "album", "last_job_id"})
@@ -131,7 +131,7 @@ def age_jobs(
 def clean_up(bench: Bench) -> None:
     """Count ended jobs, and let retention remove everything that has expired."""
     bench.work(settlement.settle)
-    retention = GarbageCollector(bench.worker_engine, bench.store)
+    retention = collector(bench)
     for _ in range(3):  # a mark, a removed object, a removed row
         while retention.remove_expired():
             pass

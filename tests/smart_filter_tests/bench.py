@@ -12,7 +12,7 @@ from unittest import mock
 
 import redis
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from smart_filter_deploy.embedded.addresses import Addresses, url_of_role
 from smart_filter_deploy.embedded.ports import LOOPBACK
@@ -35,7 +35,7 @@ from smart_filter_shared.ids import (
     new_worker_id,
 )
 from smart_filter_shared.jobs import queries
-from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.result_cache import Result
 from smart_filter_shared.jobs.submission import (
@@ -43,16 +43,18 @@ from smart_filter_shared.jobs.submission import (
     NewPhotoBatch,
     NewPhotoJob,
     encode_batch,
+    encode_job,
     submit_batch,
-    submit_job,
 )
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.operations import stored_snapshot
 from smart_filter_shared.pipeline import LEADING_TASK, StageName
-from smart_filter_shared.queue import batches, fair_queueing
+from smart_filter_shared.queue import batches, fair_queueing, worker_registry
 from smart_filter_shared.queue.batches import BatchRow
 from smart_filter_shared.queue.fair_queueing import Reservation
 from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
+from smart_filter_shared.queue.submission import WrittenJob
+from smart_filter_shared.queue.worker_registry import Standing, Worker
 from smart_filter_shared.recipe import Recipe, required_stages
 from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_shared.storage.opening import open_store
@@ -67,6 +69,7 @@ _TABLES = (
     *(
         "jobs",
         "stages",
+        "unsettled_jobs",
         "ended_stages",
         "workers",
         "keys",
@@ -263,10 +266,21 @@ class Bench:
         with self.transaction() as connection:
             connection.execute(text(statement), values)
 
+    def rows(self, query: str, **values: object) -> Sequence[Row[Any]]:
+        """Return all rows of a query."""
+        with self.transaction() as connection:
+            return connection.execute(text(query), values).all()
+
     def scalar(self, query: str, **values: object) -> Any:  # noqa: ANN401 - as the query says
         """Return the first value of a query's first row, or None."""
         with self.transaction() as connection:
             return connection.scalar(text(query), values)
+
+    def announce(self, *capabilities: Capability, **fields: Any) -> Standing:  # noqa: ANN401 - of Worker
+        """Record the heartbeat of a live worker that serves these capabilities."""
+        known = {"id": new_worker_id(), "host": "here", "pid": 1, "threads": 1, **fields}
+        worker = Worker(capabilities=capabilities, **known)
+        return self.do(worker_registry.record_heartbeat, worker)
 
     def submit(
         self,
@@ -329,7 +343,7 @@ class Bench:
             for _ in range(jobs):
                 place = fair_queueing.reserve(connection, tenant, wanted)
                 submission = _submission(new_job_id(), tenant, recipe, place)
-                submit_job(connection, submission)
+                write_job(connection, submission)
                 submitted.append(submission.job_id)
         return submitted
 
@@ -365,6 +379,13 @@ class Bench:
                 text("""
                     INSERT INTO ended_stages SELECT copies.id, original.stages
                     FROM ended_stages AS original, copies WHERE original.job_id = :job_id
+                """),
+                {"job_id": job_id},
+            )
+            connection.execute(
+                text("""
+                    INSERT INTO unsettled_jobs SELECT copies.id
+                    FROM unsettled_jobs AS original, copies WHERE original.job_id = :job_id
                 """),
                 {"job_id": job_id},
             )
@@ -500,7 +521,7 @@ class Bench:
         return _submission(new_job_id(), TENANT, recipe, self.reserve(TENANT, recipe))
 
     def _submit(self, submission: NewPhotoJob) -> JobId:
-        self.do(submit_job, submission)
+        self.do(write_job, submission)
         return submission.job_id
 
     def _shift(self, column: str, job_id: JobId, stage: StageName, seconds: float) -> None:
@@ -513,6 +534,11 @@ class Bench:
             job_id=job_id,
             stage=str(stage),
         )
+
+
+def write_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
+    """Write a job, as the API does."""
+    return CLIENT.submit(connection, encode_job(connection, job))
 
 
 def _submission(

@@ -15,12 +15,12 @@ FOLDERS = ("api", "client", "deploy", "shared", "training", "workers")
 def blocks_by_file(title: str) -> dict[str, list[str]]:
     """Return the code blocks of a section of the page, by the file that they belong to."""
     section = PAGE.read_text("utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
-    found: dict[str, list[str]] = defaultdict(list)
+    code: dict[str, list[str]] = defaultdict(list)
     for part in re.split(r"^(?=\*\*\d\. )", section, flags=re.MULTILINE)[1:]:
         named = re.match(r"\*\*\d\. `([^`]+)`", part)
         assert named is not None
-        found[named[1]] += re.findall(r"```python\n(.*?)```", part, flags=re.DOTALL)
-    return found
+        code[named[1]] += re.findall(r"```python\n(.*?)```", part, flags=re.DOTALL)
+    return code
 
 
 def apply_to_copy(

@@ -13,8 +13,8 @@ from smart_filter_shared.recipe import Filter
 from smart_filter_shared.results import Face, Point, Smile
 from smart_filter_wire.findings import Eyes
 from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.composite.filters import apply_filters, scene
-from smart_filter_workers.stages.composite.filters.base import FilterVerdict
+from smart_filter_workers.stages.composite.filters import drawing
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict
 
 Picture = NDArray[np.uint8]
 
@@ -54,13 +54,13 @@ def a_scene(
     mood: Mood | None = Mood.JOYFUL,
     people: Matte8 | None = None,
     seed: int = 1,
-) -> scene.Scene:
+) -> drawing.Scene:
     """Make a scene in which all faces smile broadly by default."""
     levels = [SmileLevel.HUGE] * len(faces) if smiles is None else list(smiles)
-    return scene.Scene(
+    return drawing.Scene(
         width=width,
         height=height,
-        heads=scene.find_heads(
+        heads=drawing.find_heads(
             faces,
             smiles=[Smile(level, 0.5) for level in levels],
             eyes=[Eyes(left_open=True, right_open=True)] * len(faces),
@@ -87,10 +87,10 @@ def a_picture(width: int = 240, height: int = 180, *, channels: int = 3) -> Pict
     return np.ascontiguousarray(np.concatenate([picture, alpha], axis=-1))
 
 
-def draw(picture: Picture, seen: scene.Scene, name: str, **params: Scalar) -> FilterVerdict:
+def draw(picture: Picture, seen: drawing.Scene, name: str, **params: Scalar) -> FilterVerdict:
     required: dict[str, Scalar] = {"text": "Hello"} if name == "caption" else {}
     asked = Filter(name, {**required, **params})
-    return apply_filters.load_plugin(name).draw(picture, seen, asked.parameters)
+    return drawing.load_plugin(name).draw(picture, seen, asked.parameters)
 
 
 def changed_pixels(before: Picture, after: Picture) -> NDArray[np.bool_]:

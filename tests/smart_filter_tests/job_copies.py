@@ -21,6 +21,7 @@ _KEYS: Final = {
     "batches": "id",
     "stages": "job_id",
     "ended_stages": "job_id",
+    "unsettled_jobs": "job_id",
     "events": "job_id",
     "tombstones": "job_id",
     "deliveries": "job_id",

@@ -4,7 +4,7 @@ from smart_filter_deploy.cli.batch.journal import JournalEntry
 
 
 def an_entry(photo: str = "a.jpg", **fields: object) -> JournalEntry:
-    """Make an entry: the photo succeeded, unless `fields` say otherwise."""
+    """Make an entry: its outputs are written, unless `fields` say otherwise."""
     defaults: dict[str, object] = {
         "photo": photo,
         "place": photo.rpartition(".")[0],
@@ -12,6 +12,7 @@ def an_entry(photo: str = "a.jpg", **fields: object) -> JournalEntry:
         "modified_ns": 2,
         "digest": "d",
         "recipe": "r",
-        "state": "succeeded",
+        "job_id": "j",
+        "is_done": True,
     }
     return JournalEntry(**{**defaults, **fields})  # type: ignore[arg-type]  # its fields

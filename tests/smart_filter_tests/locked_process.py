@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from smart_filter_workers.decoder import child, entry
-from smart_filter_workers.system import landlock, seccomp
+from smart_filter_workers.system import sandbox
 
 _PARENT = os.getppid()
 
@@ -81,8 +81,8 @@ def main() -> None:
 def _try_action(locks: str, action: str) -> str:
     missing = {
         "all": child.lock,
-        "seccomp": lambda: [seccomp.restrict()],
-        "landlock": lambda: [landlock.restrict()],
+        "seccomp": lambda: [sandbox.restrict_calls()],
+        "landlock": lambda: [sandbox.restrict_files()],
         "entry": lambda: [entry.lock_files()],
         "none": list,
     }[locks]()

@@ -235,8 +235,9 @@ def _count(connection: Connection) -> None:
         text("""
             INSERT INTO usage (tenant, day, state, jobs, megapixels, model_seconds)
             SELECT tenant, CAST(finished_at AT TIME ZONE 'UTC' AS date), outcome, count(*),
-                sum(megapixels), sum(coalesce(counted_seconds, 0))
-            FROM jobs WHERE settled GROUP BY 1, 2, 3
+                sum(megapixels), sum(estimated_seconds)
+            FROM jobs WHERE outcome IS NOT NULL AND id NOT IN (SELECT job_id FROM unsettled_jobs)
+            GROUP BY 1, 2, 3
         """)
     )
 

@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.unlocked_decoders import UnlockedDecoders
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_tests.maintenance import incoming_pictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 
 
 @contextmanager
 def picture_worker(bench: Bench) -> Iterator[None]:
     """Read new pictures in a thread until the block ends."""
-    worker = IncomingPictures(Backends(bench.worker_engine, bench.store), UnlockedDecoders())
+    worker = incoming_pictures(bench)
     stopping = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         pool.submit(_read_until, stopping, worker)

@@ -14,7 +14,7 @@ from smart_filter_shared.results import Face, Faces, Smile, Smiles
 from smart_filter_wire.findings import Eyes
 from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.results import Photo, PreparedPhoto, Segmentation, Srgb8
-from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.composite.stage import Inputs
 from smart_filter_workers.stages.prepare.stage import make_proxy
 
 _DATA = Path(__file__).parents[1] / "data"

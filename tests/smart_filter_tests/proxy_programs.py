@@ -33,12 +33,12 @@ def describe_missing(reasons: Sequence[str]) -> str | None:
 
     reasons: of all skipped tests.
     """
-    found = [match[1] for reason in reasons if (match := _PATTERN.search(reason))]
-    if not found:
+    absent = [match[1] for reason in reasons if (match := _PATTERN.search(reason))]
+    if not absent:
         return None
-    missing = [name for name in PACKAGES if name in found]
+    missing = [name for name in PACKAGES if name in absent]
     return (
-        f"Not installed: {', '.join(missing)}; skipped tests: {len(found)}."
+        f"Not installed: {', '.join(missing)}; skipped tests: {len(absent)}."
         " To run them: `deploy/bootstrap.sh proxies` as root on Debian, else"
         f" `sudo apt install {' '.join(PACKAGES[name] for name in missing)}`,"
         f" or set {', '.join(name.upper() for name in missing)} to their paths."

@@ -261,7 +261,10 @@ def snapshot(bench: Bench) -> dict[str, object]:
             """)
         ).all()
         jobs = connection.execute(
-            text("SELECT outcome, error ->> 'code', settled FROM jobs ORDER BY id")
+            text("""
+                SELECT outcome, error ->> 'code', id IN (SELECT job_id FROM unsettled_jobs)
+                FROM jobs ORDER BY id
+            """)
         ).all()
         artifacts = connection.execute(
             text("SELECT kind, marked_at IS NOT NULL AS marked FROM artifacts ORDER BY kind, 2")

@@ -108,12 +108,27 @@ class Api:
         self.client.headers.update(self.headers(*Scope))
         self.operators.headers.update(self.client.headers)
 
+    def read(self, path: str, **options: Any) -> Any:  # noqa: ANN401 - of httpx, and JSON
+        """Return the document of a GET that succeeds."""
+        answer = self.client.get(path, **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def create(self, path: str, **options: Any) -> Any:  # noqa: ANN401 - of httpx, and JSON
+        """Return the document of a POST that succeeds."""
+        answer = self.client.post(path, **options)
+        assert answer.is_success, answer.text
+        return answer.json()
+
     def post(
-        self, photo: bytes, fields: Mapping[str, str | Sequence[str]] | None = None
+        self,
+        photo: bytes | None = None,
+        fields: Mapping[str, str | Sequence[str]] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        return self.client.post(
-            "/v1/jobs", files={"photo": ("photo", photo)}, data=dict(fields or {})
-        )
+        """Submit a photo, by default a small one, and return the answer."""
+        files = {"photo": ("photo", photo or a_photo())}
+        return self.client.post("/v1/jobs", files=files, data=dict(fields or {}), headers=headers)
 
     def submit(self, **fields: str) -> str:
         """Submit a small photo and return the job's id; `__` in names stands for a dot."""
@@ -158,6 +173,11 @@ class Api:
 def as_bearer(key: str) -> dict[str, str]:
     """Return the header of requests with a key."""
     return {"Authorization": f"Bearer {key}"}
+
+
+def refusal_of(answer: httpx.Response) -> tuple[int, str]:
+    """Return the status of a refused request, and the code of its problem."""
+    return answer.status_code, answer.json()["code"]
 
 
 def fetch_and_disconnect(request: httpx.Request) -> bytes:
@@ -254,6 +274,23 @@ def an_api(site: Site, bench: Bench) -> Iterator[Api]:
         published_models.publish(connection, [Offer(a_card(task)) for task in TaskName])
         key = api_keys.issue(connection, tenant=TENANT, scopes=api_keys.ALL_SCOPES).key
     with open_api(site, bench, key) as api:
+        yield api
+
+
+@contextlib.contextmanager
+def an_api_with(
+    bench: Bench,
+    settings: Settings | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    **environment: str,
+) -> Iterator[Api]:
+    """Yield another API over the bench, which has other settings or variables, with a new key."""
+    if settings is None:
+        served = serve_with(bench, clock=clock, **environment)
+    else:
+        served = serve_api(settings, clock=clock)
+    with served as site, an_api(site, bench) as api:
         yield api
 
 

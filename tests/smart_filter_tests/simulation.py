@@ -16,7 +16,6 @@ from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue import fair_queueing, heads
-from smart_filter_shared.queue import worker_registry as queue_workers
 from smart_filter_shared.queue.leases import Lease, StageOutcome
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.bench import FACTS_WITHOUT_PEOPLE, Bench, capability
@@ -68,9 +67,7 @@ class Simulation:
         self._tally = WorkerCounters()
         self._workers = [_Worker(0.0, number) for number in range(workers)]
         self._swept_at = 0.0
-        with bench.transaction() as connection:
-            worker = queue_workers.Worker(bench.worker, "simulated", 0, tuple(served), workers)
-            queue_workers.record_heartbeat(connection, worker)
+        bench.announce(*served, id=bench.worker, threads=workers)
 
     def tenant(self, name: str, *, stage_seconds: float, weight: float = 1) -> Tenant:
         tenant = Tenant(name)

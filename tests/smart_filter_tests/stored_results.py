@@ -29,11 +29,11 @@ STROKE = {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True}
 STROKES = {"kind": "matte", "stage": "segmentation", "strokes": [STROKE], "consent": False}
 
 
-def run_stages(api: Api, *stages: StageName) -> None:
+def run_stages(api: Api, *stages: StageName, content: bytes = b"made") -> None:
     """Complete the head of each stage's queue, with arrays and files in storage."""
     for stage in stages:
         lease = api.bench.claim_one(stage)
-        complete(api.bench, lease, f"2026-01-01/tests/{lease.job_id}/{stage}/", b"made")
+        complete(api.bench, lease, f"2026-01-01/tests/{lease.job_id}/{stage}/", content)
 
 
 def complete(bench: Bench, lease: Lease, folder: str, content: bytes) -> None:

@@ -32,11 +32,11 @@ from smart_filter_shared.queue import heads, pauses
 from smart_filter_tests import invariants, moves
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import PHOTO, RunningStack, run_stack
+from smart_filter_tests.maintenance import collector
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.pressure import BENCH
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.s3_server import S3Stack
-from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 _ENGINE = {
     "SMART_FILTER_HEARTBEAT_SECONDS": "1",
@@ -318,7 +318,7 @@ class Storm:
             return int(answer.scalar_one())
 
     def _stray_objects(self, job_ids: Collection[str]) -> list[str]:
-        retention = GarbageCollector(self.bench.worker_engine, self.bench.store)
+        retention = collector(self.bench)
         difference: set[str] = set()
 
         def is_tidy() -> bool:

@@ -10,11 +10,11 @@ from smart_filter_shared.presets import Mood
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Emotion, Smile, Smiles
 from smart_filter_wire.findings import Eyes
-from smart_filter_workers.backgrounds import color_names, colors
+from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.choice import moods
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
-from smart_filter_workers.backgrounds.color_names import NamedColor
+from smart_filter_workers.backgrounds.colors import NamedColor
 
 # The share of each emotion by name; absent names are 0.
 Shares: TypeAlias = Mapping[str, float]
@@ -25,7 +25,7 @@ PLACES = 40
 
 
 def a_tone(color: str, share: float = 1.0) -> NamedColor:
-    return color_names.to_named_color(colors.linear_to_oklab(colors.parse_hex([color]))[0], share)
+    return colors.to_named_color(colors.linear_to_oklab(colors.parse_hex([color]))[0], share)
 
 
 def a_subject(

@@ -12,7 +12,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Smile
 from smart_filter_workers.networks.faces.face_mesh import FaceView
-from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 from smart_filter_workers.stages.smile.models.base import SmileRater
 from smart_filter_workers.weights import trained_weights
 

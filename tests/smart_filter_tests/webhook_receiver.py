@@ -10,8 +10,7 @@ import anyio
 import anyio.from_thread
 import anyio.lowlevel
 
-from smart_filter_api.auth.link_signer import LinkSigner
-from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.auth.links import LinkSigner, LinkTerms
 from smart_filter_api.presenters import webhook_payload
 from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.db import sessions

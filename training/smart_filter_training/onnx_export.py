@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.runtimes import onnx_network
 
 Network = Any  # keras ships no types
 Floats = NDArray[np.float32]
@@ -69,7 +69,7 @@ def to_onnx(
 
 
 def _compare(file: Path, network: Network, inputs: Floats) -> float:
-    onnxruntime = onnx_runtime.load()
+    onnxruntime = onnx_network.load_library()
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
     outputs = [output.name for output in session.get_outputs()]
     exported = dict(

@@ -16,7 +16,7 @@ from smart_filter_workers.models.cache import Model, ModelCache
 from smart_filter_workers.results import CompositeResult, Photo, PreparedPhoto, Segmentation
 from smart_filter_workers.stages import registry
 from smart_filter_workers.stages.segmentation import stage as segmentation
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 
 # Results of stages that a recipe does not need.
 _ABSENT: Final = {stage.result: None for stage in PIPELINE}
@@ -42,7 +42,7 @@ class InProcess:
 
     def __init__(self, weights: Path) -> None:
         discovered = catalog.discover_models()
-        self._models = ModelCache(discovered, weights, memory_limit=memory.get_limit(None))
+        self._models = ModelCache(discovered, weights, memory_limit=resources.get_limit(None))
         self._cards = discovered.cards
         self._runnable = {
             card.name

@@ -27,7 +27,7 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.stages import registry
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 from smart_filter_workers.system.lru_cache import LruCache
 from smart_filter_workers.weights.trained_weights import TrainedWeights
 
@@ -98,7 +98,7 @@ def _answer(request: ChildRequest) -> ChildResult:
         research=request.settings.engine.research_weights,
         emotions=request.settings.engine.emotions,
     )
-    memory_limit = memory.get_limit(request.settings.engine.memory_mb)
+    memory_limit = resources.get_limit(request.settings.engine.memory_mb)
     store = open_store(request.settings.storage, connections=1)
     trained = TrainedWeights(request.settings.weights, store)
     models = ModelCache(

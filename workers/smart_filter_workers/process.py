@@ -25,7 +25,7 @@ from smart_filter_workers.artifacts.content_credentials import CredentialSigner
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.fetcher import Fetcher
-from smart_filter_workers.learning.example_collector import ExampleCollector
+from smart_filter_workers.learning.examples import ExampleCollector
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.models import catalog
@@ -45,10 +45,10 @@ from smart_filter_workers.runtime.shutdown import GracefulShutdown
 from smart_filter_workers.runtime.tracing import BatchTracer
 from smart_filter_workers.runtime.turns import Turns
 from smart_filter_workers.runtime.weights_watch import WeightsWatch
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
-from smart_filter_workers.system import gpu, memory
-from smart_filter_workers.system import threads as system_threads
+from smart_filter_workers.system import resources
+from smart_filter_workers.system import resources as system_threads
 from smart_filter_workers.system.lru_cache import LruCache
 from smart_filter_workers.weights.trained_weights import TrainedWeights
 
@@ -80,7 +80,7 @@ def serve(
     for weights or the stop signal.  Raises SetupFailed for unknown model names, and
     DatabaseUnavailable or DecoderUnavailable at the start.
     """
-    memory.configure_malloc()
+    resources.configure_malloc()
     system_threads.limit_native_threads()
     discovered = catalog.discover_models(
         extra_models,
@@ -182,11 +182,11 @@ def _wire(
     backgrounds = TenantBackgrounds(by_key, store, recent)
     fetcher = Fetcher(settings.outbound)
     worker = new_worker_id()
-    memory_limit = memory.get_limit(settings.engine.memory_mb)
+    memory_limit = resources.get_limit(settings.engine.memory_mb)
     trained = TrainedWeights(settings.weights, store)
     loaded = ModelCache(discovered, settings.weights, memory_limit=memory_limit, trained=trained)
-    gpu_fault = gpu.find_gpu_fault()
-    demanded = gpu_fault if settings.engine.device == gpu.GPU else None
+    gpu_fault = resources.find_gpu_fault()
+    demanded = gpu_fault if settings.engine.device == resources.GPU else None
     setup = capabilities.plan_capabilities(offers, stages=stages, models=models, gpu_fault=demanded)
     draining = GracefulShutdown(shared, doorbell, settings.engine, traces)
     subscriptions = QueueSubscriptions(setup.serving)
@@ -223,7 +223,7 @@ def _wire(
         draining=draining.started,
         extra_models=discovered.extra,
     )
-    turns = Turns(services, shared, threads)
+    turns = Turns(services, shared, threads, memory_limit.give_back)
     listener = BellListener(
         settings.broker,
         doorbell,

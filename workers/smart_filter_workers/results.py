@@ -25,6 +25,10 @@ from smart_filter_shared.results import (
 
 # (H, W, 3) uint8, RGB, sRGB transfer curve.
 Srgb8: TypeAlias = NDArray[np.uint8]
+# (H, W, 4) uint8: sRGB and straight (not premultiplied) alpha.
+Srgba8: TypeAlias = NDArray[np.uint8]
+# Any shape.
+Floats: TypeAlias = NDArray[np.float32]
 # (H, W) uint8: coverage by the subject, 0 none, 255 full; linear, not gamma-coded.
 Matte8: TypeAlias = NDArray[np.uint8]
 # The same in 65,535 steps.

@@ -32,7 +32,8 @@ from smart_filter_shared.db import tables
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.errors import InsufficientScope, NotFound, TokenUsedUp, Unauthorized
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.tenants import settings
+from smart_filter_shared.tenants import audit_log, settings
+from smart_filter_shared.tenants.audit_log import Actor, AuditEvent
 from smart_filter_shared.tenants.quotas import Limits
 from smart_filter_shared.tenants.settings import TenantOverrides
 from smart_filter_wire.words import Scope
@@ -147,23 +148,28 @@ def issue(
     scopes: Collection[Scope],
     valid_for: dt.timedelta | None = None,
     issuer: Caller | None = None,
+    actor: Actor | None = None,
 ) -> IssuedKey:
     """Insert a new key and return it; without valid_for it does not expire.
 
     issuer: the caller that asks for it, and whose key it does not outlive; None for the command
-    line.  Raises Unauthorized when the issuer was revoked a moment ago.
+    line.  actor: whose line the log gets; None: none.
+    Raises Unauthorized when the issuer was revoked a moment ago.
     """
     now = func.statement_timestamp()
     wanted = None if valid_for is None else now + valid_for
     latest = None if issuer is None else _lock_issuer(connection, issuer)
     ends = [end for end in (wanted, latest) if end is not None]
-    return _insert_key(
+    made = _insert_key(
         connection,
         tenant=tenant,
         scopes=scopes,
         expires_at=func.least(*ends) if ends else None,
         issued_by=None if issuer is None else issuer.key_id,
     )
+    if actor is not None:
+        audit_log.record(connection, actor, AuditEvent.KEY_ISSUED, made.key_id, tenant=tenant)
+    return made
 
 
 def issue_for_person(
@@ -324,6 +330,7 @@ def list_keys(
 
 def revoke(
     connection: Connection,
+    actor: Actor,
     key_id: uuid.UUID,
     *,
     tenant: Tenant | None,
@@ -332,6 +339,7 @@ def revoke(
 ) -> list[RevokedKey]:
     """Revoke a key and the device keys that it issued, from now on; return the revoked keys.
 
+    actor: whose lines the log gets.
     tenant: the tenant that must own the key; None: any.  with_issued: also revoke the keys that it
     issued, the keys that those issued, and so on.  spare_operators: refuse to revoke a key with
     the operator scope.  Revoking a key twice changes nothing, but with_issued still finds its keys.
@@ -358,6 +366,8 @@ def revoke(
         key_ids = list(
             connection.execute(_LIST_ISSUED, {"ids": key_ids, "with_issued": with_issued}).scalars()
         )
+    for row in revoked:
+        audit_log.record(connection, actor, AuditEvent.KEY_REVOKED, row.key_id, tenant=row.tenant)
     return revoked
 
 

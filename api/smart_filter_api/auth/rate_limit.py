@@ -5,11 +5,17 @@ Redis holds the buckets for all API processes. While Redis does not answer, and 
 each process continues with its last known state: the effective limit can grow by the number of
 processes, but it still exists. A circuit breaker keeps requests from waiting for Redis; a
 background loop checks whether Redis is back.
+
+Failed attempts to authenticate are limited by the network of the client. Guessing a key is
+hopeless; the limit bounds the cost of unknown keys: each one is a query. Only failures count, so
+that many people behind one address can sign in. Secrets that were valid before are not limited:
+failures of others in the same network do not lock them out.
 """
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +27,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from smart_filter_shared.config.settings import BrokerSettings
-from smart_filter_shared.errors import RateLimited
+from smart_filter_shared.errors import RateLimited, Unauthorized
 from smart_filter_shared.supervision import SupervisedLoop
 
 WINDOW_SECONDS: Final = 60
@@ -198,3 +204,59 @@ def _allowance(tokens: float, per_minute: int, *, is_granted: bool) -> Allowance
     missing = remaining + 1 - tokens
     seconds = math.ceil(missing * WINDOW_SECONDS / per_minute)
     return Allowance(is_granted, per_minute, remaining, max(1, seconds))
+
+
+# Networks and secrets that are remembered, about 200 bytes each.
+_MAX_KNOWN: Final = 10_000
+
+
+class FailureLimit:
+    """The failures of each network in one process; for one event loop.
+
+    per_minute: failures that a network may have.  clock: monotonic seconds.
+    """
+
+    def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._clock = clock
+        self._buckets: LRUCache[str, Bucket] = LRUCache(_MAX_KNOWN)
+        self._valid: LRUCache[bytes, bool] = LRUCache(_MAX_KNOWN)
+
+    @contextmanager
+    def attempt(self, network: str, digest: bytes) -> Iterator[None]:
+        """Count the block as a failure if it raises Unauthorized.
+
+        digest: the SHA-256 of the secret that is checked.
+        Raises RateLimited when the network has used up its failures, unless the secret was valid.
+        """
+        if self._valid.get(digest):
+            try:
+                yield
+            except Unauthorized:
+                self._valid.pop(digest, None)
+                raise
+            return
+        # Taken before the check, so that simultaneous attempts count too.
+        bucket, is_granted = take_token(self._buckets.get(network), self._clock(), self._per_minute)
+        self._buckets[network] = bucket
+        if not is_granted:
+            seconds = WINDOW_SECONDS / self._per_minute
+            raise RateLimited(
+                f"{self._per_minute} failed attempts per minute are allowed from your network",
+                retry_after_seconds=seconds,
+            )
+        try:
+            yield
+        except Unauthorized:
+            raise
+        except BaseException:
+            self._give_back(network)
+            raise
+        self._give_back(network)
+        self._valid[digest] = True
+
+    def _give_back(self, network: str) -> None:
+        bucket = self._buckets.get(network)
+        if bucket is not None:
+            tokens = min(float(self._per_minute), bucket.tokens + 1)
+            self._buckets[network] = Bucket(tokens, bucket.at)

@@ -1,4 +1,4 @@
-"""Checks of every request before its route: its headers and its query parameters.
+"""Checks of every request before its route: its port, its headers and its query parameters.
 
 A misspelled parameter would otherwise be ignored, and a list would be returned unfiltered.
 """
@@ -10,9 +10,13 @@ from typing import Final
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Scope
 
 from smart_filter_api.http.middleware import MAX_PARAMETERS
 from smart_filter_shared.errors import FieldError, MalformedRequest
+from smart_filter_shared.security.operators_port import is_operators_request
 from smart_filter_shared.suggestions import did_you_mean
 
 # Parameters that one answer names, and characters of a name that a suggestion repeats.
@@ -129,3 +133,18 @@ def _describe_unknown(name: str, accepted: Sequence[str], prefixes: Sequence[str
     hint = did_you_mean(name, [*accepted, *(f"{prefix}{rest}" for prefix in prefixes)])
     names = ", ".join([*accepted, *(f"{prefix}NAME" for prefix in prefixes)])
     return f"is not a query parameter of this operation{hint or f'; it has {names}'}"
+
+
+class OperatorsRoute(APIRoute):
+    """A route that other ports answer as one that does not exist."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether the route serves a request, for the router."""
+        if is_operators_request(scope, scope["app"].state.operators_port):
+            return super().matches(scope)
+        return Match.NONE, {}
+
+
+def is_from_operator(request: Request) -> bool:
+    """Return whether a request arrived at the operators' port."""
+    return is_operators_request(request.scope, request.app.state.operators_port)

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from uvicorn.lifespan.on import LifespanOn
 
 from smart_filter_api.http.strict_h11 import StrictH11Protocol
+from smart_filter_shared.listening import start_listening
 from smart_filter_shared.supervision import Watchdog
 
 # Time for open requests at shutdown.
@@ -97,7 +98,10 @@ def serve(
     """Serve on bound sockets until a signal stops the server.
 
     end_waits: as for `Server`.  Exits with status 1 when the application fails.
+    Raises SetupFailed when another process listens there.
     """
+    for listener in listening:
+        start_listening(listener, config.backlog)
     watchdog = Watchdog()
     server = Server(config, end_waits=end_waits, watchdog=watchdog)
     watchdog.allow()

@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import Request, Response
 
-from smart_filter_api.http import etags
+from smart_filter_api.http import documents
 
 # By the ending of a file's name.
 MEDIA_TYPES: Final[Mapping[str, str]] = {
@@ -36,7 +36,7 @@ def prepare_file(name: str, content: bytes) -> StaticFile:
     """Return a file's content ready to serve, by its name, which ends as in `MEDIA_TYPES`."""
     media_type = MEDIA_TYPES[name.rpartition(".")[2]]
     gzipped = None if name.endswith(".woff2") else gzip.compress(content, mtime=0)
-    return StaticFile(content, gzipped, media_type, etags.etag(content))
+    return StaticFile(content, gzipped, media_type, documents.etag(content))
 
 
 def serve_file(
@@ -46,12 +46,12 @@ def serve_file(
 
     headers: additional headers for either answer.
     """
-    if etags.is_known(file.tag, request.headers.get("If-None-Match")):
+    if documents.is_known(file.tag, request.headers.get("If-None-Match")):
         # A cached page is shown under the security policy of this answer, so send the policy.
-        response = etags.not_modified(file.tag)
+        response = documents.not_modified(file.tag)
         response.headers.update(headers)
         return response
-    sent = {**etags.caching_headers(file.tag), "Vary": "Accept-Encoding", **headers}
+    sent = {**documents.caching_headers(file.tag), "Vary": "Accept-Encoding", **headers}
     accepted = request.headers.get("Accept-Encoding", "")
     if file.gzipped is not None and "gzip" in accepted:
         sent["Content-Encoding"] = "gzip"

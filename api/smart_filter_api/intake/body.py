@@ -15,7 +15,7 @@ import anyio.to_thread
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
-from smart_filter_api.http import attachments
+from smart_filter_api.http import downloads
 from smart_filter_api.intake import json_body, multipart
 from smart_filter_api.intake.body_budget import BodySender
 from smart_filter_api.intake.json_body import JsonSubmission
@@ -196,7 +196,7 @@ async def receive_photo_request(request: Request) -> AsyncIterator[PhotoRequest]
             {name: texts for name, texts in form.fields.items() if name not in references}
         )
         refuse_misspelled_names(fields, (*PICTURES, *references))
-        photo_name = attachments.clean_file_name(texts[PHOTO_NAME] or form.file_names.get(PHOTO))
+        photo_name = downloads.clean_file_name(texts[PHOTO_NAME] or form.file_names.get(PHOTO))
         yield PhotoRequest(
             photo,
             pictures.get(BACKGROUND),
@@ -275,7 +275,7 @@ async def spool_submission(sent: JsonSubmission, open_files: ExitStack) -> Photo
 
     Raises PhotoTooLarge, UnsupportedMedia, MalformedRequest, InvalidRecipe.
     """
-    name = attachments.clean_file_name(sent.photo_name)
+    name = downloads.clean_file_name(sent.photo_name)
     if sent.photo is None:
         reference = resolve_reference(sent.photo_url, sent.upload_id)
         return PhotoRequest(

@@ -212,22 +212,31 @@ def read_fields(recipe: object) -> dict[str, list[Scalar]]:
                 pointer="/recipe",
             )
         given = value if isinstance(value, list) else [value]
-        fields[name] = [
-            item for item in given[: MAX_PARTS + 1] if isinstance(item, str | int | float)
-        ]
-        if len(fields[name]) < len(given[: MAX_PARTS + 1]):
-            wrong.append(FieldError(json_pointer(name), "is not a string, number or Boolean"))
-        elif len(given) > MAX_PARTS or any(
-            len(as_text(item).encode()) > MAX_VALUE_BYTES for item in fields[name]
-        ):
-            raise MalformedRequest(
-                f"{name} has more than {MAX_PARTS} values, or one of more than {MAX_VALUE_BYTES}"
-                " bytes",
-                pointer=json_pointer(name),
-            )
+        fields[name] = [item for item in given if isinstance(item, str | int | float)]
+        if fault := _find_fault(name, given, fields[name]):
+            wrong.append(FieldError(json_pointer(name), fault))
     if wrong:
         raise InvalidRecipe(wrong)
     return respell_names(fields)
+
+
+def _find_fault(name: str, given: Sequence[object], scalars: Sequence[Scalar]) -> str | None:
+    """Return what is wrong with the values of a field, if anything is.
+
+    scalars: those that are strings, numbers or Booleans.
+    Raises MalformedRequest when they are too many or too long.
+    """
+    if not given and name != _FILTERS:  # without filters is a recipe, too
+        return "is an empty list; give a value, or leave the field out"
+    if len(scalars) < len(given):
+        return "is not a string, number or Boolean"
+    is_too_long = any(len(as_text(item).encode()) > MAX_VALUE_BYTES for item in scalars)
+    if len(given) > MAX_PARTS or is_too_long:
+        raise MalformedRequest(
+            f"{name} has more than {MAX_PARTS} values, or one of more than {MAX_VALUE_BYTES} bytes",
+            pointer=json_pointer(name),
+        )
+    return None
 
 
 def refuse_lists(recipe: Mapping[str, object]) -> None:

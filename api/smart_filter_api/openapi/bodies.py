@@ -6,9 +6,8 @@ from pydantic import BaseModel
 
 from smart_filter_api.intake import json_document
 from smart_filter_api.intake.multipart import BACKGROUND, MASK, PICTURES, STROKES
-from smart_filter_api.schemas.deriving import DeriveRequest
 from smart_filter_api.schemas.recipe import FilterChoice, Recipe
-from smart_filter_api.schemas.submissions import CreateBatchRequest, SubmitJobRequest
+from smart_filter_api.schemas.submissions import CreateBatchRequest, DeriveRequest, SubmitJobRequest
 from smart_filter_shared.catalog.filters import FILTERS
 from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES
 from smart_filter_shared.recipe import CHOOSABLE_TASKS

@@ -84,7 +84,7 @@ def build_document(app: FastAPI) -> Schema:
         _lift_definitions(operation, schemas)
         _correct_parameters(operation)
     openapi_answers.add_shared_responses(document, operations.values())
-    openapi_links.add_links(operations)
+    openapi_links.add_links(document["paths"])
     openapi_examples.add_examples(document, operations)
     return document
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
-from smart_filter_api.problems import render
+from smart_filter_api.problems import problem
 from smart_filter_api.problems.problem import KINDS
 from smart_filter_shared.typed_json import adapter
 from smart_filter_wire.problems import Problem
@@ -70,7 +70,7 @@ def add_examples(document: dict[str, Any], operations: Mapping[str, dict[str, An
         code: {
             "summary": kind.title,
             "value": adapter(Problem).dump_python(
-                render.example_problem(code), mode="json", exclude_none=True
+                problem.example_problem(code), mode="json", exclude_none=True
             ),
         }
         for code, kind in KINDS.items()

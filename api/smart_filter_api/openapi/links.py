@@ -3,95 +3,76 @@
 Source: OpenAPI 3.1.0, 4.8.20 (Link Object) and 4.8.20.3 (Runtime Expressions).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
 from typing import Any
 
-_BODY = "$response.body#"
-_JOB = {"job_id": f"{_BODY}/id"}
-_BATCH = {"batch_id": f"{_BODY}/id"}
-_WEBHOOK = {"webhook_id": f"{_BODY}/id"}
-_SAME_WEBHOOK = {"webhook_id": "$request.path.webhook_id"}
+_DERIVING = "deriveJob createCorrection listCorrections"
 
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Links from the responses of one operation to others, all by operationId.
-
-    parameters, body: values for the linked operations, as runtime expressions.
-    """
-
-    after: str
-    statuses: Sequence[int]
-    to: Sequence[str]
-    parameters: Mapping[str, str]
-    body: Mapping[str, str] | None = None
-
-
-_JOB_OPERATIONS = tuple(
-    "getJob streamJobEvents cancelJob redriveJob getPhoto getOutput deleteJob".split()
-)
-_DERIVE_OPERATIONS = ("deriveJob", "createCorrection", "listCorrections")
-_BATCH_OPERATIONS = ("getBatch", "streamBatchEvents", "cancelBatch", "deleteBatch")
-
-LINKS: Sequence[Link] = (
-    Link("submitJob", (200, 202), _JOB_OPERATIONS, _JOB),
-    Link("submitJob", (200, 202), _DERIVE_OPERATIONS, _JOB),
+# By operation: the parameter that its answer fills, and from where in its body, of operations that
+# can follow. They get the parameters of its own path, too.
+_FOLLOWING: Mapping[str, Mapping[str, str]] = {
+    "submitJob": {
+        "job_id=id": "getJob streamJobEvents cancelJob redriveJob getPhoto getOutput deleteJob "
+        + _DERIVING
+    },
     # These operations need an ended job, which is most likely when a client reads it.
-    Link("getJob", (200,), _DERIVE_OPERATIONS, _JOB),
-    Link(
-        "createCorrection",
-        (201,),
-        ("deriveJob",),
-        {"job_id": f"{_BODY}/job_id"},
-        {"correction_id": f"{_BODY}/id"},
-    ),
-    Link("createCorrection", (201,), ("listCorrections",), {"job_id": f"{_BODY}/job_id"}),
-    Link("deriveJob", (200, 202), ("getJob", "getOutput", "deleteJob"), _JOB),
-    Link("createUpload", (201,), ("uploadPhoto",), {"upload_id": f"{_BODY}/upload_id"}),
-    Link("createUpload", (201,), ("submitJob",), {}, {"upload_id": f"{_BODY}/upload_id"}),
-    Link("createBatch", (200, 202), _BATCH_OPERATIONS, _BATCH),
-    Link(
-        "createBatch",
-        (200, 202),
-        ("getJob", "deleteJob"),
-        {"job_id": f"{_BODY}/items/0/job_id"},
-    ),
-    Link("cancelBatch", (200,), ("getBatch", "deleteBatch"), _BATCH),
-    Link("redriveJob", (202,), ("getJob", "cancelJob"), _JOB),
-    Link("cancelJob", (200,), ("getJob", "deleteJob"), _JOB),
-    Link(
-        "createWebhook",
-        (201,),
-        (
-            *("getWebhook", "updateWebhook", "rotateWebhookSecret", "deleteWebhook"),
-            *("sendTestEvent", "listDeliveries", "replayFailedDeliveries"),
-        ),
-        _WEBHOOK,
-    ),
-    Link(
-        "sendTestEvent",
-        (202,),
-        ("replayDelivery",),
-        {**_SAME_WEBHOOK, "delivery_id": f"{_BODY}/id"},
-    ),
-    Link("sendTestEvent", (202,), ("listDeliveries",), _SAME_WEBHOOK),
-    Link("createKey", (201,), ("revokeKey",), {"key_id": f"{_BODY}/key_id"}),
-    Link("createToken", (201,), ("revokeKey",), {"key_id": f"{_BODY}/key_id"}),
-)
+    "getJob": {"job_id=id": _DERIVING},
+    "createCorrection": {"job_id=job_id": "deriveJob listCorrections"},
+    "deriveJob": {"job_id=id": "getJob getOutput deleteJob"},
+    "createUpload": {"upload_id=upload_id": "uploadPhoto", "": "submitJob"},
+    "createBatch": {
+        "batch_id=id": "getBatch streamBatchEvents cancelBatch deleteBatch",
+        "job_id=items/0/job_id": "getJob deleteJob",
+    },
+    "cancelBatch": {"batch_id=id": "getBatch deleteBatch"},
+    "redriveJob": {"job_id=id": "getJob cancelJob"},
+    "cancelJob": {"job_id=id": "getJob deleteJob"},
+    "createWebhook": {
+        "webhook_id=id": "getWebhook updateWebhook rotateWebhookSecret deleteWebhook sendTestEvent "
+        "listDeliveries replayFailedDeliveries"
+    },
+    "sendTestEvent": {"delivery_id=id": "replayDelivery", "": "listDeliveries"},
+    "createKey": {"key_id=key_id": "revokeKey"},
+    "createToken": {"key_id=key_id": "revokeKey"},
+}
+# Fields of the following operation's body.
+_BODIES = {
+    ("createCorrection", "deriveJob"): "correction_id=id",
+    ("createUpload", "submitJob"): "upload_id=upload_id",
+}
 # Path parameters that are not ids.
-_FIXED_PARAMETERS: Mapping[str, Mapping[str, str]] = {"getOutput": {"name": "image"}}
+_FIXED_PARAMETERS = {"getOutput": {"name": "image"}}
 
 
-def add_links(operations: Mapping[str, dict[str, Any]]) -> None:
-    """Add the links to operations, which are keyed by operationId."""
-    for link in LINKS:
-        for status in link.statuses:
-            answer = operations[link.after]["responses"][str(status)]
-            for to in link.to:
-                answer.setdefault("links", {})[to] = {
+def add_links(paths: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
+    """Add the links to the operations of a document, by path and method."""
+    operations = {
+        operation["operationId"]: (set(re.findall(r"{(\w+)}", path)), operation)
+        for path, methods in paths.items()
+        for operation in methods.values()
+    }
+    for after, following in _FOLLOWING.items():
+        placeholders, operation = operations[after]
+        for source, names in following.items():
+            for to in names.split():
+                needed, linked = operations[to]
+                link = {
                     "operationId": to,
-                    "description": operations[to]["summary"],
-                    "parameters": {**link.parameters, **_FIXED_PARAMETERS.get(to, {})},
-                    **({} if link.body is None else {"requestBody": dict(link.body)}),
+                    "description": linked["summary"],
+                    "parameters": {
+                        **{name: f"$request.path.{name}" for name in placeholders & needed},
+                        **_values(source),
+                        **_FIXED_PARAMETERS.get(to, {}),
+                    },
                 }
+                if body := _BODIES.get((after, to)):
+                    link["requestBody"] = _values(body)
+                for status, answer in operation["responses"].items():
+                    if status in {"200", "201", "202"}:
+                        answer.setdefault("links", {})[to] = link
+
+
+def _values(source: str) -> dict[str, str]:
+    name, _, place = source.partition("=")
+    return {name: f"$response.body#/{place}"} if name else {}

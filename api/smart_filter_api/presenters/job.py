@@ -1,4 +1,4 @@
-"""Render jobs, models, backgrounds and filters as API answers.
+"""Render jobs and batches as API answers.
 
 The fields of a job are null until the stage that produces them has succeeded.
 """
@@ -7,10 +7,10 @@ import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from smart_filter_api.auth.output_links import LinkTerms
-from smart_filter_api.presenters.fields import render_as
+from smart_filter_api.auth.links import LinkTerms
+from smart_filter_api.http.documents import render_as
 from smart_filter_api.problems import catalog
 from smart_filter_shared.catalog import parameters
 from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
@@ -24,6 +24,8 @@ from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.weight_versions import VersionState, WeightVersion
 from smart_filter_shared.pipeline import LEADING_TASK, StageName, TaskName
 from smart_filter_shared.presets import SURFACE_FAMILIES, Preset
+from smart_filter_shared.queue import batches
+from smart_filter_shared.queue.batches import BatchRow, BatchTake
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, SmileLevel, rate
 from smart_filter_shared.recipe import (
@@ -46,8 +48,18 @@ from smart_filter_shared.results import (
     count_people,
     read_facts,
 )
+from smart_filter_shared.takes import read_take
 from smart_filter_shared.typed_json import read_as
 from smart_filter_wire import findings, words
+from smart_filter_wire.batches import (
+    Album,
+    Batch,
+    BatchItem,
+    BatchItemError,
+    BatchLinks,
+    BatchSummary,
+    Take,
+)
 from smart_filter_wire.catalog import Background, Filter, Model, ModelRequirements, ModelVersion
 from smart_filter_wire.findings import (
     AppliedFilter,
@@ -59,6 +71,7 @@ from smart_filter_wire.findings import (
 )
 from smart_filter_wire.formats import JsonObject
 from smart_filter_wire.jobs import (
+    FINAL_STATES,
     Image,
     Job,
     JobError,
@@ -68,6 +81,7 @@ from smart_filter_wire.jobs import (
     Stage,
     StageModel,
 )
+from smart_filter_wire.takes import TAKE, TakeReport
 
 # Screens of phones are 1,080 pixels wide and more: they enlarge a smaller picture about twice. A
 # photo that is enlarged more than this looks soft on any screen.
@@ -464,4 +478,43 @@ def _stage(row: StageRow) -> Stage:
         seconds=row.seconds and max(0.001, round(row.seconds, 3)),
         # A stage that ran has counted at least one attempt.
         reused=row.state == StageState.SUCCEEDED and row.seconds == 0,
+    )
+
+
+def render_batch(row: BatchRow) -> Batch:
+    """Return the answer for a batch whose items were loaded."""
+    items = tuple(map(_item, row.items or ()))
+    take = None if row.take is None else _take(row.take)
+    return render_as(Batch, row, **_counts_and_links(row), items=items, take=take)
+
+
+def render_summary(row: BatchRow) -> BatchSummary:
+    """Return the answer for a batch, without its items."""
+    return render_as(BatchSummary, row, **_counts_and_links(row))
+
+
+def _counts_and_links(row: BatchRow) -> dict[str, Any]:  # fields of BatchSummary
+    path = f"/v1/batches/{row.id}"
+    return {
+        **{state: row.counts.get(JobState(state), 0) for state in FINAL_STATES},
+        "album": None
+        if row.best is None
+        else Album(best=row.best if row.take_id is None else TAKE, ranked_at=row.ranked_at),
+        "links": BatchLinks(self=path, events=f"{path}/events", cancel=f"{path}/cancel"),
+    }
+
+
+def _item(item: batches.BatchItem) -> BatchItem:
+    error = read_as(BatchItemError, with_remedy(item.error))
+    return render_as(BatchItem, item, error=error, deleted=item.is_deleted)
+
+
+def _take(job: BatchTake) -> Take:
+    return render_as(
+        Take,
+        read_take(job.take).report or TakeReport(),
+        job_id=job.job_id,
+        state=job.state,
+        error=read_as(BatchItemError, with_remedy(job.error)),
+        link=f"/v1/jobs/{job.job_id}",
     )

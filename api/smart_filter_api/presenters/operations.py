@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Final
 
-from smart_filter_api.presenters.fields import render_as
+from smart_filter_api.http.documents import render_as
 from smart_filter_api.schemas.operating import (
     Queue,
     ServiceHistory,

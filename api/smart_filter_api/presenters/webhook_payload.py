@@ -9,9 +9,9 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.auth.links import LinkTerms
 from smart_filter_api.http import documents
-from smart_filter_api.presenters import batch as batch_answers
+from smart_filter_api.presenters import job as batch_answers
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.queue.batches import BatchRow

@@ -8,6 +8,7 @@ installation; the header `Link` leads to its page in this one.
 import errno
 import html
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from smart_filter_api.problems import catalog, validation
+from smart_filter_api.problems.catalog import PAGES
 from smart_filter_shared.errors import (
     Error,
     FieldError,
@@ -40,6 +42,10 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "https://smart-filter.dev/problems/"
 # Path below which the service shows a page for each code.
 PAGES_PATH = "/problems"
+# Of a problem's page: the studio's style and fonts, and no script.
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; font-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 RETRY_AFTER_SECONDS = 2
 UNAVAILABLE_DETAIL = "database, storage or room on a disk is missing; retry the request"
 
@@ -135,7 +141,12 @@ def problem_response(
         else adapter(Problem).dump_json(document, exclude_none=True),
         status_code=document.status,
         media_type="text/html" if is_page else MEDIA_TYPE,
-        headers={"Link": help_link(code), "Vary": "Sec-Fetch-Dest", **(headers or {})},
+        headers={
+            "Link": help_link(code),
+            "Vary": "Sec-Fetch-Dest",
+            **({"Content-Security-Policy": _PAGE_POLICY} if is_page else {}),
+            **(headers or {}),
+        },
     )
 
 
@@ -198,14 +209,18 @@ def describe_responses(
 
 
 def _render_page(problem: Problem) -> str:
-    """Return a problem as HTML, without style or script."""
+    """Return a problem as HTML in the studio's style, without script."""
     title, detail, remedy = map(html.escape, (problem.title, problem.detail, problem.remedy))
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title>\n<h1>{title}</h1>\n<p>{detail}</p>\n<p>{remedy}</p>\n"
+        '<meta name="color-scheme" content="light dark">\n'
+        '<link rel="stylesheet" href="/studio/styles/tokens.css">\n'
+        '<link rel="stylesheet" href="/studio/styles/base.css">\n'
+        f'<title>{title}</title>\n<main class="problem">\n<h1>{title}</h1>\n'
+        f"<p>{detail}</p>\n<p>{remedy}</p>\n"
         f'<p><a href="/">Open the studio</a> · status {problem.status} · '
-        f'<a href="{PAGES_PATH}/{problem.code}">{problem.code}</a></p>\n</html>\n'
+        f'<a href="{PAGES_PATH}/{problem.code}">{problem.code}</a></p>\n</main>\n</html>\n'
     )
 
 
@@ -281,3 +296,69 @@ async def _handle_invalid_parameters(request: Request, error: Exception) -> Resp
         [validation.describe_parameter_error(wrong) for wrong in error.errors()]
     )
     return respond_to_error(request, refusal)
+
+
+# The request id in examples.
+_REQUEST_ID = "3f1c2b4a-9d8e-4f70-a1b2-c3d4e5f60718"
+
+
+def example_problem(code: str) -> Problem:
+    """Return an example document for a code.  Raises KeyError for an unknown one."""
+    page = PAGES[code]
+    # The detail of a recipe problem starts with its field names.
+    complaint = page.detail.rpartition(f"{page.pointers[-1]}: ")[2] if page.pointers else ""
+    errors = [FieldError(pointer, complaint) for pointer in page.pointers]
+    return build_problem(code, page.detail, _REQUEST_ID, errors)
+
+
+def render_markdown(code: str) -> str:
+    """Return the page of a code as Markdown.  Raises KeyError for an unknown one."""
+    page, kind = PAGES[code], KINDS[code]
+    causes = "\n".join(f"- {cause}" for cause in page.causes)
+    return (
+        f"# {kind.title}\n\n"
+        f"`{code}` · status {kind.status.value} · `{TYPE_BASE}{code}`\n\n"
+        f"{page.meaning}\n\n"
+        f"## Causes\n\n{causes}\n\n"
+        f"## Remedy\n\n{page.remedy}\n\n"
+        f"## Example of `detail`\n\n> {page.detail}\n"
+    )
+
+
+def render_html(code: str) -> str:
+    """Return the page of a code as HTML, without style or script."""
+    page, kind = PAGES[code], KINDS[code]
+    causes = "".join(f"<li>{_inline_html(cause)}</li>\n" for cause in page.causes)
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        f"<title>{html.escape(kind.title)}</title>\n"
+        f"<h1>{html.escape(kind.title)}</h1>\n"
+        f"<p><code>{code}</code> · status {kind.status.value} · "
+        f"<code>{TYPE_BASE}{code}</code></p>\n"
+        f"<p>{_inline_html(page.meaning)}</p>\n"
+        f"<h2>Causes</h2>\n<ul>\n{causes}</ul>\n"
+        f"<h2>Remedy</h2>\n<p>{_inline_html(page.remedy)}</p>\n"
+        f"<h2>Example</h2>\n<pre>{html.escape(_example_json(code))}</pre>\n</html>\n"
+    )
+
+
+def render_index() -> str:
+    """Return the index of all pages as Markdown."""
+    rows = "\n".join(
+        f"| {kind.status.value} | [`{code}`]({code}.md) | {kind.title} |"
+        for code, kind in sorted(KINDS.items(), key=lambda item: (item[1].status, item[0]))
+    )
+    return (
+        "# Problems\n\nEvery error is a problem document (RFC 9457). The service shows each of "
+        f"these pages at `{PAGES_PATH}/CODE`; the header `Link` of a problem leads to its "
+        f"page.\n\n| status | code | title |\n|---|---|---|\n{rows}\n"
+    )
+
+
+def _example_json(code: str) -> str:
+    example = example_problem(code)
+    return adapter(Problem).dump_json(example, exclude_none=True, indent=2).decode()
+
+
+def _inline_html(text: str) -> str:
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))

@@ -11,7 +11,7 @@ import anyio.to_thread
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
-from smart_filter_api.http import attachments
+from smart_filter_api.http import downloads
 from smart_filter_api.intake import body, json_body, multipart
 from smart_filter_api.intake.body import Spool, SpooledPicture
 from smart_filter_api.removebg.errors import refusal
@@ -79,7 +79,7 @@ async def receive_body(request: Request) -> AsyncIterator[RemovalBody]:
             image=await _validate_picture(image, "image"),
             background=await _validate_picture(sent.get(BACKGROUND_FILE), "background"),
             fields=parts.single(),
-            photo_name=attachments.clean_file_name(parts.photo_name),
+            photo_name=downloads.clean_file_name(parts.photo_name),
         )
 
 

@@ -17,10 +17,10 @@ from sqlalchemy import Connection, text
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake.body import PhotoRequest
-from smart_filter_api.limits.disconnect import end_on_disconnect
+from smart_filter_api.limits import end_on_disconnect
 from smart_filter_api.removebg.errors import refusal
 from smart_filter_api.responses import long_poll
-from smart_filter_api.responses.followed_job import FollowedJob
+from smart_filter_api.responses.followed import FollowedJob
 from smart_filter_api.services.claim_release import ABANDONED_SECONDS
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import commit, submit
@@ -214,7 +214,7 @@ async def _submit(
         submission = await submit.prepare_submission(services, caller, upload)
         waiter = Waiter(caller.tenant, key, submission.job.job_id, joined_at, is_first=True)
         async with commit.open_submission(services, caller, submission) as call:
-            accepted = await call(commit.insert_job, caller, submission)
+            accepted = await call(commit.insert_job, services, caller, submission)
             await call(lambda open_one: open_one.execute(_NAME_JOB, waiter.parameters))
     except BaseException:
         await services.claims.free(

@@ -15,9 +15,9 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.types import Receive, Scope, Send
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.limits.disconnect import end_on_disconnect
+from smart_filter_api.limits import end_on_disconnect
 from smart_filter_api.services.container import Services
-from smart_filter_api.services.loops.event_poller import JobWatch
+from smart_filter_api.services.loops import JobWatch
 from smart_filter_shared.errors import DatabaseUnavailable, JobDeleted
 from smart_filter_shared.ids import JobId
 

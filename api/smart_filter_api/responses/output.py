@@ -13,8 +13,8 @@ from fastapi import Request, Response
 from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from smart_filter_api.http import attachments, documents, etags
-from smart_filter_api.http.byte_ranges import RangeHeaders
+from smart_filter_api.http import documents, downloads
+from smart_filter_api.http.downloads import RangeHeaders
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import StoredObject, StreamWrapper
@@ -56,7 +56,7 @@ class JobOutput:
         saves, asked = download is not None, None if download == "1" else download
         # Who opens a link to look at a picture need not learn what its owner calls the photo.
         name = asked or self.job.recipe.files.filename or ("{name}" if saves else "")
-        return attachments.content_disposition(
+        return downloads.content_disposition(
             NAME_PARTS.sub(lambda part: _name_part(self.job, part[1]), name),
             saves=saves,
             fallback=str(self.job.id),
@@ -94,7 +94,7 @@ def find_output(services: Services, job: JobRow, name: str) -> JobOutput:
 def find_tag(output: JobOutput) -> str:
     """Return the strong ETag of an output."""
     if output.file is None:
-        return etags.etag(_render_json(output))
+        return documents.etag(_render_json(output))
     return stored_object.object_etag(str(output.file["key"]))
 
 

@@ -11,8 +11,8 @@ from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.http import etags
-from smart_filter_api.http.byte_ranges import ByteRange, RangeHeaders
+from smart_filter_api.http import documents
+from smart_filter_api.http.downloads import ByteRange, RangeHeaders
 from smart_filter_api.services.callers import Reader
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.errors import ObjectMissing, TryAgain
@@ -52,7 +52,7 @@ Downloader = Annotated[Caller, Depends(_hold_download)]
 
 def is_known(key: str, if_none_match: str | None) -> bool:
     """Whether the client's If-None-Match names the object of a key."""
-    return etags.is_known(object_etag(key), if_none_match)
+    return documents.is_known(object_etag(key), if_none_match)
 
 
 async def serve_object(
@@ -70,9 +70,9 @@ async def serve_object(
     Raises ObjectMissing, StorageUnavailable, RangeNotSatisfiable.
     """
     tag = object_etag(file.key)
-    if etags.is_known(tag, if_none_match):
-        return etags.not_modified(tag)
-    headers = etags.caching_headers(tag)
+    if documents.is_known(tag, if_none_match):
+        return documents.not_modified(tag)
+    headers = documents.caching_headers(tag)
     if ranges is not None and sent is None and file.length is not None:
         headers["Accept-Ranges"] = "bytes"
         part = ranges.choose(tag, file.length)
@@ -162,4 +162,4 @@ def object_etag(key: str) -> str:
     """Return the strong ETag of the object of a key."""
     # A key is written once, so it identifies its content. It is hashed, since it holds a lease
     # token.
-    return etags.etag(key.encode())
+    return documents.etag(key.encode())

@@ -13,13 +13,14 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Request, Response, status
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.auth.links import LinkTerms
 from smart_filter_api.problems import problem
-from smart_filter_api.responses import job, long_poll
+from smart_filter_api.responses import long_poll
 from smart_filter_api.responses import output as responses_output
-from smart_filter_api.responses.followed_job import FollowedJob
+from smart_filter_api.responses.followed import FollowedJob
 from smart_filter_api.services.container import Services
-from smart_filter_api.services.loops.event_poller import JobWatch
+from smart_filter_api.services.loops import JobWatch
+from smart_filter_api.submission import commit
 from smart_filter_api.submission.commit import AcceptedJob
 from smart_filter_shared.errors import (
     DatabaseUnavailable,
@@ -30,7 +31,6 @@ from smart_filter_shared.errors import (
     ServiceFull,
     TryAgain,
 )
-from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.recipe import Output
 from smart_filter_wire.jobs import Job
@@ -69,7 +69,7 @@ class PictureRequest:
             if row.error is not None:
                 reason = f"job {row.id} has failed: {row.error['detail']}"
             answer = problem.respond_to_error(self.request, NoPicture(reason))
-        answer.headers["Location"] = _location(row)
+        answer.headers["Location"] = commit.path_of(row)
         return answer
 
 
@@ -107,25 +107,6 @@ WAITED: Final[dict[int | str, dict[str, Any]]] = {
 PictureWanted = Annotated[PictureRequest | None, Depends(_yield_accept)]
 
 
-def respond(
-    row: JobRow,
-    services: Services,
-    estimate: CompletionEstimate | None = None,
-    *,
-    links: LinkTerms | None = None,
-) -> Response:
-    """Return the answer to a submission.
-
-    estimate: the estimate to show; None: as in `render_job_with_queue`.  links: as in `render_job`.
-    """
-    return Response(
-        job.render_job_json(row, services, estimate, links=links),
-        status_code=status.HTTP_202_ACCEPTED,
-        media_type="application/json",
-        headers={"Location": _location(row)},
-    )
-
-
 async def respond_or_wait(
     services: Services,
     request: Request,
@@ -154,7 +135,7 @@ async def respond_or_wait(
     if seconds is None or not services.limits.waits.has_room(caller):
         if remembered is not None and accepted.job.finished_at is None:
             return remembered
-        return respond(accepted.job, services, accepted.estimate, links=links)
+        return commit.accepted_response(accepted.job, services, accepted.estimate, links=links)
     row = accepted.job
     if row.finished_at is None:
         followed = FollowedJob(caller.tenant, row.id, links)
@@ -172,12 +153,8 @@ async def respond_or_wait(
         download = None if links is None else links.download
         answer = await picture.respond(services, caller, row, download=download)
     if answer is None:
-        answer = respond(row, services, links=links)
+        answer = commit.accepted_response(row, services, links=links)
         if row.finished_at is not None and picture is None:
             answer.status_code = status.HTTP_200_OK
     answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return answer
-
-
-def _location(row: JobRow) -> str:
-    return f"/v1/jobs/{row.id}"

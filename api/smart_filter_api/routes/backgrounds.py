@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Response
 
-from smart_filter_api.http import etags
+from smart_filter_api.http import documents
 from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import stored_object
@@ -73,10 +73,10 @@ async def get_background_thumbnail(
     design = next((preset for preset in PRESETS if preset.name == name), None)
     if design is not None:
         content = thumbnails.read_thumbnail(design)
-        tag = etags.etag(content)
-        if etags.is_known(tag, if_none_match):
-            return etags.not_modified(tag, fresh_seconds=_MAX_AGE_SECONDS)
-        headers = etags.caching_headers(tag, fresh_seconds=_MAX_AGE_SECONDS)
+        tag = documents.etag(content)
+        if documents.is_known(tag, if_none_match):
+            return documents.not_modified(tag, fresh_seconds=_MAX_AGE_SECONDS)
+        headers = documents.caching_headers(tag, fresh_seconds=_MAX_AGE_SECONDS)
         return Response(content, media_type=thumbnails.MEDIA_TYPE, headers=headers)
     picture = await _find_picture(services, caller.tenant, name)
     file = StoredObject(keys.thumbnail(picture.key), thumbnails.MEDIA_TYPE)

@@ -13,19 +13,19 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_api.http import documents, etags, spans
+from smart_filter_api.http import documents, spans
 from smart_filter_api.openapi import bodies as openapi_bodies
-from smart_filter_api.presenters import batch as batch_answers
+from smart_filter_api.presenters import job as batch_answers
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import long_poll
-from smart_filter_api.responses.followed_batch import FollowedBatch
+from smart_filter_api.responses.followed import FollowedBatch
 from smart_filter_api.routes.jobs import Preferences
 from smart_filter_api.schemas.parameters import Cursor, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.callers import Reader, Submitter
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey
-from smart_filter_api.submission import batch_intake, commit, submit_batch
+from smart_filter_api.submission import batch_body, commit, submit_batch
 from smart_filter_shared.artifacts.retention import MarkedArtifact
 from smart_filter_shared.errors import (
     InsufficientScope,
@@ -82,7 +82,7 @@ async def create_batch(
 ) -> Response:
     """Create a job for each photo; the jobs are queued when the answer is sent."""
     async with (
-        batch_intake.receive_batch(request, with_fingerprint=idempotency_key is not None) as sent,
+        batch_body.receive_batch(request, with_fingerprint=idempotency_key is not None) as sent,
         idempotency.once(
             services, request, caller, idempotency_key, fingerprint=sent.fingerprint
         ) as once,
@@ -173,7 +173,7 @@ async def get_batch(
 
     row, content = await services.caches.batch_reads.get_now(followed, read_batch)
     seconds = long_poll.preferred_seconds(prefer)
-    is_known = etags.is_known(etags.etag(content), if_none_match)
+    is_known = documents.is_known(documents.etag(content), if_none_match)
     # A client whose ETag is outdated gets the current version without waiting.
     if seconds is not None and row.finished_at is None and (is_known or if_none_match is None):
         changed_from = row if is_known else None

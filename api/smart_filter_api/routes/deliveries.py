@@ -1,35 +1,45 @@
-"""Endpoints for webhook deliveries: list, test and replay them."""
+"""Endpoints for webhook deliveries: list, test and replay them; and for ends without a webhook."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api.http.documents import json_response
-from smart_filter_api.presenters.fields import render_as
+from smart_filter_api.http.documents import json_response, render_as
+from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.webhooks import find_webhook, resolve_name
+from smart_filter_api.s3_folders import notifications
+from smart_filter_api.s3_folders.service import S3Folders
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.callers import Administrator, Reader
+from smart_filter_api.services.callers import Administrator, Reader, Submitter
 from smart_filter_api.services.container import OpenServices
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
-from smart_filter_shared.errors import WebhookDisabled
+from smart_filter_shared.errors import NotFound, WebhookDisabled
 from smart_filter_shared.ids import DeliveryId, Tenant
+from smart_filter_shared.queue import events
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.webhooks import outbox
 from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK
 from smart_filter_shared.webhooks.outbox import Delivery, DeliveryState
 from smart_filter_wire import webhooks, words
-from smart_filter_wire.webhooks import DeliveryAttempt, DeliveryPage, ReplayedDeliveries
+from smart_filter_wire.webhooks import (
+    DeliveryAttempt,
+    DeliveryPage,
+    EndedEvent,
+    EndedEventPage,
+    ReplayedDeliveries,
+)
 
-router = APIRouter(prefix="/v1/webhooks/{webhook_id}", tags=["webhooks"])
+router = APIRouter(prefix="/v1", tags=["webhooks"])
 
 _MAX_PAGE_SIZE = 200
+_MAX_EVENTS = 1000
 
 
 @router.post(
-    "/test",
+    "/webhooks/{webhook_id}/test",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Send a test event",
     description='Sends `{"type":"webhook.test","timestamp","data":{"webhook_id"}}`, without '
@@ -61,7 +71,7 @@ async def send_test_event(
 
 
 @router.get(
-    "/deliveries",
+    "/webhooks/{webhook_id}/deliveries",
     summary="List deliveries, newest first",
     description="Deliveries of the last 7 days. The webhook `default` stands for the addresses "
     "that jobs name.",
@@ -99,7 +109,7 @@ async def list_deliveries(
 
 
 @router.post(
-    "/deliveries/replay",
+    "/webhooks/{webhook_id}/deliveries/replay",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Replay all failed deliveries",
     description="Deliveries that have failed for good start again with all their attempts; those "
@@ -129,7 +139,7 @@ async def replay_failed_deliveries(
 
 
 @router.post(
-    "/deliveries/{delivery_id}/replay",
+    "/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Replay a delivery",
     description="It keeps its id and starts again with all its attempts; one that waits for "
@@ -188,3 +198,44 @@ def _render_delivery(delivery: Delivery) -> webhooks.Delivery:
             for attempt in delivery.attempts
         ),
     )
+
+
+@router.get(
+    "/events",
+    summary="List the ends of jobs and batches",
+    description="For programs that no webhook can reach, such as `smart-filter webhooks listen`. "
+    "Without `cursor` the list is empty; poll with the `next_cursor` of each answer, every second "
+    "or few. An event can come again, with the same `id`; a cursor that rests for minutes on a "
+    "busy server can miss events.",
+    responses=describe_responses("malformed_request"),
+)
+async def list_events(
+    services: OpenServices,
+    caller: Reader,
+    cursor: Annotated[str | None, Query(pattern="^[0-9]{1,18}$")] = None,
+) -> EndedEventPage:
+    """Return the ends of the tenant's jobs and batches since a cursor, the oldest first."""
+    after = None if cursor is None else int(cursor)
+    page = await services.database.query(
+        events.read_ends, caller.tenant, after=after, most=_MAX_EVENTS
+    )
+    return EndedEventPage(
+        items=tuple(
+            render_as(EndedEvent, end, id=str(end.id), timestamp=end.at) for end in page.ends
+        ),
+        next_cursor=str(page.cursor),
+    )
+
+
+# Not in the OpenAPI document: its callers are stores, which decide what they send.
+@router.post("/events/s3", include_in_schema=False)
+async def receive_s3_event(request: Request, caller: Submitter) -> dict[str, list[str]]:
+    """Make jobs of the objects that an event names, and return the ids of the new ones.
+
+    The answer follows their commit; after any error the store sends the event again.
+    """
+    folders: S3Folders | None = request.app.state.s3_folders
+    if folders is None:
+        raise NotFound("there are no S3 folders; set SMART_FILTER_S3_FOLDERS")
+    changed = notifications.parse_notification(await json_document.read_body(request))
+    return {"jobs": [str(job) for job in await folders.take_changed(caller.tenant, changed)]}

@@ -8,27 +8,24 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import spans
-from smart_filter_api.http.documents import json_response
+from smart_filter_api.http.documents import json_response, render_as
 from smart_filter_api.intake import json_document
 from smart_filter_api.intake.base64_text import max_text_bytes
 from smart_filter_api.intake.body import parsing
 from smart_filter_api.openapi import bodies as openapi_bodies
-from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import submission as responses_submission
 from smart_filter_api.responses.submission import PictureWanted
 from smart_filter_api.routes import jobs
-from smart_filter_api.schemas.deriving import (
+from smart_filter_api.schemas.submissions import (
     CorrectionRequest,
 )
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.callers import Deriver, Reader, Submitter
+from smart_filter_api.services.callers import Deriver, LinkOptions, Reader, Submitter
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey
-from smart_filter_api.services.link_options import LinkOptions
 from smart_filter_api.submission import correct as submission_correct
 from smart_filter_api.submission import derive as submission_derive
-from smart_filter_api.submission import derive_request
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES, Correction
 from smart_filter_shared.pipeline import StageName
@@ -75,20 +72,19 @@ async def derive_job(
     """Create a job for the photo of another job."""
     parent = await services.database.query(jobs.find_job, job_id, caller.tenant)
     async with (
-        derive_request.receive_derive_request(request) as sent,
+        submission_derive.receive_derive_request(request) as sent,
         idempotency.once(services, request, caller, idempotency_key, sent.fingerprint) as once,
     ):
         if once.replayed is not None:
             return once.replayed
-        submission = await submission_derive.prepare_derivation(
+        accepted = await submission_derive.derive_job(
             services,
             caller,
             parent,
             sent.read(),
+            once,
             link_seconds=None if links is None else links.seconds,
         )
-        accepted = await jobs.write_submission(services, caller, submission, once)
-    services.doorbell.ring(accepted.ringing)
     await spans.record_submission(request, jobs=[accepted.job.id])
     return await responses_submission.respond_or_wait(
         services,

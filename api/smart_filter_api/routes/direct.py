@@ -19,7 +19,7 @@ from smart_filter_api.http import request_checks
 from smart_filter_api.responses import submission as responses_submission
 from smart_filter_api.routes import jobs, outputs
 from smart_filter_api.routes.outputs import OutputAccess
-from smart_filter_api.services import callers, link_options
+from smart_filter_api.services import callers
 from smart_filter_api.services.container import services_of
 
 # The canonical forms only: another one is FastAPI's to refuse.
@@ -71,7 +71,7 @@ async def _submit(request: Request, until_sent: ExitStack) -> Response:
         request,
         services_of(request),
         await callers.authorize_directly(request, api_keys.Scope.SUBMIT),
-        links=await link_options.read_link_terms(request),
+        links=await callers.read_link_terms(request),
         picture=responses_submission.read_accept(request, until_sent),
         prefer=await jobs.read_preferences(request),
         idempotency_key=request.headers.get("idempotency-key"),
@@ -84,7 +84,7 @@ async def _poll(request: Request, _: ExitStack) -> Response:
         request,
         services_of(request),
         await callers.authorize_directly(request, api_keys.Scope.READ),
-        await link_options.read_link_terms(request),
+        await callers.read_link_terms(request),
         prefer=await jobs.read_preferences(request),
         if_none_match=request.headers.get("if-none-match"),
     )

@@ -12,37 +12,33 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.http import documents, etags, spans
+from smart_filter_api.http import documents, spans
 from smart_filter_api.http.request_checks import PrefixedParameters
 from smart_filter_api.intake import body
 from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.responses import job as responses_job
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses import submission as responses_submission
-from smart_filter_api.responses.followed_job import FollowedJob
+from smart_filter_api.responses.followed import FollowedJob
 from smart_filter_api.responses.submission import PictureWanted
 from smart_filter_api.schemas.jobs import JobView
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
-from smart_filter_api.services.callers import JobReader, PhotoSender, Reader, Submitter
+from smart_filter_api.services.callers import JobReader, LinkOptions, PhotoSender, Reader, Submitter
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
-from smart_filter_api.services.link_options import LinkOptions
-from smart_filter_api.services.loops.event_poller import JobWatch
-from smart_filter_api.submission import commit, submit
-from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
+from smart_filter_api.services.loops import JobWatch
+from smart_filter_api.submission import submit
 from smart_filter_shared.artifacts.retention import MarkedArtifact
 from smart_filter_shared.errors import InsufficientScope, JobDeleted, NotFound
-from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant
+from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, new_job_id
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.jobs.queries import JobFilter, JobRow
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import Event
 from smart_filter_shared.queue.states import JobState
-from smart_filter_shared.queue.submission import NewJob, StoredAnswer
 from smart_filter_shared.tenants import quotas
 from smart_filter_wire import words
 from smart_filter_wire.jobs import Job, JobPage
@@ -117,15 +113,17 @@ async def submit_job(
         ):
             if once.replayed is not None:
                 return once.replayed
-            submission = await submit.prepare_submission(
-                services, caller, upload, link_seconds=None if links is None else links.seconds
-            )
             # It begins before the job exists, so the job need not be read before the wait.
-            watch = watches.enter_context(
-                _watch(services, submission.job.job_id, seconds, ends_only=True)
+            job_id = new_job_id()
+            watch = watches.enter_context(_watch(services, job_id, seconds, ends_only=True))
+            accepted = await submit.submit_photo(
+                services,
+                caller,
+                upload,
+                once,
+                job_id=job_id,
+                link_seconds=None if links is None else links.seconds,
             )
-            accepted = await write_submission(services, caller, submission, once)
-        services.doorbell.ring(accepted.ringing)
         await spans.record_submission(request, jobs=[accepted.job.id])
         return await responses_submission.respond_or_wait(
             services,
@@ -175,9 +173,7 @@ async def list_jobs(
     if any(row.finished_at is None for row in rows):
         await services.eta.refresh()
     more = len(rows) > limit
-    items = [
-        responses_job.render_job_with_queue(row, services, links=links) for row in rows[:limit]
-    ]
+    items = [services.render_job(row, links=links) for row in rows[:limit]]
     if view is JobView.SUMMARY:
         items = [presenters_job.summarize_job(job) for job in items]
     return JobPage(
@@ -225,7 +221,7 @@ async def get_job(
             find_job, job_id, caller.tenant, device_key_id=caller.device_key_id
         )
         if watch is not None and seconds is not None and row.finished_at is None:
-            is_known = if_none_match is not None and etags.is_known(
+            is_known = if_none_match is not None and documents.is_known(
                 services.caches.jobs.tag(row, links), if_none_match
             )
             # A client whose ETag is outdated gets the current version without waiting.
@@ -399,24 +395,6 @@ async def delete_job(job_id: str, services: OpenServices, caller: Submitter) -> 
     await object_cleanup.remove_job_objects(services, caller.tenant, job, marked)
 
 
-async def write_submission(
-    services: Services, caller: Caller, submission: JobSubmission, once: IdempotentRequest
-) -> AcceptedJob:
-    """Write a job, and with it the answer to repeated requests; return the job.
-
-    Raises the errors of `commit.open_submission` and `commit.insert_job`, IdempotencyInProgress.
-    """
-
-    def answer(rows: NewJob) -> StoredAnswer:
-        # Not the results of a job that has ended at once: settings may hide them later.
-        row = queries.as_accepted(submission.job, rows, once.claimed_at)
-        estimate = None if rows.has_ended else submission.admitted.estimate
-        return once.keep(responses_submission.respond(row, services, estimate), row.id)
-
-    async with commit.open_submission(services, caller, submission, adds_rows=False) as call:
-        return await call(commit.insert_job, caller, submission, answer if once.is_named else None)
-
-
 def find_job(
     connection: Connection,
     job_id: str,
@@ -455,8 +433,7 @@ def _watch(
 
 def _job_response(row: JobRow, services: Services, code: int) -> Response:
     # Canceled and redriven jobs have no outputs.
-    content = responses_job.render_job_json(row, services, links=None)
-    return Response(content, status_code=code, media_type="application/json")
+    return documents.json_response(services.render_job(row), code)
 
 
 def _move_job(

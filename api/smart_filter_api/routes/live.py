@@ -1,24 +1,65 @@
 """Endpoint for live video: issue the token that admits a client to a live worker."""
 
 import datetime as dt
+from dataclasses import dataclass
+from typing import Final
 
 from fastapi import APIRouter, Request, Response, status
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.live import LiveRequest
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.callers import Submitter
 from smart_filter_api.services.container import OpenServices
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
-from smart_filter_api.services.live_access import NOT_SET, LiveEndpoint
+from smart_filter_shared.config.settings import LiveSettings
 from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest, NotAvailable
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live import backgrounds
-from smart_filter_shared.live.tokens import MAX_ORIGIN_CHARACTERS
+from smart_filter_shared.live.tokens import MAX_ORIGIN_CHARACTERS, Tokens
 from smart_filter_wire.pictures import LiveConnection
+
+NOT_SET: Final = "live video needs the settings SMART_FILTER_LIVE_URL and SMART_FILTER_LIVE_SECRET"
+# Path of a live worker's WebSocket (smart_filter_workers.live.app).
+_PATH: Final = "/v1/live/socket"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEndpoint:
+    """Where live video is served.  origin: of the live worker; url: of its WebSocket."""
+
+    origin: str
+    url: str
+    tokens: Tokens
+
+
+def from_settings(settings: LiveSettings) -> LiveEndpoint | None:
+    """Return the endpoint from the settings; None when the URL or the secret is missing."""
+    if settings.url is None or not settings.secret:
+        return None
+    keys = [key.get_secret_value() for key in settings.secret]
+    origin = settings.url.rstrip("/")
+    return LiveEndpoint(origin, origin + _PATH, Tokens(keys))
+
+
+_MAX_BACKGROUND_CHARACTERS = 1000
+
+
+class LiveRequest(BaseModel):
+    """A request for a live video connection."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    background: str | None = Field(
+        default=None,
+        max_length=_MAX_BACKGROUND_CHARACTERS,
+        description="The first background, as in a recipe: `auto` (default), `keep`, `color:`, "
+        "`blur:`, `preset:` with a generated design, or `keywords:`",
+    )
+
 
 router = APIRouter(prefix="/v1/live", tags=["jobs"])
 

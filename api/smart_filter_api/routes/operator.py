@@ -2,8 +2,6 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
@@ -12,9 +10,8 @@ from fastapi import APIRouter, Header, Request, Response
 from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys, security_log
-from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import documents
-from smart_filter_api.http.operators import OperatorsRoute
+from smart_filter_api.http.request_checks import OperatorsRoute
 from smart_filter_api.presenters import operations
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.operating import (
@@ -31,30 +28,20 @@ from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.services.callers import Operator
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.errors import NotFound, OutcomeUnknown
-from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, WorkerId
-from smart_filter_shared.operations import (
-    bulk,
-    dead_letters,
-    overview,
-    timeseries,
-)
-from smart_filter_shared.operations.bulk import BulkAction
-from smart_filter_shared.operations.overview import QueueStats
+from smart_filter_shared.ids import JobId, Tenant, WorkerId
+from smart_filter_shared.operations import dead_letters, operator_actions, overview, timeseries
+from smart_filter_shared.operations.operator_actions import PAGE_JOBS, BulkAction
 from smart_filter_shared.operations.timeseries import TimeRange
-from smart_filter_shared.queue import pauses, worker_registry
-from smart_filter_shared.tenants import settings, usage
-from smart_filter_shared.tenants.audit_log import AuditEvent
+from smart_filter_shared.tenants import usage
+from smart_filter_shared.tenants.audit_log import Actor
 
 router = APIRouter(prefix="/v1/operator", tags=["operator"], route_class=OperatorsRoute)
 
 _MAX_TENANTS = 50
 _TENANTS_DAYS = dt.timedelta(days=30)
 _MAX_PROBLEMS = 50
-_MAX_COUNTED_JOBS = 10_000
-# Jobs that one request cancels or redrives, each in a transaction of its own, to bound its time.
-_MOVE_CHUNK_JOBS = 100
 _CHUNK_DESCRIPTION = (
-    f"At most {_MOVE_CHUNK_JOBS} jobs per request, each in a transaction of its own. Repeat with "
+    f"At most {PAGE_JOBS} jobs per request, each in a transaction of its own. Repeat with "
     "`next_cursor` until it is null; starting again without it handles the remaining jobs."
 )
 
@@ -140,8 +127,7 @@ async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operat
     def look(connection: Connection) -> MovableJobs:
         name = _require_tenant(connection, tenant)
         unfinished, failed = (
-            bulk.count(connection, move, name, most=_MAX_COUNTED_JOBS)
-            for move in (BulkAction.CANCEL, BulkAction.REDRIVE)
+            operator_actions.count_jobs(connection, action, name) for action in BulkAction
         )
         return MovableJobs(tenant=name, unfinished=unfinished, failed=failed)
 
@@ -162,8 +148,8 @@ async def cancel_tenant_jobs(
     cursor: uuid.UUID | None = None,
 ) -> MovedJobs:
     """Cancel the next unfinished jobs of a tenant."""
-    log = _Log(request, caller, AuditEvent.JOBS_CANCELED)
-    return await _move_jobs(services, log, BulkAction.CANCEL, tenant, cursor)
+    actor = security_log.actor_of(request, caller)
+    return await _move_jobs(services, actor, BulkAction.CANCEL, tenant, cursor)
 
 
 @router.post(
@@ -180,8 +166,8 @@ async def redrive_tenant_jobs(
     cursor: uuid.UUID | None = None,
 ) -> MovedJobs:
     """Redrive the next failed jobs of a tenant."""
-    log = _Log(request, caller, AuditEvent.JOBS_REDRIVEN)
-    return await _move_jobs(services, log, BulkAction.REDRIVE, tenant, cursor)
+    actor = security_log.actor_of(request, caller)
+    return await _move_jobs(services, actor, BulkAction.REDRIVE, tenant, cursor)
 
 
 @router.put(
@@ -194,8 +180,8 @@ async def pause_queue(
     capability: str, request: Request, services: OpenServices, caller: Operator
 ) -> Queue:
     """Pause a queue, so that workers stop claiming from it."""
-    log = _Log(request, caller, AuditEvent.QUEUE_PAUSED)
-    return await _change_queue(services, log, capability, pauses.pause)
+    actor = security_log.actor_of(request, caller)
+    return await _set_paused(services, actor, capability, paused=True)
 
 
 @router.delete(
@@ -207,8 +193,8 @@ async def resume_queue(
     capability: str, request: Request, services: OpenServices, caller: Operator
 ) -> Queue:
     """Resume a queue, so that workers claim from it again."""
-    log = _Log(request, caller, AuditEvent.QUEUE_RESUMED)
-    return await _change_queue(services, log, capability, pauses.resume)
+    actor = security_log.actor_of(request, caller)
+    return await _set_paused(services, actor, capability, paused=False)
 
 
 @router.put(
@@ -221,8 +207,8 @@ async def drain_worker(
     worker_id: str, request: Request, services: OpenServices, caller: Operator
 ) -> Worker:
     """Drain a worker, so that it claims no more."""
-    log = _Log(request, caller, AuditEvent.WORKER_DRAINED)
-    return await _change_worker(services, log, worker_id, worker_registry.drain)
+    actor = security_log.actor_of(request, caller)
+    return await _set_draining(services, actor, worker_id, draining=True)
 
 
 @router.delete(
@@ -234,92 +220,62 @@ async def undrain_worker(
     worker_id: str, request: Request, services: OpenServices, caller: Operator
 ) -> Worker:
     """Let a drained worker claim again."""
-    log = _Log(request, caller, AuditEvent.WORKER_RESUMED)
-    return await _change_worker(services, log, worker_id, worker_registry.resume)
+    actor = security_log.actor_of(request, caller)
+    return await _set_draining(services, actor, worker_id, draining=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Log:
-    """Writes an event of a request to the security log."""
-
-    request: Request
-    caller: Caller
-    event: AuditEvent
-
-    def write(
-        self,
-        connection: Connection,
-        subject: object,
-        *,
-        tenant: Tenant = OPERATOR,
-        count: int = 1,
-    ) -> None:
-        security_log.record(
-            connection, self.request, self.caller, self.event, subject, tenant=tenant, count=count
+async def _set_paused(services: Services, actor: Actor, name: str, *, paused: bool) -> Queue:
+    def change(connection: Connection) -> Queue:
+        silent_seconds = services.silent_seconds
+        operator_actions.set_paused(
+            connection, actor, name, paused=paused, silent_seconds=silent_seconds
         )
+        queue = operator_actions.find_queue(connection, name, silent_seconds=silent_seconds)
+        return operations.render_queue(queue)
+
+    return await services.database.transact(change)
 
 
-async def _change_queue(
-    services: Services, log: _Log, name: str, change: Callable[[Connection, Capability], bool]
-) -> Queue:
-    def find(connection: Connection) -> QueueStats:
-        for queue in overview.list_queues(connection, silent_seconds=services.silent_seconds):
-            if queue.capability == name:
-                return queue
-        raise NotFound(f"there is no queue {name}")
+async def _set_draining(services: Services, actor: Actor, worker: str, *, draining: bool) -> Worker:
+    worker_id = WorkerId(parse_id(worker, "worker"))
 
-    def make(connection: Connection) -> Queue:
-        capability = find(connection).capability
-        if change(connection, capability):
-            log.write(connection, capability)
-        return operations.render_queue(find(connection))
+    def change(connection: Connection) -> Worker:
+        operator_actions.set_draining(connection, actor, worker_id, draining=draining)
+        listed = overview.list_workers(connection, silent_seconds=services.silent_seconds)
+        return operations.render_worker(next(member for member in listed if member.id == worker_id))
 
-    return await services.database.transact(make)
-
-
-async def _change_worker(
-    services: Services, log: _Log, worker: str, change: Callable[[Connection, WorkerId], bool]
-) -> Worker:
-    def make(connection: Connection) -> Worker:
-        worker_id = WorkerId(parse_id(worker, "worker"))
-        if change(connection, worker_id):
-            log.write(connection, worker_id)
-            for listed in overview.list_workers(connection, silent_seconds=services.silent_seconds):
-                if listed.id == worker_id:
-                    return operations.render_worker(listed)
-        raise NotFound(f"there is no worker {worker}")
-
-    return await services.database.transact(make)
+    return await services.database.transact(change)
 
 
 async def _move_jobs(
-    services: Services, log: _Log, move: BulkAction, tenant: str, cursor: uuid.UUID | None
+    services: Services, actor: Actor, action: BulkAction, tenant: str, cursor: uuid.UUID | None
 ) -> MovedJobs:
     after = None if cursor is None else JobId(cursor)
 
     def look(connection: Connection) -> tuple[Tenant, list[JobId]]:
         name = _require_tenant(connection, tenant)
-        return name, bulk.find(connection, move, name, after=after, most=_MOVE_CHUNK_JOBS)
+        return name, operator_actions.find_jobs(
+            connection, action, name, after=after, most=PAGE_JOBS
+        )
 
     name, job_ids = await services.database.transact(look)
     moved = 0
     try:
         for job_id in job_ids:
             try:
-                await services.database.transact(bulk.apply, move, name, job_id)
-            except bulk.SKIP_ERRORS:
+                await services.database.transact(operator_actions.move_job, action, name, job_id)
+            except operator_actions.SKIP_ERRORS:
                 continue
             except OutcomeUnknown:  # it may have been moved, and the log must not miss it
                 moved += 1
                 raise
             moved += 1
     finally:  # log the jobs that were moved, even when the rest failed or the client left
-        if moved:
-            with anyio.CancelScope(shield=True):
-                await services.database.transact(
-                    partial(log.write, subject=name, tenant=name, count=moved)
-                )
-    is_all = len(job_ids) < _MOVE_CHUNK_JOBS
+        with anyio.CancelScope(shield=True):
+            await services.database.transact(
+                operator_actions.record_moved, actor, action, name, moved
+            )
+    is_all = len(job_ids) < PAGE_JOBS
     return MovedJobs(
         moved=moved, left=len(job_ids) - moved, next_cursor=None if is_all else job_ids[-1]
     )
@@ -330,8 +286,4 @@ def _require_tenant(connection: Connection, name: str) -> Tenant:
         raise NotFound(
             "not a tenant name: expected letters, digits, dots, underscores, hyphens, at most 100"
         )
-    if not settings.is_known(connection, Tenant(name)):
-        near = settings.suggest_tenant(connection, name)
-        remedy = f"did you mean {near}?" if near else "no tenant has a similar name"
-        raise NotFound(f"there is no tenant {name}; {remedy}")
-    return Tenant(name)
+    return operator_actions.require_tenant(connection, name)

@@ -1,4 +1,4 @@
-"""Endpoint for the outputs of a job: pictures from storage, others as JSON documents."""
+"""Endpoints for the photo and the outputs of a job: pictures from storage, others as JSON."""
 
 import math
 import time
@@ -11,25 +11,29 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
-from smart_filter_api.auth import link_signer, output_links
+from smart_filter_api.auth import links
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.auth.output_links import MAX_SECONDS, LinkTarget
-from smart_filter_api.http import etags
-from smart_filter_api.http.byte_ranges import RangeHeaders
+from smart_filter_api.auth.links import MAX_SECONDS, LinkTarget
+from smart_filter_api.http import documents
+from smart_filter_api.http.downloads import RangeHeaders
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import output as responses_output
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.output import JobOutput
+from smart_filter_api.responses.stored_object import Downloader, StoredObject
 from smart_filter_api.routes import jobs
 from smart_filter_api.services import callers
 from smart_filter_api.services.callers import Credentials, SessionCookie
 from smart_filter_api.services.container import OpenServices
 from smart_filter_shared.artifacts import retention
+from smart_filter_shared.errors import InputsExpired, JobNotFinished, NotFound, ObjectMissing
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import queries
-from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.jobs.queries import JobRow, Json
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.results import PreparedFacts, read_facts
 
-router = APIRouter(prefix="/v1/jobs/{job_id}/outputs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 
 _REDIRECT_SECONDS = 60
 _REDIRECT = 307
@@ -92,9 +96,9 @@ async def _authorize(
             request, services, credentials, Scope.READ, also_devices=True
         )
         return OutputAccess(caller.tenant, download, caller=caller)
-    ends = link_signer.parse_expiry(expires, signature)
+    ends = links.parse_expiry(expires, signature)
     target = await services.database.query(_find_target, job_id, name, ends, download)
-    target = link_signer.verify(services.links.signer, target, signature)
+    target = links.verify(services.links.signer, target, signature)
     return OutputAccess(target.tenant, download, target.expires)
 
 
@@ -119,7 +123,7 @@ def _find_target(
 
 
 @router.get(
-    "/{name}",
+    "/outputs/{name}",
     summary="Download an output",
     description="With a key, or with a signed link from `output_links` of the job, whose `expires` "
     "and `signature` replace the key. `redirect=1` redirects, for at most one minute, to the "
@@ -182,7 +186,7 @@ async def get_output(
     output = await services.database.query(look)
     job, file = output.job, output.file
     if if_match is not None:
-        etags.require_match(responses_output.find_tag(output), if_match)
+        documents.require_match(responses_output.find_tag(output), if_match)
     # With `keep_nothing` the service must know when the download ends, which a link would hide.
     if file is not None and redirect and not job.keep_nothing:
         key = str(file["key"])
@@ -197,7 +201,7 @@ async def get_output(
             if link is None:
                 expires = math.ceil(time.time()) + seconds
                 target = LinkTarget(access.tenant, job.id, name, expires, access.download)
-                link = output_links.output_url(
+                link = links.output_url(
                     services.links.required_signer, services.links.base_url(request), target
                 )
             return RedirectResponse(link, status_code=_REDIRECT, headers=_embedding(access))
@@ -228,3 +232,90 @@ def _seconds_left(job: JobRow, access: OutputAccess) -> int:
     link_ends = math.inf if access.link_ends is None else access.link_ends
     output_ends = math.inf if job.expires_at is None else job.expires_at.timestamp()
     return max(1, int(min(link_ends - time.time(), output_ends - time.time(), MAX_SECONDS)))
+
+
+_PREVIEW = "preview"
+_MEDIA_SUBTYPES = {"jpg": "jpeg"}  # other subtypes equal the name of the format
+
+
+@router.get(
+    "/photo",
+    summary="Download the photo",
+    description="The photo in the coordinate system of the job: upright, as JPEG, with sides of at "
+    "most 1024 pixels and without metadata. It is available as soon as the job has `photo`. "
+    "`original=1` returns the submitted bytes with all metadata; to show them upright, apply "
+    "their EXIF orientation, then `photo.quarter_turns`.",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The photo",
+            "content": {
+                "image/jpeg": {},
+                "image/png": {},
+                "image/webp": {},
+                "image/avif": {},
+                "image/heic": {},
+                "image/gif": {},
+                "image/bmp": {},
+                "image/tiff": {},
+            },
+        },
+        304: {"description": "Not modified: `If-None-Match` names the current version"},
+        **describe_responses(
+            *("malformed_request", "not_found", "job_not_finished", "job_deleted"), "inputs_expired"
+        ),
+    },
+)
+async def get_photo(
+    job_id: str,
+    services: OpenServices,
+    caller: Downloader,
+    *,
+    original: bool = False,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Return the photo of a job until it expires."""
+
+    def look(connection: Connection) -> StoredObject:
+        job = jobs.find_job(connection, job_id, caller.tenant)
+        prepared = _prepare_stage_result(job)
+        file = _original_object(job, prepared) if original else _preview_object(prepared)
+        if not retention.is_available(connection, job.tenant, file.key):
+            raise _expired_error(job_id)
+        return file
+
+    file = await services.database.query(look)
+    try:
+        return await stored_object.serve_object(services, file, if_none_match)
+    except ObjectMissing as error:
+        raise _expired_error(job_id) from error
+
+
+def _prepare_stage_result(job: JobRow) -> Json:
+    """Return the result of the stage `prepare`.  Raises InputsExpired, JobNotFinished, NotFound."""
+    if job.expired_at is not None:
+        raise _expired_error(str(job.id))
+    prepared = job.result(StageName.PREPARE)
+    if prepared is not None:
+        return prepared
+    if job.finished_at is None:
+        raise JobNotFinished(f"the photo of job {job.id} is not prepared yet; try again soon")
+    raise NotFound(f"job {job.id} ended as {job.state} before its photo was prepared")
+
+
+def _preview_object(prepared: Json) -> StoredObject:
+    preview = prepared["files"][_PREVIEW]
+    return StoredObject(str(preview["key"]), str(preview["media_type"]), int(preview["bytes"]))
+
+
+def _original_object(job: JobRow, prepared: Json) -> StoredObject:
+    if job.photo_key is None:
+        raise _expired_error(str(job.id))
+    facts = read_facts(prepared, PreparedFacts)
+    assert facts is not None, "there is a result"
+    subtype = _MEDIA_SUBTYPES.get(facts.format, facts.format)
+    return StoredObject(job.photo_key, f"image/{subtype}")
+
+
+def _expired_error(job_id: str) -> InputsExpired:
+    return InputsExpired(f"the photo of job {job_id} has expired")

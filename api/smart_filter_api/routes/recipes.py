@@ -3,16 +3,16 @@
 from typing import Final
 
 from fastapi import APIRouter, Request, Response, status
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
 from smart_filter_api.auth import security_log
+from smart_filter_api.http.documents import render_as
 from smart_filter_api.intake import json_document
-from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.recipes import SaveRecipeRequest
-from smart_filter_api.services.callers import Reader
+from smart_filter_api.schemas.recipe import RecipeFields
+from smart_filter_api.services.callers import Reader, RecentAdministrator
 from smart_filter_api.services.container import OpenServices
-from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_api.submission import recipe_layers
 from smart_filter_shared import stock
 from smart_filter_shared.catalog.scalars import quote_value
@@ -23,6 +23,15 @@ from smart_filter_shared.tenants.audit_log import AuditEvent
 from smart_filter_shared.tenants.saved_recipes import SavedRecipe
 from smart_filter_wire import catalog as wire
 from smart_filter_wire.catalog import SavedRecipePage
+
+
+class SaveRecipeRequest(BaseModel):
+    """A recipe to save."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    recipe: RecipeFields
+
 
 router = APIRouter(prefix="/v1/recipes", tags=["recipes"])
 

@@ -12,16 +12,14 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import security_log
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.http.documents import json_response
+from smart_filter_api.http.documents import json_response, render_as
 from smart_filter_api.intake import body as intake_body
 from smart_filter_api.intake.body import SpooledPicture
 from smart_filter_api.intake.multipart import picture_too_large
 from smart_filter_api.openapi import bodies
-from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.services.callers import Reader
+from smart_filter_api.services.callers import Reader, RecentAdministrator
 from smart_filter_api.services.container import OpenServices, Services
-from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_api.submission import commit
 from smart_filter_shared import stock
 from smart_filter_shared.catalog.scalars import quote_value

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response, status
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 from sqlalchemy import Connection
 
-from smart_filter_api.auth import link_signer, upload_links
+from smart_filter_api.auth import links
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_api.auth.upload_links import UploadGrant
+from smart_filter_api.auth.links import UploadGrant
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import body as intake_body
 from smart_filter_api.intake import json_document
@@ -19,7 +20,6 @@ from smart_filter_api.intake.body_budget import BodySender
 from smart_filter_api.intake.multipart import PHOTO, PICTURES, picture_too_large
 from smart_filter_api.openapi import bodies
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.uploads import UploadRequest
 from smart_filter_api.services import callers, idempotency
 from smart_filter_api.services.callers import Credentials, SessionCookie, Submitter
 from smart_filter_api.services.container import OpenServices, Services
@@ -40,6 +40,37 @@ from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES, PhotoForm
 from smart_filter_shared.suggestions import did_you_mean
 from smart_filter_shared.tenants import quotas
 from smart_filter_wire import pictures
+
+_MAX_TYPE_CHARACTERS = 100
+_PREFIX = "image/"
+# Common names of JPEG, which IANA lacks, and of HEIC, as browsers call files named .heif.
+_OTHER_NAMES = {f"{_PREFIX}jpg": PhotoFormat.JPEG, f"{_PREFIX}heif": PhotoFormat.HEIC}
+
+
+def _to_registered_type(content_type: str) -> str:
+    """Return the registered type of a known one, which may lack its prefix."""
+    whole = _PREFIX + content_type.removeprefix(_PREFIX)
+    registered = str(_OTHER_NAMES.get(whole, whole))
+    return registered if registered in set(PhotoFormat) else content_type
+
+
+class UploadRequest(BaseModel):
+    """An announcement of a photo that the client uploads straight to storage."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content_type: Annotated[str, AfterValidator(_to_registered_type)] = Field(
+        max_length=_MAX_TYPE_CHARACTERS,
+        json_schema_extra={"enum": [str(format_) for format_ in PhotoFormat]},
+        description="Type of the photo: `image/jpeg`, `image/png`, `image/webp`, `image/avif`, "
+        "`image/heic`, `image/gif`, `image/bmp` or `image/tiff`",
+    )
+    bytes: StrictInt = Field(
+        ge=1,
+        json_schema_extra={"maximum": MAX_PHOTO_BYTES},
+        description=f"Exact size of the photo in bytes; at most {MAX_PHOTO_BYTES}",
+    )
+
 
 router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
 
@@ -120,9 +151,9 @@ async def _authorize(
             request, services, credentials, Scope.SUBMIT, also_devices=False
         )
         return _Access(await _find_upload(services, upload_id, caller.tenant), by_link=False)
-    ends = link_signer.parse_expiry(expires, signature)
+    ends = links.parse_expiry(expires, signature)
     grant = None if (id_ := _parse_id(upload_id)) is None else UploadGrant(id_, ends)
-    link_signer.verify(services.links.signer, grant, signature)
+    links.verify(services.links.signer, grant, signature)
     upload = await _find_upload(services, upload_id)
     # As a store does, by the headers that its link signs.
     if request.headers.get("content-type") != upload.media_type or request.headers.get(
@@ -237,7 +268,7 @@ def _upload_response(services: Services, base_url: str, upload: Upload) -> Respo
     )
     shown = pictures.Upload(
         upload_id=str(upload.id),
-        put_url=link or upload_links.upload_url(services.links.required_signer, base_url, upload),
+        put_url=link or links.upload_url(services.links.required_signer, base_url, upload),
         # HTTP clients add Content-Length themselves.
         headers={"Content-Type": upload.media_type},
         expires_at=upload.expires_at,

@@ -1,21 +1,21 @@
 """Endpoints for webhooks: create, list, change and delete them, and rotate their secrets."""
 
+from typing import Annotated, Literal, get_args
+
 from fastapi import APIRouter, Request, Response, status
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from smart_filter_api.auth import security_log
-from smart_filter_api.http.documents import json_response
+from smart_filter_api.http.documents import json_response, render_as
 from smart_filter_api.intake import json_document
-from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.parameters import parse_id
-from smart_filter_api.schemas.webhooks import WebhookChange, WebhookRequest
+from smart_filter_api.schemas.parameters import Address, parse_id
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.callers import Administrator, Reader
+from smart_filter_api.services.callers import Administrator, Reader, RecentAdministrator
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
-from smart_filter_api.services.recent_sign_in import RecentAdministrator
-from smart_filter_api.submission.commit import WEBHOOKS_DISABLED
+from smart_filter_api.submission.photo_source import WEBHOOKS_DISABLED
 from smart_filter_shared.errors import FieldError, InvalidWebhookUrl, NotAvailable
 from smart_filter_shared.ids import Tenant, WebhookId
 from smart_filter_shared.security import urls
@@ -26,6 +26,45 @@ from smart_filter_shared.webhooks import endpoints
 from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK, Webhook
 from smart_filter_wire import webhooks
 from smart_filter_wire.webhooks import NewWebhook, WebhookPage, WebhookSecret
+
+
+def _refuse_duplicates(events: list[str]) -> list[str]:
+    return list(dict.fromkeys(events))
+
+
+WebhookEvent = Literal["job.succeeded", "job.failed", "job.canceled", "batch.finished"]
+Events = Annotated[
+    list[WebhookEvent], Field(min_length=1, max_length=16), AfterValidator(_refuse_duplicates)
+]
+
+
+class WebhookRequest(BaseModel):
+    """A request for a webhook."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: Address = Field(
+        description="An http or https URL on the public internet, or allowed by the operator",
+        json_schema_extra={"format": "uri"},
+        min_length=1,
+    )
+    events: Events | None = Field(default=None, description="All by default")
+
+    @property
+    def wanted_events(self) -> list[str]:
+        """The events that are sent to the webhook."""
+        return list(get_args(WebhookEvent)) if self.events is None else list(self.events)
+
+
+class WebhookChange(BaseModel):
+    """Changes to a webhook; null and omitted fields stay.  enabled: whether events are sent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: Address | None = None
+    events: Events | None = None
+    enabled: bool | None = None
+
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 

@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import RecipeLayer
-from smart_filter_api.http import attachments
+from smart_filter_api.caches import RecipeLayer
+from smart_filter_api.http import downloads
 from smart_filter_api.intake import body, multipart
 from smart_filter_api.intake.body import PhotoRequest, SpooledPicture
 from smart_filter_api.s3_folders import folder_stores, rows
@@ -143,23 +143,27 @@ async def _read_photo(
 async def _submit(
     services: Services, folder: S3Folder, caller: Caller, taken: Taken, photo: SpooledPicture
 ) -> JobId:
-    name = attachments.clean_file_name(PurePosixPath(taken.key).name)
+    name = downloads.clean_file_name(PurePosixPath(taken.key).name)
     request = PhotoRequest(photo, None, folder.fields, photo_name=name)
     submission = await submit.prepare_submission(services, caller, request)
     taken = replace(taken, job_id=submission.job.job_id)
     async with commit.open_submission(services, caller, submission) as call:
-        accepted = await call(_insert, caller, submission, taken)
+        accepted = await call(_insert, services, caller, submission, taken)
     services.doorbell.ring(accepted.ringing)
     return accepted.job.id
 
 
 def _insert(
-    connection: Connection, caller: Caller, submission: JobSubmission, taken: Taken
+    connection: Connection,
+    services: Services,
+    caller: Caller,
+    submission: JobSubmission,
+    taken: Taken,
 ) -> AcceptedJob:
     # The row first: it waits for another process that takes the object.
     if not rows.take(connection, taken):
         raise _Changed(taken.key)
-    return commit.insert_job(connection, caller, submission)
+    return commit.insert_job(connection, services, caller, submission)
 
 
 async def _refuse(services: Services, taken: Taken) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from smart_filter_shared.errors import NotFound
+from smart_filter_shared.security import urls
 
 _INSTANT_PATTERN = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
@@ -61,3 +62,11 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_parse_instant), AfterValidat
 Day = Annotated[dt.date, BeforeValidator(_parse_day)]
 # The id of a job or batch in base64url, without padding.
 Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{21}[AQgw]$")]
+
+
+def _validate_url(text: str) -> str:
+    return str(urls.parse(text))
+
+
+# Where the service posts to.
+Address = Annotated[str, Field(max_length=urls.MAX_CHARACTERS), AfterValidator(_validate_url)]

@@ -1,20 +1,57 @@
-"""Request models of submitted photos: a job, a batch.
+"""Request models of submitted photos: a job, a batch, a derivation, a correction.
 
 `intake` parses their bodies, as it does the recipe (`schemas.recipe`).
 """
 
 import uuid
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from smart_filter_api.intake.base64_text import max_text_bytes
+from smart_filter_api.schemas.parameters import Address
 from smart_filter_api.schemas.recipe import OPTIONAL, Metadata, RecipeFields
-from smart_filter_api.schemas.strokes import Strokes
+from smart_filter_shared.feedback.corrections import (
+    MAX_MASK_BYTES,
+    MAX_POINTS,
+    MAX_STROKES,
+    MAX_WIDTH_PX,
+)
 from smart_filter_shared.queue.batches import MAX_ITEMS
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS
+from smart_filter_wire.corrections import FaceChanges, Label
 from smart_filter_wire.takes import TAKE
+
+Point = Annotated[list[float], Field(min_length=2, max_length=2, description="x, y")]
+
+
+class Stroke(BaseModel):
+    """A line drawn on the photo, in pixels of the upright photo.
+
+    keep: true where the line covers people, false where it covers background.
+    snap: each point marks the area around it in place of the line: `part`, all that resembles it
+    up to the next edge, at most a quarter of the matte, or `region`, a small piece of that.
+    width: needed without snap.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+
+    points: list[Point] = Field(min_length=1, max_length=MAX_POINTS)
+    width: float | None = Field(default=None, gt=0, le=MAX_WIDTH_PX)
+    keep: bool
+    snap: Literal["part", "region"] | None = None
+
+
+Strokes = Annotated[list[Stroke], Field(min_length=1, max_length=MAX_STROKES)]
+
+
+class SentStrokes(BaseModel):
+    """The strokes of a submission."""
+
+    strokes: Strokes
+
 
 Url = Annotated[
     str, Field(min_length=1, max_length=urls.MAX_CHARACTERS, json_schema_extra={"format": "uri"})
@@ -96,3 +133,43 @@ class CreateBatchRequest(BaseModel):
     recipe: RecipeFields | None = Field(default=None, description="Recipe for all items")
     album: AlbumRequest | None = None
     webhook_url: Url | None = Field(default=None, description=_WEBHOOK_DESCRIPTION)
+
+
+class DeriveRequest(BaseModel):
+    """Changes to the parent's recipe; null resets a field to its default.
+
+    correction_id: a correction of the parent to apply.
+    faces: of a take, the item that each person's face is to be from, by the person's number.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    recipe: RecipeFields | None = None
+    correction_id: str | None = Field(default=None, max_length=100)
+    webhook_url: Address | None = None
+    faces: (
+        dict[Annotated[str, Field(pattern=r"^[1-9]\d?$")], Annotated[int, Field(ge=0)]] | None
+    ) = Field(default=None, min_length=1)
+
+
+class CorrectionRequest(BaseModel):
+    """A correction of a job's results, in the field that its kind names.
+
+    `matte` needs a mask or strokes.
+    consent: whether it may be kept as training data until the job is deleted; false by default.
+    Nothing is learned from `faces`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["matte", "label", "faces"]
+    stage: Literal["segmentation", "smile", "face"]
+    mask: str | None = Field(
+        default=None,
+        max_length=max_text_bytes(MAX_MASK_BYTES),
+        description="A grayscale PNG in base64 with the size of the photo; white is people",
+    )
+    strokes: list[Stroke] | None = Field(default=None, min_length=1, max_length=MAX_STROKES)
+    label: Label | None = None
+    faces: FaceChanges | None = None
+    consent: StrictBool | None = None

@@ -1,17 +1,19 @@
-"""Dependencies of routes: the caller of a request, by key or browser session."""
+"""Dependencies of routes: the caller of a request, by key or browser session, and link options."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from smart_filter_api.auth import api_keys, csrf
+from smart_filter_api.auth import api_keys, csrf, links
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.auth.sessions import Session
+from smart_filter_api.auth.links import LinkTerms
+from smart_filter_api.auth.sessions import FRESH, Session
 from smart_filter_api.services.container import OpenServices, Services, services_of
-from smart_filter_shared.errors import InsufficientScope, Unauthorized
+from smart_filter_shared.errors import InsufficientScope, SignInAgain, Unauthorized
+from smart_filter_shared.recipe.files import MAX_NAME_CHARACTERS
 from smart_filter_shared.security.client_network import client_network
 
 # A device may use this part of its tenant's requests, and no more than two a second, so that one
@@ -160,3 +162,47 @@ Deriver = Annotated[Caller, Depends(_require_scope(Scope.SUBMIT, also=Scope.READ
 AnyKey = Annotated[Caller, Depends(_require_scope(None))]
 Administrator = Annotated[Caller, Depends(_require_scope(Scope.ADMIN))]
 Operator = Annotated[Caller, Depends(_require_scope(Scope.OPERATOR))]
+
+
+async def read_link_terms(
+    request: Request,
+    expires_in: Annotated[
+        int | None,
+        Query(
+            ge=links.MIN_SECONDS,
+            le=links.MAX_SECONDS,
+            description="Lifetime of `output_links` in seconds",
+        ),
+    ] = None,
+    download: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=MAX_NAME_CHARACTERS,
+            description="Browsers save what `output_links` open: `1`, or a file name to use",
+        ),
+    ] = None,
+) -> LinkTerms | None:
+    """Return how the links of the answer to a request are made; None without a secrets key."""
+    services = services_of(request)
+    if services.links.signer is None:
+        return None
+    return LinkTerms(
+        services.links.signer,
+        base_url=services.links.base_url(request),
+        default_seconds=services.links.seconds,
+        seconds=expires_in,
+        download=download,
+    )
+
+
+LinkOptions = Annotated[LinkTerms | None, Depends(read_link_terms)]
+
+
+async def _require_recent_sign_in(caller: Administrator) -> Caller:
+    if not caller.is_fresh:
+        raise SignInAgain(f"the sign-in is more than {FRESH.seconds // 60} minutes old")
+    return caller
+
+
+RecentAdministrator = Annotated[Caller, Depends(_require_recent_sign_in)]

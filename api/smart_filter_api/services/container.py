@@ -13,27 +13,29 @@ import anyio.to_thread
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from smart_filter_api.auth.link_signer import LinkSigner
-from smart_filter_api.auth.refusal_log import RefusalLog
-from smart_filter_api.caches import caches
-from smart_filter_api.caches.caches import Caches
-from smart_filter_api.limits.database_limit import DatabaseLimit
+from smart_filter_api import caches
+from smart_filter_api.auth import oidc
+from smart_filter_api.auth.links import Links, LinkSigner, LinkTerms
+from smart_filter_api.auth.oidc import OidcProvider
+from smart_filter_api.auth.security_log import RefusalLog
+from smart_filter_api.auth.sessions import Lifetimes
+from smart_filter_api.caches import Caches
+from smart_filter_api.limits import DatabaseLimit
+from smart_filter_api.presenters import job
 from smart_filter_api.services import process_limits
 from smart_filter_api.services.claim_release import ClaimRelease
 from smart_filter_api.services.database import Database, limit_seconds
 from smart_filter_api.services.eta import EtaEstimator
-from smart_filter_api.services.links import Links
-from smart_filter_api.services.loops.doorbell import QueuedDoorbell
-from smart_filter_api.services.loops.end_listener import EndListener
-from smart_filter_api.services.loops.event_poller import EventPoller
+from smart_filter_api.services.loops import EndListener, EventPoller, QueuedDoorbell
 from smart_filter_api.services.process_limits import ProcessLimits
-from smart_filter_api.services.sign_in import SignIn, open_sign_in
 from smart_filter_shared import stock
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.operations import stored_snapshot
 from smart_filter_shared.operations.stored_snapshot import StoredSnapshot
 from smart_filter_shared.presets import PRESETS, Preset
@@ -45,6 +47,33 @@ from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.tenants import quotas
+from smart_filter_wire.jobs import Job
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Settings of browser sessions.
+
+    secure: whether their cookies are for https only.
+    provider: at which persons sign in; None when the operator has set none.
+    """
+
+    lifetimes: Lifetimes
+    secure: bool
+    provider: OidcProvider | None
+
+
+def open_sign_in(settings: Settings, *, clock: Callable[[], float]) -> SignIn:
+    """Return the settings of browser sessions.  clock: monotonic seconds."""
+    return SignIn(
+        Lifetimes(
+            idle=dt.timedelta(seconds=settings.browser.session_idle_seconds),
+            whole=dt.timedelta(seconds=settings.browser.session_seconds),
+        ),
+        settings.browser.session_secure,
+        oidc.open_provider(settings, clock=clock),
+    )
+
 
 # Database connections of one process. More did not raise the photos per second, since the
 # interpreter is busier than the connections (docs/measurements.md).
@@ -102,6 +131,22 @@ class Services:
         return await self.caches.stock.get(
             tenant, lambda: self.database.query(stock.list_usable, tenant)
         )
+
+    def render_job(
+        self,
+        row: JobRow,
+        estimate: CompletionEstimate | None = None,
+        *,
+        links: LinkTerms | None = None,
+    ) -> Job:
+        """Return the answer for a job with its place in the queue.
+
+        estimate: the estimate to use; None: one from the last snapshot of the queues.
+        links: as in `presenters.job.render_job`.
+        """
+        estimate = estimate or self.eta.estimate_row(row)
+        emotions = self.settings.engine.emotions
+        return job.render_job(row, estimate, links=links, emotions=emotions)
 
     async def refuse_when_full(self, *, jobs: int = 1) -> None:
         """Check that the global queue has room for this many more jobs.  Raises ServiceFull."""

@@ -11,7 +11,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from smart_filter_api.limits.database_limit import DatabaseLimit
+from smart_filter_api.limits import DatabaseLimit
 from smart_filter_shared.db import sessions
 from smart_filter_shared.db.sessions import Sending
 from smart_filter_shared.errors import (

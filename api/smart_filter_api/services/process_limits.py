@@ -6,12 +6,9 @@ from typing import Final
 
 import anyio
 
-from smart_filter_api.auth.failure_limit import FailureLimit
-from smart_filter_api.auth.rate_limit import RateLimiter
+from smart_filter_api.auth.rate_limit import FailureLimit, RateLimiter
 from smart_filter_api.intake.body_budget import BodyBudget
-from smart_filter_api.limits.capacity import DeliveryCapacity, QueueCapacity
-from smart_filter_api.limits.parsing_limit import ParsingLimit
-from smart_filter_api.limits.wait_limit import WaitLimit
+from smart_filter_api.limits import DeliveryCapacity, ParsingLimit, QueueCapacity, WaitLimit
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.tenants.quotas import Limits
 

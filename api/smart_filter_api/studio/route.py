@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.routing import Route
 
 from smart_filter_api.http import static_content
-from smart_filter_api.http.operators import OperatorsRoute
+from smart_filter_api.http.request_checks import OperatorsRoute
 from smart_filter_api.http.static_content import StaticFile
-from smart_filter_api.services.live_access import LiveEndpoint
+from smart_filter_api.routes.live import LiveEndpoint
 from smart_filter_api.studio import files
 from smart_filter_shared.errors import NotFound
 

@@ -1,12 +1,12 @@
 """Admit jobs: check their quotas, reserve their places in the queues, and fit them to deadlines."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe, Plans
+from smart_filter_api.caches import ParsedRecipe, Plans
 from smart_filter_api.intake.body import SpooledPicture
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.eta import EtaEstimator
@@ -36,6 +36,8 @@ class AdmissionRequest:
 
     charged_megapixels: counts against the tenant's daily limit.
     digest: of the photo; None when its results are not reused.
+    pictures: that are stored with it.
+    webhook_url: the address that is notified of its end, besides the webhooks.
     parent: the job that it is derived from, whose photo must still be available.
     """
 
@@ -43,6 +45,8 @@ class AdmissionRequest:
     megapixels: float
     charged_megapixels: float
     digest: str | None
+    pictures: Sequence[SpooledPicture]
+    webhook_url: str | None
     parent: JobRow | None = None
 
 
@@ -86,6 +90,8 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
     asked = parsed_recipe.recipe
     starts_in_seconds = estimator.seconds_until(asked.run_at)
     deadline_policy.refuse_contradiction(asked, starts_in_seconds=starts_in_seconds)
+    await hold_deliveries(services, caller, jobs=1, webhook_url=request.webhook_url)
+    await check_stored_bytes(services, caller, request.pictures)
     if asked.deadline_ms is not None:
         await estimator.refresh_for_deadline()
     has_room = await _has_room(services, caller)
@@ -176,7 +182,7 @@ async def hold_deliveries(
 
 
 async def check_stored_bytes(
-    services: Services, caller: Caller, *pictures: SpooledPicture | None
+    services: Services, caller: Caller, pictures: Iterable[SpooledPicture]
 ) -> None:
     """Check that pictures, which are not stored yet, fit into the caller's quota of bytes.
 
@@ -184,7 +190,7 @@ async def check_stored_bytes(
     """
     if not caller.limits.stored_bytes:
         return
-    new = sum(picture.length for picture in pictures if picture is not None)
+    new = sum(picture.length for picture in pictures)
     await services.database.query(
         quotas.check_stored_bytes, caller.tenant, caller.limits, new, exactly=False
     )

@@ -1,8 +1,8 @@
 """Store the pictures of a submission, write its jobs, and commit.
 
-Single jobs, derived jobs and batches take this path: `open_submission` stores the pictures and
-opens the transaction, in which the caller inserts the job or the batch and writes what belongs to
-it, such as the stored answer of a request with an Idempotency-Key.
+`write_job` writes a job with the stored answer of a request with an Idempotency-Key. A batch, and a
+job with rows of its caller, take `open_submission`: it stores the pictures and opens the
+transaction, in which the caller inserts them.
 """
 
 import contextlib
@@ -12,42 +12,40 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
 import anyio
+from fastapi import Response, status
 from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.auth.links import LinkTerms
+from smart_filter_api.http import documents
 from smart_filter_api.intake.body import SpooledFile
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.database import CallWithConnection, Database
-from smart_filter_api.submission import outbound_url, photo_source
+from smart_filter_api.services.idempotency import IdempotentRequest
+from smart_filter_api.submission import photo_source
 from smart_filter_api.submission.admission import AdmittedJob
 from smart_filter_shared.artifacts import uploads
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import (
-    FieldError,
-    InvalidWebhookUrl,
-    NotAvailable,
-    StorageUnavailable,
-)
+from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.jobs import queries
+from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import (
     NewPhotoBatch,
     NewPhotoJob,
+    encode_job,
     submit_batch,
-    submit_job,
 )
 from smart_filter_shared.queue import batches
 from smart_filter_shared.queue.batches import BatchRow
-from smart_filter_shared.queue.submission import NewBatch, NewJob, StoredAnswer
+from smart_filter_shared.queue.submission import NewBatch
 from smart_filter_shared.storage.objects import PART_BYTES
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.webhooks import endpoints
 
-# Detail of the problem for a webhook when the operator has set no secrets key.
-WEBHOOKS_DISABLED: Final = "webhooks need the setting SMART_FILTER_SECRETS_KEY"
 # Photos of one batch that are read or stored concurrently.
 _MAX_CONCURRENT: Final = 8
 
@@ -104,17 +102,17 @@ class AcceptedBatch:
     ringing: list[Capability]
 
 
-def check_webhook_url(services: Services, webhook_url: str | None) -> str | None:
-    """Return the address for the final event of a job or batch in normalized form, if there is one.
+async def write_job(
+    services: Services, caller: Caller, submission: JobSubmission, once: IdempotentRequest
+) -> AcceptedJob:
+    """Write a job, and with it the answer to repeated requests; ring for it and return it.
 
-    Raises InvalidWebhookUrl when it is not a URL or can never be reached, NotAvailable when the
-    operator has set no secrets key.
+    Raises the errors of `open_submission` and `insert_job`.
     """
-    if webhook_url is None:
-        return None
-    if services.secret_box is None:
-        raise NotAvailable([FieldError("/webhook_url", WEBHOOKS_DISABLED)])
-    return outbound_url.check(services, "webhook_url", webhook_url, InvalidWebhookUrl)
+    async with open_submission(services, caller, submission, adds_rows=False) as call:
+        accepted = await call(insert_job, services, caller, submission, once)
+    services.doorbell.ring(accepted.ringing)
+    return accepted
 
 
 @asynccontextmanager
@@ -160,23 +158,51 @@ async def open_submission(
 
 def insert_job(
     connection: Connection,
+    services: Services,
     caller: Caller,
     submission: JobSubmission,
-    answer: Callable[[NewJob], StoredAnswer] | None = None,
+    once: IdempotentRequest | None = None,
 ) -> AcceptedJob:
-    """Insert a job, charge its megapixels, and return the job; answer: as in `submit_job`.
+    """Insert a job, charge its megapixels, and return the job.
 
+    once: stores the answer to repeated requests with the job; None: nothing does.
     Raises QueueFull, RateLimited, IdempotencyInProgress, InsufficientScope, InvalidRequest for an
     upload that has expired, and InputsExpired when a borrowed artifact has expired.
     """
     job, admitted = submission.job, submission.admitted
     _hold_room(connection, caller, [job], submission.pictures, has_room=admitted.has_room)
-    written = submit_job(connection, job, answer=answer)
+    rows = encode_job(connection, job)
+    answer = None
+    if once is not None and once.is_named:
+        # Not the results of a job that has ended at once: settings may hide them later.
+        accepted = queries.as_accepted(job, rows, once.claimed_at)
+        estimate = None if rows.has_ended else admitted.estimate
+        answer = once.keep(accepted_response(accepted, services, estimate), job.job_id)
+    written = CLIENT.submit(connection, rows, answer=answer)
     # Last: the tenant's other submissions wait for this row until the commit.
     quotas.charge(connection, caller.tenant, submission.charged_megapixels, caller.limits)
     row = queries.from_submission(job, written)
-    estimate = admitted.estimate if row.finished_at is None else None
-    return AcceptedJob(row, written.ringing, estimate)
+    return AcceptedJob(row, written.ringing, admitted.estimate if row.finished_at is None else None)
+
+
+def accepted_response(
+    row: JobRow,
+    services: Services,
+    estimate: CompletionEstimate | None = None,
+    *,
+    links: LinkTerms | None = None,
+) -> Response:
+    """Return the answer to a submission; parameters as in `Services.render_job`."""
+    answer = documents.json_response(
+        services.render_job(row, estimate, links=links), status.HTTP_202_ACCEPTED
+    )
+    answer.headers["Location"] = path_of(row)
+    return answer
+
+
+def path_of(row: JobRow) -> str:
+    """Return the path of a job."""
+    return f"/v1/jobs/{row.id}"
 
 
 def insert_batch(
@@ -309,7 +335,7 @@ def _hold_room(
 
 
 def _ensure_webhook_secret(connection: Connection, services: Services, caller: Caller) -> None:
-    assert services.secret_box is not None, "`check_webhook_url` was called"
+    assert services.secret_box is not None, "`check_webhook` was called"
     endpoints.ensure_default(connection, services.secret_box, caller.tenant)
 
 

@@ -1,19 +1,32 @@
-"""Derive a job from another one of the same photo; only stages whose work differs run."""
+"""Derive a job from another one of the same photo; only stages whose work differs run.
 
+The request is a JSON document, or a form with the same fields and a background file.
+"""
+
+import json
 import secrets
 import uuid
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
+from fastapi import Request
+from python_multipart.multipart import parse_options_header
+
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeLayer
-from smart_filter_api.intake import json_body
+from smart_filter_api.caches import ParsedRecipe, RecipeLayer
+from smart_filter_api.intake import body as intake_body
+from smart_filter_api.intake import json_body, json_document, multipart
+from smart_filter_api.intake.body import JSON, MULTIPART, SpooledPicture
+from smart_filter_api.intake.multipart import BACKGROUND, PICTURES
+from smart_filter_api.schemas.submissions import DeriveRequest
 from smart_filter_api.services.container import Services
-from smart_filter_api.submission import admission, commit, recipe_parser
+from smart_filter_api.services.idempotency import IdempotentRequest
+from smart_filter_api.submission import admission, commit, photo_source, recipe_parser
 from smart_filter_api.submission.admission import AdmissionRequest, AdmittedJob
-from smart_filter_api.submission.commit import JobSubmission
-from smart_filter_api.submission.derive_request import DeriveRecipe
+from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.catalog.scalars import Value
 from smart_filter_shared.errors import (
@@ -32,33 +45,115 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import BackgroundKind
-from smart_filter_shared.recipe.fields import Fields, drop_replaced
+from smart_filter_shared.recipe.fields import Fields, drop_replaced, respell_names
 from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.results import Faces, read_facts
 from smart_filter_shared.storage import keys
 from smart_filter_shared.takes import Take
 from smart_filter_wire.corrections import MAX_ADDED_FACES
 
+# Fields of a form that are not part of the recipe.
+_NON_RECIPE_FIELDS: Final = ("correction_id", "webhook_url")
+
+
+@dataclass(frozen=True, slots=True)
+class DeriveRecipe:
+    """The changes to the parent's recipe.
+
+    given: recipe fields that replace the parent's.  names: all changed fields, also
+    fields that return to their defaults.
+    background: the background picture; its file is closed when `receive_derive_request` ends.
+    faces: of a take, the item that each person's face is to be from.
+    """
+
+    given: Fields
+    names: Collection[str]
+    background: SpooledPicture | None
+    correction_id: str | None
+    webhook_url: str | None
+    faces: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeriveBody:
+    """A received body.
+
+    fingerprint: bytes that are equal only for identical bodies.  read: parses the body; it raises
+    MalformedRequest, InvalidRequest, InvalidRecipe.
+    """
+
+    fingerprint: bytes
+    read: Callable[[], DeriveRecipe]
+
+
+@asynccontextmanager
+async def receive_derive_request(request: Request) -> AsyncIterator[DeriveBody]:
+    """Receive the body of a request; its files are deleted when the block ends.
+
+    Raises MalformedRequest, PhotoTooLarge, UnsupportedMedia.
+    """
+    content_type = request.headers.get("content-type")
+    sent_as = parse_options_header(content_type)[0].decode("latin-1")
+    if sent_as not in {MULTIPART, JSON}:
+        raise intake_body.unsupported_type(content_type, (JSON, MULTIPART))
+    if sent_as == JSON:
+        body = await json_document.read_body(request)
+        yield DeriveBody(body, partial(_parse_document, body))
+        return
+    intake_body.refuse_compressed(request)
+    called = {BACKGROUND: PICTURES[BACKGROUND]}
+    form = multipart.Form(content_type, called)
+    with ExitStack() as open_files:
+        spool = (await intake_body.spool_pictures(request, form, open_files)).get(BACKGROUND)
+        picture = None if spool is None else await spool.judged(called[BACKGROUND], BACKGROUND)
+        digest = None if picture is None else picture.digest
+        fingerprint = json.dumps([digest, sorted(form.fields.items())]).encode()
+        parse = partial(_parse_form, form.fields, picture)
+        yield DeriveBody(fingerprint, parse)
+
+
+def _parse_document(body: bytes) -> DeriveRecipe:
+    asked = json_document.parse_document(DeriveRequest, body)
+    recipe = asked.recipe or {}
+    given = json_body.read_fields(recipe)
+    names = {*given, *json_body.list_names(recipe)}
+    faces = {int(person): item for person, item in (asked.faces or {}).items()}
+    return DeriveRecipe(given, names, None, asked.correction_id, asked.webhook_url, faces)
+
+
+def _parse_form(fields: Mapping[str, list[str]], background: SpooledPicture | None) -> DeriveRecipe:
+    # A repeated field becomes a list, which the model rejects as not being a string.
+    settings = {name: fields[name] for name in _NON_RECIPE_FIELDS if name in fields}
+    single = {name: texts[0] if len(texts) == 1 else texts for name, texts in settings.items()}
+    asked = json_document.parse_document(DeriveRequest, json.dumps(single).encode())
+    given = respell_names({name: texts for name, texts in fields.items() if name not in settings})
+    intake_body.refuse_misspelled_names(given, (BACKGROUND, *_NON_RECIPE_FIELDS))
+    # A submitted file replaces the parent's background.
+    names = {*given, *(() if background is None else ("background",))}
+    return DeriveRecipe(given, names, background, asked.correction_id, asked.webhook_url)
+
+
 # Fields that only make sense for the parent's own submission.
 _NOT_INHERITED: Final = ("run_at", "deadline_ms")
 _OF_PARENT: Final = " (this is from the job that the request derives from)"
 
 
-async def prepare_derivation(
+async def derive_job(
     services: Services,
     caller: Caller,
     parent: JobRow,
     asked: DeriveRecipe,
+    once: IdempotentRequest,
     *,
     link_seconds: int | None,
-) -> JobSubmission:
-    """Check the changes to the parent's recipe, admit the job, and return it ready to be written.
+) -> AcceptedJob:
+    """Check the changes to the parent's recipe, admit the job, write it, and return it.
 
     link_seconds: lifetime of its signed links; None: the tenant's.
     Raises JobNotFinished, InputsExpired when the photo has expired, InvalidRequest for an unknown
-    correction, InvalidRecipe and its subclasses, QueueFull and DatabaseUnavailable.
+    correction, InvalidRecipe and its subclasses, QueueFull, and the errors of `commit.write_job`.
     """
-    commit.check_webhook_url(services, asked.webhook_url)
+    photo_source.check_webhook(services, asked.webhook_url)
     if parent.finished_at is None:
         raise JobNotFinished(f"job {parent.id} is {parent.state}; derive from it when it has ended")
     if parent.photo_key is None:
@@ -88,8 +183,6 @@ async def prepare_derivation(
     parsed_recipe = _with_face_changes(parsed_recipe, applied)
     if take is not None and applied:
         raise Contradiction([FieldError("/faces", "cannot be combined with corrections")])
-    await admission.hold_deliveries(services, caller, jobs=1, webhook_url=asked.webhook_url)
-    await admission.check_stored_bytes(services, caller, asked.background)
     admitted = await admission.admit_job(
         services,
         caller,
@@ -99,10 +192,12 @@ async def prepare_derivation(
             charged_megapixels=0.0,  # the photo was charged when it was submitted
             # Another take has another photo, so no result can be reused.
             digest=parent.photo_digest if take is None else None,
+            pictures=[] if asked.background is None else [asked.background],
+            webhook_url=asked.webhook_url,
             parent=parent if take is None else None,
         ),
     )
-    return _build_submission(
+    submission = _build_submission(
         parent,
         admitted,
         photo_key=parent.photo_key if take is None else None,
@@ -113,6 +208,7 @@ async def prepare_derivation(
         link_seconds=link_seconds or caller.link_seconds,
         key_id=caller.key_id,
     )
+    return await commit.write_job(services, caller, submission, once)
 
 
 def merge_fields(parent: JobRow, given: Fields, names: Collection[str]) -> dict[str, Value]:

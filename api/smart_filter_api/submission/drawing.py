@@ -2,9 +2,7 @@
 
 import io
 import json
-import os
 import struct
-import zlib
 from collections.abc import Sequence
 from typing import IO, Final, NoReturn
 
@@ -12,7 +10,7 @@ from smart_filter_api.http import strict_json
 from smart_filter_api.intake import json_document
 from smart_filter_api.intake.body import PhotoRequest, SpooledStrokes
 from smart_filter_api.intake.multipart import MASK, STROKES
-from smart_filter_api.schemas.strokes import SentStrokes, Stroke
+from smart_filter_api.schemas.submissions import SentStrokes, Stroke
 from smart_filter_api.submission.photo_source import ResolvedPhoto
 from smart_filter_shared.errors import Contradiction, FieldError, InvalidRequest, MalformedRequest
 from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES, MAX_POINTS_DRAWN
@@ -25,10 +23,6 @@ from smart_filter_shared.security.photo_header import MAX_SIDE_PX
 _PNG_START: Final = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _HEADER_BYTES: Final = len(_PNG_START) + 10
 _GRAY_8_BIT: Final = (8, 0)
-_PNG_SIGNATURE: Final = _PNG_START[:8]
-_CHUNK_HEAD: Final = struct.Struct(">I4s")  # length and name; a checksum follows the content
-_CHECKSUM_BYTES: Final = 4
-_PIECE_BYTES: Final = 1_000_000
 
 
 def read_drawing(
@@ -78,33 +72,6 @@ def read_mask_size(file: IO[bytes], length: int, pointer: str) -> tuple[int, int
     return width, height
 
 
-def check_pixels(file: IO[bytes], size: tuple[int, int], pointer: str) -> None:
-    """Refuse a gray PNG whose pixels are not as many as its size; the file's position becomes 0.
-
-    The pixels are counted, not kept. Those of an interlaced mask are left to the worker.
-    Raises InvalidRequest.
-    """
-    wanted = size[1] * (size[0] + 1)  # every row begins with its filter
-    inflater, count = zlib.decompressobj(), 0
-    file.seek(len(_PNG_SIGNATURE))
-    try:
-        while len(head := file.read(_CHUNK_HEAD.size)) == _CHUNK_HEAD.size and count <= wanted:
-            length, kind = _CHUNK_HEAD.unpack(head)
-            content = file.read(length)
-            if kind == b"IHDR" and content[-1:] == b"\1":
-                return
-            while kind == b"IDAT" and content and count <= wanted:
-                count += len(inflater.decompress(content, _PIECE_BYTES))
-                content = inflater.unconsumed_tail
-            file.seek(_CHECKSUM_BYTES, os.SEEK_CUR)
-    except zlib.error:
-        count = 0
-    finally:
-        file.seek(0)
-    if count != wanted or not inflater.eof:
-        _refuse(pointer, "is truncated or corrupt, or has more pixels than its header says")
-
-
 def refuse_mask_size(pointer: str, size: tuple[int, int], wanted: tuple[int, int]) -> NoReturn:
     """Raise the error for a mask of another size than its photo, both width and height."""
     actual, expected = (f"{width}×{height}" for width, height in (size, wanted))
@@ -119,7 +86,6 @@ def _check_mask(request: PhotoRequest, recipe: Recipe, photo: ResolvedPhoto) -> 
     header = photo.header
     if header is not None and {width, height} != {header.width, header.height}:
         refuse_mask_size(json_pointer(MASK), (width, height), (header.width, header.height))
-    check_pixels(request.mask.file, (width, height), json_pointer(MASK))
     if recipe.mask == Mask.UPLOAD:
         detail = f"takes the photo's transparency as the mask: leave out mask, or {MASK}"
         raise Contradiction([FieldError("/mask", detail)])

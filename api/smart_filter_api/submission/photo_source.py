@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from smart_filter_api.intake.body import PhotoSource, RemotePhoto, SpooledPicture, UploadedPhoto
 from smart_filter_api.services.container import Services
-from smart_filter_api.submission import outbound_url
 from smart_filter_shared.artifacts import uploads
 from smart_filter_shared.artifacts.uploads import Upload, UploadRef
 from smart_filter_shared.errors import (
@@ -29,6 +28,44 @@ from smart_filter_shared.storage.objects import ObjectStore
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+from smart_filter_shared.errors import (
+    InvalidWebhookUrl,
+    NotAvailable,
+)
+from smart_filter_shared.security import urls
+
+# Detail of the problem for a webhook when the operator has set no secrets key.
+WEBHOOKS_DISABLED: Final = "webhooks need the setting SMART_FILTER_SECRETS_KEY"
+
+
+def check_webhook(services: Services, webhook_url: str | None) -> str | None:
+    """Return the address for the final event of a job or batch in normalized form, if there is one.
+
+    Raises InvalidWebhookUrl when it is not a URL or can never be reached, NotAvailable when the
+    operator has set no secrets key.
+    """
+    if webhook_url is None:
+        return None
+    if services.secret_box is None:
+        raise NotAvailable([FieldError("/webhook_url", WEBHOOKS_DISABLED)])
+    return check(services, "webhook_url", webhook_url, InvalidWebhookUrl)
+
+
+def check(services: Services, field: str, text: str, kind: type[InvalidRequest]) -> str:
+    """Return the URL of a field in normalized form.
+
+    Raises an error of this kind when it is not a URL, or can never be called.
+    """
+    try:
+        url = urls.parse(text)
+    except ValueError as error:
+        raise kind([FieldError(f"/{field}", str(error))]) from error
+    fault = services.outbound.find_fault(url)
+    if fault is not None:
+        raise kind([FieldError(f"/{field}", fault)])
+    return str(url)
+
 
 # Most headers are in the first piece; later pieces double in size up to the maximum.
 _FIRST_PIECE_BYTES: Final = 64 * 1024
@@ -69,7 +106,7 @@ async def resolve_photo(services: Services, tenant: Tenant, source: PhotoSource)
         case SpooledPicture():
             return ResolvedPhoto(source, None, None, source.header)
         case RemotePhoto():
-            url = outbound_url.check(services, "photo_url", source.url, InvalidPhotoUrl)
+            url = check(services, "photo_url", source.url, InvalidPhotoUrl)
             return ResolvedPhoto(None, url, None, None)
         case UploadedPhoto():
             return await _resolve_upload(services, tenant, source)

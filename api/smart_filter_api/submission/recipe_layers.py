@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from smart_filter_api.caches.recipe_cache import RecipeLayer
+from smart_filter_api.caches import RecipeLayer
 from smart_filter_api.intake import json_body
 from smart_filter_shared import stock
 from smart_filter_shared.catalog import emotions

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeCacheKey, RecipeLayer
+from smart_filter_api.caches import ParsedRecipe, RecipeCacheKey, RecipeLayer
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import recipe_layers
 from smart_filter_api.submission.recipe_layers import RECIPE

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeLayer
+from smart_filter_api.caches import ParsedRecipe, RecipeLayer
 from smart_filter_api.intake.body import PhotoRequest, RemotePhoto, SpooledFile
 from smart_filter_api.services.container import Services
+from smart_filter_api.services.idempotency import IdempotentRequest
 from smart_filter_api.submission import admission, commit, drawing, photo_source, recipe_parser
 from smart_filter_api.submission.admission import AdmissionRequest
-from smart_filter_api.submission.commit import JobSubmission
+from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
 from smart_filter_api.submission.photo_source import ResolvedPhoto
 from smart_filter_shared.errors import (
     InsufficientScope,
@@ -18,11 +19,30 @@ from smart_filter_shared.errors import (
     UploadMissing,
 )
 from smart_filter_shared.feedback.corrections import sent_with_photo
-from smart_filter_shared.ids import OPERATOR, new_correction_id, new_job_id
+from smart_filter_shared.ids import OPERATOR, JobId, new_correction_id, new_job_id
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.recipe import BackgroundKind
 from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.storage import keys
+
+
+async def submit_photo(
+    services: Services,
+    caller: Caller,
+    upload: PhotoRequest,
+    once: IdempotentRequest,
+    *,
+    job_id: JobId,
+    link_seconds: int | None,
+) -> AcceptedJob:
+    """Check a photo and its recipe, admit the job, write it with its answer, and return it.
+
+    job_id: of the new job.  Others, and errors: as in `prepare_submission` and `commit.write_job`.
+    """
+    submission = await prepare_submission(
+        services, caller, upload, job_id=job_id, link_seconds=link_seconds
+    )
+    return await commit.write_job(services, caller, submission, once)
 
 
 async def prepare_submission(
@@ -30,10 +50,12 @@ async def prepare_submission(
     caller: Caller,
     upload: PhotoRequest,
     *,
+    job_id: JobId | None = None,
     link_seconds: int | None = None,
 ) -> JobSubmission:
     """Check a photo and its recipe, admit the job, and return it ready to be written.
 
+    job_id: of the new job; None: any.
     link_seconds: lifetime of its signed links; None: the tenant's.
     Raises InvalidRecipe, Contradiction, NotAvailable, InvalidRequest, InvalidPhotoUrl,
     InvalidWebhookUrl, UploadMissing, PhotoTooLarge, UnsupportedMedia, QueueFull, ServiceFull,
@@ -48,15 +70,11 @@ async def prepare_submission(
     parsed_recipe, photo, webhook_url = await _read_request(services, caller, upload)
     if caller.is_device and parsed_recipe.recipe.background.kind == BackgroundKind.URL:
         _refuse_background_address(upload)
-    await admission.hold_deliveries(services, caller, jobs=1, webhook_url=webhook_url)
     strokes = None
     if upload.mask is not None or upload.strokes is not None:
         strokes = await services.in_thread(
             drawing.read_drawing, upload, parsed_recipe.recipe, photo
         )
-    await admission.check_stored_bytes(
-        services, caller, photo.spooled, upload.background, upload.mask
-    )
     digest = None if photo.spooled is None else photo.spooled.digest
     drawn: SpooledFile | None = upload.mask or strokes
     # A picture with a mask or strokes is no result of the photo and the recipe alone.
@@ -69,10 +87,16 @@ async def prepare_submission(
             photo.megapixels,
             charged_megapixels=photo.megapixels,
             digest=digest if is_shared else None,
+            pictures=[
+                picture
+                for picture in (photo.spooled, upload.background, upload.mask)
+                if picture is not None
+            ],
+            webhook_url=webhook_url,
         ),
     )
     recipe = admitted.recipe
-    job_id = new_job_id()
+    job_id = job_id or new_job_id()
     # The low bits of the id are random; asking the system for more random bytes is slower.
     seed = job_id.int & MAX_SEED if recipe.seed is None else recipe.seed
     retention = caller.retention.within(services.retention)
@@ -155,7 +179,7 @@ async def _read_request(
     faults: list[InvalidRecipe] = []
     parsed_recipe = photo = webhook_url = None
     try:
-        webhook_url = commit.check_webhook_url(services, upload.webhook_url)
+        webhook_url = photo_source.check_webhook(services, upload.webhook_url)
     except InvalidRecipe as error:
         faults.append(error)
     try:

@@ -8,11 +8,11 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.caches.recipe_cache import ParsedRecipe, RecipeLayer
+from smart_filter_api.caches import ParsedRecipe, RecipeLayer
 from smart_filter_api.problems import problem
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import admission, batch_body, commit, photo_source, recipe_parser
-from smart_filter_api.submission.batch_intake import UploadedBatch
+from smart_filter_api.submission.batch_body import UploadedBatch
 from smart_filter_api.submission.commit import BatchSubmission
 from smart_filter_api.submission.photo_source import ResolvedPhoto
 from smart_filter_shared.errors import (
@@ -65,7 +65,7 @@ async def prepare_batch(services: Services, caller: Caller, sent: UploadedBatch)
     DatabaseUnavailable and StorageUnavailable, and the common error of all items.
     """
     try:
-        webhook_url = commit.check_webhook_url(services, sent.webhook_url)
+        webhook_url = photo_source.check_webhook(services, sent.webhook_url)
         sent = replace(sent, webhook_url=webhook_url)
     except InvalidWebhookUrl as error:
         sent = replace(sent, faults=[*sent.faults, error])
@@ -89,7 +89,8 @@ async def prepare_batch(services: Services, caller: Caller, sent: UploadedBatch)
     await admission.hold_deliveries(
         services, caller, jobs=len(recipes) + 1, webhook_url=sent.webhook_url
     )
-    await admission.check_stored_bytes(services, caller, *(item.photo.spooled for item in items))
+    spooled = [item.photo.spooled for item in items if item.photo.spooled is not None]
+    await admission.check_stored_bytes(services, caller, spooled)
     places = await admission.admit_batch(services, caller, recipes, megapixels=megapixels)
     batch = _build_batch(
         services, caller, sent, items=items, recipes=recipes, places=places, gaps=gaps

@@ -1,8 +1,8 @@
 """The connection that an operation uses, and the backend that it awaits.
 
-An operation is an `async` function. Everything that takes time is a method of the backend:
-`asynchronous` awaits it, `blocking` blocks and never suspends. So requests, retries,
-parsing and errors are written once.
+An operation is an `async` function. Everything that takes time is a method of the backend, which
+awaits it, or blocks and never suspends (backends.py). So requests, retries, parsing and errors are
+written once.
 """
 
 from collections.abc import AsyncIterator, Callable

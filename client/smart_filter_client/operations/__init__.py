@@ -9,10 +9,9 @@ polling      wait until jobs have ended
 events       the events of a job, as they happen
 outputs      the outputs and the photo of a job, as files
 webhooks     the endpoints that are notified when jobs end
-tenants      keys, tokens, usage, settings
+tenants      keys, tokens (of live video, too), usage, settings
 pictures     your own backgrounds and logos
 catalog      models, backgrounds, filters, saved recipes
-live         tokens for live video connections
 """
 
 from smart_filter_client.operations import (
@@ -21,7 +20,6 @@ from smart_filter_client.operations import (
     corrections,
     events,
     jobs,
-    live,
     outputs,
     photos,
     pictures,
@@ -37,7 +35,6 @@ __all__ = [
     "corrections",
     "events",
     "jobs",
-    "live",
     "outputs",
     "photos",
     "pictures",

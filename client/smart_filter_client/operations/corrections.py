@@ -2,7 +2,8 @@
 
 import base64
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
@@ -12,6 +13,10 @@ from smart_filter_client.operations.pagination import fetch_list
 from smart_filter_client.operations.photos import Picture
 from smart_filter_client.requests import path
 from smart_filter_wire.corrections import Correction, FaceChanges, FaceLabel
+from smart_filter_wire.formats import JsonObject
+
+# Drawn lines, or the fields of lines as JSON.
+Strokes: TypeAlias = Sequence[Stroke | Mapping[str, object]]
 
 
 async def correct_matte(
@@ -19,7 +24,7 @@ async def correct_matte(
     job_id: str,
     *,
     mask: Picture | None = None,
-    strokes: Sequence[Stroke] | None = None,
+    strokes: Strokes | None = None,
     consent: bool = False,
 ) -> Correction:
     """Correct a matte, by a mask (a gray PNG of its size, white is people) or by strokes.
@@ -27,7 +32,7 @@ async def correct_matte(
     consent: whether it can be kept as a training example.  Raises OSError: unreadable file.
     """
     if mask is None:
-        drawn = [_given_fields(stroke) for stroke in strokes or ()]
+        drawn = [given_fields(stroke) for stroke in strokes or ()]
         content_field: dict[str, object] = {"strokes": drawn}
     else:
         content = await photos.read_photo(client, await photos.make_resendable(client, mask))
@@ -48,9 +53,9 @@ async def correct_faces(
     consent: as for `correct_matte`, for labels only.
     """
     if isinstance(faces, FaceChanges):
-        body: dict[str, object] = {"kind": "faces", "stage": "face", "faces": _given_fields(faces)}
+        body: dict[str, object] = {"kind": "faces", "stage": "face", "faces": given_fields(faces)}
     else:
-        label = {"faces": [_given_fields(face) for face in faces]}
+        label = {"faces": [given_fields(face) for face in faces]}
         body = {"kind": "label", "stage": "smile", "label": label}
     return await _post_correction(client, job_id, {**body, "consent": consent})
 
@@ -64,5 +69,7 @@ async def _post_correction(client: Connection, job_id: str, body: dict[str, obje
     return await exchange.send(client, Correction, "POST", "jobs", job_id, "corrections", json=body)
 
 
-def _given_fields(item: Stroke | FaceLabel | FaceChanges) -> dict[str, object]:
-    return {name: value for name, value in dataclasses.asdict(item).items() if value is not None}
+def given_fields(item: Stroke | FaceLabel | FaceChanges | Mapping[str, object]) -> JsonObject:
+    """Return what a correction says as JSON, without fields that are None."""
+    fields = item if isinstance(item, Mapping) else dataclasses.asdict(item)
+    return {name: value for name, value in fields.items() if value is not None}

@@ -3,17 +3,18 @@
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
-from smart_filter_client.errors import Forbidden, Gone, NotFound, ServerUnreachable
+from smart_filter_client.errors import Forbidden, Gone, InvalidRecipe, NotFound, ServerUnreachable
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import Job, Stroke
+from smart_filter_client.models import Job
 from smart_filter_client.operations import photos
+from smart_filter_client.operations.corrections import Strokes, given_fields
 from smart_filter_client.operations.pagination import iterate_list
 from smart_filter_client.operations.photos import Photo, Picture, Upload
-from smart_filter_client.operations.recipes import to_form_fields, with_wait
+from smart_filter_client.operations.recipes import list_cleared, to_form_fields, with_wait
 from smart_filter_client.reading import read_answer
 from smart_filter_client.recipe import NO_FIELDS, Recipe
 from smart_filter_client.requests import Request, path
@@ -27,7 +28,7 @@ async def submit(
     *,
     background_file: Picture | None = None,
     mask_file: Picture | None = None,
-    strokes: Sequence[Stroke] | None = None,
+    strokes: Strokes | None = None,
     photo_name: str | None = None,
     webhook_url: str | None = None,
     wait: float | None = None,
@@ -60,7 +61,7 @@ async def submit(
         photo = await _upload_when_large(client, photo, upload=upload)
     files = {"background_file": background_file, "mask_file": mask_file}
     parts = {name: file for name, file in files.items() if file is not None}
-    drawn = [dataclasses.asdict(stroke) for stroke in strokes or ()]
+    drawn = [given_fields(stroke) for stroke in strokes or ()]
     if not parts and isinstance(photo, str | Upload):
         more = {"strokes": drawn} if drawn else {}
         body = {**photos.photo_reference(photo), "recipe": fields, **extra, **more}
@@ -89,22 +90,25 @@ async def derive(
 ) -> Job:
     """Make another picture of a job's photo; stages with the same work do not run again.
 
-    recipe: the fields that differ from the job's own recipe.
+    recipe: the fields that differ from the job's own recipe; None: back to the default.
     correction_id: a correction of the job to apply.
     faces: of a take, the item of each person's face; not with a background_file.
     background_file, webhook_url, wait, expires_in, download, idempotency_key: as for `submit`.
-    Raises OSError when a file cannot be read.
+    Raises InvalidRecipe, and OSError when a file cannot be read.
     """
     fields = to_form_fields(recipe)
     options = {"correction_id": correction_id, "webhook_url": webhook_url}
     extra = {name: text for name, text in options.items() if text is not None}
+    cleared = list_cleared(recipe)
     where = path("jobs", job_id, "derive")
     if background_file is None:
-        body: dict[str, object] = {"recipe": fields, **extra}
+        body: dict[str, object] = {"recipe": {**fields, **dict.fromkeys(cleared)}, **extra}
         if faces is not None:
             body["faces"] = {str(person): item for person, item in faces.items()}
         request = Request(method="POST", path=where, json=body)
     else:
+        if cleared:
+            raise InvalidRecipe(f"{', '.join(cleared)}: a form cannot clear fields; give values")
         background = await photos.make_resendable(client, background_file)
         parts = {"background_file": await photos.read_photo(client, background)}
         form = dict(fields) | {name: [text] for name, text in extra.items()}

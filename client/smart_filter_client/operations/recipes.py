@@ -19,13 +19,19 @@ def to_form_fields(recipe: Mapping[str, object] | None) -> dict[str, list[str]]:
     """Return a recipe's fields by dotted names, with their values as form texts.
 
     Its names can be nested, {"metadata": {"album": …}}, or have dots, {"metadata.album": …}.
+    Fields that are None are left out.
     Raises InvalidRecipe for a field of a form that is not one of a recipe: a recipe of unknown
     origin must not name a webhook.
     """
     fields = _flatten(recipe or {})
     for name in _FORM_FIELDS & fields.keys():
         raise InvalidRecipe(f"{name} is not a field of a recipe")
-    return fields
+    return {name: _to_texts(value) for name, value in fields.items() if value is not None}
+
+
+def list_cleared(recipe: Mapping[str, object]) -> list[str]:
+    """Return the dotted names of a recipe's fields that are None."""
+    return [name for name, value in _flatten(recipe).items() if value is None]
 
 
 def with_wait(request: Request, seconds: float | None) -> Request:
@@ -37,13 +43,13 @@ def with_wait(request: Request, seconds: float | None) -> Request:
     return dataclasses.replace(request, headers=headers, patience=whole)
 
 
-def _flatten(recipe: Mapping[str, object]) -> dict[str, list[str]]:
-    fields: dict[str, list[str]] = {}
+def _flatten(recipe: Mapping[str, object]) -> dict[str, object]:
+    fields: dict[str, object] = {}
     for name, value in recipe.items():
         if isinstance(value, Mapping):
-            fields |= {f"{name}.{inner}": texts for inner, texts in _flatten(value).items()}
+            fields |= {f"{name}.{inner}": given for inner, given in _flatten(value).items()}
         else:
-            fields[name] = _to_texts(value)
+            fields[name] = value
     return fields
 
 

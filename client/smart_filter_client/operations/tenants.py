@@ -1,4 +1,4 @@
-"""Keys, tokens for end users' devices, usage, and the settings of tenants."""
+"""Keys, tokens for end users' devices and live video, usage, and the settings of tenants."""
 
 import datetime as dt
 from collections.abc import AsyncGenerator, Sequence
@@ -10,6 +10,7 @@ from smart_filter_client.models import GrantedScope, NewKey, TenantChange
 from smart_filter_client.operations.pagination import fetch_list, iterate_list
 from smart_filter_client.reading import read_answer
 from smart_filter_client.requests import Request, path
+from smart_filter_wire.pictures import LiveConnection
 from smart_filter_wire.tenants import ApiKey, AuditRecord, DayUsage, NewApiKey, TenantSettings
 
 
@@ -104,3 +105,9 @@ def _read_key(document: object) -> NewKey:
     if issued.key is None:
         raise KeyLost(issued.key_id)
     return read_answer(NewKey, document)
+
+
+async def open_live(client: Connection, background: str | None = None) -> LiveConnection:
+    """Return a live video's address and a token for a minute; background: the initial one."""
+    body = {} if background is None else {"background": background}
+    return await exchange.send(client, LiveConnection, "POST", "live", json=body)

@@ -87,9 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments: those after the program's name; None: this process's own.
     """
     search_paths.leave_working_folder(os.environ)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: the shell closed it
         # Print a replacement for characters that the terminal cannot encode.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # they are text files
+        stream.reconfigure(errors="replace")
     if COMPLETE_VARIABLE in os.environ:
         # Only shells need it.
         from smart_filter_deploy.cli.commands.operating import completion  # noqa: PLC0415

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, can_redraw
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.text import print_line
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Offer, WeightsFile
 from smart_filter_shared.catalog.parameters import Parameters
@@ -18,7 +18,7 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelCatalog
-from smart_filter_workers.weights import download, packaged
+from smart_filter_workers.weights import download, files, packaged
 
 AUTO = "auto"
 MIRROR_VARIABLE = "SMART_FILTER_WEIGHTS_MIRROR"
@@ -51,10 +51,10 @@ def parse_models(task: str, models: str) -> list[str]:
     for name in names:
         if name not in cards:
             listed = ", ".join(sorted(cards))
-            raise CommandError(f"{task} has no model {name!r}; there are {listed}", WRONG_USAGE)
+            raise CommandError(f"{task} has no model {name!r}; there are {listed}")
         refusal = discovered.refusal(cards[name])
         if refusal is not None:
-            raise CommandError(f"{name} is {refusal}", WRONG_USAGE)
+            raise CommandError(f"{name} is {refusal}")
     return list(dict.fromkeys(names))
 
 
@@ -74,7 +74,8 @@ def fetch_weights(task: str, models: Iterable[str], folder: Path) -> Path:
         for weight in card.weights
         if weight not in discovered.refused_files
     ]
-    if any(not (folder / weight.name).is_file() for weight in needed):
+    # A newer version may have other weights of the same name.
+    if any(files.find_fault(folder, weight) for weight in needed):
         fetch_missing(folder)
     return folder
 
@@ -140,13 +141,11 @@ def parse_parameters(
                 f"{model}.{each.name}" for model in given for each in offers[model].parameters
             ]
             listed = ", ".join(there_are) or "nothing"
-            raise CommandError(
-                f"--set {text}: expected MODEL.PARAMETER=VALUE of {listed}", WRONG_USAGE
-            )
+            raise CommandError(f"--set {text}: expected MODEL.PARAMETER=VALUE of {listed}")
         try:
             given[name][wanted] = parameter.read_value(value)
         except ValueError as error:
-            raise CommandError(f"--set {place}: {error}", WRONG_USAGE) from error
+            raise CommandError(f"--set {place}: {error}") from error
     return dict(given)
 
 

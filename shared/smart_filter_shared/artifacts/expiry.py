@@ -66,7 +66,8 @@ _DELETE_RESULTS = (
     "UPDATE stages SET result = NULL WHERE job_id = ANY(:ids)",
     """
         UPDATE ended_stages SET stages = (
-            SELECT jsonb_agg(stage || '{"result": null}') FROM jsonb_array_elements(stages) AS stage
+            SELECT array_agg(jsonb_populate_record(kept_stage, '{"result": null}'))
+            FROM unnest(stages) AS kept_stage
         )
         WHERE job_id = ANY(:ids)
     """,

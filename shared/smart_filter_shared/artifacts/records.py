@@ -1,8 +1,8 @@
 """Delete the records of jobs, and of batches, that are older than the configured record retention.
 
-A record is deleted once its job has ended, is settled and has expired, and no other row names it:
-an object, a correction, a training example, a delivery or a stored request keeps it. A batch is
-deleted with all of its jobs. Usage and the tombstones of deleted jobs stay.
+A record is deleted once its job has expired, and no other row names it: an object, a correction,
+a training example, a delivery, a stored request or the settlement that is to come keeps it. A batch
+is deleted with all of its jobs. Usage and the tombstones of deleted jobs stay.
 """
 
 import uuid
@@ -15,10 +15,11 @@ from sqlalchemy import Connection, text
 # Tables whose rows keep the record of the job that they name.
 BLOCKING_TABLES: Final = (
     *("artifacts", "borrowers", "corrections", "data_items", "deliveries", "requests"),
+    "unsettled_jobs",
 )
 _IS_OVER: Final = " AND ".join(
     (
-        "jobs.settled AND jobs.expired_at IS NOT NULL",
+        "jobs.expired_at IS NOT NULL",
         "jobs.finished_at < statement_timestamp() - make_interval(secs => :seconds)",
         *(
             f"NOT EXISTS (SELECT FROM {table} WHERE {table}.job_id = jobs.id)"

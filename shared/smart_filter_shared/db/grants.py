@@ -66,6 +66,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "sweeper": "SELECT",
         "tenants": "SELECT, INSERT, UPDATE",
         "tombstones": "SELECT, INSERT",
+        "unsettled_jobs": "SELECT, INSERT, DELETE",
         "uploads": "SELECT, INSERT, UPDATE",
         "usage": "SELECT",
         "webhook_secrets": _ALL,
@@ -113,6 +114,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
             " UPDATE (finish, spent_on, spent_megapixels, used_bytes)"
         ),
         "tombstones": "SELECT, INSERT, UPDATE",
+        "unsettled_jobs": "SELECT, INSERT, UPDATE, DELETE",
         "uploads": "SELECT, UPDATE, DELETE",
         "usage": "SELECT, INSERT, UPDATE",
         "webhooks": "SELECT (id, tenant, url, events, disabled)",

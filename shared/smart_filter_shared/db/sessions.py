@@ -84,6 +84,9 @@ _BY_KEY: Final = {
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    # A crash of the server can undo work under a lease, which is then done again; no client
+    # sees it before (`events.flush_if_new`).
+    "synchronous_commit": "off",
 }
 # Suffix of each statement of such a transaction. A cached plan ignores later changes of these
 # settings, so the server must not share a prepared statement with transactions of another kind.
@@ -141,7 +144,8 @@ def for_key_lookups(source: Engine) -> Engine:
     """Return an engine on the same connections whose statements find rows by key.
 
     For the statements that run for every stage. A statement that scans many rows does not belong
-    here: it would be planned as if they were few.
+    here: it would be planned as if they were few. A commit does not wait for the disk: a crash of
+    the server can undo the commits of the last second, together and in order.
     """
     return _with_settings(source, _BY_KEY)
 

@@ -19,6 +19,7 @@ from smart_filter_shared.feedback import corrections
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId, first_id
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName, stage_index
+from smart_filter_shared.queue.events import flush_if_new
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.submission import NewJob, WrittenJob
@@ -42,21 +43,26 @@ _log = logger("jobs")
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
 
 # Stages are aggregated into the job's row: a second query would almost double the latency.
-_QUEUED_STAGES = """
+_STAGES_OF = """
     (
         SELECT json_agg(json_build_object(
             'stage', stage, 'state', state, 'attempt', attempt, 'models', models,
             'seconds', seconds, 'started_at', started_at, 'result', result,
             'capability', capability, 'rank', rank{more}
         ))
-        FROM stages WHERE stages.job_id = jobs.id
+        FROM {source}
     )
 """
+_QUEUED = "stages WHERE stages.job_id = jobs.id"
+_ENDED = """
+    ended_stages AS ended, unnest(ended.stages) AS stages WHERE ended.job_id = jobs.id
+"""
 _STAGES = f"""
-    coalesce(CASE WHEN jobs.settled THEN (
-        SELECT CAST(stages AS json) FROM ended_stages WHERE job_id = jobs.id
-    ) END, {_QUEUED_STAGES.format(more="")})
-"""  # noqa: S608 - as above
+    coalesce(
+        CASE WHEN jobs.outcome IS NOT NULL THEN {_STAGES_OF.format(source=_ENDED, more="")} END,
+        {_STAGES_OF.format(source=_QUEUED, more="")}
+    )
+"""
 # The facts that a worker needs to run a stage without claiming it.
 _OF_LEASES = """,
             'parameters', parameters, 'digests', digests,
@@ -84,7 +90,7 @@ _JOB = f"""
 """
 # The plan is generic. Without ARRAY the planner may search the index (tenant, id) for every tenant.
 CLAIMED_JOB: Final = f"""(
-    SELECT {_JOB.format(stages=_QUEUED_STAGES.format(more=_OF_LEASES))}
+    SELECT {_JOB.format(stages=_STAGES_OF.format(source=_QUEUED, more=_OF_LEASES))}
     FROM jobs WHERE id = ANY(ARRAY(SELECT claimed.job_id))
 )"""  # noqa: S608 - as above
 # An id begins with the time of the API's clock, `created_at` is of the database's: how far they may
@@ -92,7 +98,7 @@ CLAIMED_JOB: Final = f"""(
 _CLOCKS_DIFFER: Final = dt.timedelta(days=7)
 _FIRST_MOMENT: Final = dt.datetime(1971, 1, 1, tzinfo=dt.UTC)  # no id is older than 1970
 _FIND_JOB: Final = text(f"""
-    SELECT outcome, {_JOB.format(stages=_STAGES)} AS job
+    SELECT outcome, {_JOB.format(stages=_STAGES)} AS job, {flush_if_new("finished_at")}
     FROM jobs WHERE id = :job_id AND tenant = :tenant
 """)  # noqa: S608 - all parts stand here
 _GET_JOBS: Final = text(f"""
@@ -234,7 +240,7 @@ def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None
     rows = driver_queries.fetch_rows(connection, _FIND_JOB, {"job_id": job_id, "tenant": tenant})
     if not rows:
         return None
-    [(outcome, job)] = rows
+    [(outcome, job, _)] = rows
     return _parse_unfinished(job) if outcome is None else _parse_job(job)
 
 
@@ -351,7 +357,8 @@ def _list_page(connection: Connection, listing: JobFilter) -> list[dict[str, Any
     if listing.state is not None:
         conditions.append(_IN_STATE[listing.state])
     query = text(f"""
-        SELECT {_JOB.format(stages=_STAGES)} AS job FROM jobs WHERE {" AND ".join(conditions)}
+        SELECT {_JOB.format(stages=_STAGES)} AS job, {flush_if_new("finished_at")}
+        FROM jobs WHERE {" AND ".join(conditions)}
         ORDER BY id DESC LIMIT :limit
     """)  # noqa: S608 - all parts stand here
     return [_parse_columns(job) for job in connection.execute(query, values).scalars()]

@@ -83,7 +83,8 @@ _STOP_SHARING = text("""
         SELECT id FROM jobs WHERE id = ANY(CAST(:jobs AS uuid[])) ORDER BY id FOR NO KEY UPDATE
     ), kept AS (
         UPDATE ended_stages SET stages = (
-            SELECT jsonb_agg(stage || '{"work": null}') FROM jsonb_array_elements(stages) AS stage
+            SELECT array_agg(jsonb_populate_record(kept_stage, '{"work": null}'))
+            FROM unnest(stages) AS kept_stage
         )
         FROM locked WHERE job_id = locked.id
     ), cached AS MATERIALIZED (

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -33,8 +33,6 @@ from smart_filter_shared.queue.submission import (
     NewJob,
     RejectedItem,
     StagePayload,
-    StoredAnswer,
-    WrittenJob,
     encode_jobs,
 )
 from smart_filter_shared.recipe import Recipe, required_stages
@@ -139,20 +137,12 @@ class NewPhotoBatch:
     take: NewPhotoJob | None = None
 
 
-def submit_job(
-    connection: Connection,
-    job: NewPhotoJob,
-    *,
-    answer: Callable[[NewJob], StoredAnswer] | None = None,
-) -> WrittenJob:
-    """Write a job and its stages; return what was written.
-
-    answer: returns the answer to store for its request, from the rows about to be written.
+def encode_job(connection: Connection, job: NewPhotoJob) -> NewJob:
+    """Reference the objects of other jobs that a job needs, and return the rows to submit.
 
     Stages whose results are reused from earlier jobs are written as succeeded; the job ends with
     it when none is left.
-    Raises IdempotencyInProgress when another request has taken over the claim of its answer,
-    InputsExpired or EqualPhotoDeleted when a needed object of another job is gone; the
+    Raises InputsExpired or EqualPhotoDeleted when a needed object of another job is gone; the
     caller must then roll back.
     """
     results = _exclude_own_picture(job, job.results)
@@ -161,9 +151,7 @@ def submit_job(
         connection, job.tenant, job.job_id, {*job.references, *result_keys}, job.retention
     )
     _require_borrowed(job, available)
-    reused = result_cache.keep_usable(results, available, job.plans)
-    rows = _as_rows(job, reused)
-    return CLIENT.submit(connection, rows, answer=None if answer is None else answer(rows))
+    return _as_rows(job, result_cache.keep_usable(results, available, job.plans))
 
 
 def encode_batch(batch: NewPhotoBatch) -> NewBatch:

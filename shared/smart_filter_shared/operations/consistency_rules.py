@@ -215,8 +215,8 @@ _JOBS = (
         FaultKind.LOST,
         "the sweeper skips it: read the workers' logs",
         f"""
-        SELECT CAST(id AS text) AS subject FROM jobs
-        WHERE outcome IS NOT NULL AND NOT settled AND {_SWEEPER_RUNS}
+        SELECT CAST(id AS text) AS subject FROM unsettled_jobs JOIN jobs ON id = job_id
+        WHERE {_SWEEPER_RUNS}
             AND finished_at < statement_timestamp() - interval '10 minutes'
         """,  # noqa: S608 - constants of this module
     ),
@@ -225,7 +225,8 @@ _JOBS = (
         FaultKind.ORPHANED,
         _FIX_DELETE_ROW,
         """
-        SELECT job_id || ' ' || stage AS subject FROM stages JOIN jobs ON id = job_id WHERE settled
+        SELECT job_id || ' ' || stage AS subject FROM stages JOIN jobs ON id = job_id
+        WHERE outcome IS NOT NULL AND job_id NOT IN (SELECT job_id FROM unsettled_jobs)
         """,
     ),
     Rule(
@@ -236,7 +237,9 @@ _JOBS = (
         SELECT tenant || ' ' || day || ' ' || outcome AS subject FROM (
             SELECT tenant, outcome, CAST(finished_at AT TIME ZONE 'UTC' AS date) AS day,
                 count(*) AS jobs
-            FROM jobs WHERE settled AND counted_seconds IS NOT NULL GROUP BY 1, 2, 3
+            FROM jobs
+            WHERE outcome IS NOT NULL AND id NOT IN (SELECT job_id FROM unsettled_jobs)
+            GROUP BY 1, 2, 3
         ) AS ended
         WHERE jobs > coalesce((
             SELECT usage.jobs FROM usage WHERE usage.tenant = ended.tenant

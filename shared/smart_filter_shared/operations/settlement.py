@@ -26,12 +26,6 @@ from smart_filter_shared.tenants.usage import UsageTotals
 
 # Jobs that one call settles; bounds how long their locks are held.
 _MAX_SETTLED: Final = 500
-# Columns of `stages` that mean nothing after the end of the job. A redriven stage is claimed alone,
-# without its former batch key, and gets another rank.
-_DROPPED: Final = (
-    *("job_id", "open_needs", "not_before", "ready_at", "patience_since", "deadline_at"),
-    *("lease_token", "leased_until", "batch_key", "rank"),
-)
 
 _SETTLE = text("""
     WITH ended AS MATERIALIZED (
@@ -51,16 +45,16 @@ _SETTLE = text("""
                     WHERE stages.job_id = jobs.id AND stages.stage = jobs.error ->> 'stage'
                 )
             ) END AS failure
-        FROM jobs
-        WHERE outcome IS NOT NULL AND NOT settled
-        ORDER BY id LIMIT :most
+        FROM unsettled_jobs JOIN jobs ON jobs.id = unsettled_jobs.job_id
+        ORDER BY unsettled_jobs.job_id LIMIT :most
+        -- Both: a job that was redriven meanwhile has no row in `unsettled_jobs` any more.
         FOR NO KEY UPDATE SKIP LOCKED
     ), moved AS (
         -- No other transaction changes them: their job is locked, and has ended.
         DELETE FROM stages WHERE job_id = ANY(ARRAY(SELECT id FROM ended))
-        RETURNING job_id, seconds, to_jsonb(stages) - CAST(:dropped AS text[]) AS stage
+        RETURNING job_id, seconds, stages AS stage
     ), kept AS MATERIALIZED (
-        SELECT job_id, sum(seconds) AS seconds, jsonb_agg(stage) AS stages
+        SELECT job_id, sum(seconds) AS seconds, array_agg(stage) AS stages
         FROM moved GROUP BY job_id
     ), ran AS MATERIALIZED (
         SELECT ended.*, coalesce(kept.seconds, 0) AS seconds
@@ -72,8 +66,7 @@ _SETTLE = text("""
         ORDER BY job_id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
     ), settled AS (
-        UPDATE jobs SET settled = true, counted_seconds = ran.seconds
-        FROM ran WHERE jobs.id = ran.id
+        DELETE FROM unsettled_jobs WHERE job_id = ANY(ARRAY(SELECT id FROM ended))
     ), closed AS (
         UPDATE tombstones SET
             owed = NULL, outcome = NULL, ended_on = NULL, megapixels = NULL, seconds = NULL
@@ -122,7 +115,7 @@ def settle(connection: Connection) -> Settlement:
     tenant's deletions wait for each other.
     Each end of a job is settled once.
     """
-    rows = connection.execute(_SETTLE, {"most": _MAX_SETTLED, "dropped": list(_DROPPED)}).all()
+    rows = connection.execute(_SETTLE, {"most": _MAX_SETTLED}).all()
     usage.add(
         connection,
         {

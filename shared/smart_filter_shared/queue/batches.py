@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, text
 
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import BatchId, JobId, Tenant
+from smart_filter_shared.queue.events import flush_if_new
 from smart_filter_shared.queue.states import JobState
 
 MAX_ITEMS = 1000
@@ -22,14 +23,14 @@ Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
 
 _COLUMNS = "id, tenant, total, best, take_id, ranked_at, created_at, finished_at, webhook_url"
 _FIND = text(f"""
-    SELECT {_COLUMNS} FROM batches
+    SELECT {_COLUMNS}, {flush_if_new("finished_at")} FROM batches
     WHERE id = :id AND tenant = :tenant AND deleted_at IS NULL
 """)  # noqa: S608 - the columns stand above
 _GET_MANY = text(f"""
     SELECT {_COLUMNS} FROM batches WHERE id = ANY(:ids) AND deleted_at IS NULL
 """)  # noqa: S608 - the columns stand above
 _LIST = text(f"""
-    SELECT {_COLUMNS} FROM batches
+    SELECT {_COLUMNS}, {flush_if_new("finished_at")} FROM batches
     WHERE tenant = :tenant AND deleted_at IS NULL
         AND (CAST(:before AS uuid) IS NULL OR id < :before)
     ORDER BY id DESC LIMIT :limit

@@ -102,6 +102,24 @@ class Ends:
     cursor: int
 
 
+# A commit of a worker does not wait for the disk (`sessions.for_key_lookups`). No client sees what
+# a crash could undo: a statement that reads something new writes to the log, and its commit waits
+# for the disk, and so for all commits before it. The server has written older ones by itself:
+# within three times `wal_writer_delay`, 0.6 s.
+_FLUSHED_SECONDS: Final = 2
+
+
+def flush_if_new(moment: str) -> str:
+    """Return the SQL of a column that makes what a statement reads survive a crash.
+
+    moment: when the row was written; null: never. The statement must commit.
+    """
+    return f"""
+        CASE WHEN {moment} > statement_timestamp() - interval '{_FLUSHED_SECONDS} s'
+            THEN pg_logical_emit_message(true, 'smart_filter', '') END AS flushed
+    """
+
+
 # Events that are passed as parallel arrays.
 _PARAMETER_ROWS = """
     SELECT * FROM unnest(
@@ -131,7 +149,9 @@ def outbox_lane(table: str, url: str = "url") -> str:
 
 
 def insert_with_deliveries(happened: str, *, among: str) -> str:
-    """Return the SQL of a WITH that writes events, and the webhook deliveries of ends.
+    """Return the SQL of a WITH that writes events, and for ends the webhook deliveries.
+
+    It also leaves ended jobs to the settlement (operations/settlement.py).
 
     happened: a query of (job_id, type, stage, state), in order.
     among: a query of the jobs that the events belong to.
@@ -140,7 +160,10 @@ def insert_with_deliveries(happened: str, *, among: str) -> str:
     # and one for the address that the job names.
     return f"""
         recorded AS ({insert(happened)} RETURNING job_id, type, at),
-        told AS (
+        unsettled AS (
+            INSERT INTO unsettled_jobs (job_id)
+            SELECT job_id FROM recorded WHERE type IN ({_FINAL_NAMES})
+        ), told AS (
             INSERT INTO deliveries (
                 id, tenant, webhook, url, lane, job_id, type, happened_at, due_at
             )
@@ -177,14 +200,15 @@ _RECORD_BATCHES = text(f"""
     WHERE recorded.type = 'batch.finished'
 """)  # noqa: S608 - both parts stand here
 
-_LIST_FOR_JOB = text("""
-    SELECT id, type, stage, state, at FROM events
+_EVENT_COLUMNS = f"id, type, stage, state, at, {flush_if_new('at')}"
+_LIST_FOR_JOB = text(f"""
+    SELECT {_EVENT_COLUMNS} FROM events
     WHERE job_id = :job_id AND id > :after ORDER BY id
-""")
-_FIND_LAST = text("""
-    SELECT id, type, stage, state, at FROM events
+""")  # noqa: S608 - SQL of our own
+_FIND_LAST = text(f"""
+    SELECT {_EVENT_COLUMNS} FROM events
     WHERE job_id = :id AND type = :type ORDER BY id DESC LIMIT 1
-""")
+""")  # noqa: S608 - SQL of our own
 
 # How many transactions back `read_ends` looks at most, which bounds its cost. A busy service has a
 # few hundred a second.
@@ -192,7 +216,8 @@ _MAX_TRANSACTIONS: Final = 100_000
 # The transactions below `xmin` have ended, so a later read need not return to them.
 _XMIN = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
 _READ_ENDS = text(f"""
-    SELECT {_XMIN} AS cursor, ended.* FROM (VALUES (1)) AS one (row) LEFT JOIN (
+    SELECT {_XMIN} AS cursor, ended.*, {flush_if_new("ended.at")}
+    FROM (VALUES (1)) AS one (row) LEFT JOIN (
         SELECT id, type, at, job_id, written_in FROM events
         WHERE written_in >= greatest(CAST(:after AS bigint), {_XMIN} - {_MAX_TRANSACTIONS})
             AND type = ANY(:ends)

@@ -53,7 +53,7 @@ class DocumentPhoto:
     counts as head.
     eyes: the least and the most from the lower border to the line of the eyes, None if not asked.
     above: the same from the upper border to the top of the head.
-    backgrounds: CSS colors, the first of which is drawn.
+    backgrounds: CSS colors; the first is drawn.
     bytes: the least and the most of the file; None for no limit.
     neutral: whether the mouth must be closed and not smile.
     source, checked: the page that states the figures, and the day on which it did; None for
@@ -104,17 +104,17 @@ def document_photos() -> Mapping[str, DocumentPhoto]:
     """
     ours = resources.files("smart_filter_shared.recipe") / "documents.toml"
     rows = _read_rows(ours.read_text("utf-8"))
-    own = os.environ.get(OWN_ROWS)
-    if not own:
+    file = os.environ.get(OWN_ROWS)
+    if not file:
         return rows
     try:
-        return {**rows, **_read_rows(Path(own).read_text("utf-8"))}
+        return {**rows, **_read_rows(Path(file).read_text("utf-8"))}
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
-        raise SetupFailed(f"{OWN_ROWS}: {own} cannot be read ({error})") from error
+        raise SetupFailed(f"{OWN_ROWS}: {file} cannot be read ({error})") from error
     except ValidationError as invalid:
         fault = invalid.errors(include_url=False)[0]
         where = ".".join(map(str, fault["loc"]))
-        raise SetupFailed(f"{OWN_ROWS}: {own}: {where}: {fault['msg']}") from invalid
+        raise SetupFailed(f"{OWN_ROWS}: {file}: {where}: {fault['msg']}") from invalid
 
 
 def find_document(name: str) -> DocumentPhoto:

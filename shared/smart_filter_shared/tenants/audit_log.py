@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select, text
 
 from smart_filter_shared.db.tables import audit_events
 from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_shared.telemetry.logs import logger
 from smart_filter_wire.words import AuditEvent
 
 # The triggers of migration 0024 refuse to delete newer rows.
@@ -39,6 +40,18 @@ class AuditEntry:
     network: str | None = None
     subject: str | None = None
     count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does what is logged; key_id, network: as in AuditEntry."""
+
+    tenant: Tenant
+    key_id: uuid.UUID | None = None
+    network: str | None = None
+
+
+COMMAND_LINE: Final = Actor(OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +82,36 @@ def write(connection: Connection, entries: Sequence[AuditEntry]) -> None:
         )
 
 
-def write_as_operator(
+def record(
     connection: Connection,
+    actor: Actor,
     event: AuditEvent,
-    subject: str,
+    subject: object = None,
     *,
-    tenant: Tenant = OPERATOR,
+    tenant: Tenant | None = None,
     count: int = 1,
 ) -> None:
-    """Log what the command line does, for the operator and for the tenant that it is done to."""
-    owners = dict.fromkeys((OPERATOR, tenant))
-    write(connection, [AuditEntry(owner, event, subject=subject, count=count) for owner in owners])
+    """Log what an actor does, in the transaction that does it.
+
+    subject, count: as in AuditEntry.
+    tenant: whose log, besides the actor's own, when the operator acts for another tenant.
+    """
+    about = None if subject is None else str(subject)
+    owners = dict.fromkeys((actor.tenant, tenant or actor.tenant))
+    write(
+        connection,
+        [AuditEntry(owner, event, actor.key_id, actor.network, about, count) for owner in owners],
+    )
+    # The command line prints what it does.
+    if actor.key_id is not None:
+        logger("security").info(
+            str(event),
+            key_id=str(actor.key_id),
+            tenant=actor.tenant,
+            network=actor.network,
+            subject=about,
+            count=count,
+        )
 
 
 def list_events(

@@ -67,12 +67,11 @@ BATCHES = (
         answer=CONTRADICTION,
     ),
     _wrong("misspelled webhook", "/webhook_ur", webhook_ur="https://a.b/", answer=WEBHOOK_URL),
-    _wrong("webhook of a number", "/webhook_url", webhook_url=1, answer=WEBHOOK_URL),
     _wrong("webhook of no web", "/webhook_url", webhook_url="ftp://a/", answer=WEBHOOK_URL),
     _wrong("album with another name", "/album/worst", album={"best": 1, "worst": 1}),
     *(
         _wrong(f"best {best}", "/album/best", album={"best": best})
-        for best in ("1", True, -1, 1001, 10**19)
+        for best in ("1", True, 1001, 10**19)
     ),
     _wrong(
         "album without a picture",
@@ -82,14 +81,10 @@ BATCHES = (
         answer=CONTRADICTION,
     ),
     _item("item of nothing", {}, "", tells="exactly one"),
-    _item("photo of a number", {"photo_base64": 1}, "/photo_base64"),
     _item("photo of a mark", {"photo_base64": "#0"}, "/photo_base64"),
-    _item("photo of no letters", {"photo_base64": ""}, "/photo_base64", MEDIA),
     _item("address of a list", {"photo_url": []}, "/photo_url", PHOTO_URL),
     _item("unknown upload", {"upload_id": str(uuid.UUID(int=7))}, "/upload_id", INVALID),
     _item("unknown name of an item", {**_ITEM, "album": 1}, "/album", RECIPE),
-    _item("recipe of a number", {**_ITEM, "recipe": 1}, "/recipe", RECIPE),
-    _item("metadata of a list", {**_ITEM, "metadata": []}, "/metadata", RECIPE),
     _item("metadata with a NUL", {**_ITEM, "metadata": {"a": "x\0"}}, "/metadata/a", RECIPE),
     json_row(
         _CREATE,
@@ -114,12 +109,6 @@ BATCHES = (
         "unreadable photos and a wrong recipe",
         {"items": [{"photo_base64": "SGVsbG8="}] * 2, "recipe": {"quality": 0, "formt": "png"}},
         *("/quality", "/formt", "/items/0/photo_base64", "/items/1/photo_base64"),
-    ),
-    json_row(
-        _CREATE,
-        "no items and a wrong recipe",
-        {"items": [], "recipe": {"quality": 0}},
-        *("/items", "/quality"),
     ),
     json_row(
         _CREATE,

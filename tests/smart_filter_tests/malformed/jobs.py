@@ -62,10 +62,8 @@ FORMS = (
     _row("no photo", part("quality", "90") + END, "/photo", tells="part named 'photo'"),
     *(
         _row(f"photo as {name}", photo(name=name) + END, f"/{name}", tells="did you mean photo?")
-        for name in ("file", "image", "photos", "selfie")
+        for name in ("file", "selfie")
     ),
-    _row("photos of text", part("photos", "me.jpg") + END, "/photos", tells="did you mean photo?"),
-    _row("photo at a misspelled field", part("photo_ur", _ADDRESS) + END, "/photo_ur", PHOTO_URL),
     _row("only a recipe", part("recipe", "{}", filename="a") + END, "/photo", tells="no photo"),
     *(
         _row(
@@ -77,20 +75,16 @@ FORMS = (
         )
         for name, meant, answer in (
             ("webhook_ur", "webhook_url", WEBHOOK_URL),
-            ("webhook_ulr", "webhook_url", WEBHOOK_URL),
             ("photo_ur", "photo_url", PHOTO_URL),
             ("upload_di", "upload_id", INVALID),
         )
     ),
-    *(
-        _row(
-            f"JSON in {name}",
-            photo() + part(name, '{"background": "keep"}') + END,
-            f"/{name}",
-            RECIPE,
-            tells="send each field of the recipe as a field of the form",
-        )
-        for name in ("recipe", "data")
+    _row(
+        "JSON in recipe",
+        photo() + part("recipe", '{"background": "keep"}') + END,
+        "/recipe",
+        RECIPE,
+        tells="send each field of the recipe as a field of the form",
     ),
     _row(
         "photo and its address",
@@ -128,7 +122,6 @@ FORMS = (
         )
         for content_type, body in (
             ("text/plain", b"{}"),
-            ("image/jpeg", a_photo()),
             ("application/x-www-form-urlencoded", b"photo_url=https://a.example/"),
             ("", _WHOLE),
         )
@@ -139,16 +132,15 @@ FORMS = (
 def _faulty(
     name: str,
     answer: tuple[int, str] = RECIPE,
-    pointers: Sequence[str] | None = None,
     **values: str | Sequence[str],
 ) -> Row:
-    """Make a row in which every field is wrong, unless `pointers` says otherwise."""
+    """Make a row in which every field is wrong."""
     listed = [f"/{field.replace('__', '/')}" for field in values]
     return Row(
         name,
         _JOBS,
         *answer,
-        pointers=listed if pointers is None else pointers,
+        pointers=listed,
         headers=FORM,
         content=fields(**values),
     )
@@ -178,9 +170,7 @@ RECIPES = (
         )
         for name, value, tells in (
             ("backgroud", "keep", "did you mean background?"),
-            ("harmony", "1", "did you mean harmonize?"),
             ("metadata.order id", "1", "A-Z a-z 0-9 . _ -"),
-            ("filters", "glases", "did you mean glasses?"),
         )
     ),
     _row(
@@ -190,15 +180,7 @@ RECIPES = (
         RECIPE,
         tells="harmonize",
     ),
-    _row(
-        "parameter of a filter",
-        photo() + part("filters", "hat") + part("filters.hat.colr", "red") + END,
-        "/filters/hat/colr",
-        RECIPE,
-        tells="did you mean color?",
-    ),
     _faulty("preset of a path", background="preset:../../etc/passwd"),
-    _faulty("file that did not come", background="file", pointers=["/background_file"]),
     _faulty("background at a password", background="url:https://user:secret@example.org/a.jpg"),
     _faulty("webhook at a file", WEBHOOK_URL, webhook_url="file:///etc/passwd"),
     _faulty("webhook twice", WEBHOOK_URL, webhook_url=["https://example.org/"] * 2),
@@ -259,7 +241,6 @@ JSON_BODIES = (
     _document("recipe 100,000 deep", '{"a":' * 100_000 + "1" + "}" * 100_000),
     _raw("no photo in JSON", b'{"recipe": {"photo_base64": "AAAA"}}', tells="photo_base64"),
     _base64("photo of a number", 1),
-    _base64("photo as a bare data URL", "data:,x"),
     _base64("photo of text", base64.b64encode(b"Dear Sir,").decode(), MEDIA),
     json_row(
         _JOBS,
@@ -276,27 +257,10 @@ JSON_BODIES = (
         answer=RECIPE,
         tells="put it under `recipe`",
     ),
-    json_row(
-        _JOBS,
-        "misspelled name",
-        {"photo_url": _ADDRESS, "recipie": {}},
-        "/recipie",
-        answer=RECIPE,
-        tells="did you mean recipe?",
-    ),
-    _elsewhere(
-        "webhook of no web", WEBHOOK_URL, "/webhook_url", photo_base64=_PHOTO, webhook_url="x"
-    ),
     *(
         json_row(_JOBS, f"{name} in JSON", body, f"/{name}", answer=answer, tells=tells)
         for name, body, answer, tells in (
             ("photo_ur", {"photo_ur": _ADDRESS}, PHOTO_URL, "did you mean photo_url?"),
-            (
-                "webhook_ur",
-                {"photo_url": _ADDRESS, "webhook_ur": _ADDRESS},
-                WEBHOOK_URL,
-                "did you mean webhook_url?",
-            ),
             ("photo", {"photo": _PHOTO}, RECIPE, "send the photo as photo_base64"),
         )
     ),
@@ -315,7 +279,6 @@ JSON_BODIES = (
         answer=RECIPE,
         tells="leave out the quotes",
     ),
-    _elsewhere("photo at a number", PHOTO_URL, "/photo_url", photo_url=1),
     _elsewhere("name of a number", INVALID, "/photo_name", photo_base64=_PHOTO, photo_name=7),
     _elsewhere("photo at no web", PHOTO_URL, "/photo_url", photo_url="file:///etc/passwd"),
     _elsewhere(
@@ -323,12 +286,7 @@ JSON_BODIES = (
     ),
     _elsewhere("upload with a NUL", INVALID, "/upload_id", upload_id="\0"),
     _elsewhere("unknown upload", INVALID, "/upload_id", upload_id=str(uuid.UUID(int=7))),
-    _elsewhere("address and faults", RECIPE, "/quality", photo_url=_ADDRESS, recipe={"quality": 0}),
-    _nested("quality of a fraction", {"quality": 80.5}, "/quality"),
     _nested("list of lists", {"outputs": [["image"]]}, "/outputs"),
-    _nested("list of odd things", {"filters": ["hat", 7, "hat"]}, "/filters"),
-    _nested("two spellings", {"metadata": {"a": "1"}, "metadata.a": "2"}, "/metadata/a"),
-    _nested("unknown parameter", {"segmentation": {"params": {"x": 1}}}, "/segmentation/params/x"),
     # More than the limit of a form.
     _nested("200 names", dict.fromkeys(map(str, range(200)), 1), "/recipe", answer=MALFORMED),
     _nested("200 outputs", {"outputs": ["image"] * 200}, "/outputs", answer=MALFORMED),
@@ -473,13 +431,6 @@ DERIVING = (
     ),
     _formed("form with a photo", RECIPE, ("/photo",), photo()),
     _formed("form at fault", RECIPE, ("/quality",), part("quality", "0"), _FILE),
-    _formed("JSON of a recipe", RECIPE, ("/recipe",), part("recipe", '{"background": "keep"}')),
-    _formed(
-        "form with a misspelled webhook",
-        WEBHOOK_URL,
-        ("/webhook_ur",),
-        part("webhook_ur", _ADDRESS),
-    ),
     _derive("misspelled webhook", {"webhook_ur": _ADDRESS}, "/webhook_ur", answer=WEBHOOK_URL),
     _formed("background twice", MALFORMED, ("/background_file",), _FILE, _FILE),
     _formed(
@@ -521,12 +472,6 @@ DERIVING = (
         _derive(f"correction {ascii(value)[:20]}", {"correction_id": value}, "/correction_id")
         for value in ("mine", "c" * 101, str(uuid.UUID(int=7)))
     ),
-    _derive(
-        "webhook of no web",
-        {"webhook_url": "ftp://example.org/"},
-        "/webhook_url",
-        answer=WEBHOOK_URL,
-    ),
     *header_rows(_DERIVE, "Idempotency-Key", "a b", content=b"{}"),
     unread(_CORRECT, path=_CORRECTED),
     raw_row(
@@ -557,10 +502,8 @@ DERIVING = (
     _drawn("too many points", "/strokes", strokes=[{**_STROKE, "points": [[1, 1]] * 2000}] * 11),
     _stroke("stroke to the right of the photo", "/points/1", points=[[1, 2], [48.5, 2]]),
     _stroke("points of booleans", "/points/0/0", points=[[True, 2]]),
-    _stroke("points of text", "/points/0/0", points=[["1", 2]]),
     _stroke("width of a boolean", "/width", width=True),
     _stroke("2001 points", "/points", points=[[1, 1]] * 2001),
-    _stroke("width of a billion", "/width", width=1e9),
     _correct(
         "label of another stage",
         {**_LABEL, "stage": "segmentation", "label": {"faces": [_FACE]}},

@@ -34,7 +34,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """The service without a guard.  check: the check of protocol/checks.py that notices it."""
+    """The service without a guard.  check: the check of tests/mutants that notices it."""
 
     guard: str
     check: str

@@ -1,7 +1,6 @@
 import json
 from collections import Counter
 
-import numpy as np
 from benchmarks import belongs
 from benchmarks.belongs import Region
 
@@ -24,19 +23,6 @@ def test_polygons_lie_in_the_photo_and_hold_pixels() -> None:
         assert len(region.polygon) >= 3
         assert all(0 <= value <= belongs.UNITS for point in region.polygon for value in point)
         assert belongs.draw_regions([region], 300, 300)[0].any(), region
-
-
-def test_pixel_of_two_regions_belongs_to_the_last() -> None:
-    square = ((0, 0), (1000, 0), (1000, 1000), (0, 1000))
-    corner = ((0, 0), (490, 0), (490, 490), (0, 490))
-    person = Region("a.jpg", "person", "woman", square)
-    bag = Region("a.jpg", "held", "bag", corner)
-
-    masks = belongs.draw_regions([person, bag], 100, 200)
-
-    assert masks[1][20, 40]
-    assert not masks[0][20, 40]
-    assert np.array_equal(masks[0], ~masks[1])
 
 
 def test_what_belongs_is_right_when_kept_and_the_rest_when_removed() -> None:

@@ -174,7 +174,7 @@ def test_photo_is_fetched_upright_or_as_sent(make_client: MakeClient) -> None:
     shown, sent = client.do("photo", "j1"), client.do("photo", "j1", original=True)
 
     assert (shown.media_type, sent.media_type) == ("image/jpeg", "image/heic")
-    assert [one.url.raw_path for one in server.seen] == [
+    assert [request.url.raw_path for request in server.seen] == [
         *(b"/v1/jobs/j1/photo", b"/v1/jobs/j1/photo?original=true")
     ]
     with pytest.raises(errors.Conflict):
@@ -195,7 +195,7 @@ def test_key_whose_answer_was_lost_is_requested_again_idempotently(
     issued = make_client(server).do(name, *args, idempotency_key="device 7")
 
     assert issued.key == "sf_live_1"
-    assert [one.headers["Idempotency-Key"] for one in server.seen] == ['"device 7"'] * 2
+    assert [request.headers["Idempotency-Key"] for request in server.seen] == ['"device 7"'] * 2
 
 
 def test_key_that_is_not_shown_again_is_lost(make_client: MakeClient) -> None:
@@ -374,6 +374,39 @@ def test_derivation_sends_its_changes_as_json_or_with_a_background_as_a_form(
     assert b'name="quality"\r\n\r\n80' in form.content
 
 
+def test_derivation_clears_fields_that_are_none(make_client: MakeClient) -> None:
+    server = Script(job_answer("queued", 202))
+    client = make_client(server)
+    recipe = {"aspect": None, "metadata": {"album": None}, "quality": 80}
+
+    client.do("derive", "j0", recipe)
+
+    assert json.loads(server.seen[0].content)["recipe"] == {
+        "aspect": None,
+        "metadata.album": None,
+        "quality": ["80"],
+    }
+    with pytest.raises(errors.InvalidRecipe, match=r"aspect, metadata\.album"):
+        client.do("derive", "j0", recipe, background_file=b"a beach")
+
+
+def test_field_of_a_submission_that_is_none_is_absent(make_client: MakeClient) -> None:
+    recipe = {"aspect": None, "quality": 80}
+
+    request = request_of(make_client, "submit", "https://example.com/a.jpg", recipe)
+
+    assert json.loads(request.content)["recipe"] == {"quality": ["80"]}
+
+
+def test_strokes_can_be_dictionaries(make_client: MakeClient) -> None:
+    strokes = [{"points": [[1, 2]], "width": 5}, Stroke([(3, 4)], 6)]
+
+    request = request_of(make_client, "submit", "https://example.com/a.jpg", strokes=strokes)
+
+    drawn = {"points": [[3, 4]], "width": 6, "keep": False}
+    assert json.loads(request.content)["strokes"] == [strokes[0], drawn]
+
+
 NOW = "2031-05-06T07:08:09Z"
 
 
@@ -392,7 +425,7 @@ def test_corrections_are_sent_as_masks_strokes_and_labels(make_client: MakeClien
     client.do("correct_faces", "j1", FaceChanges(restore=True))
 
     matte = {"kind": "matte", "stage": "segmentation"}
-    assert [json.loads(one.content) for one in server.seen] == [
+    assert [json.loads(request.content) for request in server.seen] == [
         {**matte, "mask": "YSBwbmc=", "consent": True},
         {
             **matte,
@@ -418,8 +451,8 @@ def test_corrections_are_sent_as_masks_strokes_and_labels(make_client: MakeClien
         },
         {"kind": "faces", "stage": "face", "faces": {"restore": True}, "consent": False},
     ]
-    assert {one.url.path for one in server.seen} == {"/v1/jobs/j1/corrections"}
-    assert [one.consent for one in client.do("corrections", "j1")] == [True]
+    assert {request.url.path for request in server.seen} == {"/v1/jobs/j1/corrections"}
+    assert [correction.consent for correction in client.do("corrections", "j1")] == [True]
 
 
 def a_batch(**fields: object) -> httpx.Response:
@@ -492,12 +525,12 @@ def test_run_returns_a_job_whose_outputs_can_be_saved(
 
     job = make_client(server).do("run", b"photo", {"background": "keep"}, timeout=60)
 
-    assert [one.url.path for one in server.seen] == [
+    assert [request.url.path for request in server.seen] == [
         *("/v1/jobs", "/v1/jobs/j1", outputs["image"], outputs["cutout"])
     ]
     assert job.save(tmp_path / "a.jpg").read_bytes() == b"an image"
     assert job.save(str(tmp_path / "b.png"), "cutout").read_bytes() == b"a cutout"
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.jpg", "b.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "b.png"]
 
 
 NO_PERSON = {

@@ -88,10 +88,10 @@ def test_clock_is_judged_by_its_difference_from_the_databases(
 ) -> None:
     theirs = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
-    found = servers.measure_clock_skew(theirs, theirs + dt.timedelta(seconds=ahead_seconds))
+    finding = servers.measure_clock_skew(theirs, theirs + dt.timedelta(seconds=ahead_seconds))
 
-    assert found.level == level
-    assert bool(found.fix) == (level != Level.OK)
+    assert finding.level == level
+    assert bool(finding.fix) == (level != Level.OK)
 
 
 def test_unknown_host_of_the_api_is_distinguished_from_one_that_is_down() -> None:
@@ -124,10 +124,12 @@ def test_links_behind_a_proxy_with_https_are_https_too(
     if public_url is not None:
         monkeypatch.setenv("SMART_FILTER_PUBLIC_URL", public_url)
 
-    found = list(service.check_links(url, link))
+    links = list(service.check_links(url, link))
 
-    assert [one.level for one in found] == levels
-    assert all("SMART_FILTER_PUBLIC_URL" in one.fix for one in found if one.level == Level.WARN)
+    assert [finding.level for finding in links] == levels
+    assert all(
+        "SMART_FILTER_PUBLIC_URL" in finding.fix for finding in links if finding.level == Level.WARN
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_links_behind_a_proxy_with_https_are_https_too(
 def test_browser_permissions_are_judged_with_the_url_of_the_api(
     settings: dict[str, object], url: str | None, level: Level, said: str
 ) -> None:
-    (found,) = service.check_browsers(BrowserSettings(**settings), url)  # type: ignore[arg-type]  # as read
+    (finding,) = service.check_browsers(BrowserSettings(**settings), url)  # type: ignore[arg-type]  # as read
 
-    assert found.level == level
-    assert said in found.said
+    assert finding.level == level
+    assert said in finding.said

@@ -6,7 +6,7 @@ import pytest
 from smart_filter_shared import container_memory
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,17 @@ def test_process_in_too_little_memory_names_the_limit_and_the_remedy() -> None:
 
 def test_worker_needs_memory_for_the_models_of_its_stages() -> None:
     available = 280e6
-    memory.ensure_enough([StageName.SMILE], [], available=available)
-    memory.ensure_enough([StageName.SEGMENTATION], ["selfie"], available=available)
+    resources.ensure_enough([StageName.SMILE], [], available=available)
+    resources.ensure_enough([StageName.SEGMENTATION], ["selfie"], available=available)
 
     with pytest.raises(SetupFailed, match="too small for a worker of segmentation, face, which"):
-        memory.ensure_enough([StageName.SEGMENTATION, StageName.FACE], [], available=available)
+        resources.ensure_enough([StageName.SEGMENTATION, StageName.FACE], [], available=available)
 
 
 def test_worker_of_an_added_stage_needs_memory_like_one_without_models() -> None:
     added = cast("StageName", "sharpness")
 
-    memory.ensure_enough([added], [], available=170e6)
+    resources.ensure_enough([added], [], available=170e6)
 
     with pytest.raises(SetupFailed, match="too small for a worker of sharpness, which"):
-        memory.ensure_enough([added], [], available=169e6)
+        resources.ensure_enough([added], [], available=169e6)

@@ -63,7 +63,7 @@ def test_repeated_error_is_logged_once_and_with_its_traceback() -> None:
             fail(loop, error)
         succeed(loop)
 
-    assert [(one["event"], one["log_level"], one.get("exc_info")) for one in logged] == [
+    assert [(event["event"], event["log_level"], event.get("exc_info")) for event in logged] == [
         ("loop_step_failed", "error", True),
         ("loop_step_failed", "error", True),
         ("server_unavailable", "warning", None),

@@ -25,17 +25,17 @@ from smart_filter_training.models.detectron2 import configuration, detector
 from smart_filter_training.models.detectron2.configuration import Configuration
 from smart_filter_training.models.detectron2.detector import Batches
 from smart_filter_training.preflight import MAX_FINDINGS_PER_REMEDY, Finding, limit_findings
-from smart_filter_workers.networks.detectron2 import config_documents, config_keys
+from smart_filter_workers.networks.detectron2 import configs
 
 
 @pytest.fixture
-def one() -> DrawnPicture:
+def drawn() -> DrawnPicture:
     return draw_picture("one.png", 0)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, one: DrawnPicture) -> Path:
-    Image.fromarray(one.srgb).save(tmp_path / one.name)
+def folder(tmp_path: Path, drawn: DrawnPicture) -> Path:
+    Image.fromarray(drawn.srgb).save(tmp_path / drawn.name)
     (tmp_path / "broken.png").write_bytes(b"no picture")
     return tmp_path
 
@@ -55,15 +55,15 @@ def wrong(sheet: AnnotationFile) -> str:
     return f"{finding.where} {finding.what}: {finding.remedy}"
 
 
-def test_coco_and_dataturks_mark_the_same_faces(folder: Path, one: DrawnPicture) -> None:
+def test_coco_and_dataturks_mark_the_same_faces(folder: Path, drawn: DrawnPicture) -> None:
     as_coco, as_lines = (
-        read(folder, coco_document([one])),
-        read_lines(folder, json.dumps(dataturks_line(one))),
+        read(folder, coco_document([drawn])),
+        read_lines(folder, json.dumps(dataturks_line(drawn))),
     )
 
     assert (as_coco.findings, as_lines.findings) == ((), ())
     faces = [mark for mark in as_coco.pictures[0].marks if mark.label == "face"]
-    assert len(faces) == len(one.faces)
+    assert len(faces) == len(drawn.faces)
     for mark, other in zip(faces, as_lines.pictures[0].marks, strict=True):
         assert other.label == "face"
         assert other.box == pytest.approx(mark.box)
@@ -93,9 +93,9 @@ NO_BOX = "bbox is not four numbers"
     ],
 )
 def test_wrong_annotation_is_found_and_left_out(
-    folder: Path, one: DrawnPicture, field: str, value: object, why: str
+    folder: Path, drawn: DrawnPicture, field: str, value: object, why: str
 ) -> None:
-    document = coco_document([one])
+    document = coco_document([drawn])
     document["annotations"][0][field] = value
 
     sheet = read(folder, document)
@@ -118,9 +118,9 @@ def test_wrong_annotation_is_found_and_left_out(
     ],
 )
 def test_wrong_picture_is_reported_once(
-    folder: Path, one: DrawnPicture, field: str, value: object, why: str
+    folder: Path, drawn: DrawnPicture, field: str, value: object, why: str
 ) -> None:
-    document = coco_document([one])
+    document = coco_document([drawn])
     document["images"][0][field] = value
 
     sheet = read(folder, document)
@@ -129,8 +129,8 @@ def test_wrong_picture_is_reported_once(
     assert sheet.pictures == ()
 
 
-def test_repeated_number_is_found(folder: Path, one: DrawnPicture) -> None:
-    document = coco_document([one])
+def test_repeated_number_is_found(folder: Path, drawn: DrawnPicture) -> None:
+    document = coco_document([drawn])
     document["annotations"].append(document["annotations"][0])
 
     sheet = read(folder, document)
@@ -162,9 +162,9 @@ def test_malformed_coco_is_refused_in_one_line(tmp_path: Path, text: str) -> Non
     ],
 )
 def test_wrong_line_is_found(
-    folder: Path, one: DrawnPicture, change: dict[str, Any], why: str
+    folder: Path, drawn: DrawnPicture, change: dict[str, Any], why: str
 ) -> None:
-    assert why in wrong(read_lines(folder, json.dumps(dataturks_line(one) | change)))
+    assert why in wrong(read_lines(folder, json.dumps(dataturks_line(drawn) | change)))
 
 
 @pytest.mark.parametrize(
@@ -178,20 +178,22 @@ def test_wrong_line_is_found(
     ],
 )
 def test_wrong_mark_of_a_line_is_left_out(
-    folder: Path, one: DrawnPicture, change: dict[str, Any], why: str
+    folder: Path, drawn: DrawnPicture, change: dict[str, Any], why: str
 ) -> None:
-    document = dataturks_line(one)
+    document = dataturks_line(drawn)
     document["annotation"][0] |= change
 
     sheet = read_lines(folder, json.dumps(document))
 
     assert why in wrong(sheet)
     assert "lines.jsonl, line 1" in wrong(sheet)
-    assert len(sheet.pictures[0].marks) == len(one.faces) - 1
+    assert len(sheet.pictures[0].marks) == len(drawn.faces) - 1
 
 
-def test_line_that_is_not_json_does_not_affect_the_others(folder: Path, one: DrawnPicture) -> None:
-    without_marks = json.dumps({"content": one.name, "annotation": None})
+def test_line_that_is_not_json_does_not_affect_the_others(
+    folder: Path, drawn: DrawnPicture
+) -> None:
+    without_marks = json.dumps({"content": drawn.name, "annotation": None})
 
     sheet = read_lines(folder, without_marks, "", "not this", "")
 
@@ -224,15 +226,17 @@ def two_splits(tmp_path: Path) -> Path:
 
 def test_file_is_split_alike_in_any_order(tmp_path: Path) -> None:
     drawings = [draw_picture(f"{seed}.png", seed) for seed in range(12)]
-    for one in drawings:
-        Image.fromarray(one.srgb).save(tmp_path / one.name)
+    for drawn in drawings:
+        Image.fromarray(drawn.srgb).save(tmp_path / drawn.name)
     (tmp_path / "a.json").write_text(json.dumps(coco_document(drawings)))
     first = splits.read_splits(tmp_path, FACES)
 
     (tmp_path / "a.json").write_text(json.dumps(coco_document(drawings[::-1])))
     second = splits.read_splits(tmp_path, FACES)
 
-    assert {one.path for one in first.validation} == {one.path for one in second.validation}
+    assert {picture.path for picture in first.validation} == {
+        picture.path for picture in second.validation
+    }
     assert 0 < len(first.validation) < len(first.train)
 
 
@@ -249,10 +253,10 @@ def test_corrupt_and_mismatched_pictures_are_found(two_splits: Path) -> None:
     (two_splits / "images" / "train_1.png").write_bytes(b"no picture")
     Image.new("RGB", (50, 40)).save(two_splits / "images" / "train_2.png")
 
-    found = {one.where: one.what for one in splits.check_data(two_splits, FACES)}
+    faults = {finding.where: finding.what for finding in splits.check_data(two_splits, FACES)}
 
-    assert "cannot be decoded" in found["train_1.png"]
-    assert "50×40 pixels upright, and annotated as 128×96" in found["train_2.png"]
+    assert "cannot be decoded" in faults["train_1.png"]
+    assert "50×40 pixels upright, and annotated as 128×96" in faults["train_2.png"]
     for picture in splits.read_splits(two_splits, FACES).train[1:]:
         with pytest.raises(FolderUnreadable):
             pictures.load(picture)
@@ -263,7 +267,7 @@ def test_missing_label_is_found_and_refused(two_splits: Path) -> None:
 
     with pytest.raises(FolderUnreadable, match="has no unicorn marked in its 3 pictures"):
         splits.read_splits(two_splits, where)
-    assert [one.fatal for one in splits.check_data(two_splits, where)] == [True, True]
+    assert [finding.fatal for finding in splits.check_data(two_splits, where)] == [True, True]
 
 
 def test_faults_below_the_limit_do_not_stop_a_run(two_splits: Path) -> None:
@@ -276,7 +280,7 @@ def test_faults_below_the_limit_do_not_stop_a_run(two_splits: Path) -> None:
     with pytest.raises(FolderUnreadable, match="its box is empty"):
         splits.read_splits(two_splits, FACES)
     assert len(splits.read_splits(two_splits, lenient).train) == 3
-    assert [one.fatal for one in splits.check_data(two_splits, lenient)] == [False]
+    assert [finding.fatal for finding in splits.check_data(two_splits, lenient)] == [False]
 
 
 @pytest.mark.parametrize(
@@ -328,10 +332,10 @@ def test_network_is_one_that_the_product_admits(
 ) -> None:
     text = configuration.to_yaml(Configuration(depth=depth, weights=weights), architecture, 1)
 
-    document = config_documents.parse(text, "made here")
+    document = configs.parse(text, "made here")
 
-    config_keys.check(document, "made here")
-    assert not set(document) & set(config_documents.TRAINING_KEYS)
+    configs.check(document, "made here")
+    assert not set(document) & set(configs.TRAINING_KEYS)
     with pytest.raises(SetupFailed, match="'yolo' is an unknown architecture"):
         configuration.to_yaml(Configuration(), "yolo", 1)
 
@@ -340,8 +344,8 @@ def test_random_backbone_is_never_frozen_by_default() -> None:
     pretrained = Configuration(weights="start.pkl")
 
     frozen = [
-        one.frozen_stages
-        for one in (
+        config.frozen_stages
+        for config in (
             *(Configuration(), Configuration(freeze=3), pretrained),
             dataclasses.replace(pretrained, freeze=0),
         )
@@ -352,7 +356,7 @@ def test_random_backbone_is_never_frozen_by_default() -> None:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_boxes_follow_the_augmented_objects(faces: Splits, mirrored: bool) -> None:  # noqa: FBT001 - a case
-    found = detector.make_example(
+    example = detector.make_example(
         faces.train[0],
         faces.labels,
         short_side_px=48,
@@ -361,9 +365,9 @@ def test_boxes_follow_the_augmented_objects(faces: Splits, mirrored: bool) -> No
         masks=False,
     )
 
-    assert found.srgb.shape == (48, 64, 3)
-    for left, top, right, bottom in found.boxes:
-        middle = found.srgb[int((top + bottom) / 2), int((left + right) / 2)].astype(np.int64)
+    assert example.srgb.shape == (48, 64, 3)
+    for left, top, right, bottom in example.boxes:
+        middle = example.srgb[int((top + bottom) / 2), int((left + right) / 2)].astype(np.int64)
         assert np.abs(middle - FACE_SRGB).max() < 3
 
 

@@ -144,7 +144,7 @@ def test_only_a_mask_of_three_levels_has_ignored_pixels(
 def test_limit_takes_photos_from_the_whole_folder() -> None:
     examples = [orientation.Example(str(number), NOWHERE) for number in range(10)]
 
-    assert [one.name for one in measure.sample_evenly(examples, 3)] == ["0", "3", "6"]
+    assert [example.name for example in measure.sample_evenly(examples, 3)] == ["0", "3", "6"]
     assert measure.sample_evenly(examples, 30) is examples
 
 
@@ -190,9 +190,9 @@ def test_sheet_has_a_place_for_each_model_and_grows_right_then_down() -> None:
     fault = FailedModel("m", "needs weights")
     sheets = ([fault], [cut] * (contact_sheet.MAX_COLUMNS - 1), [cut] * contact_sheet.MAX_COLUMNS)
 
-    one, full, more = (
+    single, full, more = (
         contact_sheet.draw(Comparison(PHOTO, made), title="p.jpg").shape for made in sheets
     )
 
-    assert one[0] == full[0] < more[0]
-    assert one[1] < full[1]
+    assert single[0] == full[0] < more[0]
+    assert single[1] < full[1]

@@ -74,12 +74,6 @@ def test_curves_and_checkpoints_come_at_their_intervals_and_at_the_end(tmp_path:
     assert record.facts["steps_done"] == 7
 
 
-def test_points_of_a_plan_with_epochs_are_numbered_by_epoch(tmp_path: Path) -> None:
-    _, record = run(tmp_path, Plan(6, curve_interval=2, checkpoint_interval=2, epoch=2))
-
-    assert [step for name, _, step in record.points if name == "train/total"] == [1, 2, 3]
-
-
 def test_killed_run_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
     plan = Plan(10, curve_interval=1, checkpoint_interval=4)
     whole, _ = run(tmp_path / "whole", plan)

@@ -19,8 +19,8 @@ from smart_filter_training.models.expression import train as expression
 from smart_filter_training.models.expression import votes
 from smart_filter_training.models.unet import train as unet
 from smart_filter_training.trainable_models import ModelCode
-from smart_filter_workers.networks.faces.eye_patches import SIZE_PX as EYE_PX
-from smart_filter_workers.networks.scene_orientation import SIZE_PX as SCENE_PX
+from smart_filter_workers.networks.faces.eyes import PATCH_PX as EYE_PX
+from smart_filter_workers.networks.orientation import SIZE_PX as SCENE_PX
 
 FACES = expression.Configuration(held_out_share=0.3)
 HALF = eyes.Configuration(held_out_share=0.5)
@@ -166,9 +166,9 @@ def test_every_row_with_malformed_votes_is_found_by_name(tmp_path: Path, malform
     for number in (3, 7):
         change(folder, number, anger=malformed)
 
-    found = [one.where for one in expression.check_data(folder, FACES) if one.fatal]
+    places = [finding.where for finding in expression.check_data(folder, FACES) if finding.fatal]
 
-    assert found == ["drawn00003.png", "drawn00007.png"]
+    assert places == ["drawn00003.png", "drawn00007.png"]
     with pytest.raises(FolderUnreadable, match=r"drawn00003\.png has '.*' votes"):
         expression.read_folder(folder, FACES)
 
@@ -324,7 +324,7 @@ def test_broken_crop_is_named(eye_crops: Path, content: bytes | None, what: str)
     else:
         crop.write_bytes(content)
 
-    [finding] = (one for one in eyes.check_data(eye_crops, HALF) if one.fatal)
+    [finding] = (finding for finding in eyes.check_data(eye_crops, HALF) if finding.fatal)
 
     assert (finding.where, what in finding.what) == ("open/drawn_wrong.png", True)
     assert finding.remedy
@@ -334,10 +334,10 @@ def test_duplicate_crop_and_name_that_is_not_utf8_are_found(eye_crops: Path) -> 
     same = (eye_crops / "closed" / "drawn_closed-0-0000_R.png").read_bytes()
     (eye_crops / "open" / "drawn_again_1_R.png").write_bytes(same)
 
-    [twice] = (one for one in eyes.check_data(eye_crops, HALF) if one.fatal)
+    [twice] = (finding for finding in eyes.check_data(eye_crops, HALF) if finding.fatal)
     there = eye_crops / "open" / "drawn_open-0-0003_L.png"
     there.rename(Path(os.fsdecode(os.fsencode(eye_crops / "open") + b"/caf\xe9.png")))
-    [unprintable] = (one for one in eyes.check_data(eye_crops, HALF) if one.fatal)
+    [unprintable] = (finding for finding in eyes.check_data(eye_crops, HALF) if finding.fatal)
 
     assert twice.where == "open/drawn_again_1_R.png"
     assert "closed/drawn_closed-0-0000_R.png" in twice.what
@@ -382,9 +382,9 @@ def test_crop_near_a_head_is_not_clear_of_it() -> None:
 def test_damaged_photo_is_named(upright: Path) -> None:
     (upright / "scene0003.png").write_bytes(b"no picture")
 
-    found = orientation.check_data(upright, HALF_OF_SCENES)
+    findings = orientation.check_data(upright, HALF_OF_SCENES)
 
-    assert [finding.where for finding in found] == ["scene0003.png"]
+    assert [finding.where for finding in findings] == ["scene0003.png"]
 
 
 def test_photos_too_small_for_crops_are_refused(tmp_path: Path) -> None:

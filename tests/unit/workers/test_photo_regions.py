@@ -23,27 +23,20 @@ def parts(regions: PhotoRegions) -> NDArray[np.int32]:
 
 
 def test_part_ends_at_an_edge_of_the_photo_and_holds_what_looks_alike() -> None:
-    found = parts(photo_regions.find_regions(*a_photo()))
+    part_numbers = parts(photo_regions.find_regions(*a_photo()))
 
-    chair = found == found[210, 170]
+    chair = part_numbers == part_numbers[210, 170]
     assert chair[CHAIR].mean() > 0.95
     assert chair[PERSON].mean() < 0.02
-
-
-def test_part_that_is_most_of_the_matte_is_left_in_its_small_regions() -> None:
-    found = photo_regions.find_regions(*a_photo())
-
-    inside = set(found.small[PERSON].ravel()) - set(found.small[CHAIR].ravel())
-    assert len({int(found.part_of[region]) for region in inside}) == len(inside) > 20
 
 
 def test_region_lies_on_one_side_of_the_matte() -> None:
     srgb, matte = a_photo()
 
-    found = photo_regions.find_regions(np.full_like(srgb, 128), matte)
+    regions = photo_regions.find_regions(np.full_like(srgb, 128), matte)
 
-    assert not set(found.small[matte > 0]) & set(found.small[matte == 0])
-    assert not set(parts(found)[matte > 0]) & set(parts(found)[matte == 0])
+    assert not set(regions.small[matte > 0]) & set(regions.small[matte == 0])
+    assert not set(parts(regions)[matte > 0]) & set(parts(regions)[matte == 0])
 
 
 def test_island_of_the_matte_is_one_part_whatever_its_colors() -> None:
@@ -52,26 +45,20 @@ def test_island_of_the_matte_is_one_part_whatever_its_colors() -> None:
     matte[20:100, 240:280] = 255
     srgb[20:60, 240:280], srgb[60:100, 240:280] = (250, 220, 30), (10, 120, 20)
 
-    found = parts(photo_regions.find_regions(srgb, matte))
+    part_numbers = parts(photo_regions.find_regions(srgb, matte))
 
-    assert len(set(found[20:100, 240:280].ravel())) == 1
-
-
-def test_small_regions_divide_a_part() -> None:
-    found = photo_regions.find_regions(*a_photo())
-
-    assert len(set(found.small[CHAIR].ravel())) > 5 * len(set(parts(found)[CHAIR].ravel()))
+    assert len(set(part_numbers[20:100, 240:280].ravel())) == 1
 
 
 def test_pixels_number_the_regions_of_a_large_photo_too() -> None:
-    srgb, matte = (np.repeat(np.repeat(one, 4, 0), 4, 1) for one in a_photo())
+    srgb, matte = (np.repeat(np.repeat(plane, 4, 0), 4, 1) for plane in a_photo())
 
-    found = photo_regions.find_regions(srgb, matte)
+    regions = photo_regions.find_regions(srgb, matte)
 
-    assert found.small.shape == (384, 512)
-    assert set(found.small.ravel()) == set(range(len(found.part_of)))
+    assert regions.small.shape == (384, 512)
+    assert set(regions.small.ravel()) == set(range(len(regions.part_of)))
     point = np.array([[170 / WIDTH, 180 / HEIGHT], [1.0, 1.0]])
-    assert found.numbers_at(point).tolist() == [found.small[288, 272], found.small[-1, -1]]
+    assert regions.numbers_at(point).tolist() == [regions.small[288, 272], regions.small[-1, -1]]
 
 
 def test_noise_and_tiny_photos_have_regions_within_the_limit() -> None:

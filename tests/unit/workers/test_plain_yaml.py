@@ -60,10 +60,6 @@ def test_document_that_would_cost_more_than_its_bytes_is_refused(text: str, why:
         plain_yaml.load(text, most_bytes=MOST)
 
 
-def test_long_text_is_read() -> None:
-    assert plain_yaml.load(f"a: {'1' * 4000}x", most_bytes=MOST)["a"].endswith("1x")
-
-
 @pytest.mark.parametrize("filler", ["# comment", " ", "\n"], ids=repr)
 def test_characters_are_not_read_one_by_one_in_python(
     monkeypatch: pytest.MonkeyPatch, filler: str

@@ -26,15 +26,6 @@ def test_resized_picture_is_near_the_mean_by_area(width: int, height: int) -> No
     assert np.abs(resized.astype(np.int16) - by_area).mean() < 2
 
 
-def test_maps_stay_float() -> None:
-    matte = np.linspace(0, 1, 300 * 301, dtype=np.float32).reshape(300, 301)
-
-    small = resampling.shrink(matte, longest_side=100)
-
-    assert (small.shape, small.dtype) == ((100, 100), np.float32)
-    assert small.mean() == pytest.approx(0.5, abs=0.01)
-
-
 @pytest.mark.parametrize("longest_side", [1000, 4000])
 def test_small_enough_picture_is_the_same_array(longest_side: int) -> None:
     assert resampling.shrink(SMOOTH, longest_side=longest_side) is SMOOTH

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias, TypeGuard
 
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_training.preflight import Finding
-from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.networks.coordinates import Box
 
 # x, y, x, y, … in pixels of the picture, for each part of an outline.
 Polygons: TypeAlias = tuple[tuple[float, ...], ...]

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.networks.coordinates import Box
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.boxes import Box, box_iou
+from smart_filter_workers.networks.coordinates import Box, box_iou
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8
 

@@ -18,7 +18,7 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.results import Matte8, Segmentation, Srgb8
 from smart_filter_workers.stages.composite.models.base import Compositor
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 
 # Argument: the name of the model that runs now.
 ProgressCallback: TypeAlias = Callable[[str], None]
@@ -75,7 +75,7 @@ def compare_models(
     with open_prepare_stage(weights, turning=True, research=research) as prepare:
         prepared = prepare(dataset_files.read_photo(photo))
     discovered = catalog.discover_models(research=research)
-    loaded = ModelCache(discovered, weights, memory_limit=memory.get_limit(None))
+    loaded = ModelCache(discovered, weights, memory_limit=resources.get_limit(None))
     task = TaskName.COMPOSITE
     compositor = cast(
         "Compositor", loaded.for_stage({task: default_model_name(task, discovered)}, {})[task]

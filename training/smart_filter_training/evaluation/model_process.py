@@ -15,7 +15,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_training.evaluation import tasks
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
-from smart_filter_workers.system import memory, threads
+from smart_filter_workers.system import resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +100,9 @@ def serve(parent: socket.socket) -> None:
     try:
         task, name, weights, parameters, research = next(questions)
         discovered = catalog.discover_models(research=research)
-        models = ModelCache(discovered, weights, memory_limit=memory.get_limit(None))
+        models = ModelCache(discovered, weights, memory_limit=resources.get_limit(None))
         model = models.for_stage({task: name}, {task: parameters})[task]
-        threads.limit_native_threads()
+        resources.limit_native_threads()
         code = tasks.get_task(task)
         serving.send_answer(parent, None)
         for question in questions:

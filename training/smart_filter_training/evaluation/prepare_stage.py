@@ -16,7 +16,7 @@ from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Photo, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.prepare import stage
 from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
-from smart_filter_workers.system import memory
+from smart_filter_workers.system import resources
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def open_prepare_stage(
     cv2.setNumThreads(1)
     try:
         models = catalog.discover_models(research=research)
-        loaded = ModelCache(models, weights, memory_limit=memory.get_limit(None))
+        loaded = ModelCache(models, weights, memory_limit=resources.get_limit(None))
         tasks = [TaskName.PREPARE, TaskName.ORIENTATION] if turning else [TaskName.PREPARE]
         yield partial(_prepare, loaded, {task: default_model_name(task, models) for task in tasks})
     finally:

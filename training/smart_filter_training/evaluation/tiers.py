@@ -21,7 +21,7 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.results import Photo, Srgb8
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
-from smart_filter_workers.system import memory, threads
+from smart_filter_workers.system import resources
 
 TIERS: Final = (Edge.FAST, Edge.BALANCED, Edge.BEST)
 _PICTURE_PX: Final = 900
@@ -70,7 +70,7 @@ def compare_tiers(
     folder = data / "images" if (data / "images").is_dir() else data
     photos = sample_evenly(dataset_files.list_pictures(folder), limit)
     discovered = catalog.discover_models(research=research)
-    loaded = ModelCache(discovered, weights, memory_limit=memory.get_limit(None))
+    loaded = ModelCache(discovered, weights, memory_limit=resources.get_limit(None))
     models = _choose_models(discovered, weights)
     compositor = cast(
         "Compositor",
@@ -79,7 +79,7 @@ def compare_tiers(
         )[TaskName.COMPOSITE],
     )
     # As in a worker: else OpenBLAS spins, and `best` seems to take up to four times its time.
-    threads.limit_native_threads()
+    resources.limit_native_threads()
     scores: dict[Edge, list[tuple[float, float]]] = {edge: [] for edge in TIERS}
     seconds = dict.fromkeys(TIERS, 0.0)
     with open_prepare_stage(weights, turning=False, research=research) as prepare:

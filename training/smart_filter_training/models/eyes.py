@@ -22,14 +22,14 @@ from smart_filter_training.examples import Data, Examples
 from smart_filter_training.onnx_export import Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
-from smart_filter_workers.networks.faces import eye_patches
-from smart_filter_workers.networks.faces.eye_patches import (
+from smart_filter_workers.networks.coordinates import Square
+from smart_filter_workers.networks.faces import eyes
+from smart_filter_workers.networks.faces.eyes import (
     INPUT_NAME,
-    SIZE_PX,
+    PATCH_PX,
     EyePatchNetwork,
     EyeThresholds,
 )
-from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.weights.packaged import bundled_path
 
@@ -202,7 +202,7 @@ def to_inputs(crops: Bytes) -> Floats:
     """Return whole crops as the network takes them: (N, SIZE_PX, SIZE_PX, 1) float32 in 0..1."""
     side = crops.shape[1]
     whole = Square(center=(side / 2, side / 2), side=float(side), angle=0.0)
-    return np.stack([whole.cut(crop, SIZE_PX) for crop in crops])[..., np.newaxis]
+    return np.stack([whole.cut(crop, PATCH_PX) for crop in crops])[..., np.newaxis]
 
 
 def train(data: Data, configuration: Configuration, record: RunRecord) -> Network:
@@ -235,7 +235,7 @@ def build_network(configuration: Configuration) -> Network:
 
     from smart_filter_training import keras_learner  # noqa: PLC0415 - as above
 
-    patch = keras.Input((SIZE_PX, SIZE_PX, 1), name=INPUT_NAME)
+    patch = keras.Input((PATCH_PX, PATCH_PX, 1), name=INPUT_NAME)
     values = keras.layers.LayerNormalization(
         axis=[1, 2, 3], center=False, scale=False, epsilon=1e-3, dtype="float32"
     )(patch)
@@ -278,7 +278,7 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
         exact,
         folder / CARD.file,
         inputs=to_inputs(data.validation.pictures[:_COMPARED]),
-        metadata={eye_patches.THRESHOLDS_KEY: json.dumps(asdict(thresholds))},
+        metadata={eyes.THRESHOLDS_KEY: json.dumps(asdict(thresholds))},
     )
 
 
@@ -390,7 +390,7 @@ def _shift(rng: Rng, crop: Bytes) -> Floats:
         side=side * float(np.exp(rng.normal(0, SCALE))),
         angle=float(rng.normal(0, TURN)),
     )
-    return square.cut(crop, SIZE_PX)
+    return square.cut(crop, PATCH_PX)
 
 
 def _blur(rng: Rng, patch: Floats) -> Floats:
@@ -429,7 +429,7 @@ def _draw_line(rng: Rng, width: tuple[float, float]) -> Floats:
 
 def _distances(angle: float) -> Floats:
     """Return the distance of each pixel from the middle along a direction, in sides."""
-    rows, columns = (np.mgrid[0:SIZE_PX, 0:SIZE_PX].astype(np.float32) + 0.5) / SIZE_PX - 0.5
+    rows, columns = (np.mgrid[0:PATCH_PX, 0:PATCH_PX].astype(np.float32) + 0.5) / PATCH_PX - 0.5
     return np.asarray(np.cos(angle) * columns + np.sin(angle) * rows, np.float32)
 
 
@@ -449,7 +449,7 @@ def _predict(network: Network, crops: Examples) -> Floats:
 def _choose_thresholds(openness: Floats, crops: Examples) -> EyeThresholds:
     """Return the thresholds for these crops; with too few, those of the repository's weights."""
     if len(crops.names) < MIN_TO_CHOOSE_THRESHOLDS:
-        return EyePatchNetwork(bundled_path(eye_patches.WEIGHTS.name).read_bytes()).cuts
+        return EyePatchNetwork(bundled_path(eyes.PATCH_WEIGHTS.name).read_bytes()).cuts
     return choose_thresholds(openness, crops.labels)
 
 

@@ -24,16 +24,16 @@ from smart_filter_training.examples import Data, Examples
 from smart_filter_training.onnx_export import Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
-from smart_filter_workers.networks import scene_orientation
-from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.runtimes.cascades import Cascade, DetectionOptions
-from smart_filter_workers.networks.scene_orientation import (
+from smart_filter_workers.networks import orientation
+from smart_filter_workers.networks.coordinates import Box
+from smart_filter_workers.networks.orientation import (
     INPUT_NAME,
     QUARTER_TURNS,
     SIZE_PX,
     SceneNetwork,
     resize_scene,
 )
+from smart_filter_workers.networks.runtimes.cascades import Cascade, DetectionOptions
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
@@ -283,7 +283,7 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
         exact,
         folder / CARD.file,
         inputs=to_inputs(data.validation.pictures[:_COMPARED]),
-        metadata={scene_orientation.THRESHOLD_KEY: json.dumps(threshold)},
+        metadata={orientation.THRESHOLD_KEY: json.dumps(threshold)},
     )
 
 

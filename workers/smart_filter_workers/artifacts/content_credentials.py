@@ -19,7 +19,7 @@ from smart_filter_shared.config.settings import ProvenanceSettings
 from smart_filter_shared.errors import SetupFailed, TryAgain
 from smart_filter_shared.extras import install_hint
 from smart_filter_shared.security import signing_certificate
-from smart_filter_workers.images.metadata import xmp
+from smart_filter_workers.images import encoding
 from smart_filter_workers.results import COMPOSING_EDITS, Edit, EncodedFile
 
 _NAME: Final = "Smart Filter"
@@ -149,7 +149,7 @@ def make_manifest(file: EncodedFile) -> dict[str, object]:
             "softwareAgent": agent,
         }
         if edit in COMPOSING_EDITS:
-            action["digitalSourceType"] = xmp.COMPOSITE
+            action["digitalSourceType"] = encoding.COMPOSITE
         if edit == Edit.FACES_REPLACED:
             action["description"] = _describe_swaps(edit, file.swaps)
         actions.append(action)

@@ -48,7 +48,7 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers import images
-from smart_filter_workers.artifacts import photo_import, take_import
+from smart_filter_workers.artifacts import photo_import
 from smart_filter_workers.decoder.pool import Decoder, Decoders
 from smart_filter_workers.decoder.turns import Requester
 from smart_filter_workers.fetcher import Fetcher
@@ -133,7 +133,7 @@ class ArtifactStore:
         """Store the photo of a take.  Raises what `take_import.import_take` raises."""
         decoder = self._decoders.for_requester(requester)
         load = functools.partial(self._photo, decoder=decoder)
-        return take_import.import_take(self._store, load, job, lease, shots)
+        return photo_import.import_take(self._store, load, job, lease, shots)
 
     def load(
         self,

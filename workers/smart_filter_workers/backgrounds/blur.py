@@ -44,6 +44,11 @@ SEEN_FROM: Final = 26
 # bodies. Chosen by looking at 16 of them: with 0.2 every doubt leaves a wide sharp patch.
 MARGIN_SHARE: Final = 0.015
 WHOLE_SHARE: Final = 0.08
+# From this evidence on a place shows a person for sure, also next to an outline that lacks hair or
+# a hand, and is in focus without a margin. Of the people in 410 training photos, without their
+# rims, 0.13 % then change instead of 0.17 %, and 0.014 % of their area more is background in focus.
+# With 200 or 160, hardly less changes, and two or four times as much background is in focus.
+SURE_FROM: Final = 231
 # Radii of the blurred pictures between which the others are mixed, as shares of the largest one.
 RADII: Final = (0.25, 0.5, 1.0)
 _STRIP_ROWS: Final = 256
@@ -106,8 +111,8 @@ def find_softness(evidence: Matte8, matte: Matte8, *, eyes: float, soles: float)
     eyes, soles: rows of the people's eyes and soles as shares of the height, also beyond 0..1; NaN
         if they are unknown.
 
-    Next to a sure outline the photo is as far out of focus as its place; what may belong to people
-    beyond it is in focus, with a margin.
+    Next to a sure outline the photo is as far out of focus as its place; what surely belongs to
+    people beyond it is in focus, and what may, with a margin.
     A thin lens blurs by the difference of inverse distances. On the ground the inverse distance
     falls linearly with the row, from the soles to 0 at the horizon, which is at eye level.
     """
@@ -121,6 +126,7 @@ def find_softness(evidence: Matte8, matte: Matte8, *, eyes: float, soles: float)
     if is_doubted.any():
         share = (_distance_px(is_doubted) / side - MARGIN_SHARE) / (WHOLE_SHARE - MARGIN_SHARE)
         softness = np.clip(share, 0, 1).astype(np.float32)
+    softness[(evidence >= SURE_FROM) & ~people] = 0
     if soles > eyes:
         rows = (np.arange(height, dtype=np.float32) + 0.5) / height
         ground = np.minimum(np.abs(soles - rows) / (soles - eyes), 1)

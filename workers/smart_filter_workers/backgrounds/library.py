@@ -2,42 +2,44 @@
 
 A name is a preset's, or two joined by a plus, such as `rainbow+linen`: the first is printed on the
 surface of the second.
+
+Side light: mirror designs with a light of their own to match the direction of the people's.
+
+Crop an uploaded background so that it fills the photo's frame in its own proportions.
 """
 
 import functools
 import importlib
 import pkgutil
 import zlib
-from typing import Final, Protocol, cast
+from collections.abc import Callable
+from typing import Final, TypeAlias, cast
 
 import numpy as np
 
 from smart_filter_shared.presets import Preset, find_preset
+from smart_filter_workers import images
 from smart_filter_workers.backgrounds import designs
 from smart_filter_workers.backgrounds.sheet import DEFAULT_CAMERA, Camera, Field, Sheet
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
-
-
-class Design(Protocol):
-    """A family of backgrounds: a module of `designs`."""
-
-    def draw(self, preset: Preset, sheet: Sheet) -> Srgb8:
-        """Return a drawing of a preset of this family; (height, width, 3) uint8 sRGB."""
-        ...
-
-
-class Surface(Protocol):
-    """A family that other designs can be printed on."""
-
-    def texture(self, preset: Preset, sheet: Sheet) -> Field:
-        """Return the factor, about 1, of the surface's relief on a print; on a small sheet."""
-        ...
-
+from smart_filter_workers.srgb import LUMA_WEIGHTS
 
 # Albums have one size and often one seed. Larger drawings are expensive to keep (36 MB at 12 MP),
 # and drawing them again is cheap compared to the rest of such a picture's work.
 MAX_CACHED_PIXELS: Final = 2_000_000
 MAX_CACHED_DRAWINGS: Final = 8
+
+# Least certainty, of -1..1, that light comes from a side before a design is mirrored; half of 159
+# training photos exceed it.
+CERTAIN_FROM: Final = 0.4
+# Least difference of mean luma between halves, in levels; less is texture.
+_MIN_LUMA_DIFFERENCE: Final = 1.5
+_SAMPLES_PER_SIDE: Final = 64
+
+
+Design: TypeAlias = Callable[[Preset, Sheet], Srgb8]
+Texture: TypeAlias = Callable[[Preset, Sheet], Field]
 
 
 def draw(
@@ -59,7 +61,7 @@ def draw_uncached(
     """Return the background `name`, always drawn again from the design; otherwise as `draw`."""
     preset, surface = find_preset(name)
     empty = new_sheet(preset.name, seed=seed, width=width, height=height, camera=camera)
-    drawing = load_design(preset.family).draw(preset, empty)
+    drawing = load_design(preset.family)(preset, empty)
     return drawing if surface is None else print_on(drawing, surface, seed=seed)
 
 
@@ -70,8 +72,8 @@ def print_on(drawing: Srgb8, surface: Preset, *, seed: int) -> Srgb8:
     """
     height, width = drawing.shape[:2]
     below = new_sheet(surface.name, seed=seed, width=width, height=height)
-    family = cast("Surface", load_design(surface.family))
-    return below.shade(drawing, family.texture(surface, below))
+    texture = cast("Texture", _find_functions("texture_")[surface.family])
+    return below.shade(drawing, texture(surface, below))
 
 
 def new_sheet(
@@ -84,23 +86,25 @@ def new_sheet(
 
 
 def list_families() -> frozenset[str]:
-    """Return the families that can be drawn: the names of the modules among the designs."""
-    return frozenset(_find_modules())
-
-
-@functools.cache
-def _find_modules() -> dict[str, str]:
-    """Return the modules of the families, in any folder of the designs, by family."""
-    modules = pkgutil.walk_packages(designs.__path__, f"{designs.__name__}.")
-    return {module.name.rpartition(".")[2]: module.name for module in modules if not module.ispkg}
+    """Return the families that can be drawn: the functions `draw_FAMILY` of the designs."""
+    return frozenset(_find_functions("draw_"))
 
 
 def load_design(family: str) -> Design:
-    """Return the family's design.  Raises KeyError when no module has this name."""
-    if family not in list_families():
-        raise KeyError(family)
-    # A contract test checks that each module implements Design.
-    return cast("Design", importlib.import_module(_find_modules()[family]))
+    """Return the function that draws a family.  Raises KeyError when there is none."""
+    # A contract test checks that each function is a Design.
+    return cast("Design", _find_functions("draw_")[family])
+
+
+@functools.cache
+def _find_functions(prefix: str) -> dict[str, object]:
+    """Return the designs' functions whose names begin with a prefix, by the rest of the name."""
+    return {
+        name.removeprefix(prefix): function
+        for module in pkgutil.iter_modules(designs.__path__, f"{designs.__name__}.")
+        for name, function in vars(importlib.import_module(module.name)).items()
+        if name.startswith(prefix)
+    }
 
 
 @functools.lru_cache(maxsize=MAX_CACHED_DRAWINGS)
@@ -108,3 +112,53 @@ def _draw_cached(name: str, seed: int, width: int, height: int, camera: Camera) 
     drawing = draw_uncached(name, seed=seed, width=width, height=height, camera=camera)
     drawing.flags.writeable = False
     return drawing
+
+
+def is_certain(light: float) -> bool:
+    """Return whether light, -1 from the left to 1 from the right, surely comes from a side."""
+    return abs(light) >= CERTAIN_FROM
+
+
+def mirror_to_match(drawing: Srgb8, *, light: float) -> Srgb8:
+    """Return a drawing of SIDE_LIT_FAMILIES, mirrored if its light comes from the other side.
+
+    drawing: (H, W, 3) uint8 sRGB.  light: direction of the people's light, -1 left to 1 right.
+    """
+    if not is_certain(light) or light * _measure_side_light(drawing) >= 0:
+        return drawing
+    return cv2.flip(drawing, 1).astype(np.uint8, copy=False)
+
+
+def _measure_side_light(drawing: Srgb8) -> float:
+    """Return how much lighter the right half is, in levels of luma; 0 if hardly at all."""
+    height, width = drawing.shape[:2]
+    step = max(1, min(height, width) // _SAMPLES_PER_SIDE)
+    luma = drawing[step // 2 :: step, step // 2 :: step] @ LUMA_WEIGHTS
+    half = luma.shape[1] // 2
+    if not half:
+        return 0.0
+    lighter = float(luma[:, -half:].mean() - luma[:, :half].mean())
+    return lighter if abs(lighter) >= _MIN_LUMA_DIFFERENCE else 0.0
+
+
+def crop_to_cover(
+    srgb: Srgb8, *, width: int, height: int, at: tuple[float, float] = (0.5, 0.5)
+) -> Srgb8:
+    """Return a picture scaled evenly to cover width × height px, with the rest cropped.
+
+    srgb: (H, W, 3) uint8, not written to.  Returns a new (height, width, 3) uint8.
+    at: share of the cropped part that is cut off on the left, and above; 0..1.
+    Smaller: every pixel is the mean of the area it covers.  Larger: cubic.
+    """
+    down, across = srgb.shape[:2]
+    scale = max(width / across, height / down)
+    # Crop whole pixels, which stretches the picture by at most half a pixel.
+    kept_x = min(across, max(1, round(width / scale)))
+    kept_y = min(down, max(1, round(height / scale)))
+    left, top = int((across - kept_x) * at[0]), int((down - kept_y) * at[1])
+    middle = srgb[top : top + kept_y, left : left + kept_x]
+    if scale > 1:
+        larger = cv2.resize(middle, (width, height), interpolation=cv2.INTER_CUBIC)
+        return larger.astype(np.uint8, copy=False)
+    fitted = images.downscale_by_area(middle, width=width, height=height)
+    return fitted.copy() if fitted is middle else fitted  # the caller draws on it

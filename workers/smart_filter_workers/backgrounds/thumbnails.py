@@ -10,7 +10,7 @@ from typing import Final
 from smart_filter_shared.presets import PRESETS, Preset, thumbnails
 from smart_filter_shared.presets.thumbnails import HEIGHT_PX, WIDTH_PX
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds import cover_crop, library
+from smart_filter_workers.backgrounds import library
 from smart_filter_workers.images import EncodingOptions
 from smart_filter_workers.results import EncodedFile, Srgb8
 
@@ -23,9 +23,7 @@ _ENCODING: Final = EncodingOptions("webp", quality=80, small=True)
 
 def from_picture(srgb: Srgb8) -> EncodedFile:
     """Return the thumbnail of a background, (H, W, 3) uint8 sRGB: its middle, shrunk."""
-    return images.encode(
-        cover_crop.crop_to_cover(srgb, width=WIDTH_PX, height=HEIGHT_PX), _ENCODING
-    )
+    return images.encode(library.crop_to_cover(srgb, width=WIDTH_PX, height=HEIGHT_PX), _ENCODING)
 
 
 def from_design(preset: Preset) -> EncodedFile:

@@ -18,7 +18,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from smart_filter_shared.security.photo_header import MAX_SIDE_PX
-from smart_filter_workers.images.metadata.exif_filter import MAX_BYTES as MAX_EXIF_BYTES
+from smart_filter_workers.images.metadata.exif import MAX_BYTES as MAX_EXIF_BYTES
 
 # Length of each message. A failure's 300 characters take up to 12 bytes each.
 MESSAGE_BYTES: Final = 4096

@@ -24,7 +24,7 @@ from smart_filter_workers import images
 from smart_filter_workers.decoder.answers import MESSAGE_BYTES, pack_message
 from smart_filter_workers.images.metadata.icc_profiles import srgb_profile
 from smart_filter_workers.results import Photo
-from smart_filter_workers.system import landlock, memory, seccomp, threads
+from smart_filter_workers.system import resources, sandbox
 
 # Above the size of the idle process. 50 megapixels of animated WebP need just under 1.2 GB, the
 # most of all formats (docs/measurements.md).
@@ -57,8 +57,8 @@ _HEIC: Final = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"
 def serve(parent: socket.socket) -> None:
     """Answer the requests of the parent until it closes the socket."""
     with parent.makefile("rb") as reader:
-        memory.configure_malloc()
-        threads.limit_native_threads()
+        resources.configure_malloc()
+        resources.limit_native_threads()
         _warm_up()
         parent.sendall(pack_message({"missing": lock()}))
         while message := reader.read(MESSAGE_BYTES):
@@ -70,7 +70,11 @@ def serve(parent: socket.socket) -> None:
 def lock() -> list[str]:
     """Give up all rights of this process; return a reason for each lock that is not available."""
     _limit_resources()
-    return [reason for reason in (landlock.restrict(), seccomp.restrict()) if reason is not None]
+    return [
+        reason
+        for reason in (sandbox.restrict_files(), sandbox.restrict_calls())
+        if reason is not None
+    ]
 
 
 def answer(request: Mapping[str, object], content: bytes) -> Sequence[bytes | memoryview]:

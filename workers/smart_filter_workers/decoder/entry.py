@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from smart_filter_workers.system import landlock
+from smart_filter_workers.system import sandbox
 
 # Folders of libraries, and what the C library reads about them and about this process.
 _SYSTEM_PLACES: Final = (
@@ -33,7 +33,7 @@ def lock_files() -> str | None:
     """Take all rights to files except to read libraries; return why it cannot, or None."""
     libraries = os.environ.get("LD_LIBRARY_PATH", "").split(":")
     python = (sys.prefix, sys.base_prefix, *sys.path)
-    return landlock.restrict(readable=[*_SYSTEM_PLACES, *python, *filter(None, libraries)])
+    return sandbox.restrict_files(readable=[*_SYSTEM_PLACES, *python, *filter(None, libraries)])
 
 
 def _offer_to_out_of_memory_killer() -> None:

@@ -30,7 +30,7 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_workers.decoder import time_limits
+from smart_filter_workers.decoder import turns
 from smart_filter_workers.decoder.answers import (
     ANSWER,
     MESSAGE_BYTES,
@@ -155,7 +155,7 @@ class DecoderPool:
     def _ask_once(
         self, content: bytes, kind: str, requester: Requester, *, is_new: bool = False
     ) -> Photo:
-        cost = time_limits.estimate_cost(content)
+        cost = turns.estimate_cost(content)
         with self._borrow_child(requester, is_large=cost.is_large, is_new=is_new) as (child, turn):
             return child.decode(
                 content,

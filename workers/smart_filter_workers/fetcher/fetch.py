@@ -21,8 +21,15 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.security.urls import WebUrl
-from smart_filter_workers.fetcher.guarded_backend import Deadline, Dial, GuardedBackend, dial
-from smart_filter_workers.fetcher.ssrf_guard import Resolve, SsrfGuard, resolve_host
+from smart_filter_workers.fetcher.ssrf_guard import (
+    Deadline,
+    Dial,
+    GuardedBackend,
+    Resolve,
+    SsrfGuard,
+    dial,
+    resolve_host,
+)
 
 _OK: Final = 200
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})

@@ -1,6 +1,5 @@
 """Decode bytes to upright sRGB pixels, and encode pixels to files; no other package does either."""
 
-from smart_filter_workers.images.archives import make_zip
 from smart_filter_workers.images.decoding import decode, decode_mask
 from smart_filter_workers.images.encoding import (
     FULL_CHROMA_QUALITY,
@@ -13,6 +12,7 @@ from smart_filter_workers.images.encoding import (
     encode_jpeg,
     encode_png,
     encode_webp,
+    make_zip,
 )
 from smart_filter_workers.images.fit_bytes import encode_to_fit
 from smart_filter_workers.images.resize import (

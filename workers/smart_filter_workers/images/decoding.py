@@ -17,8 +17,8 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_shared.security import isobmff, other_formats, tiff_header
 from smart_filter_shared.security.photo_header import ACCEPTED, MAX_PIXELS, MAX_SIDE_PX
-from smart_filter_workers.images import heif, jpeg, png_chunks
-from smart_filter_workers.images.metadata import exif, exif_filter
+from smart_filter_workers.images import heif, jpeg, png
+from smart_filter_workers.images.metadata import exif
 from smart_filter_workers.images.metadata.code_points import ColorDescription
 from smart_filter_workers.images.metadata.icc_profiles import flatten_to_srgb, to_srgb
 from smart_filter_workers.images.resize import apply_orientation
@@ -91,7 +91,7 @@ def decode(content: bytes) -> Photo:
             and len(content) > _MAX_RUN_LENGTH_BYTES
         ):
             raise ImageUnreadable("a compressed BMP of over 8 MB; save it as PNG")
-        decoded = _decode_with_pillow(png_chunks.drop_broken(content), *_SIMPLE_FORMATS)
+        decoded = _decode_with_pillow(png.drop_broken(content), *_SIMPLE_FORMATS)
     pixels, alpha, tags, xmp, format_ = decoded
     orientation = exif.read_orientation(tags, xmp)
     return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
@@ -120,9 +120,9 @@ def decode_mask(content: bytes) -> NDArray[np.uint8]:
 
     Raises ImageUnreadable.
     """
-    if not content.startswith(png_chunks.SIGNATURE):
+    if not content.startswith(png.SIGNATURE):
         raise ImageUnreadable("the mask is not a PNG")
-    png_chunks.count_pixel_bytes(content)
+    png.count_pixel_bytes(content)
     mask = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     if mask is None:
         raise ImageUnreadable("the mask is truncated or corrupt")
@@ -134,7 +134,7 @@ def _photo(
 ) -> Photo:
     tags = tags.removeprefix(exif.EXIF_PREFIX)
     # Longer EXIF than a JPEG can hold was not written by a camera.
-    short = tags if len(tags) <= exif_filter.MAX_BYTES else b""
+    short = tags if len(tags) <= exif.MAX_BYTES else b""
     upright = apply_orientation(pixels, orientation)
     if alpha is not None:
         alpha = apply_orientation(alpha, orientation)
@@ -148,23 +148,23 @@ def _decode_with_pillow(
 
     bits: of a sample; color: as the file's own numbers describe it. Those of PNG are read here.
     """
-    packed = png_chunks.count_pixel_bytes(content)
+    packed = png.count_pixel_bytes(content)
     try:
         with Image.open(io.BytesIO(content), formats=formats) as image:
             _check_size(*image.size)
-            png_chunks.refuse_bomb(packed, *image.size)
+            png.refuse_bomb(packed, *image.size)
             image.load()
-            tags = image.info.get("exif") or png_chunks.read_raw_profile(image.info)
+            tags = image.info.get("exif") or png.read_raw_profile(image.info)
             xmp = image.info.get("xmp") or b""
             if image.format == "TIFF":  # Pillow has turned it; its tags are those of EXIF
                 width, height = image.size
-                tags, xmp = exif_filter.filter_tags(content, width=width, height=height), b""
+                tags, xmp = exif.filter_tags(content, width=width, height=height), b""
             icc = image.info.get("icc_profile") or b""
             whole: Image.Image = image
             deep: NDArray[np.uint16] | None = None
             if image.format == "PNG":
-                icc, color = png_chunks.read_color(image, content)
-                bits, whole = png_chunks.read_bits(content), png_chunks.correct_mode(image, content)
+                icc, color = png.read_color(image, content)
+                bits, whole = png.read_bits(content), png.correct_mode(image, content)
             has_key = whole.mode == "RGB" and "transparency" in image.info
             in_numbers = color is not None and not color.is_srgb and (color.is_hdr or not icc)
             if bits > _PILLOW_BITS and whole.mode != "I;16" and (has_key or in_numbers):

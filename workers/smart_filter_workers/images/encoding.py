@@ -1,11 +1,15 @@
-"""Encode pixels to finished files, each marked as sRGB.
+"""Encode pixels to files, and files to one archive.
 
 Fast encoders are the default; `small` uses slower ones for fewer bytes.
+
+Source: ISO 16684-1 (XMP), 7; IPTC Photo Metadata Standard 2023.2, "Digital Source Type".
 """
 
 import io
 import struct
 import threading
+import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,8 +18,8 @@ import simplejpeg
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge
-from smart_filter_workers.images import png, webp
-from smart_filter_workers.images.metadata import exif, exif_filter
+from smart_filter_workers.images import png
+from smart_filter_workers.images.metadata import exif
 from smart_filter_workers.images.metadata.icc_profiles import srgb_profile
 from smart_filter_workers.results import EncodedFile, Matte8, Matte16, Srgb8
 
@@ -46,6 +50,36 @@ _DENSITY_AT, _PER_INCH = 13, 1
 _EXIF_SEGMENT, _ICC_SEGMENT = 0xE1, 0xE2
 _XMP_HEADER: Final = b"http://ns.adobe.com/xap/1.0/\0"  # ISO 16684-3, 1.1.3
 _ICC_HEADER: Final = b"ICC_PROFILE\0\1\1"  # ICC.1:2022, annex B.4: chunk 1 of 1
+
+# libwebp's methods, 0 to 6: half the time of Pillow's default for a tenth more bytes, same quality.
+_METHOD, _METHOD_SMALL = 0, 4
+# The first method that limits the space of block modes (half a megabyte in all, RFC 6386, 9.3): 24
+# megapixels with a camera's noise exceed it otherwise.
+_SAFE_METHOD: Final = 2
+# The small method takes 0.3 s a megapixel for 3 % fewer bytes than the safe one: not for pictures
+# above this.
+_LARGE_WEBP_PX: Final = 12_500_000
+# Pillow's message when there is no room.
+_NO_ROOM_ERROR: Final = "encoding error 6"
+_STEP: Final = 10
+
+# The earliest date of the zip format; the true date would change the bytes each time.
+_FIXED_DATE: Final = (1980, 1, 1, 0, 0, 0)
+_FILE_MODE: Final = 0o644 << 16
+
+# Source: IPTC NewsCodes, http://cv.iptc.org/newscodes/digitalsourcetype/ of 2024-10-23: a mix of
+# several elements, whether generative AI made one or not. The other composites claim more than is
+# known of a client's background: `compositeCapture` that all elements are captured,
+# `compositeSynthetic` that one is generated. `compositeWithTrainedAlgorithmicMedia` is for pictures
+# that a generative model edited; here no model draws pixels.
+COMPOSITE: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/composite"
+_PACKET: Final = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
+<Iptc4xmpExt:DigitalSourceType>{source_type}</Iptc4xmpExt:DigitalSourceType>
+</rdf:Description></rdf:RDF></x:xmpmeta>
+<?xpacket end="r"?>"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +118,7 @@ def _encode_format(pixels: Srgb8, manner: EncodingOptions) -> EncodedFile:
     quality, small, density = manner.quality, manner.small, manner.dots_per_inch
     # JPEG and PNG have fields of their own for the density.
     exif_density = density if manner.exif or manner.format in {"webp", "avif"} else None
-    tags = exif_filter.filter_tags(
-        manner.exif, width=width, height=height, dots_per_inch=exif_density
-    )
+    tags = exif.filter_tags(manner.exif, width=width, height=height, dots_per_inch=exif_density)
     match manner.format:
         case "avif":
             return encode_avif(pixels, quality=quality, small=small, tags=tags)
@@ -164,7 +196,7 @@ def encode_webp(
     Raises ImageTooLarge when a side is above what WebP can hold.
     """
     _check_sides(pixels, MAX_WEBP_SIDE_PX, "WebP")
-    content, quality = webp.encode(pixels, quality=quality, small=small, tags=tags, xmp=xmp)
+    content, quality = save_webp(pixels, quality=quality, small=small, tags=tags, xmp=xmp)
     height, width = pixels.shape[:2]
     return EncodedFile(content, "image/webp", width, height, "webp", quality=quality)
 
@@ -235,3 +267,62 @@ def _check_sides(pixels: Srgb8, longest_side: int, format_: str) -> None:
         raise ImageTooLarge(
             f"{width}×{height} pixels; {format_} holds {longest_side} a side at most, PNG more"
         )
+
+
+def save_webp(
+    pixels: Srgb8, *, quality: int, small: bool, tags: bytes, xmp: bytes = b""
+) -> tuple[bytes, int]:
+    """Return a WebP of (H, W, 3) or (H, W, 4) uint8, and its actual quality.
+
+    The quality is usually the requested one; if the format has no room for it, it is reduced until
+    there is.
+    """
+    picture = Image.fromarray(pixels)
+    large = pixels.shape[0] * pixels.shape[1] > _LARGE_WEBP_PX
+    cause: ValueError | None = None
+    for method, tried in _attempts(quality, small=small, large=large):
+        file = io.BytesIO()
+        try:
+            picture.save(
+                file,
+                "WEBP",
+                quality=tried,
+                method=method,
+                icc_profile=srgb_profile(),
+                exif=tags,
+                xmp=xmp,
+            )
+        except ValueError as error:
+            if _NO_ROOM_ERROR not in str(error):
+                raise
+            cause = error
+        else:
+            return file.getvalue(), tried
+    raise ValueError("there is no room even at the lowest quality") from cause
+
+
+def _attempts(quality: int, *, small: bool, large: bool) -> Iterator[tuple[int, int]]:
+    """Yield pairs of method and quality, best first."""
+    if small and not large:
+        yield _METHOD_SMALL, quality
+    elif not small:
+        yield _METHOD, quality
+    for tried in range(quality, 0, -_STEP):
+        yield _SAFE_METHOD, tried
+    yield _SAFE_METHOD, 1
+
+
+def make_zip(files: Mapping[str, bytes]) -> bytes:
+    """Return a zip of files by name, uncompressed, because pictures do not compress further."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as packed:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, _FIXED_DATE)
+            entry.external_attr = _FILE_MODE
+            packed.writestr(entry, content)
+    return buffer.getvalue()
+
+
+def make_packet(source_type: str) -> bytes:
+    """Return a packet with a digital source type, the URI of a term of the IPTC's vocabulary."""
+    return _PACKET.format(source_type=source_type).encode()

@@ -1,10 +1,14 @@
-"""A connection: one client's messages, and its frames one after another; only the newest waits."""
+"""A connection: one client's messages, and its frames one after another; only the newest waits.
+
+A slot for one frame: a newer frame replaces the one that waits.
+"""
 
 import asyncio
 import datetime as dt
 import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import Message
@@ -23,10 +27,8 @@ from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import FrameOutcome
 from smart_filter_workers.live import frames, messages
 from smart_filter_workers.live import pipeline as films
-from smart_filter_workers.live.backdrop import Backdrop
-from smart_filter_workers.live.latest_slot import LatestSlot, ReceivedFrame
 from smart_filter_workers.live.messages import AnotherToken, CloseCode, Hello
-from smart_filter_workers.live.pipeline import FramePipeline, RenderedFrame
+from smart_filter_workers.live.pipeline import Backdrop, FramePipeline, RenderedFrame
 from smart_filter_workers.live.session_registry import SessionRegistry
 from smart_filter_workers.live.shutter import Shutter, summarize_frame
 from smart_filter_workers.results import Srgb8
@@ -122,6 +124,20 @@ async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:
             offered = messages.SUBPROTOCOL in websocket["subprotocols"]
             await websocket.accept(messages.SUBPROTOCOL if offered else None)
         await websocket.close(code, short)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedFrame:
+    """A received frame.
+
+    number: the client's; content: the file; at: when it was received, in seconds of the event
+    loop's clock; filmed_at: in seconds of the recording's own clock, or `at`.
+    """
+
+    number: int
+    content: bytes
+    at: float
+    filmed_at: float
 
 
 class _Client:
@@ -289,3 +305,29 @@ class _Client:
 
 def _backdrop(asked: Background, picture: Srgb8 | None = None) -> Backdrop:
     return Backdrop(asked, seed=secrets.randbelow(_SEEDS), picture=picture)
+
+
+class LatestSlot:
+    """Holds at most one frame; for one event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: ReceivedFrame | None = None
+        self._is_there = asyncio.Event()
+        self.dropped = 0
+
+    def put(self, arrived: ReceivedFrame) -> bool:
+        """Store a frame; return whether it replaced one that was waiting."""
+        drops = self._waiting is not None
+        self.dropped += drops
+        self._waiting = arrived
+        self._is_there.set()
+        return drops
+
+    async def take(self) -> ReceivedFrame:
+        """Wait for a frame, and return the newest."""
+        await self._is_there.wait()
+        self._is_there.clear()
+        arrived, self._waiting = self._waiting, None
+        if arrived is None:
+            raise RuntimeError("a frame was announced, but the slot is empty")
+        return arrived

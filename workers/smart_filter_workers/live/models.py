@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.results import Face, Faces, Smiles
-from smart_filter_workers.live import refocus
+from smart_filter_workers.live import pipeline
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelCatalog
+from smart_filter_workers.networks.coverage.selfie import SelfieNetworks
 from smart_filter_workers.networks.faces import blazeface, centerface
 from smart_filter_workers.networks.faces.blazeface import BlazeFace
 from smart_filter_workers.networks.faces.centerface import CenterFace
-from smart_filter_workers.networks.mattes.selfie import SelfieNetworks
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.composite.models.base import Compositor
@@ -65,7 +65,7 @@ class LiveModels:
         previous frame, in pixels of `large`; missed people are searched for around them.
         """
         coverage = segment_in_two_passes(self.people, small)
-        for region in refocus.find_regions(coverage, faces, scale=large.shape[1] / small.shape[1]):
+        for region in pipeline.find_regions(coverage, faces, scale=large.shape[1] / small.shape[1]):
             part = coverage[region.small]
             seen = self.people(large[region.large])
             size = (part.shape[1], part.shape[0])

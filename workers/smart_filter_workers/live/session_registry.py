@@ -1,7 +1,11 @@
-"""The registry of connected clients, and what all connections of a process share."""
+"""The registry of connected clients, and what all connections of a process share.
+
+Counters of a live worker since its start, for the metrics endpoint.
+"""
 
 import asyncio
 import datetime as dt
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +16,18 @@ from typing import Final, ParamSpec, TypeVar
 from smart_filter_shared.errors import RateLimited, ServiceFull, Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live.tokens import TokenClaims, Tokens
+from smart_filter_shared.telemetry import exposition, metrics
+from smart_filter_shared.telemetry.exposition import Sample
 from smart_filter_workers.decoder.pool import Decoder
-from smart_filter_workers.live.metrics import LiveMetrics
 from smart_filter_workers.live.models import LiveModels
 
 _RETRY_AFTER_SECONDS: Final = 10.0
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
+
+# Upper bounds in seconds; frames come every 30 to 70 ms.
+_BUCKETS: Final = (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.16, 0.25, 0.5, 1.0, 2.5)
 
 
 class SessionRegistry:
@@ -138,3 +146,35 @@ class SessionRegistry:
     def close(self) -> None:
         """Wait for the threads to finish their current calls."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class LiveMetrics:
+    """The counters of one process; for one event loop."""
+
+    def __init__(self) -> None:
+        self.frames = dict.fromkeys(metrics.FrameOutcome, 0)
+        self._buckets = [0] * (len(_BUCKETS) + 1)
+        self._seconds = 0.0
+
+    def shown(self, seconds: float) -> None:
+        """Count an answered frame, and the seconds from its arrival to its answer."""
+        self.frames[metrics.FrameOutcome.SHOWN] += 1
+        self._buckets[bisect_left(_BUCKETS, seconds)] += 1
+        self._seconds += seconds
+
+    def text(self, *, connections: int) -> str:
+        """Return all counters in the Prometheus text format."""
+        below, samples = 0, []
+        for bound, count in zip((*_BUCKETS, "+Inf"), self._buckets, strict=True):
+            below += count
+            samples.append(Sample(below, (), "_bucket", str(bound)))
+        samples += [Sample(self._seconds, (), "_sum"), Sample(below, (), "_count")]
+        return exposition.render(
+            {
+                metrics.LIVE_CONNECTIONS: [Sample(connections)],
+                metrics.LIVE_FRAMES: [
+                    Sample(count, (outcome,)) for outcome, count in self.frames.items()
+                ],
+                metrics.LIVE_FRAME: samples,
+            }
+        )

@@ -34,8 +34,8 @@ from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.tenants import audit_log
 from smart_filter_shared.webhooks import outbox
-from smart_filter_workers.learning import manifests
-from smart_filter_workers.learning.example_collector import ExampleCollector
+from smart_filter_workers.learning import dataset_export
+from smart_filter_workers.learning.examples import ExampleCollector
 
 # Rows per transaction, which holds their locks for some milliseconds.
 _ROWS_PER_TRANSACTION = 200
@@ -140,7 +140,7 @@ class GarbageCollector:
         """Make examples of corrections, and update the manifests after deletions."""
         if self._collecting is not None:
             self._collecting.collect(most=_CORRECTIONS_PER_TURN)
-        manifests.write_stale(self._engine, self._store, most=_ROWS_PER_TRANSACTION)
+        dataset_export.write_stale(self._engine, self._store, most=_ROWS_PER_TRANSACTION)
 
     def remove_expired(self, *, rows: bool = True) -> int:
         """Mark what has expired and remove what is marked; return how many objects were removed.

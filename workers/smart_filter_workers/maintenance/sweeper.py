@@ -25,7 +25,7 @@ from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.tenants import quotas
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.stock.incoming_pictures import IncomingPictures
+from smart_filter_workers.stock.ingest import IncomingPictures
 from smart_filter_workers.system import process_identity
 
 # Pages of ended jobs that one sweep settles.

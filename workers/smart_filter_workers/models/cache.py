@@ -13,7 +13,7 @@ from smart_filter_shared.errors import ModelNotLoaded, SetupFailed, TryAgain
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.models.catalog import ModelCatalog, ModelFile
-from smart_filter_workers.system.memory import MemoryLimit
+from smart_filter_workers.system.resources import MemoryLimit
 from smart_filter_workers.weights import files
 from smart_filter_workers.weights.trained_weights import TrainedWeights
 

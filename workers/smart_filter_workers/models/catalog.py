@@ -28,7 +28,7 @@ from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
-from smart_filter_workers.system.gpu import GPU
+from smart_filter_workers.system.resources import GPU
 from smart_filter_workers.weights import allowlist, files, packaged
 
 # Default for the license, or the terms, of an admitted file. Source: SPDX 2.3, section 7.

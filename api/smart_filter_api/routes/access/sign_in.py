@@ -12,7 +12,7 @@ from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.csrf import Cookie
 from smart_filter_api.auth.oidc import Person, SignInFailed
 from smart_filter_api.auth.sessions import NewSession
-from smart_filter_api.http.operators import is_from_operator
+from smart_filter_api.http.request_checks import is_from_operator
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR

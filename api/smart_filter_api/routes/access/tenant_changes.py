@@ -6,14 +6,15 @@ from typing import Final
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.presenters.fields import render_as
-from smart_filter_api.schemas.defaults import TenantChange
+from smart_filter_api.http.documents import render_as
+from smart_filter_api.schemas.tenants import TenantChange
 from smart_filter_api.submission import recipe_layers
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.errors import InsufficientScope
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.security.outbound_rules import OutboundRules
-from smart_filter_shared.tenants import settings
+from smart_filter_shared.tenants import audit_log, settings
+from smart_filter_shared.tenants.audit_log import Actor, AuditEvent
 from smart_filter_shared.tenants.settings import TenantOverrides
 from smart_filter_wire.tenants import TenantSettings
 
@@ -48,11 +49,13 @@ def apply_change(
     *,
     pools: tuple[str, ...],
     outbound: OutboundRules | None,
+    actor: Actor,
 ) -> TenantOverrides:
     """Change a tenant's overrides in this transaction and return the new ones.
 
     pools: capabilities that are declared to have workers.
     outbound: refuses backgrounds at URLs that can never be fetched; None: a worker decides.
+    actor: whose line the log gets.
     Raises InvalidRecipe or a subclass for an invalid default recipe.
     """
     before = settings.lock_overrides(connection, tenant)
@@ -82,6 +85,7 @@ def apply_change(
             with_emotions=overrides.emotions is not False,
         )
     settings.write_overrides(connection, tenant, overrides)
+    audit_log.record(connection, actor, AuditEvent.TENANT_CHANGED, tenant, tenant=tenant)
     return overrides
 
 

@@ -8,14 +8,12 @@ from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.access import tenant_changes
-from smart_filter_api.schemas.defaults import TenantChange
-from smart_filter_api.services.callers import Administrator
+from smart_filter_api.schemas.tenants import TenantChange
+from smart_filter_api.services.callers import Administrator, RecentAdministrator
 from smart_filter_api.services.container import OpenServices
-from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.tenants import settings
-from smart_filter_shared.tenants.audit_log import AuditEvent
 from smart_filter_shared.tenants.settings import TenantOverrides
 from smart_filter_wire.tenants import TenantSettings
 
@@ -60,20 +58,14 @@ async def update_tenant(
     payload = json_document.parse_document(TenantChange, await json_document.read_body(request))
     tenant_changes.refuse_unauthorized(caller, payload, services.retention)
 
-    def write(connection: Connection) -> TenantOverrides:
-        changed = tenant_changes.apply_change(
-            connection,
-            name,
-            payload,
-            pools=services.settings.engine.pools,
-            outbound=services.outbound,
-        )
-        security_log.record(
-            connection, request, caller, AuditEvent.TENANT_CHANGED, name, tenant=name
-        )
-        return changed
-
-    overrides = await services.database.transact(write)
+    overrides = await services.database.transact(
+        tenant_changes.apply_change,
+        name,
+        payload,
+        pools=services.settings.engine.pools,
+        outbound=services.outbound,
+        actor=security_log.actor_of(request, caller),
+    )
     services.caches.callers.forget_all()
     return tenant_changes.render_tenant(name, overrides)
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from smart_filter_api.http.operators import OperatorsRoute
+from smart_filter_api.http.request_checks import OperatorsRoute
 from smart_filter_api.problems import problem
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.services.container import OpenServices, Services

@@ -7,8 +7,8 @@ import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
-from smart_filter_api.http.latency import LatencyHistogram
-from smart_filter_api.http.operators import OperatorsRoute
+from smart_filter_api.http.middleware import LatencyHistogram
+from smart_filter_api.http.request_checks import OperatorsRoute
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.errors import DatabaseUnavailable

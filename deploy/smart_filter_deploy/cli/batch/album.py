@@ -1,24 +1,25 @@
 """Submits the photos of a folder as one album, whose best are composed."""
 
+import contextlib
 import dataclasses
 import hashlib
 import re
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from smart_filter_client import Batch, Client, Item, Upload
 from smart_filter_client.errors import Gone, NotFound, Refused
 from smart_filter_client.operations.photos import LARGE_BYTES
-from smart_filter_deploy.cli.batch.journal import FAILED, SENT, Journal, JournalEntry
-from smart_filter_deploy.cli.batch.retry import RetryingClient
+from smart_filter_deploy.cli.batch.journal import Journal, JournalEntry
+from smart_filter_deploy.cli.batch.report import Row, failed_row, known_row
+from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
 from smart_filter_deploy.cli.batch.watch import FoundPhoto
-from smart_filter_deploy.cli.batch.worker import PhotoWorker, read_photo
+from smart_filter_deploy.cli.batch.worker import PhotoFailed, PhotoWorker, new_entry, read_photo
 from smart_filter_deploy.cli.server.connection import is_about_usage, to_command_error
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest, refusal_failure
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
-from smart_filter_deploy.cli.terminal.outputs import Failure
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
+from smart_filter_deploy.cli.terminal.signals import StopFlag
 
 # The servers' limit (docs/api/batches.md).
 MAX_PHOTOS = 1000
@@ -30,34 +31,24 @@ def find_album(journal: Journal, photos: Sequence[FoundPhoto], recipe: str) -> s
 
     recipe: digest of the recipe.
     """
-    entries = [journal.entry(photo.name) for photo in photos]
-    albums = {entry.album if entry is not None else "" for entry in entries}
-    if len(albums) != 1 or not (album := albums.pop()):
+    albums = set()
+    for photo in photos:
+        entry = journal.entry(photo.name)
+        is_same = entry is not None and (entry.recipe, entry.version) == (recipe, photo.version)
+        albums.add(entry.album if entry is not None and is_same else "")
+    album = albums.pop() if len(albums) == 1 else ""
+    members = {entry.photo for entry in journal.entries() if entry.album == album}
+    return album if album and members - {TAKE} == {photo.name for photo in photos} else None
+
+
+def read_album(patience: RetryingClient, album: str | None) -> Batch | None:
+    """Return an album as it is now; None when the server does not have it."""
+    if album is None:
         return None
-    is_same = all(
-        entry is not None
-        and entry.recipe == recipe
-        and (entry.bytes, entry.modified_ns) == photo.version
-        for entry, photo in zip(entries, photos, strict=True)
-    )
-    members = sum(entry.album == album for entry in journal.entries() if entry.photo != TAKE)
-    return album if is_same and members == len(photos) else None
-
-
-def has_take(journal: Journal, album: str) -> bool:
-    """Return whether the take of an album is done, and its picture still there."""
-    entry = journal.entry(TAKE)
-    is_done = entry is not None and entry.album == album and entry.is_final
-    return is_done and entry is not None and journal.has_pictures(entry)
-
-
-def is_known(patience: RetryingClient, album: str) -> bool:
-    """Return whether the server has an album."""
     try:
-        patience.ask(lambda client: client.batch(album))
+        return patience.ask(lambda client: client.batch(album))
     except (Gone, NotFound):
-        return False
-    return True
+        return None
 
 
 def submit_album(
@@ -67,93 +58,91 @@ def submit_album(
     wanted: PhotoRequest,
     *,
     recipe: str,
-    is_stopped: Callable[[], bool],
+    stop: StopFlag,
     tell: Callable[[str, str], None],
-) -> None:
-    """Submit photos together, and record the job of each.
+) -> Batch | None:
+    """Submit photos together, and note the job of each; None when none can be read.
 
     recipe: digest of the recipe.  tell: as in `PhotoWorker`.
     Raises StoppedWhileAway, and CommandError when there are too many photos.
     """
     if len(photos) > MAX_PHOTOS:
         raise CommandError(
-            f"an album has at most {MAX_PHOTOS} photos, and this folder {len(photos)}: split it",
-            WRONG_USAGE,
+            f"an album has at most {MAX_PHOTOS} photos, and this folder {len(photos)}: split it"
         )
     is_large = sum(photo.version[0] for photo in photos) > LARGE_BYTES
-    entries: list[tuple[JournalEntry, Failure | None]] = []
+    entries: list[JournalEntry] = []
     items: list[Item] = []
     for photo in photos:
-        if is_stopped():
-            return
+        if stop.requested:
+            raise StoppedWhileAway
         tell(photo.name, "sending")
-        content, failure = read_photo(photo)
-        sent: Upload | bytes = content
-        if is_large and failure is None:
-            sent, failure = _upload(patience, content)
-        size, modified_ns = photo.version
-        entry = JournalEntry(
-            photo=photo.name,
-            place=journal.place(photo.name),
-            bytes=size,
-            modified_ns=modified_ns,
-            digest=hashlib.sha256(content).hexdigest(),
-            recipe=recipe,
-        )
-        entries.append((entry, failure))
-        if failure is None:
+        entry = new_entry(journal, photo, recipe)
+        with contextlib.suppress(PhotoFailed):  # its outcome will say why
+            content = read_photo(photo)
+            sent = _upload(patience, content) if is_large else content
+            entry = dataclasses.replace(entry, digest=hashlib.sha256(content).hexdigest())
             items.append(Item(sent, photo_name=photo.path.name))
-    batch = _submit(patience, items, wanted) if items else None
-    given = iter(batch.items if batch is not None else ())
-    for entry, unreadable in entries:
-        item = next(given) if unreadable is None else None
-        failure = unreadable if item is None else item.error
-        is_sent = item is not None and item.job_id is not None
-        journal.note(
-            dataclasses.replace(
-                entry,
-                album="" if batch is None else batch.id,
-                job_id=None if item is None else item.job_id,
-                state=SENT if is_sent else FAILED,
-                code=None if is_sent or failure is None else failure.code,
-                error=None if is_sent or failure is None else failure.detail or failure.title,
-            )
-        )
+        entries.append(entry)
+    if not items:
+        return None
+    # One key for all tries, so that an answer that was lost makes no second album.
+    key = f"album-{secrets.token_hex(20)}"
+
+    def submit(client: Client) -> Batch:
+        return client.submit_batch(items, wanted.recipe, best=wanted.best, idempotency_key=key)
+
+    try:
+        batch = patience.ask(submit)
+    except Refused as error:
+        raise to_command_error(error) from error
+    given = iter(batch.items)
+    for entry in entries:
+        job_id = next(given).job_id if entry.digest else None
+        journal.note(dataclasses.replace(entry, album=batch.id, job_id=job_id))
+    return batch
+
+
+def list_refused(journal: Journal, batch: Batch) -> dict[str, Row]:
+    """Return the rows of an album's photos that the server has refused, by name."""
+    # In the order of their names, as they were sent.
+    errors = (item.error for item in batch.items if item.job_id is None)
+    return {
+        entry.photo: failed_row(entry.photo, error)
+        for entry in journal.entries()
+        if entry.album == batch.id and entry.digest and entry.job_id is None
+        if (error := next(errors, None)) is not None
+    }
 
 
 def fetch_take(
-    patience: RetryingClient,
-    journal: Journal,
-    worker: PhotoWorker,
-    wanted: PhotoRequest,
-    album: str,
-) -> JournalEntry | None:
-    """Wait for an album's take and write its picture; return its entry, None without a take.
+    patience: RetryingClient, journal: Journal, worker: PhotoWorker, album: str
+) -> Row | None:
+    """Wait for an album's take and write its picture; return its row, None without a take.
 
     Its name in the journal is TAKE, which no photo has, because it has no extension.
     Raises StoppedWhileAway, and CommandError as `PhotoWorker.take` does.
     """
-    started = time.monotonic()
-    take = patience.ask(lambda client: client.batch(album)).take
-    if take is None:
-        return None
-    entry = JournalEntry(
-        photo=TAKE,
-        place=journal.place(TAKE),
-        bytes=0,
-        modified_ns=0,
-        digest="",
-        recipe=worker.recipe,
-        job_id=take.job_id,
-        state=SENT,
-        album=album,
-    )
-    journal.note(entry)
-    ended = worker.finish(entry, b"", wanted, started=started)
-    reasons = _describe_take(patience.ask(lambda client: client.batch(album)), journal)
-    ended = dataclasses.replace(ended, reasons=reasons)
-    journal.note(ended)
-    return ended
+    batch = read_album(patience, album)
+    entry = journal.entry(TAKE)
+    if batch is None or batch.take is None:
+        return None if entry is None else known_row(entry, journal.folder)
+    if entry is None or entry.job_id != batch.take.job_id:
+        entry = journal.note(
+            JournalEntry(
+                photo=TAKE,
+                place=journal.place(TAKE),
+                bytes=0,
+                modified_ns=0,
+                digest="",
+                recipe=worker.recipe,
+                job_id=batch.take.job_id,
+                album=album,
+            )
+        )
+    row = worker.finish(entry)
+    ended = read_album(patience, album) or batch
+    return dataclasses.replace(row, reasons=_describe_take(ended, journal))
 
 
 def _describe_take(batch: Batch, journal: Journal) -> tuple[str, ...]:
@@ -176,26 +165,11 @@ def _describe_take(batch: Batch, journal: Journal) -> tuple[str, ...]:
     return (f"It is based on {photos[take.base]}.", *swaps, *others)
 
 
-def _submit(patience: RetryingClient, items: Sequence[Item], wanted: PhotoRequest) -> Batch:
-    # One key for all tries, so that an answer that was lost makes no second album.
-    key = f"album-{secrets.token_hex(20)}"
-
-    def submit(client: Client) -> Batch:
-        return client.submit_batch(items, wanted.recipe, best=wanted.best, idempotency_key=key)
-
+def _upload(patience: RetryingClient, content: bytes) -> Upload:
+    """Return the upload of a photo.  Raises PhotoFailed."""
     try:
-        return patience.ask(submit)
-    except Refused as error:
-        raise to_command_error(error) from error
-
-
-def _upload(
-    patience: RetryingClient, content: bytes
-) -> tuple[Upload, None] | tuple[bytes, Failure]:
-    """Return the upload of a photo, or why it was refused."""
-    try:
-        return patience.ask(lambda client: client.upload(content)), None
+        return patience.ask(lambda client: client.upload(content))
     except Refused as error:
         if is_about_usage(error):
             raise to_command_error(error) from error
-        return b"", refusal_failure(error)
+        raise PhotoFailed(refusal_failure(error)) from error

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from smart_filter_client.errors import Refused
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest, read_strokes
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 
 MASK, STROKES = ".png", ".json"
 _FIELDS = ("/mask_file", "/strokes")
@@ -23,8 +23,7 @@ def count_drawings(folder: Path, photos: Sequence[str]) -> str:
         name = PurePosixPath(photos[0])
         raise CommandError(
             f"{folder} has no mask and no strokes for any photo: those of {name} are"
-            f" {name.with_suffix(MASK)} or {name.with_suffix(STROKES)} there",
-            WRONG_USAGE,
+            f" {name.with_suffix(MASK)} or {name.with_suffix(STROKES)} there"
         )
     return f"{drawn} of {len(photos)} photos have a mask or strokes in {folder}"
 
@@ -39,10 +38,15 @@ def add_drawings(wanted: PhotoRequest, photo: str, recipe: str) -> tuple[PhotoRe
     mask, strokes = files.get(MASK), files.get(STROKES)
     drawn = () if strokes is None else read_strokes(strokes)
     for suffix, path in files.items():
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        recipe = hashlib.sha256(f"{recipe} {suffix} {content}".encode()).hexdigest()
+        text = f"{recipe} {suffix} {digest_file(path)}"
+        recipe = hashlib.sha256(text.encode()).hexdigest()
     return dataclasses.replace(wanted, mask_file=mask, strokes=drawn), recipe
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal.  Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_about_drawing(error: Refused) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from smart_filter_deploy.cli.batch.watch import FoundPhoto
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 
 DONE, FAILED = "done", "failed"
 
@@ -33,8 +33,7 @@ class HotFolder:
             except OSError as error:
                 raise CommandError(
                     f"cannot create {folder} ({error.strerror}): --watch moves photos there, so let"
-                    " this user write in the watched folder",
-                    WRONG_USAGE,
+                    " this user write in the watched folder"
                 ) from error
 
     def put_away(self, photo: FoundPhoto, *, succeeded: bool) -> str | None:
@@ -75,7 +74,6 @@ class HotFolder:
         except OSError as error:
             raise CommandError(
                 f"cannot move {photo.path} to {target} ({error.strerror}): correct this and start"
-                " --watch again; it continues where it stopped",
-                WRONG_USAGE,
+                " --watch again; it continues where it stopped"
             ) from error
         return target.relative_to(self._root).as_posix()

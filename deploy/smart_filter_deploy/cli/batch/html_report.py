@@ -4,14 +4,15 @@ import base64
 import functools
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Final
 
 from PIL import Image, ImageOps
 
-from smart_filter_deploy.cli.batch.journal import SUCCEEDED, JournalEntry
+from smart_filter_deploy.cli.batch.report import Row
+from smart_filter_deploy.cli.terminal.report import describe_people
 
 _SIDE_PX: Final = 240
 _QUALITY: Final = 75
@@ -46,43 +47,38 @@ p {{ margin: .2rem 0; color: #55555c }}
 """
 
 
-def render_page(entries: Sequence[JournalEntry], *, photos: Path, output: Path) -> str:
-    """Return a page that needs no other file.
-
-    photos: the folder of the batch.  output: the folder of its pictures.
-    """
-    ranked = sorted(entries, key=lambda entry: (entry.rank is None, entry.rank or 0, entry.photo))
-    done = sum(entry.state == SUCCEEDED for entry in entries)
+def render_page(rows: Sequence[Row], photo_paths: Mapping[str, Path], *, title: str) -> str:
+    """Return a page that needs no other file; photo_paths, title: as in `report.write`."""
+    ranked = sorted(rows, key=lambda row: (row.rank is None, row.rank or 0, row.file))
+    done = sum(row.succeeded for row in rows)
     return _PAGE.format(
-        title=f"Photos of {_text(photos.resolve().name)}",
-        summary=f"{done} of {len(entries)} photos done",
-        photos="\n".join(_render_photo(entry, photos, output) for entry in ranked),
+        title=f"Photos of {_text(title)}",
+        summary=f"{done} of {len(rows)} photos done",
+        photos="\n".join(_render_photo(row, photo_paths.get(row.file)) for row in ranked),
     )
 
 
-def _render_photo(entry: JournalEntry, photos: Path, output: Path) -> str:
-    picture = entry.outputs.get("image") or next(iter(entry.outputs.values()), None)
-    pictures = _render_picture(photos / (entry.moved or entry.photo), "photo")
-    if picture is not None:
-        pictures += _render_picture(output / picture, "picture")
-    rank = "" if entry.rank is None else f"{entry.rank}. "
-    lines = "".join(f"<p>{_text(line)}</p>" for line in _describe(entry))
-    state = "" if entry.state == SUCCEEDED else " class=failed"
+def _render_photo(row: Row, photo: Path | None) -> str:
+    pictures = "" if photo is None else _render_picture(photo, "photo")
+    if row.output is not None:
+        pictures += _render_picture(Path(row.output), "picture")
+    rank = "" if row.rank is None else f"{row.rank}. "
+    lines = "".join(f"<p>{_text(line)}</p>" for line in _describe(row))
+    state = "" if row.succeeded else " class=failed"
     return (
         f"<li{state}><div class=pictures>{pictures}</div>"
-        f"<h2>{rank}{_text(entry.photo)}</h2>{lines}</li>"
+        f"<h2>{rank}{_text(row.file)}</h2>{lines}</li>"
     )
 
 
-def _describe(entry: JournalEntry) -> list[str]:
-    if entry.state != SUCCEEDED:
-        return [entry.error or entry.state]
-    facts = []
-    if entry.people is not None:
-        facts.append("1 person" if entry.people == 1 else f"{entry.people} people")
-    if entry.rating is not None:
-        facts.append(f"rated {entry.rating:.2f}")
-    return [line for line in (", ".join(facts), *entry.reasons, *entry.outputs.values()) if line]
+def _describe(row: Row) -> list[str]:
+    if not row.succeeded:
+        return [row.state if row.error is None else row.error["detail"]]
+    facts = [] if row.people is None else [describe_people(row.people)]
+    if row.rating is not None:
+        facts.append(f"rated {row.rating:.2f}")
+    picture = "" if row.output is None else Path(row.output).name
+    return [line for line in (", ".join(facts), *row.reasons, picture) if line]
 
 
 def _render_picture(path: Path, called: str) -> str:

@@ -1,12 +1,11 @@
-"""Journal of a batch: the state of each photo, in the output folder, to resume from.
+"""Journal of a batch: the job of each photo, in the output folder, to resume from.
 
-One line of JSON for every step of a photo; the last line of a photo is valid. Lines are only
-appended, so a killed process leaves at worst an incomplete last line.
+The last line of a photo is valid. Lines are only appended, so a killed process leaves at worst an
+incomplete last line.
 """
 
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 import threading
@@ -19,14 +18,13 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, TypeAdapter
 
 from smart_filter_deploy.cli.batch.watch import FoundPhoto
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.outputs import output_stem
 from smart_filter_shared import documents
 
 FILE_NAME = ".smart-filter-batch.jsonl"
-# Of an entry, which has a smile per face; a longer line was not written by this program.
+# A longer line was not written by this program.
 _MAX_LINE_BYTES = 1_000_000
-WAITING, SENT, SUCCEEDED, FAILED = "waiting", "sent", "succeeded", "failed"
 
 
 def _refuse_outside(path: str) -> str:
@@ -42,21 +40,18 @@ _PathBelow = Annotated[str, AfterValidator(_refuse_outside)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
-    """The recorded state of one photo.
+    """The job of one photo, and its files; the service knows everything else.
 
     photo: its name below the folder.  place: path of its pictures, below the output folder and
         without the suffix that `OutputPaths` adds; unique per photo.
-    bytes, modified_ns, digest: of the file as read; SHA-256 in hexadecimal.
-    number: its `{n}` in names of files, from 1; 0 until it has one.
-    copy: from 2 on, what the names of its files end in, because others have the first names.
+    bytes, modified_ns, digest: of the file as sent; SHA-256 in hexadecimal, "" of one that is
+        not read.
     recipe: digest of the recipe, saved ones included.
-    again: "" for the first try, random for each retry.
-    state: waiting, sent, or the final state of its job.  outputs: files below the output folder,
-        by name.
-    smile: one level per face.  seconds: from reading the photo to the written picture.
-    code, error: why there is no picture.
+    number: its `{n}` in names of files, from 1; 0 for a take.
+    copy: from 2 on, what the names of its files end in, because others have the first names.
+    job_id: None for a photo of an album that has no job.  album: its id; "" without.
+    outputs: files below the output folder, by name.  is_done: whether all are written.
     moved: where `--watch` has put the photo, below the folder; "" before.
-    album: the id of its album; "" without.  rank, reasons: in it: 1 is the best, and why.
     """
 
     photo: _PathBelow
@@ -65,38 +60,18 @@ class JournalEntry:
     modified_ns: int
     digest: str
     recipe: str
-    again: str = ""
     number: int = 0
     copy: int = 1
     job_id: str | None = None
-    state: str = WAITING
-    people: int | None = None
-    faces: int | None = None
-    smile: tuple[str, ...] = ()
-    rating: float | None = None
-    printability: str | None = None
-    seconds: float | None = None
-    outputs: Mapping[str, _PathBelow] = field(default_factory=dict)
-    code: str | None = None
-    error: str | None = None
-    moved: _PathBelow | Literal[""] = ""
     album: str = ""
-    rank: int | None = None
-    reasons: tuple[str, ...] = ()
+    outputs: Mapping[str, _PathBelow] = field(default_factory=dict)
+    is_done: bool = False
+    moved: _PathBelow | Literal[""] = ""
 
     @property
-    def key(self) -> str:
-        """The Idempotency-Key: a photo and a recipe are one job however often they are sent.
-
-        So is the photo's name, which names of files may hold.
-        """
-        text = f"{self.digest} {self.recipe} {self.again} {PurePosixPath(self.photo).name!r}"
-        return f"batch-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether no work is left for the photo."""
-        return self.state not in {WAITING, SENT}
+    def version(self) -> tuple[int, int]:
+        """Size and modification time of the file, as `FoundPhoto` has them."""
+        return self.bytes, self.modified_ns
 
 
 _ENTRY: Final = TypeAdapter(JournalEntry)
@@ -109,7 +84,7 @@ class Journal:
         self.folder: Final = folder
         self._file = file
         self._entries = entries
-        self._places = {entry.place for entry in entries.values()}
+        self._places = {entry.place: entry.photo for entry in entries.values()}
         self._numbers = {entry.photo: entry.number for entry in entries.values() if entry.number}
         self._owners = {
             path: entry.photo for entry in entries.values() for path in entry.outputs.values()
@@ -128,14 +103,12 @@ class Journal:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise CommandError(
-                f"cannot write {path} ({error.strerror}); choose another folder with -o",
-                WRONG_USAGE,
+                f"cannot write {path} ({error.strerror}); choose another folder with -o"
             ) from error
         try:
             if not _lock(file):
                 raise CommandError(
-                    f"another batch writes into {folder}; choose another folder with -o",
-                    WRONG_USAGE,
+                    f"another batch writes into {folder}; choose another folder with -o"
                 )
             length = os.fstat(file).st_size
             if length and os.pread(file, 1, length - 1) != b"\n":
@@ -150,11 +123,11 @@ class Journal:
             os.close(file)
 
     def entry(self, photo: str) -> JournalEntry | None:
-        """Return the state of a photo, or None."""
+        """Return the entry of a photo, or None."""
         return self._entries.get(photo)
 
     def entries(self) -> list[JournalEntry]:
-        """Return the states of all photos, ordered by name."""
+        """Return the entries of all photos, ordered by name."""
         with self._lock:
             return sorted(self._entries.values(), key=lambda entry: entry.photo)
 
@@ -163,24 +136,26 @@ class Journal:
         entry = self.entry(photo.name)
         return (
             entry is not None
-            and entry.recipe == recipe
-            and entry.is_final
-            and (entry.bytes, entry.modified_ns) == photo.version
-            and (entry.state != SUCCEEDED or self.has_pictures(entry))
+            and (entry.recipe, entry.version) == (recipe, photo.version)
+            and self.has_pictures(entry)
         )
 
     def has_pictures(self, entry: JournalEntry) -> bool:
-        """Return whether all outputs of a photo still exist in the folder."""
-        return all((self.folder / path).is_file() for path in entry.outputs.values())
+        """Return whether all outputs of a photo were written and still exist in the folder."""
+        return entry.is_done and all(
+            (self.folder / path).is_file() for path in entry.outputs.values()
+        )
 
-    def note(self, entry: JournalEntry) -> None:
-        """Append the state of a photo.  Raises OSError."""
+    def note(self, entry: JournalEntry) -> JournalEntry:
+        """Append the entry of a photo if it is new; return it.  Raises OSError."""
         line = json.dumps(dataclasses.asdict(entry)) + "\n"
         with self._lock:
-            # One write per line, and no fsync: after a power loss the last lines may be missing,
-            # and their photos are processed again under the same Idempotency-Key.
-            os.write(self._file, line.encode())
-            self._entries[entry.photo] = entry
+            if entry != self._entries.get(entry.photo):
+                # One write per line, and no fsync: after a power loss the last lines may be
+                # missing, and their photos are sent again under the same Idempotency-Key.
+                os.write(self._file, line.encode())
+                self._entries[entry.photo] = entry
+        return entry
 
     def number(self, photo: str) -> int:
         """Return the number of a photo; a new photo gets the next one."""
@@ -217,14 +192,13 @@ class Journal:
         if entry is not None:
             return entry.place
         path = PurePosixPath(photo)
+        stem, number = output_stem(path), 1
         with self._lock:
-            stem, number = output_stem(path), 1
-            place = path.with_name(stem)
-            while str(place) in self._places:
+            place = str(path.with_name(stem))
+            while self._places.setdefault(place, photo) != photo:
                 number += 1
-                place = path.with_name(f"{stem}-{number}")
-            self._places.add(str(place))
-        return str(place)
+                place = str(path.with_name(f"{stem}-{number}"))
+        return place
 
 
 def _lock(file: int) -> bool:

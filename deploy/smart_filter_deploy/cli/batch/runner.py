@@ -17,9 +17,10 @@ from smart_filter_client import Client, Recipe, Upload
 from smart_filter_client.errors import InvalidRequest, TryLater
 from smart_filter_deploy.cli.batch import album, drawings
 from smart_filter_deploy.cli.batch import report as batch_report
-from smart_filter_deploy.cli.batch.dashboard import Dashboard, album_lines, summary_line
+from smart_filter_deploy.cli.batch.dashboard import Dashboard, album_lines
 from smart_filter_deploy.cli.batch.hot_folder import HotFolder
-from smart_filter_deploy.cli.batch.journal import SUCCEEDED, Journal, JournalEntry
+from smart_filter_deploy.cli.batch.journal import Journal
+from smart_filter_deploy.cli.batch.report import Row
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
 from smart_filter_deploy.cli.batch.watch import PHOTO_FORMATS, FoundPhoto, WatchedFolder
 from smart_filter_deploy.cli.batch.worker import PhotoWorker, recipe_digest
@@ -35,7 +36,6 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
     INTERRUPTED,
     PHOTO_FAILED,
-    WRONG_USAGE,
     CommandError,
     print_error,
 )
@@ -48,7 +48,6 @@ from smart_filter_wire.catalog import SavedRecipe
 _MAX_CONCURRENT = 8
 _SCAN_SECONDS = 1.0
 _TICK_SECONDS = 0.1
-_MAX_LISTED_FAILURES = 20
 # Version of a photo that was moved away; no file has it.
 _MOVED = (-1, 0)
 
@@ -86,15 +85,18 @@ class BatchRunner:
         self._watch = hot_folder is not None
         self._retry_failed = retry_failed
         self._report_file = report_file
+        self._lists_jobs = report_file is not None or wanted.best is not None
         self._as_json = as_json
         self._stop = StopFlag()
         self._look = photos.look()
         self._seen: dict[str, tuple[int, int]] = {}
         self._before = 0
         self._due: deque[FoundPhoto] = deque()
-        self._under_way: dict[Future[JournalEntry], FoundPhoto] = {}
-        self._needs_album = self._retries_album = self._needs_take = False
-        self._reported: set[str] = set()
+        self._under_way: dict[Future[Row], FoundPhoto] = {}
+        self._needs_take = wanted.best == album.TAKE and bool(self._look.names)
+        # Of the photos that ended in this run, and of others that a report or an album lists.
+        self._rows: dict[str, Row] = {}
+        self._others: dict[str, Row] = {}
 
     def do(self) -> int:
         """Run the batch; return the exit status.  Raises CommandError."""
@@ -115,20 +117,14 @@ class BatchRunner:
             told = drawings.count_drawings(self._wanted.drawings, self._look.names)
             self._console.print(told, soft_wrap=True, markup=False)
         self._queue_due()
-        is_empty = not (self._look.photos or self._look.unfinished)
-        is_album = self._wanted.best is not None and not is_empty
-        self._retries_album = any(map(self._should_retry, self._look.photos))
-        self._needs_album = is_album and (self._retries_album or self._find_album() is None)
-        is_take = is_album and self._wanted.best == album.TAKE
-        self._needs_take = is_take and (self._needs_album or not self._has_take())
-        # A finished batch needs no server; do not start one.
-        if self._watch or self._is_unfinished():
+        # A finished batch needs no server, unless its jobs are listed; do not start one.
+        if self._watch or self._is_unfinished() or (self._lists_jobs and self._journal.entries()):
             with open_server(self._console) as server:
                 self._put_through(server)
         self._write_report()
-        failed = self._failed()
+        failed = [row for row in self._rows.values() if not row.succeeded]
         if not self._as_json:
-            self._print_summary(failed, time.monotonic() - started)
+            self._print_summary(len(failed), time.monotonic() - started)
         if self._stop.at_once or (self._stop.requested and not self._watch):
             return INTERRUPTED if self._is_unfinished() else ALL_SUCCEEDED
         return PHOTO_FAILED if failed else ALL_SUCCEEDED
@@ -142,7 +138,7 @@ class BatchRunner:
             if self._hot_folder is not None and self._has_ended(photo, self._hot_folder):
                 continue
             self._seen[photo.name] = photo.version
-            if self._is_done(photo) and not self._should_retry(photo):
+            if self._is_done(photo):
                 self._before += 1
             else:
                 self._journal.number(photo.name)  # in the order of their names
@@ -161,98 +157,73 @@ class BatchRunner:
         Cameras reuse names: another photo of a name must not replace the first one's picture.
         """
         entry = self._journal.entry(photo.name)
-        if entry is None or not entry.is_final:
+        if entry is None or not entry.is_done:
             return False
-        if (entry.bytes, entry.modified_ns) != photo.version:
+        if entry.version != photo.version:
             hot_folder.set_apart(photo, lambda name: self._journal.entry(name) is not None)
             return True
-        if self._should_retry(photo) or not self._journal.is_done(photo, self._recipe):
+        if not self._journal.is_done(photo, self._recipe):
             return False
         # An earlier run ended before it moved the photo, or someone has put it back.
-        self._put_away(photo, entry)
+        self._put_away(photo, succeeded=True)
         return True
 
-    def _put_away(self, photo: FoundPhoto, entry: JournalEntry) -> None:
+    def _put_away(self, photo: FoundPhoto, *, succeeded: bool) -> None:
         if self._hot_folder is None:
             return
-        moved = self._hot_folder.put_away(photo, succeeded=entry.state == SUCCEEDED)
+        moved = self._hot_folder.put_away(photo, succeeded=succeeded)
         if moved is not None:
-            self._journal.note(dataclasses.replace(entry, moved=moved))
             self._seen[photo.name] = _MOVED
+            entry = self._journal.entry(photo.name)
+            if entry is not None:
+                self._journal.note(dataclasses.replace(entry, moved=moved))
 
     def _should_retry(self, photo: FoundPhoto) -> bool:
-        """Return whether a photo failed and is retried: on request, or because it was put back."""
+        """Return whether to send a photo again that has failed: as asked, or as it was put back."""
         entry = self._journal.entry(photo.name)
-        if entry is None or not entry.is_final or entry.state == SUCCEEDED:
-            return False
-        return self._retry_failed or bool(entry.moved)
+        return self._retry_failed or (entry is not None and bool(entry.moved))
 
     def _is_unfinished(self) -> bool:
-        return bool(
-            self._due
-            or self._under_way
-            or self._look.unfinished
-            or self._needs_album
-            or self._needs_take
-        )
-
-    def _has_take(self) -> bool:
-        album_id = self._find_album()
-        return album_id is not None and album.has_take(self._journal, album_id)
+        return bool(self._due or self._under_way or self._look.unfinished or self._needs_take)
 
     def _find_album(self) -> str | None:
         """Return the album of the folder's photos."""
         return album.find_album(self._journal, self._look.photos, self._recipe)
 
-    def _prepare_album(self, patience: RetryingClient, dashboard: Dashboard) -> bool:
-        """Submit the folder as an album, unless the server has it; return whether it is new.
+    def _begin_album(self, patience: RetryingClient, dashboard: Dashboard) -> None:
+        """Submit the folder as an album unless the server has it, and queue its photos.
 
-        Not in the main thread, because it waits.  Raises StoppedWhileAway, CommandError.
+        Raises StoppedWhileAway, CommandError.
         """
         while self._look.unfinished and not self._stop.requested:
             self._stop.wait(_SCAN_SECONDS)
             self._look = self._photos.look()
-        earlier = self._find_album()
-        is_new = (
-            self._retries_album
-            or earlier is None
-            or (bool(self._due) and not album.is_known(patience, earlier))
-        )
+        photos, album_id = self._look.photos, self._find_album()
+        earlier = album.read_album(patience, album_id)
+        if earlier is None:
+            is_new = album_id is None or bool(self._due)
+        else:
+            has_failed = earlier.failed or earlier.canceled or earlier.total < len(photos)
+            is_new = self._retry_failed and bool(has_failed)
         if is_new:
-            album.submit_album(
+            earlier = album.submit_album(
                 patience,
                 self._journal,
-                self._look.photos,
+                photos,
                 self._wanted,
                 recipe=self._recipe,
-                is_stopped=lambda: self._stop.requested,
+                stop=self._stop,
                 tell=dashboard.moved,
             )
-        self._needs_album = self._find_album() is None
-        return is_new
-
-    def _open_album(
-        self, pool: ThreadPoolExecutor, patience: RetryingClient, dashboard: Dashboard
-    ) -> None:
-        """Submit the album, and queue its photos; report those that were refused."""
-        preparing = pool.submit(self._prepare_album, patience, dashboard)
-        while not preparing.done():
-            wait([preparing], _TICK_SECONDS)
-            dashboard.count(waiting=len(self._due) + self._look.unfinished, before=self._before)
-            if self._stop.requested:
-                dashboard.show_finishing()
-        is_new = False
-        with contextlib.suppress(StoppedWhileAway):
-            is_new = preparing.result()
+        refused = {} if earlier is None else album.list_refused(self._journal, earlier)
         self._seen.clear()
         self._due.clear()
         self._before = 0
         self._queue_due()
-        refused = self._failed() if is_new else []
-        self._before -= len(refused)
-        dashboard.count(waiting=len(self._due) + len(refused), before=self._before)
-        for entry in refused:
-            self._report(dashboard, entry)
+        self._due = deque(photo for photo in self._due if photo.name not in refused)
+        self._count(dashboard, more=len(refused))
+        for row in refused.values():
+            self._report(dashboard, row)
 
     def _put_through(self, server: Server) -> None:
         with open_client_for(server) as client:
@@ -272,7 +243,7 @@ class BatchRunner:
             stop_on_signals(self._stop),
             self._pool() as pool,
         ):
-            conveyor = PhotoWorker(
+            worker = PhotoWorker(
                 patience,
                 self._journal,
                 self._wanted,
@@ -280,49 +251,43 @@ class BatchRunner:
                 stop=self._stop,
                 tell=dashboard.moved,
             )
-            if self._needs_album or (self._wanted.best is not None and self._due):
-                self._open_album(pool, patience, dashboard)
+            if self._wanted.best is not None and self._is_unfinished():
+                with contextlib.suppress(StoppedWhileAway):
+                    self._begin_album(patience, dashboard)
             looked = time.monotonic()
             while self._has_work():
-                self._feed(pool, conveyor)
-                waiting = len(self._due) + len(self._under_way) + self._look.unfinished
-                dashboard.count(waiting=waiting, before=self._before)
+                self._feed(pool, worker)
+                self._count(dashboard)
                 if self._collect(dashboard) and not self._is_unfinished():
+                    with contextlib.suppress(StoppedWhileAway):
+                        self._read_others(pool, worker)
                     self._write_report()
                 if self._stop.requested:
-                    dashboard.show_finishing()
+                    dashboard.show_finishing(len(self._under_way))
                 elif time.monotonic() - looked >= _SCAN_SECONDS and (
                     self._watch or self._look.unfinished
                 ):
                     self._look, looked = self._photos.look(), time.monotonic()
                     self._queue_due()
-            if self._needs_take and not self._stop.requested:
-                self._finish_take(pool, patience, conveyor, dashboard)
+            with contextlib.suppress(StoppedWhileAway):
+                self._finish_take(patience, worker, dashboard)
+                self._read_others(pool, worker)
 
     def _finish_take(
-        self,
-        pool: ThreadPoolExecutor,
-        patience: RetryingClient,
-        conveyor: PhotoWorker,
-        dashboard: Dashboard,
+        self, patience: RetryingClient, worker: PhotoWorker, dashboard: Dashboard
     ) -> None:
-        """Write the take of the album, whose photos have ended."""
+        """Write the take of the album, whose photos have ended.  Raises StoppedWhileAway."""
         album_id = self._find_album()
-        if album_id is None:
+        if not self._needs_take or album_id is None or self._stop.requested:
             return
-        fetching = pool.submit(
-            album.fetch_take, patience, self._journal, conveyor, self._wanted, album_id
-        )
-        while not fetching.done():
-            wait([fetching], _TICK_SECONDS)
-            dashboard.count(waiting=1, before=self._before)
-            if self._stop.requested:
-                dashboard.show_finishing()
-        with contextlib.suppress(StoppedWhileAway):
-            entry = fetching.result()
+        row = album.fetch_take(patience, self._journal, worker, album_id)
+        if row is not None:
             self._needs_take = False
-            if entry is not None:
-                self._report(dashboard, entry)
+            self._report(dashboard, row)
+
+    def _count(self, dashboard: Dashboard, more: int = 0) -> None:
+        waiting = len(self._due) + len(self._under_way) + self._look.unfinished
+        dashboard.count(waiting=waiting + self._needs_take + more, before=self._before)
 
     def _has_work(self) -> bool:
         if self._stop.requested:
@@ -339,10 +304,10 @@ class BatchRunner:
                 self._stop.leave()
                 raise
 
-    def _feed(self, pool: ThreadPoolExecutor, conveyor: PhotoWorker) -> None:
+    def _feed(self, pool: ThreadPoolExecutor, worker: PhotoWorker) -> None:
         while self._due and len(self._under_way) < _MAX_CONCURRENT and not self._stop.requested:
             photo = self._due.popleft()
-            taken = pool.submit(conveyor.take, photo, again=self._should_retry(photo))
+            taken = pool.submit(worker.take, photo, again=self._should_retry(photo))
             self._under_way[taken] = photo
 
     def _collect(self, dashboard: Dashboard) -> bool:
@@ -354,50 +319,53 @@ class BatchRunner:
         for taken in ended:
             photo = self._under_way.pop(taken)
             try:
-                entry = taken.result()
+                row = taken.result()
             except StoppedWhileAway:
                 self._due.append(photo)  # for the next run
-                dashboard.left(photo.name)
                 continue
-            self._put_away(photo, entry)
-            self._report(dashboard, entry)
+            self._put_away(photo, succeeded=row.succeeded)
+            self._report(dashboard, row)
         return bool(ended)
 
-    def _report(self, dashboard: Dashboard, entry: JournalEntry) -> None:
-        dashboard.ended(entry)
-        self._reported.add(entry.photo)
+    def _report(self, dashboard: Dashboard, row: Row) -> None:
+        dashboard.ended(row)
+        self._rows[row.file] = row
         if self._as_json:
-            click.echo(json.dumps(batch_report.to_row(entry, self._journal.folder)))
+            click.echo(json.dumps(dataclasses.asdict(row)))
 
-    def _failed(self) -> list[JournalEntry]:
-        """Return the photos of the folder that failed and have not succeeded since."""
-        take = [album.TAKE] if self._wanted.best == album.TAKE else []
-        entries = (self._journal.entry(name) for name in (*sorted(self._seen), *take))
-        return [
+    def _read_others(self, pool: ThreadPoolExecutor, worker: PhotoWorker) -> None:
+        """Ask the service for photos that ended before this run, if they are listed."""
+        if not self._lists_jobs:
+            return
+        others = [
             entry
-            for entry in entries
-            if entry is not None and entry.is_final and entry.state != SUCCEEDED
+            for entry in self._journal.entries()
+            if entry.photo not in self._rows and entry.photo not in self._others
         ]
+        for row in pool.map(worker.read_row, others):
+            self._others[row.file] = row
 
     def _write_report(self) -> None:
         if self._report_file is None:
             return
+        rows = {**self._others, **self._rows}
+        moved = {entry.photo: entry.moved for entry in self._journal.entries()}
+        paths = {name: self._photos.root / (moved.get(name) or name) for name in rows}
         try:
             batch_report.write(
                 self._report_file,
-                self._journal.entries(),
-                photos=self._photos.root,
-                output=self._journal.folder,
+                [rows[name] for name in sorted(rows)],
+                paths,
+                title=self._photos.root.resolve().name,
             )
         except OSError as error:
-            raise CommandError(
-                f"cannot write {self._report_file} ({error.strerror})", WRONG_USAGE
-            ) from error
+            raise CommandError(f"cannot write {self._report_file} ({error.strerror})") from error
 
-    def _print_summary(self, failed: Sequence[JournalEntry], seconds: float) -> None:
+    def _print_summary(self, failed: int, seconds: float) -> None:
         left = len(self._due) + self._look.unfinished
         total = len(self._seen) + self._look.unfinished
-        done = total - left - sum(entry.photo != album.TAKE for entry in failed)
+        take = self._rows.get(album.TAKE)
+        done = total - left - failed + (take is not None and not take.succeeded)
         others = self._look.skipped
         if not total:
             skipped = f" ({others} other file{'s' if others > 1 else ''})" if others else ""
@@ -406,26 +374,21 @@ class BatchRunner:
             return
         parts = {
             f"{done} done": done or not (failed or left),
-            f"{len(failed)} failed": failed,
+            f"{failed} failed": failed,
             f"{left} left": left,
             f"{others} other file{'s' if others > 1 else ''} skipped": others,
         }
         summary = ", ".join(text for text, is_shown in parts.items() if is_shown)
         photos = "1 photo" if total == 1 else f"{total} photos"
         lines = [f"{photos} in {format_duration(seconds)}: {summary}; {self._journal.folder}"]
-        # Failures of this run were printed when they happened.
-        before = [entry for entry in failed if entry.photo not in self._reported]
-        lines += [f"  {summary_line(entry)}" for entry in before[:_MAX_LISTED_FAILURES]]
-        if len(before) > _MAX_LISTED_FAILURES:
-            lines.append(f"  and {len(before) - _MAX_LISTED_FAILURES} more; --report lists all")
         if failed:
             moved = "move them back from failed/ to retry them"
             lines.append(moved if self._watch else "--retry-failed retries them")
         if self._wanted.best is not None:
-            entries = filter(None, (self._journal.entry(name) for name in sorted(self._seen)))
-            take = self._journal.entry(album.TAKE) if self._wanted.best == album.TAKE else None
+            rows = {**self._others, **self._rows}
             best = self._wanted.best if isinstance(self._wanted.best, int) else 0
-            lines += album_lines(list(entries), best, take, folder=self._journal.folder)
+            shown = [rows[name] for name in sorted(self._seen) if name in rows]
+            lines += album_lines(shown, best, take, self._journal)
         if left:
             lines.append("run the same command again to do the rest")
         for line in lines:

@@ -6,7 +6,7 @@ import os
 import signal
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -62,6 +62,7 @@ class WatchedFolder:
     """A folder that is scanned repeatedly.
 
     without: folders in it to exclude, such as the output folder.
+    listed: the files to look at; None: every file of the folder.
     monotonic, now: clocks in seconds; files are dated by `now`.
     """
 
@@ -70,6 +71,7 @@ class WatchedFolder:
     recursive: bool
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
+    listed: Sequence[Path] | None = None
     _since: dict[str, tuple[tuple[int, int], float]] = field(default_factory=dict)
 
     def look(self) -> FolderScan:
@@ -84,8 +86,10 @@ class WatchedFolder:
                 continue
             try:
                 status = path.stat()
-            except OSError:  # deleted since the listing
-                continue
+            except OSError as error:
+                if self.listed is not None:
+                    closed.append(f"{path} ({error.strerror})")
+                continue  # deleted since the listing
             if not stat.S_ISREG(status.st_mode) or self._links_outside(path):
                 skipped += 1
                 continue
@@ -102,6 +106,9 @@ class WatchedFolder:
         def note(error: OSError) -> None:
             closed.append(f"{error.filename} ({error.strerror})")
 
+        if self.listed is not None:
+            yield from (path for path in self.listed if _OUTPUT_MARK not in path.name)
+            return
         without = {folder.resolve() for folder in self.without}
         made_by_programs: set[str] = set()
         for folder, folders, files in os.walk(self.root, onerror=note):

@@ -1,4 +1,8 @@
-"""Processes photos of a folder, several at once, and records every step in the journal."""
+"""Sends photos of a folder, waits for their jobs, and writes the outputs; the journal has the jobs.
+
+The same photo and recipe are one job however often they are sent, because the Idempotency-Key
+follows from them: a command that was killed before it noted a job finds that job again.
+"""
 
 import dataclasses
 import errno
@@ -7,7 +11,6 @@ import hashlib
 import json
 import os
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Final
@@ -15,7 +18,8 @@ from typing import Final
 from smart_filter_client import Client, Job
 from smart_filter_client.errors import Gone, InvalidRequest, NotFinishedInTime, NotFound, Refused
 from smart_filter_deploy.cli.batch import drawings
-from smart_filter_deploy.cli.batch.journal import FAILED, SENT, SUCCEEDED, Journal, JournalEntry
+from smart_filter_deploy.cli.batch.journal import Journal, JournalEntry
+from smart_filter_deploy.cli.batch.report import Row, failed_row, job_row, known_row
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
 from smart_filter_deploy.cli.batch.watch import FoundPhoto
 from smart_filter_deploy.cli.server import submit_and_fetch
@@ -31,9 +35,21 @@ from smart_filter_wire.catalog import SavedRecipe
 _POLL_SECONDS = 2.0
 # Write errors that every other photo would meet too.
 _FATAL_WRITE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-_IMAGE = "image"
-# Of a file that is hashed.
-_PIECE_BYTES = 1024 * 1024
+# A job that is gone, or that failed, and then the one that was to replace it.
+_MAX_RESTARTS: Final = 2
+_NOT_IN_ALBUM: Final = make_failure(
+    "unreadable",
+    "The photo could not be read when its album was submitted",
+    remedy="--retry-failed submits the album again.",
+)
+
+
+class PhotoFailed(Exception):
+    """A photo cannot be sent."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure: Final = failure
 
 
 class PhotoWorker:
@@ -60,40 +76,42 @@ class PhotoWorker:
         self._stop = stop
         self._tell = tell
 
-    def take(self, photo: FoundPhoto, *, again: bool) -> JournalEntry:
-        """Process a photo; return its final entry.
+    def take(self, photo: FoundPhoto, *, again: bool) -> Row:
+        """Process a photo; return its outcome.
 
-        again: whether to retry a photo that failed before.
+        again: whether to send a photo again whose job has failed.
         Raises StoppedWhileAway, and CommandError for an error that every photo would meet.
         """
-        started = time.monotonic()
         self._tell(photo.name, "reading")
-        content, failure = read_photo(photo)
-        wanted, recipe = self._wanted, self.recipe
         try:
-            wanted, recipe = drawings.add_drawings(wanted, photo.name, recipe)
+            wanted, recipe = drawings.add_drawings(self._wanted, photo.name, self.recipe)
         except (OSError, ValueError) as error:
-            failure = failure or submit_and_fetch.read_failure(error)
-        entry = self._begin(photo, content, failure, recipe=recipe, again=again)
-        if entry.is_final:
-            return entry
-        return self.finish(entry, content, wanted, started=started)
+            return failed_row(photo.name, submit_and_fetch.read_failure(error))
+        try:
+            entry = self._entry_of(photo, recipe)
+            return self.finish(entry, photo, wanted, again=again)
+        except PhotoFailed as error:
+            return failed_row(photo.name, error.failure)
 
     def finish(
-        self, entry: JournalEntry, content: bytes, wanted: PhotoRequest, *, started: float
-    ) -> JournalEntry:
-        """Submit a photo unless its job exists, and write its outputs; return its final entry.
+        self,
+        entry: JournalEntry,
+        photo: FoundPhoto | None = None,
+        wanted: PhotoRequest | None = None,
+        *,
+        again: bool = False,
+    ) -> Row:
+        """Submit a photo unless it has a job, and write the job's outputs; return the outcome.
 
-        content: the photo's bytes.  wanted: with its mask or strokes.
-        started: when its work began, on the monotonic clock.
-        Raises as `take` does.
+        photo, wanted: None for a take, which is not sent.
+        Raises PhotoFailed, and as `take` does.
         """
         try:
-            entry, job = self._finish(entry, content, wanted)
+            entry, job = self._finish(entry, photo, wanted, again=again)
         except Refused as error:
             if is_about_usage(error) and not drawings.is_about_drawing(error):
                 raise to_command_error(error) from error
-            return self._end(entry, None, submit_and_fetch.refusal_failure(error), started)
+            failure = submit_and_fetch.refusal_failure(error)
         except OSError as error:
             if error.errno in _FATAL_WRITE_ERRORS:
                 raise CommandError(
@@ -101,66 +119,82 @@ class PhotoWorker:
                     " space and run the command again; it continues where it stopped",
                     PHOTO_FAILED,
                 ) from error
-            return self._end(entry, None, submit_and_fetch.write_failure(error), started)
-        return self._end(entry, job, submit_and_fetch.find_failure(job), started)
+            failure = submit_and_fetch.write_failure(error)
+        else:
+            return job_row(entry, job, self._journal)
+        return failed_row(entry.photo, failure, entry.job_id)
 
-    def _begin(
-        self,
-        photo: FoundPhoto,
-        content: bytes,
-        failure: Failure | None,
-        *,
-        recipe: str,
-        again: bool,
-    ) -> JournalEntry:
-        """Return the recorded entry of a photo, or a new one; the final one with a failure."""
-        size, modified_ns = photo.version
-        earlier = self._journal.entry(photo.name)
-        entry = JournalEntry(
-            photo=photo.name,
-            place=self._journal.place(photo.name),
-            bytes=size,
-            modified_ns=modified_ns,
-            digest=hashlib.sha256(content).hexdigest(),
-            recipe=recipe,
-            number=self._journal.number(photo.name),
-        )
-        if failure is not None:
-            return self._end(entry, None, failure, time.monotonic())
-        if earlier is None or (earlier.digest, earlier.recipe) != (entry.digest, entry.recipe):
-            return self._noted(entry)
-        entry = dataclasses.replace(earlier, bytes=size, modified_ns=modified_ns)
-        if entry.state == SUCCEEDED and not self._journal.has_pictures(entry):
-            entry = dataclasses.replace(entry, state=SENT)  # its job may still have the outputs
-        elif entry.is_final and entry.state != SUCCEEDED and again:
-            entry = _restart_entry(entry)
-        return self._noted(entry)
+    def read_row(self, entry: JournalEntry) -> Row:
+        """Return what the service knows of a photo now.  Raises StoppedWhileAway."""
+        job_id = entry.job_id
+        if job_id is not None:
+            try:
+                job = self._patience.ask(lambda client: client.job(job_id))
+            except (Gone, NotFound):
+                pass
+            else:
+                return job_row(entry, job, self._journal)
+        return known_row(entry, self._journal.folder)
+
+    def _entry_of(self, photo: FoundPhoto, recipe: str) -> JournalEntry:
+        """Return the entry of a photo as it is now; one without a job when it must be sent.
+
+        Raises PhotoFailed.
+        """
+        entry = self._journal.entry(photo.name)
+        if entry is not None and entry.recipe == recipe:
+            if entry.album and entry.job_id is None:
+                read_photo(photo)  # which says why it was not sent
+                raise PhotoFailed(_NOT_IN_ALBUM)
+            if entry.version == photo.version:
+                return entry
+            if entry.digest == hashlib.sha256(read_photo(photo)).hexdigest():
+                size, modified_ns = photo.version
+                entry = dataclasses.replace(entry, bytes=size, modified_ns=modified_ns)
+                return self._journal.note(entry)
+        return new_entry(self._journal, photo, recipe)
 
     def _finish(
-        self, entry: JournalEntry, content: bytes, wanted: PhotoRequest
+        self,
+        entry: JournalEntry,
+        photo: FoundPhoto | None,
+        wanted: PhotoRequest | None,
+        *,
+        again: bool,
     ) -> tuple[JournalEntry, Job]:
         """Submit a photo unless its job exists, wait for the job, and write its outputs."""
-        is_new = False
-        while True:
+        may_send = photo is not None and wanted is not None and not entry.album
+        replaced = ""
+        for restarts in range(_MAX_RESTARTS + 1):
+            is_known = entry.job_id is not None
             try:
-                if entry.job_id is None:
-                    entry = self._sent(entry, content, wanted)
+                if photo is not None and wanted is not None and not is_known:
+                    entry = self._sent(entry, photo, wanted, replaced)
                 job = self._awaited(entry)
-                return self._fetched(entry, job), job
+                if job.succeeded or not (again and is_known and may_send):
+                    return self._fetched(entry, job), job
+                again = False
             except (Gone, NotFound, InvalidRequest) as error:
-                # The job expired, or belongs to another server.
-                may_be_old = not isinstance(error, InvalidRequest)
-                # Alone, a photo of an album would not be ranked.
-                if (
-                    is_new
-                    or entry.album
-                    or not (may_be_old or error.code == "idempotency_mismatch")
-                ):
+                # The job expired, or belongs to another server. Alone, a photo of an album would
+                # not be ranked.
+                is_old = (
+                    not isinstance(error, InvalidRequest) or error.code == "idempotency_mismatch"
+                )
+                if not (is_old and may_send) or restarts == _MAX_RESTARTS:
                     raise
-                is_new = True
-                entry = self._noted(_restart_entry(entry))
+            replaced = entry.job_id or secrets.token_hex(8)
+            entry = dataclasses.replace(entry, job_id=None)
+        raise AssertionError("the last restart returns or raises")
 
-    def _sent(self, entry: JournalEntry, content: bytes, wanted: PhotoRequest) -> JournalEntry:
+    def _sent(
+        self, entry: JournalEntry, photo: FoundPhoto, wanted: PhotoRequest, replaced: str
+    ) -> JournalEntry:
+        """Submit a photo; replaced: the job whose place its job takes."""
+        content = read_photo(photo)
+        digest = hashlib.sha256(content).hexdigest()
+        entry = dataclasses.replace(entry, digest=digest, is_done=False)
+        key = choose_key(entry, replaced)
+
         def submit(client: Client) -> Job:
             return client.submit(
                 content,
@@ -169,12 +203,12 @@ class PhotoWorker:
                 mask_file=wanted.mask_file,
                 strokes=wanted.strokes,
                 photo_name=PurePosixPath(entry.photo).name,
-                idempotency_key=entry.key,
+                idempotency_key=key,
             )
 
         self._tell(entry.photo, "sending")
         job = self._patience.ask(submit)
-        return self._noted(dataclasses.replace(entry, job_id=job.id, state=SENT))
+        return self._journal.note(dataclasses.replace(entry, job_id=job.id))
 
     def _awaited(self, entry: JournalEntry) -> Job:
         job_id = entry.job_id or ""
@@ -197,8 +231,8 @@ class PhotoWorker:
                 raise StoppedWhileAway
 
     def _fetched(self, entry: JournalEntry, job: Job) -> JournalEntry:
-        """Write the outputs of a job; return the entry with their paths."""
-        if not job.succeeded:
+        """Write the outputs of a job that succeeded; return the entry with their paths."""
+        if not job.succeeded or self._journal.has_pictures(entry):
             return entry
         self._tell(entry.photo, "fetching")
         place = PurePosixPath(entry.place)
@@ -217,58 +251,39 @@ class PhotoWorker:
         image, others = self._patience.ask(
             lambda client: submit_and_fetch.fetch_outputs(client, job, where)
         )
-        files = others if image is None else {_IMAGE: image, **others}
+        files = others if image is None else {"image": image, **others}
         outputs = {
             name: path.relative_to(self._journal.folder).as_posix() for name, path in files.items()
         }
         # With the number that its files got.
-        return dataclasses.replace(self._journal.entry(entry.photo) or entry, outputs=outputs)
+        entry = self._journal.entry(entry.photo) or entry
+        return self._journal.note(dataclasses.replace(entry, outputs=outputs, is_done=True))
 
-    def _end(
-        self, entry: JournalEntry, job: Job | None, failure: Failure | None, started: float
-    ) -> JournalEntry:
-        """Record the outcome of a photo; return its entry."""
-        result = entry if job is None else self._with_findings(entry, job)
-        return self._noted(
-            dataclasses.replace(
-                result,
-                state=FAILED if job is None else job.state,
-                seconds=round(time.monotonic() - started, 3),
-                code=None if failure is None else failure.code,
-                error=None if failure is None else failure.detail or failure.title,
-            )
-        )
 
-    def _with_findings(self, entry: JournalEntry, job: Job) -> JournalEntry:
-        faces = job.faces
-        levels = [face.smile.level for face in faces or () if face.smile is not None]
-        return dataclasses.replace(
-            entry,
-            people=job.people,
-            faces=None if faces is None else len(faces),
-            smile=tuple(levels),
-            rating=None if job.rating is None else round(job.rating.score, 4),
-            printability=None if job.printability is None else job.printability.verdict,
-            rank=job.rank,
-            reasons=self._name_reasons(job),
-        )
+def new_entry(journal: Journal, photo: FoundPhoto, recipe: str) -> JournalEntry:
+    """Return the entry of a photo that is to be sent, not noted yet; its files keep their names."""
+    size, modified_ns = photo.version
+    earlier = journal.entry(photo.name)
+    return JournalEntry(
+        photo=photo.name,
+        place=journal.place(photo.name),
+        bytes=size,
+        modified_ns=modified_ns,
+        digest="",
+        recipe=recipe,
+        number=journal.number(photo.name),
+        copy=1 if earlier is None else earlier.copy,
+        outputs={} if earlier is None else earlier.outputs,
+    )
 
-    def _name_reasons(self, job: Job) -> tuple[str, ...]:
-        """Return the reasons for a photo's rank, with the name of a better photo for its id."""
-        terms = job.rank_terms
-        if terms is None:
-            return ()
-        names = (entry.photo for entry in self._journal.entries() if entry.job_id == terms.better)
-        better = next(names, terms.better)
-        return tuple(
-            reason.replace(terms.better, better) if terms.better and better else reason
-            for reason in terms.reasons
-        )
 
-    def _noted(self, entry: JournalEntry) -> JournalEntry:
-        if entry != self._journal.entry(entry.photo):
-            self._journal.note(entry)
-        return entry
+def choose_key(entry: JournalEntry, replaced: str = "") -> str:
+    """Return the Idempotency-Key of a photo: with the same recipe it is one job.
+
+    So is its name, which names of files may hold.  replaced: the job whose place its job takes.
+    """
+    text = f"{entry.digest} {entry.recipe} {replaced} {PurePosixPath(entry.photo).name!r}"
+    return f"batch-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
 
 
 def recipe_digest(wanted: PhotoRequest, saved: Sequence[SavedRecipe] = ()) -> str:
@@ -278,48 +293,25 @@ def recipe_digest(wanted: PhotoRequest, saved: Sequence[SavedRecipe] = ()) -> st
     """
     album = {} if wanted.best is None else {"best of an album": wanted.best}
     contents = {"saved recipes": {entry.name: entry.recipe for entry in saved}} if saved else {}
-    whole = {**wanted.recipe, **album, **contents}
-    digest = hashlib.sha256(json.dumps(whole, sort_keys=True, default=dict).encode())
+    whole: dict[str, object] = {**wanted.recipe, **album, **contents}
     if wanted.background_file is not None:
-        with wanted.background_file.open("rb") as file:
-            while piece := file.read(_PIECE_BYTES):
-                digest.update(piece)
-    return digest.hexdigest()
+        whole["background file"] = drawings.digest_file(wanted.background_file)
+    return hashlib.sha256(json.dumps(whole, sort_keys=True, default=dict).encode()).hexdigest()
 
 
-def read_photo(photo: FoundPhoto) -> tuple[bytes, Failure | None]:
-    """Return a photo's bytes, or why they cannot be read."""
+def read_photo(photo: FoundPhoto) -> bytes:
+    """Return a photo's bytes.  Raises PhotoFailed."""
     try:
         with photo.path.open("rb") as file:
             # The file may have grown since it was found.
             content = file.read(MAX_PHOTO_BYTES + 1)
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
-        return b"", submit_and_fetch.read_failure(error)
+        raise PhotoFailed(submit_and_fetch.read_failure(error)) from error
     if len(content) > MAX_PHOTO_BYTES:
         detail = f"{size / 1e6:.0f} MB; the limit is {MAX_PHOTO_BYTES / 1e6:.0f} MB"
-        return b"", make_failure("photo_too_large", "The photo is too large", detail)
-    return content, None
-
-
-def _restart_entry(entry: JournalEntry) -> JournalEntry:
-    """Return the entry of a photo that starts over, under a new Idempotency-Key."""
-    return JournalEntry(
-        **{
-            name: getattr(entry, name)
-            for name in (
-                "photo",
-                "place",
-                "bytes",
-                "modified_ns",
-                "digest",
-                "recipe",
-                "number",
-                "copy",
-            )
-        },
-        again=secrets.token_hex(8),
-    )
+        raise PhotoFailed(make_failure("photo_too_large", "The photo is too large", detail))
+    return content
 
 
 def _current_stage(job: Job) -> str:

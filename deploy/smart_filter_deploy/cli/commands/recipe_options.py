@@ -10,6 +10,7 @@ import click
 
 from smart_filter_client import Recipe, Stroke
 from smart_filter_deploy.cli.commands import completion_values
+from smart_filter_deploy.cli.commands.options import EXISTING_FILE
 from smart_filter_deploy.cli.server import submit_and_fetch
 
 
@@ -118,13 +119,13 @@ _DRAWING_OPTIONS = (
     click.option(
         "--mask",
         "mask_file",
-        type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+        type=EXISTING_FILE,
         metavar="FILE",
         help="Mask to use exactly: a gray PNG of the photo's size, white where people are.",
     ),
     click.option(
         "--strokes",
-        type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+        type=EXISTING_FILE,
         callback=_read_strokes,
         metavar="FILE",
         help="Strokes that mark people or background, as a JSON list"
@@ -156,7 +157,7 @@ _METAVARS = {
 _OPTIONS = (
     click.option(
         "--background-file",
-        type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+        type=EXISTING_FILE,
         metavar="FILE",
         help="Picture to use as the background.",
     ),

@@ -17,7 +17,7 @@ from smart_filter_deploy.cli.live.moments import MomentPicture, MomentRecorder
 from smart_filter_deploy.cli.live.session import LiveSession
 from smart_filter_deploy.cli.server.connection import open_client
 from smart_filter_deploy.cli.terminal.console import can_redraw
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.signals import StopFlag, stop_on_signals
 
 # Interval of the progress lines where there is no terminal for a bar.
@@ -102,7 +102,7 @@ def film_video(
         frames = read.frames()
         first = next(frames, None)
         if first is None:
-            raise CommandError(f"{source} has no readable frame", WRONG_USAGE)
+            raise CommandError(f"{source} has no readable frame")
         size = video.fitted_size(first.shape[1], first.shape[0])
         client = stack.enter_context(open_client())
         rate = None if read.is_camera else read.rate

@@ -192,7 +192,7 @@ class LiveSession:
                 case "error":
                     why = told.detail or told.code or told.type
                     if told.frame is None:
-                        raise CommandError(f"live video: {why}", WRONG_USAGE)
+                        raise CommandError(f"live video: {why}")
                     return MissedFrame(told.frame, why)
                 case _:  # the current background, or a type of a later version
                     pass

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from smart_filter_deploy.cli.terminal.exit_codes import PHOTO_FAILED, WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import PHOTO_FAILED, CommandError
 from smart_filter_workers.opencv import cv2
 
 Frame = npt.NDArray[np.uint8]
@@ -45,12 +45,12 @@ class VideoSource:
         match = re.fullmatch(r"(?:/dev/video)?([0-9]{1,3})", source)
         self.is_camera = match is not None
         if match is None and not Path(source).is_file():
-            raise CommandError(f"{source} is neither a video file nor a camera", WRONG_USAGE)
+            raise CommandError(f"{source} is neither a video file nor a camera")
         with _silence_opencv():
             self._capture = cv2.VideoCapture(source if match is None else int(match[1]))
         if not self._capture.isOpened():
             what = "not a readable video" if match is None else "not an available camera"
-            raise CommandError(f"{source} is {what}", WRONG_USAGE)
+            raise CommandError(f"{source} is {what}")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if _SLOWEST <= rate <= _FASTEST else _DEFAULT_RATE
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))

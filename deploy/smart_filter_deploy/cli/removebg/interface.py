@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 
 REMOVE_PATH: Final = "/v1.0/removebg"
 ACCOUNT_PATH: Final = "/v1.0/account"
@@ -119,15 +119,13 @@ def open_interface(url: str, key: str, *, ca: Path | None = None) -> Iterator[In
     Raises CommandError when URL, key or file cannot be used.
     """
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise CommandError("the key has characters that no key has", WRONG_USAGE)
+        raise CommandError("the key has characters that no key has")
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise CommandError(f"{url[:200]!r} is not a URL: {error}", WRONG_USAGE) from error
+        raise CommandError(f"{url[:200]!r} is not a URL: {error}") from error
     if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.userinfo:
-        raise CommandError(
-            f"{parsed!r}: expected a base URL such as https://cutout.example.com", WRONG_USAGE
-        )
+        raise CommandError(f"{parsed!r}: expected a base URL such as https://cutout.example.com")
     with httpx.Client(
         base_url=parsed,
         timeout=httpx.Timeout(_SILENT_SECONDS, connect=_CONNECT_SECONDS),
@@ -146,7 +144,5 @@ def _trust(ca: Path | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=ca)
         except (OSError, ssl.SSLError) as error:
-            raise CommandError(
-                f"--ca: {ca} is not a certificate in PEM form ({error})", WRONG_USAGE
-            ) from error
+            raise CommandError(f"--ca: {ca} is not a certificate in PEM form ({error})") from error
     return context

@@ -104,7 +104,7 @@ def to_command_error(
 ) -> CommandError:
     """Return the message and exit status for an error of the client."""
     if isinstance(error, client_errors.InvalidAddress):
-        return CommandError(f"SMART_FILTER_URL or SMART_FILTER_API_KEY: {error}", WRONG_USAGE)
+        return CommandError(f"SMART_FILTER_URL or SMART_FILTER_API_KEY: {error}")
     if isinstance(error, client_errors.TryLater):
         return CommandError(f"the server refuses for now: {error}", NO_SERVER)
     if isinstance(error, client_errors.Refused):

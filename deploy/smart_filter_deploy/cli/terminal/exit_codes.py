@@ -14,6 +14,7 @@ from smart_filter_shared.errors import (
     DatabaseUnavailable,
     Error,
     FolderUnreadable,
+    NotFound,
     OutcomeUnknown,
     PictureRefused,
     VersionRefused,
@@ -28,8 +29,8 @@ WRONG_USAGE = 2
 NO_SERVER = 3
 INTERRUPTED = 130  # 128 + SIGINT, the shells' convention
 
-# Errors about a file, picture or version that the command line names.
-_USAGE_ERRORS = (FolderUnreadable, PictureRefused, VersionRefused)
+# Errors about a file, picture, queue, tenant or version that the command line names.
+_USAGE_ERRORS = (FolderUnreadable, NotFound, PictureRefused, VersionRefused)
 # Errors of a full volume, or of a user's quota on it.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -37,7 +38,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 class CommandError(click.ClickException):
     """Ends the command with one line on standard error and this exit status."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int = WRONG_USAGE) -> None:
         super().__init__(message)
         self.status = status
 

@@ -117,6 +117,8 @@ def open_outputs(photos: Sequence[Path], destination: str | None) -> Iterator[li
             f"standard output takes one picture, and there are {len(photos)} photos: name a folder",
             param_hint="-o",
         )
+    if sys.stdout is None:
+        raise click.BadParameter("standard output is closed", param_hint="-o")
     if sys.stdout.isatty():
         raise click.BadParameter(
             "the picture would be written to the terminal: redirect it, as in `-o - > me.png`",

@@ -30,6 +30,8 @@ class PhotoFile(click.Path):
     ) -> Path:
         """Return the path of a file with the photo."""
         given = str(value)
+        if not given:
+            self.fail("the name of a photo is empty", param, ctx)
         path = Path(_STANDARD_INPUT if given == DASH else given)
         try:
             kind = path.stat().st_mode

@@ -129,6 +129,11 @@ def describe_degraded(job: Job) -> str | None:
     return ", ".join(job.degraded) or None
 
 
+def describe_people(count: int) -> str:
+    """Return a number of people as text."""
+    return "1 person" if count == 1 else f"{count} people"
+
+
 def format_duration(seconds: float) -> str:
     """Return a rounded duration, such as `3 min`."""
     if seconds < _MINUTE_SECONDS:
@@ -202,7 +207,7 @@ def _file_text(path: Path, picture: Picture | None) -> Text:
 def _people(job: Job) -> str:
     if not job.people:
         return "none"
-    people = "1 person" if job.people == 1 else f"{job.people} people"
+    people = describe_people(job.people)
     if job.faces is None:
         return people
     faces = {0: "no face", 1: "1 face"}.get(len(job.faces), f"{len(job.faces)} faces")

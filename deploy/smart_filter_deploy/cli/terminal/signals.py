@@ -1,12 +1,13 @@
 """Signals that stop a long command."""
 
 import signal
-import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _SIGNAL_STATUS = 128  # plus the signal's number, the shells' convention
+_LOOK_SECONDS = 0.1
 
 
 @contextmanager
@@ -35,39 +36,29 @@ def exit_on_signals() -> Iterator[None]:
 
 
 class StopFlag:
-    """Stop request: the first finishes the work in progress, the second stops at once."""
+    """Stop request: the first finishes the work in progress, the second stops at once.
+
+    requested: whether no new work must be started.  at_once: whether work in progress must be
+    abandoned.  Plain fields: a signal handler would deadlock on the lock of an event.
+    """
 
     def __init__(self) -> None:
-        self._orderly = threading.Event()
-        self._at_once = threading.Event()
-
-    @property
-    def requested(self) -> bool:
-        """Whether no new work must be started."""
-        return self._orderly.is_set()
-
-    @property
-    def at_once(self) -> bool:
-        """Whether work in progress must be abandoned."""
-        return self._at_once.is_set()
+        self.requested = self.at_once = False
 
     def request(self) -> None:
         """Request a stop; a second call requests a stop at once."""
-        if self._orderly.is_set():
-            self._at_once.set()
-        self._orderly.set()
+        self.at_once = self.requested
+        self.requested = True
 
     def leave(self) -> None:
         """Request a stop at once, because continuing is useless."""
-        self._orderly.set()
-        self._at_once.set()
+        self.requested = self.at_once = True
 
     def wait(self, seconds: float) -> None:
-        """Wait until a stop is requested or the time is over; not in the main thread.
-
-        There the signal handler sets the event, and would deadlock on its held lock.
-        """
-        self._orderly.wait(seconds)
+        """Wait until a stop is requested or the time is over."""
+        ends_at = time.monotonic() + seconds
+        while not self.requested and (left := ends_at - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_SECONDS))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from smart_filter_shared.queue.transitions.batches import Jobs
 
 # Deletes all rows of a job; a tombstone takes its place.
 _DELETE_JOB = (
-    # Holds the job's cost while that is not settled; fair_queueing.settle clears it.
+    # Holds the job's cost while that is not settled; settlement clears it.
     text("""
         INSERT INTO tombstones (
             job_id, tenant, deleted_at, written_in,
@@ -39,10 +39,12 @@ _DELETE_JOB = (
                 SELECT coalesce(sum(seconds), 0) AS seconds FROM stages
                 WHERE stages.job_id = :job_id
             ) AS ran
-            WHERE NOT settled
+            WHERE outcome IS NULL
+                OR EXISTS (SELECT FROM unsettled_jobs WHERE unsettled_jobs.job_id = jobs.id)
         ) AS owing ON true
         WHERE id = :job_id
     """),
+    text("DELETE FROM unsettled_jobs WHERE job_id = :job_id"),
     text("DELETE FROM stages WHERE job_id = :job_id"),
     text("DELETE FROM ended_stages WHERE job_id = :job_id"),
     text("DELETE FROM events WHERE job_id = :job_id"),

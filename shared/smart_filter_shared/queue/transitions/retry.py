@@ -63,15 +63,12 @@ _REROUTE = text("""
     RETURNING stage
 """)
 
+_DELETE_UNSETTLED = text("DELETE FROM unsettled_jobs WHERE job_id = :job_id")
 # Of a settled job.
 _RESTORE_STAGES = text("""
     WITH ended AS (DELETE FROM ended_stages WHERE job_id = :job_id RETURNING job_id, stages)
     INSERT INTO stages
-    SELECT stage.* FROM ended, jsonb_array_elements(ended.stages) AS kept, jsonb_populate_record(
-        NULL::stages, kept || jsonb_build_object(
-            'job_id', job_id, 'open_needs', 0, 'rank', 0, 'batch_key', job_id
-        )
-    ) AS stage
+    SELECT stage.* FROM ended, unnest(ended.stages) AS stage
 """)
 _STAGES_OF = text("SELECT stage, state, capability FROM stages WHERE job_id = :job_id")
 
@@ -89,15 +86,17 @@ _REDRIVE_STAGES = text("""
 """)
 
 # :seconds, the cost of the remaining stages, has just been charged. When the earlier cost was
-# already settled, it is added to the estimate, so the next settlement charges only the difference.
-# The deadline is dropped: the redrive asks for the result in spite of it.
+# already settled, it is added to the estimate, so the next settlement charges and counts only the
+# difference. The deadline is dropped: the redrive asks for the result in spite of it.
 _REDRIVE_JOB = text("""
     UPDATE jobs SET
-        outcome = NULL, finished_at = NULL, error = NULL, expires_at = NULL, settled = false,
-        deadline_at = NULL,
-        estimated_seconds = :seconds + CASE WHEN settled THEN coalesce((
-            SELECT sum(seconds) FROM stages WHERE job_id = :job_id
-        ), 0) ELSE estimated_seconds END
+        outcome = NULL, finished_at = NULL, error = NULL, expires_at = NULL, deadline_at = NULL,
+        counted_seconds = coalesce(settled.seconds, counted_seconds),
+        estimated_seconds = :seconds + coalesce(settled.seconds, estimated_seconds)
+    FROM (
+        SELECT CASE WHEN :is_settled THEN coalesce(sum(seconds), 0) END AS seconds
+        FROM stages WHERE job_id = :job_id
+    ) AS settled
     WHERE id = :job_id
 """)
 
@@ -221,6 +220,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
         is_there = owned.upload_id is None or uploads.is_unmarked(connection, owned.upload_id)
     if not is_there or owned.is_expired:
         raise InputsExpired(f"the photo of job {job_id} is not kept any more; submit it again")
+    is_settled = connection.execute(_DELETE_UNSETTLED, {"job_id": job_id}).rowcount == 0
     connection.execute(_RESTORE_STAGES, {"job_id": job_id})
     unfinished = {
         StageName(row.stage): Capability(row.capability)
@@ -233,7 +233,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     # At its old place the job would overtake every job submitted since. The tenant's row is last
     # in the lock order, so the tenant's submissions continue while another holds the batch.
     place = fair_queueing.reserve(connection, tenant, unfinished.values(), is_durable=True)
-    reopened = {"job_id": job_id, "seconds": place.estimated_seconds}
+    reopened = {"job_id": job_id, "seconds": place.estimated_seconds, "is_settled": is_settled}
     connection.execute(_REDRIVE_JOB, reopened)
     events.record(connection, [NewEvent.for_job(job_id, JobState.RUNNING)])
     rows = connection.execute(

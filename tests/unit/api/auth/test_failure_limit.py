@@ -2,7 +2,7 @@
 
 import pytest
 
-from smart_filter_api.auth.failure_limit import FailureLimit
+from smart_filter_api.auth.rate_limit import FailureLimit
 from smart_filter_shared.errors import RateLimited, Unauthorized
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from smart_filter_api.auth.refusal_log import RefusalLog
+from smart_filter_api.auth.security_log import RefusalLog
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.audit_log import AuditEntry, AuditEvent
 

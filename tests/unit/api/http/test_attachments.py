@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_filter_api.http.attachments import clean_file_name, content_disposition
+from smart_filter_api.http.downloads import clean_file_name, content_disposition
 
 
 @pytest.mark.parametrize(

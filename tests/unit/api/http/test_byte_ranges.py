@@ -1,6 +1,6 @@
 import pytest
 
-from smart_filter_api.http.byte_ranges import ByteRange, RangeHeaders
+from smart_filter_api.http.downloads import ByteRange, RangeHeaders
 from smart_filter_shared.errors import RangeNotSatisfiable
 
 TAG = '"tag"'

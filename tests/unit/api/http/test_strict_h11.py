@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 from smart_filter_api.http import server
 from smart_filter_api.http.strict_h11 import StrictH11Protocol
 from smart_filter_api.intake.multipart import MAX_BODY_BYTES
-from smart_filter_workers.live import process as live_process
+from smart_filter_workers.live import app as live_process
 
 
 class FakeLoop(asyncio.SelectorEventLoop):
@@ -84,13 +84,18 @@ def fake_loop() -> Iterator[FakeLoop]:
     loop.close()
 
 
+def connect(loop: FakeLoop, app: ASGIApp | None = None) -> tuple[Client, StrictH11Protocol]:
+    """Open a connection to a server of an application, by default one that answers 200."""
+    client = Client()
+    config = server.build_config(app or Response())
+    protocol = StrictH11Protocol(config, ServerState(), {}, loop)
+    protocol.connection_made(client)
+    return client, protocol
+
+
 @pytest.mark.parametrize("head", [b"", b"GET", b"GET / HTTP/1.1\r\nHost: a\r\n"])
 def test_unfinished_request_head_loses_its_connection(fake_loop: FakeLoop, head: bytes) -> None:
-    client, protocol = (
-        Client(),
-        StrictH11Protocol(server.build_config(Response()), ServerState(), {}, fake_loop),
-    )
-    protocol.connection_made(client)
+    client, protocol = connect(fake_loop)
 
     for byte in head:
         protocol.data_received(bytes([byte]))
@@ -103,11 +108,7 @@ def test_unfinished_request_head_loses_its_connection(fake_loop: FakeLoop, head:
 
 
 def test_body_and_the_next_head_have_their_own_timeouts(fake_loop: FakeLoop) -> None:
-    client, protocol = (
-        Client(),
-        StrictH11Protocol(server.build_config(Response()), ServerState(), {}, fake_loop),
-    )
-    protocol.connection_made(client)
+    client, protocol = connect(fake_loop)
 
     fake_loop.go_on(19)
     protocol.data_received(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
@@ -247,14 +248,13 @@ def chunks(*sizes: int) -> bytes:
 def test_body_of_tiny_chunks_is_refused_before_the_application_runs(
     fake_loop: FakeLoop, sizes: list[int]
 ) -> None:
-    client, calls = Client(), []
+    calls = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         calls.append((await receive())["type"])
         await Response()(scope, receive, send)
 
-    protocol = StrictH11Protocol(server.build_config(app), ServerState(), {}, fake_loop)
-    protocol.connection_made(client)
+    client, protocol = connect(fake_loop, app)
 
     protocol.data_received(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
     protocol.data_received(chunks(*sizes))
@@ -268,9 +268,7 @@ def test_body_of_tiny_chunks_is_refused_before_the_application_runs(
 
 
 def test_body_with_two_lengths_is_refused_and_hides_no_request(fake_loop: FakeLoop) -> None:
-    client = Client()
-    protocol = StrictH11Protocol(server.build_config(Response()), ServerState(), {}, fake_loop)
-    protocol.connection_made(client)
+    client, protocol = connect(fake_loop)
 
     protocol.data_received(
         b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -285,9 +283,7 @@ def test_body_with_two_lengths_is_refused_and_hides_no_request(fake_loop: FakeLo
 
 
 def test_header_that_continues_on_a_second_line_is_refused(fake_loop: FakeLoop) -> None:
-    client = Client()
-    protocol = StrictH11Protocol(server.build_config(Response()), ServerState(), {}, fake_loop)
-    protocol.connection_made(client)
+    client, protocol = connect(fake_loop)
 
     protocol.data_received(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n")
     fake_loop.go_on(0)
@@ -298,9 +294,7 @@ def test_header_that_continues_on_a_second_line_is_refused(fake_loop: FakeLoop) 
 
 @pytest.mark.parametrize("sizes", [[1] * 1000, [64] * 5000, ([1] * 900 + [60_000]) * 5])
 def test_bodies_of_small_chunks_are_taken(fake_loop: FakeLoop, sizes: list[int]) -> None:
-    client = Client()
-    protocol = StrictH11Protocol(server.build_config(Response()), ServerState(), {}, fake_loop)
-    protocol.connection_made(client)
+    client, protocol = connect(fake_loop)
 
     for _ in range(2):  # each body of a connection has its own small chunks
         protocol.data_received(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -325,9 +319,7 @@ def leave(protocol: H11Protocol, loop: FakeLoop) -> None:
 def test_client_with_another_request_behind_the_first_is_heard(
     fake_loop: FakeLoop, *, length: int, is_heard: bool
 ) -> None:
-    client = Client()
-    protocol = StrictH11Protocol(server.build_config(wait_for_client), ServerState(), {}, fake_loop)
-    protocol.connection_made(client)
+    client, protocol = connect(fake_loop, wait_for_client)
     protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     fake_loop.go_on(0)
 
@@ -338,9 +330,7 @@ def test_client_with_another_request_behind_the_first_is_heard(
 
 
 def test_client_that_stops_reading_loses_its_connection(fake_loop: FakeLoop) -> None:
-    client = Client()
-    protocol = StrictH11Protocol(server.build_config(wait_for_client), ServerState(), {}, fake_loop)
-    protocol.connection_made(client)
+    client, protocol = connect(fake_loop, wait_for_client)
     protocol.data_received(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
 
     client.unread = 200_000
@@ -357,9 +347,7 @@ def test_client_that_stops_reading_loses_its_connection(fake_loop: FakeLoop) -> 
 
 
 def test_client_that_caught_up_keeps_its_connection(fake_loop: FakeLoop) -> None:
-    client = Client()
-    protocol = StrictH11Protocol(server.build_config(wait_for_client), ServerState(), {}, fake_loop)
-    protocol.connection_made(client)
+    client, protocol = connect(fake_loop, wait_for_client)
     protocol.data_received(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
 
     for unread in (200_000, 10_000):
@@ -377,9 +365,7 @@ def test_client_that_caught_up_keeps_its_connection(fake_loop: FakeLoop) -> None
 
 def answer_early(loop: FakeLoop, *, header: bytes = b"") -> tuple[Client, StrictH11Protocol]:
     """Answer a request while its body is on its way."""
-    client = Client()
-    protocol = StrictH11Protocol(server.build_config(Response()), ServerState(), {}, loop)
-    protocol.connection_made(client)
+    client, protocol = connect(loop)
     head = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n" + header
     protocol.data_received(head + b"\r\n")
     loop.go_on(0)
@@ -428,9 +414,7 @@ def test_rest_of_a_body_is_bounded(
 
 
 def test_connection_is_used_again_after_the_rest_of_a_body(fake_loop: FakeLoop) -> None:
-    client = Client()
-    protocol = StrictH11Protocol(server.build_config(Response()), ServerState(), {}, fake_loop)
-    protocol.connection_made(client)
+    client, protocol = connect(fake_loop)
     request = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
 
     for _ in range(2):

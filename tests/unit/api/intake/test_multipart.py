@@ -101,9 +101,9 @@ def test_photo_over_the_limit_is_refused_at_once() -> None:
 def test_unknown_files_are_dropped_and_bounded() -> None:
     photo = part("photo", b"p")
 
-    found = read([photo + part("other", b"\xff" * 1000, filename="x") + END])
+    parts = read([photo + part("other", b"\xff" * 1000, filename="x") + END])
 
-    assert found == ({PHOTO_PART: b"p"}, {"other": [""]})
+    assert parts == ({PHOTO_PART: b"p"}, {"other": [""]})
     with pytest.raises(PhotoTooLarge):
         read([photo + part("other", bytes(MAX_OTHER_BYTES), filename="x") + END])
 

@@ -31,8 +31,8 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for one in (operation.get("requestBody", {}), *operation["responses"].values()):
-        for media_type, content in one.get("content", {}).items():
+    for body in (operation.get("requestBody", {}), *operation["responses"].values()):
+        for media_type, content in body.get("content", {}).items():
             # JSON bodies have no example of a picture.
             if not media_type.startswith(("image/", "application/zip", "application/octet-stream")):
                 yield content

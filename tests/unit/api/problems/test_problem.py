@@ -8,10 +8,13 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from smart_filter_api.auth.refusal_log import RefusalLog
-from smart_filter_api.http.latency import LatencyHistogram
-from smart_filter_api.http.middleware import LastErrorMiddleware, RequestMiddleware
-from smart_filter_api.problems import catalog, render
+from smart_filter_api.auth.security_log import RefusalLog
+from smart_filter_api.http.middleware import (
+    LastErrorMiddleware,
+    LatencyHistogram,
+    RequestMiddleware,
+)
+from smart_filter_api.problems import catalog, problem
 from smart_filter_api.problems import problem as problems_problem
 from smart_filter_api.problems.catalog import PAGES
 from smart_filter_shared import errors
@@ -60,6 +63,14 @@ def test_browser_that_opens_an_address_gets_a_page() -> None:
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "<h1>Not found</h1>\n<p>&lt;job&gt;</p>" in answer.text
     assert '<a href="/">' in answer.text
+    studio = Path(problems_problem.__file__).parents[1] / "studio" / "page"
+    sheets = re.findall(r'href="/studio/(styles/[^"]*)"', answer.text)
+    assert sheets
+    assert all((studio / sheet).is_file() for sheet in sheets)
+    assert answer.headers["content-security-policy"].startswith(
+        "default-src 'none'; style-src 'self'"
+    )
+    assert answer.headers["content-security-policy"].count("default-src") == 1
 
 
 def test_problem_document_has_every_member() -> None:
@@ -163,7 +174,9 @@ def test_every_code_has_a_page_and_every_page_a_code() -> None:
 
 @pytest.mark.parametrize("code", problems_problem.KINDS)
 def test_page_in_the_repository_equals_the_served_page(code: str) -> None:
-    assert (PAGES_FOLDER / f"{code}.md").read_text() == render.render_markdown(code), "make openapi"
+    assert (PAGES_FOLDER / f"{code}.md").read_text() == problem.render_markdown(code), (
+        "make openapi"
+    )
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable(SECRET), StorageUnavailable(SECRET)])

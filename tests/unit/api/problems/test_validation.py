@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from smart_filter_api.http import strict_json
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.validation import describe_document_error
-from smart_filter_api.schemas.deriving import CorrectionRequest
+from smart_filter_api.schemas.submissions import CorrectionRequest
 from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest
 
 
@@ -58,9 +58,9 @@ class Document(BaseModel):
     ],
 )
 def test_error_is_a_sentence(document: dict[str, object], sentence: str) -> None:
-    found = describe(document)
+    faults = describe(document)
 
-    assert found.sentence.startswith(sentence)
+    assert faults.sentence.startswith(sentence)
 
 
 def test_document_with_very_many_errors_names_none_of_them() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from smart_filter_api.removebg import answer, fields, region
+from smart_filter_api.removebg import answer, fields
 from smart_filter_api.removebg.errors import SLOW_SECONDS, RequestRefused, error_response
 from smart_filter_shared.errors import FieldError, NotAvailable
 from smart_filter_shared.recipe.fields import parse as read_recipe
@@ -90,7 +90,7 @@ def codes(*, image: bool = True, background: bool = False, **sent: str) -> list[
         ({"shadow_type": "car", "shadow_opacity": "100"}, {"shadow": "contact:1"}),
         ({"shadow_type": "none", "shadow_opacity": "20"}, {}),
         ({"type": "person"}, {"subject": "people"}),
-        *[({"type": one}, {"subject": "any"}) for one in ("product", "car", "animal", "other")],
+        *[({"type": type_}, {"subject": "any"}) for type_ in ("product", "car", "animal", "other")],
         # Accepted and without effect.
         ({"type": "auto"}, {}),
         ({"semitransparency": "false"}, {}),
@@ -99,10 +99,10 @@ def codes(*, image: bool = True, background: bool = False, **sent: str) -> list[
     ],
 )
 def test_field_becomes_a_recipe(sent: dict[str, str], recipe: dict[str, object]) -> None:
-    found = wanted_image(**sent)
+    options = wanted_image(**sent)
 
-    assert found.recipe == {**CUT_OUT, **recipe, "filters": []}
-    assert read_recipe(found.recipe, offered={}, with_background_file=False)
+    assert options.recipe == {**CUT_OUT, **recipe, "filters": []}
+    assert read_recipe(options.recipe, offered={}, with_background_file=False)
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,11 @@ def test_field_becomes_a_recipe(sent: dict[str, str], recipe: dict[str, object])
 def test_saved_recipe_gives_way_to_what_was_sent(
     sent: dict[str, str], given: dict[str, object]
 ) -> None:
-    found = wanted_image(recipe="shop", **sent)
+    options = wanted_image(recipe="shop", **sent)
 
     always = {"recipe": "shop", "outputs": "image", "priority": "interactive"}
-    assert found.recipe == {**always, **given}
-    assert found.implied.keys() == wanted_image(**sent).recipe.keys() - found.recipe.keys()
+    assert options.recipe == {**always, **given}
+    assert options.implied.keys() == wanted_image(**sent).recipe.keys() - options.recipe.keys()
 
 
 # A code, and the fields that are refused with it.
@@ -191,13 +191,13 @@ def test_all_faults_are_named_together() -> None:
 
 
 def test_region_fits_a_photo_of_unknown_orientation_and_size() -> None:
-    tall = region.parse_region("0px 0px 400px 900px")
+    tall = fields.parse_region("0px 0px 400px 900px")
 
     assert tall.fault_in_any_orientation(WIDE) is None
     assert tall.fault(*WIDE) is not None
     assert tall.fault_in_any_orientation(None) is None
     for no_photo_fits in ("0% 0% 120% 100%", "20px 0% 10px 100%"):
-        assert region.parse_region(no_photo_fits).fault_in_any_orientation(None)
+        assert fields.parse_region(no_photo_fits).fault_in_any_orientation(None)
 
 
 def test_model_without_a_worker_is_temporarily_unavailable() -> None:

@@ -11,6 +11,6 @@ def test_page_states_the_limit_of_a_photo_once() -> None:
     folder = Path(studio.__file__).parent / "page"
     texts = [path.read_text() for path in folder.rglob("*.js")]
 
-    stated = [found for text in texts for found in re.findall(r"40_000_000|40 MB", text)]
+    stated = [limit for text in texts for limit in re.findall(r"40_000_000|40 MB", text)]
 
     assert stated == [f"{MAX_PHOTO_BYTES:_}"]

@@ -88,17 +88,6 @@ def test_quality_is_reduced_no_more_than_the_deadline_requires(
     assert choice.recipe.edge == (Edge.FAST if degraded else Edge.BALANCED)
 
 
-def test_less_time_never_gets_a_slower_or_better_way() -> None:
-    edges = [Edge.BEST, Edge.BALANCED, Edge.FAST]
-    choices = [chosen(Recipe(deadline_ms=ms, edge=Edge.BEST)) for ms in range(3000, 200, -100)]
-
-    ways = [
-        (edges.index(choice.recipe.edge), -QUALITY.get(model_of(choice), 0.9)) for choice in choices
-    ]
-    assert ways == sorted(ways)
-    assert set(ways) == {(0, -0.9), (1, -0.9), (2, -0.9), (2, -0.85), (2, -0.8)}
-
-
 @pytest.mark.parametrize(
     ("position", "reason"),
     [(11, "; 10 jobs wait before it; retry later or extend"), (1, "; no job waits before it; ext")],

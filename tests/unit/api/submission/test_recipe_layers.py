@@ -2,7 +2,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from smart_filter_api.caches.recipe_cache import RecipeLayer
+from smart_filter_api.caches import RecipeLayer
 from smart_filter_api.intake import json_body
 from smart_filter_api.submission import recipe_layers
 from smart_filter_shared.errors import Contradiction, InvalidRecipe
@@ -45,12 +45,6 @@ def test_stronger_layer_overrides_a_weaker_one() -> None:
     recipe = merge([{"quality": 70, "edge": "best"}, {"quality": 60}, {"quality": 50}])
 
     assert (recipe.quality, recipe.edge) == (50, "best")
-
-
-def test_filters_of_a_layer_drop_those_of_weaker_layers_with_their_parameters() -> None:
-    recipe = merge([DEFAULTS, {"filters": ["grade"]}])
-
-    assert [(filter_.name, dict(filter_.params)) for filter_ in recipe.filters] == [("grade", {})]
 
 
 @pytest.mark.parametrize(

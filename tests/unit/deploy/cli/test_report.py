@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from typing import Any
 
 import click
@@ -12,7 +13,9 @@ from smart_filter_client import errors
 from smart_filter_client.models import Job
 from smart_filter_client.reading import read_answer
 from smart_filter_deploy.cli.batch.dashboard import Dashboard
+from smart_filter_deploy.cli.batch.report import Row
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
+from smart_filter_deploy.cli.batch.worker import choose_key
 from smart_filter_deploy.cli.commands.pictures import backgrounds
 from smart_filter_deploy.cli.server.connection import Server
 from smart_filter_deploy.cli.terminal import report
@@ -162,10 +165,6 @@ def test_report_says_that_the_best_edge_had_no_network_of_its_own(
     assert ("best without BiRefNet" in shown) is is_said
 
 
-def test_report_is_silent_about_agreement_that_needs_no_review() -> None:
-    assert "agreement" not in report_of(confidence=0.95, needs_review=False)
-
-
 def test_lines_on_a_terminal_wrap_within_their_column() -> None:
     text = report_of(a_console(terminal=True, width=40), background=LONG_REASON)
 
@@ -258,7 +257,7 @@ def test_every_design_is_listed_under_its_family_and_as_json(
     assert "pictures" not in capsys.readouterr().out
     run_command_line(backgrounds.backgrounds, ["list", "--json"])
     listed = json.loads(capsys.readouterr().out)["items"]
-    rainbow = next(one for one in listed if one["name"] == "rainbow")
+    rainbow = next(design for design in listed if design["name"] == "rainbow")
     assert rainbow["source"] == "generated"
     assert rainbow["tags"]
 
@@ -270,17 +269,12 @@ def test_help_for_adding_backgrounds_names_every_format() -> None:
         assert accepted in words
 
 
-def test_idempotency_key_depends_on_photo_its_name_and_recipe_alone() -> None:
-    first = an_entry()
-    others = [
-        an_entry("b.jpg"),
-        an_entry(digest="e"),
-        an_entry(recipe="s"),
-        an_entry(again="1"),
-    ]
+def test_idempotency_key_depends_on_photo_its_name_recipe_and_replaced_job_alone() -> None:
+    first = choose_key(an_entry())
+    others = [an_entry("b.jpg"), an_entry(digest="e"), an_entry(recipe="s")]
 
-    assert first.key == an_entry("in/a.jpg", state="sent", job_id="j").key
-    assert len({first.key, *(other.key for other in others)}) == 5
+    assert first == choose_key(an_entry("in/a.jpg", is_done=False, job_id="k"))
+    assert len({first, choose_key(an_entry(), "j"), *map(choose_key, others)}) == 5
 
 
 def test_dashboard_in_a_pipe_is_a_plain_line_for_each_photo() -> None:
@@ -292,8 +286,8 @@ def test_dashboard_in_a_pipe_is_a_plain_line_for_each_photo() -> None:
         dashboard.say("waiting for the server")
         dashboard.say("still waiting for the server")
         dashboard.say(None)
-        dashboard.ended(an_entry(people=1, rating=0.5, seconds=1.25))
-        dashboard.ended(an_entry("b.jpg", state="failed", code="unreadable", error="no file"))
+        dashboard.ended(Row(file="a.jpg", state="succeeded", people=1, rating=0.5, seconds=1.25))
+        dashboard.ended(Row(file="b.jpg", error={"code": "unreadable", "detail": "no file"}))
 
     assert text_of(console).splitlines() == [
         "waiting for the server",
@@ -314,14 +308,14 @@ def test_dashboard_on_a_terminal_keeps_within_its_width(width: int) -> None:
             dashboard.moved(f"a name that is much longer than any line/{number}.jpg", "composite")
         now[0] = 90.0
         for number in range(4):
-            dashboard.ended(an_entry(f"{number}.jpg"))
+            dashboard.ended(Row(file=f"{number}.jpg", state="succeeded"))
         dashboard.say("waiting for the server (no answer from http://127.0.0.1:29267)")
 
     shown = text_of(console)
     assert "4/20" in shown
     assert "about 6 min left" in shown
     plain = shown.replace("\x1b[2K", "").replace("\x1b[1A", "").replace("\x1b[?25l", "")
-    assert max(len(line) for line in plain.replace("\x1b[?25h", "").split("\n")) <= width + 1
+    assert max(map(len, re.split("[\r\n]", plain.replace("\x1b[?25h", "")))) <= width + 1
 
 
 class FakeClock(StopFlag):

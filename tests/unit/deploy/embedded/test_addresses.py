@@ -16,9 +16,9 @@ ADDRESSES = Addresses(
 def test_newest_postgres_is_first_and_outdated_ones_are_ignored() -> None:
     folders = [Path(f"/usr/lib/postgresql/{version}/bin") for version in ("9.6", "15", "16", "18")]
 
-    found = list_system_postgres(folders)
+    listed = list_system_postgres(folders)
 
-    assert found == [folders[3], folders[2]]
+    assert listed == [folders[3], folders[2]]
 
 
 def test_address_opens_the_page_and_shows_no_secret() -> None:

@@ -103,7 +103,7 @@ UNSERVED = a_queue(ready=1, workers=0)
 def test_faults_of_the_service_are_reported_as_issues(
     differs: dict[str, object], expected: list[str]
 ) -> None:
-    assert [one.title for one in found(**differs)] == expected
+    assert [issue.title for issue in found(**differs)] == expected
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ from smart_filter_docs import recipe_tables
 from smart_filter_shared.recipe import Recipe, fields
 from smart_filter_shared.recipe.recipe import declared_fields
 
-WITH_DEFAULT = [one.name for one in declared_fields().values() if one.default_json and one.kind]
+WITH_DEFAULT = [
+    field.name for field in declared_fields().values() if field.default_json and field.kind
+]
 
 
 @pytest.mark.parametrize("name", WITH_DEFAULT)

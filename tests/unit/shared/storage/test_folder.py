@@ -27,7 +27,7 @@ def store_bytes(store: FolderStore, key: str, content: bytes = b"bytes") -> None
 
 
 def keys_of(store: FolderStore) -> list[str]:
-    return [one.key for one in store.stored()]
+    return [stored.key for stored in store.stored()]
 
 
 def test_bucket_is_for_its_owner_and_has_only_objects(store: FolderStore, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from smart_filter_api.http.latency import LatencyHistogram
+from smart_filter_api.http.middleware import LatencyHistogram
 from smart_filter_shared.telemetry import exposition
 from smart_filter_shared.telemetry.exposition import Sample
 from smart_filter_shared.telemetry.metrics import Metric, MetricKind

@@ -30,7 +30,7 @@ def write(path: Path, values: np.ndarray) -> Path:
 
 
 def fatal(folder: Path) -> list[Finding]:
-    return [one for one in unet.check_data(folder, CONFIGURATION) if one.fatal]
+    return [finding for finding in unet.check_data(folder, CONFIGURATION) if finding.fatal]
 
 
 def test_pairs_are_found_by_source(tmp_path: Path) -> None:
@@ -39,10 +39,10 @@ def test_pairs_are_found_by_source(tmp_path: Path) -> None:
     write(tmp_path / "club" / "images" / "7.png", np.zeros((4, 4, 3), np.uint8))
     write(tmp_path / "club" / "masks" / "7.png", np.zeros((4, 4), np.uint8))
 
-    found = {pair.name: pair.source for pair in pairs.find_pairs(tmp_path)}
+    sources = {pair.name: pair.source for pair in pairs.find_pairs(tmp_path)}
 
     # A name without a source has the source of its folder.
-    assert found == {"drawn_000": "drawn", "drawn_001": "drawn", "club_7": "club"}
+    assert sources == {"drawn_000": "drawn", "drawn_001": "drawn", "club_7": "club"}
 
 
 def test_mattes_of_aisegment_are_the_alpha_of_its_cutouts(tmp_path: Path) -> None:
@@ -98,12 +98,14 @@ def test_missing_corrupt_and_unequal_files_are_found_by_name(tmp_path: Path) -> 
     (folder / "masks" / "drawn_002.png").write_bytes(b"no picture")
     write(folder / "masks" / "drawn_003.png", np.zeros((5, 7), np.uint8))
 
-    found = fatal(folder)
-    assert [Path(one.where).stem for one in found] == [f"drawn_00{number}" for number in range(4)]
-    assert "is missing" in found[0].what
-    assert "is not a picture" in found[2].what
-    assert "is 7×5 pixels, its photo 72×96" in found[3].what
-    assert all(one.remedy for one in found)
+    findings = fatal(folder)
+    assert [Path(finding.where).stem for finding in findings] == [
+        f"drawn_00{number}" for number in range(4)
+    ]
+    assert "is missing" in findings[0].what
+    assert "is not a picture" in findings[2].what
+    assert "is 7×5 pixels, its photo 72×96" in findings[3].what
+    assert all(finding.remedy for finding in findings)
 
 
 @pytest.mark.parametrize("place", ["images", "masks"])
@@ -131,13 +133,13 @@ def test_empty_masks_are_fatal_only_when_all_are_empty(tmp_path: Path) -> None:
     folder = drawn_people.folder(tmp_path, 4)
     empty = np.zeros((96, 72), np.uint8)
     write(folder / "masks" / "drawn_000.png", empty)
-    some = {(one.what, one.fatal) for one in unet.check_data(folder, CONFIGURATION)}
+    some = {(finding.what, finding.fatal) for finding in unet.check_data(folder, CONFIGURATION)}
 
     for number in range(1, 4):
         write(folder / "masks" / f"drawn_{number:03}.png", empty)
 
     assert ("has 1 photos without a person", False) in some
-    assert "has no person in any mask" in {one.what for one in fatal(folder)}
+    assert "has no person in any mask" in {finding.what for finding in fatal(folder)}
 
 
 def test_photo_and_matte_are_framed_alike_and_light_depends_only_on_the_seed() -> None:
@@ -174,13 +176,15 @@ def test_people_on_a_new_background_keep_their_matte_and_colors() -> None:
 
 
 def test_full_cache_reads_again_with_the_same_result(tmp_path: Path) -> None:
-    found = pairs.find_pairs(drawn_people.folder(tmp_path, 3))
-    roomy, narrow = PairCache(found), PairCache(found, max_bytes=0)
+    read = pairs.find_pairs(drawn_people.folder(tmp_path, 3))
+    roomy, narrow = PairCache(read), PairCache(read, max_bytes=0)
 
     assert roomy.example(1) is roomy.example(1)
     assert narrow.example(1) is not narrow.example(1)
-    for one, other in zip(batches.stack_all(roomy, 32), batches.stack_all(narrow, 32), strict=True):
-        assert (one == other).all()
+    for roomy_stack, other in zip(
+        batches.stack_all(roomy, 32), batches.stack_all(narrow, 32), strict=True
+    ):
+        assert (roomy_stack == other).all()
 
 
 def test_unknown_teacher_and_mattes_of_another_teacher_are_refused(tmp_path: Path) -> None:

@@ -20,12 +20,11 @@ from smart_filter_tests.composite_jobs import a_job, composite, decode_pixels
 from smart_filter_wire.takes import TakeReport, TakeSwap
 from smart_filter_workers.artifacts import content_credentials
 from smart_filter_workers.artifacts.content_credentials import CredentialSigner
-from smart_filter_workers.images.metadata import xmp
+from smart_filter_workers.images import encoding
 from smart_filter_workers.results import CompositeResult, EncodedFile
 
 MARKED = Files(provenance=Provenance.C2PA)
 IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
-TAGS = 0x013B  # the artist, in EXIF
 BOTH = (Output.IMAGE, Output.CUTOUT)
 
 
@@ -61,8 +60,8 @@ def source_type(file: EncodedFile | None) -> str | None:
     packet = Image.open(io.BytesIO(file.content)).info.get("xmp")
     if packet is None:
         return None
-    found = ET.fromstring(packet).find(f".//{{{IPTC_EXTENSION}}}DigitalSourceType")
-    return None if found is None else found.text
+    element = ET.fromstring(packet).find(f".//{{{IPTC_EXTENSION}}}DigitalSourceType")
+    return None if element is None else element.text
 
 
 @pytest.mark.parametrize("effort", list(Effort))
@@ -77,14 +76,14 @@ def test_picture_says_what_was_replaced_and_by_which_version(
     agent = {"name": "Smart Filter", "version": version("smart-filter")}
     assert agent.items() <= credentials_of(image)["claim_generator_info"][0].items()
     opened, edited, placed = actions_of(image)
-    assert [one["action"] for one in (opened, edited, placed)] == [
+    assert [action["action"] for action in (opened, edited, placed)] == [
         "c2pa.opened",
         "c2pa.edited",
         "c2pa.placed",
     ]
     assert edited["softwareAgent"] == agent
     assert edited["description"] == "The background was replaced."
-    assert edited["digitalSourceType"] == xmp.COMPOSITE == source_type(image)
+    assert edited["digitalSourceType"] == encoding.COMPOSITE == source_type(image)
 
 
 @pytest.mark.parametrize("format_", [Format.JPG, Format.PNG, Format.WEBP])
@@ -122,13 +121,13 @@ def test_only_elements_that_were_added_make_a_composite(
     actions = actions_of(image)
     assert [action["description"] for action in actions if "description" in action] == edits
     assert any("digitalSourceType" in action for action in actions) == is_composite
-    assert (source_type(image) == xmp.COMPOSITE) == is_composite
+    assert (source_type(image) == encoding.COMPOSITE) == is_composite
 
 
 def test_cutout_says_that_the_background_was_removed(signer: CredentialSigner) -> None:
     result = signed(signer, "preset:sky", outputs=(*BOTH, Output.MATTE, Output.THUMBNAIL))
 
-    assert [one.get("description") for one in actions_of(result.cutout)] == [
+    assert [action.get("description") for action in actions_of(result.cutout)] == [
         None,
         "The background was removed.",
     ]
@@ -152,41 +151,10 @@ def test_take_names_the_swaps_and_their_sources(signer: CredentialSigner) -> Non
             "Faces were replaced by the same people's in other photos:"
             " person 1 from photo 3, person 3 from photo 3."
         )
-        assert swapped["digitalSourceType"] == xmp.COMPOSITE == source_type(file)
+        assert swapped["digitalSourceType"] == encoding.COMPOSITE == source_type(file)
         assert placed["action"] == "c2pa.placed"
         titles = [ingredient["title"] for ingredient in credentials_of(file)["ingredients"]]
         assert titles == ["photo", "photo 3"]
-
-
-def test_take_without_a_swap_is_a_photo(signer: CredentialSigner) -> None:
-    inputs = dataclasses.replace(
-        a_job("keep", files=MARKED), take=TakeReport(0, fallback="The photos show other scenes.")
-    )
-
-    image = signer.sign_files(composite(inputs)).image
-
-    assert [action["action"] for action in actions_of(image)] == ["c2pa.opened"]
-    assert source_type(image) is None
-
-
-@pytest.mark.parametrize("keep", [False, True])
-def test_marks_and_metadata_of_the_photo_do_not_depend_on_each_other(
-    signer: CredentialSigner, *, keep: bool
-) -> None:
-    tags = Image.Exif()
-    tags[TAGS] = "Ada"
-    files = dataclasses.replace(MARKED, keep_metadata=keep)
-    inputs = a_job("preset:sky", files=files)
-    inputs = dataclasses.replace(
-        inputs, photo=dataclasses.replace(inputs.photo, exif=tags.tobytes())
-    )
-
-    image = signer.sign_files(composite(inputs)).image
-
-    assert len(actions_of(image)) == 3
-    assert source_type(image) == xmp.COMPOSITE
-    seen = Image.open(io.BytesIO(image.content)).getexif()
-    assert seen.get(TAGS) == ("Ada" if keep else None)
 
 
 def test_credentials_hold_neither_a_thumbnail_nor_the_name_of_a_background(

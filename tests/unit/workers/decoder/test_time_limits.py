@@ -7,7 +7,7 @@ from PIL import Image
 from smart_filter_tests import heic
 from smart_filter_tests.heic import QUARTERS, SIZE, a_heic, coded_item, grid, ispe, overlay
 from smart_filter_tests.pictures import encode
-from smart_filter_workers.decoder.time_limits import estimate_cost
+from smart_filter_workers.decoder.turns import estimate_cost
 
 
 def a_png(width: int, height: int) -> bytes:

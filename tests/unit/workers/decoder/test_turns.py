@@ -10,13 +10,7 @@ import pytest
 
 from smart_filter_shared.errors import DecodingStopped
 from smart_filter_shared.ids import Tenant
-from smart_filter_workers.decoder.turns import (
-    RESERVED,
-    SLOW_SECONDS,
-    DecoderTurns,
-    Requester,
-    Turn,
-)
+from smart_filter_workers.decoder.turns import RESERVED, SLOW_SECONDS, DecoderTurns, Requester, Turn
 
 ANN, BOB, CEM, DAN = (Tenant(name) for name in ("ann", "bob", "cem", "dan"))
 LONG = SLOW_SECONDS + 1
@@ -97,10 +91,6 @@ def test_large_pictures_leave_the_reserved_child_from_the_first_one_on(decoder: 
     assert decoder.begin(DAN).child == RESERVED
 
 
-def test_quick_pictures_get_all_children(decoder: Decoder) -> None:
-    assert [decoder.begin(BOB).child, decoder.begin(CEM).child] == [RESERVED, 1]
-
-
 def test_picture_that_becomes_slow_leaves_the_reserved_child(decoder: Decoder) -> None:
     decoder.begin(ANN)
     slow = decoder.begin(CEM)
@@ -115,23 +105,6 @@ def test_picture_that_becomes_slow_leaves_the_reserved_child(decoder: Decoder) -
 
         assert quick.result().child == RESERVED
     assert decoder.turns.list_slow() == {ANN, CEM}
-
-
-def test_picture_that_becomes_slow_goes_on_while_no_quick_ones_of_others_come() -> None:
-    decoder = Decoder()
-    slow = decoder.begin(CEM)
-    assert slow.child == RESERVED
-    decoder.clock.now += LONG
-
-    decoder.turns.check(slow)
-
-
-def test_picture_is_slow_before_it_ends(decoder: Decoder) -> None:
-    decoder.begin(BOB)
-    decoder.begin(CEM)
-    decoder.clock.now += LONG
-
-    assert decoder.turns.list_slow() == {ANN, BOB, CEM}
 
 
 def test_waiting_for_a_core_makes_no_picture_slow(decoder: Decoder) -> None:
@@ -153,19 +126,6 @@ def test_picture_that_must_be_quick_and_is_not_waits_for_no_child(decoder: Decod
         decoder.turns.begin(requester, is_large=True)
 
     assert decoder.turns.list_slow() == {ANN, CEM}
-
-
-def test_picture_that_must_be_quick_and_is_begins(decoder: Decoder) -> None:
-    assert decoder.turns.begin(Requester(CEM, must_be_quick=True)).child == RESERVED
-
-
-def test_picture_in_the_other_child_is_not_stopped(decoder: Decoder) -> None:
-    slow = decoder.begin(ANN)
-    decoder.begin(BOB)
-    decoder.clock.now += LONG
-
-    with decoder.wait(CEM):
-        decoder.turns.check(slow)
 
 
 def test_stopped_tenant_has_slow_turns_from_then_on(decoder: Decoder) -> None:

@@ -16,7 +16,7 @@ from smart_filter_shared.errors import ImageTooLarge
 from smart_filter_workers import images
 from smart_filter_workers.images import EncodingOptions
 from smart_filter_workers.images.fit_bytes import MIN_QUALITY
-from smart_filter_workers.images.metadata import exif, exif_filter
+from smart_filter_workers.images.metadata import exif
 from smart_filter_workers.results import EncodedFile, Srgb8
 
 
@@ -274,7 +274,7 @@ def read_text(content: bytes) -> str:
 
 
 def test_texts_and_settings_are_kept_but_place_owner_serial_and_notes_are_not() -> None:
-    kept = exif_filter.filter_tags(a_block(orientation=8), **SIZE)
+    kept = exif.filter_tags(a_block(orientation=8), **SIZE)
 
     tags = read_exif(kept)
     assert {tag: tags[tag] for tag in tags if tag != CAMERA} == {
@@ -301,7 +301,7 @@ def test_long_text_is_cut_between_letters(text: str) -> None:
     content = text.encode() + b"\0"
     block = b"II*\0" + struct.pack("<IHHHIII", 8, 1, MAKER, 2, len(content), 26, 0) + content
 
-    kept = read_text(exif_filter.filter_tags(block, **SIZE))
+    kept = read_text(exif.filter_tags(block, **SIZE))
 
     assert text.startswith(kept)
     assert 252 < len(kept.encode()) <= 256
@@ -311,7 +311,7 @@ def test_text_keeps_a_letter_whose_last_byte_is_a_space_in_latin_1() -> None:
     content = "Città ".encode() + b"\0"
     block = b"II*\0" + struct.pack("<IHHHIII", 8, 1, MAKER, 2, len(content), 26, 0) + content
 
-    assert read_text(exif_filter.filter_tags(block, **SIZE)) == "Città"
+    assert read_text(exif.filter_tags(block, **SIZE)) == "Città"
 
 
 # The exposure, as signed fractions: −1/3.
@@ -322,7 +322,7 @@ NEGATIVE_EXPOSURE = b"II*\0" + struct.pack(
 
 @pytest.mark.parametrize("block", [b"", b"no EXIF", b"II*\0\x08\0\0\0\xff\xff", NEGATIVE_EXPOSURE])
 def test_empty_or_broken_block_leaves_nothing(block: bytes) -> None:
-    assert exif_filter.filter_tags(block, **SIZE) == b""
+    assert exif.filter_tags(block, **SIZE) == b""
 
 
 @given(place=st.integers(0, 400), replacement=st.binary(min_size=1, max_size=8))
@@ -330,7 +330,7 @@ def test_broken_block_is_rebuilt_whole_or_dropped(place: int, replacement: bytes
     whole = a_block()
     broken = whole[:place] + replacement + whole[place + len(replacement) :]
 
-    kept = exif_filter.filter_tags(broken, **SIZE)
+    kept = exif.filter_tags(broken, **SIZE)
 
     assert len(kept) < 12_000
     if kept:
@@ -347,7 +347,7 @@ def test_exif_is_written_into_every_format_and_read_back_with_its_time(
     photo = images.decode(encoded.content)
     tags = read(encoded).getexif()
     assert (tags[ARTIST], tags.get_ifd(CAMERA)[WIDTH]) == ("Ada", 96)
-    assert read_exif(exif_filter.filter_tags(photo.exif, **SIZE))[ARTIST] == "Ada"
+    assert read_exif(exif.filter_tags(photo.exif, **SIZE))[ARTIST] == "Ada"
     assert photo.taken_at == dt.datetime(2026, 6, 1, 12, 30, tzinfo=dt.UTC)
 
 
@@ -381,7 +381,7 @@ def test_block_of_thousands_of_overlapping_values_takes_little_memory() -> None:
     block = b"II*\0" + struct.pack("<IH", 8, 5399) + entries + bytes(600)
 
     tracemalloc.start()
-    taken_at, kept = exif.read_taken_at(block), exif_filter.filter_tags(block, **SIZE)
+    taken_at, kept = exif.read_taken_at(block), exif.filter_tags(block, **SIZE)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

@@ -39,7 +39,7 @@ from smart_filter_tests.heic import (
 )
 from smart_filter_tests.pictures import encode
 from smart_filter_workers import images
-from smart_filter_workers.images.metadata import exif_filter
+from smart_filter_workers.images.metadata import exif
 
 
 def a_crop(
@@ -90,12 +90,6 @@ def test_colors_that_were_multiplied_by_their_alpha_are_divided_again() -> None:
     divided = np.minimum(np.array([RED, GREEN, BLUE, WHITE]) * 255 / 128, 255)
     over_white = (divided * 128 + 255 * 127) / 255
     assert near(corners(photo.srgb), over_white, 2 * JPEG_LEVELS)
-
-
-def test_heic_with_a_lost_thumbnail_is_decoded() -> None:
-    content = a_heic(coded_item(QUARTERS, crop_box(*SIZE), references=((b"thmb", (9,)),)))
-
-    assert near(corners(content), [RED, GREEN, BLUE, WHITE], JPEG_LEVELS)
 
 
 def an_avif_with(properties: tuple[bytes, ...], **options: object) -> bytes:
@@ -163,7 +157,7 @@ def test_avif_with_several_crops_is_refused() -> None:
 
 
 def test_avif_is_decoded_with_its_exif_and_also_when_that_is_broken() -> None:
-    tags = exif_filter.filter_tags(b"", width=64, height=48, dots_per_inch=300)
+    tags = exif.filter_tags(b"", width=64, height=48, dots_per_inch=300)
     content = images.encode_avif(np.asarray(quarters()), quality=95, tags=tags).content
 
     whole = images.decode(content).exif

@@ -23,8 +23,8 @@ from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import RESEARCH_WEIGHTS_OFF, ModelCatalog, ModelFile
 from smart_filter_workers.runtime import capabilities
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
-from smart_filter_workers.system import memory
-from smart_filter_workers.system.memory import MemoryLimit
+from smart_filter_workers.system import resources
+from smart_filter_workers.system.resources import MemoryLimit
 
 SEGMENTATION, EYES, SMILE = TaskName.SEGMENTATION, TaskName.EYES, TaskName.SMILE
 WEIGHTS = Path("nowhere")
@@ -219,7 +219,7 @@ def test_model_fetched_by_name_is_offered_only_where_it_fits() -> None:
 
 
 def test_older_job_does_not_run_a_disabled_model() -> None:
-    models = ModelCache(known(), NOWHERE, memory_limit=memory.get_limit(None))
+    models = ModelCache(known(), NOWHERE, memory_limit=resources.get_limit(None))
 
     assert models.model(SMILE, "measured") == "measured"
     with pytest.raises(ModelNotLoaded, match=f"learned is {RESEARCH_WEIGHTS_OFF}") as caught:

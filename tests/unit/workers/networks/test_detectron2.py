@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import ParameterRefused, SetupFailed
-from smart_filter_workers.networks.detectron2 import checkpoints, config_documents, config_keys, zoo
-from smart_filter_workers.networks.detectron2.config_documents import Document, Value
+from smart_filter_workers.networks.detectron2 import checkpoints, configs, predictor_cache
+from smart_filter_workers.networks.detectron2.configs import Document, Value
 from smart_filter_workers.networks.detectron2.model_builder import ClassNames
 from smart_filter_workers.networks.detectron2.predictor import (
     Instance,
@@ -38,7 +38,7 @@ def in_zoo(path: str) -> str:
 
 
 def test_document_overrides_its_bases() -> None:
-    document = config_documents.load_zoo_document("COCO/smaller.yaml", in_zoo)
+    document = configs.load_zoo_document("COCO/smaller.yaml", in_zoo)
 
     assert document == {
         "MODEL": {"MASK_ON": True, "RESNETS": {"DEPTH": 18, "NORM": "GN"}},
@@ -59,7 +59,7 @@ def test_document_overrides_its_bases() -> None:
 @pytest.mark.parametrize("place", ["KEY: {}", "[{}]", "? {}\n: 1", "A:\n  - B: {}"])
 def test_tags_are_refused_anywhere(place: str, value: str) -> None:
     with pytest.raises(SetupFailed, match="tag"):
-        config_documents.parse(place.format(value), "it")
+        configs.parse(place.format(value), "it")
 
 
 OUTSIDE = r"""/etc/passwd|~/mine.yaml|../secret.yaml|COCO/../../secret.yaml|'..\secret.yaml'
@@ -75,7 +75,7 @@ def test_base_outside_of_the_zoo_is_refused(base: str) -> None:
         return "VERSION: 2\n"
 
     with pytest.raises(SetupFailed):
-        config_documents.load_own_document(f"_BASE_: {base}\n", "mine.yaml", read)
+        configs.load_own_document(f"_BASE_: {base}\n", "mine.yaml", read)
 
     assert asked == []
 
@@ -91,7 +91,7 @@ def test_base_outside_of_the_zoo_is_refused(base: str) -> None:
 )
 def test_unreadable_file_of_the_zoo_is_refused(name: str, why: str) -> None:
     with pytest.raises(SetupFailed, match=why):
-        config_documents.load_zoo_document(name, in_zoo)
+        configs.load_zoo_document(name, in_zoo)
 
 
 @pytest.mark.parametrize(
@@ -118,17 +118,17 @@ def test_unreadable_file_of_the_zoo_is_refused(name: str, why: str) -> None:
 )
 def test_document_that_is_not_plain_data_is_refused(text: str, why: str) -> None:
     with pytest.raises(SetupFailed, match=why):
-        config_documents.parse(text, "it")
+        configs.parse(text, "it")
 
 
 def test_keys_of_training_and_the_address_of_weights_are_dropped() -> None:
-    document: config_documents.Document = {
+    document: configs.Document = {
         "MODEL": {"WEIGHTS": "detectron2://a.pkl", "MASK_ON": True},
         "SOLVER": {"STEPS": "(1, 2)"},
         "OUTPUT_DIR": "/tmp/x",
     }
 
-    assert config_documents.strip_training(document) == {"MODEL": {"MASK_ON": True}}
+    assert configs.strip_training(document) == {"MODEL": {"MASK_ON": True}}
 
 
 def nested(key: str, value: Value) -> Document:
@@ -157,7 +157,7 @@ def nested(key: str, value: Value) -> Document:
     ],
 )
 def test_keys_that_models_need_are_allowed(key: str, value: Value) -> None:
-    config_keys.check(nested(key, value), "mine")
+    configs.check(nested(key, value), "mine")
 
 
 @pytest.mark.parametrize(
@@ -192,13 +192,13 @@ def test_keys_that_models_need_are_allowed(key: str, value: Value) -> None:
 )
 def test_other_keys_and_values_are_refused_by_name(key: str, value: Value) -> None:
     with pytest.raises(SetupFailed, match=f"mine: {key} "):
-        config_keys.check(nested(key, value), "mine")
+        configs.check(nested(key, value), "mine")
 
 
 @pytest.mark.parametrize("address", ["https://example.org/model.pkl", "/root/model.pth", 0])
 def test_weights_address_of_another_host_is_refused(address: Value) -> None:
     with pytest.raises(SetupFailed, match=r"MODEL\.WEIGHTS .*weights are admitted on their own"):
-        config_keys.check({"MODEL": {"WEIGHTS": address}}, "mine")
+        configs.check({"MODEL": {"WEIGHTS": address}}, "mine")
 
 
 ARRAYS: dict[str, NDArray[Any]] = {
@@ -222,16 +222,16 @@ def parsed(content: object, *, protocol: int = 2) -> checkpoints.Checkpoint:
 def test_pickle_of_the_zoo_gives_its_arrays(protocol: int, kind: Callable[[Any], Any]) -> None:
     content = {"model": kind(ARRAYS), "__author__": "Detectron2 Model Zoo"}
 
-    found = parsed(content, protocol=protocol)
+    checkpoint = parsed(content, protocol=protocol)
     packed = checkpoints.parse(an_npz(weight=ARRAYS["conv.weight"]), "it")
 
     assert np.array_equal(packed.arrays["weight"], ARRAYS["conv.weight"])
-    assert (found.author, found.by_likeness) == ("Detectron2 Model Zoo", False)
-    assert found.arrays.keys() == ARRAYS.keys()
+    assert (checkpoint.author, checkpoint.by_likeness) == ("Detectron2 Model Zoo", False)
+    assert checkpoint.arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
-        assert np.array_equal(found.arrays[name], array), name
-        assert found.arrays[name].dtype == array.dtype.newbyteorder("=")
-        assert found.arrays[name].flags.writeable
+        assert np.array_equal(checkpoint.arrays[name], array), name
+        assert checkpoint.arrays[name].dtype == array.dtype.newbyteorder("=")
+        assert checkpoint.arrays[name].flags.writeable
 
 
 def an_npz(**arrays: NDArray[Any]) -> bytes:
@@ -398,7 +398,7 @@ def test_uncounted_area_is_in_the_matte_alone(*, counts: bool) -> None:
     people = detectron2.to_people(seen, GRAY, least_share=0.1, counts=counts)
 
     assert people.matte[50, 150] == 255
-    assert [one[50, 150] for one in people.persons or ()] == ([0] if counts else [])
+    assert [mask[50, 150] for mask in people.persons or ()] == ([0] if counts else [])
     assert (people.persons is None) == (not counts)
 
 
@@ -448,6 +448,6 @@ def test_input_has_the_short_side_unless_the_long_one_is_too_long(
     "name", ["", "a", "../Base-RCNN-FPN", "COCO-Detection/retinanet_R_50_FPN_3x"]
 )
 def test_name_that_is_not_on_the_list_is_refused(name: str) -> None:
-    assert zoo.find(detectron2.DEFAULT).makes == zoo.OutputKind.INSTANCE
+    assert predictor_cache.find(detectron2.DEFAULT).makes == predictor_cache.OutputKind.INSTANCE
     with pytest.raises(SetupFailed, match="is not in the zoo"):
-        zoo.find(name)
+        predictor_cache.find(name)

@@ -42,7 +42,9 @@ def test_delivery_fails_at_410_and_a_test_delivery_at_once() -> None:
 
 def test_retry_schedule_is_that_of_the_specification_with_jitter() -> None:
     waits = [judged(NoAnswer("none"), attempt=attempt).wait_seconds for attempt in range(1, 10)]
-    spread = [judged(NoAnswer("none"), attempt=2, chance=one).wait_seconds for one in (0.0, 1.0)]
+    spread = [
+        judged(NoAnswer("none"), attempt=2, chance=chance).wait_seconds for chance in (0.0, 1.0)
+    ]
 
     hours = [wait / 3600 for wait in waits]
     assert spread == pytest.approx([240, 360])

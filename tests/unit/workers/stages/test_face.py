@@ -11,6 +11,7 @@ from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.results import Face
 from smart_filter_tests import portrait
 from smart_filter_workers.results import PreparedPhoto, Srgb8
+from smart_filter_workers.stages.composite.stage import detect_faces, faces_of_people
 from smart_filter_workers.stages.face import stage
 
 _POINTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.3, 0.7), (0.7, 0.7))
@@ -45,10 +46,10 @@ def detect_once(
     pictures: Sequence[Srgb8], proposals: Sequence[tuple[Face, ...]] = (), /
 ) -> list[tuple[Face, ...]]:
     """Find faces in the proxy alone."""
-    found = detect(pictures, proposals)
+    detected = detect(pictures, proposals)
     return [
         () if picture.shape[0] == 320 else faces
-        for picture, faces in zip(pictures, found, strict=True)
+        for picture, faces in zip(pictures, detected, strict=True)
     ]
 
 
@@ -83,13 +84,6 @@ def test_landmarks_are_estimated_where_a_closer_look_finds_no_face() -> None:
     assert left_eye == pytest.approx((272, 338.5))
 
 
-def test_added_face_replaces_a_found_one_at_its_place() -> None:
-    assert boxes_after(FaceChanges(added=((44.0, 100.0, 80.0, 84.0),))) == [
-        (44, 100, 80, 84),
-        (400, 100, 80, 80),
-    ]
-
-
 def test_picture_without_the_face_stage_heeds_changes_of_proposed_faces() -> None:
     kept, removed = a_face(40, 100, 80), a_face(400, 100, 80)
     inputs = dataclasses.replace(
@@ -99,6 +93,6 @@ def test_picture_without_the_face_stage_heeds_changes_of_proposed_faces() -> Non
         changes=FaceChanges((removed.box,), ((200.0, 300.0, 50.0, 50.0),)),
     )
 
-    assert [face.box for face in inputs.detected_faces] == [kept.box, (200, 300, 50, 50)]
+    assert [face.box for face in detect_faces(inputs)] == [kept.box, (200, 300, 50, 50)]
     # A face that does not count is still a part of the people.
-    assert [face.box for face in inputs.faces_of_people][2:] == [removed.box]
+    assert [face.box for face in faces_of_people(inputs)][2:] == [removed.box]

@@ -11,13 +11,12 @@ from smart_filter_tests.drawn_portrait import a_face, a_portrait
 from smart_filter_tests.pictures import a_photo, noise
 from smart_filter_workers.results import Photo, Srgb8
 from smart_filter_workers.stages.prepare import stage
-from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
-from smart_filter_workers.stages.prepare.stage import Inputs, make_proxy
+from smart_filter_workers.stages.prepare.stage import Inputs, compute_perceptual_hash, make_proxy
 
 
-def models(found: list[tuple[Face, ...]], *, turns: int = 0) -> stage.Models:
+def models(faces: list[tuple[Face, ...]], *, turns: int = 0) -> stage.Models:
     """Return models that find these faces and ask for `turns` quarter turns."""
-    return {"prepare": lambda _: found, "orientation": lambda pictures, _: [turns] * len(pictures)}
+    return {"prepare": lambda _: faces, "orientation": lambda pictures, _: [turns] * len(pictures)}
 
 
 @pytest.mark.parametrize(
@@ -66,9 +65,9 @@ def a_scene(seed: int) -> Srgb8:
     return np.asarray(np.clip(scene, 0, 255), dtype=np.uint8)
 
 
-def apart(one: Srgb8, other: NDArray[np.generic]) -> int:
+def apart(picture: Srgb8, other: NDArray[np.generic]) -> int:
     return (
-        compute_perceptual_hash(one) ^ compute_perceptual_hash(other.astype(np.uint8))
+        compute_perceptual_hash(picture) ^ compute_perceptual_hash(other.astype(np.uint8))
     ).bit_count()
 
 

@@ -17,8 +17,8 @@ from smart_filter_training.evaluation.base import (
     Score,
 )
 from smart_filter_wire.findings import Eyes
+from smart_filter_workers.learning.smoke_test import build_face
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.smile.eye_face import build_face
 from smart_filter_workers.stages.smile.models.base import EyeReader
 
 HOW: Final = (

@@ -9,7 +9,7 @@ from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.results import Faces
 from smart_filter_training.evaluation import dataset_files, drawing, metrics
 from smart_filter_training.evaluation.base import Cell, Floats, Metric, PreparePhoto, Score
-from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.networks.coordinates import Box
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.face import stage
 from smart_filter_workers.stages.face.models.base import FaceDetector

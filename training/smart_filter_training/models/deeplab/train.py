@@ -37,8 +37,8 @@ from smart_filter_training.run_record import RunRecord
 from smart_filter_training.torch_learner import TorchLearner
 from smart_filter_workers.models import admission
 from smart_filter_workers.networks.runtimes import network_input
-from smart_filter_workers.networks.runtimes.handling import Activation, Handling, TrainedTask
-from smart_filter_workers.networks.runtimes.onnx_session import OnnxNetwork
+from smart_filter_workers.networks.runtimes.network_input import Activation, Handling, TrainedTask
+from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx

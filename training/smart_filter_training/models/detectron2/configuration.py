@@ -8,7 +8,7 @@ import yaml
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_training import preflight
 from smart_filter_workers.networks.detectron2 import model_builder, predictor_cache
-from smart_filter_workers.networks.detectron2.config_documents import Document, Value
+from smart_filter_workers.networks.detectron2.configs import Document, Value
 from smart_filter_workers.networks.detectron2.model_builder import BuiltModel, Foreign
 
 FASTER_RCNN: Final = "faster_rcnn"

@@ -16,8 +16,8 @@ from smart_filter_training.models.refiner import composites, faults
 from smart_filter_training.models.refiner.faults import Sample
 from smart_filter_training.models.unet import augmentation, pairs
 from smart_filter_training.models.unet.pairs import Pair
-from smart_filter_workers.networks.mattes import modnet
-from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.coverage import modnet
+from smart_filter_workers.networks.coverage.coverage_network import CoverageNetwork
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8, Photo, Srgb8
 from smart_filter_workers.stages.segmentation.mattes import consensus

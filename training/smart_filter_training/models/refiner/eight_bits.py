@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.runtimes import onnx_network
 
 Floats: TypeAlias = NDArray[np.float32]
 Proto: TypeAlias = Any  # protobuf has no types
@@ -29,7 +29,7 @@ def quantize(content: bytes, inputs: Iterable[Floats]) -> bytes:
     content: the network as ONNX, in single precision.  inputs: examples of its input, which set
     the ranges of its values.
     """
-    library = onnx_runtime.load_quantization()
+    library = onnx_network.load_quantization()
     model = onnx.load_from_string(content)
     with tempfile.TemporaryDirectory() as scratch:
         whole, eight_bits = Path(scratch) / "whole.onnx", Path(scratch) / "eight_bits.onnx"

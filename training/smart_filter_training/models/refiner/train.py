@@ -35,8 +35,8 @@ from smart_filter_training.onnx_export import Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
 from smart_filter_training.torch_learner import TorchLearner
-from smart_filter_workers.networks.mattes import modnet
-from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.coverage import modnet
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Matte8
@@ -156,7 +156,7 @@ class StoredNetwork:
     """An exported network, callable like the network in torch."""
 
     def __init__(self, file: Path) -> None:
-        self._session = onnx_runtime.load().InferenceSession(
+        self._session = onnx_network.load_library().InferenceSession(
             file.read_bytes(), providers=["CPUExecutionProvider"]
         )
 

@@ -22,7 +22,7 @@ from smart_filter_training.evaluation import dataset_files
 from smart_filter_training.preflight import Finding
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
+from smart_filter_workers.stages.prepare.stage import compute_perceptual_hash
 
 IMAGES, MASKS = "images", "masks"
 CLIPS, MATTING = "clip_img", "matting"

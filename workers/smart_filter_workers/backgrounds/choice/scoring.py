@@ -21,7 +21,7 @@ from smart_filter_wire.findings import BackgroundTerms
 from smart_filter_workers.backgrounds.choice import color_layout
 from smart_filter_workers.backgrounds.choice.color_layout import ColorLayout
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
-from smart_filter_workers.backgrounds.color_names import NamedColor
+from smart_filter_workers.backgrounds.colors import NamedColor
 
 Scores = NDArray[np.float32]  # (N,), one a design
 

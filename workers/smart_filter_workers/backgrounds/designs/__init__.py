@@ -1,1 +1,1 @@
-"""One file for each family of backgrounds, found by name; each has `draw(preset, sheet)`."""
+"""Families of backgrounds, found by name: `draw_FAMILY(preset, sheet)`, for some a texture."""

@@ -15,10 +15,9 @@ from smart_filter_shared.catalog.model_card import Commercial
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.detectron2 import (
     checkpoints,
-    config_documents,
+    configs,
     model_builder,
     predictor_cache,
-    zoo,
 )
 from smart_filter_workers.networks.detectron2.model_builder import BuiltModel
 from smart_filter_workers.networks.detectron2.predictor import PredictOptions, Predictor
@@ -36,7 +35,7 @@ def admit_config(path: Path, folder: Path, *, names: Sequence[str] = ()) -> Admi
     names: of its classes, countable ones first; needed unless detectron2 knows its data set. Raises
     SetupFailed naming the forbidden entry, or why no model can be built from it.
     """
-    content = files.read_content(path, most_bytes=config_documents.MAX_BYTES)
+    content = files.read_content(path, most_bytes=configs.MAX_BYTES)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -91,7 +90,7 @@ def admit_weights(
     probe(built)
     suffix = ".npz" if content.startswith(b"PK") else ".pkl"
     stem = (
-        zoo.find(config).weights_name.removesuffix(".pkl")
+        predictor_cache.find(config).weights_name.removesuffix(".pkl")
         if config_file is None
         else config_file.name[:-5]
     )

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.detectron2.checkpoints import Checkpoint
-from smart_filter_workers.networks.detectron2.config_documents import Document
+from smart_filter_workers.networks.detectron2.configs import Document
 
 # Any object of torch or detectron2. Both are imported by name, so that type checks do not depend on
 # their installation.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.networks.coordinates import Box
 from smart_filter_workers.networks.detectron2.model_builder import BuiltModel, ClassNames, Foreign
 from smart_filter_workers.results import Srgb8
 

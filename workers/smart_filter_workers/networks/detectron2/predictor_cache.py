@@ -1,23 +1,24 @@
-"""The runnable configurations: those with admitted weights, loaded on first use."""
+"""The runnable configurations: those with admitted weights, loaded on first use.
+
+The allow-list of configurations of the model zoo, by name.
+"""
 
 import threading
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
 from importlib.resources import files as resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from cachetools import LRUCache
 
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
-from smart_filter_workers.networks.detectron2 import (
-    checkpoints,
-    config_documents,
-    config_keys,
-    model_builder,
-    zoo,
-)
-from smart_filter_workers.networks.detectron2.config_documents import Document
+from smart_filter_workers.networks.detectron2 import checkpoints, configs, model_builder
+from smart_filter_workers.networks.detectron2.configs import Document
 from smart_filter_workers.networks.detectron2.predictor import Predictor
 from smart_filter_workers.weights import allowlist, files
 from smart_filter_workers.weights.allowlist import DIGEST_PREFIX, AdmittedFile
@@ -112,15 +113,15 @@ def list_models(folder: Path, *, kind: str = WEIGHTS_KIND) -> Mapping[str, Admit
             continue
         if file.config in configs:
             by_address[file.address] = AdmittedModel(file, configs[file.config])
-        elif file.config in zoo.list_configs():
+        elif file.config in list_configs():
             by_address[file.config] = AdmittedModel(file, None)
     return by_address
 
 
 def load_zoo_config(name: str) -> Document:
     """Return a configuration of the zoo that is on the list.  Raises SetupFailed."""
-    return config_documents.strip_training(
-        config_documents.load_zoo_document(f"{zoo.find(name).name}.yaml", read_packaged_config)
+    return configs.strip_training(
+        configs.load_zoo_document(f"{find(name).name}.yaml", read_packaged_config)
     )
 
 
@@ -132,12 +133,65 @@ def load_own_config(folder: Path, file: AdmittedFile) -> Document:
 
 def parse_own_config(text: str, title: str) -> Document:
     """Return an operator's configuration, each key checked.  Raises SetupFailed."""
-    config_keys.check(config_documents.parse(text, title), title)
-    whole = config_documents.load_own_document(text, title, read_packaged_config)
-    return config_documents.strip_training(whole)
+    configs.check(configs.parse(text, title), title)
+    whole = configs.load_own_document(text, title, read_packaged_config)
+    return configs.strip_training(whole)
 
 
 def read_packaged_config(path: str) -> str:
     """Return the text of a zoo file of the installed detectron2; raises FileNotFoundError."""
     configs = resources("detectron2").joinpath("model_zoo", "configs")
     return configs.joinpath(*path.split("/")).read_text(encoding="utf-8")
+
+
+class OutputKind(StrEnum):
+    """The kind of output of a configuration's model."""
+
+    INSTANCE = "instance"
+    PANOPTIC = "panoptic"
+    SEMANTIC = "semantic"
+    BOXES = "boxes"
+
+
+@dataclass(frozen=True, slots=True)
+class ZooConfig:
+    """One configuration of the zoo.
+
+    name: its path below the zoo's folder, without `.yaml`.
+    checkpoint: the end of its weights' address, "" when its authors give none.
+    person: its data set's name of a person.
+    """
+
+    name: str
+    makes: OutputKind
+    checkpoint: str
+    person: str
+
+    @property
+    def weights_name(self) -> str:
+        """The conventional path of its weights below the weights folder."""
+        return f"detectron2/{self.name.replace('/', '-')}.pkl"
+
+
+def find(name: str) -> ZooConfig:
+    """Return a configuration by name.  Raises SetupFailed when it is not on the list."""
+    config = list_configs().get(name)
+    if config is None:
+        raise SetupFailed(
+            f"{name!r} is not in the zoo: docs/detectron2.md lists the configurations"
+        )
+    return config
+
+
+@cache
+def list_configs() -> Mapping[str, ZooConfig]:
+    """Return every configuration on the list by name."""
+    text = resources(__package__).joinpath("zoo.toml").read_text(encoding="utf-8")
+    listed = tomllib.loads(text)
+    persons: dict[str, str] = listed["persons"]
+    configs = (
+        ZooConfig(name, makes, checkpoint, persons.get(name.partition("/")[0], "person"))
+        for makes in OutputKind
+        for name, checkpoint in listed[makes].items()
+    )
+    return MappingProxyType({config.name: config for config in configs})

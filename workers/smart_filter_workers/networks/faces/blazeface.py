@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.results import Face
-from smart_filter_workers.networks.boxes import box_iou
-from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh
-from smart_filter_workers.networks.faces.mesh_faces import read_landmarks
+from smart_filter_workers.networks.coordinates import box_iou
+from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh, read_landmarks
 from smart_filter_workers.networks.runtimes import network_input
-from smart_filter_workers.networks.runtimes.handling import mediapipe_detector
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
-from smart_filter_workers.networks.runtimes.network_input import sigmoid
+from smart_filter_workers.networks.runtimes.network_input import mediapipe_detector, sigmoid
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Srgb8
 

@@ -16,14 +16,13 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.results import Face, Point
-from smart_filter_workers.networks.boxes import non_max_suppression
-from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.coordinates import non_max_suppression
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
 # Source: the authors' README; the data set's card.
 DATA_TERMS = (
@@ -47,8 +46,6 @@ NEAR_SHARE = 0.1
 # Names in the file of the input, and of the heat map, scale, offset and landmarks.
 INPUT = "input.1"
 OUTPUTS = ("537", "538", "539", "540")
-
-Floats = NDArray[np.float32]
 
 
 class CenterFace:
@@ -203,7 +200,7 @@ def _open(path: Path) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
     inputs = [value for value in model.graph.input if value.name not in weights]
     del model.graph.input[:]
     model.graph.input.extend(inputs)
-    return onnx_runtime.open_small(model.SerializeToString())
+    return onnx_network.open_small(model.SerializeToString())
 
 
 def _points(points: Floats) -> tuple[Point, Point, Point, Point, Point]:

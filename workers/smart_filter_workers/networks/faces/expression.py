@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.results import Face
-from smart_filter_workers.networks.runtimes import onnx_runtime
-from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.networks.coordinates import Square
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
-Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Levels = NDArray[np.int64]
 # Least scores of mild, moderate and huge.
@@ -22,7 +21,7 @@ LevelThresholds = tuple[float, float, float]
 RunNetwork = Callable[[Floats], Mapping[str, Floats]]
 
 WEIGHTS: Final = WeightsFile(
-    "expression.onnx", "24a38eeeaa5ed732d53974cd9be91fa0017be858ac5abc8360a9db76b2d70282"
+    "expression.onnx", "f7c3db5fff5532bc68ba5f1b1f98c767446e27dc4faa47410ba1e99d50c17e73"
 )
 CROP_PX: Final = 48
 # Name of the output that counts the raters who see a smile, by rule.
@@ -63,7 +62,7 @@ class ExpressionNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
-        self._session, self.cuts = onnx_runtime.open_trained(
+        self._session, self.cuts = onnx_network.open_trained(
             content, THRESHOLDS_KEY, _read_cuts, what="an expression network"
         )
         self._input = self._session.get_inputs()[0].name

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.networks.coordinates import Box
 from smart_filter_workers.opencv import cv2
 
 # (H, W) uint8, luma.

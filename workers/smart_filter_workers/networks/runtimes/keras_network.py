@@ -14,16 +14,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared import documents
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers.networks.runtimes import handling
-from smart_filter_workers.networks.runtimes.handling import Layout
-from smart_filter_workers.networks.runtimes.network_input import ConfiguredNetwork
+from smart_filter_workers.networks.runtimes import network_input
+from smart_filter_workers.networks.runtimes.network_input import ConfiguredNetwork, Layout
+from smart_filter_workers.results import Floats
 from smart_filter_workers.weights.allowlist import AdmittedFile
-
-Floats = NDArray[np.float32]
 
 CONFIG_FILE: Final = "config.json"
 WEIGHTS_FILE: Final = "model.weights.h5"
@@ -120,7 +117,7 @@ def open_network(content: bytes, file: AdmittedFile) -> ConfiguredNetwork:
     given = {"layout": Layout.NHWC, **file.handling}
     sides = zip(("width", "height"), network.size, strict=True)
     given |= {name: side for name, side in sides if side is not None}
-    return ConfiguredNetwork(network, handling.for_file(file, given))
+    return ConfiguredNetwork(network, network_input.for_file(file, given))
 
 
 def check(content: bytes) -> None:

@@ -5,10 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats
 
 # Of the networks in the package mediapipe. Source: their authors' papers, such as Kartynnik et al.
 # 2019, section 3, "in-house dataset".

@@ -1,7 +1,7 @@
 """Claim the next batch of a thread.
 
-A thread that has work claims in the transaction that completes its previous batch: one wait for
-the disk instead of two, and fewer round trips to the database.
+A thread that has work claims in the transaction that completes its previous batch: fewer round
+trips to the database.
 """
 
 import time

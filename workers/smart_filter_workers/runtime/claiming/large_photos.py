@@ -10,8 +10,8 @@ threads. A thread that gave it back would claim it again at once, because its ra
 import threading
 from typing import Final
 
-from smart_filter_workers.decoder.time_limits import ORDINARY_MEGAPIXELS
-from smart_filter_workers.system.memory import MemoryLimit
+from smart_filter_workers.decoder.turns import ORDINARY_MEGAPIXELS
+from smart_filter_workers.system.resources import MemoryLimit
 
 # Bytes of a process with ordinary photos, and of each megapixel of a large one in the worker and
 # its decoder, with room for PNG (docs/measurements.md).

@@ -15,7 +15,7 @@ from typing import Final
 
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.queue.heads import QuickOnly
-from smart_filter_workers.decoder.time_limits import ORDINARY_MEGAPIXELS
+from smart_filter_workers.decoder.turns import ORDINARY_MEGAPIXELS
 from smart_filter_workers.runtime.task import Task
 
 # For so long after its last quick stage, a tenant counts as one that has quick stages.

@@ -22,7 +22,6 @@ from smart_filter_workers.results import (
     Srgb8,
     Stroke,
 )
-from smart_filter_workers.stages.composite.inputs import Inputs
 
 # Fractional bits of the corners' coordinates: sixteenths of a pixel.
 _FIXED_POINT_BITS: Final = 4
@@ -70,18 +69,6 @@ def turn_drawing(drawing: MatteDrawing, photo_srgb: Srgb8, quarter_turns: int) -
             for stroke in strokes
         )
     return replace(drawing, mask=mask, strokes=strokes)
-
-
-def correct_matte(inputs: Inputs, model_matte: Matte8) -> Inputs:
-    """Return the inputs with the users' corrections applied to the matte.
-
-    model_matte: (h, w) uint8, before it was cleaned; the photo's regions depend on it.
-    """
-    segmented = inputs.segmented
-    if segmented is None or not inputs.drawn:
-        return inputs
-    corrected = draw_over_matte(segmented, inputs.drawn, inputs.prepared, model_matte)
-    return replace(inputs, segmented=corrected)
 
 
 def draw_over_matte(

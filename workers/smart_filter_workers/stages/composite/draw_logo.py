@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Logo, LogoPlace
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.stages.composite.filters import tiles
-from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 _STRIP_ROWS: Final = 256
 
@@ -26,28 +24,22 @@ class LogoBox:
     height: int
 
 
-def draw(picture: Srgb8 | Srgba8, inputs: Inputs) -> Srgb8 | Srgba8:
-    """Return a picture with the logo of the recipe drawn on it; the same without a logo.
+def draw(picture: Srgb8 | Srgba8, pixels: Srgba8, logo: Logo) -> None:
+    """Draw a logo on a picture, in place, if its margins leave room for it.
 
-    picture: (H, W, 3), or (H, W, 4) with straight alpha; drawn on in place unless it is the photo
-    itself.
+    picture: (H, W, 3), or (H, W, 4) with straight alpha.  pixels: (h, w, 4), premultiplied.
     """
-    if inputs.logo is None:
-        return picture
     height, width = picture.shape[:2]
-    box = place_logo(inputs.recipe.logo, inputs.logo.shape[:2], width=width, height=height)
+    box = place_logo(logo, pixels.shape[:2], width=width, height=height)
     if box is None:
-        return picture
-    if picture is inputs.photo.srgb or not picture.flags.writeable:
-        picture = picture.copy()
+        return
     part = picture[box.top : box.top + box.height, box.left : box.left + box.width]
-    if box.width < inputs.logo.shape[1]:
+    if box.width < pixels.shape[1]:
         size = (box.width, box.height)
-        laid = cv2.resize(inputs.logo, size, interpolation=cv2.INTER_AREA)
+        laid = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         tiles.composite_over(part, np.asarray(laid, np.uint8))
     else:
-        _draw_enlarged(part, inputs.logo)
-    return picture
+        _draw_enlarged(part, pixels)
 
 
 def _draw_enlarged(part: Srgb8 | Srgba8, logo: NDArray[np.uint8]) -> None:

@@ -1,29 +1,43 @@
-"""Encode the files that a job asks for, as its recipe says."""
+"""Encode the files that a job asks for, as its recipe says, and list what they change."""
 
-from dataclasses import replace
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.recipe import DocumentPhoto, Effort, Format, Output, Provenance, Recipe
+from smart_filter_shared.recipe import (
+    BackgroundKind,
+    DocumentPhoto,
+    Edge,
+    Effort,
+    Format,
+    Output,
+    Provenance,
+    Recipe,
+)
 from smart_filter_shared.recipe.framing import DOTS_PER_INCH
+from smart_filter_shared.results import Frame
+from smart_filter_wire.findings import AppliedFilter
 from smart_filter_workers import images
-from smart_filter_workers.images import EncodingOptions, previews
-from smart_filter_workers.images.metadata import xmp
+from smart_filter_workers.images import EncodingOptions, encoding, previews
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (
     COMPOSING_EDITS,
     CompositeResult,
     Edit,
     EncodedFile,
+    Floats,
+    InstanceMap,
     Matte8,
     Srgb8,
+    Srgba8,
 )
-from smart_filter_workers.stages.composite import background, edits, persons
+from smart_filter_workers.stages.composite import background
+from smart_filter_workers.stages.composite.cleanup import harden_matte
 from smart_filter_workers.stages.composite.document import print_sheet
-from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
-from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 # Names of the files as in remove.bg's archives.
 COLORS_FILE, MATTE_FILE = "color.jpg", "alpha.png"
@@ -31,49 +45,107 @@ _STRIP_ROWS: Final = 128
 # Steps from 255 to 65,535 levels: both ends stay the same.
 _STEPS: Final = 257
 
+_EDITS = {
+    BackgroundKind.BLUR: Edit.BACKGROUND_BLURRED,
+    BackgroundKind.TRANSPARENT: Edit.BACKGROUND_REMOVED,
+}
+
+INDEX_FILE: Final = "persons.json"
+# Pixels with less coverage than this, of 255, are outside a person's outline.
+_SEEN_FROM: Final = 26
+_WHOLE: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a file tells of its photo.
+
+    exif: the photo's.  size: its width and height in pixels.  frame: its place in the file.
+    swaps: its replaced faces, as in EncodedFile.
+    """
+
+    exif: bytes
+    size: tuple[int, int]
+    frame: Frame
+    swaps: tuple[tuple[int, int], ...] = ()
+
 
 def add_picture_files(
-    made: CompositeResult, pixels: Srgb8 | Srgba8, inputs: Inputs
+    made: CompositeResult,
+    pixels: Srgb8 | Srgba8,
+    recipe: Recipe,
+    origin: Origin,
+    changes: Sequence[Edit],
 ) -> CompositeResult:
     """Return the result with the requested files of the people on their background.
 
-    pixels: (H, W, 3), or (H, W, 4) with transparency.
+    pixels: (H, W, 3), or (H, W, 4) with transparency.  changes: of the background, and drawings.
     """
-    if Output.IMAGE in inputs.recipe.outputs:
-        image = _picture(pixels, inputs, edits.list_picture_edits(made, inputs))
+    if Output.IMAGE in recipe.outputs:
+        image = _picture(pixels, recipe, origin, changes)
         made = replace(made, image=replace(image, blurhash=previews.compute_blurhash(pixels)))
-    document = inputs.recipe.framing.document
-    if Output.SHEET in inputs.recipe.outputs and document is not None:
-        sheet = print_sheet.draw(pixels[..., :3], document, inputs.recipe.framing.sheet)
+    document = recipe.framing.document
+    if Output.SHEET in recipe.outputs and document is not None:
+        sheet = print_sheet.draw(pixels[..., :3], document, recipe.framing.sheet)
         made = replace(made, sheet=images.encode(sheet, _printed(document, pixels.shape[0])))
-    if Output.THUMBNAIL in inputs.recipe.outputs:
+    if Output.THUMBNAIL in recipe.outputs:
         made = replace(made, thumbnail=previews.encode_thumbnail(pixels))
     return made
 
 
 def add_cut_out_files(
-    made: CompositeResult, compositor: Compositor, cut: CutOut, whole: CutOut, inputs: Inputs
+    made: CompositeResult,
+    compositor: Compositor,
+    cut: CutOut,
+    whole: CutOut,
+    *,
+    owners: InstanceMap | None,
+    recipe: Recipe,
+    origin: Origin,
 ) -> CompositeResult:
     """Return the result with the requested files of the people alone.
 
-    cut: on the canvas; whole: the same at the photo's size.
+    cut: on the canvas; whole: the same at the photo's size.  owners: (h, w) uint8.
     """
-    recipe, asked = inputs.recipe, set(inputs.recipe.outputs)
+    asked = set(recipe.outputs)
     if Output.MATTE in asked:
         made = replace(made, matte=_matte(cut.matte, recipe))
     alone: Srgba8 | None = None
     if {Output.CUTOUT, Output.ZIP} & asked:
         alone = _cut_out_pixels(compositor, cut)
         if Output.CUTOUT in asked:
-            cutout = _picture(alone, inputs, edits.list_cut_out_edits(made, inputs))
+            cutout = _picture(alone, recipe, origin, [Edit.BACKGROUND_REMOVED])
             made = replace(made, cutout=cutout)
         if Output.ZIP in asked:
             made = replace(made, zip=_layers(alone, cut, recipe))
-    owners = None if inputs.segmented is None else inputs.segmented.owners
     if Output.PERSONS in asked and owners is not None:
         rgba = alone if alone is not None and cut is whole else _cut_out_pixels(compositor, whole)
-        made = replace(made, persons=persons.zip_persons(rgba, owners, recipe))
+        made = replace(made, persons=zip_persons(rgba, owners, recipe))
     return made
+
+
+def list_changes(
+    drawn: BackgroundKind | None,
+    filters: Sequence[AppliedFilter],
+    *,
+    is_lit: bool,
+    has_logo: bool,
+) -> list[Edit]:
+    """Return the edits of the background and by drawings.
+
+    drawn: the kind of another background; None for the photo's own.  is_lit: whether its light was
+    corrected.
+    """
+    changes: list[Edit] = []
+    if drawn is not None:
+        changes = [_EDITS.get(drawn, Edit.BACKGROUND_REPLACED)]
+    if is_lit:
+        changes = [Edit.LIGHT_CORRECTED]
+    if any(filter_.applied for filter_ in filters):
+        changes.append(Edit.FILTERED)
+    if has_logo:
+        changes.append(Edit.LOGO_ADDED)
+    return changes
 
 
 def _cut_out_pixels(compositor: Compositor, cut: CutOut) -> Srgba8:
@@ -82,16 +154,18 @@ def _cut_out_pixels(compositor: Compositor, cut: CutOut) -> Srgba8:
     return compositor.over(cut, background.make_transparent(width=width, height=height))
 
 
-def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs, changes: tuple[Edit, ...]) -> EncodedFile:
+def _picture(
+    pixels: Srgb8 | Srgba8, recipe: Recipe, origin: Origin, changes: Sequence[Edit]
+) -> EncodedFile:
     """Return the picture in the recipe's format, within its maximum of bytes.
 
     Transparent pictures, such as a cut-out, are encoded as PNG when JPEG is requested.
-    changes: what the picture shows differently from the photo.
+    changes: what the picture shows differently from the photo, besides its frame and its faces.
     """
-    recipe = inputs.recipe
     transparent = pixels.shape[2] > 3  # noqa: PLR2004 - red, green, blue
     format_ = recipe.format
     marks = recipe.files.provenance != Provenance.NONE
+    edits = tuple(_list_edits(origin, changes))
     if format_ == Format.AUTO or (transparent and format_ == Format.JPG):
         format_ = Format.PNG if transparent else Format.JPG
     document = recipe.framing.document
@@ -100,15 +174,17 @@ def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs, changes: tuple[Edit, ...]) 
         str(format_),
         quality=recipe.quality,
         small=recipe.files.effort == Effort.SMALL,
-        exif=inputs.photo.exif if recipe.files.keep_metadata else b"",
+        exif=origin.exif if recipe.files.keep_metadata else b"",
         dots_per_inch=dots_per_inch
         if document is None
         else document.dots_per_inch(pixels.shape[0]),
-        xmp=xmp.make_packet(xmp.COMPOSITE) if marks and COMPOSING_EDITS & set(changes) else b"",
+        xmp=encoding.make_packet(encoding.COMPOSITE)
+        if marks and COMPOSING_EDITS & set(edits)
+        else b"",
     )
     if marks:
         file = images.encode(pixels, manner)
-        return replace(file, edits=changes, swaps=edits.list_swaps(inputs))
+        return replace(file, edits=edits, swaps=origin.swaps)
     if recipe.files.max_bytes is None:
         return images.encode(pixels, manner)
     file = images.encode_to_fit(pixels, manner, most_bytes=recipe.files.max_bytes)
@@ -168,3 +244,86 @@ def _spread_colors(cut: CutOut) -> Floats:
     palette = np.zeros((int(labels.max()) + 1, 3), np.float32)
     palette[labels[inside]] = cut.people_srgb[inside]
     return palette[labels]
+
+
+def _list_edits(origin: Origin, changes: Sequence[Edit]) -> Iterator[Edit]:
+    """Yield the changes, after those of the photo's faces and before those of its frame."""
+    if origin.swaps:
+        yield Edit.FACES_REPLACED
+    yield from changes
+    frame, (width, height) = origin.frame, origin.size
+    if frame.scale != 1:
+        yield Edit.RESIZED
+    shown = (round(frame.scale * width), round(frame.scale * height), 0, 0)
+    if shown != (frame.width, frame.height, round(frame.left), round(frame.top)):
+        yield Edit.CROPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person: number, 1 is the leftmost; x, y, width, height in pixels of the photo."""
+
+    number: int
+    box: tuple[int, int, int, int]
+    rgba: Srgba8
+
+
+def zip_persons(rgba: Srgba8, owners: InstanceMap, recipe: Recipe) -> EncodedFile:
+    """Return a zip of cropped `person-1.png` and so on, and an index of their positions.
+
+    rgba: (H, W, 4), all people on a transparent ground, as large as the photo; owners: (h, w)
+    uint8.
+    """
+    small = recipe.files.effort == Effort.SMALL
+    files, index = {}, []
+    for person in split_persons(rgba, owners, hard=recipe.edge == Edge.HARD):
+        name = f"person-{person.number}.png"
+        files[name] = images.encode_png(person.rgba, small=small).content
+        index.append({"number": person.number, "file": name, "box": person.box})
+    height, width = rgba.shape[:2]
+    listed = {"photo": {"width": width, "height": height}, "persons": index}
+    files[INDEX_FILE] = json.dumps(listed).encode()
+    return EncodedFile(images.make_zip(files), "application/zip", width, height, "zip")
+
+
+def split_persons(rgba: Srgba8, owners: InstanceMap, *, hard: bool = False) -> Iterator[Person]:
+    """Yield each person, by number, as a part of the picture of all of them.
+
+    hard: whether each pixel belongs to one person, wholly.
+
+    An edge pixel without an owner belongs to the nearest one.
+    """
+    numbers = [int(number) for number in np.unique(owners) if number]
+    if not numbers:
+        return
+    nearest = _nearest(owners)
+    size = (rgba.shape[1], rgba.shape[0])
+    for number in numbers:
+        share = np.where(nearest == number, np.uint8(_WHOLE), np.uint8(0))
+        if len(numbers) > 1:
+            share = np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+            if hard:
+                share = harden_matte(share)
+            alpha: Matte8 = np.asarray(
+                cv2.multiply(rgba[..., 3], share, scale=1 / _WHOLE), dtype=np.uint8
+            )
+        else:
+            alpha = rgba[..., 3]
+        x, y, width, height = cv2.boundingRect(cv2.inRange(alpha, _SEEN_FROM, _WHOLE))
+        if width:
+            part = (slice(y, y + height), slice(x, x + width))
+            cut = np.dstack([rgba[part][..., :3], alpha[part]])
+            yield Person(number, (x, y, width, height), cut)
+
+
+def _nearest(owners: InstanceMap) -> InstanceMap:
+    """Return the owner of each pixel; for a pixel without one, the nearest owner."""
+    unowned = (owners == 0).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(
+        unowned, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    # Labels number the owned pixels; map each label to its pixel's owner.
+    by_label = np.zeros(int(labels.max()) + 1, np.uint8)
+    owned = unowned == 0
+    by_label[labels[owned]] = owners[owned]
+    return by_label[labels]

@@ -1,50 +1,74 @@
 """Composite stage: make a job's picture, cut-out and matte at full resolution."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smart_filter_shared.errors import NoMask
+from smart_filter_shared.feedback.face_changes import Box as FaceBox
+from smart_filter_shared.feedback.face_changes import FaceChanges
 from smart_filter_shared.recipe import (
     CUTOUT_OUTPUTS,
     PICTURE_OUTPUTS,
     BackgroundKind,
     Edge,
-    Framing,
     Length,
     Mask,
     Output,
-    Require,
+    Recipe,
 )
-from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Frame
-from smart_filter_wire.findings import OutlineContrast
+from smart_filter_shared.results import (
+    MIN_PEOPLE_SHARE,
+    ChosenBackground,
+    Face,
+    Faces,
+    Frame,
+    Smiles,
+)
+from smart_filter_wire.findings import AppliedFilter, OutlineContrast
 from smart_filter_wire.printability import Printability
+from smart_filter_wire.takes import TakeReport
 from smart_filter_workers import images, photo_regions
-from smart_filter_workers.backgrounds.choice import outline_contrast
+from smart_filter_workers.backgrounds.choice import subject_stats
+from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.networks.coordinates import estimate_landmarks
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, CompositeResult, Segmentation, Srgb8
+from smart_filter_workers.results import (
+    HALF_LEVEL,
+    CompositeResult,
+    Matte8,
+    MatteDrawing,
+    Photo,
+    PreparedPhoto,
+    Segmentation,
+    Srgb8,
+    Srgba8,
+)
 from smart_filter_workers.stages.composite import (
     apply_corrections,
     background,
     choose_background,
-    compose,
     draw_logo,
     framing,
     look,
     outputs,
+    printability,
 )
-from smart_filter_workers.stages.composite.document import checks, head_frame
-from smart_filter_workers.stages.composite.filters import apply_filters
+from smart_filter_workers.stages.composite.background import PeoplePhoto
+from smart_filter_workers.stages.composite.choose_background import People
+from smart_filter_workers.stages.composite.cleanup import clean_matte, grow_matte, harden_matte
+from smart_filter_workers.stages.composite.document.checks import (
+    Portrait,
+    Taken,
+    find_portrait,
+)
+from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
-from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
-from smart_filter_workers.stages.composite.matting.shaping import grow_matte, harden_matte
-from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
-from smart_filter_workers.stages.composite.printability import assessment
-
-__all__ = ["Inputs", "Models", "run"]
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
+from smart_filter_workers.stages.composite.outputs import Origin
 
 # Pixels with less coverage than this, of 255, are outside the people's outline.
 _SEEN_FROM = 26
@@ -56,80 +80,177 @@ class Models(TypedDict):
     composite: Compositor
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The stage's inputs for one job; None for a stage that the job did not run.
+
+    background: the background file that was uploaded or fetched, if any.
+    collection: the backgrounds that the caller may name, and that `auto` chooses from.
+    logo: of the recipe, (H, W, 4) uint8 sRGB, premultiplied.
+    drawn: the users' corrections of the matte, in order.  changes: theirs of the faces.
+    take: how the photo was composed of several, if it was.
+    """
+
+    photo: Photo
+    background: Photo | None
+    prepared: PreparedPhoto
+    segmented: Segmentation | None
+    faces: Faces | None
+    smiles: Smiles | None
+    recipe: Recipe
+    seed: int
+    collection: Collection = field(default_factory=Collection)
+    logo: NDArray[np.uint8] | None = None
+    drawn: tuple[MatteDrawing, ...] = ()
+    take: TakeReport | None = None
+    changes: FaceChanges = field(default_factory=FaceChanges)
+
+
 def run(models: Models, batch: Sequence[Inputs]) -> list[CompositeResult]:
     """Return each job's image, cut-out and matte."""
     return [_composite(models["composite"], inputs) for inputs in batch]
 
 
 def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
-    asked = set(inputs.recipe.outputs)
-    regions = None
+    recipe, asked = inputs.recipe, set(inputs.recipe.outputs)
+    faces, owners, regions = detect_faces(inputs), None, None
     if inputs.segmented is not None:
-        model_matte = inputs.segmented.matte
+        owners = inputs.segmented.owners
         if Output.REGIONS in asked:
-            regions = photo_regions.encode_map(inputs.prepared.proxy_srgb, model_matte)
-        upright = _turn_upright(inputs)
-        if inputs.recipe.mask == Mask.UPLOAD:
-            cleaned = _use_transparency(upright, inputs.segmented)
-        else:
-            cleaned = _clean_matte(upright, inputs.segmented)
-        inputs = apply_corrections.correct_matte(cleaned, model_matte)
-        exact = inputs.exact_matte
-        if exact is not None and not exact.any():
-            raise NoMask("the mask is empty: it keeps nothing of the photo")
-    else:
-        inputs = _turn_upright(inputs)
-    chosen = choose_background.resolve(inputs) if PICTURE_OUTPUTS & asked else None
-    whole = _cut(compositor, inputs, chosen)
-    subject = _framing_subject(inputs, whole, chosen)
+            proxy_srgb = inputs.prepared.proxy_srgb
+            regions = photo_regions.encode_map(proxy_srgb, inputs.segmented.matte)
+    inputs = _turn_upright(inputs)
+    photo, segmented, exact = inputs.photo, inputs.segmented, _exact_matte(inputs)
+    people, chosen = read_people(inputs), None
+    if PICTURE_OUTPUTS & asked:
+        chosen = choose_background.resolve(
+            recipe, people, seed=inputs.seed, collection=inputs.collection
+        )
+    keeps = chosen is None or chosen.kind == BackgroundKind.KEEP
+    whole = cut = None
+    wants = CUTOUT_OUTPUTS & asked or recipe.framing.asks_for_people
+    if segmented is not None and (wants or not keeps):
+        whole = _cut(compositor, inputs, segmented, exact)
+    subject = _framing_subject(recipe, photo.srgb, faces, whole, chosen)
     portrait = _find_portrait(inputs)
-    frame = _compute_frame(inputs.recipe.framing, subject, portrait)
-    cut = None if whole is None else compose.frame_cut_out(whole, frame)
-    if cut is not None and cut is not whole and inputs.recipe.edge == Edge.HARD:
-        cut = replace(cut, matte=harden_matte(cut.matte))
+    frame = _compute_frame(recipe, subject, portrait)
+    if whole is not None:
+        cut = framing.frame_cut_out(whole, frame, hard=recipe.edge == Edge.HARD)
     made = CompositeResult(
-        image=None,
-        matte=None,
         regions=regions,
         background=chosen,
         frame=frame,
         foreground=None if cut is None else _foreground(cut),
         printability=_printability(inputs, frame),
     )
+    height, width = photo.srgb.shape[:2]
+    origin = Origin(photo.exif, (width, height), frame, _list_swaps(inputs.take))
     if chosen is not None:
-        picture, contrast = _picture(compositor, cut, chosen, inputs, frame)
-        chosen = replace(chosen, contrast=contrast)
-        made = replace(made, background=chosen)
-        picture, filtered = apply_filters.apply(picture, inputs, chosen, frame)
-        picture = draw_logo.draw(picture, inputs)
-        made = outputs.add_picture_files(replace(made, filters=filtered), picture, inputs)
+        made, picture = _add_picture(
+            made, compositor, cut, chosen, inputs, faces=faces, origin=origin
+        )
         if portrait is not None:
-            taken = checks.Taken(inputs.photo.srgb, subject, frame, picture[..., :3], made.image)
+            taken = Taken(photo.srgb, subject, frame, picture, made.image)
             report = portrait.check(taken, matte=None if cut is None else cut.matte)
             made = replace(made, document_report=report)
-            if inputs.recipe.framing.require == Require.PASS:
-                checks.require_pass(report)
     if cut is not None and whole is not None:
-        made = outputs.add_cut_out_files(made, compositor, cut, whole, inputs)
+        made = outputs.add_cut_out_files(
+            made, compositor, cut, whole, owners=owners, recipe=recipe, origin=origin
+        )
     return made
 
 
-def _find_portrait(inputs: Inputs) -> checks.Portrait | None:
+def _add_picture(
+    made: CompositeResult,
+    compositor: Compositor,
+    cut: CutOut | None,
+    chosen: ChosenBackground,
+    inputs: Inputs,
+    *,
+    faces: Sequence[Face],
+    origin: Origin,
+) -> tuple[CompositeResult, Srgb8 | Srgba8]:
+    """Return the result with the files of the people on their background, and the picture."""
+    recipe, frame, curve = inputs.recipe, origin.frame, None
+    if chosen.kind == BackgroundKind.KEEP and recipe.background.kind == BackgroundKind.AUTO:
+        curve = background.find_curve(inputs.prepared.proxy_srgb)
+    is_photo = background.is_photo(chosen)
+    if cut is None or is_photo:
+        picture: Srgb8 | Srgba8 = background.keep_photo(inputs.photo.srgb, curve, frame)
+    else:
+        picture, contrast = _picture(compositor, cut, chosen, inputs, faces=faces, frame=frame)
+        chosen = replace(chosen, contrast=contrast)
+    picture, filters = _draw_on(picture, inputs, faces, frame, hides_others=not is_photo)
+    changes = outputs.list_changes(
+        None if is_photo else BackgroundKind(chosen.kind),
+        filters,
+        is_lit=curve is not None,
+        has_logo=inputs.logo is not None,
+    )
+    made = replace(made, background=chosen, filters=filters)
+    return outputs.add_picture_files(made, picture, recipe, origin, changes), picture
+
+
+def _list_swaps(take: TakeReport | None) -> tuple[tuple[int, int], ...]:
+    """Return the replaced faces, as a file lists them."""
+    swaps = () if take is None else take.swaps
+    return tuple((swap.person, swap.item + 1) for swap in swaps)
+
+
+def _draw_on(
+    picture: Srgb8 | Srgba8,
+    inputs: Inputs,
+    faces: Sequence[Face],
+    frame: Frame,
+    *,
+    hides_others: bool,
+) -> tuple[Srgb8 | Srgba8, tuple[AppliedFilter, ...]]:
+    """Return the picture with the recipe's filters and logo, and the result of each filter."""
+    recipe, segmented = inputs.recipe, inputs.segmented
+    if not recipe.filters and inputs.logo is None:
+        return picture, ()
+    if picture is inputs.photo.srgb or not picture.flags.writeable:
+        picture = picture.copy()
+    filters: tuple[AppliedFilter, ...] = ()
+    if recipe.filters:
+        is_rated = inputs.faces is not None and inputs.smiles is not None
+        scene = drawing.make_scene(
+            faces,
+            inputs.smiles if is_rated else None,
+            frame,
+            matte=None if segmented is None else segmented.matte,
+            photo_width=inputs.prepared.width,
+            hides_others=hides_others,
+            # The same mood that chooses a background.
+            mood=None
+            if inputs.smiles is None
+            else choose_background.infer_mood(recipe, read_people(inputs)).mood,
+            seed=inputs.seed,
+        )
+        filters = drawing.apply(picture, recipe.filters, scene)
+    if inputs.logo is not None:
+        draw_logo.draw(picture, inputs.logo, recipe.logo)
+    return picture, filters
+
+
+def _find_portrait(inputs: Inputs) -> Portrait | None:
     """Return the person of a document's photo; None without a document."""
     document = inputs.recipe.framing.document
     if document is None or inputs.faces is None or inputs.smiles is None:
         return None
-    matte = None if inputs.segmented is None else inputs.segmented.matte
-    width = inputs.photo.srgb.shape[1]
-    return checks.find_portrait(document, inputs.faces.faces, inputs.smiles, matte, width)
+    return find_portrait(
+        document,
+        inputs.faces.faces,
+        inputs.smiles,
+        matte=None if inputs.segmented is None else inputs.segmented.matte,
+        photo_width=inputs.photo.srgb.shape[1],
+        require=inputs.recipe.framing.require,
+    )
 
 
-def _compute_frame(
-    asked: Framing, subject: FramingSubject, portrait: checks.Portrait | None
-) -> Frame:
-    if portrait is not None and portrait.span is not None:
-        return head_frame.compute_frame(portrait.document, portrait.span)
-    return framing.compute_frame(asked, subject)
+def _compute_frame(recipe: Recipe, subject: FramingSubject, portrait: Portrait | None) -> Frame:
+    frame = None if portrait is None else portrait.frame()
+    return framing.compute_frame(recipe.framing, subject) if frame is None else frame
 
 
 def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
@@ -140,7 +261,7 @@ def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
     segmented = inputs.segmented
     if segmented is not None and segmented.coverage < MIN_PEOPLE_SHARE:
         segmented = None
-    return assessment.assess(
+    return printability.assess(
         inputs.photo.srgb,
         proxy_srgb=inputs.prepared.proxy_srgb,
         matte=None if segmented is None else segmented.matte,
@@ -151,7 +272,10 @@ def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
 
 
 def _turn_upright(inputs: Inputs) -> Inputs:
-    """Return the inputs with the photo turned upright, as `prepare` decided."""
+    """Return the inputs with the photo turned upright, as `prepare` decided, and the final matte.
+
+    Raises NoMask when a mask was sent that keeps nothing.
+    """
     photo, turns = inputs.photo, inputs.prepared.quarter_turns
     srgb = images.rotate_quarter_turns(photo.srgb, turns)
     alpha = None if photo.alpha is None else images.rotate_quarter_turns(photo.alpha, turns)
@@ -159,56 +283,67 @@ def _turn_upright(inputs: Inputs) -> Inputs:
         apply_corrections.turn_drawing(drawing, photo.srgb, turns) if drawing.as_sent else drawing
         for drawing in inputs.drawn
     )
-    return replace(inputs, photo=replace(photo, srgb=srgb, alpha=alpha), drawn=drawn)
+    upright = replace(inputs, photo=replace(photo, srgb=srgb, alpha=alpha), drawn=drawn)
+    if inputs.segmented is None:
+        return upright
+    exact = _exact_matte(upright)
+    if exact is not None and not exact.any():
+        raise NoMask("the mask is empty: it keeps nothing of the photo")
+    return replace(upright, segmented=_correct_matte(upright, inputs.segmented))
 
 
-def _clean_matte(inputs: Inputs, segmented: Segmentation) -> Inputs:
-    """Return the inputs with faces completed and islands removed in the matte."""
-    return replace(
-        inputs, segmented=clean_matte(segmented, inputs.prepared, inputs.faces_of_people)
+def _correct_matte(inputs: Inputs, segmented: Segmentation) -> Segmentation:
+    """Return the final small matte: cleaned, or the photo's own, with the users' corrections.
+
+    inputs: upright.  Raises NoMask when the photo's own is asked for and it has none.
+    """
+    if inputs.recipe.mask == Mask.UPLOAD:
+        final = _use_transparency(inputs.photo.alpha, segmented)
+    else:
+        final = clean_matte(segmented, inputs.prepared, faces_of_people(inputs))
+    if not inputs.drawn:
+        return final
+    return apply_corrections.draw_over_matte(
+        final, inputs.drawn, inputs.prepared, model_matte=segmented.matte
     )
 
 
-def _use_transparency(inputs: Inputs, segmented: Segmentation) -> Inputs:
-    """Return the inputs with the photo's transparency as their matte; raises NoMask without any."""
-    alpha = inputs.photo.alpha
+def _use_transparency(alpha: Matte8 | None, segmented: Segmentation) -> Segmentation:
+    """Return the segmentation with the photo's transparency as its matte."""
     if alpha is None:
         raise NoMask("the photo has no transparency, which mask=upload takes as the matte")
     size = segmented.matte.shape[::-1]
     matte = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.uint8)
     coverage = np.count_nonzero(matte > HALF_LEVEL) / matte.size
-    return replace(inputs, segmented=replace(segmented, matte=matte, coverage=coverage))
+    return replace(segmented, matte=matte, coverage=coverage)
 
 
-def _cut(compositor: Compositor, inputs: Inputs, chosen: ChosenBackground | None) -> CutOut | None:
-    """Return the people cut out; None when no requested output needs them."""
-    segmented, recipe = inputs.segmented, inputs.recipe
-    keeps = chosen is None or chosen.kind == BackgroundKind.KEEP
-    wants_them = CUTOUT_OUTPUTS & set(recipe.outputs)
-    if segmented is None or (keeps and not wants_them and not recipe.framing.asks_for_people):
-        return None
-    matte = segmented.matte
-    if segmented.coverage < MIN_PEOPLE_SHARE and not inputs.has_mask:
+def _cut(
+    compositor: Compositor, inputs: Inputs, segmented: Segmentation, exact: Matte8 | None
+) -> CutOut:
+    """Return the people cut out.  exact: the matte that came with the photo, at its size."""
+    recipe, photo, matte = inputs.recipe, inputs.photo, segmented.matte
+    if segmented.coverage < MIN_PEOPLE_SHARE and not has_mask(inputs):
         matte = np.zeros_like(matte)
     cut = compositor.cut(
-        inputs.photo.srgb,
+        photo.srgb,
         proxy_srgb=inputs.prepared.proxy_srgb,
         matte=matte,
         edge=recipe.edge,
-        faces=inputs.faces_of_people,
+        faces=faces_of_people(inputs),
     )
-    exact = inputs.exact_matte
     if exact is not None:
         cut = replace(cut, matte=exact)
-    if exact is not None and exact is inputs.photo.alpha:
-        colors = compose.take_white_away(inputs.photo.srgb, exact)
+    if exact is not None and exact is photo.alpha:
+        colors = framing.take_white_away(photo.srgb, exact)
         cut = replace(cut, photo_srgb=colors, own_colors=True)
-    elif inputs.photo.alpha is not None:
+    elif photo.alpha is not None:
         # Transparent pixels of the photo are no part of a person, whatever is drawn there.
-        cut = replace(cut, matte=np.minimum(cut.matte, inputs.photo.alpha))
-    cut = replace(cut, matte=grow_matte(cut.matte, recipe.grow))
+        cut = replace(cut, matte=np.minimum(cut.matte, photo.alpha))
+    matte = grow_matte(cut.matte, recipe.grow)
     if recipe.edge == Edge.HARD:
-        cut = replace(cut, matte=harden_matte(cut.matte))
+        matte = harden_matte(matte)
+    cut = replace(cut, matte=matte)
     # Users can draw people beyond the region.
     return cut if inputs.drawn else _crop_to_region(cut, recipe.framing.roi)
 
@@ -227,17 +362,21 @@ def _crop_to_region(cut: CutOut, roi: tuple[Length, Length, Length, Length] | No
 
 
 def _framing_subject(
-    inputs: Inputs, cut: CutOut | None, chosen: ChosenBackground | None
+    recipe: Recipe,
+    photo_srgb: Srgb8,
+    faces: Sequence[Face],
+    cut: CutOut | None,
+    chosen: ChosenBackground | None,
 ) -> FramingSubject:
     """Return the facts of the photo that framing uses."""
-    height, width = inputs.photo.srgb.shape[:2]
+    height, width = photo_srgb.shape[:2]
     box = None if cut is None else _foreground(cut)
-    line = inputs.recipe.look.outline
+    line = recipe.look.outline
     shows_photo = chosen is not None and chosen.kind in {BackgroundKind.KEEP, BackgroundKind.BLUR}
     return FramingSubject(
         photo=Box(0, 0, width, height),
         subject=None if box is None else Box(box[0], box[1], box[0] + box[2], box[1] + box[3]),
-        faces=inputs.detected_faces,
+        faces=faces,
         may_extend=not shows_photo,
         outline=None if line is None else line.width,
     )
@@ -251,23 +390,86 @@ def _foreground(cut: CutOut) -> tuple[int, int, int, int] | None:
 
 def _picture(
     compositor: Compositor,
-    cut: CutOut | None,
+    cut: CutOut,
     chosen: ChosenBackground,
     inputs: Inputs,
+    *,
+    faces: Sequence[Face],
     frame: Frame,
 ) -> tuple[Srgb8 | Srgba8, OutlineContrast | None]:
-    """Return the picture, (H, W, 3), or (H, W, 4) with transparency, and the outline's contrast."""
-    if cut is None or background.is_photo(chosen):
-        return background.keep_photo(chosen, inputs, frame), None
-    behind = background.draw(chosen, inputs, frame)
+    """Return the people before the background, and the contrast of their outline.
+
+    The picture is (H, W, 3), or (H, W, 4) with transparency.
+    """
+    photo, segmented = inputs.photo, inputs.segmented
+    assert segmented is not None
+    behind = background.draw(
+        chosen,
+        frame,
+        PeoplePhoto(
+            photo.srgb,
+            inputs.prepared.proxy_srgb,
+            faces,
+            matte=segmented.matte,
+            # The user who sent the matte says where people are.
+            evidence=None if has_mask(inputs) else segmented.evidence,
+        ),
+        recipe=inputs.recipe,
+        seed=inputs.seed,
+        collection=inputs.collection,
+        picture=None if inputs.background is None else inputs.background.srgb,
+    )
     has_alpha = behind.shape[2] > 3  # noqa: PLR2004 - red, green and blue
     contrast = None
     if not has_alpha:
-        contrast = outline_contrast.measure(cut.photo_srgb, cut.matte, behind)
+        contrast = subject_stats.measure_contrast(cut.photo_srgb, cut.matte, behind)
     scene = look.LookContext(
         drawn=chosen.kind == BackgroundKind.PRESET,
         light=chosen.light,
-        faces=[compose.face_to_canvas(face, frame) for face in inputs.detected_faces],
-        photo_ends=frame.place((0, inputs.photo.srgb.shape[0]))[1] / frame.height,
+        faces=[framing.face_to_canvas(face, frame) for face in faces],
+        photo_ends=frame.place((0, photo.srgb.shape[0]))[1] / frame.height,
     )
     return look.join_people(compositor, cut, behind, inputs.recipe.look, scene), contrast
+
+
+def detect_faces(inputs: Inputs) -> tuple[Face, ...]:
+    """Return the detected faces, or the proposed ones when the face stage did not run."""
+    if inputs.faces is not None:
+        return inputs.faces.faces
+    kept = inputs.changes.without_changed(inputs.prepared.proposals)
+    return (*kept, *map(_face_in, inputs.changes.added))
+
+
+def faces_of_people(inputs: Inputs) -> tuple[Face, ...]:
+    """Return the faces, and those that a user removed: they are still parts of people."""
+    return (*detect_faces(inputs), *map(_face_in, inputs.changes.removed))
+
+
+def _face_in(box: FaceBox) -> Face:
+    return Face(box, 1.0, estimate_landmarks(box), added=True)
+
+
+def read_people(inputs: Inputs) -> People:
+    """Return the people of a photo, as a background is chosen for them."""
+    return People(
+        inputs.prepared,
+        inputs.segmented,
+        () if inputs.faces is None else inputs.faces.faces,
+        inputs.smiles,
+        has_mask=has_mask(inputs),
+        is_drawn=bool(inputs.drawn),
+    )
+
+
+def has_mask(inputs: Inputs) -> bool:
+    """Return whether the user sent the matte; it counts however little it covers."""
+    return inputs.recipe.mask == Mask.UPLOAD or any(
+        drawing.mask is not None for drawing in inputs.drawn
+    )
+
+
+def _exact_matte(inputs: Inputs) -> Matte8 | None:
+    """Return the matte that came with the photo, (H, W); None without, or if corrected."""
+    if inputs.drawn:
+        return inputs.drawn[-1].mask if inputs.drawn[-1].as_sent else None
+    return inputs.photo.alpha if inputs.recipe.mask == Mask.UPLOAD else None

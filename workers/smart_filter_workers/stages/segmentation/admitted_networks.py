@@ -10,9 +10,8 @@ from smart_filter_shared.catalog import parameters as read
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_workers.networks.runtimes import network_input
-from smart_filter_workers.networks.runtimes.handling import TrainedTask
 from smart_filter_workers.networks.runtimes.network_cache import NetworkCache
-from smart_filter_workers.networks.runtimes.network_input import ConfiguredNetwork
+from smart_filter_workers.networks.runtimes.network_input import ConfiguredNetwork, TrainedTask
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People

@@ -14,14 +14,14 @@ from smart_filter_workers import images
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Segmentation
-from smart_filter_workers.stages.segmentation import region_of_interest, step_sheet
+from smart_filter_workers.stages.segmentation import regions, step_sheet
 from smart_filter_workers.stages.segmentation.mattes import attached_things
 from smart_filter_workers.stages.segmentation.models.base import (
     OutlineRefiner,
     People,
     Segmenter,
 )
-from smart_filter_workers.stages.segmentation.people import instance_map
+from smart_filter_workers.stages.segmentation.people import separation
 from smart_filter_workers.stages.segmentation.people.person_selection import (
     find_bystanders,
     select_persons,
@@ -91,7 +91,7 @@ def find_weak_result(result: object, recipe: Recipe) -> Segmentation | None:
 def _result(people: People, inputs: Inputs) -> Segmentation:
     recipe = inputs.recipe
     if recipe.framing.roi is not None:
-        people = region_of_interest.crop_people(people, recipe.framing.roi, inputs.prepared)
+        people = regions.crop_people(people, recipe.framing.roi, inputs.prepared)
     bystanders = find_bystanders(people, inputs.prepared)
     kept = select_persons(people, recipe.persons, inputs.prepared, bystanders=bystanders)
     matte = _matte(people, kept, recipe)
@@ -113,12 +113,12 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         any_subject=people.any_subject,
         lower_end=people.lower_end,
         outline_spread=people.outline_spread,
-        unclaimed_share=people.unclaimed_share,
+        contested_share=people.contested_share,
         debug=images.encode_png(step_sheet.draw_step_sheet(people.steps)) if wants_steps else None,
-        owners=instance_map.build_instance_map(kept, like=matte)
+        owners=separation.build_instance_map(kept, like=matte)
         if Output.PERSONS in recipe.outputs
         else None,
-        found=instance_map.locate_persons(people, kept, inputs.prepared, bystanders=bystanders),
+        found=separation.locate_persons(people, kept, inputs.prepared, bystanders=bystanders),
         attached=attached_things.locate_attached(people, kept, inputs.prepared),
         evidence=_evidence(people, matte, recipe),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypedDict
 
 from smart_filter_shared.results import FaceQuality, Faces, Smiles
-from smart_filter_workers.measurements.face_measurements import measure_face, measure_turn
+from smart_filter_workers.measurements import measure_face, measure_turn
 from smart_filter_workers.networks.coordinates import photo_per_proxy, to_proxy
 from smart_filter_workers.networks.faces.face_mesh import FaceView, measure_head
 from smart_filter_workers.results import PreparedPhoto

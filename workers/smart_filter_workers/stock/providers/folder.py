@@ -8,7 +8,7 @@ from pathlib import Path
 from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.stock.descriptions import GivenDescription
-from smart_filter_workers.stock import files
+from smart_filter_workers.stock import ingest
 from smart_filter_workers.stock.providers.base import (
     NOTES_FILE,
     FoundPicture,
@@ -53,12 +53,12 @@ class Folder:
                     length=path.stat().st_size,
                     stamp="",
                     given=notes.get(name, GivenDescription()),
-                    read=partial(files.read_file, path),
+                    read=partial(ingest.read_file, path),
                 )
 
 
 def _text(path: Path) -> str:
     try:
-        return files.read_file(path).decode()
+        return ingest.read_file(path).decode()
     except UnicodeDecodeError as error:
         raise PictureRefused(f"{path.name} is not UTF-8 text") from error

@@ -9,12 +9,11 @@ from rich.status import Status
 from rich.text import Text
 
 from smart_filter_deploy.cli import local_models
-from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.commands.options import EXISTING_FILE, json_option
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns
 from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
     PHOTO_FAILED,
-    WRONG_USAGE,
     CommandError,
 )
 from smart_filter_deploy.cli.terminal.text import examples, print_json
@@ -37,17 +36,14 @@ from smart_filter_training.evaluation.timing import Sample, Timing
 @click.argument("names", nargs=-1, metavar="[MODEL[/ENTRY]]...")
 @click.option(
     "--photo",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=EXISTING_FILE,
     help="Photo to run on. Default: a generated picture without people.",
 )
 @click.option(
     "--runs", type=click.IntRange(1, 1000), default=10, show_default=True, help="Runs per model."
 )
 @json_option
-@click.pass_context
-def bench(
-    ctx: click.Context, names: tuple[str, ...], *, photo: Path | None, runs: int, as_json: bool
-) -> None:
+def bench(names: tuple[str, ...], *, photo: Path | None, runs: int, as_json: bool) -> int:
     """Measure CPU time per photo on one thread, and memory.
 
     Each model runs in its own process; its first run is not counted. Without a name: all models
@@ -58,7 +54,7 @@ def bench(
         print_json({"runs": runs, "models": [timing_.document for timing_ in timings]})
     else:
         _print_results(timings)
-    ctx.exit(PHOTO_FAILED if any(timing_.fault for timing_ in timings) else ALL_SUCCEEDED)
+    return PHOTO_FAILED if any(timing_.fault for timing_ in timings) else ALL_SUCCEEDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +168,12 @@ def _select_targets(offers: Sequence[Offer], name: str) -> list[_BenchTarget]:
     named_model = [offer for offer in offers if offer.card.name == model]
     if not named_model:
         names = ", ".join(sorted({offer.card.name for offer in offers}))
-        raise CommandError(f"there is no model {model!r}; there are {names}", WRONG_USAGE)
+        raise CommandError(f"there is no model {model!r}; there are {names}")
     if not slash:
         return [_BenchTarget(offer, name, {}) for offer in named_model]
     choosing = [offer for offer in named_model if _has_entry(offer, entry)]
     if not choosing:
-        raise CommandError(
-            f"{name} has no weights here: `smart-filter models pull {name}`", WRONG_USAGE
-        )
+        raise CommandError(f"{name} has no weights here: `smart-filter models pull {name}`")
     return [_BenchTarget(offer, name, {ENTRY_PARAMETER: entry}) for offer in choosing]
 
 

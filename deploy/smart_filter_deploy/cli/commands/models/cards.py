@@ -11,7 +11,7 @@ from smart_filter_deploy.cli.commands import completion_values
 from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.server.connection import open_client
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns, print_table
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json
 from smart_filter_wire.catalog import ModelRequirements, ModelVersion
 
@@ -54,7 +54,7 @@ def show(name: str, *, as_json: bool) -> None:
     named_models = [model for model in models if model.name == name]
     if not named_models:
         names = ", ".join(sorted({model.name for model in models}))
-        raise CommandError(f"there is no model {name!r}; there are {names}", WRONG_USAGE)
+        raise CommandError(f"there is no model {name!r}; there are {names}")
     if as_json:
         print_json({"items": [model.document for model in named_models]})
         return

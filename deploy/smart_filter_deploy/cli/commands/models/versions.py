@@ -11,9 +11,9 @@ from typing import Any, Final
 import click
 from sqlalchemy import Connection
 
-from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.commands.options import EXISTING_FILE, json_option
 from smart_filter_deploy.cli.server import backends, database
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared import documents
 from smart_filter_shared.config.paths import data_folder
@@ -77,7 +77,7 @@ def versions(*, model: tuple[TaskName, str] | None, as_json: bool) -> None:
         "smart-filter models register model.onnx --model smile/expression --metrics m.json",
     )
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=EXISTING_FILE)
 @click.option(
     "--model",
     type=_ModelType(),
@@ -87,7 +87,7 @@ def versions(*, model: tuple[TaskName, str] | None, as_json: bool) -> None:
 )
 @click.option(
     "--metrics",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=EXISTING_FILE,
     required=True,
     help="Metrics file that compares them with the live weights (docs/learning.md).",
 )
@@ -117,7 +117,7 @@ def register(
     try:
         content = documents.read_file(file, most_bytes=MAX_WEIGHTS_BYTES)
     except (OSError, ValueError) as error:
-        raise CommandError(f"{file} cannot be read: {error}", WRONG_USAGE) from error
+        raise CommandError(f"{file} cannot be read: {error}") from error
     # Logs go to standard error: programs read standard output.
     with backends.open_backends() as reached, redirect_stdout(sys.stderr):
         place = RegistrationContext(
@@ -186,9 +186,9 @@ def _metrics(path: Path) -> dict[str, Any]:
     try:
         figures = documents.parse_json(documents.read_file(path))
     except (OSError, ValueError) as error:
-        raise CommandError(f"{path} is not JSON: {error}", WRONG_USAGE) from error
+        raise CommandError(f"{path} is not JSON: {error}") from error
     if not isinstance(figures, dict):
-        raise CommandError(f'{path} is not an object such as {{"candidate": {{…}}}}', WRONG_USAGE)
+        raise CommandError(f'{path} is not an object such as {{"candidate": {{…}}}}')
     return figures
 
 

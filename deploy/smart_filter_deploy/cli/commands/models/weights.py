@@ -7,11 +7,10 @@ from pathlib import Path
 import click
 
 from smart_filter_deploy.cli import local_models
-from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.commands.options import EXISTING_FILE, json_option
 from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
     PHOTO_FAILED,
-    WRONG_USAGE,
     CommandError,
     print_error,
 )
@@ -83,9 +82,9 @@ def pull(
     """
     folder = data_folder() / "weights"
     if sha256 and len(names) != 1:
-        raise CommandError("--sha256 applies to one file: name one entry", WRONG_USAGE)
+        raise CommandError("--sha256 applies to one file: name one entry")
     if with_all and names:
-        raise CommandError("--all applies without names", WRONG_USAGE)
+        raise CommandError("--all applies without names")
     try:
         fetched = [] if names else local_models.fetch_missing(folder, mirror)
         for name in _list_allowed_in_all() if with_all else names:
@@ -109,7 +108,7 @@ def pull(
         "smart-filter models admit mine.onnx --like onnx/u2netp --license MIT",
     ),
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=EXISTING_FILE)
 @click.option(
     "--name", default="", metavar="NAME", help="Name for recipes. Default: the file name."
 )
@@ -202,8 +201,7 @@ def remove(name: str, *, as_json: bool) -> None:
     epilog=examples("smart-filter models verify"),
 )
 @json_option
-@click.pass_context
-def verify(ctx: click.Context, *, as_json: bool) -> None:
+def verify(*, as_json: bool) -> int:
     """Verify the digest of every weights file; exits with 1 if one is missing or changed."""
     folder = data_folder() / "weights"
     expected = _list_expected(folder)
@@ -220,7 +218,7 @@ def verify(ctx: click.Context, *, as_json: bool) -> None:
             print_line(f"{file.name} {fault}: {expected[file]}")
         if not wrong:
             print_line(f"{len(expected)} files in {folder} have the right digests")
-    ctx.exit(PHOTO_FAILED if wrong else ALL_SUCCEEDED)
+    return PHOTO_FAILED if wrong else ALL_SUCCEEDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,13 +279,12 @@ def _admit_file(folder: Path, source: Path, given: _FileDescription) -> Admitted
     if not kind:
         names = ", ".join(_KIND_OF_SUFFIX)
         raise CommandError(
-            f"{source.name}: name the model that reads it with --kind; known extensions: {names}",
-            WRONG_USAGE,
+            f"{source.name}: name the model that reads it with --kind; known extensions: {names}"
         )
     admission.ensure_runs_here(kind)
     needs_config = kind in predictor_cache.KINDS - {predictor_cache.CONFIG_KIND}
     if needs_config and not given.config:
-        raise CommandError("--config is missing: the configuration of these weights", WRONG_USAGE)
+        raise CommandError("--config is missing: the configuration of these weights")
     digest = files.sha256_of(source)
     # A file with the digest of a known entry has that entry's terms.
     terms = like if like and digest in {name.sha256 for name in like.files} else given
@@ -341,7 +338,7 @@ def _parse_handling(texts: tuple[str, ...]) -> dict[str, object]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.isidentifier():
-            raise CommandError(f"--set {text}: expected KEY=VALUE", WRONG_USAGE)
+            raise CommandError(f"--set {text}: expected KEY=VALUE")
         try:
             handling[key] = documents.parse_toml(f"value = {value}")["value"]
         except ValueError:

@@ -22,8 +22,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
 from smart_filter_deploy.cli.terminal.text import examples, format_utc, print_json, print_line
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.tenants import audit_log
-from smart_filter_shared.tenants.audit_log import AuditEntry, AuditEvent
+from smart_filter_shared.tenants.audit_log import COMMAND_LINE
 
 _PAGE_SIZE = 500
 _SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
@@ -87,9 +86,9 @@ def create(*, tenant: str, scopes: str, expires_seconds: int | None, as_json: bo
     owner, wanted = validate_tenant(tenant), _parse_scopes(scopes)
     valid_for = None if expires_seconds is None else dt.timedelta(seconds=expires_seconds)
     with database.transaction() as connection:
-        issued = api_keys.issue(connection, tenant=owner, scopes=wanted, valid_for=valid_for)
-        made = AuditEntry(owner, AuditEvent.KEY_ISSUED, subject=str(issued.key_id))
-        audit_log.write(connection, [made])
+        issued = api_keys.issue(
+            connection, tenant=owner, scopes=wanted, valid_for=valid_for, actor=COMMAND_LINE
+        )
     row = issued.row
     if as_json:
         print_json({"tenant": row.tenant, "key_id": issued.key_id, "key": issued.key})
@@ -145,19 +144,14 @@ def revoke(
     with database.transaction() as connection:
         for key_id in key_ids:
             try:
-                rows = api_keys.revoke(connection, key_id, tenant=None, with_issued=with_issued)
+                rows = api_keys.revoke(
+                    connection, COMMAND_LINE, key_id, tenant=None, with_issued=with_issued
+                )
             except NotFound:
                 unknown.append(key_id)
             else:
                 issued = [row.key_id for row in rows] if with_issued else []
                 revoked |= dict.fromkeys([key_id, *issued])
-                audit_log.write(
-                    connection,
-                    [
-                        AuditEntry(row.tenant, AuditEvent.KEY_REVOKED, subject=str(row.key_id))
-                        for row in rows
-                    ],
-                )
     if as_json:
         print_json({"revoked": list(revoked), "unknown": unknown})
     else:

@@ -1,24 +1,17 @@
 """`smart-filter queues`: shows, pauses and resumes the queue of each capability."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 import click
-from sqlalchemy import Connection
 
 from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.server import database
 from smart_filter_deploy.cli.terminal.console import print_columns
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples, format_utc, print_json, print_line
-from smart_filter_shared import suggestions
 from smart_filter_shared.config import settings
-from smart_filter_shared.ids import Capability
-from smart_filter_shared.operations import overview
+from smart_filter_shared.operations import operator_actions, overview
 from smart_filter_shared.operations.overview import QueueStats
-from smart_filter_shared.queue import pauses, worker_registry
-from smart_filter_shared.tenants import audit_log
-from smart_filter_shared.tenants.audit_log import AuditEvent
+from smart_filter_shared.tenants.audit_log import COMMAND_LINE
 
 _capability_argument = click.argument("name", metavar="CAPABILITY")
 
@@ -49,7 +42,7 @@ def queues() -> None:
 def list_(*, as_json: bool) -> None:
     """List queues with their waiting, ready and running stages, workers and pauses."""
     with database.transaction() as connection:
-        listed = _list_queues(connection)
+        listed = overview.list_queues(connection, silent_seconds=_silent_seconds())
     if as_json:
         print_json({"items": [_document(queue) for queue in listed]})
     elif not listed:
@@ -73,8 +66,8 @@ def list_(*, as_json: bool) -> None:
 def show(name: str, *, limit: int, as_json: bool) -> None:
     """Show the next stages of a queue in claim order."""
     with database.transaction() as connection:
-        capability = _require_queue(connection, name)
-        head = overview.peek(connection, capability, most=limit)
+        queue = operator_actions.find_queue(connection, name, silent_seconds=_silent_seconds())
+        head = overview.peek(connection, queue.capability, most=limit)
     items = [
         {
             "job_id": str(stage.job_id),
@@ -87,7 +80,7 @@ def show(name: str, *, limit: int, as_json: bool) -> None:
     if as_json:
         print_json({"items": items})
     elif not items:
-        print_line(f"nothing is ready in {capability}")
+        print_line(f"nothing is ready in {name}")
     else:
         columns = ("job", "tenant", "attempts", "ready")
         print_columns(columns, [[*map(str, item.values())] for item in items], wrapped=columns)
@@ -104,8 +97,7 @@ def pause(name: str, *, as_json: bool) -> None:
 
     Running stages finish. New jobs are accepted and wait. Deadlines still apply.
     """
-    words = ("paused", "was already paused")
-    _change(name, pauses.pause, AuditEvent.QUEUE_PAUSED, words, as_json=as_json)
+    _set_paused(name, ("paused", "was already paused"), paused=True, as_json=as_json)
 
 
 @queues.command(epilog=examples("smart-filter queues resume segmentation.people"))
@@ -113,47 +105,23 @@ def pause(name: str, *, as_json: bool) -> None:
 @json_option
 def resume(name: str, *, as_json: bool) -> None:
     """Let workers claim from a queue again."""
-    words = ("resumed", "was not paused")
-    _change(name, pauses.resume, AuditEvent.QUEUE_RESUMED, words, as_json=as_json)
+    _set_paused(name, ("resumed", "was not paused"), paused=False, as_json=as_json)
 
 
-def _change(
-    name: str,
-    change: Callable[[Connection, Capability], bool],
-    event: AuditEvent,
-    words: tuple[str, str],
-    *,
-    as_json: bool,
-) -> None:
+def _set_paused(name: str, words: tuple[str, str], *, paused: bool, as_json: bool) -> None:
     """Pause or resume a queue.  words: of a change, and where there is nothing to change."""
     with database.transaction() as connection:
-        capability = _require_queue(connection, name)
-        changed = change(connection, capability)
-        if changed:
-            audit_log.write_as_operator(connection, event, capability)
+        changed = operator_actions.set_paused(
+            connection, COMMAND_LINE, name, paused=paused, silent_seconds=_silent_seconds()
+        )
     if as_json:
-        print_json({"capability": capability, "paused": event == AuditEvent.QUEUE_PAUSED})
+        print_json({"capability": name, "paused": paused})
     else:
-        print_line(f"{capability} {words[not changed]}")
+        print_line(f"{name} {words[not changed]}")
 
 
-def _list_queues(connection: Connection) -> list[QueueStats]:
-    return overview.list_queues(connection, silent_seconds=settings.load_engine().lease_seconds)
-
-
-def _require_queue(connection: Connection, name: str) -> Capability:
-    if name == worker_registry.SENDER_ROLE:
-        raise CommandError(
-            "webhooks have no queue: `smart-filter workers drain ID` drains a sender", WRONG_USAGE
-        )
-    names = [queue.capability for queue in _list_queues(connection)]
-    if name not in names:
-        near = suggestions.find_nearest(name, names)
-        remedy = (
-            f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none yet'}"
-        )
-        raise CommandError(f"there is no queue {name[:100]!r}: {remedy}", WRONG_USAGE)
-    return Capability(name)
+def _silent_seconds() -> float:
+    return settings.load_engine().lease_seconds
 
 
 def _table_row(queue: QueueStats) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ from typing import Any, Final, Literal
 import click
 from sqlalchemy import Engine
 
-from smart_filter_api.auth import output_links
+from smart_filter_api.auth import links
 from smart_filter_api.routes.access import tenant_changes
-from smart_filter_api.schemas.defaults import TenantChange
+from smart_filter_api.schemas.tenants import TenantChange
 from smart_filter_deploy.cli.commands.operating.keys import validate_tenant
 from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.server import database
@@ -23,18 +23,15 @@ from smart_filter_shared.config import settings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import InvalidRecipe, MalformedRequest
 from smart_filter_shared.ids import OPERATOR, Tenant
-from smart_filter_shared.operations import bulk
-from smart_filter_shared.operations.bulk import BulkAction
-from smart_filter_shared.tenants import audit_log
+from smart_filter_shared.operations import operator_actions
+from smart_filter_shared.operations.operator_actions import MAX_COUNTED, BulkAction
 from smart_filter_shared.tenants import settings as tenant_settings
-from smart_filter_shared.tenants.audit_log import AuditEvent
+from smart_filter_shared.tenants.audit_log import COMMAND_LINE
 
 # Given instead of a value, it restores the server's setting.
 _DEFAULT = "default"
 _DEFAULT_DESCRIPTION = "server defaults"
 _MAX_SECONDS = 10 * 365 * 24 * 3600
-# Cap on the count in the question; "at least 10,000" is precise enough.
-_MAX_COUNTED: Final = 10_000
 # Limits for programs written for another service. remove.bg accepts 500 requests a minute and sells
 # credits; photos wait in our queue instead, and a megapixel costs nothing.
 _PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
@@ -48,10 +45,6 @@ _QUESTIONS: Final[Mapping[BulkAction, str]] = {
 _ANSWERS: Final[Mapping[BulkAction, tuple[str, str]]] = {
     BulkAction.CANCEL: ("canceled", "had already ended"),
     BulkAction.REDRIVE: ("redriven", "not: their photos are deleted"),
-}
-_EVENTS: Final[Mapping[BulkAction, AuditEvent]] = {
-    BulkAction.CANCEL: AuditEvent.JOBS_CANCELED,
-    BulkAction.REDRIVE: AuditEvent.JOBS_REDRIVEN,
 }
 
 
@@ -211,7 +204,7 @@ def list_(*, as_json: bool) -> None:
 )
 @click.option(
     "--link-seconds",
-    type=_OverrideType(click.IntRange(output_links.MIN_SECONDS, output_links.MAX_SECONDS)),
+    type=_OverrideType(click.IntRange(links.MIN_SECONDS, links.MAX_SECONDS)),
     metavar="S",
     help="Lifetime of signed links to outputs.",
 )
@@ -250,9 +243,7 @@ def set_(
                 change,
                 pools=pools,
                 outbound=None,  # the setting of this process may differ from the API's
-            )
-            audit_log.write_as_operator(
-                connection, AuditEvent.TENANT_CHANGED, tenant, tenant=tenant
+                actor=COMMAND_LINE,
             )
     except (InvalidRecipe, MalformedRequest) as error:
         raise CommandError(f"--recipe: {error}", WRONG_USAGE) from error
@@ -270,15 +261,11 @@ def move_jobs(
     move = BulkAction(action)
     owner = validate_tenant(name)
     with database.open_engine() as engine:
-        _require_tenant(engine, owner)
+        with sessions.transaction(engine) as connection:
+            operator_actions.require_tenant(connection, owner)
         if asks and sys.stdin.isatty():
             _confirm(engine, owner, move)
-        done = bulk.apply_all(engine, move, owner)
-        if done.moved:
-            with sessions.transaction(engine) as connection:
-                audit_log.write_as_operator(
-                    connection, _EVENTS[move], owner, tenant=owner, count=done.moved
-                )
+        done = operator_actions.move_all_jobs(engine, COMMAND_LINE, move, owner)
     moved, left = _ANSWERS[move]
     if as_json:
         print_json({"tenant": owner, moved: done.moved, "left": done.left})
@@ -289,20 +276,10 @@ def move_jobs(
 def _confirm(engine: Engine, tenant: Tenant, move: BulkAction) -> None:
     """Ask for confirmation with the number of jobs; ends the command when declined."""
     with sessions.transaction(engine) as connection:
-        jobs = bulk.count(connection, move, tenant, most=_MAX_COUNTED)
-    many = f"{'at least ' * (jobs == _MAX_COUNTED)}{jobs:,}"
+        jobs = operator_actions.count_jobs(connection, move, tenant)
+    many = f"{'at least ' * (jobs == MAX_COUNTED)}{jobs:,}"
     if jobs:
         click.confirm(f"{tenant}: {_QUESTIONS[move].format(many)}", abort=True, err=True)
-
-
-def _require_tenant(engine: Engine, tenant: Tenant) -> None:
-    """End the command when there is no such tenant, so that a typing error is noticed."""
-    with sessions.transaction(engine) as connection:
-        if tenant_settings.is_known(connection, tenant):
-            return
-        near = tenant_settings.suggest_tenant(connection, tenant)
-    remedy = f"did you mean {near}?" if near else "see `smart-filter keys list`"
-    raise CommandError(f"there is no tenant {tenant!r}: {remedy}", WRONG_USAGE)
 
 
 def _format_value(value: object) -> str:

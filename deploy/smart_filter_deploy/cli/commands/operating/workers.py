@@ -1,6 +1,5 @@
 """`smart-filter workers`: shows, drains and resumes worker processes."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 import click
@@ -15,12 +14,9 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
 )
 from smart_filter_deploy.cli.terminal.text import examples, format_utc, print_json, print_line
 from smart_filter_shared.config import settings
-from smart_filter_shared.ids import WorkerId
-from smart_filter_shared.operations import overview
+from smart_filter_shared.operations import operator_actions, overview
 from smart_filter_shared.operations.overview import WorkerInfo
-from smart_filter_shared.queue import worker_registry
-from smart_filter_shared.tenants import audit_log
-from smart_filter_shared.tenants.audit_log import AuditEvent
+from smart_filter_shared.tenants.audit_log import COMMAND_LINE
 
 _worker_argument = click.argument("begins", metavar="ID")
 
@@ -108,8 +104,8 @@ def drain(begins: str, *, as_json: bool) -> None:
     Takes effect within a heartbeat. The process keeps running, so that no supervisor restarts it;
     the drain is complete when `workers list` shows it draining with nothing running.
     """
-    worker = _change(begins, worker_registry.drain, AuditEvent.WORKER_DRAINED)
-    _print_change(worker, "finishes its stages and claims no more", drains=True, as_json=as_json)
+    words = "finishes its stages and claims no more"
+    _set_draining(begins, words, draining=True, as_json=as_json)
 
 
 @workers.command(epilog=examples("smart-filter workers resume ID"))
@@ -117,23 +113,15 @@ def drain(begins: str, *, as_json: bool) -> None:
 @json_option
 def resume(begins: str, *, as_json: bool) -> None:
     """Let a worker claim again."""
-    worker = _change(begins, worker_registry.resume, AuditEvent.WORKER_RESUMED)
-    _print_change(worker, "claims again", drains=False, as_json=as_json)
+    _set_draining(begins, "claims again", draining=False, as_json=as_json)
 
 
-def _change(
-    begins: str, change: Callable[[Connection, WorkerId], bool], event: AuditEvent
-) -> WorkerId:
+def _set_draining(begins: str, words: str, *, draining: bool, as_json: bool) -> None:
     with database.transaction() as connection:
         worker = _require_worker(connection, begins).id
-        change(connection, worker)
-        audit_log.write_as_operator(connection, event, str(worker))
-    return worker
-
-
-def _print_change(worker: WorkerId, words: str, *, drains: bool, as_json: bool) -> None:
+        operator_actions.set_draining(connection, COMMAND_LINE, worker, draining=draining)
     if as_json:
-        print_json({"id": str(worker), "draining": drains})
+        print_json({"id": str(worker), "draining": draining})
     else:
         print_line(f"{worker} {words}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.commands.options import EXISTING_FILE, json_option
 from smart_filter_deploy.cli.server.backends import find_storage, open_backends
 from smart_filter_deploy.cli.server.pictures import (
     AddedPicture,
@@ -24,7 +24,6 @@ from smart_filter_deploy.cli.terminal.console import (
 from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
     PHOTO_FAILED,
-    WRONG_USAGE,
     CommandError,
     print_error,
 )
@@ -34,7 +33,7 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.stock import descriptions
 from smart_filter_shared.stock.descriptions import GivenDescription
-from smart_filter_workers.stock import files as stored_files
+from smart_filter_workers.stock import ingest as stored_files
 from smart_filter_workers.stock import syncing
 from smart_filter_workers.stock.ingest import Outcome
 from smart_filter_workers.stock.syncing import SyncReport
@@ -94,7 +93,7 @@ def backgrounds() -> None:
     nargs=-1,
     required=True,
     metavar="FILE...",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=EXISTING_FILE,
 )
 @_tenant_option
 @click.option(
@@ -115,9 +114,7 @@ def backgrounds() -> None:
 )
 @_replace_option
 @json_option
-@click.pass_context
 def add(
-    ctx: click.Context,
     files: tuple[Path, ...],
     *,
     tenant: Tenant | None,
@@ -128,7 +125,7 @@ def add(
     is_logo: bool,
     may_replace: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Add pictures as backgrounds; adding the same picture again updates its metadata.
 
     Accepts photo formats and limits: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF. Transparent
@@ -138,7 +135,7 @@ def add(
     done = SyncReport()
     with open_pictures(tenant) as pictures:
         if moods is not None and isinstance(pictures, RestPictures):
-            raise CommandError(f"--moods needs {_DATABASE}", WRONG_USAGE)
+            raise CommandError(f"--moods needs {_DATABASE}")
         for file in files:
             try:
                 added = pictures.add(
@@ -153,7 +150,7 @@ def add(
             done.done[added.outcome].append(added.name)
             if not is_logo:
                 _warn_when_small(added)
-    _end(ctx, done, as_json=as_json)
+    return _end(done, as_json=as_json)
 
 
 @backgrounds.command(
@@ -168,16 +165,14 @@ def add(
 @click.option("--delete", is_flag=True, help="Delete backgrounds whose source file is gone.")
 @_replace_option
 @json_option
-@click.pass_context
 def sync(
-    ctx: click.Context,
     address: str,
     *,
     tenant: Tenant | None,
     delete: bool,
     may_replace: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Synchronize backgrounds with a folder of pictures, or a bucket on the same object store.
 
     Names and tags come from the paths; a backgrounds.toml next to the pictures overrides them
@@ -191,7 +186,7 @@ def sync(
             delete=delete,
             may_replace=may_replace,
         )
-    _end(ctx, done, as_json=as_json)
+    return _end(done, as_json=as_json)
 
 
 @backgrounds.command(
@@ -234,10 +229,7 @@ def list_(*, tenant: Tenant | None, as_json: bool) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @_tenant_option
 @json_option
-@click.pass_context
-def remove(
-    ctx: click.Context, names: tuple[str, ...], *, tenant: Tenant | None, as_json: bool
-) -> None:
+def remove(names: tuple[str, ...], *, tenant: Tenant | None, as_json: bool) -> int:
     """Remove pictures by their names, such as beach or site/beach.
 
     Unfinished jobs that name a removed background fail with a clear error.
@@ -249,7 +241,7 @@ def remove(
         removed=list(removed.values()),
         refused={name: "no picture has this name" for name in wanted if name not in removed},
     )
-    _end(ctx, done, as_json=as_json)
+    return _end(done, as_json=as_json)
 
 
 def print_backgrounds(pictures: Sequence[ListedPicture] | None) -> None:
@@ -287,7 +279,7 @@ def _parse_words(
 ) -> GivenDescription:
     """Return the description that the options give; ends the command when one is invalid."""
     if len(files) > 1 and (name is not None or title is not None):
-        raise CommandError("--name and --title apply to one picture: give one file", WRONG_USAGE)
+        raise CommandError("--name and --title apply to one picture: give one file")
     listed = None if moods is None else descriptions.split_tags(moods)
     return GivenDescription(
         name=None if name is None else descriptions.check_name(name),
@@ -297,8 +289,8 @@ def _parse_words(
     )
 
 
-def _end(ctx: click.Context, done: SyncReport, *, as_json: bool) -> None:
-    """Print the changes and the refused pictures, and exit with 1 if there is one."""
+def _end(done: SyncReport, *, as_json: bool) -> int:
+    """Print the changes and the refused pictures; return the exit status, 1 if there is one."""
     if as_json:
         document = {
             **{str(outcome): names for outcome, names in done.done.items()},
@@ -319,7 +311,7 @@ def _end(ctx: click.Context, done: SyncReport, *, as_json: bool) -> None:
             click.echo(f"unchanged: {unchanged}")
     for path, why in done.refused.items():
         print_error(f"{path}: {why}")
-    ctx.exit(PHOTO_FAILED if done.refused else ALL_SUCCEEDED)
+    return PHOTO_FAILED if done.refused else ALL_SUCCEEDED
 
 
 def _warn_when_small(picture: AddedPicture) -> None:

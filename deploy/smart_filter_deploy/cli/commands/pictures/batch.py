@@ -1,10 +1,11 @@
 """`smart-filter batch`: processes a folder of photos, and resumes where it stopped."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import click
 
@@ -14,16 +15,19 @@ from smart_filter_deploy.cli.batch.hot_folder import HotFolder
 from smart_filter_deploy.cli.batch.journal import Journal
 from smart_filter_deploy.cli.batch.runner import BatchRunner
 from smart_filter_deploy.cli.batch.watch import WatchedFolder
+from smart_filter_deploy.cli.commands.options import EXISTING_FOLDER, FILE, FOLDER
 from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions, recipe_options
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
 from smart_filter_deploy.cli.terminal.console import EscapingConsole
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.signals import exit_on_signals
 from smart_filter_deploy.cli.terminal.text import examples
 from smart_filter_shared.extras import install_hint
 
 # The picture, and the findings that a report lists.
 _OUTPUTS = "image,faces,rating,printability"
+# Of a list of paths, which is parsed in memory: a million of ordinary length.
+_MAX_LIST_BYTES = 64_000_000
 
 
 def _read_best(
@@ -43,19 +47,18 @@ def _read_best(
         "smart-filter batch holiday/ --recipe our-brand,instagram-portrait",
         "smart-filter batch holiday/ --best 3 --report best.html",
         "smart-filter batch holiday/ --masks my-masks/",
+        "find holiday/ -newer last -print0 | smart-filter batch holiday/ --list - -0",
         "smart-filter batch burst/ --best take --background keep",
         "smart-filter batch inbox/ --watch          # until Ctrl-C",
         "smart-filter batch holiday/ --retry-failed",
     )
 )
-@click.argument(
-    "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+@click.argument("folder", metavar="DIR", type=EXISTING_FOLDER)
 @click.option(
     "-o",
     "output",
     metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Output folder, also for the journal. Default: <DIR>.smart-filter in this folder.",
 )
 @recipe_options
@@ -69,10 +72,19 @@ def _read_best(
 @click.option(
     "--masks",
     metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=EXISTING_FOLDER,
     help="Folder of masks and strokes: those of me.jpg are me.png, a gray PNG of its size, white"
     " where people are, or me.json. Other photos are cut out as usual.",
 )
+@click.option(
+    "--list",
+    "list_file",
+    type=click.File("rb"),
+    metavar="FILE|-",
+    help="Process only the photos of DIR that this file or standard input names, one path per"
+    " line.",
+)
+@click.option("-0", "--null", "ends_in_nul", is_flag=True, help="Paths of --list end in NUL.")
 @click.option("--recursive", is_flag=True, help="Include subfolders; the output mirrors them.")
 @click.option(
     "--watch", is_flag=True, help="Keep running; move each photo to done/ or failed/ in DIR."
@@ -82,25 +94,25 @@ def _read_best(
     "--report",
     "report_file",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Write the outcome of every photo to a .csv, .json or .html file, .html with thumbnails.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per photo.")
-@click.pass_context
 def batch(
-    ctx: click.Context,
     folder: Path,
     output: Path | None,
     *,
     asked: RecipeOptions,
     best: int | Literal["take"] | None,
     masks: Path | None,
+    list_file: BinaryIO | None,
+    ends_in_nul: bool,
     recursive: bool,
     watch: bool,
     retry_failed: bool,
     report_file: Path | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Process every photo of a folder; running it again resumes where it stopped.
 
     A journal in the output folder records finished photos: after any interruption the same
@@ -125,11 +137,15 @@ def batch(
         raise click.UsageError("--masks goes with neither --best nor --watch: leave one out")
     if masks is not None and masks.resolve() == folder.resolve():
         raise click.BadParameter("keep masks in a folder without photos", param_hint="--masks")
+    if list_file is not None and (watch or recursive):
+        raise click.UsageError("--list names the photos: leave --watch and --recursive out")
+    listed = None if list_file is None else _read_list(list_file, folder, ends_in_nul=ends_in_nul)
     place = output or Path(f"{folder.resolve().name}.smart-filter")
     recipe = asked.recipe(outputs=_OUTPUTS)
     hot_folder = HotFolder(folder) if watch else None
     moved_to = () if hot_folder is None else hot_folder.folders
-    photos = WatchedFolder(folder, (place, *moved_to, *([masks] if masks else [])), recursive)
+    without = (place, *moved_to, *([masks] if masks else []))
+    photos = WatchedFolder(folder, without, recursive, listed=listed)
     with contextlib.ExitStack() as opened:
         opened.enter_context(_remove_new_if_empty((place, *moved_to)))
         _make_output_folder(folder, place, report_file)
@@ -148,8 +164,26 @@ def batch(
             report_file=report_file,
             as_json=as_json,
         )
-        status = work.do()
-    ctx.exit(status)
+        return work.do()
+
+
+def _read_list(file: BinaryIO, folder: Path, *, ends_in_nul: bool) -> list[Path]:
+    """Return the listed files, each once, as paths below the folder."""
+    content = file.read(_MAX_LIST_BYTES + 1)
+    if len(content) > _MAX_LIST_BYTES:
+        raise click.BadParameter(
+            f"it has more than {_MAX_LIST_BYTES:,} bytes: split it", param_hint="--list"
+        )
+    if b"\0" in content and not ends_in_nul:
+        raise click.BadParameter("its paths end in NUL: add -0", param_hint="--list")
+    root = Path(os.path.normpath(folder.absolute()))
+    files: dict[Path, None] = {}
+    for line in filter(None, content.split(b"\0") if ends_in_nul else content.splitlines()):
+        path = Path(os.path.normpath(Path.cwd() / os.fsdecode(line)))
+        if not path.is_relative_to(root):
+            raise click.BadParameter(f"{path} is not below {folder}", param_hint="--list")
+        files[folder / path.relative_to(root)] = None
+    return list(files)
 
 
 @contextlib.contextmanager
@@ -177,10 +211,10 @@ def _make_output_folder(folder: Path, place: Path, report_file: Path | None) -> 
             param_hint="--report",
         )
     if report_file is not None and report_file.suffix.lower() == ".html" and not find_spec("PIL"):
-        raise CommandError(f"an HTML report needs Pillow: {install_hint()}", WRONG_USAGE)
+        raise CommandError(f"an HTML report needs Pillow: {install_hint()}")
     if report_file is not None and not report_file.absolute().parent.is_dir():
         raise click.BadParameter(f"there is no folder {report_file.parent}", param_hint="--report")
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CommandError(f"cannot create {place} ({error.strerror})", WRONG_USAGE) from error
+        raise CommandError(f"cannot create {place} ({error.strerror})") from error

@@ -39,14 +39,12 @@ from smart_filter_shared.pipeline import TaskName
     metavar="KEY=VALUE",
     help="A recipe field, such as edge=best, persons=main, crop=faces or size=1080x1350.",
 )
-@click.pass_context
 def cut(
-    ctx: click.Context,
     photos: tuple[Path, ...],
     destination: str | None,
     *,
     settings: tuple[str, ...],
-) -> None:
+) -> int:
     """Cut people out of photos in this process; no server is asked or started.
 
     The pictures are those of `smart-filter run --background transparent`.
@@ -56,13 +54,17 @@ def cut(
     fields = {name: ",".join(cast("list[str]", values)) for name, values in asked.items()}
     fields.setdefault("format", image_format)
     failed = False
+    try:
+        smart_filter.check_fields(fields)
+    except (InvalidRecipe, NotAvailable) as error:
+        raise click.UsageError(str(error)) from error
     with outputs.open_outputs(photos, destination) as places:
         default = local_models.parse_models(TaskName.SEGMENTATION, local_models.AUTO)
         local_models.fetch_weights(TaskName.SEGMENTATION, default, data_folder() / "weights")
         for place in places:
             try:
                 made = smart_filter.cut_out(place.photo, **fields)
-            except (InvalidRecipe, NotAvailable) as error:
+            except NotAvailable as error:  # weights that only `models pull` fetches
                 raise click.UsageError(str(error)) from error
             except UnusablePhoto as error:
                 print_error(f"{place.photo}: {error}")
@@ -74,4 +76,4 @@ def cut(
                 print_error(f"{place.photo}: no person was found: the photo is kept as it is")
             if place.exact is None or len(places) > 1:
                 print_line(str(path))
-    ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)
+    return PHOTO_FAILED if failed else ALL_SUCCEEDED

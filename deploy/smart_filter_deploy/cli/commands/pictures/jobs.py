@@ -36,7 +36,6 @@ from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_colu
 from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
     PHOTO_FAILED,
-    WRONG_USAGE,
     CommandError,
     print_error,
 )
@@ -151,16 +150,14 @@ def show(job_id: str, *, as_json: bool) -> None:
 )
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per job.")
-@click.pass_context
 def download(
-    ctx: click.Context,
     job_ids: tuple[str, ...],
     names: tuple[str, ...],
     destination: str | None,
     *,
     force: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Save the pictures of jobs that have succeeded; files that exist are not replaced.
 
     For jobs outside batches, `{n}` in the recipe's `filename` is their place among the ids.
@@ -194,7 +191,7 @@ def download(
                 continue
             for path in saved.values():
                 print_line(str(path))
-    ctx.exit(status)
+    return status
 
 
 def _read_boxes(
@@ -274,9 +271,7 @@ def _read_label(text: str) -> FaceLabel:
 )
 @drawing_options
 @_json_option
-@click.pass_context
 def correct(
-    ctx: click.Context,
     job_id: str,
     removed: tuple[int, ...],
     added: list[list[float]],
@@ -285,7 +280,7 @@ def correct(
     restores: bool,
     drawn: Drawing,
     as_json: bool,
-) -> None:
+) -> int:
     """Correct faces, smiles or the outline of a finished job, and make its picture again.
 
     The picture is a new job, which is printed when it has ended. One kind of correction at a time:
@@ -314,7 +309,7 @@ def correct(
             correction = client.correct_faces(job_id, changes)
         job = client.wait(client.derive(job_id, correction_id=correction.id).id)
     _print(job, as_json=as_json)
-    ctx.exit(ALL_SUCCEEDED if job.succeeded else PHOTO_FAILED)
+    return ALL_SUCCEEDED if job.succeeded else PHOTO_FAILED
 
 
 @jobs.command(
@@ -409,8 +404,7 @@ def _choose_outputs(job: Job, names: Sequence[str]) -> list[OutputName]:
     missing = [name for name in names if name not in job.outputs]
     if missing:
         raise CommandError(
-            f"job {job.id} has no output {', '.join(missing)}; it has {', '.join(job.outputs)}",
-            WRONG_USAGE,
+            f"job {job.id} has no output {', '.join(missing)}; it has {', '.join(job.outputs)}"
         )
     pictures = [name for name in job.outputs if name not in _JSON_OUTPUTS]
     return [name for name in job.outputs if name in names] or pictures or list(job.outputs)

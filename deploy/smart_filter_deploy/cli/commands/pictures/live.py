@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from smart_filter_deploy.cli.commands import completion_values
+from smart_filter_deploy.cli.commands.options import FILE, FOLDER
 from smart_filter_deploy.cli.live import film
 from smart_filter_deploy.cli.terminal.console import EscapingConsole
 from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
     INTERRUPTED,
     PHOTO_FAILED,
-    WRONG_USAGE,
     CommandError,
 )
 from smart_filter_deploy.cli.terminal.signals import StopFlag
@@ -32,7 +32,7 @@ _VIDEO_SUFFIXES = (".webm", ".mp4")
     "-o",
     "output",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Output video, .webm (VP8) or .mp4 (MPEG-4). Default: <source>.smart-filter.webm here.",
 )
 @click.option(
@@ -44,20 +44,18 @@ _VIDEO_SUFFIXES = (".webm", ".mp4")
 @click.option(
     "--shutter",
     metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="When all people smile with open eyes, save a picture of the best frame.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.pass_context
 def live(
-    ctx: click.Context,
     source: str,
     output: Path | None,
     *,
     background: str | None,
     shutter: Path | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Replace the background of a video, or of a camera until Ctrl-C.
 
     SOURCE is a video file or a camera (its number, or /dev/videoN). Every frame of a file is
@@ -74,9 +72,7 @@ def live(
         try:
             shutter.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise CommandError(
-                f"cannot create {shutter} ({error.strerror})", WRONG_USAGE
-            ) from error
+            raise CommandError(f"cannot create {shutter} ({error.strerror})") from error
     stop = StopFlag()
     filmed = film.film_video(
         source,
@@ -92,8 +88,8 @@ def live(
         for line in filmed.lines():
             print_line(line)
     if stop.requested and not filmed.of_camera:
-        ctx.exit(INTERRUPTED)
-    ctx.exit(PHOTO_FAILED if filmed.has_failed else ALL_SUCCEEDED)
+        return INTERRUPTED
+    return PHOTO_FAILED if filmed.has_failed else ALL_SUCCEEDED
 
 
 def _validate_output(source: str, path: Path) -> None:

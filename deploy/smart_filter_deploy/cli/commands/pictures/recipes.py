@@ -9,7 +9,7 @@ import click
 from smart_filter_client import Client
 from smart_filter_client import errors as client_errors
 from smart_filter_deploy.cli.commands import completion_values, recipe_file
-from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.commands.options import EXISTING_FILE, FILE, json_option
 from smart_filter_deploy.cli.commands.recipe_file import EmbeddedPicture, RecipeFile
 from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions, recipe_options
 from smart_filter_deploy.cli.server.backends import open_backends
@@ -19,7 +19,6 @@ from smart_filter_deploy.cli.terminal.console import print_columns
 from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
     PHOTO_FAILED,
-    WRONG_USAGE,
     CommandError,
     print_error,
 )
@@ -91,20 +90,19 @@ def save(name: str, *, asked: RecipeOptions) -> None:
     if asked.background_file is not None:
         raise CommandError(
             "a recipe names stored pictures: add yours with `smart-filter backgrounds add`, and"
-            " name it with --background preset:…",
-            WRONG_USAGE,
+            " name it with --background preset:…"
         )
     fields: dict[str, object] = {}
     options: dict[str, Any] = dict(asked.recipe(outputs=""))  # lists of texts
     given = {name: texts[0] if len(texts) == 1 else texts for name, texts in options.items()}
     copied = given.pop("recipe", None)
     if copied is None and not given:
-        raise CommandError("an empty recipe changes nothing: give options to save", WRONG_USAGE)
+        raise CommandError("an empty recipe changes nothing: give options to save")
     with open_client() as client:
         recipes_by_name = {entry.name: entry for entry in client.recipes()}
         for source in copied.split(",") if copied else ():
             if source not in recipes_by_name:
-                raise CommandError(f"there is no saved recipe {source}", WRONG_USAGE)
+                raise CommandError(f"there is no saved recipe {source}")
             fields |= recipes_by_name[source].recipe
         client.save_recipe(name, {**fields, **given})  # type: ignore[typeddict-item]  # checked there
     hides = name in recipes_by_name and recipes_by_name[name].built_in
@@ -128,7 +126,7 @@ def delete(name: str) -> None:
         "smart-filter recipes export brand.yaml our-brand --pictures",
     )
 )
-@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", metavar="FILE", type=FILE)
 @_names_argument
 @click.option(
     "--pictures",
@@ -147,7 +145,7 @@ def export(file: Path, names: tuple[str, ...], *, with_pictures: bool, tenant: s
         saved = {entry.name: entry.recipe for entry in client.recipes() if not entry.built_in}
     unknown = [name for name in names if name not in saved]
     if unknown:
-        raise CommandError(f"you have no saved recipe {', '.join(unknown)}", WRONG_USAGE)
+        raise CommandError(f"you have no saved recipe {', '.join(unknown)}")
     chosen = {name: saved[name] for name in names or saved}
     try:
         pictures = _read_pictures(tenant, chosen) if with_pictures else {}
@@ -156,19 +154,16 @@ def export(file: Path, names: tuple[str, ...], *, with_pictures: bool, tenant: s
     except PictureRefused as error:
         raise CommandError(str(error), PHOTO_FAILED) from error
     except OSError as error:
-        raise CommandError(f"cannot write {file} ({error.strerror})", WRONG_USAGE) from error
+        raise CommandError(f"cannot write {file} ({error.strerror})") from error
     print_line(f"wrote {', '.join([*chosen, *pictures]) or 'no recipe'} to {file}")
 
 
 @recipes.command("import", epilog=examples("smart-filter recipes import brand.yaml"))
-@click.argument(
-    "file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("file", metavar="FILE", type=EXISTING_FILE)
 @click.option(
     "--replace", "may_replace", is_flag=True, help="Replace recipes and pictures of these names."
 )
-@click.pass_context
-def import_(ctx: click.Context, file: Path, *, may_replace: bool) -> None:
+def import_(file: Path, *, may_replace: bool) -> int:
     """Save the recipes of a YAML file, and add the pictures that it holds.
 
     The server checks each recipe as it checks a submission. If one is refused, the others are
@@ -177,7 +172,7 @@ def import_(ctx: click.Context, file: Path, *, may_replace: bool) -> None:
     try:
         content = recipe_file.read_yaml(file)
     except (OSError, ValueError) as error:
-        raise CommandError(f"{file}: {error}", WRONG_USAGE) from error
+        raise CommandError(f"{file}: {error}") from error
     failed = False
     with open_client() as client:
         pictures = RestPictures(client)
@@ -194,13 +189,13 @@ def import_(ctx: click.Context, file: Path, *, may_replace: bool) -> None:
                 failed = True
                 print_error(f"{name}: {error}")
         failed |= _save_all(client, content, may_replace=may_replace)
-    ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)
+    return PHOTO_FAILED if failed else ALL_SUCCEEDED
 
 
 def _check_name(name: str) -> None:
     """End the command for a text that is no name, which could be a path of another endpoint."""
     if fault := saved_recipes.describe_name_fault(name):
-        raise CommandError(f"name: {fault}", WRONG_USAGE)
+        raise CommandError(f"name: {fault}")
 
 
 def _read_pictures(
@@ -226,7 +221,7 @@ def _find_owner(tenant: str | None) -> Tenant:
             return Tenant(next(client.keys()).tenant)
         except (client_errors.Forbidden, StopIteration):
             raise CommandError(
-                "this API key does not show its tenant: name it with --tenant", WRONG_USAGE
+                "this API key does not show its tenant: name it with --tenant"
             ) from None
 
 

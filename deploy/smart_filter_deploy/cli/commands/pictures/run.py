@@ -56,9 +56,7 @@ from smart_filter_shared.config.paths import data_folder
     help="Cancel jobs that are not finished after this many seconds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per photo.")
-@click.pass_context
 def run(
-    ctx: click.Context,
     photos_given: tuple[Path, ...],
     destination: str | None,
     timeout: float | None,
@@ -66,7 +64,7 @@ def run(
     asked: RecipeOptions,
     drawn: Drawing,
     as_json: bool,
-) -> None:
+) -> int:
     """Cut people out of photos, rate their smiles, and replace the background.
 
     Without PHOTO, uses a sample. Without --json, finds and rates the faces, too, for its report.
@@ -119,7 +117,7 @@ def run(
         if told and DataFolder(data_folder()).is_news(told):
             console.print(f"[dim]{told}[/]", soft_wrap=True)
     failed = any(outcome.failure is not None for outcome in ended)
-    ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)
+    return PHOTO_FAILED if failed else ALL_SUCCEEDED
 
 
 def to_document(outcome: Outcome) -> dict[str, object]:

@@ -35,15 +35,13 @@ from smart_filter_deploy.cli.terminal.text import examples, print_json, print_li
 @recipe_options
 @drawing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per photo.")
-@click.pass_context
 def submit(
-    ctx: click.Context,
     photos: tuple[Path, ...],
     *,
     asked: RecipeOptions,
     drawn: Drawing,
     as_json: bool,
-) -> None:
+) -> int:
     """Submit photos and print their job ids, without waiting for results.
 
     Uses the server in SMART_FILTER_URL (with SMART_FILTER_API_KEY), else the local stack of
@@ -64,4 +62,4 @@ def submit(
                 print_line(f"{job.id}  {photo}")
             elif failure is not None:
                 print_error(f"{photo}: {failure.detail or failure.title} ({failure.code})")
-    ctx.exit(PHOTO_FAILED if refused else ALL_SUCCEEDED)
+    return PHOTO_FAILED if refused else ALL_SUCCEEDED

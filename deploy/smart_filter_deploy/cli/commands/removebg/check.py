@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.spinner import Spinner
 
-from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.commands.options import EXISTING_FILE, json_option
 from smart_filter_deploy.cli.removebg import setup_checks
 from smart_filter_deploy.cli.server.connection import Server, choose_server
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, live_display
@@ -37,15 +37,12 @@ from smart_filter_deploy.doctor.findings import Level
 )
 @click.option(
     "--ca",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=EXISTING_FILE,
     metavar="FILE",
     help="Certificate authority to trust besides the public ones (PEM).",
 )
 @json_option
-@click.pass_context
-def check(
-    ctx: click.Context, url: str | None, key: str | None, ca: Path | None, *, as_json: bool
-) -> None:
+def check(url: str | None, key: str | None, ca: Path | None, *, as_json: bool) -> int:
     """Check that programs written for remove.bg work with a server, from the network to a picture.
 
     Prints one line per check: ok, warn or fail, with what to do. Sends two small photos, which
@@ -64,8 +61,8 @@ def check(
     if as_json:
         print_json({"ok": not failed, "findings": [finding.as_json() for finding in findings]})
     if "server" in failed:
-        ctx.exit(NO_SERVER)
-    ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)
+        return NO_SERVER
+    return PHOTO_FAILED if failed else ALL_SUCCEEDED
 
 
 def _choose_server(url: str | None, key: str | None) -> Server:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from smart_filter_deploy.cli.commands.options import EXISTING_FOLDER
 from smart_filter_deploy.cli.mcp_server.local_files import LocalFolders
 from smart_filter_deploy.cli.mcp_server.server import build_server, serve_http
 from smart_filter_deploy.cli.terminal.text import examples, print_line
@@ -20,7 +21,7 @@ from smart_filter_deploy.cli.terminal.text import examples, print_line
     "--folder",
     "folders",
     multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=EXISTING_FOLDER,
     metavar="DIR",
     help="Folder with photos that tools may read, and write to; repeat for more. Default: the"
     " working directory.",

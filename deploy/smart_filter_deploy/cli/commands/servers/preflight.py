@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from smart_filter_deploy.cli import local_models
+from smart_filter_deploy.cli.commands.options import FOLDER
 from smart_filter_deploy.cli.terminal.signals import handle_signals
 from smart_filter_deploy.cli.terminal.text import print_json
 from smart_filter_deploy.embedded.folder import DataFolder
@@ -18,7 +19,7 @@ from smart_filter_shared.config import settings
 
 
 @click.command(hidden=True)
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--data", type=FOLDER)
 def preflight(data: Path | None) -> None:
     """Check the settings, and download missing weights; print a live worker's variables as JSON."""
     settings.ensure_readable()

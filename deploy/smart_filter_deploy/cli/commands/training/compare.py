@@ -9,12 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_deploy.cli import local_models
-from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.commands.options import EXISTING_FILE, FILE, json_option
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
     PHOTO_FAILED,
-    WRONG_USAGE,
     CommandError,
 )
 from smart_filter_deploy.cli.terminal.text import examples, print_json
@@ -34,7 +33,7 @@ _QUALITY = 92
         "smart-filter compare me.jpg --models classical --set classical.blur=7",
     )
 )
-@click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("photo", type=EXISTING_FILE)
 @click.option(
     "--models",
     metavar="A,B",
@@ -43,7 +42,7 @@ _QUALITY = 92
 @click.option(
     "-o",
     "destination",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Output file, .png or .jpg. Default: <photo>.compare.png in this folder.",
 )
@@ -55,25 +54,23 @@ _QUALITY = 92
     help="Set a model parameter; can be repeated.",
 )
 @json_option
-@click.pass_context
 def compare(
-    ctx: click.Context,
     photo: Path,
     models: str | None,
     destination: Path | None,
     settings: tuple[str, ...],
     *,
     as_json: bool,
-) -> None:
+) -> int:
     """Cut out one photo with several models and put cutouts and mattes on one sheet.
 
     Runs locally, without a server. Exits with 1 if a model found nothing.
     """
     path = Path(f"{photo.stem}.compare.png") if destination is None else destination
     if path.suffix.lower() not in _FORMATS:
-        raise CommandError(f"{path}: expected {' or '.join(_FORMATS)}", WRONG_USAGE)
+        raise CommandError(f"{path}: expected {' or '.join(_FORMATS)}")
     if not path.absolute().parent.is_dir():
-        raise CommandError(f"{path.parent} is not a folder", WRONG_USAGE)
+        raise CommandError(f"{path.parent} is not a folder")
     folder = data_folder() / "weights"
     task = "segmentation"
     names = local_models.list_runnable(task, folder) if models is None else []
@@ -97,7 +94,7 @@ def compare(
         _print(compared.cuts)
         click.echo(path)
     failed = any(isinstance(cut, FailedModel) for cut in compared.cuts)
-    ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)
+    return PHOTO_FAILED if failed else ALL_SUCCEEDED
 
 
 def _document(cut: CutOutResult | FailedModel) -> dict[str, object]:

@@ -10,9 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from smart_filter_deploy.cli import local_models
-from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.commands.options import EXISTING_FOLDER, FILE, FOLDER, json_option
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.pipeline import TaskName
@@ -38,7 +38,7 @@ from smart_filter_training.evaluation.tasks import TASKS
 @click.option(
     "--data",
     required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=EXISTING_FOLDER,
     help="Folder with photos and ground truth (docs/evaluation.md).",
 )
 @click.option(
@@ -51,14 +51,14 @@ from smart_filter_training.evaluation.tasks import TASKS
 @json_option
 @click.option(
     "--html",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Write an HTML report with the worst photos.",
 )
 @click.option(
     "--tiers",
     "sheets",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     metavar="DIR",
     help="Compare edge=fast, balanced and best instead; write a sheet for each photo to DIR.",
 )
@@ -80,7 +80,7 @@ def evaluate(
     """
     if sheets is not None:
         if task != TaskName.SEGMENTATION or models or settings or html:
-            raise CommandError("--tiers takes segmentation, --data and --limit only", WRONG_USAGE)
+            raise CommandError("--tiers takes segmentation, --data and --limit only")
         _compare_tiers(data, sheets, limit=limit, as_json=as_json)
         return
     names = local_models.list_default_first(task, models)
@@ -88,7 +88,7 @@ def evaluate(
     local_models.ensure_runnable(task, names, weights)
     given = local_models.parse_parameters(task, names, settings, weights)
     if html is not None and not html.absolute().parent.is_dir():
-        raise CommandError(f"{html.parent} is not a folder", WRONG_USAGE)
+        raise CommandError(f"{html.parent} is not a folder")
     with _progress() as tell:
         evaluation = measure.evaluate(
             TaskName(task),
@@ -155,13 +155,13 @@ def _compare_tiers(data: Path, sheets: Path, *, limit: int | None, as_json: bool
 def _make_sheets_folder(sheets: Path, data: Path) -> None:
     """Make the folder of the sheets.  Raises CommandError where a sheet could replace a file."""
     if sheets.resolve().is_relative_to(data.resolve()):
-        raise CommandError(f"{sheets} is in --data: name a folder outside {data}", WRONG_USAGE)
+        raise CommandError(f"{sheets} is in --data: name a folder outside {data}")
     try:
         sheets.mkdir(parents=True, exist_ok=True)
         if any(sheets.iterdir()):
-            raise CommandError(f"{sheets} is not empty: name a new folder", WRONG_USAGE)
+            raise CommandError(f"{sheets} is not empty: name a new folder")
     except OSError as error:
-        raise CommandError(f"{sheets}: {error.strerror}", WRONG_USAGE) from error
+        raise CommandError(f"{sheets}: {error.strerror}") from error
 
 
 def _format_number(value: float) -> str:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.commands.options import FOLDER, json_option
 from smart_filter_deploy.cli.server import backends, database
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared.feedback import datasets
 from smart_filter_shared.feedback.datasets import Dataset
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.learning import dataset_export, manifests
-from smart_filter_workers.learning import feedback as learning
+from smart_filter_workers.learning import dataset_export
+from smart_filter_workers.learning import register as learning
 
 _task = click.argument("task", type=click.Choice([str(task) for task in datasets.TASKS]))
 
@@ -68,8 +68,7 @@ def build(task: str, *, as_json: bool) -> None:
     if built is None:
         raise CommandError(
             f"there are no corrections of {task} with consent: clients send them with"
-            ' "consent": true (docs/learning.md)',
-            WRONG_USAGE,
+            ' "consent": true (docs/learning.md)'
         )
     print_line(json.dumps(_document(built)) if as_json else _format_version(built))
 
@@ -84,11 +83,9 @@ def show(task: str, version: int, *, as_json: bool) -> None:
         matching = datasets.list_datasets(connection, task=TaskName(task), version=version)
         items = datasets.list_examples(connection, TaskName(task), version)
     if not matching:
-        raise CommandError(
-            f"there is no data set {task} {version}: see `feedback list`", WRONG_USAGE
-        )
+        raise CommandError(f"there is no data set {task} {version}: see `feedback list`")
     if as_json:
-        print_json(manifests.build_document(matching[0], items))
+        print_json(dataset_export.build_document(matching[0], items))
         return
     print_line(_format_version(matching[0]))
     for item in items:
@@ -105,7 +102,7 @@ def show(task: str, version: int, *, as_json: bool) -> None:
 )
 @_task
 @click.argument("version", type=click.IntRange(1))
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", metavar="DIR", type=FOLDER)
 @json_option
 def export(task: str, version: int, folder: Path, *, as_json: bool) -> None:
     """Export a version to a new folder, in the layout of training and `smart-filter eval`.
@@ -126,7 +123,7 @@ def export(task: str, version: int, folder: Path, *, as_json: bool) -> None:
 
 def _document(data_set: Dataset) -> dict[str, object]:
     return {
-        **manifests.describe_version(data_set),
+        **dataset_export.describe_version(data_set),
         "manifest_digest": data_set.manifest_digest,
     }
 

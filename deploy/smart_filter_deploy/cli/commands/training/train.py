@@ -13,9 +13,9 @@ from typing import Final
 
 import click
 
-from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.commands.options import PATH, json_option
 from smart_filter_deploy.cli.server.backends import open_backends
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.config.paths import data_folder
@@ -31,7 +31,7 @@ from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run import Outcome
 from smart_filter_training.trainable_models import RunSettings, TrainableModel
-from smart_filter_workers.learning import feedback, register
+from smart_filter_workers.learning import register
 from smart_filter_workers.learning.register import RegistrationContext, TrainingInfo
 from smart_filter_workers.models import catalog
 from smart_filter_workers.weights.trained_weights import TrainedWeights
@@ -51,14 +51,14 @@ MIN_FROZEN_PHOTOS: Final = 10
 @click.argument("model", required=False)
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Folder with pictures and ground truth (docs/training.md).",
 )
 @click.option(
     "--run",
     "run_folder",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Output folder for weights and the training record; reuse it to resume a run."
     "  [default: training/MODEL-SETTINGS in the data folder]",
@@ -72,7 +72,7 @@ MIN_FROZEN_PHOTOS: Final = 10
 )
 @click.option(
     "--measure",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="DIR",
     help="Folder with ground truth for the final evaluation.",
 )
@@ -105,14 +105,13 @@ def train(
         return
     if from_feedback and (data or measure or only_check):
         raise CommandError(
-            "--from-feedback uses user corrections: omit --data, --measure and --check",
-            WRONG_USAGE,
+            "--from-feedback uses user corrections: omit --data, --measure and --check"
         )
     if from_feedback:
         _train_on_feedback(model, settings, run_folder, as_json=as_json)
         return
     if data is None:
-        raise CommandError(f"--data is missing: smart-filter train {model} --data DIR", WRONG_USAGE)
+        raise CommandError(f"--data is missing: smart-filter train {model} --data DIR")
     try:
         trainable = trainable_models.find_model(model)
         configuration = trainable.configure(settings)
@@ -124,7 +123,7 @@ def train(
             trainable, data, folder, configuration, measure=measure, tell=_print_progress
         )
     except SetupFailed as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
+        raise CommandError(str(error)) from error
     _print_outcome(outcome, as_json=as_json)
 
 
@@ -136,7 +135,7 @@ def _train_on_feedback(
         with open_backends() as reached:
             outcome, version = _fine_tune(trainable, reached, settings, run_folder)
     except (SetupFailed, VersionRefused) as error:
-        raise CommandError(str(error), WRONG_USAGE) from error
+        raise CommandError(str(error)) from error
     _print_outcome(outcome, as_json=as_json)
     if not as_json:
         click.echo(f"candidate {version.digest[:12]}: next, `smart-filter models promote`")
@@ -197,7 +196,7 @@ def _fine_tune(
 
 def _build_dataset(servers: Backends, model: TrainableModel) -> Dataset:
     task = model.code.CARD.task
-    built = feedback.build_dataset(servers.engine, servers.store, task)
+    built = register.build_dataset(servers.engine, servers.store, task)
     if built is None:
         raise SetupFailed(
             f"there are no corrections of {task} with consent: clients send them with"
@@ -223,7 +222,7 @@ def _exported_pictures(servers: Backends, data: Dataset, folder: Path) -> Iterat
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        feedback.export_latest(servers.engine, servers.store, data.task, folder)
+        register.export_latest(servers.engine, servers.store, data.task, folder)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -49,7 +49,7 @@ _COUNT_STORED_BYTES = """
 # The stages of all jobs, for reads that are not the queue's. Drop it before a column of `stages`.
 _ALL_STAGES = """
     CREATE VIEW all_stages AS SELECT * FROM stages UNION ALL
-    SELECT {columns} FROM ended_stages, jsonb_populate_recordset(NULL::stages, stages) AS stage
+    SELECT {columns} FROM ended_stages, unnest(stages) AS stage
 """
 _OWNERS_FUNCTIONS = {
     "delete_old_audit_events(double precision, bigint)": _DELETE_OLD_AUDIT_EVENTS,

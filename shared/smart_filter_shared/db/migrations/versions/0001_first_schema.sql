@@ -35,11 +35,10 @@ CREATE TABLE jobs (
     -- Storage key of the uploaded background, when the recipe uses one.
     background_key text,
     created_at timestamptz NOT NULL,
-    -- Estimated cost in model seconds; `settled` once replaced by the measured cost.
+    -- Estimated cost in model seconds.
     estimated_seconds double precision NOT NULL,
-    settled boolean DEFAULT false NOT NULL,
-    -- Size of the photo; and the model seconds that the tenant's usage counts for this job, null
-    -- before its end.
+    -- Size of the photo; and the model seconds that the tenant's usage counted for this job before
+    -- it was redriven, null for any other.
     megapixels double precision DEFAULT 0 NOT NULL,
     counted_seconds double precision,
     -- How and when the job ended. Queued or running is derived from its stages, not stored.
@@ -99,7 +98,6 @@ CREATE INDEX jobs_expiring ON jobs (expires_at)
 CREATE INDEX jobs_of_batch ON jobs (batch_id, outcome) WHERE batch_id IS NOT NULL;
 -- Counts a tenant's unfinished jobs when its queue is bounded.
 CREATE INDEX jobs_unfinished ON jobs (tenant) WHERE outcome IS NULL;
-CREATE INDEX jobs_unsettled ON jobs (id) WHERE outcome IS NOT NULL AND NOT settled;
 -- For lists by state and by metadata (jobs/queries.py).
 CREATE INDEX jobs_unsuccessful ON jobs (tenant, outcome, id)
     WHERE outcome IN ('failed', 'canceled');
@@ -165,10 +163,17 @@ CREATE INDEX stages_running ON stages (job_id, stage) WHERE state = 'running';
 -- For the metrics, which count stages that wait for other stages; nothing else reads them.
 CREATE INDEX stages_waiting ON stages (capability) WHERE state = 'waiting';
 
+-- The jobs that have ended and are not settled. Not a column of `jobs`, whose rows are long.
+CREATE TABLE unsettled_jobs (
+    job_id uuid PRIMARY KEY
+);
+
 -- The stages of each job that has ended and is settled. Not in the job's row, which is twice as long.
 CREATE TABLE ended_stages (
     job_id uuid PRIMARY KEY,
-    stages jsonb NOT NULL
+    -- Rows as they were: as JSON they are twice as long. A migration adds a column to `stages` first,
+    -- then sets its default: the rows here have null.
+    stages stages[] NOT NULL
 );
 
 -- Photos that were submitted together. Progress is counted from the rows of `jobs`.

@@ -62,4 +62,7 @@ def test_option_is_sent_as_the_field_of_its_name(typed: str, recipe: dict[str, l
 def test_words_of_a_field_are_completed() -> None:
     shell = ShellComplete(run, {}, "run", "")
 
-    assert [one.value for one in shell.get_completions(["--edge"], "b")] == ["balanced", "best"]
+    assert [completion.value for completion in shell.get_completions(["--edge"], "b")] == [
+        "balanced",
+        "best",
+    ]

@@ -147,7 +147,7 @@ def test_missing_or_misspelled_command_suggests_existing_ones(
     status, lines = status_and_line(arguments, capsys)
 
     assert status == 2
-    assert any(one.startswith(line) for one in lines)
+    assert any(shown.startswith(line) for shown in lines)
 
 
 def test_missing_module_of_ours_is_a_bug() -> None:
@@ -369,6 +369,16 @@ def test_port_of_the_api_that_is_taken_is_named_with_the_remedy() -> None:
 
         with pytest.raises(SetupFailed, match=f"port {port} of 127.0.0.1 .* choose others with"):
             listening.bind("127.0.0.1", port)
+
+
+def test_second_process_that_bound_the_same_port_is_refused_with_the_remedy() -> None:
+    with listening.bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with listening.bind("127.0.0.1", port) as second:
+            listening.start_listening(first, 1)
+
+            with pytest.raises(SetupFailed, match=f"port {port} of 127.0.0.1 .* choose others"):
+                listening.start_listening(second, 1)
 
 
 def test_operators_port_of_up_that_is_taken_is_named_with_the_remedy(

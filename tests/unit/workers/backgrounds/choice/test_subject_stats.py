@@ -36,35 +36,10 @@ def seen(srgb: Srgb8, matte: Matte8) -> SubjectStats:
 
 
 def test_hair_clothes_and_skin_are_distinguished() -> None:
-    found = seen(*a_person())
+    stats = seen(*a_person())
 
-    assert (found.hair.name, [color.name for color in found.clothes]) == ("black", ["red"])
-    assert found.skin.hue == pytest.approx(47, abs=12)
-
-
-def test_outline_of_hair_has_the_old_background_behind_it() -> None:
-    found = seen(*a_person())
-    gray = np.linalg.norm(found.behind_lab - (0.6, 0, 0), axis=-1) < 0.02
-
-    # The outline of hair and shoulders near the face, not of the coat's hem.
-    assert found.hair_outline.any()
-    assert gray[found.hair_outline].mean() > 0.9
-    assert found.outline_at[found.hair_outline, 1].max() < 0.7
-
-
-def test_lightest_background_is_as_bright_as_the_whites_of_the_people() -> None:
-    srgb, matte = a_person()
-    srgb[150:180, 60:140] = 204  # a white scarf in the shade
-
-    assert seen(srgb, matte).lightest == pytest.approx(204 / 255, abs=0.02)
-    assert seen(srgb // 2, matte).lightest == pytest.approx(102 / 255, abs=0.02)
-
-
-def test_flash_photo_of_a_dark_place_gets_a_dark_background() -> None:
-    srgb, matte = a_person()
-    srgb[matte == 0] = 20
-
-    assert seen(srgb, matte).lightest < 0.5
+    assert (stats.hair.name, [color.name for color in stats.clothes]) == ("black", ["red"])
+    assert stats.skin.hue == pytest.approx(47, abs=12)
 
 
 @pytest.mark.parametrize(("lamp", "colored"), [((1, 1, 1), False), ((1, 0.62, 0.2), True)])
@@ -97,10 +72,10 @@ def test_dim_people_and_those_lit_from_a_side_before_black_are_dark(
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 3)])
 @pytest.mark.parametrize("level", [0, 255])
 def test_pictures_of_any_size_are_accepted(size: tuple[int, int], level: int) -> None:
-    found = seen(np.zeros((*size, 3), np.uint8), np.full(size, level, np.uint8))
+    stats = seen(np.zeros((*size, 3), np.uint8), np.full(size, level, np.uint8))
 
-    assert np.isfinite(found.outline_lab).all()
-    assert -1 <= found.light <= 1
+    assert np.isfinite(stats.outline_lab).all()
+    assert -1 <= stats.light <= 1
 
 
 def plain(*color: int) -> Srgb8:

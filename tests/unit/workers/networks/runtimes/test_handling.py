@@ -7,8 +7,8 @@ import pytest
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks import instances
-from smart_filter_workers.networks.runtimes import handling, keras_network, network_input
-from smart_filter_workers.networks.runtimes.handling import (
+from smart_filter_workers.networks.runtimes import keras_network, network_input
+from smart_filter_workers.networks.runtimes.network_input import (
     Activation,
     ChannelOrder,
     Fit,
@@ -54,7 +54,7 @@ SQUARE = {"width": 64, "height": 64}
 )
 def test_impossible_handling_is_refused_by_name(sent: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=named):
-        handling.parse(sent)
+        network_input.parse(sent)
 
 
 def test_input_has_the_networks_channel_order_mean_and_deviation() -> None:
@@ -88,7 +88,8 @@ def test_every_layout_of_an_output_is_understood() -> None:
     wanted = [seen, seen[None], seen[None, None], np.stack([seen, 1 - seen])[None]]
 
     assert all(
-        np.array_equal(network_input.read_coverage(one, Handling(64, 64)), seen) for one in wanted
+        np.array_equal(network_input.read_coverage(output, Handling(64, 64)), seen)
+        for output in wanted
     )
     last = Handling(64, 64, layout=Layout.NHWC)
     assert np.array_equal(network_input.read_coverage(seen[None, :, :, None], last), seen)

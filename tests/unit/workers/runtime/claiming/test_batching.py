@@ -23,14 +23,14 @@ from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_wire.findings import Eyes
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
-from smart_filter_workers.networks.runtimes import onnx_runtime
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.runtime.claiming.batching import is_out_of_memory, run_in_passes
 from smart_filter_workers.runtime.runner import exclude_claimed
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
-from smart_filter_workers.system import threads
+from smart_filter_workers.system import resources
 from smart_filter_workers.system.lru_cache import LruCache
 
-RuntimeException = onnx_runtime.load().capi.onnxruntime_pybind11_state.RuntimeException
+RuntimeException = onnx_network.load_library().capi.onnxruntime_pybind11_state.RuntimeException
 
 
 class OutOfMemoryError(RuntimeError):
@@ -99,7 +99,7 @@ def test_arrays_of_a_failed_pass_are_free_before_the_next_one(photos: int) -> No
         raise OutOfMemoryError("CUDA out of memory")
 
     def relieve() -> None:
-        held_at_relief.append(any(one() is not None for one in held))
+        held_at_relief.append(any(reference() is not None for reference in held))
 
     run_in_passes(range(photos), fail, relieve=relieve)
 
@@ -139,9 +139,9 @@ def test_threads_that_miss_the_same_key_wait_for_one_fetch() -> None:
         asked = [pool.submit(recent.get, "key", fetch) for _ in range(4)]
         assert began.wait(60)
         go_on.set()
-        found = [one.result() for one in asked]
+        values = [future.result() for future in asked]
 
-    assert (found, len(fetched)) == (["value"] * 4, 1)
+    assert (values, len(fetched)) == (["value"] * 4, 1)
 
 
 FACE, SEGMENTATION = Capability("face.a"), Capability("segmentation.a")
@@ -171,7 +171,7 @@ def test_no_library_runs_threads_of_its_own() -> None:
     for library in blas:
         library.scipy_openblas_set_num_threads64_(2)
 
-    obeyed = threads.limit_native_threads()
+    obeyed = resources.limit_native_threads()
 
     assert cv2.getNumThreads() == 1
     assert AvifImagePlugin.DEFAULT_MAX_THREADS == 1

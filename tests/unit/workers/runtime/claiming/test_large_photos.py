@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from smart_filter_workers.runtime.claiming.large_photos import LargePhotos
-from smart_filter_workers.system.memory import MemoryLimit
+from smart_filter_workers.system.resources import MemoryLimit
 
 MEGAPIXELS = 60  # for which there is room
 

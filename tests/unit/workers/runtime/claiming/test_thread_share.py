@@ -15,7 +15,7 @@ from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.clocks import MonotonicClock
 from smart_filter_tests.job_rows import a_job_row
-from smart_filter_workers.decoder.time_limits import ORDINARY_MEGAPIXELS
+from smart_filter_workers.decoder.turns import ORDINARY_MEGAPIXELS
 from smart_filter_workers.runtime.claiming import thread_share
 from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
 from smart_filter_workers.runtime.task import Task
@@ -120,13 +120,6 @@ def test_small_photo_of_a_tenant_with_slow_pictures_is_not_quick(process: Proces
     process.hold(0, a_task(ANN, SMALL))
 
     assert process.claim(1) == QuickOnly((), (ANN,), ORDINARY_MEGAPIXELS)
-
-
-def test_quick_stage_counts_no_more_when_its_picture_has_become_slow(process: Process) -> None:
-    process.hold(0, a_task(ANN, SMALL))
-    process.slow.append(ANN)
-
-    assert process.claim(1) is not None
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,8 @@ from smart_filter_shared.recipe import (
 )
 from smart_filter_shared.recipe.framing import read_margin, read_size
 from smart_filter_tests.composite_jobs import JPEG_LEVELS, a_job, composite, decode_pixels
-from smart_filter_workers.opencv import cv2
-from smart_filter_workers.stages.composite import draw_logo
 from smart_filter_workers.stages.composite.draw_logo import LogoBox, place_logo
-from smart_filter_workers.stages.composite.filters import tiles
-from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.composite.stage import Inputs
 
 NO_MARGIN = read_margin("0px")
 RED, HALF_BLUE, CLEAR = (255, 0, 0, 255), (0, 0, 128, 128), (0, 0, 0, 0)
@@ -98,15 +95,6 @@ def test_transparent_parts_of_a_logo_show_the_picture() -> None:
     assert (clear == 255).all()
 
 
-def test_logo_is_drawn_on_transparent_pictures() -> None:
-    job = with_logo(a_job("transparent"), a_logo(RED, CLEAR), place=LogoPlace.TOP, width=0.1)
-
-    pixels = decode_pixels(composite(job).image)
-
-    assert (pixels[2:8, 112:118] == RED).all()
-    assert (pixels[2:8, 122:128, 3] == 0).all()
-
-
 def test_photo_is_not_drawn_on() -> None:
     job = with_logo(a_job("keep"), a_logo(RED), place=LogoPlace.TOP_LEFT, width=0.2)
     before = job.photo.srgb.copy()
@@ -139,24 +127,3 @@ def test_job_without_a_logo_is_unchanged() -> None:
 
     assert (plain == other).all()
     assert job.recipe.background == Background(BackgroundKind.COLOR, "white")
-
-
-def test_enlarged_logo_is_the_same_in_strips() -> None:
-    random = np.random.default_rng(3)
-    logo = random.integers(0, 256, (7, 5, 4), dtype=np.uint8)
-    logo[..., :3] = np.minimum(logo[..., :3], logo[..., 3:])  # premultiplied
-    ground = np.full((600, 420, 3), 200, np.uint8)
-    photo = a_job().photo
-    job = with_logo(
-        replace(a_job(), photo=replace(photo, srgb=np.zeros((1, 1, 3), np.uint8))), logo, width=1
-    )
-
-    drawn = draw_logo.draw(ground, job)
-
-    # The height follows from the logo's shape: 588 of 600 rows; compare with the same stretch.
-    rows = round(7 * 420 / 5)
-    same = np.full((600, 420, 3), 200, np.uint8)
-    laid = np.asarray(cv2.resize(logo, (420, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
-    tiles.composite_over(same[600 - rows :], laid)
-    # warpAffine rounds places to 1/32 of a pixel.
-    assert np.abs(drawn.astype(int) - same).max() <= 8

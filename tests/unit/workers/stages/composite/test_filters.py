@@ -14,9 +14,8 @@ from smart_filter_tests.subjects import faces_showing
 from smart_filter_wire.findings import Eyes
 from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.composite import stage
-from smart_filter_workers.stages.composite.filters import text_rendering
-from smart_filter_workers.stages.composite.filters.base import FilterVerdict
-from smart_filter_workers.stages.composite.filters.scene import Scene
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Scene
+from smart_filter_workers.stages.composite.filters.plugins import caption
 
 # In the middle of the person of `a_job`, and next to it, in the background.
 INSIDE, NEXT_TO_PERSON = a_face(120, 90, 16), a_face(30, 90, 12)
@@ -210,7 +209,7 @@ def test_unsupported_letters_are_named(text: str, *, applied: bool, reason: str)
 
 
 def written(text: str) -> Matte8:
-    return text_rendering.render_lines([text], (80, 300), size=40, line_px=48, thick=0)
+    return caption.render_lines([text], (80, 300), size=40, line_px=48, thick=0)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +229,7 @@ def written(text: str) -> Matte8:
 def test_supported_letters_are_kept_and_others_named(
     text: str, kept: str, missing: list[str]
 ) -> None:
-    assert text_rendering.to_writable(text) == (kept, missing)
+    assert caption.to_writable(text) == (kept, missing)
 
 
 BASES = {"ø": "o", "ő": "o", "đ": "d", "ł": "l", "Å": "A", "Ñ": "N", "ç": "c", "ş": "s", "ą": "a"}

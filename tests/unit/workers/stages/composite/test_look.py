@@ -11,16 +11,11 @@ from smart_filter_shared.recipe.look import read_outline
 from smart_filter_shared.results import Face
 from smart_filter_tests.composite_jobs import a_job, composite
 from smart_filter_workers.backgrounds import colors
-from smart_filter_workers.results import Matte8, Photo, Srgb8
+from smart_filter_workers.results import Matte8, Photo, Srgb8, Srgba8
 from smart_filter_workers.stages.composite import look
-from smart_filter_workers.stages.composite.look import (
-    LookContext,
-    contact_shadow,
-    harmonize,
-    light_wrap,
-)
+from smart_filter_workers.stages.composite.look import LookContext, light, shadow
 from smart_filter_workers.stages.composite.models import layers
-from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8
+from smart_filter_workers.stages.composite.models.base import CutOut
 
 ALONE = LookContext(drawn=False)
 DESIGN = LookContext(drawn=True)
@@ -103,16 +98,6 @@ def test_contact_darkens_below_soles_and_nowhere_above_the_ankles() -> None:
     assert (seen[:150, :60] == 200).all()
 
 
-def test_shadow_of_auto_is_dark_along_the_soles_alone_and_never_black() -> None:
-    matte = standing()
-    seen = joined(a_cut(matte), plain(200), replace(CONTACT, shadow=Shadow()), DESIGN)
-
-    shade = 1 - seen[..., 0][matte == 0] / 200
-    soles_px = 40
-    assert 0.3 < shade.max() < 0.8
-    assert np.count_nonzero(shade > 0.5) < 3 * soles_px
-
-
 def test_people_who_touch_cast_no_wider_shadow_than_one_of_them() -> None:
     alone = np.zeros((HEIGHT, 3 * WIDTH), np.uint8)
     alone[40:200, 280:320] = 255
@@ -120,13 +105,13 @@ def test_people_who_touch_cast_no_wider_shadow_than_one_of_them() -> None:
     row[40:100, 120:480] = 255  # their arms
     row[40:200, 120:160] = row[40:200, 440:480] = 255
 
-    one, three = (
+    single, three = (
         joined(a_cut(matte), plain(200, width=3 * WIDTH), CONTACT)[200:, 300, 0]
         for matte in (alone, row)
     )
 
     # The root of the box's area is 0.6 of the height of a person, and the height in a row.
-    assert np.count_nonzero(three < 190) <= 2 * np.count_nonzero(one < 190)
+    assert np.count_nonzero(three < 190) <= 2 * np.count_nonzero(single < 190)
 
 
 def test_outline_of_a_pixel_is_visible_on_a_large_picture() -> None:
@@ -164,13 +149,13 @@ def test_wrapped_light_lies_between_person_and_ground(
 
     assert min(person, ground) <= seen.min() <= seen.max() <= max(person, ground)
     share = (int(seen[200, 200, 0]) ** 2 - person**2) / (ground**2 - person**2)
-    assert share <= light_wrap.MAX_SHARE + 0.01  # whole levels
+    assert share <= light.MAX_SHARE + 0.01  # whole levels
 
 
 def test_faint_traces_of_people_cast_no_shadow() -> None:
     people = np.full((50, 40), 0.3, np.float32)
 
-    assert contact_shadow.split_groups(people, photo_ends=1) == ()
+    assert shadow.split_groups(people, photo_ends=1) == ()
     assert look.shadow.compute_shadow(people, Shadow(), light=0) is None
 
 
@@ -204,7 +189,7 @@ def filled(color: tuple[int, ...]) -> Srgb8:
 
 
 def lit(cut: CutOut, ground: tuple[int, ...]) -> CutOut:
-    return harmonize.harmonize_people(cut, filled(ground), strength=1, faces=[FACE])
+    return light.harmonize_people(cut, filled(ground), strength=1, faces=[FACE])
 
 
 def lch(srgb: Srgb8) -> tuple[float, float, float]:
@@ -223,7 +208,7 @@ def test_skin_keeps_a_natural_hue_in_any_light(
     cut = a_person(skin)
     skin_srgb = cut.photo_srgb[20:60, 40:80]
 
-    before, after = lch(skin_srgb), lch(lit(cut, ground).apply_curves(skin_srgb))
+    before, after = lch(skin_srgb), lch(layers.apply_curves(lit(cut, ground), skin_srgb))
 
     # At full strength; `auto` applies half of it.
     assert abs(after[0] - before[0]) < 0.09
@@ -235,7 +220,7 @@ def test_face_outside_the_picture_counts_as_no_face() -> None:
     outside = replace(FACE, box=(500, -90, 40, 40))
 
     with_face, without = (
-        harmonize.harmonize_people(a_person(SKINS[1]), filled(BLUE), strength=1, faces=faces)
+        light.harmonize_people(a_person(SKINS[1]), filled(BLUE), strength=1, faces=faces)
         for faces in ([outside], [])
     )
 

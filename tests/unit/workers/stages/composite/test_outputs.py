@@ -42,11 +42,11 @@ from smart_filter_workers.results import (
     Segmentation,
     Stroke,
 )
-from smart_filter_workers.stages.composite import persons
-from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.composite import outputs
 from smart_filter_workers.stages.composite.look import NO_LOOK
+from smart_filter_workers.stages.composite.stage import Inputs
 from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.stages.segmentation.people import instance_map
+from smart_filter_workers.stages.segmentation.people import separation
 from smart_filter_workers.stages.segmentation.people.person_selection import select_persons
 
 
@@ -124,8 +124,8 @@ def of_two(*, touching: bool = False) -> Inputs:
 def test_each_person_is_a_file_cropped_to_it() -> None:
     files = unpacked(composite(of_two()).persons)
 
-    assert list(files) == ["person-1.png", "person-2.png", persons.INDEX_FILE]
-    index = json.loads(files[persons.INDEX_FILE])
+    assert list(files) == ["person-1.png", "person-2.png", outputs.INDEX_FILE]
+    index = json.loads(files[outputs.INDEX_FILE])
     assert index["photo"] == {"width": WIDTH, "height": HEIGHT}
     for person, left, top in zip(index["persons"], (10, 60), (30, 20), strict=True):
         x, y, width, height = person["box"]
@@ -142,15 +142,15 @@ def test_archive_without_people_has_no_pictures() -> None:
 
     files = unpacked(composite(replace(of_two(), segmented=empty)).persons)
 
-    assert list(files) == [persons.INDEX_FILE]
-    assert json.loads(files[persons.INDEX_FILE])["persons"] == []
+    assert list(files) == [outputs.INDEX_FILE]
+    assert json.loads(files[outputs.INDEX_FILE])["persons"] == []
 
 
 def test_file_shows_its_person_alone() -> None:
     inputs = of_two(touching=True)
     files = unpacked(composite(inputs).persons)
 
-    (_, right) = json.loads(files[persons.INDEX_FILE])["persons"]
+    (_, right) = json.loads(files[outputs.INDEX_FILE])["persons"]
     x, y, width, height = right["box"]
     picture = seen(files["person-2.png"])
     # Enlarged, the seam is two of its pixels wide.
@@ -182,7 +182,7 @@ def test_pixels_belong_to_kept_persons(wanted: PersonSelection, numbers: set[int
     people = People(np.maximum(*mattes), mattes)
 
     kept = select_persons(people, wanted, prepared_photo(noise(10, 30)))
-    whose: InstanceMap = instance_map.build_instance_map(kept, like=people.matte)
+    whose: InstanceMap = separation.build_instance_map(kept, like=people.matte)
 
     assert set(kept) == numbers
     assert set(np.unique(whose)) - {0} == numbers
@@ -273,18 +273,6 @@ def cut_out_photo(**recipe: object) -> Inputs:
     return replace(inputs, photo=replace(inputs.photo, srgb=srgb, alpha=alpha))
 
 
-def test_transparency_of_the_upload_is_the_matte_exactly() -> None:
-    inputs = cut_out_photo(background="transparent", outputs=(Output.CUTOUT, Output.MATTE))
-
-    result = composite(inputs)
-
-    assert np.array_equal(decode_pixels(result.matte), inputs.photo.alpha)
-    seen = decode_pixels(result.cutout)
-    assert np.array_equal(seen[..., 3], inputs.photo.alpha)
-    again = images.flatten_on_white(seen.astype(np.uint8)).astype(int)
-    assert np.abs(again - inputs.photo.srgb).max() <= 1
-
-
 @pytest.mark.parametrize("size", ["full", "500x375", "40x30"])
 @pytest.mark.parametrize("edge", [Edge.BALANCED, Edge.HARD])
 def test_colors_of_the_upload_are_free_of_white(size: str, edge: Edge) -> None:
@@ -306,15 +294,6 @@ def test_auto_replaces_the_background_of_a_photo_that_is_cut_out() -> None:
     unsure = replace(inputs, segmented=replace(inputs.segmented, needs_review=True))
 
     assert composite(unsure).background.kind == BackgroundKind.PRESET
-
-
-def test_small_thing_that_is_cut_out_gets_its_background() -> None:
-    inputs = cut_out_photo(background="preset:sky")
-    alpha = np.zeros_like(inputs.photo.alpha)
-    alpha[60:63, 80:83] = 255
-    small = replace(inputs, photo=replace(inputs.photo, alpha=alpha))
-
-    assert composite(small).background.kind == BackgroundKind.PRESET
 
 
 def test_mask_of_the_upload_needs_transparency() -> None:

@@ -11,10 +11,10 @@ from smart_filter_tests.composite_jobs import a_job, composite
 from smart_filter_tests.drawn_portrait import HEIGHT, WIDTH, a_face, a_portrait
 from smart_filter_wire.findings import Eyes
 from smart_filter_wire.printability import Printability, Verdict
-from smart_filter_workers.measurements.face_measurements import measure_face
+from smart_filter_workers.measurements import measure_face
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.printability import paper_size
-from smart_filter_workers.stages.composite.printability.assessment import assess
+from smart_filter_workers.stages.composite import printability
+from smart_filter_workers.stages.composite.printability import assess
 
 WHOLE = Frame(width=WIDTH, height=HEIGHT, scale=1, left=0, top=0)
 # A print size for albums, so that the picture's size causes no finding.
@@ -173,9 +173,9 @@ def test_face_without_pixels_is_skipped(box: tuple[float, float, float, float]) 
 def test_album_pictures_are_judged_by_the_paper_they_fill(
     size: tuple[int, int], at_300: str | None, at_200: str | None, verdict: Verdict
 ) -> None:
-    printed = paper_size.judge_size(*size)
+    printed = printability.judge_size(*size)
 
-    assert [one.paper for one in printed.prints] == [at_300, at_200]
+    assert [print_size.paper for print_size in printed.prints] == [at_300, at_200]
     assert printed.verdict == verdict
 
 
@@ -219,14 +219,3 @@ def test_every_face_is_in_a_picture_without_a_cutout() -> None:
 
     assert printable is not None
     assert len(printable.faces) == 1
-
-
-def test_printability_that_is_not_requested_is_not_measured() -> None:
-    job = a_job("color:red", outputs=(Output.IMAGE,))
-    rated = replace(
-        job,
-        faces=Faces((a_face(x=90, y=60, width=50),)),
-        smiles=Smiles((Smile(SmileLevel.MILD, 0.5),), (CLOSED,)),
-    )
-
-    assert composite(rated).printability is None

@@ -28,9 +28,7 @@ from smart_filter_tests.pictures import encode
 from smart_filter_tests.subjects import smiles_of
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import blur
-from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.backgrounds.sources.generated import DesignSource
-from smart_filter_workers.backgrounds.sources.stock import StockSource
+from smart_filter_workers.backgrounds.collection import Collection, DesignSource, StockSource
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import (
@@ -43,8 +41,8 @@ from smart_filter_workers.results import (
 )
 from smart_filter_workers.stages.composite import apply_corrections, choose_background
 from smart_filter_workers.stages.composite.choose_background import infer_mood
-from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.look import NO_LOOK
+from smart_filter_workers.stages.composite.stage import Inputs, read_people
 
 
 @pytest.mark.parametrize(
@@ -237,7 +235,12 @@ def test_people_cut_off_at_the_thighs_get_no_place() -> None:
     cut_off = replace(inputs, segmented=at_thighs)
 
     chosen, chosen_cut_off = (
-        {choose_background.resolve(replace(job, seed=seed)).name for seed in range(20)}
+        {
+            choose_background.resolve(
+                job.recipe, read_people(job), seed=seed, collection=job.collection
+            ).name
+            for seed in range(20)
+        }
         for job in (inputs, cut_off)
     )
 
@@ -358,7 +361,6 @@ def matte_with_chair(*strokes: Stroke) -> NDArray[np.uint8]:
 
 
 REMOVED_PART = Stroke(((195, 160),), keep=False, snap="part")
-REMOVED_ALL = Stroke(((24, 24),), width=60, keep=False)
 CHAIR, BODY = np.s_[63:, 89:108], np.s_[30:, 40:82]
 
 
@@ -403,34 +405,6 @@ def test_map_of_regions_is_an_output_in_the_photos_coordinates() -> None:
     assert not set(packed[is_inside] // 4096) & set(packed[~is_inside] // 4096)
 
 
-@pytest.mark.parametrize(("strokes", "coverage"), [((), 0.02), ((REMOVED_ALL,), 0.0)])
-def test_small_chosen_person_stays_after_a_correction(
-    strokes: tuple[Stroke, ...], coverage: float
-) -> None:
-    inputs = a_job()
-    assert inputs.segmented is not None
-    matte = np.zeros_like(inputs.segmented.matte)
-    matte[10:14, 10:14] = 255
-    segmented = dataclasses.replace(inputs.segmented, matte=matte, coverage=0.02)
-
-    corrected = apply_corrections.draw_over_matte(
-        segmented, [MatteDrawing(strokes=strokes)], inputs.prepared, matte
-    )
-
-    assert corrected.coverage == coverage
-
-
-def test_mask_replaces_the_matte() -> None:
-    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    mask[OUTSIDE] = 255
-
-    picture, matte, photo = shown(MatteDrawing(mask=mask))
-
-    assert is_photo(picture, photo, (slice(12, 33), slice(12, 33)))
-    assert np.all(picture[INSIDE] == RED)
-    assert matte[INSIDE].max() == 0
-
-
 @pytest.mark.parametrize("kind", ["JPEG", "BMP", "TIFF", "PPM", "GIF", "truncated"])
 def test_mask_that_is_no_whole_png_is_unreadable(kind: str) -> None:
     gray = Image.new("L", (16, 16), 200)
@@ -451,4 +425,7 @@ def test_mood_is_that_of_the_people_who_stay() -> None:
         smiles=smiles_of(SmileLevel.NONE, SmileLevel.HUGE),
     )
 
-    assert infer_mood(inputs).read_from == "1 person, smiling broadly, eyes open"
+    assert (
+        infer_mood(inputs.recipe, read_people(inputs)).read_from
+        == "1 person, smiling broadly, eyes open"
+    )

@@ -20,13 +20,13 @@ def a_band(left: int, right: int) -> Matte8:
     return matte
 
 
-def others(found: Mapping[str, People]) -> Callable[[str], Segmenter]:
+def others(people: Mapping[str, People]) -> Callable[[str], Segmenter]:
     """Return a loader of models that see these people in every photo."""
-    return lambda name: lambda batch: [found[name] for _ in batch]
+    return lambda name: lambda batch: [people[name] for _ in batch]
 
 
-def of_two(one: People, other: People, **given: Scalar) -> People:
-    ensemble = Ensemble(others({"people": one, "selfie": other}))
+def of_two(first: People, other: People, **given: Scalar) -> People:
+    ensemble = Ensemble(others({"people": first, "selfie": other}))
     members: dict[str, Scalar] = {"members": "people,selfie"}
     (people,) = ensemble([PHOTO], parameters=CARD.completed({**members, **given}))
     return people

@@ -12,7 +12,7 @@ from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_shared.results import Face
 from smart_filter_tests.pictures import a_figure, noise, prepared_photo
 from smart_filter_wire.findings import PersonRole
-from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.networks.coordinates import Square
 from smart_filter_workers.results import Matte8, PreparedPhoto, Segmentation, Srgb8
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
@@ -21,25 +21,23 @@ from smart_filter_workers.stages.segmentation.models.base import People, Segment
 from smart_filter_workers.stages.segmentation.models.grabcut import CARD as GRABCUT
 from smart_filter_workers.stages.segmentation.models.grabcut import GrabCut
 from smart_filter_workers.stages.segmentation.models.isnet import Salient, drop_guesses
-from smart_filter_workers.stages.segmentation.people import split_instances
-from smart_filter_workers.stages.segmentation.people.persons import Person, is_upright
-from smart_filter_workers.stages.segmentation.people.subject_filter import (
+from smart_filter_workers.stages.segmentation.people import separation
+from smart_filter_workers.stages.segmentation.people.person_selection import (
     select_subject_faces,
     split_bystanders,
 )
+from smart_filter_workers.stages.segmentation.people.persons import Person, is_upright
+from smart_filter_workers.stages.segmentation.seeds import parse_box, parse_strokes
 from smart_filter_workers.stages.segmentation.stage import Inputs
-from smart_filter_workers.stages.segmentation.strokes import (
-    parse_box,
-    parse_strokes,
-)
 
 GRAY = np.full((256, 256, 3), 128, np.uint8)
 
 
-def found(people: People, recipe: Recipe) -> Segmentation:
+def run_stage(people: People, recipe: Recipe, **photo: object) -> Segmentation:
     """Run the stage on a photo in which a model sees these people."""
-    photo = replace(prepared_photo(noise(100, 100)), width=400, height=200)
-    (segmented,) = stage.run({"segmentation": lambda _: [people]}, [Inputs(photo, recipe)])
+    height, width = people.matte.shape
+    prepared = replace(prepared_photo(noise(height, width)), **photo)  # type: ignore[arg-type]
+    (segmented,) = stage.run({"segmentation": lambda _: [people]}, [Inputs(prepared, recipe)])
     return segmented
 
 
@@ -56,7 +54,7 @@ def test_required_person_fills_half_a_percent() -> None:
     required = Recipe(require_person=True)
 
     enough, none, little = (
-        found(People(a_matte(share), persons=None), required) for share in (0.005, 0.0, 0.0049)
+        run_stage(People(a_matte(share), persons=None), required) for share in (0.005, 0.0, 0.0049)
     )
 
     stage.require_person(enough, required)
@@ -72,7 +70,8 @@ def test_evidence_of_persons_who_are_not_selected_is_left_out() -> None:
     people = People(left + right, persons=(left, right), evidence=evidence)
 
     everyone, first = (
-        found(people, Recipe(persons=selected)).evidence for selected in (PersonSelection.ALL, (1,))
+        run_stage(people, Recipe(persons=selected)).evidence
+        for selected in (PersonSelection.ALL, (1,))
     )
 
     assert everyone is not None
@@ -82,19 +81,11 @@ def test_evidence_of_persons_who_are_not_selected_is_left_out() -> None:
     assert not first[:, 51:].any()
 
 
-def test_matte_is_the_evidence_of_a_model_without_any() -> None:
-    matte = a_matte(0.3)
-
-    evidence = found(People(matte, persons=None), Recipe()).evidence
-
-    np.testing.assert_array_equal(evidence, matte)
-
-
 @pytest.mark.parametrize(("share", "persons"), [(0.0049, 0), (0.005, 1)])
 def test_person_smaller_than_the_minimum_is_none(share: float, persons: int) -> None:
     matte = a_matte(share)
 
-    assert found(People(matte, persons=(matte,)), Recipe()).persons == persons
+    assert run_stage(People(matte, persons=(matte,)), Recipe()).persons == persons
 
 
 @pytest.mark.parametrize(
@@ -107,19 +98,11 @@ def test_chosen_person_is_kept_whatever_its_size(
     for place, matte in enumerate(mattes):
         matte[40:46, 40 + 15 * place : 45 + 15 * place] = 255
 
-    segmented = found(People(np.maximum.reduce(mattes), tuple(mattes)), Recipe(persons=persons))
+    segmented = run_stage(People(np.maximum.reduce(mattes), tuple(mattes)), Recipe(persons=persons))
 
     assert segmented.coverage == pytest.approx(0.009)
     assert segmented.persons
     assert segmented.matte.any()
-
-
-def test_number_that_no_person_has_covers_nothing() -> None:
-    matte = a_matte(0.3)
-
-    segmented = found(People(matte, persons=(matte,)), Recipe(persons=(2,)))
-
-    assert (segmented.coverage, segmented.persons) == (0.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -156,21 +139,6 @@ def matte_of(*outlines: NDArray[np.bool_]) -> Matte8:
     return np.where(np.logical_or.reduce(outlines), np.uint8(255), np.uint8(0))
 
 
-def kept(persons: PersonSelection | tuple[int, ...], roi: str | None = None) -> Segmentation:
-    """Run the stage on three persons; the second is the largest."""
-    outlines = [column(2, 8), column(20, 40), column(50, 55)]
-    mattes = tuple(matte_of(outline) for outline in outlines)
-    found = People(matte_of(*outlines), mattes)
-    region = Framing() if roi is None else Framing(roi=read_roi(roi))
-    return segmented(found, Recipe(persons=persons, framing=region))
-
-
-def segmented(found: People, recipe: Recipe) -> Segmentation:
-    inputs = Inputs(prepared_photo(noise(HEIGHT, WIDTH)), recipe)
-    (result,) = stage.run({"segmentation": lambda _: [found]}, [inputs])
-    return result
-
-
 @pytest.mark.parametrize(
     ("persons", "number", "levels", "needs_review"),
     [
@@ -189,9 +157,9 @@ def test_what_may_be_a_person_is_kept_by_its_number_only(
     needs_review: bool,
 ) -> None:
     sure, possible = matte_of(column(20, 40)), matte_of(column(2, 8))
-    found = People(sure, persons=(sure,), possible=(possible,))
+    people = People(sure, persons=(sure,), possible=(possible,))
 
-    result = segmented(found, Recipe(persons=persons))
+    result = run_stage(people, Recipe(persons=persons))
 
     assert result.persons == number
     assert result.matte[20, [25, 5]].tolist() == levels
@@ -217,14 +185,9 @@ def test_bystander_of_a_person_with_a_face_is_kept_by_its_number_only(
 ) -> None:
     person, passer_by = matte_of(column(20, 40)), matte_of(column(54, 58))
     face = Face((28, 11, 4, 4), 0.9, ((28, 12), (32, 12), (30, 13), (29, 14), (31, 14)))
-    photo = replace(
-        prepared_photo(noise(HEIGHT, WIDTH)), proposals=(face,) if facing else (), width=WIDTH
-    )
-    found = People(person + passer_by, persons=(person, passer_by))
+    people = People(person + passer_by, persons=(person, passer_by))
 
-    (result,) = stage.run(
-        {"segmentation": lambda _: [found]}, [Inputs(photo, Recipe(persons=persons))]
-    )
+    result = run_stage(people, Recipe(persons=persons), proposals=(face,) if facing else ())
 
     assert result.persons == number
     assert result.matte[20, [25, 56]].tolist() == levels
@@ -237,9 +200,11 @@ def test_bystander_of_a_person_with_a_face_is_kept_by_its_number_only(
 
 def test_only_possible_person_can_be_cut_out() -> None:
     empty, possible = matte_of(np.zeros((HEIGHT, WIDTH), np.bool_)), matte_of(column(2, 8))
-    found = People(empty, persons=(), possible=(possible,))
+    people = People(empty, persons=(), possible=(possible,))
 
-    none, chosen = (segmented(found, Recipe(persons=way)) for way in (PersonSelection.ALL, (1,)))
+    none, chosen = (
+        run_stage(people, Recipe(persons=selected)) for selected in (PersonSelection.ALL, (1,))
+    )
 
     assert (none.persons, none.coverage) == (0, 0.0)
     assert chosen.persons == 1
@@ -250,9 +215,9 @@ def test_hidden_person_is_neither_counted_nor_numbered() -> None:
     hidden, seen = column(2, 8), column(20, 40)
     matte = matte_of(seen)
     matte[:, 2:8] = 40  # a faint trace, as the edges of a matte leave it
-    found = People(matte, split_instances.split_by_person(matte, [hidden, seen]))
+    people = People(matte, separation.split_by_person(matte, [hidden, seen]))
 
-    result = segmented(found, Recipe(persons=(1,)))
+    result = run_stage(people, Recipe(persons=(1,)))
 
     assert result.persons == 1
     assert [(person.number, person.kept) for person in result.found or ()] == [(1, True)]
@@ -262,11 +227,11 @@ def test_every_person_has_a_matte_of_the_whole_size() -> None:
     matte = np.full((2 * HEIGHT, 2 * WIDTH), 255, np.uint8)
     nothing = np.zeros((HEIGHT, WIDTH), np.bool_)
 
-    left, right = split_instances.split_by_person(matte, [column(5, 15), column(40, 50)])
+    left, right = separation.split_by_person(matte, [column(5, 15), column(40, 50)])
 
     assert (left[40, 20], right[40, 90]) == (255, 255)
-    assert len(split_instances.split_by_person(matte, [nothing, nothing])) == 1
-    assert np.array_equal(split_instances.split_by_person(matte, [column(5, 15)]), [matte])
+    assert len(separation.split_by_person(matte, [nothing, nothing])) == 1
+    assert np.array_equal(separation.split_by_person(matte, [column(5, 15)]), [matte])
 
 
 @pytest.mark.parametrize(
@@ -287,7 +252,12 @@ def test_every_person_has_a_matte_of_the_whole_size() -> None:
 def test_persons_are_kept_by_choice_and_region(
     persons: PersonSelection | tuple[int, ...], roi: str | None, number: int, levels: list[int]
 ) -> None:
-    result = kept(persons, roi)
+    # The second of three persons is the largest.
+    outlines = [column(2, 8), column(20, 40), column(50, 55)]
+    people = People(matte_of(*outlines), tuple(matte_of(outline) for outline in outlines))
+    region = Framing() if roi is None else Framing(roi=read_roi(roi))
+
+    result = run_stage(people, Recipe(persons=persons, framing=region))
 
     assert result.persons == number
     assert result.matte[20, [5, 25, 52]].tolist() == levels
@@ -296,11 +266,11 @@ def test_persons_are_kept_by_choice_and_region(
 
 def test_steps_are_one_picture_on_demand() -> None:
     color = noise(30, 20)
-    found = People(
+    people = People(
         matte_of(column(2, 8)), None, steps=(Step("photo", color), Step("gray", color[..., 0]))
     )
 
-    shown = segmented(found, Recipe(outputs=(Output.DEBUG,)))
+    shown = run_stage(people, Recipe(outputs=(Output.DEBUG,)))
 
     assert shown.debug is not None
     assert shown.debug.content.startswith(b"\x89PNG")

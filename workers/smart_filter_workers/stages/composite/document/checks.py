@@ -13,17 +13,21 @@ from coloraide import Color
 
 from smart_filter_shared.best_shot import MIN_FACE_SHARE
 from smart_filter_shared.errors import DocumentRefused
-from smart_filter_shared.recipe import DocumentPhoto
+from smart_filter_shared.recipe import DocumentPhoto, Require
 from smart_filter_shared.results import Face, Frame, Head, Smile, Smiles
 from smart_filter_wire.document_report import CheckVerdict, DocumentCheck, DocumentReport
 from smart_filter_wire.findings import Eyes
-from smart_filter_workers.measurements.face_measurements import measure_face
+from smart_filter_workers.measurements import measure_face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import EncodedFile, Matte8, Srgb8
-from smart_filter_workers.stages.composite.document.head_frame import HeadSpan, measure_span
+from smart_filter_workers.results import EncodedFile, Matte8, Srgb8, Srgba8
+from smart_filter_workers.stages.composite.cleanup import is_covered
+from smart_filter_workers.stages.composite.document.head_frame import (
+    HeadSpan,
+    compute_frame,
+    measure_span,
+)
 from smart_filter_workers.stages.composite.framing import FramingSubject
-from smart_filter_workers.stages.composite.matting.covered_faces import is_covered
-from smart_filter_workers.stages.composite.printability.verdicts import (
+from smart_filter_workers.stages.composite.printability import (
     BLURRED_ABOVE_PX,
     BURNT_ABOVE,
     DARK_BELOW,
@@ -55,13 +59,14 @@ class Taken:
     """A document's photo as it was taken and composed.
 
     photo_srgb: (h, w, 3) uint8; subject: the people in it; frame: where it is on the picture.
-    picture: (H, W, 3) uint8; file: the same, encoded; None if it was not asked for.
+    picture: (H, W, 3) uint8, or (H, W, 4) with transparency; file: the same, encoded; None if it
+    was not asked for.
     """
 
     photo_srgb: Srgb8
     subject: FramingSubject
     frame: Frame
-    picture: Srgb8
+    picture: Srgb8 | Srgba8
     file: EncodedFile | None
 
 
@@ -70,6 +75,7 @@ class Portrait:
     """The person of a document's photo: the one with the largest face of those who are kept.
 
     faces: of all who are kept.  span: None if the points of the face were not found.
+    require: what the checks must say.
     """
 
     document: DocumentPhoto
@@ -79,18 +85,24 @@ class Portrait:
     head: Head | None = None
     eyes: Eyes | None = None
     smile: Smile | None = None
+    require: Require = Require.NONE
+
+    def frame(self) -> Frame | None:
+        """Return the placement of the photo; None if the head's place is not known."""
+        return None if self.span is None else compute_frame(self.document, self.span)
 
     def check(self, taken: Taken, *, matte: Matte8 | None) -> DocumentReport:
         """Return the report on a picture.
 
         matte: (H, W) uint8, the people in the picture; None where it was not made.
+        Raises DocumentRefused when a pass is required, and it is none.
         """
         checks = [
             _check_faces(self.faces),
             *_check_places(self, taken),
             *_check_pose(self),
             *_check_light(self.face, taken.photo_srgb),
-            *_check_background(self.document, taken.picture, matte),
+            *_check_background(self.document, taken.picture[..., :3], matte),
             DocumentCheck(
                 *("headwear", ASK, None, "none, but for religion or health"),
                 "Look whether the head is bare.",
@@ -100,15 +112,20 @@ class Portrait:
             checks.append(_check_bytes(len(taken.file.content), self.document.bytes))
         verdicts = {each.verdict for each in checks}
         verdict = next((worst for worst in (FAIL, UNSURE) if worst in verdicts), PASS)
-        return DocumentReport(self.document.name, self.document.title, verdict, tuple(checks))
+        report = DocumentReport(self.document.name, self.document.title, verdict, tuple(checks))
+        if self.require == Require.PASS:
+            _require_pass(report)
+        return report
 
 
 def find_portrait(
     document: DocumentPhoto,
     faces: Sequence[Face],
     smiles: Smiles,
+    *,
     matte: Matte8 | None,
     photo_width: int,
+    require: Require,
 ) -> Portrait:
     """Return the person of a photo.  matte: (h, w) uint8 of those who are kept, None: all."""
     kept = {
@@ -117,7 +134,7 @@ def find_portrait(
         if matte is None or is_covered(face, matte, photo_width)
     }
     if not kept:
-        return Portrait(document)
+        return Portrait(document, require=require)
     number, face = max(kept.items(), key=lambda item: item[1].box[2])
     head = smiles.qualities[number].head if smiles.qualities else None
     return Portrait(
@@ -128,10 +145,11 @@ def find_portrait(
         head=head,
         eyes=smiles.eyes[number],
         smile=smiles.smiles[number],
+        require=require,
     )
 
 
-def require_pass(report: DocumentReport) -> None:
+def _require_pass(report: DocumentReport) -> None:
     """Raise DocumentRefused, with every reason, unless the report's verdict is `pass`."""
     if report.verdict == PASS:
         return

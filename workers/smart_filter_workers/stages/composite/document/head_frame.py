@@ -6,7 +6,7 @@ from typing import Final
 from smart_filter_shared.recipe import DocumentPhoto
 from smart_filter_shared.results import Face, Frame, Head
 from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.composite.printability.assessment import find_head_top
+from smart_filter_workers.stages.composite.printability import find_head_top
 
 # From the chin to the top of the skull, in heights from the chin to the hairline.
 # Source: Farkas 1994, "Anthropometry of the head and face": 230 and 187 mm of young men.

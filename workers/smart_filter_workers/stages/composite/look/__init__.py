@@ -6,16 +6,10 @@ from typing import Final
 
 from smart_filter_shared.recipe import Look, Shadow, ShadowKind
 from smart_filter_shared.results import Face
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.stages.composite.background import parse_css_color
-from smart_filter_workers.stages.composite.look import (
-    coarse_grid,
-    harmonize,
-    light_wrap,
-    outline,
-    shadow,
-)
-from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
+from smart_filter_workers.stages.composite.look import coarse_grid, light, outline, shadow
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 NO_LOOK: Final = Look(Shadow(ShadowKind.NONE), light_wrap=0.0, harmonize=0.0)
 
@@ -49,9 +43,9 @@ def join_people(
     if not people.any():
         return compositor.over(cut, ground)
     # Measure before drawing on the ground: people are not lit by their own shadow.
-    around = light_wrap.measure_light(ground) if look.light_wrap else None
+    around = light.measure_light(ground) if look.light_wrap else None
     if look.harmonize:
-        cut = harmonize.harmonize_people(cut, ground, strength=look.harmonize, faces=scene.faces)
+        cut = light.harmonize_people(cut, ground, strength=look.harmonize, faces=scene.faces)
     line = None if look.outline is None else outline.find_line(cut.matte, look.outline)
     casting = people if line is None else outline.add_to_people(line, people)
     cast = shadow.compute_shadow(
@@ -63,7 +57,7 @@ def join_people(
         outline.draw(ground, line, parse_css_color(look.outline.color))
     picture = compositor.over(cut, ground)
     if look.light_wrap and around is not None:
-        light_wrap.wrap_light(picture, cut.matte, people, around, strength=look.light_wrap)
+        light.wrap_light(picture, cut.matte, people, around, strength=look.light_wrap)
     return picture
 
 
@@ -76,8 +70,8 @@ def resolve_auto(asked: Look, scene: LookContext) -> Look:
     return replace(
         asked,
         shadow=Shadow(ShadowKind.NONE) if is_auto and not drawn else asked.shadow,
-        light_wrap=_strength(asked.light_wrap, light_wrap.AUTO_STRENGTH if wraps else 0.0),
-        harmonize=_strength(asked.harmonize, harmonize.AUTO_STRENGTH if drawn else 0.0),
+        light_wrap=_strength(asked.light_wrap, light.AUTO_WRAP if wraps else 0.0),
+        harmonize=_strength(asked.harmonize, light.AUTO_HARMONIZE if drawn else 0.0),
     )
 
 

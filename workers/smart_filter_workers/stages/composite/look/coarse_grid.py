@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
-from smart_filter_workers.stages.composite.models.base import Srgba8
+from smart_filter_workers.results import Floats, Matte8, Srgb8, Srgba8
 
 Block: TypeAlias = tuple[slice, slice]  # rows and columns of a picture
 Values = TypeVar("Values", Floats, NDArray[np.uint8])

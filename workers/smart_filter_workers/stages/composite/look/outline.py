@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Outline
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Floats, Matte8, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.look import coarse_grid
 from smart_filter_workers.stages.composite.look.coarse_grid import Block
-from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 # Distances are computed on a grid of this many cells; for a line of fewer cells than
 # MIN_WIDTH_CELLS, block by block on the picture itself.

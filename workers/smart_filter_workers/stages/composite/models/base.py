@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
-from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, Srgb8
-
-# (H, W, 4) uint8: sRGB and straight (not premultiplied) alpha.
-Srgba8: TypeAlias = NDArray[np.uint8]
+from smart_filter_workers.results import Matte8, Srgb8, Srgba8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +31,6 @@ class CutOut:
     backdrop_srgb: NDArray[np.float32]
     curves: NDArray[np.uint8] | None = None
     own_colors: bool = False
-
-    def apply_curves(self, srgb: Srgb8) -> Srgb8:
-        """Return some of the photo's pixels, (h, w, 3) uint8, with the curves applied."""
-        if self.curves is None:
-            return srgb
-        return np.asarray(cv2.LUT(srgb, self.curves[np.newaxis]), np.uint8)
 
 
 class Compositor(Protocol):

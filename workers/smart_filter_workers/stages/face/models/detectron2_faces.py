@@ -18,10 +18,10 @@ from smart_filter_shared.catalog.parameters import (
 from smart_filter_shared.errors import ParameterRefused, SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.results import Face
+from smart_filter_workers.networks.coordinates import estimate_landmarks
 from smart_filter_workers.networks.detectron2 import predictor_cache
 from smart_filter_workers.networks.detectron2.predictor import Instance, PredictOptions
 from smart_filter_workers.networks.detectron2.predictor_cache import PredictorCache
-from smart_filter_workers.networks.faces.mean_landmarks import estimate_landmarks
 from smart_filter_workers.networks.runtimes.network_cache import open_first
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.weights import allowlist

@@ -11,10 +11,8 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters, float_of, int_of, integer, number
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.results import Face
-from smart_filter_workers.networks.boxes import Box, non_max_suppression
-from smart_filter_workers.networks.coordinates import scale_face
-from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh
-from smart_filter_workers.networks.faces.mesh_faces import face_from_mesh
+from smart_filter_workers.networks.coordinates import Box, non_max_suppression, scale_face
+from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh, face_from_mesh
 from smart_filter_workers.networks.runtimes import cascades
 from smart_filter_workers.networks.runtimes.cascades import Cascade, DetectionOptions
 from smart_filter_workers.opencv import cv2

@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard, WeightsFile
 from smart_filter_shared.catalog.parameters import Parameters, float_of, number
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.results import Face
-from smart_filter_workers.networks.faces.mean_landmarks import estimate_landmarks
+from smart_filter_workers.networks.coordinates import estimate_landmarks
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 LAYERS: Final = WeightsFile(
     "res10.prototxt", "dcd661dc48fc9de0a341db1f666a2164ea63a67265c7f779bc12d6b3f2fa67e9"

@@ -9,7 +9,7 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.results import Face
 from smart_filter_workers.networks.faces import centerface
-from smart_filter_workers.networks.faces.face_orientation import FaceOrientation
+from smart_filter_workers.networks.orientation import FaceOrientation
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.prepare.models.base import OrientationReader
 

@@ -6,7 +6,7 @@ from typing import Final
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks.faces import blazeface
-from smart_filter_workers.networks.faces.face_orientation import FaceOrientation
+from smart_filter_workers.networks.orientation import FaceOrientation
 from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.stages.prepare.models.base import OrientationReader
 from smart_filter_workers.stages.prepare.models.faces import FaceOrientationReader

@@ -8,10 +8,9 @@ from typing import Final
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.results import Face
-from smart_filter_workers.networks import scene_orientation
+from smart_filter_workers.networks import orientation
 from smart_filter_workers.networks.faces import centerface
-from smart_filter_workers.networks.faces.face_orientation import FaceOrientation
-from smart_filter_workers.networks.scene_orientation import SceneNetwork
+from smart_filter_workers.networks.orientation import FaceOrientation, SceneNetwork
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.prepare.models.base import OrientationReader
 
@@ -27,7 +26,7 @@ CARD: Final = ModelCard(
     data_terms=f"{centerface.DATA_TERMS}; scenes: photos of people from public repositories,"
     " whose terms are not stated or allow research only",
     commercial=Commercial.NO,
-    weights=(centerface.WEIGHTS, scene_orientation.WEIGHTS),
+    weights=(centerface.WEIGHTS, orientation.WEIGHTS),
     # 351 crops of training photos without a face, and 70 photos of other subjects; chance is 0.25.
     quality={"accuracy_like_trained": 0.519, "accuracy_others": 0.229},
 )
@@ -35,7 +34,7 @@ CARD: Final = ModelCard(
 
 def load(weights: Path) -> OrientationReader:
     """Load the detector and the network from the weights folder."""
-    content = (weights / scene_orientation.WEIGHTS.name).read_bytes()
+    content = (weights / orientation.WEIGHTS.name).read_bytes()
     return _SceneOrientationReader(FaceOrientation.by_centerface(weights), SceneNetwork(content))
 
 

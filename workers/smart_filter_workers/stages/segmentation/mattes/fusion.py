@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.connected_parts import label_parts, locate_parts
-from smart_filter_workers.networks.boxes import Box, box_side
-from smart_filter_workers.networks.mattes.selfie import SelfieNetworks
-from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.networks.coordinates import Box, Square, box_side
+from smart_filter_workers.networks.coverage.selfie import SelfieNetworks
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.mattes.two_pass import CoverageModel, segment_region

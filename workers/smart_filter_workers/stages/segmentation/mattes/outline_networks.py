@@ -9,17 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge
-from smart_filter_workers.networks.mattes import modnet, u2netp
-from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
-from smart_filter_workers.networks.mattes.refiner import MatteRefiner
+from smart_filter_workers.networks.coverage import modnet, u2netp
+from smart_filter_workers.networks.coverage.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.coverage.refiner import MatteRefiner
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
-from smart_filter_workers.stages.segmentation.mattes import (
-    attached_things,
-    consensus,
-    soft_outline,
-)
+from smart_filter_workers.stages.segmentation.mattes import attached_things, consensus, soft_outline
 from smart_filter_workers.stages.segmentation.models.base import Look, People
-from smart_filter_workers.stages.segmentation.people import split_instances
+from smart_filter_workers.stages.segmentation.people import separation
 from smart_filter_workers.stages.segmentation.regions import find_people
 
 # MODNet's input has about as many pixels as a square of this side. Its authors use 512, which takes
@@ -82,7 +78,7 @@ class OutlineNetworks:
         )
         corrected[region] = joined
         corrected += attached
-        persons = people.persons and split_instances.split_by_person(
+        persons = people.persons and separation.split_by_person(
             corrected, [person > HALF_LEVEL for person in people.persons]
         )
         return replace(
@@ -92,7 +88,8 @@ class OutlineNetworks:
             attached=attached,
             evidence=evidence,
             outline_spread=spread,
-            unclaimed_share=soft_outline.measure_unclaimed(corrected[region], portrait_matte),
+            contested_share=soft_outline.measure_contested(joined, refined)
+            + soft_outline.measure_contested(corrected[region], portrait_matte),
         )
 
 

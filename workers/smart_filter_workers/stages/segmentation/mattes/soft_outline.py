@@ -4,7 +4,8 @@ The networks agree on who is there, and their agreement is nearly hard: across h
 lens and JPEG mix colors, it takes all of a mixed pixel, and the old background shows as a rim. The
 network for portraits was trained on soft coverage and draws mixed pixels as mixed, so that their
 colors can be separated. But it loses shoulders and adds floor. A part that the two decide in
-opposite ways is therefore decided by its colors, and nothing is added.
+opposite ways is therefore decided by its colors, and nothing is added. Who is there remains what
+the networks agree on: a mixed pixel of theirs stays above one half.
 """
 
 import math
@@ -63,19 +64,22 @@ def soften_outline(matte: Matte8, portrait: Matte8, srgb: Srgb8) -> Matte8:
         _square(2 * max(3, round(REACH * math.sqrt(people_px))) + 1),
     )
     changed = cv2.max(outline, cv2.dilate(background.view(np.uint8), thinnest))
-    return np.where((changed > 0) & ~kept, portrait, matte)
+    # On 37 training portraits the mean IoU is 0.9684 so, 0.9639 without; with 12 or 60 as the
+    # level, 0.9684 and 0.9679. Composites have the same ΔE within 0.04 (benchmarks.soft_edges).
+    is_mixed = people & ~background & (portrait > NO_PERSON)
+    soft = np.where(is_mixed, np.maximum(portrait, HALF_LEVEL + 1), portrait)
+    return np.where((changed > 0) & ~kept, soft, matte)
 
 
-def measure_unclaimed(matte: Matte8, portrait: Matte8) -> float:
-    """Return the area next to people that only the network for portraits takes for a part of them.
+def measure_contested(matte: Matte8, network: Matte8) -> float:
+    """Return the area that a network decides in the opposite way, as a share of the people's area.
 
-    As a share of the people's area, without what is as thin as an outline.  matte, portrait:
-    (H, W) uint8, with at least one pixel of the matte above one half.
+    Without what is as thin as an outline.  matte, network: (H, W) uint8, with at least one pixel
+    of the matte above one half.
     """
-    people = matte > HALF_LEVEL
-    people_px = int(np.count_nonzero(people))
-    added = (cv2.absdiff(matte, portrait) > HALF_LEVEL) & ~people
-    return float(np.count_nonzero(_find_thick(added, _thinnest_part(people_px))) / people_px)
+    people_px = int(np.count_nonzero(matte > HALF_LEVEL))
+    opposite = cv2.absdiff(matte, network) > HALF_LEVEL
+    return float(np.count_nonzero(_find_thick(opposite, _thinnest_part(people_px))) / people_px)
 
 
 def _find_background(parts: Pixels, matte: Matte8, portrait: Matte8, srgb: Srgb8) -> Pixels:

@@ -12,8 +12,8 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Edge
-from smart_filter_workers.networks.mattes import birefnet
-from smart_filter_workers.networks.mattes.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.coverage import birefnet
+from smart_filter_workers.networks.coverage.coverage_network import CoverageNetwork
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import (
     OutlineRefiner,

@@ -21,7 +21,7 @@ from smart_filter_shared.catalog.parameters import (
 )
 from smart_filter_shared.errors import ParameterRefused, SetupFailed
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.detectron2 import predictor_cache, zoo
+from smart_filter_workers.networks.detectron2 import predictor_cache
 from smart_filter_workers.networks.detectron2.model_builder import ClassNames
 from smart_filter_workers.networks.detectron2.predictor import Prediction, PredictOptions
 from smart_filter_workers.networks.detectron2.predictor_cache import PredictorCache
@@ -29,7 +29,7 @@ from smart_filter_workers.networks.runtimes.network_cache import open_first
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.stages.segmentation.people.split_instances import split_by_person
+from smart_filter_workers.stages.segmentation.people.separation import split_by_person
 from smart_filter_workers.weights import allowlist
 
 DEFAULT: Final = "COCO-InstanceSegmentation/mask_rcnn_X_101_32x8d_FPN_3x"
@@ -57,8 +57,8 @@ CARD: Final = ModelCard(
             "Configuration of the model zoo, or sha256:… of an admitted one",
             choices=(
                 name
-                for name, config in zoo.list_configs().items()
-                if config.makes is not zoo.OutputKind.BOXES
+                for name, config in predictor_cache.list_configs().items()
+                if config.makes is not predictor_cache.OutputKind.BOXES
             ),
         ),
         text("classes", PERSON_CLASS, "Classes to keep, separated by commas", longest=200),
@@ -99,7 +99,8 @@ def entries(weights: Path) -> list[str]:
     names = [
         address
         for address in models
-        if address not in zoo.list_configs() or zoo.find(address).makes is not zoo.OutputKind.BOXES
+        if address not in predictor_cache.list_configs()
+        or predictor_cache.find(address).makes is not predictor_cache.OutputKind.BOXES
     ]
     return sorted(names, key=lambda name: (name != DEFAULT, name))
 
@@ -136,7 +137,7 @@ def parse_classes(text_list: str, address: str, classes: ClassNames) -> list[str
     address: the configuration; its data set may use another name for a person.
     Raises ParameterRefused naming the classes that the configuration does not have.
     """
-    config = zoo.list_configs().get(address)
+    config = predictor_cache.list_configs().get(address)
     person = PERSON_CLASS if config is None else config.person
     names = [name.strip() for name in text_list.split(",") if name.strip()]
     wanted = [person if name == PERSON_CLASS and person in classes.all else name for name in names]

@@ -21,9 +21,9 @@ from smart_filter_shared.catalog.model_card import (
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
-from smart_filter_workers.stages.segmentation.mattes.agreement import join_mattes, mean_agreement
+from smart_filter_workers.stages.segmentation.mattes.consensus import join_mattes, mean_agreement
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
-from smart_filter_workers.stages.segmentation.people import split_instances
+from smart_filter_workers.stages.segmentation.people import separation
 
 
 class LowAgreementAction(StrEnum):
@@ -142,7 +142,7 @@ def _persons(matte: Matte8, answers: Sequence[People]) -> tuple[Matte8, ...] | N
     if separated is None:
         is_empty = not (matte > HALF_LEVEL).any()
         return () if is_empty and any(people.persons == () for people in answers) else None
-    return split_instances.split_by_person(matte, [person > HALF_LEVEL for person in separated])
+    return separation.split_by_person(matte, [person > HALF_LEVEL for person in separated])
 
 
 def _split_list(text: str) -> list[str]:

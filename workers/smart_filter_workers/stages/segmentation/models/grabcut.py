@@ -24,12 +24,12 @@ from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation import seeds
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter, Step
-from smart_filter_workers.stages.segmentation.seeds import Seeds
-from smart_filter_workers.stages.segmentation.strokes import (
+from smart_filter_workers.stages.segmentation.seeds import (
     BOX_FORM,
     BOX_PATTERN,
     STROKES_FORM,
     STROKES_PATTERN,
+    Seeds,
     Stroke,
     draw_strokes,
     parse_box,

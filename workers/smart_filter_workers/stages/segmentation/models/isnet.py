@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.connected_parts import label_parts
-from smart_filter_workers.networks.mattes import isnet
-from smart_filter_workers.networks.mattes.isnet import WEIGHTS
+from smart_filter_workers.networks.coverage import isnet
+from smart_filter_workers.networks.coverage.isnet import WEIGHTS
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People

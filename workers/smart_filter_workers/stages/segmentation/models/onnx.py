@@ -6,7 +6,7 @@ from typing import Final
 from smart_filter_shared.catalog import parameters as read
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.runtimes import onnx_session
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.stages.segmentation.admitted_networks import (
     AdmittedNetworks,
     list_entries,
@@ -39,4 +39,4 @@ def entries(weights: Path) -> tuple[str, ...]:
 
 def load(weights: Path) -> AdmittedNetworks:
     """Load the default network, or the first that opens.  Raises ModelNotLoaded."""
-    return load_networks(weights, KIND, DEFAULT, onnx_session.open_network, segment_in_one_matte)
+    return load_networks(weights, KIND, DEFAULT, onnx_network.open_network, segment_in_one_matte)

@@ -17,21 +17,19 @@ from smart_filter_shared.errors import ModelNotLoaded
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import MIN_PEOPLE_SHARE, Face
-from smart_filter_workers.networks import movenet
-from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.coordinates import scale_face
-from smart_filter_workers.networks.faces import centerface
-from smart_filter_workers.networks.faces.blazeface import BlazeFace
-from smart_filter_workers.networks.faces.centerface import CenterFace
-from smart_filter_workers.networks.mattes import modnet, refiner, u2netp
-from smart_filter_workers.networks.mattes.selfie import (
+from smart_filter_workers.networks import pose
+from smart_filter_workers.networks.coordinates import Box, scale_face
+from smart_filter_workers.networks.coverage import modnet, refiner, u2netp
+from smart_filter_workers.networks.coverage.selfie import (
     GENERAL_SIZE_PX,
     GENERAL_WEIGHTS,
     LANDSCAPE_WEIGHTS,
     SelfieNetworks,
 )
-from smart_filter_workers.networks.movenet import MoveNet
-from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
+from smart_filter_workers.networks.faces import centerface
+from smart_filter_workers.networks.faces.blazeface import BlazeFace
+from smart_filter_workers.networks.faces.centerface import CenterFace
+from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS, MoveNet
 from smart_filter_workers.resampling import resize, shrink
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.mattes import fusion, outline_networks
@@ -50,23 +48,26 @@ from smart_filter_workers.stages.segmentation.mattes.two_pass import segment_in_
 from smart_filter_workers.stages.segmentation.models.base import Look, People, Segmenter
 from smart_filter_workers.stages.segmentation.models.isnet import CARD as ISNET
 from smart_filter_workers.stages.segmentation.models.isnet import Salient
-from smart_filter_workers.stages.segmentation.people import split_instances, windows
+from smart_filter_workers.stages.segmentation.people import separation, windows
 from smart_filter_workers.stages.segmentation.people.framed_pictures import set_pictured_aside
-from smart_filter_workers.stages.segmentation.people.lower_end import find_lower_end
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
-from smart_filter_workers.stages.segmentation.people.persons import Person, PersonFinder
-from smart_filter_workers.stages.segmentation.people.separation import separate_people
-from smart_filter_workers.stages.segmentation.people.subject_filter import (
+from smart_filter_workers.stages.segmentation.people.person_selection import (
     GROUP_SIZE,
     select_subject_faces,
     split_bystanders,
 )
+from smart_filter_workers.stages.segmentation.people.persons import (
+    Person,
+    PersonFinder,
+    find_lower_end,
+)
+from smart_filter_workers.stages.segmentation.people.separation import separate_people
 from smart_filter_workers.stages.segmentation.people.windows import WindowLook
 from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX
 
 CARD: Final = ModelCard(
     name="people",
-    version="6",
+    version="7",
     task=TaskName.SEGMENTATION,
     family="people",
     title="Person by person: pose silhouettes fused with selfie segmentation",
@@ -79,7 +80,7 @@ CARD: Final = ModelCard(
     ),
     license="Apache-2.0 AND MIT",
     data_terms=(
-        f"the face detector: {centerface.DATA_TERMS}; the person detector: {movenet.DATA_TERMS};"
+        f"the face detector: {centerface.DATA_TERMS}; the person detector: {pose.DATA_TERMS};"
         f" the matte refiner: {refiner.DATA_TERMS}; MODNet: {modnet.DATA_TERMS};"
         f" U²-Net: {u2netp.DATA_TERMS}"
     ),
@@ -91,7 +92,7 @@ CARD: Final = ModelCard(
         DETECTION_WEIGHTS,
         SILHOUETTE_WEIGHTS,
         centerface.WEIGHTS,
-        movenet.WEIGHTS,
+        pose.WEIGHTS,
         refiner.WEIGHTS,
         modnet.WEIGHTS,
         u2netp.WEIGHTS,
@@ -102,9 +103,9 @@ CARD: Final = ModelCard(
     # Mean IoU at one half: 41 photos in the wild (± 0.08), 55 of street fashion (± 0.012), 62
     # portraits (± 0.010); the share of 210 faces in 90 web photos whose middle is in the matte.
     quality={
-        "iou_wild": 0.637,
-        "iou_street": 0.958,
-        "iou_portrait": 0.964,
+        "iou_wild": 0.641,
+        "iou_street": 0.957,
+        "iou_portrait": 0.968,
         "faces_in_matte": 1.0,
     },
     # One photo of 512 pixels, by `models bench` on a busy machine; 72 and 274 without the further
@@ -233,7 +234,7 @@ class PeopleSegmenter:
         confidence = (sureness + region_iou(matte_01 > fusion.HALF, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette.
         outlines = separate_people(outlines or [matte_01 > fusion.HALF], faces)
-        mattes = split_instances.split_by_person(matte, outlines)
+        mattes = separation.split_by_person(matte, outlines)
         if not is_sure:
             # Smaller areas are no persons, as by the API's contract.
             least_px = MIN_PEOPLE_SHARE * matte.size

@@ -5,14 +5,14 @@ from typing import Final
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.faces import blazeface
-from smart_filter_workers.networks.faces.blazeface import BlazeFace
-from smart_filter_workers.networks.mattes.selfie import (
+from smart_filter_workers.networks.coverage.selfie import (
     GENERAL_SIZE_PX,
     GENERAL_WEIGHTS,
     LANDSCAPE_WEIGHTS,
     SelfieNetworks,
 )
+from smart_filter_workers.networks.faces import blazeface
+from smart_filter_workers.networks.faces.blazeface import BlazeFace
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
 from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.stages.segmentation.mattes.fusion import CloserLook

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard, WeightsFile
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.mattes.selfie import read_small_coverage
+from smart_filter_workers.networks.coverage.selfie import read_small_coverage
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import PreparedPhoto, Srgb8
@@ -20,7 +20,7 @@ from smart_filter_workers.stages.segmentation.models.base import People, Segment
 Floats = NDArray[np.float32]
 
 WEIGHTS: Final = WeightsFile(
-    "portrait.tflite", "5b4b65f919a4de99a4fffbe253f0ca7ad222a70e257f4f3b811eef77b0d9e8f9"
+    "portrait.tflite", "d646f11d748d12861d312fe599729e305797b8c75e749d5c994c6808c0693ebd"
 )
 SIZE_PX: Final = (256, 256)
 CARD: Final = ModelCard(

@@ -12,17 +12,17 @@ import numpy as np
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.networks.coordinates import Box
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
 from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
-from smart_filter_workers.stages.segmentation.people import split_instances
+from smart_filter_workers.stages.segmentation.people import separation
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
+from smart_filter_workers.stages.segmentation.people.person_selection import select_subject_faces
 from smart_filter_workers.stages.segmentation.people.persons import PersonFinder
-from smart_filter_workers.stages.segmentation.people.subject_filter import select_subject_faces
 
 CARD: Final = ModelCard(
     name="silhouettes",
@@ -68,7 +68,7 @@ class _Silhouettes:
         matte = refine_edges(matte_01, proxy)
         return People(
             matte,
-            persons=split_instances.split_by_person(matte, [person.outline for person in persons]),
+            persons=separation.split_by_person(matte, [person.outline for person in persons]),
         )
 
 

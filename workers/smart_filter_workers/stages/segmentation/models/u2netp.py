@@ -7,8 +7,8 @@ from typing import Final
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.mattes import u2netp
-from smart_filter_workers.networks.mattes.u2netp import SalienceNetwork
+from smart_filter_workers.networks.coverage import u2netp
+from smart_filter_workers.networks.coverage.u2netp import SalienceNetwork
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter

@@ -10,7 +10,7 @@ from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, 
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import instances
-from smart_filter_workers.networks.runtimes import network_input, onnx_session
+from smart_filter_workers.networks.runtimes import network_input, onnx_network
 from smart_filter_workers.networks.runtimes.network_input import ConfiguredNetwork
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.admitted_networks import (
@@ -53,7 +53,7 @@ def entries(weights: Path) -> tuple[str, ...]:
 
 def load(weights: Path) -> AdmittedNetworks:
     """Load the default network, or the first that opens.  Raises ModelNotLoaded."""
-    return load_networks(weights, KIND, DEFAULT, onnx_session.open_network, _people)
+    return load_networks(weights, KIND, DEFAULT, onnx_network.open_network, _people)
 
 
 def _people(opened: ConfiguredNetwork, prepared: PreparedPhoto, parameters: Parameters) -> People:

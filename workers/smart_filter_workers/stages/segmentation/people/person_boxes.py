@@ -6,10 +6,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.boxes import Box, box_iou
-from smart_filter_workers.networks.movenet import PersonBox
-from smart_filter_workers.networks.pose import Body
-from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.networks.coordinates import Box, Square, box_iou
+from smart_filter_workers.networks.pose import Body, PersonBox
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 

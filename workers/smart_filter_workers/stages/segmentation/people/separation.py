@@ -3,16 +3,23 @@
 Silhouettes may show a person in several pieces, and several persons in one piece. Each face is a
 person: an outline with several faces is split, and one without a face joins the person whose body
 it is a part of. What is left has no face and is in no body: a person who is turned away.
+
+Split one matte of several persons into a matte of each.
+
+Locate the persons, and map each pixel to its person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.boxes import Box
+from smart_filter_wire.findings import Person, PersonRole
+from smart_filter_workers.networks.coordinates import Box, photo_per_proxy
 from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import HALF_LEVEL, InstanceMap, Matte8, PreparedPhoto
+from smart_filter_workers.stages.segmentation.models.base import People
 
 Outline = NDArray[np.bool_]
 
@@ -29,6 +36,10 @@ PART_IN_BODY, PART_CONTACT = 0.5, 0.25
 # or a screen.
 NEAR_FACE: Final = 0.5
 RIM_PX: Final = 5
+
+_MAX_PERSONS: Final = 255
+# Pixels below this level are more background than person and do not extend a box.
+_SEEN_FROM, _WHOLE = 128, 255
 
 
 def separate_people(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[Outline]:
@@ -136,3 +147,93 @@ def _from_body(face: Box, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> 
 def _distance_px(outline: Outline, x: int, y: int) -> float:
     rows, columns = np.nonzero(outline)
     return float(np.hypot(columns - x, rows - y).min())
+
+
+def split_by_person(matte: Matte8, outlines: Sequence[NDArray[np.bool_]]) -> tuple[Matte8, ...]:
+    """Return the matte split by person: every pixel goes to the nearest one.
+
+    matte: (H, W) uint8.  outlines: (h, w) bool each, all of one size: where each person is. A pixel
+    in several outlines belongs to the last.  Returns an (H, W) uint8 matte of each person that is
+    visible, from left to right by the middle of their boxes; their sum is the matte, except for
+    what belongs to a hidden person.
+    """
+    ordered = sorted(outlines, key=_middle)
+    if not ordered:
+        return ()
+    if len(ordered) == 1:
+        return (matte,)
+    owners = _owners(ordered)
+    if owners.shape != matte.shape:
+        size = (matte.shape[1], matte.shape[0])
+        owners = np.asarray(cv2.resize(owners, size, interpolation=cv2.INTER_NEAREST))
+    persons = (
+        np.where(owners == number, matte, np.uint8(0)) for number in range(1, len(ordered) + 1)
+    )
+    return tuple(person for person in persons if (person > HALF_LEVEL).any())
+
+
+def _owners(outlines: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
+    """Return (h, w) uint8: the number, from 1, of the person nearest to each pixel."""
+    seeds = np.zeros(outlines[0].shape, np.uint8)
+    for number, outline in enumerate(outlines, start=1):
+        seeds[outline] = number
+    if not seeds.any():
+        return np.ones_like(seeds)
+    _, nearest = cv2.distanceTransformWithLabels(
+        (seeds == 0).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    # Each labeled seed pixel has a number of its own: map it to its person.
+    owner_of = np.zeros(int(nearest.max()) + 1, np.uint8)
+    owner_of[nearest[seeds > 0]] = seeds[seeds > 0]
+    return owner_of[nearest]
+
+
+def _middle(outline: NDArray[np.bool_]) -> float:
+    columns = np.flatnonzero(outline.any(axis=0))
+    return float(columns[0] + columns[-1]) / 2 if columns.size else 0.0
+
+
+def locate_persons(
+    people: People,
+    wanted: Collection[int],
+    prepared: PreparedPhoto,
+    *,
+    bystanders: Collection[int] = (),
+) -> tuple[Person, ...] | None:
+    """Return the place of each person that the model separates; None when it separates none.
+
+    wanted: the numbers of the persons that are kept; bystanders: those of the bystanders.
+    """
+    if people.persons is None:
+        return None
+    per_x, per_y = photo_per_proxy(prepared)
+    mattes = people.persons + people.possible
+    boxes = (cv2.boundingRect(cv2.inRange(matte, _SEEN_FROM, _WHOLE)) for matte in mattes)
+    roles = [PersonRole.SUBJECT] * len(people.persons)
+    roles += [PersonRole.POSSIBLE] * len(people.possible)
+    for number in bystanders:
+        roles[number - 1] = PersonRole.BYSTANDER
+    return tuple(
+        Person(
+            number,
+            (per_x * x, per_y * y, per_x * width, per_y * height),
+            kept=number in wanted,
+            role=roles[number - 1],
+        )
+        for number, (x, y, width, height) in enumerate(boxes, start=1)
+    )
+
+
+def build_instance_map(mattes: Mapping[int, Matte8], *, like: Matte8) -> InstanceMap:
+    """Return the owner of each pixel: the person with the highest coverage, the left of two equal.
+
+    mattes: (h, w) uint8 each, like `like`, by person number; numbers above 255 own nothing.
+    """
+    numbers = np.zeros(like.shape, np.uint8)
+    strongest = np.zeros(like.shape, np.uint8)
+    for number, matte in mattes.items():
+        if number <= _MAX_PERSONS:
+            stronger = matte > strongest
+            numbers[stronger] = number
+            strongest[stronger] = matte[stronger]
+    return numbers

@@ -14,7 +14,7 @@ import numpy as np
 from smart_filter_shared.results import LowerEnd
 from smart_filter_workers.results import HALF_LEVEL, Matte8
 from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.stages.segmentation.people.split_instances import split_by_person
+from smart_filter_workers.stages.segmentation.people.separation import split_by_person
 from smart_filter_workers.stages.segmentation.regions import Region
 
 # Photos longer than this ratio are seen in windows too, of about the second ratio. A window begins

@@ -10,12 +10,9 @@ import numpy as np
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.faces import eye_contours
-from smart_filter_workers.networks.faces.eye_contours import EyeContour, EyeContourNetwork
-from smart_filter_workers.networks.faces.face_mesh import (
-    MESH_WEIGHTS,
-    FaceMesh,
-)
+from smart_filter_workers.networks.faces import eyes
+from smart_filter_workers.networks.faces.eyes import EyeContour, EyeContourNetwork
+from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh
 from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.stages.smile.models.base import ContourEyeReader, EyeReader
 
@@ -31,7 +28,7 @@ CARD: Final = ModelCard(
     data_terms=MEDIAPIPE_DATA_TERMS,
     commercial=Commercial.YES,
     stands_in=True,
-    weights=(MESH_WEIGHTS, eye_contours.WEIGHTS),
+    weights=(MESH_WEIGHTS, eyes.WEIGHTS),
     input_size=(64, 64),
     # 224 sharp crops of eyes, and 500 of 24 × 24 pixels.
     quality={"accuracy": 0.991, "accuracy_24px": 0.806},

@@ -20,7 +20,7 @@ from smart_filter_shared.catalog.parameters import (
 )
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_wire.findings import Eyes
-from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.networks.coordinates import Box
 from smart_filter_workers.networks.faces.face_mesh import (
     LEFT_EYE,
     MESH_WEIGHTS,
@@ -32,7 +32,7 @@ from smart_filter_workers.networks.faces.face_mesh import (
 from smart_filter_workers.networks.runtimes import cascades
 from smart_filter_workers.networks.runtimes.cascades import Cascade, DetectionOptions
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.stages.smile.eye_visibility import check_visibility
+from smart_filter_workers.stages.smile.models.base import check_visibility
 
 PLAIN, GLASSES = "eye", "eye_tree_eyeglasses"
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.faces import eye_contours
-from smart_filter_workers.networks.faces.eye_contours import EyeContour, EyeContourNetwork
-from smart_filter_workers.networks.faces.eye_patches import EyeThresholds
+from smart_filter_workers.networks.faces import eyes
+from smart_filter_workers.networks.faces.eyes import EyeContour, EyeContourNetwork, EyeThresholds
 from smart_filter_workers.networks.faces.face_mesh import MESH_WEIGHTS, FaceMesh
 from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.stages.smile.models.base import ContourEyeReader, EyeReader
@@ -28,7 +27,7 @@ CARD: Final = ModelCard(
     data_terms=f"weights: {MEDIAPIPE_DATA_TERMS}; four numbers: fitted to CEW (research use) and"
     " Eye-State-Detection (none stated)",
     commercial=Commercial.NO,
-    weights=(MESH_WEIGHTS, eye_contours.WEIGHTS),
+    weights=(MESH_WEIGHTS, eyes.WEIGHTS),
     input_size=(64, 64),
     # 224 sharp crops of eyes, and 500 of 24 × 24 pixels, unknown counted as not open.
     quality={"accuracy": 1.0, "accuracy_24px": 0.920},

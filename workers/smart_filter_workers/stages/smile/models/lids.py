@@ -10,13 +10,8 @@ import numpy as np
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_wire.findings import Eyes
-from smart_filter_workers.networks.faces import eye_patches
-from smart_filter_workers.networks.faces.eye_patches import (
-    EyePatchNetwork,
-    EyeThresholds,
-    Floats,
-    crop_eye,
-)
+from smart_filter_workers.networks.faces import eyes
+from smart_filter_workers.networks.faces.eyes import EyePatchNetwork, EyeThresholds, crop_eye
 from smart_filter_workers.networks.faces.face_mesh import (
     LEFT_EYE,
     MESH_WEIGHTS,
@@ -26,8 +21,8 @@ from smart_filter_workers.networks.faces.face_mesh import (
     square_around_eye,
 )
 from smart_filter_workers.networks.runtimes.litert import MEDIAPIPE_DATA_TERMS
-from smart_filter_workers.stages.smile.eye_visibility import check_visibility
-from smart_filter_workers.stages.smile.models.base import EyeReader
+from smart_filter_workers.results import Floats
+from smart_filter_workers.stages.smile.models.base import EyeReader, check_visibility
 
 CARD: Final = ModelCard(
     name="lids",
@@ -41,9 +36,9 @@ CARD: Final = ModelCard(
     " (none stated)",
     commercial=Commercial.NO,
     default=True,
-    weights=(MESH_WEIGHTS, eye_patches.WEIGHTS),
-    learns=eye_patches.WEIGHTS.name,
-    input_size=(eye_patches.SIZE_PX, eye_patches.SIZE_PX),
+    weights=(MESH_WEIGHTS, eyes.PATCH_WEIGHTS),
+    learns=eyes.PATCH_WEIGHTS.name,
+    input_size=(eyes.PATCH_PX, eyes.PATCH_PX),
     # 224 sharp crops of eyes, and 500 of 24 × 24 pixels, unknown counted as not open.
     quality={"accuracy": 1.0, "accuracy_24px": 0.968},
     # Two eyes of a face whose mesh the smile model has already made.
@@ -56,7 +51,7 @@ DARK_CUTS: Final = EyeThresholds(shut_below=0, open_above=0.982)
 
 def load(weights: Path) -> EyeReader:
     """Load the face mesh and the network from the weights folder."""
-    content = (weights / eye_patches.WEIGHTS.name).read_bytes()
+    content = (weights / eyes.PATCH_WEIGHTS.name).read_bytes()
     return _Lids(FaceMesh(weights), EyePatchNetwork(content))
 
 
@@ -103,9 +98,7 @@ class _Lids:
             _VisibleEye(
                 index,
                 eye,
-                crop_eye(
-                    face.picture, square_around_eye(mesh.points, eye, side=eye_patches.MARGIN)
-                ),
+                crop_eye(face.picture, square_around_eye(mesh.points, eye, side=eyes.PATCH_MARGIN)),
                 sight.dark,
             )
             for eye, is_seen in ((RIGHT_EYE, sight.right), (LEFT_EYE, sight.left))

@@ -10,7 +10,6 @@ from smart_filter_shared.recipe import Framing, Recipe
 from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_wire.findings import AttachedThing
-from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Segmentation, Srgb8
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.mattes.attached_things import (
@@ -45,45 +44,34 @@ def add(people: Matte8, portrait: Matte8, salient: Matte8) -> Matte8:
     )
 
 
-def test_bag_that_both_networks_see_is_added_whole() -> None:
-    whole = a_matte(BODY, BAG)
-
-    added = add(a_matte(BODY), whole, whole)
-
-    assert np.array_equal(added, a_matte(BAG))
-
-
-def test_half_a_bag_is_completed() -> None:
-    whole = a_matte(BODY, BAG)
-
-    added = add(a_matte(BODY, np.s_[100:130, 180:195]), whole, whole)
-
-    assert np.array_equal(added, a_matte(np.s_[100:130, 195:210]))
+SOFT = a_matte(BODY, BAG)
+SOFT[100:130, 210] = 90
+PARTLY = a_matte(BODY)
+PARTLY[BAG] = 100
+WHOLE = a_matte(BODY, BAG)
 
 
-@pytest.mark.parametrize("seen_by", ["portrait", "salient"])
-def test_thing_that_one_network_sees_is_not_added(seen_by: str) -> None:
-    mattes = {"portrait": a_matte(BODY), "salient": a_matte(BODY)} | {seen_by: a_matte(BODY, BAG)}
-
-    assert not add(a_matte(BODY), **mattes).any()
-
-
-def test_thing_is_added_with_the_outline_of_the_network_for_portraits() -> None:
-    portrait, salient = a_matte(BODY, BAG), a_matte(BODY, np.s_[95:135, 180:215])
-    portrait[100:130, 210] = 90
-
-    added = add(a_matte(BODY), portrait, salient)
-
-    assert np.array_equal(added, cv2.subtract(portrait, a_matte(BODY)))
-
-
-def test_people_and_things_never_exceed_the_whole() -> None:
-    people, whole = a_matte(BODY), a_matte(BODY, BAG)
-    people[BAG] = 100
-
-    added = add(people, whole, whole)
-
-    assert np.array_equal(people + added, whole)
+@pytest.mark.parametrize(
+    ("people", "portrait", "salient", "together"),
+    [
+        (a_matte(BODY), WHOLE, a_matte(BODY), a_matte(BODY)),
+        (a_matte(BODY), a_matte(BODY), WHOLE, a_matte(BODY)),
+        (a_matte(BODY), SOFT, a_matte(BODY, np.s_[95:135, 180:215]), SOFT),
+        (PARTLY, WHOLE, WHOLE, WHOLE),
+        (a_matte(BODY), WHOLE, a_matte(np.s_[90:160, 100:180], BAG), a_matte(BODY)),
+        (a_matte(FAR, BODY), a_matte(FAR, BODY, BAG), WHOLE, a_matte(FAR, BODY, BAG)),
+        (a_matte(), a_matte(BAG), a_matte(BAG), a_matte()),
+    ],
+    ids=[
+        *("only one network sees it", "only the other one sees it"),
+        *("outline of the network for portraits", "partly in the matte"),
+        *("the person does not stand out", "another person does not stand out", "no people"),
+    ],
+)
+def test_thing_is_added_where_both_networks_see_it_with_its_person(
+    people: Matte8, portrait: Matte8, salient: Matte8, together: Matte8
+) -> None:
+    assert np.array_equal(people + add(people, portrait, salient), together)
 
 
 @pytest.mark.parametrize(
@@ -109,26 +97,6 @@ def test_a_wider_outline_of_the_body_is_no_thing() -> None:
     seen[100:500, 200:606] = 255
 
     assert not find_candidates(people, seen)
-
-
-def test_nothing_is_added_to_a_person_who_does_not_stand_out() -> None:
-    whole = a_matte(BODY, BAG)
-
-    assert not add(a_matte(BODY), whole, a_matte(np.s_[90:160, 100:180], BAG)).any()
-
-
-def test_a_bag_is_added_where_only_its_own_person_stands_out() -> None:
-    whole = a_matte(FAR, BODY, BAG)
-
-    added = add(a_matte(FAR, BODY), whole, a_matte(BODY, BAG))
-
-    assert np.array_equal(added, a_matte(BAG))
-
-
-def test_nothing_is_attached_where_there_are_no_people() -> None:
-    bag = a_matte(BAG)
-
-    assert not add(a_matte(), bag, bag).any()
 
 
 @pytest.mark.parametrize(("portrait", "is_asked"), [(a_matte(BODY), 0), (a_matte(BODY, BAG), 1)])
@@ -163,12 +131,11 @@ def found(recipe: Recipe, *, separated: bool = True, looked: bool = True) -> Seg
     return segmented
 
 
-def test_result_names_a_things_place_and_person() -> None:
-    assert found(Recipe()).attached == (AttachedThing((360, 200, 60, 60), 2),)
+@pytest.mark.parametrize(("separated", "person"), [(True, 2), (False, None)])
+def test_result_names_a_things_place_and_person(*, separated: bool, person: int | None) -> None:
+    things = found(Recipe(), separated=separated).attached
 
-
-def test_a_things_person_is_unknown_where_persons_are_not_separated() -> None:
-    assert found(Recipe(), separated=False).attached == (AttachedThing((360, 200, 60, 60), None),)
+    assert things == (AttachedThing((360, 200, 60, 60), person),)
 
 
 def test_things_of_removed_persons_are_not_listed() -> None:

@@ -39,27 +39,22 @@ def test_outline_follows_the_refiner(sides: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refined", "left"),
-    [(0, 0), (90, 255)],
-    ids=["sure", "unsure"],
+    ("refined", "third", "left"),
+    [(0, None, 0), (90, None, 255), (40, 40, 0)],
+    ids=["sure", "unsure", "two half sure networks"],
 )
-def test_area_goes_as_a_whole_when_the_refiner_is_sure(refined: int, left: int) -> None:
-    second = a_matte(BODY)
+def test_area_goes_as_a_whole_when_networks_are_sure(
+    refined: int, third: int | None, left: int
+) -> None:
+    second, *others = (a_matte(BODY) for _ in range(1 if third is None else 2))
     second[CHAIR] = refined
+    for other in others:
+        other[CHAIR] = third
 
-    corrected = correct_matte(a_matte(BODY, CHAIR), second, [])
+    corrected = correct_matte(a_matte(BODY, CHAIR), second, others)
 
     assert level_of(corrected, CHAIR) == left
     assert level_of(corrected, BODY) == 255
-
-
-def test_two_half_sure_networks_change_an_area() -> None:
-    second, third = a_matte(BODY), a_matte(BODY)
-    second[CHAIR] = third[CHAIR] = 40
-
-    corrected = correct_matte(a_matte(BODY, CHAIR), second, [third])
-
-    assert level_of(corrected, CHAIR) == 0
 
 
 def test_network_that_sees_other_things_does_not_count() -> None:
@@ -79,14 +74,6 @@ def test_another_person_is_not_added(part: Region) -> None:
     corrected = correct_matte(a_matte(BODY), second, [second])
 
     assert not corrected[:, 230:].any()
-
-
-def test_person_whom_the_networks_miss_stays() -> None:
-    child = np.s_[120:220, 10:70]
-
-    corrected = correct_matte(a_matte(BODY, child), a_matte(BODY), [a_matte(BODY)])
-
-    assert level_of(corrected, child) == 255
 
 
 @pytest.mark.parametrize(
@@ -113,10 +100,6 @@ def test_spread_is_the_distance_of_two_outlines_at_most_places() -> None:
 
     assert spread == pytest.approx(4 / 400, rel=0.1)
     assert measure_spread(matte, refined, refined, longest_side_px=400) == 0
-
-
-def test_alike_mattes_stay() -> None:
-    assert np.array_equal(correct_matte(a_matte(BODY), a_matte(BODY), []), a_matte(BODY))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.movenet import PersonBox
+from smart_filter_workers.networks.coordinates import Box
+from smart_filter_workers.networks.pose import PersonBox
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.mattes.fusion import CloserLook, add_unexplained
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
@@ -38,20 +38,11 @@ def test_large_part_is_kept_unless_boxes_show_only_others(
     is_kept: bool,  # noqa: FBT001 - a parameter of the table
 ) -> None:
     matte = a_matte(PERSON)
-    found = PersonBoxes(lambda _: [PersonBox(0.9, box) for box in boxes], PICTURE)
-    found.propose_bodies([])
+    person_boxes = PersonBoxes(lambda _: [PersonBox(0.9, box) for box in boxes], PICTURE)
+    person_boxes.propose_bodies([])
 
-    add_unexplained(NO_NETWORKS, PICTURE, a_matte(PERSON, HORSE), matte, found)
+    add_unexplained(NO_NETWORKS, PICTURE, a_matte(PERSON, HORSE), matte, person_boxes)
 
     assert bool(matte[HORSE].all()) is is_kept
     assert bool(matte[HORSE].any()) is is_kept
     assert matte[PERSON].all()
-
-
-def test_large_part_is_kept_where_no_boxes_were_looked_for() -> None:
-    matte = a_matte(PERSON)
-    not_looked_for = PersonBoxes(lambda _: [PersonBox(0.9, AROUND_PERSON)], PICTURE)
-
-    add_unexplained(NO_NETWORKS, PICTURE, a_matte(PERSON, HORSE), matte, not_looked_for)
-
-    assert matte[HORSE].all()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge, Recipe
 from smart_filter_tests.pictures import prepared_photo
-from smart_filter_workers.networks.mattes import isnet
+from smart_filter_workers.networks.coverage import isnet
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.mattes.outline_networks import (
@@ -105,13 +105,10 @@ def test_edge_and_doubt_decide_which_networks_look_once_each(
 ) -> None:
     networks = FakeNetworks(has_salient)
 
-    networks.segmenter().refine_outlines(people, a_photo(a_matte()), edge)
+    refined = networks.segmenter().refine_outlines(people, a_photo(a_matte()), edge)
 
     assert networks.looks == looks
-
-
-def test_fast_edge_leaves_the_matte_as_it_was_found() -> None:
-    assert FakeNetworks().segmenter().refine_outlines(SURE, a_photo(a_matte()), Edge.FAST) is SURE
+    assert (refined is people) == (not looks)
 
 
 def test_segmenter_without_networks_leaves_the_matte() -> None:
@@ -201,13 +198,6 @@ def test_stage_passes_each_photos_edge_on() -> None:
 
     assert asked == list(Edge)
     assert [result.matte.shape for result in results] == [(HEIGHT, WIDTH)] * len(batch)
-
-
-def test_region_holds_people_with_a_margin_of_their_size() -> None:
-    rows, columns = find_people(a_matte()) or (slice(0), slice(0))
-
-    assert (rows.start, rows.stop) == (60 - 19, 160 + 18)
-    assert (columns.start, columns.stop) == (100 - 16, 180 + 15)
 
 
 def test_few_pixels_are_no_region() -> None:

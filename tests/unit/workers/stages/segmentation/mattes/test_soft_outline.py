@@ -6,7 +6,7 @@ import pytest
 
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.soft_outline import (
-    measure_unclaimed,
+    measure_contested,
     soften_outline,
 )
 
@@ -31,32 +31,29 @@ def blurred(matte: Matte8) -> Matte8:
     return np.asarray(cv2.GaussianBlur(matte, (0, 0), 2.5), np.uint8)
 
 
-def test_outline_is_as_soft_as_the_network_for_portraits_draws_it() -> None:
-    person = a_person()
-    portrait = blurred(person)
-
-    softened = soften_outline(person, portrait, a_photo(person))
-
-    assert np.array_equal(softened, portrait)
+PERSON = a_person()
+WIDE = np.asarray(cv2.dilate(PERSON, np.ones((5, 5), np.uint8)), np.uint8)
 
 
-def test_rim_of_the_wall_around_people_is_removed() -> None:
-    person = a_person()
-    wide = cv2.dilate(person, np.ones((5, 5), np.uint8))
+@pytest.mark.parametrize(
+    ("matte", "portrait"),
+    [(PERSON, blurred(PERSON)), (WIDE, PERSON)],
+    ids=["soft edge", "rim of the wall"],
+)
+def test_outline_is_drawn_by_the_network_for_portraits(matte: Matte8, portrait: Matte8) -> None:
+    softened = soften_outline(matte, portrait, a_photo(PERSON))
 
-    softened = soften_outline(wide, person, a_photo(person))
+    # At corners the soft portrait is below one half.
+    assert np.array_equal(softened[60:], portrait[60:])
 
-    assert np.array_equal(softened, person)
 
+def test_mixed_pixels_of_people_stay_above_one_half() -> None:
+    narrow = blurred(a_person(left=62, right=178))
 
-def test_piece_of_the_wall_next_to_people_is_removed() -> None:
-    person = a_person()
-    with_wall = person.copy()
-    with_wall[30:40, 90:150] = 255
+    softened = soften_outline(PERSON, narrow, a_photo(PERSON))
 
-    softened = soften_outline(with_wall, person, a_photo(person))
-
-    assert np.array_equal(softened, person)
+    assert (softened[60:, 60:180] > 127).all()
+    assert np.array_equal(softened[60:, 62:66], narrow[60:, 62:66])
 
 
 def test_limb_in_the_colors_of_the_person_is_kept() -> None:
@@ -77,14 +74,14 @@ def test_thing_that_only_the_network_for_portraits_sees_is_not_added() -> None:
     softened = soften_outline(person, with_chair, a_photo(person))
 
     assert not softened[:, 181:].any()
-    assert measure_unclaimed(softened, with_chair) == pytest.approx(240 / 24_000, rel=0.1)
+    assert measure_contested(softened, with_chair) == pytest.approx(240 / 24_000, rel=0.1)
 
 
-def test_outline_that_is_drawn_farther_out_is_not_unclaimed() -> None:
-    person = a_person()
-    wide = cv2.dilate(person, np.ones((5, 5), np.uint8))
+def test_part_that_a_network_lacks_is_contested() -> None:
+    without_hand = PERSON.copy()
+    without_hand[120:140, 160:] = 0
 
-    assert measure_unclaimed(person, wide) == 0
+    assert measure_contested(PERSON, without_hand) == pytest.approx(400 / 24_000, rel=0.1)
 
 
 def test_network_that_sees_other_people_is_ignored() -> None:

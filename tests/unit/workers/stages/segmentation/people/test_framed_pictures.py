@@ -1,11 +1,13 @@
 """Persons in framed pictures and on screens, and persons in the room."""
 
+from typing import Final
+
 import cv2
 import numpy as np
 import pytest
 
 from smart_filter_shared.results import LowerEnd
-from smart_filter_tests.framed_people import HEIGHT, WIDTH, a_wall, frame, hang, stand
+from smart_filter_tests.portrait import a_portrait
 from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.people.framed_pictures import (
@@ -13,6 +15,76 @@ from smart_filter_workers.stages.segmentation.people.framed_pictures import (
     is_in_picture,
     set_pictured_aside,
 )
+
+WIDTH, HEIGHT = 640, 480
+_SIDE: Final = 512
+
+
+def a_wall() -> Srgb8:
+    """Return a wall, (HEIGHT, WIDTH, 3): light, uneven and grainy."""
+    random = np.random.default_rng(3)
+    uneven = cv2.resize(random.normal(0, 8, (6, 8)), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    levels = 170 + uneven + random.normal(0, 3, (HEIGHT, WIDTH))
+    return np.asarray(levels[..., np.newaxis].clip(0, 255) * (1, 0.95, 0.9), np.uint8)
+
+
+def frame(kind: str) -> tuple[Srgb8, Matte8]:
+    """Return the portrait in a frame, and its matte: `wood`, `mat` or `screen`."""
+    portrait = a_portrait(_SIDE)
+    matte = cv2.resize(portrait.segmented.matte, (_SIDE, _SIDE))
+    sides = {
+        "wood": [(32, 32, (80, 50, 30))],
+        "mat": [(50, 50, (240, 240, 235)), (18, 18, (20, 20, 20))],
+        "screen": [(24, 130, (15, 15, 15))],
+    }[kind]
+    srgb = portrait.srgb
+    for rows, columns, color in sides:
+        border = (rows, rows, columns, columns, cv2.BORDER_CONSTANT)
+        srgb = cv2.copyMakeBorder(srgb, *border, value=color)
+        matte = cv2.copyMakeBorder(matte, *border, value=0)
+    return np.asarray(srgb, np.uint8), np.asarray(matte, np.uint8)
+
+
+def hang(
+    srgb: Srgb8, matte: Matte8, height: int, *, turn: float = 0, aside: float = 0
+) -> tuple[Srgb8, Matte8]:
+    """Return a photo of a picture on the wall, and the matte of its person.
+
+    height: of the picture, in pixels; turn: in degrees; aside: how much shorter its right side is,
+        as a share.
+    """
+    rows, columns = srgb.shape[:2]
+    half_x, half_y = height * columns / rows / 2, height / 2
+    near, far = half_y, half_y * (1 - aside)
+    corners = np.array([[-half_x, -near], [half_x, -far], [half_x, far], [-half_x, near]])
+    angle = np.radians(turn)
+    turned = corners @ np.array(
+        [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+    ) + (WIDTH / 2, HEIGHT / 2)
+    own = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
+    way = cv2.getPerspectiveTransform(own, turned.astype(np.float32))
+    placed, seen, area = (
+        cv2.warpPerspective(plane, way, (WIDTH, HEIGHT), flags=cv2.INTER_AREA)
+        for plane in (srgb, matte, np.full((rows, columns), 255, np.uint8))
+    )
+    share = area[..., np.newaxis] / 255
+    return np.asarray(a_wall() * (1 - share) + placed * share, np.uint8), np.asarray(seen, np.uint8)
+
+
+def stand(height: int, *, before: Srgb8 | None = None) -> tuple[Srgb8, Matte8]:
+    """Return a photo of the person in the room, cut off by its lower border, and the matte.
+
+    height: of the person, in pixels; before: the wall, if it is not plain.
+    """
+    portrait = a_portrait(_SIDE)
+    photo = a_wall() if before is None else before.copy()
+    matte = np.zeros((HEIGHT, WIDTH), np.uint8)
+    place = np.s_[HEIGHT - height :, (WIDTH - height) // 2 : (WIDTH + height) // 2]
+    matte[place] = cv2.resize(portrait.segmented.matte, (height, height))
+    share = matte[place][..., np.newaxis] / 255
+    person = cv2.resize(portrait.srgb, (height, height), interpolation=cv2.INTER_AREA)
+    photo[place] = photo[place] * (1 - share) + person * share
+    return photo, matte
 
 
 def is_pictured(photo: Srgb8, matte: Matte8) -> bool:
@@ -79,7 +151,3 @@ def test_pictured_person_is_possible_and_the_others_stay() -> None:
     assert alone.persons == ()
     assert not alone.matte.any()
     assert (alone.confidence, alone.lower_end) == (None, None)
-
-
-def test_plain_wall_has_no_straight_edges_to_look_at() -> None:
-    assert not is_pictured(a_wall(), hang(*frame("wood"), 200)[1])

@@ -5,8 +5,7 @@ import pytest
 
 from smart_filter_shared.results import LowerEnd
 from smart_filter_workers.networks.pose import BodyPoints
-from smart_filter_workers.stages.segmentation.people.lower_end import find_lower_end
-from smart_filter_workers.stages.segmentation.people.persons import Person
+from smart_filter_workers.stages.segmentation.people.persons import Person, find_lower_end
 
 SIDE = 400
 SHOULDERS, HIPS, KNEES, ANKLES = 11, 23, 25, 27
@@ -45,57 +44,38 @@ def a_person(
     )
 
 
-def find(*persons: Person) -> LowerEnd | None:
-    return find_lower_end(persons, np.logical_or.reduce([person.outline for person in persons]))
-
-
-WHOLE = slice(60, 400)
+WHOLE, BEHIND_TABLE = slice(60, 400), slice(60, 300)
 
 
 @pytest.mark.parametrize(
-    ("person", "end"),
+    ("persons", "end"),
     [
-        (a_person(STANDING), LowerEnd.FEET),
-        (a_person(STANDING, down=210, rows=WHOLE), LowerEnd.BORDER),
-        (a_person(STANDING, down=150, rows=WHOLE), LowerEnd.THIGHS),
-        (a_person(STANDING, down=80, rows=WHOLE), LowerEnd.OTHER),
-        (a_person(SEATED), LowerEnd.OTHER),
-        (a_person(LYING), LowerEnd.OTHER),
-        (a_person(JUMPING), LowerEnd.OTHER),
+        ([a_person(STANDING)], LowerEnd.FEET),
+        ([a_person(STANDING, down=210, rows=WHOLE)], LowerEnd.BORDER),
+        ([a_person(STANDING, down=150, rows=WHOLE)], LowerEnd.THIGHS),
+        ([a_person(STANDING, down=80, rows=WHOLE)], LowerEnd.OTHER),
+        ([a_person(SEATED)], LowerEnd.OTHER),
+        ([a_person(LYING)], LowerEnd.OTHER),
+        ([a_person(JUMPING)], LowerEnd.OTHER),
+        # Hidden: neither whole nor cut by the border.
+        ([a_person(STANDING, visible=0.1)], LowerEnd.OTHER),
+        ([a_person(STANDING, rows=BEHIND_TABLE)], LowerEnd.OTHER),
+        ([a_person(STANDING, down=210, rows=BEHIND_TABLE)], LowerEnd.OTHER),
+        ([a_person(STANDING, down=150, rows=BEHIND_TABLE)], LowerEnd.OTHER),
+        # The hardest of the main persons decides, and small ones do not.
+        ([a_person(STANDING), a_person(SEATED, columns=slice(250, 330))], LowerEnd.OTHER),
+        ([a_person(STANDING), a_person(SEATED, rows=slice(10, 40))], LowerEnd.FEET),
+        ([], None),
     ],
-    ids=["standing", "bust", "thighs", "knees", "seated", "lying", "jumping"],
-)
-def test_lower_end_follows_the_joints(person: Person, end: LowerEnd) -> None:
-    assert find(person) == end
-
-
-@pytest.mark.parametrize(
-    "hidden",
-    [
-        a_person(STANDING, visible=0.1),
-        a_person(STANDING, rows=slice(60, 300)),
-        a_person(STANDING, down=210, rows=slice(60, 300)),
-        a_person(STANDING, down=150, rows=slice(60, 300)),
+    ids=[
+        *("standing", "bust", "thighs", "knees", "seated", "lying", "jumping"),
+        *("feet behind a thing", "feet not in the matte", "hips behind a table"),
+        *("knees behind a table", "seated next to standing", "small", "empty"),
     ],
-    ids=["feet behind a thing", "feet not in the matte", "hips behind a table", "knees behind it"],
 )
-def test_people_whose_lower_end_is_hidden_are_neither_whole_nor_cut_by_the_border(
-    hidden: Person,
+def test_lower_end_follows_the_joints_and_the_matte(
+    persons: list[Person], end: LowerEnd | None
 ) -> None:
-    assert find(hidden) == LowerEnd.OTHER
+    outlines = [np.zeros((SIDE, SIDE), np.bool_), *(person.outline for person in persons)]
 
-
-def test_hardest_of_the_main_persons_decides() -> None:
-    seated = a_person(SEATED, columns=slice(250, 330))
-
-    assert find(a_person(STANDING), seated) == LowerEnd.OTHER
-
-
-def test_small_persons_do_not_decide() -> None:
-    small = a_person(SEATED, rows=slice(10, 40))
-
-    assert find(a_person(STANDING), small) == LowerEnd.FEET
-
-
-def test_lower_end_is_unknown_without_persons() -> None:
-    assert find_lower_end((), np.ones((SIDE, SIDE), np.bool_)) is None
+    assert find_lower_end(persons, np.logical_or.reduce(outlines)) == end

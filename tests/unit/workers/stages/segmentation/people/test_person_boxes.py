@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from smart_filter_workers.networks.movenet import PersonBox, decode_boxes
+from smart_filter_workers.networks.pose import PersonBox, decode_boxes
 from smart_filter_workers.stages.segmentation.people.person_boxes import (
     PROPOSED_ABOVE,
     Outline,
@@ -11,51 +11,44 @@ from smart_filter_workers.stages.segmentation.people.person_boxes import (
 )
 
 
-def test_a_peak_becomes_a_box_around_its_center_in_shares_of_the_picture() -> None:
+@pytest.mark.parametrize(
+    ("peaks", "size", "offset", "boxes"),
+    [
+        ({(10, 20): 0.9}, (10, 8), (2, 4), [(0.9, (20 / 40, 7 / 20, 28 / 40, 17 / 20))]),
+        # Next to a higher one, and a low score.
+        (
+            {(10, 20): 0.9, (10, 22): 0.8, (3, 3): 0.2},
+            *((4, 4), (0, 0)),
+            [(0.9, (18 / 40, 8 / 20, 22 / 40, 12 / 20))],
+        ),
+        # They end at the picture.
+        (
+            {(0, 0): 0.5, (10, 30): 0.8},
+            (200, 200),
+            (0, 0),
+            [(0.8, (0, 0, 1, 1)), (0.5, (0, 0, 1, 1))],
+        ),
+    ],
+)
+def test_peaks_become_boxes_in_shares_of_the_picture_best_first(
+    peaks: dict[tuple[int, int], float],
+    size: tuple[int, int],
+    offset: tuple[int, int],
+    boxes: list[tuple[float, tuple[float, ...]]],
+) -> None:
     centers = np.zeros((20, 40), np.float32)
-    centers[10, 20] = 0.9
-    sizes = np.full((20, 40, 2), (10, 8), np.float32)
+    for cell, score in peaks.items():
+        centers[cell] = score
+    sizes = np.full((20, 40, 2), size, np.float32)
 
-    ((score, box),) = decode_boxes(centers, sizes, np.zeros_like(sizes), threshold=0.3)
+    decoded = decode_boxes(centers, sizes, np.full_like(sizes, offset), threshold=0.3)
 
-    assert round(score, 3) == 0.9
-    np.testing.assert_allclose(box, (16 / 40, 5 / 20, 24 / 40, 15 / 20))
-
-
-def test_offsets_shift_a_box_down_and_to_the_right() -> None:
-    centers = np.zeros((20, 40), np.float32)
-    centers[10, 20] = 0.9
-    sizes = np.full((20, 40, 2), (10, 8), np.float32)
-    offsets = np.full_like(sizes, (2, 4))
-
-    ((_, box),) = decode_boxes(centers, sizes, offsets, threshold=0.3)
-
-    np.testing.assert_allclose(box, (20 / 40, 7 / 20, 28 / 40, 17 / 20))
+    assert [round(score, 3) for score, _ in decoded] == [score for score, _ in boxes]
+    np.testing.assert_allclose([box for _, box in decoded], [box for _, box in boxes], atol=1e-6)
 
 
-def test_cells_next_to_a_higher_one_and_low_scores_are_no_persons() -> None:
-    centers = np.zeros((20, 40), np.float32)
-    centers[10, 20], centers[10, 22], centers[3, 3] = 0.9, 0.8, 0.2
-    sizes = np.full((20, 40, 2), 4, np.float32)
-
-    found = decode_boxes(centers, sizes, np.zeros_like(sizes), threshold=0.3)
-
-    assert [round(score, 3) for score, _ in found] == [0.9]
-
-
-def test_boxes_come_highest_score_first_and_end_at_the_picture() -> None:
-    centers = np.zeros((20, 40), np.float32)
-    centers[0, 0], centers[10, 30] = 0.5, 0.8
-    sizes = np.full((20, 40, 2), 200, np.float32)
-
-    found = decode_boxes(centers, sizes, np.zeros_like(sizes), threshold=0.3)
-
-    assert [round(score, 3) for score, _ in found] == [0.8, 0.5]
-    assert all(box == (0, 0, 1, 1) for _, box in found)
-
-
-def boxes_of(*found: PersonBox) -> PersonBoxes:
-    return PersonBoxes(lambda _: found, np.zeros((300, 300, 3), np.uint8))
+def boxes_of(*boxes: PersonBox) -> PersonBoxes:
+    return PersonBoxes(lambda _: boxes, np.zeros((300, 300, 3), np.uint8))
 
 
 def an_outline(rows: slice, columns: slice) -> Outline:
@@ -101,12 +94,6 @@ def test_a_box_without_a_silhouette_becomes_an_upright_body_around_it() -> None:
 
     assert (body.square.center, body.square.side, body.square.angle) == ((140, 150), 250, 0)
     assert body.score == 0.7
-
-
-def test_a_box_with_a_known_person_in_it_is_not_proposed_again() -> None:
-    boxes = boxes_of(PersonBox(0.7, (100, 50, 180, 250)))
-
-    assert boxes.propose_bodies([an_outline(np.s_[60:250], np.s_[105:180])]) == []
 
 
 def test_a_box_of_a_few_pixels_or_of_a_low_score_is_not_proposed() -> None:

@@ -11,7 +11,6 @@ from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.people.person_selection import (
-    find_bystanders,
     select_persons,
 )
 
@@ -106,22 +105,6 @@ def crop(
 def encode_badly(photo: PreparedPhoto) -> PreparedPhoto:
     _, jpeg = cv2.imencode(".jpg", photo.proxy_srgb, [cv2.IMWRITE_JPEG_QUALITY, 40])
     return replace(photo, proxy_srgb=np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8))
-
-
-@pytest.mark.parametrize(
-    ("figures", "bystanders"),
-    [
-        ([NEAR, PASSER_BY], {2}),
-        ([replace(NEAR, face=0), PASSER_BY], set()),
-        # A referee behind a kneeling player: the photo may be of either.
-        ([replace(NEAR, height=300), Figure(20, 470, 290, face=0)], set()),
-    ],
-    ids=["passer-by", "from behind", "as large as the main person"],
-)
-def test_bystander_is_surely_no_main_person(figures: list[Figure], bystanders: set[int]) -> None:
-    photo, people = see(*figures)
-
-    assert find_bystanders(people, photo) == bystanders
 
 
 @pytest.mark.parametrize(

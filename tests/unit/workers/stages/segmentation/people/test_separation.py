@@ -1,6 +1,5 @@
-from collections.abc import Sequence
-
 import numpy as np
+import pytest
 
 from smart_filter_workers.stages.segmentation.people.separation import Outline, separate_people
 
@@ -11,10 +10,6 @@ def an_outline(rows: slice, columns: slice) -> Outline:
     outline = np.zeros((200, 240), np.bool_)
     outline[rows, columns] = True
     return outline
-
-
-def count(outlines: Sequence[Outline], faces: Sequence[tuple[float, float, float, float]]) -> int:
-    return len(separate_people(outlines, faces))
 
 
 HEAD, TRUNK = an_outline(np.s_[15:60], np.s_[30:70]), an_outline(np.s_[60:180], np.s_[20:80])
@@ -54,29 +49,25 @@ def test_shared_pixels_go_to_the_nearest_face() -> None:
     assert (second[150, 50], second[150, 150]) == (False, True)
 
 
-def test_face_in_two_outlines_is_a_person_of_the_smaller_one() -> None:
-    both = an_outline(np.s_[15:180], np.s_[20:180])
-
-    assert count([both, NEIGHBOR], [LEFT_FACE, RIGHT_FACE]) == 2
+ARM = an_outline(np.s_[60:180], np.s_[80:90])
 
 
-def test_person_who_is_turned_away_counts() -> None:
-    assert count([HEAD | TRUNK, NEIGHBOR], [LEFT_FACE]) == 2
-    assert count([HEAD | TRUNK, NEIGHBOR], []) == 2
-
-
-def test_pieces_of_a_person_without_a_face_are_one_person() -> None:
-    arm = an_outline(np.s_[60:180], np.s_[80:90])
-
-    assert count([HEAD | TRUNK, arm], []) == 1
-
-
-def test_face_away_from_all_outlines_is_no_person() -> None:
-    assert count([HEAD | TRUNK], [LEFT_FACE, RIGHT_FACE]) == 1
-    assert count([], [LEFT_FACE]) == 0
-
-
-def test_face_at_the_edge_of_an_outline_is_its_person() -> None:
-    next_to_it = (65.0, 20.0, 85.0, 40.0)
-
-    assert count([HEAD | TRUNK], [LEFT_FACE, next_to_it]) == 2
+@pytest.mark.parametrize(
+    ("outlines", "faces", "persons"),
+    [
+        ([HEAD | TRUNK, NEIGHBOR], [LEFT_FACE], 2),
+        ([HEAD | TRUNK, NEIGHBOR], [], 2),
+        ([HEAD | TRUNK, ARM], [], 1),
+        ([HEAD | TRUNK], [LEFT_FACE, RIGHT_FACE], 1),
+        ([], [LEFT_FACE], 0),
+        ([HEAD | TRUNK], [LEFT_FACE, (65.0, 20.0, 85.0, 40.0)], 2),
+    ],
+    ids=[
+        *("turned away", "no face", "pieces without a face", "face away from all outlines"),
+        *("face without an outline", "face at the edge of an outline"),
+    ],
+)
+def test_persons_are_counted_by_outlines_and_faces(
+    outlines: list[Outline], faces: list[tuple[float, float, float, float]], persons: int
+) -> None:
+    assert len(separate_people(outlines, faces)) == persons

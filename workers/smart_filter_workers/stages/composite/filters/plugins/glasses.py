@@ -3,12 +3,10 @@
 from typing import Final
 
 from smart_filter_shared.catalog.parameters import Parameters, str_of
-from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.filters import wearables
-from smart_filter_workers.stages.composite.filters.base import FilterVerdict
-from smart_filter_workers.stages.composite.filters.scene import Head, Scene
+from smart_filter_workers.results import Srgb8, Srgba8
+from smart_filter_workers.stages.composite.filters import tiles
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Head, Scene
 from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 REACH: Final = 1.5
 # Glasses sit on the bridge of the nose, before the eyes: this far below the pupils, in distances of
@@ -26,12 +24,10 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Filte
         if head.in_profile:
             return None
         place = _place(head)
-        size = wearables.choose_tile_px(place, REACH)
-        return wearables.load_tile(f"glasses-{kind}", REACH, size, color), place
+        size = tiles.choose_tile_px(place, REACH)
+        return tiles.load_tile(f"glasses-{kind}", REACH, size, color), place
 
-    return wearables.paste_on_heads(
-        picture, scene, str_of(parameters, "who"), worn, what=_WORDS[kind]
-    )
+    return tiles.paste_on_heads(picture, scene, str_of(parameters, "who"), worn, what=_WORDS[kind])
 
 
 def _place(head: Head) -> TilePlacement:

@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from smart_filter_shared.catalog.parameters import Parameters, float_of, str_of
 from smart_filter_shared.presets import Mood
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
-from smart_filter_workers.stages.composite.filters.base import FilterVerdict
-from smart_filter_workers.stages.composite.filters.scene import Scene
-from smart_filter_workers.stages.composite.models.base import Srgba8
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Scene
 
 _RGBA: Final = 4
 # Rows processed at a time: intermediate results stay in the processor's cache.

@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from smart_filter_shared.catalog.parameters import Parameters, str_of
-from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.filters import wearables
-from smart_filter_workers.stages.composite.filters.base import FilterVerdict
-from smart_filter_workers.stages.composite.filters.scene import Head, Scene
+from smart_filter_workers.results import Srgb8, Srgba8
+from smart_filter_workers.stages.composite.filters import tiles
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Head, Scene
 from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 REACH: Final = 2.6
 # Height of a hat's brim above the eyes, in distances of the eyes, on a head of usual height.
@@ -43,13 +41,11 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Filte
         auto = _AUTO_ORDER[(head.number + scene.seed) % len(_AUTO_ORDER)]
         color = auto if asked == "auto" else asked
         place = _place(head, kind, leaning=1 if (head.number + scene.seed) % 2 else -1)
-        size = wearables.choose_tile_px(place, REACH)
+        size = tiles.choose_tile_px(place, REACH)
         tint = color if kind in _TINTED else None
-        return wearables.load_tile(f"hat-{kind}", REACH, size, tint), place
+        return tiles.load_tile(f"hat-{kind}", REACH, size, tint), place
 
-    return wearables.paste_on_heads(
-        picture, scene, str_of(parameters, "who"), worn, what=_WORDS[kind]
-    )
+    return tiles.paste_on_heads(picture, scene, str_of(parameters, "who"), worn, what=_WORDS[kind])
 
 
 def _place(head: Head, kind: str, *, leaning: int) -> TilePlacement:

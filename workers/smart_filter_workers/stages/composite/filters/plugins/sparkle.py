@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from smart_filter_shared.catalog.parameters import Parameters, float_of
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Point
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Srgb8, Srgba8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
-from smart_filter_workers.stages.composite.filters import tiles, wearables
-from smart_filter_workers.stages.composite.filters.base import FilterVerdict
-from smart_filter_workers.stages.composite.filters.scene import Head, Scene
+from smart_filter_workers.stages.composite.filters import tiles
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Head, Scene
 from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 # Number of glints with an amount of 0 and of 1.
 _MIN_COUNT, _MAX_COUNT = 8, 46
@@ -44,7 +42,7 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Filte
     if len(sober) == faces > 1:
         return FilterVerdict(applied=False, reason="no face smiles")
     if sober:
-        who = f"{wearables.name_faces(sober, of=faces)} {'does' if len(sober) == 1 else 'do'}"
+        who = f"{tiles.name_faces(sober, of=faces)} {'does' if len(sober) == 1 else 'do'}"
         return FilterVerdict(applied=False, reason=f"{who} not smile")
     random = np.random.default_rng([scene.seed, 0x5BA4])
     count = round(_MIN_COUNT + float_of(parameters, "amount") * (_MAX_COUNT - _MIN_COUNT))
@@ -61,7 +59,7 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Filte
             continue
         length = scene.side * (_MIN_LENGTH + (_MAX_LENGTH - _MIN_LENGTH) * rank**2.8)
         drawn += _glint(picture, spot, length, tilt, round_=is_round < _ROUND_SHARE)
-    who = wearables.name_faces(scene.heads, of=faces)
+    who = tiles.name_faces(scene.heads, of=faces)
     return FilterVerdict(applied=drawn > 0, reason=f"{who} smile{'s' if faces == 1 else ''}")
 
 
@@ -77,7 +75,7 @@ def _glint(
     place = TilePlacement(spot, right, (-right[1], right[0]))
     light = _level(picture, spot) >= _LIGHT_FROM
     # A dim glint on a light ground would look like a stain.
-    tile = _tile(wearables.choose_tile_px(place, 1.0), light, round_ and not light)
+    tile = _tile(tiles.choose_tile_px(place, 1.0), light, round_ and not light)
     return tiles.paste(picture, tile, place)
 
 
@@ -112,7 +110,7 @@ def _level(picture: Srgb8 | Srgba8, point: Point) -> float:
     return float(pixel[:3].astype(float) @ LUMA_WEIGHTS) / 255
 
 
-@functools.lru_cache(maxsize=wearables.MAX_CACHED_TILES)
+@functools.lru_cache(maxsize=tiles.MAX_CACHED_TILES)
 def _tile(size: int, light: bool, round_: bool) -> Tile:  # noqa: FBT001 - keys of the cache
     """Return a glint: four rays and a glow, or a round dim light."""
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1

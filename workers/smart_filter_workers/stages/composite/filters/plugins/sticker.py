@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from smart_filter_shared.catalog.parameters import Parameters, str_of
-from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.filters import wearables
-from smart_filter_workers.stages.composite.filters.base import FilterVerdict
-from smart_filter_workers.stages.composite.filters.scene import Head, Scene
+from smart_filter_workers.results import Srgb8, Srgba8
+from smart_filter_workers.stages.composite.filters import tiles
+from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Head, Scene
 from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
-from smart_filter_workers.stages.composite.models.base import Srgba8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +47,10 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Filte
         if name == "moustache" and head.in_profile:
             return None
         place = _place_under_nose(head) if name == "moustache" else _place(head, kind)
-        size = wearables.choose_tile_px(place, kind.reach)
-        return wearables.load_tile(f"sticker-{name}", kind.reach, size), place
+        size = tiles.choose_tile_px(place, kind.reach)
+        return tiles.load_tile(f"sticker-{name}", kind.reach, size), place
 
-    return wearables.paste_on_heads(picture, scene, str_of(parameters, "who"), worn, what=kind.what)
+    return tiles.paste_on_heads(picture, scene, str_of(parameters, "who"), worn, what=kind.what)
 
 
 def _place(head: Head, kind: Kind) -> TilePlacement:

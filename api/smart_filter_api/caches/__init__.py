@@ -1,1 +1,0 @@
-"""Answers, recipes and reads that a process remembers."""

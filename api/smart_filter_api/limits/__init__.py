@@ -1,1 +1,0 @@
-"""Limits of one process on the work of all tenants and of each."""

@@ -1,1 +1,0 @@
-"""Loops that a process runs between requests."""

@@ -1,1 +1,0 @@
-"""Places far out of focus."""

@@ -1,1 +1,0 @@
-"""Studio backgrounds: paper, walls and the light on them."""

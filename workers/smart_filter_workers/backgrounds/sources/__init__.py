@@ -1,1 +1,0 @@
-"""Sources of backgrounds, one file each; stock/tenant_backgrounds.py selects them for a job."""

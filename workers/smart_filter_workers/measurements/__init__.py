@@ -1,1 +1,0 @@
-"""Measure faces and light on pixels, for printing and for the choice of the best shot."""

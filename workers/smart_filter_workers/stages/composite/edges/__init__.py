@@ -1,0 +1,1 @@
+"""Edges: bring the small matte to the photo's size, and recover the people's own colors."""

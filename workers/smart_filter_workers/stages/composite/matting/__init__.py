@@ -1,1 +1,0 @@
-"""Matting: bring the small matte to the photo's size, and recover the people's own colors."""

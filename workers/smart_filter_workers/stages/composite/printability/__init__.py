@@ -1,1 +1,0 @@
-"""Printability: how well the finished picture prints, as measurements and verdicts."""
