@@ -72,7 +72,7 @@ BUDGETS = {
     "benchmarks": Budget(75_900, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
     "docs, words": Budget(72_000, count_words, ("docs/*.md", ":!docs/problems")),
-    "changelog, words": Budget(1_760, count_words, ("CHANGELOG.md",)),
+    "changelog, words": Budget(1_780, count_words, ("CHANGELOG.md",)),
 }
 
 

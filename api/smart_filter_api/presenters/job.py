@@ -371,6 +371,8 @@ def _list_warnings(facts: Findings) -> list[str]:
         return []
     frame, warnings = composed.frame, _warn_of_no_person(facts, composed)
     framing = facts.row.recipe.framing
+    if framing.document is not None:
+        return warnings  # the report says it
     is_sized = framing.size != OutputSize()
     crop_less = ", or crop less" if framing.crop != Crop.NONE else ""
     if min(frame.width, frame.height) < SMALLEST_SIDE_PX:

@@ -137,8 +137,8 @@ def parse(
 
 def _with_document(fields: Fields) -> Fields:
     """Return the fields with those that follow from a document; what is given takes precedence."""
-    name = fields.get("document")
-    row = document_photos().get(name) if isinstance(name, str) else None
+    names = [name for name in as_list(fields.get("document", ())) if isinstance(name, str)]
+    row = document_photos().get(names[0].strip()) if names else None
     return fields if row is None else {**row.fields, **fields}
 
 

@@ -47,8 +47,9 @@ def test_document_is_on_the_page_with_its_figures_and_source(name: str) -> None:
     assert (f"[read {document.checked}]({document.source})" in row) == (document.source is not None)
 
 
-def test_what_follows_from_a_document_gives_way_to_what_is_asked() -> None:
-    plain = parse_fields(document="us")
+@pytest.mark.parametrize("name", ["us", ["us"]])
+def test_what_follows_from_a_document_gives_way_to_what_is_asked(name: str | list[str]) -> None:
+    plain = parse_fields(document=name)
     asked = parse_fields(document="us", background="keep", format="png")
 
     assert (str(plain.background), plain.format) == ("color:#ffffff", Format.JPG)
