@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any, cast, get_args, get_type_hints
 
 import click
@@ -81,6 +82,9 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _field_option(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the option of a field, with the field's own words as its help."""
     kind, text = _FIELDS[name]
+    kinds = [part for part in get_args(kind) if part is not NoneType]
+    if len(kinds) == 1:
+        kind = kinds[0]
     complete = _COMPLETERS.get(name) or completion_values.from_words(*map(str, get_args(kind)))
     return click.option(
         f"--{name.replace('_', '-')}",
