@@ -141,6 +141,18 @@ class Recipe(_FilterParameters, total=False):
         str | None,
         "Region that holds the people: left, top, right, bottom, in `px` or `%`; `0% 0% 100% 100%` by default",
     ]
+    document: Annotated[
+        str | None,
+        "Photo for a document, such as `us`, `uk`, `schengen` or `badge`: its size, place of the head, background, file size and checks; `none` by default",
+    ]
+    require: Annotated[
+        Literal["none", "pass"] | None,
+        "`pass`: fail unless every check of `document` passes; `none` by default",
+    ]
+    sheet: Annotated[
+        Literal["10x15", "4x6", "a4"] | None,
+        "Paper of the output `sheet`, the document's photo many times with cutting marks; `10x15` by default",
+    ]
     edge: Annotated[
         Literal["balanced", "fast", "best", "hard"] | None,
         "Effort spent on the edge of the people; `hard` leaves no partial transparency; `balanced` by default",

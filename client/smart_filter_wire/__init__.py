@@ -5,6 +5,6 @@ Python client parses answers into them. A docstring is the description of its ty
 
 words     the words that fields hold
 formats   numbers, times and ids as they are written
-findings, printability, takes, jobs, batches, corrections   jobs and their results
+findings, printability, document_report, takes, jobs, batches, corrections   jobs and results
 catalog, pictures, webhooks, tenants, uploads, problems     everything else
 """

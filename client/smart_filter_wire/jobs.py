@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from smart_filter_wire.document_report import DocumentReport
 from smart_filter_wire.findings import (
     AppliedFilter,
     AttachedThing,
@@ -223,6 +224,10 @@ class Job:
     rating: Rating | None
     rating_reason: str | None = field(metadata=described("`no_face`, `not_requested` or null"))
     printability: Printability | None
+    document_report: DocumentReport | None = field(
+        default=None,
+        metadata=described("The checks of the recipe's `document`; null without one"),
+    )
     background: ChosenBackground
     filters: tuple[AppliedFilter, ...]
     frame: Frame | None

@@ -46,6 +46,7 @@ OutputName = Annotated[
         "zip",
         "regions",
         "thumbnail",
+        "sheet",
         "faces",
         "rating",
         "printability",

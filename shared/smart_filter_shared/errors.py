@@ -308,6 +308,12 @@ class NoMask(UnusablePhoto):
     code = "no_mask"
 
 
+class DocumentRefused(UnusablePhoto):
+    """The recipe has `require=pass`, and a check of its document does not pass."""
+
+    code = "document_refused"
+
+
 class ParameterRefused(UnusablePhoto):
     """A parameter names something that the model does not have."""
 

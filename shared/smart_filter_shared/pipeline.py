@@ -76,7 +76,10 @@ PIPELINE: Final = (
         task=TaskName.COMPOSITE,
         result="composited",
         outputs=frozenset(
-            {"image", "thumbnail", "cutout", "matte", "persons", "zip", "regions", "printability"}
+            {
+                *("image", "thumbnail", "sheet", "cutout", "matte", "persons", "zip", "regions"),
+                "printability",
+            }
         ),
         gated_by_album=True,
     ),

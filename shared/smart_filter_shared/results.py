@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from smart_filter_shared.rating import Rating, SmileLevel, rate
 from smart_filter_shared.typed_json import read_as
 from smart_filter_wire import findings, jobs
+from smart_filter_wire.document_report import DocumentReport
 from smart_filter_wire.findings import (
     AppliedFilter,
     AttachedThing,
@@ -61,6 +62,23 @@ class Smile:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """How a head is held, by the points of its face; angles in degrees, 0 straight ahead.
+
+    chin, hairline: the middle of both.  yaw: above 0 to the person's right; pitch: above 0
+    downward; roll: above 0 clockwise on the picture.
+    mouth_open: from lip to lip, in distances of the outer corners of the eyes.
+    """
+
+    chin: Point
+    hairline: Point
+    yaw: float
+    pitch: float
+    roll: float
+    mouth_open: float
+
+
+@dataclass(frozen=True, slots=True)
 class FaceQuality:
     """How well one face is seen in the proxy; what is not measured is None.
 
@@ -69,6 +87,7 @@ class FaceQuality:
     grain: noise in levels of 255; features of a small face count as noise.
     brightest: the luma that a twentieth of the pixels reaches, 0..1.
     clipped: share of pixels with a clipped red, green or blue, 0..1.
+    head: None if the models find no points on the face.
     """
 
     turn: float = 0.0
@@ -76,6 +95,7 @@ class FaceQuality:
     grain: float | None = None
     brightest: float | None = None
     clipped: float | None = None
+    head: Head | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +245,7 @@ class CompositeFacts:
     background: None when nothing was composed.  frame: the position of the photo in all files.
     foreground: x, y, width, height around the people, in whole pixels; None without people.
     printability: how well the files print; None unless requested.
+    document_report: whether the picture suits the recipe's document; None without one.
     filters: the outcomes of the requested filters, in order.
     """
 
@@ -232,6 +253,7 @@ class CompositeFacts:
     frame: Frame | None = None
     foreground: tuple[int, int, int, int] | None = None
     printability: Printability | None = None
+    document_report: DocumentReport | None = None
     filters: tuple[AppliedFilter, ...] = ()
 
 

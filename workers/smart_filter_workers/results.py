@@ -169,6 +169,7 @@ class CompositeResult(CompositeFacts):
     zip: a zip of the people's colors, without alpha, and of the matte.
     regions: the map of the photo's regions (`photo_regions.encode_map`).
     thumbnail: the image, small.
+    sheet: the image many times on a paper.
     """
 
     image: EncodedFile | None = None
@@ -178,6 +179,7 @@ class CompositeResult(CompositeFacts):
     zip: EncodedFile | None = None
     regions: EncodedFile | None = None
     thumbnail: EncodedFile | None = None
+    sheet: EncodedFile | None = None
 
 
 # The result of each stage; `Stage.result` names the field of an `Inputs` that requests it.

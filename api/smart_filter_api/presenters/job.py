@@ -174,6 +174,7 @@ def render_job(
         rating=None if faces is None else render_rating(faces),
         rating_reason=_rating_reason(row.recipe, faces),
         printability=composed.printability,
+        document_report=composed.document_report,
         background=render_background(facts),
         filters=_filters(facts),
         frame=_frame(composed),
@@ -370,6 +371,8 @@ def _list_warnings(facts: Findings) -> list[str]:
         return []
     frame, warnings = composed.frame, _warn_of_no_person(facts, composed)
     framing = facts.row.recipe.framing
+    if framing.document is not None:
+        return warnings  # the report says it
     is_sized = framing.size != OutputSize()
     crop_less = ", or crop less" if framing.crop != Crop.NONE else ""
     if min(frame.width, frame.height) < SMALLEST_SIDE_PX:

@@ -10,10 +10,11 @@ from smart_filter_shared.recipe.background import (
     BackgroundKind,
 )
 from smart_filter_shared.recipe.declaration import PICTURE_OUTPUTS, Output
+from smart_filter_shared.recipe.document_photos import DocumentPhoto
 from smart_filter_shared.recipe.fields import from_json
 from smart_filter_shared.recipe.files import Effort, Files, Provenance
 from smart_filter_shared.recipe.filters import Filter
-from smart_filter_shared.recipe.framing import Crop, Framing, Length, OutputSize
+from smart_filter_shared.recipe.framing import Crop, Framing, Length, OutputSize, Require, Sheet
 from smart_filter_shared.recipe.logo import Logo, LogoPlace
 from smart_filter_shared.recipe.look import Look, Outline, Shadow, ShadowKind
 from smart_filter_shared.recipe.recipe import (

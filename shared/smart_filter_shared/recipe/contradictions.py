@@ -14,7 +14,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe.background import BackgroundKind
 from smart_filter_shared.recipe.declaration import Output, RecipeField
 from smart_filter_shared.recipe.files import Provenance
-from smart_filter_shared.recipe.framing import Crop, matches_aspect
+from smart_filter_shared.recipe.framing import Crop, OutputSize, Require, matches_aspect
 from smart_filter_shared.recipe.recipe import (
     Format,
     Mask,
@@ -121,6 +121,30 @@ def _pairs(
             not matches_aspect(framing.size, framing.aspect),
             f"{framing.size} does not have the requested aspect: leave one out",
             ("size", "aspect"),
+        ),
+        *(
+            (
+                framing.document is not None and given != default,
+                f"document sets the frame: leave {name} out, or document",
+                (name, "document"),
+            )
+            for name, given, default in (
+                ("crop", framing.crop, Crop.NONE),
+                ("aspect", framing.aspect, None),
+                ("size", framing.size, OutputSize()),
+                ("scale", framing.scale, None),
+                ("position", framing.position, None),
+            )
+        ),
+        (
+            framing.document is None and framing.require != Require.NONE,
+            "require is about a document: name one, or leave require out",
+            ("require", "document"),
+        ),
+        (
+            framing.document is None and Output.SHEET in recipe.outputs,
+            "a sheet has photos for a document: name one, or leave sheet out of outputs",
+            ("outputs", "document"),
         ),
         (
             has_provenance and recipe.format == Format.AVIF,

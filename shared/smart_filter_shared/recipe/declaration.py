@@ -63,6 +63,7 @@ class Output(StrEnum):
     ZIP = "zip"
     REGIONS = "regions"
     THUMBNAIL = "thumbnail"
+    SHEET = "sheet"
     FACES = "faces"
     RATING = "rating"
     PRINTABILITY = "printability"
@@ -70,7 +71,7 @@ class Output(StrEnum):
 
 
 # Outputs that show the people on their background.
-PICTURE_OUTPUTS: Final = frozenset({Output.IMAGE, Output.THUMBNAIL})
+PICTURE_OUTPUTS: Final = frozenset({Output.IMAGE, Output.THUMBNAIL, Output.SHEET})
 
 
 @dataclass(frozen=True, slots=True)

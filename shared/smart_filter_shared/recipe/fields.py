@@ -27,6 +27,7 @@ from smart_filter_shared.presets import PRESETS, BackgroundSource, Preset, Style
 from smart_filter_shared.recipe import background, filters
 from smart_filter_shared.recipe.background import Background, BackgroundKind
 from smart_filter_shared.recipe.contradictions import find_card, reject_contradictions
+from smart_filter_shared.recipe.document_photos import document_photos
 from smart_filter_shared.recipe.files import Provenance
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.recipe import (
@@ -100,7 +101,7 @@ def parse(
     Raises InvalidRecipe naming every wrong field, Contradiction naming every field that
     contradicts another, or NotAvailable when every error is a value that is not served now.
     """
-    reader = _Reader(fields)
+    reader = _Reader(_with_document(fields))
     models = {task: reader.model(task, offered.get(task, ()), faults) for task in CHOOSABLE_TASKS}
     asked_background = reader.background(presets, outbound, with_file=with_background_file)
     plain_fields = reader.plain_fields()
@@ -132,6 +133,13 @@ def parse(
         background_file=BACKGROUND_FILE if with_background_file else None,
     )
     return recipe
+
+
+def _with_document(fields: Fields) -> Fields:
+    """Return the fields with those that follow from a document; what is given takes precedence."""
+    names = [name for name in as_list(fields.get("document", ())) if isinstance(name, str)]
+    row = document_photos().get(names[0].strip()) if names else None
+    return fields if row is None else {**row.fields, **fields}
 
 
 def from_json(

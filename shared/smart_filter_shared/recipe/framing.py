@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from functools import partial
+from operator import attrgetter
 from typing import Final
 
 from pydantic import WithJsonSchema
 
 from smart_filter_shared.catalog.scalars import format_number, quote_value
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe.declaration import declare, spelling
+from smart_filter_shared.recipe.declaration import Output, declare, spelling
+from smart_filter_shared.recipe.document_photos import DocumentPhoto, find_document
 from smart_filter_shared.suggestions import did_you_mean
 
 # A subject this close to a border, as a share of that side, is cut off by it.
@@ -54,6 +56,21 @@ _PRINT_SIZES = " ".join(f"`{size}`" for size in PRINT_SIZES_CM)
 _CENTER = 0.5
 _ORIGINAL = "original"
 _WHOLE_PHOTO = "0% 0% 100% 100%"
+
+
+class Require(StrEnum):
+    """What the checks of a document must say for the job to succeed."""
+
+    NONE = "none"
+    PASS = "pass"  # noqa: S105 - no password
+
+
+class Sheet(StrEnum):
+    """The paper of a print sheet, at the document's resolution."""
+
+    CM_10X15 = "10x15"
+    IN_4X6 = "4x6"
+    A4 = "a4"
 
 
 class Crop(StrEnum):
@@ -300,10 +317,38 @@ class Framing:
         stages=(StageName.SEGMENTATION, StageName.COMPOSITE),
     )
 
+    document: DocumentPhoto | None = declare(
+        None,
+        """Photo for a document, such as `us`, `uk`, `schengen` or `badge`: its size, place of the
+        head, background, file size and checks
+
+        [All of them](../documents.md). Sets the frame; with `crop`, `margin`, `aspect`, `size`,
+        `scale` or `position`: `contradiction`
+        """,
+        spelling(find_document, attrgetter("name"), none="none"),
+    )
+    require: Require = declare(
+        Require.NONE,
+        """`pass`: fail unless every check of `document` passes
+
+        The error is `document_refused`, with the reasons
+        """,
+    )
+    sheet: Sheet = declare(
+        Sheet.CM_10X15,
+        "Paper of the output `sheet`, the document's photo many times with cutting marks",
+        outputs=frozenset({Output.SHEET}),
+    )
+
     @property
     def moves_people(self) -> bool:
         """Whether the people are placed elsewhere on their background."""
         return self.scale is not None or self.position is not None
+
+    @property
+    def exact_pixels(self) -> tuple[int, int] | None:
+        """Width and height of the image, if they are asked for."""
+        return self.size.exact if self.document is None else self.document.fit_pixels(0)
 
     @property
     def asks_for_people(self) -> bool:
@@ -312,6 +357,7 @@ class Framing:
             self.crop != Crop.NONE
             or self.moves_people
             or self.aspect is not None
+            or self.document is not None
             or self.size.exact is not None
             or self.size.paper is not None
         )

@@ -327,6 +327,7 @@ class Recipe:
             or Output.FACES in self.outputs
             or Output.RATING in self.outputs
             or Output.PRINTABILITY in self.outputs
+            or self.framing.document is not None
             or any(filter_.need == FilterNeed.SMILES for filter_ in self.filters)
         )
 

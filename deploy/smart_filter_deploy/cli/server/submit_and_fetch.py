@@ -21,7 +21,7 @@ from smart_filter_shared import documents
 _MAX_STROKES_BYTES = 10_000_000
 # Outputs that are separate files.
 SEPARATE_FILES: frozenset[OutputName] = frozenset(
-    {"cutout", "matte", "persons", "zip", "regions", "thumbnail", "debug"}
+    {"cutout", "matte", "persons", "zip", "regions", "thumbnail", "sheet", "debug"}
 )
 
 

@@ -1,7 +1,7 @@
 """Prints the findings and outputs of jobs, and describes when they will have ended."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.text import Text
 from smart_filter_client.models import Job
 from smart_filter_deploy.cli.terminal.console import facts_table, print_table
 from smart_filter_deploy.cli.terminal.outputs import Failure, Outcome
+from smart_filter_wire.document_report import CheckVerdict, DocumentReport
 from smart_filter_wire.findings import AppliedFilter, ChosenBackground, Eyes, Face, Rating
 from smart_filter_wire.jobs import Picture, QueuePosition, Stage
 from smart_filter_wire.printability import Printability
@@ -166,6 +167,7 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
         lines.append(("rating", _rating(job.rating, job.faces or ())))
     if job.printability is not None:
         lines.append(("print", _print(job.printability)))
+    lines += _document_rows(job.document_report)
     # Before it is chosen, and where no output shows it, it is only the requested one.
     if job.succeeded and _shows_background(job.background, job):
         lines.append(("background", _background(job.background)))
@@ -250,6 +252,17 @@ def _rating(rating: Rating, faces: Sequence[Face]) -> Text:
 def _print(printable: Printability) -> Text:
     reasons = dict.fromkeys((*printable.reasons, printable.size.text))
     return Text.assemble((printable.verdict, "bold"), f" – {' '.join(reasons)}")
+
+
+def _document_rows(report: DocumentReport | None) -> Iterator[tuple[str, Text | str]]:
+    if report is None:
+        return
+    yield "document", Text.assemble((report.verdict, "bold"), f" – {report.title}")
+    for check in report.checks:
+        if check.verdict != CheckVerdict.PASS:
+            measured = check.measured or "not seen"
+            name = check.name.replace("_", " ")
+            yield "", f"{check.verdict}: {name} {measured}, {check.limit} asked. {check.remedy}"
 
 
 def _shows_background(background: ChosenBackground, job: Job) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.catalog.model_card import WeightsFile
-from smart_filter_shared.results import Face, Point
+from smart_filter_shared.results import Face, Head, Point
 from smart_filter_workers.networks.coordinates import Box, Square, estimate_landmarks
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.results import Floats, Srgb8
@@ -29,6 +29,15 @@ FACE_MARGIN = 1.5
 # Outer and inner corner of each eye among the 468 points.
 RIGHT_EYE = (33, 133)
 LEFT_EYE = (263, 362)
+# The middle of the hairline and the chin; the face's right and left side, before the ears.
+HAIRLINE, CHIN = 10, 152
+FACE_SIDES = (234, 454)
+LIPS = (13, 14)
+# A square shows no face below this presence.
+NO_FACE_BELOW = 0.5
+# The line from hairline to chin of a face that looks straight ahead: the median of 88 portraits
+# that are turned aside by less than 12 degrees.
+REST_PITCH = 6.6
 
 # Points of the mesh: below and above the tip of the nose, corners of the mouth.
 NOSE_POINTS: Final = (1, 4)
@@ -44,10 +53,14 @@ class Mesh:
 
     points: (468, 2) float32, pixels of the picture; presence: the network's probability, 0..1, that
     the square shows a face.
+    yaw, pitch: turn of the head in degrees, by the depths of the points; yaw is above 0 to the
+    person's right, pitch above 0 downward.
     """
 
     points: Floats
     presence: float
+    yaw: float = 0.0
+    pitch: float = 0.0
 
 
 class FaceMesh:
@@ -67,10 +80,14 @@ class FaceMesh:
 
     def _within(self, picture: Srgb8, square: Square) -> Mesh:
         outputs = self._network(square.cut(picture, MESH_SIZE_PX)[np.newaxis])
-        points = outputs["conv2d_21"].reshape(MESH_POINTS, 3)[:, :2]
+        points = outputs["conv2d_21"].reshape(MESH_POINTS, 3)
+        across, _, aside = points[FACE_SIDES[1]] - points[FACE_SIDES[0]]
+        _, down, forward = points[CHIN] - points[HAIRLINE]
         return Mesh(
-            points=square.to_picture(points, MESH_SIZE_PX),
+            points=square.to_picture(points[:, :2], MESH_SIZE_PX),
             presence=_sigmoid(float(outputs["conv2d_31"].item())),
+            yaw=math.degrees(math.atan2(aside, across)),
+            pitch=math.degrees(math.atan2(forward, down)) - REST_PITCH,
         )
 
 
@@ -86,11 +103,40 @@ class FaceView:
         self.face = face
         self._mesh: Mesh | None = None
 
+    @property
+    def computed_mesh(self) -> Mesh | None:
+        """The points of the face if a model has asked for them."""
+        return self._mesh
+
     def mesh(self, network: FaceMesh) -> Mesh:
         """Return the points of the face, computed on the first call."""
         if self._mesh is None:
             self._mesh = network(self.picture, self.face)
         return self._mesh
+
+
+def measure_head(mesh: Mesh, per_px: tuple[float, float]) -> Head | None:
+    """Return how a head is held; None for a mesh that is of no face.
+
+    per_px: pixels of the photo for one of the mesh's picture, along x and y.
+    """
+    if mesh.presence < NO_FACE_BELOW:
+        return None
+
+    def place(index: int) -> Point:
+        x, y = mesh.points[index] * per_px
+        return round(float(x), 1), round(float(y), 1)
+
+    across = mesh.points[LEFT_EYE[0]] - mesh.points[RIGHT_EYE[0]]
+    lips = mesh.points[LIPS[1]] - mesh.points[LIPS[0]]
+    return Head(
+        chin=place(CHIN),
+        hairline=place(HAIRLINE),
+        yaw=round(mesh.yaw, 1),
+        pitch=round(mesh.pitch, 1),
+        roll=round(math.degrees(math.atan2(across[1], across[0])), 1),
+        mouth_open=round(float(np.hypot(*lips) / max(1e-6, np.hypot(*across))), 3),
+    )
 
 
 def square_around(points: Floats) -> Square:

@@ -104,6 +104,12 @@ class FramingSubject:
         """Return whether the picture must not cross the photo's left, top, right and bottom."""
         if not self.may_extend or self.subject is None:
             return (True,) * 4
+        return self.touches()
+
+    def touches(self) -> tuple[bool, bool, bool, bool]:
+        """Return whether the people reach the photo's left, top, right and bottom border."""
+        if self.subject is None:
+            return (False,) * 4
         near_x = TOUCHES_WITHIN * self.photo.width + 1
         near_y = TOUCHES_WITHIN * self.photo.height + 1
         return (
@@ -165,8 +171,8 @@ def _line(outline: Length, box: Box) -> float:
 
 def _shape(asked: Framing, lying_as: Box) -> float | None:
     """Return the requested width by height; paper is turned to match the picture."""
-    if asked.size.exact is not None:
-        return asked.size.exact[0] / asked.size.exact[1]
+    if asked.exact_pixels is not None:
+        return asked.exact_pixels[0] / asked.exact_pixels[1]
     if asked.aspect is not None:
         return asked.aspect[0] / asked.aspect[1]
     if asked.size.paper is not None:
@@ -361,8 +367,8 @@ def _shift(low: float, high: float, end: float, *, stops: tuple[bool, bool]) -> 
 
 def _pixels(asked: Framing, window: Box) -> tuple[int, int]:
     """Return width and height of the picture in pixels."""
-    if asked.size.exact is not None:
-        return asked.size.exact
+    if asked.exact_pixels is not None:
+        return asked.exact_pixels
     if asked.size.paper is not None:
         shorter, longer = asked.size.paper
         return (longer, shorter) if window.width > window.height else (shorter, longer)

@@ -9,6 +9,7 @@ import numpy as np
 
 from smart_filter_shared.recipe import (
     BackgroundKind,
+    DocumentPhoto,
     Edge,
     Effort,
     Format,
@@ -35,6 +36,7 @@ from smart_filter_workers.results import (
 )
 from smart_filter_workers.stages.composite import background
 from smart_filter_workers.stages.composite.cleanup import harden_matte
+from smart_filter_workers.stages.composite.document import print_sheet
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 # Names of the files as in remove.bg's archives.
@@ -82,6 +84,10 @@ def add_picture_files(
     if Output.IMAGE in recipe.outputs:
         image = _picture(pixels, recipe, origin, changes)
         made = replace(made, image=replace(image, blurhash=previews.compute_blurhash(pixels)))
+    document = recipe.framing.document
+    if Output.SHEET in recipe.outputs and document is not None:
+        sheet = print_sheet.draw(pixels[..., :3], document, recipe.framing.sheet)
+        made = replace(made, sheet=images.encode(sheet, _printed(document, pixels.shape[0])))
     if Output.THUMBNAIL in recipe.outputs:
         made = replace(made, thumbnail=previews.encode_thumbnail(pixels))
     return made
@@ -162,12 +168,16 @@ def _picture(
     edits = tuple(_list_edits(origin, changes))
     if format_ == Format.AUTO or (transparent and format_ == Format.JPG):
         format_ = Format.PNG if transparent else Format.JPG
+    document = recipe.framing.document
+    dots_per_inch = DOTS_PER_INCH if recipe.framing.size.paper else None
     manner = EncodingOptions(
         str(format_),
         quality=recipe.quality,
         small=recipe.files.effort == Effort.SMALL,
         exif=origin.exif if recipe.files.keep_metadata else b"",
-        dots_per_inch=DOTS_PER_INCH if recipe.framing.size.paper else None,
+        dots_per_inch=dots_per_inch
+        if document is None
+        else document.dots_per_inch(pixels.shape[0]),
         xmp=encoding.make_packet(encoding.COMPOSITE)
         if marks and COMPOSING_EDITS & set(edits)
         else b"",
@@ -177,7 +187,16 @@ def _picture(
         return replace(file, edits=edits, swaps=origin.swaps)
     if recipe.files.max_bytes is None:
         return images.encode(pixels, manner)
-    return images.encode_to_fit(pixels, manner, most_bytes=recipe.files.max_bytes)
+    file = images.encode_to_fit(pixels, manner, most_bytes=recipe.files.max_bytes)
+    if document is not None and document.bytes and len(file.content) < document.bytes[0]:
+        finest = replace(manner, quality=100)
+        return images.encode_to_fit(pixels, finest, most_bytes=recipe.files.max_bytes)
+    return file
+
+
+def _printed(document: DocumentPhoto, height_px: int) -> EncodingOptions:
+    """Return how a sheet of a document's photos of this height is encoded."""
+    return EncodingOptions("jpg", quality=95, dots_per_inch=document.dots_per_inch(height_px))
 
 
 def _matte(coverage: Matte8, recipe: Recipe) -> EncodedFile:

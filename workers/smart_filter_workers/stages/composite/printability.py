@@ -226,11 +226,11 @@ def _head_room(
     """Return the distance of the topmost head from the upper edge, as a share of the height."""
     if not seen:
         return None
-    top = min(_head_top(visible.face, matte, photo_width) for visible in seen)
+    top = min(find_head_top(visible.face, matte, photo_width) for visible in seen)
     return min(1.0, max(0.0, frame.place((0, top))[1] / frame.height))
 
 
-def _head_top(face: Face, matte: Matte8 | None, photo_width: int) -> float:
+def find_head_top(face: Face, matte: Matte8 | None, photo_width: int) -> float:
     """Return the row of the photo where a head begins: the top of the matte above its face."""
     x, y, width, height = face.box
     if matte is None:

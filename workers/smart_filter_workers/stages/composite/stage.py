@@ -60,6 +60,11 @@ from smart_filter_workers.stages.composite import (
 from smart_filter_workers.stages.composite.background import PeoplePhoto
 from smart_filter_workers.stages.composite.choose_background import People
 from smart_filter_workers.stages.composite.cleanup import clean_matte, grow_matte, harden_matte
+from smart_filter_workers.stages.composite.document.checks import (
+    Portrait,
+    Taken,
+    find_portrait,
+)
 from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
@@ -115,11 +120,7 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
             proxy_srgb = inputs.prepared.proxy_srgb
             regions = photo_regions.encode_map(proxy_srgb, inputs.segmented.matte)
     inputs = _turn_upright(inputs)
-    if inputs.segmented is not None:
-        inputs = replace(inputs, segmented=_correct_matte(inputs, inputs.segmented))
     photo, segmented, exact = inputs.photo, inputs.segmented, _exact_matte(inputs)
-    if segmented is not None and exact is not None and not exact.any():
-        raise NoMask("the mask is empty: it keeps nothing of the photo")
     people, chosen = read_people(inputs), None
     if PICTURE_OUTPUTS & asked:
         chosen = choose_background.resolve(
@@ -130,7 +131,9 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
     wants = CUTOUT_OUTPUTS & asked or recipe.framing.asks_for_people
     if segmented is not None and (wants or not keeps):
         whole = _cut(compositor, inputs, segmented, exact)
-    frame = _frame(recipe, photo.srgb, faces, whole, chosen)
+    subject = _framing_subject(recipe, photo.srgb, faces, whole, chosen)
+    portrait = _find_portrait(inputs)
+    frame = _compute_frame(recipe, subject, portrait)
     if whole is not None:
         cut = framing.frame_cut_out(whole, frame, hard=recipe.edge == Edge.HARD)
     made = CompositeResult(
@@ -143,7 +146,13 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
     height, width = photo.srgb.shape[:2]
     origin = Origin(photo.exif, (width, height), frame, _list_swaps(inputs.take))
     if chosen is not None:
-        made = _add_picture(made, compositor, cut, chosen, inputs, faces=faces, origin=origin)
+        made, picture = _add_picture(
+            made, compositor, cut, chosen, inputs, faces=faces, origin=origin
+        )
+        if portrait is not None:
+            taken = Taken(photo.srgb, subject, frame, picture, made.image)
+            report = portrait.check(taken, matte=None if cut is None else cut.matte)
+            made = replace(made, document_report=report)
     if cut is not None and whole is not None:
         made = outputs.add_cut_out_files(
             made, compositor, cut, whole, owners=owners, recipe=recipe, origin=origin
@@ -160,8 +169,8 @@ def _add_picture(
     *,
     faces: Sequence[Face],
     origin: Origin,
-) -> CompositeResult:
-    """Return the result with the files of the people on their background."""
+) -> tuple[CompositeResult, Srgb8 | Srgba8]:
+    """Return the result with the files of the people on their background, and the picture."""
     recipe, frame, curve = inputs.recipe, origin.frame, None
     if chosen.kind == BackgroundKind.KEEP and recipe.background.kind == BackgroundKind.AUTO:
         curve = background.find_curve(inputs.prepared.proxy_srgb)
@@ -179,7 +188,7 @@ def _add_picture(
         has_logo=inputs.logo is not None,
     )
     made = replace(made, background=chosen, filters=filters)
-    return outputs.add_picture_files(made, picture, recipe, origin, changes)
+    return outputs.add_picture_files(made, picture, recipe, origin, changes), picture
 
 
 def _list_swaps(take: TakeReport | None) -> tuple[tuple[int, int], ...]:
@@ -224,6 +233,26 @@ def _draw_on(
     return picture, filters
 
 
+def _find_portrait(inputs: Inputs) -> Portrait | None:
+    """Return the person of a document's photo; None without a document."""
+    document = inputs.recipe.framing.document
+    if document is None or inputs.faces is None or inputs.smiles is None:
+        return None
+    return find_portrait(
+        document,
+        inputs.faces.faces,
+        inputs.smiles,
+        matte=None if inputs.segmented is None else inputs.segmented.matte,
+        photo_width=inputs.photo.srgb.shape[1],
+        require=inputs.recipe.framing.require,
+    )
+
+
+def _compute_frame(recipe: Recipe, subject: FramingSubject, portrait: Portrait | None) -> Frame:
+    frame = None if portrait is None else portrait.frame()
+    return framing.compute_frame(recipe.framing, subject) if frame is None else frame
+
+
 def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
     """Return how well the picture prints; None unless requested."""
     asked = Output.PRINTABILITY in inputs.recipe.outputs
@@ -243,7 +272,10 @@ def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
 
 
 def _turn_upright(inputs: Inputs) -> Inputs:
-    """Return the inputs with the photo turned upright, as `prepare` decided."""
+    """Return the inputs with the photo turned upright, as `prepare` decided, and the final matte.
+
+    Raises NoMask when a mask was sent that keeps nothing.
+    """
     photo, turns = inputs.photo, inputs.prepared.quarter_turns
     srgb = images.rotate_quarter_turns(photo.srgb, turns)
     alpha = None if photo.alpha is None else images.rotate_quarter_turns(photo.alpha, turns)
@@ -251,7 +283,13 @@ def _turn_upright(inputs: Inputs) -> Inputs:
         apply_corrections.turn_drawing(drawing, photo.srgb, turns) if drawing.as_sent else drawing
         for drawing in inputs.drawn
     )
-    return replace(inputs, photo=replace(photo, srgb=srgb, alpha=alpha), drawn=drawn)
+    upright = replace(inputs, photo=replace(photo, srgb=srgb, alpha=alpha), drawn=drawn)
+    if inputs.segmented is None:
+        return upright
+    exact = _exact_matte(upright)
+    if exact is not None and not exact.any():
+        raise NoMask("the mask is empty: it keeps nothing of the photo")
+    return replace(upright, segmented=_correct_matte(upright, inputs.segmented))
 
 
 def _correct_matte(inputs: Inputs, segmented: Segmentation) -> Segmentation:
@@ -323,26 +361,25 @@ def _crop_to_region(cut: CutOut, roi: tuple[Length, Length, Length, Length] | No
     return replace(cut, matte=matte)
 
 
-def _frame(
+def _framing_subject(
     recipe: Recipe,
     photo_srgb: Srgb8,
     faces: Sequence[Face],
     cut: CutOut | None,
     chosen: ChosenBackground | None,
-) -> Frame:
-    """Return the placement of the photo on the picture's canvas."""
+) -> FramingSubject:
+    """Return the facts of the photo that framing uses."""
     height, width = photo_srgb.shape[:2]
     box = None if cut is None else _foreground(cut)
     line = recipe.look.outline
     shows_photo = chosen is not None and chosen.kind in {BackgroundKind.KEEP, BackgroundKind.BLUR}
-    subject = FramingSubject(
+    return FramingSubject(
         photo=Box(0, 0, width, height),
         subject=None if box is None else Box(box[0], box[1], box[0] + box[2], box[1] + box[3]),
         faces=faces,
         may_extend=not shows_photo,
         outline=None if line is None else line.width,
     )
-    return framing.compute_frame(recipe.framing, subject)
 
 
 def _foreground(cut: CutOut) -> tuple[int, int, int, int] | None:

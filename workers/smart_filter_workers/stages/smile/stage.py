@@ -6,8 +6,8 @@ from typing import Final, TypedDict
 
 from smart_filter_shared.results import FaceQuality, Faces, Smiles
 from smart_filter_workers.measurements import measure_face, measure_turn
-from smart_filter_workers.networks.coordinates import to_proxy
-from smart_filter_workers.networks.faces.face_mesh import FaceView
+from smart_filter_workers.networks.coordinates import photo_per_proxy, to_proxy
+from smart_filter_workers.networks.faces.face_mesh import FaceView, measure_head
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater
 
@@ -40,23 +40,27 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[Smiles]:
         for face in inputs.faces.faces
     ]
     smiles, eyes = iter(models["smile"](views)), iter(models["eyes"](views))
-    qualities = iter([_measure_quality(view) for view in views])
+    views_left = iter(views)
     return [
         Smiles(
             smiles=tuple(next(smiles) for _ in inputs.faces.faces),
             eyes=tuple(next(eyes) for _ in inputs.faces.faces),
-            qualities=tuple(next(qualities) for _ in inputs.faces.faces),
+            qualities=tuple(
+                _measure_quality(next(views_left), photo_per_proxy(inputs.prepared))
+                for _ in inputs.faces.faces
+            ),
         )
         for inputs in batch
     ]
 
 
-def _measure_quality(view: FaceView) -> FaceQuality:
-    """Return how well a face of the proxy is seen."""
+def _measure_quality(view: FaceView, per_px: tuple[float, float]) -> FaceQuality:
+    """Return how well a face of the proxy is seen.  per_px: pixels of the photo, along x and y."""
     turn = round(min(measure_turn(view.face), _MOST_TURN), _DIGITS)
+    head = None if view.computed_mesh is None else measure_head(view.computed_mesh, per_px)
     measured = measure_face(view.picture, view.picture, view.face)
     if measured is None:
-        return FaceQuality(turn=turn)
+        return FaceQuality(turn=turn, head=head)
     levels = measured.levels
     return FaceQuality(
         turn=turn,
@@ -64,4 +68,5 @@ def _measure_quality(view: FaceView) -> FaceQuality:
         grain=round(measured.grain, _DIGITS),
         brightest=round(levels.brightest, _DIGITS),
         clipped=round(levels.clipped, _DIGITS),
+        head=head,
     )

@@ -54,7 +54,15 @@ function tagsOf(job) {
   if (job.people > 1) tags.push({ words: counted(job.people, "person", "people") });
   if (job.faces?.length) tags.push({ words: smilesOf(job.faces) });
   if (job.faces?.length === 0 && job.people !== 0) tags.push({ words: "No face found" });
-  if (job.warnings.length > 0) {
+  if (job.document_report) {
+    const { title, verdict, checks } = job.document_report;
+    const faults = checks.filter((check) => ["fail", "unsure"].includes(check.verdict));
+    tags.push({
+      words: `${title}: ${verdict}`,
+      tone: verdict === "pass" ? "good" : "fair",
+      why: faults.map(({ remedy }) => remedy).join(" "),
+    });
+  } else if (job.warnings.length > 0) {
     // A small picture prints poorly too: one tag says it.
     tags.push({ words: job.people === 0 ? "Check the picture" : "Check the size", tone: "fair", why: job.warnings.join(" ") });
   } else if (job.printability) {

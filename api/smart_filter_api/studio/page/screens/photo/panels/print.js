@@ -11,6 +11,9 @@ import { pictured } from "../viewer/shown.js";
 export const print = { id: "print", title: "Print", icon: "print", Panel };
 
 const VERDICTS = { good: "Prints well", fair: "Prints, with limits", poor: "Prints poorly" };
+// The tone of each verdict of a document's check, and their order, the worst first.
+const TONES = { fail: "poor", unsure: "fair", ask: "fair", pass: "good" };
+const ORDER = Object.keys(TONES);
 const WORDS = { good: "Good", fair: "Fair", poor: "Poor" };
 
 function Panel({ photo }) {
@@ -18,6 +21,7 @@ function Panel({ photo }) {
   const printability = job.printability;
   if (printability === null) return html`<${Unknown} job=${job} />`;
   return html`<div class="stack prints">
+    ${job.document_report && html`<${Document} report=${job.document_report} />`}
     <h2 class=${`verdict ${printability.verdict}`}><${Icon} name=${printability.verdict === "good" ? "check" : "alert"} />
       ${VERDICTS[printability.verdict]}</h2>
     ${job.needs_review && html`<${Review} job=${job} />`}
@@ -33,6 +37,21 @@ function Panel({ photo }) {
       </li>`)}
     </ul>
   </div>`;
+}
+
+/** What was checked for the recipe's document, the faults first. */
+function Document({ report }) {
+  const checks = report.checks.toSorted((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict));
+  return html`<h2 class=${`verdict ${TONES[report.verdict]}`}>
+      <${Icon} name=${report.verdict === "pass" ? "check" : "alert"} /> ${report.title}: ${report.verdict}</h2>
+    <ul class="verdicts">
+      ${checks.map((check) => html`<li key=${check.name} class=${TONES[check.verdict]}>
+        <div class="row spread"><h3>${check.name.replaceAll("_", " ")}</h3>
+          <span class=${`tag ${TONES[check.verdict]}`}>${check.verdict}</span></div>
+        <p>${check.measured ?? "Not seen"}; asked: ${check.limit}.</p>
+        ${check.remedy && html`<p class="small soft figures">${check.remedy}</p>`}
+      </li>`)}
+    </ul>`;
 }
 
 /** Warning that the models disagree on the cutout. */

@@ -1,0 +1,132 @@
+"""Photos for passports, visas and badges: what each document asks for, as rows of data.
+
+`documents.toml` has ours; an operator adds rows, in the same form, in the file that
+SMART_FILTER_DOCUMENTS names.
+"""
+
+import datetime as dt
+import functools
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from coloraide import Color
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+
+from smart_filter_shared.catalog.scalars import quote_value
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.suggestions import did_you_mean
+
+OWN_ROWS: Final = "SMART_FILTER_DOCUMENTS"
+MM_PER_INCH: Final = 25.4
+_MAX_PX: Final = 4000
+
+
+def _check_order(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError("the least is more than the most")
+    return pair
+
+
+def _check_opaque(color: str) -> str:
+    if Color(color).alpha() < 1:
+        raise ValueError("the color is not opaque")
+    return color
+
+
+_Side = Annotated[float, Field(gt=0, le=500)]
+_Span = Annotated[tuple[_Side, _Side], AfterValidator(_check_order)]
+_Pixels = Annotated[int, Field(ge=100, le=_MAX_PX)]
+_Color = Annotated[str, AfterValidator(_check_opaque)]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPhoto:
+    """What one document asks of its photo; lengths in millimeters of the print.
+
+    size: width and height.  heights: the least and the most pixels of the file's height.
+    head: the least and the most from the chin to the top of the head.  hair: whether the hair
+    counts as head.
+    eyes: the least and the most from the lower border to the line of the eyes, None if not asked.
+    above: the same from the upper border to the top of the head.
+    backgrounds: CSS colors; the first is drawn.
+    bytes: the least and the most of the file; None for no limit.
+    neutral: whether the mouth must be closed and not smile.
+    source, checked: the page that states the figures, and the day on which it did; None for
+    proportions that no authority asks for.
+    """
+
+    title: str
+    size: tuple[_Side, _Side]
+    heights: Annotated[tuple[_Pixels, _Pixels], AfterValidator(_check_order)]
+    head: _Span
+    backgrounds: Annotated[tuple[_Color, ...], Field(min_length=1)]
+    hair: bool = False
+    eyes: _Span | None = None
+    above: _Span | None = None
+    bytes: Annotated[tuple[int, int], AfterValidator(_check_order)] | None = None
+    neutral: bool = True
+    source: str | None = None
+    checked: dt.date | None = None
+    name: str = ""
+
+    def fit_pixels(self, px_per_mm: float) -> tuple[int, int]:
+        """Return width and height of the file that is nearest to a resolution."""
+        least, most = self.heights
+        height = round(min(most, max(least, px_per_mm * self.size[1])))
+        return round(height * self.size[0] / self.size[1]), height
+
+    def dots_per_inch(self, height_px: int) -> int:
+        """Return the resolution at which a file of this height prints in its size."""
+        return round(height_px / self.size[1] * MM_PER_INCH)
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The recipe's fields that follow from the document where a request gives none."""
+        follows = {
+            "background": f"color:{self.backgrounds[0]}",
+            "persons": "largest",
+            "subject": "people",
+            "format": "jpg",
+        }
+        return follows if self.bytes is None else {**follows, "max_bytes": self.bytes[1]}
+
+
+@functools.cache
+def document_photos() -> Mapping[str, DocumentPhoto]:
+    """Return the rows by name: ours, and the operator's, who may replace ours.
+
+    Raises SetupFailed when the operator's file has another form.
+    """
+    ours = resources.files("smart_filter_shared.recipe") / "documents.toml"
+    rows = _read_rows(ours.read_text("utf-8"))
+    file = os.environ.get(OWN_ROWS)
+    if not file:
+        return rows
+    try:
+        return {**rows, **_read_rows(Path(file).read_text("utf-8"))}
+    except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
+        raise SetupFailed(f"{OWN_ROWS}: {file} cannot be read ({error})") from error
+    except ValidationError as invalid:
+        fault = invalid.errors(include_url=False)[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise SetupFailed(f"{OWN_ROWS}: {file}: {where}: {fault['msg']}") from invalid
+
+
+def find_document(name: str) -> DocumentPhoto:
+    """Return the row of a name.  Raises ValueError, which lists the names, for another."""
+    rows = document_photos()
+    if name not in rows:
+        raise ValueError(
+            f"{quote_value(name)} is not one of {', '.join(rows)}{did_you_mean(name, rows)}"
+        )
+    return rows[name]
+
+
+def _read_rows(text: str) -> dict[str, DocumentPhoto]:
+    rows = {name: {**row, "name": name} for name, row in tomllib.loads(text).items()}
+    return TypeAdapter(dict[str, DocumentPhoto]).validate_python(rows)

@@ -1,0 +1,105 @@
+"""Documents are rows of data: ours, the operator's, and the table of the page."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from smart_filter_shared.errors import Contradiction, InvalidRecipe, SetupFailed
+from smart_filter_shared.recipe import Format
+from smart_filter_shared.recipe.document_photos import OWN_ROWS, document_photos
+from smart_filter_tests.recipes import error_fields, parse_fields
+
+PAGE = (Path(__file__).parents[4] / "docs/documents.md").read_text("utf-8")
+CLUB = """[club]
+title = "Membership card"
+size = [25, 30]
+heights = [400, 800]
+head = [16, 20]
+backgrounds = ["#ffffff"]
+"""
+
+
+@pytest.fixture
+def own_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The operator's file, still empty."""
+    file = tmp_path / "documents.toml"
+    monkeypatch.setenv(OWN_ROWS, str(file))
+    document_photos.cache_clear()
+    yield file
+    document_photos.cache_clear()
+
+
+@pytest.mark.parametrize("name", document_photos())
+def test_document_is_on_the_page_with_its_figures_and_source(name: str) -> None:
+    document = document_photos()[name]
+    row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{name}` |"))
+
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+
+    assert cells[1] == document.title
+    assert cells[2] == " × ".join(f"{side:g}" for side in document.size)
+    assert cells[3].split(" ")[0] == "–".join(f"{length:g}" for length in document.head)
+    assert cells[3].endswith("with hair") == document.hair
+    for cell, span in ((cells[4], document.eyes), (cells[5], document.above)):
+        assert cell == ("–" if span is None else f"{span[0]:g}–{span[1]:g}")
+    assert cells[6] == " ".join(f"`{color}`" for color in document.backgrounds)
+    assert (f"[read {document.checked}]({document.source})" in row) == (document.source is not None)
+
+
+@pytest.mark.parametrize("name", ["us", ["us"]])
+def test_what_follows_from_a_document_gives_way_to_what_is_asked(name: str | list[str]) -> None:
+    plain = parse_fields(document=name)
+    asked = parse_fields(document="us", background="keep", format="png")
+
+    assert (str(plain.background), plain.format) == ("color:#ffffff", Format.JPG)
+    assert plain.files.max_bytes == 240_000
+    assert (str(asked.background), asked.format) == ("keep", Format.PNG)
+    assert plain.rates_people
+
+
+@pytest.mark.parametrize(
+    ("fields", "at_fault"),
+    [
+        ({"document": "us", "size": "600x600"}, ["/size", "/document"]),
+        ({"document": "us", "crop": "faces"}, ["/crop", "/document"]),
+        ({"require": "pass"}, ["/require", "/document"]),
+        ({"outputs": "sheet"}, ["/outputs", "/document"]),
+    ],
+)
+def test_document_sets_the_frame_alone(fields: dict[str, str], at_fault: list[str]) -> None:
+    with pytest.raises(Contradiction) as refused:
+        parse_fields(**fields)
+
+    assert error_fields(refused.value) == at_fault
+
+
+def test_unknown_document_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InvalidRecipe, match="did you mean schengen"):
+        parse_fields(document="shengen")
+
+
+def test_operator_adds_a_row(own_rows: Path) -> None:
+    own_rows.write_text(CLUB)
+
+    document = parse_fields(document="club").framing.document
+
+    assert document is not None
+    assert document.fit_pixels(10.0) == (333, 400)
+    assert "us" in document_photos()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (CLUB.replace("[16, 20]", "[20, 16]"), "the least is more than the most"),
+        (CLUB.replace("#ffffff", "#ffffff80"), "the color is not opaque"),
+        (CLUB.replace("[400, 800]", "[400, 90000]"), "less than or equal to 4000"),
+        ("[club", "cannot be read"),
+    ],
+)
+def test_faulty_row_is_named(own_rows: Path, text: str, says: str) -> None:
+    own_rows.write_text(text)
+
+    with pytest.raises(SetupFailed, match=says):
+        document_photos()

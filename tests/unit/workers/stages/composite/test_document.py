@@ -1,0 +1,198 @@
+"""Photos for documents: the place of the head, the checks, the sheet."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smart_filter_shared.errors import DocumentRefused
+from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.recipe import DocumentPhoto, Require, Sheet
+from smart_filter_shared.recipe.document_photos import document_photos
+from smart_filter_shared.results import FaceQuality, Faces, Head, Smile, Smiles
+from smart_filter_tests.composite_jobs import a_job, composite
+from smart_filter_tests.drawn_portrait import a_face, a_portrait
+from smart_filter_tests.recipes import parse_fields
+from smart_filter_wire.document_report import CheckVerdict
+from smart_filter_wire.findings import Eyes
+from smart_filter_workers.results import CompositeResult, PreparedPhoto, Segmentation
+from smart_filter_workers.stages.composite.document import head_frame, print_sheet
+from smart_filter_workers.stages.composite.document.checks import measure_blocks
+from smart_filter_workers.stages.composite.document.head_frame import HeadSpan
+
+ROWS = document_photos()
+# A head of 230 pixels with little hair.
+SPAN = HeadSpan(hair=95, skull=100, eyes=215, chin=330, middle=400)
+HEAD = Head((0, 0), (0, 0), yaw=0, pitch=0, roll=0, mouth_open=0)
+OPEN = Eyes(left_open=True, right_open=True)
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("hair", [95, 75, 40])
+def test_head_is_where_the_document_wants_it(name: str, hair: float) -> None:
+    document, span = ROWS[name], replace(SPAN, hair=hair)
+
+    frame = head_frame.compute_frame(document, span)
+
+    per_mm = frame.height / document.size[1]
+    top, eyes, chin = (
+        frame.place((0, row))[1] / per_mm for row in (span.top(document), span.eyes, span.chin)
+    )
+    assert document.head[0] <= round(chin - top, 3) <= document.head[1]
+    for place, allowed in ((document.size[1] - eyes, document.eyes), (top, document.above)):
+        assert allowed is None or allowed[0] <= round(place, 3) <= allowed[1]
+    assert frame.place((span.middle, 0))[0] == pytest.approx(frame.width / 2)
+    assert document.heights[0] <= frame.height <= document.heights[1]
+
+
+def test_hair_is_kept_inside_as_far_as_is_allowed() -> None:
+    high = replace(SPAN, hair=55)
+
+    frames = [head_frame.compute_frame(ROWS["uk"], span) for span in (SPAN, high)]
+
+    assert all(frame.place((0, 55))[1] >= 0 for frame in frames[1:])
+    assert frames[1].top > frames[0].top
+
+
+def portrait(
+    document: str = "schengen",
+    *,
+    head: Head | None = HEAD,
+    eyes: Eyes = OPEN,
+    level: SmileLevel = SmileLevel.NONE,
+    light: float = 1.0,
+    **recipe: str,
+) -> CompositeResult:
+    """Composite a drawn portrait.  light: of the right half of the face, as a share of the left."""
+    face = a_face(x=420, y=260, width=260)
+    srgb, matte = a_portrait(face)
+    srgb = np.array(srgb)
+    x, y, width, height = map(int, face.box)
+    lit = srgb[y : y + height, x + width // 2 : x + width]
+    lit[:] = (lit * light).astype(np.uint8)
+    if head is not None:
+        head = replace(head, chin=(550.0, y + 1.0 * height), hairline=(550.0, y + 0.1 * height))
+    inputs = a_job("color:#e6e6e6")
+    size = {"width": srgb.shape[1], "height": srgb.shape[0]}
+    asked = parse_fields(document=document, **{"outputs": "image", **recipe})
+    return composite(
+        replace(
+            inputs,
+            photo=replace(inputs.photo, srgb=srgb),
+            prepared=PreparedPhoto(**size, format="jpg", proxy_srgb=srgb),
+            segmented=Segmentation(matte=matte, coverage=float((matte > 127).mean())),
+            faces=Faces((face,)),
+            smiles=Smiles((Smile(level, 0.0),), (eyes,), (FaceQuality(head=head),)),
+            recipe=asked,
+        )
+    )
+
+
+def verdicts(made: CompositeResult) -> Mapping[str, CheckVerdict]:
+    assert made.document_report is not None
+    return {check.name: check.verdict for check in made.document_report.checks}
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "verdict"),
+    [
+        ({"head": replace(HEAD, roll=-7.0)}, "roll", CheckVerdict.UNSURE),
+        ({"head": replace(HEAD, roll=20.0)}, "roll", CheckVerdict.FAIL),
+        ({"head": replace(HEAD, yaw=25.0)}, "yaw", CheckVerdict.FAIL),
+        ({"head": replace(HEAD, pitch=-25.0)}, "pitch", CheckVerdict.FAIL),
+        ({"head": replace(HEAD, mouth_open=0.2)}, "mouth", CheckVerdict.FAIL),
+        ({"head": None}, "head_height", CheckVerdict.UNSURE),
+        ({"eyes": Eyes(left_open=True, right_open=None)}, "eyes", CheckVerdict.UNSURE),
+        ({"eyes": Eyes(left_open=False, right_open=True)}, "eyes", CheckVerdict.FAIL),
+        ({"level": SmileLevel.MILD}, "mouth", CheckVerdict.UNSURE),
+        ({"level": SmileLevel.HUGE}, "mouth", CheckVerdict.FAIL),
+        ({"light": 0.5}, "even_light", CheckVerdict.FAIL),
+        ({"background": "color:#3060c0"}, "background", CheckVerdict.FAIL),
+    ],
+)
+def test_fault_is_found_by_its_check(
+    fault: dict[str, object], check: str, verdict: CheckVerdict
+) -> None:
+    plain = verdicts(portrait())
+    made = portrait(**fault)  # type: ignore[arg-type]  # each is an argument of `portrait`
+
+    assert plain[check] == CheckVerdict.PASS
+    assert verdicts(made)[check] == verdict
+    assert made.document_report is not None
+    found = next(each for each in made.document_report.checks if each.name == check)
+    assert found.remedy
+
+
+def test_smile_is_allowed_on_a_badge() -> None:
+    assert "mouth" not in verdicts(portrait("badge", level=SmileLevel.HUGE))
+
+
+def test_headwear_is_asked() -> None:
+    checks = verdicts(portrait())
+
+    assert checks["headwear"] == CheckVerdict.ASK
+
+
+def test_required_pass_fails_with_every_reason() -> None:
+    closed = Eyes(left_open=False, right_open=False)
+
+    with pytest.raises(DocumentRefused, match=r"(?s)roll: 20°.*eyes: closed, open is asked"):
+        portrait(require=Require.PASS, head=replace(HEAD, roll=20.0), eyes=closed)
+
+
+def test_image_has_the_print_resolution_and_enough_bytes() -> None:
+    made = portrait("china")
+
+    assert made.image is not None
+    picture = Image.open(io.BytesIO(made.image.content))
+    assert ROWS["china"].bytes is not None
+    least, most = ROWS["china"].bytes
+    assert round(picture.info["dpi"][1]) == ROWS["china"].dots_per_inch(picture.height)
+    assert len(made.image.content) <= most
+    assert verdicts(made)["file_size"] == (
+        CheckVerdict.PASS if len(made.image.content) >= least else CheckVerdict.FAIL
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "paper", "count"),
+    [("uk", Sheet.CM_10X15, 6), ("us", Sheet.IN_4X6, 2), ("uk", Sheet.A4, 30)],
+)
+def test_sheet_has_as_many_photos_as_fit_in_their_size(name: str, paper: Sheet, count: int) -> None:
+    document: DocumentPhoto = ROWS[name]
+    width, height = document.fit_pixels(0)
+    photo = np.zeros((height, width, 3), np.uint8)
+
+    sheet = print_sheet.draw(photo, document, paper)
+
+    per_mm = height / document.size[1]
+    sides = sorted(round(side / per_mm, 0) for side in sheet.shape[:2])
+    assert sides == sorted(round(side, 0) for side in print_sheet.PAPERS_MM[paper])
+    assert np.count_nonzero(sheet[..., 0] == 0) == count * width * height
+    assert sheet[0, 0].tolist() == [255, 255, 255]
+
+
+def test_sheet_is_an_output() -> None:
+    made = portrait(outputs="sheet", sheet="a4")
+
+    assert made.image is None
+    assert made.sheet is not None
+    assert made.sheet.format == "jpg"
+
+
+def test_blocks_of_a_strong_compression_are_measured() -> None:
+    random = np.random.default_rng(3)
+    coarse = random.integers(60, 200, (17, 17, 3), dtype=np.uint8)
+    photo = Image.fromarray(coarse).resize((192, 192), Image.Resampling.BICUBIC)
+
+    blocks = []
+    for quality in (95, 50, 8):
+        file = io.BytesIO()
+        photo.save(file, "JPEG", quality=quality)
+        blocks.append(measure_blocks(np.asarray(Image.open(file).convert("L"))))
+
+    assert blocks == sorted(blocks)
+    assert blocks[0] < 1.3 < blocks[2]

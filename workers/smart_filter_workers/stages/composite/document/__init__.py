@@ -1,0 +1,1 @@
+"""Photos for documents: where the head is put, what is checked, and the sheet to print."""
