@@ -71,7 +71,7 @@ BUDGETS = {
     "tests": Budget(616_000, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(75_900, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
-    "docs, words": Budget(72_000, count_words, ("docs/*.md", ":!docs/problems")),
+    "docs, words": Budget(72_100, count_words, ("docs/*.md", ":!docs/problems")),
     "changelog, words": Budget(1_780, count_words, ("CHANGELOG.md",)),
 }
 
