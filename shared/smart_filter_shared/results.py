@@ -161,8 +161,8 @@ class SegmentationFacts:
     lower_end: None if the model does not tell.
     outline_spread: how far apart two networks draw the outline at its median place, as a share of
         the photo's longest side; None if the model does not ask two.
-    contested_share: the areas of parts that each of the two decides in the opposite way, as a share
-        of the people's area; None if the model does not ask two.
+    unclaimed_share: the area next to people that only one of them takes for a part of them, as a
+        share of the people's area; None if the model does not ask two.
     attached: what was added to the kept persons; None if the model looks for no attached things.
     """
 
@@ -175,7 +175,7 @@ class SegmentationFacts:
     found: tuple[Person, ...] | None = None
     lower_end: LowerEnd | None = None
     outline_spread: float | None = None
-    contested_share: float | None = None
+    unclaimed_share: float | None = None
     attached: tuple[AttachedThing, ...] | None = None
 
 

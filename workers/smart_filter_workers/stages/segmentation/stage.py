@@ -113,7 +113,7 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         any_subject=people.any_subject,
         lower_end=people.lower_end,
         outline_spread=people.outline_spread,
-        contested_share=people.contested_share,
+        unclaimed_share=people.unclaimed_share,
         debug=images.encode_png(step_sheet.draw_step_sheet(people.steps)) if wants_steps else None,
         owners=separation.build_instance_map(kept, like=matte)
         if Output.PERSONS in recipe.outputs

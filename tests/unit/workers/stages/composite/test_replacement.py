@@ -26,7 +26,7 @@ def decide(**changes: object) -> str | None:
 
 
 SMALL = (Person(1, (0, 100, 100, 400), kept=True),)
-SPREAD, SHARE = choose_background.MAX_OUTLINE_SPREAD, choose_background.MAX_CONTESTED_SHARE
+SPREAD, SHARE = choose_background.MAX_OUTLINE_SPREAD, choose_background.MAX_UNCLAIMED_SHARE
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ SPREAD, SHARE = choose_background.MAX_OUTLINE_SPREAD, choose_background.MAX_CONT
         ({"coverage": 0.06}, None),
         ({"outline_spread": 1.1 * SPREAD}, ""),
         ({"outline_spread": 0.9 * SPREAD}, None),
-        ({"contested_share": 1.1 * SHARE}, ""),
-        ({"contested_share": 0.9 * SHARE}, None),
+        ({"unclaimed_share": 1.1 * SHARE}, ""),
+        ({"unclaimed_share": 0.9 * SHARE}, None),
         ({"confidence": 0.8, "needs_review": True}, ""),
         ({"lower_end": LowerEnd.OTHER}, "sit, lie or jump"),
         ({"lower_end": LowerEnd.OTHER, "needs_review": True}, "sit, lie or jump"),

@@ -88,8 +88,7 @@ class OutlineNetworks:
             attached=attached,
             evidence=evidence,
             outline_spread=spread,
-            contested_share=soft_outline.measure_contested(joined, refined)
-            + soft_outline.measure_contested(corrected[region], portrait_matte),
+            unclaimed_share=soft_outline.measure_unclaimed(corrected[region], portrait_matte),
         )
 
 

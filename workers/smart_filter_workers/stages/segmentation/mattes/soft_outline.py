@@ -71,15 +71,16 @@ def soften_outline(matte: Matte8, portrait: Matte8, srgb: Srgb8) -> Matte8:
     return np.where((changed > 0) & ~kept, soft, matte)
 
 
-def measure_contested(matte: Matte8, network: Matte8) -> float:
-    """Return the area that a network decides in the opposite way, as a share of the people's area.
+def measure_unclaimed(matte: Matte8, portrait: Matte8) -> float:
+    """Return the area next to people that only the network for portraits takes for a part of them.
 
-    Without what is as thin as an outline.  matte, network: (H, W) uint8, with at least one pixel
-    of the matte above one half.
+    As a share of the people's area, without what is as thin as an outline.  matte, portrait:
+    (H, W) uint8, with at least one pixel of the matte above one half.
     """
-    people_px = int(np.count_nonzero(matte > HALF_LEVEL))
-    opposite = cv2.absdiff(matte, network) > HALF_LEVEL
-    return float(np.count_nonzero(_find_thick(opposite, _thinnest_part(people_px))) / people_px)
+    people = matte > HALF_LEVEL
+    people_px = int(np.count_nonzero(people))
+    added = (cv2.absdiff(matte, portrait) > HALF_LEVEL) & ~people
+    return float(np.count_nonzero(_find_thick(added, _thinnest_part(people_px))) / people_px)
 
 
 def _find_background(parts: Pixels, matte: Matte8, portrait: Matte8, srgb: Srgb8) -> Pixels:

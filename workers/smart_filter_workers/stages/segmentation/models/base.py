@@ -41,7 +41,7 @@ class People:
     steps: intermediate pictures, from a model whose card has `explains`.
     evidence: (h, w) uint8, the highest answer of any network that a pixel shows a person or a thing
         that one holds, bystanders included; None: the matte's.
-    lower_end, outline_spread, contested_share, confidence, needs_review: as in
+    lower_end, outline_spread, unclaimed_share, confidence, needs_review: as in
         results.Segmentation.  stronger: the same; set by an ensemble.
     """
 
@@ -53,7 +53,7 @@ class People:
     evidence: Matte8 | None = None
     lower_end: LowerEnd | None = None
     outline_spread: float | None = None
-    contested_share: float | None = None
+    unclaimed_share: float | None = None
     steps: tuple[Step, ...] = ()
     confidence: float | None = None
     needs_review: bool = False
