@@ -13,7 +13,7 @@ from smart_filter_tests.extending_page import CHECKOUT, FOLDERS
 
 PLACES = {
     "# in Look": (r"(?m)^    harmonize: float", 1),
-    "# in add_picture_files": (r"(?m)^    if Output\.IMAGE in inputs\.recipe\.outputs:\n", 1),
+    "# in add_picture_files": (r"(?m)^    if Output\.IMAGE in recipe\.outputs:\n", 1),
 }
 # What follows from the declaration, each as JSON under a name of its own.
 FOLLOWS = """
