@@ -103,7 +103,7 @@ def test_folder_is_processed_and_failures_and_other_files_are_reported(up: Machi
     done = lines["sub/0.jpg"]
     assert (done["state"], done["people"], done["faces"]) == ("succeeded", 1, 1)
     assert done["output"] == str(output_of(up) / "sub/0.smart-filter.jpg")
-    assert lines["text.jpg"]["error"]["code"] == "unreadable"
+    assert lines["text.jpg"]["error"]["code"] == "unsupported_media"
     rows = list(csv.DictReader(io.StringIO((up.here / "r.csv").read_text(), newline="")))
     assert {row["file"]: row["state"] for row in rows} == {
         name: line["state"] for name, line in lines.items()
@@ -276,7 +276,7 @@ def test_best_photos_of_a_folder_are_composed_and_the_reasons_printed(
     assert ranked == [line for line in again.stdout.splitlines() if line in ranked]
     rows = {row["file"]: row for row in map(json.loads, in_json.stdout.splitlines())}
     assert sorted(row["rank"] or 0 for row in rows.values()) == [0, 1, 2, 3, 4]
-    assert rows["text.jpg"]["error"]["code"] == "unreadable"
+    assert rows["text.jpg"]["error"]["code"] == "unsupported_media"
     assert len(albums(running_stack)) == len(before) + 1
 
 
