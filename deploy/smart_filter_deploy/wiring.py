@@ -32,6 +32,7 @@ from smart_filter_shared.extras import install_hint
 from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.model_registry import published_models, version_skew
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe.document_photos import document_photos
 from smart_filter_shared.security import signing_certificate
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.telemetry import logs, tracing
@@ -130,8 +131,9 @@ def serve_api(
     place: host and port to listen on.  operators_place: those of the operators' port; None: no port
         serves the routes for operators.
     Raises SetupFailed when objects are files and no key signs links to them, the certificate for
-    Content Credentials is not valid now, the database schema does not fit this code, the broker or
-    the object store rejects the settings, a port is not available, or memory is too small.
+    Content Credentials is not valid now, the operator's documents have another form, the database
+    schema does not fit this code, the broker or the object store rejects the settings, a port is
+    not available, or memory is too small.
     """
     from smart_filter_api import app  # noqa: PLC0415 - a worker's image has no API in it
     from smart_filter_api.http import server  # noqa: PLC0415 - a worker's image has no API in it
@@ -145,6 +147,7 @@ def serve_api(
     container_memory.ensure_enough("the API", needed=_API_BYTES)
     if settings.provenance.certificate is not None:
         signing_certificate.ensure_valid(settings.provenance.certificate)
+    document_photos()
     schema.ensure_compatible(settings.database)
     doorbell.warn_of_refusal(settings.broker)
     _verify_storage(settings.storage)
@@ -186,9 +189,9 @@ def serve_worker(
 ) -> None:
     """Run a worker for stages, with all their models or the named ones, until a stop signal.
 
-    Raises SetupFailed when the certificate for Content Credentials cannot sign, the database schema
-    does not fit this code, the broker or the object store rejects the settings, or memory is too
-    small or its limit unknown.
+    Raises SetupFailed when the certificate for Content Credentials cannot sign, the operator's
+    documents have another form, the database schema does not fit this code, the broker or the
+    object store rejects the settings, or memory is too small or its limit unknown.
     """
     from smart_filter_workers import process as worker_process  # noqa: PLC0415 - the API's image has no workers in it
     from smart_filter_workers.system import resources  # noqa: PLC0415 - as above
@@ -196,6 +199,7 @@ def serve_worker(
     logs.configure("worker")
     resources.ensure_known(settings.engine.memory_mb)
     resources.ensure_enough(stages, models)
+    document_photos()
     schema.ensure_compatible(settings.database)
     doorbell.warn_of_refusal(settings.broker)
     _verify_storage(settings.storage)

@@ -1,11 +1,13 @@
 """The operators' port, which alone serves the pages and routes for operators."""
 
 import socket
+from pathlib import Path
 
 import httpx
 import pytest
 
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_shared.recipe.document_photos import OWN_ROWS, document_photos
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api
 
@@ -80,3 +82,17 @@ def test_taken_operators_port_names_its_options(command: Command) -> None:
 
     assert "--operators-host and --operators-port" in line
     assert "--operators-port must differ from --port" in same
+
+
+def test_faulty_documents_of_the_operator_stop_the_start(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "documents.toml"
+    file.write_text("[club]\ntitle = 3")
+    monkeypatch.setenv(OWN_ROWS, str(file))
+    document_photos.cache_clear()
+
+    line = command.output("api", "--port", str(free_port()))
+
+    assert f"SMART_FILTER_DOCUMENTS: {file}: club" in line
+    document_photos.cache_clear()
