@@ -18,7 +18,7 @@ from pydantic import WithJsonSchema
 
 from smart_filter_shared.catalog.scalars import format_number, quote_value
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe.declaration import Output, declare, spelling
+from smart_filter_shared.recipe.declaration import PICTURE_OUTPUTS, Output, declare, spelling
 from smart_filter_shared.recipe.document_photos import DocumentPhoto, find_document
 from smart_filter_shared.suggestions import did_you_mean
 
@@ -326,6 +326,7 @@ class Framing:
         `scale` or `position`: `contradiction`
         """,
         spelling(find_document, attrgetter("name"), none="none"),
+        outputs=PICTURE_OUTPUTS,
     )
     require: Require = declare(
         Require.NONE,

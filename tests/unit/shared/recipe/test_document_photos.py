@@ -65,6 +65,7 @@ def test_what_follows_from_a_document_gives_way_to_what_is_asked(name: str | lis
         ({"document": "us", "crop": "faces"}, ["/crop", "/document"]),
         ({"require": "pass"}, ["/require", "/document"]),
         ({"outputs": "sheet"}, ["/outputs", "/document"]),
+        ({"document": "us", "outputs": "cutout"}, ["/document", "/outputs"]),
     ],
 )
 def test_document_sets_the_frame_alone(fields: dict[str, str], at_fault: list[str]) -> None:

@@ -37,8 +37,8 @@ from smart_filter_workers.stages.composite.printability import (
 )
 
 PASS, FAIL, UNSURE, ASK = CheckVerdict
-# Degrees that are allowed, and those up to which the measurement may be wrong.
-# Source of the limits: ISO/IEC 19794-5, 7.2.2: yaw and pitch within 5 degrees, roll within 8.
+# Degrees that pass, and those from which they fail; between both the measurement may be wrong.
+# ISO/IEC 19794-5, 7.2.2 asks for 8, 5 and 5 degrees. Chosen by the labels of benchmarks.documents.
 ROLL, YAW, PITCH = (5.0, 8.0), (6.0, 15.0), (8.0, 18.0)
 # Distance of the lips in distances of the eyes.
 MOUTH_OPEN: Final = (0.05, 0.10)
