@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import json
 import os
 import shutil
 import socket
@@ -118,7 +119,9 @@ def files_of(checkout: Path) -> set[str]:
 def received(terminal: Walk, *, secret: str | None = None) -> str:
     """Return the answers of the guide's receiver to webhooks of the reference implementation."""
     own = terminal.type(of_the_test("print(secret)\n", language="python")).strip()
-    body = '{"type":"job.failed","data":{"id":"j","state":"failed"}}'
+    described = json.loads((CHECKOUT / "docs/openapi.json").read_text())["webhooks"]["job.failed"]
+    content = described["post"]["requestBody"]["content"]["application/json"]
+    body = json.dumps(content["examples"]["event"]["value"])
     now = dt.datetime.now(dt.UTC)
     headers = {
         "webhook-id": "e1",

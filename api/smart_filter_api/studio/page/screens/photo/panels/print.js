@@ -39,6 +39,9 @@ function Panel({ photo }) {
   </div>`;
 }
 
+/** Return the name of a check as a title. */
+const titled = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
+
 /** What was checked for the recipe's document, the faults first. */
 function Document({ report }) {
   const checks = report.checks.toSorted((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict));
@@ -46,9 +49,9 @@ function Document({ report }) {
       <${Icon} name=${report.verdict === "pass" ? "check" : "alert"} /> ${report.title}: ${report.verdict}</h2>
     <ul class="verdicts">
       ${checks.map((check) => html`<li key=${check.name} class=${TONES[check.verdict]}>
-        <div class="row spread"><h3>${check.name.replaceAll("_", " ")}</h3>
+        <div class="row spread"><h3>${titled(check.name)}</h3>
           <span class=${`tag ${TONES[check.verdict]}`}>${check.verdict}</span></div>
-        <p>${check.measured ?? "Not seen"}; asked: ${check.limit}.</p>
+        <p>${check.verdict !== "ask" && `${check.measured ?? "Not seen"}; asked: `}${check.limit}.</p>
         ${check.remedy && html`<p class="small soft figures">${check.remedy}</p>`}
       </li>`)}
     </ul>`;
