@@ -134,6 +134,7 @@ NEVER_ANSWERED = {
     "image_too_large",
     "no_person",
     "no_mask",
+    "document_refused",
     "photo_unreachable",
     "model_failed",
     "poison",
