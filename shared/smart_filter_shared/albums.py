@@ -279,7 +279,7 @@ def _reasons(
 
 def _rate(smiled: Smiles | None) -> float | None:
     rated = None if smiled is None else rate_faces(smiled)
-    return None if rated is None else rated.score
+    return None if rated is None else rated.points / 100
 
 
 def _count_people(results: Results, faces: Faces | None) -> int | None:

@@ -183,10 +183,7 @@ def rate_faces(smiled: Smiles) -> Rating | None:
     """Return the rating of a photo; None without faces."""
     if not smiled.smiles:
         return None
-    open_eyes = sum(
-        is_open is True for eyes in smiled.eyes for is_open in (eyes.left_open, eyes.right_open)
-    )
-    return rate([smile.level for smile in smiled.smiles], open_eyes)
+    return rate([smile.level for smile in smiled.smiles], smiled.eyes)
 
 
 def count_people(segmented: SegmentationFacts, faces: Faces | None) -> int | None:

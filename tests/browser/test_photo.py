@@ -44,7 +44,7 @@ def test_people_are_described_in_words_and_the_rating_adds_up(
     page.get_by_text("How it is calculated").click()
     smiles, eyes = rating["avg_smiling_score"], rating["open_eye_ratio"]
     expect(page.get_by_role("region", name="Rating")).to_contain_text(
-        re.compile(rf"0\.8 × {smiles:.2f} \+ 0\.2 × {eyes:.2f} =\s+{rating['score']:.2f}")
+        re.compile(rf"0\.8 × {smiles:.2f} \+ 0\.2 × {eyes:.2f} =\s+{rating['points'] / 100:.2f}")
     )
 
 

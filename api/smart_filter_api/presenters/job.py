@@ -307,10 +307,8 @@ def render_rating(faces: Sequence[Face]) -> Rating | None:
     """Return the rating of a photo with these faces; None without faces."""
     if not faces:
         return None
-    open_eyes = sum(
-        is_open is True for face in faces for is_open in (face.eyes.left_open, face.eyes.right_open)
-    )
-    rated = rate([SmileLevel(face.smile.level) for face in faces], open_eyes)
+    levels = [SmileLevel(face.smile.level) for face in faces]
+    rated = rate(levels, [face.eyes for face in faces])
     shares = {"smile": SMILE_SHARE, "eyes": EYES_SHARE}
     return render_as(Rating, rated, weights=dict(LEVEL_WEIGHTS), shares=shares)
 

@@ -165,6 +165,12 @@ def _decode_with_pillow(
             if image.format == "PNG":
                 icc, color = png.read_color(image, content)
                 bits, whole = png.read_bits(content), png.correct_mode(image, content)
+            elif (
+                image.format == "BMP"
+                and whole.mode == "RGBA"
+                and not whole.getchannel("A").getbbox()
+            ):
+                whole = whole.convert("RGB")  # a screenshot's fourth byte, which says nothing
             has_key = whole.mode == "RGB" and "transparency" in image.info
             in_numbers = color is not None and not color.is_srgb and (color.is_hdr or not icc)
             if bits > _PILLOW_BITS and whole.mode != "I;16" and (has_key or in_numbers):

@@ -1,7 +1,7 @@
 """Prints the findings and outputs of jobs, and describes when they will have ended."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -164,7 +164,7 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
     if left > 0:
         lines.append(("", Text(f"and {left} more", style="dim")))
     if job.rating is not None:
-        lines.append(("rating", _rating(job.rating, job.faces or ())))
+        lines.append(("rating", _rating(job.rating)))
     if job.printability is not None:
         lines.append(("print", _print(job.printability)))
     lines += _document_rows(job.document_report)
@@ -235,16 +235,14 @@ def _eye(is_open: bool | None) -> str:  # noqa: FBT001 - the value to print
     return "not seen" if is_open is None else ("open" if is_open else "closed")
 
 
-def _rating(rating: Rating, faces: Sequence[Face]) -> Text:
+def _rating(rating: Rating) -> Text:
     smiles = rating.shares.get("smile", 0.0)
     eyes = rating.shares.get("eyes", 0.0)
-    unseen = sum(
-        is_open is None for face in faces for is_open in (face.eyes.left_open, face.eyes.right_open)
-    )
+    unseen = 2 * rating.faces - rating.known_eyes
     return Text.assemble(
-        (f"{rating.score:.2f}", "bold"),
-        f" = {smiles:g} × {rating.avg_smiling_score:.2f} smiles"
-        f" + {eyes:g} × {rating.open_eye_ratio:.2f} open eyes"
+        (f"{rating.points} of 100", "bold"),
+        f": {smiles:g} × {rating.avg_smiling_score:.2f} smiles + {eyes:g} × "
+        f"{rating.open_eyes} of {rating.known_eyes} open eyes"
         + (f" ({unseen} not seen)" if unseen else ""),
     )
 

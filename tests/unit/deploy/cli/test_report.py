@@ -81,6 +81,8 @@ RATING = {
     "open_eye_ratio": 0.5,
     "faces": 5,
     "open_eyes": 4,
+    "known_eyes": 7,
+    "points": 59,
     "shares": {"smile": 0.8, "eyes": 0.2},
 }
 FAILURE = {
@@ -120,7 +122,7 @@ def test_report_shows_every_fact_of_a_job_on_a_line() -> None:
         "face 3      mild smile, eyes not seen, 30 × 40 px at 10, 20",
         "face 4      mild smile, left eye closed, right eye open, 30 × 40 px at 10, 20",
         "face 5      mild smile, left eye not seen, right eye open, 30 × 40 px at 10, 20",
-        "rating      0.58 = 0.8 × 0.60 smiles + 0.2 × 0.50 open eyes (3 not seen)",
+        "rating      59 of 100: 0.8 × 0.60 smiles + 0.2 × 4 of 7 open eyes (3 not seen)",
         f"print       poor – The person blinks. {PRINTS}",
         "background  paper – calm [0.7]",
         "also good: sky, mint",

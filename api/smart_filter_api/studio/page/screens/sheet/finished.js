@@ -29,7 +29,7 @@ export function Finished({ photo, ...entry }) {
   }
   const { image } = job.outputs;
   return html`
-    ${job.rating && html`<${Stars} score=${job.rating.score} />`}
+    ${job.rating && html`<${Stars} points=${job.rating.points} />`}
     <ul class="row wrap tags">${tagsOf(job).map(
       ({ words, tone, why }) => html`<li key=${words} class=${`tag ${tone ?? ""}`} title=${why}>${words}</li>`,
     )}</ul>
