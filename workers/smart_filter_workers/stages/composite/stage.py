@@ -86,7 +86,6 @@ class Inputs:
     collection: the backgrounds that the caller may name, and that `auto` chooses from.
     logo: of the recipe, (H, W, 4) uint8 sRGB, premultiplied.
     drawn: the users' corrections of the matte, in order.  changes: theirs of the faces.
-    forced: where the corrections decide the coverage; None until they are applied.
     take: how the photo was composed of several, if it was.
     """
 
@@ -101,7 +100,6 @@ class Inputs:
     collection: Collection = field(default_factory=Collection)
     logo: NDArray[np.uint8] | None = None
     drawn: tuple[MatteDrawing, ...] = ()
-    forced: apply_corrections.Canvas | None = None
     take: TakeReport | None = None
     changes: FaceChanges = field(default_factory=FaceChanges)
 
@@ -120,12 +118,14 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
             proxy_srgb = inputs.prepared.proxy_srgb
             regions = photo_regions.encode_map(proxy_srgb, inputs.segmented.matte)
     upright = _turn_upright(inputs)
-    inputs, before = _correct(upright), _before_corrections(upright)
-    photo, segmented, chosen = inputs.photo, inputs.segmented, None
+    corrected = _correct(upright)
+    before = _before_corrections(upright) or corrected
+    inputs, chosen = corrected.inputs, None
+    photo, segmented = inputs.photo, inputs.segmented
     if PICTURE_OUTPUTS & asked:
         chosen = choose_background.resolve(
             recipe,
-            read_people(before or inputs),
+            read_people(before.inputs),
             seed=inputs.seed,
             collection=inputs.collection,
         )
@@ -133,10 +133,10 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
     whole = cut = None
     wants = CUTOUT_OUTPUTS & asked or recipe.framing.asks_for_people
     if segmented is not None and (wants or not keeps):
-        whole = _cut(compositor, inputs, segmented)
+        whole = _cut(compositor, corrected)
     framed = whole
-    if before is not None and before.segmented is not None and recipe.framing.asks_for_people:
-        framed = _cut(compositor, before, before.segmented)
+    if before is not corrected and recipe.framing.asks_for_people:
+        framed = _cut(compositor, before)
     subject = _framing_subject(recipe, photo.srgb, faces, framed, chosen)
     portrait = _find_portrait(inputs)
     frame = _compute_frame(recipe, subject, portrait)
@@ -289,7 +289,15 @@ def _turn_upright(inputs: Inputs) -> Inputs:
     return replace(inputs, photo=replace(photo, srgb=srgb, alpha=alpha), drawn=drawn)
 
 
-def _before_corrections(upright: Inputs) -> Inputs | None:
+@dataclass(frozen=True, slots=True)
+class _Corrected:
+    """Inputs with their final small matte, and where strokes decide the coverage, if anywhere."""
+
+    inputs: Inputs
+    forced: apply_corrections.Canvas | None = None
+
+
+def _before_corrections(upright: Inputs) -> _Corrected | None:
     """Return the inputs as they were before the picture was corrected; None if it was not.
 
     Background and frame follow from them, so that a correction changes neither. Where nobody had
@@ -303,7 +311,7 @@ def _before_corrections(upright: Inputs) -> Inputs | None:
     return _correct(replace(upright, drawn=sent))
 
 
-def _correct(upright: Inputs) -> Inputs:
+def _correct(upright: Inputs) -> _Corrected:
     """Return the inputs with the final small matte: cleaned, or the photo's own, and drawn over.
 
     Raises NoMask when a mask was sent that keeps nothing, or when the photo's transparency is asked
@@ -311,7 +319,7 @@ def _correct(upright: Inputs) -> Inputs:
     """
     segmented = upright.segmented
     if segmented is None:
-        return upright
+        return _Corrected(upright)
     exact = _exact_matte(upright)
     if exact is not None and not exact.any():
         raise NoMask("the mask is empty: it keeps nothing of the photo")
@@ -320,11 +328,11 @@ def _correct(upright: Inputs) -> Inputs:
     else:
         final = clean_matte(segmented, upright.prepared, faces_of_people(upright))
     if not upright.drawn:
-        return replace(upright, segmented=final)
+        return _Corrected(replace(upright, segmented=final))
     drawn = apply_corrections.draw_over_matte(
         final, upright.drawn, upright.prepared, model_matte=segmented.matte
     )
-    return replace(upright, segmented=drawn.segmented, forced=drawn.forced)
+    return _Corrected(replace(upright, segmented=drawn.segmented), drawn.forced)
 
 
 def _use_transparency(alpha: Matte8 | None, segmented: Segmentation) -> Segmentation:
@@ -337,8 +345,10 @@ def _use_transparency(alpha: Matte8 | None, segmented: Segmentation) -> Segmenta
     return replace(segmented, matte=matte, coverage=coverage)
 
 
-def _cut(compositor: Compositor, inputs: Inputs, segmented: Segmentation) -> CutOut:
+def _cut(compositor: Compositor, corrected: _Corrected) -> CutOut:
     """Return the people cut out."""
+    inputs, segmented = corrected.inputs, corrected.inputs.segmented
+    assert segmented is not None
     recipe, photo, matte = inputs.recipe, inputs.photo, segmented.matte
     exact = _exact_matte(inputs)
     if segmented.coverage < MIN_PEOPLE_SHARE and not has_mask(inputs):
@@ -358,8 +368,8 @@ def _cut(compositor: Compositor, inputs: Inputs, segmented: Segmentation) -> Cut
     matte = grow_matte(cut.matte, recipe.grow)
     if recipe.edge == Edge.HARD:
         matte = harden_matte(matte)
-    if inputs.forced is not None:
-        matte = apply_corrections.force_coverage(matte, inputs.forced)
+    if corrected.forced is not None:
+        matte = apply_corrections.force_coverage(matte, corrected.forced)
     if photo.alpha is not None and exact is not photo.alpha:
         # Transparent pixels of the photo are no part of a person, whatever is drawn there.
         matte = np.minimum(matte, photo.alpha)
