@@ -73,7 +73,7 @@ def test_saved_files_equal_those_of_the_service(
             page.get_by_role("button", name=f"Save: {title}").click()
         assert Path(taken.value.path()).read_bytes() == bytes_of(visitor, job["outputs"][output])
     with page.expect_download() as taken:
-        page.get_by_role("button", name="Save", exact=True).click()
+        page.get_by_role("button", name="Download", exact=True).click()
     assert taken.value.suggested_filename == "astronaut.smart-filter.jpg"
 
 
@@ -140,5 +140,5 @@ def test_photo_screen_is_accessible(page: Page, visitor: Visitor, photos: Photos
         page.get_by_role("tab", name=tab).click()
         assert_accessible(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    select_mode(page, "Cutout")
+    select_mode(page, "Alone")
     assert_accessible(page)

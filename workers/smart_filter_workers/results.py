@@ -39,6 +39,8 @@ InstanceMap: TypeAlias = NDArray[np.uint8]
 # A pixel shows a person when the matte is above one half. An integer: numpy would convert the
 # matte to compare it with a float.
 HALF_LEVEL: Final = 127
+# Above a tenth, what it shows of the photo is visible.
+SEEN_LEVEL: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,8 @@ class Stroke:
     """A line drawn by a person: its corners and its width in pixels of the upright photo.
 
     keep: whether the line marks people.
-    snap: what each point marks in place of the line, which then has no width: a small region of
-        the photo, or a part of similar color; None for the line.
+    snap: what the line marks: the small regions of the photo, or the parts of similar color, below
+        its points; with a width, only what the line covers of them. None marks all it covers.
     """
 
     points: tuple[Point, ...]

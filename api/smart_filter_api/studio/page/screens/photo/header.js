@@ -39,7 +39,7 @@ export function Header({ photo, children }) {
       ${children}
       <${Button} kind="quiet" icon="clear" label="Delete" onClick=${() => ask(true)} />
       ${job.outputs.image && html`<${Button} kind="primary" icon="download" aria-disabled=${isSaving}
-        onClick=${save}>Save<//>`}
+        onClick=${save}>Download<//>`}
     </div>
     ${isAsking && html`<${Deleting} photo=${photo} onClose=${() => ask(false)} />`}
   </header>`;
