@@ -92,7 +92,7 @@ def follow(connection: Connection, job_id: JobId) -> None:
     poll(connection, job_id)
     queries.get_many(connection, [job_id])
     events.list_for_job(connection, job_id)
-    queries.is_job_of_other_keys(connection, job_id, TENANT, job_id)
+    queries.list_jobs_of_other_keys(connection, [job_id], TENANT, job_id)
 
 
 def clients(bench: Bench) -> None:

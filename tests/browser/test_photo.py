@@ -74,7 +74,7 @@ def test_saved_files_equal_those_of_the_service(
         assert Path(taken.value.path()).read_bytes() == bytes_of(visitor, job["outputs"][output])
     with page.expect_download() as taken:
         page.get_by_role("button", name="Download", exact=True).click()
-    assert taken.value.suggested_filename == "astronaut.smart-filter.jpg"
+    assert taken.value.suggested_filename == "astronaut.jpg"
 
 
 @pytest.mark.usefixtures("job")

@@ -79,7 +79,7 @@ _TABLES = (
         "capabilities",
     ),
     *("tombstones", "measures", "backgrounds", "events", "requests", "usage"),
-    "incoming_pictures",
+    *("incoming_pictures", "choices"),
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
     *("browser_sessions", "browser_codes", "batches", "batch_gaps", "s3_objects", "recipes"),
     *("borrowers", "corrections", "stored_changes", "queue_snapshots"),

@@ -14,7 +14,6 @@ from rich.text import Text
 from smart_filter_deploy.cli.batch.journal import Journal
 from smart_filter_deploy.cli.batch.report import Row
 from smart_filter_deploy.cli.terminal.console import can_redraw
-from smart_filter_deploy.cli.terminal.outputs import OUTPUT_MARK
 from smart_filter_deploy.cli.terminal.report import (
     describe_people,
     format_duration,
@@ -150,7 +149,7 @@ def album_lines(rows: Sequence[Row], best: int, take: Row | None, journal: Journ
         path.name
         for row in ranked
         if row.output is None
-        for path in journal.folder.glob(f"{glob.escape(journal.place(row.file))}.{OUTPUT_MARK}.*")
+        for path in journal.folder.glob(f"{glob.escape(journal.place(row.file))}.*")
     )
     if older:
         listed = ", ".join(older[:_MAX_LISTED_OTHERS])

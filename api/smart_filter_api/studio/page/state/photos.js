@@ -44,7 +44,7 @@ const lent = new WeakMap();
 /** Photos, newest first by the time in their ids: `{id, versions: jobs, oldest first, current: job}`. */
 export const photos = computed(() => {
   const byPhoto = new Map();
-  const known = [...jobs.value.values()].sort((a, b) => b.created_at.localeCompare(a.created_at));
+  const known = [...jobs.value.values()].sort((a, b) => a.created_at < b.created_at ? 1 : Number(a.created_at === b.created_at) - 1);
   for (const job of known) {
     const id = photoIdOf(job);
     byPhoto.set(id, [job, ...(byPhoto.get(id) ?? [])]);
@@ -83,6 +83,18 @@ function peopleOf(outputs) {
 /** Return the number of manual corrections in a version, made in the studio. */
 export function timesCorrected({ metadata }) {
   return Number.parseInt(metadata[CORRECTED] ?? "0", 10) || 0;
+}
+
+/** Show the newest version of each photo. */
+export function showNewest() {
+  shown.value = {};
+  sessionStorage.removeItem(SHOWN);
+}
+
+/** Return the ids of the versions that are shown instead of newer ones. */
+export function olderShown() {
+  return photos.peek().filter(({ versions, current }) => current.id !== versions.at(-1).id)
+    .map(({ current }) => current.id);
 }
 
 /** Show a version of its photo. */
@@ -139,7 +151,7 @@ export async function askToDerive(
 }
 
 /** Return a recipe as form data, with further parts; null values are omitted. */
-function formOf(recipe, parts) {
+export function formOf(recipe, parts) {
   const form = new FormData();
   const add = (name, value) => {
     if (value === null || value === undefined) return;

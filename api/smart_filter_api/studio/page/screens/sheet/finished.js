@@ -35,7 +35,7 @@ export function Finished({ photo, ...entry }) {
     )}</ul>
     <div class="row actions">
       ${image && html`
-        <a class="button quiet icon" href=${image} download=${`${stemOf(name)}.smart-filter.${job.image.format}`}
+        <a class="button quiet icon" href=${image} download=${`${stemOf(name)}.${job.image.format}`}
           aria-label=${`Download ${name}`} title=${`Download ${name}`}><${Icon} name="download" /></a>
         <${Button} kind="quiet" icon="copy" label=${`Copy ${name}`} onClick=${() => copy(image)} />`}
       ${remove}
