@@ -1,5 +1,6 @@
 """Structure rules: short modules, and documents that match the code."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -47,6 +48,30 @@ def test_architecture_page_draws_every_state() -> None:
     page = (CHECKOUT / "docs" / "architecture.md").read_text()
 
     assert [state for state in (*StageState, *JobState) if state not in page] == []
+
+
+def test_package_says_what_calls_it_and_what_it_calls() -> None:
+    packages = [
+        path
+        for folder in ("api", "shared", "workers")
+        for path in (CHECKOUT / folder).rglob("__init__.py")
+        if "migrations" not in path.parts
+    ]
+
+    silent = [
+        str(path)
+        for path in packages
+        if not re.search(r"^Called by .+\.$\n^Calls .+\.$", as_lines(path), re.MULTILINE)
+    ]
+
+    assert len(packages) > 80
+    assert silent == []
+
+
+def as_lines(package: Path) -> str:
+    """Return the docstring of a package, each of its sentences on one line."""
+    text = ast.get_docstring(ast.parse(package.read_text())) or ""
+    return re.sub(r"\n(?!Call|\n)", " ", text)
 
 
 def test_only_one_module_imports_onnx_runtime() -> None:

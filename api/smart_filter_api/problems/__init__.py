@@ -1,1 +1,6 @@
-"""Problem documents (RFC 9457): the table of codes, their pages and their responses."""
+"""Problem documents (RFC 9457): the table of codes, their pages and their responses.
+
+Called by routes, routes.reference, routes.access, intake, openapi, http, submission,
+presenters.
+Calls shared, wire.
+"""

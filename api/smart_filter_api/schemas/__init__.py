@@ -1,4 +1,7 @@
 """Pydantic models of requests and responses, from which the OpenAPI document is built.
 
 One module per resource.
+
+Called by routes, routes.access, openapi, presenters, submission, responses, services, .
+Calls shared, wire, auth, intake.
 """

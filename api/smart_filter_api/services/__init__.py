@@ -1,1 +1,5 @@
-"""The state of one API process: connections, caches, the ETA estimator and background loops."""
+"""The state of one API process: connections, caches, the ETA estimator and background loops.
+
+Called by routes, routes.access, submission, responses, removebg, routes.reference, s3_folders.
+Calls shared, auth, schemas, intake, presenters, problems, wire.
+"""

@@ -1,1 +1,5 @@
-"""Serve the studio: a web page with its scripts, styles and fonts, from `page/`."""
+"""Serve the studio: a web page with its scripts, styles and fonts, from `page/`.
+
+Called by app.
+Calls http, routes, shared.
+"""

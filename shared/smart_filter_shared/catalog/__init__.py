@@ -1,1 +1,5 @@
-"""Names that recipes can use: emotions, filters, model cards and their parameters."""
+"""Names that recipes can use: emotions, filters, model cards and their parameters.
+
+Called by workers, recipe, api, deploy, training, model_registry, , eta.
+Calls wire.
+"""

@@ -4,4 +4,7 @@ parent_death   ties a child to its parent; also the launcher of foreign programs
 programs       starts a process in a group of its own, and ends it with the group
 python_child   a child that runs a function of ours and answers over a socket
 serving        the start of that child, and its side of the socket
+
+Called by workers, deploy, training.
+Calls security.
 """

@@ -1,4 +1,8 @@
-"""Settings from the environment, their validation, and the data folder."""
+"""Settings from the environment, their validation, and the data folder.
+
+Called by deploy, workers, api, storage, db, training, smart_filter.
+Calls security.
+"""
 
 from typing import Final
 

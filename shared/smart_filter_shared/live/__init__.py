@@ -2,4 +2,7 @@
 
 tokens       tokens that open one connection each
 backgrounds  backgrounds that live video allows
+
+Called by workers, api.
+Calls recipe.
 """

@@ -4,6 +4,9 @@ Pure data: the API checks names against it. The workers choose by mood and by th
 each design, and draw by family and palette. Backgrounds that are pictures are rows of a table
 instead (stock.py). A new look of a family is one row of `designs.csv`; a new family also needs one
 file among the workers' background designs, and its place in the lists of families below.
+
+Called by workers, api, recipe, deploy, stock, training.
+Calls wire.
 """
 
 import csv

@@ -1,1 +1,5 @@
-"""The job queue: states, leases, transitions, fair queueing, events and workers."""
+"""The job queue: states, leases, transitions, fair queueing, events and workers.
+
+Called by api, workers, jobs, operations, deploy, eta, model_registry, tenants.
+Calls db, artifacts.
+"""

@@ -2,6 +2,9 @@
 
 `declaration` tells how a field is declared; `fields.parse` makes a recipe of a client's fields;
 `background`, `framing`, `look`, `files` and `logo` declare and parse the values of their part.
+
+Called by api, workers, jobs, model_registry, smart_filter, training, live, deploy.
+Calls catalog, presets, security.
 """
 
 from smart_filter_shared.recipe.background import (

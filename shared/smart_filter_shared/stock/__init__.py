@@ -3,6 +3,9 @@
 A row of the table `backgrounds` describes a picture; its bytes are an object under a write-once
 key. Objects are stored before their rows and removed after them; the garbage collector removes
 objects without a row. Pictures that tenants add over REST come through incoming.py.
+
+Called by workers, api, deploy, jobs.
+Calls presets, db, security, storage.
 """
 
 import datetime as dt

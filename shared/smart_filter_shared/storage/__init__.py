@@ -1,1 +1,5 @@
-"""The object store and its keys."""
+"""The object store and its keys.
+
+Called by workers, api, deploy, artifacts, operations, stock.
+Calls config, security.
+"""

@@ -1,1 +1,5 @@
-"""Webhook endpoints, their signatures, and the outbox of deliveries."""
+"""Webhook endpoints, their signatures, and the outbox of deliveries.
+
+Called by api, workers, deploy.
+Calls db, queue, security.
+"""

@@ -1,1 +1,5 @@
-"""Backgrounds: choose one for a photo, and draw it."""
+"""Backgrounds: choose one for a photo, and draw it.
+
+Called by stages.composite, stock, live, stages.composite.look, training.
+Calls shared, images.
+"""

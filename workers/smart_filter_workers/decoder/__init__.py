@@ -6,4 +6,7 @@ time_limits: how long a picture may be decoded.
 entry: the start of the other side; it locks files before it loads anything large.
 child: the other side; it locks itself, then decodes one picture after another.
 answers: the messages between both.
+
+Called by live, artifacts, stock, runtime.claiming, learning, runtime.
+Calls shared, system, images.metadata, images.
 """

@@ -1,4 +1,8 @@
-"""Decode bytes to upright sRGB pixels, and encode pixels to files; no other package does either."""
+"""Decode bytes to upright sRGB pixels, and encode pixels to files; no other package does either.
+
+Called by stages.composite, training, artifacts, backgrounds, learning, decoder, deploy, live.
+Calls shared.
+"""
 
 from smart_filter_workers.images.decoding import decode, decode_mask
 from smart_filter_workers.images.encoding import (

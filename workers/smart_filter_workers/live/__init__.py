@@ -16,4 +16,8 @@ backdrop           the background of one connection
 shutter            the best frame of each moment in which all people smile
 frames             bytes to pixels, within limits, and back
 metrics            counters
+
+Called by deploy.
+Calls shared, stages.composite, decoder, networks.faces, stages.face.models,
+stages.segmentation.mattes, models, system.
 """

@@ -1,1 +1,5 @@
-"""Claim stages, run them in batches, and complete or return them."""
+"""Claim stages, run them in batches, and complete or return them.
+
+Called by maintenance.
+Calls shared, artifacts, models, system, decoder, stages, stages.segmentation.
+"""

@@ -1,1 +1,5 @@
-"""Operating system: GPU, memory, threads and the life of child processes."""
+"""Operating system: GPU, memory, threads and the life of child processes.
+
+Called by training, decoder, runtime, deploy, learning, live, models, artifacts.
+Calls shared.
+"""

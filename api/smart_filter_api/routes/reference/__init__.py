@@ -1,1 +1,5 @@
-"""Routes about the service itself: health, metrics, models, OpenAPI, problems."""
+"""Routes about the service itself: health, metrics, models, OpenAPI, problems.
+
+Called by routes.
+Calls shared, problems, services, http, wire, presenters, submission.
+"""

@@ -1,6 +1,9 @@
 """Thumbnails of the generated backgrounds, shipped because the API cannot draw them.
 
 `make thumbnails` draws them again.
+
+Called by workers, api.
+Calls nothing of the service.
 """
 
 from importlib.resources import files

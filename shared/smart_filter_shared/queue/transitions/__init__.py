@@ -3,6 +3,9 @@
 Each function takes an open connection and leaves the commit to its caller. After the commit the
 caller rings the doorbell once for each row that was made ready. The states are drawn in
 queue/states.py; sql.py holds the SQL and the lock order.
+
+Called by jobs.
+Calls artifacts, db.
 """
 
 from smart_filter_shared.queue.transitions.batches import cancel_batch

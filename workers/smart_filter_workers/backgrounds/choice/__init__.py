@@ -1,1 +1,5 @@
-"""Choose the background that suits the people in a photo."""
+"""Choose the background that suits the people in a photo.
+
+Called by stages.composite.
+Calls shared, wire.
+"""

@@ -1,1 +1,5 @@
-"""Rings from Celery's broker, which start turns early, and Celery's events."""
+"""Rings from Celery's broker, which start turns early, and Celery's events.
+
+Called by runtime.
+Calls shared.
+"""

@@ -1,1 +1,5 @@
-"""Claim tasks for the threads of a worker: batches, queues, memory, shares."""
+"""Claim tasks for the threads of a worker: batches, queues, memory, shares.
+
+Called by runtime.
+Calls shared, decoder, stages, stages.segmentation, system.
+"""

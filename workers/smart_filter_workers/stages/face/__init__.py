@@ -1,1 +1,5 @@
-"""Face: find the faces."""
+"""Face: find the faces.
+
+Called by live, training.
+Calls shared, networks.
+"""

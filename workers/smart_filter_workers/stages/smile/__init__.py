@@ -1,1 +1,5 @@
-"""Smile: rate each face and read its eyes."""
+"""Smile: rate each face and read its eyes.
+
+Called by live.
+Calls shared, networks, networks.faces.
+"""

@@ -1,5 +1,6 @@
 """A photo's way through the composite stage: how often, and where, a reader must turn a page."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from smart_filter_workers.stages.composite.models import layers
 
 STAGE = "smart_filter_workers.stages.composite."
 LONGEST_LOOP = 6  # modules
+PAGE = Path(__file__).parents[5] / "docs" / "architecture.md"
 
 
 def test_photo_takes_a_straight_way() -> None:
@@ -25,6 +27,12 @@ def test_photo_takes_a_straight_way() -> None:
         True,
         True,
     ), " > ".join(stays)
+    _, _, after = PAGE.read_text("utf-8").partition("**A photo**")
+    described = re.findall(r"^    ([\w/]+) ", after.partition("\nTests")[0], re.MULTILINE)
+    visited = list(dict.fromkeys(stays))
+    places = [visited.index(name.replace("/", ".")) for name in described]
+    assert len(places) > 8
+    assert places == sorted(places), "docs/architecture.md describes another way"
 
 
 def trace_modules(work: Callable[[], object]) -> list[str]:

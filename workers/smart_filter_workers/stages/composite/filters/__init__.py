@@ -1,1 +1,5 @@
-"""Filters: extras based on faces and smiles, drawn on the finished picture on request."""
+"""Filters: extras based on faces and smiles, drawn on the finished picture on request.
+
+Called by stages.composite.
+Calls shared, wire.
+"""

@@ -1,4 +1,8 @@
-"""Blend the people with the background: light, shadow and outline, one file each."""
+"""Blend the people with the background: light, shadow and outline, one file each.
+
+Called by stages.composite.
+Calls shared, stages.composite.models, backgrounds.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

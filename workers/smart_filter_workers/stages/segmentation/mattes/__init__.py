@@ -1,1 +1,6 @@
-"""Join, correct and sharpen mattes."""
+"""Join, correct and sharpen mattes.
+
+Called by stages.segmentation.models, training, live.
+Calls networks.coverage, networks, stages.segmentation.models, stages.segmentation.people,
+shared, wire.
+"""

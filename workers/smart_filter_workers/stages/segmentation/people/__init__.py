@@ -1,1 +1,5 @@
-"""Find the persons in a picture, tell them apart, and select those to keep."""
+"""Find the persons in a picture, tell them apart, and select those to keep.
+
+Called by stages.segmentation.models, stages.segmentation.mattes.
+Calls networks, shared, stages.segmentation.models, wire.
+"""

@@ -1,1 +1,5 @@
-"""The filters, one file each, named as their cards."""
+"""The filters, one file each, named as their cards.
+
+Called by stages.composite.filters.
+Calls shared.
+"""
