@@ -157,27 +157,32 @@ def split_by_person(matte: Matte8, outlines: Sequence[NDArray[np.bool_]]) -> tup
     visible, from left to right by the middle of their boxes; their sum is the matte, except for
     what belongs to a hidden person.
     """
-    ordered = sorted(outlines, key=_middle)
-    if not ordered:
-        return ()
-    if len(ordered) == 1:
-        return (matte,)
-    owners = _owners(ordered)
+    if len(outlines) < 2:  # noqa: PLR2004 - nothing to split
+        return (matte,) * len(outlines)
+    owners = find_owners(sorted(outlines, key=_middle))
     if owners.shape != matte.shape:
         size = (matte.shape[1], matte.shape[0])
         owners = np.asarray(cv2.resize(owners, size, interpolation=cv2.INTER_NEAREST))
+    return share_matte(matte, owners)
+
+
+def share_matte(matte: Matte8, owners: InstanceMap) -> tuple[Matte8, ...]:
+    """Return the matte, (H, W) uint8, of each of its owners who is visible, in their order."""
     persons = (
-        np.where(owners == number, matte, np.uint8(0)) for number in range(1, len(ordered) + 1)
+        np.where(owners == number, matte, np.uint8(0)) for number in range(1, owners.max() + 1)
     )
     return tuple(person for person in persons if (person > HALF_LEVEL).any())
 
 
-def _owners(outlines: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
-    """Return (h, w) uint8: the number, from 1, of the person nearest to each pixel."""
+def find_owners(outlines: Sequence[Outline]) -> InstanceMap:
+    """Return the number, from 1, of the outline nearest to each pixel.
+
+    outlines: (h, w) bool each, at least one.  A pixel in several belongs to the last.
+    """
     seeds = np.zeros(outlines[0].shape, np.uint8)
     for number, outline in enumerate(outlines, start=1):
         seeds[outline] = number
-    if not seeds.any():
+    if len(outlines) < 2 or not seeds.any():  # noqa: PLR2004 - nothing to share
         return np.ones_like(seeds)
     _, nearest = cv2.distanceTransformWithLabels(
         (seeds == 0).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
