@@ -233,7 +233,8 @@ class PeopleSegmenter:
             return _without_people(evidence, needs_review=is_too_long)
         confidence = (sureness + region_iou(matte_01 > fusion.HALF, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette.
-        outlines = separate_people(outlines or [matte_01 > fusion.HALF], faces)
+        seen = matte_01 > fusion.HALF
+        outlines = separate_people(outlines or [seen], faces, seen)
         mattes = separation.split_by_person(matte, outlines)
         if not is_sure:
             # Smaller areas are no persons, as by the API's contract.
