@@ -60,9 +60,13 @@ class ChosenPictures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceStep:
-    """What one step of an action did; repeat with `cursor` until `next_cursor` is null."""
+    """What one step of an action did; repeat with `cursor` until `next_cursor` is null.
+
+    jobs: those that it has made.
+    """
 
     done: int
     failures: tuple[ChoiceFailure, ...]
     next_cursor: str | None
     undo_until: Moment | None = None
+    jobs: tuple[Id, ...] = ()

@@ -25,6 +25,8 @@ _CROWN, _CHIN = -1.7, 1.8
 # Highlights of a face, 0 to 1, from which on more light is no gain; the share of clipped pixels of
 # a well-lit face, and how much more clipping counts, compared with darkness.
 _LIT_FROM, _CLIPPED_UP_TO, _CLIPPED_WEIGHT = 0.7, 0.1, 0.6
+# Sadness of a face below which it smiles: the score of its smile is in the upper half.
+_SMILES_BELOW = 0.5
 
 
 class Term(Enum):
@@ -116,6 +118,11 @@ class AlbumPhoto:
         return (max(faults) + sum(faults) / len(faults)) / 2
 
     @property
+    def points(self) -> int:
+        """The rating as people see it, 0 to 100; -1 without one."""
+        return -1 if self.rating is None else round(100 * self.rating)
+
+    @property
     def rating_steps(self) -> int:
         """The rating in visible steps; -1 without one."""
         return -1 if self.rating is None else round(self.rating / RATING_STEP)
@@ -199,6 +206,30 @@ def describe_tie_break(better: AlbumPhoto, other: AlbumPhoto) -> str:
         if round(other.fault(term) / term.fine) > round(better.fault(term) / term.fine):
             return _word_lead(term, better, other)
     return "is as good" if better.taken_at == other.taken_at else "was taken first"
+
+
+def describe_faces(photo: AlbumPhoto) -> str:
+    """Return what a photo shows of its faces, which has some, as a sentence."""
+    total = len(photo.faces)
+    closed = sum(face.closed_eyes > 0 for face in photo.faces)
+    smiling = sum(face.sadness < _SMILES_BELOW for face in photo.faces)
+    smiles = (
+        "nobody smiles"
+        if not smiling
+        else f"{_count_people(smiling, total)} smile{'s' * (smiling == 1)}"
+    )
+    eyes = "no eyes are closed"
+    if closed:
+        eyes = f"{closed} of {total} people {'has' if closed == 1 else 'have'} closed eyes"
+    if total == 1:
+        eyes = "the eyes are closed" if closed else "the eyes are not closed"
+    return f"{smiles[0].upper()}{smiles[1:]}, and {eyes}."
+
+
+def _count_people(some: int, total: int) -> str:
+    if some < total:
+        return f"{some} of {total} people"
+    return {1: "the person", 2: "both people"}.get(total, f"all {total} people")
 
 
 def _word_lead(term: Term, better: AlbumPhoto, other: AlbumPhoto) -> str:

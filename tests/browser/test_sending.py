@@ -239,7 +239,7 @@ def test_several_photos_become_pictures_with_their_notes(
 
 
 def test_files_and_folders_can_be_dropped_anywhere(
-    page: Page, photos: Photos, tmp_path: Path
+    page: Page, visitor: Visitor, photos: Photos, tmp_path: Path
 ) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     folder = tmp_path / "party"
@@ -253,6 +253,8 @@ def test_files_and_folders_can_be_dropped_anywhere(
     expect_finished(page, "first.png", "second.jpg", "sunset.jpg")
     # Other files of a folder are ignored. A finished card has list items of its own.
     expect(page.get_by_role("heading", level=3)).to_have_count(3)
+    folders = {job["metadata"]["name"]: job["metadata"].get("folder") for job in visitor.jobs()}
+    assert folders == {"first.png": "party", "second.jpg": "party/later", "sunset.jpg": None}
 
 
 def test_pasted_photo_is_named_after_its_time(page: Page) -> None:

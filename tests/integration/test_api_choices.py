@@ -31,6 +31,8 @@ def act(
     api: Api,
     choice: dict[str, Any],
     action: str,
+    query: dict[str, str] = {},  # noqa: B006 - not changed
+    /,
     **options: Any,  # noqa: ANN401 - of httpx
 ) -> list[dict[str, Any]]:
     """Return all steps of an action."""
@@ -38,7 +40,7 @@ def act(
     cursor: dict[str, str] = {}
     while not steps or cursor:
         path = f"/v1/choices/{choice['id']}/{action}"
-        steps.append(api.create(path, params=cursor, **options))
+        steps.append(api.create(path, params={**query, **cursor}, **options))
         after = steps[-1]["next_cursor"]
         cursor = {"cursor": after} if after else {}
     return steps
@@ -197,18 +199,19 @@ def test_unfinished_photos_are_canceled_and_the_others_stay(api: Api) -> None:
 
 
 def test_each_photo_gets_the_recipe_and_its_own_marks(api: Api) -> None:
-    first = run_whole_job(api, metadata__name="a.jpg")
+    first = run_whole_job(api, metadata__name="a.jpg", outputs="image,matte,rating")
     run_whole_job(api, metadata__name="b.jpg", background="color:red", outputs="image,rating")
     waiting = api.submit(metadata__name="c.jpg")
     recipe = {**RED["recipe"], "metadata": {"studio": "{photo}", "cut-of": "{job}"}}
 
     choice = choose(api)
-    [step] = act(api, choice, "derive", json={"recipe": recipe})
+    [step] = act(api, choice, "derive", {"leave_out": "cutout,matte"}, json={"recipe": recipe})
     made = [job for job in api.read("/v1/jobs")["items"] if job["parent_id"]]
 
     [job] = made
     assert (job["parent_id"], job["recipe"]["background"]) == (first, "color:red")
     assert job["metadata"] == {"name": "a.jpg", "studio": first, "cut-of": first}
+    assert job["recipe"]["outputs"] == ["image", "rating"]
     [failure] = step["failures"]
     assert (failure["job_id"], failure["name"]) == (waiting, "c.jpg")
     assert failure["error"]["code"] == "job_not_finished"

@@ -68,7 +68,6 @@ from smart_filter_wire.choices import (
     ChosenPicture,
     ChosenPictures,
 )
-from smart_filter_wire.words import OutputName
 
 router = APIRouter(prefix="/v1/choices", tags=["choices"])
 
@@ -85,7 +84,10 @@ _STEPS: Final = (
 )
 
 LeaveOut = Annotated[
-    tuple[OutputName, ...], Query(description="Outputs that the jobs leave out", max_length=20)
+    str,
+    Query(
+        max_length=200, pattern="^[a-z,]*$", description="Outputs that the jobs leave out: `a,b`"
+    ),
 ]
 FileName = Annotated[
     str,
@@ -288,7 +290,7 @@ async def derive_choice(
     caller: Deriver,
     *,
     cursor: Cursor = None,
-    leave_out: LeaveOut = (),
+    leave_out: LeaveOut = "",
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Derive jobs for the next photos of a choice."""
@@ -298,7 +300,7 @@ async def derive_choice(
     ):
         if once.replayed is not None:
             return once.replayed
-        derive = partial(_derive, services, caller, sent.read(), leave_out)
+        derive = partial(_derive, services, caller, sent.read(), leave_out.split(","))
         step = await _move(services, caller, choice_id, cursor, derive, most=_DERIVATIONS_PER_STEP)
         answer = documents.json_response(step)
         async with services.database.transaction() as connection:
@@ -393,7 +395,7 @@ async def _move(
     caller: Caller,
     choice_id: str,
     cursor: uuid.UUID | None,
-    move: Callable[[ChosenPhoto], Awaitable[None]],
+    move: Callable[[ChosenPhoto], Awaitable[JobId | None]],
     *,
     state: PhotoState | None = None,
     most: int = _MOVES_PER_STEP,
@@ -405,9 +407,10 @@ async def _move(
     choice = await _find(services, caller, choice_id)
     page = await _next_page(services, choice, cursor, most, state)
     failures: list[ChoiceFailure] = []
+    made: list[JobId | None] = []
     for index, photo in enumerate(page):
         try:
-            await move(photo)
+            made.append(await move(photo))
         except (Rejected, Conflict) as error:
             # What has ended meanwhile needs no cancellation.
             if not isinstance(error, JobFinal):
@@ -415,17 +418,19 @@ async def _move(
         except TryAgain:
             if index == 0:
                 raise
-            return _step(page[:index], index, index - len(failures), failures)
-    return _step(page, most, len(page) - len(failures), failures)
+            page, most = page[:index], index
+            break
+    made_jobs = tuple(str(job_id) for job_id in made if job_id is not None)
+    return _step(page, most, len(page) - len(failures), failures, jobs=made_jobs)
 
 
 async def _derive(
     services: Services,
     caller: Caller,
     asked: DeriveRecipe,
-    leave_out: Collection[OutputName],
+    leave_out: Collection[str],
     photo: ChosenPhoto,
-) -> None:
+) -> JobId | None:
     parent = await services.database.query(jobs.find_job, str(photo.shown), caller.tenant)
     ids = {"{photo}": photo.mark, "{job}": str(parent.id)}
     given: dict[str, Value] = {
@@ -434,13 +439,13 @@ async def _derive(
         else texts
         for name, texts in asked.given.items()
     }
-    if leave_out:
+    if any(leave_out):
         given["outputs"] = [str(name) for name in parent.recipe.outputs if name not in leave_out]
     before = submission_derive.merge_fields(parent, {}, ())
     after = submission_derive.merge_fields(parent, given, asked.names)
     if asked.background is None and _without_marks(before) == _without_marks(after):
-        return
-    await submission_derive.derive_job(
+        return None
+    accepted = await submission_derive.derive_job(
         services,
         caller,
         parent,
@@ -448,6 +453,7 @@ async def _derive(
         IdempotentRequest(),
         link_seconds=None,
     )
+    return accepted.job.id
 
 
 def _without_marks(fields: Fields) -> dict[str, object]:
@@ -483,7 +489,7 @@ def _step(
         done=done,
         failures=tuple(failures),
         next_cursor=str(page[-1].root) if len(page) == most else None,
-        **{"undo_until": None, **more},
+        **{"undo_until": None, "jobs": (), **more},
     )
 
 

@@ -294,7 +294,7 @@ def test_dashboard_in_a_pipe_is_a_plain_line_for_each_photo() -> None:
     assert text_of(console).splitlines() == [
         "waiting for the server",
         "continuing",
-        "[2/3] a.jpg: 1 person, rating 0.50, 1.25 s",
+        "[2/3] a.jpg: 1 person, rating 50, 1.25 s",
         "[3/3] b.jpg: no file (unreadable)",
     ]
 

@@ -3,7 +3,7 @@
 import { ask } from "../service/api.js";
 import { run } from "./bulk.js";
 import { act } from "./choices.js";
-import { hide } from "./jobs.js";
+import { hide, unhide } from "./jobs.js";
 
 /**
  * Delete the photos of a choice as an action of state/bulk.js; return `{done, failures, until, undo}`.
@@ -12,7 +12,8 @@ import { hide } from "./jobs.js";
  * again: as of `run`. failures: their number. undo: brings the photos back, until the time `until`.
  */
 export async function deletePhotos(choice, photos, { title, again }) {
-  const hidden = new Map(photos.map((photo) => [photo.current.id, hide(photo.versions)]));
+  const hidden = new Map(photos.map(({ current, versions }) => [current.id, versions]));
+  hide([...hidden.values()].flat());
   let until = 0;
   const work = async ({ signal, set, fail }) => {
     set({ total: choice.photos });
@@ -24,17 +25,17 @@ export async function deletePhotos(choice, photos, { title, again }) {
         until = Date.parse(step.undo_until);
         set({ done });
         fail(step.failures);
-        for (const { job_id: id } of step.failures) hidden.get(id)?.();
+        unhide(step.failures.flatMap(({ job_id: id }) => hidden.get(id) ?? []));
       },
     });
   };
   const { done, failures, isStopped } = await run(title, work, { again });
   // A failure of the whole action leaves photos that were not reached.
-  if (isStopped || failures.some(({ id }) => id === null)) for (const show of hidden.values()) show();
+  if (isStopped || failures.some(({ id }) => id === null)) unhide([...hidden.values()].flat());
   return { done, failures: failures.length, until, undo: () => restore(choice, hidden) };
 }
 
 async function restore({ id }, hidden) {
   await ask("POST", `/v1/choices/${id}/restore`);
-  for (const show of hidden.values()) show();
+  unhide([...hidden.values()].flat());
 }

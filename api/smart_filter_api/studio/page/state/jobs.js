@@ -119,15 +119,16 @@ export async function remove(...ids) {
   }
 }
 
-/** Hide jobs that are being deleted; return a function that shows them again. */
+/** Hide jobs that are being deleted, all at once, so that no other one of them is followed meanwhile. */
 export function hide(hidden) {
-  const ids = hidden.map(({ id }) => id);
-  for (const id of ids) deleted.add(id);
-  forget(...ids);
-  return () => {
-    for (const id of ids) deleted.delete(id);
-    put(...hidden);
-  };
+  for (const { id } of hidden) deleted.add(id);
+  forget(...hidden.map(({ id }) => id));
+}
+
+/** Show jobs again that were hidden. */
+export function unhide(hidden) {
+  for (const { id } of hidden) deleted.delete(id);
+  put(...hidden);
 }
 
 /** Return a promise of a job once it is finished. */

@@ -60,7 +60,11 @@ export function startSending(whose) {
 
 /** Send files, with fields of a recipe (`{background: "auto", …}`); return their ids. */
 export function add(files, fields) {
-  const added = newIds(files.length).map((id, index) => pendingOf({ id, file: files[index], fields }));
+  const added = newIds(files.length).map((id, index) => {
+    const { folder } = files[index];
+    const named = folder ? { "metadata.folder": folder.slice(0, 256) } : {};
+    return pendingOf({ id, file: files[index], fields: { ...fields, ...named } });
+  });
   pending.value = [...pending.value, ...added];
   for (const [index, photo] of added.entries()) admit(photo, Date.now() + index / 1000);
   return added.map(({ id }) => id);

@@ -3,6 +3,7 @@
 import { pause, run } from "./bulk.js";
 import { act, choose, look } from "./choices.js";
 import { lookNow } from "./following.js";
+import { hide, jobs } from "./jobs.js";
 import { formOf, showNewest } from "./photos.js";
 
 const LOOKS_EVERY_MS = 1500;
@@ -19,17 +20,19 @@ const OF_PEOPLE = ["cutout", "matte", "persons", "zip", "regions"];
 export function remake(wanted, options) {
   const { title, recipe, instead, file, isBehind, whole } = options;
   let choice = null;
+  const made = [];
   const work = async ({ signal, set, fail }) => {
     choice = await choose(wanted, signal);
     const { photos: total } = choice;
     set({ total });
     showNewest();
-    const query = isBehind ? OF_PEOPLE.map((name) => `leave_out=${name}`).join("&") : "";
+    const query = isBehind ? `leave_out=${OF_PEOPLE}` : "";
     const derive = async (from, changes, onFailures) => act(from, "derive", {
       ...bodyOf(changes, { file, isBehind }),
       ...{ query, signal },
-      onStep: ({ failures }) => {
+      onStep: ({ failures, jobs: ids }) => {
         onFailures(failures);
+        made.push(...ids);
         lookNow();
       },
     });
@@ -56,16 +59,22 @@ export function remake(wanted, options) {
     }
     fail(choice.failures);
     // A photo keeps the picture from before instead of a failed one.
-    if (choice.failures.length > 0) await act(choice, "discard", { signal });
+    if (choice.failures.length > 0) await discard(choice, made, { signal });
     await whole?.(choice, signal);
     lookNow();
   };
   const stopped = async () => {
-    if (choice !== null) await act(choice, "discard", {}).catch(() => {});
+    if (choice !== null) await discard(choice, made, {}).catch(() => {});
     lookNow();
   };
   const again = (ids) => remake({ photos: ids }, options);
   return run(title, work, { again, stopped });
+}
+
+/** Delete the made jobs that have not succeeded. Here they are hidden first: nobody follows them. */
+function discard(choice, made, options) {
+  hide(made.map((id) => jobs.peek().get(id)).filter((job) => job && job.state !== "succeeded"));
+  return act(choice, "discard", options);
 }
 
 function bodyOf(changes, { file, isBehind }) {

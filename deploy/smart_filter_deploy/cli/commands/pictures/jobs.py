@@ -504,7 +504,7 @@ def _table_row(job: Job) -> tuple[Text | str, ...]:
         _format_created(job),
         job.photo_name or "",
         "" if background is None else background.name or background.kind,
-        "" if job.rating is None else f"{job.rating.score:.2f}",
+        "" if job.rating is None else f"{100 * job.rating.score:.0f}",
         "" if job.error is None else job.error.code,
     )
 

@@ -34,6 +34,8 @@ async function inside(folder) {
   return files.sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
 }
 
-function fileOf(entry) {
-  return new Promise((resolve, reject) => entry.file(resolve, reject));
+/** Return a promise of a file; its `folder` is that in which it was dropped. */
+async function fileOf(entry) {
+  const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+  return Object.assign(file, { folder: entry.fullPath.split("/").slice(1, -1).join("/") });
 }

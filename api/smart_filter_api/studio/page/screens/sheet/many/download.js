@@ -7,7 +7,7 @@ import { picturesOf } from "../../../state/choices.js";
 import { counted } from "../../../words.js";
 import { stopSelecting } from "../selection.js";
 import { Counting, useChoice } from "./counting.js";
-import { Names, USUAL_NAME } from "./names.js";
+import { Names, USUAL_NAME, isPattern } from "./names.js";
 import { PlaceButtons } from "./places.js";
 
 /** Dialog that downloads the pictures of a choice. */
@@ -22,7 +22,7 @@ export function Download({ choice, onClose }) {
   const pictures = counts?.pictures ?? 0;
   const without = counts === null ? 0 : counts.photos - pictures;
   return html`<${Dialog} title=${counts === null ? "Download pictures" : `Download ${counted(pictures, "picture")}`}
-    onClose=${onClose} actions=${html`<${PlaceButtons} onSave=${start} isOff=${pictures === 0} />`}>
+    onClose=${onClose} actions=${html`<${PlaceButtons} onSave=${start} isOff=${pictures === 0 || !isPattern(pattern)} />`}>
     <${Counting} counts=${counts} error=${error} />
     ${without > 0 && html`<p class="notice">${counted(without, "photo")} without a finished picture
       ${without === 1 ? " is" : " are"} left out.</p>`}
@@ -32,11 +32,15 @@ export function Download({ choice, onClose }) {
   <//>`;
 }
 
-/** Return the first names that a pattern gives; null while it gives none. */
+/** Return the first names that a pattern gives. */
 function useExamples(counts, pattern) {
   const [names, setNames] = useState([]);
   useEffect(() => {
     if (counts === null) return undefined;
+    if (!isPattern(pattern)) {
+      setNames([]);
+      return undefined;
+    }
     const stop = new AbortController();
     const read = async () => {
       const found = [];
@@ -46,7 +50,7 @@ function useExamples(counts, pattern) {
       setNames(found);
     };
     // While someone types.
-    const timer = setTimeout(() => read().catch((error) => error.status === 422 && setNames(null)), 200);
+    const timer = setTimeout(() => read().catch(() => setNames([])), 200);
     return () => {
       clearTimeout(timer);
       stop.abort();

@@ -8,7 +8,7 @@ import { remake } from "../../../state/remaking.js";
 import { counted } from "../../../words.js";
 import { FORMATS, FRAMINGS, SHAPES, changesOfShape } from "../../shapes.js";
 import { stopSelecting } from "../selection.js";
-import { Names, USUAL_NAME } from "./names.js";
+import { Names, USUAL_NAME, isPattern } from "./names.js";
 import { PlaceButtons } from "./places.js";
 
 const SAME = { value: "", label: "As it is" };
@@ -33,7 +33,7 @@ export function SaveAs({ choice, onClose }) {
     });
   };
   return html`<${Dialog} title=${choice.count === null ? "Save as" : `Save ${counted(choice.count, "photo")} as`} onClose=${onClose}
-    actions=${html`<${PlaceButtons} onSave=${start} isOff=${[shape, framing, format].join("") === ""} />`}>
+    actions=${html`<${PlaceButtons} onSave=${start} isOff=${[shape, framing, format].join("") === "" || !isPattern(pattern)} />`}>
     <${Select} label="Shape and size" options=${[{ ...SHAPES[0], label: SAME.label }, ...SHAPES.slice(1)]}
       value=${shape} onChange=${setShape} />
     <${Select} label="Framing" options=${[SAME, ...FRAMINGS]} value=${framing} onChange=${setFraming} />
