@@ -63,6 +63,26 @@ def test_prints_are_drawn_to_scale(page: Page, job: dict[str, Any]) -> None:
         expect(page.get_by_role("tabpanel")).to_contain_text(printability[name]["text"])
 
 
+def test_document_has_its_checks_with_the_faults_first(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    open_result(page, visitor, photos.smiling, document="uk")
+    checks = visitor.newest()["document_report"]["checks"]
+    mouth = next(check for check in checks if check["name"] == "mouth")
+
+    page.get_by_role("tab", name="Print").click()
+
+    panel = page.get_by_role("tabpanel")
+    expect(panel.get_by_role("heading", name="United Kingdom passport: fail")).to_be_visible()
+    row = panel.get_by_role("listitem").filter(has=page.get_by_role("heading", name="Mouth"))
+    for text in (mouth["verdict"], mouth["measured"], mouth["limit"], mouth["remedy"]):
+        expect(row).to_contain_text(text)
+    shown = panel.locator("ul.verdicts").first.locator(".tag").all_inner_texts()
+    assert shown == sorted(shown, key=["fail", "unsure", "ask", "pass"].index)
+    assert {"fail", "ask", "pass"} <= set(shown)
+    assert_accessible(page)
+
+
 def test_saved_files_equal_those_of_the_service(
     page: Page, visitor: Visitor, job: dict[str, Any]
 ) -> None:

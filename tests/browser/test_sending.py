@@ -204,6 +204,17 @@ def test_sign_out_asks_when_photos_would_be_lost(page: Page, line: Proxy, photos
     expect(page.get_by_label("Key")).to_be_visible()
 
 
+def test_object_is_counted_and_no_person_is_missed(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    visitor.succeed(photos.mug, metadata__name="mug.png", subject="any")
+
+    page.reload()
+
+    expect(card(page, "mug.png").get_by_text("1 object")).to_be_visible()
+    expect(card(page, "mug.png").get_by_text("No person found")).not_to_be_attached()
+
+
 _PASTE = """
 async (url) => {
   const blob = await (await fetch(url)).blob();

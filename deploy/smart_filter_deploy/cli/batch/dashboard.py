@@ -120,12 +120,13 @@ def summary_line(row: Row) -> str:
     """Return the outcome of a photo as one line of text."""
     if row.error is not None:
         return f"{row.file}: {row.error['detail']} ({row.error['code']})"
-    parts = [] if row.people is None else [describe_people(row.people)]
+    parts = [] if row.people is None else [describe_people(row.people, row.subject)]
     if row.rating is not None:
         parts.append(f"rating {100 * row.rating:.0f}")
     if row.seconds is not None:
         parts.append(format_seconds(row.seconds))
-    return f"{row.file}: {', '.join(parts) or row.state}"
+    lines = [f"{row.file}: {', '.join(parts) or row.state}", *row.warnings]
+    return "\n     ".join(lines)
 
 
 def album_lines(rows: Sequence[Row], best: int, take: Row | None, journal: Journal) -> list[str]:

@@ -129,8 +129,10 @@ def describe_degraded(job: Job) -> str | None:
     return ", ".join(job.degraded) or None
 
 
-def describe_people(count: int) -> str:
-    """Return a number of people as text."""
+def describe_people(count: int, subject: str | None) -> str:
+    """Return a number of people as text, or that a thing was cut out.  subject: as in a job."""
+    if subject == "object":
+        return "1 object"
     return "1 person" if count == 1 else f"{count} people"
 
 
@@ -151,7 +153,7 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
     if _lacks_best_model(job):
         lines.append(("edge", "best without BiRefNet, which no worker has: models pull best"))
     if job.people is not None:
-        lines.append(("people", _people(job)))
+        lines.append(("object" if job.subject == "object" else "people", _people(job)))
     if job.needs_review:
         agreement = "" if job.confidence is None else f", agreement {job.confidence:.2f} of 1"
         lines.append(("review", f"look at the cutout{agreement}"))
@@ -205,10 +207,10 @@ def _file_text(path: Path, picture: Picture | None) -> Text:
 
 
 def _people(job: Job) -> str:
-    if not job.people:
+    if not job.people and job.subject != "object":
         return "none"
-    people = describe_people(job.people)
-    if job.faces is None:
+    people = describe_people(job.people or 0, job.subject)
+    if job.faces is None or job.subject == "object":
         return people
     faces = {0: "no face", 1: "1 face"}.get(len(job.faces), f"{len(job.faces)} faces")
     return f"{people}, {faces}"

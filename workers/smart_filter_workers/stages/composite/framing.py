@@ -91,6 +91,7 @@ class FramingSubject:
 
     photo: the whole photo.  subject: the box around the people, None without people.
     may_extend: whether the picture may extend beyond the photo.
+    is_thing: whether it is a thing, which gets its air also where it touches the photo's border.
     outline: width of a line around the people, which a crop leaves room for.
     """
 
@@ -99,12 +100,13 @@ class FramingSubject:
     faces: Sequence[Face]
     may_extend: bool
     outline: Length | None = None
+    is_thing: bool = False
 
     def stops(self) -> tuple[bool, bool, bool, bool]:
         """Return whether the picture must not cross the photo's left, top, right and bottom."""
         if not self.may_extend or self.subject is None:
             return (True,) * 4
-        return self.touches()
+        return (False,) * 4 if self.is_thing else self.touches()
 
     def touches(self) -> tuple[bool, bool, bool, bool]:
         """Return whether the people reach the photo's left, top, right and bottom border."""

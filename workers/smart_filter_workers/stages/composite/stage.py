@@ -7,7 +7,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.errors import NoMask
+from smart_filter_shared.errors import NoMask, PhotoTooSmall
 from smart_filter_shared.feedback.face_changes import Box as FaceBox
 from smart_filter_shared.feedback.face_changes import FaceChanges
 from smart_filter_shared.recipe import (
@@ -137,7 +137,8 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
     framed = whole
     if before is not corrected and recipe.framing.asks_for_people:
         framed = _cut(compositor, before)
-    subject = _framing_subject(recipe, photo.srgb, faces, framed, chosen)
+    is_thing = segmented is not None and segmented.any_subject
+    subject = _framing_subject(recipe, photo.srgb, faces, framed, chosen, is_thing=is_thing)
     portrait = _find_portrait(inputs)
     frame = _compute_frame(recipe, subject, portrait)
     if whole is not None:
@@ -255,8 +256,15 @@ def _find_portrait(inputs: Inputs) -> Portrait | None:
 
 
 def _compute_frame(recipe: Recipe, subject: FramingSubject, portrait: Portrait | None) -> Frame:
-    frame = None if portrait is None else portrait.frame()
-    return framing.compute_frame(recipe.framing, subject) if frame is None else frame
+    placed = None if portrait is None else portrait.frame()
+    frame = framing.compute_frame(recipe.framing, subject) if placed is None else placed
+    most = recipe.framing.max_enlarge
+    if frame.scale > most:
+        raise PhotoTooSmall(
+            f"a picture of {frame.width} × {frame.height} pixels enlarges the photo"
+            f" {frame.scale:.1f} times, and max_enlarge is {most}"
+        )
+    return frame
 
 
 def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
@@ -397,6 +405,8 @@ def _framing_subject(
     faces: Sequence[Face],
     cut: CutOut | None,
     chosen: ChosenBackground | None,
+    *,
+    is_thing: bool,
 ) -> FramingSubject:
     """Return the facts of the photo that framing uses."""
     height, width = photo_srgb.shape[:2]
@@ -409,6 +419,7 @@ def _framing_subject(
         faces=faces,
         may_extend=not shows_photo,
         outline=None if line is None else line.width,
+        is_thing=is_thing,
     )
 
 

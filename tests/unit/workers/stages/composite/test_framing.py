@@ -163,6 +163,14 @@ def test_portrait_is_no_larger_than_the_photo_and_shows_the_whole_head(
     assert (at[1] + 0.4 * side - seen.top) / seen.height < 0.66
 
 
+def test_thing_has_its_margin_also_where_it_touches_the_photo() -> None:
+    seen = FramingSubject(PHOTO, Box(0, 0, 1200, 800), (), may_extend=True, is_thing=True)
+
+    frame = framing.compute_frame(asked(crop="true", margin="10%"), seen)
+
+    assert window(frame) == Box(-120, -80, 1320, 880)
+
+
 def test_crop_has_room_for_the_outline() -> None:
     seen = FramingSubject(PHOTO, WHOLE, (), may_extend=True, outline=Length(2, percent=True))
 

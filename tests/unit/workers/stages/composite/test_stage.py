@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from smart_filter_shared.errors import ImageUnreadable, InputsExpired
+from smart_filter_shared.errors import ImageUnreadable, InputsExpired, PhotoTooSmall
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
 from smart_filter_shared.rating import SmileLevel
@@ -25,6 +25,7 @@ from smart_filter_tests.composite_jobs import (
     decode_pixels,
 )
 from smart_filter_tests.pictures import encode
+from smart_filter_tests.recipes import parse_fields
 from smart_filter_tests.subjects import smiles_of
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import blur
@@ -224,6 +225,14 @@ def test_thing_gets_a_background_where_it_was_asked_for(
     result = composite(replace(inputs, segmented=replace(inputs.segmented, any_subject=True)))
 
     assert result.background.kind == kind
+    assert result.background.name in {None, *choose_background.LIGHT_PAPERS}
+
+
+def test_photo_is_not_enlarged_beyond_the_recipe() -> None:
+    small = a_job("color:#ffffff", framing=parse_fields(size="4000x4000", max_enlarge="2").framing)
+
+    with pytest.raises(PhotoTooSmall, match=r"enlarges the photo .* max_enlarge is 2"):
+        composite(small)
 
 
 def test_people_cut_off_at_the_thighs_get_no_place() -> None:

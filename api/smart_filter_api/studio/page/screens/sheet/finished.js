@@ -50,10 +50,11 @@ function tagsOf(job) {
   }
   if (job.persons?.some(({ kept, role }) => role === "possible" && !kept)) {
     tags.push({ words: "Maybe a person", tone: "fair", why: "Open the cutout to keep them by a click." });
-  } else if (job.people === 0) tags.push({ words: "No person found", tone: "fair" });
+  } else if (job.subject === "object") tags.push({ words: "1 object" });
+  else if (job.people === 0) tags.push({ words: "No person found", tone: "fair" });
   if (job.people > 1) tags.push({ words: counted(job.people, "person", "people") });
   if (job.faces?.length) tags.push({ words: smilesOf(job.faces) });
-  if (job.faces?.length === 0 && job.people !== 0) tags.push({ words: "No face found" });
+  if (job.faces?.length === 0 && job.people > 0) tags.push({ words: "No face found" });
   if (job.document_report) {
     const { title, verdict, checks } = job.document_report;
     const faults = checks.filter((check) => ["fail", "unsure"].includes(check.verdict));

@@ -96,7 +96,7 @@ function named(file) {
 }
 
 function invitation() {
-  return isHandheld() ? "Add photos of people" : "Drop photos of people here";
+  return isHandheld() ? "Add photos" : "Drop photos here";
 }
 
 /** Return whether the page is used by touch: nothing can be dropped, and a camera app is there. */
