@@ -149,7 +149,7 @@ def test_arrow_keys_switch_photos_and_delete_asks_first(
     delete.click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page).to_have_url(re.compile("#/$"))
-    assert [job["id"] for job in visitor.jobs()] == [first["id"]]
+    wait_until(page, lambda: [job["id"] for job in visitor.jobs()] == [first["id"]])
 
 
 @on_screens(DESKTOP, PHONE_DARK)

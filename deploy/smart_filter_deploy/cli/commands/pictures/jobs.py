@@ -420,7 +420,14 @@ def _name_by_photo(
     """
     first = Path(clean_file_name(job.photo_name or "").lstrip("-. ")).stem or job.id
     files = written if replaces else place.folder.iterdir()
-    taken = {file.stem.removesuffix(f".{OUTPUT_MARK}").lower() for file in files}
+    taken = {
+        stem.lower()
+        for file in files
+        for stem in (
+            file.name.partition(f".{OUTPUT_MARK}.")[0],
+            *(file.stem.removesuffix(f"-{output}") for output in job.outputs),
+        )
+    }
     stem = free_name(first, "", lambda stem: stem.lower() in taken)
     return dataclasses.replace(place, stem=stem)
 
