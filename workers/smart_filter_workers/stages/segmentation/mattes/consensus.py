@@ -11,7 +11,7 @@ Agreement of mattes: measure it, and join several mattes into one.
 import functools
 import math
 from collections.abc import Sequence
-from itertools import combinations, compress
+from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -76,12 +76,12 @@ def correct_matte(
     for place in places:
         trusted = tuple(_is_trusted(first, voter, place) for voter in voters)
         alike[trusted] = place | alike.get(trusted, np.False_)
-    joined, heard = first, [first]
-    for trusted, place in alike.items():
+    joined = first
+    for place in alike.values():
         trust = [measure_trust(first[place], voter[place]) for voter in voters]
         joined = np.where(place, agree(first, voters, trust), joined)
-        heard += [np.where(place, voter, first) for voter in compress(voters, trusted)]
-    return _remove_traces(_fill_holes(joined, heard), people > HALF_LEVEL)
+    heard = [keep_trusted(first, voter, places) for voter in voters]
+    return _remove_traces(_fill_holes(joined, [first, *heard]), people > HALF_LEVEL)
 
 
 def keep_trusted(people: Matte8, voter: Matte8, places: Sequence[Pixels]) -> Matte8:
