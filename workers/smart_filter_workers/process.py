@@ -157,6 +157,21 @@ class _Parts:
     listener: BellListener
 
 
+@dataclass(frozen=True, slots=True)
+class _IdleMemory:
+    """The memory that an idle worker keeps only to be faster with the next photo."""
+
+    recent: LruCache
+    decoder: DecoderPool
+    loaded: ModelCache
+
+    def give_back(self) -> None:
+        """Return it to the system."""
+        self.recent.clear()
+        self.decoder.end_spare()
+        self.loaded.give_back()
+
+
 def _wire(
     settings: Settings,
     discovered: ModelCatalog,
@@ -223,7 +238,7 @@ def _wire(
         draining=draining.started,
         extra_models=discovered.extra,
     )
-    turns = Turns(services, shared, threads, memory_limit.give_back)
+    turns = Turns(services, shared, threads, _IdleMemory(recent, decoder, loaded).give_back)
     listener = BellListener(
         settings.broker,
         doorbell,

@@ -132,6 +132,13 @@ class DecoderPool:
         mask = self._ask(content, requester or Requester(), kind="mask").srgb
         return mask[..., 0]
 
+    def end_spare(self) -> None:
+        """End the idle child that is not for quick pictures."""
+        with self._lock:
+            spare = [self._idle.pop(number) for number in [*self._idle] if number != RESERVED]
+        for child in spare:
+            child.end()
+
     def close(self) -> None:
         """End the children, also those at work."""
         with self._lock:
