@@ -138,7 +138,6 @@ def _claim_ms(servers: Servers, pool: Pool, engine: Engine) -> float:
             [capability(pool.stage)],
             worker=servers.bench.worker,
             lease_seconds=engine_settings.lease_seconds,
-            max_attempts=engine_settings.max_attempts,
         )
         return 1000 * (time.perf_counter() - started)
 

@@ -199,6 +199,20 @@ def test_connections_leave_a_replica_after_a_failover(bench: Bench) -> None:
     assert others not in backends
 
 
+@pytest.mark.usefixtures("bench")
+def test_statements_that_are_sent_together_fail_together(engine: Engine) -> None:
+    write = text("INSERT INTO tenants (name, finish) VALUES ('a', 0) RETURNING name")
+    divide = text("SELECT 1 / :by")
+
+    for _ in range(2):  # what the first round has prepared may be lost
+        with pytest.raises(DBAPIError, match="division"), sessions.transaction(engine) as opened:
+            driver_queries.fetch_all(opened, (write, {}), (divide, {"by": 0}))
+
+    with sessions.transaction(engine) as connection:
+        rows = driver_queries.fetch_all(connection, (COUNT, {}), (write, {}), (divide, {"by": 1}))
+    assert rows == [[(0,)], [("a",)], [(1,)]]
+
+
 @pytest.fixture
 def repeated(engine: Engine, clock: Clock) -> Iterator[RepeatedQuery]:
     """A query for the process on the server, which is given something else to return or null."""

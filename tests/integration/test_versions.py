@@ -364,7 +364,6 @@ def claim(bench: Bench, *cards: ModelCard) -> list[Lease]:
         claiming.claim,
         [Capability("prepare.bench")],
         worker=bench.worker,
-        batch_size=4,
         guard=version_skew.select_cards(Capability("prepare.bench"), cards),
     )
 

@@ -447,8 +447,6 @@ class Bench:
             [capability(stage)],
             worker=self.worker,
             batch_size=batch_size,
-            lease_seconds=self.settings.engine.lease_seconds,
-            max_attempts=self.settings.engine.max_attempts,
             job_sql=queries.CLAIMED_JOB,
         )
 

@@ -90,7 +90,6 @@ def _claimed(bench: Bench) -> Lease:
         claiming.claim,
         [_ready(bench)[0]],
         worker=bench.worker,
-        lease_seconds=60,
     )
     return lease
 

@@ -312,7 +312,6 @@ def _with_lease(
 
 
 def _claim(connection: Connection, scenario: Scenario) -> object:
-    engine = scenario.bench.settings.engine
     return [
         str(lease.stage)
         for stage in StageName
@@ -321,8 +320,6 @@ def _claim(connection: Connection, scenario: Scenario) -> object:
             [capability(stage)],
             worker=scenario.bench.worker,
             batch_size=4,
-            lease_seconds=engine.lease_seconds,
-            max_attempts=engine.max_attempts,
         )
     ]
 

@@ -155,7 +155,6 @@ class RealJob:
                 [capability(PIPELINE[step.stage].name)],
                 worker=self.bench.worker,
                 lease_seconds=LEASE_SECONDS,
-                max_attempts=MAX_ATTEMPTS,
             )
             self.leases.update(zip([step.worker], leases, strict=False))
             return len(leases)
