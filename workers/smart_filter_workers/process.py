@@ -32,9 +32,8 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import ModelCatalog
 from smart_filter_workers.runtime import capabilities
-from smart_filter_workers.runtime.bells.listener import BellListener
+from smart_filter_workers.runtime.bells.listener import BellListener, QueueSubscriptions
 from smart_filter_workers.runtime.bells.stage_events import StageEvents
-from smart_filter_workers.runtime.bells.subscriptions import QueueSubscriptions
 from smart_filter_workers.runtime.capabilities import CapabilitySetup
 from smart_filter_workers.runtime.claiming.large_photos import LargePhotos
 from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
