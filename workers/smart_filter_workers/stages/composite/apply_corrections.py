@@ -43,7 +43,7 @@ _WHOLE: Final = 255
 _UPPER_HALF: Final = np.clip(2 * np.arange(256) - 255, 0, 255).astype(np.uint8)
 # A line marks a region from this share of its area on, whether or not its center crosses the part.
 COVERED_SHARE: Final = 0.35
-# Width of what is around a part, in pixels of the matte: its soft rim.
+# Width of the ring around a part, in pixels of the matte: as wide as its soft rim.
 _SCRAP_RIM_PX: Final = 2
 
 Canvas = NDArray[np.uint8]  # (h, w), the matte's size
@@ -269,7 +269,7 @@ def _find_scraps(matte: Matte8, canvas: Canvas) -> NDArray[np.bool_]:
 
 
 def _box_around(mask: Canvas, *, margin: int) -> tuple[slice, slice] | None:
-    """Return the rows and columns of what is not 0, and a margin; None without any."""
+    """Return the rows and columns that are not 0, with a margin; None without any."""
     x, y, width, height = cv2.boundingRect(mask)
     if not width:
         return None

@@ -466,7 +466,7 @@ def test_correction_changes_neither_background_nor_frame(
     assert (after.background.kind, after.frame) == (before.background.kind, before.frame)
 
 
-def test_person_who_is_drawn_where_nobody_was_found_gets_a_background() -> None:
+def test_person_who_is_drawn_where_none_was_found_gets_a_background() -> None:
     inputs = a_job("color:#f00")
     assert inputs.segmented is not None
     empty = replace(inputs.segmented, matte=np.zeros_like(inputs.segmented.matte), coverage=0.0)
