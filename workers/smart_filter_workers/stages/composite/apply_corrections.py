@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.errors import NoMask
 from smart_filter_workers import images, photo_regions
+from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.photo_regions import PhotoRegions
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import (
     HALF_LEVEL,
+    SEEN_LEVEL,
     Matte8,
     MatteDrawing,
     PreparedPhoto,
@@ -22,6 +24,7 @@ from smart_filter_workers.results import (
     Srgb8,
     Stroke,
 )
+from smart_filter_workers.stages.composite.cleanup import MAX_ISLAND_SHARE
 
 # Fractional bits of the corners' coordinates: sixteenths of a pixel.
 _FIXED_POINT_BITS: Final = 4
@@ -38,8 +41,10 @@ _WHOLE: Final = 255
 
 # Coverage that is sure where a share of a pixel of the canvas, 0..255, is: none up to a half.
 _UPPER_HALF: Final = np.clip(2 * np.arange(256) - 255, 0, 255).astype(np.uint8)
-# A line marks a region from this share of its area on, whether or not its center crosses it.
-COVERED_SHARE: Final = 0.5
+# A line marks a region from this share of its area on, whether or not its center crosses the part.
+COVERED_SHARE: Final = 0.35
+# Width of the ring around a part, in pixels of the matte: as wide as its soft rim.
+_SCRAP_RIM_PX: Final = 2
 
 Canvas = NDArray[np.uint8]  # (h, w), the matte's size
 
@@ -112,6 +117,7 @@ def draw_over_matte(
             else:
                 regions = regions or photo_regions.find_regions(prepared.proxy_srgb, model_matte)
                 _fill((canvas, forced), stroke, regions, prepared, matte)
+    layers[:, _find_scraps(matte, canvas)] = _REMOVED
     matte = _apply_strokes(matte, canvas)
     before, after = (np.count_nonzero(alpha > HALF_LEVEL) for alpha in (segmented.matte, matte))
     # The coverage counts persons that the recipe does not keep, too.
@@ -224,21 +230,46 @@ def _find_marked(
     points = np.array(stroke.points) / (prepared.width, prepared.height)
     marked = np.zeros(count, np.bool_)
     marked[regions.numbers_at(points)] = True
+    covered = np.zeros(count, np.bool_)
     if stroke.width and len(points) > 1:
         height, width = regions.small.shape
         line = np.zeros_like(swath)
         _paint(line, replace(stroke, width=1e-3), prepared)
-        for pixels, share in ((line, 0.0), (swath, COVERED_SHARE)):
-            small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST)
-            covered = np.bincount(regions.small[small > 0], minlength=count)
-            marked |= covered > share * np.bincount(regions.small.ravel(), minlength=count)
-    if stroke.snap == "part":
-        return np.isin(regions.part_of, regions.part_of[marked])
-    return marked
+        crossed, below = (
+            np.bincount(regions.small[small > 0], minlength=count)
+            for small in (
+                cv2.resize(layer, (width, height), interpolation=cv2.INTER_NEAREST)
+                for layer in (line, swath)
+            )
+        )
+        marked |= crossed > 0
+        covered = below > COVERED_SHARE * np.bincount(regions.small.ravel(), minlength=count)
+    if stroke.width or stroke.snap == "part":
+        marked = np.isin(regions.part_of, regions.part_of[marked])
+    return marked | (covered & (stroke.snap == "region"))
+
+
+def _find_scraps(matte: Matte8, canvas: Canvas) -> NDArray[np.bool_]:
+    """Return the (h, w) small parts that strokes cut off: most around them was removed.
+
+    A hand whose wrist was removed is none.
+    """
+    is_removed = canvas == _REMOVED
+    labels, count = label_parts((matte > SEEN_LEVEL) & ~is_removed)
+    areas = measure_areas(labels, count)
+    areas[0] = 0  # label 0 is everything else
+    is_scrap = areas < MAX_ISLAND_SHARE * areas.max()
+    is_scrap[labels[canvas == _KEPT]] = False
+    near = cv2.dilate(labels.astype(np.float32), _square(_SCRAP_RIM_PX)).astype(np.int32)
+    around = np.where(labels > 0, 0, near)
+    removed = np.bincount(around[is_removed], minlength=count)
+    is_scrap &= removed > np.bincount(around.ravel(), minlength=count) / 2
+    is_scrap[0] = False
+    return np.asarray(is_scrap[labels])
 
 
 def _box_around(mask: Canvas, *, margin: int) -> tuple[slice, slice] | None:
-    """Return the rows and columns of what is not 0, and a margin; None without any."""
+    """Return the rows and columns that are not 0, with a margin; None without any."""
     x, y, width, height = cv2.boundingRect(mask)
     if not width:
         return None

@@ -308,7 +308,7 @@ class _Corrected:
 def _before_corrections(upright: Inputs) -> _Corrected | None:
     """Return the inputs as they were before the picture was corrected; None if it was not.
 
-    Background and frame follow from them, so that a correction changes neither. Where nobody had
+    Background and frame follow from them, so that a correction changes neither. Where no person had
     been found, there was neither, and the result is None too.
     """
     sent = tuple(drawing for drawing in upright.drawn if drawing.as_sent)

@@ -414,6 +414,18 @@ def test_kept_dot_brings_back_its_part_within_its_width_and_nothing_of_another()
     assert after[66:70, 90:107].max() < 5
 
 
+def test_scrap_between_strokes_goes_and_a_hand_beyond_one_stays() -> None:
+    around = Stroke(
+        ((172, 124), (217, 124), (217, 176), (172, 176), (172, 124)), keep=False, width=14
+    )
+    across = Stroke(((160, 150), (230, 150)), keep=False, width=10)
+
+    scrap, hand = matte_with_chair(around, across), matte_with_chair(across)
+
+    assert scrap[63:, 88:].max() < 40
+    assert hand[82:, 90:108].min() == 255
+
+
 @pytest.mark.parametrize("edge", Edge)
 @pytest.mark.parametrize("keep", [False, True])
 def test_no_step_after_a_stroke_changes_what_it_says(edge: Edge, *, keep: bool) -> None:
@@ -463,7 +475,7 @@ def test_correction_changes_neither_background_nor_frame(
     assert (after.background.kind, after.frame) == (before.background.kind, before.frame)
 
 
-def test_person_who_is_drawn_where_nobody_was_found_gets_a_background() -> None:
+def test_person_who_is_drawn_where_none_was_found_gets_a_background() -> None:
     inputs = a_job("color:#f00")
     assert inputs.segmented is not None
     empty = replace(inputs.segmented, matte=np.zeros_like(inputs.segmented.matte), coverage=0.0)

@@ -19,8 +19,8 @@ const THINNEST = 1.5;
 const HALF = 128;
 const KEPT = 1;
 const REMOVED = 2;
-// A line marks a region from this share of its area on, whether or not its center crosses it.
-const COVERED = 0.5;
+// A line marks a region from this share of its area on, whether or not its center crosses the part.
+const COVERED = 0.35;
 // Each further click at a place reaches this many times as far.
 const GROWTH = 2.5;
 // A part of this many times the brush's area is better painted exactly.
@@ -148,15 +148,16 @@ class Regions {
     const swath = width ? this.#swathOf(points, width) : null;
     const isMarked = new Uint8Array(this.#areas.length);
     for (const point of points) isMarked[this.#smallAt(point)] = 1;
-    if (swath && points.length > 1) {
-      for (const { small, isCovered } of this.#below(swath)) if (isCovered) isMarked[small] = 1;
-      for (const { small } of this.#below(this.#swathOf(points, 0))) isMarked[small] = 1;
-    }
-    if (snap === "part") {
+    const isLine = swath && points.length > 1;
+    if (isLine) for (const { small } of this.#below(this.#swathOf(points, 0))) isMarked[small] = 1;
+    if (swath || snap === "part") {
       const parts = new Set(this.#parts.filter((_, small) => isMarked[small]));
       this.#parts.forEach((part, small) => {
         isMarked[small] = parts.has(part) ? 1 : 0;
       });
+    }
+    if (isLine && snap === "region") {
+      for (const { small, isCovered } of this.#below(swath)) if (isCovered) isMarked[small] = 1;
     }
     const all = { left: 0, top: 0, right: this.#width, bottom: this.#height, data: null };
     const { left, top, right, bottom, data } = swath ?? all;
