@@ -9,6 +9,7 @@
 import { effect, signal } from "@preact/signals";
 import { ask } from "../service/api.js";
 import { newId } from "../service/ids.js";
+import { readStored, store } from "../service/stored.js";
 import { session } from "./session.js";
 
 /** Limit of strokes per correction (docs/api/corrections.md). */
@@ -21,7 +22,7 @@ const NONE = [];
 /** Whether strokes may be used to train models; false by default, and after a reload. */
 export const hasConsented = signal(false);
 
-const strokes = signal(new Map(JSON.parse(sessionStorage.getItem(STROKES) ?? "[]")));
+const strokes = signal(new Map(readStored("sessionStorage", STROKES) ?? []));
 /** By photo: its strokes before each change, for undo, and those that undo has left, for redo. */
 const former = new Map();
 const later = signal(new Map());
@@ -154,9 +155,5 @@ function put(photoId, drawn) {
 
 function keep(known) {
   strokes.value = known;
-  try {
-    sessionStorage.setItem(STROKES, JSON.stringify([...known]));
-  } catch {
-    // The browser's storage is full: strokes then last as long as the page.
-  }
+  store("sessionStorage", STROKES, [...known]);
 }
