@@ -87,6 +87,7 @@ def build_album_photo(job_id: JobId, results: Results) -> AlbumPhoto:
         taken_at=None if prepared is None else prepared.taken_at,
         rating=_rate(smiles),
         people=_count_people(results, faces),
+        traces=None if prepared is None else prepared.traces,
     )
     if prepared is None or faces is None or smiles is None or not faces.faces:
         return photo

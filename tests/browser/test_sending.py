@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from base64 import b64encode
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,7 @@ from smart_filter_tests.browsing.pixels import changed_share, mean_color, read_p
 from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, on_screens
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.waits import wait_until
+from smart_filter_tests.http_server import Reply, serve
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.proxy import Mode, Proxy
 
@@ -317,3 +319,38 @@ def test_new_photos_get_the_last_choices_which_the_browser_keeps(
     corner = screenshot(card(page, "astronaut.png").get_by_role("img"))[4:14, 4:14]
     # The thumbnail is a JPEG.
     assert max(abs(a - b) for a, b in zip(mean_color(corner), (48, 96, 192), strict=True)) < 6
+
+
+def _drag_from_elsewhere(page: Page, data: dict[str, str]) -> None:
+    """Drop what a browser hands over for a picture that is dragged from another page."""
+    page.evaluate(
+        """(data) => {
+          const transfer = new DataTransfer();
+          for (const [type, text] of Object.entries(data)) transfer.setData(type, text);
+          const about = { dataTransfer: transfer, bubbles: true, cancelable: true };
+          for (const name of ["dragover", "drop"]) {
+            document.querySelector("h1").dispatchEvent(new DragEvent(name, about));
+          }
+        }""",
+        data,
+    )
+
+
+def test_picture_of_another_page_is_fetched_or_taken_from_its_address(
+    page: Page, photos: Photos
+) -> None:
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    picture = photos.serious.read_bytes()
+    with serve(lambda _: Reply(200, picture, {"Content-Type": "image/jpeg"})) as address:
+        image = f'<a><img src="{address}/serious.jpg"></a>'
+        _drag_from_elsewhere(page, {"text/uri-list": f"{address}/page", "text/html": image})
+        expect_finished(page, "serious.jpg")
+    encoded = b64encode(picture).decode()
+    _drag_from_elsewhere(page, {"text/uri-list": f"data:image/jpeg;base64,{encoded}"})
+    expect(page.get_by_role("listitem").filter(has_text="Dropped at")).to_have_count(1)
+
+    _drag_from_elsewhere(page, {"text/uri-list": "blob:https://example.com/1"})
+
+    expect(page.get_by_role("status").get_by_text("Save it as a file")).to_be_visible()
+    _drag_from_elsewhere(page, {"text/uri-list": page.url})
+    expect(page.locator(".card")).to_have_count(2)

@@ -52,6 +52,7 @@ class Photo:
     taken_at: by the camera's clock; read as UTC if it names no time zone.
     exif: the unparsed block from its TIFF header on; empty if the upload has none, or a long one.
     alpha: (H, W) uint8, the upload's own coverage; None if it is opaque.
+    quantum: as in `smart_filter_shared.results.CopyTraces`.
     """
 
     srgb: Srgb8
@@ -59,6 +60,7 @@ class Photo:
     taken_at: dt.datetime | None = None
     exif: bytes = b""
     alpha: Matte8 | None = None
+    quantum: float | None = None
 
 
 class Edit(StrEnum):

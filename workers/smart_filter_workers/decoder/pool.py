@@ -330,6 +330,7 @@ class _Child:
             answer.taken_at_utc,
             self._receive(answer.exif_bytes, limit).tobytes(),
             alpha,
+            answer.quantum,
         )
 
     def _receive_pixels(self, limit: Limit, *shape: int) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ worker processes several 12 megapixel photos at once: colors are converted strip
 import io
 import struct
 import zlib
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -72,7 +73,8 @@ def decode(content: bytes) -> Photo:
         _check_size(header.width, header.height)
         pixels = to_srgb(jpeg.decode(content, header), header.mode, header.icc)
         orientation = exif.read_orientation(header.exif, header.xmp)
-        return _photo(pixels, "jpg", header.exif, orientation=orientation)
+        photo = _photo(pixels, "jpg", header.exif, orientation=orientation)
+        return replace(photo, quantum=header.quantum)
     match isobmff.detect_format(content):
         case isobmff.StillFormat.HEIC:
             about = heif.read_photo(content)

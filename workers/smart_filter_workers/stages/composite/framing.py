@@ -270,15 +270,21 @@ def _portrait(seen: FramingSubject, shape: float) -> Box:
 
 
 def _end_between_joints(height: float, least: float, room: float, seen: FramingSubject) -> float:
-    """Return a portrait's height, changed so that it does not end at a joint of the people."""
+    """Return a portrait's height, changed so that it does not end at a joint of the people.
+
+    Where a group is too wide to end above its feet, the picture shows it whole: its background
+    extends beyond the photo.
+    """
     eyes, face_px = _eyes(seen.faces), _face_height(seen)
     ends = [cut * face_px for cut in CUTS]
+    shows_feet = seen.subject is not None and not seen.stops()[3]
     if seen.subject is not None and seen.subject.bottom < seen.photo.bottom:
         feet = seen.subject.bottom - eyes + AIR_SHARE * seen.subject.height
         ends = [*(end for end in ends if end < feet), feet]
     heights = [end / (1 - EYES_FROM_TOP) for end in ends]
     fitting = [each for each in heights if least <= each <= room]
-    return min(fitting, key=lambda each: abs(each - height), default=height)
+    otherwise = max(least, heights[-1]) if shows_feet else height
+    return min(fitting, key=lambda each: abs(each - height), default=otherwise)
 
 
 def _third(face: Face) -> float:

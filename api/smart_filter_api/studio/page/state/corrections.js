@@ -10,6 +10,7 @@
 import { effect, signal } from "@preact/signals";
 import { ask } from "../service/api.js";
 import { newId } from "../service/ids.js";
+import { readStored, store } from "../service/stored.js";
 import { photos } from "./photos.js";
 import { session } from "./session.js";
 
@@ -39,8 +40,8 @@ effect(() => {
   hasConsented.value = false;
   steps.value = new Map();
   sent.clear();
-  store(drawn, STROKES, new Map());
-  store(applied, APPLIED, new Map());
+  keep(drawn, STROKES, new Map());
+  keep(applied, APPLIED, new Map());
 });
 
 /** Return the strokes of a photo: those of its current version until they are changed. */
@@ -113,11 +114,11 @@ export function stepForth(photo) {
 /** Note that a version includes the strokes that were sent last; others stay to be applied. */
 export function settle(photo, job, strokes) {
   const id = strokes.length > 0 ? sent.get(photo.id).id : null;
-  store(applied, APPLIED, new Map(applied.value).set(job.id, { id, strokes }));
+  keep(applied, APPLIED, new Map(applied.value).set(job.id, { id, strokes }));
   if (drawn.value.get(photo.id) !== strokes) return;
   const left = new Map(drawn.value);
   left.delete(photo.id);
-  store(drawn, STROKES, left);
+  keep(drawn, STROKES, left);
 }
 
 /** Send all strokes of a photo as a correction of a job; return its id. Throws Problem or Away. */
@@ -199,18 +200,14 @@ function put(photo, strokes, { former, later }) {
   const known = new Map(drawn.value);
   if (isSame) known.delete(photo.id);
   else known.set(photo.id, now);
-  store(drawn, STROKES, known);
+  keep(drawn, STROKES, known);
 }
 
 function stored(name) {
-  return signal(new Map(JSON.parse(sessionStorage.getItem(name) ?? "[]")));
+  return signal(new Map(readStored("sessionStorage", name) ?? []));
 }
 
-function store(kept, name, known) {
+function keep(kept, name, known) {
   kept.value = known;
-  try {
-    sessionStorage.setItem(name, JSON.stringify([...known]));
-  } catch {
-    // The browser's storage is full: strokes then last as long as the page.
-  }
+  store("sessionStorage", name, [...known]);
 }

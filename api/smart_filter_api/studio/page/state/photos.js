@@ -16,6 +16,7 @@
 import { computed, signal } from "@preact/signals";
 import { ask } from "../service/api.js";
 import { newId, newestFirst } from "../service/ids.js";
+import { readStored, store } from "../service/stored.js";
 import { jobs, put } from "./jobs.js";
 import { photoIds } from "./origins.js";
 
@@ -29,7 +30,7 @@ const BEHIND = new Set(
 );
 
 /** Version of each photo that is shown, if it is not the newest (after undo). */
-const shown = signal(JSON.parse(sessionStorage.getItem(SHOWN) ?? "{}"));
+const shown = signal(readStored("sessionStorage", SHOWN) ?? {});
 
 const ids = computed(() => photoIds([...jobs.value.values()]));
 
@@ -100,7 +101,7 @@ export function olderShown() {
 /** Show a version of its photo. */
 export function show(job) {
   shown.value = { ...shown.value, [photoIdOf(job)]: job.id };
-  sessionStorage.setItem(SHOWN, JSON.stringify(shown.value));
+  store("sessionStorage", SHOWN, shown.value);
 }
 
 /**
