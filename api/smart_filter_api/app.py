@@ -39,7 +39,7 @@ from smart_filter_api.routes import (
     uploads,
     webhooks,
 )
-from smart_filter_api.routes.access import keys, session, sign_in, tenants, usage
+from smart_filter_api.routes.access import keys, session, sign_in, tenants
 from smart_filter_api.routes.reference import catalog, health, metrics
 from smart_filter_api.s3_folders import start_check
 from smart_filter_api.s3_folders.folder_stores import FolderStores
@@ -116,7 +116,7 @@ def create(
     for resource in (
         *(jobs, derive, outputs, catalog, backgrounds, webhooks, deliveries),
         *(uploads, live, recipes, tenant_pictures, batches, choices),
-        *(keys, session, tenants, usage, operator),
+        *(keys, session, tenants, operator),
     ):
         app.include_router(resource.router, dependencies=checks)
     # Probes, browsers and programs written for remove.bg may send parameters that are not read.

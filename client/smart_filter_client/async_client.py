@@ -101,7 +101,7 @@ class AsyncClient:
     recipes = operations.catalog.recipes
     save_recipe = operations.catalog.save_recipe
     delete_recipe = operations.catalog.delete_recipe
-    add_picture = operations.pictures.add_picture
-    own_pictures = operations.pictures.own_pictures
-    delete_picture = operations.pictures.delete_picture
+    add_picture = operations.catalog.add_picture
+    own_pictures = operations.catalog.own_pictures
+    delete_picture = operations.catalog.delete_picture
     open_live = operations.tenants.open_live

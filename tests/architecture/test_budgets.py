@@ -72,7 +72,7 @@ BUDGETS = {
     "tests": Budget(615_900, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(75_900, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
-    "docs, words": Budget(70_800, count_words, ("docs/*.md", ":!docs/problems")),
+    "docs, words": Budget(69_300, count_words, ("docs/*.md", ":!docs/problems")),
     "changelog, words": Budget(1_780, count_words, ("CHANGELOG.md",)),
 }
 
@@ -86,7 +86,7 @@ def test_part_keeps_to_its_budget(part: str) -> None:
 
 MOST_WORDS_OF_A_DECISION = 250
 # With migrations and packages' own files.
-MOST_SERVICE_MODULES = 629
+MOST_SERVICE_MODULES = 620
 
 
 def test_decision_is_short() -> None:

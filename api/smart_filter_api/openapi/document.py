@@ -1,7 +1,9 @@
 """Build the OpenAPI document: FastAPI's own, completed with webhooks, links and examples."""
 
-from collections.abc import Iterable
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -9,9 +11,8 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from smart_filter_api.intake import json_document
-from smart_filter_api.openapi import answers as openapi_answers
 from smart_filter_api.openapi import examples as openapi_examples
-from smart_filter_api.openapi import links as openapi_links
+from smart_filter_api.problems import problem
 from smart_filter_api.schemas.jobs import BatchEvent, JobEvent
 from smart_filter_api.schemas.recipe import Resolved
 from smart_filter_shared.queue.events import FINAL_TYPES, EventType
@@ -43,6 +44,72 @@ TAGS = {
     "health": "Liveness, and at the operators' port readiness and metrics; without a key.",
     "problems": "The meaning of each type of problem; without a key.",
 }
+# FastAPI's description for responses that a route does not describe.
+_DEFAULT_DESCRIPTION: Final = "Successful Response"
+_DESCRIPTIONS: Mapping[str, str] = {
+    "200": "Success",
+    "201": "Created",
+    "202": "Accepted; processing continues in the background",
+    "204": "Done; the response has no body",
+}
+_BINARY_TYPES = ("image/", "application/zip")
+_RETRYABLE_STATUSES = {
+    str(int(HTTPStatus.TOO_MANY_REQUESTS)),
+    str(int(HTTPStatus.SERVICE_UNAVAILABLE)),
+}
+
+HEADERS: Mapping[str, Any] = {
+    "X-Request-Id": {
+        "description": "Id of the request, also in the server's log",
+        "required": True,
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    "Link": {
+        "description": "`rel=help`: the page about this type of problem",
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the request is sent again",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
+_DERIVING = "deriveJob createCorrection listCorrections"
+
+# By operation: the parameter that its answer fills, and from where in its body, of operations that
+# can follow. They get the parameters of its own path, too.
+_FOLLOWING: Mapping[str, Mapping[str, str]] = {
+    "submitJob": {
+        "job_id=id": "getJob streamJobEvents cancelJob redriveJob getPhoto getOutput deleteJob "
+        + _DERIVING
+    },
+    # These operations need an ended job, which is most likely when a client reads it.
+    "getJob": {"job_id=id": _DERIVING},
+    "createCorrection": {"job_id=job_id": "deriveJob listCorrections"},
+    "deriveJob": {"job_id=id": "getJob getOutput deleteJob"},
+    "createUpload": {"upload_id=upload_id": "uploadPhoto", "": "submitJob"},
+    "createBatch": {
+        "batch_id=id": "getBatch streamBatchEvents cancelBatch deleteBatch",
+        "job_id=items/0/job_id": "getJob deleteJob",
+    },
+    "cancelBatch": {"batch_id=id": "getBatch deleteBatch"},
+    "redriveJob": {"job_id=id": "getJob cancelJob"},
+    "cancelJob": {"job_id=id": "getJob deleteJob"},
+    "createWebhook": {
+        "webhook_id=id": "getWebhook updateWebhook rotateWebhookSecret deleteWebhook sendTestEvent "
+        "listDeliveries replayFailedDeliveries"
+    },
+    "sendTestEvent": {"delivery_id=id": "replayDelivery", "": "listDeliveries"},
+    "createKey": {"key_id=key_id": "revokeKey"},
+    "createToken": {"key_id=key_id": "revokeKey"},
+}
+# Fields of the following operation's body.
+_BODIES = {
+    ("createCorrection", "deriveJob"): "correction_id=id",
+    ("createUpload", "submitJob"): "upload_id=upload_id",
+}
+# Path parameters that are not ids.
+_FIXED_PARAMETERS = {"getOutput": {"name": "image"}}
 
 
 def build_document(app: FastAPI) -> Schema:
@@ -83,8 +150,8 @@ def build_document(app: FastAPI) -> Schema:
     for operation in operations.values():
         _lift_definitions(operation, schemas)
         _correct_parameters(operation)
-    openapi_answers.add_shared_responses(document, operations.values())
-    openapi_links.add_links(document["paths"])
+    add_shared_responses(document, operations.values())
+    add_links(document["paths"])
     openapi_examples.add_examples(document, operations)
     return document
 
@@ -144,3 +211,58 @@ def _webhook(type_: EventType, model: type) -> Schema:
         "responses": {"2XX": {"description": "Received; any other status is retried"}},
     }
     return {"post": operation}
+
+
+def add_shared_responses(document: dict[str, Any], operations: Iterable[dict[str, Any]]) -> None:
+    """Add to all responses what they share: headers, descriptions, the 500, the type of files."""
+    document["components"]["headers"] = dict(HEADERS)
+    for operation in operations:
+        answers = operation["responses"]
+        for status, answer in problem.describe_responses("internal", needs_key=False).items():
+            answers.setdefault(str(status), answer)
+        for status, answer in answers.items():
+            if answer["description"] == _DEFAULT_DESCRIPTION:
+                answer["description"] = _DESCRIPTIONS[status]
+            names = ["X-Request-Id"]
+            if problem.MEDIA_TYPE in answer.get("content", {}):
+                names.append("Link")
+            if status in _RETRYABLE_STATUSES:
+                names.append("Retry-After")
+            for media_type, content in answer.get("content", {}).items():
+                if media_type.startswith(_BINARY_TYPES):
+                    content.setdefault("schema", {"type": "string", "format": "binary"})
+            shared = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+            answer["headers"] = {**shared, **answer.get("headers", {})}
+
+
+def add_links(paths: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
+    """Add the links to the operations of a document, by path and method."""
+    operations = {
+        operation["operationId"]: (set(re.findall(r"{(\w+)}", path)), operation)
+        for path, methods in paths.items()
+        for operation in methods.values()
+    }
+    for after, following in _FOLLOWING.items():
+        placeholders, operation = operations[after]
+        for source, names in following.items():
+            for to in names.split():
+                needed, linked = operations[to]
+                link = {
+                    "operationId": to,
+                    "description": linked["summary"],
+                    "parameters": {
+                        **{name: f"$request.path.{name}" for name in placeholders & needed},
+                        **_values(source),
+                        **_FIXED_PARAMETERS.get(to, {}),
+                    },
+                }
+                if body := _BODIES.get((after, to)):
+                    link["requestBody"] = _values(body)
+                for status, answer in operation["responses"].items():
+                    if status in {"200", "201", "202"}:
+                        answer.setdefault("links", {})[to] = link
+
+
+def _values(source: str) -> dict[str, str]:
+    name, _, place = source.partition("=")
+    return {name: f"$response.body#/{place}"} if name else {}

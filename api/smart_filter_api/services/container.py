@@ -17,17 +17,23 @@ from smart_filter_api import caches
 from smart_filter_api.auth import oidc
 from smart_filter_api.auth.links import Links, LinkSigner, LinkTerms
 from smart_filter_api.auth.oidc import OidcProvider
+from smart_filter_api.auth.rate_limit import FailureLimit, RateLimiter
 from smart_filter_api.auth.security_log import RefusalLog
 from smart_filter_api.auth.sessions import Lifetimes
 from smart_filter_api.caches import Caches
-from smart_filter_api.limits import DatabaseLimit
+from smart_filter_api.intake.body_budget import BodyBudget
+from smart_filter_api.limits import (
+    DatabaseLimit,
+    DeliveryCapacity,
+    ParsingLimit,
+    QueueCapacity,
+    WaitLimit,
+)
 from smart_filter_api.presenters import job
-from smart_filter_api.services import process_limits
 from smart_filter_api.services.claim_release import ClaimRelease
 from smart_filter_api.services.database import Database, limit_seconds
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.services.loops import EndListener, EventPoller, QueuedDoorbell
-from smart_filter_api.services.process_limits import ProcessLimits
 from smart_filter_shared import stock
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.config.settings import Settings
@@ -47,7 +53,61 @@ from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.tenants import quotas
+from smart_filter_shared.tenants.quotas import Limits
 from smart_filter_wire.jobs import Job
+
+# Each holds two parts of 5 MB in memory.
+_MAX_LARGE_PICTURES: Final = 4
+# Limits of a network in one process: unknown keys and sessions, a query each; failed sign-ins.
+_KEY_FAILURES_PER_MINUTE: Final = 600
+_SIGN_IN_FAILURES_PER_MINUTE: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLimits:
+    """The limits that a request must pass before it costs anything.
+
+    usual: of tenants without overrides.  rates: their requests a minute.
+    key_failures, sign_in_failures: of networks with unknown keys and sessions.
+    waits: open streams, waits and downloads.  bodies: bytes of bodies under way.
+    parsing: large bodies in memory.  large_pictures: multipart uploads to storage.
+    queues, deliveries: unfinished jobs and webhook deliveries of each tenant.
+    """
+
+    usual: Limits
+    rates: RateLimiter
+    key_failures: FailureLimit
+    sign_in_failures: FailureLimit
+    waits: WaitLimit
+    bodies: BodyBudget
+    parsing: ParsingLimit
+    large_pictures: anyio.CapacityLimiter
+    queues: QueueCapacity
+    deliveries: DeliveryCapacity
+
+
+def open_limits(settings: Settings, *, clock: Callable[[], float]) -> ProcessLimits:
+    """Return the limits of a process.  clock: monotonic seconds."""
+    limits = settings.limits
+    return ProcessLimits(
+        usual=Limits(
+            requests_per_minute=limits.requests_per_minute,
+            jobs_waiting=limits.jobs_waiting,
+            megapixels_per_day=limits.megapixels_per_day,
+            stored_bytes=limits.stored_bytes,
+            pictures=limits.pictures,
+            deliveries_waiting=limits.deliveries_waiting,
+        ),
+        rates=RateLimiter(settings.broker),
+        key_failures=FailureLimit(_KEY_FAILURES_PER_MINUTE, clock=clock),
+        sign_in_failures=FailureLimit(_SIGN_IN_FAILURES_PER_MINUTE, clock=clock),
+        waits=WaitLimit(),
+        bodies=BodyBudget(limits.body_megabytes * 1_000_000),
+        parsing=ParsingLimit(),
+        large_pictures=anyio.CapacityLimiter(_MAX_LARGE_PICTURES),
+        queues=QueueCapacity(clock=clock),
+        deliveries=DeliveryCapacity(clock=clock),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +266,7 @@ async def open_services(
         doorbell=QueuedDoorbell(doorbell.ring),
         events=poller,
         eta=EtaEstimator(read_snapshot, clock=clock),
-        limits=process_limits.open_limits(settings, clock=clock),
+        limits=open_limits(settings, clock=clock),
         caches=caches.open_caches(
             count_events=lambda: poller.wakes, emotions=settings.engine.emotions, clock=clock
         ),

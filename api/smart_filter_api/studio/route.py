@@ -1,5 +1,15 @@
 """Serve the studio's page at `/`, and the files that it loads; at the operators' port, `/admin`."""
 
+import base64
+import hashlib
+import json
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
@@ -9,7 +19,6 @@ from smart_filter_api.http import static_content
 from smart_filter_api.http.request_checks import OperatorsRoute
 from smart_filter_api.http.static_content import StaticFile
 from smart_filter_api.routes.live import LiveEndpoint
-from smart_filter_api.studio import files
 from smart_filter_shared.errors import NotFound
 
 # These pages are for browsers, not for API clients.
@@ -34,24 +43,35 @@ _CONTENT_SECURITY_POLICY: Final = (
 )
 _KEPT: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 _PERMISSIONS: Final = "camera=(self), microphone=(), geolocation=()"
+# URL path of scripts, styles and fonts, followed by a version; the page itself is at `/`.
+FOLDER: Final = "/studio/"
+_STUDIO: Final = "index.html"
+_ADMIN: Final = "admin.html"
+# Replaced by preload links for all scripts of a page, so that a browser need not discover them one
+# by one. Those that the page imports only later give way to the first screen and its data.
+_PRELOAD_MARKER: Final = b"<!-- modules -->"
+_ENTRY_PATTERN: Final = re.compile(rb'<script type="module" src="/studio/([^"]+)">')
+_IMPORT_PATTERN: Final = re.compile(rb'(?:\bfrom|^import) ?"([^"\s]+)"', re.MULTILINE)
+_LATER_PATTERN: Final = re.compile(rb'\bimport\("([^"\s]+)"\)')
+_IMPORT_MAP_PATTERN: Final = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
 @router.get("/")
 async def show(request: Request) -> Response:
     """Return the studio's page."""
-    return _page(request, files.load().studio)
+    return _page(request, load_files().studio)
 
 
 @operators_router.get("/admin")
 async def show_admin(request: Request) -> Response:
     """Return the admin page; the data that it shows needs a key with the scope `operator`."""
-    return _page(request, files.load().admin)
+    return _page(request, load_files().admin)
 
 
 def _page(request: Request, page: StaticFile) -> Response:
     live: LiveEndpoint | None = request.app.state.live
     policy = "; ".join(_CONTENT_SECURITY_POLICY).format(
-        import_map=files.load().import_map_source, live="" if live is None else f" {live.origin}"
+        import_map=load_files().import_map_source, live="" if live is None else f" {live.origin}"
     )
     return static_content.serve_file(
         request,
@@ -62,7 +82,7 @@ def _page(request: Request, page: StaticFile) -> Response:
 
 async def _load(request: Request) -> Response:
     """Return a script, a style or a font.  Raises NotFound."""
-    studio, path = files.load(), request.path_params["path"]
+    studio, path = load_files(), request.path_params["path"]
     version, _, rest = path.partition("/")
     file = studio.by_path.get(path) or studio.by_path.get(rest)
     if file is None:
@@ -72,4 +92,75 @@ async def _load(request: Request) -> Response:
 
 
 # Starlette's route: a page loads two hundred files, and FastAPI took most of the time of each.
-FILES: Final = Route(files.FOLDER + "{path:path}", _load)
+FILES: Final = Route(FOLDER + "{path:path}", _load)
+
+
+@dataclass(frozen=True, slots=True)
+class StudioFiles:
+    """The pages, the files that they load by path, and the CSP source of their import map."""
+
+    version: str
+    studio: StaticFile
+    admin: StaticFile
+    by_path: Mapping[str, StaticFile]
+    import_map_source: str
+
+
+@cache
+def load_files() -> StudioFiles:
+    """Return all files of the studio, read once per process."""
+    folder = resources.files(__package__) / "page"
+    contents = dict(sorted(_collect_files(folder, "")))
+    version = hashlib.sha256(b"".join(contents.values())).hexdigest()[:16]
+    for page in (_STUDIO, _ADMIN):
+        contents[page] = _preload_modules(contents[page], contents)
+    addresses = (FOLDER.encode(), f"{FOLDER}{version}/".encode())
+    prepared = {
+        path: static_content.prepare_file(path, content.replace(*addresses))
+        for path, content in contents.items()
+    }
+    studio, admin = prepared.pop(_STUDIO), prepared.pop(_ADMIN)
+    (source,) = {_import_map_source(page.content) for page in (studio, admin)}
+    return StudioFiles(version, studio, admin, prepared, source)
+
+
+def _preload_modules(page: bytes, contents: Mapping[str, bytes]) -> bytes:
+    (entry,) = _ENTRY_PATTERN.findall(page)
+    (inline,) = _IMPORT_MAP_PATTERN.findall(page)
+    bare = json.loads(inline)["imports"]
+    links: dict[str, str] = {}
+    left, later, priority = [entry.decode()], list[str](), ""
+    while left:
+        path = left.pop()
+        if path not in links:
+            links[path] = f'<link rel="modulepreload"{priority} href="{FOLDER}{path}">'
+            left += [_resolve(name, path, bare) for name in _IMPORT_PATTERN.findall(contents[path])]
+            later += [_resolve(name, path, bare) for name in _LATER_PATTERN.findall(contents[path])]
+        if not left:
+            left, later, priority = later, [], ' fetchpriority="low"'
+    return page.replace(_PRELOAD_MARKER, "\n".join(links.values()).encode())
+
+
+def _resolve(name: bytes, importer: str, bare: Mapping[str, str]) -> str:
+    """Return the path of a module that another module imports."""
+    joined = posixpath.join(posixpath.dirname(importer), bare.get(name.decode(), name.decode()))
+    return posixpath.normpath(joined).removeprefix(FOLDER)
+
+
+def _collect_files(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
+    files: list[tuple[str, bytes]] = []
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            files += _collect_files(entry, f"{prefix}{entry.name}/")
+        elif entry.name.rpartition(".")[2] in static_content.MEDIA_TYPES:
+            files.append((prefix + entry.name, entry.read_bytes()))
+    return files
+
+
+def _import_map_source(page: bytes) -> str:
+    """Return the hash source by which a Content-Security-Policy allows the import map.
+
+    Source: CSP Level 3, 2.3.1 (hash-source). Import maps cannot be loaded from a file.
+    """
+    (inline,) = _IMPORT_MAP_PATTERN.findall(page)
+    return f"'sha256-{base64.b64encode(hashlib.sha256(inline).digest()).decode()}'"

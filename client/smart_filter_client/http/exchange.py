@@ -1,4 +1,4 @@
-"""Send requests to a server, and retry requests that can succeed later.
+"""Send requests to a server, retry those that can succeed later, and read answers within limits.
 
 A retry is the same request: POSTs carry an Idempotency-Key, so that a request whose response was
 lost is not executed twice.
@@ -6,27 +6,35 @@ lost is not executed twice.
 
 import contextlib
 import dataclasses
+import datetime as dt
+import email.utils
 import random
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
 import httpx
 
 from smart_filter_client.errors import (
     Conflict,
     Error,
+    Forbidden,
     Gone,
+    InvalidRequest,
     NotFound,
+    PhotoRefused,
+    Refused,
+    ServerFailed,
     ServerUnreachable,
     TryLater,
+    Unauthorized,
     UnexpectedAnswer,
 )
-from smart_filter_client.http import error_responses
-from smart_filter_client.http.body_limits import FILE, JSON, BodyCount, BodyLimits
 from smart_filter_client.http.connection import Connection
 from smart_filter_client.reading import read_answer
 from smart_filter_client.requests import Request, path
+from smart_filter_wire.problems import Problem
 
 T = TypeVar("T")
 
@@ -39,6 +47,65 @@ _MAX_PAUSE_SECONDS = 8.0
 # For a longer Retry-After the caller gets the error instead.
 _MAX_RETRY_AFTER_SECONDS = 30.0
 _HEADERS_OF_ENCODED_BODIES = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+_RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
+_ERROR_OF_STATUS: dict[int, type[Refused]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    413: PhotoRefused,
+    415: PhotoRefused,
+} | dict.fromkeys(_RETRYABLE_STATUSES, TryLater)
+_FIRST_SERVER_ERROR = 500
+_MEGA: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Limits of one body, after its headers; bytes are counted after decompression."""
+
+    max_bytes: int
+    max_seconds: float
+
+
+# The longest list of the API, 1000 items of a batch, has 2 MB.
+JSON: Final = BodyLimits(64 * _MEGA, 300.0)
+# A PNG of the largest picture, 50 megapixels with alpha, has 200 MB; it can take long on a phone.
+FILE: Final = BodyLimits(1000 * _MEGA, 3600.0)
+# A stream of events is open for as long as its job; the limit is for one event.
+EVENT: Final = BodyLimits(64 * _MEGA, float("inf"))
+
+
+@dataclass(slots=True)
+class BodyCount:
+    """Counts the pieces of one body; host: the server, for errors."""
+
+    limits: BodyLimits
+    host: str
+    clock: Callable[[], float]
+    started: float
+    seen_bytes: int = 0
+
+    @classmethod
+    def begin(cls, client: Connection, request: Request, limits: BodyLimits) -> "BodyCount":
+        """Start to count the body of the response to a request."""
+        # A presigned address holds a signature, so only its host is shown.
+        host = client.url if request.is_for_server else httpx.URL(request.path).host
+        return cls(limits, host, client.clock, client.clock())
+
+    def add(self, piece: bytes) -> None:
+        """Count a piece.  Raises UnexpectedAnswer, ServerUnreachable when it exceeds the limits."""
+        self.seen_bytes += len(piece)
+        if self.seen_bytes > self.limits.max_bytes:
+            raise UnexpectedAnswer(
+                f"{self.host} sends more than {self.limits.max_bytes // _MEGA} MB in one answer:"
+                " is it a Smart Filter server?"
+            )
+        if self.clock() - self.started > self.limits.max_seconds:
+            raise ServerUnreachable(
+                f"{self.host} has not sent its whole answer within {self.limits.max_seconds:g} s"
+            )
 
 
 async def ask(
@@ -210,7 +277,7 @@ async def _read_and_close(
 
 
 def _read_error(request: Request, response: httpx.Response) -> Error:
-    failure = error_responses.error_from(response)
+    failure = _error_from(response)
     if isinstance(failure, UnexpectedAnswer) and not request.is_for_server:
         host = httpx.URL(request.path).host
         return UnexpectedAnswer(f"{host} rejected the upload: HTTP {response.status_code}")
@@ -233,3 +300,65 @@ def _pause_after(failure: Error, attempt: int) -> float | None:
 
 def _is_gone(failure: Error) -> bool:
     return isinstance(failure, Gone | NotFound)
+
+
+def _error_from(response: httpx.Response) -> Error:
+    """Return the error for a response that is no success; its body has been read."""
+    problem = _parse_problem(response)
+    status = response.status_code
+    if problem is None:
+        # A proxy's response, while the server behind it is unreachable.
+        if status in _RETRYABLE_STATUSES:
+            return TryLater(
+                "unavailable",
+                status=status,
+                title=f"HTTP {status}",
+                retry_after=_parse_retry_after(response),
+            )
+        request = response.request
+        return UnexpectedAnswer(
+            f"{request.method} {request.url} answers {status} without a reason:"
+            " is it a Smart Filter server?"
+        )
+    usual = ServerFailed if status >= _FIRST_SERVER_ERROR else InvalidRequest
+    return _ERROR_OF_STATUS.get(status, usual)(
+        problem.code,
+        status=status,
+        title=problem.title,
+        detail=problem.detail,
+        errors=problem.errors or (),
+        retry_after=_parse_retry_after(response),
+        request_id=response.headers.get("X-Request-Id", ""),
+        remedy=problem.remedy,
+    )
+
+
+def _parse_retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds of Retry-After, or None without the header.
+
+    Source: RFC 9110, 10.2.3: seconds, or a date. A date is compared with the response's own
+    `Date`, so that clocks need not agree.
+    """
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    until = _parse_time(text)
+    if until is None:
+        return None
+    now = _parse_time(response.headers.get("Date", "")) or dt.datetime.now(dt.UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def _parse_time(text: str) -> dt.datetime | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _parse_problem(response: httpx.Response) -> Problem | None:
+    try:
+        return read_answer(Problem, response.json())
+    except (ValueError, RecursionError, UnexpectedAnswer):
+        return None

@@ -10,8 +10,7 @@ events       the events of a job, as they happen
 outputs      the outputs and the photo of a job, as files
 webhooks     the endpoints that are notified when jobs end
 tenants      keys, tokens (of live video, too), usage, settings
-pictures     your own backgrounds and logos
-catalog      models, backgrounds, filters, saved recipes
+catalog      models, backgrounds, filters, saved recipes, your own pictures
 """
 
 from smart_filter_client.operations import (
@@ -22,7 +21,6 @@ from smart_filter_client.operations import (
     jobs,
     outputs,
     photos,
-    pictures,
     polling,
     run,
     tenants,
@@ -37,7 +35,6 @@ __all__ = [
     "jobs",
     "outputs",
     "photos",
-    "pictures",
     "polling",
     "run",
     "tenants",

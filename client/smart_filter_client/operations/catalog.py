@@ -1,13 +1,29 @@
-"""The models, backgrounds, filters and saved recipes of a server."""
+"""The models, backgrounds, filters and saved recipes of a server, and a tenant's own pictures."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
+from smart_filter_client.errors import NotFinishedInTime
 from smart_filter_client.http import exchange
 from smart_filter_client.http.connection import Connection
 from smart_filter_client.models import Model, Output
 from smart_filter_client.operations.outputs import fetch_file
 from smart_filter_client.operations.pagination import fetch_list
+from smart_filter_client.operations.photos import Picture, make_resendable
+from smart_filter_client.operations.polling import MAX_PAUSE_SECONDS
+from smart_filter_client.reading import read_answer
 from smart_filter_client.recipe import Recipe
-from smart_filter_client.requests import path
+from smart_filter_client.requests import Request, path
 from smart_filter_wire.catalog import Background, Filter, Keyword, SavedRecipe
+from smart_filter_wire.pictures import TenantPicture
+from smart_filter_wire.words import PictureState
+
+# Keywords of a picture.
+Tags = Sequence[str]
+
+_FOLDER = "tenant"
+# A worker reads a picture within seconds; more mean that none is running.
+_MAX_SECONDS = 60.0
 
 
 async def models(client: Connection, *, every: bool = False) -> list[Model]:
@@ -49,3 +65,58 @@ async def save_recipe(client: Connection, name: str, recipe: Recipe) -> SavedRec
 async def delete_recipe(client: Connection, name: str) -> None:
     """Delete a saved recipe of your tenant; jobs that used it are unchanged."""
     await exchange.delete(client, "recipes", name)
+
+
+async def add_picture(
+    client: Connection,
+    name: str,
+    picture: Picture,
+    *,
+    logo: bool = False,
+    title: str = "",
+    tags: Tags = (),
+) -> TenantPicture:
+    """Add or replace your own picture; return it once it is read, a refused one too.
+
+    name: such as `lobby`, or a file's; its words are the default of title and tags.
+    Raises NotFinishedInTime after a minute, and OSError.
+    """
+    sent = await make_resendable(client, picture)
+    words = {"title": title, "tags": ",".join(tags)}
+    request = Request(
+        method="PUT",
+        path=path("backgrounds", _FOLDER, name),
+        params={
+            "use": "logo" if logo else "background",
+            **{field: text for field, text in words.items() if text},
+        },
+        file=sent if isinstance(sent, Path) else None,
+        content=sent if isinstance(sent, bytes) else None,
+    )
+    until = client.clock() + _MAX_SECONDS
+    added = read_answer(TenantPicture, await exchange.ask_json(client, request))
+    while added.state == PictureState.PENDING:
+        if client.clock() >= until:
+            raise NotFinishedInTime([added.name], _MAX_SECONDS)
+        await client.backend.sleep(MAX_PAUSE_SECONDS)
+        added = await _read_picture(client, added.name)
+    return added
+
+
+async def own_pictures(client: Connection) -> list[TenantPicture]:
+    """Return the backgrounds and logos of your tenant, by name."""
+    return await fetch_list(client, path("backgrounds", _FOLDER), TenantPicture)
+
+
+async def delete_picture(client: Connection, name: str) -> None:
+    """Delete your own picture, such as `lobby`; unfinished jobs that name it fail."""
+    await exchange.ask(client, Request(method="DELETE", path=_path(name)))
+
+
+async def _read_picture(client: Connection, name: str) -> TenantPicture:
+    request = Request(method="GET", path=_path(name))
+    return read_answer(TenantPicture, await exchange.ask_json(client, request))
+
+
+def _path(name: str) -> str:
+    return path("backgrounds", _FOLDER, name.removeprefix(f"{_FOLDER}/"))

@@ -12,8 +12,8 @@ from httpx_sse import EventSource, ServerSentEvent
 
 from smart_filter_client.errors import UnexpectedAnswer
 from smart_filter_client.http import exchange
-from smart_filter_client.http.body_limits import EVENT, BodyCount
 from smart_filter_client.http.connection import Connection
+from smart_filter_client.http.exchange import EVENT, BodyCount
 from smart_filter_client.models import Event, read_event
 from smart_filter_client.requests import Request, path
 

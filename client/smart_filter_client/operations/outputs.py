@@ -10,8 +10,8 @@ import httpx
 
 from smart_filter_client.files import PartialFile
 from smart_filter_client.http import exchange
-from smart_filter_client.http.body_limits import FILE, BodyCount
 from smart_filter_client.http.connection import Backend, Connection
+from smart_filter_client.http.exchange import FILE, BodyCount
 from smart_filter_client.models import Output
 from smart_filter_client.recipe import Place
 from smart_filter_client.requests import Request, path

@@ -6,6 +6,8 @@ than boto3 on small objects.
 
 import contextlib
 import datetime as dt
+import hashlib
+import hmac
 import html
 import io
 import re
@@ -13,7 +15,7 @@ from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, BinaryIO, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 from xml.etree import ElementTree as ET
 
 import urllib3
@@ -29,7 +31,7 @@ from smart_filter_shared.errors import (
     ObjectTooLarge,
     StorageUnavailable,
 )
-from smart_filter_shared.storage import presigning, troubles
+from smart_filter_shared.storage import troubles
 from smart_filter_shared.storage.bounded_transfers import BoundedPool, TransferLimits
 from smart_filter_shared.storage.objects import PART_BYTES, PIECE_BYTES, StoredObject, check_length
 
@@ -40,6 +42,8 @@ _GONE = frozenset({"NoSuchKey", "NotFound", "ResourceNotFound"})
 _MAX_ANSWER_BYTES: Final = 8_000_000
 _MAX_TAGS: Final = 50_000
 _CONTINUES: Final = re.compile(rb"<NextContinuationToken>([^<]*)<")
+_ALGORITHM: Final = "AWS4-HMAC-SHA256"
+_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
 
 
 class S3Store:
@@ -198,9 +202,7 @@ class S3Store:
     def presigned_put(self, key: str, *, headers: Mapping[str, str], seconds: int) -> str:
         """See `ObjectStore.presigned_put`."""
         now = dt.datetime.now(dt.UTC)
-        return presigning.presigned_put(
-            self._settings, key, headers=headers, seconds=seconds, now=now
-        )
+        return presigned_put(self._settings, key, headers=headers, seconds=seconds, now=now)
 
     def _open(
         self, key: str, *, most: int, length: int | None, etag: str | None = None
@@ -374,3 +376,56 @@ def _pieces(
     finally:
         response.close()
         response.release_conn()
+
+
+def presigned_put(
+    settings: StorageSettings,
+    key: str,
+    *,
+    headers: Mapping[str, str],
+    seconds: int,
+    now: dt.datetime,
+) -> str:
+    """Return a presigned URL to put an object, valid for `seconds` from `now` (aware, UTC).
+
+    The settings' `upload_keys` sign it.
+    headers: the headers that the upload must send, by lower-case name.
+    """
+    place = urlsplit(settings.public_url or settings.url)
+    access_key, secret_key = settings.upload_keys
+    path = quote(f"/{settings.bucket}/{key}", safe="/-._~")
+    signed = {"host": place.netloc, **headers}
+    names = ";".join(sorted(signed))
+    scope = f"{now:%Y%m%d}/{settings.region}/s3/aws4_request"
+    parameters = {
+        "X-Amz-Algorithm": _ALGORITHM,
+        "X-Amz-Credential": f"{access_key}/{scope}",
+        "X-Amz-Date": f"{now:%Y%m%dT%H%M%SZ}",
+        "X-Amz-Expires": str(seconds),
+        "X-Amz-SignedHeaders": names,
+    }
+    query = "&".join(
+        f"{_percent_encode(name)}={_percent_encode(parameters[name])}"
+        for name in sorted(parameters)
+    )
+    header_lines = [f"{name}:{signed[name]}" for name in sorted(signed)]
+    request = "\n".join(["PUT", path, query, *header_lines, "", names, _PAYLOAD])
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    to_sign = "\n".join([_ALGORITHM, parameters["X-Amz-Date"], scope, digest])
+    signature = _sign(_derive_key(secret_key, scope), to_sign).hex()
+    return f"{place.scheme}://{place.netloc}{path}?{query}&X-Amz-Signature={signature}"
+
+
+def _derive_key(secret_key: str, scope: str) -> bytes:
+    key = b"AWS4" + secret_key.encode()
+    for part in scope.split("/"):
+        key = _sign(key, part)
+    return key
+
+
+def _sign(key: bytes, text: str) -> bytes:
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()
+
+
+def _percent_encode(text: str) -> str:
+    return quote(text, safe="-._~")
