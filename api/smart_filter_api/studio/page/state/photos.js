@@ -89,7 +89,7 @@ export function timesCorrected({ metadata }) {
 /** Show the newest version of each photo. */
 export function showNewest() {
   shown.value = {};
-  sessionStorage.removeItem(SHOWN);
+  store("sessionStorage", SHOWN, {});
 }
 
 /** Return the ids of the versions that are shown instead of newer ones. */
