@@ -19,7 +19,7 @@ const ACTIONS = [
   { title: "Save as", icon: "image", Dialog: SaveAs },
   { title: "Download", icon: "download", Dialog: Download },
   { title: "Copy a recipe", icon: "copy", Dialog: Recipe },
-  { title: "Retry or cancel", icon: "refresh", Dialog: Unfinished },
+  { title: "Retry", icon: "refresh", Dialog: Unfinished },
 ];
 
 /** `{Dialog, choice}` of the open dialog, or null. */
