@@ -36,7 +36,7 @@ export async function deletePhotos(choice, photos, { title, again }) {
   const back = () => restore(choice, hidden);
   isDeleting.value = true;
   // What was deleted before the user stopped comes back.
-  const { done, failures, isStopped } = await run(title, work, { again, stopped: back });
+  const { done, failures, isStopped } = await run(title, work, { again, stopped: () => back().catch(() => {}) });
   isDeleting.value = false;
   if (done === 0) unhide([...hidden.values()].flat());
   return { done: isStopped ? 0 : done, failures: failures.length, until, undo: back };
