@@ -266,7 +266,7 @@ def test_unfinished_photos_of_a_choice_are_canceled(
     page.reload()
     expect(card(page, "a.png")).to_be_visible()
 
-    dialog = _act(page, "Retry or cancel")
+    dialog = _act(page, "Retry")
     assert_accessible(page)
     dialog.get_by_role("button", name="Cancel 2 photos").click()
 

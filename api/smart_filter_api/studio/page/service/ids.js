@@ -22,9 +22,12 @@ export function timeOf(id) {
   return Number.parseInt(digitsOf(id).slice(0, 12), 16);
 }
 
-/** Compare things by their ids, for `sort`. */
-export function newestFirst({ id: one }, { id: other }) {
-  return digitsOf(one) < digitsOf(other) ? 1 : -1;
+/** Return things with ids in order, the newest first. */
+export function newestFirst(things) {
+  // Each id is read once: a sheet has thousands.
+  const keyed = things.map((thing) => ({ thing, key: digitsOf(thing.id) }));
+  keyed.sort((one, other) => (one.key < other.key ? 1 : Number(one.key === other.key) - 1));
+  return keyed.map(({ thing }) => thing);
 }
 
 function digitsOf(id) {

@@ -1,9 +1,13 @@
 /** Deletes photos with all their versions, and brings them back within a minute. */
 
+import { signal } from "@preact/signals";
 import { ask } from "../service/api.js";
 import { run } from "./bulk.js";
 import { act } from "./choices.js";
 import { hide, unhide } from "./jobs.js";
+
+/** Whether photos are being deleted: older pages may still list some of them. */
+export const isDeleting = signal(false);
 
 /**
  * Delete the photos of a choice as an action of state/bulk.js; return `{done, failures, until, undo}`.
@@ -29,10 +33,13 @@ export async function deletePhotos(choice, photos, { title, again }) {
       },
     });
   };
-  const { done, failures, isStopped } = await run(title, work, { again });
-  // A failure of the whole action leaves photos that were not reached.
-  if (isStopped || failures.some(({ id }) => id === null)) unhide([...hidden.values()].flat());
-  return { done, failures: failures.length, until, undo: () => restore(choice, hidden) };
+  const back = () => restore(choice, hidden);
+  isDeleting.value = true;
+  // What was deleted before the user stopped comes back.
+  const { done, failures, isStopped } = await run(title, work, { again, stopped: () => back().catch(() => {}) });
+  isDeleting.value = false;
+  if (done === 0) unhide([...hidden.values()].flat());
+  return { done: isStopped ? 0 : done, failures: failures.length, until, undo: back };
 }
 
 async function restore({ id }, hidden) {

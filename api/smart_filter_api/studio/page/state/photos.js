@@ -54,7 +54,7 @@ export const photos = computed(() => {
     const versions = withParents(ofPhoto);
     return { id, versions, current: currentOf(id, versions) };
   });
-  return all.sort(newestFirst);
+  return newestFirst(all);
 });
 
 /** Return versions, oldest first, with the outputs they share with their parents. */

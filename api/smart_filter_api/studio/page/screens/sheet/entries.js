@@ -32,12 +32,10 @@ const entries = computed(() => {
     const before = known.get(photo.id);
     former.set(photo.id, isSame(before, photo, photoJobs) ? before : { photo, photoJobs });
   }
-  return [
-    ...pending.value
-      .filter(({ id }) => !former.has(id))
-      .map((sending) => ({ id: sending.id, sending })),
-    ...[...former].filter(([, { photo }]) => !isOfAlbum(photo)).map(([id, { photo }]) => ({ id, photo })),
-  ].sort(newestFirst);
+  const unsent = pending.value.filter(({ id }) => !former.has(id)).map((sending) => ({ id: sending.id, sending }));
+  const sent = [...former].filter(([, { photo }]) => !isOfAlbum(photo)).map(([id, { photo }]) => ({ id, photo }));
+  // The photos are in order.
+  return unsent.length === 0 ? sent : newestFirst([...unsent, ...sent]);
 });
 
 export const isNarrowed = computed(() => kind.value !== "all" || words.value.trim() !== "");

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
 import { sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
+import { isDeleting } from "../../state/deleting.js";
 import { hasOlder, loadOlder } from "../../state/jobs.js";
 import { isNarrowed } from "./entries.js";
 
@@ -22,7 +23,7 @@ export function Older({ shown }) {
   };
   const reads = hasOlder.value && !isReading;
   // A filter may hide all of many pages: load them only on request.
-  const readsAlone = reads && !isNarrowed.value;
+  const readsAlone = reads && !isNarrowed.value && !isDeleting.value;
   useEffect(() => {
     if (!readsAlone) return undefined;
     const observer = new IntersectionObserver(

@@ -2,23 +2,24 @@
 
 import { signal } from "@preact/signals";
 import { Button } from "../../../controls/button.js";
+import { later } from "../../../controls/later.js";
 import { html } from "../../../html.js";
 import { isBusy } from "../../../state/bulk.js";
 import { MOST_NAMED } from "../../../state/choices.js";
 import { deleteChosen } from "../deleting.js";
 import { chosen } from "../selection.js";
-import { Background } from "./background.js";
-import { Download } from "./download.js";
-import { Recipe } from "./recipe.js";
-import { SaveAs } from "./save-as.js";
-import { Unfinished } from "./unfinished.js";
 
+const Background = later("Background", () => import("./background.js"));
+const Download = later("Download", () => import("./download.js"));
+const Recipe = later("Recipe", () => import("./recipe.js"));
+const SaveAs = later("SaveAs", () => import("./save-as.js"));
+const Unfinished = later("Unfinished", () => import("./unfinished.js"));
 const ACTIONS = [
   { title: "Background", icon: "swatch", Dialog: Background },
   { title: "Save as", icon: "image", Dialog: SaveAs },
   { title: "Download", icon: "download", Dialog: Download },
   { title: "Copy a recipe", icon: "copy", Dialog: Recipe },
-  { title: "Retry or cancel", icon: "refresh", Dialog: Unfinished },
+  { title: "Retry", icon: "refresh", Dialog: Unfinished },
 ];
 
 /** `{Dialog, choice}` of the open dialog, or null. */

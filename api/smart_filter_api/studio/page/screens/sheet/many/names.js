@@ -18,7 +18,7 @@ export function Names({ pattern, onChange, examples }) {
     <${TextField} label="Names" value=${pattern} maxlength="100" autocomplete="off" spellcheck=${false} hint=${HINT}
       wrong=${!isPattern(pattern) ? "Only {name}, {n} and {background} can stand in braces." : undefined}
       onInput=${(event) => onChange(event.currentTarget.value || USUAL_NAME)} />
-    ${examples?.length > 0 && html`<p class="small" role="status" data-example>For example
+    ${examples?.length > 0 && html`<p class="small" role="status" data-example>For example${" "}
       ${examples.map((name, index) => html`${index > 0 && ", "}<strong>${name}</strong>`)}</p>`}
   </div>`;
 }
