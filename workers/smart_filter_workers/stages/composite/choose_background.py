@@ -55,7 +55,7 @@ MAX_OUTLINE_SPREAD: Final = 0.0015
 # would keep half of the photos, good ones as well.
 MAX_UNCLAIMED_SHARE: Final = 1 / 400
 # What `auto` chooses from for a thing: white and light papers, as shops show their goods.
-LIGHT_PAPERS: Final = frozenset({"studio-white", "paper-dove", "paper-stone", "paper-mist"})
+LIGHT_PAPERS: Final = frozenset({"studio-white", "paper-dove"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ MOUTH_OPEN: Final = (0.05, 0.10)
 # How much darker one half of the face may be, as a share of the lighter half's luma.
 DARKER_HALF: Final = (0.15, 0.35)
 # Pixels of the file for a pixel of the photo.
-ENLARGED: Final = (1.0, 1.3)
+ENLARGED: Final = (1.01, 1.3)
 # Width of edges in pixels of the file: what is soft in a small photo is softer when enlarged.
 EDGES: Final = (2.0, 4.5)
 # Share of the face's width in which the photo's upper border meets the head.
