@@ -11,7 +11,7 @@ Agreement of mattes: measure it, and join several mattes into one.
 import functools
 import math
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Final
 
 import numpy as np
@@ -176,14 +176,19 @@ def take_median(mattes: Sequence[Matte8], weights: Sequence[float]) -> Matte8:
     """
     logits, decided = _tables()
     least, most = functools.reduce(np.minimum, mattes), functools.reduce(np.maximum, mattes)
-    # Where the lowest and the highest decide alike, so does the median. These are most pixels, and
-    # sorting takes longer than all else here.
+    # Where the lowest and the highest decide alike, so does the median. These are most pixels.
     joined = decided[most]
     places = np.flatnonzero(decided[least] != joined)
-    levels = np.stack([matte.take(places) for matte in mattes])
-    order = np.argsort(levels, axis=0, kind="stable")
-    values = logits[np.take_along_axis(levels, order, axis=0)]
-    shares = np.asarray(weights, np.float32)[order] / np.float32(sum(weights))
+    # Levels with the numbers of their mattes. Exchanges sort them in a tenth of the time of `sort`,
+    # which takes each pixel by itself.
+    keys = [matte.take(places) * np.uint16(256) + np.uint16(n) for n, matte in enumerate(mattes)]
+    for end in range(len(keys) - 1, 0, -1):
+        for low, high in pairwise(range(end + 1)):
+            both = keys[low], keys[high]
+            keys[low], keys[high] = np.minimum(*both), np.maximum(*both)
+    ordered = np.stack(keys)
+    values = logits[ordered >> 8]
+    shares = np.asarray(weights, np.float32)[ordered & 255] / np.float32(sum(weights))
     middles = np.cumsum(shares, axis=0) - shares / 2
     median = values[0]
     for low, high, start, end in zip(values, values[1:], middles, middles[1:], strict=False):
