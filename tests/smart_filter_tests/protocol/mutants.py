@@ -98,7 +98,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _queue("complete: takes the token", "complete _COMPLETE", f" {_TAKEN},"),
     _queue(
         "complete: artifacts of its token only",
-        "complete _COMPLETE",
+        "complete _MADE",
         "FROM completed, json",
         "FROM json_to_recordset(:batch) AS completed (job_id uuid, made json), json",
     ),

@@ -200,8 +200,8 @@ def queue_of(capability: Capability, *, batch_size: int, guard: VersionGuard = N
 
     guard: what the worker would run the stages with; nothing is claimed when others are published.
     """
-    known = {"capability": capability, "mates": batch_size - 1, "turn": heads.turn_of(capability)}
-    return f'{json.dumps(known)[:-1]}, "cards": {guard}}}'
+    fields = {"capability": capability, "mates": batch_size - 1, "turn": heads.turn_of(capability)}
+    return f'{json.dumps(fields)[:-1]}, "cards": {guard}}}'
 
 
 _LOCK_JOBS = text("""
@@ -224,6 +224,7 @@ def claim(connection: Connection, request: ClaimRequest) -> list[Lease]:
 def build_claim(request: ClaimRequest) -> driver_queries.Query:
     """Return the statement of a claim; `read_leases` reads its rows."""
     statement = _build_statement(
+        _CLAIM,
         chooses=len(request.queues) > 1,
         is_restricted=request.only is not None,
         job_sql=request.job_sql,
@@ -251,10 +252,12 @@ def read_leases(connection: Connection, rows: Sequence[Sequence[Any]]) -> list[L
 
 
 @cache
-def _build_statement(*, chooses: bool, is_restricted: bool, job_sql: str) -> TextClause:
+def _build_statement(
+    template: str, *, chooses: bool, is_restricted: bool, job_sql: str
+) -> TextClause:
     capability = "(SELECT capability FROM queue)"
     return text(
-        _CLAIM.format(
+        template.format(
             first=heads.choose_first(is_restricted=is_restricted) if chooses else "",
             near_head=heads.NEAR_HEAD.format(capability=capability) if is_restricted else "",
             others=heads.QUICK_ROWS if is_restricted else "",

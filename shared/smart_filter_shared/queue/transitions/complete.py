@@ -81,7 +81,7 @@ _EVENT_ROWS = f"""
 # The batch is one JSON text: the driver takes longer to convert arrays.  {{made}}: empty, or
 # the insertion of artifacts, whose trigger takes time for no rows, too.  {{ahead}}, {{or_ahead}},
 # {{met_here}}: empty, or the parts of a batch with run-ahead stages.
-_COMPLETE_SQL = f"""
+_COMPLETE = f"""
     WITH {{ahead}}completed AS (
         UPDATE stages SET
             state = 'succeeded', lease_token = NULL, leased_until = NULL, patience_since = NULL,
@@ -171,13 +171,13 @@ def complete(
 
 
 @cache
-def _build_statement(*, has_artifacts: bool, has_ahead: bool) -> TextClause:
+def _build_statement(template: str, *, made: str, ahead: str) -> TextClause:
     return text(
-        _COMPLETE_SQL.format(
-            made=f"made AS ({retention.insert_artifacts(_MADE)}), " if has_artifacts else "",
-            ahead=f"ahead AS MATERIALIZED ({_AHEAD}), " if has_ahead else "",
-            or_ahead=" OR done.stage IN (SELECT stage FROM ahead)" if has_ahead else "",
-            met_here=" AND need.stage NOT IN (SELECT stage FROM ahead)" if has_ahead else "",
+        template.format(
+            made=f"made AS ({retention.insert_artifacts(made)}), " if made else "",
+            ahead=f"ahead AS MATERIALIZED ({ahead}), " if ahead else "",
+            or_ahead=" OR done.stage IN (SELECT stage FROM ahead)" if ahead else "",
+            met_here=" AND need.stage NOT IN (SELECT stage FROM ahead)" if ahead else "",
         )
     )
 
@@ -194,8 +194,9 @@ def _build_query(batch: Sequence[StageOutcome]) -> driver_queries.Query:
             "ahead": driver_queries.array_text(ahead),
             "needs": driver_queries.array_text(needs),
         }
-    has_artifacts = any(done.artifacts for done in batch)
-    return _build_statement(has_artifacts=has_artifacts, has_ahead=bool(ahead)), parameters
+    made = _MADE if any(done.artifacts for done in batch) else ""
+    statement = _build_statement(_COMPLETE, made=made, ahead=_AHEAD if ahead else "")
+    return statement, parameters
 
 
 def _read_result(
