@@ -24,9 +24,9 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import heads
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
+from smart_filter_tests import claiming
 from smart_filter_tests.bench import Bench, capability, stage_result
 from smart_filter_tests.serving import Api, a_photo, an_api, serve_with
 
@@ -65,15 +65,11 @@ class Backlog:
             self.api.client.get(f"/v1/jobs/{self.job_id}").raise_for_status()
         elif name == "claim":
             with sessions.transaction(self.keyed) as connection:
-                chosen = heads.next_capability(connection, [capability(StageName.PREPARE)])
-                assert chosen is not None
-                (self.lease,) = WORKER.claim(
+                (self.lease,) = claiming.claim(
                     connection,
-                    chosen,
+                    [capability(StageName.PREPARE)],
                     worker=self.api.bench.worker,
-                    batch_size=1,
                     lease_seconds=3600,
-                    max_attempts=3,
                     job_sql=queries.CLAIMED_JOB,
                 )
         else:

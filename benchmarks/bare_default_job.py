@@ -1,7 +1,6 @@
 """Decode a photo, run the networks of a default job and encode: the baseline of that job."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
@@ -26,13 +25,11 @@ class BareDefaultJob:
     """
 
     def __init__(self, weights: Path) -> None:
-        peer = open_stages(weights)
         photo = next(photos.selfies(photos.SIDE_OF_1_MP))
         self._free: SimpleQueue[list[Call]] = SimpleQueue()
         for _ in range(os.cpu_count() or 1):
-            # LiteRT has an interpreter for each thread, which no two calls may share.
-            with ThreadPoolExecutor(1) as thread:
-                self._free.put(thread.submit(_record, peer, photo).result())
+            # Networks of their own for each thread: no two calls may share LiteRT's interpreters.
+            self._free.put(_record(open_stages(weights), photo))
 
     def __call__(self, content: bytes) -> bytes:
         """Return the photo as a JPEG, after the networks have run."""

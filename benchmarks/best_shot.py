@@ -71,9 +71,13 @@ class Reader:
             proxy_srgb=proxy,
             fingerprint=compute_perceptual_hash(proxy),
         )
+        return prepared, *self.rate(prepared)
+
+    def rate(self, prepared: PreparedPhoto) -> tuple[Faces, Smiles]:
+        """Return the faces of a prepared photo, and their smiles."""
         (faces,) = face_stage.run(self._faces, [face_stage.Inputs(prepared)])
         (smiles,) = smile_stage.run(self._smiles, [smile_stage.Inputs(prepared, faces)])
-        return prepared, faces, smiles
+        return faces, smiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,11 @@ def read_portrait(reader: Reader, photo_srgb: Srgb8) -> Portrait | None:
 
 def build_photo(reader: Reader, id_: str, srgb: Srgb8) -> AlbumPhoto:
     """Return a photo of an album, by the stages that its ranking uses."""
-    prepared, faces, smiles = reader.read(srgb)
+    return to_album_photo(id_, *reader.read(srgb))
+
+
+def to_album_photo(id_: str, prepared: PreparedPhoto, faces: Faces, smiles: Smiles) -> AlbumPhoto:
+    """Return a photo of an album, by the results of its stages."""
     facts = {
         StageName.PREPARE: {
             "facts": {
@@ -167,6 +175,7 @@ def build_photo(reader: Reader, id_: str, srgb: Srgb8) -> AlbumPhoto:
                 "height": prepared.height,
                 "format": prepared.format,
                 "fingerprint": prepared.fingerprint,
+                "traces": prepared.traces and asdict(prepared.traces),
             }
         },
         StageName.FACE: {"facts": asdict(faces)},

@@ -29,9 +29,8 @@ from benchmarks.fleet import Pool, Servers
 from smart_filter_deploy import wiring
 from smart_filter_shared.config import settings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import pgbouncer
+from smart_filter_tests import claiming, pgbouncer
 from smart_filter_tests.bench import capability
 from smart_filter_workers import process as worker_process  # noqa: F401 - so that forks have it
 
@@ -134,12 +133,11 @@ def _claim_ms(servers: Servers, pool: Pool, engine: Engine) -> float:
     engine_settings = servers.bench.settings.engine
     with engine.connect() as connection:
         started = time.perf_counter()
-        WORKER.claim(
+        claiming.claim(
             connection,
-            capability(pool.stage),
+            [capability(pool.stage)],
             worker=servers.bench.worker,
             lease_seconds=engine_settings.lease_seconds,
-            max_attempts=engine_settings.max_attempts,
         )
         return 1000 * (time.perf_counter() - started)
 

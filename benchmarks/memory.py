@@ -6,6 +6,7 @@ SIDE: of square photos, in pixels; 7000 for the largest.  MEMORY_MB: the worker'
 """
 
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks import figures, photos, service
@@ -15,6 +16,9 @@ from smart_filter_client import Client
 _CLIENTS = 8
 _PHOTOS = 32
 _MOST_MB = {"api": 150.0, "worker": 900.0, "up": None}
+# Goals for what is left _IDLE_SECONDS after the last photo.
+_MOST_IDLE_MB = {"all": 1000.0, "worker": 350.0, "api": 120.0}
+_IDLE_SECONDS = 20
 
 
 def measure(
@@ -31,7 +35,7 @@ def measure(
             sent = [pool.submit(_through, client, next(selfies)) for _ in range(count)]
             for done in sent:
                 done.result()
-        return [
+        lines = [
             Figure(
                 name=f"{kind}, resident {when}",
                 unit="MB",
@@ -44,6 +48,16 @@ def measure(
                 ("at its height", running.memory_mb(kind, "VmHWM"), limit),
                 ("after", running.memory_mb(kind, "VmRSS"), None),
             )
+        ]
+        time.sleep(_IDLE_SECONDS)
+        return lines + [
+            Figure(
+                name=f"{kind}, its share of memory when idle",
+                unit="MB",
+                samples=[running.memory_mb(kind, "Pss")],
+                goal=limit,
+            )
+            for kind, limit in _MOST_IDLE_MB.items()
         ]
 
 

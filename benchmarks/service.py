@@ -27,6 +27,7 @@ _MARKS = {
     "worker": "smart-filter worker",
     "up": "smart-filter up",
     "database": "postgres",
+    "all": "",
 }
 # Source: proc(5), stat: user and system time of the process and of its ended children, counted
 # after the name, which can contain spaces.
@@ -66,10 +67,11 @@ class Service:
     def memory_mb(self, kind: str, field: str) -> float:
         """Return the memory in MB of all processes of a kind together.
 
-        kind: api, worker, database or up.  field: VmRSS (now) or VmHWM (peak).
+        kind: api, worker, database, up, or all.  field: VmRSS (now), VmHWM (peak), or Pss (now;
+        pages that processes share are divided among them).
         """
         return sum(
-            _status_kb(pid, field) / 1000
+            _memory_kb(pid, field) / 1000
             for pid in process_tree(self.pid)
             if _MARKS[kind] in _command_line(pid)
         )
@@ -166,9 +168,10 @@ def _ticks(pid: int) -> int:
     return sum(map(int, fields[_TICKS_WITH_CHILDREN]))
 
 
-def _status_kb(pid: int, field: str) -> int:
+def _memory_kb(pid: int, field: str) -> int:
     # `VmRSS:     12345 kB`. Source: proc(5).
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+    file = "smaps_rollup" if field == "Pss" else "status"
+    for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1])
     return 0

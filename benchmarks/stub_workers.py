@@ -18,9 +18,10 @@ from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import fair_queueing, heads, worker_registry
+from smart_filter_shared.queue import fair_queueing, worker_registry
 from smart_filter_shared.queue.leases import Lease, StageOutcome
 from smart_filter_shared.queue.worker_registry import Worker
+from smart_filter_tests import claiming
 from smart_filter_workers.runtime.counters import WorkerCounters
 
 _LOOK_SECONDS = 0.005
@@ -79,17 +80,15 @@ class StubWorkers:
     def _run_next(self, worker: Worker, rng: random.Random) -> bool:
         started_at = time.perf_counter()
         with sessions.transaction(self.engine) as connection:
-            chosen = heads.next_capability(connection, self.capabilities)
-            if chosen is None:
-                return False
-            leases = WORKER.claim(
+            leases = claiming.claim(
                 connection,
-                chosen,
+                self.capabilities,
                 worker=worker.id,
                 lease_seconds=60,
-                max_attempts=3,
                 job_sql=queries.CLAIMED_JOB,
             )
+        if not leases:
+            return False
         self.counters.record_claims(leases)
         for lease in leases:
             self._run(lease, rng, started_at)

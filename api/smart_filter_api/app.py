@@ -26,6 +26,7 @@ from smart_filter_api.removebg import route as removebg
 from smart_filter_api.routes import (
     backgrounds,
     batches,
+    choices,
     deliveries,
     derive,
     direct,
@@ -114,7 +115,7 @@ def create(
     checks = [Depends(request_checks.check_parameters)]
     for resource in (
         *(jobs, derive, outputs, catalog, backgrounds, webhooks, deliveries),
-        *(uploads, live, recipes, tenant_pictures, batches),
+        *(uploads, live, recipes, tenant_pictures, batches, choices),
         *(keys, session, tenants, operator),
     ):
         app.include_router(resource.router, dependencies=checks)

@@ -137,6 +137,9 @@ class Recipe(_FilterParameters, total=False):
         str | None,
         "Position of the people: `center`, or one or two values from `0%` to `100%`, across and down; `original` by default",
     ]
+    max_enlarge: Annotated[
+        int | None, "How many times a small photo may be enlarged at most; `1000` by default"
+    ]
     roi: Annotated[
         str | None,
         "Region that holds the people: left, top, right, bottom, in `px` or `%`; `0% 0% 100% 100%` by default",

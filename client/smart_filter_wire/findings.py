@@ -102,13 +102,18 @@ class AttachedThing:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """The rating with every term: score = shares.smile × … + shares.eyes × …."""
+    """The rating with every term: score = shares.smile × … + shares.eyes × ….
+
+    points: 0 to 100, for people and ranks: the same, but over the known eyes only.
+    """
 
     score: Score
     avg_smiling_score: Score
     open_eye_ratio: Score
     faces: int
     open_eyes: int
+    known_eyes: int
+    points: int
     weights: Mapping[SmileLevel, float]
     shares: Mapping[str, float]
 

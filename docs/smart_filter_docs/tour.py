@@ -219,10 +219,27 @@ def _batches(tour: Tour) -> dict[str, Any]:
     late_id = tour.stop("createBatch", "one_refused", json_body=later).json()["id"]
     tour.stop("cancelBatch", "canceled", batch_id=late_id)
     tour.stop("listBatches", "newest")
+    _choices(tour)
     tour.stop("deleteBatch", "deleted", batch_id=late_id)
     last = [line for line in follows.text.splitlines() if line.startswith("data: ")][-1]
     event: dict[str, Any] = json.loads(last.removeprefix("data: "))
     return event
+
+
+def _choices(tour: Tour) -> None:
+    wanted = {"all": True, "state": "succeeded"}
+    choice = tour.stop("createChoice", "all_finished", json_body=wanted).json()["id"]
+    tour.stop("getChoice", "counted", choice_id=choice)
+    tour.stop("listChosenPictures", "named", choice_id=choice)
+    blurred = {"recipe": {"background": "blur:0.6"}}
+    tour.stop("deriveChoice", "blurred", choice_id=choice, json_body=blurred)
+    file = {"background_file": _jpeg(PHOTO.read_bytes(), side=8)}
+    tour.stop("deriveChoice", "own_background", choice_id=choice, files=file)
+    tour.stop("removeVersions", "removed", choice_id=choice)
+    tour.stop("redriveChoice", "redriven", choice_id=choice)
+    tour.stop("cancelChoice", "canceled", choice_id=choice)
+    tour.stop("deleteChoice", "deleted", choice_id=choice)
+    tour.stop("resumeChoice", "restored", choice_id=choice)
 
 
 def _lists(tour: Tour) -> None:

@@ -68,7 +68,8 @@ class Album:
     """A ranked album.
 
     groups: in the order of their best photos.
-    ranking: the best photo of each group first, then the rest.
+    ranking: the best photo of each group first, then the rest, each by the rating that people see.
+        One that is rated higher is only behind a better photo of its scene, and its reasons say so.
     """
 
     groups: tuple[Group, ...]
@@ -86,6 +87,7 @@ def build_album_photo(job_id: JobId, results: Results) -> AlbumPhoto:
         taken_at=None if prepared is None else prepared.taken_at,
         rating=_rate(smiles),
         people=_count_people(results, faces),
+        traces=None if prepared is None else prepared.traces,
     )
     if prepared is None or faces is None or smiles is None or not faces.faces:
         return photo
@@ -108,14 +110,14 @@ def rank_album(shots: Sequence[AlbumPhoto]) -> Album:
     scenes = [
         best_shot.order_scene([by_id[place] for place in scene]) for scene in _group_scenes(by_id)
     ]
-    scenes.sort(key=lambda scene: best_shot.sort_key(scene[0]))
+    scenes.sort(key=lambda scene: (-scene[0].points, best_shot.sort_key(scene[0])))
     ranking = sorted(
         (
-            (place, best_shot.sort_key(shot), shot, scene)
+            (place, min(earlier.points for earlier in scene[: place + 1]), shot, scene)
             for scene in scenes
             for place, shot in enumerate(scene)
         ),
-        key=lambda entry: entry[:2],
+        key=lambda entry: (entry[0] > 0, -entry[1], entry[0], best_shot.sort_key(entry[2])),
     )
     return Album(
         groups=tuple(Group(tuple(shot.id for shot in scene)) for scene in scenes),
@@ -256,30 +258,31 @@ def _reasons(
     if place:
         reasons.append(f"Photo {scene[0].id} shows the same scene and is better.")
     if shot.rating is not None:
-        reasons.append(f"It is rated {shot.rating:.2f}.")
+        reasons.append(f"It is rated {shot.points} of 100.")
     elif shot.people == 0:
         reasons.append("No person is in it.")
     else:
         reasons.append("It has no face to rate.")
+    if shot.faces:
+        reasons.append(best_shot.describe_faces(shot))
     if place:
-        reasons.append(f"The better photo {best_shot.describe_lead(scene[0], shot)}.")
+        lead = f"the better photo {best_shot.describe_lead(scene[0], shot)}."
+        is_rated_higher = shot.points > scene[0].points
+        reasons.append(
+            f"Although it is rated higher, {lead}" if is_rated_higher else f"T{lead[1:]}"
+        )
     elif len(scene) > 1:
         lead = best_shot.describe_lead(shot, scene[1])
         reasons.append(f"Compared with the next best photo of its scene, it {lead}.")
-    if (
-        not place
-        and before is not None
-        and before.rating_steps == shot.rating_steps
-        and (shot.rating or 0.0) >= (before.rating or 1.0)
-    ):
+    if not place and before is not None and before.points == shot.points >= 0:
         lead = best_shot.describe_tie_break(before, shot)
-        reasons.append(f"The photo before it counts as rated the same and {lead}.")
+        reasons.append(f"The photo before it is rated the same and {lead}.")
     return tuple(reasons)
 
 
 def _rate(smiled: Smiles | None) -> float | None:
     rated = None if smiled is None else rate_faces(smiled)
-    return None if rated is None else rated.score
+    return None if rated is None else rated.points / 100
 
 
 def _count_people(results: Results, faces: Faces | None) -> int | None:

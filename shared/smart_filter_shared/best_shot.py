@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from smart_filter_shared.results import Face, FaceQuality, Smile, Smiles
+from smart_filter_shared import copies
+from smart_filter_shared.results import CopyTraces, Face, FaceQuality, Smile, Smiles
 from smart_filter_wire.findings import Eyes
 
 # Ratings (0 to 1) are rounded to this step: smaller differences are not visible in a face.
@@ -25,6 +26,8 @@ _CROWN, _CHIN = -1.7, 1.8
 # Highlights of a face, 0 to 1, from which on more light is no gain; the share of clipped pixels of
 # a well-lit face, and how much more clipping counts, compared with darkness.
 _LIT_FROM, _CLIPPED_UP_TO, _CLIPPED_WEIGHT = 0.7, 0.1, 0.6
+# Sadness of a face below which it smiles: the score of its smile is in the upper half.
+_SMILES_BELOW = 0.5
 
 
 class Term(Enum):
@@ -94,6 +97,7 @@ class AlbumPhoto:
     taken_at: by the camera's clock.
     rating: 0..1, None when no face is rated.
     faces: those that count, from left to right.  seen: the number of faces that may count.
+    traces: by which copies are told from their original.
     """
 
     id: str
@@ -103,6 +107,7 @@ class AlbumPhoto:
     people: int | None = None
     faces: tuple[AlbumFace, ...] = ()
     seen: int = 0
+    traces: CopyTraces | None = None
 
     def fault(self, term: Term) -> float:
         """Return the number of averted faces or of those with closed eyes; else the mean fault.
@@ -114,6 +119,11 @@ class AlbumPhoto:
         if term in (Term.EYES, Term.GAZE) or not faults:
             return sum(faults, term.unseen)
         return (max(faults) + sum(faults) / len(faults)) / 2
+
+    @property
+    def points(self) -> int:
+        """The rating as people see it, 0 to 100; -1 without one."""
+        return -1 if self.rating is None else round(100 * self.rating)
 
     @property
     def rating_steps(self) -> int:
@@ -149,7 +159,7 @@ def order_scene(photos: Sequence[AlbumPhoto]) -> list[AlbumPhoto]:
     """Return the photos of one scene, the best first.
 
     A photo that is visibly worse than another one of the scene comes after it, even if its rating
-    is higher; then the order is that of `sort_key`.
+    is higher; then the order is that of `sort_key`. Copies of one photo come after their original.
     """
     # The median, because a detector now and then sees a face where none is.
     usual = statistics.median_high(len(photo.faces) for photo in photos)
@@ -166,7 +176,8 @@ def order_scene(photos: Sequence[AlbumPhoto]) -> list[AlbumPhoto]:
         + sum(photo.fault(term) - best > term.visible for term, best in usual_best.items())
         for photo in photos
     }
-    return sorted(photos, key=lambda photo: (faults[photo.id], sort_key(photo)))
+    ordered = sorted(photos, key=lambda photo: (faults[photo.id], sort_key(photo)))
+    return [ordered[place] for place in copies.order_copies([each.traces for each in ordered])]
 
 
 def sort_key(photo: AlbumPhoto) -> tuple[object, ...]:
@@ -174,11 +185,15 @@ def sort_key(photo: AlbumPhoto) -> tuple[object, ...]:
     steps = [round(photo.fault(term) / term.fine) for term in Term]
     rest = sum(face.measure(term) / term.fine for face in photo.faces for term in Term)
     taken = math.inf if photo.taken_at is None else photo.taken_at.timestamp()
-    return (-photo.rating_steps, *steps, round(rest), taken, photo.id)
+    side = 0 if photo.traces is None else photo.traces.shorter_px
+    return (-photo.rating_steps, *steps, round(rest), taken, -side, photo.id)
 
 
 def describe_lead(better: AlbumPhoto, other: AlbumPhoto) -> str:
     """Return why a photo comes before another one of its scene, as the rest of a sentence on it."""
+    as_copy = copies.describe_copy(better.traces, other.traces)
+    if as_copy is not None:
+        return as_copy
     leads = [
         _word_lead(term, better, other)
         for term in Term
@@ -199,6 +214,30 @@ def describe_tie_break(better: AlbumPhoto, other: AlbumPhoto) -> str:
         if round(other.fault(term) / term.fine) > round(better.fault(term) / term.fine):
             return _word_lead(term, better, other)
     return "is as good" if better.taken_at == other.taken_at else "was taken first"
+
+
+def describe_faces(photo: AlbumPhoto) -> str:
+    """Return what a photo shows of its faces, which has some, as a sentence."""
+    total = len(photo.faces)
+    closed = sum(face.closed_eyes > 0 for face in photo.faces)
+    smiling = sum(face.sadness < _SMILES_BELOW for face in photo.faces)
+    smiles = (
+        "nobody smiles"
+        if not smiling
+        else f"{_count_people(smiling, total)} smile{'s' * (smiling == 1)}"
+    )
+    eyes = "no eyes are closed"
+    if closed:
+        eyes = f"{closed} of {total} people {'has' if closed == 1 else 'have'} closed eyes"
+    if total == 1:
+        eyes = "the eyes are closed" if closed else "the eyes are not closed"
+    return f"{smiles[0].upper()}{smiles[1:]}, and {eyes}."
+
+
+def _count_people(some: int, total: int) -> str:
+    if some < total:
+        return f"{some} of {total} people"
+    return {1: "the person", 2: "both people"}.get(total, f"all {total} people")
 
 
 def _word_lead(term: Term, better: AlbumPhoto, other: AlbumPhoto) -> str:

@@ -9,6 +9,7 @@ An announcement is a hint too: API processes wake the clients that wait for a jo
 one costs them the time until the next poll of the events.
 """
 
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 
@@ -18,6 +19,7 @@ import redis.exceptions
 from celery import Celery
 from kombu.entity import Queue
 from redis.backoff import NoBackoff
+from redis.connection import ConnectionInterface
 from redis.retry import Retry
 
 from smart_filter_shared.config.settings import BrokerSettings
@@ -120,6 +122,8 @@ class Doorbell:
             socket_timeout=wait_seconds,
             socket_connect_timeout=wait_seconds,
         )
+        self._announcer = self._redis.connection_pool.make_connection()
+        self._announcing = threading.Lock()
         self._clock = clock
         self._quiet_until = -_BREAK_SECONDS
 
@@ -132,11 +136,22 @@ class Doorbell:
         if self._is_silent or not job_ids or self._clock() < self._quiet_until:
             return
         try:
-            self._redis.publish(ENDS_CHANNEL, " ".join(map(str, job_ids)))
-        except redis.exceptions.ResponseError:
-            return  # such as a user without permission for channels, whose rings arrive
+            with self._announcing:
+                announcer = self._connect_announcer()
+                announcer.send_command("PUBLISH", ENDS_CHANNEL, " ".join(map(str, job_ids)))
         except (redis.exceptions.RedisError, OSError):
             self._quiet_until = self._clock() + _BREAK_SECONDS
+
+    def _connect_announcer(self) -> ConnectionInterface:
+        """Return the connection of announcements, on which the server sends no replies.
+
+        A reply would cost a worker as much as the announcement. A user without permission for
+        channels thus announces nothing.
+        """
+        if not self._announcer.is_connected:
+            self._announcer.connect()
+            self._announcer.send_command("CLIENT", "REPLY", "OFF")
+        return self._announcer
 
     def find_fault(self) -> str | None:
         """Return why the broker accepts no rings; None: it does, or there is none."""
@@ -146,6 +161,7 @@ class Doorbell:
         """Close the connections."""
         self._celery.close()
         self._redis.close()
+        self._announcer.disconnect()
 
     def _ring(self, capability: Capability) -> bool:
         if self._is_silent or self._clock() < self._quiet_until:

@@ -308,6 +308,12 @@ class NoMask(UnusablePhoto):
     code = "no_mask"
 
 
+class PhotoTooSmall(UnusablePhoto):
+    """The photo would be enlarged more than the recipe's `max_enlarge`."""
+
+    code = "photo_too_small"
+
+
 class DocumentRefused(UnusablePhoto):
     """The recipe has `require=pass`, and a check of its document does not pass."""
 

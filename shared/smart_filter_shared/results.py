@@ -115,6 +115,30 @@ class Smiles:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyTraces:
+    """What editing and storing again left in a photo (`smart_filter_shared.copies`).
+
+    shorter_px: its shorter side, without bars.
+    quantum: mean step of the JPEG's low frequencies, in levels; None for another format.
+    blocks, crispness: how visible the blocks of a JPEG are, and its fine detail.
+    frame: share of the picture that black or white bars take; plain_corners: whether all its
+        corners are black, or white.
+    edges: where it has edges, 16 × 16 bytes in hexadecimal.
+    was_turned: whether it lay on its side.  is_from_camera: whether a camera's time is in the file.
+    """
+
+    shorter_px: int
+    quantum: float | None
+    blocks: float
+    crispness: float
+    frame: float
+    plain_corners: bool
+    edges: str
+    was_turned: bool = False
+    is_from_camera: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedFacts(jobs.Photo):
     """What `prepare` found.
 
@@ -125,11 +149,13 @@ class PreparedFacts(jobs.Photo):
     fingerprint: 64 bits that are alike for photos of one scene
         (smart_filter_shared.albums).
     taken_at: by the camera's clock.
+    traces: by which the best of several copies is chosen.
     """
 
     proposals: tuple[Face, ...] = ()
     fingerprint: int | None = None
     taken_at: dt.datetime | None = None
+    traces: CopyTraces | None = None
 
 
 class LowerEnd(StrEnum):
@@ -183,10 +209,7 @@ def rate_faces(smiled: Smiles) -> Rating | None:
     """Return the rating of a photo; None without faces."""
     if not smiled.smiles:
         return None
-    open_eyes = sum(
-        is_open is True for eyes in smiled.eyes for is_open in (eyes.left_open, eyes.right_open)
-    )
-    return rate([smile.level for smile in smiled.smiles], open_eyes)
+    return rate([smile.level for smile in smiled.smiles], smiled.eyes)
 
 
 def count_people(segmented: SegmentationFacts, faces: Faces | None) -> int | None:

@@ -99,10 +99,10 @@ def test_folder_is_processed_and_failures_and_other_files_are_reported(up: Machi
     lines = {line["file"]: line for line in map(json.loads, ended.stdout.splitlines())}
     assert ended.returncode == 1, ended.stderr
     assert set(lines) == {"0.jpg", "1.jpg", "sub/0.jpg", "text.jpg"}
-    assert pictures(up) == {*("0.smart-filter.jpg", "1.smart-filter.jpg", "sub/0.smart-filter.jpg")}
+    assert pictures(up) == {*("0.jpg", "1.jpg", "sub/0.jpg")}
     done = lines["sub/0.jpg"]
     assert (done["state"], done["people"], done["faces"]) == ("succeeded", 1, 1)
-    assert done["output"] == str(output_of(up) / "sub/0.smart-filter.jpg")
+    assert done["output"] == str(output_of(up) / "sub/0.jpg")
     assert lines["text.jpg"]["error"]["code"] == "unsupported_media"
     rows = list(csv.DictReader(io.StringIO((up.here / "r.csv").read_text(), newline="")))
     assert {row["file"]: row["state"] for row in rows} == {
@@ -266,7 +266,7 @@ def test_best_photos_of_a_folder_are_composed_and_the_reasons_printed(
     assert ended.returncode == 1, ended.stderr
     ranked = [line for line in ended.stdout.splitlines() if line[:3] in {"1. ", "2. ", "3. "}]
     best = ranked[0].split()[1]
-    assert ranked[0].endswith(f"photos.smart-filter/{best[0]}.smart-filter.jpg")
+    assert ranked[0].endswith(f"photos.smart-filter/{best[0]}.jpg")
     assert "     It is rated " in ended.stdout
     assert all(f"Photo {best} shows the same scene and is better." in line for line in ranked[1:])
     assert "[1/4] text.jpg" in ended.stdout
@@ -328,15 +328,15 @@ def test_take_of_a_folder_is_written_once_with_its_reasons(
     again = up.run(*wish)
 
     assert ended.returncode == 0, ended.stderr
-    assert pictures(up) == {"take.smart-filter.jpg"}
+    assert pictures(up) == {"take.jpg"}
     lines = ended.stdout.splitlines()
-    place = lines.index("take  photos.smart-filter/take.smart-filter.jpg")
+    place = lines.index("take  photos.smart-filter/take.jpg")
     assert lines[place + 1].startswith("     It is based on ")
     assert "3 photos" in ended.stdout
     assert lines[place:] == again.stdout.splitlines()[-len(lines[place:]) :]
     assert albums(running_stack) == before
     rows = {row["file"]: row for row in json.loads((up.here / "r.json").read_text())}
-    assert rows["take"]["output"] == str(output_of(up) / "take.smart-filter.jpg")
+    assert rows["take"]["output"] == str(output_of(up) / "take.jpg")
     assert len(rows["take"]["reasons"]) > 1
 
 
@@ -460,4 +460,4 @@ def test_watch_keeps_the_pictures_of_a_name_apart_and_retries_what_is_put_back(
 
     # What was refused had no picture, so its name is free.
     assert moved(up) == {"done/0.jpg", "done/0-2.jpg", "done/text.jpg"}
-    assert pictures(up) == {f"{name}.smart-filter.jpg" for name in ("0", "0-2", "text")}
+    assert pictures(up) == {f"{name}.jpg" for name in ("0", "0-2", "text")}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.queue import pauses
+from smart_filter_shared.queue import heads
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import PHOTO, RunningStack
 from smart_filter_tests.heic import quarters
@@ -83,11 +83,11 @@ def test_stage_that_lost_two_workers_succeeds_at_its_last_attempt(
         running_stack.until(lambda: served_by(bench) != [])
         served = served_by(bench)
         for capability in served:
-            bench.do(pauses.pause, capability)
+            bench.do(heads.pause, capability)
         job_id = running_stack.submit(background="keep")
         bench.execute("UPDATE stages SET attempt = 2 WHERE job_id = :id", id=job_id)
         for capability in served:
-            bench.do(pauses.resume, capability)
+            bench.do(heads.resume, capability)
 
     job = running_stack.wait(job_id)
 

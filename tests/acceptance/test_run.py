@@ -138,13 +138,13 @@ def test_outputs_are_written_next_to_the_picture(up: Machine) -> None:
         *("--outputs", "image,matte,cutout,zip,thumbnail"),
     )
 
-    start = "astronaut.smart-filter"
+    start = "astronaut"
     assert {path.name for path in (up.here / "out").iterdir()} == {
-        *(f"{start}.jpg", f"{start}.matte.png", f"{start}.cutout.png"),
-        *(f"{start}.zip", f"{start}.thumbnail.jpg"),
+        *(f"{start}.jpg", f"{start}-matte.png", f"{start}-cutout.png"),
+        *(f"{start}-zip.zip", f"{start}-thumbnail.jpg"),
     }
-    alone, seen = up.picture(f"out/{start}.cutout.png"), up.picture(f"out/{start}.jpg").astype(int)
-    assert np.array_equal(alone[..., 3], up.picture(f"out/{start}.matte.png"))
+    alone, seen = up.picture(f"out/{start}-cutout.png"), up.picture(f"out/{start}.jpg").astype(int)
+    assert np.array_equal(alone[..., 3], up.picture(f"out/{start}-matte.png"))
     assert 0.2 < (alone[..., 3] == 255).mean() < 0.9
     assert np.abs(seen[alone[..., 3] == 0] - [255, 0, 0]).mean() < 3
 
@@ -202,9 +202,7 @@ def test_submitted_job_is_downloaded_and_deleted(up: Machine, running_stack: Run
 
     assert f"smart-filter jobs download {job_id}" in shown
     assert {path.name for path in (up.here / "all").iterdir()} == {
-        f"{job_id}{number}.smart-filter.{ending}"
-        for number in ("", "-2")
-        for ending in ("jpg", "cutout.png")
+        f"{job_id}{number}{ending}" for number in ("", "-2") for ending in (".jpg", "-cutout.png")
     }
     assert saved.stdout.count("\n") == 2
     assert json.loads(named.stdout) == {"id": job_id, "files": {"image": "red.jpg"}}
@@ -240,7 +238,7 @@ def test_corrections_make_the_picture_again(up: Machine, running_stack: RunningS
 
 @pytest.mark.slow
 def test_unwritable_result_fails_its_photo(up: Machine) -> None:
-    (up.here / "out" / "astronaut.smart-filter.jpg").mkdir(parents=True)
+    (up.here / "out" / "astronaut.jpg").mkdir(parents=True)
 
     [line] = up.lines("run", "-o", "out/", status=1)
 

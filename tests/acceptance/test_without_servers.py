@@ -175,8 +175,8 @@ def test_several_sources_are_named_after_themselves(machine: Machine, tmp_path: 
 
     assert ended.returncode == 0, ended.stderr
     assert sorted(path.name for path in (machine.here / "out").iterdir()) == [
-        "astronaut.smart-filter.png",
-        "me.smart-filter.png",
+        "astronaut.png",
+        "me.png",
     ]
 
 

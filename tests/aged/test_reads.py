@@ -27,7 +27,8 @@ from smart_filter_shared.operations import (
 from smart_filter_shared.operations.operator_actions import BulkAction
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import batches, events, fair_queueing, heads, worker_registry
-from smart_filter_tests import scenarios
+from smart_filter_shared.queue.states import JobState
+from smart_filter_tests import claiming, scenarios
 from smart_filter_tests.bench import TENANT, Bench, capability, stage_result
 from smart_filter_tests.maintenance import collector, sweeper
 from smart_filter_tests.statement_costs import record_costs
@@ -92,7 +93,7 @@ def follow(connection: Connection, job_id: JobId) -> None:
     poll(connection, job_id)
     queries.get_many(connection, [job_id])
     events.list_for_job(connection, job_id)
-    queries.is_job_of_other_keys(connection, job_id, TENANT, job_id)
+    queries.list_jobs_of_other_keys(connection, [job_id], TENANT, job_id)
 
 
 def clients(bench: Bench) -> None:
@@ -128,15 +129,11 @@ def keep_objects(bench: Bench) -> None:
 def work(bench: Bench, keyed: Engine) -> None:
     """Claim and complete a stage, as a worker does."""
     with sessions.transaction(keyed) as connection:
-        assert heads.next_capability(connection, SERVED) is not None
         heads.list_waiting(connection, SERVED, seconds=1)
-        (lease,) = WORKER.claim(
+        (lease,) = claiming.claim(
             connection,
-            PREPARE,
+            SERVED,
             worker=bench.worker,
-            batch_size=1,
-            lease_seconds=30,
-            max_attempts=3,
             job_sql=queries.CLAIMED_JOB,
         )
     with sessions.transaction(keyed) as connection:
@@ -189,11 +186,19 @@ def poll_a_new_job(bench: Bench, _: Engine) -> None:
     bench.do(poll, bench.submit(KEEP))
 
 
+def list_running(bench: Bench, _: Engine) -> None:
+    bench.submit(KEEP)
+    bench.claim_one(StageName.PREPARE)
+    running = JobFilter(TENANT, state=JobState.RUNNING, limit=1)
+    assert len(bench.do(queries.list_jobs, running)) == 1
+
+
 # A request or a transaction of a worker.
 REQUESTS: Final[Mapping[str, Callable[[Bench, Engine], object]]] = {
     "submission": submit,
     "submission and poll": poll_a_new_job,
     "claim, renewal and completion": work,
+    "list of running jobs": list_running,
 }
 # What the sweep and the pages of operators read: at most this many pages, however long the queues
 # are. A queue is counted up to 10,000 stages, whose rows are looked up in as many pages at worst;

@@ -58,6 +58,7 @@ def test_best_of_an_album_are_composed_and_zipped(
     assert [item["rank"] for item in items] == [1, 5, 3, 4, 2, None]
     best = page.get_by_role("region", name="Best shot")
     expect(best.get_by_role("heading")).to_have_text("smile.jpg")
+    expect(best).to_contain_text("closed")
     shown = best.get_by_role("img", name="smile.jpg, the best shot")
     wait_until(page, lambda: shown.evaluate("image => image.complete && image.naturalWidth > 0"))
     expect(card(page, "smile-blurred.jpg")).to_contain_text("Same scene as smile.jpg")
@@ -76,6 +77,13 @@ def test_best_of_an_album_are_composed_and_zipped(
     page.get_by_role("link", name="Albums").first.click()
     expect(page.get_by_role("link", name="Open Open day")).to_be_visible()
     assert_accessible(page)
+
+    # The others have no picture: they live in the album.
+    page.get_by_role("link", name="Studio").first.click()
+    names = page.get_by_role("heading", level=3)
+    wait_until(page, lambda: sorted(names.all_text_contents()) == ["smile.jpg", "turned.jpg"])
+    page.reload()
+    wait_until(page, lambda: sorted(names.all_text_contents()) == ["smile.jpg", "turned.jpg"])
 
 
 def test_other_photo_is_composed_later_and_all_are_shown_large(

@@ -54,7 +54,7 @@ def test_picture_is_saved(booth: Page, photos: Photos) -> None:
     with booth.expect_download() as taken:
         booth.get_by_role("button", name="Save picture").click()
 
-    assert taken.value.suggested_filename == "astronaut.smart-filter.jpg"
+    assert taken.value.suggested_filename == "astronaut.jpg"
 
 
 def test_file_that_is_no_photo_is_refused_in_words(booth: Page, photos: Photos) -> None:

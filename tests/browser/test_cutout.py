@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from smart_filter_tests.browsing.accessibility import assert_accessible
@@ -26,6 +28,7 @@ from smart_filter_tests.browsing.viewer import (
 )
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.waits import wait_until
+from smart_filter_tests.pictures import encode
 from smart_filter_tests.proxy import Mode, Proxy
 
 # Behind the people.
@@ -37,6 +40,13 @@ _OUTPUTS = "image,cutout,matte,regions,thumbnail"
 # Within the helmet that the astronaut holds, and on the flag behind her; 512×512.
 _HELMET = ((350, 450), (410, 450))
 _FLAG = ((40, 30), (40, 90))
+_NAMES_OF_CONTROLS = """
+() => [...document.querySelectorAll("button, a[href], input, select, textarea, [role=tab]")]
+  .filter((one) => one.checkVisibility({ visibilityProperty: true }))
+  .map((one) => one.getAttribute("aria-label") ?? one.labels?.[0]?.innerText ?? one.innerText)
+  .map((name) => name.trim().split("\\n")[0])
+  .filter((name) => name !== "")
+"""
 
 
 @pytest.fixture
@@ -69,7 +79,9 @@ def test_brush_keeps_a_part_of_the_background_and_removes_one_of_the_people(
 
 
 @pytest.mark.usefixtures("job")
-def test_strokes_are_shown_at_once_and_undone_in_steps(page: Page, visitor: Visitor) -> None:
+def test_strokes_show_their_result_at_once_and_are_undone_in_steps(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
     _take(page, "Remove")
     bare = screenshot(page, _window(page, 380, 450))
 
@@ -78,11 +90,13 @@ def test_strokes_are_shown_at_once_and_undone_in_steps(page: Page, visitor: Visi
     _paint(page, *_FLAG)
 
     expect(page.get_by_text("2 strokes")).to_be_visible()
+    assert _away_from(screenshot(page, _window(page, 380, 450)), BLUE) < SAME
+    flag = mean_color(_around(read_picture(photos.smiling), 40, 60))
+    assert _away_from(screenshot(page, _window(page, 40, 60)), flag) < SAME
+    page.get_by_role("checkbox", name="Show the mask on the photo").check()
+    expect(page.locator("canvas.film")).to_be_visible()
     red, green, blue = mean_color(screenshot(page, _window(page, 380, 450)))
-    assert red > green + 60
-    assert red > blue + 60
-    red, green, blue = mean_color(screenshot(page, _window(page, 40, 60)))
-    assert green > red + 30
+    assert min(red - green, red - blue) > 60
     _come_back(page)
     expect(page.get_by_text("2 strokes")).to_be_visible()
     _take(page, "Remove")
@@ -107,8 +121,8 @@ def test_click_shows_and_makes_the_part_below_it_go_and_come(
     page.mouse.click(*_at(page, 40, 60))
 
     expect(page.get_by_text("2 strokes")).to_be_visible()
-    red, green, blue = mean_color(screenshot(page, _window(page, 380, 450)))
-    assert min(red - green, red - blue) > 60
+    page.mouse.move(0, 0)
+    assert _away_from(screenshot(page, _window(page, 380, 450)), BLUE) < SAME
     _apply(page)
     after = output_of(visitor, visitor.newest(), "image")
     assert _away_from(_around(after, 380, 450), BLUE) < SAME
@@ -138,7 +152,7 @@ def test_clicks_are_undone_and_redone_by_keys(page: Page) -> None:
 
 
 @pytest.mark.usefixtures("job")
-def test_line_marks_regions_unless_it_shall_not_follow_edges(page: Page) -> None:
+def test_line_follows_edges_within_its_width_unless_it_shall_not(page: Page) -> None:
     _take(page, "Remove")
 
     _paint(page, *_HELMET)
@@ -148,11 +162,110 @@ def test_line_marks_regions_unless_it_shall_not_follow_edges(page: Page) -> None
         _apply(page)
 
     following, plain = sent.value.post_data_json["strokes"]
-    assert (following["snap"], plain.get("snap")) == ("region", None)
-    assert len(following["points"]) > len(plain["points"]) == 2
-    xs, ys = zip(*following["points"], strict=True)
-    assert 300 < min(xs) < max(xs) < 460
-    assert 400 < min(ys) <= max(ys) < 512
+    assert following == {**plain, "snap": "region"}
+    assert len(plain["points"]) == 2
+
+
+@pytest.mark.usefixtures("job")
+def test_next_click_at_a_place_and_the_wheel_take_more_of_it(page: Page) -> None:
+    _take(page, "Remove")
+    place = _at(page, 380, 450)
+
+    page.mouse.click(*place)
+    page.mouse.click(*place)
+    expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
+    page.keyboard.press("Control+z")
+    with page.expect_request("**/corrections") as small:
+        _apply(page)
+    page.keyboard.press("Control+Shift+z")
+    page.mouse.move(*_at(page, 330, 460))
+    page.keyboard.down("Shift")
+    page.mouse.wheel(0, -120)
+    page.keyboard.up("Shift")
+    page.mouse.click(*_at(page, 330, 460))
+    with page.expect_request("**/corrections") as large:
+        _apply(page)
+
+    (least,) = small.value.post_data_json["strokes"]
+    more, also = large.value.post_data_json["strokes"]
+    assert [one["snap"] for one in (least, more, also)] == ["part"] * 3
+    assert least["width"] == pytest.approx(_brush_width(page), abs=0.5)
+    assert min(one.get("width", 2000) for one in (more, also)) > 2 * least["width"]
+
+
+@pytest.mark.usefixtures("job")
+def test_exact_brush_is_suggested_where_the_area_is_much_larger_than_the_brush(page: Page) -> None:
+    _take(page, "Remove")
+    page.get_by_role("slider", name="Size").fill("0")
+
+    page.mouse.click(*_at(page, 240, 430))
+    page.get_by_role("button", name="Paint exactly").click()
+
+    expect(page.get_by_role("checkbox", name="Follow the edges in the photo")).not_to_be_checked()
+    expect(page.get_by_role("button", name="Paint exactly")).to_have_count(0)
+
+
+def test_applied_strokes_are_undone_one_by_one(
+    page: Page, visitor: Visitor, photos: Photos, job: dict[str, Any]
+) -> None:
+    flag = mean_color(_around(read_picture(photos.smiling), 40, 60))
+    before = output_of(visitor, job, "image")
+    _remove_helmet(page)
+    _apply(page)
+    _take(page, "Keep")
+    _paint(page, *_FLAG)
+    _apply(page)
+    both = output_of(visitor, visitor.newest(), "image")
+    assert _away_from(_around(both, 380, 450), BLUE) < SAME
+
+    page.get_by_role("button", name="Undo the last stroke").click()
+
+    expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
+    wait_until(page, lambda: _is_made(visitor, 4))
+    one = output_of(visitor, visitor.newest(), "image")
+    assert _away_from(_around(both, 40, 60), flag) < SAME
+    assert _away_from(_around(one, 40, 60), BLUE) < SAME
+    assert _away_from(_around(one, 380, 450), BLUE) < SAME
+    _come_back(page)
+    page.get_by_role("button", name="Undo the last stroke").click()
+    expect(page.get_by_text("0 strokes")).to_be_visible()
+    wait_until(page, lambda: _is_made(visitor, 5))
+    assert changed_share(before, output_of(visitor, visitor.newest(), "image")) < 0.001
+
+
+def test_click_removes_what_is_half_seen(page: Page, visitor: Visitor, photos: Photos) -> None:
+    photo = read_picture(photos.smiling)
+    half = np.zeros(photo.shape[:2], np.uint8)
+    half[100:400, 100:300] = 255
+    half[200:300, 300:420] = 80
+    pictures = {
+        "photo": photos.smiling.read_bytes(),
+        "mask_file": encode(Image.fromarray(half), "PNG"),
+    }
+    asked = {"background": _BACKGROUND, "outputs": _OUTPUTS}
+    job = visitor.client.post("/v1/jobs", data=asked, files=pictures).json()
+    open_photo(page, visitor.ended(job))
+    page.get_by_role("tab", name="Cutout").click()
+    _expect_ready(page)
+
+    page.mouse.click(*_at(page, 360, 250))
+    _apply(page)
+
+    after = output_of(visitor, visitor.newest(), "image")
+    assert _away_from(_around(after, 360, 250), BLUE) < SAME
+    assert _away_from(_around(after, 280, 250), mean_color(_around(photo, 280, 250))) < SAME
+
+
+@pytest.mark.parametrize("panel", ["Background", "Cutout", "People", "Print", "Save", "Expert"])
+@pytest.mark.usefixtures("job")
+def test_no_two_controls_of_a_screen_share_a_name(page: Page, panel: str) -> None:
+    page.get_by_role("tab", name=panel).click()
+    expect(page.get_by_role("tab", name=panel)).to_have_attribute("aria-selected", "true")
+
+    names = page.evaluate(_NAMES_OF_CONTROLS)
+
+    assert len(names) > 15
+    assert sorted({name for name in names if names.count(name) > 1}) == []
 
 
 @on_screens(PHONE)
@@ -208,8 +321,7 @@ def test_every_tool_works_with_keys(page: Page, visitor: Visitor, job: dict[str,
     dot = (256, round(256 + 4 * width))
     assert _away_from(_around(after, *dot), BLUE) < SAME
     assert changed_share(before[:200], after[:200]) < 0.001
-    expect(page.get_by_role("group", name="Painted strokes")).to_have_count(0)
-    expect(page.locator(".stage")).to_be_focused()
+    expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
 
 
 @on_screens(PHONE)
@@ -250,7 +362,7 @@ def test_strokes_stay_when_the_service_is_away(
     expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
     line.mode = Mode.PASS
     page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_role("group", name="Painted strokes")).to_have_count(0)
+    _expect_applied(page)
     after = output_of(visitor, visitor.newest(), "image")
     assert _away_from(_around(after, 380, 450), BLUE) < SAME
     assert len(_corrections(visitor, job)) == 1
@@ -344,8 +456,7 @@ def _open_panel(page: Page, visitor: Visitor, photo: Path, **fields: str) -> dic
 def _correct(page: Page, visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
     """Return the job of a photo, succeeded, with its cutout panel open."""
     job = _open_panel(page, visitor, photo, **fields)
-    expect(page.get_by_role("checkbox", name="Show the mask on the photo")).to_be_checked()
-    expect(page.locator("canvas.film")).to_be_visible()
+    _expect_ready(page)
     return job
 
 
@@ -354,7 +465,12 @@ def _come_back(page: Page) -> None:
     # A journey that ends while pictures load would cut their connections.
     page.reload(wait_until="networkidle")
     page.get_by_role("tab", name="Cutout").click()
-    expect(page.locator("canvas.film")).to_be_visible()
+    _expect_ready(page)
+
+
+def _expect_ready(page: Page) -> None:
+    """Wait for the panel: a brush has the result before it, a choice of people the mask."""
+    expect(page.locator("canvas.film:visible, canvas.result:visible")).to_have_count(1)
 
 
 def _take(page: Page, tool: str) -> None:
@@ -376,7 +492,13 @@ def _paint(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
 
 def _apply(page: Page) -> None:
     page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_role("group", name="Painted strokes")).to_have_count(0)
+    _expect_applied(page)
+
+
+def _expect_applied(page: Page) -> None:
+    expect(page.get_by_role("button", name="Apply")).to_have_attribute("aria-disabled", "true")
+    # The picture is shown: strokes that it includes are not drawn.
+    expect(page.locator(".at-work .tag")).to_have_count(0)
 
 
 def _at(page: Page, x: float, y: float) -> tuple[float, float]:

@@ -44,7 +44,7 @@ def test_people_are_described_in_words_and_the_rating_adds_up(
     page.get_by_text("How it is calculated").click()
     smiles, eyes = rating["avg_smiling_score"], rating["open_eye_ratio"]
     expect(page.get_by_role("region", name="Rating")).to_contain_text(
-        re.compile(rf"0\.8 × {smiles:.2f} \+ 0\.2 × {eyes:.2f} =\s+{rating['score']:.2f}")
+        re.compile(rf"0\.8 × {smiles:.2f} \+ 0\.2 × {eyes:.2f} =\s+{rating['points'] / 100:.2f}")
     )
 
 
@@ -63,6 +63,26 @@ def test_prints_are_drawn_to_scale(page: Page, job: dict[str, Any]) -> None:
         expect(page.get_by_role("tabpanel")).to_contain_text(printability[name]["text"])
 
 
+def test_document_has_its_checks_with_the_faults_first(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    open_result(page, visitor, photos.smiling, document="uk")
+    checks = visitor.newest()["document_report"]["checks"]
+    mouth = next(check for check in checks if check["name"] == "mouth")
+
+    page.get_by_role("tab", name="Print").click()
+
+    panel = page.get_by_role("tabpanel")
+    expect(panel.get_by_role("heading", name="United Kingdom passport: fail")).to_be_visible()
+    row = panel.get_by_role("listitem").filter(has=page.get_by_role("heading", name="Mouth"))
+    for text in (mouth["verdict"], mouth["measured"], mouth["limit"], mouth["remedy"]):
+        expect(row).to_contain_text(text)
+    shown = panel.locator("ul.verdicts").first.locator(".tag").all_inner_texts()
+    assert shown == sorted(shown, key=["fail", "unsure", "ask", "pass"].index)
+    assert {"fail", "ask", "pass"} <= set(shown)
+    assert_accessible(page)
+
+
 def test_saved_files_equal_those_of_the_service(
     page: Page, visitor: Visitor, job: dict[str, Any]
 ) -> None:
@@ -73,8 +93,8 @@ def test_saved_files_equal_those_of_the_service(
             page.get_by_role("button", name=f"Save: {title}").click()
         assert Path(taken.value.path()).read_bytes() == bytes_of(visitor, job["outputs"][output])
     with page.expect_download() as taken:
-        page.get_by_role("button", name="Save", exact=True).click()
-    assert taken.value.suggested_filename == "astronaut.smart-filter.jpg"
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert taken.value.suggested_filename == "astronaut.jpg"
 
 
 @pytest.mark.usefixtures("job")
@@ -129,7 +149,7 @@ def test_arrow_keys_switch_photos_and_delete_asks_first(
     delete.click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page).to_have_url(re.compile("#/$"))
-    assert [job["id"] for job in visitor.jobs()] == [first["id"]]
+    wait_until(page, lambda: [job["id"] for job in visitor.jobs()] == [first["id"]])
 
 
 @on_screens(DESKTOP, PHONE_DARK)
@@ -140,5 +160,5 @@ def test_photo_screen_is_accessible(page: Page, visitor: Visitor, photos: Photos
         page.get_by_role("tab", name=tab).click()
         assert_accessible(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    select_mode(page, "Cutout")
+    select_mode(page, "Alone")
     assert_accessible(page)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from base64 import b64encode
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,7 @@ from smart_filter_tests.browsing.pixels import changed_share, mean_color, read_p
 from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, on_screens
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.waits import wait_until
+from smart_filter_tests.http_server import Reply, serve
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.proxy import Mode, Proxy
 
@@ -204,6 +206,17 @@ def test_sign_out_asks_when_photos_would_be_lost(page: Page, line: Proxy, photos
     expect(page.get_by_label("Key")).to_be_visible()
 
 
+def test_object_is_counted_and_no_person_is_missed(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    visitor.succeed(photos.mug, metadata__name="mug.png", subject="any")
+
+    page.reload()
+
+    expect(card(page, "mug.png").get_by_text("1 object")).to_be_visible()
+    expect(card(page, "mug.png").get_by_text("No person found")).not_to_be_attached()
+
+
 _PASTE = """
 async (url) => {
   const blob = await (await fetch(url)).blob();
@@ -239,7 +252,7 @@ def test_several_photos_become_pictures_with_their_notes(
 
 
 def test_files_and_folders_can_be_dropped_anywhere(
-    page: Page, photos: Photos, tmp_path: Path
+    page: Page, visitor: Visitor, photos: Photos, tmp_path: Path
 ) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     folder = tmp_path / "party"
@@ -253,6 +266,8 @@ def test_files_and_folders_can_be_dropped_anywhere(
     expect_finished(page, "first.png", "second.jpg", "sunset.jpg")
     # Other files of a folder are ignored. A finished card has list items of its own.
     expect(page.get_by_role("heading", level=3)).to_have_count(3)
+    folders = {job["metadata"]["name"]: job["metadata"].get("folder") for job in visitor.jobs()}
+    assert folders == {"first.png": "party", "second.jpg": "party/later", "sunset.jpg": None}
 
 
 def test_pasted_photo_is_named_after_its_time(page: Page) -> None:
@@ -304,3 +319,38 @@ def test_new_photos_get_the_last_choices_which_the_browser_keeps(
     corner = screenshot(card(page, "astronaut.png").get_by_role("img"))[4:14, 4:14]
     # The thumbnail is a JPEG.
     assert max(abs(a - b) for a, b in zip(mean_color(corner), (48, 96, 192), strict=True)) < 6
+
+
+def _drag_from_elsewhere(page: Page, data: dict[str, str]) -> None:
+    """Drop what a browser hands over for a picture that is dragged from another page."""
+    page.evaluate(
+        """(data) => {
+          const transfer = new DataTransfer();
+          for (const [type, text] of Object.entries(data)) transfer.setData(type, text);
+          const about = { dataTransfer: transfer, bubbles: true, cancelable: true };
+          for (const name of ["dragover", "drop"]) {
+            document.querySelector("h1").dispatchEvent(new DragEvent(name, about));
+          }
+        }""",
+        data,
+    )
+
+
+def test_picture_of_another_page_is_fetched_or_taken_from_its_address(
+    page: Page, photos: Photos
+) -> None:
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    picture = photos.serious.read_bytes()
+    with serve(lambda _: Reply(200, picture, {"Content-Type": "image/jpeg"})) as address:
+        image = f'<a><img src="{address}/serious.jpg"></a>'
+        _drag_from_elsewhere(page, {"text/uri-list": f"{address}/page", "text/html": image})
+        expect_finished(page, "serious.jpg")
+    encoded = b64encode(picture).decode()
+    _drag_from_elsewhere(page, {"text/uri-list": f"data:image/jpeg;base64,{encoded}"})
+    expect(page.get_by_role("listitem").filter(has_text="Dropped at")).to_have_count(1)
+
+    _drag_from_elsewhere(page, {"text/uri-list": "blob:https://example.com/1"})
+
+    expect(page.get_by_role("status").get_by_text("Save it as a file")).to_be_visible()
+    _drag_from_elsewhere(page, {"text/uri-list": page.url})
+    expect(page.locator(".card")).to_have_count(2)

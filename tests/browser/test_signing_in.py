@@ -6,7 +6,7 @@ import httpx
 from playwright.sync_api import BrowserContext, Page, expect
 
 from smart_filter_tests.browsing.accessibility import assert_accessible
-from smart_filter_tests.browsing.cards import card
+from smart_filter_tests.browsing.cards import add, card, expect_finished
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import ALL_SCREENS, DESKTOP, PHONE_DARK, Screen, on_screens
@@ -18,6 +18,15 @@ from smart_filter_tests.later import next_week
 _HEADING = DESKTOP.invitation
 _LOOKS = "**/v1/jobs?state=running*"
 _STROKES = "smart-filter.strokes"
+# As browsers do where a user blocks all data of a site.
+_NO_STORAGE = """
+  const refuse = () => { throw new DOMException("denied", "SecurityError"); };
+  for (const name of ["localStorage", "sessionStorage"]) {
+    Object.defineProperty(window, name, { get: refuse });
+  }
+  IDBFactory.prototype.open = refuse;
+  window.BroadcastChannel = refuse;
+"""
 _TENANT = """async () =>
     (await import(new URL("state/session.js", document.scripts[1].src))).session.value.tenant
 """
@@ -67,6 +76,22 @@ def test_strokes_are_removed_at_sign_out_though_no_photo_has_been_opened(page: P
 
     expect(page.get_by_label("Key")).to_be_visible()
     assert page.evaluate(f"sessionStorage.getItem('{_STROKES}')") == "[]"
+
+
+def test_studio_works_where_the_browser_stores_nothing(
+    anonymous_page: Page, visitor: Visitor, photos: Photos, url: str
+) -> None:
+    anonymous_page.add_init_script(_NO_STORAGE)
+    visitor.sign_in(anonymous_page.context, url)
+    anonymous_page.goto(url)
+
+    anonymous_page.get_by_role("button", name="Dark theme").click()
+    add(anonymous_page, photos.serious)
+    expect_finished(anonymous_page, photos.serious.name)
+    card(anonymous_page, photos.serious.name).get_by_role("link").first.click()
+
+    expect(anonymous_page.get_by_role("button", name="Light theme")).to_be_visible()
+    expect(anonymous_page.get_by_role("tab", name="Cutout")).to_be_visible()
 
 
 def test_used_code_opens_the_existing_session(

@@ -101,7 +101,7 @@ def test_matte_and_cutout_are_shown_unchanged(
 
     select_mode(page, "Matte")
     wait_until(page, lambda: mean_difference(picture_pixels(page), matte) < _SAME)
-    select_mode(page, "Cutout")
+    select_mode(page, "Alone")
     corner = (slice(0, 60), slice(0, 60))
     wait_until(
         page, lambda: len(np.unique(picture_pixels(page)[corner][:, :, 0])) == 2

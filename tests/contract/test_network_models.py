@@ -198,3 +198,16 @@ def test_entry_on_other_workers_is_left_to_them(folder: Path) -> None:
 def test_file_that_is_not_a_network_is_refused(content: bytes) -> None:
     with pytest.raises(SetupFailed, match="not an ONNX network"):
         onnx_network.check_network(content)
+
+
+def test_shrunk_arena_gives_back_what_a_pass_has_left() -> None:
+    content = networks.red_logit_network(side="side")
+    network = onnx_network.OnnxNetwork(content, keeps_memory=True)
+    network(np.zeros((1, 3, 4096, 4096), np.float32))
+    kept = resources.resident_bytes()
+
+    onnx_network.shrink_arena()
+
+    # The network multiplies and adds: two pictures of 64 MB are alive at once.
+    assert kept - resources.resident_bytes() > 60_000_000
+    assert network(np.zeros((1, 3, 64, 64), np.float32))[0].shape == (1, 1, 64, 64)

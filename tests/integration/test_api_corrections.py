@@ -104,25 +104,50 @@ def test_mask_of_the_largest_size_is_accepted(api: Api) -> None:
     assert [len(api.bench.read(key)) for key in drawn(api)] == [MAX_MASK_BYTES]
 
 
-def test_stroke_that_snaps_has_no_width_and_another_needs_one(api: Api) -> None:
+def test_stroke_needs_a_width_unless_it_snaps(api: Api) -> None:
     job_id = run_whole_job(api, background="auto")
     snapping = {"points": [[20, 10]], "keep": False, "snap": "part"}
-    refused = [{**STROKE, "width": None}, {**snapping, "width": 5}, {**snapping, "snap": "all"}]
+    refused = [{**STROKE, "width": None}, {**snapping, "snap": "all"}]
+    limited = {**snapping, "width": 5}
 
-    stored = kept(api, job_id, {**STROKES, "strokes": [snapping, STROKE]})
+    stored = kept(api, job_id, {**STROKES, "strokes": [snapping, limited, STROKE]})
     answers = [send(api, job_id, {**STROKES, "strokes": [STROKE, one]}) for one in refused]
 
     (key,) = drawn(api)
     assert stored["form"] == "strokes"
     assert json.loads(api.bench.read(key)) == [
         snapping,
+        limited,
         {**STROKE, "points": [[1, 2], [40, 30.5]]},
     ]
-    assert [answer.status_code for answer in answers] == [422, 422, 422]
+    assert [answer.status_code for answer in answers] == [422, 422]
     assert [answer.json()["errors"][0]["pointer"] for answer in answers] == [
         "/strokes/1/width",
-        "/strokes/1/width",
         "/strokes/1/snap",
+    ]
+
+
+def applied(api: Api, job_id: str) -> list[str]:
+    (found,) = api.bench.rows("SELECT corrections FROM jobs WHERE id = :id", id=job_id)
+    return [change["id"] for change in found.corrections]
+
+
+def test_correction_takes_the_place_of_the_one_that_it_replaces(api: Api) -> None:
+    job_id = run_whole_job(api, background="auto")
+    first, second = (kept(api, job_id, STROKES) for _ in range(2))
+    corrected = derive(api, job_id, correction_id=first["id"])["id"]
+    run_stages(api, StageName.COMPOSITE)
+
+    again = kept(api, corrected, {**STROKES, "replaces": first["id"]})
+    none = kept(api, corrected, {**STROKES, "strokes": [], "replaces": first["id"]})
+    unknown = send(api, corrected, {**STROKES, "replaces": second["id"]})
+    empty = send(api, corrected, {**STROKES, "strokes": []})
+
+    made = [derive(api, corrected, correction_id=one["id"])["id"] for one in (again, none)]
+    assert [applied(api, one) for one in made] == [[again["id"]], []]
+    assert [answer.json()["errors"][0]["pointer"] for answer in (unknown, empty)] == [
+        "/replaces",
+        "/strokes",
     ]
 
 

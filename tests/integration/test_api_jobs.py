@@ -15,7 +15,7 @@ from smart_filter_shared.eta.stage_times import Moments
 from smart_filter_shared.ids import JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import pauses
+from smart_filter_shared.queue import heads
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.storage import keys
 from smart_filter_tests import scenarios
@@ -433,12 +433,12 @@ def test_accepted_jobs_have_a_queue_position(api: Api) -> None:
 def test_paused_job_has_no_estimated_end(api: Api, clock: Clock) -> None:
     measured(api.bench, 1.0)
     job_id = submitted(api).json()["id"]
-    api.bench.do(pauses.pause, capability(COMPOSITE))
+    api.bench.do(heads.pause, capability(COMPOSITE))
     api.bench.publish_snapshot()
     clock.expire_caches()
 
     held = [api.job(job_id)["queue"], submitted(api).json()["queue"]]
-    api.bench.do(pauses.resume, capability(COMPOSITE))
+    api.bench.do(heads.resume, capability(COMPOSITE))
     api.bench.publish_snapshot()
     clock.expire_caches()
     freed = api.job(job_id)["queue"]

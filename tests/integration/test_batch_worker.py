@@ -88,7 +88,7 @@ def test_photo_that_was_sent_before_a_kill_and_not_noted_has_one_job(batch: Batc
     again = batch.take()
 
     assert (first.state, again.job_id, batch.count_jobs()) == ("succeeded", first.job_id, 1)
-    assert (batch.output / "a.smart-filter.png").read_bytes() == b"made"
+    assert (batch.output / "a.png").read_bytes() == b"made"
 
 
 def test_failed_job_is_replaced_on_request_only(batch: Batch) -> None:

@@ -406,13 +406,13 @@ def test_album_is_continued_only_for_exactly_its_photos(tmp_path: Path) -> None:
 def test_pictures_of_an_earlier_run_are_named_when_they_are_not_among_the_best(
     tmp_path: Path,
 ) -> None:
-    put(tmp_path, "a.smart-filter.jpg", "sub/b[1].smart-filter.jpg", "c.smart-filter.jpg")
+    put(tmp_path, "a.jpg", "sub/b[1].jpg", "c.jpg")
     rows = [Row(file="a.jpg", rank=1, output="a"), Row(file="sub/b[1].jpg", rank=2)]
 
     with Journal.opened(tmp_path) as journal:
         *_, last = album_lines([*rows, Row(file="d.jpg", rank=3)], 1, None, journal)
 
-    assert last.endswith("still there: b[1].smart-filter.jpg")
+    assert last.endswith("still there: b[1].jpg")
 
 
 def test_csv_has_a_line_for_each_photo_without_formulas_and_json_is_exact(tmp_path: Path) -> None:

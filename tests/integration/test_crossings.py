@@ -17,7 +17,7 @@ from smart_filter_shared.queue.batches import BatchState
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.queue.transitions import locks
-from smart_filter_tests import face_worker, invariants, races, scenarios
+from smart_filter_tests import claiming, face_worker, invariants, races, scenarios
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.scenarios import Scenario
@@ -43,13 +43,11 @@ def claim(stage: StageName) -> scenarios.Action:
         stage,
         lambda connection, scenario: [
             lease.stage
-            for lease in WORKER.claim(
+            for lease in claiming.claim(
                 connection,
-                capability(stage),
+                [capability(stage)],
                 worker=scenario.bench.worker,
                 batch_size=8,
-                lease_seconds=30,
-                max_attempts=3,
             )
         ],
     )

@@ -321,6 +321,19 @@ def test_threads_share_two_children(decoder: DecoderPool, children: Children) ->
     assert 1 <= len(children()) <= 2
 
 
+def test_spare_child_ends_and_comes_back(decoder: DecoderPool, children: Children) -> None:
+    decoder.start()
+    reserved = children()
+    large = encode(Image.new("L", (4000, 4000)), "PNG")
+    decoder.decode(large)
+
+    decoder.end_spare()
+
+    assert children() == reserved
+    assert decoder.decode(large).srgb.shape == (4000, 4000, 3)
+    assert len(children()) == 2
+
+
 def test_closed_decoder_ends_its_children(children: Children) -> None:
     decoder = DecoderPool()
     decoder.start()

@@ -24,7 +24,7 @@ from smart_filter_deploy.embedded import c2pa_certificate
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import pauses
+from smart_filter_shared.queue import heads
 from smart_filter_shared.security.signing_certificate import CERTIFICATE
 from smart_filter_tests import broker_faults, http_server
 from smart_filter_tests.bench import Bench
@@ -124,7 +124,7 @@ def test_silent_worker_is_named(folder: Path, bench: Bench) -> None:
 def test_drained_workers_and_paused_queues_are_not_missing(folder: Path, bench: Bench) -> None:
     every = [Capability(f"{stage}.x") for stage in StageName]
     announce(bench, (), wanted=every, draining=True)
-    bench.do(pauses.pause, Capability("face.x"))
+    bench.do(heads.pause, Capability("face.x"))
 
     found = list(checkup.run_checks(folder, port=None, on_check=list[str]().append))
 

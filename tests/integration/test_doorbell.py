@@ -25,7 +25,7 @@ from smart_filter_tests import broker_faults
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.proxy import Mode, Proxy, before_broker
-from smart_filter_workers.runtime.bells.transport import TRANSPORT_OPTIONS, NoAckTransport
+from smart_filter_workers.runtime.bells.listener import TRANSPORT_OPTIONS, NoAckTransport
 
 FACE = capability(StageName.FACE)
 THREADS = 2

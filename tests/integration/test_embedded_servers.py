@@ -6,6 +6,7 @@ import pwd
 import secrets
 import select
 import signal
+import socket
 import stat
 import sys
 import tempfile
@@ -255,6 +256,22 @@ def test_live_worker_s_command_gets_its_settings_and_no_secret(
         "SMART_FILTER_DATA": str(stack.folder.path),
     }
     assert given["PATH"] == os.environ["PATH"]
+
+
+def test_process_that_serves_a_socket_starts_with_its_first_client(stack: Stack) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        accept = f"socket.socket(fileno={listening.fileno()}).accept()[0].send(b'up')"
+        code = f"import socket; {accept}; {PATIENT}"
+        stack.start(python(code, name="video", uses_servers=False, serves=listening))
+        stack.tend()
+        unasked = stack.pid("video")
+
+        with socket.create_connection(listening.getsockname()) as client:
+            stack.tend()
+
+            assert client.recv(2) == b"up"
+    assert unasked is None
+    assert stack.pid("video") is not None
 
 
 @pytest.mark.parametrize("process", Process)

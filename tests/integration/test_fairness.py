@@ -21,10 +21,11 @@ from smart_filter_shared.operations import operator_actions, settlement
 from smart_filter_shared.operations.operator_actions import BulkAction
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.priority import Priority
-from smart_filter_shared.queue import fair_queueing, heads
+from smart_filter_shared.queue import fair_queueing
 from smart_filter_shared.queue.leases import Lease, StageOutcome
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.tenants.audit_log import COMMAND_LINE
+from smart_filter_tests import claiming
 from smart_filter_tests.bench import FACTS_WITHOUT_PEOPLE, TENANT, Bench, capability
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
 from smart_filter_workers.runtime.counters import WorkerCounters
@@ -165,17 +166,15 @@ class Simulation:
 
     def _claim(self) -> list[Lease]:
         with self._bench.transaction() as connection:
-            chosen = heads.next_capability(connection, self._served)
-            if chosen is None:
-                return []
-            leases = WORKER.claim(
+            leases = claiming.claim(
                 connection,
-                chosen,
+                self._served,
                 worker=self._bench.worker,
                 batch_size=self._batch_size,
                 lease_seconds=3600,
-                max_attempts=3,
             )
+        if not leases:
+            return []
         self._tally.record_claims(leases)
         self.batches += 1
         for lease in leases:

@@ -17,7 +17,7 @@ from smart_filter_shared.operations.dead_letters import JobFailure
 from smart_filter_shared.operations.settlement import Settlement
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.priority import Priority
-from smart_filter_shared.queue import fair_queueing, pauses
+from smart_filter_shared.queue import fair_queueing, heads
 from smart_filter_shared.queue.fair_queueing import Progress, Reservation
 from smart_filter_shared.queue.states import JobState
 from smart_filter_tests import races
@@ -67,7 +67,7 @@ class Queue:
                 id=worker,
             )
         if self.is_paused:
-            bench.do(pauses.pause, self.name)
+            bench.do(heads.pause, self.name)
 
 
 def a_tenant(bench: Bench, tenant: Tenant, *, weight: float = 1, finish: float = 0) -> None:

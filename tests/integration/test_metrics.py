@@ -13,7 +13,7 @@ from smart_filter_shared.operations.counters import (
     CounterValue,
     ServiceMetrics,
 )
-from smart_filter_shared.queue import fair_queueing, pauses, worker_registry
+from smart_filter_shared.queue import fair_queueing, heads, worker_registry
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE
 from smart_filter_shared.telemetry.metrics import METRICS, MetricKind, WorkerStep
@@ -128,7 +128,7 @@ def test_queues_are_counted_by_state_and_counters_begin_at_zero(api: Api) -> Non
     for _ in range(3):
         api.submit()
     api.bench.claim_one(PREPARE)
-    api.bench.do(pauses.pause, capability(FACE))
+    api.bench.do(heads.pause, capability(FACE))
 
     seen = scraped(str(api.operators.base_url))
 

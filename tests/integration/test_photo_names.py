@@ -149,6 +149,6 @@ def test_command_names_files_after_their_photos_and_counts_up(
     again = remote_command.output(*wish, "--force")
     other = remote_command.output(*wish[:3], "--output", "rating", *wish[-2:])
 
-    places = [f"{tmp_path}/out/{stem}.smart-filter" for stem in ("beach 1", "beach 1-2", jobs[2])]
+    places = [f"{tmp_path}/out/{stem}" for stem in ("beach 1", "beach 1-2", jobs[2])]
     assert first == again == "".join(f"{place}.png\n" for place in places)
-    assert other == f"{tmp_path}/out/beach 1-3.smart-filter.rating.json\n"
+    assert other == f"{tmp_path}/out/beach 1-3-rating.json\n"

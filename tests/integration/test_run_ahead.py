@@ -4,7 +4,7 @@ from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import events, pauses
+from smart_filter_shared.queue import events, heads
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.leases import CompleteResult, Lease
 from smart_filter_shared.queue.states import JobState
@@ -85,7 +85,7 @@ def test_stage_that_was_claimed_before_is_not_completed_unclaimed(bench: Bench) 
 
 def test_paused_capability_is_read_as_held(bench: Bench) -> None:
     bench.submit()
-    bench.do(pauses.pause, capability(FACE))
+    bench.do(heads.pause, capability(FACE))
 
     lease = bench.claim_one(PREPARE)
     (job,) = queries.parse_claimed_jobs([lease]).values()

@@ -29,7 +29,7 @@ from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.jobs.queries import JobFilter
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import pauses, worker_registry
+from smart_filter_shared.queue import heads, worker_registry
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.supervision import Watchdog
@@ -450,13 +450,13 @@ def test_worker_releases_an_unreadable_row_and_runs_the_rest(running_stack: Runn
             (prepare,) = [
                 Capability(name) for name in served.scalars() if name.startswith("prepare.")
             ]
-            pauses.pause(connection, prepare)
+            heads.pause(connection, prepare)
         unreadable, other = [running_stack.submit() for _ in range(2)]
         its_first_stage = f"job_id = '{unreadable}' AND stage = 'prepare'"
         with sessions.transaction(engine) as connection:
             digests = """UPDATE stages SET digests = '{"telepathy": "x"}' WHERE """
             connection.execute(text(digests + its_first_stage))
-            pauses.resume(connection, prepare)
+            heads.resume(connection, prepare)
 
         def attempts_and_releases() -> tuple[int, int]:
             with sessions.transaction(engine) as connection:

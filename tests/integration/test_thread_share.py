@@ -6,13 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Connection
 
-from smart_filter_shared.ids import JobId, Tenant
-from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.queue import heads
 from smart_filter_shared.queue.heads import QuickOnly
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe, required_stages
-from smart_filter_tests import face_worker
+from smart_filter_tests import claiming, face_worker
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.scenarios import KEEP_BACKGROUND
@@ -62,13 +61,11 @@ def test_batch_has_rows_of_the_allowed_tenants_only(bench: Bench) -> None:
     jobs = [bench.submit(KEEP_BACKGROUND, tenant=tenant) for tenant in (ANN, BOB, ANN, BOB)]
 
     with bench.transaction() as connection:
-        leases = WORKER.claim(
+        leases = claiming.claim(
             connection,
-            capability(PREPARE),
+            [capability(PREPARE)],
             worker=bench.worker,
             batch_size=4,
-            lease_seconds=30,
-            max_attempts=3,
             only=BOB_ONLY,
         )
 
@@ -81,9 +78,13 @@ def test_queue_of_a_tenant_that_is_not_allowed_has_no_head(bench: Bench) -> None
     bench.submit(KEEP_BACKGROUND, tenant=BOB)
     served = [capability(PREPARE), capability(COMPOSITE)]
 
-    assert bench.do(heads.next_capability, served) == capability(COMPOSITE)
-    assert bench.do(heads.next_capability, served, only=BOB_ONLY) == capability(PREPARE)
-    assert bench.do(heads.next_capability, served, only=QuickOnly()) is None
+    def claim(only: QuickOnly | None) -> list[Capability]:
+        leases = bench.do(claiming.claim, served, worker=bench.worker, only=only)
+        return [lease.capability for lease in leases]
+
+    assert claim(None) == [capability(COMPOSITE)]
+    assert claim(QuickOnly()) == []
+    assert claim(BOB_ONLY) == [capability(PREPARE)]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_photo_is_quick_by_its_size(
 
     def has_head(*slow: Tenant) -> bool:
         only = QuickOnly(slow=slow, most_megapixels=13)
-        return bench.do(heads.next_capability, served, only=only) is not None
+        return bench.do(heads.list_ready, served, only=only) != []
 
     assert [has_head(), has_head(ANN), has_head(ANN, BOB)] == [is_quick, is_quick, False]
 
@@ -114,10 +115,10 @@ def test_stage_that_fetches_its_background_is_not_quick(bench: Bench) -> None:
     heads_seen = []
 
     for stage in required_stages(Recipe(background=address)):
-        heads_seen.append(bench.do(heads.next_capability, [capability(stage)], only=only))
+        heads_seen += bench.do(heads.list_ready, [capability(stage)], only=only)
         bench.advance(stage)
 
-    assert heads_seen == [capability(PREPARE), capability(SEGMENTATION), None]
+    assert heads_seen == [capability(PREPARE), capability(SEGMENTATION)]
 
 
 def test_claim_for_tenants_reads_no_backlog_of_others(bench: Bench) -> None:
@@ -125,17 +126,15 @@ def test_claim_for_tenants_reads_no_backlog_of_others(bench: Bench) -> None:
     bench.copy(first, 2000, every_seconds=1.0)
 
     def claim(connection: Connection) -> list[Lease]:
-        return WORKER.claim(
+        return claiming.claim(
             connection,
-            capability(PREPARE),
+            [capability(PREPARE)],
             worker=bench.worker,
-            lease_seconds=30,
-            max_attempts=3,
             only=BOB_ONLY,
         )
 
     with record_costs(bench.engine, bench.engine) as log:
-        assert bench.do(heads.next_capability, [capability(PREPARE)], only=BOB_ONLY) is None
+        assert bench.do(heads.list_ready, [capability(PREPARE)], only=BOB_ONLY) == []
         assert bench.do(claim) == []
 
     # Each looks at 500 rows, and the job of each: six pages in all at most.
@@ -153,4 +152,4 @@ def test_head_starts_of_others_do_not_hide_a_quick_row(bench: Bench) -> None:
     bench.execute("UPDATE stages SET rank = 1000 WHERE job_id = :id", id=job_id)
     bench.execute("UPDATE stages SET rank = 940 - random() WHERE job_id <> :id", id=job_id)
 
-    assert bench.do(heads.next_capability, [capability(PREPARE)], only=BOB_ONLY) is not None
+    assert bench.do(heads.list_ready, [capability(PREPARE)], only=BOB_ONLY) != []

@@ -23,7 +23,7 @@ from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import pauses
+from smart_filter_shared.queue import heads
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_tests import batches, faults
 from smart_filter_tests.bench import TENANT, Bench
@@ -315,10 +315,10 @@ def _all_paused_but(bench: Bench, stage: StageName) -> Iterator[None]:
     query = "SELECT array_agg(DISTINCT capability) FROM all_stages WHERE stage <> :stage"
     capabilities = [Capability(one) for one in bench.scalar(query, stage=stage)]
     for capability in capabilities:
-        bench.do(pauses.pause, capability)
+        bench.do(heads.pause, capability)
     yield
     for capability in capabilities:
-        bench.do(pauses.resume, capability)
+        bench.do(heads.resume, capability)
 
 
 def _shown_above_zero(metrics: str) -> Iterator[str]:

@@ -18,7 +18,6 @@ from smart_filter_shared.catalog.model_card import ModelCard, Offer, WeightsFile
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.feedback import datasets
 from smart_filter_shared.ids import Capability, JobId
-from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.model_registry import published_models, version_skew, weight_versions
 from smart_filter_shared.model_registry.weight_versions import (
     TrainingRecord,
@@ -28,7 +27,7 @@ from smart_filter_shared.model_registry.weight_versions import (
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.storage import keys
-from smart_filter_tests import corrected_jobs, races, trainable_model
+from smart_filter_tests import claiming, corrected_jobs, races, trainable_model
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, Clock, a_card, a_photo
@@ -362,12 +361,9 @@ def compared(bench: Bench, *cards: ModelCard) -> ServedCapabilities:
 
 def claim(bench: Bench, *cards: ModelCard) -> list[Lease]:
     return bench.do(
-        WORKER.claim,
-        Capability("prepare.bench"),
+        claiming.claim,
+        [Capability("prepare.bench")],
         worker=bench.worker,
-        batch_size=4,
-        lease_seconds=30,
-        max_attempts=3,
         guard=version_skew.select_cards(Capability("prepare.bench"), cards),
     )
 

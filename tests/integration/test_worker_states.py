@@ -23,7 +23,7 @@ from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName, TaskName
-from smart_filter_shared.queue import heads, pauses, worker_registry
+from smart_filter_shared.queue import heads, worker_registry
 from smart_filter_shared.queue.worker_registry import LastHeartbeat, Standing, WorkerState
 from smart_filter_shared.telemetry.tracing import NULL_TRACES
 from smart_filter_tests.bench import Bench, capability
@@ -308,7 +308,7 @@ def test_paused_capability_is_not_ready_and_its_running_stage_finishes(bench: Be
     bench.announce(PREPARE, id=bench.worker)
     running = bench.claim_one(StageName.PREPARE)
 
-    bench.do(pauses.pause, PREPARE)
+    bench.do(heads.pause, PREPARE)
 
     assert bench.do(heads.list_ready, [PREPARE]) == []
     assert bench.complete(running).lost == []

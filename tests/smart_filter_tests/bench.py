@@ -22,7 +22,7 @@ from smart_filter_shared.config import NO_BROKER
 from smart_filter_shared.config import settings as settings_module
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.db.process_roles import ProcessRole
+from smart_filter_shared.db.grants import ProcessRole
 from smart_filter_shared.doorbell import Doorbell, queue_name
 from smart_filter_shared.ids import (
     BatchId,
@@ -59,6 +59,7 @@ from smart_filter_shared.recipe import Recipe, required_stages
 from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.takes import Take
+from smart_filter_tests import claiming
 from smart_filter_tests.patience import PATIENCE_SECONDS
 
 Parameters = ParamSpec("Parameters")
@@ -79,7 +80,7 @@ _TABLES = (
         "capabilities",
     ),
     *("tombstones", "measures", "backgrounds", "events", "requests", "usage"),
-    "incoming_pictures",
+    *("incoming_pictures", "choices"),
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
     *("browser_sessions", "browser_codes", "batches", "batch_gaps", "s3_objects", "recipes"),
     *("borrowers", "corrections", "stored_changes", "queue_snapshots"),
@@ -442,12 +443,10 @@ class Bench:
 
     def claim(self, stage: StageName, *, batch_size: int = 1) -> list[Lease]:
         return self.work(
-            WORKER.claim,
-            capability(stage),
+            claiming.claim,
+            [capability(stage)],
             worker=self.worker,
             batch_size=batch_size,
-            lease_seconds=self.settings.engine.lease_seconds,
-            max_attempts=self.settings.engine.max_attempts,
             job_sql=queries.CLAIMED_JOB,
         )
 

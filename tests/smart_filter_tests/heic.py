@@ -58,6 +58,22 @@ TEN_BITS: Final = CodedPicture(
 )
 
 
+# The same quarters, 192×128 pixels, half chroma, quality 60.
+LARGE_QUARTERS: Final = CodedPicture(
+    base64.b64decode(
+        "AQNwAAAAAAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMA"
+        "kAAAAwAAAwAeoBggIFlupJKa5uAhoMCAAAAMgAAAAwCEYgABAAdEAcFysGJA"
+    ),
+    base64.b64decode(
+        "AAABQygBrwnRrIAhOXVf//0Y3//8I08h+1ywdBzDy7jbrzz585w/y0D//iqZju4X/4C0PQ1e+hCOwN8Ye//60ZEB"
+        "8wK1/7JwPjyAVMO4rOmgOt0+d53Lk21bvmWxov6aOrD5/Z8qQ7d6QjMDA9MRrHe/KbQwE/q0RnWEuC9S+gh9zMjI"
+        "1CQcgb8dO0vdCggWtcwIECC5cHcUI8pyEZDyx6ngbu2zdOwuZhe/i190r/2D9o/1U8lUwZ6Nw7nfCKOlr0FEtdZh"
+        "E569nDtiVpHgNzAOhpocSwNtu0tbgsafXzexZLC9/Fr7pX/sH7R/qp3PyGaA50t/Azo56TIMOFneSUe/+SPbWnTL"
+        "Yl8mggC7b6D2gKH65n4n25IXERBa9ljps+Ny3OLSwdhnY//glqdP1C0kXtTyCaz/9s4YTv/s25gfv5SBdK6A"
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """An item of a file.

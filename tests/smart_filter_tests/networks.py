@@ -60,10 +60,10 @@ def red_matte_network() -> bytes:
     return _network([node], {"matte": _MATTE}, constants)
 
 
-def red_logit_network() -> bytes:
+def red_logit_network(*, side: int | str = SIDE_PX) -> bytes:
     """Return a segmentation network: the logit of a pixel depends on its red."""
     nodes, constants = _logits("matte")
-    return _network(nodes, {"matte": _MATTE}, constants)
+    return _network(nodes, {"matte": (1, 1, side, side)}, constants, size=(side, side))
 
 
 def constant_network(answer: Floats) -> bytes:
@@ -215,7 +215,7 @@ def _constant(answers: Mapping[str, Floats]) -> bytes:
 
 def _network(
     nodes: Sequence[onnx.NodeProto],
-    outputs: Mapping[str, Sequence[int]],
+    outputs: Mapping[str, Sequence[int | str]],
     initializers: Sequence[onnx.TensorProto],
     *,
     size: tuple[int | str, int | str] = (SIDE_PX, SIDE_PX),

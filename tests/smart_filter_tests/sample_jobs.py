@@ -10,6 +10,7 @@ from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.queue.leases import Failure, Lease
 from smart_filter_shared.storage import keys
+from smart_filter_tests import claiming
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_tests.stored_results import complete
@@ -86,11 +87,9 @@ def _ready(bench: Bench) -> list[Capability]:
 
 def _claimed(bench: Bench) -> Lease:
     (lease,) = bench.work(
-        WORKER.claim,
-        _ready(bench)[0],
+        claiming.claim,
+        [_ready(bench)[0]],
         worker=bench.worker,
-        lease_seconds=60,
-        max_attempts=3,
     )
     return lease
 

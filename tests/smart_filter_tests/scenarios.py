@@ -20,6 +20,7 @@ from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue.leases import Failure, Lease
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
+from smart_filter_tests import claiming
 from smart_filter_tests.bench import (
     TENANT,
     Bench,
@@ -311,17 +312,14 @@ def _with_lease(
 
 
 def _claim(connection: Connection, scenario: Scenario) -> object:
-    engine = scenario.bench.settings.engine
     return [
         str(lease.stage)
         for stage in StageName
-        for lease in WORKER.claim(
+        for lease in claiming.claim(
             connection,
-            capability(stage),
+            [capability(stage)],
             worker=scenario.bench.worker,
             batch_size=4,
-            lease_seconds=engine.lease_seconds,
-            max_attempts=engine.max_attempts,
         )
     ]
 

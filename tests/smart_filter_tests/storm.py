@@ -28,7 +28,7 @@ from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.operations import consistency
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import heads, pauses
+from smart_filter_shared.queue import heads
 from smart_filter_tests import invariants, moves
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import PHOTO, RunningStack, run_stack
@@ -189,13 +189,13 @@ class Storm:
             served = [Capability(name) for name in listed.scalars()]
             held = [name for name in served if heads.stage_of(name) == stage]
             for capability in held:
-                pauses.pause(connection, capability)
+                heads.pause(connection, capability)
         try:
             yield
         finally:
             with self.bench.transaction() as connection:
                 for capability in held:
-                    pauses.resume(connection, capability)
+                    heads.resume(connection, capability)
 
     def spoil(self, chance: random.Random) -> int:
         """Remove or cut short what stages of unfinished jobs have stored; return the number.

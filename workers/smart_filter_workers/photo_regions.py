@@ -1,4 +1,4 @@
-"""Regions of a photo: areas of equal color, each inside or outside of a matte.
+"""Regions of a photo: areas of equal color, each inside, outside or half inside of a matte.
 
 Regions come in two sizes. A small region ends at the photo's edges; a part is a group of
 neighboring small regions of similar color, such as the back of a chair.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from smart_filter_workers import images
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import HALF_LEVEL, EncodedFile, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, SEEN_LEVEL, EncodedFile, Matte8, Srgb8
 
 # Longest side of the map. Finer maps take longer, and the edge is learned again from the photo.
 MAP_PX: Final = 512
@@ -33,6 +33,8 @@ ISLAND_SHARE: Final = 0.25
 # Of 707 clicks on leftovers of 1,200 training photos, 14 remove more than a fifth of the people
 # with it, 109 without it; it leaves every part that is at most 5 % people.
 MAX_PART_SHARE: Final = 0.25
+# Sides of a matte; 0 is outside.
+INSIDE, HALF = 1, 2
 # Both numbers of a pixel share the 24 bits of its color; the last number takes the rest.
 MAX_REGIONS: Final = 4096
 
@@ -64,10 +66,13 @@ def find_regions(srgb: Srgb8, matte: Matte8) -> PhotoRegions:
     """
     picture = shrink(srgb, longest_side=MAP_PX)
     height, width = picture.shape[:2]
-    coverage = np.asarray(cv2.resize(matte, (width, height), interpolation=cv2.INTER_AREA))
+    coverage = np.asarray(
+        cv2.resize(matte, (width, height), interpolation=cv2.INTER_AREA), np.uint8
+    )
     lab = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2Lab), dtype=np.uint8)
-    small = _split(2 * _flood(lab) + (coverage > HALF_LEVEL))
-    return PhotoRegions(small, _group(small, lab, np.asarray(coverage, dtype=np.uint8)))
+    sides = _find_sides(coverage)
+    small = _split(3 * _flood(lab) + sides)
+    return PhotoRegions(small, _group(small, lab, coverage, sides))
 
 
 def encode_map(srgb: Srgb8, matte: Matte8) -> EncodedFile:
@@ -110,7 +115,18 @@ def _split(labels: Labels) -> Labels:
     return np.minimum(areas - 1, MAX_REGIONS - 1)
 
 
-def _group(small: Labels, lab: Srgb8, coverage: Matte8) -> Labels:
+def _find_sides(coverage: Matte8) -> NDArray[np.uint8]:
+    """Return the side of the matte that each pixel lies on.
+
+    What shows through by half is a side of its own: it is a leftover or a lost part, whose
+    neighbors are right. The soft rim of people is too narrow for that.
+    """
+    half = ((coverage > SEEN_LEVEL) & (coverage <= HALF_LEVEL)).astype(np.uint8)
+    wide = cv2.morphologyEx(half, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    return np.where(wide > 0, np.uint8(HALF), (coverage > HALF_LEVEL) * np.uint8(INSIDE))
+
+
+def _group(small: Labels, lab: Srgb8, coverage: Matte8, sides: NDArray[np.uint8]) -> Labels:
     """Return the part of each small region, numbered from 0.
 
     Source: Felzenszwalb and Huttenlocher 2004, "Efficient graph-based image segmentation", on
@@ -118,19 +134,20 @@ def _group(small: Labels, lab: Srgb8, coverage: Matte8) -> Labels:
     """
     count = int(small.max()) + 1
     area = np.bincount(small.ravel(), minlength=count)
-    levels = [*np.moveaxis(lab, 2, 0), coverage * MATTE_WEIGHT, coverage > HALF_LEVEL]
+    levels = [*np.moveaxis(lab, 2, 0), coverage * MATTE_WEIGHT, sides]
     sums = [np.bincount(small.ravel(), level.ravel(), count) for level in levels]
-    *colors, inside = np.stack(sums) / area
+    *colors, side = np.stack(sums) / area
+    side = side.round()
     first, second = np.sort(_touching(small), axis=0)
     pairs = np.stack(np.divmod(np.unique((first * count + second)[first != second]), count))
-    pairs = pairs[:, inside[pairs[0]].round() == inside[pairs[1]].round()]
+    pairs = pairs[:, side[pairs[0]] == side[pairs[1]]]
     gaps = np.linalg.norm(np.diff(np.stack(colors)[:, pairs], axis=1)[:, 0], axis=0)
     island = _connect(pairs, count)
     island_area = np.bincount(island, area)
-    largest = island_area[island[inside.round() > 0]].max(initial=0)
+    largest = island_area[island[side == INSIDE]].max(initial=0)
     gaps[island_area[island[pairs[0]]] < ISLAND_SHARE * largest] = 0
     part = _join(pairs, gaps, area / small.size)
-    inside_area = area * inside.round()
+    inside_area = area * (side == INSIDE)
     is_large = np.bincount(part, inside_area)[part] > MAX_PART_SHARE * inside_area.sum()
     part = np.where(is_large, count + np.arange(count), part)
     return np.unique(part, return_inverse=True)[1].astype(np.int32)

@@ -32,9 +32,8 @@ from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import ModelCatalog
 from smart_filter_workers.runtime import capabilities
-from smart_filter_workers.runtime.bells.listener import BellListener
+from smart_filter_workers.runtime.bells.listener import BellListener, QueueSubscriptions
 from smart_filter_workers.runtime.bells.stage_events import StageEvents
-from smart_filter_workers.runtime.bells.subscriptions import QueueSubscriptions
 from smart_filter_workers.runtime.capabilities import CapabilitySetup
 from smart_filter_workers.runtime.claiming.large_photos import LargePhotos
 from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
@@ -157,6 +156,21 @@ class _Parts:
     listener: BellListener
 
 
+@dataclass(frozen=True, slots=True)
+class _IdleMemory:
+    """The memory that an idle worker keeps only to be faster with the next photo."""
+
+    recent: LruCache
+    decoder: DecoderPool
+    loaded: ModelCache
+
+    def give_back(self) -> None:
+        """Return it to the system."""
+        self.recent.clear()
+        self.decoder.end_spare()
+        self.loaded.give_back()
+
+
 def _wire(
     settings: Settings,
     discovered: ModelCatalog,
@@ -223,7 +237,7 @@ def _wire(
         draining=draining.started,
         extra_models=discovered.extra,
     )
-    turns = Turns(services, shared, threads, memory_limit.give_back)
+    turns = Turns(services, shared, threads, _IdleMemory(recent, decoder, loaded).give_back)
     listener = BellListener(
         settings.broker,
         doorbell,

@@ -39,6 +39,8 @@ InstanceMap: TypeAlias = NDArray[np.uint8]
 # A pixel shows a person when the matte is above one half. An integer: numpy would convert the
 # matte to compare it with a float.
 HALF_LEVEL: Final = 127
+# Above a tenth, what it shows of the photo is visible.
+SEEN_LEVEL: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Photo:
     taken_at: by the camera's clock; read as UTC if it names no time zone.
     exif: the unparsed block from its TIFF header on; empty if the upload has none, or a long one.
     alpha: (H, W) uint8, the upload's own coverage; None if it is opaque.
+    quantum: as in `smart_filter_shared.results.CopyTraces`.
     """
 
     srgb: Srgb8
@@ -57,6 +60,7 @@ class Photo:
     taken_at: dt.datetime | None = None
     exif: bytes = b""
     alpha: Matte8 | None = None
+    quantum: float | None = None
 
 
 class Edit(StrEnum):
@@ -106,8 +110,8 @@ class Stroke:
     """A line drawn by a person: its corners and its width in pixels of the upright photo.
 
     keep: whether the line marks people.
-    snap: what each point marks in place of the line, which then has no width: a small region of
-        the photo, or a part of similar color; None for the line.
+    snap: what the line marks: the small regions of the photo, or the parts of similar color, below
+        its points; with a width, only what the line covers of them. None marks all it covers.
     """
 
     points: tuple[Point, ...]

@@ -50,22 +50,26 @@ def clean_file_name(sent: str | None) -> str | None:
     return None if not name.strip(". ") or name in _PLACEHOLDERS else name
 
 
-def content_disposition(
-    name: str, *, saves: bool, fallback: str, suffix: str, media_type: str
-) -> str:
-    """Return the header's value for a file of a media type.
+def name_download(name: str, *, fallback: str, suffix: str, media_type: str) -> tuple[str, str]:
+    """Return the stem and the ending of a file's name that every file system takes.
 
     name: of the file; characters that a file name cannot have are dropped, and the extension of
-    the media type replaces its own.  saves: whether browsers save the file instead of showing it.
-    fallback: used when nothing of the name is left.  suffix: added before the extension.
+    the media type replaces its own.  fallback: used when nothing of the name is left.
+    suffix: added before the extension.
     """
-    kind = "attachment" if saves else "inline"
     allowed = "".join(letter for letter in _drop_invisible(name) if letter not in _RESERVED)
-    stem = _cut(_KNOWN_EXTENSION.sub("", allowed), _MAX_NAME_BYTES).strip(". ")
-    ending = f"{suffix}.{_EXTENSIONS.get(media_type.partition(';')[0], 'bin')}"
-    file_name = f"{stem or fallback}{ending}"
-    if PureWindowsPath(file_name).is_reserved():  # such as CON.jpg, which Windows cannot save
-        file_name = f"_{file_name}"
+    stem = _cut(_KNOWN_EXTENSION.sub("", allowed), _MAX_NAME_BYTES).strip(". ") or fallback
+    if PureWindowsPath(stem).is_reserved():  # such as CON.jpg, which Windows cannot save
+        stem = f"_{stem}"
+    return stem, f"{suffix}.{_EXTENSIONS.get(media_type.partition(';')[0], 'bin')}"
+
+
+def content_disposition(stem: str, ending: str, *, saves: bool, fallback: str) -> str:
+    """Return the header's value for a file that `name_download` has named.
+
+    saves: whether browsers save the file instead of showing it.
+    """
+    kind, file_name = "attachment" if saves else "inline", f"{stem}{ending}"
     if file_name.isascii():
         return f'{kind}; filename="{file_name}"'
     return f"{kind}; filename=\"{fallback}{ending}\"; filename*=UTF-8''{quote(file_name)}"

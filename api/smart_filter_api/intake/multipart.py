@@ -4,9 +4,15 @@ RFC 7578 with python-multipart's streaming parser. Starlette's own form reader d
 limit the size of a file.
 """
 
+import contextlib
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from email import header
+from email.errors import HeaderParseError
 from enum import Enum, auto
+from typing import Final
+from urllib.parse import unquote
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -36,6 +42,12 @@ UPLOAD_ID = "upload_id"
 PHOTO_REFERENCES = (PHOTO_URL, UPLOAD_ID)
 # Parts that are pictures, each of at most MAX_PHOTO_BYTES, and their names in error messages.
 PICTURES = {PHOTO: "photo", BACKGROUND: "background", MASK: "mask"}
+# A parameter of a header.  Source: RFC 9110, 5.6.6.
+_PARAMETER: Final = re.compile(rb';\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
+# The charset, a language and the percent-encoded text.  Source: RFC 8187, 3.2.1.
+_EXTENDED_VALUE: Final = re.compile(r"(utf-8|iso-8859-1)'[^']*'(.*)", re.IGNORECASE)
+_ENCODED_WORDS: Final = re.compile(r"(?:=\?[^?\s]+\?[bq]\?[^?]*\?=\s*)+", re.IGNORECASE)
+
 # A photo and a background of the largest size, or less with a mask.
 MAX_BODY_BYTES = 2 * MAX_PHOTO_BYTES + MAX_OTHER_BYTES
 
@@ -66,6 +78,8 @@ class Form:
         self._parts = _PartHandler(self.fields, self.other_files, pictures, in_base64)
         self.file_names = self._parts.file_names
         self._parser = _make_parser(content_type, self._parts, next(iter(pictures)))
+        # What may begin a boundary; None behind the first one. A boundary follows a line's end.
+        self._before: bytes | None = b"\r\n"
 
     async def pieces(self, body: AsyncIterator[bytes]) -> AsyncGenerator[tuple[str, bytes], None]:
         """Read a body to its end; yield the pictures' bytes, each piece with its part's name.
@@ -78,7 +92,7 @@ class Form:
         async for chunk in body:
             received += len(chunk)
             try:
-                self._parser.write(chunk)
+                self._parser.write(self._drop_preamble(chunk))
             except FormParserError as error:
                 raise MalformedRequest(f"broken form: {error}; let a library encode it") from error
             if received - self._parts.picture_bytes > MAX_OTHER_BYTES:
@@ -88,8 +102,19 @@ class Form:
                 )
             for piece in self._parts.taken():
                 yield piece
+        if received and self._before is not None:
+            raise MalformedRequest("broken form: it has no boundary; let a library encode it")
         if not self._parts.ended:
             raise MalformedRequest("the last boundary is missing: send the whole form")
+
+    def _drop_preamble(self, chunk: bytes) -> bytes:
+        """Return a chunk without what precedes the first boundary (RFC 2046, 5.1.1)."""
+        if self._before is None:
+            return chunk
+        boundary = self._parser.boundary  # with the line's end before it
+        before, found, rest = (self._before + chunk).partition(boundary)
+        self._before = None if found else before[-len(boundary) :]
+        return found[2:] + rest
 
 
 def picture_too_large(called: str = PICTURES[PHOTO], *, part: str = PHOTO) -> PhotoTooLarge:
@@ -169,6 +194,7 @@ class _PartHandler:
         if len(options[b"name"]) > MAX_NAME_BYTES:
             raise MalformedRequest(f"a field's name is longer than {MAX_NAME_BYTES} bytes")
         self._name = _decode_text(options[b"name"], "a field's name")
+        extended = _read_extended_name(self._disposition)
         if self._name in self._called:
             if self._name in self.pictures:
                 what = self._called[self._name]
@@ -179,9 +205,8 @@ class _PartHandler:
             self.pictures[self._name] = 0
             self._pieces.append((self._name, b""))
             self._kind = _PartKind.PICTURE
-            # A name in another encoding is no reason to refuse the photo.
-            self.file_names[self._name] = options.get(b"filename", b"").decode(errors="replace")
-        elif b"filename" in options:
+            self.file_names[self._name] = extended or _decode_name(options.get(b"filename", b""))
+        elif b"filename" in options or extended:
             self._other_files.append(self._name)
             self._kind = _PartKind.OTHER_FILE
         else:
@@ -248,6 +273,26 @@ def _make_parser(content_type: str | None, parts: _PartHandler, picture: str) ->
     # The parser also logs the errors that it raises; malformed requests would flood the log.
     parser.logger = logging.Logger(__name__, logging.CRITICAL)  # noqa: LOG001 - not the shared one
     return parser
+
+
+def _read_extended_name(disposition: bytes) -> str:
+    """Return the name of `filename*`, which precedes `filename`; empty without one."""
+    values = {key.lower(): value.strip(b'"') for key, value in _PARAMETER.findall(disposition)}
+    text = values.get(b"filename*", b"").decode("latin-1").strip()
+    match = _EXTENDED_VALUE.fullmatch(text)
+    return "" if match is None else unquote(match[2], match[1])
+
+
+def _decode_name(sent: bytes) -> str:
+    """Return a file's name; one in an unknown encoding is no reason to refuse the photo.
+
+    Source: RFC 2047, 2, by which clients of .NET wrote names before they wrote `filename*`.
+    """
+    name = sent.decode(errors="replace")
+    if _ENCODED_WORDS.fullmatch(name):
+        with contextlib.suppress(HeaderParseError, LookupError, UnicodeDecodeError):
+            return str(header.make_header(header.decode_header(name)))
+    return name
 
 
 def _decode_text(content: bytes, what: str, where: str = "") -> str:

@@ -22,6 +22,7 @@ _FILE = "examples.json"
 PARAMETERS: Mapping[str, tuple[str, str]] = {
     "job_id": ("`id` of a job", "019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a"),
     "batch_id": ("`id` of a batch", "019a9d3c-6b02-7d4f-9a31-2c5e8f7b6a09"),
+    "choice_id": ("`id` of a choice", "019a9d3c-7a11-7f0e-8b52-3d6f9a8c7b10"),
     "webhook_id": (
         "`id` of a webhook, or `default` where that is allowed",
         "5b1f9a52-3d0e-4a57-9d2c-1f6f0a7b8c9d",
@@ -41,7 +42,16 @@ PARAMETERS: Mapping[str, tuple[str, str]] = {
     "code": ("`code` of a problem", "not_found"),
 }
 # Routes parse these themselves, because a malformed id is not found, as an unknown one.
-_UUIDS = {"job_id", "batch_id", "delivery_id", "upload_id", "key_id", "session_id", "worker_id"}
+_UUIDS = {
+    "job_id",
+    "batch_id",
+    "choice_id",
+    "delivery_id",
+    "upload_id",
+    "key_id",
+    "session_id",
+    "worker_id",
+}
 
 
 def load_exchanges() -> dict[str, Any]:

@@ -5,6 +5,7 @@ The fields of a job are null until the stage that produces them has succeeded.
 
 import dataclasses
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -87,6 +88,10 @@ from smart_filter_wire.takes import TAKE, TakeReport
 # photo that is enlarged more than this looks soft on any screen.
 SMALLEST_SIDE_PX = 600
 MOST_ENLARGED = 1.3
+# Shares of a portrait's height above the people: usual, and from which on it looks empty; and the
+# shapes that a wide group is offered.
+USUAL_ABOVE, MOST_EMPTY_ABOVE = 0.22, 0.36
+WIDER_SHAPES = ((1, 1), (5, 4), (4, 3), (3, 2), (16, 9))
 _NO_SEGMENTATION = SegmentationFacts()
 _NO_COMPOSITE = CompositeFacts()
 
@@ -307,10 +312,8 @@ def render_rating(faces: Sequence[Face]) -> Rating | None:
     """Return the rating of a photo with these faces; None without faces."""
     if not faces:
         return None
-    open_eyes = sum(
-        is_open is True for face in faces for is_open in (face.eyes.left_open, face.eyes.right_open)
-    )
-    rated = rate([SmileLevel(face.smile.level) for face in faces], open_eyes)
+    levels = [SmileLevel(face.smile.level) for face in faces]
+    rated = rate(levels, [face.eyes for face in faces])
     shares = {"smile": SMILE_SHARE, "eyes": EYES_SHARE}
     return render_as(Rating, rated, weights=dict(LEVEL_WEIGHTS), shares=shares)
 
@@ -385,7 +388,22 @@ def _list_warnings(facts: Findings) -> list[str]:
             f"The photo is enlarged {frame.scale:.1f} times and looks soft: choose a smaller"
             f" size{crop_less}."
         )
+    if framing.crop == Crop.FACES and composed.foreground is not None:
+        warnings += _warn_of_empty_part((frame.width, frame.height), composed.foreground[1])
     return warnings
+
+
+def _warn_of_empty_part(size: tuple[int, int], top: int) -> list[str]:
+    """Return a sentence when a group is too wide to fill its picture, and begins far from its top.
+
+    size: of the picture, top: of the people, in pixels.
+    """
+    above = top / size[1]
+    if above <= MOST_EMPTY_ABOVE:
+        return []
+    filled = size[0] / (size[1] - top) * (1 - USUAL_ABOVE)
+    wide, tall = min(WIDER_SHAPES, key=lambda shape: abs(math.log(shape[0] / shape[1] / filled)))
+    return [f"The group leaves {above:.0%} of the picture empty: aspect={wide}:{tall} fits it."]
 
 
 def _warn_of_no_person(facts: Findings, composed: CompositeFacts) -> list[str]:

@@ -76,6 +76,7 @@ def _with_face_counts(job: Job) -> Job:
             "score": rating["score"],
             "faces": rating["faces"],
             "open_eyes": rating["open_eyes"],
+            "points": rating["points"],
             "url": link,
         },
     }

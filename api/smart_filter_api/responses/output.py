@@ -35,6 +35,8 @@ from smart_filter_shared.typed_json import adapter
 from smart_filter_wire.findings import Face
 
 NOT_MODIFIED: Final = 304
+# Pictures are named as their photos.
+USUAL_NAME: Final = "{name}"
 _JSON_OUTPUTS = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
 # Called after an output was sent completely.
 OnComplete = Callable[[], Awaitable[None]]
@@ -55,15 +57,35 @@ class JobOutput:
         """Return the header that names the output; with `download`, browsers save it."""
         saves, asked = download is not None, None if download == "1" else download
         # Who opens a link to look at a picture need not learn what its owner calls the photo.
-        name = asked or self.job.recipe.files.filename or ("{name}" if saves else "")
+        name = asked or self.job.recipe.files.filename or (USUAL_NAME if saves else "")
         return downloads.content_disposition(
-            NAME_PARTS.sub(lambda part: _name_part(self.job, part[1]), name),
-            saves=saves,
+            *self.file_name(name), saves=saves, fallback=str(self.job.id)
+        )
+
+    def file_name(self, pattern: str, number: int | None = None) -> tuple[str, str]:
+        """Return the stem and the ending of the name that a pattern of NAME_PARTS gives.
+
+        number: among several pictures; None: in its batch.
+        """
+        return downloads.name_download(
+            NAME_PARTS.sub(lambda part: self._name_part(part[1], number), pattern),
             fallback=str(self.job.id),
             # Several outputs of one job can be saved into one folder.
             suffix="" if self.name == Output.IMAGE else f"-{self.name}",
             media_type="application/json" if self.file is None else str(self.file["media_type"]),
         )
+
+    def _name_part(self, part: str, number: int | None) -> str:
+        job = self.job
+        match part:
+            case "name":
+                name = job.photo_name or job.recipe.metadata.get("name") or str(job.id)
+                return PurePath(name).stem
+            case "n":
+                return str(number or (job.batch_index or 0) + 1)
+        background = presenters_job.render_background(presenters_job.read_findings(job))
+        names = (background.name or background.kind).split("+")
+        return "+".join(name.rpartition("/")[2] for name in names)
 
 
 def find_output(services: Services, job: JobRow, name: str) -> JobOutput:
@@ -153,18 +175,6 @@ async def mark_downloaded(services: Services, job: JobRow, output: Output) -> No
     # If this fails, the files are deleted when their retention ends.
     with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
         await services.database.transact(expiry.mark_downloaded, job.id, job.tenant, str(output))
-
-
-def _name_part(job: JobRow, part: str) -> str:
-    """Return the text for one of NAME_PARTS."""
-    match part:
-        case "name":
-            return PurePath(job.photo_name or str(job.id)).stem
-        case "n":
-            return str((job.batch_index or 0) + 1)
-    background = presenters_job.render_background(presenters_job.read_findings(job))
-    names = (background.name or background.kind).split("+")
-    return "+".join(name.rpartition("/")[2] for name in names)
 
 
 def _json_response(

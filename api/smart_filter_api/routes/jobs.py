@@ -142,6 +142,7 @@ async def submit_job(
     "",
     summary="List jobs, newest first",
     description="Filter by metadata with `metadata.KEY=VALUE`, any number of times. With "
+    "`album_shots=false` the photos of albums that have no picture are left out. With "
     "`view=summary` the largest parts are left out: `persons`, `faces`, `printability`, `frame` "
     "and `rank_terms` are null, `stages` and the background's `candidates` are empty.",
     responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
@@ -154,6 +155,7 @@ async def list_jobs(
     *,
     state: words.JobState | None = None,
     created_after: Instant | None = None,
+    album_shots: bool = True,
     view: JobView = JobView.FULL,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
     cursor: Cursor | None = None,
@@ -167,6 +169,7 @@ async def list_jobs(
         metadata=metadata,
         before=None if cursor is None else _decode_cursor(cursor),
         limit=limit + 1,  # one more row shows whether there is another page
+        album_shots=album_shots,
     )
     async with services.database.listing(caller.tenant, request) as connection:
         rows = await connection.run_sync(queries.list_jobs, listing)
@@ -382,8 +385,8 @@ async def delete_job(job_id: str, services: OpenServices, caller: Submitter) -> 
     job = JobId(parse_id(job_id, "job"))
 
     def move(connection: Connection) -> list[MarkedArtifact]:
-        if Scope.ADMIN not in caller.scopes and queries.is_job_of_other_keys(
-            connection, job, caller.tenant, caller.key_id
+        if Scope.ADMIN not in caller.scopes and queries.list_jobs_of_other_keys(
+            connection, [job], caller.tenant, caller.key_id
         ):
             raise InsufficientScope(
                 "another key submitted the job; the scope admin is needed to delete it"

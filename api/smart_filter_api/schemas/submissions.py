@@ -31,9 +31,9 @@ class Stroke(BaseModel):
     """A line drawn on the photo, in pixels of the upright photo.
 
     keep: true where the line covers people, false where it covers background.
-    snap: each point marks the area around it in place of the line: `part`, all that resembles it
-    up to the next edge, at most a quarter of the matte, or `region`, a small piece of that.
-    width: needed without snap.
+    snap: the line marks the areas below it, up to their edges: `part`, all that resembles what is
+    there, at most a quarter of the matte, or `region`, a small piece of that.
+    width: needed without snap; with it, nothing beyond the line is marked.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
@@ -158,6 +158,8 @@ class CorrectionRequest(BaseModel):
     `matte` needs a mask or strokes.
     consent: whether it may be kept as training data until the job is deleted; false by default.
     Nothing is learned from `faces`.
+    replaces: an applied correction of the job's matte that this one takes the place of, as when a
+    user has undone one of its strokes; `strokes` may then be empty.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -169,7 +171,8 @@ class CorrectionRequest(BaseModel):
         max_length=max_text_bytes(MAX_MASK_BYTES),
         description="A grayscale PNG in base64 with the size of the photo; white is people",
     )
-    strokes: list[Stroke] | None = Field(default=None, min_length=1, max_length=MAX_STROKES)
+    strokes: list[Stroke] | None = Field(default=None, max_length=MAX_STROKES)
+    replaces: uuid.UUID | None = None
     label: Label | None = None
     faces: FaceChanges | None = None
     consent: StrictBool | None = None

@@ -134,6 +134,7 @@ def insert_correction(
             "key_id": str(caller.key_id),
             "models": dict(models),
             "points": new.content.points,
+            "replaces": None if asked.replaces is None else str(asked.replaces),
         },
         retention=caller.retention.within(services.retention),
     )
@@ -164,9 +165,15 @@ def _validate(job: JobRow, asked: CorrectionRequest) -> _CorrectionContent:
             " and correct that job",
         )
     size = photo.width, photo.height
+    if asked.replaces is not None and not any(
+        applied["id"] == str(asked.replaces) and applied["key"] for applied in job.corrections
+    ):
+        _refuse("/replaces", f"is no correction of the matte that job {job.id} applies")
     if asked.mask is not None:
         return _CorrectionContent("mask", _decode_mask(asked.mask, size), "image/png")
     if asked.strokes is not None:
+        if not asked.strokes and asked.replaces is None:
+            _refuse("/strokes", "is empty; only a correction that replaces another may be")
         points = sum(len(stroke.points) for stroke in asked.strokes)
         return _CorrectionContent(
             "strokes", drawing.encode_strokes(asked.strokes, size), "application/json", points

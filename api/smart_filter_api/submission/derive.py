@@ -278,6 +278,10 @@ def combine_corrections(
         return tuple(before)
     if correction.form == "mask" or correction.stage == StageName.FACE:
         before = [earlier for earlier in before if earlier["stage"] != correction.stage]
+    replaced = correction.provenance.get("replaces")
+    before = [earlier for earlier in before if earlier["id"] != replaced]
+    if replaced is not None and not correction.provenance["points"]:
+        return tuple(before)
     applied = (*before, _applied_form(parent, correction))
     points = sum(change["points"] for change in applied)
     for kind, number, most in (

@@ -44,8 +44,8 @@ def encode_strokes(strokes: Sequence[Stroke], size: tuple[int, int]) -> bytes:
     if sum(len(stroke.points) for stroke in strokes) > MAX_POINTS_DRAWN:
         _refuse("/strokes", f"have more than {MAX_POINTS_DRAWN} points in total")
     for number, stroke in enumerate(strokes):
-        if (stroke.width is None) == (stroke.snap is None):
-            _refuse(f"/strokes/{number}/width", "is needed without snap, and only then")
+        if stroke.width is None and stroke.snap is None:
+            _refuse(f"/strokes/{number}/width", "is needed without snap")
         for place, (x, y) in enumerate(stroke.points):
             if not (0 <= x <= size[0] and 0 <= y <= size[1]):
                 where = f"/strokes/{number}/points/{place}"

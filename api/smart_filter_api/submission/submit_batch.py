@@ -121,7 +121,7 @@ async def _read_items(
         faults = [*sent.faults, common] if common is not None and is_unread else sent.faults
         raise _combine_errors(faults, refused, [] if common is None else common.errors)
     return read, [
-        RejectedItem(index, _error_document(error, f"/items/{index}"))
+        RejectedItem(index, error_document(error, f"/items/{index}"))
         for index, error in sorted(refused.items())
     ]
 
@@ -259,7 +259,7 @@ def _place_below(errors: Sequence[FieldError], prefix: str) -> list[FieldError]:
     return [FieldError(prefix + error.pointer, error.detail) for error in errors]
 
 
-def _error_document(error: Error, prefix: str) -> dict[str, object]:
+def error_document(error: Error, prefix: str) -> dict[str, object]:
     """Return an error in the format of a failed job's, with the invalid fields."""
     document: dict[str, object] = {
         "code": error.code,

@@ -24,7 +24,7 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.operations import overview
 from smart_filter_shared.operations.overview import WorkerInfo
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue import heads, pauses, worker_registry
+from smart_filter_shared.queue import heads, worker_registry
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE, WorkerState
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.storage.opening import open_store
@@ -122,7 +122,7 @@ def _database_findings(connection: Connection) -> Iterator[Finding]:
 
 def _paused_queues(connection: Connection) -> Iterator[Finding]:
     """Yield a finding for each queue that an operator has paused."""
-    for capability in sorted(pauses.list_paused(connection)):
+    for capability in sorted(heads.list_paused(connection)):
         fix = f"smart-filter queues resume {capability}"
         yield warn(capability, "the queue is paused, its jobs wait", fix)
 

@@ -7,8 +7,10 @@ considers the *thread* that started a child its parent, so only the main thread 
 import contextlib
 import logging
 import os
+import select
 import shutil
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +52,7 @@ class Command:
         variables; None: the tables' owner, with all of them.
     ready: readiness probe; called every 20 ms, must return within about a second.
     once: the program ends by itself; it is ready when it has ended with status 0.
+    serves: the listening socket that it inherits, if it starts when the first client connects.
     stop_signal, stop_seconds: the signal that asks it to stop, and the time until it is killed.
     death_signal: the signal when this process ends. SIGKILL suits a program without state except
         leases.
@@ -69,6 +72,7 @@ class Command:
     identity: Identity | None = None
     cwd: Path = Path("/")
     inherit: tuple[int, ...] = ()
+    serves: socket.socket | None = None
 
 
 @dataclass(slots=True)
@@ -97,7 +101,8 @@ class Child:
         self.command = command
         self.log = folder.log(command.name)
         self._log_start = 0
-        self._inherit = (held, *command.inherit)
+        served = () if command.serves is None else (command.serves.fileno(),)
+        self._inherit = (held, *command.inherit, *served)
         self._process: programs.Process | None = None
         self._started_at = 0.0
         self._ended_at: float | None = None
@@ -173,10 +178,12 @@ class Child:
         return True
 
     def restart_if_dead(self) -> None:
-        """Start the process again after its backoff, if it has died."""
-        if self.command.once or not self.ended():
+        """Start the process again after its backoff, if it has died; or when a client needs it."""
+        if self.command.once or not self.ended() or self.waits_for_client():
             return
         name = self.command.name
+        if self._process is None:
+            self._restart_at = 0.0
         if self._restart_at is None:
             pause = self._backoff.after(self.lived_seconds)
             self._restart_at = time.monotonic() + pause
@@ -190,6 +197,15 @@ class Child:
                 self.start()
             except OSError as error:  # a full disk, no memory: the next call tries again
                 _log.warning("%s cannot be started: %s", name, error)
+
+    def waits_for_client(self) -> bool:
+        """Return whether the process starts with a client that has not connected yet."""
+        serves = self.command.serves
+        return (
+            self._process is None
+            and serves is not None
+            and not select.select([serves], [], [], 0)[0]
+        )
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process, if it runs."""

@@ -230,9 +230,10 @@ class Stack:
         return tier
 
     def _run(self, children: Sequence[Child]) -> None:
-        for child in children:
+        needed = [child for child in children if not child.waits_for_client()]
+        for child in needed:
             child.start()
-        wait_until_ready(children, self._stop)
+        wait_until_ready(needed, self._stop)
 
     def _new_child(self, command: Command) -> Child:
         return Child(command, self.folder, self._children_lock)

@@ -30,7 +30,7 @@ def _open(scene: Scene, photo: Path) -> None:
     scene.page.locator("input[type=file]").first.set_input_files(photo)
     scene.page.get_by_alt_text("finished").click()
     scene.page.get_by_role("tab", name="Cutout").click()
-    expect(scene.page.locator("canvas.film")).to_be_visible()
+    expect(scene.page.locator("canvas.film:visible, canvas.result:visible")).to_be_visible()
 
 
 def _stroke(page: Page, tool: str, start: tuple[float, float], end: tuple[float, float]) -> None:

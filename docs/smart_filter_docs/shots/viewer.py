@@ -21,7 +21,7 @@ def _people(scene: Scene) -> None:
 
 def _cutout(scene: Scene) -> None:
     _open(scene, scene.photos.smiling)
-    scene.page.get_by_role("radio", name="Cutout").check()
+    scene.page.get_by_role("radio", name="Alone").check()
     expect(scene.page.get_by_alt_text("The people, cut out")).to_be_visible()
 
 

@@ -6,11 +6,11 @@ also limits the wait for the outcome of a statement, because a proxy answers TCP
 place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from psycopg import AsyncConnection, Connection, OperationalError
+from psycopg import AsyncConnection, BaseConnection, Connection, OperationalError
 from psycopg.abc import PQGen
 from psycopg.errors import _WaitTimeout  # no public name; `wait` documents it
 
@@ -36,17 +36,29 @@ PARAMETERS: Final = MappingProxyType(
 SET_UP_SECONDS: Final = 5.0
 
 
-class BoundedConnection(Connection[Any]):
-    """A connection that closes when the server does not answer in time.
+class _Bounds(BaseConnection[Any]):
+    """The state of both kinds of connections.
 
     wait_seconds: the longest wait for the outcome of one statement.
     session_settings: the server's settings of the session; None behind a pooler, which shares it.
     begins: whether a transaction begins with the next statement.
+    statement_names: what `driver_queries` has prepared, by statement and types.
     """
 
     wait_seconds: float = SET_UP_SECONDS
     session_settings: Mapping[str, str] | None = None
     begins: bool = False
+    statement_names: MutableMapping[Any, bytes]
+
+    def _deallocate(self, name: bytes | None) -> PQGen[None]:
+        """Deallocate all statements after a rollback, as the driver does, or one of its own."""
+        if name is None:
+            self.statement_names.clear()
+        return super()._deallocate(name)
+
+
+class BoundedConnection(_Bounds, Connection[Any]):
+    """A connection that closes when the server does not answer in time."""
 
     def wait(
         self,
@@ -66,12 +78,8 @@ class BoundedConnection(Connection[Any]):
             raise _silence_error(self.wait_seconds) from error
 
 
-class BoundedAsyncConnection(AsyncConnection[Any]):
+class BoundedAsyncConnection(_Bounds, AsyncConnection[Any]):
     """The same for an event loop."""
-
-    wait_seconds: float = SET_UP_SECONDS
-    session_settings: Mapping[str, str] | None = None
-    begins: bool = False
 
     async def wait(
         self,

@@ -1,25 +1,36 @@
 """Run statements on the driver, for those that run for every stage and every request.
 
-SQLAlchemy's execution and result objects take twice the driver's own time, and its driver parses
-the placeholders of a long statement at every execution. The listeners and the treatment of errors
-are SQLAlchemy's.
+SQLAlchemy's execution and the driver's cursors take many times the time of libpq. A connection
+prepares each statement when it first runs it. The listeners and the treatment of errors are
+SQLAlchemy's.
 """
 
-import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from psycopg import AsyncConnection as AsyncDriverConnection
-from psycopg import AsyncRawCursor, RawCursor
+from psycopg import adapt
+from psycopg.abc import Transformer
+from psycopg.adapt import PyFormat
+from psycopg.errors import error_from_result
+from psycopg.generators import fetch_many, send
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
 from sqlalchemy import Connection, TextClause
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.util import await_only
 
+from smart_filter_shared.db.bounded_connections import BoundedAsyncConnection
 from smart_filter_shared.db.sessions import BEGIN, handle_driver_errors
+
+# A statement, and its parameters by name.
+Query: TypeAlias = tuple[TextClause, Mapping[str, object]]
 
 # Writes placeholders as PostgreSQL does: $1.
 _NUMBERING: Final = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+_NUMBERS: Final = itertools.count()  # of the names of prepared statements
+_FAILED: Final = frozenset({ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED})
 
 
 def fetch_rows(
@@ -30,40 +41,32 @@ def fetch_rows(
     return rows
 
 
-def fetch_all(
-    connection: Connection, *queries: tuple[TextClause, Mapping[str, object]]
-) -> list[list[tuple[Any, ...]]]:
+def fetch_all(connection: Connection, *queries: Query) -> list[list[tuple[Any, ...]]]:
     """Run statements with their parameters on the driver; return the rows of each.
 
     They are sent together, the first ones of a transaction with its BEGIN: on a busy machine a
     round trip takes as long as a statement.
     """
     driver: Any = connection.connection.driver_connection  # a bounded one, sync or async
-    make_cursor: Any = AsyncRawCursor if isinstance(driver, AsyncDriverConnection) else RawCursor
+    transformer: Transformer = adapt.Transformer(driver)
     begins, driver.begins = driver.begins, False
-    sent: list[tuple[Any, str, Any]] = [(make_cursor(driver), BEGIN, None)] if begins else []
+    sent: list[tuple[str, Any]] = [(BEGIN, ())] if begins else []
     try:
         for statement, parameters in queries:
             query, names = _compile(statement)
             values: Any = [parameters[name] for name in names]
-            cursor = make_cursor(driver)
             for listener in connection.dispatch.before_cursor_execute:
-                query, values = listener(connection, cursor, query, values, None, False)
-            sent.append((cursor, query, values))
+                query, values = listener(connection, None, query, values, None, False)
+            sent.append((query, values))
     except BaseException:
         driver.begins = begins
         raise
-    with handle_driver_errors(connection, sent[-1][1]):
-        if make_cursor is AsyncRawCursor:
-            rows: list[list[tuple[Any, ...]]] = await_only(
-                _fetch_async(driver, sent, last=len(queries))
-            )
-        else:
-            with contextlib.nullcontext() if len(sent) == 1 else driver.pipeline():
-                for cursor, query, values in sent:
-                    cursor.execute(query, values)
-            rows = [cursor.fetchall() for cursor, *_ in sent[-len(queries) :]]
-    return rows
+    with handle_driver_errors(connection, sent[-1][0]):
+        waiting = driver.wait(_exchange(driver, transformer, sent))
+        results: list[PGresult] = (
+            await_only(waiting) if isinstance(driver, BoundedAsyncConnection) else waiting
+        )
+    return [_read_rows(transformer, result) for result in results[begins:]]
 
 
 def array_text(values: Iterable[object]) -> str:
@@ -71,13 +74,54 @@ def array_text(values: Iterable[object]) -> str:
     return f"{{{','.join(map(str, values))}}}"
 
 
-async def _fetch_async(
-    driver: AsyncDriverConnection[Any], sent: Sequence[tuple[Any, str, Any]], *, last: int
-) -> list[list[tuple[Any, ...]]]:
-    async with contextlib.nullcontext() if len(sent) == 1 else driver.pipeline():
-        for cursor, query, values in sent:
-            await cursor.execute(query, values)
-    return [await cursor.fetchall() for cursor, *_ in sent[-last:]]
+def _exchange(
+    driver: Any,  # noqa: ANN401 - a bounded connection, sync or async
+    transformer: Transformer,
+    sent: Sequence[tuple[str, Any]],
+) -> Generator[Any, Any, list[PGresult]]:
+    """Send statements in one message; return the result of each.  Raises the driver's errors."""
+    dumped = []
+    for query, values in sent:
+        encoded = transformer.dump_sequence(values, [PyFormat.AUTO] * len(values))
+        dumped.append((query, encoded, transformer.types, transformer.formats))
+    libpq, names = driver.pgconn, driver.statement_names
+    libpq.enter_pipeline_mode()
+    new: list[tuple[str, Any]] = []
+    results: list[PGresult] = []
+    places: list[int] = []  # of the statements' results
+    for query, encoded, types, formats in dumped:
+        if driver.prepare_threshold is None:  # a pooler may run it in another session
+            libpq.send_query_params(query.encode(), encoded, types, formats)
+        else:
+            if (query, types) not in names:
+                names[query, types] = f"driver_{next(_NUMBERS)}".encode()
+                new.append((query, types))
+                libpq.send_prepare(names[query, types], query.encode(), types)
+            libpq.send_query_prepared(names[query, types], encoded, formats)
+        places.append(len(places) + len(new))
+    libpq.pipeline_sync()
+    try:
+        yield from send(libpq)
+        while len(results) <= len(sent) + len(new):  # the last one is of the sync
+            results += yield from fetch_many(libpq)
+        libpq.exit_pipeline_mode()
+        _require_success(results)
+    except BaseException:
+        for key in new:
+            names.pop(key, None)
+        raise
+    return [results[place] for place in places]
+
+
+def _require_success(results: Sequence[PGresult]) -> None:
+    for result in results:
+        if result.status in _FAILED:
+            raise error_from_result(result)
+
+
+def _read_rows(transformer: Transformer, result: PGresult) -> list[tuple[Any, ...]]:
+    transformer.set_pgresult(result)
+    return transformer.load_rows(0, result.ntuples, tuple)
 
 
 @lru_cache

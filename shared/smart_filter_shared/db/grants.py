@@ -7,11 +7,19 @@ owner's.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.db.process_roles import ProcessRole
+
+class ProcessRole(StrEnum):
+    """The database role of a kind of process."""
+
+    API = "smart_filter_api"
+    WORKER = "smart_filter_worker"
+    SENDER = "smart_filter_sender"
+
 
 _ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
 _INSERT_EVENTS: Final = "INSERT (job_id, type, stage, state, at, written_in)"
@@ -37,6 +45,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "browser_codes": "SELECT, INSERT, DELETE",
         "browser_sessions": _ALL,
         "capabilities": "SELECT",
+        "choices": "SELECT, INSERT, UPDATE",
         "corrections": "SELECT, INSERT, DELETE",
         "data_items": "SELECT, DELETE",
         "data_removals": "SELECT, INSERT",
@@ -83,6 +92,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "batches": "SELECT, UPDATE, DELETE",
         "borrowers": "SELECT, INSERT, DELETE",
         "capabilities": "SELECT, INSERT, UPDATE",
+        "choices": "SELECT, UPDATE (id), DELETE",
         "corrections": "SELECT, UPDATE, DELETE",
         "data_items": "SELECT, INSERT, DELETE",
         "data_removals": "SELECT, INSERT",

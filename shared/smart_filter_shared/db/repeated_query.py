@@ -1,19 +1,14 @@
-"""A query that is repeated at short intervals, such as a poll: as cheap as the driver allows."""
+"""A query that is repeated at short intervals, such as a poll, on a connection that it holds."""
 
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
-from psycopg.errors import InvalidSqlStatementName, error_from_result
-from psycopg.generators import execute
-from psycopg.pq import ExecStatus
-from psycopg.pq.abc import PGresult
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, TextClause
 
-from smart_filter_shared.db import sessions
-from smart_filter_shared.db.bounded_connections import BoundedConnection
+from smart_filter_shared.db import driver_queries, sessions
 
 # For how long a RepeatedQuery holds a connection: after a failover the pool may have replaced it.
 _HOLD_SECONDS: Final = 10.0
@@ -22,43 +17,40 @@ _REPEATED_SECONDS: Final = 5.0
 
 
 class RepeatedQuery:
-    """A query that is repeated at short intervals, such as a poll; prepared on the driver.
+    """A query that is repeated at short intervals, such as a poll.
 
-    It holds a connection of the pool: checking one out, and the driver's cursor, take more than
-    half of the time of a short query. Safe for threads, one at a time.
+    It holds a connection of the pool: checking one out takes more than half of the time of a short
+    query. Safe for threads, one at a time.
 
-    source: an engine of `single_statements`.  query: returns one value; its placeholders are $1
-    and so on.  name: of the prepared statement.  clock: monotonic seconds.
+    source: an engine of `single_statements`.  query: returns one value.  clock: monotonic seconds.
     """
 
     def __init__(
-        self, source: Engine, query: str, *, name: str, clock: Callable[[], float] = time.monotonic
+        self, source: Engine, query: TextClause, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._source = source
         self._query = query
-        self._name = name
         self._clock = clock
         self._held: Connection | None = None
         self._held_until = -math.inf
         self._lock = threading.Lock()
 
-    def fetch_value(self, *values: str) -> str | None:
-        """Run the query with these values; return its answer as PostgreSQL writes it.
-
-        Raises DatabaseUnavailable.
-        """
+    def fetch_value(self, **parameters: object) -> object:
+        """Run the query with these parameters; return its answer.  Raises DatabaseUnavailable."""
         with self._lock, sessions.translate_errors(sessions.Sending()):
             if self._held is None or self._clock() > self._held_until:
                 self._release()
                 self._held = self._source.connect()
                 self._held_until = self._clock() + _HOLD_SECONDS
+            driver: Any = self._held.connection.driver_connection  # a BoundedConnection
+            driver.wait_seconds, driver.begins = _REPEATED_SECONDS, False
             try:
-                with sessions.handle_driver_errors(self._held, self._query):
-                    return self._execute(self._held, values)
+                [(value,)] = driver_queries.fetch_rows(self._held, self._query, parameters)
             except BaseException:
-                self._held.invalidate()  # whether the statement is still prepared is not known
+                self._held.invalidate()
                 self._release()
                 raise
+            return value
 
     def close(self) -> None:
         """Give the connection back."""
@@ -69,38 +61,3 @@ class RepeatedQuery:
         held, self._held = self._held, None
         if held is not None:
             held.close()
-
-    def _execute(self, held: Connection, values: Sequence[str]) -> str | None:
-        driver: Any = held.connection.driver_connection  # a BoundedConnection
-        driver.wait_seconds = _REPEATED_SECONDS
-        name, query = self._name.encode(), self._query.encode()
-        sent = [value.encode() for value in values]
-        if driver.prepare_threshold is None:  # a pooler may run the statement on another session
-            driver.pgconn.send_query_params(query, sent)
-        else:
-            if self._name not in held.info:  # of this connection
-                self._prepare(held, driver)
-            driver.pgconn.send_query_prepared(name, sent)
-        try:
-            received = _receive(driver, ExecStatus.TUPLES_OK)
-        except InvalidSqlStatementName:
-            # Another user of the pooled connection rolled back: the driver then deallocates all.
-            self._prepare(held, driver)
-            driver.pgconn.send_query_prepared(name, sent)
-            received = _receive(driver, ExecStatus.TUPLES_OK)
-        answer = received.get_value(0, 0)
-        return None if answer is None else answer.decode()
-
-    def _prepare(self, held: Connection, driver: BoundedConnection) -> None:
-        driver.pgconn.send_prepare(self._name.encode(), self._query.encode())
-        _receive(driver, ExecStatus.COMMAND_OK)
-        held.info[self._name] = True
-
-
-def _receive(driver: BoundedConnection, expected: ExecStatus) -> PGresult:
-    """Return the result of the sent statement.  Raises the driver's errors."""
-    results: list[PGresult] = driver.wait(execute(driver.pgconn))
-    (result,) = results
-    if result.status != expected:
-        raise error_from_result(result)
-    return result

@@ -432,6 +432,7 @@ def _configure(
     """
     driver: Any = record.driver_connection  # psycopg's connection, sync or async
     threshold = driver.prepare_threshold
+    driver.statement_names = {}
     cursor = connection.cursor()
     try:
         cursor.execute("SELECT pg_backend_pid()")

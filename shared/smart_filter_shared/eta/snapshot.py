@@ -18,7 +18,7 @@ from smart_filter_shared.eta.stage_times import Duration, StageTime
 from smart_filter_shared.ids import Capability, Tenant, first_id
 from smart_filter_shared.pipeline import PIPELINE
 from smart_filter_shared.priority import Priority
-from smart_filter_shared.queue import pauses
+from smart_filter_shared.queue import heads
 
 # Queue positions are exact up to _EXACT, then rounded down to multiples of _STEP, and lower bounds
 # beyond MAX_COUNTED.
@@ -220,7 +220,7 @@ def read_snapshot(
         running=running,
         arrivals=_arrivals(connection, now),
         foresight=calibration.read_calibrations(connection),
-        paused=pauses.list_paused(connection),
+        paused=heads.list_paused(connection),
     )
 
 

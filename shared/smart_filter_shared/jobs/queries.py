@@ -28,15 +28,13 @@ from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
 
 # Rows that do not name their key count as submitted by another one.
-_IS_OF_OTHER_KEYS = """
-    SELECT EXISTS (
-        SELECT FROM jobs WHERE {these} AND tenant = :tenant AND NOT EXISTS (
-            SELECT FROM keys WHERE keys.id = jobs.key_id AND :key_id IN (keys.id, keys.parent)
-        )
+_JOBS_OF_OTHER_KEYS = """
+    SELECT id FROM jobs WHERE {these} AND tenant = :tenant AND NOT EXISTS (
+        SELECT FROM keys WHERE keys.id = jobs.key_id AND :key_id IN (keys.id, keys.parent)
     )
 """
-_IS_JOB_OF_OTHER_KEYS = text(_IS_OF_OTHER_KEYS.format(these="id = :id"))
-_IS_BATCH_OF_OTHER_KEYS = text(_IS_OF_OTHER_KEYS.format(these="batch_id = :id"))
+_LIST_JOBS_OF_OTHER_KEYS = text(_JOBS_OF_OTHER_KEYS.format(these="id = ANY(:ids)"))
+_IS_BATCH_OF_OTHER_KEYS = text(_JOBS_OF_OTHER_KEYS.format(these="batch_id = :id") + " LIMIT 1")
 _NO_CAPABILITY = Capability("")
 _log = logger("jobs")
 
@@ -99,23 +97,38 @@ _CLOCKS_DIFFER: Final = dt.timedelta(days=7)
 _FIRST_MOMENT: Final = dt.datetime(1971, 1, 1, tzinfo=dt.UTC)  # no id is older than 1970
 _FIND_JOB: Final = text(f"""
     SELECT outcome, {_JOB.format(stages=_STAGES)} AS job, {flush_if_new("finished_at")}
-    FROM jobs WHERE id = :job_id AND tenant = :tenant
+    FROM jobs WHERE id = :job_id AND tenant = :tenant AND deleted_by IS NULL
 """)  # noqa: S608 - all parts stand here
 _GET_JOBS: Final = text(f"""
     SELECT {_JOB.format(stages=_STAGES)} AS job FROM jobs WHERE id = ANY(:ids)
 """)  # noqa: S608 - all parts stand here
 # The second condition lets PostgreSQL use the index; it follows from the first.
 _HAS_METADATA: Final = "metadata @> CAST(:metadata AS jsonb) AND metadata <> '{}'"
-_HAS_STARTED: Final = (
-    "EXISTS (SELECT FROM stages WHERE job_id = jobs.id AND started_at IS NOT NULL)"
-)
+# A photo of an album has a picture of its own when it is among the best, and none when the album
+# makes a take.
+IS_UNCOMPOSED: Final = """EXISTS (
+    SELECT FROM batches WHERE batches.id = jobs.batch_id AND best IS NOT NULL
+        AND take_id IS DISTINCT FROM jobs.id
+        AND (take_id IS NOT NULL OR coalesce(album_rank > best, true))
+)"""
+# Two indexes, whose rows are few next to those of queued jobs.
+_RUNNING_IDS: Final = """
+    SELECT job_id FROM stages WHERE state = 'running'
+    UNION SELECT job_id FROM stages WHERE state <> 'running' AND started_at IS NOT NULL
+"""
 # The outcome is a literal: a generic plan of a parameter cannot use the index of unsuccessful jobs.
 _IN_STATE: Final[Mapping[JobState, str]] = {
     **{state: f"outcome = '{state}'" for state in JobState},
-    JobState.QUEUED: f"outcome IS NULL AND NOT {_HAS_STARTED}",
-    JobState.RUNNING: f"outcome IS NULL AND {_HAS_STARTED}",
+    JobState.QUEUED: """outcome IS NULL AND NOT EXISTS (
+        SELECT FROM stages WHERE job_id = jobs.id AND started_at IS NOT NULL
+    )""",
+    JobState.RUNNING: f"outcome IS NULL AND id = ANY(ARRAY({_RUNNING_IDS}))",
 }
-_IS_DELETED: Final = text("SELECT FROM tombstones WHERE job_id = :id AND tenant = :tenant")
+_IS_DELETED: Final = text("""
+    SELECT FROM tombstones WHERE job_id = :id AND tenant = :tenant
+    UNION ALL
+    SELECT FROM jobs WHERE id = :id AND tenant = :tenant AND deleted_by IS NOT NULL
+""")
 _FIND_OWNER: Final = text("""
     SELECT tenant FROM jobs WHERE id = :id
     UNION ALL SELECT tenant FROM tombstones WHERE job_id = :id
@@ -225,7 +238,10 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """The filters of a list of jobs; `before` is the last id of the previous page."""
+    """The filters of a list of jobs; `before` is the last id of the previous page.
+
+    album_shots: whether photos of albums are listed that have no picture.
+    """
 
     tenant: Tenant
     state: JobState | None = None
@@ -233,6 +249,7 @@ class JobFilter:
     metadata: Mapping[str, str] | None = None
     before: JobId | None = None
     limit: int = 50
+    album_shots: bool = True
 
 
 def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None:
@@ -306,15 +323,15 @@ def get_many(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, 
 def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
     """Return whether the tenant had this job and has deleted it."""
     where = {"id": job_id, "tenant": tenant}
-    return connection.execute(_IS_DELETED, where).one_or_none() is not None
+    return connection.execute(_IS_DELETED, where).first() is not None
 
 
-def is_job_of_other_keys(
-    connection: Connection, job_id: JobId, tenant: Tenant, key_id: uuid.UUID
-) -> bool:
-    """Return whether neither a key of the tenant nor its device keys have submitted a job."""
-    where = {"id": job_id, "tenant": tenant, "key_id": key_id}
-    return bool(connection.execute(_IS_JOB_OF_OTHER_KEYS, where).scalar_one())
+def list_jobs_of_other_keys(
+    connection: Connection, job_ids: Collection[JobId], tenant: Tenant, key_id: uuid.UUID
+) -> frozenset[JobId]:
+    """Return the jobs among these that neither this key nor its device keys have submitted."""
+    where = {"ids": list(job_ids), "tenant": tenant, "key_id": key_id}
+    return frozenset(connection.execute(_LIST_JOBS_OF_OTHER_KEYS, where).scalars())
 
 
 def is_batch_of_other_keys(
@@ -322,7 +339,7 @@ def is_batch_of_other_keys(
 ) -> bool:
     """Return whether a batch has a job that another key than this one has submitted."""
     where = {"id": batch_id, "tenant": tenant, "key_id": key_id}
-    return bool(connection.execute(_IS_BATCH_OF_OTHER_KEYS, where).scalar_one())
+    return connection.execute(_IS_BATCH_OF_OTHER_KEYS, where).first() is not None
 
 
 def find_owner(connection: Connection, job_id: JobId) -> Tenant | None:
@@ -345,7 +362,8 @@ def list_jobs(connection: Connection, listing: JobFilter) -> list[JobRow]:
 
 
 def _list_page(connection: Connection, listing: JobFilter) -> list[dict[str, Any]]:
-    conditions, values = ["tenant = :tenant"], {**dataclasses.asdict(listing)}
+    conditions = ["tenant = :tenant", "deleted_by IS NULL"]
+    values = {**dataclasses.asdict(listing)}
     if listing.before is not None:
         conditions.append("id < :before")
     if listing.created_after is not None:
@@ -354,6 +372,8 @@ def _list_page(connection: Connection, listing: JobFilter) -> list[dict[str, Any
     if listing.metadata:
         conditions.append(_HAS_METADATA)
         values["metadata"] = json.dumps(dict(listing.metadata))
+    if not listing.album_shots:
+        conditions.append(f"NOT {IS_UNCOMPOSED}")
     if listing.state is not None:
         conditions.append(_IN_STATE[listing.state])
     query = text(f"""

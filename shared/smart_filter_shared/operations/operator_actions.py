@@ -23,7 +23,7 @@ from smart_filter_shared.ids import OPERATOR, JobId, Tenant, WorkerId
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.operations import overview
 from smart_filter_shared.operations.overview import QueueStats
-from smart_filter_shared.queue import pauses, worker_registry
+from smart_filter_shared.queue import heads, worker_registry
 from smart_filter_shared.tenants import audit_log, settings
 from smart_filter_shared.tenants.audit_log import Actor, AuditEvent
 
@@ -77,7 +77,7 @@ def set_paused(
     Raises NotFound.
     """
     capability = find_queue(connection, name, silent_seconds=silent_seconds).capability
-    changed = (pauses.pause if paused else pauses.resume)(connection, capability)
+    changed = (heads.pause if paused else heads.resume)(connection, capability)
     if changed:
         event = AuditEvent.QUEUE_PAUSED if paused else AuditEvent.QUEUE_RESUMED
         audit_log.record(connection, actor, event, capability, tenant=OPERATOR)

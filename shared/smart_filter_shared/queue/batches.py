@@ -40,7 +40,7 @@ _ITEMS = text("""
         coalesce(outcome, CASE WHEN EXISTS (
             SELECT FROM stages
             WHERE stages.job_id = jobs.id AND started_at IS NOT NULL
-        ) THEN 'running' ELSE 'queued' END) AS state, false AS is_deleted
+        ) THEN 'running' ELSE 'queued' END) AS state, deleted_by IS NOT NULL AS is_deleted
     FROM jobs WHERE batch_id = ANY(:ids) AND batch_index IS NOT NULL
     UNION ALL
     SELECT batch_id, index, job_id, error, NULL, outcome, job_id IS NOT NULL

@@ -1,4 +1,4 @@
-"""The heads of the queues: which capabilities have ready rows, and which one is next."""
+"""The heads of the queues: which capabilities have ready rows, which is next, which are paused."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -58,9 +58,7 @@ QUEUES: Final = """
     )"""
 
 # One probe of `stages_ready` per capability: `= ANY` would sort all their rows.
-_HEADS_SQL = """
-    SELECT served.capability, head.rank
-    FROM unnest(CAST(:capabilities AS text[])) AS served (capability), LATERAL (
+_HEADS_FROM = """, LATERAL (
         SELECT rank, ready_at FROM stages
         WHERE stages.capability = served.capability AND state = 'ready'
             AND coalesce(deadline_at > statement_timestamp(), true){rows}
@@ -68,33 +66,42 @@ _HEADS_SQL = """
     ) AS head
     WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served.capability)
 """
-_HEADS = text(_HEADS_SQL.format(rows=""))
+_HEADS = f"""
+    SELECT served.capability, head.rank
+    FROM unnest(CAST(:capabilities AS text[])) AS served (capability){_HEADS_FROM}
+"""  # noqa: S608 - SQL of our own
+_ALL_HEADS = text(_HEADS.format(rows=""))
 _WAITING_HEADS = text(f"""
-    {_HEADS_SQL.format(rows="")}
+    {_HEADS.format(rows="")}
         AND head.ready_at < statement_timestamp() - make_interval(secs => :seconds)
 """)
 _QUICK_HEADS = text(
-    _HEADS_SQL.format(rows=QUICK_ROWS + NEAR_HEAD.format(capability="served.capability"))
+    _HEADS.format(rows=QUICK_ROWS + NEAR_HEAD.format(capability="served.capability"))
 )
 # Of empty queues one descent of `stages_ready` in each day. Paused capabilities are left out
 # first: otherwise their backlog would be read.
-_IS_ANY_READY: Final = """
+_IS_ANY_READY: Final = text("""
     SELECT EXISTS (
         SELECT FROM stages WHERE state = 'ready' AND capability = ANY(ARRAY(
-            SELECT served FROM unnest(CAST($1 AS text[])) AS served
+            SELECT served FROM unnest(CAST(:served AS text[])) AS served
             WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served)
         ))
     )
-"""
+""")
+
+_PAUSE = text("""
+    INSERT INTO pauses (capability, paused_at) VALUES (:capability, statement_timestamp())
+    ON CONFLICT DO NOTHING RETURNING capability
+""")
+_LIST_PAUSED = text("SELECT capability FROM pauses")
+_RESUME = text("DELETE FROM pauses WHERE capability = :capability RETURNING capability")
 
 
 class ReadyPoll:
     """The poll of a worker: whether anything is ready; it holds a connection."""
 
     def __init__(self, source: Engine) -> None:
-        self._query = RepeatedQuery(
-            sessions.single_statements(source), _IS_ANY_READY, name="is_any_ready"
-        )
+        self._query = RepeatedQuery(sessions.single_statements(source), _IS_ANY_READY)
 
     def is_any_ready(self, served: Collection[Capability]) -> bool:
         """Return whether a capability that is not paused has a ready row.
@@ -102,7 +109,7 @@ class ReadyPoll:
         Also true for a row whose deadline has just passed, which no claim takes.
         Raises DatabaseUnavailable.
         """
-        return self._query.fetch_value(driver_queries.array_text(served)) == "t"
+        return bool(self._query.fetch_value(served=driver_queries.array_text(served)))
 
     def close(self) -> None:
         """Give the connection back."""
@@ -123,6 +130,15 @@ class QuickOnly:
     most_megapixels: float = 0.0
 
 
+def choose_first(*, is_restricted: bool) -> str:
+    """Return the SQL that leaves of the queues `served` the one whose head has the lowest rank.
+
+    The later stage breaks ties.
+    """
+    rows = QUICK_ROWS + NEAR_HEAD.format(capability="served.capability") if is_restricted else ""
+    return f"{_HEADS_FROM.format(rows=rows)} ORDER BY rank, turn DESC LIMIT 1"
+
+
 def restrict(only: QuickOnly | None) -> dict[str, object]:
     """Return the parameters of QUICK_ROWS."""
     given = only or QuickOnly()
@@ -133,26 +149,6 @@ def restrict(only: QuickOnly | None) -> dict[str, object]:
     }
 
 
-def next_capability(
-    connection: Connection,
-    served: Collection[Capability],
-    *,
-    only: QuickOnly | None = None,
-) -> Capability | None:
-    """Return the capability whose head has the lowest rank; the later stage breaks ties.
-
-    only: the rows that count, among the first of each queue; None: all.
-    None when no capability has a ready row of them.
-    """
-    statement = _HEADS if only is None else _QUICK_HEADS
-    parameters = {"capabilities": list(served), **restrict(only)}
-    ready = driver_queries.fetch_rows(connection, statement, parameters)
-    if not ready:
-        return None
-    capability, _ = min(ready, key=lambda head: (head[1], -stage_index(stage_of(head[0]))))
-    return Capability(capability)
-
-
 def list_waiting(
     connection: Connection, served: Collection[Capability], *, seconds: float
 ) -> list[Capability]:
@@ -161,10 +157,46 @@ def list_waiting(
     return [Capability(head.capability) for head in heads]
 
 
-def list_ready(connection: Connection, served: Collection[Capability]) -> list[Capability]:
-    """Return the capabilities that have a ready row."""
-    heads = connection.execute(_HEADS, {"capabilities": list(served)})
-    return [Capability(head.capability) for head in heads]
+def list_ready(
+    connection: Connection, served: Collection[Capability], *, only: QuickOnly | None = None
+) -> list[Capability]:
+    """Return the capabilities that have a ready row.
+
+    only: the rows that count, among the first of each queue; None: all.
+    """
+    statement = _ALL_HEADS if only is None else _QUICK_HEADS
+    parameters = {"capabilities": list(served), **restrict(only)}
+    return [
+        Capability(capability)
+        for capability, _ in driver_queries.fetch_rows(connection, statement, parameters)
+    ]
+
+
+def pause(connection: Connection, capability: Capability) -> bool:
+    """Stop all claims from a capability until it is resumed; return whether that is a change.
+
+    Running stages finish, new ones wait. The claim itself reads the table `pauses`, so a pause
+    takes effect at its commit, in every process.
+    """
+    return connection.execute(_PAUSE, {"capability": capability}).one_or_none() is not None
+
+
+def list_paused(connection: Connection) -> frozenset[Capability]:
+    """Return the paused capabilities."""
+    return frozenset(Capability(row.capability) for row in connection.execute(_LIST_PAUSED))
+
+
+def resume(connection: Connection, capability: Capability) -> bool:
+    """Resume a capability; return whether it was paused.
+
+    The next polls of its workers find its ready rows.
+    """
+    return connection.execute(_RESUME, {"capability": capability}).one_or_none() is not None
+
+
+def turn_of(capability: str) -> int:
+    """Return the place of a capability's stage in the pipeline."""
+    return stage_index(stage_of(capability))
 
 
 def stage_of(capability: str) -> StageName:

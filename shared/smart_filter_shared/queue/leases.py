@@ -91,11 +91,13 @@ class CompleteResult:
     """The changes made by a completion.
 
     ready: one entry for each row made ready.  lost: leases that no longer hold.
+    claimed: the leases of the stages that were claimed next.
     """
 
     ready: list[Capability]
     succeeded: list[JobId]
     lost: list[Lease]
+    claimed: list[Lease] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from smart_filter_shared.suggestions import did_you_mean
 # A subject this close to a border, as a share of that side, is cut off by it.
 TOUCHES_WITHIN: Final = 0.004
 MAX_MARGIN_PX: Final = 500
+# Times: beyond any size that a photo of the least size is asked in.
+MAX_ENLARGE: Final = 1000
 MAX_MARGIN_PERCENT: Final = 50
 MIN_SCALE_PERCENT: Final = 10
 MIN_SIDE_PX: Final = 16
@@ -269,7 +271,8 @@ class Framing:
         f"""Margin around the crop: 1, 2 or 4 values in CSS order, such as `30px` (at most
         {MAX_MARGIN_PX}) or `10%` (at most {MAX_MARGIN_PERCENT})
 
-        Of the photo's pixels, or of the people's sides. Without `crop`: `contradiction`
+        Of the photo's pixels, or of the subject's sides; a side where the photo cuts people off
+        has none. Without `crop`: `contradiction`
         """,
         spelling(read_margin, write_margin),
     )
@@ -306,6 +309,15 @@ class Framing:
         """,
         spelling(read_position, lambda shares: " ".join(map(write_share, shares)), none=_ORIGINAL),
         replaces=True,
+    )
+    max_enlarge: int = declare(
+        MAX_ENLARGE,
+        """How many times a small photo may be enlarged at most
+
+        Beyond it the job fails as `photo_too_small`; marketplaces' recipes set 2
+        """,
+        least=1,
+        most=MAX_ENLARGE,
     )
     roi: tuple[Length, Length, Length, Length] | None = declare(
         None,

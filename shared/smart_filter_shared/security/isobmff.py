@@ -23,6 +23,22 @@ _LARGE = struct.Struct(">Q")
 # Special sizes: the size follows the kind as 64 bits, or the box extends to the end.
 _LARGE_SIZE, _TO_THE_END = 1, 0
 _VERSION_AND_FLAGS = 4
+# Source: ISO/IEC 14496-12, table 1, kinds at the top of a file; `mpvd` is a motion photo's video.
+_TOP_KINDS = frozenset(
+    {
+        b"ftyp",
+        b"meta",
+        b"mdat",
+        b"idat",
+        b"moov",
+        b"moof",
+        b"free",
+        b"skip",
+        b"wide",
+        b"uuid",
+        b"mpvd",
+    }
+)
 
 
 class StillFormat(StrEnum):
@@ -82,7 +98,10 @@ def find_children(file: IO[bytes], *path: bytes) -> Iterator[Box]:
 
 
 def is_cut(file: IO[bytes]) -> bool:
-    """Return whether the last box of a file ends behind the file, whose end is then missing."""
+    """Return whether the last box of a file ends behind the file, whose end is then missing.
+
+    Bytes that no writer of photos begins a box with were appended to the file.
+    """
     whole = file.seek(0, 2)
     at = 0
     for _ in range(MAX_BOXES):
@@ -90,10 +109,10 @@ def is_cut(file: IO[bytes]) -> bool:
         header = file.read(_HEADER.size + _LARGE.size)
         if len(header) < _HEADER.size:
             return False
-        size, _kind = _HEADER.unpack_from(header)
+        size, kind = _HEADER.unpack_from(header)
         if size == _LARGE_SIZE and len(header) == _HEADER.size + _LARGE.size:
             (size,) = _LARGE.unpack_from(header, _HEADER.size)
-        if size < _HEADER.size:
+        if size < _HEADER.size or kind not in _TOP_KINDS:
             return False
         at += size
         if at > whole:

@@ -8,6 +8,7 @@ part of it for the next one.
 
 import asyncio
 import contextlib
+import re
 from typing import Final
 
 import h11
@@ -19,6 +20,7 @@ _MAX_HEAD_BYTES: Final = 64 * 1024
 _MAX_CHUNK_BYTES: Final = 81_000_000
 # Source: RFC 9110, section 2.5: minor versions of one major version understand each other.
 _MAJOR_VERSION: Final = b"1."
+_ABSOLUTE_URL: Final = re.compile(rb"https?://([^/?@]+)([/?].*|)", re.IGNORECASE)
 
 
 class RequestFault(h11.RemoteProtocolError):
@@ -37,7 +39,25 @@ class StrictConnection(h11.Connection):
         event = super().next_event()
         if isinstance(event, h11.Request) and not event.http_version.startswith(_MAJOR_VERSION):
             raise RequestFault("the version of HTTP is not supported; use HTTP/1.1")
-        return event
+        return _take_origin(event) if isinstance(event, h11.Request) else event
+
+
+def _take_origin(request: h11.Request) -> h11.Request:
+    """Return a request for an absolute URL, as clients send proxies, as one for its path and host.
+
+    Source: RFC 9112, 3.2.2: a server takes it, and its host precedes the header.
+    """
+    absolute = _ABSOLUTE_URL.fullmatch(request.target)
+    if absolute is None:
+        return request
+    host, path = absolute.groups()
+    headers = [(name, value) for name, value in request.headers if name != b"host"]
+    return h11.Request(
+        method=request.method,
+        target=path if path.startswith(b"/") else b"/" + path,
+        headers=[(b"host", host), *headers],
+        http_version=request.http_version,
+    )
 
 
 class StrictHeadsProtocol(H11Protocol):

@@ -39,6 +39,17 @@ class Photos:
         return place
 
     @cached_property
+    def mug(self) -> Path:
+        """A red mug on a light table; 640×640."""
+        place = self._folder / "mug.png"
+        picture = np.full((640, 640, 3), (214, 220, 226), np.uint8)
+        cv2.ellipse(picture, (430, 320), (70, 90), 0, 0, 360, (40, 36, 190), 26)
+        cv2.rectangle(picture, (200, 180), (430, 470), (44, 40, 200), -1)
+        cv2.ellipse(picture, (315, 180), (115, 26), 0, 0, 360, (24, 20, 90), -1)
+        cv2.imwrite(str(place), cv2.GaussianBlur(picture, (0, 0), 1.2))
+        return place
+
+    @cached_property
     def headless(self) -> Path:
         """A man below his shoulders, who may be a person; 512×270."""
         place = self._folder / "headless.png"

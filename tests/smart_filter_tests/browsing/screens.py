@@ -32,7 +32,7 @@ class Screen:
     @property
     def invitation(self) -> str:
         """The heading of an empty sheet: nothing can be dropped on a phone."""
-        return "Add photos of people" if self.touch else "Drop photos of people here"
+        return "Add photos" if self.touch else "Drop photos here"
 
     def options(self, *, dots_per_px: int = 1) -> dict[str, Any]:
         """Return options for `Browser.new_context`; language and time zone are always the same.

@@ -11,7 +11,7 @@ from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import PIPELINE
 from smart_filter_shared.queue.leases import Lease
-from smart_filter_tests import invariants, scenarios
+from smart_filter_tests import claiming, invariants, scenarios
 from smart_filter_tests.bench import TENANT, Bench, capability, stage_result
 from smart_filter_tests.protocol.model import (
     AHEAD,
@@ -150,12 +150,11 @@ class RealJob:
     def make(self, connection: Connection, step: Step) -> object:
         """Make a step's transition; return its answer, if it has one that tells something."""
         if step.name == "claim":
-            leases = WORKER.claim(
+            leases = claiming.claim(
                 connection,
-                capability(PIPELINE[step.stage].name),
+                [capability(PIPELINE[step.stage].name)],
                 worker=self.bench.worker,
                 lease_seconds=LEASE_SECONDS,
-                max_attempts=MAX_ATTEMPTS,
             )
             self.leases.update(zip([step.worker], leases, strict=False))
             return len(leases)

@@ -66,22 +66,70 @@ def test_open_eyes_win_over_a_better_rating_in_a_scene() -> None:
     assert album.ranking[1].better == "calm"
     assert album.ranking[1].reasons == (
         "Photo calm shows the same scene and is better.",
-        "It is rated 0.90.",
-        "The better photo shows no closed eyes.",
+        "It is rated 90 of 100.",
+        "The person smiles, and the eyes are closed.",
+        "Although it is rated higher, the better photo shows no closed eyes.",
     )
 
 
-def test_photo_behind_one_of_another_scene_that_is_rated_lower_says_why() -> None:
-    blurred = AlbumPhoto("blurred", SCENE, rating=0.87, faces=(AlbumFace(blur_px=4),))
-    sharp = AlbumPhoto("sharp", OTHER_SCENE, rating=0.83, faces=(AlbumFace(),))
+def test_photo_that_is_rated_the_same_as_one_of_another_scene_says_why_it_is_behind() -> None:
+    blurred = AlbumPhoto("blurred", SCENE, rating=0.874, faces=(AlbumFace(blur_px=4),))
+    sharp = AlbumPhoto("sharp", OTHER_SCENE, rating=0.866, faces=(AlbumFace(),))
 
     first, second = rank_album([blurred, sharp]).ranking
 
-    assert (first.id, first.reasons) == ("sharp", ("It is rated 0.83.",))
+    smiles = ("It is rated 87 of 100.", "The person smiles, and the eyes are not closed.")
+    assert (first.id, first.reasons) == ("sharp", smiles)
     assert second.reasons == (
-        "It is rated 0.87.",
-        "The photo before it counts as rated the same and is sharper on the face.",
+        *smiles,
+        "The photo before it is rated the same and is sharper on the face.",
     )
+
+
+@given(st.randoms(use_true_random=False), st.integers(2, 12))
+def test_ranks_follow_the_rating_shown_but_for_better_photos_of_the_scene(
+    chance: random.Random, count: int
+) -> None:
+    shots = [
+        AlbumPhoto(
+            str(number),
+            flipped(SCENE, chance.choice((0, 3, 40))),
+            rating=chance.randrange(101) / 100,
+            faces=(AlbumFace(blur_px=chance.choice((0, 4))),),
+        )
+        for number in range(count)
+    ]
+    points = {shot.id: shot.points for shot in shots}
+
+    album = rank_album(shots)
+
+    places = {one.id: one.rank for one in album.ranking}
+    best = [points[one.id] for one in album.ranking if one.better is None]
+    assert best == sorted(best, reverse=True)
+    for later in album.ranking:
+        [scene] = [group.ids for group in album.groups if later.id in group.ids]
+        ahead = scene[: scene.index(later.id) + 1]
+        for earlier in album.ranking[: later.rank - 1]:
+            if later.better is not None and earlier.better is not None:
+                assert points[earlier.id] >= min(points[id_] for id_ in ahead)
+        assert [places[id_] for id_ in scene] == sorted(places[id_] for id_ in scene)
+
+
+@pytest.mark.parametrize(
+    ("faces", "words"),
+    [
+        ((AlbumFace(), AlbumFace()), "Both people smile, and no eyes are closed."),
+        (
+            (AlbumFace(sadness=0.9), AlbumFace(), AlbumFace(closed_eyes=1)),
+            "2 of 3 people smile, and 1 of 3 people has closed eyes.",
+        ),
+        ((AlbumFace(sadness=1),), "Nobody smiles, and the eyes are not closed."),
+    ],
+)
+def test_each_photo_says_what_its_faces_show(faces: tuple[AlbumFace, ...], words: str) -> None:
+    [ranked] = rank_album([AlbumPhoto("a", SCENE, rating=0.5, faces=faces)]).ranking
+
+    assert words in ranked.reasons
 
 
 @pytest.mark.parametrize(

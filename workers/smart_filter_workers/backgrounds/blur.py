@@ -35,8 +35,10 @@ FRINGE_PX: Final = 8
 # Weight of people's own pixels, used only where there is no background at all.
 _MIN_WEIGHT: Final = 1e-6
 _LEVELS: Final = colors.srgb_to_linear(np.arange(256, dtype=np.float32))
-# Pixels with at least this evidence of a person, of 255, are in focus.
-SEEN_FROM: Final = 26
+# Pixels with at least this evidence of a person, of 255, are in focus. With 26, 16 instead of 13 of
+# 362 training photos have more than 0.5 % of their people changed, without the rims, and 0.098
+# instead of 0.087 % are in the mean; with 12, 1.1 % of a photo more is in focus.
+SEEN_FROM: Final = 12
 # Evidence this near to an outline, as a share of the picture's mean side, is as coarse as the small
 # networks that see it, and the outline counts. Beyond it, the blur begins at the same distance from
 # the evidence, which is the reach of fingers, and is whole at the second one. Of the people in 203

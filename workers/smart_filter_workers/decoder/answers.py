@@ -40,7 +40,7 @@ class Decoded(_Message):
     """A decoded picture; (height, width, channels) uint8 follow, then alpha, then EXIF.
 
     channels: 3, or 1 for a mask.  alpha: whether (height, width) uint8 of it follow.  taken_at:
-    aware; None if unknown.
+    aware; None if unknown.  quantum: of a JPEG.
     """
 
     height: _Side
@@ -50,6 +50,7 @@ class Decoded(_Message):
     format: Literal["jpg", "png", "webp", "avif", "heic", "gif", "bmp", "tiff"]
     exif_bytes: Annotated[int, Field(ge=0, le=MAX_EXIF_BYTES)]
     taken_at: AwareDatetime | None
+    quantum: Annotated[float, Field(ge=0, lt=1 << 16)] | None
 
     @property
     def taken_at_utc(self) -> dt.datetime | None:

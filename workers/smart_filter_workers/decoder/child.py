@@ -149,6 +149,7 @@ def _describe(picture: Photo) -> Sequence[bytes | memoryview]:
         "format": picture.format,
         "exif_bytes": len(picture.exif),
         "taken_at": None if picture.taken_at is None else picture.taken_at.isoformat(),
+        "quantum": picture.quantum,
     }
     planes = [pixels for pixels in (picture.srgb, picture.alpha) if pixels is not None]
     return (

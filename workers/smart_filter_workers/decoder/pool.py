@@ -132,6 +132,13 @@ class DecoderPool:
         mask = self._ask(content, requester or Requester(), kind="mask").srgb
         return mask[..., 0]
 
+    def end_spare(self) -> None:
+        """End the idle child that is not for quick pictures."""
+        with self._lock:
+            spare = [self._idle.pop(number) for number in [*self._idle] if number != RESERVED]
+        for child in spare:
+            child.end()
+
     def close(self) -> None:
         """End the children, also those at work."""
         with self._lock:
@@ -323,6 +330,7 @@ class _Child:
             answer.taken_at_utc,
             self._receive(answer.exif_bytes, limit).tobytes(),
             alpha,
+            answer.quantum,
         )
 
     def _receive_pixels(self, limit: Limit, *shape: int) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ worker processes several 12 megapixel photos at once: colors are converted strip
 import io
 import struct
 import zlib
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -72,7 +73,8 @@ def decode(content: bytes) -> Photo:
         _check_size(header.width, header.height)
         pixels = to_srgb(jpeg.decode(content, header), header.mode, header.icc)
         orientation = exif.read_orientation(header.exif, header.xmp)
-        return _photo(pixels, "jpg", header.exif, orientation=orientation)
+        photo = _photo(pixels, "jpg", header.exif, orientation=orientation)
+        return replace(photo, quantum=header.quantum)
     match isobmff.detect_format(content):
         case isobmff.StillFormat.HEIC:
             about = heif.read_photo(content)
@@ -165,6 +167,12 @@ def _decode_with_pillow(
             if image.format == "PNG":
                 icc, color = png.read_color(image, content)
                 bits, whole = png.read_bits(content), png.correct_mode(image, content)
+            elif (
+                image.format == "BMP"
+                and whole.mode == "RGBA"
+                and not whole.getchannel("A").getbbox()
+            ):
+                whole = whole.convert("RGB")  # a screenshot's fourth byte, which says nothing
             has_key = whole.mode == "RGB" and "transparency" in image.info
             in_numbers = color is not None and not color.is_srgb and (color.is_hdr or not icc)
             if bits > _PILLOW_BITS and whole.mode != "I;16" and (has_key or in_numbers):

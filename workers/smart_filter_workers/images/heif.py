@@ -18,6 +18,7 @@ from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_shared.security import heif_items, isobmff
+from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_workers.images.metadata.code_points import ColorDescription, from_code_points
 from smart_filter_workers.images.metadata.icc_profiles import flatten_to_srgb
 from smart_filter_workers.results import Matte8, Srgb8
@@ -87,14 +88,21 @@ def decode_heic(content: bytes, photo: HeifPhoto) -> tuple[Srgb8, Matte8 | None]
 
     The alpha is (H, W) uint8, None for an opaque picture.  Raises ImageUnreadable, ImageTooLarge.
     """
-    content, quarter_turns = _take_turn(content) if photo.is_422 else (content, 0)
+    whole = _drop_crop(content)
+    is_own_crop = whole != content
+    upright, quarter_turns = _take_turn(whole) if photo.is_422 or is_own_crop else (whole, 0)
     try:
-        picture = _open(content, is_deep=photo.color is not None and photo.color.is_hdr)
+        picture = _open(upright, is_deep=photo.color is not None and photo.color.is_hdr)
+        width, height = picture.size
+        if width * height > MAX_PIXELS:
+            raise ImageTooLarge(f"a part of {width}×{height} pixels; at most {MAX_PIXELS}")
         # Copy: the picture's memory is freed with it, even while arrays refer to it.
         samples = _to_samples(picture)
         del picture
     except _PI_HEIF_ERRORS as error:
         raise _refusal(error) from error
+    if is_own_crop and sorted((width, height)) != sorted((photo.width, photo.height)):
+        samples = samples[_find_crop(content, photo, width=width, height=height)]
     if samples.ndim == 2:  # noqa: PLR2004 - gray of a color format; its profile is for colors
         samples = np.stack([samples] * 3, axis=-1)
     deep = samples[..., :3] if samples.dtype == np.uint16 else None
@@ -120,21 +128,44 @@ def read_crop(
     Pillow does not apply the crop, which is done before the picture is turned.  width, height: of
     the picture that Pillow returns.
     Raises ImageUnreadable when the crop is not certain: it may hide what is private.
-    Source: ISO/IEC 14496-12, 12.1.4 (clap).
+    """
+    if sorted((photo.width, photo.height)) != sorted((width, height)):
+        return _find_crop(content, photo, width=width, height=height)
+    file = io.BytesIO(content)
+    if any(b"clap" in movie.read(file) for movie in isobmff.find(file, b"moov")):
+        raise ImageUnreadable("the frames of the animated AVIF have a crop; save one as JPEG")
+    return None
+
+
+def _find_crop(content: bytes, photo: HeifPhoto, *, width: int, height: int) -> tuple[slice, slice]:
+    """Return the rows and columns that the one crop of a file leaves of a picture not turned yet.
+
+    Raises ImageUnreadable.  Source: ISO/IEC 14496-12, 12.1.4 (clap).
     """
     file = io.BytesIO(content)
-    sides = sorted((photo.width, photo.height))
-    if sides == sorted((width, height)):
-        if any(b"clap" in movie.read(file) for movie in isobmff.find(file, b"moov")):
-            raise ImageUnreadable("the frames of the animated AVIF have a crop; save one as JPEG")
-        return None
     crops = {box.read(file) for box in isobmff.find(file, *_PROPERTIES, b"clap")}
     for crop in crops if len(crops) == 1 else ():
         with contextlib.suppress(struct.error, ZeroDivisionError):
             columns, rows = _cut(crop, 0, width), _cut(crop, 8, height)
-            if sides == sorted((columns.stop - columns.start, rows.stop - rows.start)):
+            sides = columns.stop - columns.start, rows.stop - rows.start
+            if sorted(sides) == sorted((photo.width, photo.height)):
                 return rows, columns
-    raise ImageUnreadable("the crop of the AVIF cannot be read; save the photo as JPEG or PNG")
+    raise ImageUnreadable("its crop cannot be read; save the photo as JPEG or PNG")
+
+
+def _drop_crop(content: bytes) -> bytes:
+    """Return a HEIC without its only crop, which libheif may refuse; others are left to it.
+
+    libheif takes a picture that is over 64 pixels larger than its crop for malicious.
+    """
+    file = io.BytesIO(content)
+    crops, turns, mirrors = (
+        {box.read(file) for box in isobmff.find(file, *_PROPERTIES, kind)}
+        for kind in (b"clap", b"irot", b"imir")
+    )
+    if len(crops) != 1 or len(turns) > 1 or mirrors:
+        return content
+    return _rename(content, b"iprp", b"clap", b"free")
 
 
 def _cut(crop: bytes, at: int, whole: int) -> slice:

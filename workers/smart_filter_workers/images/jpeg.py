@@ -55,6 +55,7 @@ _NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _END: Final = b"\xff\xd9"
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
 _COEFFICIENTS: Final = 64
+_LOW_FREQUENCIES: Final = 10
 # Selection of a sequential scan: coefficients 0 to 63, all of their bits (B.2.3).
 _WHOLE_SELECTION: Final = bytes((0, _COEFFICIENTS - 1, 0))
 _LEAST_SCAN_BYTES: Final = 6  # of the header of one component
@@ -70,7 +71,7 @@ class Header:
 
     bits: per sample; width, height: in pixels, from the frame.  adobe: whether the file has an
     Adobe segment.  exif: the segment with its prefix; icc: the complete profile; xmp: the packet;
-    each may be empty.
+    each may be empty.  quantum: mean step of the lowest frequencies, in levels.
     """
 
     bits: int
@@ -81,6 +82,7 @@ class Header:
     exif: bytes
     icc: bytes
     xmp: bytes
+    quantum: float | None = None
 
     @property
     def mode(self) -> str:
@@ -197,6 +199,7 @@ def _simplejpeg(
 def _walk(content: bytes) -> Header:
     """Return the header from the segments before the first scan (ITU-T T.81, annex B)."""
     exif, xmp, icc, adobe, frame = b"", b"", dict[int, bytes](), False, b""
+    quantum: float | None = None
     for marker, start, end in find_segments(content):
         if marker == Marker.SCAN:
             break
@@ -212,11 +215,21 @@ def _walk(content: bytes) -> Header:
             adobe = True
         elif marker in FRAMES:
             frame = body
+        elif marker == Marker.QUANTIZATION_TABLES and quantum is None:
+            quantum = _read_quantum(body)
     if len(frame) < _FRAME_START.size:
         raise ImageUnreadable("JPEG without a frame header: truncated or corrupt")
     bits, height, width, components = _FRAME_START.unpack_from(frame)
     profile = b"".join(icc[number] for number in sorted(icc))
-    return Header(bits, width, height, components, adobe, exif, profile, xmp)
+    return Header(bits, width, height, components, adobe, exif, profile, xmp, quantum)
+
+
+def _read_quantum(tables: bytes) -> float | None:
+    """Return the mean of a table's first steps; the first table is that of luma (B.2.4.1)."""
+    is_wide = tables[:1] >= b"\x10"  # of 16 bits a step
+    layout = struct.Struct(f">{_LOW_FREQUENCIES}{'H' if is_wide else 'B'}")
+    steps = tables[1 : 1 + layout.size]
+    return sum(layout.unpack(steps)) / _LOW_FREQUENCIES if len(steps) == layout.size else None
 
 
 def _count_scans(content: bytes, *, enough: int = 0) -> int:

@@ -93,7 +93,7 @@ def from_matte(wanted: MatteInputs) -> list[ExampleFiles]:
         seen, wanted.drawn, wanted.prepared, wanted.segmented.matte
     )
     photo = images.encode_jpeg(wanted.prepared.proxy_srgb, quality=_QUALITY)
-    mask = images.encode_png(corrected.matte)
+    mask = images.encode_png(corrected.segmented.matte)
     files = {PHOTO_FILE: photo.content, MASK_FILE: mask.content}
     return [ExampleFiles(TaskName.SEGMENTATION, files, {"mattes": 1})]
 

@@ -24,7 +24,7 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.rating import Rating, rate
+from smart_filter_shared.rating import Rating
 from smart_filter_shared.recipe import (
     SUBJECT_MATCHED_KINDS,
     Background,
@@ -32,7 +32,13 @@ from smart_filter_shared.recipe import (
     Edge,
     Recipe,
 )
-from smart_filter_shared.results import MIN_PEOPLE_SHARE, ChosenBackground, Face, Frame
+from smart_filter_shared.results import (
+    MIN_PEOPLE_SHARE,
+    ChosenBackground,
+    Face,
+    Frame,
+    rate_faces,
+)
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.live import frames
@@ -255,7 +261,7 @@ class FramePipeline:
             height=frame.srgb.shape[0],
             people=segmented.coverage >= MIN_PEOPLE_SHARE,
             seen=seen,
-            rating=_rate_faces(seen),
+            rating=rate_faces(seen.smiles),
             choice=choice,
         )
 
@@ -286,14 +292,6 @@ def _shrink_frame(srgb: Srgb8, longest_side_px: int) -> PreparedPhoto:
     height, width = srgb.shape[:2]
     small = shrink(srgb, longest_side=longest_side_px)
     return PreparedPhoto(width, height, "jpg", proxy_srgb=small)
-
-
-def _rate_faces(seen: FrameFaces) -> Rating | None:
-    if not seen.smiles.smiles:
-        return None
-    levels = [smile.level for smile in seen.smiles.smiles]
-    eyes = [eye for pair in seen.smiles.eyes for eye in (pair.left_open, pair.right_open)]
-    return rate(levels, sum(eye is True for eye in eyes))
 
 
 @dataclass(frozen=True, slots=True)

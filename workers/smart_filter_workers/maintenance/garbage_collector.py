@@ -24,6 +24,7 @@ from smart_filter_shared.artifacts import expiry, records, retention, uploads
 from smart_filter_shared.db import sessions
 from smart_filter_shared.feedback import corrections
 from smart_filter_shared.ids import first_id
+from smart_filter_shared.jobs import choices
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.model_registry import weight_versions
 from smart_filter_shared.queue import worker_registry
@@ -69,6 +70,8 @@ _ROW_CLEANUPS = (
     outbox.delete_old,
     corrections.delete_expired,
     incoming.delete_refused,
+    choices.remove_deleted,
+    choices.delete_old,
 )
 _log = logger("retention")
 

@@ -13,6 +13,7 @@ from smart_filter_shared.errors import ModelNotLoaded, SetupFailed, TryAgain
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.models.catalog import ModelCatalog, ModelFile
+from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.system.resources import MemoryLimit
 from smart_filter_workers.weights import files
 from smart_filter_workers.weights.trained_weights import TrainedWeights
@@ -108,6 +109,11 @@ class ModelCache:
             _log.info("model_unloaded_low_memory", task=oldest[0], model=oldest[1])
             gc.collect()
             self._memory_limit.give_back()
+
+    def give_back(self) -> None:
+        """Return to the system the memory that networks keep between two passes."""
+        onnx_network.shrink_arena()
+        self._memory_limit.give_back()
 
     def names(self) -> list[ModelKey]:
         """Return the keys of the loaded models, the least recently used first."""

@@ -68,7 +68,7 @@ class ModelCatalog:
     research: bool = True
     emotions: bool = True
 
-    @property
+    @cached_property
     def cards(self) -> list[ModelCard]:
         """Every card, with the `default` that applies here."""
         return [self._with_effective_default(file.CARD) for file in self.files.values()]

@@ -58,6 +58,10 @@ class WorkerCounters:
         """Count one event."""
         self._add(CounterKey(what, capability), CounterValue(1))
 
+    def record_claim_time(self, capability: Capability, seconds: float) -> None:
+        """Add the time of a claim, with the completion that it was sent with."""
+        self._add(CounterKey(WorkerStep.CLAIM, capability), CounterValue(1, seconds))
+
     @contextmanager
     def timed(self, step: WorkerStep, capability: Capability) -> Iterator[None]:
         """Add the time that the block takes, however it ends."""

@@ -20,6 +20,7 @@ from smart_filter_shared.jobs.submission import stage_payload
 from smart_filter_shared.pipeline import get_stage
 from smart_filter_shared.queue import heads
 from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
+from smart_filter_shared.queue.transitions.claim import ClaimRequest
 from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
@@ -405,17 +406,20 @@ def _commit(
 
     charges: megapixels of imported photos, which their tenants' days are charged.
     """
-    if claim_until is not None:
+    request: ClaimRequest | None = None
+    if claim_until is not None and _goes_on(services, claim_until):
         services.heartbeat.begin_claim()
+        request = claims.build_request(services)
+    began_ns = time.time_ns()
     with sessions.transaction(services.engine) as connection:
-        completion = WORKER.complete(connection, outcomes)
+        completion = WORKER.complete(connection, outcomes, claiming=request)
         for lease, tenant, megapixels in charges:
             if lease not in completion.lost:
                 quotas.charge_imported(connection, tenant, megapixels)
-        if claim_until is None or not _goes_on(services, claim_until):
+        if request is None:
             return completion, None
-        # One transaction: fewer round trips.
-        return completion, claims.claim(services, connection)
+        claimed = completion.claimed
+        return completion, claims.conclude(services, connection, request, claimed, began_ns)
 
 
 def _record_durations(services: WorkerContext, claim: Claim, tasks: Sequence[Task]) -> None:

@@ -86,17 +86,14 @@ class BatchTracer:
 class BatchTrace:
     """The begin and end of each step of a batch; for one thread."""
 
-    def __init__(self) -> None:
-        self.began_ns = time.time_ns()
+    def __init__(self, began_ns: int | None = None) -> None:
+        self.began_ns = began_ns or time.time_ns()
         self._claim: list[Span] = []
         self._steps: dict[LeaseToken, list[Span]] = {}
 
-    @contextmanager
-    def claiming(self) -> Iterator[None]:
-        """Record the claim, which is one for all leases."""
-        began_ns = time.time_ns()
-        yield
-        self._claim.append(Span(WorkerStep.CLAIM, began_ns, time.time_ns()))
+    def record_claim(self) -> None:
+        """Record the claim, which has just ended and is one for all leases."""
+        self._claim.append(Span(WorkerStep.CLAIM, self.began_ns, time.time_ns()))
 
     @contextmanager
     def step(self, step: WorkerStep, *leases: Lease) -> Iterator[None]:

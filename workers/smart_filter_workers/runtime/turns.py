@@ -26,8 +26,8 @@ POLL_SECONDS: Final = 1.1
 # Next to other idle workers. Of two, one looks every 1.1 s, so a stage waits 0.7 s on average; the
 # last of many stages that become ready at once waits that pause at most (benchmarks/polling.py).
 SHARED_POLL_SECONDS: Final = 2.2
-# Empty polls in a row, about ten seconds, after which a worker returns freed memory to the system:
-# after photos of 4 MP that is 240 of 835 MB. The next photo clears these pages again, in 0.1 s.
+# Empty polls in a row, about ten seconds, after which a worker returns memory to the system: after
+# photos of 4 MP that is 270 of 690 MB. The next photo takes these pages again, in 0.1 s.
 IDLE_POLLS: Final = 9
 # Share of the pause, so that the polls of many workers do not fall together.
 _SPREAD: Final = 0.1

@@ -47,3 +47,8 @@ class LruCache:
         """Keep a value of the given size in bytes; a value larger than the bound is not kept."""
         with self._lock, suppress(ValueError):
             self._values[key] = (value, size)
+
+    def clear(self) -> None:
+        """Drop all values."""
+        with self._lock:
+            self._values.clear()

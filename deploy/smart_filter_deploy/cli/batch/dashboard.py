@@ -14,7 +14,6 @@ from rich.text import Text
 from smart_filter_deploy.cli.batch.journal import Journal
 from smart_filter_deploy.cli.batch.report import Row
 from smart_filter_deploy.cli.terminal.console import can_redraw
-from smart_filter_deploy.cli.terminal.outputs import OUTPUT_MARK
 from smart_filter_deploy.cli.terminal.report import (
     describe_people,
     format_duration,
@@ -121,12 +120,13 @@ def summary_line(row: Row) -> str:
     """Return the outcome of a photo as one line of text."""
     if row.error is not None:
         return f"{row.file}: {row.error['detail']} ({row.error['code']})"
-    parts = [] if row.people is None else [describe_people(row.people)]
+    parts = [] if row.people is None else [describe_people(row.people, row.subject)]
     if row.rating is not None:
-        parts.append(f"rating {row.rating:.2f}")
+        parts.append(f"rating {100 * row.rating:.0f}")
     if row.seconds is not None:
         parts.append(format_seconds(row.seconds))
-    return f"{row.file}: {', '.join(parts) or row.state}"
+    lines = [f"{row.file}: {', '.join(parts) or row.state}", *row.warnings]
+    return "\n     ".join(lines)
 
 
 def album_lines(rows: Sequence[Row], best: int, take: Row | None, journal: Journal) -> list[str]:
@@ -150,7 +150,7 @@ def album_lines(rows: Sequence[Row], best: int, take: Row | None, journal: Journ
         path.name
         for row in ranked
         if row.output is None
-        for path in journal.folder.glob(f"{glob.escape(journal.place(row.file))}.{OUTPUT_MARK}.*")
+        for path in journal.folder.glob(f"{glob.escape(journal.place(row.file))}.*")
     )
     if older:
         listed = ", ".join(older[:_MAX_LISTED_OTHERS])

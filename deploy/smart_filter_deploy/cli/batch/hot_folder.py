@@ -7,6 +7,7 @@ from typing import Final
 
 from smart_filter_deploy.cli.batch.watch import FoundPhoto
 from smart_filter_deploy.cli.terminal.exit_codes import CommandError
+from smart_filter_wire.file_names import free_name
 
 DONE, FAILED = "done", "failed"
 
@@ -63,10 +64,16 @@ class HotFolder:
 
     def _move(self, photo: FoundPhoto, wanted: Path, is_taken: Callable[[str], bool]) -> str:
         """Rename a photo to a path that is free; return it, relative to the folder."""
-        target, number = wanted, 1
-        while os.path.lexists(target) or is_taken(target.relative_to(self._root).as_posix()):
-            number += 1
-            target = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+        target = wanted.with_name(
+            free_name(
+                wanted.stem,
+                wanted.suffix,
+                lambda name: (
+                    os.path.lexists(place := wanted.with_name(name))
+                    or is_taken(place.relative_to(self._root).as_posix())
+                ),
+            )
+        )
         try:
             photo.path.rename(target)
         except FileNotFoundError:

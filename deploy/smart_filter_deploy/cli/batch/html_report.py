@@ -74,11 +74,11 @@ def _render_photo(row: Row, photo: Path | None) -> str:
 def _describe(row: Row) -> list[str]:
     if not row.succeeded:
         return [row.state if row.error is None else row.error["detail"]]
-    facts = [] if row.people is None else [describe_people(row.people)]
+    facts = [] if row.people is None else [describe_people(row.people, row.subject)]
     if row.rating is not None:
-        facts.append(f"rated {row.rating:.2f}")
+        facts.append(f"rated {100 * row.rating:.0f} of 100")
     picture = "" if row.output is None else Path(row.output).name
-    return [line for line in (", ".join(facts), *row.reasons, picture) if line]
+    return [line for line in (", ".join(facts), *row.warnings, *row.reasons, picture) if line]
 
 
 def _render_picture(path: Path, called: str) -> str:

@@ -21,6 +21,7 @@ from smart_filter_deploy.cli.batch.watch import FoundPhoto
 from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.outputs import output_stem
 from smart_filter_shared import documents
+from smart_filter_wire.file_names import free_name
 
 FILE_NAME = ".smart-filter-batch.jsonl"
 # A longer line was not written by this program.
@@ -192,13 +193,12 @@ class Journal:
         if entry is not None:
             return entry.place
         path = PurePosixPath(photo)
-        stem, number = output_stem(path), 1
         with self._lock:
-            place = str(path.with_name(stem))
-            while self._places.setdefault(place, photo) != photo:
-                number += 1
-                place = str(path.with_name(f"{stem}-{number}"))
-        return place
+            return free_name(
+                str(path.with_name(output_stem(path))),
+                "",
+                lambda place: self._places.setdefault(place, photo) != photo,
+            )
 
 
 def _lock(file: int) -> bool:

@@ -36,10 +36,12 @@ class Row:
     job_id: str | None = None
     state: str = "failed"
     people: int | None = None
+    subject: str | None = None
     faces: int | None = None
     smile: Sequence[str] = ()
     rating: float | None = None
     printability: str | None = None
+    warnings: Sequence[str] = ()
     seconds: float | None = None
     output: str | None = None
     error: Mapping[str, str] | None = None
@@ -68,10 +70,12 @@ def job_row(entry: JournalEntry, job: Job, journal: Journal) -> Row:
         known_row(entry, journal.folder),
         state=job.state,
         people=job.people,
+        subject=job.subject,
         faces=None if faces is None else len(faces),
         smile=[face.smile.level for face in faces or ()],
         rating=None if job.rating is None else round(job.rating.score, 4),
         printability=None if job.printability is None else job.printability.verdict,
+        warnings=job.warnings,
         seconds=None if ended is None else round((ended - job.created_at).total_seconds(), 3),
         error=error,
         rank=job.rank,

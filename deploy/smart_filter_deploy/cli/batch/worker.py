@@ -238,16 +238,18 @@ class PhotoWorker:
         place = PurePosixPath(entry.place)
         folder = self._journal.folder / place.parent
         folder.mkdir(parents=True, exist_ok=True)
-        where = OutputPaths(self._journal.folder / entry.photo, folder, place.name, None)
-        pattern = job.recipe.get("filename")
-        if pattern:
-            # In an album the server knows the numbers.
-            number = "{n}" if entry.album else str(self._journal.number(entry.photo))
-            where = dataclasses.replace(
-                where,
-                filename=str(pattern).replace("{n}", number),
-                claim=functools.partial(self._journal.claim_file, entry.photo),
-            )
+        # Of a take, the name that it has in the journal.
+        pattern = job.recipe.get("filename") or ("{name}" if entry.number else place.name)
+        # In an album the server knows the numbers.
+        number = "{n}" if entry.album else str(self._journal.number(entry.photo))
+        where = OutputPaths(
+            self._journal.folder / entry.photo,
+            folder,
+            place.name,
+            None,
+            filename=str(pattern).replace("{n}", number),
+            claim=functools.partial(self._journal.claim_file, entry.photo),
+        )
         image, others = self._patience.ask(
             lambda client: submit_and_fetch.fetch_outputs(client, job, where)
         )

@@ -142,7 +142,7 @@ def _show_progress(count: int | None, console: Console) -> Iterator[Callable[[Fr
 
     def describe(figures: FrameStats) -> str:
         of = "" if count is None else f"/{count}"
-        smiles = "" if figures.score is None else f", rating {figures.score:.2f}"
+        smiles = "" if figures.score is None else f", rating {100 * figures.score:.0f}"
         rate = _parse_rate(figures, time.monotonic() - started)
         return f"{figures.frames}{of} frames, {rate:.1f} a second{smiles}"
 

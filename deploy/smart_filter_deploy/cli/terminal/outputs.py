@@ -16,6 +16,7 @@ from smart_filter_client import Format
 from smart_filter_client.models import Job
 from smart_filter_deploy.cli.terminal.photo_files import DASH
 from smart_filter_wire.batches import BatchItemError
+from smart_filter_wire.file_names import free_name
 from smart_filter_wire.jobs import JobError
 
 OUTPUT_MARK = "smart-filter"
@@ -43,6 +44,7 @@ class OutputPaths:
     exact: the picture's own path, when the user named one.
     filename: how the server is asked to name them.  claim: returns a free path, by an output's name
     and its file of that name.
+    is_marked: whether the names tell the files from photos, which can be in the same folder.
     """
 
     photo: Path
@@ -51,6 +53,7 @@ class OutputPaths:
     exact: Path | None
     filename: str = ""
     claim: Callable[[str, Path], Path] | None = None
+    is_marked: bool = True
 
     def picture(self, image_format: str, _media_type: str, file_name: str) -> Path:
         """Return the picture's path for a format."""
@@ -60,7 +63,8 @@ class OutputPaths:
 
     def image(self, image_format: str) -> Path:
         """Return the picture's path for a format."""
-        return self.exact or self.folder / f"{self.stem}.{OUTPUT_MARK}.{_safe_suffix(image_format)}"
+        mark = f".{OUTPUT_MARK}" if self.is_marked else ""
+        return self.exact or self.folder / f"{self.stem}{mark}.{_safe_suffix(image_format)}"
 
     def other(self, output: str, media_type: str, file_name: str = "") -> Path:
         """Return the path of an output other than the picture, such as its matte.
@@ -70,6 +74,8 @@ class OutputPaths:
         if self.claim is not None and file_name:
             return self.claim(output, self.folder / file_name)
         ending = suffix_of_media_type(media_type)
+        if not self.is_marked:
+            return self.folder / f"{self.stem}-{output}.{ending}"
         name = ending if output == ending else f"{output}.{ending}"
         return self.folder / f"{self.stem}.{OUTPUT_MARK}.{name}"
 
@@ -139,11 +145,13 @@ def plan_outputs(photos: Sequence[Path], destination: str | None) -> list[Output
     Raises click.UsageError when a picture could not be written.
     """
     if destination is None:
-        return _plan_in_folder(Path(), photos)
+        return _plan_in_folder(Path(), photos, is_marked=True)
     path = Path(destination)
     if path.is_dir() or destination.endswith("/"):
         _make_folder(path)
-        return _plan_in_folder(path, photos)
+        here = path.resolve()
+        is_marked = any(photo.parent.resolve() == here for photo in photos)
+        return _plan_in_folder(path, photos, is_marked=is_marked)
     if len(photos) > 1:
         raise click.BadParameter(
             f"{destination} would be one file of {len(photos)} photos; name a folder"
@@ -194,18 +202,14 @@ def _safe_suffix(suffix: str) -> str:
     return suffix if re.fullmatch(r"[a-z0-9]{1,8}", suffix) else "bin"
 
 
-def _plan_in_folder(folder: Path, photos: Sequence[Path]) -> list[OutputPaths]:
+def _plan_in_folder(folder: Path, photos: Sequence[Path], *, is_marked: bool) -> list[OutputPaths]:
     _refuse_unwritable(folder)
     taken: set[str] = set()
     planned = []
     for photo in photos:
-        start, number = output_stem(photo), 1
-        stem = start
-        while stem in taken:
-            number += 1
-            stem = f"{start}-{number}"
+        stem = free_name(output_stem(photo), "", taken.__contains__)
         taken.add(stem)
-        planned.append(OutputPaths(photo, folder, stem, None))
+        planned.append(OutputPaths(photo, folder, stem, None, is_marked=is_marked))
     return planned
 
 

@@ -1,7 +1,7 @@
 """Prints the findings and outputs of jobs, and describes when they will have ended."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -129,8 +129,10 @@ def describe_degraded(job: Job) -> str | None:
     return ", ".join(job.degraded) or None
 
 
-def describe_people(count: int) -> str:
-    """Return a number of people as text."""
+def describe_people(count: int, subject: str | None) -> str:
+    """Return a number of people as text, or that a thing was cut out.  subject: as in a job."""
+    if subject == "object":
+        return "1 object"
     return "1 person" if count == 1 else f"{count} people"
 
 
@@ -151,7 +153,7 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
     if _lacks_best_model(job):
         lines.append(("edge", "best without BiRefNet, which no worker has: models pull best"))
     if job.people is not None:
-        lines.append(("people", _people(job)))
+        lines.append(("object" if job.subject == "object" else "people", _people(job)))
     if job.needs_review:
         agreement = "" if job.confidence is None else f", agreement {job.confidence:.2f} of 1"
         lines.append(("review", f"look at the cutout{agreement}"))
@@ -164,7 +166,7 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
     if left > 0:
         lines.append(("", Text(f"and {left} more", style="dim")))
     if job.rating is not None:
-        lines.append(("rating", _rating(job.rating, job.faces or ())))
+        lines.append(("rating", _rating(job.rating)))
     if job.printability is not None:
         lines.append(("print", _print(job.printability)))
     lines += _document_rows(job.document_report)
@@ -205,10 +207,10 @@ def _file_text(path: Path, picture: Picture | None) -> Text:
 
 
 def _people(job: Job) -> str:
-    if not job.people:
+    if not job.people and job.subject != "object":
         return "none"
-    people = describe_people(job.people)
-    if job.faces is None:
+    people = describe_people(job.people or 0, job.subject)
+    if job.faces is None or job.subject == "object":
         return people
     faces = {0: "no face", 1: "1 face"}.get(len(job.faces), f"{len(job.faces)} faces")
     return f"{people}, {faces}"
@@ -235,16 +237,14 @@ def _eye(is_open: bool | None) -> str:  # noqa: FBT001 - the value to print
     return "not seen" if is_open is None else ("open" if is_open else "closed")
 
 
-def _rating(rating: Rating, faces: Sequence[Face]) -> Text:
+def _rating(rating: Rating) -> Text:
     smiles = rating.shares.get("smile", 0.0)
     eyes = rating.shares.get("eyes", 0.0)
-    unseen = sum(
-        is_open is None for face in faces for is_open in (face.eyes.left_open, face.eyes.right_open)
-    )
+    unseen = 2 * rating.faces - rating.known_eyes
     return Text.assemble(
-        (f"{rating.score:.2f}", "bold"),
-        f" = {smiles:g} × {rating.avg_smiling_score:.2f} smiles"
-        f" + {eyes:g} × {rating.open_eye_ratio:.2f} open eyes"
+        (f"{rating.points} of 100", "bold"),
+        f": {smiles:g} × {rating.avg_smiling_score:.2f} smiles + {eyes:g} × "
+        f"{rating.open_eyes} of {rating.known_eyes} open eyes"
         + (f" ({unseen} not seen)" if unseen else ""),
     )
 

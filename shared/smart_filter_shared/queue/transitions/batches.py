@@ -8,7 +8,7 @@ ranking is rolled back, and made again with all jobs of the album locked.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Row, text
 
@@ -17,7 +17,6 @@ from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
 from smart_filter_shared.pipeline import GATE, GATE_OF_TAKE, StageName
 from smart_filter_shared.queue import events, fair_queueing
 from smart_filter_shared.queue.events import NewEvent
-from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.transitions import locks, sql
 from smart_filter_shared.queue.transitions.locks import LockedJob
@@ -25,6 +24,26 @@ from smart_filter_shared.queue.transitions.locks import LockedJob
 Jobs = Mapping[JobId, LockedJob]
 Answer = TypeVar("Answer")
 LockFunction = Callable[[Connection, Collection[JobId]], Jobs]
+
+
+class JobHooks(Protocol):
+    """What the queue asks about the jobs that it moves, whose content it does not read.
+
+    Called within a transition, with the jobs locked.
+    """
+
+    def rank_album(self, connection: Connection, batch_id: BatchId) -> list[JobId]:
+        """Rank the unfinished jobs of an album, store their ranks, and return them, best first.
+
+        The album's take, which is none of them, gets the list of its shots. The queue then lets
+        the best, or the take, run their gated stage, and ends the others.
+        """
+        ...
+
+    def forget_job(self, connection: Connection, job_id: JobId) -> None:
+        """Delete what was derived from a job, which is about to be deleted."""
+        ...
+
 
 # In SQL it is a literal, so that the planner uses the partial index `stages_rating`.
 _GATED = f"'{GATE}'"

@@ -1,7 +1,9 @@
 """Claim stages, renew and charge their leases, and expire leases that were not renewed."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, text
@@ -12,7 +14,6 @@ from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue import events, heads
 from smart_filter_shared.queue.events import EventType, NewEvent
 from smart_filter_shared.queue.heads import QuickOnly
-from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.leases import (
     NO_GUARD,
     UNAVAILABLE,
@@ -22,11 +23,13 @@ from smart_filter_shared.queue.leases import (
 )
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.queue.transitions import batches, locks, sql
-from smart_filter_shared.queue.transitions.batches import Jobs
+from smart_filter_shared.queue.transitions.batches import JobHooks, Jobs
 from smart_filter_shared.queue.transitions.finish import fail_job
 
 # Batch sizes past the head within which a claim looks for rows with the same batch key.
 _LOOKAHEAD_BATCHES = 8
+# Instead of the row of a job, for claimers that do not need it.
+NO_JOB = "''"
 # Expired stages read by one sweep; the next sweep comes in a second.
 _MAX_ROWS_PER_SWEEP = 500
 
@@ -42,34 +45,38 @@ _FIRST_RUNS = f"""
 # MATERIALIZED keeps the planner from joining before the limit: the head is one probe of
 # `stages_ready`, and its mates are searched, unlocked, among the first `near` entries only. A row
 # on its last attempt is claimed alone. A row past its deadline is skipped: `fail_overdue` ends it
-# within a second. A paused capability (pauses.py) has no head: one probe of a small table.
+# within a second. A paused capability has no head: one probe of a small table.
 # A worker whose cards differ from the published ones, which validate recipes, claims nothing.
-# {{near_head}}, {{others}}: empty, or the restriction to quick rows.  {{job_sql}}: see `claim`.
+# {{first}}: empty, or the choice among several queues.
+# {{near_head}}, {{others}}: empty, or the restriction to quick rows.  {{job_sql}}: of the request.
 _CLAIM = f"""
-    WITH head AS MATERIALIZED (
+    WITH queue AS MATERIALIZED (
+        SELECT capability, mates, cards FROM json_to_recordset(CAST(:queues AS json))
+            AS served (capability text, mates int, cards json, turn int){{first}}
+    ), head AS MATERIALIZED (
         SELECT job_id, stage, batch_key, attempt FROM stages
-        WHERE capability = :capability AND state = 'ready'
+        WHERE capability = (SELECT capability FROM queue) AND state = 'ready'
             AND coalesce(deadline_at > statement_timestamp(), true)
             AND NOT EXISTS (
-                SELECT FROM models JOIN json_to_recordset(CAST(:cards AS json))
+                SELECT FROM models JOIN json_to_recordset((SELECT cards FROM queue))
                     AS own (task text, name text, fingerprint text) USING (task, name)
                 WHERE models.fingerprint <> own.fingerprint
             )
-            AND NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = :capability)
+            AND NOT EXISTS (SELECT FROM pauses JOIN queue USING (capability))
             {{near_head}}{{others}}
         ORDER BY rank LIMIT 1
         FOR UPDATE SKIP LOCKED
     ), near AS MATERIALIZED (
         SELECT job_id, stage, batch_key, rank FROM stages
-        WHERE capability = :capability AND state = 'ready' AND :mates > 0
-        ORDER BY rank LIMIT :near
+        WHERE capability = (SELECT capability FROM queue WHERE mates > 0) AND state = 'ready'
+        ORDER BY rank LIMIT (SELECT {_LOOKAHEAD_BATCHES} * (mates + 1) FROM queue)
     ), mates AS MATERIALIZED (
         SELECT stages.job_id, stages.stage FROM stages
         JOIN near USING (job_id, stage) JOIN head ON head.batch_key = near.batch_key
         WHERE stages.state = 'ready' AND (near.job_id, near.stage) <> (head.job_id, head.stage)
             AND coalesce(stages.deadline_at > statement_timestamp(), true)
             AND greatest(stages.attempt, head.attempt) < :max_attempts - 1{{others}}
-        ORDER BY near.rank LIMIT :mates
+        ORDER BY near.rank LIMIT (SELECT mates FROM queue)
         FOR UPDATE OF stages SKIP LOCKED
     ), chosen AS (
         SELECT job_id, stage FROM head UNION ALL SELECT job_id, stage FROM mates
@@ -169,6 +176,34 @@ _EXPIRE = text("""
     RETURNING stage
 """)
 
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """The rows that a claim takes: the first head of some queues, and rows of its batch key.
+
+    queues: of `queue_of`.  only: the rows that may be claimed, among the first of
+        each queue; None: all.
+    job_sql: an expression for the row of the job `claimed.job_id` as text, which the leases get.
+    """
+
+    queues: Sequence[str]
+    worker: WorkerId
+    lease_seconds: float
+    max_attempts: int
+    only: QuickOnly | None = None
+    job_sql: str = NO_JOB
+
+
+@lru_cache
+def queue_of(capability: Capability, *, batch_size: int, guard: VersionGuard = NO_GUARD) -> str:
+    """Return a queue of a claim as JSON.
+
+    guard: what the worker would run the stages with; nothing is claimed when others are published.
+    """
+    known = {"capability": capability, "mates": batch_size - 1, "turn": heads.turn_of(capability)}
+    return f'{json.dumps(known)[:-1]}, "cards": {guard}}}'
+
+
 _LOCK_JOBS = text("""
     SELECT pg_advisory_xact_lock(hashtextextended('begins ' || id, 0))
     FROM (SELECT id FROM unnest(CAST(:ids AS uuid[])) AS job (id) ORDER BY id) AS job
@@ -181,38 +216,29 @@ _LIST_STARTED = text("""
 """)
 
 
-def claim(
-    connection: Connection,
-    capability: Capability,
-    *,
-    worker: WorkerId,
-    batch_size: int = 1,
-    lease_seconds: float,
-    max_attempts: int,
-    guard: VersionGuard = NO_GUARD,
-    only: QuickOnly | None = None,
-    job_sql: str = "''",
-) -> list[Lease]:
-    """Claim the head of a queue and up to batch_size − 1 rows of its batch key; return the leases.
+def claim(connection: Connection, request: ClaimRequest) -> list[Lease]:
+    """Claim the first of the heads of queues, and rows of its batch key; return the leases."""
+    return read_leases(connection, driver_queries.fetch_rows(connection, *build_claim(request)))
 
-    guard: what the worker would run the stages with; nothing is claimed when others are published.
-    only: the rows that may be claimed, among the first of the queue; None: all.
-    job_sql: an expression for the row of the job `claimed.job_id` as text, which the leases get.
-    """
-    rows = driver_queries.fetch_rows(
-        connection,
-        _statement(_CLAIM, is_restricted=only is not None, job_sql=job_sql),
-        {
-            "capability": capability,
-            "mates": batch_size - 1,
-            "near": _LOOKAHEAD_BATCHES * batch_size,
-            "lease_seconds": lease_seconds,
-            "worker": worker,
-            "max_attempts": max_attempts,
-            "cards": guard,
-            **heads.restrict(only),
-        },
+
+def build_claim(request: ClaimRequest) -> driver_queries.Query:
+    """Return the statement of a claim; `read_leases` reads its rows."""
+    statement = _build_statement(
+        chooses=len(request.queues) > 1,
+        is_restricted=request.only is not None,
+        job_sql=request.job_sql,
     )
+    return statement, {
+        "queues": f"[{','.join(request.queues)}]",
+        "lease_seconds": request.lease_seconds,
+        "worker": request.worker,
+        "max_attempts": request.max_attempts,
+        **heads.restrict(request.only),
+    }
+
+
+def read_leases(connection: Connection, rows: Sequence[Sequence[Any]]) -> list[Lease]:
+    """Return the leases of a claim's rows, in the same transaction; write that jobs have begun."""
     leases = [Lease(job_id, StageName(stage), *rest) for _, job_id, stage, *rest in rows]
     first_claims = {
         lease.job_id: lease.stage
@@ -225,10 +251,16 @@ def claim(
 
 
 @cache
-def _statement(template: str, *, is_restricted: bool, job_sql: str) -> TextClause:
-    near_head = heads.NEAR_HEAD.format(capability=":capability") if is_restricted else ""
-    others = heads.QUICK_ROWS if is_restricted else ""
-    return text(template.format(near_head=near_head, others=others, job_sql=job_sql))
+def _build_statement(*, chooses: bool, is_restricted: bool, job_sql: str) -> TextClause:
+    capability = "(SELECT capability FROM queue)"
+    return text(
+        _CLAIM.format(
+            first=heads.choose_first(is_restricted=is_restricted) if chooses else "",
+            near_head=heads.NEAR_HEAD.format(capability=capability) if is_restricted else "",
+            others=heads.QUICK_ROWS if is_restricted else "",
+            job_sql=job_sql,
+        )
+    )
 
 
 def _find_first_claims(connection: Connection, claimed: Mapping[JobId, StageName]) -> list[JobId]:

@@ -1,7 +1,8 @@
 """Complete stages: store their results, make their dependents ready, end their jobs.
 
 After the locks, one statement does all of it. It runs for every stage of every job, so it is sent
-together with the locks and with the BEGIN of its transaction.
+together with the locks, with the BEGIN of its transaction, and with the claim of the worker's next
+stages.
 
 A worker can run the next stages of a job under the lease of the stage that it has claimed. The rows
 of these run-ahead stages wait until the completion, which first checks that they wait for nothing
@@ -11,6 +12,7 @@ else.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, TextClause, text
@@ -21,19 +23,39 @@ from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.pipeline import PIPELINE, get_stage
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
-from smart_filter_shared.queue.hooks import JobHooks
-from smart_filter_shared.queue.leases import CompleteResult, StageOutcome
+from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
 from smart_filter_shared.queue.transitions import batches, locks, sql
+from smart_filter_shared.queue.transitions.batches import JobHooks
+from smart_filter_shared.queue.transitions.claim import (
+    ClaimRequest,
+    build_claim,
+    claim,
+    read_leases,
+)
 
 # Pairs of (needed stage, dependent stage).
 _NEEDS: Final = ", ".join(
     f"('{need}', '{stage.name}')" for stage in PIPELINE for need in stage.needs
 )
 
+# The run-ahead stages if the lease of :stage holds, and each of them waits for nothing but stages
+# that this batch completes (:needs are their numbers), and was never claimed. Otherwise none.
+_AHEAD = f"""
+    SELECT stage FROM unnest(CAST(:ahead AS text[])) AS ahead (stage) WHERE EXISTS (
+        SELECT FROM stages
+        WHERE job_id = :job_id AND stage = :stage
+            AND {sql.STATE_NO_INDEX} = 'running' AND lease_token = :token
+    ) AND cardinality(CAST(:ahead AS text[])) = (
+        SELECT count(*) FROM stages
+        WHERE job_id = :job_id AND {sql.STATE_NO_INDEX} = 'waiting' AND attempt = 0
+            AND not_before IS NULL AND (stage, open_needs) IN (
+                SELECT * FROM unnest(CAST(:ahead AS text[]), CAST(:needs AS smallint[]))
+            )
+    )
+"""  # noqa: S608 - the part stands in this package
 _MET = f"""
     SELECT completed.job_id, need.stage FROM completed
-    JOIN (VALUES {_NEEDS}) AS need (name, stage) ON need.name = completed.stage
-        AND need.stage <> ALL(CAST(:ahead AS text[]))
+    JOIN (VALUES {_NEEDS}) AS need (name, stage) ON need.name = completed.stage{{met_here}}
 """  # noqa: S608 - names of our own
 _MADE = """
     SELECT jobs.tenant, made.*, jobs.id AS job_id, CASE made.kind WHEN 'result'
@@ -57,9 +79,10 @@ _EVENT_ROWS = f"""
 # it is current. Stages completed here are therefore excluded by hand where the job is checked for
 # unfinished stages.
 # The batch is one JSON text: the driver takes longer to convert arrays.  {{made}}: empty, or
-# the insertion of artifacts, whose trigger takes time for no rows, too.
+# the insertion of artifacts, whose trigger takes time for no rows, too.  {{ahead}}, {{or_ahead}},
+# {{met_here}}: empty, or the parts of a batch with run-ahead stages.
 _COMPLETE_SQL = f"""
-    WITH completed AS (
+    WITH {{ahead}}completed AS (
         UPDATE stages SET
             state = 'succeeded', lease_token = NULL, leased_until = NULL, patience_since = NULL,
             finished_at = statement_timestamp(), error = NULL, open_needs = 0,
@@ -72,8 +95,7 @@ _COMPLETE_SQL = f"""
         )) WITH ORDINALITY AS done (job_id, stage, token, seconds, result, made, turn)
         WHERE stages.job_id = done.job_id AND stages.stage = done.stage
             AND (
-                {sql.STATE_NO_INDEX} = 'running' AND stages.lease_token = done.token
-                OR done.stage = ANY(CAST(:ahead AS text[]))
+                {sql.STATE_NO_INDEX} = 'running' AND stages.lease_token = done.token{{or_ahead}}
             )
         RETURNING stages.job_id, stages.stage, done.made, done.turn
     ), {{made}}met AS ({sql.decrement_needs(_MET)}), finished AS (
@@ -91,25 +113,6 @@ _COMPLETE_SQL = f"""
     UNION ALL SELECT 'ready', NULL, capability FROM met WHERE state = 'ready'
     UNION ALL SELECT 'finished', id, NULL FROM finished
 """  # noqa: S608 - all parts stand in this package
-_COMPLETE = text(_COMPLETE_SQL.format(made=f"made AS ({retention.insert_artifacts(_MADE)}), "))
-_COMPLETE_WITHOUT_ARTIFACTS = text(_COMPLETE_SQL.format(made=""))
-
-# Returns a row if the lease of :lead holds, and each run-ahead stage waits for nothing but
-# stages that this batch completes (:needs are their numbers), and was never claimed. The rows are
-# locked.
-_CHECK_RUN_AHEAD = text(f"""
-    SELECT FROM stages
-    WHERE job_id = :job_id AND stage = :lead
-        AND {sql.STATE_NO_INDEX} = 'running' AND lease_token = :token
-        AND cardinality(CAST(:stages AS text[])) = (
-            SELECT count(*) FROM stages
-            WHERE job_id = :job_id AND {sql.STATE_NO_INDEX} = 'waiting' AND attempt = 0
-                AND not_before IS NULL AND (stage, open_needs) IN (
-                    SELECT * FROM unnest(CAST(:stages AS text[]), CAST(:needs AS smallint[]))
-                )
-        )
-""")  # noqa: S608 - the part stands in this package
-
 # The photo's address may contain credentials, and is not needed any more.
 _RECORD_PHOTO = text("""
     UPDATE jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
@@ -119,53 +122,80 @@ _RECORD_PHOTO = text("""
 
 
 def complete(
-    connection: Connection, batch: Sequence[StageOutcome], *, hooks: JobHooks
+    connection: Connection,
+    batch: Sequence[StageOutcome],
+    *,
+    hooks: JobHooks,
+    claiming: ClaimRequest | None = None,
 ) -> CompleteResult:
     """Complete the stages whose leases hold; return the rows made ready, ended jobs, lost leases.
 
     batch: a claimed stage with run-ahead stages is alone with them, and comes first. They are
         completed with it, or are all lost when one of them waits for something else.
+    claiming: what to claim next; it is sent with the completion where nothing comes between them.
     """
     leases = [done.lease for done in batch]
     job_ids = sorted({lease.job_id for lease in leases})
-    ahead = [done for done in batch if done.run_ahead_of is not None]
-    if ahead or any(lease.album is not None for lease in leases):
+    albums = {lease.album for lease in leases} - {None}
+    claimed: list[Lease] = []
+    if albums:
         completion, followed = batches.with_locked_jobs(
             connection,
             job_ids,
-            lambda _: _complete(connection, batch, ahead),
+            lambda _: _read_result(
+                connection, batch, driver_queries.fetch_rows(connection, *_build_query(batch))
+            ),
             hooks=hooks,
-            albums=[lease.album for lease in leases],
+            albums=albums,
         )
-    else:  # sent together
-        locked, rows = driver_queries.fetch_all(
-            connection, locks.query(job_ids), _build_query(batch, ahead=())
-        )
+    else:
+        # What a claim reads of a job includes the photo that its `prepare` has just imported.
+        is_joined = claiming is not None and all(done.photo is None for done in batch)
+        queries = [locks.query(job_ids), _build_query(batch)]
+        if claiming is not None and is_joined:
+            queries.append(build_claim(claiming))
+        locked, rows, *claims = driver_queries.fetch_all(connection, *queries)
         completion = _read_result(connection, batch, rows)
         jobs = locks.read_locked_jobs(locked)
         followed = batches.apply_side_effects(connection, jobs, hooks=hooks)
+        if claims:
+            claimed, claiming = read_leases(connection, claims[0]), None
+    if claiming is not None:
+        claimed = claim(connection, claiming)
     return replace(
         completion,
         ready=[*completion.ready, *followed.ready],
         succeeded=[*completion.succeeded, *followed.succeeded],
+        claimed=claimed,
     )
 
 
-def _complete(
-    connection: Connection, batch: Sequence[StageOutcome], ahead: Sequence[StageOutcome]
-) -> CompleteResult:
-    query = _build_query(batch, ahead=_list_run_ahead(connection, ahead))
-    return _read_result(connection, batch, driver_queries.fetch_rows(connection, *query))
+@cache
+def _build_statement(*, has_artifacts: bool, has_ahead: bool) -> TextClause:
+    return text(
+        _COMPLETE_SQL.format(
+            made=f"made AS ({retention.insert_artifacts(_MADE)}), " if has_artifacts else "",
+            ahead=f"ahead AS MATERIALIZED ({_AHEAD}), " if has_ahead else "",
+            or_ahead=" OR done.stage IN (SELECT stage FROM ahead)" if has_ahead else "",
+            met_here=" AND need.stage NOT IN (SELECT stage FROM ahead)" if has_ahead else "",
+        )
+    )
 
 
-def _build_query(
-    batch: Sequence[StageOutcome], *, ahead: Sequence[str]
-) -> tuple[TextClause, dict[str, object]]:
+def _build_query(batch: Sequence[StageOutcome]) -> driver_queries.Query:
+    parameters: dict[str, object] = {"batch": json.dumps([_encode(done) for done in batch])}
+    ahead = [done.lease.stage for done in batch if done.run_ahead_of is not None]
+    if ahead:
+        lead = batch[0].lease
+        ran = {lead.stage, *ahead}
+        needs = (len(ran.intersection(get_stage(stage).needs)) for stage in ahead)
+        parameters |= {
+            **locks.lease_parameters(lead),
+            "ahead": driver_queries.array_text(ahead),
+            "needs": driver_queries.array_text(needs),
+        }
     has_artifacts = any(done.artifacts for done in batch)
-    return _COMPLETE if has_artifacts else _COMPLETE_WITHOUT_ARTIFACTS, {
-        "batch": json.dumps([_encode(done) for done in batch]),
-        "ahead": driver_queries.array_text(ahead),
-    }
+    return _build_statement(has_artifacts=has_artifacts, has_ahead=bool(ahead)), parameters
 
 
 def _read_result(
@@ -202,25 +232,3 @@ def _encode(done: StageOutcome) -> dict[str, object]:
             for key, kind in done.artifacts.items()
         ],
     }
-
-
-def _list_run_ahead(connection: Connection, outcomes: Sequence[StageOutcome]) -> list[str]:
-    """Return the run-ahead stages of a batch; none when one of them cannot be completed."""
-    if not outcomes:
-        return []
-    lead, lease = outcomes[0].run_ahead_of, outcomes[0].lease
-    stages = [str(done.lease.stage) for done in outcomes]
-    ran = {lead, *stages}
-    needs = (len(ran.intersection(get_stage(done.lease.stage).needs)) for done in outcomes)
-    fits = driver_queries.fetch_rows(
-        connection,
-        _CHECK_RUN_AHEAD,
-        {
-            "job_id": lease.job_id,
-            "lead": lead,
-            "token": lease.token,
-            "stages": driver_queries.array_text(stages),
-            "needs": driver_queries.array_text(needs),
-        },
-    )
-    return stages if fits else []

@@ -6,11 +6,10 @@ from smart_filter_shared.ids import BatchId, JobId
 from smart_filter_shared.pipeline import PIPELINE
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import NewEvent
-from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.leases import DEADLINE_PASSED
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.queue.transitions import batches, locks
-from smart_filter_shared.queue.transitions.batches import Jobs
+from smart_filter_shared.queue.transitions.batches import JobHooks, Jobs
 
 # Jobs failed by one sweep; the next sweep comes in a second.
 _MAX_JOBS_PER_SWEEP = 500

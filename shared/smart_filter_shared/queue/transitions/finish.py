@@ -13,11 +13,10 @@ from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import NewEvent
-from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.leases import Failure, Lease
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.queue.transitions import batches, locks, sql
-from smart_filter_shared.queue.transitions.batches import Jobs
+from smart_filter_shared.queue.transitions.batches import JobHooks, Jobs
 
 # Deletes all rows of a job; a tombstone takes its place.
 _DELETE_JOB = (

@@ -23,7 +23,7 @@ OUTCOME_PHRASES = {"succeeded": "succeeded", "failed": "failed", "canceled": "wa
 _FIND_JOB = text("""
     SELECT photo_key, upload_id, expired_at, batches.id AS album
     FROM jobs LEFT JOIN batches ON batches.id = jobs.batch_id AND batches.best IS NOT NULL
-    WHERE jobs.id = :job_id AND jobs.tenant = :tenant
+    WHERE jobs.id = :job_id AND jobs.tenant = :tenant AND jobs.deleted_by IS NULL
 """)
 
 

@@ -14,12 +14,11 @@ from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
 from smart_filter_shared.queue import events, fair_queueing
 from smart_filter_shared.queue.events import NewEvent
-from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.leases import UNAVAILABLE, Failure, Lease
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.submission import StagePayload
 from smart_filter_shared.queue.transitions import batches, locks, sql
-from smart_filter_shared.queue.transitions.batches import Jobs
+from smart_filter_shared.queue.transitions.batches import JobHooks, Jobs
 from smart_filter_shared.queue.transitions.finish import fail_held_stage
 
 # Infrastructure failed, not the model: the attempt is refunded. With a delay of 0 the row is ready

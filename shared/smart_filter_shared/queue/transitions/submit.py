@@ -13,7 +13,6 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName, get_stage
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
-from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.submission import (
     EncodedJobs,
@@ -24,6 +23,7 @@ from smart_filter_shared.queue.submission import (
     encode_jobs,
 )
 from smart_filter_shared.queue.transitions import batches
+from smart_filter_shared.queue.transitions.batches import JobHooks
 
 # Rows are passed as JSON: statements with many columns are slow to build, and a round trip costs as
 # much as the writes in it.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_filter_api.http.downloads import clean_file_name, content_disposition
+from smart_filter_api.http.downloads import clean_file_name, content_disposition, name_download
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,8 @@ def test_any_name_becomes_one_that_a_file_system_can_hold(sent: str) -> None:
 
 @given(st.text())
 def test_header_of_any_name_is_one_line_of_ascii_within_a_file_systems_limit(name: str) -> None:
-    header = content_disposition(
-        name, saves=True, fallback="id", suffix="-faces", media_type="image/jpeg"
-    )
+    named = name_download(name, fallback="id", suffix="-faces", media_type="image/jpeg")
+    header = content_disposition(*named, saves=True, fallback="id")
 
     assert header.isascii()
     assert header.isprintable()
@@ -68,8 +67,7 @@ def test_header_of_any_name_is_one_line_of_ascii_within_a_file_systems_limit(nam
     ],
 )
 def test_name_that_windows_reserves_is_saved_under_another(name: str, saved: str) -> None:
-    header = content_disposition(
-        name, saves=True, fallback="id", suffix="", media_type="image/jpeg"
-    )
+    named = name_download(name, fallback="id", suffix="", media_type="image/jpeg")
+    header = content_disposition(*named, saves=True, fallback="id")
 
     assert header == f'attachment; filename="{saved}"'

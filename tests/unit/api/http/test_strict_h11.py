@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import uvicorn
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -164,6 +165,34 @@ def test_line_of_a_head_that_ends_with_a_bare_line_feed_is_refused(
         ]
 
         assert [answer[9:12] for answer in answers] == [b"200", b"400"]
+
+
+@pytest.mark.parametrize("build_config", [server.build_config, live_process.build_config])
+@pytest.mark.parametrize(
+    ("target", "seen"),
+    [
+        ("http://b:80/c?d=http://e", "/c d=http://e b:80"),
+        ("HTTPS://b", "/ b"),
+        ("http://b?d", "/ d b"),
+        ("/http://b/c", "/http://b/c a"),
+        ("http://a@b/c", "http://a@b/c a"),
+    ],
+)
+def test_request_as_for_a_proxy_is_one_for_its_host_and_path(
+    fake_loop: FakeLoop, build_config: Callable[[ASGIApp], uvicorn.Config], target: str, seen: str
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        words = scope["path"], scope["query_string"].decode(), Headers(scope=scope)["host"]
+        await Response(" ".join(filter(None, words)))(scope, receive, send)
+
+    config = build_config(app)
+    config.load()
+    assert isinstance(config.http_protocol_class, type)
+    head = f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+
+    answer = answer_at(fake_loop, config, config.http_protocol_class, head)
+
+    assert answer.partition(b"\r\n\r\n")[2].decode() == seen
 
 
 @pytest.mark.parametrize("version", ["9.9", "0.9", "2.0", "3.0"])

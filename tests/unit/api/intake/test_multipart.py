@@ -56,6 +56,49 @@ def read(chunks: Iterable[bytes]) -> tuple[dict[str, bytes], dict[str, list[str]
     return anyio.run(collect)
 
 
+@given(
+    before=st.binary(max_size=40).filter(lambda text: b"--cut" not in text),
+    cuts=st.lists(st.integers(0, len(BODY)), max_size=6),
+)
+@example(before=b"This is a message in MIME format.", cuts=[])
+@example(before=b"\r\n--cu", cuts=list(range(30)))
+def test_text_before_the_first_boundary_is_passed_over(before: bytes, cuts: list[int]) -> None:
+    body = before + b"\r\n" + BODY
+    places = [0, *sorted(cuts), len(body)]
+
+    pictures, fields = read(body[start:end] for start, end in itertools.pairwise(places))
+
+    assert pictures == {PHOTO_PART: PHOTO}
+    assert fields["outputs"] == ["image", "faces"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ("filename*=utf-8''%C3%9F%20a.jpg", "ß a.jpg"),
+        ("filename=b.jpg; filename*=UTF-8'de'%C3%9F.jpg", "ß.jpg"),
+        ("filename*=iso-8859-1''%DF.jpg; filename=b.jpg", "ß.jpg"),
+        ('filename="=?utf-8?B?w6Qvw7Y/LmpwZw==?="', "ä/ö?.jpg"),
+        ('filename="=?utf-8?Q?=C3=A4_1?= =?utf-8?Q?.jpg?="', "ä 1.jpg"),
+        ('filename="; filename*=utf-8\'\'a.jpg"; name="photo"', "; filename*=utf-8''a.jpg"),
+        ("filename*=utf-7''+AOQ-.jpg; filename=b.jpg", "b.jpg"),
+        ('filename="=?nothing?B?w6Q=?="', "=?nothing?B?w6Q=?="),
+        ('filename="=?utf-8?B?w6?="', "=?utf-8?B?w6?="),
+    ],
+)
+def test_name_of_a_file_is_decoded_as_its_client_encoded_it(parameters: str, name: str) -> None:
+    async def arriving() -> AsyncIterator[bytes]:
+        yield f'--cut\r\nContent-Disposition: form-data; name="photo"; {parameters}'.encode()
+        yield b"\r\n\r\np\r\n" + END
+
+    async def collect() -> dict[str, str]:
+        form = Form(TYPE)
+        assert [piece async for piece in form.pieces(arriving())]
+        return form.file_names
+
+    assert anyio.run(collect) == {"photo": name}
+
+
 @given(cuts=st.lists(st.integers(0, len(BODY)), max_size=12))
 @example(cuts=list(range(len(BODY))))
 def test_form_is_parsed_alike_for_any_chunk_boundaries(cuts: list[int]) -> None:

@@ -20,7 +20,9 @@ from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import (
     Background,
     BackgroundKind,
+    Crop,
     Filter,
+    Framing,
     Output,
     PersonSelection,
     Recipe,
@@ -176,6 +178,28 @@ def test_small_or_enlarged_picture_has_a_warning(frame: dict[str, float], words:
     row = a_job_row({COMPOSITE: {"frame": {**frame, "left": 0.0, "top": 0.0}}})
 
     warnings = render(row).warnings
+
+    assert len(warnings) == len(words)
+    assert all(word in warning for word, warning in zip(words, warnings, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("people", "words"),
+    [
+        ((0, 300, 1000, 950), []),
+        ((0, 500, 1000, 750), ["40% of the picture empty: aspect=1:1 fits it"]),
+        ((0, 800, 1000, 450), ["64% of the picture empty: aspect=16:9 fits it"]),
+        (None, []),
+    ],
+)
+def test_group_too_wide_for_its_picture_is_offered_a_wider_one(
+    people: tuple[int, ...] | None, words: list[str]
+) -> None:
+    frame = {"width": 1000, "height": 1250, "scale": 1.0, "left": 0.0, "top": 0.0}
+    recipe = Recipe(framing=Framing(crop=Crop.FACES, aspect=(4, 5)))
+
+    composed = {"frame": frame, "foreground": people}
+    warnings = answer_with({COMPOSITE: composed}, recipe).warnings
 
     assert len(warnings) == len(words)
     assert all(word in warning for word, warning in zip(words, warnings, strict=True))

@@ -113,6 +113,7 @@ NEVER_ANSWERED = {
     "image_too_large",
     "no_person",
     "no_mask",
+    "photo_too_small",
     "document_refused",
     "photo_unreachable",
     "model_failed",

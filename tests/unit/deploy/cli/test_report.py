@@ -1,6 +1,7 @@
 import io
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,8 +13,10 @@ from rich.text import Text
 from smart_filter_client import errors
 from smart_filter_client.models import Job
 from smart_filter_client.reading import read_answer
-from smart_filter_deploy.cli.batch.dashboard import Dashboard
-from smart_filter_deploy.cli.batch.report import Row
+from smart_filter_deploy.cli.batch import html_report
+from smart_filter_deploy.cli.batch.dashboard import Dashboard, summary_line
+from smart_filter_deploy.cli.batch.journal import Journal
+from smart_filter_deploy.cli.batch.report import Row, job_row
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
 from smart_filter_deploy.cli.batch.worker import choose_key
 from smart_filter_deploy.cli.commands.pictures import backgrounds
@@ -81,6 +84,8 @@ RATING = {
     "open_eye_ratio": 0.5,
     "faces": 5,
     "open_eyes": 4,
+    "known_eyes": 7,
+    "points": 59,
     "shares": {"smile": 0.8, "eyes": 0.2},
 }
 FAILURE = {
@@ -120,7 +125,7 @@ def test_report_shows_every_fact_of_a_job_on_a_line() -> None:
         "face 3      mild smile, eyes not seen, 30 × 40 px at 10, 20",
         "face 4      mild smile, left eye closed, right eye open, 30 × 40 px at 10, 20",
         "face 5      mild smile, left eye not seen, right eye open, 30 × 40 px at 10, 20",
-        "rating      0.58 = 0.8 × 0.60 smiles + 0.2 × 0.50 open eyes (3 not seen)",
+        "rating      59 of 100: 0.8 × 0.60 smiles + 0.2 × 4 of 7 open eyes (3 not seen)",
         f"print       poor – The person blinks. {PRINTS}",
         "background  paper – calm [0.7]",
         "also good: sky, mint",
@@ -292,7 +297,7 @@ def test_dashboard_in_a_pipe_is_a_plain_line_for_each_photo() -> None:
     assert text_of(console).splitlines() == [
         "waiting for the server",
         "continuing",
-        "[2/3] a.jpg: 1 person, rating 0.50, 1.25 s",
+        "[2/3] a.jpg: 1 person, rating 50, 1.25 s",
         "[3/3] b.jpg: no file (unreadable)",
     ]
 
@@ -446,3 +451,19 @@ def test_motion_photo_name_sends_no_terminal_commands() -> None:
     written = file.getvalue()
     assert "\\x1b]0;owned" in written
     assert not any(sign in written for sign in ("\x1b]", "\x07", "\x9b", "\u202e"))
+
+
+def test_object_is_counted_and_warned_of_as_in_a_single_run(tmp_path: Path) -> None:
+    small = "The picture is 172 × 172 pixels, which is small for a post: send a larger photo."
+    job = a_job(state="succeeded", people=0, subject="object", warnings=[small])
+    with Journal.opened(tmp_path) as journal:
+        row = job_row(an_entry("mug.jpg"), job, journal)
+    console = a_console()
+
+    report.print_findings(console, job)
+
+    assert summary_line(row).splitlines()[0].startswith("mug.jpg: 1 object")
+    assert small in summary_line(row)
+    assert small in html_report.render_page([row], {}, title="shop")
+    assert "1 object" in text_of(console)
+    assert "none" not in text_of(console)

@@ -1,6 +1,7 @@
 """GIF, BMP and TIFF: what scanners and old programs send."""
 
 import datetime as dt
+import struct
 
 import cv2
 import numpy as np
@@ -74,6 +75,22 @@ def test_colors_and_orientation_are_those_of_the_file(kind: str) -> None:
     assert photo.format == kind.split(",", maxsplit=1)[0].split(maxsplit=1)[0].lower()
     assert photo.alpha is None
     assert near(corners(photo.srgb), FOUR, JPEG_LEVELS)
+
+
+@pytest.mark.parametrize(("alpha", "decoded"), [(0, None), (128, 128)])
+def test_bmp_without_any_coverage_is_opaque(alpha: int, decoded: int | None) -> None:
+    picture = quarters().convert("RGBA")
+    picture.putalpha(alpha)
+    pixels = encode(picture, "BMP")[54:]
+    # Source: BITMAPV4HEADER, with masks of blue, green, red and alpha.
+    header = struct.pack("<IiiHHIIiiII", 108, 64, 48, 1, 32, 3, 0, 0, 0, 0, 0)
+    masks = struct.pack("<IIII52x", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    start = struct.pack("<2sIII", b"BM", 122 + len(pixels), 0, 122)
+
+    photo = images.decode(start + header + masks + pixels)
+
+    assert (None if photo.alpha is None else set(photo.alpha.ravel())) == (decoded and {decoded})
+    assert alpha or near(corners(photo.srgb), FOUR, 0)
 
 
 GRAY = np.linspace(0, 255, 64, dtype=np.uint8)[None].repeat(48, 0)

@@ -23,6 +23,7 @@ from smart_filter_tests.four_colors import (
     quarters,
 )
 from smart_filter_tests.heic import (
+    LARGE_QUARTERS,
     QUARTERS,
     SIZE,
     Item,
@@ -203,6 +204,27 @@ def test_tiles_are_joined() -> None:
 
     assert photo.srgb.shape == (120, 180, 3)
     assert near(corners(photo.srgb[64:112, 64:128]), [RED, GREEN, BLUE, WHITE], JPEG_LEVELS)
+
+
+@pytest.mark.parametrize("turns", [(), (rotation_box(1),)])
+def test_small_crop_of_a_large_picture_is_decoded(turns: tuple[bytes, ...]) -> None:
+    described = ispe(192, 128), box(b"hvcC", LARGE_QUARTERS.setup)
+    properties = *described, a_crop(120, 80, 30, 20, (192, 128)), *turns
+
+    photo = images.decode(a_heic(Item(b"hvc1", LARGE_QUARTERS.content, properties)))
+
+    assert photo.srgb.shape == ((30, 20, 3) if turns else (20, 30, 3))
+    assert near(corners(photo.srgb), [BLUE] * 4, JPEG_LEVELS)
+
+
+@pytest.mark.parametrize(
+    "appended", [b"<!-- a tool's note -->", b"\0" * 9, b"\xff" * 99], ids=["text", "zeros", "ones"]
+)
+@pytest.mark.parametrize(
+    "content", [heic.quarters(), encode(quarters(), "AVIF")], ids=["HEIC", "AVIF"]
+)
+def test_bytes_after_a_photo_are_passed_over(content: bytes, appended: bytes) -> None:
+    assert (images.decode(content + appended).srgb == images.decode(content).srgb).all()
 
 
 CANVAS = overlay([2], (8_000, 7_000))

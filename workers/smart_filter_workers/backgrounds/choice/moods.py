@@ -119,7 +119,7 @@ def infer_mood(
         return InferredMood(Mood.CALM, f"{crowd}, no visible face")
     levels = [smile.level for smile in smiles.smiles]
     eyes = [open_ for pair in smiles.eyes for open_ in (pair.left_open, pair.right_open)]
-    rating = rate(levels, eyes.count(True))
+    rating = rate(levels, smiles.eyes)
     looking = rating.open_eye_ratio >= SERIOUS_FROM / EYES_PER_FACE
     description = f"{crowd}, {_describe_smiles(levels, people)}, {_describe_eyes(eyes)}"
     shares = mean_emotion([smile.emotion for smile in smiles.smiles], sizes)

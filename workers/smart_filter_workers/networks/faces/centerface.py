@@ -5,7 +5,6 @@ using face as point", section 3; the network file is the one that the package de
 """
 
 import math
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -82,8 +81,7 @@ class CenterFace:
                 dtype=np.float32,
                 casting="unsafe",
             )
-            with self._network.at_once:
-                outputs = self._network.session.run(OUTPUTS, {INPUT: inputs.transpose(0, 3, 1, 2)})
+            outputs = self._network.run(OUTPUTS, {INPUT: inputs.transpose(0, 3, 1, 2)})
             for index, *maps in zip(indices, *outputs, strict=True):
                 height, width = pictures[index].shape[:2]
                 faces = _Detections.from_maps(*maps, threshold=self._threshold)
@@ -152,31 +150,18 @@ class _Detections:
             )
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
-class _Network:
-    """An open network.
-
-    at_once: limits concurrent passes. Each one keeps 70 MB for good, and more passes than cores
-    finish no sooner.
-    """
-
-    session: Any  # ONNX Runtime ships no types
-    at_once: threading.BoundedSemaphore
-
-
 # Models of three stages detect faces with this one file. With a session for each, a worker peaks at
 # 942 MB; with one for all, at 870 MB. The session is closed when the last model is unloaded.
-_OPEN_NETWORKS: WeakValueDictionary[Path, _Network] = WeakValueDictionary()
+_OPEN_NETWORKS: WeakValueDictionary[Path, Any] = WeakValueDictionary()
 _OPEN_LOCK = threading.Lock()
 
 
-def _get_shared_network(path: Path) -> _Network:
-    """Return the process's shared network of a file, and open it if necessary."""
+def _get_shared_network(path: Path) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
+    """Return the process's shared session of a file, and open it if necessary."""
     with _OPEN_LOCK:
         network = _OPEN_NETWORKS.get(path)
         if network is None:
-            at_once = threading.BoundedSemaphore(os.cpu_count() or 1)
-            network = _OPEN_NETWORKS[path] = _Network(_open(path), at_once)
+            network = _OPEN_NETWORKS[path] = _open(path)
         return network
 
 

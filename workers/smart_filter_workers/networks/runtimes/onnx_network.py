@@ -1,5 +1,6 @@
 """ONNX networks: ONNX Runtime with its telemetry off, on the best available device."""
 
+import functools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,11 @@ PROVIDERS: Final = ("TensorrtExecutionProvider", "CUDAExecutionProvider", _CPU_P
 CPU: Final = "cpu"
 _PICTURE_AXES: Final = 4
 _KINDS: Final = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+# The arena grows by what a pass asks for (1), without a limit (0); -1 is a default. By default each
+# session has an arena, which doubles: those of a default job kept 270 MB, and this one keeps 90.
+_ARENA: Final = {"arena_extend_strategy": 1, "max_mem": 0} | dict.fromkeys(
+    ("initial_chunk_size_bytes", "max_dead_bytes_per_chunk"), -1
+)
 
 
 def load_library() -> ModuleType:
@@ -57,15 +63,60 @@ def open_small(content: bytes) -> Any:  # noqa: ANN401 - ONNX Runtime ships no t
 
     Raises the errors of ONNX Runtime, which have no common class.
     """
+    return _open_session(content, [_CPU_PROVIDER], keeps_memory=True, threads=1)
+
+
+def shrink_arena() -> None:
+    """Give back the memory that passes have left in the arena; one that runs keeps its part."""
+    if _register_arena.cache_info().currsize:
+        from onnx import TensorProto, helper  # noqa: PLC0415 - as above
+
+        # Only a pass can do it: one of a network that returns its input.
+        ends = (helper.make_tensor_value_info(name, TensorProto.FLOAT, []) for name in "xy")
+        node = helper.make_node("Identity", ["x"], ["y"])
+        graph = helper.make_graph([node], "identity", [next(ends)], [next(ends)])
+        version = {"ir_version": 8, "opset_imports": [helper.make_opsetid("", 13)]}
+        session = open_small(helper.make_model(graph, **version).SerializeToString())
+        options = load_library().RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        session.run(None, {"x": np.zeros((), np.float32)}, options)
+
+
+@functools.cache
+def _register_arena() -> None:
+    """Create the arena that the sessions of this process share."""
+    library = load_library()
+    place = library.OrtMemoryInfo(
+        "Cpu", library.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, library.OrtMemType.DEFAULT
+    )
+    library.create_and_register_allocator(place, library.OrtArenaCfg(_ARENA))
+
+
+def _open_session(
+    content: bytes, devices: Sequence[str], *, keeps_memory: bool, threads: int
+) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
+    """Return a session; see OnnxNetwork."""
     library = load_library()
     options = library.SessionOptions()
-    options.intra_op_num_threads = 1  # the worker's own threads already share the cores
+    # One is the rule, because the worker's own threads already share the cores.
+    options.intra_op_num_threads = threads
+    # Threads that wait by spinning use up the processor time of a container.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if keeps_memory:
+        _register_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+    # The arena would keep a gigabyte for the largest networks, and save no time.
+    options.enable_cpu_mem_arena = keeps_memory
     # Memory patterns for each input size cost up to 30 MB and save no time.
     options.enable_mem_pattern = False
     # Log errors only: at lower levels it warns of every size that a graph declares and a picture
     # does not have.
     options.log_severity_level = 3
-    return library.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    session = library.InferenceSession(content, options, providers=devices)
+    if devices == [_CPU_PROVIDER]:
+        # It keeps the file to open it again on a CPU when a GPU fails.
+        session._model_bytes = None  # noqa: SLF001 - there is no other way
+    return session
 
 
 def open_trained(
@@ -98,24 +149,15 @@ class OnnxNetwork:
     """A network, callable from any thread.
 
     content: the file's bytes, whose digest was checked.  keeps_memory: whether it keeps the memory
-    of one picture for the next.  threads: for one pass on a CPU.
+    of one picture for the next, until `shrink_arena`.  threads: for one pass on a CPU.
     Raises SetupFailed when it does not load, or takes anything but one picture.
     """
 
     def __init__(self, content: bytes, *, keeps_memory: bool = False, threads: int = 1) -> None:
-        onnxruntime = load_library()
-        options = onnxruntime.SessionOptions()
-        # One is the rule, because the worker's own threads already share the cores.
-        options.intra_op_num_threads = threads
-        # Threads that wait by spinning use up the processor time of a container.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # The arena keeps a gigabyte between photos for the largest networks, and saves no time.
-        options.enable_cpu_mem_arena = keeps_memory
-        options.enable_mem_pattern = False
-        options.log_severity_level = 3
+        devices = providers(load_library().get_available_providers())
         try:
-            self._session = onnxruntime.InferenceSession(
-                content, options, providers=providers(onnxruntime.get_available_providers())
+            self._session = _open_session(
+                content, devices, keeps_memory=keeps_memory, threads=threads
             )
         except Exception as error:
             # ONNX Runtime has an error class for each kind of failure, and no common one.

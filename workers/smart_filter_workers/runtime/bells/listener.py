@@ -20,6 +20,7 @@ from celery.exceptions import SecurityWarning
 from celery.worker import state
 from kombu.asynchronous.hub import set_event_loop
 from kombu.entity import Queue
+from kombu.transport import redis as kombu_redis
 
 from smart_filter_shared.config.settings import BrokerSettings
 from smart_filter_shared.doorbell import RING_TASK, Doorbell, queue_name
@@ -28,8 +29,6 @@ from smart_filter_shared.ids import Capability, WorkerId
 from smart_filter_shared.supervision import StepRefused, SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.runtime.bells.stage_events import node_name
-from smart_filter_workers.runtime.bells.subscriptions import QueueSubscriptions
-from smart_filter_workers.runtime.bells.transport import TRANSPORT, TRANSPORT_OPTIONS
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
 from smart_filter_workers.runtime.turns import Turns
 
@@ -40,6 +39,11 @@ _STEADY_SECONDS: Final = 10.0
 _HEARTBEAT_SECONDS: Final = 5.0
 # Celery's event loop looks once a second whether it should stop.
 _STOP_SECONDS: Final = 3.0
+# How Celery's settings name the transport. Celery shows its settings to `celery inspect`, as JSON.
+TRANSPORT = f"{__name__}:NoAckTransport"
+TRANSPORT_OPTIONS = {"ack_emulation": False}
+# What kombu and Celery raise for a message that is no JSON, or lacks a part.
+_NO_RING = (ValueError, LookupError, TypeError, AttributeError)
 _log = logger("bells")
 
 
@@ -69,6 +73,74 @@ class _TurnPool(BasePool):  # type: ignore[misc]  # Celery ships no types
 
     def _get_info(self) -> dict[str, object]:
         return {**super()._get_info(), "threads": self.turns.threads}
+
+
+class _Channel(kombu_redis.Channel):
+    do_restore = False
+
+    def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 - as kombu's
+        try:
+            return super()._brpop_read(**options)
+        except _NO_RING as error:
+            # It has left the queue. Raised, it would end Celery's worker.
+            _log.warning("message_dropped", reason=f"{type(error).__name__}: {error}")
+            return True
+
+
+class NoAckTransport(kombu_redis.Transport):
+    """kombu's Redis transport without acknowledgments; needs `TRANSPORT_OPTIONS` as its options.
+
+    Workers find work without a ring, and an acknowledgment stopped them for good: when Redis does
+    not answer it in time, kombu logs that and gives up, but the ring still counts against the
+    prefetch limit. A standstill of 20 s cost a worker all of its threads that way. So an
+    acknowledgment only forgets the ring in memory, which cannot fail. Rings that a worker holds
+    when it ends, or when it loses its connection, are not put back: that would be another request
+    to a broker that may not answer, and kombu writes messages that it cannot put back into files.
+    """
+
+    Channel = _Channel
+
+
+class QueueSubscriptions:
+    """Keeps the subscribed queues in step with what a process serves.
+
+    A ring that a worker took for another capability, for example while it rests, would wake no
+    other worker.
+    """
+
+    def __init__(self, serving: ServedCapabilities) -> None:
+        self._serving = serving
+        self._subscribed: tuple[Capability, ...] = ()
+        self._worker: Any = None  # Celery ships no types
+
+    def begin(self, worker: Any, subscribed: tuple[Capability, ...]) -> None:  # noqa: ANN401 - as above
+        """Remember the Celery worker that consumes the queues, and those it starts with."""
+        self._subscribed = subscribed
+        self._worker = worker
+
+    def follow(self) -> None:
+        """Subscribe to the queues of the served capabilities only; from any thread.
+
+        The change is made in the thread of the Celery worker.
+        """
+        consumer = getattr(self._worker, "consumer", None)
+        if consumer is not None and self._serving.capabilities != self._subscribed:
+            consumer.call_soon(self._follow, consumer)
+
+    def _follow(self, consumer: Any) -> None:  # noqa: ANN401 - as above
+        if consumer.task_consumer is None:  # not connected; `follow` is called again
+            return
+        served = self._serving.capabilities
+        queues = consumer.app.amqp.queues
+        for capability in {*self._subscribed, *served}:
+            name = queue_name(capability)
+            if capability not in served:
+                consumer.cancel_task_queue(name)
+                continue
+            if name not in queues:
+                queues.add(name, routing_key=name)
+            consumer.add_task_queue(name)
+        self._subscribed = served
 
 
 class BellListener:

@@ -19,7 +19,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.queue import heads
 from smart_filter_shared.queue.heads import QuickOnly
 from smart_filter_shared.queue.leases import Lease
-from smart_filter_shared.telemetry.metrics import WorkerStep
+from smart_filter_shared.queue.transitions.claim import ClaimRequest, queue_of
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.tracing import BatchTrace
 
@@ -55,48 +55,63 @@ class Claim:
 
 
 def claim_and_commit(services: WorkerContext) -> Claim:
-    """Claim in a transaction of its own; return what `claim` returns."""
+    """Claim in a transaction of its own; return what `conclude` returns."""
+    began_ns, request = time.time_ns(), build_request(services)
     with sessions.transaction(services.engine) as connection:
-        made = claim(services, connection)
+        leases = [] if request is None else WORKER.claim(connection, request)
+        made = conclude(services, connection, request, leases, began_ns)
     services.counters.record_claims(made.leases)
     services.stage_events.record_claims(made.leases)
     return made
 
 
-def claim(services: WorkerContext, connection: Connection) -> Claim:
-    """Claim from the served capability whose first stage has the lowest rank.
+def build_request(services: WorkerContext) -> ClaimRequest | None:
+    """Return the claim from the served capability whose first stage has the lowest rank.
 
     Stages that may take long are left for later when such stages hold all other threads.
+    None: no capability is served.
     """
-    begun_at = time.perf_counter()
-    trail = BatchTrace()
     served = services.serving.capabilities
-    # Usually each capability has a pool of its own: then there is no choice.
-    only = served[0] if len(served) == 1 else None
-    quick_only = services.thread_share.begin_claim()
-    chosen = only or heads.next_capability(connection, served, only=quick_only)
-    if chosen is None:
+    if not served:
+        return None
+    sizes, engine = services.catalog.batch_sizes, services.settings.engine
+    return ClaimRequest(
+        [
+            queue_of(name, batch_size=sizes.get(name, 1), guard=services.serving.cards_of(name))
+            for name in served
+        ],
+        worker=services.worker,
+        lease_seconds=engine.lease_seconds,
+        max_attempts=engine.max_attempts,
+        only=services.thread_share.begin_claim(),
+        job_sql=queries.CLAIMED_JOB,
+    )
+
+
+def conclude(
+    services: WorkerContext,
+    connection: Connection,
+    request: ClaimRequest | None,
+    leases: list[Lease],
+    began_ns: int,
+) -> Claim:
+    """Return the claim that a request has made; began_ns: since when, by `time.time_ns`."""
+    seconds = (time.time_ns() - began_ns) / 1_000_000_000
+    begun_at = time.perf_counter() - seconds
+    trail = BatchTrace(began_ns)
+    kind, only = ClaimKind.WORK, None if request is None else request.only
+    if leases:
+        trail.record_claim()
+        services.counters.record_claim_time(leases[0].capability, seconds)
+    else:
+        kind = ClaimKind.EMPTY
         services.thread_share.end_claim()
-        return Claim(ClaimKind.EMPTY, [], begun_at, trail)
-    with services.counters.timed(WorkerStep.CLAIM, chosen), trail.claiming():
-        leases = WORKER.claim(
-            connection,
-            chosen,
-            worker=services.worker,
-            batch_size=services.catalog.batch_sizes[chosen],
-            lease_seconds=services.settings.engine.lease_seconds,
-            max_attempts=services.settings.engine.max_attempts,
-            guard=services.serving.cards_of(chosen),
-            only=quick_only,
-            job_sql=queries.CLAIMED_JOB,
-        )
-    if not leases:
-        services.thread_share.end_claim()
+        served = services.serving.capabilities
+        if len(served) > 1 and heads.list_ready(connection, served, only=only):
+            kind = ClaimKind.CONTENDED
         # Another worker was faster, or another version of the models has been published.
         services.serving.compare(connection)
-        kind = ClaimKind.EMPTY if chosen == only else ClaimKind.CONTENDED
-        return Claim(kind, [], begun_at, trail)
-    return Claim(ClaimKind.WORK, leases, begun_at, trail, quick_only)
+    return Claim(kind, leases, begun_at, trail, only)
 
 
 def is_readable(lease: Lease) -> bool:

@@ -1,8 +1,8 @@
 """Corrections of a matte: what users drew replaces what the model found."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from itertools import groupby
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.errors import NoMask
 from smart_filter_workers import images, photo_regions
+from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.photo_regions import PhotoRegions
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import (
     HALF_LEVEL,
+    SEEN_LEVEL,
     Matte8,
     MatteDrawing,
     PreparedPhoto,
@@ -22,6 +24,7 @@ from smart_filter_workers.results import (
     Srgb8,
     Stroke,
 )
+from smart_filter_workers.stages.composite.cleanup import MAX_ISLAND_SHARE
 
 # Fractional bits of the corners' coordinates: sixteenths of a pixel.
 _FIXED_POINT_BITS: Final = 4
@@ -35,6 +38,13 @@ _UNTOUCHED: Final = 0
 _REMOVED: Final = 1
 _KEPT: Final = 2
 _WHOLE: Final = 255
+
+# Coverage that is sure where a share of a pixel of the canvas, 0..255, is: none up to a half.
+_UPPER_HALF: Final = np.clip(2 * np.arange(256) - 255, 0, 255).astype(np.uint8)
+# A line marks a region from this share of its area on, whether or not its center crosses the part.
+COVERED_SHARE: Final = 0.35
+# Width of the ring around a part, in pixels of the matte: as wide as its soft rim.
+_SCRAP_RIM_PX: Final = 2
 
 Canvas = NDArray[np.uint8]  # (h, w), the matte's size
 
@@ -71,12 +81,23 @@ def turn_drawing(drawing: MatteDrawing, photo_srgb: Srgb8, quarter_turns: int) -
     return replace(drawing, mask=mask, strokes=strokes)
 
 
+@dataclass(frozen=True, slots=True)
+class DrawnMatte:
+    """A matte that users drew on.
+
+    forced: where no later step may change the coverage; the rim of a region is left to the edge.
+    """
+
+    segmented: Segmentation
+    forced: Canvas
+
+
 def draw_over_matte(
     segmented: Segmentation,
     drawn: Sequence[MatteDrawing],
     prepared: PreparedPhoto,
     model_matte: Matte8,
-) -> Segmentation:
+) -> DrawnMatte:
     """Return the segmentation with the users' drawings applied over its matte and its evidence.
 
     model_matte: (h, w) uint8, as the model made it.  Where nothing is drawn, the evidence stays: a
@@ -84,18 +105,19 @@ def draw_over_matte(
     """
     matte = segmented.matte
     regions: PhotoRegions | None = None
-    canvas = np.full(matte.shape, _UNTOUCHED, np.uint8)
+    layers = canvas, forced = np.full((2, *matte.shape), _UNTOUCHED, np.uint8)
     for correction in drawn:
         if correction.mask is not None:
             matte = _shrink_mask(correction.mask, like=matte)
-            canvas[:] = _UNTOUCHED
-        for snaps, strokes in groupby(correction.strokes, lambda stroke: stroke.snap is not None):
-            if snaps:
+            layers[:] = _UNTOUCHED
+        for stroke in correction.strokes:
+            if stroke.snap is None:
+                for layer in layers:
+                    _paint(layer, stroke, prepared)
+            else:
                 regions = regions or photo_regions.find_regions(prepared.proxy_srgb, model_matte)
-                _fill(canvas, strokes, regions, prepared, matte)
-                continue
-            for stroke in strokes:
-                _paint(canvas, stroke, prepared)
+                _fill((canvas, forced), stroke, regions, prepared, matte)
+    layers[:, _find_scraps(matte, canvas)] = _REMOVED
     matte = _apply_strokes(matte, canvas)
     before, after = (np.count_nonzero(alpha > HALF_LEVEL) for alpha in (segmented.matte, matte))
     # The coverage counts persons that the recipe does not keep, too.
@@ -103,7 +125,35 @@ def draw_over_matte(
     evidence = segmented.evidence
     if evidence is not None:
         evidence = _apply_to_evidence(evidence, canvas)
-    return replace(segmented, matte=matte, coverage=coverage, evidence=evidence)
+    final = replace(segmented, matte=matte, coverage=coverage, evidence=evidence)
+    return DrawnMatte(final, forced)
+
+
+def force_coverage(matte: Matte8, forced: Canvas) -> Matte8:
+    """Return a matte, (H, W) uint8, that is 0 where users removed and 255 where they kept.
+
+    forced: (h, w).  Half a pixel of it inside of a stroke's border, the matte is as soft as it was.
+    """
+    made = matte
+    scale = np.divide(matte.shape, forced.shape)
+    for level in (_REMOVED, _KEPT):
+        mask = np.where(forced == level, np.uint8(_WHOLE), np.uint8(0))
+        box = _box_around(mask, margin=1)
+        if box is None:
+            continue
+        (top, left), (bottom, right) = (
+            np.rint(scale * corner).astype(int).tolist()
+            for corner in ([side.start for side in box], [side.stop for side in box])
+        )
+        size = (right - left, bottom - top)
+        surely = cv2.LUT(cv2.resize(mask[box], size, interpolation=cv2.INTER_LINEAR), _UPPER_HALF)
+        if made is matte:
+            made = matte.copy()
+        place = made[top:bottom, left:right]
+        place[:] = (
+            np.maximum(place, surely) if level == _KEPT else np.minimum(place, _WHOLE - surely)
+        )
+    return made
 
 
 def _shrink_mask(mask: Matte8, *, like: Matte8) -> Matte8:
@@ -136,31 +186,101 @@ def _paint(canvas: Canvas, stroke: Stroke, prepared: PreparedPhoto) -> None:
 
 
 def _fill(
-    canvas: Canvas,
-    strokes: Iterable[Stroke],
+    layers: tuple[Canvas, Canvas],
+    stroke: Stroke,
     regions: PhotoRegions,
     prepared: PreparedPhoto,
     matte: Matte8,
 ) -> None:
-    """Fill the regions of the photo that strokes mark."""
-    marks = np.full(len(regions.part_of), _UNTOUCHED, np.uint8)
-    for stroke in strokes:
-        marked = regions.numbers_at(np.array(stroke.points) / (prepared.width, prepared.height))
-        level = _KEPT if stroke.keep else _REMOVED
-        if stroke.snap == "part":
-            marks[np.isin(regions.part_of, regions.part_of[marked])] = level
-        else:
-            marks[marked] = level
+    """Fill the regions of the photo that a stroke marks, as far as the stroke reaches.
+
+    layers: the canvas and where it is forced.
+    """
+    canvas, forced = layers
     height, width = canvas.shape
-    filled = np.asarray(
-        cv2.resize(marks[regions.small], (width, height), interpolation=cv2.INTER_NEAREST)
+    size = (width, height)
+    swath = np.ones_like(canvas)
+    if stroke.width:
+        swath[:] = 0
+        _paint(swath, stroke, prepared)
+    marked = _find_marked(stroke, regions, prepared, swath)
+    levels = np.where(marked, np.uint8(_WHOLE), np.uint8(0))
+    filled = cv2.resize(levels[regions.small], size, interpolation=cv2.INTER_NEAREST)
+    reach = max(1, round(_FAINT_SHARE * max(size)))
+    box = _box_around(np.asarray(cv2.bitwise_and(filled, swath), np.uint8), margin=reach)
+    if box is None:
+        return
+    is_marked = cv2.bitwise_and(filled[box], swath[box])
+    is_inside = matte[box] > HALF_LEVEL
+    level, same = (_KEPT, is_inside) if stroke.keep else (_REMOVED, ~is_inside)
+    near = cv2.bitwise_and(cv2.dilate(is_marked, _square(reach)), swath[box])
+    canvas[box][(near > 0) & same & (canvas[box] == _UNTOUCHED)] = level
+    canvas[box][is_marked > 0] = level
+    # Its border is as coarse as the map: there the edge is learned again from the photo.
+    rim_px = math.ceil(width / regions.small.shape[1])
+    forced[box][is_marked > 0] = _UNTOUCHED
+    forced[box][cv2.erode(is_marked, _square(rim_px)) > 0] = level
+
+
+def _find_marked(
+    stroke: Stroke, regions: PhotoRegions, prepared: PreparedPhoto, swath: Canvas
+) -> NDArray[np.bool_]:
+    """Return whether a stroke marks each small region.  swath: not 0 where the stroke covers."""
+    count = len(regions.part_of)
+    points = np.array(stroke.points) / (prepared.width, prepared.height)
+    marked = np.zeros(count, np.bool_)
+    marked[regions.numbers_at(points)] = True
+    covered = np.zeros(count, np.bool_)
+    if stroke.width and len(points) > 1:
+        height, width = regions.small.shape
+        line = np.zeros_like(swath)
+        _paint(line, replace(stroke, width=1e-3), prepared)
+        crossed, below = (
+            np.bincount(regions.small[small > 0], minlength=count)
+            for small in (
+                cv2.resize(layer, (width, height), interpolation=cv2.INTER_NEAREST)
+                for layer in (line, swath)
+            )
+        )
+        marked |= crossed > 0
+        covered = below > COVERED_SHARE * np.bincount(regions.small.ravel(), minlength=count)
+    if stroke.width or stroke.snap == "part":
+        marked = np.isin(regions.part_of, regions.part_of[marked])
+    return marked | (covered & (stroke.snap == "region"))
+
+
+def _find_scraps(matte: Matte8, canvas: Canvas) -> NDArray[np.bool_]:
+    """Return the (h, w) small parts that strokes cut off: most around them was removed.
+
+    A hand whose wrist was removed is none.
+    """
+    is_removed = canvas == _REMOVED
+    labels, count = label_parts((matte > SEEN_LEVEL) & ~is_removed)
+    areas = measure_areas(labels, count)
+    areas[0] = 0  # label 0 is everything else
+    is_scrap = areas < MAX_ISLAND_SHARE * areas.max()
+    is_scrap[labels[canvas == _KEPT]] = False
+    near = cv2.dilate(labels.astype(np.float32), _square(_SCRAP_RIM_PX)).astype(np.int32)
+    around = np.where(labels > 0, 0, near)
+    removed = np.bincount(around[is_removed], minlength=count)
+    is_scrap &= removed > np.bincount(around.ravel(), minlength=count) / 2
+    is_scrap[0] = False
+    return np.asarray(is_scrap[labels])
+
+
+def _box_around(mask: Canvas, *, margin: int) -> tuple[slice, slice] | None:
+    """Return the rows and columns that are not 0, with a margin; None without any."""
+    x, y, width, height = cv2.boundingRect(mask)
+    if not width:
+        return None
+    return (
+        slice(max(0, y - margin), min(len(mask), y + height + margin)),
+        slice(max(0, x - margin), min(mask.shape[1], x + width + margin)),
     )
-    is_inside = matte > HALF_LEVEL
-    side = 2 * max(1, round(_FAINT_SHARE * max(canvas.shape))) + 1
-    for level, same in ((_REMOVED, ~is_inside), (_KEPT, is_inside)):
-        near = cv2.dilate((filled == level).astype(np.uint8), np.ones((side, side), np.uint8))
-        canvas[(near > 0) & same & (canvas == _UNTOUCHED)] = level
-    canvas[filled != _UNTOUCHED] = filled[filled != _UNTOUCHED]
+
+
+def _square(reach: int) -> NDArray[np.uint8]:
+    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
 
 
 def _apply_strokes(matte: Matte8, canvas: Canvas) -> Matte8:

@@ -1,7 +1,5 @@
 """Choose the background: the one that the recipe asks for, or one that suits the people.
 
-Choose the background: the one that the recipe asks for, or one that suits the people.
-
 Decide whether `background=auto` replaces a photo's background or keeps it.
 
 A new background suits people who are the subject of a photo and whose outline is certain. Where the
@@ -9,7 +7,7 @@ people are small, the place is the subject. Where they sit, lie or jump, another
 explain how. Where the outline is doubtful, or something next to the people may be a part of them,
 an error does not show before the people's own background. A blur of it shows errors, too: strict
 judges refused 12 of 24.
-Things and animals are cut out for those who ask for them.
+Things and animals are cut out for those who ask for them, and stand on light paper.
 """
 
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.presets import Preset
 from smart_filter_shared.recipe import (
     AUTO,
     SUBJECT_MATCHED_KINDS,
@@ -55,6 +54,8 @@ MAX_OUTLINE_SPREAD: Final = 0.0015
 # larger at 0.0033. Parts that the networks decide in the opposite way the other way around, too,
 # would keep half of the photos, good ones as well.
 MAX_UNCLAIMED_SHARE: Final = 1 / 400
+# What `auto` chooses from for a thing: white and light papers, as shops show their goods.
+LIGHT_PAPERS: Final = frozenset({"studio-white", "paper-dove", "paper-stone", "paper-mist"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def resolve(
                 str(asked.value), feeling, sitters, seed=seed, among=among
             )
         else:
-            among = filter_by_style(among, recipe.style)
+            among = _suit_subject(filter_by_style(among, recipe.style), segmented)
             choice = selection.choose_preset(feeling, sitters, seed=seed, among=among)
         if choice.name is None or collection.has(choice.name):
             return choice
@@ -171,6 +172,13 @@ def _is_free(recipe: Recipe, people: People, segmented: Segmentation) -> bool:
     names_model = recipe.models[TaskName.SEGMENTATION] != AUTO
     was_asked = segmented.any_subject and (recipe.subject != Subject.AUTO or names_model)
     return is_auto and not given and not recipe.framing.moves_people and not was_asked
+
+
+def _suit_subject(designs: tuple[Preset, ...], segmented: Segmentation) -> tuple[Preset, ...]:
+    """Return the designs for what was cut out; all where a style has no light paper."""
+    is_any = segmented.any_subject
+    papers = tuple(each for each in designs if is_any and each.name in LIGHT_PAPERS)
+    return papers or designs
 
 
 def _use_requested(asked: Background, collection: Collection) -> ChosenBackground:

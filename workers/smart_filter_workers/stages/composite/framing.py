@@ -91,6 +91,7 @@ class FramingSubject:
 
     photo: the whole photo.  subject: the box around the people, None without people.
     may_extend: whether the picture may extend beyond the photo.
+    is_thing: whether it is a thing, which gets its air also where it touches the photo's border.
     outline: width of a line around the people, which a crop leaves room for.
     """
 
@@ -99,12 +100,13 @@ class FramingSubject:
     faces: Sequence[Face]
     may_extend: bool
     outline: Length | None = None
+    is_thing: bool = False
 
     def stops(self) -> tuple[bool, bool, bool, bool]:
         """Return whether the picture must not cross the photo's left, top, right and bottom."""
         if not self.may_extend or self.subject is None:
             return (True,) * 4
-        return self.touches()
+        return (False,) * 4 if self.is_thing else self.touches()
 
     def touches(self) -> tuple[bool, bool, bool, bool]:
         """Return whether the people reach the photo's left, top, right and bottom border."""
@@ -268,15 +270,21 @@ def _portrait(seen: FramingSubject, shape: float) -> Box:
 
 
 def _end_between_joints(height: float, least: float, room: float, seen: FramingSubject) -> float:
-    """Return a portrait's height, changed so that it does not end at a joint of the people."""
+    """Return a portrait's height, changed so that it does not end at a joint of the people.
+
+    Where a group is too wide to end above its feet, the picture shows it whole: its background
+    extends beyond the photo.
+    """
     eyes, face_px = _eyes(seen.faces), _face_height(seen)
     ends = [cut * face_px for cut in CUTS]
+    shows_feet = seen.subject is not None and not seen.stops()[3]
     if seen.subject is not None and seen.subject.bottom < seen.photo.bottom:
         feet = seen.subject.bottom - eyes + AIR_SHARE * seen.subject.height
         ends = [*(end for end in ends if end < feet), feet]
     heights = [end / (1 - EYES_FROM_TOP) for end in ends]
     fitting = [each for each in heights if least <= each <= room]
-    return min(fitting, key=lambda each: abs(each - height), default=height)
+    otherwise = max(least, heights[-1]) if shows_feet else height
+    return min(fitting, key=lambda each: abs(each - height), default=otherwise)
 
 
 def _third(face: Face) -> float:

@@ -7,7 +7,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.errors import NoMask
+from smart_filter_shared.errors import NoMask, PhotoTooSmall
 from smart_filter_shared.feedback.face_changes import Box as FaceBox
 from smart_filter_shared.feedback.face_changes import FaceChanges
 from smart_filter_shared.recipe import (
@@ -38,6 +38,7 @@ from smart_filter_workers.networks.coordinates import estimate_landmarks
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (
     HALF_LEVEL,
+    SEEN_LEVEL,
     CompositeResult,
     Matte8,
     MatteDrawing,
@@ -69,9 +70,6 @@ from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 from smart_filter_workers.stages.composite.outputs import Origin
-
-# Pixels with less coverage than this, of 255, are outside the people's outline.
-_SEEN_FROM = 26
 
 
 class Models(TypedDict):
@@ -119,19 +117,28 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
         if Output.REGIONS in asked:
             proxy_srgb = inputs.prepared.proxy_srgb
             regions = photo_regions.encode_map(proxy_srgb, inputs.segmented.matte)
-    inputs = _turn_upright(inputs)
-    photo, segmented, exact = inputs.photo, inputs.segmented, _exact_matte(inputs)
-    people, chosen = read_people(inputs), None
+    upright = _turn_upright(inputs)
+    corrected = _correct(upright)
+    before = _before_corrections(upright) or corrected
+    inputs, chosen = corrected.inputs, None
+    photo, segmented = inputs.photo, inputs.segmented
     if PICTURE_OUTPUTS & asked:
         chosen = choose_background.resolve(
-            recipe, people, seed=inputs.seed, collection=inputs.collection
+            recipe,
+            read_people(before.inputs),
+            seed=inputs.seed,
+            collection=inputs.collection,
         )
     keeps = chosen is None or chosen.kind == BackgroundKind.KEEP
     whole = cut = None
     wants = CUTOUT_OUTPUTS & asked or recipe.framing.asks_for_people
     if segmented is not None and (wants or not keeps):
-        whole = _cut(compositor, inputs, segmented, exact)
-    subject = _framing_subject(recipe, photo.srgb, faces, whole, chosen)
+        whole = _cut(compositor, corrected)
+    framed = whole
+    if before is not corrected and recipe.framing.asks_for_people:
+        framed = _cut(compositor, before)
+    is_thing = segmented is not None and segmented.any_subject
+    subject = _framing_subject(recipe, photo.srgb, faces, framed, chosen, is_thing=is_thing)
     portrait = _find_portrait(inputs)
     frame = _compute_frame(recipe, subject, portrait)
     if whole is not None:
@@ -249,8 +256,15 @@ def _find_portrait(inputs: Inputs) -> Portrait | None:
 
 
 def _compute_frame(recipe: Recipe, subject: FramingSubject, portrait: Portrait | None) -> Frame:
-    frame = None if portrait is None else portrait.frame()
-    return framing.compute_frame(recipe.framing, subject) if frame is None else frame
+    placed = None if portrait is None else portrait.frame()
+    frame = framing.compute_frame(recipe.framing, subject) if placed is None else placed
+    most = recipe.framing.max_enlarge
+    if frame.scale > most:
+        raise PhotoTooSmall(
+            f"a picture of {frame.width} × {frame.height} pixels enlarges the photo"
+            f" {frame.scale:.1f} times, and max_enlarge is {most}"
+        )
+    return frame
 
 
 def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
@@ -272,10 +286,7 @@ def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
 
 
 def _turn_upright(inputs: Inputs) -> Inputs:
-    """Return the inputs with the photo turned upright, as `prepare` decided, and the final matte.
-
-    Raises NoMask when a mask was sent that keeps nothing.
-    """
+    """Return the inputs with the photo and its drawings turned upright, as `prepare` decided."""
     photo, turns = inputs.photo, inputs.prepared.quarter_turns
     srgb = images.rotate_quarter_turns(photo.srgb, turns)
     alpha = None if photo.alpha is None else images.rotate_quarter_turns(photo.alpha, turns)
@@ -283,29 +294,53 @@ def _turn_upright(inputs: Inputs) -> Inputs:
         apply_corrections.turn_drawing(drawing, photo.srgb, turns) if drawing.as_sent else drawing
         for drawing in inputs.drawn
     )
-    upright = replace(inputs, photo=replace(photo, srgb=srgb, alpha=alpha), drawn=drawn)
-    if inputs.segmented is None:
-        return upright
+    return replace(inputs, photo=replace(photo, srgb=srgb, alpha=alpha), drawn=drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class _Corrected:
+    """Inputs with their final small matte, and where strokes decide the coverage, if anywhere."""
+
+    inputs: Inputs
+    forced: apply_corrections.Canvas | None = None
+
+
+def _before_corrections(upright: Inputs) -> _Corrected | None:
+    """Return the inputs as they were before the picture was corrected; None if it was not.
+
+    Background and frame follow from them, so that a correction changes neither. Where no person had
+    been found, there was neither, and the result is None too.
+    """
+    sent = tuple(drawing for drawing in upright.drawn if drawing.as_sent)
+    if len(sent) == len(upright.drawn) or upright.segmented is None:
+        return None
+    if upright.segmented.coverage < MIN_PEOPLE_SHARE and not sent:
+        return None
+    return _correct(replace(upright, drawn=sent))
+
+
+def _correct(upright: Inputs) -> _Corrected:
+    """Return the inputs with the final small matte: cleaned, or the photo's own, and drawn over.
+
+    Raises NoMask when a mask was sent that keeps nothing, or when the photo's transparency is asked
+    for and it has none.
+    """
+    segmented = upright.segmented
+    if segmented is None:
+        return _Corrected(upright)
     exact = _exact_matte(upright)
     if exact is not None and not exact.any():
         raise NoMask("the mask is empty: it keeps nothing of the photo")
-    return replace(upright, segmented=_correct_matte(upright, inputs.segmented))
-
-
-def _correct_matte(inputs: Inputs, segmented: Segmentation) -> Segmentation:
-    """Return the final small matte: cleaned, or the photo's own, with the users' corrections.
-
-    inputs: upright.  Raises NoMask when the photo's own is asked for and it has none.
-    """
-    if inputs.recipe.mask == Mask.UPLOAD:
-        final = _use_transparency(inputs.photo.alpha, segmented)
+    if upright.recipe.mask == Mask.UPLOAD:
+        final = _use_transparency(upright.photo.alpha, segmented)
     else:
-        final = clean_matte(segmented, inputs.prepared, faces_of_people(inputs))
-    if not inputs.drawn:
-        return final
-    return apply_corrections.draw_over_matte(
-        final, inputs.drawn, inputs.prepared, model_matte=segmented.matte
+        final = clean_matte(segmented, upright.prepared, faces_of_people(upright))
+    if not upright.drawn:
+        return _Corrected(replace(upright, segmented=final))
+    drawn = apply_corrections.draw_over_matte(
+        final, upright.drawn, upright.prepared, model_matte=segmented.matte
     )
+    return _Corrected(replace(upright, segmented=drawn.segmented), drawn.forced)
 
 
 def _use_transparency(alpha: Matte8 | None, segmented: Segmentation) -> Segmentation:
@@ -318,11 +353,12 @@ def _use_transparency(alpha: Matte8 | None, segmented: Segmentation) -> Segmenta
     return replace(segmented, matte=matte, coverage=coverage)
 
 
-def _cut(
-    compositor: Compositor, inputs: Inputs, segmented: Segmentation, exact: Matte8 | None
-) -> CutOut:
-    """Return the people cut out.  exact: the matte that came with the photo, at its size."""
+def _cut(compositor: Compositor, corrected: _Corrected) -> CutOut:
+    """Return the people cut out."""
+    inputs, segmented = corrected.inputs, corrected.inputs.segmented
+    assert segmented is not None
     recipe, photo, matte = inputs.recipe, inputs.photo, segmented.matte
+    exact = _exact_matte(inputs)
     if segmented.coverage < MIN_PEOPLE_SHARE and not has_mask(inputs):
         matte = np.zeros_like(matte)
     cut = compositor.cut(
@@ -337,12 +373,14 @@ def _cut(
     if exact is not None and exact is photo.alpha:
         colors = framing.take_white_away(photo.srgb, exact)
         cut = replace(cut, photo_srgb=colors, own_colors=True)
-    elif photo.alpha is not None:
-        # Transparent pixels of the photo are no part of a person, whatever is drawn there.
-        cut = replace(cut, matte=np.minimum(cut.matte, photo.alpha))
     matte = grow_matte(cut.matte, recipe.grow)
     if recipe.edge == Edge.HARD:
         matte = harden_matte(matte)
+    if corrected.forced is not None:
+        matte = apply_corrections.force_coverage(matte, corrected.forced)
+    if photo.alpha is not None and exact is not photo.alpha:
+        # Transparent pixels of the photo are no part of a person, whatever is drawn there.
+        matte = np.minimum(matte, photo.alpha)
     cut = replace(cut, matte=matte)
     # Users can draw people beyond the region.
     return cut if inputs.drawn else _crop_to_region(cut, recipe.framing.roi)
@@ -367,6 +405,8 @@ def _framing_subject(
     faces: Sequence[Face],
     cut: CutOut | None,
     chosen: ChosenBackground | None,
+    *,
+    is_thing: bool,
 ) -> FramingSubject:
     """Return the facts of the photo that framing uses."""
     height, width = photo_srgb.shape[:2]
@@ -379,12 +419,13 @@ def _framing_subject(
         faces=faces,
         may_extend=not shows_photo,
         outline=None if line is None else line.width,
+        is_thing=is_thing,
     )
 
 
 def _foreground(cut: CutOut) -> tuple[int, int, int, int] | None:
     """Return x, y, width and height around the people in the cut-out's pixels; None without any."""
-    x, y, width, height = cv2.boundingRect((cut.matte >= _SEEN_FROM).view(np.uint8))
+    x, y, width, height = cv2.boundingRect((cut.matte > SEEN_LEVEL).view(np.uint8))
     return (x, y, width, height) if width else None
 
 

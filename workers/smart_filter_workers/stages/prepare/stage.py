@@ -13,6 +13,7 @@ from smart_filter_workers.networks.coordinates import to_photo
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize, shrink
 from smart_filter_workers.results import Photo, PreparedPhoto, Srgb8
+from smart_filter_workers.stages.prepare.copy_traces import find_content, measure_traces
 from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
 
 # Four times the input of the default networks, so that a closer look gains detail and the matte's
@@ -58,6 +59,7 @@ def _prepare_photo(
     if turn:
         proxy = images.rotate_quarter_turns(proxy, turn)
         (faces,) = detect([proxy])
+    content = find_content(proxy)
     prepared = PreparedPhoto(
         width=width,
         height=height,
@@ -65,8 +67,16 @@ def _prepare_photo(
         proxy_srgb=proxy,
         proposals=(),
         quarter_turns=turn,
-        fingerprint=compute_perceptual_hash(proxy),
+        # Bars do not make another scene.
+        fingerprint=compute_perceptual_hash(np.ascontiguousarray(proxy[content])),
         taken_at=photo.taken_at,
+        traces=replace(
+            measure_traces(
+                images.rotate_quarter_turns(photo.srgb, turn), proxy, content, quantum=photo.quantum
+            ),
+            was_turned=turn > 0,
+            is_from_camera=photo.taken_at is not None,
+        ),
         preview=images.encode_jpeg(proxy, quality=_PREVIEW_QUALITY),
     )
     return replace(prepared, proposals=tuple(to_photo(face, prepared) for face in faces))

@@ -22,11 +22,11 @@ export function Trouble({ error, children }) {
   </div>`;
 }
 
-/** Show a toast. action: `{label, run}`, such as undo. */
+/** Show a toast. action: `{label, run, until}`, such as undo, which may be offered until a time (ms). */
 export function say(words, action) {
   const toast = { id: ++number, words, action };
   toasts.value = [...toasts.value.slice(-2), toast];
-  setTimeout(() => drop(toast), SHOWN_MS);
+  setTimeout(() => drop(toast), action?.until ? action.until - Date.now() : SHOWN_MS);
 }
 
 /** Show an error as a toast. */

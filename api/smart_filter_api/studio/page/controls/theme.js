@@ -3,10 +3,11 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { html } from "../html.js";
+import { readStored, store } from "../service/stored.js";
 import { Button } from "./button.js";
 
 const THEME = "smart-filter.theme";
-const theme = signal(localStorage.getItem(THEME) ?? systemTheme());
+const theme = signal(readStored("localStorage", THEME) ?? systemTheme());
 
 /** The button that switches the theme. */
 export function Theme() {
@@ -16,7 +17,7 @@ export function Theme() {
   }, [theme.value]);
   const turn = () => {
     theme.value = isDark ? "light" : "dark";
-    localStorage.setItem(THEME, theme.value);
+    store("localStorage", THEME, theme.value);
   };
   return html`<${Button} kind="quiet" icon=${isDark ? "sun" : "moon"}
     label=${isDark ? "Light theme" : "Dark theme"} onClick=${turn} />`;

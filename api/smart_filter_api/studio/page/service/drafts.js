@@ -6,12 +6,14 @@
  * returns nothing and writing returns false.
  */
 
+import { openChannel } from "./stored.js";
+
 const STORE = "photos";
 // Each tenant's own background picture, by the tenant's name.
 const PICTURES = "pictures";
 // Time for other tabs to answer with the photos that they are sending.
 const ANSWER_MS = 250;
-const channel = new BroadcastChannel("smart-filter.drafts");
+const channel = openChannel("smart-filter.drafts");
 
 let opening = null;
 

@@ -57,7 +57,7 @@ export function distinct(names) {
     const [, stem, ending] = /^(.*?)(\.[^.]*)?$/.exec(name);
     let free = name;
     for (let number = 2; taken.has(free.toLowerCase()); number += 1) {
-      free = `${stem} ${number}${ending ?? ""}`;
+      free = `${stem}-${number}${ending ?? ""}`;
     }
     taken.add(free.toLowerCase());
     return free;

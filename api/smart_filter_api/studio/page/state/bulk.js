@@ -1,5 +1,5 @@
 /**
- * One action on many photos: few requests at a time, with waits, a stop, and a list of failures.
+ * One action on many photos: its progress, a stop, and a list of failures.
  *
  * Only one such action runs at a time. It goes on while other screens are open.
  */
@@ -8,15 +8,17 @@ import { signal } from "@preact/signals";
 import { reachable } from "../service/api.js";
 import { Away, isPassing } from "../service/problems.js";
 
-const AT_A_TIME = 4;
 const USUAL_PAUSE_MS = 5000;
 // A longer wait, as for tomorrow's quota, is a failure: the page would have to stay open.
 const MOST_PAUSE_MS = 120_000;
 const MOST_ATTEMPTS = 8;
 
 /**
- * The action in progress or its result, else null: `{title, total, done, failures: [{entry, error}],
- * isOver, isStopped}`.
+ * The action in progress or its result, else null: `{title, noun, total, done, failures: [{id, name,
+ * error}], isOver, isStopped, again, undo}`.
+ *
+ * id: of the job, null for a failure of the whole action. again: starts the same action on failures.
+ * undo: reverts it.
  */
 export const bulk = signal(null);
 
@@ -25,7 +27,11 @@ let stop = null;
 let pausedUntil = 0;
 
 addEventListener("beforeunload", (event) => {
-  if (bulk.value !== null && !bulk.value.isOver) event.preventDefault();
+  if (isBusy()) event.preventDefault();
+});
+// A result is about the screen on which it was read.
+addEventListener("hashchange", () => {
+  if (bulk.value?.isOver) bulk.value = null;
 });
 
 /** Return whether an action is in progress. */
@@ -34,49 +40,29 @@ export function isBusy() {
 }
 
 /**
- * Act on entries; return a promise of `{done, failures, isStopped}`.
+ * Run an action; return a promise of its result.
  *
- * begin: sends an entry's requests, and is called again after a passing failure; returns a value.
- * finish: gets the value, and waits for its result without holding back other entries. undo: gets the
- * value of an entry that was begun and not finished when the user stops. All get the entry and
- * `{signal}`. whole: called once at the end, before the result is shown. again: starts the same
- * action on other entries.
+ * work: gets `{signal, set, fail}`: `set` changes what is shown, `fail` adds failures as the service
+ * lists them. What it throws is a failure of the whole action. stopped: called when the user stops.
  */
-export async function act(entries, { title, begin, finish, undo, whole, again }) {
+export async function run(title, work, { again, stopped } = {}) {
   stop = new AbortController();
   const { signal: aborted } = stop;
-  bulk.value = { title, total: entries.length, done: 0, failures: [], again, isOver: false, isStopped: false };
-  const left = [...entries];
-  const waiting = [];
-  const one = async (entry) => {
-    let value;
-    let isBegun = false;
-    const fail = (error) => {
-      if (aborted.aborted) {
-        if (isBegun) undo?.(value);
-      } else change(({ failures }) => ({ failures: [...failures, { entry, error }] }));
-    };
-    try {
-      value = await patiently(() => begin(entry, { signal: aborted }), aborted);
-      isBegun = true;
-    } catch (error) {
-      fail(error);
-      return;
-    }
-    const ending = untilStopped(Promise.resolve(finish?.(value, entry, { signal: aborted })), aborted);
-    waiting.push(ending.then(() => change(({ done }) => ({ done: done + 1 })), fail));
+  bulk.value = {
+    ...{ title, noun: "photo", total: null, done: 0, failures: [] },
+    ...{ isOver: false, isStopped: false, again, undo: null },
   };
-  const lane = async () => {
-    while (left.length > 0 && !aborted.aborted) await one(left.shift());
+  const fail = (news) => {
+    const added = news.map(({ job_id: id, name, error }) => ({ id, name, error }));
+    set({ failures: [...bulk.value.failures, ...added] });
   };
-  await Promise.all(Array.from({ length: AT_A_TIME }, lane));
-  await Promise.all(waiting);
   try {
-    if (!aborted.aborted) await whole?.();
+    await work({ signal: aborted, set, fail });
   } catch (error) {
-    change(({ failures }) => ({ failures: [...failures, { entry: null, error }] }));
+    if (aborted.aborted) await stopped?.();
+    else fail([{ job_id: null, name: null, error }]);
   }
-  change(() => ({ isOver: true, isStopped: aborted.aborted }));
+  set({ isOver: true, isStopped: aborted.aborted });
   return bulk.value;
 }
 
@@ -108,9 +94,15 @@ export async function patiently(send, aborted) {
   }
 }
 
-function change(changed) {
+/** Return a promise that ends after a while, and is rejected when the action is stopped. */
+export function pause(ms, aborted) {
+  if (ms <= 0) return undefined;
+  return untilStopped(new Promise((resolve) => setTimeout(resolve, ms)), aborted);
+}
+
+function set(changed) {
   // A dismissed action has no result.
-  if (bulk.value !== null) bulk.value = { ...bulk.value, ...changed(bulk.value) };
+  if (bulk.value !== null) bulk.value = { ...bulk.value, ...changed };
 }
 
 function untilReachable(aborted) {
@@ -126,17 +118,12 @@ function untilReachable(aborted) {
   return untilStopped(back, aborted);
 }
 
-function pause(ms, aborted) {
-  if (ms <= 0) return undefined;
-  return untilStopped(new Promise((resolve) => setTimeout(resolve, ms)), aborted);
-}
-
 /** Return a promise that is rejected as soon as the action is stopped. */
 function untilStopped(promise, aborted) {
   return new Promise((resolve, reject) => {
     const end = () => reject(new DOMException("The action was stopped.", "AbortError"));
-    if (aborted.aborted) end();
-    aborted.addEventListener("abort", end, { once: true });
-    promise.then(resolve, reject).finally(() => aborted.removeEventListener("abort", end));
+    if (aborted?.aborted) end();
+    aborted?.addEventListener("abort", end, { once: true });
+    promise.then(resolve, reject).finally(() => aborted?.removeEventListener("abort", end));
   });
 }

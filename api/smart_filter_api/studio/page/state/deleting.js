@@ -1,88 +1,41 @@
-/** Deletes many photos with all their jobs. */
+/** Deletes photos with all their versions, and brings them back within a minute. */
 
 import { ask } from "../service/api.js";
-import { forget, hasOlder, jobs, put, remove } from "./jobs.js";
-import { photoIds } from "./origins.js";
-
-const LISTED = 200;
-const AT_A_TIME = 4;
-
-/** Return the ids of all jobs of photos, in lists by photo. Throws Problem or Away. */
-export async function jobsOf(photos) {
-  const found = [];
-  for (const { id, versions } of photos) {
-    const related = [...versions, ...(await ancestorsOf(versions[0]))];
-    // Old versions may not be among the jobs that this page has read.
-    if (hasOlder.value) related.push(...(await listed({ "metadata.studio": id })));
-    // Foreign jobs with the same mark stay.
-    const origins = photoIds(related);
-    const own = origins.get(versions[0].id);
-    found.push([...origins.keys()].filter((one) => origins.get(one) === own));
-  }
-  return found;
-}
-
-/** Return the same for all jobs of this tenant. Throws as `ask` does. */
-export async function jobsOfAll({ signal: aborted } = {}) {
-  const byPhoto = new Map();
-  for (const [job, id] of photoIds(await listed({}, aborted))) {
-    byPhoto.set(id, [...(byPhoto.get(id) ?? []), job]);
-  }
-  return [...byPhoto.values()];
-}
+import { run } from "./bulk.js";
+import { act } from "./choices.js";
+import { hide, unhide } from "./jobs.js";
 
 /**
- * Delete photos, here and on the service. All are removed here at once, so that no component
- * requests them meanwhile; photos that were not deleted are restored.
+ * Delete the photos of a choice as an action of state/bulk.js; return `{done, failures, until, undo}`.
  *
- * lists: of ids, by photo; deleted photos are removed from it, so that the same list can be resumed.
- * onDone: called after each photo. signal: stops after the requests in progress.
- * Throws the first failure, Problem or Away.
+ * photos: those of the choice that this page knows; they are hidden at once. title: of the action.
+ * again: as of `run`. failures: their number. undo: brings the photos back, until the time `until`.
  */
-export async function removeAll(lists, { onDone, signal: aborted }) {
-  const shown = lists.flat().map((id) => jobs.value.get(id)).filter(Boolean);
-  forget(...shown.map((job) => job.id));
-  const lane = async () => {
-    while (lists.length > 0 && !aborted.aborted) {
-      const ids = lists.shift();
-      try {
-        await remove(...ids);
-      } catch (error) {
-        lists.push(ids);
-        throw error;
-      }
-      onDone();
-    }
+export async function deletePhotos(choice, photos, { title, again }) {
+  const hidden = new Map(photos.map(({ current, versions }) => [current.id, versions]));
+  hide([...hidden.values()].flat());
+  let until = 0;
+  const work = async ({ signal, set, fail }) => {
+    set({ total: choice.photos });
+    let done = 0;
+    await act(choice, "delete", {
+      signal,
+      onStep: (step) => {
+        done += step.done;
+        until = Date.parse(step.undo_until);
+        set({ done });
+        fail(step.failures);
+        unhide(step.failures.flatMap(({ job_id: id }) => hidden.get(id) ?? []));
+      },
+    });
   };
-  const lanes = await Promise.allSettled(Array.from({ length: AT_A_TIME }, lane));
-  const left = new Set(lists.flat());
-  put(...shown.filter((job) => left.has(job.id)));
-  const failed = lanes.find((one) => one.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
+  const { done, failures, isStopped } = await run(title, work, { again });
+  // A failure of the whole action leaves photos that were not reached.
+  if (isStopped || failures.some(({ id }) => id === null)) unhide([...hidden.values()].flat());
+  return { done, failures: failures.length, until, undo: () => restore(choice, hidden) };
 }
 
-/** Return the ancestors of a job, as far as they still exist. */
-async function ancestorsOf(job) {
-  const found = [];
-  try {
-    for (let id = job.parent_id; id !== null; id = found.at(-1).parent_id) {
-      found.push(jobs.value.get(id) ?? (await ask("GET", `/v1/jobs/${id}`)));
-    }
-  } catch (error) {
-    if (![404, 410].includes(error.status)) throw error;
-  }
-  return found;
-}
-
-async function listed(wanted, aborted) {
-  const found = [];
-  let cursor = null;
-  do {
-    const query = new URLSearchParams({ ...wanted, limit: LISTED });
-    if (cursor !== null) query.set("cursor", cursor);
-    const page = await ask("GET", `/v1/jobs?${query}`, { signal: aborted });
-    found.push(...page.items);
-    cursor = page.next_cursor;
-  } while (cursor !== null);
-  return found;
+async function restore({ id }, hidden) {
+  await ask("POST", `/v1/choices/${id}/restore`);
+  unhide([...hidden.values()].flat());
 }

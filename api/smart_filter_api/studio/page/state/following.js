@@ -54,6 +54,11 @@ export function startFollowing() {
   };
 }
 
+/** Poll for news soon: this page has changed something on the service. */
+export function lookNow() {
+  askIn(SOON_MS);
+}
+
 /** Keep streams open for exactly the most important jobs. */
 function attend(open, isReachable) {
   const isSeen = isReachable && !document.hidden;
@@ -123,7 +128,8 @@ function note(known) {
 
 /** Return jobs submitted elsewhere: in another tab, by a program, or the command line. */
 async function newcomers() {
-  const query = newest === null ? {} : { created_after: newest.created_at };
+  // Photos of albums are read with their albums.
+  const query = { album_shots: false, ...(newest === null ? {} : { created_after: newest.created_at }) };
   const received = [];
   for await (const job of listed(query, "")) received.push(job);
   return received;

@@ -63,7 +63,7 @@ export function sameVisit() {
 /** Read the newest jobs, or the page after the last one read. Throws Problem or Away. */
 export async function loadOlder() {
   const isSame = sameVisit();
-  const query = new URLSearchParams({ limit: PAGE });
+  const query = new URLSearchParams({ limit: PAGE, album_shots: false });
   if (cursor !== null) query.set("cursor", cursor);
   const page = await ask("GET", `/v1/jobs?${query}`);
   if (!isSame()) return;
@@ -71,6 +71,12 @@ export async function loadOlder() {
   hasOlder.value = cursor !== null;
   isLoaded.value = true;
   put(...page.items.filter((job) => !jobs.value.has(job.id)));
+}
+
+/** Read the jobs from the newest on again, as when some have come back. */
+export function loadAgain() {
+  cursor = null;
+  return loadOlder();
 }
 
 /** Return a job, read from the service if unknown. Throws Problem or Away. */
@@ -111,6 +117,18 @@ export async function remove(...ids) {
       throw error;
     }
   }
+}
+
+/** Hide jobs that are being deleted, all at once, so that no other one of them is followed meanwhile. */
+export function hide(hidden) {
+  for (const { id } of hidden) deleted.add(id);
+  forget(...hidden.map(({ id }) => id));
+}
+
+/** Show jobs again that were hidden. */
+export function unhide(hidden) {
+  for (const { id } of hidden) deleted.delete(id);
+  put(...hidden);
 }
 
 /** Return a promise of a job once it is finished. */

@@ -1,6 +1,7 @@
 /** The user's settings of live video; the browser stores all but an own picture. */
 
 import { signal } from "@preact/signals";
+import { readStored, store } from "../service/stored.js";
 
 const PLACE = "smart-filter.live";
 const FIRST = {
@@ -21,14 +22,14 @@ const PICTURE_QUALITY = 0.9;
  * `spec`: the background, as in a recipe. `picture`: the user's own, `{file, small}`, else null.
  * `side`: the longest side of the frames, in pixels.
  */
-export const settings = signal({ ...read(), picture: null });
+export const settings = signal({ ...FIRST, ...readStored("localStorage", PLACE), picture: null });
 
 /** Change settings. */
 export function changeSettings(changed) {
   settings.value = { ...settings.value, ...changed };
   const { picture, ...kept } = settings.value;
   if (picture) kept.spec = FIRST.spec;
-  localStorage.setItem(PLACE, JSON.stringify(kept));
+  store("localStorage", PLACE, kept);
 }
 
 /** Change the background, as in a recipe. */
@@ -60,12 +61,4 @@ export function forgetPicture() {
 export function backgroundToSend() {
   const { spec, picture } = settings.value;
   return picture ? { spec: BEFORE_PICTURE, picture: picture.small } : { spec, picture: null };
-}
-
-function read() {
-  try {
-    return { ...FIRST, ...JSON.parse(localStorage.getItem(PLACE)) };
-  } catch {
-    return FIRST;
-  }
 }

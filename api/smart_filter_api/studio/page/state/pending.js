@@ -5,7 +5,7 @@
  */
 
 import { effect, signal } from "@preact/signals";
-import { reachable } from "../service/api.js";
+import { ask, reachable } from "../service/api.js";
 import { abandoned, answerOthers, discard, keep } from "../service/drafts.js";
 import { faultOf } from "../service/formats.js";
 import { newIds } from "../service/ids.js";
@@ -60,10 +60,27 @@ export function startSending(whose) {
 
 /** Send files, with fields of a recipe (`{background: "auto", …}`); return their ids. */
 export function add(files, fields) {
-  const added = newIds(files.length).map((id, index) => pendingOf({ id, file: files[index], fields }));
+  const added = newIds(files.length).map((id, index) => {
+    const { folder } = files[index];
+    const named = folder ? { "metadata.folder": folder.slice(0, 256) } : {};
+    return pendingOf({ id, file: files[index], fields: { ...fields, ...named } });
+  });
   pending.value = [...pending.value, ...added];
   for (const [index, photo] of added.entries()) admit(photo, Date.now() + index / 1000);
   return added.map(({ id }) => id);
+}
+
+/** Have the service fetch a photo from an address; return its job. Throws Problem, Away or AbortError. */
+export async function addAddress(address, fields) {
+  const form = new FormData();
+  const [id] = newIds(1);
+  const name = new URL(address).pathname.split("/").at(-1) || address;
+  for (const [field, value] of Object.entries({
+    ...fields, "metadata.studio": id, "metadata.name": name.slice(0, 256), photo_url: address,
+  })) form.append(field, value);
+  const job = await ask("POST", "/v1/jobs", { form, headers: { "Idempotency-Key": `"${id}"` } });
+  put(job);
+  return job;
 }
 
 /** Retry a refused or waiting photo now. */

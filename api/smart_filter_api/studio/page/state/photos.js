@@ -16,6 +16,7 @@
 import { computed, signal } from "@preact/signals";
 import { ask } from "../service/api.js";
 import { newId, newestFirst } from "../service/ids.js";
+import { readStored, store } from "../service/stored.js";
 import { jobs, put } from "./jobs.js";
 import { photoIds } from "./origins.js";
 
@@ -29,7 +30,7 @@ const BEHIND = new Set(
 );
 
 /** Version of each photo that is shown, if it is not the newest (after undo). */
-const shown = signal(JSON.parse(sessionStorage.getItem(SHOWN) ?? "{}"));
+const shown = signal(readStored("sessionStorage", SHOWN) ?? {});
 
 const ids = computed(() => photoIds([...jobs.value.values()]));
 
@@ -44,7 +45,7 @@ const lent = new WeakMap();
 /** Photos, newest first by the time in their ids: `{id, versions: jobs, oldest first, current: job}`. */
 export const photos = computed(() => {
   const byPhoto = new Map();
-  const known = [...jobs.value.values()].sort((a, b) => b.created_at.localeCompare(a.created_at));
+  const known = [...jobs.value.values()].sort((a, b) => a.created_at < b.created_at ? 1 : Number(a.created_at === b.created_at) - 1);
   for (const job of known) {
     const id = photoIdOf(job);
     byPhoto.set(id, [job, ...(byPhoto.get(id) ?? [])]);
@@ -85,10 +86,22 @@ export function timesCorrected({ metadata }) {
   return Number.parseInt(metadata[CORRECTED] ?? "0", 10) || 0;
 }
 
+/** Show the newest version of each photo. */
+export function showNewest() {
+  shown.value = {};
+  store("sessionStorage", SHOWN, {});
+}
+
+/** Return the ids of the versions that are shown instead of newer ones. */
+export function olderShown() {
+  return photos.peek().filter(({ versions, current }) => current.id !== versions.at(-1).id)
+    .map(({ current }) => current.id);
+}
+
 /** Show a version of its photo. */
 export function show(job) {
   shown.value = { ...shown.value, [photoIdOf(job)]: job.id };
-  sessionStorage.setItem(SHOWN, JSON.stringify(shown.value));
+  store("sessionStorage", SHOWN, shown.value);
 }
 
 /**
@@ -139,7 +152,7 @@ export async function askToDerive(
 }
 
 /** Return a recipe as form data, with further parts; null values are omitted. */
-function formOf(recipe, parts) {
+export function formOf(recipe, parts) {
   const form = new FormData();
   const add = (name, value) => {
     if (value === null || value === undefined) return;

@@ -1,74 +1,88 @@
 /** Makes versions of many photos, as one action of state/bulk.js. */
 
-import { newId } from "../service/ids.js";
-import { act } from "./bulk.js";
-import { ended, hasExpired, isFinal, jobs, put, remove } from "./jobs.js";
-import { askToDerive, photos, show } from "./photos.js";
+import { pause, run } from "./bulk.js";
+import { act, choose, look } from "./choices.js";
+import { lookNow } from "./following.js";
+import { hide, jobs } from "./jobs.js";
+import { formOf, showNewest } from "./photos.js";
+
+const LOOKS_EVERY_MS = 1500;
+// A version with another background uses the cutout of the one before: see state/photos.js.
+const OF_PEOPLE = ["cutout", "matte", "persons", "zip", "regions"];
 
 /**
- * Derive a version of each entry's photo; return what `act` returns.
+ * Derive a version of each photo of a choice; return what `run` returns.
  *
- * recipeOf: returns the changed names of a recipe for a job, or null if nothing changes. file: a
- * background to send along. made: called with each finished job. whole: called at the end.
+ * wanted: the choice. recipe: the changed names. instead: the same for pictures that contradict it.
+ * file: a background to send along. isBehind: whether the cutout stays the same. whole: called with
+ * the choice once all are made.
  */
-export function remake(entries, { title, recipeOf, file, made, whole }) {
-  const keys = new Map(entries.map(({ id }) => [id, newId()]));
-  const begin = async (entry, { signal }) => {
-    const base = baseOf(latestOf(entry));
-    const recipe = recipeOf(base);
-    if (recipe === null) return { base, job: null };
-    // Other users' single photos come first.
-    const changed = { priority: "standard", ...recipe };
-    const job = await askToDerive(base, changed, { file, key: keys.get(entry.id), signal });
-    put(job);
-    show(job);
-    return { base, job };
-  };
-  const finish = async ({ base, job }, entry, options) => {
-    if (job === null) return;
-    const done = await ended(job.id);
-    if (done?.state !== "succeeded") {
-      show(base);
-      if (done !== undefined) discard(done);
-      throw done?.error ?? CANCELED;
+export function remake(wanted, options) {
+  const { title, recipe, instead, file, isBehind, whole } = options;
+  let choice = null;
+  const made = [];
+  const work = async ({ signal, set, fail }) => {
+    choice = await choose(wanted, signal);
+    const { photos: total } = choice;
+    set({ total });
+    showNewest();
+    const query = isBehind ? `leave_out=${OF_PEOPLE}` : "";
+    const derive = async (from, changes, onFailures) => act(from, "derive", {
+      ...bodyOf(changes, { file, isBehind }),
+      ...{ query, signal },
+      onStep: ({ failures, jobs: ids }) => {
+        onFailures(failures);
+        made.push(...ids);
+        lookNow();
+      },
+    });
+    let refused = 0;
+    const refuse = (failures) => {
+      refused += failures.length;
+      fail(failures);
+    };
+    const contradicting = [];
+    await derive(choice, recipe, (failures) => {
+      const mayDiffer = ({ error }) => instead !== undefined && error.code === "contradiction";
+      contradicting.push(...failures.filter(mayDiffer));
+      refuse(failures.filter((failure) => !mayDiffer(failure)));
+    });
+    if (contradicting.length > 0) {
+      const photos = contradicting.map(({ job_id: id }) => id);
+      await derive(await choose({ photos }, signal), instead, refuse);
     }
-    await made?.(done, options);
+    for (;;) {
+      choice = await look(choice, signal);
+      set({ done: total - refused - choice.making - choice.failures.length });
+      if (choice.making === 0) break;
+      await pause(LOOKS_EVERY_MS, signal);
+    }
+    fail(choice.failures);
+    // A photo keeps the picture from before instead of a failed one.
+    if (choice.failures.length > 0) await discard(choice, made, { signal });
+    await whole?.(choice, signal);
+    lookNow();
   };
-  const undo = ({ base, job }) => {
-    if (job === null || isFinal(jobs.value.get(job.id) ?? job)) return;
-    show(base);
-    discard(job);
+  const stopped = async () => {
+    if (choice !== null) await discard(choice, made, {}).catch(() => {});
+    lookNow();
   };
-  const again = (others) => remake(others, { title, recipeOf, file, made, whole });
-  return act(entries, { title, begin, finish, undo, whole, again });
+  const again = (ids) => remake({ photos: ids }, options);
+  return run(title, work, { again, stopped });
 }
 
-/** Return the job with an entry's finished picture. Throws why there is none. */
-export function pictureOf(entry) {
-  const { current } = latestOf(entry) ?? {};
-  if (current === undefined || !isFinal(current)) throw UNFINISHED;
-  if (current.state !== "succeeded" || !current.outputs.image) throw NO_PICTURE;
-  if (hasExpired(current)) throw EXPIRED;
-  return current;
+/** Delete the made jobs that have not succeeded. Here they are hidden first: nobody follows them. */
+function discard(choice, made, options) {
+  hide(made.map((id) => jobs.peek().get(id)).filter((job) => job && job.state !== "succeeded"));
+  return act(choice, "discard", options);
 }
 
-/** Return an entry's photo as it is now; undefined if it was not sent yet, or is deleted. */
-function latestOf({ id }) {
-  return photos.value.find((photo) => photo.id === id);
+function bodyOf(changes, { file, isBehind }) {
+  const recipe = {
+    // Other users' single photos come first.
+    priority: "standard",
+    ...changes,
+    metadata: { studio: "{photo}", ...(isBehind ? { "cut-of": "{job}" } : {}) },
+  };
+  return file == null ? { json: { recipe } } : { form: formOf(recipe, { background_file: file }) };
 }
-
-function baseOf(photo) {
-  const base = photo && [photo.current, ...photo.versions.toReversed()].find(isFinal);
-  if (base === undefined) throw UNFINISHED;
-  return base;
-}
-
-/** Delete an unwanted version; if that fails, it stays. */
-function discard(job) {
-  remove(job.id).catch(() => {});
-}
-
-const UNFINISHED = { title: "It is not finished yet", remedy: "Try again when it is." };
-const NO_PICTURE = { title: "It has no finished picture" };
-const EXPIRED = { title: "Its picture has expired", remedy: "Add the photo again." };
-const CANCELED = { title: "It was canceled or deleted meanwhile" };

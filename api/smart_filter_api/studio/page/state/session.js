@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import { ask, call, useSession } from "../service/api.js";
 import { Problem } from "../service/problems.js";
+import { openChannel } from "../service/stored.js";
 
 const CODE = /^#code=(.+)$/;
 const FAILED = /^#sign-in-failed=([a-z_]+)$/;
@@ -45,7 +46,7 @@ const SPENT_CODE = {
   remedy: "Sign in with a key.",
 };
 /** All tabs share the cookie: they tell each other when it changes or is removed. */
-const others = new BroadcastChannel("smart-filter.session");
+const others = openChannel("smart-filter.session");
 
 /** `{state: "starting"|"out"|"in"|"away", tenant?, scopes?, why?: a problem or words}`. */
 export const session = signal({ state: "starting" });

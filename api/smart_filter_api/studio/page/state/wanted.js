@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { keepPicture, keptPicture } from "../service/drafts.js";
+import { readStored, store } from "../service/stored.js";
 import { FIRST_CHOICE, backgroundOf } from "./background-choice.js";
 
 const PLACE = "smart-filter.wanted";
@@ -16,7 +17,7 @@ const FIRST = { ...FIRST_CHOICE, shape: "", framing: "false", format: "auto", re
  * recipe: the saved one as `{name, fields}`, or null; its fields take precedence over the others.
  * logo: the name of one; "" for none.
  */
-export const wanted = signal(read());
+export const wanted = signal({ ...FIRST, ...readStored("localStorage", PLACE) });
 
 let tenant = null;
 
@@ -31,7 +32,7 @@ export async function loadPicture(whose) {
 /** Change the settings. */
 export function want(fields) {
   wanted.value = { ...wanted.value, ...fields };
-  localStorage.setItem(PLACE, JSON.stringify({ ...wanted.value, picture: null }));
+  store("localStorage", PLACE, { ...wanted.value, picture: null });
   if (fields.picture) keepPicture(tenant, fields.picture);
 }
 
@@ -67,12 +68,4 @@ export function recipeWanted() {
 /** Return whether a recipe sets the shape or size of pictures. */
 export function hasShape(fields) {
   return "size" in fields || "aspect" in fields;
-}
-
-function read() {
-  try {
-    return { ...FIRST, ...JSON.parse(localStorage.getItem(PLACE)) };
-  } catch {
-    return FIRST;
-  }
 }

@@ -46,6 +46,7 @@ from smart_filter_deploy.cli.terminal.outputs import (
 )
 from smart_filter_deploy.cli.terminal.report import STATE_STYLES, print_findings, print_stages
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
+from smart_filter_wire.file_names import free_name
 from smart_filter_wire.words import SmileLevel
 
 _SMILES: Final = ("none", "mild", "moderate", "huge")
@@ -419,11 +420,15 @@ def _name_by_photo(
     """
     first = Path(clean_file_name(job.photo_name or "").lstrip("-. ")).stem or job.id
     files = written if replaces else place.folder.iterdir()
-    taken = {file.name.partition(f".{OUTPUT_MARK}.")[0].lower() for file in files}
-    stem, number = first, 1
-    while stem.lower() in taken:
-        number += 1
-        stem = f"{first}-{number}"
+    taken = {
+        stem.lower()
+        for file in files
+        for stem in (
+            file.name.partition(f".{OUTPUT_MARK}.")[0],
+            *(file.stem.removesuffix(f"-{output}") for output in job.outputs),
+        )
+    }
+    stem = free_name(first, "", lambda stem: stem.lower() in taken)
     return dataclasses.replace(place, stem=stem)
 
 
@@ -506,7 +511,7 @@ def _table_row(job: Job) -> tuple[Text | str, ...]:
         _format_created(job),
         job.photo_name or "",
         "" if background is None else background.name or background.kind,
-        "" if job.rating is None else f"{job.rating.score:.2f}",
+        "" if job.rating is None else f"{100 * job.rating.score:.0f}",
         "" if job.error is None else job.error.code,
     )
 

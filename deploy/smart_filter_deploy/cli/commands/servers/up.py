@@ -239,7 +239,8 @@ class _Ports:
 class _LiveVideo:
     """Live video: the socket that clients connect to, and the secret shared with the API.
 
-    listening: held by this process, so that clients queue while the worker starts or restarts.
+    listening: held by this process, so that clients queue while the worker starts or restarts. It
+        starts with the first client.
     settings: the operator's variables that a live worker reads.
     """
 
@@ -256,13 +257,12 @@ class _LiveVideo:
         }
 
     def worker(self) -> Command:
-        number = self.listening.fileno()
         return Command(
             name="live",
-            argv=program.command("live-worker", "--fd", str(number)),
+            argv=program.command("live-worker", "--fd", str(self.listening.fileno())),
             env={**self.settings, **self.environment},
             uses_servers=False,
-            inherit=(number,),
+            serves=self.listening,
         )
 
 

@@ -160,6 +160,8 @@ CREATE INDEX stages_rating ON stages (album)
 CREATE INDEX stages_ready ON stages (capability, rank) WHERE state = 'ready';
 -- No index contains the lease time, so a heartbeat is a HOT update.
 CREATE INDEX stages_running ON stages (job_id, stage) WHERE state = 'running';
+-- With `stages_running`, for lists of running jobs.
+CREATE INDEX stages_begun ON stages (job_id) WHERE state <> 'running' AND started_at IS NOT NULL;
 -- For the metrics, which count stages that wait for other stages; nothing else reads them.
 CREATE INDEX stages_waiting ON stages (capability) WHERE state = 'waiting';
 
@@ -300,7 +302,7 @@ CREATE TABLE capabilities (
     mean_seconds double precision
 );
 
--- Paused capabilities, whose stages no worker claims: see queue/pauses.py.
+-- Paused capabilities, whose stages no worker claims: see queue/heads.py.
 CREATE TABLE pauses (
     capability text PRIMARY KEY,
     paused_at timestamptz NOT NULL

@@ -64,15 +64,22 @@ def portrait(
     eyes: Eyes = OPEN,
     level: SmileLevel = SmileLevel.NONE,
     light: float = 1.0,
+    lit: float = 0.5,
+    y: float = 260,
+    other_x: float | None = None,
     **recipe: str,
 ) -> CompositeResult:
-    """Composite a drawn portrait.  light: of the right half of the face, as a share of the left."""
-    face = a_face(x=420, y=260, width=260)
+    """Composite a drawn portrait.  light: right of the lit share of the face, as a share of it.
+
+    y: of the face.  other_x: of another's face, who is not kept.
+    """
+    face = a_face(x=420, y=y, width=260)
+    others = () if other_x is None else (a_face(x=other_x, y=y, width=200),)
     srgb, matte = a_portrait(face)
     srgb = np.array(srgb)
-    x, y, width, height = map(int, face.box)
-    lit = srgb[y : y + height, x + width // 2 : x + width]
-    lit[:] = (lit * light).astype(np.uint8)
+    x, top, width, height = map(int, face.box)
+    shade = srgb[top : top + height, x + int(lit * width) : x + width]
+    shade[:] = (shade * light).astype(np.uint8)
     if head is not None:
         head = replace(head, chin=(550.0, y + 1.0 * height), hairline=(550.0, y + 0.1 * height))
     inputs = a_job("color:#e6e6e6")
@@ -84,8 +91,12 @@ def portrait(
             photo=replace(inputs.photo, srgb=srgb),
             prepared=PreparedPhoto(**size, format="jpg", proxy_srgb=srgb),
             segmented=Segmentation(matte=matte, coverage=float((matte > 127).mean())),
-            faces=Faces((face,)),
-            smiles=Smiles((Smile(level, 0.0),), (eyes,), (FaceQuality(head=head),)),
+            faces=Faces((face, *others)),
+            smiles=Smiles(
+                (Smile(level, 0.0),) * (1 + len(others)),
+                (eyes,) * (1 + len(others)),
+                (FaceQuality(head=head),) * (1 + len(others)),
+            ),
             recipe=asked,
         )
     )
@@ -111,6 +122,9 @@ def verdicts(made: CompositeResult) -> Mapping[str, CheckVerdict]:
         ({"level": SmileLevel.HUGE}, "mouth", CheckVerdict.FAIL),
         ({"light": 0.5}, "even_light", CheckVerdict.FAIL),
         ({"background": "color:#3060c0"}, "background", CheckVerdict.FAIL),
+        ({"y": 0}, "head_inside", CheckVerdict.FAIL),
+        ({"other_x": 10}, "one_face", CheckVerdict.UNSURE),
+        ({"lit": 0.25, "light": 0.1}, "exposure", CheckVerdict.UNSURE),
     ],
 )
 def test_fault_is_found_by_its_check(
@@ -124,6 +138,11 @@ def test_fault_is_found_by_its_check(
     assert made.document_report is not None
     found = next(each for each in made.document_report.checks if each.name == check)
     assert found.remedy
+
+
+def test_black_and_white_photo_fails() -> None:
+    # The drawn portrait is gray.
+    assert verdicts(portrait())["color"] == CheckVerdict.FAIL
 
 
 def test_smile_is_allowed_on_a_badge() -> None:

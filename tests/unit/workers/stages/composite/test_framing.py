@@ -117,6 +117,26 @@ def test_portrait_of_whole_people_ends_at_no_joint(side: int, aspect: str, faces
     assert all(abs(ends - joint) > 0.35 for joint in (2.75, 3.75, 5.5, 7.55)), ends
 
 
+@pytest.mark.parametrize("aspect", ["4:5", "2:3", "9:16", "1:1"])
+@pytest.mark.parametrize("gap", [1.3, 1.8, 2.4])
+@pytest.mark.parametrize(("y", "bottom"), [(150, 760), (300, 800), (520, 800)])
+def test_row_of_three_fills_a_portrait(aspect: str, gap: float, y: float, bottom: float) -> None:
+    faces = [a_face(560 + place * gap * 80, y) for place in (-1, 0, 1)]
+    subject = Box(488 - gap * 80, y - 36, 712 + gap * 80, bottom)
+
+    part = shown({"crop": "faces", "aspect": aspect}, subject, *faces)
+
+    heads = Box(560 - gap * 80, y - 36, 640 + gap * 80, y + 80)
+    assert part.left < heads.left
+    assert part.right > heads.right
+    assert part.top < heads.top
+    assert heads.width / part.width >= 0.45
+    ends = (part.bottom - y - 32) / 80
+    cuts = (*framing.CUTS, (bottom - y - 32) / 80, (1.04 * bottom - 0.04 * (y - 36) - y - 32) / 80)
+    # Not within half a face of an elbow, hip or knee.
+    assert min(abs(ends - cut) for cut in cuts) < 0.5
+
+
 def test_hat_is_part_of_the_head_and_a_raised_arm_is_not() -> None:
     bare, hat, arm = (
         shown({"crop": "faces", "aspect": "1:1"}, Box(450, top, 750, 800), a_face(500, 300, 200))
@@ -161,6 +181,14 @@ def test_portrait_is_no_larger_than_the_photo_and_shows_the_whole_head(
     assert seen.top <= at[1]
     assert seen.bottom >= at[1] + side
     assert (at[1] + 0.4 * side - seen.top) / seen.height < 0.66
+
+
+def test_thing_has_its_margin_also_where_it_touches_the_photo() -> None:
+    seen = FramingSubject(PHOTO, Box(0, 0, 1200, 800), (), may_extend=True, is_thing=True)
+
+    frame = framing.compute_frame(asked(crop="true", margin="10%"), seen)
+
+    assert window(frame) == Box(-120, -80, 1320, 880)
 
 
 def test_crop_has_room_for_the_outline() -> None:

@@ -7,11 +7,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from smart_filter_shared.errors import ImageUnreadable, InputsExpired
+from smart_filter_shared.errors import ImageUnreadable, InputsExpired, PhotoTooSmall
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.recipe import Format, Framing, Output, Subject
+from smart_filter_shared.recipe import Crop, Edge, Format, Framing, Output, Subject
 from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_shared.results import Face, Faces, LowerEnd
 from smart_filter_tests.composite_jobs import (
@@ -25,6 +25,7 @@ from smart_filter_tests.composite_jobs import (
     decode_pixels,
 )
 from smart_filter_tests.pictures import encode
+from smart_filter_tests.recipes import parse_fields
 from smart_filter_tests.subjects import smiles_of
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import blur
@@ -224,6 +225,14 @@ def test_thing_gets_a_background_where_it_was_asked_for(
     result = composite(replace(inputs, segmented=replace(inputs.segmented, any_subject=True)))
 
     assert result.background.kind == kind
+    assert result.background.name in {None, *choose_background.LIGHT_PAPERS}
+
+
+def test_photo_is_not_enlarged_beyond_the_recipe() -> None:
+    small = a_job("color:#ffffff", framing=parse_fields(size="4000x4000", max_enlarge="2").framing)
+
+    with pytest.raises(PhotoTooSmall, match=r"enlarges the photo .* max_enlarge is 2"):
+        composite(small)
 
 
 def test_people_cut_off_at_the_thighs_get_no_place() -> None:
@@ -357,7 +366,8 @@ def matte_with_chair(*strokes: Stroke) -> NDArray[np.uint8]:
     prepared = dataclasses.replace(inputs.prepared, proxy_srgb=proxy)
     segmented = dataclasses.replace(inputs.segmented, matte=matte)
     drawing = MatteDrawing(strokes=strokes)
-    return apply_corrections.draw_over_matte(segmented, [drawing], prepared, matte).matte
+    drawn = apply_corrections.draw_over_matte(segmented, [drawing], prepared, matte)
+    return drawn.segmented.matte
 
 
 REMOVED_PART = Stroke(((195, 160),), keep=False, snap="part")
@@ -383,6 +393,99 @@ def test_small_region_is_removed_without_the_rest_of_its_part() -> None:
 
     assert after[80, 97] < 128
     assert after[CHAIR].max() == 255
+
+
+def test_region_is_removed_only_as_far_as_the_line_is_wide() -> None:
+    narrow = Stroke(((180, 160), (200, 160)), keep=False, width=16, snap="region")
+
+    after = matte_with_chair(narrow)
+
+    assert after[79:82, 92:98].max() < 40
+    assert after[63:74, 89:108].min() == 255
+    assert after[BODY].min() == 255
+
+
+def test_kept_dot_brings_back_its_part_within_its_width_and_nothing_of_another() -> None:
+    removed = dataclasses.replace(REMOVED_PART, width=400)
+
+    after = matte_with_chair(removed, dataclasses.replace(removed, keep=True, width=16))
+
+    assert after[78:82, 95:99].min() > 220
+    assert after[66:70, 90:107].max() < 5
+
+
+def test_scrap_between_strokes_goes_and_a_hand_beyond_one_stays() -> None:
+    around = Stroke(
+        ((172, 124), (217, 124), (217, 176), (172, 176), (172, 124)), keep=False, width=14
+    )
+    across = Stroke(((160, 150), (230, 150)), keep=False, width=10)
+
+    scrap, hand = matte_with_chair(around, across), matte_with_chair(across)
+
+    assert scrap[63:, 88:].max() < 40
+    assert hand[82:, 90:108].min() == 255
+
+
+@pytest.mark.parametrize("edge", Edge)
+@pytest.mark.parametrize("keep", [False, True])
+def test_no_step_after_a_stroke_changes_what_it_says(edge: Edge, *, keep: bool) -> None:
+    """Colors say nothing here, and all of the matte is haze: any edge is learned anywhere."""
+    inputs = a_job(
+        "color:#f00", format=Format.PNG, outputs=(Output.IMAGE, Output.MATTE), edge=edge, grow=2
+    )
+    noise = np.random.default_rng(3).integers(0, 256, inputs.photo.srgb.shape, np.uint8)
+    assert inputs.segmented is not None
+    haze = np.full_like(inputs.segmented.matte, 110)
+    stroke = Stroke(((60, 90), (200, 90)), keep=keep, width=24)
+    proxy = np.ascontiguousarray(noise[::2, ::2])
+
+    result = composite(
+        replace(
+            inputs,
+            photo=replace(inputs.photo, srgb=noise),
+            prepared=replace(inputs.prepared, proxy_srgb=proxy),
+            segmented=replace(inputs.segmented, matte=haze),
+            drawn=(MatteDrawing(strokes=(stroke,)),),
+        )
+    )
+
+    painted = np.s_[81:100, 60:200]
+    assert (decode_pixels(result.matte)[painted] == (255 if keep else 0)).all()
+    expected = noise[painted] if keep else RED
+    assert np.abs(decode_pixels(result.image)[painted] - expected).max() == 0
+
+
+@pytest.mark.parametrize("background", ["auto", "keywords:sea"])
+@pytest.mark.parametrize("is_doubtful", [False, True])
+def test_correction_changes_neither_background_nor_frame(
+    background: str, *, is_doubtful: bool
+) -> None:
+    inputs = a_job(background, framing=Framing(crop=Crop.SUBJECT))
+    assert inputs.segmented is not None
+    spread = 1.0 if is_doubtful else 0.0
+    inputs = replace(inputs, segmented=replace(inputs.segmented, outline_spread=spread))
+    kept = Stroke(((10, 20), (10, 160), (220, 160)), keep=True, width=20)
+
+    before, after = (
+        composite(replace(inputs, drawn=drawn))
+        for drawn in ((), (MatteDrawing(strokes=(kept, REMOVE_INSIDE)),))
+    )
+
+    assert after.background.name == before.background.name
+    assert (after.background.kind, after.frame) == (before.background.kind, before.frame)
+
+
+def test_person_who_is_drawn_where_none_was_found_gets_a_background() -> None:
+    inputs = a_job("color:#f00")
+    assert inputs.segmented is not None
+    empty = replace(inputs.segmented, matte=np.zeros_like(inputs.segmented.matte), coverage=0.0)
+    kept = Stroke(((60, 60), (160, 160)), keep=True, width=60)
+
+    found = composite(
+        replace(inputs, segmented=empty, drawn=(MatteDrawing(strokes=(kept,)),))
+    ).background
+
+    assert found.kind == "color"
 
 
 def test_later_plain_stroke_overrides_a_region() -> None:

@@ -4,6 +4,7 @@ A value a little beyond its limit, or one that was not seen, is `unsure`: the me
 errors of their own, which docs/documents.md states.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,24 +18,13 @@ from smart_filter_shared.recipe import DocumentPhoto, Require
 from smart_filter_shared.results import Face, Frame, Head, Smile, Smiles
 from smart_filter_wire.document_report import CheckVerdict, DocumentCheck, DocumentReport
 from smart_filter_wire.findings import Eyes
-from smart_filter_workers.measurements import measure_face
+from smart_filter_workers.measurements import FACE_PX, measure_face
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import EncodedFile, Matte8, Srgb8, Srgba8
+from smart_filter_workers.stages.composite import printability
 from smart_filter_workers.stages.composite.cleanup import is_covered
-from smart_filter_workers.stages.composite.document.head_frame import (
-    HeadSpan,
-    compute_frame,
-    measure_span,
-)
+from smart_filter_workers.stages.composite.document import head_frame
 from smart_filter_workers.stages.composite.framing import FramingSubject
-from smart_filter_workers.stages.composite.printability import (
-    BLURRED_ABOVE_PX,
-    BURNT_ABOVE,
-    DARK_BELOW,
-    DIM_BELOW,
-    GLARE_ABOVE,
-    SOFT_ABOVE_PX,
-)
 
 PASS, FAIL, UNSURE, ASK = CheckVerdict
 # Degrees that pass, and those from which they fail; between both the measurement may be wrong.
@@ -46,12 +36,40 @@ MOUTH_OPEN: Final = (0.05, 0.10)
 DARKER_HALF: Final = (0.15, 0.35)
 # Pixels of the file for a pixel of the photo.
 ENLARGED: Final = (1.0, 1.3)
+# Width of edges in pixels of the file: what is soft in a small photo is softer when enlarged.
+EDGES: Final = (2.0, 4.5)
+# Share of the face's width in which the photo's upper border meets the head.
+CUT: Final = (0.0, 0.25)
+# Mean luma of the face, from which it may be too dark.
+DARK_FACE: Final = 0.25
+# Distance from the face to another that may reach into the picture, in widths of the face.
+_NEAR: Final = 2.0
 # Steps at the borders of a JPEG's blocks, in steps elsewhere.
 BLOCKS: Final = (1.3, 1.8)
 # Differences of color in ΔE 2000: from the nearest allowed color, and within the background.
 BACKGROUND_COLOR: Final = (4.0, 8.0)
 BACKGROUND_SPREAD: Final = (2.0, 5.0)
+# Mean of red, green and blue's range in a face, in levels, of a photo in black and white.
+GRAY_FACE: Final = 4.0
 _TOLERANCE_MM: Final = 0.05
+# What to do about each check that does not pass.
+_REMEDIES: Final = {
+    **dict.fromkeys(("head_height", "eye_line", "room_above"), "Leave more room around the head."),
+    "pixels": "Use the camera's full resolution, or stand closer.",
+    "head_inside": "Leave room above the hair.",
+    "shoulders_inside": "Stand farther away, so that both shoulders are in the photo.",
+    "roll": "Hold the head upright.",
+    "yaw": "Look straight ahead, not aside.",
+    "pitch": "Hold the chin neither up nor down; the camera belongs at eye level.",
+    "mouth": "Close the mouth, and do not smile.",
+    "even_light": "Light the face evenly from the front.",
+    "exposure": "Take the photo in more light, without a flash on the skin.",
+    "sharpness": "Hold the camera still, and focus on the eyes.",
+    "compression": "Send the camera's own file, not one from a messenger.",
+    "color": "Take the photo in color.",
+    "headwear": "Look whether the head is bare.",
+    "file_size": "Set `quality` or `max_bytes`.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +92,16 @@ class Taken:
 class Portrait:
     """The person of a document's photo: the one with the largest face of those who are kept.
 
-    faces: of all who are kept.  span: None if the points of the face were not found.
+    faces: of all who are kept; near: of others who stand close.  span: None if the points of the
+    face were not found.
     require: what the checks must say.
     """
 
     document: DocumentPhoto
     faces: Sequence[Face] = ()
+    near: Sequence[Face] = ()
     face: Face | None = None
-    span: HeadSpan | None = None
+    span: head_frame.HeadSpan | None = None
     head: Head | None = None
     eyes: Eyes | None = None
     smile: Smile | None = None
@@ -89,7 +109,7 @@ class Portrait:
 
     def frame(self) -> Frame | None:
         """Return the placement of the photo; None if the head's place is not known."""
-        return None if self.span is None else compute_frame(self.document, self.span)
+        return None if self.span is None else head_frame.compute_frame(self.document, self.span)
 
     def check(self, taken: Taken, *, matte: Matte8 | None) -> DocumentReport:
         """Return the report on a picture.
@@ -98,20 +118,16 @@ class Portrait:
         Raises DocumentRefused when a pass is required, and it is none.
         """
         checks = [
-            _check_faces(self.faces),
+            _check_faces(self.faces, self.near),
             *_check_places(self, taken),
             *_check_pose(self),
-            *_check_light(self.face, taken.photo_srgb),
+            *_check_light(self.face, taken),
             *_check_background(self.document, taken.picture[..., :3], matte),
-            DocumentCheck(
-                *("headwear", ASK, None, "none, but for religion or health"),
-                "Look whether the head is bare.",
-            ),
+            _make("headwear", ASK, None, "none, but for religion or health"),
         ]
         if taken.file is not None and self.document.bytes is not None:
             checks.append(_check_bytes(len(taken.file.content), self.document.bytes))
-        verdicts = {each.verdict for each in checks}
-        verdict = next((worst for worst in (FAIL, UNSURE) if worst in verdicts), PASS)
+        verdict = _worst(*(each.verdict for each in checks))
         report = DocumentReport(self.document.name, self.document.title, verdict, tuple(checks))
         if self.require == Require.PASS:
             _require_pass(report)
@@ -137,16 +153,24 @@ def find_portrait(
         return Portrait(document, require=require)
     number, face = max(kept.items(), key=lambda item: item[1].box[2])
     head = smiles.qualities[number].head if smiles.qualities else None
+    others = (each for other, each in enumerate(faces) if other not in kept)
     return Portrait(
         document,
         tuple(kept.values()),
-        face,
-        span=None if head is None else measure_span(face, head, matte, photo_width),
+        near=tuple(each for each in others if _is_near(each, face)),
+        face=face,
+        span=None if head is None else head_frame.measure_span(face, head, matte, photo_width),
         head=head,
         eyes=smiles.eyes[number],
         smile=smiles.smiles[number],
         require=require,
     )
+
+
+def _is_near(other: Face, face: Face) -> bool:
+    x, y, width, _ = face.box
+    reach = max(abs(other.box[0] - x), abs(other.box[1] - y))
+    return reach < _NEAR * width and other.box[2] >= MIN_FACE_SHARE * width
 
 
 def _require_pass(report: DocumentReport) -> None:
@@ -166,17 +190,25 @@ def _grade(value: float, limits: tuple[float, float]) -> CheckVerdict:
     return PASS if value <= limits[0] else UNSURE if value <= limits[1] else FAIL
 
 
+def _worst(*verdicts: CheckVerdict) -> CheckVerdict:
+    """Return the worst verdict; what a person must answer does not count."""
+    return max(verdicts, key=(ASK, PASS, UNSURE, FAIL).index)
+
+
 def _make(
-    name: str, verdict: CheckVerdict, measured: str | None, limit: str, remedy: str
+    name: str, verdict: CheckVerdict, measured: str | None, limit: str, remedy: str | None = None
 ) -> DocumentCheck:
+    remedy = remedy or _REMEDIES[name]
     return DocumentCheck(name, verdict, measured, limit, None if verdict == PASS else remedy)
 
 
-def _check_faces(faces: Sequence[Face]) -> DocumentCheck:
+def _check_faces(faces: Sequence[Face], near: Sequence[Face]) -> DocumentCheck:
     widest = max((face.box[2] for face in faces), default=0.0)
     count = sum(face.box[2] >= MIN_FACE_SHARE * widest for face in faces)
     remedy = "Be alone in the photo." if count else "Face the camera, with nothing before the face."
-    return _make("one_face", PASS if count == 1 else FAIL, str(count), "1", remedy)
+    verdict = FAIL if count != 1 else UNSURE if near else PASS
+    measured = f"{count}, and {len(near)} close by" if near else str(count)
+    return _make("one_face", verdict, measured, "1", remedy)
 
 
 def _check_places(seen: Portrait, taken: Taken) -> Iterator[DocumentCheck]:
@@ -197,125 +229,84 @@ def _check_places(seen: Portrait, taken: Taken) -> Iterator[DocumentCheck]:
     ):
         if limits is not None:
             is_within = limits[0] - _TOLERANCE_MM <= value <= limits[1] + _TOLERANCE_MM
-            verdict, remedy = PASS if is_within else FAIL, "Take the photo with more room around."
-            yield _make(name, verdict, f"{value:.1f} mm", _span(limits), remedy)
-    yield _make(
-        "pixels",
-        _grade(frame.scale, ENLARGED),
-        f"enlarged {frame.scale:.2f} times",
-        "not enlarged",
-        "Use the camera's full resolution, or stand closer.",
-    )
-    left, top_reached, right, _ = placed.touches()
+            yield _make(name, PASS if is_within else FAIL, f"{value:.1f} mm", _span(limits))
+    verdict, enlarged = _grade(frame.scale, ENLARGED), f"enlarged {frame.scale:.2f} times"
+    yield _make("pixels", verdict, enlarged, "not enlarged")
+    verdict = FAIL if hair < 0 else _grade(span.cut, CUT)
+    hair_is = {PASS: "whole", UNSURE: "touches the border"}.get(verdict, "cut")
+    yield _make("head_inside", verdict, hair_is, "whole")
+    left, _, right, _ = placed.touches()
     start, _ = frame.place((0, 0))
     end, bottom = frame.place((placed.photo.right, placed.photo.bottom))
-    is_cut = top_reached or hair < 0
-    yield _make(
-        "head_inside",
-        FAIL if is_cut else PASS,
-        "cut" if is_cut else "whole",
-        "whole",
-        "Leave room above the hair.",
-    )
-    missing = [
-        side
-        for side, lacks in (
-            ("left", left and start > 0),
-            ("right", right and end < frame.width),
-            ("below", bottom < frame.height - 1),
-        )
-        if lacks
-    ]
-    yield _make(
-        "shoulders_inside",
-        FAIL if missing else PASS,
-        f"the photo ends {', '.join(missing)}" if missing else "whole",
-        "whole",
-        "Stand farther away, so that both shoulders and the chest are in the photo.",
-    )
+    lacks = {
+        "left": left and start > 0,
+        "right": right and end < frame.width,
+        "below": bottom < frame.height - 1,
+    }
+    missing = ", ".join(side for side, is_missing in lacks.items() if is_missing)
+    verdict, measured = (FAIL, f"the photo ends {missing}") if missing else (PASS, "whole")
+    yield _make("shoulders_inside", verdict, measured, "whole")
 
 
 def _check_pose(seen: Portrait) -> Iterator[DocumentCheck]:
     """Yield the checks of the head's turn, the eyes and the mouth."""
     head = seen.head
-    for name, limits, remedy in (
-        ("roll", ROLL, "Hold the head upright."),
-        ("yaw", YAW, "Look straight ahead, not aside."),
-        ("pitch", PITCH, "Hold the chin neither up nor down; the camera belongs at eye level."),
-    ):
+    for name, limits in (("roll", ROLL), ("yaw", YAW), ("pitch", PITCH)):
         degrees = None if head is None else abs(float(getattr(head, name)))
         verdict = UNSURE if degrees is None else _grade(degrees, limits)
         measured = None if degrees is None else f"{degrees:.0f}°"
-        yield _make(name, verdict, measured, f"at most {limits[0]:.0f}°", remedy)
+        yield _make(name, verdict, measured, f"at most {limits[0]:.0f}°")
     states = () if seen.eyes is None else (seen.eyes.left_open, seen.eyes.right_open)
     if False in states:
-        eyes = _make("eyes", FAIL, "closed", "open", "Open both eyes.")
-    elif states == (True, True):
-        eyes = _make("eyes", PASS, "open", "open", "")
+        yield _make("eyes", FAIL, "closed", "open", "Open both eyes.")
     else:
+        verdict, measured = (PASS, "open") if states == (True, True) else (UNSURE, "not seen")
         remedy = "Take off glasses, or turn the light so that they do not shine."
-        eyes = _make("eyes", UNSURE, "not seen", "open", remedy)
-    yield eyes
+        yield _make("eyes", verdict, measured, "open", remedy)
     if seen.document.neutral:
         yield _check_mouth(seen.smile, head)
 
 
 def _check_mouth(smile: Smile | None, head: Head | None) -> DocumentCheck:
-    limit, remedy = "closed, no smile", "Close the mouth, and do not smile."
+    limit = "closed, no smile"
     if smile is None or head is None:
-        return _make("mouth", UNSURE, None, limit, remedy)
+        return _make("mouth", UNSURE, None, limit)
     by_level = {"none": PASS, "mild": UNSURE}.get(smile.level, FAIL)
-    order = (PASS, UNSURE, FAIL)
-    verdict = max(by_level, _grade(head.mouth_open, MOUTH_OPEN), key=order.index)
     opened = "open" if head.mouth_open > MOUTH_OPEN[0] else "closed"
     smiles = "no smile" if smile.level == "none" else f"{smile.level} smile"
-    return _make("mouth", verdict, f"{opened}, {smiles}", limit, remedy)
+    verdict = _worst(by_level, _grade(head.mouth_open, MOUTH_OPEN))
+    return _make("mouth", verdict, f"{opened}, {smiles}", limit)
 
 
-def _check_light(face: Face | None, photo_srgb: Srgb8) -> Iterator[DocumentCheck]:
-    """Yield the checks of light, exposure, sharpness and compression of the face."""
+def _check_light(face: Face | None, taken: Taken) -> Iterator[DocumentCheck]:
+    """Yield the checks of light, exposure, sharpness, compression and color of the face."""
+    photo_srgb = taken.photo_srgb
     measured = None if face is None else measure_face(photo_srgb, photo_srgb, face)
     if face is None or measured is None:
         return
-    gray = _crop_gray(photo_srgb, face)
+    skin = _crop(photo_srgb, face)
+    gray = np.asarray(cv2.cvtColor(skin, cv2.COLOR_RGB2GRAY), np.uint8)
     middle = gray.shape[1] // 2
     halves = sorted((float(gray[:, :middle].mean()), float(gray[:, middle:].mean())))
     darker = 1 - halves[0] / max(1.0, halves[1])
-    yield _make(
-        "even_light",
-        _grade(darker, DARKER_HALF),
-        f"one half {darker:.0%} darker",
-        f"at most {DARKER_HALF[0]:.0%}",
-        "Light the face evenly from the front.",
-    )
+    limit = f"at most {DARKER_HALF[0]:.0%}"
+    yield _make("even_light", _grade(darker, DARKER_HALF), f"one half {darker:.0%} darker", limit)
     levels = measured.levels
-    is_dark, is_burnt = levels.brightest < DIM_BELOW, levels.bright > GLARE_ABOVE
-    much = levels.brightest < DARK_BELOW or levels.bright > BURNT_ABOVE
+    is_dark = levels.brightest < printability.DIM_BELOW or levels.brightness < DARK_FACE
+    is_burnt = levels.bright > printability.GLARE_ABOVE
+    much = levels.brightest < printability.DARK_BELOW or levels.bright > printability.BURNT_ABOVE
     word = "dark" if is_dark else "burnt out in parts" if is_burnt else "well lit"
-    yield _make(
-        "exposure",
-        (FAIL if much else UNSURE) if is_dark or is_burnt else PASS,
-        word,
-        "well lit",
-        "Take the photo in more light, without a flash on the skin.",
-    )
-    blur = measured.blur_px
-    limits = (SOFT_ABOVE_PX, BLURRED_ABOVE_PX)
-    yield _make(
-        "sharpness",
-        UNSURE if blur is None else _grade(blur, limits),
-        None if blur is None else f"edges {blur:.1f} px wide",
-        f"at most {SOFT_ABOVE_PX:.1f} px",
-        "Hold the camera still, and focus on the eyes.",
-    )
+    verdict = PASS if not (is_dark or is_burnt) else FAIL if much else UNSURE
+    yield _make("exposure", verdict, word, "well lit")
+    enlarged = taken.frame.scale * max(1.0, face.box[2] / FACE_PX)
+    edges = math.nan if measured.blur_px is None else measured.blur_px * enlarged
+    verdict, width = (UNSURE, None) if math.isnan(edges) else (_grade(edges, EDGES), f"{edges:.1f}")
+    yield _make("sharpness", verdict, width and f"edges {width} px wide", f"at most {EDGES[0]} px")
     blocks = measure_blocks(gray)
-    yield _make(
-        "compression",
-        _grade(blocks, BLOCKS),
-        f"blocks {blocks:.2f}",
-        f"at most {BLOCKS[0]:.1f}",
-        "Send the camera's own file, not one from a messenger.",
-    )
+    limit = f"at most {BLOCKS[0]:.1f}"
+    yield _make("compression", _grade(blocks, BLOCKS), f"blocks {blocks:.2f}", limit)
+    if float(np.ptp(skin, axis=2).mean()) < GRAY_FACE:
+        yield _make("color", FAIL, "black and white", "in color")
 
 
 def measure_blocks(gray: np.ndarray) -> float:
@@ -349,27 +340,22 @@ def _check_background(
     away = min(color.delta_e(allowed, method="2000") for allowed in document.backgrounds)
     lab = cv2.cvtColor(pixels[np.newaxis], cv2.COLOR_RGB2LAB)[0].astype(np.float32)
     spread = float(lab.std(axis=0).max()) * 100 / 255
-    order = (PASS, UNSURE, FAIL)
-    verdict = max(
-        _grade(away, BACKGROUND_COLOR), _grade(spread, BACKGROUND_SPREAD), key=order.index
-    )
-    yield _make(
-        "background", verdict, f"{color.to_string(hex=True)}, spread {spread:.1f}", limit, remedy
-    )
+    verdict = _worst(_grade(away, BACKGROUND_COLOR), _grade(spread, BACKGROUND_SPREAD))
+    measured = f"{color.to_string(hex=True)}, spread {spread:.1f}"
+    yield _make("background", verdict, measured, limit, remedy)
 
 
 def _check_bytes(size: int, limits: tuple[int, int]) -> DocumentCheck:
     verdict = PASS if limits[0] <= size <= limits[1] else FAIL
-    limit = f"{limits[0]:,} to {limits[1]:,} bytes"
-    return _make("file_size", verdict, f"{size:,} bytes", limit, "Set `quality` or `max_bytes`.")
+    return _make("file_size", verdict, f"{size:,} bytes", f"{limits[0]:,} to {limits[1]:,} bytes")
 
 
-def _crop_gray(photo_srgb: Srgb8, face: Face) -> np.ndarray:
-    """Return the face's box of the photo as luma, (h, w) uint8, at the photo's own size."""
+def _crop(photo_srgb: Srgb8, face: Face) -> Srgb8:
+    """Return the face's box of the photo, (h, w, 3) uint8, at the photo's own size."""
     x, y, width, height = face.box
     rows = slice(max(0, int(y)), max(1, int(y + height)))
     columns = slice(max(0, int(x)), max(1, int(x + width)))
-    return np.asarray(cv2.cvtColor(photo_srgb[rows, columns], cv2.COLOR_RGB2GRAY), np.uint8)
+    return photo_srgb[rows, columns]
 
 
 def _span(limits: tuple[float, float]) -> str:

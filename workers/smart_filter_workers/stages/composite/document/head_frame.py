@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from smart_filter_shared.recipe import DocumentPhoto
+from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
 from smart_filter_shared.results import Face, Frame, Head
-from smart_filter_workers.results import Matte8
+from smart_filter_workers.results import HALF_LEVEL, Matte8
 from smart_filter_workers.stages.composite.printability import find_head_top
 
 # From the chin to the top of the skull, in heights from the chin to the hairline.
@@ -20,6 +21,7 @@ class HeadSpan:
     """Rows of a head in pixels of the photo, and its middle column.
 
     hair: where the hair begins; skull: the top of the head below it, by proportion.
+    cut: how much of the face's width the photo's upper border cuts.
     """
 
     hair: float
@@ -27,6 +29,7 @@ class HeadSpan:
     eyes: float
     chin: float
     middle: float
+    cut: float = 0.0
 
     def top(self, document: DocumentPhoto) -> float:
         """Return the row where the head begins as the document counts it."""
@@ -44,7 +47,18 @@ def measure_span(face: Face, head: Head, matte: Matte8 | None, photo_width: int)
         eyes=(right_eye[1] + left_eye[1]) / 2,
         chin=chin,
         middle=(head.chin[0] + head.hairline[0]) / 2,
+        cut=_measure_cut(face, matte, photo_width),
     )
+
+
+def _measure_cut(face: Face, matte: Matte8 | None, photo_width: int) -> float:
+    """Return the share of a face's width above which the matte reaches the photo's first rows."""
+    if matte is None:
+        return 0.0
+    scale = matte.shape[1] / photo_width
+    x, _, width, _ = (side * scale for side in face.box)
+    rows = matte[: 1 + round(TOUCHES_WITHIN * len(matte)), max(0, int(x)) : int(x + width) + 1]
+    return float((rows >= HALF_LEVEL).all(axis=0).mean())
 
 
 def compute_frame(document: DocumentPhoto, span: HeadSpan) -> Frame:

@@ -60,18 +60,37 @@ _SAMPLE_STEP: Final = 8
 EMPTY_BELOW, FULL_ABOVE = 85, 170
 
 
-def correct_matte(people: Matte8, refined: Matte8, others: Sequence[Matte8]) -> Matte8:
+def correct_matte(
+    people: Matte8, refined: Matte8, others: Sequence[Matte8], places: Sequence[Pixels]
+) -> Matte8:
     """Return the matte of people, corrected where the networks agree.
 
     people: (H, W) uint8, with at least one pixel above one half; refined, others: the mattes of the
-    refiner and of the other networks, of the same shape.  Returns (H, W) uint8.
+    refiner and of the other networks, of the same shape; places: (H, W) each, of the persons, with
+    what is nearest to them.  Returns (H, W) uint8.
     """
     first = agree(people, [refined], [1.0])
     voters = [refined, *others]
-    trust = [measure_trust(first, voter) for voter in voters]
-    joined = agree(first, voters, trust)
-    trusted = [voter for voter, weight in zip(voters, trust, strict=True) if weight >= 1 / 2]
-    return _remove_traces(_fill_holes(joined, [first, *trusted]), people > HALF_LEVEL)
+    # Persons of whom the same networks are trusted are corrected together.
+    alike: dict[tuple[bool, ...], Pixels] = {}
+    for place in places:
+        trusted = tuple(_is_trusted(first, voter, place) for voter in voters)
+        alike[trusted] = place | alike.get(trusted, np.False_)
+    joined = first
+    for place in alike.values():
+        trust = [measure_trust(first[place], voter[place]) for voter in voters]
+        joined = np.where(place, agree(first, voters, trust), joined)
+    heard = [keep_trusted(first, voter, places) for voter in voters]
+    return _remove_traces(_fill_holes(joined, [first, *heard]), people > HALF_LEVEL)
+
+
+def keep_trusted(people: Matte8, voter: Matte8, places: Sequence[Pixels]) -> Matte8:
+    """Return the matte of a network, and that of people where it sees others or none.
+
+    people, voter: (H, W) uint8; places: as for `correct_matte`.
+    """
+    trusted = [place for place in places if _is_trusted(people, voter, place)]
+    return np.where(np.logical_or.reduce(trusted), voter, people)
 
 
 def agree(people: Matte8, voters: Sequence[Matte8], trust: Sequence[float]) -> Matte8:
@@ -172,6 +191,11 @@ def take_median(mattes: Sequence[Matte8], weights: Sequence[float]) -> Matte8:
         median = np.where(start <= 1 / 2, low + share * (high - low), median)
     joined.reshape(-1)[places] = _decide(median)
     return joined
+
+
+def _is_trusted(people: Matte8, voter: Matte8, place: Pixels) -> bool:
+    """Return whether a network sees the people of a matte in a place."""
+    return measure_trust(people[place], voter[place]) >= 1 / 2
 
 
 def _fill_holes(matte: Matte8, mattes: Sequence[Matte8]) -> Matte8:

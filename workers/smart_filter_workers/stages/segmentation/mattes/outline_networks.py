@@ -65,11 +65,16 @@ class OutlineNetworks:
         if salient is not None:
             stands_out = _to_levels(salient(cut))
             others.append(stands_out)
-        joined = consensus.correct_matte(matte, refined, others)
+        owners = separation.find_owners(
+            [person > HALF_LEVEL for person in people.persons or (people.matte,)]
+        )
+        places = [owners[region] == number for number in range(1, owners.max() + 1)]
+        joined = consensus.correct_matte(matte, refined, others, places)
         spread = consensus.measure_spread(
             joined, refined, portrait_matte, longest_side_px=max(people.matte.shape)
         )
-        joined = soft_outline.soften_outline(joined, portrait_matte, cut)
+        heard = consensus.keep_trusted(joined, portrait_matte, places)
+        joined = soft_outline.soften_outline(joined, heard, cut)
         evidence = people.matte.copy() if people.evidence is None else people.evidence.copy()
         evidence[region] = np.maximum.reduce([evidence[region], refined, *others])
         corrected, attached = people.matte.copy(), np.zeros_like(people.matte)
@@ -78,9 +83,7 @@ class OutlineNetworks:
         )
         corrected[region] = joined
         corrected += attached
-        persons = people.persons and separation.split_by_person(
-            corrected, [person > HALF_LEVEL for person in people.persons]
-        )
+        persons = people.persons and separation.share_matte(corrected, owners)
         return replace(
             people,
             matte=corrected,

@@ -18,7 +18,6 @@ from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
-from smart_filter_workers.stages.segmentation.mattes.consensus import measure_trust
 
 Pixels = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -47,10 +46,8 @@ def soften_outline(matte: Matte8, portrait: Matte8, srgb: Srgb8) -> Matte8:
     """Return the matte with the outline that the network for portraits draws.
 
     matte, portrait: (H, W) uint8, with at least one pixel of the matte above one half; srgb:
-    (H, W, 3) uint8.  Returns the matte itself if the network sees other people.
+    (H, W, 3) uint8.  Where both are the same, nothing changes.
     """
-    if measure_trust(matte, portrait) < 1 / 2:
-        return matte
     people = matte > HALF_LEVEL
     people_px = int(np.count_nonzero(people))
     thinnest = _thinnest_part(people_px)

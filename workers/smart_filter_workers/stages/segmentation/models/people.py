@@ -212,6 +212,9 @@ class PeopleSegmenter:
         persons, bystanders = split_bystanders(seen, faces)
         evidence = _merge_evidence(whole, [*persons, *bystanders], all_faces, boxes, proxy)
         is_too_long = max(proxy.shape[:2]) > MAX_RATIO * min(proxy.shape[:2])
+        nobody = People(
+            np.zeros_like(evidence), persons=(), evidence=evidence, needs_review=is_too_long
+        )
         presence = max((person.presence for person in persons), default=0.0)
         face = max((face.score for face in prepared.proposals), default=0.0)
         is_sure = face >= SURE_FACE
@@ -219,7 +222,7 @@ class PeopleSegmenter:
             is_sure = boxes.agree_with(presence, face)
             may_be = is_sure or boxes.may_show_person(presence)
             if not may_be or _is_drawn(srgb, persons):
-                return _without_people(evidence, needs_review=is_too_long)
+                return nobody
         if persons:
             matte_01, sureness = merge_persons(self.eyes.selfie, srgb, whole, persons)
             rest = remove_bystanders(whole, matte_01, bystanders)
@@ -230,21 +233,26 @@ class PeopleSegmenter:
         outlines += add_faces(self.eyes.selfie, srgb, faces, matte_01)
         matte = refine_edges(matte_01, proxy)
         if np.count_nonzero(matte > HALF_LEVEL) < MIN_FOUND_PX:
-            return _without_people(evidence, needs_review=is_too_long)
-        confidence = (sureness + region_iou(matte_01 > fusion.HALF, whole > fusion.HALF)) / 2
+            return nobody
+        shown = matte_01 > fusion.HALF
+        confidence = (sureness + region_iou(shown, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette.
-        outlines = separate_people(outlines or [matte_01 > fusion.HALF], faces)
+        outlines = separate_people(outlines or [shown], faces, shown)
         mattes = separation.split_by_person(matte, outlines)
         if not is_sure:
             # Smaller areas are no persons, as by the API's contract.
             least_px = MIN_PEOPLE_SHARE * matte.size
-            possible = [each for each in mattes if np.count_nonzero(each > HALF_LEVEL) >= least_px]
-            return _without_people(evidence, possible, needs_review=is_too_long)
-        people = People(
-            matte,
+            return replace(
+                nobody,
+                possible=tuple(
+                    each for each in mattes if np.count_nonzero(each > HALF_LEVEL) >= least_px
+                ),
+            )
+        people = replace(
+            nobody,
+            matte=matte,
             persons=mattes,
-            evidence=evidence,
-            lower_end=find_lower_end(persons, matte_01 > fusion.HALF),
+            lower_end=find_lower_end(persons, shown),
             confidence=confidence,
             needs_review=is_too_long
             or confidence < (GROUP_REVIEWED_BELOW if len(outlines) > 1 else REVIEWED_BELOW),
@@ -285,18 +293,6 @@ def _merge_evidence(
             body = seen[max(0, round(top - aside)) : max(0, round(bottom + below)), columns]
             np.maximum(body, np.float32(fusion.HALF), out=body)
     return resize(np.rint(255 * seen).astype(np.uint8), width=proxy.shape[1], height=proxy.shape[0])
-
-
-def _without_people(
-    evidence: Matte8, possible: Sequence[Matte8] = (), *, needs_review: bool
-) -> People:
-    return People(
-        np.zeros_like(evidence),
-        persons=(),
-        possible=tuple(possible),
-        evidence=evidence,
-        needs_review=needs_review,
-    )
 
 
 def _is_drawn(srgb: Srgb8, persons: Sequence[Person]) -> bool:

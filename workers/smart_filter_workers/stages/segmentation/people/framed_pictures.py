@@ -66,12 +66,8 @@ def set_pictured_aside(people: People, srgb: Srgb8) -> People:
     if not any(is_pictured):
         return people
     persons, pictured = (
-        tuple(
-            each
-            for each, aside in zip(people.persons or (), is_pictured, strict=True)
-            if aside is wanted
-        )
-        for wanted in (False, True)
+        tuple(itertools.compress(people.persons or (), chosen))
+        for chosen in (np.logical_not(is_pictured), is_pictured)
     )
     matte = np.maximum.reduce([np.zeros_like(people.matte), *persons])
     return replace(

@@ -42,12 +42,16 @@ _MAX_PERSONS: Final = 255
 _SEEN_FROM, _WHOLE = 128, 255
 
 
-def separate_people(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[Outline]:
+def separate_people(
+    outlines: Sequence[Outline], faces: Sequence[Box], people: Outline
+) -> list[Outline]:
     """Return an outline of each person.
 
-    outlines: (H, W) bool each; faces: in pixels of the same picture.
+    outlines: (H, W) bool each; faces: in pixels of the same picture; people: (H, W) bool, all who
+    are seen, also without an outline.
     """
     seen = [outline for outline in outlines if outline.any()]
+    seen += _outline_faces(faces, people & ~np.logical_or.reduce(seen))
     faces_of = _assign_faces(seen, faces)
     persons: list[Outline] = []
     owned: list[Box] = []
@@ -72,6 +76,17 @@ def separate_people(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[O
     return persons + away
 
 
+def _outline_faces(faces: Sequence[Box], rest: Outline) -> list[Outline]:
+    """Return the body of each face in what no outline shows of people, (H, W) bool."""
+    bodies = []
+    for face in faces:
+        if rest[_find_middle(face, rest)]:
+            body = np.zeros_like(rest)
+            body[rest] = _from_body(face, *np.nonzero(rest)) <= BODY_REACH
+            bodies.append(body)
+    return bodies
+
+
 def _share_out(persons: Sequence[Outline], faces: Sequence[Box]) -> list[Outline]:
     """Return outlines that share no pixel: each goes to the face whose body is nearest."""
     if len(persons) < 2:  # noqa: PLR2004 - a person alone shares nothing
@@ -93,17 +108,14 @@ def _assign_faces(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[lis
     faces_of: list[list[Box]] = [[] for _ in outlines]
     sizes = [int(np.count_nonzero(outline)) for outline in outlines]
     for face in faces if outlines else ():
-        left, top, right, bottom = face
-        height, width = outlines[0].shape
-        x = min(width - 1, max(0, int((left + right) / 2)))
-        y = min(height - 1, max(0, int((top + bottom) / 2)))
-        around = [index for index, outline in enumerate(outlines) if outline[y, x]]
+        middle = _find_middle(face, outlines[0])
+        around = [index for index, outline in enumerate(outlines) if outline[middle]]
         if around:
             faces_of[min(around, key=sizes.__getitem__)].append(face)
             continue
-        away_px = [_distance_px(outline, x, y) for outline in outlines]
+        away_px = [np.hypot(*(np.argwhere(outline) - middle).T).min() for outline in outlines]
         nearest = int(np.argmin(away_px))
-        if away_px[nearest] <= NEAR_FACE * (right - left):
+        if away_px[nearest] <= NEAR_FACE * (face[2] - face[0]):
             faces_of[nearest].append(face)
     return faces_of
 
@@ -144,9 +156,12 @@ def _from_body(face: Box, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> 
     return np.asarray(np.hypot(columns - (left + right) / 2, below) / width, np.float64)
 
 
-def _distance_px(outline: Outline, x: int, y: int) -> float:
-    rows, columns = np.nonzero(outline)
-    return float(np.hypot(columns - x, rows - y).min())
+def _find_middle(face: Box, outline: Outline) -> tuple[int, int]:
+    """Return row and column of the middle of a face, in the picture."""
+    left, top, right, bottom = face
+    height, width = outline.shape
+    y, x = int((top + bottom) / 2), int((left + right) / 2)
+    return min(height - 1, max(0, y)), min(width - 1, max(0, x))
 
 
 def split_by_person(matte: Matte8, outlines: Sequence[NDArray[np.bool_]]) -> tuple[Matte8, ...]:
@@ -157,27 +172,32 @@ def split_by_person(matte: Matte8, outlines: Sequence[NDArray[np.bool_]]) -> tup
     visible, from left to right by the middle of their boxes; their sum is the matte, except for
     what belongs to a hidden person.
     """
-    ordered = sorted(outlines, key=_middle)
-    if not ordered:
-        return ()
-    if len(ordered) == 1:
-        return (matte,)
-    owners = _owners(ordered)
+    if len(outlines) < 2:  # noqa: PLR2004 - nothing to split
+        return (matte,) * len(outlines)
+    owners = find_owners(sorted(outlines, key=_middle))
     if owners.shape != matte.shape:
         size = (matte.shape[1], matte.shape[0])
         owners = np.asarray(cv2.resize(owners, size, interpolation=cv2.INTER_NEAREST))
+    return share_matte(matte, owners)
+
+
+def share_matte(matte: Matte8, owners: InstanceMap) -> tuple[Matte8, ...]:
+    """Return the matte, (H, W) uint8, of each of its owners who is visible, in their order."""
     persons = (
-        np.where(owners == number, matte, np.uint8(0)) for number in range(1, len(ordered) + 1)
+        np.where(owners == number, matte, np.uint8(0)) for number in range(1, owners.max() + 1)
     )
     return tuple(person for person in persons if (person > HALF_LEVEL).any())
 
 
-def _owners(outlines: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
-    """Return (h, w) uint8: the number, from 1, of the person nearest to each pixel."""
+def find_owners(outlines: Sequence[Outline]) -> InstanceMap:
+    """Return the number, from 1, of the outline nearest to each pixel.
+
+    outlines: (h, w) bool each, at least one.  A pixel in several belongs to the last.
+    """
     seeds = np.zeros(outlines[0].shape, np.uint8)
     for number, outline in enumerate(outlines, start=1):
         seeds[outline] = number
-    if not seeds.any():
+    if len(outlines) < 2 or not seeds.any():  # noqa: PLR2004 - nothing to share
         return np.ones_like(seeds)
     _, nearest = cv2.distanceTransformWithLabels(
         (seeds == 0).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL

@@ -22,7 +22,7 @@ export function BestShot({ member, onShow }) {
     <div class="stack">
       <p class="tag accent">Best shot${terms && ` of ${counted(terms.of, "photo")}`}</p>
       <h2>${name}</h2>
-      ${job.rating && html`<${Stars} score=${job.rating.score} />`}
+      ${job.rating && html`<${Stars} points=${job.rating.points} />`}
       <${Reasons} member=${member} />
       ${isFinal(photo.current)
         ? html`<${Actions} member=${member} onShow=${onShow} isLarge />`

@@ -35,7 +35,7 @@ function Body({ member, onShow }) {
   if (!isFinal(photo.current)) return html`<${AtWork} photo=${photo} />`;
   if (photo.current.state !== "succeeded") return html`<${Ended} job=${photo.current} />`;
   return html`
-    ${job.rating && html`<${Stars} score=${job.rating.score} />`}
+    ${job.rating && html`<${Stars} points=${job.rating.points} />`}
     <${Reasons} member=${member} />
     <${Actions} member=${member} onShow=${onShow} />`;
 }

@@ -35,7 +35,7 @@ const FOUND = [
   ["State", (job) => (job.state === "succeeded" ? "" : job.state)],
   ["People", (job) => shown(job.people)],
   ["Faces", (job) => shown(job.faces?.length)],
-  ["Rating", (job) => shown(job.rating?.score, (score) => score.toFixed(2))],
+  ["Rating", (job) => shown(job.rating?.points, (points) => `${points} of 100`)],
   ["Models agree", (job) => shown(job.confidence, (share) => `${Math.round(100 * share)} %`)],
   ["Prints", (job) => shown(job.printability?.verdict)],
   ["Picture", (job) => shown(job.image, ({ width, height, format }) => `${width} × ${height} ${format}`)],

@@ -70,7 +70,7 @@ function Overlays() {
     ${faces.map((face, index) => html`<${Face} key=${index} face=${face} width=${width}
       height=${height} />`)}
     ${rating && html`<div class="meter"><span>Rating</span>
-      <span class="meter-bar"><span style=${{ width: `${100 * rating.score}%` }} /></span>
+      <span class="meter-bar"><span style=${{ width: `${rating.points}%` }} /></span>
       <span class="figures">${rating.score.toFixed(2)}</span></div>`}
     <p class="pace figures">${Math.round(perSecond)} frames/s · ${Math.round(delayMs)} ms</p>
   </div>`;

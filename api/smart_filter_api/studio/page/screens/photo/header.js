@@ -2,20 +2,18 @@
 
 import { useLayoutEffect, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
-import { Dialog } from "../../controls/dialog.js";
 import { Icon } from "../../controls/icon.js";
-import { Trouble, say, sayTrouble } from "../../controls/notices.js";
+import { sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { go } from "../../router.js";
-import { remove } from "../../state/jobs.js";
 import { photos } from "../../state/photos.js";
 import { nameOf } from "../naming.js";
+import { Deleting, deleteThese, deleting } from "../sheet/deleting.js";
 import { download } from "./save/download.js";
 import { pictured } from "./viewer/shown.js";
 
 /** children: undo and redo. */
 export function Header({ photo, children }) {
-  const [isAsking, ask] = useState(false);
   const [isSaving, setSaving] = useState(false);
   const { before, after } = neighbors(photo);
   useArrows(before, after);
@@ -37,36 +35,12 @@ export function Header({ photo, children }) {
       <${Button} kind="quiet leaf" icon="arrowRight" label="Next photo" disabled=${!after}
         onClick=${() => go(`photo/${after.id}`)} />
       ${children}
-      <${Button} kind="quiet" icon="clear" label="Delete" onClick=${() => ask(true)} />
+      <${Button} kind="quiet" icon="clear" label="Delete" onClick=${() => deleteThese([{ id: photo.id, photo }], () => go(""))} />
       ${job.outputs.image && html`<${Button} kind="primary" icon="download" aria-disabled=${isSaving}
-        onClick=${save}>Save<//>`}
+        onClick=${save}>Download<//>`}
     </div>
-    ${isAsking && html`<${Deleting} photo=${photo} onClose=${() => ask(false)} />`}
+    ${deleting.value && html`<${Deleting} ...${deleting.value} />`}
   </header>`;
-}
-
-function Deleting({ photo, onClose }) {
-  const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState(null);
-  const erase = async () => {
-    setBusy(true);
-    try {
-      await remove(...photo.versions.map((job) => job.id));
-      say("Deleted from the service.");
-      go("");
-    } catch (problem) {
-      setError(problem);
-      setBusy(false);
-    }
-  };
-  const many = photo.versions.length;
-  return html`<${Dialog} title="Delete this photo?" onClose=${onClose} actions=${html`
-    <${Button} onClick=${onClose}>Keep it<//>
-    <${Button} kind="danger" icon="clear" disabled=${isBusy} onClick=${erase}>Delete<//>`}>
-    <p>The photo and its pictures${many > 1 ? `, all ${many} versions,` : ""} are deleted from this
-      page and from the service. This cannot be undone.</p>
-    ${error && html`<${Trouble} error=${error} />`}
-  <//>`;
 }
 
 function neighbors(photo) {

@@ -2,13 +2,17 @@
 
 import { signal, useComputed } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
-import { deleteThese } from "./deleting.js";
+import { deleteChosen } from "./deleting.js";
 import { narrowed } from "./entries.js";
 import {
+  chosen,
   extendTo,
+  isSelected,
   isSelecting,
   select,
+  selectAll,
   selected,
   startSelecting,
   stopSelecting,
@@ -38,12 +42,12 @@ export function choose(id, { shiftKey }) {
 /** The check box of a card; outside selection mode it appears under the pointer. */
 export function Choice({ id, name }) {
   // Only the boxes that change are rendered again.
-  const isChosen = useComputed(() => selected.value?.has(id) ?? false).value;
+  const isChosen = useComputed(() => isSelected(id)).value;
   let event = {};
   const changed = ({ currentTarget }) => {
     choose(id, event);
     // A range leaves a chosen card chosen, but the browser has already cleared the box.
-    currentTarget.checked = selected.peek().has(id);
+    currentTarget.checked = isSelected(id);
   };
   return html`<input type="checkbox" class="choose" checked=${isChosen} aria-label=${`Choose ${name}`}
     tabindex=${isSelecting.value ? undefined : -1} onClick=${(clicked) => (event = clicked)}
@@ -124,9 +128,10 @@ function drawLasso(event) {
   const stop = new AbortController();
   const { signal: ended } = stop;
   const isAdding = event.ctrlKey || event.metaKey || event.shiftKey;
-  const before = isAdding ? [...(selected.peek() ?? [])] : [];
+  const before = isAdding && !selected.peek()?.isAll ? [...(selected.peek()?.ids ?? [])] : [];
   const start = { x: event.pageX, y: event.pageY };
   const at = { x: event.clientX, y: event.clientY };
+  /** By id, as far as they were drawn: far ones have no elements. */
   let cards = null;
   let frame = 0;
   const draw = () => {
@@ -134,10 +139,11 @@ function drawLasso(event) {
     const x = at.x + scrollX;
     const y = at.y + scrollY;
     if (cards === null && Math.hypot(x - start.x, y - start.y) < STILL_PX) return;
-    cards ??= boxesOfCards();
+    cards ??= new Map();
+    for (const card of boxesOfCards()) cards.set(card.id, card);
     const box = { left: Math.min(x, start.x), top: Math.min(y, start.y) };
     lasso.value = { ...box, width: Math.abs(x - start.x), height: Math.abs(y - start.y) };
-    const touched = cards.filter((card) => touches(card, lasso.peek())).map(({ id }) => id);
+    const touched = [...cards.values()].filter((card) => touches(card, lasso.peek())).map(({ id }) => id);
     startSelecting();
     select([...before, ...touched]);
   };
@@ -200,13 +206,11 @@ function typedAnywhere(event) {
   if (event.target.closest(TYPED) || document.querySelector("dialog[open]")) return;
   if (event.key === "a" && (event.ctrlKey || event.metaKey) && narrowed.peek().length > 0) {
     event.preventDefault();
-    select(narrowed.peek().map((entry) => entry.id));
+    selectAll().catch(sayTrouble);
   }
   if (!isSelecting.peek()) return;
   if (event.key === "Escape") stopSelecting();
-  if (event.key === "Delete" && selected.peek().size > 0) {
-    deleteThese(narrowed.peek().filter(({ id }) => selected.peek().has(id)));
-  }
+  if (event.key === "Delete" && chosen.peek()?.count > 0) deleteChosen(chosen.peek());
 }
 
 function focusOn(card) {

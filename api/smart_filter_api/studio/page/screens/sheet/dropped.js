@@ -1,4 +1,4 @@
-/** Files of a drop, including those in folders. */
+/** What was dropped: files, also in folders, or the address of a picture in another tab. */
 
 import { looksLikePhoto } from "../../service/formats.js";
 
@@ -20,6 +20,27 @@ export async function filesOf(transfer) {
   return { files, isFolder: true };
 }
 
+/**
+ * Return the address of a picture or link that was dragged from another page, or null.
+ *
+ * A picture comes before the link around it.
+ */
+export function addressOf(transfer) {
+  // Browsers write the markup of a drag themselves; the page's policy lets nothing parse it.
+  const picture = /<img\b[^>]*?\ssrc="([^"]+)"/iu.exec(transfer.getData("text/html"))?.[1];
+  const lines = transfer.getData("text/uri-list").split(/\r?\n/u);
+  const address = picture?.replaceAll("&amp;", "&") ?? lines.find((line) => line && !line.startsWith("#"));
+  return !address || address.startsWith(`${location.origin}/`) ? null : address;
+}
+
+/** Return the picture that an address itself holds (`data:`) as a file, or null. name: without extension. */
+export function fileIn(address, name) {
+  const [, type, text] = /^data:(image\/\w+);base64,(.+)$/u.exec(address) ?? [];
+  if (type === undefined) return null;
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new File([bytes], `${name}.${type.slice("image/".length)}`, { type });
+}
+
 async function inside(folder) {
   const files = [];
   const reader = folder.createReader();
@@ -34,6 +55,8 @@ async function inside(folder) {
   return files.sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
 }
 
-function fileOf(entry) {
-  return new Promise((resolve, reject) => entry.file(resolve, reject));
+/** Return a promise of a file; its `folder` is that in which it was dropped. */
+async function fileOf(entry) {
+  const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+  return Object.assign(file, { folder: entry.fullPath.split("/").slice(1, -1).join("/") });
 }

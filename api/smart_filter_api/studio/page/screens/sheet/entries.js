@@ -8,11 +8,11 @@ import { photos } from "../../state/photos.js";
 import { dayInWords } from "../../words.js";
 import { nameOf } from "../naming.js";
 
-/** Filters of the sheet; `shows` is called with an entry. */
+/** Filters of the sheet; `shows` is called with an entry. state: the same for the service. */
 export const KINDS = [
-  { value: "all", label: "All", shows: () => true },
-  { value: "finished", label: "Finished", shows: ({ photo }) => photo?.current.state === "succeeded" },
-  { value: "failed", label: "Failed", shows: hasFailed },
+  { value: "all", label: "All", shows: () => true, state: null },
+  { value: "finished", label: "Finished", shows: ({ photo }) => photo?.current.state === "succeeded", state: "succeeded" },
+  { value: "failed", label: "Failed", shows: hasFailed, state: "failed" },
   { value: "review", label: "Needs review", shows: ({ photo }) => photo?.current.needs_review },
 ];
 
@@ -36,7 +36,7 @@ const entries = computed(() => {
     ...pending.value
       .filter(({ id }) => !former.has(id))
       .map((sending) => ({ id: sending.id, sending })),
-    ...[...former].map(([id, { photo }]) => ({ id, photo })),
+    ...[...former].filter(([, { photo }]) => !isOfAlbum(photo)).map(([id, { photo }]) => ({ id, photo })),
   ].sort(newestFirst);
 });
 
@@ -51,6 +51,13 @@ export const narrowed = computed(() => {
   );
 });
 
+/** Return the photos of this view as `POST /v1/choices` takes them; null if only the page knows them. */
+export function wantedByView() {
+  const { state } = KINDS.find((one) => one.value === kind.value);
+  if (state === undefined) return null;
+  return { all: true, state, name: words.value.trim() || null };
+}
+
 /** Remove the filter. */
 export function widen() {
   kind.value = "all";
@@ -61,11 +68,18 @@ export function widen() {
 export function byDay(shown) {
   const days = new Map();
   for (const entry of shown) {
-    const day = dayInWords(timeOf(entry.id));
-    if (!days.has(day)) days.set(day, []);
-    days.get(day).push(entry);
+    const moment = timeOf(entry.id);
+    const date = new Date(moment).toDateString();
+    if (!days.has(date)) days.set(date, { day: dayInWords(moment), members: [] });
+    days.get(date).members.push(entry);
   }
-  return [...days].map(([day, members]) => ({ day, members }));
+  return [...days.values()];
+}
+
+/** Return whether a photo has no picture and is shown in its album alone. */
+function isOfAlbum({ current, versions }) {
+  if (current.outputs.image !== undefined) return false;
+  return versions.some(({ batch_id: batch, rank, metadata }) => rank !== null || (batch !== null && metadata.album));
 }
 
 function hasFailed({ sending, photo }) {

@@ -29,13 +29,13 @@ export function Finished({ photo, ...entry }) {
   }
   const { image } = job.outputs;
   return html`
-    ${job.rating && html`<${Stars} score=${job.rating.score} />`}
+    ${job.rating && html`<${Stars} points=${job.rating.points} />`}
     <ul class="row wrap tags">${tagsOf(job).map(
       ({ words, tone, why }) => html`<li key=${words} class=${`tag ${tone ?? ""}`} title=${why}>${words}</li>`,
     )}</ul>
     <div class="row actions">
       ${image && html`
-        <a class="button quiet icon" href=${image} download=${`${stemOf(name)}.smart-filter.${job.image.format}`}
+        <a class="button quiet icon" href=${image} download=${`${stemOf(name)}.${job.image.format}`}
           aria-label=${`Download ${name}`} title=${`Download ${name}`}><${Icon} name="download" /></a>
         <${Button} kind="quiet" icon="copy" label=${`Copy ${name}`} onClick=${() => copy(image)} />`}
       ${remove}
@@ -50,10 +50,11 @@ function tagsOf(job) {
   }
   if (job.persons?.some(({ kept, role }) => role === "possible" && !kept)) {
     tags.push({ words: "Maybe a person", tone: "fair", why: "Open the cutout to keep them by a click." });
-  } else if (job.people === 0) tags.push({ words: "No person found", tone: "fair" });
+  } else if (job.subject === "object") tags.push({ words: "1 object" });
+  else if (job.people === 0) tags.push({ words: "No person found", tone: "fair" });
   if (job.people > 1) tags.push({ words: counted(job.people, "person", "people") });
   if (job.faces?.length) tags.push({ words: smilesOf(job.faces) });
-  if (job.faces?.length === 0 && job.people !== 0) tags.push({ words: "No face found" });
+  if (job.faces?.length === 0 && job.people > 0) tags.push({ words: "No face found" });
   if (job.document_report) {
     const { title, verdict, checks } = job.document_report;
     const faults = checks.filter((check) => ["fail", "unsure"].includes(check.verdict));

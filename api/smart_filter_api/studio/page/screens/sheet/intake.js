@@ -3,14 +3,14 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
 import { Icon } from "../../controls/icon.js";
-import { say } from "../../controls/notices.js";
+import { say, sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { ACCEPTED } from "../../service/formats.js";
-import { add } from "../../state/pending.js";
+import { add, addAddress } from "../../state/pending.js";
 import { fieldsWanted } from "../../state/wanted.js";
 import { momentInWords } from "../../words.js";
 import { Camera } from "./camera.js";
-import { filesOf } from "./dropped.js";
+import { addressOf, fileIn, filesOf } from "./dropped.js";
 import { Wanted } from "./wanted.js";
 
 /** The intake area. isWide: the sheet is empty. */
@@ -18,7 +18,7 @@ export function Intake({ isWide }) {
   const picker = useRef(null);
   const shooter = useRef(null);
   const [isShooting, setShooting] = useState(false);
-  const isOver = useWholePage(take);
+  const isOver = useWholePage(take, takeAddress);
   const picked = (event) => {
     take([...event.currentTarget.files]);
     event.currentTarget.value = "";
@@ -53,14 +53,22 @@ function take(files) {
   if (files.length > 0) add(files, fieldsWanted());
 }
 
-/** Accept files dropped or pasted anywhere; return whether a file is dragged over the page. */
-export function useWholePage(take) {
+function takeAddress(address) {
+  addAddress(address, fieldsWanted()).catch(sayTrouble);
+}
+
+/**
+ * Accept files dropped or pasted anywhere; return whether something is dragged over the page.
+ *
+ * takeAddress: called with the address of a picture of another page; if absent, only files are taken.
+ */
+export function useWholePage(take, takeAddress) {
   const [isOver, setOver] = useState(false);
   const latest = useRef(take);
   latest.current = take;
   useEffect(() => {
     const over = (event) => {
-      if (!event.dataTransfer.types.includes("Files")) return;
+      if (!isTaken(event)) return;
       event.preventDefault();
       setOver(true);
     };
@@ -68,12 +76,19 @@ export function useWholePage(take) {
       if (event.relatedTarget === null) setOver(false);
     };
     const dropped = async (event) => {
-      if (!event.dataTransfer.types.includes("Files")) return;
+      if (!isTaken(event)) return;
       event.preventDefault();
       setOver(false);
+      const address = addressOf(event.dataTransfer);
       try {
         const { files, isFolder } = await filesOf(event.dataTransfer);
+        const inside = address && fileIn(address, `Dropped at ${momentInWords(Date.now())}`);
+        if (inside) files.push(inside);
         latest.current(files);
+        if (files.length === 0 && address !== null) {
+          if (takeAddress && /^https?:/u.test(address)) takeAddress(address);
+          else say("This picture cannot be taken from the other page. Save it as a file, and drop that.");
+        }
         if (isFolder && files.length === 0) say("There is no photo in this folder.");
       } catch {
         say("The dropped files cannot be read. Choose the photos with the button instead.");
@@ -89,6 +104,12 @@ export function useWholePage(take) {
   return isOver;
 }
 
+/** Return whether a drag brings files, or a link that is not for a text field. */
+function isTaken({ dataTransfer, target }) {
+  const { types } = dataTransfer;
+  return types.includes("Files") || (types.includes("text/uri-list") && !target.closest?.("input, textarea"));
+}
+
 /** Browsers give every pasted picture the same name; use the time instead. */
 function named(file) {
   if (file.name !== "image.png") return file;
@@ -96,7 +117,7 @@ function named(file) {
 }
 
 function invitation() {
-  return isHandheld() ? "Add photos of people" : "Drop photos of people here";
+  return isHandheld() ? "Add photos" : "Drop photos here";
 }
 
 /** Return whether the page is used by touch: nothing can be dropped, and a camera app is there. */

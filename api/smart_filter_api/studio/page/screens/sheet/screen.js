@@ -7,13 +7,13 @@ import { isLoaded } from "../../state/jobs.js";
 import { pending } from "../../state/pending.js";
 import { photos } from "../../state/photos.js";
 import { Announcements } from "./announcements.js";
-import { Card } from "./card.js";
 import { Choosing } from "./choosing.js";
 import { Deleting, deleting } from "./deleting.js";
 import { byDay, isNarrowed, narrowed, widen } from "./entries.js";
 import { Intake } from "./intake.js";
 import { Preparing } from "./many/actions.js";
 import { Older } from "./older.js";
+import { Rows } from "./rows.js";
 import { isSelecting, stopSelecting } from "./selection.js";
 import { Toolbar } from "./toolbar.js";
 
@@ -36,13 +36,11 @@ export function Sheet() {
   return html`
     <${Intake} isWide=${isEmpty} />
     ${!isLoaded.value && html`<${Skeleton} />`}
-    ${!isEmpty && isLoaded.value && html`<${Toolbar} shown=${entries} />`}
+    ${!isEmpty && isLoaded.value && html`<${Toolbar} />`}
     ${byDay(entries).map(
       ({ day, members }) => html`<section key=${day} class=${`day ${isSelecting.value ? "selects" : ""}`}>
         <h2>${day}</h2>
-        <ul class="sheet" aria-label=${`Photos: ${day}`}>
-          ${members.map((entry) => html`<${Card} key=${entry.id} ...${entry} />`)}
-        </ul>
+        <${Rows} label=${`Photos: ${day}`} entries=${members} />
       </section>`,
     )}
     ${isLoaded.value && !isEmpty && entries.length === 0 && html`<${Nothing} />`}

@@ -3,15 +3,24 @@
 import { useEffect, useId, useRef } from "preact/hooks";
 import { Button } from "../../controls/button.js";
 import { Segmented } from "../../controls/choices.js";
+import { sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { deleteAll } from "./deleting.js";
 import { KINDS, kind, words } from "./entries.js";
 import { Actions } from "./many/actions.js";
-import { isSelecting, select, selected, startSelecting, stopSelecting } from "./selection.js";
+import {
+  chosen,
+  isSelecting,
+  select,
+  selectAll,
+  selected,
+  startSelecting,
+  stopSelecting,
+} from "./selection.js";
 
-/** shown: the entries that the sheet shows. */
-export function Toolbar({ shown }) {
-  if (isSelecting.value) return html`<${Selecting} shown=${shown} />`;
+/** The toolbar. */
+export function Toolbar() {
+  if (isSelecting.value) return html`<${Selecting} />`;
   const id = useId();
   return html`<div class="toolbar">
     <${Segmented} legend="Which photos" options=${KINDS} value=${kind.value}
@@ -26,22 +35,22 @@ export function Toolbar({ shown }) {
   </div>`;
 }
 
-function Selecting({ shown }) {
+function Selecting() {
   const bar = useRef(null);
   useEffect(() => {
     // The button "Select" is gone; a card that started the selection keeps the focus.
     if (document.activeElement === document.body) bar.current.querySelector("button").focus();
   }, []);
-  const byId = new Map(shown.map((entry) => [entry.id, entry]));
-  const chosen = [...selected.value].map((id) => byId.get(id)).filter(Boolean);
-  const isAll = chosen.length === shown.length;
+  const { count } = chosen.value;
+  const { isAll, ids } = selected.value;
+  const isWhole = isAll && ids.size === 0;
   return html`<div class="toolbar selecting" ref=${bar} role="toolbar" aria-label="Chosen photos">
     <div class="row">
       <${Button} kind="quiet" icon="close" label="End the selection" onClick=${stopSelecting} />
-      <p role="status"><strong>${chosen.length.toLocaleString()}</strong> <span>chosen</span></p>
-      <${Button} kind="quiet" onClick=${() => select(isAll ? [] : shown.map(({ id }) => id))}>
-        ${isAll ? "Choose none" : "Choose all"}<//>
+      <p role="status"><strong>${count === null ? "All" : count.toLocaleString()}</strong> <span>chosen</span></p>
+      <${Button} kind="quiet" onClick=${() => (isWhole ? select([]) : selectAll().catch(sayTrouble))}>
+        ${isWhole ? "Choose none" : "Choose all"}<//>
     </div>
-    <${Actions} entries=${chosen} />
+    <${Actions} choice=${chosen.value} />
   </div>`;
 }

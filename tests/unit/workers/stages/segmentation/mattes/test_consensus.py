@@ -6,6 +6,7 @@ import pytest
 from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.segmentation.mattes.consensus import (
     correct_matte,
+    keep_trusted,
     measure_spread,
     take_median,
 )
@@ -14,6 +15,7 @@ from smart_filter_workers.stages.segmentation.regions import Region
 HEIGHT, WIDTH = 240, 320
 BODY = np.s_[40:220, 100:220]
 CHAIR = np.s_[60:110, 220:260]
+ALONE = [np.ones((HEIGHT, WIDTH), np.bool_)]
 
 
 def a_matte(*parts: Region, level: int = 255) -> Matte8:
@@ -33,7 +35,7 @@ def level_of(matte: Matte8, part: Region) -> float:
 def test_outline_follows_the_refiner(sides: tuple[int, int]) -> None:
     second = a_matte(np.s_[40:220, slice(*sides)])
 
-    corrected = correct_matte(a_matte(BODY), second, [])
+    corrected = correct_matte(a_matte(BODY), second, [], ALONE)
 
     assert np.array_equal(corrected[100:160] > 127, second[100:160] > 127)
 
@@ -51,7 +53,7 @@ def test_area_goes_as_a_whole_when_networks_are_sure(
     for other in others:
         other[CHAIR] = third
 
-    corrected = correct_matte(a_matte(BODY, CHAIR), second, others)
+    corrected = correct_matte(a_matte(BODY, CHAIR), second, others, ALONE)
 
     assert level_of(corrected, CHAIR) == left
     assert level_of(corrected, BODY) == 255
@@ -60,7 +62,7 @@ def test_area_goes_as_a_whole_when_networks_are_sure(
 def test_network_that_sees_other_things_does_not_count() -> None:
     table = np.s_[100:220, 0:320]
 
-    corrected = correct_matte(a_matte(BODY), a_matte(BODY), [a_matte(BODY, table)])
+    corrected = correct_matte(a_matte(BODY), a_matte(BODY), [a_matte(BODY, table)], ALONE)
 
     assert np.array_equal(corrected, a_matte(BODY))
 
@@ -71,9 +73,23 @@ def test_network_that_sees_other_things_does_not_count() -> None:
 def test_another_person_is_not_added(part: Region) -> None:
     second = a_matte(BODY, part)
 
-    corrected = correct_matte(a_matte(BODY), second, [second])
+    corrected = correct_matte(a_matte(BODY), second, [second], ALONE)
 
     assert not corrected[:, 230:].any()
+
+
+def test_network_counts_for_each_person_whom_it_sees() -> None:
+    stranger = np.s_[40:160, 280:310]
+    places = [np.arange(WIDTH) < 270, np.arange(WIDTH) >= 270]
+    places = [np.broadcast_to(place, (HEIGHT, WIDTH)) for place in places]
+    people, portrait = a_matte(BODY, CHAIR, stranger), a_matte(BODY)
+
+    corrected = correct_matte(people, people, [portrait] * 2, places)
+    heard = keep_trusted(a_matte(BODY, stranger), a_matte(np.s_[40:220, 104:216]), places)
+
+    assert not level_of(corrected, CHAIR)
+    assert level_of(corrected, stranger) == level_of(heard, stranger) == 255
+    assert not heard[:, 216:240].any()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +101,7 @@ def test_enclosed_hole_is_filled_unless_a_network_is_sure_of_it(third: int, show
     people[hole] = second[hole] = 100
     other[hole] = third
 
-    corrected = correct_matte(people, second, [other])
+    corrected = correct_matte(people, second, [other], ALONE)
 
     assert (level_of(corrected, hole) > 127) == (shown > 127)
 

@@ -1,7 +1,11 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from smart_filter_workers.stages.segmentation.people.separation import Outline, separate_people
+from smart_filter_workers.networks.coordinates import Box
+from smart_filter_workers.stages.segmentation.people import separation
+from smart_filter_workers.stages.segmentation.people.separation import Outline
 
 LEFT_FACE, RIGHT_FACE = (40.0, 20.0, 60.0, 40.0), (140.0, 20.0, 160.0, 40.0)
 
@@ -10,6 +14,11 @@ def an_outline(rows: slice, columns: slice) -> Outline:
     outline = np.zeros((200, 240), np.bool_)
     outline[rows, columns] = True
     return outline
+
+
+def separate_people(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[Outline]:
+    people = np.logical_or.reduce([HEAD & TRUNK, *outlines])
+    return separation.separate_people(outlines, faces, people)
 
 
 HEAD, TRUNK = an_outline(np.s_[15:60], np.s_[30:70]), an_outline(np.s_[60:180], np.s_[20:80])
@@ -47,6 +56,15 @@ def test_shared_pixels_go_to_the_nearest_face() -> None:
 
     assert (first[150, 50], first[150, 150]) == (True, False)
     assert (second[150, 50], second[150, 150]) == (False, True)
+
+
+def test_face_in_people_without_an_outline_is_a_person() -> None:
+    people = HEAD | TRUNK | NEIGHBOR
+
+    left, right = separation.separate_people([HEAD | TRUNK], [LEFT_FACE, RIGHT_FACE], people)
+
+    assert (left[100, 50], left[100, 150]) == (True, False)
+    assert (right[100, 50], right[100, 150]) == (False, True)
 
 
 ARM = an_outline(np.s_[60:180], np.s_[80:90])

@@ -16,12 +16,20 @@ import {
   recipeOf,
   troubleOf,
 } from "../../../state/changes.js";
-import { canStepForth, clear, isFull, stepBack, stepForth, strokesOf } from "../../../state/corrections.js";
+import {
+  canStepForth,
+  clear,
+  isApplied,
+  isFull,
+  stepForth,
+  strokesOf,
+  wasUndone,
+} from "../../../state/corrections.js";
 import { Lacking } from "../lacking.js";
 import { useFocusHandedOn } from "../viewer/focus.js";
 import { pictured } from "../viewer/shown.js";
 import { useOverlay } from "../viewer/view.js";
-import { apply, inWords } from "./cutout/applying.js";
+import { apply, inWords, undo } from "./cutout/applying.js";
 import { Brush } from "./cutout/brush.js";
 import { Consent } from "./cutout/consent.js";
 import { said } from "./cutout/crosshair.js";
@@ -33,7 +41,7 @@ import { brushWidth, resize, size } from "./cutout/width.js";
 export const cutout = { id: "cutout", title: "Cutout", icon: "brush", Panel };
 
 const TOOLS = [
-  { value: "persons", label: "People" },
+  { value: "persons", label: "Who stays" },
   { value: "touch", label: "Touch up" },
   { value: "keep", label: "Keep" },
   { value: "remove", label: "Remove" },
@@ -41,9 +49,9 @@ const TOOLS = [
 /** Whether a brush keeps; null: it reverses the state below it. */
 const KEEPS = { touch: null, keep: true, remove: false };
 const HELP = {
-  touch: "Click what is wrong: leftovers go, missing parts come. Drag over smaller areas.",
-  keep: "Click or paint over what belongs to the people.",
-  remove: "Click or paint over what to remove.",
+  touch: "Click what is wrong: what is seen goes, what is missing comes. Click again for more of it.",
+  keep: "Click or paint over what belongs to the people. Click again for more of it.",
+  remove: "Click or paint over what to remove. Click again for more of it.",
 };
 const ENTERS = {
   touch: "Enter keeps or removes what is there.",
@@ -66,16 +74,16 @@ function Panel({ photo, view }) {
 function Correcting({ photo, view, job }) {
   const [tool, take] = useState(hasChoice(job.persons ?? []) ? "persons" : "touch");
   const [painting] = useState(() => new Painting());
-  painting.photoId = photo.id;
+  painting.photo = photo;
   painting.regions = useRegions(job);
   useOverlay(view, painting);
-  useKeptShown(view, job);
+  useView(view, job, tool);
   const trouble = troubleOf(photo);
-  const count = strokesOf(photo.id).length;
+  const count = strokesOf(photo).length;
   return html`<div class="cutout-panel stack">
     <${Segmented} legend="Tool" options=${TOOLS} value=${tool}
       onChange=${take} />
-    ${(count > 0 || canStepForth(photo.id)) && html`<${Strokes} count=${count} photo=${photo} view=${view} />`}
+    ${(count > 0 || canStepForth(photo)) && html`<${Strokes} count=${count} photo=${photo} />`}
     ${tool === "persons"
       ? html`<${Persons} photo=${photo} view=${view} />`
       : html`<${Painter} key="brush" tool=${tool} photo=${photo} view=${view} job=${job}
@@ -87,7 +95,7 @@ function Correcting({ photo, view, job }) {
     <div class="row spread">
       ${job.outputs.matte && html`<${Check} checked=${view.mode.value === "photo"}
         onChange=${(isChecked) => {
-          view.mode.value = isChecked ? "photo" : "image";
+          view.mode.value = isChecked ? "photo" : resultOf(job);
         }}>Show the mask on the photo<//>`}
     </div>
     <hr />
@@ -118,12 +126,16 @@ function Painter({ tool, photo, view, job, painting }) {
         }}>Follow the edges in the photo<//>`
       : html`<${Lacking} job=${job} outputs=${["regions"]}>The brush follows edges once the
           photo's regions are there.<//>`}
-    ${isFull(photo.id) && html`<p class="notice fair">The maximum number of strokes is reached. Apply
-      these first.</p>`}
+    ${brush.isCoarse.value && followsEdges.value && html`<div class="notice row spread"><span>The
+      area there is much larger than the brush.</span>
+      <${Button} kind="small" onClick=${() => {
+        followsEdges.value = false;
+      }}>Paint exactly<//></div>`}
+    ${isFull(photo) && html`<p class="notice fair">The maximum number of strokes is reached.</p>`}
     <p class="soft small">${HELP[tool]}
       ${" "}<span class="by-finger">Two fingers move and zoom the picture.</span>
       <span class="by-mouse">The wheel zooms; hold the space bar to move the picture. <kbd>[</kbd>
-        ${" "}and <kbd>]</kbd> change the size.</span></p>
+        ${" "}and <kbd>]</kbd> change the size, the wheel with <kbd>Shift</kbd> what a click takes.</span></p>
     <div class="by-keys">
       <${Button} kind="small" id="by-keys" aria-describedby="crosshair-keys"
         onClick=${() => document.getElementById("crosshair")?.focus()}>Paint by keyboard<//>
@@ -134,38 +146,48 @@ function Painter({ tool, photo, view, job, painting }) {
   </div>`;
 }
 
-/** The painted strokes that are not applied yet. */
-function Strokes({ count, photo, view }) {
+/** The painted strokes. */
+function Strokes({ count, photo }) {
   const isBusy = isChanging(photo);
   const element = useFocusHandedOn();
+  const isDone = isApplied(photo);
   const wipe = () => {
-    clear(photo.id);
-    say("The strokes are cleared.", { label: "Undo", run: () => stepBack(photo.id) });
+    clear(photo);
+    if (wasUndone(photo)) apply(photo);
+    say("The strokes are cleared.", { label: "Undo", run: () => undo(photo) });
   };
   return html`<div class="strokes row" role="group" aria-label="Painted strokes" ref=${element}>
     <span class="small figures" role="status">${count === 1 ? "1 stroke" : `${count} strokes`}</span>
     <${Button} kind="quiet" icon="undo" label="Undo the last stroke" aria-keyshortcuts="Control+Z"
-      aria-disabled=${count === 0} onClick=${() => stepBack(photo.id)} />
+      aria-disabled=${count === 0} onClick=${() => undo(photo)} />
     <${Button} kind="quiet" icon="redo" label="Redo the last stroke"
-      aria-keyshortcuts="Control+Shift+Z" aria-disabled=${!canStepForth(photo.id)}
-      onClick=${() => stepForth(photo.id)} />
+      aria-keyshortcuts="Control+Shift+Z" aria-disabled=${!canStepForth(photo)}
+      onClick=${() => stepForth(photo)} />
     <${Button} kind="quiet" icon="clear" label="Clear all strokes" aria-disabled=${count === 0}
       onClick=${() => count > 0 && wipe()} />
-    <${Button} kind="primary" icon="check" aria-disabled=${isBusy || count === 0}
-      onClick=${() => !isBusy && count > 0 && apply(photo, view)}>${isBusy ? "Working" : "Apply"}<//>
+    <${Button} kind="primary" icon="check" aria-disabled=${isBusy || isDone}
+      onClick=${() => !isBusy && !isDone && apply(photo)}>${isBusy ? "Working" : "Apply"}<//>
   </div>`;
 }
 
-/** Show the mask on the photo while the panel is open. */
-function useKeptShown(view, job) {
+/** Show the picture while a brush paints, and the photo with the mask where people are chosen. */
+function useView(view, job, tool) {
+  const isMask = tool === "persons";
   useEffect(() => {
     if (!job.outputs.matte) return undefined;
     const before = view.mode.value;
-    view.mode.value = "photo";
+    const shown = isMask ? "photo" : resultOf(job);
+    view.mode.value = shown;
     return () => {
-      if (view.mode.value === "photo") view.mode.value = before;
+      if (view.mode.value === shown) view.mode.value = before;
     };
-  }, [view]);
+  }, [view, isMask]);
+}
+
+/** Return the view of a job in which people stand out from what is behind them. */
+function resultOf(job) {
+  const isCut = job.background?.kind !== "keep";
+  return isCut || !job.outputs.cutout ? "image" : "cutout";
 }
 
 /** Ctrl+Z and Ctrl+Shift+Z undo and redo strokes before versions; brackets change the brush size. */
@@ -177,7 +199,7 @@ function useBrushKeys(photo) {
         && event.key.toLowerCase() === "z";
       const wider = { "[": -1, "]": 1 }[event.key];
       if (isUndo) {
-        if (!(event.shiftKey ? stepForth : stepBack)(photo.id)) return;
+        if (!(event.shiftKey ? stepForth : undo)(photo)) return;
       } else if (wider !== undefined && !event.ctrlKey && !event.metaKey) resize(wider);
       else return;
       event.preventDefault();

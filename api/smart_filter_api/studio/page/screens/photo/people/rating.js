@@ -4,28 +4,29 @@ import { html } from "../../../html.js";
 
 /** The rating, its two terms, and the formula. */
 export function Rating({ job }) {
-  const { score, shares, avg_smiling_score: smiles, open_eye_ratio: ratio } = job.rating;
-  const { faces, open_eyes: open } = job.rating;
-  const eyes = job.faces.flatMap((face) => [face.eyes.left_open, face.eyes.right_open]);
-  const unseen = eyes.filter((isOpen) => isOpen === null).length;
+  const { points: total, shares, avg_smiling_score: smiles } = job.rating;
+  const { faces, open_eyes: open, known_eyes: known } = job.rating;
+  const unseen = 2 * faces - known;
+  const ratio = known > 0 ? open / known : smiles;
   const each = job.faces.map((face) => weightOf(face, job.rating.weights));
   return html`<section class="rating stack" aria-label="Rating">
     <div class="row spread"><h2>Rating</h2>
-      <p class="score figures"><strong>${points(score)}</strong> of 100</p></div>
+      <p class="score figures"><strong>${total}</strong> of 100</p></div>
     <${Term} title="Smiles" got=${shares.smile * smiles} most=${shares.smile}>
       ${faces === 1 ? "This smile counts" : "On average they count"} ${smiles.toFixed(2)} of 1.
     <//>
     <${Term} title="Open eyes" got=${shares.eyes * ratio} most=${shares.eyes}>
-      ${open} of ${2 * faces} are open${unseen > 0 && `, ${unseen} not seen`}.
+      ${known > 0 && `${open} of ${known} are open. `}${unseen > 0 && `${unseen} not seen.`}
     <//>
     <details class="small"><summary>How it is calculated</summary>
       <div class="stack tight soft">
         <p>A smile counts ${levels(job.rating.weights)}.
           ${faces > 1 && ` Here: (${each.join(" + ")}) ÷ ${faces} = ${smiles.toFixed(2)}.`}</p>
-        <p>Eyes count by how many are open: ${open} ÷ ${2 * faces} = ${ratio.toFixed(2)}. An eye that is not
-          seen adds nothing: it may be open or closed.</p>
+        <p>${known > 0
+          ? `Eyes count by how many are open: ${open} ÷ ${known} = ${ratio.toFixed(2)}.`
+          : "Where no eye is seen, smiles count in place of eyes."}</p>
         <p class="figures">${shares.smile} × ${smiles.toFixed(2)} + ${shares.eyes} × ${ratio.toFixed(2)} =
-          <strong> ${score.toFixed(2)}</strong></p>
+          <strong> ${(total / 100).toFixed(2)}</strong></p>
       </div>
     </details>
   </section>`;

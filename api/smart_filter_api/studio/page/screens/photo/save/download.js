@@ -25,9 +25,9 @@ export async function download(job, output) {
   saveBlob(file, file.name);
 }
 
-/** Return a file name: the photo's name, followed by the output's unless it is the image. */
+/** Return a file name as the service does: the photo's, followed by the output's unless it is the image. */
 export function fileName(job, output, type) {
   const stem = stemOf(job.metadata.name ?? job.photo_name ?? "");
   const ending = ENDINGS[type.split(";")[0]] ?? "bin";
-  return `${stem}.${output === "image" ? "smart-filter" : output}.${ending}`;
+  return `${stem}${output === "image" ? "" : `-${output}`}.${ending}`;
 }

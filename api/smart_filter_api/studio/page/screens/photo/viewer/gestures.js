@@ -170,6 +170,12 @@ function slide(view, event) {
 }
 
 function wheel(view, event) {
+  // Some browsers turn the wheel sideways with Shift.
+  const delta = event.deltaY || event.deltaX;
+  if (event.shiftKey && view.overlays.value.some((overlay) => overlay.wheel?.(delta))) {
+    event.preventDefault();
+    return;
+  }
   // Where zooming out is impossible, the page scrolls.
   if (view.space.value === null || (view.isFit.value && event.deltaY > 0 && !event.ctrlKey)) return;
   event.preventDefault();

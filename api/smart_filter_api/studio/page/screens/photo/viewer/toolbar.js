@@ -9,7 +9,7 @@ const MODES = [
   { value: "compare", label: "Compare" },
   { value: "image", label: "Result" },
   { value: "photo", label: "Photo" },
-  { value: "cutout", label: "Cutout" },
+  { value: "cutout", label: "Alone" },
   { value: "matte", label: "Matte" },
 ];
 

@@ -248,6 +248,7 @@ export function useStage(view, stage, space) {
  *   `cancel()` replaces `up` when a second finger starts a pinch. The topmost overlay is asked
  *   first. The middle button, and the space bar held down, always pan the picture.
  * - `hover(point, event)`: a mouse or pen is over that point, without a button; null when it left.
+ * - `wheel(delta)`: the wheel was turned with Shift held. Return true to claim it.
  * - `cursor`: CSS cursor over the picture.
  */
 export function useOverlay(view, overlay) {

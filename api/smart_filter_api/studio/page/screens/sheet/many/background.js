@@ -11,29 +11,35 @@ import { counted } from "../../../words.js";
 import { BackgroundChoice, choiceInWords } from "../../background/choice.js";
 import { DesignGrid } from "../../background/design-grid.js";
 import { FRAMINGS } from "../../shapes.js";
+import { stopSelecting } from "../selection.js";
 
 /** The last choice, offered again. */
 let last = { ...FIRST_CHOICE, kind: "design" };
 
-/** Dialog that gives entries a background. */
-export function Background({ entries, onClose }) {
+/** Dialog that gives the photos of a choice a background. */
+export function Background({ choice: photos, onClose }) {
   const [choice, setChoice] = useState(last);
   const [framing, setFraming] = useState("");
   const set = (changed) => setChoice((before) => ({ ...before, ...changed }));
   const start = () => {
     last = choice;
     const background = backgroundOf(choice);
-    remake(entries, {
+    const recipe = { ...changesTo(background, {}), ...framingOf(framing) };
+    remake(photos.wanted, {
       title: `Background: ${choiceInWords(choice)}`,
-      recipeOf: ({ recipe }) => ({ ...changesTo(background, recipe), ...framingOf(framing) }),
+      recipe,
+      // JPEG has no transparency.
+      instead: background === "transparent" ? { ...recipe, format: "auto" } : undefined,
       file: background === "file" ? choice.picture : undefined,
+      isBehind: framing === "",
     });
+    stopSelecting();
     onClose();
   };
-  return html`<${Dialog} title=${`Background of ${counted(entries.length, "photo")}`} onClose=${onClose}
+  return html`<${Dialog} title=${photos.count === null ? "Background" : `Background of ${counted(photos.count, "photo")}`} onClose=${onClose}
     actions=${html`<${Button} onClick=${onClose}>Cancel<//>
       <${Button} kind="primary" icon="check" disabled=${!isComplete(choice)} onClick=${start}>
-        ${entries.length === 1 ? "Change it" : `Change all ${entries.length}`}<//>`}>
+        ${photos.count === 1 ? "Change it" : `Change all ${photos.count?.toLocaleString() ?? ""}`}<//>`}>
     <div class="wanted wide">
       <${BackgroundChoice} label="Background" choice=${choice} onChange=${set} hasGrid />
     </div>

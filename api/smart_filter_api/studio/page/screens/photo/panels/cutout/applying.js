@@ -1,25 +1,25 @@
 /** Applies strokes to a picture. */
 
 import { change } from "../../../../state/changes.js";
-import { send, settle, strokesOf } from "../../../../state/corrections.js";
-import { picture } from "../../viewer/pictures.js";
+import { send, settle, stepBack, strokesOf, wasUndone } from "../../../../state/corrections.js";
 
 // JSON pointer of refusals that are about no single stroke (docs/api/corrections.md).
 const TOO_MANY = "/strokes";
 
 /** Make a picture with the painted strokes; keeps them until it is finished. */
-export function apply(photo, view) {
-  const drawn = strokesOf(photo.id);
+export function apply(photo) {
+  const strokes = strokesOf(photo);
   change(photo, {}, null, {
-    send: (job) => send(photo.id, job, drawn),
-    done: async (job) => {
-      // Remove the strokes only when their result is loaded.
-      const { image, matte } = job.outputs;
-      await Promise.allSettled([image, matte].filter(Boolean).map(picture));
-      settle(photo.id, drawn);
-      if (view.mode.value === "photo") view.mode.value = "image";
-    },
+    send: (job) => send(photo, job, strokes),
+    done: (job) => settle(photo, job, strokes),
   });
+}
+
+/** Undo the last stroke, also in the picture; return whether there was anything to undo. */
+export function undo(photo) {
+  if (!stepBack(photo)) return false;
+  if (wasUndone(photo)) apply(photo);
+  return true;
 }
 
 /** Return an error in the words of the painting tool. */

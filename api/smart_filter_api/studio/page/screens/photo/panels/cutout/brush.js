@@ -3,14 +3,14 @@
 import { batch, signal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { html } from "../../../../html.js";
-import { add, isFull } from "../../../../state/corrections.js";
+import { add, isFull, replaceLast, strokesOf } from "../../../../state/corrections.js";
 import { Crosshair } from "./crosshair.js";
 import { simplified } from "./lines.js";
 import { KEEP, REMOVE } from "./painting.js";
 import { followsEdges } from "./regions.js";
 import { brushWidth } from "./width.js";
 
-// Largest pointer movement of a click.
+// Largest pointer movement of a click, and largest distance of clicks at one place.
 const STILL_PX = 6;
 
 /** An overlay (viewer/view.js) that paints strokes. */
@@ -20,11 +20,17 @@ export class Brush {
   keeps = null;
   /** Position of the mouse over the photo, or null. */
   above = signal(null);
+  /** How much larger an area the wheel asks for, in steps. */
+  more = signal(0);
+  /** Whether the last stroke marked little of a part that is much larger than the brush. */
+  isCoarse = signal(false);
   #painting;
   #view;
   /** The line being drawn, and where it began, in the window, until it has left that place. */
   #line;
   #pressed;
+  /** The last click: its stroke, its point, what it offered, and which of that was taken. */
+  #clicked = null;
 
   constructor(view, painting) {
     this.#view = view;
@@ -32,7 +38,7 @@ export class Brush {
   }
 
   Layer = (props) => html`<div class="brush">
-    <${Preview} brush=${this} ...${props} />
+    <${Preview} brush=${this} painting=${this.#painting} ...${props} />
     <${Ring} brush=${this} ...${props} />
     <${Crosshair} brush=${this} painting=${this.#painting} ...${props} /></div>`;
 
@@ -45,19 +51,44 @@ export class Brush {
   keepsAt([x, y]) {
     if (this.keeps !== null) return this.keeps;
     const { width, height } = this.#photo;
-    return this.#painting.isKept([x / width, y / height]) === false;
+    return this.#painting.isSeen([x / width, y / height]) === false;
   }
 
-  /** Return the stroke of a click: the part at the point, or a dot. */
-  clickAt(point, keep = this.keepsAt(point)) {
-    if (this.regions) return { points: [point], keep, snap: "part" };
-    return simplified({ points: [point], width: brushWidth(this.#photo), keep });
+  /**
+   * Return what a click marks: `{stroke, isMore, offered, step}`, the smallest part at the point, or
+   * a dot; at the place of the last click, the next larger part in place of its stroke.
+   */
+  clickAt(point, said = this.keeps) {
+    const width = brushWidth(this.#photo);
+    const last = this.#lastAt(point);
+    const isSame = last !== null && [null, last.stroke.keep].includes(said);
+    if (isSame && last.step + 1 < last.offered.length) {
+      const step = Math.min(last.step + 1 + this.more.value, last.offered.length - 1);
+      return { ...last, stroke: last.offered[step], step, isMore: true };
+    }
+    const keep = said ?? this.keepsAt(point);
+    const offered = this.regions?.clicksAt(point, keep, width) ?? [
+      simplified({ points: [point], width, keep }),
+    ];
+    const step = Math.min(this.more.value, offered.length - 1);
+    return { stroke: offered[step], point, offered, step, isMore: false };
+  }
+
+  /** Mark what a click marks at a point; return its stroke. */
+  click(point, keep) {
+    const clicked = this.clickAt(point, keep);
+    (clicked.isMore ? replaceLast : add)(this.#painting.photo, clicked.stroke);
+    this.#clicked = clicked;
+    this.more.value = 0;
+    this.#judge(point);
+    return clicked.stroke;
   }
 
   down(point, event) {
-    if (event.button > 0 || isFull(this.#painting.photoId)) return false;
+    if (event.button > 0 || isFull(this.#painting.photo)) return false;
     const place = this.#within(point);
     this.#line = { points: [place], width: brushWidth(this.#photo), keep: this.keepsAt(place) };
+    if (this.regions) this.#line.snap = "region";
     this.#pressed = [event.clientX, event.clientY];
     if (!this.regions) this.#painting.drawing.value = this.#line;
     this.above.value = point;
@@ -73,20 +104,31 @@ export class Brush {
     const places = passed.map(({ clientX, clientY }) => this.#view.toPhoto(clientX, clientY));
     const points = [...(places.length > 0 ? places : [point])].map((one) => this.#within(one));
     this.#line = { ...this.#line, points: [...this.#line.points, ...points] };
-    const { drawing } = this.#painting;
-    drawing.value = this.regions?.follow(this.#line, drawing.value) ?? this.#line;
+    this.#painting.drawing.value = this.#line;
     this.above.value = point;
   }
 
   up(point, event) {
     // A lifted finger has no position.
     if (event.pointerType === "touch") this.above.value = null;
-    const { drawing, photoId } = this.#painting;
+    const { drawing, photo } = this.#painting;
+    const [start] = this.#line.points;
     batch(() => {
-      if (drawing.value === null) add(photoId, this.clickAt(this.#line.points[0], this.#line.keep));
-      else add(photoId, drawing.value.snap ? drawing.value : simplified(drawing.value));
+      if (drawing.value === null) this.click(start);
+      else {
+        add(photo, simplified(drawing.value));
+        this.#clicked = null;
+        this.#judge(start);
+      }
       drawing.value = null;
     });
+  }
+
+  /** Offer larger parts, or smaller ones; return whether the brush follows edges at all. */
+  wheel(delta) {
+    if (!this.regions || this.above.value === null) return false;
+    this.more.value = Math.max(0, this.more.value + (delta < 0 ? 1 : -1));
+    return true;
   }
 
   cancel() {
@@ -95,11 +137,29 @@ export class Brush {
   }
 
   hover(point) {
+    if (point === null || !this.#isNear(point, this.above.value)) this.more.value = 0;
     this.above.value = point;
   }
 
   get isDrawing() {
     return this.#painting.drawing.value !== null;
+  }
+
+  /** Return the last click, if it was at this point and its stroke is still the last. */
+  #lastAt([x, y]) {
+    const last = this.#clicked;
+    if (last === null || strokesOf(this.#painting.photo).at(-1) !== last.stroke) return null;
+    return this.#isNear({ x, y }, { x: last.point[0], y: last.point[1] }) ? last : null;
+  }
+
+  #isNear(point, other) {
+    if (other === null) return false;
+    return Math.hypot(point.x - other.x, point.y - other.y) * this.#view.scale.value < STILL_PX;
+  }
+
+  #judge(point) {
+    const { regions } = this;
+    this.isCoarse.value = regions !== null && regions.isMuchLarger(point, brushWidth(this.#photo));
   }
 
   get #photo() {
@@ -113,18 +173,17 @@ export class Brush {
   }
 }
 
-/** The part that a click would mark. */
-function Preview({ brush, view }) {
+/** The part that a click would mark; what it would keep is shown as in the photo. */
+function Preview({ brush, painting, view }) {
   const canvas = useRef(null);
   const { photo } = view.space.value;
   const { regions, above, isDrawing } = brush;
   const { x, y } = above.value ?? {};
   const isOver = x >= 0 && y >= 0 && x < photo.width && y < photo.height;
-  const part = regions && isOver && !isDrawing ? regions.partAt([x, y]) : null;
-  const keep = part !== null && brush.keepsAt([x, y]);
+  const stroke = regions && isOver && !isDrawing ? brush.clickAt([x, y]).stroke : null;
   useLayoutEffect(() => {
-    if (part === null) return;
-    const [mask] = regions.masksOf([brush.clickAt([x, y])]);
+    if (stroke === null) return;
+    const [mask] = regions.masksOf([stroke]);
     const { width, height } = mask.canvas;
     const percent = (share) => `${100 * share}%`;
     Object.assign(canvas.current, { width, height });
@@ -136,11 +195,13 @@ function Preview({ brush, view }) {
     });
     const context = canvas.current.getContext("2d");
     context.drawImage(mask.canvas, 0, 0);
-    context.globalCompositeOperation = "source-in";
-    context.fillStyle = keep ? KEEP : REMOVE;
+    context.globalCompositeOperation = "source-atop";
+    if (stroke.keep) painting.drawPhoto(context, mask);
+    context.globalAlpha = stroke.keep && painting.hasPhoto ? 0.3 : 0.5;
+    context.fillStyle = stroke.keep ? KEEP : REMOVE;
     context.fillRect(0, 0, width, height);
-  }, [regions, part, keep]);
-  return html`<canvas class="preview" ref=${canvas} hidden=${part === null} />`;
+  }, [regions, stroke?.keep, stroke?.width, x, y]);
+  return html`<canvas class="preview" ref=${canvas} hidden=${stroke === null} />`;
 }
 
 function Ring({ brush, view }) {

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { html } from "../../../../html.js";
-import { add, isFull } from "../../../../state/corrections.js";
+import { isFull } from "../../../../state/corrections.js";
 import { brushWidth } from "./width.js";
 
 const STEP = 1 / 4;
@@ -29,7 +29,7 @@ export function Crosshair({ view, brush, painting }) {
       follow(view, photo);
       said.value = wordsAt(painting);
     } else if (event.key in ACTS) {
-      dab(painting, brush.clickAt([x, y], ACTS[event.key]), brush.regions);
+      dab(painting, brush, [x, y], ACTS[event.key]);
     } else if (event.key === "Escape") {
       document.getElementById("by-keys")?.focus();
     } else return;
@@ -71,19 +71,19 @@ function missing(place, length) {
   return Math.max(0, MARGIN_PX - place) - Math.max(0, place - (length - MARGIN_PX));
 }
 
-function dab(painting, stroke, regions) {
-  if (isFull(painting.photoId)) {
-    said.value = "The maximum number of strokes is reached. Apply them first.";
+function dab(painting, brush, point, keep) {
+  if (isFull(painting.photo)) {
+    said.value = "The maximum number of strokes is reached.";
     return;
   }
-  add(painting.photoId, stroke);
-  const area = regions ? `a part of ${percent(regions.shareOf(stroke))} of the photo` : "a dot";
+  const stroke = brush.click(point, keep);
+  const area = stroke.snap ? `a part of ${percent(brush.regions.shareOf(stroke))} of the photo` : "a dot";
   said.value = `${stroke.keep ? "Keeps" : "Removes"} ${area} here, ${placeWords()}`;
 }
 
 function wordsAt(painting) {
-  const isKept = painting.isKept(stands.value);
-  const state = isKept === null ? "the brush is on the photo" : isKept ? "this is kept" : "this is removed";
+  const isSeen = painting.isSeen(stands.value);
+  const state = isSeen === null ? "the brush is on the photo" : isSeen ? "this is kept" : "this is removed";
   return `${placeWords()}, ${state}`;
 }
 

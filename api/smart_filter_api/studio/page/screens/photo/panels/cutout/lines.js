@@ -7,14 +7,14 @@ const LEFT_OUT = 1 / 40;
 const LEAST_PX = 0.5;
 
 /** Return a stroke as it is sent: simplified, in tenths of a pixel. */
-export function simplified({ points, width, keep }) {
+export function simplified({ points, width, ...stroke }) {
   let tolerance = Math.max(LEAST_PX, width * LEFT_OUT);
   let fewer = mattering(points, tolerance);
   while (fewer.length > MOST_POINTS) {
     tolerance *= 2;
     fewer = mattering(points, tolerance);
   }
-  return { points: fewer.map(([x, y]) => [tenths(x), tenths(y)]), width: tenths(width), keep };
+  return { points: fewer.map(([x, y]) => [tenths(x), tenths(y)]), width: tenths(width), ...stroke };
 }
 
 /**
@@ -50,6 +50,7 @@ function distance([x, y], [startX, startY], [endX, endY]) {
   return Math.hypot(x - startX - share * across, y - startY - share * down);
 }
 
-function tenths(px) {
+/** Return a length in tenths of a pixel. */
+export function tenths(px) {
   return Math.round(px * 10) / 10;
 }

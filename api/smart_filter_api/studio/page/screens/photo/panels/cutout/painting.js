@@ -1,9 +1,9 @@
-/** Drawing of strokes and of the mask on the picture. */
+/** Drawing of strokes on the picture: what they will make of it, or over the photo, the mask. */
 
 import { signal } from "@preact/signals";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { html } from "../../../../html.js";
-import { strokesOf } from "../../../../state/corrections.js";
+import { missingIn } from "../../../../state/corrections.js";
 import { useLatestPicture } from "./latest.js";
 
 export const KEEP = "#21c173";
@@ -16,33 +16,51 @@ const FILM_STRIPE = "#4a423b";
 const SIDE_PX = 1600;
 const MOST_ENLARGED = 3;
 const TILE_PX = 16;
+// Coverage of 255 above which a pixel is seen in the picture: a tenth.
+const SEEN = 25;
+// Coverage below which a pixel of the picture shows its background alone.
+const BARE = 8;
 
 /**
- * An overlay (viewer/view.js) that shows the strokes of a photo, and, over the photo, a film on
- * everything that is removed.
+ * An overlay (viewer/view.js) that shows the strokes of a photo: on a picture what they make of it,
+ * over the photo a film on everything that is removed.
  */
 export class Painting {
   /** The stroke being drawn, or null. */
   drawing = signal(null);
-  /** Id of the photo, and its regions or null; set by the component that shows it. */
-  photoId = null;
+  /** The photo, and its regions or null; set by the component that shows it. */
+  photo = null;
   regions = null;
   #film = null;
+  #kept = null;
 
   Layer = (props) => html`<${Painted} painting=${this} ...${props} />`;
 
-  /** Return whether a point, in shares of the photo, is kept; null if unknown. */
-  isKept([across, down]) {
+  /** Return whether a point, in shares of the photo, is seen in the picture; null if unknown. */
+  isSeen([across, down]) {
     const film = this.#film?.current;
     if (!film) return null;
     const x = Math.min(Math.floor(across * film.width), film.width - 1);
     const y = Math.min(Math.floor(down * film.height), film.height - 1);
-    return film.getContext("2d").getImageData(x, y, 1, 1).data[3] < 128;
+    return 255 - film.getContext("2d").getImageData(x, y, 1, 1).data[3] > SEEN;
   }
 
-  /** Set the canvas with the film. */
-  settle(film) {
+  get hasPhoto() {
+    return this.#kept !== null;
+  }
+
+  /** Draw the photo below a mask (regions.js) on a canvas of the mask's size. */
+  drawPhoto(context, mask) {
+    if (this.#kept === null) return;
+    const { width, height } = this.#kept;
+    const place = [mask.left * width, mask.top * height, mask.width * width, mask.height * height];
+    context.drawImage(this.#kept, ...place, 0, 0, mask.canvas.width, mask.canvas.height);
+  }
+
+  /** Set the canvas with the film, and one with the photo, or null. */
+  settle(film, kept) {
     this.#film = film;
+    this.#kept = kept;
   }
 }
 
@@ -50,10 +68,11 @@ function Painted({ painting, view, job }) {
   const { regions } = painting;
   const { photo, frame, mode } = view.space.value;
   const matte = useLatestPicture(job.outputs.matte, frame);
-  const strokes = strokesOf(painting.photoId);
+  const strokes = missingIn(painting.photo, job);
   const drawing = painting.drawing.value;
   const lines = useRef(null);
   const film = useRef(null);
+  const result = useRef(null);
   /** What the canvases show: strokes, and those of them and of their points that are drawn live. */
   const done = useRef({ strokes: [], live: null, points: 0 });
   const zoom = Math.min(MOST_ENLARGED, SIDE_PX / Math.max(photo.width, photo.height));
@@ -63,50 +82,119 @@ function Painted({ painting, view, job }) {
     () => matte && filmOf(matte, { width, height, zoom }),
     [matte, width, height],
   );
+  const under = useUnder({ job, view, matte, width, height, zoom });
   useLayoutEffect(() => {
-    painting.settle(bare ? film : null);
-    return () => painting.settle(null);
-  }, [painting, bare]);
-  const canvases = () => [lines, film].map(({ current }) => current.getContext("2d"));
+    painting.settle(bare ? film : null, under?.kept ?? null);
+    return () => painting.settle(null, null);
+  }, [painting, bare, under]);
+  const all = [lines, film, result];
+  const canvases = () => all.map(({ current }) => current.getContext("2d"));
+  const empty = () => {
+    const contexts = all.map(({ current }) => fresh(current));
+    if (bare) contexts[1].drawImage(bare, 0, 0);
+    return contexts;
+  };
   useLayoutEffect(() => {
-    const [onLines, onFilm] = [lines, film].map(({ current }) => fresh(current));
-    if (bare) onFilm.drawImage(bare, 0, 0);
-    paint(onLines, onFilm, strokes, { zoom, regions });
+    paint(empty(), strokes, { zoom, regions, under });
     done.current = { strokes, live: null, points: 0 };
-  }, [bare, regions, width, height]);
+  }, [bare, regions, under, width, height]);
   useLayoutEffect(() => {
     if (drawing !== null) return;
-    // Draw only new strokes, so that many stay quick; a line of regions is drawn already.
+    // Draw only new strokes, so that many stay quick.
     const { strokes: former, live } = done.current;
-    const seen = live === null ? former : [...former, live];
-    const isMore = seen.every((stroke, index) => stroke === strokes[index]);
-    const [onLines, onFilm] = isMore ? canvases() : [lines, film].map(({ current }) => fresh(current));
-    if (!isMore && bare) onFilm.drawImage(bare, 0, 0);
-    paint(onLines, onFilm, isMore ? strokes.slice(seen.length) : strokes, { zoom, regions });
+    const isMore = live === null && former.every((stroke, index) => stroke === strokes[index]);
+    const contexts = isMore ? canvases() : empty();
+    paint(contexts, isMore ? strokes.slice(former.length) : strokes, { zoom, regions, under });
     done.current = { strokes, live: null, points: 0 };
-  }, [strokes, drawing === null]);
+  }, [strokes.length, strokes.at(-1), drawing === null]);
   useLayoutEffect(() => {
     if (drawing === null) return;
     // Draw only new points, so that long lines stay quick.
-    const { points } = done.current;
-    const next = drawing.snap ? { ...drawing, points: drawing.points.slice(points) } : drawing;
-    paint(...canvases(), [next], { zoom, regions, from: points });
-    Object.assign(done.current, {
-      live: drawing,
-      points: drawing.points.length - (drawing.snap ? 0 : 1),
-    });
+    paint(canvases(), [drawing], { zoom, regions, under, from: done.current.points });
+    Object.assign(done.current, { live: drawing, points: drawing.points.length - 1 });
   }, [drawing]);
-  const isFilmSeen = bare !== null && mode === "photo";
+  const isPhoto = mode === "photo";
+  const shows = { film: isPhoto && bare !== null, result: !isPhoto && under !== null };
   return html`<div class="painting" aria-hidden="true">
-    <canvas class="film" ref=${film} width=${width} height=${height} hidden=${!isFilmSeen} />
-    <canvas class="lines" ref=${lines} width=${width} height=${height} />
+    <canvas class="film" ref=${film} width=${width} height=${height} hidden=${!shows.film} />
+    <canvas class="result" ref=${result} width=${width} height=${height} hidden=${!shows.result} />
+    <canvas class="lines" ref=${lines} width=${width} height=${height} hidden=${shows.result} />
   </div>`;
 }
 
-/** Return a canvas with the film over everything outside a matte. */
-function filmOf({ picture, about: frame }, { width, height, zoom }) {
+/**
+ * Return what lies under the people of a picture and what may be added to them, as canvases:
+ * `{behind, kept}`, or null until their pictures are loaded, or where the view shows neither.
+ */
+function useUnder({ job, view, matte, width, height, zoom }) {
+  const { frame, mode } = view.space.value;
+  const image = useLatestPicture(job.outputs.image, frame);
+  const photo = useLatestPicture(job.links.photo)?.picture;
+  const ground = mode === "cutout" ? view.ground.value : null;
+  const isBare = ground !== null || job.recipe.background === "transparent";
+  return useMemo(() => {
+    if (!photo || !matte || !image || !["image", "compare", "cutout"].includes(mode)) return null;
+    const kept = new OffscreenCanvas(width, height);
+    kept.getContext("2d").drawImage(photo.element, 0, 0, width, height);
+    const size = { width, height, zoom };
+    return { kept, behind: isBare ? groundOf(ground, size) : behindOf(image, matte, size) };
+  }, [photo, matte, image, mode, ground, isBare, width, height]);
+}
+
+/** Return a canvas with the ground of a cutout (viewer/layers.js). */
+function groundOf(ground, { width, height }) {
   const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const context = canvas.getContext("2d");
+  const style = getComputedStyle(document.documentElement);
+  const colors = ["--check-1", "--check-2"].map((name) => style.getPropertyValue(name));
+  const plain = { white: "#fff", black: "#000", accent: style.getPropertyValue("--accent") }[ground];
+  context.fillStyle = plain ?? colors[0];
+  context.fillRect(0, 0, width, height);
+  context.fillStyle = colors[1];
+  for (let y = 0; !plain && y < height; y += TILE_PX) {
+    for (let x = y % (2 * TILE_PX); x < width; x += 2 * TILE_PX) context.fillRect(x, y, TILE_PX, TILE_PX);
+  }
+  return canvas;
+}
+
+/**
+ * Return a canvas with a picture's background, below the people too: there, what surrounds them is
+ * spread from ever smaller copies.
+ */
+function behindOf({ picture, about: frame }, matte, { width, height, zoom }) {
+  const mask = drawn(matte, { width, height, zoom });
+  const pixels = mask.getImageData(0, 0, width, height);
+  for (let at = 0; at < pixels.data.length; at += 4) {
+    pixels.data[at + 3] = pixels.data[at] < BARE ? 255 : 0;
+  }
+  mask.putImageData(pixels, 0, 0);
+  mask.globalCompositeOperation = "source-in";
+  draw(mask, picture, frame, zoom);
+  const levels = [mask.canvas];
+  while (Math.max(levels[0].width, levels[0].height) > 2) {
+    const [last] = levels;
+    const half = new OffscreenCanvas(Math.ceil(last.width / 2), Math.ceil(last.height / 2));
+    half.getContext("2d").drawImage(last, 0, 0, half.width, half.height);
+    levels.unshift(half);
+  }
+  // Drawn over itself, a half transparent copy becomes opaque.
+  for (const [index, level] of levels.entries()) {
+    const context = level.getContext("2d");
+    context.globalCompositeOperation = "destination-over";
+    const below = levels[Math.max(index - 1, 0)];
+    for (let again = 0; again < 8; again += 1) context.drawImage(below, 0, 0, level.width, level.height);
+  }
+  return mask.canvas;
+}
+
+/** Return the context of a new canvas over the photo, with a picture in its frame on it. */
+function drawn({ picture, about: frame }, { width, height, zoom }) {
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  draw(context, picture, frame, zoom);
+  return context;
+}
+
+function draw(context, picture, frame, zoom) {
   const scale = zoom / frame.scale;
   context.drawImage(
     picture.element,
@@ -115,6 +203,11 @@ function filmOf({ picture, about: frame }, { width, height, zoom }) {
     frame.width * scale,
     frame.height * scale,
   );
+}
+
+/** Return a canvas with the film over everything outside a matte. */
+function filmOf(matte, { width, height, zoom }) {
+  const context = drawn(matte, { width, height, zoom });
   const pixels = context.getImageData(0, 0, width, height);
   const { data } = pixels;
   for (let at = 0; at < data.length; at += 4) {
@@ -125,37 +218,33 @@ function filmOf({ picture, about: frame }, { width, height, zoom }) {
   context.globalCompositeOperation = "source-in";
   context.fillStyle = striped(context, FILM, FILM_STRIPE, 1);
   context.fillRect(0, 0, width, height);
-  return canvas;
+  return context.canvas;
 }
 
-/** Draw strokes, a single one from one of its points on, as lines and as a change of the film. */
-function paint(onLines, onFilm, strokes, { zoom, regions, from = 0 }) {
-  let snapped = [];
-  const fill = () => {
-    // Regions are drawn once they are loaded.
-    for (const mask of snapped.length > 0 ? (regions?.masksOf(snapped) ?? []) : []) {
-      color(onLines, onFilm, mask.keep, (context) => fillMask(context, mask));
-    }
-    snapped = [];
-  };
+/** Draw strokes, a single exact one from one of its points on, on all canvases. */
+function paint(contexts, strokes, { zoom, regions, under, from = 0 }) {
   for (const stroke of strokes) {
-    if (stroke.snap) {
-      snapped.push(stroke);
+    if (!stroke.snap) {
+      color(contexts, stroke.keep, under, (context) => trace(context, stroke, zoom, from));
       continue;
     }
-    fill();
-    color(onLines, onFilm, stroke.keep, (context) => trace(context, stroke, zoom, from));
+    // Regions are drawn once they are loaded.
+    for (const mask of regions?.masksOf([stroke]) ?? []) {
+      color(contexts, stroke.keep, under, (context) => fillMask(context, mask));
+    }
   }
-  fill();
 }
 
-/** Set the colors of both canvases for what is kept or removed, and draw on each. */
-function color(onLines, onFilm, keep, draw) {
-  onFilm.globalCompositeOperation = keep ? "destination-out" : "source-over";
-  onLines.strokeStyle = keep ? KEEP : striped(onLines, REMOVE, REMOVE_STRIPE, 3);
-  onFilm.strokeStyle = striped(onFilm, FILM, FILM_STRIPE, 1);
-  draw(onLines);
-  draw(onFilm);
+/** Set the colors of all canvases for what is kept or removed, and draw on each. */
+function color([lines, film, result], keep, under, draw) {
+  film.globalCompositeOperation = keep ? "destination-out" : "source-over";
+  lines.strokeStyle = keep ? KEEP : striped(lines, REMOVE, REMOVE_STRIPE, 3);
+  film.strokeStyle = striped(film, FILM, FILM_STRIPE, 1);
+  draw(lines);
+  draw(film);
+  if (!under) return;
+  result.strokeStyle = result.createPattern(keep ? under.kept : under.behind, "no-repeat");
+  draw(result);
 }
 
 /** Fill the area of a mask (regions.js) with the color of strokes. */

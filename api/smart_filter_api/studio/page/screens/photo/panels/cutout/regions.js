@@ -1,20 +1,32 @@
 /**
- * Regions of the photo: a click marks a part, and a line the small regions below it, so that both
- * end at the photo's edges. The service computes them (docs/api/outputs.md, `regions`).
+ * Regions of the photo: a click marks a part, and a line the small regions below it, as far as the
+ * brush reaches, so that both end at the photo's edges. The service computes them
+ * (docs/api/outputs.md, `regions`), and marks the same (workers, apply_corrections.py).
  */
 
 import { signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { useLatestPicture } from "./latest.js";
+import { tenths } from "./lines.js";
+import { MOST_PX } from "./width.js";
 
 /** Whether clicks and lines mark regions. */
 export const followsEdges = signal(true);
 
 const PART_BITS = 12;
+// A thinner line would mark no pixel of the map.
+const THINNEST = 1.5;
+const HALF = 128;
 const KEPT = 1;
 const REMOVED = 2;
-// A line marks a region from this share of its area on: what a person paints over in a hurry.
+// A line marks a region from this share of its area on, whether or not its center crosses the part.
 const COVERED = 0.35;
+// Each further click at a place reaches this many times as far.
+const GROWTH = 2.5;
+// A part of this many times the brush's area is better painted exactly.
+const MUCH_LARGER = 12;
+// Largest share of the photo that a click brings back: larger parts are background.
+const MOST_KEPT = 1 / 12;
 
 /** Return the regions of a job's photo; null until they are loaded, or if the job has none. */
 export function useRegions(job) {
@@ -30,8 +42,6 @@ class Regions {
   #small;
   #parts = [];
   #areas = [];
-  /** A pixel of each small region. */
-  #pixels = [];
   /** A canvas of the map's size, for the line being drawn. */
   #line;
 
@@ -48,7 +58,6 @@ class Regions {
       const small = packed >> PART_BITS;
       this.#parts[small] = packed % (1 << PART_BITS);
       this.#areas[small] = (this.#areas[small] ?? 0) + 1;
-      this.#pixels[small] ??= pixel;
       return small;
     });
   }
@@ -60,44 +69,31 @@ class Regions {
 
   /** Return the share of the photo that a stroke marks. */
   shareOf(stroke) {
-    const isMarked = this.#markedBy(stroke);
-    const area = this.#areas.reduce((sum, one, small) => sum + (isMarked[small] ? one : 0), 0);
-    return area / this.#small.length;
+    return this.#markedBy(stroke, null, 0) / this.#small.length;
   }
 
-  /**
-   * Return the stroke that marks the small regions below a line; at least that at its end.
-   *
-   * former: the stroke of the same line before it became longer; its points come first.
-   */
-  follow({ points, width, keep }, former) {
-    const line = this.#line;
-    const places = points.map((point) => this.#onMap(point));
-    const reach = (width * this.#width) / this.#photo.width / 2;
-    const [left, right] = spanOf(places.map(([x]) => x), reach, this.#width);
-    const [top, bottom] = spanOf(places.map(([, y]) => y), reach, this.#height);
-    line.clearRect(left, top, right - left, bottom - top);
-    line.lineWidth = 2 * reach;
-    line.lineCap = "round";
-    line.lineJoin = "round";
-    line.beginPath();
-    for (const place of [places[0], ...places]) line.lineTo(...place);
-    line.stroke();
-    const { data } = line.getImageData(left, top, right - left, bottom - top);
-    const covered = new Uint32Array(this.#areas.length);
-    let at = 3;
-    for (let y = top; y < bottom; y += 1) {
-      for (let x = left; x < right; x += 1, at += 4) {
-        covered[this.#small[y * this.#width + x]] += data[at] >> 7;
-      }
+  /** Return whether the part at a point is much larger than a brush there. */
+  isMuchLarger(point, width) {
+    const part = this.partAt(point);
+    const area = this.#areas.reduce((sum, one, small) => sum + (this.#parts[small] === part ? one : 0), 0);
+    const reach = this.#reachOf(width);
+    return area > MUCH_LARGER * Math.PI * reach * reach;
+  }
+
+  /** Return the strokes that a click offers, each marking more than the one before it. */
+  clicksAt(point, keep, brushWidth) {
+    const stroke = { points: [point], keep, snap: "part" };
+    const whole = this.shareOf(stroke);
+    const offered = [];
+    let share = 0;
+    for (let width = brushWidth; share < whole; width *= GROWTH) {
+      const limited = width < MOST_PX ? { ...stroke, width: tenths(width) } : stroke;
+      const reached = limited === stroke ? whole : this.shareOf(limited);
+      if (offered.length > 0 && keep && reached > MOST_KEPT) break;
+      if (reached > share) offered.push(reached < whole ? limited : stroke);
+      share = reached;
     }
-    const wasMarked = former ? this.#markedBy(former) : [];
-    const marked = this.#pixels.filter(
-      (_, small) => !wasMarked[small] && covered[small] >= COVERED * this.#areas[small],
-    );
-    if (!former && marked.length === 0) marked.push(this.#pixels[this.#smallAt(points.at(-1))]);
-    const added = marked.map((pixel) => this.#pointOf(pixel));
-    return { points: [...(former?.points ?? []), ...added], keep, snap: "region" };
+    return offered;
   }
 
   /**
@@ -106,12 +102,8 @@ class Regions {
    * photo.
    */
   *masksOf(strokes) {
-    const marks = new Uint8Array(this.#areas.length);
-    for (const stroke of strokes) {
-      this.#markedBy(stroke).forEach((isMarked, small) => {
-        if (isMarked) marks[small] = stroke.keep ? KEPT : REMOVED;
-      });
-    }
+    const marks = new Uint8Array(this.#small.length);
+    for (const stroke of strokes) this.#markedBy(stroke, marks, stroke.keep ? KEPT : REMOVED);
     for (const mark of [KEPT, REMOVED]) {
       if (marks.includes(mark)) yield { keep: mark === KEPT, ...this.#mask(marks, mark) };
     }
@@ -124,7 +116,7 @@ class Regions {
     let [left, top, right, bottom] = [width, height, 0, 0];
     for (let y = 0, pixel = 0; y < height; y += 1) {
       for (let x = 0; x < width; x += 1, pixel += 1) {
-        if (marks[this.#small[pixel]] !== mark) continue;
+        if (marks[pixel] !== mark) continue;
         left = Math.min(left, x);
         top = Math.min(top, y);
         right = Math.max(right, x);
@@ -151,12 +143,75 @@ class Regions {
     };
   }
 
-  #markedBy({ points, snap }) {
+  /** Set the pixels that a stroke marks to `mark`, unless `marks` is null; return their number. */
+  #markedBy({ points, width, snap }, marks, mark) {
+    const swath = width ? this.#swathOf(points, width) : null;
     const isMarked = new Uint8Array(this.#areas.length);
     for (const point of points) isMarked[this.#smallAt(point)] = 1;
-    if (snap !== "part") return isMarked;
-    const parts = new Set(this.#parts.filter((_, small) => isMarked[small]));
-    return isMarked.map((_, small) => (parts.has(this.#parts[small]) ? 1 : 0));
+    const isLine = swath && points.length > 1;
+    if (isLine) for (const { small } of this.#below(this.#swathOf(points, 0))) isMarked[small] = 1;
+    if (swath || snap === "part") {
+      const parts = new Set(this.#parts.filter((_, small) => isMarked[small]));
+      this.#parts.forEach((part, small) => {
+        isMarked[small] = parts.has(part) ? 1 : 0;
+      });
+    }
+    if (isLine && snap === "region") {
+      for (const { small, isCovered } of this.#below(swath)) if (isCovered) isMarked[small] = 1;
+    }
+    const all = { left: 0, top: 0, right: this.#width, bottom: this.#height, data: null };
+    const { left, top, right, bottom, data } = swath ?? all;
+    let count = 0;
+    let at = 3;
+    for (let y = top; y < bottom; y += 1) {
+      let pixel = y * this.#width + left;
+      for (let x = left; x < right; x += 1, at += 4, pixel += 1) {
+        if (!isMarked[this.#small[pixel]] || (data && data[at] < HALF)) continue;
+        if (marks) marks[pixel] = mark;
+        count += 1;
+      }
+    }
+    return count;
+  }
+
+  /** Return the small regions below a swath, and whether it covers most of each. */
+  *#below({ left, top, right, bottom, data }) {
+    const covered = new Map();
+    let at = 3;
+    for (let y = top; y < bottom; y += 1) {
+      for (let x = left; x < right; x += 1, at += 4) {
+        if (data[at] < HALF) continue;
+        const small = this.#small[y * this.#width + x];
+        covered.set(small, (covered.get(small) ?? 0) + 1);
+      }
+    }
+    for (const [small, count] of covered) {
+      yield { small, isCovered: count > COVERED * this.#areas[small] };
+    }
+  }
+
+  /** Draw a line on the map; return its box and the pixels of that. */
+  #swathOf(points, width) {
+    const line = this.#line;
+    const places = points.map((point) => this.#onMap(point));
+    const reach = Math.max(this.#reachOf(width), THINNEST / 2);
+    const [left, right] = spanOf(places.map(([x]) => x), reach, this.#width);
+    const [top, bottom] = spanOf(places.map(([, y]) => y), reach, this.#height);
+    line.clearRect(left, top, right - left, bottom - top);
+    line.lineWidth = 2 * reach;
+    line.lineCap = "round";
+    line.lineJoin = "round";
+    line.beginPath();
+    // A canvas does not draw a line of zero length; this offset is invisible.
+    const [x, y] = places[0];
+    for (const place of [[x + 0.01, y], ...places]) line.lineTo(...place);
+    line.stroke();
+    const { data } = line.getImageData(left, top, right - left, bottom - top);
+    return { left, top, right, bottom, data };
+  }
+
+  #reachOf(width) {
+    return (width * this.#width) / this.#photo.width / 2;
   }
 
   #smallAt(point) {
@@ -168,14 +223,6 @@ class Regions {
 
   #onMap([x, y]) {
     return [(x * this.#width) / this.#photo.width, (y * this.#height) / this.#photo.height];
-  }
-
-  /** Return the center of a pixel of the map, as a point of the photo. */
-  #pointOf(pixel) {
-    return [
-      (((pixel % this.#width) + 0.5) * this.#photo.width) / this.#width,
-      ((Math.floor(pixel / this.#width) + 0.5) * this.#photo.height) / this.#height,
-    ];
   }
 }
 

@@ -6,7 +6,7 @@ import { signal } from "@preact/signals";
 const NARROWEST = 0.004;
 const WIDEST = 0.3;
 /** Widest brush that the service accepts (docs/api/corrections.md). */
-const MOST_PX = 2_000;
+export const MOST_PX = 2_000;
 const LEAST_PX = 1;
 const STEP = 5;
 

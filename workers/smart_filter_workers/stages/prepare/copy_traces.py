@@ -1,0 +1,145 @@
+"""Measure what editing, sending and storing again leave in a photo, to choose among its copies."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.results import CopyTraces
+from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import Floats, Srgb8
+
+# Levels of 255 that a line of a bar differs in, by the ringing of JPEG, and the share of its pixels
+# that may differ more, by a word in it.  The picture's first line differs in more pixels than a
+# plain wall's.
+FLAT_LEVELS, FLAT_SHARE, CONTENT_SHARE = 8, 0.02, 0.3
+# Bars are black or white within these levels; a gray one is likely a wall.
+_DARK, _LIGHT = 12, 243
+# Of one block of a JPEG; and the step of levels across a line that counts as an edge of the photo.
+_BLOCK_PX: Final = 8
+_MAX_STEP: Final = 20
+# Side of the middle that is looked at for blocks: they are everywhere, and a large photo is slow.
+_MIDDLE_PX: Final = 1024
+# Windows whose spectrum is taken, in each direction, and their side.
+_WINDOWS, _WINDOW_PX = 5, 128
+# Bands of the spectrum in cycles a pixel.  Enlarging by 1.4 leaves a third of the fine one, by 2 a
+# sixth; measured by benchmarks/best_copy.py.
+_FINE, _COARSE = (0.33, 0.42), (0.15, 0.21)
+# Side of the map of edges, and of the picture that they are found in: text is seen, detail is not.
+EDGE_CELLS: Final = 16
+_EDGE_PICTURE_PX: Final = 128
+_EDGE_GAIN: Final = 2
+
+
+def measure_traces(
+    photo_srgb: Srgb8, proxy_srgb: Srgb8, content: tuple[slice, slice], *, quantum: float | None
+) -> CopyTraces:
+    """Return the traces of a photo.
+
+    photo_srgb: (H, W, 3) uint8; proxy_srgb: (h, w, 3) uint8, the same photo, no larger.
+    content: rows and columns of the proxy, by `find_content`.  quantum: as in CopyTraces.
+    """
+    (rows, columns), proxy = content, _to_gray(proxy_srgb)
+    inside = np.ascontiguousarray(proxy[content])
+    scale = photo_srgb.shape[1] / proxy_srgb.shape[1]
+    gray = _to_gray(photo_srgb[_scaled(rows, scale), _scaled(columns, scale)])
+    return CopyTraces(
+        shorter_px=min(gray.shape),
+        quantum=quantum,
+        blocks=measure_blocks(gray),
+        crispness=measure_crispness(gray),
+        frame=1 - inside.size / proxy.size,
+        plain_corners=_has_plain_corners(inside),
+        edges=_map_edges(inside).tobytes().hex(),
+    )
+
+
+def find_content(proxy_srgb: Srgb8) -> tuple[slice, slice]:
+    """Return the rows and columns of a picture, (h, w, 3) uint8, between black or white bars."""
+    gray = _to_gray(proxy_srgb)
+    top, bottom, left, right = (
+        _count_bar_lines(lines) for lines in (gray, gray[::-1], gray.T, gray.T[::-1])
+    )
+    height, width = gray.shape
+    return slice(top, height - bottom), slice(left, width - right)
+
+
+def measure_blocks(gray: NDArray[np.uint8]) -> float:
+    """Return how far every eighth step of levels exceeds the others, 0 and up; about 1 is visible.
+
+    gray: (h, w) uint8, luma.  The phase of the blocks is unknown in a cropped copy.
+    """
+    height, width = gray.shape
+    top, left = max(0, height - _MIDDLE_PX) // 2, max(0, width - _MIDDLE_PX) // 2
+    middle = gray[top : top + _MIDDLE_PX, left : left + _MIDDLE_PX].astype(np.float32)
+    return max(0.0, float(np.mean([_blocks_along(middle), _blocks_along(middle.T)])))
+
+
+def measure_crispness(gray: NDArray[np.uint8]) -> float:
+    """Return the fine detail of a picture by its coarse detail; about 0.3, less if enlarged.
+
+    gray: (h, w) uint8, luma.
+    """
+    side = min(_WINDOW_PX, *gray.shape)
+    window = np.outer(np.hanning(side), np.hanning(side)).astype(np.float32)
+    frequency = np.fft.fftfreq(side)
+    cycles = np.hypot(*np.meshgrid(frequency, frequency))
+    fine, coarse = ((cycles >= low) & (cycles < high) for low, high in (_FINE, _COARSE))
+    totals = np.zeros(2)
+    for top in np.linspace(0, gray.shape[0] - side, _WINDOWS).astype(int):
+        for left in np.linspace(0, gray.shape[1] - side, _WINDOWS).astype(int):
+            part = gray[top : top + side, left : left + side].astype(np.float32)
+            power = np.abs(np.fft.fft2((part - part.mean()) * window)) ** 2
+            totals += [power[fine].mean() if fine.any() else 0, power[coarse].mean()]
+    return float(np.sqrt(totals[0] / max(totals[1], 1e-6)))
+
+
+def _to_gray(srgb: Srgb8) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(srgb), cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _scaled(lines: slice, scale: float) -> slice:
+    return slice(int(np.ceil(lines.start * scale)), max(1, int(lines.stop * scale)))
+
+
+def _count_bar_lines(lines: NDArray[np.uint8]) -> int:
+    """Return the number of lines of a bar at the start of (n, length) levels."""
+    level = float(np.median(lines[0]))
+    if _DARK < level < _LIGHT:
+        return 0
+    differing = (np.abs(lines - np.float32(level)) > FLAT_LEVELS).mean(axis=1)
+    count = int(np.argmax(differing > FLAT_SHARE))
+    # Shrinking mixes the line between both.
+    content = differing[count : count + 2].max() if count else 0.0
+    return count if content > CONTENT_SHARE and count < len(lines) // 2 else 0
+
+
+def _has_plain_corners(gray: NDArray[np.uint8]) -> bool:
+    """Return whether all four corners are black, or white, as those of a turned photo."""
+    side = max(1, round(min(gray.shape) / 200))
+    ends = slice(0, side), slice(-side, None)
+    corners = [gray[rows, columns] for rows in ends for columns in ends]
+    lowest, highest = (int(each(corner)) for each, corner in ((np.min, corners), (np.max, corners)))
+    return highest <= _DARK or lowest >= _LIGHT
+
+
+def _blocks_along(gray: Floats) -> float:
+    steps = np.abs(np.diff(gray, axis=1))
+    excess = steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2
+    whole = excess.shape[1] // _BLOCK_PX * _BLOCK_PX
+    if not whole:
+        return 0.0
+    clipped = np.clip(excess[:, :whole], -_MAX_STEP, _MAX_STEP)
+    by_phase = np.sort(clipped.reshape(-1, _BLOCK_PX).mean(axis=0))
+    return float((by_phase[-1] - by_phase[-2]) / (np.abs(excess).mean() + 0.3))
+
+
+def _map_edges(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the mean slope in EDGE_CELLS × EDGE_CELLS parts of a picture, uint8."""
+    sides = (_EDGE_PICTURE_PX, _EDGE_PICTURE_PX)
+    small = cv2.resize(gray, sides, interpolation=cv2.INTER_AREA)
+    slopes = [cv2.Sobel(small, cv2.CV_32F, x, 1 - x, ksize=1) for x in (0, 1)]
+    mean = cv2.resize(
+        np.abs(slopes).sum(axis=0), (EDGE_CELLS, EDGE_CELLS), interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(np.minimum(np.round(_EDGE_GAIN * mean), 255), np.uint8)
