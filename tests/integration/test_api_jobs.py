@@ -74,15 +74,6 @@ def test_priority_and_time_of_a_job_are_answered(api: Api) -> None:
     assert {stage["state"] for stage in job["stages"]} == {"waiting"}
 
 
-def test_time_of_a_job_is_at_most_30_days_ahead(api: Api) -> None:
-    answer = api.post(a_photo(), {"run_at": "9999-12-31T00:00:00Z"})
-
-    assert refusal_of(answer) == (422, "invalid_recipe")
-    assert answer.json()["errors"][0]["pointer"] == "/run_at"
-    assert "30 days" in answer.json()["detail"]
-    assert api.leftovers() == {}
-
-
 def test_job_without_an_available_model_is_refused(api: Api, clock: Clock) -> None:
     with api.bench.transaction() as connection:
         connection.exec_driver_sql("DELETE FROM models WHERE task = 'smile'")

@@ -125,20 +125,11 @@ def test_unknown_name_is_refused_with_the_nearest_one(api: Api) -> None:
     assert errors_of(answer)["/recipe"].endswith("did you mean spring-shop?")
 
 
-@pytest.mark.parametrize(
-    ("names", "words"),
-    [
-        ("a,b,c,d,e", "at most 4"),
-        ("../shop", "is not a saved recipe"),
-        ("shop\0", "is not a saved recipe"),
-        ("x" * 4000, "is not a saved recipe"),
-    ],
-)
-def test_wrong_names_are_refused(api: Api, names: str, words: str) -> None:
-    answer = api.post(fields={"recipe": names})
+def test_name_with_a_null_character_is_refused(api: Api) -> None:
+    answer = api.post(fields={"recipe": "shop\0"})
 
     assert answer.status_code == 422
-    assert words in errors_of(answer)["/recipe"]
+    assert "is not a saved recipe" in errors_of(answer)["/recipe"]
 
 
 @pytest.mark.parametrize(
@@ -166,15 +157,6 @@ def test_recipe_is_checked_when_it_is_saved(
     assert answer.status_code == 422
     assert pointer in errors_of(answer)
     assert api.client.get("/v1/recipes/shop").status_code == 404
-
-
-def test_recipe_has_a_size_limit(api: Api) -> None:
-    fields = {"metadata": {f"{'n' * 60}{index}": "💐" * 256 for index in range(16)}}
-
-    answer = api.client.put("/v1/recipes/shop", json={"recipe": fields})
-
-    assert answer.status_code == 422
-    assert str(saved_recipes.MAX_BYTES) in errors_of(answer)["/recipe"]
 
 
 @pytest.mark.parametrize("name", ["Shop", "a--b", "-a", "a b", "x" * 65, "ü", "%2e%2e"])

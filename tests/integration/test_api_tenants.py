@@ -151,10 +151,6 @@ def test_default_that_is_no_longer_served_is_named_as_a_default(api: Api, clock:
 @pytest.mark.parametrize(
     ("recipe", "code", "pointer"),
     [
-        ({"color": "red"}, "invalid_recipe", "/recipe/color"),
-        ({"run_at": "2030-01-01T00:00:00Z"}, "invalid_recipe", "/recipe/run_at"),
-        ({"background": "file"}, "invalid_recipe", "/recipe/background"),
-        ({"background": "preset:tenant/none"}, "invalid_recipe", "/recipe/background"),
         ({"segmentation": {"model": "none"}}, "invalid_recipe", "/recipe/segmentation/model"),
         ({"margin": "10%"}, "contradiction", "/recipe/margin"),
     ],

@@ -20,7 +20,6 @@ from smart_filter_shared.ids import JobId, Tenant, UploadId
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT
 from smart_filter_tests.maintenance import collector
-from smart_filter_tests.pictures import png_header
 from smart_filter_tests.serving import Api, a_photo, refusal_of
 
 PHOTO = a_photo()
@@ -234,16 +233,6 @@ def test_photo_of_unknown_size_needs_room_in_the_daily_limit(api: Api) -> None:
     after = api.client.post("/v1/jobs", json=wish)
 
     assert (before.status_code, after.status_code) == (202, 429)
-
-
-def test_unusable_background_is_refused_by_its_field_name(api: Api) -> None:
-    files = {"photo": ("p", a_photo()), "background_file": ("b", png_header(10_000, 5_001))}
-
-    answer = api.client.post("/v1/jobs", files=files)
-
-    assert refusal_of(answer) == (413, "photo_too_large")
-    assert answer.json()["detail"].startswith("the background is ")
-    assert api.leftovers() == {}
 
 
 def test_job_that_cannot_be_written_leaves_no_picture_behind(api: Api) -> None:

@@ -44,13 +44,6 @@ def sent(lines: Iterator[str]) -> Iterator[Sent]:
             fields = {}
 
 
-def followed(api: Api, job_id: str, after: int | None = None) -> list[Sent]:
-    headers = {} if after is None else {"Last-Event-ID": str(after)}
-    with api.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        return list(sent(answer.iter_lines()))
-
-
 @pytest.fixture
 def thread() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(1) as pool:
@@ -210,26 +203,6 @@ def test_waits_end_at_once_when_their_job_is_deleted(api: Api, thread: ThreadPoo
     assert [line for line in rest if line] == []  # no keep-alive comment either
     assert answer.result().status_code == 410
     assert answer.result().json()["code"] == "job_deleted"
-
-
-def test_events_list_every_transition_in_order(api: Api) -> None:
-    job_id = api.submit(background="keep")
-    run_stages(api, PREPARE, COMPOSITE)
-
-    events_ = followed(api, job_id)
-
-    assert [event.type for event in events_] == [
-        *("job.queued", "job.running"),
-        *("job.stage", "job.stage", "job.succeeded"),
-    ]
-    assert [event.data["stage"] for event in events_] == [None, None, "prepare", "composite", None]
-    assert [event.id for event in events_] == sorted({event.id for event in events_})
-    assert events_[-1].data["type"] == "job.succeeded"
-    assert events_[-1].data["data"] == api.job(job_id)
-    assert events_[0].data["timestamp"].endswith("Z")
-    assert followed(api, job_id, after=events_[2].id) == events_[3:]
-    last = {"Last-Event-ID": str(events_[-1].id)}
-    assert api.client.get(f"/v1/jobs/{job_id}/events", headers=last).status_code == 204
 
 
 def test_events_come_as_they_happen(api: Api) -> None:

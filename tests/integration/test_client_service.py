@@ -65,6 +65,7 @@ def test_event_stream_is_followed_and_resumed(client: ClientDriver, api: Api) ->
         *("job.queued", "job.running", "job.stage", "job.stage", "job.succeeded")
     ]
     assert [event.stage for event in events] == [None, None, "prepare", "composite", None]
+    assert events[-1].job == client.do("job", job.id)
     assert rest == events[2:]
     assert client.all("stream", job.id, after=events[-1].id) == []
 

@@ -134,16 +134,6 @@ def test_removed_face_makes_room_for_a_better_box(api: Api) -> None:
     assert changes_of(api, child) == FaceChanges((FOUND,), (FOUND,))
 
 
-def test_nothing_is_learned_from_faces(api: Api) -> None:
-    job_id = run_whole_job(api, background="auto")
-    body = {"kind": "faces", "stage": "face", "faces": {"remove": [1]}, "consent": True}
-
-    answer = api.client.post(f"/v1/jobs/{job_id}/corrections", json=body)
-
-    assert answer.status_code == 422
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/consent"]
-
-
 def test_face_above_the_limit_of_the_derived_job_is_refused(api: Api) -> None:
     job_id = run_whole_job(api, background="auto", outputs="image,faces")
     boxes = [[x, y, 8, 8] for y in range(8, 28, 4) for x in range(0, 40, 4)]

@@ -117,13 +117,6 @@ def test_operators_alone_see_the_service(api: Api) -> None:
     assert set(refused.values()) == {(403, 401)}
 
 
-def test_no_operator_key_is_created_over_http(api: Api) -> None:
-    answer = api.client.post("/v1/keys", json={"scopes": ["operator"]})
-
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["pointer"] == "/scopes/0"
-
-
 def test_status_begins_with_the_queue_without_a_worker(api: Api) -> None:
     api.submit()
     serve(api.bench)

@@ -1,10 +1,12 @@
 """Malformed requests about keys, tokens, webhooks, live video and uploads."""
 
+from smart_filter_shared.tenants.saved_recipes import MAX_BYTES
 from smart_filter_tests.malformed.rows import (
     INVALID,
     JSON,
     LARGE,
     MEDIA,
+    RECIPE,
     WEBHOOK_URL,
     Row,
     compressed_row,
@@ -50,6 +52,7 @@ ACCOUNTS = (
     compressed_row(_KEYS, JSON),
     *(unread(operation) for operation in (_KEYS, _TOKENS, _HOOKS, _CHANGE, _LIVE)),
     json_row(_KEYS, "no scopes", {}, "/scopes"),
+    json_row(_KEYS, "an operator's scope", {"scopes": ["operator"]}, "/scopes/0"),
     json_row(
         _KEYS, "late expiry", {**_SUBMIT, "expires_in_seconds": 10**12}, "/expires_in_seconds"
     ),
@@ -70,6 +73,12 @@ ACCOUNTS = (
     *parameter_rows(_PICTURE, "use", "poster", "LOGO"),
     *parameter_rows(_PICTURE, "name", "wall", tells="it has use, title, tags"),
     json_row(_RECIPE, "bare fields", {"background": "keep"}, "/background", "/recipe"),
+    json_row(
+        *(_RECIPE, "large", {"recipe": {"metadata": {f"{n:060}": "💐" * 256 for n in range(16)}}}),
+        "/recipe",
+        answer=RECIPE,
+        tells=str(MAX_BYTES),
+    ),
     json_row(_LIVE, "unknown background", {"background": "preset:nowhere"}, "/background"),
     json_row(_LIVE, "color that shows through", {"background": "color:#fff8"}, "/background"),
     json_row(_LIVE, "background at an address", {"background": "url:https://a.b/c"}, "/background"),
@@ -114,12 +123,24 @@ ACCOUNTS = (
     ),
     unread("PATCH /v1/tenants/{tenant}"),
     *(
+        json_row(
+            *("PATCH /v1/tenants/{tenant}", f"recipe of {name} {value}", {"recipe": {name: value}}),
+            f"/recipe/{name}",
+            answer=RECIPE,
+        )
+        for name, value in (
+            *(("color", "red"), ("run_at", "2030-01-01T00:00:00Z"), ("background", "file")),
+            ("background", "preset:tenant/none"),
+        )
+    ),
+    *(
         json_row("PATCH /v1/tenants/{tenant}", f"{name} {value}", {name: value}, f"/{name}")
         for name, value in (
             *(("limits", {}), ("keep_nothing", "perhaps"), ("keep_nothing", 0), ("recipe", [])),
             *(("emotions", True), ("emotions", "off")),
             *(("keep_input_seconds", -1), ("keep_result_seconds", 59)),
-            *(("keep_input_seconds", 10**12),),
+            *(("keep_input_seconds", 10**12), ("link_seconds", 59), ("link_seconds", 604_801)),
+            *(("link_seconds", "60"), ("link_seconds", True)),
         )
     ),
 )

@@ -112,6 +112,13 @@ FORMS = (
     ),
     _row("photo cut in its header", photo(a_photo("AVIF")[:120]) + END, "/photo", MEDIA),
     _row("photo of 50 megapixels", photo(png_header(10_000, 5_001)) + END, "/photo", LARGE),
+    _row(
+        "background of 50 megapixels",
+        photo() + photo(png_header(10_000, 5_001), name="background_file") + END,
+        "/background_file",
+        LARGE,
+        tells="the background is ",
+    ),
     _row("photo of 41 megabytes", photo(a_photo() + bytes(41_000_000)) + END, "/photo", LARGE),
     compressed_row(_JOBS, FORM, _WHOLE),
     *(
@@ -162,7 +169,7 @@ RECIPES = (
     ),
     *(
         _row(
-            f"{name} {value}",
+            f"{name} {value[:20]}",
             photo() + part(name, value) + END,
             f"/{name.replace('.', '/')}",
             RECIPE,
@@ -170,6 +177,10 @@ RECIPES = (
         )
         for name, value, tells in (
             ("backgroud", "keep", "did you mean background?"),
+            ("run_at", "9999-12-31T00:00:00Z", "30 days"),
+            ("recipe", "a,b,c,d,e", "at most 4"),
+            ("recipe", "../shop", "is not a saved recipe"),
+            ("recipe", "x" * 4000, "is not a saved recipe"),
             ("metadata.order id", "1", "A-Z a-z 0-9 . _ -"),
         )
     ),
@@ -510,6 +521,11 @@ DERIVING = (
         "/stage",
     ),
     _correct("label of nothing", _LABEL, "/kind"),
+    _correct(
+        "faces to learn from",
+        {"kind": "faces", "stage": "face", "faces": {"remove": [1]}, "consent": True},
+        "/consent",
+    ),
     _labeled("a face twice", "/faces/1/number", _FACE, _FACE),
     _labeled("absent face", "/faces/0/number", {**_FACE, "number": 2}),
     *(

@@ -8,7 +8,6 @@ import pytest
 
 from smart_filter_api.auth.links import LinkSigner, LinkTerms
 from smart_filter_api.http import documents
-from smart_filter_api.presenters import job as batch_answers
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.presenters import webhook_payload
 from smart_filter_api.schemas.recipe import Resolved
@@ -402,21 +401,6 @@ def a_take(people: int) -> BatchTake:
     report = TakeReport(0, swaps, persons, None, notes)
     job_id = JobId(uuid.UUID(int=9))
     return BatchTake(job_id, JobState.SUCCEEDED, None, Take(shots, report=report).as_json())
-
-
-def test_batch_shows_its_take() -> None:
-    batch = dataclasses.replace(a_batch(items=2), best=0, take_id=JobId(uuid.UUID(int=9)))
-
-    running = batch_answers.render_batch(batch)
-    shown = batch_answers.render_batch(dataclasses.replace(batch, take=a_take(people=1))).take
-
-    assert (running.album and running.album.best, running.take) == ("take", None)
-    assert shown is not None
-    assert shown.link == f"/v1/jobs/{uuid.UUID(int=9)}"
-    assert [dataclasses.asdict(swap) for swap in shown.swaps] == [
-        {"person": 1, "item": 1, "reason": "the smile is better"}
-    ]
-    assert [person.items for person in shown.people] == [tuple(range(MAX_SHOTS))]
 
 
 def test_large_take_keeps_its_swaps_in_the_webhook() -> None:

@@ -1,6 +1,5 @@
 import re
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx
@@ -24,7 +23,6 @@ from smart_filter_shared.errors import (
     LeaseLost,
     NotFound,
     StorageUnavailable,
-    Unauthorized,
 )
 
 PAGES_FOLDER = Path(__file__).parents[4] / "docs" / "problems"
@@ -87,25 +85,6 @@ def test_problem_document_has_every_member() -> None:
         "remedy": PAGES["not_found"].remedy,
     }
     assert answer.headers["link"] == '</problems/not_found>; rel="help"'
-
-
-@pytest.mark.parametrize(
-    ("request_", "problem", "headers"),
-    [
-        ({"error": Unauthorized("no key")}, (401, "unauthorized"), {"www-authenticate": "Bearer"}),
-        ({"path": "/nowhere"}, (404, "not_found"), {"content-type": problems_problem.MEDIA_TYPE}),
-        ({"method": "PUT"}, (405, "method_not_allowed"), {"allow": "GET, HEAD"}),
-        ({"path": "/?number=x"}, (400, "malformed_request"), {}),
-    ],
-    ids=["no key", "unknown address", "wrong method", "wrong parameter"],
-)
-def test_refused_request_is_a_problem_with_its_headers(
-    request_: dict[str, Any], problem: tuple[int, str], headers: dict[str, str]
-) -> None:
-    answer = ask(**request_)
-
-    assert (answer.status_code, answer.json()["code"]) == problem
-    assert headers.items() <= answer.headers.items()
 
 
 @pytest.mark.parametrize("error", [RuntimeError(SECRET), LeaseLost(SECRET)])

@@ -188,13 +188,6 @@ def test_missing_background_file_is_named() -> None:
     assert error_fields(refusal.value) == ["/background_file"]
 
 
-def test_background_file_with_another_background_is_a_contradiction() -> None:
-    with pytest.raises(Contradiction) as refusal:
-        parse({"background": "keep"}, offered=OFFERED, with_background_file=True)
-
-    assert error_fields(refusal.value) == ["/background", "/background_file"]
-
-
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
