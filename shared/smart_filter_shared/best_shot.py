@@ -222,7 +222,7 @@ def describe_faces(photo: AlbumPhoto) -> str:
     closed = sum(face.closed_eyes > 0 for face in photo.faces)
     smiling = sum(face.sadness < _SMILES_BELOW for face in photo.faces)
     smiles = (
-        "no one smiles"
+        "no person smiles"
         if not smiling
         else f"{_count_people(smiling, total)} smile{'s' * (smiling == 1)}"
     )
