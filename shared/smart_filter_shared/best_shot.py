@@ -95,7 +95,7 @@ class AlbumPhoto:
     taken_at: by the camera's clock.
     rating: 0..1, None when no face is rated.
     faces: those that count, from left to right.  seen: the number of faces that may count.
-    traces: by which copies are told from their original.
+    traces: by which copies come after their original.
     """
 
     id: str

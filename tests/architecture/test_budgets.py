@@ -63,13 +63,13 @@ class Budget:
 
 SERVICE = ("api/*.py", "shared/*.py", "workers/*.py")
 BUDGETS = {
-    "service": Budget(489_200, count_tokens, SERVICE),
+    "service": Budget(492_800, count_tokens, SERVICE),
     "product": Budget(
-        673_700, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
+        677_350, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
     ),
     "training": Budget(68_200, count_tokens, ("training/*.py",)),
-    "tests": Budget(616_000, count_tokens, ("tests/*.py",)),
-    "benchmarks": Budget(75_900, count_tokens, ("benchmarks/*.py",)),
+    "tests": Budget(619_700, count_tokens, ("tests/*.py",)),
+    "benchmarks": Budget(77_300, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
     "docs, words": Budget(72_100, count_words, ("docs/*.md", ":!docs/problems")),
     "changelog, words": Budget(1_780, count_words, ("CHANGELOG.md",)),
