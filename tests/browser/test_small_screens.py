@@ -16,12 +16,12 @@ _NARROW: Final = Screen("phone", (320, 568), Scheme.LIGHT, touch=True)
 _COVERED: Final = """() => {
   const toasts = Array.from(document.querySelectorAll(".toast"))
     .map((toast) => toast.getBoundingClientRect());
-  const controls = Array.from(document.querySelectorAll("button, input, select, summary"));
+  const controls = Array.from(document.querySelectorAll("a, button, input, select, summary"));
   return controls.filter((control) => {
     const box = control.getBoundingClientRect();
-    return !control.closest(".toasts") && control.checkVisibility() && toasts.some((toast) =>
-      box.top < toast.bottom && box.bottom > toast.top
-        && box.left < toast.right && box.right > toast.left);
+    const isOne = !control.closest(".toasts") && box.height <= 120 && control.checkVisibility();
+    return isOne && toasts.some((toast) => box.top < toast.bottom && box.bottom > toast.top
+      && box.left < toast.right && box.right > toast.left);
   }).map((control) => control.ariaLabel ?? control.textContent);
 }"""
 # What makes the page wider than its window.

@@ -9,7 +9,9 @@ import { Icon } from "./icon.js";
 const SHOWN_MS = 8000;
 // Toasts move up by such steps until nothing to press is behind them.
 const STEP_PX = 8;
-const PRESSED = "button, input, select, textarea, summary, [role=slider], [role=tab]";
+const PRESSED = "a, button, input, select, textarea, summary, [role=tab]";
+// A taller one, such as a picture, can be pressed beside a toast.
+const TALLEST_PX = 120;
 const toasts = signal([]);
 let number = 0;
 
@@ -73,7 +75,8 @@ function moveClear(area) {
   const top = Math.min(...boxes.map((box) => box.top));
   const pressed = Array.from(document.querySelectorAll(PRESSED))
     .filter((control) => !area.contains(control) && control.checkVisibility())
-    .map((control) => control.getBoundingClientRect());
+    .map((control) => control.getBoundingClientRect())
+    .filter((box) => box.height <= TALLEST_PX);
   const isClear = (up) => boxes.every((box) => pressed.every((other) =>
     other.bottom <= box.top - up || other.top >= box.bottom - up
       || other.right <= box.left || other.left >= box.right));
