@@ -97,7 +97,7 @@ class AlbumPhoto:
     taken_at: by the camera's clock.
     rating: 0..1, None when no face is rated.
     faces: those that count, from left to right.  seen: the number of faces that may count.
-    traces: what sets copies apart from their original.
+    traces: by which copies come after their original.
     """
 
     id: str
