@@ -68,7 +68,7 @@ BUDGETS = {
         674_200, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
     ),
     "training": Budget(68_200, count_tokens, ("training/*.py",)),
-    "tests": Budget(617_300, count_tokens, ("tests/*.py",)),
+    "tests": Budget(618_000, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(77_000, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
     "docs, words": Budget(72_450, count_words, ("docs/*.md", ":!docs/problems")),
