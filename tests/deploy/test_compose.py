@@ -20,7 +20,7 @@ from smart_filter_deploy.process_secrets import NEEDED_BY, Process
 from smart_filter_docs import release_compose
 from smart_filter_docs import settings as documented
 from smart_filter_shared.config import settings
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.pipeline import PIPELINE
 from smart_filter_tests import commands
 

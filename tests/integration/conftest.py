@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_tests.bench import Bench, as_role
 from smart_filter_tests.commands import Command, on_servers
 from smart_filter_tests.maintenance import collector

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import IssuedKey, Scope
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.tenants import audit_log
 from smart_filter_tests.bench import Bench, as_role

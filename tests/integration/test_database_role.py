@@ -13,7 +13,7 @@ from smart_filter_deploy.embedded.binaries import postgres_folder
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.db import migrate
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.states import JobState
 from smart_filter_tests import invariants

@@ -12,7 +12,7 @@ import pytest
 from smart_filter_api import app
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.routes.direct import ROUTES, DirectRoute
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.ids import Tenant
 from smart_filter_tests.batches import KEEP, items
 from smart_filter_tests.bench import Bench, as_role

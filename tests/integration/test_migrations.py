@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, text
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import grants, migrate, schema, sessions
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests import pgbouncer, races
 from smart_filter_tests.bench import Bench, as_role

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from smart_filter_shared.db import grants, migrate, sessions
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import DatabaseMisconfigured
 from smart_filter_tests.bench import Bench, as_role
 

@@ -18,7 +18,7 @@ from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import DatabaseUnavailable, OutcomeUnknown
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.operations import consistency

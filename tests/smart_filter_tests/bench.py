@@ -22,7 +22,7 @@ from smart_filter_shared.config import NO_BROKER
 from smart_filter_shared.config import settings as settings_module
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.doorbell import Doorbell, queue_name
 from smart_filter_shared.ids import (
     BatchId,

@@ -15,7 +15,7 @@ from smart_filter_deploy.embedded.child_processes import Command, wait_until_rea
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port, http_status
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 
 NAME = "s3"
 # Of the data folder.

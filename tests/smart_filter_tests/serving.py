@@ -27,7 +27,7 @@ from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionOverr
 from smart_filter_shared.catalog.model_card import ModelCard, Offer
 from smart_filter_shared.config import settings as settings_module
 from smart_filter_shared.config.settings import Settings
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.model_registry import published_models

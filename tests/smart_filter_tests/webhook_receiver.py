@@ -14,7 +14,7 @@ from smart_filter_api.auth.links import LinkSigner, LinkTerms
 from smart_filter_api.presenters import webhook_payload
 from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.security.secretbox import SecretBox
 from smart_filter_tests import http_server
 from smart_filter_tests.bench import Bench, as_role

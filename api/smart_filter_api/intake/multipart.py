@@ -112,9 +112,9 @@ class Form:
         if self._before is None:
             return chunk
         boundary = self._parser.boundary  # with the line's end before it
-        before, found, rest = (self._before + chunk).partition(boundary)
-        self._before = None if found else before[-len(boundary) :]
-        return found[2:] + rest
+        before, first, rest = (self._before + chunk).partition(boundary)
+        self._before = None if first else before[-len(boundary) :]
+        return first[2:] + rest
 
 
 def picture_too_large(called: str = PICTURES[PHOTO], *, part: str = PHOTO) -> PhotoTooLarge:

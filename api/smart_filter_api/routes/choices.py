@@ -160,7 +160,7 @@ async def get_choice(
 @router.post(
     "/{choice_id}/delete",
     summary="Delete the photos of a choice",
-    description=f"{_STEPS} Nobody finds the photos any more, and `restore` brings them back for "
+    description=f"{_STEPS} No list or request finds the photos any more, and `restore` brings them back for "
     f"{UNDO_SECONDS:g} seconds after the last step; only then are rows and objects removed. "
     "Photos with jobs that another key submitted need the scope `admin`.",
     responses=describe_responses(*_PROBLEMS),

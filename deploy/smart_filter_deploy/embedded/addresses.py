@@ -5,7 +5,7 @@ import hmac
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.server_user import copy_programs_for, grant_access, server_user
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_shared.child_processes.programs import Identity
-from smart_filter_shared.db.grants import ProcessRole
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import SetupFailed
 
 USER = "smart_filter"

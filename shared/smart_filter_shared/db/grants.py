@@ -7,19 +7,11 @@ owner's.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Connection, text
 
-
-class ProcessRole(StrEnum):
-    """The database role of a kind of process."""
-
-    API = "smart_filter_api"
-    WORKER = "smart_filter_worker"
-    SENDER = "smart_filter_sender"
-
+from smart_filter_shared.db.process_roles import ProcessRole
 
 _ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
 _INSERT_EVENTS: Final = "INSERT (job_id, type, stage, state, at, written_in)"

@@ -92,7 +92,9 @@ def test_original_is_chosen_whatever_the_copy_is_rated(kind: str) -> None:
         album = rank_album(shots)
 
         assert [photo.id for photo in album.ranking] == list(names)
-        assert album.ranking[1].reasons[-1] == f"The better photo {reason}."
+        assert album.ranking[1].reasons[-1] == (
+            f"Although it is rated higher, the better photo {reason}."
+        )
 
 
 def test_photo_that_lies_on_its_side_is_the_copy() -> None:

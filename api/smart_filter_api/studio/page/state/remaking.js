@@ -71,7 +71,7 @@ export function remake(wanted, options) {
   return run(title, work, { again, stopped });
 }
 
-/** Delete the made jobs that have not succeeded. Here they are hidden first: nobody follows them. */
+/** Hide the made jobs that have not succeeded, which the page does not follow, and delete them. */
 function discard(choice, made, options) {
   hide(made.map((id) => jobs.peek().get(id)).filter((job) => job && job.state !== "succeeded"));
   return act(choice, "discard", options);

@@ -212,7 +212,7 @@ class PeopleSegmenter:
         persons, bystanders = split_bystanders(seen, faces)
         evidence = _merge_evidence(whole, [*persons, *bystanders], all_faces, boxes, proxy)
         is_too_long = max(proxy.shape[:2]) > MAX_RATIO * min(proxy.shape[:2])
-        nobody = People(
+        empty = People(
             np.zeros_like(evidence), persons=(), evidence=evidence, needs_review=is_too_long
         )
         presence = max((person.presence for person in persons), default=0.0)
@@ -222,7 +222,7 @@ class PeopleSegmenter:
             is_sure = boxes.agree_with(presence, face)
             may_be = is_sure or boxes.may_show_person(presence)
             if not may_be or _is_drawn(srgb, persons):
-                return nobody
+                return empty
         if persons:
             matte_01, sureness = merge_persons(self.eyes.selfie, srgb, whole, persons)
             rest = remove_bystanders(whole, matte_01, bystanders)
@@ -233,7 +233,7 @@ class PeopleSegmenter:
         outlines += add_faces(self.eyes.selfie, srgb, faces, matte_01)
         matte = refine_edges(matte_01, proxy)
         if np.count_nonzero(matte > HALF_LEVEL) < MIN_FOUND_PX:
-            return nobody
+            return empty
         shown = matte_01 > fusion.HALF
         confidence = (sureness + region_iou(shown, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette.
@@ -243,13 +243,13 @@ class PeopleSegmenter:
             # Smaller areas are no persons, as by the API's contract.
             least_px = MIN_PEOPLE_SHARE * matte.size
             return replace(
-                nobody,
+                empty,
                 possible=tuple(
                     each for each in mattes if np.count_nonzero(each > HALF_LEVEL) >= least_px
                 ),
             )
         people = replace(
-            nobody,
+            empty,
             matte=matte,
             persons=mattes,
             lower_end=find_lower_end(persons, shown),

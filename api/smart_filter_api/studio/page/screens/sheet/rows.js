@@ -1,5 +1,5 @@
 /**
- * Rows of cards, of which only those near the window have elements.
+ * Rows of cards; only those near the window have elements.
  *
  * So a sheet of thousands of photos takes the memory of a screen of them. Rows are drawn in blocks; a
  * block that is far away keeps its height.
