@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Final
 
 from smart_filter_deploy.tls_files import TlsFiles
-from smart_filter_shared import container_memory, doorbell, listening
+from smart_filter_shared import container_memory, doorbell, http_servers
 from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.config import paths
 from smart_filter_shared.config.settings import (
@@ -152,12 +152,12 @@ def serve_api(
     doorbell.warn_of_refusal(settings.broker)
     _verify_storage(settings.storage)
     with ExitStack() as sockets:
-        listeners = [sockets.enter_context(listening.bind(*place))]
+        listeners = [sockets.enter_context(http_servers.bind(*place))]
         operators_port = None
         if operators_place is not None:
             options = "--operators-host and --operators-port"
             listeners.append(
-                sockets.enter_context(listening.bind(*operators_place, options=options))
+                sockets.enter_context(http_servers.bind(*operators_place, options=options))
             )
             operators_port = operators_place[1]
         application = app.create(
@@ -270,10 +270,12 @@ def serve_live(
         paths.data_folder() / "weights",
         research=engine.research_weights,
         emotions=engine.emotions,
-        listening=socket.socket(fileno=place) if isinstance(place, int) else listening.bind(*place),
+        listening=socket.socket(fileno=place)
+        if isinstance(place, int)
+        else http_servers.bind(*place),
         operators=None
         if operators_place is None
-        else listening.bind(*operators_place, options=_OPERATORS_OPTIONS),
+        else http_servers.bind(*operators_place, options=_OPERATORS_OPTIONS),
         threads=threads,
     )
 

@@ -25,9 +25,9 @@ from smart_filter_deploy.cli.live.session import CompositedFrame, LiveConnection
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.signals import StopFlag
 from smart_filter_deploy.embedded.child_processes import process_tree
+from smart_filter_shared.http_servers import SAFE_HEADERS
 from smart_filter_shared.live.tokens import LIFETIME_SECONDS
 from smart_filter_shared.presets import PRESETS
-from smart_filter_shared.security import response_headers
 from smart_filter_tests import videos
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
@@ -238,7 +238,7 @@ def test_connections_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorke
     assert [answer.status_code for answer in (*hidden, alive)] == [404, 404, 200]
     assert is_full == 503
     assert "smart_filter_live_connections 4\n" in metrics.text
-    assert dict(response_headers.SAFE).items() <= metrics.headers.items()
+    assert dict(SAFE_HEADERS).items() <= metrics.headers.items()
 
 
 @pytest.mark.slow  # it waits 5 s

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from smart_filter_shared.security import response_headers
+from smart_filter_shared.http_servers import SAFE_HEADERS
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import without_table
 from smart_filter_tests.serving import Api, Clock, refusal_of, serve_with
@@ -43,7 +43,7 @@ def test_preflight_is_answered_counted_and_logged_as_other_requests(
     assert [line["status"] for line in logged if line.get("method") == "OPTIONS"] == [200, 400]
     assert len({answer.headers["x-request-id"] for answer in answers}) == 2
     for answer in answers:
-        assert answer.headers.items() >= dict(response_headers.SAFE).items()
+        assert answer.headers.items() >= dict(SAFE_HEADERS).items()
     for status in (200, 400):
         labels = f'method="OPTIONS",route="none",status="{status}"'
         assert f"smart_filter_request_seconds_count{{{labels}}} 1\n" in metrics

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from smart_filter_api.http import server
-from smart_filter_shared import listening
+from smart_filter_shared import http_servers
 from smart_filter_tests.outages import wait_until
 
 # More than the buffers of both sockets hold, so that the client still writes when it is refused.
@@ -31,7 +31,7 @@ async def refuse(_: Request) -> Response:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
-    listener = listening.bind("127.0.0.1", 0)
+    listener = http_servers.bind("127.0.0.1", 0)
     app = Starlette(routes=[Route("/", refuse, methods=["POST"])])
     running = server.Server(server.build_config(app), end_waits=lambda: None)
     thread = threading.Thread(target=running.run, args=([listener],), daemon=True)

@@ -21,7 +21,7 @@ from smart_filter_api.auth import security_log
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.auth.security_log import RefusalLog
 from smart_filter_api.problems import problem
-from smart_filter_shared.security import response_headers
+from smart_filter_shared.http_servers import SAFE_HEADERS
 from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.telemetry import logs
 from smart_filter_shared.telemetry.exposition import Sample
@@ -69,7 +69,7 @@ class LatencyHistogram:
 
 
 # Unless a route sets others.
-_DEFAULT_HEADERS = tuple((name.encode(), value.encode()) for name, value in response_headers.SAFE)
+_DEFAULT_HEADERS = tuple((name.encode(), value.encode()) for name, value in SAFE_HEADERS)
 # Browsers use https alone for a year.  Source: RFC 6797, 6.1.
 _HTTPS_HEADERS = ((b"strict-transport-security", b"max-age=31536000"),)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -16,7 +16,7 @@ from starlette.types import Scope
 
 from smart_filter_api.http.middleware import MAX_PARAMETERS
 from smart_filter_shared.errors import FieldError, MalformedRequest
-from smart_filter_shared.security.operators_port import is_operators_request
+from smart_filter_shared.http_servers import is_operators_request
 from smart_filter_shared.suggestions import did_you_mean
 
 # Parameters that one answer names, and characters of a name that a suggestion repeats.

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from uvicorn.lifespan.on import LifespanOn
 
 from smart_filter_api.http.strict_h11 import StrictH11Protocol
-from smart_filter_shared.listening import start_listening
+from smart_filter_shared.http_servers import start_listening
 from smart_filter_shared.supervision import Watchdog
 
 # Time for open requests at shutdown.

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from smart_filter_api.http.documents import encode
 from smart_filter_api.problems import problem as problems_problem
 from smart_filter_shared.errors import FieldError
-from smart_filter_shared.security import response_headers
+from smart_filter_shared.http_servers import SAFE_HEADERS
 from smart_filter_shared.security.strict_heads import RequestFault, StrictConnection
 from smart_filter_shared.telemetry import logs
 
@@ -248,7 +248,7 @@ class StrictH11Protocol(H11Protocol):
             "Link": problems_problem.help_link(_CODE),
             "X-Request-Id": request_id,
             "Connection": "close",
-            **dict(response_headers.SAFE),
+            **dict(SAFE_HEADERS),
         }
         answer = h11.Response(status_code=400, headers=list(headers.items()), reason=b"Bad Request")
         for event in (answer, h11.Data(data=body), h11.EndOfMessage()):

@@ -17,10 +17,12 @@ from starlette.websockets import WebSocket
 
 from smart_filter_shared.config.settings import LiveSettings
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.listening import start_listening
+from smart_filter_shared.http_servers import (
+    SAFE_HEADERS,
+    is_operators_request,
+    start_listening,
+)
 from smart_filter_shared.live.tokens import Tokens
-from smart_filter_shared.security import response_headers
-from smart_filter_shared.security.operators_port import is_operators_request
 from smart_filter_shared.security.strict_heads import StrictHeadsProtocol
 from smart_filter_shared.supervision import Watchdog
 from smart_filter_shared.telemetry import exposition
@@ -153,7 +155,7 @@ def build_config(application: ASGIApp) -> uvicorn.Config:
         log_config=None,  # the service's own log settings apply
         log_level="warning",
         server_header=False,
-        headers=list(response_headers.SAFE),
+        headers=list(SAFE_HEADERS),
         # This implementation stops reading while a received message waits.
         ws="websockets-sansio",
         ws_max_size=frames.MAX_PICTURE_BYTES,

@@ -10,7 +10,7 @@ from smart_filter_deploy.cli import main, secret_files
 from smart_filter_deploy.cli.server import connection
 from smart_filter_deploy.cli.terminal import exit_codes, outputs
 from smart_filter_deploy.cli.terminal.exit_codes import raise_for_missing_package
-from smart_filter_shared import listening
+from smart_filter_shared import http_servers
 from smart_filter_shared.errors import DatabaseUnavailable, SetupFailed
 from smart_filter_shared.security.outbound_rules import SETTING
 from smart_filter_wire.problems import ProblemError
@@ -379,17 +379,17 @@ def test_port_of_the_api_that_is_taken_is_named_with_the_remedy() -> None:
         port = taken.getsockname()[1]
 
         with pytest.raises(SetupFailed, match=f"port {port} of 127.0.0.1 .* choose others with"):
-            listening.bind("127.0.0.1", port)
+            http_servers.bind("127.0.0.1", port)
 
 
 def test_second_process_that_bound_the_same_port_is_refused_with_the_remedy() -> None:
-    with listening.bind("127.0.0.1", 0) as first:
+    with http_servers.bind("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
-        with listening.bind("127.0.0.1", port) as second:
-            listening.start_listening(first, 1)
+        with http_servers.bind("127.0.0.1", port) as second:
+            http_servers.start_listening(first, 1)
 
             with pytest.raises(SetupFailed, match=f"port {port} of 127.0.0.1 .* choose others"):
-                listening.start_listening(second, 1)
+                http_servers.start_listening(second, 1)
 
 
 def test_operators_port_of_up_that_is_taken_is_named_with_the_remedy(

@@ -1,8 +1,20 @@
-"""Bind the sockets that servers listen on."""
+"""What the HTTP servers share: sockets, the operators' port and the headers of each answer."""
 
 import socket
+from collections.abc import Mapping
+from typing import Any, Final
 
 from smart_filter_shared.errors import SetupFailed
+
+# Forbid browsers to store, embed or interpret an answer.
+SAFE_HEADERS: Final = (
+    ("cache-control", "no-store"),
+    ("content-security-policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+)
 
 
 def bind(host: str, port: int, *, options: str = "--host and --port") -> socket.socket:
@@ -28,6 +40,18 @@ def start_listening(listener: socket.socket, backlog: int) -> None:
     except OSError as error:
         host, port = listener.getsockname()[:2]
         raise _describe(error, host, port, "its options") from error
+
+
+def is_operators_request(
+    scope: Mapping[str, Any],  # ASGI's keys have values of several types
+    operators_port: int | None,
+) -> bool:
+    """Return whether a request arrived at the operators' port; None: the server has none.
+
+    The socket that accepted the connection decides, which no header of a client changes.
+    """
+    server = scope.get("server")
+    return operators_port is not None and server is not None and server[1] == operators_port
 
 
 def _describe(error: OSError, host: str, port: int, options: str) -> SetupFailed:
