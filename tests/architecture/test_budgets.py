@@ -65,10 +65,10 @@ SERVICE = ("api/*.py", "shared/*.py", "workers/*.py")
 BUDGETS = {
     "service": Budget(489_390, count_tokens, SERVICE),
     "product": Budget(
-        674_060, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
+        675_460, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
     ),
-    "training": Budget(68_200, count_tokens, ("training/*.py",)),
-    "tests": Budget(616_020, count_tokens, ("tests/*.py",)),
+    "training": Budget(69_480, count_tokens, ("training/*.py",)),
+    "tests": Budget(616_860, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(75_900, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
     "docs, words": Budget(72_100, count_words, ("docs/*.md", ":!docs/problems")),
