@@ -103,9 +103,9 @@ CARD: Final = ModelCard(
     # Mean IoU at one half: 41 photos in the wild (± 0.08), 55 of street fashion (± 0.012), 62
     # portraits (± 0.010); the share of 210 faces in 90 web photos whose middle is in the matte.
     quality={
-        "iou_wild": 0.641,
+        "iou_wild": 0.645,
         "iou_street": 0.957,
-        "iou_portrait": 0.968,
+        "iou_portrait": 0.969,
         "faces_in_matte": 1.0,
     },
     # One photo of 512 pixels, by `models bench` on a busy machine; 72 and 274 without the further
@@ -132,12 +132,6 @@ MAX_RATIO: Final = 4.0
 # the others.
 REVIEWED_BELOW: Final = 0.9
 GROUP_REVIEWED_BELOW: Final = 0.92
-# A person alone, of at least this share of the picture and without any face, is sure from this
-# confidence on: of animals and toys that have a silhouette, the selfie networks see less. Of 209
-# training photos without a sure face none changes, of 50 crops without heads or of legs one becomes
-# possible, and of 396 wallpapers, and drawn or cut-out things, 25 instead of 34 count as people.
-# With 0.85, one of the 209 changes, too.
-LARGE_SHARE, ALONE_FROM = 0.05, 0.8
 # A face that no silhouette explains has hair and shoulders around it, as shares of its width, and a
 # body below, of its height.
 HEAD_ASIDE, BODY_BELOW = 0.5, 3.0
@@ -218,7 +212,7 @@ class PeopleSegmenter:
         persons, bystanders = split_bystanders(seen, faces)
         evidence = _merge_evidence(whole, [*persons, *bystanders], all_faces, boxes, proxy)
         is_too_long = max(proxy.shape[:2]) > MAX_RATIO * min(proxy.shape[:2])
-        nobody = People(
+        empty = People(
             np.zeros_like(evidence), persons=(), evidence=evidence, needs_review=is_too_long
         )
         presence = max((person.presence for person in persons), default=0.0)
@@ -228,7 +222,7 @@ class PeopleSegmenter:
             is_sure = boxes.agree_with(presence, face)
             may_be = is_sure or boxes.may_show_person(presence)
             if not may_be or _is_drawn(srgb, persons):
-                return nobody
+                return empty
         if persons:
             matte_01, sureness = merge_persons(self.eyes.selfie, srgb, whole, persons)
             rest = remove_bystanders(whole, matte_01, bystanders)
@@ -239,24 +233,23 @@ class PeopleSegmenter:
         outlines += add_faces(self.eyes.selfie, srgb, faces, matte_01)
         matte = refine_edges(matte_01, proxy)
         if np.count_nonzero(matte > HALF_LEVEL) < MIN_FOUND_PX:
-            return nobody
+            return empty
         shown = matte_01 > fusion.HALF
         confidence = (sureness + region_iou(shown, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette.
         outlines = separate_people(outlines or [shown], faces, shown)
         mattes = separation.split_by_person(matte, outlines)
-        is_alone = len(outlines) == 1 and shown.mean() >= LARGE_SHARE
-        if not is_sure or (is_alone and not face and confidence < ALONE_FROM):
+        if not is_sure:
             # Smaller areas are no persons, as by the API's contract.
             least_px = MIN_PEOPLE_SHARE * matte.size
             return replace(
-                nobody,
+                empty,
                 possible=tuple(
                     each for each in mattes if np.count_nonzero(each > HALF_LEVEL) >= least_px
                 ),
             )
         people = replace(
-            nobody,
+            empty,
             matte=matte,
             persons=mattes,
             lower_end=find_lower_end(persons, shown),
