@@ -71,7 +71,7 @@ def correct_matte(
     """
     first = agree(people, [refined], [1.0])
     voters = [refined, *others]
-    # Persons with the same trusted networks are corrected together.
+    # Persons whom the same networks show are corrected together.
     alike: dict[tuple[bool, ...], Pixels] = {}
     for place in places:
         trusted = tuple(_is_trusted(first, voter, place) for voter in voters)

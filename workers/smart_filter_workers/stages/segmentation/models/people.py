@@ -103,9 +103,9 @@ CARD: Final = ModelCard(
     # Mean IoU at one half: 41 photos in the wild (± 0.08), 55 of street fashion (± 0.012), 62
     # portraits (± 0.010); the share of 210 faces in 90 web photos whose middle is in the matte.
     quality={
-        "iou_wild": 0.641,
+        "iou_wild": 0.645,
         "iou_street": 0.957,
-        "iou_portrait": 0.968,
+        "iou_portrait": 0.969,
         "faces_in_matte": 1.0,
     },
     # One photo of 512 pixels, by `models bench` on a busy machine; 72 and 274 without the further
@@ -132,12 +132,6 @@ MAX_RATIO: Final = 4.0
 # the others.
 REVIEWED_BELOW: Final = 0.9
 GROUP_REVIEWED_BELOW: Final = 0.92
-# A person alone, of at least this share of the picture and without any face, is sure from this
-# confidence on: of animals and toys that have a silhouette, the selfie networks see less. Of 209
-# training photos without a sure face none changes, of 50 crops without heads or of legs one becomes
-# possible, and of 396 wallpapers, and drawn or cut-out things, 25 instead of 34 count as people.
-# With 0.85, one of the 209 changes, too.
-LARGE_SHARE, ALONE_FROM = 0.05, 0.8
 # A face that no silhouette explains has hair and shoulders around it, as shares of its width, and a
 # body below, of its height.
 HEAD_ASIDE, BODY_BELOW = 0.5, 3.0
@@ -245,8 +239,7 @@ class PeopleSegmenter:
         # The selfie networks may see people without a silhouette.
         outlines = separate_people(outlines or [shown], faces, shown)
         mattes = separation.split_by_person(matte, outlines)
-        is_alone = len(outlines) == 1 and shown.mean() >= LARGE_SHARE
-        if not is_sure or (is_alone and not face and confidence < ALONE_FROM):
+        if not is_sure:
             # Smaller areas are no persons, as by the API's contract.
             least_px = MIN_PEOPLE_SHARE * matte.size
             return replace(
