@@ -221,11 +221,9 @@ def describe_faces(photo: AlbumPhoto) -> str:
     total = len(photo.faces)
     closed = sum(face.closed_eyes > 0 for face in photo.faces)
     smiling = sum(face.sadness < _SMILES_BELOW for face in photo.faces)
-    smiles = (
-        "no person smiles"
-        if not smiling
-        else f"{_count_people(smiling, total)} smile{'s' * (smiling == 1)}"
-    )
+    smiles = f"{_count_people(smiling, total)} smile{'s' * (smiling == 1)}"
+    if not smiling:
+        smiles = "the person does not smile" if total == 1 else "no person smiles"
     eyes = "no eyes are closed"
     if closed:
         eyes = f"{closed} of {total} people {'has' if closed == 1 else 'have'} closed eyes"

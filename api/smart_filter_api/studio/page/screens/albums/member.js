@@ -16,12 +16,12 @@ import { pictureOf, reasonsOf } from "./members.js";
 
 /** member: see members.js. onShow: called to show it full screen. */
 export function Member({ member, onShow }) {
-  const { photo, name, rank, item } = member;
+  const { photo, name, rank, item, better } = member;
   return html`<li class="card album-member" data-state=${photo?.current.state ?? item.state}>
     <div class="frame">
       ${photo && !item.deleted ? html`<${Picture} id=${photo.id} photo=${photo} />` : html`<div class="picture"><span class="no-picture">${
         item.deleted ? "Deleted" : ""}</span></div>`}
-      ${rank !== null && html`<span class="rank figures"><span class="unseen">Rank </span>${rank}</span>`}
+      ${rank !== null && better === null && html`<span class="rank figures"><span class="unseen">Rank </span>${rank}</span>`}
     </div>
     <div class="about"><h3 title=${name}>${name}</h3><${Body} member=${member} onShow=${onShow} /></div>
   </li>`;

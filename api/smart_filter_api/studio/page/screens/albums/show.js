@@ -39,7 +39,7 @@ export function Show({ members, at, onMove, onClose }) {
       draggable=${false} />
     <div class="show-bar">
       <${Button} kind="quiet" icon="arrowLeft" label="Previous" onClick=${() => step(-1)} />
-      <p>${member.rank !== null && `Rank ${member.rank}`}</p>
+      <p>${member.rank !== null && member.better === null && `Rank ${member.rank}`}</p>
       <${Button} kind="quiet" icon="arrowRight" label="Next" onClick=${() => step(1)} />
     </div>
   </dialog>`;
