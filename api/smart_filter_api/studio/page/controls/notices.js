@@ -10,7 +10,7 @@ const SHOWN_MS = 8000;
 // Toasts move up by such steps until nothing to press is behind them.
 const STEP_PX = 8;
 const PRESSED = "a, button, input, select, textarea, summary, [role=tab]";
-// A taller one, such as a picture, can be pressed beside a toast.
+// A taller one, such as a picture, can be pressed next to a toast.
 const TALLEST_PX = 120;
 const toasts = signal([]);
 let number = 0;
