@@ -116,7 +116,7 @@ test-fuzz: setup-dev ## Run Schemathesis on the service; FUZZ_SECONDS, FUZZ_SEED
 test-browser: setup-browser ## Run the studio's tests in Chromium.
 	@$(PYTEST) tests/browser
 
-# Debian's firefox-esr, through WebDriver BiDi; not part of test-all. Downloads differ there.
+# Debian's firefox-esr, through WebDriver BiDi; not part of test-all.
 test-firefox: setup-browser ## Run journeys of the photo screen in Firefox.
 	@SMART_FILTER_BROWSER=firefox $(PYTEST) tests/browser/test_photo.py -k "described or to_scale or document_has"
 

@@ -24,12 +24,19 @@ from smart_filter_shared.suggestions import did_you_mean
 OWN_ROWS: Final = "SMART_FILTER_DOCUMENTS"
 MM_PER_INCH: Final = 25.4
 _MAX_PX: Final = 4000
+_MAX_SHAPE: Final = 4
 
 
 def _check_order(pair: tuple[float, float]) -> tuple[float, float]:
     if pair[0] > pair[1]:
         raise ValueError("the least is more than the most")
     return pair
+
+
+def _check_shape(size: tuple[float, float]) -> tuple[float, float]:
+    if max(size) > _MAX_SHAPE * min(size):
+        raise ValueError(f"one side is more than {_MAX_SHAPE} times the other")
+    return size
 
 
 def _check_opaque(color: str) -> str:
@@ -41,6 +48,7 @@ def _check_opaque(color: str) -> str:
 _Side = Annotated[float, Field(gt=0, le=500)]
 _Span = Annotated[tuple[_Side, _Side], AfterValidator(_check_order)]
 _Pixels = Annotated[int, Field(ge=100, le=_MAX_PX)]
+_Bytes = Annotated[int, Field(ge=0)]
 _Color = Annotated[str, AfterValidator(_check_opaque)]
 
 
@@ -61,18 +69,23 @@ class DocumentPhoto:
     """
 
     title: str
-    size: tuple[_Side, _Side]
+    size: Annotated[tuple[_Side, _Side], AfterValidator(_check_shape)]
     heights: Annotated[tuple[_Pixels, _Pixels], AfterValidator(_check_order)]
     head: _Span
     backgrounds: Annotated[tuple[_Color, ...], Field(min_length=1)]
     hair: bool = False
     eyes: _Span | None = None
     above: _Span | None = None
-    bytes: Annotated[tuple[int, int], AfterValidator(_check_order)] | None = None
+    bytes: Annotated[tuple[_Bytes, _Bytes], AfterValidator(_check_order)] | None = None
     neutral: bool = True
     source: str | None = None
     checked: dt.date | None = None
     name: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a head that does not fit."""
+        if self.head[1] >= self.size[1]:
+            raise ValueError("the head is as tall as the photo")
 
     def fit_pixels(self, px_per_mm: float) -> tuple[int, int]:
         """Return width and height of the file that is nearest to a resolution."""

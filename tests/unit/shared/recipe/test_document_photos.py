@@ -96,6 +96,9 @@ def test_operator_adds_a_row(own_rows: Path) -> None:
         (CLUB.replace("[16, 20]", "[20, 16]"), "the least is more than the most"),
         (CLUB.replace("#ffffff", "#ffffff80"), "the color is not opaque"),
         (CLUB.replace("[400, 800]", "[400, 90000]"), "less than or equal to 4000"),
+        (CLUB.replace("[25, 30]", "[500, 1]"), "more than 4 times the other"),
+        (CLUB.replace("[16, 20]", "[40, 50]"), "the head is as tall as the photo"),
+        (CLUB + "bytes = [-5, -1]\n", "greater than or equal to 0"),
         ("[club", "cannot be read"),
     ],
 )
