@@ -6,7 +6,7 @@
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
 .PHONY: help run setup setup-dev setup-browser setup-models clean check lint format test test-all wide-suites narrow-suites \
-	test-slow test-contract test-races test-mutants test-chaos chaos test-soak test-aged test-fuzz test-browser test-alerts \
+	test-slow test-contract test-races test-mutants test-chaos chaos test-soak test-aged test-fuzz test-browser test-firefox test-alerts \
 	test-containers test-corpora test-docs test-models nightly coverage bench bench-gpu docs docs-serve openapi client examples notices sbom release-compose golden gallery \
 	images wearables thumbnails screenshots
 
@@ -115,6 +115,10 @@ test-fuzz: setup-dev ## Run Schemathesis on the service; FUZZ_SECONDS, FUZZ_SEED
 # What a page showed when a test failed is in build/browser.
 test-browser: setup-browser ## Run the studio's tests in Chromium.
 	@$(PYTEST) tests/browser
+
+# Debian's firefox-esr, through WebDriver BiDi; not part of test-all. Downloads differ there.
+test-firefox: setup-browser ## Run journeys of the photo screen in Firefox.
+	@SMART_FILTER_BROWSER=firefox $(PYTEST) tests/browser/test_photo.py -k "described or to_scale or document_has"
 
 # Where no Docker engine runs: root on Debian, whose engine is unpacked and not installed.
 test-containers: setup-dev ## Build the images and run docker-compose.yml.

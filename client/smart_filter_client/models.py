@@ -130,8 +130,8 @@ def read_event(document: object, event_id: str) -> Event:
 class Stroke:
     """A drawn line, as x, y in pixels of the upright photo.
 
-    keep: whether the covered area is people.  width: None with `snap`, by which each point marks a
-    region of the photo, or a part of similar color, in place of the line.
+    keep: whether the covered area is people.  snap: the line marks regions of the photo, or parts
+    of similar color; without a width all of those at its points, with one what it covers of them.
     """
 
     points: Sequence[tuple[float, float]]

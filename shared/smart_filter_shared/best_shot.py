@@ -97,7 +97,7 @@ class AlbumPhoto:
     taken_at: by the camera's clock.
     rating: 0..1, None when no face is rated.
     faces: those that count, from left to right.  seen: the number of faces that may count.
-    traces: what sets copies apart from their original.
+    traces: by which copies come after their original.
     """
 
     id: str
@@ -222,7 +222,7 @@ def describe_faces(photo: AlbumPhoto) -> str:
     closed = sum(face.closed_eyes > 0 for face in photo.faces)
     smiling = sum(face.sadness < _SMILES_BELOW for face in photo.faces)
     smiles = (
-        "no one smiles"
+        "no person smiles"
         if not smiling
         else f"{_count_people(smiling, total)} smile{'s' * (smiling == 1)}"
     )

@@ -27,6 +27,8 @@ _MARKED_CELLS: Final = 6
 # From this correlation of their edges on, two photos are copies: those with captions have 0.9,
 # those turned by three degrees 0.65.
 _LEAST_LIKENESS: Final = 0.65
+# Bars may cover a part of the photo, whose rest then lies elsewhere.
+_LEAST_FRAMED_LIKENESS: Final = 0.45
 # The difference that counts: photos of one burst differ less, and are of one size.
 _VISIBLE, _VISIBLE_SCALED = 0.2, 0.03
 # Shorter sides of other sizes differ by this share; bars are found to a pixel of the proxy.
@@ -57,7 +59,11 @@ def compare(photo: CopyTraces | None, other: CopyTraces | None) -> float:
 
     0 if they are no copies, or if the difference may be chance.
     """
-    if photo is None or other is None or _measure_likeness(photo, other) < _LEAST_LIKENESS:
+    if photo is None or other is None:
+        return 0.0
+    is_framed = (photo.frame > _LEAST_FRAME) != (other.frame > _LEAST_FRAME)
+    least = _LEAST_FRAMED_LIKENESS if is_framed else _LEAST_LIKENESS
+    if _measure_likeness(photo, other) < least:
         return 0.0
     are_scaled = _are_scaled(photo, other)
     lead = (

@@ -1,5 +1,6 @@
 """One Chromium and one stack for all journeys; a visitor, a line and a page for each."""
 
+import os
 import secrets
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_tests.browsing import camera
 from smart_filter_tests.browsing.chromium import PATIENCE_MS, chromium
+from smart_filter_tests.browsing.firefox import firefox
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import DESKTOP, Screen
@@ -29,6 +31,7 @@ _ENVIRONMENT = {
     # For the TypeScript client's example, whose port is not known yet.
     "SMART_FILTER_CORS_ORIGINS": "*",
 }
+IS_FIREFOX = os.environ.get("SMART_FILTER_BROWSER") == "firefox"
 _failed = pytest.StashKey[bool]()
 
 
@@ -49,7 +52,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Photos:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium, with a camera that shows a film."""
+    """Chromium, with a camera that shows a film; Firefox where SMART_FILTER_BROWSER says so."""
+    if IS_FIREFOX:
+        with firefox(tmp_path_factory.mktemp("firefox")) as browser:
+            yield browser
+        return
     with chromium(camera.write_film(tmp_path_factory.mktemp("camera"))) as browser:
         yield browser
 
@@ -108,6 +115,8 @@ def operators_url(stack: RunningStack) -> str:
 def screen(request: pytest.FixtureRequest) -> Screen:
     """The screen; the mark `on_screens` selects others."""
     screen: Screen = getattr(request, "param", DESKTOP)
+    if IS_FIREFOX and screen.touch:
+        pytest.skip("Playwright has no fingers in Firefox")
     return screen
 
 
@@ -115,7 +124,8 @@ def screen(request: pytest.FixtureRequest) -> Screen:
 def context(browser: Browser, screen: Screen, line: Proxy) -> Iterator[BrowserContext]:
     """The journey's own browser context, with permission to use the camera."""
     del line  # the line outlives the pages, or they would report errors of it
-    context = browser.new_context(**screen.options(), permissions=["camera"])
+    permissions = [] if IS_FIREFOX else ["camera"]
+    context = browser.new_context(**screen.options(), permissions=permissions)
     # Of clicks and downloads; `expect` has its own.
     context.set_default_timeout(PATIENCE_MS)
     yield context

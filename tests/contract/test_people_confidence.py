@@ -51,8 +51,16 @@ def test_weak_face_and_a_silhouette_are_a_person_without_a_box(
 
     (people_seen,) = segment([replace(blurred, proposals=(face,))])
 
-    assert people_seen.persons is not None
-    assert len(people_seen.persons) == 1
+    assert len(people_seen.persons or ()) == 1
+
+
+def test_lone_figure_of_whom_networks_differ_may_be_a_person(
+    segment: Segmenter, astronaut: Srgb8
+) -> None:
+    (people_seen,) = segment([prepared_photo(255 - astronaut)])
+
+    assert not people_seen.persons
+    assert len(people_seen.possible) == 1
 
 
 @pytest.mark.parametrize(("width", "is_too_long"), [(700, False), (780, True)])

@@ -21,6 +21,7 @@ ANSWER: dict[str, object] = {
     "format": "png",
     "exif_bytes": 0,
     "taken_at": None,
+    "quantum": None,
 }
 PIXELS = bytes(12)
 # Answers for a picture of 2×2 pixels, each with one lie.

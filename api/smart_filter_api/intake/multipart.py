@@ -112,9 +112,9 @@ class Form:
         if self._before is None:
             return chunk
         boundary = self._parser.boundary  # with the line's end before it
-        before, first, rest = (self._before + chunk).partition(boundary)
-        self._before = None if first else before[-len(boundary) :]
-        return first[2:] + rest
+        before, delimiter, rest = (self._before + chunk).partition(boundary)
+        self._before = None if delimiter else before[-len(boundary) :]
+        return delimiter[2:] + rest
 
 
 def picture_too_large(called: str = PICTURES[PHOTO], *, part: str = PHOTO) -> PhotoTooLarge:

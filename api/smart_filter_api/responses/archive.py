@@ -41,7 +41,7 @@ def respond(services: Services, choice: Choice, pattern: str) -> Response:
 
 
 class PictureNames:
-    """Names of pictures, none given twice.  pattern: as the recipe's `filename`."""
+    """Names of pictures; each is given once.  pattern: as the recipe's `filename`."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern

@@ -160,9 +160,9 @@ async def get_choice(
 @router.post(
     "/{choice_id}/delete",
     summary="Delete the photos of a choice",
-    description=f"{_STEPS} No list or request finds the photos any more, and `restore` brings them "
-    f"back for {UNDO_SECONDS:g} seconds after the last step; only then are rows and objects "
-    "removed. Photos with jobs that another key submitted need the scope `admin`.",
+    description=f"{_STEPS} Deleted photos are hidden, and `restore` brings them back for "
+    f"{UNDO_SECONDS:g} seconds after the last step; only then are rows and objects removed. "
+    "Photos with jobs that another key submitted need the scope `admin`.",
     responses=describe_responses(*_PROBLEMS),
 )
 async def delete_choice(

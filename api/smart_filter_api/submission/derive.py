@@ -278,7 +278,7 @@ def combine_corrections(
         return tuple(before)
     if correction.form == "mask" or correction.stage == StageName.FACE:
         before = [earlier for earlier in before if earlier["stage"] != correction.stage]
-    replaced = correction.provenance.get("replaces")
+    replaced = correction.provenance["replaces"]
     before = [earlier for earlier in before if earlier["id"] != replaced]
     if replaced is not None and not correction.provenance["points"]:
         return tuple(before)

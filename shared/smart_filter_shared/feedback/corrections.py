@@ -48,7 +48,8 @@ class Correction:
     form: `mask`, `strokes` or `label`.
     key: the object key of the mask or strokes; None for a label.
     provenance: {"key_id": the API key that sent it, "models": the corrected models, by task,
-        "points": the number of points of its strokes}.
+        "points": the number of points of its strokes, "replaces": the id of the correction whose
+        place it takes, or None}.
     expires_at: when it is deleted; None when it is kept with consent.
     """
 

@@ -22,8 +22,7 @@ from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.jobs.queries import IS_UNCOMPOSED
 
-# Bounds the time of a step, which reads some columns of that number of the newest jobs: 20,000 take
-# 0.15 s.
+# Bounds the time of a step, which reads some columns of this number of the newest jobs.
 MAX_JOBS: Final = 20_000
 # Photos that a choice names one by one, so that its body stays small; others are named by a query.
 MAX_NAMED: Final = 800

@@ -123,7 +123,7 @@ def test_ranks_follow_the_rating_shown_but_for_better_photos_of_the_scene(
             (AlbumFace(sadness=0.9), AlbumFace(), AlbumFace(closed_eyes=1)),
             "2 of 3 people smile, and 1 of 3 people has closed eyes.",
         ),
-        ((AlbumFace(sadness=1),), "No one smiles, and the eyes are not closed."),
+        ((AlbumFace(sadness=1),), "No person smiles, and the eyes are not closed."),
     ],
 )
 def test_each_photo_says_what_its_faces_show(faces: tuple[AlbumFace, ...], words: str) -> None:

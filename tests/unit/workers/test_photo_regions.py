@@ -39,6 +39,21 @@ def test_region_lies_on_one_side_of_the_matte() -> None:
     assert not set(parts(regions)[matte > 0]) & set(parts(regions)[matte == 0])
 
 
+def test_leftover_that_shows_by_half_is_a_part_of_its_own_and_a_soft_rim_is_none() -> None:
+    srgb, matte = a_photo()
+    matte[CHAIR] = 0
+    matte[60:120, 120:200] = 90
+    matte[40:, 119:121] = 90
+
+    regions = photo_regions.find_regions(np.full_like(srgb, 128), matte)
+
+    part_numbers = parts(regions)
+    half = part_numbers[62:118, 123:198]
+    assert len(set(half.ravel())) == 1
+    assert (part_numbers == half[0, 0]).sum() < 1.2 * half.size
+    assert regions.small[180, 120] == regions.small[180, 122]
+
+
 def test_island_of_the_matte_is_one_part_whatever_its_colors() -> None:
     srgb, matte = a_photo()
     matte[CHAIR] = 0

@@ -38,6 +38,12 @@ def padded(rows: int, columns: int, level: int) -> Srgb8:
     return np.pad(ASTRONAUT, sides, constant_values=level)
 
 
+def covered(rows: int) -> Srgb8:
+    srgb = ASTRONAUT.copy()
+    srgb[:rows] = srgb[-rows:] = 0
+    return srgb
+
+
 def written(words: str, *, y: int, size: int, alpha: int) -> Srgb8:
     layer = Image.new("RGBA", (512, 512))
     font = ImageFont.load_default(size)
@@ -68,6 +74,7 @@ COPIES: dict[str, tuple[Callable[[], Photo], str]] = {
     "shrunk": (lambda: jpeg(scaled(0.6)), "shows more detail"),
     "enlarged": (lambda: jpeg(scaled(2)), "shows more detail"),
     "shrunk and enlarged": (lambda: jpeg(scaled(2, scaled(0.5))), "shows more detail"),
+    "bars over it": (lambda: jpeg(covered(42)), "has no frame"),
     "bars": (lambda: jpeg(padded(60, 0, 0)), "has no frame"),
     "a frame": (lambda: jpeg(padded(30, 30, 255)), "has no frame"),
     "corners": (lambda: jpeg(turned(2)), "has no frame"),

@@ -158,4 +158,4 @@ def _evidence(people: People, matte: Matte8, recipe: Recipe) -> Matte8:
 
 def measure_coverage(matte: Matte8) -> float:
     """Return the share, 0..1, of an (h, w) uint8 matte that is above one half."""
-    return float(np.count_nonzero(matte > HALF_LEVEL)) / matte.size
+    return np.count_nonzero(matte > HALF_LEVEL) / matte.size

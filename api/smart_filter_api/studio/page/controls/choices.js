@@ -42,6 +42,7 @@ export function Tabs({ label, tabs, chosen, onChoose, ...others }) {
     </div>
     <div role="tabpanel" class="tabpanel" id=${`${prefix}-panel`} tabindex="0"
       aria-labelledby=${`${prefix}-${current.id}`}>
+      <h2 class="unseen">${current.title}</h2>
       <${current.Panel} key=${current.id} ...${others} />
     </div>`;
 }

@@ -1,11 +1,17 @@
-/** Messages: errors next to their subject, and toasts at the lower edge. */
+/** Messages: errors next to their subject, and toasts near the lower edge, where they cover no control. */
 
 import { signal } from "@preact/signals";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { html } from "../html.js";
 import { Button } from "./button.js";
 import { Icon } from "./icon.js";
 
 const SHOWN_MS = 8000;
+// Toasts move up by such steps until nothing to press is behind them.
+const STEP_PX = 8;
+const PRESSED = "a, button, input, select, textarea, summary, [role=tab]";
+// A taller one, such as a picture, can be pressed beside a toast.
+const TALLEST_PX = 120;
 const toasts = signal([]);
 let number = 0;
 
@@ -37,7 +43,20 @@ export function sayTrouble(error) {
 
 /** Container of the toasts. */
 export function Toasts() {
-  return html`<div class="toasts" role="status" aria-live="polite">
+  const area = useRef(null);
+  useLayoutEffect(() => {
+    if (toasts.value.length === 0) return undefined;
+    const place = () => moveClear(area.current);
+    place();
+    // The page may change, too, while a toast is shown.
+    const timer = setInterval(place, 250);
+    addEventListener("scroll", place, { passive: true });
+    return () => {
+      clearInterval(timer);
+      removeEventListener("scroll", place);
+    };
+  }, [toasts.value]);
+  return html`<div class="toasts" role="status" aria-live="polite" ref=${area}>
     ${toasts.value.map(
       (toast) => html`<div class="toast" key=${toast.id}>
         <p>${toast.words}</p>
@@ -47,6 +66,26 @@ export function Toasts() {
       </div>`,
     )}
   </div>`;
+}
+
+/** Move the toasts to the lowest place that covers no control, or leave them where there is none. */
+function moveClear(area) {
+  area.style.translate = "";
+  const boxes = Array.from(area.children, (toast) => toast.getBoundingClientRect());
+  const top = Math.min(...boxes.map((box) => box.top));
+  const pressed = Array.from(document.querySelectorAll(PRESSED))
+    .filter((control) => !area.contains(control) && control.checkVisibility())
+    .map((control) => control.getBoundingClientRect())
+    .filter((box) => box.height <= TALLEST_PX);
+  const isClear = (up) => boxes.every((box) => pressed.every((other) =>
+    other.bottom <= box.top - up || other.top >= box.bottom - up
+      || other.right <= box.left || other.left >= box.right));
+  for (let up = 0; up < top; up += STEP_PX) {
+    if (isClear(up)) {
+      area.style.translate = `0 ${-up}px`;
+      return;
+    }
+  }
 }
 
 function act(toast) {

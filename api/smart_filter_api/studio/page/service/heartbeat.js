@@ -18,8 +18,10 @@ export function startHeartbeat() {
   const beat = async () => {
     clearTimeout(timer);
     try {
-      const { ok } = await fetch("/livez", { cache: "no-store", signal: AbortSignal.timeout(HUNG_MS) });
-      if (isOn) reachable.value = ok;
+      const answer = await fetch("/livez", { cache: "no-store", signal: AbortSignal.timeout(HUNG_MS) });
+      // An answer that is not read keeps its connection until the time is up.
+      await answer.text();
+      if (isOn) reachable.value = answer.ok;
     } catch {
       if (isOn) reachable.value = false;
     }

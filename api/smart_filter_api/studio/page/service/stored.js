@@ -22,7 +22,7 @@ export function store(kind, place, value) {
   }
 }
 
-/** Return a BroadcastChannel; where there are none, one without listeners. */
+/** Return a BroadcastChannel; where there are none, one that stays in this tab. */
 export function openChannel(name) {
   try {
     return new BroadcastChannel(name);

@@ -71,7 +71,7 @@ export function remake(wanted, options) {
   return run(title, work, { again, stopped });
 }
 
-/** Hide the made jobs that have not succeeded, which the page does not follow, and delete them. */
+/** Delete the made jobs that have not succeeded. They are hidden first, so that the page follows none. */
 function discard(choice, made, options) {
   hide(made.map((id) => jobs.peek().get(id)).filter((job) => job && job.state !== "succeeded"));
   return act(choice, "discard", options);

@@ -217,11 +217,11 @@ def test_files_in_a_folder_without_photos_have_the_photos_own_names(tmp_path: Pa
     photos = [tmp_path / folder / "a.png" for folder in ("one", "two")]
 
     apart = outputs.plan_outputs(photos, f"{tmp_path}/out/")
-    unique = outputs.plan_outputs(photos, f"{tmp_path}/one/")
+    together = outputs.plan_outputs(photos, f"{tmp_path}/one/")
 
     assert [place.image("jpg").name for place in apart] == ["a.jpg", "a-2.jpg"]
     assert apart[0].other("matte", "image/png").name == "a-matte.png"
-    assert unique[0].image("jpg").name == "a.smart-filter.jpg"
+    assert together[0].image("jpg").name == "a.smart-filter.jpg"
 
 
 @pytest.mark.parametrize(

@@ -273,8 +273,8 @@ def agreement(matte: Matte8, other: Matte8) -> float:
     one, other: (h, w) uint8; a pixel shows a person when it is above one half.
     """
     first, second = matte > HALF_LEVEL, other > HALF_LEVEL
-    either = int(np.count_nonzero(first | second))
-    return int(np.count_nonzero(first & second)) / either if either else 1.0
+    either = np.count_nonzero(first | second)
+    return np.count_nonzero(first & second) / either if either else 1.0
 
 
 def join_mattes(mattes: Sequence[Matte8], weights: Sequence[float]) -> Matte8:

@@ -166,8 +166,8 @@ def add_faces(
 
 def region_iou(outline: Outline, other: Outline) -> float:
     """Return the intersection over union, 0..1, of two regions of the same shape."""
-    shared, either = int(np.count_nonzero(outline & other)), int(np.count_nonzero(outline | other))
-    return shared / max(1, either)
+    either = int(np.count_nonzero(outline | other))
+    return np.count_nonzero(outline & other) / max(1, either)
 
 
 def _is_enclosed(part: Outline, matte: Floats) -> bool:

@@ -75,7 +75,7 @@ class OutlineNetworks:
         )
         heard = consensus.keep_trusted(joined, portrait_matte, places)
         joined = soft_outline.soften_outline(joined, heard, cut)
-        evidence = people.matte.copy() if people.evidence is None else people.evidence.copy()
+        evidence = (people.matte if people.evidence is None else people.evidence).copy()
         evidence[region] = np.maximum.reduce([evidence[region], refined, *others])
         corrected, attached = people.matte.copy(), np.zeros_like(people.matte)
         attached[region] = attached_things.find_attached(

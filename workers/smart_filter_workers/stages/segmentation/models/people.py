@@ -132,6 +132,12 @@ MAX_RATIO: Final = 4.0
 # the others.
 REVIEWED_BELOW: Final = 0.9
 GROUP_REVIEWED_BELOW: Final = 0.92
+# A person alone, of at least this share of the picture and without any face, is sure from this
+# confidence on: of animals and toys that have a silhouette, the selfie networks see less. Of 209
+# training photos without a sure face none changes, of 50 crops without heads or of legs one becomes
+# possible, and of 396 wallpapers, and drawn or cut-out things, 25 instead of 34 count as people.
+# With 0.85, one of the 209 changes, too.
+LARGE_SHARE, ALONE_FROM = 0.05, 0.8
 # A face that no silhouette explains has hair and shoulders around it, as shares of its width, and a
 # body below, of its height.
 HEAD_ASIDE, BODY_BELOW = 0.5, 3.0
@@ -239,7 +245,8 @@ class PeopleSegmenter:
         # The selfie networks may see people without a silhouette.
         outlines = separate_people(outlines or [shown], faces, shown)
         mattes = separation.split_by_person(matte, outlines)
-        if not is_sure:
+        is_alone = len(outlines) == 1 and shown.mean() >= LARGE_SHARE
+        if not is_sure or (is_alone and not face and confidence < ALONE_FROM):
             # Smaller areas are no persons, as by the API's contract.
             least_px = MIN_PEOPLE_SHARE * matte.size
             return replace(
@@ -302,4 +309,4 @@ def _is_drawn(srgb: Srgb8, persons: Sequence[Person]) -> bool:
         inside = np.logical_or.reduce([person.outline for person in persons])
     both = inside[:, 1:] & inside[:, :-1]
     is_equal = (srgb[:, 1:] == srgb[:, :-1]).all(axis=2)
-    return bool(is_equal[both].mean() > DRAWN_ABOVE) if both.any() else False
+    return bool(both.any() and is_equal[both].mean() > DRAWN_ABOVE)

@@ -14,9 +14,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.connected_parts import locate_parts
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import HALF_LEVEL, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People
 
 Outline = NDArray[np.bool_]
@@ -33,6 +34,8 @@ LARGEST_SHARE: Final = 0.5
 SEEN_SHARE: Final = 0.75
 # Outlines and edges are this many pixels coarse.
 TOLERANCE_PX: Final = 3.0
+# What is thinner belongs to no body, in pixels.
+THIN_PX: Final = 5
 # Edges on each side that are looked at, the nearest ones: picture, mat, and both sides of a frame.
 EDGES: Final = 5
 
@@ -59,16 +62,14 @@ def set_pictured_aside(people: People, srgb: Srgb8) -> People:
     outlines = [
         resize(each, width=size[0], height=size[1]) > HALF_LEVEL for each in people.persons or ()
     ]
-    if all(_touches_border(outline) for outline in outlines):
+    bodies = [find_body(outline) for outline in outlines]
+    if all(_touches_border(body) for body in bodies):
         return people
     pieces = find_straight_edges(srgb)
-    is_pictured = [is_in_picture(outline, pieces) for outline in outlines]
+    is_pictured = [is_in_picture(body, pieces) for body in bodies]
     if not any(is_pictured):
         return people
-    persons, pictured = (
-        tuple(itertools.compress(people.persons or (), chosen))
-        for chosen in (np.logical_not(is_pictured), is_pictured)
-    )
+    persons, pictured = _part_pictured(people.persons or (), bodies, is_pictured)
     matte = np.maximum.reduce([np.zeros_like(people.matte), *persons])
     return replace(
         people,
@@ -79,6 +80,43 @@ def set_pictured_aside(people: People, srgb: Srgb8) -> People:
         lower_end=people.lower_end if persons else None,
         confidence=people.confidence if persons else None,
     )
+
+
+def find_body(outline: Outline) -> Outline:
+    """Return the largest part of a person's outline, without thin lines that lead elsewhere.
+
+    outline: (H, W) bool.  Networks give a person in a picture parts of those in the room.
+    """
+    kernel = np.ones((THIN_PX, THIN_PX), np.uint8)
+    thick = cv2.morphologyEx(outline.view(np.uint8), cv2.MORPH_OPEN, kernel)
+    labels, places = locate_parts(np.asarray(thick, np.bool_))
+    if len(places) == 1:
+        return outline
+    largest = (labels == 1 + int(np.argmax(places[1:, -1]))).astype(np.uint8)
+    return outline & np.asarray(cv2.dilate(largest, kernel), np.bool_)
+
+
+def _part_pictured(
+    persons: Sequence[Matte8], bodies: Sequence[Outline], is_pictured: Sequence[bool]
+) -> tuple[tuple[Matte8, ...], tuple[Matte8, ...]]:
+    """Return the persons in the room and those in pictures, whose other parts go to the former."""
+    room = [each for each, aside in zip(persons, is_pictured, strict=True) if not aside]
+    pictured, kernel = [], np.ones((THIN_PX, THIN_PX), np.uint8)
+    for each, body, aside in zip(persons, bodies, is_pictured, strict=True):
+        if not aside:
+            continue
+        person, (height, width) = each, each.shape
+        inside = resize(255 * body.view(np.uint8), width=width, height=height) > 0
+        rest = np.where(inside, 0, person).astype(np.uint8)
+        rest = np.asarray(cv2.morphologyEx(rest, cv2.MORPH_OPEN, kernel), np.uint8)
+        near = np.asarray(cv2.dilate(rest, kernel))
+        shared = [int(np.minimum(near, each).sum()) for each in room]
+        if any(shared):
+            nearest = int(np.argmax(shared))
+            room[nearest] = np.maximum(room[nearest], rest)
+            person = np.where(inside, person, 0).astype(np.uint8)
+        pictured.append(person)
+    return tuple(room), tuple(pictured)
 
 
 def is_in_picture(outline: Outline, pieces: Points) -> bool:

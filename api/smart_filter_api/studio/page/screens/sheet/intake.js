@@ -32,7 +32,9 @@ export function Intake({ isWide }) {
         ? "People are cut out, smiles are rated, and a matching background is chosen. JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF, up to 40\u00a0MB each."
         : "Drop or paste photos or folders anywhere on this page."}</p>
     </div>
-    <${Wanted} />
+    ${isWide || !matchMedia("(max-width: 640px)").matches
+      ? html`<${Wanted} />`
+      : html`<details><summary>Settings of new photos</summary><${Wanted} /></details>`}
     <div class="row wrap">
       <${Button} kind="primary" icon="upload" onClick=${() => picker.current.click()}>
         Choose photos<//>

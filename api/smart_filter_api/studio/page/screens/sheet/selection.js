@@ -8,6 +8,7 @@
 import { computed, signal } from "@preact/signals";
 import { drop } from "../../state/pending.js";
 import { choose } from "../../state/choices.js";
+import { hasOlder } from "../../state/jobs.js";
 import { olderShown } from "../../state/photos.js";
 import { narrowed, wantedByView } from "./entries.js";
 
@@ -108,7 +109,9 @@ export const chosen = computed(() => {
   const without = [...ids].map((id) => byId.get(id)?.photo?.current.id).filter(Boolean);
   const wanted = { ...wantedByView(), photos: olderShown(), except: without };
   const unsent = narrowed.value.filter(({ photo }) => photo === undefined).length;
-  return { count: total === null ? null : total + unsent - ids.size, entries, wanted, isAll };
+  // Without older photos, the page knows all.
+  const sent = total ?? (hasOlder.value ? null : narrowed.value.length - unsent);
+  return { count: sent === null ? null : sent + unsent - ids.size, entries, wanted, isAll };
 });
 
 /** Return the choice of some entries, as `POST /v1/choices` takes it. */

@@ -80,8 +80,7 @@ def test_another_person_is_not_added(part: Region) -> None:
 
 def test_network_counts_for_each_person_whom_it_sees() -> None:
     stranger = np.s_[40:160, 280:310]
-    places = [np.arange(WIDTH) < 270, np.arange(WIDTH) >= 270]
-    places = [np.broadcast_to(place, (HEIGHT, WIDTH)) for place in places]
+    places = [a_matte(place) > 0 for place in (np.s_[:, :270], np.s_[:, 270:])]
     people, portrait = a_matte(BODY, CHAIR, stranger), a_matte(BODY)
 
     corrected = correct_matte(people, people, [portrait] * 2, places)

