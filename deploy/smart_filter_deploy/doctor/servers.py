@@ -14,7 +14,6 @@ from smart_filter_shared import doorbell, installation
 from smart_filter_shared.config import settings as settings_module
 from smart_filter_shared.config.settings import BrokerSettings, DatabaseSettings, StorageSettings
 from smart_filter_shared.db import schema, sessions
-from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.errors import (
     DatabaseUnavailable,
     ObjectMissing,
@@ -68,7 +67,7 @@ def _database_findings(connection: Connection) -> Iterator[Finding]:
         fix = f"use PostgreSQL {_MIN_POSTGRES} or newer"
         yield fail("database", f"PostgreSQL {version} is too old", fix)
         return
-    if is_read_only(connection):
+    if sessions.is_read_only(connection):
         # Stop here: workers that cannot write heartbeats would look dead.
         fix = "point SMART_FILTER_DATABASE_URL to the primary"
         yield fail("database", f"PostgreSQL {version} is read-only (a replica?)", fix)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from psycopg.errors import DuplicatePreparedStatement
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
@@ -297,6 +297,11 @@ def handle_driver_errors(connection: Connection, query: str) -> Iterator[None]:
         # Discards connections that have ended or are in an unknown state, and raises DBAPIError
         # for the driver's errors.
         connection._handle_dbapi_exception(error, query, None, None, None)  # noqa: SLF001 - no public name
+
+
+def is_read_only(connection: Connection) -> bool:
+    """Return whether the server refuses writes on this connection, as a replica does."""
+    return bool(connection.scalar(text("SHOW transaction_read_only")) == "on")
 
 
 def _options(

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, text
 
 from smart_filter_shared import installation
 from smart_filter_shared.artifacts import retention
-from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.db.rows import read_row
+from smart_filter_shared.db.sessions import is_read_only
 from smart_filter_shared.ids import Capability, JobId, Tenant, WorkerId
 from smart_filter_shared.operations import counters, dead_letters
 from smart_filter_shared.operations.counters import QueueLength

@@ -14,7 +14,7 @@ from smart_filter_api.http.request_checks import OperatorsRoute
 from smart_filter_api.problems import problem
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.services.container import OpenServices, Services
-from smart_filter_shared.db.read_only import is_read_only
+from smart_filter_shared.db.sessions import is_read_only
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.storage.folder import has_room

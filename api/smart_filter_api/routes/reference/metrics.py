@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from smart_filter_api.http.middleware import LatencyHistogram
 from smart_filter_api.http.request_checks import OperatorsRoute
 from smart_filter_api.services.container import OpenServices, Services
-from smart_filter_shared.db.read_only import is_read_only
+from smart_filter_shared.db.sessions import is_read_only
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.operations import counters
 from smart_filter_shared.operations.counters import CounterName, ServiceMetrics
