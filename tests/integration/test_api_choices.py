@@ -11,6 +11,7 @@ import pytest
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.routes import choices as routes
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs.choices import MAX_CHOICES
 from smart_filter_tests import batches
 from smart_filter_tests.batches import KEEP, items
 from smart_filter_tests.job_copies import Group, write
@@ -294,3 +295,20 @@ def test_wrong_query_is_refused(api: Api, wrong: dict[str, object]) -> None:
     answer = api.client.post("/v1/choices", json={"all": True, **wrong})
 
     assert refusal_of(answer) == (422, "invalid_request")
+
+
+def test_choices_over_the_limit_replace_the_oldest(api: Api) -> None:
+    first, second, *_ = [choose(api) for _ in range(MAX_CHOICES + 1)]
+
+    assert api.client.get(f"/v1/choices/{first['id']}").status_code == 404
+    assert api.client.get(f"/v1/choices/{second['id']}").status_code == 200
+
+
+def test_recipe_that_no_photo_can_have_is_refused_at_once(api: Api) -> None:
+    run_whole_job(api)
+
+    answer = api.client.post(
+        f"/v1/choices/{choose(api)['id']}/derive", json={"recipe": {"quality": 0}}
+    )
+
+    assert refusal_of(answer) == (422, "invalid_recipe")

@@ -101,6 +101,7 @@ def place(_bench: Bench, _site: Site) -> Iterator[Place]:
             "waiting_id": api.submit(background="keep"),
             "batch_id": batch,
             "gone_batch_id": gone,
+            "choice_id": api.create("/v1/choices", json={"all": True})["id"],
             "webhook_id": webhook["id"],
             "delivery_id": delivery["id"],
             "key_id": key["key_id"],

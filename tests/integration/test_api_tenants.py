@@ -223,6 +223,7 @@ def all_made(api: Api) -> dict[str, str]:
     return {
         "job_id": job_id,
         "batch_id": made("/v1/batches", "id", {"items": [{"photo_base64": photo}]}),
+        "choice_id": made("/v1/choices", "id", {"all": True}),
         "upload_id": made("/v1/uploads", "upload_id", upload),
         "key_id": made("/v1/keys", "key_id", {"scopes": ["read"]}),
         "webhook_id": webhook_id,

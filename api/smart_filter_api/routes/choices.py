@@ -46,6 +46,7 @@ from smart_filter_shared.ids import JobId, new_batch_id
 from smart_filter_shared.jobs import choices, queries
 from smart_filter_shared.jobs.choices import (
     KEPT_HOURS,
+    MAX_CHOICES,
     MAX_JOBS,
     MAX_NAMED,
     UNDO_SECONDS,
@@ -122,8 +123,8 @@ class ChoiceRequest(BaseModel):
     "",
     status_code=status.HTTP_201_CREATED,
     summary="Choose photos by a query",
-    description=f"Kept for {KEPT_HOURS} hours. The query looks at the newest {MAX_JOBS} jobs; "
-    "photos that come later are no part of the choice.",
+    description=f"Kept for {KEPT_HOURS} hours, the newest {MAX_CHOICES} of a tenant. The query "
+    f"looks at the newest {MAX_JOBS} jobs; photos that come later are no part of the choice.",
     response_model=Choice,
     openapi_extra=json_document.describe_body(ChoiceRequest),
     responses=describe_responses("malformed_request", "unsupported_media", "invalid_request"),
@@ -294,6 +295,7 @@ async def derive_choice(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Derive jobs for the next photos of a choice."""
+    await _find(services, caller, choice_id)
     async with (
         submission_derive.receive_derive_request(request) as sent,
         idempotency.once(services, request, caller, idempotency_key, sent.fingerprint) as once,
@@ -402,7 +404,8 @@ async def _move(
 ) -> ChoiceStep:
     """Move the next photos of a choice, each in a transaction of its own; return what was done.
 
-    Raises the TryAgain of the first photo; at a later one the step ends before it.
+    Raises the TryAgain of the first photo; at a later one the step ends before it. Raises
+    InvalidRecipe if no photo was moved before, because the others would be refused, too.
     """
     choice = await _find(services, caller, choice_id)
     page = await _next_page(services, choice, cursor, most, state)
@@ -412,6 +415,9 @@ async def _move(
         try:
             made.append(await move(photo))
         except (Rejected, Conflict) as error:
+            # A contradiction, a kind of InvalidRecipe, may come from the photo's own recipe.
+            if cursor is None and not made and type(error) is InvalidRecipe:
+                raise
             # What has ended meanwhile needs no cancellation.
             if not isinstance(error, JobFinal):
                 failures.append(_failure(photo, error))

@@ -37,7 +37,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "browser_codes": "SELECT, INSERT, DELETE",
         "browser_sessions": _ALL,
         "capabilities": "SELECT",
-        "choices": "SELECT, INSERT, UPDATE",
+        "choices": _ALL,
         "corrections": "SELECT, INSERT, DELETE",
         "data_items": "SELECT, DELETE",
         "data_removals": "SELECT, INSERT",

@@ -30,6 +30,8 @@ MAX_NAMED: Final = 800
 UNDO_SECONDS: Final = 60.0
 # How long a choice is kept: an action on all of its photos ends within that.
 KEPT_HOURS: Final = 24
+# Choices of a tenant: a studio makes one for each action, and each may name 1,600 photos.
+MAX_CHOICES: Final = 100
 
 
 class PhotoState(StrEnum):
@@ -107,6 +109,12 @@ class Counts:
 _INSERT = text("""
     INSERT INTO choices (id, tenant, wanted, made_at)
     VALUES (:id, :tenant, CAST(:wanted AS jsonb), statement_timestamp())
+""")
+_DELETE_OLDER = text("""
+    DELETE FROM choices WHERE tenant = :tenant AND delete_at IS NULL AND made_at <= (
+        SELECT made_at FROM choices WHERE tenant = :tenant
+        ORDER BY made_at DESC OFFSET :most LIMIT 1
+    )
 """)
 _FIND = text("SELECT * FROM choices WHERE id = :id AND tenant = :tenant")
 # Tables of this transaction's own have no statistics: nested loops would take their square.
@@ -202,7 +210,8 @@ _DELETE_OLD = text("""
 
 
 def create(connection: Connection, choice_id: uuid.UUID, tenant: Tenant, wanted: Wanted) -> Choice:
-    """Store a choice and return it."""
+    """Store a choice, delete the tenant's oldest ones over MAX_CHOICES, and return it."""
+    connection.execute(_DELETE_OLDER, {"tenant": tenant, "most": MAX_CHOICES - 1})
     stored = {
         "all": wanted.all,
         "state": wanted.state,
