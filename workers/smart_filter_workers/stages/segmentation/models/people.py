@@ -235,7 +235,7 @@ class PeopleSegmenter:
         if np.count_nonzero(matte > HALF_LEVEL) < MIN_FOUND_PX:
             return empty
         shown = matte_01 > fusion.HALF
-        confidence = (sureness + region_iou(shown, whole > fusion.HALF)) / 2
+        confidence = float(sureness + region_iou(shown, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette.
         outlines = separate_people(outlines or [shown], faces, shown)
         mattes = separation.split_by_person(matte, outlines)
