@@ -177,7 +177,10 @@ def order_scene(photos: Sequence[AlbumPhoto]) -> list[AlbumPhoto]:
         for photo in photos
     }
     ordered = sorted(photos, key=lambda photo: (faults[photo.id], sort_key(photo)))
-    return [ordered[place] for place in copies.order_copies([each.traces for each in ordered])]
+    places = copies.order_copies(
+        [photo.traces for photo in ordered], [photo.fault(Term.EYES) for photo in ordered]
+    )
+    return [ordered[place] for place in places]
 
 
 def sort_key(photo: AlbumPhoto) -> tuple[object, ...]:
@@ -192,7 +195,7 @@ def sort_key(photo: AlbumPhoto) -> tuple[object, ...]:
 def describe_lead(better: AlbumPhoto, other: AlbumPhoto) -> str:
     """Return why a photo comes before another one of its scene, as the rest of a sentence on it."""
     as_copy = copies.describe_copy(better.traces, other.traces)
-    if as_copy is not None:
+    if as_copy is not None and better.fault(Term.EYES) == other.fault(Term.EYES):
         return as_copy
     leads = [
         _word_lead(term, better, other)

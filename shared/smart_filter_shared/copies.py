@@ -35,17 +35,20 @@ _VISIBLE, _VISIBLE_SCALED = 0.2, 0.03
 _SCALED_FROM: Final = 0.01
 
 
-def order_copies(photos: Sequence[CopyTraces | None]) -> list[int]:
+def order_copies(photos: Sequence[CopyTraces | None], closed_eyes: Sequence[float]) -> list[int]:
     """Return the indices of photos of one scene; copies change places so that the best is first.
 
-    Photos that are no copies of each other, and copies that differ little, keep their order.
+    closed_eyes: of each photo; photos that differ in them are shots of a burst, not copies. Photos
+    that are no copies of each other, and copies that differ little, keep their order.
     """
     order: list[int] = []
     for index, photo in enumerate(photos):
         place = len(order)
         # The first of those that it outdoes, unless one between them is its better copy.
         for before in range(len(order) - 1, -1, -1):
-            lead = compare(photo, photos[order[before]])
+            other = order[before]
+            are_alike = closed_eyes[index] == closed_eyes[other]
+            lead = compare(photo, photos[other]) if are_alike else 0.0
             if lead > 0:
                 place = before
             elif lead < 0:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from smart_filter_shared import copies
 from smart_filter_shared.albums import rank_album
-from smart_filter_shared.best_shot import AlbumPhoto
+from smart_filter_shared.best_shot import AlbumFace, AlbumPhoto
 from smart_filter_shared.results import CopyTraces
 from smart_filter_tests.browsing.photos import DATA
 from smart_filter_workers import images
@@ -116,7 +116,7 @@ def test_photos_that_differ_little_keep_their_order() -> None:
     assert traces is not None
     alike = [replace(traces, blocks=traces.blocks + more) for more in (0.02, 0.0, 0.04)]
 
-    assert copies.order_copies([*alike, None]) == [0, 1, 2, 3]
+    assert copies.order_copies([*alike, None], [0] * 4) == [0, 1, 2, 3]
 
 
 def test_other_photos_are_no_copies() -> None:
@@ -131,7 +131,7 @@ def test_camera_time_marks_an_original() -> None:
     assert traces is not None
     plain = CopyTraces(2000, None, 0.0, 0.3, 0.0, False, traces.edges)
 
-    assert copies.order_copies([plain, replace(plain, is_from_camera=True)]) == [1, 0]
+    assert copies.order_copies([plain, replace(plain, is_from_camera=True)], [0, 0]) == [1, 0]
 
 
 @pytest.mark.parametrize("level", [0, 255])
@@ -143,3 +143,15 @@ def test_dark_or_light_wall_is_no_bar(level: int) -> None:
 
     assert traces is not None
     assert traces.frame == 0
+
+
+def test_shot_with_closed_eyes_is_no_copy() -> None:
+    shots = [
+        replace(album_photo("open", prepare(jpeg(ASTRONAUT, 60)), 1.0), faces=(AlbumFace(),)),
+        replace(album_photo("closed", prepare(jpeg(ASTRONAUT)), 0.8), faces=(AlbumFace(1.0),)),
+    ]
+
+    album = rank_album(shots)
+
+    assert [photo.id for photo in album.ranking] == ["open", "closed"]
+    assert "compressed" not in album.ranking[1].reasons[-1]

@@ -184,7 +184,7 @@ def split_by_person(matte: Matte8, outlines: Sequence[NDArray[np.bool_]]) -> tup
 def share_matte(matte: Matte8, owners: InstanceMap) -> tuple[Matte8, ...]:
     """Return the matte, (H, W) uint8, of each of its owners who is visible, in their order."""
     persons = (
-        np.where(owners == number, matte, np.uint8(0)) for number in range(1, owners.max() + 1)
+        np.where(owners == number, matte, np.uint8(0)) for number in range(1, int(owners.max()) + 1)
     )
     return tuple(person for person in persons if (person > HALF_LEVEL).any())
 
