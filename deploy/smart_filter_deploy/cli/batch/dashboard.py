@@ -126,7 +126,7 @@ def summary_line(row: Row) -> str:
     if row.seconds is not None:
         parts.append(format_seconds(row.seconds))
     lines = [f"{row.file}: {', '.join(parts) or row.state}", *row.warnings]
-    return "\n     ".join(lines)
+    return ". ".join(lines)
 
 
 def album_lines(rows: Sequence[Row], best: int, take: Row | None, journal: Journal) -> list[str]:
