@@ -31,6 +31,7 @@ _DESCRIPTION = (
 TAGS = {
     "jobs": "Submit photos; read, await, cancel and delete their jobs; download outputs.",
     "batches": "Submit photos together; an album composes only its best photos.",
+    "choices": "Choose many photos by a query, and act on them in steps.",
     "models": "Models that a recipe can name.",
     "backgrounds": "Backgrounds that a recipe can name.",
     "recipes": "Saved recipes, which submissions name with `recipe`.",
