@@ -312,3 +312,24 @@ def test_recipe_that_no_photo_can_have_is_refused_at_once(api: Api) -> None:
     )
 
     assert refusal_of(answer) == (422, "invalid_recipe")
+
+
+def test_photos_of_a_deleted_batch_are_not_restored(api: Api) -> None:
+    batch = batches.submit(api, {"items": items(1), "recipe": KEEP})
+    choice = choose(api)
+    act(api, choice, "delete")
+    api.client.delete(f"/v1/batches/{batch['id']}")
+
+    api.client.post(f"/v1/choices/{choice['id']}/restore")
+
+    assert listed(api) == []
+
+
+def test_step_that_deletes_none_does_not_lengthen_the_minute(api: Api) -> None:
+    run_whole_job(api)
+    choice = choose(api)
+    (first,) = act(api, choice, "delete")
+
+    (second,) = act(api, choice, "delete")
+
+    assert second["undo_until"] == first["undo_until"]

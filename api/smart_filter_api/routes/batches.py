@@ -35,7 +35,7 @@ from smart_filter_shared.errors import (
     ServiceFull,
 )
 from smart_filter_shared.ids import BatchId, JobId, Tenant
-from smart_filter_shared.jobs import queries
+from smart_filter_shared.jobs import choices, queries
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.queue import batches, events
 from smart_filter_shared.queue.batches import BatchRow
@@ -282,6 +282,7 @@ async def delete_batch(batch_id: str, services: OpenServices, caller: Submitter)
             CLIENT.begin_batch_deletion(connection, batch, caller.tenant)
         except NotFound:
             raise _missing_batch_error(connection, batch_id, caller.tenant) from None
+        choices.give_up_batch(connection, batch, caller.tenant)
         return batch
 
     def go_on(connection: Connection) -> dict[JobId, list[MarkedArtifact]]:

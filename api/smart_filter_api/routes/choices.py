@@ -114,7 +114,7 @@ class ChoiceRequest(BaseModel):
 
     all: bool = False
     state: PhotoState | None = None
-    name: str | None = Field(default=None, min_length=1, max_length=256)
+    name: str | None = Field(default=None, min_length=1, max_length=256, pattern=r"^[^\x00]*$")
     photos: list[uuid.UUID] = Field(default=[], max_length=MAX_NAMED)
     but: list[uuid.UUID] = Field(default=[], max_length=MAX_NAMED, alias="except")
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.db.rows import read_row
-from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.jobs.queries import IS_UNCOMPOSED
 
@@ -192,6 +192,10 @@ _KEEP = text("""
     RETURNING id
 """)
 _UNMARK = text("UPDATE jobs SET deleted_by = NULL WHERE deleted_by = :id")
+_UNMARK_BATCH = text("""
+    UPDATE jobs SET deleted_by = NULL
+    WHERE batch_id = :batch_id AND tenant = :tenant AND deleted_by IS NOT NULL
+""")
 _UNMARK_SOME = text("UPDATE jobs SET deleted_by = NULL WHERE id = ANY(:ids)")
 _FIND_DUE = text("""
     SELECT id, tenant FROM choices WHERE delete_at <= statement_timestamp()
@@ -257,8 +261,12 @@ def list_photos(
     return [read_row(ChosenPhoto, row, versions=tuple(row.versions)) for row in rows]
 
 
-def mark_deleted(connection: Connection, choice: Choice, job_ids: Collection[JobId]) -> dt.datetime:
-    """Hide jobs from readers; return when they are removed."""
+def mark_deleted(
+    connection: Connection, choice: Choice, job_ids: Collection[JobId]
+) -> dt.datetime | None:
+    """Hide jobs from readers; return when they are removed, None if the choice has hidden none."""
+    if not job_ids:
+        return choice.delete_at
     where = {"id": choice.id, "tenant": choice.tenant, "jobs": list(job_ids)}
     # The choice is locked first, as by the others.
     later = connection.execute(_DELETE_LATER, {**where, "seconds": UNDO_SECONDS})
@@ -273,6 +281,11 @@ def restore(connection: Connection, choice: Choice) -> int | None:
     if connection.execute(_KEEP, where).one_or_none() is None:
         return None
     return connection.execute(_UNMARK, where).rowcount
+
+
+def give_up_batch(connection: Connection, batch_id: BatchId, tenant: Tenant) -> None:
+    """Take a batch that is deleted, with its jobs, out of all deletions that can be undone."""
+    connection.execute(_UNMARK_BATCH, {"batch_id": batch_id, "tenant": tenant})
 
 
 def remove_deleted(connection: Connection, *, most: int) -> int:

@@ -27,6 +27,7 @@ CHOICES = (
     json_row(_CREATE, "unknown field", {"every": True}, "/every"),
     json_row(_CREATE, "unknown state", {"all": True, "state": "lost"}, "/state"),
     json_row(_CREATE, "empty name", {"all": True, "name": ""}, "/name"),
+    json_row(_CREATE, "name with a NUL", {"all": True, "name": "a\0"}, "/name"),
     json_row(_CREATE, "photo that is no id", {"photos": ["mine"]}, "/photos/0"),
     json_row(_CREATE, "exception that is no id", {"all": True, "except": [1]}, "/except/0"),
     json_row(
