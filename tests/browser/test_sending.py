@@ -236,7 +236,7 @@ def test_several_photos_become_pictures_with_their_notes(
     expect_finished(page, "astronaut.png", "grace_hopper.jpg", "sunset.jpg")
     smiling = card(page, "astronaut.png")
     expect(smiling.get_by_text("Big smile")).to_be_visible()
-    expect(smiling.get_by_text("1.00")).to_be_visible()
+    expect(smiling.get_by_text("100", exact=True)).to_be_visible()
     # The picture is small, so it prints poorly too, which is not said twice.
     expect(smiling.get_by_text(re.compile("^Check|^Prints"))).to_have_text("Check the size")
     expect(card(page, "sunset.jpg").get_by_text("No person found")).to_be_visible()

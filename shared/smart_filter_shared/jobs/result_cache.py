@@ -307,7 +307,8 @@ def _composite_inputs(recipe: Recipe, pictures: Sequence[Picture]) -> list[objec
     read["outputs"] = sorted(recipe.outputs)  # their order changes nothing
     # The code of this stage changes with most releases.
     drawn = [picture for picture in pictures if chooses or picture.preset.name == recipe.logo.name]
-    return [_code_version(), read, seed, drawn]
+    # An operator may change a document's row and keep its name.
+    return [_code_version(), read, seed, drawn, repr(recipe.framing.document)]
 
 
 @functools.cache

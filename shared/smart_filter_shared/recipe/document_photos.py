@@ -7,7 +7,6 @@ SMART_FILTER_DOCUMENTS names.
 import datetime as dt
 import functools
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -17,13 +16,19 @@ from typing import Annotated, Any, Final
 from coloraide import Color
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
+from smart_filter_shared import documents
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.recipe.words import MAX_BYTES_LOWER_BOUND, MAX_BYTES_UPPER_BOUND
 from smart_filter_shared.suggestions import did_you_mean
 
 OWN_ROWS: Final = "SMART_FILTER_DOCUMENTS"
 MM_PER_INCH: Final = 25.4
 _MAX_PX: Final = 4000
+# A sheet is as fine as its photo: A4 at 60 pixels per mm has 220 megapixels.
+_MAX_PX_PER_MM: Final = 60
+# The side of a photo that fits on the smallest paper.
+_MAX_PRINT_MM: Final = 90
 _MAX_SHAPE: Final = 4
 
 
@@ -45,10 +50,12 @@ def _check_opaque(color: str) -> str:
     return color
 
 
-_Side = Annotated[float, Field(gt=0, le=500)]
+_Side = Annotated[float, Field(gt=0, le=_MAX_PRINT_MM)]
 _Span = Annotated[tuple[_Side, _Side], AfterValidator(_check_order)]
 _Pixels = Annotated[int, Field(ge=100, le=_MAX_PX)]
-_Bytes = Annotated[int, Field(ge=0)]
+_Least = Annotated[int, Field(ge=0)]
+_Most = Annotated[int, Field(ge=MAX_BYTES_LOWER_BOUND, le=MAX_BYTES_UPPER_BOUND)]
+_Bytes = Annotated[tuple[_Least, _Most], AfterValidator(_check_order)]
 _Color = Annotated[str, AfterValidator(_check_opaque)]
 
 
@@ -76,7 +83,7 @@ class DocumentPhoto:
     hair: bool = False
     eyes: _Span | None = None
     above: _Span | None = None
-    bytes: Annotated[tuple[_Bytes, _Bytes], AfterValidator(_check_order)] | None = None
+    bytes: _Bytes | None = None
     neutral: bool = True
     source: str | None = None
     checked: dt.date | None = None
@@ -86,6 +93,8 @@ class DocumentPhoto:
         """Raise ValueError for a head that does not fit."""
         if self.head[1] >= self.size[1]:
             raise ValueError("the head is as tall as the photo")
+        if self.heights[1] > _MAX_PX_PER_MM * self.size[1]:
+            raise ValueError(f"heights are over {_MAX_PX_PER_MM} pixels for each mm of size")
 
     def fit_pixels(self, px_per_mm: float) -> tuple[int, int]:
         """Return width and height of the file that is nearest to a resolution."""
@@ -122,12 +131,12 @@ def document_photos() -> Mapping[str, DocumentPhoto]:
         return rows
     try:
         return {**rows, **_read_rows(Path(file).read_text("utf-8"))}
-    except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
-        raise SetupFailed(f"{OWN_ROWS}: {file} cannot be read ({error})") from error
     except ValidationError as invalid:
         fault = invalid.errors(include_url=False)[0]
         where = ".".join(map(str, fault["loc"]))
         raise SetupFailed(f"{OWN_ROWS}: {file}: {where}: {fault['msg']}") from invalid
+    except (OSError, ValueError) as error:
+        raise SetupFailed(f"{OWN_ROWS}: {file} cannot be read ({error})") from error
 
 
 def find_document(name: str) -> DocumentPhoto:
@@ -141,5 +150,8 @@ def find_document(name: str) -> DocumentPhoto:
 
 
 def _read_rows(text: str) -> dict[str, DocumentPhoto]:
-    rows = {name: {**row, "name": name} for name, row in tomllib.loads(text).items()}
+    rows = {
+        name: {**row, "name": name} if isinstance(row, dict) else row
+        for name, row in documents.parse_toml(text).items()
+    }
     return TypeAdapter(dict[str, DocumentPhoto]).validate_python(rows)

@@ -139,7 +139,12 @@ def _with_document(fields: Fields) -> Fields:
     """Return the fields with those that follow from a document; what is given takes precedence."""
     names = [name for name in as_list(fields.get("document", ())) if isinstance(name, str)]
     row = document_photos().get(names[0].strip()) if names else None
-    return fields if row is None else {**row.fields, **fields}
+    if row is None:
+        return fields
+    follows = dict(row.fields)
+    if {"image", "cutout"}.isdisjoint(as_list(fields.get("outputs", "image"))):
+        follows.pop("max_bytes", None)
+    return {**follows, **fields}
 
 
 def from_json(

@@ -10,9 +10,8 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from smart_filter_shared.catalog.scalars import Scalar, quote_value
 from smart_filter_shared.recipe.declaration import Output, declare, parsed
+from smart_filter_shared.recipe.words import MAX_BYTES_LOWER_BOUND, MAX_BYTES_UPPER_BOUND
 
-MAX_BYTES_LOWER_BOUND: Final = 10_000
-MAX_BYTES_UPPER_BOUND: Final = 1_000_000_000
 # What `filename` may name: the photo's name, its number in its batch, the background.
 NAME_PARTS: Final = re.compile(r"\{(name|n|background)\}")
 MAX_NAME_CHARACTERS: Final = 100

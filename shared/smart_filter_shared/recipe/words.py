@@ -9,6 +9,9 @@ from coloraide.css.color_names import name2val_map
 from smart_filter_shared.suggestions import did_you_mean
 
 AUTO: Final = "auto"
+# Bytes that `max_bytes` may ask for.
+MAX_BYTES_LOWER_BOUND: Final = 10_000
+MAX_BYTES_UPPER_BOUND: Final = 1_000_000_000
 
 
 def is_color(text: str) -> bool:

@@ -16,11 +16,13 @@ from smart_filter_shared.recipe import (
     Background,
     BackgroundKind,
     Edge,
+    Framing,
     Logo,
     Output,
     PersonSelection,
     Recipe,
 )
+from smart_filter_shared.recipe.document_photos import find_document
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.stock import Picture
 from smart_filter_tests.serving import a_card
@@ -164,3 +166,14 @@ def test_other_picture_of_the_same_logo_changes_the_cache_key() -> None:
 
     assert first != second
     assert first == same
+
+
+def test_picture_of_a_document_follows_its_row() -> None:
+    row = find_document("us")
+    before, after = (
+        cache_keys_of(Recipe(framing=Framing(document=document), background=RED, seed=1))
+        for document in (row, dataclasses.replace(row, head=(20.0, 30.0)))
+    )
+
+    assert before[COMPOSITE] != after[COMPOSITE]
+    assert before[SEGMENTATION] == after[SEGMENTATION]

@@ -58,6 +58,10 @@ def test_what_follows_from_a_document_gives_way_to_what_is_asked(name: str | lis
     assert plain.rates_people
 
 
+def test_limit_of_bytes_is_left_out_where_no_file_has_it() -> None:
+    assert parse_fields(document="us", outputs="sheet").files.max_bytes is None
+
+
 @pytest.mark.parametrize(
     ("fields", "at_fault"),
     [
@@ -96,9 +100,14 @@ def test_operator_adds_a_row(own_rows: Path) -> None:
         (CLUB.replace("[16, 20]", "[20, 16]"), "the least is more than the most"),
         (CLUB.replace("#ffffff", "#ffffff80"), "the color is not opaque"),
         (CLUB.replace("[400, 800]", "[400, 90000]"), "less than or equal to 4000"),
-        (CLUB.replace("[25, 30]", "[500, 1]"), "more than 4 times the other"),
+        (CLUB.replace("[25, 30]", "[80, 1]"), "more than 4 times the other"),
         (CLUB.replace("[16, 20]", "[40, 50]"), "the head is as tall as the photo"),
         (CLUB + "bytes = [-5, -1]\n", "greater than or equal to 0"),
+        (CLUB + "bytes = [0, 10]\n", "greater than or equal to 10000"),
+        (CLUB.replace("[25, 30]", "[100, 120]"), "less than or equal to 90"),
+        (CLUB.replace("[400, 800]", "[400, 4000]"), "over 60 pixels for each mm"),
+        ("club = 3", "club"),
+        ("[[club]]", "club"),
         ("[club", "cannot be read"),
     ],
 )
