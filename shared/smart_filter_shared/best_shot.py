@@ -216,7 +216,7 @@ def describe_tie_break(better: AlbumPhoto, other: AlbumPhoto) -> str:
     for term in Term:
         if round(other.fault(term) / term.fine) > round(better.fault(term) / term.fine):
             return _word_lead(term, better, other)
-    return "is as good" if better.taken_at == other.taken_at else "was taken first"
+    return "was sent first" if better.taken_at == other.taken_at else "was taken first"
 
 
 def describe_faces(photo: AlbumPhoto) -> str:
