@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller, Scope
@@ -112,7 +112,7 @@ class ChoiceRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    all: bool = False
+    all: StrictBool = False
     state: PhotoState | None = None
     name: str | None = Field(default=None, min_length=1, max_length=256, pattern=r"^[^\x00]*$")
     photos: list[uuid.UUID] = Field(default=[], max_length=MAX_NAMED)

@@ -25,6 +25,7 @@ CHOICES = (
         _CREATE, "text", b"all", "/Content-Type", MEDIA, headers={"Content-Type": "text/plain"}
     ),
     json_row(_CREATE, "unknown field", {"every": True}, "/every"),
+    json_row(_CREATE, "number for a truth value", {"all": 1}, "/all"),
     json_row(_CREATE, "unknown state", {"all": True, "state": "lost"}, "/state"),
     json_row(_CREATE, "empty name", {"all": True, "name": ""}, "/name"),
     json_row(_CREATE, "name with a NUL", {"all": True, "name": "a\0"}, "/name"),
