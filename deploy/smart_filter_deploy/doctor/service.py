@@ -21,6 +21,9 @@ _TIMEOUT_SECONDS = 3.0
 # The API builds its OpenAPI document at the first request for it, which took 4 s on a machine with
 # a load of ten times its processors.
 _FIRST_TIMEOUT_SECONDS = 15.0
+# `up` starts the live worker with its first client, which took over 15 s with a load of ten times the
+# processors.
+_START_TIMEOUT_SECONDS = 60.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # The host of weights; a machine that reaches it reaches public hosts.
 _PUBLIC_HOST = ("files.pythonhosted.org", 443)
@@ -132,7 +135,7 @@ def _check_live(url: str, api_key: str) -> Iterator[Finding]:
     at = f"http{'s' if place.scheme == 'wss' else ''}://{place.netloc}"
     try:
         with _http(at) as http:
-            alive = http.get("/livez")
+            alive = http.get("/livez", timeout=_START_TIMEOUT_SECONDS)
     except httpx.HTTPError as error:
         said = f"the live worker at {at} does not answer ({type(error).__name__})"
         yield fail("live", said, "start `smart-filter live-worker`, or correct its URL")
