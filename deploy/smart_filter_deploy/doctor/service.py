@@ -21,8 +21,8 @@ _TIMEOUT_SECONDS = 3.0
 # The API builds its OpenAPI document at the first request for it, which took 4 s on a machine with
 # a load of ten times its processors.
 _FIRST_TIMEOUT_SECONDS = 15.0
-# `up` starts the live worker with its first client, which took over 15 s with a load of ten times the
-# processors.
+# `up` starts the live worker with its first client, which took over 15 s with a load of ten times
+# the processors.
 _START_TIMEOUT_SECONDS = 60.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # The host of weights; a machine that reaches it reaches public hosts.
