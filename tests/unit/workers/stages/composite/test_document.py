@@ -26,7 +26,7 @@ from smart_filter_workers.stages.composite.document.head_frame import HeadSpan
 ROWS = document_photos()
 # A head of 230 pixels with little hair.
 SPAN = HeadSpan(hair=95, skull=100, eyes=215, chin=330, middle=400)
-HEAD = Head((0, 0), (0, 0), yaw=0, pitch=0, roll=0, mouth_open=0)
+HEAD = Head((0, 0), (0, 0), (0, 0), yaw=0, pitch=0, roll=0, mouth_open=0)
 OPEN = Eyes(left_open=True, right_open=True)
 
 
@@ -57,6 +57,18 @@ def test_hair_is_kept_inside_as_far_as_is_allowed() -> None:
     assert frames[1].top > frames[0].top
 
 
+def test_head_begins_below_single_hairs_at_the_line_of_the_mesh() -> None:
+    face = a_face(x=100, y=200, width=100)
+    matte = np.zeros((600, 300), np.uint8)
+    matte[150:, 90:210] = 255
+    matte[120:, 140:150] = 255
+    head = replace(HEAD, chin=(150.0, 325.0), eyes=(150.0, 250.0), hairline=(150.0, 205.0))
+
+    span = head_frame.measure_span(face, head, matte, 300)
+
+    assert (span.hair, span.eyes, span.chin) == (150, 250, 325)
+
+
 def portrait(
     document: str = "schengen",
     *,
@@ -81,7 +93,8 @@ def portrait(
     shade = srgb[top : top + height, x + int(lit * width) : x + width]
     shade[:] = (shade * light).astype(np.uint8)
     if head is not None:
-        head = replace(head, chin=(550.0, y + 1.0 * height), hairline=(550.0, y + 0.1 * height))
+        rows = {"chin": 1.0, "eyes": 0.45, "hairline": 0.1}
+        head = replace(head, **{name: (550.0, y + row * height) for name, row in rows.items()})
     inputs = a_job("color:#e6e6e6")
     size = {"width": srgb.shape[1], "height": srgb.shape[0]}
     asked = parse_fields(document=document, **{"outputs": "image", **recipe})
