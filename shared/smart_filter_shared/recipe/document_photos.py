@@ -24,6 +24,8 @@ from smart_filter_shared.recipe.words import MAX_BYTES_LOWER_BOUND, MAX_BYTES_UP
 from smart_filter_shared.suggestions import did_you_mean
 
 OWN_ROWS: Final = "SMART_FILTER_DOCUMENTS"
+# Fields of a recipe that follow from its document where a request gives none.
+FOLLOWING: Final = frozenset({"background", "persons", "subject", "format", "max_bytes"})
 MM_PER_INCH: Final = 25.4
 _MAX_PX: Final = 4000
 # A sheet is as fine as its photo: A4 at 60 pixels per mm has 220 megapixels.
@@ -125,7 +127,7 @@ class DocumentPhoto:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The recipe's fields that follow from the document where a request gives none."""
+        """The values of FOLLOWING."""
         follows = {
             "background": f"color:{self.backgrounds[0]}",
             "persons": "largest",

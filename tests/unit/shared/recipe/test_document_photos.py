@@ -58,8 +58,14 @@ def test_what_follows_from_a_document_gives_way_to_what_is_asked(name: str | lis
     assert plain.rates_people
 
 
-def test_limit_of_bytes_is_left_out_where_no_file_has_it() -> None:
-    assert parse_fields(document="us", outputs="sheet").files.max_bytes is None
+@pytest.mark.parametrize(("outputs", "most"), [("sheet", None), ("sheet, image", 240_000)])
+def test_limit_of_bytes_follows_where_a_file_has_it(outputs: str, most: int | None) -> None:
+    assert parse_fields(document="us", outputs=outputs).files.max_bytes == most
+
+
+@pytest.mark.parametrize("cut", [{"mask": "upload"}, {"segmentation__model": "selfie"}])
+def test_matte_without_persons_is_enough_for_a_document(cut: dict[str, str]) -> None:
+    assert parse_fields(document="us", **cut).framing.document
 
 
 @pytest.mark.parametrize(

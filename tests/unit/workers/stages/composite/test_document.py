@@ -175,18 +175,21 @@ def test_required_pass_fails_with_every_reason() -> None:
         portrait(require=Require.PASS, head=replace(HEAD, roll=20.0), eyes=closed)
 
 
-def test_image_has_the_print_resolution_and_enough_bytes() -> None:
-    made = portrait("china")
+def test_image_has_the_print_resolution_and_just_enough_bytes() -> None:
+    made = portrait("india", quality="10")
 
     assert made.image is not None
     picture = Image.open(io.BytesIO(made.image.content))
-    assert ROWS["china"].bytes is not None
-    least, most = ROWS["china"].bytes
-    assert round(picture.info["dpi"][1]) == ROWS["china"].dots_per_inch(picture.height)
-    assert len(made.image.content) <= most
-    assert verdicts(made)["file_size"] == (
-        CheckVerdict.PASS if len(made.image.content) >= least else CheckVerdict.FAIL
-    )
+    assert round(picture.info["dpi"][1]) == ROWS["india"].dots_per_inch(picture.height)
+    assert 10_000 <= len(made.image.content) < 11_500
+    assert verdicts(made)["file_size"] == CheckVerdict.PASS
+
+
+@pytest.mark.parametrize(
+    "asked", [{"document": "china"}, {"document": "us", "format": "png", "max_bytes": "10kB"}]
+)
+def test_file_that_is_too_small_fails(asked: dict[str, str]) -> None:
+    assert verdicts(portrait(**asked))["file_size"] == CheckVerdict.FAIL
 
 
 @pytest.mark.parametrize(
