@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from coloraide import Color
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
@@ -24,8 +24,6 @@ from smart_filter_shared.recipe.words import MAX_BYTES_LOWER_BOUND, MAX_BYTES_UP
 from smart_filter_shared.suggestions import did_you_mean
 
 OWN_ROWS: Final = "SMART_FILTER_DOCUMENTS"
-# Fields of a recipe that follow from its document where a request gives none.
-FOLLOWING: Final = frozenset({"background", "persons", "subject", "format", "max_bytes"})
 MM_PER_INCH: Final = 25.4
 _MAX_PX: Final = 4000
 # A sheet is as fine as its photo: A4 at 60 pixels per mm has 220 megapixels.
@@ -124,17 +122,6 @@ class DocumentPhoto:
     def dots_per_inch(self, height_px: int) -> int:
         """Return the resolution at which a file of this height prints in its size."""
         return round(height_px / self.size[1] * MM_PER_INCH)
-
-    @property
-    def fields(self) -> Mapping[str, Any]:
-        """The values of FOLLOWING."""
-        follows = {
-            "background": f"color:{self.backgrounds[0]}",
-            "persons": "largest",
-            "subject": "people",
-            "format": "jpg",
-        }
-        return follows if self.bytes is None else {**follows, "max_bytes": self.bytes[1]}
 
 
 @functools.cache

@@ -123,7 +123,7 @@ class Portrait:
             *_check_places(self, taken),
             *_check_pose(self),
             *_check_light(self.face, taken),
-            *_check_background(self.document, taken.picture[..., :3], matte),
+            *_check_background(self.document, taken.picture, matte),
             _make("headwear", ASK, "not measured", "none but for religion or health"),
             *_check_file(self.document, taken.file),
         ]
@@ -326,12 +326,15 @@ def measure_blocks(gray: np.ndarray) -> float:
 
 
 def _check_background(
-    document: DocumentPhoto, picture: Srgb8, matte: Matte8 | None
+    document: DocumentPhoto, picture: Srgb8 | Srgba8, matte: Matte8 | None
 ) -> Iterator[DocumentCheck]:
     """Yield the checks of the background's color and evenness."""
     is_background = None if matte is None else cv2.dilate(matte, np.ones((9, 9), np.uint8)) == 0
     limit = f"plain, {' or '.join(document.backgrounds)}"
     remedy = f"Leave `background` out, and {document.backgrounds[0]} is drawn."
+    if picture.shape[2:] == (4,):
+        yield _make("background", FAIL, "transparent", limit, remedy)
+        return
     if is_background is None or not is_background.any():
         yield _make("background", UNSURE, None, limit, remedy)
         return
