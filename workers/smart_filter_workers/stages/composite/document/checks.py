@@ -4,7 +4,6 @@ A value a little beyond its limit, or one that was not seen, is `unsure`: the me
 errors of their own, which docs/documents.md states.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -185,8 +184,10 @@ def _require_pass(report: DocumentReport) -> None:
     raise DocumentRefused(f"{report.title}: {' '.join(reasons)}")
 
 
-def _grade(value: float, limits: tuple[float, float]) -> CheckVerdict:
-    """Return the verdict on a value that should not exceed the first limit."""
+def _grade(value: float | None, limits: tuple[float, float]) -> CheckVerdict:
+    """Return the verdict on a value that should not exceed the first limit; None was not seen."""
+    if value is None:
+        return UNSURE
     return PASS if value <= limits[0] else UNSURE if value <= limits[1] else FAIL
 
 
@@ -253,9 +254,8 @@ def _check_pose(seen: Portrait) -> Iterator[DocumentCheck]:
     head = seen.head
     for name, limits in (("roll", ROLL), ("yaw", YAW), ("pitch", PITCH)):
         degrees = None if head is None else abs(float(getattr(head, name)))
-        verdict = UNSURE if degrees is None else _grade(degrees, limits)
         measured = None if degrees is None else f"{degrees:.0f}°"
-        yield _make(name, verdict, measured, f"at most {limits[0]:.0f}°")
+        yield _make(name, _grade(degrees, limits), measured, f"at most {limits[0]:.0f}°")
     states = () if seen.eyes is None else (seen.eyes.left_open, seen.eyes.right_open)
     if False in states:
         yield _make("eyes", FAIL, "closed", "open", "Open both eyes.")
@@ -299,9 +299,9 @@ def _check_light(face: Face | None, taken: Taken) -> Iterator[DocumentCheck]:
     verdict = PASS if not (is_dark or is_burnt) else FAIL if much else UNSURE
     yield _make("exposure", verdict, word, "well lit")
     enlarged = taken.frame.scale * max(1.0, face.box[2] / FACE_PX)
-    edges = math.nan if measured.blur_px is None else measured.blur_px * enlarged
-    verdict, width = (UNSURE, None) if math.isnan(edges) else (_grade(edges, EDGES), f"{edges:.1f}")
-    yield _make("sharpness", verdict, width and f"edges {width} px wide", f"at most {EDGES[0]} px")
+    edges = None if measured.blur_px is None else measured.blur_px * enlarged
+    width = None if edges is None else f"edges {edges:.1f} px wide"
+    yield _make("sharpness", _grade(edges, EDGES), width, f"at most {EDGES[0]} px")
     blocks = measure_blocks(gray)
     limit = f"at most {BLOCKS[0]:.1f}"
     yield _make("compression", _grade(blocks, BLOCKS), f"blocks {blocks:.2f}", limit)
