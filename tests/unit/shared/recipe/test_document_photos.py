@@ -109,10 +109,10 @@ def test_operator_adds_a_row(own_rows: Path) -> None:
         ("eyes = [30, 40]", "the head does not fit"),
         ("head = [0, 1]", "less than a tenth of the photo"),
         ("headd = [16, 20]", r"documents.toml: 'club.headd': .* did you mean head\?"),
-        ("backgrounds = ['#ffffff80']", "the color is not opaque"),
+        ("backgrounds = ['#ffffff80']", "a color is not opaque"),
         ("heights = [400, 90000]", "less than or equal to 4000"),
         ("heights = [400, 4000]", "over 60 pixels for each mm"),
-        ("size = [80, 1]", "more than 4 times the other"),
+        ("size = [19, 80]", "more than 4 times the other"),
         ("size = [100, 120]", "less than or equal to 90"),
         ("bytes = [-5, -1]", "greater than or equal to 0"),
         ("bytes = [0, 10]", "greater than or equal to 10000"),
@@ -123,8 +123,8 @@ def test_operator_adds_a_row(own_rows: Path) -> None:
     ],
 )
 def test_faulty_row_is_named(own_rows: Path, line: str, says: str) -> None:
-    name = line.split(" = ")[0]
-    rest = (each for each in CLUB.splitlines() if each.split(" = ")[0] != name)
+    key, _, _ = line.partition(" = ")
+    rest = (each for each in CLUB.splitlines() if not each.startswith(f"{key} = "))
     own_rows.write_text("\n".join((*rest, line)))
 
     with pytest.raises(SetupFailed, match=says):

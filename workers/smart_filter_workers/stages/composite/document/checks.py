@@ -73,22 +73,6 @@ _REMEDIES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A document's photo as it was taken and composed.
-
-    photo_srgb: (h, w, 3) uint8; subject: the people in it; frame: where it is on the picture.
-    picture: (H, W, 3) uint8, or (H, W, 4) with transparency; file: the same, encoded; None if it
-    was not asked for.
-    """
-
-    photo_srgb: Srgb8
-    subject: FramingSubject
-    frame: Frame
-    picture: Srgb8 | Srgba8
-    file: EncodedFile | None
-
-
-@dataclass(frozen=True, slots=True)
 class Portrait:
     """The person of a document's photo: the one with the largest face of those who are kept.
 
@@ -111,25 +95,41 @@ class Portrait:
         """Return the placement of the photo; None if the head's place is not known."""
         return None if self.span is None else head_frame.compute_frame(self.document, self.span)
 
-    def check(self, taken: Taken, *, matte: Matte8 | None) -> DocumentReport:
+    def check(
+        self,
+        picture: Srgb8 | Srgba8,
+        file: EncodedFile | None,
+        *,
+        photo_srgb: Srgb8,
+        subject: FramingSubject,
+        frame: Frame,
+        matte: Matte8 | None,
+    ) -> DocumentReport:
         """Return the report on a picture.
 
+        picture: (H, W, 3) uint8, or (H, W, 4) with transparency; file: the same, if asked for.
+        photo_srgb: (h, w, 3) uint8; subject: the people in it; frame: where it is on the picture.
         matte: (H, W) uint8, the people in the picture; None where it was not made.
         Raises DocumentRefused when a pass is required, and it is none.
         """
         checks = [
             _check_faces(self.faces, self.near),
-            *_check_places(self, taken),
+            *_check_places(self, subject, frame),
             *_check_pose(self),
-            *_check_light(self.face, taken),
-            *_check_background(self.document, taken.picture, matte),
+            *_check_light(self.face, photo_srgb, frame.scale),
+            *_check_background(self.document, picture, matte),
             _make("headwear", ASK, "not measured", "none but for religion or health"),
-            *_check_file(self.document, taken.file),
+            *_check_file(self.document, file),
         ]
         verdict = _worst(*(each.verdict for each in checks))
         report = DocumentReport(self.document.name, self.document.title, verdict, tuple(checks))
-        if self.require == Require.PASS:
-            _require_pass(report)
+        if self.require == Require.PASS and verdict != PASS:
+            reasons = (
+                f"{each.name}: {each.measured or 'not seen'}, {each.limit} is asked; {each.remedy}"
+                for each in checks
+                if each.verdict in {FAIL, UNSURE}
+            )
+            raise DocumentRefused(f"{report.title}: {' '.join(reasons)}")
         return report
 
 
@@ -152,11 +152,18 @@ def find_portrait(
         return Portrait(document, require=require)
     number, face = max(kept.items(), key=lambda item: item[1].box[2])
     head = smiles.qualities[number].head if smiles.qualities else None
-    others = (each for other, each in enumerate(faces) if other not in kept)
+    x, y, width, _ = face.box
+    near = (
+        other
+        for index, other in enumerate(faces)
+        if index not in kept
+        and other.box[2] >= MIN_FACE_SHARE * width
+        and max(abs(other.box[0] - x), abs(other.box[1] - y)) < _NEAR * width
+    )
     return Portrait(
         document,
         tuple(kept.values()),
-        near=tuple(each for each in others if _is_near(each, face)),
+        near=tuple(near),
         face=face,
         span=None if head is None else head_frame.measure_span(face, head, matte, photo_width),
         head=head,
@@ -164,24 +171,6 @@ def find_portrait(
         smile=smiles.smiles[number],
         require=require,
     )
-
-
-def _is_near(other: Face, face: Face) -> bool:
-    x, y, width, _ = face.box
-    reach = max(abs(other.box[0] - x), abs(other.box[1] - y))
-    return reach < _NEAR * width and other.box[2] >= MIN_FACE_SHARE * width
-
-
-def _require_pass(report: DocumentReport) -> None:
-    """Raise DocumentRefused, with every reason, unless the report's verdict is `pass`."""
-    if report.verdict == PASS:
-        return
-    reasons = [
-        f"{each.name}: {each.measured or 'not seen'}, {each.limit} is asked; {each.remedy}"
-        for each in report.checks
-        if each.verdict in {FAIL, UNSURE}
-    ]
-    raise DocumentRefused(f"{report.title}: {' '.join(reasons)}")
 
 
 def _grade(value: float | None, limits: tuple[float, float]) -> CheckVerdict:
@@ -212,9 +201,9 @@ def _check_faces(faces: Sequence[Face], near: Sequence[Face]) -> DocumentCheck:
     return _make("one_face", verdict, measured, "1", remedy)
 
 
-def _check_places(seen: Portrait, taken: Taken) -> Iterator[DocumentCheck]:
+def _check_places(seen: Portrait, placed: FramingSubject, frame: Frame) -> Iterator[DocumentCheck]:
     """Yield the checks of the head's size and place on the picture."""
-    document, span, frame, placed = seen.document, seen.span, taken.frame, taken.subject
+    document, span = seen.document, seen.span
     if span is None:
         yield _make("head_height", UNSURE, None, _span(document.head), "Face the camera.")
         return
@@ -278,13 +267,13 @@ def _check_mouth(smile: Smile | None, head: Head | None) -> DocumentCheck:
     return _make("mouth", verdict, f"{opened}, {smiles}", limit)
 
 
-def _check_light(face: Face | None, taken: Taken) -> Iterator[DocumentCheck]:
+def _check_light(face: Face | None, photo_srgb: Srgb8, scale: float) -> Iterator[DocumentCheck]:
     """Yield the checks of light, exposure, sharpness, compression and color of the face."""
-    photo_srgb = taken.photo_srgb
     measured = None if face is None else measure_face(photo_srgb, photo_srgb, face)
     if face is None or measured is None:
         return
-    skin = _crop(photo_srgb, face)
+    x, y, width, height = (max(0, int(side)) for side in face.box)
+    skin = photo_srgb[y : y + height + 1, x : x + width + 1]
     gray = np.asarray(cv2.cvtColor(skin, cv2.COLOR_RGB2GRAY), np.uint8)
     middle = gray.shape[1] // 2
     halves = sorted((float(gray[:, :middle].mean()), float(gray[:, middle:].mean())))
@@ -298,7 +287,7 @@ def _check_light(face: Face | None, taken: Taken) -> Iterator[DocumentCheck]:
     word = "dark" if is_dark else "burnt out in parts" if is_burnt else "well lit"
     verdict = PASS if not (is_dark or is_burnt) else FAIL if much else UNSURE
     yield _make("exposure", verdict, word, "well lit")
-    enlarged = taken.frame.scale * max(1.0, face.box[2] / FACE_PX)
+    enlarged = scale * max(1.0, face.box[2] / FACE_PX)
     edges = None if measured.blur_px is None else measured.blur_px * enlarged
     width = None if edges is None else f"edges {edges:.1f} px wide"
     yield _make("sharpness", _grade(edges, EDGES), width, f"at most {EDGES[0]} px")
@@ -357,14 +346,6 @@ def _check_file(document: DocumentPhoto, file: EncodedFile | None) -> Iterator[D
     verdict = PASS if low <= file.height <= high and least <= size <= most else FAIL
     limit = f"{low} to {high} px" + (f", {least:,} to {most:,} bytes" if document.bytes else "")
     yield _make("file_size", verdict, f"{file.height} px high, {size:,} bytes", limit)
-
-
-def _crop(photo_srgb: Srgb8, face: Face) -> Srgb8:
-    """Return the face's box of the photo, (h, w, 3) uint8, at the photo's own size."""
-    x, y, width, height = face.box
-    rows = slice(max(0, int(y)), max(1, int(y + height)))
-    columns = slice(max(0, int(x)), max(1, int(x + width)))
-    return photo_srgb[rows, columns]
 
 
 def _span(limits: tuple[float, float]) -> str:
