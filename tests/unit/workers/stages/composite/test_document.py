@@ -172,7 +172,7 @@ def test_headwear_is_asked() -> None:
 def test_required_pass_fails_with_every_reason() -> None:
     closed = Eyes(left_open=False, right_open=False)
 
-    with pytest.raises(DocumentRefused, match=r"(?s)roll: 20°.*eyes: closed, open is asked"):
+    with pytest.raises(DocumentRefused, match=r"(?s)roll: 20.0°.*eyes: closed, open is asked"):
         portrait(require=Require.PASS, head=replace(HEAD, roll=20.0), eyes=closed)
 
 
