@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from acceptance.isolated_network import isolate_network
 from smart_filter_deploy.cli.server import program
 from smart_filter_shared.doorbell import queue_name
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE
@@ -18,7 +19,6 @@ from smart_filter_tests import commands
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.full_stack import ENGINE, PHOTO, RunningStack, run_stack
-from smart_filter_tests.isolated_network import isolate_network
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.serving import refusal_of

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import Engine, event, text
 from standardwebhooks import Webhook
 
+from integration.batches import KEEP, PHOTO, batch, finish, items, post, submit
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.problems.catalog import PAGES
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.ids import JobId
-from smart_filter_tests.batches import KEEP, PHOTO, batch, finish, items, post, submit
 from smart_filter_tests.maintenance import collector
 from smart_filter_tests.serving import Api, a_photo, refusal_of
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE

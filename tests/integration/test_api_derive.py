@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from integration import batches
+from integration.batches import items
+from integration.retention_api import RetentionApi
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.ids import JobId, Tenant
@@ -18,11 +21,9 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.leases import ImportedPhoto, StageOutcome
-from smart_filter_tests import batches, invariants
-from smart_filter_tests.batches import items
+from smart_filter_tests import invariants
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.retention_api import RetentionApi
 from smart_filter_tests.serving import (
     Api,
     Site,

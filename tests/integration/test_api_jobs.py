@@ -8,6 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from integration.retention_api import retention_seconds
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.doorbell import queue_name
 from smart_filter_shared.eta import stage_times
@@ -23,7 +24,6 @@ from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.later import next_week
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.print_results import PRINTABILITY
-from smart_filter_tests.retention_api import retention_seconds
 from smart_filter_tests.serving import Api, Clock, a_photo, refusal_of
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import run_stages, run_whole_job

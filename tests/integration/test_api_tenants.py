@@ -12,6 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from integration import batches
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.catalog.model_card import Offer
@@ -24,7 +25,6 @@ from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.tenants.quotas import Limits
-from smart_filter_tests import batches
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.serving import (
     Api,

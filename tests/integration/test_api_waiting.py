@@ -11,11 +11,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from integration.batches import KEEP, items
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_tests.batches import KEEP, items
 from smart_filter_tests.serving import Api, a_photo, refusal_of, serve_with
 from smart_filter_tests.stored_results import STROKES, objects, run_stages, run_whole_job
 

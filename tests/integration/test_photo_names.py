@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from integration.batches import KEEP, PHOTO, batch, items, submit
 from smart_filter_api.responses import output as responses_output
-from smart_filter_tests.batches import KEEP, PHOTO, batch, items, submit
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE

@@ -15,6 +15,14 @@ import pytest
 from fastapi import Request
 from sqlalchemy import text
 
+from integration.removebg_client import (
+    PHOTO,
+    PICTURE,
+    PREPARED,
+    RemoveBgClient,
+    code_of,
+    open_client,
+)
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.security_log import RefusalLog
@@ -32,14 +40,6 @@ from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.security.photo_header import PhotoFormat, PhotoHeader
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.removebg_client import (
-    PHOTO,
-    PICTURE,
-    PREPARED,
-    RemoveBgClient,
-    code_of,
-    open_client,
-)
 from smart_filter_tests.serving import Api, Site, a_photo, an_api, serve_api
 
 NO_KEY = b'{"errors":[{"title":"API Key invalid","code":"auth_failed"}]}'
