@@ -17,9 +17,9 @@ OTHER_SUITES: Final = ("browsing", "prometheus.py", "storm.py")
 CLOCKS: Final = frozenset({"monotonic", "perf_counter", "process_time", "thread_time", "timeit"})
 # By file, why it reads such a clock, or sleeps.
 READERS: Final = {
-    f"{SUPPORT}/bounded_decoder.py": "processor time of hostile pictures; other load adds none",
+    "acceptance/bounded_decoder.py": "processor time of hostile pictures; other load adds none",
     f"{SUPPORT}/faults/hangs.py": "a model that hangs",
-    f"{SUPPORT}/forging_decoder.py": "a decoder that hangs",
+    "integration/forging_decoder.py": "a decoder that hangs",
     f"{SUPPORT}/outages.py": "the one loop that waits",
     f"{SUPPORT}/proxy.py": "a slow server",
     "integration/test_silent_servers.py": "a reader that pauses",

@@ -85,10 +85,7 @@ def test_items_can_be_uploads_and_addresses(api: Api) -> None:
         *(None, None, None, "upload_missing", "invalid_request"),
         *("invalid_photo_url", "invalid_photo_url"),
     ]
-    with api.bench.transaction() as connection:
-        rows = connection.execute(
-            text("SELECT photo_url, upload_id FROM jobs ORDER BY batch_index")
-        ).all()
+    rows = api.bench.rows("SELECT photo_url, upload_id FROM jobs ORDER BY batch_index")
     assert [(row.photo_url, str(row.upload_id)) for row in rows] == [
         (None, "None"),
         (None, put["upload_id"]),

@@ -414,17 +414,6 @@ def test_artifacts_of_a_deleted_parent_go_with_its_derived_job(api: Api) -> None
             assert count == 0, table
 
 
-def test_deleted_child_leaves_the_artifacts_of_its_parent(api: Api) -> None:
-    parent = run_whole_job(api, background="auto")
-    before = objects(api)
-    child = derive(api, parent, recipe={"background": "color:red"})["id"]
-    run_stages(api, COMPOSITE)
-
-    api.client.delete(f"/v1/jobs/{child}")
-
-    assert objects(api) == before
-
-
 def test_missing_photo_is_neither_derived_from_nor_cached(caching: Api) -> None:
     parent = run_whole_job(caching, background="auto")
     pass_time(caching, hours=25)

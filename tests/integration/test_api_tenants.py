@@ -136,8 +136,7 @@ def test_defaults_apply_to_their_tenant_until_they_are_emptied(api: Api) -> None
 def test_default_that_is_no_longer_served_is_named_as_a_default(api: Api, clock: Clock) -> None:
     api.bench.do(published_models.publish, [Offer(a_card(TaskName.SMILE, "passing"))])
     change(api, recipe={"smile": {"model": "passing"}, "outputs": ["rating"]})
-    with api.bench.transaction() as connection:
-        connection.exec_driver_sql("DELETE FROM models WHERE name = 'passing'")
+    api.bench.execute("DELETE FROM models WHERE name = 'passing'")
 
     clock.expire_caches()  # models are cached for a second
     answer = api.post(a_photo())

@@ -355,15 +355,12 @@ def test_restored_database_removes_nothing_until_an_operator_removes_the_marker(
     bench: Bench,
 ) -> None:
     clear(bench)
-    with bench.transaction() as connection:
-        backup = connection.execute(text("SELECT token, confirmed_at FROM installation")).one()
+    (backup,) = bench.rows("SELECT token, confirmed_at FROM installation")
     clear(bench)
     made_since = stray(bench)
-    with bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE installation SET token = :token, confirmed_at = :confirmed_at"),
-            backup._asdict(),
-        )
+    bench.execute(
+        "UPDATE installation SET token = :token, confirmed_at = :confirmed_at", **backup._asdict()
+    )
 
     removed = [clear(bench) for _ in range(3)]
 

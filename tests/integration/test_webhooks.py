@@ -363,8 +363,7 @@ def test_stopped_sender_returns_unfinished_deliveries(api: Api) -> None:
 
             stop()
 
-        with api.bench.transaction() as connection:
-            rows = connection.execute(text("SELECT state, attempt FROM deliveries")).all()
+        rows = api.bench.rows("SELECT state, attempt FROM deliveries")
     assert rows == [("waiting", 0)]
 
 
