@@ -32,10 +32,7 @@ def tenant() -> Tenant:
 
 def logged(api: Api, tenant: Tenant, **params: str) -> list[Json]:
     operator = api.headers(Scope.ADMIN, tenant=OPERATOR)
-    answer = api.client.get("/v1/audit", params={"tenant": tenant, **params}, headers=operator)
-    assert answer.status_code == 200, answer.text
-    items: list[Json] = answer.json()["items"]
-    return items
+    return api.read("/v1/audit", params={"tenant": tenant, **params}, headers=operator)["items"]
 
 
 def test_changes_are_logged_with_key_and_network(api: Api, tenant: Tenant) -> None:

@@ -62,12 +62,6 @@ def change(api: Api, tenant: Tenant = TENANT, **said: object) -> httpx.Response:
     return api.client.patch(f"/v1/tenants/{tenant}", json=said)
 
 
-def recipe_of(api: Api, **fields: str) -> dict[str, Any]:
-    """Return the recipe of a job that is submitted with these fields."""
-    recipe: dict[str, Any] = api.job(api.submit(**fields))["recipe"]
-    return recipe
-
-
 def test_omitted_setting_stays_and_null_resets_it(api: Api) -> None:
     change(api, keep_input_seconds=60, keep_result_seconds=3600, keep_nothing=True)
     change(api, recipe={"crop": True})
@@ -130,7 +124,7 @@ def test_defaults_apply_to_their_tenant_until_they_are_emptied(api: Api) -> None
     for nothing in ({}, None):
         change(api, recipe={"crop": True})
         assert change(api, recipe=nothing).json()["recipe"] == {}
-        assert recipe_of(api)["crop"] == "false"
+        assert api.recipe_of()["crop"] == "false"
 
 
 def test_default_that_is_no_longer_served_is_named_as_a_default(api: Api, clock: Clock) -> None:
@@ -479,10 +473,7 @@ def settle(api: Api) -> None:
 
 
 def used(api: Api, **between: str) -> list[dict[str, Any]]:
-    answer = api.client.get("/v1/usage", params=between)
-    assert answer.status_code == 200, answer.text
-    items: list[dict[str, Any]] = answer.json()["items"]
-    return items
+    return api.read("/v1/usage", params=between)["items"]
 
 
 def test_jobs_are_counted_once_by_their_outcome_even_when_deleted(api: Api) -> None:

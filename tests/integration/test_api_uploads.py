@@ -27,10 +27,7 @@ STRANGER = Tenant("stranger")
 
 
 def create_upload(api: Api, photo: bytes = PHOTO, type_: str = "image/jpeg") -> dict[str, Any]:
-    answer = api.client.post("/v1/uploads", json={"content_type": type_, "bytes": len(photo)})
-    assert answer.status_code == 201, answer.text
-    upload: dict[str, Any] = answer.json()
-    return upload
+    return api.create("/v1/uploads", json={"content_type": type_, "bytes": len(photo)})
 
 
 def put(upload: dict[str, Any], photo: bytes = PHOTO) -> int:
