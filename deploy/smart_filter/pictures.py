@@ -40,7 +40,7 @@ class Made:
     content: the encoded picture; media_type: its format, such as `image/png`.
     people: the number of people kept; None if it was not counted.
     faces: from left to right, in pixels of the upright photo; None if they were not searched.
-    rating: smiles and open eyes, 0..1; None without faces.
+    rating: smiles and open eyes, 0..100; None without faces.
     background: what is behind the people, and why; None when only cut-outs were asked for.
     """
 
@@ -48,7 +48,7 @@ class Made:
     media_type: str
     people: int | None
     faces: tuple[Face, ...] | None
-    rating: float | None
+    rating: int | None
     background: ChosenBackground | None
 
     @property
@@ -136,7 +136,7 @@ def _make(
         media_type=file.media_type,
         people=None if results.segmented is None else count_people(results.segmented, faces),
         faces=None if faces is None else faces.faces,
-        rating=None if rated is None else rated.score,
+        rating=None if rated is None else rated.points,
         background=composited.background,
     )
 

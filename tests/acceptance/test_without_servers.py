@@ -77,7 +77,7 @@ def test_composed_photo_comes_with_ratings_and_the_background() -> None:
     assert made.faces is not None
     assert len(made.faces) == 1
     assert made.rating is not None
-    assert 0.8 < made.rating <= 1
+    assert 80 < made.rating <= 100
 
 
 def test_picture_is_a_background() -> None:

@@ -287,6 +287,26 @@ def test_photos_of_another_key_stay_without_the_scope_admin(api: Api) -> None:
     assert listed(api) == [other]
 
 
+def test_photos_of_another_key_are_not_canceled_or_restored_without_the_scope_admin(
+    api: Api,
+) -> None:
+    waiting = api.submit(metadata__name="waiting.jpg")
+    deleted = choose(api, all=False, photos=[api.submit()])
+    act(api, deleted, "delete")
+    admin = dict(api.client.headers)
+    api.client.headers.update(api.headers(Scope.SUBMIT, Scope.READ))
+
+    [step] = act(api, choose(api), "cancel")
+    restored = api.client.post(f"/v1/choices/{deleted['id']}/restore")
+
+    assert (step["done"], step["failures"][0]["error"]["code"]) == (0, "scope")
+    assert refusal_of(restored) == (403, "scope")
+    assert listed(api) == [waiting]
+    api.client.headers.update(admin)
+    api.create(f"/v1/choices/{deleted['id']}/restore")
+    assert len(listed(api)) == 2
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"state": "done"}, {"except": ["6"]}, {"photos": [str(uuid.uuid4())] * 801}, {"of": 1}],

@@ -191,7 +191,7 @@ _KEEP = text("""
     WHERE id = :id AND tenant = :tenant AND delete_at > statement_timestamp()
     RETURNING id
 """)
-_UNMARK = text("UPDATE jobs SET deleted_by = NULL WHERE deleted_by = :id")
+_UNMARK = text("UPDATE jobs SET deleted_by = NULL WHERE deleted_by = :id RETURNING id")
 _UNMARK_BATCH = text("""
     UPDATE jobs SET deleted_by = NULL
     WHERE batch_id = :batch_id AND tenant = :tenant AND deleted_by IS NOT NULL
@@ -275,12 +275,12 @@ def mark_deleted(
     return moment
 
 
-def restore(connection: Connection, choice: Choice) -> int | None:
-    """Undo the deletion; return the number of restored jobs, or None when it is too late."""
+def restore(connection: Connection, choice: Choice) -> Sequence[JobId] | None:
+    """Undo the deletion; return the restored jobs, or None when it is too late."""
     where = {"id": choice.id, "tenant": choice.tenant}
     if connection.execute(_KEEP, where).one_or_none() is None:
         return None
-    return connection.execute(_UNMARK, where).rowcount
+    return connection.execute(_UNMARK, where).scalars().all()
 
 
 def give_up_batch(connection: Connection, batch_id: BatchId, tenant: Tenant) -> None:
