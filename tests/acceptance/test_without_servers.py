@@ -159,6 +159,16 @@ def test_command_cuts_a_file_out_and_starts_nothing(machine: Machine) -> None:
     assert [path.name for path in machine.data.iterdir()] == ["weights"]
 
 
+def test_photo_for_a_document_comes_with_its_report(machine: Machine) -> None:
+    made = smart_filter.compose(PHOTO, document="badge")
+    ended = machine.run("cut", str(PHOTO), "--document", "badge", "-o", "me.jpg")
+
+    assert made.document_report is not None
+    assert made.document_report.title == "Badge, 3:4"
+    assert (machine.here / "me.jpg").read_bytes() == made.content
+    assert f"document  {made.document_report.verdict} – Badge, 3:4" in ended.stderr
+
+
 def test_picture_goes_from_pipe_to_pipe(machine: Machine) -> None:
     ended = machine.pipe("cut", "-", "-o", "-", content=PHOTO.read_bytes())
 

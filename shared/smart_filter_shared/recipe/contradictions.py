@@ -153,7 +153,7 @@ def _pairs(
         ),
         (
             has_provenance and files.max_bytes is not None,
-            "max_bytes does not count Content Credentials: leave max_bytes or provenance out",
+            "max_bytes, also a document's, does not count Content Credentials: leave one out",
             ("provenance", "max_bytes"),
         ),
     )

@@ -142,8 +142,12 @@ def _with_document(fields: Fields) -> Fields:
     if row is None:
         return fields
     follows = dict(row.fields)
-    if {"image", "cutout"}.isdisjoint(as_list(fields.get("outputs", "image"))):
+    outputs = str(fields.get("outputs", "image"))
+    if "image" not in outputs and "cutout" not in outputs:
         follows.pop("max_bytes", None)
+    # Not every mask and model separates persons.
+    if fields.get("mask", "model") != "model" or fields.get("segmentation.model", AUTO) != AUTO:
+        del follows["persons"]
     return {**follows, **fields}
 
 

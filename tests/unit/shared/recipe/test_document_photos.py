@@ -58,8 +58,14 @@ def test_what_follows_from_a_document_gives_way_to_what_is_asked(name: str | lis
     assert plain.rates_people
 
 
-def test_limit_of_bytes_is_left_out_where_no_file_has_it() -> None:
-    assert parse_fields(document="us", outputs="sheet").files.max_bytes is None
+@pytest.mark.parametrize(("outputs", "most"), [("sheet", None), ("sheet, image", 240_000)])
+def test_limit_of_bytes_follows_where_a_file_has_it(outputs: str, most: int | None) -> None:
+    assert parse_fields(document="us", outputs=outputs).files.max_bytes == most
+
+
+@pytest.mark.parametrize("cut", [{"mask": "upload"}, {"segmentation__model": "selfie"}])
+def test_matte_without_persons_is_enough_for_a_document(cut: dict[str, str]) -> None:
+    assert parse_fields(document="us", **cut).framing.document
 
 
 @pytest.mark.parametrize(
@@ -101,7 +107,13 @@ def test_operator_adds_a_row(own_rows: Path) -> None:
         (CLUB.replace("#ffffff", "#ffffff80"), "the color is not opaque"),
         (CLUB.replace("[400, 800]", "[400, 90000]"), "less than or equal to 4000"),
         (CLUB.replace("[25, 30]", "[80, 1]"), "more than 4 times the other"),
-        (CLUB.replace("[16, 20]", "[40, 50]"), "the head is as tall as the photo"),
+        (CLUB.replace("[16, 20]", "[40, 50]"), "the head does not fit"),
+        (CLUB + "above = [12, 15]\n", "the head does not fit"),
+        (CLUB + "eyes = [30, 40]\n", "the head does not fit"),
+        (CLUB.replace("[16, 20]", "[0, 1]"), "less than a tenth of the photo"),
+        (CLUB + "headd = [16, 20]\n", r"documents.toml: 'club.headd': .* did you mean head\?"),
+        (CLUB.replace("club", "none"), "and is not none"),
+        (CLUB.replace("Membership card", "\\u001b[31m"), "'club.title'"),
         (CLUB + "bytes = [-5, -1]\n", "greater than or equal to 0"),
         (CLUB + "bytes = [0, 10]\n", "greater than or equal to 10000"),
         (CLUB.replace("[25, 30]", "[100, 120]"), "less than or equal to 90"),

@@ -15,6 +15,7 @@ from coloraide import Color
 from smart_filter_shared.best_shot import MIN_FACE_SHARE
 from smart_filter_shared.errors import DocumentRefused
 from smart_filter_shared.recipe import DocumentPhoto, Require
+from smart_filter_shared.recipe.words import MAX_BYTES_UPPER_BOUND
 from smart_filter_shared.results import Face, Frame, Head, Smile, Smiles
 from smart_filter_wire.document_report import CheckVerdict, DocumentCheck, DocumentReport
 from smart_filter_wire.findings import Eyes
@@ -68,7 +69,7 @@ _REMEDIES: Final = {
     "compression": "Send the camera's own file, not one from a messenger.",
     "color": "Take the photo in color.",
     "headwear": "Look whether the head is bare.",
-    "file_size": "Set `quality` or `max_bytes`.",
+    "file_size": "Leave `quality`, `max_bytes` and `format` out.",
 }
 
 
@@ -123,10 +124,9 @@ class Portrait:
             *_check_pose(self),
             *_check_light(self.face, taken),
             *_check_background(self.document, taken.picture[..., :3], matte),
-            _make("headwear", ASK, None, "none, but for religion or health"),
+            _make("headwear", ASK, "not measured", "none but for religion or health"),
+            *_check_file(self.document, taken.file),
         ]
-        if taken.file is not None and self.document.bytes is not None:
-            checks.append(_check_bytes(len(taken.file.content), self.document.bytes))
         verdict = _worst(*(each.verdict for each in checks))
         report = DocumentReport(self.document.name, self.document.title, verdict, tuple(checks))
         if self.require == Require.PASS:
@@ -345,9 +345,15 @@ def _check_background(
     yield _make("background", verdict, measured, limit, remedy)
 
 
-def _check_bytes(size: int, limits: tuple[int, int]) -> DocumentCheck:
-    verdict = PASS if limits[0] <= size <= limits[1] else FAIL
-    return _make("file_size", verdict, f"{size:,} bytes", f"{limits[0]:,} to {limits[1]:,} bytes")
+def _check_file(document: DocumentPhoto, file: EncodedFile | None) -> Iterator[DocumentCheck]:
+    """Yield the check of the file's pixels and bytes, which a limit of bytes may reduce."""
+    if file is None:
+        return
+    (low, high), (least, most) = document.heights, document.bytes or (0, MAX_BYTES_UPPER_BOUND)
+    size = len(file.content)
+    verdict = PASS if low <= file.height <= high and least <= size <= most else FAIL
+    limit = f"{low} to {high} px" + (f", {least:,} to {most:,} bytes" if document.bytes else "")
+    yield _make("file_size", verdict, f"{file.height} px high, {size:,} bytes", limit)
 
 
 def _crop(photo_srgb: Srgb8, face: Face) -> Srgb8:
