@@ -391,8 +391,10 @@ def test_action_pauses_when_the_service_asks_for_it(
 
 
 def test_stopped_action_leaves_no_unfinished_version(
-    page: Page, visitor: Visitor, photos: Photos, stack: RunningStack
+    page: Page, visitor: Visitor, photos: Photos, stack: RunningStack, page_errors: PageErrors
 ) -> None:
+    # The page may be looking at the version that the service deletes.
+    page_errors.expect("status of 410")
     _finish(visitor, photos, "a.png")
     visitor.succeed(photos.serious, metadata__name="source.png", segmentation__model="hangs")
     page.reload()

@@ -264,6 +264,18 @@ def test_picture_that_cannot_be_read_is_named_in_the_zip(api: Api) -> None:
     assert names_in_zip(api, choose(api)) == ["a.png", "not included.txt"]
 
 
+def test_canceled_version_leaves_the_picture_before_it(api: Api) -> None:
+    run_whole_job(api, metadata__name="a.jpg")
+    choice = choose(api)
+    act(api, choice, "derive", json=RED)
+
+    act(api, choose(api), "cancel")
+
+    counted = api.read(f"/v1/choices/{choice['id']}")
+    assert (counted["making"], counted["pictures"], counted["unfinished"]) == (0, 1, 0)
+    assert names_in_zip(api, choose(api)) == ["a.png"]
+
+
 @pytest.mark.parametrize("action", ["delete", "restore", "cancel", "redrive", "discard"])
 def test_choice_of_another_tenant_is_not_found(api: Api, action: str) -> None:
     choice = choose(api)

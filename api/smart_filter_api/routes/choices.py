@@ -273,10 +273,13 @@ async def remove_versions(
 ) -> ChoiceStep:
     """Delete the unsuccessful versions of the next photos of a choice."""
 
+    choice = await _find(services, caller, choice_id)
+
     async def discard(photo: ChosenPhoto) -> None:
-        job = await services.database.query(queries.find, photo.shown, caller.tenant)
-        if photo.is_made and job is not None and job.state != JobState.SUCCEEDED:
-            await jobs.delete_job(str(photo.shown), services, caller)
+        rows = await services.database.query(queries.get_many, photo.versions)
+        for job_id, row in rows.items():
+            if row and row.created_at > choice.made_at and row.state != JobState.SUCCEEDED:
+                await jobs.delete_job(str(job_id), services, caller)
 
     return await _move(services, caller, choice_id, cursor, discard)
 
