@@ -26,7 +26,7 @@ from smart_filter_workers.weights import packaged
 
 # A path, the bytes of a file, or a picture.
 PhotoSource = str | os.PathLike[str] | bytes | Image.Image
-_PNG_MODES: Final = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+_PNG_MODES: Final = frozenset({"1", "I;16", "L", "LA", "P", "RGB", "RGBA"})
 _PICTURES: Final = frozenset({Output.IMAGE, Output.CUTOUT})
 _CUT_OUT: Final = {"background": "transparent", "outputs": "image", "format": "png"}
 _SERVED_FIELDS: Final = frozenset({"deadline_ms", "priority", "run_at"})

@@ -44,8 +44,13 @@ from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import BackgroundKind, document_photos
-from smart_filter_shared.recipe.fields import Fields, drop_replaced, respell_names
+from smart_filter_shared.recipe import BackgroundKind
+from smart_filter_shared.recipe.fields import (
+    FOLLOWING_DOCUMENT,
+    Fields,
+    drop_replaced,
+    respell_names,
+)
 from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.results import Faces, read_facts
 from smart_filter_shared.storage import keys
@@ -222,7 +227,7 @@ def merge_fields(parent: JobRow, given: Fields, names: Collection[str]) -> dict[
         "seed": parent.seed,
         **{f"metadata.{name}": text for name, text in parent.recipe.metadata.items()},
     }
-    followed = document_photos.FOLLOWING if "document" in given else ()
+    followed = FOLLOWING_DOCUMENT if "document" in given else ()
     return drop_replaced(base, {*names, *_NOT_INHERITED, *followed}) | dict(given)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from coloraide import Color
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
@@ -24,8 +24,6 @@ from smart_filter_shared.recipe.words import MAX_BYTES_LOWER_BOUND, MAX_BYTES_UP
 from smart_filter_shared.suggestions import did_you_mean
 
 OWN_ROWS: Final = "SMART_FILTER_DOCUMENTS"
-# Fields of a recipe that follow from its document where a request gives none.
-FOLLOWING: Final = frozenset({"background", "persons", "subject", "format", "max_bytes"})
 MM_PER_INCH: Final = 25.4
 _MAX_PX: Final = 4000
 # A sheet is as fine as its photo: A4 at 60 pixels per mm has 220 megapixels.
@@ -44,18 +42,6 @@ def _check_order(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
-def _check_shape(size: tuple[float, float]) -> tuple[float, float]:
-    if max(size) > _MAX_SHAPE * min(size):
-        raise ValueError(f"one side is more than {_MAX_SHAPE} times the other")
-    return size
-
-
-def _check_opaque(color: str) -> str:
-    if Color(color).alpha() < 1:
-        raise ValueError("the color is not opaque")
-    return color
-
-
 def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError("a document's name has small letters, digits, - and _, and is not none")
@@ -69,7 +55,6 @@ _Pixels = Annotated[int, Field(ge=100, le=_MAX_PX)]
 _Least = Annotated[int, Field(ge=0)]
 _Most = Annotated[int, Field(ge=MAX_BYTES_LOWER_BOUND, le=MAX_BYTES_UPPER_BOUND)]
 _Bytes = Annotated[tuple[_Least, _Most], AfterValidator(_check_order)]
-_Color = Annotated[str, AfterValidator(_check_opaque)]
 _Name = Annotated[str, AfterValidator(_check_name)]
 _Title = Annotated[str, Field(pattern="^[^\\x00-\\x1f\\x7f-\\x9f]{1,80}$")]
 
@@ -92,10 +77,10 @@ class DocumentPhoto:
     """
 
     title: _Title
-    size: Annotated[tuple[_Side, _Side], AfterValidator(_check_shape)]
+    size: tuple[_Side, _Side]
     heights: Annotated[tuple[_Pixels, _Pixels], AfterValidator(_check_order)]
     head: _Span
-    backgrounds: Annotated[tuple[_Color, ...], Field(min_length=1)]
+    backgrounds: Annotated[tuple[str, ...], Field(min_length=1)]
     hair: bool = False
     eyes: _Span | None = None
     above: _Span | None = None
@@ -106,14 +91,22 @@ class DocumentPhoto:
     name: str = ""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a head that does not fit."""
+        """Raise ValueError for figures that no photo has."""
+        height = self.size[1]
         above = 0 if self.above is None else self.above[0]
         eyes = 0 if self.eyes is None else self.eyes[1]
-        height = self.size[1]
-        if max(above + self.head[1], eyes) >= height or self.head[0] < _LEAST_HEAD * height:
-            raise ValueError("the head does not fit, or is less than a tenth of the photo")
-        if self.heights[1] > _MAX_PX_PER_MM * height:
-            raise ValueError(f"heights are over {_MAX_PX_PER_MM} pixels for each mm of size")
+        faults = {
+            "the head does not fit": max(above + self.head[1], eyes) >= height,
+            "the head is less than a tenth of the photo": self.head[0] < _LEAST_HEAD * height,
+            f"one side is more than {_MAX_SHAPE} times the other": max(self.size)
+            > _MAX_SHAPE * min(self.size),
+            f"heights are over {_MAX_PX_PER_MM} pixels for each mm of size": self.heights[1]
+            > _MAX_PX_PER_MM * height,
+            "a color is not opaque": any(Color(each).alpha() < 1 for each in self.backgrounds),
+        }
+        for fault, is_found in faults.items():
+            if is_found:
+                raise ValueError(fault)
 
     def fit_pixels(self, px_per_mm: float) -> tuple[int, int]:
         """Return width and height of the file that is nearest to a resolution."""
@@ -124,17 +117,6 @@ class DocumentPhoto:
     def dots_per_inch(self, height_px: int) -> int:
         """Return the resolution at which a file of this height prints in its size."""
         return round(height_px / self.size[1] * MM_PER_INCH)
-
-    @property
-    def fields(self) -> Mapping[str, Any]:
-        """The values of FOLLOWING."""
-        follows = {
-            "background": f"color:{self.backgrounds[0]}",
-            "persons": "largest",
-            "subject": "people",
-            "format": "jpg",
-        }
-        return follows if self.bytes is None else {**follows, "max_bytes": self.bytes[1]}
 
 
 @functools.cache
