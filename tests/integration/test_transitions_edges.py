@@ -179,7 +179,7 @@ def complete_all(connection: Connection, leases: list[Lease]) -> object:
     ("act", "rows", "order"),
     [
         (renew_all, "stages WHERE state = 'running'", "job_id, stage"),
-        (complete_all, "stages", "job_id, stage"),
+        (complete_all, "stages WHERE state = 'running'", "job_id, stage"),
         (complete_all, "jobs", "id"),
     ],
 )

@@ -71,6 +71,7 @@ _TABLES = (
         "jobs",
         "stages",
         "unsettled_jobs",
+        "begun_jobs",
         "ended_stages",
         "workers",
         "keys",
