@@ -13,7 +13,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from coloraide import Color
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from smart_filter_shared import documents
@@ -45,6 +44,8 @@ def _check_shape(size: tuple[float, float]) -> tuple[float, float]:
 
 
 def _check_opaque(color: str) -> str:
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
     if Color(color).alpha() < 1:
         raise ValueError("the color is not opaque")
     return color
