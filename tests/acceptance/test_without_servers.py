@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 import smart_filter
+from acceptance.machine import Machine
 from smart_filter_deploy.cli.server import program
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_tests.full_stack import PHOTO
-from smart_filter_tests.machine import Machine
 
 
 @pytest.fixture(autouse=True)

@@ -30,9 +30,9 @@ from smart_filter_shared.recipe import (
 from smart_filter_shared.recipe.background import parse_background
 from smart_filter_shared.takes import MAX_SHOTS, Take, TakeShot
 from smart_filter_shared.webhooks.outbox import ClaimedDelivery
-from smart_filter_tests.job_rows import CREATED_AT, Facts, a_job_row
 from smart_filter_wire.jobs import Job
 from smart_filter_wire.takes import TakePerson, TakeReport, TakeSwap
+from unit.job_rows import CREATED_AT, Facts, a_job_row
 
 SEGMENTATION, COMPOSITE = StageName.SEGMENTATION, StageName.COMPOSITE
 FACE, SMILE = StageName.FACE, StageName.SMILE

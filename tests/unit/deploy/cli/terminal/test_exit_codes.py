@@ -327,16 +327,6 @@ def test_unreadable_file_and_a_value_set_twice_are_refused(tmp_path: Path) -> No
         secret_files.load_into({FILE: str(tmp_path), NAME: "other"})
 
 
-def test_help_of_training_says_what_the_research_setting_does(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SystemExit):
-        main(["train", "--help"])
-
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "SMART_FILTER_RESEARCH_WEIGHTS does not limit training" in shown
-
-
 @pytest.mark.parametrize(
     ("error", "begins", "ends"),
     [

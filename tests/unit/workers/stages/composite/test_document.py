@@ -14,7 +14,6 @@ from smart_filter_shared.recipe import DocumentPhoto, Require, Sheet
 from smart_filter_shared.recipe.document_photos import document_photos
 from smart_filter_shared.results import FaceQuality, Faces, Head, Smile, Smiles
 from smart_filter_tests.composite_jobs import a_job, composite
-from smart_filter_tests.drawn_portrait import a_face, a_portrait
 from smart_filter_tests.recipes import parse_fields
 from smart_filter_wire.document_report import CheckVerdict
 from smart_filter_wire.findings import Eyes
@@ -22,6 +21,7 @@ from smart_filter_workers.results import CompositeResult, PreparedPhoto, Segment
 from smart_filter_workers.stages.composite.document import head_frame, print_sheet
 from smart_filter_workers.stages.composite.document.checks import measure_blocks
 from smart_filter_workers.stages.composite.document.head_frame import HeadSpan
+from unit.drawn_portrait import a_face, a_portrait
 
 ROWS = document_photos()
 # A head of 230 pixels with little hair.
