@@ -5,8 +5,6 @@ A live worker has neither database nor storage, and does not fetch URLs. Its fra
 
 from typing import Final
 
-from coloraide import Color
-
 from smart_filter_shared.recipe import Background, BackgroundKind
 from smart_filter_shared.recipe import background as words
 
@@ -33,4 +31,6 @@ def parse_background(text: str) -> Background:
 
 
 def _is_translucent(css_color: str) -> bool:
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
     return Color(css_color).alpha(nans=False) < 1

@@ -14,7 +14,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final
 
-from coloraide import Color
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
 from smart_filter_shared import documents
@@ -92,6 +91,8 @@ class DocumentPhoto:
 
     def __post_init__(self) -> None:
         """Raise ValueError for figures that no photo has."""
+        from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
         height = self.size[1]
         above = 0 if self.above is None else self.above[0]
         eyes = 0 if self.eyes is None else self.eyes[1]

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from coloraide import Color
-
 from smart_filter_shared.catalog.filters import FilterNeed
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.catalog.scalars import quote_value
@@ -429,4 +427,6 @@ def required_stages(recipe: Recipe) -> tuple[StageName, ...]:
 
 def has_alpha(css_color: str) -> bool:
     """Return whether a valid CSS color is not fully opaque."""
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
     return Color(css_color).alpha() < 1

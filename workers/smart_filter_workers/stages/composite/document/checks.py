@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from coloraide import Color
 
 from smart_filter_shared.best_shot import MIN_FACE_SHARE
 from smart_filter_shared.errors import DocumentRefused
@@ -328,6 +327,8 @@ def _check_background(
         yield _make("background", UNSURE, None, limit, remedy)
         return
     pixels = picture[is_background]
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
     color = Color("srgb", [float(value) / 255 for value in np.median(pixels, axis=0)])
     away = min(color.delta_e(allowed, method="2000") for allowed in document.backgrounds)
     lab = cv2.cvtColor(pixels[np.newaxis], cv2.COLOR_RGB2LAB)[0].astype(np.float32)
