@@ -77,7 +77,7 @@ def test_composed_photo_comes_with_ratings_and_the_background() -> None:
     assert made.faces is not None
     assert len(made.faces) == 1
     assert made.rating is not None
-    assert 0.8 < made.rating <= 1
+    assert 80 < made.rating <= 100
 
 
 def test_picture_is_a_background() -> None:
@@ -157,6 +157,16 @@ def test_command_cuts_a_file_out_and_starts_nothing(machine: Machine) -> None:
     with Image.open(machine.here / "me.png") as picture:
         assert shows_a_cut_out(picture)
     assert [path.name for path in machine.data.iterdir()] == ["weights"]
+
+
+def test_photo_for_a_document_comes_with_its_report(machine: Machine) -> None:
+    made = smart_filter.compose(PHOTO, document="badge")
+    ended = machine.run("cut", str(PHOTO), "--document", "badge", "-o", "me.jpg")
+
+    assert made.document_report is not None
+    assert made.document_report.title == "Badge, 3:4"
+    assert (machine.here / "me.jpg").read_bytes() == made.content
+    assert f"document  {made.document_report.verdict} – Badge, 3:4" in ended.stderr
 
 
 def test_picture_goes_from_pipe_to_pipe(machine: Machine) -> None:

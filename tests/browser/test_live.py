@@ -86,8 +86,8 @@ def test_each_smile_becomes_one_photo(page: Page, visitor: Visitor) -> None:
 
     wait_until(page, lambda: len(visitor.jobs()) >= 2)
 
-    smiles = (time.monotonic() - began_at) / _FILM_SECONDS + 1
     taken = visitor.jobs()
+    smiles = (time.monotonic() - began_at) / _FILM_SECONDS + 1
     assert len(taken) <= smiles
     assert {job["recipe"]["background"] for job in taken} == {"color:#143cf0"}
 

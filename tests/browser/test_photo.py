@@ -135,6 +135,7 @@ def test_arrow_keys_switch_photos_and_delete_asks_first(
     page.reload()
     open_photo(page, second)
     expect(page.get_by_role("heading", name="astronaut.png")).to_be_visible()
+    expect(page.get_by_role("button", name="Next photo")).to_be_enabled()
 
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("heading", name="grace_hopper.jpg")).to_be_visible()

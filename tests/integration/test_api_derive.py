@@ -96,6 +96,14 @@ def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -
     assert ended["photo"] == {"width": 48, "height": 32, "format": "jpg", "quarter_turns": 0}
 
 
+def test_another_document_brings_what_follows_from_it(api: Api) -> None:
+    parent = run_whole_job(api, document="us", persons="all")
+
+    recipe = derive(api, parent, recipe={"document": "uk", "persons": "all"})["recipe"]
+
+    assert (recipe["background"], recipe["max_bytes"]) == ("color:#d9d9d9", 10_000_000)
+
+
 def test_derived_job_has_the_parents_recipe_with_the_given_changes(api: Api) -> None:
     parent = run_whole_job(
         api,

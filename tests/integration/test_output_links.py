@@ -54,6 +54,28 @@ def refusal(answer: httpx.Response) -> tuple[int, str, dict[str, Any]]:
     return answer.status_code, document["code"], {**document, "instance": None}
 
 
+@pytest.mark.parametrize(
+    ("host", "start"),
+    [
+        ("10.0.0.7:8000", "http://10.0.0.7:8000"),
+        ("api", "http://api"),
+        ("studio.local", "http://studio.local"),
+        ("evil.example.com", ""),
+        ("8.8.8.8", ""),
+        ("localhost@evil.example.com", ""),
+    ],
+)
+def test_links_have_only_a_host_that_is_of_the_local_network(
+    api: Api, host: str, start: str
+) -> None:
+    job_id = run_whole_job(api)
+
+    answer = api.client.get(f"/v1/jobs/{job_id}", headers={"Host": host})
+
+    link = answer.json()["output_links"]["image"]
+    assert link.startswith(f"{start}/v1/jobs/{job_id}/outputs/image?")
+
+
 def test_link_opens_an_output_without_a_key_until_it_ends(api: Api) -> None:
     job_id = run_whole_job(api)
     job = api.read(f"/v1/jobs/{job_id}", params={"expires_in": 600})

@@ -3,6 +3,7 @@
 jobs         submit, read, list, cancel, redrive, derive, delete
 batches      many photos in one submission, albums
 corrections  corrections of a job's results
+choices      many photos by a query, and actions on all of them
 photos       photos as files, bytes or URLs; presigned uploads
 run          submit, wait and fetch, in one call
 polling      wait until jobs have ended
@@ -16,6 +17,7 @@ catalog      models, backgrounds, filters, saved recipes, your own pictures
 from smart_filter_client.operations import (
     batches,
     catalog,
+    choices,
     corrections,
     events,
     jobs,
@@ -30,6 +32,7 @@ from smart_filter_client.operations import (
 __all__ = [
     "batches",
     "catalog",
+    "choices",
     "corrections",
     "events",
     "jobs",

@@ -354,7 +354,7 @@ _STRUCTURED: Final[Mapping[str, tuple[Field, object]]] = {
             """A name from `GET /v1/recipes`, or up to 4: their fields apply where the request
             gives none, and a later recipe takes precedence
 
-            [Saved recipes](choices.md#saved-recipes), in JSON `{"recipe": {"recipe": NAME}}`
+            [Saved recipes](catalog.md#saved-recipes), in JSON `{"recipe": {"recipe": NAME}}`
             """,
             group=Group.PICTURE,
             stages=(),

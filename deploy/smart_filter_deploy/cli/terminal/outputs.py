@@ -204,10 +204,13 @@ def _safe_suffix(suffix: str) -> str:
 
 def _plan_in_folder(folder: Path, photos: Sequence[Path], *, is_marked: bool) -> list[OutputPaths]:
     _refuse_unwritable(folder)
+    own = {output_stem(photo) for photo in photos}
     taken: set[str] = set()
     planned = []
     for photo in photos:
-        stem = free_name(output_stem(photo), "", taken.__contains__)
+        stem = output_stem(photo)
+        if stem in taken:  # the names of other photos are left to them
+            stem = free_name(stem, "", (taken | own).__contains__)
         taken.add(stem)
         planned.append(OutputPaths(photo, folder, stem, None, is_marked=is_marked))
     return planned

@@ -291,7 +291,7 @@ def test_dashboard_in_a_pipe_is_a_plain_line_for_each_photo() -> None:
         dashboard.say("waiting for the server")
         dashboard.say("still waiting for the server")
         dashboard.say(None)
-        dashboard.ended(Row(file="a.jpg", state="succeeded", people=1, rating=0.5, seconds=1.25))
+        dashboard.ended(Row(file="a.jpg", state="succeeded", people=1, rating=50, seconds=1.25))
         dashboard.ended(Row(file="b.jpg", error={"code": "unreadable", "detail": "no file"}))
 
     assert text_of(console).splitlines() == [

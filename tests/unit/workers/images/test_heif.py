@@ -218,7 +218,9 @@ def test_small_crop_of_a_large_picture_is_decoded(turns: tuple[bytes, ...]) -> N
 
 
 @pytest.mark.parametrize(
-    "appended", [b"<!-- a tool's note -->", b"\0" * 9, b"\xff" * 99], ids=["text", "zeros", "ones"]
+    "appended",
+    [b"<!-- a tool's note -->", b"\0" * 9, b"\xff" * 99, b"\0\0\1\0free" + b"\0" * 20],
+    ids=["text", "zeros", "ones", "cut padding"],
 )
 @pytest.mark.parametrize(
     "content", [heic.quarters(), encode(quarters(), "AVIF")], ids=["HEIC", "AVIF"]

@@ -200,15 +200,15 @@ def test_refusal_for_now_gives_the_reason_of_the_server_alone() -> None:
     )
 
 
-def test_photos_with_one_stem_are_numbered() -> None:
+def test_photos_with_one_stem_are_numbered_without_the_stems_of_others() -> None:
     paths = [Path(name) for name in ("a.png", "sub/a.jpg", "a-2.jpg", "b.png")]
 
     names = [place.image("jpg").name for place in outputs.plan_outputs(paths, None)]
 
     assert names == [
         "a.smart-filter.jpg",
+        "a-3.smart-filter.jpg",
         "a-2.smart-filter.jpg",
-        "a-2-2.smart-filter.jpg",
         "b.smart-filter.jpg",
     ]
 

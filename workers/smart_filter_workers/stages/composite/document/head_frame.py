@@ -40,11 +40,10 @@ def measure_span(face: Face, head: Head, matte: Matte8 | None, photo_width: int)
     """Return the rows of a head.  matte: (h, w) uint8 of the people, of any size."""
     hair = find_head_top(face, matte, photo_width)
     chin = head.chin[1]
-    right_eye, left_eye = face.landmarks[:2]
     return HeadSpan(
         hair=hair,
         skull=max(hair, chin - SKULL_RATIO * (chin - head.hairline[1])),
-        eyes=(right_eye[1] + left_eye[1]) / 2,
+        eyes=head.eyes[1],
         chin=chin,
         middle=(head.chin[0] + head.hairline[0]) / 2,
         cut=_measure_cut(face, matte, photo_width),
