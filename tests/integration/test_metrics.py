@@ -26,7 +26,7 @@ from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
 
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
-PREPARED = (CounterName.ATTEMPTS, CounterName.BATCHES, CounterName.BATCHED)
+PREPARED = (CounterName.ATTEMPTS, CounterName.BATCHES)
 LINE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")
 SUFFIXES = {
     MetricKind.GAUGE: {""},
@@ -193,7 +193,7 @@ def test_counters_of_workers_are_summed(bench: Bench, worker_counters: WorkerCou
     assert totals[CounterKey(WorkerStep.LOAD, face)].count == 2
     assert totals[CounterKey(CounterName.RETRIES, face)] == CounterValue(2)
     prepared = {what: totals[CounterKey(what, capability(PREPARE))].count for what in PREPARED}
-    assert prepared == {CounterName.ATTEMPTS: 5, CounterName.BATCHES: 2, CounterName.BATCHED: 5}
+    assert prepared == {CounterName.ATTEMPTS: 5, CounterName.BATCHES: 2}
 
 
 def test_counters_that_could_not_be_written_are_written_later(

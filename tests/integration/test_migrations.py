@@ -35,7 +35,6 @@ import os
 import sys
 import redis
 from smart_filter_shared.config import settings
-from smart_filter_shared.db import tables as schema
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.pipeline import StageName
@@ -53,7 +52,7 @@ given = {
 }
 known = {field.name for field in dataclasses.fields(Bench)}
 bench = Bench(**{name: value for name, value in given.items() if name in known})
-assert schema.__file__.startswith(sys.argv[1]), schema.__file__
+assert sessions.__file__.startswith(sys.argv[1]), sessions.__file__
 job_id = bench.submit()
 stages = [StageName(one) for one in "prepare segmentation face smile composite".split()]
 bench.advance(*stages)

@@ -350,8 +350,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "lost completion",
     ),
     _worker(
-        "runner: a lost lease stores nothing",
-        "runner _store",
+        "steps: a lost lease stores nothing",
+        "steps store",
         "if task.lost.is_set():",
         "if False:",
         "lost before storing",

@@ -120,7 +120,7 @@ def _step_samples(reading: ServiceMetrics) -> Iterator[Sample]:
 
 def _batch_size_samples(reading: ServiceMetrics) -> Iterator[Sample]:
     for measure, amount in reading.totals.items():
-        if measure.what == CounterName.BATCHED:
+        if measure.what == CounterName.ATTEMPTS:
             yield Sample(amount.count, (measure.subject,), "_sum")
         elif measure.what == CounterName.BATCHES:
             yield Sample(amount.count, (measure.subject,), "_count")

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.db import driver_queries
 from smart_filter_shared.errors import (
     LeaseLost,
@@ -33,7 +32,6 @@ class LockedJob:
 
     tenant: Tenant
     outcome: str | None
-    retention: RetentionPolicy
     batch_id: BatchId | None = None
 
 
@@ -99,10 +97,7 @@ def lease_lost(lease: Lease) -> LeaseLost:
 
 def read_locked_jobs(rows: Iterable[Sequence[Any]]) -> dict[JobId, LockedJob]:
     """Return the jobs of the rows of `sql.LOCK` or its like, by id."""
-    return {
-        id_: LockedJob(tenant, outcome, RetentionPolicy(input_seconds, result_seconds), batch_id)
-        for id_, tenant, outcome, batch_id, input_seconds, result_seconds in rows
-    }
+    return {id_: LockedJob(*fields) for id_, *fields in rows}
 
 
 def lease_parameters(lease: Lease) -> dict[str, object]:

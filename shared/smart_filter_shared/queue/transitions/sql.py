@@ -22,8 +22,8 @@ STATE_NO_INDEX = "(stages.state || '')"
 UNFINISHED_NO_INDEX = "(jobs.outcome || '') IS NULL"
 
 _JOBS = """
-    SELECT id, tenant, outcome, batch_id, keep_input_seconds, keep_result_seconds
-    FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+    SELECT id, tenant, outcome, batch_id FROM jobs
+    WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
 """
 # For completions, to which it does not matter that a sibling is claimed or renewed meanwhile.
 LOCK_JOBS = text(_JOBS)
