@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Final
 
 from smart_filter_api.http import strict_json
-from smart_filter_api.intake.base64_text import decode_base64
+from smart_filter_api.http.strict_json import decode_base64
 from smart_filter_api.intake.multipart import (
     MAX_BASE64_BYTES,
     MAX_NAME_BYTES,

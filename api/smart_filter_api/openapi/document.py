@@ -11,10 +11,10 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from smart_filter_api.intake import json_document
-from smart_filter_api.openapi import examples as openapi_examples
+from smart_filter_api.openapi import bodies as openapi_examples
 from smart_filter_api.problems import problem
-from smart_filter_api.schemas.jobs import BatchEvent, JobEvent
 from smart_filter_api.schemas.recipe import Resolved
+from smart_filter_api.schemas.submissions import BatchEvent, JobEvent
 from smart_filter_shared.queue.events import FINAL_TYPES, EventType
 from smart_filter_shared.typed_json import adapter
 from smart_filter_shared.webhooks import signatures

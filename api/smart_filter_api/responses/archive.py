@@ -14,7 +14,6 @@ from fastapi.responses import StreamingResponse
 
 from smart_filter_api.http.downloads import name_download
 from smart_filter_api.responses import output as responses_output
-from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.output import JobOutput
 from smart_filter_api.services.container import Services
 from smart_filter_shared.errors import Conflict, Error, ObjectMissing, Rejected, TryAgain
@@ -95,7 +94,7 @@ async def _write(services: Services, choice: Choice, pattern: str) -> AsyncItera
                 assert moment is not None, "a picture is finished"
                 get = partial(services.storage.get, most=int(output.file["bytes"]))
                 try:
-                    content = await stored_object.read_stored_object(
+                    content = await responses_output.read_stored_object(
                         services, get, str(output.file["key"])
                     )
                 except (ObjectMissing, TryAgain) as error:

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Header, Response
 from smart_filter_api.http import documents
 from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.responses import stored_object
-from smart_filter_api.responses.stored_object import Downloader, StoredObject
+from smart_filter_api.responses import output
+from smart_filter_api.responses.output import Downloader, StoredObject
 from smart_filter_api.services.callers import Reader
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.catalog.scalars import quote_value
@@ -81,7 +81,7 @@ async def get_background_thumbnail(
     picture = await _find_picture(services, caller.tenant, name)
     file = StoredObject(keys.thumbnail(picture.key), thumbnails.MEDIA_TYPE)
     try:
-        return await stored_object.serve_object(services, file, if_none_match)
+        return await output.serve_object(services, file, if_none_match)
     except ObjectMissing:  # it was removed meanwhile
         raise _missing_background(name) from None
 
