@@ -16,7 +16,7 @@ from PIL import Image
 from websockets.sync.client import connect
 
 from smart_filter_client import Client
-from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_deploy.embedded.addresses import free_port
 from smart_filter_tests import reverse_proxies
 from smart_filter_tests.containers.compose_stack import (
     PATIENCE_SECONDS,

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_deploy.cli.server import program
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port, http_status
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port, http_status
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import wait_until

@@ -26,7 +26,7 @@ from smart_filter_api.problems import problem
 from smart_filter_shared.http_servers import SAFE_HEADERS
 from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.telemetry import logs
-from smart_filter_shared.telemetry.exposition import Sample
+from smart_filter_shared.telemetry.metrics import Sample
 from smart_filter_shared.telemetry.tracing import (
     NULL_TRACES,
     Attribute,

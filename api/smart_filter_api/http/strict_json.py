@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NoReturn
 
 from smart_filter_shared.errors import MalformedRequest
-from smart_filter_shared.recipe.words import json_pointer
+from smart_filter_shared.recipe.declaration import json_pointer
 
 # Other requests wait while Python parses a list or an object, which is one call of up to 0.3 s for
 # this number. A batch of a thousand photos with all fields of the recipe has a third of it.

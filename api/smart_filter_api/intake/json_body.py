@@ -39,8 +39,8 @@ from smart_filter_shared.errors import (
     PhotoTooLarge,
 )
 from smart_filter_shared.recipe import CHOOSABLE_TASKS
+from smart_filter_shared.recipe.declaration import json_pointer
 from smart_filter_shared.recipe.fields import Fields, respell_names
-from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.suggestions import find_nearest
 

@@ -33,7 +33,7 @@ from smart_filter_shared.security.photo_header import (
     PhotoFormat,
 )
 from smart_filter_shared.typed_json import adapter
-from smart_filter_wire.problems import Problem
+from smart_filter_wire.formats import Problem
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 

@@ -22,7 +22,7 @@ from smart_filter_shared.jobs import choices, queries
 from smart_filter_shared.jobs.choices import Choice
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.recipe import Output
-from smart_filter_wire.file_names import free_name
+from smart_filter_wire.formats import free_name
 
 # A text file in the zip with the pictures that are missing, and why.
 NOT_INCLUDED: Final = "not included.txt"

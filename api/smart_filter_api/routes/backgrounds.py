@@ -14,7 +14,7 @@ from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import NotFound, ObjectMissing
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.presets import PRESETS, thumbnails, words
+from smart_filter_shared.presets import PRESETS, synonyms, thumbnails
 from smart_filter_shared.recipe.background import MAX_KEYWORD_CHARACTERS
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
@@ -46,7 +46,7 @@ async def list_backgrounds(services: OpenServices, caller: Reader) -> Background
 )
 async def list_keywords(services: OpenServices, caller: Reader) -> KeywordPage:
     """Return the words that `keywords:` understands, for the caller's backgrounds."""
-    listed = words.list_words(await services.presets(caller.tenant))
+    listed = synonyms.list_words(await services.presets(caller.tenant))
     shown = (word for word in listed if len(word.word) <= MAX_KEYWORD_CHARACTERS)
     return KeywordPage(items=tuple(shown))
 

@@ -60,8 +60,8 @@ from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.files import MAX_NAME_CHARACTERS, read_filename
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.typed_json import read_as
-from smart_filter_wire.batches import BatchItemError
-from smart_filter_wire.choices import (
+from smart_filter_wire.batches import (
+    BatchItemError,
     Choice,
     ChoiceFailure,
     ChoiceStep,

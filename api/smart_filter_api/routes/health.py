@@ -23,9 +23,8 @@ from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE
 from smart_filter_shared.storage.folder import has_room
-from smart_filter_shared.telemetry import exposition, metrics
-from smart_filter_shared.telemetry.exposition import Sample
-from smart_filter_shared.telemetry.metrics import Metric, WorkerStep
+from smart_filter_shared.telemetry import metrics
+from smart_filter_shared.telemetry.metrics import Metric, Sample, WorkerStep
 
 router = APIRouter(tags=["health"])
 operators_router = APIRouter(tags=["health"], route_class=OperatorsRoute)
@@ -165,7 +164,7 @@ async def get_metrics(request: Request, services: OpenServices) -> Response:
     """Return every metric of `metrics.METRICS`, in that order."""
     latencies: LatencyHistogram = request.app.state.latencies
     text = await services.caches.exposition.get(lambda: _render(services, latencies))
-    return Response(text, media_type=exposition.MEDIA_TYPE)
+    return Response(text, media_type=metrics.MEDIA_TYPE)
 
 
 async def _render(services: Services, latencies: LatencyHistogram) -> str:
@@ -179,7 +178,7 @@ async def _render(services: Services, latencies: LatencyHistogram) -> str:
     samples[metrics.REQUESTS] = list(latencies.samples())
     if reading is not None:
         samples |= _database_samples(reading)
-    return exposition.render(samples)
+    return metrics.render(samples)
 
 
 async def _count_brokers(services: Services) -> int:

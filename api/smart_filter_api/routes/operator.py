@@ -9,10 +9,10 @@ from functools import partial
 from typing import Annotated, Final
 
 import anyio
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Response
 from sqlalchemy import Connection
 
-from smart_filter_api.auth import api_keys, security_log
+from smart_filter_api.auth import api_keys
 from smart_filter_api.http import documents
 from smart_filter_api.http.documents import render_as
 from smart_filter_api.http.request_checks import OperatorsRoute
@@ -28,7 +28,7 @@ from smart_filter_api.schemas.operating import (
     Worker,
 )
 from smart_filter_api.schemas.parameters import parse_id
-from smart_filter_api.services.callers import Operator
+from smart_filter_api.services.callers import ActingOperator, Operator
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.errors import NotFound, OutcomeUnknown
 from smart_filter_shared.ids import JobId, Tenant, WorkerId
@@ -162,13 +162,11 @@ async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operat
 )
 async def cancel_tenant_jobs(
     tenant: str,
-    request: Request,
     services: OpenServices,
-    caller: Operator,
+    actor: ActingOperator,
     cursor: uuid.UUID | None = None,
 ) -> MovedJobs:
     """Cancel the next unfinished jobs of a tenant."""
-    actor = security_log.actor_of(request, caller)
     return await _move_jobs(services, actor, BulkAction.CANCEL, tenant, cursor)
 
 
@@ -180,13 +178,11 @@ async def cancel_tenant_jobs(
 )
 async def redrive_tenant_jobs(
     tenant: str,
-    request: Request,
     services: OpenServices,
-    caller: Operator,
+    actor: ActingOperator,
     cursor: uuid.UUID | None = None,
 ) -> MovedJobs:
     """Redrive the next failed jobs of a tenant."""
-    actor = security_log.actor_of(request, caller)
     return await _move_jobs(services, actor, BulkAction.REDRIVE, tenant, cursor)
 
 
@@ -196,11 +192,8 @@ async def redrive_tenant_jobs(
     description="Workers stop claiming from it. Running stages finish; new stages wait.",
     responses=describe_responses("not_found"),
 )
-async def pause_queue(
-    capability: str, request: Request, services: OpenServices, caller: Operator
-) -> Queue:
+async def pause_queue(capability: str, services: OpenServices, actor: ActingOperator) -> Queue:
     """Pause a queue, so that workers stop claiming from it."""
-    actor = security_log.actor_of(request, caller)
     return await _set_paused(services, actor, capability, paused=True)
 
 
@@ -209,11 +202,8 @@ async def pause_queue(
     summary="Resume a queue",
     responses=describe_responses("not_found"),
 )
-async def resume_queue(
-    capability: str, request: Request, services: OpenServices, caller: Operator
-) -> Queue:
+async def resume_queue(capability: str, services: OpenServices, actor: ActingOperator) -> Queue:
     """Resume a queue, so that workers claim from it again."""
-    actor = security_log.actor_of(request, caller)
     return await _set_paused(services, actor, capability, paused=False)
 
 
@@ -223,11 +213,8 @@ async def resume_queue(
     description="From its next heartbeat, the worker finishes its stages and claims no more.",
     responses=describe_responses("not_found"),
 )
-async def drain_worker(
-    worker_id: str, request: Request, services: OpenServices, caller: Operator
-) -> Worker:
+async def drain_worker(worker_id: str, services: OpenServices, actor: ActingOperator) -> Worker:
     """Drain a worker, so that it claims no more."""
-    actor = security_log.actor_of(request, caller)
     return await _set_draining(services, actor, worker_id, draining=True)
 
 
@@ -236,11 +223,8 @@ async def drain_worker(
     summary="Resume a drained worker",
     responses=describe_responses("not_found"),
 )
-async def undrain_worker(
-    worker_id: str, request: Request, services: OpenServices, caller: Operator
-) -> Worker:
+async def undrain_worker(worker_id: str, services: OpenServices, actor: ActingOperator) -> Worker:
     """Let a drained worker claim again."""
-    actor = security_log.actor_of(request, caller)
     return await _set_draining(services, actor, worker_id, draining=False)
 
 

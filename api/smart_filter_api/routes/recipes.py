@@ -17,10 +17,9 @@ from smart_filter_api.submission import recipe_parser
 from smart_filter_shared import stock
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import FieldError, InvalidRequest, NotFound
-from smart_filter_shared.recipe.built_in import BuiltInRecipe, built_in_recipes
 from smart_filter_shared.tenants import saved_recipes
 from smart_filter_shared.tenants.audit_log import AuditEvent
-from smart_filter_shared.tenants.saved_recipes import SavedRecipe
+from smart_filter_shared.tenants.saved_recipes import BuiltInRecipe, SavedRecipe, built_in_recipes
 from smart_filter_wire import catalog as wire
 from smart_filter_wire.catalog import SavedRecipePage
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from smart_filter_api.http.strict_json import max_text_bytes
 from smart_filter_api.schemas.parameters import Address
 from smart_filter_api.schemas.recipe import OPTIONAL, Metadata, RecipeFields
+from smart_filter_shared.albums import MAX_SHOTS, MIN_SHOTS
 from smart_filter_shared.feedback.corrections import (
     MAX_MASK_BYTES,
     MAX_POINTS,
@@ -23,12 +24,11 @@ from smart_filter_shared.queue.batches import MAX_ITEMS
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
-from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS
 from smart_filter_wire.batches import Batch, BatchSummary
 from smart_filter_wire.corrections import FaceChanges, Label
+from smart_filter_wire.findings import TAKE
 from smart_filter_wire.formats import Moment, described
 from smart_filter_wire.jobs import Job
-from smart_filter_wire.takes import TAKE
 from smart_filter_wire.words import StageName
 
 Point = Annotated[list[float], Field(min_length=2, max_length=2, description="x, y")]

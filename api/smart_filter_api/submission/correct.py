@@ -44,7 +44,7 @@ from smart_filter_shared.ids import CorrectionId, new_correction_id
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Mask, PersonSelection, Recipe
-from smart_filter_shared.recipe.words import json_pointer
+from smart_filter_shared.recipe.declaration import json_pointer
 from smart_filter_shared.results import Faces, PreparedFacts, read_facts
 from smart_filter_shared.security.photo_header import MAX_SIDE_PX
 from smart_filter_shared.storage import keys

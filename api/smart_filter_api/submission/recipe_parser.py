@@ -32,13 +32,13 @@ from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.presets import PRESETS, Style, season_of
 from smart_filter_shared.recipe import BackgroundKind, Recipe
 from smart_filter_shared.recipe import fields as recipe_fields
-from smart_filter_shared.recipe.built_in import built_in_recipes
+from smart_filter_shared.recipe.declaration import json_pointer
 from smart_filter_shared.recipe.fields import Fields
-from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.suggestions import did_you_mean
 from smart_filter_shared.tenants import saved_recipes
+from smart_filter_shared.tenants.saved_recipes import built_in_recipes
 
 # A photo is kept until its job ends, whatever the retention.
 MAX_AHEAD_DAYS: Final = 30

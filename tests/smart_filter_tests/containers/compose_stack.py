@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 
 from smart_filter_client import Client, Job
-from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_deploy.embedded.addresses import free_port
 from smart_filter_tests.containers.engine import CHECKOUT, Engine
 from smart_filter_tests.containers.images import (
     OwnImages,

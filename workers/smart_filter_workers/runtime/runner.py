@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from smart_filter_shared.albums import Take, read_take
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import LeaseLost, TryAgain
 from smart_filter_shared.ids import Capability, Tenant
@@ -21,7 +22,6 @@ from smart_filter_shared.pipeline import get_stage
 from smart_filter_shared.queue import heads
 from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
 from smart_filter_shared.queue.transitions.claim import ClaimRequest
-from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import quotas

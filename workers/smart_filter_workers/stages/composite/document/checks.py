@@ -16,8 +16,8 @@ from smart_filter_shared.best_shot import MIN_FACE_SHARE
 from smart_filter_shared.errors import DocumentRefused
 from smart_filter_shared.recipe import DocumentPhoto, Require
 from smart_filter_shared.results import Face, Frame, Head, Smile, Smiles
-from smart_filter_wire.document_report import CheckVerdict, DocumentCheck, DocumentReport
 from smart_filter_wire.findings import Eyes
+from smart_filter_wire.printability import CheckVerdict, DocumentCheck, DocumentReport
 from smart_filter_workers.measurements import FACE_PX, measure_face
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import EncodedFile, Matte8, Srgb8, Srgba8
