@@ -71,6 +71,11 @@ class AsyncClient:
     batches = operations.batches.batches
     cancel_batch = operations.batches.cancel_batch
     delete_batch = operations.batches.delete_batch
+    choose = operations.choices.choose
+    choice = operations.choices.choice
+    act_on_choice = operations.choices.act_on_choice
+    restore_choice = operations.choices.restore_choice
+    download_choice = operations.choices.download_choice
     output = operations.outputs.output
     photo = operations.outputs.photo
     download = operations.outputs.download

@@ -80,7 +80,7 @@ class Batch(batches.Batch):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model(catalog.Model):
-    """The card of a model; docs/api/choices.md has every field.  document: the unparsed JSON."""
+    """The card of a model; docs/api/catalog.md has every field.  document: the unparsed JSON."""
 
     document: JsonObject = field(repr=False, compare=False)
 

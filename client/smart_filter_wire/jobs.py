@@ -79,11 +79,12 @@ class QueuePosition:
 class RankTerms:
     """The reasons for a photo's rank in its album.
 
-    of: number of ranked photos.  alike: number of photos that show the same scene, this one
-    included.  better: the job of the best of those; null for the best itself.
+    rating: 0 to 100, as `points` of the job's.  of: number of ranked photos.  alike: number of
+    photos that show the same scene, this one included.  better: the job of the best of those; null
+    for the best itself.
     """
 
-    rating: Score | None
+    rating: int | None
     of: int
     alike: int
     better: Id | None

@@ -31,10 +31,6 @@ def main() -> None:
     (folder / "README.md").write_text(problem.render_index())
 
 
-if __name__ == "__main__":
-    main()
-
-
 def write_tables(page: str) -> str:
     """Return the page with the table of each group below its heading."""
     for group in Group:
@@ -87,3 +83,7 @@ def _meaning(field: RecipeField) -> str:
     if declared.since != FIRST_VERSION:
         texts.append(f"Since {declared.since}")
     return ". ".join(filter(None, texts)).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    main()

@@ -152,7 +152,7 @@ def describe_ranks(album: Album, photos: Mapping[str, AlbumPhoto]) -> list[dict[
     alike = {id_: len(group.ids) for group in album.groups for id_ in group.ids}
     return [
         {
-            "rating": photos[ranked.id].rating,
+            "rating": photos[ranked.id].points if photos[ranked.id].rating is not None else None,
             "of": len(album.ranking),
             "alike": alike[ranked.id],
             "better": ranked.better,

@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from coloraide import Color
-
 from smart_filter_shared.errors import Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.recipe import Background, BackgroundKind
@@ -150,4 +148,6 @@ def parse_background(text: str) -> Background:
 
 
 def _is_translucent(css_color: str) -> bool:
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
     return Color(css_color).alpha(nans=False) < 1

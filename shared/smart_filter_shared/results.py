@@ -64,12 +64,14 @@ class Smile:
 class Head:
     """How a head is held, by the points of its face; angles in degrees, 0 straight ahead.
 
-    chin, hairline: the middle of both.  yaw: above 0 to the person's right; pitch: above 0
+    chin: its lowest row, in its middle column.  eyes: the middle between both.  hairline: its
+    middle.  yaw: above 0 to the person's right; pitch: above 0
     downward; roll: above 0 clockwise on the picture.
     mouth_open: from lip to lip, in distances of the outer corners of the eyes.
     """
 
     chin: Point
+    eyes: Point
     hairline: Point
     yaw: float
     pitch: float

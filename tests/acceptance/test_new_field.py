@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from smart_filter_tests import extending_page
-from smart_filter_tests.extending_page import CHECKOUT, FOLDERS
+from acceptance import extending_page
+from acceptance.extending_page import CHECKOUT, FOLDERS
 
 PLACES = {
     "# in Look": (r"(?m)^    harmonize: float", 1),

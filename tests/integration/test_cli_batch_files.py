@@ -417,7 +417,7 @@ def test_pictures_of_an_earlier_run_are_named_when_they_are_not_among_the_best(
 def test_csv_has_a_line_for_each_photo_without_formulas_and_json_is_exact(tmp_path: Path) -> None:
     error = {"code": "unreadable", "detail": "no\nsuch file"}
     rows = [
-        Row(file="=cmd|'x'.jpg", smile=["mild", "none"], rating=0.5),
+        Row(file="=cmd|'x'.jpg", smile=["mild", "none"], rating=50),
         Row(file='a, "b".jpg', error=error),
     ]
     in_csv, in_json = tmp_path / "report.csv", tmp_path / "report.json"

@@ -9,6 +9,7 @@ from unittest import mock
 
 import pytest
 
+from integration.s3_photos import FOLDERS, Photos, environment, minio_event, open_buckets
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.s3_folders import folder_stores, rows, service
 from smart_filter_api.s3_folders.rows import Taken
@@ -21,7 +22,6 @@ from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.lying_s3 import ETAG, SENT_BYTES, run_lying_s3
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.s3_photos import FOLDERS, Photos, environment, minio_event, open_buckets
 from smart_filter_tests.serving import (
     Api,
     Site,

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smart_filter_shared.catalog.parameters import Parameters
-from smart_filter_shared.errors import ModelNotLoaded, ParameterRefused, SetupFailed
-from smart_filter_tests.pictures import noise, prepared_photo
-from smart_filter_tests.small_detectron2 import (
+from models.small_detectron2 import (
     BASES,
     SMALL,
     AdmittedModels,
     build_predictor,
     random_arrays,
 )
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.errors import ModelNotLoaded, ParameterRefused, SetupFailed
+from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.networks.detectron2 import configs, predictor, predictor_cache
 from smart_filter_workers.networks.detectron2.checkpoints import Checkpoint

@@ -70,6 +70,7 @@ _TABLES = (
         "jobs",
         "stages",
         "unsettled_jobs",
+        "begun_jobs",
         "ended_stages",
         "workers",
         "keys",

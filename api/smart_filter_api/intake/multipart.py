@@ -78,7 +78,8 @@ class Form:
         self._parts = _PartHandler(self.fields, self.other_files, pictures, in_base64)
         self.file_names = self._parts.file_names
         self._parser = _make_parser(content_type, self._parts, next(iter(pictures)))
-        # What may begin a boundary; None behind the first one. A boundary follows a line's end.
+        # What may begin a boundary; None behind the first one. A boundary follows a line's end, and
+        # some writers end the lines of a preamble with a bare LF.
         self._before: bytes | None = b"\r\n"
 
     async def pieces(self, body: AsyncIterator[bytes]) -> AsyncGenerator[tuple[str, bytes], None]:
@@ -111,10 +112,10 @@ class Form:
         """Return a chunk without what precedes the first boundary (RFC 2046, 5.1.1)."""
         if self._before is None:
             return chunk
-        boundary = self._parser.boundary  # with the line's end before it
+        boundary = self._parser.boundary[1:]  # with the LF before it
         before, delimiter, rest = (self._before + chunk).partition(boundary)
         self._before = None if delimiter else before[-len(boundary) :]
-        return delimiter[2:] + rest
+        return delimiter[1:] + rest
 
 
 def picture_too_large(called: str = PICTURES[PHOTO], *, part: str = PHOTO) -> PhotoTooLarge:

@@ -431,7 +431,7 @@ def _warn_of_no_person(facts: Findings, composed: CompositeFacts) -> list[str]:
     elif segmented.any_subject:
         missing = "Nothing stands out in the photo"
     else:
-        missing = "No person was found in the photo"
+        missing = "No person was found in the photo (for a product or an animal: subject=any)"
     results_of_it = ["its own background is kept"] * is_kept + ["the cutout is empty"] * is_empty
     return [f"{missing}: {' and '.join(results_of_it)}."]
 

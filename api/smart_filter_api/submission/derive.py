@@ -46,7 +46,12 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import BackgroundKind
-from smart_filter_shared.recipe.fields import Fields, drop_replaced, respell_names
+from smart_filter_shared.recipe.fields import (
+    FOLLOWING_DOCUMENT,
+    Fields,
+    drop_replaced,
+    respell_names,
+)
 from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.results import Faces, read_facts
 from smart_filter_shared.storage import keys
@@ -214,14 +219,16 @@ async def derive_job(
 def merge_fields(parent: JobRow, given: Fields, names: Collection[str]) -> dict[str, Value]:
     """Merge the given fields into the parent's recipe.
 
-    names: names of parent fields to drop; those not in `given` return to their defaults.
+    names: names of parent fields to drop; those not in `given` return to their defaults. So do the
+    fields that followed from the parent's document when another is given.
     """
     base: dict[str, Value] = {
         **json_body.read_fields(parent.recipe.as_json()),
         "seed": parent.seed,
         **{f"metadata.{name}": text for name, text in parent.recipe.metadata.items()},
     }
-    return drop_replaced(base, {*names, *_NOT_INHERITED}) | dict(given)
+    followed = FOLLOWING_DOCUMENT if "document" in given else ()
+    return drop_replaced(base, {*names, *_NOT_INHERITED, *followed}) | dict(given)
 
 
 async def _find_correction(

@@ -2,6 +2,7 @@
 
 jobs      submit, read, list, cancel, redrive, derive, delete, correct
 batches   many photos in one submission, albums
+choices   many photos by a query, and actions on all of them
 photos    photos as files, bytes or URLs; presigned uploads
 polling   wait until jobs have ended; submit, wait and fetch in one call
 events    the events of a job, as they happen
@@ -14,6 +15,7 @@ catalog   models, backgrounds, filters, saved recipes, your own pictures
 from smart_filter_client.operations import (
     batches,
     catalog,
+    choices,
     events,
     jobs,
     outputs,
@@ -26,6 +28,7 @@ from smart_filter_client.operations import (
 __all__ = [
     "batches",
     "catalog",
+    "choices",
     "events",
     "jobs",
     "outputs",

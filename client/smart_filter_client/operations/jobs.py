@@ -293,10 +293,13 @@ async def correct_matte(
     mask: Picture | None = None,
     strokes: Strokes | None = None,
     consent: bool = False,
+    replaces: str | None = None,
 ) -> Correction:
     """Correct a matte, by a mask (a gray PNG of its size, white is people) or by strokes.
 
-    consent: whether it can be kept as a training example.  Raises OSError: unreadable file.
+    consent: whether it can be kept as a training example.
+    replaces: an applied correction of the job that this one takes the place of.
+    Raises OSError: unreadable file.
     """
     if mask is None:
         drawn = [given_fields(stroke) for stroke in strokes or ()]
@@ -305,6 +308,8 @@ async def correct_matte(
         content = await photos.read_photo(client, await photos.make_resendable(client, mask))
         content_field = {"mask": base64.b64encode(content).decode()}
     body = {"kind": "matte", "stage": "segmentation", **content_field, "consent": consent}
+    if replaces is not None:
+        body["replaces"] = replaces
     return await _post_correction(client, job_id, body)
 
 

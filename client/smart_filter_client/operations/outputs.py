@@ -52,7 +52,11 @@ async def download(
     filename: of the name, as in a recipe.  Raises OSError when the file cannot be written.
     """
     params = {"download": filename} if filename else {}
-    request = Request(method="GET", path=_path(job_id, name), params=params)
+    return await save(client, Request(method="GET", path=_path(job_id, name), params=params), to)
+
+
+async def save(client: Connection, request: Request, to: Place) -> Path:
+    """Write the file that a request returns, as `download` does; return its path."""
     attempt = 0
     while True:
         attempt += 1

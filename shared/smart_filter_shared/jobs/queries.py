@@ -113,8 +113,8 @@ IS_UNCOMPOSED: Final = """EXISTS (
 )"""
 # Two indexes, whose rows are few next to those of queued jobs.
 _RUNNING_IDS: Final = """
-    SELECT job_id FROM stages WHERE state = 'running'
-    UNION SELECT job_id FROM stages WHERE state <> 'running' AND started_at IS NOT NULL
+    SELECT job_id FROM stages WHERE stage = 'prepare' AND started_at IS NOT NULL
+    UNION ALL SELECT job_id FROM begun_jobs
 """
 # The outcome is a literal: a generic plan of a parameter cannot use the index of unsuccessful jobs.
 _IN_STATE: Final[Mapping[JobState, str]] = {

@@ -97,6 +97,11 @@ def _pairs(
             ("require_person", "subject"),
         ),
         (
+            framing.document is not None and any_subject,
+            "document needs a person: leave subject=any out, or document",
+            ("subject", "document"),
+        ),
+        (
             any_subject and model != AUTO and card and not card.any_subject,
             f"subject=any has a model of its own: leave segmentation.model={model} out, or subject",
             ("segmentation.model", "subject"),
@@ -152,7 +157,7 @@ def _pairs(
         ),
         (
             has_provenance and files.max_bytes is not None,
-            "max_bytes does not count Content Credentials: leave max_bytes or provenance out",
+            "max_bytes, also a document's, does not count Content Credentials: leave one out",
             ("provenance", "max_bytes"),
         ),
     )

@@ -17,8 +17,6 @@ from enum import StrEnum
 from functools import cached_property, partial
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
-from coloraide import Color
-from coloraide.css.color_names import name2val_map
 from pydantic import (
     BeforeValidator,
     PlainSerializer,
@@ -266,6 +264,8 @@ def _readable(kind: Any, declared: Field) -> Any:  # noqa: ANN401 - types
 
 def is_color(text: str) -> bool:
     """Return whether a text is a CSS color with finite sRGB levels."""
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
     try:
         match = Color.match(text, fullmatch=True)
         return match is not None and all(
@@ -279,6 +279,8 @@ def suggest_color(text: str) -> str:
     """Return the end of a sentence that suggests a CSS color similar to a text, or an empty one."""
     if is_color(f"#{text}"):
         return f"; did you mean #{text}?"
+    from coloraide.css.color_names import name2val_map  # noqa: PLC0415 - as above
+
     return did_you_mean(text, name2val_map)
 
 

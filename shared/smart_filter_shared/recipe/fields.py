@@ -47,6 +47,8 @@ Given = TypeVar("Given")
 
 # The form part of an uploaded background, which `background=file` refers to.
 BACKGROUND_FILE = "background_file"
+# The fields that follow from a document where a request gives none.
+FOLLOWING_DOCUMENT = ("background", "persons", "subject", "format", "max_bytes")
 # Values of one list, more than any list of the recipe has use for; and unknown fields for which a
 # similar name is searched, half a millisecond each.
 _MAX_LISTED = 64
@@ -141,9 +143,18 @@ def _with_document(fields: Fields) -> Fields:
     row = document_photos().get(names[0].strip()) if names else None
     if row is None:
         return fields
-    follows = dict(row.fields)
-    if {"image", "cutout"}.isdisjoint(as_list(fields.get("outputs", "image"))):
-        follows.pop("max_bytes", None)
+    follows: dict[str, Value] = {
+        "background": f"color:{row.backgrounds[0]}",
+        "subject": "people",
+        "format": "jpg",
+    }
+    outputs = str(fields.get("outputs", "image"))
+    if row.bytes is not None and ("image" in outputs or "cutout" in outputs):
+        follows["max_bytes"] = row.bytes[1]
+    # Only some models separate persons, and no mask.
+    usual = {"mask": "model", "segmentation.model": AUTO, "subject": "people"}
+    if {**usual, **fields}.items() >= usual.items():
+        follows["persons"] = "largest"
     return {**follows, **fields}
 
 

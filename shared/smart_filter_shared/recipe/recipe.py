@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from coloraide import Color
-
 from smart_filter_shared.catalog.filters import FilterNeed
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.catalog.scalars import quote_value
@@ -352,7 +350,7 @@ _STRUCTURED: Final[Mapping[str, tuple[Field, object]]] = {
             """A name from `GET /v1/recipes`, or up to 4: their fields apply where the request
             gives none, and a later recipe takes precedence
 
-            [Saved recipes](choices.md#saved-recipes), in JSON `{"recipe": {"recipe": NAME}}`
+            [Saved recipes](catalog.md#saved-recipes), in JSON `{"recipe": {"recipe": NAME}}`
             """,
             group=Group.PICTURE,
             stages=(),
@@ -427,4 +425,6 @@ def required_stages(recipe: Recipe) -> tuple[StageName, ...]:
 
 def has_alpha(css_color: str) -> bool:
     """Return whether a valid CSS color is not fully opaque."""
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
     return Color(css_color).alpha() < 1

@@ -249,6 +249,10 @@ def _read_numbers(file: io.BytesIO, layout: str) -> tuple[int, ...]:
     return struct.unpack(layout, file.read(struct.calcsize(layout)))
 
 
+# Boxes without content, ISO/IEC 14496-12, 8.1.2: nothing is lost where one ends early.
+_PADDING = frozenset({b"free", b"skip", b"wide"})
+
+
 class StillFormat(StrEnum):
     """Formats of still pictures in ISO base media files."""
 
@@ -324,7 +328,7 @@ def is_cut(file: IO[bytes]) -> bool:
             return False
         at += size
         if at > whole:
-            return True
+            return kind not in _PADDING
     return False
 
 

@@ -10,6 +10,8 @@ from smart_filter_deploy.embedded.addresses import LOOPBACK
 
 # Chromium's messages for requests when the line is cut, or the service is away.
 LINE_CUT: Final = "net::ERR_"
+# Its message for requests without a session: before a sign-in, and under way at a sign-out.
+SIGNED_OUT: Final = "status of 401"
 # Addresses that a page makes itself and no server sees.
 _OWN = {"about", "blob", "data"}
 

@@ -241,8 +241,7 @@ def check_numbers(content: bytes) -> None:
 
     An eye for which a network returns NaN counts as not visible, so answers do not show the fault.
     """
-    import onnx  # noqa: PLC0415 - reading the cards of models loads no framework
-
+    onnx = onnx_network.load_onnx()
     graph = onnx.load_model_from_string(content).graph
     constants = [
         attribute.t

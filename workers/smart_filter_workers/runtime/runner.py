@@ -14,13 +14,13 @@ from functools import partial
 from smart_filter_shared.albums import Take, read_take
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import LeaseLost, TryAgain
-from smart_filter_shared.ids import Capability, Tenant
+from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.jobs.submission import stage_payload
 from smart_filter_shared.pipeline import get_stage
 from smart_filter_shared.queue import heads
-from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
+from smart_filter_shared.queue.leases import CompleteResult, StageOutcome
 from smart_filter_shared.queue.transitions.claim import ClaimRequest
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
@@ -361,21 +361,15 @@ def _complete(
         lease = task.lease
         digests = services.models.digests(lease.models, lease.parameters, lease.digests)
         outcomes.append(task.outcome(digests))
-    # The sizes of photos at an address were unknown at submission.
-    charges = [
-        (task.lease, task.job.tenant, outcome.photo.megapixels)
-        for task, outcome in zip(tasks, outcomes, strict=True)
-        if task.job.photo_url is not None and outcome.photo is not None
-    ]
     try:
         completion, following = error_policy.retry_until_lease_ends(
-            services, _commit, outcomes, charges=charges, claim_until=ends_at
+            services, _commit, tasks, outcomes, claim_until=ends_at
         )
     except TryAgain:
         raise
     except Exception:  # noqa: BLE001 - a failed claim must not undo the completion
         completion, following = error_policy.retry_until_lease_ends(
-            services, _commit, outcomes, charges=charges, claim_until=None
+            services, _commit, tasks, outcomes, claim_until=None
         )
     services.doorbell.announce_ends(completion.succeeded)
     services.counters.record_runs(outcomes)
@@ -397,25 +391,25 @@ def _complete(
 
 def _commit(
     services: WorkerContext,
+    tasks: Sequence[Task],
     outcomes: Sequence[StageOutcome],
     *,
-    charges: Sequence[tuple[Lease, Tenant, float]],
     claim_until: float | None,
 ) -> tuple[CompleteResult, Claim | None]:
-    """Complete stages, and claim the next batch while the turn lasts; None: claim nothing.
-
-    charges: megapixels of imported photos, which their tenants' days are charged.
-    """
+    """Complete stages, and claim the next batch while the turn lasts; None: claim nothing."""
     request: ClaimRequest | None = None
     if claim_until is not None and _goes_on(services, claim_until):
         services.heartbeat.begin_claim()
         request = claims.build_request(services)
+    is_alone = all(task.job.batch_id is None and task.photo is None for task in tasks)
     began_ns = time.time_ns()
     with sessions.transaction(services.engine) as connection:
-        completion = WORKER.complete(connection, outcomes, claiming=request)
-        for lease, tenant, megapixels in charges:
-            if lease not in completion.lost:
-                quotas.charge_imported(connection, tenant, megapixels)
+        completion = WORKER.complete(connection, outcomes, claiming=request, commits=is_alone)
+        for task in tasks:
+            # The size of a photo at an address was unknown at submission.
+            if task.photo is None or task.job.photo_url is None or task.lease in completion.lost:
+                continue
+            quotas.charge_imported(connection, task.job.tenant, task.photo.megapixels)
         if request is None:
             return completion, None
         claimed = completion.claimed

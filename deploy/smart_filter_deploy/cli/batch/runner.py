@@ -54,6 +54,8 @@ _SCAN_SECONDS = 1.0
 _TICK_SECONDS = 0.1
 # Version of a photo that was moved away; no file has it.
 _MOVED = (-1, 0)
+# Codes of failures that last until the photo or the recipe is changed.
+_FOREVER = {"image_unreadable", "image_too_large", "no_mask", "no_person", "photo_too_small"}
 
 
 class BatchRunner:
@@ -128,7 +130,7 @@ class BatchRunner:
         self._write_report()
         failed = [row for row in self._rows.values() if not row.succeeded]
         if not self._as_json:
-            self._print_summary(len(failed), time.monotonic() - started)
+            self._print_summary(failed, time.monotonic() - started)
         if self._stop.at_once or (self._stop.requested and not self._watch):
             return INTERRUPTED if self._is_unfinished() else ALL_SUCCEEDED
         return PHOTO_FAILED if failed else ALL_SUCCEEDED
@@ -365,8 +367,8 @@ class BatchRunner:
         except OSError as error:
             raise CommandError(f"cannot write {self._report_file} ({error.strerror})") from error
 
-    def _print_summary(self, failed: int, seconds: float) -> None:
-        left = len(self._due) + self._look.unfinished
+    def _print_summary(self, failures: Sequence[Row], seconds: float) -> None:
+        failed, left = len(failures), len(self._due) + self._look.unfinished
         total = len(self._seen) + self._look.unfinished
         take = self._rows.get(album.TAKE)
         done = total - left - failed + (take is not None and not take.succeeded)
@@ -385,7 +387,7 @@ class BatchRunner:
         summary = ", ".join(text for text, is_shown in parts.items() if is_shown)
         photos = "1 photo" if total == 1 else f"{total} photos"
         lines = [f"{photos} in {format_duration(seconds)}: {summary}; {self._journal.folder}"]
-        if failed:
+        if any((row.error or {}).get("code") not in _FOREVER for row in failures):
             moved = "move them back from failed/ to retry them"
             lines.append(moved if self._watch else "--retry-failed retries them")
         if self._wanted.best is not None:

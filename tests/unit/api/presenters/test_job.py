@@ -30,9 +30,9 @@ from smart_filter_shared.recipe import (
 )
 from smart_filter_shared.recipe.background import parse_background
 from smart_filter_shared.webhooks.outbox import ClaimedDelivery
-from smart_filter_tests.job_rows import CREATED_AT, Facts, a_job_row
 from smart_filter_wire.findings import TakePerson, TakeReport, TakeSwap
 from smart_filter_wire.jobs import Job
+from unit.job_rows import CREATED_AT, Facts, a_job_row
 
 SEGMENTATION, COMPOSITE = StageName.SEGMENTATION, StageName.COMPOSITE
 FACE, SMILE = StageName.FACE, StageName.SMILE
@@ -146,7 +146,9 @@ def test_empty_cutout_has_a_warning() -> None:
 
     job = answer_with({SEGMENTATION: {}, COMPOSITE: composed}, Recipe(outputs=(Output.CUTOUT,)))
 
-    assert job.warnings == ("No person was found in the photo: the cutout is empty.",)
+    (warning,) = job.warnings
+    assert warning.startswith("No person was found in the photo (for a product or an animal:")
+    assert warning.endswith("subject=any): the cutout is empty.")
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ INDEX_FILE: Final = "persons.json"
 # Pixels with less coverage than this, of 255, are outside a person's outline.
 _SEEN_FROM: Final = 26
 _WHOLE: Final = 255
+_FINEST: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +188,12 @@ def _picture(
         return replace(file, edits=edits, swaps=origin.swaps)
     if recipe.files.max_bytes is None:
         return images.encode(pixels, manner)
-    file = images.encode_to_fit(pixels, manner, most_bytes=recipe.files.max_bytes)
-    if document is not None and document.bytes and len(file.content) < document.bytes[0]:
-        finest = replace(manner, quality=100)
-        return images.encode_to_fit(pixels, finest, most_bytes=recipe.files.max_bytes)
+    least_bytes = 0 if document is None or document.bytes is None else document.bytes[0]
+    for quality in range(recipe.quality, _FINEST + 1):
+        finer = replace(manner, quality=quality)
+        file = images.encode_to_fit(pixels, finer, most_bytes=recipe.files.max_bytes)
+        if len(file.content) >= least_bytes or file.quality is None:
+            break
     return file
 
 

@@ -16,6 +16,7 @@ from smart_filter_deploy.cli.terminal.signals import handle_signals
 from smart_filter_deploy.cli.terminal.text import print_json
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_shared.config import settings
+from smart_filter_shared.recipe.document_photos import document_photos
 
 
 @click.command(hidden=True)
@@ -25,6 +26,7 @@ def preflight(data: Path | None) -> None:
     settings.ensure_readable()
     _refuse_unusable_signature()
     _refuse_wrong_folders()
+    document_photos()
     folder = DataFolder.at(data)
     # SIGTERM then also ends the child process pip, as Ctrl-C does.
     with handle_signals((signal.SIGTERM,), signal.default_int_handler):

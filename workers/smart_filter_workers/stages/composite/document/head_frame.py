@@ -1,5 +1,6 @@
 """Place a head in a document's photo, and the photo on a sheet to print, with cutting marks."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,11 +51,10 @@ def measure_span(face: Face, head: Head, matte: Matte8 | None, photo_width: int)
     """Return the rows of a head.  matte: (h, w) uint8 of the people, of any size."""
     hair = find_head_top(face, matte, photo_width)
     chin = head.chin[1]
-    right_eye, left_eye = face.landmarks[:2]
     return HeadSpan(
         hair=hair,
         skull=max(hair, chin - SKULL_RATIO * (chin - head.hairline[1])),
-        eyes=(right_eye[1] + left_eye[1]) / 2,
+        eyes=head.eyes[1],
         chin=chin,
         middle=(head.chin[0] + head.hairline[0]) / 2,
         cut=_measure_cut(face, matte, photo_width),
@@ -117,7 +117,8 @@ def draw(pixels: Srgb8, document: DocumentPhoto, paper: Sheet) -> Srgb8:
     """
     per_mm = pixels.shape[0] / document.size[1]
     upright = PAPERS_MM[paper]
-    width, height = max((upright, upright[::-1]), key=lambda sides: _count(sides, document))
+    both = (upright, upright[::-1])
+    width, height = max(both, key=lambda sides: math.prod(_grid(sides, document)))
     sheet = np.full((round(height * per_mm), round(width * per_mm), 3), 255, np.uint8)
     columns, rows = _grid((width, height), document)
     step_x, step_y = (round((side + _GAP_MM) * per_mm) for side in document.size)
@@ -144,8 +145,3 @@ def _grid(paper: tuple[float, float], document: DocumentPhoto) -> tuple[int, int
         for side, photo in zip(paper, document.size, strict=True)
     )
     return across, down
-
-
-def _count(paper: tuple[float, float], document: DocumentPhoto) -> int:
-    across, down = _grid(paper, document)
-    return across * down

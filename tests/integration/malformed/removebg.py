@@ -3,7 +3,7 @@
 The rules of each field are tested by `tests/unit/api/removebg/test_fields.py`.
 """
 
-from smart_filter_tests.malformed.rows import END, FORM, JSON, Row, part, photo, text
+from integration.malformed.rows import END, FORM, JSON, Row, part, photo, text
 from smart_filter_tests.serving import a_photo
 
 _REMOVE = "POST /v1.0/removebg"

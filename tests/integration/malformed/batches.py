@@ -3,7 +3,7 @@
 import base64
 import uuid
 
-from smart_filter_tests.malformed.rows import (
+from integration.malformed.rows import (
     CONTRADICTION,
     INVALID,
     JSON,

@@ -285,6 +285,12 @@ MUTANTS: tuple[Mutant, ...] = (
         check="overlaps",
     ),
     _queue(
+        "lock: the job's row for a completion",
+        "sql LOCK_JOBS",
+        " FOR NO KEY UPDATE",
+        check="overlaps",
+    ),
+    _queue(
         "lock: the batch's row", "batches _LOCK_BATCHES", " FOR NO KEY UPDATE", check="overlaps"
     ),
     _worker(

@@ -16,13 +16,13 @@ from typing import Final
 
 import pytest
 
-from smart_filter_tests.containers.private_network import (
+from containers.private_network import (
     NAME_SERVER,
     private_network,
     tied_to_this_process,
 )
 
-CHECKOUT: Final = Path(__file__).parents[3]
+CHECKOUT: Final = Path(__file__).parents[2]
 STANDINS: Final = CHECKOUT / "deploy" / "standins"
 # Source: docker-compose.yml's `start_interval` needs Docker 25, whose API is 1.44.
 _FIRST_API = (1, 44)

@@ -1,6 +1,6 @@
 """Malformed requests for choices of photos."""
 
-from smart_filter_tests.malformed.rows import (
+from integration.malformed.rows import (
     MEDIA,
     RECIPE,
     Row,

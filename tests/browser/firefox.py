@@ -35,7 +35,7 @@ def firefox(folder: Path) -> Iterator[Browser]:
         raise FileNotFoundError(f"no Firefox: sudo apt install {_PROGRAM}")
     starter = folder / "firefox"
     # The folder of this package is on the path of pytest only.
-    path = f'export PYTHONPATH="{Path(__file__).parents[2]}"'
+    path = f'export PYTHONPATH="{Path(__file__).parents[1]}"'
     starter.write_text(f'#!/bin/sh\n{path}\nexec "{sys.executable}" -m {__name__} "$@"\n')
     starter.chmod(0o755)
     expect.set_options(timeout=PATIENCE_MS)

@@ -16,15 +16,15 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from smart_filter_client import Client, Job
-from smart_filter_deploy.embedded.addresses import free_port
-from smart_filter_tests.containers.engine import CHECKOUT, Engine
-from smart_filter_tests.containers.images import (
+from containers.engine import CHECKOUT, Engine
+from containers.images import (
     OwnImages,
     copy_checkout,
     read_unpinned,
     restore_previous,
 )
+from smart_filter_client import Client, Job
+from smart_filter_deploy.embedded.addresses import free_port
 from smart_filter_tests.http_server import ReceivedRequest
 from smart_filter_tests.pictures import encode
 

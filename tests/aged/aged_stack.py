@@ -10,10 +10,11 @@ from typing import Any, Final
 import httpx
 from sqlalchemy import text
 
+from aged import old_installation
 from smart_filter_api.auth import api_keys
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_shared.ids import JobId, Tenant
-from smart_filter_tests import aging, old_installation
+from smart_filter_tests import aging
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.full_stack import ENGINE, PHOTO, RunningStack, run_stack
 

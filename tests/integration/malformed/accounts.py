@@ -1,7 +1,6 @@
 """Malformed requests about keys, tokens, webhooks, live video and uploads."""
 
-from smart_filter_shared.tenants.saved_recipes import MAX_BYTES
-from smart_filter_tests.malformed.rows import (
+from integration.malformed.rows import (
     INVALID,
     JSON,
     LARGE,
@@ -15,6 +14,7 @@ from smart_filter_tests.malformed.rows import (
     parameter_rows,
     raw_row,
 )
+from smart_filter_shared.tenants.saved_recipes import MAX_BYTES
 from smart_filter_tests.serving import a_photo
 
 _KEYS, _TOKENS, _HOOKS = "POST /v1/keys", "POST /v1/tokens", "POST /v1/webhooks"

@@ -12,11 +12,8 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
-from smart_filter_api.intake.multipart import MAX_OTHER_BYTES
-from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES
-from smart_filter_tests.later import next_week
-from smart_filter_tests.malformed.accounts import unread
-from smart_filter_tests.malformed.rows import (
+from integration.malformed.accounts import unread
+from integration.malformed.rows import (
     CONTRADICTION,
     END,
     FORM,
@@ -37,6 +34,9 @@ from smart_filter_tests.malformed.rows import (
     photo,
     raw_row,
 )
+from smart_filter_api.intake.multipart import MAX_OTHER_BYTES
+from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES
+from smart_filter_tests.later import next_week
 from smart_filter_tests.pictures import plain, png_header
 from smart_filter_tests.serving import a_photo
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from smart_filter_tests.containers.engine import STANDINS, own_release, remove_cgroups
+from containers.engine import STANDINS, own_release, remove_cgroups
 
 _PACKAGES: Final = (
     *("catatonit", "conmon", "golang-github-containers-common", "golang-github-containers-image"),

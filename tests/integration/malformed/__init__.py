@@ -4,12 +4,12 @@ One row for each rule, where the rule is applied; the fuzzer of `tests/fuzz` mak
 operation needs rows here, in one of these modules or in its own.
 """
 
-from smart_filter_tests.malformed.accounts import ACCOUNTS, UPLOADS
-from smart_filter_tests.malformed.batches import BATCHES
-from smart_filter_tests.malformed.choices import CHOICES
-from smart_filter_tests.malformed.jobs import DERIVING, FORMS, JSON_BODIES, LISTS, RECIPES
-from smart_filter_tests.malformed.removebg import REMOVING
-from smart_filter_tests.malformed.rows import Row
+from integration.malformed.accounts import ACCOUNTS, UPLOADS
+from integration.malformed.batches import BATCHES
+from integration.malformed.choices import CHOICES
+from integration.malformed.jobs import DERIVING, FORMS, JSON_BODIES, LISTS, RECIPES
+from integration.malformed.removebg import REMOVING
+from integration.malformed.rows import Row
 
 ROWS: tuple[Row, ...] = (
     *(*FORMS, *RECIPES, *JSON_BODIES, *LISTS),

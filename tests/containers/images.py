@@ -17,7 +17,7 @@ from typing import Final
 import pytest
 import yaml
 
-from smart_filter_tests.containers.engine import CHECKOUT, STANDINS, Engine
+from containers.engine import CHECKOUT, STANDINS, Engine
 
 _STANDIN_BASE: Final = "smart-filter-standin:base"  # deploy/standins/make.sh
 # Where a new migration marks a version from which operators upgrade.

@@ -30,10 +30,7 @@ def submit(api: Api, document: object) -> dict[str, Any]:
 
 
 def batch(api: Api, batch_id: str) -> dict[str, Any]:
-    answer = api.client.get(f"/v1/batches/{batch_id}")
-    assert answer.status_code == 200, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
+    return api.read(f"/v1/batches/{batch_id}")
 
 
 def finish(api: Api, count: int, *stages: StageName) -> None:
