@@ -17,7 +17,7 @@ from PIL import Image
 
 from acceptance.machine import Machine
 from smart_filter_deploy.embedded import folder
-from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_deploy.embedded.addresses import free_port
 from smart_filter_shared.security.outbound_rules import SETTING
 from smart_filter_tests.full_stack import PHOTO, RunningStack
 from smart_filter_tests.outages import wait_until

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from smart_filter_deploy.embedded.ports import LOOPBACK
+from smart_filter_deploy.embedded.addresses import LOOPBACK
 from smart_filter_tests.browsing.chromium import PATIENCE_MS
 
 _PROGRAM: Final = "firefox-esr"

@@ -24,7 +24,7 @@ from containers.images import (
     restore_previous,
 )
 from smart_filter_client import Client, Job
-from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_deploy.embedded.addresses import free_port
 from smart_filter_tests.http_server import ReceivedRequest
 from smart_filter_tests.pictures import encode
 

@@ -25,7 +25,7 @@ from containers.compose_stack import (
 from containers.engine import CHECKOUT, Engine
 from containers.images import OwnImages
 from smart_filter_client import Client
-from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_deploy.embedded.addresses import free_port
 from smart_filter_tests import reverse_proxies
 from smart_filter_tests.live_worker import Viewer, offer
 from smart_filter_tests.tls_certificates import create_certificate

@@ -10,7 +10,7 @@ from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from integration.server_proxies import ServerProxies, before_servers
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_deploy.embedded.addresses import free_port
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.config.settings import Settings

@@ -14,7 +14,7 @@ from smart_filter_api.auth import api_keys
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.ids import OPERATOR
-from smart_filter_shared.live.tokens import TokenClaims, Tokens
+from smart_filter_shared.live import TokenClaims, Tokens
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.serving import (
     Api,

@@ -9,7 +9,7 @@ from smart_filter_tests.serving import Api, refusal_of
 from smart_filter_tests.stages import COMPOSITE, PREPARE
 from smart_filter_tests.stored_results import run_stages, run_whole_job
 
-# Longer than one piece of an answer (responses/stored_object.py).
+# Longer than one piece of an answer (responses/output.py).
 CONTENT = os.urandom(2_500_000)
 
 

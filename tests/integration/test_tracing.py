@@ -19,7 +19,7 @@ from integration import batches
 from smart_filter_api.auth import api_keys
 from smart_filter_deploy import wiring
 from smart_filter_deploy.cli.server import program
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.model_registry import published_models

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.parameters import Parameters
-from smart_filter_workers.networks.detectron2 import admission, model_builder, predictor_cache
+from smart_filter_workers.networks.detectron2 import predictor, predictor_cache
 from smart_filter_workers.stages.segmentation.models import detectron2
 from smart_filter_workers.weights import allowlist
 from smart_filter_workers.weights.allowlist import AdmittedFile
@@ -65,9 +65,9 @@ def make(folder: Path) -> AdmittedModels:
     for kind, base in BASES.items():
         config = folder / f"{kind}.yaml"
         config.write_text(SMALL.format(base=base, masks="true"))
-        addresses[kind] = admission.admit_config(config, folder, names=NAMES[kind]).address
+        addresses[kind] = predictor_cache.admit_config(config, folder, names=NAMES[kind]).address
         weights = write(folder / f"{kind}.npz", random_arrays(addresses[kind], folder))
-        admission.admit_weights(weights, folder, config=addresses[kind])
+        predictor_cache.admit_weights(weights, folder, config=addresses[kind])
     return AdmittedModels(folder, addresses)
 
 
@@ -92,9 +92,9 @@ def random_arrays(address: str, folder: Path) -> dict[str, NDArray[Any]]:
     return state
 
 
-def build_predictor(address: str, folder: Path) -> model_builder.BuiltModel:
+def build_predictor(address: str, folder: Path) -> predictor.BuiltModel:
     config = own_config(address, folder)
-    return model_builder.build_model(
+    return predictor.build_model(
         predictor_cache.load_own_config(folder, config), device="cpu", names=config.classes
     )
 

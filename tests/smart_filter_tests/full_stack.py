@@ -18,10 +18,9 @@ from PIL import Image
 import smart_filter_tests
 from smart_filter_deploy import wiring
 from smart_filter_deploy.cli.server import program
-from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_deploy.embedded.addresses import LOOPBACK, Addresses, free_port
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_deploy.process_secrets import Process
 from smart_filter_shared.pipeline import StageName

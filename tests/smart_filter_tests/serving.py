@@ -22,7 +22,7 @@ from smart_filter_api import app
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.http import server as server_module
-from smart_filter_deploy.embedded.ports import LOOPBACK
+from smart_filter_deploy.embedded.addresses import LOOPBACK
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionOverrides
 from smart_filter_shared.catalog.model_card import ModelCard, Offer
 from smart_filter_shared.config import settings as settings_module

@@ -22,8 +22,7 @@ import httpx
 from PIL import Image
 from sqlalchemy import text
 
-from smart_filter_deploy.embedded.addresses import Addresses
-from smart_filter_deploy.embedded.ports import LOOPBACK
+from smart_filter_deploy.embedded.addresses import LOOPBACK, Addresses
 from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.operations import consistency

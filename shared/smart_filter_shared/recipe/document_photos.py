@@ -19,7 +19,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from smart_filter_shared import documents
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.recipe.words import MAX_BYTES_LOWER_BOUND, MAX_BYTES_UPPER_BOUND
+from smart_filter_shared.recipe.declaration import MAX_BYTES_LOWER_BOUND, MAX_BYTES_UPPER_BOUND
 from smart_filter_shared.suggestions import did_you_mean
 
 OWN_ROWS: Final = "SMART_FILTER_DOCUMENTS"

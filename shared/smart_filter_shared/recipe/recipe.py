@@ -18,7 +18,7 @@ from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
 from smart_filter_shared.presets import Style
 from smart_filter_shared.priority import Priority
-from smart_filter_shared.recipe import filters
+from smart_filter_shared.recipe import look
 from smart_filter_shared.recipe.background import (
     SUBJECT_MATCHED_KINDS,
     Background,
@@ -26,6 +26,7 @@ from smart_filter_shared.recipe.background import (
     restore_background,
 )
 from smart_filter_shared.recipe.declaration import (
+    AUTO,
     PICTURE_OUTPUTS,
     Field,
     Group,
@@ -37,11 +38,8 @@ from smart_filter_shared.recipe.declaration import (
     spelling,
 )
 from smart_filter_shared.recipe.files import Files
-from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Crop, Framing
-from smart_filter_shared.recipe.logo import Logo
-from smart_filter_shared.recipe.look import Look
-from smart_filter_shared.recipe.words import AUTO
+from smart_filter_shared.recipe.look import Filter, Logo, Look
 from smart_filter_shared.suggestions import did_you_mean
 
 # Tasks whose model a recipe chooses, and what they do.
@@ -332,7 +330,7 @@ class Recipe:
     def as_json(self) -> dict[str, object]:
         """Return the recipe as JSON, without seed and metadata, which a job shows separately."""
         structured = {
-            "filters": filters.as_json(self.filters),
+            "filters": look.list_filters(self.filters),
             **{
                 str(task): {"model": name, "params": dict(self.params.get(task, {}))}
                 for task, name in self.models.items()

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.presets import FRAMED_FAMILY, PRESETS, SURFACE_FAMILIES, Preset, synonyms
-from smart_filter_shared.presets.words import TONES, base_name, expand_word, list_tags, words_of
+from smart_filter_shared.presets.synonyms import TONES, base_name, expand_word, list_tags, words_of
 from smart_filter_shared.results import ChosenBackground
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.choice import color_layout, selection

@@ -16,7 +16,7 @@ from smart_filter_client import Format, Recipe
 from smart_filter_client.models import Job
 from smart_filter_deploy.cli.terminal.photo_files import DASH
 from smart_filter_wire.batches import BatchItemError
-from smart_filter_wire.file_names import free_name
+from smart_filter_wire.formats import free_name
 from smart_filter_wire.jobs import JobError
 
 OUTPUT_MARK = "smart-filter"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from smart_filter_shared import live
 from smart_filter_shared.errors import (
     ImageTooLarge,
     ImageUnreadable,
@@ -21,8 +22,7 @@ from smart_filter_shared.errors import (
     Unauthorized,
 )
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.live import backgrounds
-from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
+from smart_filter_shared.live import LIFETIME_SECONDS, Tokens
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Smile
 from smart_filter_shared.telemetry import metrics
@@ -296,7 +296,7 @@ def test_arbitrary_text_is_refused_with_the_reason(text: str) -> None:
 )
 def test_other_background_is_refused_with_a_remedy(text: str, remedy: str) -> None:
     with pytest.raises(ValueError, match=remedy):
-        backgrounds.parse_background(text)
+        live.parse_background(text)
 
 
 SERIOUS = FrameSummary(smile=0.1, smiling=False, eyes_open=True)

@@ -12,7 +12,7 @@ from smart_filter_shared.presets import SIDE_LIT_FAMILIES
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.results import ChosenBackground, Face, Frame
 from smart_filter_workers.backgrounds import blur, library
-from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.backgrounds.library import Collection
 from smart_filter_workers.backgrounds.sheet import GRAIN_LEVELS, Camera
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize

@@ -10,7 +10,7 @@ from typing import cast
 import click
 
 import smart_filter
-from smart_filter_client.files import write_file
+from smart_filter_client.models import write_file
 from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions
 from smart_filter_deploy.cli.terminal import outputs

@@ -13,7 +13,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import raise_for_missing_packag
 from smart_filter_shared import http_servers
 from smart_filter_shared.errors import DatabaseUnavailable, SetupFailed
 from smart_filter_shared.security.outbound_rules import SETTING
-from smart_filter_wire.problems import ProblemError
+from smart_filter_wire.formats import ProblemError
 
 
 def status_and_line(

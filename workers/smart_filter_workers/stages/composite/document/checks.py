@@ -13,10 +13,10 @@ import numpy as np
 from smart_filter_shared.best_shot import MIN_FACE_SHARE
 from smart_filter_shared.errors import DocumentRefused
 from smart_filter_shared.recipe import DocumentPhoto, Require
-from smart_filter_shared.recipe.words import MAX_BYTES_UPPER_BOUND
+from smart_filter_shared.recipe.declaration import MAX_BYTES_UPPER_BOUND
 from smart_filter_shared.results import Face, Frame, Head, Smile, Smiles
-from smart_filter_wire.document_report import CheckVerdict, DocumentCheck, DocumentReport
 from smart_filter_wire.findings import Eyes
+from smart_filter_wire.printability import CheckVerdict, DocumentCheck, DocumentReport
 from smart_filter_workers.measurements import FACE_PX, measure_face
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import EncodedFile, Matte8, Srgb8, Srgba8
@@ -288,8 +288,8 @@ def _check_light(face: Face | None, photo_srgb: Srgb8, scale: float) -> Iterator
     yield _make("exposure", verdict, word, "well lit")
     enlarged = scale * max(1.0, face.box[2] / FACE_PX)
     edges = None if measured.blur_px is None else measured.blur_px * enlarged
-    width = None if edges is None else f"edges {edges:.1f} px wide"
-    yield _make("sharpness", _grade(edges, EDGES), width, f"at most {EDGES[0]} px")
+    wide = None if edges is None else f"edges {edges:.1f} px wide"
+    yield _make("sharpness", _grade(edges, EDGES), wide, f"at most {EDGES[0]} px")
     blocks = measure_blocks(gray)
     limit = f"at most {BLOCKS[0]:.1f}"
     yield _make("compression", _grade(blocks, BLOCKS), f"blocks {blocks:.2f}", limit)

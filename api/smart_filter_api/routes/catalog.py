@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
-from smart_filter_api.http import static_content
+from smart_filter_api.http import documents
 from smart_filter_api.presenters import job
 from smart_filter_api.problems import problem
 from smart_filter_api.problems.catalog import PAGES
@@ -85,4 +85,4 @@ async def explain_problem(code: str) -> HTMLResponse:
 @router.get("/openapi.json", include_in_schema=False)
 async def describe(request: Request) -> Response:
     """Return the OpenAPI document, which does not change while the process runs."""
-    return static_content.serve_file(request, request.app.state.description())
+    return documents.serve_file(request, request.app.state.description())

@@ -1,4 +1,4 @@
-"""Tokens that open or extend one connection of live video: signed by the API, verified by a worker.
+"""Live video between API and workers: tokens that open one connection each, and backgrounds.
 
 A token contains all that a worker must know, so the worker needs neither database nor storage:
 the tenant, the expiry, the origin of the page that asked for it, and a unique nonce, by which the
@@ -18,6 +18,8 @@ from typing import Final
 
 from smart_filter_shared.errors import Unauthorized
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.recipe import Background, BackgroundKind
+from smart_filter_shared.recipe import background as words
 
 LIFETIME_SECONDS: Final = 60
 # How often a connection should get a new token: one can be missed.
@@ -31,6 +33,14 @@ MAX_ORIGIN_CHARACTERS: Final = 300
 _PURPOSE: Final = b"smart-filter: live video"
 _NONCE_BYTES: Final = 16
 _REMEDY: Final = "get a new one by POST /v1/live"
+
+_SEND_IT: Final = 'send the picture to the connection: {"background_file": true}, then its bytes'
+_REFUSED: Final = {
+    BackgroundKind.TRANSPARENT: "frames are JPEG, which has no transparency; use an opaque color,"
+    " such as color:white",
+    BackgroundKind.FILE: _SEND_IT,
+    BackgroundKind.URL: f"live video does not fetch URLs; {_SEND_IT}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +132,22 @@ def _encode(content: bytes) -> str:
 
 def _decode(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+def parse_background(text: str) -> Background:
+    """Parse a background of live video.  Raises ValueError, which says what to do."""
+    kind, _, value = text.partition(":")
+    if kind == BackgroundKind.PRESET and "/" in value:
+        raise ValueError(f"live video has only the generated designs; {_SEND_IT}")
+    asked = words.parse_background(text)
+    if asked.kind in _REFUSED:
+        raise ValueError(_REFUSED[asked.kind])
+    if asked.kind == BackgroundKind.COLOR and _is_translucent(asked.value or ""):
+        raise ValueError("frames are JPEG, which has no transparency; use an opaque color")
+    return asked
+
+
+def _is_translucent(css_color: str) -> bool:
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
+    return Color(css_color).alpha(nans=False) < 1

@@ -12,10 +12,10 @@ from smart_filter_api.auth.sessions import NewSession, Session
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.routes.access.sign_in import SIGN_OUT_PATH
-from smart_filter_api.schemas import tenants as schemas_sessions
+from smart_filter_api.routes.sign_in import SIGN_OUT_PATH
+from smart_filter_api.schemas import operating as schemas_sessions
+from smart_filter_api.schemas.operating import OpenSession, OpenSessions, SessionRequest
 from smart_filter_api.schemas.parameters import parse_id
-from smart_filter_api.schemas.tenants import OpenSession, OpenSessions, SessionRequest
 from smart_filter_api.services.callers import AnyKey, BrowserSession
 from smart_filter_api.services.container import OpenServices
 from smart_filter_shared.security.client_network import client_network

@@ -12,14 +12,14 @@ from smart_filter_api.auth.api_keys import TENANT_PATTERN, Caller, IssuedKey, Ke
 from smart_filter_api.http.documents import json_response, render_as
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.parameters import parse_id
-from smart_filter_api.schemas.tenants import (
+from smart_filter_api.schemas.operating import (
     DEFAULT_KEY_SECONDS,
     DEFAULT_TOKEN_JOBS,
     DEFAULT_TOKEN_SECONDS,
     KeyRequest,
     TokenRequest,
 )
+from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.callers import Administrator, RecentAdministrator, Submitter
 from smart_filter_api.services.container import OpenServices

@@ -1,7 +1,8 @@
-"""Endpoints for tenants: the overrides of the default settings, usage, and the security log."""
+"""Endpoints for tenants: their settings and who may change them, usage, and the security log."""
 
 import datetime as dt
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from sqlalchemy import Connection
@@ -11,15 +12,18 @@ from smart_filter_api.auth.api_keys import TENANT_PATTERN, Caller
 from smart_filter_api.http.documents import render_as
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.routes.access import tenant_changes
-from smart_filter_api.routes.access.keys import resolve_tenant
+from smart_filter_api.routes.keys import resolve_tenant
+from smart_filter_api.schemas.operating import TenantChange
 from smart_filter_api.schemas.parameters import Day
-from smart_filter_api.schemas.tenants import TenantChange
 from smart_filter_api.services.callers import Administrator, Reader, RecentAdministrator
 from smart_filter_api.services.container import OpenServices
-from smart_filter_shared.errors import MalformedRequest, NotFound
+from smart_filter_api.submission import recipe_parser
+from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.errors import InsufficientScope, MalformedRequest, NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.tenants import audit_log, settings, usage
+from smart_filter_shared.tenants.audit_log import Actor, AuditEvent
 from smart_filter_shared.tenants.settings import TenantOverrides
 from smart_filter_wire.tenants import AuditPage, AuditRecord, DayUsage, TenantSettings, UsagePage
 
@@ -29,6 +33,10 @@ _TENANT = "/v1/tenants/{tenant}"
 _DEFAULT_DAYS = 30
 _MAX_DAYS = 366
 _MAX_PAGE_SIZE = 200
+
+_LIMITS: Final = (
+    *("requests_per_minute", "jobs_waiting", "megapixels_per_day", "stored_bytes", "pictures"),
+)
 
 
 @router.get(
@@ -46,7 +54,7 @@ async def get_tenant(tenant: str, services: OpenServices, caller: Administrator)
         return settings.read_overrides(connection, name)
 
     overrides = await services.database.query(look)
-    return tenant_changes.render_tenant(name, overrides)
+    return render_tenant(name, overrides)
 
 
 @router.patch(
@@ -67,10 +75,10 @@ async def update_tenant(
     """Change the overrides of the caller's tenant; the operator may name another tenant."""
     name = _resolve_tenant(caller, tenant)
     payload = json_document.parse_document(TenantChange, await json_document.read_body(request))
-    tenant_changes.refuse_unauthorized(caller, payload, services.retention)
+    refuse_unauthorized(caller, payload, services.retention)
 
     overrides = await services.database.transact(
-        tenant_changes.apply_change,
+        apply_change,
         name,
         payload,
         pools=services.settings.engine.pools,
@@ -78,7 +86,7 @@ async def update_tenant(
         actor=security_log.actor_of(request, caller),
     )
     services.caches.callers.forget_all()
-    return tenant_changes.render_tenant(name, overrides)
+    return render_tenant(name, overrides)
 
 
 @router.get(
@@ -155,3 +163,84 @@ def _resolve_tenant(caller: Caller, name: str) -> Tenant:
     if not is_own and (caller.tenant != OPERATOR or not api_keys.is_tenant_name(name)):
         raise NotFound(f"there is no tenant {name}")
     return Tenant(name)
+
+
+def refuse_unauthorized(caller: Caller, change: TenantChange, usual: RetentionPolicy) -> None:
+    """Check that a caller may make this change to its own tenant; the operator may make any.
+
+    usual: the retention of tenants without overrides.
+    Raises InsufficientScope for limits, and for a retention longer than the usual one.
+    """
+    if caller.tenant == OPERATOR:
+        return
+    limited = [name for name in _LIMITS if name in change.model_fields_set]
+    if limited:
+        raise InsufficientScope(f"{', '.join(limited)}: only the operator can change limits")
+    for name, wanted, most in (
+        ("keep_input_seconds", change.keep_input_seconds, usual.input_seconds),
+        ("keep_result_seconds", change.keep_result_seconds, usual.result_seconds),
+    ):
+        if wanted is not None and wanted > most:
+            raise InsufficientScope(f"{name}: only the operator can set more than {most:g} seconds")
+
+
+def apply_change(
+    connection: Connection,
+    tenant: Tenant,
+    change: TenantChange,
+    *,
+    pools: tuple[str, ...],
+    outbound: OutboundRules | None,
+    actor: Actor,
+) -> TenantOverrides:
+    """Change a tenant's overrides in this transaction and return the new ones.
+
+    pools: capabilities that are declared to have workers.
+    outbound: refuses backgrounds at URLs that can never be fetched; None: a worker decides.
+    actor: whose line the log gets.
+    Raises InvalidRecipe or a subclass for an invalid default recipe.
+    """
+    before = settings.lock_overrides(connection, tenant)
+    wanted = change.model_dump(include=change.model_fields_set)
+    overrides = TenantOverrides(
+        replace(before.limits, **{name: wanted[name] for name in _LIMITS if name in wanted}),
+        replace(
+            before.retention,
+            **{
+                name: wanted[f"keep_{name}"]
+                for name in ("input_seconds", "result_seconds")
+                if f"keep_{name}" in wanted
+            },
+            nothing=bool(wanted.get("keep_nothing", before.retention.nothing)),
+        ),
+        (wanted["recipe"] or {}) if "recipe" in wanted else before.recipe,
+        wanted.get("link_seconds", before.link_seconds),
+        wanted.get("emotions", before.emotions),
+    )
+    if wanted.get("recipe"):
+        recipe_parser.validate_stored(
+            connection,
+            tenant,
+            overrides.recipe,
+            pools=pools,
+            outbound=outbound,
+            with_emotions=overrides.emotions is not False,
+        )
+    settings.write_overrides(connection, tenant, overrides)
+    audit_log.record(connection, actor, AuditEvent.TENANT_CHANGED, tenant, tenant=tenant)
+    return overrides
+
+
+def render_tenant(tenant: Tenant, overrides: TenantOverrides) -> TenantSettings:
+    """Return the answer for a tenant."""
+    return render_as(
+        TenantSettings,
+        overrides.limits,
+        tenant=tenant,
+        keep_input_seconds=overrides.retention.input_seconds,
+        keep_result_seconds=overrides.retention.result_seconds,
+        keep_nothing=overrides.retention.nothing,
+        recipe=dict(overrides.recipe),
+        link_seconds=overrides.link_seconds,
+        emotions=overrides.emotions,
+    )
