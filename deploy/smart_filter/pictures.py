@@ -17,7 +17,7 @@ from smart_filter_shared.recipe import BackgroundKind, Output, Recipe
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_shared.results import ChosenBackground, Face, count_people, rate_faces
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
-from smart_filter_wire.document_report import DocumentReport
+from smart_filter_wire.printability import DocumentReport
 from smart_filter_workers import images
 from smart_filter_workers.in_process import InProcess
 from smart_filter_workers.models import catalog
@@ -40,7 +40,7 @@ class Made:
     content: the encoded picture; media_type: its format, such as `image/png`.
     people: the number of people kept; None if it was not counted.
     faces: from left to right, in pixels of the upright photo; None if they were not searched.
-    rating: smiles and open eyes, 0..1; None without faces.
+    rating: smiles and open eyes, 0..100; None without faces.
     background: what is behind the people, and why; None when only cut-outs were asked for.
     document_report: what was checked for the recipe's `document`, if it has one.
     """
@@ -49,7 +49,7 @@ class Made:
     media_type: str
     people: int | None
     faces: tuple[Face, ...] | None
-    rating: float | None
+    rating: int | None
     background: ChosenBackground | None
     document_report: DocumentReport | None
 
@@ -132,7 +132,7 @@ def _make(
         media_type=file.media_type,
         people=None if results.segmented is None else count_people(results.segmented, faces),
         faces=None if faces is None else faces.faces,
-        rating=None if rated is None else rated.score,
+        rating=None if rated is None else rated.points,
         background=composited.background,
         document_report=composited.document_report,
     )

@@ -14,13 +14,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final
 
-from coloraide import Color
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
 from smart_filter_shared import documents
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.recipe.words import MAX_BYTES_LOWER_BOUND, MAX_BYTES_UPPER_BOUND
+from smart_filter_shared.recipe.declaration import MAX_BYTES_LOWER_BOUND, MAX_BYTES_UPPER_BOUND
 from smart_filter_shared.suggestions import did_you_mean
 
 OWN_ROWS: Final = "SMART_FILTER_DOCUMENTS"
@@ -93,6 +92,8 @@ class DocumentPhoto:
 
     def __post_init__(self) -> None:
         """Raise ValueError for figures that no photo has."""
+        from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
         height = self.size[1]
         above = 0 if self.above is None else self.above[0]
         eyes = 0 if self.eyes is None else self.eyes[1]
