@@ -106,8 +106,8 @@ class DocumentPhoto:
             > _MAX_PX_PER_MM * height,
             "a color is not opaque": any(Color(each).alpha() < 1 for each in self.backgrounds),
         }
-        for fault, is_found in faults.items():
-            if is_found:
+        for fault, applies in faults.items():
+            if applies:
                 raise ValueError(fault)
 
     def fit_pixels(self, px_per_mm: float) -> tuple[int, int]:
