@@ -272,7 +272,6 @@ async def remove_versions(
     choice_id: str, services: OpenServices, caller: Submitter, cursor: Cursor = None
 ) -> ChoiceStep:
     """Delete the unsuccessful versions of the next photos of a choice."""
-
     choice = await _find(services, caller, choice_id)
 
     async def discard(photo: ChosenPhoto) -> None:
