@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page
 
 from benchmarks import figures, photos
 from smart_filter_api.studio import route
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_tests.browsing import camera
 from smart_filter_tests.browsing.chromium import chromium
 

@@ -14,9 +14,9 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from starlette.routing import Route
 
-from smart_filter_api.http import static_content
+from smart_filter_api.http import documents
+from smart_filter_api.http.documents import StaticFile
 from smart_filter_api.http.request_checks import OperatorsRoute
-from smart_filter_api.http.static_content import StaticFile
 from smart_filter_api.routes.live import LiveEndpoint
 from smart_filter_api.studio import bundles
 from smart_filter_api.studio.bundles import FOLDER
@@ -70,7 +70,7 @@ def _page(request: Request, page: StaticFile) -> Response:
     policy = "; ".join(_CONTENT_SECURITY_POLICY).format(
         import_map=load_files().import_map_source, live="" if live is None else f" {live.origin}"
     )
-    return static_content.serve_file(
+    return documents.serve_file(
         request,
         page,
         {"Content-Security-Policy": policy, "Permissions-Policy": _PERMISSIONS},
@@ -85,7 +85,7 @@ async def _load(request: Request) -> Response:
     if file is None:
         raise NotFound(f"the studio has no file {path}")
     # The page of another release names its version, under which these contents must not be kept.
-    return static_content.serve_file(request, file, _KEPT if version == studio.version else {})
+    return documents.serve_file(request, file, _KEPT if version == studio.version else {})
 
 
 # Starlette's route: a page loads two hundred files, and FastAPI took most of the time of each.
@@ -114,7 +114,7 @@ def load_files() -> StudioFiles:
         contents |= files
     addresses = (FOLDER.encode(), f"{FOLDER}{version}/".encode())
     prepared = {
-        path: static_content.prepare_file(path, content.replace(*addresses))
+        path: documents.prepare_file(path, content.replace(*addresses))
         for path, content in contents.items()
     }
     studio, admin = prepared.pop(_STUDIO), prepared.pop(_ADMIN)
@@ -144,7 +144,7 @@ def _collect_files(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
     for entry in folder.iterdir():
         if entry.is_dir():
             files += _collect_files(entry, f"{prefix}{entry.name}/")
-        elif entry.name.rpartition(".")[2] in static_content.MEDIA_TYPES:
+        elif entry.name.rpartition(".")[2] in documents.MEDIA_TYPES:
             files.append((prefix + entry.name, entry.read_bytes()))
     return files
 
