@@ -111,10 +111,10 @@ def _find_turned_away(boxes: Sequence[Box], faces: Sequence[Box], people: Outlin
     free = [box for box in boxes if _share_inside(box, people) >= SEEN_IN_BOX]
     explained: list[Box] = []
     for face in faces:
-        own = min(free, key=lambda box: _from_middle(face, box), default=None)
-        if own is not None and _from_middle(face, own) <= FACE_ASIDE:
-            free.remove(own)
-            explained.append(own)
+        nearest = min(free, key=lambda box: _from_middle(face, box), default=None)
+        if nearest is not None and _from_middle(face, nearest) <= FACE_ASIDE:
+            free.remove(nearest)
+            explained.append(nearest)
     heads = []
     for box in free:
         if box_iou(box, np.array(explained).reshape(-1, 4)).max(initial=0) <= SAME_PERSON_IOU:
