@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from smart_filter_wire.document_report import DocumentReport
 from smart_filter_wire.findings import (
     AppliedFilter,
     AttachedThing,
@@ -13,10 +12,10 @@ from smart_filter_wire.findings import (
     Frame,
     Person,
     Rating,
+    TakeReport,
 )
 from smart_filter_wire.formats import Id, JsonObject, Moment, Score, described
-from smart_filter_wire.printability import Printability
-from smart_filter_wire.takes import TakeReport
+from smart_filter_wire.printability import DocumentReport, Printability
 from smart_filter_wire.words import JobState, OutputName, StageName, StageState, TaskName
 
 FINAL_STATES: Final = frozenset({"succeeded", "failed", "canceled"})
@@ -80,11 +79,12 @@ class QueuePosition:
 class RankTerms:
     """The reasons for a photo's rank in its album.
 
-    of: number of ranked photos.  alike: number of photos that show the same scene, this one
-    included.  better: the job of the best of those; null for the best itself.
+    rating: 0 to 100, as `points` of the job's.  of: number of ranked photos.  alike: number of
+    photos that show the same scene, this one included.  better: the job of the best of those; null
+    for the best itself.
     """
 
-    rating: Score | None
+    rating: int | None
     of: int
     alike: int
     better: Id | None

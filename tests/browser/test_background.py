@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.pixels import read_picture, screenshot
 from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, on_screens
@@ -167,10 +167,13 @@ def test_last_of_many_clicks_counts_and_leaves_no_other_pictures(
         _designs(page).nth(index).click(no_wait_after=True)
 
     _made(page, str(names[-1]))
-    wait_until(page, lambda: {job["state"] for job in visitor.jobs()} == {"succeeded"})
-    known = {job["id"] for job in visitor.jobs()}
     strip = page.locator(".versions button")
-    expect(strip).to_have_count(len(known))
+
+    def are_all_shown() -> bool:
+        jobs = visitor.jobs()
+        return {job["state"] for job in jobs} == {"succeeded"} and strip.count() == len(jobs)
+
+    wait_until(page, are_all_shown)
     expect(strip.last).to_have_attribute("aria-current", "true")
 
 
@@ -186,7 +189,7 @@ def test_caption_is_drawn_once_it_has_text(
     words.fill("Hello there")
     words.press("Enter")
 
-    wait_until(page, lambda: visitor.newest()["filters"])
+    wait_until(page, lambda: len(visitor.jobs()) == 2)
     wait_until(page, lambda: visitor.newest()["state"] == "succeeded")
     (caption,) = visitor.newest()["filters"]
     assert (caption["name"], caption["applied"]) == ("caption", True)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.page_errors import LINE_CUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.pixels import (
@@ -71,7 +71,7 @@ def test_brush_keeps_a_part_of_the_background_and_removes_one_of_the_people(
     assert (correction["consent"], correction["form"]) == (False, "strokes")
     assert correction["expires_at"] is not None
     expect(page.get_by_role("radio", name="Result")).to_be_checked()
-    assert _away_from(screenshot(page, _window(page, 380, 450)), BLUE) < SAME
+    _expect_color(page, (380, 450), BLUE)
     after = output_of(visitor, visitor.newest(), "image")
     assert changed_share(before[150:400, :300], after[150:400, :300]) < 0.001
     assert _away_from(_around(after, 40, 60), mean_color(_around(photo, 40, 60))) < SAME
@@ -90,20 +90,19 @@ def test_strokes_show_their_result_at_once_and_are_undone_in_steps(
     _paint(page, *_FLAG)
 
     expect(page.get_by_text("2 strokes")).to_be_visible()
-    assert _away_from(screenshot(page, _window(page, 380, 450)), BLUE) < SAME
+    _expect_color(page, (380, 450), BLUE)
     flag = mean_color(_around(read_picture(photos.smiling), 40, 60))
-    assert _away_from(screenshot(page, _window(page, 40, 60)), flag) < SAME
+    _expect_color(page, (40, 60), flag)
     page.get_by_role("checkbox", name="Show the mask on the photo").check()
     expect(page.locator("canvas.film")).to_be_visible()
-    red, green, blue = mean_color(screenshot(page, _window(page, 380, 450)))
-    assert min(red - green, red - blue) > 60
+    wait_until(page, lambda: _redness(page, 380, 450) > 60)
     _come_back(page)
     expect(page.get_by_text("2 strokes")).to_be_visible()
     _take(page, "Remove")
     page.keyboard.press("Control+z")
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
     page.get_by_role("button", name="Clear all strokes").click()
-    assert changed_share(bare, screenshot(page, _window(page, 380, 450))) == 0
+    _expect_pixels(page, (380, 450), bare)
     page.get_by_role("status").get_by_role("button", name="Undo").click()
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
     page.get_by_role("button", name="Undo the last stroke").click()
@@ -122,7 +121,7 @@ def test_click_shows_and_makes_the_part_below_it_go_and_come(
 
     expect(page.get_by_text("2 strokes")).to_be_visible()
     page.mouse.move(0, 0)
-    assert _away_from(screenshot(page, _window(page, 380, 450)), BLUE) < SAME
+    _expect_color(page, (380, 450), BLUE)
     _apply(page)
     after = output_of(visitor, visitor.newest(), "image")
     assert _away_from(_around(after, 380, 450), BLUE) < SAME
@@ -137,15 +136,17 @@ def test_clicks_are_undone_and_redone_by_keys(page: Page) -> None:
     bare = screenshot(page, _window(page, 380, 450))
     page.mouse.click(*_at(page, 380, 450))
     page.mouse.move(0, 0)
+    expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
+    _expect_color(page, (380, 450), BLUE)
     marked = screenshot(page, _window(page, 380, 450))
 
     page.keyboard.press("Control+z")
     expect(page.get_by_text("0 strokes")).to_be_visible()
-    assert changed_share(bare, screenshot(page, _window(page, 380, 450))) == 0
+    _expect_pixels(page, (380, 450), bare)
     page.keyboard.press("Control+Shift+z")
 
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
-    assert changed_share(marked, screenshot(page, _window(page, 380, 450))) == 0
+    _expect_pixels(page, (380, 450), marked)
     page.get_by_role("button", name="Undo the last stroke").click()
     page.get_by_role("button", name="Redo the last stroke").click()
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
@@ -336,7 +337,7 @@ def test_one_finger_paints_and_two_zoom(page: Page, visitor: Visitor) -> None:
     (x, y) = _at(page, 256, 256)
     move_fingers(page, [(x - 20, y), (x + 20, y)], [(x - 60, y), (x + 60, y)])
 
-    assert place_of(page)[2] > 2 * narrow
+    wait_until(page, lambda: place_of(page)[2] > 2 * narrow)
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
     assert page.evaluate("scrollY") == 0
     _apply(page)
@@ -400,7 +401,7 @@ def test_clicked_person_is_dropped_and_kept_again(
     # The edge is computed again, for one person in place of two.
     assert changed_share(_around(before, *right, 40), _around(without, *right, 40)) < 0.02
     wait_until(page, lambda: _brightness(page, left) < 0.6 * lit[0])
-    assert abs(_brightness(page, right) - lit[1]) < SAME
+    wait_until(page, lambda: abs(_brightness(page, right) - lit[1]) < SAME)
     expect(page.get_by_text("At least one person must stay")).to_be_visible()
     # The control is disabled; the click tries it all the same.
     page.get_by_role("checkbox", name="Person 2, kept").click(force=True)
@@ -471,6 +472,7 @@ def _come_back(page: Page) -> None:
 def _expect_ready(page: Page) -> None:
     """Wait for the panel: a brush has the result before it, a choice of people the mask."""
     expect(page.locator("canvas.film:visible, canvas.result:visible")).to_have_count(1)
+    expect(page.locator(".painting[data-regions=true]")).to_have_count(1)
 
 
 def _take(page: Page, tool: str) -> None:
@@ -512,6 +514,24 @@ def _window(page: Page, x: float, y: float, reach: int = 4) -> tuple[int, int, i
     """Return the window's pixels around a point of the photo."""
     across, down = _at(page, x, y)
     return round(across) - reach, round(down) - reach, 2 * reach, 2 * reach
+
+
+def _expect_color(page: Page, point: tuple[int, int], color: tuple[float, float, float]) -> None:
+    """Wait until the window shows a color at a point of the photo."""
+    place = _window(page, *point)
+    wait_until(page, lambda: _away_from(screenshot(page, place), color) < SAME)
+
+
+def _expect_pixels(page: Page, point: tuple[int, int], pixels: Pixels) -> None:
+    """Wait until the window shows these pixels around a point of the photo."""
+    place = _window(page, *point)
+    wait_until(page, lambda: changed_share(pixels, screenshot(page, place)) == 0)
+
+
+def _redness(page: Page, x: int, y: int) -> float:
+    """Return how much more red than green and blue the window shows at a point of the photo."""
+    red, green, blue = mean_color(screenshot(page, _window(page, x, y)))
+    return min(red - green, red - blue)
 
 
 def _brightness(page: Page, point: tuple[int, int]) -> float:

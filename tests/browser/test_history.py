@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import add, card, expect_finished, expect_state
 from smart_filter_tests.browsing.page_errors import LINE_CUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos
@@ -57,7 +57,7 @@ def test_failed_job_shows_its_reason_and_can_be_retried(
 ) -> None:
     with stack.arm("raises"):
         job_id = _submit(visitor, photos, "unlucky.png", segmentation__model="raises")
-        wait_until(page, lambda: visitor.newest()["state"] == "failed", seconds=60)
+        wait_until(page, lambda: visitor.newest()["state"] == "failed")
         page.reload()
         failed = card(page, "unlucky.png")
         expect_state(failed, "failed")
@@ -210,7 +210,7 @@ def test_cards_keep_the_order_in_which_their_photos_were_chosen(
         shutil.copy(photos.smiling, place)
     names = [place.name for place in chosen]
     add(page, *chosen)
-    assert shown() == names
+    wait_until(page, lambda: shown() == names)
     expect_finished(page, *names)
     assert shown() == names
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible, walk_focus
+from browser.accessibility import assert_accessible, walk_focus
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.viewer import open_result
 from smart_filter_tests.browsing.visitors import Visitor
@@ -23,14 +23,19 @@ def _expect_all_reached(page: Page, walked: list[tuple[str, str]]) -> None:
     assert len(focusable) >= stops, (stops, walked)
 
 
-@pytest.mark.parametrize("place", ["#/", "#/albums", "#/live"])
+@pytest.mark.parametrize(
+    ("place", "control"),
+    [("#/", "Open astronaut.png"), ("#/albums", "New album"), ("#/live", "Start the camera")],
+)
 def test_focus_visits_each_control_of_a_screen_once(
-    page: Page, visitor: Visitor, photos: Photos, place: str
+    page: Page, visitor: Visitor, photos: Photos, place: str, control: str
 ) -> None:
     visitor.succeed(photos.smiling, metadata__name="astronaut.png")
     page.goto(page.url.partition("#")[0] + place)
     page.reload()
-    expect(page.get_by_role("navigation").first).to_be_visible()
+    shown = page.get_by_role("link", name=control).or_(page.get_by_role("button", name=control))
+    expect(shown).to_be_visible()
+    page.wait_for_load_state("networkidle")
 
     walked = walk_focus(page)
 

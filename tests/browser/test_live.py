@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing import camera
-from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.pixels import mean_color, screenshot
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, on_screens
@@ -86,8 +86,8 @@ def test_each_smile_becomes_one_photo(page: Page, visitor: Visitor) -> None:
 
     wait_until(page, lambda: len(visitor.jobs()) >= 2)
 
-    smiles = (time.monotonic() - began_at) / _FILM_SECONDS + 1
     taken = visitor.jobs()
+    smiles = (time.monotonic() - began_at) / _FILM_SECONDS + 1
     assert len(taken) <= smiles
     assert {job["recipe"]["background"] for job in taken} == {"color:#143cf0"}
 

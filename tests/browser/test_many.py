@@ -9,7 +9,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import card, expect_finished, expect_state
 from smart_filter_tests.browsing.page_errors import LINE_CUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos
@@ -391,8 +391,10 @@ def test_action_pauses_when_the_service_asks_for_it(
 
 
 def test_stopped_action_leaves_no_unfinished_version(
-    page: Page, visitor: Visitor, photos: Photos, stack: RunningStack
+    page: Page, visitor: Visitor, photos: Photos, stack: RunningStack, page_errors: PageErrors
 ) -> None:
+    # The page may be looking at the version that the service deletes.
+    page_errors.expect("status of 410")
     _finish(visitor, photos, "a.png")
     visitor.succeed(photos.serious, metadata__name="source.png", segmentation__model="hangs")
     page.reload()
@@ -433,6 +435,18 @@ def test_new_photos_get_a_design_a_crop_a_size_and_a_format(
     assert re.match("preset:", recipe["background"])
 
 
+_PICTURES_KEPT = """() => new Promise((resolve) => {
+  const opening = indexedDB.open("smart-filter");
+  opening.onsuccess = () => {
+    const counting = opening.result.transaction("pictures").objectStore("pictures").count();
+    counting.onsuccess = () => {
+      opening.result.close();
+      resolve(counting.result);
+    };
+  };
+})"""
+
+
 def test_new_photos_get_an_own_picture_which_the_browser_keeps(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
@@ -441,6 +455,7 @@ def test_new_photos_get_an_own_picture_which_the_browser_keeps(
         photos.sunset
     )
     expect(page.get_by_role("button", name="sunset.jpg")).to_be_visible()
+    wait_until(page, lambda: page.evaluate(_PICTURES_KEPT) == 1)
     page.reload()
     expect(page.get_by_role("button", name="sunset.jpg")).to_be_visible()
     page.locator("[data-way=pick]").set_input_files(photos.smiling)

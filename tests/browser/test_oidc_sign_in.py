@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from browser.accessibility import assert_accessible
 from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_deploy.embedded.child_processes import Command
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
-from smart_filter_tests.browsing.accessibility import assert_accessible
-from smart_filter_tests.browsing.page_errors import PageErrors
+from smart_filter_tests.browsing.page_errors import SIGNED_OUT, PageErrors
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, Screen, on_screens
 from smart_filter_tests.full_stack import RunningStack, answers
 from smart_filter_tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider, a_provider
@@ -70,7 +70,7 @@ def site(stack: RunningStack, provider: Provider, data_folder: Path) -> Site:
 def test_person_signs_in_to_the_studio_and_out(
     anonymous_page: Page, site: Site, provider: Provider, page_errors: PageErrors, screen: Screen
 ) -> None:
-    page_errors.expect("status of 401")
+    page_errors.expect(SIGNED_OUT)
     provider.groups = ["editors"]
     anonymous_page.goto(site.url)
     expect(anonymous_page.get_by_role("link", name=_BUTTON)).to_be_visible()
@@ -87,7 +87,7 @@ def test_person_signs_in_to_the_studio_and_out(
 def test_operator_signs_in_to_the_admin_page(
     anonymous_page: Page, site: Site, provider: Provider, page_errors: PageErrors
 ) -> None:
-    page_errors.expect("status of 401")
+    page_errors.expect(SIGNED_OUT)
     provider.groups = ["operators"]
     anonymous_page.goto(f"{site.operators_url}/admin")
 
@@ -99,7 +99,7 @@ def test_operator_signs_in_to_the_admin_page(
 def test_person_without_a_listed_group_learns_what_to_do(
     anonymous_page: Page, site: Site, provider: Provider, page_errors: PageErrors
 ) -> None:
-    page_errors.expect("status of 401")
+    page_errors.expect(SIGNED_OUT)
     provider.groups = ["guests"]
     anonymous_page.goto(site.url)
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, on_screens
@@ -135,6 +135,7 @@ def test_arrow_keys_switch_photos_and_delete_asks_first(
     page.reload()
     open_photo(page, second)
     expect(page.get_by_role("heading", name="astronaut.png")).to_be_visible()
+    expect(page.get_by_role("button", name="Next photo")).to_be_enabled()
 
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("heading", name="grace_hopper.jpg")).to_be_visible()

@@ -9,7 +9,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import (
     add,
     card,
@@ -18,7 +18,7 @@ from smart_filter_tests.browsing.cards import (
     expect_finished,
     expect_state,
 )
-from smart_filter_tests.browsing.page_errors import LINE_CUT, PageErrors
+from smart_filter_tests.browsing.page_errors import LINE_CUT, SIGNED_OUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.pixels import changed_share, mean_color, read_picture, screenshot
 from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, on_screens
@@ -165,6 +165,7 @@ def test_daily_limit_is_waited_for_and_can_be_retried(
     waiting = card(page, "grace_hopper.jpg")
     expect(waiting).to_contain_text("Continues automatically")
     expect(waiting).to_contain_text("megapixels per day are allowed, and today's are used up")
+    wait_until(page, lambda: page.evaluate(_KEPT) == 1)
     page.reload()
     expect(waiting).to_contain_text("Continues automatically")
 
@@ -192,7 +193,10 @@ def test_ended_session_loses_no_photo(
     expect_accepted(card(page, "large.jpg"))
 
 
-def test_sign_out_asks_when_photos_would_be_lost(page: Page, line: Proxy, photos: Photos) -> None:
+def test_sign_out_asks_when_photos_would_be_lost(
+    page: Page, line: Proxy, photos: Photos, page_errors: PageErrors
+) -> None:
+    page_errors.expect(SIGNED_OUT)
     _held(page, line, photos)
 
     page.get_by_role("button", name="Sign out").click()
@@ -243,11 +247,15 @@ def test_several_photos_become_pictures_with_their_notes(
     (job,) = (job for job in visitor.jobs() if job["metadata"]["name"] == "astronaut.png")
     picture_shown = smiling.get_by_role("img")
     picture_shown.evaluate("image => image.scrollIntoView({ block: 'center' })")
-    shown = screenshot(picture_shown)
     stored = visitor.client.get(job["outputs"]["thumbnail"]).content
-    height, width, _ = shown.shape
-    # Chromium and Pillow scale differently along edges, and the card's corners are round.
-    assert changed_share(shown, read_picture(stored, (width, height)), levels=32) < 0.1
+
+    def is_thumbnail() -> bool:
+        shown = screenshot(picture_shown)
+        height, width, _ = shown.shape
+        # Chromium and Pillow scale differently along edges, and the card's corners are round.
+        return changed_share(shown, read_picture(stored, (width, height)), levels=32) < 0.1
+
+    wait_until(page, is_thumbnail)
     assert_accessible(page)
 
 
@@ -316,9 +324,14 @@ def test_new_photos_get_the_last_choices_which_the_browser_keeps(
     expect_finished(page, "astronaut.png")
     (job,) = visitor.jobs()
     assert job["recipe"]["background"] == "color:#3060c0"
-    corner = screenshot(card(page, "astronaut.png").get_by_role("img"))[4:14, 4:14]
-    # The thumbnail is a JPEG.
-    assert max(abs(a - b) for a, b in zip(mean_color(corner), (48, 96, 192), strict=True)) < 6
+    shown = card(page, "astronaut.png").get_by_role("img")
+
+    def is_chosen_color() -> bool:
+        corner = mean_color(screenshot(shown)[4:14, 4:14])
+        # The thumbnail is a JPEG.
+        return max(abs(a - b) for a, b in zip(corner, (48, 96, 192), strict=True)) < 6
+
+    wait_until(page, is_chosen_color)
 
 
 def _drag_from_elsewhere(page: Page, data: dict[str, str]) -> None:

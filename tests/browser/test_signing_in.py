@@ -5,9 +5,9 @@ import re
 import httpx
 from playwright.sync_api import BrowserContext, Page, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import add, card, expect_finished
-from smart_filter_tests.browsing.page_errors import PageErrors
+from smart_filter_tests.browsing.page_errors import SIGNED_OUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import ALL_SCREENS, DESKTOP, PHONE_DARK, Screen, on_screens
 from smart_filter_tests.browsing.visitors import Visitor, a_code, a_visitor
@@ -16,6 +16,8 @@ from smart_filter_tests.full_stack import RunningStack
 from smart_filter_tests.later import next_week
 
 _HEADING = DESKTOP.invitation
+_LISTS = "**/v1/jobs?*"
+# The last list of a look.
 _LOOKS = "**/v1/jobs?state=running*"
 _STROKES = "smart-filter.strokes"
 # As browsers do where a user blocks all data of a site.
@@ -53,7 +55,7 @@ def test_code_signs_in_and_is_removed_from_the_address(
 def test_key_signs_in_and_a_wrong_one_is_refused(
     anonymous_page: Page, visitor: Visitor, url: str, page_errors: PageErrors, screen: Screen
 ) -> None:
-    page_errors.expect("status of 401")
+    page_errors.expect(SIGNED_OUT)
     anonymous_page.goto(url)
 
     expect(anonymous_page.get_by_label("Key")).to_be_focused()
@@ -68,14 +70,17 @@ def test_key_signs_in_and_a_wrong_one_is_refused(
     expect(anonymous_page.get_by_role("heading", name=screen.invitation)).to_be_visible()
 
 
-def test_strokes_are_removed_at_sign_out_though_no_photo_has_been_opened(page: Page) -> None:
+def test_strokes_are_removed_at_sign_out_though_no_photo_has_been_opened(
+    page: Page, page_errors: PageErrors
+) -> None:
+    page_errors.expect(SIGNED_OUT)
     page.evaluate(f"sessionStorage.setItem('{_STROKES}', '[[\"a-photo\", []]]')")
     page.reload()
 
     page.get_by_role("button", name="Sign out").click()
 
     expect(page.get_by_label("Key")).to_be_visible()
-    assert page.evaluate(f"sessionStorage.getItem('{_STROKES}')") == "[]"
+    wait_until(page, lambda: page.evaluate(f"sessionStorage.getItem('{_STROKES}')") == "[]")
 
 
 def test_studio_works_where_the_browser_stores_nothing(
@@ -97,7 +102,7 @@ def test_studio_works_where_the_browser_stores_nothing(
 def test_used_code_opens_the_existing_session(
     page: Page, url: str, page_errors: PageErrors
 ) -> None:
-    page_errors.expect("status of 401")
+    page_errors.expect(SIGNED_OUT)
     page.goto(f"{url}/#code=used-before")
 
     expect(page).to_have_url(f"{url}/#/")
@@ -105,7 +110,7 @@ def test_used_code_opens_the_existing_session(
 
 
 def test_signing_out_ends_the_session(page: Page, page_errors: PageErrors) -> None:
-    page_errors.expect("status of 401")
+    page_errors.expect(SIGNED_OUT)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Key")).to_be_visible()
 
@@ -143,9 +148,9 @@ def test_tab_shows_that_another_user_has_signed_in(
     # A look under way while the cookie is replaced would be answered with 401.
     with page.expect_response(_LOOKS):
         pass
-    page.route(_LOOKS, lambda _: None)
+    page.route(_LISTS, lambda _: None)
     another.sign_in(page.context, url)
-    page.unroute(_LOOKS)
+    page.unroute(_LISTS)
 
     card(page, "mine.png").get_by_role("button", name="Cancel").click()
 
@@ -159,7 +164,7 @@ def test_tab_shows_that_another_user_has_signed_in(
 def test_tabs_follow_a_sign_out_and_another_sign_in(
     page: Page, visitor: Visitor, photos: Photos, url: str, page_errors: PageErrors
 ) -> None:
-    page_errors.expect("status of 401")
+    page_errors.expect(SIGNED_OUT)
     visitor.submit(photos.smiling, metadata__name="mine.png", run_at=next_week())
     page.reload()
     expect(card(page, "mine.png")).to_be_visible()
@@ -175,7 +180,7 @@ def test_tabs_follow_a_sign_out_and_another_sign_in(
     other.get_by_label("Key").fill(another.key)
     other.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name=_HEADING)).to_be_visible()
-    assert page.evaluate(_TENANT) == another.tenant
+    wait_until(page, lambda: page.evaluate(_TENANT) == another.tenant)
     another.client.close()
 
 

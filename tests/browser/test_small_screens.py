@@ -8,8 +8,9 @@ from playwright.sync_api import Page, expect
 from smart_filter_tests.browsing.cards import add, card, expect_finished
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE, Scheme, Screen, on_screens
-from smart_filter_tests.browsing.viewer import open_result
+from smart_filter_tests.browsing.viewer import box_of, open_result
 from smart_filter_tests.browsing.visitors import Visitor
+from smart_filter_tests.browsing.waits import wait_until
 
 _NARROW: Final = Screen("phone", (320, 568), Scheme.LIGHT, touch=True)
 # Visible controls that a toast covers, by their text.
@@ -35,10 +36,12 @@ _WIDER: Final = """() => document.documentElement.scrollWidth <= innerWidth ? []
 def test_no_screen_scrolls_sideways_at_320_px(
     page: Page, visitor: Visitor, photos: Photos, url: str
 ) -> None:
+    expect(page.get_by_role("heading", level=1)).to_be_attached()
     assert page.evaluate(_WIDER) == []
     open_result(page, visitor, photos.serious)
     for tab in ("Background", "Cutout", "People", "Print", "Save", "Expert"):
         page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_role("tabpanel", name=tab)).to_be_visible()
         assert (tab, page.evaluate(_WIDER)) == (tab, [])
     for place in ("", "albums", "live"):
         page.goto(f"{url}/#/{place}")
@@ -53,10 +56,13 @@ def test_first_picture_is_on_the_first_screen_of_a_phone(
     add(page, photos.serious)
     expect_finished(page, photos.serious.name)
 
-    box = card(page, photos.serious.name).locator(".picture").bounding_box()
+    picture = card(page, photos.serious.name).locator(".picture")
 
-    assert box is not None
-    assert box["y"] + box["height"] / 2 < screen.size[1]
+    def is_on_the_first_screen() -> bool:
+        _, y, _, height = box_of(picture)
+        return y + height / 2 < screen.size[1]
+
+    wait_until(page, is_on_the_first_screen)
     page.get_by_text("Settings of new photos").click()
     expect(page.get_by_label("New photos get")).to_be_visible()
 

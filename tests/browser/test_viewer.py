@@ -10,7 +10,6 @@ from playwright.sync_api import Page, expect
 
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.pixels import mean_color
 from smart_filter_tests.browsing.screens import PHONE, on_screens
 from smart_filter_tests.browsing.viewer import (
     box_of,
@@ -48,11 +47,18 @@ def test_slider_divides_photo_and_result(page: Page, visitor: Visitor, photos: P
         slider.press("ArrowRight")
 
     expect(slider).to_have_attribute("aria-valuenow", "30")
-    whole = picture_pixels(page)
-    line = round(0.3 * whole.shape[1])
     photo, result = photo_of(visitor, job), output_of(visitor, job, "image")
-    assert mean_difference(whole[:, : line - 24], photo[:, : line - 24]) < _SAME
-    assert mean_difference(whole[:, line + 24 :], result[:, line + 24 :]) < _SAME
+
+    def is_divided() -> bool:
+        whole = picture_pixels(page)
+        line = round(0.3 * whole.shape[1])
+        left, right = slice(None, line - 24), slice(line + 24, None)
+        return all(
+            mean_difference(whole[:, side], expected[:, side]) < _SAME
+            for side, expected in ((left, photo), (right, result))
+        )
+
+    wait_until(page, is_divided)
 
 
 @pytest.mark.usefixtures("job")
@@ -63,17 +69,16 @@ def test_wheel_zooms_at_the_pointer_and_dragging_pans(page: Page) -> None:
 
     page.mouse.move(*at)
     page.mouse.wheel(0, -600)
-    page.wait_for_timeout(100)
+    wait_until(page, lambda: place_of(page)[2] > 2 * width)
 
     near = place_of(page)
-    assert near[2] > 2 * width
     assert (at[0] - near[0]) / near[2] == pytest.approx(0.3, abs=0.005)
     assert (at[1] - near[1]) / near[3] == pytest.approx(0.4, abs=0.005)
     page.mouse.down()
     page.mouse.move(at[0] + 50, at[1] - 30)
     page.mouse.up()
-    moved = place_of(page)
-    assert (moved[0] - near[0], moved[1] - near[1]) == pytest.approx((50, -30), abs=1)
+    there = pytest.approx((near[0] + 50, near[1] - 30), abs=1)
+    wait_until(page, lambda: place_of(page)[:2] == there)
 
 
 @on_screens(PHONE)
@@ -89,7 +94,7 @@ def test_two_fingers_zoom_and_one_slides(page: Page) -> None:
         page, [(middle - 40, row), (middle + 40, row)], [(middle - 120, row), (middle + 120, row)]
     )
 
-    assert place_of(page)[2] == pytest.approx(3 * width, rel=0.1)
+    wait_until(page, lambda: place_of(page)[2] == pytest.approx(3 * width, rel=0.1))
     expect(slider).to_have_attribute("aria-valuenow", "70")
 
 
@@ -102,21 +107,17 @@ def test_matte_and_cutout_are_shown_unchanged(
     select_mode(page, "Matte")
     wait_until(page, lambda: mean_difference(picture_pixels(page), matte) < _SAME)
     select_mode(page, "Alone")
-    corner = (slice(0, 60), slice(0, 60))
-    wait_until(
-        page, lambda: len(np.unique(picture_pixels(page)[corner][:, :, 0])) == 2
-    )  # a checkerboard
+    # A checkerboard.
+    wait_until(page, lambda: len(np.unique(picture_pixels(page)[:60, :60, 0])) == 2)
     people = matte[..., 0] == 255
-    assert (
-        mean_difference(
-            picture_pixels(page)[300:400][people[300:400]],
-            photo_of(visitor, job)[300:400][people[300:400]],
-        )
-        < 4
+    photo = photo_of(visitor, job)[300:400][people[300:400]]
+    wait_until(
+        page, lambda: mean_difference(picture_pixels(page)[300:400][people[300:400]], photo) < 4
     )
-    for ground, color in (("white", (255, 255, 255)), ("black", (0, 0, 0))):
-        page.get_by_role("radio", name=f"On {ground}").check()
-        assert mean_color(picture_pixels(page)[corner]) == color
+    page.get_by_role("radio", name="On white").check()
+    wait_until(page, lambda: bool((picture_pixels(page)[:60, :60] == 255).all()))
+    page.get_by_role("radio", name="On black").check()
+    wait_until(page, lambda: bool((picture_pixels(page)[:60, :60] == 0).all()))
 
 
 def test_faces_are_outlined_in_place(page: Page, visitor: Visitor, photos: Photos) -> None:
@@ -129,19 +130,25 @@ def test_faces_are_outlined_in_place(page: Page, visitor: Visitor, photos: Photo
     outlines = page.locator(".faces .outline")
     frame, faces = job["frame"], job["faces"]
     expect(outlines).to_have_count(len(faces))
-    left, top, width, _ = place_of(page)
-    zoom = width / frame["width"]
-    for index, face in enumerate(faces):
-        x, y, across, down = face["box"]
-        assert box_of(outlines.nth(index)) == pytest.approx(
-            (
-                left + zoom * (frame["left"] + frame["scale"] * x),
-                top + zoom * (frame["top"] + frame["scale"] * y),
-                zoom * frame["scale"] * across,
-                zoom * frame["scale"] * down,
-            ),
-            abs=2,  # half of the line
+
+    def are_in_place() -> bool:
+        left, top, width, _ = place_of(page)
+        zoom = width / frame["width"]
+        return all(
+            box_of(outlines.nth(index))
+            == pytest.approx(
+                (
+                    left + zoom * (frame["left"] + frame["scale"] * x),
+                    top + zoom * (frame["top"] + frame["scale"] * y),
+                    zoom * frame["scale"] * across,
+                    zoom * frame["scale"] * down,
+                ),
+                abs=2,  # half of the line
+            )
+            for index, (x, y, across, down) in enumerate(face["box"] for face in faces)
         )
+
+    wait_until(page, are_in_place)
     expect(page.locator(".faces .marked")).to_have_count(1)
     x, y, across, down = box_of(outlines.nth(2))
     page.mouse.move(x + across / 2, y + down / 2)

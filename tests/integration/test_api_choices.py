@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from integration import batches
+from integration.batches import KEEP, items
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.routes import choices as routes
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.choices import MAX_CHOICES
-from smart_filter_tests import batches
-from smart_filter_tests.batches import KEEP, items
 from smart_filter_tests.job_copies import Group, write
 from smart_filter_tests.maintenance import collector
 from smart_filter_tests.serving import Api, refusal_of
@@ -264,6 +264,18 @@ def test_picture_that_cannot_be_read_is_named_in_the_zip(api: Api) -> None:
     assert names_in_zip(api, choose(api)) == ["a.png", "not included.txt"]
 
 
+def test_canceled_version_leaves_the_picture_before_it(api: Api) -> None:
+    run_whole_job(api, metadata__name="a.jpg")
+    choice = choose(api)
+    act(api, choice, "derive", json=RED)
+
+    act(api, choose(api), "cancel")
+
+    counted = api.read(f"/v1/choices/{choice['id']}")
+    assert (counted["making"], counted["pictures"], counted["unfinished"]) == (0, 1, 0)
+    assert names_in_zip(api, choose(api)) == ["a.png"]
+
+
 @pytest.mark.parametrize("action", ["delete", "restore", "cancel", "redrive", "discard"])
 def test_choice_of_another_tenant_is_not_found(api: Api, action: str) -> None:
     choice = choose(api)
@@ -285,6 +297,26 @@ def test_photos_of_another_key_stay_without_the_scope_admin(api: Api) -> None:
     assert (step["done"], [one["name"] for one in step["failures"]]) == (1, ["other.jpg"])
     assert step["failures"][0]["error"]["code"] == "scope"
     assert listed(api) == [other]
+
+
+def test_photos_of_another_key_are_not_canceled_or_restored_without_the_scope_admin(
+    api: Api,
+) -> None:
+    waiting = api.submit(metadata__name="waiting.jpg")
+    deleted = choose(api, all=False, photos=[api.submit()])
+    act(api, deleted, "delete")
+    admin = dict(api.client.headers)
+    api.client.headers.update(api.headers(Scope.SUBMIT, Scope.READ))
+
+    [step] = act(api, choose(api), "cancel")
+    restored = api.client.post(f"/v1/choices/{deleted['id']}/restore")
+
+    assert (step["done"], step["failures"][0]["error"]["code"]) == (0, "scope")
+    assert refusal_of(restored) == (403, "scope")
+    assert listed(api) == [waiting]
+    api.client.headers.update(admin)
+    api.create(f"/v1/choices/{deleted['id']}/restore")
+    assert len(listed(api)) == 2
 
 
 @pytest.mark.parametrize(

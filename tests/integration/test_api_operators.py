@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_shared.recipe.document_photos import OWN_ROWS, document_photos
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api
@@ -84,15 +84,16 @@ def test_taken_operators_port_names_its_options(command: Command) -> None:
     assert "--operators-port must differ from --port" in same
 
 
+@pytest.mark.parametrize("arguments", [["api", "--port", "8000"], ["preflight"]])
 def test_faulty_documents_of_the_operator_stop_the_start(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "documents.toml"
     file.write_text("[club]\ntitle = 3")
     monkeypatch.setenv(OWN_ROWS, str(file))
     document_photos.cache_clear()
 
-    line = command.output("api", "--port", str(free_port()))
+    line = command.output(*arguments)
 
-    assert f"SMART_FILTER_DOCUMENTS: {file}: club" in line
+    assert f"SMART_FILTER_DOCUMENTS: {file}: 'club.title'" in line
     document_photos.cache_clear()

@@ -18,10 +18,9 @@ from smart_filter_deploy.cli.batch import report as batch_report
 from smart_filter_deploy.cli.batch import worker
 from smart_filter_deploy.cli.batch.album import find_album
 from smart_filter_deploy.cli.batch.dashboard import album_lines
-from smart_filter_deploy.cli.batch.hot_folder import HotFolder
 from smart_filter_deploy.cli.batch.journal import FILE_NAME, Journal
 from smart_filter_deploy.cli.batch.report import Row
-from smart_filter_deploy.cli.batch.watch import FoundPhoto, WatchedFolder
+from smart_filter_deploy.cli.batch.watch import FoundPhoto, HotFolder, WatchedFolder
 from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_tests.commands import Command
 from smart_filter_tests.journals import an_entry
@@ -418,7 +417,7 @@ def test_pictures_of_an_earlier_run_are_named_when_they_are_not_among_the_best(
 def test_csv_has_a_line_for_each_photo_without_formulas_and_json_is_exact(tmp_path: Path) -> None:
     error = {"code": "unreadable", "detail": "no\nsuch file"}
     rows = [
-        Row(file="=cmd|'x'.jpg", smile=["mild", "none"], rating=0.5),
+        Row(file="=cmd|'x'.jpg", smile=["mild", "none"], rating=50),
         Row(file='a, "b".jpg', error=error),
     ]
     in_csv, in_json = tmp_path / "report.csv", tmp_path / "report.json"

@@ -32,7 +32,7 @@ from smart_filter_tests.tls_certificates import TlsCertificate, create_certifica
 from smart_filter_tests.web import LOOPBACK, Names, Site, a_site, answer, ok, redirect
 from smart_filter_workers.fetcher import Fetcher, FetchLimits
 from smart_filter_workers.fetcher.ssrf_guard import resolve_host
-from smart_filter_workers.runtime import error_policy, runner
+from smart_filter_workers.runtime import error_policy, steps
 from smart_filter_workers.runtime.bells.stage_events import StageEvents
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task
@@ -245,7 +245,7 @@ def test_start_of_a_child_process_is_not_charged_as_fetching(bench: Bench) -> No
     services = cast(WorkerContext, SimpleNamespace(settings=bench.settings, extra_models=()))
 
     with pytest.raises(InputsExpired):
-        runner._run_in_child(services, task)  # noqa: SLF001 - one step of a run
+        steps.run_in_child(services, task)
 
     (infer,) = task.trail.steps_of(task.lease)
     assert 0 < task.fetching_seconds < (infer.ended_ns - infer.began_ns) / 1e9 - CHILD_SECONDS

@@ -11,7 +11,7 @@ from smart_filter_tests import face_worker
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.stages import FACE
-from smart_filter_workers.runtime import runner
+from smart_filter_workers.runtime import runner, steps
 from smart_filter_workers.runtime.claiming.large_photos import LargePhotos
 from smart_filter_workers.runtime.task import Task
 from smart_filter_workers.system.resources import MemoryLimit
@@ -19,7 +19,7 @@ from smart_filter_workers.system.resources import MemoryLimit
 
 @pytest.fixture
 def worker(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaceWorker]:
-    monkeypatch.setattr(runner, "_ROOM_SECONDS", 0.01)
+    monkeypatch.setattr(steps, "_ROOM_SECONDS", 0.01)
     with face_worker.start(bench, threads=2) as started:
         small = LargePhotos(MemoryLimit(0))
         started.services = dataclasses.replace(started.services, large_photos=small)

@@ -26,7 +26,7 @@ from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
 
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
-PREPARED = (CounterName.ATTEMPTS, CounterName.BATCHES, CounterName.BATCHED)
+PREPARED = (CounterName.ATTEMPTS, CounterName.BATCHES)
 LINE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")
 SUFFIXES = {
     MetricKind.GAUGE: {""},
@@ -62,9 +62,8 @@ def read(bench: Bench) -> ServiceMetrics:
 def sweep(bench: Bench, sweeper: Sweeper, times: int = 1) -> None:
     """Sweep, regardless of the time of the last sweep."""
     for _ in range(times):
-        with bench.transaction() as connection:
-            # Not so long ago that leases would get time to be renewed.
-            connection.exec_driver_sql("UPDATE sweeper SET swept_at = now() - interval '2 s'")
+        # Not so long ago that leases would get time to be renewed.
+        bench.execute("UPDATE sweeper SET swept_at = now() - interval '2 s'")
         assert sweeper.sweep()
 
 
@@ -152,8 +151,7 @@ def test_queues_are_counted_by_state_and_counters_begin_at_zero(api: Api) -> Non
 @pytest.mark.parametrize("way", ["need", "time", "release", "redrive"])
 def test_wait_begins_when_a_stage_becomes_ready(bench: Bench, way: str) -> None:
     job_id = bench.submit()
-    with bench.transaction() as connection:
-        connection.exec_driver_sql("UPDATE stages SET ready_at = ready_at - interval '9000 s'")
+    bench.execute("UPDATE stages SET ready_at = ready_at - interval '9000 s'")
     assert 9000 <= read(bench).queues[capability(PREPARE)].oldest_wait_seconds < 10_000
     waiting = PREPARE
     lease = bench.claim_one(PREPARE)
@@ -195,7 +193,7 @@ def test_counters_of_workers_are_summed(bench: Bench, worker_counters: WorkerCou
     assert totals[CounterKey(WorkerStep.LOAD, face)].count == 2
     assert totals[CounterKey(CounterName.RETRIES, face)] == CounterValue(2)
     prepared = {what: totals[CounterKey(what, capability(PREPARE))].count for what in PREPARED}
-    assert prepared == {CounterName.ATTEMPTS: 5, CounterName.BATCHES: 2, CounterName.BATCHED: 5}
+    assert prepared == {CounterName.ATTEMPTS: 5, CounterName.BATCHES: 2}
 
 
 def test_counters_that_could_not_be_written_are_written_later(

@@ -32,9 +32,8 @@ def query_of(link: str) -> dict[str, str]:
 
 
 def link_of(api: Api, job_id: str, **wish: object) -> str:
-    answer = api.client.get(f"/v1/jobs/{job_id}", params={"expires_in": 3600, **wish})
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["output_links"]["image"])
+    job = api.read(f"/v1/jobs/{job_id}", params={"expires_in": 3600, **wish})
+    return str(job["output_links"]["image"])
 
 
 def signed(bench: Bench, job_id: str, *, expires: int, tenant: Tenant = TENANT) -> str:
@@ -52,6 +51,28 @@ def refusal(answer: httpx.Response) -> tuple[int, str, dict[str, Any]]:
     assert answer.headers["content-type"] == "application/problem+json"
     document = answer.json()
     return answer.status_code, document["code"], {**document, "instance": None}
+
+
+@pytest.mark.parametrize(
+    ("host", "start"),
+    [
+        ("10.0.0.7:8000", "http://10.0.0.7:8000"),
+        ("api", "http://api"),
+        ("studio.local", "http://studio.local"),
+        ("evil.example.com", ""),
+        ("8.8.8.8", ""),
+        ("localhost@evil.example.com", ""),
+    ],
+)
+def test_links_have_only_a_host_that_is_of_the_local_network(
+    api: Api, host: str, start: str
+) -> None:
+    job_id = run_whole_job(api)
+
+    answer = api.client.get(f"/v1/jobs/{job_id}", headers={"Host": host})
+
+    link = answer.json()["output_links"]["image"]
+    assert link.startswith(f"{start}/v1/jobs/{job_id}/outputs/image?")
 
 
 def test_link_opens_an_output_without_a_key_until_it_ends(api: Api) -> None:

@@ -179,7 +179,7 @@ def complete_all(connection: Connection, leases: list[Lease]) -> object:
     ("act", "rows", "order"),
     [
         (renew_all, "stages WHERE state = 'running'", "job_id, stage"),
-        (complete_all, "stages", "job_id, stage"),
+        (complete_all, "stages WHERE state = 'running'", "job_id, stage"),
         (complete_all, "jobs", "id"),
     ],
 )
@@ -197,8 +197,7 @@ def test_rows_are_locked_in_one_order(
             holder.execute(text(f"{in_order} LIMIT 1 FOR UPDATE"))
             other = pool.submit(bench.do, act, leases)
             races.wait_for_lock_waiters(bench, other)
-            with bench.transaction() as looker:
-                free = looker.execute(text(f"{in_order} FOR UPDATE SKIP LOCKED")).all()
+            free = bench.rows(f"{in_order} FOR UPDATE SKIP LOCKED")
         other.result(60)
 
     # The session that waits for the first row has locked no later one.

@@ -77,13 +77,11 @@ class Trap:
 
     def springs(self, piece: bytes, client: socket.socket) -> bool:
         """Return whether a message of a client springs it now."""
-        if self.at_commit and client in self._committing:
-            is_due = b"COMMIT" in piece
-        else:
-            is_due = self.text in piece
-            if is_due and self.at_commit:
+        is_due = self.text in piece
+        if self.at_commit:
+            if is_due:
                 self._committing.add(client)
-                is_due = False
+            is_due = client in self._committing and b"COMMIT" in piece
         if not is_due or self.left == 0:
             return False
         self.left -= 1

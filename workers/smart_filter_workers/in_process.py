@@ -47,7 +47,8 @@ class InProcess:
         self._runnable = {
             card.name
             for card in self._cards
-            if all((weights / file.name).exists() for file in card.weights)
+            if not catalog.missing_packages(card)
+            and all((weights / file.name).exists() for file in card.weights)
         }
 
     @property

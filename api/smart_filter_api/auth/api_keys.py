@@ -13,22 +13,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Row,
-    Select,
-    and_,
-    case,
-    func,
-    or_,
-    select,
-    text,
-    update,
-)
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, TextClause, text
 
 from smart_filter_shared.artifacts.retention import RetentionOverrides
-from smart_filter_shared.db import tables
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.errors import InsufficientScope, NotFound, TokenUsedUp, Unauthorized
 from smart_filter_shared.ids import Tenant
@@ -41,20 +28,43 @@ from smart_filter_wire.words import Scope
 _PREFIX = "sf_live_"
 _SECRET_BYTES = 32
 _INVALID_KEY = "the key is not valid: unknown, expired or revoked"
-_KEY_COLUMNS = (
-    tables.keys.c.id.label("key_id"),
-    *(
-        tables.keys.c[name]
-        for name in (
-            *("tenant", "scopes", "created_at", "expires_at", "revoked_at", "parent"),
-            *("max_jobs", "jobs", "issued_by"),
-        )
-    ),
-)
-
-_TENANT_COLUMNS = tuple(tables.tenants.c[name] for name in settings.COLUMNS)
+_KEY_COLUMNS = """
+    id AS key_id, tenant, scopes, created_at, expires_at, revoked_at, parent, max_jobs, jobs,
+    issued_by
+"""
+_TENANT_COLUMNS = ", ".join(f"tenants.{name}" for name in settings.COLUMNS)
 _NO_KEY = uuid.UUID(int=0)
 
+_INSERT = text(f"""
+    INSERT INTO keys (
+        id, tenant, digest, scopes, created_at, expires_at, parent, max_jobs, issued_by, is_personal
+    ) VALUES (
+        :id, :tenant, :digest, :scopes, statement_timestamp(),
+        -- Of those that are known.
+        least(
+            statement_timestamp() + CAST(:valid_for AS interval), CAST(:latest AS timestamptz)
+        ), :parent, :max_jobs, :issued_by, :is_personal
+    ) RETURNING {_KEY_COLUMNS}
+""")  # noqa: S608 - names of our own
+_ENSURE = text("""
+    INSERT INTO keys (id, tenant, digest, scopes, created_at)
+    VALUES (:id, :tenant, :digest, :scopes, statement_timestamp())
+    ON CONFLICT (digest) DO UPDATE SET
+        tenant = excluded.tenant, scopes = excluded.scopes, expires_at = NULL, revoked_at = NULL
+""")
+_COUNT_JOB = text("UPDATE keys SET jobs = jobs + 1 WHERE id = :id AND jobs < max_jobs")
+_LIST = f"""
+    SELECT {_KEY_COLUMNS} FROM keys
+    WHERE id > coalesce(CAST(:after AS uuid), '{_NO_KEY}') AND {{condition}}
+    ORDER BY id LIMIT :limit
+"""  # noqa: S608 - names of our own
+_FIND_SCOPES = text("""
+    SELECT scopes FROM keys WHERE id = :id AND tenant = coalesce(CAST(:tenant AS text), tenant)
+""")
+_LOCK_ISSUER = text("""
+    SELECT CASE WHEN NOT is_personal THEN expires_at END AS expires_at FROM keys
+    WHERE id = :id AND revoked_at IS NULL FOR SHARE
+""")
 _REVOKE = text("""
     UPDATE keys SET revoked_at = statement_timestamp()
     WHERE id = ANY(:ids) AND revoked_at IS NULL RETURNING id, tenant
@@ -156,15 +166,13 @@ def issue(
     line.  actor: whose line the log gets; None: none.
     Raises Unauthorized when the issuer was revoked a moment ago.
     """
-    now = func.statement_timestamp()
-    wanted = None if valid_for is None else now + valid_for
     latest = None if issuer is None else _lock_issuer(connection, issuer)
-    ends = [end for end in (wanted, latest) if end is not None]
     made = _insert_key(
         connection,
         tenant=tenant,
         scopes=scopes,
-        expires_at=func.least(*ends) if ends else None,
+        valid_for=valid_for,
+        latest=latest,
         issued_by=None if issuer is None else issuer.key_id,
     )
     if actor is not None:
@@ -184,7 +192,7 @@ def issue_for_person(
         connection,
         tenant=tenant,
         scopes=scopes,
-        expires_at=func.statement_timestamp() + valid_for,
+        valid_for=valid_for,
         is_personal=True,
     ).key_id
 
@@ -197,12 +205,13 @@ def issue_for_device(
     The key is revoked with its parent and expires no later.
     Raises Unauthorized when the parent was revoked a moment ago.
     """
-    parent_expires_at = _lock_issuer(connection, parent)
+    latest = _lock_issuer(connection, parent)
     return _insert_key(
         connection,
         tenant=parent.tenant,
         scopes=[Scope.SUBMIT],
-        expires_at=func.least(func.statement_timestamp() + valid_for, parent_expires_at),
+        valid_for=valid_for,
+        latest=latest,
         parent=parent.key_id,
         max_jobs=max_jobs,
     )
@@ -210,24 +219,7 @@ def issue_for_device(
 
 def ensure(connection: Connection, key: str, *, tenant: Tenant, scopes: Collection[Scope]) -> None:
     """Insert or reactivate a key that was generated elsewhere, for this tenant and these scopes."""
-    row = insert(tables.keys).values(
-        id=uuid.uuid4(),
-        tenant=tenant,
-        digest=hash_key(key),
-        scopes=[str(scope) for scope in scopes],
-        created_at=func.statement_timestamp(),
-    )
-    connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["digest"],
-            set_={
-                "tenant": row.excluded.tenant,
-                "scopes": row.excluded.scopes,
-                "expires_at": None,
-                "revoked_at": None,
-            },
-        )
-    )
+    connection.execute(_ENSURE, _columns_of(key, tenant, scopes))
 
 
 def authenticate(connection: Connection, digest: bytes, *, usual: Limits = _NO_LIMITS) -> Caller:
@@ -237,23 +229,26 @@ def authenticate(connection: Connection, digest: bytes, *, usual: Limits = _NO_L
     Raises Unauthorized. Unknown, expired and revoked keys take the same code path, so neither
     the message nor the timing distinguishes them.
     """
-    row = connection.execute(select_callers().where(tables.keys.c.digest == digest)).one_or_none()
+    row = connection.execute(_FIND_CALLER, {"digest": digest}).one_or_none()
     if row is None:
         raise Unauthorized(_INVALID_KEY)
     return caller_from_row(row, usual)
 
 
-def select_callers() -> Select[Any]:
-    """Return the query for all callers with a valid key, for `caller_from_row`."""
-    keys, tenants = tables.keys, tables.tenants
-    return (
-        select(*(keys.c.id, keys.c.tenant, keys.c.scopes, keys.c.max_jobs), *_TENANT_COLUMNS)
-        .outerjoin_from(keys, tenants, tenants.c.name == keys.c.tenant)
-        .where(
-            keys.c.revoked_at.is_(None),
-            or_(keys.c.expires_at.is_(None), keys.c.expires_at > func.statement_timestamp()),
-        )
-    )
+def select_callers(condition: str, *, columns: str = "", join: str = "") -> TextClause:
+    """Return the query for the callers with a valid key, for `caller_from_row`.
+
+    columns, join: SQL of further ones.
+    """
+    return text(f"""
+        SELECT keys.id, keys.tenant, keys.scopes, keys.max_jobs, {_TENANT_COLUMNS}{columns}
+        FROM keys LEFT JOIN tenants ON tenants.name = keys.tenant{join}
+        WHERE keys.revoked_at IS NULL
+            AND coalesce(keys.expires_at > statement_timestamp(), true) AND {condition}
+    """)  # noqa: S608 - SQL of our own
+
+
+_FIND_CALLER = select_callers("keys.digest = :digest")
 
 
 def call_for_tenant(connection: Connection, tenant: Tenant, *, usual: Limits) -> Caller:
@@ -302,12 +297,7 @@ def count_job(connection: Connection, caller: Caller) -> None:
     """
     if not caller.is_device:
         return
-    keys = tables.keys
-    counted = connection.execute(
-        update(keys)
-        .where(keys.c.id == caller.key_id, keys.c.jobs < keys.c.max_jobs)
-        .values(jobs=keys.c.jobs + 1)
-    )
+    counted = connection.execute(_COUNT_JOB, {"id": caller.key_id})
     if not counted.rowcount:
         raise TokenUsedUp("the device token has submitted its maximum number of jobs (max_jobs)")
 
@@ -319,13 +309,9 @@ def list_keys(
 
     tenant: only this tenant's keys; None: all tenants'.  after: the last id of the previous page.
     """
-    keys = tables.keys
-    query = select(*_KEY_COLUMNS).order_by(keys.c.id).limit(limit)
-    if tenant is not None:
-        query = query.where(keys.c.tenant == tenant)
-    if after is not None:
-        query = query.where(keys.c.id > after)
-    return [read_row(KeyRow, row) for row in connection.execute(query)]
+    query = text(_LIST.format(condition="true" if tenant is None else "tenant = :tenant"))
+    where = {"tenant": tenant, "after": after, "limit": limit}
+    return [read_row(KeyRow, row) for row in connection.execute(query, where)]
 
 
 def revoke(
@@ -345,11 +331,7 @@ def revoke(
     the operator scope.  Revoking a key twice changes nothing, but with_issued still finds its keys.
     Raises NotFound, InsufficientScope.
     """
-    keys = tables.keys
-    mine = keys.c.id == key_id
-    if tenant is not None:
-        mine = and_(mine, keys.c.tenant == tenant)
-    key = connection.execute(select(keys.c.scopes).where(mine)).one_or_none()
+    key = connection.execute(_FIND_SCOPES, {"id": key_id, "tenant": tenant}).one_or_none()
     if key is None:
         raise NotFound(f"there is no key {key_id}")
     if spare_operators and Scope.OPERATOR in key.scopes:
@@ -383,12 +365,7 @@ def _lock_issuer(connection: Connection, issuer: Caller) -> dt.datetime | None:
     A concurrent revocation waits, then finds the new key and revokes it too.
     Raises Unauthorized when the key was revoked a moment ago.
     """
-    keys = tables.keys
-    live = connection.execute(
-        select(case((keys.c.is_personal, None), else_=keys.c.expires_at).label("expires_at"))
-        .where(keys.c.id == issuer.key_id, keys.c.revoked_at.is_(None))
-        .with_for_update(read=True)
-    ).one_or_none()
+    live = connection.execute(_LOCK_ISSUER, {"id": issuer.key_id}).one_or_none()
     if live is None:
         raise Unauthorized(_INVALID_KEY)
     expires_at: dt.datetime | None = live.expires_at
@@ -396,22 +373,36 @@ def _lock_issuer(connection: Connection, issuer: Caller) -> dt.datetime | None:
 
 
 def _insert_key(
-    connection: Connection, *, tenant: Tenant, scopes: Collection[Scope], **columns: object
+    connection: Connection,
+    *,
+    tenant: Tenant,
+    scopes: Collection[Scope],
+    valid_for: dt.timedelta | None,
+    latest: dt.datetime | None = None,
+    parent: uuid.UUID | None = None,
+    max_jobs: int | None = None,
+    issued_by: uuid.UUID | None = None,
+    is_personal: bool = False,
 ) -> IssuedKey:
     key = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
     row = connection.execute(
-        tables.keys.insert()
-        .values(
-            id=uuid.uuid4(),
-            tenant=tenant,
-            digest=hash_key(key),
-            scopes=[str(scope) for scope in scopes],
-            created_at=func.statement_timestamp(),
-            **columns,
-        )
-        .returning(*_KEY_COLUMNS)
+        _INSERT,
+        {
+            **_columns_of(key, tenant, scopes),
+            "valid_for": valid_for,
+            "latest": latest,
+            "parent": parent,
+            "max_jobs": max_jobs,
+            "issued_by": issued_by,
+            "is_personal": is_personal,
+        },
     ).one()
     return IssuedKey(read_row(KeyRow, row), key)
+
+
+def _columns_of(key: str, tenant: Tenant, scopes: Collection[Scope]) -> dict[str, object]:
+    named = [str(scope) for scope in scopes]
+    return {"id": uuid.uuid4(), "tenant": tenant, "digest": hash_key(key), "scopes": named}
 
 
 def hash_key(key: str) -> bytes:

@@ -8,6 +8,7 @@ salt), so a signature of another kind is never valid.
 import base64
 import datetime as dt
 import hmac
+import ipaddress
 import json
 import re
 import time
@@ -26,6 +27,10 @@ from smart_filter_shared.recipe import Output
 _UNIX_TIME: Final = re.compile("[0-9]{1,12}")
 # 32 bytes in base64url, without padding.
 _SIGNATURE: Final = re.compile("[A-Za-z0-9_-]{43}")
+
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+# Domains of local networks: RFC 6761 (localhost), RFC 6762 (local), RFC 8375, and by usage.
+_LOCAL_DOMAINS: Final = (".localhost", ".local", ".home.arpa", ".internal", ".lan")
 
 
 class LinkGrant(Protocol):
@@ -246,7 +251,8 @@ class Links:
     """How links to outputs and for uploads are made.
 
     signer: None when the operator has set no key.
-    public_url: their scheme and host; None: the scheme and host of the request.
+    public_url: their scheme and host; None: those of the request if its host is one of the local
+        network or this server's own address; otherwise links are paths of the API.
     seconds: the usual lifetime of links to outputs.
     """
 
@@ -256,10 +262,30 @@ class Links:
 
     def base_url(self, request: Request) -> str:
         """Return the scheme and host of links to this API in the answer to a request."""
-        return self.public_url or str(request.base_url).rstrip("/")
+        if self.public_url is not None:
+            return self.public_url
+        return str(request.base_url).rstrip("/") if _has_trusted_host(request) else ""
 
     @property
     def required_signer(self) -> LinkSigner:
         """The signer of links; there is one if clients cannot reach the store."""
         assert self.signer is not None, "a folder of objects needs a secrets key"
         return self.signer
+
+
+def _has_trusted_host(request: Request) -> bool:
+    """Return whether links may have the request's host.
+
+    Any client can send any Host, and a proxy or a repeated request may show the answer to others: a
+    name or an address on the Internet could be an attacker's.
+    """
+    host = _HOST.fullmatch(request.headers.get("Host", "").lower())
+    if host is None:
+        return False
+    name = host[1].strip("[]")
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return "." not in name or name.endswith(_LOCAL_DOMAINS)
+    server, _ = request.scope["server"] or ("", None)
+    return address.is_private or name == server

@@ -16,11 +16,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, text
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_shared.db.tables import browser_codes, browser_sessions, keys
 from smart_filter_shared.errors import InsufficientScope, NotFound, Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import Limits
@@ -37,6 +36,63 @@ FRESH = dt.timedelta(minutes=15)
 _TOUCH_INTERVAL = dt.timedelta(minutes=1)
 _INVALID_SESSION = "the session is not valid: unknown, ended or expired; sign in again"
 _INVALID_CODE = "the code is not valid: unknown, used or expired; use a new code or a key"
+
+
+_USE_CODE = text("""
+    DELETE FROM browser_codes WHERE digest = :digest AND expires_at > statement_timestamp()
+    RETURNING key_id
+""")
+_DELETE_CODES = text("DELETE FROM browser_codes WHERE expires_at <= statement_timestamp()")
+_INSERT_CODE = text("""
+    INSERT INTO browser_codes (digest, key_id, expires_at)
+    VALUES (:digest, :key_id, statement_timestamp() + CAST(:valid_for AS interval))
+""")
+_FIND = api_keys.select_callers(
+    """
+        browser_sessions.digest = :digest
+        AND browser_sessions.expires_at > statement_timestamp()
+        AND used_at > statement_timestamp() - CAST(:idle AS interval)
+    """,
+    columns=""",
+        browser_sessions.created_at,
+        least(browser_sessions.expires_at, keys.expires_at) AS expires_at,
+        used_at < statement_timestamp() - CAST(:untouched AS interval) AS is_late,
+        browser_sessions.created_at > statement_timestamp() - CAST(:fresh AS interval) AS is_fresh
+    """,
+    join=" JOIN browser_sessions ON browser_sessions.key_id = keys.id",
+)
+_TOUCH = text("UPDATE browser_sessions SET used_at = statement_timestamp() WHERE digest = :digest")
+_END = text("DELETE FROM browser_sessions WHERE digest = :digest")
+_LIST = text("""
+    SELECT digest, created_at, used_at, expires_at FROM browser_sessions
+    WHERE key_id = :key_id AND expires_at > statement_timestamp()
+        AND used_at > statement_timestamp() - CAST(:idle AS interval)
+    ORDER BY created_at DESC LIMIT :most
+""")
+_END_OF_KEY = text("""
+    DELETE FROM browser_sessions
+    WHERE key_id = :key_id AND substring(digest, 1, :length) = :session
+""")
+_INSERT = text("""
+    INSERT INTO browser_sessions (digest, key_id, created_at, used_at, expires_at)
+    VALUES (
+        :digest, :key_id, statement_timestamp() - CAST(:age AS interval), statement_timestamp(),
+        statement_timestamp() + CAST(:whole AS interval)
+    )
+""")
+# Each new session cleans up after older ones.
+_DELETE_EXPIRED = text("""
+    DELETE FROM browser_sessions WHERE digest IN (
+        SELECT digest FROM browser_sessions WHERE expires_at <= statement_timestamp()
+        LIMIT 100 FOR UPDATE SKIP LOCKED
+    )
+""")
+_DELETE_OLDEST = text("""
+    DELETE FROM browser_sessions WHERE digest IN (
+        SELECT digest FROM browser_sessions WHERE key_id = :key_id
+        ORDER BY created_at DESC OFFSET :most FOR UPDATE SKIP LOCKED
+    )
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +147,7 @@ def open_with_key(connection: Connection, key: str, lifetimes: Lifetimes) -> New
 
 def open_with_code(connection: Connection, code: str, lifetimes: Lifetimes) -> NewSession:
     """Open a session with a code, which works once, and return it.  Raises Unauthorized."""
-    used = connection.execute(
-        delete(browser_codes)
-        .where(
-            browser_codes.c.digest == _digest(code),
-            browser_codes.c.expires_at > func.statement_timestamp(),
-        )
-        .returning(browser_codes.c.key_id)
-    ).one_or_none()
+    used = connection.execute(_USE_CODE, {"digest": _digest(code)}).one_or_none()
     if used is None:
         raise Unauthorized(_INVALID_CODE)
     return _create_session(connection, used.key_id, lifetimes)
@@ -131,15 +180,10 @@ def open_for_person(
 
 def allow_code(connection: Connection, code: str, *, key: str, valid_for: dt.timedelta) -> None:
     """Let a code that was generated elsewhere open one session of a key.  Raises Unauthorized."""
-    now = func.statement_timestamp()
-    connection.execute(delete(browser_codes).where(browser_codes.c.expires_at <= now))
-    connection.execute(
-        insert(browser_codes).values(
-            digest=_digest(code),
-            key_id=api_keys.authenticate(connection, api_keys.hash_key(key)).key_id,
-            expires_at=now + valid_for,
-        )
-    )
+    connection.execute(_DELETE_CODES)
+    key_id = api_keys.authenticate(connection, api_keys.hash_key(key)).key_id
+    values = {"digest": _digest(code), "key_id": key_id, "valid_for": valid_for}
+    connection.execute(_INSERT_CODE, values)
 
 
 def find(
@@ -149,36 +193,19 @@ def find(
 
     usual: the limits of a tenant without overrides.  Raises Unauthorized.
     """
-    now, used_at = func.statement_timestamp(), browser_sessions.c.used_at
-    is_late: ColumnElement[bool] = used_at < now - _TOUCH_INTERVAL
-    is_fresh: ColumnElement[bool] = browser_sessions.c.created_at > now - FRESH
-    row = connection.execute(
-        api_keys.select_callers()
-        .add_columns(
-            browser_sessions.c.created_at,
-            func.least(browser_sessions.c.expires_at, keys.c.expires_at).label("expires_at"),
-            is_late.label("is_late"),
-            is_fresh.label("is_fresh"),
-        )
-        .join(browser_sessions, browser_sessions.c.key_id == keys.c.id)
-        .where(
-            browser_sessions.c.digest == _digest(cookie),
-            browser_sessions.c.expires_at > now,
-            used_at > now - lifetimes.idle,
-        )
-    ).one_or_none()
+    mine = {"digest": _digest(cookie)}
+    limits = {"idle": lifetimes.idle, "untouched": _TOUCH_INTERVAL, "fresh": FRESH}
+    row = connection.execute(_FIND, mine | limits).one_or_none()
     if row is None:
         raise Unauthorized(_INVALID_SESSION)
     if row.is_late:
-        mine = browser_sessions.c.digest == _digest(cookie)
-        connection.execute(update(browser_sessions).where(mine).values(used_at=now))
+        connection.execute(_TOUCH, mine)
     return _session(row, usual or Limits())
 
 
 def end(connection: Connection, cookie: str) -> None:
     """Delete the session of a cookie, if there is one."""
-    mine = browser_sessions.c.digest == _digest(cookie)
-    connection.execute(delete(browser_sessions).where(mine))
+    connection.execute(_END, {"digest": _digest(cookie)})
 
 
 def list_of_key(
@@ -188,18 +215,8 @@ def list_of_key(
 
     cookie: of the request; it marks the session to which it belongs.
     """
-    columns = browser_sessions.c
-    now = func.statement_timestamp()
-    rows = connection.execute(
-        select(columns.digest, columns.created_at, columns.used_at, columns.expires_at)
-        .where(
-            columns.key_id == key_id,
-            columns.expires_at > now,
-            columns.used_at > now - lifetimes.idle,
-        )
-        .order_by(columns.created_at.desc())
-        .limit(MAX_SESSIONS_OF_KEY)
-    )
+    where = {"key_id": key_id, "idle": lifetimes.idle, "most": MAX_SESSIONS_OF_KEY}
+    rows = connection.execute(_LIST, where)
     digest = _digest(cookie)
     return [
         SessionRow(
@@ -215,9 +232,8 @@ def list_of_key(
 
 def end_of_key(connection: Connection, key_id: uuid.UUID, session_id: uuid.UUID) -> None:
     """Delete a session of a key.  Raises NotFound when the key has no such session."""
-    columns = browser_sessions.c
-    is_session = func.substring(columns.digest, 1, _ID_BYTES) == session_id.bytes
-    ended = connection.execute(delete(browser_sessions).where(columns.key_id == key_id, is_session))
+    where = {"key_id": key_id, "session": session_id.bytes, "length": _ID_BYTES}
+    ended = connection.execute(_END_OF_KEY, where)
     if not ended.rowcount:
         raise NotFound(f"there is no session {session_id}")
 
@@ -230,19 +246,12 @@ def _create_session(
     age: dt.timedelta = dt.timedelta(0),
 ) -> NewSession:
     """Store a session and return it.  age: time since its sign-in."""
-    now = func.statement_timestamp()
-    _delete_expired(connection)
+    connection.execute(_DELETE_EXPIRED)
     cookie = secrets.token_urlsafe(_SECRET_BYTES)
-    connection.execute(
-        insert(browser_sessions).values(
-            digest=_digest(cookie),
-            key_id=key_id,
-            created_at=now - age,
-            used_at=now,
-            expires_at=now + lifetimes.whole,
-        )
-    )
-    _delete_oldest(connection, key_id)
+    values = {"digest": _digest(cookie), "key_id": key_id, "age": age, "whole": lifetimes.whole}
+    connection.execute(_INSERT, values)
+    # The newest stay.
+    connection.execute(_DELETE_OLDEST, {"key_id": key_id, "most": MAX_SESSIONS_OF_KEY})
     # Fails when the key was revoked after the code was issued.
     session = find(connection, cookie, lifetimes)
     if session.caller.is_device:
@@ -250,35 +259,11 @@ def _create_session(
     return NewSession(session, cookie)
 
 
-def _delete_expired(connection: Connection) -> None:
-    """Delete up to 100 expired sessions; each new session cleans up after older ones."""
-    over = (
-        select(browser_sessions.c.digest)
-        .where(browser_sessions.c.expires_at <= func.statement_timestamp())
-        .limit(100)
-        .with_for_update(skip_locked=True)
-    )
-    connection.execute(delete(browser_sessions).where(browser_sessions.c.digest.in_(over)))
-
-
-def _delete_oldest(connection: Connection, key_id: uuid.UUID) -> None:
-    """Delete a key's sessions beyond the newest MAX_SESSIONS_OF_KEY."""
-    of_key = browser_sessions.c.key_id == key_id
-    oldest = (
-        select(browser_sessions.c.digest)
-        .where(of_key)
-        .order_by(browser_sessions.c.created_at.desc())
-        .offset(MAX_SESSIONS_OF_KEY)
-        .with_for_update(skip_locked=True)
-    )
-    connection.execute(delete(browser_sessions).where(browser_sessions.c.digest.in_(oldest)))
-
-
 def _session(row: Row[Any], usual: Limits) -> Session:
     caller = replace(api_keys.caller_from_row(row, usual), is_fresh=row.is_fresh)
     return Session(caller, row.created_at, row.expires_at)
 
 
-def _digest(text: str) -> bytes:
-    # A fast hash is enough: the text has 256 random bits.
-    return hashlib.sha256(text.encode()).digest()
+def _digest(secret: str) -> bytes:
+    # A fast hash is enough: the secret has 256 random bits.
+    return hashlib.sha256(secret.encode()).digest()

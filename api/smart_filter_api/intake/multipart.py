@@ -17,13 +17,13 @@ from urllib.parse import unquote
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from smart_filter_api.intake import base64_text
+from smart_filter_api.http import strict_json
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge
+from smart_filter_shared.recipe.declaration import json_pointer
 from smart_filter_shared.recipe.fields import BACKGROUND_FILE
-from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 
-MAX_BASE64_BYTES = base64_text.max_text_bytes(MAX_PHOTO_BYTES)
+MAX_BASE64_BYTES = strict_json.max_text_bytes(MAX_PHOTO_BYTES)
 # Size limit of everything besides the pictures: boundaries, headers, fields and other files.
 MAX_OTHER_BYTES = 1_000_000
 MAX_PARTS = 128
@@ -78,7 +78,8 @@ class Form:
         self._parts = _PartHandler(self.fields, self.other_files, pictures, in_base64)
         self.file_names = self._parts.file_names
         self._parser = _make_parser(content_type, self._parts, next(iter(pictures)))
-        # What may begin a boundary; None behind the first one. A boundary follows a line's end.
+        # What may begin a boundary; None behind the first one. A boundary follows a line's end, and
+        # some writers end the lines of a preamble with a bare LF.
         self._before: bytes | None = b"\r\n"
 
     async def pieces(self, body: AsyncIterator[bytes]) -> AsyncGenerator[tuple[str, bytes], None]:
@@ -111,10 +112,10 @@ class Form:
         """Return a chunk without what precedes the first boundary (RFC 2046, 5.1.1)."""
         if self._before is None:
             return chunk
-        boundary = self._parser.boundary  # with the line's end before it
+        boundary = self._parser.boundary[1:]  # with the LF before it
         before, delimiter, rest = (self._before + chunk).partition(boundary)
         self._before = None if delimiter else before[-len(boundary) :]
-        return delimiter[2:] + rest
+        return delimiter[1:] + rest
 
 
 def picture_too_large(called: str = PICTURES[PHOTO], *, part: str = PHOTO) -> PhotoTooLarge:

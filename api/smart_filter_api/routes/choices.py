@@ -18,8 +18,7 @@ from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.presenters.job import with_remedy
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import archive
-from smart_filter_api.responses.output import USUAL_NAME
-from smart_filter_api.responses.stored_object import Downloader
+from smart_filter_api.responses.output import USUAL_NAME, Downloader
 from smart_filter_api.routes import jobs
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.services import idempotency
@@ -61,8 +60,8 @@ from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.files import MAX_NAME_CHARACTERS, read_filename
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.typed_json import read_as
-from smart_filter_wire.batches import BatchItemError
-from smart_filter_wire.choices import (
+from smart_filter_wire.batches import (
+    BatchItemError,
     Choice,
     ChoiceFailure,
     ChoiceStep,
@@ -83,6 +82,8 @@ _STEPS: Final = (
     "Works on some photos per request: repeat with `next_cursor` until it is null. A photo on "
     "which it fails is listed, and the others go on."
 )
+_FOREIGN: Final = "another key submitted it; the scope admin is needed"
+_NEEDS_ADMIN: Final = "Photos with jobs that another key submitted need the scope `admin`."
 
 LeaveOut = Annotated[
     str,
@@ -163,7 +164,7 @@ async def get_choice(
     summary="Delete the photos of a choice",
     description=f"{_STEPS} Deleted photos are hidden, and `restore` brings them back for "
     f"{UNDO_SECONDS:g} seconds after the last step; only then are rows and objects removed. "
-    "Photos with jobs that another key submitted need the scope `admin`.",
+    f"{_NEEDS_ADMIN}",
     responses=describe_responses(*_PROBLEMS),
 )
 async def delete_choice(
@@ -175,18 +176,13 @@ async def delete_choice(
 
     def move(connection: Connection) -> ChoiceStep:
         jobs_of = [job_id for photo in page for job_id in photo.versions]
-        foreign = (
-            frozenset[JobId]()
-            if Scope.ADMIN in caller.scopes
-            else queries.list_jobs_of_other_keys(connection, jobs_of, caller.tenant, caller.key_id)
-        )
+        foreign = _list_foreign_jobs(connection, caller, jobs_of)
         kept = [photo for photo in page if not foreign.isdisjoint(photo.versions)]
         spared = {job_id for photo in kept for job_id in photo.versions}
         until = choices.mark_deleted(
             connection, choice, [job_id for job_id in jobs_of if job_id not in spared]
         )
-        refusal = InsufficientScope("another key submitted it; the scope admin is needed")
-        failures = [_failure(photo, refusal) for photo in kept]
+        failures = [_failure(photo, InsufficientScope(_FOREIGN)) for photo in kept]
         done = len(page) - len(kept)
         return _step(page, PHOTOS_PER_STEP, done, failures, undo_until=until)
 
@@ -197,7 +193,8 @@ async def delete_choice(
 @router.post(
     "/{choice_id}/restore",
     summary="Undo the deletion of a choice",
-    description=f"Within {UNDO_SECONDS:g} seconds after its last step; later `job_deleted`.",
+    description=f"Within {UNDO_SECONDS:g} seconds after its last step; later `job_deleted`. "
+    f"{_NEEDS_ADMIN}",
     responses=describe_responses(*_PROBLEMS, "job_deleted"),
 )
 async def resume_choice(
@@ -205,16 +202,23 @@ async def resume_choice(
 ) -> Choice:
     """Bring back what the choice has deleted."""
     choice = await _find(services, caller, choice_id)
-    async with services.database.writing_batch(caller.tenant) as connection:
-        if await connection.run_sync(choices.restore, choice) is None:
+
+    def restore(connection: Connection) -> None:
+        restored = choices.restore(connection, choice)
+        if restored is None:
             raise JobDeleted("nothing of this choice is deleted that could still be restored")
+        if _list_foreign_jobs(connection, caller, restored):
+            raise InsufficientScope(_FOREIGN)
+
+    async with services.database.writing_batch(caller.tenant) as connection:
+        await connection.run_sync(restore)
     return await _describe(services, await _find(services, caller, choice_id), request)
 
 
 @router.post(
     "/{choice_id}/cancel",
     summary="Cancel the unfinished photos of a choice",
-    description=_STEPS,
+    description=f"{_STEPS} {_NEEDS_ADMIN}",
     responses=describe_responses(*_PROBLEMS),
 )
 async def cancel_choice(
@@ -222,8 +226,13 @@ async def cancel_choice(
 ) -> ChoiceStep:
     """Cancel the next unfinished photos of a choice."""
 
+    def move(connection: Connection, photo: ChosenPhoto) -> None:
+        if _list_foreign_jobs(connection, caller, [photo.shown]):
+            raise InsufficientScope(_FOREIGN)
+        CLIENT.cancel(connection, photo.shown, caller.tenant)
+
     async def cancel(photo: ChosenPhoto) -> None:
-        await services.database.transact(CLIENT.cancel, photo.shown, caller.tenant)
+        await services.database.transact(move, photo)
 
     return await _move(services, caller, choice_id, cursor, cancel, state=PhotoState.UNFINISHED)
 
@@ -262,11 +271,13 @@ async def remove_versions(
     choice_id: str, services: OpenServices, caller: Submitter, cursor: Cursor = None
 ) -> ChoiceStep:
     """Delete the unsuccessful versions of the next photos of a choice."""
+    choice = await _find(services, caller, choice_id)
 
     async def discard(photo: ChosenPhoto) -> None:
-        job = await services.database.query(queries.find, photo.shown, caller.tenant)
-        if photo.is_made and job is not None and job.state != JobState.SUCCEEDED:
-            await jobs.delete_job(str(photo.shown), services, caller)
+        rows = await services.database.query(queries.get_many, photo.versions)
+        for job_id, row in rows.items():
+            if row and row.created_at > choice.made_at and row.state != JobState.SUCCEEDED:
+                await jobs.delete_job(str(job_id), services, caller)
 
     return await _move(services, caller, choice_id, cursor, discard)
 
@@ -367,6 +378,15 @@ async def _find(services: Services, caller: Caller, choice_id: str) -> choices.C
     if choice is None:
         raise NotFound(f"there is no choice {choice_id}")
     return choice
+
+
+def _list_foreign_jobs(
+    connection: Connection, caller: Caller, job_ids: Collection[JobId]
+) -> frozenset[JobId]:
+    """Return the jobs that a caller may not delete, because another key submitted them."""
+    if Scope.ADMIN in caller.scopes:
+        return frozenset()
+    return queries.list_jobs_of_other_keys(connection, job_ids, caller.tenant, caller.key_id)
 
 
 async def _describe(services: Services, choice: choices.Choice, request: Request) -> Choice:

@@ -27,6 +27,7 @@ from smart_filter_api.services.idempotency import IdempotentRequest
 from smart_filter_api.submission import admission, commit, photo_source, recipe_parser
 from smart_filter_api.submission.admission import AdmissionRequest, AdmittedJob
 from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
+from smart_filter_shared.albums import Take
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.catalog.scalars import Value
 from smart_filter_shared.errors import (
@@ -45,11 +46,15 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import BackgroundKind
-from smart_filter_shared.recipe.fields import Fields, drop_replaced, respell_names
+from smart_filter_shared.recipe.fields import (
+    FOLLOWING_DOCUMENT,
+    Fields,
+    drop_replaced,
+    respell_names,
+)
 from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.results import Faces, read_facts
 from smart_filter_shared.storage import keys
-from smart_filter_shared.takes import Take
 from smart_filter_wire.corrections import MAX_ADDED_FACES
 
 # Fields of a form that are not part of the recipe.
@@ -214,14 +219,16 @@ async def derive_job(
 def merge_fields(parent: JobRow, given: Fields, names: Collection[str]) -> dict[str, Value]:
     """Merge the given fields into the parent's recipe.
 
-    names: names of parent fields to drop; those not in `given` return to their defaults.
+    names: names of parent fields to drop; those not in `given` return to their defaults. So do the
+    fields that followed from the parent's document when another is given.
     """
     base: dict[str, Value] = {
         **json_body.read_fields(parent.recipe.as_json()),
         "seed": parent.seed,
         **{f"metadata.{name}": text for name, text in parent.recipe.metadata.items()},
     }
-    return drop_replaced(base, {*names, *_NOT_INHERITED}) | dict(given)
+    followed = FOLLOWING_DOCUMENT if "document" in given else ()
+    return drop_replaced(base, {*names, *_NOT_INHERITED, *followed}) | dict(given)
 
 
 async def _find_correction(

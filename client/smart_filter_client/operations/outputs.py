@@ -8,13 +8,11 @@ from urllib.parse import unquote
 
 import httpx
 
-from smart_filter_client.files import PartialFile
 from smart_filter_client.http import exchange
-from smart_filter_client.http.connection import Backend, Connection
+from smart_filter_client.http.connection import Backend, Connection, Request, path
 from smart_filter_client.http.exchange import FILE, BodyCount
-from smart_filter_client.models import Output
+from smart_filter_client.models import Output, PartialFile
 from smart_filter_client.recipe import Place
-from smart_filter_client.requests import Request, path
 from smart_filter_wire.words import OutputName
 
 _BINARY_TYPE = "application/octet-stream"
@@ -54,7 +52,11 @@ async def download(
     filename: of the name, as in a recipe.  Raises OSError when the file cannot be written.
     """
     params = {"download": filename} if filename else {}
-    request = Request(method="GET", path=_path(job_id, name), params=params)
+    return await save(client, Request(method="GET", path=_path(job_id, name), params=params), to)
+
+
+async def save(client: Connection, request: Request, to: Place) -> Path:
+    """Write the file that a request returns, as `download` does; return its path."""
     attempt = 0
     while True:
         attempt += 1

@@ -90,8 +90,10 @@ def check_links(url: str, link: str | None) -> Iterator[Finding]:
     if urlsplit(url).scheme != "https":
         return
     fix = f"set SMART_FILTER_PUBLIC_URL={url} for the API and the senders"
-    if link is not None and urlsplit(link).scheme == "http":
-        yield warn("links", "signed links are http: the proxy's https is not known", fix)
+    scheme = "" if link is None else urlsplit(link).scheme
+    if link is not None and scheme != "https":
+        said = f"signed links are {scheme or 'paths'}: the proxy's https is not known"
+        yield warn("links", said, fix)
     elif link is None and not os.environ.get("SMART_FILTER_PUBLIC_URL"):
         said = "SMART_FILTER_PUBLIC_URL is not set, and without it links may be http"
         yield warn("links", said, fix)

@@ -216,7 +216,7 @@ class LinkSettings(BaseSettings):
     """Where the API is reached, and signed links to outputs.
 
     public_url: where clients reach the API, `http(s)://host[:port]`; None: links have the host of
-        the request that asks for them, and those in webhooks have none.
+        the request that asks for them if it is of the local network, else none, as in webhooks.
     operators_url: where operators' browsers reach its operators' port, for a sign-in there at an
         OpenID Connect provider; None: none there.
     link_seconds: lifetime of links for jobs without their own.

@@ -42,12 +42,14 @@ class _Bounds(BaseConnection[Any]):
     wait_seconds: the longest wait for the outcome of one statement.
     session_settings: the server's settings of the session; None behind a pooler, which shares it.
     begins: whether a transaction begins with the next statement.
+    sending: of the transaction that `sessions.transaction` has opened last.
     statement_names: what `driver_queries` has prepared, by statement and types.
     """
 
     wait_seconds: float = SET_UP_SECONDS
     session_settings: Mapping[str, str] | None = None
     begins: bool = False
+    sending: Any  # its module imports this one
     statement_names: MutableMapping[Any, bytes]
 
     def _deallocate(self, name: bytes | None) -> PQGen[None]:

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.util import await_only
 
 from smart_filter_shared.db.bounded_connections import BoundedAsyncConnection
-from smart_filter_shared.db.sessions import BEGIN, handle_driver_errors
+from smart_filter_shared.db.sessions import BEGIN, COMMIT, handle_driver_errors
 
 # A statement, and its parameters by name.
 Query: TypeAlias = tuple[TextClause, Mapping[str, object]]
@@ -34,18 +34,27 @@ _FAILED: Final = frozenset({ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED}
 
 
 def fetch_rows(
-    connection: Connection, statement: TextClause, parameters: Mapping[str, object]
+    connection: Connection,
+    statement: TextClause,
+    parameters: Mapping[str, object],
+    *,
+    commits: bool = False,
 ) -> list[tuple[Any, ...]]:
     """Run a statement that returns rows on the driver, as `fetch_all` does; return them."""
-    (rows,) = fetch_all(connection, (statement, parameters))
+    (rows,) = fetch_all(connection, (statement, parameters), commits=commits)
     return rows
 
 
-def fetch_all(connection: Connection, *queries: Query) -> list[list[tuple[Any, ...]]]:
+def fetch_all(
+    connection: Connection, *queries: Query, commits: bool = False
+) -> list[list[tuple[Any, ...]]]:
     """Run statements with their parameters on the driver; return the rows of each.
 
     They are sent together, the first ones of a transaction with its BEGIN: on a busy machine a
     round trip takes as long as a statement.
+
+    commits: send the COMMIT with them, in a transaction of `sessions.transaction`; each later
+        statement of the block is then a transaction of its own.
     """
     driver: Any = connection.connection.driver_connection  # a bounded one, sync or async
     transformer: Transformer = adapt.Transformer(driver)
@@ -61,12 +70,15 @@ def fetch_all(connection: Connection, *queries: Query) -> list[list[tuple[Any, .
     except BaseException:
         driver.begins = begins
         raise
+    if commits:
+        sent.append((COMMIT, ()))
+        driver.sending.may_commit = True
     with handle_driver_errors(connection, sent[-1][0]):
         waiting = driver.wait(_exchange(driver, transformer, sent))
         results: list[PGresult] = (
             await_only(waiting) if isinstance(driver, BoundedAsyncConnection) else waiting
         )
-    return [_read_rows(transformer, result) for result in results[begins:]]
+    return [_read_rows(transformer, result) for result in results[begins : begins + len(queries)]]
 
 
 def array_text(values: Iterable[object]) -> str:
@@ -90,7 +102,8 @@ def _exchange(
     results: list[PGresult] = []
     places: list[int] = []  # of the statements' results
     for query, encoded, types, formats in dumped:
-        if driver.prepare_threshold is None:  # a pooler may run it in another session
+        # BEGIN and COMMIT have no plan; a pooler may run a statement in another session.
+        if not encoded or driver.prepare_threshold is None:
             libpq.send_query_params(query.encode(), encoded, types, formats)
         else:
             if (query, types) not in names:

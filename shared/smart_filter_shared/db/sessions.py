@@ -63,6 +63,7 @@ _PING_SECONDS: Final = 2.0
 _IDLE_SINCE = "idle_since"
 _LOCK_TIMEOUT: Final = "'10s'"
 BEGIN: Final = "BEGIN"
+COMMIT: Final = "COMMIT"
 _ENGINE_OPTIONS: Final[dict[str, Any]] = {
     "isolation_level": "AUTOCOMMIT",  # for the driver; `_begin` begins transactions
     "max_overflow": 0,
@@ -222,6 +223,8 @@ def transaction(source: Engine) -> Iterator[Connection]:
     """
     sending = Sending()
     with translate_errors(sending), source.begin() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.sending = sending
         yield connection
         sending.may_commit = True
 

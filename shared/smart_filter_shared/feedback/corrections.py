@@ -7,15 +7,15 @@ the deletion withdraws the consent.
 """
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts import retention as artifact_retention
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
-from smart_filter_shared.db import tables
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.feedback.face_changes import Box, index_of_same
 from smart_filter_shared.ids import CorrectionId, JobId, Tenant
@@ -37,6 +37,20 @@ _EYES: Final = ("left_open", "right_open")
 
 # Every transition of the job takes this lock too.
 _LOCK_JOB = text("SELECT FROM jobs WHERE id = :job_id FOR NO KEY UPDATE")
+_INSERT = text("""
+    INSERT INTO corrections (
+        id, tenant, job_id, kind, stage, form, key, label, consent, provenance, created_at,
+        expires_at
+    ) VALUES (
+        :id, :tenant, :job_id, :kind, :stage, :form, :key, CAST(:label AS jsonb), :consent,
+        CAST(:provenance AS jsonb), statement_timestamp(),
+        statement_timestamp() + make_interval(secs => :seconds)
+    ) RETURNING *
+""")
+_LIST = text("""
+    SELECT * FROM corrections
+    WHERE job_id = :job_id AND coalesce(expires_at > statement_timestamp(), true) ORDER BY id
+""")
 
 Json = Mapping[str, Any]  # what a JSONB column holds
 
@@ -122,40 +136,33 @@ def create(
 
     length: of that object, in bytes.
     """
-    table = tables.corrections
-    seconds = retention.seconds(ArtifactKind.PHOTO)
-    now = func.statement_timestamp()
     if key is not None:
         artifact_retention.record(
             connection, tenant, job_id, {key: length}, kind=ArtifactKind.PHOTO, retention=retention
         )
     row = connection.execute(
-        table.insert()
-        .values(
-            id=correction_id,
-            tenant=tenant,
-            job_id=job_id,
-            kind="label" if form == "label" else "matte",
-            stage=stage,
-            form=form,
-            key=key,
-            # None is NULL here, not JSON's null.
-            **({} if label is None else {"label": dict(label)}),
-            consent=consent,
-            provenance=dict(provenance),
-            created_at=now,
-            expires_at=None if consent else now + dt.timedelta(seconds=seconds),
-        )
-        .returning(table)
+        _INSERT,
+        {
+            "id": correction_id,
+            "tenant": tenant,
+            "job_id": job_id,
+            "kind": "label" if form == "label" else "matte",
+            "stage": stage,
+            "form": form,
+            "key": key,
+            "label": None if label is None else json.dumps(dict(label)),
+            "consent": consent,
+            "provenance": json.dumps(dict(provenance)),
+            "seconds": None if consent else retention.seconds(ArtifactKind.PHOTO),
+        },
     )
     return read_row(Correction, row.mappings().one())
 
 
 def list_for_job(connection: Connection, job_id: JobId) -> list[Correction]:
     """Return the unexpired corrections of a job, the oldest first."""
-    table = tables.corrections
-    query = select(table).where(table.c.job_id == job_id, _is_kept()).order_by(table.c.id)
-    return [read_row(Correction, row) for row in connection.execute(query).mappings()]
+    rows = connection.execute(_LIST, {"job_id": job_id})
+    return [read_row(Correction, row) for row in rows.mappings()]
 
 
 def find(connection: Connection, job_id: JobId, correction_id: CorrectionId) -> Correction | None:
@@ -199,8 +206,3 @@ def delete_expired(connection: Connection, *, most: int) -> int:
         """),
         {"most": most},
     ).rowcount
-
-
-def _is_kept() -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
-    expires_at = tables.corrections.c.expires_at
-    return expires_at.is_(None) | (expires_at > func.statement_timestamp())

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, select, text
+from sqlalchemy import Connection, RowMapping, text
 
-from smart_filter_shared.db import tables
 from smart_filter_shared.feedback import examples
 from smart_filter_shared.feedback.examples import Split, TrainingExample
 from smart_filter_shared.pipeline import TaskName
@@ -97,6 +96,11 @@ _ADD_EXAMPLES = text("""
     UPDATE data_items SET versions = array_append(versions, CAST(:version AS int))
     WHERE task = :task AND correction_id = ANY(:ids)
 """)
+_LIST_EXAMPLES = text("""
+    SELECT * FROM data_items
+    WHERE task = :task AND versions @> ARRAY[CAST(:version AS integer)]
+    ORDER BY corrected_at, correction_id
+""")
 _LIST_STALE = text("""
     SELECT task, version FROM data_sets
     WHERE manifest_digest IS NULL OR removals_told < (
@@ -152,13 +156,8 @@ def build(connection: Connection, task: TaskName) -> Dataset | None:
 
 def list_examples(connection: Connection, task: TaskName, version: int) -> list[TrainingExample]:
     """Return the training examples of a version, ordered by the time of their correction."""
-    table = tables.data_items
-    query = (
-        select(table)
-        .where(table.c.task == str(task), table.c.versions.contains([version]))
-        .order_by(table.c.corrected_at, table.c.correction_id)
-    )
-    return [examples.read_example(row) for row in connection.execute(query).mappings()]
+    rows = connection.execute(_LIST_EXAMPLES, {"task": task, "version": version})
+    return [examples.read_example(row) for row in rows.mappings()]
 
 
 def list_stale(connection: Connection, *, most: int) -> list[tuple[TaskName, int]]:

@@ -119,10 +119,13 @@ _DELETE_OLDER = text("""
 _FIND = text("SELECT * FROM choices WHERE id = :id AND tenant = :tenant")
 # Tables of this transaction's own have no statistics: nested loops would take their square.
 _PLAN = text("SELECT set_config('enable_nestloop', 'off', true)")
-# A derived job whose parent was deleted begins a photo of its own.
+# A derived job whose parent was deleted begins a photo of its own. A derived job that was canceled
+# has no picture to show: its photo shows the version before.
 _CHOSEN: Final = f"""
     WITH RECURSIVE mine AS MATERIALIZED (
-        SELECT id, parent_id, created_at, metadata->>'studio' AS mark, jsonb_build_object(
+        SELECT id, parent_id, created_at, metadata->>'studio' AS mark,
+            coalesce(outcome = 'canceled' AND parent_id IS NOT NULL, false) AS is_withdrawn,
+            jsonb_build_object(
             'id', id, 'state', coalesce(outcome, 'unfinished'),
             'name', coalesce(metadata->>'name', photo_name), 'is_uncomposed', {IS_UNCOMPOSED},
             'is_pictured', outcome = 'succeeded' AND expired_at IS NULL
@@ -138,8 +141,9 @@ _CHOSEN: Final = f"""
     ), photos AS (
         SELECT root, (array_agg(mark) FILTER (WHERE id = root))[1] AS mark,
             array_agg(id ORDER BY id DESC) AS versions,
-            (array_agg(job ORDER BY id DESC))[1] AS newest,
-            (array_agg(job ORDER BY id DESC) FILTER (WHERE created_at <= :made_at))[1] AS former,
+            (array_agg(job ORDER BY is_withdrawn, id DESC))[1] AS newest,
+            (array_agg(job ORDER BY is_withdrawn, id DESC)
+                FILTER (WHERE created_at <= :made_at))[1] AS former,
             (array_agg(job) FILTER (WHERE id = ANY(CAST(:photos AS uuid[]))))[1] AS named
         FROM family JOIN mine USING (id) GROUP BY root
     ), chosen AS (
@@ -191,7 +195,7 @@ _KEEP = text("""
     WHERE id = :id AND tenant = :tenant AND delete_at > statement_timestamp()
     RETURNING id
 """)
-_UNMARK = text("UPDATE jobs SET deleted_by = NULL WHERE deleted_by = :id")
+_UNMARK = text("UPDATE jobs SET deleted_by = NULL WHERE deleted_by = :id RETURNING id")
 _UNMARK_BATCH = text("""
     UPDATE jobs SET deleted_by = NULL
     WHERE batch_id = :batch_id AND tenant = :tenant AND deleted_by IS NOT NULL
@@ -275,12 +279,12 @@ def mark_deleted(
     return moment
 
 
-def restore(connection: Connection, choice: Choice) -> int | None:
-    """Undo the deletion; return the number of restored jobs, or None when it is too late."""
+def restore(connection: Connection, choice: Choice) -> Sequence[JobId] | None:
+    """Undo the deletion; return the restored jobs, or None when it is too late."""
     where = {"id": choice.id, "tenant": choice.tenant}
     if connection.execute(_KEEP, where).one_or_none() is None:
         return None
-    return connection.execute(_UNMARK, where).rowcount
+    return connection.execute(_UNMARK, where).scalars().all()
 
 
 def give_up_batch(connection: Connection, batch_id: BatchId, tenant: Tenant) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from smart_filter_shared.albums import Take, read_take
 from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.db import driver_queries
 from smart_filter_shared.errors import RowUnreadable
@@ -24,7 +25,6 @@ from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.submission import NewJob, WrittenJob
 from smart_filter_shared.recipe import Recipe, from_json
-from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
 
 # Rows that do not name their key count as submitted by another one.
@@ -113,8 +113,8 @@ IS_UNCOMPOSED: Final = """EXISTS (
 )"""
 # Two indexes, whose rows are few next to those of queued jobs.
 _RUNNING_IDS: Final = """
-    SELECT job_id FROM stages WHERE state = 'running'
-    UNION SELECT job_id FROM stages WHERE state <> 'running' AND started_at IS NOT NULL
+    SELECT job_id FROM stages WHERE stage = 'prepare' AND started_at IS NOT NULL
+    UNION ALL SELECT job_id FROM begun_jobs
 """
 # The outcome is a literal: a generic plan of a parameter cannot use the index of unsuccessful jobs.
 _IN_STATE: Final[Mapping[JobState, str]] = {

@@ -23,7 +23,7 @@ class CounterName(StrEnum):
     """The counters without a time.
 
     By capability: attempts, retries, releases, expiries, dead (dead letters: stages that failed
-    for good, and not because of their photos), batches, and batched (stages in batches).
+    for good, and not because of their photos), and the batches of the attempts.
     By outcome: ended jobs.
     """
 
@@ -33,7 +33,6 @@ class CounterName(StrEnum):
     EXPIRIES = "expiries"
     DEAD = "dead"
     BATCHES = "batches"
-    BATCHED = "batched"
     ENDED = "ended"
 
 

@@ -28,7 +28,7 @@ from smart_filter_shared.tenants.usage import UsageTotals
 _MAX_SETTLED: Final = 500
 
 _SETTLE = text("""
-    WITH ended AS MATERIALIZED (
+    WITH held AS MATERIALIZED (
         SELECT id, tenant, outcome, estimated_seconds, megapixels, counted_seconds,
             CAST(finished_at AT TIME ZONE 'UTC' AS date) AS day,
             -- Forecasts are calibrated with jobs that succeeded at the first end, without redrive.
@@ -47,8 +47,13 @@ _SETTLE = text("""
             ) END AS failure
         FROM unsettled_jobs JOIN jobs ON jobs.id = unsettled_jobs.job_id
         ORDER BY unsettled_jobs.job_id LIMIT :most
-        -- Both: a job that was redriven meanwhile has no row in `unsettled_jobs` any more.
-        FOR NO KEY UPDATE SKIP LOCKED
+        FOR NO KEY UPDATE OF jobs SKIP LOCKED
+    ), settled AS (
+        -- A job that was redriven meanwhile has no such row any more.
+        DELETE FROM unsettled_jobs WHERE job_id = ANY(ARRAY(SELECT id FROM held))
+        RETURNING job_id
+    ), ended AS MATERIALIZED (
+        SELECT held.* FROM held JOIN settled ON job_id = id
     ), moved AS (
         -- No other transaction changes them: their job is locked, and has ended.
         DELETE FROM stages WHERE job_id = ANY(ARRAY(SELECT id FROM ended))
@@ -65,8 +70,8 @@ _SETTLE = text("""
         SELECT * FROM tombstones WHERE owed IS NOT NULL
         ORDER BY job_id LIMIT :most
         FOR NO KEY UPDATE SKIP LOCKED
-    ), settled AS (
-        DELETE FROM unsettled_jobs WHERE job_id = ANY(ARRAY(SELECT id FROM ended))
+    ), forgotten AS (
+        DELETE FROM begun_jobs WHERE job_id = ANY(ARRAY(SELECT id FROM ended))
     ), closed AS (
         UPDATE tombstones SET
             owed = NULL, outcome = NULL, ended_on = NULL, megapixels = NULL, seconds = NULL

@@ -128,6 +128,12 @@ class Progress:
     runs: int
     seconds: float
 
+    def __add__(self, more: "Progress") -> "Progress":
+        """Return both together."""
+        return Progress(
+            max(self.mark, more.mark), self.runs + more.runs, self.seconds + more.seconds
+        )
+
 
 def reserve(
     connection: Connection,

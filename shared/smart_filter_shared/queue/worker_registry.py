@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, func, text, update
+from sqlalchemy import Connection, text
 
-from smart_filter_shared.db import driver_queries, tables
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.ids import Capability, WorkerId
 from smart_filter_shared.queue import heads
 
@@ -15,7 +15,6 @@ from smart_filter_shared.queue import heads
 _LATE_SWEEPS = 5
 # Pseudo-capability under which webhook senders register; it is never claimed.
 SENDER_ROLE = Capability("webhooks")
-_NOW = func.statement_timestamp()
 _STATE = """
     CASE WHEN seen_at < statement_timestamp() - make_interval(secs => :silent_seconds)
         THEN 'unhealthy' ELSE state END
@@ -169,12 +168,16 @@ def drain(connection: Connection, worker: WorkerId) -> bool:
 
     The worker reads the order at its next heartbeat.
     """
-    return _set_drained_from(connection, worker, func.coalesce(tables.workers.c.drained_from, _NOW))
+    return _change(
+        connection,
+        "UPDATE workers SET drained_from = coalesce(drained_from, statement_timestamp())",
+        worker,
+    )
 
 
 def resume(connection: Connection, worker: WorkerId) -> bool:
     """Let a drained worker claim again; return whether the worker exists."""
-    return _set_drained_from(connection, worker, None)
+    return _change(connection, "UPDATE workers SET drained_from = NULL", worker)
 
 
 def list_processes(connection: Connection) -> dict[WorkerId, str]:
@@ -185,7 +188,7 @@ def list_processes(connection: Connection) -> dict[WorkerId, str]:
 
 def deregister(connection: Connection, worker: WorkerId) -> None:
     """Delete the row of a worker that has ended."""
-    connection.execute(delete(tables.workers).where(tables.workers.c.id == worker))
+    _change(connection, "DELETE FROM workers", worker)
 
 
 def list_served(connection: Connection, *, silent_seconds: float) -> set[Capability]:
@@ -334,6 +337,6 @@ def acquire_orphan_scan(connection: Connection, *, every_seconds: float) -> bool
     return won.one_or_none() is not None
 
 
-def _set_drained_from(connection: Connection, worker: WorkerId, drained_from: object) -> bool:
-    statement = update(tables.workers).where(tables.workers.c.id == worker)
-    return connection.execute(statement.values(drained_from=drained_from)).rowcount > 0
+def _change(connection: Connection, change: str, worker: WorkerId) -> bool:
+    """Change the row of a worker; return whether it exists."""
+    return connection.execute(text(f"{change} WHERE id = :id"), {"id": worker}).rowcount > 0

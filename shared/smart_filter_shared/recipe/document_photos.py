@@ -7,19 +7,19 @@ SMART_FILTER_DOCUMENTS names.
 import datetime as dt
 import functools
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from coloraide import Color
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
 from smart_filter_shared import documents
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.recipe.words import MAX_BYTES_LOWER_BOUND, MAX_BYTES_UPPER_BOUND
+from smart_filter_shared.recipe.declaration import MAX_BYTES_LOWER_BOUND, MAX_BYTES_UPPER_BOUND
 from smart_filter_shared.suggestions import did_you_mean
 
 OWN_ROWS: Final = "SMART_FILTER_DOCUMENTS"
@@ -30,6 +30,9 @@ _MAX_PX_PER_MM: Final = 60
 # The side of a photo that fits on the smallest paper.
 _MAX_PRINT_MM: Final = 90
 _MAX_SHAPE: Final = 4
+_LEAST_HEAD: Final = 0.1
+# A recipe has `none` for no document.
+_NAME: Final = re.compile("(?!none$)[a-z0-9][a-z0-9_-]{0,39}")
 
 
 def _check_order(pair: tuple[float, float]) -> tuple[float, float]:
@@ -38,27 +41,24 @@ def _check_order(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
-def _check_shape(size: tuple[float, float]) -> tuple[float, float]:
-    if max(size) > _MAX_SHAPE * min(size):
-        raise ValueError(f"one side is more than {_MAX_SHAPE} times the other")
-    return size
-
-
-def _check_opaque(color: str) -> str:
-    if Color(color).alpha() < 1:
-        raise ValueError("the color is not opaque")
-    return color
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("a document's name has small letters, digits, - and _, and is not none")
+    return name
 
 
 _Side = Annotated[float, Field(gt=0, le=_MAX_PRINT_MM)]
-_Span = Annotated[tuple[_Side, _Side], AfterValidator(_check_order)]
+_Length = Annotated[float, Field(ge=0, le=_MAX_PRINT_MM)]
+_Span = Annotated[tuple[_Length, _Length], AfterValidator(_check_order)]
 _Pixels = Annotated[int, Field(ge=100, le=_MAX_PX)]
 _Least = Annotated[int, Field(ge=0)]
 _Most = Annotated[int, Field(ge=MAX_BYTES_LOWER_BOUND, le=MAX_BYTES_UPPER_BOUND)]
 _Bytes = Annotated[tuple[_Least, _Most], AfterValidator(_check_order)]
-_Color = Annotated[str, AfterValidator(_check_opaque)]
+_Name = Annotated[str, AfterValidator(_check_name)]
+_Title = Annotated[str, Field(pattern="^[^\\x00-\\x1f\\x7f-\\x9f]{1,80}$")]
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class DocumentPhoto:
     """What one document asks of its photo; lengths in millimeters of the print.
@@ -75,11 +75,11 @@ class DocumentPhoto:
     proportions that no authority asks for.
     """
 
-    title: str
-    size: Annotated[tuple[_Side, _Side], AfterValidator(_check_shape)]
+    title: _Title
+    size: tuple[_Side, _Side]
     heights: Annotated[tuple[_Pixels, _Pixels], AfterValidator(_check_order)]
     head: _Span
-    backgrounds: Annotated[tuple[_Color, ...], Field(min_length=1)]
+    backgrounds: Annotated[tuple[str, ...], Field(min_length=1)]
     hair: bool = False
     eyes: _Span | None = None
     above: _Span | None = None
@@ -90,11 +90,24 @@ class DocumentPhoto:
     name: str = ""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a head that does not fit."""
-        if self.head[1] >= self.size[1]:
-            raise ValueError("the head is as tall as the photo")
-        if self.heights[1] > _MAX_PX_PER_MM * self.size[1]:
-            raise ValueError(f"heights are over {_MAX_PX_PER_MM} pixels for each mm of size")
+        """Raise ValueError for figures that no photo has."""
+        from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
+        height = self.size[1]
+        above = 0 if self.above is None else self.above[0]
+        eyes = 0 if self.eyes is None else self.eyes[1]
+        faults = {
+            "the head does not fit": max(above + self.head[1], eyes) >= height,
+            "the head is less than a tenth of the photo": self.head[0] < _LEAST_HEAD * height,
+            f"one side is more than {_MAX_SHAPE} times the other": max(self.size)
+            > _MAX_SHAPE * min(self.size),
+            f"heights are over {_MAX_PX_PER_MM} pixels for each mm of size": self.heights[1]
+            > _MAX_PX_PER_MM * height,
+            "a color is not opaque": any(Color(each).alpha() < 1 for each in self.backgrounds),
+        }
+        for fault, is_found in faults.items():
+            if is_found:
+                raise ValueError(fault)
 
     def fit_pixels(self, px_per_mm: float) -> tuple[int, int]:
         """Return width and height of the file that is nearest to a resolution."""
@@ -105,17 +118,6 @@ class DocumentPhoto:
     def dots_per_inch(self, height_px: int) -> int:
         """Return the resolution at which a file of this height prints in its size."""
         return round(height_px / self.size[1] * MM_PER_INCH)
-
-    @property
-    def fields(self) -> Mapping[str, Any]:
-        """The recipe's fields that follow from the document where a request gives none."""
-        follows = {
-            "background": f"color:{self.backgrounds[0]}",
-            "persons": "largest",
-            "subject": "people",
-            "format": "jpg",
-        }
-        return follows if self.bytes is None else {**follows, "max_bytes": self.bytes[1]}
 
 
 @functools.cache
@@ -133,8 +135,12 @@ def document_photos() -> Mapping[str, DocumentPhoto]:
         return {**rows, **_read_rows(Path(file).read_text("utf-8"))}
     except ValidationError as invalid:
         fault = invalid.errors(include_url=False)[0]
-        where = ".".join(map(str, fault["loc"]))
-        raise SetupFailed(f"{OWN_ROWS}: {file}: {where}: {fault['msg']}") from invalid
+        *row, name = (str(each) for each in fault["loc"] if each != "[key]")
+        says = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "unexpected_keyword_argument":
+            says = f"is not a field{did_you_mean(name, DocumentPhoto.__dataclass_fields__)}"
+        where = quote_value(".".join((*row, name)))
+        raise SetupFailed(f"{OWN_ROWS}: {file}: {where}: {says}") from invalid
     except (OSError, ValueError) as error:
         raise SetupFailed(f"{OWN_ROWS}: {file} cannot be read ({error})") from error
 
@@ -154,4 +160,4 @@ def _read_rows(text: str) -> dict[str, DocumentPhoto]:
         name: {**row, "name": name} if isinstance(row, dict) else row
         for name, row in documents.parse_toml(text).items()
     }
-    return TypeAdapter(dict[str, DocumentPhoto]).validate_python(rows)
+    return TypeAdapter(dict[_Name, DocumentPhoto]).validate_python(rows)

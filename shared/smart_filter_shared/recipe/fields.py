@@ -24,12 +24,13 @@ from smart_filter_shared.catalog.scalars import (
 from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.presets import PRESETS, BackgroundSource, Preset, Style
-from smart_filter_shared.recipe import background, filters
+from smart_filter_shared.recipe import background, look
 from smart_filter_shared.recipe.background import Background, BackgroundKind
 from smart_filter_shared.recipe.contradictions import find_card, reject_contradictions
+from smart_filter_shared.recipe.declaration import AUTO, json_pointer
 from smart_filter_shared.recipe.document_photos import document_photos
 from smart_filter_shared.recipe.files import Provenance
-from smart_filter_shared.recipe.filters import Filter
+from smart_filter_shared.recipe.look import Filter
 from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
     MAX_METADATA,
@@ -37,7 +38,6 @@ from smart_filter_shared.recipe.recipe import (
     Recipe,
     declared_fields,
 )
-from smart_filter_shared.recipe.words import AUTO, json_pointer
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.suggestions import did_you_mean
 
@@ -47,6 +47,8 @@ Given = TypeVar("Given")
 
 # The form part of an uploaded background, which `background=file` refers to.
 BACKGROUND_FILE = "background_file"
+# The fields that follow from a document where a request gives none.
+FOLLOWING_DOCUMENT = ("background", "persons", "subject", "format", "max_bytes")
 # Values of one list, more than any list of the recipe has use for; and unknown fields for which a
 # similar name is searched, half a millisecond each.
 _MAX_LISTED = 64
@@ -141,9 +143,18 @@ def _with_document(fields: Fields) -> Fields:
     row = document_photos().get(names[0].strip()) if names else None
     if row is None:
         return fields
-    follows = dict(row.fields)
-    if {"image", "cutout"}.isdisjoint(as_list(fields.get("outputs", "image"))):
-        follows.pop("max_bytes", None)
+    follows: dict[str, Value] = {
+        "background": f"color:{row.backgrounds[0]}",
+        "subject": "people",
+        "format": "jpg",
+    }
+    outputs = str(fields.get("outputs", "image"))
+    if row.bytes is not None and ("image" in outputs or "cutout" in outputs):
+        follows["max_bytes"] = row.bytes[1]
+    # Only some models separate persons, and no mask.
+    usual = {"mask": "model", "segmentation.model": AUTO, "subject": "people"}
+    if {**usual, **fields}.items() >= usual.items():
+        follows["persons"] = "largest"
     return {**follows, **fields}
 
 
@@ -274,7 +285,7 @@ class _Reader:
     def filters(self) -> tuple[Filter, ...]:
         """Return the filters of the recipe, in order, with the parameters that were set."""
         read = (
-            self._read_value("filters", filters.read_name, name, None)
+            self._read_value("filters", look.read_filter_name, name, None)
             for name in self._listed("filters")
         )
         asked_filters = tuple(

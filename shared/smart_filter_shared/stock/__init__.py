@@ -11,12 +11,10 @@ Calls presets, db, security, storage.
 import datetime as dt
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, RowMapping, text
 
-from smart_filter_shared.db import tables
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.ids import Tenant
@@ -88,6 +86,24 @@ class StoredPicture:
     created_at: dt.datetime
 
 
+_COLUMNS = ", ".join(field.name for field in fields(Picture))
+_VALUES = ", ".join(f":{field.name}" for field in fields(Picture))
+_INSERT = f"""
+    INSERT INTO backgrounds ({_COLUMNS}, created_at) VALUES ({_VALUES}, statement_timestamp())
+    ON CONFLICT
+"""  # noqa: S608 - names of our own
+_ADD = text(f"{_INSERT} DO NOTHING")
+_ADD_OR_REPLACE = text(f"""
+    {_INSERT} (tenant, name) DO UPDATE SET ({_COLUMNS}) = ({_VALUES})
+    WHERE backgrounds.is_logo = excluded.is_logo
+""")
+_CHANGE = text(f"""
+    UPDATE backgrounds SET ({_COLUMNS}) = ({_VALUES})
+    WHERE tenant = :was_tenant AND name = :was_name AND key = :was_key
+""")  # noqa: S608 - names of our own
+_REMOVE = text("DELETE FROM backgrounds WHERE tenant = :owner AND name = ANY(:names) RETURNING *")
+
+
 def presets_of(pictures: Iterable[Picture]) -> list[Preset]:
     """Return the pictures that recipes can name as backgrounds."""
     return [picture.preset for picture in pictures if not picture.is_logo]
@@ -100,20 +116,19 @@ def logos_of(pictures: Iterable[Picture]) -> list[str]:
 
 def list_usable(connection: Connection, tenant: Tenant) -> list[Picture]:
     """Return the pictures that a tenant may use: the operator's, then its own, by name."""
-    table = tables.backgrounds
-    query = select(table).where(table.c.tenant.in_([_SHARED_TENANT, tenant]))
-    return [entry.picture for entry in _read_pictures(connection, query)]
+    owners = [_SHARED_TENANT, tenant]
+    stored = _read_pictures(connection, "tenant = ANY(:owners)", owners=owners)
+    return [entry.picture for entry in stored]
 
 
 def list_all(connection: Connection) -> list[StoredPicture]:
     """Return all pictures: the operator's first, then each tenant's, by name."""
-    return _read_pictures(connection, select(tables.backgrounds))
+    return _read_pictures(connection, "true")
 
 
 def list_owned(connection: Connection, tenant: Tenant | None) -> list[StoredPicture]:
     """Return a tenant's own pictures, or the operator's, by name."""
-    table = tables.backgrounds
-    return _read_pictures(connection, select(table).where(table.c.tenant == _owner(tenant)))
+    return _read_pictures(connection, "tenant = :owner", owner=_owner(tenant))
 
 
 def find(connection: Connection, tenant: Tenant | None, name: str) -> Picture | None:
@@ -124,17 +139,14 @@ def find(connection: Connection, tenant: Tenant | None, name: str) -> Picture | 
 
 def find_stored(connection: Connection, tenant: Tenant | None, name: str) -> StoredPicture | None:
     """Return the picture of this owner and name with its creation time, or None."""
-    entries = _read_pictures(connection, select(tables.backgrounds).where(_matches(tenant, name)))
+    one = "tenant = :owner AND name = :name"
+    entries = _read_pictures(connection, one, owner=_owner(tenant), name=name)
     return entries[0] if entries else None
 
 
 def add(connection: Connection, picture: Picture) -> bool:
     """Insert a picture; return False, without a change, when its owner has one of that name."""
-    row = insert(tables.backgrounds).values(
-        **_values(picture), created_at=func.statement_timestamp()
-    )
-    added = connection.execute(row.on_conflict_do_nothing().returning(tables.backgrounds.c.name))
-    return added.one_or_none() is not None
+    return connection.execute(_ADD, _values(picture)).rowcount > 0
 
 
 def change(connection: Connection, picture: Picture, *, was: Picture) -> bool:
@@ -142,29 +154,13 @@ def change(connection: Connection, picture: Picture, *, was: Picture) -> bool:
 
     was: the row when the change was decided.
     """
-    table = tables.backgrounds
-    changed = connection.execute(
-        table.update()
-        .where(_matches(was.tenant, was.name), table.c.key == was.key)
-        .values(**_values(picture))
-        .returning(table.c.name)
-    )
-    return changed.one_or_none() is not None
+    before = {"was_tenant": _owner(was.tenant), "was_name": was.name, "was_key": was.key}
+    return connection.execute(_CHANGE, {**_values(picture), **before}).rowcount > 0
 
 
 def add_or_replace(connection: Connection, picture: Picture) -> bool:
     """Insert a picture, or replace one of its name; return False when that one has another use."""
-    table = tables.backgrounds
-    values = _values(picture)
-    row = insert(table).values(**values, created_at=func.statement_timestamp())
-    written = connection.execute(
-        row.on_conflict_do_update(
-            index_elements=[table.c.tenant, table.c.name],
-            set_=values,
-            where=table.c.is_logo == picture.is_logo,
-        ).returning(table.c.name)
-    )
-    return written.one_or_none() is not None
+    return connection.execute(_ADD_OR_REPLACE, _values(picture)).rowcount > 0
 
 
 def check_use(was: Picture | None, *, is_logo: bool) -> None:
@@ -177,12 +173,7 @@ def check_use(was: Picture | None, *, is_logo: bool) -> None:
 
 def remove(connection: Connection, tenant: Tenant | None, names: Collection[str]) -> list[Picture]:
     """Delete pictures by name; return the deleted ones."""
-    table = tables.backgrounds
-    deleted = connection.execute(
-        delete(table)
-        .where(table.c.tenant == _owner(tenant), table.c.name.in_(names))
-        .returning(table)
-    )
+    deleted = connection.execute(_REMOVE, {"owner": _owner(tenant), "names": list(names)})
     return [_picture(row) for row in deleted.mappings()]
 
 
@@ -203,20 +194,13 @@ def unreferenced(connection: Connection, keys: Collection[str]) -> list[str]:
     return [row.key for row in rows]
 
 
-def _matches(tenant: Tenant | None, name: str) -> ColumnElement[bool]:
-    table = tables.backgrounds
-    return (table.c.tenant == _owner(tenant)) & (table.c.name == name)
-
-
 def _owner(tenant: Tenant | None) -> str:
     return _SHARED_TENANT if tenant is None else tenant
 
 
-def _read_pictures(
-    connection: Connection, query: Select[tuple[object, ...]]
-) -> list[StoredPicture]:
-    table = tables.backgrounds
-    rows = connection.execute(query.order_by(table.c.tenant, table.c.name)).mappings().all()
+def _read_pictures(connection: Connection, condition: str, **values: object) -> list[StoredPicture]:
+    query = text(f"SELECT * FROM backgrounds WHERE {condition} ORDER BY tenant, name")  # noqa: S608 - of this module
+    rows = connection.execute(query, values).mappings().all()
     return [StoredPicture(_picture(row), row["created_at"]) for row in rows]
 
 

@@ -8,12 +8,11 @@ reports.
 import datetime as dt
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 
-from smart_filter_shared.db.tables import audit_events
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_wire.words import AuditEvent
@@ -63,23 +62,21 @@ class AuditRow:
     entry: AuditEntry
 
 
+_INSERT = text("""
+    INSERT INTO audit_events (tenant, event, key_id, network, subject, count)
+    VALUES (:tenant, :event, :key_id, :network, :subject, :count)
+""")
+_LIST = text("""
+    SELECT * FROM audit_events
+    WHERE tenant = :tenant AND id < coalesce(CAST(:before AS bigint), 9223372036854775807)
+    ORDER BY id DESC LIMIT :limit
+""")
+
+
 def write(connection: Connection, entries: Sequence[AuditEntry]) -> None:
     """Append events to the log."""
-    if entries:
-        connection.execute(
-            audit_events.insert(),
-            [
-                {
-                    "tenant": entry.tenant,
-                    "event": str(entry.event),
-                    "key_id": entry.key_id,
-                    "network": entry.network,
-                    "subject": entry.subject,
-                    "count": entry.count,
-                }
-                for entry in entries
-            ],
-        )
+    for entry in entries:
+        connection.execute(_INSERT, {**asdict(entry), "event": str(entry.event)})
 
 
 def record(
@@ -118,10 +115,7 @@ def list_events(
     connection: Connection, tenant: Tenant, *, before: int | None, limit: int
 ) -> list[AuditRow]:
     """Return a page of a tenant's log, newest first; before: the last number of the page before."""
-    rows = audit_events.c
-    query = select(audit_events).where(rows.tenant == tenant).order_by(rows.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(rows.id < before)
+    where = {"tenant": tenant, "before": before, "limit": limit}
     return [
         AuditRow(
             row.id,
@@ -135,7 +129,7 @@ def list_events(
                 count=row._mapping["count"],  # noqa: SLF001 - public in spite of its name
             ),
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_LIST, where)
     ]
 
 

@@ -6,10 +6,12 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebError, WebSocket
 
-from smart_filter_deploy.embedded.ports import LOOPBACK
+from smart_filter_deploy.embedded.addresses import LOOPBACK
 
 # Chromium's messages for requests when the line is cut, or the service is away.
 LINE_CUT: Final = "net::ERR_"
+# Its message for requests without a session: before a sign-in, and under way at a sign-out.
+SIGNED_OUT: Final = "status of 401"
 # Addresses that a page makes itself and no server sees.
 _OWN = {"about", "blob", "data"}
 

@@ -1,9 +1,7 @@
-import asyncio
 import base64
 import datetime as dt
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,7 +13,6 @@ from smart_filter_tests.clients import (
     MakeClient,
     Script,
     job_answer,
-    job_document,
     problem,
     request_of,
 )
@@ -374,6 +371,30 @@ def test_derivation_sends_its_changes_as_json_or_with_a_background_as_a_form(
     assert b'name="quality"\r\n\r\n80' in form.content
 
 
+def test_action_on_a_choice_goes_on_until_the_last_step(make_client: MakeClient) -> None:
+    numbers = dict.fromkeys(("photos", "jobs", "pictures", "unfinished", "failed", "making"), 2)
+    chosen = {"id": "h1", **numbers, "failures": [], "undo_until": None}
+    step = {"done": 1, "failures": [], "jobs": ["j1"]}
+    server = Script(
+        httpx.Response(201, json=chosen),
+        httpx.Response(200, json={**step, "next_cursor": "p1"}),
+        httpx.Response(200, json={**step, "next_cursor": None}),
+    )
+    client = make_client(server)
+
+    choice = client.do("choose", state="succeeded", without=["j9"])
+    steps = client.all("act_on_choice", choice.id, "derive", {"quality": 80, "aspect": None})
+
+    asked, first, second = server.seen
+    wanted = {"all": True, "state": "succeeded", "except": ["j9"]}
+    assert json.loads(asked.content) == wanted
+    assert [step.done for step in steps] == [1, 1]
+    assert json.loads(first.content) == {"recipe": {"quality": ["80"], "aspect": None}}
+    assert (first.url.path, second.url.query) == ("/v1/choices/h1/derive", b"cursor=p1")
+    keys = {request.headers["Idempotency-Key"] for request in (first, second)}
+    assert len(keys) == 2, "a step is no retry of the one before"
+
+
 def test_derivation_clears_fields_that_are_none(make_client: MakeClient) -> None:
     server = Script(job_answer("queued", 202))
     client = make_client(server)
@@ -419,7 +440,12 @@ def test_corrections_are_sent_as_masks_strokes_and_labels(make_client: MakeClien
 
     client.do("correct_matte", "j1", mask=b"a png", consent=True)
     client.do("correct_matte", "j1", strokes=[Stroke([(1, 2), (3, 4)], 5, keep=False)])
-    client.do("correct_matte", "j1", strokes=[Stroke([(1, 2)], keep=True, snap="part")])
+    client.do(
+        "correct_matte",
+        "j1",
+        strokes=[Stroke([(1, 2)], keep=True, snap="part")],
+        replaces="c1",
+    )
     client.do("correct_faces", "j1", [FaceLabel(1, smile="huge"), FaceLabel(2, left_open=False)])
     client.do("correct_faces", "j1", FaceChanges([2], [(1, 2, 30, 40)]))
     client.do("correct_faces", "j1", FaceChanges(restore=True))
@@ -436,6 +462,7 @@ def test_corrections_are_sent_as_masks_strokes_and_labels(make_client: MakeClien
             **matte,
             "strokes": [{"points": [[1, 2]], "keep": True, "snap": "part"}],
             "consent": False,
+            "replaces": "c1",
         },
         {
             "kind": "label",
@@ -565,35 +592,3 @@ def test_job_without_the_output_says_why_it_cannot_be_saved(
         job.save(tmp_path / "out.jpg", name)
 
     assert list(tmp_path.iterdir()) == []
-
-
-def test_blocking_client_works_inside_an_event_loop() -> None:
-    page = httpx.Response(200, json={"items": [job_document("queued")] * 2})
-
-    async def notebook() -> str:
-        with Client("http://photos.test", transport=httpx.MockTransport(Script(page))) as client:
-            return next(iter(client.jobs())).id
-
-    assert asyncio.run(notebook()) == "j1"
-
-
-def test_stream_that_is_closed_early_closes_its_connection() -> None:
-    class Endless(httpx.SyncByteStream):
-        is_closed = False
-
-        def __iter__(self) -> Iterator[bytes]:
-            while True:
-                event = {"type": "job.queued", "data": job_document("queued")}
-                yield b"data: %b\n\n" % json.dumps(event).encode()
-
-        def close(self) -> None:
-            self.is_closed = True
-
-    body = Endless()
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
-    with Client("http://photos.test", transport=transport) as client:
-        events = client.stream("j")
-        next(events)
-        events.close()
-
-        assert body.is_closed

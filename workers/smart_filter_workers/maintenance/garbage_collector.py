@@ -112,32 +112,32 @@ class GarbageCollector:
 
     def run(self, stopping: threading.Event) -> None:
         """Remove when due, until `stopping` is set.  Raises after too many errors in a row."""
-        turns = SupervisedLoop("retention", every_seconds=0.0)
-        while not stopping.wait(turns.pause_seconds):
-            if not self._due.wait(timeout=0.5):
-                continue
-            self._due.clear()
-            with turns.step():
-                rows = time.monotonic() >= self._rows_due_at
-                if rows:
-                    self._rows_due_at = time.monotonic() + _ROWS_EVERY_SECONDS
-                self.remove_expired(rows=rows)
+        _repeat("retention", self._due, self._remove_due, stopping)
 
     def run_slow(self, stopping: threading.Event) -> None:
         """Collect examples and clear when due, until `stopping` is set; for its own thread.
 
         Raises the last of too many errors in a row.
         """
-        turns = SupervisedLoop("clearing", every_seconds=0.0)
-        while not stopping.wait(turns.pause_seconds):
-            if not self._slow_due.wait(timeout=0.5):
-                continue
-            self._slow_due.clear()
-            with turns.step():
-                if self._is_clearing_due() and self._acquire_clearing():
-                    self.delete_old_records()
-                    self.clear()
-                self.learn()
+        _repeat("clearing", self._slow_due, self._clear_due, stopping)
+
+    def _remove_due(self) -> None:
+        rows = time.monotonic() >= self._rows_due_at
+        if rows:
+            self._rows_due_at = time.monotonic() + _ROWS_EVERY_SECONDS
+        self.remove_expired(rows=rows)
+
+    def _clear_due(self) -> None:
+        if time.monotonic() >= self._clearing_due_at:
+            self._clearing_due_at = time.monotonic() + _ROWS_EVERY_SECONDS
+            with sessions.transaction(self._engine) as connection:
+                is_due = worker_registry.acquire_orphan_scan(
+                    connection, every_seconds=_CLEAR_EVERY_SECONDS
+                )
+            if is_due:
+                self.delete_old_records()
+                self.clear()
+        self.learn()
 
     def learn(self) -> None:
         """Make examples of corrections, and update the manifests after deletions."""
@@ -306,17 +306,17 @@ class GarbageCollector:
                 removed += len(unnamed) - len(self._store.remove_many(unnamed))
         return removed
 
-    def _is_clearing_due(self) -> bool:
-        if time.monotonic() < self._clearing_due_at:
-            return False
-        self._clearing_due_at = time.monotonic() + _ROWS_EVERY_SECONDS
-        return True
 
-    def _acquire_clearing(self) -> bool:
-        with sessions.transaction(self._engine) as connection:
-            return worker_registry.acquire_orphan_scan(
-                connection, every_seconds=_CLEAR_EVERY_SECONDS
-            )
+def _repeat(
+    name: str, due: threading.Event, step: Callable[[], None], stopping: threading.Event
+) -> None:
+    """Take a step each time that it is due, until `stopping` is set."""
+    turns = SupervisedLoop(name, every_seconds=0.0)
+    while not stopping.wait(turns.pause_seconds):
+        if due.wait(timeout=0.5):
+            due.clear()
+            with turns.step():
+                step()
 
 
 def _database_now(connection: Connection) -> dt.datetime:

@@ -5,47 +5,34 @@ The next stages of the same job run under the same lease where this process serv
 `error_policy` settles the lease when any of these steps raises.
 """
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import LeaseLost, TryAgain
-from smart_filter_shared.ids import Capability, Tenant
+from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.jobs.submission import stage_payload
-from smart_filter_shared.pipeline import get_stage
 from smart_filter_shared.queue import heads
-from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
+from smart_filter_shared.queue.leases import CompleteResult, StageOutcome
 from smart_filter_shared.queue.transitions.claim import ClaimRequest
-from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import quotas
-from smart_filter_workers import last_attempt
-from smart_filter_workers.artifacts import photo_import
-from smart_filter_workers.runtime import error_policy
-from smart_filter_workers.runtime.claiming import batching, claims, reroute, run_ahead
+from smart_filter_workers.runtime import error_policy, steps
+from smart_filter_workers.runtime.claiming import batching, claims, run_ahead
 from smart_filter_workers.runtime.claiming.claims import Claim, ClaimKind
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task
-from smart_filter_workers.stages import registry
-from smart_filter_workers.stages.segmentation import stage as segmentation
 
 # Limit of one turn, so that others that wait for a thread get one.
 _TURN_SECONDS = 30.0
 # Wait when another transaction holds all ready stages, which takes milliseconds. Claiming again
 # at once in a loop would use a core here and one of the database.
 _LOCKED_RETRY_SECONDS = 0.02
-# Wait of a large photo until its lease and the process are looked at again.
-_ROOM_SECONDS = 1.0
-# Time for a child process to start, to load its models, and to send its answer.
-_CHILD_START_SECONDS = 25.0
-# The same, and time to end a child that has not answered before the worker itself counts as hung.
-_CHILD_OVERHEAD_SECONDS = _CHILD_START_SECONDS + 5.0
+# Of a child process, and time to end one that has not answered before the worker itself counts as
+# hung.
+_CHILD_OVERHEAD_SECONDS = steps.CHILD_START_SECONDS + 5.0
 _log = logger("runner")
 
 
@@ -158,14 +145,14 @@ def _run_steps(
         task.row = jobs[task.lease.job_id] if claims.is_readable(task.lease) else None
         task.only = claim.only
     services.thread_share.begin_work(tasks)
-    imported = _advance(services, tasks, _import_photo)
+    imported = _advance(services, tasks, steps.import_photo)
     if len(tasks) == 1:  # batches are of networks that read small copies
-        imported = _advance(services, imported, _await_room)
+        imported = _advance(services, imported, steps.await_room)
     if is_last:
-        ran = _advance(services, imported, _run_in_child, code="model_failed")
+        ran = _advance(services, imported, steps.run_in_child, code="model_failed")
     else:
-        ran = _run(services, _advance(services, imported, _load))
-    kept = _advance(services, ran, _reroute_if_asked)
+        ran = _run(services, _advance(services, imported, steps.load))
+    kept = _advance(services, ran, steps.reroute_if_asked)
     kept = [task for task in kept if task.result is not None]
     if len(claim.leases) == 1 and kept and not is_last:
         (lead,) = kept
@@ -176,7 +163,7 @@ def _run_steps(
     names = {task.lease.stage for task in (*kept, *ahead)}
     for task in kept:
         task.is_read_again = not run_ahead.ends_job(task.job, names)
-    stored = _advance(services, kept, _store)
+    stored = _advance(services, kept, steps.store)
     if stored:
         stored += run_ahead.store(services, ahead)
     # Photos that were imported for stages that will not complete.
@@ -211,145 +198,16 @@ def _advance(
     return advanced
 
 
-@contextlib.contextmanager
-def _time_step(services: WorkerContext, step: WorkerStep, task: Task) -> Iterator[None]:
-    with services.counters.timed(step, task.lease.capability), task.trail.step(step, task.lease):
-        yield
-
-
-def _import_photo(services: WorkerContext, task: Task) -> None:
-    """Import the photo when the job names it elsewhere; such a stage is claimed alone."""
-    if task.job.photo_key is not None or not get_stage(task.lease.stage).imports_photo:
-        return
-    if task.job.take is not None:
-        _compose_take(services, task, task.job.take)
-        return
-    with (
-        _time_step(services, WorkerStep.LOAD, task),
-        task.measure_fetch(task.job.photo_url is not None),
-    ):
-        task.photo = services.artifacts.import_photo(task.job, task.lease)
-    task.row = replace(task.job, photo_key=task.photo.key)
-
-
-def _compose_take(services: WorkerContext, task: Task, take: Take) -> None:
-    """Compose the photo of a take, once its shots fit into memory."""
-    with sessions.transaction(services.engine) as connection:
-        shots = queries.get_many(connection, [shot.job_id for shot in take.shots])
-    megapixels = photo_import.ROOM_PHOTOS * photo_import.get_largest_megapixels(shots)
-    _wait_for_room(services, task, megapixels)
-    # Composing takes seconds, which the tenant is charged.
-    with _time_step(services, WorkerStep.LOAD, task), task.measure_fetch(True):
-        task.photo = services.artifacts.import_take(task.job, task.lease, shots, task.requester)
-    composed = None if task.photo.take is None else read_take(task.photo.take)
-    task.row = replace(task.job, photo_key=task.photo.key, take=composed)
-
-
-def _await_room(services: WorkerContext, task: Task) -> None:
-    """Wait until a large photo fits into memory; a take has waited already."""
-    if task.photo is None:
-        _wait_for_room(services, task, task.job.megapixels)
-    elif task.photo.take is None:
-        _wait_for_room(services, task, task.photo.megapixels)
-
-
-def _wait_for_room(services: WorkerContext, task: Task, megapixels: float) -> None:
-    """Wait until pictures fit into memory; the task's time limit begins then.
-
-    Raises LeaseLost, or TryAgain when the worker shuts down.
-    """
-    limit_seconds = task.overdue_at - time.monotonic()
-    while not services.large_photos.begin(megapixels, seconds=_ROOM_SECONDS):
-        if task.lost.is_set():
-            raise LeaseLost(f"{task.lease.stage} of job {task.lease.job_id}")
-        if services.draining.is_set():
-            raise TryAgain("the worker shuts down")
-        services.heartbeat.extend(task, limit_seconds=limit_seconds)
-
-
-def _load(services: WorkerContext, task: Task) -> None:
-    code = registry.get_stage(task.lease.stage)
-    with (
-        _time_step(services, WorkerStep.LOAD, task),
-        task.measure_fetch(task.fetches_background),
-    ):
-        task.inputs = services.artifacts.load(task.job, code.Inputs, requester=task.requester)
-
-
 def _run(services: WorkerContext, tasks: Sequence[Task]) -> list[Task]:
     """Run a batch in as few passes as possible; return the tasks that have a result."""
     ran = []
-    run_pass = partial(_run_pass, services)
+    run_pass = partial(steps.run_pass, services)
     for task, error in batching.run_in_passes(tasks, run_pass, relieve=services.models.relieve):
         with error_policy.settle_errors(services, [task], "model_failed"):
             if error is not None:
                 raise error
             ran.append(task)
     return ran
-
-
-def _run_pass(services: WorkerContext, tasks: Sequence[Task]) -> None:
-    lease = tasks[0].lease
-    code = registry.get_stage(lease.stage)
-    loading = time.perf_counter()
-    models = services.models.for_stage(lease.models, lease.parameters, lease.digests)
-    started = time.perf_counter()
-    with tasks[0].trail.step(WorkerStep.INFER, *(task.lease for task in tasks)):
-        results = code.run(models, [task.inputs for task in tasks])
-    seconds = (time.perf_counter() - started) / len(tasks)
-    for task, result in zip(tasks, results, strict=True):
-        task.result = result
-        task.seconds = seconds
-        task.loading_seconds = (started - loading) / len(tasks)
-
-
-def _run_in_child(services: WorkerContext, task: Task) -> None:
-    """Load and run in a child process, which may die."""
-    request = last_attempt.ChildRequest(
-        services.settings, services.extra_models, task.lease, task.job
-    )
-    limit_seconds = services.settings.engine.stage_seconds + _CHILD_START_SECONDS
-    is_fetching = task.fetches_background
-    with task.trail.step(WorkerStep.INFER, task.lease), task.measure_fetch(is_fetching):
-        answer = last_attempt.run(request, limit_seconds=limit_seconds, canceled=task.lost)
-    if is_fetching:
-        # A child that died is charged all its time; one that answers reports its loading time.
-        task.fetching_seconds = answer.loading_seconds
-    if answer.error is not None:
-        raise answer.error
-    task.result, task.seconds = answer.result, answer.seconds
-
-
-def _reroute_if_asked(services: WorkerContext, task: Task) -> None:
-    """Hand a stage on to another model when its result is too weak, and drop the result."""
-    weak = segmentation.find_weak_result(task.result, task.job.recipe)
-    if weak is None:
-        return
-    with sessions.transaction(services.engine) as connection:
-        plan = reroute.plan_reroute(
-            connection,
-            task.lease,
-            task.job.recipe,
-            weak,
-            settings=services.settings.engine,
-        )
-        if plan is None or not WORKER.reroute(
-            connection, task.lease, plan.capability, stage_payload(plan)
-        ):
-            return
-    _log.info("stage_rerouted", to=plan.capability, **error_policy.log_fields(task.lease))
-    services.doorbell.ring([plan.capability])
-    task.result = None
-
-
-def _store(services: WorkerContext, task: Task) -> None:
-    if task.lost.is_set():
-        raise LeaseLost(f"{task.lease.stage} of job {task.lease.job_id}")
-    with _time_step(services, WorkerStep.STORE, task):
-        signed = services.signer.sign_files(task.result)
-        task.stored = services.artifacts.store(
-            task.job, task.lease, signed, is_read_again=task.is_read_again
-        )
 
 
 def _complete(
@@ -361,21 +219,15 @@ def _complete(
         lease = task.lease
         digests = services.models.digests(lease.models, lease.parameters, lease.digests)
         outcomes.append(task.outcome(digests))
-    # The sizes of photos at an address were unknown at submission.
-    charges = [
-        (task.lease, task.job.tenant, outcome.photo.megapixels)
-        for task, outcome in zip(tasks, outcomes, strict=True)
-        if task.job.photo_url is not None and outcome.photo is not None
-    ]
     try:
         completion, following = error_policy.retry_until_lease_ends(
-            services, _commit, outcomes, charges=charges, claim_until=ends_at
+            services, _commit, tasks, outcomes, claim_until=ends_at
         )
     except TryAgain:
         raise
     except Exception:  # noqa: BLE001 - a failed claim must not undo the completion
         completion, following = error_policy.retry_until_lease_ends(
-            services, _commit, outcomes, charges=charges, claim_until=None
+            services, _commit, tasks, outcomes, claim_until=None
         )
     services.doorbell.announce_ends(completion.succeeded)
     services.counters.record_runs(outcomes)
@@ -397,25 +249,25 @@ def _complete(
 
 def _commit(
     services: WorkerContext,
+    tasks: Sequence[Task],
     outcomes: Sequence[StageOutcome],
     *,
-    charges: Sequence[tuple[Lease, Tenant, float]],
     claim_until: float | None,
 ) -> tuple[CompleteResult, Claim | None]:
-    """Complete stages, and claim the next batch while the turn lasts; None: claim nothing.
-
-    charges: megapixels of imported photos, which their tenants' days are charged.
-    """
+    """Complete stages, and claim the next batch while the turn lasts; None: claim nothing."""
     request: ClaimRequest | None = None
     if claim_until is not None and _goes_on(services, claim_until):
         services.heartbeat.begin_claim()
         request = claims.build_request(services)
+    is_alone = all(task.job.batch_id is None and task.photo is None for task in tasks)
     began_ns = time.time_ns()
     with sessions.transaction(services.engine) as connection:
-        completion = WORKER.complete(connection, outcomes, claiming=request)
-        for lease, tenant, megapixels in charges:
-            if lease not in completion.lost:
-                quotas.charge_imported(connection, tenant, megapixels)
+        completion = WORKER.complete(connection, outcomes, claiming=request, commits=is_alone)
+        for task in tasks:
+            # The size of a photo at an address was unknown at submission.
+            if task.photo is None or task.job.photo_url is None or task.lease in completion.lost:
+                continue
+            quotas.charge_imported(connection, task.job.tenant, task.photo.megapixels)
         if request is None:
             return completion, None
         claimed = completion.claimed

@@ -122,7 +122,7 @@ def summary_line(row: Row) -> str:
         return f"{row.file}: {row.error['detail']} ({row.error['code']})"
     parts = [] if row.people is None else [describe_people(row.people, row.subject)]
     if row.rating is not None:
-        parts.append(f"rating {100 * row.rating:.0f}")
+        parts.append(f"rating {row.rating}")
     if row.seconds is not None:
         parts.append(format_seconds(row.seconds))
     lines = [f"{row.file}: {', '.join(parts) or row.state}", *row.warnings]

@@ -76,7 +76,7 @@ def _describe(row: Row) -> list[str]:
         return [row.state if row.error is None else row.error["detail"]]
     facts = [] if row.people is None else [describe_people(row.people, row.subject)]
     if row.rating is not None:
-        facts.append(f"rated {100 * row.rating:.0f} of 100")
+        facts.append(f"rated {row.rating} of 100")
     picture = "" if row.output is None else Path(row.output).name
     return [line for line in (", ".join(facts), *row.warnings, *row.reasons, picture) if line]
 

@@ -39,7 +39,7 @@ class Row:
     subject: str | None = None
     faces: int | None = None
     smile: Sequence[str] = ()
-    rating: float | None = None
+    rating: int | None = None
     printability: str | None = None
     warnings: Sequence[str] = ()
     seconds: float | None = None
@@ -73,7 +73,7 @@ def job_row(entry: JournalEntry, job: Job, journal: Journal) -> Row:
         subject=job.subject,
         faces=None if faces is None else len(faces),
         smile=[face.smile.level for face in faces or ()],
-        rating=None if job.rating is None else round(job.rating.score, 4),
+        rating=None if job.rating is None else job.rating.points,
         printability=None if job.printability is None else job.printability.verdict,
         warnings=job.warnings,
         seconds=None if ended is None else round((ended - job.created_at).total_seconds(), 3),

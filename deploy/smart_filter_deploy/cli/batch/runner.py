@@ -15,15 +15,19 @@ from rich.console import Console
 
 from smart_filter_client import Client, Recipe, Upload
 from smart_filter_client.errors import InvalidRequest, TryLater
-from smart_filter_deploy.cli.batch import album, drawings
+from smart_filter_deploy.cli.batch import album
 from smart_filter_deploy.cli.batch import report as batch_report
 from smart_filter_deploy.cli.batch.dashboard import Dashboard, album_lines
-from smart_filter_deploy.cli.batch.hot_folder import HotFolder
 from smart_filter_deploy.cli.batch.journal import Journal
 from smart_filter_deploy.cli.batch.report import Row
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
-from smart_filter_deploy.cli.batch.watch import PHOTO_FORMATS, FoundPhoto, WatchedFolder
-from smart_filter_deploy.cli.batch.worker import PhotoWorker, recipe_digest
+from smart_filter_deploy.cli.batch.watch import PHOTO_FORMATS, FoundPhoto, HotFolder, WatchedFolder
+from smart_filter_deploy.cli.batch.worker import (
+    PhotoWorker,
+    add_drawings,
+    count_drawings,
+    recipe_digest,
+)
 from smart_filter_deploy.cli.server.connection import (
     Server,
     open_client_for,
@@ -50,6 +54,8 @@ _SCAN_SECONDS = 1.0
 _TICK_SECONDS = 0.1
 # Version of a photo that was moved away; no file has it.
 _MOVED = (-1, 0)
+# Codes of failures that last until the photo or the recipe is changed.
+_FOREVER = {"image_unreadable", "image_too_large", "no_mask", "no_person", "photo_too_small"}
 
 
 class BatchRunner:
@@ -114,7 +120,7 @@ class BatchRunner:
         for closed in self._look.closed:
             print_error(f"skipped: {closed}")
         if self._wanted.drawings is not None:
-            told = drawings.count_drawings(self._wanted.drawings, self._look.names)
+            told = count_drawings(self._wanted.drawings, self._look.names)
             self._console.print(told, soft_wrap=True, markup=False)
         self._queue_due()
         # A finished batch needs no server, unless its jobs are listed; do not start one.
@@ -124,7 +130,7 @@ class BatchRunner:
         self._write_report()
         failed = [row for row in self._rows.values() if not row.succeeded]
         if not self._as_json:
-            self._print_summary(len(failed), time.monotonic() - started)
+            self._print_summary(failed, time.monotonic() - started)
         if self._stop.at_once or (self._stop.requested and not self._watch):
             return INTERRUPTED if self._is_unfinished() else ALL_SUCCEEDED
         return PHOTO_FAILED if failed else ALL_SUCCEEDED
@@ -146,7 +152,7 @@ class BatchRunner:
 
     def _is_done(self, photo: FoundPhoto) -> bool:
         try:
-            _, recipe = drawings.add_drawings(self._wanted, photo.name, self._recipe)
+            _, recipe = add_drawings(self._wanted, photo.name, self._recipe)
         except (OSError, ValueError):
             return False  # its outcome will say why
         return self._journal.is_done(photo, recipe)
@@ -361,8 +367,8 @@ class BatchRunner:
         except OSError as error:
             raise CommandError(f"cannot write {self._report_file} ({error.strerror})") from error
 
-    def _print_summary(self, failed: int, seconds: float) -> None:
-        left = len(self._due) + self._look.unfinished
+    def _print_summary(self, failures: Sequence[Row], seconds: float) -> None:
+        failed, left = len(failures), len(self._due) + self._look.unfinished
         total = len(self._seen) + self._look.unfinished
         take = self._rows.get(album.TAKE)
         done = total - left - failed + (take is not None and not take.succeeded)
@@ -381,7 +387,7 @@ class BatchRunner:
         summary = ", ".join(text for text, is_shown in parts.items() if is_shown)
         photos = "1 photo" if total == 1 else f"{total} photos"
         lines = [f"{photos} in {format_duration(seconds)}: {summary}; {self._journal.folder}"]
-        if failed:
+        if any((row.error or {}).get("code") not in _FOREVER for row in failures):
             moved = "move them back from failed/ to retry them"
             lines.append(moved if self._watch else "--retry-failed retries them")
         if self._wanted.best is not None:

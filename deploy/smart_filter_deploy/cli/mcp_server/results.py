@@ -32,8 +32,8 @@ class JobFacts(BaseModel):
     next_step: str | None = None
     error: str | None = None
     people: int | None = None
-    rating: float | None = Field(
-        default=None, description="0 to 1: smiles and open eyes; null: no face"
+    rating: int | None = Field(
+        default=None, description="0 to 100: smiles and open eyes; null: no face"
     )
     faces: list[FaceFacts] = Field(
         default=[], description=f"From left to right, {MAX_LISTED} at most"
@@ -80,7 +80,7 @@ def job_facts(job: Job) -> JobFacts:
     if job.error is not None:
         facts.error = _describe(job.error)
     if job.rating is not None:
-        facts.rating = round(job.rating.score, 3)
+        facts.rating = job.rating.points
     for face in sorted(job.faces or (), key=lambda each: each.box)[:MAX_LISTED]:
         facts.faces.append(
             FaceFacts(

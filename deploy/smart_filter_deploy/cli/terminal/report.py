@@ -11,10 +11,9 @@ from rich.text import Text
 from smart_filter_client.models import Job
 from smart_filter_deploy.cli.terminal.console import facts_table, print_table
 from smart_filter_deploy.cli.terminal.outputs import Failure, Outcome
-from smart_filter_wire.document_report import CheckVerdict, DocumentReport
 from smart_filter_wire.findings import AppliedFilter, ChosenBackground, Eyes, Face, Rating
 from smart_filter_wire.jobs import Picture, QueuePosition, Stage
-from smart_filter_wire.printability import Printability
+from smart_filter_wire.printability import CheckVerdict, DocumentReport, Printability
 
 STATE_STYLES = {
     "succeeded": "green",
@@ -169,7 +168,7 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
         lines.append(("rating", _rating(job.rating)))
     if job.printability is not None:
         lines.append(("print", _print(job.printability)))
-    lines += _document_rows(job.document_report)
+    lines += document_rows(job.document_report)
     # Before it is chosen, and where no output shows it, it is only the requested one.
     if job.succeeded and _shows_background(job.background, job):
         lines.append(("background", _background(job.background)))
@@ -254,7 +253,8 @@ def _print(printable: Printability) -> Text:
     return Text.assemble((printable.verdict, "bold"), f" – {' '.join(reasons)}")
 
 
-def _document_rows(report: DocumentReport | None) -> Iterator[tuple[str, Text | str]]:
+def document_rows(report: DocumentReport | None) -> Iterator[tuple[str, Text | str]]:
+    """Yield a report's verdict, and each check that does not pass, as label and text."""
     if report is None:
         return
     yield "document", Text.assemble((report.verdict, "bold"), f" – {report.title}")

@@ -1,7 +1,7 @@
 """Claim stages, renew and charge their leases, and expire leases that were not renewed."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ from smart_filter_shared.db import driver_queries
 from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, WorkerId
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue import events, heads
-from smart_filter_shared.queue.events import EventType, NewEvent
+from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.heads import QuickOnly
 from smart_filter_shared.queue.leases import (
     NO_GUARD,
@@ -33,12 +33,21 @@ NO_JOB = "''"
 # Expired stages read by one sweep; the next sweep comes in a second.
 _MAX_ROWS_PER_SWEEP = 500
 
-# While this stage is unfinished, no other stage of its job can be claimed. So its first claim is
-# certainly the first of the job, and the claim itself writes the event.
+# The first claim of any of its stages makes a job run, and writes the event. The stage that imports
+# the photo is the first, unless its result is an earlier job's: two claims can then be first at the
+# same moment, and the second waits for the row of the first in `begun_jobs`. It holds rows that no
+# one waits for but transitions that hold a job, for which no claim waits.
 (_IMPORTING_STAGE,) = (stage.name for stage in PIPELINE if stage.imports_photo)
+_BEGUN = f"""
+    INSERT INTO begun_jobs (job_id)
+    SELECT job_id FROM claimed WHERE begins_job AND stage <> '{_IMPORTING_STAGE}' ORDER BY job_id
+    ON CONFLICT DO NOTHING RETURNING job_id
+"""  # noqa: S608 - a name of our own
 _FIRST_RUNS = f"""
-    SELECT job_id, '{EventType.RUNNING}', NULL, '{JobState.RUNNING}' FROM claimed
-    WHERE begins_job AND stage = '{_IMPORTING_STAGE}'
+    SELECT job_id, '{EventType.RUNNING}', NULL, '{JobState.RUNNING}' FROM (
+        SELECT job_id FROM claimed WHERE begins_job AND stage = '{_IMPORTING_STAGE}'
+        UNION ALL SELECT job_id FROM begun
+    ) AS first
 """  # noqa: S608 - names of our own
 
 # One statement, so that no other transaction sees a row that is chosen but not yet running.
@@ -94,17 +103,15 @@ _CLAIM = f"""
         RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
             stages.digests,
             stages.attempt, stages.releases, stages.lease_token AS token, stages.album,
-            -- The first claim of any of its stages makes a job run. Two claims can be first at the
-            -- same moment: see _find_first_claims. An aggregate, because for NOT EXISTS the planner
-            -- may read and hash all stages.
+            -- An aggregate, because for NOT EXISTS the planner may read and hash all stages.
             stages.started_at = statement_timestamp() AND (
                 SELECT min(begun.started_at) FROM stages AS begun
                 WHERE begun.job_id = stages.job_id
             ) IS NULL AS begins_job,
             least(stages.rank, stages.rank + stages.head_start) AS mark
-    ), recorded AS ({events.insert(_FIRST_RUNS)})
-    -- After begins_job, in the order of the fields of Lease.
-    SELECT begins_job, job_id, stage, token, attempt, releases, mark, capability, models,
+    ), begun AS ({_BEGUN}), recorded AS ({events.insert(_FIRST_RUNS)})
+    -- In the order of the fields of Lease.
+    SELECT job_id, stage, token, attempt, releases, mark, capability, models,
         parameters, album, digests, {{job_sql}}
     FROM claimed
 """  # noqa: S608 - all parts stand in this package
@@ -204,21 +211,14 @@ def queue_of(capability: Capability, *, batch_size: int, guard: VersionGuard = N
     return f'{json.dumps(fields)[:-1]}, "cards": {guard}}}'
 
 
-_LOCK_JOBS = text("""
-    SELECT pg_advisory_xact_lock(hashtextextended('begins ' || id, 0))
-    FROM (SELECT id FROM unnest(CAST(:ids AS uuid[])) AS job (id) ORDER BY id) AS job
-""")
-_LIST_STARTED = text("""
-    SELECT DISTINCT job_id FROM stages JOIN unnest(
-        CAST(:ids AS uuid[]), CAST(:stages AS text[])
-    ) AS own (job_id, claimed) USING (job_id)
-    WHERE job_id = ANY(:ids) AND stage <> own.claimed AND started_at IS NOT NULL
-""")
+def claim(connection: Connection, request: ClaimRequest, *, commits: bool = False) -> list[Lease]:
+    """Claim the first of the heads of queues, and rows of its batch key; return the leases.
 
-
-def claim(connection: Connection, request: ClaimRequest) -> list[Lease]:
-    """Claim the first of the heads of queues, and rows of its batch key; return the leases."""
-    return read_leases(connection, driver_queries.fetch_rows(connection, *build_claim(request)))
+    commits: send the COMMIT along, as `driver_queries.fetch_all` does.
+    """
+    return read_leases(
+        driver_queries.fetch_rows(connection, *build_claim(request), commits=commits)
+    )
 
 
 def build_claim(request: ClaimRequest) -> driver_queries.Query:
@@ -238,17 +238,9 @@ def build_claim(request: ClaimRequest) -> driver_queries.Query:
     }
 
 
-def read_leases(connection: Connection, rows: Sequence[Sequence[Any]]) -> list[Lease]:
-    """Return the leases of a claim's rows, in the same transaction; write that jobs have begun."""
-    leases = [Lease(job_id, StageName(stage), *rest) for _, job_id, stage, *rest in rows]
-    first_claims = {
-        lease.job_id: lease.stage
-        for (begins_job, *_), lease in zip(rows, leases, strict=True)
-        if begins_job and lease.stage != _IMPORTING_STAGE
-    }
-    begun_ids = _find_first_claims(connection, first_claims) if first_claims else []
-    events.record(connection, [NewEvent.for_job(job_id, JobState.RUNNING) for job_id in begun_ids])
-    return leases
+def read_leases(rows: Iterable[Sequence[Any]]) -> list[Lease]:
+    """Return the leases of a claim's rows."""
+    return [Lease(job_id, StageName(stage), *rest) for job_id, stage, *rest in rows]
 
 
 @cache
@@ -264,23 +256,6 @@ def _build_statement(
             job_sql=job_sql,
         )
     )
-
-
-def _find_first_claims(connection: Connection, claimed: Mapping[JobId, StageName]) -> list[JobId]:
-    """Return the jobs that begin with the stages that were just claimed.
-
-    A job that reuses another job's `prepare` can have two stages claimed at the same moment: the
-    second claim then waits until the first has committed, and sees it. No transaction that holds
-    a job waits for a claim, so these locks cannot deadlock.
-    """
-    ids = list(claimed)
-    connection.execute(_LOCK_JOBS, {"ids": ids})
-    # A separate statement, so that its snapshot is taken after the wait.
-    others = connection.execute(
-        _LIST_STARTED, {"ids": ids, "stages": [str(stage) for stage in claimed.values()]}
-    )
-    started_ids = {row.job_id for row in others}
-    return [job_id for job_id in ids if job_id not in started_ids]
 
 
 def renew(

@@ -13,6 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import cache
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import Connection, TextClause, text
@@ -23,9 +24,9 @@ from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.pipeline import PIPELINE, get_stage
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
-from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
+from smart_filter_shared.queue.leases import CompleteResult, StageOutcome
 from smart_filter_shared.queue.transitions import batches, locks, sql
-from smart_filter_shared.queue.transitions.batches import JobHooks
+from smart_filter_shared.queue.transitions.batches import JobHooks, Jobs
 from smart_filter_shared.queue.transitions.claim import (
     ClaimRequest,
     build_claim,
@@ -75,9 +76,9 @@ _EVENT_ROWS = f"""
 """  # noqa: S608 - names of our own
 
 # `completed` is guarded by state and token: a worker whose lease expired cannot overwrite its
-# successor. All CTEs see the snapshot from before this statement; the rows are already locked, so
-# it is current. Stages completed here are therefore excluded by hand where the job is checked for
-# unfinished stages.
+# successor. All CTEs see the snapshot from before this statement. The jobs are already locked, so
+# it is current, except that siblings are claimed or renewed. Stages completed here are therefore
+# excluded by hand where the job is checked for unfinished stages.
 # The batch is one JSON text: the driver takes longer to convert arrays.  {{made}}: empty, or
 # the insertion of artifacts, whose trigger takes time for no rows, too.  {{ahead}}, {{or_ahead}},
 # {{met_here}}: empty, or the parts of a batch with run-ahead stages.
@@ -127,46 +128,44 @@ def complete(
     *,
     hooks: JobHooks,
     claiming: ClaimRequest | None = None,
+    commits: bool = False,
 ) -> CompleteResult:
     """Complete the stages whose leases hold; return the rows made ready, ended jobs, lost leases.
 
     batch: a claimed stage with run-ahead stages is alone with them, and comes first. They are
         completed with it, or are all lost when one of them waits for something else.
-    claiming: what to claim next; it is sent with the completion where nothing comes between them.
+    claiming: what to claim next.
+    commits: send completion, claim and COMMIT in one message. No job may be in a batch, nor have
+        imported its photo: nothing else is then to be written.
     """
-    leases = [done.lease for done in batch]
-    job_ids = sorted({lease.job_id for lease in leases})
-    albums = {lease.album for lease in leases} - {None}
-    claimed: list[Lease] = []
-    if albums:
-        completion, followed = batches.with_locked_jobs(
-            connection,
-            job_ids,
-            lambda _: _read_result(
-                connection, batch, driver_queries.fetch_rows(connection, *_build_query(batch))
-            ),
-            hooks=hooks,
-            albums=albums,
-        )
-    else:
-        # What a claim reads of a job includes the photo that its `prepare` has just imported.
-        is_joined = claiming is not None and all(done.photo is None for done in batch)
-        queries = [locks.query(job_ids), _build_query(batch)]
-        if claiming is not None and is_joined:
+    job_ids = sorted({done.lease.job_id for done in batch})
+    if commits:
+        queries = [(sql.LOCK_JOBS, locks.ids_of(job_ids)), _build_query(batch)]
+        if claiming is not None:
             queries.append(build_claim(claiming))
-        locked, rows, *claims = driver_queries.fetch_all(connection, *queries)
-        completion = _read_result(connection, batch, rows)
-        jobs = locks.read_locked_jobs(locked)
-        followed = batches.apply_side_effects(connection, jobs, hooks=hooks)
-        if claims:
-            claimed, claiming = read_leases(connection, claims[0]), None
-    if claiming is not None:
-        claimed = claim(connection, claiming)
+        _, rows, *claims = driver_queries.fetch_all(connection, *queries, commits=True)
+        completion = _read_result(batch, rows)
+        return replace(completion, claimed=read_leases(chain(*claims)))
+
+    def move(_: Jobs) -> CompleteResult:
+        rows = driver_queries.fetch_rows(connection, *_build_query(batch))
+        _record_photos(connection, batch, rows)
+        return _read_result(batch, rows)
+
+    completion, followed = batches.with_locked_jobs(
+        connection,
+        job_ids,
+        move,
+        hooks=hooks,
+        albums={done.lease.album for done in batch},
+        lock=locks.lock_jobs,
+    )
     return replace(
         completion,
         ready=[*completion.ready, *followed.ready],
         succeeded=[*completion.succeeded, *followed.succeeded],
-        claimed=claimed,
+        # Last: another claim can wait for this one.
+        claimed=[] if claiming is None else claim(connection, claiming),
     )
 
 
@@ -183,8 +182,10 @@ def _build_statement(template: str, *, made: str, ahead: str) -> TextClause:
 
 
 def _build_query(batch: Sequence[StageOutcome]) -> driver_queries.Query:
-    parameters: dict[str, object] = {"batch": json.dumps([_encode(done) for done in batch])}
     ahead = [done.lease.stage for done in batch if done.run_ahead_of is not None]
+    if not ahead:  # renewals lock running rows in this order, too
+        batch = sorted(batch, key=lambda done: (done.lease.job_id, done.lease.stage))
+    parameters: dict[str, object] = {"batch": json.dumps([_encode(done) for done in batch])}
     if ahead:
         lead = batch[0].lease
         ran = {lead.stage, *ahead}
@@ -199,18 +200,22 @@ def _build_query(batch: Sequence[StageOutcome]) -> driver_queries.Query:
     return statement, parameters
 
 
-def _read_result(
+def _record_photos(
     connection: Connection, batch: Sequence[StageOutcome], rows: Sequence[Sequence[Any]]
-) -> CompleteResult:
-    """Record the photos that completed stages have imported; return what has changed."""
+) -> None:
+    """Record the photos that completed stages have imported."""
     completed = {(job_id, name) for what, job_id, name in rows if what == "completed"}
     for done in batch:
-        job_id = done.lease.job_id
-        if done.photo is not None and (job_id, done.lease.stage) in completed:
+        if done.photo is not None and (done.lease.job_id, done.lease.stage) in completed:
             photo = {**asdict(done.photo), "take": None}
             if done.photo.take is not None:
                 photo["take"] = json.dumps(done.photo.take)
-            connection.execute(_RECORD_PHOTO, {"job_id": job_id, **photo})
+            connection.execute(_RECORD_PHOTO, {"job_id": done.lease.job_id, **photo})
+
+
+def _read_result(batch: Sequence[StageOutcome], rows: Sequence[Sequence[Any]]) -> CompleteResult:
+    """Return what a completion has changed."""
+    completed = {(job_id, name) for what, job_id, name in rows if what == "completed"}
     return CompleteResult(
         ready=[Capability(name) for what, _, name in rows if what == "ready"],
         succeeded=[JobId(job_id) for what, job_id, _ in rows if what == "finished"],

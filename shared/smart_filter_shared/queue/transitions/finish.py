@@ -43,6 +43,7 @@ _DELETE_JOB = (
         ) AS owing ON true
         WHERE id = :job_id
     """),
+    text("DELETE FROM begun_jobs WHERE job_id = :job_id"),
     text("DELETE FROM unsettled_jobs WHERE job_id = :job_id"),
     text("DELETE FROM stages WHERE job_id = :job_id"),
     text("DELETE FROM ended_stages WHERE job_id = :job_id"),

@@ -4,9 +4,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
 
-from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.db import driver_queries
 from smart_filter_shared.errors import (
     LeaseLost,
@@ -33,7 +32,6 @@ class LockedJob:
 
     tenant: Tenant
     outcome: str | None
-    retention: RetentionPolicy
     batch_id: BatchId | None = None
 
 
@@ -49,12 +47,17 @@ class UnlockedJob:
 
 def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
     """Lock jobs, then their stages, in the global order; return the jobs."""
-    return read_locked_jobs(driver_queries.fetch_rows(connection, *query(job_ids)))
+    return read_locked_jobs(driver_queries.fetch_rows(connection, sql.LOCK, ids_of(job_ids)))
 
 
-def query(job_ids: Collection[JobId]) -> tuple[TextClause, dict[str, object]]:
-    """Return the statement of `lock` and its parameters; `read_locked_jobs` reads its rows."""
-    return sql.LOCK, {"ids": driver_queries.array_text(job_ids)}
+def lock_jobs(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
+    """Lock jobs without their stages, in the global order; return the jobs."""
+    return read_locked_jobs(driver_queries.fetch_rows(connection, sql.LOCK_JOBS, ids_of(job_ids)))
+
+
+def ids_of(job_ids: Collection[JobId]) -> dict[str, object]:
+    """Return the parameters of `sql.LOCK` and its like."""
+    return {"ids": driver_queries.array_text(job_ids)}
 
 
 def lock_idle(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
@@ -94,10 +97,7 @@ def lease_lost(lease: Lease) -> LeaseLost:
 
 def read_locked_jobs(rows: Iterable[Sequence[Any]]) -> dict[JobId, LockedJob]:
     """Return the jobs of the rows of `sql.LOCK` or its like, by id."""
-    return {
-        id_: LockedJob(tenant, outcome, RetentionPolicy(input_seconds, result_seconds), batch_id)
-        for id_, tenant, outcome, batch_id, input_seconds, result_seconds, _ in rows
-    }
+    return {id_: LockedJob(*fields) for id_, *fields in rows}
 
 
 def lease_parameters(lease: Lease) -> dict[str, object]:

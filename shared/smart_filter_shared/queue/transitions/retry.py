@@ -65,7 +65,14 @@ _REROUTE = text("""
 _DELETE_UNSETTLED = text("DELETE FROM unsettled_jobs WHERE job_id = :job_id")
 # Of a settled job.
 _RESTORE_STAGES = text("""
-    WITH ended AS (DELETE FROM ended_stages WHERE job_id = :job_id RETURNING job_id, stages)
+    WITH ended AS (
+        DELETE FROM ended_stages WHERE job_id = :job_id RETURNING job_id, stages
+    ), begun AS (
+        INSERT INTO begun_jobs (job_id)
+        SELECT DISTINCT ended.job_id FROM ended, unnest(ended.stages) AS stage
+        WHERE stage.started_at IS NOT NULL
+        ON CONFLICT DO NOTHING
+    )
     INSERT INTO stages
     SELECT stage.* FROM ended, unnest(ended.stages) AS stage
 """)

@@ -7,9 +7,9 @@ them to `ended_stages` (operations/settlement.py), and a redrive back. Statement
 with generic plans (db/sessions.py).
 
 Lock order: job rows by id, then stage rows by (job, stage), then batch rows by id, then tenant
-rows by name. Every transition except submit, claim and renew begins with LOCK or LOCK_IDLE. Renew
-locks stage rows in that order, claim skips locked rows; neither writes jobs. Batches over
-the same jobs deadlocked in 29 of 50 pairs without the order, in none with it.
+rows by name. Every transition except submit, claim and renew begins with LOCK, LOCK_JOBS or
+LOCK_IDLE. Renew locks stage rows in that order, claim skips locked rows; neither writes jobs.
+Batches over the same jobs deadlocked in 29 of 50 pairs without the order, in none with it.
 """
 
 from sqlalchemy import text
@@ -21,21 +21,24 @@ STATE_NO_INDEX = "(stages.state || '')"
 # The same for a job found by its id: the index `jobs_unfinished` holds every unfinished job.
 UNFINISHED_NO_INDEX = "(jobs.outcome || '') IS NULL"
 
+_JOBS = """
+    SELECT id, tenant, outcome, batch_id FROM jobs
+    WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+"""
+# For completions, to which it does not matter that a sibling is claimed or renewed meanwhile.
+LOCK_JOBS = text(_JOBS)
 _LOCK = """
-    WITH locked AS MATERIALIZED (
-        SELECT id, tenant, outcome, batch_id, keep_input_seconds, keep_result_seconds
-        FROM jobs WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE {otherwise}
-    ), below AS MATERIALIZED (
+    WITH locked AS MATERIALIZED ({jobs}), below AS MATERIALIZED (
         -- The array is built first: no stage is locked before the last job is locked.
         SELECT FROM stages
         WHERE job_id = ANY(:ids) AND job_id = ANY(ARRAY(SELECT id FROM locked))
         ORDER BY job_id, stage FOR UPDATE
     )
-    SELECT locked.*, (SELECT count(*) FROM below) AS stages FROM locked
+    SELECT locked.* FROM locked, (SELECT count(*) FROM below) AS below
 """
-LOCK = text(_LOCK.format(otherwise=""))
+LOCK = text(_LOCK.format(jobs=_JOBS))
 # A locked job is being moved by another transaction; the next sweep comes in a second.
-LOCK_IDLE = text(_LOCK.format(otherwise="SKIP LOCKED"))
+LOCK_IDLE = text(_LOCK.format(jobs=f"{_JOBS} SKIP LOCKED"))
 
 
 def decrement_needs(needs: str) -> str:

@@ -5,15 +5,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, func, text
+from sqlalchemy import Connection, TextClause, text
 
-from smart_filter_shared.db import driver_queries, tables
+from smart_filter_shared.db import driver_queries
 from smart_filter_shared.errors import IdempotencyInProgress
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName, get_stage
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
-from smart_filter_shared.queue.states import JobState, StageState
+from smart_filter_shared.queue.states import StageState
 from smart_filter_shared.queue.submission import (
     EncodedJobs,
     NewBatch,
@@ -115,6 +115,16 @@ _INSERT_ENDED = text(
 )
 
 
+_INSERT_BATCH = text("""
+    INSERT INTO batches (id, tenant, total, best, take_id, webhook_url, created_at)
+    VALUES (:id, :tenant, :total, :best, :take_id, :webhook_url, statement_timestamp())
+""")
+_INSERT_GAP = text("""
+    INSERT INTO batch_gaps (batch_id, index, outcome, error)
+    VALUES (:id, :index, 'failed', CAST(:error AS jsonb))
+""")
+
+
 def submit(
     connection: Connection, job: NewJob, *, answer: StoredAnswer | None = None
 ) -> WrittenJob:
@@ -130,29 +140,19 @@ def submit(
 def submit_batch(connection: Connection, batch: NewBatch, *, hooks: JobHooks) -> list[Capability]:
     """Write a batch, its jobs and its rejected items; return the capabilities to ring."""
     connection.execute(
-        tables.batches.insert().values(
-            id=batch.batch_id,
-            tenant=batch.tenant,
-            total=batch.jobs.count + len(batch.gaps) - (batch.take_id is not None),
-            best=batch.best,
-            take_id=batch.take_id,
-            webhook_url=batch.webhook_url,
-            created_at=func.statement_timestamp(),
-        )
+        _INSERT_BATCH,
+        {
+            "id": batch.batch_id,
+            "tenant": batch.tenant,
+            "total": batch.jobs.count + len(batch.gaps) - (batch.take_id is not None),
+            "best": batch.best,
+            "take_id": batch.take_id,
+            "webhook_url": batch.webhook_url,
+        },
     )
-    if batch.gaps:
-        connection.execute(
-            tables.batch_gaps.insert(),
-            [
-                {
-                    "batch_id": batch.batch_id,
-                    "index": gap.index,
-                    "outcome": JobState.FAILED,
-                    "error": dict(gap.error),
-                }
-                for gap in batch.gaps
-            ],
-        )
+    for gap in batch.gaps:
+        values = {"id": batch.batch_id, "index": gap.index, "error": json.dumps(gap.error)}
+        connection.execute(_INSERT_GAP, values)
     written = _insert_jobs(connection, batch.jobs, _INSERT_JOBS)
     if any(_is_rating(row) for row in written.stages if row["job_id"] != batch.take_id):
         return written.ringing

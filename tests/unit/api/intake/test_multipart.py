@@ -58,15 +58,18 @@ def read(chunks: Iterable[bytes]) -> tuple[dict[str, bytes], dict[str, list[str]
 
 @given(
     before=st.binary(max_size=40).filter(lambda text: b"--cut" not in text),
+    end=st.sampled_from([b"\r\n", b"\n"]),
     cuts=st.lists(st.integers(0, len(BODY)), max_size=6),
 )
-@example(before=b"This is a message in MIME format.", cuts=[])
-@example(before=b"\r\n--cu", cuts=list(range(30)))
-def test_text_before_the_first_boundary_is_passed_over(before: bytes, cuts: list[int]) -> None:
-    body = before + b"\r\n" + BODY
+@example(before=b"This is a message in MIME format.", end=b"\n", cuts=[])
+@example(before=b"\r\n--cu", end=b"\r\n", cuts=list(range(30)))
+def test_text_before_the_first_boundary_is_passed_over(
+    before: bytes, end: bytes, cuts: list[int]
+) -> None:
+    body = before + end + BODY
     places = [0, *sorted(cuts), len(body)]
 
-    pictures, fields = read(body[start:end] for start, end in itertools.pairwise(places))
+    pictures, fields = read(body[start:stop] for start, stop in itertools.pairwise(places))
 
     assert pictures == {PHOTO_PART: PHOTO}
     assert fields["outputs"] == ["image", "faces"]

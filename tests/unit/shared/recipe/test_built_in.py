@@ -2,9 +2,9 @@
 
 import pytest
 
-from smart_filter_shared.recipe.built_in import built_in_recipes
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_shared.tenants import saved_recipes
+from smart_filter_shared.tenants.saved_recipes import built_in_recipes
 from smart_filter_tests.recipes import OFFERED
 
 
@@ -20,8 +20,10 @@ def test_built_in_recipe_is_one_that_a_tenant_could_save(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["amazon-main", "ebay", "etsy", "shopify"])
-def test_marketplace_enlarges_a_photo_twice_at_most(name: str) -> None:
-    assert built_in_recipes()[name].fields["max_enlarge"] == 2
+def test_marketplace_cuts_out_any_thing_and_enlarges_it_twice_at_most(name: str) -> None:
+    recipe = parse(dict(built_in_recipes()[name].fields), offered=OFFERED)
+
+    assert (recipe.subject, recipe.framing.max_enlarge) == ("any", 2)
 
 
 def test_main_image_of_a_marketplace_is_pure_white_and_filled() -> None:

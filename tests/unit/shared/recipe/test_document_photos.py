@@ -58,8 +58,14 @@ def test_what_follows_from_a_document_gives_way_to_what_is_asked(name: str | lis
     assert plain.rates_people
 
 
-def test_limit_of_bytes_is_left_out_where_no_file_has_it() -> None:
-    assert parse_fields(document="us", outputs="sheet").files.max_bytes is None
+@pytest.mark.parametrize(("outputs", "most"), [("sheet", None), ("sheet, image", 240_000)])
+def test_limit_of_bytes_follows_where_a_file_has_it(outputs: str, most: int | None) -> None:
+    assert parse_fields(document="us", outputs=outputs).files.max_bytes == most
+
+
+@pytest.mark.parametrize("cut", [{"mask": "upload"}, {"segmentation__model": "selfie"}])
+def test_matte_without_persons_is_enough_for_a_document(cut: dict[str, str]) -> None:
+    assert parse_fields(document="us", **cut).framing.document
 
 
 @pytest.mark.parametrize(
@@ -95,24 +101,31 @@ def test_operator_adds_a_row(own_rows: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("line", "says"),
     [
-        (CLUB.replace("[16, 20]", "[20, 16]"), "the least is more than the most"),
-        (CLUB.replace("#ffffff", "#ffffff80"), "the color is not opaque"),
-        (CLUB.replace("[400, 800]", "[400, 90000]"), "less than or equal to 4000"),
-        (CLUB.replace("[25, 30]", "[80, 1]"), "more than 4 times the other"),
-        (CLUB.replace("[16, 20]", "[40, 50]"), "the head is as tall as the photo"),
-        (CLUB + "bytes = [-5, -1]\n", "greater than or equal to 0"),
-        (CLUB + "bytes = [0, 10]\n", "greater than or equal to 10000"),
-        (CLUB.replace("[25, 30]", "[100, 120]"), "less than or equal to 90"),
-        (CLUB.replace("[400, 800]", "[400, 4000]"), "over 60 pixels for each mm"),
-        ("club = 3", "club"),
-        ("[[club]]", "club"),
+        ("head = [20, 16]", "the least is more than the most"),
+        ("head = [40, 50]", "the head does not fit"),
+        ("above = [12, 15]", "the head does not fit"),
+        ("eyes = [30, 40]", "the head does not fit"),
+        ("head = [0, 1]", "less than a tenth of the photo"),
+        ("headd = [16, 20]", r"documents.toml: 'club.headd': .* did you mean head\?"),
+        ("backgrounds = ['#ffffff80']", "a color is not opaque"),
+        ("heights = [400, 90000]", "less than or equal to 4000"),
+        ("heights = [400, 4000]", "over 60 pixels for each mm"),
+        ("size = [19, 80]", "more than 4 times the other"),
+        ("size = [100, 120]", "less than or equal to 90"),
+        ("bytes = [-5, -1]", "greater than or equal to 0"),
+        ("bytes = [0, 10]", "greater than or equal to 10000"),
+        ("[none]", "and is not none"),
+        ("[Club]", "has small letters"),
+        ("club = 3", "'club.club': is not a field"),
         ("[club", "cannot be read"),
     ],
 )
-def test_faulty_row_is_named(own_rows: Path, text: str, says: str) -> None:
-    own_rows.write_text(text)
+def test_faulty_row_is_named(own_rows: Path, line: str, says: str) -> None:
+    key, _, _ = line.partition(" = ")
+    rest = (each for each in CLUB.splitlines() if not each.startswith(f"{key} = "))
+    own_rows.write_text("\n".join((*rest, line)))
 
     with pytest.raises(SetupFailed, match=says):
         document_photos()

@@ -12,16 +12,6 @@ from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, UnusablePhoto
 from smart_filter_tests import heic
-from smart_filter_tests.four_colors import (
-    BLUE,
-    GREEN,
-    JPEG_LEVELS,
-    RED,
-    WHITE,
-    corners,
-    near,
-    quarters,
-)
 from smart_filter_tests.heic import (
     LARGE_QUARTERS,
     QUARTERS,
@@ -41,6 +31,16 @@ from smart_filter_tests.heic import (
 from smart_filter_tests.pictures import encode
 from smart_filter_workers import images
 from smart_filter_workers.images.metadata import exif
+from unit.four_colors import (
+    BLUE,
+    GREEN,
+    JPEG_LEVELS,
+    RED,
+    WHITE,
+    corners,
+    near,
+    quarters,
+)
 
 
 def a_crop(
@@ -218,7 +218,9 @@ def test_small_crop_of_a_large_picture_is_decoded(turns: tuple[bytes, ...]) -> N
 
 
 @pytest.mark.parametrize(
-    "appended", [b"<!-- a tool's note -->", b"\0" * 9, b"\xff" * 99], ids=["text", "zeros", "ones"]
+    "appended",
+    [b"<!-- a tool's note -->", b"\0" * 9, b"\xff" * 99, b"\0\0\1\0free" + b"\0" * 20],
+    ids=["text", "zeros", "ones", "cut padding"],
 )
 @pytest.mark.parametrize(
     "content", [heic.quarters(), encode(quarters(), "AVIF")], ids=["HEIC", "AVIF"]

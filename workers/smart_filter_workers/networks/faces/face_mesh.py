@@ -31,6 +31,9 @@ RIGHT_EYE = (33, 133)
 LEFT_EYE = (263, 362)
 # The middle of the hairline and the chin; the face's right and left side, before the ears.
 HAIRLINE, CHIN = 10, 152
+# The line of the chin, whose lowest point a tilted head has aside; the middles of the eyelids.
+_CHIN_LINE: Final = (176, 148, CHIN, 377, 400)
+_EYELIDS: Final = (159, 145, 386, 374)
 FACE_SIDES = (234, 454)
 LIPS = (13, 14)
 # A square shows no face below this presence.
@@ -123,15 +126,16 @@ def measure_head(mesh: Mesh, per_px: tuple[float, float]) -> Head | None:
     if mesh.presence < NO_FACE_BELOW:
         return None
 
-    def place(index: int) -> Point:
-        x, y = mesh.points[index] * per_px
-        return round(float(x), 1), round(float(y), 1)
+    def place(x: float, y: float) -> Point:
+        return round(float(x * per_px[0]), 1), round(float(y * per_px[1]), 1)
 
-    across = mesh.points[LEFT_EYE[0]] - mesh.points[RIGHT_EYE[0]]
-    lips = mesh.points[LIPS[1]] - mesh.points[LIPS[0]]
+    points = mesh.points
+    across = points[LEFT_EYE[0]] - points[RIGHT_EYE[0]]
+    lips = points[LIPS[1]] - points[LIPS[0]]
     return Head(
-        chin=place(CHIN),
-        hairline=place(HAIRLINE),
+        chin=place(points[CHIN, 0], points[_CHIN_LINE, 1].max()),
+        eyes=place(*points[_EYELIDS, :].mean(axis=0)),
+        hairline=place(*points[HAIRLINE]),
         yaw=round(mesh.yaw, 1),
         pitch=round(mesh.pitch, 1),
         roll=round(math.degrees(math.atan2(across[1], across[0])), 1),

@@ -58,7 +58,7 @@ def claim_and_commit(services: WorkerContext) -> Claim:
     """Claim in a transaction of its own; return what `conclude` returns."""
     began_ns, request = time.time_ns(), build_request(services)
     with sessions.transaction(services.engine) as connection:
-        leases = [] if request is None else WORKER.claim(connection, request)
+        leases = [] if request is None else WORKER.claim(connection, request, commits=True)
         made = conclude(services, connection, request, leases, began_ns)
     services.counters.record_claims(made.leases)
     services.stage_events.record_claims(made.leases)

@@ -18,11 +18,10 @@ from smart_filter_shared.pipeline import StageName, get_stage, needs_within
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.states import StageState
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_shared.telemetry.metrics import WorkerStep
+from smart_filter_workers.runtime import steps
 from smart_filter_workers.runtime.claiming import claims
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task
-from smart_filter_workers.stages import registry
 from smart_filter_workers.stages.segmentation import stage as segmentation
 
 # No further stage begins when the claim is older: this bounds what a kill repeats, and for how long
@@ -46,7 +45,14 @@ def run(services: WorkerContext, lead: Task, *, begun_at: float) -> list[Task]:
             break
         if not _can_run(services, lead.job, row, {earlier.lease.stage for earlier in ran}):
             continue
-        task = Task(_lease(lead.lease, row), lead.overdue_at, lead.row, run_ahead_of=lead)
+        task = Task(
+            _lease(lead.lease, row),
+            lead.overdue_at,
+            lead.row,
+            lead.only,
+            lost=lead.lost,
+            run_ahead_of=lead,
+        )
         # An address may answer slowly, or not: only a claimed stage is charged for that.
         if not claims.is_readable(task.lease) or task.fetches_background:
             continue
@@ -67,11 +73,7 @@ def store(services: WorkerContext, tasks: Sequence[Task]) -> Iterator[Task]:
     """Store results of run-ahead stages; yield the tasks before the first that fails."""
     for task in tasks:
         try:
-            with (
-                services.counters.timed(WorkerStep.STORE, task.lease.capability),
-                task.trail.step(WorkerStep.STORE, task.lease),
-            ):
-                task.stored = services.artifacts.store(task.job, task.lease, task.result)
+            steps.store(services, task)
         except Exception as error:  # noqa: BLE001 - as above
             _log.info("run_ahead_dropped", stage=task.lease.stage, reason=str(error))
             return
@@ -128,23 +130,8 @@ def _lease(lead: Lease, row: StageRow) -> Lease:
 
 
 def _run_stage(services: WorkerContext, task: Task, before: Sequence[Task]) -> None:
-    """Load, run and sign.  before: the tasks whose results are in memory."""
-    lease, started = task.lease, time.perf_counter()
-    code = registry.get_stage(lease.stage)
-    results = {earlier.lease.stage: earlier.result for earlier in before}
-    with (
-        services.counters.timed(WorkerStep.LOAD, lease.capability),
-        task.trail.step(WorkerStep.LOAD, lease),
-    ):
-        task.inputs = services.artifacts.load(
-            task.job, code.Inputs, results, requester=before[0].requester
-        )
-    loading = time.perf_counter()
-    models = services.models.for_stage(lease.models, lease.parameters, lease.digests)
-    running = time.perf_counter()
-    with task.trail.step(WorkerStep.INFER, lease):
-        (task.result,) = code.run(models, [task.inputs])
-    task.seconds = time.perf_counter() - running
-    task.loading_seconds = running - loading
-    task.result = services.signer.sign_files(task.result)
+    """Load and run.  before: the tasks whose results are in memory."""
+    started = time.perf_counter()
+    steps.load(services, task, {earlier.lease.stage: earlier.result for earlier in before})
+    steps.run_pass(services, [task])
     task.busy_seconds = time.perf_counter() - started

@@ -36,7 +36,7 @@ from smart_filter_workers.results import (
 )
 from smart_filter_workers.stages.composite import background
 from smart_filter_workers.stages.composite.cleanup import harden_matte
-from smart_filter_workers.stages.composite.document import print_sheet
+from smart_filter_workers.stages.composite.document import head_frame
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 # Names of the files as in remove.bg's archives.
@@ -54,6 +54,7 @@ INDEX_FILE: Final = "persons.json"
 # Pixels with less coverage than this, of 255, are outside a person's outline.
 _SEEN_FROM: Final = 26
 _WHOLE: Final = 255
+_FINEST: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def add_picture_files(
         made = replace(made, image=replace(image, blurhash=previews.compute_blurhash(pixels)))
     document = recipe.framing.document
     if Output.SHEET in recipe.outputs and document is not None:
-        sheet = print_sheet.draw(pixels[..., :3], document, recipe.framing.sheet)
+        sheet = head_frame.draw(pixels[..., :3], document, recipe.framing.sheet)
         made = replace(made, sheet=images.encode(sheet, _printed(document, pixels.shape[0])))
     if Output.THUMBNAIL in recipe.outputs:
         made = replace(made, thumbnail=previews.encode_thumbnail(pixels))
@@ -187,10 +188,12 @@ def _picture(
         return replace(file, edits=edits, swaps=origin.swaps)
     if recipe.files.max_bytes is None:
         return images.encode(pixels, manner)
-    file = images.encode_to_fit(pixels, manner, most_bytes=recipe.files.max_bytes)
-    if document is not None and document.bytes and len(file.content) < document.bytes[0]:
-        finest = replace(manner, quality=100)
-        return images.encode_to_fit(pixels, finest, most_bytes=recipe.files.max_bytes)
+    least_bytes = 0 if document is None or document.bytes is None else document.bytes[0]
+    for quality in range(recipe.quality, _FINEST + 1):
+        finer = replace(manner, quality=quality)
+        file = images.encode_to_fit(pixels, finer, most_bytes=recipe.files.max_bytes)
+        if len(file.content) >= least_bytes or file.quality is None:
+            break
     return file
 
 

@@ -46,6 +46,9 @@ from smart_filter_workers.stages.composite.cleanup import is_covered
 
 # Height of the hair above a face's box, as a share of the box's height, used without a matte.
 HAIR_HEIGHT: Final = 0.25
+# A row belongs to a head that covers more than this share of its face's width. By the hair of 28
+# training portraits, marked by hand: of 2 to 20 %, the share with the least errors.
+HEAD_FROM: Final = 0.15
 PHOTO_NOISE_BLOCK_PX: Final = 16
 
 TILE_PX: Final = 128
@@ -231,15 +234,18 @@ def _head_room(
 
 
 def find_head_top(face: Face, matte: Matte8 | None, photo_width: int) -> float:
-    """Return the row of the photo where a head begins: the top of the matte above its face."""
+    """Return the row of the photo where a head begins: the top of the matte above its face.
+
+    Single hairs and stray pixels are narrower than a head.
+    """
     x, y, width, height = face.box
     if matte is None:
         return max(0.0, y - HAIR_HEIGHT * height)
     scale = matte.shape[1] / photo_width
     columns = slice(max(0, int(x * scale)), max(1, int((x + width) * scale) + 1))
     middle = max(1, int((y + height / 2) * scale))
-    is_empty = ~(matte[:middle, columns] > HALF_LEVEL).any(axis=1)
-    above = np.flatnonzero(is_empty)
+    covered = (matte[:middle, columns] > HALF_LEVEL).mean(axis=1)
+    above = np.flatnonzero(covered <= HEAD_FROM)
     return float(above[-1] + 1) / scale if above.size else 0.0
 
 

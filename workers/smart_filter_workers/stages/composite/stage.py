@@ -28,12 +28,11 @@ from smart_filter_shared.results import (
     Frame,
     Smiles,
 )
-from smart_filter_wire.findings import AppliedFilter, OutlineContrast
+from smart_filter_wire.findings import AppliedFilter, OutlineContrast, TakeReport
 from smart_filter_wire.printability import Printability
-from smart_filter_wire.takes import TakeReport
 from smart_filter_workers import images, photo_regions
 from smart_filter_workers.backgrounds.choice import subject_stats
-from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.backgrounds.library import Collection
 from smart_filter_workers.networks.coordinates import estimate_landmarks
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (
@@ -61,11 +60,7 @@ from smart_filter_workers.stages.composite import (
 from smart_filter_workers.stages.composite.background import PeoplePhoto
 from smart_filter_workers.stages.composite.choose_background import People
 from smart_filter_workers.stages.composite.cleanup import clean_matte, grow_matte, harden_matte
-from smart_filter_workers.stages.composite.document.checks import (
-    Portrait,
-    Taken,
-    find_portrait,
-)
+from smart_filter_workers.stages.composite.document.checks import Portrait, find_portrait
 from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
@@ -157,8 +152,14 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
             made, compositor, cut, chosen, inputs, faces=faces, origin=origin
         )
         if portrait is not None:
-            taken = Taken(photo.srgb, subject, frame, picture, made.image)
-            report = portrait.check(taken, matte=None if cut is None else cut.matte)
+            report = portrait.check(
+                picture,
+                made.image,
+                photo_srgb=photo.srgb,
+                subject=subject,
+                frame=frame,
+                matte=None if cut is None else cut.matte,
+            )
             made = replace(made, document_report=report)
     if cut is not None and whole is not None:
         made = outputs.add_cut_out_files(

@@ -10,7 +10,11 @@ const LISTED = 200;
 const AT_A_TIME = 4;
 const AGAIN_MS = 3000;
 
-/** Albums by id; albums from the list have no `items`. */
+/**
+ * Albums by id; albums from the list have no `items`.
+ *
+ * areJobsRead: whether their jobs, and those derived from them, have been read.
+ */
 export const albums = signal(new Map());
 /** `{isRead, cursor}`: position in the list. */
 export const reading = signal({ isRead: false, cursor: null });
@@ -84,8 +88,7 @@ export async function readJobs(album) {
   const wanted = album.items.filter((item) => item.job_id !== null && !item.deleted);
   const missing = () => wanted.map((item) => item.job_id).filter((id) => !jobs.value.has(id));
   const [first] = wanted;
-  if (first === undefined) return;
-  const { album: mark } = (await find(first.job_id)).metadata;
+  const { album: mark } = first === undefined ? {} : (await find(first.job_id)).metadata;
   // The studio's jobs have a mark and come in lists; others are read one by one.
   if (mark !== undefined) await readMarked(mark);
   const ids = missing();
@@ -93,6 +96,7 @@ export async function readJobs(album) {
     while (ids.length > 0) await find(ids.shift()).catch(unlessGone);
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, lane));
+  putAlbum({ id: album.id, areJobsRead: true });
 }
 
 /** Cancel the unfinished jobs of an album. Throws Problem or Away. */
@@ -103,6 +107,7 @@ export async function cancelAlbum(id) {
 
 /** Delete an album and all its jobs, here and on the service. Throws as `call` does. */
 export async function deleteAlbum(album) {
+  if (!album.areJobsRead) await readJobs(album);
   const own = new Set([...album.items.map((item) => item.job_id), album.take?.job_id]);
   const photoIds = new Set([...own].map((id) => jobs.value.get(id)).filter(Boolean).map(photoIdOf));
   const derived = [...jobs.value.values()].filter(

@@ -94,7 +94,7 @@ export function showNewest() {
 
 /** Return the ids of the versions that are shown instead of newer ones. */
 export function olderShown() {
-  return photos.peek().filter(({ versions, current }) => current.id !== versions.at(-1).id)
+  return photos.peek().filter(({ versions, current }) => current !== newestOf(versions))
     .map(({ current }) => current.id);
 }
 
@@ -171,5 +171,14 @@ export function formOf(recipe, parts) {
 }
 
 function currentOf(id, versions) {
-  return versions.find((job) => job.id === shown.value[id]) ?? versions.at(-1);
+  return versions.find((job) => job.id === shown.value[id] && !isWithdrawn(job)) ?? newestOf(versions);
+}
+
+function newestOf(versions) {
+  return versions.findLast((job) => !isWithdrawn(job)) ?? versions.at(-1);
+}
+
+/** Return whether a derived version was canceled: the photo shows the one before. */
+function isWithdrawn({ state, parent_id: parent }) {
+  return state === "canceled" && parent !== null;
 }

@@ -46,7 +46,7 @@ from smart_filter_deploy.cli.terminal.outputs import (
 )
 from smart_filter_deploy.cli.terminal.report import STATE_STYLES, print_findings, print_stages
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
-from smart_filter_wire.file_names import free_name
+from smart_filter_wire.formats import free_name
 from smart_filter_wire.words import SmileLevel
 
 _SMILES: Final = ("none", "mild", "moderate", "huge")
@@ -108,7 +108,7 @@ def list_(state: JobState | None, limit: int, *, as_json: bool) -> None:
 @jobs.command(
     epilog=examples(
         "smart-filter jobs show 01a1fba3-730f-74cd-b1d0-00331008d017",
-        "smart-filter jobs show ID --json | jq .rating.score",
+        "smart-filter jobs show ID --json | jq .rating.points",
     )
 )
 @_job_argument
@@ -511,7 +511,7 @@ def _table_row(job: Job) -> tuple[Text | str, ...]:
         _format_created(job),
         job.photo_name or "",
         "" if background is None else background.name or background.kind,
-        "" if job.rating is None else f"{100 * job.rating.score:.0f}",
+        "" if job.rating is None else str(job.rating.points),
         "" if job.error is None else job.error.code,
     )
 

@@ -16,6 +16,7 @@ from smart_filter_deploy.cli.terminal.signals import handle_signals
 from smart_filter_deploy.cli.terminal.text import print_json
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_shared.config import settings
+from smart_filter_shared.recipe.document_photos import document_photos
 
 
 @click.command(hidden=True)
@@ -25,6 +26,7 @@ def preflight(data: Path | None) -> None:
     settings.ensure_readable()
     _refuse_unusable_signature()
     _refuse_wrong_folders()
+    document_photos()
     folder = DataFolder.at(data)
     # SIGTERM then also ends the child process pip, as Ctrl-C does.
     with handle_signals((signal.SIGTERM,), signal.default_int_handler):
@@ -57,6 +59,6 @@ def _refuse_wrong_folders() -> None:
     folders = settings.load_s3_folders()
     if folders.folders:
         # As above: most operators have none.
-        from smart_filter_api.s3_folders import start_check  # noqa: PLC0415
+        from smart_filter_api.s3_folders import folder_stores  # noqa: PLC0415
 
-        start_check.check_recipes(folders)
+        folder_stores.check_recipes(folders)

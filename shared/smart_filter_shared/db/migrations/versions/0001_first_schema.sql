@@ -70,7 +70,7 @@ CREATE TABLE jobs (
     batch_index integer,
     album_rank integer,
     album_terms jsonb,
-    -- The shots of its batch that `prepare` composes its photo of: see takes.py. Null: no take.
+    -- The shots of its batch that `prepare` composes its photo of: see albums.py. Null: no take.
     take jsonb,
     -- Lifetime of its signed links; null: the setting applies.
     link_seconds integer,
@@ -118,28 +118,29 @@ CREATE TABLE stages (
     work text,
     -- Rows with the same key can share one forward pass.
     batch_key text NOT NULL,
-    state text NOT NULL,
-    rank double precision NOT NULL,
     head_start double precision NOT NULL,
     -- Copy of the job's deadline, so that a claim does not read `jobs`.
     deadline_at timestamptz,
-    open_needs smallint NOT NULL,
+    -- The job's batch, when the batch is an album.
+    album uuid,
+    -- The log of an update repeats what lies between the first and the last changed column.
+    rank double precision NOT NULL,
     not_before timestamptz,
     -- When the stage became ready; meaningless in any other state.
     ready_at timestamptz DEFAULT statement_timestamp(),
-    attempt smallint DEFAULT 0 NOT NULL,
     releases integer DEFAULT 0 NOT NULL,
     patience_since timestamptz,
+    open_needs smallint NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    state text NOT NULL,
+    started_at timestamptz,
+    worker uuid,
     lease_token uuid,
     leased_until timestamptz,
-    worker uuid,
-    started_at timestamptz,
     finished_at timestamptz,
     seconds double precision,
     result jsonb,
     error jsonb,
-    -- The job's batch, when the batch is an album.
-    album uuid,
     CONSTRAINT stages_lease CHECK ((state = 'running') = (lease_token IS NOT NULL)),
     CONSTRAINT stages_open_needs CHECK (open_needs >= 0),
     CONSTRAINT stages_state
@@ -160,10 +161,15 @@ CREATE INDEX stages_rating ON stages (album)
 CREATE INDEX stages_ready ON stages (capability, rank) WHERE state = 'ready';
 -- No index contains the lease time, so a heartbeat is a HOT update.
 CREATE INDEX stages_running ON stages (job_id, stage) WHERE state = 'running';
--- With `stages_running`, for lists of running jobs.
-CREATE INDEX stages_begun ON stages (job_id) WHERE state <> 'running' AND started_at IS NOT NULL;
+-- With `begun_jobs`, for lists of running jobs.
+CREATE INDEX stages_begun ON stages (job_id) WHERE stage = 'prepare' AND started_at IS NOT NULL;
 -- For the metrics, which count stages that wait for other stages; nothing else reads them.
 CREATE INDEX stages_waiting ON stages (capability) WHERE state = 'waiting';
+
+-- The unsettled jobs whose first claim was not of `prepare`, whose result they share.
+CREATE TABLE begun_jobs (
+    job_id uuid PRIMARY KEY
+);
 
 -- The jobs that have ended and are not settled. Not a column of `jobs`, whose rows are long.
 CREATE TABLE unsettled_jobs (
@@ -371,7 +377,7 @@ CREATE TABLE queue_samples (
     PRIMARY KEY (at, capability)
 );
 
--- Failed jobs by minute, capability and error code: see operations/dead_letters.py.
+-- Failed jobs by minute, capability and error code: see operations/operator_actions.py.
 CREATE TABLE failures (
     minute timestamptz NOT NULL,
     capability text NOT NULL,

@@ -4,20 +4,19 @@ A value a little beyond its limit, or one that was not seen, is `unsure`: the me
 errors of their own, which docs/documents.md states.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from coloraide import Color
 
 from smart_filter_shared.best_shot import MIN_FACE_SHARE
 from smart_filter_shared.errors import DocumentRefused
 from smart_filter_shared.recipe import DocumentPhoto, Require
+from smart_filter_shared.recipe.declaration import MAX_BYTES_UPPER_BOUND
 from smart_filter_shared.results import Face, Frame, Head, Smile, Smiles
-from smart_filter_wire.document_report import CheckVerdict, DocumentCheck, DocumentReport
 from smart_filter_wire.findings import Eyes
+from smart_filter_wire.printability import CheckVerdict, DocumentCheck, DocumentReport
 from smart_filter_workers.measurements import FACE_PX, measure_face
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import EncodedFile, Matte8, Srgb8, Srgba8
@@ -68,24 +67,8 @@ _REMEDIES: Final = {
     "compression": "Send the camera's own file, not one from a messenger.",
     "color": "Take the photo in color.",
     "headwear": "Look whether the head is bare.",
-    "file_size": "Set `quality` or `max_bytes`.",
+    "file_size": "Leave `quality`, `max_bytes` and `format` out.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A document's photo as it was taken and composed.
-
-    photo_srgb: (h, w, 3) uint8; subject: the people in it; frame: where it is on the picture.
-    picture: (H, W, 3) uint8, or (H, W, 4) with transparency; file: the same, encoded; None if it
-    was not asked for.
-    """
-
-    photo_srgb: Srgb8
-    subject: FramingSubject
-    frame: Frame
-    picture: Srgb8 | Srgba8
-    file: EncodedFile | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,26 +94,41 @@ class Portrait:
         """Return the placement of the photo; None if the head's place is not known."""
         return None if self.span is None else head_frame.compute_frame(self.document, self.span)
 
-    def check(self, taken: Taken, *, matte: Matte8 | None) -> DocumentReport:
+    def check(
+        self,
+        picture: Srgb8 | Srgba8,
+        file: EncodedFile | None,
+        *,
+        photo_srgb: Srgb8,
+        subject: FramingSubject,
+        frame: Frame,
+        matte: Matte8 | None,
+    ) -> DocumentReport:
         """Return the report on a picture.
 
+        picture: (H, W, 3) uint8, or (H, W, 4) with transparency; file: the same, if asked for.
+        photo_srgb: (h, w, 3) uint8; subject: the people in it; frame: where it is on the picture.
         matte: (H, W) uint8, the people in the picture; None where it was not made.
         Raises DocumentRefused when a pass is required, and it is none.
         """
         checks = [
             _check_faces(self.faces, self.near),
-            *_check_places(self, taken),
+            *_check_places(self, subject, frame),
             *_check_pose(self),
-            *_check_light(self.face, taken),
-            *_check_background(self.document, taken.picture[..., :3], matte),
-            _make("headwear", ASK, None, "none, but for religion or health"),
+            *_check_light(self.face, photo_srgb, frame.scale),
+            *_check_background(self.document, picture, matte),
+            _make("headwear", ASK, "not measured", "none but for religion or health"),
+            *_check_file(self.document, file),
         ]
-        if taken.file is not None and self.document.bytes is not None:
-            checks.append(_check_bytes(len(taken.file.content), self.document.bytes))
         verdict = _worst(*(each.verdict for each in checks))
         report = DocumentReport(self.document.name, self.document.title, verdict, tuple(checks))
-        if self.require == Require.PASS:
-            _require_pass(report)
+        if self.require == Require.PASS and verdict != PASS:
+            reasons = (
+                f"{each.name}: {each.measured or 'not seen'}, {each.limit} is asked; {each.remedy}"
+                for each in checks
+                if each.verdict in {FAIL, UNSURE}
+            )
+            raise DocumentRefused(f"{report.title}: {' '.join(reasons)}")
         return report
 
 
@@ -153,11 +151,18 @@ def find_portrait(
         return Portrait(document, require=require)
     number, face = max(kept.items(), key=lambda item: item[1].box[2])
     head = smiles.qualities[number].head if smiles.qualities else None
-    others = (each for other, each in enumerate(faces) if other not in kept)
+    x, y, width, _ = face.box
+    near = (
+        other
+        for index, other in enumerate(faces)
+        if index not in kept
+        and other.box[2] >= MIN_FACE_SHARE * width
+        and max(abs(other.box[0] - x), abs(other.box[1] - y)) < _NEAR * width
+    )
     return Portrait(
         document,
         tuple(kept.values()),
-        near=tuple(each for each in others if _is_near(each, face)),
+        near=tuple(near),
         face=face,
         span=None if head is None else head_frame.measure_span(face, head, matte, photo_width),
         head=head,
@@ -167,26 +172,10 @@ def find_portrait(
     )
 
 
-def _is_near(other: Face, face: Face) -> bool:
-    x, y, width, _ = face.box
-    reach = max(abs(other.box[0] - x), abs(other.box[1] - y))
-    return reach < _NEAR * width and other.box[2] >= MIN_FACE_SHARE * width
-
-
-def _require_pass(report: DocumentReport) -> None:
-    """Raise DocumentRefused, with every reason, unless the report's verdict is `pass`."""
-    if report.verdict == PASS:
-        return
-    reasons = [
-        f"{each.name}: {each.measured or 'not seen'}, {each.limit} is asked; {each.remedy}"
-        for each in report.checks
-        if each.verdict in {FAIL, UNSURE}
-    ]
-    raise DocumentRefused(f"{report.title}: {' '.join(reasons)}")
-
-
-def _grade(value: float, limits: tuple[float, float]) -> CheckVerdict:
-    """Return the verdict on a value that should not exceed the first limit."""
+def _grade(value: float | None, limits: tuple[float, float]) -> CheckVerdict:
+    """Return the verdict on a value that should not exceed the first limit; None was not seen."""
+    if value is None:
+        return UNSURE
     return PASS if value <= limits[0] else UNSURE if value <= limits[1] else FAIL
 
 
@@ -211,9 +200,9 @@ def _check_faces(faces: Sequence[Face], near: Sequence[Face]) -> DocumentCheck:
     return _make("one_face", verdict, measured, "1", remedy)
 
 
-def _check_places(seen: Portrait, taken: Taken) -> Iterator[DocumentCheck]:
+def _check_places(seen: Portrait, placed: FramingSubject, frame: Frame) -> Iterator[DocumentCheck]:
     """Yield the checks of the head's size and place on the picture."""
-    document, span, frame, placed = seen.document, seen.span, taken.frame, taken.subject
+    document, span = seen.document, seen.span
     if span is None:
         yield _make("head_height", UNSURE, None, _span(document.head), "Face the camera.")
         return
@@ -253,9 +242,8 @@ def _check_pose(seen: Portrait) -> Iterator[DocumentCheck]:
     head = seen.head
     for name, limits in (("roll", ROLL), ("yaw", YAW), ("pitch", PITCH)):
         degrees = None if head is None else abs(float(getattr(head, name)))
-        verdict = UNSURE if degrees is None else _grade(degrees, limits)
         measured = None if degrees is None else f"{degrees:.0f}°"
-        yield _make(name, verdict, measured, f"at most {limits[0]:.0f}°")
+        yield _make(name, _grade(degrees, limits), measured, f"at most {limits[0]:.0f}°")
     states = () if seen.eyes is None else (seen.eyes.left_open, seen.eyes.right_open)
     if False in states:
         yield _make("eyes", FAIL, "closed", "open", "Open both eyes.")
@@ -278,13 +266,13 @@ def _check_mouth(smile: Smile | None, head: Head | None) -> DocumentCheck:
     return _make("mouth", verdict, f"{opened}, {smiles}", limit)
 
 
-def _check_light(face: Face | None, taken: Taken) -> Iterator[DocumentCheck]:
+def _check_light(face: Face | None, photo_srgb: Srgb8, scale: float) -> Iterator[DocumentCheck]:
     """Yield the checks of light, exposure, sharpness, compression and color of the face."""
-    photo_srgb = taken.photo_srgb
     measured = None if face is None else measure_face(photo_srgb, photo_srgb, face)
     if face is None or measured is None:
         return
-    skin = _crop(photo_srgb, face)
+    x, y, width, height = (max(0, int(side)) for side in face.box)
+    skin = photo_srgb[y : y + height + 1, x : x + width + 1]
     gray = np.asarray(cv2.cvtColor(skin, cv2.COLOR_RGB2GRAY), np.uint8)
     middle = gray.shape[1] // 2
     halves = sorted((float(gray[:, :middle].mean()), float(gray[:, middle:].mean())))
@@ -298,10 +286,10 @@ def _check_light(face: Face | None, taken: Taken) -> Iterator[DocumentCheck]:
     word = "dark" if is_dark else "burnt out in parts" if is_burnt else "well lit"
     verdict = PASS if not (is_dark or is_burnt) else FAIL if much else UNSURE
     yield _make("exposure", verdict, word, "well lit")
-    enlarged = taken.frame.scale * max(1.0, face.box[2] / FACE_PX)
-    edges = math.nan if measured.blur_px is None else measured.blur_px * enlarged
-    verdict, width = (UNSURE, None) if math.isnan(edges) else (_grade(edges, EDGES), f"{edges:.1f}")
-    yield _make("sharpness", verdict, width and f"edges {width} px wide", f"at most {EDGES[0]} px")
+    enlarged = scale * max(1.0, face.box[2] / FACE_PX)
+    edges = None if measured.blur_px is None else measured.blur_px * enlarged
+    wide = None if edges is None else f"edges {edges:.1f} px wide"
+    yield _make("sharpness", _grade(edges, EDGES), wide, f"at most {EDGES[0]} px")
     blocks = measure_blocks(gray)
     limit = f"at most {BLOCKS[0]:.1f}"
     yield _make("compression", _grade(blocks, BLOCKS), f"blocks {blocks:.2f}", limit)
@@ -326,16 +314,21 @@ def measure_blocks(gray: np.ndarray) -> float:
 
 
 def _check_background(
-    document: DocumentPhoto, picture: Srgb8, matte: Matte8 | None
+    document: DocumentPhoto, picture: Srgb8 | Srgba8, matte: Matte8 | None
 ) -> Iterator[DocumentCheck]:
     """Yield the checks of the background's color and evenness."""
     is_background = None if matte is None else cv2.dilate(matte, np.ones((9, 9), np.uint8)) == 0
     limit = f"plain, {' or '.join(document.backgrounds)}"
     remedy = f"Leave `background` out, and {document.backgrounds[0]} is drawn."
+    if picture.shape[2:] == (4,):
+        yield _make("background", FAIL, "transparent", limit, remedy)
+        return
     if is_background is None or not is_background.any():
         yield _make("background", UNSURE, None, limit, remedy)
         return
     pixels = picture[is_background]
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
     color = Color("srgb", [float(value) / 255 for value in np.median(pixels, axis=0)])
     away = min(color.delta_e(allowed, method="2000") for allowed in document.backgrounds)
     lab = cv2.cvtColor(pixels[np.newaxis], cv2.COLOR_RGB2LAB)[0].astype(np.float32)
@@ -345,17 +338,15 @@ def _check_background(
     yield _make("background", verdict, measured, limit, remedy)
 
 
-def _check_bytes(size: int, limits: tuple[int, int]) -> DocumentCheck:
-    verdict = PASS if limits[0] <= size <= limits[1] else FAIL
-    return _make("file_size", verdict, f"{size:,} bytes", f"{limits[0]:,} to {limits[1]:,} bytes")
-
-
-def _crop(photo_srgb: Srgb8, face: Face) -> Srgb8:
-    """Return the face's box of the photo, (h, w, 3) uint8, at the photo's own size."""
-    x, y, width, height = face.box
-    rows = slice(max(0, int(y)), max(1, int(y + height)))
-    columns = slice(max(0, int(x)), max(1, int(x + width)))
-    return photo_srgb[rows, columns]
+def _check_file(document: DocumentPhoto, file: EncodedFile | None) -> Iterator[DocumentCheck]:
+    """Yield the check of the file's pixels and bytes, which a limit of bytes may reduce."""
+    if file is None:
+        return
+    (low, high), (least, most) = document.heights, document.bytes or (0, MAX_BYTES_UPPER_BOUND)
+    size = len(file.content)
+    verdict = PASS if low <= file.height <= high and least <= size <= most else FAIL
+    limit = f"{low} to {high} px" + (f", {least:,} to {most:,} bytes" if document.bytes else "")
+    yield _make("file_size", verdict, f"{file.height} px high, {size:,} bytes", limit)
 
 
 def _span(limits: tuple[float, float]) -> str:

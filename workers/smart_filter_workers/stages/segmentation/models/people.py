@@ -237,7 +237,7 @@ class PeopleSegmenter:
         shown = matte_01 > fusion.HALF
         confidence = float(sureness + region_iou(shown, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette.
-        outlines = separate_people(outlines or [shown], faces, shown)
+        outlines = separate_people(outlines or [shown], all_faces, shown, boxes.list_persons())
         mattes = separation.split_by_person(matte, outlines)
         if not is_sure:
             # Smaller areas are no persons, as by the API's contract.

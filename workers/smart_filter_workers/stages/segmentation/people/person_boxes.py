@@ -115,6 +115,15 @@ class PersonBoxes:
             return presence >= ALONE_POSSIBLE
         return self._highest_score() >= POSSIBLE_FROM
 
+    def list_persons(self) -> list[Box] | None:
+        """Return the boxes of possible persons, the surest first; None if the detector did not run.
+
+        It does not run for a sure face whose person fills much of the picture.
+        """
+        if self._boxes is None or self._find is None:
+            return None
+        return [box.box for box in self._boxes if box.score >= POSSIBLE_FROM]
+
     def _highest_score(self) -> float:
         return max((box.score for box in self._find_once()), default=0.0)
 

@@ -15,7 +15,7 @@ import { hasExpired } from "../../state/jobs.js";
 import { counted, dayInWords } from "../../words.js";
 import { BestShot } from "./best-shot.js";
 import { Member } from "./member.js";
-import { isRated, membersOf, pictureOf } from "./members.js";
+import { isCounted, isRated, membersOf, pictureOf } from "./members.js";
 import { nameOfAlbum, outcome } from "./naming.js";
 import { Refused } from "./on-its-way.js";
 import { Show } from "./show.js";
@@ -93,7 +93,7 @@ function Head({ album, members }) {
       <div class="row wrap">
         ${isRunning
           ? html`<${Button} icon="close" disabled=${isBusy} onClick=${cancel}>Cancel<//>`
-          : html`<${Zip} name=${name} members=${members.filter(pictureOf)} />`}
+          : html`<${Zip} name=${name} members=${members.filter(pictureOf)} isCounted=${isCounted(album, members)} />`}
         <${Button} kind="quiet" icon="clear" label="Delete this album" onClick=${() => setAsking(true)} />
       </div>
     </div>

@@ -1,12 +1,13 @@
 /** The photos of an album, with all that the service returns about each. */
 
-import { hasExpired, jobs } from "../../state/jobs.js";
+import { hasExpired, isFinal, jobs } from "../../state/jobs.js";
 import { photoIdOf, photos } from "../../state/photos.js";
 
 /**
  * Return `[{item, job, photo, name, rank, terms, better}]`, by rank, then in the album's order.
  *
- * item: of the batch; job: its own, undefined until it is read; photo: with its derived versions;
+ * item: of the batch; job: its own, undefined until it is read; photo: with its derived versions,
+ * undefined until all are read;
  * better: the name of a better photo of the same scene, else null.
  */
 export function membersOf(album) {
@@ -16,7 +17,7 @@ export function membersOf(album) {
     return {
       item,
       job,
-      photo: job && byId.get(photoIdOf(job)),
+      photo: album.areJobsRead && job && byId.get(photoIdOf(job)),
       name: job?.metadata.name ?? job?.photo_name ?? `Photo ${item.index + 1}`,
       rank: item.rank,
       terms: job?.rank_terms ?? null,
@@ -32,6 +33,11 @@ export function membersOf(album) {
 export function pictureOf({ photo, item }) {
   if (item.deleted || photo?.current.state !== "succeeded" || hasExpired(photo.current)) return null;
   return photo.current.outputs.image ?? null;
+}
+
+/** Return whether all pictures of an album that has ended are known. */
+export function isCounted(album, members) {
+  return Boolean(album.areJobsRead) && members.every(({ item, job }) => item.deleted || job === undefined || isFinal(job));
 }
 
 /** Return whether a photo has no stages left before the album's ranking. */

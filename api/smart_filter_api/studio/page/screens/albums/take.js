@@ -20,7 +20,7 @@ export function Take({ album, members }) {
   useEffect(() => {
     find(take.job_id).catch(sayTrouble);
   }, [take.job_id]);
-  const photo = job && photos.value.find(({ id }) => id === photoIdOf(job));
+  const photo = album.areJobsRead && job && photos.value.find(({ id }) => id === photoIdOf(job));
   if (!photo) return null;
   const { current } = photo;
   const picture = current.state === "succeeded" && !hasExpired(current) ? current.outputs.image : null;

@@ -12,8 +12,8 @@ import { counted } from "../../words.js";
 import { fileNameOf } from "./member.js";
 import { pictureOf } from "./members.js";
 
-/** members: those with finished pictures. */
-export function Zip({ name, members }) {
+/** members: those with finished pictures. isCounted: whether the page knows all of them. */
+export function Zip({ name, members, isCounted }) {
   const [done, setDone] = useState(null);
   const stop = useRef(null);
   useEffect(() => () => stop.current?.abort(), []);
@@ -34,11 +34,11 @@ export function Zip({ name, members }) {
     }
     setDone(null);
   };
-  if (members.length === 0) return null;
+  if (isCounted && members.length === 0) return null;
   if (done !== null) {
     return html`<p class="figures" role="status">${done} of ${members.length}</p>
       <${Button} icon="close" onClick=${() => stop.current.abort()}>Stop<//>`;
   }
-  return html`<${Button} kind="primary" icon="download" onClick=${make}>
-    Download ${counted(members.length, "picture")} as zip<//>`;
+  return html`<${Button} kind="primary" icon="download" disabled=${!isCounted} onClick=${make}>
+    ${isCounted ? `Download ${counted(members.length, "picture")} as zip` : "Counting the pictures…"}<//>`;
 }

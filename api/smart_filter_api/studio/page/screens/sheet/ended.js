@@ -9,7 +9,7 @@ import { derive } from "../../state/photos.js";
 import { deleteThese } from "./deleting.js";
 
 /** Errors that a retry cannot fix. */
-const FOREVER = ["image_unreadable", "image_too_large", "inputs_expired"];
+const FOREVER = ["image_unreadable", "image_too_large", "inputs_expired", "no_mask", "photo_too_small"];
 
 /** Return whether a retry can succeed. */
 export function mayGoOn(error) {

@@ -115,7 +115,7 @@ function Painted({ painting, view, job }) {
   }, [drawing]);
   const isPhoto = mode === "photo";
   const shows = { film: isPhoto && bare !== null, result: !isPhoto && under !== null };
-  return html`<div class="painting" aria-hidden="true">
+  return html`<div class="painting" aria-hidden="true" data-regions=${regions !== null}>
     <canvas class="film" ref=${film} width=${width} height=${height} hidden=${!shows.film} />
     <canvas class="result" ref=${result} width=${width} height=${height} hidden=${!shows.result} />
     <canvas class="lines" ref=${lines} width=${width} height=${height} hidden=${shows.result} />
