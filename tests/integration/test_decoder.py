@@ -30,6 +30,7 @@ from smart_filter_tests.mutants import originals
 from smart_filter_tests.pictures import encode, noise
 from smart_filter_workers import images
 from smart_filter_workers.decoder.pool import DecoderPool
+from smart_filter_workers.decoder.turns import Requester
 
 TESTS = Path(smart_filter_tests.__file__).parents[1]
 PHOTO = (TESTS / "data" / "grace_hopper.jpg").read_bytes()
@@ -316,7 +317,8 @@ def test_nothing_is_left_open_by_pictures_good_and_bad(
 
 def test_threads_share_two_children(decoder: DecoderPool, children: Children) -> None:
     with ThreadPoolExecutor(6) as threads:
-        photos = list(threads.map(decoder.decode, [PHOTO] * 24))
+        patient = [Requester(wait_seconds=600)] * 24  # a busy machine decodes slowly
+        photos = list(threads.map(decoder.decode, [PHOTO] * 24, patient))
 
     assert {photo.srgb.shape for photo in photos} == {(600, 512, 3)}
     assert 1 <= len(children()) <= 2
