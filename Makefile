@@ -208,7 +208,7 @@ wearables: setup-browser ## Draw the pictures of glasses, hats and stickers from
 	@PYTHONPATH=tests .venv/bin/python docs/make_wearables.py
 
 thumbnails: setup-dev ## Draw the thumbnails of the generated backgrounds.
-	@.venv/bin/python -m smart_filter_workers.backgrounds.thumbnails
+	@.venv/bin/python -m smart_filter_workers.backgrounds.appearance
 
 screenshots: setup-browser ## Take the pictures of the studio; SHOTS="sheet photo" chooses.
 	@PYTHONPATH=docs:tests .venv/bin/python docs/make_screenshots.py $(SHOTS)

@@ -12,9 +12,9 @@ from benchmarks import figures, photos, service
 from benchmarks.figures import Figure, percentile
 from smart_filter_client import Client
 from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_tests.proxy import Mode, Proxy
 

@@ -25,7 +25,7 @@ from benchmarks.edges_of_photos import VARIABLE
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe.fields import parse
-from smart_filter_wire.document_report import CheckVerdict, DocumentCheck
+from smart_filter_wire.printability import CheckVerdict, DocumentCheck
 from smart_filter_workers import images
 from smart_filter_workers.in_process import InProcess, Results
 from smart_filter_workers.results import Srgb8

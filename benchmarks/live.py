@@ -27,9 +27,7 @@ from smart_filter_tests.live_worker import LiveWorker, live_worker
 from smart_filter_tests.videos import Frame, FrameWithMatte
 from smart_filter_workers import images
 from smart_filter_workers.live import frames, pipeline
-from smart_filter_workers.live import models as live_models
-from smart_filter_workers.live.models import LiveModels
-from smart_filter_workers.live.pipeline import MatteSmoother
+from smart_filter_workers.live.pipeline import LiveModels, MatteSmoother
 from smart_filter_workers.live.shutter import Shutter, summarize_frame
 from smart_filter_workers.system import resources
 
@@ -55,7 +53,7 @@ def measure() -> list[Figure]:
             *_measure_streams(worker, camera_fps=30),
         ]
     resources.limit_native_threads()
-    models = live_models.load(weights, research=True, emotions=True)
+    models = pipeline.load(weights, research=True, emotions=True)
     return [*lines, *_mattes(models), *_shutter(models)]
 
 

@@ -16,7 +16,7 @@ from smart_filter_tests.subjects import a_subject, mood_of
 from smart_filter_workers import images, resampling
 from smart_filter_workers.backgrounds import appearance, library
 from smart_filter_workers.backgrounds.choice import selection
-from smart_filter_workers.backgrounds.collection import Collection, DesignSource, StockSource
+from smart_filter_workers.backgrounds.library import Collection, DesignSource, StockSource
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.system import resources
 

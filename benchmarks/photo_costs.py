@@ -20,8 +20,8 @@ from benchmarks.figures import Figure
 from benchmarks.fleet import Servers
 from smart_filter_client import Client
 from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_deploy.embedded.child_processes import Command
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_shared.config import paths
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import queue_name

@@ -29,7 +29,7 @@ from benchmarks.figures import Figure
 from benchmarks.paired import BareFunction, NoFigures, Server
 from benchmarks.service import Service
 from smart_filter_client import Recipe
-from smart_filter_client.operations.recipes import to_form_fields
+from smart_filter_client.operations.jobs import to_form_fields
 
 CUT_OUT: Recipe = {
     "background": "transparent",

@@ -23,9 +23,9 @@ from benchmarks import figures, photos, raw_http, service
 from benchmarks.figures import Figure
 from benchmarks.raw_http import Load
 from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.stack import Stack
 
 _KEY = "sf_local_bench"

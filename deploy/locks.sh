@@ -40,13 +40,13 @@ frameworks() { # PACKAGE…: more of them
 worker() { # VARIANT ARGUMENT…: with the packages of the standard input
   variant=$1
   shift
-  image "worker-$variant" --group api --group c2pa --group live --group otlp --group worker "$@" -
+  image "worker-$variant" --group api --group c2pa --group live --group onnx --group otlp --group worker "$@" -
 }
 
 [ $# -gt 0 ] || set -- run dev models api build worker
 for name in "$@"; do
   case $name in
-    run) lock run 3.11 --group build --group all ;;
+    run) lock run 3.11 --group build --group all --group onnx ;;
     dev) lock dev 3.11 --group dev ;;
     models)
       [ -e requirements/models.lock ] || cp requirements/dev.lock requirements/models.lock

@@ -12,7 +12,7 @@ from fastapi import Depends, FastAPI
 
 from smart_filter_api.auth import csrf
 from smart_filter_api.auth.security_log import RefusalLog
-from smart_filter_api.http import request_checks, static_content
+from smart_filter_api.http import documents, request_checks
 from smart_filter_api.http.middleware import (
     LastErrorMiddleware,
     LatencyHistogram,
@@ -26,22 +26,26 @@ from smart_filter_api.removebg import route as removebg
 from smart_filter_api.routes import (
     backgrounds,
     batches,
+    catalog,
     choices,
     deliveries,
     derive,
     direct,
+    health,
     jobs,
+    keys,
     live,
     operator,
     outputs,
     recipes,
+    session,
+    sign_in,
     tenant_pictures,
+    tenants,
     uploads,
     webhooks,
 )
-from smart_filter_api.routes.access import keys, session, sign_in, tenants
-from smart_filter_api.routes.reference import catalog, health, metrics
-from smart_filter_api.s3_folders import start_check
+from smart_filter_api.s3_folders import folder_stores
 from smart_filter_api.s3_folders.folder_stores import FolderStores
 from smart_filter_api.s3_folders.service import open_s3_folders
 from smart_filter_api.services import container
@@ -64,15 +68,15 @@ def create(
     clock: monotonic seconds, used to expire cached values.
     Raises SetupFailed when the server or a recipe of the S3 folders cannot be used.
     """
-    start_check.check_recipes(settings.s3_folders)
-    folder_stores = FolderStores(settings) if settings.s3_folders.folders else None
+    folder_stores.check_recipes(settings.s3_folders)
+    stores = FolderStores(settings) if settings.s3_folders.folders else None
     refusals = RefusalLog(clock=clock)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             container.open_services(settings, refusals, clock=clock) as services,
-            open_s3_folders(services, folder_stores) as folders,
+            open_s3_folders(services, stores) as folders,
         ):
             app.state.services = services
             app.state.s3_folders = folders
@@ -120,7 +124,7 @@ def create(
     ):
         app.include_router(resource.router, dependencies=checks)
     # Probes, browsers and programs written for remove.bg may send parameters that are not read.
-    for resource in (health, metrics, removebg, sign_in, studio, reference):
+    for resource in (health, removebg, sign_in, studio, reference):
         app.include_router(resource.router)
     for resource in (health, studio):
         app.include_router(resource.operators_router)
@@ -134,6 +138,6 @@ def end_waits(app: FastAPI) -> None:
     app.state.services.events.end_waits()
 
 
-def _description_file(app: FastAPI) -> static_content.StaticFile:
+def _description_file(app: FastAPI) -> documents.StaticFile:
     document = json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":"))
-    return static_content.prepare_file("openapi.json", document.encode())
+    return documents.prepare_file("openapi.json", document.encode())

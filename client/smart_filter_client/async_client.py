@@ -49,7 +49,7 @@ class AsyncClient:
         """Close the connections."""
         await self._http.aclose()
 
-    run = operations.run.run
+    run = operations.polling.run
     submit = operations.jobs.submit
     derive = operations.jobs.derive
     job = operations.jobs.job
@@ -63,9 +63,9 @@ class AsyncClient:
     wait_batch = operations.polling.wait_batch
     stream = operations.events.stream
     stream_batch = operations.events.stream_batch
-    correct_matte = operations.corrections.correct_matte
-    correct_faces = operations.corrections.correct_faces
-    corrections = operations.corrections.corrections
+    correct_matte = operations.jobs.correct_matte
+    correct_faces = operations.jobs.correct_faces
+    corrections = operations.jobs.corrections
     submit_batch = operations.batches.submit_batch
     batch = operations.batches.batch
     batches = operations.batches.batches

@@ -86,7 +86,7 @@ class Client:
         self._http.close()
 
     # The operations, without `await`.
-    run = returning(operations.run.run)
+    run = returning(operations.polling.run)
     submit = returning(operations.jobs.submit)
     derive = returning(operations.jobs.derive)
     job = returning(operations.jobs.job)
@@ -100,9 +100,9 @@ class Client:
     wait_batch = returning(operations.polling.wait_batch)
     stream = yielding(operations.events.stream)
     stream_batch = yielding(operations.events.stream_batch)
-    correct_matte = returning(operations.corrections.correct_matte)
-    correct_faces = returning(operations.corrections.correct_faces)
-    corrections = returning(operations.corrections.corrections)
+    correct_matte = returning(operations.jobs.correct_matte)
+    correct_faces = returning(operations.jobs.correct_faces)
+    corrections = returning(operations.jobs.corrections)
     submit_batch = returning(operations.batches.submit_batch)
     batch = returning(operations.batches.batch)
     batches = yielding(operations.batches.batches)

@@ -23,7 +23,7 @@ Error
 
 from collections.abc import Sequence
 
-from smart_filter_wire.problems import ProblemError
+from smart_filter_wire.formats import ProblemError
 
 
 class Error(Exception):

@@ -1,15 +1,17 @@
 """The client's own types: answers of smart_filter_wire with what the client adds, and arguments.
 
-A state of a newer server can be none of its type's. `document` keeps the unparsed JSON.
+A state of a newer server can be none of its type's. `document` keeps the unparsed JSON. Files that
+are saved appear complete or not at all.
 """
 
 import datetime as dt
+import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal, TypedDict
+from typing import IO, Final, Literal, TypedDict
 
-from smart_filter_client import files
 from smart_filter_client.errors import NoOutput
 from smart_filter_client.reading import as_object, read_answer
 from smart_filter_client.recipe import Recipe
@@ -50,7 +52,7 @@ class Job(jobs.Job):
         Raises NoOutput when the job has no such output in memory, and OSError.
         """
         place = Path(to)
-        files.write_file(place, self._file(name).content)
+        write_file(place, self._file(name).content)
         return place
 
     def _file(self, name: OutputName) -> Output:
@@ -154,3 +156,43 @@ class TenantChange(TypedDict, total=False):
     recipe: Recipe | None
     emotions: Literal[False] | None
     link_seconds: int | None
+
+
+def write_file(place: Path, content: bytes) -> None:
+    """Write a file.  Raises OSError."""
+    writing = PartialFile.begin(place)
+    try:
+        writing.file.write(content)
+        writing.finish()
+    finally:
+        writing.end()
+
+
+@dataclass(frozen=True, slots=True)
+class PartialFile:
+    """A file being written; partial: its temporary path until it is complete."""
+
+    place: Path
+    partial: Path | None
+    file: IO[bytes]
+
+    @classmethod
+    def begin(cls, place: Path) -> "PartialFile":
+        """Open the temporary file, or a device itself."""
+        if place.exists() and not place.is_file():  # a device or a pipe must not be replaced
+            return cls(place, None, place.open("wb"))
+        partial = place.with_name(f".{place.name[:100]}.{secrets.token_hex(4)}.part")
+        return cls(place, partial, partial.open("xb"))
+
+    def finish(self) -> None:
+        """Put the complete file in its place."""
+        self.file.flush()
+        if self.partial is not None:
+            os.fsync(self.file.fileno())
+            self.partial.replace(self.place)
+
+    def end(self) -> None:
+        """Close the file, and remove what is incomplete."""
+        self.file.close()
+        if self.partial is not None:
+            self.partial.unlink(missing_ok=True)

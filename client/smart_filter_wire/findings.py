@@ -1,4 +1,4 @@
-"""What was found in a photo and decided for its picture.
+"""What was found in a photo and decided for its picture; how a take was composed of several.
 
 Every coordinate is in pixels of the upright photo, x to the right and y down, the origin at the top
 left corner of the top left pixel. "left" and "right" are the person's own.
@@ -7,11 +7,15 @@ left corner of the top left pixel. "left" and "right" are the person's own.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from smart_filter_wire.formats import Box, Landmarks, Pixels, Scale, Score, described
 from smart_filter_wire.words import SmileLevel
 
 _BOX = described("x, y, width, height")
+
+# What an album composes in place of a number of its photos.
+TAKE: Final = "take"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,3 +208,41 @@ class AppliedFilter:
     name: str
     applied: bool | None
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TakePerson:
+    """A person of a take.
+
+    person: from left to right, from 1.  box: x, y, width and height of the face in the take's
+    photo.  items: whose face of this person fits, that of the base first.
+    """
+
+    person: int
+    box: Box
+    items: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSwap:
+    """A face from another photo than the base; reason: why."""
+
+    person: int
+    item: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeReport:
+    """How a take was composed; items are those of its batch.
+
+    base: the item of the photo that gets the faces; null until the take is composed.
+    fallback: why it is that photo, with no other face.
+    notes: why other photos or better faces were not used.
+    """
+
+    base: int | None = None
+    swaps: tuple[TakeSwap, ...] = ()
+    people: tuple[TakePerson, ...] = ()
+    fallback: str | None = None
+    notes: tuple[str, ...] = ()

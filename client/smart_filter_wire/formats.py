@@ -1,13 +1,14 @@
-"""How numbers, times and ids are written, and how OpenAPI describes them.
+"""How numbers, times, ids and problems are written, and how OpenAPI describes them.
 
 The marks in `Annotated` speak pydantic's protocol, which needs no import of it: the API's pydantic
 asks them, and the client ignores them.
-Source: pydantic 2, "Customizing the core schema" and "Customizing JSON Schema".
+Source: pydantic 2, "Customizing the core schema" and "Customizing JSON Schema"; RFC 9457.
 """
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Annotated, Any, Protocol, TypeAlias
 
 JsonObject: TypeAlias = Mapping[str, Any]  # JSON of any shape
@@ -118,3 +119,33 @@ def _as_list(schema: _Schema) -> _Schema:
         return schema
     first, *_ = schema.pop("prefixItems")
     return {**schema, "items": _as_list(first)}
+
+
+def free_name(stem: str, ending: str, is_taken: Callable[[str], bool]) -> str:
+    """Return a name that is free: with a number, such as `-2`, when the first is taken."""
+    names = (f"{stem}{'' if number == 1 else f'-{number}'}{ending}" for number in count(1))
+    return next(name for name in names if not is_taken(name))
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemError:
+    """One invalid field: its JSON Pointer and what is expected."""
+
+    detail: str
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem document (RFC 9457)."""
+
+    type: str = field(metadata=described("URI of the problem type; ends with `code`"))
+    title: str = field(metadata=described("Short name of the problem type"))
+    status: int
+    detail: str
+    instance: str = field(metadata=described("Id of this request, also in X-Request-Id"))
+    code: str
+    remedy: str = field(metadata=described("What to do about problems of this type"))
+    errors: tuple[ProblemError, ...] | None = field(
+        default=None, metadata=described("Every invalid field")
+    )

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from smart_filter_wire.document_report import DocumentReport
 from smart_filter_wire.findings import (
     AppliedFilter,
     AttachedThing,
@@ -13,10 +12,10 @@ from smart_filter_wire.findings import (
     Frame,
     Person,
     Rating,
+    TakeReport,
 )
 from smart_filter_wire.formats import Id, JsonObject, Moment, Score, described
-from smart_filter_wire.printability import Printability
-from smart_filter_wire.takes import TakeReport
+from smart_filter_wire.printability import DocumentReport, Printability
 from smart_filter_wire.words import JobState, OutputName, StageName, StageState, TaskName
 
 FINAL_STATES: Final = frozenset({"succeeded", "failed", "canceled"})

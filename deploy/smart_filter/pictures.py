@@ -17,7 +17,7 @@ from smart_filter_shared.recipe import BackgroundKind, Output, Recipe
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_shared.results import ChosenBackground, Face, count_people, rate_faces
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
-from smart_filter_wire.document_report import DocumentReport
+from smart_filter_wire.printability import DocumentReport
 from smart_filter_workers import images
 from smart_filter_workers.in_process import InProcess
 from smart_filter_workers.models import catalog

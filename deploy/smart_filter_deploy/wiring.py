@@ -30,7 +30,7 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.extras import install_hint
 from smart_filter_shared.ids import OPERATOR
-from smart_filter_shared.model_registry import published_models, version_skew
+from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe.document_photos import document_photos
 from smart_filter_shared.security import signing_certificate
@@ -87,7 +87,7 @@ def prepare_servers(
         migrate.upgrade(engine)
         with sessions.transaction(engine) as connection:
             # The version that runs this becomes the serving one, also an earlier one in a rollback.
-            version_skew.reset_release(connection)
+            published_models.reset_release(connection)
             published_models.publish(connection, offered)
             if local_key is not None:
                 api_keys.ensure(connection, local_key, tenant=OPERATOR, scopes=api_keys.ALL_SCOPES)

@@ -122,7 +122,9 @@ def list_weights() -> list[DistributedWeights]:
 
 def list_vendored() -> list[Path]:
     """Return the license files of fonts and scripts that are part of our own packages."""
-    return sorted((ROOT / "api").rglob("*.LICENSE.txt"))
+    return sorted(
+        path for part in ("api", "workers") for path in (ROOT / part).rglob("*.LICENSE.txt")
+    )
 
 
 def _pins(image: str) -> Iterator[tuple[str, str, list[str]]]:

@@ -29,8 +29,8 @@ def _lines(image: str) -> Iterator[str]:
         if image in package.images:
             yield f"{package.name} {package.version}: {package.license}"
     yield ""
-    yield "Fonts and scripts of the studio"
-    yield "-------------------------------"
+    yield "Fonts and scripts"
+    yield "-----------------"
     for path in distributed.list_vendored():
         yield ""
         yield f"{path.name.removesuffix('.LICENSE.txt')}:"

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import httpx
 from PIL import Image
 
-from smart_filter_api.openapi import examples as openapi_examples
+from smart_filter_api.openapi import bodies as openapi_examples
 from smart_filter_docs import api_documents
 from smart_filter_shared.config import paths
 from smart_filter_tests.full_stack import ENGINE, KEY, PHOTO, RunningStack, run_stack

@@ -2,15 +2,19 @@
 
 The inputs come from the stored results of the photos' jobs; the caller decides which photos are an
 album. The order of the given photos does not matter.
+
+A take is one picture with the best face of each person of a burst. Its job imports its photo from
+the shots of its batch: the photos of the other jobs. The column `jobs.take` has the shots once they
+are ranked, and the report once the take is composed.
 """
 
 import datetime as dt
 import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations, count
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from smart_filter_shared import best_shot
 from smart_filter_shared.best_shot import AlbumPhoto
@@ -24,6 +28,8 @@ from smart_filter_shared.results import (
     rate_faces,
     read_facts,
 )
+from smart_filter_shared.typed_json import adapter
+from smart_filter_wire.findings import TakeReport
 
 # Differing bits, of 64, up to which two photos show the same scene. Of 214,832 pairs of different
 # photos one pair is within the limit: two frames of one broadcast. Of photos cropped by up to 5 %,
@@ -34,6 +40,10 @@ MAX_HAMMING_BITS_IN_BURST: Final = 18
 BURST_WINDOW: Final = dt.timedelta(seconds=30)
 
 Results = Mapping[StageName, Mapping[str, Any] | None]  # what JSONB columns hold
+
+MIN_SHOTS, MAX_SHOTS = 2, 12
+# What an album composes: a number of its photos, or TAKE, the take of them.
+Best: TypeAlias = int | Literal["take"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,3 +300,36 @@ def _count_people(results: Results, faces: Faces | None) -> int | None:
     if segmented is not None and segmented.persons is not None:
         return segmented.persons
     return None if faces is None else len(faces.faces) or None
+
+
+@dataclass(frozen=True, slots=True)
+class TakeShot:
+    """One shot: the job of its photo, and its item in the batch."""
+
+    job_id: JobId
+    item: int
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """The take of a job.
+
+    shots: the best first; empty until they are ranked.
+    chosen: the item that a person's face is to be from, where a user has chosen it.
+    report: None until the take is composed.
+    """
+
+    shots: tuple[TakeShot, ...] = ()
+    chosen: Mapping[int, int] = field(default_factory=dict)
+    report: TakeReport | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the take as `jobs.take` stores it."""
+        document: dict[str, Any] = adapter(Take).dump_python(self, mode="json")
+        return document
+
+
+def read_take(stored: Mapping[str, Any]) -> Take:
+    """Return the take that `jobs.take` stores.  Raises ValueError for one of a later version."""
+    take: Take = adapter(Take).validate_python(stored)
+    return take

@@ -14,7 +14,6 @@ from typing import Any, Final, TypeAlias, TypeVar
 from smart_filter_shared.rating import Rating, SmileLevel, rate
 from smart_filter_shared.typed_json import read_as
 from smart_filter_wire import findings, jobs
-from smart_filter_wire.document_report import DocumentReport
 from smart_filter_wire.findings import (
     AppliedFilter,
     AttachedThing,
@@ -22,7 +21,7 @@ from smart_filter_wire.findings import (
     Person,
 )
 from smart_filter_wire.formats import Point
-from smart_filter_wire.printability import Printability
+from smart_filter_wire.printability import DocumentReport, Printability
 
 # A photo has no person when people cover less than this share of it, by the API contract.
 MIN_PEOPLE_SHARE: Final = 0.005

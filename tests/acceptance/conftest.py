@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from acceptance.machine import Machine
 from smart_filter_tests.full_stack import KEY, RunningStack
-from smart_filter_tests.machine import Machine
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
+from acceptance.machine import Machine
 from smart_filter_client.operations.photos import LARGE_BYTES
 from smart_filter_deploy.cli.batch.journal import FILE_NAME
 from smart_filter_tests.full_stack import PHOTO, RunningStack
-from smart_filter_tests.machine import Machine
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.patience import PATIENCE_SECONDS
 

@@ -17,11 +17,7 @@ CONTENT = PHOTO.read_bytes()
 
 
 def create_upload(stack: RunningStack) -> dict[str, Any]:
-    announced = {"content_type": "image/png", "bytes": len(CONTENT)}
-    answer = stack.client.post("/v1/uploads", json=announced)
-    assert answer.status_code == 201, answer.text
-    upload: dict[str, Any] = answer.json()
-    return upload
+    return stack.create("/v1/uploads", json={"content_type": "image/png", "bytes": len(CONTENT)})
 
 
 def put(upload: dict[str, Any], content: bytes = CONTENT, **headers: str) -> httpx.Response:

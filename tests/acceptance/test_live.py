@@ -26,7 +26,7 @@ from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.signals import StopFlag
 from smart_filter_deploy.embedded.child_processes import process_tree
 from smart_filter_shared.http_servers import SAFE_HEADERS
-from smart_filter_shared.live.tokens import LIFETIME_SECONDS
+from smart_filter_shared.live import LIFETIME_SECONDS
 from smart_filter_shared.presets import PRESETS
 from smart_filter_tests import videos
 from smart_filter_tests.bench import settings_of
@@ -36,7 +36,7 @@ from smart_filter_tests.live_worker import SECRET, LiveWorker, live_worker
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.proxy import Proxy
 from smart_filter_tests.serving import a_photo, serve_api
-from smart_filter_wire.pictures import LiveConnection
+from smart_filter_wire.catalog import LiveConnection
 from smart_filter_workers.live import frames
 from smart_filter_workers.results import Srgb8
 
@@ -389,9 +389,9 @@ def test_every_frame_is_processed_and_a_smile_becomes_a_picture(command: Command
     size = {"width": SIZE[0], "height": SIZE[1]}
     expected = {"frames": 16, "failed": 0, "dropped": 0, "output": str(output), **size}
     assert reply.items() >= expected.items()
-    frames = read(output)
-    assert len(frames) == 16
-    corners = np.array([frame[4:12, -12:-4] for frame in frames]).astype(int)
+    messages = read(output)
+    assert len(messages) == 16
+    corners = np.array([frame[4:12, -12:-4] for frame in messages]).astype(int)
     assert np.abs(corners - [0, 255, 0]).max() < CODEC_LEVELS
     (shot,) = reply["shutters"]
     assert shot["error"] is None

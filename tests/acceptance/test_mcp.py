@@ -25,7 +25,7 @@ from smart_filter_deploy.cli.mcp_server import local_files
 from smart_filter_deploy.cli.mcp_server.local_files import LocalFolders
 from smart_filter_deploy.cli.mcp_server.server import build_server
 from smart_filter_deploy.cli.server import program
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
 from smart_filter_tests.web import a_site, ok

@@ -60,7 +60,7 @@ def decoded(contents: dict[int, bytes]) -> list[dict[str, object]]:
     """Return the outcome of each photo in a memory-bounded process."""
     tests_folder = Path(smart_filter_tests.__file__).parents[1]
     ended = subprocess.run(
-        [sys.executable, "-m", "smart_filter_tests.bounded_decoder", str(MEMORY_BYTES)],
+        [sys.executable, "-m", "acceptance.bounded_decoder", str(MEMORY_BYTES)],
         input=pickle.dumps(list(contents.items())),
         stdout=subprocess.PIPE,
         timeout=PATIENCE_SECONDS,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from smart_filter_tests import extending_page
-from smart_filter_tests.extending_page import CHECKOUT, FOLDERS
+from acceptance import extending_page
+from acceptance.extending_page import CHECKOUT, FOLDERS
 
 PLACES = {
     "# in Look": (r"(?m)^    harmonize: float", 1),
@@ -22,7 +22,7 @@ from smart_filter_api.openapi import bodies
 from smart_filter_api.schemas.recipe import Recipe, Resolved
 from smart_filter_client import Recipe as ClientRecipe
 from smart_filter_deploy.cli.commands.pictures.run import run
-from smart_filter_docs.recipe_tables import PAGE, write_tables
+from smart_filter_docs.api_documents import PAGE, write_tables
 from smart_filter_shared.errors import InvalidRecipe
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe as Value, from_json

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from acceptance import extending_page
+from acceptance.extending_page import CHECKOUT
 from smart_filter_deploy.cli.server import program
-from smart_filter_tests import extending_page
-from smart_filter_tests.extending_page import CHECKOUT
 
 PHOTO = CHECKOUT / "tests" / "data" / "astronaut.png"
 MAX_FILES = 9

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from acceptance.isolated_network import isolate_network
 from smart_filter_deploy.cli.server import program
 from smart_filter_shared.doorbell import queue_name
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE
@@ -18,7 +19,6 @@ from smart_filter_tests import commands
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.full_stack import ENGINE, PHOTO, RunningStack, run_stack
-from smart_filter_tests.isolated_network import isolate_network
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.serving import refusal_of
@@ -52,10 +52,6 @@ def hanging(running: RunningStack) -> str:
     return job_id
 
 
-def attempts(job: dict[str, Any]) -> dict[str, int]:
-    return {stage["name"]: stage["attempt"] for stage in job["stages"]}
-
-
 def test_job_canceled_while_a_stage_runs_stays_canceled(running_stack: RunningStack) -> None:
     with running_stack.arm("hangs"):
         job_id = hanging(running_stack)
@@ -65,16 +61,6 @@ def test_job_canceled_while_a_stage_runs_stays_canceled(running_stack: RunningSt
     job = running_stack.job(job_id)
     assert (answer.status_code, job["state"], after["state"]) == (200, "canceled", "succeeded")
     assert {stage["state"] for stage in job["stages"]} == {"canceled"}
-
-
-@pytest.mark.slow
-def test_last_attempt_in_a_process_of_its_own_can_succeed(running_stack: RunningStack) -> None:
-    with running_stack.arm("raises") as flag:
-        # The worker first runs ahead with `segmentation`, which spends no attempt of it.
-        flag.write_text("3")
-        job = running_stack.run(segmentation__model="raises")
-
-    assert (job["state"], attempts(job)["segmentation"]) == ("succeeded", 3)
 
 
 @pytest.fixture

@@ -31,9 +31,7 @@ GREEN = (20, 160, 60)
 
 def submitted(stack: RunningStack, **wish: object) -> str:
     wish.setdefault("recipe", {"background": "keep"})
-    answered = stack.client.post("/v1/jobs", json=wish)
-    assert answered.status_code == 202, answered.text
-    return str(answered.json()["id"])
+    return str(stack.create("/v1/jobs", json=wish)["id"])
 
 
 def an_upload(stack: RunningStack, photo: bytes, type_: str) -> dict[str, Any]:

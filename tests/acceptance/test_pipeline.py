@@ -19,12 +19,6 @@ from smart_filter_tests.full_stack import PHOTO, RunningStack
 from smart_filter_tests.heic import quarters
 from smart_filter_tests.pictures import encode, plain
 
-ENSEMBLE = {
-    "background": "color:red",
-    "segmentation__model": "ensemble",
-    "segmentation__params__agreement": "1",
-    "segmentation__params__below": "escalate",
-}
 GREEN, RED = (0, 128, 0), (255, 0, 0)
 # A corner of the photo without the person, and a part of the space suit; width 40.
 OUTSIDE, INSIDE = [[20, 20], [80, 20]], [[240, 420], [300, 420]]
@@ -254,7 +248,10 @@ def test_photo_on_its_side_is_rotated_upright(running_stack: RunningStack) -> No
 
 def test_disagreeing_members_escalate_to_the_stronger_model(running_stack: RunningStack) -> None:
     job = running_stack.run(
-        **ENSEMBLE,
+        background="color:red",
+        segmentation__model="ensemble",
+        segmentation__params__agreement="1",
+        segmentation__params__below="escalate",
         segmentation__params__members="selfie,classical",
         segmentation__params__stronger="people",
     )
@@ -266,28 +263,21 @@ def test_disagreeing_members_escalate_to_the_stronger_model(running_stack: Runni
 
 
 def test_one_of_two_persons_can_be_kept(running_stack: RunningStack) -> None:
-    photo = running_stack.run(two_persons(), background="color:red", outputs="matte,rating")
-    mattes, found = {}, {}
-    for persons in ("all", "largest", "2"):
-        derived = running_stack.client.post(
-            f"/v1/jobs/{photo['id']}/derive", json={"recipe": {"persons": persons}}
-        ).json()
-        job = running_stack.wait(derived["id"])
-        assert job["people"] == (2 if persons == "all" else 1)
-        mattes[persons] = running_stack.pixels(job["id"], "matte") > 127
-        found[persons] = job["persons"]
+    everyone = running_stack.run(two_persons(), background="color:red", outputs="matte,rating")
+    second = derived(running_stack, everyone, recipe={"persons": "2"})
 
-    left, right = mattes["all"][:, :512].mean(), mattes["all"][:, 600:].mean()
+    before, after = (running_stack.pixels(job["id"], "matte") > 127 for job in (everyone, second))
+    left, right = before[:, :512].mean(), before[:, 600:].mean()
     assert min(left, right) > 0.1
-    assert mattes["largest"][:, 600:].mean() == 0
-    assert mattes["2"][:, :512].mean() == 0
-    assert mattes["2"][:, 600:].mean() == pytest.approx(right, abs=0.02)
-    kept = {persons: [one["kept"] for one in of_it] for persons, of_it in found.items()}
-    assert kept == {"all": [True, True], "largest": [True, False], "2": [False, True]}
-    boxes = [[(one["number"], one["box"]) for one in of_it] for of_it in found.values()]
-    assert boxes == [boxes[0]] * 3
-    for _, (x, y, width, height) in boxes[0]:
-        assert mattes["all"][int(y) : int(y + height), int(x) : int(x + width)].mean() > 0.3
+    assert after[:, :512].mean() == 0
+    assert after[:, 600:].mean() == pytest.approx(right, abs=0.02)
+    assert (everyone["people"], second["people"]) == (2, 1)
+    assert [person["kept"] for person in everyone["persons"]] == [True, True]
+    assert [person["kept"] for person in second["persons"]] == [False, True]
+    boxes, same = ([person["box"] for person in job["persons"]] for job in (everyone, second))
+    assert boxes == same
+    for x, y, width, height in boxes:
+        assert before[int(y) : int(y + height), int(x) : int(x + width)].mean() > 0.3
 
 
 @pytest.fixture(scope="module")
@@ -298,9 +288,7 @@ def parent(running_stack: RunningStack) -> dict[str, Any]:
 
 
 def derived(running: RunningStack, job: dict[str, Any], **asked: object) -> dict[str, Any]:
-    answer = running.client.post(f"/v1/jobs/{job['id']}/derive", json=asked)
-    assert answer.status_code == 202, answer.text
-    return running.wait(answer.json()["id"])
+    return running.wait(running.create(f"/v1/jobs/{job['id']}/derive", json=asked)["id"])
 
 
 def ran(job: dict[str, Any]) -> list[str]:

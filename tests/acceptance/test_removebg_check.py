@@ -24,9 +24,7 @@ def check(command: Command, stack: RunningStack, key: str) -> dict[str, Any]:
 
 def a_key(stack: RunningStack, *scopes: str) -> str:
     wanted = {"tenant": "removebg", "scopes": list(scopes)}
-    answer = stack.client.post("/v1/keys", json=wanted)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["key"])
+    return str(stack.create("/v1/keys", json=wanted)["key"])
 
 
 def test_photo_is_cut_out_with_a_key_of_a_program(

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from acceptance.isolated_network import IsolatedNetwork, isolate_network
 from smart_filter_deploy.cli.server import program
 from smart_filter_tests.full_stack import PHOTO
-from smart_filter_tests.isolated_network import IsolatedNetwork, isolate_network
 from smart_filter_tests.node_projects import install_packages, install_python_packages
 from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.tls_certificates import create_certificate

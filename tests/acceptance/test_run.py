@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from acceptance.machine import Machine
 from smart_filter_deploy.embedded import folder
-from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_deploy.embedded.addresses import free_port
 from smart_filter_shared.security.outbound_rules import SETTING
 from smart_filter_tests.full_stack import PHOTO, RunningStack
-from smart_filter_tests.machine import Machine
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_tests.serving import refusal_of

@@ -54,9 +54,7 @@ def submit(stack: RunningStack, photos: list[bytes], **recipe: object) -> str:
         "album": {"best": "take"},
         "recipe": {**KEEP, **recipe},
     }
-    answer = stack.client.post("/v1/batches", json=document)
-    assert answer.status_code == 202, answer.text
-    return f"/v1/batches/{answer.json()['id']}"
+    return f"/v1/batches/{stack.create('/v1/batches', json=document)['id']}"
 
 
 def finish(stack: RunningStack, address: str) -> dict[str, Any]:

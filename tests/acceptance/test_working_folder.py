@@ -20,7 +20,7 @@ import pytest
 
 from smart_filter_deploy.cli import HIDDEN, smart_filter
 from smart_filter_deploy.cli.server import program
-from smart_filter_deploy.embedded.ports import free_port, http_status
+from smart_filter_deploy.embedded.addresses import free_port, http_status
 from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.patience import PATIENCE_SECONDS

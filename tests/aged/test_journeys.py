@@ -10,17 +10,18 @@ import httpx
 import pytest
 from sqlalchemy import Connection, text
 
+from aged import old_installation
+from aged.aged_stack import AgedStack, aged_stack
+from aged.old_installation import FORMER_SCORE, HOURLY, SCHEDULED, WEEKLY
 from smart_filter_client import verify_webhook
 from smart_filter_shared.db import schema
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.queries import JobFilter
 from smart_filter_shared.queue.states import JobState
-from smart_filter_tests import aging, invariants, old_installation, sample_jobs, trainable_model
-from smart_filter_tests.aged_stack import AgedStack, aged_stack
+from smart_filter_tests import aging, invariants, sample_jobs, trainable_model
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command, on_servers
 from smart_filter_tests.http_server import Reply
-from smart_filter_tests.old_installation import FORMER_SCORE, HOURLY, SCHEDULED, WEEKLY
 from smart_filter_tests.serving import open_api, serve_api
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
 

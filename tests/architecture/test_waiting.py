@@ -12,14 +12,14 @@ TESTS: Final = Path(__file__).parents[1]
 FOLDERS: Final = ("acceptance", "architecture", "deploy", "integration", "unit")
 SUPPORT: Final = "smart_filter_tests"
 # Parts of the support that only other suites use: those measure the service on purpose.
-OTHER_SUITES: Final = ("browsing", "containers", "prometheus.py", "storm.py")
+OTHER_SUITES: Final = ("browsing", "prometheus.py", "storm.py")
 # Clocks whose differences are durations. `time.time` gives dates, for tokens and links.
 CLOCKS: Final = frozenset({"monotonic", "perf_counter", "process_time", "thread_time", "timeit"})
 # By file, why it reads such a clock, or sleeps.
 READERS: Final = {
-    f"{SUPPORT}/bounded_decoder.py": "processor time of hostile pictures; other load adds none",
+    "acceptance/bounded_decoder.py": "processor time of hostile pictures; other load adds none",
     f"{SUPPORT}/faults/hangs.py": "a model that hangs",
-    f"{SUPPORT}/forging_decoder.py": "a decoder that hangs",
+    "integration/forging_decoder.py": "a decoder that hangs",
     f"{SUPPORT}/outages.py": "the one loop that waits",
     f"{SUPPORT}/proxy.py": "a slow server",
     "integration/test_silent_servers.py": "a reader that pauses",
@@ -42,7 +42,7 @@ EXPECTED: Final = frozenset(
         "integration/test_silent_servers.py: ended.wait(0.05)",
         "integration/test_webhooks.py: sent.wait(0.6)",
         "integration/test_worker_states.py: drain.join(0.3)",
-        f"{SUPPORT}/picture_worker.py: stopping.wait(0.05)",
+        "integration/picture_worker.py: stopping.wait(0.05)",
     }
 )
 # Their clients have clocks that only the test moves.

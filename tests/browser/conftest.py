@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from browser.firefox import firefox
 from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_deploy.embedded.child_processes import Command
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_tests.browsing import camera
 from smart_filter_tests.browsing.chromium import PATIENCE_MS, chromium
-from smart_filter_tests.browsing.firefox import firefox
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import DESKTOP, Screen

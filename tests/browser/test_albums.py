@@ -10,7 +10,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import card
 from smart_filter_tests.browsing.page_errors import LINE_CUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos

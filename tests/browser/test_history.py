@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import add, card, expect_finished, expect_state
 from smart_filter_tests.browsing.page_errors import LINE_CUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible, walk_focus
+from browser.accessibility import assert_accessible, walk_focus
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.viewer import open_result
 from smart_filter_tests.browsing.visitors import Visitor

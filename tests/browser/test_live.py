@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing import camera
-from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.pixels import mean_color, screenshot
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, on_screens

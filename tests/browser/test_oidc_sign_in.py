@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from browser.accessibility import assert_accessible
 from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_deploy.embedded.child_processes import Command
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
-from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.page_errors import SIGNED_OUT, PageErrors
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, Screen, on_screens
 from smart_filter_tests.full_stack import RunningStack, answers

@@ -4,7 +4,7 @@ import dataclasses
 
 from playwright.sync_api import Locator, Page, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, on_screens

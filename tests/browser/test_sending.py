@@ -9,7 +9,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import (
     add,
     card,

@@ -5,7 +5,7 @@ import re
 import httpx
 from playwright.sync_api import BrowserContext, Page, expect
 
-from smart_filter_tests.browsing.accessibility import assert_accessible
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import add, card, expect_finished
 from smart_filter_tests.browsing.page_errors import SIGNED_OUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos

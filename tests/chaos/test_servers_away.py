@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from smart_filter_deploy.embedded.ports import LOOPBACK
+from smart_filter_deploy.embedded.addresses import LOOPBACK
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests import broker_faults
 from smart_filter_tests.pressure import end_connections

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from containers import images
+from containers.compose_stack import ComposeStack, compose_stack
+from containers.engine import Engine, open_engine
+from containers.images import OwnImages
 from smart_filter_client import Client
-from smart_filter_tests.containers import images
-from smart_filter_tests.containers.compose_stack import ComposeStack, compose_stack
-from smart_filter_tests.containers.engine import Engine, open_engine
-from smart_filter_tests.containers.images import OwnImages
 
 _REPORT = pytest.StashKey[list[str]]()
 

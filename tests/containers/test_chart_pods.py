@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from containers.compose_stack import PATIENCE_SECONDS, draw_photos
+from containers.engine import Engine
+from containers.images import OwnImages
+from containers.podman import Podman, open_podman
 from smart_filter_client import Client
 from smart_filter_tests import chart
-from smart_filter_tests.containers.compose_stack import PATIENCE_SECONDS, draw_photos
-from smart_filter_tests.containers.engine import Engine
-from smart_filter_tests.containers.images import OwnImages
-from smart_filter_tests.containers.podman import Podman, open_podman
 from smart_filter_tests.s3_server import S3Stack
 
 # Podman is downloaded, and loads both images.

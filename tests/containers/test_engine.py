@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from smart_filter_tests.containers.engine import Engine
+from containers.engine import Engine
 
 pytestmark = pytest.mark.timeout(600)
 

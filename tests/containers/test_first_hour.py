@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 from websockets.sync.client import connect
 
+from containers import images
+from containers.compose_stack import PATIENCE_SECONDS, PHOTO, ComposeStack
+from containers.engine import CHECKOUT, Engine
+from containers.images import OwnImages, copy_checkout
 from smart_filter_client import Client
-from smart_filter_tests.containers import images
-from smart_filter_tests.containers.compose_stack import PATIENCE_SECONDS, PHOTO, ComposeStack
-from smart_filter_tests.containers.engine import CHECKOUT, Engine
-from smart_filter_tests.containers.images import OwnImages, copy_checkout
 from smart_filter_tests.http_server import ReceivedRequest
 from smart_filter_tests.live_worker import Viewer, offer
 from smart_filter_tests.page_walk import Walk, of_the_test, type_all, walk

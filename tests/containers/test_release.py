@@ -15,18 +15,18 @@ import pytest
 from PIL import Image
 from websockets.sync.client import connect
 
-from smart_filter_client import Client
-from smart_filter_deploy.embedded.ports import free_port
-from smart_filter_tests import reverse_proxies
-from smart_filter_tests.containers.compose_stack import (
+from containers.compose_stack import (
     PATIENCE_SECONDS,
     PHOTO,
     ComposeStack,
     draw_photos,
     release_stack,
 )
-from smart_filter_tests.containers.engine import CHECKOUT, Engine
-from smart_filter_tests.containers.images import OwnImages
+from containers.engine import CHECKOUT, Engine
+from containers.images import OwnImages
+from smart_filter_client import Client
+from smart_filter_deploy.embedded.addresses import free_port
+from smart_filter_tests import reverse_proxies
 from smart_filter_tests.live_worker import Viewer, offer
 from smart_filter_tests.tls_certificates import create_certificate
 

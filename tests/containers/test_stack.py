@@ -13,17 +13,17 @@ from PIL import Image
 from standardwebhooks import Webhook
 from websockets.sync.client import connect
 
-from smart_filter_client import Client, Job
-from smart_filter_tests.containers import images
-from smart_filter_tests.containers.compose_stack import (
+from containers import images
+from containers.compose_stack import (
     PATIENCE_SECONDS,
     PHOTO,
     ComposeStack,
     draw_photos,
     submit_until_running,
 )
-from smart_filter_tests.containers.engine import Engine
-from smart_filter_tests.containers.images import OwnImages
+from containers.engine import Engine
+from containers.images import OwnImages
+from smart_filter_client import Client, Job
 from smart_filter_tests.live_worker import Viewer, offer
 
 # The first test builds the images.

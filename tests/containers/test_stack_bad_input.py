@@ -2,9 +2,9 @@
 
 import pytest
 
-from smart_filter_tests.containers.compose_stack import ComposeStack
-from smart_filter_tests.containers.engine import Engine
-from smart_filter_tests.containers.images import OwnImages
+from containers.compose_stack import ComposeStack
+from containers.engine import Engine
+from containers.images import OwnImages
 
 # The first test builds the images.
 pytestmark = pytest.mark.timeout(1500)

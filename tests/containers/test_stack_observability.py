@@ -9,12 +9,12 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from smart_filter_client import Client
-from smart_filter_tests.containers.compose_stack import (
+from containers.compose_stack import (
     PATIENCE_SECONDS,
     ComposeStack,
     draw_photos,
 )
+from smart_filter_client import Client
 from smart_filter_tests.http_server import ReceivedRequest
 from smart_filter_tests.prometheus import Prometheus, shorten
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from containers import images
+from containers.compose_stack import PATIENCE_SECONDS, compose_stack, draw_photos
+from containers.engine import Engine
+from containers.images import OwnImages
 from smart_filter_client import Client
-from smart_filter_tests.containers import images
-from smart_filter_tests.containers.compose_stack import PATIENCE_SECONDS, compose_stack, draw_photos
-from smart_filter_tests.containers.engine import Engine
-from smart_filter_tests.containers.images import OwnImages
 
 pytestmark = pytest.mark.timeout(1500)
 # docker-compose.yml of both versions lets workers load it; `people` is for research only.

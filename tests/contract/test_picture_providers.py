@@ -1,38 +1,36 @@
 """Rules for every provider of pictures."""
 
-import importlib
-import pkgutil
-
 import pytest
 from pydantic import SecretStr
 
 from smart_filter_shared.config.settings import StorageSettings
-from smart_filter_workers.stock import providers, syncing
-from smart_filter_workers.stock.providers.base import ProviderFile, is_picture
+from smart_filter_shared.errors import PictureRefused
+from smart_filter_workers.stock.providers import Bucket, Folder, find_provider, is_picture
 
 STORAGE = StorageSettings(
     url="http://127.0.0.1:1", access_key=SecretStr("none"), secret_key=SecretStr("none")
 )
-FILES: dict[str, ProviderFile] = {
-    module.name: importlib.import_module(f"{providers.__name__}.{module.name}")
-    for module in pkgutil.iter_modules(providers.__path__)
-    if module.name != "base"
-}
 
 
 @pytest.mark.parametrize(
     ("address", "kind"),
-    [("pictures", "folder"), ("/pictures", "folder"), ("s3://a/b", "bucket"), ("s3://a", "bucket")],
+    [("pictures", Folder), ("/pictures", Folder), ("s3://a/b", Bucket), ("s3://a", Bucket)],
 )
-def test_address_is_opened_by_one_provider_alone(address: str, kind: str) -> None:
-    assert [name for name, file in FILES.items() if file.opens(address)] == [kind]
+def test_address_is_opened_by_its_provider(address: str, kind: type) -> None:
+    assert isinstance(find_provider(address, STORAGE), kind)
+
+
+@pytest.mark.parametrize("address", ["https://a/b", "s3://", "s3://./b"])
+def test_other_address_is_refused(address: str) -> None:
+    with pytest.raises(PictureRefused):
+        find_provider(address, STORAGE)
 
 
 @pytest.mark.parametrize(
     ("address", "again"), [("s3://a/b", "s3://a//b/"), ("pictures", "./x/../pictures/")]
 )
 def test_place_has_one_origin_in_every_spelling(address: str, again: str) -> None:
-    origin, other = (syncing.find_provider(place, STORAGE).origin for place in (address, again))
+    origin, other = (find_provider(place, STORAGE).origin for place in (address, again))
 
     assert origin == other
 

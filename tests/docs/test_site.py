@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smart_filter_docs import built, links, reference, site, sources
+from smart_filter_docs import reference, site, sources
 from smart_filter_shared.telemetry.metrics import METRICS
 
 CONFIGURATION = sources.CHECKOUT / "docs" / "zensical.toml"
@@ -79,7 +79,7 @@ def test_reference_describes_the_names_of_the_code(made: dict[str, str]) -> None
 def test_fault_of_a_page_is_found(page: str, fault: str, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(page)
 
-    assert built.faults(tmp_path) == [fault]
+    assert site.find_faults(tmp_path) == [fault]
 
 
 def test_valid_links_are_accepted(tmp_path: Path) -> None:
@@ -90,15 +90,15 @@ def test_valid_links_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "index.html").write_text('<h2 id="there">x</h2>')
 
-    assert built.faults(tmp_path) == []
+    assert site.find_faults(tmp_path) == []
 
 
 def test_style_that_fetches_from_elsewhere_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "site.css").write_text("@font-face { src: url(https://fonts.example.com/a.woff2) }")
 
-    assert built.faults(tmp_path) == ["site.css fetches from another host"]
+    assert site.find_faults(tmp_path) == ["site.css fetches from another host"]
 
 
 def test_page_that_points_nowhere_is_refused() -> None:
-    with pytest.raises(links.DeadLink, match=r"docs/a\.md: gone\.md is no file of the site"):
-        links.rewritten("[b](gone.md)", "docs/a.md", places={}, titles={})
+    with pytest.raises(site.DeadLink, match=r"docs/a\.md: gone\.md is no file of the site"):
+        site.rewritten("[b](gone.md)", "docs/a.md", places={}, titles={})

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from integration.retention_api import RetentionApi
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_tests.bench import Bench, as_role
 from smart_filter_tests.commands import Command, on_servers
 from smart_filter_tests.maintenance import collector
-from smart_filter_tests.retention_api import RetentionApi
 from smart_filter_tests.serving import Api, Clock, Site, an_api, serve_api
 
 

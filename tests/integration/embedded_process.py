@@ -17,9 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from smart_filter_deploy.embedded.binaries import postgres_folder, valkey_program
-from smart_filter_deploy.embedded.child_processes import Command
+from smart_filter_deploy.embedded.child_processes import Command, StopRequest
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.security.signing_certificate import CERTIFICATE

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
+from integration import batches
+from integration.batches import KEEP, items
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_tests import batches
-from smart_filter_tests.batches import KEEP, items
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.serving import Api, Clock
 from smart_filter_tests.stored_results import run_whole_job

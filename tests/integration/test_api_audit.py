@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
+from integration.databases import connect
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import IssuedKey, Scope
 from smart_filter_shared.db.process_roles import ProcessRole
@@ -17,7 +18,6 @@ from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.tenants import audit_log
 from smart_filter_tests.bench import Bench, as_role
 from smart_filter_tests.commands import Command
-from smart_filter_tests.databases import connect
 from smart_filter_tests.maintenance import collector
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.serving import Api, Clock, a_photo, serve_api
@@ -32,10 +32,7 @@ def tenant() -> Tenant:
 
 def logged(api: Api, tenant: Tenant, **params: str) -> list[Json]:
     operator = api.headers(Scope.ADMIN, tenant=OPERATOR)
-    answer = api.client.get("/v1/audit", params={"tenant": tenant, **params}, headers=operator)
-    assert answer.status_code == 200, answer.text
-    items: list[Json] = answer.json()["items"]
-    return items
+    return api.read("/v1/audit", params={"tenant": tenant, **params}, headers=operator)["items"]
 
 
 def test_changes_are_logged_with_key_and_network(api: Api, tenant: Tenant) -> None:

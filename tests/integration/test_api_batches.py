@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import Engine, event, text
 from standardwebhooks import Webhook
 
+from integration.batches import KEEP, PHOTO, batch, finish, items, post, submit
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.problems.catalog import PAGES
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.ids import JobId
-from smart_filter_tests.batches import KEEP, PHOTO, batch, finish, items, post, submit
 from smart_filter_tests.maintenance import collector
 from smart_filter_tests.serving import Api, a_photo, refusal_of
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
@@ -85,10 +85,7 @@ def test_items_can_be_uploads_and_addresses(api: Api) -> None:
         *(None, None, None, "upload_missing", "invalid_request"),
         *("invalid_photo_url", "invalid_photo_url"),
     ]
-    with api.bench.transaction() as connection:
-        rows = connection.execute(
-            text("SELECT photo_url, upload_id FROM jobs ORDER BY batch_index")
-        ).all()
+    rows = api.bench.rows("SELECT photo_url, upload_id FROM jobs ORDER BY batch_index")
     assert [(row.photo_url, str(row.upload_id)) for row in rows] == [
         (None, "None"),
         (None, put["upload_id"]),

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from integration import batches
+from integration.batches import KEEP, items
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.routes import choices as routes
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.choices import MAX_CHOICES
-from smart_filter_tests import batches
-from smart_filter_tests.batches import KEEP, items
 from smart_filter_tests.job_copies import Group, write
 from smart_filter_tests.maintenance import collector
 from smart_filter_tests.serving import Api, refusal_of

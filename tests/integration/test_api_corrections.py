@@ -51,17 +51,11 @@ def send(api: Api, job_id: str, correction: object) -> httpx.Response:
 
 
 def kept(api: Api, job_id: str, correction: object) -> dict[str, Any]:
-    answer = send(api, job_id, correction)
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
+    return api.create(f"/v1/jobs/{job_id}/corrections", json=correction)
 
 
 def listed(api: Api, job_id: str) -> list[dict[str, Any]]:
-    answer = api.client.get(f"/v1/jobs/{job_id}/corrections")
-    assert answer.status_code == 200, answer.text
-    items: list[dict[str, Any]] = answer.json()["items"]
-    return items
+    return api.read(f"/v1/jobs/{job_id}/corrections")["items"]
 
 
 def drawn(api: Api) -> set[str]:

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from integration import batches
+from integration.batches import items
+from integration.retention_api import RetentionApi
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.ids import JobId, Tenant
@@ -18,11 +21,9 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.leases import ImportedPhoto, StageOutcome
-from smart_filter_tests import batches, invariants
-from smart_filter_tests.batches import items
+from smart_filter_tests import invariants
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.retention_api import RetentionApi
 from smart_filter_tests.serving import (
     Api,
     Site,
@@ -419,17 +420,6 @@ def test_artifacts_of_a_deleted_parent_go_with_its_derived_job(api: Api) -> None
         for table in ("artifacts", "borrowers"):
             count = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
             assert count == 0, table
-
-
-def test_deleted_child_leaves_the_artifacts_of_its_parent(api: Api) -> None:
-    parent = run_whole_job(api, background="auto")
-    before = objects(api)
-    child = derive(api, parent, recipe={"background": "color:red"})["id"]
-    run_stages(api, COMPOSITE)
-
-    api.client.delete(f"/v1/jobs/{child}")
-
-    assert objects(api) == before
 
 
 def test_missing_photo_is_neither_derived_from_nor_cached(caching: Api) -> None:

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import pytest
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
+from integration.server_proxies import ServerProxies, before_servers
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_deploy.embedded.addresses import free_port
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.config.settings import Settings
@@ -21,7 +22,6 @@ from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.commands import Command
 from smart_filter_tests.outages import point_name_at_primary, read_only, wait_until
 from smart_filter_tests.proxy import Mode
-from smart_filter_tests.server_proxies import ServerProxies, before_servers
 from smart_filter_tests.serving import Api, a_photo, an_api_with, refusal_of
 from smart_filter_tests.threads import run_in_threads
 

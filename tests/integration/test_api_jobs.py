@@ -8,6 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from integration.retention_api import retention_seconds
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.doorbell import queue_name
 from smart_filter_shared.eta import stage_times
@@ -23,7 +24,6 @@ from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.later import next_week
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.print_results import PRINTABILITY
-from smart_filter_tests.retention_api import retention_seconds
 from smart_filter_tests.serving import Api, Clock, a_photo, refusal_of
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import run_stages, run_whole_job
@@ -75,8 +75,7 @@ def test_priority_and_time_of_a_job_are_answered(api: Api) -> None:
 
 
 def test_job_without_an_available_model_is_refused(api: Api, clock: Clock) -> None:
-    with api.bench.transaction() as connection:
-        connection.exec_driver_sql("DELETE FROM models WHERE task = 'smile'")
+    api.bench.execute("DELETE FROM models WHERE task = 'smile'")
     clock.expire_caches()  # models are cached for a second
 
     answer = api.post(a_photo())
@@ -395,8 +394,7 @@ def test_photo_that_cannot_be_read_is_not_found(api: Api) -> None:
 )
 def test_photo_after_its_retention_has_expired(api: Api, change: str) -> None:
     job_id = prepared(api)
-    with api.bench.transaction() as connection:
-        connection.exec_driver_sql(change)
+    api.bench.execute(change)
 
     answers = [fetch_photo(api, job_id, query) for query in PICTURES]
 

@@ -10,13 +10,14 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from integration import batches
+from integration.malformed import ROWS, ROWS_OF_REMOVEBG
+from integration.malformed.rows import Row
 from smart_filter_api.problems.catalog import PAGES
 from smart_filter_api.problems.problem import TYPE_BASE
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import batches, openapi_document, stored_results
+from smart_filter_tests import openapi_document, stored_results
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.malformed import ROWS, ROWS_OF_REMOVEBG
-from smart_filter_tests.malformed.rows import Row
 from smart_filter_tests.serving import Api, Site, an_api, refusal_of
 
 PROBLEM = "application/problem+json"

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_shared.recipe.document_photos import OWN_ROWS, document_photos
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api

@@ -2,7 +2,6 @@
 
 import base64
 import uuid
-from typing import Any
 
 import httpx
 import pytest
@@ -36,12 +35,6 @@ def save(
     return api.client.put(f"/v1/recipes/{name}", json={"recipe": fields}, headers=headers)
 
 
-def recipe_of(api: Api, **fields: str) -> dict[str, Any]:
-    """Return the recipe of a job that is submitted with these fields."""
-    recipe: dict[str, Any] = api.job(api.submit(**fields))["recipe"]
-    return recipe
-
-
 def errors_of(answer: httpx.Response) -> dict[str, str]:
     return {error["pointer"]: error["detail"] for error in answer.json()["errors"]}
 
@@ -64,7 +57,7 @@ def test_request_overrides_the_saved_recipe_which_overrides_the_defaults(api: Ap
     api.client.patch(f"/v1/tenants/{TENANT}", json={"recipe": defaults}).raise_for_status()
     save(api, "shop", **SHOP)
 
-    recipe = recipe_of(api, recipe="shop", size="320x400")
+    recipe = api.recipe_of(recipe="shop", size="320x400")
 
     asked = {name: recipe[name] for name in ("background", "quality", "size", "edge")}
     assert asked == {"background": "color:teal", "quality": 70, "size": "320x400", "edge": "best"}
@@ -88,7 +81,7 @@ def test_json_names_a_recipe_and_a_later_one_takes_precedence(api: Api) -> None:
 def test_tenants_recipe_takes_precedence_over_a_built_in_one(api: Api) -> None:
     save(api, "story", size="100x100")
 
-    assert recipe_of(api, recipe="story")["size"] == "100x100"
+    assert api.recipe_of(recipe="story")["size"] == "100x100"
     names = [item["name"] for item in api.read("/v1/recipes")["items"]]
     assert names.count("story") == 1
 
@@ -99,7 +92,7 @@ def test_changed_recipe_applies_to_the_next_job_and_to_no_earlier_one(api: Api) 
 
     save(api, "shop", quality=40)
 
-    assert recipe_of(api, recipe="shop")["quality"] == 40
+    assert api.recipe_of(recipe="shop")["quality"] == 40
     assert api.job(earlier)["recipe"]["quality"] == 70
 
 
@@ -190,7 +183,7 @@ def test_recipes_of_other_tenants_are_unknown(api: Api) -> None:
     assert (seen.status_code, deleted.status_code, used.status_code) == (404, 404, 422)
     assert "did you mean" not in errors_of(used)["/recipe"]
     assert save(api, "my-brand", stranger, quality=10).status_code == 200
-    assert recipe_of(api, recipe="my-brand")["quality"] == 70
+    assert api.recipe_of(recipe="my-brand")["quality"] == 70
 
 
 def test_device_key_uses_saved_recipes(api: Api) -> None:
@@ -220,7 +213,7 @@ def test_logo_of_the_tenant_is_listed_and_used(api: Api, bench: Bench) -> None:
     keep_logo(bench, OTHER, "theirs")
 
     assert save(api, "shop", logo="tenant/acme", logo_place="top-left").status_code == 200
-    recipe = recipe_of(api, recipe="shop", logo_size="20%")
+    recipe = api.recipe_of(recipe="shop", logo_size="20%")
 
     asked = {name: recipe[name] for name in recipe if name.startswith("logo")}
     assert asked == {
@@ -232,7 +225,7 @@ def test_logo_of_the_tenant_is_listed_and_used(api: Api, bench: Bench) -> None:
     assert api.read("/v1/recipes")["logos"] == ["tenant/acme"]
     names = [item["name"] for item in api.read("/v1/backgrounds")["items"]]
     assert "tenant/acme" not in names
-    assert recipe_of(api, recipe="shop", logo="none")["logo"] == "none"
+    assert api.recipe_of(recipe="shop", logo="none")["logo"] == "none"
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,7 @@ def put(api: Api, name: str, content: bytes | None = None, **query: str) -> http
 
 
 def get(api: Api, name: str) -> dict[str, Any]:
-    answer = api.client.get(f"{PATH}/{name}")
-    assert answer.status_code == 200, answer.text
-    document: dict[str, Any] = answer.json()
-    return document
+    return api.read(f"{PATH}/{name}")
 
 
 def listed(api: Api, **headers: str) -> list[tuple[str, str, str]]:

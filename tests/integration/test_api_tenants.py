@@ -12,6 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from integration import batches
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.catalog.model_card import Offer
@@ -24,7 +25,6 @@ from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.tenants.quotas import Limits
-from smart_filter_tests import batches
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.serving import (
     Api,
@@ -60,12 +60,6 @@ FAIL_RESERVATIONS = """
 
 def change(api: Api, tenant: Tenant = TENANT, **said: object) -> httpx.Response:
     return api.client.patch(f"/v1/tenants/{tenant}", json=said)
-
-
-def recipe_of(api: Api, **fields: str) -> dict[str, Any]:
-    """Return the recipe of a job that is submitted with these fields."""
-    recipe: dict[str, Any] = api.job(api.submit(**fields))["recipe"]
-    return recipe
 
 
 def test_omitted_setting_stays_and_null_resets_it(api: Api) -> None:
@@ -130,14 +124,13 @@ def test_defaults_apply_to_their_tenant_until_they_are_emptied(api: Api) -> None
     for nothing in ({}, None):
         change(api, recipe={"crop": True})
         assert change(api, recipe=nothing).json()["recipe"] == {}
-        assert recipe_of(api)["crop"] == "false"
+        assert api.recipe_of()["crop"] == "false"
 
 
 def test_default_that_is_no_longer_served_is_named_as_a_default(api: Api, clock: Clock) -> None:
     api.bench.do(published_models.publish, [Offer(a_card(TaskName.SMILE, "passing"))])
     change(api, recipe={"smile": {"model": "passing"}, "outputs": ["rating"]})
-    with api.bench.transaction() as connection:
-        connection.exec_driver_sql("DELETE FROM models WHERE name = 'passing'")
+    api.bench.execute("DELETE FROM models WHERE name = 'passing'")
 
     clock.expire_caches()  # models are cached for a second
     answer = api.post(a_photo())
@@ -480,10 +473,7 @@ def settle(api: Api) -> None:
 
 
 def used(api: Api, **between: str) -> list[dict[str, Any]]:
-    answer = api.client.get("/v1/usage", params=between)
-    assert answer.status_code == 200, answer.text
-    items: list[dict[str, Any]] = answer.json()["items"]
-    return items
+    return api.read("/v1/usage", params=between)["items"]
 
 
 def test_jobs_are_counted_once_by_their_outcome_even_when_deleted(api: Api) -> None:

@@ -27,10 +27,7 @@ STRANGER = Tenant("stranger")
 
 
 def create_upload(api: Api, photo: bytes = PHOTO, type_: str = "image/jpeg") -> dict[str, Any]:
-    answer = api.client.post("/v1/uploads", json={"content_type": type_, "bytes": len(photo)})
-    assert answer.status_code == 201, answer.text
-    upload: dict[str, Any] = answer.json()
-    return upload
+    return api.create("/v1/uploads", json={"content_type": type_, "bytes": len(photo)})
 
 
 def put(upload: dict[str, Any], photo: bytes = PHOTO) -> int:
@@ -237,13 +234,11 @@ def test_photo_of_unknown_size_needs_room_in_the_daily_limit(api: Api) -> None:
 
 def test_job_that_cannot_be_written_leaves_no_picture_behind(api: Api) -> None:
     files = {"photo": ("p", a_photo()), "background_file": ("b", a_photo())}
-    with api.bench.transaction() as connection:
-        connection.exec_driver_sql("ALTER TABLE jobs ADD CONSTRAINT none CHECK (false) NOT VALID")
+    api.bench.execute("ALTER TABLE jobs ADD CONSTRAINT none CHECK (false) NOT VALID")
 
     answer = api.client.post("/v1/jobs", files=files)
 
-    with api.bench.transaction() as connection:
-        connection.exec_driver_sql("ALTER TABLE jobs DROP CONSTRAINT none")
+    api.bench.execute("ALTER TABLE jobs DROP CONSTRAINT none")
     assert answer.status_code == 500
     assert api.leftovers() == {}
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +11,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from integration.batches import KEEP, items
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_tests.batches import KEEP, items
 from smart_filter_tests.serving import Api, a_photo, refusal_of, serve_with
 from smart_filter_tests.stored_results import STROKES, objects, run_stages, run_whole_job
 
@@ -101,14 +101,7 @@ def test_submission_that_accepts_only_pictures_gets_the_picture(
     accept: str,
     media_type: str,
 ) -> None:
-    waiting = thread.submit(
-        api.client.post,
-        "/v1/jobs",
-        json={**items(1)[0], "recipe": KEEP},
-        headers={**LONG, "Accept": accept},
-    )
-    while not jobs(api):
-        pass  # the request is on its way
+    waiting = submit_and_wait(api, thread, accept)
     run_stages(api, PREPARE, COMPOSITE)
     answer = waiting.result()
 
@@ -119,6 +112,16 @@ def test_submission_that_accepts_only_pictures_gets_the_picture(
         assert answer.content == api.client.get(f"{job}/outputs/image").content
     else:
         assert answer.json() == api.read(job)
+
+
+def submit_and_wait(api: Api, thread: ThreadPoolExecutor, accept: str) -> Future[httpx.Response]:
+    """Submit a photo in the thread; return the answer to come once the job is there."""
+    body = {**items(1)[0], "recipe": KEEP}
+    headers = {**LONG, "Accept": accept}
+    waiting = thread.submit(api.client.post, "/v1/jobs", json=body, headers=headers)
+    while not jobs(api):
+        pass  # the request is on its way
+    return waiting
 
 
 def test_server_that_stops_answers_the_requests_that_wait(
@@ -157,14 +160,7 @@ def test_submission_that_accepts_only_pictures_gets_the_job_before_its_end(api: 
 
 
 def test_submission_gets_no_picture_of_a_failed_job(api: Api, thread: ThreadPoolExecutor) -> None:
-    waiting = thread.submit(
-        api.client.post,
-        "/v1/jobs",
-        json={**items(1)[0], "recipe": KEEP},
-        headers={**LONG, "Accept": "image/*"},
-    )
-    while not jobs(api):
-        pass  # the request is on its way
+    waiting = submit_and_wait(api, thread, "image/*")
     api.fail(PREPARE, Failure("no_person", "No person", "the photo shows no person"))
 
     assert waiting.result().status_code == 406
@@ -353,8 +349,7 @@ def test_text_of_a_refusal_is_not_stored(api: Api) -> None:
     assert [answer.status_code for answer in (first, again)] == [422, 422]
     assert [answer.json()["code"] for answer in (first, again)] == ["invalid_recipe"] * 2
     assert again.headers["Idempotency-Replayed"] == "true"
-    with api.bench.transaction() as connection:
-        (stored,) = connection.execute(text("SELECT octet_length(body) FROM requests")).scalars()
+    stored = api.bench.scalar("SELECT octet_length(body) FROM requests")
     assert stored < 1000 < len(first.content)
 
 

@@ -39,9 +39,8 @@ def samples(bench: Bench) -> SampleJobs:
     bench.execute("UPDATE stages SET rank = 1000 WHERE job_id <> :runs", runs=runs)
     bench.advance(PREPARE)
     bench.claim_one(FACE)
-    with bench.transaction() as connection:
-        # The state after the sweeper has run for long.
-        connection.execute(text("UPDATE sweeper SET swept_at = statement_timestamp()"))
+    # The state after the sweeper has run for long.
+    bench.execute("UPDATE sweeper SET swept_at = statement_timestamp()")
     return SampleJobs(ended, waits, runs)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from integration.picture_worker import picture_worker
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_tests.commands import Command
-from smart_filter_tests.picture_worker import picture_worker
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.serving import Api
 

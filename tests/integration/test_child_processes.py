@@ -13,7 +13,7 @@ from smart_filter_shared.child_processes import programs
 from smart_filter_shared.child_processes.python_child import ChildDied, Limit, PythonChild
 from smart_filter_tests.outages import wait_until
 
-SERVE = "smart_filter_tests.asked_child:serve"
+SERVE = "integration.asked_child:serve"
 # A parent that asks its child for its id, prints it, and waits.
 PARENT = f"""
 from smart_filter_shared.child_processes.python_child import PythonChild

@@ -18,10 +18,9 @@ from smart_filter_deploy.cli.batch import report as batch_report
 from smart_filter_deploy.cli.batch import worker
 from smart_filter_deploy.cli.batch.album import find_album
 from smart_filter_deploy.cli.batch.dashboard import album_lines
-from smart_filter_deploy.cli.batch.hot_folder import HotFolder
 from smart_filter_deploy.cli.batch.journal import FILE_NAME, Journal
 from smart_filter_deploy.cli.batch.report import Row
-from smart_filter_deploy.cli.batch.watch import FoundPhoto, WatchedFolder
+from smart_filter_deploy.cli.batch.watch import FoundPhoto, HotFolder, WatchedFolder
 from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_tests.commands import Command
 from smart_filter_tests.journals import an_entry

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from integration.picture_worker import picture_worker
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_client import Item, errors, verify_webhook
 from smart_filter_client.errors import InvalidRequest
@@ -15,7 +16,6 @@ from smart_filter_shared.queue.leases import Failure
 from smart_filter_tests.bench import TENANT
 from smart_filter_tests.clients import ClientDriver
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.picture_worker import picture_worker
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_tests.stored_results import run_stages
 from smart_filter_tests.webhook_receiver import a_receiver, send_due

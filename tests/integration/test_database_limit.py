@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 from sqlalchemy.pool import QueuePool
 
+from integration import batches
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.auth.security_log import RefusalLog
 from smart_filter_api.limits import DatabaseLimit, TenantSemaphore
@@ -14,7 +15,6 @@ from smart_filter_api.services import container
 from smart_filter_api.services.container import Services
 from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import Tenant
-from smart_filter_tests import batches
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.serving import Api, open_api, refusal_of, serve_with
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from integration.databases import an_empty_database, connect
 from smart_filter_deploy.embedded.addresses import url_of_role
 from smart_filter_deploy.embedded.binaries import postgres_folder
 from smart_filter_deploy.embedded.folder import DataFolder
@@ -18,7 +19,6 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.states import JobState
 from smart_filter_tests import invariants
 from smart_filter_tests.bench import Bench, open_bench, settings_of
-from smart_filter_tests.databases import an_empty_database, connect
 from smart_filter_tests.serving import an_api_with
 
 POSTGRES = Path(__file__).parents[2] / "deploy" / "postgres"

@@ -17,14 +17,15 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 import smart_filter_tests
+from integration import forging_decoder
+from integration.locked_process import ACTIONS
 from smart_filter_shared.errors import (
     DecoderUnavailable,
     ImageTooLarge,
     ImageUnreadable,
     Poison,
 )
-from smart_filter_tests import forging_decoder, heic
-from smart_filter_tests.locked_process import ACTIONS
+from smart_filter_tests import heic
 from smart_filter_tests.mutants import originals
 from smart_filter_tests.pictures import encode, noise
 from smart_filter_workers import images
@@ -76,7 +77,7 @@ def owned(children: Children, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decod
     """Return a decoder whose children an attacker owns."""
     assert not children()
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
-    pool = DecoderPool(serve="smart_filter_tests.forging_decoder:serve")
+    pool = DecoderPool(serve="integration.forging_decoder:serve")
     yield pool
     pool.close()
 
@@ -93,7 +94,7 @@ def attempt(locks: str, action: str) -> str:
 @functools.cache
 def outcomes(locks: str) -> dict[str, str]:
     lines = subprocess.run(
-        [sys.executable, "-m", "smart_filter_tests.locked_process", locks, *ACTIONS],
+        [sys.executable, "-m", "integration.locked_process", locks, *ACTIONS],
         env={**os.environ, "PYTHONPATH": str(TESTS)},
         capture_output=True,
         text=True,
@@ -247,7 +248,7 @@ def test_picture_that_hangs_its_decoder_is_poison(
     children: Children, monkeypatch: pytest.MonkeyPatch, what: bytes
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
-    owned = DecoderPool(serve="smart_filter_tests.forging_decoder:serve", limit_seconds=0.2)
+    owned = DecoderPool(serve="integration.forging_decoder:serve", limit_seconds=0.2)
 
     with pytest.raises(Poison, match="takes too long"):
         owned.decode(what)
@@ -379,7 +380,7 @@ import sys
 from pathlib import Path
 from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.decoder.turns import Requester
-decoder = DecoderPool(serve="smart_filter_tests.forging_decoder:serve")
+decoder = DecoderPool(serve="integration.forging_decoder:serve")
 decoder.start()
 print(*(path.read_text() for path in Path("/proc/self/task").glob("*/children")), file=sys.stderr)
 decoder.decode(b"hang")

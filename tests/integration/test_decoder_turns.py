@@ -98,7 +98,7 @@ def decoding(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoding
     monkeypatch.setattr(turns, "_MOST_SECONDS", 100_000)
     clock = MonotonicClock()
     with ExitStack() as stack:
-        pool = DecoderPool(serve="smart_filter_tests.forging_decoder:serve", clock=clock.monotonic)
+        pool = DecoderPool(serve="integration.forging_decoder:serve", clock=clock.monotonic)
         stack.callback(pool.close)
         started = stack.enter_context(face_worker.start(bench, threads=2))
         nothing = LruCache(0)

@@ -27,9 +27,7 @@ def api(servers: Stack, bench: Bench, clock: Clock) -> Iterator[Api]:
 
 def hook(api: Api, url: str = URL) -> str:
     """Create a webhook; return its path."""
-    answer = api.client.post("/v1/webhooks", json={"url": url})
-    assert answer.status_code == 201, answer.text
-    return f"/v1/webhooks/{answer.json()['id']}"
+    return f"/v1/webhooks/{api.create('/v1/webhooks', json={'url': url})['id']}"
 
 
 def cancel_all(api: Api) -> None:

@@ -9,12 +9,12 @@ from functools import partial
 import httpx
 import pytest
 
+from integration.batches import KEEP, items
 from smart_filter_api import app
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.routes.direct import ROUTES, DirectRoute
 from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.ids import Tenant
-from smart_filter_tests.batches import KEEP, items
 from smart_filter_tests.bench import Bench, as_role
 from smart_filter_tests.serving import Api, Clock, a_photo, as_bearer, serve_application
 from smart_filter_tests.stored_results import run_whole_job

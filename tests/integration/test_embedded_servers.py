@@ -23,11 +23,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from smart_filter_deploy.cli.commands.servers.preflight import select_live_settings
-from smart_filter_deploy.embedded.child_processes import Command
+from smart_filter_deploy.embedded.addresses import free_port
+from smart_filter_deploy.embedded.child_processes import Command, StopRequest
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_deploy.embedded.server_user import server_user
-from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import PLAIN_VARIABLES, Stack
 from smart_filter_deploy.process_secrets import NEEDED_BY, Process
 from smart_filter_shared.errors import SetupFailed

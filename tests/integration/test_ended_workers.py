@@ -12,12 +12,12 @@ from smart_filter_shared.ids import WorkerId, new_worker_id
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.maintenance import sweeper
 from smart_filter_tests.stages import PREPARE
-from smart_filter_workers.system import process_identity
+from smart_filter_workers.system import resources
 
 _PROCESS = """
 import sys
-from smart_filter_workers.system import process_identity
-print(process_identity.identify_process(), flush=True)
+from smart_filter_workers.system import resources
+print(resources.identify_process(), flush=True)
 sys.stdin.read()
 """
 
@@ -108,9 +108,9 @@ def test_lease_on_the_last_attempt_stays_until_it_is_late(bench: Bench, killed: 
 
 
 def test_process_whose_id_belongs_to_another_now_has_ended() -> None:
-    *rest, _ = process_identity.identify_process().split()
+    *rest, _ = resources.identify_process().split()
 
-    assert process_identity.has_ended(" ".join([*rest, "1"]))
+    assert resources.has_ended(" ".join([*rest, "1"]))
 
 
 def test_process_of_another_user_that_is_hidden_has_not_ended(
@@ -121,4 +121,4 @@ def test_process_of_another_user_that_is_hidden_has_not_ended(
 
     monkeypatch.setattr(os, "kill", refuse)
 
-    assert not process_identity.has_ended(process_identity.identify_process())
+    assert not resources.has_ended(resources.identify_process())

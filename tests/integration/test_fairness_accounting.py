@@ -277,10 +277,7 @@ def test_ended_jobs_are_settled_once_for_each_tenant(bench: Bench) -> None:
     # The first tenant's jobs ran for 0.5 s instead of 2 s, at twice the weight; the second's for
     # 0.1 s instead of 1 s.
     assert finishes(bench) == pytest.approx({"first": 99.25, "second": 99.1, "third": 100})
-    with bench.transaction() as connection:
-        used = connection.execute(
-            text("SELECT tenant, state, jobs, megapixels, model_seconds, day FROM usage")
-        ).all()
+    used = bench.rows("SELECT tenant, state, jobs, megapixels, model_seconds, day FROM usage")
     assert {(row.tenant, row.state): tuple(row)[2:] for row in used} == {
         ("first", "succeeded"): (1, 1.5, pytest.approx(0.2), DAY),
         ("first", "canceled"): (3, 4.5, pytest.approx(0.3), DAY),

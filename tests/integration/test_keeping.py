@@ -11,6 +11,15 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
+from integration.databases import an_empty_database, connect
+from integration.retention_api import (
+    DAY,
+    HOUR,
+    MINUTE,
+    PICTURE,
+    RetentionApi,
+    retention_seconds,
+)
 from smart_filter_deploy.doctor import servers
 from smart_filter_shared import installation
 from smart_filter_shared.db import migrate, sessions
@@ -24,17 +33,8 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import StoredObject
 from smart_filter_shared.storage.s3 import S3Store
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.databases import an_empty_database, connect
 from smart_filter_tests.maintenance import collector
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.retention_api import (
-    DAY,
-    HOUR,
-    MINUTE,
-    PICTURE,
-    RetentionApi,
-    retention_seconds,
-)
 from smart_filter_tests.serving import a_photo, fetch_and_disconnect, refusal_of
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers.learning import dataset_export
@@ -355,15 +355,12 @@ def test_restored_database_removes_nothing_until_an_operator_removes_the_marker(
     bench: Bench,
 ) -> None:
     clear(bench)
-    with bench.transaction() as connection:
-        backup = connection.execute(text("SELECT token, confirmed_at FROM installation")).one()
+    (backup,) = bench.rows("SELECT token, confirmed_at FROM installation")
     clear(bench)
     made_since = stray(bench)
-    with bench.transaction() as connection:
-        connection.execute(
-            text("UPDATE installation SET token = :token, confirmed_at = :confirmed_at"),
-            backup._asdict(),
-        )
+    bench.execute(
+        "UPDATE installation SET token = :token, confirmed_at = :confirmed_at", **backup._asdict()
+    )
 
     removed = [clear(bench) for _ in range(3)]
 

@@ -12,13 +12,13 @@ import httpx
 import pytest
 from sqlalchemy import event, text
 
+from integration import batches
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.queries import JobFilter
 from smart_filter_shared.queue.states import JobState
-from smart_filter_tests import batches
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.serving import Api, refusal_of
 

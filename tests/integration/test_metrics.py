@@ -62,9 +62,8 @@ def read(bench: Bench) -> ServiceMetrics:
 def sweep(bench: Bench, sweeper: Sweeper, times: int = 1) -> None:
     """Sweep, regardless of the time of the last sweep."""
     for _ in range(times):
-        with bench.transaction() as connection:
-            # Not so long ago that leases would get time to be renewed.
-            connection.exec_driver_sql("UPDATE sweeper SET swept_at = now() - interval '2 s'")
+        # Not so long ago that leases would get time to be renewed.
+        bench.execute("UPDATE sweeper SET swept_at = now() - interval '2 s'")
         assert sweeper.sweep()
 
 
@@ -152,8 +151,7 @@ def test_queues_are_counted_by_state_and_counters_begin_at_zero(api: Api) -> Non
 @pytest.mark.parametrize("way", ["need", "time", "release", "redrive"])
 def test_wait_begins_when_a_stage_becomes_ready(bench: Bench, way: str) -> None:
     job_id = bench.submit()
-    with bench.transaction() as connection:
-        connection.exec_driver_sql("UPDATE stages SET ready_at = ready_at - interval '9000 s'")
+    bench.execute("UPDATE stages SET ready_at = ready_at - interval '9000 s'")
     assert 9000 <= read(bench).queues[capability(PREPARE)].oldest_wait_seconds < 10_000
     waiting = PREPARE
     lease = bench.claim_one(PREPARE)

@@ -16,6 +16,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, text
 
+from integration.databases import an_empty_database, bring_to, connect
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import grants, migrate, schema, sessions
@@ -23,7 +24,6 @@ from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests import pgbouncer, races
 from smart_filter_tests.bench import Bench, as_role
-from smart_filter_tests.databases import an_empty_database, bring_to, connect
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = sorted(Path(migrate.__file__).parent.glob("migrations/versions/[0-9]*.py"))

@@ -11,7 +11,6 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 import httpx
 import pytest
-from sqlalchemy import text
 
 from smart_filter_api.auth import oidc
 from smart_filter_shared.config.settings import OidcSettings
@@ -126,11 +125,10 @@ def test_person_gets_the_tenant_and_scopes_of_their_groups(
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     session = browser.session().json()
     assert (session["tenant"], session["scopes"]) == (TENANT, ["admin", "read", "submit"])
-    with bench.transaction() as connection:
-        events = connection.execute(
-            text("SELECT event, key_id FROM audit_events WHERE subject = :subject"),
-            {"subject": f"oidc {provider.url} {SUBJECT}"},  # rows of the log outlive a test
-        ).all()
+    events = bench.rows(
+        "SELECT event, key_id FROM audit_events WHERE subject = :subject",
+        subject=f"oidc {provider.url} {SUBJECT}",  # rows of the log outlive a test
+    )
     assert [event for event, _ in events] == ["signed_in"]
     assert str(events[0].key_id) == session["key_id"]
     assert browser.client.get("/sign-in").json() == {"oidc": {"label": "Acme"}}
@@ -209,8 +207,7 @@ def test_wrong_answer_opens_no_session(
 
     assert reason(answer) == expected
     assert browser.session().status_code == 401
-    with bench.transaction() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM keys").scalar_one() == 0
+    assert bench.scalar("SELECT count(*) FROM keys") == 0
 
 
 @pytest.mark.parametrize("claim", ["exp", "iat", "nbf", "auth_time"])
@@ -355,11 +352,10 @@ def test_sign_out_ends_the_session_here_and_at_the_provider(
 def test_session_and_its_key_end_together(browser: Browser, bench: Bench) -> None:
     browser.sign_in()
 
-    with bench.transaction() as connection:
-        ends = connection.exec_driver_sql(
-            "SELECT keys.expires_at, browser_sessions.expires_at"
-            " FROM keys JOIN browser_sessions ON key_id = keys.id"
-        ).one()
+    (ends,) = bench.rows(
+        "SELECT keys.expires_at, browser_sessions.expires_at"
+        " FROM keys JOIN browser_sessions ON key_id = keys.id"
+    )
     assert abs((ends[0] - ends[1]).total_seconds()) < 60
     bench.execute("UPDATE browser_sessions SET expires_at = statement_timestamp()")
     assert browser.session().status_code == 401

@@ -19,7 +19,6 @@ from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.telemetry.metrics import WorkerStep
-from smart_filter_shared.tenants import audit_log
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.commands import Command
 from smart_filter_tests.maintenance import sweeper
@@ -140,17 +139,6 @@ def test_status_is_sent_once_while_nothing_changes(api: Api) -> None:
     assert again.status_code == 304
 
 
-def newest_events(bench: Bench, count: int) -> list[tuple[str, str | None]]:
-    """Return what operators did last, oldest first.
-
-    Refused keys are left out: they are counted and written once a minute, so those of an earlier
-    test may come in between.
-    """
-    rows = bench.do(audit_log.list_events, OPERATOR, before=None, limit=count + 20)
-    done = [row.entry for row in rows if row.entry.event is not audit_log.AuditEvent.KEY_REFUSED]
-    return [(str(entry.event), entry.subject) for entry in reversed(done[:count])]
-
-
 def test_queue_or_worker_is_stopped_and_resumed(api: Api) -> None:
     api.submit()
     serve(api.bench)
@@ -166,12 +154,6 @@ def test_queue_or_worker_is_stopped_and_resumed(api: Api) -> None:
     assert len(api.bench.claim(StageName.PREPARE)) == 1
     assert api.operators.put(drain).json()["state"] == "draining"
     assert api.operators.delete(drain).json()["state"] != "draining"
-    assert newest_events(api.bench, 4) == [
-        ("queue_paused", PREPARE),
-        ("queue_resumed", PREPARE),
-        ("worker_drained", str(api.bench.worker)),
-        ("worker_resumed", str(api.bench.worker)),
-    ]
 
 
 def act_by_command(command: Command, worker: str, tenant: Tenant) -> None:
@@ -218,9 +200,11 @@ def test_command_line_and_http_leave_the_same_lines_in_the_log(api: Api, command
     act_over_http(api, worker, tenant)
 
     assert lines_after(api.bench, second, tenant) == by_command
-    assert [event for owner, event, _, _ in by_command if owner == OPERATOR] == [
-        *("key_issued", "key_revoked", "queue_paused", "queue_resumed"),
-        *("worker_drained", "worker_resumed", "jobs_redriven", "jobs_canceled", "tenant_changed"),
+    assert [line[1:3] for line in by_command if line[0] == OPERATOR] == [
+        *(("key_issued", None), ("key_revoked", None)),
+        *(("queue_paused", PREPARE), ("queue_resumed", PREPARE)),
+        *(("worker_drained", worker), ("worker_resumed", worker)),
+        *((event, tenant) for event in ("jobs_redriven", "jobs_canceled", "tenant_changed")),
     ]
 
 
@@ -388,19 +372,6 @@ def test_queue_is_listed_with_its_length_and_workers_and_shown_with_its_head(
     assert PREPARE in command.output("queues", "list")
 
 
-def test_queue_is_paused_and_resumed(bench: Bench, command: Command) -> None:
-    bench.submit()
-
-    reply = command("queues", "pause", PREPARE)
-    paused = bench.claim(StageName.PREPARE)
-    command("queues", "resume", PREPARE)
-
-    assert reply == {"capability": PREPARE, "paused": True}
-    assert paused == []
-    assert len(bench.claim(StageName.PREPARE)) == 1
-    assert newest_events(bench, 2) == [("queue_paused", PREPARE), ("queue_resumed", PREPARE)]
-
-
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
@@ -434,8 +405,6 @@ def test_worker_is_listed_with_its_state(bench: Bench, command: Command) -> None
     states.append(worker_of(command)["state"])
 
     assert states == ["ready", "busy", "draining", "ready", "setup_failed"]
-    worker = str(bench.worker)
-    assert newest_events(bench, 2) == [("worker_drained", worker), ("worker_resumed", worker)]
     assert (drained["state"], drained["running"]) == ("draining", 0)
     assert drained["failed"] == {"face.x": "no weights"}
     assert "setup_failed" in command.output("workers", "list")

@@ -32,9 +32,8 @@ def query_of(link: str) -> dict[str, str]:
 
 
 def link_of(api: Api, job_id: str, **wish: object) -> str:
-    answer = api.client.get(f"/v1/jobs/{job_id}", params={"expires_in": 3600, **wish})
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["output_links"]["image"])
+    job = api.read(f"/v1/jobs/{job_id}", params={"expires_in": 3600, **wish})
+    return str(job["output_links"]["image"])
 
 
 def signed(bench: Bench, job_id: str, *, expires: int, tenant: Tenant = TENANT) -> str:

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from integration.batches import KEEP, PHOTO, batch, items, submit
 from smart_filter_api.responses import output as responses_output
-from smart_filter_tests.batches import KEEP, PHOTO, batch, items, submit
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
@@ -21,10 +21,7 @@ CYRILLIC = (
 
 def sent(api: Api, name: str | None, **fields: str) -> dict[str, object]:
     photo = a_photo() if name is None else (name, a_photo())
-    answer = api.client.post("/v1/jobs", files={"photo": photo}, data=fields)
-    assert answer.status_code == 202, answer.text
-    job: dict[str, object] = answer.json()
-    return job
+    return api.create("/v1/jobs", files={"photo": photo}, data=fields)
 
 
 def test_name_of_the_file_is_shown_by_the_job_and_in_lists(api: Api) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_deploy.embedded.addresses import free_port
 from smart_filter_tests import reverse_proxies
 from smart_filter_tests.tls_certificates import create_certificate
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from smart_filter_deploy import wiring
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER
-from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_deploy.embedded.addresses import free_port
 from smart_filter_shared.config.settings import DatabaseSettings, Settings
 from smart_filter_shared.db import schema
 from smart_filter_shared.errors import DatabaseUnavailable, SetupFailed

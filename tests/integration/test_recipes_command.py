@@ -8,6 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from integration.picture_worker import picture_worker
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_deploy.cli.commands import recipe_file
 from smart_filter_shared import stock
@@ -16,7 +17,6 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.stock.descriptions import Description
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.commands import Command
-from smart_filter_tests.picture_worker import picture_worker
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_workers.stock import ingest

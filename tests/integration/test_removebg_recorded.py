@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from integration.removebg_client import PHOTO, PICTURE, RemoveBgClient, open_client
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_tests.bench import TENANT
-from smart_filter_tests.removebg_client import PHOTO, PICTURE, RemoveBgClient, open_client
 from smart_filter_tests.serving import Api
 
 REQUESTS = Path(__file__).parents[1] / "data" / "removebg-requests"

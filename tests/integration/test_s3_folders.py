@@ -9,8 +9,9 @@ from unittest import mock
 
 import pytest
 
+from integration.s3_photos import FOLDERS, Photos, environment, minio_event, open_buckets
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_api.s3_folders import rows, service, start_check
+from smart_filter_api.s3_folders import folder_stores, rows, service
 from smart_filter_api.s3_folders.rows import Taken
 from smart_filter_shared.config.settings import S3FolderSettings
 from smart_filter_shared.config.values import S3Folder
@@ -21,7 +22,6 @@ from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.lying_s3 import ETAG, SENT_BYTES, run_lying_s3
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.s3_photos import FOLDERS, Photos, environment, minio_event, open_buckets
 from smart_filter_tests.serving import (
     Api,
     Site,
@@ -394,7 +394,7 @@ def test_recipe_with_parts_that_are_added_later_lets_the_service_start() -> None
     more = "&style=brand&segmentation.model=best&segmentation.params.x=1&filters.caption.text=a"
     folder = S3Folder.model_validate({**FOLDERS[0], "recipe": f"{recipe}{more}&margin=5%25"})
 
-    start_check.check_recipes(S3FolderSettings.model_construct(folders=(folder,)))
+    folder_stores.check_recipes(S3FolderSettings.model_construct(folders=(folder,)))
 
 
 def test_result_is_written_again_after_the_target_was_away(

@@ -12,13 +12,13 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from integration.s3_photos import Photos, environment, open_buckets
 from smart_filter_deploy.cli.server import program
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port, http_status
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port, http_status
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.proxy import Mode, Proxy
-from smart_filter_tests.s3_photos import Photos, environment, open_buckets
 from smart_filter_tests.serving import Site, an_api
 
 # A new API process starts twice in each test.

@@ -29,12 +29,11 @@ from smart_filter_tests.pictures import encode, plain
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
-from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.backgrounds.library import Collection
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.stock import ingest, syncing
 from smart_filter_workers.stock.ingest import MAX_BYTES, Outcome
-from smart_filter_workers.stock.providers import bucket, folder
-from smart_filter_workers.stock.providers.base import Provider
+from smart_filter_workers.stock.providers import Bucket, Folder, Provider, find_provider
 from smart_filter_workers.stock.syncing import SyncReport
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system.lru_cache import LruCache
@@ -313,12 +312,12 @@ def place(
 ) -> Iterator[Place]:
     storage = bench.settings.storage
     if request.param == "folder":
-        provider = syncing.find_provider(str(tmp_path), storage)
-        assert isinstance(provider, folder.Folder)
+        provider = find_provider(str(tmp_path), storage)
+        assert isinstance(provider, Folder)
         yield Place(provider, there, tmp_path)
         return
-    provider = syncing.find_provider("s3://own-pictures/pictures", storage)
-    assert isinstance(provider, bucket.Bucket)
+    provider = find_provider("s3://own-pictures/pictures", storage)
+    assert isinstance(provider, Bucket)
     provider.store.ensure_bucket()
     yield Place(provider, there, provider.store)
     for stored in list(provider.store.stored()):
@@ -427,7 +426,7 @@ def test_unreadable_notes_change_nothing(bench: Bench, place: Place) -> None:
 def test_absent_place_is_refused(bench: Bench, there: Backends, address: str) -> None:
     with pytest.raises(PictureRefused):
         syncing.sync_pictures(
-            there, syncing.find_provider(address, bench.settings.storage), tenant=None, delete=True
+            there, find_provider(address, bench.settings.storage), tenant=None, delete=True
         )
 
 

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from integration import batches
 from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.tenants import quotas
-from smart_filter_tests import batches
 from smart_filter_tests.bench import TENANT, stage_result
 from smart_filter_tests.maintenance import collector
 from smart_filter_tests.serving import Api, a_photo, refusal_of, serve_with

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 from starlette.applications import Starlette
 
+from integration.databases import connect
 from smart_filter_api.http import server
 from smart_filter_deploy.cli.server import program
 from smart_filter_shared.artifacts.backends import Backends
@@ -36,7 +37,6 @@ from smart_filter_shared.supervision import Watchdog
 from smart_filter_shared.telemetry import logs
 from smart_filter_shared.webhooks import outbox
 from smart_filter_tests.bench import TENANT, Bench, capability
-from smart_filter_tests.databases import connect
 from smart_filter_tests.full_stack import RunningStack
 from smart_filter_tests.http_server import ReceivedRequest, Reply
 from smart_filter_tests.outages import (

@@ -15,17 +15,18 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from integration import batches
 from smart_filter_api.auth import api_keys
 from smart_filter_deploy import wiring
 from smart_filter_deploy.cli.server import program
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import heads
 from smart_filter_shared.telemetry.metrics import WorkerStep
-from smart_filter_tests import batches, faults
+from smart_filter_tests import faults
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.faults import gathers
 from smart_filter_tests.full_stack import PHOTO, answers

@@ -198,8 +198,7 @@ def test_rows_are_locked_in_one_order(
             other = pool.submit(bench.do, act, leases)
             races.wait_for_lock_waiters(bench, other)
             assert not other.done()
-            with bench.transaction() as looker:
-                free = looker.execute(text(f"{in_order} FOR UPDATE SKIP LOCKED")).all()
+            free = bench.rows(f"{in_order} FOR UPDATE SKIP LOCKED")
         other.result(60)
 
     # The session that waits for the first row has locked no later one.

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from smart_filter_shared.albums import Take, TakeShot
 from smart_filter_shared.artifacts import expiry, retention
 from smart_filter_shared.ids import BatchId, JobId
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
@@ -11,12 +12,11 @@ from smart_filter_shared.queue.batches import BatchState
 from smart_filter_shared.queue.leases import ImportedPhoto, Lease, StageOutcome
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Output, Recipe
-from smart_filter_shared.takes import Take, TakeShot
 from smart_filter_tests import invariants
 from smart_filter_tests.bench import FACTS_WITHOUT_PEOPLE, TENANT, Bench
 from smart_filter_tests.scenarios import RAISED
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
-from smart_filter_wire.takes import TakeReport
+from smart_filter_wire.findings import TakeReport
 
 RECIPE = Recipe(outputs=(Output.IMAGE, Output.RATING))
 REPORT = TakeReport(base=0, people=(), notes=(), fallback="Each face is best in this photo.")

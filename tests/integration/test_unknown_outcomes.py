@@ -14,6 +14,9 @@ from http import HTTPStatus
 import httpx
 import pytest
 
+from integration import batches
+from integration.removebg_client import open_client
+from integration.server_proxies import ServerProxies, before_servers
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.config.settings import Settings
@@ -25,15 +28,13 @@ from smart_filter_shared.operations import consistency
 from smart_filter_shared.operations.counters import CounterName
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.webhooks import outbox
-from smart_filter_tests import batches, face_worker, invariants
+from smart_filter_tests import face_worker, invariants
 from smart_filter_tests.bench import TENANT, Bench, as_role
 from smart_filter_tests.commands import on_servers
 from smart_filter_tests.corrected_jobs import submit_finished
 from smart_filter_tests.maintenance import collector
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.proxy import Loss, Mode, Trap
-from smart_filter_tests.removebg_client import open_client
-from smart_filter_tests.server_proxies import ServerProxies, before_servers
 from smart_filter_tests.serving import (
     Api,
     Clock,

@@ -18,7 +18,7 @@ from smart_filter_shared.catalog.model_card import ModelCard, Offer, WeightsFile
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.feedback import datasets
 from smart_filter_shared.ids import Capability, JobId
-from smart_filter_shared.model_registry import published_models, version_skew, weight_versions
+from smart_filter_shared.model_registry import published_models, weight_versions
 from smart_filter_shared.model_registry.weight_versions import (
     TrainingRecord,
     VersionState,
@@ -364,7 +364,7 @@ def claim(bench: Bench, *cards: ModelCard) -> list[Lease]:
         claiming.claim,
         [Capability("prepare.bench")],
         worker=bench.worker,
-        guard=version_skew.select_cards(Capability("prepare.bench"), cards),
+        guard=published_models.select_cards(Capability("prepare.bench"), cards),
     )
 
 
@@ -466,7 +466,7 @@ def test_version_skew_ends_when_the_workers_own_version_is_published_again(bench
 def test_later_release_stays_until_prepare_is_rolled_back(bench: Bench, *, goes_back: bool) -> None:
     publish(bench, NEXT, release=LATER_RELEASE)
     if goes_back:
-        bench.do(version_skew.reset_release)
+        bench.do(published_models.reset_release)
 
     publish(bench, PREPARE)
 

@@ -53,10 +53,7 @@ URL = "https://example.com/hooks"
 
 
 def hooked(api: Api, url: str, **fields: object) -> dict[str, Any]:
-    answer = api.client.post("/v1/webhooks", json={"url": url, **fields})
-    assert answer.status_code == 201, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
+    return api.create("/v1/webhooks", json={"url": url, **fields})
 
 
 def canceled(api: Api, **fields: str) -> str:
@@ -66,10 +63,7 @@ def canceled(api: Api, **fields: str) -> str:
 
 
 def log(api: Api, webhook: str, **narrowed: str) -> list[dict[str, Any]]:
-    answer = api.client.get(f"/v1/webhooks/{webhook}/deliveries", params=narrowed)
-    assert answer.status_code == 200, answer.text
-    items: list[dict[str, Any]] = answer.json()["items"]
-    return items
+    return api.read(f"/v1/webhooks/{webhook}/deliveries", params=narrowed)["items"]
 
 
 def pass_time(api: Api) -> None:
@@ -363,8 +357,7 @@ def test_stopped_sender_returns_unfinished_deliveries(api: Api) -> None:
 
             stop()
 
-        with api.bench.transaction() as connection:
-            rows = connection.execute(text("SELECT state, attempt FROM deliveries")).all()
+        rows = api.bench.rows("SELECT state, attempt FROM deliveries")
     assert rows == [("waiting", 0)]
 
 

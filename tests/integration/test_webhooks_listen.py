@@ -36,10 +36,7 @@ def canceled(api: Api) -> str:
 
 def ends(api: Api, cursor: str | None = None, **headers: str) -> dict[str, Any]:
     params = {} if cursor is None else {"cursor": cursor}
-    answer = api.client.get("/v1/events", params=params, headers=headers)
-    assert answer.status_code == 200, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
+    return api.read("/v1/events", params=params, headers=headers)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smart_filter_tests.small_detectron2 import AdmittedModels, make
+from models.small_detectron2 import AdmittedModels, make
 
 
 @pytest.fixture(scope="session")

@@ -10,23 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smart_filter_shared.catalog.parameters import Parameters
-from smart_filter_shared.errors import ModelNotLoaded, ParameterRefused, SetupFailed
-from smart_filter_tests.pictures import noise, prepared_photo
-from smart_filter_tests.small_detectron2 import (
+from models.small_detectron2 import (
     BASES,
     SMALL,
     AdmittedModels,
     build_predictor,
     random_arrays,
 )
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.errors import ModelNotLoaded, ParameterRefused, SetupFailed
+from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_tests.threads import run_in_threads
-from smart_filter_workers.networks.detectron2 import (
-    admission,
-    configs,
-    model_builder,
-    predictor_cache,
-)
+from smart_filter_workers.networks.detectron2 import configs, predictor, predictor_cache
 from smart_filter_workers.networks.detectron2.checkpoints import Checkpoint
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.face.models import detectron2_faces
@@ -144,11 +139,11 @@ def test_faces_have_boxes_in_the_picture_and_landmarks_in_the_boxes(
 ) -> None:
     config = tmp_path / "faces.yaml"
     config.write_text(SMALL.format(base="Base-RCNN-FPN.yaml", masks="false"))
-    address = admission.admit_config(config, tmp_path, names=("face", "mask")).address
+    address = predictor_cache.admit_config(config, tmp_path, names=("face", "mask")).address
     stream = io.BytesIO()
     pickle.dump({"model": random_arrays(address, tmp_path)}, stream, protocol=2)
     (tmp_path / "faces.pkl").write_bytes(stream.getvalue())
-    admission.admit_weights(
+    predictor_cache.admit_weights(
         tmp_path / "faces.pkl", tmp_path, config=address, kind=predictor_cache.FACES_KIND
     )
     given = detectron2_faces.CARD.completed({"entry": address, "threshold": 0.3})
@@ -217,7 +212,7 @@ def test_refused_configuration_leaves_nothing(tmp_path: Path, text: str, why: st
     (tmp_path / "mine.yaml").write_text(text)
 
     with pytest.raises(SetupFailed, match=why):
-        admission.admit_config(tmp_path / "mine.yaml", folder)
+        predictor_cache.admit_config(tmp_path / "mine.yaml", folder)
 
     assert list(folder.iterdir()) == []
 
@@ -230,7 +225,7 @@ def test_other_weights_for_the_same_name_are_refused(
     np.savez(tmp_path / "mine.npz", **{name: -array for name, array in arrays.items()})  # type: ignore[arg-type]  # NumPy's own bool
 
     with pytest.raises(SetupFailed, match="results under one name must not change"):
-        admission.admit_weights(tmp_path / "mine.npz", admitted.folder, config=address)
+        predictor_cache.admit_weights(tmp_path / "mine.npz", admitted.folder, config=address)
 
 
 def test_replaced_weights_are_loaded_again(admitted: AdmittedModels, tmp_path: Path) -> None:
@@ -243,7 +238,7 @@ def test_replaced_weights_are_loaded_again(admitted: AdmittedModels, tmp_path: P
     arrays["roi_heads.mask_head.predictor.bias"] -= 1000
     np.savez(tmp_path / "mine.npz", **arrays)  # type: ignore[arg-type]  # NumPy's own bool
 
-    admission.admit_weights(tmp_path / "mine.npz", tmp_path, config=address)
+    predictor_cache.admit_weights(tmp_path / "mine.npz", tmp_path, config=address)
 
     (after,) = cut_out([photo], parameters=admitted.parameters())
     assert before.matte.any()
@@ -255,7 +250,7 @@ def test_weight_names_of_other_programs_are_matched_by_similarity(admitted: Admi
     model = build_predictor(admitted.addresses["instance"], admitted.folder)
     shorter = {name.removeprefix("backbone.bottom_up."): array for name, array in arrays.items()}
 
-    model_builder.load_weights(model, Checkpoint(shorter, by_likeness=True, author="pycls"))
+    predictor.load_weights(model, Checkpoint(shorter, by_likeness=True, author="pycls"))
 
     state = model.model.state_dict()
     assert all(np.array_equal(state[name].numpy(), array) for name, array in arrays.items())

@@ -13,10 +13,15 @@ import torch
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.pictures import ODD_SIZES, half_red, noise
 from smart_filter_tests.threads import run_in_threads
-from smart_filter_workers.networks.detectron2 import model_builder
+from smart_filter_workers.networks.detectron2 import predictor as detectron2_predictor
 from smart_filter_workers.networks.detectron2.checkpoints import Arrays, Checkpoint
-from smart_filter_workers.networks.detectron2.model_builder import BuiltModel, ClassNames
-from smart_filter_workers.networks.detectron2.predictor import Prediction, PredictOptions, Predictor
+from smart_filter_workers.networks.detectron2.predictor import (
+    BuiltModel,
+    ClassNames,
+    Prediction,
+    PredictOptions,
+    Predictor,
+)
 from smart_filter_workers.results import Srgb8
 
 CLASSES = ClassNames(things=(), stuff=("person", "sky"))
@@ -53,7 +58,7 @@ def arrays() -> dict[str, np.ndarray]:
 def built(given: Arrays | None = None) -> BuiltModel:
     options = types.SimpleNamespace(MIN_SIZE_TEST=64, MAX_SIZE_TEST=128, FORMAT="BGR")
     empty = BuiltModel(RedIsPeople(), types.SimpleNamespace(INPUT=options), CLASSES, "cpu")
-    model_builder.load_weights(empty, Checkpoint(arrays() if given is None else given))
+    detectron2_predictor.load_weights(empty, Checkpoint(arrays() if given is None else given))
     return empty
 
 

@@ -12,6 +12,8 @@ from typing import Any, cast
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from mutants import overlaps
+from mutants.guards import MUTANTS, WALKS, Mutant, applied
 from smart_filter_shared.artifacts.references import artifact_keys
 from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.doorbell import Doorbell
@@ -32,8 +34,7 @@ from smart_filter_shared.telemetry.tracing import NULL_TRACES
 from smart_filter_tests import face_worker, invariants
 from smart_filter_tests.bench import TENANT, Bench, stage_result
 from smart_filter_tests.face_worker import FaceWorker
-from smart_filter_tests.protocol import overlaps, walks
-from smart_filter_tests.protocol.mutants import MUTANTS, WALKS, Mutant, applied
+from smart_filter_tests.protocol import walks
 from smart_filter_tests.stages import FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers.runtime import error_policy, runner
 from smart_filter_workers.runtime.bells.stage_events import StageEvents

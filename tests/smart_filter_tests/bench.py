@@ -14,8 +14,8 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, Row, text
 
-from smart_filter_deploy.embedded.addresses import Addresses, url_of_role
-from smart_filter_deploy.embedded.ports import LOOPBACK
+from smart_filter_deploy.embedded.addresses import LOOPBACK, Addresses, url_of_role
+from smart_filter_shared.albums import Take
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
 from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.config import NO_BROKER
@@ -58,7 +58,6 @@ from smart_filter_shared.queue.worker_registry import Standing, Worker
 from smart_filter_shared.recipe import Recipe, required_stages
 from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_shared.storage.opening import open_store
-from smart_filter_shared.takes import Take
 from smart_filter_tests import claiming
 from smart_filter_tests.patience import PATIENCE_SECONDS
 

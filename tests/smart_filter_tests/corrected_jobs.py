@@ -84,9 +84,7 @@ def submit_finished(
 
 def correct(api: Api, job_id: str, **correction: Any) -> str:  # noqa: ANN401 - JSON
     body = {"consent": True, **correction}
-    answer = api.client.post(f"/v1/jobs/{job_id}/corrections", json=body)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
+    return str(api.create(f"/v1/jobs/{job_id}/corrections", json=body)["id"])
 
 
 def correct_matte(api: Api, job_id: str, mask: NDArray[np.uint8], **more: object) -> str:

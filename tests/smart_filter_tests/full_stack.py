@@ -18,10 +18,9 @@ from PIL import Image
 import smart_filter_tests
 from smart_filter_deploy import wiring
 from smart_filter_deploy.cli.server import program
-from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_deploy.embedded.addresses import LOOPBACK, Addresses, free_port
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_deploy.process_secrets import Process
 from smart_filter_shared.pipeline import StageName
@@ -66,13 +65,18 @@ class RunningStack:
 
     def submit(self, photo: bytes | None = None, **fields: str) -> str:
         """Submit a photo and return the job's id; in names of fields `__` stands for a dot."""
-        answer = self.client.post(
+        job = self.create(
             "/v1/jobs",
             files={"photo": photo or PHOTO.read_bytes()},
             data={name.replace("__", "."): value for name, value in fields.items()},
         )
-        assert answer.status_code == 202, answer.text
-        return str(answer.json()["id"])
+        return str(job["id"])
+
+    def create(self, path: str, **options: Any) -> Any:  # noqa: ANN401 - of httpx, and JSON
+        """Return the document of a POST that succeeds."""
+        answer = self.client.post(path, **options)
+        assert answer.is_success, answer.text
+        return answer.json()
 
     def job(self, job_id: str) -> dict[str, Any]:
         answer = self.client.get(f"/v1/jobs/{job_id}")

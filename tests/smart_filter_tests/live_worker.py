@@ -18,9 +18,9 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from smart_filter_deploy.cli.server import program
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
+from smart_filter_shared.live import LIFETIME_SECONDS, Tokens
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.patience import PATIENCE_SECONDS
 from smart_filter_workers import images

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from urllib.parse import parse_qs, urlsplit
 
-from smart_filter_deploy.embedded.ports import LOOPBACK
+from smart_filter_deploy.embedded.addresses import LOOPBACK
 from smart_filter_shared.config.settings import StorageSettings
 
 BUCKET = "photos"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_deploy.embedded.server_user import server_user
 from smart_filter_tests.full_stack import RunningStack
 from smart_filter_tests.outages import wait_until

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_tests.patience import PATIENCE_SECONDS
 
 CHECKOUT: Final = Path(__file__).parents[2]

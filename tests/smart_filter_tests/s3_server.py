@@ -10,10 +10,9 @@ import importlib.metadata
 import signal
 from pathlib import Path
 
-from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_deploy.embedded.addresses import LOOPBACK, Addresses, free_port, http_status
 from smart_filter_deploy.embedded.child_processes import Command, wait_until_ready
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port, http_status
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.db.process_roles import ProcessRole
 

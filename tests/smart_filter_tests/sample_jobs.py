@@ -4,8 +4,6 @@ import base64
 import uuid
 from typing import Final
 
-from sqlalchemy import text
-
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.queue.leases import Failure, Lease
@@ -62,44 +60,29 @@ def finish(bench: Bench) -> None:
 
 
 def _submitted(api: Api, **fields: str) -> uuid.UUID:
-    answer = api.client.post("/v1/jobs", files={"photo": a_photo()}, data=fields)
-    assert answer.status_code == 202, answer.text
-    return uuid.UUID(answer.json()["id"])
+    return uuid.UUID(api.submit(**fields))
 
 
 def _batch(api: Api) -> list[uuid.UUID]:
     photo = base64.b64encode(a_photo()).decode()
-    answer = api.client.post(
-        "/v1/batches",
-        json={"items": [{"photo_base64": photo}] * 3, "recipe": {"background": "keep"}},
-    )
-    assert answer.status_code == 202, answer.text
+    batch = {"items": [{"photo_base64": photo}] * 3, "recipe": {"background": "keep"}}
+    shown = api.create("/v1/batches", json=batch)
     finish(api.bench)
-    shown = answer.json()
     return [uuid.UUID(id_) for id_ in (shown["id"], *(item["job_id"] for item in shown["items"]))]
 
 
 def _ready(bench: Bench) -> list[Capability]:
-    with bench.transaction() as connection:
-        listed = connection.scalars(text("SELECT capability FROM stages WHERE state = 'ready'"))
-        return [Capability(name) for name in listed]
+    rows = bench.rows("SELECT capability FROM stages WHERE state = 'ready'")
+    return [Capability(row.capability) for row in rows]
 
 
 def _claimed(bench: Bench) -> Lease:
-    (lease,) = bench.work(
-        claiming.claim,
-        [_ready(bench)[0]],
-        worker=bench.worker,
-    )
+    (lease,) = bench.work(claiming.claim, [_ready(bench)[0]], worker=bench.worker)
     return lease
 
 
 def _complete(bench: Bench, lease: Lease) -> None:
     """Complete a stage, with its results in storage."""
-    with bench.transaction() as connection:
-        owner = connection.execute(
-            text("SELECT tenant FROM jobs WHERE id = :id"), {"id": lease.job_id}
-        )
-        tenant = Tenant(owner.scalar_one())
+    tenant = Tenant(bench.scalar("SELECT tenant FROM jobs WHERE id = :id", id=lease.job_id))
     folder = keys.artifact(tenant, lease.job_id, lease.stage, lease.token, "")
     complete(bench, lease, folder, PICTURE)

@@ -22,7 +22,7 @@ from smart_filter_api import app
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.http import server as server_module
-from smart_filter_deploy.embedded.ports import LOOPBACK
+from smart_filter_deploy.embedded.addresses import LOOPBACK
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionOverrides
 from smart_filter_shared.catalog.model_card import ModelCard, Offer
 from smart_filter_shared.config import settings as settings_module
@@ -79,10 +79,7 @@ class Api:
     ) -> dict[str, Any]:
         """Issue a key, by default with the client's own, and return the answer's document."""
         headers = {} if issuer is None else as_bearer(issuer)
-        answer = self.client.post(path, json=wish, headers=headers)
-        assert answer.status_code == 201, answer.text
-        document: dict[str, Any] = answer.json()
-        return document
+        return self.create(path, json=wish, headers=headers)
 
     def submit_with(self, key: str, **headers: str) -> httpx.Response:
         """Submit a small photo with another key and return the answer."""
@@ -138,11 +135,12 @@ class Api:
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 
+    def recipe_of(self, **fields: str) -> dict[str, Any]:
+        """Return the recipe of a job that is submitted with these fields."""
+        return self.job(self.submit(**fields))["recipe"]
+
     def job(self, job_id: str) -> dict[str, Any]:
-        answer = self.client.get(f"/v1/jobs/{job_id}")
-        assert answer.status_code == 200, answer.text
-        job: dict[str, Any] = answer.json()
-        return job
+        return self.read(f"/v1/jobs/{job_id}")
 
     def finish(self, stage: StageName, result: Mapping[str, object]) -> None:
         """Complete the head of a stage's queue with this result."""

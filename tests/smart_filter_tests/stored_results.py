@@ -62,10 +62,7 @@ def run_whole_job(api: Api, **fields: str) -> str:
 
 
 def derive(api: Api, job_id: str, **asked: object) -> dict[str, Any]:
-    answer = api.client.post(f"/v1/jobs/{job_id}/derive", json=asked)
-    assert answer.status_code == 202, answer.text
-    job: dict[str, Any] = answer.json()
-    return job
+    return api.create(f"/v1/jobs/{job_id}/derive", json=asked)
 
 
 def objects(api: Api) -> set[str]:

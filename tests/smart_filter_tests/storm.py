@@ -22,8 +22,7 @@ import httpx
 from PIL import Image
 from sqlalchemy import text
 
-from smart_filter_deploy.embedded.addresses import Addresses
-from smart_filter_deploy.embedded.ports import LOOPBACK
+from smart_filter_deploy.embedded.addresses import LOOPBACK, Addresses
 from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.operations import consistency
@@ -221,15 +220,12 @@ class Storm:
 
     def _list_artifacts(self) -> set[str]:
         """Return the keys of unfinished jobs' artifacts that are not spoiled yet."""
-        with self.bench.transaction() as connection:
-            rows = connection.execute(
-                text("""
-                    SELECT made.value AS key FROM stages JOIN jobs ON jobs.id = job_id,
-                        jsonb_each_text(stages.result -> 'arrays') AS made
-                    WHERE outcome IS NULL
-                """)
-            )
-            return {row.key for row in rows} - self._spoiled
+        rows = self.bench.rows("""
+            SELECT made.value AS key FROM stages JOIN jobs ON jobs.id = job_id,
+                jsonb_each_text(stages.result -> 'arrays') AS made
+            WHERE outcome IS NULL
+        """)
+        return {row.key for row in rows} - self._spoiled
 
     def attempts(self, job_ids: Sequence[str]) -> list[int]:
         return [
@@ -238,23 +234,18 @@ class Storm:
 
     def count(self, condition: str) -> int:
         """Return the number of stages that meet a condition."""
-        with self.bench.transaction() as connection:
-            answer = connection.execute(text(f"SELECT count(*) FROM all_stages WHERE {condition}"))
-            return int(answer.scalar_one())
+        return self.bench.scalar(f"SELECT count(*) FROM all_stages WHERE {condition}")
 
     def deliveries(self, job_ids: Sequence[str], condition: str = "true") -> int:
         """Return the number of deliveries of jobs that meet a condition."""
-        with self.bench.transaction() as connection:
-            answer = connection.execute(
-                text(f"SELECT count(*) FROM deliveries WHERE job_id = ANY(:ids) AND ({condition})"),
-                {"ids": [uuid.UUID(job_id) for job_id in job_ids]},
-            )
-            return int(answer.scalar_one())
+        return self.bench.scalar(
+            f"SELECT count(*) FROM deliveries WHERE job_id = ANY(:ids) AND ({condition})",
+            ids=[uuid.UUID(job_id) for job_id in job_ids],
+        )
 
     def ends(self) -> int:
         """Return how many jobs have ended."""
-        with self.bench.transaction() as connection:
-            return int(connection.execute(text("SELECT count(*) FROM ends")).scalar_one())
+        return self.bench.scalar("SELECT count(*) FROM ends")
 
     def damage(self, job_ids: Sequence[str]) -> list[str]:
         """Return the invariants that are broken after the storm.
@@ -268,14 +259,11 @@ class Storm:
             for job_id in job_ids
             if (job := self._read(job_id))["state"] != "succeeded"
         ]
-        with self.bench.transaction() as connection:
-            rows = connection.execute(
-                text("""
-                    SELECT id, count(ends.*) AS ends FROM jobs LEFT JOIN ends ON job_id = id
-                    GROUP BY id HAVING count(ends.*) <> 1
-                """)
-            )
-            faults += [f"job {row.id} has ended {row.ends} times" for row in rows]
+        rows = self.bench.rows("""
+            SELECT id, count(ends.*) AS ends FROM jobs LEFT JOIN ends ON job_id = id
+            GROUP BY id HAVING count(ends.*) <> 1
+        """)
+        faults += [f"job {row.id} has ended {row.ends} times" for row in rows]
         faults += invariants.broken(self.bench)
         faults += [
             f"{fault.rule}: {fault.subject}"
@@ -313,9 +301,7 @@ class Storm:
         return answer.status_code == 200 and not answer.json()["degraded"]
 
     def _unfinished(self) -> int:
-        with self.bench.transaction() as connection:
-            answer = connection.execute(text("SELECT count(*) FROM jobs WHERE outcome IS NULL"))
-            return int(answer.scalar_one())
+        return self.bench.scalar("SELECT count(*) FROM jobs WHERE outcome IS NULL")
 
     def _stray_objects(self, job_ids: Collection[str]) -> list[str]:
         retention = collector(self.bench)
@@ -324,8 +310,7 @@ class Storm:
         def is_tidy() -> bool:
             # This includes objects of this very second; workers may still drop late work.
             retention.clear_unreferenced(older_than=-dt.timedelta(minutes=1))
-            with self.bench.transaction() as connection:
-                keys = {row.key for row in connection.execute(text("SELECT key FROM artifacts"))}
+            keys = {row.key for row in self.bench.rows("SELECT key FROM artifacts")}
             stored = {stored.key for stored in self.bench.store.stored()}
             difference.clear()
             difference.update(key for key in keys ^ stored if key.split("/")[2] in job_ids)

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.best_shot import AlbumFace, Term
 from smart_filter_shared.results import Face
-from smart_filter_wire.findings import Eyes
-from smart_filter_wire.takes import TakePerson, TakeReport, TakeSwap
+from smart_filter_wire.findings import Eyes, TakePerson, TakeReport, TakeSwap
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Floats, Srgb8
 

@@ -1,5 +1,5 @@
 """Authenticate and authorize requests: API keys, sessions, CSRF, CORS and rate limits.
 
-Called by routes.access, routes, services, submission, deploy, removebg, responses, http.
+Called by routes, services, submission, deploy, removebg, responses, http.
 Calls shared, wire.
 """

@@ -1,6 +1,6 @@
 """HTTP mechanics: server configuration, middleware, ETags, strict parsing and latency metrics.
 
-Called by routes, responses, routes.access, studio, routes.reference, intake, presenters,
+Called by routes, responses, studio, intake, presenters,
 submission.
 Calls shared, auth, problems.
 """

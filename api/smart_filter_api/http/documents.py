@@ -1,4 +1,4 @@
-"""Answer with a JSON document: typed fields of rows, JSON, and entity tags.
+"""Answer with a JSON document, or with content from memory that is compressed once; entity tags.
 
 Content that the client already has is answered with 304.  Source: RFC 9110, 8.8.3 (ETag), 13.1.1
 (If-Match, compared strongly) and 13.1.2 (If-None-Match, compared weakly).
@@ -6,11 +6,14 @@ Content that the client already has is answered with 304.  Source: RFC 9110, 8.8
 
 import dataclasses
 import functools
+import gzip
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
-from fastapi import Response, status
+from fastapi import Request, Response, status
 from pydantic import BaseModel
 
 from smart_filter_shared.errors import PreconditionFailed
@@ -19,6 +22,17 @@ from smart_filter_shared.typed_json import adapter
 _NOT_MODIFIED = 304
 # Only the client itself may cache it, and it revalidates each time.
 _CACHE_CONTROL = "private, no-cache"
+
+# By the ending of a file's name.
+MEDIA_TYPES: Final[Mapping[str, str]] = {
+    "css": "text/css; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "json": "application/json",
+    "svg": "image/svg+xml",
+    "txt": "text/plain; charset=utf-8",
+    "woff2": "font/woff2",
+}
 
 
 def etag(named_by: bytes) -> str:
@@ -117,3 +131,40 @@ def _names_of(kind: Any) -> tuple[str, ...]:  # noqa: ANN401 - a dataclass or a 
     if issubclass(kind, BaseModel):
         return tuple(kind.model_fields)
     return tuple(field.name for field in dataclasses.fields(kind))
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """Content ready to serve; gzipped: the compressed form, None where its format is compressed."""
+
+    content: bytes
+    gzipped: bytes | None
+    media_type: str
+    tag: str
+
+
+def prepare_file(name: str, content: bytes) -> StaticFile:
+    """Return a file's content ready to serve, by its name, which ends as in `MEDIA_TYPES`."""
+    media_type = MEDIA_TYPES[name.rpartition(".")[2]]
+    gzipped = None if name.endswith(".woff2") else gzip.compress(content, mtime=0)
+    return StaticFile(content, gzipped, media_type, etag(content))
+
+
+def serve_file(
+    request: Request, file: StaticFile, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
+    """Return content, compressed if the client accepts gzip, or 304 if the client has it.
+
+    headers: additional headers for either answer.
+    """
+    if is_known(file.tag, request.headers.get("If-None-Match")):
+        # A cached page is shown under the security policy of this answer, so send the policy.
+        response = not_modified(file.tag)
+        response.headers.update(headers)
+        return response
+    sent = {**caching_headers(file.tag), "Vary": "Accept-Encoding", **headers}
+    accepted = request.headers.get("Accept-Encoding", "")
+    if file.gzipped is not None and "gzip" in accepted:
+        sent["Content-Encoding"] = "gzip"
+        return Response(file.gzipped, media_type=file.media_type, headers=sent)
+    return Response(file.content, media_type=file.media_type, headers=sent)

@@ -1,4 +1,4 @@
-"""Middleware around every request: request id, safe headers, access log and latency histogram.
+"""Middleware around every request: request id, safe headers, access log, latencies, first span.
 
 HEAD is answered as GET, without the content.  Source: RFC 9110, 9.3.2.
 Several lines of a header that is a list are read as one line.  Source: RFC 9110, 5.3.
@@ -6,12 +6,14 @@ Several lines of a header that is a list are read as one line.  Source: RFC 9110
 
 import re
 import time
+import uuid
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import structlog
 import uuid_utils
 from starlette.requests import ClientDisconnect, Request
@@ -24,7 +26,15 @@ from smart_filter_api.problems import problem
 from smart_filter_shared.http_servers import SAFE_HEADERS
 from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.telemetry import logs
-from smart_filter_shared.telemetry.exposition import Sample
+from smart_filter_shared.telemetry.metrics import Sample
+from smart_filter_shared.telemetry.tracing import (
+    NULL_TRACES,
+    Attribute,
+    Attributes,
+    Span,
+    SpanKind,
+    Traces,
+)
 
 # Bucket bounds in seconds: a poll takes some milliseconds, a 40 MB upload on a slow line a minute.
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
@@ -291,3 +301,38 @@ def _add_headers(
     present = {name for name, _ in headers}
     defaults = [header for header in _DEFAULT_HEADERS if header[0] not in present]
     message["headers"] = headers + set_here + defaults
+
+
+async def record_submission(
+    request: Request, *, jobs: Sequence[uuid.UUID], batch: uuid.UUID | None = None
+) -> None:
+    """Record the submitting request as a span in the trace of each job and of their batch."""
+    traces: Traces = request.app.state.traces
+    if traces is NULL_TRACES:
+        return
+    route = getattr(request.scope.get("route"), "path", "none")
+    of_all: Attributes = {
+        Attribute.METHOD: request.method,
+        Attribute.ROUTE: route,
+        Attribute.REQUEST: request.state.request_id,
+        **({} if batch is None else {Attribute.BATCH: str(batch)}),
+    }
+    began_ns, ended_ns = request.state.began_ns, time.time_ns()
+    caller = request.headers.get("traceparent")
+
+    def record_all() -> None:
+        for trace in (*jobs, *([] if batch is None else [batch])):
+            of_job = {} if trace == batch else {Attribute.JOB: str(trace)}
+            span = Span(
+                f"{request.method} {route}",
+                began_ns,
+                ended_ns,
+                SpanKind.SERVER,
+                {**of_all, **of_job},
+            )
+            traces.begin(trace, span, caller=caller)
+
+    if batch is None:
+        record_all()
+    else:  # 50 µs for each of thousands of jobs
+        await anyio.to_thread.run_sync(record_all)

@@ -41,8 +41,8 @@ from smart_filter_shared.errors import (
     MalformedRequest,
     UnsupportedMedia,
 )
+from smart_filter_shared.recipe.declaration import json_pointer
 from smart_filter_shared.recipe.fields import NAMES, Fields, respell_names
-from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.security import photo_header
 from smart_filter_shared.security.photo_header import PhotoHeader
 from smart_filter_shared.suggestions import find_nearest

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Final
 
 from smart_filter_api.http import strict_json
-from smart_filter_api.intake.base64_text import decode_base64
+from smart_filter_api.http.strict_json import decode_base64
 from smart_filter_api.intake.multipart import (
     MAX_BASE64_BYTES,
     MAX_NAME_BYTES,
@@ -39,8 +39,8 @@ from smart_filter_shared.errors import (
     PhotoTooLarge,
 )
 from smart_filter_shared.recipe import CHOOSABLE_TASKS
+from smart_filter_shared.recipe.declaration import json_pointer
 from smart_filter_shared.recipe.fields import Fields, respell_names
-from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.suggestions import find_nearest
 

@@ -17,13 +17,13 @@ from urllib.parse import unquote
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from smart_filter_api.intake import base64_text
+from smart_filter_api.http import strict_json
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge
+from smart_filter_shared.recipe.declaration import json_pointer
 from smart_filter_shared.recipe.fields import BACKGROUND_FILE
-from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 
-MAX_BASE64_BYTES = base64_text.max_text_bytes(MAX_PHOTO_BYTES)
+MAX_BASE64_BYTES = strict_json.max_text_bytes(MAX_PHOTO_BYTES)
 # Size limit of everything besides the pictures: boundaries, headers, fields and other files.
 MAX_OTHER_BYTES = 1_000_000
 MAX_PARTS = 128

@@ -11,14 +11,14 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from smart_filter_api.intake import json_document
-from smart_filter_api.openapi import examples as openapi_examples
+from smart_filter_api.openapi import bodies as openapi_examples
 from smart_filter_api.problems import problem
-from smart_filter_api.schemas.jobs import BatchEvent, JobEvent
 from smart_filter_api.schemas.recipe import Resolved
+from smart_filter_api.schemas.submissions import BatchEvent, JobEvent
 from smart_filter_shared.queue.events import FINAL_TYPES, EventType
 from smart_filter_shared.typed_json import adapter
-from smart_filter_shared.webhooks import signatures
-from smart_filter_wire.problems import Problem
+from smart_filter_shared.webhooks import endpoints
+from smart_filter_wire.formats import Problem
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 
@@ -197,7 +197,7 @@ def _lift_definitions(operation: Schema, schemas: Schema) -> None:
 
 def _webhook(type_: EventType, model: type) -> Schema:
     """Return the path item of a webhook event.  Source: Standard Webhooks 1.0.0."""
-    headers = (signatures.ID_HEADER, signatures.TIMESTAMP_HEADER, signatures.SIGNATURE_HEADER)
+    headers = (endpoints.ID_HEADER, endpoints.TIMESTAMP_HEADER, endpoints.SIGNATURE_HEADER)
     event = {"$ref": f"#/components/schemas/{model.__name__}"}
     shortened = "`items`" if type_ == EventType.BATCH_FINISHED else "`faces` and `rating`"
     operation = {

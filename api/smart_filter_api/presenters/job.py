@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from smart_filter_api.auth.links import LinkTerms
 from smart_filter_api.http.documents import render_as
 from smart_filter_api.problems import catalog
+from smart_filter_shared.albums import read_take
 from smart_filter_shared.catalog import parameters
 from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
 from smart_filter_shared.catalog.filters import FilterCard
@@ -49,7 +50,6 @@ from smart_filter_shared.results import (
     count_people,
     read_facts,
 )
-from smart_filter_shared.takes import read_take
 from smart_filter_shared.typed_json import read_as
 from smart_filter_wire import findings, words
 from smart_filter_wire.batches import (
@@ -63,12 +63,14 @@ from smart_filter_wire.batches import (
 )
 from smart_filter_wire.catalog import Background, Filter, Model, ModelRequirements, ModelVersion
 from smart_filter_wire.findings import (
+    TAKE,
     AppliedFilter,
     ChosenBackground,
     Face,
     Frame,
     PersonRole,
     Rating,
+    TakeReport,
 )
 from smart_filter_wire.formats import JsonObject
 from smart_filter_wire.jobs import (
@@ -82,7 +84,6 @@ from smart_filter_wire.jobs import (
     Stage,
     StageModel,
 )
-from smart_filter_wire.takes import TAKE, TakeReport
 
 # Screens of phones are 1,080 pixels wide and more: they enlarge a smaller picture about twice. A
 # photo that is enlarged more than this looks soft on any screen.

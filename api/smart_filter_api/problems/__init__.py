@@ -1,6 +1,6 @@
 """Problem documents (RFC 9457): the table of codes, their pages and their responses.
 
-Called by routes, routes.reference, routes.access, intake, openapi, http, submission,
+Called by routes, intake, openapi, http, submission,
 presenters.
 Calls shared, wire.
 """

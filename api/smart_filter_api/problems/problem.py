@@ -36,7 +36,7 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.telemetry import logs
 from smart_filter_shared.typed_json import adapter
-from smart_filter_wire.problems import Problem, ProblemError
+from smart_filter_wire.formats import Problem, ProblemError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "https://smart-filter.dev/problems/"

@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 
 from smart_filter_shared.catalog.scalars import quote_value, shorten_value
 from smart_filter_shared.errors import FieldError
+from smart_filter_shared.recipe.declaration import json_pointer
 from smart_filter_shared.recipe.fields import NAMES as RECIPE_NAMES
-from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.suggestions import did_you_mean, find_nearest, suggest
 
 # Longest name of a client's field that a pointer repeats; our own have at most 40.

@@ -10,8 +10,8 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from smart_filter_api.http import static_content
-from smart_filter_api.http.static_content import StaticFile
+from smart_filter_api.http import documents
+from smart_filter_api.http.documents import StaticFile
 from smart_filter_shared.errors import NotFound
 
 # The page is for browsers, not for API clients.
@@ -31,7 +31,7 @@ _CONTENT_SECURITY_POLICY: Final = (
 @router.get("/docs")
 async def show(request: Request) -> Response:
     """Return the page."""
-    return static_content.serve_file(
+    return documents.serve_file(
         request, _load()[_PAGE], {"Content-Security-Policy": _CONTENT_SECURITY_POLICY}
     )
 
@@ -42,7 +42,7 @@ async def load(request: Request, name: str) -> Response:
     file = _load().get(name)
     if file is None:
         raise NotFound(f"the reference has no file {name}")
-    return static_content.serve_file(request, file)
+    return documents.serve_file(request, file)
 
 
 @cache
@@ -54,6 +54,4 @@ def _load() -> Mapping[str, StaticFile]:
         **{name: page / name for name in _OWN_FILES},
         **{name: swagger / name for name in _SWAGGER_FILES},
     }
-    return {
-        name: static_content.prepare_file(name, file.read_bytes()) for name, file in files.items()
-    }
+    return {name: documents.prepare_file(name, file.read_bytes()) for name, file in files.items()}

@@ -12,8 +12,8 @@ from fastapi.responses import StreamingResponse
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.removebg.errors import RequestRefused, refusal
 from smart_filter_api.removebg.fields import PERSON_CLASS, RemovalOptions
-from smart_filter_api.responses import stored_object
-from smart_filter_api.responses.stored_object import StreamWrapper
+from smart_filter_api.responses import output as responses_output
+from smart_filter_api.responses.output import StreamWrapper
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import recipe_parser
 from smart_filter_shared.errors import ObjectMissing
@@ -79,7 +79,7 @@ async def render_result(
     try:
         length = int(file["bytes"])
         stream = partial(services.storage.stream, most=length, length=length)
-        pieces = await stored_object.read_stored_object(services, stream, str(file["key"]))
+        pieces = await responses_output.read_stored_object(services, stream, str(file["key"]))
     except ObjectMissing as error:
         raise _result_expired() from error
     headers = {

@@ -20,9 +20,9 @@ from smart_filter_api.intake.body import PhotoRequest
 from smart_filter_api.limits import end_on_disconnect
 from smart_filter_api.removebg.errors import refusal
 from smart_filter_api.responses import long_poll
-from smart_filter_api.responses.followed import FollowedJob
-from smart_filter_api.services.claim_release import ABANDONED_SECONDS
+from smart_filter_api.responses.long_poll import FollowedJob
 from smart_filter_api.services.container import Services
+from smart_filter_api.services.database import ABANDONED_SECONDS
 from smart_filter_api.submission import commit, submit
 from smart_filter_shared.errors import JobFinal, NotFound, OutcomeUnknown
 from smart_filter_shared.ids import JobId, Tenant

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
-from coloraide import Color
-
 from smart_filter_api.removebg.errors import Fault, RequestRefused
 from smart_filter_shared.catalog.scalars import format_number, quote_value
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.recipe import Length, Output, Subject
+from smart_filter_shared.recipe.declaration import is_color, suggest_color
 from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.recipe import declared_fields, has_alpha
-from smart_filter_shared.recipe.words import is_color, suggest_color
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.outbound_rules import OutboundRules
 
@@ -411,6 +409,8 @@ def _blend_on_white(color: str) -> str:
     """Blend a color on white and return the opaque result.  Source: Porter & Duff 1984, over."""
     if not has_alpha(color):
         return color
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
     seen = Color(color).convert("srgb")
     alpha = seen.alpha(nans=False)
     levels = [alpha * level + 1 - alpha for level in seen.coords(nans=False)]

@@ -12,7 +12,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from starlette.requests import ClientDisconnect
 
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.http import spans
+from smart_filter_api.http import middleware
 from smart_filter_api.intake.body import PhotoRequest, RemotePhoto
 from smart_filter_api.removebg import account as removebg_account
 from smart_filter_api.removebg import answer, body, coalescing, fields, openapi
@@ -123,7 +123,7 @@ async def remove_background(
         ) as error:  # the daily megapixels; requests per minute were counted before
             raise refusal("insufficient_credits", str(error)) from error
     if seat.is_first:
-        await spans.record_submission(request, jobs=[seat.job_id])
+        await middleware.record_submission(request, jobs=[seat.job_id])
     try:
         job = await coalescing.wait_for_end(services, request, seat, ends_at=ends_at)
     except ClientDisconnect:

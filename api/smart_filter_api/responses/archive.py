@@ -14,7 +14,6 @@ from fastapi.responses import StreamingResponse
 
 from smart_filter_api.http.downloads import name_download
 from smart_filter_api.responses import output as responses_output
-from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.output import JobOutput
 from smart_filter_api.services.container import Services
 from smart_filter_shared.errors import Conflict, Error, ObjectMissing, Rejected, TryAgain
@@ -23,7 +22,7 @@ from smart_filter_shared.jobs import choices, queries
 from smart_filter_shared.jobs.choices import Choice
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.recipe import Output
-from smart_filter_wire.file_names import free_name
+from smart_filter_wire.formats import free_name
 
 # A text file in the zip with the pictures that are missing, and why.
 NOT_INCLUDED: Final = "not included.txt"
@@ -95,7 +94,7 @@ async def _write(services: Services, choice: Choice, pattern: str) -> AsyncItera
                 assert moment is not None, "a picture is finished"
                 get = partial(services.storage.get, most=int(output.file["bytes"]))
                 try:
-                    content = await stored_object.read_stored_object(
+                    content = await responses_output.read_stored_object(
                         services, get, str(output.file["key"])
                     )
                 except (ObjectMissing, TryAgain) as error:

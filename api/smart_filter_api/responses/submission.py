@@ -17,7 +17,7 @@ from smart_filter_api.auth.links import LinkTerms
 from smart_filter_api.problems import problem
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses import output as responses_output
-from smart_filter_api.responses.followed import FollowedJob
+from smart_filter_api.responses.long_poll import FollowedJob
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.loops import JobWatch
 from smart_filter_api.submission import commit

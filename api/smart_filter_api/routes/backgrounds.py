@@ -7,14 +7,14 @@ from fastapi import APIRouter, Header, Response
 from smart_filter_api.http import documents
 from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.responses import stored_object
-from smart_filter_api.responses.stored_object import Downloader, StoredObject
+from smart_filter_api.responses import output
+from smart_filter_api.responses.output import Downloader, StoredObject
 from smart_filter_api.services.callers import Reader
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import NotFound, ObjectMissing
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.presets import PRESETS, thumbnails, words
+from smart_filter_shared.presets import PRESETS, synonyms, thumbnails
 from smart_filter_shared.recipe.background import MAX_KEYWORD_CHARACTERS
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
@@ -46,7 +46,7 @@ async def list_backgrounds(services: OpenServices, caller: Reader) -> Background
 )
 async def list_keywords(services: OpenServices, caller: Reader) -> KeywordPage:
     """Return the words that `keywords:` understands, for the caller's backgrounds."""
-    listed = words.list_words(await services.presets(caller.tenant))
+    listed = synonyms.list_words(await services.presets(caller.tenant))
     shown = (word for word in listed if len(word.word) <= MAX_KEYWORD_CHARACTERS)
     return KeywordPage(items=tuple(shown))
 
@@ -81,7 +81,7 @@ async def get_background_thumbnail(
     picture = await _find_picture(services, caller.tenant, name)
     file = StoredObject(keys.thumbnail(picture.key), thumbnails.MEDIA_TYPE)
     try:
-        return await stored_object.serve_object(services, file, if_none_match)
+        return await output.serve_object(services, file, if_none_match)
     except ObjectMissing:  # it was removed meanwhile
         raise _missing_background(name) from None
 

@@ -13,12 +13,12 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_api.http import documents, spans
+from smart_filter_api.http import documents, middleware
 from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.presenters import job as batch_answers
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import long_poll
-from smart_filter_api.responses.followed import FollowedBatch
+from smart_filter_api.responses.long_poll import FollowedBatch
 from smart_filter_api.routes.jobs import Preferences
 from smart_filter_api.schemas.parameters import Cursor, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
@@ -96,7 +96,7 @@ async def create_batch(
                 answer = await _submission_response(accepted.batch)
                 await call(once.remember, answer, job_id=JobId(accepted.batch.id))
     services.doorbell.ring(accepted.ringing)
-    await spans.record_submission(request, jobs=accepted.jobs, batch=accepted.batch.id)
+    await middleware.record_submission(request, jobs=accepted.jobs, batch=accepted.batch.id)
     seconds = long_poll.preferred_seconds(prefer)
     if seconds is None or not services.limits.waits.has_room(caller):
         return once.remembered or await _submission_response(accepted.batch)

@@ -18,8 +18,7 @@ from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.presenters.job import with_remedy
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import archive
-from smart_filter_api.responses.output import USUAL_NAME
-from smart_filter_api.responses.stored_object import Downloader
+from smart_filter_api.responses.output import USUAL_NAME, Downloader
 from smart_filter_api.routes import jobs
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.services import idempotency
@@ -61,8 +60,8 @@ from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.files import MAX_NAME_CHARACTERS, read_filename
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.typed_json import read_as
-from smart_filter_wire.batches import BatchItemError
-from smart_filter_wire.choices import (
+from smart_filter_wire.batches import (
+    BatchItemError,
     Choice,
     ChoiceFailure,
     ChoiceStep,
@@ -272,7 +271,6 @@ async def remove_versions(
     choice_id: str, services: OpenServices, caller: Submitter, cursor: Cursor = None
 ) -> ChoiceStep:
     """Delete the unsuccessful versions of the next photos of a choice."""
-
     choice = await _find(services, caller, choice_id)
 
     async def discard(photo: ChosenPhoto) -> None:

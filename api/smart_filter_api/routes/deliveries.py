@@ -9,7 +9,7 @@ from smart_filter_api.http.documents import json_response, render_as
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.webhooks import find_webhook, resolve_name
-from smart_filter_api.s3_folders import notifications
+from smart_filter_api.s3_folders import folder_stores
 from smart_filter_api.s3_folders.service import S3Folders
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.services import idempotency
@@ -237,5 +237,5 @@ async def receive_s3_event(request: Request, caller: Submitter) -> dict[str, lis
     folders: S3Folders | None = request.app.state.s3_folders
     if folders is None:
         raise NotFound("there are no S3 folders; set SMART_FILTER_S3_FOLDERS")
-    changed = notifications.parse_notification(await json_document.read_body(request))
+    changed = folder_stores.parse_notification(await json_document.read_body(request))
     return {"jobs": [str(job) for job in await folders.take_changed(caller.tenant, changed)]}

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.http import spans
+from smart_filter_api.http import middleware
 from smart_filter_api.http.documents import json_response, render_as
+from smart_filter_api.http.strict_json import max_text_bytes
 from smart_filter_api.intake import json_document
-from smart_filter_api.intake.base64_text import max_text_bytes
 from smart_filter_api.intake.body import parsing
 from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.problems.problem import describe_responses
@@ -85,7 +85,7 @@ async def derive_job(
             once,
             link_seconds=None if links is None else links.seconds,
         )
-    await spans.record_submission(request, jobs=[accepted.job.id])
+    await middleware.record_submission(request, jobs=[accepted.job.id])
     return await responses_submission.respond_or_wait(
         services,
         request,

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller, Scope
-from smart_filter_api.http import documents, spans
+from smart_filter_api.http import documents, middleware
 from smart_filter_api.http.request_checks import PrefixedParameters
 from smart_filter_api.intake import body
 from smart_filter_api.openapi import bodies as openapi_bodies
@@ -20,10 +20,10 @@ from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses import submission as responses_submission
-from smart_filter_api.responses.followed import FollowedJob
+from smart_filter_api.responses.long_poll import FollowedJob
 from smart_filter_api.responses.submission import PictureWanted
-from smart_filter_api.schemas.jobs import JobView
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
+from smart_filter_api.schemas.submissions import JobView
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.callers import JobReader, LinkOptions, PhotoSender, Reader, Submitter
 from smart_filter_api.services.container import OpenServices, Services
@@ -124,7 +124,7 @@ async def submit_job(
                 job_id=job_id,
                 link_seconds=None if links is None else links.seconds,
             )
-        await spans.record_submission(request, jobs=[accepted.job.id])
+        await middleware.record_submission(request, jobs=[accepted.job.id])
         return await responses_submission.respond_or_wait(
             services,
             request,

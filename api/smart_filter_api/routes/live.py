@@ -18,9 +18,8 @@ from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequ
 from smart_filter_shared.config.settings import LiveSettings
 from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest, NotAvailable
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.live import backgrounds
-from smart_filter_shared.live.tokens import MAX_ORIGIN_CHARACTERS, Tokens
-from smart_filter_wire.pictures import LiveConnection
+from smart_filter_shared.live import MAX_ORIGIN_CHARACTERS, Tokens, parse_background
+from smart_filter_wire.catalog import LiveConnection
 
 NOT_SET: Final = "live video needs the settings SMART_FILTER_LIVE_URL and SMART_FILTER_LIVE_SECRET"
 # Path of a live worker's WebSocket (smart_filter_workers.live.app).
@@ -121,6 +120,6 @@ def _token_response(
 def _validate_background(background: str) -> None:
     """Raise InvalidRequest for a background that live workers do not support."""
     try:
-        backgrounds.parse_background(background)
+        parse_background(background)
     except ValueError as error:
         raise InvalidRequest([FieldError("/background", str(error))]) from None

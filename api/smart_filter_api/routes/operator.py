@@ -2,17 +2,20 @@
 
 import datetime as dt
 import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 
 import anyio
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Response
 from sqlalchemy import Connection
 
-from smart_filter_api.auth import api_keys, security_log
+from smart_filter_api.auth import api_keys
 from smart_filter_api.http import documents
+from smart_filter_api.http.documents import render_as
 from smart_filter_api.http.request_checks import OperatorsRoute
-from smart_filter_api.presenters import operations
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.operating import (
     BusiestTenants,
@@ -25,13 +28,22 @@ from smart_filter_api.schemas.operating import (
     Worker,
 )
 from smart_filter_api.schemas.parameters import parse_id
-from smart_filter_api.services.callers import Operator
+from smart_filter_api.services.callers import ActingOperator, Operator
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.errors import NotFound, OutcomeUnknown
 from smart_filter_shared.ids import JobId, Tenant, WorkerId
-from smart_filter_shared.operations import dead_letters, operator_actions, overview, timeseries
+from smart_filter_shared.operations import (
+    dead_letters,
+    issues,
+    operator_actions,
+    overview,
+    timeseries,
+)
+from smart_filter_shared.operations.dead_letters import FailureCount
 from smart_filter_shared.operations.operator_actions import PAGE_JOBS, BulkAction
-from smart_filter_shared.operations.timeseries import TimeRange
+from smart_filter_shared.operations.overview import Overview, QueueStats, WorkerInfo
+from smart_filter_shared.operations.timeseries import History, TimeRange
+from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.tenants import usage
 from smart_filter_shared.tenants.audit_log import Actor
 
@@ -46,6 +58,14 @@ _CHUNK_DESCRIPTION = (
 )
 
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
+
+# Workers listed in an overview; `workers_by_state` counts all of them.
+_MAX_WORKERS: Final = 200
+_MAX_ISSUES: Final = 50
+_UNHEALTHY_STATES: Final = (WorkerState.SETUP_FAILED, WorkerState.UNHEALTHY)
+# Maximum length of a DNS name (RFC 1035, 2.3.4).
+_MAX_HOST_CHARACTERS: Final = 253
+_MAX_REASON_CHARACTERS: Final = 500
 
 
 @router.get(
@@ -64,7 +84,7 @@ async def get_service_state(
     read = partial(overview.read_overview, silent_seconds=services.silent_seconds)
     standing = await services.database.query(read)
     return documents.revalidated_response(
-        documents.encode(operations.render_overview(standing)), if_none_match
+        documents.encode(render_overview(standing)), if_none_match
     )
 
 
@@ -89,7 +109,7 @@ async def get_service_history(
     problems = await services.database.query(
         dead_letters.list_since, steps.first, most=_MAX_PROBLEMS
     )
-    answer = operations.render_history(span, history, problems)
+    answer = render_history(span, history, problems)
     return documents.revalidated_response(documents.encode(answer), if_none_match)
 
 
@@ -142,13 +162,11 @@ async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operat
 )
 async def cancel_tenant_jobs(
     tenant: str,
-    request: Request,
     services: OpenServices,
-    caller: Operator,
+    actor: ActingOperator,
     cursor: uuid.UUID | None = None,
 ) -> MovedJobs:
     """Cancel the next unfinished jobs of a tenant."""
-    actor = security_log.actor_of(request, caller)
     return await _move_jobs(services, actor, BulkAction.CANCEL, tenant, cursor)
 
 
@@ -160,13 +178,11 @@ async def cancel_tenant_jobs(
 )
 async def redrive_tenant_jobs(
     tenant: str,
-    request: Request,
     services: OpenServices,
-    caller: Operator,
+    actor: ActingOperator,
     cursor: uuid.UUID | None = None,
 ) -> MovedJobs:
     """Redrive the next failed jobs of a tenant."""
-    actor = security_log.actor_of(request, caller)
     return await _move_jobs(services, actor, BulkAction.REDRIVE, tenant, cursor)
 
 
@@ -176,11 +192,8 @@ async def redrive_tenant_jobs(
     description="Workers stop claiming from it. Running stages finish; new stages wait.",
     responses=describe_responses("not_found"),
 )
-async def pause_queue(
-    capability: str, request: Request, services: OpenServices, caller: Operator
-) -> Queue:
+async def pause_queue(capability: str, services: OpenServices, actor: ActingOperator) -> Queue:
     """Pause a queue, so that workers stop claiming from it."""
-    actor = security_log.actor_of(request, caller)
     return await _set_paused(services, actor, capability, paused=True)
 
 
@@ -189,11 +202,8 @@ async def pause_queue(
     summary="Resume a queue",
     responses=describe_responses("not_found"),
 )
-async def resume_queue(
-    capability: str, request: Request, services: OpenServices, caller: Operator
-) -> Queue:
+async def resume_queue(capability: str, services: OpenServices, actor: ActingOperator) -> Queue:
     """Resume a queue, so that workers claim from it again."""
-    actor = security_log.actor_of(request, caller)
     return await _set_paused(services, actor, capability, paused=False)
 
 
@@ -203,11 +213,8 @@ async def resume_queue(
     description="From its next heartbeat, the worker finishes its stages and claims no more.",
     responses=describe_responses("not_found"),
 )
-async def drain_worker(
-    worker_id: str, request: Request, services: OpenServices, caller: Operator
-) -> Worker:
+async def drain_worker(worker_id: str, services: OpenServices, actor: ActingOperator) -> Worker:
     """Drain a worker, so that it claims no more."""
-    actor = security_log.actor_of(request, caller)
     return await _set_draining(services, actor, worker_id, draining=True)
 
 
@@ -216,11 +223,8 @@ async def drain_worker(
     summary="Resume a drained worker",
     responses=describe_responses("not_found"),
 )
-async def undrain_worker(
-    worker_id: str, request: Request, services: OpenServices, caller: Operator
-) -> Worker:
+async def undrain_worker(worker_id: str, services: OpenServices, actor: ActingOperator) -> Worker:
     """Let a drained worker claim again."""
-    actor = security_log.actor_of(request, caller)
     return await _set_draining(services, actor, worker_id, draining=False)
 
 
@@ -231,7 +235,7 @@ async def _set_paused(services: Services, actor: Actor, name: str, *, paused: bo
             connection, actor, name, paused=paused, silent_seconds=silent_seconds
         )
         queue = operator_actions.find_queue(connection, name, silent_seconds=silent_seconds)
-        return operations.render_queue(queue)
+        return render_queue(queue)
 
     return await services.database.transact(change)
 
@@ -242,7 +246,7 @@ async def _set_draining(services: Services, actor: Actor, worker: str, *, draini
     def change(connection: Connection) -> Worker:
         operator_actions.set_draining(connection, actor, worker_id, draining=draining)
         listed = overview.list_workers(connection, silent_seconds=services.silent_seconds)
-        return operations.render_worker(next(member for member in listed if member.id == worker_id))
+        return render_worker(next(member for member in listed if member.id == worker_id))
 
     return await services.database.transact(change)
 
@@ -287,3 +291,70 @@ def _require_tenant(connection: Connection, name: str) -> Tenant:
             "not a tenant name: expected letters, digits, dots, underscores, hyphens, at most 100"
         )
     return operator_actions.require_tenant(connection, name)
+
+
+def render_overview(overview: Overview) -> ServiceState:
+    """Return the answer for the current state of the service."""
+    overview = replace(overview, workers=[_truncate_worker(worker) for worker in overview.workers])
+    workers = sorted(
+        overview.workers,
+        key=lambda worker: (worker.state not in _UNHEALTHY_STATES, not worker.failed),
+    )
+    return render_as(
+        ServiceState,
+        overview,
+        concerns=issues.find_issues(overview)[:_MAX_ISSUES],
+        queues=[render_queue(queue) for queue in overview.queues],
+        workers=[_render_worker(worker) for worker in workers[:_MAX_WORKERS]],
+        workers_by_state=dict(Counter(worker.state for worker in overview.workers)),
+    )
+
+
+def render_queue(queue: QueueStats) -> Queue:
+    """Return the answer for a queue."""
+    return render_as(Queue, queue, **asdict(queue.length))
+
+
+def render_worker(worker: WorkerInfo) -> Worker:
+    """Return the answer for a worker."""
+    return _render_worker(_truncate_worker(worker))
+
+
+def render_history(
+    span: TimeRange, history: History, problems: Sequence[FailureCount]
+) -> ServiceHistory:
+    """Return the answer for a time range: its history, and why jobs failed in it."""
+    return render_as(
+        ServiceHistory,
+        history,
+        span=span,
+        first=history.steps.first,
+        step_seconds=int(history.steps.long.total_seconds()),
+        queues=[{"capability": name, **history.queues[name]} for name in sorted(history.queues)],
+        problems=problems,
+    )
+
+
+def _render_worker(worker: WorkerInfo) -> Worker:
+    return render_as(
+        Worker,
+        worker,
+        worker_id=worker.id,
+        capabilities=sorted(worker.capabilities),
+        wanted=sorted(worker.wanted),
+    )
+
+
+def _truncate_worker(worker: WorkerInfo) -> WorkerInfo:
+    """Return a worker with its host name and error messages shortened."""
+    return replace(
+        worker,
+        host=_truncate(worker.host, _MAX_HOST_CHARACTERS),
+        failed={
+            name: _truncate(why, _MAX_REASON_CHARACTERS) for name, why in worker.failed.items()
+        },
+    )
+
+
+def _truncate(text: str, max_characters: int) -> str:
+    return text if len(text) <= max_characters else text[: max_characters - 1] + "…"

@@ -18,9 +18,7 @@ from smart_filter_api.http import documents
 from smart_filter_api.http.downloads import RangeHeaders
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import output as responses_output
-from smart_filter_api.responses import stored_object
-from smart_filter_api.responses.output import JobOutput
-from smart_filter_api.responses.stored_object import Downloader, StoredObject
+from smart_filter_api.responses.output import Downloader, JobOutput, StoredObject
 from smart_filter_api.routes import jobs
 from smart_filter_api.services import callers
 from smart_filter_api.services.callers import Credentials, SessionCookie
@@ -190,9 +188,9 @@ async def get_output(
     # With `keep_nothing` the service must know when the download ends, which a link would hide.
     if file is not None and redirect and not job.keep_nothing:
         key = str(file["key"])
-        if not stored_object.is_known(key, if_none_match):
+        if not responses_output.is_known(key, if_none_match):
             if not await services.in_thread(services.storage.has, key):
-                await stored_object.stop_sharing(services, key)
+                await responses_output.stop_sharing(services, key)
                 raise responses_output.expired_error()
             seconds = min(_REDIRECT_SECONDS, _seconds_left(job, access))
             link = services.storage.presigned_get(
@@ -286,7 +284,7 @@ async def get_photo(
 
     file = await services.database.query(look)
     try:
-        return await stored_object.serve_object(services, file, if_none_match)
+        return await responses_output.serve_object(services, file, if_none_match)
     except ObjectMissing as error:
         raise _expired_error(job_id) from error
 

@@ -13,14 +13,13 @@ from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.recipe import RecipeFields
 from smart_filter_api.services.callers import Reader, RecentAdministrator
 from smart_filter_api.services.container import OpenServices
-from smart_filter_api.submission import recipe_layers
+from smart_filter_api.submission import recipe_parser
 from smart_filter_shared import stock
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import FieldError, InvalidRequest, NotFound
-from smart_filter_shared.recipe.built_in import BuiltInRecipe, built_in_recipes
 from smart_filter_shared.tenants import saved_recipes
 from smart_filter_shared.tenants.audit_log import AuditEvent
-from smart_filter_shared.tenants.saved_recipes import SavedRecipe
+from smart_filter_shared.tenants.saved_recipes import BuiltInRecipe, SavedRecipe, built_in_recipes
 from smart_filter_wire import catalog as wire
 from smart_filter_wire.catalog import SavedRecipePage
 
@@ -95,7 +94,7 @@ async def update_recipe(
         raise InvalidRequest([FieldError("/name", fault)])
 
     def write(connection: Connection) -> SavedRecipe:
-        recipe_layers.validate_stored(
+        recipe_parser.validate_stored(
             connection,
             caller.tenant,
             fields,
@@ -103,7 +102,7 @@ async def update_recipe(
             outbound=services.outbound,
             with_emotions=caller.emotions is not False,
         )
-        recipe_layers.check_stored_size(fields, most=saved_recipes.MAX_BYTES)
+        recipe_parser.check_stored_size(fields, most=saved_recipes.MAX_BYTES)
         saved = saved_recipes.write_recipe(connection, caller.tenant, recipe_name, fields)
         if saved is None:
             raise InvalidRequest([FieldError("/name", _TOO_MANY)])

@@ -32,7 +32,7 @@ from smart_filter_shared.stock.incoming import IncomingPicture, NewPicture
 from smart_filter_shared.storage import keys
 from smart_filter_shared.tenants import quotas, settings
 from smart_filter_shared.tenants.audit_log import AuditEvent
-from smart_filter_wire.pictures import PictureError, TenantPicture, TenantPicturePage
+from smart_filter_wire.catalog import PictureError, TenantPicture, TenantPicturePage
 from smart_filter_wire.words import PictureState, PictureUse
 
 router = APIRouter(prefix=f"/v1/backgrounds/{BackgroundSource.TENANT}", tags=["backgrounds"])

@@ -39,7 +39,7 @@ from smart_filter_shared.security import photo_header
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES, PhotoFormat
 from smart_filter_shared.suggestions import did_you_mean
 from smart_filter_shared.tenants import quotas
-from smart_filter_wire import pictures
+from smart_filter_wire import catalog
 
 _MAX_TYPE_CHARACTERS = 100
 _PREFIX = "image/"
@@ -81,7 +81,7 @@ router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
     summary="Create an upload to storage",
     description="PUT the photo to `put_url` with `headers`, then submit `upload_id` with "
     "`POST /v1/jobs`. The link accepts only the announced type and number of bytes.",
-    response_model=pictures.Upload,
+    response_model=catalog.Upload,
     openapi_extra=json_document.describe_body(UploadRequest),
     responses=describe_responses(
         *idempotency.PROBLEMS,
@@ -266,7 +266,7 @@ def _upload_response(services: Services, base_url: str, upload: Upload) -> Respo
     link = services.storage.presigned_put(
         upload.key, headers=signed, seconds=uploads.LIFETIME_SECONDS
     )
-    shown = pictures.Upload(
+    shown = catalog.Upload(
         upload_id=str(upload.id),
         put_url=link or links.upload_url(services.links.required_signer, base_url, upload),
         # HTTP clients add Content-Length themselves.

@@ -12,8 +12,7 @@ from typing import Final
 import anyio
 
 from smart_filter_api.s3_folders import folder_stores, intake, results, rows
-from smart_filter_api.s3_folders.folder_stores import FolderStores
-from smart_filter_api.s3_folders.notifications import ChangedObject
+from smart_filter_api.s3_folders.folder_stores import ChangedObject, FolderStores
 from smart_filter_api.services.container import Services
 from smart_filter_shared.config.values import S3Folder
 from smart_filter_shared.errors import (

@@ -2,6 +2,6 @@
 
 One module per resource.
 
-Called by routes, routes.access, openapi, presenters, submission, responses, services, .
+Called by routes, openapi, presenters, submission, responses, services.
 Calls shared, wire, auth, intake.
 """

@@ -1,16 +1,19 @@
-"""Request models of submitted photos: a job, a batch, a derivation, a correction.
+"""Models of requests that submit photos, and of lists and events of their jobs.
 
-`intake` parses their bodies, as it does the recipe (`schemas.recipe`).
+`intake` parses the bodies, as it does the recipe (`schemas.recipe`).
 """
 
 import uuid
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from smart_filter_api.intake.base64_text import max_text_bytes
+from smart_filter_api.http.strict_json import max_text_bytes
 from smart_filter_api.schemas.parameters import Address
 from smart_filter_api.schemas.recipe import OPTIONAL, Metadata, RecipeFields
+from smart_filter_shared.albums import MAX_SHOTS, MIN_SHOTS
 from smart_filter_shared.feedback.corrections import (
     MAX_MASK_BYTES,
     MAX_POINTS,
@@ -18,11 +21,15 @@ from smart_filter_shared.feedback.corrections import (
     MAX_WIDTH_PX,
 )
 from smart_filter_shared.queue.batches import MAX_ITEMS
+from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
-from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS
+from smart_filter_wire.batches import Batch, BatchSummary
 from smart_filter_wire.corrections import FaceChanges, Label
-from smart_filter_wire.takes import TAKE
+from smart_filter_wire.findings import TAKE
+from smart_filter_wire.formats import Moment, described
+from smart_filter_wire.jobs import Job
+from smart_filter_wire.words import StageName
 
 Point = Annotated[list[float], Field(min_length=2, max_length=2, description="x, y")]
 
@@ -176,3 +183,34 @@ class CorrectionRequest(BaseModel):
     label: Label | None = None
     faces: FaceChanges | None = None
     consent: StrictBool | None = None
+
+
+class JobView(StrEnum):
+    """How much of each job a list shows."""
+
+    FULL = "full"
+    SUMMARY = "summary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent:
+    """An event of a job; data: the job when the event is sent."""
+
+    type: EventType
+    stage: StageName | None = field(
+        default=None, metadata=described("The stage of `job.stage`; null for other events")
+    )
+    timestamp: Moment
+    data: Job
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEvent:
+    """An event of a batch.
+
+    data: the batch when the event is sent, without its items until it has finished.
+    """
+
+    type: EventType = field(metadata=described("`batch.progress` or `batch.finished`"))
+    timestamp: Moment
+    data: Batch | BatchSummary

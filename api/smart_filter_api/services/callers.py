@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Query, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from smart_filter_api.auth import api_keys, csrf, links
+from smart_filter_api.auth import api_keys, csrf, links, security_log
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.links import LinkTerms
@@ -15,6 +15,7 @@ from smart_filter_api.services.container import OpenServices, Services, services
 from smart_filter_shared.errors import InsufficientScope, SignInAgain, Unauthorized
 from smart_filter_shared.recipe.files import MAX_NAME_CHARACTERS
 from smart_filter_shared.security.client_network import client_network
+from smart_filter_shared.tenants.audit_log import Actor
 
 # A device may use this part of its tenant's requests, and no more than two a second, so that one
 # device cannot lock its tenant out.
@@ -206,3 +207,10 @@ async def _require_recent_sign_in(caller: Administrator) -> Caller:
 
 
 RecentAdministrator = Annotated[Caller, Depends(_require_recent_sign_in)]
+
+
+async def _name_actor(request: Request, caller: Operator) -> Actor:
+    return security_log.actor_of(request, caller)
+
+
+ActingOperator = Annotated[Actor, Depends(_name_actor)]

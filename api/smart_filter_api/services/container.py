@@ -30,8 +30,7 @@ from smart_filter_api.limits import (
     WaitLimit,
 )
 from smart_filter_api.presenters import job
-from smart_filter_api.services.claim_release import ClaimRelease
-from smart_filter_api.services.database import Database, limit_seconds
+from smart_filter_api.services.database import ClaimRelease, Database, limit_seconds
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.services.loops import EndListener, EventPoller, QueuedDoorbell
 from smart_filter_shared import stock

@@ -25,8 +25,8 @@ from smart_filter_api.schemas.parameters import (
     IDEMPOTENCY_KEY_CHARACTERS,
     IDEMPOTENCY_KEY_SCHEMA,
 )
-from smart_filter_api.services.claim_release import ABANDONED_SECONDS
 from smart_filter_api.services.container import Services
+from smart_filter_api.services.database import ABANDONED_SECONDS
 from smart_filter_shared.artifacts.retention import IDEMPOTENCY_KEY_HOURS
 from smart_filter_shared.db import driver_queries
 from smart_filter_shared.errors import (

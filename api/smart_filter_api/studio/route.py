@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +14,12 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from starlette.routing import Route
 
-from smart_filter_api.http import static_content
+from smart_filter_api.http import documents
+from smart_filter_api.http.documents import StaticFile
 from smart_filter_api.http.request_checks import OperatorsRoute
-from smart_filter_api.http.static_content import StaticFile
 from smart_filter_api.routes.live import LiveEndpoint
+from smart_filter_api.studio import bundles
+from smart_filter_api.studio.bundles import FOLDER
 from smart_filter_shared.errors import NotFound
 
 # These pages are for browsers, not for API clients.
@@ -43,16 +44,12 @@ _CONTENT_SECURITY_POLICY: Final = (
 )
 _KEPT: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 _PERMISSIONS: Final = "camera=(self), microphone=(), geolocation=()"
-# URL path of scripts, styles and fonts, followed by a version; the page itself is at `/`.
-FOLDER: Final = "/studio/"
 _STUDIO: Final = "index.html"
 _ADMIN: Final = "admin.html"
-# Replaced by preload links for all scripts of a page, so that a browser need not discover them one
-# by one. Those that the page imports only later give way to the first screen and its data.
-_PRELOAD_MARKER: Final = b"<!-- modules -->"
-_ENTRY_PATTERN: Final = re.compile(rb'<script type="module" src="/studio/([^"]+)">')
-_IMPORT_PATTERN: Final = re.compile(rb'(?:\bfrom|^import) ?"([^"\s]+)"', re.MULTILINE)
-_LATER_PATTERN: Final = re.compile(rb'\bimport\("([^"\s]+)"\)')
+# Replaced by preload links for the other scripts of a page, so that a browser need not discover
+# them. The bundle of later screens gives way to the first screen and its data.
+_PRELOAD_MARKER: Final = "<!-- modules -->"
+_ENTRY_PATTERN: Final = re.compile(r'<script type="module" src="/studio/([^"]+)">')
 _IMPORT_MAP_PATTERN: Final = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
@@ -73,7 +70,7 @@ def _page(request: Request, page: StaticFile) -> Response:
     policy = "; ".join(_CONTENT_SECURITY_POLICY).format(
         import_map=load_files().import_map_source, live="" if live is None else f" {live.origin}"
     )
-    return static_content.serve_file(
+    return documents.serve_file(
         request,
         page,
         {"Content-Security-Policy": policy, "Permissions-Policy": _PERMISSIONS},
@@ -88,7 +85,7 @@ async def _load(request: Request) -> Response:
     if file is None:
         raise NotFound(f"the studio has no file {path}")
     # The page of another release names its version, under which these contents must not be kept.
-    return static_content.serve_file(request, file, _KEPT if version == studio.version else {})
+    return documents.serve_file(request, file, _KEPT if version == studio.version else {})
 
 
 # Starlette's route: a page loads two hundred files, and FastAPI took most of the time of each.
@@ -112,11 +109,12 @@ def load_files() -> StudioFiles:
     folder = resources.files(__package__) / "page"
     contents = dict(sorted(_collect_files(folder, "")))
     version = hashlib.sha256(b"".join(contents.values())).hexdigest()[:16]
-    for page in (_STUDIO, _ADMIN):
-        contents[page] = _preload_modules(contents[page], contents)
+    joined = [_join_files(page, contents) for page in (_STUDIO, _ADMIN)]
+    for files in joined:
+        contents |= files
     addresses = (FOLDER.encode(), f"{FOLDER}{version}/".encode())
     prepared = {
-        path: static_content.prepare_file(path, content.replace(*addresses))
+        path: documents.prepare_file(path, content.replace(*addresses))
         for path, content in contents.items()
     }
     studio, admin = prepared.pop(_STUDIO), prepared.pop(_ADMIN)
@@ -124,27 +122,21 @@ def load_files() -> StudioFiles:
     return StudioFiles(version, studio, admin, prepared, source)
 
 
-def _preload_modules(page: bytes, contents: Mapping[str, bytes]) -> bytes:
-    (entry,) = _ENTRY_PATTERN.findall(page)
-    (inline,) = _IMPORT_MAP_PATTERN.findall(page)
+def _join_files(page: str, contents: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return a page that loads its bundles, and these."""
+    text = contents[page].decode()
+    (entry,) = _ENTRY_PATTERN.findall(text)
+    (inline,) = _IMPORT_MAP_PATTERN.findall(contents[page])
     bare = json.loads(inline)["imports"]
-    links: dict[str, str] = {}
-    left, later, priority = [entry.decode()], list[str](), ""
-    while left:
-        path = left.pop()
-        if path not in links:
-            links[path] = f'<link rel="modulepreload"{priority} href="{FOLDER}{path}">'
-            left += [_resolve(name, path, bare) for name in _IMPORT_PATTERN.findall(contents[path])]
-            later += [_resolve(name, path, bare) for name in _LATER_PATTERN.findall(contents[path])]
-        if not left:
-            left, later, priority = later, [], ' fetchpriority="low"'
-    return page.replace(_PRELOAD_MARKER, "\n".join(links.values()).encode())
-
-
-def _resolve(name: bytes, importer: str, bare: Mapping[str, str]) -> str:
-    """Return the path of a module that another module imports."""
-    joined = posixpath.join(posixpath.dirname(importer), bare.get(name.decode(), name.decode()))
-    return posixpath.normpath(joined).removeprefix(FOLDER)
+    files = bundles.join_scripts(entry, contents, bare)
+    links = [f'<link rel="modulepreload" href="{address}">' for address in bare.values()]
+    if bundles.LATER in files:
+        later = f'href="{FOLDER}{bundles.LATER}" fetchpriority="low"'
+        links.append(f'<link rel="modulepreload" {later}>')
+    styles = page.replace(".html", ".css")
+    text, files[styles] = bundles.join_styles(text, styles, contents)
+    files[page] = text.replace(_PRELOAD_MARKER, "\n".join(links)).encode()
+    return files
 
 
 def _collect_files(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
@@ -152,7 +144,7 @@ def _collect_files(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
     for entry in folder.iterdir():
         if entry.is_dir():
             files += _collect_files(entry, f"{prefix}{entry.name}/")
-        elif entry.name.rpartition(".")[2] in static_content.MEDIA_TYPES:
+        elif entry.name.rpartition(".")[2] in documents.MEDIA_TYPES:
             files.append((prefix + entry.name, entry.read_bytes()))
     return files
 

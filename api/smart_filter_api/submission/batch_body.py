@@ -28,6 +28,7 @@ from smart_filter_api.intake.multipart import (
 )
 from smart_filter_api.problems import validation
 from smart_filter_api.services import idempotency
+from smart_filter_shared.albums import MAX_SHOTS, MIN_SHOTS, Best
 from smart_filter_shared.catalog.scalars import Value, as_list, as_text
 from smart_filter_shared.errors import (
     FieldError,
@@ -39,10 +40,9 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.queue.batches import MAX_ITEMS
 from smart_filter_shared.recipe import Output
+from smart_filter_shared.recipe.declaration import json_pointer
 from smart_filter_shared.recipe.fields import Fields, drop_replaced
-from smart_filter_shared.recipe.words import json_pointer
-from smart_filter_shared.takes import MAX_SHOTS, MIN_SHOTS, Best
-from smart_filter_wire.takes import TAKE
+from smart_filter_wire.findings import TAKE
 
 # Size limit without the photos: a thousand items, each with a URL or a recipe of its own.
 MAX_OTHER_BYTES: Final = 4_000_000

@@ -27,6 +27,7 @@ from smart_filter_api.services.idempotency import IdempotentRequest
 from smart_filter_api.submission import admission, commit, photo_source, recipe_parser
 from smart_filter_api.submission.admission import AdmissionRequest, AdmittedJob
 from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
+from smart_filter_shared.albums import Take
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.catalog.scalars import Value
 from smart_filter_shared.errors import (
@@ -54,7 +55,6 @@ from smart_filter_shared.recipe.fields import (
 from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.results import Faces, read_facts
 from smart_filter_shared.storage import keys
-from smart_filter_shared.takes import Take
 from smart_filter_wire.corrections import MAX_ADDED_FACES
 
 # Fields of a form that are not part of the recipe.

@@ -7,7 +7,7 @@ from smart_filter_api.caches import ParsedRecipe, RecipeLayer
 from smart_filter_api.intake.body import PhotoRequest, RemotePhoto, SpooledFile
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.idempotency import IdempotentRequest
-from smart_filter_api.submission import admission, commit, drawing, photo_source, recipe_parser
+from smart_filter_api.submission import admission, commit, correct, photo_source, recipe_parser
 from smart_filter_api.submission.admission import AdmissionRequest
 from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
 from smart_filter_api.submission.photo_source import ResolvedPhoto
@@ -73,7 +73,7 @@ async def prepare_submission(
     strokes = None
     if upload.mask is not None or upload.strokes is not None:
         strokes = await services.in_thread(
-            drawing.read_drawing, upload, parsed_recipe.recipe, photo
+            correct.read_drawing, upload, parsed_recipe.recipe, photo
         )
     digest = None if photo.spooled is None else photo.spooled.digest
     drawn: SpooledFile | None = upload.mask or strokes

@@ -15,6 +15,7 @@ from smart_filter_api.submission import admission, batch_body, commit, photo_sou
 from smart_filter_api.submission.batch_body import UploadedBatch
 from smart_filter_api.submission.commit import BatchSubmission
 from smart_filter_api.submission.photo_source import ResolvedPhoto
+from smart_filter_shared.albums import Take
 from smart_filter_shared.errors import (
     Contradiction,
     Error,
@@ -39,8 +40,7 @@ from smart_filter_shared.queue.submission import RejectedItem
 from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.recipe import MAX_SEED
 from smart_filter_shared.storage import keys
-from smart_filter_shared.takes import Take
-from smart_filter_wire.takes import TAKE
+from smart_filter_wire.findings import TAKE
 
 # Errors that one answer lists; a thousand items would make an answer of hundreds of kilobytes.
 _MAX_ERRORS = 50

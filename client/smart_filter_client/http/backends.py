@@ -23,7 +23,7 @@ import anyio.to_thread
 import httpx
 
 from smart_filter_client.errors import InvalidAddress
-from smart_filter_client.requests import Request
+from smart_filter_client.http.connection import Request
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

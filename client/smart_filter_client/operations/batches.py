@@ -8,15 +8,14 @@ from typing import Literal
 
 from smart_filter_client.errors import Gone
 from smart_filter_client.http import exchange
-from smart_filter_client.http.connection import Connection
+from smart_filter_client.http.connection import Connection, Request, path
+from smart_filter_client.http.exchange import iterate_list
 from smart_filter_client.models import Batch
 from smart_filter_client.operations import photos
-from smart_filter_client.operations.pagination import iterate_list
+from smart_filter_client.operations.jobs import to_form_fields, with_wait
 from smart_filter_client.operations.photos import Photo, Upload
-from smart_filter_client.operations.recipes import to_form_fields, with_wait
 from smart_filter_client.reading import read_answer
 from smart_filter_client.recipe import NO_FIELDS, Recipe
-from smart_filter_client.requests import Request, path
 
 
 @dataclass(frozen=True, slots=True)

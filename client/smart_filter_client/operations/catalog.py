@@ -5,17 +5,15 @@ from pathlib import Path
 
 from smart_filter_client.errors import NotFinishedInTime
 from smart_filter_client.http import exchange
-from smart_filter_client.http.connection import Connection
+from smart_filter_client.http.connection import Connection, Request, path
+from smart_filter_client.http.exchange import fetch_list
 from smart_filter_client.models import Model, Output
 from smart_filter_client.operations.outputs import fetch_file
-from smart_filter_client.operations.pagination import fetch_list
 from smart_filter_client.operations.photos import Picture, make_resendable
 from smart_filter_client.operations.polling import MAX_PAUSE_SECONDS
 from smart_filter_client.reading import read_answer
 from smart_filter_client.recipe import Recipe
-from smart_filter_client.requests import Request, path
-from smart_filter_wire.catalog import Background, Filter, Keyword, SavedRecipe
-from smart_filter_wire.pictures import TenantPicture
+from smart_filter_wire.catalog import Background, Filter, Keyword, SavedRecipe, TenantPicture
 from smart_filter_wire.words import PictureState
 
 # Keywords of a picture.

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from smart_filter_client.http import exchange
-from smart_filter_client.http.connection import Connection
+from smart_filter_client.http.connection import Connection, Request, path
 from smart_filter_client.operations import outputs
-from smart_filter_client.operations.recipes import list_cleared, to_form_fields
+from smart_filter_client.operations.jobs import list_cleared, to_form_fields
 from smart_filter_client.reading import read_answer
 from smart_filter_client.recipe import NO_FIELDS, Recipe
-from smart_filter_client.requests import Request, path
-from smart_filter_wire.choices import Choice, ChoiceStep
+from smart_filter_wire.batches import Choice, ChoiceStep
 
 ChoiceAction = Literal["delete", "cancel", "redrive", "discard", "derive"]
 

@@ -12,10 +12,9 @@ from httpx_sse import EventSource, ServerSentEvent
 
 from smart_filter_client.errors import UnexpectedAnswer
 from smart_filter_client.http import exchange
-from smart_filter_client.http.connection import Connection
+from smart_filter_client.http.connection import Connection, Request, path
 from smart_filter_client.http.exchange import EVENT, BodyCount
 from smart_filter_client.models import Event, read_event
-from smart_filter_client.requests import Request, path
 
 _MEDIA_TYPE = "text/event-stream"
 _RECONNECT_SECONDS = 1.0

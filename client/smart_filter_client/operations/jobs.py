@@ -1,24 +1,35 @@
-"""Jobs: submit, read, list, cancel, redrive, derive, delete."""
+"""Jobs: submit, read, list, cancel, redrive, derive, delete, correct; recipes as form fields."""
 
+import base64
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import AsyncGenerator, Mapping
+import math
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
+from typing import Final, TypeAlias
 
 from smart_filter_client.errors import Forbidden, Gone, InvalidRecipe, NotFound, ServerUnreachable
 from smart_filter_client.http import exchange
-from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import Job
+from smart_filter_client.http.connection import Connection, Request, path
+from smart_filter_client.http.exchange import fetch_list, iterate_list
+from smart_filter_client.models import Job, Stroke
 from smart_filter_client.operations import photos
-from smart_filter_client.operations.corrections import Strokes, given_fields
-from smart_filter_client.operations.pagination import iterate_list
 from smart_filter_client.operations.photos import Photo, Picture, Upload
-from smart_filter_client.operations.recipes import list_cleared, to_form_fields, with_wait
 from smart_filter_client.reading import read_answer
 from smart_filter_client.recipe import NO_FIELDS, Recipe
-from smart_filter_client.requests import Request, path
+from smart_filter_wire.corrections import Correction, FaceChanges, FaceLabel
+from smart_filter_wire.formats import JsonObject
 from smart_filter_wire.words import JobState
+
+# Fields of a submission's form that do not belong to its recipe.
+_FORM_FIELDS: Final = {
+    *("photo", "photo_url", "photo_base64", "upload_id"),
+    *("background_file", "webhook_url", "correction_id"),
+}
+
+# Drawn lines, or the fields of lines as JSON.
+Strokes: TypeAlias = Sequence[Stroke | Mapping[str, object]]
 
 
 async def submit(
@@ -225,3 +236,112 @@ async def _with_files(
     if "background_file" in files:
         form.setdefault("background", ["file"])
     return Request(method="POST", path=path("jobs"), fields=form, parts=parts)
+
+
+def to_form_fields(recipe: Mapping[str, object] | None) -> dict[str, list[str]]:
+    """Return a recipe's fields by dotted names, with their values as form texts.
+
+    Its names can be nested, {"metadata": {"album": …}}, or have dots, {"metadata.album": …}.
+    Fields that are None are left out.
+    Raises InvalidRecipe for a field of a form that is not one of a recipe: a recipe of unknown
+    origin must not name a webhook.
+    """
+    fields = _flatten(recipe or {})
+    for name in _FORM_FIELDS & fields.keys():
+        raise InvalidRecipe(f"{name} is not a field of a recipe")
+    return {name: _to_texts(value) for name, value in fields.items() if value is not None}
+
+
+def list_cleared(recipe: Mapping[str, object]) -> list[str]:
+    """Return the dotted names of a recipe's fields that are None."""
+    return [name for name, value in _flatten(recipe).items() if value is None]
+
+
+def with_wait(request: Request, seconds: float | None) -> Request:
+    """Return a submission that waits for the job's end, or at most `seconds`."""
+    if seconds is None:
+        return request
+    whole = max(0, math.ceil(seconds))
+    headers = {**request.headers, "Prefer": f"wait={whole}"}
+    return dataclasses.replace(request, headers=headers, patience=whole)
+
+
+def _flatten(recipe: Mapping[str, object]) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for name, value in recipe.items():
+        if isinstance(value, Mapping):
+            fields |= {f"{name}.{inner}": given for inner, given in _flatten(value).items()}
+        else:
+            fields[name] = value
+    return fields
+
+
+def _to_texts(value: object) -> list[str]:
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    if isinstance(value, str | int | float):
+        return [str(value)]
+    if isinstance(value, Sequence):
+        return [str(item) for item in value]
+    raise TypeError(f"{value!r} is not a value of a recipe")
+
+
+async def correct_matte(
+    client: Connection,
+    job_id: str,
+    *,
+    mask: Picture | None = None,
+    strokes: Strokes | None = None,
+    consent: bool = False,
+    replaces: str | None = None,
+) -> Correction:
+    """Correct a matte, by a mask (a gray PNG of its size, white is people) or by strokes.
+
+    consent: whether it can be kept as a training example.
+    replaces: an applied correction of the job that this one takes the place of.
+    Raises OSError: unreadable file.
+    """
+    if mask is None:
+        drawn = [given_fields(stroke) for stroke in strokes or ()]
+        content_field: dict[str, object] = {"strokes": drawn}
+    else:
+        content = await photos.read_photo(client, await photos.make_resendable(client, mask))
+        content_field = {"mask": base64.b64encode(content).decode()}
+    body = {"kind": "matte", "stage": "segmentation", **content_field, "consent": consent}
+    if replaces is not None:
+        body["replaces"] = replaces
+    return await _post_correction(client, job_id, body)
+
+
+async def correct_faces(
+    client: Connection,
+    job_id: str,
+    faces: Sequence[FaceLabel] | FaceChanges,
+    *,
+    consent: bool = False,
+) -> Correction:
+    """Correct smiles and open eyes, or which faces count.
+
+    consent: as for `correct_matte`, for labels only.
+    """
+    if isinstance(faces, FaceChanges):
+        body: dict[str, object] = {"kind": "faces", "stage": "face", "faces": given_fields(faces)}
+    else:
+        label = {"faces": [given_fields(face) for face in faces]}
+        body = {"kind": "label", "stage": "smile", "label": label}
+    return await _post_correction(client, job_id, {**body, "consent": consent})
+
+
+async def corrections(client: Connection, job_id: str) -> list[Correction]:
+    """Return the corrections of a job, the oldest first."""
+    return await fetch_list(client, path("jobs", job_id, "corrections"), Correction)
+
+
+async def _post_correction(client: Connection, job_id: str, body: dict[str, object]) -> Correction:
+    return await exchange.send(client, Correction, "POST", "jobs", job_id, "corrections", json=body)
+
+
+def given_fields(item: Stroke | FaceLabel | FaceChanges | Mapping[str, object]) -> JsonObject:
+    """Return what a correction says as JSON, without fields that are None."""
+    fields = item if isinstance(item, Mapping) else dataclasses.asdict(item)
+    return {name: value for name, value in fields.items() if value is not None}

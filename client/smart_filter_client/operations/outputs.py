@@ -8,13 +8,11 @@ from urllib.parse import unquote
 
 import httpx
 
-from smart_filter_client.files import PartialFile
 from smart_filter_client.http import exchange
-from smart_filter_client.http.connection import Backend, Connection
+from smart_filter_client.http.connection import Backend, Connection, Request, path
 from smart_filter_client.http.exchange import FILE, BodyCount
-from smart_filter_client.models import Output
+from smart_filter_client.models import Output, PartialFile
 from smart_filter_client.recipe import Place
-from smart_filter_client.requests import Request, path
 from smart_filter_wire.words import OutputName
 
 _BINARY_TYPE = "application/octet-stream"

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from smart_filter_client.http import exchange
-from smart_filter_client.http.connection import Connection
+from smart_filter_client.http.connection import Connection, Request, path
 from smart_filter_client.reading import read_answer
-from smart_filter_client.requests import Request, path
-from smart_filter_wire import pictures
+from smart_filter_wire import catalog
 
 # A form is held in memory while it is sent; an upload is not, and bypasses the API.
 LARGE_BYTES = 8_000_000
@@ -62,7 +61,7 @@ async def upload_photo(client: Connection, photo: Path | bytes) -> Upload:
     size, head = await measure_photo(client, photo)
     payload = {"content_type": media_type(head), "bytes": size}
     request = Request(method="POST", path=path("uploads"), json=payload)
-    place = read_answer(pictures.Upload, await exchange.post(client, request))
+    place = read_answer(catalog.Upload, await exchange.post(client, request))
     await exchange.ask(
         client,
         Request(

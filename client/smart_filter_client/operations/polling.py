@@ -1,10 +1,11 @@
-"""Wait until jobs, or a batch, have ended.
+"""Wait until jobs, or a batch, have ended; submit, wait and fetch in one call.
 
 For one job the client uses `Prefer: wait`: the server responds when the job has ended, or, if the
 caller wants progress, whenever the job has changed. Several jobs, and a job on
 a server that does not wait, are polled: often at first and then less often.
 """
 
+import dataclasses
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +15,14 @@ import httpx
 
 from smart_filter_client.errors import NotFinishedInTime, ServerUnreachable, TryLater
 from smart_filter_client.http import exchange
-from smart_filter_client.http.connection import Connection
-from smart_filter_client.models import Batch, Job
+from smart_filter_client.http.connection import Connection, Request, path
+from smart_filter_client.models import Batch, Job, Output
+from smart_filter_client.operations import jobs, outputs
+from smart_filter_client.operations.photos import Photo, Picture
 from smart_filter_client.reading import read_answer
-from smart_filter_client.requests import Request, path
+from smart_filter_client.recipe import NO_FIELDS, Recipe
 from smart_filter_wire.jobs import FINAL_STATES
+from smart_filter_wire.words import OutputName
 
 # A small photo takes about 0.2 s, so short first pauses add little to it; a long wait costs the
 # server four polls a second. A job in its last stage is polled often again: else the last pause
@@ -41,6 +45,9 @@ OnProgress = Callable[[T], None]
 
 
 _FOLDERS: Final[Mapping[type, str]] = {Job: "jobs", Batch: "batches"}
+
+# Outputs that the job itself shows.
+_SHOWN = frozenset[OutputName]({"faces", "rating", "printability"})
 
 
 async def wait(
@@ -207,3 +214,37 @@ def _is_in_last_stage(state: Job | Batch) -> bool:
         return False
     left = [stage for stage in state.stages if stage.state not in FINAL_STATES]
     return len(left) == 1 and left[0].state == "running"
+
+
+async def run(
+    client: Connection,
+    photo: Photo,
+    recipe: Recipe = NO_FIELDS,
+    *,
+    background_file: Picture | None = None,
+    timeout: float | None = None,
+    expires_in: int | None = None,
+    idempotency_key: str | None = None,
+) -> Job:
+    """Submit a photo, wait for its job and fetch its outputs; return the job.
+
+    job.save("out.jpg") writes its image, job.save("out.png", "cutout") another output.
+    photo, recipe, background_file, expires_in, idempotency_key: as for `submit`.
+    timeout: seconds for the job after its submission, None: no limit.
+    A failed job is returned too, see `job.succeeded`; its `save` raises NoOutput.
+    Raises NotFinishedInTime, and OSError when a file cannot be read.
+    """
+    job = await jobs.submit(
+        client,
+        photo,
+        recipe,
+        background_file=background_file,
+        expires_in=expires_in,
+        idempotency_key=idempotency_key,
+    )
+    job = await wait(client, job.id, timeout)
+    files: dict[OutputName, Output] = {}
+    for name in job.outputs:
+        if name not in _SHOWN:
+            files[name] = await outputs.output(client, job.id, name)
+    return dataclasses.replace(job, files=files)

@@ -5,12 +5,11 @@ from collections.abc import AsyncGenerator, Sequence
 
 from smart_filter_client.errors import KeyLost
 from smart_filter_client.http import exchange
-from smart_filter_client.http.connection import Connection
+from smart_filter_client.http.connection import Connection, Request, path
+from smart_filter_client.http.exchange import fetch_list, iterate_list
 from smart_filter_client.models import GrantedScope, NewKey, TenantChange
-from smart_filter_client.operations.pagination import fetch_list, iterate_list
 from smart_filter_client.reading import read_answer
-from smart_filter_client.requests import Request, path
-from smart_filter_wire.pictures import LiveConnection
+from smart_filter_wire.catalog import LiveConnection
 from smart_filter_wire.tenants import ApiKey, AuditRecord, DayUsage, NewApiKey, TenantSettings
 
 

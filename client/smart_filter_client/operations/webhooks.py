@@ -6,11 +6,10 @@
 from collections.abc import AsyncGenerator, Sequence
 
 from smart_filter_client.http import exchange
-from smart_filter_client.http.connection import Connection
+from smart_filter_client.http.connection import Connection, Request, path
+from smart_filter_client.http.exchange import fetch_list, iterate_list
 from smart_filter_client.models import WebhookEvent
-from smart_filter_client.operations.pagination import fetch_list, iterate_list
 from smart_filter_client.reading import read_answer
-from smart_filter_client.requests import Request, path
 from smart_filter_wire.webhooks import (
     Delivery,
     EndedEventPage,

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from smart_filter_deploy.doctor import findings, machine, programs, service, stack_folder
+from smart_filter_deploy.doctor import configuration, findings, machine, programs, service
 from smart_filter_deploy.doctor.findings import Finding, Level, fail
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_deploy.embedded.folder import running_stack
@@ -73,9 +73,9 @@ def _checks(
 
 
 def _embedded_checks(path: Path) -> Iterator[tuple[str, Iterator[Finding]]]:
-    yield "data folder", stack_folder.check_folder(path)
-    yield "permissions", stack_folder.check_postgres_user(path)
-    yield "stack", stack_folder.check_stack(path)
+    yield "data folder", configuration.check_folder(path)
+    yield "permissions", configuration.check_postgres_user(path)
+    yield "stack", configuration.check_stack(path)
     yield "memory", machine.check_memory()
     yield "programs", programs.check_servers()
 

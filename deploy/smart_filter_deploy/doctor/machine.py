@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from smart_filter_deploy.doctor.findings import Finding, fail, ok, warn
-from smart_filter_deploy.embedded.ports import LOOPBACK, find_fault, free_port
+from smart_filter_deploy.embedded.addresses import LOOPBACK, find_fault, free_port
 from smart_filter_shared import container_memory
 from smart_filter_shared.extras import install_hint
 

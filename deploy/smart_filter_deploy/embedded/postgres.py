@@ -16,13 +16,16 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from smart_filter_deploy.embedded.addresses import password_of_role
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port, password_of_role
 from smart_filter_deploy.embedded.binaries import postgres_folder
-from smart_filter_deploy.embedded.child_processes import Child, Command, wait_until_ended
+from smart_filter_deploy.embedded.child_processes import (
+    Child,
+    Command,
+    StopRequest,
+    wait_until_ended,
+)
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.server_user import copy_programs_for, grant_access, server_user
-from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_shared.child_processes.programs import Identity
 from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import SetupFailed

@@ -17,12 +17,12 @@ from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
 from smart_filter_deploy.embedded.child_processes import (
     Child,
     Command,
+    StopRequest,
     process_tree,
     wait_until_ended,
     wait_until_ready,
 )
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.process_secrets import select_variables
 from smart_filter_shared.config import NO_BROKER
 from smart_filter_shared.security.signing_certificate import CERTIFICATE, KEY

@@ -4,10 +4,10 @@ import signal
 import socket
 from pathlib import Path
 
+from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
 from smart_filter_deploy.embedded.binaries import valkey_program
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_shared.errors import SetupFailed
 
 _PROBE_TIMEOUT_SECONDS = 1.0

@@ -7,12 +7,12 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from smart_filter_shared import albums
+from smart_filter_shared.albums import MAX_SHOTS, Take, TakeShot
 from smart_filter_shared.feedback import examples
 from smart_filter_shared.ids import BatchId, JobId
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import transitions
 from smart_filter_shared.queue.transitions.batches import JobHooks
-from smart_filter_shared.takes import MAX_SHOTS, Take, TakeShot
 
 # The inputs of the ranking; failed and canceled jobs are not ranked.
 _RATING_RESULTS = text("""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from smart_filter_shared.albums import Take, read_take
 from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.db import driver_queries
 from smart_filter_shared.errors import RowUnreadable
@@ -24,7 +25,6 @@ from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.submission import NewJob, WrittenJob
 from smart_filter_shared.recipe import Recipe, from_json
-from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
 
 # Rows that do not name their key count as submitted by another one.

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from smart_filter_shared.albums import Take
 from smart_filter_shared.artifacts import references
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.artifacts.uploads import UploadRef
@@ -36,7 +37,6 @@ from smart_filter_shared.queue.submission import (
     encode_jobs,
 )
 from smart_filter_shared.recipe import Recipe, required_stages
-from smart_filter_shared.takes import Take
 
 Value = TypeVar("Value")
 

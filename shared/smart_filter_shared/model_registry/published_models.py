@@ -1,11 +1,17 @@
-"""The table `models`: workers publish the cards of their models, the API reads them."""
+"""The table `models`: workers publish the cards of their models, the API reads them.
+
+Recipes are validated against these cards. A worker with another card of the same model would make
+other pictures, so it claims nothing of that capability (version skew).
+"""
 
 import dataclasses
 import json
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -13,13 +19,23 @@ from sqlalchemy import Connection, Row, text
 
 from smart_filter_shared.catalog.model_card import ModelCard, Offer
 from smart_filter_shared.catalog.parameters import Parameter
-from smart_filter_shared.model_registry import version_skew
+from smart_filter_shared.db import driver_queries
+from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.queue.leases import VersionGuard
 
 # A pool seen within this many days still counts as declared (it may be scaled to zero).
 POOL_TTL_DAYS: Final = 30
 _NEWER_VERSION_FAULT = "published by a later version that this API cannot read: upgrade the API"
 _CARD: Final = TypeAdapter(ModelCard)
+
+_FIND_SKEW = text("""
+    SELECT task, name, models.card ->> 'version'
+    FROM models JOIN json_to_recordset(CAST(CAST(:cards AS text) AS json))
+        AS own (task text, name text, fingerprint text) USING (task, name)
+    WHERE models.fingerprint <> own.fingerprint
+    ORDER BY task, name
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +94,7 @@ def publish(
     even if some workers can run it. Rows are written in the order of their keys, so that two
     publishers cannot deadlock.
     """
-    published_by = list(version_skew.current_release() if release is None else release)
+    published_by = list(current_release() if release is None else release)
     for offer in sorted(offers, key=lambda offer: (offer.card.task, offer.card.name)):
         card = offer.card
         runs = offer.fault is None
@@ -115,7 +131,7 @@ def renew(connection: Connection, cards: Collection[ModelCard]) -> None:
 
     In a whole fleet one worker writes, at most twice a day: rows locked by another are skipped.
     """
-    connection.execute(_RENEW, {"cards": version_skew.to_guard(cards)})
+    connection.execute(_RENEW, {"cards": to_guard(cards)})
 
 
 # At most one version of a model is live.
@@ -241,3 +257,49 @@ def _decode_identity(card: str) -> ModelCard:
         data_terms=str(stored.get("data_terms", "")),
         default=bool(stored.get("default")),
     )
+
+
+def select_cards(capability: Capability, cards: Iterable[ModelCard]) -> VersionGuard:
+    """Return the cards that decide a capability's results, with its stage's light models."""
+    return to_guard(
+        card
+        for card in cards
+        if card.capability == capability or capability.startswith(f"{card.capability}.")
+    )
+
+
+def to_guard(cards: Iterable[ModelCard]) -> VersionGuard:
+    """Return cards as the JSON that statements take."""
+    fields = ("task", "name", "fingerprint")
+    objects = [{field: getattr(card, field) for field in fields} for card in cards]
+    return VersionGuard(json.dumps(objects))
+
+
+def current_release() -> tuple[int, ...]:
+    """Return the version of this code as a tuple of numbers, which compare like versions."""
+    return tuple(int(part) for part in re.findall(r"[0-9]+", version("smart-filter"))[:3])
+
+
+def reset_release(connection: Connection) -> None:
+    """Let cards of this version replace the cards of a later one, as after a rollback."""
+    connection.execute(
+        text("UPDATE models SET release = :own WHERE release > CAST(:own AS integer[])"),
+        {"own": list(current_release())},
+    )
+
+
+def find_skew(connection: Connection, cards: Sequence[ModelCard]) -> dict[Capability, str]:
+    """Return the capabilities whose published cards differ from one's own, with the remedy."""
+    rows = driver_queries.fetch_rows(connection, _FIND_SKEW, {"cards": to_guard(cards)})
+    reasons: dict[Capability, str] = {}
+    for task, name, published in rows:
+        card = next(card for card in cards if (card.task, card.name) == (task, name))
+        why = (
+            f"{card.task} {card.name} has version {card.version} here, but jobs are accepted for"
+            f" version {published} with other parameters or weights: run workers and API of one"
+            " version"
+        )
+        for capability in {other.capability for other in cards if other.stage == card.stage}:
+            if not card.leads or capability == card.capability:
+                reasons.setdefault(capability, why)
+    return reasons

@@ -10,18 +10,13 @@ Calls wire.
 """
 
 import csv
-from collections.abc import Iterable
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from importlib.resources import files
 
-from smart_filter_shared.presets.preset import (
-    PICTURE,
-    BackgroundSource,
-    Mood,
-    Preset,
-    Style,
-    parse_preset,
-    season_of,
-)
+from smart_filter_wire.words import BackgroundSource, Mood
 
 __all__ = [
     "FRAMED_FAMILY",
@@ -38,9 +33,6 @@ __all__ = [
     "season_of",
 ]
 
-_DESIGNS = files(__name__).joinpath("designs.csv").read_text("utf-8").splitlines()
-PRESETS: tuple[Preset, ...] = tuple(map(parse_preset, csv.DictReader(_DESIGNS)))
-
 # Families on which other designs can be printed.
 SURFACE_FAMILIES = frozenset({"fabric", "paper", "plaster"})
 # Families that show a sun, a moon, a window or a lamp; bright areas of the others are not lights.
@@ -51,6 +43,92 @@ SIDE_LIT_FAMILIES = frozenset(
 OUT_OF_FOCUS_FAMILIES = frozenset({"garden", "horizon", "interior", "street"})
 # The family with a border.
 FRAMED_FAMILY = "framed"
+
+
+class Style(StrEnum):
+    """The style of backgrounds: places, patterns, own pictures, or the places of a season.
+
+    seasonal: the season of the job's month in the north; submission replaces it.
+    """
+
+    CLEAN = "clean"
+    PLAYFUL = "playful"
+    BRAND = "brand"
+    SEASONAL = "seasonal"
+    SPRING = "spring"
+    SUMMER = "summer"
+    AUTUMN = "autumn"
+    WINTER = "winter"
+
+
+# The styles by month, January first, of the meteorological seasons in the north.
+_SEASONS = (
+    *[Style.WINTER] * 2,
+    *[Style.SPRING] * 3,
+    *[Style.SUMMER] * 3,
+    *[Style.AUTUMN] * 3,
+    Style.WINTER,
+)
+
+
+def season_of(date: dt.date) -> Style:
+    """Return the style of a date's season in the north."""
+    return _SEASONS[date.month - 1]
+
+
+# The family of backgrounds that are pictures.
+PICTURE = "picture"
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One background by name: `sky`, `site/lobby`, `tenant/beach`.
+
+    family: the design family that draws it, or `picture`.  tags: words for search by keywords.
+    moods: the moods that it suits, the best first.
+    palette: its colors as #rrggbb; the family gives each position a meaning.
+    brightness: mean Rec. 709 luma of the drawing, 0 black to 1 white, within 0.1.
+    parameters: other parameters of the family, by name; a missing one has its default.
+    style: the style of a design; operators' and tenants' pictures suit every style.
+    impression: the mean colors of a picture by place, as the workers write them; "" for designs.
+    """
+
+    name: str
+    title: str
+    family: str
+    tags: tuple[str, ...]
+    moods: tuple[Mood, ...]
+    palette: tuple[str, ...]
+    brightness: float
+    parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
+    style: Style = Style.PLAYFUL
+    impression: str = field(default="", repr=False)
+
+    @property
+    def source(self) -> BackgroundSource:
+        """The provider of the background."""
+        before, slash, _ = self.name.partition("/")
+        return BackgroundSource(before) if slash else BackgroundSource.GENERATED
+
+
+def parse_preset(row: Mapping[str, str]) -> Preset:
+    """Return the preset of a table's row; spaces part the values of a list."""
+    parameters = (pair.split("=") for pair in row["parameters"].split())
+    return Preset(
+        name=row["name"],
+        title=row["title"],
+        family=row["family"],
+        tags=tuple(row["tags"].split()),
+        moods=tuple(map(Mood, row["moods"].split())),
+        palette=tuple(row["palette"].split()),
+        brightness=float(row["brightness"]),
+        parameters={name: float(value) for name, value in parameters},
+        style=Style(row["style"]),
+    )
+
+
+_DESIGNS = files(__name__).joinpath("designs.csv").read_text("utf-8").splitlines()
+PRESETS: tuple[Preset, ...] = tuple(map(parse_preset, csv.DictReader(_DESIGNS)))
 
 
 def find_preset(name: str, among: Iterable[Preset] = PRESETS) -> tuple[Preset, Preset | None]:

@@ -12,14 +12,20 @@ from smart_filter_shared.recipe.background import (
     Background,
     BackgroundKind,
 )
-from smart_filter_shared.recipe.declaration import PICTURE_OUTPUTS, Output
+from smart_filter_shared.recipe.declaration import AUTO, PICTURE_OUTPUTS, Output
 from smart_filter_shared.recipe.document_photos import DocumentPhoto
 from smart_filter_shared.recipe.fields import from_json
 from smart_filter_shared.recipe.files import Effort, Files, Provenance
-from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Crop, Framing, Length, OutputSize, Require, Sheet
-from smart_filter_shared.recipe.logo import Logo, LogoPlace
-from smart_filter_shared.recipe.look import Look, Outline, Shadow, ShadowKind
+from smart_filter_shared.recipe.look import (
+    Filter,
+    Logo,
+    LogoPlace,
+    Look,
+    Outline,
+    Shadow,
+    ShadowKind,
+)
 from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
     COMPOSED_OUTPUTS,
@@ -34,4 +40,3 @@ from smart_filter_shared.recipe.recipe import (
     has_alpha,
     required_stages,
 )
-from smart_filter_shared.recipe.words import AUTO

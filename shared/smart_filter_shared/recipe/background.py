@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.presets import PRESETS, Preset, find_preset
-from smart_filter_shared.recipe.words import is_color, suggest_color
+from smart_filter_shared.recipe.declaration import is_color, suggest_color
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.suggestions import did_you_mean, find_nearest

@@ -12,7 +12,7 @@ from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.errors import Contradiction, FieldError
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe.background import BackgroundKind
-from smart_filter_shared.recipe.declaration import Output, RecipeField
+from smart_filter_shared.recipe.declaration import AUTO, Output, RecipeField, json_pointer
 from smart_filter_shared.recipe.files import Provenance
 from smart_filter_shared.recipe.framing import Crop, OutputSize, Require, matches_aspect
 from smart_filter_shared.recipe.recipe import (
@@ -24,7 +24,6 @@ from smart_filter_shared.recipe.recipe import (
     declared_fields,
     has_alpha,
 )
-from smart_filter_shared.recipe.words import AUTO, json_pointer
 
 # What to do about a contradiction, and the fields at fault.
 _Fault: TypeAlias = tuple[str, Sequence[str]]

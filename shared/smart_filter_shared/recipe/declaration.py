@@ -5,9 +5,12 @@
 values are read from JSON, forms and stored rows, the recipe as JSON, the cache keys of stages, the
 schemas in the API's description, the options of the command line, the form of the studio, the
 clients' types and the tables of docs/api/recipes.md.
+
+Spellings share the word `auto`, colors and JSON pointers.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,6 +41,11 @@ from smart_filter_shared.suggestions import did_you_mean
 FIRST_VERSION: Final = "0.1"
 
 Word = TypeVar("Word", bound=StrEnum)
+
+AUTO: Final = "auto"
+# Bytes that `max_bytes` may ask for.
+MAX_BYTES_LOWER_BOUND: Final = 10_000
+MAX_BYTES_UPPER_BOUND: Final = 1_000_000_000
 
 
 class Group(StrEnum):
@@ -252,3 +260,30 @@ def _readable(kind: Any, declared: Field) -> Any:  # noqa: ANN401 - types
     elif isinstance(plain, type) and issubclass(plain, StrEnum):
         notes.append(BeforeValidator(partial(read_word, plain)))
     return Annotated[kind, *notes, *declared.notes]
+
+
+def is_color(text: str) -> bool:
+    """Return whether a text is a CSS color with finite sRGB levels."""
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
+    try:
+        match = Color.match(text, fullmatch=True)
+        return match is not None and all(
+            math.isfinite(level) for level in match.color.convert("srgb").fit().coords(nans=False)
+        )
+    except OverflowError:
+        return False
+
+
+def suggest_color(text: str) -> str:
+    """Return the end of a sentence that suggests a CSS color similar to a text, or an empty one."""
+    if is_color(f"#{text}"):
+        return f"; did you mean #{text}?"
+    from coloraide.css.color_names import name2val_map  # noqa: PLC0415 - as above
+
+    return did_you_mean(text, name2val_map)
+
+
+def json_pointer(name: str) -> str:
+    """Return the JSON Pointer (RFC 6901) of a dotted name."""
+    return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in name.split("."))

@@ -24,12 +24,13 @@ from smart_filter_shared.catalog.scalars import (
 from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.presets import PRESETS, BackgroundSource, Preset, Style
-from smart_filter_shared.recipe import background, filters
+from smart_filter_shared.recipe import background, look
 from smart_filter_shared.recipe.background import Background, BackgroundKind
 from smart_filter_shared.recipe.contradictions import find_card, reject_contradictions
+from smart_filter_shared.recipe.declaration import AUTO, json_pointer
 from smart_filter_shared.recipe.document_photos import document_photos
 from smart_filter_shared.recipe.files import Provenance
-from smart_filter_shared.recipe.filters import Filter
+from smart_filter_shared.recipe.look import Filter
 from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
     MAX_METADATA,
@@ -37,7 +38,6 @@ from smart_filter_shared.recipe.recipe import (
     Recipe,
     declared_fields,
 )
-from smart_filter_shared.recipe.words import AUTO, json_pointer
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.suggestions import did_you_mean
 
@@ -285,7 +285,7 @@ class _Reader:
     def filters(self) -> tuple[Filter, ...]:
         """Return the filters of the recipe, in order, with the parameters that were set."""
         read = (
-            self._read_value("filters", filters.read_name, name, None)
+            self._read_value("filters", look.read_filter_name, name, None)
             for name in self._listed("filters")
         )
         asked_filters = tuple(

@@ -1,15 +1,31 @@
-"""Declare, parse and format how people are blended with the background: shadow, outline, light."""
+"""Declare, parse and format the looks of a picture: shadow, outline, light, logo, filters."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Final
 
-from smart_filter_shared.catalog.scalars import format_number, quote_value, read_number
-from smart_filter_shared.recipe.declaration import declare, spelling
-from smart_filter_shared.recipe.framing import Length
-from smart_filter_shared.recipe.words import AUTO, is_color, suggest_color
+from smart_filter_shared.catalog import filters
+from smart_filter_shared.catalog.filters import FilterCard, FilterNeed
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.catalog.scalars import Scalar, format_number, quote_value, read_number
+from smart_filter_shared.recipe.declaration import (
+    AUTO,
+    PICTURE_OUTPUTS,
+    declare,
+    is_color,
+    spelling,
+    suggest_color,
+)
+from smart_filter_shared.recipe.framing import (
+    Length,
+    read_margin,
+    read_percent,
+    write_margin,
+    write_share,
+)
 from smart_filter_shared.suggestions import did_you_mean
 
 MAX_OUTLINE_PERCENT: Final = 10
@@ -17,6 +33,11 @@ MAX_OUTLINE_PX: Final = 200
 DEFAULT_OPACITY: Final = 0.5
 
 _OUTLINE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)(px|%)(?: +(.+))?")
+
+MIN_WIDTH_PERCENT: Final = 1
+
+# Longest name: `tenant/` and that of a stored picture.
+_MAX_NAME_CHARACTERS: Final = 100
 
 
 class ShadowKind(StrEnum):
@@ -145,3 +166,107 @@ class Look:
         _SHARE_OR_AUTO,
         replaces=True,
     )
+
+
+class LogoPlace(StrEnum):
+    """The corner, side or middle of the picture that a logo is in."""
+
+    BOTTOM_RIGHT = "bottom-right"
+    BOTTOM = "bottom"
+    BOTTOM_LEFT = "bottom-left"
+    RIGHT = "right"
+    CENTER = "center"
+    LEFT = "left"
+    TOP_RIGHT = "top-right"
+    TOP = "top"
+    TOP_LEFT = "top-left"
+
+
+def read_logo(text: str) -> str:
+    """Return the name of a stored picture."""
+    if len(text) > _MAX_NAME_CHARACTERS:
+        raise ValueError(f"{quote_value(text)} is not none, or the name of a logo")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Logo:
+    """A stored picture that is drawn on the finished one.
+
+    name: such as `tenant/acme`; None for no logo.  width: share of the image's width, 0.01 to 1.
+    margin: top, right, bottom, left, which stay free of it; percents are of the image's sides.
+    """
+
+    name: str | None = declare(
+        None,
+        """A logo that is drawn on the finished image: `none`, or a name of `logos` in `GET
+        /v1/recipes`
+
+        A [picture of yours](../backgrounds.md), drawn last, with its transparency. One that is
+        gone fails the job as `inputs_expired`
+        """,
+        spelling(read_logo, none="none"),
+        name="logo",
+        outputs=PICTURE_OUTPUTS,
+    )
+    place: LogoPlace = declare(
+        LogoPlace.BOTTOM_RIGHT,
+        "Where the logo is",
+        name="logo_place",
+    )
+    width: float = declare(
+        0.15,
+        f"""The logo's share of the image's width, `{MIN_WIDTH_PERCENT}%` to `100%`
+
+        Less where the margin leaves no room
+        """,
+        spelling(partial(read_percent, least=MIN_WIDTH_PERCENT), write_share),
+        name="logo_size",
+    )
+    margin: tuple[Length, Length, Length, Length] = declare(
+        (Length(4, percent=True),) * 4,
+        """Border that stays free of the logo: 1, 2 or 4 values such as `30px` or `10%` of the
+        image's sides
+        """,
+        spelling(read_margin, write_margin),
+        name="logo_margin",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One filter of a recipe.  params: the parameters that were set."""
+
+    name: str
+    params: Parameters = field(default_factory=dict)
+
+    @property
+    def card(self) -> FilterCard:
+        """The filter's card."""
+        return filters.get_card(self.name)
+
+    @property
+    def need(self) -> FilterNeed | None:
+        """The facts about people that the filter needs, with these parameters."""
+        return self.card.need(self.params)
+
+    @property
+    def parameters(self) -> dict[str, Scalar]:
+        """The value of every parameter: the value that was set, or the default."""
+        return self.card.completed(self.params)
+
+
+def list_filters(asked: Sequence[Filter]) -> list[dict[str, object]]:
+    """Return the filters as JSON, in order, with only the parameters that were set."""
+    return [{"name": filter_.name, "params": dict(filter_.params)} for filter_ in asked]
+
+
+def read_filter_name(text: str) -> str:
+    """Return a filter's name.  Raises ValueError, which lists the filters, for an unknown name."""
+    names = [card.name for card in filters.FILTERS]
+    if text not in names:
+        raise ValueError(
+            f"{quote_value(text)} is not a filter; use one of {', '.join(names)}"
+            f"{did_you_mean(text, names)}"
+        )
+    return text

@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from coloraide import Color
-
 from smart_filter_shared.catalog.filters import FilterNeed
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
 from smart_filter_shared.presets import Style
 from smart_filter_shared.priority import Priority
-from smart_filter_shared.recipe import filters
+from smart_filter_shared.recipe import look
 from smart_filter_shared.recipe.background import (
     SUBJECT_MATCHED_KINDS,
     Background,
@@ -28,6 +26,7 @@ from smart_filter_shared.recipe.background import (
     restore_background,
 )
 from smart_filter_shared.recipe.declaration import (
+    AUTO,
     PICTURE_OUTPUTS,
     Field,
     Group,
@@ -39,11 +38,8 @@ from smart_filter_shared.recipe.declaration import (
     spelling,
 )
 from smart_filter_shared.recipe.files import Files
-from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Crop, Framing
-from smart_filter_shared.recipe.logo import Logo
-from smart_filter_shared.recipe.look import Look
-from smart_filter_shared.recipe.words import AUTO
+from smart_filter_shared.recipe.look import Filter, Logo, Look
 from smart_filter_shared.suggestions import did_you_mean
 
 # Tasks whose model a recipe chooses, and what they do.
@@ -334,7 +330,7 @@ class Recipe:
     def as_json(self) -> dict[str, object]:
         """Return the recipe as JSON, without seed and metadata, which a job shows separately."""
         structured = {
-            "filters": filters.as_json(self.filters),
+            "filters": look.list_filters(self.filters),
             **{
                 str(task): {"model": name, "params": dict(self.params.get(task, {}))}
                 for task, name in self.models.items()
@@ -429,4 +425,6 @@ def required_stages(recipe: Recipe) -> tuple[StageName, ...]:
 
 def has_alpha(css_color: str) -> bool:
     """Return whether a valid CSS color is not fully opaque."""
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
     return Color(css_color).alpha() < 1

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import IO
 
 from smart_filter_shared.errors import PhotoTooLarge, SizeUnreadable, UnsupportedMedia
-from smart_filter_shared.security import heif_items, isobmff, other_formats, tiff_header
+from smart_filter_shared.security import heif_items, other_formats, tiff_header
 
 # Bytes of a photo, of a background and of a logo, in each way to send one.
 MAX_PHOTO_BYTES = 40_000_000
@@ -85,7 +85,7 @@ def read_header(file: IO[bytes], *, called: str = "photo", sent_as: str = "photo
     """
     pointer = f"/{sent_as}"
     file.seek(0)
-    start = file.read(isobmff.SIGNATURE_BYTES)
+    start = file.read(heif_items.SIGNATURE_BYTES)
     if not start:
         raise UnsupportedMedia(f"the {called} is empty; {ACCEPTED}", pointer=pointer)
     format_ = _format_of(start)
@@ -155,7 +155,7 @@ def _format_of(start: bytes) -> PhotoFormat | None:
     for magic, format_ in _SIMPLE_STARTS.items():
         if start.startswith(magic):
             return format_
-    still = isobmff.detect_format(start)
+    still = heif_items.detect_format(start)
     return None if still is None else PhotoFormat(f"image/{still}")
 
 
@@ -254,7 +254,7 @@ def _largest_size(file: IO[bytes]) -> tuple[int, int]:
 
     Source: ISO/IEC 23008-12, 6.5.3 (ispe).
     """
-    boxes = isobmff.find(file, b"meta", b"iprp", b"ipco", b"ispe")
+    boxes = heif_items.find(file, b"meta", b"iprp", b"ipco", b"ispe")
     sizes = [struct.unpack_from(">4xII", box.read(file)) for box in boxes]
     if not sizes:
         raise _BrokenHeader

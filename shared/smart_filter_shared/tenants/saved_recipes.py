@@ -1,10 +1,13 @@
-"""A tenant's saved recipes: recipe fields under a name that submissions can use."""
+"""Recipe fields under a name that submissions can use: saved by a tenant, or built in."""
 
 import datetime as dt
+import functools
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
@@ -96,3 +99,26 @@ def delete_recipe(connection: Connection, tenant: Tenant, name: str) -> bool:
 
 def _read_row(row: Row[Any]) -> SavedRecipe:
     return SavedRecipe(row.name, row.recipe, row.changed_at)
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltInRecipe:
+    """Recipe fields under a name, as in a JSON body.
+
+    source: address of the page that states the figures.  checked: the day on which it did.
+    """
+
+    title: str
+    source: str
+    checked: dt.date
+    fields: Mapping[str, Any]  # JSON of any shape
+
+
+@functools.cache
+def built_in_recipes() -> Mapping[str, BuiltInRecipe]:
+    """Return the recipes of built_in.toml by name."""
+    file = resources.files("smart_filter_shared.recipe") / "built_in.toml"
+    return {
+        name: BuiltInRecipe(entry["title"], entry["source"], entry["checked"], entry["recipe"])
+        for name, entry in tomllib.loads(file.read_text("utf-8")).items()
+    }

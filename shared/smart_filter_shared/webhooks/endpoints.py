@@ -4,6 +4,9 @@ Secrets are stored encrypted (sealed). In addition to the secrets of its webhook
 default secret, which signs deliveries to addresses that single jobs name.
 """
 
+import base64
+import hmac
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +18,6 @@ from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.errors import FieldError, InvalidRequest, NotFound
 from smart_filter_shared.ids import Tenant, WebhookId, new_webhook_id
 from smart_filter_shared.security.secretbox import SecretBox
-from smart_filter_shared.webhooks import signatures
 
 # The webhook name of deliveries to addresses that jobs name.
 DEFAULT_WEBHOOK: Final = "default"
@@ -90,6 +92,13 @@ _SECRETS = text("""
     FROM webhook_secrets JOIN unnest(CAST(:tenants AS text[]), CAST(:webhooks AS text[]))
         AS wanted (tenant, webhook) USING (tenant, webhook)
 """)
+
+ID_HEADER: Final = "webhook-id"
+TIMESTAMP_HEADER: Final = "webhook-timestamp"
+SIGNATURE_HEADER: Final = "webhook-signature"
+
+_PREFIX: Final = "whsec_"
+_SECRET_BYTES: Final = 32  # the specification allows 24 to 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,18 +231,16 @@ def rotate(connection: Connection, seal: SecretBox, tenant: Tenant, webhook: str
 
     The former secret also signs for FORMER_SECRET_HOURS.
     """
-    key = signatures.new_key()
+    key = new_key()
     former_until: datetime | None = connection.execute(
         _ROTATE, {**_seal_secret(seal, tenant, webhook, key), "hours": FORMER_SECRET_HOURS}
     ).scalar_one()
-    return RotatedSecret(signatures.format_key(key), former_until)
+    return RotatedSecret(format_key(key), former_until)
 
 
 def ensure_default(connection: Connection, seal: SecretBox, tenant: Tenant) -> None:
     """Create a tenant's default secret unless it has one; its owner reads it by rotating it."""
-    connection.execute(
-        _NEW_SECRET, _seal_secret(seal, tenant, DEFAULT_WEBHOOK, signatures.new_key())
-    )
+    connection.execute(_NEW_SECRET, _seal_secret(seal, tenant, DEFAULT_WEBHOOK, new_key()))
 
 
 def read_secrets(
@@ -276,3 +283,30 @@ def _seal_secret(seal: SecretBox, tenant: Tenant, webhook: str, key: bytes) -> d
 
 def _seal_context(tenant: Tenant, webhook: str) -> str:
     return f"webhook {webhook} of {tenant}"
+
+
+def new_key() -> bytes:
+    """Return a new random signing key."""
+    return secrets.token_bytes(_SECRET_BYTES)
+
+
+def format_key(key: bytes) -> str:
+    """Return a key in the form that its owner sees: `whsec_` and base64."""
+    return _PREFIX + base64.b64encode(key).decode()
+
+
+def headers(keys: Sequence[bytes], *, id_: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Return the headers of a delivery, with one signature for each key.
+
+    timestamp: Unix seconds of this attempt, which receivers compare with their own clock.
+    """
+    signed = f"{id_}.{timestamp}.".encode() + body
+    return {
+        ID_HEADER: id_,
+        TIMESTAMP_HEADER: str(timestamp),
+        SIGNATURE_HEADER: " ".join(f"v1,{_digest(key, signed)}" for key in keys),
+    }
+
+
+def _digest(key: bytes, signed: bytes) -> str:
+    return base64.b64encode(hmac.digest(key, signed, "sha256")).decode()

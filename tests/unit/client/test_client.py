@@ -1,9 +1,7 @@
-import asyncio
 import base64
 import datetime as dt
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,7 +13,6 @@ from smart_filter_tests.clients import (
     MakeClient,
     Script,
     job_answer,
-    job_document,
     problem,
     request_of,
 )
@@ -595,35 +592,3 @@ def test_job_without_the_output_says_why_it_cannot_be_saved(
         job.save(tmp_path / "out.jpg", name)
 
     assert list(tmp_path.iterdir()) == []
-
-
-def test_blocking_client_works_inside_an_event_loop() -> None:
-    page = httpx.Response(200, json={"items": [job_document("queued")] * 2})
-
-    async def notebook() -> str:
-        with Client("http://photos.test", transport=httpx.MockTransport(Script(page))) as client:
-            return next(iter(client.jobs())).id
-
-    assert asyncio.run(notebook()) == "j1"
-
-
-def test_stream_that_is_closed_early_closes_its_connection() -> None:
-    class Endless(httpx.SyncByteStream):
-        is_closed = False
-
-        def __iter__(self) -> Iterator[bytes]:
-            while True:
-                event = {"type": "job.queued", "data": job_document("queued")}
-                yield b"data: %b\n\n" % json.dumps(event).encode()
-
-        def close(self) -> None:
-            self.is_closed = True
-
-    body = Endless()
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
-    with Client("http://photos.test", transport=transport) as client:
-        events = client.stream("j")
-        next(events)
-        events.close()
-
-        assert body.is_closed

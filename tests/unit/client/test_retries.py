@@ -1,3 +1,4 @@
+import asyncio
 import gzip
 import io
 import itertools
@@ -9,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from smart_filter_client import errors
+from smart_filter_client import Client, errors
 from smart_filter_tests.clients import (
     Handler,
     MakeClient,
@@ -393,3 +394,35 @@ def test_file_that_is_open_as_text_is_refused_with_the_remedy(
         pytest.raises(TypeError, match='open it with "rb"'),
     ):
         make_client(Script()).do(name, file)
+
+
+def test_blocking_client_works_inside_an_event_loop() -> None:
+    page = httpx.Response(200, json={"items": [job_document("queued")] * 2})
+
+    async def notebook() -> str:
+        with Client("http://photos.test", transport=httpx.MockTransport(Script(page))) as client:
+            return next(iter(client.jobs())).id
+
+    assert asyncio.run(notebook()) == "j1"
+
+
+def test_stream_that_is_closed_early_closes_its_connection() -> None:
+    class Endless(httpx.SyncByteStream):
+        is_closed = False
+
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                event = {"type": "job.queued", "data": job_document("queued")}
+                yield b"data: %b\n\n" % json.dumps(event).encode()
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    body = Endless()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
+    with Client("http://photos.test", transport=transport) as client:
+        events = client.stream("j")
+        next(events)
+        events.close()
+
+        assert body.is_closed

@@ -12,7 +12,7 @@ from smart_filter_shared.errors import (
     PictureTemporarilyUnreachable,
     TryAgain,
 )
-from smart_filter_shared.security.public_ranges import is_public
+from smart_filter_shared.security.outbound_rules import is_public
 from smart_filter_tests.web import Names, Wire, answer, ok, redirect
 from smart_filter_workers.fetcher import FetchedFile, Fetcher, FetchLimits
 from smart_filter_workers.fetcher.ssrf_guard import SsrfGuard

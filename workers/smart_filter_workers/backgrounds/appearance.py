@@ -1,19 +1,27 @@
-"""Appearance of a picture as a background: its main colors, brightness, and moods."""
+"""Appearance of a picture as a background: main colors, brightness, moods, thumbnail.
+
+Thumbnails of pictures are made on upload; thumbnails of designs are shipped
+(`smart_filter_shared.presets.thumbnails`): drawing all takes seconds, and the API does not draw.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.presets import Mood
-from smart_filter_workers.backgrounds import colors
+from smart_filter_shared.presets import PRESETS, Mood, Preset, thumbnails
+from smart_filter_shared.presets.thumbnails import HEIGHT_PX, WIDTH_PX
+from smart_filter_workers import images
+from smart_filter_workers.backgrounds import colors, library
 from smart_filter_workers.backgrounds.choice import color_layout
 from smart_filter_workers.backgrounds.colors import Colors
+from smart_filter_workers.images import EncodingOptions
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import EncodedFile, Srgb8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
 
 PALETTE_SIZE: Final = 5
@@ -28,6 +36,12 @@ _MERGE_DISTANCE: Final = 0.04
 _LIGHT_FROM: Final = 0.6
 _DARK_BELOW: Final = 0.38
 _COLORFUL_FROM: Final = 0.075
+
+# Oversampling factor: grain, which is finer than a thumbnail's pixels, would otherwise take more
+# bytes than the design.
+_OVERSAMPLING: Final = 3
+_SEED: Final = 0
+_ENCODING: Final = EncodingOptions("webp", quality=80, small=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +117,22 @@ def _nearest(lab: Colors, centers: Colors) -> NDArray[np.intp]:
     """Return the index of the center nearest to each color."""
     away = np.stack([((lab - center) ** 2).sum(axis=-1) for center in centers])
     return np.asarray(away.argmin(axis=0), np.intp)
+
+
+def from_picture(srgb: Srgb8) -> EncodedFile:
+    """Return the thumbnail of a background, (H, W, 3) uint8 sRGB: its middle, shrunk."""
+    return images.encode(library.crop_to_cover(srgb, width=WIDTH_PX, height=HEIGHT_PX), _ENCODING)
+
+
+def from_design(preset: Preset) -> EncodedFile:
+    """Return the thumbnail of a generated background."""
+    width, height = _OVERSAMPLING * WIDTH_PX, _OVERSAMPLING * HEIGHT_PX
+    return from_picture(library.draw_uncached(preset.name, seed=_SEED, width=width, height=height))
+
+
+if __name__ == "__main__":
+    folder = Path(thumbnails.__file__).parent
+    for old in folder.glob("*.webp"):
+        old.unlink()
+    for preset in PRESETS:
+        (folder / thumbnails.file_name(preset)).write_bytes(from_design(preset).content)

@@ -14,10 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from coloraide import Color
 
 from smart_filter_shared.presets import FRAMED_FAMILY, PRESETS, SURFACE_FAMILIES, Preset, synonyms
-from smart_filter_shared.presets.words import TONES, base_name, expand_word, list_tags, words_of
+from smart_filter_shared.presets.synonyms import TONES, base_name, expand_word, list_tags, words_of
 from smart_filter_shared.results import ChosenBackground
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.choice import color_layout, selection
@@ -357,6 +356,8 @@ def _parse_color(word: str) -> colors.Colors | None:
     code = word.removeprefix("#")
     if word in synonyms.NO_COLORS or not code.isascii() or not (code != word or word.isalpha()):
         return None
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
     match = Color.match(synonyms.MORE_COLORS.get(word, word), fullmatch=True)
     if match is None:
         return None

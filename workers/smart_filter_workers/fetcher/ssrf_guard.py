@@ -28,10 +28,10 @@ from smart_filter_shared.errors import PhotoUnreachable, PictureTemporarilyUnrea
 from smart_filter_shared.security.outbound_rules import (
     ALLOWED_PORTS,
     SETTING,
+    IpAddress,
     OutboundRules,
     parse_address,
 )
-from smart_filter_shared.security.public_ranges import IpAddress
 
 # Returns the IP addresses of a host's name; none when there is no such name. Raises OSError.
 Resolve = Callable[[str], Sequence[str]]

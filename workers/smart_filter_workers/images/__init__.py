@@ -19,7 +19,7 @@ from smart_filter_workers.images.encoding import (
     make_zip,
 )
 from smart_filter_workers.images.fit_bytes import encode_to_fit
-from smart_filter_workers.images.resize import (
+from smart_filter_workers.resampling import (
     downscale,
     downscale_by_area,
     flatten_on_white,

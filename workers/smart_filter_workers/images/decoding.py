@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
-from smart_filter_shared.security import isobmff, other_formats, tiff_header
+from smart_filter_shared.security import heif_items, other_formats, tiff_header
 from smart_filter_shared.security.photo_header import ACCEPTED, MAX_PIXELS, MAX_SIDE_PX
 from smart_filter_workers.images import heif, jpeg, png
 from smart_filter_workers.images.metadata import exif
 from smart_filter_workers.images.metadata.code_points import ColorDescription
 from smart_filter_workers.images.metadata.icc_profiles import flatten_to_srgb, to_srgb
-from smart_filter_workers.images.resize import apply_orientation
 from smart_filter_workers.opencv import cv2
+from smart_filter_workers.resampling import apply_orientation
 from smart_filter_workers.results import Matte8, Photo, Srgb8
 
 # Names of Pillow, and of results.
@@ -75,13 +75,13 @@ def decode(content: bytes) -> Photo:
         orientation = exif.read_orientation(header.exif, header.xmp)
         photo = _photo(pixels, "jpg", header.exif, orientation=orientation)
         return replace(photo, quantum=header.quantum)
-    match isobmff.detect_format(content):
-        case isobmff.StillFormat.HEIC:
+    match heif_items.detect_format(content):
+        case heif_items.StillFormat.HEIC:
             about = heif.read_photo(content)
             _check_size(about.width, about.height)
             pixels, alpha = heif.decode_heic(content, about)
             return _photo(pixels, "heic", about.exif, orientation=exif.UPRIGHT, alpha=alpha)
-        case isobmff.StillFormat.AVIF:
+        case heif_items.StillFormat.AVIF:
             return _decode_avif(content)
     # Pillow also takes other files for AVIF and TIFF, which were not checked: it may not read them.
     if content.startswith(tiff_header.SIGNATURES):
@@ -194,7 +194,7 @@ def _decode_with_pillow(
             # Its message contains the buffer's memory address.
             raise ImageUnreadable(
                 "the file is cut, or it is "
-                f"{other_formats.describe(content[: isobmff.SIGNATURE_BYTES])}; {ACCEPTED}"
+                f"{other_formats.describe(content[: heif_items.SIGNATURE_BYTES])}; {ACCEPTED}"
             ) from error
         raise ImageUnreadable(f"not a whole picture: {error}") from error
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_workers.images.encoding import EncodingOptions, encode
-from smart_filter_workers.images.resize import downscale
+from smart_filter_workers.resampling import downscale
 from smart_filter_workers.results import EncodedFile, Srgb8
 
 # Below this quality blocks and smears show in faces, and a smaller picture looks better.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
-from smart_filter_shared.security import heif_items, isobmff
+from smart_filter_shared.security import heif_items
 from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_workers.images.metadata.code_points import ColorDescription, from_code_points
 from smart_filter_workers.images.metadata.icc_profiles import flatten_to_srgb
@@ -61,7 +61,7 @@ def read_photo(content: bytes) -> HeifPhoto:
     Raises ImageUnreadable, ImageTooLarge.
     """
     _check_items(io.BytesIO(content))
-    if isobmff.is_cut(io.BytesIO(content)):  # libheif would show missing tiles in green
+    if heif_items.is_cut(io.BytesIO(content)):  # libheif would show missing tiles in green
         raise ImageUnreadable("its end is missing; send the file again")
     try:
         picture = _open(content, is_deep=False)
@@ -132,7 +132,7 @@ def read_crop(
     if sorted((photo.width, photo.height)) != sorted((width, height)):
         return _find_crop(content, photo, width=width, height=height)
     file = io.BytesIO(content)
-    if any(b"clap" in movie.read(file) for movie in isobmff.find(file, b"moov")):
+    if any(b"clap" in movie.read(file) for movie in heif_items.find(file, b"moov")):
         raise ImageUnreadable("the frames of the animated AVIF have a crop; save one as JPEG")
     return None
 
@@ -143,7 +143,7 @@ def _find_crop(content: bytes, photo: HeifPhoto, *, width: int, height: int) -> 
     Raises ImageUnreadable.  Source: ISO/IEC 14496-12, 12.1.4 (clap).
     """
     file = io.BytesIO(content)
-    crops = {box.read(file) for box in isobmff.find(file, *_PROPERTIES, b"clap")}
+    crops = {box.read(file) for box in heif_items.find(file, *_PROPERTIES, b"clap")}
     for crop in crops if len(crops) == 1 else ():
         with contextlib.suppress(struct.error, ZeroDivisionError):
             columns, rows = _cut(crop, 0, width), _cut(crop, 8, height)
@@ -160,7 +160,7 @@ def _drop_crop(content: bytes) -> bytes:
     """
     file = io.BytesIO(content)
     crops, turns, mirrors = (
-        {box.read(file) for box in isobmff.find(file, *_PROPERTIES, kind)}
+        {box.read(file) for box in heif_items.find(file, *_PROPERTIES, kind)}
         for kind in (b"clap", b"irot", b"imir")
     )
     if len(crops) != 1 or len(turns) > 1 or mirrors:
@@ -183,7 +183,7 @@ def _rename(content: bytes, box: bytes, kind: bytes, replacement: bytes) -> byte
     """
     file = io.BytesIO(content)
     for path in _METAS:
-        for index in list(isobmff.find(file, *path, box)):
+        for index in list(heif_items.find(file, *path, box)):
             renamed = index.read(file).replace(kind, replacement)
             file.seek(index.start)
             file.write(renamed)
@@ -198,9 +198,9 @@ def _take_turn(content: bytes) -> tuple[bytes, int]:
     Source: ISO/IEC 23008-12, 6.5.10 (irot).
     """
     file = io.BytesIO(content)
-    turns = list(isobmff.find(file, *_PROPERTIES, b"irot"))
+    turns = list(heif_items.find(file, *_PROPERTIES, b"irot"))
     angles = {turn.read(file)[:1] for turn in turns}
-    if len(angles) != 1 or any(isobmff.find(file, *_PROPERTIES, b"imir")):
+    if len(angles) != 1 or any(heif_items.find(file, *_PROPERTIES, b"imir")):
         return content, 0
     for turn in turns:
         file.seek(turn.start)

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.images.encoding import encode_jpeg
-from smart_filter_workers.images.resize import downscale, flatten_on_white
-from smart_filter_workers.resampling import shrink
+from smart_filter_workers.resampling import downscale, flatten_on_white, shrink
 from smart_filter_workers.results import EncodedFile, Srgb8
 from smart_filter_workers.srgb import decode_curve, encode_curve
 

@@ -22,13 +22,13 @@ from smart_filter_shared.http_servers import (
     is_operators_request,
     start_listening,
 )
-from smart_filter_shared.live.tokens import Tokens
+from smart_filter_shared.live import Tokens
 from smart_filter_shared.security.strict_heads import StrictHeadsProtocol
 from smart_filter_shared.supervision import Watchdog
-from smart_filter_shared.telemetry import exposition
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_shared.telemetry.metrics import MEDIA_TYPE
 from smart_filter_workers.decoder.pool import DecoderPool
-from smart_filter_workers.live import connection, frames, models
+from smart_filter_workers.live import connection, frames, pipeline
 from smart_filter_workers.live.session_registry import SessionRegistry
 from smart_filter_workers.system import resources
 from smart_filter_workers.system import resources as system_threads
@@ -64,7 +64,7 @@ def create_app(registry: SessionRegistry, operators_port: int | None) -> Starlet
 
     async def metrics(_: Request) -> Response:
         text = registry.measures.text(connections=registry.connections)
-        return Response(text, media_type=exposition.MEDIA_TYPE)
+        return Response(text, media_type=MEDIA_TYPE)
 
     application = Starlette(
         routes=[
@@ -112,11 +112,11 @@ def serve(
         )
     resources.configure_malloc()
     system_threads.limit_native_threads()
-    models.check_weights(weights, research=research)
+    pipeline.check_weights(weights, research=research)
     decoder = DecoderPool(limit_seconds=_DECODER_SECONDS)
     registry = SessionRegistry(
         Tokens(keys),
-        partial(models.load, weights, research=research, emotions=emotions),
+        partial(pipeline.load, weights, research=research, emotions=emotions),
         decoder,
         threads=threads,
         most=settings.connections,

@@ -21,7 +21,7 @@ from smart_filter_shared.errors import (
     Unauthorized,
     UnusablePhoto,
 )
-from smart_filter_shared.live.tokens import TokenClaims
+from smart_filter_shared.live import TokenClaims
 from smart_filter_shared.recipe import Background
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import FrameOutcome

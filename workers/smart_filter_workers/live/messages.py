@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any, Final
 
+from smart_filter_shared import live
 from smart_filter_shared.errors import (
     Error,
     FieldError,
@@ -14,10 +15,14 @@ from smart_filter_shared.errors import (
     MalformedRequest,
     Unauthorized,
 )
-from smart_filter_shared.live import backgrounds
-from smart_filter_shared.live.tokens import RENEWAL_SECONDS
+from smart_filter_shared.live import RENEWAL_SECONDS
 from smart_filter_shared.recipe import Background, BackgroundKind
-from smart_filter_workers.live import frames
+from smart_filter_workers.live.frames import (
+    MAX_FRAME_BYTES,
+    MAX_FRAME_PIXELS,
+    MAX_PICTURE_BYTES,
+    MAX_SIDE_PX,
+)
 from smart_filter_workers.live.pipeline import RenderedFrame
 
 # The subprotocol that a client offers, with a token as the second one, in the handshake.
@@ -80,11 +85,11 @@ def parse_subprotocols(offered: Sequence[str]) -> str:
 def parse_hello(text: str) -> Hello:
     """Parse the first message.  Raises MalformedRequest, InvalidRecipe."""
     fields = _parse_message(text, fields={"background", "max_side", "rate"})
-    side = fields.get("max_side", frames.MAX_SIDE_PX)
+    side = fields.get("max_side", MAX_SIDE_PX)
     # `type`, because bool is a subclass of int.
-    if type(side) is not int or not _MIN_SIDE_PX <= side <= frames.MAX_SIDE_PX:
+    if type(side) is not int or not _MIN_SIDE_PX <= side <= MAX_SIDE_PX:
         raise MalformedRequest(
-            f"max_side must be a whole number from {_MIN_SIDE_PX} to {frames.MAX_SIDE_PX}",
+            f"max_side must be a whole number from {_MIN_SIDE_PX} to {MAX_SIDE_PX}",
             pointer="/max_side",
         )
     rate = fields.get("rate")
@@ -118,7 +123,7 @@ def parse_change(text: str) -> Background | AnotherToken:
 def parse_background(text: str) -> Background:
     """Parse a background.  Raises InvalidRecipe."""
     try:
-        return backgrounds.parse_background(text)
+        return live.parse_background(text)
     except ValueError as error:
         raise InvalidRecipe([FieldError("/background", str(error))]) from None
 
@@ -140,9 +145,9 @@ def format_ready(background: Background, *, max_side_px: int) -> str:
     """Return the worker's first message."""
     limits = {
         "max_side": max_side_px,
-        "max_pixels": frames.MAX_FRAME_PIXELS,
-        "max_frame_bytes": frames.MAX_FRAME_BYTES,
-        "max_background_bytes": frames.MAX_PICTURE_BYTES,
+        "max_pixels": MAX_FRAME_PIXELS,
+        "max_frame_bytes": MAX_FRAME_BYTES,
+        "max_background_bytes": MAX_PICTURE_BYTES,
         "idle_seconds": IDLE_SECONDS,
         "token_seconds": RENEWAL_SECONDS,
         "session_seconds": SESSION_SECONDS,

@@ -15,11 +15,11 @@ from typing import Final, ParamSpec, TypeVar
 
 from smart_filter_shared.errors import RateLimited, ServiceFull, Unauthorized
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.live.tokens import TokenClaims, Tokens
-from smart_filter_shared.telemetry import exposition, metrics
-from smart_filter_shared.telemetry.exposition import Sample
+from smart_filter_shared.live import TokenClaims, Tokens
+from smart_filter_shared.telemetry import metrics
+from smart_filter_shared.telemetry.metrics import Sample
 from smart_filter_workers.decoder.pool import Decoder
-from smart_filter_workers.live.models import LiveModels
+from smart_filter_workers.live.pipeline import LiveModels
 
 _RETRY_AFTER_SECONDS: Final = 10.0
 
@@ -169,7 +169,7 @@ class LiveMetrics:
             below += count
             samples.append(Sample(below, (), "_bucket", str(bound)))
         samples += [Sample(self._seconds, (), "_sum"), Sample(below, (), "_count")]
-        return exposition.render(
+        return metrics.render(
             {
                 metrics.LIVE_CONNECTIONS: [Sample(connections)],
                 metrics.LIVE_FRAMES: [

@@ -26,7 +26,7 @@ from smart_filter_shared.tenants import quotas
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.stock.ingest import IncomingPictures
-from smart_filter_workers.system import process_identity
+from smart_filter_workers.system import resources
 
 # Pages of ended jobs that one sweep settles.
 _MAX_PAGES = 10
@@ -97,7 +97,7 @@ class Sweeper:
             ended = [
                 worker_id
                 for worker_id, process in processes.items()
-                if process_identity.has_ended(process)
+                if resources.has_ended(process)
             ]
             if ended:
                 self._expire(connection, ended)

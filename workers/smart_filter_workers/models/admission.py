@@ -33,7 +33,6 @@ from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelFile
-from smart_filter_workers.networks.detectron2 import admission as detectron2_admission
 from smart_filter_workers.networks.detectron2 import predictor_cache
 from smart_filter_workers.networks.runtimes import keras_network, network_input, onnx_network
 from smart_filter_workers.networks.runtimes.network_input import Handling, OutputKind
@@ -102,8 +101,8 @@ def ensure_runs_here(kind: str) -> None:
 def _admit_for_detectron2(folder: Path, source: Path, file: AdmittedFile) -> AdmittedFile:
     ensure_runs_here(file.kind)
     if file.kind == predictor_cache.CONFIG_KIND:
-        return detectron2_admission.admit_config(source, folder, names=file.classes)
-    return detectron2_admission.admit_weights(
+        return predictor_cache.admit_config(source, folder, names=file.classes)
+    return predictor_cache.admit_weights(
         source,
         folder,
         config=file.config,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from smart_filter_shared.catalog.model_card import ModelCard, Offer
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.model_registry import published_models, version_skew
+from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import VersionGuard
 from smart_filter_shared.telemetry.logs import logger
@@ -47,7 +47,7 @@ class ServedCapabilities:
         self._clock = clock
         self._offered_at = clock()
         self._guards = {
-            capability: version_skew.select_cards(capability, self._cards)
+            capability: published_models.select_cards(capability, self._cards)
             for capability in self.wanted
         }
         self._skewed: dict[Capability, str] = {}
@@ -118,7 +118,7 @@ class ServedCapabilities:
 
     def compare(self, connection: Connection) -> None:
         """Find capabilities whose published cards differ from ours; these are not served."""
-        skewed = version_skew.find_skew(connection, self._cards)
+        skewed = published_models.find_skew(connection, self._cards)
         with self._lock:
             new = {
                 capability: why

@@ -31,7 +31,7 @@ from smart_filter_shared.supervision import SupervisedLoop, Watchdog
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
 from smart_filter_workers.runtime.task import Task
-from smart_filter_workers.system import process_identity
+from smart_filter_workers.system import resources
 
 # Failures in a row: they take 37 s, and all leases have run out after that.
 _MAX_FAILURES = 10
@@ -80,7 +80,7 @@ class Heartbeat:
             pid=os.getpid(),
             capabilities=(),
             threads=threads,
-            process=process_identity.identify_process(),
+            process=resources.identify_process(),
         )
         self._serving = serving
         self._draining = draining

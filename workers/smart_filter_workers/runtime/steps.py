@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from smart_filter_shared.albums import Take, read_take
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import LeaseLost, TryAgain
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.jobs.submission import stage_payload
 from smart_filter_shared.pipeline import StageName, get_stage
-from smart_filter_shared.takes import Take, read_take
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_workers import last_attempt

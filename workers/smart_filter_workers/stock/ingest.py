@@ -42,7 +42,7 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds import appearance, thumbnails
+from smart_filter_workers.backgrounds import appearance
 from smart_filter_workers.decoder.pool import Decoders
 from smart_filter_workers.decoder.turns import Requester
 from smart_filter_workers.results import Srgb8
@@ -331,7 +331,7 @@ def describe_picture(
 
 def store_thumbnail(servers: Backends, key: str, srgb: Srgb8) -> None:
     """Store the thumbnail of a picture, next to it.  key: the picture's."""
-    made = thumbnails.from_picture(srgb)
+    made = appearance.from_picture(srgb)
     servers.store.put(
         keys.thumbnail(key), made.content, length=len(made.content), media_type=made.media_type
     )

@@ -1,23 +1,17 @@
 """Keep the backgrounds of a tenant or of the operator in step with a place that holds pictures."""
 
-import importlib
-import pkgutil
 from dataclasses import dataclass, field
-from typing import Final, cast
 
 from smart_filter_shared import stock
 from smart_filter_shared.artifacts.backends import Backends
-from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import PictureRefused, UnusablePhoto
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.stock.descriptions import Description, describe
-from smart_filter_workers.stock import ingest, providers
+from smart_filter_workers.stock import ingest
 from smart_filter_workers.stock.ingest import Outcome, StoredPicture
-from smart_filter_workers.stock.providers.base import FoundPicture, Provider, ProviderFile
-
-_PROTOCOL_MODULE: Final = "base"
+from smart_filter_workers.stock.providers import FoundPicture, Provider
 
 
 @dataclass(slots=True)
@@ -29,21 +23,6 @@ class SyncReport:
     )
     removed: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
-
-
-def find_provider(address: str, storage: StorageSettings) -> Provider:
-    """Return the provider for an address.
-
-    storage: the service's own.  Raises PictureRefused when no provider opens the address.
-    """
-    for module in pkgutil.iter_modules(providers.__path__):
-        if module.name == _PROTOCOL_MODULE:
-            continue
-        # A contract test checks that each module conforms to ProviderFile.
-        file = cast("ProviderFile", importlib.import_module(f"{providers.__name__}.{module.name}"))
-        if file.opens(address):
-            return file.open_at(address, storage)
-    raise PictureRefused(f"{address} is neither a folder nor s3://bucket/prefix")
 
 
 def sync_pictures(

@@ -28,7 +28,7 @@ from smart_filter_shared.recipe import (
 )
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_workers.backgrounds.collection import Collection, DesignSource, StockSource
+from smart_filter_workers.backgrounds.library import Collection, DesignSource, StockSource
 from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink

@@ -5,6 +5,7 @@ rename moves it into place. So the weights folder never holds half a file.
 """
 
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -139,9 +140,16 @@ def find_fault(folder: Path, file: WeightsFile) -> str | None:
     path = folder / file.name
     if not path.is_file():
         return "is missing"
-    with path.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    state = path.stat()
+    digest = _hash_once(path, state.st_ino, state.st_ctime_ns)
     return None if digest == file.sha256 else "has a wrong SHA-256"
+
+
+@functools.lru_cache(maxsize=256)  # the default models have 16 files
+def _hash_once(path: Path, *_state: int) -> str:
+    """Return a file's digest; every write and rename changes its state."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _remove_leftover(path: Path) -> None:

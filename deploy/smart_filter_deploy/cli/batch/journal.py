@@ -21,7 +21,7 @@ from smart_filter_deploy.cli.batch.watch import FoundPhoto
 from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_deploy.cli.terminal.outputs import output_stem
 from smart_filter_shared import documents
-from smart_filter_wire.file_names import free_name
+from smart_filter_wire.formats import free_name
 
 FILE_NAME = ".smart-filter-batch.jsonl"
 # A longer line was not written by this program.

@@ -15,15 +15,19 @@ from rich.console import Console
 
 from smart_filter_client import Client, Recipe, Upload
 from smart_filter_client.errors import InvalidRequest, TryLater
-from smart_filter_deploy.cli.batch import album, drawings
+from smart_filter_deploy.cli.batch import album
 from smart_filter_deploy.cli.batch import report as batch_report
 from smart_filter_deploy.cli.batch.dashboard import Dashboard, album_lines
-from smart_filter_deploy.cli.batch.hot_folder import HotFolder
 from smart_filter_deploy.cli.batch.journal import Journal
 from smart_filter_deploy.cli.batch.report import Row
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
-from smart_filter_deploy.cli.batch.watch import PHOTO_FORMATS, FoundPhoto, WatchedFolder
-from smart_filter_deploy.cli.batch.worker import PhotoWorker, recipe_digest
+from smart_filter_deploy.cli.batch.watch import PHOTO_FORMATS, FoundPhoto, HotFolder, WatchedFolder
+from smart_filter_deploy.cli.batch.worker import (
+    PhotoWorker,
+    add_drawings,
+    count_drawings,
+    recipe_digest,
+)
 from smart_filter_deploy.cli.server.connection import (
     Server,
     open_client_for,
@@ -116,7 +120,7 @@ class BatchRunner:
         for closed in self._look.closed:
             print_error(f"skipped: {closed}")
         if self._wanted.drawings is not None:
-            told = drawings.count_drawings(self._wanted.drawings, self._look.names)
+            told = count_drawings(self._wanted.drawings, self._look.names)
             self._console.print(told, soft_wrap=True, markup=False)
         self._queue_due()
         # A finished batch needs no server, unless its jobs are listed; do not start one.
@@ -148,7 +152,7 @@ class BatchRunner:
 
     def _is_done(self, photo: FoundPhoto) -> bool:
         try:
-            _, recipe = drawings.add_drawings(self._wanted, photo.name, self._recipe)
+            _, recipe = add_drawings(self._wanted, photo.name, self._recipe)
         except (OSError, ValueError):
             return False  # its outcome will say why
         return self._journal.is_done(photo, recipe)

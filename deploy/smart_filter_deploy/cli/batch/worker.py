@@ -2,6 +2,8 @@
 
 The same photo and recipe are one job however often they are sent, because the Idempotency-Key
 follows from them: a command that was killed before it noted a job finds that job again.
+
+Masks and strokes have the photos' names in another folder.
 """
 
 import dataclasses
@@ -12,19 +14,18 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from smart_filter_client import Client, Job
 from smart_filter_client.errors import Gone, InvalidRequest, NotFinishedInTime, NotFound, Refused
-from smart_filter_deploy.cli.batch import drawings
 from smart_filter_deploy.cli.batch.journal import Journal, JournalEntry
 from smart_filter_deploy.cli.batch.report import Row, failed_row, job_row, known_row
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
 from smart_filter_deploy.cli.batch.watch import FoundPhoto
 from smart_filter_deploy.cli.server import submit_and_fetch
 from smart_filter_deploy.cli.server.connection import is_about_usage, to_command_error
-from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
+from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest, read_strokes
 from smart_filter_deploy.cli.terminal.exit_codes import PHOTO_FAILED, CommandError
 from smart_filter_deploy.cli.terminal.outputs import Failure, OutputPaths, make_failure
 from smart_filter_deploy.cli.terminal.signals import StopFlag
@@ -42,6 +43,9 @@ _NOT_IN_ALBUM: Final = make_failure(
     "The photo could not be read when its album was submitted",
     remedy="--retry-failed submits the album again.",
 )
+
+MASK, STROKES = ".png", ".json"
+_FIELDS = ("/mask_file", "/strokes")
 
 
 class PhotoFailed(Exception):
@@ -84,7 +88,7 @@ class PhotoWorker:
         """
         self._tell(photo.name, "reading")
         try:
-            wanted, recipe = drawings.add_drawings(self._wanted, photo.name, self.recipe)
+            wanted, recipe = add_drawings(self._wanted, photo.name, self.recipe)
         except (OSError, ValueError) as error:
             return failed_row(photo.name, submit_and_fetch.read_failure(error))
         try:
@@ -109,7 +113,7 @@ class PhotoWorker:
         try:
             entry, job = self._finish(entry, photo, wanted, again=again)
         except Refused as error:
-            if is_about_usage(error) and not drawings.is_about_drawing(error):
+            if is_about_usage(error) and not is_about_drawing(error):
                 raise to_command_error(error) from error
             failure = submit_and_fetch.refusal_failure(error)
         except OSError as error:
@@ -297,7 +301,7 @@ def recipe_digest(wanted: PhotoRequest, saved: Sequence[SavedRecipe] = ()) -> st
     contents = {"saved recipes": {entry.name: entry.recipe for entry in saved}} if saved else {}
     whole: dict[str, object] = {**wanted.recipe, **album, **contents}
     if wanted.background_file is not None:
-        whole["background file"] = drawings.digest_file(wanted.background_file)
+        whole["background file"] = digest_file(wanted.background_file)
     return hashlib.sha256(json.dumps(whole, sort_keys=True, default=dict).encode()).hexdigest()
 
 
@@ -320,3 +324,52 @@ def _current_stage(job: Job) -> str:
     """Return the running stage of a job, else its state."""
     running = [stage.name for stage in job.stages if stage.state == "running"]
     return running[0] if running else job.state
+
+
+def count_drawings(folder: Path, photos: Sequence[str]) -> str:
+    """Return a sentence with the number of photos that have a drawing in a folder.
+
+    photos: their names.  Raises CommandError when there is none for any of these photos.
+    """
+    drawn = sum(bool(_find_drawings(folder, photo)) for photo in photos)
+    if photos and not drawn:
+        name = PurePosixPath(photos[0])
+        raise CommandError(
+            f"{folder} has no mask and no strokes for any photo: those of {name} are"
+            f" {name.with_suffix(MASK)} or {name.with_suffix(STROKES)} there"
+        )
+    return f"{drawn} of {len(photos)} photos have a mask or strokes in {folder}"
+
+
+def add_drawings(wanted: PhotoRequest, photo: str, recipe: str) -> tuple[PhotoRequest, str]:
+    """Return the request of a photo with its mask or its strokes, and the digest of both.
+
+    photo: its name below the folder.  recipe: digest of the request alone.
+    Raises OSError, and ValueError for wrong strokes.
+    """
+    files = _find_drawings(wanted.drawings, photo)
+    mask, strokes = files.get(MASK), files.get(STROKES)
+    drawn = () if strokes is None else read_strokes(strokes)
+    for suffix, path in files.items():
+        text = f"{recipe} {suffix} {digest_file(path)}"
+        recipe = hashlib.sha256(text.encode()).hexdigest()
+    return dataclasses.replace(wanted, mask_file=mask, strokes=drawn), recipe
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal.  Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_about_drawing(error: Refused) -> bool:
+    """Return whether a photo is refused for its mask or strokes, and others need not be."""
+    return bool(error.errors) and all(wrong.pointer.startswith(_FIELDS) for wrong in error.errors)
+
+
+def _find_drawings(folder: Path | None, photo: str) -> dict[str, Path]:
+    if folder is None:
+        return {}
+    path = folder / photo
+    files = {suffix: path.with_suffix(suffix) for suffix in (MASK, STROKES)}
+    return {suffix: file for suffix, file in files.items() if file.is_file()}

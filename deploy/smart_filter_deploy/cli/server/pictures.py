@@ -24,7 +24,7 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PICTURE, BackgroundSource, Preset
 from smart_filter_shared.stock import StoredPicture
 from smart_filter_shared.stock.descriptions import Description
-from smart_filter_wire.pictures import TenantPicture
+from smart_filter_wire.catalog import TenantPicture
 from smart_filter_wire.words import PictureUse
 from smart_filter_workers.stock import ingest
 from smart_filter_workers.stock.ingest import Outcome

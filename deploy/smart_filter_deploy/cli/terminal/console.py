@@ -4,17 +4,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import rich.console
-from rich.console import ConsoleOptions, JustifyMethod, RenderableType
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from smart_filter_deploy.cli.terminal.text import escape_unprintable
+from smart_filter_deploy.doctor.findings import Finding, Level
 
 _FRAMES_PER_SECOND = 12
 # Width of a table in a pipe, where its lines are not fitted to a screen.
 _UNLIMITED_WIDTH = 10_000
+
+_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 
 
 class EscapingConsole(rich.console.Console):
@@ -100,3 +103,10 @@ def print_table(console: rich.console.Console, table: Table) -> None:
     for line in console.render_lines(table, wide, pad=False):
         text = "".join(segment.text for segment in line).rstrip()
         console.print(text, soft_wrap=True, markup=False)
+
+
+def print_finding(console: Console, finding: Finding) -> None:
+    """Print a finding with its remedy."""
+    line = finding.line()
+    level = (finding.level, _STYLES[finding.level])
+    console.print(Text.assemble(level, Text(line[len(finding.level) :])), soft_wrap=True)

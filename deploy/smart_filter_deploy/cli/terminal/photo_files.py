@@ -1,6 +1,7 @@
 """Photos that a command line names: files, pipes, and `-` for standard input."""
 
 import os
+import select
 import shutil
 import stat
 import tempfile
@@ -9,11 +10,14 @@ from typing import Final
 
 import click
 
+from smart_filter_deploy.cli.terminal.text import print_line
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 
 # Standard input or output in place of a file.
 DASH: Final = "-"
 _STANDARD_INPUT: Final = "/dev/stdin"
+# After this time, a line says that a pipe sends nothing.
+_QUIET_SECONDS: Final = 2.0
 
 
 class PhotoFile(click.Path):
@@ -51,7 +55,12 @@ class PhotoFile(click.Path):
             ctx.call_on_close(lambda: shutil.rmtree(folder, ignore_errors=True))
         copy = folder / ("stdin" if path == Path(_STANDARD_INPUT) else path.name)
         try:
-            with path.open("rb") as source:
+            pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            if not select.select([pipe], [], [], _QUIET_SECONDS)[0]:
+                print_line(f"waiting until a program writes to {given}", err=True)
+                select.select([pipe], [], [])
+            os.set_blocking(pipe, True)
+            with open(pipe, "rb") as source:  # noqa: PTH123 - it is open
                 content = source.read(MAX_PHOTO_BYTES + 1)
         except OSError as error:
             self.fail(f"{given} cannot be read ({error.strerror})", param, ctx)

@@ -11,10 +11,9 @@ from rich.text import Text
 from smart_filter_client.models import Job
 from smart_filter_deploy.cli.terminal.console import facts_table, print_table
 from smart_filter_deploy.cli.terminal.outputs import Failure, Outcome
-from smart_filter_wire.document_report import CheckVerdict, DocumentReport
 from smart_filter_wire.findings import AppliedFilter, ChosenBackground, Eyes, Face, Rating
 from smart_filter_wire.jobs import Picture, QueuePosition, Stage
-from smart_filter_wire.printability import Printability
+from smart_filter_wire.printability import CheckVerdict, DocumentReport, Printability
 
 STATE_STYLES = {
     "succeeded": "green",

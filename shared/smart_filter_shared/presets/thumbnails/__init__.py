@@ -9,7 +9,7 @@ Calls nothing of the service.
 from importlib.resources import files
 from typing import Final
 
-from smart_filter_shared.presets.preset import Preset
+from smart_filter_shared.presets import Preset
 
 # Size of every background's thumbnail, also a picture's.
 WIDTH_PX: Final = 240

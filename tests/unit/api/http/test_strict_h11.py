@@ -11,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from smart_filter_api.http import server
-from smart_filter_api.http.strict_h11 import StrictH11Protocol
+from smart_filter_api.http.server import StrictH11Protocol
 from smart_filter_api.intake.multipart import MAX_BODY_BYTES
 from smart_filter_workers.live import app as live_process
 

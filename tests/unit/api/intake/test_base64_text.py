@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from smart_filter_api.intake import base64_text, json_body
+from smart_filter_api.http import strict_json
+from smart_filter_api.intake import json_body
 from smart_filter_api.removebg import body as removebg_body
 from smart_filter_shared.errors import MalformedRequest
 
@@ -68,14 +69,14 @@ def test_form_can_hold_base64_as_any_library_writes_it(form: str) -> None:
 )
 def test_other_text_is_refused_with_what_to_send(text: str) -> None:
     with pytest.raises(MalformedRequest, match="send the bytes of the file as base64") as refused:
-        base64_text.decode_base64(text.encode(), "mask")
+        strict_json.decode_base64(text.encode(), "mask")
 
     assert refused.value.errors[0].pointer == "/mask"
 
 
 @pytest.mark.parametrize("escaped", [json.dumps(LINES_OF_64)[1:-1], quote(LINES_OF_64, safe="")])
 def test_longest_form_of_a_picture_is_within_the_limit_of_its_text(escaped: str) -> None:
-    assert len(TEXT) < len(escaped) <= base64_text.max_text_bytes(len(PHOTO))
+    assert len(TEXT) < len(escaped) <= strict_json.max_text_bytes(len(PHOTO))
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 3, 4, 5, 6])
@@ -83,11 +84,11 @@ def test_escapes_across_pieces_are_read(before: int) -> None:
     text = b"A" * ((1 << 20) - before) + rb"\u002B" * 4
     text += b"A" * (-before % 4)
 
-    photo = base64_text.decode_base64(text, "photo_base64")
+    photo = strict_json.decode_base64(text, "photo_base64")
 
     plain = text.replace(rb"\u002B", b"+")
     assert photo == base64.b64decode(plain + b"=" * (-len(plain) % 4))
 
 
 def test_white_space_after_the_padding_may_fill_pieces() -> None:
-    assert base64_text.decode_base64(b"QQ==" + b"\n" * (3 << 20), "photo_base64") == b"A"
+    assert strict_json.decode_base64(b"QQ==" + b"\n" * (3 << 20), "photo_base64") == b"A"

@@ -11,6 +11,7 @@ from smart_filter_api.http import documents
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.presenters import webhook_payload
 from smart_filter_api.schemas.recipe import Resolved
+from smart_filter_shared.albums import MAX_SHOTS, Take, TakeShot
 from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
 from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.queries import JobRow
@@ -28,11 +29,10 @@ from smart_filter_shared.recipe import (
     Recipe,
 )
 from smart_filter_shared.recipe.background import parse_background
-from smart_filter_shared.takes import MAX_SHOTS, Take, TakeShot
 from smart_filter_shared.webhooks.outbox import ClaimedDelivery
-from smart_filter_tests.job_rows import CREATED_AT, Facts, a_job_row
+from smart_filter_wire.findings import TakePerson, TakeReport, TakeSwap
 from smart_filter_wire.jobs import Job
-from smart_filter_wire.takes import TakePerson, TakeReport, TakeSwap
+from unit.job_rows import CREATED_AT, Facts, a_job_row
 
 SEGMENTATION, COMPOSITE = StageName.SEGMENTATION, StageName.COMPOSITE
 FACE, SMILE = StageName.FACE, StageName.SMILE

@@ -4,7 +4,7 @@ import pytest
 
 from smart_filter_api.caches import RecipeLayer
 from smart_filter_api.intake import json_body
-from smart_filter_api.submission import recipe_layers
+from smart_filter_api.submission import recipe_parser
 from smart_filter_shared.errors import Contradiction, InvalidRecipe
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe.fields import Fields, parse
@@ -19,7 +19,7 @@ def parse_offered(fields: Fields) -> Recipe:
 
 def merge(layers: Sequence[Mapping[str, object]], **sent: object) -> Recipe:
     named = [RecipeLayer(fields, f" (layer {index})") for index, fields in enumerate(layers)]
-    return recipe_layers.merge_layers(named, json_body.read_fields(sent), parse_offered)
+    return recipe_parser.merge_layers(named, json_body.read_fields(sent), parse_offered)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from smart_filter_shared.recipe import (
     Recipe,
 )
 from smart_filter_shared.recipe.document_photos import find_document
-from smart_filter_shared.recipe.filters import Filter
+from smart_filter_shared.recipe.look import Filter
 from smart_filter_shared.stock import Picture
 from smart_filter_tests.serving import a_card
 from smart_filter_tests.stages import COMPOSITE, FACE, SEGMENTATION, SMILE

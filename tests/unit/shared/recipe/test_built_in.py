@@ -2,9 +2,9 @@
 
 import pytest
 
-from smart_filter_shared.recipe.built_in import built_in_recipes
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_shared.tenants import saved_recipes
+from smart_filter_shared.tenants.saved_recipes import built_in_recipes
 from smart_filter_tests.recipes import OFFERED
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smart_filter_docs import recipe_tables
+from smart_filter_docs import api_documents
 from smart_filter_shared.recipe import Recipe, fields
 from smart_filter_shared.recipe.recipe import declared_fields
 
@@ -26,6 +26,6 @@ def test_text_of_a_field_is_short_enough_for_a_form() -> None:
 
 
 def test_tables_of_the_page_are_those_of_the_declared_fields() -> None:
-    page = recipe_tables.PAGE.read_text()
+    page = api_documents.PAGE.read_text()
 
-    assert page == recipe_tables.write_tables(page), "make openapi"
+    assert page == api_documents.write_tables(page), "make openapi"

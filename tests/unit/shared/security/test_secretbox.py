@@ -10,7 +10,7 @@ import pytest
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.security.secretbox import SecretBox
-from smart_filter_shared.webhooks import signatures
+from smart_filter_shared.webhooks import endpoints
 
 # The vector of the specification's own libraries.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -19,7 +19,7 @@ KEY = base64.b64decode(SECRET.removeprefix("whsec_"))
 
 
 def test_signature_equals_the_vector_of_the_specification() -> None:
-    headers = signatures.headers(
+    headers = endpoints.headers(
         [KEY], id_="msg_p5jXN8AQM9LWM0D4loKWxJek", timestamp=1614265330, body=BODY
     )
 
@@ -31,14 +31,14 @@ def test_signature_equals_the_vector_of_the_specification() -> None:
 
 
 def test_two_keys_make_two_signatures() -> None:
-    new = signatures.new_key()
+    new = endpoints.new_key()
 
-    both = signatures.headers([KEY, new], id_="a", timestamp=1, body=BODY)
-    alone = signatures.headers([new], id_="a", timestamp=1, body=BODY)
+    both = endpoints.headers([KEY, new], id_="a", timestamp=1, body=BODY)
+    alone = endpoints.headers([new], id_="a", timestamp=1, body=BODY)
 
     assert both["webhook-signature"].split(" ")[1] == alone["webhook-signature"]
     assert 24 <= len(new) <= 64
-    assert signatures.format_key(KEY) == SECRET
+    assert endpoints.format_key(KEY) == SECRET
 
 
 OLD, NEW = "o" * 32, "n" * 32

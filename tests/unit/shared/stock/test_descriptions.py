@@ -4,7 +4,7 @@ from smart_filter_shared.errors import PictureRefused
 from smart_filter_shared.presets import Mood
 from smart_filter_shared.stock import descriptions
 from smart_filter_shared.stock.descriptions import GivenDescription
-from smart_filter_workers.stock.providers.base import parse_notes
+from smart_filter_workers.stock.providers import parse_notes
 
 
 def test_tags_are_the_words_of_the_path_and_the_title_is_the_file_name() -> None:

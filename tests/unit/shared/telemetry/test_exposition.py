@@ -1,9 +1,8 @@
 import pytest
 
 from smart_filter_api.http.middleware import LatencyHistogram
-from smart_filter_shared.telemetry import exposition
-from smart_filter_shared.telemetry.exposition import Sample
-from smart_filter_shared.telemetry.metrics import Metric, MetricKind
+from smart_filter_shared.telemetry import metrics
+from smart_filter_shared.telemetry.metrics import Metric, MetricKind, Sample
 
 QUEUE = Metric("queue", MetricKind.GAUGE, ("name",), "How many wait.")
 HEAD = "# HELP queue How many wait.\n# TYPE queue gauge\n"
@@ -21,12 +20,12 @@ HEAD = "# HELP queue How many wait.\n# TYPE queue gauge\n"
 def test_metric_is_written_with_its_help_type_and_samples(
     samples: list[Sample], written: str
 ) -> None:
-    assert exposition.render({QUEUE: samples}) == HEAD + written
+    assert metrics.render({QUEUE: samples}) == HEAD + written
 
 
 def test_sample_without_its_metrics_labels_is_an_error() -> None:
     with pytest.raises(ValueError, match="zip"):
-        exposition.render({QUEUE: [Sample(1)]})
+        metrics.render({QUEUE: [Sample(1)]})
 
 
 def test_bucket_counts_all_requests_up_to_its_bound() -> None:

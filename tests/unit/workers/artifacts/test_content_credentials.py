@@ -17,7 +17,7 @@ from smart_filter_shared.errors import SetupFailed, TryAgain
 from smart_filter_shared.recipe import Effort, Files, Filter, Format, Output, Provenance
 from smart_filter_tests import certificates
 from smart_filter_tests.composite_jobs import a_job, composite, decode_pixels
-from smart_filter_wire.takes import TakeReport, TakeSwap
+from smart_filter_wire.findings import TakeReport, TakeSwap
 from smart_filter_workers.artifacts import content_credentials
 from smart_filter_workers.artifacts.content_credentials import CredentialSigner
 from smart_filter_workers.images import encoding

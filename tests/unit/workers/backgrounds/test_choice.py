@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.errors import InputsExpired, StorageUnavailable
-from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset, Style, find_preset, words
+from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset, Style, find_preset, synonyms
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import ChosenBackground
 from smart_filter_tests.subjects import a_subject, mood_named, mood_of
@@ -12,7 +12,7 @@ from smart_filter_workers.backgrounds import keywords, library
 from smart_filter_workers.backgrounds.choice import scoring, selection
 from smart_filter_workers.backgrounds.choice.selection import choose_preset
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
-from smart_filter_workers.backgrounds.collection import (
+from smart_filter_workers.backgrounds.library import (
     Collection,
     DesignSource,
     StockSource,
@@ -303,7 +303,7 @@ def test_tones_are_judged_by_the_drawn_brightness(tone: str, least: float, most:
 
 
 def test_every_listed_word_is_understood() -> None:
-    listed = words.list_words(PRESETS)
+    listed = synonyms.list_words(PRESETS)
 
     for one in listed:
         (meaning,), unknown = keywords.parse_words(one.word)

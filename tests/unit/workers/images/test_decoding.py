@@ -9,7 +9,10 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
-from smart_filter_tests.four_colors import (
+from smart_filter_tests.heic import HALF, QUARTERS, SIZE, a_heic, box, coded_item, crop_box
+from smart_filter_tests.pictures import a_png, encode, noise
+from smart_filter_workers import images
+from unit.four_colors import (
     BLUE,
     GREEN,
     JPEG_LEVELS,
@@ -20,9 +23,6 @@ from smart_filter_tests.four_colors import (
     near,
     quarters,
 )
-from smart_filter_tests.heic import HALF, QUARTERS, SIZE, a_heic, box, coded_item, crop_box
-from smart_filter_tests.pictures import a_png, encode, noise
-from smart_filter_workers import images
 
 
 def resized_jpeg(width: int, height: int) -> bytes:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from smart_filter_tests.four_colors import (
+from smart_filter_tests.pictures import encode
+from smart_filter_workers import images
+from unit.four_colors import (
     BLUE,
     GREEN,
     JPEG_LEVELS,
@@ -18,9 +20,7 @@ from smart_filter_tests.four_colors import (
     near,
     quarters,
 )
-from smart_filter_tests.pictures import encode
-from smart_filter_tests.profiles import a_gray_profile
-from smart_filter_workers import images
+from unit.profiles import a_gray_profile
 
 FOUR = [RED, GREEN, BLUE, WHITE]
 DEEP = np.asarray(quarters()).astype(np.uint16) * 257

@@ -12,16 +12,6 @@ from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, UnusablePhoto
 from smart_filter_tests import heic
-from smart_filter_tests.four_colors import (
-    BLUE,
-    GREEN,
-    JPEG_LEVELS,
-    RED,
-    WHITE,
-    corners,
-    near,
-    quarters,
-)
 from smart_filter_tests.heic import (
     LARGE_QUARTERS,
     QUARTERS,
@@ -41,6 +31,16 @@ from smart_filter_tests.heic import (
 from smart_filter_tests.pictures import encode
 from smart_filter_workers import images
 from smart_filter_workers.images.metadata import exif
+from unit.four_colors import (
+    BLUE,
+    GREEN,
+    JPEG_LEVELS,
+    RED,
+    WHITE,
+    corners,
+    near,
+    quarters,
+)
 
 
 def a_crop(

@@ -7,7 +7,9 @@ from PIL import Image
 
 from smart_filter_shared.errors import ImageUnreadable
 from smart_filter_shared.security import photo_header
-from smart_filter_tests.four_colors import (
+from smart_filter_tests.pictures import encode, noise
+from smart_filter_workers import images
+from unit.four_colors import (
     BLUE,
     GREEN,
     JPEG_LEVELS,
@@ -17,8 +19,6 @@ from smart_filter_tests.four_colors import (
     near,
     quarters,
 )
-from smart_filter_tests.pictures import encode, noise
-from smart_filter_workers import images
 
 
 def with_camera_slip(content: bytes) -> bytes:

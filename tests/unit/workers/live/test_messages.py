@@ -13,21 +13,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from smart_filter_shared import live
 from smart_filter_shared.errors import (
     ImageTooLarge,
     ImageUnreadable,
     MalformedRequest,
     Rejected,
-    RetryAfter,
     Unauthorized,
 )
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.live import backgrounds
-from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
+from smart_filter_shared.live import LIFETIME_SECONDS, Tokens
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Smile
 from smart_filter_shared.telemetry import metrics
-from smart_filter_tests.drawn_portrait import a_face
 from smart_filter_tests.pictures import noise
 from smart_filter_tests.serving import a_photo
 from smart_filter_wire.findings import Eyes
@@ -39,6 +37,7 @@ from smart_filter_workers.live.session_registry import LiveMetrics, SessionRegis
 from smart_filter_workers.live.shutter import FrameSummary, Shutter, SmilingFrame, summarize_frame
 from smart_filter_workers.results import Matte8, Photo, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.two_pass import Floats
+from unit.drawn_portrait import a_face
 
 KEYS = ["k" * 32]
 
@@ -212,38 +211,18 @@ def test_newest_frame_replaces_a_waiting_one_and_is_read_once() -> None:
     assert (frame.number, dropped) == (2, 2)
 
 
-def limited_connections(*, most: int = 8, most_each: int = 4) -> SessionRegistry:
-    def no_models() -> Any:  # noqa: ANN401 - not called
-        raise AssertionError
-
-    return SessionRegistry(
-        Tokens(KEYS), no_models, images, threads=1, most=most, most_each=most_each
-    )
+def no_models() -> Any:  # noqa: ANN401 - not called
+    raise AssertionError
 
 
 def test_token_opens_one_connection() -> None:
-    registry = limited_connections()
+    registry = SessionRegistry(Tokens(KEYS), no_models, images, threads=1, most=8, most_each=4)
     now = dt.datetime.now(dt.UTC)
     token, _ = Tokens(KEYS).issue(Tenant("ann"), background=None, now=now)
 
     assert registry.admit(token, origin=None).tenant == "ann"
     with pytest.raises(Unauthorized, match="was used"):
         registry.admit(token, origin=None)
-
-
-def test_connections_are_limited_by_tenant_and_in_all() -> None:
-    registry = limited_connections(most=3, most_each=2)
-    ann, bob = Tenant("ann"), Tenant("bob")
-
-    with registry.place(ann), registry.place(ann):
-        with pytest.raises(RetryAfter, match="you have 2 connections"), registry.place(ann):
-            pass
-        with registry.place(bob):
-            assert registry.is_full
-            with pytest.raises(RetryAfter, match="all places"), registry.place(bob):
-                pass
-        assert registry.connections == 2
-    assert registry.connections == 0
 
 
 def test_live_metrics_are_listed_in_the_table() -> None:
@@ -317,7 +296,7 @@ def test_arbitrary_text_is_refused_with_the_reason(text: str) -> None:
 )
 def test_other_background_is_refused_with_a_remedy(text: str, remedy: str) -> None:
     with pytest.raises(ValueError, match=remedy):
-        backgrounds.parse_background(text)
+        live.parse_background(text)
 
 
 SERIOUS = FrameSummary(smile=0.1, smiling=False, eyes_open=True)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from smart_filter_shared.errors import ParameterRefused, SetupFailed
 from smart_filter_workers.networks.detectron2 import checkpoints, configs, predictor_cache
 from smart_filter_workers.networks.detectron2.configs import Document, Value
-from smart_filter_workers.networks.detectron2.model_builder import ClassNames
 from smart_filter_workers.networks.detectron2.predictor import (
+    ClassNames,
     Instance,
     Prediction,
     PredictOptions,

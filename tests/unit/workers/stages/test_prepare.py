@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.albums import MAX_HAMMING_BITS
 from smart_filter_shared.results import Face
-from smart_filter_tests.drawn_portrait import a_face, a_portrait
 from smart_filter_tests.pictures import a_photo, noise
 from smart_filter_workers.results import Photo, Srgb8
 from smart_filter_workers.stages.prepare import stage
 from smart_filter_workers.stages.prepare.stage import Inputs, compute_perceptual_hash, make_proxy
+from unit.drawn_portrait import a_face, a_portrait
 
 
 def models(faces: list[tuple[Face, ...]], *, turns: int = 0) -> stage.Models:

@@ -17,7 +17,7 @@ from smart_filter_training.evaluation.base import (
     Score,
 )
 from smart_filter_wire.findings import Eyes
-from smart_filter_workers.learning.smoke_test import build_face
+from smart_filter_workers.learning.register import build_face
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.smile.models.base import EyeReader
 

@@ -7,9 +7,9 @@ import yaml
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_training import preflight
-from smart_filter_workers.networks.detectron2 import model_builder, predictor_cache
+from smart_filter_workers.networks.detectron2 import predictor, predictor_cache
 from smart_filter_workers.networks.detectron2.configs import Document, Value
-from smart_filter_workers.networks.detectron2.model_builder import BuiltModel, Foreign
+from smart_filter_workers.networks.detectron2.predictor import BuiltModel, Foreign
 
 FASTER_RCNN: Final = "faster_rcnn"
 RETINANET: Final = "retinanet"
@@ -118,7 +118,7 @@ def to_yaml(configuration: Configuration, architecture: str, classes: int) -> st
 def build_network(text: str, labels: tuple[str, ...]) -> BuiltModel:
     """Return a network with random weights, as the product builds it.  Raises SetupFailed."""
     document = predictor_cache.parse_own_config(text, "the training's configuration")
-    return model_builder.build_model(document, device=model_builder.choose_device(), names=labels)
+    return predictor.build_model(document, device=predictor.choose_device(), names=labels)
 
 
 def configure_solver(network: BuiltModel, configuration: Configuration) -> Foreign:

@@ -25,8 +25,7 @@ from smart_filter_training.models.detectron2.configuration import (
 from smart_filter_training.run_record import RunRecord
 from smart_filter_training.torch_learner import TorchLearner
 from smart_filter_workers.networks.detectron2 import checkpoints
-from smart_filter_workers.networks.detectron2.model_builder import BuiltModel, Foreign
-from smart_filter_workers.networks.detectron2.predictor import input_size
+from smart_filter_workers.networks.detectron2.predictor import BuiltModel, Foreign, input_size
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.weights import files
 

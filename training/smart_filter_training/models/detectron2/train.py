@@ -39,14 +39,14 @@ from smart_filter_training.models.detectron2.detector import Detector
 from smart_filter_training.onnx_export import PARITY, Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
-from smart_filter_workers.networks.detectron2 import (
-    admission,
-    checkpoints,
-    model_builder,
-    predictor_cache,
+from smart_filter_workers.networks.detectron2 import checkpoints, predictor_cache
+from smart_filter_workers.networks.detectron2 import predictor as detectron2_predictor
+from smart_filter_workers.networks.detectron2.predictor import (
+    BuiltModel,
+    Instance,
+    PredictOptions,
+    Predictor,
 )
-from smart_filter_workers.networks.detectron2.model_builder import BuiltModel
-from smart_filter_workers.networks.detectron2.predictor import Instance, PredictOptions, Predictor
 from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.face.models import detectron2_faces
 from smart_filter_workers.stages.segmentation.models import detectron2
@@ -127,7 +127,7 @@ class DetectorModel:
         _write_weights(network.built, weights)
         labels = network.built.classes.things
         loaded = build_network(config.read_text(encoding="utf-8"), labels)
-        model_builder.load_weights(
+        detectron2_predictor.load_weights(
             loaded, checkpoints.parse(files.read_content(weights), weights.name)
         )
         trained, exported = Predictor(network.built), Predictor(loaded)
@@ -166,8 +166,8 @@ class DetectorModel:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             config = file.with_suffix(".yaml")
-            address = admission.admit_config(config, folder, names=names).address
-            admission.admit_weights(file, folder, config=address, names=names, kind=self.kind)
+            address = predictor_cache.admit_config(config, folder, names=names).address
+            predictor_cache.admit_weights(file, folder, config=address, names=names, kind=self.kind)
             yield folder, {ENTRY_PARAMETER: address}
 
 

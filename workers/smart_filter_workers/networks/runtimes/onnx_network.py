@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.extras import install_hint
 from smart_filter_workers.networks.runtimes import network_input
 from smart_filter_workers.networks.runtimes.network_input import ConfiguredNetwork
 from smart_filter_workers.results import Floats
@@ -32,6 +33,11 @@ _KINDS: Final = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 _ARENA: Final = {"arena_extend_strategy": 1, "max_mem": 0} | dict.fromkeys(
     ("initial_chunk_size_bytes", "max_dead_bytes_per_chunk"), -1
 )
+# A ModelProto of version 8 with the operator `Identity` of opset 13 from `x` to `y`, both scalars.
+_IDENTITY: Final = (
+    b'\x08\x08:6\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x08identity'
+    b"Z\x0b\n\x01x\x12\x06\n\x04\x08\x01\x12\x00b\x0b\n\x01y\x12\x06\n\x04\x08\x01\x12\x00B\x04\n\x00\x10\r"
+)
 
 
 def load_library() -> ModuleType:
@@ -46,6 +52,16 @@ def load_library() -> ModuleType:
     import onnxruntime  # noqa: PLC0415
 
     module: ModuleType = onnxruntime
+    return module
+
+
+def load_onnx() -> ModuleType:
+    """Return the module onnx, which reads and changes files.  Raises SetupFailed without it."""
+    try:
+        import onnx  # noqa: PLC0415 - the default models need it as little as the reading of cards
+    except ImportError as error:
+        raise SetupFailed(f"ONNX files are checked by onnx: {install_hint('onnx')}") from error
+    module: ModuleType = onnx
     return module
 
 
@@ -69,14 +85,8 @@ def open_small(content: bytes) -> Any:  # noqa: ANN401 - ONNX Runtime ships no t
 def shrink_arena() -> None:
     """Give back the memory that passes have left in the arena; one that runs keeps its part."""
     if _register_arena.cache_info().currsize:
-        from onnx import TensorProto, helper  # noqa: PLC0415 - as above
-
         # Only a pass can do it: one of a network that returns its input.
-        ends = (helper.make_tensor_value_info(name, TensorProto.FLOAT, []) for name in "xy")
-        node = helper.make_node("Identity", ["x"], ["y"])
-        graph = helper.make_graph([node], "identity", [next(ends)], [next(ends)])
-        version = {"ir_version": 8, "opset_imports": [helper.make_opsetid("", 13)]}
-        session = open_small(helper.make_model(graph, **version).SerializeToString())
+        session = open_small(_IDENTITY)
         options = load_library().RunOptions()
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         session.run(None, {"x": np.zeros((), np.float32)}, options)
@@ -203,8 +213,7 @@ def check_network(content: bytes) -> None:
 
     Raises SetupFailed.
     """
-    import onnx  # noqa: PLC0415 - reading model cards loads no framework
-
+    onnx = load_onnx()
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:
@@ -212,20 +221,18 @@ def check_network(content: bytes) -> None:
         raise SetupFailed(f"this is not an ONNX network: {error}") from error
     if not model.graph.node:
         raise SetupFailed("this is not an ONNX network: its graph is empty")
-    for tensor in _tensors(model):
+    for tensor in _tensors(model, onnx.TensorProto):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise SetupFailed(f"weights {tensor.name!r} are in another file: join them first")
 
 
-def _tensors(message: Any) -> Iterator[Any]:  # noqa: ANN401 - protobuf's messages have no types
-    """Yield every tensor of a network, including those of nested graphs."""
-    import onnx  # noqa: PLC0415
-
-    if isinstance(message, onnx.TensorProto):
+def _tensors(message: Any, tensor: type) -> Iterator[Any]:  # noqa: ANN401 - protobuf has no types
+    """Yield every tensor of a network, including those of nested graphs.  tensor: their class."""
+    if isinstance(message, tensor):
         yield message
         return
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
         for part in [value] if hasattr(value, "ListFields") else value:
-            yield from _tensors(part)
+            yield from _tensors(part, tensor)

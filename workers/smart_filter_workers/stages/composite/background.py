@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from coloraide import Color
 from numpy.typing import NDArray
 
 from smart_filter_shared.presets import SIDE_LIT_FAMILIES
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.results import ChosenBackground, Face, Frame
 from smart_filter_workers.backgrounds import blur, library
-from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.backgrounds.library import Collection
 from smart_filter_workers.backgrounds.sheet import GRAIN_LEVELS, Camera
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
@@ -182,6 +181,8 @@ def _color_levels(background: Background) -> tuple[int, int, int, int]:
 
 def parse_css_color(css_color: str) -> tuple[int, int, int, int]:
     """Return red, green, blue and alpha, 0..255, of a CSS color, fitted into sRGB."""
+    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
+
     color = Color(css_color).convert("srgb").fit()
     red, green, blue = (round(255 * level) for level in color.coords(nans=False))
     alpha = round(255 * color.alpha(nans=False))

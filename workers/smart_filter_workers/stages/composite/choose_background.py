@@ -37,7 +37,7 @@ from smart_filter_workers.backgrounds import keywords
 from smart_filter_workers.backgrounds.choice import moods, selection, subject_stats
 from smart_filter_workers.backgrounds.choice.moods import InferredMood
 from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
-from smart_filter_workers.backgrounds.collection import Collection, filter_by_style
+from smart_filter_workers.backgrounds.library import Collection, filter_by_style
 from smart_filter_workers.results import PreparedPhoto, Segmentation
 from smart_filter_workers.stages.composite.cleanup import is_covered
 

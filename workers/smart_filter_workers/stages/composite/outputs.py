@@ -36,7 +36,7 @@ from smart_filter_workers.results import (
 )
 from smart_filter_workers.stages.composite import background
 from smart_filter_workers.stages.composite.cleanup import harden_matte
-from smart_filter_workers.stages.composite.document import print_sheet
+from smart_filter_workers.stages.composite.document import head_frame
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 # Names of the files as in remove.bg's archives.
@@ -87,7 +87,7 @@ def add_picture_files(
         made = replace(made, image=replace(image, blurhash=previews.compute_blurhash(pixels)))
     document = recipe.framing.document
     if Output.SHEET in recipe.outputs and document is not None:
-        sheet = print_sheet.draw(pixels[..., :3], document, recipe.framing.sheet)
+        sheet = head_frame.draw(pixels[..., :3], document, recipe.framing.sheet)
         made = replace(made, sheet=images.encode(sheet, _printed(document, pixels.shape[0])))
     if Output.THUMBNAIL in recipe.outputs:
         made = replace(made, thumbnail=previews.encode_thumbnail(pixels))

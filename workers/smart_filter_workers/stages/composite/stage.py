@@ -28,12 +28,11 @@ from smart_filter_shared.results import (
     Frame,
     Smiles,
 )
-from smart_filter_wire.findings import AppliedFilter, OutlineContrast
+from smart_filter_wire.findings import AppliedFilter, OutlineContrast, TakeReport
 from smart_filter_wire.printability import Printability
-from smart_filter_wire.takes import TakeReport
 from smart_filter_workers import images, photo_regions
 from smart_filter_workers.backgrounds.choice import subject_stats
-from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.backgrounds.library import Collection
 from smart_filter_workers.networks.coordinates import estimate_landmarks
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (

@@ -7,9 +7,8 @@ import click
 from rich.spinner import Spinner
 
 from smart_filter_deploy.cli.commands.options import json_option
-from smart_filter_deploy.cli.terminal.console import EscapingConsole, live_display
+from smart_filter_deploy.cli.terminal.console import EscapingConsole, live_display, print_finding
 from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PHOTO_FAILED
-from smart_filter_deploy.cli.terminal.findings import print_finding
 from smart_filter_deploy.cli.terminal.text import examples, print_json
 from smart_filter_deploy.doctor import checkup
 from smart_filter_deploy.doctor.findings import Level

@@ -11,8 +11,8 @@ import click
 from sqlalchemy import Engine
 
 from smart_filter_api.auth import links
-from smart_filter_api.routes.access import tenant_changes
-from smart_filter_api.schemas.tenants import TenantChange
+from smart_filter_api.routes import tenants as tenant_routes
+from smart_filter_api.schemas.operating import TenantChange
 from smart_filter_deploy.cli.commands.operating.keys import validate_tenant
 from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.server import database
@@ -124,9 +124,7 @@ def list_(*, as_json: bool) -> None:
     """List tenants that have submitted a job or have settings."""
     with database.transaction() as connection:
         listed = tenant_settings.list_tenants(connection)
-    items = [
-        asdict(tenant_changes.render_tenant(name, changed)) for name, changed in listed.items()
-    ]
+    items = [asdict(tenant_routes.render_tenant(name, changed)) for name, changed in listed.items()]
     if as_json:
         print_json({"items": items})
         return
@@ -237,7 +235,7 @@ def set_(
     pools = settings.load_engine().pools
     try:
         with database.transaction() as connection:
-            changed = tenant_changes.apply_change(
+            changed = tenant_routes.apply_change(
                 connection,
                 tenant,
                 change,
@@ -248,7 +246,7 @@ def set_(
     except (InvalidRecipe, MalformedRequest) as error:
         raise CommandError(f"--recipe: {error}", WRONG_USAGE) from error
     if as_json:
-        print_json(asdict(tenant_changes.render_tenant(tenant, changed)))
+        print_json(asdict(tenant_routes.render_tenant(tenant, changed)))
 
 
 def move_jobs(

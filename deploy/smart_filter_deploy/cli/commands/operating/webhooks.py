@@ -17,7 +17,7 @@ from smart_filter_client import errors as client_errors
 from smart_filter_deploy.cli.server.connection import Server, choose_server, open_client_for
 from smart_filter_deploy.cli.terminal.signals import handle_signals
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
-from smart_filter_shared.webhooks import signatures
+from smart_filter_shared.webhooks import endpoints
 from smart_filter_wire.webhooks import EndedEvent
 
 _POLL_SECONDS: Final = 1.0
@@ -74,7 +74,7 @@ def listen(forward_to: str | None, *, as_json: bool) -> None:
             httpx.Client(timeout=_RECEIVER_SECONDS, trust_env=False) as receiver,
         ):
             cursor = client.ends().next_cursor
-            _print_start(server, signatures.format_key(key), forward_to, as_json=as_json)
+            _print_start(server, endpoints.format_key(key), forward_to, as_json=as_json)
             forwarder = _Forwarder(client, receiver, forward_to, key, as_json=as_json)
             forwarder.run(cursor)
     except KeyboardInterrupt:
@@ -147,7 +147,7 @@ class _Forwarder:
         body = self._render_body(end)
         if body is None:
             return _Post(error="it was deleted meanwhile; not forwarded")
-        headers = signatures.headers(
+        headers = endpoints.headers(
             [self._key], id_=f"event_{end.id}", timestamp=int(time.time()), body=body
         )
         began = time.monotonic()

@@ -34,7 +34,7 @@ from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.stock import descriptions
 from smart_filter_shared.stock.descriptions import GivenDescription
 from smart_filter_workers.stock import ingest as stored_files
-from smart_filter_workers.stock import syncing
+from smart_filter_workers.stock import providers, syncing
 from smart_filter_workers.stock.ingest import Outcome
 from smart_filter_workers.stock.syncing import SyncReport
 
@@ -181,7 +181,7 @@ def sync(
     with open_backends() as there:
         done = syncing.sync_pictures(
             there,
-            syncing.find_provider(address, find_storage()),
+            providers.find_provider(address, find_storage()),
             tenant=tenant,
             delete=delete,
             may_replace=may_replace,

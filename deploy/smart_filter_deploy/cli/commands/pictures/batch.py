@@ -11,10 +11,9 @@ import click
 
 from smart_filter_deploy.cli.batch import report as batch_report
 from smart_filter_deploy.cli.batch.album import MAX_PHOTOS, TAKE
-from smart_filter_deploy.cli.batch.hot_folder import HotFolder
 from smart_filter_deploy.cli.batch.journal import Journal
 from smart_filter_deploy.cli.batch.runner import BatchRunner
-from smart_filter_deploy.cli.batch.watch import WatchedFolder
+from smart_filter_deploy.cli.batch.watch import HotFolder, WatchedFolder
 from smart_filter_deploy.cli.commands.options import EXISTING_FOLDER, FILE, FOLDER
 from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions, recipe_options
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest

@@ -1,12 +1,16 @@
 """`smart-filter cut`: cuts people out in this process, without servers."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
 import click
 
 import smart_filter
-from smart_filter_client.files import write_file
+from smart_filter_client.models import write_file
 from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions
 from smart_filter_deploy.cli.terminal import outputs
@@ -16,7 +20,6 @@ from smart_filter_deploy.cli.terminal.report import document_rows
 from smart_filter_deploy.cli.terminal.text import examples, print_line
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import InvalidRecipe, NotAvailable, UnusablePhoto
-from smart_filter_shared.pipeline import TaskName
 
 
 @click.command(
@@ -59,20 +62,21 @@ def cut(
     """
     settings += () if document is None else (f"document={document}",)
     asked = RecipeOptions({}, settings=settings).recipe(outputs="")
+    named_format = outputs.format_from_name(destination, asked)
     fields = {name: ",".join(cast("list[str]", values)) for name, values in asked.items()}
-    if (image_format := outputs.format_from_name(destination)) is not None:
-        fields.setdefault("format", image_format)
+    if named_format is not None:
+        fields["format"] = named_format
     failed = False
     try:
         smart_filter.check_fields(fields)
     except (InvalidRecipe, NotAvailable) as error:
         raise click.UsageError(str(error)) from error
     with outputs.open_outputs(photos, destination) as places:
-        default = local_models.parse_models(TaskName.SEGMENTATION, local_models.AUTO)
-        local_models.fetch_weights(TaskName.SEGMENTATION, default, data_folder() / "weights")
+        local_models.fetch_missing(data_folder() / "weights")
         for place in places:
             try:
-                made = smart_filter.cut_out(place.photo, **fields)
+                with _without_native_output():
+                    made = smart_filter.cut_out(place.photo, **fields)
             except NotAvailable as error:  # weights that only `models pull` fetches
                 raise click.UsageError(str(error)) from error
             except UnusablePhoto as error:
@@ -88,3 +92,19 @@ def cut(
             if place.exact is None or len(places) > 1:
                 print_line(str(path))
     return PHOTO_FAILED if failed else ALL_SUCCEEDED
+
+
+@contextmanager
+def _without_native_output() -> Iterator[None]:
+    """Drop what libraries print on standard error: LiteRT names a delegate."""
+    if sys.stderr is None:
+        yield
+        return
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

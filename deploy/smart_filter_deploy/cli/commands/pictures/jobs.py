@@ -46,7 +46,7 @@ from smart_filter_deploy.cli.terminal.outputs import (
 )
 from smart_filter_deploy.cli.terminal.report import STATE_STYLES, print_findings, print_stages
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
-from smart_filter_wire.file_names import free_name
+from smart_filter_wire.formats import free_name
 from smart_filter_wire.words import SmileLevel
 
 _SMILES: Final = ("none", "mild", "moderate", "huge")

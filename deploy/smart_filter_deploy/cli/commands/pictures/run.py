@@ -75,8 +75,8 @@ def run(
     # The printed report shows faces, whatever the background is.
     recipe = asked.recipe(outputs="" if as_json else "image,faces,rating")
     called = {}
-    named_format = outputs.format_from_name(destination)
-    if named_format is not None and "format" not in recipe:
+    named_format = outputs.format_from_name(destination, recipe)
+    if named_format is not None:
         recipe["format"] = named_format
         # Error messages name the option that the user typed.
         called["format"] = f"-o {destination}"

@@ -10,9 +10,8 @@ from rich.spinner import Spinner
 from smart_filter_deploy.cli.commands.options import EXISTING_FILE, json_option
 from smart_filter_deploy.cli.removebg import setup_checks
 from smart_filter_deploy.cli.server.connection import Server, choose_server
-from smart_filter_deploy.cli.terminal.console import EscapingConsole, live_display
+from smart_filter_deploy.cli.terminal.console import EscapingConsole, live_display, print_finding
 from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, NO_SERVER, PHOTO_FAILED
-from smart_filter_deploy.cli.terminal.findings import print_finding
 from smart_filter_deploy.cli.terminal.text import examples, print_json
 from smart_filter_deploy.doctor.findings import Level
 

@@ -59,6 +59,6 @@ def _refuse_wrong_folders() -> None:
     folders = settings.load_s3_folders()
     if folders.folders:
         # As above: most operators have none.
-        from smart_filter_api.s3_folders import start_check  # noqa: PLC0415
+        from smart_filter_api.s3_folders import folder_stores  # noqa: PLC0415
 
-        start_check.check_recipes(folders)
+        folder_stores.check_recipes(folders)

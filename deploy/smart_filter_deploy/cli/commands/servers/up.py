@@ -29,18 +29,17 @@ from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PROGRAM
 from smart_filter_deploy.cli.terminal.signals import handle_signals
 from smart_filter_deploy.cli.terminal.text import describe_defaults, examples, print_line
-from smart_filter_deploy.embedded.addresses import StackAddress
-from smart_filter_deploy.embedded.child_processes import Command
-from smart_filter_deploy.embedded.folder import DataFolder, running_stack
-from smart_filter_deploy.embedded.ports import (
+from smart_filter_deploy.embedded.addresses import (
     LOOPBACK,
+    StackAddress,
     accepts_connections,
     claim_port,
     find_fault,
     free_port,
     http_status,
 )
-from smart_filter_deploy.embedded.signals import StopRequest
+from smart_filter_deploy.embedded.child_processes import Command, StopRequest
+from smart_filter_deploy.embedded.folder import DataFolder, running_stack
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_deploy.process_secrets import Process
 from smart_filter_deploy.tls_files import TlsFiles
@@ -48,7 +47,7 @@ from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.security import outbound_rules
-from smart_filter_shared.telemetry.streams import replace_standard_streams
+from smart_filter_shared.telemetry.logs import replace_standard_streams
 
 _CODE_BYTES = 24
 _SECRET_BYTES = 32

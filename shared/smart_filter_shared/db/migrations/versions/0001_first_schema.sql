@@ -70,7 +70,7 @@ CREATE TABLE jobs (
     batch_index integer,
     album_rank integer,
     album_terms jsonb,
-    -- The shots of its batch that `prepare` composes its photo of: see takes.py. Null: no take.
+    -- The shots of its batch that `prepare` composes its photo of: see albums.py. Null: no take.
     take jsonb,
     -- Lifetime of its signed links; null: the setting applies.
     link_seconds integer,
@@ -377,7 +377,7 @@ CREATE TABLE queue_samples (
     PRIMARY KEY (at, capability)
 );
 
--- Failed jobs by minute, capability and error code: see operations/dead_letters.py.
+-- Failed jobs by minute, capability and error code: see operations/operator_actions.py.
 CREATE TABLE failures (
     minute timestamptz NOT NULL,
     capability text NOT NULL,

@@ -13,7 +13,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import raise_for_missing_packag
 from smart_filter_shared import http_servers
 from smart_filter_shared.errors import DatabaseUnavailable, SetupFailed
 from smart_filter_shared.security.outbound_rules import SETTING
-from smart_filter_wire.problems import ProblemError
+from smart_filter_wire.formats import ProblemError
 
 
 def status_and_line(
@@ -325,16 +325,6 @@ def test_unreadable_file_and_a_value_set_twice_are_refused(tmp_path: Path) -> No
         secret_files.load_into({FILE: str(tmp_path)})
     with pytest.raises(SetupFailed, match=f"{NAME} and {FILE} are both set"):
         secret_files.load_into({FILE: str(tmp_path), NAME: "other"})
-
-
-def test_help_of_training_says_what_the_research_setting_does(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SystemExit):
-        main(["train", "--help"])
-
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "SMART_FILTER_RESEARCH_WEIGHTS does not limit training" in shown
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ from smart_filter_tests.heic import (
     grid,
 )
 from smart_filter_tests.pictures import encode
-from smart_filter_tests.profiles import a_linear_profile, with_tag
 from smart_filter_workers import images
 from smart_filter_workers.results import Srgb8
+from unit.profiles import a_linear_profile, with_tag
 
 # Source: CSS Color Module Level 4, 18 (sample code): linear light to XYZ, and XYZ to linear sRGB.
 P3_TO_XYZ = np.array(

@@ -23,9 +23,9 @@ from smart_filter_tests.heic import (
     profile,
 )
 from smart_filter_tests.pictures import chunk, encode
-from smart_filter_tests.profiles import a_cmyk_profile, a_gray_profile, a_linear_profile
 from smart_filter_workers import images
 from smart_filter_workers.results import Srgb8
+from unit.profiles import a_cmyk_profile, a_gray_profile, a_linear_profile
 
 WIDTH, HEIGHT = 16, 12
 PROFILES = {

@@ -18,7 +18,6 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Smile, Smiles
 from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_tests.job_rows import a_job_row
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_wire.findings import Eyes
 from smart_filter_workers.artifacts.store import ArtifactStore
@@ -29,6 +28,7 @@ from smart_filter_workers.runtime.runner import exclude_claimed
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system import resources
 from smart_filter_workers.system.lru_cache import LruCache
+from unit.job_rows import a_job_row
 
 RuntimeException = onnx_network.load_library().capi.onnxruntime_pybind11_state.RuntimeException
 

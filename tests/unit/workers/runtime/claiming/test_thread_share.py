@@ -14,11 +14,11 @@ from smart_filter_shared.queue.heads import QuickOnly
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.clocks import MonotonicClock
-from smart_filter_tests.job_rows import a_job_row
 from smart_filter_workers.decoder.turns import ORDINARY_MEGAPIXELS
 from smart_filter_workers.runtime.claiming import thread_share
 from smart_filter_workers.runtime.claiming.thread_share import ThreadShare
 from smart_filter_workers.runtime.task import Task
+from unit.job_rows import a_job_row
 
 ANN, BOB, CEM = (Tenant(name) for name in ("ann", "bob", "cem"))
 LARGE, SMALL, UNKNOWN = 49.0, 12.0, 0.0

@@ -14,14 +14,14 @@ from smart_filter_shared.recipe import DocumentPhoto, Require, Sheet
 from smart_filter_shared.recipe.document_photos import document_photos
 from smart_filter_shared.results import FaceQuality, Faces, Head, Smile, Smiles
 from smart_filter_tests.composite_jobs import a_job, composite
-from smart_filter_tests.drawn_portrait import a_face, a_portrait
 from smart_filter_tests.recipes import parse_fields
-from smart_filter_wire.document_report import CheckVerdict
 from smart_filter_wire.findings import Eyes
+from smart_filter_wire.printability import CheckVerdict
 from smart_filter_workers.results import CompositeResult, PreparedPhoto, Segmentation
-from smart_filter_workers.stages.composite.document import head_frame, print_sheet
+from smart_filter_workers.stages.composite.document import head_frame
 from smart_filter_workers.stages.composite.document.checks import measure_blocks
 from smart_filter_workers.stages.composite.document.head_frame import HeadSpan
+from unit.drawn_portrait import a_face, a_portrait
 
 ROWS = document_photos()
 # A head of 230 pixels with little hair.
@@ -93,8 +93,8 @@ def portrait(
     shade = srgb[top : top + height, x + int(lit * width) : x + width]
     shade[:] = (shade * light).astype(np.uint8)
     if head is not None:
-        rows = {"chin": 1.0, "eyes": 0.45, "hairline": 0.1}
-        head = replace(head, **{name: (550.0, y + row * height) for name, row in rows.items()})
+        chin, eyes_line, hairline = ((550.0, y + row * height) for row in (1.0, 0.45, 0.1))
+        head = replace(head, chin=chin, eyes=eyes_line, hairline=hairline)
     inputs = a_job("color:#e6e6e6")
     size = {"width": srgb.shape[1], "height": srgb.shape[0]}
     asked = parse_fields(document=document, **{"outputs": "image", **recipe})
@@ -172,7 +172,7 @@ def test_headwear_is_asked() -> None:
 def test_required_pass_fails_with_every_reason() -> None:
     closed = Eyes(left_open=False, right_open=False)
 
-    with pytest.raises(DocumentRefused, match=r"(?s)roll: 20°.*eyes: closed, open is asked"):
+    with pytest.raises(DocumentRefused, match=r"(?s)roll: 20.0°.*eyes: closed, open is asked"):
         portrait(require=Require.PASS, head=replace(HEAD, roll=20.0), eyes=closed)
 
 
@@ -199,11 +199,11 @@ def test_sheet_has_as_many_photos_as_fit_in_their_size(name: str, paper: Sheet, 
     width, height = document.fit_pixels(0)
     photo = np.zeros((height, width, 3), np.uint8)
 
-    sheet = print_sheet.draw(photo, document, paper)
+    sheet = head_frame.draw(photo, document, paper)
 
     per_mm = height / document.size[1]
     sides = sorted(round(side / per_mm, 0) for side in sheet.shape[:2])
-    assert sides == sorted(round(side, 0) for side in print_sheet.PAPERS_MM[paper])
+    assert sides == sorted(round(side, 0) for side in head_frame.PAPERS_MM[paper])
     assert np.count_nonzero(sheet[..., 0] == 0) == count * width * height
     assert sheet[0, 0].tolist() == [255, 255, 255]
 

@@ -8,13 +8,13 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Output
 from smart_filter_shared.results import Face, Faces, Frame, Smile, Smiles
 from smart_filter_tests.composite_jobs import a_job, composite
-from smart_filter_tests.drawn_portrait import HEIGHT, WIDTH, a_face, a_portrait
 from smart_filter_wire.findings import Eyes
 from smart_filter_wire.printability import Printability, Verdict
 from smart_filter_workers.measurements import measure_face
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite import printability
 from smart_filter_workers.stages.composite.printability import assess
+from unit.drawn_portrait import HEIGHT, WIDTH, a_face, a_portrait
 
 WHOLE = Frame(width=WIDTH, height=HEIGHT, scale=1, left=0, top=0)
 # A print size for albums, so that the picture's size causes no finding.

@@ -29,7 +29,7 @@ from smart_filter_tests.recipes import parse_fields
 from smart_filter_tests.subjects import smiles_of
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import blur
-from smart_filter_workers.backgrounds.collection import Collection, DesignSource, StockSource
+from smart_filter_workers.backgrounds.library import Collection, DesignSource, StockSource
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import (

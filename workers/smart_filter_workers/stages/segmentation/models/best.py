@@ -48,6 +48,8 @@ CARD: Final = ModelCard(
     commercial=Commercial.NO,
     weights=tuple(FILES.values()),
     optional=True,
+    requires=("onnx",),
+    extra="onnx",
     input_size=(birefnet.SIDE_PX, birefnet.SIDE_PX),
     devices=("cpu", "cuda", "tensorrt"),
     # Random weights in networks of the same shape, with `people`: docs/models/birefnet.md.

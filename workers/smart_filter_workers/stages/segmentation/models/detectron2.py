@@ -22,8 +22,11 @@ from smart_filter_shared.catalog.parameters import (
 from smart_filter_shared.errors import ParameterRefused, SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks.detectron2 import predictor_cache
-from smart_filter_workers.networks.detectron2.model_builder import ClassNames
-from smart_filter_workers.networks.detectron2.predictor import Prediction, PredictOptions
+from smart_filter_workers.networks.detectron2.predictor import (
+    ClassNames,
+    Prediction,
+    PredictOptions,
+)
 from smart_filter_workers.networks.detectron2.predictor_cache import PredictorCache
 from smart_filter_workers.networks.runtimes.network_cache import open_first
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8

@@ -33,6 +33,8 @@ CARD: Final = ModelCard(
     without_people=True,
     weights=(WEIGHTS,),
     optional=True,
+    requires=("onnx",),
+    extra="onnx",
     devices=("cpu", "cuda", "tensorrt"),
 )
 

@@ -219,7 +219,7 @@ class PeopleSegmenter:
         face = max((face.score for face in prepared.proposals), default=0.0)
         is_sure = face >= SURE_FACE
         if not is_sure:
-            is_sure = boxes.agree_with(presence, face)
+            is_sure = boxes.agree_with(presence, face, [person.outline for person in persons])
             may_be = is_sure or boxes.may_show_person(presence)
             if not may_be or _is_drawn(srgb, persons):
                 return empty
@@ -237,7 +237,7 @@ class PeopleSegmenter:
         shown = matte_01 > fusion.HALF
         confidence = float(sureness + region_iou(shown, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette.
-        outlines = separate_people(outlines or [shown], faces, shown)
+        outlines = separate_people(outlines or [shown], all_faces, shown, boxes.list_persons())
         mattes = separation.split_by_person(matte, outlines)
         if not is_sure:
             # Smaller areas are no persons, as by the API's contract.

@@ -16,9 +16,11 @@ def an_outline(rows: slice, columns: slice) -> Outline:
     return outline
 
 
-def separate_people(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[Outline]:
+def separate_people(
+    outlines: Sequence[Outline], faces: Sequence[Box], boxes: Sequence[Box] | None = None
+) -> list[Outline]:
     people = np.logical_or.reduce([HEAD & TRUNK, *outlines])
-    return separation.separate_people(outlines, faces, people)
+    return separation.separate_people(outlines, faces, people, boxes)
 
 
 HEAD, TRUNK = an_outline(np.s_[15:60], np.s_[30:70]), an_outline(np.s_[60:180], np.s_[20:80])
@@ -89,3 +91,40 @@ def test_persons_are_counted_by_outlines_and_faces(
     outlines: list[Outline], faces: list[tuple[float, float, float, float]], persons: int
 ) -> None:
     assert len(separate_people(outlines, faces)) == persons
+
+
+LEFT_BOX, RIGHT_BOX = (20.0, 15.0, 80.0, 180.0), (120.0, 15.0, 180.0, 180.0)
+BAG = an_outline(np.s_[150:180], np.s_[80:170])
+BOTH = an_outline(np.s_[15:180], np.s_[20:180])
+
+
+@pytest.mark.parametrize(
+    ("outlines", "faces", "boxes", "persons"),
+    [
+        ([BOTH], [], [LEFT_BOX, RIGHT_BOX], 2),
+        ([BOTH], [LEFT_FACE], [LEFT_BOX, RIGHT_BOX], 2),
+        ([HEAD | TRUNK], [LEFT_FACE], [LEFT_BOX, (22.0, 15.0, 80.0, 160.0)], 1),
+        ([HEAD | TRUNK], [LEFT_FACE], [LEFT_BOX, RIGHT_BOX], 1),
+        ([HEAD | TRUNK, BAG], [LEFT_FACE], [LEFT_BOX], 1),
+        ([HEAD | TRUNK, BAG], [LEFT_FACE], None, 2),
+        ([HEAD | TRUNK, NEIGHBOR], [LEFT_FACE], [LEFT_BOX], 2),
+        ([BOTH], [LEFT_FACE, RIGHT_FACE], [LEFT_BOX], 2),
+        ([HEAD | TRUNK], [], [(20.0, 220.0, 80.0, 260.0), LEFT_BOX], 1),
+    ],
+    ids=[
+        *("turned away in one outline", "one face in two boxes", "two boxes of a person"),
+        *("no person in the box", "a part without a box", "no detector", "apart without a box"),
+        *("a face without a box", "box below the picture"),
+    ],
+)
+def test_persons_who_show_no_face_are_counted_by_boxes(
+    outlines: list[Outline], faces: list[Box], boxes: list[Box] | None, persons: int
+) -> None:
+    assert len(separate_people(outlines, faces, boxes)) == persons
+
+
+def test_persons_in_one_outline_are_split_by_their_boxes() -> None:
+    left, right = separate_people([BOTH], [], [LEFT_BOX, RIGHT_BOX])
+
+    assert (left[150, 40], left[150, 160]) == (True, False)
+    assert (right[150, 40], right[150, 160]) == (False, True)

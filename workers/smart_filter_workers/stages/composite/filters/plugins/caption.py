@@ -1,14 +1,17 @@
 """Caption: a few lines of text at the bottom or top, on a plate or outlined for legibility.
 
-The typeface is Aileron Regular by Sora Sagano (CC0), without accents: they are drawn here.
+The typeface is Noto Sans SemiBold (OFL), its Latin letters only.
 """
 
+import io
 import itertools
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from functools import cache
+from importlib import resources
+from typing import Final
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -17,7 +20,7 @@ from smart_filter_shared.catalog.parameters import Parameters, str_of
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8, Srgba8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
-from smart_filter_workers.stages.composite.filters import tiles
+from smart_filter_workers.stages.composite.filters import drawings, tiles
 from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Scene
 
 # Shares of the shorter side: size of letters at first, the smallest size tried, and the margin.
@@ -26,7 +29,6 @@ _SHRINK_STEP: Final = 0.9  # from one try to the next
 _MAX_LINES: Final = 4
 _MAX_HEIGHT_SHARE: Final = 0.3  # share of the picture's height
 _LINE: Final = 1.22  # distance of lines, in letter sizes
-_BOLD: Final = 0.018  # added weight of strokes, in letter sizes; the typeface has one weight
 _OUTLINE: Final = 0.075
 _PAD: Final = 0.85  # left and right of the letters, in letter sizes; half of it above and below
 _BALANCE_TOLERANCE: Final = 0.2  # difference in length between lines, in letter sizes
@@ -36,66 +38,9 @@ _LIGHT_FROM: Final = 0.56
 _MIN_LETTER_PX: Final = 6.0
 _MIN_SIDE_PX: Final = 24  # shorter side below which no text is legible
 
-Typeface: TypeAlias = ImageFont.FreeTypeFont
-# Lines through points x, y in letter sizes: x from the letter's middle, y from the start of its
-# marks, upward (above a letter) or downward (below it).
-_Strokes: TypeAlias = Sequence[Sequence[tuple[float, float]]]
-
-# Thickness of a line in letter sizes, the same as the typeface's.
-_STEM: Final = 0.085
-_GAP: Final = 0.075  # between a letter and its mark
 _MEASURED_PX: Final = 64  # widths scale with the size, except for rounding
-_MARK_SPACING: Final = 0.16  # distance of stacked marks above a letter
-_FINE: Final = 4  # marks are drawn this many times larger, then shrunk
 # No typeface has this letter: its image is the one drawn for every missing letter.
 _MISSING_GLYPH: Final = "\U0010ffff"
-# Common replacements. Source: Unicode CLDR, Latin-ASCII, except for the dashes.
-_REPLACEMENTS: Final = str.maketrans(
-    {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "TH"}
-    | {"–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "€": "EUR", "₂": "2", "×": "x"}
-    # As people without these keys write.
-    | {"¡": "", "¿": ""}
-    | {"‚": ",", "„": "”", "′": "'", "″": '"', "ı": "i"}
-)
-# Letters with a line through them, which Unicode does not decompose: the base letter, and the
-# line's ends as shares of half its box, from its middle.
-_STRUCK_THROUGH: Final[
-    Mapping[str, tuple[str, tuple[tuple[float, float], tuple[float, float]]]]
-] = {
-    "ø": ("o", ((-0.8, 0.85), (0.8, -0.85))),
-    "Ø": ("O", ((-0.8, 0.85), (0.8, -0.85))),
-    "ł": ("l", ((-1.5, 0.15), (1.5, -0.15))),
-    "Ł": ("L", ((-1.2, 0.12), (-0.3, -0.12))),
-    "đ": ("d", ((-0.15, -0.62), (1.3, -0.62))),
-    "Đ": ("D", ((-1.15, 0.0), (-0.2, 0.0))),
-    "Ħ": ("H", ((-1.1, -0.45), (1.1, -0.45))),
-    "ħ": ("h", ((-1.3, -0.62), (0.15, -0.62))),
-}
-# Thicker than a line, like the dot of an i.
-_DOT: Final = [(-0.012, 0.0), (0.012, 0.0), (0.012, 0.024), (-0.012, 0.024)]
-_RING: Final = [
-    (0.075 * math.cos(turn), 0.075 + 0.075 * math.sin(turn)) for turn in np.linspace(0, 6.3, 20)
-]
-_MARKS_ABOVE: Final[Mapping[str, _Strokes]] = {
-    "\u0300": [[(-0.1, 0.13), (0.05, 0.0)]],
-    "\u0301": [[(-0.05, 0.0), (0.1, 0.13)]],
-    "\u0302": [[(-0.13, 0.0), (0.0, 0.12), (0.13, 0.0)]],
-    "\u0303": [[(-0.14, 0.0), (-0.08, 0.07), (0.0, 0.045), (0.08, 0.02), (0.14, 0.09)]],
-    "\u0304": [[(-0.12, 0.03), (0.12, 0.03)]],
-    "\u0306": [[(-0.12, 0.1), (-0.06, 0.01), (0.06, 0.01), (0.12, 0.1)]],
-    "\u0307": [_DOT],
-    "\u0308": [[(x + side, y) for x, y in _DOT] for side in (-0.105, 0.105)],
-    "\u030a": [_RING],
-    "\u030b": [[(-0.1, 0.0), (-0.03, 0.13)], [(0.05, 0.0), (0.14, 0.13)]],
-    "\u030c": [[(-0.13, 0.12), (0.0, 0.0), (0.13, 0.12)]],
-}
-_MARKS_BELOW: Final[Mapping[str, _Strokes]] = {
-    "\u0323": [_DOT],
-    "\u0326": [[(0.02, 0.0), (-0.03, 0.12)]],
-    "\u0327": [[(0.0, -0.04), (0.0, 0.02), (0.06, 0.07), (0.03, 0.14), (-0.06, 0.14)]],
-    "\u0328": [[(0.08, -0.06), (0.01, 0.05), (0.06, 0.13), (0.12, 0.12)]],
-}
-_DOTTED: Final = frozenset("ij")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +94,7 @@ def _write(
         soft = cv2.GaussianBlur(halo, (0, 0), max(0.6, 0.12 * setting.size))
         _tint(ground, np.asarray(soft, np.uint8), behind, 0.45)
         _tint(ground, halo, behind, 0.55)
-    _tint(ground, _letters(setting, shape, thick=_BOLD * setting.size), ink, 1.0)
+    _tint(ground, _letters(setting, shape, thick=0), ink, 1.0)
 
 
 def _letters(setting: _TextLayout, shape: tuple[int, int], *, thick: float) -> Matte8:
@@ -253,39 +198,35 @@ def _length(line: str, advances: Mapping[str, float]) -> float:
 
 def to_writable(text: str) -> tuple[str, list[str]]:
     """Return a text in writable letters on one line, and the letters that cannot be written."""
-    text = unicodedata.normalize("NFC", " ".join(text.translate(_REPLACEMENTS).split()))
+    text = unicodedata.normalize("NFC", " ".join(text.replace("₂", "2").split()))
     face = _typeface(_MEASURED_PX)
     lacking = _image(face, _MISSING_GLYPH)
-    missing = []
-    for letter in dict.fromkeys(text):
-        base, marks = _decompose(letter)
-        is_drawable = all(
-            mark in _MARKS_ABOVE or mark in _MARKS_BELOW or mark in _STRUCK_THROUGH
-            for mark in marks
-        )
-        if not is_drawable or (base != " " and _image(face, base) == lacking):
-            missing.append(letter)
+    missing = [
+        letter
+        for letter in dict.fromkeys(text)
+        if letter != " " and _image(face, letter) == lacking
+    ]
     # Joiners and variation selectors of removed letters are invisible.
-    hidden = {
-        character for character in text if unicodedata.category(character) in {"Cf", "Mn", "Cc"}
-    }
+    hidden = {letter for letter in text if unicodedata.category(letter) in {"Cf", "Mn", "Cc"}}
     kept = "".join(letter for letter in text if letter not in {*missing, *hidden})
-    return " ".join(kept.split()), [character for character in missing if character not in hidden]
+    return " ".join(kept.split()), [letter for letter in missing if letter not in hidden]
 
 
-def _typeface(size: float) -> Typeface:
+def _typeface(size: float) -> ImageFont.FreeTypeFont:
     """Return the typeface in a size in pixels; a new object each time, as it is not thread-safe."""
-    face = ImageFont.load_default(size)
-    if not isinstance(face, ImageFont.FreeTypeFont):
-        raise TypeError("Pillow was built without FreeType, which writes captions")
     # The basic layout exists on every machine, so letters are placed the same everywhere.
-    return face.font_variant(layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(io.BytesIO(_read_font()), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+@cache
+def _read_font() -> bytes:
+    return (resources.files(drawings) / "noto-sans.woff2").read_bytes()
 
 
 def measure_advances(text: str) -> dict[str, float]:
     """Return the width of each letter of a text in a line, in letter sizes."""
     face = _typeface(_MEASURED_PX)
-    return {letter: face.getlength(_strip_marks(letter)) / _MEASURED_PX for letter in {*text, " "}}
+    return {letter: face.getlength(letter) / _MEASURED_PX for letter in {*text, " "}}
 
 
 def render_lines(
@@ -300,88 +241,13 @@ def render_lines(
     pen = ImageDraw.Draw(sheet)
     ascent, descent = face.getmetrics()
     top = (shape[0] - line_px * len(lines)) / 2
-    marks: list[list[tuple[float, float]]] = []
     for number, line in enumerate(lines):
         baseline = top + (number + 0.5) * line_px + (ascent - descent) / 2
-        left = (shape[1] - face.getlength(_strip_marks(line))) / 2
-        plain = _strip_marks(line)
-        pen.text((left, baseline), plain, fill=255, font=face, anchor="ls", stroke_width=thick)
-        for index, letter in enumerate(line):
-            base, accents = _decompose(letter)
-            if not accents:
-                continue
-            x = left + face.getlength(plain[:index])
-            box = face.getbbox(base, anchor="ls")
-            if base in _DOTTED and any(mark in _MARKS_ABOVE for mark in accents):
-                box = _remove_dot(sheet, face, base, (x, baseline), thick)
-            marks += _strokes(accents, (x, baseline), box, face.size)
-    return _draw_marks(np.array(sheet), marks, width=_STEM * face.size + 2 * thick)
+        at = (shape[1] / 2, baseline)
+        pen.text(at, line, fill=255, font=face, anchor="ms", stroke_width=thick)
+    return np.array(sheet)
 
 
-def _strokes(
-    accents: str, at: tuple[float, float], box: tuple[float, float, float, float], size: float
-) -> list[list[tuple[float, float]]]:
-    """Return the lines of a letter's marks; box: left, top, right, bottom from its origin."""
-    x = at[0] + (box[0] + box[2]) / 2
-    above = at[1] + box[1] - _GAP * size
-    strokes = []
-    for accent in accents:
-        if accent in _STRUCK_THROUGH:
-            half = ((box[2] - box[0]) / 2, (box[3] - box[1]) / 2)
-            y = at[1] + (box[1] + box[3]) / 2
-            strokes.append(
-                [(x + half[0] * dx, y + half[1] * dy) for dx, dy in _STRUCK_THROUGH[accent][1]]
-            )
-        elif accent in _MARKS_ABOVE:
-            strokes += [
-                [(x + size * dx, above - size * dy) for dx, dy in line]
-                for line in _MARKS_ABOVE[accent]
-            ]
-            above -= _MARK_SPACING * size
-        else:
-            y = at[1] + box[3] + _GAP * size
-            strokes += [
-                [(x + size * dx, y + size * dy) for dx, dy in line] for line in _MARKS_BELOW[accent]
-            ]
-    return strokes
-
-
-def _remove_dot(
-    sheet: Image.Image, face: Typeface, base: str, at: tuple[float, float], thick: float
-) -> tuple[float, float, float, float]:
-    """Erase the dot of an i or a j, and return the box of the rest."""
-    left, top, right, bottom = face.getbbox(base, anchor="ls")
-    low = face.getbbox("x", anchor="ls")[1]
-    room = (at[0] + left - thick, at[1] + top - thick, at[0] + right + thick, at[1] + low - thick)
-    ImageDraw.Draw(sheet).rectangle((*room[:3], max(room[1], room[3] - 1)), fill=0)
-    return left, low, right, bottom
-
-
-def _draw_marks(sheet: Matte8, marks: list[list[tuple[float, float]]], *, width: float) -> Matte8:
-    if not marks:
-        return sheet
-    height, wide = sheet.shape
-    large = np.zeros((_FINE * height, _FINE * wide), np.uint8)
-    for line in marks:
-        places = np.round(np.array(line) * _FINE).astype(np.int32)
-        cv2.polylines(large, [places], isClosed=False, color=255, thickness=round(width * _FINE))
-    small = cv2.resize(large, (wide, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(np.maximum(sheet, small), np.uint8)
-
-
-def _strip_marks(line: str) -> str:
-    """Return a line without its marks, one base letter for each letter."""
-    return "".join(_decompose(letter)[0] for letter in line)
-
-
-def _decompose(letter: str) -> tuple[str, str]:
-    """Return a letter's base and its marks; for a struck-through letter the mark is itself."""
-    if letter in _STRUCK_THROUGH:
-        return _STRUCK_THROUGH[letter][0], letter
-    parts = unicodedata.normalize("NFD", letter)
-    return parts[0], parts[1:]
-
-
-def _image(face: Typeface, letter: str) -> tuple[tuple[int, int], bytes]:
+def _image(face: ImageFont.FreeTypeFont, letter: str) -> tuple[tuple[int, int], bytes]:
     mask = face.getmask(letter)
     return mask.size, bytes(mask)

@@ -1,1 +1,0 @@
-"""A Docker engine, and the images and services of docker-compose.yml on it."""
