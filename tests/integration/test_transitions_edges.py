@@ -197,6 +197,7 @@ def test_rows_are_locked_in_one_order(
             holder.execute(text(f"{in_order} LIMIT 1 FOR UPDATE"))
             other = pool.submit(bench.do, act, leases)
             races.wait_for_lock_waiters(bench, other)
+            assert not other.done()
             free = bench.rows(f"{in_order} FOR UPDATE SKIP LOCKED")
         other.result(60)
 
