@@ -35,7 +35,7 @@ COUNTED_ABOVE: Final = 0.2
 # without any face, less the misfit of the silhouette and box that overlap most (1 - IoU). Chosen on
 # 675 training photos and crops of them (small, dark, without heads), 100 of legs alone, and 369
 # pictures without people; the misfit and `persons.ODD_BODY` on 236 of people without a sure face,
-# of whom none is lost, and 462 stamps, drawings and wallpapers: 10 instead of 22 count as people.
+# none is lost, and 462 stamps, drawings and wallpapers: 10 instead of 22 count as people.
 # Misfits of 0.4 and 0.6 differ by one thing; a sum of 2.2 leaves 7, and loses 4 of the 236.
 AGREED_FROM, SUREST_WEIGHT, OTHERS_WEIGHT, MISFIT_WEIGHT = 2.1, 2.0, 0.5, 0.5
 # A box of this score alone may be a person: five in six of the photos in which the rule above finds
@@ -105,9 +105,10 @@ class PersonBoxes:
         counted = [box for box in self._find_once() if box.score >= COUNTED_ABOVE]
         others = sum(box.score for box in counted)
         boxes = SUREST_WEIGHT * surest + OTHERS_WEIGHT * max(0.0, others - surest)
-        fits = [box_iou(box.box, _bound_all(outlines)).max() for box in counted if outlines]
-        misfit = 1 - max(fits, default=1.0)
-        return bool(presence + (face or -MISFIT_WEIGHT * misfit) + boxes >= AGREED_FROM)
+        if not face and outlines:
+            fits = (box_iou(box.box, _bound_all(outlines)).max() for box in counted)
+            face = MISFIT_WEIGHT * (max(fits, default=1.0) - 1)
+        return bool(presence + face + boxes >= AGREED_FROM)
 
     def may_show_person(self, presence: float) -> bool:
         """Return whether one network sees a person, whatever the other one says.
