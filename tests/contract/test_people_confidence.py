@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
 from smart_filter_tests.pictures import prepared_photo
 from smart_filter_workers import images
@@ -15,7 +16,7 @@ from smart_filter_workers.results import HALF_LEVEL, Srgb8
 from smart_filter_workers.stages.segmentation.models import people
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
 
-DATA = Path(__file__).parents[1] / "data"
+HOPPER = images.decode((Path(__file__).parents[1] / "data" / "grace_hopper.jpg").read_bytes()).srgb
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +81,7 @@ def test_everyone_in_a_row_is_found(segment: Segmenter, astronaut: Srgb8, count:
 
 
 def test_person_below_the_shoulders_is_possible(segment: Segmenter) -> None:
-    photo = images.decode((DATA / "grace_hopper.jpg").read_bytes()).srgb
-    body = np.ascontiguousarray(photo[330:])
+    body = np.ascontiguousarray(HOPPER[330:])
 
     (seen,) = segment([prepared_photo(body)])
 
@@ -89,6 +89,17 @@ def test_person_below_the_shoulders_is_possible(segment: Segmenter) -> None:
     assert not seen.matte.any()
     (possible,) = seen.possible
     assert possible[150, 256] == 255
+
+
+def test_cap_before_a_flag_is_whole(segment: people.PeopleSegmenter) -> None:
+    """Its white side was lost: the refiner took it for one of the stars next to it."""
+    photo = prepared_photo(HOPPER)
+    (seen,) = segment([photo])
+
+    refined = segment.refine_outlines(seen, photo, Edge.BALANCED)
+
+    assert refined.matte[58:66, 188:198].min() > HALF_LEVEL
+    assert refined.matte[8:20, 205:215].max() <= HALF_LEVEL
 
 
 def test_drawn_figure_is_no_person(segment: Segmenter) -> None:

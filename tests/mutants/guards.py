@@ -168,16 +168,16 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _queue("fail: token", "sql FIND_HELD_STAGE", _TOKEN),
     _queue("fail: takes its token", "finish _FAIL_STAGE", f" {_TAKEN},"),
-    _queue("fail: takes the siblings' tokens", "finish _CANCEL_STAGES", f" {_TAKEN},"),
+    _queue("fail: takes the siblings' tokens", "batches CANCEL_STAGES", f" {_TAKEN},"),
     _queue(
         "fail: cancels all siblings",
-        "finish _CANCEL_STAGES",
+        "batches CANCEL_STAGES",
         "('waiting', 'ready', 'running')",
         "('waiting', 'ready')",
     ),
     _queue(
         "fail: leaves succeeded stages",
-        "finish _CANCEL_STAGES",
+        "batches CANCEL_STAGES",
         " AND state IN ('waiting', 'ready', 'running')",
         " AND state <> 'failed'",
     ),
@@ -245,12 +245,6 @@ MUTANTS: tuple[Mutant, ...] = (
         " AND stages.state IN ('waiting', 'ready')",
     ),
     _queue("cancel: only unfinished jobs", "finish cancel", "if outcome is not None:", "if False:"),
-    _queue("cancel: takes the tokens", "batches _CANCEL_STAGES", f" {_TAKEN},"),
-    _queue(
-        "cancel: leaves succeeded stages",
-        "batches _CANCEL_STAGES",
-        " AND state IN ('waiting', 'ready', 'running')",
-    ),
     _queue(
         "cancel: ends a job once",
         "batches _CANCEL_JOBS",
@@ -281,12 +275,6 @@ MUTANTS: tuple[Mutant, ...] = (
     _queue(
         "lock: the job's row",
         "sql LOCK",
-        " FOR NO KEY UPDATE",
-        check="overlaps",
-    ),
-    _queue(
-        "lock: the job's row for a completion",
-        "sql LOCK_JOBS",
         " FOR NO KEY UPDATE",
         check="overlaps",
     ),

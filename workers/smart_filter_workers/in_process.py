@@ -55,7 +55,9 @@ class InProcess:
     def offered(self) -> Mapping[TaskName, Sequence[ModelCard]]:
         """The models whose weights are there, by task."""
         return {
-            task: [card for card in self._cards if card.task == task and self._is_there(card)]
+            task: [
+                card for card in self._cards if card.task == task and card.name in self._runnable
+            ]
             for task in TaskName
         }
 
@@ -106,9 +108,6 @@ class InProcess:
             {task: chosen[task] for task in of_stage}, parameters or recipe.params
         )
 
-    def _is_there(self, card: ModelCard) -> bool:
-        return card.name in self._runnable
-
     def _run(
         self,
         photo: Photo,
@@ -147,7 +146,7 @@ class InProcess:
         names = (
             card.name
             for card in self._cards
-            if self._is_there(card)
+            if card.name in self._runnable
             and (card.without_people if weak.stronger is None else card.name == weak.stronger)
         )
         return next(names, None)

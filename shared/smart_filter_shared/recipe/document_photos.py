@@ -31,6 +31,7 @@ _MAX_PX_PER_MM: Final = 60
 _MAX_PRINT_MM: Final = 90
 _MAX_SHAPE: Final = 4
 _LEAST_HEAD: Final = 0.1
+_UNKNOWN: Final = "unexpected_keyword_argument"
 # A recipe has `none` for no document.
 _NAME: Final = re.compile("(?!none$)[a-z0-9][a-z0-9_-]{0,39}")
 
@@ -105,8 +106,8 @@ class DocumentPhoto:
             > _MAX_PX_PER_MM * height,
             "a color is not opaque": any(Color(each).alpha() < 1 for each in self.backgrounds),
         }
-        for fault, is_found in faults.items():
-            if is_found:
+        for fault, applies in faults.items():
+            if applies:
                 raise ValueError(fault)
 
     def fit_pixels(self, px_per_mm: float) -> tuple[int, int]:
@@ -134,10 +135,12 @@ def document_photos() -> Mapping[str, DocumentPhoto]:
     try:
         return {**rows, **_read_rows(Path(file).read_text("utf-8"))}
     except ValidationError as invalid:
-        fault = invalid.errors(include_url=False)[0]
+        errors = invalid.errors(include_url=False)
+        # A misspelled field is missing, too.
+        fault = max(errors, key=lambda each: each["type"] == _UNKNOWN)
         *row, name = (str(each) for each in fault["loc"] if each != "[key]")
         says = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "unexpected_keyword_argument":
+        if fault["type"] == _UNKNOWN:
             says = f"is not a field{did_you_mean(name, DocumentPhoto.__dataclass_fields__)}"
         where = quote_value(".".join((*row, name)))
         raise SetupFailed(f"{OWN_ROWS}: {file}: {where}: {says}") from invalid

@@ -179,14 +179,16 @@ def format_from_name(destination: str | None, recipe: Recipe) -> Format | None:
 
     recipe: may name the format.  Raises click.UsageError when it names another one.
     """
-    named = None if destination is None else _FORMAT_OF_SUFFIX.get(Path(destination).suffix.lower())
+    suffix_format = (
+        None if destination is None else _FORMAT_OF_SUFFIX.get(Path(destination).suffix.lower())
+    )
     asked = "".join(recipe.get("format") or "")
-    if named and asked not in {"", named, "auto"}:
+    if suffix_format and asked not in {"", suffix_format, "auto"}:
         raise click.BadParameter(
-            f"{destination} names {named}, and the format is {asked}: leave one out",
+            f"{destination} names {suffix_format}, and the format is {asked}: leave one out",
             param_hint="-o",
         )
-    return named
+    return suffix_format
 
 
 def suffix_of_media_type(media_type: str) -> str:
@@ -214,13 +216,13 @@ def _safe_suffix(suffix: str) -> str:
 
 def _plan_in_folder(folder: Path, photos: Sequence[Path], *, is_marked: bool) -> list[OutputPaths]:
     _refuse_unwritable(folder)
-    own = {output_stem(photo) for photo in photos}
+    stems = {output_stem(photo) for photo in photos}
     taken: set[str] = set()
     planned = []
     for photo in photos:
         stem = output_stem(photo)
         if stem in taken:  # the names of other photos are left to them
-            stem = free_name(stem, "", (taken | own).__contains__)
+            stem = free_name(stem, "", (taken | stems).__contains__)
         taken.add(stem)
         planned.append(OutputPaths(photo, folder, stem, None, is_marked=is_marked))
     return planned

@@ -16,7 +16,7 @@ from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 # Standard input or output in place of a file.
 DASH: Final = "-"
 _STANDARD_INPUT: Final = "/dev/stdin"
-# Until people are told that a pipe sends nothing.
+# After this time, a line says that a pipe sends nothing.
 _QUIET_SECONDS: Final = 2.0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from smart_filter_shared.errors import JobFinal, NotFound
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
@@ -23,7 +23,6 @@ from smart_filter_shared.queue.transitions.locks import LockedJob
 
 Jobs = Mapping[JobId, LockedJob]
 Answer = TypeVar("Answer")
-LockFunction = Callable[[Connection, Collection[JobId]], Jobs]
 
 
 class JobHooks(Protocol):
@@ -131,7 +130,7 @@ _FIND_BATCH = text("""
 
 _UNFINISHED = text("SELECT id FROM jobs WHERE batch_id = :id AND outcome IS NULL")
 
-_CANCEL_STAGES = text("""
+CANCEL_STAGES = text("""
     UPDATE stages SET
         state = 'canceled', lease_token = NULL, leased_until = NULL, not_before = NULL,
         finished_at = statement_timestamp()
@@ -163,18 +162,19 @@ def with_locked_jobs(
     *,
     hooks: JobHooks,
     albums: Collection[BatchId | None] = (),
-    lock: LockFunction = locks.lock,
+    lock: TextClause | None = None,
 ) -> tuple[Answer, SideEffects]:
     """Lock jobs, move them, and apply the effects on their batches; return both results.
 
     albums: the albums in which any of the jobs is ranked.
-    lock: locks the jobs; it may skip some, except when an album is ranked.
+    lock: as for `locks.lock`; it may skip some jobs, except when an album is ranked.
     """
     ranked = frozenset(album for album in albums if album is not None)
     if not ranked:
-        jobs = lock(connection, job_ids)
+        jobs = locks.lock(connection, job_ids, lock)
         answer = move(jobs)
-        return answer, apply_side_effects(connection, jobs, hooks=hooks)
+        stand = _read_progress(connection, jobs)
+        return answer, _apply_side_effects(connection, stand, (), hooks)
     whole: frozenset[BatchId] = frozenset()
     while True:
         undoing = connection.begin_nested()
@@ -182,7 +182,7 @@ def with_locked_jobs(
             jobs = (
                 locks.lock(connection, {*job_ids, *_list_members(connection, whole)})
                 if whole
-                else lock(connection, job_ids)
+                else locks.lock(connection, job_ids, lock)
             )
             moved = {job_id: job for job_id, job in jobs.items() if job_id in set(job_ids)}
             answer = move(moved)
@@ -192,11 +192,6 @@ def with_locked_jobs(
                 return answer, _apply_side_effects(connection, stand, due, hooks)
             undoing.rollback()
         whole |= due
-
-
-def apply_side_effects(connection: Connection, jobs: Jobs, *, hooks: JobHooks) -> SideEffects:
-    """Apply the effects of a move of locked jobs, none of them ranked, on their batches."""
-    return _apply_side_effects(connection, _read_progress(connection, jobs), (), hooks)
 
 
 def rank_immediately(connection: Connection, batch_id: BatchId, *, hooks: JobHooks) -> SideEffects:
@@ -254,7 +249,7 @@ def cancel_jobs(connection: Connection, job_ids: Collection[JobId]) -> bool:
     if not job_ids:
         return False
     ids = {"ids": list(job_ids)}
-    connection.execute(_CANCEL_STAGES, ids)
+    connection.execute(CANCEL_STAGES, ids)
     canceled = connection.execute(_CANCEL_JOBS, ids).all()
     happened = [NewEvent.for_job(JobId(row.id), JobState.CANCELED) for row in canceled]
     events.record(connection, happened)

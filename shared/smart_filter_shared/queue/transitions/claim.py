@@ -300,7 +300,7 @@ def expire(
 
     albums = [None if row.album is None else BatchId(row.album) for row in rows]
     expired, _ = batches.with_locked_jobs(
-        connection, job_ids, move, hooks=hooks, albums=albums, lock=locks.lock_idle
+        connection, job_ids, move, hooks=hooks, albums=albums, lock=sql.LOCK_IDLE
     )
     return expired
 

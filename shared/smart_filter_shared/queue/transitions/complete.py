@@ -158,7 +158,7 @@ def complete(
         move,
         hooks=hooks,
         albums={done.lease.album for done in batch},
-        lock=locks.lock_jobs,
+        lock=sql.LOCK_JOBS,
     )
     return replace(
         completion,

@@ -8,7 +8,7 @@ from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import NewEvent
 from smart_filter_shared.queue.leases import DEADLINE_PASSED
 from smart_filter_shared.queue.states import JobState
-from smart_filter_shared.queue.transitions import batches, locks
+from smart_filter_shared.queue.transitions import batches, sql
 from smart_filter_shared.queue.transitions.batches import JobHooks, Jobs
 
 # Jobs failed by one sweep; the next sweep comes in a second.
@@ -79,6 +79,6 @@ def fail_overdue(connection: Connection, *, hooks: JobHooks) -> list[JobId]:
 
     albums = [None if row.album is None else BatchId(row.album) for row in overdue]
     lapsed, _ = batches.with_locked_jobs(
-        connection, job_ids, move, hooks=hooks, albums=albums, lock=locks.lock_idle
+        connection, job_ids, move, hooks=hooks, albums=albums, lock=sql.LOCK_IDLE
     )
     return lapsed

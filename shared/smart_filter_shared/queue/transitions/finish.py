@@ -75,13 +75,6 @@ _FAIL_STAGE = text("""
     WHERE job_id = :job_id AND stage = :stage
 """)
 
-_CANCEL_STAGES = text("""
-    UPDATE stages SET
-        state = 'canceled', lease_token = NULL, leased_until = NULL, not_before = NULL,
-        finished_at = statement_timestamp()
-    WHERE job_id = :job_id AND state IN ('waiting', 'ready', 'running')
-""")
-
 # A failed job keeps the results of its stages as long as its photo: a redrive continues from them.
 _FAIL_JOB = text(f"""
     UPDATE jobs SET
@@ -253,6 +246,6 @@ def fail_job(connection: Connection, job_id: JobId, stage: StageName, failure: F
     error = failure.as_json(stage)
     where = {"job_id": job_id, "stage": stage, "error": error}
     connection.execute(_FAIL_STAGE, where)
-    connection.execute(_CANCEL_STAGES, {"job_id": job_id})
+    connection.execute(batches.CANCEL_STAGES, {"ids": [job_id]})
     connection.execute(_FAIL_JOB, {"job_id": job_id, "error": error})
     events.record(connection, [NewEvent.for_job(job_id, JobState.FAILED)])

@@ -1,10 +1,9 @@
 """The row locks of transitions, always taken in one order (see sql.py)."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from smart_filter_shared.db import driver_queries
 from smart_filter_shared.errors import (
@@ -45,28 +44,21 @@ class UnlockedJob:
     album: BatchId | None
 
 
-def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
-    """Lock jobs, then their stages, in the global order; return the jobs."""
-    return read_locked_jobs(driver_queries.fetch_rows(connection, sql.LOCK, ids_of(job_ids)))
+def lock(
+    connection: Connection, job_ids: Collection[JobId], statement: TextClause | None = None
+) -> dict[JobId, LockedJob]:
+    """Lock jobs, then by default their stages, in the global order; return the locked jobs.
 
-
-def lock_jobs(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
-    """Lock jobs without their stages, in the global order; return the jobs."""
-    return read_locked_jobs(driver_queries.fetch_rows(connection, sql.LOCK_JOBS, ids_of(job_ids)))
+    statement: LOCK_JOBS or LOCK_IDLE of sql.py; None: LOCK.
+    """
+    locking = sql.LOCK if statement is None else statement
+    rows = driver_queries.fetch_rows(connection, locking, ids_of(job_ids))
+    return {id_: LockedJob(*fields) for id_, *fields in rows}
 
 
 def ids_of(job_ids: Collection[JobId]) -> dict[str, object]:
     """Return the parameters of `sql.LOCK` and its like."""
     return {"ids": driver_queries.array_text(job_ids)}
-
-
-def lock_idle(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
-    """Lock the jobs that no other transaction holds, then all their stages; return these jobs.
-
-    All stages are locked, because a job that ends also changes the siblings of the moved stage.
-    """
-    rows = connection.execute(sql.LOCK_IDLE, {"ids": list(job_ids)})
-    return read_locked_jobs(rows)
 
 
 def get_owned(connection: Connection, job_id: JobId, tenant: Tenant) -> UnlockedJob:
@@ -93,11 +85,6 @@ def require(jobs: Mapping[JobId, LockedJob], job_id: JobId) -> LockedJob:
 def lease_lost(lease: Lease) -> LeaseLost:
     """Return the LeaseLost error of a lease that does not hold."""
     return LeaseLost(f"{lease.stage} of job {lease.job_id}, attempt {lease.attempt}")
-
-
-def read_locked_jobs(rows: Iterable[Sequence[Any]]) -> dict[JobId, LockedJob]:
-    """Return the jobs of the rows of `sql.LOCK` or its like, by id."""
-    return {id_: LockedJob(*fields) for id_, *fields in rows}
 
 
 def lease_parameters(lease: Lease) -> dict[str, object]:

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, text
 from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.queue import fair_queueing
 from smart_filter_shared.queue.states import StageState
-from smart_filter_shared.queue.transitions import locks
+from smart_filter_shared.queue.transitions import locks, sql
 
 # Stages woken by one sweep; the next sweep comes in a second.
 _MAX_STAGES_PER_SWEEP = 500
@@ -95,7 +95,7 @@ def wake(connection: Connection) -> list[Capability]:
     Jobs that another transaction holds are left to the next sweep.
     """
     due = connection.execute(_FIND_DUE, {"most": _MAX_STAGES_PER_SWEEP})
-    jobs = locks.lock_idle(connection, [JobId(row.job_id) for row in due])
+    jobs = locks.lock(connection, [JobId(row.job_id) for row in due], sql.LOCK_IDLE)
     if not jobs:
         return []
     parameters = {

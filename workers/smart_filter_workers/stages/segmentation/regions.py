@@ -4,7 +4,7 @@ Restrict the people of a photo to its region of interest.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -124,29 +124,26 @@ def crop_people(people: People, roi: Roi, prepared: PreparedPhoto) -> People:
         )
     )
     inside = (slice(max(0, top), max(0, bottom)), slice(max(0, left), max(0, right)))
-    persons = people.persons
-    if persons is not None:
-        persons = tuple(
-            _crop_matte(person, inside) for person in persons if _is_inside(person, inside)
-        )
     return replace(
         people,
         matte=_crop_matte(people.matte, inside),
-        persons=persons,
-        possible=tuple(
-            _crop_matte(person, inside) for person in people.possible if _is_inside(person, inside)
-        ),
+        persons=people.persons and _crop_persons(people.persons, inside),
+        possible=_crop_persons(people.possible, inside),
         attached=None if people.attached is None else _crop_matte(people.attached, inside),
         evidence=None if people.evidence is None else _crop_matte(people.evidence, inside),
     )
 
 
-def _crop_matte(matte: Matte8, inside: tuple[slice, slice]) -> Matte8:
+def _crop_persons(persons: Iterable[Matte8], inside: Region) -> tuple[Matte8, ...]:
+    return tuple(_crop_matte(person, inside) for person in persons if _is_inside(person, inside))
+
+
+def _crop_matte(matte: Matte8, inside: Region) -> Matte8:
     cut = np.zeros_like(matte)
     cut[inside] = matte[inside]
     return cut
 
 
-def _is_inside(person: Matte8, inside: tuple[slice, slice]) -> bool:
+def _is_inside(person: Matte8, inside: Region) -> bool:
     whole = np.count_nonzero(person > HALF_LEVEL)
     return bool(np.count_nonzero(person[inside] > HALF_LEVEL) > MIN_SHARE * whole)

@@ -20,7 +20,6 @@ from smart_filter_deploy.cli.terminal.report import document_rows
 from smart_filter_deploy.cli.terminal.text import examples, print_line
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import InvalidRecipe, NotAvailable, UnusablePhoto
-from smart_filter_shared.pipeline import TaskName
 
 
 @click.command(
@@ -73,8 +72,7 @@ def cut(
     except (InvalidRecipe, NotAvailable) as error:
         raise click.UsageError(str(error)) from error
     with outputs.open_outputs(photos, destination) as places:
-        default = local_models.parse_models(TaskName.SEGMENTATION, local_models.AUTO)
-        local_models.fetch_weights(TaskName.SEGMENTATION, default, data_folder() / "weights")
+        local_models.fetch_missing(data_folder() / "weights")
         for place in places:
             try:
                 with _without_native_output():

@@ -93,8 +93,8 @@ def portrait(
     shade = srgb[top : top + height, x + int(lit * width) : x + width]
     shade[:] = (shade * light).astype(np.uint8)
     if head is not None:
-        rows = {"chin": 1.0, "eyes": 0.45, "hairline": 0.1}
-        head = replace(head, **{name: (550.0, y + row * height) for name, row in rows.items()})
+        chin, eyes_line, hairline = ((550.0, y + row * height) for row in (1.0, 0.45, 0.1))
+        head = replace(head, chin=chin, eyes=eyes_line, hairline=hairline)
     inputs = a_job("color:#e6e6e6")
     size = {"width": srgb.shape[1], "height": srgb.shape[0]}
     asked = parse_fields(document=document, **{"outputs": "image", **recipe})
@@ -172,7 +172,7 @@ def test_headwear_is_asked() -> None:
 def test_required_pass_fails_with_every_reason() -> None:
     closed = Eyes(left_open=False, right_open=False)
 
-    with pytest.raises(DocumentRefused, match=r"(?s)roll: 20°.*eyes: closed, open is asked"):
+    with pytest.raises(DocumentRefused, match=r"(?s)roll: 20.0°.*eyes: closed, open is asked"):
         portrait(require=Require.PASS, head=replace(HEAD, roll=20.0), eyes=closed)
 
 

@@ -28,7 +28,7 @@ from smart_filter_workers.stages.composite.framing import FramingSubject
 PASS, FAIL, UNSURE, ASK = CheckVerdict
 # Degrees that pass, and those from which they fail; between both the measurement may be wrong.
 # ISO/IEC 19794-5, 7.2.2 asks for 8, 5 and 5 degrees. Chosen by the labels of benchmarks.documents.
-ROLL, YAW, PITCH = (5.0, 8.0), (6.0, 15.0), (8.0, 18.0)
+ROLL, YAW, PITCH = (5.0, 10.0), (6.0, 20.0), (8.0, 20.0)
 # Distance of the lips in distances of the eyes.
 MOUTH_OPEN: Final = (0.05, 0.10)
 # How much darker one half of the face may be, as a share of the lighter half's luma.
@@ -242,7 +242,7 @@ def _check_pose(seen: Portrait) -> Iterator[DocumentCheck]:
     head = seen.head
     for name, limits in (("roll", ROLL), ("yaw", YAW), ("pitch", PITCH)):
         degrees = None if head is None else abs(float(getattr(head, name)))
-        measured = None if degrees is None else f"{degrees:.0f}°"
+        measured = None if degrees is None else f"{degrees:.1f}°"
         yield _make(name, _grade(degrees, limits), measured, f"at most {limits[0]:.0f}°")
     states = () if seen.eyes is None else (seen.eyes.left_open, seen.eyes.right_open)
     if False in states:

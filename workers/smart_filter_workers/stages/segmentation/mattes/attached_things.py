@@ -18,8 +18,8 @@ from smart_filter_wire.findings import AttachedThing
 from smart_filter_workers.connected_parts import label_parts, locate_parts, measure_areas
 from smart_filter_workers.networks.coordinates import photo_per_proxy
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Srgb8
-from smart_filter_workers.stages.segmentation.models.base import Look, People
+from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
+from smart_filter_workers.stages.segmentation.models.base import People
 
 # Chosen on 135 training photos of `benchmarks/attached.py`: 16 of 136 things are half without this
 # rule, 12 with it. Within the given ranges at most two more are half.
@@ -53,24 +53,6 @@ class Candidate:
     pixels: Pixels
 
 
-def find_attached(
-    srgb: Srgb8, people: Matte8, portrait: Matte8, salient: Matte8 | None, look: Look
-) -> Matte8:
-    """Return the coverage that attached things add to a matte of people.
-
-    srgb: (H, W, 3) uint8; people, portrait: (H, W) uint8, the people's matte and that of the
-    network for portraits; salient: (H, W) uint8, the matte of whatever stands out.  look: the
-    network to ask for it where there is none, only in doubt.  Returns (H, W) uint8, at most what
-    people leave of 255.
-    """
-    candidates = find_candidates(people, portrait)
-    if not candidates:
-        return np.zeros_like(people)
-    if salient is None:
-        salient = np.rint(look(srgb) * 255).astype(np.uint8)
-    return confirm_things(candidates, people, portrait, salient)
-
-
 def find_candidates(people: Matte8, portrait: Matte8) -> list[Candidate]:
     """Return the parts next to people that the network for portraits is sure of.
 
@@ -100,25 +82,34 @@ def find_candidates(people: Matte8, portrait: Matte8) -> list[Candidate]:
 
 
 def confirm_things(
-    candidates: Sequence[Candidate], people: Matte8, portrait: Matte8, salient: Matte8
+    candidates: Sequence[Candidate],
+    people: Matte8,
+    portrait: Matte8,
+    salient: Matte8,
+    mirrored: Matte8,
 ) -> Matte8:
-    """Return the coverage of the candidates that stand out with their person.
+    """Return the coverage of the candidates that another network sees, too.
 
-    people, portrait, salient: (H, W) uint8, the people's matte and those of the two networks.
-    Returns (H, W) uint8, at most what people leave of 255.
+    people, portrait: (H, W) uint8, the people's matte and that of the network for portraits;
+    salient: the matte of whatever stands out; mirrored: that of the refiner, which looked at the
+    mirrored photo.  Returns (H, W) uint8, at most what people leave of 255.
     """
     added = np.zeros_like(people)
     parts, count = label_parts(people > HALF_LEVEL)
     seen = np.bincount(parts[salient > HALF_LEVEL], minlength=count)
     is_seen = seen >= SEEN * measure_areas(parts, count)
+    both = cv2.addWeighted(salient, 1 / 2, mirrored, 1 / 2, 0)
     for candidate in candidates:
         window, thing = candidate.window, candidate.pixels
         touched = parts[window][_dilate(thing, pixels=1)]
         person = np.bincount(touched[touched > 0]).argmax()
-        if is_seen[person] and salient[window][thing].mean() >= SURE * 255:
-            near = _dilate(thing, pixels=EDGE_PX)
-            more = np.where(near, cv2.subtract(portrait[window], people[window]), np.uint8(0))
-            added[window] = np.maximum(added[window], more)
+        likely = is_seen[person] * salient[window][thing].mean()
+        again = mirrored[window][thing].mean()
+        if max(likely, again) < SURE * 255:
+            thing = thing & (both[window] > HALF_LEVEL) & (likely + again > 2 * HALF_LEVEL)
+        near = _dilate(thing, pixels=EDGE_PX)
+        more = np.where(near, cv2.subtract(portrait[window], people[window]), np.uint8(0))
+        added[window] = np.maximum(added[window], more)
     return added
 
 

@@ -55,11 +55,9 @@ class OutlineNetworks:
         if region is None or edge == Edge.FAST:
             return people
         cut, matte = np.ascontiguousarray(prepared.proxy_srgb[region]), people.matte[region]
-        (portrait,) = self.portrait.segment_batch([cut], side_px=PORTRAIT_SIDE_PX)
-        portrait_matte = _to_levels(portrait)
-        refined, others = self.refine(cut, matte), [portrait_matte]
-        is_doubted = people.confidence is None or people.confidence < DOUBTED_BELOW
-        if salient is None and (edge == Edge.BEST or is_doubted):
+        portrait = _to_levels(*self.portrait.segment_batch([cut], side_px=PORTRAIT_SIDE_PX))
+        refined, others = self.refine(cut, matte), [portrait]
+        if salient is None and (edge == Edge.BEST or (people.confidence or 0) < DOUBTED_BELOW):
             salient = self.find_salient()
         stands_out = None
         if salient is not None:
@@ -71,16 +69,21 @@ class OutlineNetworks:
         places = [owners[region] == number for number in range(1, owners.max() + 1)]
         joined = consensus.correct_matte(matte, refined, others, places)
         spread = consensus.measure_spread(
-            joined, refined, portrait_matte, longest_side_px=max(people.matte.shape)
+            joined, refined, portrait, longest_side_px=max(people.matte.shape)
         )
-        heard = consensus.keep_trusted(joined, portrait_matte, places)
+        heard = consensus.keep_trusted(joined, portrait, places)
         joined = soft_outline.soften_outline(joined, heard, cut)
         evidence = (people.matte if people.evidence is None else people.evidence).copy()
         evidence[region] = np.maximum.reduce([evidence[region], refined, *others])
         corrected, attached = people.matte.copy(), np.zeros_like(people.matte)
-        attached[region] = attached_things.find_attached(
-            cut, joined, portrait_matte, stands_out, self.glance
-        )
+        if candidates := attached_things.find_candidates(joined, portrait):
+            if stands_out is None:
+                stands_out = _to_levels(self.glance(cut))
+            # Its errors are other ones than those of the first look.
+            mirrored = self.refine(cut[:, ::-1], matte[:, ::-1])[:, ::-1]
+            attached[region] = attached_things.confirm_things(
+                candidates, joined, portrait, stands_out, mirrored
+            )
         corrected[region] = joined
         corrected += attached
         persons = people.persons and separation.share_matte(corrected, owners)
@@ -91,7 +94,7 @@ class OutlineNetworks:
             attached=attached,
             evidence=evidence,
             outline_spread=spread,
-            unclaimed_share=soft_outline.measure_unclaimed(corrected[region], portrait_matte),
+            unclaimed_share=soft_outline.measure_unclaimed(corrected[region], portrait),
         )
 
 

@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Framing, Recipe
 from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_wire.findings import AttachedThing
-from smart_filter_workers.results import Matte8, Segmentation, Srgb8
+from smart_filter_workers.results import Matte8, Segmentation
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.mattes.attached_things import (
-    find_attached,
+    confirm_things,
     find_candidates,
 )
 from smart_filter_workers.stages.segmentation.models.base import People
@@ -25,11 +24,6 @@ BODY, BAG = np.s_[60:160, 100:180], np.s_[100:130, 180:210]
 FAR = np.s_[60:160, 10:60]
 
 
-def refuse_look(srgb: Srgb8) -> NDArray[np.float32]:
-    """Fail: this network is not needed."""
-    raise AssertionError("asked about a picture of " + str(srgb.shape))
-
-
 def a_matte(*parts: tuple[slice, slice], level: int = 255) -> Matte8:
     matte = np.zeros((HEIGHT, WIDTH), np.uint8)
     for part in parts:
@@ -37,11 +31,10 @@ def a_matte(*parts: tuple[slice, slice], level: int = 255) -> Matte8:
     return matte
 
 
-def add(people: Matte8, portrait: Matte8, salient: Matte8) -> Matte8:
-    """Return the coverage that is added to people, given the mattes of both networks."""
-    return find_attached(
-        np.zeros((HEIGHT, WIDTH, 3), np.uint8), people, portrait, salient, refuse_look
-    )
+def add(people: Matte8, portrait: Matte8, salient: Matte8, mirrored: Matte8) -> Matte8:
+    """Return the coverage that is added to people, given the mattes of the networks."""
+    candidates = find_candidates(people, portrait)
+    return confirm_things(candidates, people, portrait, salient, mirrored)
 
 
 SOFT = a_matte(BODY, BAG)
@@ -71,7 +64,7 @@ WHOLE = a_matte(BODY, BAG)
 def test_thing_is_added_where_both_networks_see_it_with_its_person(
     people: Matte8, portrait: Matte8, salient: Matte8, together: Matte8
 ) -> None:
-    assert np.array_equal(people + add(people, portrait, salient), together)
+    assert np.array_equal(people + add(people, portrait, salient, a_matte()), together)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +81,7 @@ def test_other_things_are_not_added(other: Matte8) -> None:
     people = a_matte(BODY)
     seen = np.maximum(people, other)
 
-    assert not add(people, seen, seen).any()
+    assert not add(people, seen, seen, a_matte()).any()
 
 
 def test_a_wider_outline_of_the_body_is_no_thing() -> None:
@@ -99,20 +92,25 @@ def test_a_wider_outline_of_the_body_is_no_thing() -> None:
     assert not find_candidates(people, seen)
 
 
-@pytest.mark.parametrize(("portrait", "is_asked"), [(a_matte(BODY), 0), (a_matte(BODY, BAG), 1)])
-def test_the_further_network_is_asked_only_about_things(portrait: Matte8, is_asked: int) -> None:
-    asked = []
+HALF_BAG = a_matte(BODY, np.s_[100:130, 180:196])
+DOUBT = a_matte(BODY, BAG, level=125)
 
-    def look(srgb: Srgb8) -> NDArray[np.float32]:
-        asked.append(srgb)
-        return a_matte(BODY, BAG) / np.float32(255)
 
-    added = find_attached(
-        np.zeros((HEIGHT, WIDTH, 3), np.uint8), a_matte(BODY), portrait, None, look
-    )
-
-    assert len(asked) == is_asked
-    assert added.any() == bool(is_asked)
+@pytest.mark.parametrize(
+    ("salient", "mirrored", "added"),
+    [
+        (a_matte(), WHOLE, a_matte(BAG)),
+        (np.maximum(DOUBT, a_matte(BODY)), DOUBT, a_matte()),
+        # With two pixels that may be its soft edge.
+        (HALF_BAG, HALF_BAG, a_matte(np.s_[100:130, 180:198])),
+        (HALF_BAG - a_matte(BODY), HALF_BAG, a_matte()),
+    ],
+    ids=["is sure", "doubts, too", "both see a part", "the person does not stand out"],
+)
+def test_refiner_of_the_mirrored_photo_confirms_a_thing(
+    salient: Matte8, mirrored: Matte8, added: Matte8
+) -> None:
+    assert np.array_equal(add(a_matte(BODY), WHOLE, salient, mirrored), added)
 
 
 LEFT, RIGHT = np.s_[60:160, 40:100], np.s_[60:160, 100:180]

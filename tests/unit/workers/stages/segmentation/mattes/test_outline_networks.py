@@ -1,6 +1,6 @@
 """Which networks look at the people of a photo, and at what part of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -51,9 +51,9 @@ class FakeNetworks:
     has_salient: bool = True
     looks: list[tuple[object, ...]] = field(default_factory=list)
 
-    def segmenter(self) -> PeopleSegmenter:
+    def segmenter(self, refine: Callable[[Srgb8, Matte8], Matte8] | None = None) -> PeopleSegmenter:
         networks = OutlineNetworks(
-            self.refine,  # type: ignore[arg-type]
+            refine or self.refine,  # type: ignore[arg-type]
             self,  # type: ignore[arg-type]
             self.find_salient,
             self.glance,
@@ -81,6 +81,23 @@ class FakeNetworks:
     def look(self, srgb: Srgb8) -> NDArray[np.float32]:
         self.looks.append(("salient", srgb.shape[:2]))
         return srgb[..., 0].astype(np.float32) / 255
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """Finds the same people in each photo; asked: for which edges."""
+
+    segmenter: PeopleSegmenter
+    asked: list[Edge] = field(default_factory=list)
+
+    def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
+        return [SURE for _ in batch]
+
+    def refine_outlines(
+        self, people: People, prepared: PreparedPhoto, edge: Edge, salient: Look | None = None
+    ) -> People:
+        self.asked.append(edge)
+        return self.segmenter.refine_outlines(people, prepared, edge, salient)
 
 
 REFINER, PORTRAIT = ("refiner", (137, 111)), ("portrait", (137, 111), PORTRAIT_SIDE_PX)
@@ -111,12 +128,6 @@ def test_edge_and_doubt_decide_which_networks_look_once_each(
     assert (refined is people) == (not looks)
 
 
-def test_segmenter_without_networks_leaves_the_matte() -> None:
-    segmenter = PeopleSegmenter(None, None)  # type: ignore[arg-type]
-
-    assert segmenter.refine_outlines(SURE, a_photo(a_matte()), Edge.BEST) is SURE
-
-
 def test_persons_share_the_corrected_outline() -> None:
     bright = a_matte(part=np.s_[60:160, 97:183])
     # Four whole edges would be a picture.
@@ -134,14 +145,7 @@ def test_persons_share_the_corrected_outline() -> None:
 
 def test_a_thing_becomes_part_of_the_person_who_holds_it() -> None:
     networks = FakeNetworks()
-    outlines = OutlineNetworks(
-        lambda _, matte: matte,  # type: ignore[arg-type]
-        networks,  # type: ignore[arg-type]
-        networks.find_salient,
-        networks.glance,
-    )
-    segmenter = PeopleSegmenter(None, None, outlines=outlines)  # type: ignore[arg-type]
-
+    segmenter = networks.segmenter(lambda _, matte: matte)
     photo = a_photo(np.maximum(a_matte(), a_matte(part=BAG)))
 
     refined = segmenter.refine_outlines(SURE, photo, Edge.BALANCED)
@@ -156,16 +160,7 @@ def test_best_asks_the_network_of_the_detail_about_each_photo() -> None:
     networks, fine, fast = FakeNetworks(), FakeNetworks(), FakeNetworks()
     segmenter = networks.segmenter()
 
-    @dataclass(frozen=True, slots=True)
-    class Found:
-        """Finds the same people in each photo."""
-
-        def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
-            return [SURE for _ in batch]
-
-        refine_outlines = staticmethod(segmenter.refine_outlines)
-
-    best = Best(lambda _: Found(), {Detail.FINE: fine.look, Detail.FAST: fast.look})  # type: ignore[dict-item]
+    best = Best(lambda _: Finder(segmenter), {Detail.FINE: fine.look, Detail.FAST: fast.look})  # type: ignore[dict-item]
 
     refined = best([a_photo(a_matte())] * 2, parameters={"detail": "fast"})
 
@@ -177,25 +172,12 @@ def test_best_asks_the_network_of_the_detail_about_each_photo() -> None:
 def test_stage_passes_each_photos_edge_on() -> None:
     networks = FakeNetworks()
     segmenter = networks.segmenter()
-    asked: list[Edge] = []
-
-    class Found:
-        """Finds the same people in each photo."""
-
-        def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
-            return [SURE for _ in batch]
-
-        def refine_outlines(
-            self, people: People, prepared: PreparedPhoto, edge: Edge, salient: Look | None = None
-        ) -> People:
-            asked.append(edge)
-            return segmenter.refine_outlines(people, prepared, edge, salient)
-
+    finder = Finder(segmenter)
     batch = [Inputs(a_photo(a_matte()), Recipe(edge=edge)) for edge in Edge]
 
-    results = stage.run({"segmentation": Found()}, batch)
+    results = stage.run({"segmentation": finder}, batch)
 
-    assert asked == list(Edge)
+    assert finder.asked == list(Edge)
     assert [result.matte.shape for result in results] == [(HEIGHT, WIDTH)] * len(batch)
 
 

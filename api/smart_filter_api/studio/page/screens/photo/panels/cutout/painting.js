@@ -28,13 +28,22 @@ const BARE = 8;
 export class Painting {
   /** The stroke being drawn, or null. */
   drawing = signal(null);
-  /** The photo, and its regions or null; set by the component that shows it. */
+  /** The photo; set by the component that shows it. */
   photo = null;
-  regions = null;
+  #regions = signal(null);
   #film = null;
   #kept = null;
 
   Layer = (props) => html`<${Painted} painting=${this} ...${props} />`;
+
+  /** The photo's regions, or null; they may be loaded after all pictures. */
+  get regions() {
+    return this.#regions.value;
+  }
+
+  set regions(regions) {
+    this.#regions.value = regions;
+  }
 
   /** Return whether a point, in shares of the photo, is seen in the picture; null if unknown. */
   isSeen([across, down]) {
