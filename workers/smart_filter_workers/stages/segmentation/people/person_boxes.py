@@ -105,9 +105,10 @@ class PersonBoxes:
         counted = [box for box in self._find_once() if box.score >= COUNTED_ABOVE]
         others = sum(box.score for box in counted)
         boxes = SUREST_WEIGHT * surest + OTHERS_WEIGHT * max(0.0, others - surest)
-        fits = [box_iou(box.box, _bound_all(outlines)).max() for box in counted if outlines]
-        misfit = 1 - max(fits, default=1.0)
-        return bool(presence + (face or -MISFIT_WEIGHT * misfit) + boxes >= AGREED_FROM)
+        if not face and outlines:
+            fits = (box_iou(box.box, _bound_all(outlines)).max() for box in counted)
+            face = MISFIT_WEIGHT * (max(fits, default=1.0) - 1)
+        return bool(presence + face + boxes >= AGREED_FROM)
 
     def may_show_person(self, presence: float) -> bool:
         """Return whether one network sees a person, whatever the other one says.

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import PersonSelection
 from smart_filter_shared.results import Face
-from smart_filter_workers.networks.coordinates import Box, box_side
+from smart_filter_workers.networks.coordinates import Box, box_side, scale_face
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize, shrink
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.people.persons import Person
+from smart_filter_workers.stages.segmentation.people.separation import find_middle
 
 # The shape of a person is compared at this size: mattes of 256 pixels have all that the rules use.
 SIDE_PX: Final = 256
@@ -246,10 +247,11 @@ def _assign_faces(outlines: Sequence[Mask], prepared: PreparedPhoto) -> dict[int
     height, width = outlines[0].shape
     faces: dict[int, Face] = {}
     for face in sorted(prepared.proposals, key=lambda face: face.box[2]):
-        left, top, columns, rows = face.box
-        x = min(width - 1, max(0, int((left + columns / 2) * width / prepared.width)))
-        y = min(height - 1, max(0, int((top + rows / 2) * height / prepared.height)))
-        faces.update((n, face) for n, outline in enumerate(outlines) if outline[y, x])
+        left, top, columns, rows = scale_face(
+            face, x=width / prepared.width, y=height / prepared.height
+        ).box
+        middle = find_middle((left, top, left + columns, top + rows), outlines[0])
+        faces.update((n, face) for n, outline in enumerate(outlines) if outline[middle])
     return faces
 
 
@@ -319,11 +321,4 @@ def split_bystanders(
 
 def _has_one(person: Person, faces: Iterable[Box]) -> bool:
     """Return whether the middle of a face lies in the person's outline."""
-    height, width = person.outline.shape
-    return any(
-        person.outline[
-            min(height - 1, max(0, int((top + bottom) / 2))),
-            min(width - 1, max(0, int((left + right) / 2))),
-        ]
-        for left, top, right, bottom in faces
-    )
+    return any(person.outline[find_middle(face, person.outline)] for face in faces)

@@ -99,7 +99,7 @@ def _select_near(faces: Sequence[Box], people: Outline) -> list[Box]:
     return [
         face
         for face in faces
-        if people.any() and away[_find_middle(face, people)] <= NEAR_FACE * (face[2] - face[0])
+        if people.any() and away[find_middle(face, people)] <= NEAR_FACE * (face[2] - face[0])
     ]
 
 
@@ -142,7 +142,7 @@ def _outline_faces(faces: Sequence[Box], rest: Outline) -> list[Outline]:
     """Return the body of each face in what no outline shows of people, (H, W) bool."""
     bodies = []
     for face in faces:
-        if rest[_find_middle(face, rest)]:
+        if rest[find_middle(face, rest)]:
             body = np.zeros_like(rest)
             body[rest] = _from_body(face, *np.nonzero(rest)) <= BODY_REACH
             bodies.append(body)
@@ -170,7 +170,7 @@ def _assign_faces(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[lis
     faces_of: list[list[Box]] = [[] for _ in outlines]
     sizes = [int(np.count_nonzero(outline)) for outline in outlines]
     for face in faces if outlines else ():
-        middle = _find_middle(face, outlines[0])
+        middle = find_middle(face, outlines[0])
         around = [index for index, outline in enumerate(outlines) if outline[middle]]
         if around:
             faces_of[min(around, key=sizes.__getitem__)].append(face)
@@ -216,7 +216,7 @@ def _from_body(face: Box, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> 
     return np.asarray(np.hypot(columns - (left + right) / 2, below) / width, np.float64)
 
 
-def _find_middle(face: Box, outline: Outline) -> tuple[int, int]:
+def find_middle(face: Box, outline: Outline) -> tuple[int, int]:
     """Return row and column of the middle of a face, in the picture."""
     left, top, right, bottom = face
     height, width = outline.shape
