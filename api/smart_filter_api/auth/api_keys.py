@@ -401,8 +401,8 @@ def _insert_key(
 
 
 def _columns_of(key: str, tenant: Tenant, scopes: Collection[Scope]) -> dict[str, object]:
-    named = [str(scope) for scope in scopes]
-    return {"id": uuid.uuid4(), "tenant": tenant, "digest": hash_key(key), "scopes": named}
+    names = [str(scope) for scope in scopes]
+    return {"id": uuid.uuid4(), "tenant": tenant, "digest": hash_key(key), "scopes": names}
 
 
 def hash_key(key: str) -> bytes:
