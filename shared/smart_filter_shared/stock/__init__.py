@@ -139,8 +139,8 @@ def find(connection: Connection, tenant: Tenant | None, name: str) -> Picture | 
 
 def find_stored(connection: Connection, tenant: Tenant | None, name: str) -> StoredPicture | None:
     """Return the picture of this owner and name with its creation time, or None."""
-    named_row = "tenant = :owner AND name = :name"
-    entries = _read_pictures(connection, named_row, owner=_owner(tenant), name=name)
+    condition = "tenant = :owner AND name = :name"
+    entries = _read_pictures(connection, condition, owner=_owner(tenant), name=name)
     return entries[0] if entries else None
 
 

@@ -29,7 +29,7 @@ class WorkerCounters:
     """
 
     def __init__(self) -> None:
-        # By the kind of sum.
+        # By the type of the sums.
         self._sums: defaultdict[type, dict[Any, Any]] = defaultdict(dict)
         self._lock = threading.Lock()
 
