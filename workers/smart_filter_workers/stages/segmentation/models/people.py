@@ -219,7 +219,7 @@ class PeopleSegmenter:
         face = max((face.score for face in prepared.proposals), default=0.0)
         is_sure = face >= SURE_FACE
         if not is_sure:
-            is_sure = boxes.agree_with(presence, face, [person.outline for person in persons])
+            is_sure = boxes.agree_with(presence, face)
             may_be = is_sure or boxes.may_show_person(presence)
             if not may_be or _is_drawn(srgb, persons):
                 return empty

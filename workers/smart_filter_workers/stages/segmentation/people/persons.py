@@ -61,10 +61,6 @@ SURE_PRESENCE: Final = 0.96
 # So may a body that leans by more than this, in radians. 500 of 537 photos of people have a body
 # with that presence, and it leans at most 0.8; drawn teapots 1.6, a dog 2.0, and bottles 3.1.
 MAX_LEANING: Final = math.pi / 3
-# Shoulders that are wider than this, in lengths of the torso, are those of an animal or a thing:
-# the presence is less by this much. Of 236 training photos of people without a sure face 1.0 to 1.3
-# lose none and 0.9 one; 0.2 and 0.3 lose none, 0.5 one.
-WIDEST_SHOULDERS, ODD_BODY = 1.1, 0.3
 MARGIN: Final = 0.15
 MARGIN_PX: Final = 6
 HALF: Final = 0.5
@@ -93,9 +89,8 @@ class Person:
 
     coverage: (H, W) float32, 0..1, the silhouette; outline: (H, W) bool, where it is above one
     half; region: its bounds with a margin; area_px: its area in pixels; presence: the
-    network's belief, to 1, that it shows a person, 0 of a body that leans, less of an odd one;
-    certain: whether it can be nothing but a person; boxed: whether only a detector's box shows it;
-    points: of the body.
+    network's belief, 0..1, that it shows a person, 0 of a body that leans; certain: whether it
+    can be nothing but a person; boxed: whether only a detector's box shows it; points: of the body.
     """
 
     coverage: Floats
@@ -167,7 +162,6 @@ class PersonFinder:
                 else body.square.paste(first.coverage, picture.shape[0], picture.shape[1])
             )
             presence = first.presence if is_upright(body.square) else 0.0
-            presence -= ODD_BODY * has_wide_shoulders(first.points)
             persons.add(
                 coverage,
                 presence=presence,
@@ -180,13 +174,6 @@ class PersonFinder:
 def is_upright(body: Square) -> bool:
     """Return whether the head of the body in a square is well above its hips."""
     return abs(math.remainder(body.angle, math.tau)) < MAX_LEANING
-
-
-def has_wide_shoulders(points: BodyPoints) -> bool:
-    """Return whether a body is wider at the shoulders than any person's, for its torso."""
-    shoulders, hips = points.at[_SHOULDERS], points.at[_HIPS]
-    torso = math.dist(shoulders.mean(axis=0), hips.mean(axis=0))
-    return math.dist(*shoulders) > WIDEST_SHOULDERS * torso
 
 
 @dataclass(slots=True)

@@ -5,11 +5,7 @@ import pytest
 
 from smart_filter_shared.results import LowerEnd
 from smart_filter_workers.networks.pose import BodyPoints
-from smart_filter_workers.stages.segmentation.people.persons import (
-    Person,
-    find_lower_end,
-    has_wide_shoulders,
-)
+from smart_filter_workers.stages.segmentation.people.persons import Person, find_lower_end
 
 SIDE = 400
 SHOULDERS, HIPS, KNEES, ANKLES = 11, 23, 25, 27
@@ -83,12 +79,3 @@ def test_lower_end_follows_the_joints_and_the_matte(
     outlines = [np.zeros((SIDE, SIDE), np.bool_), *(person.outline for person in persons)]
 
     assert find_lower_end(persons, np.logical_or.reduce(outlines)) == end
-
-
-@pytest.mark.parametrize(("half_width", "wide"), [(15, False), (50, False), (60, True)])
-def test_shoulders_wider_than_the_torso_are_no_persons(half_width: int, *, wide: bool) -> None:
-    points = a_person(STANDING).points
-    assert points is not None
-    points.at[SHOULDERS : SHOULDERS + 2, 0] = 200 + half_width, 200 - half_width
-
-    assert has_wide_shoulders(points) is wide

@@ -76,24 +76,15 @@ def test_surer_boxes_ask_for_less_of_the_other_detectors(
 ) -> None:
     boxes = boxes_of(*(PersonBox(score, (100, 50, 180, 250)) for score in scores))
 
-    assert boxes.agree_with(presence, face, []) is agrees
+    assert boxes.agree_with(presence, face) is agrees
     assert boxes.may_show_person(presence) is may_show
-
-
-@pytest.mark.parametrize(("columns", "agrees"), [(np.s_[100:180], True), (np.s_[180:260], False)])
-def test_silhouette_outside_the_box_speaks_against_a_person(
-    columns: slice, *, agrees: bool
-) -> None:
-    boxes = boxes_of(PersonBox(0.7, (100, 50, 180, 250)))
-
-    assert boxes.agree_with(0.9, 0.0, [an_outline(np.s_[50:250], columns)]) is agrees
 
 
 def test_without_boxes_only_a_sure_pose_is_a_person() -> None:
     boxes = PersonBoxes(None, np.zeros((300, 300, 3), np.uint8))
 
-    assert boxes.agree_with(0.95, 0.0, [])
-    assert not boxes.agree_with(0.85, 0.0, [])
+    assert boxes.agree_with(0.95, 0.0)
+    assert not boxes.agree_with(0.85, 0.0)
     assert boxes.may_show_person(0.85)
     assert not boxes.may_show_person(0.4)
 
