@@ -134,25 +134,25 @@ def _app() -> FastAPI:
 
 def _example() -> dict[str, Any]:
     """Return the longest finished job of the API's documentation."""
-    jobs: list[dict[str, Any]] = []
+    examples: list[dict[str, Any]] = []
 
     def walk(node: object) -> None:
         values = node.values() if isinstance(node, dict) else node
         if isinstance(node, dict) and node.get("state") == "succeeded" and "recipe" in node:
-            jobs.append(node)
+            examples.append(node)
         for value in values if isinstance(node, dict | list) else ():  # type: ignore[attr-defined]
             walk(value)
 
     walk(json.loads(_DOCUMENTS.read_bytes()))
-    return max(jobs, key=lambda job: len(json.dumps(job)))
+    return max(examples, key=lambda job: len(json.dumps(job)))
 
 
 def _job(template: str, number: int) -> dict[str, Any]:
-    template_id = json.loads(template)["id"]
+    example_id = json.loads(template)["id"]
     # Ids begin with the time; the list is newest first.
     moment = f"{0x01A22CFFFFFF - number:012x}"
     id_ = f"{moment[:8]}-{moment[8:]}-7000-8000-{number:012x}"
-    job: dict[str, Any] = json.loads(template.replace(template_id, id_))
+    job: dict[str, Any] = json.loads(template.replace(example_id, id_))
     name = {"name": f"IMG_{number:04}.jpg"}
     return {**job, "metadata": name, "parent_id": None, "batch_id": None, "expires_at": None}
 

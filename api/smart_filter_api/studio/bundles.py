@@ -58,12 +58,12 @@ def _closure(
     entries: Iterable[str], scripts: Mapping[str, str], *, without: Iterable[str] = ()
 ) -> list[str]:
     """Return modules and all that they import, each after what it imports."""
-    seen, ordered = set(without), list[str]()
+    seen_paths, ordered = set(without), list[str]()
 
     def add(path: str) -> None:
-        if path in seen:
+        if path in seen_paths:
             return
-        seen.add(path)
+        seen_paths.add(path)
         for match in _IMPORT.finditer(scripts[path]):
             if match["module"].startswith("."):
                 add(_resolve(match["module"], path))
@@ -76,14 +76,14 @@ def _closure(
 
 def _list_later(paths: Iterable[str], scripts: Mapping[str, str]) -> list[str]:
     """Return the modules that these import later, and those import in turn."""
-    later: list[str] = []
+    later_paths: list[str] = []
     left = list(paths)
     while left:
         path = left.pop(0)
         more = [_resolve(name, path) for name in _IMPORT_LATER.findall(scripts[path])]
-        later += more
-        left += [each for each in _closure(more, scripts) if each not in later]
-    return list(dict.fromkeys(later))
+        later_paths += more
+        left += [each for each in _closure(more, scripts) if each not in paths]
+    return list(dict.fromkeys(later_paths))
 
 
 def _bundle(
