@@ -78,11 +78,14 @@ def _list_later(paths: Iterable[str], scripts: Mapping[str, str]) -> list[str]:
     """Return the modules that these import later, and those import in turn."""
     later_paths: list[str] = []
     left = list(paths)
+    read_paths = set(left)
     while left:
         path = left.pop(0)
         more = [_resolve(name, path) for name in _IMPORT_LATER.findall(scripts[path])]
         later_paths += more
-        left += [each for each in _closure(more, scripts) if each not in paths]
+        unread = _closure(more, scripts, without=read_paths)
+        read_paths.update(unread)
+        left += unread
     return list(dict.fromkeys(later_paths))
 
 
