@@ -199,7 +199,7 @@ def test_caller_over_http_brings_a_key_and_addresses(http_server: str) -> None:
             refused = await client.call_tool("rate_photo", {"photo": str(PHOTO)})
 
         assert "save_output" not in tools
-        assert (rated["state"], rated["rating"], rated["links"]) == ("succeeded", 1.0, {})
+        assert (rated["state"], rated["rating"], rated["links"]) == ("succeeded", 100, {})
         assert "preset:studio-blue" in found
         assert sentence(refused).startswith("this server reads no files")
 
