@@ -3,7 +3,7 @@
 python -m benchmarks.blind_sheets make PHOTOS OUT --variant today=DIR --variant before=DIR
 python -m benchmarks.blind_sheets count OUT/key.json ANSWERS.csv…
 
-DIR is what `smart-filter run PHOTOS -o DIR` writes with one recipe, model or checkout. OUT/sheets
+DIR is what `smart-filter batch PHOTOS -o DIR` writes with one recipe, model or checkout. OUT/sheets
 holds the photo and one variant's picture side by side, in random order, and `answers.csv` to fill
 in; a judge gets this folder only, with the questions that `make` prints. OUT/key.json says which
 sheet shows what. The strictest judge of a sheet counts.
@@ -229,8 +229,8 @@ def draw_pair(photo: Srgb8, picture: Srgb8) -> Srgb8:
 
 def _read_picture(folder: Path, stem: str) -> Srgb8:
     """Return the picture of a photo, (H, W, 3)."""
-    for path in sorted(folder.glob(f"{stem}.smart-filter.*")):
-        if path.stem == f"{stem}.smart-filter" and path.suffix in dataset_files.PICTURE_SUFFIXES:
+    for path in sorted(folder.glob(f"{stem}.*")):
+        if path.suffix in dataset_files.PICTURE_SUFFIXES:
             return dataset_files.read_photo(path).srgb
     raise click.ClickException(f"{folder} has no picture of {stem}")
 

@@ -80,7 +80,7 @@ def test_judges_folder_shows_no_variant(tmp_path: Path) -> None:
     cv2.imwrite(str(photos / "a.png"), photo)
     for name in VARIANTS:
         (tmp_path / name).mkdir()
-        cv2.imwrite(str(tmp_path / name / "a.smart-filter.jpg"), photo + 100)
+        cv2.imwrite(str(tmp_path / name / "a.jpg"), photo + 100)
     variants = [f"--variant={name}={tmp_path / name}" for name in VARIANTS]
 
     CliRunner().invoke(
