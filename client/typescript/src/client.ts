@@ -209,7 +209,9 @@ export class SmartFilter {
       body: { content_type: photo.type as UploadRequest["content_type"], bytes: photo.size },
       signal: signal ?? null,
     });
-    return data as Upload;
+    const upload = data as Upload;
+    // A path, of a server that does not know its public name.
+    return { ...upload, put_url: new URL(upload.put_url, this.#url).href };
   }
 
   /** Upload a photo straight to storage; submit it as `{ uploadId: upload.upload_id }`. */
