@@ -120,7 +120,9 @@ def test_correction_of_an_old_job_is_collected_and_applied(aged: AgedStack) -> N
 
 def test_failed_job_of_days_ago_is_redriven_and_succeeds(aged: AgedStack) -> None:
     with aged.running.arm("raises"):
-        failed = aged.run_job(ago=5, segmentation__model="raises", **NAVY)
+        new = aged.run_job(segmentation__model="raises", **NAVY)
+    aged.until(f"SELECT EXISTS (SELECT FROM ended_stages WHERE job_id = '{new['id']}')")
+    failed = aged.running.job(str(aged.age_job(new["id"], 5)))
 
     answer = aged.client.post(f"/v1/jobs/{failed['id']}/redrive")
     job = aged.running.wait(failed["id"])

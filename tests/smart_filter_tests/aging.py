@@ -38,6 +38,14 @@ _COLUMNS: Final = text("""
     ORDER BY relname, attnum
 """)
 
+# Rows in an array keep the id of their job, with which a redrive restores them.
+_SHIFT_ENDED_STAGES: Final = text("""
+    UPDATE ended_stages SET stages = ARRAY(
+        SELECT jsonb_populate_record(kept, jsonb_build_object('job_id', ended_stages.job_id))
+        FROM unnest(stages) AS kept
+    )
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -102,6 +110,7 @@ def pass_days(connection: Connection, number: int) -> None:
             if changes := _shift_columns_sql(listed, way):
                 connection.execute(text(f"UPDATE {table} SET {changes}"))
     connection.execute(text("ALTER TABLE audit_events ENABLE TRIGGER USER"))
+    connection.execute(_SHIFT_ENDED_STAGES)
 
 
 def age_jobs(
@@ -125,7 +134,9 @@ def age_jobs(
             continue
         if changes := _shift_columns_sql(listed, by):
             connection.execute(text(f"UPDATE {table} SET {changes} WHERE {where}"), {"ids": which})
-    return [older_id(job_id, number=number) for job_id in which]
+    older = [older_id(job_id, number=number) for job_id in which]
+    connection.execute(text(f"{_SHIFT_ENDED_STAGES} WHERE job_id = ANY(:ids)"), {"ids": older})
+    return older
 
 
 def clean_up(bench: Bench) -> None:
