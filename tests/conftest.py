@@ -134,7 +134,7 @@ def _clean_environment() -> Iterator[None]:
     """Remove the user's own settings; restore environment and working folder after a command."""
     with mock.patch.dict(os.environ), contextlib.chdir(Path.cwd()):
         for name in list(os.environ):
-            if name.startswith("SMART_FILTER_"):
+            if name.startswith("SMART_FILTER_") and name != "SMART_FILTER_EVAL_DATA":
                 del os.environ[name]
         yield
 

@@ -124,11 +124,12 @@ def test_run_uses_the_running_stack_and_leaves_it_running(up: Machine) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ["--format=png", "--set=format=png"])
-def test_format_that_is_given_goes_before_the_name_of_the_file(up: Machine, option: str) -> None:
-    [line] = up.lines("run", str(PHOTO), "-o", "red.jpg", "--background", "color:red", option)
+def test_name_of_the_file_must_fit_the_format(up: Machine, option: str) -> None:
+    ended = up.run("run", str(PHOTO), "-o", "red.jpg", "--background", "color:red", option)
 
-    assert line["image"]["format"] == "png"
-    assert (up.here / "red.jpg").read_bytes().startswith(b"\x89PNG")
+    assert ended.returncode == 2
+    assert "red.jpg names jpg, and the format is png: leave one out" in ended.stderr
+    assert not (up.here / "red.jpg").exists()
 
 
 @pytest.mark.slow

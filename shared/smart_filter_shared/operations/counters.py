@@ -149,7 +149,7 @@ def add(connection: Connection, amounts: Mapping[CounterKey, CounterValue]) -> N
             "what": [str(measure.what) for measure in measures],
             "subjects": [measure.subject for measure in measures],
             "counts": [amounts[measure].count for measure in measures],
-            "seconds": [amounts[measure].seconds for measure in measures],
+            "seconds": [float(amounts[measure].seconds) for measure in measures],
         },
     )
 

@@ -253,7 +253,7 @@ def record_progress(connection: Connection, made: Mapping[Capability, Progress])
             "names": names,
             "marks": [made[name].mark for name in names],
             "runs": [float(made[name].runs) for name in names],
-            "seconds": [made[name].seconds for name in names],
+            "seconds": [float(made[name].seconds) for name in names],
             "smoothing": _SMOOTHING,
         },
     )

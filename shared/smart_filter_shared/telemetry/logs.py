@@ -2,26 +2,16 @@
 
 Library messages of level warning and above, from Python's logging, have the same format.
 An event that cannot be written, or not be formatted, is lost: it never raises into the work.
-
-So the standard streams of a server process are replaced: a full disk, a closed pipe or a read-only
-file system does not raise.
 """
 
-import io
 import logging
-import os
 import sys
-import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 import structlog
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
-
-_STREAMS: Final = ("stdout", "stderr")
+from smart_filter_shared.telemetry.streams import replace_standard_streams
 
 
 def configure(process: str) -> None:
@@ -91,48 +81,3 @@ class _LibraryLogHandler(logging.Handler):
         with suppress(Exception):  # the arguments may not fit the message
             log = logger(record.name)
             log.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
-
-
-def replace_standard_streams(*names: str) -> None:
-    """Make `sys.stdout`, `sys.stderr` or both drop what cannot be written.
-
-    names: `stdout`, `stderr`; both when empty.  A stream in memory stays.
-    """
-    for name in names or _STREAMS:
-        stream = getattr(sys, name)
-        try:
-            file = _LossyFile(
-                os.open(os.devnull, os.O_WRONLY) if stream is None else stream.fileno()
-            )
-        except io.UnsupportedOperation:
-            continue
-        except OSError:  # it is closed, and another file may get its number
-            file = _LossyFile(os.open(os.devnull, os.O_WRONLY))
-        setattr(sys, name, io.TextIOWrapper(file, "utf-8", "backslashreplace", write_through=True))
-
-
-class _LossyFile(io.FileIO):
-    """A file descriptor that is written without a buffer; what it does not take is lost.
-
-    After a write that was cut, the next one begins with a line end, so that only one line is cut.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        super().__init__(descriptor, "w", closefd=False)
-        self._lock = threading.Lock()
-        self._is_cut = False
-
-    def write(self, content: "Buffer", /) -> int:
-        """Write bytes as far as possible, and return their number."""
-        length = len(memoryview(content))
-        with self._lock:
-            written: int | None = 0
-            try:
-                if self._is_cut:
-                    self._is_cut = not super().write(b"\n")
-                written = super().write(content)  # None: a full pipe that does not block
-            except OSError:
-                written = 0
-            if written and written < length:
-                self._is_cut = True
-        return length

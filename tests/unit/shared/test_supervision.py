@@ -150,8 +150,8 @@ def test_streams_that_take_nothing_do_not_raise(stream: str) -> None:
 
 CUT_LINE = """
 import resource, sys
-from smart_filter_shared.telemetry import logs
-logs.replace_standard_streams("stderr")
+from smart_filter_shared.telemetry.streams import replace_standard_streams
+replace_standard_streams("stderr")
 _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, most))
 for line in ("first", "second", "third"):

@@ -47,7 +47,7 @@ from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.security import outbound_rules
-from smart_filter_shared.telemetry.logs import replace_standard_streams
+from smart_filter_shared.telemetry.streams import replace_standard_streams
 
 _CODE_BYTES = 24
 _SECRET_BYTES = 32
