@@ -34,14 +34,9 @@ from smart_filter_shared.telemetry.tracing import (
 from smart_filter_shared.webhooks import endpoints, outbox
 from smart_filter_shared.webhooks.endpoints import Webhook
 from smart_filter_shared.webhooks.outbox import AttemptResult, ClaimedDelivery, DeliveryState
-from smart_filter_workers.sender import http_client
-from smart_filter_workers.sender.http_client import (
-    EndpointAnswer,
-    EndpointLanes,
-    NoAnswer,
-    RetryDecision,
-    WebhookTransport,
-)
+from smart_filter_workers.sender import retry_policy
+from smart_filter_workers.sender.http_client import EndpointAnswer, NoAnswer, WebhookTransport
+from smart_filter_workers.sender.retry_policy import EndpointLanes, RetryDecision
 
 _log = logger("sender")
 
@@ -253,7 +248,7 @@ class Sender:
             Attribute.ATTEMPT: claimed.attempt,
             **({Attribute.STATUS: outcome.status} if isinstance(outcome, EndpointAnswer) else {}),
         }
-        trouble = "" if http_client.is_success(outcome) else "not_delivered"
+        trouble = "" if retry_policy.is_success(outcome) else "not_delivered"
         ended_ns = time.time_ns()
         span = Span("webhook", began_ns, ended_ns, SpanKind.CLIENT, attributes, trouble)
         self._traces.add(trace, span)
@@ -262,7 +257,7 @@ class Sender:
         self, claimed: ClaimedDelivery, outcome: EndpointAnswer | NoAnswer, began: float
     ) -> None:
         now = time.monotonic()
-        verdict = http_client.decide_retry(
+        verdict = retry_policy.decide_retry(
             outcome,
             type_=claimed.type,
             attempt=claimed.attempt,
@@ -271,7 +266,7 @@ class Sender:
         )
         self._lanes.record(
             claimed.lane,
-            well=http_client.is_success(outcome),
+            well=retry_policy.is_success(outcome),
             seconds=now - began,
             now=now,
             hold_seconds=verdict.hold_seconds,

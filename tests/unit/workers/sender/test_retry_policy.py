@@ -3,11 +3,10 @@ import datetime as dt
 import pytest
 
 from smart_filter_shared.webhooks.outbox import TEST_EVENT, DeliveryState
-from smart_filter_workers.sender.http_client import (
+from smart_filter_workers.sender.http_client import EndpointAnswer, NoAnswer
+from smart_filter_workers.sender.retry_policy import (
     SLOW_SECONDS,
-    EndpointAnswer,
     EndpointLanes,
-    NoAnswer,
     RetryDecision,
     decide_retry,
     retry_after_seconds,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smart_filter_shared.presets import Preset
-from smart_filter_workers.backgrounds import blur, colors
+from smart_filter_workers.backgrounds import colors, lens
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.backgrounds.shapes import hillshade, smoothstep
 from smart_filter_workers.backgrounds.sheet import Field, Sheet, resize_field
@@ -88,7 +88,7 @@ def draw_sweep(preset: Preset, sheet: Sheet) -> Srgb8:
         parameters.get("fill", 0.35) * bent * shade.reshape(3, 1, 1)
         + strong * paper.reshape(3, 1, 1)
     ) * wear
-    return sheet.finish(blur.develop(np.moveaxis(light, 0, -1).astype(np.float32), x, y))
+    return sheet.finish(lens.develop(np.moveaxis(light, 0, -1).astype(np.float32), x, y))
 
 
 def draw_wall(preset: Preset, sheet: Sheet) -> Srgb8:
@@ -141,7 +141,7 @@ def draw_wall(preset: Preset, sheet: Sheet) -> Srgb8:
     fields = cv2.merge([upright * sky, upright * sunny + sheen, lain * sky, 0.85 * lain * sunny])
     tints = np.stack([shade, wall, floor * shade / np.maximum(wall, 0.01), floor])
     light = cv2.transform(fields, tints.T).astype(np.float32, copy=False)
-    return sheet.finish(blur.develop(light, x, y))
+    return sheet.finish(lens.develop(light, x, y))
 
 
 def _wall(preset: Preset, sheet: Sheet, x: Field, y: Field) -> Field:
@@ -270,7 +270,7 @@ def _leaves(sheet: Sheet, x: Field, y: Field, side: int) -> Field:
                     1.0,
                     -1,
                 )
-        lit *= 1 - (0.9 - 0.35 * away) * blur.defocus(mask, unit * (0.012 + 0.07 * away))
+        lit *= 1 - (0.9 - 0.35 * away) * lens.defocus(mask, unit * (0.012 + 0.07 * away))
     patch = smoothstep(
         np.clip(1.35 - 0.6 * np.hypot(x / sheet.reach[0] - 0.25 * side, y / sheet.reach[1]), 0, 1)
     )
@@ -332,21 +332,21 @@ def draw_interior(preset: Preset, sheet: Sheet) -> Srgb8:
         away = np.hypot(np.arange(width) - column, (np.arange(height) - row)[:, None])
         picture = picture + 0.5 * lamp * wall / (1 + (away / (0.24 * unit)) ** 2)[..., None]
     ground = np.asarray(picture, np.float32)
-    far = blur.empty_layer(ground.shape)
-    blur.fill_box(far, (-width, line, 2 * width, 3 * height), floor * shown)
+    far = lens.empty_layer(ground.shape)
+    lens.fill_box(far, (-width, line, 2 * width, 3 * height), floor * shown)
     _draw_window(far, room, window * np.float32(day))
     if parameters.get("shelves"):
         _draw_shelves(far, room)
     else:
         _draw_pictures(far, room)
-    ground = blur.lay_over(ground, far, INTERIOR_FAR_RADIUS * unit)
-    near = blur.empty_layer(ground.shape)
+    ground = lens.lay_over(ground, far, INTERIOR_FAR_RADIUS * unit)
+    near = lens.empty_layer(ground.shape)
     _draw_furniture(near, room)
     for column, row in lights:
-        blur.fill_box(near, (column - 0.006 * unit, row, column + 0.006 * unit, line), wood * 0.25)
-        blur.fill_ellipse(near, (column, row), (0.06 * unit, 0.05 * unit), lamp * np.float32(1.7))
-    ground = blur.lay_over(ground, near, INTERIOR_NEAR_RADIUS * unit)
-    return sheet.finish(blur.develop(ground, x, y))
+        lens.fill_box(near, (column - 0.006 * unit, row, column + 0.006 * unit, line), wood * 0.25)
+        lens.fill_ellipse(near, (column, row), (0.06 * unit, 0.05 * unit), lamp * np.float32(1.7))
+    ground = lens.lay_over(ground, near, INTERIOR_NEAR_RADIUS * unit)
+    return sheet.finish(lens.develop(ground, x, y))
 
 
 def _draw_window(far: Colors, room: Room, light: Colors) -> None:
@@ -354,18 +354,18 @@ def _draw_window(far: Colors, room: Room, light: Colors) -> None:
     random, height = room.random, room.height
     left, right = sorted((room.column(-0.98), room.column(random.uniform(-0.5, -0.38))))
     top, sill = 0.04 * height, room.line - 0.1 * height
-    blur.fill_box(far, (left, top, right, sill), light * np.float32(1.9))
+    lens.fill_box(far, (left, top, right, sill), light * np.float32(1.9))
     for _ in range(7):
         middle = random.uniform(left, right), random.uniform(0.45, 0.95) * sill
         axes = (right - left) * 0.24, 0.09 * height
-        blur.fill_ellipse(far, middle, axes, light * _LEAVES_OUTSIDE)
+        lens.fill_ellipse(far, middle, axes, light * _LEAVES_OUTSIDE)
     bar, frame = 0.05 * (right - left), room.wall * np.float32(0.8)
     for column in (left, (left + right) / 2, right):
-        blur.fill_box(far, (column - bar, top, column + bar, sill), frame)
-    blur.fill_box(far, (left, 0.42 * sill, right, 0.42 * sill + 1.4 * bar), frame)
+        lens.fill_box(far, (column - bar, top, column + bar, sill), frame)
+    lens.fill_box(far, (left, 0.42 * sill, right, 0.42 * sill + 1.4 * bar), frame)
     fold = 0.2 * (right - left)
     for column in (left, right):
-        blur.fill_box(far, (column - fold, 0, column + fold, room.line), room.wall * 1.15)
+        lens.fill_box(far, (column - fold, 0, column + fold, room.line), room.wall * 1.15)
 
 
 def _draw_pictures(far: Colors, room: Room) -> None:
@@ -374,9 +374,9 @@ def _draw_pictures(far: Colors, room: Room) -> None:
         column = room.column(room.random.uniform(0.0, 0.8))
         half = room.unit * room.random.uniform(0.07, 0.13)
         top = room.height * room.random.uniform(0.12, 0.3)
-        blur.fill_box(far, (column - half, top, column + half, top + 2.6 * half), room.wood)
+        lens.fill_box(far, (column - half, top, column + half, top + 2.6 * half), room.wood)
         inner = column - 0.8 * half, top + 0.2 * half, column + 0.8 * half, top + 2.4 * half
-        blur.fill_box(far, inner, room.cushion * 1.4)
+        lens.fill_box(far, inner, room.cushion * 1.4)
 
 
 def _draw_shelves(far: Colors, room: Room) -> None:
@@ -391,9 +391,9 @@ def _draw_shelves(far: Colors, room: Room) -> None:
             tint = room.wood * (1 - share) + room.cushion * share
             tint = tint * random.uniform(0.35, 1.5, 3).astype(np.float32) ** 0.5
             if random.random() < INTERIOR_BOOKS_SHARE:
-                blur.fill_box(far, (column, row - tall, column + thick, row), tint)
+                lens.fill_box(far, (column, row - tall, column + thick, row), tint)
             column += thick
-        blur.fill_box(far, (-width, row, 2 * width, row + 0.018 * height), room.wood)
+        lens.fill_box(far, (-width, row, 2 * width, row + 0.018 * height), room.wood)
 
 
 def _draw_furniture(near: Colors, room: Room) -> None:
@@ -402,17 +402,17 @@ def _draw_furniture(near: Colors, room: Room) -> None:
     middle = room.column(random.uniform(0.25, 0.75))
     half, tall = unit * random.uniform(0.38, 0.55), unit * random.uniform(0.22, 0.3)
     left, right = middle - half, middle + half
-    blur.fill_box(near, (left, line - tall, right, line + 0.12 * unit), room.cushion)
+    lens.fill_box(near, (left, line - tall, right, line + 0.12 * unit), room.cushion)
     seat = room.cushion * np.float32(0.75)
-    blur.fill_box(near, (left, line - 0.45 * tall, right, line + 0.08 * unit), seat)
+    lens.fill_box(near, (left, line - 0.45 * tall, right, line + 0.08 * unit), seat)
     for _ in range(2):
         place = middle + random.uniform(-0.7, 0.7) * half, line - 0.55 * tall
-        blur.fill_ellipse(near, place, (0.1 * unit, 0.08 * unit), room.wood * np.float32(1.3))
+        lens.fill_ellipse(near, place, (0.1 * unit, 0.08 * unit), room.wood * np.float32(1.3))
     root = room.column(random.uniform(-0.25, 0.1))
     for _ in range(26):
         turn, long = random.uniform(-2.6, -0.5), unit * random.uniform(0.08, 0.34)
         tip = root + long * np.cos(turn), line - 0.2 * unit + long * np.sin(turn)
         leaf = _LEAF * np.float32(random.uniform(0.7, 2.4))
-        blur.fill_ellipse(near, tip, (0.045 * unit, 0.03 * unit), leaf)
+        lens.fill_ellipse(near, tip, (0.045 * unit, 0.03 * unit), leaf)
     pot = root - 0.07 * unit, line - 0.14 * unit, root + 0.07 * unit, line + 0.03 * unit
-    blur.fill_box(near, pot, room.wood)
+    lens.fill_box(near, pot, room.wood)

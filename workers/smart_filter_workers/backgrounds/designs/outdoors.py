@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smart_filter_shared.presets import Preset
-from smart_filter_workers.backgrounds import blur, colors
+from smart_filter_workers.backgrounds import colors, lens
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.backgrounds.shapes import ridge_line, smoothstep
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
@@ -54,7 +54,7 @@ class Leaves:
     def draw_cluster(self, layer: Colors, middle: tuple[float, float], size: float) -> None:
         """Draw a cluster of leaves of about this size, in pixels."""
         long = size * self.random.uniform(0.5, 1.6)
-        blur.fill_ellipse(layer, middle, (long, 0.7 * long), self.choose_light())
+        lens.fill_ellipse(layer, middle, (long, 0.7 * long), self.choose_light())
 
 
 def draw_garden(preset: Preset, sheet: Sheet) -> Srgb8:
@@ -84,11 +84,11 @@ def draw_garden(preset: Preset, sheet: Sheet) -> Srgb8:
     grass = ground * (1.15 - 0.45 * nearer) * streaks + lit * 0.25 * sun
     picture = np.asarray(picture * (1 - lawn) + grass * lawn, np.float32)
 
-    far = blur.empty_layer(picture.shape)
+    far = lens.empty_layer(picture.shape)
     for _ in range(5):
         place, thick = random.uniform(0, width), unit * random.uniform(0.012, 0.035)
         foot = line + random.uniform(-0.02, 0.05) * height
-        blur.fill_box(far, (place - thick, 0, place + thick, foot), shaded * np.float32(0.8))
+        lens.fill_box(far, (place - thick, 0, place + thick, foot), shaded * np.float32(0.8))
     for _ in range(90):
         middle = random.uniform(-0.1, 1.1) * width, random.uniform(0.0, 0.8 * line)
         leaves.draw_cluster(far, middle, 0.05 * unit)
@@ -97,15 +97,15 @@ def draw_garden(preset: Preset, sheet: Sheet) -> Srgb8:
         middle = random.uniform(0, width), 0.85 * line * random.beta(1.1, 1.9)
         size = unit * random.uniform(0.004, 0.012)
         light = sky * np.float32(2 + 9 * random.random() ** 2.5)
-        blur.fill_ellipse(far, middle, (size, size), light)
-    picture = blur.lay_over(picture, far, GARDEN_FAR_RADIUS * unit)
-    near = blur.empty_layer(picture.shape)
+        lens.fill_ellipse(far, middle, (size, size), light)
+    picture = lens.lay_over(picture, far, GARDEN_FAR_RADIUS * unit)
+    near = lens.empty_layer(picture.shape)
     for edge in (-0.04, 1.04):
         for _ in range(12):
             middle = random.normal(edge, 0.07) * width, random.uniform(-0.1, 0.62) * height
             leaves.draw_cluster(near, middle, 0.1 * unit)
-    picture = blur.lay_over(picture, near, GARDEN_NEAR_RADIUS * unit)
-    return sheet.finish(blur.develop(picture, x, y))
+    picture = lens.lay_over(picture, near, GARDEN_NEAR_RADIUS * unit)
+    return sheet.finish(lens.develop(picture, x, y))
 
 
 def draw_street(preset: Preset, sheet: Sheet) -> Srgb8:
@@ -138,7 +138,7 @@ def draw_street(preset: Preset, sheet: Sheet) -> Srgb8:
     low = smoothstep((row - horizon) / (0.05 * unit) + 0.5)[..., None]
     picture = np.asarray(picture * (1 - low) + ground * low, np.float32)
 
-    far = blur.empty_layer(picture.shape)
+    far = lens.empty_layer(picture.shape)
     for edge, tint in ((-0.15 * width, shady), (1.15 * width, sunny))[::side]:
         for number in range(STREET_HOUSES):  # far ones first
             first, last = (
@@ -159,13 +159,13 @@ def draw_street(preset: Preset, sheet: Sheet) -> Srgb8:
                 (right, horizon + foot[1]),
                 (left, horizon + foot[0]),
             ]
-            blur.fill(far, np.array(corners), color)
+            lens.fill(far, np.array(corners), color)
             for _ in range(5):  # windows and doors
                 share, up = random.random(), random.uniform(0.0, 0.8)
                 place = left + share * (right - left)
                 middle = horizon - up * (tall[0] + share * (tall[1] - tall[0]))
                 half = 0.14 * abs(right - left), 0.07 * tall[1]
-                blur.fill_box(
+                lens.fill_box(
                     far,
                     (place - half[0], middle - half[1], place + half[0], middle + half[1]),
                     color * np.float32(random.choice([0.55, 0.7, 1.35])),
@@ -179,14 +179,14 @@ def draw_street(preset: Preset, sheet: Sheet) -> Srgb8:
                 place + random.normal(0, 0.09 * unit * share),
                 horizon - random.uniform(0.25, 0.9) * share * horizon,
             )
-            blur.fill_ellipse(
+            lens.fill_ellipse(
                 far,
                 middle,
                 (0.09 * unit * share, 0.08 * unit * share),
                 leaf * (0.5 + 0.5 * share) + sky * np.float32(0.12 + 0.25 * (1 - share)),
             )
-    picture = blur.lay_over(picture, far, STREET_FAR_RADIUS * unit)
-    layers = [blur.empty_layer(picture.shape) for _ in STREET_LIGHT_RADIUSES]
+    picture = lens.lay_over(picture, far, STREET_FAR_RADIUS * unit)
+    layers = [lens.empty_layer(picture.shape) for _ in STREET_LIGHT_RADIUSES]
     for _ in range(int(parameters.get("lights", 30) * max(width, height) / unit)):
         share = random.random() ** 1.3
         place = (
@@ -197,11 +197,11 @@ def draw_street(preset: Preset, sheet: Sheet) -> Srgb8:
         lamp = lamps[random.integers(len(lamps))] * np.float32(
             (0.12 + random.random() ** 2.2) * parameters.get("glow", 9)
         )
-        blur.fill_ellipse(layers[int(share > STREET_NEAR_FROM)], middle, (size, size), lamp)
+        lens.fill_ellipse(layers[int(share > STREET_NEAR_FROM)], middle, (size, size), lamp)
     # Lights add to the scene: they cover nothing.
     for layer, radius in zip(layers, STREET_LIGHT_RADIUSES, strict=True):
-        picture = picture + blur.defocus(layer[..., :3], radius * unit)
-    return sheet.finish(blur.develop(np.asarray(picture, np.float32), x, y))
+        picture = picture + lens.defocus(layer[..., :3], radius * unit)
+    return sheet.finish(lens.develop(np.asarray(picture, np.float32), x, y))
 
 
 def draw_horizon(preset: Preset, sheet: Sheet) -> Srgb8:
@@ -247,8 +247,8 @@ def draw_horizon(preset: Preset, sheet: Sheet) -> Srgb8:
         )
         low = smoothstep((row - line) / 0.035 + 0.5)[..., None]
         picture = picture * (1 - low) + ground * low
-    picture = blur.defocus(np.asarray(picture, np.float32), HORIZON_RADIUS * min(width, height))
-    return sheet.finish(blur.develop(picture, x, y))
+    picture = lens.defocus(np.asarray(picture, np.float32), HORIZON_RADIUS * min(width, height))
+    return sheet.finish(lens.develop(picture, x, y))
 
 
 def draw_hills(preset: Preset, sheet: Sheet) -> Srgb8:

@@ -1,5 +1,6 @@
 """Encode the files that a job asks for, as its recipe says, and list what they change."""
 
+import bisect
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +37,7 @@ from smart_filter_workers.results import (
 )
 from smart_filter_workers.stages.composite import background
 from smart_filter_workers.stages.composite.cleanup import harden_matte
-from smart_filter_workers.stages.composite.document import head_frame
+from smart_filter_workers.stages.composite.document import print_sheet
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 # Names of the files as in remove.bg's archives.
@@ -87,7 +88,7 @@ def add_picture_files(
         made = replace(made, image=replace(image, blurhash=previews.compute_blurhash(pixels)))
     document = recipe.framing.document
     if Output.SHEET in recipe.outputs and document is not None:
-        sheet = head_frame.draw(pixels[..., :3], document, recipe.framing.sheet)
+        sheet = print_sheet.draw(pixels[..., :3], document, recipe.framing.sheet)
         made = replace(made, sheet=images.encode(sheet, _printed(document, pixels.shape[0])))
     if Output.THUMBNAIL in recipe.outputs:
         made = replace(made, thumbnail=previews.encode_thumbnail(pixels))
@@ -186,14 +187,20 @@ def _picture(
     if marks:
         file = images.encode(pixels, manner)
         return replace(file, edits=edits, swaps=origin.swaps)
-    if recipe.files.max_bytes is None:
+    most_bytes = recipe.files.max_bytes
+    if most_bytes is None:
         return images.encode(pixels, manner)
-    least_bytes = 0 if document is None or document.bytes is None else document.bytes[0]
-    for quality in range(recipe.quality, _FINEST + 1):
+
+    def encode(quality: int) -> EncodedFile:
         finer = replace(manner, quality=quality)
-        file = images.encode_to_fit(pixels, finer, most_bytes=recipe.files.max_bytes)
-        if len(file.content) >= least_bytes or file.quality is None:
-            break
+        return images.encode_to_fit(pixels, finer, most_bytes=most_bytes)
+
+    file = encode(recipe.quality)
+    least_bytes = 0 if document is None or document.bytes is None else document.bytes[0]
+    if len(file.content) < least_bytes and file.quality is not None:
+        finer = range(recipe.quality, _FINEST)
+        place = bisect.bisect_left(finer, least_bytes, key=lambda each: len(encode(each).content))
+        file = encode(recipe.quality + place)
     return file
 
 

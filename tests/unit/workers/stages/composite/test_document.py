@@ -18,7 +18,7 @@ from smart_filter_tests.recipes import parse_fields
 from smart_filter_wire.findings import Eyes
 from smart_filter_wire.printability import CheckVerdict
 from smart_filter_workers.results import CompositeResult, PreparedPhoto, Segmentation
-from smart_filter_workers.stages.composite.document import head_frame
+from smart_filter_workers.stages.composite.document import head_frame, print_sheet
 from smart_filter_workers.stages.composite.document.checks import measure_blocks
 from smart_filter_workers.stages.composite.document.head_frame import HeadSpan
 from unit.drawn_portrait import a_face, a_portrait
@@ -199,11 +199,11 @@ def test_sheet_has_as_many_photos_as_fit_in_their_size(name: str, paper: Sheet, 
     width, height = document.fit_pixels(0)
     photo = np.zeros((height, width, 3), np.uint8)
 
-    sheet = head_frame.draw(photo, document, paper)
+    sheet = print_sheet.draw(photo, document, paper)
 
     per_mm = height / document.size[1]
     sides = sorted(round(side / per_mm, 0) for side in sheet.shape[:2])
-    assert sides == sorted(round(side, 0) for side in head_frame.PAPERS_MM[paper])
+    assert sides == sorted(round(side, 0) for side in print_sheet.PAPERS_MM[paper])
     assert np.count_nonzero(sheet[..., 0] == 0) == count * width * height
     assert sheet[0, 0].tolist() == [255, 255, 255]
 

@@ -1,15 +1,12 @@
-"""Place a head in a document's photo, and the photo on a sheet to print, with cutting marks."""
+"""Place a head in a document's photo: its height, the line of its eyes, and the room above."""
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
-from smart_filter_shared.recipe import DocumentPhoto, Sheet
+from smart_filter_shared.recipe import DocumentPhoto
 from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
 from smart_filter_shared.results import Face, Frame, Head
-from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Matte8
 from smart_filter_workers.stages.composite.printability import find_head_top
 
 # From the chin to the top of the skull, in heights from the chin to the hairline.
@@ -17,14 +14,6 @@ from smart_filter_workers.stages.composite.printability import find_head_top
 SKULL_RATIO: Final = 1.23
 # Room in millimeters between hair and the upper border.
 _LEAST_ABOVE_HAIR: Final = 0.5
-
-# Width and height in millimeters.
-PAPERS_MM: Final = {Sheet.CM_10X15: (100, 150), Sheet.IN_4X6: (101.6, 152.4), Sheet.A4: (210, 297)}
-# Printers leave this much of the paper's border white; and the room between photos.
-_BORDER_MM: Final = 4.0
-_GAP_MM: Final = 2.0
-_MARK_MM: Final = 1.5
-_GRAY: Final = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,40 +97,3 @@ def _room_above(document: DocumentPhoto, eyes_below: float, hair_above: float) -
     else:
         low, high = document.above or (0.0, (height - document.head[1]) / 2)
     return min(high, max((low + high) / 2, hair_above + _LEAST_ABOVE_HAIR))
-
-
-def draw(pixels: Srgb8, document: DocumentPhoto, paper: Sheet) -> Srgb8:
-    """Return the sheet, (H, W, 3) uint8, upright or lying: whichever has more photos.
-
-    pixels: the document's photo, (h, w, 3) uint8.
-    """
-    per_mm = pixels.shape[0] / document.size[1]
-    upright = PAPERS_MM[paper]
-    both = (upright, upright[::-1])
-    width, height = max(both, key=lambda sides: math.prod(_grid(sides, document)))
-    sheet = np.full((round(height * per_mm), round(width * per_mm), 3), 255, np.uint8)
-    columns, rows = _grid((width, height), document)
-    step_x, step_y = (round((side + _GAP_MM) * per_mm) for side in document.size)
-    photo_height, photo_width = pixels.shape[:2]
-    left = (sheet.shape[1] - (columns - 1) * step_x - photo_width) // 2
-    top = (sheet.shape[0] - (rows - 1) * step_y - photo_height) // 2
-    mark = round(_MARK_MM * per_mm)
-    for x in (left + column * step_x for column in range(columns)):
-        for y in (top + row * step_y for row in range(rows)):
-            right, bottom = x + photo_width, y + photo_height
-            # Ticks beyond the corners, which the neighboring photos cover where they reach.
-            for line in (y, bottom - 1):
-                sheet[line, max(0, x - mark) : right + mark] = _GRAY
-            for line in (x, right - 1):
-                sheet[max(0, y - mark) : bottom + mark, line] = _GRAY
-            sheet[y:bottom, x:right] = pixels
-    return sheet
-
-
-def _grid(paper: tuple[float, float], document: DocumentPhoto) -> tuple[int, int]:
-    """Return how many photos fit across and down."""
-    across, down = (
-        max(1, int((side - 2 * _BORDER_MM + _GAP_MM) // (photo + _GAP_MM)))
-        for side, photo in zip(paper, document.size, strict=True)
-    )
-    return across, down
