@@ -295,7 +295,7 @@ def format_key(key: bytes) -> str:
     return _PREFIX + base64.b64encode(key).decode()
 
 
-def headers(keys: Sequence[bytes], *, id_: str, timestamp: int, body: bytes) -> dict[str, str]:
+def sign_headers(keys: Sequence[bytes], *, id_: str, timestamp: int, body: bytes) -> dict[str, str]:
     """Return the headers of a delivery, with one signature for each key.
 
     timestamp: Unix seconds of this attempt, which receivers compare with their own clock.

@@ -228,7 +228,7 @@ class Sender:
             )
         try:
             body = self._render(claimed, letter.job)
-            headers = endpoints.headers(
+            headers = endpoints.sign_headers(
                 letter.keys, id_=str(claimed.id), timestamp=int(time.time()), body=body
             )
             return await self._outbound.post(letter.url, headers=headers, body=body)

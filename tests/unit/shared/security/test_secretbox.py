@@ -19,7 +19,7 @@ KEY = base64.b64decode(SECRET.removeprefix("whsec_"))
 
 
 def test_signature_equals_the_vector_of_the_specification() -> None:
-    headers = endpoints.headers(
+    headers = endpoints.sign_headers(
         [KEY], id_="msg_p5jXN8AQM9LWM0D4loKWxJek", timestamp=1614265330, body=BODY
     )
 
@@ -33,8 +33,8 @@ def test_signature_equals_the_vector_of_the_specification() -> None:
 def test_two_keys_make_two_signatures() -> None:
     new = endpoints.new_key()
 
-    both = endpoints.headers([KEY, new], id_="a", timestamp=1, body=BODY)
-    alone = endpoints.headers([new], id_="a", timestamp=1, body=BODY)
+    both = endpoints.sign_headers([KEY, new], id_="a", timestamp=1, body=BODY)
+    alone = endpoints.sign_headers([new], id_="a", timestamp=1, body=BODY)
 
     assert both["webhook-signature"].split(" ")[1] == alone["webhook-signature"]
     assert 24 <= len(new) <= 64

@@ -147,7 +147,7 @@ class _Forwarder:
         body = self._render_body(end)
         if body is None:
             return _Post(error="it was deleted meanwhile; not forwarded")
-        headers = endpoints.headers(
+        headers = endpoints.sign_headers(
             [self._key], id_=f"event_{end.id}", timestamp=int(time.time()), body=body
         )
         began = time.monotonic()
