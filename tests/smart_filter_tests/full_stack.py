@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 import redis
 from numpy.typing import NDArray
 from PIL import Image
@@ -80,7 +81,9 @@ class RunningStack:
 
     def job(self, job_id: str) -> dict[str, Any]:
         answer = self.client.get(f"/v1/jobs/{job_id}")
-        assert answer.status_code == 200, answer.text
+        if answer.status_code != 200:  # the reason of a 5xx stands in the API's log alone
+            log = self.stack.folder.log("api").read_text(errors="replace")
+            pytest.fail(f"{answer.text}\n{log[-4000:]}")
         job: dict[str, Any] = answer.json()
         return job
 
