@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Final, Literal, TypedDict
+from typing import IO, Final, Literal, TypedDict, get_args
 
 from smart_filter_client.errors import NoOutput
 from smart_filter_client.reading import as_object, read_answer
@@ -19,8 +19,8 @@ from smart_filter_wire import batches, catalog, jobs, tenants
 from smart_filter_wire.formats import JsonObject
 from smart_filter_wire.words import OutputName
 
-FINAL_EVENTS: Final = frozenset({"job.succeeded", "job.failed", "job.canceled", "batch.finished"})
 WebhookEvent = Literal["job.succeeded", "job.failed", "job.canceled", "batch.finished"]
+FINAL_EVENTS: Final[frozenset[str]] = frozenset(get_args(WebhookEvent))
 GrantedScope = Literal["submit", "read", "admin"]
 
 

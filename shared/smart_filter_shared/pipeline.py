@@ -1,6 +1,6 @@
 """The pipeline: the one table that says what each stage is.
 
-docs/architecture.md draws it, and a test compares the drawing with PIPELINE. docs/extending.md
+docs/architecture.md has it as a table, which a test compares with PIPELINE. docs/extending.md
 describes how to add a stage.
 """
 

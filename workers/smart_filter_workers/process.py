@@ -47,7 +47,6 @@ from smart_filter_workers.runtime.weights_watch import WeightsWatch
 from smart_filter_workers.stock.ingest import IncomingPictures
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system import resources
-from smart_filter_workers.system import resources as system_threads
 from smart_filter_workers.system.lru_cache import LruCache
 from smart_filter_workers.weights.trained_weights import TrainedWeights
 
@@ -80,7 +79,7 @@ def serve(
     DatabaseUnavailable or DecoderUnavailable at the start.
     """
     resources.configure_malloc()
-    system_threads.limit_native_threads()
+    resources.limit_native_threads()
     discovered = catalog.discover_models(
         extra_models,
         research=settings.engine.research_weights,

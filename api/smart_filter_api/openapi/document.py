@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from smart_filter_api.intake import json_document
-from smart_filter_api.openapi import bodies as openapi_examples
+from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.problems import problem
 from smart_filter_api.schemas.recipe import Resolved
 from smart_filter_api.schemas.submissions import BatchEvent, JobEvent
@@ -153,7 +153,7 @@ def build_document(app: FastAPI) -> Schema:
         _correct_parameters(operation)
     add_shared_responses(document, operations.values())
     add_links(document["paths"])
-    openapi_examples.add_examples(document, operations)
+    openapi_bodies.add_examples(document, operations)
     return document
 
 

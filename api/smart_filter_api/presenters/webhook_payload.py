@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from smart_filter_api.auth.links import LinkTerms
 from smart_filter_api.http import documents
-from smart_filter_api.presenters import job as batch_answers
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.queue.batches import BatchRow
@@ -54,7 +53,7 @@ def render_payload(
 
 
 def _render_batch_payload(claimed: ClaimedDelivery, batch: BatchRow) -> bytes:
-    shown = documents.to_json(batch_answers.render_batch(batch))
+    shown = documents.to_json(presenters_job.render_batch(batch))
     written = _encode_event(claimed, shown)
     if len(written) <= MAX_FULL_BYTES:
         return written

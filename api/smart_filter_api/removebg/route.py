@@ -8,7 +8,7 @@ from typing import Annotated
 
 import anyio
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials
 from starlette.requests import ClientDisconnect
 
 from smart_filter_api.auth.api_keys import Caller, Scope
@@ -27,14 +27,13 @@ from smart_filter_shared.errors import InsufficientScope, RateLimited, Unauthori
 router = APIRouter(prefix=PREFIX, tags=["remove.bg"], route_class=Route)
 
 _KEY = APIKeyHeader(name="X-Api-Key", auto_error=False, description="An API key: `sf_live_…`")
-_BEARER = HTTPBearer(auto_error=False, description="An API key: `sf_live_…`")
 
 
 async def _authenticate(
     request: Request,
     services: OpenServices,
     key: Annotated[str | None, Depends(_KEY)],
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(callers.BEARER)],
 ) -> Caller:
     shown = key or (bearer.credentials if bearer is not None else "")
     if not shown:

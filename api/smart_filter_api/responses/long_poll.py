@@ -6,10 +6,10 @@ import math
 import re
 from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, TypeVar
+from typing import Annotated, Final, Protocol, TypeVar
 
 import anyio
-from fastapi import Request
+from fastapi import Header, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from sqlalchemy import Connection
@@ -19,7 +19,7 @@ from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.auth.links import LinkTerms
 from smart_filter_api.http import documents
 from smart_filter_api.limits import end_on_disconnect
-from smart_filter_api.presenters import job as batch_answers
+from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.schemas.submissions import BatchEvent, JobEvent
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.loops import JobWatch
@@ -42,6 +42,8 @@ _RECONNECT_MS: Final = 1000
 # Pause of a stream after the database was unavailable.
 _RETRY_SECONDS: Final = 1.0
 
+# An event's id is a PostgreSQL bigint.
+LastEventId = Annotated[int, Header(ge=0, le=2**63 - 1)]
 _WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?0*([0-9]+)"?\s*(?:$|[,;])', re.IGNORECASE)
 
 # Followers share a read for at most this long.
@@ -367,9 +369,9 @@ def _read_page(connection: Connection, batch: FollowedBatch) -> EventPage:
     if event is None:
         return EventPage((), last_id=0, is_last=is_last)
     shown = (
-        batch_answers.render_batch(_find_batch(connection, batch))
+        presenters_job.render_batch(_find_batch(connection, batch))
         if is_last
-        else batch_answers.render_summary(row)
+        else presenters_job.render_summary(row)
     )
     answer = BatchEvent(type=event.type, timestamp=event.at, data=shown)
     message = format_sse_event(

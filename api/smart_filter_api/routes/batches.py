@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.http import documents, middleware
 from smart_filter_api.openapi import bodies as openapi_bodies
-from smart_filter_api.presenters import job as batch_answers
+from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.long_poll import FollowedBatch
@@ -45,7 +45,6 @@ from smart_filter_wire.batches import Batch, BatchPage
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
 _MAX_PAGE_SIZE = 100
-_MAX_EVENT_ID = 2**63 - 1
 # Jobs of a batch that one transaction deletes.
 _DELETE_CHUNK_JOBS = 50
 # Jobs whose objects are removed concurrently.
@@ -135,7 +134,7 @@ async def list_batches(
         rows = await connection.run_sync(look)
     more = len(rows) > limit
     return BatchPage(
-        items=tuple(map(batch_answers.render_summary, rows[:limit])),
+        items=tuple(map(presenters_job.render_summary, rows[:limit])),
         next_cursor=_encode_cursor(rows[limit - 1].id) if more else None,
     )
 
@@ -206,7 +205,7 @@ async def stream_batch_events(
     batch_id: str,
     services: OpenServices,
     caller: Reader,
-    last_event_id: Annotated[int, Header(ge=0, le=_MAX_EVENT_ID)] = 0,
+    last_event_id: long_poll.LastEventId = 0,
 ) -> Response:
     """Stream the events of a batch as they happen."""
 
@@ -338,7 +337,7 @@ async def _render_in_thread(row: BatchRow) -> bytes:
 
 
 def _render_json(row: BatchRow) -> bytes:
-    return documents.encode(batch_answers.render_batch(row))
+    return documents.encode(presenters_job.render_batch(row))
 
 
 def _find_batch(connection: Connection, batch_id: str, tenant: Tenant) -> BatchRow:

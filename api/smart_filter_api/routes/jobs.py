@@ -47,7 +47,6 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _MAX_PAGE_SIZE = 200
 _METADATA = "metadata."
-_MAX_EVENT_ID = 2**63 - 1
 
 
 async def read_preferences(
@@ -271,7 +270,7 @@ async def stream_job_events(
     services: OpenServices,
     caller: JobReader,
     links: LinkOptions,
-    last_event_id: Annotated[int, Header(ge=0, le=_MAX_EVENT_ID)] = 0,
+    last_event_id: long_poll.LastEventId = 0,
 ) -> Response:
     """Stream the events of a job as they happen."""
 

@@ -13,7 +13,7 @@ from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.sign_in import SIGN_OUT_PATH
-from smart_filter_api.schemas import operating as schemas_sessions
+from smart_filter_api.schemas import operating
 from smart_filter_api.schemas.operating import OpenSession, OpenSessions, SessionRequest
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.services.callers import AnyKey, BrowserSession
@@ -30,7 +30,7 @@ router = APIRouter(prefix="/v1", tags=["session"])
     summary="Sign in",
     description="Sign in with a key, or with a one-time code such as `smart-filter up` shows. The "
     "answer sets a cookie with the permissions of the key.",
-    response_model=schemas_sessions.Session,
+    response_model=operating.Session,
     openapi_extra=json_document.describe_body(SessionRequest),
     responses=describe_responses("malformed_request", "unsupported_media", "invalid_request"),
 )
@@ -70,7 +70,7 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
 @router.get(
     "/session",
     summary="Get the session",
-    response_model=schemas_sessions.Session,
+    response_model=operating.Session,
     responses=describe_responses("unauthorized", "unavailable", needs_key=False),
 )
 async def get_session(
@@ -149,7 +149,7 @@ async def delete_session(
 
 def _session_response(session: Session, cookie: str, code: int) -> Response:
     caller = session.caller
-    shown = schemas_sessions.Session(
+    shown = operating.Session(
         tenant=caller.tenant,
         key_id=caller.key_id,
         scopes=sorted(caller.scopes),  # type: ignore[arg-type]  # the model accepts strings too

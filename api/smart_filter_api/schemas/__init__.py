@@ -2,6 +2,6 @@
 
 One module per resource.
 
-Called by routes, openapi, presenters, submission, responses, services.
-Calls shared, wire, auth, intake.
+Called by routes, openapi, submission, responses, services.
+Calls shared, wire, auth, http.
 """

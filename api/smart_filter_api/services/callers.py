@@ -22,7 +22,7 @@ from smart_filter_shared.tenants.audit_log import Actor
 _DEVICE_SHARE: Final = 4
 _DEVICE_REQUESTS_PER_MINUTE: Final = 120
 
-_BEARER = HTTPBearer(auto_error=False, description="An API key: `sf_live_…`")
+BEARER = HTTPBearer(auto_error=False, description="An API key: `sf_live_…`")
 _COOKIE = APIKeyCookie(
     name=csrf.SECURE_COOKIE,
     scheme_name="Session",
@@ -32,7 +32,7 @@ _COOKIE = APIKeyCookie(
 )
 
 # The API key or the session of a request; None without one.
-Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 SessionCookie = Annotated[str | None, Depends(_COOKIE)]
 
 
@@ -54,7 +54,7 @@ async def authorize_directly(request: Request, scope: Scope) -> Caller:
 
     Otherwise as `authorize`.
     """
-    credentials = await _BEARER(request)
+    credentials = await BEARER(request)
     return await authorize(request, services_of(request), credentials, scope, also_devices=True)
 
 

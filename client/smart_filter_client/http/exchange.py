@@ -58,9 +58,7 @@ _ERROR_OF_STATUS: dict[int, type[Refused]] = {
 } | dict.fromkeys(_RETRYABLE_STATUSES, TryLater)
 _FIRST_SERVER_ERROR = 500
 _MEGA: Final = 1_000_000
-
-
-_PAGE_SIZE = 100
+_PAGE_SIZE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +90,7 @@ class BodyCount:
     @classmethod
     def begin(cls, client: Connection, request: Request, limits: BodyLimits) -> "BodyCount":
         """Start to count the body of the response to a request."""
-        # A presigned address holds a signature, so only its host is shown.
-        host = client.url if request.is_for_server else httpx.URL(request.path).host
-        return cls(limits, host, client.clock, client.clock())
+        return cls(limits, _name_server(client, request), client.clock, client.clock())
 
     def add(self, piece: bytes) -> None:
         """Count a piece.  Raises UnexpectedAnswer, ServerUnreachable when it exceeds the limits."""
@@ -202,15 +198,19 @@ def pause_seconds(attempt: int) -> float:
 def translate_error(client: Connection, request: Request, error: httpx.HTTPError) -> Error:
     """Return the client's own error for an error of httpx."""
     if isinstance(error, httpx.TransportError):
-        # A presigned address holds a signature, so only its host is shown.
-        url = client.url if request.is_for_server else httpx.URL(request.path).host
-        return ServerUnreachable(f"no answer from {url} ({str(error) or type(error).__name__})")
+        server = _name_server(client, request)
+        return ServerUnreachable(f"no answer from {server} ({str(error) or type(error).__name__})")
     return UnexpectedAnswer(f"{client.url} does not speak HTTP as expected ({error})")
+
+
+def _name_server(client: Connection, request: Request) -> str:
+    # A presigned address holds a signature, so only its host is shown.
+    return client.url if request.is_for_server else httpx.URL(request.path).host
 
 
 async def _send_with_retries(
     client: Connection,
-    send: Callable[[Connection, Request], Awaitable[httpx.Response]],
+    open_or_read: Callable[[Connection, Request], Awaitable[httpx.Response]],
     request: Request,
     attempts: int,
 ) -> httpx.Response:
@@ -219,13 +219,13 @@ async def _send_with_retries(
         attempt += 1
         failure, cause = None, None
         try:
-            response = await send(client, request)
+            response = await open_or_read(client, request)
         except httpx.HTTPError as error:
             failure, cause = translate_error(client, request, error), error
         else:
             if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
                 return response
-            failure = _read_error(request, response)
+            failure = _read_error(client, request, response)
             if request.method == "DELETE" and attempt > 1 and _is_gone(failure):
                 return response  # the response to the first attempt was lost
         pause = _pause_after(failure, attempt) if attempt < attempts else None
@@ -278,11 +278,11 @@ async def _read_and_close(
     )
 
 
-def _read_error(request: Request, response: httpx.Response) -> Error:
+def _read_error(client: Connection, request: Request, response: httpx.Response) -> Error:
     failure = _error_from(response)
     if isinstance(failure, UnexpectedAnswer) and not request.is_for_server:
-        host = httpx.URL(request.path).host
-        return UnexpectedAnswer(f"{host} rejected the upload: HTTP {response.status_code}")
+        server = _name_server(client, request)
+        return UnexpectedAnswer(f"{server} rejected the upload: HTTP {response.status_code}")
     return failure
 
 

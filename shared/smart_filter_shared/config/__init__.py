@@ -1,6 +1,6 @@
 """Settings from the environment, their validation, and the data folder.
 
-Called by deploy, workers, api, storage, db, training, smart_filter.
+Called by deploy, workers, api, storage, db, training.
 Calls security.
 """
 

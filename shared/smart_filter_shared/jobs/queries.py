@@ -90,7 +90,7 @@ _JOB = f"""
 CLAIMED_JOB: Final = f"""(
     SELECT {_JOB.format(stages=_STAGES_OF.format(source=_QUEUED, more=_OF_LEASES))}
     FROM jobs WHERE id = ANY(ARRAY(SELECT claimed.job_id))
-)"""  # noqa: S608 - as above
+)"""  # noqa: S608 - all parts stand here
 # An id begins with the time of the API's clock, `created_at` is of the database's: how far they may
 # differ.
 _CLOCKS_DIFFER: Final = dt.timedelta(days=7)

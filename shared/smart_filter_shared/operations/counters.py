@@ -10,8 +10,7 @@ from sqlalchemy import Connection, text
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.queue import heads
-from smart_filter_shared.queue import worker_registry as queue_workers
+from smart_filter_shared.queue import heads, worker_registry
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE, WorkerState
 from smart_filter_shared.telemetry.metrics import WorkerStep
 
@@ -163,7 +162,7 @@ def read_counters(connection: Connection, *, silent_seconds: float) -> ServiceMe
         queues=read_queue_lengths(connection),
         paused=heads.list_paused(connection),
         totals=read_totals(connection),
-        workers=queue_workers.count_by_state(connection, silent_seconds=silent_seconds),
+        workers=worker_registry.count_by_state(connection, silent_seconds=silent_seconds),
         webhook_lag_seconds=webhook_lag_seconds(connection),
         retention_lag_seconds=retention.lag_seconds(connection),
     )

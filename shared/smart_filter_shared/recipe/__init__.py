@@ -3,7 +3,7 @@
 `declaration` tells how a field is declared; `fields.parse` makes a recipe of a client's fields;
 `background`, `framing`, `look`, `files` and `logo` declare and parse the values of their part.
 
-Called by api, workers, jobs, model_registry, smart_filter, training, live, deploy.
+Called by api, workers, jobs, model_registry, training, deploy.
 Calls catalog, presets, security.
 """
 

@@ -30,7 +30,7 @@ MAX_ENLARGE: Final = 1000
 MAX_MARGIN_PERCENT: Final = 50
 MIN_SCALE_PERCENT: Final = 10
 MIN_SIDE_PX: Final = 16
-MAX_SIDE_PX: Final = 16383  # WebP's; JPEG and AVIF hold more
+MAX_PICTURE_SIDE_PX: Final = 16383  # WebP's; JPEG and AVIF hold more
 MAX_MEGAPIXELS: Final = 50
 MAX_ASPECT_RATIO: Final = 10
 DOTS_PER_INCH: Final = 300
@@ -196,12 +196,12 @@ def read_size(text: str) -> OutputSize:
     width, height = int(match[1]), int(match[2])
     if (
         not min(width, height) >= MIN_SIDE_PX
-        or max(width, height) > MAX_SIDE_PX
+        or max(width, height) > MAX_PICTURE_SIDE_PX
         or width * height > MAX_MEGAPIXELS * 1e6
     ):
         raise ValueError(
-            f"{text} is out of range: each side must be {MIN_SIDE_PX} to {MAX_SIDE_PX} pixels, and "
-            f"the whole at most {MAX_MEGAPIXELS} million pixels"
+            f"{text} is out of range: each side must be {MIN_SIDE_PX} to {MAX_PICTURE_SIDE_PX}"
+            f" pixels, and the whole at most {MAX_MEGAPIXELS} million pixels"
         )
     _check_aspect_ratio(text, Fraction(width, height))
     return OutputSize(text, exact=(width, height))
@@ -286,7 +286,7 @@ class Framing:
         f"""Output size: `full`, `preview`, `medium`, `hd`, `1080x1350`, `print:10x15`
 
         At most 0.25 MP (`preview`), 1.5 (`medium`) or 4 (`hd`); exactly `WIDTHxHEIGHT`
-        ({MIN_SIDE_PX} to {MAX_SIDE_PX} a side, {MAX_MEGAPIXELS} MP); or `print:` and
+        ({MIN_SIDE_PX} to {MAX_PICTURE_SIDE_PX} a side, {MAX_MEGAPIXELS} MP); or `print:` and
         {_PRINT_SIZES} (cm), at {DOTS_PER_INCH} dpi, in the image's orientation. Pixels with an
         `aspect` of another shape: `contradiction`
         """,

@@ -116,7 +116,7 @@ _SEGMENTED: Final = (StageName.SEGMENTATION, StageName.COMPOSITE)
 
 
 def read_format(text: str) -> str:
-    """Return the name of a format that is given by it, by its other name or its media type."""
+    """Return the name of a format; text: the name, its other spelling, or the media type."""
     name = text.removeprefix(_MEDIA_PREFIX)
     if name == _JPEG:
         return Format.JPG
@@ -416,11 +416,16 @@ def required_stages(recipe: Recipe) -> tuple[StageName, ...]:
     if recipe.framing.crop == Crop.FACES:
         asked.add(Output.FACES)
     replaces_background = recipe.background.kind != BackgroundKind.KEEP
-    if recipe.require_person or (
+    finds_people = recipe.require_person or (
         PICTURE_OUTPUTS & asked and (replaces_background or recipe.framing.asks_for_people)
-    ):
-        asked.add(Output.DEBUG)  # the one output that needs segmentation alone
-    return tuple(stage.name for stage in PIPELINE if stage.imports_photo or stage.outputs & asked)
+    )
+    return tuple(
+        stage.name
+        for stage in PIPELINE
+        if stage.imports_photo
+        or stage.outputs & asked
+        or (finds_people and stage.name == StageName.SEGMENTATION)
+    )
 
 
 def has_alpha(css_color: str) -> bool:

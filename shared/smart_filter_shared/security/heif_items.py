@@ -35,7 +35,7 @@ _MAX_SHARED_BYTES: Final = 10_000_000
 # Boxes that name items, at most this long together: room for 1,000 items. libavif and libheif look
 # through all items for each one: 20,000 of them take a second, 80,000 half a minute.
 _MAX_INDEX_BYTES: Final = 48 * 1024
-_METAS: Final = ((b"meta",), (b"moov", b"trak", b"meta"))
+METAS: Final = ((b"meta",), (b"moov", b"trak", b"meta"))
 _INDEX: Final = (
     *((kind,) for kind in (b"iinf", b"iloc", b"iref", b"grpl")),
     (b"iprp", b"ipma"),
@@ -102,7 +102,7 @@ def measure_expansion(file: IO[bytes]) -> Expansion:
     """
     length = file.seek(0, 2)
     largest = Expansion()
-    for path in _METAS:
+    for path in METAS:
         boxes = [(index[-1], box) for index in _INDEX for box in find(file, *path, *index)]
         if sum(box.end - box.start for _, box in boxes) > _MAX_INDEX_BYTES:
             raise ItemsRefused("has more items than a photo")

@@ -17,7 +17,7 @@ from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_wire.words import AuditEvent
 
-# The triggers of migration 0024 refuse to delete newer rows.
+# Triggers of the table refuse to delete newer rows.
 MIN_KEPT_SECONDS: Final = 30 * 24 * 3600
 
 
@@ -43,7 +43,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does what is logged; key_id, network: as in AuditEntry."""
+    """The caller whose action is logged; key_id, network: as in AuditEntry."""
 
     tenant: Tenant
     key_id: uuid.UUID | None = None

@@ -24,7 +24,6 @@ from smart_filter_workers.images.metadata.icc_profiles import flatten_to_srgb
 from smart_filter_workers.results import Matte8, Srgb8
 
 _PROPERTIES: Final = (b"meta", b"iprp", b"ipco")
-_METAS: Final = ((b"meta",), (b"moov", b"trak", b"meta"))
 # Errors that libheif's wrapper raises on bad bytes; any other is a bug here.
 _PI_HEIF_ERRORS: Final = (
     OSError,
@@ -182,7 +181,7 @@ def _rename(content: bytes, box: bytes, kind: bytes, replacement: bytes) -> byte
     Source: ISO/IEC 14496-12, 8.11.6 and 8.11.12.
     """
     file = io.BytesIO(content)
-    for path in _METAS:
+    for path in heif_items.METAS:
         for index in list(heif_items.find(file, *path, box)):
             renamed = index.read(file).replace(kind, replacement)
             file.seek(index.start)

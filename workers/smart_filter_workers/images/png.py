@@ -43,8 +43,6 @@ _STRIP_ROWS: Final = 256  # bounds the memory for filtered rows
 _COLOR_TYPES: Final = {1: 0, 3: 2, 4: 6}
 # Third edition of PNG, 11.3.3.4: keyword, no compression, no language. ISO 16684-3, 1.1.5: keyword.
 _XMP_KEYWORD: Final = b"XML:com.adobe.xmp\0\0\0\0\0"
-_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _BITS_AT: Final = 24  # the bits per sample, in the first chunk
 _GRAY_WITH_ALPHA: Final = 4  # the color type, in the next byte
@@ -101,7 +99,7 @@ def _encode_fast(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
     return b"".join(
         (
-            _SIGNATURE,
+            SIGNATURE,
             _chunk(b"IHDR", header),
             *(_chunk(b"IDAT", content) for content in _compress(pixels) if content),
             _chunk(b"IEND", b""),

@@ -31,7 +31,6 @@ from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.live import connection, frames, pipeline
 from smart_filter_workers.live.session_registry import SessionRegistry
 from smart_filter_workers.system import resources
-from smart_filter_workers.system import resources as system_threads
 
 PATH = "/v1/live/socket"
 
@@ -111,7 +110,7 @@ def serve(
             "`smart-filter up`, which generates one"
         )
     resources.configure_malloc()
-    system_threads.limit_native_threads()
+    resources.limit_native_threads()
     pipeline.check_weights(weights, research=research)
     decoder = DecoderPool(limit_seconds=_DECODER_SECONDS)
     registry = SessionRegistry(

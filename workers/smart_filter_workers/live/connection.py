@@ -25,8 +25,7 @@ from smart_filter_shared.live import TokenClaims
 from smart_filter_shared.recipe import Background
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import FrameOutcome
-from smart_filter_workers.live import frames, messages
-from smart_filter_workers.live import pipeline as films
+from smart_filter_workers.live import frames, messages, pipeline
 from smart_filter_workers.live.messages import AnotherToken, CloseCode, Hello
 from smart_filter_workers.live.pipeline import Backdrop, FramePipeline, RenderedFrame
 from smart_filter_workers.live.session_registry import SessionRegistry
@@ -266,7 +265,7 @@ class _Client:
         # A background that is requested from now on applies to the next frame.
         backdrop = self._backdrop
         shot = await in_thread(
-            films.prepare_frame,
+            pipeline.prepare_frame,
             arrived.content,
             self._registry.decoder,
             max_side_px=self._max_side_px,

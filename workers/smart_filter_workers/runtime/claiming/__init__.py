@@ -1,5 +1,5 @@
 """Claim tasks for the threads of a worker: batches, queues, memory, shares.
 
 Called by runtime.
-Calls shared, decoder, stages, stages.segmentation, system.
+Calls shared, decoder, stages.segmentation, system.
 """

@@ -33,8 +33,7 @@ from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.stock import descriptions
 from smart_filter_shared.stock.descriptions import GivenDescription
-from smart_filter_workers.stock import ingest as stored_files
-from smart_filter_workers.stock import providers, syncing
+from smart_filter_workers.stock import ingest, providers, syncing
 from smart_filter_workers.stock.ingest import Outcome
 from smart_filter_workers.stock.syncing import SyncReport
 
@@ -139,7 +138,7 @@ def add(
         for file in files:
             try:
                 added = pictures.add(
-                    stored_files.read_file(file),
+                    ingest.read_file(file),
                     descriptions.describe(file.name, given),
                     is_logo=is_logo,
                     may_replace=may_replace,

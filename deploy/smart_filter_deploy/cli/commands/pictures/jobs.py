@@ -24,6 +24,7 @@ from smart_filter_client import (
 from smart_filter_client.errors import Refused
 from smart_filter_client.operations.outputs import clean_file_name
 from smart_filter_deploy.cli.commands import completion_values
+from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.commands.recipe_options import Drawing, drawing_options
 from smart_filter_deploy.cli.server.connection import (
     choose_server,
@@ -56,7 +57,6 @@ _BOX_SIDES: Final = 4
 _JSON_OUTPUTS: Final = frozenset({"faces", "rating", "printability"})
 
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
 _job_argument = click.argument(
     "job_id", metavar="ID", shell_complete=completion_values.complete_job_ids
 )
@@ -91,7 +91,7 @@ def jobs() -> None:
 @click.option(
     "--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of jobs."
 )
-@_json_option
+@json_option
 def list_(state: JobState | None, limit: int, *, as_json: bool) -> None:
     """List jobs, newest first."""
     with open_client() as client:
@@ -112,7 +112,7 @@ def list_(state: JobState | None, limit: int, *, as_json: bool) -> None:
     )
 )
 @_job_argument
-@_json_option
+@json_option
 def show(job_id: str, *, as_json: bool) -> None:
     """Show one job."""
     with open_client() as client:
@@ -271,7 +271,7 @@ def _read_label(text: str) -> FaceLabel:
     " face; repeatable.",
 )
 @drawing_options
-@_json_option
+@json_option
 def correct(
     job_id: str,
     removed: tuple[int, ...],
@@ -343,7 +343,7 @@ def delete(job_id: str, *, yes: bool) -> None:
 @_optional_job_argument
 @click.option("--tenant", metavar="NAME", help="Cancel all unfinished jobs of this tenant.")
 @_yes_option
-@_json_option
+@json_option
 def cancel(job_id: str | None, tenant: str | None, *, yes: bool, as_json: bool) -> None:
     """Cancel a job, or all unfinished jobs of a tenant.
 
@@ -364,7 +364,7 @@ def cancel(job_id: str | None, tenant: str | None, *, yes: bool, as_json: bool) 
 @_optional_job_argument
 @click.option("--tenant", metavar="NAME", help="Retry all failed jobs of this tenant.")
 @_yes_option
-@_json_option
+@json_option
 def redrive(job_id: str | None, tenant: str | None, *, yes: bool, as_json: bool) -> None:
     """Retry a failed job from its last successful stages with fresh attempts, or all of a tenant.
 
@@ -504,13 +504,12 @@ def _print(job: Job, *, as_json: bool) -> None:
 
 
 def _table_row(job: Job) -> tuple[Text | str, ...]:
-    background = job.background
     return (
         job.id,
         _state(job),
         _format_created(job),
         job.photo_name or "",
-        "" if background is None else background.name or background.kind,
+        job.background.name or job.background.kind,
         "" if job.rating is None else str(job.rating.points),
         "" if job.error is None else job.error.code,
     )
@@ -522,8 +521,6 @@ def _state(job: Job) -> Text:
 
 def _format_created(job: Job) -> str:
     """Return the local creation time: the time of day for today's jobs, else the date."""
-    if job.created_at is None:
-        return ""
     local = job.created_at.astimezone()
     is_today = local.date() == dt.datetime.now(local.tzinfo).date()
     return f"{local:%H:%M:%S}" if is_today else f"{local:%Y-%m-%d}"

@@ -212,14 +212,14 @@ class _Https:
         return f"https://{self.host}:{self.port}"
 
     def command(self, environment: Mapping[str, str]) -> Command:
-        place = ("--host", self.host, "--port", str(self.port))
-        files = (
+        options = (
+            *("--host", self.host, "--port", str(self.port)),
             *("--tls-certificate", str(self.files.certificate)),
             *("--tls-key", str(self.files.key)),
         )
         return Command(
             name="api-https",
-            argv=program.command("api", *place, *files),
+            argv=program.command("api", *options),
             env=environment,
             process=Process.API,
             ready=lambda: accepts_connections(self.host, self.port),
@@ -281,8 +281,8 @@ class _WorkerPoll:
         return pid in self._warm
 
     def _read_warm(self) -> Iterator[int]:
-        place = (self._port, "/v1/operator/standing", self._api_key)
-        shown = _ask_api(*place, timeout_seconds=_ASK_TIMEOUT_SECONDS)
+        path = "/v1/operator/standing"
+        shown = _ask_api(self._port, path, self._api_key, timeout_seconds=_ASK_TIMEOUT_SECONDS)
         yield from (
             worker["pid"] for worker in shown.get("workers", ()) if worker["state"] != "starting"
         )
@@ -375,7 +375,7 @@ def _start_processes(
             argv=worker,
             env=outbound,
             process=Process.COMPOSITE_WORKER,
-            ready=lambda: any(poll.is_warm(stack.pid(worker)) for worker in names),
+            ready=lambda: any(poll.is_warm(stack.pid(other)) for other in names),
             ready_seconds=_WARM_SECONDS,
         )
         for name in names
@@ -437,8 +437,9 @@ def _print_addresses(
 
 def _print_defaults(ports: _Ports, address: StackAddress, folder: DataFolder) -> None:
     """Tell once what is on by default; not if the API does not answer: it may be restarted next."""
-    place = (ports.public, "/v1/models", address.api_key)
-    answer = _ask_api(*place, timeout_seconds=_MODELS_TIMEOUT_SECONDS)
+    answer = _ask_api(
+        ports.public, "/v1/models", address.api_key, timeout_seconds=_MODELS_TIMEOUT_SECONDS
+    )
     told = describe_defaults(answer.get("items", ()))
     if told and folder.is_news(told):
         _print_progress(told)
@@ -453,9 +454,9 @@ def _run_preflight(data: Path | None) -> dict[str, str]:
 
     Ends the command, with the child's exit status, when it finds a fault.
     """
-    place = () if data is None else ("--data", str(data))
+    options = () if data is None else ("--data", str(data))
     process = subprocess.Popen(  # noqa: S603 - we start ourselves
-        program.tied_command("preflight", *place),
+        program.tied_command("preflight", *options),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -483,11 +484,11 @@ def _run_preflight(data: Path | None) -> dict[str, str]:
 
 
 def _refuse_second_stack(data: Path | None) -> None:
-    place = data or data_folder()
-    stack = running_stack(place)
+    folder = data or data_folder()
+    stack = running_stack(folder)
     if stack is not None:
         raise SetupFailed(
-            f"a stack is already running on {place}, at {stack.url} (process {stack.pid}): "
+            f"a stack is already running on {folder}, at {stack.url} (process {stack.pid}): "
             f"`{PROGRAM} run` uses it; `kill {stack.pid}` stops it"
         )
 
