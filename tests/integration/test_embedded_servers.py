@@ -24,7 +24,7 @@ from redis.retry import Retry
 
 from smart_filter_deploy.cli.commands.servers.preflight import select_live_settings
 from smart_filter_deploy.embedded.addresses import free_port
-from smart_filter_deploy.embedded.child_processes import Command, StopRequest
+from smart_filter_deploy.embedded.child_processes import Child, Command, StopRequest
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.server_user import server_user
 from smart_filter_deploy.embedded.stack import PLAIN_VARIABLES, Stack
@@ -88,6 +88,18 @@ def test_servers_refuse_a_wrong_secret(servers: Stack) -> None:
             pytest.raises(redis.AuthenticationError),
         ):
             client.ping()
+
+
+def test_child_that_cannot_be_started_is_tried_again_after_pauses(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    removed = Command(name="api", argv=(sys.executable,), cwd=tmp_path / "removed")
+    with Path(os.devnull).open("rb") as held:
+        child = Child(removed, DataFolder.at(tmp_path / "data"), held.fileno())
+        for _ in range(50):
+            child.restart_if_dead()
+
+    assert 1 <= caplog.text.count("cannot be started") < 10
 
 
 def test_servers_listen_on_loopback_only(servers: Stack) -> None:

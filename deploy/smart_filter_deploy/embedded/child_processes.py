@@ -252,7 +252,7 @@ class Child:
         if self.command.once or not self.ended() or self.waits_for_client():
             return
         name = self.command.name
-        if self._process is None:
+        if self._restart_at is None and self._process is None:
             self._restart_at = 0.0
         if self._restart_at is None:
             pause = self._backoff.after(self.lived_seconds)
@@ -262,11 +262,13 @@ class Child:
                 *(name, self.exit_status, self.lived_seconds, pause, self.log),
             )
         if time.monotonic() >= self._restart_at:
-            self._restart_at = None
             try:
                 self.start()
-            except OSError as error:  # a full disk, no memory: the next call tries again
-                _log.warning("%s cannot be started: %s", name, error)
+                self._restart_at = None
+            except OSError as error:  # a full disk, no memory, a removed folder
+                pause = self._backoff.after(0.0)
+                self._restart_at = time.monotonic() + pause
+                _log.warning("%s cannot be started: %s; trying again in %.1f s", name, error, pause)
 
     def waits_for_client(self) -> bool:
         """Return whether the process starts with a client that has not connected yet."""
