@@ -15,6 +15,7 @@ from smart_filter_shared.recipe.background import BackgroundKind
 from smart_filter_shared.recipe.declaration import AUTO, Output, RecipeField, json_pointer
 from smart_filter_shared.recipe.files import Provenance
 from smart_filter_shared.recipe.framing import Crop, OutputSize, Require, matches_aspect
+from smart_filter_shared.recipe.look import ShadowKind
 from smart_filter_shared.recipe.recipe import (
     Format,
     Mask,
@@ -27,6 +28,8 @@ from smart_filter_shared.recipe.recipe import (
 
 # What to do about a contradiction, and the fields at fault.
 _Fault: TypeAlias = tuple[str, Sequence[str]]
+# JPEG shows its blocks in faces below it, by benchmarks.documents.
+_DOCUMENT_QUALITY: Final = 75
 # Values that ask for nothing, whatever the default.
 _NOTHING: Final[Sequence[object]] = ("none", "0")
 
@@ -117,7 +120,9 @@ def _pairs(
             ("grow", "mask"),
         ),
         (
-            framing.crop == Crop.NONE and any(side.value for side in framing.margin),
+            framing.document is None
+            and framing.crop == Crop.NONE
+            and any(side.value for side in framing.margin),
             "margin needs a crop: set crop=true or crop=faces, or leave margin out",
             ("margin", "crop"),
         ),
@@ -128,17 +133,12 @@ def _pairs(
         ),
         *(
             (
-                framing.document is not None and given != default,
-                f"document sets the frame: leave {name} out, or document",
+                framing.document is not None and is_given,
+                f"{why}: leave {name} out, or document",
                 (name, "document"),
             )
-            for name, given, default in (
-                ("crop", framing.crop, Crop.NONE),
-                ("aspect", framing.aspect, None),
-                ("size", framing.size, OutputSize()),
-                ("scale", framing.scale, None),
-                ("position", framing.position, None),
-            )
+            for why, given in _against_document(recipe).items()
+            for name, is_given in given.items()
         ),
         (
             framing.document is None and framing.require != Require.NONE,
@@ -162,6 +162,33 @@ def _pairs(
         ),
     )
     return [(remedy, names) for excludes, remedy, names in pairs if excludes]
+
+
+def _against_document(recipe: Recipe) -> dict[str, dict[str, bool]]:
+    """Return the fields that ask for what a document's photo does not have, by the reason."""
+    framing, look = recipe.framing, recipe.look
+    return {
+        "document sets the frame": {
+            "crop": framing.crop != Crop.NONE,
+            "margin": any(side.value for side in framing.margin),
+            "aspect": framing.aspect is not None,
+            "size": framing.size != OutputSize(),
+            "scale": framing.scale is not None,
+            "position": framing.position is not None,
+        },
+        "a document's photo is not retouched": {
+            "filters": bool(recipe.filters),
+            "logo": recipe.logo.name is not None,
+            "shadow": look.shadow.kind not in {ShadowKind.NONE, ShadowKind.AUTO},
+            "outline": look.outline is not None,
+            "light_wrap": bool(look.light_wrap),
+            "harmonize": bool(look.harmonize),
+            "grow": recipe.grow != 0,
+        },
+        f"a document's photo is encoded with a quality of {_DOCUMENT_QUALITY} or more": {
+            "quality": recipe.quality < _DOCUMENT_QUALITY
+        },
+    }
 
 
 def _is_transparent(recipe: Recipe) -> bool:
