@@ -14,8 +14,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe.background import BackgroundKind
 from smart_filter_shared.recipe.declaration import AUTO, Output, RecipeField, json_pointer
 from smart_filter_shared.recipe.files import Provenance
-from smart_filter_shared.recipe.framing import Crop, OutputSize, Require, matches_aspect
-from smart_filter_shared.recipe.look import ShadowKind
+from smart_filter_shared.recipe.framing import Crop, Require, matches_aspect
 from smart_filter_shared.recipe.recipe import (
     Format,
     Mask,
@@ -30,6 +29,18 @@ from smart_filter_shared.recipe.recipe import (
 _Fault: TypeAlias = tuple[str, Sequence[str]]
 # JPEG shows its blocks in faces below it, by benchmarks.documents.
 _DOCUMENT_QUALITY: Final = 75
+_AGAINST_DOCUMENT: Final = {
+    ("crop", "margin", "aspect", "size", "scale", "position"): "sets the frame",
+    (
+        "filters",
+        "logo",
+        "shadow",
+        "outline",
+        "light_wrap",
+        "harmonize",
+        "grow",
+    ): "retouches nothing",
+}
 # Values that ask for nothing, whatever the default.
 _NOTHING: Final[Sequence[object]] = ("none", "0")
 
@@ -47,6 +58,7 @@ def reject_contradictions(
         for remedy, names in (
             *_pairs(recipe, segmenters, background_file),
             *_kept_background(recipe),
+            *_against_document(recipe),
             *_outputs(recipe),
             *_exact_size_png(recipe),
             *_model(recipe, segmenters),
@@ -131,14 +143,10 @@ def _pairs(
             f"{framing.size} does not have the requested aspect: leave one out",
             ("size", "aspect"),
         ),
-        *(
-            (
-                framing.document is not None and is_given,
-                f"{why}: leave {name} out, or document",
-                (name, "document"),
-            )
-            for why, given in _against_document(recipe).items()
-            for name, is_given in given.items()
+        (
+            framing.document is not None and recipe.quality < _DOCUMENT_QUALITY,
+            f"a document's photo has a quality of {_DOCUMENT_QUALITY} or more: leave quality out",
+            ("quality", "document"),
         ),
         (
             framing.document is None and framing.require != Require.NONE,
@@ -164,33 +172,6 @@ def _pairs(
     return [(remedy, names) for excludes, remedy, names in pairs if excludes]
 
 
-def _against_document(recipe: Recipe) -> dict[str, dict[str, bool]]:
-    """Return the fields that ask for what a document's photo does not have, by the reason."""
-    framing, look = recipe.framing, recipe.look
-    return {
-        "document sets the frame": {
-            "crop": framing.crop != Crop.NONE,
-            "margin": any(side.value for side in framing.margin),
-            "aspect": framing.aspect is not None,
-            "size": framing.size != OutputSize(),
-            "scale": framing.scale is not None,
-            "position": framing.position is not None,
-        },
-        "a document's photo is not retouched": {
-            "filters": bool(recipe.filters),
-            "logo": recipe.logo.name is not None,
-            "shadow": look.shadow.kind not in {ShadowKind.NONE, ShadowKind.AUTO},
-            "outline": look.outline is not None,
-            "light_wrap": bool(look.light_wrap),
-            "harmonize": bool(look.harmonize),
-            "grow": recipe.grow != 0,
-        },
-        f"a document's photo is encoded with a quality of {_DOCUMENT_QUALITY} or more": {
-            "quality": recipe.quality < _DOCUMENT_QUALITY
-        },
-    }
-
-
 def _is_transparent(recipe: Recipe) -> bool:
     background = recipe.background
     return background.kind == BackgroundKind.TRANSPARENT or (
@@ -208,6 +189,14 @@ def _kept_background(recipe: Recipe) -> Iterator[_Fault]:
             f"another background, or leave {_join_names(names)} out"
         )
         yield remedy, (*names, "background")
+
+
+def _against_document(recipe: Recipe) -> Iterator[_Fault]:
+    for field in _asked_fields(recipe) if recipe.framing.document is not None else ():
+        for names, what in _AGAINST_DOCUMENT.items():
+            if field.name in names:
+                remedy = f"document {what}: leave {field.name} out, or document"
+                yield remedy, (field.name, "document")
 
 
 def _outputs(recipe: Recipe) -> Iterator[_Fault]:

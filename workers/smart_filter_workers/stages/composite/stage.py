@@ -62,7 +62,7 @@ from smart_filter_workers.stages.composite.background import PeoplePhoto
 from smart_filter_workers.stages.composite.choose_background import People
 from smart_filter_workers.stages.composite.cleanup import clean_matte, grow_matte, harden_matte
 from smart_filter_workers.stages.composite.document.checks import Portrait, find_portrait
-from smart_filter_workers.stages.composite.document.photo_content import find_content
+from smart_filter_workers.stages.composite.document.photo_content import hide_bars
 from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
@@ -255,21 +255,19 @@ def _find_portrait(
     matte = removed = None
     if whole is not None and found is not None:
         size = prepared.proxy_srgb.shape[1::-1]
-        matte = np.asarray(cv2.resize(whole.matte, size, interpolation=cv2.INTER_AREA), np.uint8)
+        matte = np.array(cv2.resize(whole.matte, size, interpolation=cv2.INTER_AREA), np.uint8)
         if inputs.drawn or inputs.photo.alpha is not None:
-            was = cv2.resize(found.matte, size, interpolation=cv2.INTER_LINEAR)
-            gone = ((was >= HALF_LEVEL) & (matte < HALF_LEVEL)).astype(np.uint8)
+            gone = (cv2.resize(found.matte, size) >= HALF_LEVEL) & (matte < HALF_LEVEL)
             # Outlines differ a little.
-            removed = np.asarray(cv2.erode(gone, np.ones((5, 5), np.uint8)), np.uint8)
-    photo = inputs.photo
+            removed = cv2.erode(gone.astype(np.uint8), np.ones((5, 5), np.uint8))
+        hide_bars(matte, prepared.proxy_srgb)
     return find_portrait(
         framing_.document,
         inputs.faces.faces,
         inputs.smiles,
         matte=matte,
         removed=removed,
-        content=find_content(photo.srgb, prepared.proxy_srgb, photo.alpha, framing_.roi),
-        photo_width=photo.srgb.shape[1],
+        photo_width=inputs.photo.srgb.shape[1],
         require=framing_.require,
     )
 

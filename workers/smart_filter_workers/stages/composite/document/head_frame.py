@@ -15,9 +15,9 @@ from smart_filter_workers.stages.composite.printability import find_head_top
 # From the eyes to the top of the skull, in heights from the eyes to the chin: the eyes are in the
 # middle of a head, and the crown is farther from the camera than the face; for each degree of pitch
 # it is seen from more above.
-# Source: Gordon et al. 2014, "2012 anthropometric survey of U.S. Army personnel": of 6,068 persons,
-# 112 mm and 113 mm, with a deviation of 4.5 % of the head. Fitted to 58 heads of
-# benchmarks/document_crowns.csv, from which the figures below are, too.
+# Source: Gordon et al. 2014, NATICK/TR-15/007 (ANSUR II): of 6,068 persons, the outer corner of the
+# eye is 112 mm below the top, and the sellion, 6 mm higher, 120 mm above the chin; the deviation is
+# 4.5 % of the head. Fitted to 58 heads of benchmarks/document_crowns.csv, as the figures below.
 _CROWN: Final = 0.94
 _CROWN_PER_DEGREE: Final = 0.012
 _MOST_DEGREES: Final = 20.0
@@ -38,7 +38,7 @@ class HeadSpan:
 
     hair: where the hair begins; skull: the top of the head below it.
     thickness: from hair to skull by proportion, in heights of the head.
-    cut: how much of the face's width the content's upper border cuts.  flat: how much of it the
+    cut: how much of the face's width the photo's upper border cuts.  flat: how much of it the
     outline has in one row, in what a round head has.  missing: the share of the head's middle that
     is not the person's.
     """
@@ -64,7 +64,6 @@ def measure_span(
     matte: Matte8 | None,
     photo_width: int,
     *,
-    content_top: float = 0.0,
     removed: Matte8 | None = None,
 ) -> HeadSpan:
     """Return the rows of a head.
@@ -72,7 +71,7 @@ def measure_span(
     matte: (h, w) uint8 of the people, of any size.  removed: (h, w) uint8, 1 where strokes or
     transparency took a person away.
     """
-    hair = max(content_top, find_head_top(face, matte, photo_width))
+    hair = find_head_top(face, matte, photo_width)
     chin, eyes = head.chin[1], head.eyes[1]
     pitch = min(_MOST_DEGREES, max(-_MOST_DEGREES, head.pitch))
     crown = eyes - (_CROWN + _CROWN_PER_DEGREE * pitch) * (chin - eyes)
@@ -91,7 +90,7 @@ def measure_span(
     if matte is None:
         return span
     scale = matte.shape[1] / photo_width
-    cut, flat = _measure_outline(face, matte, scale, content_top)
+    cut, flat = _measure_outline(face, matte, scale)
     center = (int((face.box[0] + face.box[2] / 2) * scale), int((crown + chin) / 2 * scale))
     axes = tuple(max(1, int(axis * height * scale)) for axis in _INNER)
     inner = cv2.ellipse(np.zeros_like(matte), center, axes, head.roll, 0, 360, 1, -1)
@@ -103,21 +102,16 @@ def measure_span(
     return replace(span, cut=cut, flat=flat, missing=missing)
 
 
-def _measure_outline(
-    face: Face, matte: Matte8, scale: float, content_top: float
-) -> tuple[float, float]:
-    """Return how much of a head the content's border cuts, and how flat its outline is."""
+def _measure_outline(face: Face, matte: Matte8, scale: float) -> tuple[float, float]:
+    """Return how much of a head the photo's border cuts, and how flat its outline is."""
     x, y, width, height = (side * scale for side in face.box)
     columns = slice(max(0, int(x)), max(1, int(x + width) + 1))
-    first = round(content_top * scale)
     over = matte[: max(1, int(y + height / 2)), columns] >= HALF_LEVEL
-    border = over[first : first + 1 + round(TOUCHES_WITHIN * len(matte))]
-    cut = float(border.all(axis=0).mean()) if border.size else 1.0
-    tops = np.bincount(over[first:].argmax(axis=0)[over[first:].any(axis=0)], minlength=2)
+    cut = float(over[: 1 + round(TOUCHES_WITHIN * len(matte))].all(axis=0).mean())
+    tops = np.bincount(over.argmax(axis=0)[over.any(axis=0)], minlength=2)
     # A circle as wide as a head is within two rows of its top over this share of the face.
-    of_circle = 3.0 / np.sqrt(max(1.0, width))
-    flat = (tops[1:] + tops[:-1]).max() / over.shape[1] / of_circle
-    return cut, float(flat)
+    of_circle = 3.0 / max(1.0, width) ** 0.5
+    return cut, float((tops[1:] + tops[:-1]).max() / over.shape[1] / of_circle)
 
 
 def compute_frame(document: DocumentPhoto, span: HeadSpan) -> Frame:
